@@ -1,0 +1,50 @@
+"""Time, injected everywhere, so that tests own it.
+
+Intervals are only ever taken between monotonic stamps of one process; wall time is for people.
+"""
+
+import time
+from typing import Final, Protocol
+
+import anyio
+
+__all__ = ["NS_PER_S", "Clock", "SystemClock", "seconds"]
+
+NS_PER_S: Final = 1_000_000_000
+
+
+class Clock(Protocol):
+    """What every part of the engine asks for the time."""
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds of a clock that never goes back; its zero means nothing."""
+        ...
+
+    def wall_ns(self) -> int:
+        """Return nanoseconds since the Unix epoch; may jump when the machine's clock is set."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds` of this clock; at once for zero and below."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def monotonic_ns(self) -> int:
+        """Return `time.monotonic_ns()`."""
+        return time.monotonic_ns()
+
+    def wall_ns(self) -> int:
+        """Return `time.time_ns()`."""
+        return time.time_ns()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the running event loop."""
+        await anyio.sleep(max(0.0, seconds))
+
+
+def seconds(nanoseconds: int) -> float:
+    """Return nanoseconds as seconds."""
+    return nanoseconds / NS_PER_S

@@ -1,0 +1,157 @@
+"""What a user can set: one frozen record per table of routes.toml, every default in one place.
+
+The field names are the file's keys. Reading, checking and merging a file is `probes.config_file`.
+"""
+
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "E2E_GOAL_CAP",
+    "Budget",
+    "CacheMode",
+    "CapField",
+    "Config",
+    "ConnectionMode",
+    "Dialect",
+    "Display",
+    "Goals",
+    "Price",
+    "Recording",
+    "Route",
+    "Timeouts",
+]
+
+Dialect: TypeAlias = Literal["chat"]
+CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
+CacheMode: TypeAlias = Literal["warm", "bust"]
+ConnectionMode: TypeAlias = Literal["reuse", "fresh"]
+
+E2E_GOAL_CAP: Final = 200
+"""Answer caps above this have no default E2E goal: a long answer takes long."""
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file: strict, frozen."""
+
+
+class Timeouts(_Table, frozen=True, kw_only=True):
+    """The clocks that end an attempt, in seconds; each above zero."""
+
+    connect: float = 10.0
+    """Name, TCP and TLS together."""
+    first_token: float = 60.0
+    """From `started` to the first output delta; keep-alives and empty deltas do not count."""
+    stall: float = 30.0
+    """Between two output chunks."""
+    total: float = 300.0
+
+
+class Goals(_Table, frozen=True, kw_only=True):
+    """What a good probe is. Bands follow the goal: great ≤ 0.6 × goal < fine ≤ goal < slow ≤ 1.5 ×
+    goal < sluggish."""
+
+    ttft_s: float = 1.0
+    """Felt TTFT in seconds; p95 is graded against it, and a good probe is within it."""
+    e2e_s: float | None = None
+    """Felt E2E in seconds; None means 3.0 where the answer cap is at most 200, else no goal."""
+    success: float = 0.99
+    """Share of probes that must be ok, 0 to 1."""
+    cost_usd_per_probe: float | None = None
+
+
+class Price(_Table, frozen=True, kw_only=True):
+    """What the provider charges, in USD per million tokens; used where it does not say itself."""
+
+    input: float
+    output: float
+
+
+class Route(_Table, frozen=True, kw_only=True):
+    """One thing to probe, with all defaults filled in."""
+
+    name: str
+    base_url: str
+    """Up to and without the dialect's path: `https://api.deepinfra.com/v1/openai`."""
+    model: str
+    dialect: Dialect = "chat"
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; the key itself is never in the file."""
+    api_key_cmd: tuple[str, ...] | None = None
+    """Command that prints the key: an argv list, run without a shell before the screen."""
+    headers: dict[str, str] = {}
+    """Extra request headers; a value `env:NAME` is taken from the environment."""
+    prompt: str = "Write one short sentence about the sea."
+    """The user message, whole: of `prompt`, `prompt_file` or generated to `prompt_tokens`."""
+    system: str | None = None
+    max_tokens: int = 64
+    temperature: float | None = None
+    extra_body: dict[str, Any] = {}
+    """Merged into the request's JSON body last."""
+    cap_field: CapField = "auto"
+    cache: CacheMode = "warm"
+    """`warm`: byte-identical prompt each time; `bust`: a nonce comes first."""
+    connection: ConnectionMode = "reuse"
+    concurrency: int = 1
+    interval: float = 5.0
+    """Seconds from one start to the next of the same worker; 0 is back to back."""
+    timeouts: Timeouts = Timeouts()
+    stall_after: float = 1.0
+    """Seconds without an output chunk that are marked as a stall."""
+    retries: int = 2
+    goals: Goals = Goals()
+    price: Price | None = None
+    tags: tuple[str, ...] = ()
+    insecure: bool = False
+    """Allow a key over plain http to another machine."""
+    paused: bool = False
+    """Start paused."""
+
+    @property
+    def e2e_goal_s(self) -> float | None:
+        """The E2E goal in seconds that applies at the route's answer cap; None where none does."""
+        if self.goals.e2e_s is not None:
+            return self.goals.e2e_s
+        return 3.0 if self.max_tokens <= E2E_GOAL_CAP else None
+
+
+class Budget(_Table, frozen=True, kw_only=True):
+    """What probing may cost in any sliding hour; at the limit a route pauses, loudly."""
+
+    tokens_per_hour: int = 2_000_000
+    """All routes and all runs of this machine together."""
+    route_tokens_per_hour: int = 500_000
+    usd_per_hour: float | None = None
+    route_usd_per_hour: float | None = None
+
+
+class Recording(_Table, frozen=True, kw_only=True):
+    """The event stream on disk."""
+
+    enabled: bool = True
+    max_mb: float = 256.0
+    """All recordings together."""
+    max_days: float = 7.0
+    text: bool = False
+    """Record prompts' answers too."""
+
+
+class Display(_Table, frozen=True, kw_only=True):
+    """How the screen behaves."""
+
+    refresh_hz: float = 10.0
+    window: Literal["1m", "5m", "15m", "1h", "run"] = "5m"
+    """Window of the home screen's figures."""
+    theme: str = "llmtop"
+
+
+class Config(_Table, frozen=True, kw_only=True):
+    """A whole routes.toml, defaults merged, prompts read; secrets are not in it."""
+
+    routes: tuple[Route, ...]
+    budget: Budget = Budget()
+    recording: Recording = Recording()
+    display: Display = Display()
+    source: str = ""
+    """The file it came from; empty for `--base-url` and the demo."""
