@@ -30,6 +30,7 @@ __all__ = [
     "HeldReason",
     "Hello",
     "Knob",
+    "KnobKind",
     "Limit",
     "LimitReading",
     "Mark",
@@ -69,6 +70,9 @@ TtftKind: TypeAlias = Literal[
 ]
 CostSource: TypeAlias = Literal["provider", "price", "unknown"]
 ClockSource: TypeAlias = Literal["kernel", "user"]
+KnobKind: TypeAlias = Literal[
+    "concurrency", "interval", "max_tokens", "paused", "burst", "cool_down"
+]
 HeldReason: TypeAlias = Literal["budget", "reader_stalled", "cool_down", "paused", "restarting"]
 
 
@@ -138,6 +142,8 @@ class RouteInfo(_Struct, frozen=True, kw_only=True):
     goal_ttft_s: float
     goal_e2e_s: float | None = None
     """None where no E2E goal applies (an answer cap above 200 without a goal of its own)."""
+    goal_e2e_set: bool = False
+    """`goal_e2e_s` is the user's own and holds at any answer cap; else it follows the cap."""
     goal_success: float = 0.99
     goal_cost_usd_per_probe: float | None = None
     price_known: bool = False
@@ -302,7 +308,7 @@ class Knob(_Struct, frozen=True, kw_only=True, tag_field="type", tag="knob"):
 
     at_ns: int
     route: str
-    knob: Literal["concurrency", "interval", "max_tokens", "paused", "burst", "cool_down"]
+    knob: KnobKind
     before: float
     after: float
     who: str = "user"

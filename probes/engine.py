@@ -1,0 +1,284 @@
+"""All routes, commands in, events out. Runs anywhere anyio runs; touches no disk and no screen."""
+
+import gc
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Final, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from probes import __version__
+from probes.clock import Clock, SystemClock
+from probes.commands import (
+    Allow,
+    Burst,
+    Command,
+    Configure,
+    EndCoolDown,
+    Go,
+    MarkTime,
+    Pause,
+    SetKnob,
+    Stop,
+    WatchText,
+)
+from probes.events import (
+    SCHEMA_VERSION,
+    Batch,
+    Gap,
+    Health,
+    Hello,
+    Mark,
+    Notice,
+    Tick,
+    encode_event,
+)
+from probes.health import GapWatch, LoopWatch
+from probes.outbox import BATCH_S, Outbox
+from probes.report import route_info
+from probes.route import RouteRunner, RouteTools, TransportFactory, default_transport
+from probes.secrets import Scrubber, secret_values
+from probes.signals import Signal
+from probes.spending import Spending
+
+__all__ = ["Engine", "Write", "run_engine"]
+
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]
+"""Takes one batch: several JSON lines. Returns when the reader has room again."""
+
+GRACE_S: Final = 0.5
+"""How long open attempts have to end when the engine is told to stop."""
+TICK_BATCHES: Final = round(1 / BATCH_S)
+FULL_COLLECTION_BATCHES: Final = 600
+
+
+class Engine:
+    """The routes of one run."""
+
+    def __init__(
+        self,
+        configure: Configure,
+        write: Write,
+        *,
+        clock: Clock,
+        transport: TransportFactory = default_transport,
+    ) -> None:
+        self._clock = clock
+        self._write = write
+        self._outbox = Outbox(clock, self._on_stall)
+        self._spending = Spending()
+        now_ns = clock.monotonic_ns()
+        gaps = GapWatch(now_ns)
+        self._watch = LoopWatch(clock, gaps, self._on_gap)
+        tools = RouteTools(
+            engine=configure.engine,
+            clock=clock,
+            random=Random(configure.seed),  # noqa: S311 - jitter, not secrecy
+            gaps=gaps,
+            outbox=self._outbox,
+            spending=self._spending,
+            scrub=Scrubber(secret_values(configure.headers)),
+            numbers=count(1),
+            include_text=configure.include_text,
+            transport=transport,
+        )
+        self._routes = {
+            route.name: RouteRunner(route, configure.headers.get(route.name, {}), tools)
+            for route in configure.routes
+        }
+        self._engine = configure.engine
+        self._sequence = 0
+        self._group: TaskGroup | None = None
+        self._running = False
+        self._ending = Signal()
+        self._cpu_share = 0.0
+        self._hello(configure)
+
+    async def run(self, commands: AsyncIterator[Command]) -> None:
+        """Work until `Stop` or the end of the commands; then report what was open and end."""
+        async with anyio.create_task_group() as background:
+            background.start_soon(self._watch.run)
+            async with anyio.create_task_group() as reporting:
+                reporting.start_soon(self._report)
+                await self._serve(commands)
+                self._ending.ring()
+                reporting.cancel_scope.deadline = anyio.current_time() + GRACE_S
+            background.cancel_scope.cancel()
+
+    async def _serve(self, commands: AsyncIterator[Command]) -> None:
+        async with anyio.create_task_group() as group:
+            self._group = group
+            async for command in commands:
+                if isinstance(command, Stop):
+                    break
+                self._obey(command)
+            for runner in self._routes.values():
+                runner.stop()
+            group.cancel_scope.deadline = anyio.current_time() + GRACE_S
+
+    def _hello(self, configure: Configure) -> None:
+        event = Hello(
+            at_ns=self._clock.monotonic_ns(),
+            wall_ns=self._clock.wall_ns(),
+            engine=self._engine,
+            version=__version__,
+            schema=SCHEMA_VERSION,
+            pid=os.getpid(),
+            boot_id=_boot_id(),
+            routes=tuple(route_info(route) for route in configure.routes),
+        )
+        self._outbox.emit(event)
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Go():
+                self._go()
+            case Allow():
+                self._spending.allow(command.allowances)
+                self._ring_all()
+            case MarkTime():
+                now_ns = self._clock.monotonic_ns()
+                self._outbox.emit(Mark(at_ns=now_ns, text=command.text))
+            case Pause(route=""):
+                for runner in self._routes.values():
+                    runner.pause(command.paused, cancel=command.cancel, who=command.who)
+            case WatchText():
+                for name, runner in self._routes.items():
+                    runner.watch_text(name == command.route)
+            case SetKnob() | Pause() | Burst() | EndCoolDown():
+                self._obey_route(command)
+            case _:
+                self._refuse("", f"command {type(command).__name__} came out of turn")
+
+    def _obey_route(self, command: SetKnob | Pause | Burst | EndCoolDown) -> None:
+        runner = self._routes.get(command.route)
+        if runner is None:
+            self._refuse(command.route, "no such route")
+            return
+        match command:
+            case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
+                runner.set_knob(knob, command.value, command.who)
+            case Pause():
+                runner.pause(command.paused, cancel=command.cancel, who=command.who)
+            case Burst():
+                runner.burst(command.count, command.who)
+            case EndCoolDown(until_s=0):
+                runner.end_cool_down(command.who)
+            case EndCoolDown():
+                runner.gate.cool_down(command.until_s, self._clock.monotonic_ns())
+            case _:
+                self._refuse(command.route, f"no knob is called {command.knob}")
+
+    def _refuse(self, route: str, text: str) -> None:
+        self._outbox.emit(Notice(at_ns=self._clock.monotonic_ns(), route=route, text=text))
+
+    def _go(self) -> None:
+        assert self._group is not None  # noqa: S101 - set in run
+        if self._running:
+            return
+        self._running = True
+        for runner in self._routes.values():
+            self._group.start_soon(runner.run)
+
+    def _ring_all(self) -> None:
+        for runner in self._routes.values():
+            runner.gate.changed.ring()
+
+    def _on_stall(self, stalled: bool) -> None:
+        if not stalled:
+            self._ring_all()
+
+    def _on_gap(self, started_ns: int, ended_ns: int) -> None:
+        self._outbox.emit(Gap(at_ns=ended_ns, started_ns=started_ns))
+
+    async def _report(self) -> None:
+        """Write a batch each 100 ms and a tick each second, whatever the reader does."""
+        ending = False
+        for number in count():
+            if number % TICK_BATCHES == 0:
+                self._tick()
+            await self._flush()
+            if ending:
+                return
+            _collect(number)
+            ending = await self._ending.wait(self._clock, BATCH_S)
+
+    async def _flush(self) -> None:
+        lines = self._outbox.take()
+        self._sequence += 1
+        batch = Batch(
+            at_ns=self._clock.monotonic_ns(),
+            seq=self._sequence,
+            health=self._health(),
+            routes=tuple(runner.counts() for runner in self._routes.values()),
+        )
+        await self._write(lines + encode_event(batch))
+        self._outbox.delivered()
+
+    def _tick(self) -> None:
+        event = Tick(
+            at_ns=self._clock.monotonic_ns(),
+            wall_ns=self._clock.wall_ns(),
+            health=self._health(cpu=True),
+            routes=tuple(runner.counts() for runner in self._routes.values()),
+            budgets=self._spending.states(),
+        )
+        self._outbox.emit(event)
+
+    def _health(self, *, cpu: bool = False) -> Health:
+        lag = self._watch.lag()
+        if cpu:
+            self._cpu_share = self._watch.cpu_share()
+        counts = [runner.counts() for runner in self._routes.values()]
+        return Health(
+            loop_lag_p50_ns=lag.p50_ns,
+            loop_lag_p99_ns=lag.p99_ns,
+            loop_lag_max_ns=lag.max_ns,
+            cpu_share=self._cpu_share,
+            open_streams=sum(count.in_flight for count in counts),
+            open_sockets=sum(runner.open_sockets for runner in self._routes.values()),
+            drops=self._outbox.drops,
+            waiting=self._outbox.waiting,
+        )
+
+
+async def run_engine(
+    commands: AsyncIterator[Command],
+    write: Write,
+    *,
+    clock: Clock | None = None,
+    transport: TransportFactory = default_transport,
+) -> None:
+    """Run an engine: the first command is `Configure`; ends with `Stop` or the commands' end.
+
+    Raises:
+        ValueError: the first command is another one.
+    """
+    first = await anext(commands, None)
+    if first is None:
+        return
+    if not isinstance(first, Configure):
+        raise ValueError(f"the first command must be configure, not {type(first).__name__}")
+    engine = Engine(first, write, clock=clock or SystemClock(), transport=transport)
+    await engine.run(commands)
+
+
+def _boot_id() -> str:
+    """Return the id of this boot of the machine; empty where the system has none."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else ""
+
+
+def _collect(batch: int) -> None:
+    """Let the cyclic collector run between batches: briefly each time, fully once a minute.
+
+    Only where the process has switched its automatic runs off; in a loop shared with a screen
+    the collector is not ours.
+    """
+    if gc.isenabled():
+        return
+    gc.collect(2 if batch % FULL_COLLECTION_BATCHES == FULL_COLLECTION_BATCHES - 1 else 0)

@@ -1,0 +1,175 @@
+"""Who may start an attempt now: pauses, cool-downs, budgets and a reader that stopped."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from probes.clock import NS_PER_S, Clock
+from probes.events import AttemptFinished, Event, Held, HeldReason, Limit, LimitReading
+from probes.signals import Signal
+from probes.spending import Reservation, Spending
+
+__all__ = ["Gate"]
+
+MAX_COOL_DOWN_S: Final = 3_600.0
+STAGGER_S: Final = 0.1
+"""Seconds between two releases when a cool-down ends, so that not all come back at once."""
+LIMIT_EVERY_NS: Final = NS_PER_S
+
+
+class Gate:
+    """Admission to one route. Whoever holds it back says so once, and once when it lets go."""
+
+    def __init__(
+        self,
+        route: str,
+        *,
+        clock: Clock,
+        random: Random,
+        spending: Spending,
+        emit: Callable[[Event], None],
+        reader_stalled: Callable[[], bool],
+        usd_per_token: float = 0.0,
+    ) -> None:
+        self.changed = Signal()
+        self.paused = False
+        self.stopping = False
+        self.waiting = 0
+        self._route = route
+        self._clock = clock
+        self._random = random
+        self._spending = spending
+        self._emit = emit
+        self._reader_stalled = reader_stalled
+        self._usd_per_token = usd_per_token
+        self._cool_until_ns: int | None = None
+        self._released = 0
+        self._held: HeldReason | None = None
+        self._reservations: list[Reservation] = []
+        self._limits: tuple[Limit, ...] = ()
+        self._limits_ns = 0
+
+    async def admit(self, tokens: int, cancelled: Callable[[], bool]) -> bool:
+        """Wait until an attempt may start and reserve its tokens; False when it no longer may."""
+        cooled = False
+        while not (self.stopping or cancelled()):
+            reason = self._closed(tokens)
+            if reason is None:
+                return True
+            if reason == "cool_down":
+                cooled = True
+            await self._wait()
+            if cooled and self._cool_until_ns is None:
+                cooled = False
+                await self._stagger()
+        return False
+
+    def settle(self, event: AttemptFinished) -> None:
+        """Book an attempt's cost; take over what its headers say of limits and cool-downs."""
+        self._settle_cost(event)
+        if event.outcome == "throttled" and event.retry_after_s is not None:
+            self.cool_down(event.retry_after_s, event.at_ns)
+        self._read_limits(event)
+
+    def cool_down(self, asked_s: float, now_ns: int) -> None:
+        """Hold the route back as its server asked, at most an hour, never shorter than before."""
+        until_ns = now_ns + round(min(asked_s, MAX_COOL_DOWN_S) * NS_PER_S)
+        if until_ns <= max(now_ns, self._cool_until_ns or 0):
+            return
+        self._cool_until_ns = until_ns
+        self._released = 0
+        self._emit(
+            Held(
+                at_ns=now_ns,
+                reason="cool_down",
+                route=self._route,
+                until_ns=until_ns,
+                asked_s=asked_s,
+            )
+        )
+
+    def end_cool_down(self, detail: str = "") -> bool:
+        """Let the route go on; return whether it was cooling down."""
+        if self._cool_until_ns is None:
+            return False
+        self._cool_until_ns = None
+        self._emit(
+            Held(
+                at_ns=self._clock.monotonic_ns(),
+                reason="cool_down",
+                route=self._route,
+                released=True,
+                detail=detail,
+            )
+        )
+        self.changed.ring()
+        return True
+
+    @property
+    def cooling_s(self) -> float:
+        """Seconds left of the cool-down; 0 without one."""
+        if self._cool_until_ns is None:
+            return 0.0
+        return max(0, self._cool_until_ns - self._clock.monotonic_ns()) / NS_PER_S
+
+    def _closed(self, tokens: int) -> HeldReason | None:
+        """Return why no attempt may start, having reserved its tokens where it may."""
+        if self._cool_until_ns is not None and self.cooling_s == 0:
+            self.end_cool_down()
+        if self.paused:
+            return "paused"
+        if self._cool_until_ns is not None:
+            return "cool_down"
+        if self._reader_stalled():
+            self._hold("reader_stalled")
+            return "reader_stalled"
+        reservation = self._spending.reserve(self._route, tokens, tokens * self._usd_per_token)
+        if reservation is None:
+            self._hold("budget")
+            return "budget"
+        self._hold(None)
+        self._reservations.append(reservation)
+        return None
+
+    def _hold(self, reason: HeldReason | None) -> None:
+        if reason == self._held:
+            return
+        now_ns = self._clock.monotonic_ns()
+        if self._held is not None:
+            self._emit(Held(at_ns=now_ns, reason=self._held, route=self._route, released=True))
+        self._held = reason
+        if reason is not None:
+            self._emit(Held(at_ns=now_ns, reason=reason, route=self._route))
+
+    async def _wait(self) -> None:
+        self.waiting += 1
+        try:
+            cooling = self._cool_until_ns is not None and not self.paused
+            await self.changed.wait(self._clock, self.cooling_s if cooling else None)
+        finally:
+            self.waiting -= 1
+
+    async def _stagger(self) -> None:
+        self._released += 1
+        await self._clock.sleep(STAGGER_S * (self._released - self._random.random()))
+
+    def _settle_cost(self, event: AttemptFinished) -> None:
+        for reservation in self._reservations:
+            if reservation.tokens == event.reserved_tokens:
+                self._reservations.remove(reservation)
+                usd = event.cost_usd
+                if usd is None:
+                    usd = event.charged_tokens * self._usd_per_token
+                self._spending.settle(reservation, event.charged_tokens, usd)
+                if self._held == "budget":
+                    self.changed.ring()
+                return
+
+    def _read_limits(self, event: AttemptFinished) -> None:
+        fresh = event.at_ns - self._limits_ns < LIMIT_EVERY_NS
+        if not event.limits or event.limits == self._limits:
+            return
+        if fresh and event.outcome != "throttled":
+            return
+        self._limits, self._limits_ns = event.limits, event.at_ns
+        self._emit(LimitReading(at_ns=event.at_ns, route=self._route, limits=event.limits))

@@ -1,0 +1,331 @@
+"""One logical request, as a user would make it: a ledger of attempts.
+
+What the user felt is counted from the first attempt's start, failed attempts and waits included.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from random import Random
+from typing import Protocol
+
+import msgspec
+
+from probes.answer import Progress
+from probes.attempt import Attempt, AttemptResult
+from probes.clock import Clock
+from probes.config import Route
+from probes.dialects.base import Adaptation, Dialect
+from probes.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    FirstToken,
+    Notice,
+    ProbeFinished,
+    RetryPlan,
+    StampLadder,
+    TtftKind,
+)
+from probes.health import GapWatch
+from probes.report import AttemptIdentity, attempt_finished
+from probes.retry import RetryPolicy
+from probes.secrets import Scrubber
+from probes.signals import Signal
+from probes.transport import Request, Transport
+
+__all__ = ["Probe", "ProbeTools", "Turnstile"]
+
+
+class Turnstile(Protocol):
+    """Decides when an attempt may go, and hears what it cost and what it met."""
+
+    async def admit(self, tokens: int, cancelled: Callable[[], bool]) -> bool:
+        """Wait until an attempt of at most `tokens` may start, which is then reserved.
+
+        Returns False, with nothing reserved, when none may any more or `cancelled()` is true.
+        """
+        ...
+
+    def settle(self, event: AttemptFinished) -> None:
+        """Take note of an ended attempt: its cost, its limits, its cool-down."""
+        ...
+
+
+@dataclass(slots=True)
+class ProbeTools:
+    """What all probes of a route share."""
+
+    route: Route
+    headers: dict[str, str]
+    dialect: Dialect
+    clock: Clock
+    random: Random
+    gaps: GapWatch
+    scrub: Scrubber
+    emit: Callable[[Event], None]
+    turnstile: Turnstile
+    policy: RetryPolicy
+    prompt_tokens: int
+    adaptation: Adaptation
+    include_text: bool = False
+    on_output: Callable[["Probe", Progress, int], None] = lambda _probe, _progress, _at_ns: None
+    max_tokens: int = 0
+    """The answer cap now; a knob."""
+    cohort: str = ""
+
+
+@dataclass(slots=True)
+class _Felt:
+    """The user's view over all attempts."""
+
+    started_ns: int | None = None
+    first_token_ns: int | None = None
+    first_answer_ns: int | None = None
+    flagged: str = ""
+    finished: list[AttemptFinished] = field(default_factory=list)
+
+
+class Probe:
+    """Runs once; is the listener of its attempts."""
+
+    def __init__(
+        self, identity: str, tools: ProbeTools, transport: Transport, *, scheduled_ns: int
+    ) -> None:
+        self.identity = identity
+        self.attempt_number = 0
+        self.open_since_ns: int | None = None
+        self._tools = tools
+        self._transport = transport
+        self._scheduled_ns = scheduled_ns
+        self._admitted_ns = scheduled_ns
+        self._felt = _Felt()
+        self._attempt: Attempt | None = None
+        self._cancelled = False
+        self._bell = Signal()
+        self._identity = self._identify()
+
+    def cancel(self) -> None:
+        """End the attempt in flight as `cancelled`; no other follows."""
+        self._cancelled = True
+        self._bell.ring()
+        if self._attempt is not None:
+            self._attempt.cancel()
+
+    async def run(self) -> ProbeFinished | None:
+        """Do the request; return its last event, or None where it was never admitted."""
+        while await self._admitted():
+            event = await self._run_attempt()
+            if self._cancelled or (event.retry is None and not self._adapted(event)):
+                return self._finish()
+            self.attempt_number += 1
+            await self._wait(event.retry)
+        self._cancelled = True
+        return self._finish()
+
+    def on_started(self, at_ns: int) -> None:
+        """Announce the attempt."""
+        if self._felt.started_ns is None:
+            self._felt.started_ns = at_ns
+        self.open_since_ns = at_ns
+        self._tools.emit(
+            AttemptStarted(
+                at_ns=at_ns,
+                route=self._identity.route,
+                probe=self.identity,
+                attempt=self._identity.attempt,
+                scheduled_ns=self._scheduled_ns,
+                admitted_ns=self._admitted_ns,
+                cohort=self._identity.cohort,
+                reserved_tokens=self._identity.reserved_tokens,
+            )
+        )
+
+    def on_first_token(self, at_ns: int, kind: TtftKind) -> None:
+        """Announce the first output delta with what the user waited for it."""
+        felt = self._felt
+        if felt.first_token_ns is not None or felt.started_ns is None or kind == "buffered":
+            return
+        felt.first_token_ns = at_ns
+        self._tools.emit(
+            FirstToken(
+                at_ns=at_ns,
+                route=self._identity.route,
+                probe=self.identity,
+                attempt=self._identity.attempt,
+                felt_ns=at_ns - felt.started_ns,
+                kind=kind,
+                cohort=self._identity.cohort,
+            )
+        )
+
+    def on_output(self, progress: Progress, at_ns: int) -> None:
+        """Pass a chunk's arrival on."""
+        self._tools.on_output(self, progress, at_ns)
+
+    async def _admitted(self) -> bool:
+        self._identity = self._identify()
+        if not await self._tools.turnstile.admit(
+            self._identity.reserved_tokens, lambda: self._cancelled
+        ):
+            return False
+        self._admitted_ns = self._tools.clock.monotonic_ns()
+        return True
+
+    async def _run_attempt(self) -> AttemptFinished:
+        tools = self._tools
+        request = self._request()
+        self._attempt = Attempt(
+            transport=self._transport,
+            dialect=tools.dialect,
+            clock=tools.clock,
+            gaps=tools.gaps,
+            timeouts=tools.route.timeouts,
+            stall_after=tools.route.stall_after,
+            listener=self,
+            keep_text=tools.include_text,
+        )
+        try:
+            result = await self._attempt.run(request)
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            self.open_since_ns = None
+            self._attempt = None
+        return self._report(result)
+
+    def _request(self) -> Request:
+        tools = self._tools
+        nonce = f"{tools.random.getrandbits(64):016x}" if tools.route.cache == "bust" else None
+        body = tools.dialect.request_body(
+            tools.route,
+            max_tokens=tools.max_tokens,
+            nonce=nonce,
+            adaptation=tools.adaptation,
+        )
+        return Request(tools.route.base_url.rstrip("/") + tools.dialect.path, tools.headers, body)
+
+    def _report(self, result: AttemptResult) -> AttemptFinished:
+        tools = self._tools
+        plan = None
+        if not self._cancelled:
+            plan = tools.policy.plan(result.answer, result.headers, self.attempt_number)
+        result.stamps = msgspec.structs.replace(
+            result.stamps, scheduled=self._scheduled_ns, admitted=self._admitted_ns
+        )
+        event = attempt_finished(
+            self._identity,
+            result,
+            retry=plan,
+            price=tools.route.price,
+            clock=self._transport.clock_source,
+            scrub=tools.scrub,
+            include_text=tools.include_text,
+        )
+        self._close(event)
+        return event
+
+    def _abandon(self) -> None:
+        """Close the books on an attempt that a defect of ours, or our own end, cut off."""
+        now_ns = self._tools.clock.monotonic_ns()
+        self._close(
+            AttemptFinished(
+                at_ns=now_ns,
+                route=self._identity.route,
+                probe=self.identity,
+                attempt=self._identity.attempt,
+                outcome="cancelled",
+                reason="engine",
+                cohort=self._identity.cohort,
+                reserved_tokens=self._identity.reserved_tokens,
+                charged_tokens=self._identity.reserved_tokens,
+                stamps_ns=StampLadder(
+                    scheduled=self._scheduled_ns,
+                    admitted=self._admitted_ns,
+                    started=self.open_since_ns,
+                    ended=now_ns,
+                ),
+            )
+        )
+        self._finish()
+
+    def _close(self, event: AttemptFinished) -> None:
+        felt = self._felt
+        felt.flagged = felt.flagged or event.flagged
+        if event.stamps_ns.first_answer is not None:
+            felt.first_answer_ns = event.stamps_ns.first_answer
+        felt.finished.append(event)
+        self._tools.emit(event)
+        self._tools.turnstile.settle(event)
+
+    def _adapted(self, event: AttemptFinished) -> bool:
+        """Drop what the server said it does not support, once; return whether to ask again."""
+        tools = self._tools
+        if event.status is None:
+            return False
+        adaptation = tools.dialect.adapt(event.status, event.message, tools.adaptation, tools.route)
+        if adaptation is None:
+            return False
+        tools.adaptation = adaptation
+        tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=adaptation.describe()))
+        return True
+
+    async def _wait(self, retry: RetryPlan | None) -> None:
+        """Wait as planned; a request that was only adapted goes again at once."""
+        if retry is not None and not self._cancelled:
+            await self._bell.wait(self._tools.clock, retry.wait_s)
+
+    def _finish(self) -> ProbeFinished | None:
+        felt = self._felt
+        if not felt.finished or felt.started_ns is None:
+            return None
+        last = felt.finished[-1]
+        cancelled = self._cancelled and last.outcome != "ok"
+        event = ProbeFinished(
+            at_ns=self._tools.clock.monotonic_ns() if cancelled else last.at_ns,
+            route=last.route,
+            probe=self.identity,
+            outcome="cancelled" if cancelled else last.outcome,
+            reason="user" if cancelled else last.reason,
+            attempts=len(felt.finished),
+            started_ns=felt.started_ns,
+            scheduled_ns=self._scheduled_ns,
+            first_token_ns=felt.first_token_ns,
+            first_answer_ns=felt.first_answer_ns,
+            done_ns=last.stamps_ns.done if last.outcome == "ok" else None,
+            retry_wait_ns=_waited_ns(felt.finished),
+            input_tokens=last.input_tokens,
+            output_tokens=last.output_tokens,
+            cost_usd=_total_cost(felt.finished),
+            cohort=last.cohort,
+            flagged=felt.flagged,
+        )
+        self._tools.emit(event)
+        return event
+
+    def _identify(self) -> AttemptIdentity:
+        tools = self._tools
+        return AttemptIdentity(
+            route=tools.route.name,
+            probe=self.identity,
+            attempt=self.attempt_number,
+            cohort=tools.cohort,
+            reserved_tokens=tools.prompt_tokens + tools.max_tokens,
+        )
+
+
+def _waited_ns(finished: list[AttemptFinished]) -> int:
+    """Return the time between the attempts: each one's start less the end of the one before."""
+    total = 0
+    for before, after in pairwise(finished):
+        started_ns = after.stamps_ns.started
+        if started_ns is not None:
+            total += max(0, started_ns - before.at_ns)
+    return total
+
+
+def _total_cost(finished: list[AttemptFinished]) -> float | None:
+    """Return what all attempts cost in USD; None where none is known."""
+    costs = [event.cost_usd for event in finished if event.cost_usd is not None]
+    return sum(costs) if costs else None

@@ -1,0 +1,170 @@
+"""Results as events: pure functions from what was measured to what is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from probes.attempt import AttemptResult
+from probes.config import Price, Route
+from probes.config_urls import mask_url
+from probes.events import (
+    AttemptFinished,
+    ClockSource,
+    CostSource,
+    RetryPlan,
+    RouteInfo,
+)
+from probes.prompts import estimate_tokens
+from probes.secrets import Scrubber
+from probes.throttle import kept_headers, request_id
+
+__all__ = [
+    "AttemptIdentity",
+    "attempt_finished",
+    "charged_tokens",
+    "cohort_of",
+    "cost_of",
+    "prompt_tokens",
+    "route_info",
+]
+
+BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
+OVERHEAD_TOKENS: Final = 8
+"""Chat templates wrap each message in a few tokens of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptIdentity:
+    """Which attempt of which probe."""
+
+    route: str
+    probe: str
+    attempt: int
+    cohort: str
+    reserved_tokens: int
+
+
+def prompt_tokens(route: Route) -> int:
+    """Return the estimated size of a route's input in tokens."""
+    return estimate_tokens((route.system or "") + route.prompt) + OVERHEAD_TOKENS
+
+
+def cohort_of(max_tokens: int, input_tokens: int) -> str:
+    """Return the cohort: exact answer cap / upper end of the band of input tokens."""
+    band = next((name for limit, name in BANDS if input_tokens <= limit), ">64k")
+    return f"{max_tokens}/{band}"
+
+
+def route_info(route: Route) -> RouteInfo:
+    """Return what the board must know of a route."""
+    return RouteInfo(
+        name=route.name,
+        base_url=mask_url(route.base_url),
+        model=route.model,
+        dialect=route.dialect,
+        concurrency=route.concurrency,
+        interval=route.interval,
+        max_tokens=route.max_tokens,
+        prompt_tokens=prompt_tokens(route),
+        stall_after=route.stall_after,
+        goal_ttft_s=route.goals.ttft_s,
+        goal_e2e_s=route.e2e_goal_s,
+        goal_success=route.goals.success,
+        goal_cost_usd_per_probe=route.goals.cost_usd_per_probe,
+        price_known=route.price is not None,
+        retries=route.retries,
+        tags=route.tags,
+        paused=route.paused,
+    )
+
+
+def cost_of(result: AttemptResult, price: Price | None) -> tuple[float | None, CostSource]:
+    """Return the cost in USD and who said so: the provider's own figure before the price list's."""
+    answer = result.answer
+    if answer.cost_usd is not None:
+        return answer.cost_usd, "provider"
+    if price is None or answer.input_tokens is None or answer.output_tokens is None:
+        return None, "unknown"
+    usd = (price.input * answer.input_tokens + price.output * answer.output_tokens) / 1e6
+    return usd, "price"
+
+
+def charged_tokens(result: AttemptResult, reserved: int) -> int:
+    """Return what the budget is charged.
+
+    The usage where there is one; nothing where the server refused or was never asked; else the
+    whole reservation, for a server that took the request may have worked on it to the end.
+    """
+    answer = result.answer
+    if answer.input_tokens is not None or answer.output_tokens is not None:
+        return (answer.input_tokens or 0) + (answer.output_tokens or 0)
+    refused = result.status is not None and result.status >= 300
+    return 0 if refused or result.stamps.sent is None else reserved
+
+
+def attempt_finished(
+    identity: AttemptIdentity,
+    result: AttemptResult,
+    *,
+    retry: RetryPlan | None,
+    price: Price | None,
+    clock: ClockSource,
+    scrub: Scrubber,
+    include_text: bool,
+) -> AttemptFinished:
+    """Return the event of an ended attempt; everything a server said is scrubbed of secrets."""
+    answer = result.answer
+    cost_usd, cost_source = cost_of(result, price)
+    ended_ns = result.stamps.ended
+    assert ended_ns is not None  # noqa: S101 - every result has it
+    return AttemptFinished(
+        at_ns=ended_ns,
+        route=identity.route,
+        probe=identity.probe,
+        attempt=identity.attempt,
+        cohort=identity.cohort,
+        reserved_tokens=identity.reserved_tokens,
+        charged_tokens=charged_tokens(result, identity.reserved_tokens),
+        outcome=answer.outcome,
+        reason=answer.reason,
+        message=scrub.scrub(answer.message),
+        retryable=answer.retryable,
+        retry=retry,
+        retry_after_s=answer.retry_after_s,
+        status=result.status,
+        stamps_ns=result.stamps,
+        cold=result.cold,
+        clock=clock,
+        flagged=result.flagged,
+        chunks=result.chunks,
+        chunk_offsets_ns=result.chunk_offsets_ns,
+        stalls=result.stalls,
+        longest_gap_ns=result.longest_gap_ns,
+        input_tokens=answer.input_tokens,
+        output_tokens=answer.output_tokens,
+        reasoning_tokens=answer.reasoning_tokens,
+        cached_tokens=answer.cached_tokens,
+        token_source=answer.token_source,
+        first_chunk_tokens=answer.first_chunk_tokens,
+        ttft_kind=answer.ttft_kind,
+        finish_reason=_scrubbed(answer.finish_reason, scrub),
+        cost_usd=cost_usd,
+        cost_source=cost_source,
+        request_id=_scrubbed(request_id(result.headers), scrub),
+        response_id=_scrubbed(answer.response_id, scrub),
+        headers=_scrubbed_headers(kept_headers(result.headers), scrub),
+        limits=answer.limits,
+        server_timing=answer.server_timing,
+        text_chars=answer.text_chars,
+        text_sha256=answer.text_sha256,
+        text=scrub.scrub(answer.text) if include_text else None,
+        reasoning_text=scrub.scrub(answer.reasoning_text) if include_text else None,
+    )
+
+
+def _scrubbed(text: str | None, scrub: Scrubber) -> str | None:
+    return None if text is None else scrub.scrub(text)
+
+
+def _scrubbed_headers(headers: Mapping[str, str], scrub: Scrubber) -> dict[str, str]:
+    return {name: scrub.scrub(value) for name, value in headers.items()}

@@ -1,0 +1,358 @@
+"""One route at work: its workers, its knobs, its gate."""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+from typing import Final, Literal, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from probes.answer import Progress
+from probes.clock import NS_PER_S, Clock
+from probes.config import Route
+from probes.dialects import dialect_for
+from probes.dialects.base import Adaptation
+from probes.events import Fault, Knob, KnobKind, RouteCounts
+from probes.gate import Gate
+from probes.health import GapWatch
+from probes.outbox import Outbox
+from probes.pacing import first_start_ns, next_start_ns
+from probes.probe import Probe, ProbeTools
+from probes.report import cohort_of, prompt_tokens
+from probes.retry import RetryPolicy
+from probes.secrets import Scrubber
+from probes.spending import Spending
+from probes.transport import HttpxTransport, Transport, environment_proxy
+
+__all__ = [
+    "KnobName",
+    "RouteRunner",
+    "RouteTools",
+    "TransportFactory",
+    "default_transport",
+    "first_adaptation",
+    "request_headers",
+]
+
+KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
+TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
+
+KNOB_RANGE: Final[dict[str, tuple[float, float]]] = {
+    "concurrency": (0, 1_000),
+    "interval": (0, 86_400),
+    "max_tokens": (1, 1_000_000),
+}
+MAX_BURST: Final = 1_000
+MAX_BACK_OFF_S: Final = 30.0
+
+
+def default_transport(route: Route, clock: Clock) -> Transport:
+    """Return httpx's transport, through the proxy that the environment names."""
+    return HttpxTransport(
+        clock, proxy=environment_proxy(route.base_url), reuse=route.connection == "reuse"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTools:
+    """What the engine lends to its routes."""
+
+    engine: str
+    clock: Clock
+    random: Random
+    gaps: GapWatch
+    outbox: Outbox
+    spending: Spending
+    scrub: Scrubber
+    numbers: "count[int]"
+    """Numbers of probes, one sequence for all routes."""
+    include_text: bool = False
+    transport: TransportFactory = default_transport
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker's place; it retires when its number is above the target."""
+
+    number: int
+    start_ns: int
+
+
+class RouteRunner:
+    """Keeps `concurrency` workers probing. Knobs act at once and cancel nothing in flight."""
+
+    def __init__(self, route: Route, headers: dict[str, str], tools: RouteTools) -> None:
+        self.route = route
+        self.concurrency = route.concurrency
+        self.interval = route.interval
+        self.skipped = 0
+        self._tools = tools
+        self._limiter = anyio.CapacityLimiter(max(1, route.concurrency))
+        self._group: TaskGroup | None = None
+        self._workers = 0
+        self._open: dict[str, Probe] = {}
+        self._sockets: set[Transport] = set()
+        self._watched: str | None = None
+        self._watching = False
+        self.gate = Gate(
+            route.name,
+            clock=tools.clock,
+            random=tools.random,
+            spending=tools.spending,
+            emit=tools.outbox.emit,
+            reader_stalled=lambda: tools.outbox.stalled,
+            usd_per_token=_usd_per_token(route),
+        )
+        self.gate.paused = route.paused
+        dialect = dialect_for(route.dialect)
+        self._probe_tools = ProbeTools(
+            route=route,
+            headers=request_headers(headers),
+            dialect=dialect,
+            clock=tools.clock,
+            random=tools.random,
+            gaps=tools.gaps,
+            scrub=tools.scrub,
+            emit=tools.outbox.emit,
+            turnstile=self.gate,
+            policy=RetryPolicy(route.retries, tools.random),
+            prompt_tokens=prompt_tokens(route),
+            adaptation=first_adaptation(route),
+            include_text=tools.include_text,
+            on_output=self._on_output,
+        )
+        self._set_cap(route.max_tokens)
+
+    @property
+    def max_tokens(self) -> int:
+        """The answer cap now."""
+        return self._probe_tools.max_tokens
+
+    @property
+    def open_sockets(self) -> int:
+        """Connections held by all workers."""
+        return sum(transport.open_sockets for transport in self._sockets)
+
+    async def run(self) -> None:
+        """Probe until `stop`, and return when the last probe has ended."""
+        async with anyio.create_task_group() as group:
+            self._group = group
+            self._hire()
+            while not self.gate.stopping:
+                await self.gate.changed.wait(self._tools.clock)
+                self._hire()
+
+    def stop(self) -> None:
+        """Admit nothing more and cancel what is in flight, which is reported as `cancelled`."""
+        self.gate.stopping = True
+        self.cancel_open()
+        self.gate.changed.ring()
+
+    def cancel_open(self) -> None:
+        """Cancel what is in flight."""
+        for probe in tuple(self._open.values()):
+            probe.cancel()
+        self.gate.changed.ring()
+
+    def set_knob(self, knob: KnobName, value: float, who: str) -> None:
+        """Change a knob within its range; raising wakes waiters, lowering absorbs releases."""
+        low, high = KNOB_RANGE[knob]
+        after = min(max(value, low), high)
+        before = float(getattr(self, knob))
+        if knob == "interval":
+            self.interval = after
+        elif knob == "concurrency":
+            self.concurrency = round(after)
+            self._limiter.total_tokens = max(1, self.concurrency)
+        else:
+            self._set_cap(round(after))
+        if after != before:
+            self._say(knob, before, after, who)
+        self.gate.changed.ring()
+
+    def pause(self, paused: bool, *, cancel: bool, who: str) -> None:
+        """Stop new attempts, or let them go on; what is in flight ends by itself unless cancelled."""
+        if self.gate.paused != paused:
+            self._say("paused", float(self.gate.paused), float(paused), who)
+        self.gate.paused = paused
+        if paused and cancel:
+            self.cancel_open()
+        self.gate.changed.ring()
+
+    def burst(self, number: int, who: str) -> None:
+        """Send probes now, beside the pace and above the concurrency."""
+        if self._group is None or self.gate.stopping:
+            return
+        wanted = min(number, MAX_BURST)
+        self._say("burst", 0, wanted, who)
+        for _ in range(wanted):
+            self._group.start_soon(self._run_once)
+
+    def end_cool_down(self, who: str) -> None:
+        """Probe at once although the server asked us to wait."""
+        left_s = self.gate.cooling_s
+        if self.gate.end_cool_down(detail=f"ended by {who}"):
+            self._say("cool_down", left_s, 0, who)
+
+    def watch_text(self, watching: bool) -> None:
+        """Send the text of the oldest open stream along, or no longer."""
+        self._watching = watching
+        self._watched = None
+
+    def counts(self) -> RouteCounts:
+        """Return the route's counters now."""
+        return RouteCounts(
+            route=self.route.name,
+            in_flight=sum(probe.open_since_ns is not None for probe in self._open.values()),
+            target=self.concurrency,
+            waiting=self.gate.waiting,
+            skipped=self.skipped,
+        )
+
+    def _set_cap(self, max_tokens: int) -> None:
+        tools = self._probe_tools
+        tools.max_tokens = max_tokens
+        tools.cohort = cohort_of(max_tokens, tools.prompt_tokens)
+
+    def _say(self, knob: KnobKind, before: float, after: float, who: str) -> None:
+        now_ns = self._tools.clock.monotonic_ns()
+        name = self.route.name
+        self._tools.outbox.emit(
+            Knob(at_ns=now_ns, route=name, knob=knob, before=before, after=after, who=who)
+        )
+
+    def _hire(self) -> None:
+        """Start the workers that the target asks for and that do not run yet."""
+        assert self._group is not None  # noqa: S101 - set in run
+        now_ns = self._tools.clock.monotonic_ns()
+        fresh = 0
+        while self._workers < self.concurrency:
+            start_ns = first_start_ns(now_ns, fresh, self.concurrency, self.interval)
+            self._group.start_soon(self._work, _Worker(self._workers, start_ns))
+            self._workers += 1
+            fresh += 1
+
+    async def _work(self, worker: _Worker) -> None:
+        """One worker: wait, probe, and so on; a defect is told and survived."""
+        transport = self._new_transport()
+        back_off_s = 1.0
+        try:
+            while await self._due(worker):
+                try:
+                    await self._paced_probe(worker, transport)
+                    back_off_s = 1.0
+                except Exception as error:
+                    self._fault(error, back_off_s)
+                    await self.gate.changed.wait(self._tools.clock, back_off_s)
+                    back_off_s = min(back_off_s * 2, MAX_BACK_OFF_S)
+        finally:
+            self._workers -= 1
+            self._sockets.discard(transport)
+            with anyio.CancelScope(shield=True):
+                await transport.aclose()
+
+    async def _due(self, worker: _Worker) -> bool:
+        """Wait for the worker's next start; False when it is not needed any more."""
+        while not self.gate.stopping:
+            if worker.number >= self.concurrency and self._workers > self.concurrency:
+                return False
+            left_ns = worker.start_ns - self._tools.clock.monotonic_ns()
+            if left_ns <= 0 and not self.gate.paused:
+                return True
+            left_s = None if self.gate.paused else left_ns / NS_PER_S
+            interval = self.interval
+            if await self.gate.changed.wait(self._tools.clock, left_s):
+                self._repace(worker, interval)
+        return False
+
+    def _repace(self, worker: _Worker, interval: float) -> None:
+        """Bring a wait forward or back when the interval was changed during it."""
+        if self.interval != interval:
+            worker.start_ns += round((self.interval - interval) * NS_PER_S)
+
+    async def _paced_probe(self, worker: _Worker, transport: Transport) -> None:
+        scheduled_ns = worker.start_ns
+        async with self._limiter:
+            start_ns = self._tools.clock.monotonic_ns()
+            await self._probe(transport, scheduled_ns)
+        end_ns = self._tools.clock.monotonic_ns()
+        worker.start_ns = next_start_ns(start_ns, end_ns, self.interval, self._tools.random)
+        if self.interval > 0:
+            self.skipped += max(0, round((end_ns - start_ns) / (self.interval * NS_PER_S)) - 1)
+
+    async def _run_once(self) -> None:
+        """One probe of a burst, on a connection of its own."""
+        transport = self._new_transport()
+        try:
+            await self._probe(transport, self._tools.clock.monotonic_ns())
+        except Exception as error:
+            self._fault(error, 0.0)
+        finally:
+            self._sockets.discard(transport)
+            with anyio.CancelScope(shield=True):
+                await transport.aclose()
+
+    async def _probe(self, transport: Transport, scheduled_ns: int) -> None:
+        identity = f"{self._tools.engine}-{next(self._tools.numbers)}"
+        probe = Probe(identity, self._probe_tools, transport, scheduled_ns=scheduled_ns)
+        self._open[identity] = probe
+        try:
+            await probe.run()
+        finally:
+            del self._open[identity]
+            if self._watched == identity:
+                self._watched = None
+
+    def _new_transport(self) -> Transport:
+        transport = self._tools.transport(self.route, self._tools.clock)
+        self._sockets.add(transport)
+        return transport
+
+    def _on_output(self, probe: Probe, progress: Progress, at_ns: int) -> None:
+        outbox, name = self._tools.outbox, self.route.name
+        outbox.arrived(name, probe.identity, probe.attempt_number, progress.characters, at_ns)
+        if not self._watching:
+            return
+        if self._watched is None:
+            self._watched = probe.identity
+        if self._watched == probe.identity:
+            text = progress.text or progress.reasoning
+            reasoning = not progress.text
+            outbox.preview(name, probe.identity, probe.attempt_number, text, reasoning)
+
+    def _fault(self, error: Exception, restart_in_s: float) -> None:
+        event = Fault(
+            at_ns=self._tools.clock.monotonic_ns(),
+            route=self.route.name,
+            error=self._tools.scrub.scrub(f"{type(error).__name__}: {error}"),
+            traceback=self._tools.scrub.scrub("".join(traceback.format_exception(error))),
+            restart_in_s=restart_in_s,
+        )
+        self._tools.outbox.emit(event)
+
+
+def first_adaptation(route: Route) -> Adaptation:
+    """Return how a route asks before anything was learned of its server."""
+    if route.cap_field == "max_completion_tokens":
+        return Adaptation(cap_field="max_completion_tokens")
+    return Adaptation()
+
+
+def _usd_per_token(route: Route) -> float:
+    """Return the dearest price of a token in USD: what a reservation assumes."""
+    price = route.price
+    return 0.0 if price is None else max(price.input, price.output) / 1e6
+
+
+def request_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Return the headers of every request; a user's own come last."""
+    return {
+        "Content-Type": "application/json",
+        "Accept": "text/event-stream, application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "llmtop",
+        **headers,
+    }

@@ -1,0 +1,104 @@
+"""One probe by itself: what `llmtop once` and `llmtop check` send."""
+
+from dataclasses import dataclass, field
+from random import Random
+
+import anyio
+
+from probes.clock import Clock
+from probes.config import Route
+from probes.dialects import dialect_for
+from probes.events import AttemptFinished, Event, Notice, ProbeFinished
+from probes.health import GapWatch, LoopWatch
+from probes.probe import Probe, ProbeTools, Turnstile
+from probes.report import cohort_of, prompt_tokens
+from probes.retry import RetryPolicy
+from probes.route import (
+    TransportFactory,
+    default_transport,
+    first_adaptation,
+    request_headers,
+)
+from probes.secrets import Scrubber, secret_values
+
+__all__ = ["ProbeRecord", "probe_once"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRecord:
+    """A probe with its attempts."""
+
+    probe: ProbeFinished
+    attempts: tuple[AttemptFinished, ...]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Open:
+    """Everybody may pass: the caller has reserved what the probe may cost."""
+
+    async def admit(self, tokens: int, cancelled: object) -> bool:  # noqa: ARG002
+        return True
+
+    def settle(self, event: AttemptFinished) -> None:
+        """The caller settles the whole probe."""
+
+
+@dataclass(slots=True)
+class _Events:
+    """The events of the one probe."""
+
+    seen: list[Event] = field(default_factory=list)
+
+    def attempts(self) -> tuple[AttemptFinished, ...]:
+        return tuple(event for event in self.seen if isinstance(event, AttemptFinished))
+
+    def notices(self) -> tuple[str, ...]:
+        return tuple(event.text for event in self.seen if isinstance(event, Notice))
+
+
+async def probe_once(
+    route: Route,
+    headers: dict[str, str],
+    *,
+    clock: Clock,
+    random: Random,
+    include_text: bool = False,
+    transport: TransportFactory = default_transport,
+) -> ProbeRecord:
+    """Send one probe with its retries; failures of the network are in the record, not raised.
+
+    `headers` are the route's, secrets filled in.
+    """
+    events = _Events()
+    turnstile: Turnstile = _Open()
+    size = prompt_tokens(route)
+    tools = ProbeTools(
+        route=route,
+        headers=request_headers(headers),
+        dialect=dialect_for(route.dialect),
+        clock=clock,
+        random=random,
+        gaps=GapWatch(clock.monotonic_ns()),
+        scrub=Scrubber(secret_values({route.name: headers})),
+        emit=events.seen.append,
+        turnstile=turnstile,
+        policy=RetryPolicy(route.retries, random),
+        prompt_tokens=size,
+        adaptation=first_adaptation(route),
+        include_text=include_text,
+        max_tokens=route.max_tokens,
+        cohort=cohort_of(route.max_tokens, size),
+    )
+    connection = transport(route, clock)
+    watch = LoopWatch(clock, tools.gaps, lambda _started_ns, _ended_ns: None)
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch.run)
+        try:
+            probe = Probe("1-1", tools, connection, scheduled_ns=clock.monotonic_ns())
+            finished = await probe.run()
+        finally:
+            await connection.aclose()
+        group.cancel_scope.cancel()
+    assert finished is not None  # noqa: S101 - the turnstile lets everybody pass
+    return ProbeRecord(finished, events.attempts(), events.notices())

@@ -1,0 +1,84 @@
+"""What the engine may still spend: reservations before an attempt, settled at its end."""
+
+from dataclasses import dataclass
+
+from probes.commands import Allowance
+from probes.events import BudgetState
+
+__all__ = ["Reservation", "Spending"]
+
+OVERALL = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What one attempt may cost at most."""
+
+    route: str
+    tokens: int
+    usd: float
+
+
+@dataclass(slots=True)
+class _Account:
+    """Spent and reserved by this engine since it started."""
+
+    tokens: int = 0
+    usd: float = 0.0
+
+    def fits(self, tokens: int, usd: float, allowance: Allowance | None) -> bool:
+        if allowance is None:
+            return True
+        if self.tokens + tokens > allowance.tokens:
+            return False
+        return allowance.usd is None or self.usd + usd <= allowance.usd
+
+    def add(self, tokens: int, usd: float) -> None:
+        self.tokens += tokens
+        self.usd += usd
+
+
+class Spending:
+    """Accounts of each route and of all together, held within the host's allowances.
+
+    Invariant: spent + reserved never exceeds an allowance. Without any allowance nothing is
+    limited; the host of a real run always sends some.
+    """
+
+    def __init__(self) -> None:
+        self._allowances: dict[str, Allowance] = {}
+        self._accounts: dict[str, _Account] = {}
+
+    def allow(self, allowances: tuple[Allowance, ...]) -> None:
+        """Take over new allowances, by route."""
+        self._allowances.update({allowance.route: allowance for allowance in allowances})
+
+    def reserve(self, route: str, tokens: int, usd: float = 0.0) -> Reservation | None:
+        """Return a reservation, or None where a budget does not allow it."""
+        for name in (route, OVERALL):
+            if not self._account(name).fits(tokens, usd, self._allowances.get(name)):
+                return None
+        for name in (route, OVERALL):
+            self._account(name).add(tokens, usd)
+        return Reservation(route, tokens, usd)
+
+    def settle(self, reservation: Reservation, tokens: int, usd: float) -> None:
+        """Replace a reservation by what the attempt really cost."""
+        for name in (reservation.route, OVERALL):
+            self._account(name).add(tokens - reservation.tokens, usd - reservation.usd)
+
+    def states(self) -> tuple[BudgetState, ...]:
+        """Return the budgets for the screen."""
+        return tuple(
+            BudgetState(
+                route=allowance.route,
+                used_tokens=allowance.used_tokens,
+                limit_tokens=allowance.limit_tokens,
+                used_usd=allowance.used_usd,
+                limit_usd=allowance.limit_usd,
+            )
+            for allowance in self._allowances.values()
+        )
+
+    def _account(self, name: str) -> _Account:
+        return self._accounts.setdefault(name, _Account())

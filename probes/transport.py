@@ -1,0 +1,178 @@
+"""One connection for one worker: httpx below, stamps on top.
+
+A worker owns its transport. httpcore's pool scans itself for every request and collapses between
+100 and 200 connections, so nothing is shared but the TLS settings (an SSL context costs 24 ms and
+0.8 MB to make).
+"""
+
+import ssl
+import urllib.request
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from probes.clock import Clock
+from probes.config_urls import is_loopback
+from probes.events import ClockSource
+
+__all__ = ["Exchange", "HttpxTransport", "Request", "Steps", "Transport", "environment_proxy"]
+
+KEEP_ALIVE_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, ready to be written."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Steps(Protocol):
+    """Is told of each step of an exchange with its monotonic ns, in the moment it happens."""
+
+    def reached(self, step: str, at_ns: int) -> None:
+        """Note `started`, `tcp`, `tls`, `sent` or `headers`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer whose body is still to be read."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Lower-case names; repeated ones joined by a comma."""
+    reads: AsyncGenerator[tuple[bytes, int], None]
+    """(body bytes, their arrival in monotonic ns), as they come off the socket."""
+
+
+class Transport(Protocol):
+    """What an attempt needs of the network."""
+
+    @property
+    def clock_source(self) -> ClockSource:
+        """Who takes the arrival stamps."""
+        ...
+
+    @property
+    def open_sockets(self) -> int:
+        """Connections held, 0 or 1."""
+        ...
+
+    def exchange(self, request: Request, steps: Steps) -> AbstractAsyncContextManager[Exchange]:
+        """Return an async context manager that gives an `Exchange`.
+
+        Raises:
+            httpx.TransportError: no connection, no answer, or a broken one.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        ...
+
+
+_STEP_OF_TRACE: Final = {
+    "connection.connect_tcp.started": "started",
+    "connection.connect_unix_socket.started": "started",
+    "http11.send_request_headers.started": "started",
+    "connection.connect_tcp.complete": "tcp",
+    "connection.start_tls.complete": "tls",
+    "http11.send_request_body.complete": "sent",
+    "http11.receive_response_headers.complete": "headers",
+}
+
+
+@lru_cache(maxsize=1)
+def shared_ssl_context() -> ssl.SSLContext:
+    """Return the one context all transports share."""
+    return httpx.create_ssl_context()
+
+
+def environment_proxy(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL (`HTTPS_PROXY`, `NO_PROXY`, …).
+
+    A loopback address is always reached directly.
+    """
+    parts = urlsplit(url)
+    if is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+class HttpxTransport:
+    """httpx's own transport with one connection; arrival is stamped when Python has the bytes."""
+
+    clock_source: ClockSource = "user"
+
+    def __init__(self, clock: Clock, *, proxy: str | None = None, reuse: bool = True) -> None:
+        self._clock = clock
+        self._reuse = reuse
+        self._connected = False
+        self._http = httpx.AsyncHTTPTransport(
+            verify=shared_ssl_context(),
+            limits=httpx.Limits(
+                max_connections=1,
+                max_keepalive_connections=1 if reuse else 0,
+                keepalive_expiry=KEEP_ALIVE_S,
+            ),
+            proxy=proxy,
+        )
+
+    @asynccontextmanager
+    async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
+        """Send a request and give its answer; the connection is kept only when read to the end."""
+        wire = httpx.Request(
+            "POST",
+            request.url,
+            headers=dict(request.headers),
+            content=request.body,
+            extensions={"trace": self._tracer(steps)},
+        )
+        response = await self._http.handle_async_request(wire)
+        stream = response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
+        try:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            yield Exchange(response.status_code, headers, self._reads(stream))
+        except BaseException:
+            self._connected = False
+            raise
+        finally:
+            await stream.aclose()
+            self._connected &= self._reuse
+
+    @property
+    def open_sockets(self) -> int:
+        """Connections held, 0 or 1."""
+        return int(self._connected)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._connected = False
+        await self._http.aclose()
+
+    async def _reads(
+        self, stream: httpx.AsyncByteStream
+    ) -> AsyncGenerator[tuple[bytes, int], None]:
+        async for data in stream:
+            yield data, self._clock.monotonic_ns()
+
+    def _tracer(self, steps: Steps) -> Callable[[str, object], Awaitable[None]]:
+        now = self._clock.monotonic_ns
+
+        async def trace(name: str, _info: object) -> None:
+            step = _STEP_OF_TRACE.get(name)
+            self._connected |= step == "tcp"
+            if step is not None:
+                steps.reached(step, now())
+
+        return trace

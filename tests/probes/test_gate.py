@@ -1,0 +1,180 @@
+"""Who may start an attempt now."""
+
+from random import Random
+
+import anyio
+import pytest
+from clocks import NS, ManualClock, settle
+
+from probes.commands import Allowance
+from probes.events import AttemptFinished, Event, Held, Limit, LimitReading, StampLadder
+from probes.gate import Gate
+from probes.spending import Spending
+
+pytestmark = pytest.mark.anyio
+
+
+class Room:
+    """A gate with everything around it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.spending = Spending()
+        self.events: list[Event] = []
+        self.reader_stalled = False
+        self.admitted = 0
+        self.gate = Gate(
+            "r",
+            clock=self.clock,
+            random=Random(1),
+            spending=self.spending,
+            emit=self.events.append,
+            reader_stalled=lambda: self.reader_stalled,
+        )
+
+    async def admit(self) -> None:
+        if await self.gate.admit(100, lambda: False):
+            self.admitted += 1
+
+    def held(self) -> list[tuple[str, bool]]:
+        return [(e.reason, e.released) for e in self.events if isinstance(e, Held)]
+
+    def finished(self, outcome: str = "ok", **more: object) -> AttemptFinished:
+        return AttemptFinished(
+            at_ns=self.clock.now_ns,
+            route="r",
+            probe="1-1",
+            attempt=0,
+            outcome=outcome,
+            stamps_ns=StampLadder(),
+            reserved_tokens=100,
+            **more,
+        )
+
+
+async def test_an_open_gate_admits_at_once() -> None:
+    room = Room()
+    await room.admit()
+    assert room.admitted == 1
+    assert room.events == []
+
+
+async def test_a_paused_route_waits_until_it_goes_on() -> None:
+    room = Room()
+    room.gate.paused = True
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        assert (room.admitted, room.gate.waiting) == (0, 1)
+        room.gate.paused = False
+        room.gate.changed.ring()
+    assert (room.admitted, room.gate.waiting) == (1, 0)
+
+
+async def test_stopping_turns_everybody_away() -> None:
+    room = Room()
+    room.gate.paused = True
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        room.gate.stopping = True
+        room.gate.changed.ring()
+    assert room.admitted == 0
+
+
+async def test_a_retry_after_cools_the_whole_route_and_releases_it_staggered() -> None:
+    room = Room()
+    room.gate.settle(room.finished("throttled", retry_after_s=5.0))
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(room.admit)
+        await room.clock.advance(4.9)
+        assert room.admitted == 0
+        assert room.gate.cooling_s == pytest.approx(0.1)
+        await room.clock.advance(0.15)
+        assert room.admitted < 3
+        await room.clock.advance(0.5)
+    assert room.admitted == 3
+    assert room.held() == [("cool_down", False), ("cool_down", True)]
+
+
+async def test_a_429_without_a_wait_does_not_cool_the_route() -> None:
+    room = Room()
+    room.gate.settle(room.finished("throttled"))
+    await room.admit()
+    assert room.admitted == 1
+
+
+async def test_a_cool_down_lasts_an_hour_at_most_and_shows_what_was_asked() -> None:
+    room = Room()
+    room.gate.settle(room.finished("throttled", retry_after_s=86_400.0))
+    assert room.gate.cooling_s == 3_600
+    (held,) = room.events
+    assert isinstance(held, Held)
+    assert held.asked_s == 86_400
+
+
+async def test_a_shorter_wait_does_not_shorten_a_cool_down() -> None:
+    room = Room()
+    room.gate.cool_down(60, room.clock.now_ns)
+    room.gate.cool_down(1, room.clock.now_ns)
+    assert room.gate.cooling_s == 60
+
+
+async def test_a_key_ends_a_cool_down() -> None:
+    room = Room()
+    room.gate.cool_down(60, room.clock.now_ns)
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        assert room.gate.end_cool_down("ended by user")
+        await room.clock.advance(0.2)
+    assert room.admitted == 1
+    assert not room.gate.end_cool_down()
+
+
+async def test_an_exhausted_budget_holds_and_says_so_once() -> None:
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=150),))
+    await room.admit()
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        group.start_soon(room.admit)
+        await settle()
+        assert room.admitted == 1
+        room.spending.allow((Allowance(route="r", tokens=500),))
+        room.gate.changed.ring()
+    assert room.admitted == 3
+    assert room.held() == [("budget", False), ("budget", True)]
+
+
+async def test_settling_a_cheap_attempt_gives_room_to_the_next() -> None:
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=150),))
+    await room.admit()
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        room.gate.settle(room.finished(charged_tokens=20))
+    assert room.admitted == 2
+
+
+async def test_a_stopped_reader_holds_new_attempts() -> None:
+    room = Room()
+    room.reader_stalled = True
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        room.reader_stalled = False
+        room.gate.changed.ring()
+    assert room.held() == [("reader_stalled", False), ("reader_stalled", True)]
+
+
+async def test_limits_are_told_when_they_change_but_once_a_second() -> None:
+    room = Room()
+    for remaining in (3, 3, 2):
+        room.gate.settle(room.finished(limits=(Limit(kind="requests", remaining=remaining),)))
+    room.clock.now_ns += 2 * NS
+    room.gate.settle(room.finished(limits=(Limit(kind="requests", remaining=1),)))
+    told = [e.limits[0].remaining for e in room.events if isinstance(e, LimitReading)]
+    assert told == [3, 1]

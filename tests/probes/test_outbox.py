@@ -1,0 +1,88 @@
+"""Events on their way out."""
+
+from clocks import NS, ManualClock
+
+from probes.events import Arrivals, Event, Health, Mark, Preview, Tick, decode_event
+from probes.outbox import MAX_PREVIEW, MAX_WAITING, Outbox
+
+
+def taken(outbox: Outbox) -> list[Event]:
+    return [decode_event(line) for line in outbox.take().splitlines()]
+
+
+def tick(at_ns: int) -> Tick:
+    return Tick(at_ns=at_ns, wall_ns=0, health=Health(), routes=())
+
+
+def test_durable_events_keep_their_order_and_come_once() -> None:
+    outbox = Outbox(ManualClock())
+    for number in range(3):
+        outbox.emit(Mark(at_ns=number, text=""))
+    assert [event.at_ns for event in taken(outbox)] == [0, 1, 2]
+    assert taken(outbox) == []
+
+
+def test_arrivals_of_one_attempt_merge_and_those_of_two_do_not() -> None:
+    outbox = Outbox(ManualClock())
+    outbox.arrived("r", "p1", 0, 4, 10)
+    outbox.arrived("r", "p1", 0, 3, 20)
+    outbox.arrived("r", "p2", 0, 1, 30)
+    (event,) = taken(outbox)
+    assert isinstance(event, Arrivals)
+    assert [(a.probe, a.chunks, a.characters, a.last_ns) for a in event.arrivals] == [
+        ("p1", 2, 7, 20),
+        ("p2", 1, 1, 30),
+    ]
+
+
+def test_a_slot_begins_where_the_one_before_ended() -> None:
+    clock = ManualClock()
+    outbox = Outbox(clock)
+    began_ns = clock.now_ns
+    clock.now_ns += NS // 10
+    outbox.arrived("r", "p", 0, 1, clock.now_ns)
+    (first,) = taken(outbox)
+    outbox.arrived("r", "p", 0, 1, clock.now_ns)
+    (second,) = taken(outbox)
+    assert (first.at_ns, second.at_ns) == (began_ns, began_ns + NS // 10)
+
+
+def test_preview_text_is_bounded_and_what_is_dropped_is_counted() -> None:
+    outbox = Outbox(ManualClock())
+    outbox.preview("r", "p", 0, "a" * MAX_PREVIEW, False)
+    outbox.preview("r", "p", 0, "b", False)
+    (event,) = taken(outbox)
+    assert isinstance(event, Preview)
+    assert len(event.text) == MAX_PREVIEW
+    assert event.text.endswith("ab")
+    assert outbox.drops == 1
+
+
+def test_a_reader_that_takes_nothing_for_a_minute_is_stalled_until_it_does() -> None:
+    clock, told = ManualClock(), []
+    outbox = Outbox(clock, told.append)
+    outbox.emit(Mark(at_ns=0, text=""))
+    outbox.take()
+    clock.now_ns += 61 * NS
+    outbox.emit(Mark(at_ns=1, text=""))
+    assert outbox.stalled
+    outbox.delivered()
+    assert told == [True, False]
+
+
+def test_too_many_waiting_events_are_a_stalled_reader() -> None:
+    outbox = Outbox(ManualClock())
+    for number in range(MAX_WAITING + 1):
+        outbox.emit(Mark(at_ns=number, text=""))
+    assert outbox.stalled
+
+
+def test_while_stalled_ticks_do_not_pile_up() -> None:
+    clock = ManualClock()
+    outbox = Outbox(clock)
+    outbox.emit(tick(0))
+    clock.now_ns += 61 * NS
+    for number in range(1, 100):
+        outbox.emit(tick(number))
+    assert outbox.waiting <= 3
+    assert outbox.drops >= 97

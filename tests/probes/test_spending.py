@@ -1,0 +1,55 @@
+"""What the engine may still spend."""
+
+from probes.commands import Allowance
+from probes.spending import Reservation, Spending
+
+
+def test_without_allowances_nothing_is_limited() -> None:
+    assert Spending().reserve("a", 10**9) == Reservation("a", 10**9, 0.0)
+
+
+def test_spent_and_reserved_together_stay_within_the_allowance() -> None:
+    spending = Spending()
+    spending.allow((Allowance(route="a", tokens=250),))
+    first = spending.reserve("a", 100)
+    assert first is not None
+    assert spending.reserve("a", 100) is not None
+    assert spending.reserve("a", 100) is None
+    spending.settle(first, 40, 0.0)
+    assert spending.reserve("a", 100) is not None
+    assert spending.reserve("a", 100) is None
+
+
+def test_the_overall_allowance_binds_all_routes() -> None:
+    spending = Spending()
+    spending.allow((Allowance(route="", tokens=150), Allowance(route="a", tokens=1_000)))
+    assert spending.reserve("a", 100) is not None
+    assert spending.reserve("b", 100) is None
+    assert spending.reserve("b", 50) is not None
+
+
+def test_a_refused_reservation_leaves_no_trace() -> None:
+    spending = Spending()
+    spending.allow((Allowance(route="", tokens=100), Allowance(route="a", tokens=1_000)))
+    assert spending.reserve("a", 101) is None
+    assert spending.reserve("a", 100) is not None
+
+
+def test_dollars_bind_where_they_are_limited() -> None:
+    spending = Spending()
+    spending.allow((Allowance(route="a", tokens=10**9, usd=1.0),))
+    held = spending.reserve("a", 1, 0.9)
+    assert held is not None
+    assert spending.reserve("a", 1, 0.2) is None
+    spending.settle(held, 1, 0.5)
+    assert spending.reserve("a", 1, 0.2) is not None
+
+
+def test_budgets_are_told_as_the_host_sent_them() -> None:
+    spending = Spending()
+    spending.allow(
+        (Allowance(route="a", tokens=5, used_tokens=7, used_usd=0.5, limit_tokens=9, limit_usd=2),)
+    )
+    (state,) = spending.states()
+    assert (state.route, state.used_tokens, state.limit_tokens) == ("a", 7, 9)
+    assert (state.used_usd, state.limit_usd) == (0.5, 2)
