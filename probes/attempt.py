@@ -51,6 +51,8 @@ class Watchdog:
     def __init__(self, timeouts: Timeouts) -> None:
         self.scope = anyio.CancelScope()
         self.phase: Phase = "connect"
+        """What the deadline stands for: the stage, or `total` where that comes first."""
+        self._stage: Phase = "connect"
         self._timeouts = timeouts
         now = anyio.current_time()
         self._first_token_at = now + timeouts.first_token
@@ -59,7 +61,7 @@ class Watchdog:
 
     def connected(self) -> None:
         """From now on the first output delta is due, counted from `started`."""
-        if self.phase == "connect":
+        if self._stage == "connect":
             self._move("first_token", self._first_token_at - anyio.current_time())
 
     def started(self) -> None:
@@ -88,7 +90,7 @@ class Watchdog:
     def _move(self, phase: Phase, timeout_s: float) -> None:
         if self.phase == "cancelled":
             return
-        self.phase = phase
+        self.phase = self._stage = phase
         deadline = anyio.current_time() + timeout_s
         if deadline > self._total and phase != "linger":
             self.phase, deadline = "total", self._total

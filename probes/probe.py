@@ -210,7 +210,7 @@ class Probe:
         tools = self._tools
         plan = None
         if not self._cancelled:
-            plan = tools.policy.plan(result.answer, result.headers, self.attempt_number)
+            plan = tools.policy.plan(result.answer, result.headers, self.attempt_number + 1)
         result.stamps = msgspec.structs.replace(
             result.stamps, scheduled=self._scheduled_ns, admitted=self._admitted_ns
         )

@@ -174,7 +174,7 @@ class RouteRunner:
         self.gate.changed.ring()
 
     def pause(self, paused: bool, *, cancel: bool, who: str) -> None:
-        """Stop new attempts, or let them go on; what is in flight ends by itself unless cancelled."""
+        """Stop new attempts, or let them go on; what is in flight ends by itself or by `cancel`."""
         if self.gate.paused != paused:
             self._say("paused", float(self.gate.paused), float(paused), who)
         self.gate.paused = paused

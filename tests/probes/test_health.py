@@ -45,9 +45,7 @@ async def test_lag_is_how_late_a_beat_comes() -> None:
 
     clock = LateClock()
     gaps_seen: list[tuple[int, int]] = []
-    watch = LoopWatch(
-        clock, GapWatch(clock.now_ns, lambda: 0), lambda *gap: gaps_seen.append(gap)
-    )
+    watch = LoopWatch(clock, GapWatch(clock.now_ns, lambda: 0), lambda *gap: gaps_seen.append(gap))
     async with anyio.create_task_group() as group:
         group.start_soon(watch.run)
         await clock.advance(BEAT_S * 8)
@@ -60,9 +58,7 @@ async def test_lag_is_how_late_a_beat_comes() -> None:
 async def test_a_gap_is_told_with_its_two_ends() -> None:
     clock = ManualClock()
     gaps_seen: list[tuple[int, int]] = []
-    watch = LoopWatch(
-        clock, GapWatch(clock.now_ns, lambda: 0), lambda *gap: gaps_seen.append(gap)
-    )
+    watch = LoopWatch(clock, GapWatch(clock.now_ns, lambda: 0), lambda *gap: gaps_seen.append(gap))
     began_ns = clock.now_ns
     async with anyio.create_task_group() as group:
         group.start_soon(watch.run)

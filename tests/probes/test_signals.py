@@ -12,8 +12,8 @@ pytestmark = pytest.mark.anyio
 async def test_a_ring_wakes_all_who_wait() -> None:
     signal, clock, woken = Signal(), ManualClock(), []
 
-    async def wait(timeout: float | None) -> None:
-        woken.append(await signal.wait(clock, timeout))
+    async def wait(limit_s: float | None) -> None:
+        woken.append(await signal.wait(clock, limit_s))
 
     async with anyio.create_task_group() as group:
         group.start_soon(wait, None)

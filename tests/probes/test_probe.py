@@ -1,0 +1,210 @@
+"""One logical request with its attempts."""
+
+from collections.abc import Callable
+from random import Random
+
+import anyio
+import httpx
+import pytest
+from clocks import NS, ManualClock
+from scripted import Network, Script, chat, refusal
+
+from probes.config import Price, Route
+from probes.dialects import dialect_for
+from probes.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    FirstToken,
+    Notice,
+    ProbeFinished,
+)
+from probes.health import GapWatch
+from probes.probe import Probe, ProbeTools
+from probes.report import cohort_of
+from probes.retry import RetryPolicy
+from probes.route import first_adaptation
+from probes.secrets import Scrubber
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "sk-very-secret-value"
+
+
+class Desk:
+    """A probe with everything around it."""
+
+    def __init__(self, *scripts: Script, **route: object) -> None:
+        self.clock = ManualClock()
+        self.network = Network(list(scripts))
+        self.events: list[Event] = []
+        self.admit_answers = [True] * 10
+        self.route = Route(name="r", base_url="http://127.0.0.1/v1", model="m", **route)
+        self.tools = ProbeTools(
+            route=self.route,
+            headers={"Authorization": f"Bearer {SECRET}"},
+            dialect=dialect_for("chat"),
+            clock=self.clock,
+            random=Random(1),
+            gaps=GapWatch(self.clock.now_ns, asleep_ns=lambda: 0),
+            scrub=Scrubber(frozenset({SECRET})),
+            emit=self.events.append,
+            turnstile=self,
+            policy=RetryPolicy(self.route.retries, Random(1)),
+            prompt_tokens=20,
+            adaptation=first_adaptation(self.route),
+            max_tokens=64,
+            cohort=cohort_of(64, 20),
+        )
+        transport = self.network.transport(self.route, self.clock)
+        self.probe = Probe("1-1", self.tools, transport, scheduled_ns=self.clock.now_ns)
+
+    async def admit(self, tokens: int, cancelled: Callable[[], bool]) -> bool:
+        return self.admit_answers.pop(0) and not cancelled()
+
+    def settle(self, event: AttemptFinished) -> None:
+        pass
+
+    async def run(self, seconds: float = 60) -> ProbeFinished | None:
+        results: list[ProbeFinished | None] = []
+
+        async def work() -> None:
+            results.append(await self.probe.run())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            for _ in range(round(seconds / 0.5)):
+                self.tools.gaps.beat(self.clock.now_ns)
+                await self.clock.advance(0.5)
+                if results:
+                    break
+        return results[0]
+
+    def of(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+async def test_a_good_probe_tells_its_story_in_order() -> None:
+    desk = Desk(chat("a", "b", wait_s=0.1, gap_s=0.02))
+    finished = await desk.run()
+    kinds = [AttemptStarted, FirstToken, AttemptFinished, ProbeFinished]
+    assert [type(event) for event in desk.events] == kinds
+    assert finished is not None
+    assert (finished.outcome, finished.attempts) == ("ok", 1)
+    assert finished.first_token_ns is not None
+    assert finished.first_token_ns - finished.started_ns == round(0.12 * NS)
+    (attempt,) = desk.of(AttemptFinished)
+    assert (attempt.input_tokens, attempt.output_tokens) == (9, 2)
+    assert attempt.cohort == "64/256"
+    assert attempt.charged_tokens == 11
+    assert attempt.text is None
+
+
+async def test_felt_ttft_counts_failed_attempts_and_their_waits() -> None:
+    desk = Desk(refusal(503), chat("a"))
+    finished = await desk.run()
+    assert finished is not None
+    assert (finished.outcome, finished.attempts) == ("ok", 2)
+    first, second = desk.of(AttemptFinished)
+    assert (first.outcome, first.retry.number) == ("server_error", 1)
+    assert second.retry is None
+    (token,) = desk.of(FirstToken)
+    assert token.felt_ns == second.stamps_ns.first_token - first.stamps_ns.started
+    assert finished.retry_wait_ns == second.stamps_ns.started - first.at_ns
+    assert finished.retry_wait_ns > 0.3 * NS
+
+
+async def test_retries_end_with_the_policy() -> None:
+    desk = Desk(refusal(500), retries=2)
+    finished = await desk.run()
+    assert finished is not None
+    assert (finished.outcome, finished.attempts) == ("server_error", 3)
+    assert [event.attempt for event in desk.of(AttemptFinished)] == [0, 1, 2]
+
+
+async def test_a_network_failure_is_an_attempt_with_a_reason() -> None:
+    desk = Desk(Script(error=httpx.ConnectError("All connection attempts failed")), retries=0)
+    finished = await desk.run()
+    assert finished is not None
+    assert finished.outcome == "protocol_error" or finished.reason.startswith("connect")
+    (attempt,) = desk.of(AttemptFinished)
+    assert attempt.status is None
+
+
+async def test_a_cancelled_wait_ends_the_probe_at_once_as_cancelled() -> None:
+    desk = Desk(refusal(503), chat("a"))
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.probe.run)
+        await desk.clock.advance(0.2)
+        desk.probe.cancel()
+        await desk.clock.advance(0)
+        (finished,) = desk.of(ProbeFinished)
+    assert (finished.outcome, finished.reason) == ("cancelled", "user")
+    assert len(desk.of(AttemptFinished)) == 1
+
+
+async def test_a_probe_that_is_never_admitted_leaves_no_trace() -> None:
+    desk = Desk(chat("a"))
+    desk.admit_answers = [False]
+    assert await desk.run() is None
+    assert desk.events == []
+
+
+async def test_an_unsupported_cap_field_is_changed_once_and_said() -> None:
+    message = (
+        "Unsupported parameter: 'max_tokens' is not supported with this model. "
+        "Use 'max_completion_tokens' instead."
+    )
+    desk = Desk(refusal(400, message), chat("a"))
+    finished = await desk.run()
+    assert finished is not None
+    assert (finished.outcome, finished.attempts) == ("ok", 2)
+    assert b'"max_tokens":64' in desk.network.requests[0].body
+    assert b'"max_completion_tokens":64' in desk.network.requests[1].body
+    assert len(desk.of(Notice)) == 1
+
+
+async def test_the_servers_words_are_scrubbed_of_our_key() -> None:
+    desk = Desk(refusal(401, f"Incorrect API key provided: {SECRET}", x_request_id=SECRET))
+    await desk.run()
+    assert SECRET not in repr(desk.events)
+    (attempt,) = desk.of(AttemptFinished)
+    assert "Incorrect API key provided: [secret]" in attempt.message
+    assert attempt.reason == "auth"
+
+
+async def test_a_price_gives_the_cost_where_the_provider_says_none() -> None:
+    desk = Desk(chat("a", "b"), price=Price(input=1.0, output=10.0))
+    finished = await desk.run()
+    assert finished is not None
+    assert finished.cost_usd == pytest.approx((9 * 1.0 + 2 * 10.0) / 1e6)
+    assert desk.of(AttemptFinished)[0].cost_source == "price"
+
+
+async def test_a_refused_attempt_costs_no_tokens_but_a_lost_one_costs_its_reservation() -> None:
+    refused = Desk(refusal(500), retries=0)
+    await refused.run()
+    assert refused.of(AttemptFinished)[0].charged_tokens == 0
+    lost = Desk(Script(parts=((0.1, b": hello\n\n"),)), retries=0)
+    await lost.run()
+    assert lost.of(AttemptFinished)[0].charged_tokens == 84
+
+
+async def test_a_cache_is_missed_by_a_nonce_that_differs() -> None:
+    bodies = []
+    for seed in (1, 2):
+        desk = Desk(chat("a"), cache="bust")
+        desk.tools.random = Random(seed)
+        await desk.run()
+        bodies.append(desk.network.requests[0].body)
+    assert bodies[0] != bodies[1]
+
+
+async def test_a_defect_of_ours_closes_the_books_and_is_not_hidden() -> None:
+    desk = Desk(Script(error=RuntimeError("ours")))
+    with pytest.raises(ExceptionGroup) as caught:
+        await desk.run(2)
+    assert "ours" in repr(caught.value.exceptions)
+    (attempt,) = desk.of(AttemptFinished)
+    (finished,) = desk.of(ProbeFinished)
+    assert attempt.outcome == finished.outcome == "cancelled"

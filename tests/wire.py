@@ -1,0 +1,151 @@
+"""A server that plays bytes: what a test says is what goes over the socket."""
+
+import base64
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.abc import SocketAttribute, SocketStream
+
+__all__ = ["SSE", "Play", "Wire", "chat_answer", "chunked", "data", "play_case", "serve"]
+
+SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@dataclass
+class Wire:
+    """One accepted connection's request, and the way to answer it."""
+
+    stream: SocketStream
+    head: bytes = b""
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        return self.head.split(b" ", 2)[1].decode()
+
+    async def read_request(self) -> bool:
+        """Read one request; False at the end of the connection."""
+        buffer = b""
+        try:
+            while b"\r\n\r\n" not in buffer:
+                buffer += await self.stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            return False
+        self.head, _, self.body = buffer.partition(b"\r\n\r\n")
+        length = next(
+            int(line.split(b":")[1])
+            for line in self.head.split(b"\r\n")
+            if line.lower().startswith(b"content-length:")
+        )
+        while len(self.body) < length:
+            self.body += await self.stream.receive()
+        return True
+
+    async def send(self, *parts: bytes) -> None:
+        for part in parts:
+            await self.stream.send(part)
+
+    def reset(self) -> None:
+        """Close with a TCP reset."""
+        raw = self.stream.extra(SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+Play = Callable[[Wire], Awaitable[bool | None]]
+"""Answers one request; returns True to keep the connection."""
+
+
+@dataclass
+class Served:
+    url: str
+    requests: list[tuple[bytes, bytes]] = field(default_factory=list)
+    connections: int = 0
+
+
+def data(payload: str) -> bytes:
+    """One chunked SSE event."""
+    return chunked(f"data: {payload}\n\n".encode())
+
+
+def chunked(payload: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(payload), payload)
+
+
+def delta(text: str) -> bytes:
+    return data(json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]}))
+
+
+def chat_answer(*texts: str) -> list[bytes]:
+    """A whole streamed answer: head, one event a text, finish, usage, end."""
+    usage = {"prompt_tokens": 9, "completion_tokens": len(texts)}
+    return [
+        SSE,
+        *(delta(text) for text in texts),
+        data('{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'),
+        data(json.dumps({"choices": [], "usage": usage})),
+        data("[DONE]"),
+        b"0\r\n\r\n",
+    ]
+
+
+@asynccontextmanager
+async def serve(play: Play) -> AsyncIterator[Served]:
+    """Serve on a free loopback port."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    served = Served(f"http://127.0.0.1:{port}/v1")
+
+    async def handle(stream: SocketStream) -> None:
+        served.connections += 1
+        async with stream:
+            wire = Wire(stream)
+            try:
+                while await wire.read_request():
+                    served.requests.append((wire.head, wire.body))
+                    if not await play(wire):
+                        return
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError):
+                return
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        yield served
+        group.cancel_scope.cancel()
+    await listener.aclose()
+
+
+def play_case(case: dict[str, Any], frames: Sequence[dict[str, Any]] | None = None) -> Play:
+    """Play a case of stream_cases.jsonl."""
+
+    async def play(wire: Wire) -> bool:
+        framing = case.get("framing", "chunked")
+        if case["status"] and framing != "raw":
+            await wire.send(_head(case, framing))
+        for frame in case["frames"] if frames is None else frames:
+            await anyio.sleep(frame["delay_ms"] / 1000)
+            payload = base64.b64decode(frame["bytes_b64"])
+            if payload:
+                await wire.send(chunked(payload) if framing == "chunked" else payload)
+        if case["close"] == "clean" and framing == "chunked" and case["status"]:
+            await wire.send(b"0\r\n\r\n")
+        elif case["close"] == "stall":
+            await anyio.sleep(30)
+        elif case.get("reset_kind") == "rst":
+            wire.reset()
+        return False
+
+    return play
+
+
+def _head(case: dict[str, Any], framing: str) -> bytes:
+    lines = [f"HTTP/1.1 {case['status']} X"]
+    lines.extend(f"{name}: {value}" for name, value in case["headers"].items())
+    if framing == "chunked":
+        lines.append("transfer-encoding: chunked")
+    return "\r\n".join([*lines, "connection: close", "", ""]).encode()
