@@ -1,0 +1,43 @@
+"""The embedded provider: a real OpenAI-compatible HTTP server on loopback, with a serving model,
+scripted incidents, and a log of its own truth."""
+
+from probes.simulator.library import (
+    ScenarioError,
+    UnknownScenarioError,
+    demo_routes,
+    load_scenario,
+    scenario_names,
+)
+from probes.simulator.scenario import (
+    Conditions,
+    Faults,
+    HostedModel,
+    Limits,
+    Phase,
+    Scenario,
+    Serving,
+    Timeline,
+    steady,
+)
+from probes.simulator.server import SimulatorServer, serve
+from probes.simulator.truth import TruthRecord
+
+__all__ = [
+    "Conditions",
+    "Faults",
+    "HostedModel",
+    "Limits",
+    "Phase",
+    "Scenario",
+    "ScenarioError",
+    "Serving",
+    "SimulatorServer",
+    "Timeline",
+    "TruthRecord",
+    "UnknownScenarioError",
+    "demo_routes",
+    "load_scenario",
+    "scenario_names",
+    "serve",
+    "steady",
+]

@@ -1,0 +1,100 @@
+"""One request and its answer, with the truth about both written down as it happens."""
+
+from email.utils import formatdate
+from typing import Literal, TypeAlias
+
+from probes.clock import Clock, seconds
+from probes.simulator.chat import ApiError, error_body
+from probes.simulator.truth import TruthRecord
+from probes.simulator.wire import Connection, HttpRequest
+
+__all__ = ["Exchange", "HangUp", "error_answer"]
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+HangUp: TypeAlias = Literal["", "closed", "reset", "cut"]
+
+_JSON: Headers = (("content-type", "application/json"),)
+_EVENT_STREAM: Headers = (
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache"),
+)
+
+
+class Exchange:
+    """Writes one answer; every write is stamped in `record`."""
+
+    def __init__(
+        self, connection: Connection, request: HttpRequest, record: TruthRecord, clock: Clock
+    ) -> None:
+        """Begin with a request that was read whole."""
+        self.request = request
+        self.record = record
+        self.limit_headers: Headers = ()
+        """Sent with whatever answer follows."""
+        self.hang_up: HangUp = ""
+        """How to end the connection once nobody reads from it any more."""
+        self._connection = connection
+        self._clock = clock
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        self.record.status = status
+        self.record.headers_ns = await self._connection.start(status, (*self._common(), *headers))
+
+    def _common(self) -> Headers:
+        date = formatdate(seconds(self._clock.wall_ns()), usegmt=True)
+        identity = (("date", date), ("x-request-id", self.record.request_id))
+        return (*identity, *self.limit_headers)
+
+    async def start_stream(self) -> None:
+        """Write the headers of an event stream."""
+        await self._start(200, _EVENT_STREAM)
+
+    async def chunk(self, data: bytes, tokens: int = 0) -> None:
+        """Write one piece of the body in one send."""
+        self.record.chunks_ns.append(await self._connection.body(data))
+        self.record.chunk_tokens.append(tokens)
+        self.record.output_tokens += tokens
+
+    async def end_stream(self) -> None:
+        """Write the end of an event stream."""
+        self.record.ended_ns = await self._connection.end()
+        self.record.ending = "streamed"
+
+    async def answer(
+        self, status: int, body: bytes, headers: Headers = (), *, tokens: int = 0
+    ) -> None:
+        """Write a whole JSON answer that carries `tokens` tokens of output."""
+        length = ("content-length", str(len(body)))
+        await self._start(status, (*_JSON, length, *headers))
+        await self.chunk(body, tokens)
+        self.record.ended_ns = await self._connection.end()
+        self.record.ending = "answered"
+
+    async def answer_error(self, error: ApiError) -> None:
+        """Write an error answer."""
+        await self.answer(error.status, error_body(error), error.headers)
+
+    def finish(self) -> None:
+        """End the connection if that was asked for, and complete the truth."""
+        record = self.record
+        if record.ended_ns is not None:
+            return
+        record.ended_ns = self._clock.monotonic_ns()
+        record.ending = self.hang_up or "disconnected"
+        if self.hang_up == "closed":
+            self._connection.close()
+        elif self.hang_up:
+            self._connection.reset()
+
+
+async def error_answer(connection: Connection, error: ApiError) -> None:
+    """Answer a request that could not be read, if it still can be answered, and say goodbye."""
+    if not connection.can_answer:
+        return
+    body = error_body(error)
+    close: Headers = (("connection", "close"), ("content-length", str(len(body))))
+    await connection.start(error.status, (*_JSON, *close))
+    await connection.body(body)
+    await connection.end()
+    await connection.linger()

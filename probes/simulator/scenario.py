@@ -1,0 +1,270 @@
+"""What a simulated provider is told to do: models, their conditions, and how these change in time.
+
+A scenario file is data. It names the conditions of one model (an *incident*), or composes several
+models out of incidents. `Conditions` are resolved when a file is loaded, so that a mistake in it
+is found before the server starts and never in the middle of a run.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from probes.config import Price
+
+__all__ = [
+    "STEADY",
+    "Conditions",
+    "Down",
+    "Faults",
+    "HostedModel",
+    "Limits",
+    "ModelTable",
+    "Overrides",
+    "Phase",
+    "PhaseTable",
+    "RouteSketch",
+    "Scenario",
+    "ScenarioFile",
+    "Serving",
+    "Timeline",
+    "merge",
+    "steady",
+]
+
+Share: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
+Positive: TypeAlias = Annotated[float, Meta(gt=0.0)]
+NotNegative: TypeAlias = Annotated[float, Meta(ge=0.0)]
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+
+Down: TypeAlias = Literal["no", "unavailable", "closed"]
+"""`unavailable`: 503; `closed`: the connection ends without an answer."""
+
+DEFAULT_PROMPT: Final = "Write one short sentence about the sea."
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A strict, frozen table of a scenario file."""
+
+
+class Serving(_Table, frozen=True, kw_only=True):
+    """How fast a model serves; durations in seconds, speeds in tokens per second."""
+
+    gateway_s: NotNegative = 0.12
+    """Time between the request's arrival and the model's queue: network, gateway, tokenizer."""
+    prefill_tokens_per_s: Positive = 4000.0
+    prefill_chunk: AtLeastOne = 512
+    """Prompt tokens computed in one step, between decode steps of the running sequences."""
+    cached_token_cost: Share = 0.05
+    """Cost of a prompt token found in the prefix cache, as a share of a computed one."""
+    prefix_cache_blocks: Count = 4096
+    """Blocks of 16 tokens kept; 0 turns the prefix cache off."""
+    decode_tokens_per_s: Positive = 50.0
+    """Speed of a sequence that is alone in the batch."""
+    batch_penalty: NotNegative = 0.06
+    """How much longer a step takes for each further sequence in the batch."""
+    chunk_tokens: AtLeastOne = 1
+    """Tokens a sequence gains in one step (speculative decoding) and gets in one chunk."""
+    max_batch: AtLeastOne = 16
+    """Sequences served together; the others wait in the queue."""
+    background: Count = 0
+    """Sequences of other customers: they hold slots of the batch and slow its steps."""
+    cold_start_s: NotNegative = 0.0
+    """Time the first request waits for the model to be loaded."""
+    cold_after_s: NotNegative = 0.0
+    """Idle time after which the model is unloaded; 0 is never."""
+    answer_tokens: AtLeastOne = 48
+    """Median length of an answer that is not cut by its cap."""
+    answer_spread: NotNegative = 0.2
+    """Sigma of the log-normal answer length."""
+    jitter: NotNegative = 0.08
+    """Sigma of the log-normal factor on gateway times and steps."""
+    context_tokens: AtLeastOne = 32_768
+
+
+class Limits(_Table, frozen=True, kw_only=True):
+    """What a key may ask for; 0 is no limit."""
+
+    concurrency: Count = 0
+    requests_per_min: NotNegative = 0.0
+    tokens_per_min: NotNegative = 0.0
+    """Prompt and answer cap together, charged on admission."""
+    retry_after_s: NotNegative = 1.0
+    """What a 429 for concurrency asks to wait; 0 sends no retry-after."""
+    max_queue: AtLeastOne = 512
+    """Waiting sequences above which the model answers 503."""
+
+
+class Faults(_Table, frozen=True, kw_only=True):
+    """What goes wrong, as shares of requests."""
+
+    down: Down = "no"
+    error_share: Share = 0.0
+    error_statuses: tuple[Annotated[int, Meta(ge=500, le=599)], ...] = (500, 502, 503)
+    reset_share: Share = 0.0
+    """Connections reset before an answer."""
+    cut_share: Share = 0.0
+    """Streams reset in their middle."""
+    stall_share: Share = 0.0
+    """Streams that stop in their middle for a while."""
+    stall_s: NotNegative = 2.0
+    """Median length of a stall."""
+
+
+class Conditions(_Table, frozen=True, kw_only=True):
+    """Everything that governs one model at one moment."""
+
+    serving: Serving = Serving()
+    limits: Limits = Limits()
+    faults: Faults = Faults()
+
+
+class Overrides(_Table, frozen=True, kw_only=True):
+    """Fields of `Conditions` to replace; unnamed ones stay as they are."""
+
+    serving: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
+    faults: dict[str, Any] = {}
+
+
+TableT = TypeVar("TableT", bound=_Table)
+
+
+def _replaced(table: TableT, fields: dict[str, Any]) -> TableT:
+    if not fields:
+        return table
+    return msgspec.convert({**msgspec.to_builtins(table), **fields}, type(table))
+
+
+def merge(base: Conditions, overrides: Overrides) -> Conditions:
+    """Return `base` with the named fields replaced.
+
+    Raises:
+        msgspec.ValidationError: an override names no field, or has an impossible value.
+    """
+    return Conditions(
+        serving=_replaced(base.serving, overrides.serving),
+        limits=_replaced(base.limits, overrides.limits),
+        faults=_replaced(base.faults, overrides.faults),
+    )
+
+
+class Phase(_Table, frozen=True, kw_only=True):
+    """A stretch of the timeline, from `start_s` to the next phase's start."""
+
+    start_s: NotNegative = 0.0
+    name: str = "steady"
+    conditions: Conditions = Conditions()
+
+
+class Timeline(_Table, frozen=True, kw_only=True):
+    """Phases in order of time; the last one lasts, or all repeat every `repeat_s` seconds."""
+
+    phases: tuple[Phase, ...] = (Phase(),)
+    repeat_s: NotNegative = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a timeline that has a hole or runs backwards."""
+        starts = [phase.start_s for phase in self.phases]
+        if not starts or starts[0] != 0.0:
+            raise ValueError("the first phase must start at 0 seconds")
+        if any(later <= earlier for earlier, later in pairwise(starts)):
+            raise ValueError("phases must start one after the other")
+        if self.repeat_s and self.repeat_s <= starts[-1]:
+            raise ValueError("repeat_s must lie after the start of the last phase")
+
+    def at(self, elapsed_s: float) -> Phase:
+        """Return the phase at `elapsed_s` seconds after the start of the run."""
+        position = elapsed_s % self.repeat_s if self.repeat_s else elapsed_s
+        current = self.phases[0]
+        for phase in self.phases[1:]:
+            if phase.start_s > position:
+                break
+            current = phase
+        return current
+
+
+STEADY: Final = Timeline()
+"""Default conditions, unchanging."""
+
+
+class RouteSketch(_Table, frozen=True, kw_only=True):
+    """How the demo watches a model; the fields are those of `probes.config.Route`."""
+
+    name: Name | None = None
+    """None is the model's name."""
+    concurrency: AtLeastOne = 2
+    interval: NotNegative = 1.0
+    max_tokens: AtLeastOne = 64
+    prompt: str = DEFAULT_PROMPT
+    system: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class HostedModel(_Table, frozen=True, kw_only=True):
+    """One model of a provider: its name in requests, and what happens to it."""
+
+    name: Name
+    timeline: Timeline = STEADY
+    price: Price | None = None
+    """USD per million tokens."""
+    reports_cost: bool = False
+    """The usage carries `estimated_cost`, as DeepInfra's does; else the price is the client's."""
+    route: RouteSketch = RouteSketch()
+
+
+class Scenario(_Table, frozen=True, kw_only=True):
+    """Everything one simulated provider hosts."""
+
+    name: Name
+    title: str = ""
+    models: tuple[HostedModel, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a provider of nothing, and two models of one name."""
+        names = [model.name for model in self.models]
+        if not names:
+            raise ValueError("a scenario hosts at least one model")
+        if len(set(names)) != len(names):
+            raise ValueError("two models of a scenario have the same name")
+
+
+def steady(name: str, conditions: Conditions | None = None) -> Scenario:
+    """Return a scenario of one model `name` whose conditions never change."""
+    phase = Phase(conditions=conditions or Conditions())
+    timeline = Timeline(phases=(phase,))
+    return Scenario(name=name, models=(HostedModel(name=name, timeline=timeline),))
+
+
+class PhaseTable(Overrides, frozen=True, kw_only=True):
+    """A `[[phases]]` table: overrides of the file's own conditions, not of the phase before."""
+
+    start_s: NotNegative
+    name: str
+
+
+class ModelTable(Overrides, frozen=True, kw_only=True):
+    """A `[[models]]` table: an incident under a model's name, with its own overrides."""
+
+    name: Name
+    incident: Name
+    """Name of another scenario file, one that has no `[[models]]` itself."""
+    phases: tuple[PhaseTable, ...] | None = None
+    """Replaces the incident's timeline, together with `repeat_s`."""
+    repeat_s: NotNegative = 0.0
+    price: Price | None = None
+    reports_cost: bool = False
+    route: RouteSketch = RouteSketch()
+
+
+class ScenarioFile(Overrides, frozen=True, kw_only=True):
+    """A whole scenario file: an incident, or a composition where `models` is given."""
+
+    title: str
+    phases: tuple[PhaseTable, ...] = ()
+    repeat_s: NotNegative = 0.0
+    route: RouteSketch = RouteSketch()
+    models: tuple[ModelTable, ...] = ()

@@ -1,0 +1,248 @@
+"""Scenario files: strict, found by name, composed; and the story the demo tells."""
+
+import math
+from random import Random
+
+import anyio
+import pytest
+from simulator_kit import Client, VirtualClock, prompt
+
+from probes.clock import NS_PER_S
+from probes.simulator import (
+    HostedModel,
+    Phase,
+    Scenario,
+    ScenarioError,
+    Timeline,
+    UnknownScenarioError,
+    demo_routes,
+    load_scenario,
+    scenario_names,
+)
+from probes.simulator.library import parse_scenario
+from probes.simulator.model import ServingModel
+from probes.simulator.sequence import SequenceCutError
+
+INCIDENTS = ("flaky", "healthy", "outage", "queueing", "stalling", "throttling")
+
+
+def test_every_incident_of_the_catalogue_ships() -> None:
+    assert set(scenario_names()) >= {"demo", *INCIDENTS}
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_every_shipped_scenario_loads_and_can_be_watched(name: str) -> None:
+    scenario = load_scenario(name)
+    routes = demo_routes("http://127.0.0.1:1/", name)
+    assert scenario.title
+    assert [route.model for route in routes] == [model.name for model in scenario.models]
+    assert {route.base_url for route in routes} == {"http://127.0.0.1:1/v1"}
+    assert len({route.name for route in routes}) == len(routes)
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
+def test_an_incident_is_one_model_of_its_own_name(name: str) -> None:
+    assert [model.name for model in load_scenario(name).models] == [name]
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownScenarioError, match=r"no scenario is named 'nope'.*healthy"):
+        load_scenario("nope")
+    with pytest.raises(UnknownScenarioError):
+        load_scenario("../healthy")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = ", "Invalid value"),
+        ('title = "t"\nspeed = 1', "unknown field `speed`"),
+        ('title = "t"\n[serving]\nspeed = 1', "unknown field `speed`"),
+        ('title = "t"\n[faults]\nerror_share = 2', "<= 1.0"),
+        ('title = "t"\n[limits]\nconcurrency = "4"', "Expected `int`"),
+        ('title = "t"\n[[phases]]\nstart_s = 5\nname = "p"', "first phase must start at 0"),
+        ('title = "t"\n[[models]]\nname = "m"\nincident = "demo"', "composed itself"),
+        (
+            'title = "t"\n[[models]]\nname = "m"\nincident = "healthy"\n'
+            '[[models]]\nname = "m"\nincident = "flaky"',
+            "same name",
+        ),
+    ],
+)
+def test_a_mistake_in_a_file_is_named(text: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message) as caught:
+        parse_scenario("mine", text.encode())
+    assert "mine" in str(caught.value)
+
+
+def test_phases_override_the_files_conditions_not_each_other() -> None:
+    text = """
+        title = "t"
+        repeat_s = 100
+        serving = { max_batch = 3 }
+        [[phases]]
+        start_s = 0
+        name = "calm"
+        [[phases]]
+        start_s = 10
+        name = "crowd"
+        serving = { background = 2 }
+        [[phases]]
+        start_s = 20
+        name = "faults"
+        faults = { error_share = 0.5 }
+    """
+    timeline = parse_scenario("mine", text.encode()).models[0].timeline
+    servings = [phase.conditions.serving for phase in timeline.phases]
+    assert [(s.max_batch, s.background) for s in servings] == [(3, 0), (3, 2), (3, 0)]
+    assert timeline.at(25).conditions.faults.error_share == 0.5
+
+
+def test_a_composed_model_overrides_its_incident_and_may_replace_its_timeline() -> None:
+    text = """
+        title = "t"
+        [[models]]
+        name = "kept"
+        incident = "outage"
+        serving = { decode_tokens_per_s = 7 }
+        [[models]]
+        name = "replaced"
+        incident = "outage"
+        phases = []
+    """
+    kept, replaced = parse_scenario("mine", text.encode()).models
+    assert {phase.conditions.serving.decode_tokens_per_s for phase in kept.timeline.phases} == {7}
+    assert len(kept.timeline.phases) == len(load_scenario("outage").models[0].timeline.phases)
+    assert [phase.conditions.faults.down for phase in replaced.timeline.phases] == ["no"]
+
+
+def test_a_timeline_holds_its_last_phase_or_repeats() -> None:
+    phases = (Phase(name="a"), Phase(start_s=10, name="b"))
+    times = (0, 9.9, 10, 29.9, 30, 45)
+    assert [Timeline(phases=phases).at(t).name for t in times] == ["a", "a", "b", "b", "b", "b"]
+    repeated = Timeline(phases=phases, repeat_s=30)
+    assert [repeated.at(t).name for t in times] == ["a", "a", "b", "b", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("phases", "repeat_s"),
+    [
+        ((), 0),
+        ((Phase(start_s=1),), 0),
+        ((Phase(), Phase(start_s=5), Phase(start_s=5)), 0),
+        ((Phase(), Phase(start_s=5)), 5),
+    ],
+)
+def test_a_timeline_with_a_hole_is_refused(phases: tuple[Phase, ...], repeat_s: float) -> None:
+    with pytest.raises(ValueError, match=r"phase|repeat"):
+        Timeline(phases=phases, repeat_s=repeat_s)
+
+
+def test_a_scenario_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one model"):
+        Scenario(name="empty", models=())
+
+
+class Story:
+    """What one route of the demo looks like from outside, second by second."""
+
+    def __init__(self, hosted: HostedModel, clock: VirtualClock) -> None:
+        self.hosted, self.clock = hosted, clock
+        self.model = ServingModel(hosted, clock=clock, random=Random(1))
+        self.started_ns = clock.monotonic_ns()
+        self.ttfts: list[tuple[float, float]] = []
+        self.ends: list[tuple[float, float]] = []
+        self.longest_gaps: list[float] = []
+        self.refused: list[tuple[float, int]] = []
+
+    def now_s(self) -> float:
+        return (self.clock.monotonic_ns() - self.started_ns) / NS_PER_S
+
+    async def worker(self) -> None:
+        while True:
+            started_s = self.now_s()
+            client = Client(self.model, self.clock, prompt(20, self.hosted.route.max_tokens))
+            try:
+                await client.run()
+            except SequenceCutError:
+                self.refused.append((started_s, 0))
+            if client.refusal is not None:
+                self.refused.append((started_s, client.refusal.status))
+                await self.clock.sleep(0.5)
+            elif client.times_s:
+                self.ttfts.append((started_s, client.times_s[0]))
+                self.ends.append((started_s, client.times_s[-1]))
+                self.longest_gaps.append(max(client.gaps_s))
+            await self.clock.sleep(started_s + self.hosted.route.interval - self.now_s())
+
+    async def play(self, seconds: float, concurrency: int) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.model.run)
+            for _ in range(concurrency):
+                group.start_soon(self.worker)
+            await self.clock.advance(seconds)
+            group.cancel_scope.cancel()
+
+
+async def told(name: str, seconds: float = 60.0, concurrency: int | None = None) -> Story:
+    models = {model.route.name: model for model in load_scenario("demo").models}
+    story = Story(models[name], VirtualClock())
+    await story.play(seconds, concurrency or models[name].route.concurrency)
+    return story
+
+
+def p95(samples: list[tuple[float, float]], since_s: float = 0.0) -> float:
+    values = sorted(value for at, value in samples if at >= since_s)
+    return values[math.ceil(0.95 * len(values)) - 1]
+
+
+@pytest.mark.anyio
+async def test_the_healthy_route_of_the_demo_is_well_within_its_goals() -> None:
+    story = await told("llama-70b-eu")
+    assert 0.15 < p95(story.ttfts) < 0.6
+    assert p95(story.ends) < 2.5
+    assert story.refused == []
+
+
+@pytest.mark.anyio
+async def test_the_queueing_route_becomes_sluggish_as_load_climbs() -> None:
+    story = await told("qwen3-235b")
+    assert p95(story.ttfts, since_s=25) > 2.0
+    assert p95([sample for sample in story.ttfts if sample[0] < 20]) < 1.5
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("concurrency", "throttled"), [(2, False), (3, False), (6, True)])
+async def test_the_throttling_route_says_429_only_when_its_concurrency_is_raised(
+    concurrency: int, throttled: bool
+) -> None:
+    story = await told("deepseek-v3", 20.0, concurrency)
+    assert (429 in {status for _, status in story.refused}) is throttled
+    assert p95(story.ttfts) < 1.0
+
+
+@pytest.mark.anyio
+async def test_the_flaky_route_fails_often_but_not_so_often_that_retries_do_not_mask_it() -> None:
+    story = await told("gpt-oss-120b", 120.0)
+    share = len(story.refused) / (len(story.refused) + len(story.ttfts))
+    assert 0.07 < share < 0.2
+
+
+@pytest.mark.anyio
+async def test_the_stalling_route_has_gaps_well_above_a_second_on_some_streams() -> None:
+    story = await told("mistral-small")
+    stalled = [gap for gap in story.longest_gaps if gap > 1.2]
+    assert 0.1 < len(stalled) / len(story.longest_gaps) < 0.6
+    assert p95(story.ttfts) < 1.0
+
+
+@pytest.mark.anyio
+async def test_the_outage_route_is_gone_from_40_to_75_seconds_and_again_two_minutes_later() -> None:
+    story = await told("kimi-k2", 170.0)
+    failed = [at for at, _ in story.refused]
+    first = [at for at in failed if at < 120]
+    assert 38 < min(first) < 42
+    assert 70 < max(first) < 75
+    assert [at for at in failed if 158 < at < 170]
+    assert {status for _, status in story.refused} == {0, 503}
+    assert not [at for at, _ in story.ttfts if 40 < at < 74]

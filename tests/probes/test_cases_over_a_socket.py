@@ -1,0 +1,73 @@
+"""What servers really send, played over a real socket: each case says what must be told of it."""
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from wire import play_case, serve
+
+from probes.clock import SystemClock
+from probes.config import Route, Timeouts
+from probes.events import AttemptFinished
+from probes.single import probe_once
+
+pytestmark = pytest.mark.anyio
+
+CASES_FILE = Path(__file__).parent.parent / "cases" / "stream_cases.jsonl"
+CASES: list[dict[str, Any]] = [
+    case
+    for case in map(json.loads, CASES_FILE.read_text(encoding="utf-8").splitlines())
+    if case["api"] == "chat"
+]
+SHORT = Timeouts(connect=5.0, first_token=0.8, stall=0.3, total=5.0)
+PATIENT = Timeouts(connect=5.0, first_token=20.0, stall=20.0, total=30.0)
+
+
+async def attempt_of(case: dict[str, Any]) -> AttemptFinished:
+    timeouts = SHORT if case["close"] == "stall" else PATIENT
+    async with serve(play_case(case)) as server:
+        route = Route(name="r", base_url=server.url, model="m", retries=0, timeouts=timeouts)
+        record = await probe_once(
+            route, {}, clock=SystemClock(), random=Random(1), include_text=True
+        )
+    return record.attempts[0]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+async def test_a_case_is_told_as_it_is_meant(case: dict[str, Any]) -> None:
+    expect, attempt = case["expect"], await attempt_of(case)
+    told = {
+        "outcome": attempt.outcome,
+        "retryable": attempt.retryable,
+        "text": attempt.text,
+        "reasoning_text": attempt.reasoning_text,
+        "output_tokens": attempt.output_tokens,
+        "input_tokens": attempt.input_tokens,
+        "finish_reason": attempt.finish_reason,
+        "ttft_kind": attempt.ttft_kind,
+        "token_source": attempt.token_source,
+        "cached_tokens": attempt.cached_tokens,
+        "reasoning_tokens": attempt.reasoning_tokens,
+    }
+    assert told == {name: expect.get(name, told[name]) for name in told}
+    if "cost_usd" in expect:
+        assert attempt.cost_usd == pytest.approx(expect["cost_usd"])
+    if "retry_after_ms" in expect:
+        assert attempt.retry_after_s == pytest.approx(expect["retry_after_ms"] / 1000, abs=1.0)
+    has_first_token = attempt.stamps_ns.first_token is not None
+    assert has_first_token == (expect["first_output_frame"] is not None)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+async def test_the_stamps_of_a_case_never_run_backwards(case: dict[str, Any]) -> None:
+    stamps = (await attempt_of(case)).stamps_ns
+    steps = ("scheduled", "admitted", "started", "tcp", "sent")
+    early = [value for step in steps if (value := getattr(stamps, step)) is not None]
+    steps = ("started", "headers", "first_event", "first_token", "last_token", "ended")
+    late = [value for step in steps if (value := getattr(stamps, step)) is not None]
+    assert early == sorted(early)
+    assert late == sorted(late)
+    assert stamps.started is not None
+    assert stamps.ended is not None
