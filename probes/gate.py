@@ -6,12 +6,12 @@ from typing import Final
 
 from probes.clock import NS_PER_S, Clock
 from probes.events import AttemptFinished, Event, Held, HeldReason, Limit, LimitReading
+from probes.retry import cool_down_s
 from probes.signals import Signal
 from probes.spending import Reservation, Spending
 
 __all__ = ["Gate"]
 
-MAX_COOL_DOWN_S: Final = 3_600.0
 STAGGER_S: Final = 0.1
 """Seconds between two releases when a cool-down ends, so that not all come back at once."""
 LIMIT_EVERY_NS: Final = NS_PER_S
@@ -67,13 +67,15 @@ class Gate:
     def settle(self, event: AttemptFinished) -> None:
         """Book an attempt's cost; take over what its headers say of limits and cool-downs."""
         self._settle_cost(event)
-        if event.outcome == "throttled" and event.retry_after_s is not None:
-            self.cool_down(event.retry_after_s, event.at_ns)
+        asked_s = event.retry_after_s
+        cool_s = cool_down_s(event.outcome, asked_s)
+        if cool_s is not None:
+            self.cool_down(cool_s, event.at_ns, asked_s)
         self._read_limits(event)
 
-    def cool_down(self, asked_s: float, now_ns: int) -> None:
-        """Hold the route back as its server asked, at most an hour, never shorter than before."""
-        until_ns = now_ns + round(min(asked_s, MAX_COOL_DOWN_S) * NS_PER_S)
+    def cool_down(self, seconds: float, now_ns: int, asked_s: float | None = None) -> None:
+        """Hold the route back for some seconds, never shorter than it is held already."""
+        until_ns = now_ns + round(seconds * NS_PER_S)
         if until_ns <= max(now_ns, self._cool_until_ns or 0):
             return
         self._cool_until_ns = until_ns

@@ -69,6 +69,7 @@ def route_info(route: Route) -> RouteInfo:
         stall_after=route.stall_after,
         goal_ttft_s=route.goals.ttft_s,
         goal_e2e_s=route.e2e_goal_s,
+        goal_e2e_set=route.goals.e2e_s is not None,
         goal_success=route.goals.success,
         goal_cost_usd_per_probe=route.goals.cost_usd_per_probe,
         price_known=route.price is not None,

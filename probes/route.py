@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from probes.answer import Progress
 from probes.clock import NS_PER_S, Clock
 from probes.config import Route
-from probes.dialects.base import dialect_for
+from probes.dialects import dialect_for
 from probes.dialects.base import Adaptation
 from probes.events import Fault, Knob, KnobKind, RouteCounts
 from probes.gate import Gate

@@ -7,7 +7,7 @@ import anyio
 
 from probes.clock import Clock
 from probes.config import Route
-from probes.dialects.base import dialect_for
+from probes.dialects import dialect_for
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.health import GapWatch, LoopWatch
 from probes.probe import Probe, ProbeTools, Turnstile

@@ -10,7 +10,7 @@ from probes.answer import Progress
 from probes.attempt import Attempt, AttemptResult
 from probes.clock import SystemClock
 from probes.config import Timeouts
-from probes.dialects.base import dialect_for
+from probes.dialects import dialect_for
 from probes.events import StampLadder, TtftKind
 from probes.health import GapWatch
 from probes.transport import HttpxTransport, Request

@@ -10,7 +10,7 @@ from clocks import NS, ManualClock
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Price, Route
-from probes.dialects.base import dialect_for
+from probes.dialects import dialect_for
 from probes.events import (
     AttemptFinished,
     AttemptStarted,

@@ -1,0 +1,324 @@
+"""One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from probes.body import BodyForm, Inflater, UnknownEncodingError, form_of, json_of, refusal_of
+from probes.dialects.base import NOTHING, Dialect, Transcript
+from probes.dialects.numbers import amount
+from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
+from probes.events import Limit, Outcome, TokenSource, TtftKind
+from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
+from probes.outcome import Verdict, of_failure, of_status
+from probes.retry import would_retry
+from probes.server_timing import timings_of_headers
+from probes.sse import Decoder, EventTooLargeError
+from probes.throttle import read_limits, retry_after_s
+from probes.words import clean
+
+__all__ = ["Answer", "AnswerReader", "Ending", "Progress", "failed_before_answer"]
+
+MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
+MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
+MAX_ERROR_BYTES: Final = 64 * 1024
+_COST_HEADER: Final = "x-litellm-response-cost"
+
+
+class Progress(msgspec.Struct, frozen=True, gc=False):
+    """What one read of the body brought."""
+
+    event: bool = False
+    """A server-sent event, not a comment, was completed."""
+    output: bool = False
+    """A non-empty text, reasoning, tool-call or refusal delta came."""
+    answer: bool = False
+    """Output that is not reasoning came."""
+    kind: TtftKind = "none"
+    """Of the first output in this read."""
+    characters: int = 0
+    text: str = ""
+    reasoning: str = ""
+    terminal: bool = False
+    """The answer is over, well or not: nothing after this needs to be waited for long."""
+
+
+_IDLE: Final = Progress()
+_OVER: Final = Progress(terminal=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Everything one exchange said, judged. Texts are a server's own: hostile, unscrubbed."""
+
+    outcome: Outcome
+    reason: str = ""
+    message: str = ""
+    """The server's words, at most 500 characters; for a redirect, its target."""
+    error_code: str | None = None
+    retryable: bool = False
+    """Whether the same request would be tried again; always False once a 200 has begun."""
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
+    first_chunk_tokens: int | None = None
+    cost_usd: float | None = None
+    """The provider's own figure."""
+    ttft_kind: TtftKind = "none"
+    text: str = ""
+    """Empty unless kept."""
+    reasoning_text: str = ""
+    """Empty unless kept."""
+    text_chars: int = 0
+    text_sha256: str = ""
+    """Of the text in UTF-8, hexadecimal; empty where there is no text."""
+    refusal: str = ""
+    """Empty unless kept."""
+    tool_calls: tuple[tuple[str, str], ...] = ()
+    """(name, arguments) of each call."""
+    response_id: str | None = None
+    server_timing: dict[str, float] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    retry_after_s: float | None = None
+    """What the server asked us to wait; may be more than we will."""
+
+
+class AnswerReader:
+    """Reads one answer, whatever form it takes. `wall_ns` dates what headers say of moments.
+
+    Feed it the body as it arrives, without the transfer coding and with any content coding.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        dialect: Dialect,
+        *,
+        keep_text: bool,
+        wall_ns: int,
+    ) -> None:
+        self._status = status
+        self._headers = headers
+        self._keep_text = keep_text
+        self._wall_ns = wall_ns
+        self._interpreter = dialect.decoder()
+        self._decoder = Decoder()
+        self._form: BodyForm | None = None
+        self._body = bytearray()
+        self._size = 0
+        self._broken = ""
+        self._events = 0
+        self._first_kind: TtftKind = "none"
+        self._burst_events: int | None = None
+        self._inflater: Inflater | None = None
+        self._is_success = 200 <= status < 300
+        self._prepare_encoding()
+
+    def _prepare_encoding(self) -> None:
+        encoding = self._headers.get("content-encoding", "").strip().lower()
+        if encoding in ("", "identity"):
+            return
+        try:
+            self._inflater = Inflater(encoding, MAX_STREAM_BYTES)
+        except UnknownEncodingError:
+            self._broken = "encoding"
+
+    def feed(self, data: bytes) -> Progress:
+        """Take what was read; what one read completed is told together."""
+        if self._broken:
+            return _OVER
+        try:
+            if self._inflater is not None:
+                data = self._inflater.feed(data)
+            self._size += len(data)
+            if self._size > MAX_STREAM_BYTES:
+                raise OverflowError("the answer is too large")
+            return self._read(data)
+        except UnknownEncodingError:
+            self._broken = "encoding"
+        except (EventTooLargeError, OverflowError):
+            self._broken = "too_large"
+        return _OVER
+
+    def _read(self, data: bytes) -> Progress:
+        if self._form == "stream":
+            return self._read_events(data)
+        if not self._is_success:
+            self._body += data[: MAX_ERROR_BYTES - len(self._body)]
+            return _OVER if len(self._body) >= MAX_ERROR_BYTES else _IDLE
+        self._body += data
+        if self._form is None:
+            self._form = form_of(self._body, self._headers.get("content-type", "").lower())
+            if self._form == "stream":
+                held = bytes(self._body)
+                self._body.clear()
+                return self._read_events(held)
+        return self._read_whole()
+
+    def _read_whole(self) -> Progress:
+        """A whole answer is judged at its end; anything else needs no more than its beginning."""
+        limit = MAX_WHOLE_BYTES if self._form == "json" else MAX_ERROR_BYTES
+        if len(self._body) <= limit:
+            return _IDLE
+        if self._form == "json":
+            raise OverflowError("the answer is too large")
+        del self._body[limit:]
+        return _OVER
+
+    def _read_events(self, data: bytes) -> Progress:
+        events = self._decoder.feed(data)
+        told = self._interpreter.transcript
+        if not events:
+            return _OVER if told.terminal else _IDLE
+        added, followed = NOTHING, False
+        for event in events:
+            delta = self._interpreter.event(event)
+            followed = added is not NOTHING
+            if delta is not NOTHING:
+                added = delta if added is NOTHING else added.joined(delta)
+        self._events += len(events)
+        kind = added.kind
+        if added is not NOTHING and self._first_kind == "none":
+            kind = self._first_output(kind, followed=followed)
+        return Progress(
+            event=True,
+            output=added is not NOTHING,
+            answer=added.answer,
+            kind=kind,
+            characters=added.characters,
+            text=clean(added.text),
+            reasoning=clean(added.reasoning),
+            terminal=told.terminal,
+        )
+
+    def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
+        """Note the first output; one that came together with the answer's end was held back."""
+        told = self._interpreter.transcript
+        self._first_kind = kind
+        if followed and (told.finished or told.done):
+            self._burst_events = self._events
+        return "buffered" if told.done and followed else kind
+
+    def finish(self, ending: Ending) -> Answer:
+        """Return the answer, judged; call it once, after the last read."""
+        asked_s = retry_after_s(self._headers, wall_ns=self._wall_ns)
+        if not self._is_success:
+            return self._refused(asked_s)
+        told = self._interpreter.transcript
+        verdict = self._judge(told, ending)
+        said = told.error or ErrorBody(message=self._hint(verdict))
+        answer = self._with_words(told, verdict)
+        return replace(
+            answer,
+            message=clean(said.message),
+            error_code=clean(said.code) or None,
+            limits=self._limits(None),
+            retry_after_s=None if verdict.outcome == "ok" else asked_s,
+        )
+
+    def _refused(self, asked_s: float | None) -> Answer:
+        """An answer that is no 2xx."""
+        body, error = refusal_of(bytes(self._body))
+        verdict = of_status(self._status, error)
+        target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
+        return Answer(
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            message=clean(target[:LONGEST_MESSAGE] or error.message),
+            error_code=clean(error.code) or None,
+            retryable=would_retry(verdict, self._headers, asked_s),
+            server_timing=timings_of_headers(self._headers),
+            limits=self._limits(body),
+            retry_after_s=asked_s,
+        )
+
+    def _judge(self, told: Transcript, ending: Ending) -> Verdict:
+        if self._form == "json" and not self._broken:
+            value = json_of(bytes(self._body))
+            if value is None:
+                return self._of_broken_json(ending)
+            self._interpreter.whole(value)
+        elif self._form in ("html", "other") and not self._broken:
+            return Verdict("protocol_error", "html" if self._form == "html" else "not_an_answer")
+        began = told.began or self._decoder.unfinished
+        return judge(told, ending, self._broken, began=began)
+
+    def _of_broken_json(self, ending: Ending) -> Verdict:
+        """JSON that stops with the connection was cut; JSON that ends wrongly was never any."""
+        began = not self._body.isspace()
+        if began and ending in ("complete", "closed_by_us"):
+            return Verdict("protocol_error", "bad_json")
+        return of_ending(ending, began=began)
+
+    def _hint(self, verdict: Verdict) -> str:
+        if verdict.reason == "cap_exhausted":
+            return CAP_HINT
+        if verdict.outcome == "protocol_error" and self._body:
+            return html_error(self._body[:2000].decode("utf-8", "replace")).message
+        return ""
+
+    def _with_words(self, told: Transcript, verdict: Verdict) -> Answer:
+        text = clean("".join(told.text))
+        usage, source = tokens_of(told)
+        cost = usage.cost_usd
+        calls = told.tool_calls.whole()
+        return Answer(
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cached_tokens=usage.cached_tokens,
+            token_source=source,
+            first_chunk_tokens=told.first_chunk_tokens if self._form == "stream" else None,
+            cost_usd=cost if cost is not None else amount(self._headers.get(_COST_HEADER)),
+            ttft_kind=self._ttft_kind(told),
+            text=text if self._keep_text else "",
+            reasoning_text=clean("".join(told.reasoning)) if self._keep_text else "",
+            text_chars=len(text),
+            text_sha256=sha256(text.encode()).hexdigest() if text else "",
+            refusal=clean("".join(told.refusal)) if self._keep_text else "",
+            tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
+            response_id=None if told.response_id is None else clean(told.response_id),
+            server_timing=timings_of_headers(self._headers) | told.server_timing,
+        )
+
+    def _ttft_kind(self, told: Transcript) -> TtftKind:
+        if self._form == "json":
+            return "not_streamed" if told.output else "none"
+        return "buffered" if self._burst_events == self._events else self._first_kind
+
+    def _limits(self, body: object | None) -> tuple[Limit, ...]:
+        return read_limits(self._headers, body, wall_ns=self._wall_ns)
+
+
+def failed_before_answer(error: BaseException | Ending) -> Answer:
+    """Return the answer of an exchange that ended before any HTTP answer.
+
+    By the exception that ended it, or by how it ended where there is none.
+    """
+    if isinstance(error, BaseException):
+        verdict = of_failure(error)
+        said = str(error)[:LONGEST_MESSAGE]
+        return Answer(
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            message=clean(said) or type(error).__name__,
+            retryable=verdict.retryable,
+        )
+    if error in ("complete", "cut", "reset", "closed_by_us"):
+        return Answer(outcome="protocol_error", reason="reset", retryable=True)
+    verdict = of_ending(error, began=False)
+    return Answer(
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        retryable=verdict.outcome in ("timeout", "protocol_error"),
+    )

@@ -1,0 +1,217 @@
+"""What every dialect of an LLM API has in common: the request it writes, the facts it reads."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from probes.config import Route
+from probes.error_body import ErrorBody
+from probes.events import TtftKind
+from probes.sse import ServerSentEvent
+
+__all__ = [
+    "NOTHING",
+    "Adaptation",
+    "CapName",
+    "Delta",
+    "Dialect",
+    "Interpreter",
+    "ToolCalls",
+    "Transcript",
+    "Usage",
+]
+
+CapName: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
+
+
+_Figure = TypeVar("_Figure", int, float)
+
+
+def _known(later: _Figure | None, earlier: _Figure | None) -> _Figure | None:
+    return earlier if later is None else later
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer used, as far as the server said; None is unknown, never zero."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+
+    def updated(self, later: "Usage") -> "Usage":
+        """Return the later figures, and of these the ones the later report lacks."""
+        return Usage(
+            input_tokens=_known(later.input_tokens, self.input_tokens),
+            output_tokens=_known(later.output_tokens, self.output_tokens),
+            reasoning_tokens=_known(later.reasoning_tokens, self.reasoning_tokens),
+            cached_tokens=_known(later.cached_tokens, self.cached_tokens),
+            cost_usd=_known(later.cost_usd, self.cost_usd),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptation:
+    """What was learned about the parameters a server refuses."""
+
+    cap_field: CapName = "max_tokens"
+    drop_temperature: bool = False
+    drop_stream_options: bool = False
+    cap_switched: bool = False
+    """The cap's other name was already tried: it is never switched back."""
+
+    def describe(self) -> str:
+        """Return what differs from an ordinary request, for a notice; empty where nothing does."""
+        said = [f"the answer cap is sent as {self.cap_field}"] if self.cap_switched else []
+        if self.drop_temperature:
+            said.append("temperature is not sent")
+        if self.drop_stream_options:
+            said.append("stream_options is not sent, so token counts may be missing")
+        return "; ".join(said)
+
+
+class Delta(msgspec.Struct, frozen=True, gc=False):
+    """What one event added to the answer."""
+
+    kind: TtftKind = "none"
+    """What came first in it; `none` where it carried no output."""
+    answer: bool = False
+    """It carried output other than reasoning."""
+    characters: int = 0
+    text: str = ""
+    reasoning: str = ""
+
+    def joined(self, later: "Delta") -> "Delta":
+        """Return both as one; its kind is that of the first."""
+        return Delta(
+            kind=self.kind,
+            answer=self.answer or later.answer,
+            characters=self.characters + later.characters,
+            text=self.text + later.text,
+            reasoning=self.reasoning + later.reasoning,
+        )
+
+
+NOTHING: Final = Delta()
+
+
+class ToolCalls:
+    """Tool calls, put together from their pieces."""
+
+    __slots__ = ("_calls", "_ids", "_last")
+
+    def __init__(self) -> None:
+        self._calls: dict[int, tuple[list[str], list[str]]] = {}
+        self._ids: dict[str, int] = {}
+        self._last = -1
+
+    def add(self, index: int | None, call_id: str, name: str, arguments: str) -> None:
+        """Add a piece; without an index a new id or name begins a call, else the last goes on."""
+        slot = self._slot(index, call_id, name)
+        names, pieces = self._calls.setdefault(slot, ([], []))
+        if name and "".join(names) != name:
+            names.append(name)
+        if arguments:
+            pieces.append(arguments)
+        self._last = slot
+
+    def _slot(self, index: int | None, call_id: str, name: str) -> int:
+        if index is not None:
+            return index
+        if call_id:
+            return self._ids.setdefault(call_id, self._next())
+        return self._next() if name or self._last < 0 else self._last
+
+    def _next(self) -> int:
+        return max(self._calls, default=-1) + 1
+
+    def whole(self) -> tuple[tuple[str, str], ...]:
+        """Return (name, arguments) of every call, in their order."""
+        ordered = (self._calls[slot] for slot in sorted(self._calls))
+        return tuple(("".join(names), "".join(pieces)) for names, pieces in ordered)
+
+
+@dataclass(slots=True)
+class Transcript:
+    """The facts of one answer so far. Its interpreter alone writes it."""
+
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
+    tool_calls: ToolCalls = field(default_factory=ToolCalls)
+    usage: Usage | None = None
+    usage_source: Literal["usage", "x_groq.usage"] = "usage"
+    usage_is_last: bool = False
+    """No output came after the usage."""
+    timings: Usage | None = None
+    """Token counts of the server's own timings."""
+    first_chunk_tokens: int | None = None
+    finish_reason: str | None = None
+    finished: bool = False
+    """Every choice that began has its finish reason."""
+    done: bool = False
+    """The end marker of the stream was read; nothing after it counts."""
+    began: bool = False
+    """Something of an answer was read, be it without any output."""
+    output: bool = False
+    """Some output was read."""
+    error: ErrorBody | None = None
+    malformed: str = ""
+    """Why the stream cannot be read on; empty while it can."""
+    response_id: str | None = None
+    server_timing: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the answer is over, one way or another."""
+        return self.finished or self.done or self.error is not None or bool(self.malformed)
+
+
+class Interpreter(Protocol):
+    """Reads one answer."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """What was read so far."""
+        ...
+
+    def event(self, event: ServerSentEvent) -> Delta:
+        """Take one event of a stream."""
+        ...
+
+    def whole(self, body: object) -> None:
+        """Take an answer that came as one JSON value instead of a stream."""
+        ...
+
+
+class Dialect(Protocol):
+    """One way to talk to an LLM server."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls it."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """What is added to a route's base URL."""
+        ...
+
+    def request_body(
+        self, route: Route, *, max_tokens: int, nonce: str | None, adaptation: Adaptation
+    ) -> bytes:
+        """Return the JSON body of one probe; `nonce` comes first where a cache is to be missed."""
+        ...
+
+    def adapt(
+        self, status: int, message: str, adaptation: Adaptation, route: Route
+    ) -> Adaptation | None:
+        """Return how to ask again where a parameter was refused; None where that is not it."""
+        ...
+
+    def decoder(self) -> Interpreter:
+        """Return the reader of one answer."""
+        ...

@@ -1,0 +1,90 @@
+"""Chat Completions, as OpenAI defined it and as everybody else serves it."""
+
+import re
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from probes.config import Route
+from probes.dialects.base import Adaptation, CapName
+from probes.dialects.chat_stream import ChatInterpreter
+
+__all__ = ["ChatDialect"]
+
+_REFUSED_PARAMETER: Final = re.compile(
+    r"not support|unsupported|unrecogni[sz]ed|unknown|not (allowed|permitted|accepted|valid)"
+    r"|extra (inputs|fields)|unexpected|additional propert|only the default|deprecated"
+    r"|invalid (parameter|argument|field)",
+    re.IGNORECASE,
+)
+_REFUSING_STATUSES: Final = (400, 422)
+_encoder: Final = msgspec.json.Encoder()
+
+
+class ChatDialect:
+    """`POST /chat/completions`, streamed."""
+
+    name = "chat"
+    path = "/chat/completions"
+
+    def request_body(
+        self, route: Route, *, max_tokens: int, nonce: str | None, adaptation: Adaptation
+    ) -> bytes:
+        """Return the JSON body; the route's `extra_body` is merged last and may replace a key."""
+        body: dict[str, Any] = {
+            "model": route.model,
+            "messages": _messages(route, nonce),
+            "stream": True,
+        }
+        if not adaptation.drop_stream_options:
+            body["stream_options"] = {"include_usage": True}
+        body[_cap_name(route, adaptation)] = max_tokens
+        if route.temperature is not None and not adaptation.drop_temperature:
+            body["temperature"] = route.temperature
+        return _encoder.encode(body | route.extra_body)
+
+    def adapt(
+        self, status: int, message: str, adaptation: Adaptation, route: Route
+    ) -> Adaptation | None:
+        """Return how to ask again after an unsupported-parameter answer, each change once."""
+        if status not in _REFUSING_STATUSES or not _REFUSED_PARAMETER.search(message):
+            return None
+        cap = _cap_name(route, adaptation)
+        if re.search(rf"\b{cap}\b", message) and route.cap_field == "auto":
+            return None if adaptation.cap_switched else _with_other_cap(adaptation)
+        if "stream_options" in message or "include_usage" in message:
+            return None if adaptation.drop_stream_options else _without_stream_options(adaptation)
+        if "temperature" in message and route.temperature is not None:
+            return (
+                None if adaptation.drop_temperature else replace(adaptation, drop_temperature=True)
+            )
+        return None
+
+    def decoder(self) -> ChatInterpreter:
+        """Return the reader of one answer."""
+        return ChatInterpreter()
+
+
+def _without_stream_options(adaptation: Adaptation) -> Adaptation:
+    return replace(adaptation, drop_stream_options=True)
+
+
+def _with_other_cap(adaptation: Adaptation) -> Adaptation:
+    is_short = adaptation.cap_field == "max_tokens"
+    other: CapName = "max_completion_tokens" if is_short else "max_tokens"
+    return replace(adaptation, cap_field=other, cap_switched=True)
+
+
+def _cap_name(route: Route, adaptation: Adaptation) -> CapName:
+    return adaptation.cap_field if route.cap_field == "auto" else route.cap_field
+
+
+def _messages(route: Route, nonce: str | None) -> list[dict[str, str]]:
+    """A nonce stands before everything: a prefix cache begins at the first message."""
+    said = [("system", route.system)] if route.system is not None else []
+    said.append(("user", route.prompt))
+    if nonce is not None:
+        role, words = said[0]
+        said[0] = (role, f"{nonce}\n{words}")
+    return [{"role": role, "content": words or ""} for role, words in said]

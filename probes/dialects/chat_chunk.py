@@ -1,0 +1,150 @@
+"""One chunk of a Chat Completions stream, decoded typed, and tolerantly where that fails.
+
+Every key may be absent, null or of another type than documented; a chunk is never refused for it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from probes.dialects.numbers import count, mapping
+
+__all__ = ["Choice", "Chunk", "ChunkDelta", "decode_chunk", "decode_value", "lenient_chunk"]
+
+
+class ChunkDelta(msgspec.Struct, gc=False):
+    """What a chunk adds to one choice; a whole answer's message has the same keys."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    reasoning_details: Any = None
+    tool_calls: Any = None
+    function_call: Any = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One of the answers a request asked for, usually the only one."""
+
+    index: int | None = 0
+    delta: ChunkDelta | None = None
+    message: ChunkDelta | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    usage: Any = None
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """A chunk, or a whole answer."""
+
+    id: str | None = None
+    choices: list[Choice] | None = None
+    usage: Any = None
+    x_groq: Any = None
+    timings: Any = None
+    metrics: Any = None
+    perf_metrics: Any = None
+    cost: Any = None
+    estimated_cost: Any = None
+    error: Any = None
+    object: str | None = None
+    type: str | None = None
+
+
+_decoder: Final = msgspec.json.Decoder(Chunk)
+
+
+def decode_chunk(data: str) -> Chunk | None:
+    """Return a chunk; None for a JSON value that is no object and so carries nothing.
+
+    Raises:
+        ValueError: the data is not JSON.
+    """
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        raw = decode_value(data)
+    return lenient_chunk(raw) if isinstance(raw, Mapping) else None
+
+
+def decode_value(data: str) -> object:
+    """Return any JSON value, also what msgspec refuses: lone surrogates, control characters.
+
+    Raises:
+        ValueError: the data is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(data, strict=False)
+    except RecursionError as error:
+        raise ValueError("JSON is nested too deeply") from error
+
+
+def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:
+    """Return the chunk of an object of which any part may be of another type."""
+    choices = raw.get("choices")
+    if isinstance(choices, Mapping):
+        choices = [choices]
+    fields = {name: raw.get(name) for name in Chunk.__struct_fields__}
+    fields["choices"] = [_choice(item) for item in choices] if isinstance(choices, list) else None
+    for name in ("id", "object", "type"):
+        fields[name] = _string(raw.get(name))
+    return Chunk(**fields)
+
+
+def _choice(raw: object) -> Choice:
+    choice = mapping(raw)
+    reason = choice.get("finish_reason")
+    return Choice(
+        index=count(choice.get("index")),
+        delta=_delta(choice.get("delta")),
+        message=_delta(choice.get("message")),
+        text=_words(choice.get("text")),
+        finish_reason=reason if isinstance(reason, str) or reason is None else str(reason)[:80],
+        usage=choice.get("usage"),
+    )
+
+
+def _delta(raw: object) -> ChunkDelta | None:
+    if isinstance(raw, str | list):
+        raw = {"content": raw}
+    if not isinstance(raw, Mapping):
+        return None
+    return ChunkDelta(
+        content=_words(raw.get("content")),
+        reasoning_content=_words(raw.get("reasoning_content")) or _thinking(raw.get("content")),
+        reasoning=_words(raw.get("reasoning")),
+        refusal=_words(raw.get("refusal")),
+        reasoning_details=raw.get("reasoning_details"),
+        tool_calls=raw.get("tool_calls"),
+        function_call=raw.get("function_call"),
+    )
+
+
+def _words(value: object) -> str | None:
+    """Return the text of a string, of an object with a text, or of a list of such parts."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_words(part) or "" for part in value if not _is_thinking(part))
+    if isinstance(value, Mapping):
+        return _words(value.get("text")) or _words(value.get("content"))
+    return None
+
+
+def _is_thinking(part: object) -> bool:
+    return str(mapping(part).get("type", "")) in ("thinking", "reasoning")
+
+
+def _thinking(content: object) -> str | None:
+    """Return the reasoning among content parts, as Mistral sends it."""
+    if not isinstance(content, list):
+        return None
+    parts = (mapping(part) for part in content if _is_thinking(part))
+    return "".join(_words(part.get("thinking") or part) or "" for part in parts)
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None

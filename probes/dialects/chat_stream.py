@@ -1,0 +1,257 @@
+"""Chat Completions answers: the chunks of a stream, or one whole answer, into a transcript."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from probes.dialects.base import NOTHING, Delta, Transcript, Usage
+from probes.dialects.chat_chunk import (
+    Choice,
+    Chunk,
+    ChunkDelta,
+    decode_chunk,
+    decode_value,
+    lenient_chunk,
+)
+from probes.dialects.numbers import amount, mapping
+from probes.dialects.usage import read_timing, read_timings_usage, read_usage
+from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
+from probes.events import TtftKind
+from probes.sse import ServerSentEvent
+
+__all__ = ["ChatInterpreter"]
+
+_LONGEST_ID: Final = 200
+_LONGEST_FINISH: Final = 80
+_encoder: Final = msgspec.json.Encoder()
+
+
+class ChatInterpreter:
+    """Reads one answer. Of several choices all are output, the first one's words are kept."""
+
+    __slots__ = ("_ended", "_main", "_seen", "transcript")
+
+    def __init__(self) -> None:
+        self.transcript = Transcript()
+        self._main: int | None = None
+        self._seen: set[int] = set()
+        self._ended: set[int] = set()
+
+    def event(self, event: ServerSentEvent) -> Delta:
+        """Take one event. Nothing after `[DONE]`, an error or broken JSON counts."""
+        told = self.transcript
+        data = event.data
+        if told.done or told.error is not None or told.malformed:
+            return NOTHING
+        if not data.startswith("{"):
+            data = data.strip()
+            if data == "[DONE]":
+                told.done = True
+            if data in ("", "[DONE]"):
+                return NOTHING
+        try:
+            chunk = decode_chunk(data)
+        except ValueError:
+            self._broken(event)
+            return NOTHING
+        is_error = event.event == "error"
+        if chunk is None:
+            told.error = error_of(data) if is_error else None
+            return NOTHING
+        added, reason = self._take(chunk)
+        if _is_unusual(chunk) or is_error or reason == "error":
+            self._take_error(chunk, decode_value(data), certain=is_error or reason == "error")
+        return added
+
+    def whole(self, body: object) -> None:
+        """Take an answer that came as one JSON value."""
+        chunk = lenient_chunk(mapping(body))
+        _, reason = self._take(chunk)
+        self._take_error(chunk, body, certain=reason == "error")
+        if self.transcript.error is None and chunk.choices is None:
+            self.transcript.malformed = "not_an_answer"
+        self.transcript.done = True
+
+    def _broken(self, event: ServerSentEvent) -> None:
+        """Broken JSON ends the reading; after the finish it no longer matters."""
+        if event.event == "error":
+            self.transcript.error = ErrorBody(message=event.data.strip()[:LONGEST_MESSAGE])
+        elif event.event == "message" and not self.transcript.finished:
+            self.transcript.malformed = "bad_json"
+
+    def _take(self, chunk: Chunk) -> tuple[Delta, str | None]:
+        """Return what a chunk adds, and the finish reason it gives."""
+        told = self.transcript
+        told.began = told.began or chunk.choices is not None
+        if told.response_id is None and chunk.id:
+            told.response_id = chunk.id[:_LONGEST_ID]
+        had_output = told.output
+        added, reason = NOTHING, None
+        inner_usage: object = None
+        for choice in chunk.choices or ():
+            delta = self._take_choice(choice)
+            reason = choice.finish_reason or reason
+            inner_usage = choice.usage or inner_usage
+            if delta is not NOTHING:
+                added = delta if added is NOTHING else added.joined(delta)
+        first = added is not NOTHING and not had_output
+        if added is not NOTHING:
+            told.usage_is_last = False
+        self._take_usage(chunk, inner_usage, first=first)
+        if chunk.timings is not None:
+            self._take_timings(chunk, first=first)
+        return added, reason
+
+    def _take_choice(self, choice: Choice) -> Delta:
+        index = choice.index or 0
+        if index not in self._seen:
+            self._seen.add(index)
+            if self._main is None:
+                self._main = index
+        main = index == self._main
+        added = NOTHING
+        source = choice.delta
+        if source is None and not self.transcript.output:
+            source = choice.message  # after deltas it would only repeat them
+        if source is not None or choice.text:
+            added = self._take_delta(source or ChunkDelta(), choice.text, main=main)
+        if choice.finish_reason:
+            self._ended.add(index)
+            if main:
+                self.transcript.finish_reason = choice.finish_reason[:_LONGEST_FINISH]
+        if self._ended:
+            self.transcript.finished = self._seen == self._ended
+        return added
+
+    def _take_delta(self, delta: ChunkDelta, legacy: str | None, *, main: bool) -> Delta:
+        text = delta.content or legacy or ""
+        reasoning = delta.reasoning_content or delta.reasoning or ""
+        if not reasoning and delta.reasoning_details:
+            reasoning = _detailed_reasoning(delta.reasoning_details)
+        refusal = delta.refusal or ""
+        tools = 0
+        if delta.tool_calls or delta.function_call:
+            tools = self._take_tools(delta, main=main)
+        if not (text or reasoning or refusal or tools):
+            return NOTHING
+        self._keep(text, reasoning, refusal, main=main)
+        return Delta(
+            kind=_kind(reasoning, text, refusal),
+            answer=bool(text or refusal or tools),
+            characters=len(text) + len(reasoning) + len(refusal) + tools,
+            text=text if main else "",
+            reasoning=reasoning if main else "",
+        )
+
+    def _keep(self, text: str, reasoning: str, refusal: str, *, main: bool) -> None:
+        told = self.transcript
+        told.output = True
+        if not main:
+            return
+        if text:
+            told.text.append(text)
+        if reasoning:
+            told.reasoning.append(reasoning)
+        if refusal:
+            told.refusal.append(refusal)
+
+    def _take_tools(self, delta: ChunkDelta, *, main: bool) -> int:
+        """Return how many characters the calls' pieces have; an empty piece is no output."""
+        pieces = delta.tool_calls if isinstance(delta.tool_calls, list) else [delta.tool_calls]
+        if not delta.tool_calls:
+            pieces = [{"index": 0, "function": delta.function_call}]
+        size = 0
+        for piece in map(mapping, pieces):
+            function = mapping(piece.get("function"))
+            name, arguments = _string(function.get("name")), _arguments(function.get("arguments"))
+            index = piece.get("index")
+            if main and (name or arguments):
+                slot = index if isinstance(index, int) else None
+                self.transcript.tool_calls.add(slot, _string(piece.get("id")), name, arguments)
+            size += len(name) + len(arguments)
+        return size
+
+    def _take_usage(self, chunk: Chunk, inner: object, *, first: bool) -> None:
+        """Counts are totals so far: the last one counts, never their sum."""
+        if not (chunk.usage or chunk.x_groq or inner or _has_figures(chunk)):
+            return
+        groq = mapping(chunk.x_groq).get("usage")
+        metrics = chunk.perf_metrics or chunk.metrics
+        self.transcript.server_timing |= read_timing(groq or chunk.usage, None, metrics)
+        for value in (chunk.usage, groq, inner):
+            usage = read_usage(value)
+            if usage is not None:
+                self._count(usage, from_groq=value is groq, first=first)
+                break
+        cost = amount(chunk.cost if chunk.cost is not None else chunk.estimated_cost)
+        if cost is not None:
+            self._update_usage(Usage(cost_usd=cost))
+
+    def _count(self, usage: Usage, *, from_groq: bool, first: bool) -> None:
+        told = self.transcript
+        self._update_usage(usage)
+        told.usage_source = "x_groq.usage" if from_groq else "usage"
+        told.usage_is_last = True
+        if first:
+            told.first_chunk_tokens = usage.output_tokens or None
+
+    def _update_usage(self, usage: Usage) -> None:
+        earlier = self.transcript.usage
+        self.transcript.usage = earlier.updated(usage) if earlier else usage
+
+    def _take_timings(self, chunk: Chunk, *, first: bool) -> None:
+        """Read llama.cpp's timings; with `timings_per_token` they count while streaming."""
+        told = self.transcript
+        told.server_timing |= read_timing(None, chunk.timings, None)
+        told.timings = read_timings_usage(chunk.timings) or told.timings
+        if first and told.first_chunk_tokens is None and told.timings is not None:
+            told.first_chunk_tokens = told.timings.output_tokens or None
+
+    def _take_error(self, chunk: Chunk, body: object, *, certain: bool) -> None:
+        groq = mapping(chunk.x_groq).get("error")
+        error = error_in(body) or (error_of(groq) if groq else None)
+        self.transcript.error = error_of(body) if error is None and certain else error
+        if self.transcript.error is not None and chunk.usage is None:
+            self.transcript.usage_is_last = False
+
+
+def _has_figures(chunk: Chunk) -> bool:
+    given = (chunk.perf_metrics, chunk.metrics, chunk.cost, chunk.estimated_cost)
+    return any(value is not None for value in given)
+
+
+def _is_unusual(chunk: Chunk) -> bool:
+    """Whether a chunk may carry an error; decided without decoding it a second time."""
+    if chunk.error or chunk.object == "error" or chunk.type == "error":
+        return True
+    if chunk.x_groq is not None and mapping(chunk.x_groq).get("error"):
+        return True
+    return chunk.choices is None and chunk.usage is None
+
+
+def _kind(reasoning: str, text: str, refusal: str) -> TtftKind:
+    if reasoning:
+        return "reasoning"
+    if text:
+        return "content"
+    return "refusal" if refusal else "tool_call"
+
+
+def _detailed_reasoning(details: object) -> str:
+    """Return the text or summary of OpenRouter's `reasoning_details`; encrypted ones have none."""
+    if not isinstance(details, list):
+        return ""
+    parts = [mapping(detail) for detail in details]
+    return "".join(_string(part.get("text")) or _string(part.get("summary")) for part in parts)
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _arguments(value: object) -> str:
+    """Some servers send the arguments as the object itself instead of its JSON."""
+    if isinstance(value, Mapping | list):
+        return _encoder.encode(value).decode()
+    return _string(value)

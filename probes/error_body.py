@@ -1,0 +1,139 @@
+"""Error bodies of every provider, brought to one shape.
+
+OpenAI `{"error": {message, type, code}}`, the same with a string for the object, Anthropic
+`{"type": "error", "error": {type, message, details}}`, older vLLM `{"object": "error", …}`,
+FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}` and a bare `{message, code}`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["LONGEST_MESSAGE", "ErrorBody", "error_in", "error_of", "html_error"]
+
+LONGEST_MESSAGE: Final = 500
+_LONGEST_CODE: Final = 80
+_STATUSES: Final = range(400, 600)
+_HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server said went wrong; every word of it is hostile input."""
+
+    message: str = ""
+    """At most `LONGEST_MESSAGE` characters, unscrubbed."""
+    code: str = ""
+    """The most telling code: of `details.error_code`, `code`, `type` the first that is a word."""
+    words: tuple[str, ...] = ()
+    """Codes and types, lower case, letters and digits only, for matching."""
+    status: int | None = None
+    """The HTTP status that the body itself names."""
+    flagged: bool = False
+    """A moderation's reasons are given."""
+
+
+def error_in(body: object) -> ErrorBody | None:
+    """Return the error that a JSON value of a 200 answer carries; None where it carries none."""
+    if not isinstance(body, Mapping):
+        return None
+    inner = body.get("error") or body.get("errors")
+    told = body.get("object") == "error" or body.get("type") == "error"
+    return error_of(body) if inner or told or _is_bare_error(body) else None
+
+
+def error_of(body: object) -> ErrorBody:
+    """Return the error of a value that is known to be one; an empty one where it says nothing."""
+    if isinstance(body, str):
+        return ErrorBody(message=body.strip()[:LONGEST_MESSAGE])
+    if isinstance(body, list):
+        return error_of(body[0]) if body else ErrorBody()
+    if not isinstance(body, Mapping):
+        return ErrorBody()
+    inner = body.get("error") or body.get("errors")
+    if isinstance(inner, list):
+        inner = inner[0] if inner else None
+    if isinstance(inner, Mapping):
+        return _from_object(inner, outer=body)
+    if isinstance(inner, str):
+        return _from_object({**body, "message": inner}, outer={})
+    return _from_object(body, outer={})
+
+
+def _is_bare_error(body: Mapping[Any, Any]) -> bool:
+    """Whether an object that is no answer speaks of an error without naming it so."""
+    if "choices" in body:
+        return False
+    said = any(body.get(key) for key in ("message", "msg", "error_message", "error_msg"))
+    coded = any(body.get(key) for key in ("code", "error_code", "status_code", "status"))
+    return bool(body.get("detail")) or (said and coded)
+
+
+def html_error(text: str) -> ErrorBody:
+    """Return the title of an HTML page, or its beginning, as the message."""
+    found = _HTML_TITLE.search(text)
+    said = found.group(2) if found else text
+    return ErrorBody(message=" ".join(said.split())[:LONGEST_MESSAGE])
+
+
+def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBody:
+    details = _mapping(error.get("details"))
+    metadata = _mapping(error.get("metadata"))
+    inner = _mapping(error.get("innererror"))
+    named = (
+        details.get("error_code"),
+        error.get("code"),
+        error.get("error_code"),
+        error.get("type"),
+        inner.get("code"),
+        error.get("status"),
+        outer.get("code"),
+        outer.get("type"),
+    )
+    codes = [value[:_LONGEST_CODE] for value in named if isinstance(value, str) and value.strip()]
+    words = [code for code in codes if not code.isdigit() and code != "error"]
+    numbers = (*named, error.get("status_code"), outer.get("status"), outer.get("status_code"))
+    return ErrorBody(
+        message=_message(error, metadata)[:LONGEST_MESSAGE],
+        code=next(iter(words or codes), ""),
+        words=tuple(re.sub(r"[^a-z0-9]", "", word.lower()) for word in words),
+        status=_status(numbers),
+        flagged=bool(metadata.get("reasons")),
+    )
+
+
+def _message(error: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> str:
+    for key in ("message", "msg", "error_message", "error_msg", "detail", "details"):
+        said = _text(error.get(key))
+        if said:
+            raw = _text(metadata.get("raw"))
+            return f"{said}: {raw}" if raw and raw not in said else said
+    return ""
+
+
+def _text(value: object) -> str:
+    """Return the words of a message that may be a string, an object, or FastAPI's list."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, Mapping):
+        where = value.get("loc")
+        said = _text(value.get("message")) or _text(value.get("msg")) or _text(value.get("error"))
+        place = ".".join(map(str, where)) if isinstance(where, list) else ""
+        return f"{place}: {said}" if place and said else said
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(_text, value[:10])))
+    return ""
+
+
+def _status(values: Iterable[object]) -> int | None:
+    for value in values:
+        if isinstance(value, str) and value.strip().isdigit() and len(value) <= 3 + 2:
+            value = int(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value in _STATUSES:
+            return int(value)
+    return None
+
+
+def _mapping(value: object) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,103 @@
+"""What an answer that began as a 200 came to, from what was read of it and how it ended."""
+
+from typing import Final, Literal, TypeAlias
+
+from probes.dialects.base import Transcript, Usage
+from probes.events import TokenSource
+from probes.outcome import Verdict, of_stream_error
+
+__all__ = ["Ending", "judge", "tokens_of"]
+
+Ending: TypeAlias = Literal[
+    "complete",
+    "cut",
+    "reset",
+    "protocol",
+    "closed_by_us",
+    "timeout.connect",
+    "timeout.first_token",
+    "timeout.stall",
+    "timeout.total",
+    "cancelled",
+    "local_gap",
+]
+"""How the exchange ended: `complete` as its framing says, `cut` by a close before that, `reset` by
+a reset, `closed_by_us` some time after the terminal signal."""
+
+CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
+_LENGTH: Final = ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS")
+_FILTERED: Final = ("content_filter", "content-filter", "SAFETY", "safety")
+_ABORTED: Final = ("abort", "aborted")
+
+
+def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
+    """Return the verdict on a 200.
+
+    `broken` says why its bytes could not be read on; `began` whether any of an answer was read.
+    Errors come first, for servers write `[DONE]` after them; a finish outweighs what came later.
+    """
+    if told.error is not None:
+        return of_stream_error(told.error)
+    if told.malformed or (broken and not (told.finished or told.done)):
+        return Verdict("protocol_error", told.malformed or broken)
+    if told.finished or told.done:
+        return _of_whole_answer(told)
+    return of_ending(ending, began=began)
+
+
+def of_ending(ending: Ending, *, began: bool) -> Verdict:
+    """Return the verdict on a 200 that ended before its answer did."""
+    if ending in ("cancelled", "local_gap"):
+        return Verdict("cancelled", ending)
+    if ending.startswith("timeout."):
+        return Verdict("timeout", ending)
+    if ending == "protocol":
+        return Verdict("protocol_error", "protocol")
+    if ending in ("cut", "reset"):
+        return Verdict("truncated", ending)
+    return Verdict("truncated", "no_finish") if began else Verdict("protocol_error", "empty")
+
+
+def _of_whole_answer(told: Transcript) -> Verdict:
+    if told.finish_reason in _FILTERED:
+        return Verdict("content_error", "content_filter")
+    if told.finish_reason in _ABORTED:
+        return Verdict("server_error", "aborted")
+    if told.refusal:
+        return Verdict("content_error", "refusal")
+    if told.output:
+        return Verdict("ok")
+    reasoned = told.usage is not None and bool(told.usage.reasoning_tokens)
+    capped = told.finish_reason in _LENGTH and reasoned
+    return Verdict("content_error", "cap_exhausted" if capped else "empty")
+
+
+def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
+    """Return the token counts, and how far they are to be believed.
+
+    A usage that output followed, or that an answer without its end left behind, is a running
+    total. No output tokens beside output is what servers write that do not count.
+    """
+    usage = _credible(told.usage, told)
+    if usage is not None and _has_tokens(usage):
+        ended = told.finished or told.done or told.error is not None
+        is_total = ended and told.usage_is_last
+        return usage, told.usage_source if is_total else "continuous_usage"
+    timings = _credible(told.timings, told)
+    if timings is not None and _has_tokens(timings):
+        return (usage or Usage()).updated(timings), "timings"
+    return usage or Usage(), "none"
+
+
+def _has_tokens(usage: Usage) -> bool:
+    return usage.input_tokens is not None or usage.output_tokens is not None
+
+
+def _credible(usage: Usage | None, told: Transcript) -> Usage | None:
+    if usage is None or not told.output or usage.output_tokens != 0:
+        return usage
+    return Usage(
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        cost_usd=usage.cost_usd,
+    )

@@ -1,0 +1,79 @@
+"""When the same probe is tried again: what the official clients do, made visible.
+
+Two deliberate differences: a 429 that is a bill is never retried, and a 498 is (Groq documents it
+as capacity). Nothing else in the program retries; every retry has its reason.
+"""
+
+from collections.abc import Mapping
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from probes.events import Outcome, RetryPlan
+
+if TYPE_CHECKING:
+    from probes.answer import Answer
+    from probes.outcome import Verdict
+
+__all__ = ["LONGEST_COOL_DOWN_S", "LONGEST_WAIT_S", "RetryPolicy", "cool_down_s", "would_retry"]
+
+LONGEST_WAIT_S: Final = 120.0
+"""A longer Retry-After is not waited for: the probe gives up and the route cools down."""
+LONGEST_COOL_DOWN_S: Final = 3600.0
+_FIRST_WAIT_S: Final = 0.5
+_LONGEST_BACK_OFF_S: Final = 8.0
+_JITTER: Final = 0.25
+
+
+def would_retry(verdict: "Verdict", headers: Mapping[str, str], asked_s: float | None) -> bool:
+    """Return whether a refused request would be tried again, were there retries left.
+
+    The order is that of the official clients: a wait above `LONGEST_WAIT_S` ends it, then
+    `x-should-retry` is obeyed literally, then the status decides. Money is never retried.
+    """
+    if verdict.reason == "quota" or (asked_s is not None and asked_s > LONGEST_WAIT_S):
+        return False
+    told = headers.get("x-should-retry", "").strip().lower()
+    if told in ("true", "false"):
+        return told == "true"
+    return verdict.retryable
+
+
+class RetryPolicy:
+    """Plans the next attempt of a probe, or none."""
+
+    def __init__(self, retries: int, random: Random) -> None:
+        self._retries = retries
+        self._random = random
+
+    def plan(self, answer: "Answer", headers: Mapping[str, str], number: int) -> RetryPlan | None:
+        """Return when to try again, `number` being 1 for the first retry; None for not at all.
+
+        Waits what the server asked for, else 0.5 s doubling to 8 s, less up to a quarter at random.
+        """
+        if number > self._retries or not answer.retryable:
+            return None
+        insisted = headers.get("x-should-retry", "").strip().lower() == "true"
+        return RetryPlan(
+            reason="x-should-retry" if insisted else answer.reason or answer.outcome,
+            wait_s=self._wait_s(answer.retry_after_s, number),
+            number=number,
+        )
+
+    def _wait_s(self, asked_s: float | None, number: int) -> float:
+        if asked_s is not None and 0 < asked_s <= LONGEST_WAIT_S:
+            return asked_s
+        doubled: float = _FIRST_WAIT_S * 2.0 ** min(number - 1, 10)
+        return min(doubled, _LONGEST_BACK_OFF_S) * (1 - _JITTER * self._random.random())
+
+
+def cool_down_s(outcome: Outcome, asked_s: float | None) -> float | None:
+    """Return how long the whole route holds back, in s; None where only this probe backs off.
+
+    A throttled answer that asks for a wait cools the route down, and so does any answer that asks
+    for more than a probe waits; at most an hour.
+    """
+    if asked_s is None or asked_s <= 0:
+        return None
+    if outcome == "throttled" or asked_s > LONGEST_WAIT_S:
+        return min(asked_s, LONGEST_COOL_DOWN_S)
+    return None

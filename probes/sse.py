@@ -1,0 +1,156 @@
+"""Bytes to server-sent events, by the WHATWG standard (HTML, section 9.2.6).
+
+Lines end at CR, LF or CRLF and nowhere else: U+2028, U+2029 and U+0085 are text, which is why no
+`splitlines` and no line iterator of an HTTP client is used here. Bytes are decoded per event, so a
+character cut by a read is whole again. An event that is not closed by a blank line is discarded.
+"""
+
+from typing import Final
+
+import msgspec
+
+__all__ = ["DEFAULT_LIMIT", "Decoder", "EventTooLargeError", "ServerSentEvent"]
+
+DEFAULT_LIMIT: Final = 4 * 1024 * 1024
+_BOM: Final = b"\xef\xbb\xbf"
+_LONGEST_RETRY: Final = 15
+
+
+class EventTooLargeError(ValueError):
+    """A line or an event is larger than the decoder keeps in memory."""
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
+    """One dispatched event."""
+
+    event: str = "message"
+    data: str = ""
+    id: str = ""
+    """The last event id of the stream so far, as the standard has it."""
+    retry: int | None = None
+    """Reconnection time in ms, where this event's block set one."""
+
+
+class Decoder:
+    """An incremental decoder: the same events come out however the bytes are cut.
+
+    Work is linear in the bytes fed, memory is bounded by `max_line` plus `max_event` bytes.
+    """
+
+    def __init__(self, max_line: int = DEFAULT_LIMIT, max_event: int = DEFAULT_LIMIT) -> None:
+        self.comments = 0
+        """Comment lines seen; keep-alives of many gateways."""
+        self._max_line = max_line
+        self._max_event = max_event
+        self._line = bytearray()
+        self._head: bytes | None = b""
+        self._after_cr = False
+        self._data: list[bytes] = []
+        self._size = 0
+        self._event = ""
+        self._id = ""
+        self._retry: int | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether data of an event that was never closed has been read."""
+        return bool(self._data) or self._line.startswith(b"data")
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Return the events that `data` completes.
+
+        Raises:
+            EventTooLargeError: a line or an event exceeds its limit; the decoder is of no use then.
+        """
+        if self._head is not None:
+            data = self._without_bom(data)
+        if self._is_one_plain_event(data):
+            return [ServerSentEvent(data=data[6:-2].decode("utf-8", "replace"), id=self._id)]
+        return self._feed_lines(data)
+
+    def _is_one_plain_event(self, data: bytes) -> bool:
+        """Whether `data` is exactly one `data: …` line and its blank line: the usual read."""
+        return (
+            data.startswith(b"data: ")
+            and data.endswith(b"\n\n")
+            and data.count(b"\n") == 2
+            and b"\r" not in data
+            and len(data) <= min(self._max_line, self._max_event)
+            and not (self._line or self._data or self._event)
+            and self._retry is None
+            and not self._after_cr
+        )
+
+    def _without_bom(self, data: bytes) -> bytes:
+        """Hold the first bytes back until it is known whether they are a byte order mark."""
+        head = (self._head or b"") + data
+        if len(head) < len(_BOM) and _BOM.startswith(head):
+            self._head = head
+            return b""
+        self._head = None
+        return head.removeprefix(_BOM)
+
+    def _feed_lines(self, data: bytes) -> list[ServerSentEvent]:
+        if not data:
+            return []
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+            self._after_cr = False
+            if not data:
+                return []
+        self._after_cr = data.endswith(b"\r")
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        first, *rest = data.split(b"\n")
+        self._keep(first)
+        if not rest:
+            return []
+        tail = rest.pop()
+        found: list[ServerSentEvent] = []
+        self._take_line(bytes(self._line), found)
+        self._line.clear()
+        for line in rest:
+            self._take_line(line, found)
+        self._keep(tail)
+        return found
+
+    def _keep(self, piece: bytes) -> None:
+        """Add to the line that is not ended yet."""
+        if len(self._line) + len(piece) > self._max_line:
+            raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
+        self._line += piece
+
+    def _take_line(self, line: bytes, found: list[ServerSentEvent]) -> None:
+        if len(line) > self._max_line:
+            raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
+        if not line:
+            self._dispatch(found)
+        elif line.startswith(b":"):
+            self.comments += 1
+        else:
+            name, _, value = line.partition(b":")
+            self._take_field(name, value.removeprefix(b" "))
+
+    def _take_field(self, name: bytes, value: bytes) -> None:
+        if name == b"data":
+            self._size += len(value) + 1
+            if self._size > self._max_event:
+                raise EventTooLargeError(f"an event is larger than {self._max_event} bytes")
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace")
+        elif name == b"retry" and value.isdigit() and len(value) <= _LONGEST_RETRY:
+            self._retry = int(value)
+
+    def _dispatch(self, found: list[ServerSentEvent]) -> None:
+        """A block without any data field dispatches nothing; an empty data field does."""
+        if self._data:
+            text = b"\n".join(self._data).decode("utf-8", "replace")
+            found.append(ServerSentEvent(self._event or "message", text, self._id, self._retry))
+            self._data = []
+        self._size = 0
+        self._event = ""
+        self._retry = None

@@ -1,0 +1,115 @@
+"""Every chat case of the protocol sample, driven through the reader frame by frame."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
+from probes.dialects import dialect_for
+
+CASES = [
+    case
+    for case in map(
+        json.loads,
+        (Path(__file__).parent.parent / "cases/stream_cases.jsonl").read_text("utf-8").splitlines(),
+    )
+    if case["api"] == "chat"
+]
+WALL_NS = 1_795_430_000 * 10**9
+PLAIN = (
+    "outcome",
+    "retryable",
+    "text",
+    "reasoning_text",
+    "output_tokens",
+    "input_tokens",
+    "finish_reason",
+    "token_source",
+)
+OPTIONAL = ("cost_usd", "cached_tokens", "reasoning_tokens", "refusal", "server_timing")
+
+
+def named(*wanted: str) -> list[dict[str, Any]]:
+    return [case for case in CASES if case["name"] in wanted]
+
+
+def frames_of(case: dict[str, Any]) -> list[bytes]:
+    return [base64.b64decode(frame["bytes_b64"]) for frame in case["frames"]]
+
+
+def ending_of(case: dict[str, Any], progresses: list[Progress]) -> Ending:
+    if case["close"] == "stall":
+        begun = any(progress.output for progress in progresses)
+        return "timeout.stall" if begun else "timeout.first_token"
+    if case["close"] == "reset":
+        return "reset" if case.get("reset_kind") == "rst" else "cut"
+    return "complete"
+
+
+def unanswered(case: dict[str, Any]) -> Answer:
+    if case["close"] == "stall":
+        return failed_before_answer("timeout.first_token")
+    if case.get("framing") == "raw":
+        return failed_before_answer(httpx.RemoteProtocolError("illegal status line"))
+    return failed_before_answer(httpx.ReadError(""))
+
+
+def drive(case: dict[str, Any], frames: list[bytes]) -> tuple[Answer, list[Progress]]:
+    if not case["status"]:
+        return unanswered(case), []
+    reader = AnswerReader(
+        case["status"], case["headers"], dialect_for("chat"), keep_text=True, wall_ns=WALL_NS
+    )
+    progresses = [reader.feed(frame) for frame in frames]
+    return reader.finish(ending_of(case, progresses)), progresses
+
+
+def first_index(flags: Iterator[bool]) -> int | None:
+    return next((index for index, flag in enumerate(flags) if flag), None)
+
+
+def assert_expected(answer: Answer, expect: dict[str, Any]) -> None:
+    for name in PLAIN:
+        assert getattr(answer, name) == expect[name], name
+    for name in OPTIONAL:
+        if name in expect:
+            assert getattr(answer, name) == expect[name], name
+    if "retry_after_ms" in expect:
+        assert answer.retry_after_s == pytest.approx(expect["retry_after_ms"] / 1000)
+    if "tool_calls" in expect:
+        calls = [{"name": name, "arguments": given} for name, given in answer.tool_calls]
+        assert calls == expect["tool_calls"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_a_case_gives_what_it_expects(case: dict[str, Any]) -> None:
+    answer, progresses = drive(case, frames_of(case))
+    expect = case["expect"]
+    assert_expected(answer, expect)
+    assert answer.ttft_kind == expect["ttft_kind"]
+    assert first_index(progress.output for progress in progresses) == expect["first_output_frame"]
+    if "first_answer_frame" in expect:
+        assert first_index(p.answer for p in progresses) == expect["first_answer_frame"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_a_case_does_not_depend_on_where_its_bytes_are_cut(
+    case: dict[str, Any], data: st.DataObject
+) -> None:
+    whole = b"".join(frames_of(case))
+    cuts = data.draw(st.lists(st.integers(0, len(whole)), max_size=12).map(sorted))
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    answer, progresses = drive(case, pieces)
+    assert_expected(answer, case["expect"])
+    assert any(progress.output for progress in progresses) == (
+        case["expect"]["first_output_frame"] is not None
+    )

@@ -1,0 +1,232 @@
+"""Who is to blame: statuses, error bodies and network failures."""
+
+import errno
+import json
+import socket
+import ssl
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from probes.answer import failed_before_answer
+from probes.error_body import error_in, error_of, html_error
+from probes.outcome import of_failure, of_status, of_stream_error
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome", "reason", "retryable"),
+    [
+        (301, {}, "client_error", "redirect", False),
+        (400, {"error": {"message": "no"}}, "client_error", "bad_request", False),
+        (
+            400,
+            {"error": {"message": "This model's maximum context length is 8192 tokens"}},
+            "client_error",
+            "context_length",
+            False,
+        ),
+        (
+            400,
+            {"error": {"code": "content_filter", "message": "filtered"}},
+            "client_error",
+            "moderation",
+            False,
+        ),
+        (
+            400,
+            {"type": "error", "error": {"message": "Your credit balance is too low"}},
+            "client_error",
+            "quota",
+            False,
+        ),
+        (401, {}, "client_error", "auth", False),
+        (402, {}, "client_error", "quota", False),
+        (403, {}, "client_error", "permission", False),
+        (403, {"error": {"metadata": {"reasons": ["x"]}}}, "client_error", "moderation", False),
+        (404, {"detail": "Not Found"}, "client_error", "not_found", False),
+        (
+            404,
+            {"error": {"message": "The model `x` does not exist"}},
+            "client_error",
+            "model_not_found",
+            False,
+        ),
+        (408, {}, "timeout", "timeout.server", True),
+        (409, {}, "client_error", "conflict", True),
+        (413, {}, "client_error", "too_large", False),
+        (499, {}, "client_error", "client_closed", False),
+        (498, {}, "server_error", "overloaded", True),
+        (500, {}, "server_error", "internal", True),
+        (502, {}, "server_error", "bad_gateway", True),
+        (503, {"error": "server busy, please try again."}, "server_error", "overloaded", True),
+        (504, {}, "server_error", "gateway_timeout", True),
+        (529, {}, "server_error", "overloaded", True),
+        (599, {}, "server_error", "internal", True),
+    ],
+)
+def test_a_status_with_its_body(
+    status: int, body: Any, outcome: str, reason: str, retryable: bool
+) -> None:
+    verdict = of_status(status, error_of(body))
+    assert (verdict.outcome, verdict.reason, verdict.retryable) == (outcome, reason, retryable)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ({"type": "insufficient_quota", "code": "insufficient_quota"}, "quota"),
+        ({"type": "insufficient_quota", "code": "project_spend_limit_exceeded"}, "quota"),
+        ({"code": "billing_hard_limit_reached"}, "quota"),
+        ({"details": {"error_code": "enforced_spend_limit_reached"}}, "quota"),
+        ({"type": "exceeded_current_quota_error"}, "quota"),
+        ({"code": "rate_limit_exceeded", "type": "requests"}, "rate_limit.requests"),
+        ({"code": "rate_limit_exceeded", "type": "tokens"}, "rate_limit.tokens"),
+        ({"message": "exceeded token rate limit"}, "rate_limit.tokens"),
+        ({"message": "Too many concurrent requests"}, "rate_limit.concurrency"),
+        ({"message": "Model busy, retry later"}, "overloaded"),
+        ({"message": "slow down"}, "rate_limit"),
+        (
+            {"status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota"},
+            "rate_limit",
+        ),
+    ],
+)
+def test_a_429_is_a_limit_or_a_bill(error: dict[str, Any], reason: str) -> None:
+    verdict = of_status(429, error_of({"error": error}))
+    assert verdict.reason == reason
+    assert verdict.outcome == ("client_error" if reason == "quota" else "throttled")
+    assert verdict.retryable == (reason != "quota")
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "reason"),
+    [
+        ({"error": {"code": 429}}, "throttled", "rate_limit"),
+        ({"error": {"code": "429"}}, "throttled", "rate_limit"),
+        ({"error": {"type": "rate_limit_error"}}, "throttled", "rate_limit"),
+        ({"error": "Rate limit exceeded"}, "throttled", "rate_limit"),
+        ({"error": {"code": "insufficient_quota"}}, "client_error", "quota"),
+        ({"error": {"code": 402}}, "client_error", "quota"),
+        ({"error": {"type": "overloaded_error"}}, "server_error", "overloaded"),
+        ({"error": {"type": "server_error"}}, "server_error", "upstream"),
+        ({"error": {"code": 502}}, "server_error", "bad_gateway"),
+        ({"error": {"type": "BadRequestError", "code": 400}}, "client_error", "bad_request"),
+        ({"error": {"type": "invalid_request_error"}}, "client_error", "bad_request"),
+        ({"error": {"code": "content_filter"}}, "content_error", "content_filter"),
+        ({"object": "error", "message": "m", "code": 40303}, "server_error", "upstream"),
+        ({"detail": "boom"}, "server_error", "upstream"),
+        ({"message": "m", "code": 503}, "server_error", "unavailable"),
+        ({"errors": [{"message": "m", "code": 7000}]}, "server_error", "upstream"),
+        ({"error": "model runner has unexpectedly stopped"}, "server_error", "upstream"),
+    ],
+)
+def test_an_error_inside_a_200_is_never_retryable(body: Any, outcome: str, reason: str) -> None:
+    error = error_in(body)
+    assert error is not None
+    verdict = of_stream_error(error)
+    assert (verdict.outcome, verdict.reason, verdict.retryable) == (outcome, reason, False)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, [], None, "x", {"error": None}, {"error": {}}, {"choices": [], "detail": "x"}]
+)
+def test_what_is_no_error_is_none(body: Any) -> None:
+    assert error_in(body) is None
+
+
+def test_messages_are_found_and_cut() -> None:
+    detail = [{"loc": ["body", "messages"], "msg": "field required"}]
+    assert error_of({"detail": detail}).message == "body.messages: field required"
+    assert len(error_of({"error": {"message": "x" * 9000}}).message) == 500
+    assert html_error("<html><title>502: Bad\n gateway</title>").message == "502: Bad gateway"
+    wrapped = {"error": {"message": "Provider returned error", "metadata": {"raw": "why"}}}
+    assert error_of(wrapped).message == "Provider returned error: why"
+
+
+def test_any_json_is_taken_as_an_error() -> None:
+    for text in ("[]", "[[]]", "1", "null", '{"error":[1]}', '{"error":{"message":{"a":1}}}'):
+        assert error_of(json.loads(text)).message == ""
+
+
+def caused(outer: BaseException, *causes: BaseException) -> BaseException:
+    current = outer
+    for cause in causes:
+        current.__cause__ = cause
+        current = cause
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        (
+            caused(httpx.ConnectError("x"), OSError("x"), socket.gaierror(-2, "unknown")),
+            "protocol_error",
+            "connect.dns",
+        ),
+        (
+            caused(
+                httpx.ConnectError("x"),
+                OSError("all failed"),
+                ExceptionGroup("many", [ConnectionRefusedError(111, "refused")]),
+            ),
+            "protocol_error",
+            "connect.refused",
+        ),
+        (
+            caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "self-signed")),
+            "protocol_error",
+            "connect.tls.certificate",
+        ),
+        (caused(httpx.ConnectError("x"), ssl.SSLError(1, "x")), "protocol_error", "connect.tls"),
+        (
+            caused(httpx.ConnectError("x"), OSError(errno.EHOSTUNREACH, "x")),
+            "protocol_error",
+            "connect.unreachable",
+        ),
+        (httpx.ConnectError("x"), "protocol_error", "connect"),
+        (httpx.ProxyError("x"), "protocol_error", "connect.proxy"),
+        (httpx.ConnectTimeout("x"), "timeout", "timeout.connect"),
+        (httpx.ReadTimeout("x"), "timeout", "timeout.first_token"),
+        (TimeoutError(), "timeout", "timeout.connect"),
+        (httpx.ReadError(""), "protocol_error", "reset"),
+        (httpx.WriteError(""), "protocol_error", "reset"),
+        (ConnectionResetError(), "protocol_error", "reset"),
+        (anyio.EndOfStream(), "protocol_error", "reset"),
+        (
+            httpx.RemoteProtocolError("Server disconnected without sending a response."),
+            "protocol_error",
+            "reset",
+        ),
+        (httpx.RemoteProtocolError("illegal status line"), "protocol_error", "protocol"),
+    ],
+)
+def test_a_network_failure_is_worth_another_try(
+    error: BaseException, outcome: str, reason: str
+) -> None:
+    verdict = of_failure(error)
+    assert (verdict.outcome, verdict.reason, verdict.retryable) == (outcome, reason, True)
+
+
+@pytest.mark.parametrize("error", [httpx.LocalProtocolError("x"), httpx.UnsupportedProtocol("x")])
+def test_a_request_that_cannot_be_written_is_not(error: BaseException) -> None:
+    verdict = of_failure(error)
+    assert (verdict.outcome, verdict.retryable) == ("client_error", False)
+
+
+def test_causes_that_form_a_circle_end() -> None:
+    first, second = ValueError("a"), ValueError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert of_failure(first).reason == "protocol"
+
+
+def test_endings_before_any_answer() -> None:
+    assert failed_before_answer("timeout.connect").outcome == "timeout"
+    assert failed_before_answer("timeout.first_token").retryable
+    assert failed_before_answer("cut").reason == "reset"
+    assert failed_before_answer("protocol").outcome == "protocol_error"
+    for ending in ("cancelled", "local_gap"):
+        answer = failed_before_answer(ending)
+        assert (answer.outcome, answer.reason, answer.retryable) == ("cancelled", ending, False)
