@@ -1,0 +1,317 @@
+"""The fold of the whole stream."""
+
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from probes.board.header import Header
+from probes.board.rates import age_s
+from probes.board.route import MARKERS_KEPT, RouteBoard
+from probes.board.rows import (
+    RowFigures,
+    percentile_table,
+    route_detail,
+    route_row,
+    row_figures,
+    totals,
+)
+from probes.board.states import judge, worst_first
+from probes.board.summary import route_summary
+from probes.board.throttles import ThrottleLog
+from probes.clock import NS_PER_S
+from probes.events import (
+    DURABLE_TYPES,
+    Arrivals,
+    AttemptFinished,
+    AttemptStarted,
+    Batch,
+    Event,
+    Fault,
+    FirstToken,
+    Gap,
+    Held,
+    HeldReason,
+    Hello,
+    Knob,
+    LimitReading,
+    Mark,
+    Notice,
+    Preview,
+    ProbeFinished,
+    Tick,
+)
+from probes.views import (
+    LimitsView,
+    Marker,
+    PercentileTable,
+    RouteDetail,
+    RouteView,
+    Snapshot,
+    WindowName,
+)
+from probes.windows import Tally, elapsed_s
+
+__all__ = ["Board"]
+
+_GAPS_KEPT: Final = 16
+
+
+class Board:
+    """Every number on the screen, as a pure fold of the event stream.
+
+    No clock and no I/O: its time is the last event's. Durable figures depend on durable events
+    only, so a replay gives what the live run gave. Percentiles, states and the order of the rows
+    are renewed at most once a second of that time, counters and lanes at every snapshot.
+    """
+
+    def __init__(self) -> None:
+        self._version = 0
+        self._begun: Hello | None = None
+        self._now_ns = 0
+        self._durable_ns = 0
+        self._forget(0)
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """Names of all routes, in the order they were announced."""
+        return tuple(self._routes)
+
+    def fold(self, event: Event) -> None:
+        """Take one event, in the order of the stream.
+
+        Events of a route that no `hello` announced are left out.
+        """
+        if isinstance(event, Hello):
+            self._greeted(event)
+        self._now_ns = max(self._now_ns, event.at_ns)
+        changed = True
+        if isinstance(event, DURABLE_TYPES):
+            self._durable_ns = max(self._durable_ns, event.at_ns)
+            self._fold_durable(event)
+            self._renew()
+        else:
+            changed = self._fold_transient(event)
+        self._version += changed
+
+    def snapshot(self, window: WindowName = "5m", detail_routes: Collection[str] = ()) -> Snapshot:
+        """Return one frame: figures over `window`, and details of the routes asked for.
+
+        Names in `detail_routes` that are not known are left out.
+        """
+        window_s, minute_s = (self._elapsed_s(name) for name in (window, "1m"))
+        tallies = {r.info.name: r.tally(window, self._durable_ns) for r in self._order}
+        rows = tuple(self._row(r, window, tallies[r.info.name], window_s) for r in self._order)
+        minute = _sum(route.tally("1m", self._durable_ns) for route in self._order)
+        in_flight = sum(len(route.lanes) for route in self._order)
+        return Snapshot(
+            version=self._version,
+            now_ns=self._now_ns,
+            wall_anchor_ns=self._wall_anchor_ns,
+            window=window,
+            header=self._header.view(
+                minute, minute_s, len(rows), in_flight, self._origin_ns, self._now_ns
+            ),
+            routes=rows,
+            totals=totals(rows, _sum(tallies.values()), window_s),
+            throttles=self._throttles.view(),
+            limits=self._limits(),
+            details=self._details(window, detail_routes),
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return the run so far by route, as JSON-able values; see `route_summary`."""
+        return {
+            name: route_summary(route, self._durable_ns) for name, route in self._routes.items()
+        }
+
+    def _forget(self, origin_ns: int) -> None:
+        """Begin a run at `origin_ns`."""
+        self._origin_ns = self._now_ns = self._durable_ns = origin_ns
+        self._wall_anchor_ns = 0
+        self._renewed_s = -1
+        self._routes: dict[str, RouteBoard] = {}
+        self._order: list[RouteBoard] = []
+        self._header = Header()
+        self._throttles = ThrottleLog()
+        self._marks: deque[Marker] = deque(maxlen=MARKERS_KEPT)
+        self._gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
+        self._held: set[HeldReason] = set()
+        self._closing: deque[RouteBoard] = deque()
+        self._figures: dict[tuple[str, WindowName], tuple[int, str, RowFigures]] = {}
+        self._tables: dict[str, tuple[int, str, PercentileTable]] = {}
+
+    def _greeted(self, event: Hello) -> None:
+        before = self._begun
+        comparable = before is not None and (before.boot_id, before.clock_name) == (
+            event.boot_id,
+            event.clock_name,
+        )
+        if not comparable:
+            self._forget(event.at_ns)
+        self._begun = event
+        self._held.clear()
+        for route in self._routes.values():
+            route.engine_died(event.at_ns)
+        for info in event.routes:
+            known = self._routes.get(info.name)
+            if known is not None:
+                known.configure(info)
+            else:
+                self._routes[info.name] = RouteBoard(info, self._origin_ns)
+                self._order.append(self._routes[info.name])
+        self._header.clock = event.clock
+        self._wall_anchor_ns = event.wall_ns - event.at_ns
+
+    def _fold_durable(self, event: Event) -> None:
+        match event:
+            case Tick():
+                self._ticked(event)
+            case Held():
+                self._holding(event)
+            case Gap():
+                self._gaps.append(event)
+            case Mark():
+                self._marks.append(Marker(event.at_ns, event.text))
+            case Notice():
+                self._header.note(f"{event.route}: {event.text}" if event.route else event.text)
+            case Fault():
+                again = f"restarts in {event.restart_in_s:g} s"
+                self._header.note(f"{event.route}: {event.error}; {again}")
+            case _:
+                self._fold_route(event)
+
+    def _fold_route(self, event: Event) -> None:
+        route = self._routes.get(getattr(event, "route", ""))
+        if route is None:
+            return
+        match event:
+            case AttemptStarted():
+                route.attempt_started(event)
+                self._throttles.resumed(event)
+            case FirstToken():
+                route.first_token(event, not self._slept(event.at_ns - event.felt_ns, event.at_ns))
+            case AttemptFinished():
+                if event.outcome == "throttled":
+                    self._throttles.finished(event)
+                route.attempt_finished(event)
+            case ProbeFinished():
+                route.probe_finished(event, not self._slept(event.started_ns, event.at_ns))
+                self._throttles.ended(event)
+            case LimitReading():
+                route.limit_read(event)
+            case Knob():
+                route.turned(event)
+            case _:
+                pass
+
+    def _fold_transient(self, event: Event) -> bool:
+        """Take a transient event; return whether a frame would differ by more than time."""
+        if isinstance(event, Batch):
+            return self._header.batched(event)
+        if isinstance(event, Arrivals):
+            self._header.arrived(event)
+        route = self._routes.get(getattr(event, "route", ""))
+        if route is not None and isinstance(event, Arrivals):
+            route.arrivals(event)
+        elif route is not None and isinstance(event, Preview):
+            route.previewed(event)
+        return True
+
+    def _ticked(self, event: Tick) -> None:
+        self._wall_anchor_ns = event.wall_ns - event.at_ns
+        self._header.ticked(event)
+        for counts in event.routes:
+            route = self._routes.get(counts.route)
+            if route is not None:
+                route.counted(counts)
+
+    def _holding(self, event: Held) -> None:
+        route = self._routes.get(event.route)
+        if route is not None:
+            route.holding(event)
+        elif not event.route and event.released:
+            self._held.discard(event.reason)
+        elif not event.route:
+            self._held.add(event.reason)
+
+    def _slept(self, started_ns: int, ended_ns: int) -> bool:
+        return any(gap.started_ns < ended_ns and started_ns < gap.at_ns for gap in self._gaps)
+
+    def _renew(self) -> None:
+        """Once a second of durable time: judge the routes, sort them, and begin to close slices.
+
+        One route an event is closed, so that no single event has to pay for all of them.
+        """
+        if self._closing:
+            self._closing.popleft().close(self._durable_ns)
+        second = self._durable_ns // NS_PER_S
+        if second == self._renewed_s:
+            return
+        self._renewed_s = second
+        self._closing = self._closing or deque(self._order)
+        everywhere = frozenset(self._held)
+        for route in self._order:
+            state, route.pain = judge(route, self._durable_ns, everywhere)
+            if state != route.state or route.since_ns is None:
+                route.state, route.since_ns = state, self._durable_ns
+        self._order = worst_first(self._order)
+
+    def _elapsed_s(self, window: WindowName) -> float:
+        return elapsed_s(window, self._durable_ns - self._origin_ns)
+
+    def _row(
+        self, route: RouteBoard, window: WindowName, tally: Tally, window_s: float
+    ) -> RouteView:
+        figures = self._row_figures(route, window)
+        return route_row(route, tally, figures, window_s, self._now_ns)
+
+    def _row_figures(self, route: RouteBoard, window: WindowName) -> RowFigures:
+        key = (route.info.name, window)
+        cached = self._figures.get(key)
+        if cached is None or cached[:2] != (self._renewed_s, route.cohort):
+            found = row_figures(route, window, self._durable_ns)
+            cached = self._figures[key] = (self._renewed_s, route.cohort, found)
+        return cached[2]
+
+    def _details(self, window: WindowName, names: Collection[str]) -> dict[str, RouteDetail]:
+        asked = {name: self._routes[name] for name in names if name in self._routes}
+        return {
+            name: route_detail(
+                route, window, self._table(route, window), self._durable_ns, self._now_ns
+            )
+            for name, route in asked.items()
+        }
+
+    def _table(self, route: RouteBoard, window: WindowName) -> PercentileTable:
+        name = route.info.name
+        cached = self._tables.get(name)
+        if cached is None or cached[:2] != (self._renewed_s, route.cohort):
+            trend = self._row_figures(route, window).trend
+            table = percentile_table(route, self._durable_ns, trend, self._marks)
+            cached = self._tables[name] = (self._renewed_s, route.cohort, table)
+        age = age_s(route.lanes.oldest_started_ns(), self._now_ns)
+        return replace(cached[2], oldest_open_s=age)
+
+    def _limits(self) -> tuple[LimitsView, ...]:
+        views = (self._limits_of(route) for route in self._routes.values())
+        return tuple(view for view in views if view is not None)
+
+    def _limits_of(self, route: RouteBoard) -> LimitsView | None:
+        left = route.cool_down_s(self._now_ns)
+        if route.reading is None and left is None:
+            return None
+        return LimitsView(
+            route=route.info.name,
+            at_ns=self._now_ns if route.reading is None else route.reading.at_ns,
+            limits=() if route.reading is None else route.reading.limits,
+            cool_down_s=left,
+            cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
+        )
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    total = Tally()
+    for tally in tallies:
+        total.merge(tally)
+    return total

@@ -1,0 +1,125 @@
+"""The header strip: all routes together, the budgets, and the observer's own health."""
+
+from collections import deque
+from typing import Final
+
+from probes.board.lanes import CHARACTERS_PER_TOKEN
+from probes.board.rates import per_minute, usd_per_hour
+from probes.clock import NS_PER_S
+from probes.events import Arrivals, Batch, BudgetState, ClockSource, Health, Tick
+from probes.views import HeaderView
+from probes.windows import Tally
+
+__all__ = ["Header", "budget_share", "budget_text"]
+
+_NOTICES_KEPT: Final = 20
+_ARRIVAL_NS: Final = 5 * NS_PER_S
+"""Over how long the live tokens/s is taken."""
+
+
+def budget_share(budget: BudgetState) -> float:
+    """Return the share used of a budget: of tokens or of money, whichever is nearer its end."""
+    tokens = budget.used_tokens / budget.limit_tokens if budget.limit_tokens else 0.0
+    return max(tokens, budget.used_usd / budget.limit_usd if budget.limit_usd else 0.0)
+
+
+def budget_text(budget: BudgetState) -> str:
+    """Return what is used of a budget, such as `412k of 2M tok/h`."""
+    prefix = f"{budget.route}: " if budget.route else ""
+    tokens = budget.used_tokens / budget.limit_tokens if budget.limit_tokens else 0.0
+    if budget.limit_usd and budget.used_usd / budget.limit_usd > tokens:
+        return f"{prefix}${budget.used_usd:.2f} of ${budget.limit_usd:.2f}/h"
+    return f"{prefix}{_short(budget.used_tokens)} of {_short(budget.limit_tokens)} tok/h"
+
+
+def _short(count: int) -> str:
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{unit}"
+    return str(count)
+
+
+class Header:
+    """What the header needs beside the routes."""
+
+    __slots__ = ("_arrivals", "_batch_ns", "_budgets", "_health", "_notices", "clock")
+
+    def __init__(self, clock: ClockSource = "user") -> None:
+        self.clock: ClockSource = clock
+        self._health: Health | None = None
+        self._batch_ns: int | None = None
+        self._budgets: tuple[BudgetState, ...] = ()
+        self._notices: deque[str] = deque(maxlen=_NOTICES_KEPT)
+        self._arrivals: deque[tuple[int, int]] = deque(maxlen=4096)
+        """(stamp, characters)."""
+
+    def ticked(self, event: Tick) -> None:
+        """Take clocks, health and budgets."""
+        self._healthy(event.health)
+        self._budgets = event.budgets
+
+    def batched(self, event: Batch) -> bool:
+        """Take the health of a batch; return whether more changed than its timings."""
+        before = self._health
+        self._healthy(event.health)
+        self._batch_ns = event.at_ns
+        return before is None or before.drops != event.health.drops
+
+    def arrived(self, event: Arrivals) -> None:
+        """Count output for the live tokens/s."""
+        characters = sum(arrival.characters for arrival in event.arrivals)
+        self._arrivals.append((event.at_ns, characters))
+        while self._arrivals and self._arrivals[0][0] < event.at_ns - _ARRIVAL_NS:
+            self._arrivals.popleft()
+
+    def note(self, text: str) -> None:
+        """Keep a notice; the newest 20 are shown."""
+        self._notices.append(text)
+
+    def view(
+        self,
+        minute: Tally,
+        minute_s: float,
+        routes: int,
+        in_flight: int,
+        origin_ns: int,
+        now_ns: int,
+    ) -> HeaderView:
+        """Return the strip; rates are over the last minute, whose counters are `minute`."""
+        tokens, estimated = self._tokens_per_s(minute, minute_s, now_ns)
+        worst = max(self._budgets, key=budget_share, default=None)
+        health = self._health or Health()
+        return HeaderView(
+            elapsed_s=max(0, now_ns - origin_ns) / NS_PER_S,
+            routes=routes,
+            in_flight=in_flight,
+            probes_per_min=per_minute(minute.finished, minute_s),
+            tokens_per_s=tokens,
+            tokens_estimated=estimated,
+            throttled_per_min=per_minute(minute.throttled, minute_s),
+            retries_per_min=per_minute(minute.retries, minute_s),
+            failures_per_min=per_minute(minute.failures, minute_s),
+            usd_per_hour=usd_per_hour(minute, minute_s),
+            budget_share=None if worst is None else budget_share(worst),
+            budget_text="" if worst is None else budget_text(worst),
+            loop_lag_p99_s=health.loop_lag_p99_ns / NS_PER_S,
+            loop_lag_max_s=health.loop_lag_max_ns / NS_PER_S,
+            engine_cpu=health.cpu_share,
+            drops=health.drops,
+            clock=self.clock,
+            last_batch_ns=self._batch_ns,
+            notices=tuple(self._notices),
+        )
+
+    def _healthy(self, health: Health) -> None:
+        self._health = health
+        self.clock = health.clock
+
+    def _tokens_per_s(self, minute: Tally, minute_s: float, now_ns: int) -> tuple[float, bool]:
+        """Live from what arrived; in a replay, without batches, from what the attempts counted."""
+        if self._batch_ns is None or self._batch_ns < now_ns - _ARRIVAL_NS:
+            return minute.output_tokens / minute_s, minute.token_estimates > 0
+        since = now_ns - _ARRIVAL_NS
+        characters = sum(count for at_ns, count in self._arrivals if at_ns >= since)
+        lasted = min(_ARRIVAL_NS / NS_PER_S, minute_s)
+        return characters / CHARACTERS_PER_TOKEN / lasted, True

@@ -1,0 +1,191 @@
+"""Token arrival: one lane for each open or just-finished attempt of a route."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from probes.clock import NS_PER_S
+from probes.events import Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
+from probes.views import LaneView
+
+__all__ = ["CELL_NS", "CHARACTERS_PER_TOKEN", "Lane", "Lanes"]
+
+CELL_NS: Final = 100_000_000
+CHARACTERS_PER_TOKEN: Final = 4
+_CELLS_KEPT: Final = 600
+_ENDED_KEPT: Final = 24
+_ENDED_SHOWN_NS: Final = 10 * NS_PER_S
+_OPEN_KEPT: Final = 4096
+_SHORTEST_SPEED_NS: Final = CELL_NS
+"""A stream's speed is not told from less than one cell of it."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """One attempt as far as it is known."""
+
+    probe: str
+    attempt: int
+    started_ns: int
+    first_token_ns: int | None = None
+    last_token_ns: int | None = None
+    ended_ns: int | None = None
+    outcome: Outcome | None = None
+    reason: str = ""
+    status: int | None = None
+    cells: list[tuple[int, int]] = field(default_factory=list)
+    chunks: int = 0
+    characters: int = 0
+    tokens: int | None = None
+    first_chunk_tokens: int = 1
+    longest_gap_ns: int = 0
+    retry_wait_s: float | None = None
+    retry_number: int = 0
+    told: bool = False
+    """Its `attempt_finished` has come."""
+
+    def arrived(self, at_ns: int, chunks: int) -> None:
+        """Add output to the 100 ms cell that holds `at_ns`."""
+        start = at_ns - at_ns % CELL_NS
+        if self.cells and self.cells[-1][0] == start:
+            chunks += self.cells.pop()[1]
+        self.cells.append((start, chunks))
+        if len(self.cells) > _CELLS_KEPT:
+            del self.cells[0]
+
+    def finish(self, event: AttemptFinished) -> None:
+        """Replace what was estimated while open by what the whole attempt says."""
+        stamps = event.stamps_ns
+        self.told = True
+        self.started_ns = stamps.started or self.started_ns
+        self.first_token_ns = stamps.first_token
+        self.last_token_ns = stamps.last_token
+        self.ended_ns = stamps.ended or event.at_ns
+        self.outcome, self.reason, self.status = event.outcome, event.reason, event.status
+        self.chunks, self.characters = event.chunks, event.text_chars
+        exact = event.token_source not in ("estimate", "none")
+        self.tokens = event.output_tokens if exact else None
+        if event.output_tokens is not None and not exact:
+            self.characters = event.output_tokens * CHARACTERS_PER_TOKEN
+        self.first_chunk_tokens = event.first_chunk_tokens or 1
+        self.longest_gap_ns = event.longest_gap_ns
+        if event.retry is not None:
+            self.retry_wait_s, self.retry_number = event.retry.wait_s, event.retry.number
+        self.cells.clear()
+        for offset in event.chunk_offsets_ns:
+            self.arrived(self.started_ns + offset, 1)
+
+    def view(self, route: str, now_ns: int, stall_after_s: float, retries: int) -> LaneView:
+        """Return the lane as it is at `now_ns`."""
+        return LaneView(
+            route=route,
+            probe=self.probe,
+            attempt=self.attempt,
+            started_ns=self.started_ns,
+            first_token_ns=self.first_token_ns,
+            ended_ns=self.ended_ns,
+            outcome=self.outcome,
+            reason=self.reason,
+            status=self.status,
+            cells=tuple(self.cells),
+            chunks=self.chunks,
+            tokens=self.tokens,
+            tokens_estimate=self.characters // CHARACTERS_PER_TOKEN,
+            tokens_per_s=self._tokens_per_s(now_ns),
+            stalled_s=self._stalled_s(now_ns, stall_after_s),
+            retry_wait_s=self.retry_wait_s,
+            retry_number=self.retry_number,
+            retries=retries,
+        )
+
+    def _tokens_per_s(self, now_ns: int) -> float | None:
+        if self.first_token_ns is None:
+            return None
+        until = now_ns if self.ended_ns is None else self.last_token_ns
+        lasted = (until or 0) - self.first_token_ns
+        count = self.tokens
+        if count is None:
+            count = self.characters // CHARACTERS_PER_TOKEN
+        count -= self.first_chunk_tokens
+        return count * NS_PER_S / lasted if lasted >= _SHORTEST_SPEED_NS and count > 0 else None
+
+    def _stalled_s(self, now_ns: int, stall_after_s: float) -> float | None:
+        gap = self.longest_gap_ns
+        if self.ended_ns is None:
+            last = self.last_token_ns or self.first_token_ns
+            gap = 0 if last is None else now_ns - last
+        return gap / NS_PER_S if gap > stall_after_s * NS_PER_S else None
+
+
+class Lanes:
+    """The lanes of one route: open ones, and the last that ended."""
+
+    __slots__ = ("_ended", "_open")
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, int], Lane] = {}
+        self._ended: deque[Lane] = deque(maxlen=_ENDED_KEPT)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def started(self, event: AttemptStarted) -> None:
+        """Open a lane."""
+        if len(self._open) >= _OPEN_KEPT:
+            del self._open[next(iter(self._open))]
+        key = (event.probe, event.attempt)
+        self._open[key] = Lane(event.probe, event.attempt, event.at_ns)
+
+    def first_token(self, event: FirstToken) -> None:
+        """Note the first output of an open lane."""
+        lane = self._open.get((event.probe, event.attempt))
+        if lane is not None:
+            lane.first_token_ns = event.at_ns
+
+    def arrivals(self, event: Arrivals) -> None:
+        """Draw the output of one 100 ms slot on the open lanes."""
+        for arrival in event.arrivals:
+            lane = self._open.get((arrival.probe, arrival.attempt))
+            if lane is not None:
+                lane.arrived(arrival.last_ns, arrival.chunks)
+                lane.last_token_ns = max(lane.last_token_ns or 0, arrival.last_ns)
+                lane.chunks += arrival.chunks
+                lane.characters += arrival.characters
+
+    def finished(self, event: AttemptFinished) -> bool:
+        """Close a lane and rebuild it exactly; return False where that was told before."""
+        key = (event.probe, event.attempt)
+        lane = self._open.pop(key, None)
+        if lane is None:
+            lane = next((old for old in self._ended if (old.probe, old.attempt) == key), None)
+            if lane is not None:
+                news = not lane.told
+                lane.finish(event)
+                return news
+            lane = Lane(event.probe, event.attempt, event.at_ns)
+        lane.finish(event)
+        self._ended.append(lane)
+        return True
+
+    def engine_died(self, at_ns: int) -> None:
+        """Close every open lane as cancelled: nobody will tell how it ended."""
+        for lane in self._open.values():
+            lane.ended_ns, lane.outcome, lane.reason = at_ns, "cancelled", "engine_died"
+            self._ended.append(lane)
+        self._open.clear()
+
+    def oldest_started_ns(self) -> int | None:
+        """Return when the oldest open attempt started."""
+        return min((lane.started_ns for lane in self._open.values()), default=None)
+
+    def views(
+        self, route: str, now_ns: int, stall_after_s: float, retries: int
+    ) -> tuple[LaneView, ...]:
+        """Return open lanes, oldest first, then those of the last 10 s, newest first."""
+        open_lanes = sorted(self._open.values(), key=lambda lane: lane.started_ns)
+        since = now_ns - _ENDED_SHOWN_NS
+        ended = [lane for lane in reversed(self._ended) if (lane.ended_ns or 0) >= since]
+        ended.sort(key=lambda lane: -(lane.ended_ns or 0))
+        return tuple(
+            lane.view(route, now_ns, stall_after_s, retries) for lane in (*open_lanes, *ended)
+        )

@@ -1,0 +1,386 @@
+"""One route: its events in, its counters, samples, lanes and marks out."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from probes.board.chart import Chart
+from probes.board.lanes import Lanes
+from probes.clock import NS_PER_S
+from probes.config import E2E_GOAL_CAP
+from probes.digest import Digest, GapBuckets, quantiles
+from probes.events import (
+    Arrivals,
+    AttemptFinished,
+    AttemptStarted,
+    FirstToken,
+    Held,
+    HeldReason,
+    Knob,
+    LimitReading,
+    Preview,
+    ProbeFinished,
+    RouteCounts,
+    RouteInfo,
+)
+from probes.views import ChartPoint, Marker, RouteState, WindowName
+from probes.windows import SLICE_NS, SampleWindows, Tally, TallyWindows, slice_index
+
+__all__ = ["MARKERS_KEPT", "CohortSamples", "RouteBoard"]
+
+MARKERS_KEPT: Final = 50
+_COHORTS_KEPT: Final = 8
+_PROBES_KEPT: Final = 4096
+_PREVIEW_CHARACTERS: Final = 4000
+_DEFAULT_E2E_GOAL_S: Final = 3.0
+
+
+@dataclass(slots=True)
+class CohortSamples:
+    """What was measured under one cohort, in seconds; speed in tokens a second of a stream."""
+
+    ttft: SampleWindows = field(default_factory=SampleWindows)
+    e2e: SampleWindows = field(default_factory=SampleWindows)
+    speed: SampleWindows = field(default_factory=SampleWindows)
+
+    def close(self, now_ns: int) -> None:
+        """Compact the slices that have closed by offset `now_ns`."""
+        for windows in (self.ttft, self.e2e, self.speed):
+            windows.close(now_ns)
+
+
+@dataclass(slots=True)
+class _OpenProbe:
+    """A probe between its first attempt and its end."""
+
+    felt_ttft: bool = False
+    reasons: tuple[str, ...] = ()
+    """Why it was retried, each once."""
+    failed_ns: int = 0
+    waits_for: str | None = None
+    """Reason of the retry that is planned."""
+
+
+class RouteBoard:
+    """State of one route. Stamps are the engine's; `origin_ns` is the run's start.
+
+    TTFT is the felt one of the probe's first output; samples of flagged probes, and those that
+    overlap a time when the engine did not run, are left out though the probe is counted.
+    """
+
+    def __init__(self, info: RouteInfo, origin_ns: int) -> None:
+        self.origin_ns = origin_ns
+        self.lanes = Lanes()
+        self.tallies = TallyWindows()
+        self.cohorts: dict[str, CohortSamples] = {}
+        """Least recently used first."""
+        self.cohort = ""
+        self.gaps = GapBuckets()
+        self.markers: deque[Marker] = deque(maxlen=MARKERS_KEPT)
+        self.reading: LimitReading | None = None
+        self.cool_down: Held | None = None
+        self.held: set[HeldReason] = set()
+        self.attempts_started = 0
+        self.last_event_ns: int | None = None
+        self.state: RouteState = "starting"
+        self.since_ns: int | None = None
+        self.pain = 0.0
+        self.preview = ""
+        self.preview_probe = ""
+        self.chart = Chart()
+        self._probes: dict[str, _OpenProbe] = {}
+        self._counts = RouteCounts(route=info.name, in_flight=0, target=info.concurrency)
+        self._skipped_before = 0
+        self.configure(info)
+
+    def configure(self, info: RouteInfo) -> None:
+        """Take the settings an engine begins with; what was measured stays."""
+        self.info = info
+        self.target = info.concurrency
+        self.interval = info.interval
+        self.max_tokens = info.max_tokens
+        self.paused = info.paused
+
+    @property
+    def skipped(self) -> int:
+        """Ticks of the pace that could not be sent, of all engines of the run."""
+        return self._skipped_before + self._counts.skipped
+
+    @property
+    def goal_e2e_s(self) -> float | None:
+        """The E2E goal that applies at the present answer cap."""
+        goal = self.info.goal_e2e_s
+        if self.info.goal_e2e_set or self.max_tokens == self.info.max_tokens:
+            return goal
+        if self.max_tokens > E2E_GOAL_CAP:
+            return None
+        return _DEFAULT_E2E_GOAL_S if goal is None else goal
+
+    def engine_died(self, at_ns: int) -> None:
+        """Forget what only the former engine could have finished; its figures stay."""
+        self.lanes.engine_died(at_ns)
+        self._probes.clear()
+        self._skipped_before = self.skipped
+        self._counts = RouteCounts(route=self.info.name, in_flight=0, target=self.target)
+        self.held.clear()
+
+    def tally(self, window: WindowName, now_ns: int) -> Tally:
+        """Return the counters over `window` at the stamp `now_ns`."""
+        return self.tallies.total(window, now_ns - self.origin_ns)
+
+    def samples(self, metric: str, window: WindowName, now_ns: int) -> list[Digest]:
+        """Return the digests of `ttft`, `e2e` or `speed` of the present cohort over `window`."""
+        samples = self.cohorts.get(self.cohort)
+        if samples is None:
+            return []
+        windows: SampleWindows = getattr(samples, metric)
+        return windows.of(window, now_ns - self.origin_ns)
+
+    def points(self, now_ns: int) -> tuple[ChartPoint, ...]:
+        """Return the TTFT chart of the last 15 minutes at the stamp `now_ns`."""
+        return self.chart.points(self, slice_index(now_ns - self.origin_ns))
+
+    def point(self, index: int) -> ChartPoint:
+        """Return one slice of the chart: the present cohort, or what was measured instead."""
+        here = self.cohorts.get(self.cohort)
+        digest = None if here is None else here.ttft.slices.get(index)
+        if digest is None:
+            others = [samples.ttft.slices.get(index) for samples in self.cohorts.values()]
+            digest = max(filter(None, others), key=lambda other: other.n, default=None)
+        found = (None, None) if digest is None else quantiles([digest], (0.5, 0.95))
+        tally = self.tallies.slices.get(index) or Tally()
+        return ChartPoint(
+            start_ns=self.origin_ns + index * SLICE_NS,
+            p50=found[0],
+            p95=found[1],
+            n=0 if digest is None else digest.n,
+            failures=tally.failures,
+            throttled=tally.throttled,
+        )
+
+    def close(self, now_ns: int) -> None:
+        """Compact the slices that have closed by `now_ns`."""
+        for samples in self.cohorts.values():
+            samples.close(now_ns - self.origin_ns)
+
+    def attempt_started(self, event: AttemptStarted) -> None:
+        """Open a lane; settle the wait of the retry that this may be."""
+        self.last_event_ns = event.at_ns
+        self.attempts_started += 1
+        self.lanes.started(event)
+        self._enter_cohort(event)
+        probe = self._probe(event.probe)
+        if probe.waits_for is not None:
+            waited = (event.at_ns - probe.failed_ns) / NS_PER_S
+            for tally in self._tallies(event.at_ns):
+                tally.count_wait(probe.waits_for, waited)
+            probe.waits_for = None
+
+    def first_token(self, event: FirstToken, measurable: bool) -> None:
+        """Take the felt TTFT of a probe's first output."""
+        self.last_event_ns = event.at_ns
+        self.lanes.first_token(event)
+        probe = self._probe(event.probe)
+        defined = event.kind not in ("buffered", "not_streamed", "none")
+        if defined and measurable and not probe.felt_ttft:
+            samples = self._cohort_samples(event.cohort)
+            samples.ttft.add(self._written(event.at_ns), event.felt_ns / NS_PER_S)
+        probe.felt_ttft = True
+
+    def attempt_finished(self, event: AttemptFinished) -> None:
+        """Count an exchange, once however often it is told."""
+        self.last_event_ns = event.at_ns
+        if not self.lanes.finished(event):
+            return
+        for tally in self._tallies(event.at_ns):
+            _count_spending(tally, event)
+            if event.outcome != "cancelled":
+                _count_attempt(tally, event)
+        if event.retry is not None:
+            probe = self._probe(event.probe)
+            probe.waits_for = event.retry.reason
+            probe.failed_ns = event.stamps_ns.ended or event.at_ns
+            probe.reasons = tuple(dict.fromkeys((*probe.reasons, event.retry.reason)))
+        if not event.flagged:
+            self._measure_stream(event)
+
+    def probe_finished(self, event: ProbeFinished, measurable: bool) -> None:
+        """Count a probe; take its E2E where it ended ok."""
+        self.last_event_ns = event.at_ns
+        reasons = self._probes.pop(event.probe, _OpenProbe()).reasons
+        cancelled, ok = event.outcome == "cancelled", event.outcome == "ok"
+        measurable = measurable and not event.flagged
+        good = ok and self._is_good(event, measurable)
+        for tally in self._tallies(event.at_ns):
+            if cancelled:
+                tally.cancelled += 1
+                continue
+            tally.finished += 1
+            tally.ok += ok
+            tally.good += good
+            tally.probe_attempts += event.attempts
+            if reasons:
+                tally.count_recovery(reasons, ok)
+        if ok and measurable and event.done_ns is not None:
+            samples = self._cohort_samples(event.cohort)
+            e2e = (event.done_ns - event.started_ns) / NS_PER_S
+            samples.e2e.add(self._written(event.at_ns), e2e)
+
+    def arrivals(self, event: Arrivals) -> None:
+        """Draw output on the open lanes."""
+        self.lanes.arrivals(event)
+
+    def previewed(self, event: Preview) -> None:
+        """Add to the text of the stream on preview; another stream begins anew."""
+        if event.probe != self.preview_probe:
+            self.preview, self.preview_probe = "", event.probe
+        self.preview = (self.preview + event.text)[-_PREVIEW_CHARACTERS:]
+
+    def limit_read(self, event: LimitReading) -> None:
+        """Note what is left of the route's limits."""
+        self.last_event_ns = event.at_ns
+        self.reading = event
+
+    def counted(self, counts: RouteCounts) -> None:
+        """Note the engine's own counts."""
+        self._counts = counts
+        self.target = counts.target
+
+    def turned(self, event: Knob) -> None:
+        """Note a changed setting, and mark it."""
+        self.last_event_ns = event.at_ns
+        match event.knob:
+            case "concurrency":
+                self.target = int(event.after)
+            case "interval":
+                self.interval = event.after
+            case "max_tokens":
+                self.max_tokens = int(event.after)
+            case "paused":
+                self.paused = bool(event.after)
+            case "cool_down" if event.after <= 0:
+                self.cool_down = None
+            case _:
+                pass
+        self.markers.append(Marker(event.at_ns, _knob_text(event)))
+
+    def holding(self, event: Held) -> None:
+        """Note that new attempts are held back, or let go again."""
+        if event.reason == "cool_down":
+            self.cool_down = None if event.released else event
+        elif event.released:
+            self.held.discard(event.reason)
+        else:
+            self.held.add(event.reason)
+
+    def cool_down_s(self, now_ns: int) -> float | None:
+        """Return the seconds left of a cool-down; None where there is none."""
+        if self.cool_down is None or self.cool_down.until_ns is None:
+            return None
+        left = (self.cool_down.until_ns - now_ns) / NS_PER_S
+        return left if left > 0 else None
+
+    def _probe(self, name: str) -> _OpenProbe:
+        probe = self._probes.get(name)
+        if probe is None:
+            if len(self._probes) >= _PROBES_KEPT:
+                del self._probes[next(iter(self._probes))]
+            probe = self._probes[name] = _OpenProbe()
+        return probe
+
+    def _enter_cohort(self, event: AttemptStarted) -> None:
+        if event.cohort and event.cohort != self.cohort:
+            if self.cohort:
+                self.markers.append(Marker(event.at_ns, f"cohort {self.cohort}→{event.cohort}"))
+            self.cohort = event.cohort
+            self.chart.clear()
+        samples = self._cohort_samples(self.cohort)
+        del self.cohorts[self.cohort]
+        self.cohorts[self.cohort] = samples
+
+    def _cohort_samples(self, cohort: str) -> CohortSamples:
+        # A stream that is read from its middle may begin with the end of an attempt.
+        self.cohort = self.cohort or cohort
+        cohort = cohort or self.cohort
+        samples = self.cohorts.get(cohort)
+        if samples is None:
+            if len(self.cohorts) >= _COHORTS_KEPT:
+                del self.cohorts[next(iter(self.cohorts))]
+            samples = self.cohorts[cohort] = CohortSamples()
+        return samples
+
+    def _written(self, at_ns: int) -> int:
+        offset = at_ns - self.origin_ns
+        self.chart.amend(slice_index(offset))
+        return offset
+
+    def _tallies(self, at_ns: int) -> tuple[Tally, Tally, Tally]:
+        return self.tallies.at(self._written(at_ns))
+
+    def _measure_stream(self, event: AttemptFinished) -> None:
+        previous: int | None = None
+        for offset in event.chunk_offsets_ns:
+            if previous is not None:
+                self.gaps.add(offset - previous)
+            previous = offset
+        speed = _tokens_per_s(event)
+        if speed is not None:
+            samples = self._cohort_samples(event.cohort)
+            samples.speed.add(self._written(event.at_ns), speed)
+
+    def _is_good(self, event: ProbeFinished, measurable: bool) -> bool:
+        cost_goal = self.info.goal_cost_usd_per_probe
+        if cost_goal is not None and (event.cost_usd or 0.0) > cost_goal:
+            return False
+        if not measurable:
+            return True
+        ttft_goal, e2e_goal = self.info.goal_ttft_s, self.goal_e2e_s
+        return _within(event.first_token_ns, event.started_ns, ttft_goal) and _within(
+            event.done_ns, event.started_ns, e2e_goal
+        )
+
+
+def _within(stamp_ns: int | None, started_ns: int, goal_s: float | None) -> bool:
+    return stamp_ns is None or goal_s is None or (stamp_ns - started_ns) / NS_PER_S <= goal_s
+
+
+def _knob_text(event: Knob) -> str:
+    if event.knob == "paused":
+        return "paused" if event.after else "resumed"
+    if event.knob == "burst":
+        return f"burst {event.after:g}"
+    return f"{event.knob} {event.before:g}→{event.after:g}"
+
+
+def _count_spending(tally: Tally, event: AttemptFinished) -> None:
+    if event.input_tokens is not None:
+        tally.input_tokens += event.input_tokens
+        tally.input_counts += 1
+    if event.output_tokens is not None:
+        tally.output_tokens += event.output_tokens
+        tally.output_counts += 1
+        tally.token_estimates += event.token_source in ("estimate", "none")
+    if event.cost_usd is not None:
+        tally.cost_usd += event.cost_usd
+        tally.costs += 1
+        tally.cost_estimates += event.cost_source != "provider"
+
+
+def _count_attempt(tally: Tally, event: AttemptFinished) -> None:
+    tally.attempts += 1
+    tally.throttled += event.outcome == "throttled"
+    tally.timeouts += event.outcome == "timeout"
+    tally.stalls += event.stalls
+    if event.retry is not None:
+        tally.count_retry(event.retry.reason, event.retry.number)
+
+
+def _tokens_per_s(event: AttemptFinished) -> float | None:
+    """Return 1/TPOT of one stream; None without exact counts."""
+    first, last = event.stamps_ns.first_token, event.stamps_ns.last_token
+    if event.token_source in ("estimate", "none") or event.output_tokens is None:
+        return None
+    tokens = event.output_tokens - (event.first_chunk_tokens or 1)
+    if first is None or last is None or last <= first or tokens <= 0:
+        return None
+    return tokens * NS_PER_S / (last - first)

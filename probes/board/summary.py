@@ -1,0 +1,95 @@
+"""The end of a run in figures, for programs."""
+
+from typing import Any
+
+from probes.board.figures import figures
+from probes.board.rates import share
+from probes.board.retries import amplification
+from probes.board.route import RouteBoard
+from probes.clock import NS_PER_S
+from probes.views import Figure
+from probes.windows import Tally
+
+__all__ = ["route_summary"]
+
+
+def route_summary(route: RouteBoard, now_ns: int) -> dict[str, Any]:
+    """Return one route's run as JSON-able values: seconds, shares, USD; None where no sample.
+
+    Percentiles are those of the last cohort; one whose n is below 1/(1−p) is the maximum of n.
+    `goals_missed` names what missed its goal: `ttft`, `e2e` (p95, judged from 20 samples on),
+    `success`, `cost`, or `probes` where attempts were made and not one probe finished.
+    """
+    tally = route.tally("run", now_ns)
+    ttft = _percentiles(route, "ttft", now_ns, route.info.goal_ttft_s)
+    e2e = _percentiles(route, "e2e", now_ns, route.goal_e2e_s)
+    speed = _percentiles(route, "speed", now_ns, None)
+    missed = _missed(route, tally, ttft[1], e2e[1])
+    return {
+        "state": route.state,
+        "cohort": route.cohort,
+        **_counts(tally),
+        **_named("ttft", ttft),
+        **_named("e2e", e2e),
+        "tokens_per_s_p50": speed[0].value,
+        "chunk_gap_p50_s": _gap_s(route, 0.5),
+        "chunk_gap_p99_s": _gap_s(route, 0.99),
+        "skipped": route.skipped,
+        "goals_met": not missed,
+        "goals_missed": missed,
+    }
+
+
+def _counts(tally: Tally) -> dict[str, Any]:
+    return {
+        "n": tally.finished,
+        "probes": tally.finished,
+        "ok": tally.ok,
+        "failures": tally.failures,
+        "cancelled": tally.cancelled,
+        "success": share(tally.ok, tally.finished),
+        "goodput": share(tally.good, tally.finished),
+        "attempts": tally.attempts,
+        "throttled": tally.throttled,
+        "timeouts": tally.timeouts,
+        "retries": tally.retries,
+        "retries_recovered": tally.recovered,
+        "retries_exhausted": tally.exhausted,
+        "amplification": amplification(tally),
+        "stalls": tally.stalls,
+        "input_tokens": tally.input_tokens,
+        "output_tokens": tally.output_tokens,
+        "tokens_estimated": tally.token_estimates > 0,
+        "cost_usd": tally.cost_usd if tally.costs else None,
+        "cost_estimated": tally.cost_estimates > 0,
+    }
+
+
+def _percentiles(
+    route: RouteBoard, metric: str, now_ns: int, goal: float | None
+) -> tuple[Figure, ...]:
+    return figures(route.samples(metric, "run", now_ns), (0.5, 0.95, 0.99), goal)
+
+
+def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
+    names = (f"{metric}_p50_s", f"{metric}_p95_s", f"{metric}_p99_s")
+    values = {name: figure.value for name, figure in zip(names, found, strict=True)}
+    return {f"{metric}_n": found[0].n, **values}
+
+
+def _gap_s(route: RouteBoard, probability: float) -> float | None:
+    gap = route.gaps.quantile(probability)
+    return None if gap is None else gap / NS_PER_S
+
+
+def _missed(route: RouteBoard, tally: Tally, ttft: Figure, e2e: Figure) -> list[str]:
+    if not tally.finished:
+        return ["probes"] if route.attempts_started else []
+    cost_goal = route.info.goal_cost_usd_per_probe
+    verdicts = {
+        "ttft": ttft.grade in ("slow", "sluggish"),
+        "e2e": e2e.grade in ("slow", "sluggish"),
+        "success": tally.ok / tally.finished < route.info.goal_success,
+        "cost": cost_goal is not None and tally.cost_usd / tally.finished > cost_goal,
+    }
+    return [name for name, missed in verdicts.items() if missed]

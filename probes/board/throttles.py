@@ -1,0 +1,113 @@
+"""The log of 429s."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from probes.clock import NS_PER_S
+from probes.events import AttemptFinished, AttemptStarted, Limit, ProbeFinished
+from probes.views import ThrottleEntry
+
+__all__ = ["ThrottleLog", "remaining_text", "throttle_kind"]
+
+_ENTRIES_KEPT: Final = 200
+_KINDS: Final = ("concurrency", "input_tokens", "output_tokens", "tokens", "requests")
+
+
+def throttle_kind(reason: str, limits: Sequence[Limit]) -> str:
+    """Return which limit was hit: named by the reason, else the only one used up, else the reason.
+
+    >>> throttle_kind("rate_limit", [Limit(kind="requests", limit=8, remaining=0)])
+    'requests'
+    """
+    named = next((kind for kind in _KINDS if kind in reason), None)
+    if named is not None:
+        return named
+    used_up = [limit.kind for limit in limits if limit.remaining is not None and _is_empty(limit)]
+    return used_up[0] if len(used_up) == 1 else reason or "unknown"
+
+
+def remaining_text(kind: str, limits: Sequence[Limit]) -> str:
+    """Return what is left of the limit of this kind, such as `0/8` or `212/60k`; else nothing."""
+    limit = next((item for item in limits if item.kind == kind), None)
+    if limit is None or limit.remaining is None:
+        return ""
+    left = _short(limit.remaining)
+    return left if limit.limit is None else f"{left}/{_short(limit.limit)}"
+
+
+def _is_empty(limit: Limit) -> bool:
+    return limit.remaining is not None and limit.remaining <= 0
+
+
+def _short(number: float) -> str:
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.3g}"
+
+
+class ThrottleLog:
+    """All routes' throttled attempts, the newest 200."""
+
+    __slots__ = ("_entries", "_next", "_view", "_waiting")
+
+    def __init__(self) -> None:
+        self._entries: dict[int, ThrottleEntry] = {}
+        self._next = 0
+        self._waiting: dict[str, tuple[int, int]] = {}
+        """Probe → (entry, when its attempt ended)."""
+        self._view: tuple[ThrottleEntry, ...] | None = ()
+
+    def finished(self, event: AttemptFinished) -> None:
+        """Log an attempt that was throttled."""
+        kind = throttle_kind(event.reason, event.limits)
+        limit = next((item for item in event.limits if item.kind == kind), None)
+        ended = event.stamps_ns.ended or event.at_ns
+        self._entries[self._next] = ThrottleEntry(
+            at_ns=ended,
+            route=event.route,
+            probe=event.probe,
+            attempt=event.attempt,
+            kind=kind,
+            asked_s=event.retry_after_s,
+            waited_s=None,
+            retried=event.retry is not None,
+            remaining=remaining_text(kind, event.limits),
+            reset_s=None if limit is None else limit.reset_s,
+            request_id=event.request_id or "",
+            message=event.message,
+        )
+        if event.retry is not None:
+            self._waiting[event.probe] = (self._next, ended)
+        self._next += 1
+        self._trim()
+
+    def resumed(self, event: AttemptStarted) -> None:
+        """Fill in what was really waited, now that the probe's next attempt has started."""
+        number, ended = self._waiting.pop(event.probe, (-1, 0))
+        self._amend(number, True, (event.at_ns - ended) / NS_PER_S)
+
+    def ended(self, event: ProbeFinished) -> None:
+        """Note that a probe which waited will not be tried again."""
+        number, _ = self._waiting.pop(event.probe, (-1, 0))
+        self._amend(number, False, None)
+
+    def view(self) -> tuple[ThrottleEntry, ...]:
+        """Return the entries, newest first."""
+        if self._view is None:
+            self._view = tuple(reversed(self._entries.values()))
+        return self._view
+
+    def _amend(self, number: int, retried: bool, waited_s: float | None) -> None:
+        entry = self._entries.get(number)
+        if entry is not None:
+            self._entries[number] = replace(entry, retried=retried, waited_s=waited_s)
+            self._view = None
+
+    def _trim(self) -> None:
+        self._view = None
+        while len(self._entries) > _ENTRIES_KEPT:
+            del self._entries[next(iter(self._entries))]
+        while len(self._waiting) > _ENTRIES_KEPT:
+            del self._waiting[next(iter(self._waiting))]

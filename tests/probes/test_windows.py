@@ -1,0 +1,151 @@
+"""Windows are the open slice and the last closed ones, and never more than is kept."""
+
+import pytest
+
+from probes.clock import NS_PER_S
+from probes.digest import CENTROIDS, quantiles
+from probes.views import WINDOWS, WindowName
+from probes.windows import SampleWindows, Slices, Tally, TallyWindows, elapsed_s, slice_index
+
+
+def ns(seconds: float) -> int:
+    return round(seconds * NS_PER_S)
+
+
+def counted(*stamps_s: float) -> TallyWindows:
+    windows = TallyWindows()
+    for stamp in stamps_s:
+        for tally in windows.at(ns(stamp)):
+            tally.finished += 1
+    return windows
+
+
+@pytest.mark.parametrize(("offset_s", "index"), [(-3, 0), (0, 0), (9.999, 0), (10, 1), (905.0, 90)])
+def test_slices_are_aligned_to_the_start(offset_s: float, index: int) -> None:
+    assert slice_index(ns(offset_s)) == index
+
+
+@pytest.mark.parametrize(
+    ("window", "now_s", "covered_s"),
+    [
+        ("1m", 0, 1.0),
+        ("1m", 5, 5.0),
+        ("1m", 60, 60.0),
+        ("1m", 69.5, 69.5),
+        ("1m", 70, 60.0),
+        ("5m", 200, 200.0),
+        ("5m", 1_234, 304.0),
+        ("15m", 1_234, 904.0),
+        ("1h", 1_234, 1_234.0),
+        ("1h", 7_230, 3_630.0),
+        ("run", 7_230, 7_230.0),
+    ],
+)
+def test_a_rate_uses_the_time_a_window_truly_covers(
+    window: WindowName, now_s: float, covered_s: float
+) -> None:
+    assert elapsed_s(window, ns(now_s)) == pytest.approx(covered_s)
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"), [("1m", 2), ("5m", 3), ("15m", 4), ("1h", 5), ("run", 6)]
+)
+def test_each_window_reaches_as_far_back_as_its_name(window: WindowName, expected: int) -> None:
+    now = 10_000
+    windows = counted(now - 2, now - 59, now - 299, now - 899, now - 3_599, 1)
+    assert windows.total(window, ns(now)).finished == expected
+
+
+def test_the_oldest_slice_falls_out_when_the_next_one_opens() -> None:
+    windows = counted(5)
+    assert windows.total("1m", ns(69.9)).finished == 1
+    assert windows.total("1m", ns(70)).finished == 0
+
+
+def test_a_late_count_enters_the_slice_of_its_own_stamp() -> None:
+    windows = counted(5, 65)
+    assert windows.total("1m", ns(69)).finished == 2
+    assert windows.total("1m", ns(71)).finished == 1
+    for tally in windows.at(ns(25)):
+        tally.finished += 1
+    assert windows.total("1m", ns(71)).finished == 2
+    assert windows.total("1m", ns(95)).finished == 1
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_total_is_a_copy(window: WindowName) -> None:
+    windows = counted(1, 15)
+    windows.total(window, ns(20)).finished += 100
+    assert windows.total(window, ns(20)).finished == 2
+
+
+def test_what_is_too_old_to_be_kept_counts_for_the_run_only() -> None:
+    windows = counted(20_000, 3)
+    assert windows.total("run", ns(20_000)).finished == 2
+    assert windows.total("1h", ns(20_000)).finished == 1
+    assert windows.slices.get(0) is None
+
+
+def test_the_number_of_slices_is_bounded() -> None:
+    windows = counted(*range(0, 40_000, 7))
+    assert len(windows.slices) <= 91
+    assert len(windows.minutes) <= 61
+
+
+def test_slices_keep_the_newest() -> None:
+    slices: Slices[list[int]] = Slices(10, 3, list)
+    for index in range(8):
+        slices.at(index).append(index)
+    assert slices.between(0, 9) == [[4], [5], [6], [7]]
+
+
+def test_samples_are_read_from_their_window_and_compacted_once_closed() -> None:
+    samples = SampleWindows()
+    for number in range(2_000):
+        samples.add(ns(number * 0.1), float(number))
+        samples.close(ns(number * 0.1))
+    closed = samples.slices.get(3)
+    assert closed is not None
+    assert len(closed.centroids()) <= CENTROIDS
+    now = ns(199.9)
+    assert sum(digest.n for digest in samples.of("1m", now)) == 700
+    assert quantiles(samples.of("1m", now), (0.0, 1.0)) == (1_300.0, 1_999.0)
+    assert [digest.n for digest in samples.of("run", now)] == [2_000]
+    assert [digest.n for digest in samples.of("1h", now)] == [600, 600, 600, 200]
+
+
+def test_a_late_sample_joins_its_closed_slice() -> None:
+    samples = SampleWindows()
+    samples.add(ns(1), 1.0)
+    samples.close(ns(15))
+    samples.add(ns(2), 9.0)
+    samples.close(ns(15))
+    assert quantiles(samples.of("1m", ns(15)), (0.5, 1.0)) == (1.0, 9.0)
+    assert quantiles(samples.of("1m", ns(72)), (0.5,)) == (None,)
+
+
+def test_tallies_add_up_numbers_and_reasons() -> None:
+    one, other = Tally(finished=3, ok=1), Tally(finished=2, cost_usd=0.5)
+    one.count_retry("rate_limit", 1)
+    other.count_retry("rate_limit", 1)
+    other.count_retry("overloaded", 2)
+    other.count_recovery(("overloaded",), ok=True)
+    one.count_wait("rate_limit", 1.5)
+    one.merge(other)
+    assert (one.finished, one.failures, one.cost_usd, one.retries) == (5, 4, 0.5, 3)
+    assert one.retried == {("rate_limit", 1): 2, ("overloaded", 2): 1}
+    assert (one.recovered, one.recovered_by) == (1, {"overloaded": 1})
+    assert one.waited_by == {"rate_limit": 1.5}
+
+
+def test_reasons_are_bounded() -> None:
+    tally = Tally()
+    for number in range(1_000):
+        tally.count_retry(f"reason{number}", 1)
+        tally.count_wait(f"reason{number}", 1.0)
+        tally.count_recovery((f"reason{number}",), ok=False)
+    assert tally.retries == 1_000
+    assert len(tally.retried) <= 33
+    assert sum(tally.retried.values()) == 1_000
+    assert len(tally.waited_by) <= 33
+    assert tally.exhausted_by["other"] == 1_000 - 32
