@@ -1,0 +1,191 @@
+"""The throttling pane: limits with countdowns, then 429s, newest first."""
+
+from dataclasses import replace
+from datetime import UTC
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made import HOSTILE, NOW_NS, WALL_ANCHOR_NS, limits, snapshot, throttle
+
+from probes.events import Limit
+from probes.views import EMPTY_SNAPSHOT, LimitsView, Snapshot, ThrottleEntry
+from tui.panes.throttling import ThrottlingPane
+from tui.panes.throttling_lines import throttling_lines, wall_time
+from tui.text import line_text, line_width
+from tui.view import DEFAULT_VIEW, ViewState
+
+
+def board(entries: tuple[ThrottleEntry, ...] = (), known: tuple[LimitsView, ...] = ()) -> Snapshot:
+    return replace(snapshot(), throttles=entries, limits=known)
+
+
+def texts(shown: Snapshot, width: int = 120, height: int = 12, offset: int = 0) -> list[str]:
+    lines = throttling_lines(
+        shown, selected="busy-llama", width=width, height=height, offset=offset, zone=UTC
+    )
+    return [line_text(line) for line in lines]
+
+
+def test_nothing_throttled_is_one_calm_line():
+    lines = throttling_lines(board(), selected=None, width=80, height=10)
+    assert lines == ((("no 429 since start", "dim"),),)
+
+
+def test_an_entry_says_when_who_which_limit_asked_waited_left_and_request():
+    head, row = texts(board((throttle(),)), width=140)
+    assert head.split() == [
+        *("TIME", "ROUTE", "LIMIT", "ASKED", "s", "WAITED", "s", "LEFT", "RESETS", "REQUEST"),
+        "MESSAGE",
+    ]
+    assert row.split() == [
+        *("22:25:59", "busy-llama", "concurrency", "2.00", "2.00", "0/8", "10s", "req_7f3a9c01"),
+        *("Too", "many", "requests"),
+    ]
+
+
+def test_waiting_and_not_retrying_are_told_apart():
+    waits = texts(board((throttle(waited_s=None),)))[1]
+    gave_up = texts(board((throttle(waited_s=None, retried=False),)))[1]
+    assert "waits" in waits
+    assert "no retry" in gave_up
+
+
+def test_a_countdown_that_has_passed_is_no_longer_shown():
+    row = texts(board((throttle(60.0),)))[1]
+    assert row.split()[6] == "–"
+
+
+def test_the_request_id_outlives_the_less_needed_columns():
+    head = texts(board((throttle(),)), width=70)[0]
+    assert "REQUEST" in head
+    assert "RESETS" not in head
+    assert texts(board((throttle(),)), width=24)[0].split() == ["TIME", "LIMIT"]
+
+
+def test_a_long_request_id_is_cut_with_a_mark():
+    long = throttle(request_id="req_" + "f" * 60)
+    assert "…" in texts(board((long,)))[1]
+
+
+def test_the_selected_routes_entries_are_brighter():
+    shown = board((throttle(), throttle(route="other")))
+    _, mine, other = throttling_lines(shown, selected="busy-llama", width=80, height=9)
+    assert mine[0][1] == "text"
+    assert other[0][1] == "dim"
+
+
+def test_the_log_scrolls_and_stops_at_its_end():
+    entries = tuple(throttle(float(index), request_id=f"req_{index}") for index in range(9))
+    assert "req_4" in texts(board(entries), offset=4)[1]
+    assert "req_8" in texts(board(entries), offset=400)[1]
+
+
+def test_a_limit_shows_what_is_left_and_when_it_resets():
+    lines = texts(board((), (limits(),)))
+    assert lines[-1] == "no 429 since start"
+    assert "cools 1.4s/2.0s" in lines[0]
+    assert "requests/min" in lines[0]
+    assert "212/600    11s" in lines[0]
+    assert "41k/60k    29s" in lines[0]
+
+
+def test_narrow_panes_drop_bars_then_periods_then_countdowns():
+    shown = board((), (limits(),))
+    assert "█" in texts(shown, width=110)[0]
+    assert "█" not in texts(shown, width=95)[0]
+    assert "requests/min" in texts(shown, width=95)[0]
+    assert "requests/min" not in texts(shown, width=84)[0]
+    assert "11s" in texts(shown, width=84)[0]
+    assert "+1" in texts(shown, width=50)[0]
+
+
+def test_a_limit_that_is_almost_used_up_is_not_calm():
+    low = limits(limits=(Limit(kind="tokens", limit=100, remaining=3, reset_s=9.0),))
+    line = throttling_lines(board((), (low,)), selected=None, width=90, height=5)[0]
+    assert ("    3/100", "throttled") in line
+
+
+def test_routes_that_cool_down_come_first_and_too_many_are_counted():
+    known = tuple(limits(f"r{index}", cool_down_s=None) for index in range(9))
+    lines = texts(board((throttle(),), (*known, limits("hot"))), height=10)
+    assert lines[0].startswith("hot")
+    assert lines[4] == "… 6 more routes with limits"
+    assert lines[5].startswith("TIME")
+
+
+def test_limits_that_say_nothing_take_no_line():
+    silent = limits(limits=(), cool_down_s=None)
+    assert texts(board((), (silent,))) == ["no 429 since start"]
+
+
+def test_a_stamp_becomes_the_time_of_day():
+    assert wall_time(NOW_NS, WALL_ANCHOR_NS, UTC) == "22:26:01"
+    assert wall_time(10**30, 0, UTC) == "–"
+
+
+def test_what_a_server_sent_is_neutralised():
+    entry = throttle(kind=HOSTILE, request_id=HOSTILE, message=HOSTILE, remaining=HOSTILE)
+    known = limits(limits=(Limit(kind=HOSTILE, window=HOSTILE),))
+    for line in texts(board((entry,), (known,)), width=200):
+        assert "\x1b" not in line
+        assert "\u202e" not in line
+
+
+numbers = st.none() | st.floats(-1e18, 1e300)
+entries = st.builds(
+    ThrottleEntry,
+    at_ns=st.integers(-(10**25), 10**25),
+    route=st.text(max_size=30),
+    probe=st.text(max_size=8),
+    attempt=st.integers(0, 9),
+    kind=st.text(max_size=30),
+    asked_s=numbers,
+    waited_s=numbers,
+    retried=st.booleans(),
+    remaining=st.text(max_size=20),
+    reset_s=st.none() | st.floats(-1e9, 1e15),
+    request_id=st.text(max_size=60),
+    message=st.text(max_size=60),
+)
+views = st.builds(
+    LimitsView,
+    route=st.text(max_size=30),
+    at_ns=st.integers(0, 10**18),
+    limits=st.lists(
+        st.builds(
+            Limit,
+            kind=st.text(max_size=20),
+            limit=numbers,
+            remaining=numbers,
+            reset_s=st.none() | st.floats(-1e9, 1e15),
+            window=st.sampled_from(["minute", "day", "", "fortnight"]),
+        ),
+        max_size=4,
+    ).map(tuple),
+    cool_down_s=st.none() | st.floats(0, 1e12),
+    cool_down_asked_s=st.none() | st.floats(0, 1e12),
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(entries, max_size=5).map(tuple),
+    st.lists(views, max_size=5).map(tuple),
+    st.integers(0, 200),
+    st.integers(0, 40),
+    st.integers(-5, 50),
+)
+def test_no_size_and_no_figure_breaks_out_of_the_pane(log, known, width, height, offset):
+    lines = throttling_lines(
+        board(log, known), selected=None, width=width, height=height, offset=offset, zone=UTC
+    )
+    assert len(lines) <= height
+    assert all(line_width(line) <= width for line in lines)
+
+
+def test_the_pane_scrolls_by_the_view():
+    entries = tuple(throttle(float(index), request_id=f"req_{index}") for index in range(9))
+    pane = ThrottlingPane()
+    view = ViewState(offsets={4: 3})
+    assert "req_3" in line_text(pane.draw(board(entries), view, 120, 6)[1])
+    assert pane.title_for(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "throttling · all routes"

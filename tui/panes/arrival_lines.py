@@ -1,0 +1,284 @@
+"""Token arrival as lines: one lane a stream on a time axis that ends at now.
+
+A cell is a slot of time whose edges are whole multiples of its length, so lanes scroll by cells.
+Its height is the number of output chunks per 100 ms, on the fixed scale of the legend.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import Final
+
+from probes.clock import NS_PER_S
+from probes.events import Outcome
+from probes.neutral import neutralise
+from probes.views import LaneView, RouteDetail, Snapshot
+from tui.chart import join_cells
+from tui.order import selected_route
+from tui.text import NO_SAMPLE, Line, Role, Span, age, count, left, line_width, right
+from tui.view import ViewState
+
+__all__ = ["Axis", "arrival_lines", "arrival_title", "axis_for", "lane_cells", "lane_note"]
+
+SLOT_NS: Final = 100_000_000
+"""The engine counts chunks by slots of this length."""
+
+_LEAST_SPAN_NS: Final = 6 * NS_PER_S
+_SLOTS: Final = (1, 2, 5, 10, 20, 50)
+_FACTS: Final = (("id", 7), ("age", 6), ("tok", 6), ("tok/s", 6))
+_FACTS_WIDTH: Final = sum(width for _, width in _FACTS) + 1
+_NOTE_WIDTH: Final = 21
+_LEAST_LANE: Final = 10
+_LEAST_WITH_NOTE: Final = 70
+_LEAST_FRAMED: Final = 4
+_LEAST_WITH_LEGEND: Final = 9
+_LEAST_WITH_FACTS: Final = _FACTS_WIDTH + _LEAST_LANE
+_EIGHTHS: Final = "▁▂▃▄▅▆▇█"
+_STALL_NS: Final = NS_PER_S
+_STALL_SHARE: Final = 0.9  # slots round a gap by up to one slot at each end
+_PREVIEW_LIMIT: Final = 4000
+_MOST_PREVIEW: Final = 7
+_LEGEND: Final[Line] = (
+    ("▶", "good"),
+    (" first token  ", "faint"),
+    ("▁█", "graph"),
+    (" 1–8 chunks/0.1s  ", "faint"),
+    ("⋯", "stall"),
+    (" stall  ", "faint"),
+    ("┤", "dim"),
+    (" end  ", "faint"),
+    ("╳", "missed"),
+    (" cut  ", "faint"),
+    ("⊘", "throttled"),
+    (" 429", "faint"),
+)
+_END_GLYPHS: Final[dict[Outcome, Span]] = {
+    "ok": ("┤", "dim"),
+    "throttled": ("⊘", "throttled"),
+    "server_error": ("✗", "missed"),
+    "client_error": ("✗", "missed"),
+    "timeout": ("◷", "missed"),
+    "protocol_error": ("╳", "missed"),
+    "truncated": ("╳", "missed"),
+    "content_error": ("╳", "missed"),
+    "cancelled": ("○", "dim"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The time a lane's cells stand for."""
+
+    cells: int
+    slot_ns: int
+    last: int
+    """Index of the newest cell's slot, counted from the clock's zero."""
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the left edge to now."""
+        return self.cells * self.slot_ns / NS_PER_S
+
+    def column(self, at_ns: int) -> int:
+        """Return the cell of a moment; below 0 it has scrolled out."""
+        return at_ns // self.slot_ns - self.last + self.cells - 1
+
+
+def axis_for(now_ns: int, cells: int) -> Axis:
+    """Return an axis of `cells` that reaches back at least six seconds, in round slots."""
+    fitting = (slots * SLOT_NS for slots in _SLOTS if slots * SLOT_NS * cells >= _LEAST_SPAN_NS)
+    slot_ns = next(fitting, _SLOTS[-1] * SLOT_NS)
+    return Axis(cells, slot_ns, now_ns // slot_ns)
+
+
+def arrival_title(snapshot: Snapshot, view: ViewState) -> str:
+    """Return the pane's title: whose streams they are."""
+    route = selected_route(snapshot, view)
+    return "token arrival" + (f" · {neutralise(route.name, 40)}" if route is not None else "")
+
+
+def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+    """Return heads, lanes, the axis, and the preview where it is on."""
+    detail = _detail(snapshot, view)
+    if detail is None:
+        return [(("no stream yet", "faint"),)]
+    preview = _preview(detail, width, _preview_height(view, height))
+    axis = axis_for(snapshot.now_ns, max(1, _lane_width(width)))
+    frame = [] if height < _LEAST_FRAMED else _frame(axis, width, height)
+    room = height - len(preview) - len(frame)
+    lanes = _lanes_in(detail.lanes, axis)[view.offset(2) :][: max(0, room)]
+    lines = [_lane_line(lane, axis, snapshot.now_ns, width) for lane in lanes]
+    if not lines and room > 0:
+        lines = [(("no open stream", "faint"),)]
+    lines += [()] * (room - len(lines))
+    return [*frame[:1], *lines, *frame[1:], *preview]
+
+
+def lane_cells(lane: LaneView, axis: Axis, now_ns: int) -> Line:
+    """Return one lane: waiting, first token, chunks by slot, stalls, and how it ended."""
+    cells: list[Span] = [(" ", "text")] * axis.cells
+    begin = axis.column(lane.started_ns)
+    end = axis.column(now_ns if lane.ended_ns is None else lane.ended_ns)
+    for column in range(max(0, begin), min(end, axis.cells - 1) + 1):
+        cells[column] = ("·", "faint")
+    per_slot = _chunks_by_column(lane, axis)
+    for first, last in _stalls(lane, now_ns):
+        for column in range(max(0, axis.column(first) + 1), min(axis.column(last), axis.cells)):
+            cells[column] = ("⋯", "stall")
+    for column, chunks in per_slot.items():
+        cells[column] = (_height(chunks, axis), "graph" if lane.ended_ns is None else "graph_dim")
+    if lane.first_token_ns is not None:
+        _put(cells, axis.column(lane.first_token_ns), ("▶", "good"))
+    if lane.ended_ns is not None and lane.outcome is not None:
+        _put(cells, end, _END_GLYPHS[lane.outcome])
+    return join_cells(cells)
+
+
+def lane_note(lane: LaneView) -> Span:
+    """Return in words what the lane's last glyph means."""
+    if lane.ended_ns is None:
+        if lane.stalled_s is not None:
+            return f"stall {age(lane.stalled_s)}", "stall"
+        return ("waiting", "dim") if lane.first_token_ns is None else ("", "dim")
+    if lane.outcome == "ok":
+        stalled = lane.stalled_s is not None
+        return (f"done, gap {age(lane.stalled_s)}", "stall") if stalled else ("done", "faint")
+    what = neutralise(str(lane.status) if _refused(lane) else lane.reason or str(lane.outcome), 40)
+    if lane.retry_wait_s is not None:
+        what = f"{what} retry {age(lane.retry_wait_s)} ({lane.retry_number}/{lane.retries})"
+    return what, "throttled" if lane.outcome == "throttled" else "missed"
+
+
+def _refused(lane: LaneView) -> bool:
+    return lane.status is not None and lane.status >= 400
+
+
+def _detail(snapshot: Snapshot, view: ViewState) -> RouteDetail | None:
+    route = selected_route(snapshot, view)
+    return snapshot.details.get(route.name) if route is not None else None
+
+
+def _lanes_in(lanes: Sequence[LaneView], axis: Axis) -> list[LaneView]:
+    return [lane for lane in lanes if lane.ended_ns is None or axis.column(lane.ended_ns) >= 0]
+
+
+def _frame(axis: Axis, width: int, height: int) -> list[Line]:
+    """Return the heads, which go above the lanes, and the axis and legend, which go below."""
+    frame = [_heads(width), _axis_line(axis, width)]
+    legend = height >= _LEAST_WITH_LEGEND and line_width(_LEGEND) <= width
+    return [*frame, _LEGEND] if legend else frame
+
+
+def _lane_width(width: int) -> int:
+    if width < _LEAST_WITH_FACTS:
+        return width
+    return width - _FACTS_WIDTH - (_NOTE_WIDTH + 1 if width >= _LEAST_WITH_NOTE else 0)
+
+
+def _heads(width: int) -> Line:
+    if width < _LEAST_WITH_FACTS:
+        return ()
+    facts = "".join(
+        left(head, size) if head == "id" else right(head, size) for head, size in _FACTS
+    )
+    return ((facts + " ", "head"),)
+
+
+def _axis_line(axis: Axis, width: int) -> Line:
+    """Return the axis with its ends named."""
+    ends = f"{-axis.span_s:.3g}s "
+    rule = "─" * max(0, axis.cells - len(ends) - 4)
+    indent = 0 if width < _LEAST_WITH_FACTS else _FACTS_WIDTH
+    return ((" " * indent + ends + rule + " now", "faint"),)
+
+
+def _lane_line(lane: LaneView, axis: Axis, now_ns: int, width: int) -> Line:
+    cells = lane_cells(lane, axis, now_ns)
+    if width < _LEAST_WITH_FACTS:
+        return cells
+    line = (*_facts(lane, now_ns), *cells)
+    if width < _LEAST_WITH_NOTE:
+        return line
+    text, role = lane_note(lane)
+    return (*line, (" " + left(text, _NOTE_WIDTH), role))
+
+
+def _facts(lane: LaneView, now_ns: int) -> Line:
+    ended = now_ns if lane.ended_ns is None else lane.ended_ns
+    name = neutralise(lane.probe, 40).rpartition("-")[2][-5:]
+    identity = f"#{name}" + (f".{lane.attempt}" if lane.attempt else "")
+    role: Role = "text" if lane.ended_ns is None else "faint"
+    texts = (age((ended - lane.started_ns) / NS_PER_S), _tokens(lane), count(lane.tokens_per_s))
+    sizes = [size for _, size in _FACTS]
+    figures = "".join(right(text, size) for text, size in zip(texts, sizes[1:], strict=True))
+    return ((left(identity, sizes[0]), "dim" if role == "text" else role), (figures + " ", role))
+
+
+def _tokens(lane: LaneView) -> str:
+    if lane.tokens is not None:
+        return count(lane.tokens)
+    return f"~{count(lane.tokens_estimate)}" if lane.tokens_estimate else NO_SAMPLE
+
+
+def _chunks_by_column(lane: LaneView, axis: Axis) -> dict[int, int]:
+    chunks: dict[int, int] = {}
+    for at_ns, number in lane.cells:
+        column = axis.column(at_ns)
+        if 0 <= column < axis.cells and number > 0:
+            chunks[column] = chunks.get(column, 0) + number
+    return chunks
+
+
+def _height(chunks: int, axis: Axis) -> str:
+    per_slot = ceil(chunks * SLOT_NS / axis.slot_ns)
+    return _EIGHTHS[min(per_slot, len(_EIGHTHS)) - 1]
+
+
+def _stalls(lane: LaneView, now_ns: int) -> list[tuple[int, int]]:
+    """Return the gaps between chunks that are long enough to be called stalls."""
+    if lane.stalled_s is None or not lane.cells:
+        return []
+    least = min(_STALL_NS, int(lane.stalled_s * _STALL_SHARE * NS_PER_S))
+    times = [at for at, _ in lane.cells]
+    times.append(now_ns if lane.ended_ns is None else lane.ended_ns)
+    return [(first, last) for first, last in pairwise(times) if last - first > least]
+
+
+def _put(cells: list[Span], column: int, span: Span) -> None:
+    if 0 <= column < len(cells):
+        cells[column] = span
+
+
+def _preview_height(view: ViewState, height: int) -> int:
+    return min(height // 2, _MOST_PREVIEW) if view.preview and height >= 3 else 0
+
+
+def _preview(detail: RouteDetail, width: int, height: int) -> list[Line]:
+    """Return the end of the stream's text, neutralised and broken into lines of cells."""
+    if height <= 0:
+        return []
+    name = neutralise(detail.preview_probe, 40).rpartition("-")[2]
+    text = neutralise(detail.preview[-_PREVIEW_LIMIT:])
+    head: Line = ((f"text of #{name} as it arrives" if name else "no open stream", "head"),)
+    wrapped = _wrapped(text, width)[-(height - 1) :] if height > 1 else []
+    lines: list[Line] = [((part, "text"),) for part in wrapped]
+    return [head, *lines, *[()] * (height - 1 - len(lines))]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    parts: list[str] = []
+    while text:
+        part = _head_of(text, width)
+        parts.append(part)
+        text = text[len(part) :]
+    return parts
+
+
+def _head_of(text: str, width: int) -> str:
+    """Return as much of the text's start as fits, at least one character, broken after a word."""
+    part = text[: max(1, width)]
+    while len(part) > 1 and line_width(((part, "text"),)) > width:
+        part = part[:-1]
+    space = part.rfind(" ")
+    return part[: space + 1] if len(part) < len(text) and space > len(part) // 2 else part

@@ -1,0 +1,153 @@
+"""The header strip and the banner as lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from probes.host_status import HostState
+from probes.neutral import neutralise
+from probes.views import HeaderView, RouteView, Snapshot
+from tui.session import Status
+from tui.text import Line, Role, Span, age, clip, count, join, line_width, usd
+from tui.view import ViewState
+
+__all__ = ["banner_line", "header_line"]
+
+_WORDS_LIMIT: Final = 160
+_LAG_HURTS_S: Final = 0.02
+_BUDGET_NEAR: Final = 0.8
+
+_ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
+    "silent": ("ENGINE SILENT", "what you see is old"),
+    "restarting": ("ENGINE DEAD", "it is started again"),
+    "gave_up": ("ENGINE DEAD", "three deaths in a minute · R starts it again"),
+}
+_LAMPS: Final[dict[HostState, Span]] = {
+    "starting": ("○ STARTING", "dim"),
+    "running": ("● LIVE", "good"),
+    "silent": ("✖ SILENT", "alert"),
+    "restarting": ("✖ DEAD", "alert"),
+    "gave_up": ("✖ DEAD", "alert"),
+    "stopped": ("○ STOPPED", "dim"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of the strip; the highest priority goes first where there is no room."""
+
+    line: Line
+    priority: int
+
+
+def header_line(snapshot: Snapshot, view: ViewState, status: Status, width: int) -> Line:
+    """Return the strip: lamp, what is going on, and at the right how far it can be trusted."""
+    header = snapshot.header
+    health = _health(header)
+    parts = [_Part(_lamp(header, view, status), 0), *_figures(header)]
+    if width < line_width(health) + line_width(join(part.line for part in parts[:3])):
+        health = ()
+    room = width - line_width(health) - 1
+    while len(parts) > 1 and line_width(join(part.line for part in parts)) > room:
+        parts.remove(max(parts, key=lambda part: part.priority))
+    line = join(part.line for part in parts)
+    space = width - line_width(line) - line_width(health)
+    return clip((*line, (" " * max(0, space), "text"), *health), width)
+
+
+def banner_line(snapshot: Snapshot, status: Status) -> Line | None:
+    """Return what must not be overlooked, on red; None where there is nothing of the kind."""
+    engine = _ENGINE_BANNERS.get(status.state)
+    text = _engine_text(engine, status) if engine is not None else _held_text(snapshot)
+    return ((f" {text} ", "alert"),) if text else None
+
+
+def _engine_text(engine: tuple[str, str], status: Status) -> str:
+    name, advice = engine
+    for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
+    said = neutralise(status.last_words.strip(), _WORDS_LIMIT)
+    detail = neutralise(status.detail, _WORDS_LIMIT)
+    parts = (name + for_s, detail, advice, f"last words: {said}" if said else "")
+    return " · ".join(part for part in parts if part)
+
+
+def _held_text(snapshot: Snapshot) -> str:
+    """Return which routes are held back by us, and why, as far as a view knows."""
+    routes = snapshot.routes
+    held = [neutralise(route.name, 30) for route in routes if route.state == "held"]
+    if held:
+        budget = snapshot.header.budget_text
+        return f"HELD {_listed(held)}" + (f" · budget {neutralise(budget, 60)}" if budget else "")
+    if routes and all(_paused(route) for route in routes):
+        return "ALL ROUTES PAUSED · P goes on"
+    return ""
+
+
+def _paused(route: RouteView) -> bool:
+    return route.state == "paused"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
+
+
+def _lamp(header: HeaderView, view: ViewState, status: Status) -> Line:
+    clock: Span = (f" {_elapsed(header.elapsed_s)}", "title")
+    start: Span = (" llmtop ", "title")
+    if view.freeze is not None:
+        stood = age(view.freeze.for_s).replace(".0s", "s")
+        since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
+        return (start, (since, "alert"), clock)
+    return (start, _LAMPS[status.state], clock)
+
+
+def _elapsed(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _figures(header: HeaderView) -> list[_Part]:
+    tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
+    return [
+        _Part(_figure(count(header.routes), 2, "routes", "dim"), 8),
+        _Part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
+        _Part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
+        _Part(_figure(tokens, 5, "tok/s", "title"), 5),
+        _Part(_trouble("429", header.throttled_per_min, "throttled"), 1),
+        _Part(_trouble("retries", header.retries_per_min, "slow"), 6),
+        _Part(_trouble("failed", header.failures_per_min, "missed"), 2),
+        _Part(_money(header), 7),
+    ]
+
+
+def _figure(text: str, width: int, unit: str, role: Role) -> Line:
+    return ((f"  {text:>{width}}", role), (f" {unit}", "dim"))
+
+
+def _trouble(name: str, rate: float, role: Role) -> Line:
+    text = "0" if rate <= 0 else f"{rate:.1f}" if rate < 0.95 else count(rate)
+    if rate <= 0:
+        return ((f"  {name} {text:>2}/min", "faint"),)
+    return ((f"  {name} ", "dim"), (f"{text:>2}", role), ("/min", "dim"))
+
+
+def _money(header: HeaderView) -> Line:
+    spent: Line = ((f"  ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
+    if header.budget_share is None:
+        return spent
+    role: Role = "missed" if header.budget_share >= _BUDGET_NEAR else "dim"
+    return (*spent, (f" {header.budget_share * 100:.0f}% budget", role))
+
+
+def _health(header: HeaderView) -> Line:
+    """Return the observer's health: clock, loop lag, drops."""
+    lag_ms = header.loop_lag_p99_s * 1000
+    lag_role: Role = "slow" if header.loop_lag_p99_s > _LAG_HURTS_S else "dim"
+    lamp: Span = ("◉", "good") if header.clock == "kernel" else ("○", "dim")
+    return (
+        lamp,
+        (f" {header.clock}", "dim"),
+        (f" lag {lag_ms:.1f}ms", lag_role),
+        (f" drops {count(header.drops)} ", "missed" if header.drops else "dim"),
+    )

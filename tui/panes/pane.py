@@ -1,0 +1,122 @@
+"""The base of every live pane: lines in, changed rows out.
+
+A pane computes its lines from a snapshot by a pure function, compares them with what it shows and
+repaints the rows that differ. A DataTable would repaint every cell for each change.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.content import Content
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from probes.views import EMPTY_SNAPSHOT, Snapshot
+from tui.text import Line, Role, pad
+from tui.theme import role_styles
+from tui.view import DEFAULT_VIEW, ViewState
+
+__all__ = ["Pane", "paint"]
+
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+
+
+def paint(line: Line, styles: dict[Role, Style], width: int, *, ground: Style) -> Strip:
+    """Return the line as a strip of exactly `width` cells; the roles' styles go over `ground`.
+
+    Every span becomes one segment; its text is never read as markup.
+    """
+    segments = [Segment(text, ground + styles[role]) for text, role in pad(line, width) if text]
+    return Strip(segments, width)
+
+
+class Pane(Widget, can_focus=True):
+    """A numbered pane with its title in the border; subclasses say what to draw."""
+
+    NUMBER: ClassVar[int] = 0
+    """Its key; 0 for strips without a border title."""
+    ALLOW_MAXIMIZE = False  # the board gives a pane the whole screen, its strips included
+
+    DEFAULT_CSS = """
+    Pane { height: 1fr; padding: 0; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
+        self._snapshot: Snapshot = EMPTY_SNAPSHOT
+        self._view: ViewState = DEFAULT_VIEW
+        self._lines: tuple[Line, ...] = ()
+        self._highlighted: int | None = None
+        self._shown_title = ""
+        self._shown_subtitle = ""
+
+    def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
+        """Return the pane's lines for `width` × `height` cells; longer ones are clipped."""
+        raise NotImplementedError
+
+    def title_for(self, snapshot: Snapshot, view: ViewState) -> str:
+        """Return the title in the border, without its number."""
+        raise NotImplementedError
+
+    def subtitle_for(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
+        """Return what stands at the right of the lower border; empty for nothing."""
+        return ""
+
+    def highlighted(self, snapshot: Snapshot, view: ViewState, height: int) -> int | None:  # noqa: ARG002
+        """Return the row that carries the cursor, if any."""
+        return None
+
+    def show(self, snapshot: Snapshot, view: ViewState) -> None:
+        """Draw a snapshot and repaint the rows that changed."""
+        self._snapshot, self._view = snapshot, view
+        self._set_titles()
+        self._redraw()
+
+    def on_resize(self) -> None:
+        """Draw again at the new size."""
+        self._set_titles()
+        self._redraw()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return row `y` of the content, from the lines of the last draw."""
+        line = self._lines[y] if y < len(self._lines) else ()
+        styles = role_styles(self.app.current_theme)
+        ground = self.rich_style
+        if y == self._highlighted:
+            ground += styles["cursor"]
+        return paint(line, styles, self.size.width, ground=ground)
+
+    def _redraw(self) -> None:
+        width, height = self.size
+        if width <= 0 or height <= 0:
+            return
+        before, cursor_before = self._lines, self._highlighted
+        self._lines = tuple(self.draw(self._snapshot, self._view, width, height)[:height])
+        self._highlighted = self.highlighted(self._snapshot, self._view, height)
+        changed = _changed_rows(before, self._lines)
+        if cursor_before != self._highlighted:
+            changed |= {row for row in (cursor_before, self._highlighted) if row is not None}
+        rows = sorted(row for row in changed if row < height)
+        if rows:
+            self.refresh(*(Region(0, row, width, 1) for row in rows))
+
+    def _set_titles(self) -> None:
+        title = self.title_for(self._snapshot, self._view)
+        subtitle = self.subtitle_for(self._snapshot, self._view)
+        if title != self._shown_title:
+            self._shown_title = title
+            number = _SUPERSCRIPTS[self.NUMBER] if self.NUMBER else ""
+            self.border_title = Content.assemble((number, "$accent bold"), title)
+        if subtitle != self._shown_subtitle:
+            self._shown_subtitle = subtitle
+            self.border_subtitle = Content(subtitle)
+
+
+def _changed_rows(before: Sequence[Line], after: Sequence[Line]) -> set[int]:
+    shared = min(len(before), len(after))
+    changed = {row for row in range(shared) if before[row] != after[row]}
+    return changed | set(range(shared, max(len(before), len(after))))

@@ -1,0 +1,50 @@
+"""Pane 1: the routes table."""
+
+from collections.abc import Sequence
+
+from textual.events import Click
+from textual.message import Message
+
+from probes.views import Snapshot
+from tui.panes.pane import Pane
+from tui.panes.routes_lines import cursor_row, routes_lines, routes_subtitle, routes_title
+from tui.text import Line
+from tui.view import ViewState
+
+__all__ = ["RoutesPane"]
+
+
+class RoutesPane(Pane):
+    """One row per route, worst first; the cursor follows its route."""
+
+    NUMBER = 1
+
+    class RowClicked(Message):
+        """The user pointed at a row, counted from the cursor's."""
+
+        def __init__(self, rows_down: int) -> None:
+            super().__init__()
+            self.rows_down = rows_down
+
+    def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
+        """Return heads, rows and totals."""
+        return routes_lines(snapshot, view, width, height)
+
+    def title_for(self, snapshot: Snapshot, view: ViewState) -> str:
+        """Return order, window and filter."""
+        return routes_title(snapshot, view)
+
+    def subtitle_for(self, snapshot: Snapshot, view: ViewState) -> str:
+        """Return the selected route's state and knobs, and the newest notice."""
+        return routes_subtitle(snapshot, view)
+
+    def highlighted(self, snapshot: Snapshot, view: ViewState, height: int) -> int | None:
+        """Return the selected route's row."""
+        return cursor_row(snapshot, view, height)
+
+    def on_click(self, event: Click) -> None:
+        """Report which row was pointed at."""
+        offset = event.get_content_offset(self)
+        cursor = cursor_row(self._snapshot, self._view, self.size.height)
+        if offset is not None and cursor is not None:
+            self.post_message(self.RowClicked(offset.y - cursor))

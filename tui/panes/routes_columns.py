@@ -1,0 +1,235 @@
+"""The columns of the routes table: head, width, how much each is missed, and what a cell says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from probes.neutral import neutralise
+from probes.views import Figure, RouteState, RouteView
+from tui.text import NO_SAMPLE, Role, Span, age, count, seconds, share, three_digits, usd
+
+__all__ = [
+    "COLUMNS",
+    "SORT_KEYS",
+    "STATE_GLYPHS",
+    "STATE_ROLES",
+    "Column",
+    "SortValue",
+    "column_named",
+    "figure_role",
+]
+
+SortValue: TypeAlias = float | str | None
+
+STATE_GLYPHS: Final[dict[RouteState, str]] = {
+    "down": "✖",
+    "failing": "▼",
+    "throttled": "⊘",
+    "sluggish": "▲",
+    "slow": "△",
+    "ok": "·",
+    "held": "■",
+    "paused": "‖",
+    "starting": "○",
+}
+STATE_ROLES: Final[dict[RouteState, Role]] = {
+    "down": "alert",
+    "failing": "missed",
+    "throttled": "throttled",
+    "sluggish": "sluggish",
+    "slow": "slow",
+    "ok": "good",
+    "held": "alert",
+    "paused": "dim",
+    "starting": "dim",
+}
+
+_GRADE_MARKS: Final = {"slow": "△", "sluggish": "▲"}
+_GOOD_ENOUGH: Final = 0.95
+_NOTICEABLE_AMPLIFICATION: Final = 1.005
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `cell` gives its text, a one-cell mark that goes with it, and their role."""
+
+    key: str
+    head: str
+    width: int
+    priority: int
+    """The highest are dropped first where the terminal is narrow; 0 never is."""
+    cell: Callable[[RouteView], Span]
+    value: Callable[[RouteView], SortValue]
+    """What it is sorted by, largest first; text sorts from A to Z."""
+    group: str = ""
+    """Written before the head of the first shown column of the group."""
+    mark: Callable[[RouteView], str] | None = None
+    flush_left: bool = False
+
+    @property
+    def marked(self) -> bool:
+        """Whether it keeps one more cell for a mark."""
+        return self.mark is not None
+
+
+def figure_role(figure: Figure) -> Role:
+    """Return how a percentile is shown: graded, plain, or faint where it has too few samples."""
+    if not figure.enough:
+        return "faint"
+    return "dim" if figure.grade == "none" else figure.grade
+
+
+def column_named(key: str) -> Column | None:
+    """Return the column of a sort key, None for no such column."""
+    return next((column for column in COLUMNS if column.key == key), None)
+
+
+def _figure(pick: Callable[[RouteView], Figure]) -> Callable[[RouteView], Span]:
+    def cell(route: RouteView) -> Span:
+        figure = pick(route)
+        return seconds(figure.value), figure_role(figure)
+
+    return cell
+
+
+def _figure_mark(pick: Callable[[RouteView], Figure]) -> Callable[[RouteView], str]:
+    return lambda route: _GRADE_MARKS.get(pick(route).grade, " ")
+
+
+def _rate(pick: Callable[[RouteView], float], role: Role) -> Callable[[RouteView], Span]:
+    def cell(route: RouteView) -> Span:
+        rate = pick(route)
+        return ("0", "faint") if rate <= 0 else (_rate_text(rate), role)
+
+    return cell
+
+
+def _rate_text(rate: float) -> str:
+    return f"{rate:.1f}" if rate < 9.95 else count(rate)
+
+
+def _concurrency(route: RouteView) -> Span:
+    role: Role = "text" if route.in_flight <= route.target else "slow"
+    return f"{route.in_flight}/{route.target}", role
+
+
+def _success(route: RouteView) -> Span:
+    if route.success is None:
+        return NO_SAMPLE, "faint"
+    return share(route.success), "missed" if route.success_missed else "dim"
+
+
+def _goodput(route: RouteView) -> Span:
+    if route.goodput is None:
+        return NO_SAMPLE, "faint"
+    return share(route.goodput), "dim" if route.goodput >= _GOOD_ENOUGH else "text"
+
+
+def _amplification(route: RouteView) -> Span:
+    factor = route.amplification
+    if factor is None:
+        return NO_SAMPLE, "faint"
+    return f"×{factor:.2f}", "slow" if factor >= _NOTICEABLE_AMPLIFICATION else "faint"
+
+
+def _tokens(route: RouteView) -> Span:
+    if route.input_tokens is None and route.output_tokens is None:
+        return NO_SAMPLE, "faint"
+    return f"{count(route.input_tokens)}/{count(route.output_tokens)}", "dim"
+
+
+def _cost(route: RouteView) -> Span:
+    if route.usd_per_hour is None:
+        return NO_SAMPLE, "faint"
+    return ("~" if route.cost_estimated else "") + usd(route.usd_per_hour), "dim"
+
+
+def _state(route: RouteView) -> Span:
+    if route.cool_down_s:
+        return f"cooling {age(route.cool_down_s)}", "throttled"
+    return route.state, STATE_ROLES[route.state] if route.state != "ok" else "faint"
+
+
+def _model(route: RouteView) -> Span:
+    return neutralise(route.model, 80), "dim"
+
+
+def _stream_speed(route: RouteView) -> Span:
+    speed = route.stream_tokens_per_s
+    return three_digits(speed), "faint" if speed is None else "dim"
+
+
+COLUMNS: Final[tuple[Column, ...]] = (
+    Column("model", "MODEL", 6, 13, _model, lambda r: r.model.lower(), flush_left=True),
+    Column("state", "STATE", 14, 19, _state, lambda r: r.pain, flush_left=True),
+    Column("conc", "CONC", 5, 2, _concurrency, lambda r: r.target),
+    Column(
+        "per_min",
+        "/min",
+        5,
+        5,
+        _rate(lambda r: r.probes_per_min, "dim"),
+        lambda r: r.probes_per_min,
+    ),
+    Column(
+        "ttft_p50", "p50", 5, 10, _figure(lambda r: r.ttft_p50), lambda r: r.ttft_p50.value, "TTFT"
+    ),
+    Column(
+        "ttft_p95",
+        "p95",
+        5,
+        1,
+        _figure(lambda r: r.ttft_p95),
+        lambda r: r.ttft_p95.value,
+        "TTFT",
+        _figure_mark(lambda r: r.ttft_p95),
+    ),
+    Column(
+        "ttft_p99", "p99", 5, 14, _figure(lambda r: r.ttft_p99), lambda r: r.ttft_p99.value, "TTFT"
+    ),
+    Column("e2e_p50", "p50", 5, 15, _figure(lambda r: r.e2e_p50), lambda r: r.e2e_p50.value, "E2E"),
+    Column(
+        "e2e_p95",
+        "p95",
+        5,
+        8,
+        _figure(lambda r: r.e2e_p95),
+        lambda r: r.e2e_p95.value,
+        "E2E",
+        _figure_mark(lambda r: r.e2e_p95),
+    ),
+    Column("speed", "tok/s", 5, 11, _stream_speed, lambda r: r.stream_tokens_per_s),
+    Column(
+        "ok",
+        "OK%",
+        4,
+        3,
+        _success,
+        lambda r: r.success,
+        mark=lambda r: "▼" if r.success_missed else " ",
+    ),
+    Column("good", "GOOD%", 5, 6, _goodput, lambda r: r.goodput),
+    Column(
+        "throttled",
+        "429/m",
+        5,
+        4,
+        _rate(lambda r: r.throttled_per_min, "throttled"),
+        lambda r: r.throttled_per_min,
+    ),
+    Column(
+        "timeouts",
+        "T/O/m",
+        5,
+        16,
+        _rate(lambda r: r.timeouts_per_min, "missed"),
+        lambda r: r.timeouts_per_min,
+    ),
+    Column("retry", "RETRY", 5, 9, _amplification, lambda r: r.amplification),
+    Column("tokens", "IN/OUT", 8, 17, _tokens, lambda r: r.output_tokens),
+    Column("usd", "$/h", 5, 12, _cost, lambda r: r.usd_per_hour),
+)
+"""All but the name, which comes first, and the trend, which comes last."""
+
+SORT_KEYS: Final[tuple[str, ...]] = ("", "name", *(column.key for column in COLUMNS))
+"""What `s` goes through; empty is worst first."""

@@ -1,0 +1,263 @@
+"""The routes table as lines: which columns fit, and what each row says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from math import ceil
+from typing import Final
+
+from rich.cells import cell_len
+
+from probes.clock import NS_PER_S
+from probes.neutral import neutralise
+from probes.views import RouteView, Snapshot
+from tui.chart import trend_cells
+from tui.order import selected_route, visible_routes
+from tui.panes.routes_columns import COLUMNS, STATE_GLYPHS, STATE_ROLES, Column, column_named
+from tui.panes.throttling_lines import wall_time
+from tui.text import Line, Role, Span, age, left, right
+from tui.view import ViewState
+
+__all__ = [
+    "TREND_TOP_S",
+    "Plan",
+    "cursor_row",
+    "plan",
+    "routes_lines",
+    "routes_subtitle",
+    "routes_title",
+]
+
+TREND_TOP_S: Final = 4.0
+"""The trend's scale is fixed: 0 to this many seconds of TTFT."""
+
+_MARKER_WIDTH: Final = 4
+_LEAST_NAME: Final = 8
+_MOST_NAME: Final = 24
+_USUAL_MODEL: Final = 14
+_MOST_MODEL: Final = 40
+_LEAST_TREND: Final = 10
+_USUAL_TREND: Final = 19
+_MOST_TREND: Final = 90
+_TREND_PRIORITY: Final = 7
+_STATE_PRIORITY: Final = 19
+_NAME_LIMIT: Final = 120
+_NOTICE_LIMIT: Final = 100
+_NOT_OF_TOTALS: Final = frozenset({"state", "model"})
+_FRAME_ROWS: Final = 2  # the heads and the totals
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which columns are shown and how wide the elastic ones are."""
+
+    columns: tuple[Column, ...]
+    widths: tuple[int, ...]
+    heads: tuple[str, ...]
+    name: int
+    trend: int
+    """0 where there is no room for it."""
+
+
+def plan(rows: Sequence[RouteView], width: int) -> Plan:
+    """Return what fits into `width` cells; columns are dropped by priority, the name never is."""
+    longest = max((cell_len(neutralise(row.name, _NAME_LIMIT)) for row in rows), default=0)
+    name = min(max(longest, _LEAST_NAME), _MOST_NAME, max(1, width - _MARKER_WIDTH))
+    shown, trend = list(COLUMNS), _USUAL_TREND
+    while shown and _needed(shown, name, trend) + _comfort(shown) > width:
+        worst = max(shown, key=lambda column: column.priority)
+        if trend > _LEAST_TREND and worst.priority < _STATE_PRIORITY:
+            trend = _LEAST_TREND
+        elif trend and worst.priority < _TREND_PRIORITY:
+            trend = 0
+        else:
+            shown.remove(worst)
+    if _needed(shown, name, trend) > width:
+        trend = 0
+    model = max((cell_len(neutralise(row.model, _NAME_LIMIT)) for row in rows), default=0)
+    return _stretched(shown, name, trend, model, width)
+
+
+def _needed(shown: Sequence[Column], name: int, trend: int) -> int:
+    columns = sum(1 + width for width in _widths(shown))
+    return _MARKER_WIDTH + name + columns + (2 + trend if trend else 0)
+
+
+def _comfort(shown: Sequence[Column]) -> int:
+    """Return what else must be free before the state is also said in words."""
+    return _USUAL_MODEL if any(column.key == "state" for column in shown) else 0
+
+
+def _widths(shown: Sequence[Column]) -> list[int]:
+    return [
+        max(column.width, len(head)) + column.marked
+        for column, head in zip(shown, _heads(shown), strict=True)
+    ]
+
+
+def _heads(shown: Sequence[Column]) -> list[str]:
+    seen: set[str] = set()
+    heads = []
+    for column in shown:
+        first = column.group and column.group not in seen
+        seen.add(column.group)
+        heads.append(f"{column.group} {column.head}" if first else column.head)
+    return heads
+
+
+def _stretched(shown: Sequence[Column], name: int, trend: int, model: int, width: int) -> Plan:
+    """Give what is left to the trend's usual width, the model's need, then the trend."""
+    widths = _widths(shown)
+    spare = width - _needed(shown, name, trend)
+    at = next((index for index, column in enumerate(shown) if column.key == "model"), None)
+    for usual_model, most_trend in ((_USUAL_MODEL, _USUAL_TREND), (_MOST_MODEL, _MOST_TREND)):
+        if at is not None:
+            more = max(0, min(spare, min(model, usual_model) - widths[at]))
+            widths[at] += more
+            spare -= more
+        if trend:
+            more = max(0, min(spare, most_trend - trend))
+            trend += more
+            spare -= more
+    return Plan(tuple(shown), tuple(widths), tuple(_heads(shown)), name, trend)
+
+
+def routes_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+    """Return the table: heads, the rows around the cursor, and the totals in the last line."""
+    rows = visible_routes(snapshot, view)
+    fitted = plan(snapshot.routes, width)
+    body, first = _window(snapshot, view, height)
+    if not rows:
+        return [_head(fitted, snapshot, view), *_nothing(snapshot, view)][:height]
+    current = selected_route(snapshot, view)
+    lines = [_row(row, fitted, selected=row is current) for row in rows[first : first + body]]
+    if height < _FRAME_ROWS:
+        return lines
+    lines.insert(0, _head(fitted, snapshot, view))
+    if snapshot.totals is not None and height > _FRAME_ROWS:
+        blank: list[Line] = [()] * max(0, min(1, height - len(lines) - 1))
+        lines += [*blank, _totals(snapshot.totals, fitted)]
+    return lines
+
+
+def cursor_row(snapshot: Snapshot, view: ViewState, height: int) -> int | None:
+    """Return the row of the selected route in `routes_lines`; None where there is none."""
+    current = selected_route(snapshot, view)
+    if current is None:
+        return None
+    _, first = _window(snapshot, view, height)
+    return visible_routes(snapshot, view).index(current) - first + (height >= _FRAME_ROWS)
+
+
+def routes_title(snapshot: Snapshot, view: ViewState) -> str:
+    """Return the pane's title: the order, the window and the filter."""
+    column = column_named(view.sort)
+    head = f"{column.group} {column.head}".strip() if column else view.sort
+    order = f"by {head}" if view.sort else "worst first"
+    parts = ["routes", order + (", reversed" if view.reversed else ""), f"window {view.window}"]
+    if view.filter:
+        shown = len(visible_routes(snapshot, view))
+        parts.append(f"filter {neutralise(view.filter, 30)}: {shown} of {len(snapshot.routes)}")
+    return " · ".join(parts)
+
+
+def routes_subtitle(snapshot: Snapshot, view: ViewState, zone: tzinfo | None = None) -> str:
+    """Return the selected route's state with its begin, its knobs, and the newest notice.
+
+    Args:
+        zone: time zone of the wall time; None is the machine's own.
+    """
+    notices = snapshot.header.notices
+    note = f"{neutralise(notices[-1], _NOTICE_LIMIT)}" if notices else ""
+    route = selected_route(snapshot, view)
+    parts = [] if route is None else _about(route, snapshot, zone)
+    return " · ".join(part for part in (*parts, note) if part)
+
+
+def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[str]:
+    state: str = route.state
+    if route.since_ns is not None:
+        at = wall_time(route.since_ns, snapshot.wall_anchor_ns, zone)
+        for_s = (snapshot.now_ns - route.since_ns) // NS_PER_S
+        state = f"{state} since {at} ({age(for_s).replace('.0s', 's')})"
+    return [
+        neutralise(route.name, _MOST_NAME),
+        state,
+        f"every {route.interval:g} s" if route.interval else "back to back",
+        f"cap {route.max_tokens}",
+        f"cooling {ceil(route.cool_down_s)} s" if route.cool_down_s else "",
+        f"{route.skipped} skipped" if route.skipped else "",
+    ]
+
+
+def _window(snapshot: Snapshot, view: ViewState, height: int) -> tuple[int, int]:
+    """Return how many rows fit and the first of them, such that the cursor is among them."""
+    rows = visible_routes(snapshot, view)
+    frame = 0 if height < _FRAME_ROWS else 1 if height == _FRAME_ROWS else _FRAME_ROWS
+    body = max(1, height - frame)
+    current = selected_route(snapshot, view)
+    index = rows.index(current) if current else 0
+    return body, max(0, index - body + 1)
+
+
+def _nothing(snapshot: Snapshot, view: ViewState) -> list[Line]:
+    if snapshot.routes and view.filter:
+        return [((f"  no route matches {neutralise(view.filter, 40)} · Esc shows all", "dim"),)]
+    return [(("  waiting for the engine", "dim"),)]
+
+
+def _head(fitted: Plan, snapshot: Snapshot, view: ViewState) -> Line:
+    cells: list[Span] = [
+        (" " * _MARKER_WIDTH, "head"),
+        (left("ROUTE", fitted.name), "accent" if view.sort == "name" else "head"),
+    ]
+    for column, width, head in zip(fitted.columns, fitted.widths, fitted.heads, strict=True):
+        role: Role = "accent" if column.key == view.sort else "head"
+        cells.append((" " + _placed(head, width - column.marked, column), role))
+        if column.marked:
+            cells.append((" ", "head"))
+    if fitted.trend:
+        cells.append(("  " + left(_trend_head(snapshot, fitted.trend), fitted.trend), "head"))
+    return tuple(cells)
+
+
+def _trend_head(snapshot: Snapshot, width: int) -> str:
+    goals = {row.goal_ttft_s for row in snapshot.routes}
+    goal = f" goal {goals.pop():g}" if len(goals) == 1 else ""
+    scale = f"0–{TREND_TOP_S:g}s"
+    heads = (f"TTFT p95 15m {scale}{goal}", f"p95 15m {scale}{goal}", f"15m {scale}{goal}")
+    return next((head for head in heads if len(head) <= width), f"15m {scale}")
+
+
+def _row(route: RouteView, fitted: Plan, *, selected: bool) -> Line:
+    name_role: Role = "title" if selected or route.state not in ("ok", "paused") else "text"
+    start: list[Span] = [
+        ("▸ " if selected else "  ", "accent"),
+        (STATE_GLYPHS[route.state], STATE_ROLES[route.state]),
+        (" ", "text"),
+        (left(neutralise(route.name, _NAME_LIMIT), fitted.name), name_role),
+    ]
+    trend: Line = ()
+    if fitted.trend:
+        cells = trend_cells(route.trend, fitted.trend, TREND_TOP_S, route.goal_ttft_s)
+        trend = (("  ", "text"), *cells)
+    return (*start, *_cells(route, fitted), *trend)
+
+
+def _cells(route: RouteView, fitted: Plan, blank: frozenset[str] = frozenset()) -> list[Span]:
+    cells: list[Span] = []
+    for column, width in zip(fitted.columns, fitted.widths, strict=True):
+        text, role = column.cell(route) if column.key not in blank else ("", "text")
+        cells.append((" " + _placed(text, width - column.marked, column), role))
+        if column.mark is not None:
+            cells.append((column.mark(route), role))
+    return cells
+
+
+def _placed(text: str, width: int, column: Column) -> str:
+    return left(text, width) if column.flush_left else right(text, width)
+
+
+def _totals(totals: RouteView, fitted: Plan) -> Line:
+    start: Line = ((" " * _MARKER_WIDTH, "text"), (left("all routes", fitted.name), "head"))
+    return (*start, *_cells(totals, fitted, blank=_NOT_OF_TOTALS))

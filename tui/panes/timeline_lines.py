@@ -1,0 +1,171 @@
+"""TTFT over the last 15 minutes: p95 a line, p50 an area, the goal and what the user did in it."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Final
+
+from rich.cells import cell_len
+
+from probes.neutral import neutralise
+from probes.views import ChartPoint, Marker, PercentileTable
+from tui.chart import (
+    FAILED,
+    NO_SAMPLE,
+    THROTTLED,
+    Buckets,
+    Series,
+    braille_cells,
+    join_cells,
+    nice_top,
+    rebucket,
+    row_of,
+)
+from tui.text import Line, Span, clip, line_width, pad, right, three_digits
+
+__all__ = ["MIN_HEIGHT", "MIN_WIDTH", "timeline_lines"]
+
+MIN_HEIGHT: Final = 6
+"""Legend, three rows of plot, axis, times."""
+MIN_WIDTH: Final = 20
+
+_LABEL: Final = 5
+_GUTTER: Final = _LABEL + 1
+_DOTS: Final = 2
+_MARKER_ROW_FROM: Final = 8
+"""Height from which the marks have a row of their own for what they say."""
+_LONGEST_MARK: Final = 24
+_UNDER_GOAL: Final[tuple[Span, ...]] = ((" ", "graph"), ("⣿", "graph_dim"))
+"""Blank, or inside the area: where the goal's line is drawn over."""
+_TIMES: Final = ((0.0, "−15m"), (1 / 3, "−10m"), (2 / 3, "−5m"))
+
+
+def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Line, ...]:
+    """Return the chart in exactly `height` lines, none where it has too little room to be read."""
+    if width < MIN_WIDTH or height < MIN_HEIGHT:
+        return ()
+    columns = width - _GUTTER
+    buckets = rebucket(table.timeline, columns * _DOTS, align=_DOTS)
+    top = nice_top(_all_values(buckets), table.goal_ttft_s)
+    head = [_legend(width)]
+    marks = _marks(table.markers, buckets)
+    if marks and height >= _MARKER_ROW_FROM:
+        head.append(_marker_row(marks, columns))
+    rows = height - len(head) - 2
+    plot = _plot(table.goal_ttft_s, buckets, columns, rows, top)
+    _overlay_marks(plot, marks)
+    if not table.timeline:
+        _overlay_text(plot[rows // 2], "no first token yet")
+    labels = _labels(rows, top, table.goal_ttft_s)
+    body = [(*labels[row], *join_cells(cells)) for row, cells in enumerate(plot)]
+    return (*head, *body, _axis(buckets), _times(columns))
+
+
+def _all_values(buckets: Buckets) -> list[float | None]:
+    return list(chain.from_iterable((slot.p50, slot.p95) for slot in buckets.slots if slot))
+
+
+def _plot(goal: float, buckets: Buckets, columns: int, rows: int, top: float) -> list[list[Span]]:
+    """Return the cells of the plot, the goal drawn where it hides no edge."""
+    middle = tuple(slot.p50 if slot else None for slot in buckets.slots)
+    worst = tuple(slot.p95 if slot else None for slot in buckets.slots)
+    series = (Series(middle, "graph_dim", filled=True), Series(worst, goal=goal))
+    cells = braille_cells(series, columns, rows, top)
+    goal_row = cells[row_of(goal, rows, top)]
+    goal_row[:] = [("┄", "goal") if cell in _UNDER_GOAL else cell for cell in goal_row]
+    return cells
+
+
+def _legend(width: int) -> Line:
+    """Return as much of the key to the chart as fits, the more needed parts first."""
+    lines: Line = (("TTFT s  ", "title"), ("⠒⠒", "text"), (" p95  ", "dim"))
+    area: Line = (("⣶⣶", "graph_dim"), (" p50  ", "dim"))
+    goal: Line = (("┄┄", "goal"), (" goal", "dim"))
+    events: Line = (("  ", "dim"), (FAILED, "missed"), (" failed  ", "dim"))
+    limits: Line = ((THROTTLED, "throttled"), (" 429  ", "dim"))
+    none: Line = ((NO_SAMPLE, "faint"), (" no sample", "dim"))
+    kept: Line = ()
+    for part in (lines, area, goal, events, limits, none):
+        if line_width(kept) + line_width(part) > width:
+            break
+        kept = (*kept, *part)
+    return kept
+
+
+def _labels(rows: int, top: float, goal: float) -> list[Line]:
+    """Return the scale at the left: its ends, the goal, and the middle where there is room."""
+    values: dict[int, Span] = {rows - 1: ("0", "head")}
+    if rows >= 5:
+        values[row_of(top / 2, rows, top)] = (three_digits(top / 2), "head")
+    values[row_of(goal, rows, top)] = (three_digits(goal), "goal")
+    values[0] = (three_digits(top), "head")
+    return [_label(values.get(row)) for row in range(rows)]
+
+
+def _label(value: Span | None) -> Line:
+    if value is None:
+        return ((" " * _LABEL + "│", "border"),)
+    text, role = value
+    return ((right(text, _LABEL), role), ("┤", "border"))
+
+
+def _axis(buckets: Buckets) -> Line:
+    """Return the base line, on which every slice without a figure says why."""
+    pairs = zip(buckets.slots[::_DOTS], buckets.slots[1::_DOTS], strict=True)
+    return ((" " * _LABEL + "└", "border"), *join_cells(_axis_cell(pair) for pair in pairs))
+
+
+def _axis_cell(pair: Sequence[ChartPoint | None]) -> Span:
+    slots = [slot for slot in pair if slot is not None]
+    throttled = max((slot.throttled for slot in slots), default=0)
+    failures = max((slot.failures for slot in slots), default=0)
+    if throttled or failures:
+        return (THROTTLED, "throttled") if throttled > failures else (FAILED, "missed")
+    sampled = any(slot.p95 is not None for slot in slots)
+    return ("─", "border") if sampled or not slots else (NO_SAMPLE, "faint")
+
+
+def _times(columns: int) -> Line:
+    """Return what the columns mean in time, as many labels as do not touch."""
+    now = "now"
+    text = ""
+    for place, label in _TIMES if columns >= 30 else _TIMES[:1]:
+        text = text.ljust(round(place * columns)) + label
+    return ((" " * _GUTTER + text.ljust(columns - len(now)) + now, "head"),)
+
+
+def _marks(markers: Sequence[Marker], buckets: Buckets) -> list[tuple[int, str]]:
+    """Return the cell column and the words of each mark that is in sight, oldest first."""
+    placed = ((buckets.column_of(marker.at_ns), marker.text) for marker in markers)
+    return sorted(
+        (column // _DOTS, neutralise(text, _LONGEST_MARK))
+        for column, text in placed
+        if column is not None
+    )
+
+
+def _marker_row(marks: Sequence[tuple[int, str]], columns: int) -> Line:
+    """Return the marks with their words, to the right of the mark or, failing that, left of it."""
+    ends = [column for column, _ in marks[1:]] + [columns]
+    line: Line = ((" " * _GUTTER, "text"),)
+    for (column, text), end in zip(marks, ends, strict=True):
+        free = _GUTTER + column - line_width(line)
+        words = cell_len(text)
+        if words < end - column or words > free:
+            line = pad(line, _GUTTER + column)
+            line = (*line, *clip((("▾", "accent"), (text, "dim")), end - column))
+        else:
+            line = (*pad(line, _GUTTER + column - words), (text, "dim"), ("▾", "accent"))
+    return line
+
+
+def _overlay_marks(plot: Sequence[list[Span]], marks: Sequence[tuple[int, str]]) -> None:
+    for cells in plot:
+        for column, _ in marks:
+            if cells[column][0] in " ┄":
+                cells[column] = ("┊", "accent")
+
+
+def _overlay_text(cells: list[Span], text: str) -> None:
+    start = (len(cells) - len(text)) // 2
+    if start >= 0:
+        cells[start : start + len(text)] = [(letter, "dim") for letter in text]

@@ -1,0 +1,115 @@
+"""What the words and glyphs on the screen mean: the right half of the help."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from probes.views import RouteState
+from tui.chart import FAILED, NO_SAMPLE, OFF_SCALE, THROTTLED
+from tui.panes.percentiles_lines import FEW_SAMPLES
+from tui.panes.routes_columns import STATE_GLYPHS, STATE_ROLES
+from tui.text import NO_SAMPLE as NO_FIGURE
+from tui.text import Role
+
+__all__ = ["GLOSSARY", "STATE_MEANINGS", "Section", "Term"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word or glyph as it stands on the screen, and what it means."""
+
+    shown: str
+    meaning: str
+    role: Role = "title"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Terms that belong together."""
+
+    title: str
+    terms: tuple[Term, ...]
+
+
+STATE_MEANINGS: Final[dict[RouteState, str]] = {
+    "down": "Nothing succeeded in the window, and something failed.",
+    "failing": "The success rate is below its goal.",
+    "throttled": "429s in the last minute, or cooling down.",
+    "sluggish": "TTFT or E2E p95 above 1.5 × its goal.",
+    "slow": "TTFT or E2E p95 above its goal.",
+    "ok": "All goals are met.",
+    "held": "We stopped: a budget is spent, or nobody reads.",
+    "paused": "You stopped it.",
+    "starting": "No probe has finished yet.",
+}
+
+_FIGURES: Final = Section(
+    "figures",
+    (
+        Term(
+            "TTFT",
+            "Time to first token: all that a user waits, connecting and failed attempts included.",
+        ),
+        Term("E2E", "From the start to the last byte of the answer."),
+        Term("p50 p95", "Half, 95 of 100 probes were at least this fast."),
+        Term("n", "Samples behind a percentile."),
+        Term("CONC", "Probes in flight / the most at once."),
+        Term("/min", "Finished probes a minute."),
+        Term("tok/s", "Tokens a second of one stream, the median; exact counts only."),
+        Term("OK%", "Probes that ended ok; those we cancelled do not count. ▼ below its goal."),
+        Term("GOOD%", "Probes that were ok and within every goal: TTFT, E2E, cost."),
+        Term("429/m", "Throttled attempts a minute."),
+        Term("T/O/m", "Timeouts a minute."),
+        Term("RETRY ×", "Attempts a probe: ×1.00 is none retried."),
+        Term("IN/OUT", "Tokens of an attempt, the mean."),
+        Term("$/h", "What probing costs."),
+        Term("failed %", "Probes that did not end ok."),
+    ),
+)
+_MARKS: Final = Section(
+    "marks on figures",
+    (
+        Term("△ ▲", "Above its goal; above 1.5 × its goal.", "slow"),
+        Term(
+            f"dim {FEW_SAMPLES}",
+            "Too few samples for this percentile: the largest of n, not graded.",
+            "faint",
+        ),
+        Term("~", "An estimate: the server has not told its count or price.", "dim"),
+        Term(NO_FIGURE, "No sample.", "faint"),
+    ),
+)
+_LANES: Final = Section(
+    "token arrival",
+    (
+        Term("▶", "First token.", "good"),
+        Term("▁▄█", "Output chunks that arrived in the cell.", "graph"),
+        Term("·", "Waiting.", "faint"),
+        Term("⋯", "Stall: open, and nothing comes.", "stall"),
+        Term("┤", "End of the answer.", "dim"),
+        Term("╳ ✗", "Cut off; failed.", "missed"),
+        Term("◷ ○", "Timeout; cancelled by us.", "missed"),
+        Term(THROTTLED, "429.", "throttled"),
+    ),
+)
+_CHARTS: Final = Section(
+    "trends and charts",
+    (
+        Term("▁▄█ ⠒⠒", "TTFT p95 on the labelled scale, its colour by the goal.", "fine"),
+        Term("⣶⣶", "TTFT p50.", "graph_dim"),
+        Term("┄┄", "The goal.", "goal"),
+        Term("▾ ┊", "A knob was turned, or you set a mark.", "accent"),
+        Term(OFF_SCALE, "Above the scale of the trend.", "sluggish"),
+        Term(FAILED, "Failures.", "missed"),
+        Term(THROTTLED, "429s.", "throttled"),
+        Term(NO_SAMPLE, "No sample.", "faint"),
+    ),
+)
+_STATES: Final = Section(
+    "states, worst first",
+    tuple(
+        Term(f"{STATE_GLYPHS[state]} {state}", meaning, STATE_ROLES[state])
+        for state, meaning in STATE_MEANINGS.items()
+    ),
+)
+
+GLOSSARY: Final = (_FIGURES, _MARKS, _STATES, _LANES, _CHARTS)
