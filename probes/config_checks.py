@@ -1,0 +1,153 @@
+"""Checks of a route that need more than one key, or the environment: keys, headers, bodies."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from probes.config import Route
+from probes.config_errors import KeyPath, Problems
+from probes.config_urls import is_loopback
+
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "EXCLUSIVE_KEYS",
+    "SECRET_HEADERS",
+    "check_route",
+    "check_table",
+    "is_header_value",
+]
+
+ENVIRONMENT_PREFIX: Final = "env:"
+
+SECRET_HEADERS: Final = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "api-key",
+        "x-api-key",
+        "x-goog-api-key",
+        "ocp-apim-subscription-key",
+        "cookie",
+    }
+)
+"""Headers that carry a credential: in the file they take only `env:NAME`. Lower case."""
+
+_KEY_HEADERS: Final = frozenset({"authorization", "api-key", "x-api-key"})
+
+EXCLUSIVE_KEYS: Final = (
+    ("prompt", "prompt_file", "prompt_tokens"),
+    ("api_key_env", "api_key_cmd"),
+)
+"""Keys of which a route has at most one; a route's own replaces the one of [defaults]."""
+
+_OWN_HEADERS: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that decide how bytes travel; another value would break the measurement."""
+
+_OWN_FIELDS: Final[Mapping[str, str]] = {
+    "max_completion_tokens": "use max_tokens (and cap_field), so that budgets know the cap",
+    "max_tokens": "use the route's max_tokens, so that budgets know the cap",
+    "messages": "use prompt and system",
+    "model": "use the route's model",
+    "n": "a probe asks for one answer",
+    "stream": "a probe always streams",
+    "temperature": "use the route's temperature",
+}
+
+# RFC 9110 section 5.6.2 (token) and 5.5 (field value, visible ASCII here).
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
+_CONVENTIONAL_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+def is_header_value(value: str) -> bool:
+    """Whether `value` may stand in a header: visible ASCII with blanks between (RFC 9110)."""
+    return _HEADER_VALUE.fullmatch(value) is not None
+
+
+def check_table(
+    values: Mapping[str, Any], path: KeyPath, environ: Mapping[str, str], problems: Problems
+) -> None:
+    """Note the mistakes of one table of route keys, [defaults] or a route, as it stands."""
+    for group in EXCLUSIVE_KEYS:
+        present = [key for key in group if key in values]
+        if len(present) > 1:
+            problems.add((*path, present[1]), f"stands beside {present[0]}, expected one of them")
+    if "api_key_env" in values:
+        _check_variable(values["api_key_env"], (*path, "api_key_env"), environ, problems)
+    _check_headers(values.get("headers", {}), (*path, "headers"), environ, problems)
+    for field in values.get("extra_body", {}):
+        if field in _OWN_FIELDS:
+            problems.add((*path, "extra_body", field), f"cannot be set here: {_OWN_FIELDS[field]}")
+
+
+def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
+    """Note the mistakes of a route that show only when its defaults are merged."""
+    own_key = "api_key_env" if route.api_key_env else "api_key_cmd" if route.api_key_cmd else None
+    named = {name.lower() for name in route.headers}
+    if own_key and named & _KEY_HEADERS:
+        problems.add((*path, own_key), "stands beside a key in headers, expected one of them")
+    secret = own_key or any(
+        value.startswith(ENVIRONMENT_PREFIX) for value in route.headers.values()
+    )
+    if (
+        secret
+        and route.base_url.startswith("http:")
+        and not is_loopback(route.base_url)
+        and not route.insecure
+    ):
+        problems.add(
+            (*path, "base_url"),
+            "would send a key over plain http to another machine; use https or insecure = true",
+        )
+
+
+def _check_headers(
+    headers: Mapping[str, str], path: KeyPath, environ: Mapping[str, str], problems: Problems
+) -> None:
+    seen: set[str] = set()
+    for name, value in headers.items():
+        complaint = _header_complaint(name, value)
+        if name.lower() in seen:
+            complaint = "stands here twice (case does not count)"
+        seen.add(name.lower())
+        if complaint:
+            problems.add((*path, name), complaint)
+        elif value.startswith(ENVIRONMENT_PREFIX):
+            variable = value.removeprefix(ENVIRONMENT_PREFIX)
+            _check_variable(variable, (*path, name), environ, problems)
+
+
+def _header_complaint(name: str, value: str) -> str | None:
+    if not _HEADER_NAME.fullmatch(name):
+        return "is no header name"
+    if name.lower() in _OWN_HEADERS:
+        return "is set by llmtop itself"
+    if name.lower() in SECRET_HEADERS and not value.startswith(ENVIRONMENT_PREFIX):
+        return 'expected "env:NAME": a key never stands in the file'
+    if not is_header_value(value):
+        return "expected visible ASCII characters, with no blanks at the ends"
+    return None
+
+
+def _check_variable(
+    name: str, path: KeyPath, environ: Mapping[str, str], problems: Problems
+) -> None:
+    value = environ.get(name, "").strip()
+    # Somebody may have pasted the key itself where its variable's name belongs.
+    called = name if _CONVENTIONAL_NAME.fullmatch(name) else "(name not shown)"
+    if not value:
+        problems.add(path, f"environment variable {called} is not set")
+    elif not is_header_value(value):
+        problems.add(path, f"environment variable {called} has characters that no header can carry")

@@ -1,0 +1,299 @@
+"""routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
+
+Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts and
+.price, [budget], [recording], [display]. `probes.config_rules` says what each key may hold. The
+values of secrets never appear in an error; names of variables and headers do.
+"""
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import platformdirs
+
+from probes.config import Budget, Config, Display, Goals, Price, Recording, Route, Timeouts
+from probes.config_checks import EXCLUSIVE_KEYS, check_route, check_table
+from probes.config_errors import ConfigError, KeyPath, Problems, dotted
+from probes.config_rules import (
+    BUDGET_RULES,
+    DISPLAY_RULES,
+    MAXIMUM_PROMPT_BYTES,
+    RECORDING_RULES,
+    ROUTE_RULES,
+    read_table,
+)
+from probes.prompts import generated_prompt
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "ConfigError",
+    "default_config_path",
+    "load_config",
+    "locate_config",
+    "override_route",
+    "parse_config",
+    "single_route_config",
+]
+
+CONFIG_VARIABLE: Final = "LLMTOP_CONFIG"
+_MAXIMUM_BYTES: Final = 1_000_000
+_MAXIMUM_NAME: Final = 64
+_TABLES: Final = ("defaults", "routes", "budget", "recording", "display")
+_MERGED_TABLES: Final = ("goals", "timeouts")
+_NEEDED: Final[Mapping[str, str]] = {
+    "base_url": "a URL such as https://api.example.com/v1",
+    "model": "the model's name",
+}
+_NEEDED_OF_PRICE: Final[Mapping[str, str]] = dict.fromkeys(
+    ("input", "output"), "USD per million tokens"
+)
+
+
+def default_config_path() -> Path:
+    """Return where routes.toml belongs on this platform."""
+    return Path(platformdirs.user_config_dir("llmtop", appauthor=False)) / "routes.toml"
+
+
+def locate_config(argument: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the file to read: `argument` (--config), LLMTOP_CONFIG, the platform's folder.
+
+    A file that was named is returned whether it exists or not; without one, None. Nothing is ever
+    taken from the current directory unless named.
+    """
+    if argument is not None:
+        return argument
+    named = environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    default = default_config_path()
+    return default if default.exists() else None
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read a routes.toml.
+
+    `environ` is only asked whether the variables that the file names are set.
+
+    Raises:
+        ConfigError: the file cannot be read, or has mistakes: all of them, one line each.
+    """
+    return parse_config(_read_settings(path), path, environ)
+
+
+def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
+    """Return the settings in `text`; `path` names them in errors and anchors `prompt_file`.
+
+    Raises:
+        ConfigError: the text has mistakes: all of them, one line each.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError((f"{path.name}: {_syntax_complaint(str(error), text)}",)) from None
+    problems = Problems(lambda keys: f"{path.name}: {dotted(keys)}")
+    for table in raw:
+        if table not in _TABLES:
+            problems.unknown((table,), _TABLES)
+    routes = _read_routes(raw, path.parent, environ, problems)
+    budget = read_table(raw.get("budget", {}), BUDGET_RULES, ("budget",), problems)
+    recording = read_table(raw.get("recording", {}), RECORDING_RULES, ("recording",), problems)
+    display = read_table(raw.get("display", {}), DISPLAY_RULES, ("display",), problems)
+    problems.raise_if_any()
+    return Config(
+        routes=routes,
+        budget=Budget(**budget),
+        recording=Recording(**recording),
+        display=Display(**display),
+        source=str(path),
+    )
+
+
+def single_route_config(
+    base_url: str,
+    model: str,
+    *,
+    environ: Mapping[str, str],
+    api_key_env: str | None = None,
+    dialect: str = "chat",
+    name: str | None = None,
+) -> Config:
+    """Return the settings of `--base-url URL --model M`: one route, every other value a default.
+
+    Raises:
+        ConfigError: a value is wrong; the lines name the options.
+    """
+    raw: dict[str, Any] = {"base_url": base_url, "model": model, "dialect": dialect}
+    if api_key_env is not None:
+        raw["api_key_env"] = api_key_env
+    problems = Problems(_option)
+    own = read_table(raw, ROUTE_RULES, (), problems)
+    check_table(own, (), environ, problems)
+    problems.raise_if_any()
+    route = Route(name=_route_name(name or model), **own)
+    check_route(route, (), problems)
+    problems.raise_if_any()
+    return Config(routes=(route,))
+
+
+def override_route(route: Route, values: Mapping[str, Any]) -> Route:
+    """Return `route` with some keys replaced, in the file's shape: `{"timeouts": {"stall": 2.0}}`.
+
+    Raises:
+        ConfigError: a value is wrong; the lines name the options.
+    """
+    problems = Problems(_option)
+    own = read_table(dict(values), ROUTE_RULES, (), problems)
+    problems.raise_if_any()
+    if "timeouts" in own:
+        own["timeouts"] = msgspec.structs.replace(route.timeouts, **own["timeouts"])
+    return msgspec.structs.replace(route, **own)
+
+
+def _option(path: KeyPath) -> str:
+    """Return the option of the command line that sets a route's key."""
+    suffix = "-timeout" if path[0] == "timeouts" else ""
+    return f"--{path[-1].replace('_', '-')}{suffix}"
+
+
+def _route_name(text: str) -> str:
+    return text if len(text) <= _MAXIMUM_NAME else text[: _MAXIMUM_NAME - 1] + "…"
+
+
+def _read_settings(path: Path) -> str:
+    """Return the text of a settings file that only its owner can write."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            data = file.read(_MAXIMUM_BYTES + 1)
+    except OSError as error:
+        raise ConfigError((f"{path}: cannot be read: {error.strerror or error}",)) from None
+    if os.name == "posix" and mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError((f"{path}: others can write it (mode {mode:04o}), run chmod go-w on it",))
+    if len(data) > _MAXIMUM_BYTES:
+        raise ConfigError((f"{path}: is larger than {_MAXIMUM_BYTES:,} bytes",))
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError((f"{path.name}: line {line}: is not UTF-8",)) from None
+
+
+def _syntax_complaint(message: str, text: str) -> str:
+    """Return a TOML error as `line L, column C: what`."""
+    what, _, where = message.partition(" (at ")
+    found = re.fullmatch(r"line (\d+), column (\d+)\)", where)
+    if found:
+        line, column = found.groups()
+    else:
+        lines = text.split("\n")
+        line, column = str(len(lines)), str(len(lines[-1]) + 1)
+    # The message can quote what stands there, which can be a key without its quotes.
+    return f"line {line}, column {column}: {what.split(':')[0]}"
+
+
+def _read_routes(
+    raw: Mapping[str, Any], folder: Path, environ: Mapping[str, str], problems: Problems
+) -> tuple[Route, ...]:
+    raw_defaults = raw.get("defaults", {})
+    defaults = _read_route_keys(raw_defaults, folder, ("defaults",), environ, problems)
+    tables = raw.get("routes")
+    if not isinstance(tables, dict) or not tables:
+        problems.add(("routes",), "no route, expected at least one table [routes.NAME]")
+        return ()
+    routes = []
+    for name, table in tables.items():
+        path = ("routes", name)
+        if not name.strip() or not name.isprintable() or len(name) > _MAXIMUM_NAME:
+            problems.add(path, f"is no name, expected 1 to {_MAXIMUM_NAME} printable characters")
+        own = _read_route_keys(table, folder, path, environ, problems)
+        if isinstance(table, dict) and isinstance(raw_defaults, dict):
+            _note_missing({**raw_defaults, **table}, _NEEDED, path, problems)
+        route = _build_route(name, _merge(defaults, own), path, problems)
+        if route is not None:
+            routes.append(route)
+    return tuple(routes)
+
+
+def _read_route_keys(
+    table: object, folder: Path, path: KeyPath, environ: Mapping[str, str], problems: Problems
+) -> dict[str, Any]:
+    """Return the good values of one table of route keys, with its prompt as text."""
+    values = read_table(table, ROUTE_RULES, path, problems)
+    check_table(values, path, environ, problems)
+    if isinstance(table, dict) and isinstance(table.get("price"), dict):
+        _note_missing(table["price"], _NEEDED_OF_PRICE, (*path, "price"), problems)
+    _resolve_prompt(values, folder, path, problems)
+    return values
+
+
+def _note_missing(
+    table: Mapping[str, Any], needed: Mapping[str, str], path: KeyPath, problems: Problems
+) -> None:
+    for key, expected in needed.items():
+        if key not in table:
+            problems.add((*path, key), f"is missing, expected {expected}")
+
+
+def _build_route(
+    name: str, merged: dict[str, Any], path: KeyPath, problems: Problems
+) -> Route | None:
+    """Return the route of merged values, or None where a needed one is missing or wrong."""
+    if not _NEEDED.keys() <= merged.keys():
+        return None
+    price = merged.get("price")
+    if price is not None:
+        merged["price"] = Price(**price) if _NEEDED_OF_PRICE.keys() <= price.keys() else None
+    merged["goals"] = Goals(**merged.get("goals", {}))
+    merged["timeouts"] = Timeouts(**merged.get("timeouts", {}))
+    route = Route(name=name, **merged)
+    check_route(route, path, problems)
+    return route
+
+
+def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return own values over defaults; goals and timeouts key by key, all else whole."""
+    merged = dict(defaults)
+    for group in EXCLUSIVE_KEYS:
+        if any(key in own for key in group):
+            for key in group:
+                merged.pop(key, None)
+    for key, value in own.items():
+        merged[key] = {**defaults.get(key, {}), **value} if key in _MERGED_TABLES else value
+    return merged
+
+
+def _resolve_prompt(
+    values: dict[str, Any], folder: Path, path: KeyPath, problems: Problems
+) -> None:
+    """Put the prompt's text in the place of prompt_file and prompt_tokens."""
+    file = values.pop("prompt_file", None)
+    tokens = values.pop("prompt_tokens", None)
+    if tokens is not None:
+        values["prompt"] = generated_prompt(tokens)
+    if file is not None:
+        try:
+            values["prompt"] = _read_prompt(folder / Path(file).expanduser())
+        except ValueError as error:
+            problems.add((*path, "prompt_file"), str(error))
+
+
+def _read_prompt(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAXIMUM_PROMPT_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror or error}") from None
+    if len(data) > MAXIMUM_PROMPT_BYTES:
+        raise ValueError(f"{file}: is larger than 4 MB")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: is not UTF-8") from None
+    if not text.strip():
+        raise ValueError(f"{file}: is empty")
+    return text

@@ -1,0 +1,254 @@
+"""Keys: taken from the environment or a command, put into headers, and kept out of all else.
+
+What a server sends back is scrubbed of every known secret before it becomes an event.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import quote, quote_plus
+
+from probes.config import Config, Route
+from probes.config_checks import ENVIRONMENT_PREFIX, is_header_value
+from probes.config_errors import Problems, dotted
+from probes.config_urls import mask_url
+
+__all__ = [
+    "COMMAND_BYTES",
+    "COMMAND_SECONDS",
+    "MASK",
+    "KeyCommand",
+    "Scrubber",
+    "mask_url",
+    "resolve_headers",
+    "run_key_command",
+    "secret_values",
+]
+
+COMMAND_SECONDS: Final = 10.0
+COMMAND_BYTES: Final = 4096
+MASK: Final = "[secret]"
+
+_SHORTEST_SECRET: Final = 8
+_AUTHORIZATION: Final = "Authorization"
+_BEARER: Final = "Bearer "
+
+_PUBLIC_HEADERS: Final = frozenset(
+    {
+        "accept",
+        "anthropic-beta",
+        "anthropic-version",
+        "content-type",
+        "http-referer",
+        "openai-beta",
+        "openai-organization",
+        "openai-project",
+        "referer",
+        "user-agent",
+        "x-title",
+    }
+)
+"""Request headers known to carry no credential. Lower case."""
+
+KeyCommand: TypeAlias = Callable[[Sequence[str]], str]
+"""Runs an argv list and returns what it printed; raises ValueError with a reason to show."""
+
+
+def run_key_command(argv: Sequence[str], *, seconds: float = COMMAND_SECONDS) -> str:
+    """Return what a key command prints: no shell, stdin closed, 4 KB and `seconds` at most.
+
+    Raises:
+        ValueError: it could not be started, took too long, printed too much or failed. The text
+            holds neither what it printed nor its arguments.
+    """
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as reader:
+        try:
+            process = _start(argv, write_end)
+        finally:
+            os.close(write_end)
+        expired = threading.Event()
+        timer = threading.Timer(seconds, _expire, (process, expired))
+        timer.start()
+        output = reader.read(COMMAND_BYTES + 1)
+    if len(output) > COMMAND_BYTES:
+        _kill(process)
+    status = process.wait()
+    timer.cancel()
+    return _key_output(output, status, seconds if expired.is_set() else None)
+
+
+def _start(argv: Sequence[str], stdout: int) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - an argv list of the user's own, without a shell
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ValueError(f"cannot be started: {error.strerror or type(error).__name__}") from None
+
+
+def _expire(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
+    expired.set()
+    _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process with its whole session, so that nothing of it holds the pipe."""
+    if process.returncode is not None:
+        return
+    if os.name != "posix":
+        process.kill()
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        # The session is gone; macOS says so with EPERM.
+        return
+
+
+def _key_output(output: bytes, status: int, expired_after: float | None) -> str:
+    if expired_after is not None:
+        raise ValueError(f"did not end within {expired_after:g} s")
+    if len(output) > COMMAND_BYTES:
+        raise ValueError(f"printed more than {COMMAND_BYTES:,} bytes")
+    if status != 0:
+        raise ValueError(f"ended with status {status}; run it by hand to see why")
+    return output.decode(errors="replace")
+
+
+class _RunOnce:
+    """Runs each command at most once and remembers its failure too."""
+
+    def __init__(self, run: KeyCommand) -> None:
+        self._run = run
+        self._ended: dict[tuple[str, ...], str | ValueError] = {}
+
+    def __call__(self, argv: tuple[str, ...]) -> str:
+        if argv not in self._ended:
+            try:
+                self._ended[argv] = self._run(argv)
+            except ValueError as error:
+                self._ended[argv] = error
+        ended = self._ended[argv]
+        if isinstance(ended, ValueError):
+            raise ended
+        return ended
+
+
+def resolve_headers(
+    config: Config, environ: Mapping[str, str], run: KeyCommand = run_key_command
+) -> dict[str, dict[str, str]]:
+    """Return the request headers of every route, secrets filled in, by route name.
+
+    Commands that several routes share run once. This blocks until they end.
+
+    Raises:
+        ConfigError: a variable is not set, or a command failed; all of them, one line each.
+    """
+    source = Path(config.source).name or "command line"
+    problems = Problems(lambda path: f"{source}: {dotted(path)}")
+    run_once = _RunOnce(run)
+    resolved: dict[str, dict[str, str]] = {}
+    for route in config.routes:
+        resolved[route.name] = headers = {}
+        for key, name, read in _sources(route, environ, run_once):
+            try:
+                headers[name] = read()
+            except ValueError as error:
+                problems.add(("routes", route.name, *key), str(error))
+    problems.raise_if_any()
+    return resolved
+
+
+def _sources(
+    route: Route, environ: Mapping[str, str], run: Callable[[tuple[str, ...]], str]
+) -> Iterator[tuple[tuple[str, ...], str, Callable[[], str]]]:
+    """Yield key of the file, header, and how its value is had."""
+    for name, value in route.headers.items():
+        yield ("headers", name), name, _header_reader(value, environ)
+    if route.api_key_env is not None:
+        variable = route.api_key_env
+        yield ("api_key_env",), _AUTHORIZATION, lambda: _BEARER + _variable(variable, environ)
+    if route.api_key_cmd is not None:
+        argv = route.api_key_cmd
+        yield ("api_key_cmd",), _AUTHORIZATION, lambda: _BEARER + _checked(run(argv))
+
+
+def _header_reader(value: str, environ: Mapping[str, str]) -> Callable[[], str]:
+    if value.startswith(ENVIRONMENT_PREFIX):
+        return lambda: _variable(value.removeprefix(ENVIRONMENT_PREFIX), environ)
+    return lambda: value
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> str:
+    return _checked(environ.get(name, ""))
+
+
+def _checked(value: str) -> str:
+    """Return a key without the blanks around it, if a header can carry it."""
+    stripped = value.strip()
+    if not stripped:
+        raise ValueError("gave no key")
+    if not is_header_value(stripped):
+        raise ValueError("gave a key with characters that no header can carry")
+    return stripped
+
+
+def secret_values(headers: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
+    """Return what must never be seen in the headers of `resolve_headers`.
+
+    Every value counts, but those of headers that are known to be public: a proxy's own header may
+    hold a key under any name. A scheme such as `Bearer` is not part of the secret.
+    """
+    return frozenset(
+        value.rpartition(" ")[2]
+        for of_route in headers.values()
+        for name, value in of_route.items()
+        if name.lower() not in _PUBLIC_HEADERS
+    )
+
+
+class Scrubber:
+    """Replaces known secrets in text by `[secret]`.
+
+    Values shorter than 8 characters are left alone: they would tear ordinary words apart.
+    """
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        forms = {form for secret in secrets for form in _forms(secret)}
+        # Longest first, so that a secret inside another leaves no remainder.
+        self._forms = tuple(sorted(forms, key=len, reverse=True))
+
+    def __repr__(self) -> str:
+        return f"Scrubber({len(self._forms)} forms)"
+
+    def scrub(self, text: str) -> str:
+        """Return `text` without the secrets, their percent- and JSON-escaped forms included."""
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    if len(secret) < _SHORTEST_SECRET:
+        return
+    escaped = json.dumps(secret)[1:-1]
+    yield from (secret, escaped, escaped.replace("/", "\\/"))
+    for encoded in (quote(secret, safe=""), quote_plus(secret), quote(secret)):
+        yield encoded
+        yield _lower_escapes(encoded)
+
+
+def _lower_escapes(encoded: str) -> str:
+    first, *rest = encoded.split("%")
+    return "%".join([first, *(part[:2].lower() + part[2:] for part in rest)])

@@ -1,0 +1,233 @@
+"""One run of llmtop without its face: engine, board, recording and money, each with one owner."""
+
+import queue
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+import anyio
+from anyio import to_thread
+
+from probes.board import Board
+from probes.clock import Clock, SystemClock
+from probes.commands import Allow, Burst, Command, Configure, Go, SetKnob
+from probes.config import Config
+from probes.desired import commands_for_restart, desired_of
+from probes.events import Event, Hello, Notice, encode_event
+from probes.host import EngineHost, InProcessHost
+from probes.host_child import Launch, launch_process
+from probes.host_rules import HostLimits
+from probes.host_status import HostStatus
+from probes.ledger import Ledger, LedgerError
+from probes.purse import Purse, unenforceable_budgets
+from probes.recording import Recorder
+from probes.secrets import Scrubber, secret_values
+
+__all__ = ["Session", "Subscriber"]
+
+Subscriber: TypeAlias = Callable[[list[Event], bytes], None]
+"""Takes a batch of events in order, and the JSON lines of its durable ones."""
+
+TOP_UP_S: Final = 1.0
+_LEAST_TOP_UP_S: Final = 0.1
+_LEDGER_STRIKES: Final = 5
+
+
+class Session:
+    """Runs a configuration's routes until stopped.
+
+    All methods are for the event loop's thread; all but `run` return at once.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        headers: Mapping[str, Mapping[str, str]],
+        *,
+        recorder: Recorder | None,
+        ledger: Ledger,
+        in_process: bool = False,
+        clock: Clock | None = None,
+        include_text: bool = False,
+        limits: HostLimits | None = None,
+        launch: Launch = launch_process,
+    ) -> None:
+        """Prepare a run; `headers` are those of each route with its secrets filled in."""
+        self._config = config
+        self._headers = {route: dict(values) for route, values in headers.items()}
+        self._recorder = recorder
+        self._clock = clock or SystemClock()
+        self._include_text = include_text
+        self._board = Board()
+        self._desired = desired_of(config.routes)
+        self._purse = Purse(ledger, config.routes, config.budget, clock=self._clock)
+        self._subscribers: list[Subscriber] = []
+        self._problems: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._top_up_now = anyio.Event()
+        self._ledger_strikes = 0
+        self._greeted = False
+        self._event_ns = 0
+        self._heard_ns = self._clock.monotonic_ns()
+        self._host = self._new_host(in_process, limits, launch)
+
+    @property
+    def board(self) -> Board:
+        """Everything the stream has told so far."""
+        return self._board
+
+    @property
+    def status(self) -> HostStatus:
+        """How the engine is."""
+        return self._host.status
+
+    @property
+    def recording_path(self) -> str:
+        """The file being recorded to; empty where nothing is."""
+        return "" if self._recorder is None else str(self._recorder.path)
+
+    def subscribe(self, callback: Subscriber) -> None:
+        """Call back with every batch, after the board has folded it."""
+        self._subscribers.append(callback)
+
+    def command(self, command: Command) -> None:
+        """Change what is wanted, now and in every engine to come."""
+        self._desired = self._desired.after_command(command)
+        if isinstance(command, Burst):
+            self._purse.expect_burst(command.route, command.count)
+        if isinstance(command, (Burst, SetKnob)):
+            self._top_up_now.set()
+        self._host.send(command)
+
+    def hold(self) -> None:
+        """Read no more events until `release`; the engine then holds its own admissions."""
+        self._host.hold()
+
+    def release(self) -> None:
+        """Read on."""
+        self._host.release()
+
+    def retry(self) -> None:
+        """Start an engine now, after crashes made us give up."""
+        self._host.retry()
+
+    def stop(self) -> None:
+        """End the run in order; `run` returns when all is written and nothing is left behind."""
+        self._host.stop()
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        if self._recorder is not None:
+            self._recorder.start(self._problems.put)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keep_topped_up)
+                await self._host.run()
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._finish()
+
+    async def _finish(self) -> None:
+        try:
+            await self._purse.close()
+        except LedgerError as error:
+            self._emit(f"the last spending was not noted: {error}")
+        self._tell_problems()
+        if self._recorder is not None:
+            await to_thread.run_sync(self._recorder.close)
+            self._tell_problems()
+
+    def _new_host(self, in_process: bool, limits: HostLimits | None, launch: Launch) -> EngineHost:
+        scrub = Scrubber(secret_values(self._headers)).scrub
+        if not in_process:
+            return EngineHost(
+                self._prepare,
+                self._receive,
+                launch=launch,
+                limits=limits,
+                clock=self._clock,
+                scrub=scrub,
+            )
+        from probes.engine import run_engine  # a cockpit beside its engine never needs it
+
+        return InProcessHost(
+            self._prepare,
+            self._receive,
+            run_engine=run_engine,
+            limits=limits,
+            clock=self._clock,
+            scrub=scrub,
+        )
+
+    async def _prepare(self, engine: str) -> Sequence[Command]:
+        """Return what a new engine must know; nothing is awaited after the state is read."""
+        allow = await self._top_up(new_engine=True)
+        configure = Configure(
+            engine=engine,
+            routes=self._config.routes,
+            headers=self._headers,
+            budget=self._config.budget,
+            include_text=self._include_text,
+        )
+        wanted = commands_for_restart(self._desired, self._engine_now_ns())
+        return [configure, *([allow] if allow else []), *wanted, Go()]
+
+    def _engine_now_ns(self) -> int:
+        """Return the present on the engine's clock, as far as the host can know it."""
+        return self._event_ns + self._clock.monotonic_ns() - self._heard_ns
+
+    def _receive(self, events: list[Event], lines: bytes) -> None:
+        for event in events:
+            self._board.fold(event)
+            self._desired = self._desired.after_event(event)
+            self._purse.fold(event)
+            self._event_ns = max(self._event_ns, event.at_ns)
+        self._heard_ns = self._clock.monotonic_ns()
+        if self._recorder is not None:
+            self._recorder.append(lines)
+        for subscriber in self._subscribers:
+            subscriber(events, lines)
+        if self._purse.runs_low:
+            self._top_up_now.set()
+        self._greet(events)
+
+    def _greet(self, events: list[Event]) -> None:
+        """After the first engine's hello, say what cannot be enforced."""
+        if self._greeted or not any(isinstance(event, Hello) for event in events):
+            return
+        self._greeted = True
+        for route, text in unenforceable_budgets(self._config.routes, self._config.budget):
+            self._emit(text, route)
+
+    def _emit(self, text: str, route: str = "") -> None:
+        """Put a notice of our own into the stream."""
+        notice = Notice(at_ns=self._event_ns, route=route, text=text)
+        self._receive([notice], encode_event(notice))
+
+    async def _keep_topped_up(self) -> None:
+        while True:
+            with anyio.move_on_after(TOP_UP_S):
+                await self._top_up_now.wait()
+            self._top_up_now = anyio.Event()
+            allow = await self._top_up()
+            if allow is not None:
+                self._host.send(allow)
+            self._tell_problems()
+            await self._clock.sleep(_LEAST_TOP_UP_S)
+
+    async def _top_up(self, *, new_engine: bool = False) -> Allow | None:
+        """Return new allowances; None where the ledger did not answer and the old ones hold."""
+        try:
+            allow = await self._purse.top_up(self._desired, new_engine=new_engine)
+        except LedgerError as error:
+            self._ledger_strikes += 1
+            if not new_engine and self._ledger_strikes < _LEDGER_STRIKES:
+                return None
+            await self._purse.stand_alone()
+            self._problems.put(f"{error}; budgets count this run alone from now on")
+            return await self._purse.top_up(self._desired, new_engine=new_engine)
+        self._ledger_strikes = 0
+        return allow
+
+    def _tell_problems(self) -> None:
+        while not self._problems.empty():
+            self._emit(self._problems.get())

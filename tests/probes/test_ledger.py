@@ -1,0 +1,259 @@
+"""The spending ledger: many runs, one hourly limit."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probes.config import Budget, Route
+from probes.ledger import OVERALL, Ask, Ledger, LedgerError, new_run, route_key
+from probes.run_identity import RunIdentity, current_identity
+
+BUDGET = Budget(tokens_per_hour=1_000, route_tokens_per_hour=600)
+NS = 1_000_000_000
+
+
+class Wall:
+    """Wall time that a test sets."""
+
+    def __init__(self) -> None:
+        self.s = 1_800_000_000
+
+    def ns(self) -> int:
+        """Return it in nanoseconds."""
+        return self.s * NS
+
+
+@pytest.fixture(autouse=True)
+def _closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every ledger that a test opened."""
+    opened: list[Ledger] = []
+    begin = Ledger.__init__
+
+    def note(ledger: Ledger, *args: Any, **settings: Any) -> None:
+        begin(ledger, *args, **settings)
+        opened.append(ledger)
+
+    monkeypatch.setattr(Ledger, "__init__", note)
+    yield
+    for ledger in opened:
+        ledger.close()
+
+
+def want(ledger: Ledger, run: str, route: str, tokens: int, budget: Budget = BUDGET) -> int:
+    """Ask for a lease; return how much of it was granted."""
+    return ledger.exchange(run, [Ask(route, want_tokens=tokens)], budget)[route].tokens
+
+
+def test_a_lease_grows_to_what_is_wanted_and_to_the_routes_limit() -> None:
+    ledger = Ledger(None)
+    assert want(ledger, "a", "r", 100) == 100
+    assert want(ledger, "a", "r", 50) == 100
+    assert want(ledger, "a", "r", 5_000) == 600
+
+
+def test_several_runs_share_one_limit() -> None:
+    ledger = Ledger(None)
+    assert want(ledger, "a", "r", 400) == 400
+    assert want(ledger, "b", "r", 400) == 200
+    assert want(ledger, "c", "r", 400) == 0
+
+
+def test_the_overall_limit_binds_over_all_routes() -> None:
+    ledger = Ledger(None)
+    assert want(ledger, "a", "r", 600) == 600
+    assert want(ledger, "a", "s", 600) == 400
+    assert want(ledger, "b", "t", 600) == 0
+
+
+def test_what_is_spent_leaves_the_lease_and_stays_used() -> None:
+    ledger = Ledger(None)
+    want(ledger, "a", "r", 100)
+    grants = ledger.exchange("a", [Ask("r", spent_tokens=30, spent_usd=0.5)], BUDGET)
+    assert (grants["r"].tokens, grants["r"].used_tokens, grants["r"].used_usd) == (70, 30, 0.5)
+    assert (grants[OVERALL].tokens, grants[OVERALL].used_tokens) == (70, 30)
+    assert ledger.used("r") == (30, 0.5)
+    assert ledger.used() == (30, 0.5)
+    assert ledger.used("s") == (0, 0.0)
+
+
+def test_more_than_the_lease_spent_is_counted_whole() -> None:
+    ledger = Ledger(None)
+    want(ledger, "a", "r", 100)
+    grant = ledger.exchange("a", [Ask("r", spent_tokens=650, want_tokens=100)], BUDGET)["r"]
+    assert (grant.tokens, grant.used_tokens) == (0, 650)
+
+
+def test_spending_is_free_again_after_an_hour_and_not_before() -> None:
+    wall = Wall()
+    ledger = Ledger(None, wall_ns=wall.ns)
+    ledger.exchange("a", [Ask("r", spent_tokens=600)], BUDGET)
+    wall.s += 3_599
+    assert want(ledger, "a", "r", 100) == 0
+    wall.s += 11
+    assert want(ledger, "a", "r", 100) == 100
+    assert ledger.used() == (0, 0.0)
+
+
+def test_a_clock_set_back_never_makes_money_free_nor_locks_it_for_ever() -> None:
+    wall = Wall()
+    ledger = Ledger(None, wall_ns=wall.ns)
+    wall.s += 400 * 86_400
+    ledger.exchange("a", [Ask("r", spent_tokens=600)], BUDGET)
+    wall.s -= 400 * 86_400
+    assert want(ledger, "a", "r", 100) == 0
+    wall.s += 3_611
+    assert want(ledger, "a", "r", 100) == 100
+
+
+def test_the_unspent_lease_of_a_dead_run_is_free_and_its_spending_stays() -> None:
+    dead = RunIdentity(pid=1, boot="boot", born="5")
+    fates: dict[RunIdentity, bool | None] = {dead: True}
+    ledger = Ledger(None, identity=dead, is_alive=lambda who: fates[who])
+    want(ledger, "a", "r", 600)
+    ledger.exchange("a", [Ask("r", spent_tokens=100)], BUDGET)
+    assert want(ledger, "b", "r", 600) == 0
+    fates[dead] = False
+    assert ledger.exchange("b", [Ask("r")], BUDGET)["r"].used_tokens == 100
+    fates[dead] = True
+    assert want(ledger, "b", "r", 600) == 500
+
+
+def test_the_lease_of_a_run_that_cannot_be_seen_expires() -> None:
+    wall = Wall()
+    ledger = Ledger(None, wall_ns=wall.ns, is_alive=lambda _who: None)
+    want(ledger, "a", "r", 600)
+    wall.s += 599
+    assert want(ledger, "b", "r", 600) == 0
+    wall.s += 700
+    assert want(ledger, "b", "r", 600) == 600
+
+
+def test_a_run_that_ends_frees_its_leases() -> None:
+    ledger = Ledger(None)
+    want(ledger, "a", "r", 600)
+    ledger.release("a")
+    assert want(ledger, "b", "r", 600) == 600
+
+
+def test_dollars_bind_as_tokens_do() -> None:
+    ledger = Ledger(None)
+    budget = Budget(route_usd_per_hour=1.0, usd_per_hour=1.5)
+    asks = [Ask("r", want_tokens=10, want_usd=0.8)]
+    assert ledger.exchange("a", asks, budget)["r"].usd == pytest.approx(0.8)
+    assert ledger.exchange("b", asks, budget)["r"].usd == pytest.approx(0.2)
+    other = [Ask("s", want_tokens=10, want_usd=0.8)]
+    assert ledger.exchange("b", other, budget)["s"].usd == pytest.approx(0.5)
+
+
+def test_one_probe_is_reserved_whole_or_not_at_all() -> None:
+    ledger = Ledger(None)
+    first = ledger.reserve("r", 500, BUDGET)
+    assert first is not None
+    assert ledger.reserve("r", 200, BUDGET) is None
+    ledger.settle(first, 50, 0.01)
+    assert ledger.used("r") == (50, 0.01)
+    assert ledger.reserve("r", 200, BUDGET) is not None
+
+
+def test_a_route_is_known_by_name_address_and_model() -> None:
+    route = Route(name="a", base_url="http://x", model="m")
+    keys = {
+        route_key(route),
+        route_key(Route(name="b", base_url="http://x", model="m")),
+        route_key(Route(name="a", base_url="http://y", model="m")),
+        route_key(Route(name="a", base_url="http://x", model="n")),
+    }
+    assert len(keys) == 4
+    assert route_key(route) == route_key(Route(name="a", base_url="http://x", model="m"))
+
+
+def test_the_file_is_the_owners_alone_and_outlives_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "ledger.sqlite3"
+    Ledger(path).exchange("a", [Ask("r", spent_tokens=7)], BUDGET)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert Ledger(path).used() == (7, 0.0)
+
+
+RACER = """
+import sys
+from pathlib import Path
+from probes.config import Budget
+from probes.ledger import Ask, Ledger, new_run
+ledger, run = Ledger(Path(sys.argv[1])), new_run()
+budget = Budget(tokens_per_hour=1000, route_tokens_per_hour=600)
+spent = {"r": 0, "s": 0}
+for _ in range(40):
+    grants = ledger.exchange(run, [Ask(route, want_tokens=30) for route in spent], budget)
+    asks = []
+    for route in spent:
+        spend = min(17, grants[route].tokens)
+        spent[route] += spend
+        asks.append(Ask(route, spent_tokens=spend))
+    ledger.exchange(run, asks, budget)
+print(spent["r"], spent["s"])
+"""
+
+
+def test_processes_that_race_never_spend_beyond_the_limits(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    root = str(Path(__file__).parents[2])
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, str(path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": root},
+        )
+        for _ in range(2)
+    ]
+    spent = [[int(word) for word in racer.communicate()[0].split()] for racer in racers]
+    assert all(racer.returncode == 0 for racer in racers)
+    by_route = [sum(of_route) for of_route in zip(*spent, strict=True)]
+    assert max(by_route) <= 600
+    assert sum(by_route) <= 1_000
+    assert Ledger(path).used() == (sum(by_route), 0.0)
+    assert sum(by_route) > 900  # and together they can use nearly all of it
+
+
+@pytest.mark.parametrize("content", [b"this is no database at all, but long enough" * 9])
+def test_a_ledger_that_cannot_be_used_says_so(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match="cannot be used"):
+        Ledger(path).used()
+
+
+def test_a_ledger_that_stays_locked_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probes.ledger._BUSY_MS", 20)
+    path = tmp_path / "ledger.sqlite3"
+    ledger = Ledger(path)
+    ledger.used()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LedgerError, match="locked"):
+        ledger.used()
+    other.execute("ROLLBACK")
+    other.close()
+    assert ledger.used() == (0, 0.0)
+    ledger.close()
+
+
+def test_a_process_is_told_from_another_that_took_its_number() -> None:
+    me = current_identity()
+    assert me.is_alive() in (True, None)
+    if me.boot:
+        assert RunIdentity(me.pid, me.boot, "another birth").is_alive() is False
+        assert RunIdentity(me.pid, "another boot", me.born).is_alive() is None
+
+
+def test_every_run_has_a_name_of_its_own() -> None:
+    assert new_run() != new_run()

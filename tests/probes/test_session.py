@@ -1,0 +1,288 @@
+"""One run, whole: an engine, a board, a recording and a ledger that agree."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from os import getsid, kill, killpg
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from probes.commands import MarkTime, Pause, SetKnob
+from probes.config import Budget, Config, Route
+from probes.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    Hello,
+    Knob,
+    Mark,
+    Notice,
+    ProbeFinished,
+    Tick,
+)
+from probes.host_child import launch_process
+from probes.host_rules import HostLimits
+from probes.ledger import Ledger, route_key
+from probes.recording import Recorder, read_recording
+from probes.session import Session
+from probes.simulator.library import demo_routes
+
+pytestmark = pytest.mark.anyio
+
+FAKE = str(Path(__file__).with_name("fake_engine.py"))
+ROUTE = Route(name="r", base_url="http://127.0.0.1:9", model="m", interval=0.1)
+QUICK = HostLimits(backoff_first_s=0.02, stop_grace_s=1.0, terminate_grace_s=0.2)
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    """A ledger of one test."""
+    made = Ledger(None)
+    yield made
+    made.close()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 8.0) -> None:
+    """Wait for a condition."""
+    with anyio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 - another process brings it about
+            await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(session: Session) -> AsyncIterator[list[Event]]:
+    """Run a session; give the list its events are collected in."""
+    heard: list[Event] = []
+    session.subscribe(lambda events, _lines: heard.extend(events))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(session.run)
+        yield heard
+        session.stop()
+
+
+def fake_session(mode: str, ledger: Ledger, config: Config | None = None) -> Session:
+    """Return a session whose engines all behave as `mode`."""
+    return Session(
+        config or Config(routes=(ROUTE,)),
+        {"r": {"Authorization": "Bearer s3cret-s3cret"}},
+        recorder=None,
+        ledger=ledger,
+        limits=QUICK,
+        launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, mode]),
+    )
+
+
+def told(events: list[Event]) -> list[list[dict[str, Any]]]:
+    """Return what each fake engine was told between Configure and Go."""
+    marks = [event.text for event in events if isinstance(event, Mark)]
+    return [json.loads(text) for text in marks if text.startswith("[")]
+
+
+async def test_a_restarted_engine_is_told_knobs_pauses_and_money(ledger: Ledger) -> None:
+    session = fake_session("good", ledger)
+    async with running(session) as heard:
+        await until(lambda: session.status.state == "running" and len(told(heard)) == 1)
+        session.command(SetKnob(route="r", knob="concurrency", value=5))
+        session.command(Pause(route="r", paused=True))
+        (hello,) = (event for event in heard if isinstance(event, Hello))
+        kill(hello.pid, signal.SIGKILL)
+        await until(lambda: len(told(heard)) == 2)
+    first, second = told(heard)
+    assert [command["type"] for command in first] == ["allow"]
+    assert [command["type"] for command in second] == ["allow", "set_knob", "pause"]
+    assert second[1]["value"] == 5
+    assert second[2]["paused"] is True
+    assert session.status.restarts == 1
+
+
+async def test_what_a_dead_engine_had_reserved_counts_as_spent(ledger: Ledger) -> None:
+    session = fake_session("die_open", ledger)
+    async with running(session) as heard:
+        await until(lambda: any(isinstance(event, ProbeFinished) for event in heard))
+    tokens, _usd = ledger.used(route_key(ROUTE))
+    died = [event for event in heard if isinstance(event, AttemptFinished)]
+    assert tokens == 80 * len(died) > 0
+
+
+async def test_a_dollar_budget_without_a_price_is_said_to_be_unenforceable(
+    ledger: Ledger,
+) -> None:
+    config = Config(routes=(ROUTE,), budget=Budget(usd_per_hour=1.0))
+    async with running(fake_session("good", ledger, config)) as heard:
+        await until(lambda: any(isinstance(event, Notice) for event in heard))
+    (notice,) = (event for event in heard if isinstance(event, Notice))
+    assert notice.route == "r"
+    assert "token budget holds" in notice.text
+
+
+async def test_a_ledger_that_cannot_be_used_is_said_and_measuring_goes_on(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(b"no database" * 100)
+    ledger = Ledger(path)
+    session = fake_session("good", ledger)
+    async with running(session) as heard:
+        await until(lambda: any(isinstance(event, Notice) for event in heard))
+        assert session.status.state == "running"
+        assert told(heard)[0][0]["allowances"][1]["tokens"] > 0
+    ledger.close()
+    (notice, *_) = (event for event in heard if isinstance(event, Notice))
+    assert "budgets count this run alone" in notice.text
+
+
+async def test_a_recording_that_fails_is_a_notice_in_the_stream(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    (tmp_path / "file").write_text("")
+    session = Session(
+        Config(routes=(ROUTE,)),
+        {},
+        recorder=Recorder.to_folder(tmp_path / "file", max_mb=1, max_days=1, flush_s=0.01),
+        ledger=ledger,
+        limits=QUICK,
+        launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, "good"]),
+    )
+    async with running(session) as heard:
+        await until(lambda: any(isinstance(event, Notice) for event in heard))
+    (notice, *_) = (event for event in heard if isinstance(event, Notice))
+    assert notice.text.startswith("not recording: ")
+
+
+@pytest.fixture
+def provider() -> Iterator[str]:
+    """Base URL of an embedded provider in a process of its own."""
+    argv = [sys.executable, "-P", "-m", "probes.simulator", "--scenario", "healthy", "--until-eof"]
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["base_url"]
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+async def test_a_real_engine_measures_a_real_server_and_all_accounts_agree(
+    provider: str, tmp_path: Path, ledger: Ledger, in_process: bool
+) -> None:
+    route = demo_routes(provider, "healthy")[0]
+    config = Config(routes=(route,))
+    recorder = Recorder.to_folder(tmp_path, max_mb=1, max_days=1, flush_s=0.01)
+    session = Session(config, {}, recorder=recorder, ledger=ledger, in_process=in_process)
+    async with running(session) as heard:
+        session.command(SetKnob(route=route.name, knob="interval", value=0.1))
+        await until(lambda: _ok(heard) >= 3, seconds=20.0)
+        session.command(MarkTime(text="enough"))
+        await until(lambda: any(isinstance(event, Mark) for event in heard))
+    recorded = list(read_recording(recorder.path))
+    finished = [event for event in heard if isinstance(event, AttemptFinished)]
+    assert [event for event in recorded if isinstance(event, AttemptFinished)] == finished
+    assert ledger.used(route_key(route))[0] == sum(event.charged_tokens for event in finished)
+    summary = session.board.summary()[route.name]
+    assert summary["ok"] == _ok(heard)
+    assert session.status.noise == 0
+    assert session.status.restarts == 0
+
+
+def _ok(events: list[Event]) -> int:
+    return sum(isinstance(event, ProbeFinished) and event.outcome == "ok" for event in events)
+
+
+async def test_a_real_engine_heeds_only_the_signal_that_is_meant_for_it(
+    provider: str, ledger: Ledger
+) -> None:
+    config = Config(routes=demo_routes(provider, "healthy"))
+    session = Session(config, {}, recorder=None, ledger=ledger, limits=QUICK)
+    async with running(session) as heard:
+        await until(lambda: session.status.state == "running")
+        (hello,) = (event for event in heard if isinstance(event, Hello))
+        assert getsid(hello.pid) == hello.pid
+        killpg(hello.pid, signal.SIGINT)
+        killpg(hello.pid, signal.SIGHUP)
+        session.command(MarkTime(text="alive"))
+        await until(lambda: any(isinstance(event, Mark) for event in heard))
+        kill(hello.pid, signal.SIGTERM)
+        await until(lambda: sum(isinstance(event, Hello) for event in heard) == 2)
+    assert session.status.restarts == 1
+
+
+async def test_a_real_engine_that_is_killed_comes_back_with_its_knobs(
+    provider: str, ledger: Ledger
+) -> None:
+    (route, *_) = demo_routes(provider, "healthy")
+    session = Session(Config(routes=(route,)), {}, recorder=None, ledger=ledger, limits=QUICK)
+    async with running(session) as heard:
+        await until(lambda: session.status.state == "running")
+        session.command(SetKnob(route=route.name, knob="concurrency", value=7))
+        await until(lambda: any(isinstance(event, Knob) for event in heard))
+        (hello,) = (event for event in heard if isinstance(event, Hello))
+        kill(hello.pid, signal.SIGKILL)
+        await until(lambda: _targets(heard)[-1:] == [7] and session.status.restarts == 1)
+        await until(lambda: _ok(heard) >= 1)
+    started = [event.probe for event in heard if isinstance(event, AttemptStarted)]
+    ended = [event.probe for event in heard if isinstance(event, ProbeFinished)]
+    assert sorted(set(started)) == sorted(ended)
+
+
+def _targets(events: list[Event]) -> list[int]:
+    """Return the concurrency that each tick after the last hello shows."""
+    targets: list[int] = []
+    for event in events:
+        if isinstance(event, Hello):
+            targets.clear()
+        elif isinstance(event, Tick):
+            targets.append(event.routes[0].target)
+    return targets
+
+
+def test_a_real_engine_dies_with_its_host(provider: str, tmp_path: Path) -> None:
+    script = tmp_path / "host.py"
+    script.write_text(
+        "import sys, anyio\n"
+        "from probes.config import Config\n"
+        "from probes.events import Hello\n"
+        "from probes.ledger import Ledger\n"
+        "from probes.session import Session\n"
+        "from probes.simulator.library import demo_routes\n"
+        "def tell(events, lines):\n"
+        "    for event in events:\n"
+        "        if isinstance(event, Hello):\n"
+        "            print(event.pid, flush=True)\n"
+        "config = Config(routes=demo_routes(sys.argv[1], 'healthy'))\n"
+        "session = Session(config, {}, recorder=None, ledger=Ledger(None))\n"
+        "session.subscribe(tell)\n"
+        "anyio.run(session.run)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(script), provider],
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as host:
+        assert host.stdout is not None
+        pid = int(host.stdout.readline())
+        host.kill()
+    deadline = time.monotonic() + 2.0  # one second by the rules, and one for a busy machine
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"

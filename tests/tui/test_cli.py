@@ -1,0 +1,197 @@
+"""The command line: statuses, one-line complaints, and what is imported for what."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from probes import __version__
+from probes.config_file import load_config
+from tui.cli import main, parser
+from tui.commands.init import PROVIDERS, config_text, write_config
+
+KEYS = {provider.variable: f"secret-of-{provider.name}" for provider in PROVIDERS}
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test away from the real settings, state and keys."""
+    monkeypatch.setattr("platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "config"))
+    monkeypatch.setattr("platformdirs.user_state_dir", lambda *_, **__: str(tmp_path / "state"))
+    for variable in (*KEYS, "LLMTOP_CONFIG"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def modules_after(*arguments: str) -> set[str]:
+    """Return what a process has imported once `llmtop` with these arguments has ended."""
+    code = (
+        "import json, sys; from tui.cli import main; main(sys.argv[1:]);"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return set(json.loads(ended.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["once", "--base-url", "http://127.0.0.1:9", "--model", "m", "--retries", "0"],
+        ["init", "--stdout"],
+        ["demo", "--headless", "--duration", "0.2", "--no-record"],
+        ["check"],
+    ],
+)
+def test_a_command_without_a_screen_never_imports_textual(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert not {name for name in modules_after(*arguments) if name.startswith("textual")}
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"llmtop {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--bogus"], "unrecognized arguments: --bogus"),
+        (["--duration", "-1"], "got -1, expected seconds above 0"),
+        (["--base-url", "https://h"], "--base-url and --model go together"),
+        (["once", "--model", "m"], "--base-url and --model go together"),
+        (["check", "--api-key-env", "X"], "--api-key-env goes with --base-url"),
+        (["once"], "no settings"),
+        (["check", "--config", "/nonexistent/routes.toml"], "No such file or directory"),
+        (["once", "--base-url", "ftp://h", "--model", "m"], "--base-url: got ftp://h, expected"),
+        (["demo", "--headless", "--scenario", "nope"], "no scenario is named 'nope'"),
+        (["simulate", "--port", "70000"], "expected a port from 0 to 65535"),
+        (
+            ["once", "--base-url", "http://h", "--model", "m", "--max-tokens", "0"],
+            "--max-tokens: got 0, expected a whole number",
+        ),
+        (
+            ["once", "--base-url", "http://h", "--model", "m", "--stall-timeout", "nan"],
+            "--stall-timeout: got NaN, expected a number of seconds",
+        ),
+        (
+            ["once", "--base-url", "http://h", "--model", "m", "--dialect", "morse"],
+            '--dialect: got "morse", expected "chat"',
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_status_2(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith("llmtop: ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "how"),
+    [
+        ([], "llmtop --headless --duration 60 --base-url URL --model M"),
+        (["demo"], "llmtop demo --headless --duration 60"),
+        (["--base-url", "http://h", "--model", "m"], "llmtop --headless --duration 60"),
+    ],
+)
+def test_without_a_terminal_it_says_how_to_run_headless(
+    arguments: list[str], how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("llmtop: no terminal for the ")
+    assert how in line
+
+
+def test_several_mistakes_of_a_file_are_a_line_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "routes.toml"
+    file.write_text("[routes.a]\nbase_url = 'https://h'\ninterval = -3\n[disply]\n")
+    file.chmod(0o600)
+    assert main(["check", "--config", str(file)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "llmtop: routes.toml: disply: unknown key, did you mean display?",
+        "llmtop: routes.toml: routes.a.interval: got -3, expected a number of seconds ≥ 0",
+        "llmtop: routes.toml: routes.a.model: is missing, expected the model's name",
+    ]
+
+
+def test_a_route_that_is_not_there_is_told_with_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "routes.toml"
+    write_config(file, config_text(KEYS))
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in KEYS.items():
+            patch.setenv(variable, value)
+        assert main(["once", "--config", str(file), "deepinfa"]) == 2
+    assert capsys.readouterr().err == (
+        "llmtop: no route is named deepinfa; did you mean deepinfra?\n"
+    )
+
+
+def test_an_option_may_stand_before_or_after_its_command() -> None:
+    before = parser().parse_args(["--config", "a.toml", "check"])
+    after = parser().parse_args(["check", "--config", "a.toml"])
+    assert before.config == after.config == Path("a.toml")
+    assert before.module == after.module == "tui.commands.check"
+
+
+def test_ctrl_c_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tui.commands.once.anyio.run", interrupted)
+    assert main(["once", "--base-url", "http://127.0.0.1:9", "--model", "m"]) == 130
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "")
+
+
+@pytest.mark.parametrize("found", [(), ("OPENAI_API_KEY",), tuple(KEYS)])
+def test_what_init_writes_loads_and_holds_no_key(tmp_path: Path, found: tuple[str, ...]) -> None:
+    environ = {variable: KEYS[variable] for variable in found}
+    text = config_text(environ)
+    assert "secret-of" not in text
+    file = tmp_path / "new" / "routes.toml"
+    write_config(file, text)
+    assert file.stat().st_mode & 0o777 == 0o600
+    routes = load_config(file, environ).routes
+    assert tuple(route.api_key_env for route in routes) == (found or (None,))
+
+
+def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init"]) == 0
+    file = tmp_path / "config" / "routes.toml"
+    assert str(file) in capsys.readouterr().out
+    file.write_text("mine")
+    assert main(["init"]) == 2
+    assert "is there already and is never overwritten" in capsys.readouterr().err
+    assert file.read_text() == "mine"
+
+
+def test_init_prints_where_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", KEYS["GROQ_API_KEY"])
+    assert main(["init", "--stdout"]) == 0
+    told = capsys.readouterr().out
+    assert "[routes.groq]" in told
+    assert "[routes.openai]" not in told
+    assert not (tmp_path / "config").exists()

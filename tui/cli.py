@@ -1,0 +1,183 @@
+"""`llmtop` and its sub-commands; what a command needs is imported when it is run."""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from probes import __version__
+from probes.config_errors import ConfigError
+from tui.commands.output import INTERRUPTED, USAGE, UsageError, complain
+
+__all__ = ["main", "parser"]
+
+_WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
+_PIPE_CLOSED: Final = 141
+"""128 + SIGPIPE, as shells number it."""
+
+_SECONDS: Final = "S"
+_ONCE_OVERRIDES: Final = (
+    "route",
+    "dialect",
+    "max_tokens",
+    "retries",
+    "connect_timeout",
+    "first_token_timeout",
+    "stall_timeout",
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line, as all of `llmtop` does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell the mistake and how to get help, and leave with status 2."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+class _Command(_Parser):
+    """A sub-command: an option it shares with `llmtop` may stand before it or after."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, argument_default=argparse.SUPPRESS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `llmtop` with the arguments of the command line, or of `argv`; return its status.
+
+    0 is success, 1 a failed probe or a missed goal, 2 a wrong command line or settings, 130 Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal without Unicode shows question marks rather than a traceback.
+        getattr(stream, "reconfigure", _ignore)(errors="replace")
+    try:
+        arguments = parser().parse_args(argv)
+        run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
+        return run(arguments)
+    except (ConfigError, UsageError) as error:
+        complain(error.problems)
+        return USAGE
+    except SystemExit as told:
+        # argparse leaves so after --help and --version; its errors are UsageErrors here.
+        return int(told.code or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has gone; the interpreter must not flush into the pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+
+
+def _ignore(**_: object) -> None:
+    """Stand in for a stream that cannot be configured, such as one of a test."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line; each command names the module in `tui.commands` that runs it."""
+    top = _Parser(
+        prog="llmtop",
+        description="top for LLM routes: probes them and shows, live, whether users feel pain.",
+    )
+    top.add_argument("--version", action="version", version=f"llmtop {__version__}")
+    top.set_defaults(module="tui.commands.live")
+    _add_settings(top)
+    _add_run_options(top)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
+    _add_demo(commands.add_parser("demo", help="watch the embedded provider"))
+    _add_simulate(commands.add_parser("simulate", help="serve the embedded provider"))
+    _add_init(commands.add_parser("init", help="write a commented routes.toml"))
+    _add_check(commands.add_parser("check", help="validate, then send one probe a route"))
+    _add_once(commands.add_parser("once", help="send one probe and show its waterfall"))
+    return top
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    _add_config(command)
+    command.add_argument("--base-url", metavar="URL", help="one route without any file")
+    command.add_argument("--model", metavar="M", help="its model")
+    command.add_argument("--api-key-env", metavar="V", help="variable that holds its key")
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help="instead of routes.toml")
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--headless", action="store_true", help="events as JSON lines on stdout")
+    command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
+    recording = command.add_mutually_exclusive_group()
+    recording.add_argument("--record", type=Path, metavar="FILE", help="record to this file")
+    recording.add_argument("--no-record", action="store_true", help="record nothing")
+    command.add_argument(
+        "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
+    )
+    command.add_argument(
+        "--in-process", action="store_true", help="engine in this process: debugging, Windows"
+    )
+    command.add_argument("--window", choices=_WINDOWS, help="window of the figures shown")
+
+
+def _add_demo(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.demo")
+    _add_scenario(command)
+    _add_run_options(command)
+
+
+def _add_scenario(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--scenario", default="demo", metavar="NAME", help="default: demo")
+    command.add_argument(
+        "--seed", type=int, default=None, metavar="N", help="repeats a run's chances"
+    )
+
+
+def _add_simulate(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.simulate")
+    _add_scenario(command)
+    command.add_argument("--port", type=_port, default=0, metavar="N", help="default: a free one")
+
+
+def _add_init(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.init", stdout=False)
+    _add_config(command)
+    command.add_argument("--stdout", action="store_true", help="print it instead")
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.check")
+    _add_settings(command)
+
+
+def _add_once(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.once", json=False, include_text=False)
+    command.set_defaults(**dict.fromkeys(_ONCE_OVERRIDES))
+    command.add_argument("route", nargs="?", metavar="ROUTE", help="a route of the settings")
+    _add_settings(command)
+    command.add_argument("--dialect", metavar="D", help="chat")
+    command.add_argument("--max-tokens", type=int, metavar="N", help="answer cap")
+    command.add_argument("--retries", type=int, metavar="N", help="0 for none")
+    for clock in ("connect", "first-token", "stall"):
+        command.add_argument(f"--{clock}-timeout", type=float, metavar=_SECONDS)
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    command.add_argument("--include-text", action="store_true", help="the answer's text too")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"got {text}, expected seconds above 0")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65_535:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a port from 0 to 65535")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""The sub-commands of `llmtop`, one file each; none imports Textual before a screen is wanted."""
+
+__all__: list[str] = []

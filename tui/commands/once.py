@@ -1,0 +1,121 @@
+"""`llmtop once`: one probe, told as a waterfall or as one JSON object."""
+
+import json
+import os
+import shutil
+from argparse import Namespace
+from random import SystemRandom
+from typing import Any, Final
+
+import anyio
+import msgspec
+
+from probes.clock import SystemClock
+from probes.config import Route
+from probes.config_file import override_route
+from probes.events import AttemptFinished
+from probes.neutral import neutralise
+from probes.secrets import resolve_headers
+from probes.single import ProbeRecord, probe_once
+from tui.commands.figures import e2e_s, inter_token_s, ttfa_s, ttft_s
+from tui.commands.output import FAILED, OK, UsageError, complain, say
+from tui.commands.settings import chosen_route, needed_settings
+from tui.commands.spend import Purse
+from tui.commands.waterfall import waterfall
+
+__all__ = ["json_line", "run"]
+
+_WIDEST: Final = 120
+_TEXTS: Final = ("text", "reasoning_text")
+_OVERRIDES: Final = ("max_tokens", "retries", "dialect")
+_CLOCKS: Final = ("connect", "first_token", "stall")
+
+
+def run(arguments: Namespace) -> int:
+    """Send one probe and print it; status 0 for ok, 1 otherwise.
+
+    Raises:
+        UsageError: the options do not go together, or the budget is spent.
+        ConfigError: the settings have mistakes.
+    """
+    config = needed_settings(arguments, os.environ)
+    route = override_route(chosen_route(config, arguments.route), _overrides(arguments))
+    config = msgspec.structs.replace(config, routes=(route,))
+    headers = resolve_headers(config, os.environ)[route.name]
+    with Purse(config) as purse:
+        if not purse.admit([route]):
+            raise UsageError(f"{route.name}: the hour's budget is spent; nothing was sent")
+        record = anyio.run(_send, route, headers, arguments.include_text)
+        purse.settle({route.name: record})
+    complain(f"{route.name}: {notice}" for notice in record.notices)
+    say(_told(route, record, arguments))
+    return OK if record.probe.outcome == "ok" else FAILED
+
+
+def _overrides(arguments: Namespace) -> dict[str, Any]:
+    values = {key: getattr(arguments, key) for key in _OVERRIDES}
+    timeouts = {key: getattr(arguments, f"{key}_timeout") for key in _CLOCKS}
+    values["timeouts"] = {key: value for key, value in timeouts.items() if value is not None}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+async def _send(route: Route, headers: dict[str, str], include_text: bool) -> ProbeRecord:
+    return await probe_once(
+        route, headers, clock=SystemClock(), random=SystemRandom(), include_text=include_text
+    )
+
+
+def _told(route: Route, record: ProbeRecord, arguments: Namespace) -> list[str]:
+    if arguments.json:
+        return [json_line(record, include_text=arguments.include_text)]
+    width = min(_WIDEST, shutil.get_terminal_size().columns)
+    lines = waterfall(route, record.attempts, record.probe, width)
+    last = record.attempts[-1] if record.attempts else None
+    if arguments.include_text and last is not None:
+        lines.extend(_text_lines(last))
+    return lines
+
+
+def _text_lines(last: AttemptFinished) -> list[str]:
+    named = (("reasoning", last.reasoning_text), ("answer", last.text))
+    return [f"{name}: {neutralise(text)}" for name, text in named if text]
+
+
+def json_line(record: ProbeRecord, *, include_text: bool) -> str:
+    """Return the probe as one ASCII-escaped JSON object.
+
+    Seconds where a key ends in `_s`, monotonic ns in `stamps_ns`; null is "unknown" or "never
+    happened". Counts are those of the last attempt, `cost_usd` is that of all attempts.
+    """
+    probe = record.probe
+    last = record.attempts[-1] if record.attempts else None
+    told: dict[str, Any] = {
+        "outcome": probe.outcome,
+        "reason": probe.reason,
+        "retryable": last.retryable if last else False,
+        "attempts": [_attempt(attempt) for attempt in record.attempts],
+        "ttft_s": ttft_s(probe),
+        "ttfa_s": ttfa_s(probe),
+        "e2e_s": e2e_s(probe),
+        "itl_s": inter_token_s(last) if last else None,
+        "input_tokens": last.input_tokens if last else None,
+        "output_tokens": last.output_tokens if last else None,
+        "reasoning_tokens": last.reasoning_tokens if last else None,
+        "cached_tokens": last.cached_tokens if last else None,
+        "token_source": last.token_source if last else "none",
+        "ttft_kind": last.ttft_kind if last else "none",
+        "finish_reason": last.finish_reason if last else None,
+        "cost_usd": probe.cost_usd,
+        "notices": list(record.notices),
+    }
+    if include_text:
+        told.update({name: getattr(last, name, None) for name in _TEXTS})
+    # By way of msgspec, because what is not a number for JSON becomes null there.
+    return json.dumps(msgspec.json.decode(msgspec.json.encode(told)), ensure_ascii=True)
+
+
+def _attempt(attempt: AttemptFinished) -> dict[str, Any]:
+    """Return every field, those left at their default too; the texts stand outside, once."""
+    return {
+        name: getattr(attempt, name) for name in attempt.__struct_fields__ if name not in _TEXTS
+    }

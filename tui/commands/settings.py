@@ -1,0 +1,75 @@
+"""From the command line and the environment to the settings of a run."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+
+from probes.config import Config, Route
+from probes.config_errors import nearest
+from probes.config_file import default_config_path, load_config, locate_config, single_route_config
+from tui.commands.output import UsageError
+
+__all__ = ["chosen_route", "given_settings", "needed_settings"]
+
+
+def given_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config | None:
+    """Return the settings of `--base-url`, or of the file that is found; None without either.
+
+    Raises:
+        UsageError: the options do not go together.
+        ConfigError: the settings have mistakes.
+    """
+    if arguments.base_url is not None or arguments.model is not None:
+        return _single(arguments, environ)
+    if arguments.api_key_env is not None:
+        raise UsageError("--api-key-env goes with --base-url and --model")
+    path = locate_config(arguments.config, environ)
+    return None if path is None else load_config(path, environ)
+
+
+def needed_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config:
+    """Return the settings.
+
+    Raises:
+        UsageError: there are none, or the options do not go together.
+        ConfigError: the settings have mistakes.
+    """
+    config = given_settings(arguments, environ)
+    if config is None:
+        raise UsageError(
+            f"no settings: {default_config_path()} is not there; "
+            "write it with `llmtop init`, or name a route with --base-url and --model"
+        )
+    return config
+
+
+def _single(arguments: Namespace, environ: Mapping[str, str]) -> Config:
+    if arguments.base_url is None or arguments.model is None:
+        raise UsageError("--base-url and --model go together")
+    if arguments.config is not None:
+        raise UsageError("--base-url and --config exclude each other")
+    return single_route_config(
+        arguments.base_url,
+        arguments.model,
+        environ=environ,
+        api_key_env=arguments.api_key_env,
+        dialect=getattr(arguments, "dialect", None) or "chat",
+    )
+
+
+def chosen_route(config: Config, name: str | None) -> Route:
+    """Return the route of that name, or the only one.
+
+    Raises:
+        UsageError: there is none of that name, or several and no name.
+    """
+    names = [route.name for route in config.routes]
+    if name is None and len(names) == 1:
+        return config.routes[0]
+    if name is None:
+        raise UsageError(f"name one route of {', '.join(names)}")
+    for route in config.routes:
+        if route.name == name:
+            return route
+    suggestion = nearest(name, names)
+    hint = f"did you mean {suggestion}?" if suggestion else f"there are: {', '.join(names)}"
+    raise UsageError(f"no route is named {name}; {hint}")
