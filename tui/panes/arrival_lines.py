@@ -24,6 +24,7 @@ __all__ = ["Axis", "arrival_lines", "arrival_title", "axis_for", "lane_cells", "
 SLOT_NS: Final = 100_000_000
 """The engine counts chunks by slots of this length."""
 
+_PANE: Final = 2
 _LEAST_SPAN_NS: Final = 6 * NS_PER_S
 _SLOTS: Final = (1, 2, 5, 10, 20, 50)
 _FACTS: Final = (("id", 7), ("age", 6), ("tok", 6), ("tok/s", 6))
@@ -107,8 +108,10 @@ def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
     axis = axis_for(snapshot.now_ns, max(1, _lane_width(width)))
     frame = [] if height < _LEAST_FRAMED else _frame(axis, width, height)
     room = height - len(preview) - len(frame)
-    lanes = _lanes_in(detail.lanes, axis)[view.offset(2) :][: max(0, room)]
-    lines = [_lane_line(lane, axis, snapshot.now_ns, width) for lane in lanes]
+    lanes = _lanes_in(detail.lanes, axis)
+    first = min(view.offset(_PANE), max(0, len(lanes) - room))
+    shown = lanes[first : first + max(0, room)]
+    lines = [_lane_line(lane, axis, snapshot.now_ns, width) for lane in shown]
     if not lines and room > 0:
         lines = [(("no open stream", "faint"),)]
     lines += [()] * (room - len(lines))

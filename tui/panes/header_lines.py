@@ -16,11 +16,12 @@ __all__ = ["banner_line", "header_line"]
 _WORDS_LIMIT: Final = 160
 _LAG_HURTS_S: Final = 0.02
 _BUDGET_NEAR: Final = 0.8
+_BUDGET_SPENT: Final = 0.98  # what is left does not cover one more attempt
 
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
-    "restarting": ("ENGINE DEAD", "it is started again"),
-    "gave_up": ("ENGINE DEAD", "three deaths in a minute · R starts it again"),
+    "restarting": ("ENGINE DEAD", ""),
+    "gave_up": ("ENGINE DEAD", "R starts it again"),
 }
 _LAMPS: Final[dict[HostState, Span]] = {
     "starting": ("○ STARTING", "dim"),
@@ -67,7 +68,7 @@ def _engine_text(engine: tuple[str, str], status: Status) -> str:
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
     said = neutralise(status.last_words.strip(), _WORDS_LIMIT)
     detail = neutralise(status.detail, _WORDS_LIMIT)
-    parts = (name + for_s, detail, advice, f"last words: {said}" if said else "")
+    parts = (name + for_s, advice, detail, f"last words: {said}" if said else "")
     return " · ".join(part for part in parts if part)
 
 
@@ -76,11 +77,17 @@ def _held_text(snapshot: Snapshot) -> str:
     routes = snapshot.routes
     held = [neutralise(route.name, 30) for route in routes if route.state == "held"]
     if held:
-        budget = snapshot.header.budget_text
-        return f"HELD {_listed(held)}" + (f" · budget {neutralise(budget, 60)}" if budget else "")
+        return f"HELD {_listed(held)} · {_held_why(snapshot.header)}"
     if routes and all(_paused(route) for route in routes):
         return "ALL ROUTES PAUSED · P goes on"
     return ""
+
+
+def _held_why(header: HeaderView) -> str:
+    spent = header.budget_share is not None and header.budget_share >= _BUDGET_SPENT
+    if spent:
+        return f"budget spent: {neutralise(header.budget_text, 60)}"
+    return "no new attempts until it is released"
 
 
 def _paused(route: RouteView) -> bool:

@@ -44,6 +44,7 @@ STATE_ROLES: Final[dict[RouteState, Role]] = {
     "starting": "dim",
 }
 
+_TOO_FEW: Final = "°"
 _GRADE_MARKS: Final = {"slow": "△", "sluggish": "▲"}
 _GOOD_ENOUGH: Final = 0.95
 _NOTICEABLE_AMPLIFICATION: Final = 1.005
@@ -84,16 +85,31 @@ def column_named(key: str) -> Column | None:
     return next((column for column in COLUMNS if column.key == key), None)
 
 
-def _figure(pick: Callable[[RouteView], Figure]) -> Callable[[RouteView], Span]:
+def _percentile(
+    group: str, head: str, priority: int, pick: Callable[[RouteView], Figure]
+) -> Column:
+    """Return the column of a percentile, its grade told by a mark beside its colour."""
+
     def cell(route: RouteView) -> Span:
         figure = pick(route)
         return seconds(figure.value), figure_role(figure)
 
-    return cell
+    return Column(
+        f"{group}_{head}".lower(),
+        head,
+        5,
+        priority,
+        cell,
+        lambda route: pick(route).value,
+        group,
+        lambda route: _figure_mark(pick(route)),
+    )
 
 
-def _figure_mark(pick: Callable[[RouteView], Figure]) -> Callable[[RouteView], str]:
-    return lambda route: _GRADE_MARKS.get(pick(route).grade, " ")
+def _figure_mark(figure: Figure) -> str:
+    if figure.value is not None and not figure.enough:
+        return _TOO_FEW
+    return _GRADE_MARKS.get(figure.grade, " ")
 
 
 def _rate(pick: Callable[[RouteView], float], role: Role) -> Callable[[RouteView], Span]:
@@ -171,33 +187,11 @@ COLUMNS: Final[tuple[Column, ...]] = (
         _rate(lambda r: r.probes_per_min, "dim"),
         lambda r: r.probes_per_min,
     ),
-    Column(
-        "ttft_p50", "p50", 5, 10, _figure(lambda r: r.ttft_p50), lambda r: r.ttft_p50.value, "TTFT"
-    ),
-    Column(
-        "ttft_p95",
-        "p95",
-        5,
-        1,
-        _figure(lambda r: r.ttft_p95),
-        lambda r: r.ttft_p95.value,
-        "TTFT",
-        _figure_mark(lambda r: r.ttft_p95),
-    ),
-    Column(
-        "ttft_p99", "p99", 5, 14, _figure(lambda r: r.ttft_p99), lambda r: r.ttft_p99.value, "TTFT"
-    ),
-    Column("e2e_p50", "p50", 5, 15, _figure(lambda r: r.e2e_p50), lambda r: r.e2e_p50.value, "E2E"),
-    Column(
-        "e2e_p95",
-        "p95",
-        5,
-        8,
-        _figure(lambda r: r.e2e_p95),
-        lambda r: r.e2e_p95.value,
-        "E2E",
-        _figure_mark(lambda r: r.e2e_p95),
-    ),
+    _percentile("TTFT", "p50", 10, lambda r: r.ttft_p50),
+    _percentile("TTFT", "p95", 1, lambda r: r.ttft_p95),
+    _percentile("TTFT", "p99", 14, lambda r: r.ttft_p99),
+    _percentile("E2E", "p50", 15, lambda r: r.e2e_p50),
+    _percentile("E2E", "p95", 8, lambda r: r.e2e_p95),
     Column("speed", "tok/s", 5, 11, _stream_speed, lambda r: r.stream_tokens_per_s),
     Column(
         "ok",

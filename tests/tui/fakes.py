@@ -1,0 +1,85 @@
+"""A session without an engine, and a clock that stands still."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+import anyio
+import made
+
+from probes.clock import NS_PER_S
+from probes.commands import Command
+from probes.config import Config, Display
+from probes.host_status import HostState
+from probes.views import Snapshot, WindowName
+
+__all__ = ["FakeBoard", "FakeClock", "FakeSession", "FakeStatus", "config"]
+
+
+@dataclass(frozen=True)
+class FakeStatus:
+    """How an engine is that does not exist."""
+
+    state: HostState = "running"
+    silent_s: float = 0.0
+    last_words: str = ""
+    restarts: int = 0
+    detail: str = ""
+
+
+class FakeClock:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_ns = made.NOW_NS
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    def wall_ns(self) -> int:
+        return self.now_ns + made.WALL_ANCHOR_NS
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_ns += int(seconds * NS_PER_S)
+
+
+@dataclass
+class FakeBoard:
+    """Gives out one hand-made snapshot, as asked for."""
+
+    whole: Snapshot = field(default_factory=made.snapshot)
+    asked: list[tuple[WindowName, tuple[str, ...]]] = field(default_factory=list)
+
+    def snapshot(
+        self, *, window: WindowName = "5m", detail_routes: Collection[str] = ()
+    ) -> Snapshot:
+        self.asked.append((window, tuple(detail_routes)))
+        details = {name: self.whole.details[name] for name in detail_routes}
+        return replace(self.whole, window=window, details=details)
+
+
+@dataclass
+class FakeSession:
+    """Keeps what it is told."""
+
+    board: FakeBoard = field(default_factory=FakeBoard)
+    status: FakeStatus = FakeStatus()
+    commands: list[Command] = field(default_factory=list)
+    retried: int = 0
+    stopped: anyio.Event = field(default_factory=anyio.Event)
+
+    def command(self, command: Command) -> None:
+        self.commands.append(command)
+
+    def retry(self) -> None:
+        self.retried += 1
+
+    async def run(self) -> None:
+        await self.stopped.wait()
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+def config() -> Config:
+    """Return settings of a screen that refreshes seldom: tests pull by hand."""
+    return Config(routes=(), display=Display(refresh_hz=0.1))

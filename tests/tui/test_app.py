@@ -1,0 +1,172 @@
+"""The App at every size, its themes, its signals, and the engine's lifetime around it."""
+
+import gc
+import os
+import signal
+from dataclasses import dataclass, field
+
+import anyio
+import made
+import pytest
+from fakes import FakeClock, FakeSession, config
+from textual.command import CommandPalette
+
+from probes.config import Config, Display
+from tui.app import LlmtopApp, run_cockpit
+from tui.panes.header import HeaderStrip
+from tui.panes.pane import Pane
+from tui.theme import ANSI, DARK
+
+pytestmark = pytest.mark.anyio
+
+SIZES = ((80, 24), (120, 40), (160, 50), (200, 50), (300, 100), (20, 5), (1, 1))
+
+
+def make_app(session: FakeSession | None = None) -> LlmtopApp:
+    return LlmtopApp(session or FakeSession(), config(), FakeClock())
+
+
+def text_of(pane: Pane) -> str:
+    return "\n".join(pane.render_line(y).text for y in range(pane.size.height))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_every_size_shows_what_fits(size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        shown = [pane for pane in app.screen.query(Pane) if pane.display]
+        assert shown
+        for pane in shown:
+            assert pane.region.right <= size[0]
+            assert pane.region.bottom <= size[1]
+            assert all(pane.render_line(y).cell_length == pane.size.width for y in range(9))
+
+
+async def test_a_terminal_may_shrink_to_nothing_and_grow_again() -> None:
+    app = make_app()
+    async with app.run_test(size=(160, 50)) as pilot:
+        before = text_of(app.screen.query_one("#routes", Pane))
+        await pilot.resize_terminal(20, 5)
+        await pilot.pause()
+        await pilot.resize_terminal(160, 50)
+        await pilot.pause()
+        assert text_of(app.screen.query_one("#routes", Pane)) == before
+
+
+async def test_hostile_names_reach_no_cell() -> None:
+    session = FakeSession()
+    row = made.route(made.HOSTILE, model=made.HOSTILE)
+    header = made.header(notices=(made.HOSTILE,))
+    details = {row.name: made.detail(row.name, preview=made.HOSTILE)}
+    session.board.whole = made.snapshot(routes=(row,), header=header, details=details)
+    app = make_app(session)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("v")
+        await pilot.pause()
+        screen = "".join(text_of(pane) for pane in app.screen.query(Pane) if pane.display)
+        titles = "".join(str(pane.border_title) for pane in app.screen.query(Pane))
+    for character in "\x1b\x07\u202e\u200b\ufdfd":
+        assert character not in screen + titles
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_a_key_leaves(key: str) -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+        assert app._exit
+    assert app.return_code == 0
+
+
+async def test_the_palette_has_every_key() -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"burst (b)", "panic (P)"} <= titles
+        await pilot.press("ctrl+p")
+        assert isinstance(app.screen, CommandPalette)
+
+
+async def test_the_collector_is_given_back() -> None:
+    before = gc.get_threshold()
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert gc.get_threshold() != before
+    assert gc.get_threshold() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_is_a_normal_quit(number: signal.Signals) -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        os.kill(os.getpid(), number)
+        with anyio.fail_after(5):
+            while app.is_running and not app._exit:
+                await pilot.pause()
+    assert app.return_code == 0
+
+
+async def test_few_colours_take_the_terminals_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.app._FEW_COLOURS", ("truecolor", "256", "standard", None))
+    assert make_app().theme == ANSI.name
+
+
+async def test_an_unknown_theme_falls_back() -> None:
+    settings = Config(routes=(), display=Display(theme="no such theme"))
+    assert LlmtopApp(FakeSession(), settings).theme in (DARK.name, ANSI.name)
+
+
+@pytest.mark.parametrize("theme", ["llmtop-light", "llmtop-ansi", "dracula"])
+async def test_other_themes_draw_too(theme: str) -> None:
+    app = make_app()
+    async with app.run_test(size=(160, 50)) as pilot:
+        app.theme = theme
+        await pilot.pause()
+        assert "LIVE" in text_of(app.screen.query_one(HeaderStrip))
+
+
+async def test_without_colour_the_words_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make_app()
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        text = text_of(app.screen.query_one("#routes", Pane))
+    for mark in ("✖ eastus-gpt", "⊘ busy-llama", "2.91▲", "1.34△", "97.2▼"):
+        assert mark in text
+
+
+async def test_the_engine_is_stopped_when_the_screen_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = FakeSession()
+    app = make_app(session)
+
+    async def screen() -> None:
+        assert not session.stopped.is_set()
+
+    monkeypatch.setattr(app, "run_async", screen)
+    with anyio.fail_after(5):
+        assert await run_cockpit(app) == 0
+    assert session.stopped.is_set()
+
+
+@dataclass
+class BrokenSession(FakeSession):
+    """A session that fails at once."""
+
+    error: Exception = field(default_factory=lambda: RuntimeError("engine room on fire"))
+
+    async def run(self) -> None:
+        raise self.error
+
+
+async def test_a_broken_session_ends_the_screen_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = make_app(BrokenSession())
+    monkeypatch.setattr(app, "run_async", anyio.sleep_forever)
+    with anyio.fail_after(5), pytest.raises(ExceptionGroup) as raised:
+        await run_cockpit(app)
+    assert raised.group_contains(RuntimeError, match="on fire")

@@ -1,0 +1,266 @@
+"""Keys on the home screen: what they send, and what they change on the screen."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import made
+import pytest
+from fakes import FakeClock, FakeSession, FakeStatus, config
+from textual.geometry import Region
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from probes.commands import (
+    Burst,
+    Command,
+    EndCoolDown,
+    MarkTime,
+    Pause,
+    SetKnob,
+    WatchText,
+)
+from tui.app import LlmtopApp
+from tui.panes.header import Banner, HeaderStrip
+from tui.panes.pane import Pane
+from tui.panes.routes import RoutesPane
+from tui.screens.board import BoardScreen
+from tui.screens.help import HelpScreen
+
+pytestmark = pytest.mark.anyio
+
+
+class Cockpit:
+    """A running cockpit and what a test wants of it."""
+
+    def __init__(self, app: LlmtopApp, session: FakeSession, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.session = session
+        self.pilot = pilot
+
+    @property
+    def board(self) -> BoardScreen:
+        screen = self.app.screen_stack[1]
+        assert isinstance(screen, BoardScreen)
+        return screen
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    def text(self, selector: str) -> str:
+        pane = self.board.query_one(selector, Pane)
+        return "\n".join(pane.render_line(y).text for y in range(pane.size.height))
+
+    def shown(self) -> set[int]:
+        return {pane.NUMBER for pane in self.board.query(Pane) if pane.NUMBER and pane.is_on_screen}
+
+
+@asynccontextmanager
+async def cockpit(
+    size: tuple[int, int] = (160, 50), session: FakeSession | None = None
+) -> AsyncIterator[Cockpit]:
+    session = session or FakeSession()
+    app = LlmtopApp(session, config(), FakeClock())
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield Cockpit(app, session, pilot)
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [
+        ("+", SetKnob(route="busy-llama", knob="concurrency", value=9.0)),
+        ("-", SetKnob(route="busy-llama", knob="concurrency", value=7.0)),
+        ("*", SetKnob(route="busy-llama", knob="concurrency", value=16.0)),
+        ("_", SetKnob(route="busy-llama", knob="concurrency", value=4.0)),
+        ("<", SetKnob(route="busy-llama", knob="interval", value=2.0)),
+        (">", SetKnob(route="busy-llama", knob="interval", value=10.0)),
+        ("{", SetKnob(route="busy-llama", knob="max_tokens", value=32.0)),
+        ("}", SetKnob(route="busy-llama", knob="max_tokens", value=128.0)),
+        ("b", Burst(route="busy-llama", count=8)),
+        ("m", MarkTime(text="mark")),
+        ("p", Pause(route="busy-llama", paused=True)),
+        ("P", Pause(paused=True, cancel=True)),
+        ("c", EndCoolDown(route="busy-llama")),
+        ("v", WatchText(route="busy-llama")),
+    ],
+)
+async def test_a_knob_sends_its_command(key: str, command: Command) -> None:
+    async with cockpit() as it:
+        await it.press("j", key)
+        assert it.session.commands == [command]
+
+
+async def test_the_cursor_moves_and_its_row_is_marked() -> None:
+    async with cockpit() as it:
+        await it.press("j", "down", "k")
+        assert it.board.view.selected == "busy-llama"
+        row = next(line for line in it.text("#routes").splitlines() if "▸" in line)
+        assert "busy-llama" in row
+        assert "busy-llama" in str(it.board.query_one("#arrival").border_title)
+        await it.press("G")
+        assert it.board.view.selected == "new-route"
+        await it.press("g")
+        assert it.board.view.selected == "eastus-gpt"
+
+
+async def test_the_preview_follows_the_cursor() -> None:
+    async with cockpit() as it:
+        await it.press("j", "v", "j", "v")
+        assert it.session.commands == [
+            WatchText(route="busy-llama"),
+            WatchText(route="queue-eu"),
+            WatchText(route=""),
+        ]
+
+
+async def test_the_filter_narrows_while_typing_and_escape_widens() -> None:
+    async with cockpit() as it:
+        await it.press("slash", *"queue")
+        assert "busy-llama" not in it.text("#routes")
+        assert "queue-eu" in it.text("#routes")
+        assert it.session.commands == []
+        await it.press("enter")
+        assert isinstance(it.app.focused, RoutesPane)
+        assert it.board.view.filter == "queue"
+        await it.press("escape")
+        assert "busy-llama" in it.text("#routes")
+        assert not it.board.query_one("#filter", Input).display
+
+
+async def test_sort_and_reverse() -> None:
+    async with cockpit() as it:
+        await it.press("s")
+        assert "by name" in str(it.board.query_one("#routes").border_title)
+        first = it.text("#routes").splitlines()[1]
+        await it.press("r")
+        assert first != it.text("#routes").splitlines()[1]
+        assert "new-route" not in first
+
+
+async def test_the_window_goes_round() -> None:
+    async with cockpit() as it:
+        await it.press("w")
+        assert it.session.board.asked[-1][0] == "15m"
+        assert "window 15m" in str(it.board.query_one("#routes").border_title)
+
+
+async def test_freeze_holds_the_screen_and_counts() -> None:
+    async with cockpit() as it:
+        await it.press("space")
+        it.session.board.whole = made.snapshot(version=341, routes=(made.route("other"),))
+        it.board.pull()
+        assert "busy-llama" in it.text("#routes")
+        assert "FROZEN 0s · 340 events since" in it.text("#header")
+        await it.press("w")
+        assert it.board.view.window == "5m"
+        await it.press("j")
+        assert "busy-llama" in str(it.board.query_one("#arrival").border_title)
+        assert "#8812" in it.text("#arrival")
+
+
+async def test_space_again_goes_on() -> None:
+    async with cockpit() as it:
+        await it.press("space", "space")
+        assert "LIVE" in it.text("#header")
+
+
+async def test_a_number_goes_to_a_pane_and_again_gives_it_the_screen() -> None:
+    async with cockpit() as it:
+        assert it.shown() == {1, 2, 3, 4, 5}
+        await it.press("4")
+        assert it.shown() == {1, 2, 3, 4, 5}
+        await it.press("4")
+        assert it.shown() == {4}
+        await it.press("2")
+        assert it.shown() == {2}
+        await it.press("escape")
+        assert it.shown() == {1, 2, 3, 4, 5}
+        await it.press("enter")
+        assert it.shown() == {2}
+        await it.press("2")
+        assert it.shown() == {1, 2, 3, 4, 5}
+
+
+async def test_a_small_terminal_shows_the_pane_that_is_asked_for() -> None:
+    async with cockpit((80, 24)) as it:
+        assert it.shown() == {1, 2}
+        await it.press("5")
+        assert it.shown() == {1, 5}
+
+
+async def test_page_keys_scroll_the_current_pane() -> None:
+    async with cockpit() as it:
+        await it.press("4", "pagedown")
+        assert it.board.view.offset(4) == 5
+        await it.press("pageup", "pageup")
+        assert it.board.view.offset(4) == 0
+        await it.press("1", "pagedown")
+        assert it.board.view.selected == "new-route"
+
+
+async def test_a_click_selects_the_row() -> None:
+    async with cockpit() as it:
+        await it.pilot.click("#routes", offset=(10, 4))
+        await it.pilot.pause()
+        assert it.board.view.selected == "queue-eu"
+
+
+async def test_help_opens_over_the_board() -> None:
+    async with cockpit() as it:
+        await it.press("question_mark")
+        assert isinstance(it.app.screen, HelpScreen)
+        await it.press("escape")
+        assert it.app.screen is it.board
+
+
+async def test_an_engine_that_gave_up_is_on_the_banner_and_r_retries() -> None:
+    async with cockpit() as it:
+        banner = it.board.query_one(Banner)
+        assert not banner.display
+        await it.press("R")
+        assert it.session.retried == 0
+        it.session.status = FakeStatus("gave_up", 12.0, "MemoryError", 3, "exit status 1")
+        it.board.pull()
+        await it.pilot.pause()
+        assert banner.display
+        assert "last words: MemoryError" in it.text("#banner")
+        assert "DEAD" in it.text("#header")
+        await it.press("R")
+        assert it.session.retried == 1
+
+
+async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with cockpit() as it:
+        refreshed: list[Pane] = []
+        monkeypatch.setattr(Pane, "show", lambda self, snapshot, view: refreshed.append(self))
+        it.board.pull()
+        it.board.pull()
+        assert refreshed == []
+
+
+async def test_only_changed_rows_are_repainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with cockpit() as it:
+        routes = it.board.query_one(RoutesPane)
+        regions: list[Region] = []
+        monkeypatch.setattr(routes, "refresh", lambda *rows, **_: regions.extend(rows))
+        rows = list(made.routes())
+        rows[3] = made.route("deepseek-eu", ttft=0.7, model="DeepSeek-V3")
+        it.session.board.whole = made.snapshot(version=2, routes=tuple(rows))
+        it.board.pull()
+        monkeypatch.undo()
+        assert [region.y for region in regions] == [4]
+
+
+async def test_keys_without_a_route_do_nothing() -> None:
+    session = FakeSession()
+    session.board.whole = made.snapshot(routes=(), totals=None, details={})
+    async with cockpit(session=session) as it:
+        await it.press("j", "+", "-", "<", "{", "b", "c", "p", "s", "G", "enter", "escape", "v")
+        assert it.session.commands == [WatchText(route="")]
+        assert "waiting for the engine" in it.text("#routes")
+
+
+async def test_the_strip_shows_the_engine_at_once() -> None:
+    async with cockpit() as it:
+        assert it.board.query_one(HeaderStrip).status == it.session.status

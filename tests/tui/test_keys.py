@@ -1,0 +1,49 @@
+"""The one table of keys."""
+
+from textual.binding import Binding, BindingsMap
+
+from tui.keys import KEYS, bindings, footer_keys
+from tui.panes.footer import footer_line
+from tui.screens.board import BoardScreen
+from tui.text import line_text, line_width
+from tui.view import Freeze, ViewState
+
+
+def test_ids_and_keys_are_unique() -> None:
+    ids = [key.id for key in KEYS]
+    keys = [name for key in KEYS for name in key.keys.split(",")]
+    assert len(set(ids)) == len(ids)
+    assert len(set(keys)) == len(keys)
+
+
+def test_every_key_tells_what_it_does() -> None:
+    for key in KEYS:
+        assert key.label
+        assert key.tooltip.endswith(".")
+
+
+def test_every_action_exists() -> None:
+    for key in KEYS:
+        name = key.action.partition("(")[0]
+        assert name.startswith("app.") or hasattr(BoardScreen, f"action_{name}")
+
+
+def test_bindings_carry_id_and_tooltip() -> None:
+    made = [binding for binding in bindings() if isinstance(binding, Binding)]
+    assert {binding.id for binding in made} == {key.id for key in KEYS}
+    assert all(binding.tooltip for binding in made)
+    assert BindingsMap(made).key_to_bindings
+
+
+def test_the_footer_shows_whole_entries_only() -> None:
+    everything = line_text(footer_line(ViewState(), 400))
+    for width in range(0, 160, 7):
+        text = line_text(footer_line(ViewState(), width))
+        assert len(text) <= width
+        assert everything.startswith(text)
+    assert len(footer_keys()) == everything.count("  ") + 1
+
+
+def test_the_footer_says_how_to_leave_a_freeze() -> None:
+    assert "go on" in line_text(footer_line(ViewState(freeze=Freeze(1, 0)), 200))
+    assert line_width(footer_line(ViewState(), 160)) <= 160

@@ -1,0 +1,104 @@
+"""In a real terminal: every way out restores it."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+from fakes import FakeSession, config
+from tui.app import run_app
+sys.exit(run_app(FakeSession(), config()))
+"""
+ENTER, LEAVE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 20.0
+
+
+class Terminal:
+    """A cockpit in a pseudo-terminal of 120×40, and all it wrote."""
+
+    def __init__(self) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'tui'}", "TERM": "xterm"},
+        )
+        self.written = b""
+
+    def wait_for(self, what: bytes) -> None:
+        """Read until `what` has been written."""
+        deadline = time.monotonic() + PATIENCE_S
+        while what not in self.written:
+            assert time.monotonic() < deadline, self.written[-2000:]
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.written += os.read(self.master, 65536)
+
+    def ended(self) -> int:
+        """Return the exit status; what it wrote last is read meanwhile."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline
+            if select.select([self.master], [], [], 0.05)[0]:
+                self.written += os.read(self.master, 65536)
+        while select.select([self.master], [], [], 0)[0]:
+            self.written += os.read(self.master, 65536)
+        return self.process.returncode
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def terminal():
+    made = Terminal()
+    yield made
+    made.close()
+
+
+def assert_restored(terminal: Terminal) -> None:
+    assert terminal.written.rindex(LEAVE) > terminal.written.rindex(ENTER)
+    assert terminal.written.rindex(SHOW_CURSOR) > terminal.written.rindex(ENTER)
+    assert termios.tcgetattr(terminal.slave)[3] == terminal.before[3]
+    assert b"Traceback" not in terminal.written
+
+
+def test_q_leaves_a_summary_on_the_restored_terminal(terminal: Terminal) -> None:
+    terminal.wait_for(b"busy-llama")
+    os.write(terminal.master, b"q")
+    assert terminal.ended() == 0
+    assert_restored(terminal)
+    summary = terminal.written[terminal.written.rindex(LEAVE) :]
+    assert "llmtop ran 12m41s" in summary.decode()
+    assert b"busy-llama" in summary
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_restores_the_terminal(terminal: Terminal, number: signal.Signals) -> None:
+    terminal.wait_for(b"busy-llama")
+    terminal.process.send_signal(number)
+    assert terminal.ended() == 0
+    assert_restored(terminal)

@@ -1,0 +1,109 @@
+"""The cockpit's App: theme, home screen, signals, and the engine's lifetime around it."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterable
+from functools import partial
+from typing import Final
+
+import anyio
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from probes.clock import Clock, SystemClock
+from probes.config import Config
+from tui.collector import Collector
+from tui.keys import KEYS
+from tui.screens.board import BoardScreen
+from tui.session import Session
+from tui.summary import summary_text
+from tui.theme import ANSI, DARK, THEMES
+
+__all__ = ["LlmtopApp", "run_app", "run_cockpit"]
+
+_SWEEP_EVERY_S: Final = 1.0
+_FEW_COLOURS: Final = ("standard", "windows")
+
+
+class LlmtopApp(App[None]):
+    """One session on one screen."""
+
+    TITLE = "llmtop"
+    CSS_PATH = "app.tcss"
+    ESCAPE_TO_MINIMIZE = False
+
+    def __init__(self, session: Session, config: Config, clock: Clock | None = None) -> None:
+        super().__init__()
+        self.session = session
+        self._display_settings = config.display
+        self._clock = clock or SystemClock()
+        self._collector = Collector()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._theme_name()
+
+    def on_mount(self) -> None:
+        """Show the board and take over signals and the collector."""
+        settings = self._display_settings
+        board = BoardScreen(
+            self.session, self._clock, refresh_hz=settings.refresh_hz, window=settings.window
+        )
+        self.push_screen(board)
+        self._quit_on_signals()
+        self.call_after_refresh(self._collector.start)
+        self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
+
+    def on_unmount(self) -> None:
+        """Give back what was taken over."""
+        self._collector.stop()
+        if sys.platform != "win32":
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().remove_signal_handler(number)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Return Textual's own commands and every key of the table."""
+        yield from super().get_system_commands(screen)
+        if isinstance(screen, BoardScreen):
+            for key in KEYS:
+                title = f"{key.label} ({key.shown})"
+                yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))
+
+    def _theme_name(self) -> str:
+        """Return the theme of the settings; of 16 colours the terminal's own serve better."""
+        name = self._display_settings.theme
+        if name not in self.available_themes:
+            name = DARK.name
+        few = self.console.color_system in _FEW_COLOURS
+        return ANSI.name if few and name == DARK.name else name
+
+    def _quit_on_signals(self) -> None:
+        """Turn SIGTERM and SIGHUP into a normal quit, so that the terminal is restored."""
+        if sys.platform != "win32":
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, self.exit)
+
+
+async def run_cockpit(app: LlmtopApp) -> int:
+    """Run the session and the screen until the user leaves; return the exit status.
+
+    The engine's lifetime encloses the screen's, so that every way out stops it.
+    """
+    async with anyio.create_task_group() as group:
+        group.start_soon(app.session.run)
+        try:
+            await app.run_async()
+        finally:
+            app.session.stop()
+    return app.return_code or 0
+
+
+def run_app(session: Session, config: Config) -> int:
+    """Run the cockpit on a terminal; print a summary of the run after the screen is gone.
+
+    Raises:
+        ExceptionGroup: the session failed in a way it does not handle; the terminal is restored.
+    """
+    status = anyio.run(run_cockpit, LlmtopApp(session, config))
+    sys.stdout.write(summary_text(session.board.snapshot(window="run")))
+    return status

@@ -1,0 +1,59 @@
+"""Snapshots for the screen, live or held still."""
+
+from probes.clock import Clock, seconds
+from probes.views import EMPTY_SNAPSHOT, Snapshot
+from tui.order import selected_route
+from tui.session import BoardSource
+from tui.view import Freeze, ViewState
+
+__all__ = ["Frames"]
+
+
+class Frames:
+    """The board's snapshots as the view wants them; it holds the one that is frozen."""
+
+    def __init__(self, board: BoardSource, clock: Clock) -> None:
+        self._board = board
+        self._clock = clock
+        self._latest: Snapshot = EMPTY_SNAPSHOT
+        self._held: Snapshot | None = None
+        self._held_ns = 0
+
+    @property
+    def latest(self) -> Snapshot:
+        """What the screen shows: the frozen snapshot, or the last one taken."""
+        return self._held or self._latest
+
+    def take(self, view: ViewState) -> Snapshot:
+        """Return what to show now, with the details of the selected route."""
+        if self._held is not None:
+            return self._held
+        self._latest = self._live(view)
+        return self._latest
+
+    def freeze(self, view: ViewState) -> None:
+        """Hold this moment, with the details of every route."""
+        names = tuple(route.name for route in self._latest.routes)
+        self._held = self._board.snapshot(window=view.window, detail_routes=names)
+        self._held_ns = self._clock.monotonic_ns()
+
+    def thaw(self) -> None:
+        """Show live snapshots again."""
+        self._held = None
+
+    def frozen(self, view: ViewState) -> Freeze | None:
+        """Return how long the screen has stood still and what it has not shown since."""
+        if self._held is None:
+            return None
+        version = self._board.snapshot(window=view.window).version
+        stood = self._clock.monotonic_ns() - self._held_ns
+        return Freeze(for_s=int(seconds(stood)), versions=version - self._held.version)
+
+    def _live(self, view: ViewState) -> Snapshot:
+        guess = selected_route(self._latest, view)
+        names = (guess.name,) if guess is not None else ()
+        snapshot = self._board.snapshot(window=view.window, detail_routes=names)
+        route = selected_route(snapshot, view)
+        if route is None or route.name in snapshot.details:
+            return snapshot
+        return self._board.snapshot(window=view.window, detail_routes=(route.name,))

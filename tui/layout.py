@@ -1,0 +1,66 @@
+"""Which panes are on the screen and how large: a pure function of its size."""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["LOWER_PANES", "Arrangement", "arrange"]
+
+LOWER_PANES: Final = (2, 3, 4, 5)
+
+_TWO_COLUMNS: Final = 116
+_LEAST_PANE: Final = 9
+_LEAST_FOR_TWO: Final = 12
+_TABLE_FRAME: Final = 5  # borders, heads, a blank line, totals
+_LEAST_FRAMED_HEIGHT: Final = 8
+_LEAST_FRAMED_WIDTH: Final = 30
+_LEAST_HEADED_HEIGHT: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What is shown; the strips take a line each."""
+
+    header: bool
+    footer: bool
+    framed: bool
+    """Panes have borders."""
+    routes_height: int
+    """0 where the routes are not shown."""
+    panes: tuple[int, ...]
+    """Numbers of the lower panes, in order."""
+    columns: int
+
+
+def arrange(
+    width: int, height: int, *, routes: int, banner: bool, current: int, maximised: int | None
+) -> Arrangement:
+    """Return what fits on a terminal of `width` × `height`.
+
+    `current` is the pane the user is in: it is always shown. A maximised pane is alone.
+    """
+    framed = height >= _LEAST_FRAMED_HEIGHT and width >= _LEAST_FRAMED_WIDTH
+    header = height >= _LEAST_HEADED_HEIGHT
+    room = max(1, height - header - framed - banner)
+    alone = maximised if maximised is not None else current if room < _LEAST_FOR_TWO else None
+    if alone is not None:
+        return _alone(alone, room, header=header, framed=framed)
+    columns = 2 if width >= _TWO_COLUMNS else 1
+    lower_least = max(_LEAST_PANE - 1, room // 2)
+    routes_height = min(max(routes, 1) + _TABLE_FRAME, room - lower_least)
+    rows = max(1, (room - routes_height) // _LEAST_PANE)
+    panes = _chosen(columns * rows, current)
+    return Arrangement(header, framed, framed, routes_height, panes, min(columns, len(panes)))
+
+
+def _alone(pane: int, room: int, *, header: bool, framed: bool) -> Arrangement:
+    if pane == 1:
+        return Arrangement(header, framed, framed, room, (), 1)
+    return Arrangement(header, framed, framed, 0, (pane,), 1)
+
+
+def _chosen(room: int, current: int) -> tuple[int, ...]:
+    """Return as many lower panes as there is room for; the current one is among them."""
+    chosen = LOWER_PANES[:room]
+    if current in LOWER_PANES and current not in chosen:
+        chosen = (*chosen[:-1], current)
+    return chosen

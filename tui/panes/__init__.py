@@ -1,0 +1,1 @@
+"""The panes of the home screen: one widget a file, pure formatting beside it."""

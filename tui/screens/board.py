@@ -1,0 +1,313 @@
+"""The home screen: strips, the routes table and the panes beneath it.
+
+It owns the view state. It pulls a snapshot at its own rate, hands it to the panes that are on the
+screen, and turns keys into commands; nothing is pushed at it.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.containers import Grid
+from textual.screen import Screen
+from textual.widgets import Input
+
+from probes.clock import Clock
+from probes.commands import Command, MarkTime, WatchText
+from probes.views import RouteView, WindowName
+from tui.frames import Frames
+from tui.keys import bindings
+from tui.knobs import Direction, Knobs
+from tui.layout import LOWER_PANES, Arrangement, arrange
+from tui.order import (
+    moved,
+    moved_to_edge,
+    next_sort,
+    next_window,
+    selected_route,
+    settled,
+)
+from tui.panes.arrival import ArrivalPane
+from tui.panes.footer import FooterStrip
+from tui.panes.header import Banner, HeaderStrip
+from tui.panes.pane import Pane
+from tui.panes.percentiles import PercentilesPane
+from tui.panes.retries import RetriesPane
+from tui.panes.routes import RoutesPane
+from tui.panes.throttling import ThrottlingPane
+from tui.screens.help import HelpScreen
+from tui.session import Session, Status
+from tui.view import ViewState
+
+__all__ = ["BoardScreen"]
+
+_SCROLL_STEP: Final = 5
+_MOST_SCROLLED: Final = 200
+
+
+class BoardScreen(Screen[None]):
+    """Everything at a glance."""
+
+    BINDINGS = bindings()
+    AUTO_FOCUS = "RoutesPane"
+
+    def __init__(
+        self, session: Session, clock: Clock, *, refresh_hz: float, window: WindowName
+    ) -> None:
+        super().__init__()
+        self.view = ViewState(window=window)
+        self._session = session
+        self._clock = clock
+        self._interval = 1 / refresh_hz
+        self._frames = Frames(session.board, clock)
+        self._knobs = Knobs()
+        self._arrangement: Arrangement | None = None
+        self._current = 1
+        self._shown: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Return the strips and panes; `arrange` says which of them are displayed."""
+        yield HeaderStrip(id="header")
+        yield Banner(id="banner")
+        yield RoutesPane(id="routes")
+        with Grid(id="lower"):
+            yield ArrivalPane(id="arrival")
+            yield PercentilesPane(id="percentiles")
+            yield ThrottlingPane(id="throttling")
+            yield RetriesPane(id="retries")
+        yield Input(placeholder="name, model, tag or state", id="filter", compact=True)
+        yield FooterStrip(id="footer")
+
+    def on_mount(self) -> None:
+        """Begin to pull."""
+        self.query_one("#filter").display = False
+        self.set_interval(self._interval, self.pull)
+        self.pull()
+
+    def on_resize(self) -> None:
+        """Arrange the panes for the new size."""
+        self.pull()
+
+    def on_screen_resume(self) -> None:
+        """Catch up after another screen was in front."""
+        self.pull()
+
+    def pull(self) -> None:
+        """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
+        if not self.is_current or not self.size.height:
+            return
+        snapshot = self._frames.take(self.view)
+        self.view = settled(snapshot, self.view)
+        self.view = replace(self.view, freeze=self._frames.frozen(self.view))
+        status = self._session.status
+        self._arrange(status)
+        moment = (snapshot.version, snapshot.now_ns, snapshot.window)
+        shown = (moment, self.view, self.size, status, self._arrangement)
+        if shown != self._shown:
+            self._shown = shown
+            self._show(status)
+
+    def _show(self, status: Status) -> None:
+        for strip in self.query(HeaderStrip):
+            strip.status = status
+        for banner in self.query(Banner):
+            banner.status = status
+        for pane in self.query(Pane):
+            if pane.display:
+                pane.show(self._frames.latest, self.view)
+
+    def _arrange(self, status: Status) -> None:
+        banner = self.query_one(Banner)
+        banner.status = status
+        banner.display = banner.wanted(self._frames.latest)
+        arrangement = arrange(
+            self.size.width,
+            self.size.height,
+            routes=len(self._frames.latest.routes),
+            banner=banner.display,
+            current=self._current,
+            maximised=self.view.maximised,
+        )
+        if arrangement != self._arrangement:
+            self._arrangement = arrangement
+            self._apply(arrangement)
+
+    def _apply(self, arrangement: Arrangement) -> None:
+        self.set_class(not arrangement.framed, "-bare")
+        self.query_one("#header").display = arrangement.header
+        self.query_one("#footer").display = arrangement.footer
+        routes = self.query_one(RoutesPane)
+        routes.display = arrangement.routes_height > 0
+        routes.styles.height = max(1, arrangement.routes_height)
+        lower = self.query_one("#lower")
+        lower.display = bool(arrangement.panes)
+        lower.styles.grid_size_columns = arrangement.columns
+        lower.set_class(arrangement.columns == 1, "-single")
+        lower.set_class(len(arrangement.panes) == len(LOWER_PANES), "-whole")
+        for number in LOWER_PANES:
+            self._pane(number).display = number in arrangement.panes
+
+    def _pane(self, number: int) -> Pane:
+        return next(pane for pane in self.query(Pane) if number == pane.NUMBER)
+
+    def _route(self) -> RouteView | None:
+        return selected_route(self._frames.latest, self.view)
+
+    def _look(self, view: ViewState) -> None:
+        """Take a new view and show it at once."""
+        before, self.view = self._route(), view
+        after = self._route()
+        if view.preview and after is not None and (before is None or before.name != after.name):
+            self._session.command(WatchText(route=after.name))
+        self.pull()
+
+    def _send(self, command: Command | None) -> None:
+        if command is not None:
+            self._session.command(command)
+
+    def on_descendant_focus(self) -> None:
+        """Remember which pane the user is in: where there is room for few it is one of them."""
+        if isinstance(self.focused, Pane) and self.focused.NUMBER:
+            self._current = self.focused.NUMBER
+
+    def on_routes_pane_row_clicked(self, event: RoutesPane.RowClicked) -> None:
+        """Select the row that was pointed at."""
+        self.action_move(event.rows_down)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while the user types."""
+        self._look(replace(self.view, filter=event.value.strip().lower()))
+
+    def on_input_submitted(self) -> None:
+        """Keep the filter and go back to the table."""
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter").display = False
+        self.query_one(RoutesPane).focus()
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.app.push_screen(HelpScreen())
+
+    def action_filter(self) -> None:
+        """Open the filter."""
+        self.query_one("#filter").display = True
+        self.query_one("#filter").focus()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self._look(moved(self._frames.latest, self.view, by))
+
+    def action_edge(self, last: bool) -> None:
+        """Move the cursor to the first or the last row."""
+        self._look(moved_to_edge(self._frames.latest, self.view, last=last))
+
+    def action_pane(self, number: int) -> None:
+        """Go to a pane; where the user is there already, give it the whole screen, or its place."""
+        again = self._current == number
+        alone = number if self.view.maximised or again else None
+        if again and self.view.maximised == number:
+            alone = None
+        self._current = number
+        self._look(replace(self.view, maximised=alone))
+        self._pane(number).focus()
+
+    def action_maximise(self) -> None:
+        """Give the current pane the whole screen, or its place back."""
+        alone = None if self.view.maximised else self._current
+        self._look(replace(self.view, maximised=alone))
+
+    def action_back(self) -> None:
+        """Undo the nearest of: filter, maximised pane, preview."""
+        view = self.view
+        if self.query_one("#filter").display or view.filter:
+            self.query_one("#filter", Input).value = ""
+            self._close_filter()
+        elif view.maximised:
+            self._look(replace(view, maximised=None))
+        elif view.preview:
+            self.action_preview()
+
+    def action_scroll_pane(self, direction: int) -> None:
+        """Scroll the current pane by some lines; the table moves its cursor."""
+        if self._current == 1:
+            self.action_move(direction * _SCROLL_STEP)
+            return
+        moved_to = self.view.offset(self._current) + direction * _SCROLL_STEP
+        offset = min(max(0, moved_to), _MOST_SCROLLED)
+        self._look(replace(self.view, offsets={**self.view.offsets, self._current: offset}))
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._look(next_sort(self.view))
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self._look(replace(self.view, reversed=not self.view.reversed))
+
+    def action_window(self) -> None:
+        """Take the next window of time; a frozen screen has only its own."""
+        if self.view.frozen:
+            self.notify("The screen is frozen: space lets it go on.")
+        else:
+            self._look(next_window(self.view))
+
+    def action_freeze(self) -> None:
+        """Hold the screen still, or let it go on."""
+        if self.view.frozen:
+            self._frames.thaw()
+        else:
+            self._frames.freeze(self.view)
+        self.pull()
+
+    def action_preview(self) -> None:
+        """Show the text of the selected route's oldest stream, or stop."""
+        preview, route = not self.view.preview, self._route()
+        self._send(WatchText(route=route.name if preview and route else ""))
+        self._look(replace(self.view, preview=preview))
+
+    def action_concurrency(self, direction: Direction) -> None:
+        """Change how many probes run at once."""
+        if route := self._route():
+            self._send(self._knobs.concurrency(route, direction, self._clock.monotonic_ns()))
+
+    def action_interval(self, longer: bool) -> None:
+        """Change the interval."""
+        if route := self._route():
+            now_ns = self._clock.monotonic_ns()
+            self._send(self._knobs.interval(route, longer=longer, now_ns=now_ns))
+
+    def action_cap(self, longer: bool) -> None:
+        """Change the answer cap."""
+        if route := self._route():
+            self._send(self._knobs.cap(route, longer=longer, now_ns=self._clock.monotonic_ns()))
+
+    def action_burst(self) -> None:
+        """Send a burst now."""
+        if route := self._route():
+            self._send(self._knobs.burst(route))
+
+    def action_end_cool_down(self) -> None:
+        """End the route's cool-down."""
+        if route := self._route():
+            self._send(self._knobs.end_cool_down(route))
+
+    def action_pause(self) -> None:
+        """Pause the route, or let it go on."""
+        if route := self._route():
+            self._send(self._knobs.pause(route, self._clock.monotonic_ns()))
+
+    def action_panic(self) -> None:
+        """Stop everything, or let it go on."""
+        routes = self._frames.latest.routes
+        self._send(self._knobs.panic(routes, self._clock.monotonic_ns()))
+
+    def action_mark(self) -> None:
+        """Put a mark on the timeline."""
+        self._send(MarkTime(text="mark"))
+
+    def action_retry(self) -> None:
+        """Start the engine again after it gave up."""
+        if self._session.status.state == "gave_up":
+            self._session.retry()

@@ -1,0 +1,77 @@
+"""What the cockpit asks of whoever runs the engine; `probes.session` is one, tests make another."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from probes.commands import Command
+from probes.host_status import HostState
+from probes.views import Snapshot, WindowName
+
+__all__ = ["BoardSource", "Session", "Status"]
+
+
+class Status(Protocol):
+    """How the engine's process is."""
+
+    @property
+    def state(self) -> HostState:
+        """What it does now."""
+        ...
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since it last said anything."""
+        ...
+
+    @property
+    def last_words(self) -> str:
+        """The end of its stderr, neutralised; empty while it lives."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """Such as `exit status 1` or `next start in 4 s`."""
+        ...
+
+
+class BoardSource(Protocol):
+    """Where snapshots come from."""
+
+    def snapshot(self, *, window: WindowName, detail_routes: Collection[str] = ()) -> Snapshot:
+        """Return the state of this moment, with the details of the routes asked for."""
+        ...
+
+
+class Session(Protocol):
+    """A running engine, its board, and the way to command it."""
+
+    @property
+    def board(self) -> BoardSource:
+        """State folded from the engine's events."""
+        ...
+
+    @property
+    def status(self) -> Status:
+        """How the engine is; a new frozen object after each change."""
+        ...
+
+    def command(self, command: Command) -> None:
+        """Hand a command to the engine; never blocks."""
+        ...
+
+    def retry(self) -> None:
+        """Start the engine again after it gave up."""
+        ...
+
+    async def run(self) -> None:
+        """Run the engine until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """End `run` soon; may be called twice."""
+        ...
