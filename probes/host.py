@@ -67,6 +67,7 @@ class EngineHost:
         self._since_ns = self._clock.monotonic_ns()
         self._last_words = ""
         self._detail = ""
+        self._last_end = ""
         self._noise = 0
         self._oversized = 0
         self._restart_announced = False
@@ -150,6 +151,7 @@ class EngineHost:
         """Say that the engine died; return when the next is due."""
         wait_s = self._policy.died(self._clock.monotonic_ns(), lived_s)
         what = f"the engine ended: {how}"
+        self._last_end = what
         self._detail = f"{what}; restart in {wait_s:g} s" if wait_s is not None else what
         self._announce_restart()
         self._enter("gave_up" if wait_s is None else "restarting")
@@ -199,7 +201,7 @@ class EngineHost:
 
     def _greet(self, hello: Hello, events: list[Event], durable: list[bytes]) -> None:
         self._enter("running")
-        self._detail = ""
+        self._detail = self._last_end
         if self._restart_announced:
             self._restart_announced = False
             released = Held(at_ns=hello.at_ns, reason="restarting", released=True)

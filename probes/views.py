@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from probes.events import Limit, Outcome
+from probes.events import HeldReason, Limit, Outcome
 
 __all__ = [
     "EMPTY_SNAPSHOT",
@@ -117,6 +117,8 @@ class RouteView:
     """The last 15 minutes by 10 s slices, oldest first, the open slice last."""
     goal_ttft_s: float
     goal_e2e_s: float | None
+    held: tuple[HeldReason, ...] = ()
+    """Why no new attempts start, in alphabetical order; empty where they do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ __all__ = [
     "NO_SAMPLE",
     "OFF_SCALE",
     "SLICE_NS",
+    "SPANS_NS",
     "THROTTLED",
-    "TIMELINE_NS",
     "Buckets",
     "Sample",
     "Series",
@@ -36,14 +36,15 @@ __all__ = [
     "rebucket",
     "role_of",
     "row_of",
+    "span_of",
     "sparkline",
     "trend_cells",
 ]
 
 SLICE_NS: Final = 10 * NS_PER_S
 """Length of the slices a `ChartPoint` stands for."""
-TIMELINE_NS: Final = 15 * 60 * NS_PER_S
-"""What timelines and trends reach back."""
+SPANS_NS: Final = tuple(minutes * 60 * NS_PER_S for minutes in (2, 5, 15))
+"""What timelines and trends reach back: a young run is not drawn into a corner."""
 
 NO_SAMPLE: Final = "·"
 FAILED: Final = "✕"
@@ -143,11 +144,22 @@ def sparkline(values: Sequence[Sample], width: int, top: float, goal: float | No
     return join_cells([*blank, *(_spark_cell(value, top, goal) for value in shown)])
 
 
-def trend_cells(points: Sequence[ChartPoint], width: int, top_s: float, goal_s: float) -> Line:
-    """Return the p95 of the last 15 minutes in `width` columns, the newest at the right."""
+def span_of(points: Sequence[ChartPoint]) -> int:
+    """Return the shortest span, in ns, that holds a timeline whole; the longest where none does."""
+    if not points:
+        return SPANS_NS[0]
+    reach_ns = points[-1].start_ns + SLICE_NS - points[0].start_ns
+    return next((span_ns for span_ns in SPANS_NS if reach_ns <= span_ns), SPANS_NS[-1])
+
+
+def trend_cells(
+    points: Sequence[ChartPoint], width: int, top_s: float, goal_s: float, span_ns: int
+) -> Line:
+    """Return the p95 of the last `span_ns` in `width` columns, the newest at the right."""
     if width <= 0:
         return ()
-    samples = [bucket_sample(bucket) for bucket in rebucket(points, width).slots]
+    buckets = rebucket(points, width, span_ns=span_ns)
+    samples = [bucket_sample(bucket) for bucket in buckets.slots]
     return sparkline(samples, width, top_s, goal_s)
 
 
@@ -164,7 +176,7 @@ def bucket_sample(bucket: ChartPoint | None) -> Sample:
 
 
 def rebucket(
-    points: Sequence[ChartPoint], columns: int, *, span_ns: int = TIMELINE_NS, align: int = 1
+    points: Sequence[ChartPoint], columns: int, *, span_ns: int, align: int = 1
 ) -> Buckets:
     """Return the last `span_ns` of a timeline as `columns` buckets, the newest slice in the last.
 

@@ -19,6 +19,11 @@ class Status(Protocol):
         ...
 
     @property
+    def since_s(self) -> float:
+        """Seconds it has been so."""
+        ...
+
+    @property
     def silent_s(self) -> float:
         """Seconds since it last said anything."""
         ...

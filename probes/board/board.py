@@ -264,7 +264,14 @@ class Board:
         self, route: RouteBoard, window: WindowName, tally: Tally, window_s: float
     ) -> RouteView:
         figures = self._row_figures(route, window)
-        return route_row(route, tally, figures, window_s, self._now_ns)
+        return route_row(
+            route,
+            tally,
+            figures,
+            window_s=window_s,
+            now_ns=self._now_ns,
+            everywhere=self._held,
+        )
 
     def _row_figures(self, route: RouteBoard, window: WindowName) -> RowFigures:
         key = (route.info.name, window)

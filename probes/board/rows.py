@@ -1,6 +1,6 @@
 """Rows of the routes table, its totals, and the percentiles pane."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from probes.board.retries import amplification, retry_view
 from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.states import STATE_ORDER
 from probes.digest import quantiles
+from probes.events import HeldReason
 from probes.views import (
     WINDOWS,
     ChartPoint,
@@ -52,9 +53,15 @@ def row_figures(route: RouteBoard, window: WindowName, now_ns: int) -> RowFigure
 
 
 def route_row(
-    route: RouteBoard, tally: Tally, row: RowFigures, window_s: float, now_ns: int
+    route: RouteBoard,
+    tally: Tally,
+    row: RowFigures,
+    *,
+    window_s: float,
+    now_ns: int,
+    everywhere: Collection[HeldReason],
 ) -> RouteView:
-    """Return a route's row; `tally` covers `window_s` seconds."""
+    """Return a route's row; `tally` covers `window_s` seconds, `everywhere` holds all routes."""
     info = route.info
     counted = _counted_row(info.name, route.state, tally, window_s)
     return replace(
@@ -83,6 +90,7 @@ def route_row(
         trend=row.trend,
         goal_ttft_s=info.goal_ttft_s,
         goal_e2e_s=route.goal_e2e_s,
+        held=tuple(sorted(route.held.union(everywhere))),
     )
 
 

@@ -24,6 +24,7 @@ class FakeStatus:
     last_words: str = ""
     restarts: int = 0
     detail: str = ""
+    since_s: float = 1_000.0
 
 
 class FakeClock:

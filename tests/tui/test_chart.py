@@ -12,8 +12,8 @@ from tui.chart import (
     NO_SAMPLE,
     OFF_SCALE,
     SLICE_NS,
+    SPANS_NS,
     THROTTLED,
-    TIMELINE_NS,
     Series,
     bar,
     braille_cells,
@@ -24,10 +24,13 @@ from tui.chart import (
     rebucket,
     role_of,
     row_of,
+    span_of,
     sparkline,
     trend_cells,
 )
 from tui.text import line_text, line_width
+
+QUARTER_NS = 900 * NS_PER_S
 
 figures = st.none() | st.floats(allow_nan=True, allow_infinity=True)
 points_of = st.lists(
@@ -96,7 +99,9 @@ def test_the_top_is_a_power_of_two_that_leaves_room_above_the_goal():
 
 
 def test_the_newest_slice_is_in_the_last_bucket_and_the_worst_p95_stands():
-    buckets = rebucket([point(0, 0.5), point(84, 0.7), point(88, 3.0), point(89, 0.2)], 15)
+    buckets = rebucket(
+        [point(0, 0.5), point(84, 0.7), point(88, 3.0), point(89, 0.2)], 15, span_ns=QUARTER_NS
+    )
     assert buckets.slots[-1] is not None
     assert buckets.slots[-1].p95 == 3.0
     assert buckets.slots[0] is not None
@@ -106,7 +111,7 @@ def test_the_newest_slice_is_in_the_last_bucket_and_the_worst_p95_stands():
 def test_the_mean_of_p50_is_weighted_by_samples():
     first = ChartPoint(0, 1.0, 1.0, 1, 0, 0)
     second = ChartPoint(SLICE_NS, 2.0, 2.0, 3, 0, 0)
-    bucket = rebucket([first, second], 1).slots[0]
+    bucket = rebucket([first, second], 1, span_ns=QUARTER_NS).slots[0]
     assert bucket is not None
     assert bucket.p50 == pytest.approx(1.75)
 
@@ -115,8 +120,8 @@ def test_the_mean_of_p50_is_weighted_by_samples():
 @pytest.mark.parametrize("align", [1, 2])
 def test_buckets_keep_their_samples_while_time_goes_on(columns: int, align: int):
     series = [point(index, index * 0.01) for index in range(200)]
-    earlier = rebucket(series[:100], columns, align=align)
-    later = rebucket(series[:101], columns, align=align)
+    earlier = rebucket(series[:100], columns, span_ns=QUARTER_NS, align=align)
+    later = rebucket(series[:101], columns, span_ns=QUARTER_NS, align=align)
     assert earlier.bucket_ns == later.bucket_ns
     old = dict(enumerate(earlier.slots, earlier.first))
     new = dict(enumerate(later.slots, later.first))
@@ -128,17 +133,19 @@ def test_buckets_keep_their_samples_while_time_goes_on(columns: int, align: int)
 
 def test_columns_scroll_by_whole_cells_when_aligned():
     for length in range(90, 130):
-        buckets = rebucket([point(index, 1.0) for index in range(length)], 60, align=2)
+        buckets = rebucket(
+            [point(index, 1.0) for index in range(length)], 60, span_ns=QUARTER_NS, align=2
+        )
         assert (buckets.first + 60) % 2 == 0
 
 
 def test_a_short_slice_fills_every_column_it_covers():
-    buckets = rebucket([point(index, float(index)) for index in range(90)], 360)
+    buckets = rebucket([point(index, float(index)) for index in range(90)], 360, span_ns=QUARTER_NS)
     assert all(slot is not None for slot in buckets.slots)
 
 
 def test_a_stamp_finds_its_column_while_it_is_shown():
-    buckets = rebucket([point(index, 1.0) for index in range(90)], 90)
+    buckets = rebucket([point(index, 1.0) for index in range(90)], 90, span_ns=QUARTER_NS)
     assert buckets.column_of(89 * SLICE_NS) == 89
     assert buckets.column_of(0) == 0
     assert buckets.column_of(-1) is None
@@ -154,11 +161,11 @@ def test_a_bucket_where_most_failed_says_so_instead_of_looking_fast():
 
 
 def test_a_trend_fills_fifteen_minutes_and_leaves_what_was_before_unsampled():
-    assert NO_SAMPLE not in line_text(trend_cells(trend(0.5), 15, 4.0, 1.0))
-    young = line_text(trend_cells(trend(0.5)[-6:], 15, 4.0, 1.0))
+    assert NO_SAMPLE not in line_text(trend_cells(trend(0.5), 15, 4.0, 1.0, QUARTER_NS))
+    young = line_text(trend_cells(trend(0.5)[-6:], 15, 4.0, 1.0, QUARTER_NS))
     assert young.count(NO_SAMPLE) >= 13
-    assert line_text(trend_cells((), 5, 4.0, 1.0)) == NO_SAMPLE * 5
-    assert trend_cells((), 0, 4.0, 1.0) == ()
+    assert line_text(trend_cells((), 5, 4.0, 1.0, QUARTER_NS)) == NO_SAMPLE * 5
+    assert trend_cells((), 0, 4.0, 1.0, QUARTER_NS) == ()
 
 
 def test_a_bar_fills_by_eighths_and_is_bounded():
@@ -203,7 +210,7 @@ def test_what_no_scale_holds_stays_inside_the_chart():
 @settings(deadline=None)
 @given(points_of, st.integers(-2, 200), st.floats(0.01, 1e9), st.floats(0.01, 1e9))
 def test_a_trend_is_exactly_as_wide_as_asked(points, width, top, goal):
-    assert line_width(trend_cells(points, width, top, goal)) == max(0, width)
+    assert line_width(trend_cells(points, width, top, goal, QUARTER_NS)) == max(0, width)
 
 
 @settings(deadline=None)
@@ -215,6 +222,16 @@ def test_a_chart_has_exactly_its_size(values, width, height, filled):
     assert all(line_width(line) == max(0, width) for line in lines)
 
 
-def test_the_timeline_reaches_back_fifteen_minutes():
-    assert TIMELINE_NS == 900 * NS_PER_S
-    assert trend(0.5)[0].start_ns == NOW_NS - TIMELINE_NS
+@pytest.mark.parametrize(
+    ("slices", "minutes"),
+    [(0, 2), (1, 2), (12, 2), (13, 5), (30, 5), (31, 15), (90, 15), (200, 15)],
+)
+def test_a_young_run_is_drawn_over_a_short_span(slices: int, minutes: int):
+    points = [point(index, 1.0) for index in range(slices)]
+    assert span_of(points) == minutes * 60 * NS_PER_S
+
+
+def test_the_span_holds_the_whole_timeline():
+    points = trend(0.5)
+    assert points[0].start_ns == NOW_NS - QUARTER_NS
+    assert span_of(points) == QUARTER_NS == SPANS_NS[-1]

@@ -8,6 +8,7 @@ from fakes import FakeStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.events import HeldReason
 from probes.views import EMPTY_SNAPSHOT
 from tui.panes.header_lines import banner_line, header_line
 from tui.text import line_text, line_width
@@ -95,16 +96,29 @@ def test_last_words_are_harmless() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "why"),
-    [(1.0, "budget spent: 412k of 2M tok/h"), (0.2, "no new attempts"), (None, "no new attempts")],
+    ("reason", "why"),
+    [
+        ("budget", "budget spent: 412k of 2M tok/h"),
+        ("reader_stalled", "nobody read the engine's events"),
+        ("restarting", "the engine starts again"),
+    ],
 )
-def test_held_routes_are_named_with_the_reason(share: float | None, why: str) -> None:
-    rows = tuple(replace(row, state="held") for row in made.routes())
-    snapshot = made.snapshot(routes=rows, header=made.header(budget_share=share))
-    line = banner_line(snapshot, RUNNING)
+def test_held_routes_are_named_with_the_reason(reason: HeldReason, why: str) -> None:
+    rows = tuple(replace(row, state="held", held=(reason,)) for row in made.routes())
+    line = banner_line(made.snapshot(routes=rows), RUNNING)
     assert line is not None
     assert "HELD eastus-gpt, busy-llama, queue-eu and 3 more" in line_text(line)
     assert why in line_text(line)
+
+
+def test_an_engine_that_came_back_is_told_for_a_while() -> None:
+    back = FakeStatus("running", restarts=1, since_s=4, detail="killed by signal 9")
+    line = banner_line(made.snapshot(), back)
+    assert line is not None
+    assert "ENGINE RESTARTED 4.0s ago" in line_text(line)
+    assert "killed by signal 9" in line_text(line)
+    assert banner_line(made.snapshot(), FakeStatus("running", restarts=1, since_s=60)) is None
+    assert banner_line(made.snapshot(), FakeStatus("running", restarts=0, since_s=4)) is None
 
 
 def test_a_panic_shows_the_way_back() -> None:

@@ -1,9 +1,8 @@
 """The header strip and the banner beneath it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from probes.host_status import HostState
+from probes.host_status import HostStatus
 from probes.views import Snapshot
 from tui.panes.header_lines import banner_line, header_line
 from tui.panes.pane import Pane
@@ -14,21 +13,10 @@ from tui.view import ViewState
 __all__ = ["Banner", "HeaderStrip"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Unknown:
-    """An engine that has not been asked yet."""
-
-    state: HostState = "starting"
-    silent_s: float = 0.0
-    last_words: str = ""
-    restarts: int = 0
-    detail: str = ""
-
-
 class _StatusPane(Pane, can_focus=False):
     """A strip of one line that also shows how the engine is."""
 
-    status: Status = _Unknown()
+    status: Status = HostStatus("starting")
 
     def title_for(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
         """Return nothing: a strip has no border."""

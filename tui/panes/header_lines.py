@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from probes.events import HeldReason
 from probes.host_status import HostState
 from probes.neutral import neutralise
 from probes.views import HeaderView, RouteView, Snapshot
@@ -14,9 +15,9 @@ from tui.view import ViewState
 __all__ = ["banner_line", "header_line"]
 
 _WORDS_LIMIT: Final = 160
+_NEWS_S: Final = 30.0
 _LAG_HURTS_S: Final = 0.02
 _BUDGET_NEAR: Final = 0.8
-_BUDGET_SPENT: Final = 0.98  # what is left does not cover one more attempt
 
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
@@ -59,35 +60,54 @@ def header_line(snapshot: Snapshot, view: ViewState, status: Status, width: int)
 def banner_line(snapshot: Snapshot, status: Status) -> Line | None:
     """Return what must not be overlooked, on red; None where there is nothing of the kind."""
     engine = _ENGINE_BANNERS.get(status.state)
-    text = _engine_text(engine, status) if engine is not None else _held_text(snapshot)
+    if engine is not None:
+        text = _engine_text(engine, status)
+    else:
+        text = _held_text(snapshot) or _restarted_text(status)
     return ((f" {text} ", "alert"),) if text else None
 
 
 def _engine_text(engine: tuple[str, str], status: Status) -> str:
     name, advice = engine
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
-    said = neutralise(status.last_words.strip(), _WORDS_LIMIT)
     detail = neutralise(status.detail, _WORDS_LIMIT)
-    parts = (name + for_s, advice, detail, f"last words: {said}" if said else "")
+    parts = (name + for_s, advice, detail, _last_words(status))
     return " · ".join(part for part in parts if part)
+
+
+def _restarted_text(status: Status) -> str:
+    """Return that the engine is a new one, for as long as somebody may not have seen it."""
+    if status.state != "running" or not status.restarts or status.since_s > _NEWS_S:
+        return ""
+    detail = neutralise(status.detail, _WORDS_LIMIT)
+    parts = (f"ENGINE RESTARTED {age(status.since_s)} ago", detail, _last_words(status))
+    return " · ".join(part for part in parts if part)
+
+
+def _last_words(status: Status) -> str:
+    said = neutralise(status.last_words.strip(), _WORDS_LIMIT)
+    return f"last words: {said}" if said else ""
 
 
 def _held_text(snapshot: Snapshot) -> str:
     """Return which routes are held back by us, and why, as far as a view knows."""
     routes = snapshot.routes
-    held = [neutralise(route.name, 30) for route in routes if route.state == "held"]
+    held = [route for route in routes if route.state == "held"]
     if held:
-        return f"HELD {_listed(held)} · {_held_why(snapshot.header)}"
+        names = [neutralise(route.name, 30) for route in held]
+        reasons = frozenset(reason for route in held for reason in route.held)
+        return f"HELD {_listed(names)} · {_held_why(reasons, snapshot.header)}"
     if routes and all(_paused(route) for route in routes):
         return "ALL ROUTES PAUSED · P goes on"
     return ""
 
 
-def _held_why(header: HeaderView) -> str:
-    spent = header.budget_share is not None and header.budget_share >= _BUDGET_SPENT
-    if spent:
+def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
+    if "budget" in reasons:
         return f"budget spent: {neutralise(header.budget_text, 60)}"
-    return "no new attempts until it is released"
+    if "reader_stalled" in reasons:
+        return "nobody read the engine's events"
+    return "the engine starts again"
 
 
 def _paused(route: RouteView) -> bool:

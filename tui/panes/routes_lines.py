@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from probes.clock import NS_PER_S
 from probes.neutral import neutralise
 from probes.views import RouteView, Snapshot
-from tui.chart import trend_cells
+from tui.chart import SPANS_NS, span_of, trend_cells
 from tui.order import selected_route, visible_routes
 from tui.panes.routes_columns import COLUMNS, STATE_GLYPHS, STATE_ROLES, Column, column_named
 from tui.panes.throttling_lines import wall_time
@@ -130,7 +130,9 @@ def routes_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -
     if not rows:
         return [_head(fitted, snapshot, view), *_nothing(snapshot, view)][:height]
     current = selected_route(snapshot, view)
-    lines = [_row(row, fitted, selected=row is current) for row in rows[first : first + body]]
+    span_ns = _trend_span(snapshot)
+    shown = rows[first : first + body]
+    lines = [_row(row, fitted, span_ns, selected=row is current) for row in shown]
     if height < _FRAME_ROWS:
         return lines
     lines.insert(0, _head(fitted, snapshot, view))
@@ -224,12 +226,18 @@ def _head(fitted: Plan, snapshot: Snapshot, view: ViewState) -> Line:
 def _trend_head(snapshot: Snapshot, width: int) -> str:
     goals = {row.goal_ttft_s for row in snapshot.routes}
     goal = f" goal {goals.pop():g}" if len(goals) == 1 else ""
-    scale = f"0–{TREND_TOP_S:g}s"
-    heads = (f"TTFT p95 15m {scale}{goal}", f"p95 15m {scale}{goal}", f"15m {scale}{goal}")
-    return next((head for head in heads if len(head) <= width), f"15m {scale}")
+    span = f"{_trend_span(snapshot) // (60 * NS_PER_S)}m"
+    scale = f"{span} 0–{TREND_TOP_S:g}s"
+    heads = (f"TTFT p95 {scale}{goal}", f"p95 {scale}{goal}", f"{scale}{goal}")
+    return next((head for head in heads if len(head) <= width), scale)
 
 
-def _row(route: RouteView, fitted: Plan, *, selected: bool) -> Line:
+def _trend_span(snapshot: Snapshot) -> int:
+    """Return what all trends reach back, in ns: as far as the longest needs."""
+    return max((span_of(row.trend) for row in snapshot.routes), default=SPANS_NS[0])
+
+
+def _row(route: RouteView, fitted: Plan, span_ns: int, *, selected: bool) -> Line:
     name_role: Role = "title" if selected or route.state not in ("ok", "paused") else "text"
     start: list[Span] = [
         ("▸ " if selected else "  ", "accent"),
@@ -239,7 +247,8 @@ def _row(route: RouteView, fitted: Plan, *, selected: bool) -> Line:
     ]
     trend: Line = ()
     if fitted.trend:
-        cells = trend_cells(route.trend, fitted.trend, TREND_TOP_S, route.goal_ttft_s)
+        goal_s = route.goal_ttft_s
+        cells = trend_cells(route.trend, fitted.trend, TREND_TOP_S, goal_s, span_ns)
         trend = (("  ", "text"), *cells)
     return (*start, *_cells(route, fitted), *trend)
 

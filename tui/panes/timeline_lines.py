@@ -1,4 +1,4 @@
-"""TTFT over the last 15 minutes: p95 a line, p50 an area, the goal and what the user did in it."""
+"""TTFT over the last minutes: p95 a line, p50 an area, the goal and what the user did in it."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from probes.clock import NS_PER_S
 from probes.neutral import neutralise
 from probes.views import ChartPoint, Marker, PercentileTable
 from tui.chart import (
@@ -19,6 +20,7 @@ from tui.chart import (
     nice_top,
     rebucket,
     row_of,
+    span_of,
 )
 from tui.text import Line, Span, clip, line_width, pad, right, three_digits
 
@@ -36,7 +38,12 @@ _MARKER_ROW_FROM: Final = 8
 _LONGEST_MARK: Final = 24
 _UNDER_GOAL: Final[tuple[Span, ...]] = ((" ", "graph"), ("⣿", "graph_dim"))
 """Blank, or inside the area: where the goal's line is drawn over."""
-_TIMES: Final = ((0.0, "−15m"), (1 / 3, "−10m"), (2 / 3, "−5m"))
+_TIMES: Final = {
+    2: ((0.0, "−2m"), (1 / 2, "−1m")),
+    5: ((0.0, "−5m"), (2 / 5, "−3m"), (4 / 5, "−1m")),
+    15: ((0.0, "−15m"), (1 / 3, "−10m"), (2 / 3, "−5m")),
+}
+"""By minutes of the span, where each label of the time axis stands."""
 
 
 def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Line, ...]:
@@ -44,7 +51,8 @@ def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Lin
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ()
     columns = width - _GUTTER
-    buckets = rebucket(table.timeline, columns * _DOTS, align=_DOTS)
+    span_ns = span_of(table.timeline)
+    buckets = rebucket(table.timeline, columns * _DOTS, span_ns=span_ns, align=_DOTS)
     top = nice_top(_all_values(buckets), table.goal_ttft_s)
     head = [_legend(width)]
     marks = _marks(table.markers, buckets)
@@ -57,7 +65,7 @@ def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Lin
         _overlay_text(plot[rows // 2], "no first token yet")
     labels = _labels(rows, top, table.goal_ttft_s)
     body = [(*labels[row], *join_cells(cells)) for row, cells in enumerate(plot)]
-    return (*head, *body, _axis(buckets), _times(columns))
+    return (*head, *body, _axis(buckets), _times(columns, span_ns))
 
 
 def _all_values(buckets: Buckets) -> list[float | None]:
@@ -124,11 +132,12 @@ def _axis_cell(pair: Sequence[ChartPoint | None]) -> Span:
     return ("─", "border") if sampled or not slots else (NO_SAMPLE, "faint")
 
 
-def _times(columns: int) -> Line:
+def _times(columns: int, span_ns: int) -> Line:
     """Return what the columns mean in time, as many labels as do not touch."""
     now = "now"
     text = ""
-    for place, label in _TIMES if columns >= 30 else _TIMES[:1]:
+    labels = _TIMES[span_ns // (60 * NS_PER_S)]
+    for place, label in labels if columns >= 30 else labels[:1]:
         text = text.ljust(round(place * columns)) + label
     return ((" " * _GUTTER + text.ljust(columns - len(now)) + now, "head"),)
 

@@ -102,7 +102,8 @@ class BoardScreen(Screen[None]):
         status = self._session.status
         self._arrange(status)
         moment = (snapshot.version, snapshot.now_ns, snapshot.window)
-        shown = (moment, self.view, self.size, status, self._arrangement)
+        engine = (status.state, status.detail, int(status.silent_s), int(status.since_s))
+        shown = (moment, self.view, self.size, engine, self._arrangement)
         if shown != self._shown:
             self._shown = shown
             self._show(status)
