@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import made
 import pytest
@@ -102,6 +103,18 @@ async def test_the_cursor_moves_and_its_row_is_marked() -> None:
         assert it.board.view.selected == "new-route"
         await it.press("g")
         assert it.board.view.selected == "eastus-gpt"
+
+
+async def test_the_preview_follows_the_worst_row_while_the_cursor_rests_on_it() -> None:
+    async with cockpit() as it:
+        await it.press("v")
+        young = made.snapshot(version=2, header=made.header(elapsed_s=3.0))
+        worst = tuple(reversed(young.routes))
+        it.board.view = replace(it.board.view, selected=None)
+        it.session.board.whole = replace(young, routes=worst)
+        it.board.pull()
+        assert it.session.commands[0] == WatchText(route="eastus-gpt")
+        assert it.session.commands[-1] == WatchText(route=worst[0].name)
 
 
 async def test_the_preview_follows_the_cursor() -> None:
@@ -257,7 +270,7 @@ async def test_keys_without_a_route_do_nothing() -> None:
     session.board.whole = made.snapshot(routes=(), totals=None, details={})
     async with cockpit(session=session) as it:
         await it.press("j", "+", "-", "<", "{", "b", "c", "p", "s", "G", "enter", "escape", "v")
-        assert it.session.commands == [WatchText(route="")]
+        assert it.session.commands == []
         assert "waiting for the engine" in it.text("#routes")
 
 

@@ -32,7 +32,7 @@ TREND_TOP_S: Final = 4.0
 """The trend's scale is fixed: 0 to this many seconds of TTFT."""
 
 _MARKER_WIDTH: Final = 4
-_LEAST_NAME: Final = 8
+_LEAST_NAME: Final = 10  # "all routes"
 _MOST_NAME: Final = 24
 _USUAL_MODEL: Final = 14
 _MOST_MODEL: Final = 40

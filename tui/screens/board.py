@@ -63,6 +63,7 @@ class BoardScreen(Screen[None]):
         self._knobs = Knobs()
         self._arrangement: Arrangement | None = None
         self._current = 1
+        self._watched = ""
         self._shown: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -99,6 +100,7 @@ class BoardScreen(Screen[None]):
         snapshot = self._frames.take(self.view)
         self.view = settled(snapshot, self.view)
         self.view = replace(self.view, freeze=self._frames.frozen(self.view))
+        self._watch_text()
         status = self._session.status
         self._arrange(status)
         moment = (snapshot.version, snapshot.now_ns, snapshot.window)
@@ -107,6 +109,14 @@ class BoardScreen(Screen[None]):
         if shown != self._shown:
             self._shown = shown
             self._show(status)
+
+    def _watch_text(self) -> None:
+        """Have the text of the selected route sent along while the preview is on."""
+        route = self._route() if self.view.preview else None
+        wanted = route.name if route is not None else ""
+        if wanted != self._watched:
+            self._watched = wanted
+            self._session.command(WatchText(route=wanted))
 
     def _show(self, status: Status) -> None:
         for strip in self.query(HeaderStrip):
@@ -156,10 +166,7 @@ class BoardScreen(Screen[None]):
 
     def _look(self, view: ViewState) -> None:
         """Take a new view and show it at once."""
-        before, self.view = self._route(), view
-        after = self._route()
-        if view.preview and after is not None and (before is None or before.name != after.name):
-            self._session.command(WatchText(route=after.name))
+        self.view = view
         self.pull()
 
     def _send(self, command: Command | None) -> None:
@@ -264,9 +271,7 @@ class BoardScreen(Screen[None]):
 
     def action_preview(self) -> None:
         """Show the text of the selected route's oldest stream, or stop."""
-        preview, route = not self.view.preview, self._route()
-        self._send(WatchText(route=route.name if preview and route else ""))
-        self._look(replace(self.view, preview=preview))
+        self._look(replace(self.view, preview=not self.view.preview))
 
     def action_concurrency(self, direction: Direction) -> None:
         """Change how many probes run at once."""
