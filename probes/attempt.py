@@ -5,7 +5,7 @@ The measuring loop stamps, counts and hands bytes on; it formats nothing and tou
 
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 import anyio
@@ -17,6 +17,7 @@ from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
 from probes.health import GapWatch
+from probes.retry import STALE_CONNECTION
 from probes.transport import Request, Transport
 
 __all__ = ["Attempt", "AttemptResult", "Listener", "Watchdog"]
@@ -253,6 +254,8 @@ class Attempt:
             answer = self._reader.finish(ending)
         else:
             answer = failed_before_answer(failure if failure is not None else ending)
+            if "tcp" not in tape.stamps and isinstance(failure, _LOST):
+                answer = replace(answer, reason=STALE_CONNECTION)
         terminal_ns = tape.stamps.pop("terminal", None)
         if terminal_ns is not None and ending != "complete":
             tape.stamps["done"] = terminal_ns
@@ -272,6 +275,7 @@ class Attempt:
         )
 
 
+_LOST: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _TIMEOUT_OF_PHASE: Final[dict[str, Ending]] = {
     "connect": "timeout.connect",
     "first_token": "timeout.first_token",

@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from probes.config import Budget, Route
+from probes.config import Route
 
 __all__ = [
     "Allow",
@@ -53,7 +53,6 @@ class Configure(_Command, frozen=True, kw_only=True, tag="configure"):
     routes: tuple[Route, ...]
     headers: dict[str, dict[str, str]] = {}
     """Route → header → value with secrets filled in (`Authorization` included)."""
-    budget: Budget = Budget()
     include_text: bool = False
     seed: int | None = None
     """For the jitter; None draws from the system."""

@@ -55,9 +55,14 @@ _OWN_HEADERS: Final = frozenset(
 )
 """Headers that decide how bytes travel; another value would break the measurement."""
 
+_CAP_ADVICE: Final = "use the route's max_tokens, so that budgets know the cap"
 _OWN_FIELDS: Final[Mapping[str, str]] = {
     "max_completion_tokens": "use max_tokens (and cap_field), so that budgets know the cap",
-    "max_tokens": "use the route's max_tokens, so that budgets know the cap",
+    "max_new_tokens": _CAP_ADVICE,
+    "max_output_tokens": _CAP_ADVICE,
+    "max_tokens": _CAP_ADVICE,
+    "n_predict": _CAP_ADVICE,
+    "num_predict": _CAP_ADVICE,
     "messages": "use prompt and system",
     "model": "use the route's model",
     "n": "a probe asks for one answer",

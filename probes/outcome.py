@@ -15,7 +15,8 @@
       timeout.connect  timeout.first_token  timeout.stall  timeout.total  timeout.server
     protocol_error          no HTTP answer, or one that is not what it says it is
       connect               .dns  .refused  .tls  .tls.certificate  .unreachable  .proxy
-      reset  protocol  empty  html  bad_json  not_an_answer  encoding  too_large
+      reset  stale_connection  protocol  empty  html  bad_json  not_an_answer  encoding
+      too_large
     truncated               the answer ended before it was over
       cut  reset  no_finish
     content_error           a well-formed answer that is no use

@@ -1,7 +1,8 @@
 """When the same probe is tried again: what the official clients do, made visible.
 
-Two deliberate differences: a 429 that is a bill is never retried, and a 498 is (Groq documents it
-as capacity). Nothing else in the program retries; every retry has its reason.
+Three deliberate differences: a 429 that is a bill is never retried, a 498 is (Groq documents it as
+capacity), and a kept connection that was closed while it lay idle costs no back-off. Nothing else
+in the program retries; every retry has its reason.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,21 @@ if TYPE_CHECKING:
     from probes.answer import Answer
     from probes.outcome import Verdict
 
-__all__ = ["LONGEST_COOL_DOWN_S", "LONGEST_WAIT_S", "RetryPolicy", "cool_down_s", "would_retry"]
+__all__ = [
+    "LONGEST_COOL_DOWN_S",
+    "LONGEST_WAIT_S",
+    "STALE_CONNECTION",
+    "RetryPolicy",
+    "cool_down_s",
+    "would_retry",
+]
 
 LONGEST_WAIT_S: Final = 120.0
 """A longer Retry-After is not waited for: the probe gives up and the route cools down."""
 LONGEST_COOL_DOWN_S: Final = 3600.0
+STALE_CONNECTION: Final = "stale_connection"
+"""Reason of an attempt that a kept connection lost before a byte of the answer: most likely it was
+closed while it lay idle. It is tried again at once, on a fresh connection."""
 _FIRST_WAIT_S: Final = 0.5
 _LONGEST_BACK_OFF_S: Final = 8.0
 _JITTER: Final = 0.25
@@ -52,6 +63,8 @@ class RetryPolicy:
         """
         if number > self._retries or not answer.retryable:
             return None
+        if answer.reason == STALE_CONNECTION:
+            return RetryPlan(reason=STALE_CONNECTION, wait_s=0.0, number=number)
         insisted = headers.get("x-should-retry", "").strip().lower() == "true"
         return RetryPlan(
             reason="x-should-retry" if insisted else answer.reason or answer.outcome,

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Final, Literal, TypeAlias
@@ -15,11 +16,12 @@ from probes.clock import NS_PER_S, Clock
 from probes.config import Route
 from probes.dialects import dialect_for
 from probes.dialects.base import Adaptation
-from probes.events import Fault, Knob, KnobKind, RouteCounts
+from probes.events import Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
 from probes.health import GapWatch
 from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
+from probes.preview import Preview
 from probes.probe import Probe, ProbeTools
 from probes.report import cohort_of, prompt_tokens
 from probes.retry import RetryPolicy
@@ -95,8 +97,7 @@ class RouteRunner:
         self._workers = 0
         self._open: dict[str, Probe] = {}
         self._sockets: set[Transport] = set()
-        self._watched: str | None = None
-        self._watching = False
+        self._preview = Preview(tools.scrub, partial(tools.outbox.preview, route.name))
         self.gate = Gate(
             route.name,
             clock=tools.clock,
@@ -199,8 +200,7 @@ class RouteRunner:
 
     def watch_text(self, watching: bool) -> None:
         """Send the text of the oldest open stream along, or no longer."""
-        self._watching = watching
-        self._watched = None
+        self._preview.switch(watching)
 
     def counts(self) -> RouteCounts:
         """Return the route's counters now."""
@@ -277,9 +277,12 @@ class RouteRunner:
         scheduled_ns = worker.start_ns
         async with self._limiter:
             start_ns = self._tools.clock.monotonic_ns()
-            await self._probe(transport, scheduled_ns)
+            finished = await self._probe(transport, scheduled_ns)
         end_ns = self._tools.clock.monotonic_ns()
-        worker.start_ns = next_start_ns(start_ns, end_ns, self.interval, self._tools.random)
+        failed = finished is not None and finished.outcome not in ("ok", "cancelled")
+        worker.start_ns = next_start_ns(
+            start_ns, end_ns, self.interval, self._tools.random, failed=failed
+        )
         if self.interval > 0:
             self.skipped += max(0, round((end_ns - start_ns) / (self.interval * NS_PER_S)) - 1)
 
@@ -295,16 +298,15 @@ class RouteRunner:
             with anyio.CancelScope(shield=True):
                 await transport.aclose()
 
-    async def _probe(self, transport: Transport, scheduled_ns: int) -> None:
+    async def _probe(self, transport: Transport, scheduled_ns: int) -> ProbeFinished | None:
         identity = f"{self._tools.engine}-{next(self._tools.numbers)}"
         probe = Probe(identity, self._probe_tools, transport, scheduled_ns=scheduled_ns)
         self._open[identity] = probe
         try:
-            await probe.run()
+            return await probe.run()
         finally:
             del self._open[identity]
-            if self._watched == identity:
-                self._watched = None
+            self._preview.ended(identity)
 
     def _new_transport(self) -> Transport:
         transport = self._tools.transport(self.route, self._tools.clock)
@@ -312,16 +314,10 @@ class RouteRunner:
         return transport
 
     def _on_output(self, probe: Probe, progress: Progress, at_ns: int) -> None:
-        outbox, name = self._tools.outbox, self.route.name
-        outbox.arrived(name, probe.identity, probe.attempt_number, progress.characters, at_ns)
-        if not self._watching:
-            return
-        if self._watched is None:
-            self._watched = probe.identity
-        if self._watched == probe.identity:
-            text = progress.text or progress.reasoning
-            reasoning = not progress.text
-            outbox.preview(name, probe.identity, probe.attempt_number, text, reasoning)
+        self._tools.outbox.arrived(
+            self.route.name, probe.identity, probe.attempt_number, progress.characters, at_ns
+        )
+        self._preview.output(probe.identity, probe.attempt_number, progress)
 
     def _fault(self, error: Exception, restart_in_s: float) -> None:
         event = Fault(

@@ -238,6 +238,16 @@ class Scrubber:
                 text = text.replace(form, MASK)
         return text
 
+    def unsure(self, text: str) -> int:
+        """Return how many characters at the end of `text` may be the beginning of a secret."""
+        longest = 0
+        for form in self._forms:
+            for size in range(min(len(form) - 1, len(text)), longest, -1):
+                if text.endswith(form[:size]):
+                    longest = size
+                    break
+        return longest
+
 
 def _forms(secret: str) -> Iterator[str]:
     if len(secret) < _SHORTEST_SECRET:

@@ -165,7 +165,6 @@ class Session:
             engine=engine,
             routes=self._config.routes,
             headers=self._headers,
-            budget=self._config.budget,
             include_text=self._include_text,
         )
         wanted = commands_for_restart(self._desired, self._engine_now_ns())

@@ -191,6 +191,8 @@ class PercentileTable:
     columns: tuple[WindowColumn, ...]
     timeline: tuple[ChartPoint, ...]
     """TTFT by 10 s slices over the last 15 minutes, oldest first."""
+    e2e_timeline: tuple[ChartPoint, ...]
+    """E2E, likewise."""
     markers: tuple[Marker, ...]
     goal_ttft_s: float
     goal_e2e_s: float | None

@@ -1,24 +1,27 @@
 """The points of a route's chart: closed slices are computed once, so a chart never shimmers."""
 
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 from probes.views import ChartPoint
 
-__all__ = ["Chart"]
+__all__ = ["Chart", "Metric"]
+
+Metric: TypeAlias = Literal["ttft", "e2e"]
 
 _CLOSED_SHOWN: Final = 90
 
 
 class _Source(Protocol):
-    def point(self, index: int) -> ChartPoint: ...
+    def point(self, metric: Metric, index: int) -> ChartPoint: ...
 
 
 class Chart:
-    """Cache of the closed slices' points."""
+    """Cache of the closed slices' points of one metric."""
 
-    __slots__ = ("_closed",)
+    __slots__ = ("_closed", "_metric")
 
-    def __init__(self) -> None:
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
         self._closed: dict[int, ChartPoint] = {}
 
     def amend(self, index: int) -> None:
@@ -36,6 +39,6 @@ class Chart:
             del self._closed[stale]
         for index in range(oldest, open_index):
             if index not in self._closed:
-                self._closed[index] = source.point(index)
+                self._closed[index] = source.point(self._metric, index)
         closed = (self._closed[index] for index in range(oldest, open_index))
-        return (*closed, source.point(open_index))
+        return (*closed, source.point(self._metric, open_index))

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from probes.board.chart import Chart
+from probes.board.chart import Chart, Metric
 from probes.board.lanes import Lanes
 from probes.clock import NS_PER_S
 from probes.config import E2E_GOAL_CAP
@@ -42,6 +42,10 @@ class CohortSamples:
     ttft: SampleWindows = field(default_factory=SampleWindows)
     e2e: SampleWindows = field(default_factory=SampleWindows)
     speed: SampleWindows = field(default_factory=SampleWindows)
+
+    def metric(self, name: Metric) -> SampleWindows:
+        """Return the windows of a charted metric."""
+        return self.ttft if name == "ttft" else self.e2e
 
     def close(self, now_ns: int) -> None:
         """Compact the slices that have closed by offset `now_ns`."""
@@ -87,7 +91,7 @@ class RouteBoard:
         self.pain = 0.0
         self.preview = ""
         self.preview_probe = ""
-        self.chart = Chart()
+        self.charts: dict[Metric, Chart] = {"ttft": Chart("ttft"), "e2e": Chart("e2e")}
         self._probes: dict[str, _OpenProbe] = {}
         self._counts = RouteCounts(route=info.name, in_flight=0, target=info.concurrency)
         self._skipped_before = 0
@@ -136,16 +140,16 @@ class RouteBoard:
         windows: SampleWindows = getattr(samples, metric)
         return windows.of(window, now_ns - self.origin_ns)
 
-    def points(self, now_ns: int) -> tuple[ChartPoint, ...]:
-        """Return the TTFT chart of the last 15 minutes at the stamp `now_ns`."""
-        return self.chart.points(self, slice_index(now_ns - self.origin_ns))
+    def points(self, metric: Metric, now_ns: int) -> tuple[ChartPoint, ...]:
+        """Return a metric's chart of the last 15 minutes at the stamp `now_ns`."""
+        return self.charts[metric].points(self, slice_index(now_ns - self.origin_ns))
 
-    def point(self, index: int) -> ChartPoint:
+    def point(self, metric: Metric, index: int) -> ChartPoint:
         """Return one slice of the chart: the present cohort, or what was measured instead."""
         here = self.cohorts.get(self.cohort)
-        digest = None if here is None else here.ttft.slices.get(index)
+        digest = None if here is None else here.metric(metric).slices.get(index)
         if digest is None:
-            others = [samples.ttft.slices.get(index) for samples in self.cohorts.values()]
+            others = [samples.metric(metric).slices.get(index) for samples in self.cohorts.values()]
             digest = max(filter(None, others), key=lambda other: other.n, default=None)
         found = (None, None) if digest is None else quantiles([digest], (0.5, 0.95))
         tally = self.tallies.slices.get(index) or Tally()
@@ -293,7 +297,8 @@ class RouteBoard:
             if self.cohort:
                 self.markers.append(Marker(event.at_ns, f"cohort {self.cohort}→{event.cohort}"))
             self.cohort = event.cohort
-            self.chart.clear()
+            for chart in self.charts.values():
+                chart.clear()
         samples = self._cohort_samples(self.cohort)
         del self.cohorts[self.cohort]
         self.cohorts[self.cohort] = samples
@@ -311,7 +316,8 @@ class RouteBoard:
 
     def _written(self, at_ns: int) -> int:
         offset = at_ns - self.origin_ns
-        self.chart.amend(slice_index(offset))
+        for chart in self.charts.values():
+            chart.amend(slice_index(offset))
         return offset
 
     def _tallies(self, at_ns: int) -> tuple[Tally, Tally, Tally]:

@@ -48,7 +48,7 @@ def row_figures(route: RouteBoard, window: WindowName, now_ns: int) -> RowFigure
         ttft=figures(ttft, (0.5, 0.95, 0.99), route.info.goal_ttft_s),
         e2e=figures(e2e, (0.5, 0.95), route.goal_e2e_s),
         speed=quantiles(route.samples("speed", window, now_ns), (0.5,))[0],
-        trend=route.points(now_ns),
+        trend=route.points("ttft", now_ns),
     )
 
 
@@ -169,6 +169,7 @@ def percentile_table(
     return PercentileTable(
         columns=tuple(_column(route, window, now_ns) for window in WINDOWS),
         timeline=trend,
+        e2e_timeline=route.points("e2e", now_ns),
         markers=tuple(markers[-MARKERS_KEPT:]),
         goal_ttft_s=route.info.goal_ttft_s,
         goal_e2e_s=route.goal_e2e_s,

@@ -287,3 +287,35 @@ async def test_redirects_are_not_followed() -> None:
     result, _ = await exchange(whole(answer))
     assert result.status == 307
     assert result.answer.outcome == "client_error"
+
+
+async def test_a_kept_connection_that_was_closed_is_told_from_a_server_that_fails() -> None:
+    async def play(wire: Wire) -> bool:
+        if server.connections == 1 and len(server.requests) == 2:
+            return False
+        await wire.send(*chat_answer("a"))
+        return True
+
+    bench = Bench()
+    async with serve(play) as server:
+        await bench.run(server.url)
+        stale = await bench.run(server.url)
+        fresh = await bench.run(server.url)
+        await bench.transport.aclose()
+    assert (stale.answer.outcome, stale.answer.reason) == ("protocol_error", "stale_connection")
+    assert stale.answer.retryable
+    assert not stale.cold
+    assert fresh.answer.outcome == "ok"
+    assert fresh.cold
+
+
+async def test_a_fresh_connection_that_is_closed_at_once_is_the_servers_failure() -> None:
+    result, _ = await exchange(whole_close())
+    assert (result.answer.outcome, result.answer.reason) == ("protocol_error", "reset")
+
+
+def whole_close() -> Play:
+    async def play(_wire: Wire) -> bool:
+        return False
+
+    return play

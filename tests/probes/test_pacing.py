@@ -33,3 +33,7 @@ def test_first_starts_are_spread_over_the_interval() -> None:
 
 def test_first_starts_differ_even_without_an_interval() -> None:
     assert len({first_start_ns(0, worker, 8, 0.0) for worker in range(8)}) == 8
+
+
+def test_after_a_failure_a_worker_pauses_though_it_runs_back_to_back() -> None:
+    assert next_start_ns(0, 5 * NS, 0, Random(1), failed=True) == 5 * NS + NS // 2

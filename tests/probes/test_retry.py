@@ -94,3 +94,9 @@ def test_who_decides_on_a_retry(
 )
 def test_the_route_cools_down(outcome: str, asked_s: float | None, expected: float | None) -> None:
     assert cool_down_s(outcome, asked_s) == expected
+
+
+def test_a_stale_connection_costs_no_back_off() -> None:
+    plan = RetryPolicy(2, Random(1)).plan(failed(reason="stale_connection"), {}, 1)
+    assert plan is not None
+    assert (plan.reason, plan.wait_s) == ("stale_connection", 0.0)

@@ -208,3 +208,10 @@ async def test_ticks_that_could_not_be_sent_are_counted() -> None:
     async with yard.running():
         await yard.advance(25)
         assert yard.runner.counts().skipped >= 16
+
+
+async def test_a_server_that_refuses_at_once_is_not_hammered() -> None:
+    yard = Yard(refusal(401), interval=0.0, retries=0)
+    async with yard.running():
+        await yard.advance(10)
+        assert 10 <= len(yard.network.requests) <= 20

@@ -152,3 +152,11 @@ def test_a_scrubber_does_not_show_what_it_hides() -> None:
 )
 def test_a_url_is_shown_without_its_secrets(url: str, masked: str) -> None:
     assert mask_url(url) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [("no", 0), ("the key is sk-ab", 5), ("sk-abcdefgh", 0), ("s", 1), ("", 0), ("sk-abx", 0)],
+)
+def test_the_beginning_of_a_secret_is_held_back(text: str, held: int) -> None:
+    assert Scrubber(frozenset({"sk-abcdefgh"})).unsure(text) == held

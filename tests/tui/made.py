@@ -176,6 +176,7 @@ def percentiles(ttft: float = 0.9, e2e: float = 4.1) -> PercentileTable:
     return PercentileTable(
         columns=columns,
         timeline=trend(ttft, rise=1.8),
+        e2e_timeline=trend(ttft * 3, rise=1.8),
         markers=(Marker(NOW_NS - 300 * NS_PER_S, "concurrency 4 → 8"),),
         goal_ttft_s=1.0,
         goal_e2e_s=3.0,

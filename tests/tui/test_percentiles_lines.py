@@ -21,6 +21,7 @@ NOTHING = PercentileTable(
         for window in ("1m", "5m", "15m", "1h", "run")
     ),
     timeline=(),
+    e2e_timeline=(),
     markers=(),
     goal_ttft_s=1.0,
     goal_e2e_s=None,
@@ -32,6 +33,15 @@ NOTHING = PercentileTable(
 def texts(table: PercentileTable, width: int, height: int, window: str = "5m") -> list[str]:
     lines = percentiles_lines(table, window=window, width=width, height=height)
     return [line_text(line) for line in lines]
+
+
+def test_a_tall_chart_shows_e2e_beneath_ttft_with_its_own_goal() -> None:
+    lines = [line_text(line) for line in timeline_lines(percentiles(0.3), 60, 20)]
+    assert len(lines) == 20
+    assert lines[0].startswith("TTFT s")
+    assert lines[10].startswith("E2E s")
+    assert any(line.strip().startswith("3.00┤") for line in lines[10:])
+    assert not any("E2E" in line_text(line) for line in timeline_lines(percentiles(0.3), 60, 14))
 
 
 def test_all_windows_stand_side_by_side_with_every_percentile_and_n():
@@ -110,7 +120,7 @@ def test_a_hang_is_not_hidden_behind_old_figures():
 
 
 def test_nothing_measured_yet_is_calm():
-    assert any("no first token yet" in line for line in texts(NOTHING, 90, 15))
+    assert any("no sample yet" in line for line in texts(NOTHING, 90, 15))
     lines = percentiles_lines(NOTHING, window="5m", width=44, height=15)
     assert "missed" not in {role for line in lines for _, role in line}
 
@@ -203,6 +213,7 @@ tables = st.builds(
     PercentileTable,
     columns=st.lists(windows, max_size=5).map(tuple),
     timeline=st.lists(slices, max_size=6).map(tuple),
+    e2e_timeline=st.lists(slices, max_size=6).map(tuple),
     markers=st.lists(
         st.builds(Marker, at_ns=st.integers(0, 10**13), text=st.text(max_size=40)), max_size=4
     ).map(tuple),

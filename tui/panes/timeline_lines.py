@@ -1,6 +1,7 @@
-"""TTFT over the last minutes: p95 a line, p50 an area, the goal and what the user did in it."""
+"""TTFT and E2E over the last minutes: p95 a line, p50 an area, the goal, what the user did."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -33,6 +34,8 @@ MIN_WIDTH: Final = 20
 _LABEL: Final = 5
 _GUTTER: Final = _LABEL + 1
 _DOTS: Final = 2
+_BOTH_FROM: Final = 18
+"""Height from which E2E has a chart too."""
 _MARKER_ROW_FROM: Final = 8
 """Height from which the marks have a row of their own for what they say."""
 _LONGEST_MARK: Final = 24
@@ -46,46 +49,73 @@ _TIMES: Final = {
 """By minutes of the span, where each label of the time axis stands."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What one chart shows."""
+
+    name: str
+    points: Sequence[ChartPoint]
+    goal: float | None
+    markers: Sequence[Marker]
+    span_ns: int
+
+
 def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Line, ...]:
-    """Return the chart in exactly `height` lines, none where it has too little room to be read."""
+    """Return the charts in exactly `height` lines: TTFT, and beneath it E2E where there is room.
+
+    Empty where there is too little room for any to be read.
+    """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ()
-    columns = width - _GUTTER
     span_ns = span_of(table.timeline)
-    buckets = rebucket(table.timeline, columns * _DOTS, span_ns=span_ns, align=_DOTS)
-    top = nice_top(_all_values(buckets), table.goal_ttft_s)
-    head = [_legend(width)]
-    marks = _marks(table.markers, buckets)
+    goal_e2e_s = table.goal_e2e_s
+    ttft = _Subject("TTFT s", table.timeline, table.goal_ttft_s, table.markers, span_ns)
+    if height < _BOTH_FROM:
+        return _chart(ttft, width, height)
+    e2e = _Subject("E2E s", table.e2e_timeline, goal_e2e_s, (), span_ns)
+    lower = height // 2
+    return (*_chart(ttft, width, height - lower), *_chart(e2e, width, lower))
+
+
+def _chart(subject: _Subject, width: int, height: int) -> tuple[Line, ...]:
+    columns = width - _GUTTER
+    buckets = rebucket(subject.points, columns * _DOTS, span_ns=subject.span_ns, align=_DOTS)
+    top = nice_top(_all_values(buckets), subject.goal or 0.0)
+    head = [_legend(subject.name, width)]
+    marks = _marks(subject.markers, buckets)
     if marks and height >= _MARKER_ROW_FROM:
         head.append(_marker_row(marks, columns))
     rows = height - len(head) - 2
-    plot = _plot(table.goal_ttft_s, buckets, columns, rows, top)
+    plot = _plot(subject.goal, buckets, columns, rows, top)
     _overlay_marks(plot, marks)
-    if not table.timeline:
-        _overlay_text(plot[rows // 2], "no first token yet")
-    labels = _labels(rows, top, table.goal_ttft_s)
+    if not subject.points:
+        _overlay_text(plot[rows // 2], "no sample yet")
+    labels = _labels(rows, top, subject.goal)
     body = [(*labels[row], *join_cells(cells)) for row, cells in enumerate(plot)]
-    return (*head, *body, _axis(buckets), _times(columns, span_ns))
+    return (*head, *body, _axis(buckets), _times(columns, subject.span_ns))
 
 
 def _all_values(buckets: Buckets) -> list[float | None]:
     return list(chain.from_iterable((slot.p50, slot.p95) for slot in buckets.slots if slot))
 
 
-def _plot(goal: float, buckets: Buckets, columns: int, rows: int, top: float) -> list[list[Span]]:
+def _plot(
+    goal: float | None, buckets: Buckets, columns: int, rows: int, top: float
+) -> list[list[Span]]:
     """Return the cells of the plot, the goal drawn where it hides no edge."""
     middle = tuple(slot.p50 if slot else None for slot in buckets.slots)
     worst = tuple(slot.p95 if slot else None for slot in buckets.slots)
     series = (Series(middle, "graph_dim", filled=True), Series(worst, goal=goal))
     cells = braille_cells(series, columns, rows, top)
-    goal_row = cells[row_of(goal, rows, top)]
-    goal_row[:] = [("┄", "goal") if cell in _UNDER_GOAL else cell for cell in goal_row]
+    if goal is not None:
+        goal_row = cells[row_of(goal, rows, top)]
+        goal_row[:] = [("┄", "goal") if cell in _UNDER_GOAL else cell for cell in goal_row]
     return cells
 
 
-def _legend(width: int) -> Line:
+def _legend(name: str, width: int) -> Line:
     """Return as much of the key to the chart as fits, the more needed parts first."""
-    lines: Line = (("TTFT s  ", "title"), ("⠒⠒", "text"), (" p95  ", "dim"))
+    lines: Line = ((f"{name:<8}", "title"), ("⠒⠒", "text"), (" p95  ", "dim"))
     area: Line = (("⣶⣶", "graph_dim"), (" p50  ", "dim"))
     goal: Line = (("┄┄", "goal"), (" goal", "dim"))
     events: Line = (("  ", "dim"), (FAILED, "missed"), (" failed  ", "dim"))
@@ -99,12 +129,13 @@ def _legend(width: int) -> Line:
     return kept
 
 
-def _labels(rows: int, top: float, goal: float) -> list[Line]:
+def _labels(rows: int, top: float, goal: float | None) -> list[Line]:
     """Return the scale at the left: its ends, the goal, and the middle where there is room."""
     values: dict[int, Span] = {rows - 1: ("0", "head")}
     if rows >= 5:
         values[row_of(top / 2, rows, top)] = (three_digits(top / 2), "head")
-    values[row_of(goal, rows, top)] = (three_digits(goal), "goal")
+    if goal is not None:
+        values[row_of(goal, rows, top)] = (three_digits(goal), "goal")
     values[0] = (three_digits(top), "head")
     return [_label(values.get(row)) for row in range(rows)]
 

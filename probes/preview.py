@@ -1,0 +1,57 @@
+"""The text of the one stream on preview, without our secrets even where a chunk cuts one."""
+
+from collections.abc import Callable
+
+from probes.answer import Progress
+from probes.secrets import Scrubber
+
+__all__ = ["Preview"]
+
+
+class Preview:
+    """Follows one stream of a route at a time: the first that has output when none is followed."""
+
+    def __init__(self, scrub: Scrubber, send: Callable[[str, int, str, bool], None]) -> None:
+        """`send` takes probe, attempt, scrubbed text, and whether it is reasoning."""
+        self._scrub = scrub
+        self._send = send
+        self._on = False
+        self._probe = ""
+        self._attempt = 0
+        self._reasoning = False
+        self._held = ""
+
+    def switch(self, on: bool) -> None:
+        """Follow a stream from its next chunk on, or none."""
+        self._on = on
+        self._probe, self._held = "", ""
+
+    def output(self, probe: str, attempt: int, progress: Progress) -> None:
+        """Take a chunk of any stream."""
+        if not self._on:
+            return
+        if not self._probe:
+            self._probe = probe
+        if self._probe != probe:
+            return
+        reasoning = not progress.text
+        if (attempt, reasoning) != (self._attempt, self._reasoning):
+            self._let_go()
+        self._attempt, self._reasoning = attempt, reasoning
+        text = self._scrub.scrub(self._held + (progress.text or progress.reasoning))
+        unsure = self._scrub.unsure(text)
+        sure, self._held = text[: len(text) - unsure], text[len(text) - unsure :]
+        if sure:
+            self._send(probe, attempt, sure, reasoning)
+
+    def ended(self, probe: str) -> None:
+        """The stream is over: another may be followed."""
+        if self._probe == probe:
+            self._let_go()
+            self._probe = ""
+
+    def _let_go(self) -> None:
+        """Send what was held back: no more comes that would make it a secret."""
+        if self._held:
+            self._send(self._probe, self._attempt, self._held, self._reasoning)
+            self._held = ""
