@@ -75,11 +75,19 @@ def run_key_command(argv: Sequence[str], *, seconds: float = COMMAND_SECONDS) ->
         expired = threading.Event()
         timer = threading.Timer(seconds, _expire, (process, expired))
         timer.start()
-        output = reader.read(COMMAND_BYTES + 1)
-    if len(output) > COMMAND_BYTES:
-        _kill(process)
-    status = process.wait()
-    timer.cancel()
+        try:
+            output = reader.read(COMMAND_BYTES + 1)
+            if len(output) > COMMAND_BYTES:
+                _kill(process)
+            status = process.wait()
+        except KeyboardInterrupt:
+            # The terminal's Ctrl-C does not reach a session of its own.
+            _kill(process)
+            process.wait()
+            raise
+        finally:
+            timer.cancel()
+            timer.join()
     return _key_output(output, status, seconds if expired.is_set() else None)
 
 
@@ -180,7 +188,7 @@ def _sources(
         yield ("api_key_env",), _AUTHORIZATION, lambda: _BEARER + _variable(variable, environ)
     if route.api_key_cmd is not None:
         argv = route.api_key_cmd
-        yield ("api_key_cmd",), _AUTHORIZATION, lambda: _BEARER + _checked(run(argv))
+        yield ("api_key_cmd",), _AUTHORIZATION, lambda: _BEARER + _checked(_only_line(run(argv)))
 
 
 def _header_reader(value: str, environ: Mapping[str, str]) -> Callable[[], str]:
@@ -191,6 +199,14 @@ def _header_reader(value: str, environ: Mapping[str, str]) -> Callable[[], str]:
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     return _checked(environ.get(name, ""))
+
+
+def _only_line(printed: str) -> str:
+    """Return what a command printed, if it is no more than a key."""
+    lines = printed.strip().splitlines()
+    if len(lines) > 1:
+        raise ValueError(f"gave {len(lines)} lines, expected the key alone")
+    return printed
 
 
 def _checked(value: str) -> str:

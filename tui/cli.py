@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from probes import __version__
 from probes.config_errors import ConfigError
-from tui.commands.output import INTERRUPTED, USAGE, UsageError, complain
+from tui.commands.output import FAILED, INTERRUPTED, USAGE, OutputError, UsageError, complain
 
 __all__ = ["main", "parser"]
 
@@ -20,6 +20,7 @@ _PIPE_CLOSED: Final = 141
 """128 + SIGPIPE, as shells number it."""
 
 _SECONDS: Final = "S"
+_Number = TypeVar("_Number", int, float)
 _ONCE_OVERRIDES: Final = (
     "route",
     "dialect",
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 is success, 1 a failed probe or a missed goal, 2 a wrong command line or settings, 130 Ctrl-C.
     """
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal without Unicode shows question marks rather than a traceback.
         getattr(stream, "reconfigure", _ignore)(errors="replace")
@@ -67,9 +69,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has gone; the interpreter must not flush into the pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return _PIPE_CLOSED
+    except OutputError as error:
+        _discard_output()
+        complain([str(error)])
+        return FAILED
+
+
+def _replace_closed_streams() -> None:
+    """Put the null device where a standard stream was closed, lest a file take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
+            setattr(sys, name, null)
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from flushing, at exit, into an output that takes no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _ignore(**_: object) -> None:
@@ -130,7 +148,7 @@ def _add_demo(command: argparse.ArgumentParser) -> None:
 def _add_scenario(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scenario", default="demo", metavar="NAME", help="default: demo")
     command.add_argument(
-        "--seed", type=int, default=None, metavar="N", help="repeats a run's chances"
+        "--seed", type=_whole, default=None, metavar="N", help="repeats a run's chances"
     )
 
 
@@ -157,26 +175,42 @@ def _add_once(command: argparse.ArgumentParser) -> None:
     command.add_argument("route", nargs="?", metavar="ROUTE", help="a route of the settings")
     _add_settings(command)
     command.add_argument("--dialect", metavar="D", help="chat")
-    command.add_argument("--max-tokens", type=int, metavar="N", help="answer cap")
-    command.add_argument("--retries", type=int, metavar="N", help="0 for none")
+    command.add_argument("--max-tokens", type=_whole, metavar="N", help="answer cap")
+    command.add_argument("--retries", type=_whole, metavar="N", help="0 for none")
     for clock in ("connect", "first-token", "stall"):
-        command.add_argument(f"--{clock}-timeout", type=float, metavar=_SECONDS)
+        command.add_argument(f"--{clock}-timeout", type=_number_of_seconds, metavar=_SECONDS)
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.add_argument("--include-text", action="store_true", help="the answer's text too")
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"got {text}, expected seconds above 0")
+def _read(
+    text: str, kind: Callable[[str], _Number], expected: str, holds: Callable[[_Number], bool]
+) -> _Number:
+    """Return a number of the command line, or complain in the words of the settings file."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not holds(value):
+        raise argparse.ArgumentTypeError(f"got {text}, expected {expected}")
     return value
+
+
+def _whole(text: str) -> int:
+    return _read(text, int, "a whole number", lambda _: True)
+
+
+def _number_of_seconds(text: str) -> float:
+    # Its range is that of the settings file, checked with the route's other values.
+    return _read(text, float, "a number of seconds", lambda _: True)
+
+
+def _seconds(text: str) -> float:
+    return _read(text, float, "seconds above 0", lambda value: math.isfinite(value) and value > 0)
 
 
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65_535:
-        raise argparse.ArgumentTypeError(f"got {text}, expected a port from 0 to 65535")
-    return value
+    return _read(text, int, "a port from 0 to 65535", lambda value: 0 <= value <= 65_535)
 
 
 if __name__ == "__main__":

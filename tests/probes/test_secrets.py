@@ -1,7 +1,11 @@
 """Keys reach the headers and nothing else."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -63,6 +67,35 @@ def test_what_no_header_can_carry_is_refused_unseen(printed: str) -> None:
         resolve_headers(config_of(api_key_cmd=("x",)), {}, lambda _: printed)
     assert "gave" in str(caught.value)
     assert not printed.strip() or printed not in str(caught.value)
+
+
+def test_a_command_that_prints_more_than_its_key_is_told_so() -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve_headers(config_of(api_key_cmd=("x",)), {}, lambda _: f"{KEY}\nlogin: me\n")
+    assert caught.value.problems == (
+        "command line: routes.r.api_key_cmd: gave 2 lines, expected the key alone",
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
+def test_ctrl_c_ends_a_command_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    begin = subprocess.Popen.__init__
+
+    def interrupted(process: subprocess.Popen[bytes], *arguments: object, **named: object) -> None:
+        begin(process, *arguments, **named)
+        started.append(process)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", interrupted)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_key_command(python("import time; time.sleep(60)"))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert started[0].returncode == -signal.SIGKILL
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
 def test_a_command_gets_no_shell_and_no_stdin() -> None:

@@ -1,6 +1,7 @@
 """The command line: statuses, one-line complaints, and what is imported for what."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,10 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--bogus"], "unrecognized arguments: --bogus"),
         (["--duration", "-1"], "got -1, expected seconds above 0"),
+        (["--duration", "1m"], "got 1m, expected seconds above 0"),
+        (["demo", "--seed", "x"], "got x, expected a whole number"),
+        (["simulate", "--port", "http"], "got http, expected a port from 0 to 65535"),
+        (["once", "--stall-timeout", "1m"], "got 1m, expected a number of seconds"),
         (["--base-url", "https://h"], "--base-url and --model go together"),
         (["once", "--model", "m"], "--base-url and --model go together"),
         (["check", "--api-key-env", "X"], "--api-key-env goes with --base-url"),
@@ -115,6 +120,33 @@ def test_without_a_terminal_it_says_how_to_run_headless(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("llmtop: no terminal for the ")
     assert how in line
+
+
+def without_streams(closed: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run `llmtop` as a shell does that was told to close or redirect some streams."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m tui.cli "$@" {closed}', sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_reason_to_break(closed: str) -> None:
+    ended = without_streams(closed, "init", "--stdout")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert bool(ended.stdout) is (">&-" not in closed.replace("2>&-", ""))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_one_line_and_status_1() -> None:
+    ended = without_streams(">/dev/full", "init", "--stdout")
+    assert ended.returncode == 1
+    assert ended.stderr == "llmtop: standard output: No space left on device\n"
 
 
 def test_several_mistakes_of_a_file_are_a_line_each(
@@ -184,6 +216,21 @@ def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["init"]) == 2
     assert "is there already and is never overwritten" in capsys.readouterr().err
     assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs limits of POSIX")
+def test_init_leaves_nothing_where_the_disk_takes_nothing(tmp_path: Path) -> None:
+    import resource
+
+    file = tmp_path / "routes.toml"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_config(file, "text")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not file.exists()
 
 
 def test_init_prints_where_asked(

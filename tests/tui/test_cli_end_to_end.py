@@ -93,7 +93,7 @@ def test_a_spent_budget_sends_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
         model = "m"
     """
     config = written(tmp_path, text)
-    assert main(["once", "--config", config]) == 2
+    assert main(["once", "--config", config]) == 1
     assert capsys.readouterr().err == (
         "llmtop: dear: the hour's budget is spent; nothing was sent\n"
     )

@@ -193,6 +193,13 @@ def test_the_json_object_has_the_keys_that_programs_rely_on() -> None:
     assert "text" not in last
 
 
+def test_our_own_words_are_not_put_into_the_servers_mouth() -> None:
+    refused = throttled(outcome="protocol_error", reason="connect.refused", status=None,
+                        message="All connection attempts failed")  # fmt: skip
+    lines = waterfall(ROUTE, (refused,), probe(outcome="protocol_error"), 80)
+    assert lines[-1] == "detail: All connection attempts failed"
+
+
 def test_the_text_is_told_only_where_asked_for() -> None:
     attempts = (answered(text="h\u00e9llo", reasoning_text="hm"),)
     record = ProbeRecord(probe(), attempts)

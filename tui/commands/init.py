@@ -78,7 +78,7 @@ _HEAD: Final = """\
 [budget]                   # of all runs on this machine, in any hour; at the limit probing pauses
 # tokens_per_hour = 2_000_000
 # route_tokens_per_hour = 500_000
-# usd_per_hour = 1.0       # needs a price, the provider's own or the route's
+# usd_per_hour = 1.0       # can be held only on routes that have a price
 """
 
 _ROUTE: Final = """
@@ -139,8 +139,13 @@ def write_config(path: Path, text: str) -> None:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        # Half a file would never be overwritten.
+        path.unlink()
+        raise
 
 
 def run(arguments: Namespace) -> int:

@@ -18,7 +18,7 @@ from probes.neutral import neutralise
 from probes.secrets import resolve_headers
 from probes.single import ProbeRecord, probe_once
 from tui.commands.figures import e2e_s, inter_token_s, ttfa_s, ttft_s
-from tui.commands.output import FAILED, OK, UsageError, complain, say
+from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import chosen_route, needed_settings
 from tui.commands.spend import Purse
 from tui.commands.waterfall import waterfall
@@ -35,7 +35,7 @@ def run(arguments: Namespace) -> int:
     """Send one probe and print it; status 0 for ok, 1 otherwise.
 
     Raises:
-        UsageError: the options do not go together, or the budget is spent.
+        UsageError: the options do not go together.
         ConfigError: the settings have mistakes.
     """
     config = needed_settings(arguments, os.environ)
@@ -44,7 +44,8 @@ def run(arguments: Namespace) -> int:
     headers = resolve_headers(config, os.environ)[route.name]
     with Purse(config) as purse:
         if not purse.admit([route]):
-            raise UsageError(f"{route.name}: the hour's budget is spent; nothing was sent")
+            complain([f"{route.name}: the hour's budget is spent; nothing was sent"])
+            return FAILED
         record = anyio.run(_send, route, headers, arguments.include_text)
         purse.settle({route.name: record})
     complain(f"{route.name}: {notice}" for notice in record.notices)

@@ -6,11 +6,11 @@ from typing import Final
 
 from probes.neutral import neutralise
 
-__all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "UsageError", "complain", "say"]
+__all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "OutputError", "UsageError", "complain", "say"]
 
 OK: Final = 0
 FAILED: Final = 1
-"""A probe was not ok, or a goal was missed."""
+"""A probe was not ok, a goal was missed, or the output could not be written."""
 USAGE: Final = 2
 """The command line or the settings are wrong."""
 INTERRUPTED: Final = 130
@@ -25,10 +25,24 @@ class UsageError(Exception):
         self.problems = problems
 
 
+class OutputError(Exception):
+    """Standard output takes no more, such as on a full disk."""
+
+
 def say(lines: Iterable[str]) -> None:
-    """Write lines to stdout at once."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    """Write lines to stdout at once.
+
+    Raises:
+        BrokenPipeError: whoever read us has gone.
+        OutputError: it cannot be written for another reason.
+    """
+    try:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output: {error.strerror or error}") from None
 
 
 def complain(problems: Iterable[str]) -> None:

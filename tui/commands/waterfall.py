@@ -226,7 +226,7 @@ def _tokens_and_cost(last: AttemptFinished, probe: ProbeFinished) -> str:
 def _server_words(last: AttemptFinished) -> list[str]:
     words = []
     if last.message:
-        words.append(f"server: {neutralise(last.message, _SERVER_WORDS)}")
+        words.append(f"detail: {neutralise(last.message, _SERVER_WORDS)}")
     if last.flagged:
         words.append(f"stamps not to be trusted: {neutralise(last.flagged, 40)}")
     return words
