@@ -13,15 +13,23 @@ Source: Dunning, Ertl, "Computing extremely accurate quantiles using t-digests" 
 """
 
 import math
-from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain
-from typing import Any, Final, TypeAlias
+from itertools import chain
+from typing import Any, Final
 
 from tdigest import TDigest
 
-__all__ = ["BUFFER", "CENTROIDS", "Centroid", "Digest", "GapBuckets", "quantiles"]
+from probes.distribution import Centroid, Distribution, read_quantiles
+
+__all__ = [
+    "BUFFER",
+    "CENTROIDS",
+    "Centroid",
+    "Digest",
+    "GapBuckets",
+    "distribution",
+    "quantiles",
+]
 
 CENTROIDS: Final = 64
 """Most centroids a compacted digest keeps."""
@@ -31,12 +39,6 @@ _TREE_LIMIT: Final = 512
 """Centroids in the package's tree before it is merged to half of that."""
 _POINT_WIDTH: Final = 1e-9
 """Relative spread below which a centroid is a point: one ns in a second."""
-
-Centroid: TypeAlias = tuple[float, float, float, float, int]
-"""(mean, weight, lowest, highest, different values: 1, 2 or 3 for more).
-
-A plain tuple, which the cyclic collector lets go of.
-"""
 
 
 class Digest:
@@ -90,77 +92,18 @@ class Digest:
         self._centroids = ()
 
 
+def distribution(digests: Sequence[Digest]) -> Distribution:
+    """Return what the samples of all `digests` together look like."""
+    centroids = chain.from_iterable(digest.centroids() for digest in digests)
+    maximum = max((digest.maximum for digest in digests), default=-math.inf)
+    return Distribution(centroids, sum(digest.n for digest in digests), maximum)
+
+
 def quantiles(
     digests: Iterable[Digest], probabilities: Sequence[float]
 ) -> tuple[float | None, ...]:
-    """Return the quantiles of the union of `digests` at ascending `probabilities` (0 to 1).
-
-    The smallest value whose rank reaches p × n: exact while every centroid is a point, else
-    interpolated within the centroids that span the rank. All None where there is no sample.
-    """
-    centroids = list(chain.from_iterable(digest.centroids() for digest in digests))
-    if not centroids:
-        return (None,) * len(probabilities)
-    total = sum(centroid[1] for centroid in centroids)
-    ranks = [probability * total for probability in probabilities]
-    if all(centroid[4] == 1 for centroid in centroids):
-        return tuple(_read_points(centroids, ranks, total))
-    return tuple(_read(_steps(centroids), ranks, total))
-
-
-def _read_points(
-    centroids: list[Centroid], ranks: Sequence[float], total: float
-) -> Iterable[float]:
-    """Look the ranks up where nothing needs interpolation."""
-    centroids.sort()
-    reached = list(accumulate(centroid[1] for centroid in centroids))
-    for rank in ranks:
-        yield centroids[bisect_left(reached, rank - 1e-9 * total)][0]
-
-
-_Step: TypeAlias = tuple[float, float, float]
-"""(value, mass that lies on it, change of the density there)."""
-
-
-def _steps(centroids: Iterable[Centroid]) -> list[_Step]:
-    steps: list[_Step] = []
-    for mean, weight, low, high, different in centroids:
-        if different == 1:
-            steps.append((mean, weight, 0.0))
-            continue
-        # What lies below and above the mean, in the proportion that gives this mean.
-        below = weight * (high - mean) / (high - low)
-        above = weight - below
-        if different == 2:
-            steps += ((low, below, 0.0), (high, above, 0.0))
-            continue
-        below /= mean - low
-        above /= high - mean
-        steps += ((low, 0.0, below), (mean, 0.0, above - below), (high, 0.0, -above))
-    steps.sort()
-    return steps
-
-
-def _read(steps: list[_Step], ranks: Sequence[float], total: float) -> list[float]:
-    """Sweep the distribution once, a hair's breadth tolerant of rounding."""
-    hair = 1e-9 * total
-    values: list[float] = []
-    waiting = deque(ranks)
-    rank = density = 0.0
-    here = steps[0][0]
-    for value, mass, change in steps:
-        reached = rank + density * (value - here)
-        while waiting and waiting[0] <= reached + mass + hair:
-            if density > 0.0 and waiting[0] <= min(reached, total - hair):
-                values.append(min(value, here + max(0.0, waiting[0] - rank) / density))
-            elif mass > 0.0:
-                values.append(value)
-            else:
-                break
-            waiting.popleft()
-        rank, here = reached + mass, value
-        density = max(0.0, density + change)
-    return values + [here] * len(waiting)
+    """Return the quantiles of the union of `digests`; see `read_quantiles`."""
+    return read_quantiles([distribution(tuple(digests))], probabilities)
 
 
 def _merged(centroids: Iterable[Centroid], limit: int) -> list[Centroid]:

@@ -119,6 +119,8 @@ class RouteView:
     goal_e2e_s: float | None
     held: tuple[HeldReason, ...] = ()
     """Why no new attempts start, in alphabetical order; empty where they do."""
+    why: str = ""
+    """Why it is in its state, such as `connect.refused 90%`; empty where the state says it all."""
 
 
 @dataclass(frozen=True, slots=True)

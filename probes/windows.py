@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Generic, TypeVar
 
 from probes.clock import NS_PER_S
-from probes.digest import Digest
+from probes.digest import Digest, distribution
+from probes.distribution import Distribution
 from probes.views import WindowName
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
 
 SLICE_NS: Final = 10 * NS_PER_S
 _MINUTE_NS: Final = 60 * NS_PER_S
+_SLICES_A_MINUTE: Final = _MINUTE_NS // SLICE_NS
 _SLICES_KEPT: Final = 90
 _MINUTES_KEPT: Final = 60
 _CLOSED: Final[dict[WindowName, tuple[int, int]]] = {
@@ -127,20 +129,57 @@ class Windows(Generic[T]):
 
 
 class SampleWindows(Windows[Digest]):
-    """Samples of one metric of one cohort."""
+    """Samples of one metric of one cohort; what has closed is prepared for reading once."""
 
-    __slots__ = ("_loose",)
+    __slots__ = ("_closed", "_loose", "_open_ns", "_whole")
 
     def __init__(self) -> None:
         super().__init__(Digest)
         self._loose: set[tuple[int, int]] = set()
+        self._closed: dict[WindowName, tuple[int, Distribution]] = {}
+        self._open_ns = 0
+        self._whole: Distribution | None = None
 
     def add(self, offset_ns: int, value: float) -> None:
         """Take a sample into the slices of its own stamp."""
+        if offset_ns < self._open_ns:
+            self._closed.clear()
+        self._whole = None
         for digest in self.at(offset_ns):
             digest.add(value)
         self._loose.add((SLICE_NS, slice_index(offset_ns)))
         self._loose.add((_MINUTE_NS, slice_index(offset_ns, _MINUTE_NS)))
+
+    def read(self, window: WindowName, now_ns: int) -> list[Distribution]:
+        """Return the samples of `window` at offset `now_ns`, ready to be read: those of the closed
+        slices together, and those of the open one."""
+        if window == "run":
+            self._whole = self._whole or distribution([self.run])
+            return [self._whole]
+        width, closed = _CLOSED[window]
+        open_index = slice_index(now_ns, width)
+        self._open_ns = slice_index(now_ns) * SLICE_NS
+        kind = self.slices if width == SLICE_NS else self.minutes
+        cached = self._closed.get(window)
+        if cached is None or cached[0] != open_index:
+            past = distribution(self._past(width, open_index - closed, open_index))
+            cached = self._closed[window] = (open_index, past)
+        current = kind.get(open_index)
+        return [cached[1]] if current is None else [cached[1], distribution([current])]
+
+    def _past(self, width: int, first: int, end: int) -> list[Digest]:
+        """Return what holds the samples of the slices from `first` to before `end`: minutes where
+        whole ones lie between, which have the same samples in fewer centroids."""
+        if width == _MINUTE_NS:
+            return self.minutes.between(first, end - 1)
+        first_minute, end_minute = -(-max(0, first) // _SLICES_A_MINUTE), end // _SLICES_A_MINUTE
+        if first_minute >= end_minute:
+            return self.slices.between(first, end - 1)
+        return [
+            *self.slices.between(first, first_minute * _SLICES_A_MINUTE - 1),
+            *self.minutes.between(first_minute, end_minute - 1),
+            *self.slices.between(end_minute * _SLICES_A_MINUTE, end - 1),
+        ]
 
     def close(self, now_ns: int) -> None:
         """Compact what has closed by `now_ns`: once each, again only after a late sample."""
@@ -150,7 +189,14 @@ class SampleWindows(Windows[Digest]):
             digest = kind.get(index)
             if digest is not None:
                 digest.compact()
+        self._forget_read({width for width, _ in closed})
         self._loose -= closed
+
+    def _forget_read(self, compacted: set[int]) -> None:
+        """Prepare anew what is read from slices of these widths: all that minutes may be in."""
+        stale = [name for name in self._closed if {_CLOSED[name][0], _MINUTE_NS} & compacted]
+        for window in stale:
+            del self._closed[window]
 
 
 @dataclass(slots=True)
@@ -188,6 +234,10 @@ class Tally:
     exhausted_by: dict[str, int] = field(default_factory=dict)
     waited_by: dict[str, float] = field(default_factory=dict)
     """Reason → seconds waited."""
+    failed_by: dict[str, int] = field(default_factory=dict)
+    """Reason → probes that did not end ok."""
+    throttled_by: dict[str, int] = field(default_factory=dict)
+    """Reason → attempts the server throttled."""
 
     @property
     def failures(self) -> int:
@@ -213,6 +263,17 @@ class Tally:
             key = _bounded(counts, reason)
             counts[key] = counts.get(key, 0) + 1
 
+    def count_failure(self, reason: str) -> None:
+        """Count why a probe did not end ok."""
+        key = _bounded(self.failed_by, reason)
+        self.failed_by[key] = self.failed_by.get(key, 0) + 1
+
+    def count_throttled(self, reason: str) -> None:
+        """Count an attempt that was throttled."""
+        self.throttled += 1
+        key = _bounded(self.throttled_by, reason)
+        self.throttled_by[key] = self.throttled_by.get(key, 0) + 1
+
     def count_wait(self, reason: str, waited_s: float) -> None:
         """Add the time a retry had to wait."""
         key = _bounded(self.waited_by, reason)
@@ -227,6 +288,8 @@ class Tally:
         _add(self.recovered_by, other.recovered_by)
         _add(self.exhausted_by, other.exhausted_by)
         _add(self.waited_by, other.waited_by)
+        _add(self.failed_by, other.failed_by)
+        _add(self.throttled_by, other.throttled_by)
 
 
 _NUMBERS: Final = tuple(f.name for f in fields(Tally) if f.type in (int, float))

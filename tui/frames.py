@@ -41,13 +41,13 @@ class Frames:
         """Show live snapshots again."""
         self._held = None
 
-    def frozen(self, view: ViewState) -> Freeze | None:
+    def frozen(self) -> Freeze | None:
         """Return how long the screen has stood still and what it has not shown since."""
         if self._held is None:
             return None
-        version = self._board.snapshot(window=view.window).version
         stood = self._clock.monotonic_ns() - self._held_ns
-        return Freeze(for_s=int(seconds(stood)), versions=version - self._held.version)
+        missed = self._board.version - self._held.version
+        return Freeze(for_s=int(seconds(stood)), versions=missed)
 
     def _live(self, view: ViewState) -> Snapshot:
         guess = selected_route(self._latest, view)

@@ -47,6 +47,11 @@ class Status(Protocol):
 class BoardSource(Protocol):
     """Where snapshots come from."""
 
+    @property
+    def version(self) -> int:
+        """The version a snapshot of this moment would have."""
+        ...
+
     def snapshot(self, *, window: WindowName, detail_routes: Collection[str] = ()) -> Snapshot:
         """Return the state of this moment, with the details of the routes asked for."""
         ...

@@ -68,6 +68,7 @@ NO_SAMPLE: Final = "–"
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
+_MOST_COUNTED: Final = 999.5e12
 _COUNT_UNITS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -172,11 +173,16 @@ def age(value: float | None) -> str:
 
 
 def count(value: float | None) -> str:
-    """Return a count in at most four cells: `212`, `1.9k`, `60k`, `2.0M`; None gives `–`."""
+    """Return a count in at most four cells: `212`, `1.9k`, `60k`, `2.0M`; None gives `–`.
+
+    From 1000 T on, which only a server makes up, it is `≥1P`.
+    """
     if value is None:
         return NO_SAMPLE
     if abs(value) < 999.5:
         return f"{value:.0f}"
+    if abs(value) >= _MOST_COUNTED:
+        return "≥1P" if value > 0 else "-≥1P"
     for unit, name in _COUNT_UNITS:
         scaled = value / unit
         if abs(scaled) >= 0.9995:
@@ -197,11 +203,13 @@ def share(value: float | None) -> str:
 
 
 def usd(value: float | None) -> str:
-    """Return dollars without their sign, three significant digits: `0.42`, `12.30`, `1.2k`."""
+    """Return dollars without their sign in at most five cells: `0.004`, `0.42`, `12.3`, `1.2k`."""
     if value is None:
         return NO_SAMPLE
     if value == 0:
         return "0"
-    if value < 0.01:
-        return f"{value:.4f}"
-    return f"{value:.2f}" if value < 99.95 else count(value)
+    if value < 0.0095:
+        return f"{value:.3f}" if value >= 0.0005 else "<.001"
+    if value < 99.95:
+        return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
+    return count(value)

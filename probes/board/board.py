@@ -16,7 +16,7 @@ from probes.board.rows import (
     row_figures,
     totals,
 )
-from probes.board.states import judge, worst_first
+from probes.board.states import explain, judge, worst_first
 from probes.board.summary import route_summary
 from probes.board.throttles import ThrottleLog
 from probes.clock import NS_PER_S
@@ -71,6 +71,11 @@ class Board:
         self._now_ns = 0
         self._durable_ns = 0
         self._forget(0)
+
+    @property
+    def version(self) -> int:
+        """Grows with every change: two snapshots of one version differ by time only."""
+        return self._version
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -255,6 +260,7 @@ class Board:
             state, route.pain = judge(route, self._durable_ns, everywhere)
             if state != route.state or route.since_ns is None:
                 route.state, route.since_ns = state, self._durable_ns
+            route.why = explain(route, self._durable_ns, state)
         self._order = worst_first(self._order)
 
     def _elapsed_s(self, window: WindowName) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from probes.digest import Digest, quantiles
+from probes.distribution import Distribution, read_quantiles
 from probes.views import Figure, Grade
 
 __all__ = ["GREAT_SHARE", "SLUGGISH_SHARE", "figures", "grade_of", "is_enough", "maximum_figure"]
@@ -29,18 +29,18 @@ def grade_of(value: float, goal: float | None) -> Grade:
 
 
 def figures(
-    digests: Sequence[Digest], probabilities: Sequence[float], goal: float | None
+    parts: Sequence[Distribution], probabilities: Sequence[float], goal: float | None
 ) -> tuple[Figure, ...]:
-    """Return one figure for each ascending probability, of the union of `digests`.
+    """Return one figure for each probability, of the union of `parts`.
 
     Below n = 1/(1−p) the value is the maximum of n and has no grade.
     """
-    n = sum(digest.n for digest in digests)
+    n = sum(part.n for part in parts)
     if n == 0:
         return (Figure(),) * len(probabilities)
-    top = max(digest.maximum for digest in digests)
+    top = max(part.maximum for part in parts)
     found: list[Figure] = []
-    for probability, value in zip(probabilities, quantiles(digests, probabilities), strict=True):
+    for probability, value in zip(probabilities, read_quantiles(parts, probabilities), strict=True):
         if value is None or not is_enough(n, probability):
             found.append(Figure(value=top, n=n))
         else:
@@ -48,9 +48,9 @@ def figures(
     return tuple(found)
 
 
-def maximum_figure(digests: Sequence[Digest]) -> Figure:
+def maximum_figure(parts: Sequence[Distribution]) -> Figure:
     """Return the exact maximum, which is never graded."""
-    n = sum(digest.n for digest in digests)
+    n = sum(part.n for part in parts)
     if n == 0:
         return Figure()
-    return Figure(value=max(digest.maximum for digest in digests), n=n, enough=True)
+    return Figure(value=max(part.maximum for part in parts), n=n, enough=True)

@@ -8,7 +8,8 @@ from probes.board.chart import Chart, Metric
 from probes.board.lanes import Lanes
 from probes.clock import NS_PER_S
 from probes.config import E2E_GOAL_CAP
-from probes.digest import Digest, GapBuckets, quantiles
+from probes.digest import GapBuckets, quantiles
+from probes.distribution import Distribution
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -89,6 +90,7 @@ class RouteBoard:
         self.state: RouteState = "starting"
         self.since_ns: int | None = None
         self.pain = 0.0
+        self.why = ""
         self.preview = ""
         self.preview_probe = ""
         self.charts: dict[Metric, Chart] = {"ttft": Chart("ttft"), "e2e": Chart("e2e")}
@@ -132,13 +134,13 @@ class RouteBoard:
         """Return the counters over `window` at the stamp `now_ns`."""
         return self.tallies.total(window, now_ns - self.origin_ns)
 
-    def samples(self, metric: str, window: WindowName, now_ns: int) -> list[Digest]:
-        """Return the digests of `ttft`, `e2e` or `speed` of the present cohort over `window`."""
+    def samples(self, metric: str, window: WindowName, now_ns: int) -> list[Distribution]:
+        """Return the samples of `ttft`, `e2e` or `speed` of the present cohort over `window`."""
         samples = self.cohorts.get(self.cohort)
         if samples is None:
             return []
         windows: SampleWindows = getattr(samples, metric)
-        return windows.of(window, now_ns - self.origin_ns)
+        return windows.read(window, now_ns - self.origin_ns)
 
     def points(self, metric: Metric, now_ns: int) -> tuple[ChartPoint, ...]:
         """Return a metric's chart of the last 15 minutes at the stamp `now_ns`."""
@@ -223,6 +225,8 @@ class RouteBoard:
             tally.ok += ok
             tally.good += good
             tally.probe_attempts += event.attempts
+            if not ok:
+                tally.count_failure(event.reason or event.outcome)
             if reasons:
                 tally.count_recovery(reasons, ok)
         if ok and measurable and event.done_ns is not None:
@@ -374,7 +378,8 @@ def _count_spending(tally: Tally, event: AttemptFinished) -> None:
 
 def _count_attempt(tally: Tally, event: AttemptFinished) -> None:
     tally.attempts += 1
-    tally.throttled += event.outcome == "throttled"
+    if event.outcome == "throttled":
+        tally.count_throttled(event.reason or event.outcome)
     tally.timeouts += event.outcome == "timeout"
     tally.stalls += event.stalls
     if event.retry is not None:

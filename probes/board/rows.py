@@ -9,7 +9,7 @@ from probes.board.rates import age_s, per_minute, share, usd_per_hour
 from probes.board.retries import amplification, retry_view
 from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.states import STATE_ORDER
-from probes.digest import quantiles
+from probes.distribution import read_quantiles
 from probes.events import HeldReason
 from probes.views import (
     WINDOWS,
@@ -47,7 +47,7 @@ def row_figures(route: RouteBoard, window: WindowName, now_ns: int) -> RowFigure
     return RowFigures(
         ttft=figures(ttft, (0.5, 0.95, 0.99), route.info.goal_ttft_s),
         e2e=figures(e2e, (0.5, 0.95), route.goal_e2e_s),
-        speed=quantiles(route.samples("speed", window, now_ns), (0.5,))[0],
+        speed=read_quantiles(route.samples("speed", window, now_ns), (0.5,))[0],
         trend=route.points("ttft", now_ns),
     )
 
@@ -71,6 +71,7 @@ def route_row(
         tags=info.tags,
         since_ns=route.since_ns,
         pain=route.pain,
+        why=route.why,
         in_flight=len(route.lanes),
         target=route.target,
         interval=route.interval,
@@ -208,9 +209,9 @@ def _column(route: RouteBoard, window: WindowName, now_ns: int) -> WindowColumn:
 def _five(
     route: RouteBoard, metric: str, window: WindowName, now_ns: int, goal: float | None
 ) -> tuple[Figure, Figure, Figure, Figure, Figure]:
-    digests = route.samples(metric, window, now_ns)
-    p50, p90, p95, p99 = figures(digests, (0.5, 0.9, 0.95, 0.99), goal)
-    return (p50, p90, p95, p99, maximum_figure(digests))
+    parts = route.samples(metric, window, now_ns)
+    p50, p90, p95, p99 = figures(parts, (0.5, 0.9, 0.95, 0.99), goal)
+    return (p50, p90, p95, p99, maximum_figure(parts))
 
 
 def _least(values: Iterable[N | None]) -> N | None:

@@ -1,5 +1,6 @@
 """How a route is doing, in one word, and how badly."""
 
+from collections.abc import Mapping
 from typing import Final, get_args
 
 from probes.board.figures import SLUGGISH_SHARE, figures, is_enough
@@ -8,7 +9,7 @@ from probes.events import HeldReason
 from probes.views import RouteState, WindowName
 from probes.windows import Tally
 
-__all__ = ["STATE_ORDER", "judge", "worst_first"]
+__all__ = ["STATE_ORDER", "explain", "judge", "worst_first"]
 
 STATE_ORDER: Final[tuple[RouteState, ...]] = get_args(RouteState)
 _THROTTLED_SHARE: Final = 0.01
@@ -26,8 +27,7 @@ def judge(
     Throttled is ≥ 1 % of the last minute's attempts, or cooling down. `everywhere` is what holds
     all routes. Pain is the worst ratio of p95, failure share and cost to what their goals allow.
     """
-    recent = route.tally("1m", now_ns)
-    judged = recent if recent.finished else route.tally("5m", now_ns)
+    recent, judged = _judged(route, now_ns)
     latency = max(_latency_pain(route, now_ns, metric) for metric in ("ttft", "e2e"))
     pain = max(latency, _failure_pain(route, judged), _cost_pain(route, judged))
     held = route.held | everywhere
@@ -46,10 +46,44 @@ def judge(
     return _by_latency(latency), pain
 
 
+def explain(route: RouteBoard, now_ns: int, state: RouteState) -> str:
+    """Return why a route is in `state`, in a few words; empty where the state says it all.
+
+    The most frequent reason of what the state was judged by, with its share where there are others;
+    for latency, the worse p95 as a multiple of its goal. Reasons may be a server's words: hostile.
+    """
+    recent, judged = _judged(route, now_ns)
+    match state:
+        case "down" | "failing":
+            return _most_frequent(judged.failed_by)
+        case "throttled":
+            return _most_frequent(recent.throttled_by)
+        case "sluggish" | "slow":
+            pains = {metric: _latency_pain(route, now_ns, metric) for metric in ("ttft", "e2e")}
+            metric = max(pains, key=pains.__getitem__)
+            return f"{metric.upper()} p95 {pains[metric]:.1f}× goal"
+        case _:
+            return ""
+
+
 def worst_first(routes: list[RouteBoard]) -> list[RouteBoard]:
     """Return the routes by state, then pain, then name."""
     order = {state: position for position, state in enumerate(STATE_ORDER)}
     return sorted(routes, key=lambda route: (order[route.state], -route.pain, route.info.name))
+
+
+def _judged(route: RouteBoard, now_ns: int) -> tuple[Tally, Tally]:
+    """Return the last minute, and what success is judged by."""
+    recent = route.tally("1m", now_ns)
+    return recent, recent if recent.finished else route.tally("5m", now_ns)
+
+
+def _most_frequent(counts: Mapping[str, int]) -> str:
+    if not counts:
+        return ""
+    reason = max(sorted(counts), key=counts.__getitem__)
+    share = counts[reason] / sum(counts.values())
+    return reason if share == 1.0 else f"{reason} {share:.0%}"
 
 
 def _by_latency(latency: float) -> RouteState:
@@ -66,9 +100,9 @@ def _latency_pain(route: RouteBoard, now_ns: int, metric: str) -> float:
     goal = route.info.goal_ttft_s if metric == "ttft" else route.goal_e2e_s
     windows: tuple[WindowName, ...] = ("1m", "5m")
     for window in windows if goal is not None else ():
-        digests = route.samples(metric, window, now_ns)
-        if goal and is_enough(sum(digest.n for digest in digests), 0.95):
-            value = figures(digests, (0.95,), goal)[0].value
+        parts = route.samples(metric, window, now_ns)
+        if goal and is_enough(sum(part.n for part in parts), 0.95):
+            value = figures(parts, (0.95,), goal)[0].value
             return 0.0 if value is None else value / goal
     return 0.0
 

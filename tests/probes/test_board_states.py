@@ -151,3 +151,30 @@ def test_grades_are_the_bands_of_the_goal(value: float, grade: str) -> None:
 def test_enough_is_the_inverse_of_the_tail(probability: float, least: int) -> None:
     assert not is_enough(least - 1, probability)
     assert is_enough(least, probability)
+
+
+REFUSED = {"outcome": "protocol_error", "reason": "connect.refused", "ttft_s": None}
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([tick(5)], ""),
+        ([*probes(3), tick(10)], ""),
+        ([*probes(3, **REFUSED), tick(10)], "connect.refused"),
+        ([*probes(3, **FAILED), tick(10)], "server_error"),
+        ([*probes(3, **REFUSED), *probes(1, 4, **FAILED), tick(10)], "connect.refused 75%"),
+        ([*probes(20), *probes(1, 20, **REFUSED), tick(30)], "connect.refused"),
+        ([*probes(20, ttft_s=1.2, e2e_s=1.3), tick(30)], "TTFT p95 1.2× goal"),
+        ([*probes(20, e2e_s=6.0), tick(30)], "E2E p95 2.0× goal"),
+    ],
+)
+def test_a_state_tells_why(events: list[Event], why: str) -> None:
+    assert view_of(*events).why == why
+
+
+def test_a_throttled_route_tells_the_most_frequent_limit_of_the_last_minute() -> None:
+    limited = ProbeScript("e1-x", 3.2)
+    events = [*probes(5), limited.started(), throttled(limited, 3.3, None)]
+    assert view_of(*events, tick(10)).why == throttled(limited, 3.3, None).reason
+    assert view_of(*events, tick(75)).why == ""

@@ -1,9 +1,13 @@
 """Windows are the open slice and the last closed ones, and never more than is kept."""
 
+import random
+from bisect import bisect_right
+
 import pytest
 
 from probes.clock import NS_PER_S
 from probes.digest import CENTROIDS, quantiles
+from probes.distribution import read_quantiles
 from probes.views import WINDOWS, WindowName
 from probes.windows import SampleWindows, Slices, Tally, TallyWindows, elapsed_s, slice_index
 
@@ -149,3 +153,43 @@ def test_reasons_are_bounded() -> None:
     assert sum(tally.retried.values()) == 1_000
     assert len(tally.waited_by) <= 33
     assert tally.exhausted_by["other"] == 1_000 - 32
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_window_is_read_within_the_tolerated_ranks_whenever_it_was_read_before(
+    window: WindowName,
+) -> None:
+    chance = random.Random(7)
+    watched, unwatched = SampleWindows(), SampleWindows()
+    kept: list[tuple[int, float]] = []
+    for second in range(1_300):
+        for _ in range(3):
+            late_s = 40.0 if chance.random() < 0.01 else 0.0
+            offset, value = ns(max(0.0, second - late_s)), chance.lognormvariate(0.0, 0.7)
+            kept.append((offset, value))
+            watched.add(offset, value)
+            unwatched.add(offset, value)
+        for samples in (watched, unwatched):
+            samples.close(ns(second))
+        read_quantiles(watched.read(window, ns(second)), (0.5,))
+    now = ns(1_299)
+    probabilities, tolerances = (0.5, 0.95, 0.99), (0.01, 0.005, 0.002)
+    found = read_quantiles(watched.read(window, now), probabilities)
+    assert found == read_quantiles(unwatched.read(window, now), probabilities)
+    reach_s = elapsed_s(window, now)
+    inside = sorted(value for offset, value in kept if offset >= now - ns(reach_s))
+    assert sum(part.n for part in watched.read(window, now)) == len(inside)
+    for value, probability, tolerance in zip(found, probabilities, tolerances, strict=True):
+        assert value is not None
+        rank = bisect_right(inside, value) / len(inside)
+        assert abs(rank - probability) <= tolerance + 1 / len(inside)
+
+
+def test_a_late_sample_is_read_at_once() -> None:
+    samples = SampleWindows()
+    samples.add(ns(5), 1.0)
+    assert read_quantiles(samples.read("1m", ns(15)), (1.0,)) == (1.0,)
+    samples.add(ns(6), 9.0)
+    assert read_quantiles(samples.read("1m", ns(15)), (1.0,)) == (9.0,)
+    samples.add(ns(15), 11.0)
+    assert read_quantiles(samples.read("run", ns(15)), (1.0,)) == (11.0,)

@@ -50,6 +50,10 @@ class FakeBoard:
     whole: Snapshot = field(default_factory=made.snapshot)
     asked: list[tuple[WindowName, tuple[str, ...]]] = field(default_factory=list)
 
+    @property
+    def version(self) -> int:
+        return self.whole.version
+
     def snapshot(
         self, *, window: WindowName = "5m", detail_routes: Collection[str] = ()
     ) -> Snapshot:

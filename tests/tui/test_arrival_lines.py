@@ -28,6 +28,13 @@ def drawn(lane: made.LaneView) -> str:
     return line_text(lane_cells(lane, AXIS, NOW))
 
 
+def lane_row(width: int, **changes: object) -> str:
+    """Return the drawn row of one lane."""
+    detail = made.detail(lanes=(made.lane(**changes),))
+    snapshot = made.snapshot(details={"busy-llama": detail})
+    return line_text(arrival_lines(snapshot, VIEW, width, 12)[1])
+
+
 @given(st.integers(min_value=1, max_value=320), st.integers(min_value=1, max_value=100))
 def test_lines_fill_the_pane_and_never_more(width: int, height: int) -> None:
     for preview in (False, True):
@@ -85,7 +92,7 @@ def test_a_short_gap_is_no_stall() -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "glyph"),
-    [("ok", "┤"), ("throttled", "⊘"), ("truncated", "╳"), ("timeout", "◷"), ("server_error", "✗"),
+    [("ok", "┤"), ("throttled", "⊘"), ("truncated", "╱"), ("timeout", "◷"), ("server_error", "✕"),
      ("cancelled", "○")],
 )  # fmt: skip
 def test_every_end_has_its_glyph(outcome: str, glyph: str) -> None:
@@ -98,8 +105,8 @@ def test_every_end_has_its_glyph(outcome: str, glyph: str) -> None:
     [
         ({}, ""),
         ({"first_token_ns": None}, "waiting"),
-        ({"ended_ns": NOW, "outcome": "ok"}, "done"),
-        ({"ended_ns": NOW, "outcome": "ok", "stalled_s": 1.2}, "done, gap 1.2s"),
+        ({"ended_ns": NOW, "outcome": "ok"}, ""),
+        ({"ended_ns": NOW, "outcome": "ok", "stalled_s": 1.2}, "gap 1.2s"),
         (
             {"ended_ns": NOW, "outcome": "throttled", "status": 429, "retry_wait_s": 2.0,
              "retry_number": 1},
@@ -158,3 +165,31 @@ def test_the_title_names_the_route_harmlessly() -> None:
 def test_scrolling_ends_at_the_last_lane() -> None:
     lines = arrival_lines(made.snapshot(), replace(VIEW, offsets={2: 200}), 100, 6)
     assert "#8809" in line_text(lines[-2])
+
+
+def test_what_is_said_of_an_ended_lane_stands_right_behind_its_end() -> None:
+    row = lane_row(
+        100, ended_ns=NOW - 2 * NS_PER_S, outcome="server_error", reason="overloaded", cells=()
+    )
+    assert row.endswith("✕ overloaded")
+
+
+def test_words_that_do_not_fit_behind_now_are_cut_with_a_mark() -> None:
+    row = lane_row(100, ended_ns=NOW, outcome="timeout", reason="a.reason.longer.than.the.room")
+    assert row.endswith("…")
+    assert line_width(((row, "text"),)) == 100
+
+
+def test_a_narrow_legend_leaves_out_whole_entries() -> None:
+    wide, narrow = (
+        line_text(arrival_lines(made.snapshot(), VIEW, width, 20)[-1]) for width in (120, 60)
+    )
+    assert "○ cancelled" in wide
+    assert "✕ failed" not in narrow
+    assert narrow.endswith("⊘ 429  ")
+
+
+def test_words_without_room_leave_the_lane_whole() -> None:
+    row = lane_row(64, first_token_ns=None, cells=())
+    assert row.endswith("··")
+    assert "…" not in row

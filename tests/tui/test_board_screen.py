@@ -277,3 +277,16 @@ async def test_keys_without_a_route_do_nothing() -> None:
 async def test_the_strip_shows_the_engine_at_once() -> None:
     async with cockpit() as it:
         assert it.board.query_one(HeaderStrip).status == it.session.status
+
+
+async def test_a_change_of_theme_reaches_the_ground_of_every_pane() -> None:
+    async with cockpit() as seen:
+        table = seen.board.query_one(RoutesPane)
+        dark = table.render_line(0)
+        seen.app.theme = "llmtop-light"
+        await seen.pilot.pause()
+        light = table.render_line(0)
+        grounds = [
+            [segment.style.bgcolor for segment in strip if segment.style] for strip in (dark, light)
+        ]
+        assert set(map(str, grounds[0])).isdisjoint(map(str, grounds[1]))

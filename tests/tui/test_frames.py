@@ -45,14 +45,14 @@ def test_a_frozen_frame_has_all_details_and_stays() -> None:
 def test_freezing_counts_what_is_missed() -> None:
     board, clock, view = FakeBoard(), FakeClock(), ViewState()
     frames = Frames(board, clock)
-    assert frames.frozen(view) is None
+    assert frames.frozen() is None
     frames.take(view)
     frames.freeze(view)
     board.whole = replace(board.whole, version=341)
     clock.now_ns += 12_400_000_000
-    freeze = frames.frozen(view)
+    freeze = frames.frozen()
     assert freeze is not None
     assert (freeze.for_s, freeze.versions) == (12, 340)
     frames.thaw()
-    assert frames.frozen(view) is None
+    assert frames.frozen() is None
     assert frames.take(view).version == 341

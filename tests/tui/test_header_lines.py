@@ -126,3 +126,10 @@ def test_a_panic_shows_the_way_back() -> None:
     line = banner_line(made.snapshot(routes=rows), RUNNING)
     assert line is not None
     assert "P goes on" in line_text(line)
+
+
+def test_a_silent_engine_is_not_told_to_have_ended() -> None:
+    status = FakeStatus(state="silent", silent_s=12.0, detail="killed by signal 9", last_words="x")
+    line = banner_line(made.snapshot(), status)
+    assert line is not None
+    assert line_text(line) == " ENGINE SILENT 12s · what you see is old "

@@ -78,7 +78,7 @@ def test_columns_are_dropped_by_priority(width: int, shown: str, dropped: str) -
 def test_the_home_screen_has_every_column() -> None:
     head = texts(routes_lines(made.snapshot(), VIEW, 158, 40))[0]
     assert " ".join(head.split()) == (
-        "ROUTE MODEL CONC /min TTFT p50 p95 p99 E2E p50 p95 tok/s OK% GOOD% 429/m T/O/m RETRY "
+        "ROUTE MODEL CONC /min TTFT p50 p95 p99 E2E p50 p95 tok/s OK% GOOD% 429/m TOUT/m RETRY "
         "IN/OUT $/h p95 15m 0–4s goal 1"
     )
 
@@ -163,9 +163,42 @@ def test_the_title_tells_order_window_and_filter(view: ViewState, title: str) ->
 def test_the_subtitle_tells_since_when_and_the_knobs() -> None:
     assert routes_subtitle(made.snapshot(), VIEW, UTC) == (
         "busy-llama · throttled since 22:24:31 (1m30s) · every 5 s · cap 64 · cooling 2 s"
+        " · ✖ eastus-gpt down"
     )
 
 
 def test_the_newest_notice_is_in_the_subtitle_harmlessly() -> None:
     snapshot = made.snapshot(routes=(), header=made.header(notices=("old", "new\x1b[2J")))
     assert routes_subtitle(snapshot, ViewState()) == "new�"
+
+
+def test_a_route_that_is_down_says_why_in_row_and_subtitle() -> None:
+    down = made.route("gone", "down", 9.0, why="connect.\x1b[2Jrefused 90%")
+    calm = made.route("calm")
+    snapshot = made.snapshot(routes=(down, calm))
+    assert "down connect.�refused 90%" in line_text(row_of(down, 220))
+    assert "down since" in (own := routes_subtitle(snapshot, ViewState(selected="gone"), UTC))
+    assert "): connect.�refused 90%" in own
+    assert "✖ gone down: connect.�refused 90%" in routes_subtitle(
+        snapshot, ViewState(selected="calm"), UTC
+    )
+
+
+def test_no_figure_of_a_large_route_is_cut() -> None:
+    large = made.route(
+        "large",
+        target=1000,
+        in_flight=999,
+        input_tokens=1_900.0,
+        output_tokens=131_072.0,
+        usd_per_hour=12.34,
+        cost_estimated=True,
+    )
+    row = line_text(row_of(large, 158))
+    for text in ("999/1000", "1.9k/131k", "~12.3"):
+        assert text in row
+
+
+def test_the_totals_row_has_no_percentiles() -> None:
+    totals = texts(routes_lines(made.snapshot(), VIEW, 158, 40))[-1]
+    assert "–" not in totals

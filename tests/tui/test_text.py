@@ -107,6 +107,8 @@ def test_ages(value: float | None, text: str) -> None:
         (999_700, "1.0M"),
         (2e6, "2.0M"),
         (3e9, "3.0G"),
+        (9.994e14, "999T"),
+        (1e20, "≥1P"),
     ],
 )
 def test_counts(value: float | None, text: str) -> None:
@@ -121,7 +123,17 @@ def test_shares_round_to_the_whole_only_when_whole(value: float | None, text: st
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (0, "0"), (0.0012, "0.0012"), (0.42, "0.42"), (1234, "1.2k")]
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (0.0012, "0.001"),
+        (0.0001, "<.001"),
+        (0.42, "0.42"),
+        (12.34, "12.3"),
+        (99.97, "100"),
+        (1234, "1.2k"),
+    ],
 )
 def test_dollars(value: float | None, text: str) -> None:
     assert usd(value) == text

@@ -14,9 +14,9 @@ from probes.clock import NS_PER_S
 from probes.events import Outcome
 from probes.neutral import neutralise
 from probes.views import LaneView, RouteDetail, Snapshot
-from tui.chart import join_cells
+from tui.chart import FAILED, join_cells
 from tui.order import selected_route
-from tui.text import NO_SAMPLE, Line, Role, Span, age, count, left, line_width, right
+from tui.text import NO_SAMPLE, Line, Role, Span, age, clip, count, left, line_width, right
 from tui.view import ViewState
 
 __all__ = ["Axis", "arrival_lines", "arrival_title", "axis_for", "lane_cells", "lane_note"]
@@ -29,12 +29,16 @@ _LEAST_SPAN_NS: Final = 6 * NS_PER_S
 _SLOTS: Final = (1, 2, 5, 10, 20, 50)
 _FACTS: Final = (("id", 7), ("age", 6), ("tok", 6), ("tok/s", 6))
 _FACTS_WIDTH: Final = sum(width for _, width in _FACTS) + 1
-_NOTE_WIDTH: Final = 21
+_NOTE_WIDTH: Final = 14
+"""Kept free after now; a lane that ended earlier leaves more room for its words."""
+_LEAST_NOTE: Final = 6
+"""Cells below which words are left out rather than cut to nothing."""
 _LEAST_LANE: Final = 10
 _LEAST_WITH_NOTE: Final = 70
 _LEAST_FRAMED: Final = 4
 _LEAST_WITH_LEGEND: Final = 9
 _LEAST_WITH_FACTS: Final = _FACTS_WIDTH + _LEAST_LANE
+_CUT: Final = "╱"
 _EIGHTHS: Final = "▁▂▃▄▅▆▇█"
 _STALL_NS: Final = NS_PER_S
 _STALL_SHARE: Final = 0.9  # slots round a gap by up to one slot at each end
@@ -47,22 +51,29 @@ _LEGEND: Final[Line] = (
     (" 1–8 chunks/0.1s  ", "faint"),
     ("⋯", "stall"),
     (" stall  ", "faint"),
+    ("⊘", "throttled"),
+    (" 429  ", "faint"),
+    (FAILED, "missed"),
+    (" failed  ", "faint"),
+    (_CUT, "missed"),
+    (" cut  ", "faint"),
     ("┤", "dim"),
     (" end  ", "faint"),
-    ("╳", "missed"),
-    (" cut  ", "faint"),
-    ("⊘", "throttled"),
-    (" 429", "faint"),
+    ("◷", "missed"),
+    (" timeout  ", "faint"),
+    ("○", "dim"),
+    (" cancelled  ", "faint"),
 )
+"""Glyphs and what they mean, by turns; the more needed first."""
 _END_GLYPHS: Final[dict[Outcome, Span]] = {
     "ok": ("┤", "dim"),
     "throttled": ("⊘", "throttled"),
-    "server_error": ("✗", "missed"),
-    "client_error": ("✗", "missed"),
+    "server_error": (FAILED, "missed"),
+    "client_error": (FAILED, "missed"),
     "timeout": ("◷", "missed"),
-    "protocol_error": ("╳", "missed"),
-    "truncated": ("╳", "missed"),
-    "content_error": ("╳", "missed"),
+    "protocol_error": (_CUT, "missed"),
+    "truncated": (_CUT, "missed"),
+    "content_error": (_CUT, "missed"),
     "cancelled": ("○", "dim"),
 }
 
@@ -120,6 +131,10 @@ def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
 
 def lane_cells(lane: LaneView, axis: Axis, now_ns: int) -> Line:
     """Return one lane: waiting, first token, chunks by slot, stalls, and how it ended."""
+    return join_cells(_cells(lane, axis, now_ns))
+
+
+def _cells(lane: LaneView, axis: Axis, now_ns: int) -> list[Span]:
     cells: list[Span] = [(" ", "text")] * axis.cells
     begin = axis.column(lane.started_ns)
     end = axis.column(now_ns if lane.ended_ns is None else lane.ended_ns)
@@ -135,18 +150,17 @@ def lane_cells(lane: LaneView, axis: Axis, now_ns: int) -> Line:
         _put(cells, axis.column(lane.first_token_ns), ("▶", "good"))
     if lane.ended_ns is not None and lane.outcome is not None:
         _put(cells, end, _END_GLYPHS[lane.outcome])
-    return join_cells(cells)
+    return cells
 
 
 def lane_note(lane: LaneView) -> Span:
-    """Return in words what the lane's last glyph means."""
+    """Return in words what hurts about a lane; nothing where nothing does."""
     if lane.ended_ns is None:
         if lane.stalled_s is not None:
             return f"stall {age(lane.stalled_s)}", "stall"
         return ("waiting", "dim") if lane.first_token_ns is None else ("", "dim")
     if lane.outcome == "ok":
-        stalled = lane.stalled_s is not None
-        return (f"done, gap {age(lane.stalled_s)}", "stall") if stalled else ("done", "faint")
+        return ("" if lane.stalled_s is None else f"gap {age(lane.stalled_s)}", "stall")
     what = neutralise(str(lane.status) if _refused(lane) else lane.reason or str(lane.outcome), 40)
     if lane.retry_wait_s is not None:
         what = f"{what} retry {age(lane.retry_wait_s)} ({lane.retry_number}/{lane.retries})"
@@ -169,8 +183,13 @@ def _lanes_in(lanes: Sequence[LaneView], axis: Axis) -> list[LaneView]:
 def _frame(axis: Axis, width: int, height: int) -> list[Line]:
     """Return the heads, which go above the lanes, and the axis and legend, which go below."""
     frame = [_heads(width), _axis_line(axis, width)]
-    legend = height >= _LEAST_WITH_LEGEND and line_width(_LEGEND) <= width
-    return [*frame, _LEGEND] if legend else frame
+    return [*frame, _legend(width)] if height >= _LEAST_WITH_LEGEND else frame
+
+
+def _legend(width: int) -> Line:
+    """Return as much of the legend as fits, each glyph with its word."""
+    ends = range(len(_LEGEND), 0, -2)
+    return next((_LEGEND[:end] for end in ends if line_width(_LEGEND[:end]) <= width), ())
 
 
 def _lane_width(width: int) -> int:
@@ -197,14 +216,16 @@ def _axis_line(axis: Axis, width: int) -> Line:
 
 
 def _lane_line(lane: LaneView, axis: Axis, now_ns: int, width: int) -> Line:
-    cells = lane_cells(lane, axis, now_ns)
+    """Return facts, the lane, and right behind its end what is to be said about it."""
+    cells = _cells(lane, axis, now_ns)
     if width < _LEAST_WITH_FACTS:
-        return cells
-    line = (*_facts(lane, now_ns), *cells)
-    if width < _LEAST_WITH_NOTE:
-        return line
+        return join_cells(cells)
+    end = axis.cells if lane.ended_ns is None else max(0, axis.column(lane.ended_ns) + 1)
+    line = (*_facts(lane, now_ns), *join_cells(cells[:end]))
     text, role = lane_note(lane)
-    return (*line, (" " + left(text, _NOTE_WIDTH), role))
+    if not text or width - line_width(line) < _LEAST_NOTE:
+        return line
+    return clip((*line, (f" {text}", role)), width)
 
 
 def _facts(lane: LaneView, now_ns: int) -> Line:

@@ -70,8 +70,10 @@ def banner_line(snapshot: Snapshot, status: Status) -> Line | None:
 def _engine_text(engine: tuple[str, str], status: Status) -> str:
     name, advice = engine
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
-    detail = neutralise(status.detail, _WORDS_LIMIT)
-    parts = (name + for_s, advice, detail, _last_words(status))
+    # A silent engine has not ended: what is told of an end is that of the one before it.
+    ended = status.state != "silent"
+    detail = neutralise(status.detail, _WORDS_LIMIT) if ended else ""
+    parts = (name + for_s, advice, detail, _last_words(status) if ended else "")
     return " · ".join(part for part in parts if part)
 
 

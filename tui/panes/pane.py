@@ -51,6 +51,7 @@ class Pane(Widget, can_focus=True):
         self._view: ViewState = DEFAULT_VIEW
         self._lines: tuple[Line, ...] = ()
         self._highlighted: int | None = None
+        self._ground: Style | None = None
         self._shown_title = ""
         self._shown_subtitle = ""
 
@@ -82,11 +83,18 @@ class Pane(Widget, can_focus=True):
         self._redraw()
         self.refresh()
 
+    def notify_style_update(self) -> None:
+        """Look the ground's colours up anew: the theme has changed."""
+        super().notify_style_update()
+        self._ground = None
+
     def render_line(self, y: int) -> Strip:
         """Return row `y` of the content, from the lines of the last draw."""
         line = self._lines[y] if y < len(self._lines) else ()
         styles = role_styles(self.app.current_theme)
-        ground = self.rich_style
+        if self._ground is None:
+            self._ground = self.rich_style
+        ground = self._ground
         if y == self._highlighted:
             ground += styles["cursor"]
         return paint(line, styles, self.size.width, ground=ground)

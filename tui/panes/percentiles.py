@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from probes.neutral import neutralise
-from probes.views import Snapshot
+from probes.views import PercentileTable, Snapshot
 from tui.order import selected_route
 from tui.panes.pane import Pane
 from tui.panes.percentiles_lines import percentiles_lines
+from tui.panes.timeline_lines import timeline_lines
 from tui.text import Line, clip
 from tui.view import ViewState
 
@@ -21,6 +22,12 @@ class PercentilesPane(Pane):
 
     NUMBER = 3
 
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
+        self._charted: PercentileTable | None = None
+        self._chart_size = (0, 0)
+        self._chart_lines: tuple[Line, ...] = ()
+
     def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
         """Return the table and the chart of the selected route."""
         route = selected_route(snapshot, view)
@@ -33,7 +40,16 @@ class PercentilesPane(Pane):
             width=width,
             height=height,
             success_missed=route.success_missed,
+            chart=self._chart,
         )
+
+    def _chart(self, table: PercentileTable, width: int, height: int) -> tuple[Line, ...]:
+        """Draw the charts anew only where their points changed: once a second, not ten times."""
+        drawn = self._charted
+        if drawn is None or self._chart_size != (width, height) or not _same_points(drawn, table):
+            self._charted, self._chart_size = table, (width, height)
+            self._chart_lines = timeline_lines(table, width, height)
+        return self._chart_lines
 
     def title_for(self, snapshot: Snapshot, view: ViewState) -> str:
         """Return the route and its cohort, as percentiles never mix cohorts."""
@@ -42,3 +58,13 @@ class PercentilesPane(Pane):
             return "percentiles"
         names = [neutralise(text, _NAME_LIMIT) for text in (route.name, route.cohort) if text]
         return " · ".join(["percentiles", *names])
+
+
+def _same_points(one: PercentileTable, other: PercentileTable) -> bool:
+    """Tell whether two tables share what a chart is drawn from: the board hands it on unchanged."""
+    return (
+        one.timeline is other.timeline
+        and one.e2e_timeline is other.e2e_timeline
+        and one.markers is other.markers
+        and (one.goal_ttft_s, one.goal_e2e_s) == (other.goal_ttft_s, other.goal_e2e_s)
+    )

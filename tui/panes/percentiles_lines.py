@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from probes.views import Figure, Grade, PercentileTable, WindowColumn, WindowName
 from tui.panes.routes_columns import figure_role
@@ -32,6 +32,9 @@ _CELL: Final = 7
 _GAP: Final = 2
 
 
+Chart: TypeAlias = Callable[[PercentileTable, int, int], tuple[Line, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """One row: `needed` orders what is kept when there are too few lines, 0 first."""
@@ -58,6 +61,7 @@ def percentiles_lines(
     width: int,
     height: int,
     success_missed: bool = False,
+    chart: Chart = timeline_lines,
 ) -> tuple[Line, ...]:
     """Return the pane: table left and chart right where both fit, else the chart below or left out.
 
@@ -67,16 +71,16 @@ def percentiles_lines(
         width: cells there are.
         height: lines there are.
         success_missed: the route's success goal is missed, so its failures stand out.
+        chart: draws the charts of a table in a width and a height.
     """
     if width <= 0 or height <= 0:
         return ()
     full = _LABEL + _CELL * len(table.columns)
     if width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT:
         figures = _table_lines(table, window, full, height, success_missed)
-        chart = timeline_lines(table, width - full - _GAP, height)
-        return _beside(figures, chart, full + _GAP)
+        return _beside(figures, chart(table, width - full - _GAP, height), full + _GAP)
     figures = _table_lines(table, window, width, height, success_missed)
-    return (*figures, *timeline_lines(table, width, height - len(figures)))
+    return (*figures, *chart(table, width, height - len(figures)))
 
 
 def _beside(left: Sequence[Line], right_side: Sequence[Line], at: int) -> tuple[Line, ...]:

@@ -1,23 +1,54 @@
 """Pane 1: the routes table."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from textual.events import Click
 from textual.message import Message
 
-from probes.views import Snapshot
+from probes.views import ChartPoint, Snapshot
+from tui.chart import trend_cells
 from tui.panes.pane import Pane
 from tui.panes.routes_lines import cursor_row, routes_lines, routes_subtitle, routes_title
 from tui.text import Line
 from tui.view import ViewState
 
-__all__ = ["RoutesPane"]
+__all__ = ["RoutesPane", "Trends"]
+
+_TRENDS_KEPT: Final = 256
+
+
+class Trends:
+    """Draws each trend once for as long as the board hands on the same points: for a second."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[int, tuple[Sequence[ChartPoint], tuple[float, ...], Line]] = {}
+
+    def __len__(self) -> int:
+        return len(self._drawn)
+
+    def __call__(
+        self, points: Sequence[ChartPoint], width: int, top_s: float, goal_s: float, span_ns: int
+    ) -> Line:
+        how = (width, top_s, goal_s, span_ns)
+        known = self._drawn.get(id(points))
+        if known is not None and known[0] is points and known[1] == how:
+            return known[2]
+        if len(self._drawn) >= _TRENDS_KEPT:
+            self._drawn.clear()
+        line = trend_cells(points, width, top_s, goal_s, span_ns)
+        self._drawn[id(points)] = (points, how, line)
+        return line
 
 
 class RoutesPane(Pane):
     """One row per route, worst first; the cursor follows its route."""
 
     NUMBER = 1
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
+        self._trends = Trends()
 
     class RowClicked(Message):
         """The user pointed at a row, counted from the cursor's."""
@@ -28,7 +59,7 @@ class RoutesPane(Pane):
 
     def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
         """Return heads, rows and totals."""
-        return routes_lines(snapshot, view, width, height)
+        return routes_lines(snapshot, view, width, height, self._trends)
 
     def title_for(self, snapshot: Snapshot, view: ViewState) -> str:
         """Return order, window and filter."""

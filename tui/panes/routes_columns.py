@@ -161,9 +161,10 @@ def _cost(route: RouteView) -> Span:
 
 
 def _state(route: RouteView) -> Span:
+    why = f" {neutralise(route.why, 80)}" if route.why else ""
     if route.cool_down_s:
-        return f"cooling {age(route.cool_down_s)}", "throttled"
-    return route.state, STATE_ROLES[route.state] if route.state != "ok" else "faint"
+        return f"cooling {age(route.cool_down_s)}{why}", "throttled"
+    return route.state + why, STATE_ROLES[route.state] if route.state != "ok" else "faint"
 
 
 def _model(route: RouteView) -> Span:
@@ -213,15 +214,15 @@ COLUMNS: Final[tuple[Column, ...]] = (
     ),
     Column(
         "timeouts",
-        "T/O/m",
-        5,
+        "TOUT/m",
+        6,
         16,
         _rate(lambda r: r.timeouts_per_min, "missed"),
         lambda r: r.timeouts_per_min,
     ),
     Column("retry", "RETRY", 5, 9, _amplification, lambda r: r.amplification),
-    Column("tokens", "IN/OUT", 8, 17, _tokens, lambda r: r.output_tokens),
-    Column("usd", "$/h", 5, 12, _cost, lambda r: r.usd_per_hour),
+    Column("tokens", "IN/OUT", 9, 17, _tokens, lambda r: r.output_tokens),
+    Column("usd", "$/h", 6, 12, _cost, lambda r: r.usd_per_hour),
 )
 """All but the name, which comes first, and the trend, which comes last."""
 

@@ -1,16 +1,16 @@
 """The routes table as lines: which columns fit, and what each row says."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from math import ceil
-from typing import Final
+from typing import Final, TypeAlias
 
 from rich.cells import cell_len
 
 from probes.clock import NS_PER_S
 from probes.neutral import neutralise
-from probes.views import RouteView, Snapshot
+from probes.views import ChartPoint, RouteView, Snapshot
 from tui.chart import SPANS_NS, span_of, trend_cells
 from tui.order import selected_route, visible_routes
 from tui.panes.routes_columns import COLUMNS, STATE_GLYPHS, STATE_ROLES, Column, column_named
@@ -20,6 +20,7 @@ from tui.view import ViewState
 
 __all__ = [
     "TREND_TOP_S",
+    "DrawTrend",
     "Plan",
     "cursor_row",
     "plan",
@@ -43,8 +44,16 @@ _TREND_PRIORITY: Final = 7
 _STATE_PRIORITY: Final = 19
 _NAME_LIMIT: Final = 120
 _NOTICE_LIMIT: Final = 100
-_NOT_OF_TOTALS: Final = frozenset({"state", "model"})
+_WHY_LIMIT: Final = 40
+_NOT_OF_TOTALS: Final = frozenset(
+    {"state", "model", "speed", "ttft_p50", "ttft_p95", "ttft_p99", "e2e_p50", "e2e_p95"}
+)
+"""Percentiles never mix routes."""
+_MOST_STATE: Final = 28
 _FRAME_ROWS: Final = 2  # the heads and the totals
+
+
+DrawTrend: TypeAlias = Callable[[Sequence[ChartPoint], int, float, float, int], Line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ def plan(rows: Sequence[RouteView], width: int) -> Plan:
     """Return what fits into `width` cells; columns are dropped by priority, the name never is."""
     longest = max((cell_len(neutralise(row.name, _NAME_LIMIT)) for row in rows), default=0)
     name = min(max(longest, _LEAST_NAME), _MOST_NAME, max(1, width - _MARKER_WIDTH))
-    shown, trend = list(COLUMNS), _USUAL_TREND
+    shown, trend = _columns(rows), _USUAL_TREND
     while shown and _needed(shown, name, trend) + _comfort(shown) > width:
         worst = max(shown, key=lambda column: column.priority)
         if trend > _LEAST_TREND and worst.priority < _STATE_PRIORITY:
@@ -76,6 +85,15 @@ def plan(rows: Sequence[RouteView], width: int) -> Plan:
         trend = 0
     model = max((cell_len(neutralise(row.model, _NAME_LIMIT)) for row in rows), default=0)
     return _stretched(shown, name, trend, model, width)
+
+
+def _columns(rows: Sequence[RouteView]) -> list[Column]:
+    """Return all columns, CONC as wide as the sum of all targets needs."""
+    digits = len(str(sum(row.target for row in rows)))
+    return [
+        replace(column, width=max(column.width, 2 * digits + 1)) if column.key == "conc" else column
+        for column in COLUMNS
+    ]
 
 
 def _needed(shown: Sequence[Column], name: int, trend: int) -> int:
@@ -106,24 +124,36 @@ def _heads(shown: Sequence[Column]) -> list[str]:
 
 
 def _stretched(shown: Sequence[Column], name: int, trend: int, model: int, width: int) -> Plan:
-    """Give what is left to the trend's usual width, the model's need, then the trend."""
-    widths = _widths(shown)
+    """Give what is left to model and trend as usual, to the state, then to model and trend."""
+    widths = dict(zip((column.key for column in shown), _widths(shown), strict=True))
+    elastic = {"model": widths.get("model"), "state": widths.get("state"), "trend": trend or None}
     spare = width - _needed(shown, name, trend)
-    at = next((index for index, column in enumerate(shown) if column.key == "model"), None)
-    for usual_model, most_trend in ((_USUAL_MODEL, _USUAL_TREND), (_MOST_MODEL, _MOST_TREND)):
-        if at is not None:
-            more = max(0, min(spare, min(model, usual_model) - widths[at]))
-            widths[at] += more
-            spare -= more
-        if trend:
-            more = max(0, min(spare, most_trend - trend))
-            trend += more
-            spare -= more
-    return Plan(tuple(shown), tuple(widths), tuple(_heads(shown)), name, trend)
+    for key, most in (
+        ("model", min(model, _USUAL_MODEL)),
+        ("trend", _USUAL_TREND),
+        ("state", _MOST_STATE),
+        ("model", min(model, _MOST_MODEL)),
+        ("trend", _MOST_TREND),
+    ):
+        now = elastic[key]
+        if now is not None:
+            elastic[key] = now + max(0, min(spare, most - now))
+            spare -= (elastic[key] or 0) - now
+    fitted = tuple(elastic.get(key) or size for key, size in widths.items())
+    return Plan(tuple(shown), fitted, tuple(_heads(shown)), name, elastic["trend"] or 0)
 
 
-def routes_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
-    """Return the table: heads, the rows around the cursor, and the totals in the last line."""
+def routes_lines(
+    snapshot: Snapshot,
+    view: ViewState,
+    width: int,
+    height: int,
+    draw_trend: DrawTrend = trend_cells,
+) -> list[Line]:
+    """Return the table: heads, the rows around the cursor, and the totals in the last line.
+
+    `draw_trend` draws points in a width against the scale's top, the goal and the span.
+    """
     rows = visible_routes(snapshot, view)
     fitted = plan(snapshot.routes, width)
     body, first = _window(snapshot, view, height)
@@ -132,7 +162,7 @@ def routes_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -
     current = selected_route(snapshot, view)
     span_ns = _trend_span(snapshot)
     shown = rows[first : first + body]
-    lines = [_row(row, fitted, span_ns, selected=row is current) for row in shown]
+    lines = [_row(row, fitted, span_ns, draw_trend, selected=row is current) for row in shown]
     if height < _FRAME_ROWS:
         return lines
     lines.insert(0, _head(fitted, snapshot, view))
@@ -173,7 +203,17 @@ def routes_subtitle(snapshot: Snapshot, view: ViewState, zone: tzinfo | None = N
     note = f"{neutralise(notices[-1], _NOTICE_LIMIT)}" if notices else ""
     route = selected_route(snapshot, view)
     parts = [] if route is None else _about(route, snapshot, zone)
-    return " · ".join(part for part in (*parts, note) if part)
+    return " · ".join(part for part in (*parts, _worse(route, snapshot), note) if part)
+
+
+def _worse(selected: RouteView | None, snapshot: Snapshot) -> str:
+    """Return which other route is down, and why: it must not go unseen."""
+    rows = (row for row in snapshot.routes if row.state == "down" and row is not selected)
+    row = next(rows, None)
+    if row is None:
+        return ""
+    why = f": {neutralise(row.why, _WHY_LIMIT)}" if row.why else ""
+    return f"{STATE_GLYPHS['down']} {neutralise(row.name, _MOST_NAME)} down{why}"
 
 
 def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[str]:
@@ -184,7 +224,7 @@ def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[st
         state = f"{state} since {at} ({age(for_s).replace('.0s', 's')})"
     return [
         neutralise(route.name, _MOST_NAME),
-        state,
+        f"{state}: {neutralise(route.why, _WHY_LIMIT)}" if route.why else state,
         f"every {route.interval:g} s" if route.interval else "back to back",
         f"cap {route.max_tokens}",
         f"cooling {ceil(route.cool_down_s)} s" if route.cool_down_s else "",
@@ -237,7 +277,9 @@ def _trend_span(snapshot: Snapshot) -> int:
     return max((span_of(row.trend) for row in snapshot.routes), default=SPANS_NS[0])
 
 
-def _row(route: RouteView, fitted: Plan, span_ns: int, *, selected: bool) -> Line:
+def _row(
+    route: RouteView, fitted: Plan, span_ns: int, draw_trend: DrawTrend, *, selected: bool
+) -> Line:
     name_role: Role = "title" if selected or route.state not in ("ok", "paused") else "text"
     start: list[Span] = [
         ("▸ " if selected else "  ", "accent"),
@@ -248,7 +290,7 @@ def _row(route: RouteView, fitted: Plan, span_ns: int, *, selected: bool) -> Lin
     trend: Line = ()
     if fitted.trend:
         goal_s = route.goal_ttft_s
-        cells = trend_cells(route.trend, fitted.trend, TREND_TOP_S, goal_s, span_ns)
+        cells = draw_trend(route.trend, fitted.trend, TREND_TOP_S, goal_s, span_ns)
         trend = (("  ", "text"), *cells)
     return (*start, *_cells(route, fitted), *trend)
 

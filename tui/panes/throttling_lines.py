@@ -1,8 +1,9 @@
 """The throttling pane as lines: what is left of each limit, then the log of 429s."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from math import ceil
 from typing import Final
 
 from probes.clock import NS_PER_S, seconds
@@ -57,6 +58,9 @@ _STYLES: Final = (
     _Style(cooling=11, label=9, bar=0, reset=0, periods=False),
 )
 """The roomiest first."""
+_GAUGE: Final = _Style(cooling=15, label=15, bar=18, reset=8, periods=True)
+_LEAST_GAUGE: Final = 83
+"""Name, cool-down, label, bar, what is left and the countdown of a gauge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,10 @@ def throttling_lines(
         return ()
     limits = _limit_lines(snapshot, width, max(1, height // 2))
     if not snapshot.throttles:
+        limits = _gauges(snapshot, width, height - 2) or limits
         calm: Line = (("no 429 since start", "dim"),)
-        return (*limits, clip(calm, width))[:height]
+        return tuple([*limits, *([()] if limits else []), clip(calm, width)][:height])
+    limits = _gauges(snapshot, width, height // 2) or limits
     columns = _fitting(width)
     first = max(0, min(offset, len(snapshot.throttles) - 1))
     rows = snapshot.throttles[first : first + height]
@@ -131,7 +137,7 @@ def wall_time(at_ns: int, anchor_ns: int, zone: tzinfo | None = None) -> str:
 
 
 def _limit_lines(snapshot: Snapshot, width: int, room: int) -> list[Line]:
-    views = [view for view in snapshot.limits if view.limits or view.cool_down_s is not None]
+    views = _told(snapshot)
     views.sort(key=lambda view: view.cool_down_s is None)
     if len(views) > room:
         more: Line = ((f"… {len(views) - room + 1} more routes with limits", "faint"),)
@@ -152,6 +158,44 @@ def _limit_line(view: LimitsView, now_ns: int, width: int) -> Line:
         if line_width(start) + sum(line_width(part) for part in parts) <= width:
             break
     return clip(_as_fit(start, parts, width), width)
+
+
+def _gauges(snapshot: Snapshot, width: int, room: int) -> list[Line]:
+    """Return one limit a line with a bar of what is left; nothing where they do not all fit."""
+    if width < _LEAST_GAUGE:
+        return []
+    views = sorted(_told(snapshot), key=lambda view: view.cool_down_s is None)
+    lines = [line for view in views for line in _gauges_of(view, snapshot.now_ns, width)]
+    return lines if len(lines) <= room else []
+
+
+def _gauges_of(view: LimitsView, now_ns: int, width: int) -> list[Line]:
+    old_s = max(0.0, seconds(now_ns - view.at_ns))
+    name = left(neutralise(view.route, _LONGEST), _ROUTE) + " "
+    start: Line = ((name, "text"), (_cooling(view, _GAUGE.cooling), "throttled"))
+    blank: Line = ((" " * line_width(start), "text"),)
+    limits = [_gauge_cells(limit, old_s) for limit in view.limits] or [()]
+    starts = [start, *[blank] * (len(limits) - 1)]
+    return [clip((*begin, *cells), width) for begin, cells in zip(starts, limits, strict=True)]
+
+
+def _gauge_cells(limit: Limit, old_s: float) -> Line:
+    """Return label, a thin bar, what is left, and when it is whole again."""
+    share = _share_left(limit)
+    label, figures, countdown = _limit_cells(limit, old_s, replace(_GAUGE, bar=0))
+    role: Role = "graph_dim" if figures[1] in ("dim", "graph") else figures[1]
+    filled = 0 if share is None else ceil(min(1.0, max(0.0, share)) * _GAUGE.bar)
+    return (
+        label,
+        ("━" * filled, role),
+        ("─" * (_GAUGE.bar - filled), "border"),
+        (f"  {figures[0]}", figures[1]),
+        countdown,
+    )
+
+
+def _told(snapshot: Snapshot) -> list[LimitsView]:
+    return [view for view in snapshot.limits if view.limits or view.cool_down_s is not None]
 
 
 def _as_fit(start: Line, parts: Sequence[Line], width: int) -> Line:

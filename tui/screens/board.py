@@ -65,11 +65,13 @@ class BoardScreen(Screen[None]):
         self._current = 1
         self._watched = ""
         self._shown: tuple[object, ...] = ()
+        self._banner = Banner(id="banner")
+        self._panes: tuple[Pane, ...] = ()
 
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange` says which of them are displayed."""
         yield HeaderStrip(id="header")
-        yield Banner(id="banner")
+        yield self._banner
         yield RoutesPane(id="routes")
         with Grid(id="lower"):
             yield ArrivalPane(id="arrival")
@@ -82,6 +84,7 @@ class BoardScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin to pull."""
         self.query_one("#filter").display = False
+        self._panes = tuple(self.query(Pane))
         self.set_interval(self._interval, self.pull)
         self.pull()
 
@@ -99,7 +102,7 @@ class BoardScreen(Screen[None]):
             return
         snapshot = self._frames.take(self.view)
         self.view = settled(snapshot, self.view)
-        self.view = replace(self.view, freeze=self._frames.frozen(self.view))
+        self.view = replace(self.view, freeze=self._frames.frozen())
         self._watch_text()
         status = self._session.status
         self._arrange(status)
@@ -119,16 +122,13 @@ class BoardScreen(Screen[None]):
             self._session.command(WatchText(route=wanted))
 
     def _show(self, status: Status) -> None:
-        for strip in self.query(HeaderStrip):
-            strip.status = status
-        for banner in self.query(Banner):
-            banner.status = status
-        for pane in self.query(Pane):
+        self.query_one(HeaderStrip).status = status
+        for pane in self._panes:
             if pane.display:
                 pane.show(self._frames.latest, self.view)
 
     def _arrange(self, status: Status) -> None:
-        banner = self.query_one(Banner)
+        banner = self._banner
         banner.status = status
         banner.display = banner.wanted(self._frames.latest)
         arrangement = arrange(
@@ -159,7 +159,7 @@ class BoardScreen(Screen[None]):
             self._pane(number).display = number in arrangement.panes
 
     def _pane(self, number: int) -> Pane:
-        return next(pane for pane in self.query(Pane) if number == pane.NUMBER)
+        return next(pane for pane in self._panes if number == pane.NUMBER)
 
     def _route(self) -> RouteView | None:
         return selected_route(self._frames.latest, self.view)

@@ -58,7 +58,7 @@ _FIGURES: Final = Section(
         Term("OK%", "Probes that ended ok; those we cancelled do not count. ▼ below its goal."),
         Term("GOOD%", "Probes that were ok and within every goal: TTFT, E2E, cost."),
         Term("429/m", "Throttled attempts a minute."),
-        Term("T/O/m", "Timeouts a minute."),
+        Term("TOUT/m", "Timeouts a minute."),
         Term("RETRY ×", "Attempts a probe: ×1.00 is none retried."),
         Term("IN/OUT", "Tokens of an attempt, the mean."),
         Term("$/h", "What probing costs."),
@@ -86,9 +86,9 @@ _LANES: Final = Section(
         Term("·", "Waiting.", "faint"),
         Term("⋯", "Stall: open, and nothing comes.", "stall"),
         Term("┤", "End of the answer.", "dim"),
-        Term("╳ ✗", "Cut off; failed.", "missed"),
+        Term(THROTTLED, "429, and the wait before the retry.", "throttled"),
+        Term(f"{FAILED} ╱", "Failed; cut off. The reason is beside it.", "missed"),
         Term("◷ ○", "Timeout; cancelled by us.", "missed"),
-        Term(THROTTLED, "429.", "throttled"),
     ),
 )
 _CHARTS: Final = Section(
