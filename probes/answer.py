@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from probes.body import BodyForm, Inflater, UnknownEncodingError, form_of, json_of, refusal_of
-from probes.dialects.base import NOTHING, Dialect, Transcript
+from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, Outcome, TokenSource, TtftKind
@@ -152,7 +152,7 @@ class AnswerReader:
             return self._read_events(data)
         if not self._is_success:
             self._body += data[: MAX_ERROR_BYTES - len(self._body)]
-            return _OVER if len(self._body) >= MAX_ERROR_BYTES else _IDLE
+            return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else _IDLE
         self._body += data
         if self._form is None:
             self._form = form_of(self._body, self._headers.get("content-type", "").lower())
@@ -166,23 +166,32 @@ class AnswerReader:
         """A whole answer is judged at its end; anything else needs no more than its beginning."""
         limit = MAX_WHOLE_BYTES if self._form == "json" else MAX_ERROR_BYTES
         if len(self._body) <= limit:
-            return _IDLE
+            return _OVER if self._form == "json" and self._is_whole_json() else _IDLE
         if self._form == "json":
             raise OverflowError("the answer is too large")
         del self._body[limit:]
         return _OVER
+
+    def _is_whole_json(self) -> bool:
+        """Whether all of a JSON body is there; a large one is left to its framing."""
+        body = self._body
+        if len(body) > MAX_ERROR_BYTES or not body.rstrip().endswith((b"}", b"]")):
+            return False
+        return json_of(bytes(body)) is not None
 
     def _read_events(self, data: bytes) -> Progress:
         events = self._decoder.feed(data)
         told = self._interpreter.transcript
         if not events:
             return _OVER if told.terminal else _IDLE
-        added, followed = NOTHING, False
+        deltas: list[Delta] = []
+        followed = False
         for event in events:
+            followed = bool(deltas)
             delta = self._interpreter.event(event)
-            followed = added is not NOTHING
             if delta is not NOTHING:
-                added = delta if added is NOTHING else added.joined(delta)
+                deltas.append(delta)
+        added = join_deltas(deltas)
         self._events += len(events)
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":

@@ -25,6 +25,9 @@ __all__ = ["Attempt", "AttemptResult", "Listener", "Watchdog"]
 LINGER_S: Final = 1.0
 """A body left open this long after its terminal signal is closed by us."""
 
+MOST_SLACK_S: Final = 0.1
+"""A stall that aborts is noticed so much too late at most."""
+
 MAX_CHUNK_OFFSETS: Final = 20_000
 
 Phase = Literal["connect", "first_token", "stall", "total", "linger", "cancelled"]
@@ -55,6 +58,8 @@ class Watchdog:
         """What the deadline stands for: the stage, or `total` where that comes first."""
         self._stage: Phase = "connect"
         self._timeouts = timeouts
+        self._slack = min(MOST_SLACK_S, timeouts.stall / 50)
+        self._moved = 0.0
         now = anyio.current_time()
         self._first_token_at = now + timeouts.first_token
         self._total = now + timeouts.total
@@ -73,9 +78,17 @@ class Watchdog:
         self._move("connect", self._timeouts.connect)
 
     def output(self) -> None:
-        """An output chunk came: the next is due."""
-        if self.phase != "linger":
-            self._move("stall", self._timeouts.stall)
+        """An output chunk came: the next is due.
+
+        Moving a deadline costs more than all else that is done for a chunk, so it is set a little
+        late and then left alone for that while: a stall is noticed within its time plus `_slack`.
+        """
+        if self.phase == "linger":
+            return
+        now = anyio.current_time()
+        if self._stage != "stall" or now > self._moved + self._slack:
+            self._moved = now
+            self._move("stall", self._timeouts.stall + self._slack)
 
     def terminal(self) -> None:
         """The answer is complete: its body may stay open a moment longer."""
@@ -217,7 +230,7 @@ class Attempt:
             async with aclosing(exchange.reads) as reads:
                 async for data, at_ns in reads:
                     self._read(self._reader.feed(data), at_ns)
-        self._tape.first("done", self._clock.monotonic_ns())
+            self._tape.first("done", self._clock.monotonic_ns())
 
     def _read(self, progress: Progress, at_ns: int) -> None:
         tape, watchdog = self._tape, self._watchdog
@@ -258,7 +271,7 @@ class Attempt:
                 answer = replace(answer, reason=STALE_CONNECTION)
         terminal_ns = tape.stamps.pop("terminal", None)
         if terminal_ns is not None and ending != "complete":
-            tape.stamps["done"] = terminal_ns
+            tape.stamps["done"] = max(terminal_ns, tape.stamps.get("last_token", terminal_ns))
         ended_ns = tape.stamps.get("done", now_ns)
         gap = self._gaps.overlaps(tape.stamps["started"], now_ns)
         return AttemptResult(

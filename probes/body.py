@@ -20,6 +20,8 @@ BodyForm: TypeAlias = Literal["stream", "json", "html", "other"]
 _BOM: Final = b"\xef\xbb\xbf"
 _FIELDS: Final = (b"data", b"event", b"id", b"retry")
 _MOST_BLANK: Final = 4096
+_MOST_AT_ONCE: Final = 4 * 1024 * 1024
+"""What one read may inflate to: more is a bomb, and would hold everybody else up."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _decoder: Final = json.JSONDecoder(strict=False)
 
@@ -50,19 +52,21 @@ class Inflater:
 
         Raises:
             UnknownEncodingError: the bytes are not what they are said to be.
-            OverflowError: more than the limit came out of it altogether.
+            OverflowError: more than the limit came out of it altogether, or too much at once.
         """
         if self._held is not None:
             data = self._with_header_known(data)
         pieces = []
+        room = min(self._limit, _MOST_AT_ONCE)
         while data:
             if self._stream.eof:
                 if not self._is_gzip:
                     break
                 self._stream = zlib.decompressobj(_GZIP)  # gzip members may follow each other
-            piece = self._inflate(data)
+            piece = self._inflate(data, room)
+            room -= len(piece)
             self._limit -= len(piece)
-            if self._limit < 0:
+            if room < 0:
                 raise OverflowError("the body inflates beyond its limit")
             pieces.append(piece)
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
@@ -79,9 +83,9 @@ class Inflater:
         self._stream = zlib.decompressobj(zlib.MAX_WBITS if framed else -zlib.MAX_WBITS)
         return head
 
-    def _inflate(self, data: bytes) -> bytes:
+    def _inflate(self, data: bytes, room: int) -> bytes:
         try:
-            return self._stream.decompress(data, self._limit + 1)
+            return self._stream.decompress(data, room + 1)
         except zlib.error as error:
             raise UnknownEncodingError(str(error)) from error
 

@@ -95,6 +95,7 @@ class Engine:
         self._group: TaskGroup | None = None
         self._running = False
         self._ending = Signal()
+        self._ended = False
         self._cpu_share = 0.0
         self._hello(configure)
 
@@ -105,6 +106,7 @@ class Engine:
             async with anyio.create_task_group() as reporting:
                 reporting.start_soon(self._report)
                 await self._serve(commands)
+                self._ended = True
                 self._ending.ring()
                 reporting.cancel_scope.deadline = anyio.current_time() + GRACE_S
             background.cancel_scope.cancel()
@@ -205,7 +207,7 @@ class Engine:
             if ending:
                 return
             _collect(number)
-            ending = await self._ending.wait(self._clock, BATCH_S)
+            ending = self._ended or await self._ending.wait(self._clock, BATCH_S)
 
     async def _flush(self) -> None:
         lines = self._outbox.take()

@@ -15,6 +15,7 @@ __all__ = ["LONGEST_MESSAGE", "ErrorBody", "error_in", "error_of", "html_error"]
 
 LONGEST_MESSAGE: Final = 500
 _LONGEST_CODE: Final = 80
+_FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
 _HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 
@@ -66,8 +67,14 @@ def _is_bare_error(body: Mapping[Any, Any]) -> bool:
     if "choices" in body:
         return False
     said = any(body.get(key) for key in ("message", "msg", "error_message", "error_msg"))
-    coded = any(body.get(key) for key in ("code", "error_code", "status_code", "status"))
-    return bool(body.get("detail")) or (said and coded)
+    coded = any(body.get(key) for key in ("code", "error_code", "status_code"))
+    failed = coded or _tells_failure(body.get("status"))
+    return bool(body.get("detail")) or (said and failed)
+
+
+def _tells_failure(status: object) -> bool:
+    """Whether a `status` is an HTTP error or a word for one; `queued` and `processing` are not."""
+    return _status((status,)) is not None or bool(_FAILED.search(str(status)))
 
 
 def html_error(text: str) -> ErrorBody:
@@ -128,7 +135,7 @@ def _text(value: object) -> str:
 
 def _status(values: Iterable[object]) -> int | None:
     for value in values:
-        if isinstance(value, str) and value.strip().isdigit() and len(value) <= 3 + 2:
+        if isinstance(value, str) and re.fullmatch(r"\s?[0-9]{3}\s?", value):
             value = int(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and value in _STATUSES:
             return int(value)

@@ -49,11 +49,14 @@ class Gate:
         self._limits: tuple[Limit, ...] = ()
         self._limits_ns = 0
 
-    async def admit(self, tokens: int, cancelled: Callable[[], bool]) -> bool:
-        """Wait until an attempt may start and reserve its tokens; False when it no longer may."""
+    async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
+        """Wait until an attempt may start and reserve its tokens; False when it no longer may.
+
+        `tokens` is asked anew each time, for the answer cap may change while an attempt waits.
+        """
         cooled = False
         while not (self.stopping or cancelled()):
-            reason = self._closed(tokens)
+            reason = self._closed(tokens())
             if reason is None:
                 return True
             if reason == "cool_down":
@@ -61,7 +64,7 @@ class Gate:
             await self._wait()
             if cooled and self._cool_until_ns is None:
                 cooled = False
-                await self._stagger()
+                await self._stagger(cancelled)
         return False
 
     def settle(self, event: AttemptFinished) -> None:
@@ -151,9 +154,18 @@ class Gate:
         finally:
             self.waiting -= 1
 
-    async def _stagger(self) -> None:
+    async def _stagger(self, cancelled: Callable[[], bool]) -> None:
         self._released += 1
-        await self._clock.sleep(STAGGER_S * (self._released - self._random.random()))
+        wait_s = STAGGER_S * (self._released - self._random.random())
+        due_ns = self._clock.monotonic_ns() + round(wait_s * NS_PER_S)
+        self.waiting += 1
+        try:
+            while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
+                if self.stopping or cancelled():
+                    return
+                await self.changed.wait(self._clock, left_ns / NS_PER_S)
+        finally:
+            self.waiting -= 1
 
     def _settle_cost(self, event: AttemptFinished) -> None:
         for reservation in self._reservations:

@@ -15,7 +15,7 @@ from probes.answer import Progress
 from probes.attempt import Attempt, AttemptResult
 from probes.clock import Clock
 from probes.config import Route
-from probes.dialects.base import Adaptation, Dialect
+from probes.dialects.base import Adaptation, Dialect, endpoint
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -40,10 +40,11 @@ __all__ = ["Probe", "ProbeTools", "Turnstile"]
 class Turnstile(Protocol):
     """Decides when an attempt may go, and hears what it cost and what it met."""
 
-    async def admit(self, tokens: int, cancelled: Callable[[], bool]) -> bool:
-        """Wait until an attempt of at most `tokens` may start, which is then reserved.
+    async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
+        """Wait until an attempt of at most `tokens()` may start, which is then reserved.
 
-        Returns False, with nothing reserved, when none may any more or `cancelled()` is true.
+        Returns False, with nothing reserved, when none may any more or `cancelled()` is true;
+        nothing is awaited between the reservation and the return.
         """
         ...
 
@@ -104,6 +105,7 @@ class Probe:
         self._cancelled = False
         self._bell = Signal()
         self._identity = self._identify()
+        self._asked_with = tools.adaptation
 
     def cancel(self) -> None:
         """End the attempt in flight as `cancelled`; no other follows."""
@@ -116,7 +118,8 @@ class Probe:
         """Do the request; return its last event, or None where it was never admitted."""
         while await self._admitted():
             event = await self._run_attempt()
-            if self._cancelled or (event.retry is None and not self._adapted(event)):
+            adapted = not self._cancelled and self._adapted(event)
+            if self._cancelled or (event.retry is None and not adapted):
                 return self._finish()
             self.attempt_number += 1
             await self._wait(event.retry)
@@ -164,17 +167,14 @@ class Probe:
         self._tools.on_output(self, progress, at_ns)
 
     async def _admitted(self) -> bool:
-        self._identity = self._identify()
-        if not await self._tools.turnstile.admit(
-            self._identity.reserved_tokens, lambda: self._cancelled
-        ):
+        if not await self._tools.turnstile.admit(self._most_tokens, lambda: self._cancelled):
             return False
+        self._identity = self._identify()
         self._admitted_ns = self._tools.clock.monotonic_ns()
         return True
 
     async def _run_attempt(self) -> AttemptFinished:
         tools = self._tools
-        request = self._request()
         self._attempt = Attempt(
             transport=self._transport,
             dialect=tools.dialect,
@@ -186,7 +186,7 @@ class Probe:
             keep_text=tools.include_text,
         )
         try:
-            result = await self._attempt.run(request)
+            result = await self._attempt.run(self._request())
         except BaseException:
             self._abandon()
             raise
@@ -197,6 +197,7 @@ class Probe:
 
     def _request(self) -> Request:
         tools = self._tools
+        self._asked_with = tools.adaptation
         nonce = f"{tools.random.getrandbits(64):016x}" if tools.route.cache == "bust" else None
         body = tools.dialect.request_body(
             tools.route,
@@ -204,7 +205,8 @@ class Probe:
             nonce=nonce,
             adaptation=tools.adaptation,
         )
-        return Request(tools.route.base_url.rstrip("/") + tools.dialect.path, tools.headers, body)
+        url = endpoint(tools.route.base_url, tools.dialect.path)
+        return Request(url, tools.headers, body)
 
     def _report(self, result: AttemptResult) -> AttemptFinished:
         tools = self._tools
@@ -227,27 +229,33 @@ class Probe:
         return event
 
     def _abandon(self) -> None:
-        """Close the books on an attempt that a defect of ours, or our own end, cut off."""
+        """Close the books on an attempt that a defect of ours, or our own end, cut off.
+
+        One that never began was never told of, and cost nothing.
+        """
         now_ns = self._tools.clock.monotonic_ns()
-        self._close(
-            AttemptFinished(
-                at_ns=now_ns,
-                route=self._identity.route,
-                probe=self.identity,
-                attempt=self._identity.attempt,
-                outcome="cancelled",
-                reason="engine",
-                cohort=self._identity.cohort,
-                reserved_tokens=self._identity.reserved_tokens,
-                charged_tokens=self._identity.reserved_tokens,
-                stamps_ns=StampLadder(
-                    scheduled=self._scheduled_ns,
-                    admitted=self._admitted_ns,
-                    started=self.open_since_ns,
-                    ended=now_ns,
-                ),
-            )
+        began = self.open_since_ns is not None
+        event = AttemptFinished(
+            at_ns=now_ns,
+            route=self._identity.route,
+            probe=self.identity,
+            attempt=self._identity.attempt,
+            outcome="cancelled",
+            reason="engine",
+            cohort=self._identity.cohort,
+            reserved_tokens=self._identity.reserved_tokens,
+            charged_tokens=self._identity.reserved_tokens if began else 0,
+            stamps_ns=StampLadder(
+                scheduled=self._scheduled_ns,
+                admitted=self._admitted_ns,
+                started=self.open_since_ns,
+                ended=now_ns,
+            ),
         )
+        if began:
+            self._close(event)
+        else:
+            self._tools.turnstile.settle(event)
         self._finish()
 
     def _close(self, event: AttemptFinished) -> None:
@@ -260,13 +268,17 @@ class Probe:
         self._tools.turnstile.settle(event)
 
     def _adapted(self, event: AttemptFinished) -> bool:
-        """Drop what the server said it does not support, once; return whether to ask again."""
+        """Drop what the server said it does not support, once; return whether to ask again.
+
+        Where another probe has learned something since this one was sent, that is tried first.
+        """
         tools = self._tools
         if event.status is None:
             return False
-        adaptation = tools.dialect.adapt(event.status, event.message, tools.adaptation, tools.route)
-        if adaptation is None:
-            return False
+        asked_with = self._asked_with
+        adaptation = tools.dialect.adapt(event.status, event.message, asked_with, tools.route)
+        if adaptation is None or tools.adaptation != asked_with:
+            return adaptation is not None
         tools.adaptation = adaptation
         tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=adaptation.describe()))
         return True
@@ -304,6 +316,10 @@ class Probe:
         self._tools.emit(event)
         return event
 
+    def _most_tokens(self) -> int:
+        """Return what an attempt may cost at most under the cap as it is now."""
+        return self._tools.prompt_tokens + self._tools.max_tokens
+
     def _identify(self) -> AttemptIdentity:
         tools = self._tools
         return AttemptIdentity(
@@ -311,7 +327,7 @@ class Probe:
             probe=self.identity,
             attempt=self.attempt_number,
             cohort=tools.cohort,
-            reserved_tokens=tools.prompt_tokens + tools.max_tokens,
+            reserved_tokens=self._most_tokens(),
         )
 
 

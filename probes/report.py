@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from probes.attempt import AttemptResult
 from probes.config import Price, Route
 from probes.config_urls import mask_url
@@ -11,11 +13,12 @@ from probes.events import (
     AttemptFinished,
     ClockSource,
     CostSource,
+    Limit,
     RetryPlan,
     RouteInfo,
 )
 from probes.prompts import estimate_tokens
-from probes.secrets import Scrubber
+from probes.secrets import MASK, Scrubber
 from probes.throttle import kept_headers, request_id
 
 __all__ = [
@@ -29,6 +32,10 @@ __all__ = [
 ]
 
 BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
+LONGEST_TEXT: Final = 300_000
+"""Characters of an answer in an event: its line must fit the host's, escaped."""
+_TELLING: Final = 8
+"""So many characters of a secret's beginning are too many."""
 OVERHEAD_TOKENS: Final = 8
 """Chat templates wrap each message in a few tokens of their own."""
 
@@ -128,7 +135,7 @@ def attempt_finished(
         charged_tokens=charged_tokens(result, identity.reserved_tokens),
         outcome=answer.outcome,
         reason=answer.reason,
-        message=scrub.scrub(answer.message),
+        message=_scrubbed(answer.message, scrub),
         retryable=answer.retryable,
         retry=retry,
         retry_after_s=answer.retry_after_s,
@@ -148,24 +155,43 @@ def attempt_finished(
         token_source=answer.token_source,
         first_chunk_tokens=answer.first_chunk_tokens,
         ttft_kind=answer.ttft_kind,
-        finish_reason=_scrubbed(answer.finish_reason, scrub),
+        finish_reason=_scrubbed_or_none(answer.finish_reason, scrub),
         cost_usd=cost_usd,
         cost_source=cost_source,
-        request_id=_scrubbed(request_id(result.headers), scrub),
-        response_id=_scrubbed(answer.response_id, scrub),
-        headers=_scrubbed_headers(kept_headers(result.headers), scrub),
-        limits=answer.limits,
-        server_timing=answer.server_timing,
+        request_id=_scrubbed_or_none(request_id(result.headers), scrub),
+        response_id=_scrubbed_or_none(answer.response_id, scrub),
+        headers=_scrubbed_headers(result.headers, scrub),
+        limits=_scrubbed_limits(answer.limits, scrub),
+        server_timing={_scrubbed(key, scrub): time for key, time in answer.server_timing.items()},
         text_chars=answer.text_chars,
         text_sha256=answer.text_sha256,
-        text=scrub.scrub(answer.text) if include_text else None,
-        reasoning_text=scrub.scrub(answer.reasoning_text) if include_text else None,
+        text=_text(answer.text, scrub) if include_text else None,
+        reasoning_text=_text(answer.reasoning_text, scrub) if include_text else None,
     )
 
 
-def _scrubbed(text: str | None, scrub: Scrubber) -> str | None:
-    return None if text is None else scrub.scrub(text)
+def _scrubbed(text: str, scrub: Scrubber) -> str:
+    """Return text without secrets; a cut may have left the beginning of one at its end."""
+    text = scrub.scrub(text)
+    unsure = scrub.unsure(text)
+    return text if unsure < _TELLING else text[: len(text) - unsure] + MASK
+
+
+def _text(text: str, scrub: Scrubber) -> str:
+    return _scrubbed(text[:LONGEST_TEXT], scrub)
 
 
 def _scrubbed_headers(headers: Mapping[str, str], scrub: Scrubber) -> dict[str, str]:
-    return {name: scrub.scrub(value) for name, value in headers.items()}
+    """Return the kept headers; a server chooses the end of some of their names too."""
+    kept = kept_headers(headers).items()
+    return {_scrubbed(name, scrub): _scrubbed(value, scrub) for name, value in kept}
+
+
+def _scrubbed_limits(limits: tuple[Limit, ...], scrub: Scrubber) -> tuple[Limit, ...]:
+    return tuple(
+        msgspec.structs.replace(limit, kind=_scrubbed(limit.kind, scrub)) for limit in limits
+    )
+
+
+def _scrubbed_or_none(text: str | None, scrub: Scrubber) -> str | None:
+    return None if text is None else _scrubbed(text, scrub)

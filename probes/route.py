@@ -28,6 +28,7 @@ from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
 from probes.spending import Spending
 from probes.transport import HttpxTransport, Transport, environment_proxy
+from probes.words import clean
 
 __all__ = [
     "KnobName",
@@ -49,6 +50,7 @@ KNOB_RANGE: Final[dict[str, tuple[float, float]]] = {
 }
 MAX_BURST: Final = 1_000
 MAX_BACK_OFF_S: Final = 30.0
+LONGEST_FAULT: Final = 20_000
 
 
 def default_transport(route: Route, clock: Clock) -> Transport:
@@ -237,11 +239,12 @@ class RouteRunner:
 
     async def _work(self, worker: _Worker) -> None:
         """One worker: wait, probe, and so on; a defect is told and survived."""
-        transport = self._new_transport()
+        transport: Transport | None = None
         back_off_s = 1.0
         try:
             while await self._due(worker):
                 try:
+                    transport = transport or self._new_transport()
                     await self._paced_probe(worker, transport)
                     back_off_s = 1.0
                 except Exception as error:
@@ -250,14 +253,12 @@ class RouteRunner:
                     back_off_s = min(back_off_s * 2, MAX_BACK_OFF_S)
         finally:
             self._workers -= 1
-            self._sockets.discard(transport)
-            with anyio.CancelScope(shield=True):
-                await transport.aclose()
+            await self._let_go(transport)
 
     async def _due(self, worker: _Worker) -> bool:
         """Wait for the worker's next start; False when it is not needed any more."""
         while not self.gate.stopping:
-            if worker.number >= self.concurrency and self._workers > self.concurrency:
+            if self._is_surplus(worker):
                 return False
             left_ns = worker.start_ns - self._tools.clock.monotonic_ns()
             if left_ns <= 0 and not self.gate.paused:
@@ -268,6 +269,9 @@ class RouteRunner:
                 self._repace(worker, interval)
         return False
 
+    def _is_surplus(self, worker: _Worker) -> bool:
+        return worker.number >= self.concurrency and self._workers > self.concurrency
+
     def _repace(self, worker: _Worker, interval: float) -> None:
         """Bring a wait forward or back when the interval was changed during it."""
         if self.interval != interval:
@@ -276,6 +280,8 @@ class RouteRunner:
     async def _paced_probe(self, worker: _Worker, transport: Transport) -> None:
         scheduled_ns = worker.start_ns
         async with self._limiter:
+            if self._is_surplus(worker):
+                return  # the target was lowered while it waited for its turn
             start_ns = self._tools.clock.monotonic_ns()
             finished = await self._probe(transport, scheduled_ns)
         end_ns = self._tools.clock.monotonic_ns()
@@ -288,15 +294,14 @@ class RouteRunner:
 
     async def _run_once(self) -> None:
         """One probe of a burst, on a connection of its own."""
-        transport = self._new_transport()
+        transport: Transport | None = None
         try:
+            transport = self._new_transport()
             await self._probe(transport, self._tools.clock.monotonic_ns())
         except Exception as error:
             self._fault(error, 0.0)
         finally:
-            self._sockets.discard(transport)
-            with anyio.CancelScope(shield=True):
-                await transport.aclose()
+            await self._let_go(transport)
 
     async def _probe(self, transport: Transport, scheduled_ns: int) -> ProbeFinished | None:
         identity = f"{self._tools.engine}-{next(self._tools.numbers)}"
@@ -313,6 +318,12 @@ class RouteRunner:
         self._sockets.add(transport)
         return transport
 
+    async def _let_go(self, transport: Transport | None) -> None:
+        if transport is not None:
+            self._sockets.discard(transport)
+            with anyio.CancelScope(shield=True):
+                await transport.aclose()
+
     def _on_output(self, probe: Probe, progress: Progress, at_ns: int) -> None:
         self._tools.outbox.arrived(
             self.route.name, probe.identity, probe.attempt_number, progress.characters, at_ns
@@ -320,11 +331,12 @@ class RouteRunner:
         self._preview.output(probe.identity, probe.attempt_number, progress)
 
     def _fault(self, error: Exception, restart_in_s: float) -> None:
+        scrub = self._tools.scrub.scrub
         event = Fault(
             at_ns=self._tools.clock.monotonic_ns(),
             route=self.route.name,
-            error=self._tools.scrub.scrub(f"{type(error).__name__}: {error}"),
-            traceback=self._tools.scrub.scrub("".join(traceback.format_exception(error))),
+            error=clean(scrub(f"{type(error).__name__}: {error}"))[:LONGEST_FAULT],
+            traceback=clean(scrub("".join(traceback.format_exception(error))))[-LONGEST_FAULT:],
             restart_in_s=restart_in_s,
         )
         self._tools.outbox.emit(event)

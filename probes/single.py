@@ -37,7 +37,7 @@ class ProbeRecord:
 class _Open:
     """Everybody may pass: the caller has reserved what the probe may cost."""
 
-    async def admit(self, tokens: int, cancelled: object) -> bool:  # noqa: ARG002
+    async def admit(self, tokens: object, cancelled: object) -> bool:  # noqa: ARG002
         return True
 
     def settle(self, event: AttemptFinished) -> None:

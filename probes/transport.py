@@ -79,12 +79,16 @@ class Transport(Protocol):
         ...
 
 
+_DIALLING: Final = ("connection.connect_tcp.started", "socks.connect_tcp.started")
+_TUNNELLED: Final = "proxy.start_tls.complete"
 _STEP_OF_TRACE: Final = {
-    "connection.connect_tcp.started": "started",
-    "connection.connect_unix_socket.started": "started",
+    **dict.fromkeys(_DIALLING, "started"),
     "http11.send_request_headers.started": "started",
     "connection.connect_tcp.complete": "tcp",
+    "socks.connect_tcp.complete": "tcp",
     "connection.start_tls.complete": "tls",
+    "socks.start_tls.complete": "tls",
+    _TUNNELLED: "tls",
     "http11.send_request_body.complete": "sent",
     "http11.receive_response_headers.complete": "headers",
 }
@@ -105,7 +109,37 @@ def environment_proxy(url: str) -> str | None:
     if is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+class _NoTransport(httpx.AsyncBaseTransport):
+    """Stands for a proxy that cannot be used: every request fails, nothing else does."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ProxyError(
+            "the proxy that the environment names cannot be used", request=request
+        ) from self._error
+
+
+def _open_transport(proxy: str | None, *, reuse: bool) -> httpx.AsyncBaseTransport:
+    try:
+        return httpx.AsyncHTTPTransport(
+            verify=shared_ssl_context(),
+            limits=httpx.Limits(
+                max_connections=1,
+                max_keepalive_connections=1 if reuse else 0,
+                keepalive_expiry=KEEP_ALIVE_S,
+            ),
+            proxy=proxy,
+        )
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        if proxy is None:
+            raise
+        return _NoTransport(error)
 
 
 class HttpxTransport:
@@ -117,27 +151,13 @@ class HttpxTransport:
         self._clock = clock
         self._reuse = reuse
         self._connected = False
-        self._http = httpx.AsyncHTTPTransport(
-            verify=shared_ssl_context(),
-            limits=httpx.Limits(
-                max_connections=1,
-                max_keepalive_connections=1 if reuse else 0,
-                keepalive_expiry=KEEP_ALIVE_S,
-            ),
-            proxy=proxy,
-        )
+        self._proxied = proxy is not None
+        self._http = _open_transport(proxy, reuse=reuse)
 
     @asynccontextmanager
     async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
         """Send a request and give its answer; the connection is kept only when read to the end."""
-        wire = httpx.Request(
-            "POST",
-            request.url,
-            headers=dict(request.headers),
-            content=request.body,
-            extensions={"trace": self._tracer(steps)},
-        )
-        response = await self._http.handle_async_request(wire)
+        response = await self._send(request, steps)
         stream = response.stream
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
         try:
@@ -148,7 +168,7 @@ class HttpxTransport:
             raise
         finally:
             await stream.aclose()
-            self._connected &= self._reuse
+            self._connected &= self._reuse and not _ends_connection(response)
 
     @property
     def open_sockets(self) -> int:
@@ -160,19 +180,49 @@ class HttpxTransport:
         self._connected = False
         await self._http.aclose()
 
+    async def _send(self, request: Request, steps: Steps) -> httpx.Response:
+        tunnel = self._proxied and request.url.startswith("https:")
+        try:
+            wire = httpx.Request(
+                "POST",
+                request.url,
+                headers=dict(request.headers),
+                content=request.body,
+                extensions={"trace": self._tracer(steps, tunnel=tunnel)},
+            )
+        except UnicodeError as error:  # a host name that IDNA does not allow
+            raise httpx.InvalidURL(str(error)) from error
+        try:
+            return await self._http.handle_async_request(wire)
+        except BaseException:
+            self._connected = False
+            raise
+
     async def _reads(
         self, stream: httpx.AsyncByteStream
     ) -> AsyncGenerator[tuple[bytes, int], None]:
         async for data in stream:
             yield data, self._clock.monotonic_ns()
 
-    def _tracer(self, steps: Steps) -> Callable[[str, object], Awaitable[None]]:
+    def _tracer(self, steps: Steps, *, tunnel: bool) -> Callable[[str, object], Awaitable[None]]:
+        """Return what hears httpcore; what makes a tunnel through a proxy is not our request."""
         now = self._clock.monotonic_ns
+        through = True
 
         async def trace(name: str, _info: object) -> None:
+            nonlocal through
             step = _STEP_OF_TRACE.get(name)
             self._connected |= step == "tcp"
-            if step is not None:
+            if tunnel and name in (*_DIALLING, _TUNNELLED):
+                through = name == _TUNNELLED
+            if step is not None and (through or step in ("started", "tcp")):
                 steps.reached(step, now())
 
         return trace
+
+
+def _ends_connection(response: httpx.Response) -> bool:
+    """Whether the connection is not kept after this answer (RFC 9112, section 9.3)."""
+    said = response.headers.get("connection", "").lower()
+    old = response.extensions.get("http_version") == b"HTTP/1.0"
+    return "close" in said or (old and "keep-alive" not in said)

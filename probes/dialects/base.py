@@ -1,5 +1,6 @@
 """What every dialect of an LLM API has in common: the request it writes, the facts it reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
@@ -20,11 +21,15 @@ __all__ = [
     "ToolCalls",
     "Transcript",
     "Usage",
+    "endpoint",
+    "join_deltas",
 ]
 
 CapName: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 
 
+_MOST_CALLS: Final = 128
+_LONGEST_NAME: Final = 256
 _Figure = TypeVar("_Figure", int, float)
 
 
@@ -73,6 +78,12 @@ class Adaptation:
         return "; ".join(said)
 
 
+def endpoint(base_url: str, path: str) -> str:
+    """Return the URL of a dialect under a base URL, whose query, if any, stays at the end."""
+    base, mark, query = base_url.partition("?")
+    return base.rstrip("/") + path + mark + query
+
+
 class Delta(msgspec.Struct, frozen=True, gc=False):
     """What one event added to the answer."""
 
@@ -84,22 +95,25 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
     reasoning: str = ""
 
-    def joined(self, later: "Delta") -> "Delta":
-        """Return both as one; its kind is that of the first."""
-        return Delta(
-            kind=self.kind,
-            answer=self.answer or later.answer,
-            characters=self.characters + later.characters,
-            text=self.text + later.text,
-            reasoning=self.reasoning + later.reasoning,
-        )
-
 
 NOTHING: Final = Delta()
 
 
+def join_deltas(deltas: Sequence[Delta]) -> Delta:
+    """Return several as one, whose kind is that of the first; `NOTHING` where there is none."""
+    if len(deltas) <= 1:
+        return deltas[0] if deltas else NOTHING
+    return Delta(
+        kind=deltas[0].kind,
+        answer=any(delta.answer for delta in deltas),
+        characters=sum(delta.characters for delta in deltas),
+        text="".join(delta.text for delta in deltas),
+        reasoning="".join(delta.reasoning for delta in deltas),
+    )
+
+
 class ToolCalls:
-    """Tool calls, put together from their pieces."""
+    """Tool calls, put together from their pieces; of absurdly many the first ones."""
 
     __slots__ = ("_calls", "_ids", "_last")
 
@@ -111,9 +125,12 @@ class ToolCalls:
     def add(self, index: int | None, call_id: str, name: str, arguments: str) -> None:
         """Add a piece; without an index a new id or name begins a call, else the last goes on."""
         slot = self._slot(index, call_id, name)
+        if slot not in self._calls and len(self._calls) >= _MOST_CALLS:
+            return
         names, pieces = self._calls.setdefault(slot, ([], []))
-        if name and "".join(names) != name:
-            names.append(name)
+        known = "".join(names)
+        if known != name and len(known) < _LONGEST_NAME:
+            names.append(name[:_LONGEST_NAME])
         if arguments:
             pieces.append(arguments)
         self._last = slot

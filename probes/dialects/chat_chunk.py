@@ -35,6 +35,7 @@ class Choice(msgspec.Struct, gc=False):
     text: str | None = None
     finish_reason: str | None = None
     usage: Any = None
+    error: Any = None
 
 
 class Chunk(msgspec.Struct, gc=False):
@@ -104,6 +105,7 @@ def _choice(raw: object) -> Choice:
         text=_words(choice.get("text")),
         finish_reason=reason if isinstance(reason, str) or reason is None else str(reason)[:80],
         usage=choice.get("usage"),
+        error=choice.get("error"),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from probes.dialects.base import NOTHING, Delta, Transcript, Usage
+from probes.dialects.base import NOTHING, Delta, Transcript, Usage, join_deltas
 from probes.dialects.chat_chunk import (
     Choice,
     Chunk,
@@ -24,6 +24,7 @@ __all__ = ["ChatInterpreter"]
 
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
+_MOST_CHOICES: Final = 128
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -87,14 +88,17 @@ class ChatInterpreter:
         if told.response_id is None and chunk.id:
             told.response_id = chunk.id[:_LONGEST_ID]
         had_output = told.output
-        added, reason = NOTHING, None
+        deltas: list[Delta] = []
+        reason: str | None = None
         inner_usage: object = None
-        for choice in chunk.choices or ():
+        for choice in (chunk.choices or ())[:_MOST_CHOICES]:
             delta = self._take_choice(choice)
             reason = choice.finish_reason or reason
             inner_usage = choice.usage or inner_usage
+            chunk.error = chunk.error or choice.error
             if delta is not NOTHING:
-                added = delta if added is NOTHING else added.joined(delta)
+                deltas.append(delta)
+        added = join_deltas(deltas)
         first = added is not NOTHING and not had_output
         if added is not NOTHING:
             told.usage_is_last = False
@@ -121,7 +125,7 @@ class ChatInterpreter:
             if main:
                 self.transcript.finish_reason = choice.finish_reason[:_LONGEST_FINISH]
         if self._ended:
-            self.transcript.finished = self._seen == self._ended
+            self.transcript.finished = len(self._seen) == len(self._ended)
         return added
 
     def _take_delta(self, delta: ChunkDelta, legacy: str | None, *, main: bool) -> Delta:
@@ -178,7 +182,7 @@ class ChatInterpreter:
             return
         groq = mapping(chunk.x_groq).get("usage")
         metrics = chunk.perf_metrics or chunk.metrics
-        self.transcript.server_timing |= read_timing(groq or chunk.usage, None, metrics)
+        self._time(read_timing(groq or chunk.usage, None, metrics))
         for value in (chunk.usage, groq, inner):
             usage = read_usage(value)
             if usage is not None:
@@ -203,14 +207,21 @@ class ChatInterpreter:
     def _take_timings(self, chunk: Chunk, *, first: bool) -> None:
         """Read llama.cpp's timings; with `timings_per_token` they count while streaming."""
         told = self.transcript
-        told.server_timing |= read_timing(None, chunk.timings, None)
+        self._time(read_timing(None, chunk.timings, None))
         told.timings = read_timings_usage(chunk.timings) or told.timings
         if first and told.first_chunk_tokens is None and told.timings is not None:
             told.first_chunk_tokens = told.timings.output_tokens or None
 
+    def _time(self, found: dict[str, float]) -> None:
+        """Note a server's own timings; their names are its own too."""
+        known = self.transcript.server_timing
+        known |= {name: value for name, value in found.items() if name in known or len(known) < 32}
+
     def _take_error(self, chunk: Chunk, body: object, *, certain: bool) -> None:
         groq = mapping(chunk.x_groq).get("error")
         error = error_in(body) or (error_of(groq) if groq else None)
+        if error is None and chunk.error:  # a choice's own
+            error = error_of({"error": chunk.error})
         self.transcript.error = error_of(body) if error is None and certain else error
         if self.transcript.error is not None and chunk.usage is None:
             self.transcript.usage_is_last = False

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from probes.dialects.base import Usage
 from probes.dialects.numbers import amount, count, mapping, quantity
+from probes.words import clean
 
 __all__ = ["read_timing", "read_timings_usage", "read_usage"]
 
@@ -50,7 +51,7 @@ def read_timing(chunk_usage: object, timings: object, metrics: object) -> dict[s
     found = {ours: mapping(chunk_usage).get(theirs) for theirs, ours in _GROQ_TIMES.items()}
     found |= {name: mapping(timings).get(name) for name in ("prompt_ms", "predicted_ms")}
     for name, value in list(mapping(metrics).items())[:_MOST_FIGURES]:
-        found[str(name)[:40]] = value
+        found[clean(str(name)[:40])] = value
     numbers = {name: quantity(value) for name, value in found.items()}
     return {name: value for name, value in numbers.items() if value is not None}
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import pytest
-from wire import SSE, Play, Wire, chat_answer, data, delta, serve
+from wire import SSE, Play, Wire, chat_answer, chunked, data, delta, serve
 
 from probes.answer import Progress
 from probes.attempt import Attempt, AttemptResult
@@ -319,3 +319,49 @@ def whole_close() -> Play:
         return False
 
     return play
+
+
+async def test_a_stall_after_a_fast_stream_is_noticed_in_time_and_never_early() -> None:
+    async def play(wire: Wire) -> bool:
+        await wire.send(SSE)
+        for _ in range(60):
+            await wire.send(delta("a"))
+            await anyio.sleep(0.003)
+        await anyio.sleep(3)
+        return False
+
+    result, _ = await exchange(play, timeouts=Timeouts(stall=0.4))
+    assert result.answer.reason == "timeout.stall"
+    assert result.stamps.ended is not None
+    assert result.stamps.last_token is not None
+    waited_s = (result.stamps.ended - result.stamps.last_token) / 1e9
+    assert 0.4 <= waited_s < 0.7
+
+
+async def test_a_refusal_whose_body_stays_open_is_over_with_its_json() -> None:
+    async def play(wire: Wire) -> bool:
+        head = b"HTTP/1.1 429 X\r\ncontent-type: application/json\r\n"
+        await wire.send(head + b"transfer-encoding: chunked\r\n\r\n")
+        await wire.send(chunked(b'{"error":{"message":"slow"'), chunked(b',"code":"x"}}'))
+        await anyio.sleep(10)
+        return False
+
+    result, _ = await exchange(play, timeouts=Timeouts(first_token=8))
+    assert (result.answer.outcome, result.answer.message) == ("throttled", "slow")
+    assert result.stamps.ended is not None
+    assert result.stamps.headers is not None
+    assert result.stamps.ended - result.stamps.headers < 500_000_000
+
+
+async def test_output_after_the_finish_is_not_later_than_the_end() -> None:
+    async def play(wire: Wire) -> bool:
+        await wire.send(SSE, delta("a"))
+        await wire.send(data('{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'))
+        await anyio.sleep(0.1)
+        await wire.send(delta("b"))
+        await anyio.sleep(5)
+        return False
+
+    result, _ = await exchange(play)
+    assert (result.answer.outcome, result.answer.text) == ("ok", "ab")
+    assert result.stamps.done == result.stamps.last_token

@@ -10,15 +10,16 @@ from wire import play_case, serve
 
 from probes.clock import SystemClock
 from probes.config import Route, Timeouts
-from probes.events import AttemptFinished
+from probes.events import AttemptFinished, decode_event, encode_event
 from probes.single import probe_once
 
 pytestmark = pytest.mark.anyio
 
-CASES_FILE = Path(__file__).parent.parent / "cases" / "stream_cases.jsonl"
+CASES_FOLDER = Path(__file__).parent.parent / "cases"
 CASES: list[dict[str, Any]] = [
     case
-    for case in map(json.loads, CASES_FILE.read_text(encoding="utf-8").splitlines())
+    for name in ("stream_cases.jsonl", "more_cases.jsonl")
+    for case in map(json.loads, (CASES_FOLDER / name).read_text(encoding="utf-8").splitlines())
     if case["api"] == "chat"
 ]
 SHORT = Timeouts(connect=5.0, first_token=0.8, stall=0.3, total=5.0)
@@ -56,6 +57,7 @@ async def test_a_case_is_told_as_it_is_meant(case: dict[str, Any]) -> None:
         assert attempt.cost_usd == pytest.approx(expect["cost_usd"])
     if "retry_after_ms" in expect:
         assert attempt.retry_after_s == pytest.approx(expect["retry_after_ms"] / 1000, abs=1.0)
+    assert decode_event(encode_event(attempt)) == attempt
     has_first_token = attempt.stamps_ns.first_token is not None
     assert has_first_token == (expect["first_output_frame"] is not None)
 

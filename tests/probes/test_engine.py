@@ -230,3 +230,18 @@ async def test_the_first_command_must_be_configure() -> None:
         async with engine.running():
             await engine.clock.advance(1)
     assert caught.group_contains(ValueError, match="must be configure")
+
+
+async def test_a_stop_during_a_slow_write_is_not_missed() -> None:
+    engine = Engine(chat("a", wait_s=60))
+    async with engine.running():
+        engine.tell(Configure(engine="1", routes=(route("r"),)), Go())
+        await engine.clock.advance(1)
+        engine.writable = anyio.Event()
+        await engine.clock.advance(0.2)
+        engine.hang_up()
+        await settle()
+        engine.writable.set()
+        await settle()
+        finished = [event for event in engine.events() if isinstance(event, ProbeFinished)]
+    assert [event.outcome for event in finished] == ["cancelled"]

@@ -23,6 +23,7 @@ class Room:
         self.events: list[Event] = []
         self.reader_stalled = False
         self.admitted = 0
+        self.tokens = 100
         self.gate = Gate(
             "r",
             clock=self.clock,
@@ -33,7 +34,7 @@ class Room:
         )
 
     async def admit(self) -> None:
-        if await self.gate.admit(100, lambda: False):
+        if await self.gate.admit(lambda: self.tokens, lambda: False):
             self.admitted += 1
 
     def held(self) -> list[tuple[str, bool]]:
@@ -178,3 +179,33 @@ async def test_limits_are_told_when_they_change_but_once_a_second() -> None:
     room.gate.settle(room.finished(limits=(Limit(kind="requests", remaining=1),)))
     told = [e.limits[0].remaining for e in room.events if isinstance(e, LimitReading)]
     assert told == [3, 1]
+
+
+async def test_a_cap_that_was_lowered_meanwhile_is_what_is_reserved() -> None:
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=50),))
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        assert room.admitted == 0
+        room.tokens = 50
+        room.gate.changed.ring()
+        await settle()
+        assert room.admitted == 1
+        assert room.spending.reserve("r", 1) is None
+
+
+async def test_stopping_ends_a_staggered_release_at_once() -> None:
+    room = Room()
+    room.gate.cool_down(5.0, room.clock.now_ns)
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(room.admit)
+        await room.clock.advance(5.3)
+        assert 0 < room.admitted < 10
+        assert room.gate.waiting == 100 - room.admitted
+        room.gate.stopping = True
+        room.gate.changed.ring()
+        await settle()
+        assert room.gate.waiting == 0
+    assert room.admitted < 10

@@ -11,6 +11,7 @@ from scripted import Network, Script, chat, refusal
 
 from probes.config import Price, Route
 from probes.dialects import dialect_for
+from probes.dialects.base import Adaptation
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -39,7 +40,10 @@ class Desk:
         self.network = Network(list(scripts))
         self.events: list[Event] = []
         self.admit_answers = [True] * 10
-        self.route = Route(name="r", base_url="http://127.0.0.1/v1", model="m", **route)
+        self.settled: list[AttemptFinished] = []
+        self.hold: anyio.Event | None = None
+        settings = {"base_url": "http://127.0.0.1/v1", "model": "m", **route}
+        self.route = Route(name="r", **settings)
         self.tools = ProbeTools(
             route=self.route,
             headers={"Authorization": f"Bearer {SECRET}"},
@@ -59,11 +63,13 @@ class Desk:
         transport = self.network.transport(self.route, self.clock)
         self.probe = Probe("1-1", self.tools, transport, scheduled_ns=self.clock.now_ns)
 
-    async def admit(self, tokens: int, cancelled: Callable[[], bool]) -> bool:
+    async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
+        if self.hold is not None:
+            await self.hold.wait()
         return self.admit_answers.pop(0) and not cancelled()
 
     def settle(self, event: AttemptFinished) -> None:
-        pass
+        self.settled.append(event)
 
     async def run(self, seconds: float = 60) -> ProbeFinished | None:
         results: list[ProbeFinished | None] = []
@@ -208,3 +214,59 @@ async def test_a_defect_of_ours_closes_the_books_and_is_not_hidden() -> None:
     (attempt,) = desk.of(AttemptFinished)
     (finished,) = desk.of(ProbeFinished)
     assert attempt.outcome == finished.outcome == "cancelled"
+
+
+async def test_a_probe_that_was_sent_before_another_learned_asks_again_as_that_one_does() -> None:
+    message = (
+        "Unsupported parameter: 'max_tokens' is not supported with this model. "
+        "Use 'max_completion_tokens' instead."
+    )
+    desk = Desk(refusal(400, message), chat("a"))
+    learned = Adaptation(cap_field="max_completion_tokens", cap_switched=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.probe.run)
+        await desk.clock.advance(0.05)
+        desk.tools.adaptation = learned
+        await desk.clock.advance(5)
+    assert desk.of(ProbeFinished)[0].outcome == "ok"
+    assert b'"max_completion_tokens":64' in desk.network.requests[1].body
+    assert desk.of(Notice) == []
+    assert desk.tools.adaptation == learned
+
+
+async def test_a_cap_that_changes_while_a_retry_waits_is_told_with_its_own_cohort() -> None:
+    desk = Desk(refusal(503), chat("a"))
+    async with anyio.create_task_group() as group:
+        group.start_soon(desk.probe.run)
+        await desk.clock.advance(0.2)
+        desk.hold = anyio.Event()
+        await desk.clock.advance(2)
+        desk.tools.max_tokens, desk.tools.cohort = 128, cohort_of(128, 20)
+        desk.hold.set()
+        await desk.clock.advance(2)
+    second = desk.of(AttemptStarted)[1]
+    assert b'"max_tokens":128' in desk.network.requests[1].body
+    assert (second.cohort, second.reserved_tokens) == ("128/256", 148)
+
+
+async def test_a_request_that_cannot_be_written_gives_its_reservation_back() -> None:
+    desk = Desk(chat("a"), prompt="\ud800")
+    with pytest.raises(ExceptionGroup):
+        await desk.run(2)
+    (settled,) = desk.settled
+    assert (settled.reserved_tokens, settled.charged_tokens) == (84, 0)
+    assert desk.events == []
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("http://127.0.0.1/v1/", "http://127.0.0.1/v1/chat/completions"),
+        ("http://[::1]:8/v1?api-version=1", "http://[::1]:8/v1/chat/completions?api-version=1"),
+        ("http://127.0.0.1", "http://127.0.0.1/chat/completions"),
+    ],
+)
+async def test_the_path_goes_before_the_query_of_a_base_url(base_url: str, expected: str) -> None:
+    desk = Desk(chat("a"), base_url=base_url)
+    await desk.run()
+    assert desk.network.requests[0].url == expected

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from random import Random
 
@@ -11,12 +12,13 @@ from clocks import ManualClock, settle
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Route
-from probes.events import AttemptFinished, Event, Fault, Knob, ProbeFinished
+from probes.events import AttemptFinished, AttemptStarted, Event, Fault, Knob, ProbeFinished
 from probes.health import GapWatch
 from probes.outbox import Outbox
 from probes.route import RouteRunner, RouteTools
 from probes.secrets import Scrubber
 from probes.spending import Spending
+from probes.transport import Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -215,3 +217,62 @@ async def test_a_server_that_refuses_at_once_is_not_hammered() -> None:
     async with yard.running():
         await yard.advance(10)
         assert 10 <= len(yard.network.requests) <= 20
+
+
+async def test_a_transport_that_cannot_be_made_is_a_fault_of_its_route_alone() -> None:
+    yard = Yard(chat("a"), interval=0.5)
+    made = yard.runner._tools.transport
+    refusals = [ValueError("sk-secret"), ValueError("again")]
+
+    def transport(route: Route, clock: ManualClock) -> Transport:
+        if refusals:
+            raise refusals.pop()
+        return made(route, clock)
+
+    yard.runner._tools = replace(yard.runner._tools, transport=transport)
+    async with yard.running():
+        yard.runner.burst(1, "user")
+        await yard.advance(8)
+        faults = [event for event in yard.events if isinstance(event, Fault)]
+        assert len(faults) == 2
+        assert yard.finished()[-1].outcome == "ok"
+
+
+async def test_a_worker_that_waited_for_its_turn_sends_nothing_to_a_target_of_zero() -> None:
+    yard = Yard(chat("a", wait_s=3), concurrency=3, interval=0.0)
+    async with yard.running():
+        await yard.advance(1)
+        yard.runner.set_knob("concurrency", 1, "user")
+        await yard.clock.advance(2.06)
+        assert (len(yard.finished()), yard.network.open) == (1, 2)
+        yard.runner.set_knob("concurrency", 0, "user")
+        sent = len(yard.network.requests)
+        await yard.advance(30)
+        assert len(yard.network.requests) == sent
+        assert yard.runner.counts().in_flight == 0
+
+
+async def test_a_thousand_quick_changes_leave_what_the_last_one_asked_for() -> None:
+    yard = Yard(chat("a", wait_s=0.3), concurrency=2, interval=0.0)
+    random = Random(7)
+    async with yard.running():
+        for _ in range(1_000):
+            yard.runner.set_knob("concurrency", random.choice([0, 1, 2, 5, 20]), "user")
+            if random.random() < 0.2:
+                yard.runner.pause(random.random() < 0.5, cancel=random.random() < 0.3, who="user")
+            if random.random() < 0.02:
+                yard.runner.burst(3, "user")
+            if random.random() < 0.1:
+                await yard.clock.advance(random.random() / 5)
+        yard.runner.pause(False, cancel=False, who="user")
+        yard.runner.set_knob("concurrency", 4, "user")
+        await yard.advance(5)
+        counts = yard.runner.counts()
+        assert (counts.target, counts.waiting) == (4, 0)
+        assert yard.network.open == 4
+        assert yard.runner.open_sockets == 4
+    started = [event for event in yard.events if isinstance(event, AttemptStarted)]
+    ended = [event for event in yard.events if isinstance(event, AttemptFinished)]
+    assert {(e.probe, e.attempt) for e in started} == {(e.probe, e.attempt) for e in ended}
+    assert len(started) == len(ended)
+    assert yard.network.open == 0

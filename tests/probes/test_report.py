@@ -1,0 +1,69 @@
+"""Results as events: nothing secret, nothing too long."""
+
+from probes.answer import Answer
+from probes.attempt import AttemptResult
+from probes.events import AttemptFinished, Limit, StampLadder, encode_event
+from probes.report import LONGEST_TEXT, AttemptIdentity, attempt_finished
+from probes.secrets import MASK, Scrubber
+
+SECRET = "sk-very-secret-value-that-is-quite-long"
+
+
+def event_of(answer: Answer, headers: dict[str, str], *, text: bool = False) -> AttemptFinished:
+    result = AttemptResult(
+        answer=answer,
+        stamps=StampLadder(started=1, sent=2, ended=3),
+        status=200,
+        headers=headers,
+        cold=False,
+        chunk_offsets_ns=(),
+        chunks=0,
+        longest_gap_ns=0,
+        stalls=0,
+        flagged="",
+    )
+    return attempt_finished(
+        AttemptIdentity("r", "1-1", 0, "64/256", 84),
+        result,
+        retry=None,
+        price=None,
+        clock="user",
+        scrub=Scrubber(frozenset({SECRET})),
+        include_text=text,
+    )
+
+
+def test_no_place_of_an_answer_carries_a_secret_into_an_event() -> None:
+    answer = Answer(
+        outcome="ok",
+        message=f"bad key {SECRET}",
+        finish_reason=SECRET,
+        response_id=f"id-{SECRET}",
+        text=f"you sent {SECRET}",
+        reasoning_text=SECRET,
+        server_timing={SECRET: 1.0},
+        limits=(Limit(kind=SECRET, limit=1.0),),
+    )
+    headers = {"x-request-id": SECRET, f"x-ratelimit-limit-{SECRET}": SECRET, "server": SECRET}
+    line = encode_event(event_of(answer, headers, text=True)).decode()
+    assert SECRET not in line
+    assert MASK in line
+
+
+def test_a_cut_leaves_no_beginning_of_a_secret() -> None:
+    cut = SECRET[:20]
+    answer = Answer(
+        outcome="ok",
+        message="x" * 480 + cut,
+        finish_reason="y" * 60 + cut,
+        response_id=cut,
+        text="z" * (LONGEST_TEXT - 20) + SECRET,
+        server_timing={cut: 1.0},
+    )
+    line = encode_event(event_of(answer, {"x-request-id": "z" * 180 + SECRET}, text=True)).decode()
+    assert SECRET[:8] not in line
+
+
+def test_a_long_text_still_fits_a_line_of_the_pipe() -> None:
+    answer = Answer(outcome="ok", text="\x01" * 1_000_000, reasoning_text="\x01" * 1_000_000)
+    assert len(encode_event(event_of(answer, {}, text=True))) < 4 << 20
