@@ -144,7 +144,8 @@ class Gate:
             self._emit(Held(at_ns=now_ns, reason=self._held, route=self._route, released=True))
         self._held = reason
         if reason is not None:
-            self._emit(Held(at_ns=now_ns, reason=reason, route=self._route))
+            detail = self._spending.shortage(self._route) if reason == "budget" else ""
+            self._emit(Held(at_ns=now_ns, reason=reason, route=self._route, detail=detail))
 
     async def _wait(self) -> None:
         self.waiting += 1

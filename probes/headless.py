@@ -50,11 +50,16 @@ async def run_headless(
     Ends after `duration_s` seconds, on SIGINT, SIGTERM or SIGHUP, when `out` is closed by its
     reader, or when the engine crashes again and again. Returns 0, or 1 when the engine was given
     up or, with `fail_on_goals`, a route missed a goal.
+
+    Raises:
+        OSError: `out` could not be written, though its reader had not left.
     """
     run = _HeadlessRun(session, _Output(out))
     await run.run(duration_s)
     summary = session.board.summary()
     await run.finish(summary)
+    if run.failure is not None:
+        raise run.failure
     missed = any(route["goals_missed"] for route in summary.values())
     return 1 if run.gave_up or (fail_on_goals and missed) else 0
 
@@ -67,6 +72,11 @@ class _HeadlessRun:
         self._output = output
         self.gave_up = False
         session.subscribe(self._print)
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why the output ended early, if it did."""
+        return self._output.failure
 
     async def run(self, duration_s: float | None) -> None:
         async with anyio.create_task_group() as tasks:
@@ -127,6 +137,8 @@ class _Output:
         """Bytes not yet taken by the reader."""
         self.closed = False
         """The reader is gone."""
+        self.failure: OSError | None = None
+        """Why nothing more can be written, where that is no reader's doing: a full disk."""
         self._thread = threading.Thread(target=self._run, name="llmtop-output", daemon=True)
         self._thread.start()
 
@@ -158,5 +170,7 @@ class _Output:
                     select.select([], [self._out], [], 1.0)
                 else:
                     view = view[written:]
-        except (OSError, ValueError):  # the reader closed its end, or `out` was closed
+        except (BrokenPipeError, ValueError):  # the reader closed its end, or `out` was closed
             self.closed = True
+        except OSError as error:
+            self.closed, self.failure = True, error

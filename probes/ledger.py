@@ -219,8 +219,12 @@ class Ledger:
             connection = sqlite3.connect(
                 self._path or ":memory:", isolation_level=None, check_same_thread=False
             )
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-            connection.executescript(_SCHEMA)
+            try:
+                connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+                connection.executescript(_SCHEMA)
+            except sqlite3.Error:
+                connection.close()
+                raise
             self._connection = connection
         return self._connection
 

@@ -147,7 +147,7 @@ class Probe:
     def on_first_token(self, at_ns: int, kind: TtftKind) -> None:
         """Announce the first output delta with what the user waited for it."""
         felt = self._felt
-        if felt.first_token_ns is not None or felt.started_ns is None or kind == "buffered":
+        if felt.first_token_ns is not None or felt.started_ns is None:
             return
         felt.first_token_ns = at_ns
         self._tools.emit(

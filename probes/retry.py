@@ -7,18 +7,16 @@ in the program retries; every retry has its reason.
 
 from collections.abc import Mapping
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from probes.events import Outcome, RetryPlan
-
-if TYPE_CHECKING:
-    from probes.answer import Answer
-    from probes.outcome import Verdict
+from probes.outcome import Verdict
 
 __all__ = [
     "LONGEST_COOL_DOWN_S",
     "LONGEST_WAIT_S",
     "STALE_CONNECTION",
+    "Judged",
     "RetryPolicy",
     "cool_down_s",
     "would_retry",
@@ -35,7 +33,7 @@ _LONGEST_BACK_OFF_S: Final = 8.0
 _JITTER: Final = 0.25
 
 
-def would_retry(verdict: "Verdict", headers: Mapping[str, str], asked_s: float | None) -> bool:
+def would_retry(verdict: Verdict, headers: Mapping[str, str], asked_s: float | None) -> bool:
     """Return whether a refused request would be tried again, were there retries left.
 
     The order is that of the official clients: a wait above `LONGEST_WAIT_S` ends it, then
@@ -49,6 +47,30 @@ def would_retry(verdict: "Verdict", headers: Mapping[str, str], asked_s: float |
     return verdict.retryable
 
 
+class Judged(Protocol):
+    """What the policy must know of an answer."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it came to."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why, precisely."""
+        ...
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request would be tried again."""
+        ...
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """What the server asked us to wait, in s."""
+        ...
+
+
 class RetryPolicy:
     """Plans the next attempt of a probe, or none."""
 
@@ -56,7 +78,7 @@ class RetryPolicy:
         self._retries = retries
         self._random = random
 
-    def plan(self, answer: "Answer", headers: Mapping[str, str], number: int) -> RetryPlan | None:
+    def plan(self, answer: Judged, headers: Mapping[str, str], number: int) -> RetryPlan | None:
         """Return when to try again, `number` being 1 for the first retry; None for not at all.
 
         Waits what the server asked for, else 0.5 s doubling to 8 s, less up to a quarter at random.

@@ -62,6 +62,16 @@ class Spending:
             self._account(name).add(tokens, usd)
         return Reservation(route, tokens, usd)
 
+    def shortage(self, route: str) -> str:
+        """Return what the budgets that bind a route say, for a person; empty where none does."""
+        told = (self._allowances.get(name) for name in (route, OVERALL))
+        return "; ".join(
+            f"{allowance.route or 'all routes'}: {allowance.used_tokens:,} of"
+            f" {allowance.limit_tokens:,} tokens in the last hour"
+            for allowance in told
+            if allowance is not None
+        )
+
     def settle(self, reservation: Reservation, tokens: int, usd: float) -> None:
         """Replace a reservation by what the attempt really cost."""
         for name in (reservation.route, OVERALL):

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -13,6 +14,7 @@ from textual.screen import Screen
 
 from probes.clock import Clock, SystemClock
 from probes.config import Config
+from probes.config_errors import ConfigError
 from tui.collector import Collector
 from tui.keys import KEYS
 from tui.screens.board import BoardScreen
@@ -98,12 +100,35 @@ async def run_cockpit(app: LlmtopApp) -> int:
     return app.return_code or 0
 
 
-def run_app(session: Session, config: Config) -> int:
-    """Run the cockpit on a terminal; print a summary of the run after the screen is gone.
+def run_app(session: Session, config: Config, *, duration_s: float | None = None) -> int:
+    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds.
+
+    Prints a summary of the run after the screen is gone; returns the exit status.
 
     Raises:
+        ConfigError: there is no theme of the name that the settings ask for.
         ExceptionGroup: the session failed in a way it does not handle; the terminal is restored.
     """
-    status = anyio.run(run_cockpit, LlmtopApp(session, config))
+    app = LlmtopApp(session, config)
+    if config.display.theme not in app.available_themes:
+        known = ", ".join(sorted(app.available_themes))
+        name = Path(config.source).name
+        raise ConfigError(
+            (f"{name}: display.theme: got {config.display.theme}, expected one of {known}",)
+        )
+    status = anyio.run(_run_for, app, duration_s)
     sys.stdout.write(summary_text(session.board.snapshot(window="run")))
+    return status
+
+
+async def _run_for(app: LlmtopApp, duration_s: float | None) -> int:
+    async def leave() -> None:
+        if duration_s is not None:
+            await anyio.sleep(duration_s)
+            app.exit()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(leave)
+        status = await run_cockpit(app)
+        group.cancel_scope.cancel()
     return status

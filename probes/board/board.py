@@ -126,8 +126,12 @@ class Board:
 
     def summary(self) -> dict[str, Any]:
         """Return the run so far by route, as JSON-able values; see `route_summary`."""
+        everywhere = frozenset(self._held)
         return {
-            name: route_summary(route, self._durable_ns) for name, route in self._routes.items()
+            name: route_summary(
+                route, judge(route, self._durable_ns, everywhere)[0], self._durable_ns
+            )
+            for name, route in self._routes.items()
         }
 
     def _forget(self, origin_ns: int) -> None:

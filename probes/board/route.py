@@ -187,7 +187,7 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         self.lanes.first_token(event)
         probe = self._probe(event.probe)
-        defined = event.kind not in ("buffered", "not_streamed", "none")
+        defined = event.kind not in ("not_streamed", "none")
         if defined and measurable and not probe.felt_ttft:
             samples = self._cohort_samples(event.cohort)
             samples.ttft.add(self._written(event.at_ns), event.felt_ns / NS_PER_S)

@@ -7,13 +7,13 @@ from probes.board.rates import share
 from probes.board.retries import amplification
 from probes.board.route import RouteBoard
 from probes.clock import NS_PER_S
-from probes.views import Figure
+from probes.views import Figure, RouteState
 from probes.windows import Tally
 
 __all__ = ["route_summary"]
 
 
-def route_summary(route: RouteBoard, now_ns: int) -> dict[str, Any]:
+def route_summary(route: RouteBoard, state: RouteState, now_ns: int) -> dict[str, Any]:
     """Return one route's run as JSON-able values: seconds, shares, USD; None where no sample.
 
     Percentiles are those of the last cohort; one whose n is below 1/(1−p) is the maximum of n.
@@ -26,7 +26,7 @@ def route_summary(route: RouteBoard, now_ns: int) -> dict[str, Any]:
     speed = _percentiles(route, "speed", now_ns, None)
     missed = _missed(route, tally, ttft[1], e2e[1])
     return {
-        "state": route.state,
+        "state": state,
         "cohort": route.cohort,
         **_counts(tally),
         **_named("ttft", ttft),

@@ -146,10 +146,10 @@ def test_a_probe_is_felt_once_though_two_of_its_attempts_spoke() -> None:
     assert view.ttft_p50 == Figure(value=0.5, n=1)
 
 
-@pytest.mark.parametrize("kind", ["buffered", "not_streamed"])
-def test_an_answer_that_came_whole_has_no_ttft(kind: Any) -> None:
+@pytest.mark.parametrize(("kind", "n"), [("not_streamed", 0), ("buffered", 1)])
+def test_an_answer_that_is_no_stream_has_no_ttft(kind: Any, n: int) -> None:
     first = msgspec.structs.replace(ProbeScript("e1-1", 1.0).first_token(), kind=kind)
-    assert row(board_of(first, tick(4.0))).ttft_p50.n == 0
+    assert row(board_of(first, tick(4.0))).ttft_p50.n == n
 
 
 def test_estimated_tokens_give_no_speed_and_no_first_token_no_ttft() -> None:

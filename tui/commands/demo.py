@@ -6,9 +6,9 @@ from typing import Final
 from probes.config import Budget, Config
 from probes.ledger import Ledger
 from probes.simulator.library import UnknownScenarioError, demo_routes, load_scenario
-from tui.commands.live import need_face, watch
 from tui.commands.output import UsageError
 from tui.commands.provider import embedded_provider
+from tui.commands.watch import need_face, watch
 
 __all__ = ["run"]
 

@@ -1,0 +1,104 @@
+"""A session with a face: the screen, or events as JSON lines on standard output."""
+
+import os
+import sys
+from argparse import Namespace
+
+import anyio
+import msgspec
+
+from probes.config import Config
+from probes.headless import run_headless
+from probes.ledger import Ledger
+from probes.recording import Recorder, default_folder
+from probes.secrets import resolve_headers
+from probes.session import Session
+from tui.commands.output import FAILED, OK, OutputError, UsageError
+
+__all__ = ["has_terminal", "need_face", "watch"]
+
+
+def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
+    """Run a session on the screen, or headless; return the exit status.
+
+    Raises:
+        UsageError: --record cannot be written.
+        ConfigError: a key cannot be had, or there is no theme of that name.
+        OutputError: the events of a headless run cannot be written.
+    """
+    if arguments.window is not None:
+        display = msgspec.structs.replace(config.display, window=arguments.window)
+        config = msgspec.structs.replace(config, display=display)
+    session = Session(
+        config,
+        resolve_headers(config, os.environ),
+        recorder=_recorder(config, arguments),
+        ledger=ledger,
+        in_process=arguments.in_process,
+        include_text=config.recording.text,
+    )
+    try:
+        return _face(session, config, arguments)
+    finally:
+        ledger.close()
+
+
+def _face(session: Session, config: Config, arguments: Namespace) -> int:
+    if not arguments.headless:
+        from tui.app import run_app  # Textual only when a screen is wanted
+
+        status = run_app(session, config, duration_s=arguments.duration)
+        return status or _goals_status(session, arguments)
+
+    async def headless() -> int:
+        return await run_headless(
+            session,
+            duration_s=arguments.duration,
+            out=sys.stdout.buffer,
+            fail_on_goals=arguments.fail_on_goals,
+        )
+
+    try:
+        return anyio.run(headless)
+    except OSError as error:
+        raise OutputError(f"standard output: {error.strerror or error}") from None
+
+
+def _goals_status(session: Session, arguments: Namespace) -> int:
+    missed = any(route["goals_missed"] for route in session.board.summary().values())
+    return FAILED if arguments.fail_on_goals and missed else OK
+
+
+def need_face(arguments: Namespace, command: str) -> None:
+    """Make sure that `command` can show itself.
+
+    Raises:
+        UsageError: there is no terminal, and --headless is missing.
+    """
+    if not arguments.headless and not has_terminal():
+        raise UsageError(
+            f"no terminal for the screen; without one: {command} --headless --duration 60"
+        )
+
+
+def has_terminal() -> bool:
+    """Return whether there is a terminal to draw on and to read keys from."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _recorder(config: Config, arguments: Namespace) -> Recorder | None:
+    """Return what records the run, if anything does.
+
+    A file that was asked for must be had; the folder of all recordings is a convenience.
+    """
+    settings = config.recording
+    try:
+        if arguments.record is not None:
+            return Recorder.to_file(arguments.record)
+        if arguments.no_record or not settings.enabled:
+            return None
+        return Recorder.to_folder(
+            default_folder(), max_mb=settings.max_mb, max_days=settings.max_days
+        )
+    except OSError as error:
+        raise UsageError(f"--record: {arguments.record}: {error.strerror or error}") from None
