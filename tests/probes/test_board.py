@@ -332,3 +332,8 @@ def test_a_board_without_events_is_empty() -> None:
     snapshot = Board().snapshot()
     assert (snapshot.routes, snapshot.totals, snapshot.now_ns) == ((), None, 0)
     assert Board().summary() == {}
+
+
+def test_a_summary_judges_a_run_that_was_too_short_to_be_judged_live() -> None:
+    board = board_of(*ProbeScript("e1-1", 0.1).events())
+    assert board.summary()["alpha"]["state"] == "ok"

@@ -180,3 +180,10 @@ async def test_a_missed_goal_is_a_status_only_where_asked(
         watched, duration_s=0.2, out=io.BytesIO(), fail_on_goals=fail_on_goals
     )
     assert answer == status
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+async def test_an_output_that_takes_no_more_ends_it_with_the_reason(ledger: Ledger) -> None:
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    with os.fdopen(descriptor, "wb", 0) as full, pytest.raises(OSError, match="No space left"):
+        await run_headless(session("good", ledger), duration_s=20, out=full, fail_on_goals=False)

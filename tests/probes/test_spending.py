@@ -53,3 +53,13 @@ def test_budgets_are_told_as_the_host_sent_them() -> None:
     (state,) = spending.states()
     assert (state.route, state.used_tokens, state.limit_tokens) == ("a", 7, 9)
     assert (state.used_usd, state.limit_usd) == (0.5, 2)
+
+
+def test_a_shortage_names_the_budgets_in_figures() -> None:
+    spending = Spending()
+    assert spending.shortage("a") == ""
+    route = Allowance(route="a", tokens=0, used_tokens=480_000, limit_tokens=500_000)
+    spending.allow((route, Allowance(route="", tokens=0, used_tokens=9, limit_tokens=10)))
+    assert spending.shortage("a") == (
+        "a: 480,000 of 500,000 tokens in the last hour; all routes: 9 of 10 tokens in the last hour"
+    )

@@ -12,7 +12,8 @@ from fakes import FakeClock, FakeSession, config
 from textual.command import CommandPalette
 
 from probes.config import Config, Display
-from tui.app import LlmtopApp, run_cockpit
+from probes.config_errors import ConfigError
+from tui.app import LlmtopApp, run_app, run_cockpit
 from tui.panes.header import HeaderStrip
 from tui.panes.pane import Pane
 from tui.theme import ANSI, DARK
@@ -170,3 +171,12 @@ async def test_a_broken_session_ends_the_screen_and_is_told(
     with anyio.fail_after(5), pytest.raises(ExceptionGroup) as raised:
         await run_cockpit(app)
     assert raised.group_contains(RuntimeError, match="on fire")
+
+
+def test_a_theme_that_is_not_there_is_told_with_those_that_are() -> None:
+    settings = Config(routes=(), display=Display(theme="no such theme"), source="/x/routes.toml")
+    with pytest.raises(ConfigError) as told:
+        run_app(FakeSession(), settings)
+    (problem,) = told.value.problems
+    assert problem.startswith("routes.toml: display.theme: got no such theme, expected one of ")
+    assert "llmtop-light" in problem
