@@ -8,7 +8,7 @@ import msgspec
 
 from probes.attempt import AttemptResult
 from probes.config import Price, Route
-from probes.config_urls import mask_url
+from probes.config.urls import mask_url
 from probes.events import (
     AttemptFinished,
     ClockSource,

@@ -14,9 +14,9 @@ from typing import Final, TypeAlias
 from urllib.parse import quote, quote_plus
 
 from probes.config import Config, Route
-from probes.config_checks import ENVIRONMENT_PREFIX, is_header_value
-from probes.config_errors import Problems, dotted
-from probes.config_urls import mask_url
+from probes.config.checks import ENVIRONMENT_PREFIX, is_header_value
+from probes.config.errors import Problems, dotted
+from probes.config.urls import mask_url
 
 __all__ = [
     "COMMAND_BYTES",

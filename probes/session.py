@@ -14,9 +14,9 @@ from probes.config import Config
 from probes.desired import commands_for_restart, desired_of
 from probes.events import Event, Hello, Notice, encode_event
 from probes.host import EngineHost, InProcessHost
-from probes.host_child import Launch, launch_process
-from probes.host_rules import HostLimits
-from probes.host_status import HostStatus
+from probes.host.child import Launch, launch_process
+from probes.host.rules import HostLimits
+from probes.host.status import HostStatus
 from probes.ledger import Ledger, LedgerError
 from probes.purse import Purse, unenforceable_budgets
 from probes.recording import Recorder

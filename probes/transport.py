@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from probes.clock import Clock
-from probes.config_urls import is_loopback
+from probes.config.urls import is_loopback
 from probes.events import ClockSource
 
 __all__ = ["Exchange", "HttpxTransport", "Request", "Steps", "Transport", "environment_proxy"]

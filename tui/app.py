@@ -14,7 +14,7 @@ from textual.screen import Screen
 
 from probes.clock import Clock, SystemClock
 from probes.config import Config
-from probes.config_errors import ConfigError
+from probes.config.errors import ConfigError
 from tui.collector import Collector
 from tui.keys import KEYS
 from tui.screens.board import BoardScreen

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 from probes import __version__
-from probes.config_errors import ConfigError
+from probes.config.errors import ConfigError
 from tui.commands.output import FAILED, INTERRUPTED, USAGE, OutputError, UsageError, complain
 
 __all__ = ["main", "parser"]

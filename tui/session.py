@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from probes.commands import Command
-from probes.host_status import HostState
+from probes.host.status import HostState
 from probes.views import Snapshot, WindowName
 
 __all__ = ["BoardSource", "Session", "Status"]

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 from probes.config import Budget, Config, Display, Goals, Price, Recording, Route, Timeouts
-from probes.config_errors import ConfigError
-from probes.config_file import (
+from probes.config.errors import ConfigError
+from probes.config.file import (
     load_config,
     locate_config,
     override_route,
     single_route_config,
 )
-from probes.config_rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
+from probes.config.rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
 
 SECRET = "hunter2-very-secret-value"
 MINIMAL = '[routes.one]\nbase_url = "https://h.example/v1"\nmodel = "m"\n'

@@ -17,8 +17,8 @@ import pytest
 
 from probes.config import Config, Route
 from probes.headless import ascii_json, run_headless
-from probes.host_child import launch_process
-from probes.host_rules import HostLimits
+from probes.host.child import launch_process
+from probes.host.rules import HostLimits
 from probes.ledger import Ledger
 from probes.session import Session
 

@@ -29,8 +29,8 @@ from probes.events import (
     encode_event,
 )
 from probes.host import EngineHost, InProcessHost
-from probes.host_child import engine_argv, engine_environment, launch_process
-from probes.host_rules import HostLimits
+from probes.host.child import PACKAGE_ROOT, engine_argv, engine_environment, launch_process
+from probes.host.rules import HostLimits
 
 pytestmark = pytest.mark.anyio
 
@@ -296,6 +296,13 @@ async def test_an_engine_in_the_same_loop_is_hosted_by_the_same_rules() -> None:
         assert "ValueError: a defect" in host.status.last_words
         host.stop()
     assert host.status.state == "stopped"
+
+
+def test_the_engine_is_looked_for_where_this_package_lies() -> None:
+    import probes
+
+    assert probes.__file__ is not None
+    assert Path(probes.__file__).parent.parent == PACKAGE_ROOT
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from probes.events import (
     RetryPlan,
     StampLadder,
 )
-from probes.host_lines import LineSplitter
-from probes.host_orphans import OpenWork
-from probes.host_rules import HostLimits, RestartPolicy, SilenceMeter
+from probes.host.lines import LineSplitter
+from probes.host.orphans import OpenWork
+from probes.host.rules import HostLimits, RestartPolicy, SilenceMeter
 
 S = 1_000_000_000
 LIMITS = HostLimits()

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from probes.config import Config, Route
-from probes.config_errors import ConfigError
+from probes.config.errors import ConfigError
 from probes.secrets import Scrubber, mask_url, resolve_headers, run_key_command, secret_values
 
 KEY = "sk-live/abc+DEF=0123456789"

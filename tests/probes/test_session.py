@@ -28,8 +28,8 @@ from probes.events import (
     ProbeFinished,
     Tick,
 )
-from probes.host_child import launch_process
-from probes.host_rules import HostLimits
+from probes.host.child import launch_process
+from probes.host.rules import HostLimits
 from probes.ledger import Ledger, route_key
 from probes.recording import Recorder, read_recording
 from probes.session import Session

@@ -9,7 +9,7 @@ import made
 from probes.clock import NS_PER_S
 from probes.commands import Command
 from probes.config import Config, Display
-from probes.host_status import HostState
+from probes.host.status import HostState
 from probes.views import Snapshot, WindowName
 
 __all__ = ["FakeBoard", "FakeClock", "FakeSession", "FakeStatus", "config"]

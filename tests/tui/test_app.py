@@ -12,7 +12,7 @@ from fakes import FakeClock, FakeSession, config
 from textual.command import CommandPalette
 
 from probes.config import Config, Display
-from probes.config_errors import ConfigError
+from probes.config.errors import ConfigError
 from tui.app import LlmtopApp, run_app, run_cockpit
 from tui.panes.header import HeaderStrip
 from tui.panes.pane import Pane

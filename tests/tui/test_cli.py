@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from probes import __version__
-from probes.config_file import load_config
+from probes.config.file import load_config
 from tui.cli import main, parser
 from tui.commands.init import PROVIDERS, config_text, write_config
 

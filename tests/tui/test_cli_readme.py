@@ -11,8 +11,8 @@ from typing import get_args
 import pytest
 
 from probes.config import Budget, Display, Goals, Price, Recording, Route, Timeouts
-from probes.config_file import parse_config
-from probes.config_rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
+from probes.config.file import parse_config
+from probes.config.rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
 from probes.events import DURABLE_TYPES, AttemptFinished, Outcome, ProbeFinished, StampLadder
 from probes.simulator.library import scenario_names
 from probes.single import ProbeRecord

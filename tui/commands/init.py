@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from probes.config_file import CONFIG_VARIABLE, default_config_path
+from probes.config.file import CONFIG_VARIABLE, default_config_path
 from tui.commands.output import OK, UsageError, say
 
 __all__ = ["PROVIDERS", "Provider", "config_text", "found_providers", "run", "write_config"]

@@ -4,7 +4,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from probes.config_file import default_config_path
+from probes.config.file import default_config_path
 from probes.ledger import Ledger, default_ledger_path
 from tui.commands import demo, init
 from tui.commands.output import OK, UsageError, say

@@ -12,7 +12,7 @@ import msgspec
 
 from probes.clock import SystemClock
 from probes.config import Route
-from probes.config_file import override_route
+from probes.config.file import override_route
 from probes.events import AttemptFinished
 from probes.neutral import neutralise
 from probes.secrets import resolve_headers

@@ -4,8 +4,8 @@ from argparse import Namespace
 from collections.abc import Mapping
 
 from probes.config import Config, Route
-from probes.config_errors import nearest
-from probes.config_file import default_config_path, load_config, locate_config, single_route_config
+from probes.config.errors import nearest
+from probes.config.file import default_config_path, load_config, locate_config, single_route_config
 from tui.commands.output import UsageError
 
 __all__ = ["chosen_route", "given_settings", "needed_settings"]

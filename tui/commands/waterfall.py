@@ -9,7 +9,7 @@ from typing import Final
 
 from probes.clock import seconds
 from probes.config import Route
-from probes.config_urls import mask_url
+from probes.config.urls import mask_url
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
 from probes.neutral import neutralise
 from tui.commands.figures import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from probes.host_status import HostStatus
+from probes.host.status import HostStatus
 from probes.views import Snapshot
 from tui.panes.header_lines import banner_line, header_line
 from tui.panes.pane import Pane

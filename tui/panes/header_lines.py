@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from probes.events import HeldReason
-from probes.host_status import HostState
+from probes.host.status import HostState
 from probes.neutral import neutralise
 from probes.views import HeaderView, RouteView, Snapshot
 from tui.session import Status

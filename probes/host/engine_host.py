@@ -14,11 +14,11 @@ import msgspec
 from probes.clock import Clock, SystemClock, seconds
 from probes.commands import Command
 from probes.events import DURABLE_TYPES, Event, Held, Hello, decode_event, encode_event
-from probes.host_child import Launch, RunEngine, launch_inline, launch_process
-from probes.host_life import EngineLife, Gate
-from probes.host_orphans import OpenWork
-from probes.host_rules import HostLimits, RestartPolicy
-from probes.host_status import HostState, HostStatus
+from probes.host.child import Launch, RunEngine, launch_inline, launch_process
+from probes.host.life import EngineLife, Gate
+from probes.host.orphans import OpenWork
+from probes.host.rules import HostLimits, RestartPolicy
+from probes.host.status import HostState, HostStatus
 from probes.neutral import neutralise
 
 __all__ = ["EngineHost", "InProcessHost", "Prepare", "Receive"]

@@ -9,9 +9,9 @@ from anyio.abc import TaskGroup
 
 from probes.clock import Clock
 from probes.commands import Command, Stop, encode_command
-from probes.host_child import Child, Launch
-from probes.host_lines import LineSplitter
-from probes.host_rules import HostLimits, SilenceMeter
+from probes.host.child import Child, Launch
+from probes.host.lines import LineSplitter
+from probes.host.rules import HostLimits, SilenceMeter
 
 __all__ = ["EngineLife", "Gate"]
 

@@ -1,6 +1,6 @@
 """What a user can set: one frozen record per table of routes.toml, every default in one place.
 
-The field names are the file's keys. Reading, checking and merging a file is `probes.config_file`.
+The field names are the file's keys. Reading, checking and merging a file is `probes.config.file`.
 """
 
 from typing import Any, Final, Literal, TypeAlias

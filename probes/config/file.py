@@ -1,7 +1,7 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
 Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts and
-.price, [budget], [recording], [display]. `probes.config_rules` says what each key may hold. The
+.price, [budget], [recording], [display]. `probes.config.rules` says what each key may hold. The
 values of secrets never appear in an error; names of variables and headers do.
 """
 
@@ -16,10 +16,9 @@ from typing import Any, Final
 import msgspec
 import platformdirs
 
-from probes.config import Budget, Config, Display, Goals, Price, Recording, Route, Timeouts
-from probes.config_checks import EXCLUSIVE_KEYS, check_route, check_table
-from probes.config_errors import ConfigError, KeyPath, Problems, dotted
-from probes.config_rules import (
+from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
+from probes.config.errors import ConfigError, KeyPath, Problems, dotted
+from probes.config.rules import (
     BUDGET_RULES,
     DISPLAY_RULES,
     MAXIMUM_PROMPT_BYTES,
@@ -27,6 +26,7 @@ from probes.config_rules import (
     ROUTE_RULES,
     read_table,
 )
+from probes.config.settings import Budget, Config, Display, Goals, Price, Recording, Route, Timeouts
 from probes.prompts import generated_prompt
 
 __all__ = [

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from probes.config import Route
-from probes.config_errors import KeyPath, Problems
-from probes.config_urls import is_loopback
+from probes.config.errors import KeyPath, Problems
+from probes.config.settings import Route
+from probes.config.urls import is_loopback
 
 __all__ = [
     "ENVIRONMENT_PREFIX",

@@ -18,6 +18,7 @@ from probes.clock import Clock
 from probes.commands import Command, decode_command
 
 __all__ = [
+    "PACKAGE_ROOT",
     "Child",
     "InlineChild",
     "Launch",
@@ -29,7 +30,9 @@ __all__ = [
     "launch_process",
 ]
 
-_PACKAGE_ROOT: Final = Path(__file__).absolute().parent.parent
+PACKAGE_ROOT: Final = Path(__file__).absolute().parents[2]
+"""The folder that `probes` is imported from."""
+
 _READ_BYTES: Final = 64 << 10
 _INLINE_BATCHES: Final = 64
 _DRAIN_S: Final = 0.2
@@ -97,7 +100,7 @@ def engine_argv() -> list[str]:
 
 
 def engine_environment(
-    environ: Mapping[str, str], package_root: Path = _PACKAGE_ROOT
+    environ: Mapping[str, str], package_root: Path = PACKAGE_ROOT
 ) -> dict[str, str]:
     """Return the child's environment, in which it finds the very package that we run from.
 

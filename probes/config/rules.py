@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from probes.config_errors import KeyPath, Problems, shown
-from probes.config_urls import url_complaint
+from probes.config.errors import KeyPath, Problems, shown
+from probes.config.urls import url_complaint
 
 __all__ = [
     "BUDGET_RULES",

@@ -1,0 +1,33 @@
+"""What a user can set: the settings here; reading and checking a file beside them."""
+
+from probes.config.settings import (
+    E2E_GOAL_CAP,
+    Budget,
+    CacheMode,
+    CapField,
+    Config,
+    ConnectionMode,
+    Dialect,
+    Display,
+    Goals,
+    Price,
+    Recording,
+    Route,
+    Timeouts,
+)
+
+__all__ = [
+    "E2E_GOAL_CAP",
+    "Budget",
+    "CacheMode",
+    "CapField",
+    "Config",
+    "ConnectionMode",
+    "Dialect",
+    "Display",
+    "Goals",
+    "Price",
+    "Recording",
+    "Route",
+    "Timeouts",
+]

@@ -1,0 +1,195 @@
+"""What events are made of: the words of the field as types, and the records inside events.
+
+All `*_ns` stamps are monotonic nanoseconds of the engine that wrote them. Absent means "never
+happened" or "unknown", never zero.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "Arrival",
+    "BudgetState",
+    "ClockSource",
+    "CostSource",
+    "Health",
+    "HeldReason",
+    "KnobKind",
+    "Limit",
+    "Outcome",
+    "Record",
+    "RetryPlan",
+    "RouteCounts",
+    "RouteInfo",
+    "StampLadder",
+    "TokenSource",
+    "TtftKind",
+]
+
+Outcome: TypeAlias = Literal[
+    "ok",
+    "throttled",
+    "server_error",
+    "client_error",
+    "timeout",
+    "protocol_error",
+    "truncated",
+    "content_error",
+    "cancelled",
+]
+
+
+TokenSource: TypeAlias = Literal[
+    "usage", "x_groq.usage", "continuous_usage", "timings", "estimate", "none"
+]
+
+
+TtftKind: TypeAlias = Literal[
+    "content", "reasoning", "tool_call", "refusal", "buffered", "not_streamed", "none"
+]
+
+
+CostSource: TypeAlias = Literal["provider", "price", "unknown"]
+
+
+ClockSource: TypeAlias = Literal["kernel", "user"]
+
+
+KnobKind: TypeAlias = Literal[
+    "concurrency", "interval", "max_tokens", "paused", "burst", "cool_down"
+]
+
+
+HeldReason: TypeAlias = Literal["budget", "reader_stalled", "cool_down", "paused", "restarting"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A frozen record that leaves defaults out of its JSON."""
+
+
+class StampLadder(Record, frozen=True, kw_only=True):
+    """When each step of one attempt happened, in monotonic ns; None where it never did.
+
+    `scheduled` (the pacer's tick) → `admitted` (slot taken) → `started` (first network act) →
+    `dns`, `tcp`, `tls` (their completions; absent on a warm connection) → `sent` (last byte of the
+    request written) → `headers` → `first_event` → `first_token` (first non-empty text, reasoning,
+    tool-call or refusal delta) → `first_answer` (first that is not reasoning) → `last_token` →
+    `done` (end of body); and `ended` on every attempt, failed ones too. Out of order is legal: a
+    server may answer before the request is wholly sent.
+    """
+
+    scheduled: int | None = None
+    admitted: int | None = None
+    started: int | None = None
+    dns: int | None = None
+    tcp: int | None = None
+    tls: int | None = None
+    sent: int | None = None
+    headers: int | None = None
+    first_event: int | None = None
+    first_token: int | None = None
+    first_answer: int | None = None
+    last_token: int | None = None
+    done: int | None = None
+    ended: int | None = None
+
+
+class Health(Record, frozen=True, kw_only=True):
+    """What the engine knows of itself since its last report: can its figures be trusted?"""
+
+    loop_lag_p50_ns: int = 0
+    loop_lag_p99_ns: int = 0
+    loop_lag_max_ns: int = 0
+    cpu_share: float = 0.0
+    """Share of one core used, 0 to 1 and above."""
+    open_streams: int = 0
+    open_sockets: int = 0
+    drops: int = 0
+    """Transient events dropped since the engine started, because the reader was slow."""
+    waiting: int = 0
+    """Durable events that wait for the reader."""
+    clock: ClockSource = "user"
+
+
+class RouteInfo(Record, frozen=True, kw_only=True):
+    """What the board must know of a route; no secret is in it."""
+
+    name: str
+    base_url: str
+    """Without userinfo, query values masked."""
+    model: str
+    dialect: str
+    concurrency: int
+    interval: float
+    """Seconds from one start to the next, per worker."""
+    max_tokens: int
+    prompt_tokens: int
+    """Estimate of the input's size, ~4 characters a token, until a usage says better."""
+    stall_after: float
+    goal_ttft_s: float
+    goal_e2e_s: float | None = None
+    """None where no E2E goal applies (an answer cap above 200 without a goal of its own)."""
+    goal_e2e_set: bool = False
+    """`goal_e2e_s` is the user's own and holds at any answer cap; else it follows the cap."""
+    goal_success: float = 0.99
+    goal_cost_usd_per_probe: float | None = None
+    price_known: bool = False
+    retries: int = 2
+    tags: tuple[str, ...] = ()
+    paused: bool = False
+
+
+class Limit(Record, frozen=True, kw_only=True):
+    """One rate limit as a server's headers or body told it."""
+
+    kind: str
+    """`requests`, `tokens`, `concurrency`, `input_tokens`, `output_tokens`, …"""
+    limit: float | None = None
+    remaining: float | None = None
+    reset_s: float | None = None
+    """Seconds from the answer until it is replenished."""
+    window: str = ""
+    """`minute`, `day` or empty where the server does not say."""
+
+
+class RetryPlan(Record, frozen=True, kw_only=True):
+    """Why and after how long the same probe is tried again."""
+
+    reason: str
+    wait_s: float
+    number: int
+    """1 for the first retry."""
+
+
+class RouteCounts(Record, frozen=True, kw_only=True):
+    """A route at one moment, and its counters since the engine started."""
+
+    route: str
+    in_flight: int
+    target: int
+    waiting: int = 0
+    """Workers that wait for a slot, a budget or a cool-down."""
+    skipped: int = 0
+    """Ticks of the pace that could not be sent."""
+
+
+class BudgetState(Record, frozen=True, kw_only=True):
+    """One budget over the sliding hour, all runs of this machine together."""
+
+    route: str
+    """Empty for the overall budget."""
+    used_tokens: int
+    limit_tokens: int
+    used_usd: float = 0.0
+    limit_usd: float | None = None
+
+
+class Arrival(msgspec.Struct, frozen=True, array_like=True):
+    """Output that arrived on one open attempt in one 100 ms slot."""
+
+    probe: str
+    attempt: int
+    chunks: int
+    characters: int
+    last_ns: int
