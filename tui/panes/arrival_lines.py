@@ -71,9 +71,9 @@ _END_GLYPHS: Final[dict[Outcome, Span]] = {
     "server_error": (FAILED, "missed"),
     "client_error": (FAILED, "missed"),
     "timeout": ("◷", "missed"),
-    "protocol_error": (_CUT, "missed"),
+    "protocol_error": (FAILED, "missed"),
     "truncated": (_CUT, "missed"),
-    "content_error": (_CUT, "missed"),
+    "content_error": (FAILED, "missed"),
     "cancelled": ("○", "dim"),
 }
 
