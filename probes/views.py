@@ -39,7 +39,7 @@ Grade: TypeAlias = Literal["none", "great", "fine", "slow", "sluggish"]
 """Band of a figure against its goal; `none` where there is no goal or too few samples."""
 
 RouteState: TypeAlias = Literal[
-    "down",  # no probe of the window succeeded, and some failed
+    "down",  # nothing succeeds any more
     "failing",  # success rate below its goal
     "throttled",  # 429s in the last minute or cooling
     "sluggish",  # TTFT or E2E p95 above 1.5 × its goal

@@ -322,6 +322,14 @@ class TallyWindows(Windows[Tally]):
             self._closed.clear()
         return super().at(offset_ns)
 
+    def newest(self, now_ns: int) -> Tally:
+        """Return a new tally: the open slice and the one before it, 10 to 20 s."""
+        total = Tally()
+        open_index = slice_index(now_ns)
+        for tally in self.slices.between(open_index - 1, open_index):
+            total.merge(tally)
+        return total
+
     def total(self, window: WindowName, now_ns: int) -> Tally:
         """Return a new tally: the sum over `window` at offset `now_ns`."""
         total = Tally()

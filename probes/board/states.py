@@ -13,6 +13,8 @@ __all__ = ["STATE_ORDER", "explain", "judge", "worst_first"]
 
 STATE_ORDER: Final[tuple[RouteState, ...]] = get_args(RouteState)
 _THROTTLED_SHARE: Final = 0.01
+_DOWN_FROM: Final = 3
+"""So many probes in a row of the last 10 to 20 s without one that succeeded are an outage."""
 _LEAST_TOLERANCE: Final = 0.001
 _HOLDING: Final[frozenset[HeldReason]] = frozenset(("budget", "reader_stalled", "restarting"))
 
@@ -24,8 +26,10 @@ def judge(
 
     Success is judged over the last minute, or the last five where nothing finished in it; a p95
     over the last minute where it has 20 samples, else over five where these have, else not at all.
-    Throttled is ≥ 1 % of the last minute's attempts, or cooling down. `everywhere` is what holds
-    all routes. Pain is the worst ratio of p95, failure share and cost to what their goals allow.
+    Down is nothing ok among at least three probes of the last 10 to 20 s, or among all of what
+    success is judged by. Throttled is ≥ 1 % of the last minute's attempts, or cooling down.
+    `everywhere` is what holds all routes. Pain is the worst ratio of p95, failure share and cost
+    to what their goals allow.
     """
     recent, judged = _judged(route, now_ns)
     latency = max(_latency_pain(route, now_ns, metric) for metric in ("ttft", "e2e"))
@@ -35,7 +39,7 @@ def judge(
         return "paused", pain
     if held & _HOLDING:
         return "held", pain
-    if judged.finished and not judged.ok:
+    if _is_down(route.tallies.newest(now_ns - route.origin_ns), judged):
         return "down", pain
     if judged.finished and judged.ok / judged.finished < route.info.goal_success:
         return "failing", pain
@@ -70,6 +74,12 @@ def worst_first(routes: list[RouteBoard]) -> list[RouteBoard]:
     """Return the routes by state, then pain, then name."""
     order = {state: position for position, state in enumerate(STATE_ORDER)}
     return sorted(routes, key=lambda route: (order[route.state], -route.pain, route.info.name))
+
+
+def _is_down(newest: Tally, judged: Tally) -> bool:
+    """Whether nothing succeeds any more: none of the last few, or none at all."""
+    gone = newest.finished >= _DOWN_FROM and not newest.ok
+    return gone or (judged.finished > 0 and not judged.ok)
 
 
 def _judged(route: RouteBoard, now_ns: int) -> tuple[Tally, Tally]:

@@ -51,6 +51,17 @@ def test_a_route_is_in_the_worst_state_that_applies(events: list[Event], state: 
     assert view_of(*events).state == state
 
 
+def test_an_outage_is_down_within_seconds_though_the_last_minute_was_well() -> None:
+    well = probes(20)
+    assert view_of(*well, *probes(2, 22, **FAILED), tick(24.5)).state == "failing"
+    assert view_of(*well, *probes(20, 22, **FAILED), tick(43)).state == "down"
+
+
+def test_a_route_that_answers_again_is_no_longer_down() -> None:
+    events = [*probes(20), *probes(20, 22, **FAILED), *probes(1, 43)]
+    assert view_of(*events, tick(45)).state == "failing"
+
+
 def test_one_throttled_attempt_in_a_minute_makes_a_route_throttled() -> None:
     limited = ProbeScript("e1-x", 3.2)
     events = [*probes(5), limited.started(), throttled(limited, 3.3, None)]

@@ -31,7 +31,7 @@ class Section:
 
 
 STATE_MEANINGS: Final[dict[RouteState, str]] = {
-    "down": "Nothing succeeded in the window, and something failed.",
+    "down": "Nothing succeeds any more: none of the last few probes.",
     "failing": "The success rate is below its goal.",
     "throttled": "429s in the last minute, or cooling down.",
     "sluggish": "TTFT or E2E p95 above 1.5 × its goal.",
