@@ -34,6 +34,7 @@ from probes.events import (
     Hello,
     Mark,
     Notice,
+    RouteCounts,
     Tick,
     encode_event,
 )
@@ -212,30 +213,33 @@ class Engine:
     async def _flush(self) -> None:
         lines = self._outbox.take()
         self._sequence += 1
+        counts = self._counts()
         batch = Batch(
             at_ns=self._clock.monotonic_ns(),
             seq=self._sequence,
-            health=self._health(),
-            routes=tuple(runner.counts() for runner in self._routes.values()),
+            health=self._health(counts),
+            routes=counts,
         )
         await self._write(lines + encode_event(batch))
         self._outbox.delivered()
 
     def _tick(self) -> None:
+        counts = self._counts()
+        self._cpu_share = self._watch.cpu_share()
         event = Tick(
             at_ns=self._clock.monotonic_ns(),
             wall_ns=self._clock.wall_ns(),
-            health=self._health(cpu=True),
-            routes=tuple(runner.counts() for runner in self._routes.values()),
+            health=self._health(counts),
+            routes=counts,
             budgets=self._spending.states(),
         )
         self._outbox.emit(event)
 
-    def _health(self, *, cpu: bool = False) -> Health:
+    def _counts(self) -> tuple[RouteCounts, ...]:
+        return tuple(runner.counts() for runner in self._routes.values())
+
+    def _health(self, counts: tuple[RouteCounts, ...]) -> Health:
         lag = self._watch.lag()
-        if cpu:
-            self._cpu_share = self._watch.cpu_share()
-        counts = [runner.counts() for runner in self._routes.values()]
         return Health(
             loop_lag_p50_ns=lag.p50_ns,
             loop_lag_p99_ns=lag.p99_ns,

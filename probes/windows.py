@@ -118,15 +118,6 @@ class Windows(Generic[T]):
             self.run,
         )
 
-    def of(self, window: WindowName, now_ns: int) -> list[T]:
-        """Return what `window` is read from at offset `now_ns`: closed slices, then the open."""
-        if window == "run":
-            return [self.run]
-        width, closed = _CLOSED[window]
-        open_index = slice_index(now_ns, width)
-        kind = self.slices if width == SLICE_NS else self.minutes
-        return kind.between(open_index - closed, open_index)
-
 
 class SampleWindows(Windows[Digest]):
     """Samples of one metric of one cohort; what has closed is prepared for reading once."""

@@ -117,7 +117,7 @@ def run_app(session: Session, config: Config, *, duration_s: float | None = None
             (f"{name}: display.theme: got {config.display.theme}, expected one of {known}",)
         )
     status = anyio.run(_run_for, app, duration_s)
-    sys.stdout.write(summary_text(session.board.snapshot(window="run")))
+    sys.stdout.write(summary_text(session.board.snapshot(window="run"), session.recording_path))
     return status
 
 

@@ -70,6 +70,11 @@ class Session(Protocol):
         """How the engine is; a new frozen object after each change."""
         ...
 
+    @property
+    def recording_path(self) -> str:
+        """The file being recorded to; empty where nothing is."""
+        ...
+
     def command(self, command: Command) -> None:
         """Hand a command to the engine; never blocks."""
         ...

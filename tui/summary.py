@@ -11,13 +11,17 @@ _WIDTH = 9
 _NAME_WIDTH = 24
 
 
-def summary_text(snapshot: Snapshot) -> str:
-    """Return the run in one line per route, worst first; empty where nothing was measured."""
+def summary_text(snapshot: Snapshot, recording: str = "") -> str:
+    """Return the run in one line per route, worst first; empty where nothing was measured.
+
+    `recording` is the file that has the whole of it, if any.
+    """
     if not snapshot.routes:
         return ""
     head = left("ROUTE", _NAME_WIDTH) + "".join(right(name, _WIDTH) for name in _HEADS)
     title = f"llmtop ran {age(snapshot.header.elapsed_s)} · figures: {snapshot.window}"
-    return "\n".join((title, head, *(_row(route) for route in snapshot.routes))) + "\n"
+    kept = (f"recorded in {neutralise(recording)}",) if recording else ()
+    return "\n".join((title, head, *(_row(route) for route in snapshot.routes), *kept)) + "\n"
 
 
 def _row(route: RouteView) -> str:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 import pytest
 
 from probes.clock import NS_PER_S
-from probes.digest import CENTROIDS, quantiles
+from probes.digest import CENTROIDS
 from probes.distribution import read_quantiles
 from probes.views import WINDOWS, WindowName
 from probes.windows import SampleWindows, Slices, Tally, TallyWindows, elapsed_s, slice_index
@@ -112,10 +112,11 @@ def test_samples_are_read_from_their_window_and_compacted_once_closed() -> None:
     assert closed is not None
     assert len(closed.centroids()) <= CENTROIDS
     now = ns(199.9)
-    assert sum(digest.n for digest in samples.of("1m", now)) == 700
-    assert quantiles(samples.of("1m", now), (0.0, 1.0)) == (1_300.0, 1_999.0)
-    assert [digest.n for digest in samples.of("run", now)] == [2_000]
-    assert [digest.n for digest in samples.of("1h", now)] == [600, 600, 600, 200]
+    assert sum(part.n for part in samples.read("1m", now)) == 700
+    assert read_quantiles(samples.read("1m", now), (0.0, 1.0)) == (1_300.0, 1_999.0)
+    assert [part.n for part in samples.read("run", now)] == [2_000]
+    assert [part.n for part in samples.read("1h", now)] == [1_800, 200]
+    assert [digest.n for digest in samples.minutes.between(0, 3)] == [600, 600, 600, 200]
 
 
 def test_a_late_sample_joins_its_closed_slice() -> None:
@@ -124,8 +125,8 @@ def test_a_late_sample_joins_its_closed_slice() -> None:
     samples.close(ns(15))
     samples.add(ns(2), 9.0)
     samples.close(ns(15))
-    assert quantiles(samples.of("1m", ns(15)), (0.5, 1.0)) == (1.0, 9.0)
-    assert quantiles(samples.of("1m", ns(72)), (0.5,)) == (None,)
+    assert read_quantiles(samples.read("1m", ns(15)), (0.5, 1.0)) == (1.0, 9.0)
+    assert read_quantiles(samples.read("1m", ns(72)), (0.5,)) == (None,)
 
 
 def test_tallies_add_up_numbers_and_reasons() -> None:

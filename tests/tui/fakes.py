@@ -70,6 +70,7 @@ class FakeSession:
     status: FakeStatus = FakeStatus()
     commands: list[Command] = field(default_factory=list)
     retried: int = 0
+    recording_path: str = ""
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
     def command(self, command: Command) -> None:

@@ -14,6 +14,13 @@ def test_every_route_has_its_line() -> None:
     assert " ".join(lines[3].split()) == figures
 
 
+def test_the_recording_is_named_last_where_there_is_one() -> None:
+    assert summary_text(made.snapshot(), "/state/x.jsonl").endswith(
+        "\nrecorded in /state/x.jsonl\n"
+    )
+    assert "recorded" not in summary_text(made.snapshot())
+
+
 def test_columns_stand_under_their_heads() -> None:
     lines = summary_text(made.snapshot()).splitlines()
     assert lines[1].index("OK%") + 3 == lines[3].index("97.2") + 4
