@@ -110,6 +110,12 @@ class Health(Record, frozen=True, kw_only=True):
     waiting: int = 0
     """Durable events that wait for the reader."""
     clock: ClockSource = "user"
+    """`kernel` where the kernel stamps the arrivals of all routes."""
+    reads_per_s: float = 0.0
+    """Reads of sockets that brought something, each second."""
+    inexact_share: float = 0.0
+    """Share of the output chunks since the last tick, 0 to 1, whose arrival is only known to lie
+    between two reads: the kernel had merged them with what came after them."""
 
 
 class RouteInfo(Record, frozen=True, kw_only=True):

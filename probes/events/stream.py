@@ -137,6 +137,11 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     """Reads that carried output."""
     chunk_offsets_ns: tuple[int, ...] = ()
     """Arrival of each output chunk, from `started`."""
+    inexact: tuple[str, ...] = ()
+    """Names of the stamps that are upper bounds: the kernel merged their bytes with later ones
+    before we read, so the true moment lies between the read before and this one."""
+    inexact_chunks: int = 0
+    """Output chunks for which the same holds."""
     stalls: int = 0
     """Chunk gaps above the route's `stall_after`."""
     longest_gap_ns: int = 0
