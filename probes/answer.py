@@ -39,6 +39,12 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     """Output that is not reasoning came."""
     kind: TtftKind = "none"
     """Of the first output in this read."""
+    alone: bool = False
+    """The read brought one event and nothing after it: its arrival is that of the event."""
+    first_is_newest: bool = False
+    """Nothing came after the read's first output: its arrival is that of the read."""
+    last_is_newest: bool = False
+    """The same of the read's last output."""
     characters: int = 0
     text: str = ""
     reasoning: str = ""
@@ -130,8 +136,11 @@ class AnswerReader:
         except UnknownEncodingError:
             self._broken = "encoding"
 
-    def feed(self, data: bytes) -> Progress:
-        """Take what was read; what one read completed is told together."""
+    def feed(self, data: bytes, trailed: bool = False) -> Progress:
+        """Take what was read; what one read completed is told together.
+
+        `trailed` says that more than body came with it, after it.
+        """
         if self._broken:
             return _OVER
         try:
@@ -140,16 +149,16 @@ class AnswerReader:
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
-            return self._read(data)
+            return self._read(data, trailed)
         except UnknownEncodingError:
             self._broken = "encoding"
         except (EventTooLargeError, OverflowError):
             self._broken = "too_large"
         return _OVER
 
-    def _read(self, data: bytes) -> Progress:
+    def _read(self, data: bytes, trailed: bool) -> Progress:
         if self._form == "stream":
-            return self._read_events(data)
+            return self._read_events(data, trailed)
         if not self._is_success:
             self._body += data[: MAX_ERROR_BYTES - len(self._body)]
             return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else _IDLE
@@ -159,7 +168,7 @@ class AnswerReader:
             if self._form == "stream":
                 held = bytes(self._body)
                 self._body.clear()
-                return self._read_events(held)
+                return self._read_events(held, trailed)
         return self._read_whole()
 
     def _read_whole(self) -> Progress:
@@ -179,28 +188,34 @@ class AnswerReader:
             return False
         return json_of(bytes(body)) is not None
 
-    def _read_events(self, data: bytes) -> Progress:
+    def _read_events(self, data: bytes, trailed: bool) -> Progress:
         events = self._decoder.feed(data)
         told = self._interpreter.transcript
         if not events:
             return _OVER if told.terminal else _IDLE
         deltas: list[Delta] = []
         followed = False
-        for event in events:
+        first = last = 0
+        for number, event in enumerate(events, 1):
             followed = bool(deltas)
             delta = self._interpreter.event(event)
             if delta is not NOTHING:
                 deltas.append(delta)
+                first, last = first or number, number
         added = join_deltas(deltas)
         self._events += len(events)
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":
             kind = self._first_output(kind, followed=followed)
+        newest = len(events) if self._decoder.idle and not trailed else -1
         return Progress(
             event=True,
             output=added is not NOTHING,
             answer=added.answer,
             kind=kind,
+            alone=newest == 1,
+            first_is_newest=first == newest,
+            last_is_newest=last == newest,
             characters=added.characters,
             text=clean(added.text),
             reasoning=clean(added.reasoning),

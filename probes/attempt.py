@@ -4,7 +4,6 @@ The measuring loop stamps, counts and hands bytes on; it formats nothing and tou
 """
 
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
@@ -125,6 +124,9 @@ class AttemptResult:
     longest_gap_ns: int
     stalls: int
     flagged: str
+    inexact: tuple[str, ...] = ()
+    """Stamps that are upper bounds."""
+    inexact_chunks: int = 0
 
 
 @dataclass(slots=True)
@@ -136,12 +138,17 @@ class _Tape:
     chunks: int = 0
     longest_gap_ns: int = 0
     stalls: int = 0
+    inexact: dict[str, bool] = field(default_factory=dict)
+    """Whether a stamp that may not be exact is not."""
+    inexact_chunks: int = 0
 
-    def first(self, step: str, at_ns: int) -> bool:
+    def first(self, step: str, at_ns: int, *, exact: bool = True) -> bool:
         """Stamp a step that has no stamp yet."""
         if step in self.stamps:
             return False
         self.stamps[step] = at_ns
+        if not exact:
+            self.inexact[step] = True
         return True
 
     def output(self, at_ns: int, stall_ns: int) -> None:
@@ -227,22 +234,27 @@ class Attempt:
                 keep_text=self._keep_text,
                 wall_ns=self._clock.wall_ns(),
             )
-            async with aclosing(exchange.reads) as reads:
-                async for data, at_ns in reads:
-                    self._read(self._reader.feed(data), at_ns)
-            self._tape.first("done", self._clock.monotonic_ns())
+            if not exchange.headers_exact:
+                self._tape.inexact["headers"] = True
+            self._tape.first("done", await exchange.read_body(self._read))
 
-    def _read(self, progress: Progress, at_ns: int) -> None:
+    def _read(self, data: bytes, at_ns: int, trailed: bool) -> None:
+        """Take what one read brought of the body."""
+        assert self._reader is not None  # noqa: S101 - made before the body is read
+        progress = self._reader.feed(data, trailed)
         tape, watchdog = self._tape, self._watchdog
         assert watchdog is not None  # noqa: S101 - set in run
         if progress.event:
-            tape.first("first_event", at_ns)
+            tape.first("first_event", at_ns, exact=progress.alone)
         if progress.output:
-            if tape.first("first_token", at_ns):
+            exact = progress.first_is_newest
+            if tape.first("first_token", at_ns, exact=exact):
                 self._listener.on_first_token(at_ns, progress.kind)
             if progress.answer:
-                tape.first("first_answer", at_ns)
+                tape.first("first_answer", at_ns, exact=exact)
             tape.output(at_ns, self._stall_ns)
+            tape.inexact_chunks += not exact
+            tape.inexact["last_token"] = not progress.last_is_newest
             watchdog.output()
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
@@ -285,6 +297,8 @@ class Attempt:
             longest_gap_ns=tape.longest_gap_ns,
             stalls=tape.stalls,
             flagged="local_gap" if gap else "",
+            inexact=tuple(step for step, is_bound in tape.inexact.items() if is_bound),
+            inexact_chunks=tape.inexact_chunks,
         )
 
 

@@ -27,7 +27,7 @@ from probes.report import cohort_of, prompt_tokens
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
 from probes.spending import Spending
-from probes.transport import HttpxTransport, Transport, environment_proxy
+from probes.transport import Transport, open_transport
 from probes.words import clean
 
 __all__ = [
@@ -54,10 +54,8 @@ LONGEST_FAULT: Final = 20_000
 
 
 def default_transport(route: Route, clock: Clock) -> Transport:
-    """Return httpx's transport, through the proxy that the environment names."""
-    return HttpxTransport(
-        clock, proxy=environment_proxy(route.base_url), reuse=route.connection == "reuse"
-    )
+    """Return a transport for one worker of a route."""
+    return open_transport(route.base_url, clock, reuse=route.connection == "reuse")
 
 
 @dataclass(frozen=True, slots=True)

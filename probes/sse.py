@@ -56,6 +56,11 @@ class Decoder:
         """Whether data of an event that was never closed has been read."""
         return bool(self._data) or self._line.startswith(b"data")
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that was fed is told: no line or event is open."""
+        return not (self._line or self._data or self._event)
+
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Return the events that `data` completes.
 

@@ -57,7 +57,15 @@ def test_progress_tells_what_a_read_brought() -> None:
     assert [item.output for item in told] == [False, False, True, True, False, False]
     assert [item.terminal for item in told] == [False, False, False, False, True, True]
     assert told[2] == Progress(
-        event=True, output=True, answer=True, kind="content", characters=3, text="Hel"
+        event=True,
+        output=True,
+        answer=True,
+        kind="content",
+        alone=True,
+        first_is_newest=True,
+        last_is_newest=True,
+        characters=3,
+        text="Hel",
     )
 
 
