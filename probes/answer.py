@@ -16,7 +16,7 @@ from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
 from probes.outcome import Verdict, of_failure, of_status
 from probes.retry import would_retry
 from probes.server_timing import timings_of_headers
-from probes.sse import Decoder, EventTooLargeError
+from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
 from probes.throttle import read_limits, retry_after_s
 from probes.words import clean
 
@@ -47,6 +47,7 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     """The same of the read's last output."""
     characters: int = 0
     text: str = ""
+    """As the server wrote it: hostile, and maybe with halves of characters."""
     reasoning: str = ""
     terminal: bool = False
     """The answer is over, well or not: nothing after this needs to be waited for long."""
@@ -149,6 +150,8 @@ class AnswerReader:
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
+            if self._form == "stream":
+                return self._read_events(data, trailed)
             return self._read(data, trailed)
         except UnknownEncodingError:
             self._broken = "encoding"
@@ -157,8 +160,7 @@ class AnswerReader:
         return _OVER
 
     def _read(self, data: bytes, trailed: bool) -> Progress:
-        if self._form == "stream":
-            return self._read_events(data, trailed)
+        """Take what came before it is known that this is a stream, or where it is none."""
         if not self._is_success:
             self._body += data[: MAX_ERROR_BYTES - len(self._body)]
             return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else _IDLE
@@ -189,7 +191,29 @@ class AnswerReader:
         return json_of(bytes(body)) is not None
 
     def _read_events(self, data: bytes, trailed: bool) -> Progress:
-        events = self._decoder.feed(data)
+        payload = self._decoder.plain(data)
+        if payload is None:
+            return self._told(self._decoder.feed(data), trailed)
+        delta = self._interpreter.usual(payload)
+        if delta is None:
+            return self._told([self._decoder.event_of(payload)], trailed)
+        self._events += 1
+        exact = not trailed
+        return Progress(
+            True,  # event
+            True,  # output
+            delta.answer,
+            delta.kind,
+            exact,
+            exact,
+            exact,
+            delta.characters,
+            delta.text,
+            delta.reasoning,
+        )
+
+    def _told(self, events: list[ServerSentEvent], trailed: bool) -> Progress:
+        """Return what one read's events tell together."""
         told = self._interpreter.transcript
         if not events:
             return _OVER if told.terminal else _IDLE
@@ -217,8 +241,8 @@ class AnswerReader:
             first_is_newest=first == newest,
             last_is_newest=last == newest,
             characters=added.characters,
-            text=clean(added.text),
-            reasoning=clean(added.reasoning),
+            text=added.text,
+            reasoning=added.reasoning,
             terminal=told.terminal,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from probes.answer import Progress
 from probes.secrets import Scrubber
+from probes.words import clean
 
 __all__ = ["Preview"]
 
@@ -38,7 +39,8 @@ class Preview:
         if (attempt, reasoning) != (self._attempt, self._reasoning):
             self._let_go()
         self._attempt, self._reasoning = attempt, reasoning
-        text = self._scrub.scrub(self._held + (progress.text or progress.reasoning))
+        added = clean(progress.text or progress.reasoning)
+        text = self._scrub.scrub(self._held + added)
         unsure = self._scrub.unsure(text)
         sure, self._held = text[: len(text) - unsure], text[len(text) - unsure :]
         if sure:
