@@ -20,7 +20,7 @@ from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
 from probes.throttle import read_limits, retry_after_s
 from probes.words import clean
 
-__all__ = ["Answer", "AnswerReader", "Ending", "Progress", "failed_before_answer"]
+__all__ = ["IDLE", "Answer", "AnswerReader", "Ending", "Progress", "failed_before_answer"]
 
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
@@ -53,7 +53,8 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     """The answer is over, well or not: nothing after this needs to be waited for long."""
 
 
-_IDLE: Final = Progress()
+IDLE: Final = Progress()
+"""Of a read that completed nothing."""
 _OVER: Final = Progress(terminal=True)
 
 
@@ -163,7 +164,7 @@ class AnswerReader:
         """Take what came before it is known that this is a stream, or where it is none."""
         if not self._is_success:
             self._body += data[: MAX_ERROR_BYTES - len(self._body)]
-            return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else _IDLE
+            return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else IDLE
         self._body += data
         if self._form is None:
             self._form = form_of(self._body, self._headers.get("content-type", "").lower())
@@ -177,7 +178,7 @@ class AnswerReader:
         """A whole answer is judged at its end; anything else needs no more than its beginning."""
         limit = MAX_WHOLE_BYTES if self._form == "json" else MAX_ERROR_BYTES
         if len(self._body) <= limit:
-            return _OVER if self._form == "json" and self._is_whole_json() else _IDLE
+            return _OVER if self._form == "json" and self._is_whole_json() else IDLE
         if self._form == "json":
             raise OverflowError("the answer is too large")
         del self._body[limit:]
@@ -216,7 +217,7 @@ class AnswerReader:
         """Return what one read's events tell together."""
         told = self._interpreter.transcript
         if not events:
-            return _OVER if told.terminal else _IDLE
+            return _OVER if told.terminal else IDLE
         deltas: list[Delta] = []
         followed = False
         first = last = 0

@@ -44,8 +44,10 @@ class ChatInterpreter:
 
     def event(self, event: ServerSentEvent) -> Delta:
         """Take one event. Nothing after `[DONE]`, an error or broken JSON counts."""
-        delta = self._event(event)
-        self._flows = self.transcript.output and not self.transcript.terminal
+        delta = self.usual(event.data) if event.event == "message" else None
+        if delta is None:
+            delta = self._event(event)
+            self._flows = self.transcript.output and not self.transcript.terminal
         return delta
 
     def _event(self, event: ServerSentEvent) -> Delta:
@@ -73,7 +75,7 @@ class ChatInterpreter:
             self._take_error(chunk, decode_value(data), certain=is_error or reason == "error")
         return added
 
-    def usual(self, payload: bytes) -> Delta | None:
+    def usual(self, payload: bytes | str) -> Delta | None:
         """Take an event that only adds words to the first choice, once there is output.
 
         Nine of ten are so, and most of an engine's time goes to them. None where it is anything

@@ -3,6 +3,7 @@
 import sys
 
 from probes.clock import Clock
+from probes.transport.arrivals import kernel_stamps
 from probes.transport.base import Exchange, Request, Sink, Steps, Transport
 from probes.transport.pooled import HttpxTransport, environment_proxy
 from probes.transport.stamping import StampingTransport
@@ -15,6 +16,7 @@ __all__ = [
     "StampingTransport",
     "Steps",
     "Transport",
+    "kernel_stamps",
     "open_transport",
 ]
 
