@@ -24,6 +24,10 @@ class ManualClock:
     def wall_ns(self) -> int:
         return self.now_ns + self._wall_offset_ns
 
+    def set_wall(self, seconds: float) -> None:
+        """Set the wall clock forward, or back."""
+        self._wall_offset_ns += round(seconds * NS)
+
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await checkpoint()

@@ -45,11 +45,12 @@ def ask_for_stamps(sock: socket.socket) -> bool:
 @lru_cache(maxsize=1)
 def kernel_stamps() -> bool:
     """Return whether this machine's kernel stamps arrivals; from the first call on it does."""
-    _keeper.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    return ask_for_stamps(_keeper[0])
-
-
-_keeper: Final[list[socket.socket]] = []
+    keeper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if not ask_for_stamps(keeper):
+        keeper.close()
+        return False
+    keeper.detach()  # its descriptor stays open as long as the process
+    return True
 
 
 class WallOffset:

@@ -127,13 +127,14 @@ class Connection:
         return data
 
     def finish(self) -> None:
-        """End the exchange. What is not wholly read, and kept open by both, is closed."""
+        """End the exchange. What is not wholly written, read, and kept by both is closed."""
         parser, self._parser = self._parser, None
         self._held.clear()
         self._held_size = 0
         if parser is None:
             return
-        if not (parser.complete and parser.keep_alive):
+        written = not self._unsent and self._write_error is None
+        if not (written and parser.complete and parser.keep_alive):
             self.close()
         parser.close()
 

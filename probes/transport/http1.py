@@ -28,8 +28,9 @@ class Target:
 
         Raises:
             httpx.UnsupportedProtocol: it is another one.
+            UnicodeError: its host name is none that IDNA allows.
         """
-        if url.scheme not in _PORTS or not url.raw_host:
+        if url.scheme not in _PORTS or not url.host:
             raise httpx.UnsupportedProtocol(f"no http or https URL: {url.scheme!r}")
         self.is_tls = url.scheme == "https"
         self.host = url.raw_host.decode("ascii")

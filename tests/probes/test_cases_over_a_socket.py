@@ -72,9 +72,12 @@ async def test_a_case_is_told_as_it_is_meant(
     assert has_first_token == (expect["first_output_frame"] is not None)
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS.values(), ids=TRANSPORTS)
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-async def test_the_stamps_of_a_case_never_run_backwards(case: dict[str, Any]) -> None:
-    stamps = (await attempt_of(case)).stamps_ns
+async def test_the_stamps_of_a_case_never_run_backwards(
+    case: dict[str, Any], transport: TransportFactory
+) -> None:
+    stamps = (await attempt_of(case, transport)).stamps_ns
     steps = ("scheduled", "admitted", "started", "tcp", "sent")
     early = [value for step in steps if (value := getattr(stamps, step)) is not None]
     steps = ("started", "headers", "first_event", "first_token", "last_token", "ended")

@@ -1,0 +1,161 @@
+"""HTTP/1.1 answers as bytes, cut anywhere."""
+
+from itertools import pairwise
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.transport.http1 import MAX_SILENT, ResponseParser, request_head, target_of
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ANSWERS = {
+    "chunked": (CHUNKED + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n", b"abcde", True),
+    "sized": (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc", True),
+    "bare line feeds": (b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc", b"abc", True),
+    "both framings": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nabc\r\n0\r\n\r\n",
+        b"abc",
+        True,
+    ),
+    "blank after the size": (CHUNKED + b"3 \r\nabc\r\n0\r\n\r\n", b"abc", True),
+    "old keep-alive": (
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na",
+        b"a",
+        True,
+    ),
+    "old": (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na", b"a", False),
+    "close": (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na", b"a", False),
+    "interim": (
+        b"HTTP/1.1 100 Continue\r\nA: no\r\n\r\nHTTP/1.1 103 Early\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na",
+        b"a",
+        True,
+    ),
+    "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", b"", True),
+    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", b"", True),
+}
+
+
+def fed(*pieces: bytes) -> tuple[ResponseParser, bytes]:
+    parser = ResponseParser()
+    return parser, b"".join([parser.feed(piece) for piece in pieces])
+
+
+@pytest.mark.parametrize(("wire", "body", "kept"), ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_is_whole_with_its_last_byte_and_not_before(
+    wire: bytes, body: bytes, kept: bool
+) -> None:
+    parser, most = fed(wire[:-1])
+    assert not parser.complete
+    assert most + parser.feed(wire[-1:]) == body
+    assert (parser.complete, parser.keep_alive) == (True, kept)
+    assert ("a", "no") not in parser.headers
+    assert ("trailer", "t") not in parser.headers
+
+
+@given(st.sampled_from(sorted(ANSWERS)), st.lists(st.integers(0, 200), max_size=12))
+def test_however_it_is_cut(name: str, cuts: list[int]) -> None:
+    wire, body, kept = ANSWERS[name]
+    places = [0, *sorted({cut for cut in cuts if cut < len(wire)}), len(wire)]
+    pieces = [wire[a:b] for a, b in pairwise(places) if a < b]
+    parser, found = fed(*pieces)
+    assert (found, parser.complete, parser.keep_alive) == (body, True, kept)
+
+
+@pytest.mark.parametrize("extra", [b"x", ANSWERS["sized"][0], b"\r\n\r\nHTTP/1.1 500 No\r\n\r\n"])
+def test_what_follows_an_answer_is_not_taken_and_ends_the_connection(extra: bytes) -> None:
+    for pieces in ((ANSWERS["sized"][0] + extra,), (ANSWERS["sized"][0], extra)):
+        parser, body = fed(*pieces)
+        assert (parser.status, body, parser.complete) == (200, b"abc", True)
+        assert not parser.keep_alive
+
+
+def test_an_answer_without_a_length_ends_with_the_connection() -> None:
+    parser, body = fed(b"HTTP/1.1 200 OK\r\n\r\nab", b"c")
+    assert (body, parser.complete) == (b"abc", False)
+    parser.end()
+    assert (parser.complete, parser.keep_alive) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("wire", "message"),
+    [
+        (b"", "without sending a response"),
+        (b"HTTP/1.1 200 OK\r\nConte", "without sending a response"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "without sending a response"),
+        (CHUNKED + b"3\r\nabc\r\n", "without sending complete message body"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", "complete message body"),
+    ],
+)
+def test_a_connection_that_ends_too_early(wire: bytes, message: str) -> None:
+    parser, _ = fed(wire)
+    with pytest.raises(httpx.RemoteProtocolError, match=message):
+        parser.end()
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"<html>no</html>",
+        CHUNKED + b"zz\r\n",
+        b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
+    ],
+)
+def test_what_is_no_http_is_a_protocol_error(wire: bytes) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        fed(wire)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"HTTP/1.1 200 OK\r\nX: ",
+        CHUNKED + b"1;",
+        CHUNKED + b"0\r\nX: ",
+        b"HTTP/1.1 100 Continue\r\nX: ",
+    ],
+)
+def test_bytes_that_are_no_body_are_bounded(begin: bytes) -> None:
+    parser, _ = fed(begin)
+    for _ in range((MAX_SILENT - len(begin)) // 1000):
+        parser.feed(b"x" * 1000)
+    with pytest.raises(httpx.RemoteProtocolError, match="without a body"):
+        parser.feed(b"x" * 1000)
+
+
+def test_header_values_are_decoded_whatever_they_are_in() -> None:
+    parser, _ = fed(b"HTTP/1.1 200 OK\r\nA: \xc3\xa9\r\nB: \xe9 \r\nContent-Length: 0\r\n\r\n")
+    assert parser.headers[:2] == [("a", "é"), ("b", "é")]
+
+
+def test_a_request_is_written_as_it_should_be() -> None:
+    target = target_of("https://api.example:8443/v1/chat?x=1")
+    head = request_head("POST", target, [("Accept", " a "), ("Host", "evil")], 2)
+    assert head == (
+        b"POST /v1/chat?x=1 HTTP/1.1\r\nHost: api.example:8443\r\nAccept: a\r\n"
+        b"Content-Length: 2\r\n\r\n"
+    )
+    assert target.place == (True, "api.example", 8443)
+
+
+@pytest.mark.parametrize(
+    "header", [("a b", "c"), ("a", "b\r\nc: d"), ("a", "b\0"), ("", "x"), ("a", "☃")]
+)
+def test_a_header_that_cannot_be_sent_is_refused(header: tuple[str, str]) -> None:
+    with pytest.raises(httpx.LocalProtocolError):
+        request_head("POST", target_of("http://h/"), [header], 0)
+
+
+@pytest.mark.parametrize("url", ["ftp://h/x", "http:///x", "h/x", "http://xn--/"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises((httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        target_of(url)
+
+
+def test_addresses_are_written_with_their_brackets_and_dialled_without() -> None:
+    target = target_of("http://[::1]:8000/v1")
+    assert (target.authority, target.host) == ("[::1]:8000", "::1")

@@ -1,0 +1,429 @@
+"""The stamping transport over real sockets: as an engine's, and as httpx's own."""
+
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+import trustme
+from anyio.abc import SocketAttribute
+from anyio.streams.tls import TLSStream
+from wire import SSE, Wire, chat_answer, chunked, serve
+
+from probes.clock import SystemClock
+from probes.transport import Request, StampingTransport, kernel_stamps
+from probes.transport.connection import MAX_HELD
+
+pytestmark = pytest.mark.anyio
+
+HEADERS = {"Content-Type": "application/json"}
+MS = 1_000_000
+FOLDER = Path("/proc/self/fd")
+
+
+class Steps:
+    """Steps in their order, the first of each name."""
+
+    def __init__(self) -> None:
+        self.stamps: dict[str, int] = {}
+
+    def reached(self, step: str, at_ns: int) -> None:
+        self.stamps.setdefault(step, at_ns)
+
+
+@dataclass
+class Told:
+    """What one exchange gave."""
+
+    stamps: dict[str, int]
+    status: int
+    headers: dict[str, str]
+    headers_exact: bool
+    reads: list[tuple[bytes, int, bool]]
+    end_ns: int
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(data for data, _, _ in self.reads)
+
+
+async def post(transport: StampingTransport, url: str, body: bytes = b"{}") -> Told:
+    steps = Steps()
+    reads: list[tuple[bytes, int, bool]] = []
+    async with transport.exchange(Request(url + "/chat", HEADERS, body), steps) as exchange:
+        end_ns = await exchange.read_body(lambda *read: reads.append(read))
+    return Told(
+        steps.stamps,
+        exchange.status,
+        dict(exchange.headers),
+        exchange.headers_exact,
+        reads,
+        end_ns,
+    )
+
+
+@asynccontextmanager
+async def transport_of(**options: object) -> AsyncIterator[StampingTransport]:
+    transport = StampingTransport(SystemClock(), **options)
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+        assert transport.open_sockets == 0
+
+
+async def closed(transport: StampingTransport) -> None:
+    """Return when the transport has noticed that its connection ended."""
+    with anyio.fail_after(5):
+        while transport.open_sockets:  # noqa: ASYNC110 - a transport tells nobody
+            await anyio.sleep(0.001)
+
+
+def descriptors() -> int:
+    return len(list(FOLDER.iterdir()))
+
+
+async def good(wire: Wire) -> bool:
+    await wire.send(*chat_answer("a", "b"))
+    return True
+
+
+async def test_the_second_request_goes_over_the_same_connection() -> None:
+    async with serve(good) as server, transport_of() as transport:
+        cold, warm = await post(transport, server.url), await post(transport, server.url)
+        assert (server.connections, transport.open_sockets) == (1, 1)
+    assert list(cold.stamps) == ["started", "tcp", "sent", "headers"]
+    assert list(warm.stamps) == ["started", "sent", "headers"]
+    assert warm.body == cold.body
+    assert transport.reads >= 2
+
+
+async def test_without_reuse_each_request_has_a_connection_of_its_own() -> None:
+    async with serve(good) as server, transport_of(reuse=False) as transport:
+        for _ in range(2):
+            told = await post(transport, server.url)
+            assert "tcp" in told.stamps
+            assert transport.open_sockets == 0
+        assert server.connections == 2
+
+
+async def test_a_name_is_resolved_before_it_is_dialled() -> None:
+    async with serve(good) as server, transport_of() as transport:
+        told = await post(transport, server.url.replace("127.0.0.1", "localhost"))
+    assert list(told.stamps) == ["started", "dns", "tcp", "sent", "headers"]
+    assert list(told.stamps.values()) == sorted(told.stamps.values())
+
+
+@pytest.mark.skipif(not kernel_stamps(), reason="this kernel does not stamp arrivals")
+async def test_arrivals_do_not_care_how_late_we_read() -> None:
+    sent_ns: list[int] = []
+    clock = SystemClock()
+
+    async def play(wire: Wire) -> bool:
+        await wire.send(SSE)
+        await anyio.sleep(0.03)
+        sent_ns.append(clock.monotonic_ns())
+        await wire.send(chunked(b"data: x\n\n"))
+        until_ns = clock.monotonic_ns() + 30 * MS
+        while clock.monotonic_ns() < until_ns:  # the loop we share is busy
+            pass
+        await anyio.sleep(0.01)
+        await wire.send(b"0\r\n\r\n")
+        return True
+
+    async with serve(play) as server, transport_of() as transport:
+        told = await post(transport, server.url)
+        assert transport.clock_source == "kernel"
+    arrived_ns = next(at_ns for data, at_ns, _ in told.reads if data)
+    assert -1 * MS < arrived_ns - sent_ns[0] < 10 * MS
+    assert told.end_ns - sent_ns[0] > 25 * MS
+
+
+async def test_a_read_says_whether_more_than_body_came_with_it() -> None:
+    async def together(wire: Wire) -> bool:
+        await wire.send(SSE)
+        await anyio.sleep(0.02)
+        await wire.send(chunked(b"data: x\n\n") + b"0\r\n\r\n")
+        return True
+
+    async with serve(together) as server, transport_of() as transport:
+        told = await post(transport, server.url)
+    assert [(data, trailed) for data, _, trailed in told.reads] == [(b"data: x\n\n", True)]
+    assert told.headers_exact
+
+
+async def test_a_head_that_came_with_its_body_is_not_exact() -> None:
+    async def at_once(wire: Wire) -> bool:
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+        return True
+
+    async with serve(at_once) as server, transport_of() as transport:
+        assert not (await post(transport, server.url)).headers_exact
+
+
+async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
+    async def once(wire: Wire) -> bool:
+        await good(wire)
+        return False
+
+    async with serve(once) as server, transport_of() as transport:
+        await post(transport, server.url)
+        await closed(transport)
+        assert "tcp" in (await post(transport, server.url)).stamps
+        assert server.connections == 2
+
+
+async def test_a_server_that_speaks_unasked_loses_its_connection() -> None:
+    async def chatty(wire: Wire) -> bool:
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na")
+        await anyio.sleep(0.02)
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb")
+        return True
+
+    async with serve(chatty) as server, transport_of() as transport:
+        assert (await post(transport, server.url)).body == b"a"
+        await closed(transport)
+
+
+async def test_an_answer_that_is_not_read_to_its_end_closes_the_connection() -> None:
+    async with serve(good) as server, transport_of() as transport:
+        async with transport.exchange(Request(server.url, HEADERS, b"{}"), Steps()) as exchange:
+            assert exchange.status == 200
+        assert transport.open_sockets == 0
+
+
+async def test_cancelling_closes_the_connection_at_once() -> None:
+    async def silent(wire: Wire) -> bool:
+        await anyio.sleep(30)
+        return True
+
+    async with serve(silent) as server, transport_of() as transport:
+        with anyio.move_on_after(0.05) as scope:
+            await post(transport, server.url)
+        assert scope.cancelled_caught
+        assert transport.open_sockets == 0
+
+
+@asynccontextmanager
+async def listening(
+    handle: Callable[[anyio.abc.SocketStream], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serve connections with `handle`; gives the port."""
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        yield listener.extra(SocketAttribute.local_port)
+        group.cancel_scope.cancel()
+
+
+async def test_an_early_refusal_is_heard_although_the_request_is_not_wholly_written() -> None:
+    async def refuse(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.receive(10)
+            await stream.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+            await anyio.sleep(0.2)
+
+    async with listening(refuse) as port, transport_of() as transport:
+        told = await post(transport, f"http://127.0.0.1:{port}", b"x" * 30_000_000)
+        assert (told.status, told.body, transport.open_sockets) == (413, b"no", 0)
+        assert told.stamps["sent"] >= told.stamps["headers"] - 5 * MS
+
+
+async def test_a_large_request_is_written_whole() -> None:
+    async with serve(good) as server, transport_of() as transport:
+        await post(transport, server.url, b"x" * 5_000_000)
+        assert len(server.requests[0][1]) == 5_000_000
+
+
+async def test_an_error_of_the_sink_reaches_whoever_reads() -> None:
+    def sink(*_read: object) -> None:
+        raise KeyError("ours")
+
+    async with serve(good) as server, transport_of() as transport:
+        request = Request(server.url, HEADERS, b"{}")
+        with pytest.raises(KeyError, match="ours"):
+            async with transport.exchange(request, Steps()) as exchange:
+                await exchange.read_body(sink)
+        assert transport.open_sockets == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+async def test_a_refused_connection_says_what_the_system_said(host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    async with transport_of() as transport:
+        with pytest.raises(httpx.ConnectError) as caught:
+            await post(transport, f"http://{host}:{port}")
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+async def test_a_name_that_does_not_exist_is_a_failure_of_resolving() -> None:
+    async with transport_of() as transport:
+        with pytest.raises(httpx.ConnectError) as caught:
+            await post(transport, "http://no-such-host.invalid")
+    assert isinstance(caught.value.__cause__, socket.gaierror)
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="no /proc: descriptors cannot be counted")
+async def test_no_descriptor_is_left_whatever_becomes_of_an_exchange() -> None:
+    async def mixed(wire: Wire) -> bool:
+        number = len(server.requests) % 4
+        if number == 0:
+            return await good(wire)
+        if number == 1:
+            await wire.send(SSE, chunked(b"data: x"))
+            wire.reset()
+        if number == 2:
+            await anyio.sleep(0.01)
+        return False
+
+    before = descriptors()
+    async with serve(mixed) as server, transport_of() as transport:
+        for _ in range(100):
+            with anyio.move_on_after(0.005):
+                try:
+                    await post(transport, server.url)
+                except httpx.TransportError:
+                    continue
+    assert descriptors() <= before
+
+
+async def test_it_is_a_transport_of_httpx() -> None:
+    async with serve(good) as server:
+        transport = StampingTransport(SystemClock())
+        async with httpx.AsyncClient(transport=transport) as client:
+            for _ in range(2):
+                response = await client.post(server.url + "/chat", json={"a": 1})
+                assert response.text.endswith("data: [DONE]\n\n")
+            assert (response.http_version, server.connections) == ("HTTP/1.1", 1)
+            async with client.stream("POST", server.url, content=b"x") as streamed:
+                assert [data async for data in streamed.aiter_raw()]
+        assert transport.open_sockets == 0
+
+
+async def test_as_httpx_transport_it_heeds_the_read_timeout() -> None:
+    async def silent(wire: Wire) -> bool:
+        await wire.send(SSE)
+        await anyio.sleep(30)
+        return True
+
+    async with serve(silent) as server:
+        transport = StampingTransport(SystemClock())
+        async with httpx.AsyncClient(transport=transport, timeout=0.05) as client:
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post(server.url)
+        assert transport.open_sockets == 0
+
+
+async def test_a_reader_that_is_slow_stops_the_socket_not_the_memory() -> None:
+    size = 40 * MAX_HELD
+
+    async def flood(wire: Wire) -> bool:
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(40):
+            await wire.send(b"x" * MAX_HELD)
+        return True
+
+    async with serve(flood) as server:
+        transport = StampingTransport(SystemClock())
+        async with (
+            httpx.AsyncClient(transport=transport) as client,
+            client.stream("POST", server.url, content=b"x") as streamed,
+        ):
+            await anyio.sleep(0.2)
+            connection = transport._connection
+            assert connection is not None
+            assert connection._held_size <= 2 * MAX_HELD
+            assert sum([len(data) async for data in streamed.aiter_raw()]) == size
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@asynccontextmanager
+async def serve_tls(authority: trustme.CA, name: str, *answer: bytes) -> AsyncIterator[int]:
+    """A server with a certificate for `name`; gives its port."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+
+    async def handle(raw: anyio.abc.SocketStream) -> None:
+        async with raw:
+            try:
+                stream = await TLSStream.wrap(
+                    raw, server_side=True, ssl_context=context, standard_compatible=False
+                )
+                while await stream.receive():
+                    for part in answer:
+                        await stream.send(part)
+                        await anyio.sleep(0.005)
+            except (anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
+                return
+
+    async with listening(handle) as port:
+        yield port
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+async def test_tls_has_a_step_of_its_own_and_keeps_the_stamps(authority: trustme.CA) -> None:
+    async with (
+        serve_tls(authority, "localhost", *chat_answer("a", "b", "c")) as port,
+        transport_of(ssl_context=lambda: trusting(authority)) as transport,
+    ):
+        cold = await post(transport, f"https://localhost:{port}")
+        warm = await post(transport, f"https://localhost:{port}")
+        assert transport.open_sockets == 1
+        assert (transport.clock_source == "kernel") == kernel_stamps()
+    assert list(cold.stamps) == ["started", "dns", "tcp", "tls", "sent", "headers"]
+    assert list(warm.stamps) == ["started", "sent", "headers"]
+    assert warm.body == cold.body
+    assert len(warm.reads) >= 5
+    arrivals = [at_ns for _, at_ns, _ in warm.reads]
+    assert arrivals == sorted(arrivals)
+
+
+async def test_a_large_answer_over_tls_is_whole(authority: trustme.CA) -> None:
+    body = os.urandom(300_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with (
+        serve_tls(authority, "localhost", head + body) as port,
+        transport_of(ssl_context=lambda: trusting(authority)) as transport,
+    ):
+        assert (await post(transport, f"https://localhost:{port}")).body == body
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_certificate_that_does_not_hold_is_a_failure_to_connect(
+    authority: trustme.CA, trusted: bool
+) -> None:
+    """Of another name where its authority is trusted; else of an authority that is not."""
+    async with serve_tls(authority, "other.example") as port:
+        context = trusting(authority) if trusted else ssl.create_default_context()
+        async with transport_of(ssl_context=lambda: context) as transport:
+            with pytest.raises(httpx.ConnectError) as caught:
+                await post(transport, f"https://127.0.0.1:{port}")
+    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+
+
+async def test_a_server_that_speaks_no_tls_is_a_failure_to_connect() -> None:
+    async def plain(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with listening(plain) as port, transport_of() as transport:
+        with pytest.raises(httpx.ConnectError) as caught:
+            await post(transport, f"https://127.0.0.1:{port}")
+    assert isinstance(caught.value.__cause__, ssl.SSLError)
