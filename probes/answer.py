@@ -1,7 +1,6 @@
 """One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
@@ -58,8 +57,7 @@ IDLE: Final = Progress()
 _OVER: Final = Progress(terminal=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one exchange said, judged. Texts are a server's own: hostile, unscrubbed."""
 
     outcome: Outcome
@@ -91,7 +89,7 @@ class Answer:
     tool_calls: tuple[tuple[str, str], ...] = ()
     """(name, arguments) of each call."""
     response_id: str | None = None
-    server_timing: dict[str, float] = field(default_factory=dict)
+    server_timing: dict[str, float] = msgspec.field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
     retry_after_s: float | None = None
     """What the server asked us to wait; may be more than we will."""
@@ -263,14 +261,7 @@ class AnswerReader:
         told = self._interpreter.transcript
         verdict = self._judge(told, ending)
         said = told.error or ErrorBody(message=self._hint(verdict))
-        answer = self._with_words(told, verdict)
-        return replace(
-            answer,
-            message=clean(said.message),
-            error_code=clean(said.code) or None,
-            limits=self._limits(None),
-            retry_after_s=None if verdict.outcome == "ok" else asked_s,
-        )
+        return self._with_words(told, verdict, said, asked_s)
 
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""
@@ -313,7 +304,9 @@ class AnswerReader:
             return html_error(self._body[:2000].decode("utf-8", "replace")).message
         return ""
 
-    def _with_words(self, told: Transcript, verdict: Verdict) -> Answer:
+    def _with_words(
+        self, told: Transcript, verdict: Verdict, said: ErrorBody, asked_s: float | None
+    ) -> Answer:
         text = clean("".join(told.text))
         usage, source = tokens_of(told)
         cost = usage.cost_usd
@@ -321,6 +314,10 @@ class AnswerReader:
         return Answer(
             outcome=verdict.outcome,
             reason=verdict.reason,
+            message=clean(said.message),
+            error_code=clean(said.code) or None,
+            limits=self._limits(None),
+            retry_after_s=None if verdict.outcome == "ok" else asked_s,
             finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,

@@ -4,10 +4,11 @@ The measuring loop stamps, counts and hands bytes on; it formats nothing and tou
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import httpx
+import msgspec
 
 from probes.answer import IDLE, Answer, AnswerReader, Ending, Progress, failed_before_answer
 from probes.clock import NS_PER_S, Clock
@@ -184,7 +185,7 @@ class Attempt:
         else:
             answer = failed_before_answer(failure if failure is not None else ending)
             if "tcp" not in tape.stamps and isinstance(failure, _LOST):
-                answer = replace(answer, reason=STALE_CONNECTION)
+                answer = msgspec.structs.replace(answer, reason=STALE_CONNECTION)
         terminal_ns = tape.stamps.pop("terminal", None)
         if terminal_ns is not None and ending != "complete":
             tape.stamps["done"] = max(terminal_ns, tape.stamps.get("last_token", terminal_ns))

@@ -256,13 +256,18 @@ class Scrubber:
 
     def unsure(self, text: str) -> int:
         """Return how many characters at the end of `text` may be the beginning of a secret."""
-        longest = 0
-        for form in self._forms:
-            for size in range(min(len(form) - 1, len(text)), longest, -1):
-                if text.endswith(form[:size]):
-                    longest = size
-                    break
-        return longest
+        return max((_overlap(text, form) for form in self._forms), default=0)
+
+
+def _overlap(text: str, form: str) -> int:
+    """Return how many characters at the end of `text` begin `form` without being all of it."""
+    tail = text[-(len(form) - 1) :]
+    start = tail.find(form[0])
+    while start >= 0:
+        if form.startswith(tail[start:]):
+            return len(tail) - start
+        start = tail.find(form[0], start + 1)
+    return 0
 
 
 def _forms(secret: str) -> Iterator[str]:

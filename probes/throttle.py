@@ -179,6 +179,8 @@ def read_limits(
 def _place(name: str) -> tuple[str, str] | None:
     """Return the kind and the field (limit, remaining, reset) that a header tells."""
     name = name.lower()
+    if "limit" not in name:
+        return None
     found = _FIELD.fullmatch(name)
     if found is not None:
         default = "tokens" if found["family"] == "tokenlimit" else "requests"

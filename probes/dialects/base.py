@@ -37,8 +37,7 @@ def _known(later: _Figure | None, earlier: _Figure | None) -> _Figure | None:
     return earlier if later is None else later
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """What an answer used, as far as the server said; None is unknown, never zero."""
 
     input_tokens: int | None = None

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection: a socket whose reads are parsed and handed on in the loop's callback.
 
 No task wakes for a read: the loop calls back, the bytes are dated, parsed and given to whoever
-reads the answer. That costs less than a task woken for each read, and no read waits for another one.
+reads the answer. That costs less than waking a task, and no read waits for another stream's task.
 """
 
 import asyncio
