@@ -110,14 +110,13 @@ async def serve(play: Play) -> AsyncIterator[Served]:
                     served.requests.append((wire.head, wire.body))
                     if not await play(wire):
                         return
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError):
-                return
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+                return  # the client has left
 
-    async with anyio.create_task_group() as group:
+    async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, handle)
         yield served
         group.cancel_scope.cancel()
-    await listener.aclose()
 
 
 def play_case(case: dict[str, Any], frames: Sequence[dict[str, Any]] | None = None) -> Play:
