@@ -168,8 +168,7 @@ class EngineGroup:
         """Put events of our own into the stream."""
         if events:
             lines = b"".join(encode_event(event) for event in events)
-            now_ns = self._clock.monotonic_ns()
-            self._merge.add(len(self._hosts), events, lines, now_ns)
+            self._merge.add(len(self._hosts), events, lines)
             self._look()
 
     def _preparing(self, engine: int) -> Prepare:
@@ -210,7 +209,7 @@ class EngineGroup:
         def receive(events: list[Event], lines: bytes) -> None:
             for event in events:
                 self._note(engine, event)
-            self._merge.add(engine, events, lines, self._clock.monotonic_ns())
+            self._merge.add(engine, events, lines)
             self._look()
 
         return receive

@@ -1,8 +1,8 @@
 """Streams of several engines as one, ordered by time: pure, timed by callers.
 
 All engines of a group are processes of one machine and stamp with its CLOCK_MONOTONIC, so their
-`at_ns` compare. An engine's own events keep their order whatever their stamps say: an event counts
-as no earlier than the one before it.
+`at_ns` compare with each other and with the host's own clock. An engine's own events keep their
+order whatever their stamps say: an event counts as no earlier than the one before it.
 """
 
 import heapq
@@ -17,7 +17,7 @@ from probes.events import DURABLE_TYPES, Batch, Event, Held, Hello
 __all__ = ["PATIENCE_NS", "Item", "Merge"]
 
 PATIENCE_NS: Final = NS_PER_S // 5
-"""Two batches: an engine that was not heard for so long holds the others back no more."""
+"""Two batches: an engine that has not told yet what it did so long ago is waited for no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +39,27 @@ class _Source:
     key_ns: int = 0
     told_until_ns: int = 0
     """Its last batch ended here: what follows is later."""
-    heard_ns: int | None = None
-    """When that batch came, by the host's clock; None while it does not live."""
+    lives: bool = False
     fresh: bool = False
     """A batch came since the last take."""
 
     def is_prompt(self, now_ns: int) -> bool:
-        return self.heard_ns is not None and now_ns - self.heard_ns < PATIENCE_NS
+        return self.lives and now_ns - self.told_until_ns < PATIENCE_NS
 
 
 class Merge:
-    """Holds events until every engine that is heard of has told what lies before them.
+    """Holds events until every living engine has told what lies before them.
 
-    Invariant: what is taken is in order of its keys, unless an engine was silent for longer than
-    `PATIENCE_NS` and its late events are taken when they come. Nothing is lost, nothing doubled.
+    Invariants: nothing is held for longer than `PATIENCE_NS`. What is taken is in order of its
+    keys, but for what an engine tells later than that after the fact. Nothing is lost, nothing
+    doubled.
     """
 
     def __init__(self, sources: int) -> None:
         """Expect events of sources 0 to `sources` − 1; none lives yet."""
         self._sources = [_Source() for _ in range(sources)]
 
-    def add(self, source: int, events: Iterable[Event], lines: bytes, now_ns: int) -> None:
+    def add(self, source: int, events: Iterable[Event], lines: bytes) -> None:
         """Take what came of one engine: events in order, JSON lines of the durable ones.
 
         `hello` begins an engine's life, `held: restarting` ends it.
@@ -71,14 +71,14 @@ class Merge:
             line = next(durable) + b"\n" if isinstance(event, DURABLE_TYPES) else None
             known.items.append(Item(known.key_ns, source, event, line))
             if isinstance(event, (Batch, Hello)):
-                known.told_until_ns, known.heard_ns = known.key_ns, now_ns
+                known.told_until_ns, known.lives = known.key_ns, True
                 known.fresh = known.fresh or isinstance(event, Batch)
             elif isinstance(event, Held) and event.reason == "restarting" and not event.released:
-                known.heard_ns = None
+                known.lives = False
 
     def end(self, source: int) -> None:
         """Note that an engine has ended for good."""
-        self._sources[source].heard_ns = None
+        self._sources[source].lives = False
 
     def is_complete(self, now_ns: int) -> bool:
         """Return whether something waits and no prompt engine is waited for."""
@@ -87,8 +87,8 @@ class Merge:
 
     def patience_s(self, now_ns: int) -> float | None:
         """Return the seconds until some engine is waited for no more; None where none is."""
-        heard = [source.heard_ns for source in self._prompt(now_ns) if source.heard_ns is not None]
-        return seconds(min(heard) + PATIENCE_NS - now_ns) if heard else None
+        told = [source.told_until_ns for source in self._prompt(now_ns)]
+        return seconds(min(told) + PATIENCE_NS - now_ns) if told else None
 
     def take(self, now_ns: int) -> list[Item]:
         """Return, in order, what no prompt engine can add anything before."""

@@ -58,6 +58,8 @@ class _Purse:
 
     committed: Sum = field(default_factory=Sum)
     """Spent and reserved, as it last told."""
+    told_usd: float = 0.0
+    """The same in USD, limited or not."""
     charged: Sum = field(default_factory=Sum)
     """Spent, as its events told."""
     allowed: Sum = field(default_factory=Sum)
@@ -182,6 +184,7 @@ class Money:
                 continue
             if name in told:
                 purse.committed = route.sum(told[name].tokens, told[name].usd)
+                purse.told_usd = told[name].usd
             while purse.sent and purse.sent[0][0] < report.allow:
                 purse.sent.popleft()
 
@@ -220,7 +223,8 @@ class Money:
         told: list[Allowance] = []
         for allowance, purse in parts:
             purse.sent.append((self._number, purse.allowed))
-            total += purse.allowed
+            unlimited = purse.told_usd if allowance.usd is None else 0.0
+            total += purse.allowed + Sum(0, unlimited)
             told.append(_part(allowance, purse.allowed))
         if self._overall is not None:
             told.insert(0, _part(self._overall, total))

@@ -45,12 +45,14 @@ def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
     place = min(range(len(statuses)), key=lambda number: _badness(statuses[number]))
     worst = statuses[place]
     name = f"engine {place + 1} of {len(statuses)}"
-    telling = worst.detail or worst.state not in ("running", "stopped")
+    # Of a silent engine, `detail` tells the end of the one before it.
+    said = "" if worst.state == "silent" else worst.detail
+    telling = said or worst.state not in ("running", "stopped")
     return replace(
         worst,
         restarts=sum(status.restarts for status in statuses),
         noise=sum(status.noise for status in statuses),
-        detail=": ".join(filter(None, (name, worst.detail))) if telling else "",
+        detail=": ".join(filter(None, (name, said))) if telling else "",
     )
 
 
