@@ -23,6 +23,7 @@ class Holds:
         self._working = working
         self._cooling: dict[str, int] = {}
         self._holders: dict[tuple[str, HeldReason], set[int]] = {}
+        self._details: dict[tuple[str, HeldReason], str] = {}
         self._shown: set[tuple[str, HeldReason]] = set()
 
     def told(self, event: Held) -> None:
@@ -39,15 +40,15 @@ class Holds:
             holders.discard(source)
         else:
             holders.add(source)
-        return self._changes(key, event)
+            self._details[key] = event.detail
+        return self._changes(key, event.at_ns)
 
     def left(self, source: int, at_ns: int) -> list[Event]:
         """Note that an engine has ended or is a new one: it holds nothing any more."""
         events: list[Event] = []
         for key, holders in self._holders.items():
             holders.discard(source)
-            route, reason = key
-            events += self._changes(key, Held(at_ns=at_ns, reason=reason, route=route))
+            events += self._changes(key, at_ns)
         return events
 
     def _is_news(self, event: Held) -> bool:
@@ -62,7 +63,7 @@ class Holds:
         self._cooling[event.route] = event.until_ns
         return True
 
-    def _changes(self, key: tuple[str, HeldReason], event: Held) -> list[Event]:
+    def _changes(self, key: tuple[str, HeldReason], at_ns: int) -> list[Event]:
         """Return what must be told that the route is held, or no longer, if it was not yet."""
         held, shown = self._is_held(key), key in self._shown
         if held == shown:
@@ -70,10 +71,10 @@ class Holds:
         route, reason = key
         if held:
             self._shown.add(key)
-            detail = event.detail
-            return [Held(at_ns=event.at_ns, reason=reason, route=route, detail=detail)]
+            detail = self._details[key]
+            return [Held(at_ns=at_ns, reason=reason, route=route, detail=detail)]
         self._shown.discard(key)
-        return [Held(at_ns=event.at_ns, reason=reason, route=route, released=True)]
+        return [Held(at_ns=at_ns, reason=reason, route=route, released=True)]
 
     def _is_held(self, key: tuple[str, HeldReason]) -> bool:
         holders = self._holders[key]

@@ -75,7 +75,7 @@ class Wishes:
         known = self._routes.get(event.route)
         if known is None or event.released or event.asked_s is None or event.until_ns is None:
             return False
-        if event.at_ns <= known.cool_ended_ns or event.until_ns <= known.cool_until_ns:
+        if event.at_ns < known.cool_ended_ns or event.until_ns <= known.cool_until_ns:
             return False
         known.cool_until_ns = event.until_ns
         return True
