@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
     top.add_argument("--version", action="version", version=f"llmtop {__version__}")
-    top.set_defaults(module="tui.commands.live")
+    top.set_defaults(module="tui.commands.live", engines=1)
     _add_settings(top)
     _add_run_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)

@@ -26,7 +26,7 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
         ConfigError: a key cannot be had, or there is no theme of that name.
         OutputError: the events of a headless run cannot be written.
     """
-    if arguments.in_process and (arguments.engines or 1) > 1:
+    if arguments.in_process and arguments.engines > 1:
         raise UsageError("--engines and --in-process exclude each other")
     if arguments.window is not None:
         display = msgspec.structs.replace(config.display, window=arguments.window)
@@ -37,7 +37,7 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
         recorder=_recorder(config, arguments),
         ledger=ledger,
         in_process=arguments.in_process,
-        engines=arguments.engines or 1,
+        engines=arguments.engines,
         include_text=config.recording.text,
     )
     try:
