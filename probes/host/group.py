@@ -19,7 +19,6 @@ from probes.commands import (
     Command,
     Configure,
     EndCoolDown,
-    Go,
     MarkTime,
     SetKnob,
     WatchText,
@@ -111,8 +110,7 @@ class EngineGroup:
     def retry(self) -> None:
         """Start those engines now that wait for it or were given up."""
         for host in self._hosts:
-            if host.status.state in ("gave_up", "restarting"):
-                host.retry()
+            host.retry()
 
     def stop(self) -> None:
         """End all engines in order; `run` returns when they have."""
@@ -188,12 +186,9 @@ class EngineGroup:
                     yield self._part(engine, command)
                 case Allow():
                     self._money.allow(command)
-                    yield from self._share_money(everybody=True, but=engine)
+                    yield self._share_money(everybody=True)[engine]
                 case SetKnob(knob="concurrency"):
                     pass  # Configure has told it
-                case Go():
-                    yield from self._wishes.cool_downs(self._clock.monotonic_ns())
-                    yield command
                 case _:
                     yield command
 
@@ -266,8 +261,8 @@ class EngineGroup:
         for host in self._hosts:
             host.send(command)
 
-    def _share_money(self, *, everybody: bool = False, but: int | None = None) -> list[Allow]:
-        """Tell engines what they may spend now; return what the one left out must be told."""
+    def _share_money(self, *, everybody: bool = False) -> dict[int, Allow]:
+        """Tell engines what they may spend now, and return it; who does not live hears nothing."""
         working = {
             engine: self._division.of(engine)
             for engine, host in enumerate(self._hosts)
@@ -275,9 +270,8 @@ class EngineGroup:
         }
         told = self._money.divide(working, everybody=everybody)
         for engine, allow in told.items():
-            if engine != but:
-                self._hosts[engine].send(allow)
-        return [told[but]] if but in told else []
+            self._hosts[engine].send(allow)
+        return told
 
 
 def _lines(told: Sequence[Event], heard: Event | None, line: bytes | None) -> Iterator[bytes]:

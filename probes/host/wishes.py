@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from probes.clock import NS_PER_S, seconds
+from probes.clock import seconds
 from probes.commands import KNOB_RANGE, MAX_BURST, Burst, Command, EndCoolDown, Pause, SetKnob
 from probes.config import Route
 from probes.events import Event, Held, Knob, KnobKind
@@ -80,14 +80,6 @@ class Wishes:
         known.cool_until_ns = event.until_ns
         return True
 
-    def cool_downs(self, now_ns: int) -> list[EndCoolDown]:
-        """Return what tells an engine to cool down its routes like all others, as of `now_ns`."""
-        return [
-            EndCoolDown(route=name, until_s=seconds(wish.cool_until_ns - now_ns), who="restart")
-            for name, wish in self._routes.items()
-            if wish.cool_until_ns > now_ns
-        ]
-
     def _pause(self, route: str, command: Pause, now_ns: int) -> list[Event]:
         known = self._routes[route]
         before, known.paused = known.paused, command.paused
@@ -120,7 +112,7 @@ class Wishes:
             released=True,
             detail=f"ended by {command.who}",
         )
-        left_s = left_ns / NS_PER_S
+        left_s = seconds(left_ns)
         return [released, _knob(command.route, "cool_down", left_s, 0, command.who, now_ns)]
 
 

@@ -235,6 +235,7 @@ async def test_a_panic_reaches_every_engine_and_is_told_once_a_route() -> None:
 
 async def test_a_burst_is_sent_whole_and_told_once() -> None:
     group = Group(route(concurrency=1, interval=60.0))
+    group.let_spend(5 * PROBE + 20)  # the first probe is paid for by then
     async with group.running():
         await group.clock.advance(1)
         group.send(Burst(route="a", count=5))
@@ -283,6 +284,17 @@ async def test_the_text_of_one_stream_is_shown_at_a_time() -> None:
         texts[event.probe] = texts.get(event.probe, "") + event.text
     assert order == sorted(order, key=list(dict.fromkeys(order)).index)  # never to and fro
     assert list(texts.values())[:2] == ["abcdefghij"] * 2
+
+
+async def test_the_text_of_another_route_is_shown_at_once() -> None:
+    group = Group(route(interval=0.0), route("b"), scripts=[chat(*"x" * 60, gap_s=0.2)])
+    async with group.running():
+        group.send(WatchText(route="a"))
+        await group.clock.advance(3)
+        group.send(WatchText(route="b"))
+        await group.clock.advance(1)
+    assert {event.route for event in group.of(Preview)} == {"a", "b"}
+    assert group.of(Preview)[-1].route == "b"
 
 
 async def test_a_wait_that_one_engine_was_asked_for_is_kept_by_all() -> None:
@@ -380,6 +392,21 @@ async def test_engines_that_were_given_up_are_started_again_when_someone_asks() 
         assert len(group.scopes) == lives + 1
 
 
+async def test_money_is_kept_for_no_engine_that_was_given_up() -> None:
+    group = Group(route(concurrency=3, interval=0.1))
+    async with group.running():
+        await group.clock.advance(2)
+        for _ in range(3):
+            (group.scopes[0] if len(group.scopes) == 2 else group.scopes[-1]).cancel()
+            await group.clock.advance(2.5)
+        assert group.host.status.state == "gave_up"
+        spent = sum(event.charged_tokens for event in group.of(AttemptFinished))
+        group.let_spend(spent + 4 * PROBE)
+        await group.clock.advance(6)
+        spent_since = sum(event.charged_tokens for event in group.of(AttemptFinished)) - spent
+        assert 3 * PROBE < spent_since <= 4 * PROBE
+
+
 async def test_a_silent_engine_does_not_hold_the_others_back() -> None:
     group = Group(route(concurrency=2, interval=0.1))
     async with group.running():
@@ -410,6 +437,31 @@ async def test_together_the_engines_spend_what_is_allowed_and_no_more() -> None:
         assert len(group.network.requests) > before + 5
         again = [(event.reason, event.released) for event in group.of(Held)][len(holds) :]
         assert again[0] == ("budget", True)
+
+
+async def test_engines_that_die_do_not_make_the_allowance_grow() -> None:
+    group = Group(route(concurrency=3, interval=0.1))
+    group.let_spend(20 * PROBE)
+    async with group.running():
+        for _ in range(3):
+            await group.clock.advance(2)
+            group.scopes[0].cancel()
+            del group.scopes[0]
+        await group.clock.advance(10)
+        charged = sum(event.charged_tokens for event in group.of(AttemptFinished))
+        assert 19 * PROBE < charged <= 20 * PROBE
+        assert len(group.engines_of()) > 2
+
+
+async def test_a_dearer_probe_gets_the_money_of_all_engines_together() -> None:
+    group = Group(route(concurrency=2, interval=0.5))
+    group.let_spend(0)
+    async with group.running():
+        await group.clock.advance(1)
+        group.send(SetKnob(route="a", knob="max_tokens", value=500))
+        group.let_spend(600)
+        await group.clock.advance(1)
+        assert len(group.network.requests) > 0
 
 
 async def test_cancelling_the_group_leaves_nothing_open() -> None:

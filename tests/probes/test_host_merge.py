@@ -93,7 +93,9 @@ def test_an_engine_that_has_ended_holds_nobody_back() -> None:
 def test_events_of_one_engine_keep_their_order_whatever_their_stamps() -> None:
     merge = living(1)
     add(merge, 0, [event(9 * MS, "a"), event(7 * MS, "b"), batch(10 * MS)])
-    assert names(merge.take(10 * MS)) == ["a", "b"]
+    items = merge.take(10 * MS)
+    assert names(items) == ["a", "b"]
+    assert [item.key_ns for item in items] == [9 * MS, 9 * MS, 10 * MS]
 
 
 def test_lines_stay_with_their_events() -> None:

@@ -76,9 +76,6 @@ def test_a_cool_down_is_news_to_the_others_once_and_when_it_grows() -> None:
     assert not wishes.cooled(cooling(10 * S))
     assert not wishes.cooled(cooling(11 * S, asked_s=None))  # the host itself had said so
     assert wishes.cooled(cooling(12 * S))
-    (command,) = wishes.cool_downs(9 * S)
-    assert command == EndCoolDown(route="a", until_s=3.0, who="restart")
-    assert wishes.cool_downs(13 * S) == []
 
 
 def test_a_cool_down_that_the_user_ends_is_told_once_with_what_was_left() -> None:
@@ -88,7 +85,6 @@ def test_a_cool_down_that_the_user_ends_is_told_once_with_what_was_left() -> Non
     assert isinstance(released, Held)
     assert (released.released, released.detail) == (True, "ended by user")
     assert told([knob]) == [("a", "cool_down", 6, 0)]
-    assert wishes.cool_downs(5 * S) == []
 
 
 def test_a_cool_down_of_before_its_end_is_no_news_any_more() -> None:
