@@ -27,7 +27,7 @@ from probes.config import Route
 from probes.events import DURABLE_TYPES, Batch, Event, Held, Hello, Mark, encode_event
 from probes.host.division import Division
 from probes.host.engine_host import EngineHost, Prepare, Receive
-from probes.host.merge import Merge
+from probes.host.merge import Item, Merge
 from probes.host.money import Money
 from probes.host.status import HostStatus, worst_of
 from probes.host.voice import Voice
@@ -151,9 +151,7 @@ class EngineGroup:
         events: list[Event] = []
         lines: list[bytes] = []
         for item in self._merge.take_all() if everything else self._merge.take(now_ns):
-            own = item.source == len(self._hosts)
-            hear = self._voice.tell(item.event) if own else None
-            told = self._voice.hear(item.source, item.event) if hear is None else hear
+            told = self._told(item)
             events += told
             lines += _lines(told, item.event, item.line)
         last = self._voice.close_round()
@@ -161,6 +159,11 @@ class EngineGroup:
         lines += _lines(last, None, None)
         if events:
             self._receive(events, b"".join(lines))
+
+    def _told(self, item: Item) -> list[Event]:
+        if item.source == len(self._hosts):  # ourselves
+            return self._voice.tell(item.event)
+        return self._voice.hear(item.source, item.event)
 
     def _tell(self, events: Sequence[Event]) -> None:
         """Put events of our own into the stream."""

@@ -212,7 +212,7 @@ def test_budgets_are_those_an_engine_told_last() -> None:
 
 def test_token_arrival_of_a_route_is_told_once_a_round() -> None:
     made = voice()
-    for engine, at_ns in ((0, 7), (1, 5)):
+    for engine, at_ns in ((0, 5), (1, 7)):
         arrival = Arrival(f"{engine}-1", 0, 1, 4, 9)
         assert made.hear(engine, Arrivals(at_ns=at_ns, route="a", arrivals=(arrival,))) == []
     (told,) = made.close_round()
