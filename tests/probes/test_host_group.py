@@ -422,6 +422,22 @@ async def test_a_silent_engine_does_not_hold_the_others_back() -> None:
         assert group.engines_of()["1"] > heard["1"] + 10
 
 
+async def test_a_held_group_delivers_nothing_and_loses_nothing() -> None:
+    group = Group(route(concurrency=2, interval=0.1))
+    async with group.running():
+        await group.clock.advance(1)
+        group.host.hold()
+        await group.clock.advance(0.5)
+        rounds = group.rounds
+        await group.clock.advance(1)
+        assert group.rounds == rounds
+        group.host.release()
+        await group.clock.advance(0.5)
+        assert group.rounds > rounds
+    assert len(group.of(AttemptStarted)) == len(group.network.requests)
+    assert len(group.of(ProbeFinished)) == len(group.network.requests)
+
+
 async def test_together_the_engines_spend_what_is_allowed_and_no_more() -> None:
     group = Group(route(concurrency=3, interval=0.1))
     group.let_spend(10 * PROBE)
