@@ -50,9 +50,9 @@ class _Source:
 class Merge:
     """Holds events until every living engine has told what lies before them.
 
-    Invariants: nothing is held for longer than `PATIENCE_NS`. What is taken is in order of its
-    keys, but for what an engine tells later than that after the fact. Nothing is lost, nothing
-    doubled.
+    Invariants: nothing is held for longer than `PATIENCE_NS` by one who takes whenever it is
+    complete and when `patience_s` have passed since. What is taken is in order of its keys, but for
+    what an engine tells later than that after the fact. Nothing is lost, nothing doubled.
     """
 
     def __init__(self, sources: int) -> None:
@@ -85,10 +85,11 @@ class Merge:
         waits = any(source.items for source in self._sources)
         return waits and all(source.fresh for source in self._prompt(now_ns))
 
-    def patience_s(self, now_ns: int) -> float | None:
-        """Return the seconds until some engine is waited for no more; None where none is."""
-        told = [source.told_until_ns for source in self._prompt(now_ns)]
-        return seconds(min(told) + PATIENCE_NS - now_ns) if told else None
+    def patience_s(self, now_ns: int) -> float:
+        """Return after how many seconds to take again, complete or not: some engine is waited for
+        no more then."""
+        told = (source.told_until_ns for source in self._prompt(now_ns))
+        return seconds(min(told, default=now_ns) + PATIENCE_NS - now_ns)
 
     def take(self, now_ns: int) -> list[Item]:
         """Return, in order, what no prompt engine can add anything before."""

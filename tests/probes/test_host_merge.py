@@ -86,7 +86,7 @@ def test_an_engine_that_has_ended_holds_nobody_back() -> None:
     assert names(merge.take(41 * MS)) == ["b", "a"]
     merge.end(0)
     add(merge, 0, [event(50 * MS, "c")])
-    assert merge.patience_s(51 * MS) is None
+    assert merge.patience_s(51 * MS) == 0.2
     assert names(merge.take(51 * MS)) == ["c"]
 
 
@@ -143,27 +143,24 @@ def deliveries(draw: st.DrawFn, sources: int, prompt: bool) -> list[Delivery]:
 def played(
     sources: int, plan: list[Delivery], seen: Callable[[int, list[Item]], None]
 ) -> list[Item]:
-    """Play deliveries, taking whenever a round is complete or patience ends."""
+    """Play deliveries, and take whenever a round is complete or patience ends."""
     merge = Merge(sources)
     taken: list[Item] = []
 
-    def take(now_ns: int) -> None:
+    def take(now_ns: int) -> int:
+        """Take, and return when to take again at the latest."""
         items = merge.take(now_ns)
         seen(now_ns, items)
         taken.extend(items)
+        return now_ns + round(merge.patience_s(now_ns) * 1e9)
 
-    now_ns = 0
+    due_ns = take(0)
     for delivery in plan:
-        while (left_s := merge.patience_s(now_ns)) is not None:
-            deadline_ns = now_ns + round(left_s * 1e9)
-            if deadline_ns >= delivery.now_ns:
-                break
-            now_ns = deadline_ns
-            take(now_ns)
-        now_ns = delivery.now_ns
+        while due_ns < delivery.now_ns:
+            due_ns = take(due_ns)
         add(merge, delivery.source, delivery.events)
-        if merge.is_complete(now_ns):
-            take(now_ns)
+        if merge.is_complete(delivery.now_ns):
+            due_ns = take(delivery.now_ns)
     taken.extend(merge.take_all())
     return taken
 
