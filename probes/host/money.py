@@ -65,7 +65,7 @@ class _Purse:
     allowed: Sum = field(default_factory=Sum)
     """Told last."""
     sent: deque[tuple[int, Sum]] = field(default_factory=deque)
-    """(number, allowance) from the last one obeyed on."""
+    """(number, allowance) from the last one obeyed on; of equal ones in a row the last."""
     burst: int = 0
     """Probes asked for beside the pace and not begun yet."""
 
@@ -80,6 +80,12 @@ class _Purse:
     @property
     def left(self) -> Sum:
         return self.allowed - self.committed
+
+    def tell(self, number: int) -> None:
+        """Note that the allowance is sent; one that is repeated takes no more room."""
+        if self.sent and self.sent[-1][1] == self.allowed:
+            self.sent.pop()
+        self.sent.append((number, self.allowed))
 
 
 @dataclass(slots=True)
@@ -222,7 +228,7 @@ class Money:
         total = Sum()
         told: list[Allowance] = []
         for allowance, purse in parts:
-            purse.sent.append((self._number, purse.allowed))
+            purse.tell(self._number)
             unlimited = purse.told_usd if allowance.usd is None else 0.0
             total += purse.allowed + Sum(0, unlimited)
             told.append(_part(allowance, purse.allowed))

@@ -236,6 +236,23 @@ def test_money_taken_back_is_given_away_only_when_the_engine_has_obeyed() -> Non
     assert not busy.begin_attempt()
 
 
+def test_an_allowance_that_is_repeated_still_binds_when_an_older_one_is_obeyed() -> None:
+    run = Run([1, 1], tokens=400)
+    first = run.engines[1].spending.report()
+    assert first is not None
+    for _ in range(3):
+        run.divide(everybody=True)
+    run.money.report(1, first)
+    busy = run.engines[0]
+    while busy.begin_attempt():
+        pass
+    busy.speak()
+    run.hear(0)
+    run.divide()
+    assert of_route(busy.commands[-1]).tokens == 200
+    assert [run.engines[1].begin_attempt(), run.engines[1].begin_attempt()] == [True, True]
+
+
 def test_a_dead_engine_leaves_what_it_was_not_charged() -> None:
     run = Run([1, 1], tokens=400)
     assert run.engines[0].begin_attempt()
