@@ -1,12 +1,14 @@
 """What the host tells the engine: JSON lines on its standard input, told apart by `type`."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from probes.config import Route
 
 __all__ = [
+    "KNOB_RANGE",
+    "MAX_BURST",
     "Allow",
     "Allowance",
     "Burst",
@@ -22,6 +24,15 @@ __all__ = [
     "decode_command",
     "encode_command",
 ]
+
+
+KNOB_RANGE: Final[dict[str, tuple[float, float]]] = {
+    "concurrency": (0, 1_000),
+    "interval": (0, 86_400),
+    "max_tokens": (1, 1_000_000),
+}
+"""What each knob is kept within, whatever is asked for."""
+MAX_BURST: Final = 1_000
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -62,6 +73,8 @@ class Allow(_Command, frozen=True, kw_only=True, tag="allow"):
     """New state of the budgets."""
 
     allowances: tuple[Allowance, ...]
+    number: int = 0
+    """Where it is not 0, the engine tells in each batch the last one obeyed, and what is spent."""
 
 
 class Go(_Command, frozen=True, kw_only=True, tag="go"):

@@ -145,7 +145,7 @@ class Engine:
             case Go():
                 self._go()
             case Allow():
-                self._spending.allow(command.allowances)
+                self._spending.allow(command.allowances, command.number)
                 self._ring_all()
             case MarkTime():
                 now_ns = self._clock.monotonic_ns()
@@ -226,6 +226,7 @@ class Engine:
             seq=self._sequence,
             health=self._health(counts),
             routes=counts,
+            money=self._spending.report(),
         )
         await self._write(lines + encode_event(batch))
         self._outbox.delivered()

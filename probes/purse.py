@@ -108,12 +108,19 @@ class Purse:
     """Money of the routes of one run; owns the run's leases."""
 
     def __init__(
-        self, ledger: Ledger, routes: Sequence[Route], budget: Budget, *, clock: Clock
+        self,
+        ledger: Ledger,
+        routes: Sequence[Route],
+        budget: Budget,
+        *,
+        clock: Clock,
+        engines: int = 1,
     ) -> None:
-        """Begin with nothing leased."""
+        """Begin with nothing leased; what is leased will be divided among `engines` engines."""
         self._ledger = ledger
         self._budget = budget
         self._clock = clock
+        self._engines = engines
         self._run = new_run()
         self._accounts = {route.name: _account(route) for route in routes}
         self._priced = all(route.price is not None for route in routes)
@@ -200,15 +207,16 @@ class Purse:
         ]
 
     def _wanted(self, name: str, account: _Account, desired: Desired, passed_s: float) -> int:
-        """Return the lease that keeps a route going: 20 probes or 10 s of its rate."""
+        """Return the lease that keeps a route going: 20 probes an engine or 10 s of its rate."""
         if passed_s > 0:
             weight = min(1.0, passed_s / AHEAD_S)
             account.rate += weight * (account.fresh_tokens / passed_s - account.rate)
         probe = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
         workers = round(desired.knob(name, "concurrency"))
-        ahead = max(AHEAD_PROBES * probe, math.ceil(AHEAD_S * account.rate))
+        working = max(1, min(self._engines, workers))
+        ahead = max(AHEAD_PROBES * probe * working, math.ceil(AHEAD_S * account.rate))
         most = self._budget.route_tokens_per_hour // _SHARE_OF_LIMIT
-        needed = (workers + min(account.burst, MAX_BURST_AHEAD) + 1) * probe
+        needed = (workers + min(account.burst, MAX_BURST_AHEAD) + working) * probe
         return max(needed, min(ahead, most)) + account.reserved
 
     def _allow(self) -> Allow:

@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from probes.answer import Progress
 from probes.clock import NS_PER_S, Clock
+from probes.commands import KNOB_RANGE, MAX_BURST
 from probes.config import Route
 from probes.dialects import dialect_for
 from probes.dialects.base import Adaptation
@@ -43,12 +44,6 @@ __all__ = [
 KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 
-KNOB_RANGE: Final[dict[str, tuple[float, float]]] = {
-    "concurrency": (0, 1_000),
-    "interval": (0, 86_400),
-    "max_tokens": (1, 1_000_000),
-}
-MAX_BURST: Final = 1_000
 MAX_BACK_OFF_S: Final = 30.0
 LONGEST_FAULT: Final = 20_000
 

@@ -13,7 +13,7 @@ from probes.commands import Allow, Burst, Command, Configure, Go, SetKnob
 from probes.config import Config
 from probes.desired import commands_for_restart, desired_of
 from probes.events import Event, Hello, Notice, encode_event
-from probes.host import EngineHost, InProcessHost
+from probes.host import EngineGroup, EngineHost, InProcessHost, Prepare, Receive
 from probes.host.child import Launch, launch_process
 from probes.host.rules import HostLimits
 from probes.host.status import HostStatus
@@ -46,12 +46,16 @@ class Session:
         recorder: Recorder | None,
         ledger: Ledger,
         in_process: bool = False,
+        engines: int = 1,
         clock: Clock | None = None,
         include_text: bool = False,
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
     ) -> None:
-        """Prepare a run; `headers` are those of each route with its secrets filled in."""
+        """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
+
+        `headers` are those of each route with its secrets filled in.
+        """
         self._config = config
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
@@ -59,7 +63,10 @@ class Session:
         self._include_text = include_text
         self._board = Board()
         self._desired = desired_of(config.routes)
-        self._purse = Purse(ledger, config.routes, config.budget, clock=self._clock)
+        self._engines = engines
+        self._purse = Purse(
+            ledger, config.routes, config.budget, clock=self._clock, engines=engines
+        )
         self._subscribers: list[Subscriber] = []
         self._problems: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._top_up_now = anyio.Event()
@@ -136,26 +143,38 @@ class Session:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
 
-    def _new_host(self, in_process: bool, limits: HostLimits | None, launch: Launch) -> EngineHost:
+    def _new_host(
+        self, in_process: bool, limits: HostLimits | None, launch: Launch
+    ) -> EngineHost | EngineGroup:
         scrub = Scrubber(secret_values(self._headers)).scrub
-        if not in_process:
-            return EngineHost(
-                self._prepare,
-                self._receive,
-                launch=launch,
+
+        def in_this_loop(prepare: Prepare, receive: Receive) -> EngineHost:
+            from probes.engine import run_engine  # a cockpit beside its engine never needs it
+
+            return InProcessHost(
+                prepare,
+                receive,
+                run_engine=run_engine,
                 limits=limits,
                 clock=self._clock,
                 scrub=scrub,
             )
-        from probes.engine import run_engine  # a cockpit beside its engine never needs it
 
-        return InProcessHost(
+        def in_a_process(prepare: Prepare, receive: Receive) -> EngineHost:
+            return EngineHost(
+                prepare, receive, launch=launch, limits=limits, clock=self._clock, scrub=scrub
+            )
+
+        make_host = in_this_loop if in_process else in_a_process
+        if self._engines == 1:
+            return make_host(self._prepare, self._receive)
+        return EngineGroup(
             self._prepare,
             self._receive,
-            run_engine=run_engine,
-            limits=limits,
+            routes=self._config.routes,
+            engines=self._engines,
+            make_host=make_host,
             clock=self._clock,
-            scrub=scrub,
         )
 
     async def _prepare(self, engine: str) -> Sequence[Command]:
@@ -214,16 +233,21 @@ class Session:
             await self._clock.sleep(_LEAST_TOP_UP_S)
 
     async def _top_up(self, *, new_engine: bool = False) -> Allow | None:
-        """Return new allowances; None where the ledger did not answer and the old ones hold."""
+        """Return new allowances; None where the ledger did not answer and the old ones hold.
+
+        An engine of several takes its part of what all have been allowed since the run began; one
+        alone counts anew.
+        """
+        anew = new_engine and self._engines == 1
         try:
-            allow = await self._purse.top_up(self._desired, new_engine=new_engine)
+            allow = await self._purse.top_up(self._desired, new_engine=anew)
         except LedgerError as error:
             self._ledger_strikes += 1
             if not new_engine and self._ledger_strikes < _LEDGER_STRIKES:
                 return None
             await self._purse.stand_alone()
             self._problems.put(f"{error}; budgets count this run alone from now on")
-            return await self._purse.top_up(self._desired, new_engine=new_engine)
+            return await self._purse.top_up(self._desired, new_engine=anew)
         self._ledger_strikes = 0
         return allow
 

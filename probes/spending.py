@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from probes.commands import Allowance
-from probes.events import BudgetState
+from probes.events import BudgetState, Committed, MoneyReport
 
 __all__ = ["Reservation", "Spending"]
 
@@ -48,9 +48,11 @@ class Spending:
     def __init__(self) -> None:
         self._allowances: dict[str, Allowance] = {}
         self._accounts: dict[str, _Account] = {}
+        self._number = 0
 
-    def allow(self, allowances: tuple[Allowance, ...]) -> None:
-        """Take over new allowances, by route."""
+    def allow(self, allowances: tuple[Allowance, ...], number: int = 0) -> None:
+        """Take over new allowances, by route; `number` is that of their command."""
+        self._number = number
         self._allowances.update({allowance.route: allowance for allowance in allowances})
 
     def reserve(self, route: str, tokens: int, usd: float = 0.0) -> Reservation | None:
@@ -76,6 +78,17 @@ class Spending:
         """Replace a reservation by what the attempt really cost."""
         for name in (reservation.route, OVERALL):
             self._account(name).add(tokens - reservation.tokens, usd - reservation.usd)
+
+    def report(self) -> MoneyReport | None:
+        """Return what is spent and reserved by route; None where the commands are not numbered."""
+        if not self._number:
+            return None
+        committed = (
+            Committed(name, account.tokens, account.usd)
+            for name, account in self._accounts.items()
+            if name != OVERALL
+        )
+        return MoneyReport(allow=self._number, committed=tuple(committed))
 
     def states(self) -> tuple[BudgetState, ...]:
         """Return the budgets for the screen."""

@@ -19,6 +19,7 @@ _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _PIPE_CLOSED: Final = 141
 """128 + SIGPIPE, as shells number it."""
 
+_MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
 _Number = TypeVar("_Number", int, float)
 _ONCE_OVERRIDES: Final = (
@@ -101,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
     top.add_argument("--version", action="version", version=f"llmtop {__version__}")
-    top.set_defaults(module="tui.commands.live")
+    top.set_defaults(module="tui.commands.live", engines=1)
     _add_settings(top)
     _add_run_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
@@ -135,6 +136,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--in-process", action="store_true", help="engine in this process: debugging, Windows"
+    )
+    command.add_argument(
+        "--engines", type=_engines, metavar="N", help="share the work among N processes; default: 1"
     )
     command.add_argument("--window", choices=_WINDOWS, help="window of the figures shown")
 
@@ -207,6 +211,19 @@ def _number_of_seconds(text: str) -> float:
 
 def _seconds(text: str) -> float:
     return _read(text, float, "seconds above 0", lambda value: math.isfinite(value) and value > 0)
+
+
+def _engines(text: str) -> int:
+    most = min(_cores(), _MOST_ENGINES)
+    expected = f"a number of processes from 1 to {most}: an engine fills one core"
+    return _read(text, int, expected, lambda value: 1 <= value <= most)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _port(text: str) -> int:

@@ -12,11 +12,13 @@ __all__ = [
     "Arrival",
     "BudgetState",
     "ClockSource",
+    "Committed",
     "CostSource",
     "Health",
     "HeldReason",
     "KnobKind",
     "Limit",
+    "MoneyReport",
     "Outcome",
     "Record",
     "RetryPlan",
@@ -102,7 +104,9 @@ class Health(Record, frozen=True, kw_only=True):
     loop_lag_p99_ns: int = 0
     loop_lag_max_ns: int = 0
     cpu_share: float = 0.0
-    """Share of one core used, 0 to 1 and above."""
+    """Share of one core used, 0 to 1 and above; of several engines, the sum."""
+    busiest_cpu_share: float = 0.0
+    """Of several engines, that of the busiest; 0 where there is one."""
     open_streams: int = 0
     open_sockets: int = 0
     drops: int = 0
@@ -199,3 +203,19 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True):
     chunks: int
     characters: int
     last_ns: int
+
+
+class Committed(msgspec.Struct, frozen=True, array_like=True):
+    """What one engine has spent and reserved of a route since it started."""
+
+    route: str
+    tokens: int
+    usd: float
+
+
+class MoneyReport(Record, frozen=True, kw_only=True):
+    """An engine's word to the host that divides allowances among several."""
+
+    allow: int
+    """Number of the last `Allow` that it obeyed."""
+    committed: tuple[Committed, ...] = ()

@@ -19,6 +19,7 @@ from probes.events.parts import (
     HeldReason,
     KnobKind,
     Limit,
+    MoneyReport,
     Outcome,
     Record,
     RetryPlan,
@@ -72,6 +73,8 @@ class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):
     boot_id: str = ""
     """Stamps of two engines compare only where `clock_name` and `boot_id` are the same."""
     clock: ClockSource = "user"
+    engines: int = 1
+    """So many engines share the work; their events are one stream, this its only `hello`."""
 
 
 class AttemptStarted(Record, frozen=True, kw_only=True, tag_field="type", tag="attempt_started"):
@@ -271,6 +274,8 @@ class Batch(Record, frozen=True, kw_only=True, tag_field="type", tag="batch"):
     seq: int
     health: Health
     routes: tuple[RouteCounts, ...] = ()
+    money: MoneyReport | None = None
+    """Only where several engines share the work."""
 
 
 class Arrivals(Record, frozen=True, kw_only=True, tag_field="type", tag="arrivals"):

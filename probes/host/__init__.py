@@ -1,4 +1,4 @@
-"""The engine in a process of its own: started, listened to, started again."""
+"""The engine in a process of its own: started, listened to, started again; or several of them."""
 
 from probes.host.engine_host import (
     EngineHost,
@@ -6,8 +6,10 @@ from probes.host.engine_host import (
     Prepare,
     Receive,
 )
+from probes.host.group import EngineGroup
 
 __all__ = [
+    "EngineGroup",
     "EngineHost",
     "InProcessHost",
     "Prepare",

@@ -1,9 +1,10 @@
 """What the host knows of its engine, frozen for whoever shows it."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
 
-__all__ = ["HostState", "HostStatus"]
+__all__ = ["HostState", "HostStatus", "worst_of"]
 
 HostState: TypeAlias = Literal["starting", "running", "silent", "restarting", "gave_up", "stopped"]
 
@@ -24,3 +25,36 @@ class HostStatus:
     """How it ended and when it starts again, or its last line that was no event; neutralised."""
     noise: int = 0
     """Lines on the pipe that were no events."""
+
+
+_WORST_FIRST: Final[tuple[HostState, ...]] = (
+    "gave_up",
+    "silent",
+    "restarting",
+    "starting",
+    "running",
+    "stopped",
+)
+
+
+def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
+    """Return how several engines are: as the worst of them, which `detail` names by number.
+
+    Of those that run, the one that was started again last.
+    """
+    place = min(range(len(statuses)), key=lambda number: _badness(statuses[number]))
+    worst = statuses[place]
+    name = f"engine {place + 1} of {len(statuses)}"
+    # Of a silent engine, `detail` tells the end of the one before it.
+    said = "" if worst.state == "silent" else worst.detail
+    telling = said or worst.state not in ("running", "stopped")
+    return replace(
+        worst,
+        restarts=sum(status.restarts for status in statuses),
+        noise=sum(status.noise for status in statuses),
+        detail=": ".join(filter(None, (name, said))) if telling else "",
+    )
+
+
+def _badness(status: HostStatus) -> tuple[int, bool, float]:
+    return _WORST_FIRST.index(status.state), not status.restarts, status.since_s

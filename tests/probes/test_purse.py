@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from probes.clock import SystemClock
@@ -83,6 +84,14 @@ async def test_twenty_probes_are_leased_ahead() -> None:
     assert of_route(allow, "").tokens == 20 * PROBE
     assert of_route(allow).limit_tokens == 50_000
     assert of_route(allow, "").limit_tokens == 100_000
+
+
+async def test_twenty_probes_are_leased_ahead_for_each_engine_that_has_workers() -> None:
+    for concurrency, working in ((1, 1), (2, 2), (8, 2)):
+        route = msgspec.structs.replace(ROUTE, concurrency=concurrency)
+        money = Purse(Ledger(None), [route], BUDGET, clock=SystemClock(), engines=2)
+        allow = await money.top_up(desired_of((route,)))
+        assert of_route(allow).tokens == 20 * PROBE * working
 
 
 async def test_allowances_count_up_with_what_was_spent() -> None:

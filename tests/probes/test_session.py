@@ -8,11 +8,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from os import getsid, kill, killpg
+from os import getpid, getsid, kill, killpg
 from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from probes.commands import MarkTime, Pause, SetKnob
@@ -173,14 +174,16 @@ def provider() -> Iterator[str]:
         process.stdin.close()
 
 
-@pytest.mark.parametrize("in_process", [False, True])
+@pytest.mark.parametrize(("in_process", "engines"), [(False, 1), (True, 1), (False, 2)])
 async def test_a_real_engine_measures_a_real_server_and_all_accounts_agree(
-    provider: str, tmp_path: Path, ledger: Ledger, in_process: bool
+    provider: str, tmp_path: Path, ledger: Ledger, in_process: bool, engines: int
 ) -> None:
     route = demo_routes(provider, "healthy")[0]
     config = Config(routes=(route,))
     recorder = Recorder.to_folder(tmp_path, max_mb=1, max_days=1, flush_s=0.01)
-    session = Session(config, {}, recorder=recorder, ledger=ledger, in_process=in_process)
+    session = Session(
+        config, {}, recorder=recorder, ledger=ledger, in_process=in_process, engines=engines
+    )
     async with running(session) as heard:
         session.command(SetKnob(route=route.name, knob="interval", value=0.1))
         await until(lambda: _ok(heard) >= 3, seconds=20.0)
@@ -286,3 +289,49 @@ def _runs(pid: int) -> bool:
         return False
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def _children() -> set[int]:
+    """Return the engines that this process has started and that still run."""
+    script = Path(f"/proc/{getpid()}/task/{getpid()}/children")
+    pids = [int(pid) for pid in script.read_text().split()]
+    return {pid for pid in pids if b"-m\0probes\0" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="lists processes as Linux does")
+async def test_two_real_engines_share_one_run_and_leave_nothing_behind(
+    provider: str, ledger: Ledger
+) -> None:
+    route = msgspec.structs.replace(demo_routes(provider, "healthy")[0], interval=0.2)
+    session = Session(
+        Config(routes=(route,)), {}, recorder=None, ledger=ledger, limits=QUICK, engines=2
+    )
+    async with running(session) as heard:
+        session.command(SetKnob(route=route.name, knob="concurrency", value=4))
+        await until(lambda: _lives(heard) == {"1", "2"}, seconds=20.0)
+        engines = _children()
+        assert len(engines) == 2
+        await until(lambda: _targets(heard)[-1:] == [4])
+        session.command(SetKnob(route=route.name, knob="concurrency", value=3))
+        session.command(MarkTime(text="here"))
+        await until(lambda: _targets(heard)[-1:] == [3] and len(_targets(heard)) >= 4)
+        kill(min(engines), signal.SIGKILL)
+        await until(lambda: _lives(heard) == {"1", "2", "3"}, seconds=20.0)
+        assert session.status.restarts == 1
+    assert not _children()
+    assert sum(isinstance(event, Hello) for event in heard) == 1
+    assert sum(isinstance(event, Mark) for event in heard) == 1
+    ticks = [event.at_ns for event in heard if isinstance(event, Tick)]
+    assert len(ticks) <= (ticks[-1] - ticks[0]) / 1e9 + 2
+    knobs = [(event.before, event.after) for event in heard if isinstance(event, Knob)]
+    assert knobs == [(float(route.concurrency), 4.0), (4.0, 3.0)]
+    started = {event.probe for event in heard if isinstance(event, AttemptStarted)}
+    ended = [event.probe for event in heard if isinstance(event, ProbeFinished)]
+    assert sorted(started) == sorted(ended)
+    charged = sum(e.charged_tokens for e in heard if isinstance(e, AttemptFinished))
+    assert ledger.used(route_key(route))[0] == charged
+
+
+def _lives(events: list[Event]) -> set[str]:
+    """Return the ids of the engines whose probes were seen."""
+    return {e.probe.partition("-")[0] for e in events if isinstance(e, AttemptStarted)}

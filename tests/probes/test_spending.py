@@ -1,6 +1,7 @@
 """What the engine may still spend."""
 
 from probes.commands import Allowance
+from probes.events import Committed, MoneyReport
 from probes.spending import Reservation, Spending
 
 
@@ -63,3 +64,16 @@ def test_a_shortage_names_the_budgets_in_figures() -> None:
     assert spending.shortage("a") == (
         "a: 480,000 of 500,000 tokens in the last hour; all routes: 9 of 10 tokens in the last hour"
     )
+
+
+def test_what_is_spent_and_reserved_is_reported_where_allowances_are_numbered() -> None:
+    spending = Spending()
+    spending.allow((Allowance(route="a", tokens=250, usd=1.0),))
+    assert spending.report() is None
+    spending.allow((Allowance(route="a", tokens=250, usd=1.0),), number=3)
+    assert spending.report() == MoneyReport(allow=3)
+    first = spending.reserve("a", 100, 0.5)
+    assert first is not None
+    assert spending.reserve("a", 50, 0.25) is not None
+    spending.settle(first, 40, 0.125)
+    assert spending.report() == MoneyReport(allow=3, committed=(Committed("a", 90, 0.375),))

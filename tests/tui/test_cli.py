@@ -12,6 +12,7 @@ from probes import __version__
 from probes.config.file import load_config
 from tui.cli import main, parser
 from tui.commands.init import PROVIDERS, config_text, write_config
+from tui.commands.output import UsageError
 
 KEYS = {provider.variable: f"secret-of-{provider.name}" for provider in PROVIDERS}
 
@@ -69,6 +70,9 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["--bogus"], "unrecognized arguments: --bogus"),
         (["--duration", "-1"], "got -1, expected seconds above 0"),
         (["--duration", "1m"], "got 1m, expected seconds above 0"),
+        (["--engines", "0"], "got 0, expected a number of processes from 1 to "),
+        (["--engines", "1000"], "got 1000, expected a number of processes from 1 to "),
+        (["demo", "--engines", "two"], "got two, expected a number of processes from 1 to "),
         (["demo", "--seed", "x"], "got x, expected a whole number"),
         (["simulate", "--port", "http"], "got http, expected a port from 0 to 65535"),
         (["once", "--stall-timeout", "1m"], "got 1m, expected a number of seconds"),
@@ -175,6 +179,25 @@ def test_a_route_that_is_not_there_is_told_with_the_nearest(
     assert capsys.readouterr().err == (
         "llmtop: no route is named deepinfa; did you mean deepinfra?\n"
     )
+
+
+@pytest.mark.parametrize(("cores", "most"), [(1, 1), (8, 8), (128, 32)])
+def test_there_are_no_more_engines_than_cores(
+    cores: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(cores)), raising=False)
+    assert parser().parse_args(["demo", "--engines", str(most)]).engines == most
+    assert parser().parse_args(["demo"]).engines == 1
+    with pytest.raises(UsageError, match=f"from 1 to {most}: an engine fills one core"):
+        parser().parse_args(["--engines", str(most + 1)])
+
+
+def test_engines_in_this_process_are_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 1}, raising=False)
+    assert main(["demo", "--headless", "--in-process", "--engines", "2"]) == 2
+    assert capsys.readouterr().err == "llmtop: --engines and --in-process exclude each other\n"
 
 
 def test_an_option_may_stand_before_or_after_its_command() -> None:

@@ -1,6 +1,7 @@
 """The commands against the embedded provider: real processes on real sockets."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -101,10 +102,14 @@ def test_a_spent_budget_sends_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "dear   held     budget" in capsys.readouterr().out
 
 
-def test_the_demo_runs_headless_and_ends_in_a_summary(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "engines",
+    [1, pytest.param(2, marks=pytest.mark.skipif(os.cpu_count() == 1, reason="needs two cores"))],
+)
+def test_the_demo_runs_headless_and_ends_in_a_summary(tmp_path: Path, engines: int) -> None:
     # A second of wall time: a real engine and provider in processes of their own.
     record = tmp_path / "run.jsonl"
-    options = ["--headless", "--duration", "1", "--record", str(record)]
+    options = ["--headless", "--duration", "1", "--record", str(record), f"--engines={engines}"]
     ended = subprocess.run(
         [sys.executable, "-m", "tui.cli", "demo", *options],
         capture_output=True,
@@ -116,7 +121,9 @@ def test_the_demo_runs_headless_and_ends_in_a_summary(tmp_path: Path) -> None:
     )
     assert (ended.returncode, ended.stderr) == (0, b"")
     events = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [event["type"] for event in events].count("hello") == 1
     assert events[0]["type"] == "hello"
+    assert events[0].get("engines", 1) == engines
     assert events[-1]["type"] == "summary"
     assert len(events[-1]["routes"]) == 6
     assert record.read_bytes().startswith(b'{"type":"hello"')

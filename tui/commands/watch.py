@@ -22,10 +22,12 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
     """Run a session on the screen, or headless; return the exit status.
 
     Raises:
-        UsageError: --record cannot be written.
+        UsageError: --record cannot be written, or several engines were to share this process.
         ConfigError: a key cannot be had, or there is no theme of that name.
         OutputError: the events of a headless run cannot be written.
     """
+    if arguments.in_process and arguments.engines > 1:
+        raise UsageError("--engines and --in-process exclude each other")
     if arguments.window is not None:
         display = msgspec.structs.replace(config.display, window=arguments.window)
         config = msgspec.structs.replace(config, display=display)
@@ -35,6 +37,7 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
         recorder=_recorder(config, arguments),
         ledger=ledger,
         in_process=arguments.in_process,
+        engines=arguments.engines,
         include_text=config.recording.text,
     )
     try:
