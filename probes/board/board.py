@@ -1,7 +1,7 @@
 """The fold of the whole stream."""
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
@@ -41,6 +41,7 @@ from probes.events import (
     ProbeFinished,
     Tick,
 )
+from probes.tally import Tally, summed
 from probes.views import (
     LimitsView,
     Marker,
@@ -50,11 +51,13 @@ from probes.views import (
     Snapshot,
     WindowName,
 )
-from probes.windows import Tally, elapsed_s
+from probes.windows import elapsed_s
 
 __all__ = ["Board"]
 
 _GAPS_KEPT: Final = 16
+_SEALED_AT_ONCE: Final = 500
+"""Centroids that one event may make the board handle beside its own: about a millisecond."""
 
 
 class Board:
@@ -107,7 +110,7 @@ class Board:
         window_s, minute_s = (self._elapsed_s(name) for name in (window, "1m"))
         tallies = {r.info.name: r.tally(window, self._durable_ns) for r in self._order}
         rows = tuple(self._row(r, window, tallies[r.info.name], window_s) for r in self._order)
-        minute = _sum(route.tally("1m", self._durable_ns) for route in self._order)
+        minute = summed(route.tally("1m", self._durable_ns) for route in self._order)
         in_flight = sum(len(route.lanes) for route in self._order)
         return Snapshot(
             version=self._version,
@@ -118,7 +121,7 @@ class Board:
                 minute, minute_s, len(rows), in_flight, self._origin_ns, self._now_ns
             ),
             routes=rows,
-            totals=totals(rows, _sum(tallies.values()), window_s),
+            totals=totals(rows, summed(tallies.values()), window_s),
             throttles=self._throttles.view(),
             limits=self._limits(),
             details=self._details(window, detail_routes),
@@ -248,12 +251,8 @@ class Board:
         return any(gap.started_ns < ended_ns and started_ns < gap.at_ns for gap in self._gaps)
 
     def _renew(self) -> None:
-        """Once a second of durable time: judge the routes, sort them, and begin to close slices.
-
-        One route an event is closed, so that no single event has to pay for all of them.
-        """
-        if self._closing:
-            self._closing.popleft().close(self._durable_ns)
+        """Once a second of durable time: judge the routes, sort them, and begin to seal slices."""
+        self._seal()
         second = self._durable_ns // NS_PER_S
         if second == self._renewed_s:
             return
@@ -266,6 +265,15 @@ class Board:
                 route.state, route.since_ns = state, self._durable_ns
             route.why = explain(route, self._durable_ns, state)
         self._order = worst_first(self._order)
+
+    def _seal(self) -> None:
+        """Seal some of what has closed: no single event has to pay for all of it."""
+        done = 0
+        while self._closing and done < _SEALED_AT_ONCE:
+            size = self._closing[0].seal(self._durable_ns)
+            done += size
+            if not size:
+                self._closing.popleft()
 
     def _elapsed_s(self, window: WindowName) -> float:
         return elapsed_s(window, self._durable_ns - self._origin_ns)
@@ -325,10 +333,3 @@ class Board:
             cool_down_s=left,
             cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
         )
-
-
-def _sum(tallies: Iterable[Tally]) -> Tally:
-    total = Tally()
-    for tally in tallies:
-        total.merge(tally)
-    return total

@@ -11,6 +11,7 @@ from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.states import STATE_ORDER
 from probes.distribution import read_quantiles
 from probes.events import HeldReason
+from probes.tally import Tally
 from probes.views import (
     WINDOWS,
     ChartPoint,
@@ -23,7 +24,6 @@ from probes.views import (
     WindowColumn,
     WindowName,
 )
-from probes.windows import Tally
 
 __all__ = ["RowFigures", "percentile_table", "route_detail", "route_row", "row_figures", "totals"]
 

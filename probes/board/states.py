@@ -6,8 +6,8 @@ from typing import Final, get_args
 from probes.board.figures import SLUGGISH_SHARE, figures, is_enough
 from probes.board.route import RouteBoard
 from probes.events import HeldReason
+from probes.tally import Tally
 from probes.views import RouteState, WindowName
-from probes.windows import Tally
 
 __all__ = ["STATE_ORDER", "explain", "judge", "worst_first"]
 
@@ -45,7 +45,7 @@ def judge(
         return "failing", pain
     if _is_throttled(recent) or route.cool_down_s(now_ns) is not None:
         return "throttled", pain
-    if not route.tallies.run.finished:
+    if not route.tally("run", now_ns).finished:
         return "starting", pain
     return _by_latency(latency), pain
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from probes.digest import BUFFER, CENTROIDS, Centroid, Digest, GapBuckets, quantiles
+from probes.centroids import Centroid
+from probes.digest import BUFFER, CENTROIDS, Digest, GapBuckets, quantiles
 
 Draw = Callable[[random.Random], float]
 
