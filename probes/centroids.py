@@ -74,8 +74,8 @@ def _joined_points(ordered: Iterable[Centroid]) -> list[Centroid]:
 
 
 def _cuts_within(upto: Sequence[float], limit: int) -> list[int]:
-    # Greedy merging fills k-space nearly, but never surely: aim high and come down.
-    delta = 2.0 * limit
+    # Greedy merging fills k-space nearly, but never surely: aim a little high and come down.
+    delta = 1.8 * limit
     while True:
         cuts = _cuts(upto, 2.0 * math.pi / delta)
         if len(cuts) <= limit:

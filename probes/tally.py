@@ -113,12 +113,18 @@ class Tally:
         self.cost_estimates += other.cost_estimates
         self.recovered += other.recovered
         self.exhausted += other.exhausted
-        _add(self.retried, other.retried, _OTHER_RETRY)
-        _add(self.waited_by, other.waited_by, _OTHER)
-        _add(self.recovered_by, other.recovered_by, _OTHER)
-        _add(self.exhausted_by, other.exhausted_by, _OTHER)
-        _add(self.failed_by, other.failed_by, _OTHER)
-        _add(self.throttled_by, other.throttled_by, _OTHER)
+        if other.retried:
+            _add(self.retried, other.retried, _OTHER_RETRY)
+        if other.waited_by:
+            _add(self.waited_by, other.waited_by, _OTHER)
+        if other.recovered_by:
+            _add(self.recovered_by, other.recovered_by, _OTHER)
+        if other.exhausted_by:
+            _add(self.exhausted_by, other.exhausted_by, _OTHER)
+        if other.failed_by:
+            _add(self.failed_by, other.failed_by, _OTHER)
+        if other.throttled_by:
+            _add(self.throttled_by, other.throttled_by, _OTHER)
 
     def compact(self) -> int:
         """Return 1: counters are as small as they get."""

@@ -16,7 +16,7 @@ from probes.board.rows import (
     row_figures,
     totals,
 )
-from probes.board.states import explain, judge, worst_first
+from probes.board.states import judge, worst_first
 from probes.board.summary import route_summary
 from probes.board.throttles import ThrottleLog
 from probes.clock import NS_PER_S
@@ -132,7 +132,7 @@ class Board:
         everywhere = frozenset(self._held)
         return {
             name: route_summary(
-                route, judge(route, self._durable_ns, everywhere)[0], self._durable_ns
+                route, judge(route, self._durable_ns, everywhere).state, self._durable_ns
             )
             for name, route in self._routes.items()
         }
@@ -170,7 +170,8 @@ class Board:
             if known is not None:
                 known.configure(info)
             else:
-                self._routes[info.name] = RouteBoard(info, self._origin_ns)
+                number = len(self._routes)
+                self._routes[info.name] = RouteBoard(info, self._origin_ns, number)
                 self._order.append(self._routes[info.name])
         self._header.clock = event.clock
         self._wall_anchor_ns = event.wall_ns - event.at_ns
@@ -260,10 +261,9 @@ class Board:
         self._closing = self._closing or deque(self._order)
         everywhere = frozenset(self._held)
         for route in self._order:
-            state, route.pain = judge(route, self._durable_ns, everywhere)
+            state, route.pain, route.why = judge(route, self._durable_ns, everywhere)
             if state != route.state or route.since_ns is None:
                 route.state, route.since_ns = state, self._durable_ns
-            route.why = explain(route, self._durable_ns, state)
         self._order = worst_first(self._order)
 
     def _seal(self) -> None:
@@ -294,10 +294,17 @@ class Board:
     def _row_figures(self, route: RouteBoard, window: WindowName) -> RowFigures:
         key = (route.info.name, window)
         cached = self._figures.get(key)
-        if cached is None or cached[:2] != (self._renewed_s, route.cohort):
+        second = self._second_of(route)
+        if cached is None or cached[:2] != (second, route.cohort):
             found = row_figures(route, window, self._durable_ns)
-            cached = self._figures[key] = (self._renewed_s, route.cohort, found)
+            cached = self._figures[key] = (second, route.cohort, found)
         return cached[2]
+
+    def _second_of(self, route: RouteBoard, later_ns: int = 0) -> int:
+        """Return the number of the second in which a route's figures are not renewed again. Each
+        route's begins at a moment of its own, so that no frame has to pay for all of them."""
+        begin_ns = route.number * NS_PER_S // len(self._routes) + later_ns
+        return (self._durable_ns - begin_ns) // NS_PER_S
 
     def _details(self, window: WindowName, names: Collection[str]) -> dict[str, RouteDetail]:
         asked = {name: self._routes[name] for name in names if name in self._routes}
@@ -311,10 +318,11 @@ class Board:
     def _table(self, route: RouteBoard, window: WindowName) -> PercentileTable:
         name = route.info.name
         cached = self._tables.get(name)
-        if cached is None or cached[:2] != (self._renewed_s, route.cohort):
+        second = self._second_of(route, later_ns=NS_PER_S // 2)
+        if cached is None or cached[:2] != (second, route.cohort):
             trend = self._row_figures(route, window).trend
             table = percentile_table(route, self._durable_ns, trend, self._marks)
-            cached = self._tables[name] = (self._renewed_s, route.cohort, table)
+            cached = self._tables[name] = (second, route.cohort, table)
         age = age_s(route.lanes.oldest_started_ns(), self._now_ns)
         return replace(cached[2], oldest_open_s=age)
 
