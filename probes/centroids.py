@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
-__all__ = ["POINT_WIDTH", "Centroid", "merged", "point", "union"]
+__all__ = ["POINT_WIDTH", "Centroid", "joined", "merged", "point", "union"]
 
 Centroid: TypeAlias = tuple[float, float, float, float, float]
 """(mean, weight, lowest, highest, different values: 1, 2 or 3 for more).
@@ -29,14 +29,27 @@ def point(value: float, weight: float = 1.0) -> Centroid:
     return (value, weight, value, value, 1)
 
 
+def joined(centroids: Iterable[Centroid]) -> list[Centroid]:
+    """Return the centroids in the order of their means, equal points as one."""
+    found: list[Centroid] = []
+    before, end = point(math.inf), -math.inf
+    for centroid in sorted(centroids):
+        if centroid[0] <= end and centroid[4] == before[4] == 1:
+            found[-1] = before = point(before[0], before[1] + centroid[1])
+        else:
+            found.append(centroid)
+            before, end = centroid, centroid[0] + POINT_WIDTH * abs(centroid[0])
+    return found
+
+
 def merged(centroids: Iterable[Centroid], limit: int) -> list[Centroid]:
     """Return at most `limit` centroids, small at both ends, equal points joined exactly."""
-    joined = _joined_points(sorted(centroids))
-    if len(joined) <= limit:
-        return joined
-    upto = list(accumulate(centroid[1] for centroid in joined))
+    many = joined(centroids)
+    if len(many) <= limit:
+        return many
+    upto = list(accumulate(centroid[1] for centroid in many))
     return [
-        union(joined[begin:end]) if end - begin > 1 else joined[begin]
+        union(many[begin:end]) if end - begin > 1 else many[begin]
         for begin, end in pairwise((0, *_cuts_within(upto, limit)))
     ]
 
@@ -61,16 +74,6 @@ def _different(group: Sequence[Centroid]) -> int:
         return 3
     ends = {value for centroid in group for value in centroid[2:4]}
     return 2 if len(ends) == 2 else 3
-
-
-def _joined_points(ordered: Iterable[Centroid]) -> list[Centroid]:
-    joined: list[Centroid] = []
-    for centroid in ordered:
-        if joined and centroid[4] == joined[-1][4] == 1 and centroid[0] == joined[-1][0]:
-            joined[-1] = point(centroid[0], joined[-1][1] + centroid[1])
-        else:
-            joined.append(centroid)
-    return joined
 
 
 def _cuts_within(upto: Sequence[float], limit: int) -> list[int]:

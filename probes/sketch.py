@@ -12,12 +12,23 @@ from typing import Any, Final, Protocol
 
 from tdigest import TDigest
 
-from probes.centroids import POINT_WIDTH, Centroid, merged, point, union
+from probes.centroids import POINT_WIDTH, Centroid, joined, merged, point, union
 
-__all__ = ["BACKEND", "SKETCHES", "FastSketch", "Sketch", "TreeSketch", "new_sketch"]
+__all__ = [
+    "BACKEND",
+    "FAST_LIMIT",
+    "SKETCHES",
+    "TREE_LIMIT",
+    "FastSketch",
+    "Sketch",
+    "TreeSketch",
+    "new_sketch",
+]
 
-_LIMIT: Final = 512
-"""Most centroids of a sketch."""
+TREE_LIMIT: Final = 512
+"""Centroids in the tree of `tdigest` before it is merged to half of that."""
+FAST_LIMIT: Final = 1024
+"""Most centroids of `fastdigest`: each point mass takes two, and more cost next to nothing."""
 _TAKEN_AT_ONCE: Final = 64
 """Centroids that a batch is merged to before `tdigest` takes it, at 38 µs each."""
 
@@ -55,7 +66,7 @@ class TreeSketch(TDigest):  # type: ignore[misc]  # the package is untyped
     """
 
     def __init__(self) -> None:
-        super().__init__(delta=0.01, K=0.01 * _LIMIT)
+        super().__init__(delta=0.01, K=0.01 * TREE_LIMIT)
         self._taking: Centroid = point(0.0)
 
     def take(self, centroids: Iterable[Centroid]) -> None:
@@ -70,7 +81,7 @@ class TreeSketch(TDigest):  # type: ignore[misc]  # the package is untyped
 
     def compress(self) -> None:
         """Merge neighbours to half the tree's limit."""
-        few = merged(self.centroids(), _LIMIT // 2)
+        few = merged(self.centroids(), TREE_LIMIT // 2)
         self.C.clear()
         for centroid in few:
             self._insert(centroid)
@@ -106,11 +117,11 @@ class FastSketch:
         """Raises RuntimeError where `fastdigest` is not installed."""
         if _FAST is None:
             raise RuntimeError("fastdigest is not installed: pip install 'llmtop-tui[fast]'")
-        self._digest: Any = _FAST(max_centroids=_LIMIT)
+        self._digest: Any = _FAST(max_centroids=FAST_LIMIT)
 
     def take(self, centroids: Iterable[Centroid]) -> None:
-        """Take weighted centroids, as they come."""
-        told = [part for centroid in centroids for part in _masses(centroid)]
+        """Take weighted centroids, as they come, only equal points joined."""
+        told = [part for centroid in joined(centroids) for part in _masses(centroid)]
         if told:
             means, weights = zip(*told, strict=True)
             self._digest.batch_update(means, weights)

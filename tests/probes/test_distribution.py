@@ -7,6 +7,8 @@ import pytest
 from probes.digest import Digest, distribution, quantiles
 from probes.distribution import read_quantiles
 
+pytestmark = pytest.mark.usefixtures("package")
+
 PROBABILITIES = (0.0, 0.1, 0.5, 0.9, 0.95, 0.99, 1.0)
 
 

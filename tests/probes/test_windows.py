@@ -15,6 +15,8 @@ from probes.tally import Tally, TallyWindows
 from probes.views import WINDOWS, WindowName
 from probes.windows import Slices, Windows, elapsed_s, slice_index
 
+pytestmark = pytest.mark.usefixtures("package")
+
 
 def ns(seconds: float) -> int:
     return round(seconds * NS_PER_S)
