@@ -88,6 +88,11 @@ class Digest:
         found.extend(map(point, self._samples))
         return found
 
+    @property
+    def samples(self) -> Sequence[float] | None:
+        """All samples, as they came, while they are all there; else None."""
+        return self._samples if len(self._samples) == self.n else None
+
     def _spill(self) -> None:
         if self._sketch is None:
             self._sketch = new_sketch()
@@ -104,6 +109,8 @@ def _unpacked(packed: "array[float] | None") -> list[Centroid]:
 def distribution(digests: Iterable[Digest]) -> Distribution:
     """Return what the samples of all `digests` together look like."""
     every = tuple(digests)
+    if len(every) == 1 and every[0].samples is not None:
+        return Distribution.of_samples(every[0].samples, every[0].maximum)
     centroids = chain.from_iterable(digest.centroids() for digest in every)
     maximum = max((digest.maximum for digest in every), default=-math.inf)
     return Distribution(centroids, sum(digest.n for digest in every), maximum)

@@ -2,18 +2,15 @@
 
 from collections import deque
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any, Final
 
 from probes.board.header import Header
-from probes.board.rates import age_s
+from probes.board.renewal import Renewal
 from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.rows import (
-    RowFigures,
     percentile_table,
     route_detail,
     route_row,
-    row_figures,
     totals,
 )
 from probes.board.states import judge, worst_first
@@ -150,8 +147,7 @@ class Board:
         self._gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self._held: set[HeldReason] = set()
         self._closing: deque[RouteBoard] = deque()
-        self._figures: dict[tuple[str, WindowName], tuple[int, str, RowFigures]] = {}
-        self._tables: dict[str, tuple[int, str, PercentileTable]] = {}
+        self._renewal = Renewal()
 
     def _greeted(self, event: Hello) -> None:
         before = self._begun
@@ -170,9 +166,10 @@ class Board:
             if known is not None:
                 known.configure(info)
             else:
-                number = len(self._routes)
-                self._routes[info.name] = RouteBoard(info, self._origin_ns, number)
+                self._routes[info.name] = RouteBoard(info, self._origin_ns)
                 self._order.append(self._routes[info.name])
+        for place, route in enumerate(self._routes.values()):
+            route.moment = place / len(self._routes)
         self._header.clock = event.clock
         self._wall_anchor_ns = event.wall_ns - event.at_ns
 
@@ -281,30 +278,14 @@ class Board:
     def _row(
         self, route: RouteBoard, window: WindowName, tally: Tally, window_s: float
     ) -> RouteView:
-        figures = self._row_figures(route, window)
         return route_row(
             route,
             tally,
-            figures,
+            self._renewal.row(route, window, self._durable_ns),
             window_s=window_s,
             now_ns=self._now_ns,
             everywhere=self._held,
         )
-
-    def _row_figures(self, route: RouteBoard, window: WindowName) -> RowFigures:
-        key = (route.info.name, window)
-        cached = self._figures.get(key)
-        second = self._second_of(route)
-        if cached is None or cached[:2] != (second, route.cohort):
-            found = row_figures(route, window, self._durable_ns)
-            cached = self._figures[key] = (second, route.cohort, found)
-        return cached[2]
-
-    def _second_of(self, route: RouteBoard, later_ns: int = 0) -> int:
-        """Return the number of the second in which a route's figures are not renewed again. Each
-        route's begins at a moment of its own, so that no frame has to pay for all of them."""
-        begin_ns = route.number * NS_PER_S // len(self._routes) + later_ns
-        return (self._durable_ns - begin_ns) // NS_PER_S
 
     def _details(self, window: WindowName, names: Collection[str]) -> dict[str, RouteDetail]:
         asked = {name: self._routes[name] for name in names if name in self._routes}
@@ -316,15 +297,17 @@ class Board:
         }
 
     def _table(self, route: RouteBoard, window: WindowName) -> PercentileTable:
-        name = route.info.name
-        cached = self._tables.get(name)
-        second = self._second_of(route, later_ns=NS_PER_S // 2)
-        if cached is None or cached[:2] != (second, route.cohort):
-            trend = self._row_figures(route, window).trend
-            table = percentile_table(route, self._durable_ns, trend, self._marks)
-            cached = self._tables[name] = (second, route.cohort, table)
-        age = age_s(route.lanes.oldest_started_ns(), self._now_ns)
-        return replace(cached[2], oldest_open_s=age)
+        now_ns = self._durable_ns
+        return percentile_table(
+            route,
+            self._renewal.columns(route, now_ns),
+            (
+                self._renewal.row(route, window, now_ns).trend,
+                self._renewal.e2e_chart(route, now_ns),
+            ),
+            self._marks,
+            self._now_ns,
+        )
 
     def _limits(self) -> tuple[LimitsView, ...]:
         views = (self._limits_of(route) for route in self._routes.values())

@@ -57,10 +57,10 @@ class RouteBoard:
     overlap a time when the engine did not run, are left out though the probe is counted.
     """
 
-    def __init__(self, info: RouteInfo, origin_ns: int, number: int = 0) -> None:
+    def __init__(self, info: RouteInfo, origin_ns: int) -> None:
         self.origin_ns = origin_ns
-        self.number = number
-        """Its place among the routes as they were announced."""
+        self.moment = 0.0
+        """Share of a second after which its figures are renewed; each route has another."""
         self.lanes = Lanes()
         self.tallies = TallyWindows()
         self.cohorts: dict[str, CohortSamples] = {}
