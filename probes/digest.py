@@ -11,8 +11,8 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain, pairwise, repeat
-from operator import mul
+from itertools import chain, islice, repeat
+from operator import mul, sub
 from typing import Final
 
 from probes.centroids import Centroid, merged, point
@@ -36,17 +36,17 @@ class Digest:
     caller's decision; reading changes nothing.
     """
 
-    __slots__ = ("_absorbed", "_packed", "_samples", "_sketch", "maximum", "minimum", "n")
+    __slots__ = ("_is_compact", "_packed", "_samples", "_sketch", "maximum", "minimum", "n")
 
     def __init__(self) -> None:
         self.n = 0
         self.minimum = math.inf
         self.maximum = -math.inf
         self._samples: list[float] = []
-        self._absorbed: list[Centroid] = []
-        self._packed: array[float] | None = None
+        self._packed: array[float] = array("d")
         """Centroids one after the other: a quarter of the memory of as many tuples."""
         self._sketch: Sketch | None = None
+        self._is_compact = True
 
     def add(self, value: float) -> None:
         """Take one finite sample."""
@@ -55,6 +55,7 @@ class Digest:
             self.minimum = value
         if value > self.maximum:
             self.maximum = value
+        self._is_compact = False
         self._samples.append(value)
         if len(self._samples) >= BUFFER:
             self._spill()
@@ -64,8 +65,9 @@ class Digest:
         self.n += other.n
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
-        self._absorbed.extend(other.centroids())
-        if len(self._absorbed) >= BUFFER:
+        self._is_compact = False
+        self._packed.extend(chain.from_iterable(other.centroids()))
+        if len(self._packed) >= BUFFER * _COLUMNS:
             self._spill()
 
     def compact(self) -> int:
@@ -74,9 +76,9 @@ class Digest:
         Returns how many samples and centroids there were.
         """
         many = self.centroids()
-        if self._samples or self._absorbed or self._sketch is not None:
+        if not self._is_compact:
             self._packed = array("d", chain.from_iterable(merged(many, CENTROIDS)))
-            self._samples, self._absorbed, self._sketch = [], [], None
+            self._samples, self._sketch, self._is_compact = [], None, True
         return len(many)
 
     def centroids(self) -> list[Centroid]:
@@ -84,7 +86,6 @@ class Digest:
         found = _unpacked(self._packed)
         if self._sketch is not None:
             found.extend(self._sketch.centroids())
-        found.extend(self._absorbed)
         found.extend(map(point, self._samples))
         return found
 
@@ -96,13 +97,12 @@ class Digest:
     def _spill(self) -> None:
         if self._sketch is None:
             self._sketch = new_sketch()
-        packed = _unpacked(self._packed)
-        self._sketch.take(chain(packed, self._absorbed, map(point, self._samples)))
-        self._samples, self._absorbed, self._packed = [], [], None
+        self._sketch.take(chain(_unpacked(self._packed), map(point, self._samples)))
+        self._samples, self._packed = [], array("d")
 
 
-def _unpacked(packed: "array[float] | None") -> list[Centroid]:
-    columns = [iter(packed or ())] * _COLUMNS
+def _unpacked(packed: "array[float]") -> list[Centroid]:
+    columns = [iter(packed)] * _COLUMNS
     return list(zip(*columns, strict=True))
 
 
@@ -147,7 +147,9 @@ class GapBuckets:
 
     def add_between(self, stamps_ns: Sequence[int]) -> None:
         """Count the durations from each stamp in ns to the next."""
-        gaps = (max(1, after - before) for before, after in pairwise(stamps_ns))
+        gaps = list(map(sub, islice(stamps_ns, 1, None), stamps_ns))
+        if min(gaps, default=1) < 1:
+            gaps = [max(1, gap) for gap in gaps]
         # Truncating is rounding down here: no logarithm of these is below zero.
         self._counts.update(map(int, map(mul, map(math.log2, gaps), repeat(self.PER_DOUBLING))))
 

@@ -38,9 +38,7 @@ class Distribution:
         # Column by column: a loop over the steps takes twice as long.
         steps = sorted(_steps(centroids), key=_VALUE)
         values, masses, changes = zip(*steps, strict=True) if steps else ((), (), ())
-        densities = list(accumulate(changes))
-        if min(densities, default=0.0) < 0.0:  # rounding
-            densities = [max(0.0, density) for density in densities]
+        densities = list(accumulate(changes))  # rounding may leave one just off zero
         lengths = map(sub, islice(values, 1, None), values)
         grown = chain((0.0,), map(mul, densities, lengths))
         self.values: array[float] = array("d", values)

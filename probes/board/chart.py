@@ -38,12 +38,12 @@ class Chart:
         oldest = max(0, open_index - _CLOSED_SHOWN)
         for stale in [index for index in self._final if index < oldest]:
             del self._final[stale]
-        return tuple(self._point(source, index) for index in range(oldest, open_index + 1))
+        final = self._final.get
+        indexes = range(oldest, open_index + 1)
+        return tuple(final(index) or self._point(source, index) for index in indexes)
 
     def _point(self, source: _Source, index: int) -> ChartPoint:
-        point = self._final.get(index)
-        if point is None:
-            point = source.point(self._metric, index)
-            if source.is_final(index):
-                self._final[index] = point
+        point = source.point(self._metric, index)
+        if source.is_final(index):
+            self._final[index] = point
         return point

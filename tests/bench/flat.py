@@ -52,10 +52,14 @@ WINDOWS: tuple[WindowName, ...] = get_args(WindowName)
 class Traffic:
     """The made-up stream of some routes, in the order of its stamps, for ever."""
 
-    def __init__(self, routes: int, rate: float, seed: int = 1) -> None:
-        self._chance = random.Random(seed)
+    def __init__(
+        self, routes: int, rate: float, *, trouble: float = 1.0, slot_ns: int = SLOT_NS
+    ) -> None:
+        self._chance = random.Random(1)
         self._names = [f"route{number}" for number in range(routes)]
         self._rate = rate
+        self._trouble = trouble
+        self._slot_ns = slot_ns
         self._waiting: list[tuple[int, int, Event]] = []
         self._open: dict[str, dict[str, None]] = {name: {} for name in self._names}
         self._probes = 0
@@ -73,16 +77,16 @@ class Traffic:
         )
 
     def slots(self) -> Iterator[list[Event]]:
-        """Yield what the engine tells at the end of each 100 ms."""
+        """Yield what the engine tells at the end of each slot."""
         owed, slot = 0.0, 0
         while True:
-            begin = slot * SLOT_NS
-            owed += self._rate / 10
+            begin = slot * self._slot_ns
+            owed += self._rate * self._slot_ns / NS_PER_S
             while owed >= 1.0:
                 owed -= 1.0
                 for name in self._names:
-                    self._begin(name, begin + self._chance.randrange(SLOT_NS))
-            yield self._told(begin + SLOT_NS, slot)
+                    self._begin(name, begin + self._chance.randrange(self._slot_ns))
+            yield self._told(begin + self._slot_ns, slot)
             slot += 1
 
     def _told(self, until_ns: int, slot: int) -> list[Event]:
@@ -92,7 +96,7 @@ class Traffic:
         for event in events:
             self._note(event)
         health = Health(loop_lag_p99_ns=300_000, open_streams=len(self._waiting))
-        if slot % 10 == 9:
+        if until_ns % NS_PER_S == 0:
             events += [arrivals(name, probes, until_ns) for name, probes in self._open.items()]
             counts = tuple(
                 RouteCounts(route=name, in_flight=len(probes), target=16)
@@ -113,18 +117,18 @@ class Traffic:
         heappush(self._waiting, (event.at_ns, self._order, event))
 
     def _begin(self, route: str, start_ns: int) -> None:
-        """Plan one probe: 3 % are throttled once, 2 % fail."""
+        """Plan one probe: 3 % are throttled once, 2 % fail, some for a reason nobody else has."""
         self._probes += 1
         same: dict[str, Any] = {"route": route, "probe": f"e1-{self._probes}", "cohort": "64/256"}
-        fate = self._chance.random()
+        fate = self._chance.random() / self._trouble
         began, attempt = start_ns, 0
         if fate < 0.03:
             began, attempt = self._throttled(same, start_ns), 1
         self._started(same, began, attempt)
         first = began + round(self._chance.lognormvariate(-1.0, 0.5) * NS_PER_S)
         end = first + round(self._chance.uniform(0.3, 1.5) * NS_PER_S)
-        if fate > 0.98:
-            reason = f"reason{self._probes}" if fate > 0.999 else "overloaded"
+        if 0.03 <= fate < 0.05:
+            reason = f"reason{self._probes}" if fate < 0.032 else "overloaded"
             self._ended(same, start_ns, end, attempt, outcome="server_error", reason=reason)
             return
         self._push(
