@@ -262,11 +262,11 @@ def rss_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def run(hours: float, rate: float, frames: int, routes: int) -> None:
+def run(hours: float, rate: float, frames: float, routes: int) -> None:
     """Fold and print."""
     traffic, board = Traffic(routes, rate), Board()
     board.fold(traffic.hello())
-    hour, every = Hour(), max(1, 10 // frames)
+    hour, every = Hour(), max(1, round(10 / frames))
     for number, events in enumerate(traffic.slots(), start=1):
         hour.fold(board, events)
         second = number / 10
@@ -291,7 +291,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--hours", type=float, default=24.0)
     options.add_argument("--rate", type=float, default=10.0, help="probes/s of each route")
-    options.add_argument("--frames", type=int, default=1, help="snapshots a simulated second")
+    options.add_argument("--frames", type=float, default=1.0, help="snapshots a simulated second")
     options.add_argument("--routes", type=int, default=8)
     asked = options.parse_args()
     began = time.monotonic()
