@@ -25,7 +25,7 @@ __all__ = [
     "new_sketch",
 ]
 
-TREE_LIMIT: Final = 512
+TREE_LIMIT: Final = 256
 """Centroids in the tree of `tdigest` before it is merged to half of that."""
 FAST_LIMIT: Final = 1024
 """Most centroids of `fastdigest`: each point mass takes two, and more cost next to nothing."""

@@ -53,8 +53,10 @@ from probes.windows import elapsed_s
 __all__ = ["Board"]
 
 _GAPS_KEPT: Final = 16
-_SEALED_AT_ONCE: Final = 500
-"""Centroids that one event may make the board handle beside its own: about a millisecond."""
+_SEALING_NS: Final = NS_PER_S // 40
+"""Time of the stream from one piece of sealing to the next."""
+_SEALED_A_ROUTE: Final = 64
+"""Centroids of each route in such a piece: five times what ten probes a second come to."""
 
 
 class Board:
@@ -147,6 +149,7 @@ class Board:
         self._gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self._held: set[HeldReason] = set()
         self._closing: deque[RouteBoard] = deque()
+        self._seal_from_ns = 0
         self._renewal = Renewal()
 
     def _greeted(self, event: Hello) -> None:
@@ -264,11 +267,14 @@ class Board:
         self._order = worst_first(self._order)
 
     def _seal(self) -> None:
-        """Seal some of what has closed: no single event has to pay for all of it."""
-        done = 0
-        while self._closing and done < _SEALED_AT_ONCE:
+        """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
+        if not self._closing or self._durable_ns < self._seal_from_ns:
+            return
+        self._seal_from_ns = self._durable_ns + _SEALING_NS
+        left = _SEALED_A_ROUTE * len(self._order)
+        while self._closing and left > 0:
             size = self._closing[0].seal(self._durable_ns)
-            done += size
+            left -= size
             if not size:
                 self._closing.popleft()
 
