@@ -267,9 +267,13 @@ def run(hours: float, rate: float, frames: float, routes: int) -> None:
     traffic, board = Traffic(routes, rate), Board()
     board.fold(traffic.hello())
     hour, every = Hour(), max(1, round(10 / frames))
+    # The cockpit's collector runs between frames too.
+    gc.disable()
     for number, events in enumerate(traffic.slots(), start=1):
         hour.fold(board, events)
         second = number / 10
+        if second % 10 == 5:
+            gc.collect()
         # The last 20 odd seconds of an hour ask for each window in turn, which the screen does
         # not: they are told apart.
         if second % HOUR_S > HOUR_S - 25:
