@@ -8,6 +8,7 @@ part more, which changes once a minute.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, TypeAlias
 
 from probes.digest import Digest, distribution
@@ -77,14 +78,22 @@ class SampleWindows(Windows[Digest]):
     def _closed(self, window: WindowName, index: int) -> list[Distribution]:
         """Return a window without its two newest slices, while `index` is open."""
         first, split = max(0, first_slice(window, index)), self._split(window, index)
-        pieces = lambda: self.pieces(split, index - 1)  # noqa: E731
-        made_of = (min(self.sealed, index - 1), min(self.sealed_minutes, (index - 1) // 6))
-        parts = [self._once((window, index % 2), (split, index, *made_of), pieces)]
+        made_of = (
+            min(self.sealed, index - 1),
+            min(self.sealed_minutes, (index - 1) // SLICES_A_MINUTE),
+        )
+        parts = [
+            self._once(
+                (window, index % 2),
+                (split, index, *made_of),
+                partial(self.pieces, split, index - 1),
+            )
+        ]
         if window == "run":
             parts.append(self._once(("all", 0), (split,), lambda: [self.run]))
         elif split > first:
             minute, end = first // SLICES_A_MINUTE, split // SLICES_A_MINUTE
-            minutes = lambda: self.minutes.between(minute, end)  # noqa: E731
+            minutes = partial(self.minutes.between, minute, end)
             parts.append(self._once(("minutes", minute % 2), (minute, end), minutes))
         return parts
 

@@ -16,7 +16,16 @@ from typing import Final, Generic, Protocol, Self, TypeVar
 from probes.clock import NS_PER_S
 from probes.views import WindowName
 
-__all__ = ["SLICE_NS", "Slices", "Windows", "elapsed_s", "first_slice", "slice_index"]
+__all__ = [
+    "GRACE_NS",
+    "SLICES_A_MINUTE",
+    "SLICE_NS",
+    "Slices",
+    "Windows",
+    "elapsed_s",
+    "first_slice",
+    "slice_index",
+]
 
 SLICE_NS: Final = 10 * NS_PER_S
 SLICES_A_MINUTE: Final = 6
