@@ -48,6 +48,16 @@ class _Command(_Parser):
         super().__init__(**settings, argument_default=argparse.SUPPRESS)
 
 
+class _Version(argparse.Action):
+    """Tells the version, and which package holds the digests of percentiles."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print it and leave; the package is looked up only now, for it takes time to import."""
+        backend = import_module("probes.sketch").BACKEND
+        sys.stdout.write(f"llmtop {__version__} (percentiles: {backend})\n")
+        parser.exit()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `llmtop` with the arguments of the command line, or of `argv`; return its status.
 
@@ -101,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
         prog="llmtop",
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
-    top.add_argument("--version", action="version", version=f"llmtop {__version__}")
+    top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
     top.set_defaults(module="tui.commands.live", engines=1)
     _add_settings(top)
     _add_run_options(top)

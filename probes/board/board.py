@@ -1,22 +1,19 @@
 """The fold of the whole stream."""
 
 from collections import deque
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+from collections.abc import Collection
 from typing import Any, Final
 
 from probes.board.header import Header
-from probes.board.rates import age_s
+from probes.board.renewal import Renewal
 from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.rows import (
-    RowFigures,
     percentile_table,
     route_detail,
     route_row,
-    row_figures,
     totals,
 )
-from probes.board.states import explain, judge, worst_first
+from probes.board.states import judge, worst_first
 from probes.board.summary import route_summary
 from probes.board.throttles import ThrottleLog
 from probes.clock import NS_PER_S
@@ -41,6 +38,7 @@ from probes.events import (
     ProbeFinished,
     Tick,
 )
+from probes.tally import Tally, summed
 from probes.views import (
     LimitsView,
     Marker,
@@ -50,11 +48,15 @@ from probes.views import (
     Snapshot,
     WindowName,
 )
-from probes.windows import Tally, elapsed_s
+from probes.windows import elapsed_s
 
 __all__ = ["Board"]
 
 _GAPS_KEPT: Final = 16
+_SEALING_NS: Final = NS_PER_S // 40
+"""Time of the stream from one piece of sealing to the next."""
+_SEALED_A_ROUTE: Final = 64
+"""Centroids of each route in such a piece: five times what ten probes a second come to."""
 
 
 class Board:
@@ -107,7 +109,7 @@ class Board:
         window_s, minute_s = (self._elapsed_s(name) for name in (window, "1m"))
         tallies = {r.info.name: r.tally(window, self._durable_ns) for r in self._order}
         rows = tuple(self._row(r, window, tallies[r.info.name], window_s) for r in self._order)
-        minute = _sum(route.tally("1m", self._durable_ns) for route in self._order)
+        minute = summed(route.tally("1m", self._durable_ns) for route in self._order)
         in_flight = sum(len(route.lanes) for route in self._order)
         return Snapshot(
             version=self._version,
@@ -118,7 +120,7 @@ class Board:
                 minute, minute_s, len(rows), in_flight, self._origin_ns, self._now_ns
             ),
             routes=rows,
-            totals=totals(rows, _sum(tallies.values()), window_s),
+            totals=totals(rows, summed(tallies.values()), window_s),
             throttles=self._throttles.view(),
             limits=self._limits(),
             details=self._details(window, detail_routes),
@@ -129,7 +131,7 @@ class Board:
         everywhere = frozenset(self._held)
         return {
             name: route_summary(
-                route, judge(route, self._durable_ns, everywhere)[0], self._durable_ns
+                route, judge(route, self._durable_ns, everywhere).state, self._durable_ns
             )
             for name, route in self._routes.items()
         }
@@ -147,8 +149,8 @@ class Board:
         self._gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self._held: set[HeldReason] = set()
         self._closing: deque[RouteBoard] = deque()
-        self._figures: dict[tuple[str, WindowName], tuple[int, str, RowFigures]] = {}
-        self._tables: dict[str, tuple[int, str, PercentileTable]] = {}
+        self._seal_from_ns = 0
+        self._renewal = Renewal()
 
     def _greeted(self, event: Hello) -> None:
         before = self._begun
@@ -169,6 +171,8 @@ class Board:
             else:
                 self._routes[info.name] = RouteBoard(info, self._origin_ns)
                 self._order.append(self._routes[info.name])
+        for place, route in enumerate(self._routes.values()):
+            route.moment = place / len(self._routes)
         self._header.clock = event.clock
         self._wall_anchor_ns = event.wall_ns - event.at_ns
 
@@ -248,12 +252,8 @@ class Board:
         return any(gap.started_ns < ended_ns and started_ns < gap.at_ns for gap in self._gaps)
 
     def _renew(self) -> None:
-        """Once a second of durable time: judge the routes, sort them, and begin to close slices.
-
-        One route an event is closed, so that no single event has to pay for all of them.
-        """
-        if self._closing:
-            self._closing.popleft().close(self._durable_ns)
+        """Once a second of durable time: judge the routes, sort them, and begin to seal slices."""
+        self._seal()
         second = self._durable_ns // NS_PER_S
         if second == self._renewed_s:
             return
@@ -261,11 +261,22 @@ class Board:
         self._closing = self._closing or deque(self._order)
         everywhere = frozenset(self._held)
         for route in self._order:
-            state, route.pain = judge(route, self._durable_ns, everywhere)
+            state, route.pain, route.why = judge(route, self._durable_ns, everywhere)
             if state != route.state or route.since_ns is None:
                 route.state, route.since_ns = state, self._durable_ns
-            route.why = explain(route, self._durable_ns, state)
         self._order = worst_first(self._order)
+
+    def _seal(self) -> None:
+        """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
+        if not self._closing or self._durable_ns < self._seal_from_ns:
+            return
+        self._seal_from_ns = self._durable_ns + _SEALING_NS
+        left = _SEALED_A_ROUTE * len(self._order)
+        while self._closing and left > 0:
+            size = self._closing[0].seal(self._durable_ns)
+            left -= size
+            if not size:
+                self._closing.popleft()
 
     def _elapsed_s(self, window: WindowName) -> float:
         return elapsed_s(window, self._durable_ns - self._origin_ns)
@@ -273,23 +284,14 @@ class Board:
     def _row(
         self, route: RouteBoard, window: WindowName, tally: Tally, window_s: float
     ) -> RouteView:
-        figures = self._row_figures(route, window)
         return route_row(
             route,
             tally,
-            figures,
+            self._renewal.row(route, window, self._durable_ns),
             window_s=window_s,
             now_ns=self._now_ns,
             everywhere=self._held,
         )
-
-    def _row_figures(self, route: RouteBoard, window: WindowName) -> RowFigures:
-        key = (route.info.name, window)
-        cached = self._figures.get(key)
-        if cached is None or cached[:2] != (self._renewed_s, route.cohort):
-            found = row_figures(route, window, self._durable_ns)
-            cached = self._figures[key] = (self._renewed_s, route.cohort, found)
-        return cached[2]
 
     def _details(self, window: WindowName, names: Collection[str]) -> dict[str, RouteDetail]:
         asked = {name: self._routes[name] for name in names if name in self._routes}
@@ -301,14 +303,17 @@ class Board:
         }
 
     def _table(self, route: RouteBoard, window: WindowName) -> PercentileTable:
-        name = route.info.name
-        cached = self._tables.get(name)
-        if cached is None or cached[:2] != (self._renewed_s, route.cohort):
-            trend = self._row_figures(route, window).trend
-            table = percentile_table(route, self._durable_ns, trend, self._marks)
-            cached = self._tables[name] = (self._renewed_s, route.cohort, table)
-        age = age_s(route.lanes.oldest_started_ns(), self._now_ns)
-        return replace(cached[2], oldest_open_s=age)
+        now_ns = self._durable_ns
+        return percentile_table(
+            route,
+            self._renewal.columns(route, now_ns),
+            (
+                self._renewal.row(route, window, now_ns).trend,
+                self._renewal.e2e_chart(route, now_ns),
+            ),
+            self._marks,
+            self._now_ns,
+        )
 
     def _limits(self) -> tuple[LimitsView, ...]:
         views = (self._limits_of(route) for route in self._routes.values())
@@ -325,10 +330,3 @@ class Board:
             cool_down_s=left,
             cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
         )
-
-
-def _sum(tallies: Iterable[Tally]) -> Tally:
-    total = Tally()
-    for tally in tallies:
-        total.merge(tally)
-    return total

@@ -7,8 +7,8 @@ from probes.board.lanes import CHARACTERS_PER_TOKEN
 from probes.board.rates import per_minute, usd_per_hour
 from probes.clock import NS_PER_S
 from probes.events import Arrivals, Batch, BudgetState, ClockSource, Health, Tick
+from probes.tally import Tally
 from probes.views import HeaderView
-from probes.windows import Tally
 
 __all__ = ["Header", "budget_share", "budget_text"]
 

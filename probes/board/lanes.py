@@ -34,6 +34,8 @@ class Lane:
     reason: str = ""
     status: int | None = None
     cells: list[tuple[int, int]] = field(default_factory=list)
+    undrawn: tuple[int, ...] = ()
+    """Arrivals from the start in ns, of which no cells are made before somebody looks."""
     chunks: int = 0
     characters: int = 0
     tokens: int | None = None
@@ -72,11 +74,13 @@ class Lane:
         if event.retry is not None:
             self.retry_wait_s, self.retry_number = event.retry.wait_s, event.retry.number
         self.cells.clear()
-        for offset in event.chunk_offsets_ns:
-            self.arrived(self.started_ns + offset, 1)
+        self.undrawn = event.chunk_offsets_ns
 
     def view(self, route: str, now_ns: int, stall_after_s: float, retries: int) -> LaneView:
         """Return the lane as it is at `now_ns`."""
+        for offset in self.undrawn:
+            self.arrived(self.started_ns + offset, 1)
+        self.undrawn = ()
         return LaneView(
             route=route,
             probe=self.probe,

@@ -1,7 +1,7 @@
 """Counts over a time as people read them."""
 
 from probes.clock import NS_PER_S
-from probes.windows import Tally
+from probes.tally import Tally
 
 __all__ = ["age_s", "per_minute", "share", "usd_per_hour"]
 

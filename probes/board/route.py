@@ -1,15 +1,15 @@
 """One route: its events in, its counters, samples, lanes and marks out."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from probes.board.chart import Chart, Metric
+from probes.board.chart import Chart
 from probes.board.lanes import Lanes
 from probes.clock import NS_PER_S
 from probes.config import E2E_GOAL_CAP
-from probes.digest import GapBuckets, quantiles
-from probes.distribution import Distribution
+from probes.digest import GapBuckets
+from probes.distribution import Distribution, read_quantiles
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -24,34 +24,18 @@ from probes.events import (
     RouteCounts,
     RouteInfo,
 )
+from probes.samples import CohortSamples, Metric, SampleWindows
+from probes.tally import Tally, TallyWindows
 from probes.views import ChartPoint, Marker, RouteState, WindowName
-from probes.windows import SLICE_NS, SampleWindows, Tally, TallyWindows, slice_index
+from probes.windows import SLICE_NS, slice_index
 
-__all__ = ["MARKERS_KEPT", "CohortSamples", "RouteBoard"]
+__all__ = ["MARKERS_KEPT", "RouteBoard"]
 
 MARKERS_KEPT: Final = 50
 _COHORTS_KEPT: Final = 8
 _PROBES_KEPT: Final = 4096
 _PREVIEW_CHARACTERS: Final = 4000
 _DEFAULT_E2E_GOAL_S: Final = 3.0
-
-
-@dataclass(slots=True)
-class CohortSamples:
-    """What was measured under one cohort, in seconds; speed in tokens a second of a stream."""
-
-    ttft: SampleWindows = field(default_factory=SampleWindows)
-    e2e: SampleWindows = field(default_factory=SampleWindows)
-    speed: SampleWindows = field(default_factory=SampleWindows)
-
-    def metric(self, name: Metric) -> SampleWindows:
-        """Return the windows of a charted metric."""
-        return self.ttft if name == "ttft" else self.e2e
-
-    def close(self, now_ns: int) -> None:
-        """Compact the slices that have closed by offset `now_ns`."""
-        for windows in (self.ttft, self.e2e, self.speed):
-            windows.close(now_ns)
 
 
 @dataclass(slots=True)
@@ -75,6 +59,8 @@ class RouteBoard:
 
     def __init__(self, info: RouteInfo, origin_ns: int) -> None:
         self.origin_ns = origin_ns
+        self.moment = 0.0
+        """Share of a second after which its figures are renewed; each route has another."""
         self.lanes = Lanes()
         self.tallies = TallyWindows()
         self.cohorts: dict[str, CohortSamples] = {}
@@ -149,25 +135,35 @@ class RouteBoard:
     def point(self, metric: Metric, index: int) -> ChartPoint:
         """Return one slice of the chart: the present cohort, or what was measured instead."""
         here = self.cohorts.get(self.cohort)
-        digest = None if here is None else here.metric(metric).slices.get(index)
-        if digest is None:
-            others = [samples.metric(metric).slices.get(index) for samples in self.cohorts.values()]
-            digest = max(filter(None, others), key=lambda other: other.n, default=None)
-        found = (None, None) if digest is None else quantiles([digest], (0.5, 0.95))
+        found = None if here is None else here.metric(metric).slice(index)
+        if found is None:
+            others = [samples.metric(metric).slice(index) for samples in self.cohorts.values()]
+            found = max(filter(None, others), key=lambda other: other.n, default=None)
+        p50, p95 = read_quantiles([found] if found else [], (0.5, 0.95))
         tally = self.tallies.slices.get(index) or Tally()
         return ChartPoint(
             start_ns=self.origin_ns + index * SLICE_NS,
-            p50=found[0],
-            p95=found[1],
-            n=0 if digest is None else digest.n,
+            p50=p50,
+            p95=p95,
+            n=0 if found is None else found.n,
             failures=tally.failures,
             throttled=tally.throttled,
         )
 
-    def close(self, now_ns: int) -> None:
-        """Compact the slices that have closed by `now_ns`."""
+    def is_final(self, index: int) -> bool:
+        """Return whether a slice of the chart is sealed: only what comes very late changes it."""
+        return index < self.tallies.sealed
+
+    def seal(self, now_ns: int) -> int:
+        """Do one piece of what is due at `now_ns` for slices that have closed; return its size, 0
+        when all is done."""
+        offset = now_ns - self.origin_ns
         for samples in self.cohorts.values():
-            samples.close(now_ns - self.origin_ns)
+            size = samples.seal(offset)
+            if size:
+                return size
+        # Last, so that what they have sealed, the samples have too.
+        return self.tallies.seal(offset)
 
     def attempt_started(self, event: AttemptStarted) -> None:
         """Open a lane; settle the wait of the retry that this may be."""
@@ -320,19 +316,16 @@ class RouteBoard:
 
     def _written(self, at_ns: int) -> int:
         offset = at_ns - self.origin_ns
-        for chart in self.charts.values():
-            chart.amend(slice_index(offset))
+        if offset < self.tallies.sealed * SLICE_NS:
+            for chart in self.charts.values():
+                chart.amend(slice_index(offset))
         return offset
 
-    def _tallies(self, at_ns: int) -> tuple[Tally, Tally, Tally]:
+    def _tallies(self, at_ns: int) -> tuple[Tally, ...]:
         return self.tallies.at(self._written(at_ns))
 
     def _measure_stream(self, event: AttemptFinished) -> None:
-        previous: int | None = None
-        for offset in event.chunk_offsets_ns:
-            if previous is not None:
-                self.gaps.add(offset - previous)
-            previous = offset
+        self.gaps.add_between(event.chunk_offsets_ns)
         speed = _tokens_per_s(event)
         if speed is not None:
             samples = self._cohort_samples(event.cohort)

@@ -11,8 +11,8 @@ from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.states import STATE_ORDER
 from probes.distribution import read_quantiles
 from probes.events import HeldReason
+from probes.tally import Tally
 from probes.views import (
-    WINDOWS,
     ChartPoint,
     Figure,
     Marker,
@@ -23,9 +23,16 @@ from probes.views import (
     WindowColumn,
     WindowName,
 )
-from probes.windows import Tally
 
-__all__ = ["RowFigures", "percentile_table", "route_detail", "route_row", "row_figures", "totals"]
+__all__ = [
+    "RowFigures",
+    "percentile_table",
+    "route_detail",
+    "route_row",
+    "row_figures",
+    "totals",
+    "window_column",
+]
 
 N = TypeVar("N", int, float)
 
@@ -163,18 +170,23 @@ def _counted_row(name: str, state: RouteState, tally: Tally, window_s: float) ->
 
 
 def percentile_table(
-    route: RouteBoard, now_ns: int, trend: tuple[ChartPoint, ...], marks: Sequence[Marker]
+    route: RouteBoard,
+    columns: tuple[WindowColumn, ...],
+    charts: tuple[tuple[ChartPoint, ...], tuple[ChartPoint, ...]],
+    marks: Sequence[Marker],
+    now_ns: int,
 ) -> PercentileTable:
-    """Return all windows of a route side by side, with its chart and what happened on it."""
+    """Return the windows of a route side by side, with its charts of TTFT and E2E and what happened
+    on them."""
     markers = sorted((*route.markers, *marks), key=lambda marker: marker.at_ns)
     return PercentileTable(
-        columns=tuple(_column(route, window, now_ns) for window in WINDOWS),
-        timeline=trend,
-        e2e_timeline=route.points("e2e", now_ns),
+        columns=columns,
+        timeline=charts[0],
+        e2e_timeline=charts[1],
         markers=tuple(markers[-MARKERS_KEPT:]),
         goal_ttft_s=route.info.goal_ttft_s,
         goal_e2e_s=route.goal_e2e_s,
-        oldest_open_s=None,
+        oldest_open_s=age_s(route.lanes.oldest_started_ns(), now_ns),
         cohort=route.cohort,
     )
 
@@ -194,7 +206,8 @@ def route_detail(
     )
 
 
-def _column(route: RouteBoard, window: WindowName, now_ns: int) -> WindowColumn:
+def window_column(route: RouteBoard, window: WindowName, now_ns: int) -> WindowColumn:
+    """Return the percentiles of a route's present cohort over one window."""
     tally = route.tally(window, now_ns)
     return WindowColumn(
         window=window,

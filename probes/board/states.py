@@ -1,15 +1,16 @@
 """How a route is doing, in one word, and how badly."""
 
-from collections.abc import Mapping
-from typing import Final, get_args
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Final, NamedTuple, get_args
 
 from probes.board.figures import SLUGGISH_SHARE, figures, is_enough
 from probes.board.route import RouteBoard
 from probes.events import HeldReason
+from probes.tally import Tally
 from probes.views import RouteState, WindowName
-from probes.windows import Tally
 
-__all__ = ["STATE_ORDER", "explain", "judge", "worst_first"]
+__all__ = ["STATE_ORDER", "Judgement", "judge", "worst_first"]
 
 STATE_ORDER: Final[tuple[RouteState, ...]] = get_args(RouteState)
 _THROTTLED_SHARE: Final = 0.01
@@ -19,53 +20,80 @@ _LEAST_TOLERANCE: Final = 0.001
 _HOLDING: Final[frozenset[HeldReason]] = frozenset(("budget", "reader_stalled", "restarting"))
 
 
-def judge(
-    route: RouteBoard, now_ns: int, everywhere: frozenset[HeldReason]
-) -> tuple[RouteState, float]:
-    """Return state and pain of a route at the stamp `now_ns`.
+class Judgement(NamedTuple):
+    """What is to be said of a route."""
+
+    state: RouteState
+    pain: float
+    """Worst ratio of p95, failure share and cost to what their goals allow."""
+    why: str
+    """In a few words; empty where the state says it all; may be a server's words: hostile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What a route is judged by."""
+
+    recent: Tally
+    """The last minute."""
+    judged: Tally
+    """What success is judged by: the last minute, or five where nothing finished in it."""
+    newest: Tally
+    pains: Mapping[str, float]
+    """p95 of each latency as a multiple of its goal."""
+
+
+def judge(route: RouteBoard, now_ns: int, everywhere: frozenset[HeldReason]) -> Judgement:
+    """Judge a route at the stamp `now_ns`.
 
     Success is judged over the last minute, or the last five where nothing finished in it; a p95
     over the last minute where it has 20 samples, else over five where these have, else not at all.
     Down is nothing ok among at least three probes of the last 10 to 20 s, or among all of what
     success is judged by. Throttled is ≥ 1 % of the last minute's attempts, or cooling down.
-    `everywhere` is what holds all routes. Pain is the worst ratio of p95, failure share and cost
-    to what their goals allow.
+    `everywhere` is what holds all routes. The reason is the most frequent one of what the state was
+    judged by, with its share where there are others; for latency, the worse p95 as a multiple of
+    its goal.
     """
-    recent, judged = _judged(route, now_ns)
-    latency = max(_latency_pain(route, now_ns, metric) for metric in ("ttft", "e2e"))
-    pain = max(latency, _failure_pain(route, judged), _cost_pain(route, judged))
-    held = route.held | everywhere
+    recent = route.tally("1m", now_ns)
+    found = _Evidence(
+        recent=recent,
+        judged=recent if recent.finished else route.tally("5m", now_ns),
+        newest=route.tallies.newest(now_ns - route.origin_ns),
+        pains={metric: _latency_pain(route, now_ns, metric) for metric in ("ttft", "e2e")},
+    )
+    pain = max(
+        *found.pains.values(), _failure_pain(route, found.judged), _cost_pain(route, found.judged)
+    )
+    state = _state(route, found, now_ns, route.held | everywhere)
+    return Judgement(state, pain, _why(found, state))
+
+
+def _state(route: RouteBoard, found: _Evidence, now_ns: int, held: Set[HeldReason]) -> RouteState:
+    judged = found.judged
     if route.paused or "paused" in held:
-        return "paused", pain
+        return "paused"
     if held & _HOLDING:
-        return "held", pain
-    if _is_down(route.tallies.newest(now_ns - route.origin_ns), judged):
-        return "down", pain
+        return "held"
+    if _is_down(found.newest, judged):
+        return "down"
     if judged.finished and judged.ok / judged.finished < route.info.goal_success:
-        return "failing", pain
-    if _is_throttled(recent) or route.cool_down_s(now_ns) is not None:
-        return "throttled", pain
-    if not route.tallies.run.finished:
-        return "starting", pain
-    return _by_latency(latency), pain
+        return "failing"
+    if _is_throttled(found.recent) or route.cool_down_s(now_ns) is not None:
+        return "throttled"
+    if not judged.finished and not route.tally("run", now_ns).finished:
+        return "starting"
+    return _by_latency(max(found.pains.values()))
 
 
-def explain(route: RouteBoard, now_ns: int, state: RouteState) -> str:
-    """Return why a route is in `state`, in a few words; empty where the state says it all.
-
-    The most frequent reason of what the state was judged by, with its share where there are others;
-    for latency, the worse p95 as a multiple of its goal. Reasons may be a server's words: hostile.
-    """
-    recent, judged = _judged(route, now_ns)
+def _why(found: _Evidence, state: RouteState) -> str:
     match state:
         case "down" | "failing":
-            return _most_frequent(judged.failed_by)
+            return _most_frequent(found.judged.failed_by)
         case "throttled":
-            return _most_frequent(recent.throttled_by)
+            return _most_frequent(found.recent.throttled_by)
         case "sluggish" | "slow":
-            pains = {metric: _latency_pain(route, now_ns, metric) for metric in ("ttft", "e2e")}
-            metric = max(pains, key=pains.__getitem__)
-            return f"{metric.upper()} p95 {pains[metric]:.1f}× goal"
+            metric = max(found.pains, key=found.pains.__getitem__)
+            return f"{metric.upper()} p95 {found.pains[metric]:.1f}× goal"
         case _:
             return ""
 
@@ -80,12 +108,6 @@ def _is_down(newest: Tally, judged: Tally) -> bool:
     """Whether nothing succeeds any more: none of the last few, or none at all."""
     gone = newest.finished >= _DOWN_FROM and not newest.ok
     return gone or (judged.finished > 0 and not judged.ok)
-
-
-def _judged(route: RouteBoard, now_ns: int) -> tuple[Tally, Tally]:
-    """Return the last minute, and what success is judged by."""
-    recent = route.tally("1m", now_ns)
-    return recent, recent if recent.finished else route.tally("5m", now_ns)
 
 
 def _most_frequent(counts: Mapping[str, int]) -> str:

@@ -7,8 +7,8 @@ from probes.board.rates import share
 from probes.board.retries import amplification
 from probes.board.route import RouteBoard
 from probes.clock import NS_PER_S
+from probes.tally import Tally
 from probes.views import Figure, RouteState
-from probes.windows import Tally
 
 __all__ = ["route_summary"]
 

@@ -21,6 +21,8 @@ from probes.events import (
 )
 from probes.views import WINDOWS, Figure, WindowName
 
+pytestmark = pytest.mark.usefixtures("package")
+
 ROUTES = (route_info("alpha"), route_info("beta", goal_ttft_s=0.6, goal_e2e_s=2.0))
 TOLERATED = {0.5: 0.01, 0.9: 0.01, 0.95: 0.005, 0.99: 0.002}
 FAILURES = (
@@ -130,7 +132,7 @@ def stream(seed: int, seconds: int = 1_010, per_s: float = 1.5) -> list[Event]:
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def run(request: pytest.FixtureRequest) -> tuple[list[Event], Board]:
+def run(request: pytest.FixtureRequest, package: str) -> tuple[list[Event], Board]:
     """Return a stream and its fold."""
     events = stream(request.param)
     board = Board()

@@ -4,8 +4,11 @@ import random
 
 import pytest
 
+from probes.centroids import point
 from probes.digest import Digest, distribution, quantiles
-from probes.distribution import read_quantiles
+from probes.distribution import Distribution, read_quantiles
+
+pytestmark = pytest.mark.usefixtures("package")
 
 PROBABILITIES = (0.0, 0.1, 0.5, 0.9, 0.95, 0.99, 1.0)
 
@@ -52,3 +55,14 @@ def test_n_and_maximum_are_exact() -> None:
     whole = distribution(every)
     assert whole.n == sum(digest.n for digest in every)
     assert whole.maximum == max(digest.maximum for digest in every)
+
+
+def test_samples_that_are_all_there_read_as_their_points() -> None:
+    chance = random.Random(3)
+    for n in (1, 2, 40, 300):
+        samples = [round(chance.lognormvariate(0.0, 1.0), 1) for _ in range(n)]
+        exact = Distribution.of_samples(samples, max(samples))
+        points = Distribution(map(point, samples), n, max(samples))
+        assert (exact.n, exact.maximum) == (n, max(samples))
+        assert read_quantiles([exact], PROBABILITIES) == read_quantiles([points], PROBABILITIES)
+        assert exact.below(samples[0])[0] == points.below(samples[0])[0]

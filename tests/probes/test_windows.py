@@ -2,18 +2,33 @@
 
 import random
 from bisect import bisect_right
+from dataclasses import fields
+from typing import Any
 
 import pytest
 
 from probes.clock import NS_PER_S
 from probes.digest import CENTROIDS
 from probes.distribution import read_quantiles
+from probes.samples import SampleWindows
+from probes.tally import Tally, TallyWindows
 from probes.views import WINDOWS, WindowName
-from probes.windows import SampleWindows, Slices, Tally, TallyWindows, elapsed_s, slice_index
+from probes.windows import Slices, Windows, elapsed_s, slice_index
+
+pytestmark = pytest.mark.usefixtures("package")
 
 
 def ns(seconds: float) -> int:
     return round(seconds * NS_PER_S)
+
+
+def seal(windows: Windows[Any], now_s: float) -> None:
+    while windows.seal(ns(now_s)):
+        pass
+
+
+def n_of(samples: SampleWindows, window: WindowName, now_s: float) -> int:
+    return sum(part.n for part in samples.read(window, ns(now_s)))
 
 
 def counted(*stamps_s: float) -> TallyWindows:
@@ -56,7 +71,7 @@ def test_a_rate_uses_the_time_a_window_truly_covers(
 )
 def test_each_window_reaches_as_far_back_as_its_name(window: WindowName, expected: int) -> None:
     now = 10_000
-    windows = counted(now - 2, now - 59, now - 299, now - 899, now - 3_599, 1)
+    windows = counted(1, now - 3_599, now - 899, now - 299, now - 59, now - 2)
     assert windows.total(window, ns(now)).finished == expected
 
 
@@ -91,42 +106,86 @@ def test_what_is_too_old_to_be_kept_counts_for_the_run_only() -> None:
 
 
 def test_the_number_of_slices_is_bounded() -> None:
-    windows = counted(*range(0, 40_000, 7))
+    windows = TallyWindows()
+    for stamp in range(0, 40_000, 7):
+        for tally in windows.at(ns(stamp)):
+            tally.finished += 1
+        seal(windows, stamp)
     assert len(windows.slices) <= 91
     assert len(windows.minutes) <= 61
+    assert windows.total("run", ns(40_000)).finished == len(range(0, 40_000, 7))
 
 
 def test_slices_keep_the_newest() -> None:
-    slices: Slices[list[int]] = Slices(10, 3, list)
+    slices: Slices[list[int]] = Slices(3, list)
     for index in range(8):
         slices.at(index).append(index)
-    assert slices.between(0, 9) == [[4], [5], [6], [7]]
+    assert slices.between(0, 10) == [[4], [5], [6], [7]]
 
 
-def test_samples_are_read_from_their_window_and_compacted_once_closed() -> None:
+def test_a_slice_is_sealed_a_second_after_its_end_and_compacted_then() -> None:
+    samples = SampleWindows()
+    for number in range(100):
+        samples.add(ns(number * 0.1), float(number))
+    seal(samples, 10.9)
+    [digest] = samples.slices.between(0, 1)
+    assert (samples.sealed, len(digest.centroids())) == (0, 100)
+    seal(samples, 11.0)
+    assert samples.sealed == 1
+    assert len(digest.centroids()) <= CENTROIDS
+
+
+def test_samples_go_from_slices_to_minutes_to_the_run_and_none_is_lost_or_read_twice() -> None:
     samples = SampleWindows()
     for number in range(2_000):
         samples.add(ns(number * 0.1), float(number))
-        samples.close(ns(number * 0.1))
-    closed = samples.slices.get(3)
-    assert closed is not None
-    assert len(closed.centroids()) <= CENTROIDS
-    now = ns(199.9)
-    assert sum(part.n for part in samples.read("1m", now)) == 700
-    assert read_quantiles(samples.read("1m", now), (0.0, 1.0)) == (1_300.0, 1_999.0)
-    assert [part.n for part in samples.read("run", now)] == [2_000]
-    assert [part.n for part in samples.read("1h", now)] == [1_800, 200]
-    assert [digest.n for digest in samples.minutes.between(0, 3)] == [600, 600, 600, 200]
+        seal(samples, number * 0.1)
+        assert n_of(samples, "run", number * 0.1) == number + 1
+        assert n_of(samples, "1h", number * 0.1) == number + 1
+    assert n_of(samples, "1m", 199.9) == 700
+    assert read_quantiles(samples.read("1m", ns(199.9)), (0.0, 1.0)) == (1_300.0, 1_999.0)
+    assert [digest.n for digest in samples.minutes.between(0, 3)] == [600, 600, 600]
+    assert samples.run.n == 1_800
 
 
-def test_a_late_sample_joins_its_closed_slice() -> None:
+def test_a_late_sample_joins_its_sealed_slice_minute_and_run() -> None:
     samples = SampleWindows()
-    samples.add(ns(1), 1.0)
-    samples.close(ns(15))
+    for stamp in (1, 75):
+        samples.add(ns(stamp), 1.0)
+        seal(samples, 75)
     samples.add(ns(2), 9.0)
-    samples.close(ns(15))
-    assert read_quantiles(samples.read("1m", ns(15)), (0.5, 1.0)) == (1.0, 9.0)
-    assert read_quantiles(samples.read("1m", ns(72)), (0.5,)) == (None,)
+    seal(samples, 75)
+    for window in WINDOWS:
+        inside = 1 if window == "1m" else 3
+        assert n_of(samples, window, 75) == inside
+        assert read_quantiles(samples.read(window, ns(75)), (1.0,)) == (
+            1.0 if inside == 1 else 9.0,
+        )
+    assert (samples.minutes.between(0, 1)[0].n, samples.run.n) == (2, 2)
+
+
+def test_nothing_is_lost_when_time_jumps_over_more_than_is_kept() -> None:
+    windows = counted(5, 12)
+    for tally in windows.at(ns(20_000)):
+        tally.finished += 1
+    seal(windows, 20_002)
+    for tally in windows.at(ns(20_001)):
+        tally.finished += 1
+    assert windows.total("run", ns(20_003)).finished == 4
+    assert windows.total("1h", ns(20_003)).finished == 2
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_sample_for_a_slice_that_is_not_sealed_yet_is_read_at_once(window: WindowName) -> None:
+    samples, windows = SampleWindows(), TallyWindows()
+    for stamp in (5.0, 35.0):
+        samples.add(ns(stamp), 1.0)
+        windows.at(ns(stamp))[0].finished += 1
+    assert n_of(samples, window, 35) == windows.total(window, ns(35)).finished == 2
+    samples.add(ns(6), 9.0)
+    windows.at(ns(6))[0].finished += 1
+    assert n_of(samples, window, 35) == windows.total(window, ns(35)).finished == 3
+    assert read_quantiles(samples.read(window, ns(35)), (1.0,)) == (9.0,)
 
 
 def test_tallies_add_up_numbers_and_reasons() -> None:
@@ -136,14 +195,24 @@ def test_tallies_add_up_numbers_and_reasons() -> None:
     other.count_retry("overloaded", 2)
     other.count_recovery(("overloaded",), ok=True)
     one.count_wait("rate_limit", 1.5)
-    one.merge(other)
+    one.absorb(other)
     assert (one.finished, one.failures, one.cost_usd, one.retries) == (5, 4, 0.5, 3)
     assert one.retried == {("rate_limit", 1): 2, ("overloaded", 2): 1}
     assert (one.recovered, one.recovered_by) == (1, {"overloaded": 1})
     assert one.waited_by == {"rate_limit": 1.5}
 
 
-def test_reasons_are_bounded() -> None:
+def test_everything_a_tally_counts_is_absorbed() -> None:
+    for item in fields(Tally):
+        counts: Any = {"reason": 2} if item.name.endswith("_by") else 2
+        counts = {("reason", 1): 2} if item.name == "retried" else counts
+        tally = Tally(**{item.name: counts})
+        whole = Tally()
+        whole.absorb(tally)
+        assert whole == tally
+
+
+def test_reasons_are_bounded_when_counted_and_when_absorbed() -> None:
     tally = Tally()
     for number in range(1_000):
         tally.count_retry(f"reason{number}", 1)
@@ -154,6 +223,11 @@ def test_reasons_are_bounded() -> None:
     assert sum(tally.retried.values()) == 1_000
     assert len(tally.waited_by) <= 33
     assert tally.exhausted_by["other"] == 1_000 - 32
+    whole = Tally()
+    for number in range(100):
+        whole.absorb(Tally(failed_by={f"reason{number}": 1}))
+    assert len(whole.failed_by) <= 33
+    assert sum(whole.failed_by.values()) == 100
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -171,7 +245,7 @@ def test_a_window_is_read_within_the_tolerated_ranks_whenever_it_was_read_before
             watched.add(offset, value)
             unwatched.add(offset, value)
         for samples in (watched, unwatched):
-            samples.close(ns(second))
+            seal(samples, second)
         read_quantiles(watched.read(window, ns(second)), (0.5,))
     now = ns(1_299)
     probabilities, tolerances = (0.5, 0.95, 0.99), (0.01, 0.005, 0.002)
@@ -184,13 +258,3 @@ def test_a_window_is_read_within_the_tolerated_ranks_whenever_it_was_read_before
         assert value is not None
         rank = bisect_right(inside, value) / len(inside)
         assert abs(rank - probability) <= tolerance + 1 / len(inside)
-
-
-def test_a_late_sample_is_read_at_once() -> None:
-    samples = SampleWindows()
-    samples.add(ns(5), 1.0)
-    assert read_quantiles(samples.read("1m", ns(15)), (1.0,)) == (1.0,)
-    samples.add(ns(6), 9.0)
-    assert read_quantiles(samples.read("1m", ns(15)), (1.0,)) == (9.0,)
-    samples.add(ns(15), 11.0)
-    assert read_quantiles(samples.read("run", ns(15)), (1.0,)) == (11.0,)

@@ -10,6 +10,7 @@ import pytest
 
 from probes import __version__
 from probes.config.file import load_config
+from probes.sketch import BACKEND
 from tui.cli import main, parser
 from tui.commands.init import PROVIDERS, config_text, write_config
 from tui.commands.output import UsageError
@@ -61,7 +62,7 @@ def test_a_command_without_a_screen_never_imports_textual(
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"llmtop {__version__}\n"
+    assert capsys.readouterr().out == f"llmtop {__version__} (percentiles: {BACKEND})\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""What does an event, a sample, a reading cost? `python tests/bench/board.py [SECONDS]` (60).
+
+CPU µs, best of several runs where that makes sense, with one raw `update` of the `tdigest` package
+measured in between as the baseline: on a busy machine read the ratios. The stream is that of
+`flat.py`, eight routes × 10 probes a second; an event's mean has its share of what the board does
+beside it in it: judging, sealing, putting windows together.
+"""
+
+import random
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import islice
+from statistics import mean, median
+
+from flat import Traffic
+from tdigest import TDigest
+
+from probes import digest as digest_module
+from probes.board import Board
+from probes.digest import Digest, GapBuckets, distribution
+from probes.distribution import read_quantiles
+from probes.sketch import BACKEND, SKETCHES
+
+CHANCE = random.Random(1)
+SAMPLES = [CHANCE.lognormvariate(-1.0, 0.6) for _ in range(4_000)]
+
+
+def cost_us(work: Callable[[], object], times: int) -> float:
+    """Return the CPU µs of one call, at its best."""
+    best = float("inf")
+    for _ in range(7):
+        begin = time.thread_time_ns()
+        for _ in range(times):
+            work()
+        best = min(best, (time.thread_time_ns() - begin) / times / 1e3)
+    return best
+
+
+def filled(samples: list[float], *, closed: bool = False) -> Digest:
+    """Return a digest of samples."""
+    made = Digest()
+    for value in samples:
+        made.add(value)
+    if closed:
+        made.compact()
+    return made
+
+
+def raw() -> None:
+    """Add a thousand samples to a digest of the `tdigest` package."""
+    made = TDigest()
+    for value in SAMPLES[:1_000]:
+        made.update(value)
+
+
+def digest_rows() -> list[tuple[str, float]]:
+    """Return what the digest's work costs, by name."""
+    rows = [("tdigest: a raw update, the baseline", cost_us(raw, 1) / 1_000)]
+    for name, make in SKETCHES.items():
+        if name == "tdigest" or name == BACKEND:
+            digest_module.new_sketch = make  # type: ignore[misc]
+            rows.append((f"Digest.add, 4,000 on {name}", cost_us(lambda: filled(SAMPLES), 1) / 4e3))
+    digest_module.new_sketch = SKETCHES[BACKEND]  # type: ignore[misc]
+    slices = [filled(SAMPLES[at : at + 100], closed=True) for at in range(0, 1_400, 100)]
+    parts = [distribution(slices), distribution([filled(SAMPLES[:60])])]
+    gaps, offsets = GapBuckets(), tuple(range(0, 12 * 20_000_000, 20_000_000))
+    rows += [
+        ("Digest.add, a slice of 100", cost_us(lambda: filled(SAMPLES[:100]), 20) / 100),
+        ("closing a slice of 100", cost_us(lambda: filled(SAMPLES[:100], closed=True), 20)),
+        ("a window of 14 pieces put together", cost_us(lambda: distribution(slices), 10)),
+        ("p50, p95 and p99 of it", cost_us(lambda: read_quantiles(parts, (0.5, 0.95, 0.99)), 50)),
+        ("12 chunk gaps", cost_us(lambda: gaps.add_between(offsets), 200)),
+    ]
+    return rows
+
+
+def fold_rows(seconds: int) -> list[tuple[str, int, float, float]]:
+    """Return (kind, events, median, mean) of what folding costs."""
+    traffic, board = Traffic(8, 10.0), Board()
+    board.fold(traffic.hello())
+    took: defaultdict[str, list[int]] = defaultdict(list)
+    for events in islice(traffic.slots(), seconds * 10):
+        for event in events:
+            begin = time.thread_time_ns()
+            board.fold(event)
+            took[type(event).__name__].append(time.thread_time_ns() - begin)
+    found = [(name, len(ns), median(ns) / 1e3, mean(ns) / 1e3) for name, ns in took.items()]
+    every = [ns for kind in took.values() for ns in kind]
+    return [*sorted(found), ("all", len(every), median(every) / 1e3, mean(every) / 1e3)]
+
+
+def main() -> None:
+    """Print the tables."""
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    write = sys.stdout.write
+    write(f"long digests by {BACKEND}\n\n| work | CPU µs |\n|---|---|\n")
+    for name, cost in digest_rows():
+        write(f"| {name} | {cost:.2f} |\n")
+    write("\n| fold | events | median CPU µs | mean |\n|---|---|---|---|\n")
+    for name, count, middle, average in fold_rows(seconds):
+        write(f"| {name} | {count:,} | {middle:.1f} | {average:.1f} |\n")
+    write(f"| a raw update again | | {cost_us(raw, 1) / 1_000:.1f} | |\n")
+
+
+if __name__ == "__main__":
+    main()
