@@ -1,0 +1,132 @@
+"""The cockpit under measurement, run by `screen.py` in a pty: `screen_cockpit.py KIND HZ STREAMS`.
+
+KIND is `llmtop`, the real app on the real session and host, whose engine is `screen_engine.py`; or
+`empty`, an app of Textual's without any widget, whose timer does nothing. The socket numbered by
+SCREEN_CONTROL is asked, a byte each time, and answers with a JSON line of what was used since.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+from textual.screen import Screen
+
+from probes.config import Config, Display, Route
+from probes.host.child import launch_process
+from probes.ledger import Ledger
+from probes.session import Session
+from tui.app import run_app
+from tui.screens.board import BoardScreen
+
+CONTROL = int(os.environ["SCREEN_CONTROL"])
+ROUTES = 8
+
+
+class Gauge:
+    """Counts this process's CPU time, its frames and the bytes it gave to the terminal.
+
+    A frame is what one refresh costs: the pull, and the repaint that follows it.
+    """
+
+    def __init__(self) -> None:
+        self.frames_ms: list[float] = []
+        self.frames_bytes: list[int] = []
+        self._bytes = 0
+        self._pulled_ms = 0.0
+        self._cpu_s = time.process_time()
+        self._wall_s = time.monotonic()
+
+    def attach(self) -> None:
+        """Put the gauge round the pull, the repaint and the driver's write."""
+        pull, repaint, write = BoardScreen.pull, Screen._on_timer_update, LinuxDriver.write
+
+        def measured_pull(screen: BoardScreen) -> None:
+            begun = time.perf_counter()
+            pull(screen)
+            self._pulled_ms += (time.perf_counter() - begun) * 1000
+
+        def measured_repaint(screen: Screen[object]) -> None:
+            begun = time.perf_counter()
+            repaint(screen)
+            self.frames_ms.append(self._pulled_ms + (time.perf_counter() - begun) * 1000)
+            self.frames_bytes.append(self._bytes)
+            self._pulled_ms, self._bytes = 0.0, 0
+
+        def measured_write(driver: LinuxDriver, data: str) -> None:
+            self._bytes += len(data.encode())
+            write(driver, data)
+
+        BoardScreen.pull = measured_pull  # type: ignore[method-assign]
+        Screen._on_timer_update = measured_repaint  # type: ignore[method-assign]
+        LinuxDriver.write = measured_write  # type: ignore[method-assign]
+
+    def answer(self) -> None:
+        """Tell, each time a byte comes, what was used since the last."""
+        while os.read(CONTROL, 1):
+            cpu_s, wall_s = time.process_time(), time.monotonic()
+            told = {
+                "cpu": (cpu_s - self._cpu_s) / (wall_s - self._wall_s),
+                "frames_ms": self.frames_ms,
+                "frames_bytes": self.frames_bytes,
+                "rss_kb": int(Path("/proc/self/statm").read_text().split()[1]) * 4,
+            }
+            self._cpu_s, self._wall_s = cpu_s, wall_s
+            self.frames_ms, self.frames_bytes = [], []
+            os.write(CONTROL, json.dumps(told).encode() + b"\n")
+
+
+class EmptyApp(App[None]):
+    """What Textual costs by itself."""
+
+    def __init__(self, refresh_hz: float) -> None:
+        super().__init__()
+        self._interval = 1 / refresh_hz
+
+    def on_mount(self) -> None:
+        self.set_interval(self._interval, lambda: None)
+
+
+def llmtop(refresh_hz: float, streams: int) -> None:
+    """Run the real app."""
+    routes = tuple(
+        Route(
+            name=f"route-{number}",
+            base_url="http://127.0.0.1:9/v1",
+            model=f"model-{number}",
+            concurrency=max(1, streams // ROUTES),
+            max_tokens=200,
+        )
+        for number in range(ROUTES)
+    )
+    config = Config(routes=routes, display=Display(refresh_hz=refresh_hz))
+    engine = [sys.executable, str(Path(__file__).with_name("screen_engine.py")), str(streams)]
+    session = Session(
+        config,
+        {},
+        recorder=None,
+        ledger=Ledger(None),
+        launch=partial(launch_process, argv=engine),
+    )
+    run_app(session, config)
+
+
+def main() -> None:
+    """Run one kind of app until the terminal ends it."""
+    kind, refresh_hz, streams = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    gauge = Gauge()
+    gauge.attach()
+    threading.Thread(target=gauge.answer, daemon=True).start()
+    if kind == "empty":
+        EmptyApp(refresh_hz).run()
+    else:
+        llmtop(refresh_hz, streams)
+
+
+if __name__ == "__main__":
+    main()
