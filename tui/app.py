@@ -10,6 +10,7 @@ from typing import Final
 
 import anyio
 from textual.app import App, SystemCommand
+from textual.driver import Driver
 from textual.screen import Screen
 
 from probes.clock import Clock, SystemClock
@@ -20,6 +21,7 @@ from tui.keys import KEYS
 from tui.screens.board import BoardScreen
 from tui.session import Session
 from tui.summary import summary_text
+from tui.terminal import Terminal, metered
 from tui.theme import ANSI, DARK, THEMES
 
 __all__ = ["LlmtopApp", "run_app", "run_cockpit"]
@@ -37,6 +39,7 @@ class LlmtopApp(App[None]):
 
     def __init__(self, session: Session, config: Config, clock: Clock | None = None) -> None:
         super().__init__()
+        self._terminal: Terminal | None = None
         self.session = session
         self._display_settings = config.display
         self._clock = clock or SystemClock()
@@ -45,11 +48,23 @@ class LlmtopApp(App[None]):
             self.register_theme(theme)
         self.theme = self._theme_name()
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return Textual's choice, with a meter where there can be one."""
+        return metered(super().get_driver_class())
+
+    def attach_terminal(self, terminal: Terminal) -> None:
+        """Take the terminal that the driver writes to; it calls this before anything is drawn."""
+        self._terminal = terminal
+
     def on_mount(self) -> None:
         """Show the board and take over signals and the collector."""
         settings = self._display_settings
         board = BoardScreen(
-            self.session, self._clock, refresh_hz=settings.refresh_hz, window=settings.window
+            self.session,
+            self._clock,
+            refresh_hz=settings.refresh_hz,
+            window=settings.window,
+            terminal=self._terminal,
         )
         self.push_screen(board)
         self._quit_on_signals()

@@ -31,40 +31,39 @@ ROUTES = 8
 class Gauge:
     """Counts this process's CPU time, its frames and the bytes it gave to the terminal.
 
-    A frame is what one refresh costs: the pull, and the repaint that follows it.
+    A frame is a pull or a repaint of Textual's that wrote something.
     """
 
     def __init__(self) -> None:
         self.frames_ms: list[float] = []
         self.frames_bytes: list[int] = []
         self._bytes = 0
-        self._pulled_ms = 0.0
         self._cpu_s = time.process_time()
         self._wall_s = time.monotonic()
 
     def attach(self) -> None:
         """Put the gauge round the pull, the repaint and the driver's write."""
-        pull, repaint, write = BoardScreen.pull, Screen._on_timer_update, LinuxDriver.write
-
-        def measured_pull(screen: BoardScreen) -> None:
-            begun = time.perf_counter()
-            pull(screen)
-            self._pulled_ms += (time.perf_counter() - begun) * 1000
-
-        def measured_repaint(screen: Screen[object]) -> None:
-            begun = time.perf_counter()
-            repaint(screen)
-            self.frames_ms.append(self._pulled_ms + (time.perf_counter() - begun) * 1000)
-            self.frames_bytes.append(self._bytes)
-            self._pulled_ms, self._bytes = 0.0, 0
+        self._time(BoardScreen, "pull")
+        self._time(Screen, "_on_timer_update")
+        write = LinuxDriver.write
 
         def measured_write(driver: LinuxDriver, data: str) -> None:
             self._bytes += len(data.encode())
             write(driver, data)
 
-        BoardScreen.pull = measured_pull  # type: ignore[method-assign]
-        Screen._on_timer_update = measured_repaint  # type: ignore[method-assign]
-        LinuxDriver.write = measured_write  # type: ignore[method-assign]
+        LinuxDriver.write = measured_write
+
+    def _time(self, owner: type[object], name: str) -> None:
+        work = getattr(owner, name)
+
+        def measured(screen: object) -> None:
+            before, begun = self._bytes, time.perf_counter()
+            work(screen)
+            if self._bytes > before:
+                self.frames_ms.append((time.perf_counter() - begun) * 1000)
+                self.frames_bytes.append(self._bytes - before)
+
+        setattr(owner, name, measured)
 
     def answer(self) -> None:
         """Tell, each time a byte comes, what was used since the last."""

@@ -10,12 +10,14 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input
 
 from probes.clock import Clock
 from probes.commands import Command, MarkTime, WatchText
 from probes.views import RouteView, WindowName
 from tui.frames import Frames
+from tui.ink import Brush
 from tui.keys import bindings
 from tui.knobs import Direction, Knobs
 from tui.layout import LOWER_PANES, Arrangement, arrange
@@ -27,6 +29,7 @@ from tui.order import (
     selected_route,
     settled,
 )
+from tui.pace import Pace
 from tui.panes.arrival import ArrivalPane
 from tui.panes.footer import FooterStrip
 from tui.panes.header import Banner, HeaderStrip
@@ -37,6 +40,7 @@ from tui.panes.routes import RoutesPane
 from tui.panes.throttling import ThrottlingPane
 from tui.screens.help import HelpScreen
 from tui.session import Session, Status
+from tui.terminal import Terminal
 from tui.view import ViewState
 
 __all__ = ["BoardScreen"]
@@ -52,25 +56,37 @@ class BoardScreen(Screen[None]):
     AUTO_FOCUS = "RoutesPane"
 
     def __init__(
-        self, session: Session, clock: Clock, *, refresh_hz: float, window: WindowName
+        self,
+        session: Session,
+        clock: Clock,
+        *,
+        refresh_hz: float,
+        window: WindowName,
+        terminal: Terminal | None = None,
     ) -> None:
         super().__init__()
         self.view = ViewState(window=window)
         self._session = session
         self._clock = clock
+        self._terminal = terminal
         self._interval = 1 / refresh_hz
+        self._pace = Pace(refresh_hz, clock.monotonic_ns())
+        self._brush = Brush()
         self._frames = Frames(session.board, clock)
         self._knobs = Knobs()
         self._arrangement: Arrangement | None = None
         self._current = 1
         self._watched = ""
         self._shown: tuple[object, ...] = ()
+        self._moment: tuple[object, ...] = ()
+        self._header = HeaderStrip(id="header")
         self._banner = Banner(id="banner")
+        self._toasts: Widget | None = None
         self._panes: tuple[Pane, ...] = ()
 
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange` says which of them are displayed."""
-        yield HeaderStrip(id="header")
+        yield self._header
         yield self._banner
         yield RoutesPane(id="routes")
         with Grid(id="lower"):
@@ -85,7 +101,8 @@ class BoardScreen(Screen[None]):
         """Begin to pull."""
         self.query_one("#filter").display = False
         self._panes = tuple(self.query(Pane))
-        self.set_interval(self._interval, self.pull)
+        self._toasts = self.query_one("#textual-toastrack")
+        self.set_interval(self._interval, self._beat)
         self.pull()
 
     def on_resize(self) -> None:
@@ -95,6 +112,18 @@ class BoardScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Catch up after another screen was in front."""
         self.pull()
+
+    def _beat(self) -> None:
+        """Pull, where that is due and something may have changed."""
+        terminal = self._terminal
+        busy = terminal is not None and terminal.busy
+        slowest_s = terminal.slowest_s() if terminal is not None else 0.0
+        if not self._pace.due(self._clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
+            return
+        moment = (self._frames.moment(), _mark(self._session.status))
+        if moment != self._moment or self._frames.moving():
+            self._moment = moment
+            self.pull()
 
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
@@ -107,8 +136,7 @@ class BoardScreen(Screen[None]):
         status = self._session.status
         self._arrange(status)
         moment = (snapshot.version, snapshot.now_ns, snapshot.window)
-        engine = (status.state, status.detail, int(status.silent_s), int(status.since_s))
-        shown = (moment, self.view, self.size, engine, self._arrangement)
+        shown = (moment, self.view, self.size, _mark(status), self._arrangement)
         if shown != self._shown:
             self._shown = shown
             self._show(status)
@@ -122,10 +150,18 @@ class BoardScreen(Screen[None]):
             self._session.command(WatchText(route=wanted))
 
     def _show(self, status: Status) -> None:
-        self.query_one(HeaderStrip).status = status
+        self._header.status = status
+        brush = self._brush if self._uncovered() else None
         for pane in self._panes:
             if pane.display:
-                pane.show(self._frames.latest, self.view)
+                pane.show(self._frames.latest, self.view, brush)
+        if self._terminal is not None and (frame := self._brush.take()):
+            x, y = self.app.cursor_position
+            self._terminal.write(f"{frame}\x1b[{y + 1};{x + 1}H")
+
+    def _uncovered(self) -> bool:
+        """Tell whether rows may be written past Textual: nothing of its own lies over the panes."""
+        return self._terminal is not None and self._toasts is not None and not self._toasts.children
 
     def _arrange(self, status: Status) -> None:
         banner = self._banner
@@ -317,3 +353,9 @@ class BoardScreen(Screen[None]):
         """Start the engine again after it gave up."""
         if self._session.status.state == "gave_up":
             self._session.retry()
+
+
+def _mark(status: Status) -> tuple[object, ...]:
+    """Return what the screen shows of the engine's process; times in whole seconds."""
+    since_s = int(status.since_s) if status.restarts or status.state != "running" else 0
+    return status.state, status.detail, int(status.silent_s), since_s, status.restarts
