@@ -5,7 +5,8 @@ whole screen stands still. The driver here is Textual's own with a meter at the 
 """
 
 import sys
-from typing import IO, Protocol
+from io import TextIOWrapper
+from typing import IO, Protocol, cast
 
 from textual.app import App
 from textual.driver import Driver
@@ -127,7 +128,10 @@ def metered(chosen: type[Driver]) -> type[Driver]:
         ) -> None:
             super().__init__(app, debug=debug, mouse=mouse, size=size)
             self._meter = WriteMeter(SystemClock())
-            self._file = _MeteredFile(self._file, self._meter)
+            # Textual's own type is that of stderr; its writer thread needs no more than this.
+            self._file = cast(
+                "TextIOWrapper", _MeteredFile(cast("IO[str]", self._file), self._meter)
+            )
             if attach := getattr(app, "attach_terminal", None):
                 attach(self)
 

@@ -17,7 +17,7 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
-from probes.config import Config, Display, Route
+from probes.config import Budget, Config, Display, Route
 from probes.host.child import launch_process
 from probes.ledger import Ledger
 from probes.session import Session
@@ -103,7 +103,8 @@ def llmtop(refresh_hz: float, streams: int) -> None:
         )
         for number in range(ROUTES)
     )
-    config = Config(routes=routes, display=Display(refresh_hz=refresh_hz))
+    plenty = Budget(tokens_per_hour=10**9, route_tokens_per_hour=10**9)
+    config = Config(routes=routes, budget=plenty, display=Display(refresh_hz=refresh_hz))
     engine = [sys.executable, str(Path(__file__).with_name("screen_engine.py")), str(streams)]
     session = Session(
         config,

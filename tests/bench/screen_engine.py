@@ -160,9 +160,7 @@ class Engine:
             cohort=COHORT,
         )
 
-    def _end(
-        self, stream: Stream, now_ns: int, outcome: Outcome | None = None
-    ) -> Iterable[Event]:
+    def _end(self, stream: Stream, now_ns: int, outcome: Outcome | None = None) -> Iterable[Event]:
         outcome = outcome or ("throttled" if stream.throttled else "ok")
         ok = outcome == "ok"
         first_ns = stream.first_ns if stream.sent else None

@@ -16,6 +16,8 @@ __all__ = ["Banner", "HeaderStrip"]
 class _StatusPane(Pane, can_focus=False):
     """A strip of one line that also shows how the engine is."""
 
+    MOVES = True
+
     status: Status = HostStatus("starting")
 
     def title_for(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002

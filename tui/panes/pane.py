@@ -40,6 +40,8 @@ class Pane(Widget, can_focus=True):
 
     NUMBER: ClassVar[int] = 0
     """Its key; 0 for strips without a border title."""
+    MOVES: ClassVar[bool] = False
+    """It is drawn at each frame, not only twice a second: it moves with the time."""
     ALLOW_MAXIMIZE = False  # the board gives a pane the whole screen, its strips included
 
     DEFAULT_CSS = """

@@ -10,14 +10,13 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input
 
 from probes.clock import Clock
 from probes.commands import Command, MarkTime, WatchText
 from probes.views import RouteView, WindowName
+from tui.canvas import Canvas
 from tui.frames import Frames
-from tui.ink import Brush
 from tui.keys import bindings
 from tui.knobs import Direction, Knobs
 from tui.layout import LOWER_PANES, Arrangement, arrange
@@ -71,17 +70,15 @@ class BoardScreen(Screen[None]):
         self._terminal = terminal
         self._interval = 1 / refresh_hz
         self._pace = Pace(refresh_hz, clock.monotonic_ns())
-        self._brush = Brush()
         self._frames = Frames(session.board, clock)
         self._knobs = Knobs()
         self._arrangement: Arrangement | None = None
         self._current = 1
         self._watched = ""
-        self._shown: tuple[object, ...] = ()
         self._moment: tuple[object, ...] = ()
         self._header = HeaderStrip(id="header")
         self._banner = Banner(id="banner")
-        self._toasts: Widget | None = None
+        self._canvas: Canvas | None = None
         self._panes: tuple[Pane, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -101,7 +98,8 @@ class BoardScreen(Screen[None]):
         """Begin to pull."""
         self.query_one("#filter").display = False
         self._panes = tuple(self.query(Pane))
-        self._toasts = self.query_one("#textual-toastrack")
+        overlays = self.query_one("#textual-toastrack")
+        self._canvas = Canvas(self._panes, overlays, self._terminal, self._clock)
         self.set_interval(self._interval, self._beat)
         self.pull()
 
@@ -135,11 +133,11 @@ class BoardScreen(Screen[None]):
         self._watch_text()
         status = self._session.status
         self._arrange(status)
-        moment = (snapshot.version, snapshot.now_ns, snapshot.window)
-        shown = (moment, self.view, self.size, _mark(status), self._arrangement)
-        if shown != self._shown:
-            self._shown = shown
-            self._show(status)
+        self._header.status = status
+        standing = replace(self.view, freeze=None)
+        look = (standing, self.view.frozen, self.size, _mark(status), self._arrangement)
+        if self._canvas is not None:
+            self._canvas.show(snapshot, self.view, look, self.app.cursor_position)
 
     def _watch_text(self) -> None:
         """Have the text of the selected route sent along while the preview is on."""
@@ -148,20 +146,6 @@ class BoardScreen(Screen[None]):
         if wanted != self._watched:
             self._watched = wanted
             self._session.command(WatchText(route=wanted))
-
-    def _show(self, status: Status) -> None:
-        self._header.status = status
-        brush = self._brush if self._uncovered() else None
-        for pane in self._panes:
-            if pane.display:
-                pane.show(self._frames.latest, self.view, brush)
-        if self._terminal is not None and (frame := self._brush.take()):
-            x, y = self.app.cursor_position
-            self._terminal.write(f"{frame}\x1b[{y + 1};{x + 1}H")
-
-    def _uncovered(self) -> bool:
-        """Tell whether rows may be written past Textual: nothing of its own lies over the panes."""
-        return self._terminal is not None and self._toasts is not None and not self._toasts.children
 
     def _arrange(self, status: Status) -> None:
         banner = self._banner
@@ -208,6 +192,8 @@ class BoardScreen(Screen[None]):
     def _send(self, command: Command | None) -> None:
         if command is not None:
             self._session.command(command)
+            if self._canvas is not None:
+                self._canvas.hurry()
 
     def on_descendant_focus(self) -> None:
         """Remember which pane the user is in: where there is room for few it is one of them."""

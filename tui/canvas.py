@@ -1,0 +1,63 @@
+"""One frame onto the panes: which are drawn, and which way it goes to the terminal."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from textual.geometry import Offset
+from textual.widget import Widget
+
+from probes.clock import NS_PER_S, Clock
+from probes.views import Snapshot
+from tui.ink import Brush
+from tui.panes.pane import Pane
+from tui.terminal import Terminal
+from tui.view import ViewState
+
+__all__ = ["Canvas"]
+
+_CALM_NS: Final = NS_PER_S // 2
+"""How long a table of figures stands: percentiles are made anew once a second, and figures that
+change more often than twice a second are not read."""
+_HASTE_NS: Final = NS_PER_S
+"""How long after a command the tables follow at the full rate: a knob's answer is waited for."""
+
+
+class Canvas:
+    """Draws panes that move at each frame, and tables of figures twice a second.
+
+    What the user does is drawn at once, all of it.
+    """
+
+    def __init__(
+        self, panes: Sequence[Pane], overlays: Widget, terminal: Terminal | None, clock: Clock
+    ) -> None:
+        """Prepare; while `overlays` has children, they lie over the panes and Textual composes."""
+        self._panes = tuple(panes)
+        self._overlays = overlays
+        self._terminal = terminal
+        self._clock = clock
+        self._brush = Brush()
+        self._look: tuple[object, ...] = ()
+        self._whole: Snapshot | None = None
+        self._whole_ns = 0
+        self._hasty_until_ns = 0
+
+    def hurry(self) -> None:
+        """Draw everything at each frame for a while: a command has been given."""
+        self._hasty_until_ns = self._clock.monotonic_ns() + _HASTE_NS
+
+    def show(
+        self, snapshot: Snapshot, view: ViewState, look: tuple[object, ...], cursor: Offset
+    ) -> None:
+        """Draw a frame; all of it where `look`, which is what else than time it shows, is new."""
+        now_ns = self._clock.monotonic_ns()
+        due = now_ns >= self._whole_ns + _CALM_NS or now_ns < self._hasty_until_ns
+        whole = look != self._look or (due and snapshot is not self._whole)
+        if whole:
+            self._look, self._whole, self._whole_ns = look, snapshot, now_ns
+        brush = self._brush if self._terminal and not self._overlays.children else None
+        for pane in self._panes:
+            if pane.display and (whole or pane.MOVES):
+                pane.show(snapshot, view, brush)
+        if self._terminal and (frame := self._brush.take()):
+            self._terminal.write(f"{frame}\x1b[{cursor.y + 1};{cursor.x + 1}H")
