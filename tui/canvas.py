@@ -18,6 +18,8 @@ __all__ = ["Canvas"]
 _CALM_NS: Final = NS_PER_S // 2
 """How long a table of figures stands: percentiles are made anew once a second, and figures that
 change more often than twice a second are not read."""
+_STILL_NS: Final = 3 * NS_PER_S
+"""The same while nothing moves: what then changes is rates that fade."""
 _HASTE_NS: Final = NS_PER_S
 """How long after a command the tables follow at the full rate: a knob's answer is waited for."""
 
@@ -29,15 +31,23 @@ class Canvas:
     """
 
     def __init__(
-        self, panes: Sequence[Pane], overlays: Widget, terminal: Terminal | None, clock: Clock
+        self,
+        panes: Sequence[Pane],
+        overlays: Widget | None,
+        terminal: Terminal | None,
+        clock: Clock,
     ) -> None:
-        """Prepare; while `overlays` has children, they lie over the panes and Textual composes."""
+        """Prepare; while `overlays` has children, they lie over the panes and Textual composes.
+
+        Without a terminal it always does.
+        """
         self._panes = tuple(panes)
         self._overlays = overlays
         self._terminal = terminal
         self._clock = clock
         self._brush = Brush()
         self._look: tuple[object, ...] = ()
+        self._moment: tuple[object, ...] = ()
         self._whole: Snapshot | None = None
         self._whole_ns = 0
         self._hasty_until_ns = 0
@@ -47,15 +57,31 @@ class Canvas:
         self._hasty_until_ns = self._clock.monotonic_ns() + _HASTE_NS
 
     def show(
-        self, snapshot: Snapshot, view: ViewState, look: tuple[object, ...], cursor: Offset
+        self,
+        snapshot: Snapshot,
+        view: ViewState,
+        look: tuple[object, ...],
+        cursor: Offset,
+        *,
+        moving: bool,
     ) -> None:
-        """Draw a frame; all of it where `look`, which is what else than time it shows, is new."""
+        """Draw a frame; all of it where `look`, which is what else than the board is shown, is new.
+
+        `moving` tells whether streams are open or have just ended; `cursor` is where the terminal's
+        cursor belongs.
+        """
+        moment = (snapshot.version, snapshot.now_ns, snapshot.window, view, look)
+        if moment == self._moment:
+            return
+        self._moment = moment
         now_ns = self._clock.monotonic_ns()
-        due = now_ns >= self._whole_ns + _CALM_NS or now_ns < self._hasty_until_ns
+        stands_ns = _CALM_NS if moving else _STILL_NS
+        due = now_ns >= self._whole_ns + stands_ns or now_ns < self._hasty_until_ns
         whole = look != self._look or (due and snapshot is not self._whole)
         if whole:
             self._look, self._whole, self._whole_ns = look, snapshot, now_ns
-        brush = self._brush if self._terminal and not self._overlays.children else None
+        covered = self._overlays is not None and bool(self._overlays.children)
+        brush = self._brush if self._terminal and not covered else None
         for pane in self._panes:
             if pane.display and (whole or pane.MOVES):
                 pane.show(snapshot, view, brush)

@@ -1,10 +1,14 @@
-"""How often the screen is drawn: as asked for, and slower where the terminal cannot follow."""
+"""How often the screen is drawn, as asked for or slower on a slow terminal; and what that costs."""
 
+import time
+from collections.abc import Callable
 from typing import Final
 
-from probes.clock import NS_PER_S, seconds
+from probes.clock import NS_PER_S, Clock, seconds
 
-__all__ = ["Pace"]
+__all__ = ["CpuMeter", "Pace"]
+
+_METERED_EVERY_NS: Final = 2 * NS_PER_S
 
 _SLOWEST_HZ: Final = 1.0
 _JUDGED_EVERY_NS: Final = NS_PER_S
@@ -28,7 +32,8 @@ class Pace:
     """
 
     def __init__(self, fastest_hz: float, now_ns: int) -> None:
-        self._fastest_hz = self._hz = fastest_hz
+        self._fastest_hz = fastest_hz
+        self._halvings = 0
         self._judged_ns = now_ns
         self._drawn_ns: int | None = None
         self._worst_s = 0.0
@@ -37,7 +42,7 @@ class Pace:
     @property
     def slowed_hz(self) -> float | None:
         """The rate where it is lower than asked for; None where it is not."""
-        return self._hz if self._hz < self._fastest_hz else None
+        return self._rate(self._halvings) if self._halvings else None
 
     def due(self, now_ns: int, *, busy: bool, slowest_s: float) -> bool:
         """Return whether to draw now; call it at each beat of the fastest rate.
@@ -46,27 +51,55 @@ class Pace:
         since the last call took, or has taken so far.
         """
         self._worst_s = max(self._worst_s, slowest_s)
-        if self._worst_s > _TOO_LONG / self._hz or now_ns - self._judged_ns >= _JUDGED_EVERY_NS:
+        if (
+            self._worst_s > _TOO_LONG / self._rate(self._halvings)
+            or now_ns - self._judged_ns >= _JUDGED_EVERY_NS
+        ):
             self._judge(now_ns)
         if busy:
             return False
         early_ns = int(_JITTER / self._fastest_hz * NS_PER_S)
-        waited = self._drawn_ns is None or now_ns - self._drawn_ns + early_ns >= NS_PER_S / self._hz
+        every_ns = NS_PER_S / self._rate(self._halvings)
+        waited = self._drawn_ns is None or now_ns - self._drawn_ns + early_ns >= every_ns
         if waited:
             self._drawn_ns = now_ns
         return waited
 
+    def _rate(self, halvings: int) -> float:
+        """Return frames a second after so many halvings."""
+        return max(min(_SLOWEST_HZ, self._fastest_hz), self._fastest_hz / 2**halvings)
+
     def _judge(self, now_ns: int) -> None:
-        worst_s = self._worst_s
-        if worst_s > _TOO_LONG / self._hz:
-            if seconds(now_ns - self._judged_ns) < 1 / self._hz:
+        worst_s, rate = self._worst_s, self._rate(self._halvings)
+        if worst_s > _TOO_LONG / rate:
+            if seconds(now_ns - self._judged_ns) < 1 / rate:
                 return  # it was slowed a moment ago: see first what that brings
-            self._hz = max(min(_SLOWEST_HZ, self._fastest_hz), self._hz / 2)
+            self._halvings += self._rate(self._halvings + 1) < rate
             self._calm = 0
-        elif self.slowed_hz is not None and worst_s <= _ROOM / min(self._fastest_hz, self._hz * 2):
+        elif self._halvings and worst_s <= _ROOM / self._rate(self._halvings - 1):
             self._calm += 1
             if self._calm >= _CALM_SECONDS:
-                self._hz, self._calm = min(self._fastest_hz, self._hz * 2), 0
+                self._halvings, self._calm = self._halvings - 1, 0
         else:
             self._calm = 0
         self._judged_ns, self._worst_s = now_ns, 0.0
+
+
+class CpuMeter:
+    """This process's share of a core, taken anew every two seconds."""
+
+    def __init__(self, clock: Clock, cpu_s: Callable[[], float] = time.process_time) -> None:
+        """Begin to measure; `cpu_s` gives the CPU seconds used so far."""
+        self._clock = clock
+        self._cpu_s = cpu_s
+        self._since_ns, self._used_s = clock.monotonic_ns(), cpu_s()
+        self._share = 0.0
+
+    def share(self) -> float:
+        """Return the share of one core of the last two seconds; 0 before they are over."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._since_ns >= _METERED_EVERY_NS:
+            used_s = self._cpu_s()
+            self._share = (used_s - self._used_s) / seconds(now_ns - self._since_ns)
+            self._since_ns, self._used_s = now_ns, used_s
+        return self._share

@@ -1,4 +1,4 @@
-"""What does the screen cost? `python tests/bench/screen.py [80x24 160x50 240x70 …]` (default 160x50).
+"""What does the screen cost? `python tests/bench/screen.py [80x24 160x50 …]` (default 160x50).
 
 Runs the real cockpit in a pseudo-terminal on a stream of 8 routes and 50 open streams of 50 tokens
 a second, which a process of its own writes (`screen_engine.py`), and prints the cockpit's CPU
@@ -161,8 +161,8 @@ def spans(size: tuple[int, int], span_s: float, streams: int) -> None:
     """Print the table of one size."""
     sys.stdout.write(
         f"\n{size[0]}x{size[1]}, {streams} streams\n\n"
-        "| cockpit | CPU % of a core | frames | frame ms p50 / p99 | kB a frame p50 / p99 | RSS MB |"
-        "\n|---|---|---|---|---|---|\n"
+        "| cockpit | CPU % of a core | frames | frame ms p50 / p99 | kB a frame p50 / p99 "
+        "| RSS MB |\n|---|---|---|---|---|---|\n"
     )
     terminal = cockpit("empty", size, 10, streams)
     time.sleep(WARM_S)

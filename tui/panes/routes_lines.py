@@ -234,12 +234,9 @@ def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[st
 
 
 def _lasting(for_s: int) -> str:
-    """Return how long a state has lasted, after the first minute in whole minutes.
-
-    It stands in a border, which is costly to draw again, beside the time of day.
-    """
+    """Return how long a state has lasted in whole minutes: a border is costly to draw again."""
     if for_s < _MINUTE_S:
-        return f"{for_s}s"
+        return "<1m"
     hours, minutes = divmod(for_s // _MINUTE_S, 60)
     return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m"
 

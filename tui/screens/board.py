@@ -28,10 +28,11 @@ from tui.order import (
     selected_route,
     settled,
 )
-from tui.pace import Pace
+from tui.pace import CpuMeter, Pace
 from tui.panes.arrival import ArrivalPane
 from tui.panes.footer import FooterStrip
 from tui.panes.header import Banner, HeaderStrip
+from tui.panes.observer_lines import Cockpit
 from tui.panes.pane import Pane
 from tui.panes.percentiles import PercentilesPane
 from tui.panes.retries import RetriesPane
@@ -70,6 +71,7 @@ class BoardScreen(Screen[None]):
         self._terminal = terminal
         self._interval = 1 / refresh_hz
         self._pace = Pace(refresh_hz, clock.monotonic_ns())
+        self._cpu = CpuMeter(clock)
         self._frames = Frames(session.board, clock)
         self._knobs = Knobs()
         self._arrangement: Arrangement | None = None
@@ -98,7 +100,7 @@ class BoardScreen(Screen[None]):
         """Begin to pull."""
         self.query_one("#filter").display = False
         self._panes = tuple(self.query(Pane))
-        overlays = self.query_one("#textual-toastrack")
+        overlays = next(iter(self.query("#textual-toastrack")), None)
         self._canvas = Canvas(self._panes, overlays, self._terminal, self._clock)
         self.set_interval(self._interval, self._beat)
         self.pull()
@@ -134,10 +136,12 @@ class BoardScreen(Screen[None]):
         status = self._session.status
         self._arrange(status)
         self._header.status = status
+        self._header.cockpit = Cockpit(self._cpu.share(), self._pace.slowed_hz)
         standing = replace(self.view, freeze=None)
         look = (standing, self.view.frozen, self.size, _mark(status), self._arrangement)
         if self._canvas is not None:
-            self._canvas.show(snapshot, self.view, look, self.app.cursor_position)
+            moving, cursor = self._frames.moving(), self.app.cursor_position
+            self._canvas.show(snapshot, self.view, look, cursor, moving=moving)
 
     def _watch_text(self) -> None:
         """Have the text of the selected route sent along while the preview is on."""
