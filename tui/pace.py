@@ -67,7 +67,7 @@ class Pace:
 
     def _rate(self, halvings: int) -> float:
         """Return frames a second after so many halvings."""
-        return max(min(_SLOWEST_HZ, self._fastest_hz), self._fastest_hz / 2**halvings)
+        return max(min(_SLOWEST_HZ, self._fastest_hz), self._fastest_hz / 2.0**halvings)
 
     def _judge(self, now_ns: int) -> None:
         worst_s, rate = self._worst_s, self._rate(self._halvings)

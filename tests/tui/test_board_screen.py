@@ -383,7 +383,7 @@ async def test_a_frame_is_a_part_of_the_screen() -> None:
 
 
 async def test_between_two_tables_only_what_moves_is_drawn() -> None:
-    async with on__() as (it, paper):
+    async with on_paper() as (it, _):
         it.session.board.whole = changed(2, 0.1)
         it.clock.now_ns += NS_PER_S
         it.board.pull()
