@@ -21,8 +21,8 @@ from probes.config import Budget, Config, Display, Route
 from probes.host.child import launch_process
 from probes.ledger import Ledger
 from probes.session import Session
-from tui.app import run_app
 from tui.screens.board import BoardScreen
+from tui.start import run_app
 
 CONTROL = int(os.environ["SCREEN_CONTROL"])
 ROUTES = 8
