@@ -189,6 +189,8 @@ class Engine:
             cohort=COHORT,
             input_tokens=12,
             output_tokens=stream.sent,
+            charged_tokens=12 + stream.sent,
+            reserved_tokens=210,
             token_source="usage",
             ttft_kind="content" if first_ns else "none",
             chunks=stream.sent,
