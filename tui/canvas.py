@@ -64,11 +64,12 @@ class Canvas:
         cursor: Offset,
         *,
         moving: bool,
+        on_top: bool,
     ) -> None:
         """Draw a frame; all of it where `look`, which is what else than the board is shown, is new.
 
-        `moving` tells whether streams are open or have just ended; `cursor` is where the terminal's
-        cursor belongs.
+        `moving` tells whether streams are open or have just ended, `on_top` whether no other screen
+        lies over this one; `cursor` is where the terminal's cursor belongs.
         """
         moment = (snapshot.version, snapshot.now_ns, snapshot.window, view, look)
         if moment == self._moment:
@@ -80,8 +81,8 @@ class Canvas:
         whole = look != self._look or (due and snapshot is not self._whole)
         if whole:
             self._look, self._whole, self._whole_ns = look, snapshot, now_ns
-        covered = self._overlays is not None and bool(self._overlays.children)
-        brush = self._brush if self._terminal and not covered else None
+        toasts = self._overlays is not None and bool(self._overlays.children)
+        brush = self._brush if self._terminal and on_top and not toasts else None
         for pane in self._panes:
             if pane.display and (whole or pane.MOVES):
                 pane.show(snapshot, view, brush)

@@ -420,6 +420,19 @@ async def test_under_a_toast_textual_composes() -> None:
         assert paper.frames == []
 
 
+@pytest.mark.parametrize("key", ["question_mark", "ctrl+p"])
+async def test_under_another_screen_textual_composes(key: str) -> None:
+    async with on_paper() as (it, paper):
+        board = it.board
+        await it.press(key)
+        assert it.app.screen is not board
+        paper.frames.clear()
+        it.session.board.whole = changed(3, 0.3)
+        it.clock.now_ns += NS_PER_S
+        board.pull()
+        assert paper.frames == []
+
+
 async def test_a_busy_terminal_is_given_nothing_more() -> None:
     async with on_paper() as (it, paper):
         it.session.board.whole = changed(3, 0.3)

@@ -140,8 +140,14 @@ class BoardScreen(Screen[None]):
         standing = replace(self.view, freeze=None)
         look = (standing, self.view.frozen, self.size, _mark(status), self._arrangement)
         if self._canvas is not None:
-            moving, cursor = self._frames.moving(), self.app.cursor_position
-            self._canvas.show(snapshot, self.view, look, cursor, moving=moving)
+            self._canvas.show(
+                snapshot,
+                self.view,
+                look,
+                self.app.cursor_position,
+                moving=self._frames.moving(),
+                on_top=self.app.screen is self,
+            )
 
     def _watch_text(self) -> None:
         """Have the text of the selected route sent along while the preview is on."""
