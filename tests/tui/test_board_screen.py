@@ -447,6 +447,19 @@ async def test_a_busy_terminal_is_given_nothing_more() -> None:
         assert paper.frames
 
 
+async def test_a_key_on_a_busy_terminal_is_answered_with_the_next_frame() -> None:
+    async with on_paper() as (it, paper):
+        paper.frames.clear()
+        paper.busy = True
+        await it.press("j")
+        assert it.board.view.selected == "busy-llama"
+        assert paper.frames == []
+        paper.busy = False
+        it.clock.now_ns += 20 * NS_PER_S
+        it.board._beat()
+        assert paper.frames
+
+
 async def test_a_slow_terminal_is_said_in_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_paper() as (it, paper):
         board = BoardScreen(it.session, it.clock, refresh_hz=10.0, window="5m", terminal=paper)

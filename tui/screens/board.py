@@ -195,9 +195,12 @@ class BoardScreen(Screen[None]):
         return selected_route(self._frames.latest, self.view)
 
     def _look(self, view: ViewState) -> None:
-        """Take a new view and show it at once."""
+        """Take a new view and show it at once; on a busy terminal with the next frame it takes."""
         self.view = view
-        self.pull()
+        if self._terminal is not None and self._terminal.busy:
+            self._moment = ()
+        else:
+            self.pull()
 
     def _send(self, command: Command | None) -> None:
         if command is not None:
