@@ -48,13 +48,23 @@ class Canvas:
         self._brush = Brush()
         self._look: tuple[object, ...] = ()
         self._moment: tuple[object, ...] = ()
-        self._whole: Snapshot | None = None
+        self._whole_moment: tuple[object, ...] = ()
         self._whole_ns = 0
+        self._stands_ns = _CALM_NS
         self._hasty_until_ns = 0
 
     def hurry(self) -> None:
         """Draw everything at each frame for a while: a command has been given."""
         self._hasty_until_ns = self._clock.monotonic_ns() + _HASTE_NS
+
+    def owes_tables(self) -> bool:
+        """Tell whether the tables show less than the last frame had, and it is time to draw them.
+
+        Whoever holds the canvas draws then, though nothing new may have come.
+        """
+        now_ns = self._clock.monotonic_ns()
+        due = now_ns >= self._whole_ns + self._stands_ns or now_ns < self._hasty_until_ns
+        return due and self._moment != self._whole_moment
 
     def show(
         self,
@@ -71,16 +81,15 @@ class Canvas:
         `moving` tells whether streams are open or have just ended, `on_top` whether no other screen
         lies over this one; `cursor` is where the terminal's cursor belongs.
         """
+        self._stands_ns = _CALM_NS if moving else _STILL_NS
         moment = (snapshot.version, snapshot.now_ns, snapshot.window, view, look)
-        if moment == self._moment:
-            return
-        self._moment = moment
-        now_ns = self._clock.monotonic_ns()
-        stands_ns = _CALM_NS if moving else _STILL_NS
-        due = now_ns >= self._whole_ns + stands_ns or now_ns < self._hasty_until_ns
-        whole = look != self._look or (due and snapshot is not self._whole)
+        fresh, self._moment = moment != self._moment, moment
+        whole = look != self._look or self.owes_tables()
         if whole:
-            self._look, self._whole, self._whole_ns = look, snapshot, now_ns
+            self._look, self._whole_moment = look, moment
+            self._whole_ns = self._clock.monotonic_ns()
+        elif not fresh:
+            return
         toasts = self._overlays is not None and bool(self._overlays.children)
         brush = self._brush if self._terminal and on_top and not toasts else None
         for pane in self._panes:

@@ -399,6 +399,29 @@ async def test_between_two_tables_only_what_moves_is_drawn() -> None:
         assert "9/8" in it.text("#routes")
 
 
+def at_rest(snapshot: Snapshot) -> Snapshot:
+    """Return a frame without anything that moves by itself."""
+    details = {name: replace(one, lanes=()) for name, one in snapshot.details.items()}
+    rows = tuple(replace(row, cool_down_s=None) for row in snapshot.routes)
+    header = replace(snapshot.header, in_flight=0)
+    return replace(snapshot, details=details, routes=rows, header=header)
+
+
+async def test_what_came_last_is_drawn_though_nothing_follows() -> None:
+    async with on_paper() as (it, _):
+        it.clock.now_ns += NS_PER_S
+        it.session.board.whole = changed(8, 0.2)
+        it.board.pull()
+        it.session.board.whole = at_rest(changed(9, 0.2))
+        it.clock.now_ns += NS_PER_S // 10
+        it.board.pull()
+        assert "9/8" not in it.text("#routes")
+        for _ in range(2):
+            it.clock.now_ns += 10 * NS_PER_S
+            it.board._beat()
+        assert "9/8" in it.text("#routes")
+
+
 async def test_after_a_command_tables_follow_at_once() -> None:
     async with on_paper() as (it, _):
         await it.press("+")

@@ -121,7 +121,8 @@ class BoardScreen(Screen[None]):
         if not self._pace.due(self._clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
         moment = (self._frames.moment(), _mark(self._session.status))
-        if moment != self._moment or self._frames.moving():
+        owed = self._canvas is not None and self._canvas.owes_tables()
+        if moment != self._moment or owed or self._frames.moving():
             self._moment = moment
             self.pull()
 
