@@ -36,6 +36,7 @@ class Gauge:
 
     def __init__(self) -> None:
         self.frames_ms: list[float] = []
+        self.frames_cpu_ms: list[float] = []
         self.frames_bytes: list[int] = []
         self._bytes = 0
         self._cpu_s = time.process_time()
@@ -57,10 +58,11 @@ class Gauge:
         work = getattr(owner, name)
 
         def measured(screen: object) -> None:
-            before, begun = self._bytes, time.perf_counter()
+            before, begun, used = self._bytes, time.perf_counter(), time.thread_time()
             work(screen)
             if self._bytes > before:
                 self.frames_ms.append((time.perf_counter() - begun) * 1000)
+                self.frames_cpu_ms.append((time.thread_time() - used) * 1000)
                 self.frames_bytes.append(self._bytes - before)
 
         setattr(owner, name, measured)
@@ -72,12 +74,13 @@ class Gauge:
             told = {
                 "cpu": (cpu_s - self._cpu_s) / (wall_s - self._wall_s),
                 "frames_ms": self.frames_ms,
+                "frames_cpu_ms": self.frames_cpu_ms,
                 "frames_bytes": self.frames_bytes,
                 "reference_ms": reference_ms(),
                 "rss_kb": int(Path("/proc/self/statm").read_text().split()[1]) * 4,
             }
             self._cpu_s, self._wall_s = time.process_time(), time.monotonic()
-            self.frames_ms, self.frames_bytes = [], []
+            self.frames_ms, self.frames_cpu_ms, self.frames_bytes = [], [], []
             os.write(CONTROL, json.dumps(told).encode() + b"\n")
 
 
