@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from probes.events import HeldReason, Limit, Outcome
+from probes.events import ClockSource, HeldReason, Limit, Outcome
 
 __all__ = [
     "EMPTY_SNAPSHOT",
@@ -296,7 +296,14 @@ class HeaderView:
     loop_lag_max_s: float = 0.0
     engine_cpu: float = 0.0
     drops: int = 0
-    clock: str = "user"
+    """Transient events dropped since the engine started."""
+    drops_shown: bool = False
+    """Some of them are missing from what the lanes may still show."""
+    inexact_share: float = 0.0
+    """Share of the newest output chunks whose arrival is only known to lie between two reads."""
+    reads_per_s: float = 0.0
+    clock: ClockSource = "user"
+    """Who stamps arrivals: `kernel`, or `user`, which is the engine itself when it wakes."""
     last_batch_ns: int | None = None
     notices: tuple[str, ...] = ()
     """Newest last; hostile text is possible."""

@@ -1,28 +1,26 @@
-"""The cockpit's App: theme, home screen, signals, and the engine's lifetime around it."""
+"""The cockpit's App: theme, home screen, signals."""
 
 import asyncio
 import signal
 import sys
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-import anyio
 from textual.app import App, SystemCommand
+from textual.driver import Driver
 from textual.screen import Screen
 
 from probes.clock import Clock, SystemClock
 from probes.config import Config
-from probes.config.errors import ConfigError
 from tui.collector import Collector
 from tui.keys import KEYS
 from tui.screens.board import BoardScreen
 from tui.session import Session
-from tui.summary import summary_text
+from tui.terminal import Terminal, metered
 from tui.theme import ANSI, DARK, THEMES
 
-__all__ = ["LlmtopApp", "run_app", "run_cockpit"]
+__all__ = ["LlmtopApp"]
 
 _SWEEP_EVERY_S: Final = 1.0
 _FEW_COLOURS: Final = ("standard", "windows")
@@ -37,6 +35,7 @@ class LlmtopApp(App[None]):
 
     def __init__(self, session: Session, config: Config, clock: Clock | None = None) -> None:
         super().__init__()
+        self._terminal: Terminal | None = None
         self.session = session
         self._display_settings = config.display
         self._clock = clock or SystemClock()
@@ -45,11 +44,23 @@ class LlmtopApp(App[None]):
             self.register_theme(theme)
         self.theme = self._theme_name()
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return Textual's choice, with a meter where there can be one."""
+        return metered(super().get_driver_class())
+
+    def attach_terminal(self, terminal: Terminal) -> None:
+        """Take the terminal that the driver writes to; it calls this before anything is drawn."""
+        self._terminal = terminal
+
     def on_mount(self) -> None:
         """Show the board and take over signals and the collector."""
         settings = self._display_settings
         board = BoardScreen(
-            self.session, self._clock, refresh_hz=settings.refresh_hz, window=settings.window
+            self.session,
+            self._clock,
+            refresh_hz=settings.refresh_hz,
+            window=settings.window,
+            terminal=self._terminal,
         )
         self.push_screen(board)
         self._quit_on_signals()
@@ -84,51 +95,3 @@ class LlmtopApp(App[None]):
         if sys.platform != "win32":
             for number in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self.exit)
-
-
-async def run_cockpit(app: LlmtopApp) -> int:
-    """Run the session and the screen until the user leaves; return the exit status.
-
-    The engine's lifetime encloses the screen's, so that every way out stops it.
-    """
-    async with anyio.create_task_group() as group:
-        group.start_soon(app.session.run)
-        try:
-            await app.run_async()
-        finally:
-            app.session.stop()
-    return app.return_code or 0
-
-
-def run_app(session: Session, config: Config, *, duration_s: float | None = None) -> int:
-    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds.
-
-    Prints a summary of the run after the screen is gone; returns the exit status.
-
-    Raises:
-        ConfigError: there is no theme of the name that the settings ask for.
-        ExceptionGroup: the session failed in a way it does not handle; the terminal is restored.
-    """
-    app = LlmtopApp(session, config)
-    if config.display.theme not in app.available_themes:
-        known = ", ".join(sorted(app.available_themes))
-        name = Path(config.source).name
-        raise ConfigError(
-            (f"{name}: display.theme: got {config.display.theme}, expected one of {known}",)
-        )
-    status = anyio.run(_run_for, app, duration_s)
-    sys.stdout.write(summary_text(session.board.snapshot(window="run"), session.recording_path))
-    return status
-
-
-async def _run_for(app: LlmtopApp, duration_s: float | None) -> int:
-    async def leave() -> None:
-        if duration_s is not None:
-            await anyio.sleep(duration_s)
-            app.exit()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(leave)
-        status = await run_cockpit(app)
-        group.cancel_scope.cancel()
-    return status

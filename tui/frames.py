@@ -18,6 +18,7 @@ class Frames:
         self._latest: Snapshot = EMPTY_SNAPSHOT
         self._held: Snapshot | None = None
         self._held_ns = 0
+        self._freeze: Freeze | None = None
 
     @property
     def latest(self) -> Snapshot:
@@ -39,15 +40,33 @@ class Frames:
 
     def thaw(self) -> None:
         """Show live snapshots again."""
-        self._held = None
+        self._held = self._freeze = None
 
     def frozen(self) -> Freeze | None:
-        """Return how long the screen has stood still and what it has not shown since."""
+        """Return how long the screen has stood still and what it has not shown since.
+
+        It is told anew once a second.
+        """
         if self._held is None:
             return None
-        stood = self._clock.monotonic_ns() - self._held_ns
-        missed = self._board.version - self._held.version
-        return Freeze(for_s=int(seconds(stood)), versions=missed)
+        stood = int(seconds(self._clock.monotonic_ns() - self._held_ns))
+        if self._freeze is None or stood != self._freeze.for_s:
+            missed = self._board.version - self._held.version
+            self._freeze = Freeze(for_s=stood, versions=missed)
+        return self._freeze
+
+    def moment(self) -> object:
+        """Return what stays equal for as long as a pull would show what the last one showed."""
+        return self.frozen() or self._board.version
+
+    def moving(self) -> bool:
+        """Tell whether the last frame looks different a moment later although nothing happens."""
+        shown = self._latest
+        return self._held is None and (
+            shown.header.in_flight > 0
+            or any(detail.lanes for detail in shown.details.values())
+            or any(route.cool_down_s for route in shown.routes)
+        )
 
     def _live(self, view: ViewState) -> Snapshot:
         guess = selected_route(self._latest, view)

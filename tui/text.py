@@ -17,6 +17,7 @@ __all__ = [
     "Role",
     "Span",
     "age",
+    "cells",
     "clip",
     "count",
     "join",
@@ -72,6 +73,11 @@ _MOST_COUNTED: Final = 999.5e12
 _COUNT_UNITS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
+def cells(text: str) -> int:
+    """Return the width of `text` in cells."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def line_text(line: Line) -> str:
     """Return the line without its roles."""
     return "".join(text for text, _ in line)
@@ -79,7 +85,7 @@ def line_text(line: Line) -> str:
 
 def line_width(line: Line) -> int:
     """Return the line's width in cells."""
-    return sum(cell_len(text) for text, _ in line)
+    return sum(cells(text) for text, _ in line)
 
 
 def clip(line: Line, width: int) -> Line:
@@ -91,18 +97,20 @@ def clip(line: Line, width: int) -> Line:
     kept: list[Span] = []
     room = width - 1
     for text, role in line:
-        cells = cell_len(text)
-        if cells > room:
+        size = cells(text)
+        if size > room:
             return (*kept, (_cut(text, room) + MARK, role))
         kept.append((text, role))
-        room -= cells
+        room -= size
     return tuple(kept)
 
 
 def pad(line: Line, width: int) -> Line:
     """Return the line exactly `width` cells wide: clipped, or filled with spaces."""
-    line = clip(line, width)
     missing = width - line_width(line)
+    if missing < 0:
+        line = clip(line, width)
+        missing = width - line_width(line)
     return (*line, (" " * missing, "text")) if missing > 0 else line
 
 
@@ -124,10 +132,10 @@ def right(text: str, width: int) -> str:
 def _fitted(text: str, width: int, *, before: bool) -> str:
     if width <= 0:
         return ""
-    cells = cell_len(text)
-    if cells > width:
+    size = cells(text)
+    if size > width:
         return _cut(text, width - 1) + MARK
-    space = " " * (width - cells)
+    space = " " * (width - size)
     return space + text if before else text + space
 
 

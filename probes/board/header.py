@@ -13,6 +13,8 @@ from probes.views import HeaderView
 __all__ = ["Header", "budget_share", "budget_text"]
 
 _NOTICES_KEPT: Final = 20
+_DROPS_SHOWN_NS: Final = 60 * NS_PER_S
+"""A lane keeps a minute of cells: for so long a gap in them may be seen."""
 _ARRIVAL_NS: Final = 5 * NS_PER_S
 """Over how long the live tokens/s is taken."""
 
@@ -42,12 +44,21 @@ def _short(count: int) -> str:
 class Header:
     """What the header needs beside the routes."""
 
-    __slots__ = ("_arrivals", "_batch_ns", "_budgets", "_health", "_notices", "clock")
+    __slots__ = (
+        "_arrivals",
+        "_batch_ns",
+        "_budgets",
+        "_dropped_ns",
+        "_health",
+        "_notices",
+        "clock",
+    )
 
     def __init__(self, clock: ClockSource = "user") -> None:
         self.clock: ClockSource = clock
         self._health: Health | None = None
         self._batch_ns: int | None = None
+        self._dropped_ns: int | None = None
         self._budgets: tuple[BudgetState, ...] = ()
         self._notices: deque[str] = deque(maxlen=_NOTICES_KEPT)
         self._arrivals: deque[tuple[int, int]] = deque(maxlen=4096)
@@ -55,13 +66,13 @@ class Header:
 
     def ticked(self, event: Tick) -> None:
         """Take clocks, health and budgets."""
-        self._healthy(event.health)
+        self._healthy(event.health, event.at_ns)
         self._budgets = event.budgets
 
     def batched(self, event: Batch) -> bool:
         """Take the health of a batch; return whether more changed than its timings."""
         before = self._health
-        self._healthy(event.health)
+        self._healthy(event.health, event.at_ns)
         self._batch_ns = event.at_ns
         return before is None or before.drops != event.health.drops
 
@@ -106,12 +117,20 @@ class Header:
             loop_lag_max_s=health.loop_lag_max_ns / NS_PER_S,
             engine_cpu=health.cpu_share,
             drops=health.drops,
+            drops_shown=self._dropped_ns is not None
+            and now_ns - self._dropped_ns < _DROPS_SHOWN_NS,
+            inexact_share=health.inexact_share,
+            reads_per_s=health.reads_per_s,
             clock=self.clock,
             last_batch_ns=self._batch_ns,
             notices=tuple(self._notices),
         )
 
-    def _healthy(self, health: Health) -> None:
+    def _healthy(self, health: Health, at_ns: int) -> None:
+        # A new engine counts from zero: what is fewer than before is all its own.
+        before = self._health.drops if self._health is not None else 0
+        if health.drops > (before if health.drops >= before else 0):
+            self._dropped_ns = at_ns
         self._health = health
         self.clock = health.clock
 

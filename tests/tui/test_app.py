@@ -3,7 +3,6 @@
 import gc
 import os
 import signal
-from dataclasses import dataclass, field
 
 import anyio
 import made
@@ -12,8 +11,7 @@ from fakes import FakeClock, FakeSession, config
 from textual.command import CommandPalette
 
 from probes.config import Config, Display
-from probes.config.errors import ConfigError
-from tui.app import LlmtopApp, run_app, run_cockpit
+from tui.app import LlmtopApp
 from tui.panes.header import HeaderStrip
 from tui.panes.pane import Pane
 from tui.theme import ANSI, DARK
@@ -138,45 +136,3 @@ async def test_without_colour_the_words_remain(monkeypatch: pytest.MonkeyPatch) 
         text = text_of(app.screen.query_one("#routes", Pane))
     for mark in ("✖ eastus-gpt", "⊘ busy-llama", "2.91▲", "1.34△", "97.2▼"):
         assert mark in text
-
-
-async def test_the_engine_is_stopped_when_the_screen_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = FakeSession()
-    app = make_app(session)
-
-    async def screen() -> None:
-        assert not session.stopped.is_set()
-
-    monkeypatch.setattr(app, "run_async", screen)
-    with anyio.fail_after(5):
-        assert await run_cockpit(app) == 0
-    assert session.stopped.is_set()
-
-
-@dataclass
-class BrokenSession(FakeSession):
-    """A session that fails at once."""
-
-    error: Exception = field(default_factory=lambda: RuntimeError("engine room on fire"))
-
-    async def run(self) -> None:
-        raise self.error
-
-
-async def test_a_broken_session_ends_the_screen_and_is_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    app = make_app(BrokenSession())
-    monkeypatch.setattr(app, "run_async", anyio.sleep_forever)
-    with anyio.fail_after(5), pytest.raises(ExceptionGroup) as raised:
-        await run_cockpit(app)
-    assert raised.group_contains(RuntimeError, match="on fire")
-
-
-def test_a_theme_that_is_not_there_is_told_with_those_that_are() -> None:
-    settings = Config(routes=(), display=Display(theme="no such theme"), source="/x/routes.toml")
-    with pytest.raises(ConfigError) as told:
-        run_app(FakeSession(), settings)
-    (problem,) = told.value.problems
-    assert problem.startswith("routes.toml: display.theme: got no such theme, expected one of ")
-    assert "llmtop-light" in problem

@@ -7,10 +7,12 @@ from dataclasses import replace
 import made
 import pytest
 from fakes import FakeClock, FakeSession, FakeStatus, config
+from grid import Grid
 from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from probes.clock import NS_PER_S
 from probes.commands import (
     Burst,
     Command,
@@ -20,6 +22,7 @@ from probes.commands import (
     SetKnob,
     WatchText,
 )
+from probes.views import Snapshot
 from tui.app import LlmtopApp
 from tui.panes.header import Banner, HeaderStrip
 from tui.panes.pane import Pane
@@ -33,10 +36,13 @@ pytestmark = pytest.mark.anyio
 class Cockpit:
     """A running cockpit and what a test wants of it."""
 
-    def __init__(self, app: LlmtopApp, session: FakeSession, pilot: Pilot[None]) -> None:
+    def __init__(
+        self, app: LlmtopApp, session: FakeSession, pilot: Pilot[None], clock: FakeClock
+    ) -> None:
         self.app = app
         self.session = session
         self.pilot = pilot
+        self.clock = clock
 
     @property
     def board(self) -> BoardScreen:
@@ -61,10 +67,11 @@ async def cockpit(
     size: tuple[int, int] = (160, 50), session: FakeSession | None = None
 ) -> AsyncIterator[Cockpit]:
     session = session or FakeSession()
-    app = LlmtopApp(session, config(), FakeClock())
+    clock = FakeClock()
+    app = LlmtopApp(session, config(), clock)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        yield Cockpit(app, session, pilot)
+        yield Cockpit(app, session, pilot, clock)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +169,10 @@ async def test_freeze_holds_the_screen_and_counts() -> None:
     async with cockpit() as it:
         await it.press("space")
         it.session.board.whole = made.snapshot(version=341, routes=(made.route("other"),))
+        it.clock.now_ns += NS_PER_S
         it.board.pull()
         assert "busy-llama" in it.text("#routes")
-        assert "FROZEN 0s · 340 events since" in it.text("#header")
+        assert "FROZEN 1s · 340 events since" in it.text("#header")
         await it.press("w")
         assert it.board.view.window == "5m"
         await it.press("j")
@@ -246,7 +254,7 @@ async def test_an_engine_that_gave_up_is_on_the_banner_and_r_retries() -> None:
 async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async with cockpit() as it:
         refreshed: list[Pane] = []
-        monkeypatch.setattr(Pane, "show", lambda self, snapshot, view: refreshed.append(self))
+        monkeypatch.setattr(Pane, "show", lambda self, *_: refreshed.append(self))
         it.board.pull()
         it.board.pull()
         assert refreshed == []
@@ -260,6 +268,7 @@ async def test_only_changed_rows_are_repainted(monkeypatch: pytest.MonkeyPatch) 
         rows = list(made.routes())
         rows[3] = made.route("deepseek-eu", ttft=0.7, model="DeepSeek-V3")
         it.session.board.whole = made.snapshot(version=2, routes=tuple(rows))
+        it.clock.now_ns += NS_PER_S
         it.board.pull()
         monkeypatch.undo()
         assert [region.y for region in regions] == [4]
@@ -290,3 +299,205 @@ async def test_a_change_of_theme_reaches_the_ground_of_every_pane() -> None:
             [segment.style.bgcolor for segment in strip if segment.style] for strip in (dark, light)
         ]
         assert set(map(str, grounds[0])).isdisjoint(map(str, grounds[1]))
+
+
+class Paper:
+    """A terminal that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.frames: list[str] = []
+
+    def write(self, data: str) -> None:
+        self.frames.append(data)
+
+    def slowest_s(self) -> float:
+        return 0.0
+
+
+def composed(board: BoardScreen) -> list[list[tuple[str, frozenset[str]]]]:
+    """Return what Textual draws when it draws everything anew."""
+    grid, (width, height) = Grid(), board.size
+    for pane in board.query(Pane):
+        pane.refresh()
+    for y, strip in enumerate(board._compositor.render_strips()):
+        grid.write(f"\x1b[{y + 1};1H" + strip.render(board.app.console))
+    return [grid.row(y, width) for y in range(height)]
+
+
+@asynccontextmanager
+async def on_paper() -> AsyncIterator[tuple[Cockpit, Paper]]:
+    paper, session, clock = Paper(), FakeSession(), FakeClock()
+    app = LlmtopApp(session, config(), clock)
+    app.attach_terminal(paper)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        it = Cockpit(app, session, pilot, clock)
+        yield it, paper
+
+
+def changed(version: int, moved_s: float) -> Snapshot:
+    """Return a frame in which lanes have moved on and two rows have changed."""
+    rows = list(made.routes())
+    rows[1] = replace(rows[1], in_flight=version, throttled_per_min=float(version))
+    rows[3] = made.route("deepseek-eu", ttft=0.7 + version / 10, model="DeepSeek-V3")
+    now_ns = made.NOW_NS + int(moved_s * NS_PER_S)
+    header = made.header(in_flight=20 + version)
+    return made.snapshot(version=version, now_ns=now_ns, routes=tuple(rows), header=header)
+
+
+async def test_rows_written_past_textual_are_those_it_would_draw() -> None:
+    async with on_paper() as (it, paper):
+        grid, width = Grid(), it.board.size.width
+        before = composed(it.board)
+        for y, row in enumerate(before):
+            grid.cells.update({(y, x): cell for x, cell in enumerate(row)})
+        for version in range(2, 7):
+            paper.frames.clear()
+            it.session.board.whole = changed(version, version * 0.3)
+            it.clock.now_ns += NS_PER_S
+            it.board.pull()
+            for frame in paper.frames:
+                grid.write(frame)
+            after = composed(it.board)
+            assert paper.frames
+            assert after != before
+            for y, row in enumerate(after):
+                # Titles in borders are Textual's own and come with its next repaint.
+                inside = [x for x, (character, _) in enumerate(row) if character not in "─╭╮╰╯"]
+                if row[0][0] not in "╭╰":
+                    shown = grid.row(y, width)
+                    assert [shown[x] for x in inside] == [row[x] for x in inside], y
+            before = after
+
+
+async def test_a_frame_is_a_part_of_the_screen() -> None:
+    async with on_paper() as (it, paper):
+        it.board.pull()
+        paper.frames.clear()
+        it.session.board.whole = changed(2, 0.1)
+        it.clock.now_ns += NS_PER_S
+        it.board.pull()
+        whole = sum(len(text) for row in composed(it.board) for text, _ in row)
+        assert 0 < sum(map(len, paper.frames)) < whole / 2
+
+
+async def test_between_two_tables_only_what_moves_is_drawn() -> None:
+    async with on_paper() as (it, _):
+        it.session.board.whole = changed(2, 0.1)
+        it.clock.now_ns += NS_PER_S
+        it.board.pull()
+        shown = it.text("#routes")
+        it.session.board.whole = changed(8, 0.2)
+        it.clock.now_ns += NS_PER_S // 10
+        it.board.pull()
+        assert it.text("#routes") == shown
+        assert "28 in flight" in it.text("#header")
+        it.clock.now_ns += NS_PER_S // 2
+        it.session.board.whole = changed(9, 0.7)
+        it.board.pull()
+        assert "9/8" in it.text("#routes")
+
+
+def at_rest(snapshot: Snapshot) -> Snapshot:
+    """Return a frame without anything that moves by itself."""
+    details = {name: replace(one, lanes=()) for name, one in snapshot.details.items()}
+    rows = tuple(replace(row, cool_down_s=None) for row in snapshot.routes)
+    header = replace(snapshot.header, in_flight=0)
+    return replace(snapshot, details=details, routes=rows, header=header)
+
+
+async def beating(it: Cockpit, paper: Paper) -> BoardScreen:
+    """Show a board that beats ten times a second, when a test says so."""
+    board = BoardScreen(it.session, it.clock, refresh_hz=10.0, window="5m", terminal=paper)
+    await it.app.push_screen(board)
+    await it.pilot.pause()
+    return board
+
+
+async def test_what_came_last_is_drawn_though_nothing_follows() -> None:
+    async with on_paper() as (it, paper):
+        board = await beating(it, paper)
+        routes = board.query_one("#routes", Pane)
+        for version in (8, 9):
+            it.session.board.whole = at_rest(changed(version, 0.2))
+            it.clock.now_ns += NS_PER_S // 10
+            board._beat()
+        assert "9/8" not in routes.render_line(2).text
+        for _ in range(40):
+            it.clock.now_ns += NS_PER_S // 10
+            board._beat()
+        assert "9/8" in routes.render_line(2).text
+
+
+async def test_after_a_command_tables_follow_at_once() -> None:
+    async with on_paper() as (it, _):
+        await it.press("+")
+        it.session.board.whole = changed(9, 0.1)
+        it.clock.now_ns += NS_PER_S // 10
+        it.board.pull()
+        assert "9/8" in it.text("#routes")
+
+
+async def test_under_a_toast_textual_composes() -> None:
+    async with on_paper() as (it, paper):
+        overlays = Paper.__new__(Paper)
+        overlays.children = [object()]  # type: ignore[attr-defined]
+        it.board._canvas._overlays = overlays  # type: ignore[union-attr,assignment]
+        paper.frames.clear()
+        it.session.board.whole = changed(3, 0.3)
+        it.clock.now_ns += NS_PER_S
+        it.board.pull()
+        assert paper.frames == []
+
+
+@pytest.mark.parametrize("key", ["question_mark", "ctrl+p"])
+async def test_under_another_screen_textual_composes(key: str) -> None:
+    async with on_paper() as (it, paper):
+        board = it.board
+        await it.press(key)
+        assert it.app.screen is not board
+        paper.frames.clear()
+        it.session.board.whole = changed(3, 0.3)
+        it.clock.now_ns += NS_PER_S
+        board.pull()
+        assert paper.frames == []
+
+
+async def test_a_busy_terminal_is_given_nothing_more() -> None:
+    async with on_paper() as (it, paper):
+        it.session.board.whole = changed(3, 0.3)
+        it.clock.now_ns += NS_PER_S
+        paper.frames.clear()
+        paper.busy = True
+        it.board._beat()
+        assert paper.frames == []
+        paper.busy = False
+        it.clock.now_ns += 20 * NS_PER_S
+        it.board._beat()
+        assert paper.frames
+
+
+async def test_a_key_on_a_busy_terminal_is_answered_with_the_next_frame() -> None:
+    async with on_paper() as (it, paper):
+        paper.frames.clear()
+        paper.busy = True
+        await it.press("j")
+        assert it.board.view.selected == "busy-llama"
+        assert paper.frames == []
+        paper.busy = False
+        it.clock.now_ns += 20 * NS_PER_S
+        it.board._beat()
+        assert paper.frames
+
+
+async def test_a_slow_terminal_is_said_in_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_paper() as (it, paper):
+        board = await beating(it, paper)
+        monkeypatch.setattr(paper, "slowest_s", lambda: 0.4)
+        for version in range(10, 16):
+            it.clock.now_ns += NS_PER_S
+            it.session.board.whole = changed(version, version / 10)
+            board._beat()
+        header = board.query_one("#header", Pane)
+        assert "Hz: slow terminal" in header.render_line(0).text

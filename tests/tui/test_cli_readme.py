@@ -13,16 +13,33 @@ import pytest
 from probes.config import Budget, Display, Goals, Price, Recording, Route, Timeouts
 from probes.config.file import parse_config
 from probes.config.rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
-from probes.events import DURABLE_TYPES, AttemptFinished, Outcome, ProbeFinished, StampLadder
+from probes.events import (
+    DURABLE_TYPES,
+    AttemptFinished,
+    ClockSource,
+    Outcome,
+    ProbeFinished,
+    StampLadder,
+)
 from probes.simulator.library import scenario_names
 from probes.single import ProbeRecord
-from probes.views import RouteState
+from probes.views import HeaderView, RouteState
 from tui.cli import parser
 from tui.commands.init import PROVIDERS
 from tui.commands.once import json_line
 from tui.keys import KEYS, Key
+from tui.panes.observer_lines import (
+    CPU_FULL,
+    DRAWING_LATE_CPU,
+    INEXACT_BLURS,
+    INEXACT_SHOWN,
+    LAG_HURTS_S,
+    Cockpit,
+    observer_remarks,
+)
 from tui.panes.routes_columns import STATE_GLYPHS
 from tui.screens.glossary import GLOSSARY
+from tui.text import line_text
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -178,3 +195,32 @@ def test_every_link_leads_somewhere() -> None:
             or target.removeprefix("#") in anchors
             or (ROOT / target).is_file()
         ), target
+
+
+@pytest.mark.parametrize("clock", ["kernel", "user"])
+def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockSource) -> None:
+    text = section("Is the observer well?")
+    well = HeaderView(clock=clock, loop_lag_p99_s=0.0003, engine_cpu=0.07, inexact_share=0.06)
+    ill = HeaderView(
+        clock=clock,
+        loop_lag_p99_s=0.048,
+        engine_cpu=0.98,
+        drops=12,
+        drops_shown=True,
+        inexact_share=0.35,
+    )
+    calm = observer_remarks(well, Cockpit(cpu_share=0.09))
+    alarmed = observer_remarks(ill, Cockpit(cpu_share=0.95, slowed_hz=5.0))
+    for remark in (*calm, *alarmed):
+        for part in line_text(remark.line).strip().split(": "):
+            if part != "cpu 98/95%":
+                assert part in text, part
+
+
+def test_the_readme_tells_the_observers_thresholds() -> None:
+    text = section("Is the observer well?")
+    assert f"above {LAG_HURTS_S * 1000:.0f} ms" in text
+    assert f"engine from {CPU_FULL:.0%}".replace("%", " %") in text
+    assert f"Screen from {DRAWING_LATE_CPU:.0%}".replace("%", " %") in text
+    assert f"from {INEXACT_SHOWN:.0%} on".replace("%", " %") in text
+    assert f"from {INEXACT_BLURS:.0%}:".replace("%", " %") in text

@@ -162,7 +162,7 @@ def test_the_title_tells_order_window_and_filter(view: ViewState, title: str) ->
 
 def test_the_subtitle_tells_since_when_and_the_knobs() -> None:
     assert routes_subtitle(made.snapshot(), VIEW, UTC) == (
-        "busy-llama · throttled since 22:24:31 (1m30s) · every 5 s · cap 64 · cooling 2 s"
+        "busy-llama · throttled since 22:24:31 (1m) · every 5 s · cap 64 · cooling 2 s"
         " · ✖ eastus-gpt down"
     )
 

@@ -17,7 +17,7 @@ import pytest
 PROGRAM = """
 import sys
 from fakes import FakeSession, config
-from tui.app import run_app
+from tui.start import run_app
 sys.exit(run_app(FakeSession(), config()))
 """
 ENTER, LEAVE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from probes.config.file import default_config_path
 from probes.ledger import Ledger, default_ledger_path
-from tui.commands import demo, init
 from tui.commands.output import OK, UsageError, say
 from tui.commands.settings import given_settings
 from tui.commands.watch import has_terminal, need_face, watch
@@ -37,7 +36,9 @@ def _begin(arguments: Namespace) -> int:
             f"{why}nothing to watch: {path} is not there; write it with `llmtop init`, or name a "
             "route: llmtop --headless --duration 60 --base-url URL --model M"
         )
-    from tui.screens.first_run import run_first_run  # Textual only when a screen is wanted
+    # What a start with settings never needs: Textual, the provider, its scenarios.
+    from tui.commands import demo, init
+    from tui.screens.first_run import run_first_run
 
     found = [provider.variable for provider in init.found_providers(os.environ)]
     choice = run_first_run(path, found)
@@ -49,6 +50,8 @@ def _begin(arguments: Namespace) -> int:
 
 
 def _write(path: Path) -> None:
+    from tui.commands import init
+
     try:
         init.write_config(path, init.config_text(os.environ))
     except OSError as error:

@@ -8,7 +8,6 @@ import anyio
 import msgspec
 
 from probes.config import Config
-from probes.headless import run_headless
 from probes.ledger import Ledger
 from probes.recording import Recorder, default_folder
 from probes.secrets import resolve_headers
@@ -48,10 +47,12 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
 
 def _face(session: Session, config: Config, arguments: Namespace) -> int:
     if not arguments.headless:
-        from tui.app import run_app  # Textual only when a screen is wanted
+        from tui.start import run_app
 
         status = run_app(session, config, duration_s=arguments.duration)
         return status or _goals_status(session, arguments)
+
+    from probes.headless import run_headless  # a screen has no need of it
 
     async def headless() -> int:
         return await run_headless(

@@ -15,6 +15,7 @@ class ArrivalPane(Pane):
     """A lane per open and just-finished stream on a moving time axis."""
 
     NUMBER = 2
+    MOVES = True
 
     def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
         """Return the lanes, their axis and the preview."""

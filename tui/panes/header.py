@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from probes.host.status import HostStatus
 from probes.views import Snapshot
 from tui.panes.header_lines import banner_line, header_line
+from tui.panes.observer_lines import CALM, Cockpit
 from tui.panes.pane import Pane
 from tui.session import Status
 from tui.text import Line, line_width
@@ -16,6 +17,8 @@ __all__ = ["Banner", "HeaderStrip"]
 class _StatusPane(Pane, can_focus=False):
     """A strip of one line that also shows how the engine is."""
 
+    MOVES = True
+
     status: Status = HostStatus("starting")
 
     def title_for(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
@@ -26,9 +29,11 @@ class _StatusPane(Pane, can_focus=False):
 class HeaderStrip(_StatusPane):
     """LIVE or FROZEN, rates, cost, and the observer's own health."""
 
+    cockpit: Cockpit = CALM
+
     def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002
         """Return the strip."""
-        return [header_line(snapshot, view, self.status, width)]
+        return [header_line(snapshot, view, self.status, width, self.cockpit)]
 
 
 class Banner(_StatusPane):

@@ -1,5 +1,6 @@
 """The header strip and the banner as lines."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,6 +9,7 @@ from probes.events import HeldReason
 from probes.host.status import HostState
 from probes.neutral import neutralise
 from probes.views import HeaderView, RouteView, Snapshot
+from tui.panes.observer_lines import CALM, Cockpit, Remark, observer_remarks
 from tui.session import Status
 from tui.text import Line, Role, Span, age, clip, count, join, line_width, usd
 from tui.view import ViewState
@@ -16,7 +18,6 @@ __all__ = ["banner_line", "header_line"]
 
 _WORDS_LIMIT: Final = 160
 _NEWS_S: Final = 30.0
-_LAG_HURTS_S: Final = 0.02
 _BUDGET_NEAR: Final = 0.8
 
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
@@ -39,22 +40,59 @@ class _Part:
     """A piece of the strip; the highest priority goes first where there is no room."""
 
     line: Line
-    priority: int
+    priority: float
+    width: int
 
 
-def header_line(snapshot: Snapshot, view: ViewState, status: Status, width: int) -> Line:
-    """Return the strip: lamp, what is going on, and at the right how far it can be trusted."""
+def _part(line: Line, priority: float) -> _Part:
+    return _Part(line, priority, line_width(line))
+
+
+_EXPLAINED_BEFORE: Final = 2.5
+"""Figures of a higher priority make room for the words of a remark; those below never do."""
+
+
+def header_line(
+    snapshot: Snapshot, view: ViewState, status: Status, width: int, cockpit: Cockpit = CALM
+) -> Line:
+    """Return the strip: lamp, what is going on, and at the right how far it can be trusted.
+
+    Where there is no room figures go by priority, then the words of remarks. What cannot be
+    trusted is said at any width that holds it.
+    """
     header = snapshot.header
-    health = _health(header)
-    parts = [_Part(_lamp(header, view, status), 0), *_figures(header)]
-    if width < line_width(health) + line_width(join(part.line for part in parts[:3])):
-        health = ()
-    room = width - line_width(health) - 1
-    while len(parts) > 1 and line_width(join(part.line for part in parts)) > room:
-        parts.remove(max(parts, key=lambda part: part.priority))
-    line = join(part.line for part in parts)
-    space = width - line_width(line) - line_width(health)
-    return clip((*line, (" " * max(0, space), "text"), *health), width)
+    figures = [_part(_lamp(header, view, status), 0), *_figures(header)]
+    badge = _worded(figures, observer_remarks(header, cockpit), width)
+    figures, badge = _fitting(figures, badge, width)
+    line, health = join(part.line for part in figures), join(part.line for part in badge)
+    space = width - line_width(line) - line_width(health) - 1
+    return clip((*line, (" " * max(0, space), "text"), *health, (" ", "text")), width)
+
+
+def _worded(figures: list[_Part], remarks: list[Remark], width: int) -> list[_Part]:
+    """Return the badge with as many words as fit beside what never makes room for words."""
+    for worded_below in (math.inf, 1, 0):
+        badge = [
+            _part(r.line if r.priority < worded_below else r.short, r.priority) for r in remarks
+        ]
+        least = (part for part in (*figures, *badge) if part.priority < _EXPLAINED_BEFORE)
+        if sum(part.width for part in least) < width:
+            break
+    return badge
+
+
+def _fitting(
+    figures: list[_Part], badge: list[_Part], width: int
+) -> tuple[list[_Part], list[_Part]]:
+    """Return what is left of both after those of the highest priority have made room."""
+    parts = sorted((*figures, *badge), key=lambda part: part.priority)
+    needed = sum(part.width for part in parts)
+    while needed >= width and parts[-1].priority > 0:
+        needed -= parts.pop().width
+    untrusted = [part for part in badge if part.priority <= 0]
+    if untrusted and needed >= width:
+        return [], untrusted
+    return [part for part in figures if part in parts], [part for part in badge if part in parts]
 
 
 def banner_line(snapshot: Snapshot, status: Status) -> Line | None:
@@ -139,14 +177,14 @@ def _elapsed(seconds: float) -> str:
 def _figures(header: HeaderView) -> list[_Part]:
     tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
     return [
-        _Part(_figure(count(header.routes), 2, "routes", "dim"), 8),
-        _Part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
-        _Part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
-        _Part(_figure(tokens, 5, "tok/s", "title"), 5),
-        _Part(_trouble("429", header.throttled_per_min, "throttled"), 1),
-        _Part(_trouble("retries", header.retries_per_min, "slow"), 6),
-        _Part(_trouble("failed", header.failures_per_min, "missed"), 2),
-        _Part(_money(header), 7),
+        _part(_figure(count(header.routes), 2, "routes", "dim"), 8),
+        _part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
+        _part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
+        _part(_figure(tokens, 5, "tok/s", "title"), 5),
+        _part(_trouble("429", header.throttled_per_min, "throttled"), 1),
+        _part(_trouble("retries", header.retries_per_min, "slow"), 6),
+        _part(_trouble("failed", header.failures_per_min, "missed"), 2),
+        _part(_money(header), 6.4),
     ]
 
 
@@ -167,16 +205,3 @@ def _money(header: HeaderView) -> Line:
         return spent
     role: Role = "missed" if header.budget_share >= _BUDGET_NEAR else "dim"
     return (*spent, (f" {header.budget_share * 100:.0f}% budget", role))
-
-
-def _health(header: HeaderView) -> Line:
-    """Return the observer's health: clock, loop lag, drops."""
-    lag_ms = header.loop_lag_p99_s * 1000
-    lag_role: Role = "slow" if header.loop_lag_p99_s > _LAG_HURTS_S else "dim"
-    lamp: Span = ("◉", "good") if header.clock == "kernel" else ("○", "dim")
-    return (
-        lamp,
-        (f" {header.clock}", "dim"),
-        (f" lag {lag_ms:.1f}ms", lag_role),
-        (f" drops {count(header.drops)} ", "missed" if header.drops else "dim"),
-    )

@@ -4,7 +4,7 @@ A pane computes its lines from a snapshot by a pure function, compares them with
 repaints the rows that differ. A DataTable would repaint every cell for each change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -15,6 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from probes.views import EMPTY_SNAPSHOT, Snapshot
+from tui.ink import Brush, Pens, pens_for
 from tui.text import Line, Role, pad
 from tui.theme import role_styles
 from tui.view import DEFAULT_VIEW, ViewState
@@ -39,6 +40,8 @@ class Pane(Widget, can_focus=True):
 
     NUMBER: ClassVar[int] = 0
     """Its key; 0 for strips without a border title."""
+    MOVES: ClassVar[bool] = False
+    """It is drawn at each frame, not only twice a second: it moves with the time."""
     ALLOW_MAXIMIZE = False  # the board gives a pane the whole screen, its strips included
 
     DEFAULT_CSS = """
@@ -49,9 +52,11 @@ class Pane(Widget, can_focus=True):
         super().__init__(id=id)
         self._snapshot: Snapshot = EMPTY_SNAPSHOT
         self._view: ViewState = DEFAULT_VIEW
-        self._lines: tuple[Line, ...] = ()
+        self._drawn: tuple[Line, ...] = ()
+        self._rows: list[Line] = []
         self._highlighted: int | None = None
-        self._ground: Style | None = None
+        self._grounds: dict[bool, Style] = {}
+        self._pens: dict[bool, Pens] = {}
         self._shown_title = ""
         self._shown_subtitle = ""
 
@@ -71,47 +76,89 @@ class Pane(Widget, can_focus=True):
         """Return the row that carries the cursor, if any."""
         return None
 
-    def show(self, snapshot: Snapshot, view: ViewState) -> None:
-        """Draw a snapshot and repaint the rows that changed."""
+    def show(self, snapshot: Snapshot, view: ViewState, brush: Brush | None = None) -> None:
+        """Draw a snapshot and repaint the rows that changed.
+
+        With a brush they are written at once, past Textual: only where nothing lies over the pane.
+        """
         self._snapshot, self._view = snapshot, view
         self._set_titles()
-        self._redraw()
+        self._redraw(brush)
 
     def on_resize(self) -> None:
         """Draw again at the new size."""
         self._set_titles()
-        self._redraw()
+        self._drawn = ()
+        self._redraw(None)
         self.refresh()
 
     def notify_style_update(self) -> None:
-        """Look the ground's colours up anew: the theme has changed."""
+        """Look colours up anew: the theme has changed."""
         super().notify_style_update()
-        self._ground = None
+        self._grounds.clear()
+        self._pens.clear()
 
     def render_line(self, y: int) -> Strip:
         """Return row `y` of the content, from the lines of the last draw."""
-        line = self._lines[y] if y < len(self._lines) else ()
+        line = self._rows[y] if y < len(self._rows) else ()
         styles = role_styles(self.app.current_theme)
-        if self._ground is None:
-            self._ground = self.rich_style
-        ground = self._ground
-        if y == self._highlighted:
-            ground += styles["cursor"]
-        return paint(line, styles, self.size.width, ground=ground)
+        return paint(line, styles, self.size.width, ground=self._ground(y == self._highlighted))
 
-    def _redraw(self) -> None:
+    def _redraw(self, brush: Brush | None) -> None:
         width, height = self.size
         if width <= 0 or height <= 0:
             return
-        before, cursor_before = self._lines, self._highlighted
-        self._lines = tuple(self.draw(self._snapshot, self._view, width, height)[:height])
+        drawn_before, cursor_before, before = self._drawn, self._highlighted, self._rows
+        self._drawn = tuple(self.draw(self._snapshot, self._view, width, height)[:height])
         self._highlighted = self.highlighted(self._snapshot, self._view, height)
-        changed = _changed_rows(before, self._lines)
+        changed = _changed_rows(drawn_before, self._drawn)
+        self._rows = [
+            pad(line, width) if row in changed else before[row]
+            for row, line in enumerate(self._drawn)
+        ]
+        recoloured: set[int] = set()
         if cursor_before != self._highlighted:
-            changed |= {row for row in (cursor_before, self._highlighted) if row is not None}
-        rows = sorted(row for row in changed if row < height)
-        if rows:
+            recoloured = {row for row in (cursor_before, self._highlighted) if row is not None}
+        rows = sorted(row for row in changed | recoloured if row < height)
+        if rows and brush is None:
             self.refresh(*(Region(0, row, width, 1) for row in rows))
+        elif rows and brush is not None:
+            known = {row: line for row, line in enumerate(before) if row not in recoloured}
+            self._write(rows, known, brush)
+
+    def _write(self, rows: Sequence[int], before: Mapping[int, Line], brush: Brush) -> None:
+        """Write rows of which the terminal shows `before`."""
+        region = self.content_region
+        for row in rows:
+            line = self._rows[row] if row < len(self._rows) else pad((), region.width)
+            pens = self._pens_of(row == self._highlighted)
+            brush.row(region.x, region.y + row, before.get(row), line, pens)
+        # Textual has not seen this: what it keeps of these rows is old.
+        offset = self.content_offset
+        self._styles_cache.set_dirty(
+            *(Region(0, row, region.width, 1).translate(offset) for row in rows)
+        )
+
+    def _ground(self, highlighted: bool) -> Style:
+        ground = self._grounds.get(highlighted)
+        if ground is None:
+            ground = self.rich_style
+            if highlighted:
+                ground += role_styles(self.app.current_theme)["cursor"]
+            self._grounds[highlighted] = ground
+        return ground
+
+    def _pens_of(self, highlighted: bool) -> Pens:
+        pens = self._pens.get(highlighted)
+        if pens is None:
+            pens = self._pens[highlighted] = pens_for(
+                role_styles(self.app.current_theme),
+                self._ground(highlighted),
+                self.app.console,
+                self.get_line_filters(),
+                self.background_colors[1],
+            )
+        return pens
 
     def _set_titles(self) -> None:
         title = self.title_for(self._snapshot, self._view)

@@ -15,7 +15,7 @@ from tui.chart import SPANS_NS, span_of, trend_cells
 from tui.order import selected_route, visible_routes
 from tui.panes.routes_columns import COLUMNS, STATE_GLYPHS, STATE_ROLES, Column, column_named
 from tui.panes.throttling_lines import wall_time
-from tui.text import Line, Role, Span, age, left, right
+from tui.text import Line, Role, Span, left, right
 from tui.view import ViewState
 
 __all__ = [
@@ -50,6 +50,7 @@ _NOT_OF_TOTALS: Final = frozenset(
 )
 """Percentiles never mix routes."""
 _MOST_STATE: Final = 28
+_MINUTE_S: Final = 60
 _FRAME_ROWS: Final = 2  # the heads and the totals
 
 
@@ -221,7 +222,7 @@ def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[st
     if route.since_ns is not None:
         at = wall_time(route.since_ns, snapshot.wall_anchor_ns, zone)
         for_s = (snapshot.now_ns - route.since_ns) // NS_PER_S
-        state = f"{state} since {at} ({age(for_s).replace('.0s', 's')})"
+        state = f"{state} since {at} ({_lasting(for_s)})"
     return [
         neutralise(route.name, _MOST_NAME),
         f"{state}: {neutralise(route.why, _WHY_LIMIT)}" if route.why else state,
@@ -230,6 +231,14 @@ def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[st
         f"cooling {ceil(route.cool_down_s)} s" if route.cool_down_s else "",
         f"{route.skipped} skipped" if route.skipped else "",
     ]
+
+
+def _lasting(for_s: int) -> str:
+    """Return how long a state has lasted in whole minutes: a border is costly to draw again."""
+    if for_s < _MINUTE_S:
+        return "<1m"
+    hours, minutes = divmod(for_s // _MINUTE_S, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m"
 
 
 def _window(snapshot: Snapshot, view: ViewState, height: int) -> tuple[int, int]:

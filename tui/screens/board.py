@@ -15,6 +15,7 @@ from textual.widgets import Input
 from probes.clock import Clock
 from probes.commands import Command, MarkTime, WatchText
 from probes.views import RouteView, WindowName
+from tui.canvas import Canvas
 from tui.frames import Frames
 from tui.keys import bindings
 from tui.knobs import Direction, Knobs
@@ -27,9 +28,11 @@ from tui.order import (
     selected_route,
     settled,
 )
+from tui.pace import CpuMeter, Pace
 from tui.panes.arrival import ArrivalPane
 from tui.panes.footer import FooterStrip
 from tui.panes.header import Banner, HeaderStrip
+from tui.panes.observer_lines import Cockpit
 from tui.panes.pane import Pane
 from tui.panes.percentiles import PercentilesPane
 from tui.panes.retries import RetriesPane
@@ -37,6 +40,7 @@ from tui.panes.routes import RoutesPane
 from tui.panes.throttling import ThrottlingPane
 from tui.screens.help import HelpScreen
 from tui.session import Session, Status
+from tui.terminal import Terminal
 from tui.view import ViewState
 
 __all__ = ["BoardScreen"]
@@ -52,25 +56,36 @@ class BoardScreen(Screen[None]):
     AUTO_FOCUS = "RoutesPane"
 
     def __init__(
-        self, session: Session, clock: Clock, *, refresh_hz: float, window: WindowName
+        self,
+        session: Session,
+        clock: Clock,
+        *,
+        refresh_hz: float,
+        window: WindowName,
+        terminal: Terminal | None = None,
     ) -> None:
         super().__init__()
         self.view = ViewState(window=window)
         self._session = session
         self._clock = clock
+        self._terminal = terminal
         self._interval = 1 / refresh_hz
+        self._pace = Pace(refresh_hz, clock.monotonic_ns())
+        self._cpu = CpuMeter(clock)
         self._frames = Frames(session.board, clock)
         self._knobs = Knobs()
         self._arrangement: Arrangement | None = None
         self._current = 1
         self._watched = ""
-        self._shown: tuple[object, ...] = ()
+        self._moment: tuple[object, ...] = ()
+        self._header = HeaderStrip(id="header")
         self._banner = Banner(id="banner")
+        self._canvas: Canvas | None = None
         self._panes: tuple[Pane, ...] = ()
 
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange` says which of them are displayed."""
-        yield HeaderStrip(id="header")
+        yield self._header
         yield self._banner
         yield RoutesPane(id="routes")
         with Grid(id="lower"):
@@ -85,7 +100,9 @@ class BoardScreen(Screen[None]):
         """Begin to pull."""
         self.query_one("#filter").display = False
         self._panes = tuple(self.query(Pane))
-        self.set_interval(self._interval, self.pull)
+        overlays = next(iter(self.query("#textual-toastrack")), None)
+        self._canvas = Canvas(self._panes, overlays, self._terminal, self._clock)
+        self.set_interval(self._interval, self._beat)
         self.pull()
 
     def on_resize(self) -> None:
@@ -95,6 +112,19 @@ class BoardScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Catch up after another screen was in front."""
         self.pull()
+
+    def _beat(self) -> None:
+        """Pull, where that is due and something may have changed."""
+        terminal = self._terminal
+        busy = terminal is not None and terminal.busy
+        slowest_s = terminal.slowest_s() if terminal is not None else 0.0
+        if not self._pace.due(self._clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
+            return
+        moment = (self._frames.moment(), _mark(self._session.status))
+        owed = self._canvas is not None and self._canvas.owes_tables()
+        if moment != self._moment or owed or self._frames.moving():
+            self._moment = moment
+            self.pull()
 
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
@@ -106,12 +136,19 @@ class BoardScreen(Screen[None]):
         self._watch_text()
         status = self._session.status
         self._arrange(status)
-        moment = (snapshot.version, snapshot.now_ns, snapshot.window)
-        engine = (status.state, status.detail, int(status.silent_s), int(status.since_s))
-        shown = (moment, self.view, self.size, engine, self._arrangement)
-        if shown != self._shown:
-            self._shown = shown
-            self._show(status)
+        self._header.status = status
+        self._header.cockpit = Cockpit(self._cpu.share(), self._pace.slowed_hz)
+        standing = replace(self.view, freeze=None)
+        look = (standing, self.view.frozen, self.size, _mark(status), self._arrangement)
+        if self._canvas is not None:
+            self._canvas.show(
+                snapshot,
+                self.view,
+                look,
+                self.app.cursor_position,
+                moving=self._frames.moving(),
+                on_top=self.app.screen is self,
+            )
 
     def _watch_text(self) -> None:
         """Have the text of the selected route sent along while the preview is on."""
@@ -120,12 +157,6 @@ class BoardScreen(Screen[None]):
         if wanted != self._watched:
             self._watched = wanted
             self._session.command(WatchText(route=wanted))
-
-    def _show(self, status: Status) -> None:
-        self.query_one(HeaderStrip).status = status
-        for pane in self._panes:
-            if pane.display:
-                pane.show(self._frames.latest, self.view)
 
     def _arrange(self, status: Status) -> None:
         banner = self._banner
@@ -165,13 +196,18 @@ class BoardScreen(Screen[None]):
         return selected_route(self._frames.latest, self.view)
 
     def _look(self, view: ViewState) -> None:
-        """Take a new view and show it at once."""
+        """Take a new view and show it at once; on a busy terminal with the next frame it takes."""
         self.view = view
-        self.pull()
+        if self._terminal is not None and self._terminal.busy:
+            self._moment = ()
+        else:
+            self.pull()
 
     def _send(self, command: Command | None) -> None:
         if command is not None:
             self._session.command(command)
+            if self._canvas is not None:
+                self._canvas.hurry()
 
     def on_descendant_focus(self) -> None:
         """Remember which pane the user is in: where there is room for few it is one of them."""
@@ -317,3 +353,9 @@ class BoardScreen(Screen[None]):
         """Start the engine again after it gave up."""
         if self._session.status.state == "gave_up":
             self._session.retry()
+
+
+def _mark(status: Status) -> tuple[object, ...]:
+    """Return what the screen shows of the engine's process; times in whole seconds."""
+    since_s = int(status.since_s) if status.restarts or status.state != "running" else 0
+    return status.state, status.detail, int(status.silent_s), since_s, status.restarts

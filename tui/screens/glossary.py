@@ -112,4 +112,22 @@ _STATES: Final = Section(
     ),
 )
 
-GLOSSARY: Final = (_FIGURES, _MARKS, _STATES, _LANES, _CHARTS)
+_OBSERVER: Final = Section(
+    "observer, at the right of the header",
+    (
+        Term("◉ kernel", "The kernel stamps what arrives, when it arrives.", "good"),
+        Term("○ user", "The engine stamps it when it wakes: lag makes TTFT read high.", "dim"),
+        Term("lag", "How late the engine's loop wakes, p99 of the last second.", "dim"),
+        Term("cpu 7/9%", "Share of a core: the engine's, the screen's.", "dim"),
+        Term("drops", "Drawing data thrown away: token arrival has holes, nothing else.", "dim"),
+        Term(
+            "inexact",
+            "Share of chunks whose arrival is only known to lie between two reads.",
+            "dim",
+        ),
+        Term("5 Hz", "Frames a second, halved because the terminal is slow.", "slow"),
+        Term("✖", "A figure on the screen is not to be trusted: which, and how.", "missed"),
+    ),
+)
+
+GLOSSARY: Final = (_FIGURES, _MARKS, _STATES, _LANES, _CHARTS, _OBSERVER)

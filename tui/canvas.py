@@ -1,0 +1,99 @@
+"""One frame onto the panes: which are drawn, and which way it goes to the terminal."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from textual.geometry import Offset
+from textual.widget import Widget
+
+from probes.clock import NS_PER_S, Clock
+from probes.views import Snapshot
+from tui.ink import Brush
+from tui.panes.pane import Pane
+from tui.terminal import Terminal
+from tui.view import ViewState
+
+__all__ = ["Canvas"]
+
+_CALM_NS: Final = NS_PER_S // 2
+"""How long a table of figures stands: percentiles are made anew once a second, and figures that
+change more often than twice a second are not read."""
+_STILL_NS: Final = 3 * NS_PER_S
+"""The same while nothing moves: what then changes is rates that fade."""
+_HASTE_NS: Final = NS_PER_S
+"""How long after a command the tables follow at the full rate: a knob's answer is waited for."""
+
+
+class Canvas:
+    """Draws panes that move at each frame, and tables of figures twice a second.
+
+    What the user does is drawn at once, all of it.
+    """
+
+    def __init__(
+        self,
+        panes: Sequence[Pane],
+        overlays: Widget | None,
+        terminal: Terminal | None,
+        clock: Clock,
+    ) -> None:
+        """Prepare; while `overlays` has children, they lie over the panes and Textual composes.
+
+        Without a terminal it always does.
+        """
+        self._panes = tuple(panes)
+        self._overlays = overlays
+        self._terminal = terminal
+        self._clock = clock
+        self._brush = Brush()
+        self._look: tuple[object, ...] = ()
+        self._moment: tuple[object, ...] = ()
+        self._whole_moment: tuple[object, ...] = ()
+        self._whole_ns = 0
+        self._stands_ns = _CALM_NS
+        self._hasty_until_ns = 0
+
+    def hurry(self) -> None:
+        """Draw everything at each frame for a while: a command has been given."""
+        self._hasty_until_ns = self._clock.monotonic_ns() + _HASTE_NS
+
+    def owes_tables(self) -> bool:
+        """Tell whether the tables show less than the last frame had, and it is time to draw them.
+
+        Whoever holds the canvas draws then, though nothing new may have come.
+        """
+        now_ns = self._clock.monotonic_ns()
+        due = now_ns >= self._whole_ns + self._stands_ns or now_ns < self._hasty_until_ns
+        return due and self._moment != self._whole_moment
+
+    def show(
+        self,
+        snapshot: Snapshot,
+        view: ViewState,
+        look: tuple[object, ...],
+        cursor: Offset,
+        *,
+        moving: bool,
+        on_top: bool,
+    ) -> None:
+        """Draw a frame; all of it where `look`, which is what else than the board is shown, is new.
+
+        `moving` tells whether streams are open or have just ended, `on_top` whether no other screen
+        lies over this one; `cursor` is where the terminal's cursor belongs.
+        """
+        self._stands_ns = _CALM_NS if moving else _STILL_NS
+        moment = (snapshot.version, snapshot.now_ns, snapshot.window, view, look)
+        fresh, self._moment = moment != self._moment, moment
+        whole = look != self._look or self.owes_tables()
+        if whole:
+            self._look, self._whole_moment = look, moment
+            self._whole_ns = self._clock.monotonic_ns()
+        elif not fresh:
+            return
+        toasts = self._overlays is not None and bool(self._overlays.children)
+        brush = self._brush if self._terminal and on_top and not toasts else None
+        for pane in self._panes:
+            if pane.display and (whole or pane.MOVES):
+                pane.show(snapshot, view, brush)
+        if self._terminal and (frame := self._brush.take()):
+            self._terminal.write(f"{frame}\x1b[{cursor.y + 1};{cursor.x + 1}H")

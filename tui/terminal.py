@@ -1,0 +1,152 @@
+"""The terminal's far end: how long it takes for what we write, which a slow line or window shows.
+
+Textual hands its output to a thread, whose queue hides a slow terminal until it is full and the
+whole screen stands still. The driver here is Textual's own with a meter at the end of that queue.
+"""
+
+import sys
+from io import TextIOWrapper
+from typing import IO, Protocol, cast
+
+from textual.app import App
+from textual.driver import Driver
+
+from probes.clock import Clock, SystemClock, seconds
+
+__all__ = ["Terminal", "WriteMeter", "metered"]
+
+
+class Terminal(Protocol):
+    """What the board asks of the terminal it draws on."""
+
+    def write(self, data: str) -> None:
+        """Hand over output; it is written later, in order."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether some of what was handed over has not been written yet."""
+        ...
+
+    def slowest_s(self) -> float:
+        """Return the longest that a write took since this was last asked, in seconds.
+
+        One that still goes on counts with the time it has taken so far.
+        """
+        ...
+
+
+class WriteMeter:
+    """Times how long output lies between us and the terminal.
+
+    `queued` is called by the screen's thread, `written` by the one that writes.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._queued = 0
+        self._passed = 0
+        self._written = 0
+        self._since_ns = 0
+        self._slowest_s = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way."""
+        return self._written < self._queued
+
+    def queued(self, characters: int) -> None:
+        """Note that something was handed over."""
+        if not self.busy:
+            self._since_ns = self._clock.monotonic_ns()
+        self._queued += characters
+
+    def passed(self, characters: int) -> None:
+        """Note that something was given to the file, which may still hold it."""
+        self._passed += characters
+
+    def written(self) -> None:
+        """Note that the file has let go of all that was given to it."""
+        self._slowest_s = max(self._slowest_s, self._waited_s())
+        self._written = self._passed
+
+    def slowest_s(self) -> float:
+        """Return the longest wait since this was last asked, in seconds."""
+        slowest = max(self._slowest_s, self._waited_s() if self.busy else 0.0)
+        self._slowest_s = 0.0
+        return slowest
+
+    def _waited_s(self) -> float:
+        return seconds(self._clock.monotonic_ns() - self._since_ns)
+
+
+class _MeteredFile:
+    """The terminal's file, as far as Textual's writer thread uses it."""
+
+    def __init__(self, file: IO[str], meter: WriteMeter) -> None:
+        self._file = file
+        self._meter = meter
+
+    def write(self, text: str) -> int:
+        """Write text, and count it."""
+        count = self._file.write(text)
+        self._meter.passed(len(text))
+        return count
+
+    def flush(self) -> None:
+        """Wait until the terminal has taken all of it."""
+        self._file.flush()
+        self._meter.written()
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._file.fileno()
+
+
+def metered(chosen: type[Driver]) -> type[Driver]:
+    """Return Textual's `chosen` driver with a meter, where that is its own for Linux and macOS.
+
+    It gives itself to an app that has `attach_terminal`.
+    """
+    if sys.platform == "win32":
+        return chosen
+    from textual.drivers.linux_driver import LinuxDriver
+
+    if chosen is not LinuxDriver:
+        return chosen
+
+    class MeteredDriver(LinuxDriver):
+        """Textual's driver; every write is timed."""
+
+        def __init__(
+            self,
+            app: App[object],
+            *,
+            debug: bool = False,
+            mouse: bool = True,
+            size: tuple[int, int] | None = None,
+        ) -> None:
+            super().__init__(app, debug=debug, mouse=mouse, size=size)
+            self._meter = WriteMeter(SystemClock())
+            # Textual's own type is that of stderr; its writer thread needs no more than this.
+            self._file = cast(
+                "TextIOWrapper", _MeteredFile(cast("IO[str]", self._file), self._meter)
+            )
+            if attach := getattr(app, "attach_terminal", None):
+                attach(self)
+
+        @property
+        def busy(self) -> bool:
+            """Whether output is on its way."""
+            return self._meter.busy
+
+        def write(self, data: str) -> None:
+            """Hand over output."""
+            self._meter.queued(len(data))
+            super().write(data)
+
+        def slowest_s(self) -> float:
+            """Return the longest that a write took since this was last asked."""
+            return self._meter.slowest_s()
+
+    return MeteredDriver
