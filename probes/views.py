@@ -5,8 +5,9 @@ Stamps (`*_ns`) are monotonic ns of the engine, comparable with `Snapshot.now_ns
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from probes.events import ClockSource, HeldReason, Limit, Outcome
 
@@ -52,8 +53,7 @@ RouteState: TypeAlias = Literal[
 """Ordered worst first; `held` and `paused` are ours, not the route's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(msgspec.Struct, frozen=True):
     """One percentile with what is needed to judge it."""
 
     value: float | None = None
@@ -63,8 +63,7 @@ class Figure:
     grade: Grade = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class RouteView:
+class RouteView(msgspec.Struct, frozen=True):
     """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`."""
 
     name: str
@@ -123,8 +122,7 @@ class RouteView:
     """Why it is in its state, such as `connect.refused 90%`; empty where the state says it all."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChartPoint:
+class ChartPoint(msgspec.Struct, frozen=True):
     """One slice of time of one route."""
 
     start_ns: int
@@ -135,8 +133,7 @@ class ChartPoint:
     throttled: int
 
 
-@dataclass(frozen=True, slots=True)
-class LaneView:
+class LaneView(msgspec.Struct, frozen=True):
     """One open or just-finished attempt on the token arrival axis."""
 
     route: str
@@ -165,8 +162,7 @@ class LaneView:
     """Retries the route's policy allows."""
 
 
-@dataclass(frozen=True, slots=True)
-class WindowColumn:
+class WindowColumn(msgspec.Struct, frozen=True):
     """One window of the percentiles pane."""
 
     window: WindowName
@@ -178,16 +174,14 @@ class WindowColumn:
     failure_share: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(msgspec.Struct, frozen=True):
     """A vertical mark on a chart: a knob change, a cohort change, a user's mark."""
 
     at_ns: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PercentileTable:
+class PercentileTable(msgspec.Struct, frozen=True):
     """The percentiles pane of one route."""
 
     columns: tuple[WindowColumn, ...]
@@ -202,8 +196,7 @@ class PercentileTable:
     cohort: str
 
 
-@dataclass(frozen=True, slots=True)
-class ThrottleEntry:
+class ThrottleEntry(msgspec.Struct, frozen=True):
     """One 429 (or throttling inside a stream)."""
 
     at_ns: int
@@ -223,8 +216,7 @@ class ThrottleEntry:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class LimitsView:
+class LimitsView(msgspec.Struct, frozen=True):
     """What one route has left of its limits."""
 
     route: str
@@ -235,8 +227,7 @@ class LimitsView:
     cool_down_asked_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryRow:
+class RetryRow(msgspec.Struct, frozen=True):
     """Retries of one reason."""
 
     reason: str
@@ -249,8 +240,7 @@ class RetryRow:
     added_wait_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class RetryView:
+class RetryView(msgspec.Struct, frozen=True):
     """The retries pane, over `Snapshot.window`."""
 
     rows: tuple[RetryRow, ...] = ()
@@ -260,8 +250,7 @@ class RetryView:
     added_wait_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class RouteDetail:
+class RouteDetail(msgspec.Struct, frozen=True):
     """Everything the panes below the table show of one route."""
 
     route: str
@@ -274,8 +263,7 @@ class RouteDetail:
     preview_probe: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderView:
+class HeaderView(msgspec.Struct, frozen=True):
     """The header strip."""
 
     elapsed_s: float = 0.0
@@ -309,8 +297,7 @@ class HeaderView:
     """Newest last; hostile text is possible."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """One frame's worth of state. Equal `version` means nothing changed but the time."""
 
     version: int
@@ -326,7 +313,7 @@ class Snapshot:
     throttles: tuple[ThrottleEntry, ...]
     """All routes, newest first, at most 200."""
     limits: tuple[LimitsView, ...]
-    details: Mapping[str, RouteDetail] = field(default_factory=dict)
+    details: Mapping[str, RouteDetail] = msgspec.field(default_factory=dict)
     """By route; only those asked for."""
 
 

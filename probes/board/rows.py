@@ -1,8 +1,10 @@
 """Rows of the routes table, its totals, and the percentiles pane."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from probes.board.figures import figures, maximum_figure
 from probes.board.rates import age_s, per_minute, share, usd_per_hour
@@ -71,7 +73,7 @@ def route_row(
     """Return a route's row; `tally` covers `window_s` seconds, `everywhere` holds all routes."""
     info = route.info
     counted = _counted_row(info.name, route.state, tally, window_s)
-    return replace(
+    return msgspec.structs.replace(
         counted,
         model=info.model,
         base_url=info.base_url,
@@ -107,7 +109,7 @@ def totals(rows: Sequence[RouteView], tally: Tally, window_s: float) -> RouteVie
     if not rows:
         return None
     state = min((row.state for row in rows), key=STATE_ORDER.index)
-    return replace(
+    return msgspec.structs.replace(
         _counted_row("total", state, tally, window_s),
         since_ns=_least(row.since_ns for row in rows if row.state == state),
         pain=max(row.pain for row in rows),

@@ -1,8 +1,9 @@
 """The log of 429s."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from probes.clock import NS_PER_S
 from probes.events import AttemptFinished, AttemptStarted, Limit, ProbeFinished
@@ -102,7 +103,9 @@ class ThrottleLog:
     def _amend(self, number: int, retried: bool, waited_s: float | None) -> None:
         entry = self._entries.get(number)
         if entry is not None:
-            self._entries[number] = replace(entry, retried=retried, waited_s=waited_s)
+            self._entries[number] = msgspec.structs.replace(
+                entry, retried=retried, waited_s=waited_s
+            )
             self._view = None
 
     def _trim(self) -> None:

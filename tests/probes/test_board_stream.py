@@ -3,11 +3,11 @@
 import json
 import random
 from bisect import bisect_right
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from board_streams import ProbeScript, arrivals, at, batch, hello, route_info, throttled, tick
+from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

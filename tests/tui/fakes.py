@@ -1,10 +1,11 @@
 """A session without an engine, and a clock that stands still."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import anyio
 import made
+from changed import replace
 
 from probes.clock import NS_PER_S
 from probes.commands import Command

@@ -1,8 +1,9 @@
 """Hand-made views with believable figures, for the tests of the panes."""
 
 import math
-from dataclasses import replace
 from typing import Any
+
+from changed import replace
 
 from probes.clock import NS_PER_S
 from probes.events import Limit

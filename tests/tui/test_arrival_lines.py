@@ -1,9 +1,8 @@
 """Lanes of token arrival: what happened when, in cells."""
 
-from dataclasses import replace
-
 import made
 import pytest
+from changed import replace
 from hypothesis import given
 from hypothesis import strategies as st
 

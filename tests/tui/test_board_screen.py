@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import made
 import pytest
+from changed import replace
 from fakes import FakeClock, FakeSession, FakeStatus, config
 from grid import Grid
 from textual.geometry import Region

@@ -1,8 +1,7 @@
 """Snapshots are taken with what the panes need, or held."""
 
-from dataclasses import replace
-
 import made
+from changed import replace
 from fakes import FakeBoard, FakeClock
 
 from tui.frames import Frames

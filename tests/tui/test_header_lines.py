@@ -1,9 +1,8 @@
 """The header strip and the banner."""
 
-from dataclasses import replace
-
 import made
 import pytest
+from changed import replace
 from fakes import FakeStatus
 from hypothesis import given
 from hypothesis import strategies as st

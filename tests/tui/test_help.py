@@ -1,9 +1,9 @@
 """The help: every key of the table, every word and glyph of the screen."""
 
-from dataclasses import replace
 from typing import get_args
 
 import pytest
+from changed import replace
 from textual.app import App
 from textual.containers import VerticalScroll
 

@@ -1,9 +1,8 @@
 """Sorting, filtering and moving are pure and keep the cursor on its route."""
 
-from dataclasses import replace
-
 import made
 import pytest
+from changed import replace
 
 from probes.views import WINDOWS
 from tui.order import (

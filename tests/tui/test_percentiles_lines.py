@@ -1,8 +1,7 @@
 """The percentiles pane: what is kept at which size, and what every glyph says."""
 
-from dataclasses import replace
-
 import pytest
+from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import HOSTILE, NOW_NS, detail, figure, percentiles, route, snapshot, trend

@@ -1,8 +1,7 @@
 """The retries pane: reason by retry number, and one line of totals."""
 
-from dataclasses import replace
-
 import pytest
+from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import HOSTILE, retries, snapshot

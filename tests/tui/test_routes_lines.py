@@ -1,10 +1,10 @@
 """The routes table: what fits, what each row says, where the cursor is."""
 
-from dataclasses import replace
 from datetime import UTC
 
 import made
 import pytest
+from changed import replace
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,8 +1,7 @@
 """The routes pane draws a trend anew only where it has changed."""
 
-from dataclasses import replace
-
 import made
+from changed import replace
 
 from tui.chart import trend_cells
 from tui.panes.routes import Trends

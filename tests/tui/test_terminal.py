@@ -33,6 +33,7 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self.before = termios.tcgetattr(slave)
         self.slave = slave
+        path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "tui")))
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
             stdin=slave,
@@ -40,7 +41,7 @@ class Terminal:
             stderr=slave,
             start_new_session=True,
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'tui'}", "TERM": "xterm"},
+            env=os.environ | {"PYTHONPATH": path, "TERM": "xterm"},
         )
         self.written = b""
 

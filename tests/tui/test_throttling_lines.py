@@ -1,8 +1,8 @@
 """The throttling pane: limits with countdowns, then 429s, newest first."""
 
-from dataclasses import replace
 from datetime import UTC
 
+from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import HOSTILE, NOW_NS, WALL_ANCHOR_NS, limits, snapshot, throttle
