@@ -34,6 +34,7 @@ from probes.events import (
     Health,
     Hello,
     Mark,
+    MoneyReport,
     Notice,
     RouteCounts,
     Tick,
@@ -95,6 +96,7 @@ class Engine:
         }
         self._engine = configure.engine
         self._sequence = 0
+        self._told: tuple[tuple[RouteCounts, ...], MoneyReport | None] | None = None
         self._group: TaskGroup | None = None
         self._running = False
         self._ending = Signal()
@@ -218,15 +220,19 @@ class Engine:
             ending = self._ended or await self._ending.wait(self._clock, BATCH_S)
 
     async def _flush(self) -> None:
+        """Write what waits; where nothing has happened nothing is written but a tick a second."""
         lines = self._outbox.take()
+        counts, money = self._counts(), self._spending.report()
+        if not lines and (counts, money) == self._told and not any(c.in_flight for c in counts):
+            return
         self._sequence += 1
-        counts = self._counts()
+        self._told = counts, money
         batch = Batch(
             at_ns=self._clock.monotonic_ns(),
             seq=self._sequence,
             health=self._health(counts),
             routes=counts,
-            money=self._spending.report(),
+            money=money,
         )
         await self._write(lines + encode_event(batch))
         self._outbox.delivered()

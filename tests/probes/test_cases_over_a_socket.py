@@ -24,7 +24,7 @@ CASES: list[dict[str, Any]] = [
     for case in map(json.loads, (CASES_FOLDER / name).read_text(encoding="utf-8").splitlines())
     if case["api"] == "chat"
 ]
-SHORT = Timeouts(connect=5.0, first_token=0.8, stall=0.3, total=5.0)
+SHORT = Timeouts(connect=5.0, first_token=1.5, stall=0.3, total=5.0)
 PATIENT = Timeouts(connect=5.0, first_token=20.0, stall=20.0, total=30.0)
 
 

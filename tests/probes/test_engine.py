@@ -114,7 +114,7 @@ async def test_it_says_hello_first_and_probes_only_after_go() -> None:
 
 
 async def test_batches_come_ten_times_a_second_in_sequence_and_ticks_once() -> None:
-    engine = Engine()
+    engine = Engine(chat("a", wait_s=10.0))
     async with engine.running():
         engine.tell(configure(route("a")), Go())
         await engine.clock.advance(3)
@@ -122,6 +122,19 @@ async def test_batches_come_ten_times_a_second_in_sequence_and_ticks_once() -> N
         assert sequence == list(range(1, len(sequence) + 1))
         assert 29 <= len(sequence) <= 31
         assert 3 <= len(engine.of(Tick)) <= 4
+
+
+async def test_where_nothing_happens_it_only_ticks() -> None:
+    engine = Engine()
+    async with engine.running():
+        engine.tell(configure(route("a")), Pause(paused=True), Go())
+        await engine.clock.advance(1)
+        before = len(engine.of(Batch))
+        await engine.clock.advance(5)
+        assert 5 <= len(engine.of(Batch)) - before <= 6
+        engine.tell(MarkTime(text="now"))
+        await engine.clock.advance(0.11)
+        assert engine.of(Mark)[-1].text == "now"
 
 
 async def test_knobs_pauses_marks_and_bursts_are_events() -> None:
