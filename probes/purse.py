@@ -68,6 +68,12 @@ class _Account:
         """A lease that was granted whole is half used; at the budget asking again is no help."""
         return self.grant.tokens >= self.want and self.left < self.want // 2
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is open or untold, and all that was wanted was granted."""
+        untold = self.fresh_tokens or self.dead_tokens or self.reserved or self.burst
+        return not untold and self.grant.tokens >= self.want > 0
+
     def begin_engine(self) -> None:
         """A new engine counts from nothing; what the last one spent is still to be told."""
         self.engine_tokens, self.engine_usd = 0, 0.0
@@ -154,6 +160,11 @@ class Purse:
     def runs_low(self) -> bool:
         """Whether some route may soon wait for its lease rather than for its budget."""
         return any(account.runs_low for account in self._accounts.values())
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a question to the ledger would change nothing of ours."""
+        return all(account.at_rest for account in self._accounts.values())
 
     async def top_up(self, desired: Desired, *, new_engine: bool = False) -> Allow:
         """Settle with the ledger and return what the engine may spend now.

@@ -28,6 +28,8 @@ Subscriber: TypeAlias = Callable[[list[Event], bytes], None]
 """Takes a batch of events in order, and the JSON lines of its durable ones."""
 
 TOP_UP_S: Final = 1.0
+_REST_TOP_UP_S: Final = 10.0
+"""The same while nothing is spent: only what other runs spend is news."""
 _LEAST_TOP_UP_S: Final = 0.1
 _LEDGER_STRIKES: Final = 5
 
@@ -71,6 +73,7 @@ class Session:
         self._problems: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._top_up_now = anyio.Event()
         self._ledger_strikes = 0
+        self._resting = False
         self._greeted = False
         self._event_ns = 0
         self._heard_ns = self._clock.monotonic_ns()
@@ -204,7 +207,7 @@ class Session:
             self._recorder.append(lines)
         for subscriber in self._subscribers:
             subscriber(events, lines)
-        if self._purse.runs_low:
+        if self._purse.runs_low or (self._resting and not self._purse.at_rest):
             self._top_up_now.set()
         self._greet(events)
 
@@ -223,7 +226,8 @@ class Session:
 
     async def _keep_topped_up(self) -> None:
         while True:
-            with anyio.move_on_after(TOP_UP_S):
+            self._resting = self._purse.at_rest
+            with anyio.move_on_after(_REST_TOP_UP_S if self._resting else TOP_UP_S):
                 await self._top_up_now.wait()
             self._top_up_now = anyio.Event()
             allow = await self._top_up()

@@ -233,3 +233,22 @@ async def test_closing_settles_and_frees_what_was_leased() -> None:
     other = Budget(tokens_per_hour=100_000, route_tokens_per_hour=1_000)
     allow = await purse(ledger, budget=other).top_up(desired_of((ROUTE,)))
     assert of_route(allow).tokens == 200
+
+
+async def test_it_is_at_rest_when_the_ledger_knows_everything_and_gave_everything() -> None:
+    one, desired = purse(Ledger(None)), desired_of((ROUTE,))
+    assert not one.at_rest
+    await one.top_up(desired)
+    assert one.at_rest
+    one.fold(started())
+    assert not one.at_rest
+    one.fold(finished(60))
+    assert not one.at_rest
+    await one.top_up(desired)
+    assert one.at_rest
+
+
+async def test_at_the_budget_it_is_never_at_rest() -> None:
+    one = purse(Ledger(None), budget=Budget(tokens_per_hour=150, route_tokens_per_hour=150))
+    await one.top_up(desired_of((ROUTE,)))
+    assert not one.at_rest
