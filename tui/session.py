@@ -24,6 +24,11 @@ class Status(Protocol):
         ...
 
     @property
+    def engine(self) -> str:
+        """Which of several engines this is about; empty for one that is alone."""
+        ...
+
+    @property
     def silent_s(self) -> float:
         """Seconds since it last said anything."""
         ...

@@ -25,6 +25,8 @@ class HostStatus:
     """How it ended and when it starts again, or its last line that was no event; neutralised."""
     noise: int = 0
     """Lines on the pipe that were no events."""
+    engine: str = ""
+    """Which of several engines this is, such as `engine 2 of 4`; empty for one that is alone."""
 
 
 _WORST_FIRST: Final[tuple[HostState, ...]] = (
@@ -38,21 +40,16 @@ _WORST_FIRST: Final[tuple[HostState, ...]] = (
 
 
 def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
-    """Return how several engines are: as the worst of them, which `detail` names by number.
+    """Return how several engines are: as the worst of them, which `engine` names.
 
     Of those that run, the one that was started again last.
     """
     place = min(range(len(statuses)), key=lambda number: _badness(statuses[number]))
-    worst = statuses[place]
-    name = f"engine {place + 1} of {len(statuses)}"
-    # Of a silent engine, `detail` tells the end of the one before it.
-    said = "" if worst.state == "silent" else worst.detail
-    telling = said or worst.state not in ("running", "stopped")
     return replace(
-        worst,
+        statuses[place],
         restarts=sum(status.restarts for status in statuses),
         noise=sum(status.noise for status in statuses),
-        detail=": ".join(filter(None, (name, said))) if telling else "",
+        engine=f"engine {place + 1} of {len(statuses)}",
     )
 
 

@@ -340,7 +340,7 @@ async def test_an_engine_that_dies_stops_no_other_and_comes_back_as_it_was() -> 
         group.scopes[0].cancel()
         await group.clock.advance(0.5)
         status = group.host.status
-        assert (status.state, status.detail[:15]) == ("restarting", "engine 1 of 2: ")
+        assert (status.state, status.engine) == ("restarting", "engine 1 of 2")
         group.send(SetKnob(route="a", knob="concurrency", value=6))
         await group.clock.advance(0.4)
         assert group.of(Batch)[-1].routes[0].target == 6

@@ -25,6 +25,7 @@ class FakeStatus:
     last_words: str = ""
     restarts: int = 0
     detail: str = ""
+    engine: str = ""
     since_s: float = 1_000.0
 
 

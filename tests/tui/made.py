@@ -238,9 +238,9 @@ def lanes() -> tuple[LaneView, ...]:
     """Return lanes of every kind: streaming, stalled, waiting, throttled, done, cut, failed."""
     second = NS_PER_S
     return (
-        lane("ab-8812", 7.1),
+        lane("1-8812", 7.1),
         lane(
-            "ab-8815",
+            "1-8815",
             5.9,
             stalled_s=2.4,
             cells=tuple((NOW_NS - second * 5 + i * second // 10, 3) for i in range(26)),
@@ -248,7 +248,7 @@ def lanes() -> tuple[LaneView, ...]:
             tokens_estimate=22,
         ),
         lane(
-            "ab-8817",
+            "1-8817",
             1.2,
             first_token_ns=None,
             cells=(),
@@ -258,7 +258,7 @@ def lanes() -> tuple[LaneView, ...]:
             status=None,
         ),
         lane(
-            "ab-8818",
+            "1-8818",
             3.0,
             first_token_ns=None,
             cells=(),
@@ -273,7 +273,7 @@ def lanes() -> tuple[LaneView, ...]:
             retry_number=1,
         ),
         lane(
-            "ab-8811",
+            "1-8811",
             8.0,
             tokens=64,
             outcome="ok",
@@ -281,7 +281,7 @@ def lanes() -> tuple[LaneView, ...]:
             cells=tuple((NOW_NS - second * 7 + i * second // 10, 2 + i % 3) for i in range(40)),
         ),
         lane(
-            "ab-8810",
+            "1-8810",
             9.0,
             outcome="truncated",
             reason="reset",
@@ -289,7 +289,7 @@ def lanes() -> tuple[LaneView, ...]:
             cells=tuple((NOW_NS - second * 8 + i * second // 10, 2) for i in range(30)),
         ),
         lane(
-            "ab-8809",
+            "1-8809",
             6.0,
             first_token_ns=None,
             cells=(),
@@ -312,7 +312,7 @@ def detail(name: str = "busy-llama", **changes: Any) -> RouteDetail:
         percentiles=percentiles(),
         retries=retries(),
         preview="The sea was calm and\nwide \x1b[31mand grey, and the gulls",
-        preview_probe="ab-8812",
+        preview_probe="1-8812",
     )
     return replace(made, **changes)
 

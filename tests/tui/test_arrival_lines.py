@@ -123,11 +123,11 @@ def test_facts_stand_beside_the_lane() -> None:
     text = "\n".join(map(line_text, arrival_lines(made.snapshot(), VIEW, 100, 20)))
     assert "#8812" in text
     assert "~71" in text  # an estimate says so
-    assert "\n#8811    5.0s    64" in text  # an exact count does not
+    assert "\n#8811     5.0s    64" in text  # an exact count does not
 
 
 def test_lanes_that_ended_before_the_axis_are_gone() -> None:
-    old = made.lane("ab-1", 100.0, outcome="ok", ended_ns=NOW - 60 * NS_PER_S)
+    old = made.lane("1-1", 100.0, outcome="ok", ended_ns=NOW - 60 * NS_PER_S)
     detail = made.detail(lanes=(old,))
     lines = arrival_lines(made.snapshot(details={"busy-llama": detail}), VIEW, 100, 10)
     assert "no open stream" in line_text(lines[1])
@@ -148,6 +148,11 @@ def test_the_preview_is_neutral_and_its_end_is_kept() -> None:
     assert "text of #8812" in text
     assert "the end" in text
     assert "\x1b" not in text
+
+
+def test_a_probe_of_another_engine_than_the_first_is_told_apart() -> None:
+    names = [lane_row(100, probe=probe).split()[0] for probe in ("1-7", "2-7", "8812")]
+    assert names == ["#7", "#2-7", "#8812"]
 
 
 def test_without_details_it_says_so() -> None:

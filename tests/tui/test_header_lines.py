@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.events import HeldReason
+from probes.host.status import HostState
 from probes.views import EMPTY_SNAPSHOT
 from tui.panes.header_lines import banner_line, header_line
 from tui.text import line_text, line_width
@@ -118,6 +119,14 @@ def test_a_panic_shows_the_way_back() -> None:
     line = banner_line(made.snapshot(routes=rows), RUNNING)
     assert line is not None
     assert "P goes on" in line_text(line)
+
+
+@pytest.mark.parametrize("state", ["silent", "restarting", "gave_up"])
+def test_of_several_engines_the_one_in_trouble_is_named(state: HostState) -> None:
+    status = FakeStatus(state=state, silent_s=12.0, engine="engine 2 of 4")
+    line = banner_line(made.snapshot(), status)
+    assert line is not None
+    assert "engine 2 of 4" in line_text(line)
 
 
 def test_a_silent_engine_is_not_told_to_have_ended() -> None:

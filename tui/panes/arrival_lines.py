@@ -27,7 +27,7 @@ SLOT_NS: Final = 100_000_000
 _PANE: Final = 2
 _LEAST_SPAN_NS: Final = 6 * NS_PER_S
 _SLOTS: Final = (1, 2, 5, 10, 20, 50)
-_FACTS: Final = (("id", 7), ("age", 6), ("tok", 6), ("tok/s", 6))
+_FACTS: Final = (("id", 8), ("age", 6), ("tok", 6), ("tok/s", 6))
 _FACTS_WIDTH: Final = sum(width for _, width in _FACTS) + 1
 _NOTE_WIDTH: Final = 14
 """Kept free after now; a lane that ended earlier leaves more room for its words."""
@@ -230,8 +230,7 @@ def _lane_line(lane: LaneView, axis: Axis, now_ns: int, width: int) -> Line:
 
 def _facts(lane: LaneView, now_ns: int) -> Line:
     ended = now_ns if lane.ended_ns is None else lane.ended_ns
-    name = neutralise(lane.probe, 40).rpartition("-")[2][-5:]
-    identity = f"#{name}" + (f".{lane.attempt}" if lane.attempt else "")
+    identity = _name(lane.probe) + (f".{lane.attempt}" if lane.attempt else "")
     role: Role = "text" if lane.ended_ns is None else "faint"
     texts = (age((ended - lane.started_ns) / NS_PER_S), _tokens(lane), count(lane.tokens_per_s))
     sizes = [size for _, size in _FACTS]
@@ -274,6 +273,15 @@ def _put(cells: list[Span], column: int, span: Span) -> None:
         cells[column] = span
 
 
+def _name(probe: str) -> str:
+    """Return what a probe is called here: its number, and before it the engine of any but the first
+    one, which counts its own."""
+    engine, _, number = neutralise(probe, 40).rpartition("-")
+    if not number:
+        return ""
+    return f"#{number[-5:]}" if engine in ("", "1") else f"#{engine[-3:]}-{number[-5:]}"
+
+
 def _preview_height(view: ViewState, height: int) -> int:
     return min(height // 2, _MOST_PREVIEW) if view.preview and height >= 3 else 0
 
@@ -282,9 +290,9 @@ def _preview(detail: RouteDetail, width: int, height: int) -> list[Line]:
     """Return the end of the stream's text, neutralised and broken into lines of cells."""
     if height <= 0:
         return []
-    name = neutralise(detail.preview_probe, 40).rpartition("-")[2]
+    name = _name(detail.preview_probe)
     text = neutralise(detail.preview[-_PREVIEW_LIMIT:])
-    head: Line = ((f"text of #{name} as it arrives" if name else "no open stream", "head"),)
+    head: Line = ((f"text of {name} as it arrives" if name else "no open stream", "head"),)
     wrapped = _wrapped(text, width)[-(height - 1) :] if height > 1 else []
     lines: list[Line] = [((part, "text"),) for part in wrapped]
     return [head, *lines, *[()] * (height - 1 - len(lines))]

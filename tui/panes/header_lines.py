@@ -111,7 +111,8 @@ def _engine_text(engine: tuple[str, str], status: Status) -> str:
     # A silent engine has not ended: what is told of an end is that of the one before it.
     ended = status.state != "silent"
     detail = neutralise(status.detail, _WORDS_LIMIT) if ended else ""
-    parts = (name + for_s, advice, detail, _last_words(status) if ended else "")
+    last_words = _last_words(status) if ended else ""
+    parts = (name + for_s, status.engine, advice, detail, last_words)
     return " · ".join(part for part in parts if part)
 
 
@@ -120,7 +121,8 @@ def _restarted_text(status: Status) -> str:
     if status.state != "running" or not status.restarts or status.since_s > _NEWS_S:
         return ""
     detail = neutralise(status.detail, _WORDS_LIMIT)
-    parts = (f"ENGINE RESTARTED {age(status.since_s)} ago", detail, _last_words(status))
+    since = f"ENGINE RESTARTED {age(status.since_s)} ago"
+    parts = (since, status.engine, detail, _last_words(status))
     return " · ".join(part for part in parts if part)
 
 
