@@ -1,0 +1,177 @@
+"""What the metronome knows of what it did: the truth of each request, and how late it was itself.
+
+Kept compact, as a run at full speed makes 25,000 stamps a second.
+"""
+
+from array import array
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from probes.events import ClockSource
+from probes.simulator.truth import Ending, TruthPage, TruthRecord
+
+__all__ = ["Histogram", "MetronomeLog", "MetronomePage", "MetronomeRecord", "Score", "Spread"]
+
+_BUCKET_NS: Final = 5_000
+_BUCKETS: Final = 20_000
+
+
+class MetronomeRecord(TruthRecord, kw_only=True):
+    """One request. `read_ns` is the arrival of the request's last byte, by the kernel's stamp where
+    it gives one."""
+
+    first_of_connection: bool = False
+    """The client had to connect for it."""
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """How some durations are spread, in ns; quantiles are upper ends of buckets of 5 µs."""
+
+    n: int
+    p50: int
+    p99: int
+    max: int
+
+
+class MetronomePage(TruthPage, frozen=True, kw_only=True):
+    """The answer to `GET /truth`."""
+
+    arrival_clock: ClockSource
+    """Who stamped the arrival of requests."""
+    begun: int
+    """Requests whose stream was begun since the log was cleared."""
+    first_arrival_ns: int | None
+    """Arrival of the first of them."""
+    late_ns: Spread
+    """Send stamp − due time of each token: large where this process did not get its core."""
+    send_ns: Spread
+    """Duration of the send calls; a stamp lies that much before its bytes were on their way, at
+    most."""
+
+
+class Histogram:
+    """Counts durations in buckets of 5 µs up to 100 ms; bounded, and cheap to add to."""
+
+    __slots__ = ("_counts", "_max")
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._counts = array("Q", bytes(8 * (_BUCKETS + 1)))
+        self._max = 0
+
+    def add(self, duration_ns: int) -> None:
+        """Count a duration; one below zero is zero."""
+        self._counts[min(max(duration_ns, 0) // _BUCKET_NS, _BUCKETS)] += 1
+        self._max = max(self._max, duration_ns)
+
+    def spread(self) -> Spread:
+        """Return what was counted."""
+        n = sum(self._counts)
+        return Spread(n=n, p50=self._quantile(n, 0.5), p99=self._quantile(n, 0.99), max=self._max)
+
+    def _quantile(self, n: int, share: float) -> int:
+        """Return the upper end of the bucket in which the quantile lies; 0 where there is none."""
+        below, wanted = 0, n * share
+        for bucket, count in enumerate(self._counts):
+            below += count
+            if count and below >= wanted:
+                return min((bucket + 1) * _BUCKET_NS, self._max)
+        return 0
+
+
+class Score:
+    """The truth of one stream while it goes on, and after."""
+
+    __slots__ = (
+        "count", "ended_ns", "ending", "finish_reason", "fresh", "headers_ns", "model", "path",
+        "prompt_tokens", "read_ns", "request_id", "stamps",
+    )  # fmt: skip
+
+    def __init__(
+        self, request_id: str, path: str, model: str, *, read_ns: int, prompt_tokens: int,
+        count: int, finish_reason: str, fresh: bool,
+    ) -> None:  # fmt: skip
+        """Begin with what the request says; `count` is the tokens it will get."""
+        self.request_id = request_id
+        self.path = path
+        self.model = model
+        self.read_ns = read_ns
+        self.prompt_tokens = prompt_tokens
+        self.count = count
+        self.finish_reason = finish_reason
+        self.fresh = fresh
+        self.headers_ns: int | None = None
+        self.stamps = array("q")
+        """Of every body sent: role, tokens, finish, usage, end."""
+        self.ended_ns: int | None = None
+        self.ending: Ending = ""
+
+    def record(self, n: int) -> MetronomeRecord:
+        """Return it in the form of the embedded provider's truth."""
+        sent = len(self.stamps)
+        tokens = min(max(sent - 1, 0), self.count)
+        return MetronomeRecord(
+            n=n,
+            request_id=self.request_id,
+            path=self.path,
+            model=self.model,
+            read_ns=self.read_ns,
+            headers_ns=self.headers_ns,
+            chunks_ns=self.stamps.tolist(),
+            chunk_tokens=[int(0 < at <= tokens) for at in range(sent)],
+            ended_ns=self.ended_ns,
+            status=200,
+            ending=self.ending,
+            prompt_tokens=self.prompt_tokens,
+            output_tokens=tokens,
+            finish_reason=self.finish_reason if sent > self.count + 1 else None,
+            first_of_connection=self.fresh,
+        )
+
+
+class MetronomeLog:
+    """The last streams that ended, a bounded number of them, and the metronome's own lateness."""
+
+    def __init__(self, capacity: int, arrival_clock: ClockSource) -> None:
+        """Keep at most `capacity` streams; `arrival_clock` says who stamps
+        the arrival of requests."""
+        self._scores: deque[tuple[int, Score]] = deque(maxlen=capacity)
+        self._arrival_clock = arrival_clock
+        self._last = 0
+        self._cleared = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything; numbers go on."""
+        self._scores.clear()
+        self._cleared = self._last
+        self._begun = 0
+        self._first_arrival_ns: int | None = None
+        self.late = Histogram()
+        self.sends = Histogram()
+
+    def begin(self, score: Score) -> None:
+        """Count a stream that begins."""
+        self._begun += 1
+        if self._first_arrival_ns is None:
+            self._first_arrival_ns = score.read_ns
+
+    def add(self, score: Score) -> None:
+        """Number a stream that ended, and keep it."""
+        self._last += 1
+        self._scores.append((self._last, score))
+
+    def page(self, since: int = 0) -> MetronomePage:
+        """Return the records numbered above `since`, oldest first."""
+        return MetronomePage(
+            last=self._last,
+            dropped=self._last - self._cleared - len(self._scores),
+            records=tuple(score.record(n) for n, score in self._scores if n > since),
+            arrival_clock=self._arrival_clock,
+            begun=self._begun,
+            first_arrival_ns=self._first_arrival_ns,
+            late_ns=self.late.spread(),
+            send_ns=self.sends.spread(),
+        )
