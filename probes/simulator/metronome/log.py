@@ -38,6 +38,7 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 class MetronomePage(TruthPage, frozen=True, kw_only=True):
     """The answer to `GET /truth`."""
 
+    records: tuple[MetronomeRecord, ...]
     arrival_clock: ClockSource
     """Who stamped the arrival of requests."""
     begun: int

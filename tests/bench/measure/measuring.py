@@ -1,0 +1,123 @@
+"""One client at work for some seconds, held to the truth."""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from probes.simulator.metronome import MetronomePage
+
+from .client import Client, RunningClient, Task
+from .machine import Placement
+from .matching import Errors, compare, output_stamps
+from .processes import cpu_ns, peak_rss_bytes
+from .provider import Provider
+
+__all__ = ["Measurement", "measure"]
+
+WARM_UP_S = 1.5
+"""From the first request to the measured span: connections are made meanwhile."""
+PATIENCE_S = 60.0
+
+
+@dataclass
+class Measurement:
+    """What one client did at one number of streams."""
+
+    client: str
+    streams: int
+    errors: Errors = field(default_factory=Errors)
+    chunks: int = 0
+    """Output chunks the server sent during the measured spans."""
+    cpu_ns: dict[str, int] = field(default_factory=dict)
+    """CPU time during the same spans, by what processes do."""
+    rss_bytes: dict[str, int] = field(default_factory=dict)
+    """Largest resident sizes, the largest of all rounds."""
+    start_s: list[float] = field(default_factory=list)
+    """From the spawn to the arrival of the first request, of each round."""
+    loop_lag_ms: list[float] = field(default_factory=list)
+    server_late_ns: list[int] = field(default_factory=list)
+    """p99 of the server's own lateness, of each round."""
+    server_send_ns: list[int] = field(default_factory=list)
+    """p99 of the duration of its send calls."""
+
+    def add(self, other: "Measurement") -> None:
+        """Take another round of the same as well."""
+        self.errors.add(other.errors)
+        self.chunks += other.chunks
+        for role, used in other.cpu_ns.items():
+            self.cpu_ns[role] = self.cpu_ns.get(role, 0) + used
+        for role, size in other.rss_bytes.items():
+            self.rss_bytes[role] = max(self.rss_bytes.get(role, 0), size)
+        self.start_s += other.start_s
+        self.loop_lag_ms += other.loop_lag_ms
+        self.server_late_ns += other.server_late_ns
+        self.server_send_ns += other.server_send_ns
+
+
+@dataclass(frozen=True)
+class _Span:
+    """A stretch of a run, and what was used in it."""
+
+    began_ns: int
+    ended_ns: int
+    cpu_ns: Mapping[str, int]
+    rss_bytes: Mapping[str, int]
+
+
+def measure(
+    client: Client, provider: Provider, streams: int, seconds: float, placement: Placement
+) -> Measurement:
+    """Let a client stream, and return what it was worth.
+
+    Raises:
+        RuntimeError: the client failed.
+        TimeoutError: it never sent a request.
+    """
+    provider.clear()
+    with tempfile.TemporaryDirectory(prefix="llmtop-bench-") as folder:
+        task = Task(
+            provider.base_url, streams, provider.pace.tokens, Path(folder), placement.clients
+        )
+        spawned_ns = time.monotonic_ns()
+        with client.start(task) as running:
+            first_ns = provider.wait_for_request(PATIENCE_S)
+            time.sleep(WARM_UP_S)
+            span = _watch(running, seconds)
+            running.stop()
+            report = running.report()
+    page = provider.truth()
+    records = {record.request_id: record for record in page.records}
+    return Measurement(
+        client=client.name,
+        streams=streams,
+        errors=compare(report.readings, records, span.began_ns),
+        chunks=_chunks_between(page, span.began_ns, span.ended_ns),
+        cpu_ns=dict(span.cpu_ns),
+        rss_bytes=dict(span.rss_bytes),
+        start_s=[(first_ns - spawned_ns) / 1e9],
+        loop_lag_ms=[] if report.loop_lag_ms is None else [report.loop_lag_ms],
+        server_late_ns=[page.late_ns.p99],
+        server_send_ns=[page.send_ns.p99],
+    )
+
+
+def _watch(running: RunningClient, seconds: float) -> _Span:
+    processes = running.processes()
+    began_ns = time.monotonic_ns()
+    before = {role: cpu_ns(pids) for role, pids in processes.items()}
+    time.sleep(seconds)
+    after = {role: cpu_ns(pids) for role, pids in processes.items()}
+    return _Span(
+        began_ns,
+        time.monotonic_ns(),
+        {role: after[role] - before[role] for role in processes},
+        {role: peak_rss_bytes(pids) for role, pids in processes.items()},
+    )
+
+
+def _chunks_between(page: MetronomePage, began_ns: int, ended_ns: int) -> int:
+    return sum(
+        began_ns <= stamp < ended_ns for record in page.records for stamp in output_stamps(record)
+    )
