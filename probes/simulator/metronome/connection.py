@@ -13,8 +13,10 @@ _MAX_BACKLOG: Final = 2 * 1024 * 1024
 class MetronomeConnection:
     """A non-blocking socket whose small sends leave at once, each on its own."""
 
-    __slots__ = ("arrived_ns", "closing", "inbox", "is_closed", "outbox", "requests", "sock",
-                 "stream")  # fmt: skip
+    __slots__ = (
+        "arrived_ns", "closing", "inbox", "is_closed", "is_last", "outbox", "requests", "sock",
+        "stream",
+    )  # fmt: skip
 
     def __init__(self, sock: socket.socket) -> None:
         """Take over an accepted socket."""
@@ -29,6 +31,8 @@ class MetronomeConnection:
         self.requests = 0
         """Streams begun on it."""
         self.stream: Stream | None = None
+        self.is_last = False
+        """The client wants no further answer on it."""
         self.closing = False
         """No further request is taken; what the client still sends is thrown away."""
         self.is_closed = False

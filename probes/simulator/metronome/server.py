@@ -196,12 +196,15 @@ class Metronome:
         connection.take(data, arrived_ns)
         if not data or connection.is_overfull:
             self._drop(connection)
-        elif connection.stream is None and not connection.outbox:
+        elif connection.stream is None and not (connection.outbox or connection.closing):
             self._next_request(connection)
 
     def _next_request(self, connection: MetronomeConnection) -> None:
         """Answer what came whole, until an answer takes time."""
         while connection.stream is None and not (connection.outbox or connection.is_closed):
+            if connection.is_last:
+                connection.end_sending()
+                return
             try:
                 request = take_request(connection.inbox)
             except ApiError as error:
@@ -210,6 +213,7 @@ class Metronome:
                 return
             if request is None:
                 return
+            connection.is_last = not request.keeps_alive
             self._answer(connection, request)
 
     def _answer(self, connection: MetronomeConnection, request: MetronomeRequest) -> None:
