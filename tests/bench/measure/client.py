@@ -36,8 +36,8 @@ class RunningClient(Protocol):
         """Ask it to end, and wait until it has."""
         ...
 
-    def report(self) -> Report:
-        """Return what it says of its requests; call it after `stop`."""
+    def report(self, since_ns: int) -> Report:
+        """Return what it says of the time since then; call it after `stop`."""
         ...
 
 

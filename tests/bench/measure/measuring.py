@@ -67,7 +67,13 @@ class _Span:
 
 
 def measure(
-    client: Client, provider: Provider, streams: int, seconds: float, placement: Placement
+    client: Client,
+    provider: Provider,
+    streams: int,
+    seconds: float,
+    placement: Placement,
+    *,
+    warm_up_s: float = WARM_UP_S,
 ) -> Measurement:
     """Let a client stream, and return what it was worth.
 
@@ -83,16 +89,16 @@ def measure(
         spawned_ns = time.monotonic_ns()
         with client.start(task) as running:
             first_ns = provider.wait_for_request(PATIENCE_S)
-            time.sleep(WARM_UP_S)
+            time.sleep(warm_up_s)
             span = _watch(running, seconds)
             running.stop()
-            report = running.report()
+            report = running.report(span.began_ns)
     page = provider.truth()
     records = {record.request_id: record for record in page.records}
     return Measurement(
         client=client.name,
         streams=streams,
-        errors=compare(report.readings, records, span.began_ns),
+        errors=compare(report.readings, records),
         chunks=_chunks_between(page, span.began_ns, span.ended_ns),
         cpu_ns=dict(span.cpu_ns),
         rss_bytes=dict(span.rss_bytes),

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from ..client import RunningClient, Task
 from ..readings import Report, load_report
 from ..spawning import environment, spawned, wait_for_end
@@ -29,8 +31,10 @@ class _Running:
         self.process.send_signal(signal.SIGTERM)
         wait_for_end(self.process, "the client", self.log)
 
-    def report(self) -> Report:
-        return load_report(self.file)
+    def report(self, since_ns: int) -> Report:
+        whole = load_report(self.file)
+        kept = [reading for reading in whole.readings if reading.started_ns >= since_ns]
+        return msgspec.structs.replace(whole, readings=kept)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,20 +51,22 @@ def routes_toml(task: Task) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report_of(events: Iterator[Event]) -> Report:
-    """Return what llmtop's events say."""
+def report_of(events: Iterable[Event], since_ns: int = 0) -> Report:
+    """Return what llmtop's events say of the attempts and seconds since then."""
     readings, lags = [], []
     for event in events:
-        if isinstance(event, Tick):
+        if isinstance(event, Tick) and event.at_ns >= since_ns:
             lags.append(event.health.loop_lag_p99_ns / NS_PER_MS)
-        elif isinstance(event, AttemptFinished) and (reading := _reading(event)):
+        elif isinstance(event, AttemptFinished) and (reading := _reading(event, since_ns)):
             readings.append(reading)
     return Report(readings=readings, loop_lag_ms=quantile(lags, 0.5))
 
 
-def _reading(event: AttemptFinished) -> Reading | None:
+def _reading(event: AttemptFinished, since_ns: int) -> Reading | None:
     stamps = event.stamps_ns
     if not (event.request_id and stamps.started and stamps.first_token and stamps.done):
+        return None
+    if stamps.started < since_ns:
         return None
     return Reading(
         request_id=event.request_id,
@@ -106,8 +108,8 @@ class _Running:
         self.process.send_signal(signal.SIGTERM)
         wait_for_end(self.process, "llmtop", self.log)
 
-    def report(self) -> Report:
-        return report_of(_events(self.events))
+    def report(self, since_ns: int) -> Report:
+        return report_of(_events(self.events), since_ns)
 
 
 class Headless:
