@@ -14,8 +14,9 @@ from probes.simulator.truth import Ending, TruthPage, TruthRecord
 
 __all__ = ["Histogram", "MetronomeLog", "MetronomePage", "MetronomeRecord", "Score", "Spread"]
 
-_BUCKET_NS: Final = 5_000
-_BUCKETS: Final = 20_000
+_BITS: Final = 5
+_BUCKETS: Final = 640
+"""Enough for four hours; what takes longer is counted in the last."""
 
 
 class MetronomeRecord(TruthRecord, kw_only=True):
@@ -27,7 +28,7 @@ class MetronomeRecord(TruthRecord, kw_only=True):
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
-    """How some durations are spread, in ns; quantiles are upper ends of buckets of 5 µs."""
+    """How some durations are spread, in ns; quantiles are exact to 1/16 of their size."""
 
     n: int
     p50: int
@@ -53,19 +54,26 @@ class MetronomePage(TruthPage, frozen=True, kw_only=True):
 
 
 class Histogram:
-    """Counts durations in buckets of 5 µs up to 100 ms; bounded, and cheap to add to."""
+    """Counts durations in buckets that are 1/16 of their size wide; bounded, and cheap to use.
+
+    A bucket's number is the place of the highest bit and the four bits after it, as in a float.
+    """
 
     __slots__ = ("_counts", "_max")
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._counts = array("Q", bytes(8 * (_BUCKETS + 1)))
+        self._counts = array("Q", bytes(8 * _BUCKETS))
         self._max = 0
 
     def add(self, duration_ns: int) -> None:
         """Count a duration; one below zero is zero."""
-        self._counts[min(max(duration_ns, 0) // _BUCKET_NS, _BUCKETS)] += 1
-        self._max = max(self._max, duration_ns)
+        if duration_ns > self._max:
+            self._max = duration_ns
+        elif duration_ns < 0:
+            duration_ns = 0
+        shift = max(duration_ns.bit_length() - _BITS, 0)
+        self._counts[min((shift << _BITS - 1) + (duration_ns >> shift), _BUCKETS - 1)] += 1
 
     def spread(self) -> Spread:
         """Return what was counted."""
@@ -78,8 +86,15 @@ class Histogram:
         for bucket, count in enumerate(self._counts):
             below += count
             if count and below >= wanted:
-                return min((bucket + 1) * _BUCKET_NS, self._max)
+                return min(_upper_end(bucket), self._max)
         return 0
+
+
+def _upper_end(bucket: int) -> int:
+    """Return the largest duration that is counted in a bucket."""
+    half = 1 << _BITS - 1
+    shift = max((bucket >> _BITS - 1) - 1, 0)
+    return ((bucket - shift * half + 1) << shift) - 1
 
 
 class Score:
