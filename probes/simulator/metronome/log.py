@@ -16,7 +16,7 @@ __all__ = ["Histogram", "MetronomeLog", "MetronomePage", "MetronomeRecord", "Sco
 
 _BITS: Final = 5
 _BUCKETS: Final = 640
-"""Enough for four hours; what takes longer is counted in the last."""
+"""Enough for two hours; what takes longer is counted in the last."""
 
 
 class MetronomeRecord(TruthRecord, kw_only=True):

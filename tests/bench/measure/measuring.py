@@ -1,5 +1,6 @@
 """One client at work for some seconds, held to the truth."""
 
+import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from probes.simulator.metronome import MetronomePage
 from .client import Client, RunningClient, Task
 from .machine import Placement
 from .matching import Errors, compare, output_stamps
-from .processes import cpu_ns, peak_rss_bytes
+from .processes import cpu_ns, peak_rss_bytes, stolen_s
 from .provider import Provider
 
 __all__ = ["Measurement", "measure"]
@@ -41,6 +42,8 @@ class Measurement:
     """p99 of the server's own lateness, of each round."""
     server_send_ns: list[int] = field(default_factory=list)
     """p99 of the duration of its send calls."""
+    stolen: list[float] = field(default_factory=list)
+    """Share of the cores' time that the host took away, of each round."""
 
     def add(self, other: "Measurement") -> None:
         """Take another round of the same as well."""
@@ -54,6 +57,7 @@ class Measurement:
         self.loop_lag_ms += other.loop_lag_ms
         self.server_late_ns += other.server_late_ns
         self.server_send_ns += other.server_send_ns
+        self.stolen += other.stolen
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class _Span:
     ended_ns: int
     cpu_ns: Mapping[str, int]
     rss_bytes: Mapping[str, int]
+    stolen: float
 
 
 def measure(
@@ -106,12 +111,13 @@ def measure(
         loop_lag_ms=[] if report.loop_lag_ms is None else [report.loop_lag_ms],
         server_late_ns=[page.late_ns.p99],
         server_send_ns=[page.send_ns.p99],
+        stolen=[span.stolen],
     )
 
 
 def _watch(running: RunningClient, seconds: float) -> _Span:
     processes = running.processes()
-    began_ns = time.monotonic_ns()
+    began_ns, stolen_before = time.monotonic_ns(), stolen_s()
     before = {role: cpu_ns(pids) for role, pids in processes.items()}
     time.sleep(seconds)
     after = {role: cpu_ns(pids) for role, pids in processes.items()}
@@ -120,6 +126,7 @@ def _watch(running: RunningClient, seconds: float) -> _Span:
         time.monotonic_ns(),
         {role: after[role] - before[role] for role in processes},
         {role: peak_rss_bytes(pids) for role, pids in processes.items()},
+        (stolen_s() - stolen_before) / seconds / (os.cpu_count() or 1),
     )
 
 

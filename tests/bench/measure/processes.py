@@ -1,10 +1,11 @@
 """What processes use, as the kernel counts it; Linux."""
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["cpu_ns", "descendants", "peak_rss_bytes"]
+__all__ = ["cpu_ns", "descendants", "peak_rss_bytes", "stolen_s"]
 
 PROC = Path("/proc")
 CPUCLOCK_SCHED = 2
@@ -35,6 +36,12 @@ def peak_rss_bytes(pids: Iterable[int]) -> int:
             continue
         total += next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM")), 0)
     return total
+
+
+def stolen_s() -> float:
+    """Return the seconds for which the host ran something else on this machine's cores, ever."""
+    fields = (PROC / "stat").read_text().split("\n", 1)[0].split()
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def descendants(pid: int) -> list[int]:
