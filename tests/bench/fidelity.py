@@ -9,7 +9,9 @@ that search bytes: no HTTP parser, no JSON, no screen.
 
 It prints a Markdown table, and writes the same figures as JSON with `--json FILE`. No pass or fail:
 machines differ. Where the server's own p99 of lateness is large it did not get its core, and where
-the host of a virtual machine took time away (stolen) nobody did: such a row is worth little. A default run takes less than ten minutes. Linux only.
+the host of a virtual machine took time away (stolen) nobody did: such a row is worth little. A
+default run takes less than ten minutes; AIPerf and GuideLLM, where they are on the PATH, take ten
+more. Linux only.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from pathlib import Path
 from measure.client import Client
 from measure.clients.baseline import BASELINES
 from measure.clients.llmtop import Headless, Screen
+from measure.clients.tools import TOOLS
 from measure.machine import Placement, describe, placement
 from measure.measuring import Measurement, measure
 from measure.provider import Provider, provider
@@ -28,7 +31,7 @@ from measure.table import figures, markdown
 
 from probes.simulator.metronome import Pace
 
-CLIENTS: tuple[Client, ...] = (BASELINES[0], Headless(), Screen(), *BASELINES[1:])
+CLIENTS: tuple[Client, ...] = (BASELINES[0], Headless(), Screen(), *BASELINES[1:], *TOOLS)
 SECONDS = ((1, 12.0), (10, 8.0), (50, 5.0), (10_000, 4.0))
 """(most streams, seconds of the measured span): few streams take longer for as many chunks."""
 

@@ -33,6 +33,7 @@ def record(request_id: str = "a", **fields: object) -> MetronomeRecord:
         "chunk_tokens": [0, 1, 1, 0, 0],
         "ended_ns": 140 * MS,
         "ending": "streamed",
+        "response_id": f"chatcmpl-{request_id}",
     }
     return MetronomeRecord(request_id=request_id, **{**made, **fields})
 
@@ -170,7 +171,7 @@ def test_llmtops_settings_share_the_streams_over_eight_routes(
     tmp_path: Path, streams: int, shares: list[int]
 ) -> None:
     path = tmp_path / "routes.toml"
-    path.write_text(routes_toml(Task("http://127.0.0.1:1", streams, 64, tmp_path, None)))
+    path.write_text(routes_toml(Task("http://127.0.0.1:1", streams, 64, tmp_path, 1.0, None)))
     path.chmod(0o600)
     config = load_config(path, {})
     assert [route.concurrency for route in config.routes] == shares

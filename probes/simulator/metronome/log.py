@@ -5,11 +5,13 @@ Kept compact, as a run at full speed makes 25,000 stamps a second.
 
 from array import array
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from probes.events import ClockSource
+from probes.simulator.sequence import FinishReason
 from probes.simulator.truth import Ending, TruthPage, TruthRecord
 
 __all__ = ["Histogram", "MetronomeLog", "MetronomePage", "MetronomeRecord", "Score", "Spread"]
@@ -25,6 +27,8 @@ class MetronomeRecord(TruthRecord, kw_only=True):
 
     first_of_connection: bool = False
     """The client had to connect for it."""
+    response_id: str
+    """The `id` of all its chunks."""
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,32 +101,25 @@ def _upper_end(bucket: int) -> int:
     return ((bucket - shift * half + 1) << shift) - 1
 
 
+@dataclass(slots=True, kw_only=True)
 class Score:
     """The truth of one stream while it goes on, and after."""
 
-    __slots__ = (
-        "count", "ended_ns", "ending", "finish_reason", "fresh", "headers_ns", "model", "path",
-        "prompt_tokens", "read_ns", "request_id", "stamps",
-    )  # fmt: skip
-
-    def __init__(
-        self, request_id: str, path: str, model: str, *, read_ns: int, prompt_tokens: int,
-        count: int, finish_reason: str, fresh: bool,
-    ) -> None:  # fmt: skip
-        """Begin with what the request says; `count` is the tokens it will get."""
-        self.request_id = request_id
-        self.path = path
-        self.model = model
-        self.read_ns = read_ns
-        self.prompt_tokens = prompt_tokens
-        self.count = count
-        self.finish_reason = finish_reason
-        self.fresh = fresh
-        self.headers_ns: int | None = None
-        self.stamps = array("q")
-        """Of every body sent: role, tokens, finish, usage, end."""
-        self.ended_ns: int | None = None
-        self.ending: Ending = ""
+    request_id: str
+    response_id: str
+    path: str
+    model: str
+    read_ns: int
+    prompt_tokens: int
+    count: int
+    """Tokens it will get."""
+    finish_reason: FinishReason
+    first_of_connection: bool
+    headers_ns: int | None = None
+    stamps: "array[int]" = field(default_factory=lambda: array("q"))
+    """Of every body sent: role, tokens, finish, usage, end."""
+    ended_ns: int | None = None
+    ending: Ending = ""
 
     def record(self, n: int) -> MetronomeRecord:
         """Return it in the form of the embedded provider's truth."""
@@ -143,7 +140,8 @@ class Score:
             prompt_tokens=self.prompt_tokens,
             output_tokens=tokens,
             finish_reason=self.finish_reason if sent > self.count + 1 else None,
-            first_of_connection=self.fresh,
+            first_of_connection=self.first_of_connection,
+            response_id=self.response_id,
         )
 
 

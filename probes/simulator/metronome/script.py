@@ -15,9 +15,8 @@ from probes.simulator.prose import Prose
 
 __all__ = ["Script", "Scripts", "stream_head"]
 
-_ID_LENGTH: Final = 24
-_PREFIX: Final = "chatcmpl-"
-_PLACE: Final = "0" * _ID_LENGTH
+_PLACE: Final = "chatcmpl-" + 24 * "0"
+"""Stands for the id of a stream, and is as long."""
 _TEXTS: Final = 256
 _MOST_SCRIPTS: Final = 64
 
@@ -79,7 +78,7 @@ class Script:
         self, choices: list[dict[str, Any]], usage: dict[str, Any] | None = None
     ) -> tuple[bytes, bytes]:
         event: dict[str, Any] = {
-            "id": _PREFIX + _PLACE,
+            "id": _PLACE,
             "object": "chat.completion.chunk",
             "created": self._created,
             "model": self._model,

@@ -251,7 +251,6 @@ class Metronome:
         stream = Stream(
             self._scripts.script(asked.model, usage=asked.include_usage),
             score,
-            identity=f"{self._random.getrandbits(96):024x}".encode("ascii"),
             offset=self._random.getrandbits(16),
             first_ns=self._schedule.first_ns(score.read_ns),
             beat_ns=self._schedule.beat_ns,
@@ -266,15 +265,19 @@ class Metronome:
     ) -> Score:
         prompt = asked.prompt()
         return Score(
-            _request_id(request) or f"req_{self._random.getrandbits(96):024x}",
-            request.path,
-            asked.model,
+            request_id=_request_id(request) or self._identity("req_"),
+            response_id=self._identity("chatcmpl-"),
+            path=request.path,
+            model=asked.model,
             read_ns=connection.arrived_ns,
             prompt_tokens=prompt.tokens,
             count=min(self._pace.tokens, prompt.cap),
             finish_reason="length" if prompt.cap <= self._pace.tokens else "stop",
-            fresh=not connection.requests,
+            first_of_connection=not connection.requests,
         )
+
+    def _identity(self, prefix: str) -> str:
+        return f"{prefix}{self._random.getrandbits(96):024x}"
 
     def _start(self, connection: MetronomeConnection, stream: Stream) -> None:
         """Send the head and the role, each on its own, and wait for the beat."""

@@ -1,7 +1,5 @@
 """One answer in the making: which body is next, and when it is due."""
 
-from array import array
-
 from probes.simulator.metronome.log import Score
 from probes.simulator.metronome.script import Script
 
@@ -19,23 +17,18 @@ class Stream:
                  "score")  # fmt: skip
 
     def __init__(
-        self, script: Script, score: Score, *, identity: bytes, offset: int, first_ns: int,
+        self, script: Script, score: Score, *, offset: int, first_ns: int,
         beat_ns: int,
     ) -> None:  # fmt: skip
         """Prepare an answer; `offset` is where in the common text it begins."""
         self.score = score
         self._script = script
-        self._identity = identity
+        self._identity = score.response_id.encode("ascii")
         self._offset = offset
         self._first_ns = first_ns
         self._beat_ns = beat_ns
         self._sent = 0
         self._bodies = score.count + 3 + script.has_usage
-
-    @property
-    def stamps(self) -> "array[int]":
-        """Where the send stamps go."""
-        return self.score.stamps
 
     @property
     def is_over(self) -> bool:

@@ -21,6 +21,8 @@ class Task:
     tokens: int
     folder: Path
     """The client's own, empty."""
+    seconds: float
+    """How long it will be watched from its first request on, for clients that must know before."""
     core: int | None
     """The core it is to use, if it is to use one."""
 

@@ -7,7 +7,7 @@ from probes.simulator.metronome import MetronomeRecord
 
 from .readings import Reading
 
-__all__ = ["Errors", "chunk_errors", "compare", "output_stamps", "quantile"]
+__all__ = ["Errors", "chunk_errors", "compare", "keys_of", "output_stamps", "quantile"]
 
 SLACK_NS = 100_000
 """A kernel's stamp, mapped from another clock, may seem so much earlier than the send."""
@@ -32,6 +32,11 @@ class Errors:
         self.e2e += other.e2e
         self.unmatched += other.unmatched
         self.merged += other.merged
+
+
+def keys_of(record: MetronomeRecord) -> tuple[str, str]:
+    """Return the ids by which a client may know a request."""
+    return record.request_id, record.response_id
 
 
 def output_stamps(record: MetronomeRecord) -> list[int]:
@@ -61,7 +66,7 @@ def compare(readings: Iterable[Reading], truth: Mapping[str, MetronomeRecord]) -
     errors = Errors()
     for reading in readings:
         record = truth.get(reading.request_id)
-        if record is None or record.ending != "streamed" or not reading.chunks_ns:
+        if record is None or record.ending != "streamed":
             errors.unmatched += 1
         elif not record.first_of_connection:
             _add(errors, reading, record)
@@ -75,8 +80,9 @@ def _add(errors: Errors, reading: Reading, record: MetronomeRecord) -> None:
     errors.ttft.append(felt_ns - (sent[0] - record.read_ns))
     whole_ns = reading.done_ns - reading.started_ns
     errors.e2e.append(whole_ns - (record.ended_ns - record.read_ns))
-    errors.chunks += chunk_errors(sent, reading.chunks_ns)
-    errors.merged += len(sent) - len(reading.chunks_ns)
+    if reading.chunks_ns:
+        errors.chunks += chunk_errors(sent, reading.chunks_ns)
+        errors.merged += len(sent) - len(reading.chunks_ns)
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:

@@ -11,7 +11,7 @@ from probes.simulator.metronome import MetronomePage
 
 from .client import Client, RunningClient, Task
 from .machine import Placement
-from .matching import Errors, compare, output_stamps
+from .matching import Errors, compare, keys_of, output_stamps
 from .processes import cpu_ns, peak_rss_bytes, stolen_s
 from .provider import Provider
 
@@ -89,7 +89,12 @@ def measure(
     provider.clear()
     with tempfile.TemporaryDirectory(prefix="llmtop-bench-") as folder:
         task = Task(
-            provider.base_url, streams, provider.pace.tokens, Path(folder), placement.clients
+            base_url=provider.base_url,
+            streams=streams,
+            tokens=provider.pace.tokens,
+            folder=Path(folder),
+            seconds=warm_up_s + seconds,
+            core=placement.clients,
         )
         spawned_ns = time.monotonic_ns()
         with client.start(task) as running:
@@ -99,7 +104,7 @@ def measure(
             running.stop()
             report = running.report(span.began_ns)
     page = provider.truth()
-    records = {record.request_id: record for record in page.records}
+    records = {key: record for record in page.records for key in keys_of(record)}
     return Measurement(
         client=client.name,
         streams=streams,

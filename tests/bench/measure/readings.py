@@ -11,12 +11,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """One request that was read to its end."""
 
     request_id: str
+    """Or the id of its chunks, where the client knows only that."""
     started_ns: int
     first_ns: int
     """Arrival of the first output."""
     done_ns: int
     chunks_ns: list[int]
-    """Arrivals of output, in order; fewer than the server sent where reads were merged."""
+    """Arrivals of output, in order; fewer than the server sent where reads were merged, none
+    where the client does not keep them."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

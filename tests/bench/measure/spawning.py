@@ -10,19 +10,24 @@ from typing import Any
 
 from .client import Task
 
-__all__ = ["environment", "spawned", "wait_for_end"]
+__all__ = ["environment", "foreign_environment", "spawned", "wait_for_end"]
 
 ROOT = Path(__file__).parents[3]
 BENCH = Path(__file__).parents[1]
 PATIENCE_S = 30.0
 
 
-def environment(task: Task, **more: str) -> dict[str, str]:
+def foreign_environment(task: Task) -> dict[str, str]:
     """Return an environment in which a client finds no settings and leaves no traces."""
     home = str(task.folder)
     own = {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home, "XDG_CACHE_HOME": home}
+    return {**os.environ, **own}
+
+
+def environment(task: Task, **more: str) -> dict[str, str]:
+    """Return the same for a client of this repository."""
     paths = os.pathsep.join((str(ROOT), str(BENCH)))
-    return {**os.environ, **own, "PYTHONPATH": paths, **more}
+    return {**foreign_environment(task), "PYTHONPATH": paths, **more}
 
 
 @contextmanager
@@ -49,14 +54,16 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_for_end(process: subprocess.Popen[bytes], what: str, log: Path) -> None:
+def wait_for_end(
+    process: subprocess.Popen[bytes], what: str, log: Path, patience_s: float = PATIENCE_S
+) -> None:
     """Wait until a client that was asked to end has ended well.
 
     Raises:
         RuntimeError: it did not, or not in time.
     """
     try:
-        status = process.wait(PATIENCE_S)
+        status = process.wait(patience_s)
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"{what} does not end") from None
     if status:

@@ -31,6 +31,7 @@ def raw(base_url: str, data: bytes) -> bytes:
 def test_the_stream_is_role_tokens_finish_usage_and_end_one_token_a_chunk() -> None:
     with ticking() as url, httpx.Client() as client:
         *chunks, end = events(client, url, stream_options={"include_usage": True})
+        record = truth(client, url).records[0]
     parsed = [json.loads(chunk) for chunk in chunks]
     deltas = [chunk["choices"][0]["delta"] for chunk in parsed[:-1]]
     assert end == "[DONE]"
@@ -39,7 +40,7 @@ def test_the_stream_is_role_tokens_finish_usage_and_end_one_token_a_chunk() -> N
     assert parsed[-2]["choices"][0]["finish_reason"] == "stop"
     assert parsed[-1]["choices"] == []
     assert parsed[-1]["usage"]["completion_tokens"] == QUICK.tokens
-    assert len({chunk["id"] for chunk in parsed}) == 1
+    assert {chunk["id"] for chunk in parsed} == {record.response_id}
     assert {chunk["model"] for chunk in parsed} == {"any"}
 
 
