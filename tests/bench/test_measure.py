@@ -10,8 +10,10 @@ import pytest
 from measure.client import Task
 from measure.clients.baseline import BASELINES
 from measure.clients.llmtop import report_of, routes_toml
+from measure.clients.tokenizer import write_tokenizer
+from measure.clients.tools import aiperf_report, guidellm_report
 from measure.machine import Placement, placement
-from measure.matching import chunk_errors, compare, quantile
+from measure.matching import chunk_errors, compare, keys_of, quantile
 from measure.measuring import Measurement, measure
 from measure.processes import cpu_ns, descendants, peak_rss_bytes
 from measure.provider import provider
@@ -135,6 +137,7 @@ def test_the_table_has_a_cell_for_every_column_and_a_dash_for_what_is_not_known(
     assert head.count("|") == rule.count("|") == first.count("|") == second.count("|")
     assert "| 45.0 engine + 5.00 cockpit |" in first
     assert "| – / – (–) |" in second
+    assert "|  |" not in second
 
 
 def tick(at_ns: int, lag_ns: int) -> Tick:
@@ -177,6 +180,54 @@ def test_llmtops_settings_share_the_streams_over_eight_routes(
     assert [route.concurrency for route in config.routes] == shares
     assert {route.interval for route in config.routes} == {0.0}
     assert {route.max_tokens for route in config.routes} == {64}
+
+
+WALL_OFFSET_NS = 1_700_000_000_000_000_000
+
+
+def test_aiperfs_records_become_readings_in_monotonic_time() -> None:
+    def line(**changes: object) -> bytes:
+        about = {
+            "x_request_id": "a",
+            "request_start_ns": WALL_OFFSET_NS - 2 * MS,
+            "request_end_ns": WALL_OFFSET_NS + 143 * MS,
+            "was_cancelled": False,
+        }
+        metrics = {
+            "time_to_first_token": {"value": 104.0, "unit": "ms"},
+            "inter_chunk_latency": {"value": [21.0], "unit": "ms"},
+        }
+        return json.dumps({"metadata": {**about, **changes}, "metrics": metrics}).encode()
+
+    unfinished = json.dumps({"metadata": {"was_cancelled": False}, "metrics": {}}).encode()
+    report = aiperf_report([line(), line(was_cancelled=True), unfinished], WALL_OFFSET_NS)
+    assert report.readings == [reading()]
+
+
+def test_guidellms_requests_are_known_by_the_id_of_their_chunks() -> None:
+    wall_s = 1_700_000_000
+    timings = {
+        "request_start": wall_s - 0.25,
+        "first_token_iteration": wall_s + 0.5,
+        "request_end": wall_s + 1.0,
+    }
+    request = {"response_id": "chatcmpl-a", "info": {"timings": timings}}
+    told = {"benchmarks": [{"requests": {"successful": [request]}}]}
+    report = guidellm_report(json.dumps(told).encode(), WALL_OFFSET_NS)
+    wanted = {"started_ns": -250 * MS, "first_ns": 500 * MS, "done_ns": 1_000 * MS}
+    assert report.readings == [reading("chatcmpl-a", chunks_ns=[], **wanted)]
+    truth = {key: record() for key in keys_of(record())}
+    errors = compare(report.readings, truth)
+    assert (errors.ttft, errors.chunks, errors.merged) == ([650 * MS], [], 0)
+
+
+def test_the_tokenizer_knows_every_byte_once(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path / "made")
+    whole = json.loads((tmp_path / "made" / "tokenizer.json").read_text())
+    vocabulary = whole["model"]["vocab"]
+    assert sorted(vocabulary.values()) == list(range(257))
+    assert vocabulary["A"] == 65
+    assert vocabulary["Ġ"] == 32  # as GPT-2 writes a space
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -97,8 +97,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _by_role(values: dict[str, float | None]) -> str:
-    if len(values) == 1:
-        return _number(next(iter(values.values())))
+    if len(values) < 2:
+        return _number(next(iter(values.values()), None))
     return " + ".join(f"{_number(value)} {role}" for role, value in values.items())
 
 
