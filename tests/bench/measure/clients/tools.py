@@ -29,7 +29,7 @@ MARGIN_S = 2.0
 PATIENCE_S = 120.0
 """They reckon for a while after the last answer."""
 NS_PER_MS = 1e6
-NS_PER_S = 1e9
+NS_PER_S = 1_000_000_000
 TOKENIZER = "tokenizer"
 RESULT = "result"
 
@@ -59,6 +59,11 @@ def aiperf_report(lines: Sequence[bytes], offset_ns: int) -> Report:
     return Report(readings=readings)
 
 
+def _whole_ns(seconds: float) -> int:
+    """Return ns without losing what a float of so many ns cannot hold."""
+    return int(seconds) * NS_PER_S + round(seconds % 1 * NS_PER_S)
+
+
 def guidellm_report(data: bytes, offset_ns: int) -> Report:
     """Return what GuideLLM's JSON says; it keeps no stamps of single chunks."""
     requests = msgspec.json.decode(data)["benchmarks"][0]["requests"]["successful"]
@@ -67,9 +72,9 @@ def guidellm_report(data: bytes, offset_ns: int) -> Report:
         timings = request["info"]["timings"]
         return Reading(
             request_id=request["response_id"],
-            started_ns=round(timings["request_start"] * NS_PER_S) - offset_ns,
-            first_ns=round(timings["first_token_iteration"] * NS_PER_S) - offset_ns,
-            done_ns=round(timings["request_end"] * NS_PER_S) - offset_ns,
+            started_ns=_whole_ns(timings["request_start"]) - offset_ns,
+            first_ns=_whole_ns(timings["first_token_iteration"]) - offset_ns,
+            done_ns=_whole_ns(timings["request_end"]) - offset_ns,
             chunks_ns=[],
         )
 
