@@ -8,8 +8,9 @@ taken over a span that begins 1.5 s after the first request. The floor is bare a
 that search bytes: no HTTP parser, no JSON, no screen.
 
 It prints a Markdown table, and writes the same figures as JSON with `--json FILE`. No pass or fail:
-machines differ. Where the server's own p99 of lateness is large it did not get its core, and where
-the host of a virtual machine took time away (stolen) nobody did: such a row is worth little. A
+machines differ. Where the server's own p99 of lateness is large it did not get its core; the last
+column tells what share of the machine went to others, and what the host of a virtual machine took
+away: such rows are worth little. A
 default run takes less than ten minutes; AIPerf and GuideLLM, where they are on the PATH, take ten
 more. Linux only.
 """

@@ -12,7 +12,7 @@ from probes.simulator.metronome import MetronomePage
 from .client import Client, RunningClient, Task
 from .machine import Placement
 from .matching import Errors, compare, keys_of, output_stamps
-from .processes import cpu_ns, peak_rss_bytes, stolen_s
+from .processes import core_time, cpu_ns, peak_rss_bytes
 from .provider import Provider
 
 __all__ = ["Measurement", "measure"]
@@ -45,6 +45,8 @@ class Measurement:
     """p99 of the duration of its send calls."""
     stolen: list[float] = field(default_factory=list)
     """Share of the cores' time that the host took away, of each round."""
+    others: list[float] = field(default_factory=list)
+    """Share of the cores' time that went to what is no part of this."""
 
     def add(self, other: "Measurement") -> None:
         """Take another round of the same as well."""
@@ -59,6 +61,7 @@ class Measurement:
         self.server_late_ns += other.server_late_ns
         self.server_send_ns += other.server_send_ns
         self.stolen += other.stolen
+        self.others += other.others
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class _Span:
     cpu_ns: Mapping[str, int]
     rss_bytes: Mapping[str, int]
     stolen: float
+    others: float
 
 
 def measure(
@@ -101,7 +105,7 @@ def measure(
         with client.start(task) as running:
             first_ns = provider.wait_for_request(PATIENCE_S)
             time.sleep(warm_up_s)
-            span = _watch(running, seconds)
+            span = _watch(running, provider, seconds)
             running.stop()
             report = running.report(span.began_ns)
     page = provider.truth()
@@ -118,21 +122,27 @@ def measure(
         server_late_ns=[page.late_ns.p99],
         server_send_ns=[page.send_ns.p99],
         stolen=[span.stolen],
+        others=[span.others],
     )
 
 
-def _watch(running: RunningClient, seconds: float) -> _Span:
+def _watch(running: RunningClient, provider: Provider, seconds: float) -> _Span:
     processes = running.processes()
-    began_ns, stolen_before = time.monotonic_ns(), stolen_s()
+    ours = [provider.pid, os.getpid()]
+    began_ns, machine = time.monotonic_ns(), core_time()
     before = {role: cpu_ns(pids) for role, pids in processes.items()}
+    ours_before = cpu_ns(ours)
     time.sleep(seconds)
-    after = {role: cpu_ns(pids) for role, pids in processes.items()}
+    used = {role: cpu_ns(pids) - before[role] for role, pids in processes.items()}
+    known_s = (sum(used.values()) + cpu_ns(ours) - ours_before) / 1e9
+    ended, cores_s = core_time(), seconds * (os.cpu_count() or 1)
     return _Span(
         began_ns,
         time.monotonic_ns(),
-        {role: after[role] - before[role] for role in processes},
+        used,
         {role: peak_rss_bytes(pids) for role, pids in processes.items()},
-        (stolen_s() - stolen_before) / seconds / (os.cpu_count() or 1),
+        stolen=(ended.stolen_s - machine.stolen_s) / cores_s,
+        others=max(0.0, ended.busy_s - machine.busy_s - known_s) / cores_s,
     )
 
 

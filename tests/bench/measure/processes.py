@@ -3,9 +3,10 @@
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["cpu_ns", "descendants", "peak_rss_bytes", "stolen_s"]
+__all__ = ["CoreTime", "core_time", "cpu_ns", "descendants", "peak_rss_bytes"]
 
 PROC = Path("/proc")
 CPUCLOCK_SCHED = 2
@@ -38,10 +39,22 @@ def peak_rss_bytes(pids: Iterable[int]) -> int:
     return total
 
 
-def stolen_s() -> float:
-    """Return the seconds for which the host ran something else on this machine's cores, ever."""
+@dataclass(frozen=True)
+class CoreTime:
+    """What all cores of the machine have done since it started, in seconds."""
+
+    busy_s: float
+    """Everything that ran here."""
+    stolen_s: float
+    """The host of the virtual machine ran something else."""
+
+
+def core_time() -> CoreTime:
+    """Return what the kernel counts in /proc/stat."""
     fields = (PROC / "stat").read_text().split("\n", 1)[0].split()
-    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+    user, nice, system, _idle, _iowait, irq, softirq, stolen = map(int, fields[1:9])
+    ticks_s = os.sysconf("SC_CLK_TCK")
+    return CoreTime((user + nice + system + irq + softirq) / ticks_s, stolen / ticks_s)
 
 
 def descendants(pid: int) -> list[int]:

@@ -30,6 +30,7 @@ class Provider:
     base_url: str
     """Without `/v1`."""
     pace: Pace
+    pid: int
     realtime: bool
     """Whether it runs before everything else on its core."""
 
@@ -80,7 +81,7 @@ def provider(pace: Pace, *, seed: int, core: int | None, realtime: bool) -> Iter
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
         try:
-            yield Provider(base_url, pace, realtime and _hasten(process.pid))
+            yield Provider(base_url, pace, process.pid, realtime and _hasten(process.pid))
         finally:
             process.stdin.close()
 

@@ -22,7 +22,7 @@ HEAD = (
     "first request s",
     "loop lag p99 ms",
     "server late / send p99 ms",
-    "stolen %",
+    "others / stolen %",
 )
 
 
@@ -49,6 +49,7 @@ def figures(measured: Measurement) -> dict[str, Any]:
         "loop_lag_p99_ms": quantile(measured.loop_lag_ms, 0.5),
         "server_late_p99_ms": _worst_ms(measured.server_late_ns),
         "server_send_p99_ms": _worst_ms(measured.server_send_ns),
+        "others_percent": 100 * max(measured.others) if measured.others else None,
         "stolen_percent": 100 * max(measured.stolen) if measured.stolen else None,
     }
 
@@ -92,7 +93,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         _number(row["first_request_s"]),
         _number(row["loop_lag_p99_ms"]),
         f"{_number(row['server_late_p99_ms'])} / {_number(row['server_send_p99_ms'])}",
-        _number(row["stolen_percent"]),
+        f"{_number(row['others_percent'])} / {_number(row['stolen_percent'])}",
     ]
 
 
