@@ -10,8 +10,10 @@ that search bytes: no HTTP parser, no JSON, no screen.
 It prints a Markdown table, and writes the same figures as JSON with `--json FILE`. No pass or fail:
 machines differ. Where the server's own p99 of lateness is large it did not get its core; the last
 column tells what share of the machine went to others, and what the host of a virtual machine took
-away: such rows are worth little. A
-default run takes less than ten minutes; AIPerf and GuideLLM, where they are on the PATH, take ten
+away: such rows are worth little. On a machine that is not quiet, `--nice -15` gives all clients
+precedence over others (root only).
+
+A default run takes less than ten minutes; AIPerf and GuideLLM, where they are on the PATH, take ten
 more. Linux only.
 """
 
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", type=float, default=50.0, help="tokens/s of a stream (default: 50)")
     add("--seed", type=int, default=1)
     add("--pin", action="store_true", help="server on the last core, clients on the first")
+    add("--nice", type=int, default=0, metavar="N", help="of the clients, -20 to 19 (default: 0)")
     add("--no-realtime", action="store_true", help="give the server no real-time priority")
     add("--json", type=Path, metavar="FILE")
     return parser
@@ -98,7 +101,7 @@ def _rounds(
 def main() -> None:
     """Run the benchmark and print its table."""
     options = _parser().parse_args()
-    machine, where = describe(), placement(options.pin)
+    machine, where = describe(), placement(pinned=options.pin, nice=options.nice)
     pace = Pace(options.tokens, options.rate)
     with provider(
         pace, seed=options.seed, core=where.server, realtime=not options.no_realtime

@@ -249,7 +249,7 @@ def test_a_process_is_found_with_what_it_uses() -> None:
 
 @linux
 def test_clients_and_server_are_kept_apart_only_where_asked_for() -> None:
-    assert placement(pinned=False) == Placement(None, None)
+    assert placement(pinned=False) == Placement()
     apart = placement(pinned=True)
     assert apart.server is None or apart.server != apart.clients
 
@@ -260,7 +260,7 @@ def test_the_floor_is_measured_against_a_real_server() -> None:
     floor = BASELINES[0]
     pace = Pace(tokens=4, tokens_per_s=100.0, first_after_s=(0.01, 0.02))
     with provider(pace, seed=1, core=None, realtime=False) as server:
-        measured = measure(floor, server, 2, 0.5, Placement(None, None), warm_up_s=0.3)
+        measured = measure(floor, server, 2, 0.5, Placement(), warm_up_s=0.3)
     row = figures(measured)
     assert row["ttfts"] >= 2
     assert row["unmatched"] == 0

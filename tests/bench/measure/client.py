@@ -25,6 +25,8 @@ class Task:
     """How long it will be watched from its first request on, for clients that must know before."""
     core: int | None
     """The core it is to use, if it is to use one."""
+    nice: int = 0
+    """How it yields to others, -20 to 19."""
 
 
 class RunningClient(Protocol):

@@ -10,24 +10,26 @@ __all__ = ["Placement", "describe", "placement"]
 
 @dataclass(frozen=True)
 class Placement:
-    """Which cores the truth server and the clients are bound to; None for any."""
+    """Which cores the truth server and the clients are bound to, None for any; and their weight."""
 
-    server: int | None
-    clients: int | None
+    server: int | None = None
+    clients: int | None = None
+    nice: int = 0
+    """Of the clients."""
 
     def __str__(self) -> str:
         """Return it for people."""
-        if self.server is None:
-            return "not pinned"
-        return f"truth server on core {self.server}, clients on core {self.clients}"
+        where = f"truth server on core {self.server}, clients on core {self.clients}"
+        place = "not pinned" if self.server is None else where
+        return f"{place}, clients at nice {self.nice}" if self.nice else place
 
 
-def placement(pinned: bool) -> Placement:
+def placement(*, pinned: bool, nice: int = 0) -> Placement:
     """Return the last core for the server and the first for the clients, where there are two."""
     cores = sorted(os.sched_getaffinity(0))
     if not pinned or len(cores) < 2:
-        return Placement(None, None)
-    return Placement(cores[-1], cores[0])
+        return Placement(nice=nice)
+    return Placement(cores[-1], cores[0], nice)
 
 
 def describe() -> str:

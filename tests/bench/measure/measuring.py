@@ -100,6 +100,7 @@ def measure(
             folder=Path(folder),
             seconds=warm_up_s + seconds,
             core=placement.clients,
+            nice=placement.nice,
         )
         spawned_ns = time.monotonic_ns()
         with client.start(task) as running:

@@ -34,7 +34,7 @@ def environment(task: Task, **more: str) -> dict[str, str]:
 def spawned(argv: Sequence[str], task: Task, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a group of its own; whatever of the group is left at the end is killed."""
     process = subprocess.Popen(
-        argv, cwd=task.folder, start_new_session=True, preexec_fn=_placing(task.core), **options
+        argv, cwd=task.folder, start_new_session=True, preexec_fn=_placing(task), **options
     )
     try:
         yield process
@@ -42,10 +42,13 @@ def spawned(argv: Sequence[str], task: Task, **options: Any) -> Iterator[subproc
         _kill_group(process)
 
 
-def _placing(core: int | None) -> Callable[[], None] | None:
-    if core is None:
-        return None
-    return lambda: os.sched_setaffinity(0, {core})
+def _placing(task: Task) -> Callable[[], None]:
+    def place() -> None:
+        if task.core is not None:
+            os.sched_setaffinity(0, {task.core})
+        os.setpriority(os.PRIO_PROCESS, 0, task.nice)
+
+    return place
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
