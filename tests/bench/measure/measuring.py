@@ -12,7 +12,7 @@ from probes.simulator.metronome import MetronomePage
 from .client import Client, RunningClient, Task
 from .machine import Placement
 from .matching import Errors, compare, keys_of, output_stamps
-from .processes import core_time, cpu_ns, peak_rss_bytes
+from .processes import core_time, cpu_ns, favour, peak_rss_bytes
 from .provider import Provider
 
 __all__ = ["Measurement", "measure"]
@@ -105,6 +105,8 @@ def measure(
         spawned_ns = time.monotonic_ns()
         with client.start(task) as running:
             first_ns = provider.wait_for_request(PATIENCE_S)
+            for pids in running.processes().values():
+                favour(pids, placement.nice)
             time.sleep(warm_up_s)
             span = _watch(running, provider, seconds)
             running.stop()

@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CoreTime", "core_time", "cpu_ns", "descendants", "peak_rss_bytes"]
+__all__ = ["CoreTime", "core_time", "cpu_ns", "descendants", "favour", "peak_rss_bytes"]
 
 PROC = Path("/proc")
 CPUCLOCK_SCHED = 2
@@ -55,6 +56,16 @@ def core_time() -> CoreTime:
     user, nice, system, _idle, _iowait, irq, softirq, stolen = map(int, fields[1:9])
     ticks_s = os.sysconf("SC_CLK_TCK")
     return CoreTime((user + nice + system + irq + softirq) / ticks_s, stolen / ticks_s)
+
+
+def favour(pids: Iterable[int], nice: int) -> None:
+    """Give the sessions of processes a weight against other sessions.
+
+    Linux weighs sessions first (autogroups) and the niceness of processes only within one.
+    """
+    for pid in pids:
+        with suppress(OSError):  # no autogroups here, or the process has ended
+            (PROC / str(pid) / "autogroup").write_text(str(nice))
 
 
 def descendants(pid: int) -> list[int]:
