@@ -5,7 +5,8 @@ simulator's truth mode, each in processes of its own, in turn (A B A B). What ea
 the arrival of every output chunk, and of E2E is held to the server's own stamps of the same
 requests, on warm connections; all stamps are of the same machine's CLOCK_MONOTONIC. CPU time is
 taken over a span that begins 1.5 s after the first request. The floor is bare asyncio protocols
-that search bytes: no HTTP parser, no JSON, no screen.
+that search bytes: no HTTP parser, no JSON, no screen. The server has the last core to itself and the
+clients have the others: where they share one, a server at real-time priority stops its clients.
 
 It prints a Markdown table, and writes the same figures as JSON with `--json FILE`. No pass or fail:
 machines differ. Where the server's own p99 of lateness is large it did not get its core; the last
@@ -52,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tokens", type=int, default=64, help="of a stream (default: 64)")
     add("--rate", type=float, default=50.0, help="tokens/s of a stream (default: 50)")
     add("--seed", type=int, default=1)
-    add("--pin", action="store_true", help="server on the last core, clients on the first")
+    add("--no-pin", action="store_true", help="let server and clients share all cores")
     add("--nice", type=int, default=0, metavar="N", help="of the clients, -20 to 19 (default: 0)")
     add("--no-realtime", action="store_true", help="give the server no real-time priority")
     add("--json", type=Path, metavar="FILE")
@@ -101,10 +102,10 @@ def _rounds(
 def main() -> None:
     """Run the benchmark and print its table."""
     options = _parser().parse_args()
-    machine, where = describe(), placement(pinned=options.pin, nice=options.nice)
+    machine, where = describe(), placement(pinned=not options.no_pin, nice=options.nice)
     pace = Pace(options.tokens, options.rate)
     with provider(
-        pace, seed=options.seed, core=where.server, realtime=not options.no_realtime
+        pace, seed=options.seed, cores=where.server, realtime=not options.no_realtime
     ) as server:
         rows = [figures(measured) for measured in _rounds(options, server, where)]
     priority = "SCHED_FIFO" if server.realtime else "no real-time priority"

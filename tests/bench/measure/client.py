@@ -23,8 +23,8 @@ class Task:
     """The client's own, empty."""
     seconds: float
     """How long it will be watched from its first request on, for clients that must know before."""
-    core: int | None
-    """The core it is to use, if it is to use one."""
+    cores: frozenset[int] = frozenset()
+    """The cores it is to use; none for any."""
     nice: int = 0
     """How it yields to others, -20 to 19."""
 

@@ -10,26 +10,29 @@ __all__ = ["Placement", "describe", "placement"]
 
 @dataclass(frozen=True)
 class Placement:
-    """Which cores the truth server and the clients are bound to, None for any; and their weight."""
+    """Who runs where, and with what weight; no cores are any cores."""
 
-    server: int | None = None
-    clients: int | None = None
+    server: frozenset[int] = frozenset()
+    clients: frozenset[int] = frozenset()
     nice: int = 0
     """Of the clients."""
 
     def __str__(self) -> str:
         """Return it for people."""
-        where = f"truth server on core {self.server}, clients on core {self.clients}"
-        place = "not pinned" if self.server is None else where
-        return f"{place}, clients at nice {self.nice}" if self.nice else place
+        server, clients = _cores(self.server), _cores(self.clients)
+        return f"truth server on {server}, clients on {clients} at nice {self.nice}"
+
+
+def _cores(cores: frozenset[int]) -> str:
+    return f"core {', '.join(map(str, sorted(cores)))}" if cores else "any core"
 
 
 def placement(*, pinned: bool, nice: int = 0) -> Placement:
-    """Return the last core for the server and the first for the clients, where there are two."""
-    cores = sorted(os.sched_getaffinity(0))
-    if not pinned or len(cores) < 2:
+    """Give the last core to the server and the others to the clients, where there are two."""
+    *others, last = sorted(os.sched_getaffinity(0))
+    if not pinned or not others:
         return Placement(nice=nice)
-    return Placement(cores[-1], cores[0], nice)
+    return Placement(frozenset({last}), frozenset(others), nice)
 
 
 def describe() -> str:

@@ -99,7 +99,7 @@ def measure(
             tokens=provider.pace.tokens,
             folder=Path(folder),
             seconds=warm_up_s + seconds,
-            core=placement.clients,
+            cores=placement.clients,
             nice=placement.nice,
         )
         spawned_ns = time.monotonic_ns()

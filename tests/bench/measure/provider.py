@@ -63,8 +63,8 @@ class Provider:
 
 
 @contextmanager
-def provider(pace: Pace, *, seed: int, core: int | None, realtime: bool) -> Iterator[Provider]:
-    """Run the truth server; on one core where that is given."""
+def provider(pace: Pace, *, seed: int, cores: frozenset[int], realtime: bool) -> Iterator[Provider]:
+    """Run the truth server; on some cores where they are given."""
     low, high = pace.first_after_s
     options = ["--tokens", str(pace.tokens), "--rate", str(pace.tokens_per_s)]
     options += ["--first-after", str(low), str(high), "--seed", str(seed), "--until-eof"]
@@ -78,8 +78,8 @@ def provider(pace: Pace, *, seed: int, core: int | None, realtime: bool) -> Iter
         assert process.stdin is not None
         assert process.stdout is not None
         base_url = json.loads(process.stdout.readline())["base_url"]
-        if core is not None:
-            os.sched_setaffinity(process.pid, {core})
+        if cores:
+            os.sched_setaffinity(process.pid, cores)
         try:
             yield Provider(base_url, pace, process.pid, realtime and _hasten(process.pid))
         finally:

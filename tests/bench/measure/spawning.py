@@ -44,8 +44,8 @@ def spawned(argv: Sequence[str], task: Task, **options: Any) -> Iterator[subproc
 
 def _placing(task: Task) -> Callable[[], None]:
     def place() -> None:
-        if task.core is not None:
-            os.sched_setaffinity(0, {task.core})
+        if task.cores:
+            os.sched_setaffinity(0, task.cores)
         os.setpriority(os.PRIO_PROCESS, 0, task.nice)
 
     return place
