@@ -14,8 +14,8 @@ class MetronomeConnection:
     """A non-blocking socket whose small sends leave at once, each on its own."""
 
     __slots__ = (
-        "arrived_ns", "closing", "inbox", "is_closed", "is_last", "outbox", "requests", "sock",
-        "stream",
+        "arrived_ns", "closing", "free_ns", "inbox", "is_closed", "is_last", "outbox", "requests",
+        "sock", "stream",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket) -> None:
@@ -30,6 +30,8 @@ class MetronomeConnection:
         """Of the newest bytes in the inbox."""
         self.requests = 0
         """Streams begun on it."""
+        self.free_ns = 0
+        """Since when no stream has been going on; a request may have come before."""
         self.stream: Stream | None = None
         self.is_last = False
         """The client wants no further answer on it."""
@@ -71,6 +73,11 @@ class MetronomeConnection:
         """
         waiting, self.outbox = self.outbox, b""
         return self.send(waiting)
+
+    def finish(self, stream: Stream) -> None:
+        """Let go of a stream whose last body was sent."""
+        self.stream = None
+        self.free_ns = stream.score.ended_ns or 0
 
     def end_sending(self) -> None:
         """Tell the client that no more will come, while it may still be sending."""

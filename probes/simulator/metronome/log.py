@@ -51,7 +51,8 @@ class MetronomePage(TruthPage, frozen=True, kw_only=True):
     first_arrival_ns: int | None
     """Arrival of the first of them."""
     late_ns: Spread
-    """Send stamp − due time of each token: large where this process did not get its core."""
+    """Send stamp − due time of each token: large where this process did not get its core, or
+    where a client had no room for more."""
     send_ns: Spread
     """Duration of the send calls; a stamp lies that much before its bytes were on their way, at
     most."""

@@ -118,11 +118,9 @@ class Metronome:
             wait_ns = due[0][0] - self._now()
             if wait_ns > 0:
                 return wait_ns
-            due_ns, order, connection, stream = due[0]
+            due_ns, order, connection, stream = heapq.heappop(due)
             if connection.stream is stream and self._send_next(connection, stream, due_ns):
-                heapq.heapreplace(due, (stream.due_ns, order, connection, stream))
-            else:
-                heapq.heappop(due)
+                heapq.heappush(due, (stream.due_ns, order, connection, stream))
         return 0
 
     def _send_next(self, connection: MetronomeConnection, stream: Stream, due_ns: int) -> bool:
@@ -150,9 +148,12 @@ class Metronome:
     def _end(self, connection: MetronomeConnection, stream: Stream, *, whole: bool) -> None:
         stream.score.ending = "streamed"
         self._log.add(stream.score)
-        connection.stream = None
-        if whole:
-            self._next_request(connection)
+        connection.finish(stream)
+        try:
+            if whole:
+                self._next_request(connection)
+        except OSError:
+            self._drop(connection)
 
     def _accept(self) -> None:
         try:
@@ -252,7 +253,7 @@ class Metronome:
             self._scripts.script(asked.model, usage=asked.include_usage),
             score,
             offset=self._random.getrandbits(16),
-            first_ns=self._schedule.first_ns(score.read_ns),
+            first_ns=self._schedule.first_ns(max(score.read_ns, connection.free_ns)),
             beat_ns=self._schedule.beat_ns,
         )
         connection.stream = stream

@@ -190,6 +190,19 @@ def test_requests_sent_ahead_are_answered_in_turn() -> None:
     assert received.rindex(b"HTTP/1.1 400") > received.rindex(b"HTTP/1.1 200")
 
 
+def test_streams_asked_for_ahead_begin_one_after_the_other() -> None:
+    body = json.dumps(asked()).encode()
+    ask = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n"
+    first, last = b"\r\n", b"connection: close\r\n\r\n"
+    pace = Pace(tokens=30, tokens_per_s=1_000.0, first_after_s=(0.0, 0.0))
+    with ticking(pace) as url, httpx.Client() as client:
+        received = raw(url, b"".join((ask % len(body)) + end + body for end in (first, last)))
+        earlier, later = truth(client, url).records
+    assert received.count(b"data: [DONE]") == 2
+    assert earlier.ended_ns is not None
+    assert later.chunks_ns[1] > earlier.ended_ns
+
+
 def test_a_connection_that_the_client_wants_closed_ends_after_its_answer() -> None:
     with ticking() as url:
         ask = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
