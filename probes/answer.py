@@ -16,11 +16,11 @@ from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
 from probes.outcome import Verdict, of_failure, of_status
 from probes.retry import would_retry
 from probes.server_timing import timings_of_headers
-from probes.sse import Decoder, EventTooLargeError
+from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
 from probes.throttle import read_limits, retry_after_s
 from probes.words import clean
 
-__all__ = ["Answer", "AnswerReader", "Ending", "Progress", "failed_before_answer"]
+__all__ = ["IDLE", "Answer", "AnswerReader", "Ending", "Progress", "failed_before_answer"]
 
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
@@ -39,14 +39,22 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     """Output that is not reasoning came."""
     kind: TtftKind = "none"
     """Of the first output in this read."""
+    alone: bool = False
+    """The read brought one event and nothing after it: its arrival is that of the event."""
+    first_is_newest: bool = False
+    """Nothing came after the read's first output: its arrival is that of the read."""
+    last_is_newest: bool = False
+    """The same of the read's last output."""
     characters: int = 0
     text: str = ""
+    """As the server wrote it: hostile, and maybe with halves of characters."""
     reasoning: str = ""
     terminal: bool = False
     """The answer is over, well or not: nothing after this needs to be waited for long."""
 
 
-_IDLE: Final = Progress()
+IDLE: Final = Progress()
+"""Of a read that completed nothing."""
 _OVER: Final = Progress(terminal=True)
 
 
@@ -130,8 +138,11 @@ class AnswerReader:
         except UnknownEncodingError:
             self._broken = "encoding"
 
-    def feed(self, data: bytes) -> Progress:
-        """Take what was read; what one read completed is told together."""
+    def feed(self, data: bytes, trailed: bool = False) -> Progress:
+        """Take what was read; what one read completed is told together.
+
+        `trailed` says that more than body came with it, after it.
+        """
         if self._broken:
             return _OVER
         try:
@@ -140,33 +151,34 @@ class AnswerReader:
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
-            return self._read(data)
+            if self._form == "stream":
+                return self._read_events(data, trailed)
+            return self._read(data, trailed)
         except UnknownEncodingError:
             self._broken = "encoding"
         except (EventTooLargeError, OverflowError):
             self._broken = "too_large"
         return _OVER
 
-    def _read(self, data: bytes) -> Progress:
-        if self._form == "stream":
-            return self._read_events(data)
+    def _read(self, data: bytes, trailed: bool) -> Progress:
+        """Take what came before it is known that this is a stream, or where it is none."""
         if not self._is_success:
             self._body += data[: MAX_ERROR_BYTES - len(self._body)]
-            return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else _IDLE
+            return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else IDLE
         self._body += data
         if self._form is None:
             self._form = form_of(self._body, self._headers.get("content-type", "").lower())
             if self._form == "stream":
                 held = bytes(self._body)
                 self._body.clear()
-                return self._read_events(held)
+                return self._read_events(held, trailed)
         return self._read_whole()
 
     def _read_whole(self) -> Progress:
         """A whole answer is judged at its end; anything else needs no more than its beginning."""
         limit = MAX_WHOLE_BYTES if self._form == "json" else MAX_ERROR_BYTES
         if len(self._body) <= limit:
-            return _OVER if self._form == "json" and self._is_whole_json() else _IDLE
+            return _OVER if self._form == "json" and self._is_whole_json() else IDLE
         if self._form == "json":
             raise OverflowError("the answer is too large")
         del self._body[limit:]
@@ -179,31 +191,59 @@ class AnswerReader:
             return False
         return json_of(bytes(body)) is not None
 
-    def _read_events(self, data: bytes) -> Progress:
-        events = self._decoder.feed(data)
+    def _read_events(self, data: bytes, trailed: bool) -> Progress:
+        payload = self._decoder.plain(data)
+        if payload is None:
+            return self._told(self._decoder.feed(data), trailed)
+        delta = self._interpreter.usual(payload)
+        if delta is None:
+            return self._told([self._decoder.event_of(payload)], trailed)
+        self._events += 1
+        exact = not trailed
+        return Progress(
+            True,  # event
+            True,  # output
+            delta.answer,
+            delta.kind,
+            exact,
+            exact,
+            exact,
+            delta.characters,
+            delta.text,
+            delta.reasoning,
+        )
+
+    def _told(self, events: list[ServerSentEvent], trailed: bool) -> Progress:
+        """Return what one read's events tell together."""
         told = self._interpreter.transcript
         if not events:
-            return _OVER if told.terminal else _IDLE
+            return _OVER if told.terminal else IDLE
         deltas: list[Delta] = []
         followed = False
-        for event in events:
+        first = last = 0
+        for number, event in enumerate(events, 1):
             followed = bool(deltas)
             delta = self._interpreter.event(event)
             if delta is not NOTHING:
                 deltas.append(delta)
+                first, last = first or number, number
         added = join_deltas(deltas)
         self._events += len(events)
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":
             kind = self._first_output(kind, followed=followed)
+        newest = len(events) if self._decoder.idle and not trailed else -1
         return Progress(
             event=True,
             output=added is not NOTHING,
             answer=added.answer,
             kind=kind,
+            alone=newest == 1,
+            first_is_newest=first == newest,
+            last_is_newest=last == newest,
             characters=added.characters,
-            text=clean(added.text),
-            reasoning=clean(added.reasoning),
+            text=added.text,
+            reasoning=added.reasoning,
             terminal=told.terminal,
         )
 

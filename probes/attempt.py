@@ -4,33 +4,23 @@ The measuring loop stamps, counts and hands bytes on; it formats nothing and tou
 """
 
 from collections.abc import Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
-import anyio
 import httpx
 
-from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
+from probes.answer import IDLE, Answer, AnswerReader, Ending, Progress, failed_before_answer
 from probes.clock import NS_PER_S, Clock
 from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
 from probes.health import GapWatch
 from probes.retry import STALE_CONNECTION
+from probes.tape import Tape
 from probes.transport import Request, Transport
+from probes.watchdog import Watchdog
 
-__all__ = ["Attempt", "AttemptResult", "Listener", "Watchdog"]
-
-LINGER_S: Final = 1.0
-"""A body left open this long after its terminal signal is closed by us."""
-
-MOST_SLACK_S: Final = 0.1
-"""A stall that aborts is noticed so much too late at most."""
-
-MAX_CHUNK_OFFSETS: Final = 20_000
-
-Phase = Literal["connect", "first_token", "stall", "total", "linger", "cancelled"]
+__all__ = ["Attempt", "AttemptResult", "Listener"]
 
 
 class Listener(Protocol):
@@ -49,68 +39,6 @@ class Listener(Protocol):
         ...
 
 
-class Watchdog:
-    """The deadline of an attempt, moved along with its phase."""
-
-    def __init__(self, timeouts: Timeouts) -> None:
-        self.scope = anyio.CancelScope()
-        self.phase: Phase = "connect"
-        """What the deadline stands for: the stage, or `total` where that comes first."""
-        self._stage: Phase = "connect"
-        self._timeouts = timeouts
-        self._slack = min(MOST_SLACK_S, timeouts.stall / 50)
-        self._moved = 0.0
-        now = anyio.current_time()
-        self._first_token_at = now + timeouts.first_token
-        self._total = now + timeouts.total
-        self._move("connect", timeouts.connect)
-
-    def connected(self) -> None:
-        """From now on the first output delta is due, counted from `started`."""
-        if self._stage == "connect":
-            self._move("first_token", self._first_token_at - anyio.current_time())
-
-    def started(self) -> None:
-        """The first network act: the clocks run from here."""
-        now = anyio.current_time()
-        self._first_token_at = now + self._timeouts.first_token
-        self._total = now + self._timeouts.total
-        self._move("connect", self._timeouts.connect)
-
-    def output(self) -> None:
-        """An output chunk came: the next is due.
-
-        Moving a deadline costs more than all else that is done for a chunk, so it is set a little
-        late and then left alone for that while: a stall is noticed within its time plus `_slack`.
-        """
-        if self.phase == "linger":
-            return
-        now = anyio.current_time()
-        if self._stage != "stall" or now > self._moved + self._slack:
-            self._moved = now
-            self._move("stall", self._timeouts.stall + self._slack)
-
-    def terminal(self) -> None:
-        """The answer is complete: its body may stay open a moment longer."""
-        if self.phase != "linger":
-            self._move("linger", LINGER_S)
-
-    def cancel(self) -> None:
-        """End the attempt now, on our own account."""
-        if self.phase != "linger":
-            self.phase = "cancelled"
-        self.scope.cancel()
-
-    def _move(self, phase: Phase, timeout_s: float) -> None:
-        if self.phase == "cancelled":
-            return
-        self.phase = self._stage = phase
-        deadline = anyio.current_time() + timeout_s
-        if deadline > self._total and phase != "linger":
-            self.phase, deadline = "total", self._total
-        self.scope.deadline = deadline
-
-
 @dataclass(slots=True)
 class AttemptResult:
     """What one exchange gave."""
@@ -125,36 +53,9 @@ class AttemptResult:
     longest_gap_ns: int
     stalls: int
     flagged: str
-
-
-@dataclass(slots=True)
-class _Tape:
-    """Stamps and arrival counts while they come in."""
-
-    stamps: dict[str, int] = field(default_factory=dict)
-    offsets_ns: list[int] = field(default_factory=list)
-    chunks: int = 0
-    longest_gap_ns: int = 0
-    stalls: int = 0
-
-    def first(self, step: str, at_ns: int) -> bool:
-        """Stamp a step that has no stamp yet."""
-        if step in self.stamps:
-            return False
-        self.stamps[step] = at_ns
-        return True
-
-    def output(self, at_ns: int, stall_ns: int) -> None:
-        """Count an output chunk and the gap before it."""
-        last_ns = self.stamps.get("last_token")
-        if last_ns is not None:
-            gap_ns = at_ns - last_ns
-            self.longest_gap_ns = max(self.longest_gap_ns, gap_ns)
-            self.stalls += gap_ns > stall_ns
-        self.stamps["last_token"] = at_ns
-        self.chunks += 1
-        if self.chunks <= MAX_CHUNK_OFFSETS:
-            self.offsets_ns.append(at_ns - self.stamps["started"])
+    inexact: tuple[str, ...] = ()
+    """Stamps that are upper bounds."""
+    inexact_chunks: int = 0
 
 
 class Attempt:
@@ -180,7 +81,8 @@ class Attempt:
         self._stall_ns = round(stall_after * NS_PER_S)
         self._listener = listener
         self._keep_text = keep_text
-        self._tape = _Tape()
+        self._tape = Tape()
+        self._answered = False
         self._watchdog: Watchdog | None = None
         self._reader: AnswerReader | None = None
         self._status: int | None = None
@@ -227,26 +129,39 @@ class Attempt:
                 keep_text=self._keep_text,
                 wall_ns=self._clock.wall_ns(),
             )
-            async with aclosing(exchange.reads) as reads:
-                async for data, at_ns in reads:
-                    self._read(self._reader.feed(data), at_ns)
-            self._tape.first("done", self._clock.monotonic_ns())
+            if not exchange.headers_exact:
+                self._tape.inexact.add("headers")
+            self._tape.first("done", await exchange.read_body(self._read))
 
-    def _read(self, progress: Progress, at_ns: int) -> None:
+    def _read(self, data: bytes, at_ns: int, trailed: bool) -> None:
+        """Take what one read brought of the body."""
+        assert self._reader is not None  # noqa: S101 - made before the body is read
+        progress = self._reader.feed(data, trailed)
+        if progress is IDLE:
+            return
         tape, watchdog = self._tape, self._watchdog
         assert watchdog is not None  # noqa: S101 - set in run
-        if progress.event:
-            tape.first("first_event", at_ns)
+        if not tape.chunks:
+            self._before_output(progress, at_ns)
         if progress.output:
-            if tape.first("first_token", at_ns):
-                self._listener.on_first_token(at_ns, progress.kind)
-            if progress.answer:
-                tape.first("first_answer", at_ns)
-            tape.output(at_ns, self._stall_ns)
-            watchdog.output()
+            exact = progress.first_is_newest
+            if progress.answer and not self._answered:
+                self._answered = tape.first("first_answer", at_ns, exact=exact)
+            tape.output(
+                at_ns, self._stall_ns, first_exact=exact, last_exact=progress.last_is_newest
+            )
+            watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
             watchdog.terminal()
+
+    def _before_output(self, progress: Progress, at_ns: int) -> None:
+        """Stamp what happens once, up to the first output."""
+        if progress.event:
+            self._tape.first("first_event", at_ns, exact=progress.alone)
+        if progress.output:
+            self._tape.first("first_token", at_ns, exact=progress.first_is_newest)
+            self._listener.on_first_token(at_ns, progress.kind)
 
     def _ending(self, failure: BaseException | None, *, expired: bool, now_ns: int) -> Ending:
         assert self._watchdog is not None  # noqa: S101 - set in run
@@ -255,7 +170,7 @@ class Attempt:
             return "cancelled"
         if expired and phase == "linger":
             return "closed_by_us"
-        since_ns = self._tape.stamps.get("last_token", self._tape.stamps["started"])
+        since_ns = self._tape.last_ns or self._tape.stamps["started"]
         if expired:
             gap = self._gaps.overlaps(since_ns, now_ns)
             return "local_gap" if gap else _TIMEOUT_OF_PHASE[phase]
@@ -263,6 +178,7 @@ class Attempt:
 
     def _result(self, ending: Ending, failure: BaseException | None, now_ns: int) -> AttemptResult:
         tape = self._tape
+        tape.close()
         if self._reader is not None:
             answer = self._reader.finish(ending)
         else:
@@ -285,6 +201,8 @@ class Attempt:
             longest_gap_ns=tape.longest_gap_ns,
             stalls=tape.stalls,
             flagged="local_gap" if gap else "",
+            inexact=tuple(sorted(tape.inexact - {"terminal"})),
+            inexact_chunks=tape.inexact_chunks,
         )
 
 

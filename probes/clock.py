@@ -32,13 +32,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock."""
 
-    def monotonic_ns(self) -> int:
-        """Return `time.monotonic_ns()`."""
-        return time.monotonic_ns()
-
-    def wall_ns(self) -> int:
-        """Return `time.time_ns()`."""
-        return time.time_ns()
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    wall_ns = staticmethod(time.time_ns)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the running event loop."""

@@ -29,6 +29,7 @@ from probes.commands import (
 from probes.events import (
     SCHEMA_VERSION,
     Batch,
+    ClockSource,
     Gap,
     Health,
     Hello,
@@ -38,13 +39,14 @@ from probes.events import (
     Tick,
     encode_event,
 )
-from probes.health import GapWatch, LoopWatch
+from probes.health import Cost, CostMeter, GapWatch, LoopWatch, Work
 from probes.outbox import BATCH_S, Outbox
 from probes.report import route_info
 from probes.route import RouteRunner, RouteTools, TransportFactory, default_transport
 from probes.secrets import Scrubber, secret_values
 from probes.signals import Signal
 from probes.spending import Spending
+from probes.transport import kernel_stamps
 
 __all__ = ["Engine", "Write", "run_engine"]
 
@@ -97,7 +99,8 @@ class Engine:
         self._running = False
         self._ending = Signal()
         self._ended = False
-        self._cpu_share = 0.0
+        self._meter = CostMeter(clock)
+        self._cost = Cost()
         self._hello(configure)
 
     async def run(self, commands: AsyncIterator[Command]) -> None:
@@ -132,6 +135,7 @@ class Engine:
             schema=SCHEMA_VERSION,
             pid=os.getpid(),
             boot_id=_boot_id(),
+            clock="kernel" if kernel_stamps() else "user",
             routes=tuple(route_info(route) for route in configure.routes),
         )
         self._outbox.emit(event)
@@ -184,6 +188,9 @@ class Engine:
         if self._running:
             return
         self._running = True
+        if not gc.isenabled():
+            gc.collect()
+            gc.freeze()  # what is here now lives as long as the engine
         for runner in self._routes.values():
             self._group.start_soon(runner.run)
 
@@ -225,7 +232,7 @@ class Engine:
 
     def _tick(self) -> None:
         counts = self._counts()
-        self._cpu_share = self._watch.cpu_share()
+        self._cost = self._meter.measure(self._work())
         event = Tick(
             at_ns=self._clock.monotonic_ns(),
             wall_ns=self._clock.wall_ns(),
@@ -238,13 +245,29 @@ class Engine:
     def _counts(self) -> tuple[RouteCounts, ...]:
         return tuple(runner.counts() for runner in self._routes.values())
 
+    def _work(self) -> Work:
+        works = [runner.work() for runner in self._routes.values()]
+        return Work(
+            reads=sum(work.reads for work in works),
+            chunks=sum(work.chunks for work in works),
+            inexact_chunks=sum(work.inexact_chunks for work in works),
+        )
+
+    def _clock_source(self) -> ClockSource:
+        """Return who stamps arrivals: the kernel only where it does so for all routes."""
+        sources = {runner.clock_source for runner in self._routes.values()}
+        return "kernel" if kernel_stamps() and "user" not in sources else "user"
+
     def _health(self, counts: tuple[RouteCounts, ...]) -> Health:
         lag = self._watch.lag()
         return Health(
             loop_lag_p50_ns=lag.p50_ns,
             loop_lag_p99_ns=lag.p99_ns,
             loop_lag_max_ns=lag.max_ns,
-            cpu_share=self._cpu_share,
+            cpu_share=self._cost.cpu_share,
+            reads_per_s=round(self._cost.reads_per_s, 1),
+            inexact_share=round(self._cost.inexact_share, 4),
+            clock=self._clock_source(),
             open_streams=sum(count.in_flight for count in counts),
             open_sockets=sum(runner.open_sockets for runner in self._routes.values()),
             drops=self._outbox.drops,

@@ -8,7 +8,17 @@ from typing import Final
 
 from probes.clock import NS_PER_S, Clock
 
-__all__ = ["BEAT_S", "GAP_NS", "GapWatch", "LoopLag", "LoopWatch", "suspended_ns"]
+__all__ = [
+    "BEAT_S",
+    "GAP_NS",
+    "Cost",
+    "CostMeter",
+    "GapWatch",
+    "LoopLag",
+    "LoopWatch",
+    "Work",
+    "suspended_ns",
+]
 
 BEAT_S: Final = 0.025
 """Seconds between two beats of the watch."""
@@ -72,8 +82,6 @@ class LoopWatch:
         self._gaps = gaps
         self._on_gap = on_gap
         self._lags: deque[int] = deque(maxlen=round(1 / BEAT_S))
-        self._cpu_ns = time.process_time_ns()
-        self._cpu_at_ns = clock.monotonic_ns()
 
     async def run(self) -> None:
         """Beat until cancelled; `on_gap(started_ns, ended_ns)` is told of gaps."""
@@ -94,9 +102,51 @@ class LoopWatch:
         last = len(ordered) - 1
         return LoopLag(ordered[last // 2], ordered[round(last * 0.99)], ordered[-1])
 
-    def cpu_share(self) -> float:
-        """Return the share of one core this process used since the last call."""
-        cpu_ns, now_ns = time.process_time_ns(), self._clock.monotonic_ns()
-        spent, elapsed = cpu_ns - self._cpu_ns, now_ns - self._cpu_at_ns
-        self._cpu_ns, self._cpu_at_ns = cpu_ns, now_ns
-        return spent / elapsed if elapsed > 0 else 0.0
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What was read so far: counts that only grow."""
+
+    reads: int = 0
+    """Reads of sockets that brought something."""
+    chunks: int = 0
+    """Reads that carried output."""
+    inexact_chunks: int = 0
+    """Of these, the ones whose arrival is an upper bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the engine's work cost, over the time since it was last asked."""
+
+    cpu_share: float = 0.0
+    """Of one core."""
+    reads_per_s: float = 0.0
+    inexact_share: float = 0.0
+    """Of the output chunks; 0 without any."""
+
+
+class CostMeter:
+    """Turns growing counts into rates."""
+
+    def __init__(self, clock: Clock, cpu_ns: Callable[[], int] = time.process_time_ns) -> None:
+        """Begin to measure; `cpu_ns` tells the processor time this process has used."""
+        self._clock = clock
+        self._cpu = cpu_ns
+        self._cpu_ns = cpu_ns()
+        self._at_ns = clock.monotonic_ns()
+        self._work = Work()
+
+    def measure(self, work: Work) -> Cost:
+        """Return the cost since the last call."""
+        cpu_ns, now_ns, before = self._cpu(), self._clock.monotonic_ns(), self._work
+        spent_ns, elapsed_ns = cpu_ns - self._cpu_ns, now_ns - self._at_ns
+        self._cpu_ns, self._at_ns, self._work = cpu_ns, now_ns, work
+        if elapsed_ns <= 0:
+            return Cost()
+        chunks = work.chunks - before.chunks
+        return Cost(
+            cpu_share=spent_ns / elapsed_ns,
+            reads_per_s=(work.reads - before.reads) * NS_PER_S / elapsed_ns,
+            inexact_share=(work.inexact_chunks - before.inexact_chunks) / chunks if chunks else 0.0,
+        )

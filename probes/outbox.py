@@ -13,7 +13,7 @@ from typing import Final
 from probes.clock import NS_PER_S, Clock
 from probes.events import Arrival, Arrivals, Event, Preview, Tick, encode_event
 
-__all__ = ["BATCH_S", "Outbox"]
+__all__ = ["BATCH_S", "Outbox", "Tally"]
 
 BATCH_S: Final = 0.1
 MAX_WAITING: Final = 10_000
@@ -23,13 +23,23 @@ MAX_OPEN: Final = 4_096
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Output of one attempt since the last batch."""
+class Tally:
+    """Output of one open attempt since the last batch. Whoever reads the attempt counts here."""
 
     route: str
+    probe: str
+    attempt: int
     chunks: int = 0
     characters: int = 0
     last_ns: int = 0
+    closed: bool = False
+    """Nothing more comes; what was counted still goes with the next batch."""
+
+    def taken(self) -> Arrival:
+        """Return what was counted, and begin anew."""
+        arrival = Arrival(self.probe, self.attempt, self.chunks, self.characters, self.last_ns)
+        self.chunks = self.characters = 0
+        return arrival
 
 
 class Outbox:
@@ -39,7 +49,7 @@ class Outbox:
         self._clock = clock
         self._on_stall = on_stall
         self._durable: deque[Event] = deque()
-        self._tallies: dict[tuple[str, int], _Tally] = {}
+        self._tallies: list[Tally] = []
         self._preview: dict[tuple[str, str, int, bool], str] = {}
         self._slot_ns = clock.monotonic_ns()
         self._oldest_ns: int | None = None
@@ -60,17 +70,14 @@ class Outbox:
             self._oldest_ns = self._clock.monotonic_ns()
         self._judge_reader()
 
-    def arrived(self, route: str, probe: str, attempt: int, characters: int, at_ns: int) -> None:
-        """Count one output chunk of an open attempt."""
-        tally = self._tallies.get((probe, attempt))
-        if tally is None:
-            if len(self._tallies) >= MAX_OPEN:
-                self.drops += 1
-                return
-            tally = self._tallies[probe, attempt] = _Tally(route)
-        tally.chunks += 1
-        tally.characters += characters
-        tally.last_ns = at_ns
+    def tally(self, route: str, probe: str, attempt: int) -> Tally:
+        """Return where to count the output of an attempt; beyond 4,096 open ones it is dropped."""
+        tally = Tally(route, probe, attempt)
+        if len(self._tallies) < MAX_OPEN:
+            self._tallies.append(tally)
+        else:
+            self.drops += 1
+        return tally
 
     def preview(self, route: str, probe: str, attempt: int, text: str, reasoning: bool) -> None:
         """Add text of the stream on preview; what does not fit a batch is dropped and counted."""
@@ -86,7 +93,7 @@ class Outbox:
         lines = [encode_event(event) for event in self._durable]
         lines.extend(encode_event(event) for event in self._transient(now_ns))
         self._durable.clear()
-        self._tallies.clear()
+        self._tallies = [tally for tally in self._tallies if not tally.closed]
         self._preview.clear()
         self._slot_ns = now_ns
         self._oldest_ns = now_ns if lines else None
@@ -99,9 +106,9 @@ class Outbox:
 
     def _transient(self, now_ns: int) -> list[Event]:
         by_route: dict[str, list[Arrival]] = {}
-        for (probe, attempt), tally in self._tallies.items():
-            arrival = Arrival(probe, attempt, tally.chunks, tally.characters, tally.last_ns)
-            by_route.setdefault(tally.route, []).append(arrival)
+        for tally in self._tallies:
+            if tally.chunks:
+                by_route.setdefault(tally.route, []).append(tally.taken())
         events: list[Event] = [
             Arrivals(at_ns=self._slot_ns, route=route, arrivals=tuple(arrivals))
             for route, arrivals in by_route.items()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from probes.answer import Progress
 from probes.secrets import Scrubber
+from probes.words import clean
 
 __all__ = ["Preview"]
 
@@ -15,7 +16,8 @@ class Preview:
         """`send` takes probe, attempt, scrubbed text, and whether it is reasoning."""
         self._scrub = scrub
         self._send = send
-        self._on = False
+        self.on = False
+        """Whether a stream is followed, or will be; a switch."""
         self._probe = ""
         self._attempt = 0
         self._reasoning = False
@@ -23,12 +25,12 @@ class Preview:
 
     def switch(self, on: bool) -> None:
         """Follow a stream from its next chunk on, or none."""
-        self._on = on
+        self.on = on
         self._probe, self._held = "", ""
 
     def output(self, probe: str, attempt: int, progress: Progress) -> None:
         """Take a chunk of any stream."""
-        if not self._on:
+        if not self.on:
             return
         if not self._probe:
             self._probe = probe
@@ -38,7 +40,8 @@ class Preview:
         if (attempt, reasoning) != (self._attempt, self._reasoning):
             self._let_go()
         self._attempt, self._reasoning = attempt, reasoning
-        text = self._scrub.scrub(self._held + (progress.text or progress.reasoning))
+        added = clean(progress.text or progress.reasoning)
+        text = self._scrub.scrub(self._held + added)
         unsure = self._scrub.unsure(text)
         sure, self._held = text[: len(text) - unsure], text[len(text) - unsure :]
         if sure:

@@ -28,6 +28,7 @@ from probes.events import (
     TtftKind,
 )
 from probes.health import GapWatch
+from probes.outbox import Tally
 from probes.report import AttemptIdentity, attempt_finished
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
@@ -96,6 +97,8 @@ class Probe:
         self.identity = identity
         self.attempt_number = 0
         self.open_since_ns: int | None = None
+        self.tally: Tally | None = None
+        """Where the output of the attempt in flight is counted; set by whoever counts."""
         self._tools = tools
         self._transport = transport
         self._scheduled_ns = scheduled_ns
@@ -193,6 +196,9 @@ class Probe:
         finally:
             self.open_since_ns = None
             self._attempt = None
+            if self.tally is not None:
+                self.tally.closed = True
+                self.tally = None
         return self._report(result)
 
     def _request(self) -> Request:

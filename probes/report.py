@@ -146,6 +146,8 @@ def attempt_finished(
         flagged=result.flagged,
         chunks=result.chunks,
         chunk_offsets_ns=result.chunk_offsets_ns,
+        inexact=result.inexact,
+        inexact_chunks=result.inexact_chunks,
         stalls=result.stalls,
         longest_gap_ns=result.longest_gap_ns,
         input_tokens=answer.input_tokens,

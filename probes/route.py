@@ -16,9 +16,9 @@ from probes.clock import NS_PER_S, Clock
 from probes.config import Route
 from probes.dialects import dialect_for
 from probes.dialects.base import Adaptation
-from probes.events import Fault, Knob, KnobKind, ProbeFinished, RouteCounts
+from probes.events import ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
-from probes.health import GapWatch
+from probes.health import GapWatch, Work
 from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
 from probes.preview import Preview
@@ -27,7 +27,7 @@ from probes.report import cohort_of, prompt_tokens
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
 from probes.spending import Spending
-from probes.transport import HttpxTransport, Transport, environment_proxy
+from probes.transport import Transport, open_transport
 from probes.words import clean
 
 __all__ = [
@@ -54,10 +54,8 @@ LONGEST_FAULT: Final = 20_000
 
 
 def default_transport(route: Route, clock: Clock) -> Transport:
-    """Return httpx's transport, through the proxy that the environment names."""
-    return HttpxTransport(
-        clock, proxy=environment_proxy(route.base_url), reuse=route.connection == "reuse"
-    )
+    """Return a transport for one worker of a route."""
+    return open_transport(route.base_url, clock, reuse=route.connection == "reuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,9 @@ class RouteRunner:
         self._workers = 0
         self._open: dict[str, Probe] = {}
         self._sockets: set[Transport] = set()
+        self._done_reads = 0
+        self._chunks = 0
+        self._inexact_chunks = 0
         self._preview = Preview(tools.scrub, partial(tools.outbox.preview, route.name))
         self.gate = Gate(
             route.name,
@@ -138,6 +139,17 @@ class RouteRunner:
     def open_sockets(self) -> int:
         """Connections held by all workers."""
         return sum(transport.open_sockets for transport in self._sockets)
+
+    @property
+    def clock_source(self) -> ClockSource | None:
+        """Who stamps this route's arrivals; None while it has no connection."""
+        sources = {transport.clock_source for transport in self._sockets}
+        return "user" if "user" in sources else next(iter(sources), None)
+
+    def work(self) -> Work:
+        """Return what this route has read so far."""
+        reads = self._done_reads + sum(transport.reads for transport in self._sockets)
+        return Work(reads, self._chunks, self._inexact_chunks)
 
     async def run(self) -> None:
         """Probe until `stop`, and return when the last probe has ended."""
@@ -321,14 +333,23 @@ class RouteRunner:
     async def _let_go(self, transport: Transport | None) -> None:
         if transport is not None:
             self._sockets.discard(transport)
+            self._done_reads += transport.reads
             with anyio.CancelScope(shield=True):
                 await transport.aclose()
 
     def _on_output(self, probe: Probe, progress: Progress, at_ns: int) -> None:
-        self._tools.outbox.arrived(
-            self.route.name, probe.identity, probe.attempt_number, progress.characters, at_ns
-        )
-        self._preview.output(probe.identity, probe.attempt_number, progress)
+        tally = probe.tally
+        if tally is None:
+            tally = self._tools.outbox.tally(self.route.name, probe.identity, probe.attempt_number)
+            probe.tally = tally
+        tally.chunks += 1
+        tally.characters += progress.characters
+        tally.last_ns = at_ns
+        self._chunks += 1
+        if not progress.first_is_newest:
+            self._inexact_chunks += 1
+        if self._preview.on:
+            self._preview.output(probe.identity, probe.attempt_number, progress)
 
     def _fault(self, error: Exception, restart_in_s: float) -> None:
         scrub = self._tools.scrub.scrub

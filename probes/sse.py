@@ -42,6 +42,8 @@ class Decoder:
         """Comment lines seen; keep-alives of many gateways."""
         self._max_line = max_line
         self._max_event = max_event
+        self._longest_plain = min(max_line, max_event)
+        self._fresh = False
         self._line = bytearray()
         self._head: bytes | None = b""
         self._after_cr = False
@@ -56,6 +58,11 @@ class Decoder:
         """Whether data of an event that was never closed has been read."""
         return bool(self._data) or self._line.startswith(b"data")
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that was fed is told: no line or event is open."""
+        return not (self._line or self._data or self._event)
+
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Return the events that `data` completes.
 
@@ -64,22 +71,33 @@ class Decoder:
         """
         if self._head is not None:
             data = self._without_bom(data)
-        if self._is_one_plain_event(data):
-            return [ServerSentEvent(data=data[6:-2].decode("utf-8", "replace"), id=self._id)]
-        return self._feed_lines(data)
+        plain = self.plain(data)
+        if plain is not None:
+            return [self.event_of(plain)]
+        found = self._feed_lines(data)
+        self._fresh = self.idle and self._retry is None and not self._after_cr
+        return found
 
-    def _is_one_plain_event(self, data: bytes) -> bool:
-        """Whether `data` is exactly one `data: …` line and its blank line: the usual read."""
-        return (
-            data.startswith(b"data: ")
-            and data.endswith(b"\n\n")
+    def plain(self, data: bytes) -> bytes | None:
+        """Return the payload where `data` is one `data: …` line and its blank line: the usual read.
+
+        None where it is anything else, or where something was fed before that is not told yet; it
+        has then not been taken and is to be fed. What is returned has been taken.
+        """
+        if (
+            self._fresh
+            and data[:6] == b"data: "
+            and data[-2:] == b"\n\n"
             and data.count(b"\n") == 2
             and b"\r" not in data
-            and len(data) <= min(self._max_line, self._max_event)
-            and not (self._line or self._data or self._event)
-            and self._retry is None
-            and not self._after_cr
-        )
+            and len(data) <= self._longest_plain
+        ):
+            return data[6:-2]
+        return None
+
+    def event_of(self, payload: bytes) -> ServerSentEvent:
+        """Return the event of a payload that `plain` gave."""
+        return ServerSentEvent(data=payload.decode("utf-8", "replace"), id=self._id)
 
     def _without_bom(self, data: bytes) -> bytes:
         """Hold the first bytes back until it is known whether they are a byte order mark."""

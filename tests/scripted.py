@@ -1,14 +1,15 @@
 """A network that does what a test says, on the test's own clock."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from probes.clock import Clock
 from probes.config import Route
 from probes.events import ClockSource
-from probes.transport import Exchange, Request, Steps
+from probes.transport import Exchange, Request, Sink, Steps
 
 __all__ = ["Network", "Script", "ScriptedTransport", "chat", "refusal", "sse"]
 
@@ -70,6 +71,7 @@ class ScriptedTransport:
         self._network = network
         self._clock = clock
         self.open_sockets = 0
+        self.reads = 0
 
     @asynccontextmanager
     async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
@@ -88,14 +90,16 @@ class ScriptedTransport:
             if script.error is not None:
                 raise script.error
             steps.reached("headers", now())
-            yield Exchange(script.status, script.headers, self._reads(script))
+            yield Exchange(script.status, script.headers, partial(self._read_body, script))
         finally:
             network.open -= 1
 
-    async def _reads(self, script: Script) -> AsyncGenerator[tuple[bytes, int], None]:
+    async def _read_body(self, script: Script, sink: Sink) -> int:
         for wait_s, data in script.parts:
             await self._clock.sleep(wait_s)
-            yield data, self._clock.monotonic_ns()
+            self.reads += 1
+            sink(data, self._clock.monotonic_ns(), False)
+        return self._clock.monotonic_ns()
 
     async def aclose(self) -> None:
         self.open_sockets = 0

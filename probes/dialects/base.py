@@ -199,6 +199,10 @@ class Interpreter(Protocol):
         """Take one event of a stream."""
         ...
 
+    def usual(self, payload: bytes) -> Delta | None:
+        """Take the data of an unnamed event; None where it was not taken, for `event` to do."""
+        ...
+
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value instead of a stream."""
         ...

@@ -5,13 +5,22 @@ Every key may be absent, null or of another type than documented; a chunk is nev
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from probes.dialects.numbers import count, mapping
 
-__all__ = ["Choice", "Chunk", "ChunkDelta", "decode_chunk", "decode_value", "lenient_chunk"]
+__all__ = [
+    "Choice",
+    "Chunk",
+    "ChunkDelta",
+    "decode_chunk",
+    "decode_usual",
+    "decode_value",
+    "lenient_chunk",
+]
 
 
 class ChunkDelta(msgspec.Struct, gc=False):
@@ -55,7 +64,50 @@ class Chunk(msgspec.Struct, gc=False):
     type: str | None = None
 
 
+_Nothing: TypeAlias = Annotated[list[Any], Meta(max_length=0)] | None
+
+
+class UsualDelta(msgspec.Struct, gc=False):
+    """A delta of nothing but words."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: None = None
+    reasoning_details: _Nothing = None
+    tool_calls: _Nothing = None
+    function_call: None = None
+
+
+class UsualChoice(msgspec.Struct, gc=False):
+    """A choice that goes on."""
+
+    delta: UsualDelta
+    index: int = 0
+    text: None = None
+    finish_reason: None = None
+    usage: None = None
+    error: None = None
+
+
+class UsualChunk(msgspec.Struct, gc=False):
+    """A chunk that only adds words: the decoder itself refuses any other."""
+
+    choices: Annotated[list[UsualChoice], Meta(min_length=1, max_length=1)]
+    usage: None = None
+    x_groq: None = None
+    timings: None = None
+    metrics: None = None
+    perf_metrics: None = None
+    cost: None = None
+    estimated_cost: None = None
+    error: None = None
+    type: None = None
+
+
 _decoder: Final = msgspec.json.Decoder(Chunk)
+decode_usual: Final = msgspec.json.Decoder(UsualChunk).decode
+"""Return a chunk that only adds words; raise `ValueError` or `RecursionError` for any other."""
 
 
 def decode_chunk(data: str) -> Chunk | None:

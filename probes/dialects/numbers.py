@@ -36,4 +36,6 @@ def amount(value: object) -> float | None:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """Return an object as it is, and anything else as an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    if isinstance(value, dict | Mapping):  # `dict` first: asking the abstract class is slow
+        return value
+    return {}

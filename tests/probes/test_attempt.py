@@ -4,20 +4,29 @@ from dataclasses import dataclass, field
 
 import anyio
 import pytest
+from transports import TRANSPORTS
 from wire import SSE, Play, Wire, chat_answer, chunked, data, delta, serve
 
 from probes.answer import Progress
 from probes.attempt import Attempt, AttemptResult
 from probes.clock import SystemClock
-from probes.config import Timeouts
+from probes.config import Route, Timeouts
 from probes.dialects import dialect_for
 from probes.events import StampLadder, TtftKind
 from probes.health import GapWatch
-from probes.transport import HttpxTransport, Request
+from probes.route import TransportFactory
+from probes.transport import Request
 
 pytestmark = pytest.mark.anyio
 
 BODY = b'{"model":"m"}'
+ROUTE = Route(name="r", base_url="http://127.0.0.1/v1", model="m")
+
+
+@pytest.fixture(params=TRANSPORTS.values(), ids=TRANSPORTS, autouse=True)
+def _transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every test run on each transport."""
+    monkeypatch.setattr(Bench, "make", staticmethod(request.param), raising=False)
 
 
 @dataclass
@@ -41,9 +50,11 @@ class Heard:
 class Bench:
     """An attempt with everything around it."""
 
+    make: TransportFactory
+
     def __init__(self, timeouts: Timeouts | None = None, stall_after: float = 1.0) -> None:
         self.clock = SystemClock()
-        self.transport = HttpxTransport(self.clock)
+        self.transport = Bench.make(ROUTE, self.clock)
         self.heard = Heard()
         self.gaps = GapWatch(self.clock.monotonic_ns(), asleep_ns=lambda: 0)
         self.timeouts = timeouts or Timeouts()

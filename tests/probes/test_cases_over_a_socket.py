@@ -6,11 +6,13 @@ from random import Random
 from typing import Any
 
 import pytest
+from transports import TRANSPORTS
 from wire import play_case, serve
 
 from probes.clock import SystemClock
 from probes.config import Route, Timeouts
 from probes.events import AttemptFinished, decode_event, encode_event
+from probes.route import TransportFactory
 from probes.single import probe_once
 
 pytestmark = pytest.mark.anyio
@@ -26,19 +28,27 @@ SHORT = Timeouts(connect=5.0, first_token=0.8, stall=0.3, total=5.0)
 PATIENT = Timeouts(connect=5.0, first_token=20.0, stall=20.0, total=30.0)
 
 
-async def attempt_of(case: dict[str, Any]) -> AttemptFinished:
+async def attempt_of(case: dict[str, Any], transport: TransportFactory) -> AttemptFinished:
     timeouts = SHORT if case["close"] == "stall" else PATIENT
     async with serve(play_case(case)) as server:
         route = Route(name="r", base_url=server.url, model="m", retries=0, timeouts=timeouts)
         record = await probe_once(
-            route, {}, clock=SystemClock(), random=Random(1), include_text=True
+            route,
+            {},
+            clock=SystemClock(),
+            random=Random(1),
+            include_text=True,
+            transport=transport,
         )
     return record.attempts[0]
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS.values(), ids=TRANSPORTS)
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-async def test_a_case_is_told_as_it_is_meant(case: dict[str, Any]) -> None:
-    expect, attempt = case["expect"], await attempt_of(case)
+async def test_a_case_is_told_as_it_is_meant(
+    case: dict[str, Any], transport: TransportFactory
+) -> None:
+    expect, attempt = case["expect"], await attempt_of(case, transport)
     told = {
         "outcome": attempt.outcome,
         "retryable": attempt.retryable,

@@ -3,11 +3,17 @@
 from clocks import NS, ManualClock
 
 from probes.events import Arrivals, Event, Health, Mark, Preview, Tick, decode_event
-from probes.outbox import MAX_PREVIEW, MAX_WAITING, Outbox
+from probes.outbox import MAX_OPEN, MAX_PREVIEW, MAX_WAITING, Outbox, Tally
 
 
 def taken(outbox: Outbox) -> list[Event]:
     return [decode_event(line) for line in outbox.take().splitlines()]
+
+
+def count_chunk(tally: Tally, characters: int, at_ns: int) -> None:
+    tally.chunks += 1
+    tally.characters += characters
+    tally.last_ns = at_ns
 
 
 def tick(at_ns: int) -> Tick:
@@ -24,9 +30,10 @@ def test_durable_events_keep_their_order_and_come_once() -> None:
 
 def test_arrivals_of_one_attempt_merge_and_those_of_two_do_not() -> None:
     outbox = Outbox(ManualClock())
-    outbox.arrived("r", "p1", 0, 4, 10)
-    outbox.arrived("r", "p1", 0, 3, 20)
-    outbox.arrived("r", "p2", 0, 1, 30)
+    one, two = outbox.tally("r", "p1", 0), outbox.tally("r", "p2", 0)
+    count_chunk(one, 4, 10)
+    count_chunk(one, 3, 20)
+    count_chunk(two, 1, 30)
     (event,) = taken(outbox)
     assert isinstance(event, Arrivals)
     assert [(a.probe, a.chunks, a.characters, a.last_ns) for a in event.arrivals] == [
@@ -40,11 +47,30 @@ def test_a_slot_begins_where_the_one_before_ended() -> None:
     outbox = Outbox(clock)
     began_ns = clock.now_ns
     clock.now_ns += NS // 10
-    outbox.arrived("r", "p", 0, 1, clock.now_ns)
+    tally = outbox.tally("r", "p", 0)
+    count_chunk(tally, 1, clock.now_ns)
     (first,) = taken(outbox)
-    outbox.arrived("r", "p", 0, 1, clock.now_ns)
+    count_chunk(tally, 1, clock.now_ns)
     (second,) = taken(outbox)
     assert (first.at_ns, second.at_ns) == (began_ns, began_ns + NS // 10)
+
+
+def test_the_last_chunks_of_a_closed_attempt_are_told_and_then_it_is_forgotten() -> None:
+    outbox = Outbox(ManualClock())
+    tally = outbox.tally("r", "p", 0)
+    count_chunk(tally, 1, 10)
+    tally.closed = True
+    (event,) = taken(outbox)
+    assert isinstance(event, Arrivals)
+    count_chunk(tally, 1, 20)
+    assert taken(outbox) == []
+
+
+def test_output_of_more_streams_than_can_be_drawn_is_dropped_and_counted() -> None:
+    outbox = Outbox(ManualClock())
+    tallies = [outbox.tally("r", f"p{number}", 0) for number in range(MAX_OPEN + 2)]
+    count_chunk(tallies[-1], 1, 10)
+    assert (taken(outbox), outbox.drops) == ([], 2)
 
 
 def test_preview_text_is_bounded_and_what_is_dropped_is_counted() -> None:

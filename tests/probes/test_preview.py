@@ -51,6 +51,13 @@ def test_the_first_stream_is_followed_to_its_end_and_then_another() -> None:
     ]
 
 
+def test_half_a_character_is_never_sent() -> None:
+    stage = Stage()
+    stage.say("p1", "\ud83d")
+    stage.preview.ended("p1")
+    assert stage.text() == "\ufffd"
+
+
 def test_reasoning_is_told_apart() -> None:
     stage = Stage()
     stage.say("p1", reasoning="hm")

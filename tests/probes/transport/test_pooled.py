@@ -10,9 +10,9 @@ from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from httpcore._backends.anyio import AnyIOStream
 from wire import Wire, chat_answer, serve
 
-from probes import transport as transport_module
 from probes.clock import SystemClock
-from probes.transport import HttpxTransport, Request, environment_proxy
+from probes.transport import HttpxTransport, Request, pooled
+from probes.transport.pooled import environment_proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -34,8 +34,9 @@ async def post(transport: HttpxTransport, url: str) -> tuple[Steps, int]:
     steps = Steps()
     request = Request(url + "/chat/completions", HEADERS, b"{}")
     async with transport.exchange(request, steps) as exchange:
-        size = sum([len(data) async for data, _ in exchange.reads])
-    return steps, size
+        parts: list[bytes] = []
+        await exchange.read_body(lambda data, _at_ns, _trailed: parts.append(data))
+    return steps, len(b"".join(parts))
 
 
 @asynccontextmanager
@@ -183,11 +184,13 @@ async def test_redirects_are_not_followed() -> None:
         request = Request(server.url + "/chat/completions", HEADERS, b"{}")
         async with transport.exchange(request, steps) as exchange:
             assert exchange.status == 307
-            assert [data async for data, _ in exchange.reads] == []
+            parts: list[bytes] = []
+            await exchange.read_body(lambda data, _at_ns, _trailed: parts.append(data))
+            assert parts == []
         await transport.aclose()
     assert server.connections == 1
 
 
 def test_all_transports_share_one_tls_context() -> None:
-    shared = transport_module.shared_ssl_context
+    shared = pooled.shared_ssl_context
     assert shared() is shared()

@@ -1,4 +1,4 @@
-"""One connection for one worker: httpx below, stamps on top.
+"""httpx's own transport, for what the stamping one does not do: proxies, and loops without readers.
 
 A worker owns its transport. httpcore's pool scans itself for every request and collapses between
 100 and 200 connections, so nothing is shared but the TLS settings (an SSL context costs 24 ms and
@@ -7,11 +7,10 @@ A worker owns its transport. httpcore's pool scans itself for every request and 
 
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import lru_cache, partial
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,64 +18,11 @@ import httpx
 from probes.clock import Clock
 from probes.config.urls import is_loopback
 from probes.events import ClockSource
+from probes.transport.base import Exchange, Request, Sink, Steps
 
-__all__ = ["Exchange", "HttpxTransport", "Request", "Steps", "Transport", "environment_proxy"]
+__all__ = ["HttpxTransport", "environment_proxy", "shared_ssl_context"]
 
 KEEP_ALIVE_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One HTTP request, ready to be written."""
-
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Steps(Protocol):
-    """Is told of each step of an exchange with its monotonic ns, in the moment it happens."""
-
-    def reached(self, step: str, at_ns: int) -> None:
-        """Note `started`, `tcp`, `tls`, `sent` or `headers`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """An answer whose body is still to be read."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Lower-case names; repeated ones joined by a comma."""
-    reads: AsyncGenerator[tuple[bytes, int], None]
-    """(body bytes, their arrival in monotonic ns), as they come off the socket."""
-
-
-class Transport(Protocol):
-    """What an attempt needs of the network."""
-
-    @property
-    def clock_source(self) -> ClockSource:
-        """Who takes the arrival stamps."""
-        ...
-
-    @property
-    def open_sockets(self) -> int:
-        """Connections held, 0 or 1."""
-        ...
-
-    def exchange(self, request: Request, steps: Steps) -> AbstractAsyncContextManager[Exchange]:
-        """Return an async context manager that gives an `Exchange`.
-
-        Raises:
-            httpx.TransportError: no connection, no answer, or a broken one.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        ...
 
 
 _DIALLING: Final = ("connection.connect_tcp.started", "socks.connect_tcp.started")
@@ -151,6 +97,7 @@ class HttpxTransport:
         self._clock = clock
         self._reuse = reuse
         self._connected = False
+        self.reads = 0
         self._proxied = proxy is not None
         self._http = _open_transport(proxy, reuse=reuse)
 
@@ -162,7 +109,7 @@ class HttpxTransport:
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            yield Exchange(response.status_code, headers, self._reads(stream))
+            yield Exchange(response.status_code, headers, partial(self._read_body, stream))
         except BaseException:
             self._connected = False
             raise
@@ -198,11 +145,11 @@ class HttpxTransport:
             self._connected = False
             raise
 
-    async def _reads(
-        self, stream: httpx.AsyncByteStream
-    ) -> AsyncGenerator[tuple[bytes, int], None]:
+    async def _read_body(self, stream: httpx.AsyncByteStream, sink: Sink) -> int:
         async for data in stream:
-            yield data, self._clock.monotonic_ns()
+            self.reads += 1
+            sink(data, self._clock.monotonic_ns(), False)
+        return self._clock.monotonic_ns()
 
     def _tracer(self, steps: Steps, *, tunnel: bool) -> Callable[[str, object], Awaitable[None]]:
         """Return what hears httpcore; what makes a tunnel through a proxy is not our request."""

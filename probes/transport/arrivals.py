@@ -1,0 +1,148 @@
+"""When bytes arrived: the kernel's own word for it where it gives one.
+
+Linux stamps a segment when the network card's interrupt hands it over (SO_TIMESTAMPNS, socket(7)),
+however late this process wakes. `recvmsg` then tells the stamp of the newest segment it copied, by
+CLOCK_REALTIME. The kernel switches stamping on for the first socket that asks and off again after
+the last one, and segments that arrive meanwhile have none: so one socket asks for the life of the
+process.
+"""
+
+import socket
+import struct
+import sys
+from functools import lru_cache
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from probes.clock import NS_PER_S, Clock
+
+__all__ = ["READ_BYTES", "Arrivals", "WallOffset", "ask_for_stamps", "kernel_stamps"]
+
+READ_BYTES: Final = 65_536
+_TIMESPEC: Final = struct.Struct("@ll")
+_SO_TIMESTAMPNS: Final = 35
+"""On every architecture Linux is common on; Python has no name for it."""
+_ANCILLARY_BYTES: Final = 64
+_SKEW_NS: Final = 50_000
+"""By so much a stamp may seem to lie outside of where it must: the two clocks are never compared in
+one instant."""
+_APART_NS: Final = 20_000
+_COMPARISONS: Final = 3
+_COMPARE_EVERY_NS: Final = 50_000_000
+
+
+def ask_for_stamps(sock: socket.socket) -> bool:
+    """Have the kernel stamp what a socket receives; return whether it will."""
+    if sys.platform != "linux" or _TIMESPEC.size != 16:
+        return False
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=1)
+def kernel_stamps() -> bool:
+    """Return whether this machine's kernel stamps arrivals; from the first call on it does."""
+    _keeper.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    return ask_for_stamps(_keeper[0])
+
+
+_keeper: Final[list[socket.socket]] = []
+
+
+class WallOffset:
+    """How far the wall clock is ahead of the monotonic one.
+
+    Linux disciplines both by the same rate, so they only part when somebody sets the wall clock.
+    Comparing them costs more than the rest of a read; they are compared 20 times a second, and at
+    once where a stamp cannot be true.
+    """
+
+    __slots__ = ("_clock", "_compared_ns", "_offset_ns")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset_ns = 0
+        self._compared_ns = 0
+        self._compare()
+
+    def arrival(self, stamp_ns: int, not_before_ns: int, now_ns: int) -> int | None:
+        """Return a wall-clock stamp as monotonic ns; None where it cannot be true.
+
+        It lies between `not_before_ns`, when these bytes cannot have been there yet, and `now_ns`,
+        unless the wall clock was set in between.
+        """
+        if now_ns - self._compared_ns > _COMPARE_EVERY_NS:
+            self._compare()
+        arrival_ns = stamp_ns - self._offset_ns
+        if not_before_ns <= arrival_ns <= now_ns:
+            return arrival_ns
+        if not not_before_ns - _SKEW_NS <= arrival_ns <= now_ns + _SKEW_NS:
+            self._compare()
+            return None
+        return min(max(arrival_ns, not_before_ns), now_ns)
+
+    def _compare(self) -> None:
+        for _ in range(_COMPARISONS):
+            before_ns = self._clock.monotonic_ns()
+            wall_ns = self._clock.wall_ns()
+            now_ns = self._clock.monotonic_ns()
+            if now_ns - before_ns < _APART_NS:  # else we were interrupted between the two
+                break
+        self._offset_ns = wall_ns - (before_ns + now_ns) // 2
+        self._compared_ns = now_ns
+
+
+def shared_offset(clock: Clock) -> WallOffset:
+    """Return the one comparison that all sockets of a clock share."""
+    if clock not in _offsets:
+        _offsets[clock] = WallOffset(clock)
+    return _offsets[clock]
+
+
+_offsets: Final[WeakKeyDictionary[Clock, WallOffset]] = WeakKeyDictionary()
+
+
+class Arrivals:
+    """Reads one socket and dates what it reads."""
+
+    __slots__ = ("_now_ns", "_offset", "at_ns", "by_kernel", "reads")
+
+    def __init__(self, clock: Clock) -> None:
+        self._now_ns = clock.monotonic_ns
+        self._offset = shared_offset(clock)
+        self.at_ns = clock.monotonic_ns()
+        """Arrival of the newest byte of the last read, or when reading began."""
+        self.by_kernel = kernel_stamps()
+        """Whether the kernel has dated all reads since this was set."""
+        self.reads = 0
+
+    def begin(self, now_ns: int) -> None:
+        """Begin an exchange: nothing of it can have arrived before `now_ns`."""
+        self.at_ns = now_ns
+        self.by_kernel = kernel_stamps()
+
+    def read(self, sock: socket.socket) -> bytes:
+        """Return what is there, nothing at the end of the stream; its date is then in `at_ns`.
+
+        Raises:
+            BlockingIOError: there is nothing yet.
+            OSError: the connection broke.
+        """
+        data, ancillary, _, _ = sock.recvmsg(READ_BYTES, _ANCILLARY_BYTES)
+        now_ns = self._now_ns()
+        self.reads += 1
+        for level, kind, stamp in ancillary:
+            if kind == _SO_TIMESTAMPNS and level == socket.SOL_SOCKET:
+                seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+                wall_ns = seconds * NS_PER_S + nanoseconds
+                at_ns = self._offset.arrival(wall_ns, self.at_ns, now_ns)
+                if at_ns is not None:
+                    self.at_ns = at_ns
+                    return data
+        self.at_ns = now_ns
+        if data:  # the end of a stream carries no stamp
+            self.by_kernel = False
+        return data

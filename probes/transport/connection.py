@@ -1,0 +1,273 @@
+"""One HTTP/1.1 connection: a socket whose reads are parsed and handed on in the loop's callback.
+
+No task wakes for a read: the loop calls back, the bytes are dated, parsed and given to whoever
+reads the answer. That costs half of what a task a read does, and no read waits for another task.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from typing import Final
+
+import httpx
+
+from probes.clock import Clock
+from probes.transport.arrivals import Arrivals
+from probes.transport.base import Sink, Steps
+from probes.transport.http1 import ResponseParser
+from probes.transport.tls import TlsLayer
+
+__all__ = ["Connection"]
+
+MAX_HELD: Final = 1_048_576
+"""Bytes of a body that are kept while nobody reads; then the socket is left alone."""
+
+
+class Connection:
+    """Writes a request, reads its answer, and so on. One exchange at a time.
+
+    It belongs to the event loop it was made on, which must be able to watch descriptors.
+    """
+
+    def __init__(self, sock: socket.socket, tls: TlsLayer | None, clock: Clock) -> None:
+        """Take over a connected, non-blocking socket, on which `tls` has shaken hands."""
+        self._socket = sock
+        self._tls = tls
+        self._clock = clock
+        self._arrivals = Arrivals(clock)
+        self._loop = asyncio.get_running_loop()
+        self._parser: ResponseParser | None = None
+        self._head_ns: int | None = None
+        self._end_ns: int | None = None
+        self._failure: Exception | None = None
+        self._write_error: OSError | None = None
+        self._unsent = b""
+        self._waiter: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
+        self._held: deque[tuple[bytes, int, bool]] = deque()
+        self._held_size = 0
+        self._reading = False
+        self.open = True
+        self.head_exact = True
+        """Whether the head of the answer was the last thing its read brought."""
+        self._watch(True)
+
+    @property
+    def by_kernel(self) -> bool:
+        """Whether the kernel dated every read of the last exchange."""
+        return self._arrivals.by_kernel
+
+    @property
+    def reads(self) -> int:
+        """Reads since the connection was made."""
+        return self._arrivals.reads
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may be sent: nothing is open, nothing was left over."""
+        return self.open and self._parser is None
+
+    async def ask(self, request: bytes, steps: Steps) -> ResponseParser:
+        """Send a request and return its answer, of which the head is there.
+
+        The send is stamped next to the system call; whoever is told of it is told afterwards.
+
+        Raises:
+            httpx.TransportError: the connection broke, or what came is no HTTP.
+        """
+        parser = self._parser = ResponseParser()
+        self._head_ns = self._end_ns = None
+        self._unsent = self._tls.encrypt(request) if self._tls is not None else request
+        started_ns = self._clock.monotonic_ns()
+        self._send()
+        sent_ns = self._clock.monotonic_ns()
+        self._arrivals.begin(started_ns)
+        steps.reached("started", started_ns)
+        if self._unsent:
+            sent_ns = await self._send_rest()
+        steps.reached("sent", sent_ns)
+        while self._head_ns is None:
+            await self._wait()
+        steps.reached("headers", self._head_ns)
+        return parser
+
+    async def read_body(self, sink: Sink) -> int:
+        """Give the body to `sink`, read by read, up to its end; return when that came (ns).
+
+        Raises:
+            httpx.TransportError: it ended before its end.
+            Exception: what the sink raised.
+        """
+        self._sink = sink
+        try:
+            while self._held:
+                sink(*self._held.popleft())
+            self._held_size = 0
+            self._watch(self.open)
+            while self._end_ns is None:
+                await self._wait()
+        finally:
+            self._sink = None
+        return self._end_ns
+
+    async def next_read(self) -> bytes | None:
+        """Return what one read brought of the body, None after its end: the other way to read it.
+
+        Raises:
+            httpx.TransportError: it ended before its end.
+        """
+        while not self._held and self._end_ns is None:
+            await self._wait()
+        if not self._held:
+            return None
+        data, _, _ = self._held.popleft()
+        self._held_size -= len(data)
+        if self._held_size <= MAX_HELD:
+            self._watch(self.open)
+        return data
+
+    def finish(self) -> None:
+        """End the exchange. What is not wholly read, and kept open by both, is closed."""
+        parser, self._parser = self._parser, None
+        self._held.clear()
+        self._held_size = 0
+        if parser is None:
+            return
+        if not (parser.complete and parser.keep_alive):
+            self.close()
+        parser.close()
+
+    def close(self) -> None:
+        """Close the socket; harmless when it is closed."""
+        if self.open:
+            self.open = False
+            self._watch(False)
+            self._socket.close()
+
+    def _send(self) -> None:
+        """Write what the socket takes.
+
+        A server that does not want a request may answer before it has read all of it, and close:
+        what went wrong with writing is only told where nothing can be read.
+        """
+        try:
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._write_error = error
+            self._unsent = b""
+
+    async def _send_rest(self) -> int:
+        """Write on as the socket takes it, until the answer comes; return when it was done (ns)."""
+        descriptor = self._socket.fileno()
+        self._loop.add_writer(descriptor, self._wake)
+        try:
+            while self._unsent and self._head_ns is None:
+                await self._wait()
+                self._send()
+        finally:
+            self._loop.remove_writer(descriptor)
+        return self._clock.monotonic_ns()
+
+    async def _wait(self) -> None:
+        """Return when something happened; raise what went wrong."""
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+        if self._failure is not None:
+            raise self._failure
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _watch(self, reading: bool) -> None:
+        if reading == self._reading:
+            return
+        self._reading = reading
+        if reading:
+            self._loop.add_reader(self._socket.fileno(), self._on_readable)
+        else:
+            self._loop.remove_reader(self._socket.fileno())
+
+    def _on_readable(self) -> None:
+        try:
+            data = self._arrivals.read(self._socket)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._fail(_lost(error))
+            return
+        try:
+            self._take(data)
+        except Exception as error:  # a sink's too: whoever awaits the body must hear of it
+            self._fail(error)
+
+    def _take(self, data: bytes) -> None:
+        """Take a read: parse it, hand its body on, wake who waits for the head or the end."""
+        ended = not data
+        if self._tls is not None:
+            data, ended = self._tls.decrypt(data)
+            self._answer_tls(self._tls)
+        parser = self._parser
+        if parser is None:  # nothing was asked: the server leaves, or is mad
+            if data or ended:
+                self.close()
+            return
+        at_ns = self._arrivals.at_ns
+        if data:
+            body = parser.feed(data)
+            if body:
+                self._hand_on(body, at_ns, parser.complete and parser.chunked)
+        if parser.has_head and self._head_ns is None:
+            self._head_ns = at_ns
+            self.head_exact = not (self._held or parser.complete)
+            self._wake()
+        if ended and not parser.complete:
+            self._end(parser)
+        if parser.complete:
+            self._end_ns = at_ns
+            self._wake()
+        if ended:
+            self.close()
+
+    def _end(self, parser: ResponseParser) -> None:
+        """Take the end of the stream; of an answer that never began, the write error is why."""
+        if self._write_error is not None and not parser.has_head:
+            error = httpx.WriteError(str(self._write_error))
+            raise error from self._write_error
+        parser.end()
+
+    def _answer_tls(self, tls: TlsLayer) -> None:
+        """Send what the TLS session itself has to say."""
+        extra = tls.unsent()
+        if extra:
+            self._unsent += extra
+            if len(self._unsent) == len(extra):
+                self._send()
+
+    def _hand_on(self, body: bytes, at_ns: int, trailed: bool) -> None:
+        if self._sink is not None and not self._held:
+            self._sink(body, at_ns, trailed)
+            return
+        self._held.append((body, at_ns, trailed))
+        self._held_size += len(body)
+        self._wake()
+        if self._held_size > MAX_HELD:
+            self._watch(False)
+
+    def _fail(self, error: Exception) -> None:
+        self.close()
+        self._failure = error
+        self._wake()
+
+
+def _lost(error: OSError) -> httpx.ReadError:
+    failure = httpx.ReadError(str(error))
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,206 @@
+"""An httpx transport on a socket of its own, with arrivals dated by the kernel.
+
+One connection, kept from one request to the next. Sending is dated next to the system call, reading
+by the kernel where it does that (Linux), else at the read. It speaks HTTP/1.1, with TLS or without;
+for proxies and HTTP/2 there is httpx's own transport.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import anyio
+import httpx
+
+from probes.clock import NS_PER_S, Clock
+from probes.events import ClockSource
+from probes.transport.arrivals import kernel_stamps
+from probes.transport.base import Exchange, Request, Steps
+from probes.transport.connection import Connection
+from probes.transport.dial import dial
+from probes.transport.http1 import Target, request_head, target_of
+from probes.transport.pooled import KEEP_ALIVE_S, shared_ssl_context
+from probes.transport.tls import TlsLayer
+
+__all__ = ["StampingTransport"]
+
+_BODILESS: Final = ("GET", "HEAD", "OPTIONS", "DELETE")
+"""Methods that say nothing of a length where they have no body (RFC 9110, section 8.6)."""
+
+
+class StampingTransport(httpx.AsyncBaseTransport):
+    """Serves one worker by `exchange`, or an `httpx.AsyncClient` as its transport.
+
+    As a client's transport it heeds the request's `timeout`, and tells its steps to an object under
+    `steps` in the request's extensions. One request at a time.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        reuse: bool = True,
+        ssl_context: Callable[[], ssl.SSLContext] = shared_ssl_context,
+    ) -> None:
+        """Prepare a transport; `reuse` keeps the connection for the next request."""
+        self._clock = clock
+        self._reuse = reuse
+        self._ssl_context = ssl_context
+        self._connection: Connection | None = None
+        self._place: tuple[bool, str, int] | None = None
+        self._idle_ns = 0
+        self._reads = 0
+        self._by_kernel = kernel_stamps()
+
+    @property
+    def clock_source(self) -> ClockSource:
+        """Who took the arrival stamps of the last exchange; before the first, who will."""
+        return "kernel" if self._by_kernel else "user"
+
+    @property
+    def open_sockets(self) -> int:
+        """Connections held, 0 or 1."""
+        return int(self._connection is not None and self._connection.open)
+
+    @property
+    def reads(self) -> int:
+        """Reads that brought something, since the transport was made."""
+        return self._reads + (0 if self._connection is None else self._connection.reads)
+
+    @asynccontextmanager
+    async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
+        """Send a request and give its answer; the connection is kept only when read to the end."""
+        target = target_of(request.url)
+        head = request_head("POST", target, request.headers.items(), len(request.body))
+        connection = await self._connected(target, steps)
+        try:
+            parser = await connection.ask(head + request.body, steps)
+            yield Exchange(
+                parser.status,
+                _joined(parser.headers),
+                connection.read_body,
+                headers_exact=connection.head_exact,
+            )
+        finally:
+            self._finish(connection)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; the response's stream is read as its bytes arrive."""
+        limits = request.extensions.get("timeout", {})
+        steps: Steps = request.extensions.get("steps") or _Unheard()
+        target = target_of(str(request.url))
+        body = await request.aread()
+        headers = [item for item in request.headers.items() if item[0] != "transfer-encoding"]
+        bodiless = not body and request.method in _BODILESS
+        head = request_head(request.method, target, headers, None if bodiless else len(body))
+        with _limit(limits.get("connect"), httpx.ConnectTimeout):
+            connection = await self._connected(target, steps)
+        try:
+            with _limit(limits.get("read"), httpx.ReadTimeout):
+                parser = await connection.ask(head + body, steps)
+        except BaseException:
+            self._finish(connection)
+            raise
+        return httpx.Response(
+            parser.status,
+            headers=parser.headers,
+            stream=_Body(connection, limits.get("read"), self._finish),
+            extensions={"http_version": f"HTTP/{parser.version}".encode()},
+        )
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._drop()
+
+    async def _connected(self, target: Target, steps: Steps) -> Connection:
+        """Return the connection that was kept, or a new one to the target."""
+        connection, idle_ns = self._connection, self._clock.monotonic_ns() - self._idle_ns
+        fresh = idle_ns < KEEP_ALIVE_S * NS_PER_S
+        if connection is not None:
+            if connection.reusable and fresh and self._place == target.place:
+                return connection
+            self._drop()
+        self._connection = await self._connect(target, steps)
+        self._place = target.place
+        return self._connection
+
+    async def _connect(self, target: Target, steps: Steps) -> Connection:
+        def reached(step: str) -> None:
+            steps.reached(step, self._clock.monotonic_ns())
+
+        reached("started")
+        sock = await dial(target, reached)
+        try:
+            tls = None
+            if target.is_tls:
+                tls = TlsLayer(self._ssl_context(), target.host)
+                await tls.shake_hands(sock)
+                reached("tls")
+            return Connection(sock, tls, self._clock)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _finish(self, connection: Connection) -> None:
+        """End an exchange on a connection, and let the connection go where it cannot be kept."""
+        connection.finish()
+        self._by_kernel = connection.by_kernel
+        self._idle_ns = self._clock.monotonic_ns()
+        if connection is self._connection and not (self._reuse and connection.reusable):
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._reads += connection.reads
+            connection.close()
+
+
+class _Unheard:
+    """Nobody asked for the steps."""
+
+    def reached(self, step: str, at_ns: int) -> None:
+        """Let it pass."""
+
+
+class _Body(httpx.AsyncByteStream):
+    """A response's body for whoever pulls it."""
+
+    def __init__(
+        self, connection: Connection, timeout: float | None, finish: Callable[[Connection], None]
+    ) -> None:
+        self._connection = connection
+        self._timeout = timeout
+        self._finish = finish
+        self._closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            with _limit(self._timeout, httpx.ReadTimeout):
+                data = await self._connection.next_read()
+            if data is None:
+                return
+            yield data
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._finish(self._connection)
+
+
+@contextmanager
+def _limit(seconds: float | None, error: type[httpx.TimeoutException]) -> Iterator[None]:
+    """Raise `error` where what follows takes longer."""
+    with anyio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise error(f"not within {seconds:g} s")
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by name; repeated ones joined by a comma (RFC 9110, section 5.3)."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
