@@ -36,6 +36,7 @@ from measure.table import figures, markdown
 from probes.simulator.metronome import Pace
 
 CLIENTS: tuple[Client, ...] = (BASELINES[0], Headless(), Screen(), *BASELINES[1:], *TOOLS)
+ONLY_IF_ASKED = {"floor on uvloop"}
 SECONDS = ((1, 12.0), (10, 8.0), (50, 5.0), (10_000, 4.0))
 """(most streams, seconds of the measured span): few streams take longer for as many chunks."""
 
@@ -48,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--streams", type=int, nargs="+", default=[1, 10, 50, 200, 500], metavar="N")
     add("--rounds", type=int, default=2, help="how often each client has its turn (default: 2)")
-    add("--clients", nargs="+", default=names, choices=names, metavar="NAME", help=str(names))
+    usual = [name for name in names if name not in ONLY_IF_ASKED]
+    add("--clients", nargs="+", default=usual, choices=names, metavar="NAME", help=str(names))
     add("--seconds", type=float, help="of a measured span (default: by streams, 4 to 12)")
     add("--tokens", type=int, default=64, help="of a stream (default: 64)")
     add("--rate", type=float, default=50.0, help="tokens/s of a stream (default: 50)")

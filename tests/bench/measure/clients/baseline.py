@@ -46,6 +46,7 @@ class Baseline:
     needs: str
     """The package it stands on; empty for none."""
     most_streams: int
+    loop: str = "asyncio"
 
     def missing(self) -> str:
         """Return why it cannot be run here, empty where it can."""
@@ -56,8 +57,8 @@ class Baseline:
     def start(self, task: Task) -> Iterator[RunningClient]:
         """Spawn a worker."""
         file, log = task.folder / "report.json", task.folder / "stderr.txt"
-        options = [self.module, task.base_url, str(task.streams), str(task.tokens), str(file)]
-        argv = [sys.executable, "-P", "-m", "measure.clients.worker", *options]
+        job = [task.base_url, str(task.streams), str(task.tokens), str(file)]
+        argv = [sys.executable, "-P", "-m", "measure.clients.worker", self.loop, self.module, *job]
         with (
             log.open("wb") as stderr,
             spawned(argv, task, env=environment(task), stderr=stderr) as process,
@@ -67,6 +68,7 @@ class Baseline:
 
 BASELINES = (
     Baseline("floor", "floor", "", 100_000),
+    Baseline("floor on uvloop", "floor", "uvloop", 100_000, loop="uvloop"),
     Baseline("httpx", "plain_httpx", "httpx", 50),
     Baseline("aiohttp", "plain_aiohttp", "aiohttp", 100_000),
     Baseline("openai", "official_openai", "openai", 200),

@@ -1,7 +1,7 @@
-"""`python -m measure.clients.worker CLIENT URL STREAMS TOKENS FILE`: a baseline in its process.
+"""`python -m measure.clients.worker LOOP CLIENT URL STREAMS TOKENS FILE`: a baseline's process.
 
 Each of STREAMS tasks sends one request after the other until SIGTERM; then the readings are
-written to FILE.
+written to FILE. LOOP is `asyncio` or `uvloop`.
 """
 
 import asyncio
@@ -81,9 +81,9 @@ async def _until_told(client: str, job: _Job) -> None:
 
 def main() -> None:
     """Stream until SIGTERM, then save the report and leave without tidying up."""
-    client, base_url, streams, tokens, file = sys.argv[1:]
+    loop, client, base_url, streams, tokens, file = sys.argv[1:]
     job = _Job(base_url, int(streams), int(tokens))
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=import_module(loop).new_event_loop) as runner:
         runner.run(_until_told(client, job))
         save_report(Path(file), Report(readings=job.readings))
         os._exit(0)
