@@ -20,6 +20,7 @@ more. Linux only.
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,7 @@ def _rounds(
 def main() -> None:
     """Run the benchmark and print its table."""
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no client is left behind
     machine, where = describe(), placement(pinned=not options.no_pin, nice=options.nice)
     pace = Pace(options.tokens, options.rate)
     with provider(

@@ -1,5 +1,6 @@
 """What the benchmark asks of a client: to be started, to stream until told to stop, to report."""
 
+import subprocess
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ class Task:
 
 class RunningClient(Protocol):
     """A client at work."""
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process that was spawned."""
+        ...
 
     def processes(self) -> Mapping[str, list[int]]:
         """Return its processes by what they do."""

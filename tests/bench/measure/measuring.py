@@ -104,7 +104,7 @@ def measure(
         )
         spawned_ns = time.monotonic_ns()
         with client.start(task) as running:
-            first_ns = provider.wait_for_request(PATIENCE_S)
+            first_ns = provider.wait_for_request(running.process, PATIENCE_S)
             for pids in running.processes().values():
                 favour(pids, placement.nice)
             time.sleep(warm_up_s)

@@ -42,16 +42,19 @@ class Provider:
         """Return all that was since it was cleared."""
         return self._page("GET", 0)
 
-    def wait_for_request(self, patience_s: float) -> int:
-        """Wait for the first request since it was cleared; return its arrival.
+    def wait_for_request(self, client: subprocess.Popen[bytes], patience_s: float) -> int:
+        """Wait for a client's first request since it was cleared; return its arrival.
 
         Raises:
             TimeoutError: there was none.
+            RuntimeError: the client has ended.
         """
         deadline = time.monotonic() + patience_s
         while (arrival_ns := self._page("GET", NOTHING).first_arrival_ns) is None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no request within {patience_s:g} s")
+            if client.poll() is not None:
+                raise RuntimeError(f"it ended with status {client.returncode} at once")
             time.sleep(POLL_S)
         return arrival_ns
 

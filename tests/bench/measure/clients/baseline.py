@@ -61,7 +61,7 @@ class Baseline:
         argv = [sys.executable, "-P", "-m", "measure.clients.worker", self.loop, self.module, *job]
         with (
             log.open("wb") as stderr,
-            spawned(argv, task, env=environment(task), stderr=stderr) as process,
+            spawned(argv, task, env=environment(task), stdout=stderr, stderr=stderr) as process,
         ):
             yield _Running(process, file, log)
 

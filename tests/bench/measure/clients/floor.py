@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from array import array
+from typing import cast
 from urllib.parse import urlsplit
 
 from ..readings import Reading
@@ -12,14 +13,15 @@ from .worker import Job, body
 __all__ = ["run"]
 
 OUTPUT = b'"delta":{"content":'
-END = b"0\r\n\r\n"
+END = b"\r\n0\r\n\r\n"
 
 
 class _Stream(asyncio.Protocol):
     """One connection that asks again as soon as it is answered."""
 
-    def __init__(self, job: Job, host: str) -> None:
+    def __init__(self, job: Job, host: str, lost: asyncio.Event) -> None:
         self._job = job
+        self._lost = lost
         data = json.dumps(body(job.tokens)).encode()
         self._head = (
             f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\n"
@@ -28,8 +30,7 @@ class _Stream(asyncio.Protocol):
         self._tail = b"\r\n\r\n" + data
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         self._ask()
 
     def _ask(self) -> None:
@@ -38,6 +39,9 @@ class _Stream(asyncio.Protocol):
         request = self._head + self._id.encode() + self._tail
         self._started_ns = time.monotonic_ns()
         self._transport.write(request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost.set()
 
     def data_received(self, data: bytes) -> None:
         now_ns = time.monotonic_ns()
@@ -56,9 +60,11 @@ class _Stream(asyncio.Protocol):
 
 
 async def run(job: Job) -> None:
-    """Open all connections and let them work."""
+    """Open all connections and let them work; returns when one is lost."""
     parts = urlsplit(job.base_url)
-    loop = asyncio.get_running_loop()
+    loop, lost = asyncio.get_running_loop(), asyncio.Event()
     for _ in range(job.streams):
-        await loop.create_connection(lambda: _Stream(job, parts.netloc), parts.hostname, parts.port)
-    await asyncio.Event().wait()
+        await loop.create_connection(
+            lambda: _Stream(job, parts.netloc, lost), parts.hostname, parts.port
+        )
+    await lost.wait()

@@ -29,6 +29,8 @@ ROUTES = 8
 LINES, COLUMNS = 50, 160
 PLENTY = 10**12
 NS_PER_MS = 1_000_000
+LONGEST_S = 120.0
+"""After its time, in case nobody is left to stop it."""
 SUMMARY = b'{"type":"summary"'
 
 
@@ -126,7 +128,8 @@ class Headless:
     def start(self, task: Task) -> Iterator[RunningClient]:
         """Spawn it."""
         events, log = task.folder / "events.jsonl", task.folder / "stderr.txt"
-        argv = _command(task, "--headless", "--no-record")
+        longest = f"{task.seconds + LONGEST_S:g}"
+        argv = _command(task, "--headless", "--no-record", "--duration", longest)
         with (
             events.open("wb") as stdout,
             log.open("wb") as stderr,
