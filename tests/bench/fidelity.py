@@ -3,10 +3,12 @@
 llmtop with its screen on a pseudo-terminal, llmtop headless, and the baselines stream from the
 simulator's truth mode, each in processes of its own, in turn (A B A B). What each says of TTFT, of
 the arrival of every output chunk, and of E2E is held to the server's own stamps of the same
-requests, on warm connections; all stamps are of the same machine's CLOCK_MONOTONIC. CPU time is
-taken over a span that begins 1.5 s after the first request. The floor is bare asyncio protocols
-that search bytes: no HTTP parser, no JSON, no screen. The server has the last core, the clients
-have the others: where they share one, a server at real-time priority stops its clients.
+requests, on warm connections. A client may flag a TTFT as an upper bound, as llmtop does where the
+kernel merged its bytes with later ones: these are counted, and the others are given apart. All
+stamps are of the same machine's CLOCK_MONOTONIC. CPU time is taken over a span that begins 1.5 s
+after the first request. The floor is bare asyncio protocols that search bytes: no HTTP parser, no
+JSON, no screen. The server has the last core, the clients have the others: where they share one, a
+server at real-time priority stops its clients.
 
 It prints a Markdown table, and writes the same figures as JSON with `--json FILE`. No pass or fail:
 machines differ. Where the server's own p99 of lateness is large it did not get its core; the last

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from measure.client import Task
 from measure.clients.baseline import BASELINES
@@ -61,6 +62,13 @@ def test_errors_are_what_the_client_says_less_what_the_server_did() -> None:
 def test_a_client_that_reads_too_low_has_a_negative_error() -> None:
     errors = compare([reading(first_ns=90 * MS)], {"a": record()})
     assert errors.ttft == [-8 * MS]
+
+
+def test_what_a_client_flags_itself_counts_and_is_told_apart() -> None:
+    errors = compare([reading(), reading(first_ns=122 * MS, flagged=True)], {"a": record()})
+    row = figures(Measurement("llmtop screen", 1, errors))
+    assert row["ttft_error_ms"]["p99"] == 24.0
+    assert (row["flagged_ttfts"], row["unflagged_ttft_error_ms"]["p99"]) == (1, 4.0)
 
 
 def test_first_requests_of_connections_do_not_count() -> None:
@@ -166,6 +174,8 @@ def test_llmtops_events_become_readings() -> None:
         Reading(request_id="a", started_ns=5, first_ns=7, done_ns=9, chunks_ns=[7, 8])
     ]
     assert report.loop_lag_ms == 3.0
+    flagged = msgspec.structs.replace(attempt(), inexact=("first_token",))
+    assert report_of([flagged]).readings[0].flagged
     assert report_of([attempt()], since_ns=6).readings == []
 
 

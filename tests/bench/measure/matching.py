@@ -22,6 +22,8 @@ class Errors:
     e2e: list[int] = field(default_factory=list)
     unmatched: int = 0
     """Readings of requests the server does not know, or did not stream to the end."""
+    unflagged_ttft: list[int] = field(default_factory=list)
+    """Of `ttft`, those that the client does not itself call upper bounds."""
     merged: int = 0
     """Chunks for which the client had no stamp of their own."""
 
@@ -31,6 +33,7 @@ class Errors:
         self.chunks += other.chunks
         self.e2e += other.e2e
         self.unmatched += other.unmatched
+        self.unflagged_ttft += other.unflagged_ttft
         self.merged += other.merged
 
 
@@ -77,7 +80,10 @@ def _add(errors: Errors, reading: Reading, record: MetronomeRecord) -> None:
     sent = output_stamps(record)
     assert record.ended_ns is not None
     felt_ns = reading.first_ns - reading.started_ns
-    errors.ttft.append(felt_ns - (sent[0] - record.read_ns))
+    error_ns = felt_ns - (sent[0] - record.read_ns)
+    errors.ttft.append(error_ns)
+    if not reading.flagged:
+        errors.unflagged_ttft.append(error_ns)
     whole_ns = reading.done_ns - reading.started_ns
     errors.e2e.append(whole_ns - (record.ended_ns - record.read_ns))
     if reading.chunks_ns:

@@ -19,6 +19,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     chunks_ns: list[int]
     """Arrivals of output, in order; fewer than the server sent where reads were merged, none
     where the client does not keep them."""
+    flagged: bool = False
+    """The client says itself that its first stamp is only an upper bound."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,6 +76,7 @@ def _reading(event: AttemptFinished, since_ns: int) -> Reading | None:
         first_ns=stamps.first_token,
         done_ns=stamps.done,
         chunks_ns=[stamps.started + offset for offset in event.chunk_offsets_ns],
+        flagged="first_token" in event.inexact,
     )
 
 
