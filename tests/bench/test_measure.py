@@ -72,8 +72,10 @@ def test_what_a_client_flags_itself_counts_and_is_told_apart() -> None:
 
 
 def test_first_requests_of_connections_do_not_count() -> None:
-    errors = compare([reading()], {"a": record(first_of_connection=True)})
+    truth = {"a": record(first_of_connection=True)}
+    errors = compare([reading()], truth)
     assert (errors.ttft, errors.unmatched) == ([], 0)
+    assert compare([reading()], truth, cold=True).ttft == [4 * MS]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,11 @@ def test_a_row_has_absolute_quantiles_a_signed_median_and_cpu_by_process() -> No
     assert row["first_request_s"] == 0.5
     assert row["loop_lag_p99_ms"] is None
     json.dumps(row)
+
+
+def test_a_client_that_keeps_no_connection_is_marked() -> None:
+    row = figures(measurement(always_cold=True))
+    assert "| 2 cold |" in markdown([row])
 
 
 def test_rounds_of_the_same_add_up() -> None:
@@ -229,6 +236,7 @@ def test_guidellms_requests_are_known_by_the_id_of_their_chunks() -> None:
     truth = {key: record() for key in keys_of(record())}
     errors = compare(report.readings, truth)
     assert (errors.ttft, errors.chunks, errors.merged) == ([650 * MS], [], 0)
+    assert report.always_cold
 
 
 def test_the_tokenizer_knows_every_byte_once(tmp_path: Path) -> None:

@@ -64,14 +64,16 @@ def chunk_errors(sent: Sequence[int], arrived: Sequence[int]) -> list[int]:
     return errors
 
 
-def compare(readings: Iterable[Reading], truth: Mapping[str, MetronomeRecord]) -> Errors:
-    """Return the errors of the readings whose connection was there before."""
+def compare(
+    readings: Iterable[Reading], truth: Mapping[str, MetronomeRecord], *, cold: bool = False
+) -> Errors:
+    """Return the errors of the readings whose connection was there before; with `cold`, of all."""
     errors = Errors()
     for reading in readings:
         record = truth.get(reading.request_id)
         if record is None or record.ending != "streamed":
             errors.unmatched += 1
-        elif not record.first_of_connection:
+        elif cold or not record.first_of_connection:
             _add(errors, reading, record)
     return errors
 

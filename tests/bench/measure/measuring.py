@@ -30,6 +30,8 @@ class Measurement:
     client: str
     streams: int
     errors: Errors = field(default_factory=Errors)
+    always_cold: bool = False
+    """The errors are those of cold connections: the client keeps none."""
     chunks: int = 0
     """Output chunks the server sent during the measured spans."""
     cpu_ns: dict[str, int] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Measurement:
     def add(self, other: "Measurement") -> None:
         """Take another round of the same as well."""
         self.errors.add(other.errors)
+        self.always_cold |= other.always_cold
         self.chunks += other.chunks
         for role, used in other.cpu_ns.items():
             self.cpu_ns[role] = self.cpu_ns.get(role, 0) + used
@@ -116,7 +119,8 @@ def measure(
     return Measurement(
         client=client.name,
         streams=streams,
-        errors=compare(report.readings, records),
+        errors=compare(report.readings, records, cold=report.always_cold),
+        always_cold=report.always_cold,
         chunks=_chunks_between(page, span.began_ns, span.ended_ns),
         cpu_ns=dict(span.cpu_ns),
         rss_bytes=dict(span.rss_bytes),

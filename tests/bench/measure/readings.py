@@ -29,8 +29,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     readings: list[Reading]
     loop_lag_ms: float | None = None
     """p99 of the lag of its event loop, where it knows."""
-    note: str = ""
-    """What a reader of the table should know of this run."""
+    always_cold: bool = False
+    """It makes a connection for every request, so that there are no warm ones to take."""
 
 
 def save_report(path: Path, report: Report) -> None:

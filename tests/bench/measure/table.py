@@ -35,6 +35,7 @@ def figures(measured: Measurement) -> dict[str, Any]:
         "client": measured.client,
         "streams": measured.streams,
         "ttfts": len(errors.ttft),
+        "cold": measured.always_cold,
         "unmatched": errors.unmatched,
         "merged_chunks": errors.merged,
         "ttft_error_ms": _spread(errors.ttft),
@@ -87,7 +88,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [
         str(row["streams"]),
         row["client"],
-        str(row["ttfts"]),
+        f"{row['ttfts']} cold" if row["cold"] else str(row["ttfts"]),
         f"{_number(ttft['p50'])} / {_number(ttft['p99'])} ({_number(ttft['median_signed'])})",
         f"{row['flagged_ttfts']}; {_number(row['unflagged_ttft_error_ms']['p99'])}",
         f"{_number(chunk['p50'])} / {_number(chunk['p99'])}",

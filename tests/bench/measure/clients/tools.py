@@ -32,6 +32,7 @@ NS_PER_MS = 1e6
 NS_PER_S = 1_000_000_000
 TOKENIZER = "tokenizer"
 RESULT = "result"
+GUIDELLM_FILE = "benchmarks.json"
 
 
 def aiperf_report(lines: Sequence[bytes], offset_ns: int) -> Report:
@@ -65,7 +66,7 @@ def _whole_ns(seconds: float) -> int:
 
 
 def guidellm_report(data: bytes, offset_ns: int) -> Report:
-    """Return what GuideLLM's JSON says; it keeps no stamps of single chunks."""
+    """Return what GuideLLM's JSON says; it keeps no stamps of single chunks, and no connections."""
     requests = msgspec.json.decode(data)["benchmarks"][0]["requests"]["successful"]
 
     def reading(request: dict[str, Any]) -> Reading:
@@ -78,7 +79,7 @@ def guidellm_report(data: bytes, offset_ns: int) -> Report:
             chunks_ns=[],
         )
 
-    return Report(readings=[reading(request) for request in requests])
+    return Report(readings=[reading(request) for request in requests], always_cold=True)
 
 
 def _aiperf_argv(task: Task, duration_s: float) -> list[str]:
@@ -101,7 +102,11 @@ def _guidellm_argv(task: Task, duration_s: float) -> list[str]:
         *("--constraint", f"kind=max_duration,seconds={duration_s:g}"),
         *("--tokenizer", f"kind=hf_auto,model={task.folder / TOKENIZER}"),
         *("--data", f"kind=synthetic_text,{data}"),
-        *("--output", f"kind=json,path={task.folder / RESULT}", "--disable-console"),
+        *(
+            "--output",
+            f"kind=json,path={task.folder / RESULT / GUIDELLM_FILE}",
+            "--disable-console",
+        ),
     ]
 
 
@@ -110,7 +115,7 @@ def _aiperf_result(result: Path, offset_ns: int) -> Report:
 
 
 def _guidellm_result(result: Path, offset_ns: int) -> Report:
-    return guidellm_report(result.read_bytes(), offset_ns)
+    return guidellm_report((result / GUIDELLM_FILE).read_bytes(), offset_ns)
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,7 @@ class Tool:
     def start(self, task: Task) -> Iterator[RunningClient]:
         """Spawn it with a tokenizer of its own, so that it needs no network."""
         write_tokenizer(task.folder / TOKENIZER)
+        (task.folder / RESULT).mkdir()
         log = task.folder / "output.txt"
         argv = [self.command, *self.arguments(task, task.seconds + MARGIN_S)]
         with (
