@@ -1,0 +1,1 @@
+"""The parts of the fidelity benchmark: who streams, who knows the truth, how far they differ."""

@@ -1,0 +1,205 @@
+"""What do the parts cost? `python tests/bench/micro.py [--json FILE]`
+
+The decoder of server-sent events in MB/s, a chat chunk read by the engine in µs, a frame of the
+home screen in ms, each beside a baseline of the same run: machines differ, ratios less so. CPU time
+of this process, the median of some turns. The screen is drawn off-screen at 160×50 from hand-made
+snapshots, down to the bytes a terminal would get.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS.parent), str(TESTS / "tui")]
+
+from fakes import FakeSession, config  # noqa: E402
+
+from probes.answer import AnswerReader  # noqa: E402
+from probes.dialects import dialect_for  # noqa: E402
+from probes.sse import Decoder  # noqa: E402
+from probes.views import Snapshot  # noqa: E402
+from tui.app import LlmtopApp  # noqa: E402
+from tui.screens.board import BoardScreen  # noqa: E402
+
+CHUNKS = 20_000
+BLOCK = 64 * 1024
+TURNS = 7
+FRAMES = 60
+FRAME_NS = 100_000_000
+SIZE = (160, 50)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, and what it stands beside."""
+
+    what: str
+    value: float
+    unit: str
+    baseline: str = ""
+    beside: float | None = None
+
+    def row(self) -> str:
+        """Return it as a row of a table."""
+        beside = "–" if self.beside is None else f"{self.beside:.3g} {self.unit}"
+        return f"| {self.what} | {self.value:.3g} {self.unit} | {self.baseline} | {beside} |"
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of a piece of work, the median of some turns."""
+    spent = []
+    for _ in range(TURNS):
+        before = time.process_time()
+        work()
+        spent.append(time.process_time() - before)
+    return statistics.median(spent)
+
+
+def chat_chunks() -> list[bytes]:
+    """Return the events of a stream, each as one read brings it."""
+    made = []
+    for number in range(CHUNKS):
+        choice = {
+            "index": 0,
+            "delta": {"content": f" word{number % 100}"},
+            "logprobs": None,
+            "finish_reason": None,
+        }
+        event = {
+            "id": "chatcmpl-0123456789abcdef01234567",
+            "object": "chat.completion.chunk",
+            "created": 1_795_430_000,
+            "model": "meta-llama/Llama-3.3-70B-Instruct",
+            "choices": [choice],
+            "usage": None,
+        }
+        made.append(b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n")
+    return made
+
+
+def blocks(data: bytes) -> list[bytes]:
+    """Return the same bytes as a busy network brings them: cut anywhere."""
+    return [data[at : at + BLOCK] for at in range(0, len(data), BLOCK)]
+
+
+def feed_all(feed: Callable[[bytes], object], pieces: list[bytes]) -> None:
+    """Feed every piece."""
+    for piece in pieces:
+        feed(piece)
+
+
+def answer_reader() -> AnswerReader:
+    """Return what reads one answer in the engine."""
+    headers = {"content-type": "text/event-stream"}
+    return AnswerReader(200, headers, dialect_for("chat"), keep_text=False, wall_ns=0)
+
+
+class _Delta(msgspec.Struct):
+    content: str = ""
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice]
+
+
+def of_bytes() -> list[Figure]:
+    """Measure what reads an answer."""
+    chunks = chat_chunks()
+    data = b"".join(chunks)
+    megabytes, in_blocks = len(data) / 1e6, blocks(data)
+    typed = msgspec.json.Decoder(_Chunk).decode
+    per_chunk_us = 1e6 / CHUNKS
+    loads = cpu_s(lambda: feed_all(lambda chunk: json.loads(chunk[6:]), chunks)) * per_chunk_us
+    split = megabytes / cpu_s(lambda: feed_all(lambda block: block.split(b"\n\n"), in_blocks))
+    one_each = megabytes / cpu_s(lambda: feed_all(Decoder().feed, chunks))
+    in_64k = megabytes / cpu_s(lambda: feed_all(Decoder().feed, in_blocks))
+    read = cpu_s(lambda: feed_all(answer_reader().feed, chunks)) * per_chunk_us
+    least = cpu_s(lambda: feed_all(lambda chunk: typed(chunk[6:]), chunks)) * per_chunk_us
+    return [
+        Figure("SSE decoder, an event a read", one_each, "MB/s", "bytes.split, 64 KB reads", split),
+        Figure("SSE decoder, 64 KB reads", in_64k, "MB/s", "bytes.split, 64 KB reads", split),
+        Figure("chat chunk → Progress", read, "µs", "json.loads", loads),
+        Figure("chat chunk → Progress", read, "µs", "msgspec, its text alone", least),
+    ]
+
+
+def draw(screen: BoardScreen) -> int:
+    """Draw a frame down to the bytes for a terminal; return how many."""
+    screen.pull()
+    update: Any = screen._compositor.render_update(full=True)
+    return len(update.render_segments(screen.app.console).encode())
+
+
+async def of_frames() -> list[Figure]:
+    """Measure the home screen."""
+    session = FakeSession()
+    first = session.board.whole
+    app = LlmtopApp(session, config())
+    spent: dict[bool, list[float]] = {True: [], False: []}
+    size = 0
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, BoardScreen)
+        for number in range(2 * FRAMES):
+            changed = bool(number % 2)
+            if changed:
+                session.board.whole = later(first, number)
+            before = time.process_time()
+            size = draw(screen)
+            spent[changed].append((time.process_time() - before) * 1e3)
+            await pilot.pause()
+    changed_ms, still_ms = statistics.median(spent[True]), statistics.median(spent[False])
+    what = f"frame {SIZE[0]}×{SIZE[1]} of {len(first.routes)} routes"
+    return [
+        Figure(what, changed_ms, "ms", "the same when nothing changed", still_ms),
+        Figure("the same frame, whole", size / 1024, "KiB"),
+    ]
+
+
+def later(first: Snapshot, number: int) -> Snapshot:
+    """Return the board some frames later, with a figure or two of every route moved."""
+    rows = (
+        replace(
+            row,
+            probes_per_min=row.probes_per_min + number,
+            ttft_p95=replace(row.ttft_p95, value=(row.ttft_p95.value or 1.0) + 0.01 * number),
+        )
+        for row in first.routes
+    )
+    return replace(
+        first,
+        version=first.version + number,
+        now_ns=first.now_ns + number * FRAME_NS,
+        routes=tuple(rows),
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    found = [*of_bytes(), *asyncio.run(of_frames())]
+    head = "| part | cost | baseline | its cost |\n|---|---|---|---|\n"
+    sys.stdout.write(head + "\n".join(figure.row() for figure in found) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps([msgspec.to_builtins(figure) for figure in found]))
+
+
+if __name__ == "__main__":
+    main()
