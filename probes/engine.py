@@ -191,7 +191,6 @@ class Engine:
             return
         self._running = True
         if not gc.isenabled():
-            gc.collect()
             gc.freeze()  # what is here now lives as long as the engine
         for runner in self._routes.values():
             self._group.start_soon(runner.run)

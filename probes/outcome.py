@@ -37,7 +37,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
-import h11
 import httpx
 
 from probes.error_body import ErrorBody
@@ -237,7 +236,7 @@ _UNREACHABLE: Final = {
 }
 _FAILURES: Final[tuple[tuple[Verdict, tuple[type[BaseException], ...]], ...]] = (
     (Verdict("client_error", "bad_url"), (httpx.UnsupportedProtocol, httpx.InvalidURL)),
-    (Verdict("client_error", "bad_request"), (httpx.LocalProtocolError, h11.LocalProtocolError)),
+    (Verdict("client_error", "bad_request"), (httpx.LocalProtocolError,)),
     (Verdict("timeout", "timeout.connect", True), (httpx.ConnectTimeout, httpx.PoolTimeout)),
     (Verdict("timeout", "timeout.first_token", True), (httpx.TimeoutException,)),
     (Verdict("protocol_error", "connect.proxy", True), (httpx.ProxyError,)),

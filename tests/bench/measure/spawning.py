@@ -21,7 +21,9 @@ def foreign_environment(task: Task) -> dict[str, str]:
     """Return an environment in which a client finds no settings and leaves no traces."""
     home = str(task.folder)
     own = {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home, "XDG_CACHE_HOME": home}
-    return {**os.environ, **own}
+    # A program that may not keep what it has compiled compiles itself at each start.
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **own}
 
 
 def environment(task: Task, **more: str) -> dict[str, str]:
