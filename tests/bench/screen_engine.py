@@ -130,8 +130,8 @@ class Engine:
             yield from self._end(stream, now_ns, "cancelled")
         self.open = [] if paused else self.open
 
-    def health(self, now_ns: int) -> Iterable[Event]:
-        """Give the batch's end, and once a second a tick."""
+    def health(self, now_ns: int, *, news: bool) -> Iterable[Event]:
+        """Give the batch's end, and once a second a tick; without news or open streams no more."""
         health = Health(
             loop_lag_p99_ns=300_000 + self.seq % 7 * 50_000, cpu_share=0.12, clock="kernel"
         )
@@ -146,6 +146,8 @@ class Engine:
         if now_ns >= self.next_tick_ns:
             self.next_tick_ns = now_ns + 1_000_000_000
             yield Tick(at_ns=now_ns, wall_ns=time.time_ns(), health=health, routes=counts)
+        elif not (news or self.open):
+            return
         yield Batch(at_ns=now_ns, seq=self.seq, health=health)
         self.seq += 1
 
@@ -267,7 +269,8 @@ def main(streams: int) -> None:
         events: list[Event] = []
         while asked:
             events += engine.pause(asked.pop(0).paused, now_ns)
-        write([*events, *engine.advance(now_ns), *engine.health(now_ns)])
+        events += engine.advance(now_ns)
+        write([*events, *engine.health(now_ns, news=bool(events))])
         due_ns += BATCH_NS
         time.sleep(max(0.0, (due_ns - time.monotonic_ns()) / 1e9))
 
