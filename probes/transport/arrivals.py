@@ -27,8 +27,8 @@ _ANCILLARY_BYTES: Final = 64
 _SKEW_NS: Final = 50_000
 """By so much a stamp may seem to lie outside of where it must: the two clocks are never compared in
 one instant."""
-_APART_NS: Final = 20_000
-_COMPARISONS: Final = 3
+_APART_NS: Final = 5_000
+_COMPARISONS: Final = 5
 _COMPARE_EVERY_NS: Final = 50_000_000
 
 
@@ -87,13 +87,17 @@ class WallOffset:
         return min(max(arrival_ns, not_before_ns), now_ns)
 
     def _compare(self) -> None:
+        """Read the one clock between two readings of the other; the closest pair counts."""
+        closest_ns = None
         for _ in range(_COMPARISONS):
             before_ns = self._clock.monotonic_ns()
             wall_ns = self._clock.wall_ns()
             now_ns = self._clock.monotonic_ns()
-            if now_ns - before_ns < _APART_NS:  # else we were interrupted between the two
+            if closest_ns is None or now_ns - before_ns < closest_ns:
+                closest_ns = now_ns - before_ns
+                self._offset_ns = wall_ns - (before_ns + now_ns) // 2
+            if closest_ns < _APART_NS:  # else we were interrupted between them
                 break
-        self._offset_ns = wall_ns - (before_ns + now_ns) // 2
         self._compared_ns = now_ns
 
 

@@ -24,6 +24,8 @@ from probes.views import Figure
 WANTED = 500
 STREAMS = 10
 NS_PER_MS = 1_000_000
+SKEW_NS = 50_000
+"""The kernel's stamps are of the wall clock, which is never compared in the very same instant."""
 TYPICAL = 0.25
 """What a reading is off by on a machine that has time for it: a busy one delays the rest."""
 
@@ -144,8 +146,8 @@ def test_every_output_chunk_arrives_after_it_was_sent(run: Run) -> None:
         assert started_ns is not None
         assert attempt.chunks <= len(sent)
         arrived = [started_ns + offset for offset in attempt.chunk_offsets_ns]
-        assert arrived[0] >= sent[0]
-        assert arrived[-1] >= sent[-1]
+        assert arrived[0] >= sent[0] - SKEW_NS
+        assert arrived[-1] >= sent[-1] - SKEW_NS
 
 
 def rank_error(value: float, samples: list[float], p: float) -> float:
