@@ -18,8 +18,7 @@ from probes.clock import NS_PER_S, Clock
 
 __all__ = ["READ_BYTES", "Arrivals", "WallOffset", "ask_for_stamps", "kernel_stamps"]
 
-READ_BYTES: Final = 16_384
-"""Sixty chunks of a stream. Python makes room for as many at each read, however few come."""
+READ_BYTES: Final = 65_536
 _TIMESPEC: Final = struct.Struct("@ll")
 _SO_TIMESTAMPNS: Final = 35
 """On every architecture Linux is common on; Python has no name for it."""
