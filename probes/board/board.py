@@ -215,6 +215,7 @@ class Board:
                 route.limit_read(event)
             case Knob():
                 route.turned(event)
+                self._judge(route)  # a pause is seen at once: the same key ends it
             case _:
                 pass
 
@@ -259,12 +260,14 @@ class Board:
             return
         self._renewed_s = second
         self._closing = self._closing or deque(self._order)
-        everywhere = frozenset(self._held)
         for route in self._order:
-            state, route.pain, route.why = judge(route, self._durable_ns, everywhere)
-            if state != route.state or route.since_ns is None:
-                route.state, route.since_ns = state, self._durable_ns
+            self._judge(route)
         self._order = worst_first(self._order)
+
+    def _judge(self, route: RouteBoard) -> None:
+        state, route.pain, route.why = judge(route, self._durable_ns, frozenset(self._held))
+        if state != route.state or route.since_ns is None:
+            route.state, route.since_ns = state, self._durable_ns
 
     def _seal(self) -> None:
         """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""

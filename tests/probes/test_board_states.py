@@ -94,6 +94,14 @@ def test_a_paused_route_is_paused_whatever_it_did() -> None:
     assert view_of(tick(1), routes=(route_info(paused=True),)).state == "paused"
 
 
+def test_a_pause_and_its_end_are_seen_at_once() -> None:
+    pause = Knob(at_ns=at(6.1), route="alpha", knob="paused", before=0, after=1)
+    resume = Knob(at_ns=at(6.2), route="alpha", knob="paused", before=1, after=0)
+    before = (*probes(3), tick(6))
+    assert view_of(*before, pause).state == "paused"
+    assert view_of(*before, pause, resume).state != "paused"
+
+
 def test_a_state_tells_since_when_it_was_judged_so() -> None:
     events = [*probes(3), tick(10), *probes(2, 70, **FAILED), tick(75), tick(80)]
     board = folded(*events)
