@@ -283,6 +283,7 @@ class HeaderView(msgspec.Struct, frozen=True):
     loop_lag_p99_s: float = 0.0
     loop_lag_max_s: float = 0.0
     engine_cpu: float = 0.0
+    """Share of a core; of several engines that of the busiest, for each fills a core of its own."""
     drops: int = 0
     """Transient events dropped since the engine started."""
     drops_shown: bool = False

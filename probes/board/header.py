@@ -115,7 +115,7 @@ class Header:
             budget_text="" if worst is None else budget_text(worst),
             loop_lag_p99_s=health.loop_lag_p99_ns / NS_PER_S,
             loop_lag_max_s=health.loop_lag_max_ns / NS_PER_S,
-            engine_cpu=health.cpu_share,
+            engine_cpu=health.busiest_cpu_share or health.cpu_share,
             drops=health.drops,
             drops_shown=self._dropped_ns is not None
             and now_ns - self._dropped_ns < _DROPS_SHOWN_NS,

@@ -244,6 +244,12 @@ def test_the_header_counts_the_last_minute_and_shows_the_worst_budget() -> None:
     assert (header.tokens_per_s, header.tokens_estimated) == (pytest.approx(43 / 61), False)
 
 
+def test_of_several_engines_the_busiest_ones_core_is_shown_not_the_sum() -> None:
+    health = Health(cpu_share=1.0, busiest_cpu_share=0.55)
+    last = Tick(at_ns=at(1), wall_ns=0, health=health, routes=())
+    assert board_of(last).snapshot().header.engine_cpu == 0.55
+
+
 def test_the_token_budget_is_shown_in_tokens() -> None:
     budget = BudgetState(route="", used_tokens=412_000, limit_tokens=2_000_000)
     header = board_of(tick(1.0, budgets=(budget,))).snapshot().header
