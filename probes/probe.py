@@ -15,7 +15,7 @@ from probes.answer import Progress
 from probes.attempt import Attempt, AttemptResult
 from probes.clock import Clock
 from probes.config import Route
-from probes.dialects.base import Adaptation, Dialect, endpoint
+from probes.dialects.base import Adaptation, Dialect
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -211,8 +211,7 @@ class Probe:
             nonce=nonce,
             adaptation=tools.adaptation,
         )
-        url = endpoint(tools.route.base_url, tools.dialect.path)
-        return Request(url, tools.headers, body)
+        return Request(tools.dialect.url(tools.route), tools.headers, body)
 
     def _report(self, result: AttemptResult) -> AttemptFinished:
         tools = self._tools

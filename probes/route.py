@@ -25,6 +25,7 @@ from probes.pacing import first_start_ns, next_start_ns
 from probes.preview import Preview
 from probes.probe import Probe, ProbeTools
 from probes.report import cohort_of, prompt_tokens
+from probes.request_headers import request_headers
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
 from probes.spending import Spending
@@ -38,7 +39,6 @@ __all__ = [
     "TransportFactory",
     "default_transport",
     "first_adaptation",
-    "request_headers",
 ]
 
 KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
@@ -109,7 +109,7 @@ class RouteRunner:
         dialect = dialect_for(route.dialect)
         self._probe_tools = ProbeTools(
             route=route,
-            headers=request_headers(headers),
+            headers=request_headers(headers, dialect),
             dialect=dialect,
             clock=tools.clock,
             random=tools.random,
@@ -369,14 +369,3 @@ def _usd_per_token(route: Route) -> float:
     """Return the dearest price of a token in USD: what a reservation assumes."""
     price = route.price
     return 0.0 if price is None else max(price.input, price.output) / 1e6
-
-
-def request_headers(headers: dict[str, str]) -> dict[str, str]:
-    """Return the headers of every request; a user's own come last."""
-    return {
-        "Content-Type": "application/json",
-        "Accept": "text/event-stream, application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": "llmtop",
-        **headers,
-    }

@@ -12,12 +12,12 @@ from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.health import GapWatch, LoopWatch
 from probes.probe import Probe, ProbeTools, Turnstile
 from probes.report import cohort_of, prompt_tokens
+from probes.request_headers import request_headers
 from probes.retry import RetryPolicy
 from probes.route import (
     TransportFactory,
     default_transport,
     first_adaptation,
-    request_headers,
 )
 from probes.secrets import Scrubber, secret_values
 
@@ -73,10 +73,11 @@ async def probe_once(
     events = _Events()
     turnstile: Turnstile = _Open()
     size = prompt_tokens(route)
+    dialect = dialect_for(route.dialect)
     tools = ProbeTools(
         route=route,
-        headers=request_headers(headers),
-        dialect=dialect_for(route.dialect),
+        headers=request_headers(headers, dialect),
+        dialect=dialect,
         clock=clock,
         random=random,
         gaps=GapWatch(clock.monotonic_ns()),

@@ -17,6 +17,7 @@ __all__ = [
     "Dialect",
     "Display",
     "Goals",
+    "KeyHeader",
     "Price",
     "Recording",
     "Route",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 Dialect: TypeAlias = Literal["chat"]
+KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
 CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
 CacheMode: TypeAlias = Literal["warm", "bust"]
 ConnectionMode: TypeAlias = Literal["reuse", "fresh"]

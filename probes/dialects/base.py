@@ -1,12 +1,12 @@
 """What every dialect of an LLM API has in common: the request it writes, the facts it reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from probes.config import Route
+from probes.config import KeyHeader, Route
 from probes.error_body import ErrorBody
 from probes.events import TtftKind
 from probes.sse import ServerSentEvent
@@ -17,6 +17,7 @@ __all__ = [
     "CapName",
     "Delta",
     "Dialect",
+    "Framing",
     "Interpreter",
     "ToolCalls",
     "Transcript",
@@ -26,7 +27,8 @@ __all__ = [
 ]
 
 CapName: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
-
+Framing: TypeAlias = Literal["events", "lines"]
+"""How a stream is cut: server-sent events, or one JSON value a line (NDJSON)."""
 
 _MOST_CALLS: Final = 128
 _LONGEST_NAME: Final = 256
@@ -216,8 +218,22 @@ class Dialect(Protocol):
         ...
 
     @property
-    def path(self) -> str:
-        """What is added to a route's base URL."""
+    def framing(self) -> Framing:
+        """How its streams are cut."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Request headers that the dialect itself asks for, such as a version."""
+        ...
+
+    @property
+    def key_header(self) -> KeyHeader:
+        """The header that takes the key where the route names none; lower case."""
+        ...
+
+    def url(self, route: Route) -> str:
+        """Return where a probe of the route is sent."""
         ...
 
     def request_body(

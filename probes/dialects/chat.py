@@ -1,32 +1,30 @@
 """Chat Completions, as OpenAI defined it and as everybody else serves it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any
 
-import msgspec
-
-from probes.config import Route
-from probes.dialects.base import Adaptation, CapName
+from probes.config import KeyHeader, Route
+from probes.dialects.asking import encode, messages_of, refuses_a_parameter
+from probes.dialects.base import Adaptation, CapName, Framing, endpoint
 from probes.dialects.chat_stream import ChatInterpreter
 
 __all__ = ["ChatDialect"]
-
-_REFUSED_PARAMETER: Final = re.compile(
-    r"not support|unsupported|unrecogni[sz]ed|unknown|not (allowed|permitted|accepted|valid)"
-    r"|extra (inputs|fields)|unexpected|additional propert|only the default|deprecated"
-    r"|invalid (parameter|argument|field)",
-    re.IGNORECASE,
-)
-_REFUSING_STATUSES: Final = (400, 422)
-_encoder: Final = msgspec.json.Encoder()
 
 
 class ChatDialect:
     """`POST /chat/completions`, streamed."""
 
     name = "chat"
-    path = "/chat/completions"
+    framing: Framing = "events"
+    headers: Mapping[str, str] = MappingProxyType({})
+    key_header: KeyHeader = "authorization"
+
+    def url(self, route: Route) -> str:
+        """Return the route's base URL with the dialect's path."""
+        return endpoint(route.base_url, "/chat/completions")
 
     def request_body(
         self, route: Route, *, max_tokens: int, nonce: str | None, adaptation: Adaptation
@@ -34,7 +32,7 @@ class ChatDialect:
         """Return the JSON body; the route's `extra_body` is merged last and may replace a key."""
         body: dict[str, Any] = {
             "model": route.model,
-            "messages": _messages(route, nonce),
+            "messages": messages_of(route, nonce),
             "stream": True,
         }
         if not adaptation.drop_stream_options:
@@ -42,13 +40,13 @@ class ChatDialect:
         body[_cap_name(route, adaptation)] = max_tokens
         if route.temperature is not None and not adaptation.drop_temperature:
             body["temperature"] = route.temperature
-        return _encoder.encode(body | route.extra_body)
+        return encode(body | route.extra_body)
 
     def adapt(
         self, status: int, message: str, adaptation: Adaptation, route: Route
     ) -> Adaptation | None:
         """Return how to ask again after an unsupported-parameter answer, each change once."""
-        if status not in _REFUSING_STATUSES or not _REFUSED_PARAMETER.search(message):
+        if not refuses_a_parameter(status, message):
             return None
         cap = _cap_name(route, adaptation)
         if re.search(rf"\b{cap}\b", message) and route.cap_field == "auto":
@@ -78,13 +76,3 @@ def _with_other_cap(adaptation: Adaptation) -> Adaptation:
 
 def _cap_name(route: Route, adaptation: Adaptation) -> CapName:
     return adaptation.cap_field if route.cap_field == "auto" else route.cap_field
-
-
-def _messages(route: Route, nonce: str | None) -> list[dict[str, str]]:
-    """A nonce stands before everything: a prefix cache begins at the first message."""
-    said = [("system", route.system)] if route.system is not None else []
-    said.append(("user", route.prompt))
-    if nonce is not None:
-        role, words = said[0]
-        said[0] = (role, f"{nonce}\n{words}")
-    return [{"role": role, "content": words or ""} for role, words in said]

@@ -28,7 +28,7 @@ from probes.clock import SystemClock
 from probes.config import Timeouts
 from probes.dialects import dialect_for
 from probes.health import GapWatch
-from probes.route import request_headers
+from probes.request_headers import request_headers
 from probes.transport import Request, StampingTransport
 
 WORKERS = 40
@@ -112,7 +112,7 @@ class Soak:
     """The workers and what became of their attempts."""
 
     def __init__(self, url: str, attempts: int, seed: int) -> None:
-        self._request = Request(url, request_headers({}), b"{}")
+        self._request = Request(url, request_headers({}, dialect_for("chat")), b"{}")
         self._wanted = attempts
         self._random = Random(seed)
         self._clock = SystemClock()

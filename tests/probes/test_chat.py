@@ -117,7 +117,7 @@ def test_other_refusals_change_nothing(status: int, message: str) -> None:
 
 
 def test_the_dialect_is_found_by_name() -> None:
-    assert dialect_for("chat").path == "/chat/completions"
+    assert dialect_for("chat").name == "chat"
 
 
 @pytest.mark.parametrize(
