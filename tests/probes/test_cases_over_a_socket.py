@@ -1,11 +1,10 @@
 """What servers really send, played over a real socket: each case says what must be told of it."""
 
-import json
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from stream_cases import CASES
 from transports import TRANSPORTS
 from wire import play_case, serve
 
@@ -17,13 +16,6 @@ from probes.single import probe_once
 
 pytestmark = pytest.mark.anyio
 
-CASES_FOLDER = Path(__file__).parent.parent / "cases"
-CASES: list[dict[str, Any]] = [
-    case
-    for name in ("stream_cases.jsonl", "more_cases.jsonl")
-    for case in map(json.loads, (CASES_FOLDER / name).read_text(encoding="utf-8").splitlines())
-    if case["api"] == "chat"
-]
 SHORT = Timeouts(connect=5.0, first_token=1.5, stall=0.3, total=5.0)
 PATIENT = Timeouts(connect=5.0, first_token=20.0, stall=20.0, total=30.0)
 
@@ -31,7 +23,14 @@ PATIENT = Timeouts(connect=5.0, first_token=20.0, stall=20.0, total=30.0)
 async def attempt_of(case: dict[str, Any], transport: TransportFactory) -> AttemptFinished:
     timeouts = SHORT if case["close"] == "stall" else PATIENT
     async with serve(play_case(case)) as server:
-        route = Route(name="r", base_url=server.url, model="m", retries=0, timeouts=timeouts)
+        route = Route(
+            name="r",
+            base_url=server.url,
+            model="m",
+            dialect=case["api"],
+            retries=0,
+            timeouts=timeouts,
+        )
         record = await probe_once(
             route,
             {},

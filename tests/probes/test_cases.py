@@ -1,27 +1,19 @@
-"""Every chat case of the protocol sample, driven through the reader frame by frame."""
+"""Every case of the protocol sample, driven through the reader frame by frame."""
 
 import base64
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stream_cases import cases_of
 
 from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
 from probes.dialects import dialect_for
 
-CASES = [
-    case
-    for case in map(
-        json.loads,
-        (Path(__file__).parent.parent / "cases/stream_cases.jsonl").read_text("utf-8").splitlines(),
-    )
-    if case["api"] == "chat"
-]
+CASES = cases_of("stream_cases.jsonl")
 WALL_NS = 1_795_430_000 * 10**9
 PLAIN = (
     "outcome",
@@ -65,7 +57,7 @@ def drive(case: dict[str, Any], frames: list[bytes]) -> tuple[Answer, list[Progr
     if not case["status"]:
         return unanswered(case), []
     reader = AnswerReader(
-        case["status"], case["headers"], dialect_for("chat"), keep_text=True, wall_ns=WALL_NS
+        case["status"], case["headers"], dialect_for(case["api"]), keep_text=True, wall_ns=WALL_NS
     )
     progresses = [reader.feed(frame) for frame in frames]
     return reader.finish(ending_of(case, progresses)), progresses
