@@ -9,6 +9,7 @@ import msgspec
 from probes.body import BodyForm, Inflater, UnknownEncodingError, form_of, json_of, refusal_of
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
+from probes.dialects.spoken import is_spoken_by, spoken_dialect
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, Outcome, TokenSource, TtftKind
 from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
@@ -89,6 +90,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: tuple[tuple[str, str], ...] = ()
     """(name, arguments) of each call."""
     response_id: str | None = None
+    dialect: str = ""
+    """In which it is, where that is another one than was asked in."""
     server_timing: dict[str, float] = msgspec.field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
     retry_after_s: float | None = None
@@ -114,6 +117,8 @@ class AnswerReader:
         self._headers = headers
         self._keep_text = keep_text
         self._wall_ns = wall_ns
+        self._asked = dialect.name
+        self._spoken = ""
         self._interpreter = dialect.decoder()
         self._decoder = Decoder()
         self._form: BodyForm | None = None
@@ -226,6 +231,8 @@ class AnswerReader:
                 deltas.append(delta)
                 first, last = first or number, number
         added = join_deltas(deltas)
+        if not told.began and told.error is None:
+            self._listen(json_of(events[-1].data.removeprefix("data:").encode("utf-8", "replace")))
         self._events += len(events)
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":
@@ -242,8 +249,15 @@ class AnswerReader:
             characters=added.characters,
             text=added.text,
             reasoning=added.reasoning,
-            terminal=told.terminal,
+            terminal=told.terminal or bool(self._spoken),
         )
+
+    def _listen(self, value: object) -> None:
+        """Notice an answer in another dialect than was asked in: it is not read any further."""
+        spoken = spoken_dialect(value)
+        if spoken is not None and not is_spoken_by(spoken, self._asked):
+            self._spoken = spoken
+            self._broken = "other_dialect"
 
     def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
         """Note the first output; one that came together with the answer's end was held back."""
@@ -284,7 +298,9 @@ class AnswerReader:
             value = json_of(bytes(self._body))
             if value is None:
                 return self._of_broken_json(ending)
-            self._interpreter.whole(value)
+            self._listen(value)
+            if not self._spoken:
+                self._interpreter.whole(value)
         elif self._form in ("html", "other") and not self._broken:
             return Verdict("protocol_error", "html" if self._form == "html" else "not_an_answer")
         began = told.began or self._decoder.unfinished
@@ -300,6 +316,8 @@ class AnswerReader:
     def _hint(self, verdict: Verdict) -> str:
         if verdict.reason == "cap_exhausted":
             return CAP_HINT
+        if self._spoken:
+            return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
         if verdict.outcome == "protocol_error" and self._body:
             return html_error(self._body[:2000].decode("utf-8", "replace")).message
         return ""
@@ -334,6 +352,7 @@ class AnswerReader:
             refusal=clean("".join(told.refusal)) if self._keep_text else "",
             tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
             response_id=None if told.response_id is None else clean(told.response_id),
+            dialect=self._spoken,
             server_timing=timings_of_headers(self._headers) | told.server_timing,
         )
 

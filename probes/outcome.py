@@ -16,7 +16,7 @@
     protocol_error          no HTTP answer, or one that is not what it says it is
       connect               .dns  .refused  .tls  .tls.certificate  .unreachable  .proxy
       reset  stale_connection  protocol  empty  html  bad_json  not_an_answer  encoding
-      too_large
+      too_large  other_dialect
     truncated               the answer ended before it was over
       cut  reset  no_finish
     content_error           a well-formed answer that is no use

@@ -49,6 +49,8 @@ class AttemptIdentity:
     attempt: int
     cohort: str
     reserved_tokens: int
+    dialect: str = ""
+    """That was asked in."""
 
 
 def prompt_tokens(route: Route) -> int:
@@ -131,6 +133,7 @@ def attempt_finished(
         probe=identity.probe,
         attempt=identity.attempt,
         cohort=identity.cohort,
+        dialect=answer.dialect or identity.dialect,
         reserved_tokens=identity.reserved_tokens,
         charged_tokens=charged_tokens(result, identity.reserved_tokens),
         outcome=answer.outcome,

@@ -3,12 +3,13 @@
 from typing import Final
 
 from probes.config import Dialect as DialectName
+from probes.dialects.azure import AzureDialect
 from probes.dialects.base import Dialect
 from probes.dialects.chat import ChatDialect
 
 __all__ = ["dialect_for"]
 
-_DIALECTS: Final[dict[DialectName, Dialect]] = {"chat": ChatDialect()}
+_DIALECTS: Final[dict[DialectName, Dialect]] = {"chat": ChatDialect(), "azure": AzureDialect()}
 
 
 def dialect_for(name: DialectName) -> Dialect:
