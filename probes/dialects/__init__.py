@@ -5,10 +5,16 @@ from typing import Final
 from probes.config import Dialect as DialectName
 from probes.dialects.base import Dialect
 from probes.dialects.chat import ChatDialect
+from probes.dialects.completions import CompletionsDialect
+from probes.dialects.responses import ResponsesDialect
 
 __all__ = ["dialect_for"]
 
-_DIALECTS: Final[dict[DialectName, Dialect]] = {"chat": ChatDialect()}
+_DIALECTS: Final[dict[DialectName, Dialect]] = {
+    "chat": ChatDialect(),
+    "completions": CompletionsDialect(),
+    "responses": ResponsesDialect(),
+}
 
 
 def dialect_for(name: DialectName) -> Dialect:
