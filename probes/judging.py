@@ -27,7 +27,7 @@ a reset, `closed_by_us` some time after the terminal signal."""
 CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
 _LENGTH: Final = ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS")
 _FILTERED: Final = ("content_filter", "content-filter", "SAFETY", "safety")
-_ABORTED: Final = ("abort", "aborted")
+_ABORTED: Final = ("abort", "aborted", "cancelled")
 
 
 def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:

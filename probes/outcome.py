@@ -68,7 +68,7 @@ _THROTTLE: Final = re.compile(r"ratelimit|toomanyrequests|throttl|slowdown|resou
 _THROTTLE_MESSAGE: Final = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
 _BUSY: Final = re.compile(r"overload|busy|capacity|autoscal", re.IGNORECASE)
 _MODERATION: Final = re.compile(
-    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety"
+    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety|biopolicy|policyviolation"
 )
 _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"
@@ -88,6 +88,7 @@ _AUTH: Final = re.compile(r"authentication|invalidapikey|unauthori[sz]ed|unauthe
 _PERMISSION: Final = re.compile(r"permission|forbidden|accessdenied")
 _ASKED_WRONGLY: Final = re.compile(
     r"invalidrequest|badrequest|validation|invalidargument|unprocessable|notfound|toolarge"
+    r"|invalidprompt"
 )
 _HTTP_TIMEOUT: Final = 408
 _CONFLICT: Final = 409

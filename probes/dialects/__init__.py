@@ -6,10 +6,17 @@ from probes.config import Dialect as DialectName
 from probes.dialects.azure import AzureDialect
 from probes.dialects.base import Dialect
 from probes.dialects.chat import ChatDialect
+from probes.dialects.completions import CompletionsDialect
+from probes.dialects.responses import ResponsesDialect
 
 __all__ = ["dialect_for"]
 
-_DIALECTS: Final[dict[DialectName, Dialect]] = {"chat": ChatDialect(), "azure": AzureDialect()}
+_DIALECTS: Final[dict[DialectName, Dialect]] = {
+    "chat": ChatDialect(),
+    "completions": CompletionsDialect(),
+    "responses": ResponsesDialect(),
+    "azure": AzureDialect(),
+}
 
 
 def dialect_for(name: DialectName) -> Dialect:

@@ -66,6 +66,7 @@ class Adaptation:
     cap_field: CapName = "max_tokens"
     drop_temperature: bool = False
     drop_stream_options: bool = False
+    drop_store: bool = False
     cap_switched: bool = False
     """The cap's other name was already tried: it is never switched back."""
 
@@ -76,6 +77,8 @@ class Adaptation:
             said.append("temperature is not sent")
         if self.drop_stream_options:
             said.append("stream_options is not sent, so token counts may be missing")
+        if self.drop_store:
+            said.append("store is not sent, so the provider may keep the answers")
         return "; ".join(said)
 
 
