@@ -24,7 +24,7 @@ __all__ = [
     "Timeouts",
 ]
 
-Dialect: TypeAlias = Literal["chat"]
+Dialect: TypeAlias = Literal["chat", "messages"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
 CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
 CacheMode: TypeAlias = Literal["warm", "bust"]

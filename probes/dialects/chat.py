@@ -19,6 +19,7 @@ class ChatDialect:
 
     name = "chat"
     framing: Framing = "events"
+    usual_event = "message"
     headers: Mapping[str, str] = MappingProxyType({})
     key_header: KeyHeader = "authorization"
 

@@ -51,7 +51,7 @@ def test_ten_mistakes_are_reported_together(complaints) -> None:
         base_url = "ftp://h.example/v1"
         model = 7
         interval = -3
-        dialect = "messages"
+        dialect = "morse"
         api_key_env = "NOT_SET"
         prompt = "a"
         prompt_tokens = 100
@@ -69,7 +69,7 @@ def test_ten_mistakes_are_reported_together(complaints) -> None:
         "expected a URL such as https://api.example.com/v1",
         "routes.toml: routes.busy.model: got 7, expected the model's name",
         "routes.toml: routes.busy.interval: got -3, expected a number of seconds ≥ 0",
-        'routes.toml: routes.busy.dialect: got "messages", expected "chat"',
+        'routes.toml: routes.busy.dialect: got "morse", expected "chat" or "messages"',
         "routes.toml: routes.busy.goals.success: got 99, expected a share from 0 to 1",
         "routes.toml: routes.busy.prompt_tokens: stands beside prompt, expected one of them",
         "routes.toml: routes.busy.api_key_env: environment variable NOT_SET is not set",
