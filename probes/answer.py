@@ -120,7 +120,7 @@ class AnswerReader:
         self._asked = dialect.name
         self._spoken = ""
         self._interpreter = dialect.decoder()
-        self._decoder = Decoder()
+        self._decoder = Decoder(usual_event=dialect.usual_event)
         self._form: BodyForm | None = None
         self._body = bytearray()
         self._size = 0
@@ -287,6 +287,7 @@ class AnswerReader:
             reason=verdict.reason,
             message=clean(target[:LONGEST_MESSAGE] or error.message),
             error_code=clean(error.code) or None,
+            response_id=clean(error.request_id) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
             server_timing=timings_of_headers(self._headers),
             limits=self._limits(body),
@@ -351,7 +352,7 @@ class AnswerReader:
             text_sha256=sha256(text.encode()).hexdigest() if text else "",
             refusal=clean("".join(told.refusal)) if self._keep_text else "",
             tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
-            response_id=None if told.response_id is None else clean(told.response_id),
+            response_id=clean(told.response_id or said.request_id) or None,
             dialect=self._spoken,
             server_timing=timings_of_headers(self._headers) | told.server_timing,
         )

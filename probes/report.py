@@ -103,13 +103,14 @@ def charged_tokens(result: AttemptResult, reserved: int) -> int:
     """Return what the budget is charged.
 
     The usage where there is one; nothing where the server refused or was never asked; else the
-    whole reservation, for a server that took the request may have worked on it to the end.
+    whole reservation, for a server that took the request may have worked on it to the end. So it
+    may have where only the prompt is told of, which some streams do at their beginning.
     """
     answer = result.answer
-    if answer.input_tokens is not None or answer.output_tokens is not None:
-        return (answer.input_tokens or 0) + (answer.output_tokens or 0)
+    if answer.output_tokens is not None:
+        return (answer.input_tokens or 0) + answer.output_tokens
     refused = result.status is not None and result.status >= 300
-    return 0 if refused or result.stamps.sent is None else reserved
+    return 0 if refused or result.stamps.sent is None else max(reserved, answer.input_tokens or 0)
 
 
 def attempt_finished(

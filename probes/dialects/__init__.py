@@ -7,6 +7,7 @@ from probes.dialects.azure import AzureDialect
 from probes.dialects.base import Dialect
 from probes.dialects.chat import ChatDialect
 from probes.dialects.completions import CompletionsDialect
+from probes.dialects.messages import MessagesDialect
 from probes.dialects.responses import ResponsesDialect
 
 __all__ = ["dialect_for"]
@@ -16,6 +17,7 @@ _DIALECTS: Final[dict[DialectName, Dialect]] = {
     "completions": CompletionsDialect(),
     "responses": ResponsesDialect(),
     "azure": AzureDialect(),
+    "messages": MessagesDialect(),
 }
 
 

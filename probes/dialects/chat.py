@@ -20,6 +20,7 @@ class ChatDialect:
     name = "chat"
     path = "/chat/completions"
     framing: Framing = "events"
+    usual_event = "message"
     headers: Mapping[str, str] = MappingProxyType({})
     key_header: KeyHeader = "authorization"
 

@@ -50,6 +50,13 @@ def judged(answer: Answer) -> tuple[str, str]:
     return answer.outcome, answer.reason
 
 
+def test_a_refusal_keeps_the_request_that_its_body_names() -> None:
+    body = b'{"type":"error","error":{"type":"api_error","message":"m"},"request_id":"req_1"}'
+    assert read(body, status=500, headers=JSON).response_id == "req_1"
+    assert read(b"event: error\ndata: " + body + b"\n\n").response_id == "req_1"
+    assert read(b'{"error":{"message":"m"}}', status=500, headers=JSON).response_id is None
+
+
 def test_progress_tells_what_a_read_brought() -> None:
     one = reader()
     told = [one.feed(piece) for piece in (b": ping\n\n", *ANSWER)]

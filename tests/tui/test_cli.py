@@ -233,6 +233,14 @@ def test_what_init_writes_loads_and_holds_no_key(tmp_path: Path, found: tuple[st
     assert tuple(route.api_key_env for route in routes) == (found or (None,))
 
 
+def test_init_names_the_dialect_where_it_is_not_the_usual_one(tmp_path: Path) -> None:
+    file = tmp_path / "routes.toml"
+    write_config(file, config_text(KEYS))
+    told = {route.name: route.dialect for route in load_config(file, KEYS).routes}
+    assert told.pop("anthropic") == "messages"
+    assert set(told.values()) == {"chat"}
+
+
 def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init"]) == 0
     file = tmp_path / "config" / "routes.toml"

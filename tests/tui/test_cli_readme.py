@@ -182,7 +182,8 @@ def test_every_scenario_and_provider_is_named() -> None:
 def test_the_example_settings_are_good() -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     assert tomllib.loads(example)
-    config = parse_config(example, Path("routes.toml"), {"DEEPINFRA_API_KEY": "k" * 20})
+    keys = dict.fromkeys(("DEEPINFRA_API_KEY", "ANTHROPIC_API_KEY"), "k" * 20)
+    config = parse_config(example, Path("routes.toml"), keys)
     assert config.routes[0].goals.ttft_s == 0.8
 
 
