@@ -160,7 +160,8 @@ _TIMEOUTS: Final[Rules] = dict.fromkeys(
 ROUTE_RULES: Final[Rules] = {
     "base_url": _UrlRule(str, "a URL such as https://api.example.com/v1"),
     "model": _name("the model's name"),
-    "dialect": _one_of("chat"),
+    "dialect": _one_of("chat", "ollama"),
+    "stream": _FLAG,
     "api_key_env": _name("the name of an environment variable", show=False),
     "api_key_cmd": Rule(
         tuple[str, ...], 'a command as a list, such as ["pass", "show", "key"]', _is_argv, False

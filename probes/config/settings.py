@@ -24,7 +24,7 @@ __all__ = [
     "Timeouts",
 ]
 
-Dialect: TypeAlias = Literal["chat"]
+Dialect: TypeAlias = Literal["chat", "ollama"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
 CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
 CacheMode: TypeAlias = Literal["warm", "bust"]
@@ -78,6 +78,8 @@ class Route(_Table, frozen=True, kw_only=True):
     """Up to and without the dialect's path: `https://api.deepinfra.com/v1/openai`."""
     model: str
     dialect: Dialect = "chat"
+    stream: bool = True
+    """False asks for whole answers: TTFT is undefined then, and no first token is waited for."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; the key itself is never in the file."""
     api_key_cmd: tuple[str, ...] | None = None

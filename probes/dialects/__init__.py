@@ -5,10 +5,14 @@ from typing import Final
 from probes.config import Dialect as DialectName
 from probes.dialects.base import Dialect
 from probes.dialects.chat import ChatDialect
+from probes.dialects.ollama import OllamaDialect
 
 __all__ = ["dialect_for"]
 
-_DIALECTS: Final[dict[DialectName, Dialect]] = {"chat": ChatDialect()}
+_DIALECTS: Final[dict[DialectName, Dialect]] = {
+    "chat": ChatDialect(),
+    "ollama": OllamaDialect(),
+}
 
 
 def dialect_for(name: DialectName) -> Dialect:
