@@ -83,6 +83,7 @@ def route_info(route: Route) -> RouteInfo:
         retries=route.retries,
         tags=route.tags,
         paused=route.paused,
+        streamed=route.stream,
     )
 
 
