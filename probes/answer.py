@@ -6,17 +6,27 @@ from typing import Final
 
 import msgspec
 
-from probes.body import BodyForm, Inflater, UnknownEncodingError, form_of, json_of, refusal_of
+from probes.body import (
+    BodyForm,
+    Inflater,
+    UnknownEncodingError,
+    form_of,
+    form_of_lines,
+    json_of,
+    refusal_of,
+)
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
 from probes.dialects.spoken import is_spoken_by, spoken_dialect
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, Outcome, TokenSource, TtftKind
+from probes.framing import decoder_for
 from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
 from probes.outcome import Verdict, of_failure, of_status
+from probes.progress import IDLE, OVER, Progress
 from probes.retry import would_retry
 from probes.server_timing import timings_of_headers
-from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
+from probes.sse import EventTooLargeError, ServerSentEvent
 from probes.throttle import read_limits, retry_after_s
 from probes.words import clean
 
@@ -26,36 +36,6 @@ MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
 _COST_HEADER: Final = "x-litellm-response-cost"
-
-
-class Progress(msgspec.Struct, frozen=True, gc=False):
-    """What one read of the body brought."""
-
-    event: bool = False
-    """A server-sent event, not a comment, was completed."""
-    output: bool = False
-    """A non-empty text, reasoning, tool-call or refusal delta came."""
-    answer: bool = False
-    """Output that is not reasoning came."""
-    kind: TtftKind = "none"
-    """Of the first output in this read."""
-    alone: bool = False
-    """The read brought one event and nothing after it: its arrival is that of the event."""
-    first_is_newest: bool = False
-    """Nothing came after the read's first output: its arrival is that of the read."""
-    last_is_newest: bool = False
-    """The same of the read's last output."""
-    characters: int = 0
-    text: str = ""
-    """As the server wrote it: hostile, and maybe with halves of characters."""
-    reasoning: str = ""
-    terminal: bool = False
-    """The answer is over, well or not: nothing after this needs to be waited for long."""
-
-
-IDLE: Final = Progress()
-"""Of a read that completed nothing."""
-_OVER: Final = Progress(terminal=True)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +81,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class AnswerReader:
     """Reads one answer, whatever form it takes. `wall_ns` dates what headers say of moments.
 
-    Feed it the body as it arrives, without the transfer coding and with any content coding.
+    Feed it the body as it arrives, without the transfer coding and with any content coding. Of an
+    answer that was not asked to be `streamed` no output is told before its end, not even where the
+    server streams it all the same: whoever asks so waits for the whole of it.
     """
 
     def __init__(
@@ -112,6 +94,7 @@ class AnswerReader:
         *,
         keep_text: bool,
         wall_ns: int,
+        streamed: bool = True,
     ) -> None:
         self._status = status
         self._headers = headers
@@ -120,7 +103,11 @@ class AnswerReader:
         self._asked = dialect.name
         self._spoken = ""
         self._interpreter = dialect.decoder()
-        self._decoder = Decoder(usual_event=dialect.usual_event)
+        self._framing = dialect.framing
+        self._decoder = decoder_for(dialect.framing, dialect.usual_event)
+        self._streamed = streamed
+        self._tells = False
+        """It is a stream whose output is told as it comes: the usual read."""
         self._form: BodyForm | None = None
         self._body = bytearray()
         self._size = 0
@@ -147,45 +134,57 @@ class AnswerReader:
         `trailed` says that more than body came with it, after it.
         """
         if self._broken:
-            return _OVER
+            return OVER
         try:
             if self._inflater is not None:
                 data = self._inflater.feed(data)
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
-            if self._form == "stream":
+            if self._tells:
                 return self._read_events(data, trailed)
             return self._read(data, trailed)
         except UnknownEncodingError:
             self._broken = "encoding"
         except (EventTooLargeError, OverflowError):
             self._broken = "too_large"
-        return _OVER
+        return OVER
 
     def _read(self, data: bytes, trailed: bool) -> Progress:
-        """Take what came before it is known that this is a stream, or where it is none."""
+        """Take what came before it is known that this is a stream, or what is not told."""
         if not self._is_success:
             self._body += data[: MAX_ERROR_BYTES - len(self._body)]
-            return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else IDLE
+            return OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else IDLE
         self._body += data
         if self._form is None:
-            self._form = form_of(self._body, self._headers.get("content-type", "").lower())
-            if self._form == "stream":
-                held = bytes(self._body)
-                self._body.clear()
-                return self._read_events(held, trailed)
-        return self._read_whole()
+            self._form = self._recognised(len(self._body) - len(data))
+        return self._read_held(trailed) if self._form == "stream" else self._read_whole()
+
+    def _read_held(self, trailed: bool) -> Progress:
+        """Take what was held back; nothing more is, unless the output is not to be told."""
+        self._tells = self._streamed
+        held = bytes(self._body)
+        self._body.clear()
+        progress = self._read_events(held, trailed)
+        if self._tells:
+            return progress
+        return OVER if progress.terminal else IDLE
+
+    def _recognised(self, newest: int) -> BodyForm | None:
+        """Return the form of the body so far; the bytes of the last read begin at `newest`."""
+        if self._framing == "lines":
+            return form_of_lines(self._body, newest)
+        return form_of(self._body, self._headers.get("content-type", "").lower())
 
     def _read_whole(self) -> Progress:
         """A whole answer is judged at its end; anything else needs no more than its beginning."""
-        limit = MAX_WHOLE_BYTES if self._form == "json" else MAX_ERROR_BYTES
+        limit = MAX_WHOLE_BYTES if self._form in ("json", None) else MAX_ERROR_BYTES
         if len(self._body) <= limit:
-            return _OVER if self._form == "json" and self._is_whole_json() else IDLE
+            return OVER if self._form == "json" and self._is_whole_json() else IDLE
         if self._form == "json":
             raise OverflowError("the answer is too large")
         del self._body[limit:]
-        return _OVER
+        return OVER
 
     def _is_whole_json(self) -> bool:
         """Whether all of a JSON body is there; a large one is left to its framing."""
@@ -220,7 +219,7 @@ class AnswerReader:
         """Return what one read's events tell together."""
         told = self._interpreter.transcript
         if not events:
-            return _OVER if told.terminal else IDLE
+            return OVER if told.terminal else IDLE
         deltas: list[Delta] = []
         followed = False
         first = last = 0
@@ -272,10 +271,21 @@ class AnswerReader:
         asked_s = retry_after_s(self._headers, wall_ns=self._wall_ns)
         if not self._is_success:
             return self._refused(asked_s)
+        if ending == "complete" or not self._streamed:
+            self._close()
         told = self._interpreter.transcript
         verdict = self._judge(told, ending)
         said = told.error or ErrorBody(message=self._hint(verdict))
         return self._with_words(told, verdict, said, asked_s)
+
+    def _close(self) -> None:
+        """Take what nothing but the end of the body completes: a last line without its end."""
+        if self._form is None and self._framing == "lines" and not self._broken:
+            self._form = "stream"
+            self._read_held(trailed=True)
+        if self._form == "stream" and not self._broken:
+            for event in self._decoder.close():
+                self._interpreter.event(event)
 
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""
@@ -358,7 +368,7 @@ class AnswerReader:
         )
 
     def _ttft_kind(self, told: Transcript) -> TtftKind:
-        if self._form == "json":
+        if not self._streamed or self._first_kind == "none":
             return "not_streamed" if told.output else "none"
         return "buffered" if self._burst_events == self._events else self._first_kind
 

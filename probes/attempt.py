@@ -60,7 +60,7 @@ class AttemptResult:
 
 
 class Attempt:
-    """Runs once."""
+    """Runs once. Of an answer that is not `streamed` no output is stamped, only its end."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Attempt:
         stall_after: float,
         listener: Listener,
         keep_text: bool = False,
+        streamed: bool = True,
     ) -> None:
         self._transport = transport
         self._dialect = dialect
@@ -82,6 +83,7 @@ class Attempt:
         self._stall_ns = round(stall_after * NS_PER_S)
         self._listener = listener
         self._keep_text = keep_text
+        self._streamed = streamed
         self._tape = Tape()
         self._answered = False
         self._watchdog: Watchdog | None = None
@@ -107,7 +109,7 @@ class Attempt:
 
     async def run(self, request: Request) -> AttemptResult:
         """Do the exchange. Failures of the network are results, not exceptions."""
-        self._watchdog = Watchdog(self._timeouts)
+        self._watchdog = Watchdog(self._timeouts, streamed=self._streamed)
         failure: BaseException | None = None
         with self._watchdog.scope as scope:
             try:
@@ -129,6 +131,7 @@ class Attempt:
                 self._dialect,
                 keep_text=self._keep_text,
                 wall_ns=self._clock.wall_ns(),
+                streamed=self._streamed,
             )
             if not exchange.headers_exact:
                 self._tape.inexact.add("headers")

@@ -187,6 +187,7 @@ class Probe:
             stall_after=tools.route.stall_after,
             listener=self,
             keep_text=tools.include_text,
+            streamed=tools.route.stream,
         )
         try:
             result = await self._attempt.run(self._request())

@@ -85,6 +85,7 @@ def route_info(route: Route) -> RouteInfo:
         retries=route.retries,
         tags=route.tags,
         paused=route.paused,
+        streamed=route.stream,
     )
 
 

@@ -110,6 +110,10 @@ class Decoder:
         """Return the event of a payload that `plain` gave."""
         return ServerSentEvent(self._plain_event, payload.decode("utf-8", "replace"), self._id)
 
+    def close(self) -> list[ServerSentEvent]:
+        """Return nothing: an event that is not closed by a blank line is discarded."""
+        return []
+
     def _without_bom(self, data: bytes) -> bytes:
         """Hold the first bytes back until it is known whether they are a byte order mark."""
         head = (self._head or b"") + data

@@ -167,6 +167,7 @@ ROUTE_RULES: Final[Rules] = {
     "api_version": Rule(
         str, "a version such as 2024-10-21", lambda value: bool(_API_VERSION.fullmatch(value))
     ),
+    "stream": _FLAG,
     "key_header": _one_of("authorization", "x-api-key", "api-key"),
     "api_key_env": _name("the name of an environment variable", show=False),
     "api_key_cmd": Rule(

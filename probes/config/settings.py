@@ -83,6 +83,8 @@ class Route(_Table, frozen=True, kw_only=True):
     """`auto` asks in one after the other until the server answers."""
     api_version: str = "2024-10-21"
     """Azure's `api-version`, where the base URL has none."""
+    stream: bool = True
+    """False asks for whole answers: TTFT is undefined then, and no first token is waited for."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; the key itself is never in the file."""
     api_key_cmd: tuple[str, ...] | None = None

@@ -8,6 +8,7 @@ from probes.dialects.base import Dialect
 from probes.dialects.chat import ChatDialect
 from probes.dialects.completions import CompletionsDialect
 from probes.dialects.messages import MessagesDialect
+from probes.dialects.ollama import OllamaDialect
 from probes.dialects.responses import ResponsesDialect
 
 __all__ = ["dialect_for"]
@@ -18,6 +19,7 @@ _DIALECTS: Final[dict[DialectName, Dialect]] = {
     "responses": ResponsesDialect(),
     "azure": AzureDialect(),
     "messages": MessagesDialect(),
+    "ollama": OllamaDialect(),
 }
 
 

@@ -15,7 +15,7 @@ __all__ = ["ChatDialect"]
 
 
 class ChatDialect:
-    """`POST /chat/completions`, streamed."""
+    """`POST /chat/completions`."""
 
     name = "chat"
     path = "/chat/completions"
@@ -39,9 +39,9 @@ class ChatDialect:
         body: dict[str, Any] = {
             "model": route.model,
             **self.question(route, nonce),
-            "stream": True,
+            "stream": route.stream,
         }
-        if not adaptation.drop_stream_options:
+        if route.stream and not adaptation.drop_stream_options:
             body["stream_options"] = {"include_usage": True}
         body[_cap_name(route, adaptation)] = max_tokens
         if route.temperature is not None and not adaptation.drop_temperature:

@@ -40,7 +40,7 @@ class MessagesDialect:
         body: dict[str, Any] = {"model": route.model, "max_tokens": max_tokens}
         if messages[0]["role"] == "system":
             body["system"] = messages.pop(0)["content"]
-        body |= {"messages": messages, "stream": True}
+        body |= {"messages": messages, "stream": route.stream}
         if route.temperature is not None and not adaptation.drop_temperature:
             body["temperature"] = route.temperature
         return encode(body | route.extra_body)

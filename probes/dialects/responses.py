@@ -19,6 +19,7 @@ class ResponsesDialect:
 
     name = "responses"
     framing: Framing = "events"
+    usual_event = "response.output_text.delta"
     headers: Mapping[str, str] = MappingProxyType({})
     key_header: KeyHeader = "authorization"
 
@@ -35,7 +36,7 @@ class ResponsesDialect:
         adds to events stays on, as users have it; `stream_options` would be refused elsewhere.
         """
         *instructions, asked = (said["content"] for said in messages_of(route, nonce))
-        body: dict[str, Any] = {"model": route.model, "input": asked, "stream": True}
+        body: dict[str, Any] = {"model": route.model, "input": asked, "stream": route.stream}
         if instructions:
             body["instructions"] = instructions[0]
         if not adaptation.drop_store:

@@ -104,6 +104,7 @@ def test_every_setting_of_a_route_is_told_with_its_default() -> None:
     for name in ("dialect", "cap_field", "cache", "connection", "prompt"):
         assert told[name] == f'`"{getattr(route, name)}"`'
     assert told["insecure"] == told["paused"] == "false"
+    assert told["stream"] == "true"
     assert {f"price.{name}" for name in Price.__struct_fields__} <= told.keys()
 
 
