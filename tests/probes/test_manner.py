@@ -63,12 +63,13 @@ async def test_azure_takes_its_key_in_a_header_of_its_own() -> None:
 async def test_auto_asks_in_one_dialect_after_the_other_and_says_what_it_found() -> None:
     paths: list[str] = []
 
-    async def play(wire: Wire) -> None:
+    async def play(wire: Wire) -> bool:
         paths.append(wire.path)
         if wire.path.endswith("/completions") and "chat" not in wire.path:
             await wire.send(*chat_answer("hi"))
         else:
             await wire.send(NOT_FOUND, b'{"detail":"Not Found"}')
+        return True
 
     async with serve(play) as server:
         record = await probed(server.url, dialect="auto")
@@ -85,8 +86,9 @@ async def test_auto_asks_in_one_dialect_after_the_other_and_says_what_it_found()
 
 
 async def test_auto_that_finds_nothing_says_so_and_tells_the_first_answer() -> None:
-    async def play(wire: Wire) -> None:
+    async def play(wire: Wire) -> bool:
         await wire.send(NOT_FOUND, b'{"detail":"Not Found"}')
+        return True
 
     async with serve(play) as server:
         record = await probed(server.url, dialect="auto")
@@ -131,7 +133,7 @@ async def test_a_stream_in_another_dialect_is_not_waited_for_to_its_end() -> Non
 async def test_auto_goes_to_the_dialect_that_the_server_is_heard_to_speak() -> None:
     paths: list[str] = []
 
-    async def play(wire: Wire) -> None:
+    async def play(wire: Wire) -> bool:
         paths.append(wire.path)
         if wire.path == "/v1/chat/completions":
             await wire.send(
@@ -140,6 +142,7 @@ async def test_auto_goes_to_the_dialect_that_the_server_is_heard_to_speak() -> N
             )
         else:
             await wire.send(NOT_FOUND, b'{"detail":"Not Found"}')
+        return True
 
     async with serve(play) as server:
         await probed(server.url, dialect="auto")

@@ -140,5 +140,5 @@ def test_the_form_of_a_body_does_not_depend_on_where_it_is_cut(places: list[int]
 
 
 def test_a_framing_has_its_decoder() -> None:
-    assert [event.data for event in decoder_for("lines").feed(b"{}\n")] == ["{}"]
-    assert [event.data for event in decoder_for("events").feed(b"data: x\n\n")] == ["x"]
+    assert [event.data for event in decoder_for("lines", "message").feed(b"{}\n")] == ["{}"]
+    assert [event.data for event in decoder_for("events", "message").feed(b"data: x\n\n")] == ["x"]
