@@ -1,6 +1,6 @@
 """One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -9,12 +9,15 @@ import msgspec
 from probes.body import (
     BodyForm,
     Inflater,
+    JsonEnd,
     UnknownEncodingError,
     form_of,
     form_of_lines,
+    is_heavy,
     json_of,
     refusal_of,
 )
+from probes.charset import as_utf8
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
 from probes.dialects.spoken import is_spoken_by, spoken_dialect
@@ -35,6 +38,8 @@ __all__ = ["IDLE", "Answer", "AnswerReader", "Ending", "Progress", "failed_befor
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
+_BYTES_AT_ONCE: Final = 64 * 1024
+"""Of a read that inflated to more, so much is decoded before its events are told and let go."""
 _COST_HEADER: Final = "x-litellm-response-cost"
 
 
@@ -110,6 +115,8 @@ class AnswerReader:
         """It is a stream whose output is told as it comes: the usual read."""
         self._form: BodyForm | None = None
         self._body = bytearray()
+        self._json_end = JsonEnd()
+        self._is_json = False
         self._size = 0
         self._broken = ""
         self._events = 0
@@ -188,15 +195,18 @@ class AnswerReader:
 
     def _is_whole_json(self) -> bool:
         """Whether all of a JSON body is there; a large one is left to its framing."""
-        body = self._body
-        if len(body) > MAX_ERROR_BYTES or not body.rstrip().endswith((b"}", b"]")):
-            return False
-        return json_of(bytes(body)) is not None
+        if len(self._body) <= MAX_ERROR_BYTES and not self._json_end.reached:
+            self._is_json = self._json_end.seek(self._body) and json_of(self._whole()) is not None
+        return self._is_json
+
+    def _whole(self) -> bytes:
+        """Return a body that is no stream, in UTF-8."""
+        return as_utf8(bytes(self._body), self._headers.get("content-type", ""))
 
     def _read_events(self, data: bytes, trailed: bool) -> Progress:
-        payload = self._decoder.plain(data)
+        payload = self._decoder.plain(data) if len(data) <= _BYTES_AT_ONCE else None
         if payload is None:
-            return self._told(self._decoder.feed(data), trailed)
+            return self._told(self._events_of(data), trailed)
         delta = self._interpreter.usual(payload)
         if delta is None:
             return self._told([self._decoder.event_of(payload)], trailed)
@@ -215,28 +225,35 @@ class AnswerReader:
             delta.reasoning,
         )
 
-    def _told(self, events: list[ServerSentEvent], trailed: bool) -> Progress:
+    def _events_of(self, data: bytes) -> Iterator[ServerSentEvent]:
+        for start in range(0, len(data), _BYTES_AT_ONCE):
+            for event in self._decoder.feed(data[start : start + _BYTES_AT_ONCE]):
+                if is_heavy(event.data):
+                    raise EventTooLargeError("an event has too many parts")
+                yield event
+
+    def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events tell together."""
         told = self._interpreter.transcript
-        if not events:
-            return OVER if told.terminal else IDLE
         deltas: list[Delta] = []
         followed = False
-        first = last = 0
+        first = last = number = 0
         for number, event in enumerate(events, 1):
             followed = bool(deltas)
             delta = self._interpreter.event(event)
             if delta is not NOTHING:
                 deltas.append(delta)
                 first, last = first or number, number
+            elif not told.began and self._is_foreign(event):
+                break
+        if not number:
+            return OVER if told.terminal else IDLE
         added = join_deltas(deltas)
-        if not told.began and told.error is None:
-            self._listen(json_of(events[-1].data.removeprefix("data:").encode("utf-8", "replace")))
-        self._events += len(events)
+        self._events += number
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":
             kind = self._first_output(kind, followed=followed)
-        newest = len(events) if self._decoder.idle and not trailed else -1
+        newest = number if self._decoder.idle and not trailed else -1
         return Progress(
             event=True,
             output=added is not NOTHING,
@@ -250,6 +267,12 @@ class AnswerReader:
             reasoning=added.reasoning,
             terminal=told.terminal or bool(self._spoken),
         )
+
+    def _is_foreign(self, event: ServerSentEvent) -> bool:
+        """Whether an event that began nothing is in another dialect than was asked in."""
+        data = event.data.removeprefix("data:").encode("utf-8", "replace")
+        self._listen(json_of(data))
+        return bool(self._spoken)
 
     def _listen(self, value: object) -> None:
         """Notice an answer in another dialect than was asked in: it is not read any further."""
@@ -289,7 +312,7 @@ class AnswerReader:
 
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""
-        body, error = refusal_of(bytes(self._body))
+        body, error = refusal_of(self._whole())
         verdict = of_status(self._status, error)
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
         return Answer(
@@ -306,7 +329,7 @@ class AnswerReader:
 
     def _judge(self, told: Transcript, ending: Ending) -> Verdict:
         if self._form == "json" and not self._broken:
-            value = json_of(bytes(self._body))
+            value = json_of(self._whole())
             if value is None:
                 return self._of_broken_json(ending)
             self._listen(value)
@@ -330,7 +353,7 @@ class AnswerReader:
         if self._spoken:
             return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
         if verdict.outcome == "protocol_error" and self._body:
-            return html_error(self._body[:2000].decode("utf-8", "replace")).message
+            return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
         return ""
 
     def _with_words(

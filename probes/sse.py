@@ -11,7 +11,7 @@ import msgspec
 
 __all__ = ["DEFAULT_LIMIT", "Decoder", "EventTooLargeError", "ServerSentEvent"]
 
-DEFAULT_LIMIT: Final = 4 * 1024 * 1024
+DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_RETRY: Final = 15
 
@@ -34,7 +34,8 @@ class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
 class Decoder:
     """An incremental decoder: the same events come out however the bytes are cut.
 
-    Work is linear in the bytes fed, memory is bounded by `max_line` plus `max_event` bytes.
+    Work is linear in the bytes fed. Memory is bounded by `max_line` plus `max_event` bytes, however
+    many lines an event has: what waits are two buffers of bytes. Of a comment nothing is kept.
     `usual_event` names the events that `plain` takes besides unnamed ones.
     """
 
@@ -56,8 +57,8 @@ class Decoder:
         self._line = bytearray()
         self._head: bytes | None = b""
         self._after_cr = False
-        self._data: list[bytes] = []
-        self._size = 0
+        self._data = bytearray()
+        """The lines of the open event's data, each with its line feed."""
         self._event = ""
         self._id = ""
         self._retry: int | None = None
@@ -148,28 +149,32 @@ class Decoder:
         return found
 
     def _keep(self, piece: bytes) -> None:
-        """Add to the line that is not ended yet."""
+        """Add to the line that is not ended yet; of a comment its colon is enough."""
+        if not self._line and piece.startswith(b":"):
+            self._line += b":"
+        if self._line.startswith(b":"):
+            return
         if len(self._line) + len(piece) > self._max_line:
             raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
         self._line += piece
 
     def _take_line(self, line: bytes, found: list[ServerSentEvent]) -> None:
-        if len(line) > self._max_line:
-            raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
         if not line:
             self._dispatch(found)
         elif line.startswith(b":"):
             self.comments += 1
+        elif len(line) > self._max_line:
+            raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
         else:
             name, _, value = line.partition(b":")
             self._take_field(name, value.removeprefix(b" "))
 
     def _take_field(self, name: bytes, value: bytes) -> None:
         if name == b"data":
-            self._size += len(value) + 1
-            if self._size > self._max_event:
+            if len(self._data) + len(value) + 1 > self._max_event:
                 raise EventTooLargeError(f"an event is larger than {self._max_event} bytes")
-            self._data.append(value)
+            self._data += value
+            self._data += b"\n"
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id":
@@ -181,9 +186,9 @@ class Decoder:
     def _dispatch(self, found: list[ServerSentEvent]) -> None:
         """A block without any data field dispatches nothing; an empty data field does."""
         if self._data:
-            text = b"\n".join(self._data).decode("utf-8", "replace")
+            del self._data[-1:]
+            text = self._data.decode("utf-8", "replace")
             found.append(ServerSentEvent(self._event or "message", text, self._id, self._retry))
-            self._data = []
-        self._size = 0
+            self._data.clear()
         self._event = ""
         self._retry = None

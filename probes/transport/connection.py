@@ -166,13 +166,18 @@ class Connection:
         try:
             while self._unsent and self._head_ns is None:
                 await self._wait()
-                self._send()
+                if self._failure is None:
+                    self._send()
         finally:
             self._loop.remove_writer(descriptor)
         return self._clock.monotonic_ns()
 
     async def _wait(self) -> None:
-        """Return when something happened; raise what went wrong."""
+        """Return when something happened; raise what went wrong before.
+
+        Whoever waits looks first whether what it waits for has come: what was read before a failure
+        stands.
+        """
         if self._failure is not None:
             raise self._failure
         self._waiter = self._loop.create_future()
@@ -180,8 +185,6 @@ class Connection:
             await self._waiter
         finally:
             self._waiter = None
-        if self._failure is not None:
-            raise self._failure
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -222,13 +225,7 @@ class Connection:
             return
         at_ns = self._arrivals.at_ns
         if data:
-            body = parser.feed(data)
-            if body:
-                self._hand_on(body, at_ns, parser.complete and parser.chunked)
-        if parser.has_head and self._head_ns is None:
-            self._head_ns = at_ns
-            self.head_exact = not (self._held or parser.complete)
-            self._wake()
+            self._parse(parser, data, at_ns)
         if ended and not parser.complete:
             self._end(parser)
         if parser.complete:
@@ -236,6 +233,18 @@ class Connection:
             self._wake()
         if ended:
             self.close()
+
+    def _parse(self, parser: ResponseParser, data: bytes, at_ns: int) -> None:
+        """Take what a read brought; what came before it was no HTTP any more stands."""
+        body = parser.feed(data)
+        if body:
+            self._hand_on(body, at_ns, parser.complete and parser.chunked)
+        if parser.has_head and self._head_ns is None:
+            self._head_ns = at_ns
+            self.head_exact = not (self._held or parser.complete)
+            self._wake()
+        if parser.failure is not None:
+            raise parser.failure
 
     def _end(self, parser: ResponseParser) -> None:
         """Take the end of the stream; of an answer that never began, the write error is why."""

@@ -259,7 +259,7 @@ def test_an_error_before_done_outweighs_it() -> None:
 def test_an_event_beyond_all_bounds_is_a_protocol_error() -> None:
     one = reader()
     one.feed(b"data: ")
-    last = [one.feed(b"x" * 1_000_000) for _ in range(5)][-1]
+    last = [one.feed(b"x" * 1_000_000) for _ in range(17)][-1]
     assert last.terminal
     assert judged(one.finish("complete")) == ("protocol_error", "too_large")
 
@@ -286,7 +286,7 @@ def test_a_redirect_tells_its_target() -> None:
         (b'event: error\ndata: {"error":"no"}\n\n', "no"),
         (b"<html><h1>502 Bad Gateway</h1>", "502 Bad Gateway"),
         (b"plain\nwords", "plain words"),
-        (b"\xff\xfe", "��"),
+        (b"\xff\xfc", "��"),
         (b"", ""),
     ],
 )
