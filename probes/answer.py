@@ -1,6 +1,6 @@
 """One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -26,7 +26,7 @@ from probes.events import Limit, Outcome, TokenSource, TtftKind
 from probes.framing import decoder_for
 from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
 from probes.outcome import Verdict, of_failure, of_status
-from probes.progress import IDLE, OVER, Progress
+from probes.progress import IDLE, OVER, Progress, together
 from probes.retry import would_retry
 from probes.server_timing import timings_of_headers
 from probes.sse import EventTooLargeError, ServerSentEvent
@@ -135,13 +135,16 @@ class AnswerReader:
         except UnknownEncodingError:
             self._broken = "encoding"
 
-    def feed(self, data: bytes, trailed: bool = False) -> Progress:
+    def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
         """Take what was read; what one read completed is told together.
 
-        `trailed` says that more than body came with it, after it.
+        `trailed` says that more than body came with it, after it; `cuts` are the places in it where
+        the server began to send apart from what was before.
         """
         if self._broken:
             return OVER
+        if cuts and self._first_kind == "none":
+            return self._feed_apart(data, trailed, (*cuts, len(data)))
         try:
             if self._inflater is not None:
                 data = self._inflater.feed(data)
@@ -156,6 +159,14 @@ class AnswerReader:
         except (EventTooLargeError, OverflowError):
             self._broken = "too_large"
         return OVER
+
+    def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
+        """Take parts that were sent one by one, though they came together: nothing held them."""
+        progress, start = IDLE, 0
+        for end in ends:
+            part = self.feed(data[start:end], trailed or end < len(data))
+            progress, start = together(progress, part), end
+        return progress
 
     def _read(self, data: bytes, trailed: bool) -> Progress:
         """Take what came before it is known that this is a stream, or what is not told."""

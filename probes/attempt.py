@@ -3,7 +3,7 @@
 The measuring loop stamps, counts and hands bytes on; it formats nothing and touches no disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -137,10 +137,10 @@ class Attempt:
                 self._tape.inexact.add("headers")
             self._tape.first("done", await exchange.read_body(self._read))
 
-    def _read(self, data: bytes, at_ns: int, trailed: bool) -> None:
+    def _read(self, data: bytes, at_ns: int, trailed: bool, cuts: Sequence[int]) -> None:
         """Take what one read brought of the body."""
         assert self._reader is not None  # noqa: S101 - made before the body is read
-        progress = self._reader.feed(data, trailed)
+        progress = self._reader.feed(data, trailed, cuts)
         if progress is IDLE:
             return
         tape, watchdog = self._tape, self._watchdog

@@ -6,7 +6,7 @@ import msgspec
 
 from probes.events import TtftKind
 
-__all__ = ["IDLE", "OVER", "Progress"]
+__all__ = ["IDLE", "OVER", "Progress", "together"]
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):
@@ -38,3 +38,22 @@ IDLE: Final = Progress()
 """Of a read that completed nothing."""
 OVER: Final = Progress(terminal=True)
 """Of one after which nothing needs to be waited for long."""
+
+
+def together(earlier: Progress, later: Progress) -> Progress:
+    """Return what two parts of one read brought, the earlier of which had the later after it."""
+    if earlier is IDLE:
+        return later
+    return Progress(
+        event=earlier.event or later.event,
+        output=earlier.output or later.output,
+        answer=earlier.answer or later.answer,
+        kind=earlier.kind if earlier.output else later.kind,
+        alone=later.alone and not earlier.event,
+        first_is_newest=later.first_is_newest and not earlier.output,
+        last_is_newest=later.last_is_newest,
+        characters=earlier.characters + later.characters,
+        text=earlier.text + later.text,
+        reasoning=earlier.reasoning + later.reasoning,
+        terminal=earlier.terminal or later.terminal,
+    )
