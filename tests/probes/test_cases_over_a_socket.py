@@ -42,6 +42,18 @@ async def attempt_of(case: dict[str, Any], transport: TransportFactory) -> Attem
     return record.attempts[0]
 
 
+def limits_of(attempt: AttemptFinished) -> list[dict[str, Any]]:
+    """Return the limits that an answer told of, without what goes by the clock."""
+    parts = ("kind", "window", "limit", "remaining")
+    return [{part: getattr(limit, part) for part in parts} for limit in attempt.limits]
+
+
+def by_name(limits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(
+        limits, key=lambda limit: (limit["kind"], limit["window"], str(limit["limit"] is None))
+    )
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS.values(), ids=TRANSPORTS)
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 async def test_a_case_is_told_as_it_is_meant(
@@ -50,6 +62,7 @@ async def test_a_case_is_told_as_it_is_meant(
     expect, attempt = case["expect"], await attempt_of(case, transport)
     told = {
         "outcome": attempt.outcome,
+        "reason": attempt.reason,
         "retryable": attempt.retryable,
         "text": attempt.text,
         "reasoning_text": attempt.reasoning_text,
@@ -66,6 +79,8 @@ async def test_a_case_is_told_as_it_is_meant(
         assert attempt.cost_usd == pytest.approx(expect["cost_usd"])
     if "retry_after_ms" in expect:
         assert attempt.retry_after_s == pytest.approx(expect["retry_after_ms"] / 1000, abs=1.0)
+    if "limits" in expect:
+        assert by_name(limits_of(attempt)) == by_name(expect["limits"])
     assert decode_event(encode_event(attempt)) == attempt
     has_first_token = attempt.stamps_ns.first_token is not None
     assert has_first_token == (expect["first_output_frame"] is not None)
