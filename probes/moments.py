@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from email.utils import mktime_tz, parsedate_tz
 from typing import Final
 
 from probes.clock import NS_PER_S
@@ -64,12 +64,15 @@ def wait_until_s(text: str, wall_ns: int) -> float | None:
 
 
 def http_date_s(text: str) -> float | None:
-    """Return an HTTP-date as Unix time in s; None where it is none."""
+    """Return an HTTP-date as Unix time in s; None where it is none.
+
+    As the official clients do, a day beyond its month's end is counted into the next.
+    """
     try:
-        moment = parsedate_to_datetime(text[:_LONGEST])
-    except (ValueError, TypeError, IndexError, OverflowError):
+        parts = parsedate_tz(text[:_LONGEST])
+        return None if parts is None else float(mktime_tz(parts))
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
-    return _seconds_of(moment)
 
 
 def server_wall_ns(headers: Mapping[str, str], wall_ns: int) -> int:
