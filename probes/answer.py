@@ -10,11 +10,12 @@ from probes.body import BodyForm, Inflater, UnknownEncodingError, form_of, json_
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
-from probes.events import Limit, Outcome, TokenSource, TtftKind
-from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
+from probes.events import Limit, Outcome, ServerClaim, TokenSource, TtftKind
+from probes.gateway import hidden_retries
+from probes.judging import CAP_HINT, Ending, hidden_tokens_of, judge, of_ending, tokens_of
 from probes.outcome import Verdict, of_failure, of_status
 from probes.retry import would_retry
-from probes.server_timing import timings_of_headers
+from probes.server_timing import claims_of, stages_of, timings_of_headers
 from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
 from probes.throttle import read_limits, retry_after_s
 from probes.words import clean
@@ -50,6 +51,8 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     reasoning: str = ""
     terminal: bool = False
     """The answer is over, well or not: nothing after this needs to be waited for long."""
+    tokens: int = 0
+    """Output tokens of the answer so far; 0 where the server does not count as it streams."""
 
 
 IDLE: Final = Progress()
@@ -74,6 +77,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int | None = None
     token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
     first_chunk_tokens: int | None = None
+    hidden_tokens: int | None = 0
+    """Output tokens that were never streamed; None where it is not known how many."""
     cost_usd: float | None = None
     """The provider's own figure."""
     ttft_kind: TtftKind = "none"
@@ -89,7 +94,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: tuple[tuple[str, str], ...] = ()
     """(name, arguments) of each call."""
     response_id: str | None = None
+    request_id: str | None = None
+    """What the body calls the request's id."""
+    hidden_retries: int = 0
+    """Tries behind a gateway after its first, by headers and body."""
     server_timing: dict[str, float] = msgspec.field(default_factory=dict)
+    server_claims: tuple[ServerClaim, ...] = ()
     limits: tuple[Limit, ...] = ()
     retry_after_s: float | None = None
     """What the server asked us to wait; may be more than we will."""
@@ -123,6 +133,7 @@ class AnswerReader:
         self._events = 0
         self._first_kind: TtftKind = "none"
         self._burst_events: int | None = None
+        self._first_tokens = 0
         self._inflater: Inflater | None = None
         self._is_success = 200 <= status < 300
         self._prepare_encoding()
@@ -243,12 +254,14 @@ class AnswerReader:
             text=added.text,
             reasoning=added.reasoning,
             terminal=told.terminal,
+            tokens=told.counted,
         )
 
     def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
         """Note the first output; one that came together with the answer's end was held back."""
         told = self._interpreter.transcript
         self._first_kind = kind
+        self._first_tokens = told.counted
         if followed and (told.finished or told.done):
             self._burst_events = self._events
         return "buffered" if told.done and followed else kind
@@ -274,7 +287,10 @@ class AnswerReader:
             message=clean(target[:LONGEST_MESSAGE] or error.message),
             error_code=clean(error.code) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
+            request_id=clean(error.request_id) or None,
+            hidden_retries=hidden_retries(self._headers),
             server_timing=timings_of_headers(self._headers),
+            server_claims=claims_of(timings_of_headers(self._headers)),
             limits=self._limits(body),
             retry_after_s=asked_s,
         )
@@ -310,6 +326,9 @@ class AnswerReader:
         text = clean("".join(told.text))
         usage, source = tokens_of(told)
         cost = usage.cost_usd
+        first_tokens = self._first_tokens or told.first_chunk_tokens
+        timing = timings_of_headers(self._headers) | told.server_timing
+        request_id = clean(said.request_id or told.request_id or "")
         calls = told.tool_calls.whole()
         return Answer(
             outcome=verdict.outcome,
@@ -324,7 +343,8 @@ class AnswerReader:
             reasoning_tokens=usage.reasoning_tokens,
             cached_tokens=usage.cached_tokens,
             token_source=source,
-            first_chunk_tokens=told.first_chunk_tokens if self._form == "stream" else None,
+            first_chunk_tokens=first_tokens if self._form == "stream" else None,
+            hidden_tokens=hidden_tokens_of(told, usage),
             cost_usd=cost if cost is not None else amount(self._headers.get(_COST_HEADER)),
             ttft_kind=self._ttft_kind(told),
             text=text if self._keep_text else "",
@@ -334,7 +354,10 @@ class AnswerReader:
             refusal=clean("".join(told.refusal)) if self._keep_text else "",
             tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
             response_id=None if told.response_id is None else clean(told.response_id),
-            server_timing=timings_of_headers(self._headers) | told.server_timing,
+            request_id=request_id or None,
+            hidden_retries=hidden_retries(self._headers, told.further_tries),
+            server_timing=stages_of(timing),
+            server_claims=claims_of(timing),
         )
 
     def _ttft_kind(self, told: Transcript) -> TtftKind:

@@ -15,6 +15,8 @@ __all__ = ["LONGEST_MESSAGE", "ErrorBody", "error_in", "error_of", "html_error"]
 
 LONGEST_MESSAGE: Final = 500
 _LONGEST_CODE: Final = 80
+_LONGEST_ID: Final = 200
+_REQUEST_IDS: Final = ("request_id", "requestId", "request-id", "requestID", "trace_id")
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
 _HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
@@ -33,6 +35,8 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     """The HTTP status that the body itself names."""
     flagged: bool = False
     """A moderation's reasons are given."""
+    request_id: str = ""
+    """The id that the body itself tells, at most 200 characters."""
 
 
 def error_in(body: object) -> ErrorBody | None:
@@ -107,7 +111,14 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
         words=tuple(re.sub(r"[^a-z0-9]", "", word.lower()) for word in words),
         status=_status(numbers),
         flagged=bool(metadata.get("reasons")),
+        request_id=_request_id(error, outer, details),
     )
+
+
+def _request_id(*places: Mapping[Any, Any]) -> str:
+    """Anthropic writes it beside the error, others into it, under several spellings."""
+    named = (place.get(name) for place in places for name in _REQUEST_IDS)
+    return next((found[:_LONGEST_ID] for found in named if isinstance(found, str) and found), "")
 
 
 def _message(error: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> str:

@@ -6,7 +6,7 @@ from probes.dialects.base import Transcript, Usage
 from probes.events import TokenSource
 from probes.outcome import Verdict, of_stream_error
 
-__all__ = ["Ending", "judge", "tokens_of"]
+__all__ = ["Ending", "hidden_tokens_of", "judge", "tokens_of"]
 
 Ending: TypeAlias = Literal[
     "complete",
@@ -28,6 +28,9 @@ CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
 _LENGTH: Final = ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS")
 _FILTERED: Final = ("content_filter", "content-filter", "SAFETY", "safety")
 _ABORTED: Final = ("abort", "aborted")
+_THINKING: Final = ("<think", "[THINK]", "<|channel|>analysis")
+_BEGINNING: Final = 16
+"""Pieces of a text in which such a tag must have come."""
 
 
 def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
@@ -87,6 +90,27 @@ def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
     if timings is not None and _has_tokens(timings):
         return (usage or Usage()).updated(timings), "timings"
     return usage or Usage(), "none"
+
+
+def hidden_tokens_of(told: Transcript, usage: Usage) -> int | None:
+    """Return how many output tokens were never streamed; None where it is not known how many.
+
+    Reasoning that is counted as output and of which nothing came was hidden, all of it. Where less
+    came than a character a token it was a summary: what of the count was streamed is not known.
+    """
+    reasoning = usage.reasoning_tokens or 0
+    if not reasoning or usage.reasoning_apart:
+        return 0
+    came = sum(map(len, told.reasoning)) + _thought_aloud(told)
+    if not came:
+        return reasoning
+    return 0 if came >= reasoning else None
+
+
+def _thought_aloud(told: Transcript) -> int:
+    """Return the characters of a text that begins with its reasoning, in the tags of its model."""
+    begun = "".join(told.text[:_BEGINNING]).lstrip()
+    return sum(map(len, told.text)) if begun.startswith(_THINKING) else 0
 
 
 def _has_tokens(usage: Usage) -> bool:

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from probes.clock import NS_PER_S
 from probes.events import Limit
+from probes.gateway import GATEWAY_HEADERS
+from probes.request_ids import REQUEST_ID_HEADERS
 
 __all__ = [
     "KEPT_HEADERS",
     "kept_headers",
     "parse_reset",
     "read_limits",
-    "request_id",
     "retry_after_s",
 ]
 
@@ -48,26 +49,15 @@ _KINDS: Final = {"tokens_prompt": "input_tokens", "tokens_generated": "output_to
 _WINDOWS: Final = ("second", "minute", "hour", "day", "month")
 _GROQ_WINDOWS: Final = {"requests": "day", "tokens": "minute"}
 
-_REQUEST_IDS: Final = (
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-ms-request-id",
-    "x-litellm-call-id",
-    "x-generation-id",
-    "x-amzn-requestid",
-    "x-correlation-id",
-    "x-trace-id",
-)
 KEPT_HEADERS: Final = frozenset(
     {
-        *_REQUEST_IDS,
+        *REQUEST_ID_HEADERS,
+        *GATEWAY_HEADERS,
         "cf-cache-status",
-        "cf-ray",
         "content-encoding",
         "content-type",
         "date",
-        "llm_provider-x-request-id",
+        "ngrok-aig-model",
         "openai-model",
         "openai-processing-ms",
         "openai-version",
@@ -79,7 +69,11 @@ KEPT_HEADERS: Final = frozenset(
         "x-cache",
         "x-envoy-upstream-service-time",
         "x-groq-region",
+        "x-kong-proxy-latency",
+        "x-kong-upstream-latency",
         "x-ms-region",
+        "x-portkey-last-used-option-index",
+        "x-portkey-provider",
         "x-ratelimit-over-limit",
         "x-robots-tag",
         "x-served-by",
@@ -111,12 +105,6 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if name in KEPT_HEADERS or (name.startswith(_KEPT_PREFIXES) and len(name) <= 80)
     }
     return dict(list(kept.items())[:_MOST_HEADERS])
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id under which the provider knows the request, whatever it calls it."""
-    found = (headers.get(name) for name in (*_REQUEST_IDS, "llm_provider-x-request-id"))
-    return next((value[:_LONGEST_VALUE] for value in found if value), None)
 
 
 def retry_after_s(headers: Mapping[str, str], *, wall_ns: int) -> float | None:

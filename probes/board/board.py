@@ -223,11 +223,9 @@ class Board:
         """Take a transient event; return whether a frame would differ by more than time."""
         if isinstance(event, Batch):
             return self._header.batched(event)
-        if isinstance(event, Arrivals):
-            self._header.arrived(event)
         route = self._routes.get(getattr(event, "route", ""))
         if route is not None and isinstance(event, Arrivals):
-            route.arrivals(event)
+            self._header.arrived(event.at_ns, route.arrivals(event))
         elif route is not None and isinstance(event, Preview):
             route.previewed(event)
         return True

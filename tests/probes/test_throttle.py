@@ -8,7 +8,6 @@ from probes.throttle import (
     kept_headers,
     parse_reset,
     read_limits,
-    request_id,
     retry_after_s,
 )
 
@@ -161,14 +160,3 @@ def test_kept_headers_are_an_allow_list_and_cut() -> None:
         }
     )
     assert kept == {"cf-ray": "8c1-FRA", "server": "s" * 200, "x-ratelimit-limit-requests": "5"}
-
-
-@pytest.mark.parametrize(
-    "name", ["x-request-id", "request-id", "apim-request-id", "x-litellm-call-id"]
-)
-def test_the_request_id_has_many_names(name: str) -> None:
-    assert request_id({name: "req_1"}) == "req_1"
-
-
-def test_no_request_id() -> None:
-    assert request_id({"server": "x"}) is None

@@ -7,8 +7,9 @@ import pytest
 from probes.config import Route
 from probes.events import AttemptFinished, ProbeFinished, RetryPlan, StampLadder
 from probes.single import ProbeRecord
+from probes.tokens import seconds_per_token
 from tui.commands.check import Row, table
-from tui.commands.figures import duration, inter_token_s
+from tui.commands.figures import duration
 from tui.commands.once import json_line
 from tui.commands.waterfall import bar, waterfall
 
@@ -101,7 +102,8 @@ def test_a_waterfall_shows_each_attempt_the_wait_and_what_was_felt() -> None:
         "  end of body                                     ████     100 ms     1.00 s",
         "",
         "ok · TTFT 600 ms · TTFA 600 ms · E2E 1.00 s · 100 tokens/s · 2 attempts",
-        "tokens 12 in, 31 out [usage] · finish stop · $0.0001 (price) · request req_·1",
+        "tokens 12 in, 31 out [usage] · 10 a chunk · finish stop · $0.0001 (price)"
+        " · request req_·1",
     ]
 
 
@@ -141,7 +143,7 @@ def test_bars_stay_on_their_axis(width: int) -> None:
 def test_time_per_token_comes_only_from_exact_counts(
     changes: dict[str, object], expected: float | None
 ) -> None:
-    assert inter_token_s(answered(**changes)) == expected
+    assert seconds_per_token(answered(**changes)) == expected
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,7 @@ def test_the_json_object_has_the_keys_that_programs_rely_on() -> None:
         "reasoning_tokens": None,
         "cached_tokens": None,
         "token_source": "usage",
+        "tokens_per_chunk": pytest.approx(31 / 3),
         "ttft_kind": "none",
         "finish_reason": "stop",
         "cost_usd": 0.0001,
