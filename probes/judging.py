@@ -79,16 +79,18 @@ def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
     """Return the token counts, and how far they are to be believed.
 
     A usage that output followed, or that an answer without its end left behind, is a running
-    total. No output tokens beside output is what servers write that do not count.
+    total. No output tokens beside output is what servers write that do not count. Timings speak
+    where a usage has no output tokens that can be believed.
     """
     usage = _credible(told.usage, told)
+    timings = _credible(told.timings, told)
+    counts = usage is not None and usage.output_tokens is not None
+    if not counts and timings is not None and _has_tokens(timings):
+        return (usage or Usage()).updated(timings), "timings"
     if usage is not None and _has_tokens(usage):
         ended = told.finished or told.done or told.error is not None
         is_total = ended and told.usage_is_last
         return usage, told.usage_source if is_total else "continuous_usage"
-    timings = _credible(told.timings, told)
-    if timings is not None and _has_tokens(timings):
-        return (usage or Usage()).updated(timings), "timings"
     return usage or Usage(), "none"
 
 

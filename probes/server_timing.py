@@ -17,8 +17,12 @@ _LONGEST_HEADER: Final = 4_000
 _LONGEST_NAME: Final = 80
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{0,15})?")
 _SERVER_TIMING: Final = "server_timing."
+_PASSED_ON: Final = "llm_provider-"
+"""What LiteLLM puts before the headers of the provider behind it."""
 _SECONDS: Final[Mapping[TimeUnit, float]] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _HEADERS: Final = {
+    "cmp-upstream-response-duration": "azure_upstream_ms",
+    "ms-azureml-model-time": "azure_model_ms",
     "openai-processing-ms": "openai_processing_ms",
     "x-envoy-upstream-service-time": "envoy_upstream_ms",
     "x-kong-proxy-latency": "kong_proxy_ms",
@@ -30,6 +34,8 @@ _FIREWORKS: Final = re.compile(r"fireworks-[a-z0-9-]{1,60}(time|duration|latency
 
 _Meaning: TypeAlias = tuple[ServerInterval, TimeUnit, str]
 _OF_HEADERS: Final[Mapping[str, _Meaning]] = {
+    "azure_upstream_ms": ("headers", "ms", "cmp-upstream-response-duration"),
+    "azure_model_ms": ("headers", "ms", "ms-azureml-model-time"),
     "openai_processing_ms": ("headers", "ms", "openai-processing-ms"),
     "envoy_upstream_ms": ("headers", "ms", "x-envoy-upstream-service-time"),
     "kong_upstream_ms": ("headers", "ms", "x-kong-upstream-latency"),
@@ -96,9 +102,10 @@ def timings_of_headers(headers: Mapping[str, str]) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for name, value in headers.items():
-        ours = _HEADERS.get(name) or (name if _FIREWORKS.fullmatch(name) else None)
+        plain = name.removeprefix(_PASSED_ON)
+        ours = _HEADERS.get(plain) or (plain if _FIREWORKS.fullmatch(plain) else None)
         if ours is not None and _NUMBER.fullmatch(value.strip()):
-            found[ours] = float(value)
+            found[ours if plain == name else _PASSED_ON + ours] = float(value)
     for metric, duration in _metrics(headers.get("server-timing", "")[:_LONGEST_HEADER]):
         found.setdefault(_SERVER_TIMING + metric, duration)
     return dict(list(found.items())[:_MOST_FIGURES])
@@ -133,7 +140,11 @@ def claims_of(figures: Mapping[str, float]) -> tuple[ServerClaim, ...]:
 def _meaning(name: str) -> _Meaning | None:
     if name.startswith(_SERVER_TIMING):
         return "other", "ms", f"server-timing {name.removeprefix(_SERVER_TIMING)}"
-    return _MEANINGS.get(name)
+    meaning = _MEANINGS.get(name.removeprefix(_PASSED_ON))
+    if meaning is None or not name.startswith(_PASSED_ON):
+        return meaning
+    interval, unit, source = meaning
+    return interval, unit, _PASSED_ON + source
 
 
 def _metrics(text: str) -> Iterator[tuple[str, float]]:

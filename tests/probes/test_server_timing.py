@@ -50,6 +50,8 @@ def test_a_server_timing_of_a_thousand_metrics_is_bounded() -> None:
         ("x-litellm-overhead-duration-ms", "2.5", ("overhead", 0.0025)),
         ("fireworks-server-time-to-first-token", "0.25", ("first_token", 0.25)),
         ("fireworks-server-processing-time", "1.25", ("total", 1.25)),
+        ("llm_provider-openai-processing-ms", "256", ("headers", 0.256)),
+        ("ms-azureml-model-time", "549", ("headers", 0.549)),
         ("server-timing", "gfet4t7; dur=9", ("other", 0.009)),
     ],
 )
