@@ -77,6 +77,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int | None = None
     token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
     first_chunk_tokens: int | None = None
+    """Counted; where nobody counts, the output events that came in one read, if several did."""
     hidden_tokens: int | None = 0
     """Output tokens that were never streamed; None where it is not known how many."""
     cost_usd: float | None = None
@@ -240,6 +241,7 @@ class AnswerReader:
         self._events += len(events)
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":
+            self._first_tokens = told.counted or (len(deltas) if deltas[1:] else 0)
             kind = self._first_output(kind, followed=followed)
         newest = len(events) if self._decoder.idle and not trailed else -1
         return Progress(
@@ -261,7 +263,6 @@ class AnswerReader:
         """Note the first output; one that came together with the answer's end was held back."""
         told = self._interpreter.transcript
         self._first_kind = kind
-        self._first_tokens = told.counted
         if followed and (told.finished or told.done):
             self._burst_events = self._events
         return "buffered" if told.done and followed else kind

@@ -134,7 +134,8 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     cached_tokens: int | None = None
     token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
     first_chunk_tokens: int | None = None
-    """Tokens in the first output chunk, where the server counts as it streams."""
+    """Tokens in the first output chunk, where the server counts as it streams; else the output
+    events that one read brought, each taken for a token, where it brought several."""
     hidden_tokens: int | None = 0
     """Output tokens that were never streamed: hidden reasoning. None where it is not known how
     many, and then nothing is told per token."""

@@ -318,6 +318,27 @@ def test_timings_of_headers_and_body_stand_together() -> None:
     }
 
 
+def counted(word: str, tokens: int) -> bytes:
+    return chunk(content=word, usage={"prompt_tokens": 9, "completion_tokens": tokens})
+
+
+@pytest.mark.parametrize(
+    ("first_read", "tokens"),
+    [
+        (chunk(content="a"), None),
+        (chunk(content="a") + chunk(role="assistant"), None),
+        (chunk(content="a") * 3, 3),
+        (counted("a", 2), 2),
+        (counted("a", 2) + counted("b", 5), 5),
+        (counted("a", 2) + chunk(content="b"), 2),
+    ],
+)
+def test_the_first_chunk_is_all_that_came_in_the_first_read(
+    first_read: bytes, tokens: int | None
+) -> None:
+    assert read(first_read, chunk(content="c"), chunk("stop"), DONE).first_chunk_tokens == tokens
+
+
 def test_a_gateway_tells_the_cost_in_a_header() -> None:
     headers = SSE | {"x-litellm-response-cost": "0.00012"}
     assert read(*ANSWER, headers=headers).cost_usd == 0.00012
