@@ -54,13 +54,17 @@ _FIGURES: Final = Section(
         Term("n", "Samples behind a percentile."),
         Term("CONC", "Probes in flight / the most at once."),
         Term("/min", "Finished probes a minute."),
-        Term("tok/s", "Tokens a second of one stream, the median; exact counts only."),
+        Term(
+            "tok/s",
+            "Tokens a second of one stream, the median; exact counts of streamed tokens only.",
+        ),
         Term("OK%", "Probes that ended ok; those we cancelled do not count. ▼ below its goal."),
         Term("GOOD%", "Probes that were ok and within every goal: TTFT, E2E, cost."),
         Term("429/m", "Throttled attempts a minute."),
         Term("TOUT/m", "Timeouts a minute."),
         Term("RETRY ×", "Attempts a probe: ×1.00 is none retried."),
-        Term("IN/OUT", "Tokens of an attempt, the mean."),
+        Term("gateway", "Behind it: further tries it says it made itself, unseen by us."),
+        Term("IN/OUT", "Tokens of an attempt, the mean of those that were counted."),
         Term("$/h", "What probing costs."),
         Term("failed %", "Probes that did not end ok."),
     ),
@@ -74,7 +78,12 @@ _MARKS: Final = Section(
             "Too few samples for this percentile: the largest of n, not graded.",
             "faint",
         ),
-        Term("~", "An estimate: the server has not told its count or price.", "dim"),
+        Term(
+            "~",
+            "An estimate. Tokens: characters by the route's own characters a token, at first 4; "
+            "cost: by your price.",
+            "dim",
+        ),
         Term(NO_FIGURE, "No sample.", "faint"),
     ),
 )
