@@ -107,6 +107,30 @@ def test_a_waterfall_shows_each_attempt_the_wait_and_what_was_felt() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"reasoning_tokens": 4, "cached_tokens": 8, "chunks": 31},
+            "tokens 12 in, 31 out, 4 reasoning, 8 cached [usage]",
+        ),
+        ({"chunks": 28}, "tokens 12 in, 31 out [usage] · 1.1 a chunk"),
+        ({"token_source": "continuous_usage", "chunks": 31}, "12 in, 31 out [continuous_usage]"),
+        ({"hidden_tokens": 29, "chunks": 1}, "tokens 12 in, 31 out [usage] · 2 a chunk"),
+        (
+            {"token_source": "none", "input_tokens": None, "output_tokens": None, "characters": 42},
+            "no token counts, ~10 out",
+        ),
+    ],
+)
+def test_tokens_stand_with_their_source_and_an_estimate_with_its_mark(
+    changes: dict[str, object], words: str
+) -> None:
+    line = waterfall(ROUTE, (answered(**changes),), RECORD.probe, 76)[-1]
+    assert words in line
+    assert ("~ is an estimate" in line) == ("~" in words)
+
+
 def test_hostile_words_are_neutralised_and_cut() -> None:
     last = throttled(message="\x1b[2J\u202e" + "x" * 5000, reason="a\x1b]0;t\x07b")
     lines = waterfall(ROUTE, (last,), probe(outcome="throttled", done_ns=None), 80)

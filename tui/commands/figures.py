@@ -4,7 +4,7 @@ from typing import Final
 
 from probes.clock import seconds
 from probes.events import AttemptFinished, ProbeFinished
-from probes.tokens import EXACT_SOURCES, tokens_per_chunk
+from probes.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
 
 __all__ = [
     "duration",
@@ -65,7 +65,8 @@ def tokens_text(attempt: AttemptFinished) -> str:
     )
     texts = [f"{mark}{number} {word}" for number, word in counts if number is not None]
     if not texts:
-        return "no token counts"
+        guess = CharactersPerToken().tokens_of(attempt.characters)
+        return f"no token counts, ~{guess} out" if guess else "no token counts"
     return f"tokens {', '.join(texts)} [{attempt.token_source}]{_chunks_text(attempt)}"
 
 

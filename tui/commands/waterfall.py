@@ -13,7 +13,7 @@ from probes.config import Route
 from probes.config.urls import mask_url
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
 from probes.neutral import neutralise
-from probes.tokens import EXACT_SOURCES, seconds_per_token
+from probes.tokens import seconds_per_token
 from tui.commands.figures import (
     duration,
     e2e_s,
@@ -231,7 +231,7 @@ def _tokens_and_cost(last: AttemptFinished, probe: ProbeFinished) -> str:
         texts.append(f"${probe.cost_usd:.3g} ({last.cost_source})")
     if last.request_id:
         texts.append(f"request {neutralise(last.request_id, 80)}")
-    if last.output_tokens is not None and last.token_source not in EXACT_SOURCES:
+    if "~" in texts[0]:
         texts.append("~ is an estimate")
     return " · ".join(texts)
 
