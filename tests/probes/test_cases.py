@@ -13,7 +13,7 @@ from stream_cases import cases_of
 from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
 from probes.dialects import dialect_for
 
-CASES = cases_of("stream_cases.jsonl")
+CASES = [*cases_of("stream_cases.jsonl"), *cases_of("usage_cases.jsonl")]
 WALL_NS = 1_795_430_000 * 10**9
 PLAIN = (
     "outcome",
@@ -25,7 +25,15 @@ PLAIN = (
     "finish_reason",
     "token_source",
 )
-OPTIONAL = ("cost_usd", "cached_tokens", "reasoning_tokens", "refusal", "server_timing")
+OPTIONAL = (
+    "cost_usd",
+    "cached_tokens",
+    "reasoning_tokens",
+    "hidden_tokens",
+    "refusal",
+    "server_timing",
+    "hidden_retries",
+)
 
 
 def named(*wanted: str) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ async def test_a_case_is_told_as_it_is_meant(
         "token_source": attempt.token_source,
         "cached_tokens": attempt.cached_tokens,
         "reasoning_tokens": attempt.reasoning_tokens,
+        "hidden_tokens": attempt.hidden_tokens,
         "server_timing": attempt.server_timing,
         "hidden_retries": attempt.hidden_retries,
         "request_id": attempt.request_id,

@@ -12,6 +12,7 @@ from probes.dialects import dialect_for
 from probes.dialects.base import Adaptation, Delta, ToolCalls, Transcript, Usage
 from probes.dialects.chat import ChatDialect
 from probes.judging import hidden_tokens_of, tokens_of
+from probes.server_timing import claims_of
 from probes.sse import ServerSentEvent
 
 CHAT = ChatDialect()
@@ -207,7 +208,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=6,
 )
-KEYS = ("choices", "usage", "x_groq", "timings", "error", "id", "metrics", "cost", "object")
+KEYS = (
+    *("choices", "usage", "x_groq", "timings", "error", "id", "metrics", "cost", "object"),
+    *("perf_metrics", "time_info", "meta_info", "inference_status", "openrouter_metadata"),
+)
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON)), JSON, JSON)
@@ -216,7 +220,12 @@ def test_no_json_breaks_the_reader(chunk: dict[str, Any], content: Any, usage: A
         chunk,
         {"choices": [{"delta": {"content": content, "tool_calls": content}, "usage": usage}]},
         {"choices": [{"index": content, "finish_reason": usage}], "usage": {"cost": usage}},
+        {"choices": [{"meta_info": content}], "openrouter_metadata": {"attempts": usage}},
+        {"time_info": {"queue_time": content}, "x_groq": {"id": content, "usage": usage}},
     )
+    hidden = hidden_tokens_of(told, tokens_of(told)[0])
+    assert hidden is None or hidden >= 0
+    assert all(claim.seconds >= 0 for claim in claims_of(told.server_timing))
     assert isinstance("".join(told.text), str)
 
 
