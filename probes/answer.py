@@ -22,15 +22,16 @@ from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_delta
 from probes.dialects.numbers import amount
 from probes.dialects.spoken import is_spoken_by, spoken_dialect
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
-from probes.events import Limit, Outcome, TokenSource, TtftKind
+from probes.events import Limit, Outcome, ServerClaim, TokenSource, TtftKind
 from probes.framing import decoder_for
-from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
+from probes.gateway import hidden_retries
+from probes.judging import CAP_HINT, Ending, hidden_tokens_of, judge, of_ending, tokens_of
 from probes.limits import asked_in_body_s, read_limits
 from probes.outcome import Verdict, of_failure, of_status
 from probes.progress import IDLE, OVER, Progress, together
 from probes.refusal import told_by_limits
 from probes.retry import would_retry
-from probes.server_timing import timings_of_headers
+from probes.server_timing import claims_of, stages_of, timings_of_headers
 from probes.sse import EventTooLargeError, ServerSentEvent
 from probes.throttle import retry_after_s
 from probes.words import clean
@@ -62,6 +63,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int | None = None
     token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
     first_chunk_tokens: int | None = None
+    """Counted; where nobody counts, the output events that came in one read, if several did."""
+    hidden_tokens: int | None = 0
+    """Output tokens that were never streamed; None where it is not known how many."""
     cost_usd: float | None = None
     """The provider's own figure."""
     ttft_kind: TtftKind = "none"
@@ -79,7 +83,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     response_id: str | None = None
     dialect: str = ""
     """In which it is, where that is another one than was asked in."""
+    request_id: str | None = None
+    """What the body calls the request's id."""
+    hidden_retries: int = 0
+    """Tries behind a gateway after its first, by headers and body."""
     server_timing: dict[str, float] = msgspec.field(default_factory=dict)
+    server_claims: tuple[ServerClaim, ...] = ()
     limits: tuple[Limit, ...] = ()
     retry_after_s: float | None = None
     """What the server asked us to wait; may be more than we will."""
@@ -124,6 +133,7 @@ class AnswerReader:
         self._events = 0
         self._first_kind: TtftKind = "none"
         self._burst_events: int | None = None
+        self._first_tokens = 0
         self._inflater: Inflater | None = None
         self._is_success = 200 <= status < 300
         self._prepare_encoding()
@@ -164,10 +174,14 @@ class AnswerReader:
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
         """Take parts that were sent one by one, though they came together: nothing held them."""
-        progress, start = IDLE, 0
+        progress, start, outputs = IDLE, 0, 0
         for end in ends:
             part = self.feed(data[start:end], trailed or end < len(data))
             progress, start = together(progress, part), end
+            outputs += part.output
+        if outputs > 1:
+            counted = self._interpreter.transcript.counted
+            self._first_tokens = counted or max(1, self._first_tokens) + outputs - 1
         return progress
 
     def _read(self, data: bytes, trailed: bool) -> Progress:
@@ -265,6 +279,7 @@ class AnswerReader:
         self._events += number
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":
+            self._first_tokens = told.counted or (len(deltas) if deltas[1:] else 0)
             kind = self._first_output(kind, followed=followed)
         newest = number if self._decoder.idle and not trailed else -1
         return Progress(
@@ -279,6 +294,7 @@ class AnswerReader:
             text=added.text,
             reasoning=added.reasoning,
             terminal=told.terminal or bool(self._spoken),
+            tokens=told.counted,
         )
 
     def _is_foreign(self, event: ServerSentEvent) -> bool:
@@ -335,9 +351,11 @@ class AnswerReader:
             reason=told_by_limits(verdict.reason, limits),
             message=clean(target[:LONGEST_MESSAGE] or error.message),
             error_code=clean(error.code) or None,
-            response_id=clean(error.request_id) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
+            request_id=clean(error.request_id) or None,
+            hidden_retries=hidden_retries(self._headers),
             server_timing=timings_of_headers(self._headers),
+            server_claims=claims_of(timings_of_headers(self._headers)),
             limits=limits,
             retry_after_s=asked_s,
         )
@@ -377,6 +395,9 @@ class AnswerReader:
         text = clean("".join(told.text))
         usage, source = tokens_of(told)
         cost = usage.cost_usd
+        first_tokens = self._first_tokens or told.first_chunk_tokens
+        timing = timings_of_headers(self._headers) | told.server_timing
+        request_id = clean(said.request_id or told.request_id or "")
         calls = told.tool_calls.whole()
         return Answer(
             outcome=verdict.outcome,
@@ -391,7 +412,8 @@ class AnswerReader:
             reasoning_tokens=usage.reasoning_tokens,
             cached_tokens=usage.cached_tokens,
             token_source=source,
-            first_chunk_tokens=told.first_chunk_tokens if self._form == "stream" else None,
+            first_chunk_tokens=first_tokens if self._form == "stream" else None,
+            hidden_tokens=hidden_tokens_of(told, usage),
             cost_usd=cost if cost is not None else amount(self._headers.get(_COST_HEADER)),
             ttft_kind=self._ttft_kind(told),
             text=text if self._keep_text else "",
@@ -400,9 +422,12 @@ class AnswerReader:
             text_sha256=sha256(text.encode()).hexdigest() if text else "",
             refusal=clean("".join(told.refusal)) if self._keep_text else "",
             tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
-            response_id=clean(told.response_id or said.request_id) or None,
+            response_id=None if told.response_id is None else clean(told.response_id),
             dialect=self._spoken,
-            server_timing=timings_of_headers(self._headers) | told.server_timing,
+            request_id=request_id or None,
+            hidden_retries=hidden_retries(self._headers, told.further_tries),
+            server_timing=stages_of(timing),
+            server_claims=claims_of(timing),
         )
 
     def _ttft_kind(self, told: Transcript) -> TtftKind:

@@ -57,6 +57,8 @@ class AttemptResult:
     inexact: tuple[str, ...] = ()
     """Stamps that are upper bounds."""
     inexact_chunks: int = 0
+    characters: int = 0
+    """Of all output."""
 
 
 class Attempt:
@@ -154,6 +156,7 @@ class Attempt:
             tape.output(
                 at_ns, self._stall_ns, first_exact=exact, last_exact=progress.last_is_newest
             )
+            tape.characters += progress.characters
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
@@ -207,6 +210,7 @@ class Attempt:
             flagged="local_gap" if gap else "",
             inexact=tuple(sorted(tape.inexact - {"terminal"})),
             inexact_chunks=tape.inexact_chunks,
+            characters=tape.characters,
         )
 
 

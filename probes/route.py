@@ -334,6 +334,7 @@ class RouteRunner:
         tally.chunks += 1
         tally.characters += progress.characters
         tally.last_ns = at_ns
+        tally.tokens = progress.tokens
         self._chunks += 1
         if not progress.first_is_newest:
             self._inexact_chunks += 1

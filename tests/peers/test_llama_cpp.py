@@ -12,8 +12,10 @@ import pytest
 from peer_processes import llama_cpp, missing_packages, simulated
 from watched import Watched, assert_ladder, probed, watched
 
+from probes.comparison import comparisons
 from probes.config import Route
 from probes.events import FirstToken
+from tui.commands.server_lines import server_lines
 
 pytestmark = [pytest.mark.anyio, missing_packages("xllamacpp", "gguf", "numpy")]
 
@@ -80,6 +82,15 @@ async def test_counts_while_streaming_say_how_much_came_at_once(route: Route) ->
     assert attempt.first_chunk_tokens == 1
     assert attempt.token_source == "usage"
     assert attempt.output_tokens == CAP
+
+
+async def test_what_it_says_of_its_own_time_is_less_than_what_passed_here(route: Route) -> None:
+    (attempt,) = (await probed(route)).attempts
+    found = {comparison.span: comparison for comparison in comparisons(attempt)}
+    assert found.keys() == {"first_token", "total"}
+    assert found["first_token"].claimed_s < found["total"].claimed_s
+    assert [comparison.excess_s for comparison in found.values()] == [0.0, 0.0]
+    assert [words for _, words in server_lines(attempt) if "network" in words]
 
 
 async def test_reports_of_the_prompts_progress_are_no_output(route: Route) -> None:

@@ -15,6 +15,7 @@ from probes.dialects import dialect_for
 
 FILES = (
     "stream_cases.jsonl",
+    "usage_cases.jsonl",
     "responses_cases.jsonl",
     "completions_cases.jsonl",
     "messages_cases.jsonl",
@@ -32,7 +33,16 @@ PLAIN = (
     "finish_reason",
     "token_source",
 )
-OPTIONAL = ("reason", "cost_usd", "cached_tokens", "reasoning_tokens", "refusal", "server_timing")
+OPTIONAL = (
+    "reason",
+    "cost_usd",
+    "cached_tokens",
+    "reasoning_tokens",
+    "hidden_tokens",
+    "refusal",
+    "server_timing",
+    "hidden_retries",
+)
 
 
 def named(*wanted: str) -> list[dict[str, Any]]:
