@@ -34,6 +34,8 @@ __all__ = ["IDLE", "Answer", "AnswerReader", "Ending", "Progress", "failed_befor
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
+_MOST_TRIES: Final = 64
+_TAIL: Final = 64
 _COST_HEADER: Final = "x-litellm-response-cost"
 
 
@@ -106,6 +108,7 @@ class AnswerReader:
         self._form: BodyForm | None = None
         self._body = bytearray()
         self._size = 0
+        self._tries = 0
         self._broken = ""
         self._events = 0
         self._first_kind: TtftKind = "none"
@@ -182,10 +185,14 @@ class AnswerReader:
         return OVER
 
     def _is_whole_json(self) -> bool:
-        """Whether all of a JSON body is there; a large one is left to its framing."""
+        """Whether all of a JSON body is there; a large one is left to its framing, and so is one
+        that looked whole so often that looking again costs more than it is worth."""
         body = self._body
-        if len(body) > MAX_ERROR_BYTES or not body.rstrip().endswith((b"}", b"]")):
+        if len(body) > MAX_ERROR_BYTES or self._tries >= _MOST_TRIES:
             return False
+        if not body[-_TAIL:].rstrip().endswith((b"}", b"]")):
+            return False
+        self._tries += 1
         return json_of(bytes(body)) is not None
 
     def _read_events(self, data: bytes, trailed: bool) -> Progress:

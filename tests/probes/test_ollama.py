@@ -179,6 +179,7 @@ LINES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
                 optional={
                     "content": st.one_of(st.none(), st.text(max_size=3), st.integers()),
                     "thinking": st.one_of(st.none(), st.text(max_size=3)),
+                    "reasoning_content": st.one_of(st.none(), st.text(max_size=3)),
                     "tool_calls": st.sampled_from([None, [], [{}], {"function": {"name": "f"}}]),
                 },
             ),
