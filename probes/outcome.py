@@ -61,7 +61,8 @@ _BILLING: Final = re.compile(
 )
 _BILLING_MESSAGE: Final = re.compile(
     r"spend(ing)? limit|credit balance|insufficient[ _](credits?|balance|funds|quota)"
-    r"|out of credits|billing (hard )?limit|account (is )?suspended",
+    r"|out of credits|billing (hard )?limit|account (is )?suspended"
+    r"|reached your (hourly|session|daily|weekly|monthly) usage limit",
     re.IGNORECASE,
 )
 _THROTTLE: Final = re.compile(r"ratelimit|toomanyrequests|throttl|slowdown|resourceexhausted")

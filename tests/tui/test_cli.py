@@ -236,11 +236,14 @@ def test_what_init_writes_loads_and_holds_no_key(tmp_path: Path, found: tuple[st
     assert tuple(route.api_key_env for route in routes) == (found or (None,))
 
 
-def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_never_overwrites(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["init"]) == 0
     file = tmp_path / "config" / "routes.toml"
     assert str(file) in capsys.readouterr().out
     file.write_text("mine")
+    monkeypatch.setattr("tui.commands.init.found_servers", lambda: pytest.fail("it was asked"))
     assert main(["init"]) == 2
     assert "is there already and is never overwritten" in capsys.readouterr().err
     assert file.read_text() == "mine"

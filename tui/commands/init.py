@@ -237,18 +237,18 @@ def run(arguments: Namespace) -> int:
     Raises:
         UsageError: the file is there already, or cannot be written.
     """
+    path = _target(arguments.config, os.environ)
+    if not arguments.stdout and path.exists():
+        raise _there_already(path)
     servers = () if arguments.no_scan else found_servers()
     text = config_text(os.environ, servers)
     if arguments.stdout:
         say([text.rstrip("\n")])
         return OK
-    path = _target(arguments.config, os.environ)
     try:
         write_config(path, text)
     except FileExistsError:
-        raise UsageError(
-            f"{path} is there already and is never overwritten; see --stdout"
-        ) from None
+        raise _there_already(path) from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
     names: list[str] = [server.product for server in servers if server.model is not None]
@@ -257,6 +257,10 @@ def run(arguments: Namespace) -> int:
     found = [f"found {_said(server)}" for server in servers]
     say([*found, f"wrote {path} with {routes}", "next: llmtop check"])
     return OK
+
+
+def _there_already(path: Path) -> UsageError:
+    return UsageError(f"{path} is there already and is never overwritten; see --stdout")
 
 
 def _target(argument: Path | None, environ: Mapping[str, str]) -> Path:
