@@ -97,7 +97,7 @@ class OllamaInterpreter:
     def _add(self, line: Line) -> Delta:
         told, message = self.transcript, line.message
         text = (message and message.content) or line.response or ""
-        reasoning = (message and message.thinking) or line.thinking or ""
+        reasoning = (message and message.thought) or line.thinking or ""
         tools = self._add_calls(message.tool_calls) if message and message.tool_calls else 0
         if not (text or reasoning or tools):
             return NOTHING
@@ -122,7 +122,10 @@ class OllamaInterpreter:
         return size
 
     def _count(self, line: Line) -> None:
-        """Read counts and durations, which come with the last line; counts are totals so far."""
+        """Read counts and durations, which come with the last line; counts are totals so far.
+
+        Ollama leaves out what is zero: a zero is written by what does not measure.
+        """
         told = self.transcript
         usage = Usage(
             input_tokens=count(line.prompt_eval_count), output_tokens=count(line.eval_count)
@@ -135,7 +138,7 @@ class OllamaInterpreter:
             "prompt_ns": quantity(line.prompt_eval_duration),
             "eval_ns": quantity(line.eval_duration),
         }
-        told.server_timing |= {name: ns for name, ns in times.items() if ns is not None}
+        told.server_timing |= {name: ns for name, ns in times.items() if ns}
 
 
 def _is_answer(line: Line) -> bool:
