@@ -10,6 +10,7 @@ from probes.dialects.chat_chunk import (
     Choice,
     Chunk,
     ChunkDelta,
+    UsualDelta,
     decode_chunk,
     decode_usual,
     decode_value,
@@ -26,6 +27,7 @@ __all__ = ["ChatInterpreter"]
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128
+_NO_WORDS: Final = UsualDelta()
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -87,8 +89,8 @@ class ChatInterpreter:
             choice = decode_usual(payload).choices[0]
         except (ValueError, RecursionError):
             return None
-        delta = choice.delta
-        text = delta.content
+        delta = choice.delta or _NO_WORDS
+        text = delta.content or choice.text
         reasoning = delta.reasoning_content or delta.reasoning
         if choice.index != self._main or bool(text) == bool(reasoning):
             return None

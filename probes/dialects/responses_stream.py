@@ -304,7 +304,8 @@ class ResponsesInterpreter:
 
     def _take_usage(self, response: Mapping[str, Any], *, first: bool = False) -> bool:
         """Return whether there was one. Counts are totals: the last one counts."""
-        usage = read_usage(response.get("usage"))
+        given = response.get("usage")
+        usage = read_usage(given) if given else None
         if usage is None:
             return False
         told = self.transcript

@@ -1,7 +1,7 @@
 """What do the parts cost? `python tests/bench/micro.py [--json FILE]`
 
-The decoder of server-sent events in MB/s, a chat chunk read by the engine in µs, a frame of the
-home screen in ms, each beside a baseline of the same run: machines differ, ratios less so. CPU time
+The decoder of server-sent events in MB/s, a chunk read by the engine in µs, a frame of the home
+screen in ms, each beside a baseline of the same run: machines differ, ratios less so. CPU time
 of this process, the median of some turns. The screen is drawn off-screen at 160×50 from hand-made
 snapshots, down to the bytes a terminal would get.
 """
@@ -20,11 +20,12 @@ from typing import Any
 import msgspec
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS.parent), str(TESTS / "tui")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "tui")]
 
 from fakes import FakeSession, config  # noqa: E402
 
 from probes.answer import AnswerReader  # noqa: E402
+from probes.config import Dialect  # noqa: E402
 from probes.dialects import dialect_for  # noqa: E402
 from probes.sse import Decoder  # noqa: E402
 from probes.views import Snapshot  # noqa: E402
@@ -87,6 +88,25 @@ def chat_chunks() -> list[bytes]:
     return made
 
 
+def responses_events(*, alike: bool) -> list[bytes]:
+    """Return Responses deltas; those that are not alike never go the reader's short way."""
+    made = []
+    for number in range(CHUNKS):
+        event = {
+            "type": "response.output_text.delta",
+            "sequence_number": number,
+            "item_id": "msg_0123456789abcdef0123456789abcdef",
+            "output_index": 0,
+            "content_index": 0 if alike else number % 2,
+            "delta": f" word{number % 100}",
+            "logprobs": [],
+            "obfuscation": "pmlAEOdpBJ9t1",
+        }
+        data = json.dumps(event, separators=(",", ":")).encode()
+        made.append(b"event: response.output_text.delta\ndata: " + data + b"\n\n")
+    return made
+
+
 def blocks(data: bytes) -> list[bytes]:
     """Return the same bytes as a busy network brings them: cut anywhere."""
     return [data[at : at + BLOCK] for at in range(0, len(data), BLOCK)]
@@ -98,10 +118,10 @@ def feed_all(feed: Callable[[bytes], object], pieces: list[bytes]) -> None:
         feed(piece)
 
 
-def answer_reader() -> AnswerReader:
+def answer_reader(dialect: Dialect = "chat") -> AnswerReader:
     """Return what reads one answer in the engine."""
     headers = {"content-type": "text/event-stream"}
-    return AnswerReader(200, headers, dialect_for("chat"), keep_text=False, wall_ns=0)
+    return AnswerReader(200, headers, dialect_for(dialect), keep_text=False, wall_ns=0)
 
 
 class _Delta(msgspec.Struct):
@@ -134,7 +154,19 @@ def of_bytes() -> list[Figure]:
         Figure("SSE decoder, 64 KB reads", in_64k, "MB/s", "bytes.split, 64 KB reads", split),
         Figure("chat chunk → Progress", read, "µs", "json.loads", loads),
         Figure("chat chunk → Progress", read, "µs", "msgspec, its text alone", least),
+        of_responses(),
     ]
+
+
+def of_responses() -> Figure:
+    """Measure what reads a Responses delta."""
+
+    def cost_us(events: list[bytes]) -> float:
+        spent = cpu_s(lambda: feed_all(answer_reader("responses").feed, events))
+        return spent * 1e6 / CHUNKS
+
+    alike, others = cost_us(responses_events(alike=True)), cost_us(responses_events(alike=False))
+    return Figure("Responses delta → Progress", alike, "µs", "the same, the long way", others)
 
 
 def draw(screen: BoardScreen) -> int:
