@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import msgspec
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "tui")]
 
+from changed import replace  # noqa: E402
 from fakes import FakeSession, config  # noqa: E402
 
 from probes.answer import AnswerReader  # noqa: E402
