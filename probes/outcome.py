@@ -68,7 +68,8 @@ _THROTTLE: Final = re.compile(r"ratelimit|toomanyrequests|throttl|slowdown|resou
 _THROTTLE_MESSAGE: Final = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
 _BUSY: Final = re.compile(r"overload|busy|capacity|autoscal", re.IGNORECASE)
 _MODERATION: Final = re.compile(
-    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety|biopolicy|policyviolation"
+    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety"
+    r"|biopolicy|cyberpolicy|policyviolation"
 )
 _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"

@@ -35,6 +35,8 @@ Place: TypeAlias = tuple[str, int | str, int | None]
 
 TELLS: Final[Mapping[str, Channel]] = {
     "response.output_text": "text",
+    "response.content_part": "text",
+    "response.text": "text",
     "response.audio.transcript": "text",
     "response.reasoning_text": "reasoning",
     "response.reasoning_summary_text": "reasoning",

@@ -152,11 +152,11 @@ class ResponsesInterpreter:
             return self._end(ENDINGS[kind], response, event)
         self._take_usage(response)
         stem, _, step = kind.rpartition(".")
+        if stem.endswith("_part") and step != "delta":  # OpenRouter tells text as deltas of a part
+            return self._take_part(event.get("part"), step, event)
         channel = TELLS.get(stem)
         if channel is not None:
             return self._take_words(channel, stem, step, event)
-        if stem.endswith("_part"):
-            return self._take_part(event.get("part"), step, event)
         return self._take_item(event, step) if stem == "response.output_item" else NOTHING
 
     def _identify(self, response: Mapping[str, Any]) -> None:
