@@ -50,6 +50,7 @@ class Decoder:
         self._data: list[bytes] = []
         self._size = 0
         self._event = ""
+        self._name = b""
         self._id = ""
         self._retry: int | None = None
 
@@ -81,23 +82,27 @@ class Decoder:
     def plain(self, data: bytes) -> bytes | None:
         """Return the payload where `data` is one `data: …` line and its blank line: the usual read.
 
-        None where it is anything else, or where something was fed before that is not told yet; it
-        has then not been taken and is to be fed. What is returned has been taken.
+        An `event: …` line may stand before it, unless it says `error`. None where `data` is
+        anything else, or where something was fed before that is not told yet; it has then not been
+        taken and is to be fed. What is returned has been taken.
         """
-        if (
-            self._fresh
-            and data[:6] == b"data: "
-            and data[-2:] == b"\n\n"
-            and data.count(b"\n") == 2
-            and b"\r" not in data
-            and len(data) <= self._longest_plain
-        ):
-            return data[6:-2]
-        return None
+        if not self._fresh or data[-2:] != b"\n\n" or len(data) > self._longest_plain:
+            return None
+        start, lines = 0, data.count(b"\n")
+        if lines == 3 and data[:7] == b"event: ":
+            start = data.find(b"\n") + 1
+        elif lines != 2:
+            return None
+        name = data[7 : start - 1] if start else b""
+        if data[start : start + 6] != b"data: " or name == b"error" or b"\r" in data:
+            return None
+        self._name = name
+        return data[start + 6 : -2]
 
     def event_of(self, payload: bytes) -> ServerSentEvent:
-        """Return the event of a payload that `plain` gave."""
-        return ServerSentEvent(data=payload.decode("utf-8", "replace"), id=self._id)
+        """Return the event of the payload that `plain` gave last."""
+        name = self._name.decode("utf-8", "replace") or "message"
+        return ServerSentEvent(name, payload.decode("utf-8", "replace"), self._id)
 
     def _without_bom(self, data: bytes) -> bytes:
         """Hold the first bytes back until it is known whether they are a byte order mark."""
