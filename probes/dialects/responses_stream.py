@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from probes.dialects.base import NOTHING, Delta, Transcript, join_deltas
+from probes.dialects.calls import given_to_call
 from probes.dialects.numbers import mapping
 from probes.dialects.responses_event import (
     CLOSING,
@@ -18,7 +19,6 @@ from probes.dialects.responses_event import (
     call_of,
     decode_event,
     decode_usual,
-    given_to_call,
     parts_of,
     piece_of,
     place_of,
