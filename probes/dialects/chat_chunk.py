@@ -16,6 +16,7 @@ __all__ = [
     "Choice",
     "Chunk",
     "ChunkDelta",
+    "UsualDelta",
     "decode_chunk",
     "decode_usual",
     "decode_value",
@@ -87,9 +88,9 @@ class UsualDelta(msgspec.Struct, gc=False):
 class UsualChoice(msgspec.Struct, gc=False):
     """A choice that goes on."""
 
-    delta: UsualDelta
+    delta: UsualDelta | None = None
     index: int = 0
-    text: None = None
+    text: str | None = None
     finish_reason: None = None
     usage: None = None
     meta_info: None = None

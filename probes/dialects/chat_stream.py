@@ -1,15 +1,14 @@
 """Chat Completions answers: the chunks of a stream, or one whole answer, into a transcript."""
 
-from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from probes.dialects.base import NOTHING, Delta, Transcript, Usage, join_deltas
+from probes.dialects.calls import given_to_call
 from probes.dialects.chat_chunk import (
     Choice,
     Chunk,
     ChunkDelta,
+    UsualDelta,
     decode_chunk,
     decode_usual,
     decode_value,
@@ -27,7 +26,7 @@ __all__ = ["ChatInterpreter"]
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128
-_encoder: Final = msgspec.json.Encoder()
+_NO_WORDS: Final = UsualDelta()
 
 
 class ChatInterpreter:
@@ -88,8 +87,8 @@ class ChatInterpreter:
             choice = decode_usual(payload).choices[0]
         except (ValueError, RecursionError):
             return None
-        delta = choice.delta
-        text = delta.content
+        delta = choice.delta or _NO_WORDS
+        text = delta.content or choice.text
         reasoning = delta.reasoning_content or delta.reasoning
         if choice.index != self._main or bool(text) == bool(reasoning):
             return None
@@ -206,7 +205,8 @@ class ChatInterpreter:
         size = 0
         for piece in map(mapping, pieces):
             function = mapping(piece.get("function"))
-            name, arguments = _string(function.get("name")), _arguments(function.get("arguments"))
+            name = _string(function.get("name"))
+            arguments = given_to_call(function.get("arguments"))
             index = piece.get("index")
             if main and (name or arguments):
                 slot = index if isinstance(index, int) else None
@@ -336,10 +336,3 @@ def _detailed_reasoning(details: object) -> str:
 
 def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _arguments(value: object) -> str:
-    """Some servers send the arguments as the object itself instead of its JSON."""
-    if isinstance(value, Mapping | list):
-        return _encoder.encode(value).decode()
-    return _string(value)

@@ -151,6 +151,28 @@ async def test_answers_out_of_the_ordinary_are_told_as_what_they_are(
     assert (attempt.outcome, attempt.reason, attempt.ttft_kind) == (outcome, reason, kind)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "chaos", "outcome", "reason", "kind"),
+    [
+        (PROMPT, "", "ok", "", "content"),
+        ("Think of it first.", "", "ok", "", "reasoning"),
+        ("Call for the tide.", "", "ok", "", "tool_call"),
+        ("Break off.", "", "truncated", "cut", "none"),  # its first events carry no words
+        ("Say nothing.", "", "content_error", "empty", "none"),
+        (PROMPT, "malformed", "protocol_error", "bad_json", "none"),
+        (PROMPT, "ratelimit", "throttled", "rate_limit", "none"),
+    ],
+)
+async def test_its_responses_are_told_as_its_chats_are(
+    base_url: str, prompt: str, chaos: str, outcome: str, reason: str, kind: str
+) -> None:
+    asked = route(base_url, chaos, dialect="responses", prompt=prompt, retries=0)
+    (attempt,) = (await probed(asked)).attempts
+    assert (attempt.outcome, attempt.reason, attempt.ttft_kind) == (outcome, reason, kind)
+    if kind in ("content", "reasoning") and outcome == "ok":
+        assert (attempt.text, attempt.finish_reason) == (REPLY, "completed")
+
+
 async def test_a_429_tells_all_its_limits_and_its_wait(base_url: str) -> None:
     record = await probed(route(base_url, "ratelimit", retries=1))
     assert [attempt.outcome for attempt in record.attempts] == ["throttled"] * 2

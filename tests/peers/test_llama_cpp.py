@@ -13,7 +13,7 @@ from peer_processes import llama_cpp, missing_packages, simulated
 from watched import Watched, assert_ladder, probed, watched
 
 from probes.comparison import comparisons
-from probes.config import Route
+from probes.config import Dialect, Route
 from probes.events import FirstToken
 from tui.commands.server_lines import server_lines
 
@@ -50,6 +50,34 @@ async def test_a_probe_is_ok_with_real_text_and_the_exact_counts_of_the_usage(ro
     assert len(attempt.text.split()) == CAP
     assert attempt.input_tokens is not None
     assert attempt.charged_tokens == attempt.input_tokens + CAP
+
+
+@pytest.mark.parametrize(
+    ("dialect", "finish_reason"), [("completions", "length"), ("responses", "completed")]
+)
+async def test_other_dialects_give_the_same_words_and_counts(
+    route: Route, dialect: Dialect, finish_reason: str
+) -> None:
+    (attempt,) = (await probed(changed(route, dialect=dialect, system="be brief"))).attempts
+    assert (attempt.outcome, attempt.reason) == ("ok", "")
+    assert (attempt.finish_reason, attempt.ttft_kind) == (finish_reason, "content")
+    assert (attempt.token_source, attempt.output_tokens) == ("usage", CAP)
+    assert attempt.text is not None
+    assert len(attempt.text.split()) == CAP
+    assert attempt.server_timing["predicted_ms"] > 0
+    assert_ladder(attempt.stamps_ns)
+
+
+@pytest.mark.parametrize("dialect", ["completions", "responses"])
+async def test_a_prompt_above_the_context_is_told_by_other_dialects_too(
+    route: Route, dialect: Dialect
+) -> None:
+    (attempt,) = (await probed(changed(route, dialect=dialect, prompt="sea " * 1000))).attempts
+    assert (attempt.status, attempt.outcome, attempt.reason) == (
+        400,
+        "client_error",
+        "context_length",
+    )
 
 
 async def test_the_prompts_count_and_its_cached_part_are_the_servers(route: Route) -> None:
