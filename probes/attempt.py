@@ -10,12 +10,15 @@ from typing import Final, Protocol
 import httpx
 import msgspec
 
-from probes.answer import IDLE, Answer, AnswerReader, Ending, Progress, failed_before_answer
+from probes.answer import AnswerReader
 from probes.clock import NS_PER_S, Clock
 from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
+from probes.facts import Answer, failed_before_answer
 from probes.health import GapWatch
+from probes.judging import Ending
+from probes.progress import IDLE, Progress
 from probes.retry import STALE_CONNECTION
 from probes.tape import Tape
 from probes.transport import Request, Transport

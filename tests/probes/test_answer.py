@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answer import Answer, AnswerReader, Ending, Progress
+from probes.answer import AnswerReader
 from probes.dialects import dialect_for
+from probes.facts import Answer
+from probes.judging import Ending
+from probes.progress import Progress
 
 SSE = {"content-type": "text/event-stream"}
 JSON = {"content-type": "application/json"}

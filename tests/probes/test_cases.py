@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_cases import cases_of
 
-from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
+from probes.answer import AnswerReader
 from probes.dialects import dialect_for
+from probes.facts import Answer, failed_before_answer
+from probes.judging import Ending
+from probes.progress import Progress
 
 FILES = (
     "stream_cases.jsonl",

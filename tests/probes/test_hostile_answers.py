@@ -5,11 +5,12 @@ import json
 
 import pytest
 
-from probes.answer import Answer, AnswerReader
+from probes.answer import AnswerReader
 from probes.body import json_of
 from probes.dialects import dialect_for
 from probes.dialects.base import NOTHING, Delta, ToolCalls, join_deltas
 from probes.error_body import error_in, error_of
+from probes.facts import Answer
 
 STREAM = {"content-type": "text/event-stream"}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answer import Answer, AnswerReader, Ending
+from probes.answer import AnswerReader
 from probes.config import Route
 from probes.config.errors import ConfigError
 from probes.config.file import override_route, parse_config, single_route_config
@@ -18,6 +18,8 @@ from probes.dialects import dialect_for
 from probes.dialects.base import NOTHING, Adaptation, Delta
 from probes.dialects.ollama import OllamaDialect
 from probes.dialects.ollama_stream import OllamaInterpreter
+from probes.facts import Answer
+from probes.judging import Ending
 from probes.request_headers import request_headers
 from probes.sse import ServerSentEvent
 
