@@ -11,8 +11,9 @@ from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_delta
 from probes.dialects.numbers import amount
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, Outcome, TokenSource, TtftKind
+from probes.failures import of_failure, words_of
 from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
-from probes.outcome import Verdict, of_failure, of_status
+from probes.outcome import Verdict, of_status
 from probes.retry import would_retry
 from probes.server_timing import timings_of_headers
 from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
@@ -353,7 +354,7 @@ def failed_before_answer(error: BaseException | Ending) -> Answer:
     """
     if isinstance(error, BaseException):
         verdict = of_failure(error)
-        said = str(error)[:LONGEST_MESSAGE]
+        said = words_of(error, verdict.reason)[:LONGEST_MESSAGE]
         return Answer(
             outcome=verdict.outcome,
             reason=verdict.reason,

@@ -3,14 +3,17 @@
 import base64
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.streams.tls import TLSStream
 
 __all__ = ["SSE", "Play", "Wire", "chat_answer", "chunked", "data", "play_case", "serve"]
 
@@ -21,7 +24,7 @@ SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding:
 class Wire:
     """One accepted connection's request, and the way to answer it."""
 
-    stream: SocketStream
+    stream: ByteStream
     head: bytes = b""
     body: bytes = b""
 
@@ -95,28 +98,45 @@ def chat_answer(*texts: str) -> list[bytes]:
 
 
 @asynccontextmanager
-async def serve(play: Play) -> AsyncIterator[Served]:
-    """Serve on a free loopback port."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(SocketAttribute.local_port)
-    served = Served(f"http://127.0.0.1:{port}/v1")
+async def serve(
+    play: Play,
+    *,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    path: Path | None = None,
+) -> AsyncIterator[Served]:
+    """Serve on a free loopback port, or on a Unix socket at `path`."""
+    if path is not None:
+        listener: Any = await anyio.create_unix_listener(path)
+        authority = "localhost"
+    else:
+        listener = await anyio.create_tcp_listener(local_host=host)
+        port = listener.extra(SocketAttribute.local_port)
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    served = Served(f"http{'s' if tls else ''}://{authority}/v1")
 
-    async def handle(stream: SocketStream) -> None:
+    async def handle(raw: SocketStream) -> None:
         served.connections += 1
-        async with stream:
-            wire = Wire(stream)
+        async with raw:
             try:
+                wire = Wire(raw if tls is None else await _encrypted(raw, tls))
                 while await wire.read_request():
                     served.requests.append((wire.head, wire.body))
                     if not await play(wire):
                         return
             except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
                 return  # the client has left
+            except anyio.EndOfStream:
+                return  # in the handshake
 
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, handle)
         yield served
         group.cancel_scope.cancel()
+
+
+async def _encrypted(raw: SocketStream, tls: ssl.SSLContext) -> TLSStream:
+    return await TLSStream.wrap(raw, server_side=True, ssl_context=tls, standard_compatible=False)
 
 
 def play_case(case: dict[str, Any], frames: Sequence[dict[str, Any]] | None = None) -> Play:

@@ -15,6 +15,7 @@ from probes.config.settings import (
     Recording,
     Route,
     Timeouts,
+    Tls,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "Recording",
     "Route",
     "Timeouts",
+    "Tls",
 ]

@@ -12,7 +12,8 @@ import pytest
 
 from probes.answer import failed_before_answer
 from probes.error_body import error_in, error_of, html_error
-from probes.outcome import of_failure, of_status, of_stream_error
+from probes.failures import of_failure
+from probes.outcome import of_status, of_stream_error
 
 
 @pytest.mark.parametrize(
