@@ -7,14 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
+import httpx
+import pytest
 import trustme
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
+from transports import KINDS
 from wire import Wire, chat_answer
 
-from probes.transport import Request, Transport
+from probes.clock import SystemClock
+from probes.failures import of_failure, words_of
+from probes.transport import Connecting, Request, Transport
 
 __all__ = [
     "HEADERS",
@@ -22,6 +28,7 @@ __all__ = [
     "Steps",
     "Told",
     "authority_file",
+    "failure",
     "good",
     "handshakes",
     "http_proxy",
@@ -30,6 +37,7 @@ __all__ = [
     "post",
     "server_context",
     "socks_proxy",
+    "transport_of",
 ]
 
 HEADERS = {"Content-Type": "application/json"}
@@ -56,13 +64,37 @@ class Told:
     http_version: str
 
 
+@asynccontextmanager
+async def transport_of(kind: str, **options: Any) -> AsyncIterator[Transport]:
+    """A transport of a kind, which must have let go of everything at the end."""
+    transport = KINDS[kind](SystemClock(), Connecting(**options))
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+        assert transport.open_sockets == 0
+
+
+async def failure(kind: str, url: str, **options: Any) -> tuple[str, str]:
+    """Return reason and words of an exchange that fails, and would be tried again."""
+    async with transport_of(kind, **options) as transport:
+        with pytest.raises((httpx.HTTPError, OSError)) as caught:
+            await post(transport, url)
+        assert transport.open_sockets == 0
+    verdict = of_failure(caught.value)
+    assert verdict.outcome in ("protocol_error", "timeout")
+    assert verdict.retryable
+    return verdict.reason, words_of(caught.value, verdict.reason)
+
+
 async def post(transport: Transport, url: str, body: bytes = b"{}") -> Told:
     """Send one request and read its answer to the end."""
     steps = Steps()
     parts: list[bytes] = []
     request = Request(url + "/chat/completions", HEADERS, body)
-    async with transport.exchange(request, steps) as exchange:
-        await exchange.read_body(lambda data, _at_ns, _trailed: parts.append(data))
+    with anyio.fail_after(20):  # a defect that hangs must fail
+        async with transport.exchange(request, steps) as exchange:
+            await exchange.read_body(lambda data, _at_ns, _trailed: parts.append(data))
     return Told(steps.stamps, exchange.status, b"".join(parts), exchange.http_version)
 
 
@@ -151,8 +183,8 @@ class Proxied:
     """What it was asked, each connection's."""
 
 
-async def relay(client: ByteStream, host: str, port: int) -> None:
-    """Pass bytes between a client and a server until one of them leaves."""
+async def relay(client: ByteStream, host: str, port: int, first: bytes = b"") -> None:
+    """Pass bytes between a client and a server, `first` ahead of all, until one of them leaves."""
 
     async def pump(source: ByteStream, sink: ByteStream) -> None:
         try:
@@ -165,6 +197,8 @@ async def relay(client: ByteStream, host: str, port: int) -> None:
         await anyio.connect_tcp(host, port) as upstream,
         anyio.create_task_group() as group,
     ):
+        if first:
+            await upstream.send(first)
         group.start_soon(pump, client, upstream)
         group.start_soon(pump, upstream, client)
 
@@ -204,10 +238,7 @@ async def http_proxy(
 
     async def forward(stream: ByteStream, target: bytes, head: bytes) -> None:
         host, _, port = target.split(b"/")[2].decode().rpartition(":")
-        async with await anyio.connect_tcp(host.strip("[]"), int(port)) as upstream:
-            await upstream.send(head)
-            async for data in upstream:
-                await stream.send(data)
+        await relay(stream, host.strip("[]"), int(port), head)
 
     async with listening(handle) as proxied.port:
         yield proxied

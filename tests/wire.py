@@ -1,5 +1,6 @@
 """A server that plays bytes: what a test says is what goes over the socket."""
 
+import asyncio
 import base64
 import json
 import socket
@@ -107,7 +108,7 @@ async def serve(
 ) -> AsyncIterator[Served]:
     """Serve on a free loopback port, or on a Unix socket at `path`."""
     if path is not None:
-        listener: Any = await anyio.create_unix_listener(path)
+        listener: Any = _UnixListener(path)
         authority = "localhost"
     else:
         listener = await anyio.create_tcp_listener(local_host=host)
@@ -133,6 +134,29 @@ async def serve(
         group.start_soon(listener.serve, handle)
         yield served
         group.cancel_scope.cancel()
+
+
+class _UnixListener:
+    """anyio's own streams of Unix sockets cannot be cancelled in the moment of a read."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self._socket.setblocking(False)
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._socket.close()
+
+    async def serve(self, handle: Callable[[SocketStream], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        async with anyio.create_task_group() as group:
+            while True:
+                accepted, _ = await loop.sock_accept(self._socket)
+                group.start_soon(handle, await SocketStream.from_socket(accepted))
 
 
 async def _encrypted(raw: SocketStream, tls: ssl.SSLContext) -> TLSStream:

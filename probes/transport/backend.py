@@ -12,7 +12,7 @@ from typing import Any, Final
 import anyio
 import httpcore
 import httpx
-from anyio.abc import ByteStream, SocketAttribute, SocketStream, UNIXSocketStream
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from probes.config.proxies import Proxy
@@ -57,8 +57,8 @@ class Backend(httpcore.AsyncNetworkBackend):
         if proxy is not None and proxy.scheme == "https":
             return await self._over_tls(proxy, host, port)
         sock = await dial(self._options, host, port, self.reached, forwarded=self.forwarded)
-        kind = SocketStream if self._options.unix_socket is None else UNIXSocketStream
-        return self._counted(await kind.from_socket(sock))
+        # For Unix sockets too: what anyio has for these cannot be cancelled while a read happens.
+        return self._counted(await SocketStream.from_socket(sock))
 
     async def _over_tls(self, proxy: Proxy, host: str, port: int) -> httpcore.AsyncNetworkStream:
         """Return a stream through a proxy that is itself reached over TLS."""

@@ -22,7 +22,7 @@ __all__ = ["Resolve", "dial", "dial_proxy"]
 ATTEMPT_DELAY_S: Final = 0.25
 """How long an address has before the next one is tried beside it (RFC 8305, section 5)."""
 _READ_BYTES: Final = 65_536
-_NUMBER: Final = re.compile(r"\[Errno (\d+)\] ([^,\[]*)")
+_NUMBER: Final = re.compile(r"\[Errno (\d+)\] ([^\[]*)")
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[AddrInfoType]]]
 
@@ -83,24 +83,41 @@ async def _connect(
         if addresses is None:
             addresses = await resolver(host, port)
             reached("dns")
+        return await _race(addresses)
+    except (OSError, RuntimeError, UnicodeError, _SeveralError) as error:
+        raise httpx.ConnectError(_said(error)) from error
+
+
+class _SeveralError(ExceptionGroup[OSError]):
+    """What each of several addresses failed with."""
+
+
+async def _race(addresses: list[AddrInfoType]) -> socket.socket:
+    """Return a socket that is connected to the first address that answers.
+
+    Raises:
+        OSError: the one address does not.
+        RuntimeError: the same, as uvloop tells it.
+        _SeveralError: none does. The library tells their errors in words alone.
+    """
+    try:
         return await aiohappyeyeballs.start_connection(
             addresses,
             happy_eyeballs_delay=ATTEMPT_DELAY_S,
             loop=asyncio.get_running_loop(),
             socket_factory=_new_socket,
         )
-    except (OSError, RuntimeError, UnicodeError) as error:  # uvloop raises RuntimeError
-        raise httpx.ConnectError(str(error) or type(error).__name__) from _each(error)
+    except (OSError, RuntimeError) as error:
+        told = _NUMBER.findall(str(error))
+        if len(told) < 2:
+            raise
+        each = [OSError(int(number), text.strip()) for number, text in told]
+        raise _SeveralError(str(error), each) from error
 
 
-def _each(error: Exception) -> Exception:
-    """Return an error as it is, or the errors of several addresses that it tells only in words."""
-    told = _NUMBER.findall(str(error))
-    if len(told) < 2:
-        return error
-    return ExceptionGroup(
-        "several addresses", [OSError(int(number), text.strip()) for number, text in told]
-    )
+def _said(error: Exception) -> str:
+    said = error.message if isinstance(error, _SeveralError) else str(error)
+    return said or type(error).__name__
 
 
 async def _connect_unix(path: str) -> socket.socket:

@@ -3,24 +3,28 @@
 import os
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
-import httpx
 import pytest
 import trustme
 from anyio.abc import SocketStream
-from far_side import authority_file, good, handshakes, listening, own_files, post, server_context
+from far_side import (
+    authority_file,
+    failure,
+    good,
+    handshakes,
+    listening,
+    own_files,
+    post,
+    server_context,
+    transport_of,
+)
 from transports import KINDS
 from wire import Wire, serve
 
-from probes.clock import SystemClock
 from probes.config import Tls
-from probes.failures import of_failure, words_of
-from probes.transport import Connecting, Transport, contexts, kernel_stamps
+from probes.transport import contexts, kernel_stamps
 from probes.transport.contexts import ssl_context
 
 pytestmark = pytest.mark.anyio
@@ -41,28 +45,6 @@ def trusted(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
     return authority_file(authority, tmp_path_factory.mktemp("authority"))
 
 
-@asynccontextmanager
-async def open_transport(kind: str, **options: Any) -> AsyncIterator[Transport]:
-    transport = KINDS[kind](SystemClock(), Connecting(**options))
-    try:
-        yield transport
-    finally:
-        await transport.aclose()
-        assert transport.open_sockets == 0
-
-
-async def failure(kind: str, url: str, **options: Any) -> tuple[str, str]:
-    """Return reason and words of an exchange that fails."""
-    async with open_transport(kind, **options) as transport:
-        with pytest.raises((httpx.HTTPError, OSError)) as caught:
-            await post(transport, url)
-        assert transport.open_sockets == 0
-    verdict = of_failure(caught.value)
-    assert verdict.outcome == "protocol_error"
-    assert verdict.retryable
-    return verdict.reason, words_of(caught.value, verdict.reason)
-
-
 def by_name(url: str) -> str:
     return url.replace("127.0.0.1", "localhost")
 
@@ -72,7 +54,7 @@ async def test_tls_has_a_step_of_its_own_and_keeps_the_stamps(
 ) -> None:
     async with (
         serve(good, tls=server_context(authority)) as server,
-        open_transport(kind, tls=Tls(ca_file=trusted)) as transport,
+        transport_of(kind, tls=Tls(ca_file=trusted)) as transport,
     ):
         cold = await post(transport, by_name(server.url))
         warm = await post(transport, by_name(server.url))
@@ -90,7 +72,7 @@ async def test_a_fresh_connection_is_encrypted_anew(
 ) -> None:
     async with (
         serve(good, tls=server_context(authority)) as server,
-        open_transport(kind, tls=Tls(ca_file=trusted), reuse=False) as transport,
+        transport_of(kind, tls=Tls(ca_file=trusted), reuse=False) as transport,
     ):
         for _ in range(2):
             assert "tls" in (await post(transport, by_name(server.url))).stamps
@@ -109,7 +91,7 @@ async def test_a_large_answer_over_tls_is_whole(
 
     async with (
         serve(large, tls=server_context(authority)) as server,
-        open_transport(kind, tls=Tls(ca_file=trusted)) as transport,
+        transport_of(kind, tls=Tls(ca_file=trusted)) as transport,
     ):
         assert (await post(transport, by_name(server.url))).body == body
 
@@ -120,7 +102,7 @@ async def test_an_address_may_stand_in_a_certificate(
 ) -> None:
     async with (
         serve(good, host=host, tls=server_context(authority, host)) as server,
-        open_transport(kind, tls=Tls(ca_file=trusted)) as transport,
+        transport_of(kind, tls=Tls(ca_file=trusted)) as transport,
     ):
         assert (await post(transport, server.url)).status == 200
 
@@ -136,7 +118,7 @@ async def test_the_name_of_the_server_can_be_another_than_the_urls(
 
     context.sni_callback = note
     setting = Tls(ca_file=trusted, server_name="inside.example")
-    async with serve(good, tls=context) as server, open_transport(kind, tls=setting) as transport:
+    async with serve(good, tls=context) as server, transport_of(kind, tls=setting) as transport:
         assert (await post(transport, server.url)).status == 200
         assert server.requests[0][0].split(b"\r\n")[1].startswith(b"Host: 127.0.0.1:")
     assert names == ["inside.example"]
@@ -146,7 +128,7 @@ async def test_unverified_means_any_certificate(kind: str, authority: trustme.CA
     context = server_context(authority, "other.example", expired=True)
     async with (
         serve(good, tls=context) as server,
-        open_transport(kind, tls=Tls(verify=False)) as transport,
+        transport_of(kind, tls=Tls(verify=False)) as transport,
     ):
         assert (await post(transport, server.url)).status == 200
 
@@ -168,7 +150,7 @@ async def test_the_environment_may_name_authorities(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, value)
     contexts._made.cache_clear()
-    async with serve(good, tls=server_context(authority)) as server, open_transport(kind) as it:
+    async with serve(good, tls=server_context(authority)) as server, transport_of(kind) as it:
         assert (await post(it, by_name(server.url))).status == 200
     contexts._made.cache_clear()
 
@@ -186,7 +168,7 @@ async def test_a_server_may_want_to_know_who_we_are(
     setting = Tls(ca_file=trusted, client_cert=cert, client_key=key)
     async with (
         serve(good, tls=asking(authority)) as server,
-        open_transport(kind, tls=setting) as transport,
+        transport_of(kind, tls=setting) as transport,
     ):
         assert (await post(transport, by_name(server.url))).status == 200
 
