@@ -57,6 +57,7 @@ class AttemptResult:
     inexact: tuple[str, ...] = ()
     """Stamps that are upper bounds."""
     inexact_chunks: int = 0
+    http_version: str = ""
 
 
 class Attempt:
@@ -88,6 +89,7 @@ class Attempt:
         self._reader: AnswerReader | None = None
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
+        self._http_version = ""
 
     def cancel(self) -> None:
         """End it as `cancelled`; nothing happens when it has not begun or is over."""
@@ -123,6 +125,7 @@ class Attempt:
     async def _exchange(self, request: Request) -> None:
         async with self._transport.exchange(request, self) as exchange:
             self._status, self._headers = exchange.status, exchange.headers
+            self._http_version = exchange.http_version
             self._reader = AnswerReader(
                 exchange.status,
                 exchange.headers,
@@ -204,6 +207,7 @@ class Attempt:
             flagged="local_gap" if gap else "",
             inexact=tuple(sorted(tape.inexact - {"terminal"})),
             inexact_chunks=tape.inexact_chunks,
+            http_version=self._http_version,
         )
 
 

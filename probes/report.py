@@ -143,6 +143,7 @@ def attempt_finished(
         stamps_ns=result.stamps,
         cold=result.cold,
         clock=clock,
+        http_version=result.http_version,
         flagged=result.flagged,
         chunks=result.chunks,
         chunk_offsets_ns=result.chunk_offsets_ns,

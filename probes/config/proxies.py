@@ -5,7 +5,7 @@ variable that `proxy = "env:NAME"` names.
 """
 
 import ipaddress
-import urllib.request
+import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -132,7 +132,7 @@ def proxy_of(route: Route, environ: Mapping[str, str]) -> Proxy | None:
         return read_proxy(environ.get(variable, "").strip())
     if route.proxy != "environment":
         return read_proxy(route.proxy)
-    url = _environment_proxy(route.base_url)
+    url = _environment_proxy(route.base_url, environ)
     return read_proxy(url) if url else None
 
 
@@ -151,12 +151,14 @@ def _usable(routes: Iterable[Route], environ: Mapping[str, str]) -> Iterator[Pro
             yield proxy
 
 
-def _environment_proxy(url: str) -> str | None:
+def _environment_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     """Return what the environment names for a URL, in either case of its variables' names."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
-    if is_loopback(url):
+    if is_loopback(url) or not _may_name_proxies(environ):
         return None
+    import urllib.request  # costs what no start without a proxy should pay
+
     proxies = urllib.request.getproxies()
     named = [host] if port is None else [host, f"{host}:{port}"]
     if any(urllib.request.proxy_bypass(name) for name in named):
@@ -164,6 +166,13 @@ def _environment_proxy(url: str) -> str | None:
     if _in_a_network(host, proxies.get("no", "")):
         return None
     return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _may_name_proxies(environ: Mapping[str, str]) -> bool:
+    """Whether there can be a proxy: macOS and Windows have other places for them, too."""
+    return sys.platform in ("darwin", "win32") or any(
+        name.lower().endswith("_proxy") for name in environ
+    )
 
 
 def _in_a_network(host: str, bypassed: str) -> bool:

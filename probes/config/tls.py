@@ -1,13 +1,14 @@
 """The files of a route's `tls` setting: found beside routes.toml, tried before they are used."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from probes.config.errors import KeyPath, Problems, shown
+from probes.config.settings import Route
 
-__all__ = ["TLS_FILES", "anchor_files", "check_tls", "no_password"]
+__all__ = ["TLS_FILES", "anchor_files", "check_tls", "no_password", "unverified"]
 
 TLS_FILES: Final = ("ca_file", "client_cert", "client_key")
 _ENCRYPTED: Final = "is encrypted; expected a key without a password"
@@ -24,6 +25,16 @@ def no_password() -> str:
         EncryptedKeyError: always.
     """
     raise EncryptedKeyError(_ENCRYPTED)
+
+
+def unverified(routes: Iterable[Route]) -> list[tuple[str, str]]:
+    """Return, by route, what is to be said where any certificate is believed."""
+    words = "certificates are not verified (tls.verify = false): anybody may be the server"
+    return [
+        (route.name, words)
+        for route in routes
+        if not route.tls.verify and route.base_url.startswith("https:")
+    ]
 
 
 def anchor_files(values: dict[str, Any], folder: Path) -> None:

@@ -126,6 +126,8 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     cold: bool = False
     """A connection was made for this attempt."""
     clock: ClockSource = "user"
+    http_version: str = ""
+    """What the server answered in: `HTTP/1.1`, `HTTP/2`; empty where it did not."""
     cohort: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
