@@ -87,7 +87,7 @@ class Backend(httpcore.AsyncNetworkBackend):
 
     def _counted(self, stream: ByteStream) -> "_Stream":
         self.open += 1
-        return _Stream(stream, self._closed)
+        return _Stream(stream, self._closed, http1=self._options.http1)
 
     def _closed(self) -> None:
         self.open -= 1
@@ -96,22 +96,29 @@ class Backend(httpcore.AsyncNetworkBackend):
 class _Stream(httpcore.AsyncNetworkStream):
     """A stream of anyio's as httpcore wants it; it tells once when it is closed."""
 
-    def __init__(self, stream: ByteStream, closed: Callable[[], None]) -> None:
+    def __init__(self, stream: ByteStream, closed: Callable[[], None], *, http1: bool) -> None:
         self._stream = stream
         self._closed: Callable[[], None] | None = closed
+        self._may_be_http1 = http1
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109
         """Return what there is, nothing at the end.
 
         Raises:
             httpcore.ReadError: the connection broke.
+            httpcore.RemoteProtocolError: it is HTTP/1, which was not asked for.
         """
         try:
-            return await self._stream.receive(max_bytes)
+            data = await self._stream.receive(max_bytes)
         except anyio.EndOfStream:
             return b""
         except _LOST as error:
             raise httpcore.ReadError(str(error)) from error
+        if not self._may_be_http1 and data.startswith(b"HTTP/1."):
+            # h2 would take it for the head of a frame of megabytes, and wait for the rest.
+            raise httpcore.RemoteProtocolError("the server speaks no HTTP/2, but HTTP/1")
+        self._may_be_http1 = True
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
         """Write all of it.
