@@ -117,7 +117,11 @@ def of_failure(error: BaseException) -> Verdict:
 
 
 def _reason(chain: Sequence[BaseException], *, connecting: bool) -> str:
-    numbers = {cause.errno for cause in chain if isinstance(cause, OSError)}
+    numbers = {
+        cause.errno
+        for cause in chain
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)  # whose are OpenSSL's
+    }
     if _any_of(chain, (socket.gaierror,)) or (connecting and _any_of(chain, (UnicodeError,))):
         return "connect.dns"
     if tls := _tls_reason(chain):
