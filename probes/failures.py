@@ -63,8 +63,8 @@ _WORDS: Final = {
     "connect.reset": "the server closed the connection while it was being set up",
     "connect.tls.expired": "the server's certificate has expired",
     "connect.tls.hostname": "the server's certificate is for another name",
-    "connect.tls.untrusted": "nobody this machine trusts vouches for the server's certificate"
-    " (tls.ca_file names who does)",
+    "connect.tls.untrusted": "nobody this machine trusts vouches for the server's certificate;"
+    " tls.ca_file names who does",
     "connect.tls.certificate": "the server's certificate does not hold",
     "connect.proxy": "",
     "timeout.connect": "the server did not answer while connecting",
@@ -94,7 +94,7 @@ _CERTIFICATE_REFUSED: Final = (
 )
 _TLS_WORDS: Final = (
     (_CERTIFICATE_REFUSED, "the server does not accept our certificate"),
-    (_CERTIFICATE_WANTED, "the server wants a certificate of ours (tls.client_cert), or cannot"
+    (_CERTIFICATE_WANTED, "the server wants a certificate of ours, tls.client_cert, or cannot"
      " agree with us"),
     (_NO_COMMON_VERSION, "the server speaks no version of TLS that we do"),
     (("UNRECOGNIZED_NAME",), "the server does not know the name it was asked for"),
@@ -186,7 +186,7 @@ def _tls_words(tls: ssl.SSLError, reason: str) -> str:
     name: str = getattr(tls, "reason", None) or ""  # only where OpenSSL itself made the exception
     said = getattr(tls, "verify_message", None) or name.replace("_", " ").lower() or str(tls)
     if getattr(tls, "verify_code", None) in _SELF_SIGNED:
-        plain = "the server's certificate is signed by itself alone (tls.ca_file may name it)"
+        plain = "the server's certificate is signed by itself alone; tls.ca_file may name it"
     else:
         plain = _WORDS.get(reason) or _words_of_name(name.upper().replace(" ", "_"))
     return f"{plain} ({said.rstrip('.')})"

@@ -139,15 +139,17 @@ class StampingTransport(httpx.AsyncBaseTransport):
         def reached(step: str) -> None:
             steps.reached(step, self._clock.monotonic_ns())
 
+        # Before the clock starts: what a context costs is ours, not the network's.
+        setting = self._options.tls
+        context = ssl_context(setting) if target.is_tls else None
         reached("started")
         sock = await dial(
             self._options, target.host, target.port, reached, forwarded=self._forwards(target)
         )
         try:
             tls = None
-            if target.is_tls:
-                setting = self._options.tls
-                tls = TlsLayer(ssl_context(setting), setting.server_name or target.host)
+            if context is not None:
+                tls = TlsLayer(context, setting.server_name or target.host)
                 await tls.shake_hands(sock)
                 reached("tls")
             return Connection(sock, tls, self._clock)

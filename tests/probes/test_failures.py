@@ -151,8 +151,8 @@ def test_causes_that_form_a_circle_end() -> None:
         ),
         (
             judged(20, "unable to get local issuer certificate"),
-            "nobody this machine trusts vouches for the server's certificate"
-            " (tls.ca_file names who does) (unable to get local issuer certificate)",
+            "nobody this machine trusts vouches for the server's certificate;"
+            " tls.ca_file names who does (unable to get local issuer certificate)",
         ),
         (
             judged(9, "certificate is not yet valid"),
