@@ -13,6 +13,7 @@ import httpx
 
 from probes.config import Tls
 from probes.config.tls import EncryptedKeyError, no_password
+from probes.transport.certificates import TellingSession
 
 __all__ = ["proxy_context", "ssl_context"]
 
@@ -40,6 +41,7 @@ def _made(tls: Tls, http2: bool) -> ssl.SSLContext:
     except (OSError, EncryptedKeyError) as error:
         raise _unusable(error) from error
     context.set_alpn_protocols(_PROTOCOLS[http2])
+    context.sslobject_class = TellingSession
     return context
 
 

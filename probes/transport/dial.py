@@ -38,7 +38,8 @@ async def dial(
 ) -> socket.socket:
     """Return a connected, non-blocking socket whose arrivals are stamped where they can be.
 
-    `forwarded` leaves it at the proxy, which is then handed the request itself. `reached` is told
+    `forwarded` leaves it at the proxy, which is then handed the request itself. A proxy of https is
+    not led through here: that takes TLS on the way. `reached` is told
     of `dns`, for a name, and of `tcp` when the connection stands, tunnels included. Cancelling
     leaves no socket behind.
 
@@ -147,6 +148,8 @@ async def _lead(
     """Have a proxy connect a socket to a server; the socket is closed where it does not."""
     loop = asyncio.get_running_loop()
     try:
+        if proxy.scheme == "https":
+            raise httpx.ProxyError("it is reached over TLS, for which there is httpx's transport")
         if proxy.scheme == "http":
             conversation = connect_through(proxy, host, port)
         else:

@@ -44,7 +44,7 @@ async def test_a_certificate_that_does_not_hold_is_told_in_words_and_tried_again
         "protocol_error",
         "connect.tls.expired",
     )
-    assert attempt.message == "the server's certificate has expired (certificate has expired)"
+    assert attempt.message.startswith("the server's certificate has expired (")
     assert attempt.retryable
     assert attempt.http_version == ""
     assert attempt.stamps_ns.tls is None

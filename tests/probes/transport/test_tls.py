@@ -3,6 +3,7 @@
 import os
 import ssl
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -25,6 +26,7 @@ from wire import Wire, serve
 
 from probes.config import Tls
 from probes.transport import contexts, kernel_stamps
+from probes.transport.certificates import end_of
 from probes.transport.contexts import ssl_context
 
 pytestmark = pytest.mark.anyio
@@ -208,7 +210,17 @@ async def test_an_expired_certificate(kind: str, authority: trustme.CA, trusted:
     async with serve(good, tls=server_context(authority, expired=True)) as server:
         reason, words = await failure(kind, by_name(server.url), tls=Tls(ca_file=trusted))
     assert reason == "connect.tls.expired"
-    assert words == "the server's certificate has expired (certificate has expired)"
+    assert words == ("the server's certificate has expired (certificate has expired on 2026-11-01)")
+
+
+def test_a_certificate_tells_when_it_ends(authority: trustme.CA) -> None:
+    for end in (datetime(2026, 11, 1, tzinfo=UTC), datetime(2061, 1, 2, 3, 4, 5, tzinfo=UTC)):
+        issued = authority.issue_cert("localhost", not_after=end)
+        pem = issued.cert_chain_pems[0].bytes().decode("ascii")
+        assert end_of(ssl.PEM_cert_to_DER_cert(pem)) == end
+    for garbage in (b"", b"\x30", b"\x30\x82\xff\xff", bytes(40)):
+        with pytest.raises(ValueError, match=r"no certificate|time data"):
+            end_of(garbage)
 
 
 async def test_a_certificate_of_another_name(
