@@ -3,9 +3,9 @@
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 import aiohappyeyeballs
 import httpx
@@ -17,14 +17,12 @@ from probes.transport.options import Connecting
 from probes.transport.resolve import resolve
 from probes.transport.tunnel import connect_through, converse, socks_through
 
-__all__ = ["Resolve", "dial", "dial_proxy"]
+__all__ = ["dial", "dial_proxy"]
 
 ATTEMPT_DELAY_S: Final = 0.25
 """How long an address has before the next one is tried beside it (RFC 8305, section 5)."""
 _READ_BYTES: Final = 65_536
 _NUMBER: Final = re.compile(r"\[Errno (\d+)\] ([^\[]*)")
-
-Resolve: TypeAlias = Callable[[str, int], Awaitable[list[AddrInfoType]]]
 
 
 async def dial(
@@ -34,14 +32,12 @@ async def dial(
     reached: Callable[[str], None],
     *,
     forwarded: bool = False,
-    resolver: Resolve = resolve,
 ) -> socket.socket:
     """Return a connected, non-blocking socket whose arrivals are stamped where they can be.
 
     `forwarded` leaves it at the proxy, which is then handed the request itself. A proxy of https is
-    not led through here: that takes TLS on the way. `reached` is told
-    of `dns`, for a name, and of `tcp` when the connection stands, tunnels included. Cancelling
-    leaves no socket behind.
+    not led through here: that takes TLS on the way. `reached` is told of `dns`, for a name, and of
+    `tcp` when the connection stands, tunnels included. Cancelling leaves no socket behind.
 
     Raises:
         httpx.ConnectError: no address, or none that answers; its cause is what the system said.
@@ -50,18 +46,16 @@ async def dial(
     if options.unix_socket is not None:
         sock = await _connect_unix(options.unix_socket)
     elif options.proxy is not None or options.unusable_proxy:
-        sock = await dial_proxy(options, reached, resolver=resolver)
+        sock = await dial_proxy(options, reached)
         if not forwarded and options.proxy is not None:
-            await _lead(sock, options.proxy, host, port, reached, resolver)
+            await _lead(sock, options.proxy, host, port, reached)
     else:
-        sock = await _connect(host, port, reached, resolver)
+        sock = await _connect(host, port, reached)
     reached("tcp")
     return sock
 
 
-async def dial_proxy(
-    options: Connecting, reached: Callable[[str], None], *, resolver: Resolve = resolve
-) -> socket.socket:
+async def dial_proxy(options: Connecting, reached: Callable[[str], None]) -> socket.socket:
     """Return a socket that is connected to the route's proxy.
 
     Raises:
@@ -71,18 +65,16 @@ async def dial_proxy(
     if proxy is None:
         raise httpx.ProxyError(f"the proxy that the environment names {options.unusable_proxy}")
     try:
-        return await _connect(proxy.host, proxy.port, reached, resolver)
+        return await _connect(proxy.host, proxy.port, reached)
     except httpx.ConnectError as error:
         raise httpx.ProxyError(f"the proxy {proxy.shown} cannot be reached: {error}") from error
 
 
-async def _connect(
-    host: str, port: int, reached: Callable[[str], None], resolver: Resolve
-) -> socket.socket:
+async def _connect(host: str, port: int, reached: Callable[[str], None]) -> socket.socket:
     try:
         addresses = _literal(host, port)
         if addresses is None:
-            addresses = await resolver(host, port)
+            addresses = await resolve(host, port)
             reached("dns")
         return await _race(addresses)
     except (OSError, RuntimeError, UnicodeError, _SeveralError) as error:
@@ -143,7 +135,6 @@ async def _lead(
     host: str,
     port: int,
     reached: Callable[[str], None],
-    resolver: Resolve,
 ) -> None:
     """Have a proxy connect a socket to a server; the socket is closed where it does not."""
     loop = asyncio.get_running_loop()
@@ -154,7 +145,7 @@ async def _lead(
             conversation = connect_through(proxy, host, port)
         else:
             if proxy.scheme == "socks5":
-                host = await _resolved(host, port, reached, resolver)
+                host = await _resolved(host, port, reached)
             conversation = socks_through(proxy, host, port)
         await converse(
             conversation,
@@ -172,12 +163,12 @@ async def _lead(
         raise
 
 
-async def _resolved(host: str, port: int, reached: Callable[[str], None], resolver: Resolve) -> str:
+async def _resolved(host: str, port: int, reached: Callable[[str], None]) -> str:
     """Return an address of a name for a proxy that is given none; one of IPv4 where there is."""
     if _literal(host, port) is not None:
         return host
     try:
-        addresses = await resolver(host, port)
+        addresses = await resolve(host, port)
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(str(error)) from error
     reached("dns")
