@@ -121,8 +121,7 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
     if (
         secret
         and route.base_url.startswith("http:")
-        and not is_loopback(route.base_url)
-        and route.unix_socket is None
+        and not _stays_here(route)
         and not route.insecure
     ):
         problems.add(
@@ -132,6 +131,13 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
 
     if route.unix_socket is not None and route.proxy not in ("none", "environment"):
         problems.add((*path, "proxy"), "stands beside unix_socket, expected one of them")
+
+
+def _stays_here(route: Route) -> bool:
+    """Whether nothing of a request leaves this machine."""
+    if route.unix_socket is not None:
+        return True
+    return is_loopback(route.base_url) and route.proxy in ("none", "environment")
 
 
 def _check_proxy(

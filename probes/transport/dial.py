@@ -169,7 +169,7 @@ async def _resolved(host: str, port: int, reached: Callable[[str], None]) -> str
         return host
     try:
         addresses = await resolve(host, port)
-    except (OSError, UnicodeError) as error:
+    except (OSError, RuntimeError, UnicodeError) as error:
         raise httpx.ConnectError(str(error)) from error
     reached("dns")
     families = sorted(addresses, key=lambda address: address[0] != socket.AF_INET)

@@ -69,12 +69,17 @@ class Resolver:
 
         Raises:
             OSError: there is no such name, or nobody tells.
+            RuntimeError: the system has no thread for it.
             UnicodeError: it is no name.
         """
         return await asyncio.wrap_future(self._joined((host, port)).result)
 
     def _joined(self, place: tuple[str, int]) -> _Flight:
-        """Return the youngest lookup of a place, or a new one where that may hang."""
+        """Return the youngest lookup of a place, or a new one where that may hang.
+
+        Raises:
+            RuntimeError: the system has no thread for it.
+        """
         now_s = self._now_s()
         with self._lock:
             flights = self._flights.setdefault(place, [])
@@ -84,7 +89,13 @@ class Resolver:
             flight = _Flight(Future(), now_s)
             flight.result.set_running_or_notify_cancel()  # from here on nobody can cancel it
             flights.append(flight)
-        Thread(target=self._fly, args=(place, flight), name="llmtop-lookup", daemon=True).start()
+        try:
+            Thread(
+                target=self._fly, args=(place, flight), name="llmtop-lookup", daemon=True
+            ).start()
+        except RuntimeError:  # no more threads: nobody may wait for this one
+            self._landed(place, flight)
+            raise
         return flight
 
     def _fly(self, place: tuple[str, int], flight: _Flight) -> None:
@@ -94,15 +105,18 @@ class Resolver:
             found = self._lookup(*place)
         except Exception as error:  # whoever waits for it gets it, whatever it is
             failure = error
+        self._landed(place, flight)
+        if failure is None:
+            flight.result.set_result(found)
+        else:
+            flight.result.set_exception(failure)
+
+    def _landed(self, place: tuple[str, int], flight: _Flight) -> None:
         with self._lock:
             flights = self._flights[place]
             flights.remove(flight)
             if not flights:
                 del self._flights[place]
-        if failure is None:
-            flight.result.set_result(found)
-        else:
-            flight.result.set_exception(failure)
 
 
 _shared: Final = Resolver()
@@ -113,6 +127,7 @@ async def resolve(host: str, port: int) -> Addresses:
 
     Raises:
         OSError: there is no such name, or nobody tells.
+        RuntimeError: the system has no thread for it.
         UnicodeError: it is no name.
     """
     return await _shared.resolve(host, port)

@@ -268,6 +268,14 @@ def test_a_unix_socket_goes_without_a_proxy_and_needs_no_tls() -> None:
     assert line.startswith("routes.toml: routes.a.unix_socket: is longer than")
 
 
+def test_a_key_does_not_leave_this_machine_in_the_clear_by_way_of_a_proxy() -> None:
+    text = ROUTE.replace("https://api.example", "http://127.0.0.1:8000") + 'api_key_env = "KEY"\n'
+    environ = {"KEY": "k" * 20}
+    assert read(text, environ=environ)
+    (line,) = problems(text + 'proxy = "http://h:1"\n', environ=environ)
+    assert "would send a key over plain http to another machine" in line
+
+
 def test_http2_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(ROUTE + "http2 = true\n").routes[0].http2
     monkeypatch.setattr(checks, "find_spec", lambda _name: None)

@@ -158,6 +158,14 @@ async def test_the_certificate_of_a_proxy_is_the_proxys_fault(authority: trustme
     assert f"the proxy https://127.0.0.1:{proxied.port}: " in words
 
 
+async def test_a_proxy_over_tls_is_not_spoken_to_without() -> None:
+    async with http_proxy() as proxied:
+        proxy = at("https", proxied.port)
+        reason, words = await failure("stamping", "https://server.example/v1", proxy=proxy)
+    assert (reason, proxied.asked) == ("connect.proxy", [])
+    assert "reached over TLS" in words
+
+
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -146,6 +146,21 @@ async def test_a_name_that_is_not_known_is_told_to_all_and_asked_again_later(
     assert len(system.asked) == 2
 
 
+async def test_without_a_thread_nobody_is_left_waiting(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    resolver = Resolver(system.lookup)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await resolver.resolve("alive", 80)
+    assert resolver.lookups == 0
+    assert await resolver.resolve("alive", 80) == HERE
+
+
 def test_a_lookup_that_hangs_does_not_hold_up_the_end_of_a_loop(system: System) -> None:
     resolver = Resolver(system.lookup)
 
