@@ -5,14 +5,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 import trustme
-from far_side import authority_file, good, http_proxy, server_context
+from far_side import authority_file, good, http_proxy, listening, server_context
+from transports import TRANSPORTS
 from wire import Wire, serve
 
 from probes.clock import SystemClock
-from probes.config import Route, Tls
+from probes.config import Route, Timeouts, Tls
 from probes.single import ProbeRecord, probe_once
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +96,25 @@ async def test_a_proxy_that_refuses_is_blamed_and_not_named_with_its_password(
         f"the proxy http://127.0.0.1:{proxied.port}: it answered 407 Proxy Authentication Required"
     )
     assert attempt.clock in ("kernel", "user")
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
+@pytest.mark.parametrize("silent", ["handshake", "http", "socks5h"])
+async def test_who_says_nothing_while_we_connect_runs_into_our_clock(
+    kind: str, silent: str
+) -> None:
+    async with listening(lambda _stream: anyio.sleep(30)) as port:
+        proxy = "none" if silent == "handshake" else f"{silent}://127.0.0.1:{port}"
+        route = route_to(
+            f"https://127.0.0.1:{port}/v1", proxy=proxy, timeouts=Timeouts(connect=0.1)
+        )
+        record = await probe_once(
+            route, {}, clock=SystemClock(), random=Random(1), transport=TRANSPORTS[kind]
+        )
+    (attempt,) = record.attempts
+    assert (attempt.outcome, attempt.reason) == ("timeout", "timeout.connect")
+    assert (attempt.stamps_ns.tcp is not None) == (silent == "handshake")
+    assert attempt.stamps_ns.sent is None
 
 
 async def test_a_unix_socket_is_probed_like_any_server(tmp_path: Path) -> None:

@@ -158,6 +158,18 @@ async def test_a_unix_socket(kind: str, tmp_path: Path) -> None:
     assert list(warm.stamps) == ["started", "sent", "headers"]
 
 
+async def test_a_unix_socket_is_connected_to_anew_where_asked_for(
+    kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    options = {"unix_socket": str(path), "reuse": False}
+    async with serve(good, path=path) as server, transport_of(kind, **options) as transport:
+        for _ in range(2):
+            assert "tcp" in (await post(transport, server.url)).stamps
+            assert transport.open_sockets == 0
+        assert server.connections == 2
+
+
 async def test_tls_over_a_unix_socket(kind: str, tmp_path: Path) -> None:
     authority = trustme.CA()
     path = tmp_path / "socket"

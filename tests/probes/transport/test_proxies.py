@@ -100,6 +100,23 @@ async def test_a_user_and_a_password_are_told_to_the_proxy_alone(
         assert b"proxy-authorization" not in server.requests[0][0].lower()
 
 
+@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+async def test_a_fresh_connection_has_a_tunnel_of_its_own(
+    kind: str, scheme: str, authority: trustme.CA, trusted: Tls
+) -> None:
+    proxy_of = http_proxy if scheme == "http" else socks_proxy
+    async with (
+        serve(good, tls=server_context(authority)) as server,
+        proxy_of() as proxied,
+        transport_of(kind, tls=trusted, proxy=at(scheme, proxied.port), reuse=False) as transport,
+    ):
+        for _ in range(2):
+            told = await post(transport, server.url.replace("127.0.0.1", "localhost"))
+            assert list(told.stamps) == ["started", "tcp", "tls", "sent", "headers"]
+            assert transport.open_sockets == 0
+        assert len(proxied.asked) == 2
+
+
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 @pytest.mark.parametrize("byte_by_byte", [False, True])
 async def test_socks_leads_to_the_server(kind: str, scheme: str, byte_by_byte: bool) -> None:
