@@ -31,6 +31,8 @@ _ROUTE: Final = 14
 _LEFT: Final = 9
 _LONGEST: Final = 500
 """Characters of server text that are looked at."""
+_AGEING_S: Final = 10.0
+"""A limit in force without a reset tells its age from here on."""
 _LONG_AGO_S: Final = 60.0
 """A limit in force that was told longer ago says so, where there is room."""
 _LOW: Final = 0.1
@@ -253,7 +255,7 @@ def _when(limit: Limit, age_s: float, *, in_force: bool) -> str:
     reset_s = as_of(limit, age_s).reset_s
     if in_force and reset_s:
         return age(reset_s)
-    return f"{_coarse(age_s)} ago" if age_s >= 1 else ""
+    return f"{_coarse(age_s)} ago" if age_s >= (_AGEING_S if in_force else 1) else ""
 
 
 def _coarse(age_s: float) -> str:
