@@ -70,7 +70,7 @@ _KINDS: Final = {
     "generated_tokens": "output_tokens",
     "completion_tokens": "output_tokens",
     "output_tokens": "output_tokens",
-    "tokens_cache_adjusted_prompt": "uncached_input_tokens",
+    "tokens_cache_adjusted_prompt": "uncached_tokens",
     "concurrency": "concurrency",
     "concurrent": "concurrency",
     "concurrent_requests": "concurrency",

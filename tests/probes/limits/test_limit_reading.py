@@ -106,7 +106,7 @@ PROVIDERS: list[tuple[str, dict[str, str], Told]] = [
         {
             "input_tokens": (3_600_000, None, None),
             "output_tokens": (None, 7, None),
-            "uncached_input_tokens": (900_000, None, None),
+            "uncached_tokens": (900_000, None, None),
         },
     ),
     (
