@@ -2,7 +2,8 @@
 
 OpenAI `{"error": {message, type, code}}`, the same with a string for the object, Anthropic
 `{"type": "error", "error": {type, message, details}}`, older vLLM `{"object": "error", …}`,
-FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}` and a bare `{message, code}`.
+FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}`, MiniMax `{"base_resp": {status_code,
+status_msg}}` and a bare `{message, code}`.
 """
 
 import re
@@ -44,7 +45,9 @@ def error_in(body: object) -> ErrorBody | None:
         return None
     inner = body.get("error") or body.get("errors")
     told = body.get("object") == "error" or body.get("type") == "error"
-    return error_of(body) if inner or told or _is_bare_error(body) else None
+    if inner or told or _of_minimax(body) or _is_bare_error(body):
+        return error_of(body)
+    return None
 
 
 def error_of(body: object) -> ErrorBody:
@@ -62,7 +65,14 @@ def error_of(body: object) -> ErrorBody:
         return _from_object(inner, outer=body)
     if isinstance(inner, str):
         return _from_object({**body, "message": inner}, outer={})
-    return _from_object(body, outer={})
+    return _from_object(_of_minimax(body) or body, outer={})
+
+
+def _of_minimax(body: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the error of a MiniMax answer; its good answers have a `base_resp` with code 0."""
+    base = _mapping(body.get("base_resp"))
+    code = base.get("status_code")
+    return {"message": base.get("status_msg"), "code": code} if code else {}
 
 
 def _is_bare_error(body: Mapping[Any, Any]) -> bool:

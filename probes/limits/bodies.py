@@ -32,7 +32,7 @@ def asked_in_body_s(body: object) -> float | None:
     for detail in _details(body):
         delay = detail.get("retryDelay")
         if isinstance(delay, str):
-            return wait_until_s(delay, 0)
+            return wait_until_s(delay, 0) if delay.endswith("s") else None
         if isinstance(delay, Mapping) and isinstance(delay.get("seconds"), int):
             return max(0.0, float(delay["seconds"]))
     return None

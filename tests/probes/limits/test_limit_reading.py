@@ -63,7 +63,14 @@ def test_what_google_says_is_used_up_is_read_from_the_body() -> None:
 
 @pytest.mark.parametrize(
     ("delay", "expected"),
-    [("47s", 47.0), ("45.578569677s", 45.578569677), ({"seconds": 3}, 3.0), (7, None), ("", None)],
+    [
+        ("47s", 47.0),
+        ("45.578569677s", 45.578569677),
+        ({"seconds": 3}, 3.0),
+        (7, None),
+        ("", None),
+        ("1795430060", None),
+    ],
 )
 def test_the_wait_that_google_asks_for_is_read(delay: object, expected: float | None) -> None:
     assert asked_in_body_s(google(delay=delay)) == expected
