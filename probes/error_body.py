@@ -2,8 +2,7 @@
 
 OpenAI `{"error": {message, type, code}}`, the same with a string for the object, Anthropic
 `{"type": "error", "error": {type, message, details}}`, older vLLM `{"object": "error", …}`,
-FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}`, MiniMax `{"base_resp": {status_code,
-status_msg}}` and a bare `{message, code}`.
+FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}` and a bare `{message, code}`.
 """
 
 import re
@@ -69,7 +68,10 @@ def error_of(body: object) -> ErrorBody:
 
 
 def _of_minimax(body: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the error of a MiniMax answer; its good answers have a `base_resp` with code 0."""
+    """Return the error of a MiniMax answer, `{"base_resp": {status_code, status_msg}}`.
+
+    It answers 200 to all; code 0 is no error.
+    """
     base = _mapping(body.get("base_resp"))
     code = base.get("status_code")
     return {"message": base.get("status_msg"), "code": code} if code else {}
