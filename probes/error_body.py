@@ -128,7 +128,7 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
 
 
 def _message(error: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> str:
-    for key in ("message", "msg", "error_message", "error_msg", "detail", "details"):
+    for key in ("message", "msg", "error_message", "error_msg", "detail", "details", "title"):
         said = _text(error.get(key))
         if said:
             raw = _text(metadata.get("raw"))

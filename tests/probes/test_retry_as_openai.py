@@ -59,7 +59,10 @@ class Difference:
 
 
 def is_bill(case: dict[str, Any]) -> bool:
-    return bool(case["status"] == 429 and case["expect"]["outcome"] == "client_error")
+    """Whether the official client would insist, and we say that it is no use."""
+    insists = case["status"] == 429 or case["headers"].get("x-should-retry") == "true"
+    is_final = case["expect"]["outcome"] == "client_error" and not case["expect"]["retryable"]
+    return bool(insists and is_final)
 
 
 def asks_in_body(case: dict[str, Any]) -> bool:
@@ -69,7 +72,7 @@ def asks_in_body(case: dict[str, Any]) -> bool:
 
 DIFFERENCES = {
     "money": Difference(
-        "a 429 that is a bill is not retried",
+        "a bill is not retried, be it a 429 or sent with `x-should-retry: true`",
         "retries it twice",
         "money does not come back in a second, and a probe that insists looks like an attack",
         is_bill,
