@@ -67,6 +67,8 @@ def test_what_google_says_is_used_up_is_read_from_the_body() -> None:
         ("47s", 47.0),
         ("45.578569677s", 45.578569677),
         ({"seconds": 3}, 3.0),
+        ({"seconds": -3}, 0.0),
+        ({"seconds": 10**400}, 1e9),
         (7, None),
         ("", None),
         ("1795430060", None),
@@ -120,3 +122,22 @@ def test_no_header_breaks_the_reader(headers: dict[str, str]) -> None:
     for limit in read_limits(headers, None, wall_ns=WALL_NS):
         assert limit.remaining is None or limit.remaining >= 0
         assert limit.reset_s is None or limit.reset_s >= 0
+
+
+KEYS = st.sampled_from(
+    ["error", "details", "violations", "quotaId", "quotaValue", "retryDelay", "metadata", "headers"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_no_body_breaks_the_reader(body: object) -> None:
+    wrapped = {"error": {"details": [body, {"violations": [body]}], "metadata": {"headers": body}}}
+    for given_body in (body, wrapped):
+        assert len(read_limits({}, given_body, wall_ns=WALL_NS)) <= 16
+        asked_s = asked_in_body_s(given_body)
+        assert asked_s is None or asked_s >= 0
