@@ -174,6 +174,8 @@ def test_messages_are_found_and_cut() -> None:
     assert error_of({"detail": detail}).message == "body.messages: field required"
     assert len(error_of({"error": {"message": "x" * 9000}}).message) == 500
     assert html_error("<html><title>502: Bad\n gateway</title>").message == "502: Bad gateway"
+    problem = {"type": "about:blank", "title": "Too Many Requests", "status": 429}
+    assert error_of(problem).message == "Too Many Requests"
     wrapped = {"error": {"message": "Provider returned error", "metadata": {"raw": "why"}}}
     assert error_of(wrapped).message == "Provider returned error: why"
 
