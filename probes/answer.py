@@ -163,14 +163,14 @@ class AnswerReader:
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
-            if self._form == "stream":
-                return self._read_events(data, trailed)
-            return self._read(data, trailed)
-        except UnknownEncodingError:
-            self._broken = "encoding"
+            told = self._read_events if self._form == "stream" else self._read
+            progress = told(data, trailed)
         except (EventTooLargeError, OverflowError):
             self._broken = "too_large"
-        return _OVER
+            return _OVER
+        if self._inflater is not None and self._inflater.failed:
+            self._broken = "encoding"
+        return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
 
     def _read(self, data: bytes, trailed: bool) -> Progress:
         """Take what came before it is known that this is a stream, or where it is none."""
@@ -232,8 +232,12 @@ class AnswerReader:
         for start in range(0, len(data), _BYTES_AT_ONCE):
             for event in self._decoder.feed(data[start : start + _BYTES_AT_ONCE]):
                 if is_heavy(event.data):
-                    raise EventTooLargeError("an event has too many parts")
+                    self._broken = "too_large"
+                    return
                 yield event
+            if self._decoder.failure is not None:
+                self._broken = "too_large"
+                return
 
     def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events tell together."""

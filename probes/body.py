@@ -3,6 +3,7 @@
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 from probes.charset import as_utf8, is_wide
@@ -53,6 +54,8 @@ class Inflater:
         name = ", ".join(name for name in named if name not in ("", "identity"))
         if name not in ("gzip", "x-gzip", "deflate"):
             raise UnknownEncodingError(f"content-encoding {name[:40]!r}")
+        self.failed = False
+        """The bytes are not what they are said to be; no more is inflated."""
         self._is_gzip = name != "deflate"
         self._limit = limit
         self._stream = zlib.decompressobj(_GZIP)
@@ -63,8 +66,10 @@ class Inflater:
     def feed(self, data: bytes) -> bytes:
         """Return what `data` inflates to.
 
+        Bytes that are not what they are said to be end it: what they were before stands, and
+        `failed` is set.
+
         Raises:
-            UnknownEncodingError: the bytes are not what they are said to be.
             OverflowError: more than the limit came out of it altogether, or too much at once.
         """
         if self._held is not None:
@@ -76,7 +81,7 @@ class Inflater:
     def _members(self, data: bytes) -> bytes:
         """Inflate a piece, in which gzip members may follow each other."""
         pieces = []
-        while data:
+        while data and not self.failed:
             if self._stream.eof:
                 data = self._next_member(data)
                 if not data:
@@ -114,10 +119,21 @@ class Inflater:
         return head
 
     def _inflate(self, data: bytes, room: int) -> bytes:
+        before = self._stream.copy()
         try:
             return self._stream.decompress(data, room + 1)
-        except zlib.error as error:
-            raise UnknownEncodingError(str(error)) from error
+        except zlib.error:
+            self._stream = before
+            self.failed = True
+            return b"".join(self._up_to_the_error(data, room))
+
+    def _up_to_the_error(self, data: bytes, room: int) -> Iterator[bytes]:
+        """Yield what can be inflated: zlib drops what it had when it meets an error."""
+        for at in range(len(data)):
+            try:
+                yield self._stream.decompress(data[at : at + 1], room + 1)
+            except zlib.error:
+                return
 
 
 class JsonEnd:
@@ -167,8 +183,10 @@ def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
     `text/event-stream`, streams come without a type or as JSON. A line that begins with `{` or `<`
     is no field of an event stream.
     """
+    if head in (b"\0", b"\xfe", b"\xff"):  # maybe the first half of two
+        return None
     if is_wide(head):
-        head = as_utf8(bytes(head), content_type)
+        head = as_utf8(bytes(head[: len(head) // 4 * 4]), content_type)
     text = head.removeprefix(_BOM).lstrip()
     if text.startswith((b"{", b"[")):
         return "json"
