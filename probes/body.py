@@ -8,6 +8,8 @@ from typing import Final, Literal, TypeAlias
 
 from probes.charset import as_utf8, is_wide
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_of, html_error
+from probes.ndjson import is_value
+from probes.sse import DEFAULT_LIMIT
 
 __all__ = [
     "BodyForm",
@@ -15,6 +17,7 @@ __all__ = [
     "JsonEnd",
     "UnknownEncodingError",
     "form_of",
+    "form_of_lines",
     "is_heavy",
     "json_of",
     "refusal_of",
@@ -28,6 +31,8 @@ _MOST_BLANK: Final = 4096
 _MOST_AT_ONCE: Final = 4 * 1024 * 1024
 """What one read may inflate to: more is a bomb, and would hold everybody else up."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
+_FORMS_BY_OPENING: Final[dict[bytes, BodyForm]] = {b"<": "html", b"[": "json"}
+_OPENING: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _INFLATED_PIECE: Final = 4096
 """Compressed bytes taken at a time: zlib copies what it leaves of them for each gzip member."""
@@ -201,6 +206,27 @@ def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
     if any(field.startswith(text) for field in _FIELDS):
         return None
     return "other"
+
+
+def form_of_lines(head: bytes | bytearray, newest: int = 0) -> BodyForm | None:
+    """Return the form of a body that should be lines of JSON; None while its bytes do not tell.
+
+    `newest` is where the bytes of the last read begin. A first line that is a value by itself is a
+    stream's, be it the only one; an object that goes on below its first line is a whole answer.
+    """
+    match = _OPENING.match(head)
+    start = match.end() if match else 0
+    opening = head[start : start + 1]
+    if not opening or (len(head) < len(_BOM) and _BOM.startswith(head)):
+        return None if start < _MOST_BLANK else "stream"
+    if opening != b"{":
+        return _FORMS_BY_OPENING.get(bytes(opening), "other")
+    end = head.find(b"\n", max(start, newest))
+    if (len(head) if end < 0 else end) > DEFAULT_LIMIT:
+        return "json"  # no line of a stream is that long
+    if end < 0:
+        return None
+    return "stream" if is_value(head[start:end]) else "json"
 
 
 def json_of(body: bytes) -> object | None:

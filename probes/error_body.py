@@ -1,8 +1,9 @@
 """Error bodies of every provider, brought to one shape.
 
 OpenAI `{"error": {message, type, code}}`, the same with a string for the object, Anthropic
-`{"type": "error", "error": {type, message, details}}`, older vLLM `{"object": "error", …}`,
-FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}` and a bare `{message, code}`.
+`{"type": "error", "error": {type, message, details}, request_id}`, older vLLM
+`{"object": "error", …}`, FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}` and a bare
+`{message, code}`.
 """
 
 import re
@@ -15,6 +16,7 @@ __all__ = ["LONGEST_MESSAGE", "ErrorBody", "error_in", "error_of", "html_error"]
 
 LONGEST_MESSAGE: Final = 500
 _LONGEST_CODE: Final = 80
+_LONGEST_ID: Final = 200
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
 _HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
@@ -33,6 +35,8 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     """The HTTP status that the body itself names."""
     flagged: bool = False
     """A moderation's reasons are given."""
+    request_id: str = ""
+    """What support asks for, where the body itself has it."""
 
 
 def error_in(body: object) -> ErrorBody | None:
@@ -107,6 +111,7 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
         words=tuple(re.sub(r"[^a-z0-9]", "", word.lower()) for word in words),
         status=_status(numbers),
         flagged=bool(metadata.get("reasons")),
+        request_id=_text(outer.get("request_id") or error.get("request_id"))[:_LONGEST_ID],
     )
 
 

@@ -27,7 +27,8 @@ a reset, `closed_by_us` some time after the terminal signal."""
 CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
 _LENGTH: Final = ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS")
 _FILTERED: Final = ("content_filter", "content-filter", "SAFETY", "safety")
-_ABORTED: Final = ("abort", "aborted")
+_ABORTED: Final = ("abort", "aborted", "cancelled")
+_REFUSED: Final = ("refusal",)
 
 
 def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
@@ -63,34 +64,30 @@ def _of_whole_answer(told: Transcript) -> Verdict:
         return Verdict("content_error", "content_filter")
     if told.finish_reason in _ABORTED:
         return Verdict("server_error", "aborted")
-    if told.refusal:
+    if told.refusal or told.finish_reason in _REFUSED:
         return Verdict("content_error", "refusal")
     if told.output:
         return Verdict("ok")
-    reasoned = told.usage is not None and bool(told.usage.reasoning_tokens)
-    capped = told.finish_reason in _LENGTH and reasoned
+    counted = told.usage is not None and bool(told.usage.reasoning_tokens)
+    capped = told.finish_reason in _LENGTH and (counted or told.reasoned)
     return Verdict("content_error", "cap_exhausted" if capped else "empty")
 
 
 def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
-    """Return the token counts, and how far they are to be believed.
+    """Return the token counts, and where that of the output is from, or `none`.
 
     A usage that output followed, or that an answer without its end left behind, is a running
     total. No output tokens beside output is what servers write that do not count.
     """
     usage = _credible(told.usage, told)
-    if usage is not None and _has_tokens(usage):
+    if usage is not None and usage.output_tokens is not None:
         ended = told.finished or told.done or told.error is not None
         is_total = ended and told.usage_is_last
         return usage, told.usage_source if is_total else "continuous_usage"
     timings = _credible(told.timings, told)
-    if timings is not None and _has_tokens(timings):
+    if timings is not None and timings.output_tokens is not None:
         return (usage or Usage()).updated(timings), "timings"
     return usage or Usage(), "none"
-
-
-def _has_tokens(usage: Usage) -> bool:
-    return usage.input_tokens is not None or usage.output_tokens is not None
 
 
 def _credible(usage: Usage | None, told: Transcript) -> Usage | None:

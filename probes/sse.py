@@ -36,15 +36,24 @@ class Decoder:
 
     Work is linear in the bytes fed. Memory is bounded by `max_line` plus `max_event` bytes, however
     many lines an event has: what waits are two buffers of bytes. Of a comment nothing is kept.
+    `usual_event` names the events that `plain` takes besides unnamed ones.
     """
 
-    def __init__(self, max_line: int = DEFAULT_LIMIT, max_event: int = DEFAULT_LIMIT) -> None:
+    def __init__(
+        self,
+        max_line: int = DEFAULT_LIMIT,
+        max_event: int = DEFAULT_LIMIT,
+        usual_event: str = "message",
+    ) -> None:
         self.comments = 0
         """Comment lines seen; keep-alives of many gateways."""
         self.failure: EventTooLargeError | None = None
         self._max_line = max_line
         self._max_event = max_event
         self._longest_plain = min(max_line, max_event)
+        self._usual_event = usual_event
+        self._usual_head = b"event: " + usual_event.encode() + b"\ndata: "
+        self._plain_event = "message"
         self._fresh = False
         self._line = bytearray()
         self._head: bytes | None = b""
@@ -92,23 +101,29 @@ class Decoder:
     def plain(self, data: bytes) -> bytes | None:
         """Return the payload where `data` is one `data: …` line and its blank line: the usual read.
 
-        None where it is anything else, or where something was fed before that is not told yet; it
-        has then not been taken and is to be fed. What is returned has been taken.
+        The name of the usual event may stand before it. None where it is anything else, or where
+        something was fed before that is not told yet; it has then not been taken and is to be fed.
+        What is returned has been taken.
         """
-        if (
-            self._fresh
-            and data[:6] == b"data: "
-            and data[-2:] == b"\n\n"
-            and data.count(b"\n") == 2
-            and b"\r" not in data
-            and len(data) <= self._longest_plain
-        ):
-            return data[6:-2]
-        return None
+        if not self._fresh or data[-2:] != b"\n\n" or len(data) > self._longest_plain:
+            return None
+        if data[:6] == b"data: ":
+            start, lines = 6, 2
+            self._plain_event = "message"
+        elif data.startswith(self._usual_head):
+            start, lines = len(self._usual_head), 3
+            self._plain_event = self._usual_event
+        else:
+            return None
+        return data[start:-2] if data.count(b"\n") == lines and b"\r" not in data else None
 
     def event_of(self, payload: bytes) -> ServerSentEvent:
         """Return the event of a payload that `plain` gave."""
-        return ServerSentEvent(data=payload.decode("utf-8", "replace"), id=self._id)
+        return ServerSentEvent(self._plain_event, payload.decode("utf-8", "replace"), self._id)
+
+    def close(self) -> list[ServerSentEvent]:
+        """Return nothing: an event that is not closed by a blank line is discarded."""
+        return []
 
     def _without_bom(self, data: bytes) -> bytes:
         """Hold the first bytes back until it is known whether they are a byte order mark."""

@@ -7,6 +7,7 @@ reads the answer. That costs less than waking a task, and no read waits for anot
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
@@ -44,7 +45,7 @@ class Connection:
         self._unsent = b""
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
-        self._held: deque[tuple[bytes, int, bool]] = deque()
+        self._held: deque[tuple[bytes, int, bool, Sequence[int]]] = deque()
         self._held_size = 0
         self._reading = False
         self.open = True
@@ -120,7 +121,7 @@ class Connection:
             await self._wait()
         if not self._held:
             return None
-        data, _, _ = self._held.popleft()
+        data, *_ = self._held.popleft()
         self._held_size -= len(data)
         if self._held_size <= MAX_HELD:
             self._watch(self.open)
@@ -238,7 +239,7 @@ class Connection:
         """Take what a read brought; what came before it was no HTTP any more stands."""
         body = parser.feed(data)
         if body:
-            self._hand_on(body, at_ns, parser.complete and parser.chunked)
+            self._hand_on(body, at_ns, parser.cuts, parser.complete and parser.chunked)
         if parser.has_head and self._head_ns is None:
             self._head_ns = at_ns
             self.head_exact = not (self._held or parser.complete)
@@ -261,11 +262,11 @@ class Connection:
             if len(self._unsent) == len(extra):
                 self._send()
 
-    def _hand_on(self, body: bytes, at_ns: int, trailed: bool) -> None:
+    def _hand_on(self, body: bytes, at_ns: int, cuts: Sequence[int], trailed: bool) -> None:
         if self._sink is not None and not self._held:
-            self._sink(body, at_ns, trailed)
+            self._sink(body, at_ns, trailed, cuts)
             return
-        self._held.append((body, at_ns, trailed))
+        self._held.append((body, at_ns, trailed, cuts))
         self._held_size += len(body)
         self._wake()
         if self._held_size > MAX_HELD:

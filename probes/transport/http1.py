@@ -1,8 +1,9 @@
 """HTTP/1.1 as bytes: a request written, an answer parsed by llhttp (RFC 9112)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 import httptools
@@ -110,6 +111,7 @@ class ResponseParser:
         "_silent",
         "chunked",
         "complete",
+        "cuts",
         "failure",
         "has_head",
         "headers",
@@ -135,6 +137,8 @@ class ResponseParser:
         self._interim = False
         self._silent = 0
         self._pieces: list[bytes] = []
+        self.cuts: Sequence[int] = ()
+        """Where in what was returned last another chunk of the transfer coding begins."""
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         # As tolerant as h11, which most users' clients are built on. What these may confuse is who
         # owns the bytes that follow; nothing that follows an answer is ever taken for another.
@@ -163,7 +167,11 @@ class ResponseParser:
                 self._fail(f"more than {MAX_SILENT_IN_BODY} bytes without a body")
             return b""
         self._silent = 0
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(pieces) == 1:
+            self.cuts = ()
+            return pieces.pop()
+        self.cuts = tuple(accumulate(map(len, pieces[:-1])))
+        body = b"".join(pieces)
         pieces.clear()
         return body
 

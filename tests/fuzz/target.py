@@ -81,7 +81,7 @@ def read(sample: Sample, pieces: Iterable[bytes]) -> Reading:
         if got:
             assert reader is not None
             body.append(got)
-            progresses.append(reader.feed(got, parser.complete and parser.chunked))
+            progresses.append(reader.feed(got, parser.complete and parser.chunked, parser.cuts))
         if parser.failure is not None:
             break
     ending, failure = _ended(sample, parser)

@@ -13,7 +13,13 @@ from stream_cases import cases_of
 from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
 from probes.dialects import dialect_for
 
-CASES = cases_of("stream_cases.jsonl")
+FILES = (
+    "stream_cases.jsonl",
+    "responses_cases.jsonl",
+    "completions_cases.jsonl",
+    "ollama_cases.jsonl",
+)
+CASES = [case for file in FILES for case in cases_of(file)]
 WALL_NS = 1_795_430_000 * 10**9
 PLAIN = (
     "outcome",

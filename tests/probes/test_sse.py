@@ -84,6 +84,36 @@ def test_any_split_gives_the_events_of_the_standard(stream: bytes, data: st.Data
     assert got == naive(stream)
 
 
+WHOLE = st.sampled_from(
+    [
+        b"data: x\n\n",
+        b"event: e\ndata: {}\n\n",
+        b"event: f\ndata: y\n\n",
+        b"id: 7\n\n",
+        b"data: z\r\r",
+    ]
+)
+
+
+@given(st.lists(WHOLE | FRAGMENTS, max_size=20), st.sampled_from(["e", "f", "message"]))
+def test_whole_events_are_the_same_whatever_name_is_usual(pieces: list[bytes], usual: str) -> None:
+    decoder = Decoder(usual_event=usual)
+    got = [(e.event, e.data, e.id, e.retry) for piece in pieces for e in decoder.feed(piece)]
+    assert got == naive(b"".join(pieces))
+
+
+def test_the_usual_event_is_plain_and_others_are_not() -> None:
+    decoder = Decoder(usual_event="e")
+    assert decoder.feed(b"event: e\ndata: 1\n\n") == [ServerSentEvent("e", "1")]
+    assert decoder.plain(b"event: e\ndata: 2\n\n") == b"2"
+    assert decoder.event_of(b"2") == ServerSentEvent("e", "2")
+    assert decoder.plain(b"data: 3\n\n") == b"3"
+    assert decoder.event_of(b"3") == ServerSentEvent("message", "3")
+    assert decoder.plain(b"event: f\ndata: 4\n\n") is None
+    assert decoder.plain(b"event: e\ndata: 5\ndata: 6\n\n") is None
+    assert decoder.plain(b"event: e\ndata: 7\n") is None
+
+
 @given(st.lists(FRAGMENTS, max_size=30).map(b"".join))
 def test_one_byte_at_a_time_gives_the_same_as_all_at_once(stream: bytes) -> None:
     assert decoded(*(bytes([byte]) for byte in stream)) == decoded(stream)
