@@ -137,6 +137,10 @@ class Decoder:
     def _feed_lines(self, data: bytes, found: list[ServerSentEvent]) -> None:
         if not data:
             return
+        if b"\n" not in data and b"\r" not in data:  # as most reads do that are very small
+            self._after_cr = False
+            self._keep(data)
+            return
         if self._after_cr and data.startswith(b"\n"):
             data = data[1:]
             self._after_cr = False

@@ -51,6 +51,7 @@ class Fuzzer:
     def __post_init__(self) -> None:
         self._mutator = Mutator(Random(self.seed), DIALECTS)
         self._seeds = list(self.pool)
+        signal.signal(signal.SIGPROF, hangs)
 
     def run_seeds(self) -> None:
         """Check what all begins with."""
@@ -66,7 +67,7 @@ class Fuzzer:
         self.inputs += 1
         self.size += len(sample.body)
         try:
-            reading = check(sample)
+            reading = check_in_time(sample)
         except Exception as error:  # the very thing that is looked for
             self.wrong.setdefault(way_of(error), sample)
             return
@@ -74,6 +75,15 @@ class Fuzzer:
         if self.kinds.get(kind, 0) < MOST_PER_KIND:
             self.kinds[kind] = self.kinds.get(kind, 0) + 1
             self.pool.append(sample)
+
+
+def check_in_time(sample: Sample) -> Reading:
+    """Check a sample; one that does not end is wrong."""
+    signal.setitimer(signal.ITIMER_PROF, HANGS_AFTER_S)
+    try:
+        return check(sample)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def kind_of(sample: Sample, reading: Reading) -> tuple[object, ...]:
@@ -105,19 +115,18 @@ def way_of(error: BaseException) -> str:
 def is_wrong_as(way: str, sample: Sample) -> bool:
     """Whether a sample fails in that way."""
     try:
-        check(sample)
+        check_in_time(sample)
     except Exception as error:  # as above
         return way_of(error) == way
     return False
 
 
-def write_found(wrong: dict[str, Sample]) -> None:
-    """Make every failure small and keep it for the test suite."""
-    for way, sample in wrong.items():
-        small = minimised(sample, lambda one, way=way: is_wrong_as(way, one))
-        name = hashlib.sha256(way.encode() + sample.dialect.encode()).hexdigest()[:10]
-        save(small, way, FOUND / f"{name}.json")
-        say(f"WRONG {way}\n  found/{name}.json {small.wire()[:120]!r}")
+def write_found(way: str, sample: Sample) -> None:
+    """Make a failure small and keep it for the test suite."""
+    small = minimised(sample, lambda one: is_wrong_as(way, one))
+    name = hashlib.sha256(way.encode() + sample.dialect.encode()).hexdigest()[:10]
+    save(small, way, FOUND / f"{name}.json")
+    say(f"WRONG {way}\n  found/{name}.json {small.wire()[:120]!r}")
 
 
 def say(line: str) -> None:
@@ -139,20 +148,22 @@ def resident_mb() -> float:
 
 def run(fuzzer: Fuzzer, seconds: float) -> tuple[float, float]:
     """Fuzz for so long; return the resident memory when warm, and at the end, in MB."""
-    signal.signal(signal.SIGPROF, hangs)
     started_s = shown_s = time.monotonic()
     fuzzer.run_seeds()
+    for way, sample in fuzzer.wrong.items():
+        write_found(way, sample)
     warm_mb = 0.0
     while (now_s := time.monotonic()) < started_s + seconds and len(fuzzer.wrong) < MOST_KINDS:
-        signal.setitimer(signal.ITIMER_PROF, HANGS_AFTER_S)
+        known = set(fuzzer.wrong)
         for _ in range(50):
             fuzzer.run_one()
+        for way in fuzzer.wrong.keys() - known:
+            write_found(way, fuzzer.wrong[way])
         if not warm_mb and now_s > started_s + WARM_UP * seconds:
             warm_mb = resident_mb()
         if now_s > shown_s + 30:
             shown_s = now_s
             say(line_of(fuzzer, now_s - started_s))
-    signal.setitimer(signal.ITIMER_PROF, 0)
     say(line_of(fuzzer, time.monotonic() - started_s))
     return warm_mb, resident_mb()
 
@@ -161,6 +172,7 @@ def line_of(fuzzer: Fuzzer, seconds: float) -> str:
     """Return how far it is."""
     return (
         f"{seconds:6.0f} s  {fuzzer.inputs} inputs  {fuzzer.inputs / seconds:.0f}/s  "
+        f"{fuzzer.inputs / time.process_time():.0f}/CPU s  "
         f"{fuzzer.size / 1e6:.0f} MB  corpus {len(fuzzer.pool)}  kinds {len(fuzzer.kinds)}  "
         f"wrong {len(fuzzer.wrong)}  {resident_mb():.0f} MB resident"
     )
@@ -178,7 +190,6 @@ def main() -> int:
     say(f"seed {given.seed}  dialects {', '.join(DIALECTS)}  {len(fuzzer.pool)} seeds")
     warm_mb, end_mb = run(fuzzer, given.seconds)
     say(f"resident: {start_mb:.0f} MB at the start, {warm_mb:.0f} warm, {end_mb:.0f} at the end")
-    write_found(fuzzer.wrong)
     if given.coverage:
         say(coverage_of(fuzzer.pool))
     grown = end_mb > warm_mb + MOST_GROWTH_MB

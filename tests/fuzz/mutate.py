@@ -34,10 +34,16 @@ class Mutator:
     def next(self, pool: Sequence[Sample]) -> Sample:
         """Return a new sample."""
         random = self._random
-        sample, other = random.choice(pool), random.choice(pool)
+        sample, other = self._pick(pool), self._pick(pool)
         for _ in range(random.choice((1, 1, 2, 3, 6))):
             sample = self._once(sample, other)
         return replace(sample, cuts=random.getrandbits(32))
+
+    def _pick(self, pool: Sequence[Sample]) -> Sample:
+        """Return one of the pool: the first ones, and the newest, more often than the others."""
+        length = len(pool)
+        start, end = self._random.choice(((0, length // 8), (0, length), (length // 2, length)))
+        return pool[self._random.randrange(start, max(start + 1, end))]
 
     def _once(self, sample: Sample, other: Sample) -> Sample:
         random = self._random

@@ -42,6 +42,7 @@ CPU_S_PER_BYTE = 40e-6
 INFLATED_MOST = 64 << 20
 SIGNALS = {
     "chat": (b"finish_reason", b"[DONE]", b"choices"),
+    "azure": (b"finish_reason", b"[DONE]", b"choices"),
     "completions": (b"finish_reason", b"[DONE]", b"choices"),
     "messages": (b"message_stop", b"stop_reason"),
     "responses": (b"response.completed", b"response.incomplete", b"status"),

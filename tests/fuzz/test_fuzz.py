@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,8 +102,8 @@ def test_what_is_wrong_is_noticed(what: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_another_answer_for_another_cut_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = target.AnswerReader.feed
 
-    def forgetful(reader: target.AnswerReader, data: bytes, trailed: bool = False) -> object:
-        return feed(reader, data if len(data) > 1 else b" ", trailed)
+    def forgetful(reader: target.AnswerReader, data: bytes, *more: Any) -> object:
+        return feed(reader, data if len(data) > 1 else b" ", *more)
 
     monkeypatch.setattr(target.AnswerReader, "feed", forgetful)
     with pytest.raises(Broken, match="another cut"):

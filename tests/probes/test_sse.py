@@ -262,6 +262,15 @@ def test_what_is_too_large_is_so_however_it_is_cut(stream: bytes, cuts: list[int
     assert told([stream[a:b] for a, b in pairwise(places)]) == told([stream])
 
 
+def test_events_before_what_is_refused_are_told() -> None:
+    decoder = Decoder(max_line=10)
+    (event,) = decoder.feed(b"data: 1\n\ndata: 12345678")
+    assert event.data == "1"
+    assert decoder.failure is not None
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"data: 2\n\n")
+
+
 def test_of_a_comment_nothing_is_kept_however_long_it_is() -> None:
     decoder = Decoder(max_line=20)
     for _ in range(1000):
