@@ -105,13 +105,14 @@ class MessagesInterpreter:
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value."""
         told, message = self.transcript, mapping(body)
-        told.error = _error_in(message, kind_of(message, ""))
-        content = message.get("content")
-        if kind_of(message, "") == "message" or (message.get("role") and content is not None):
+        kind = kind_of(message, "")
+        told.error = _error_in(message, kind)
+        if kind == "message" or (message.get("role") and message.get("content") is not None):
             self._take_message(message, begins=False)
             self._take_stop(message)
-        elif told.error is None:
-            told.malformed = "not_an_answer"
+        else:
+            told.error = told.error or error_in(body)
+            told.malformed = "" if told.error else "not_an_answer"
         told.done = True
 
     def _broken(self, event: ServerSentEvent) -> None:
@@ -230,11 +231,15 @@ _TAKERS: Final[dict[str, Callable[[MessagesInterpreter, Mapping[str, Any]], Delt
 
 
 def _error_in(body: Mapping[str, Any], kind: str) -> ErrorBody | None:
-    """Return the error of an event or a whole body; one may come bare, known by its type alone."""
-    if kind in _TAKERS or kind == "message":
+    """Return the error of an event or a whole body; one may come bare, known by its type alone.
+
+    What has another type is what it says, whatever else it tells; what has none is guessed at.
+    """
+    if kind == "error" or kind.endswith("_error") or kind == "request_too_large":
+        return error_of(body)
+    if kind:
         return error_of(body) if body.get("error") else None
-    is_bare = kind.endswith("_error") or kind == "request_too_large"
-    return error_of(body) if is_bare else error_in(body)
+    return error_in(body)
 
 
 def _output_kind(piece: Piece) -> TtftKind:

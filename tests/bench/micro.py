@@ -1,9 +1,10 @@
 """What do the parts cost? `python tests/bench/micro.py [--json FILE]`
 
-The decoders of server-sent events and of lines of JSON in MB/s, a chat chunk and an Ollama line
-read by the engine in µs, a frame of the home screen in ms, each beside a baseline of the same run:
-machines differ, ratios less so. CPU time of this process, the median of some turns. The screen is
-drawn off-screen at 160×50 from hand-made snapshots, down to the bytes a terminal would get.
+The decoders of server-sent events and of lines of JSON in MB/s, a chat chunk, a Messages event and
+an Ollama line read by the engine in µs, a frame of the home screen in ms, each beside a baseline of
+the same run: machines differ, ratios less so. CPU time of this process, the median of some turns.
+The screen is drawn off-screen at 160×50 from hand-made snapshots, down to the bytes a terminal
+would get.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import msgspec
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "tui")]
 
+from changed import replace  # noqa: E402
 from fakes import FakeSession, config  # noqa: E402
 
 from probes.answer import AnswerReader  # noqa: E402
@@ -90,6 +92,20 @@ def chat_chunks() -> list[bytes]:
     return made
 
 
+def messages_events() -> list[bytes]:
+    """Return the events of a Messages stream, which have names, each as one read brings it."""
+    made = [b'event: message_start\ndata: {"type":"message_start","message":{"content":[]}}\n\n']
+    for number in range(CHUNKS):
+        event = {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": f" word{number % 100}"},
+        }
+        data = json.dumps(event, separators=(",", ":")).encode()
+        made.append(b"event: content_block_delta\ndata: " + data + b"\n\n")
+    return made
+
+
 def ollama_lines() -> list[bytes]:
     """Return the lines of a stream of Ollama's, each as one read brings it."""
     made = []
@@ -117,7 +133,7 @@ def feed_all(feed: Callable[[bytes], object], pieces: list[bytes]) -> None:
 
 def answer_reader(dialect: Dialect = "chat") -> AnswerReader:
     """Return what reads one answer in the engine."""
-    headers = {"content-type": "text/event-stream"} if dialect == "chat" else {}
+    headers = {"content-type": "text/event-stream"} if dialect != "ollama" else {}
     return AnswerReader(200, headers, dialect_for(dialect), keep_text=False, wall_ns=0)
 
 
@@ -146,6 +162,9 @@ def of_bytes() -> list[Figure]:
     in_64k = megabytes / cpu_s(lambda: feed_all(Decoder().feed, in_blocks))
     read = cpu_s(lambda: feed_all(answer_reader().feed, chunks)) * per_chunk_us
     least = cpu_s(lambda: feed_all(lambda chunk: typed(chunk[6:]), chunks)) * per_chunk_us
+    events = messages_events()
+    named = cpu_s(lambda: feed_all(answer_reader("messages").feed, events)) * per_chunk_us
+    parsed = cpu_s(lambda: feed_all(lambda event: json.loads(event[33:]), events[1:]))
     lines = ollama_lines()
     one_byte = [bytes([byte]) for byte in b"".join(lines)[:BYTES_ALONE]]
     no_end = [b"a"] * BYTES_ALONE
@@ -162,6 +181,7 @@ def of_bytes() -> list[Figure]:
         Figure("SSE decoder, 64 KB reads", in_64k, "MB/s", "bytes.split, 64 KB reads", split),
         Figure("chat chunk → Progress", read, "µs", "json.loads", loads),
         Figure("chat chunk → Progress", read, "µs", "msgspec, its text alone", least),
+        Figure("Messages event → Progress", named, "µs", "json.loads", parsed * per_chunk_us),
     ]
 
 

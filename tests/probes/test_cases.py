@@ -17,6 +17,7 @@ FILES = (
     "stream_cases.jsonl",
     "responses_cases.jsonl",
     "completions_cases.jsonl",
+    "messages_cases.jsonl",
     "ollama_cases.jsonl",
 )
 CASES = [case for file in FILES for case in cases_of(file)]
@@ -31,7 +32,7 @@ PLAIN = (
     "finish_reason",
     "token_source",
 )
-OPTIONAL = ("cost_usd", "cached_tokens", "reasoning_tokens", "refusal", "server_timing")
+OPTIONAL = ("reason", "cost_usd", "cached_tokens", "reasoning_tokens", "refusal", "server_timing")
 
 
 def named(*wanted: str) -> list[dict[str, Any]]:
