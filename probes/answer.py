@@ -153,7 +153,7 @@ class AnswerReader:
                 raise OverflowError("the answer is too large")
             told = self._read_events if self._tells else self._read
             progress = told(data, trailed)
-        except (EventTooLargeError, OverflowError):
+        except OverflowError:
             self._broken = "too_large"
             return OVER
         if self._inflater is not None and self._inflater.failed:
@@ -238,14 +238,22 @@ class AnswerReader:
 
     def _events_of(self, data: bytes) -> Iterator[ServerSentEvent]:
         for start in range(0, len(data), _BYTES_AT_ONCE):
-            for event in self._decoder.feed(data[start : start + _BYTES_AT_ONCE]):
+            for event in self._decoded(data[start : start + _BYTES_AT_ONCE]):
                 if is_heavy(event.data):
                     self._broken = "too_large"
                     return
                 yield event
-            if self._decoder.failure is not None:
-                self._broken = "too_large"
+            if self._broken:
                 return
+
+    def _decoded(self, data: bytes) -> list[ServerSentEvent]:
+        try:
+            events = self._decoder.feed(data)
+        except EventTooLargeError:
+            events = []
+        if self._decoder.failure is not None:
+            self._broken = "too_large"
+        return events
 
     def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events tell together."""
