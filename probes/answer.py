@@ -25,12 +25,14 @@ from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, Outcome, TokenSource, TtftKind
 from probes.framing import decoder_for
 from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
+from probes.limits import asked_in_body_s, read_limits
 from probes.outcome import Verdict, of_failure, of_status
 from probes.progress import IDLE, OVER, Progress, together
+from probes.refusal import told_by_limits
 from probes.retry import would_retry
 from probes.server_timing import timings_of_headers
 from probes.sse import EventTooLargeError, ServerSentEvent
-from probes.throttle import read_limits, retry_after_s
+from probes.throttle import retry_after_s
 from probes.words import clean
 
 __all__ = ["IDLE", "Answer", "AnswerReader", "Ending", "Progress", "failed_before_answer"]
@@ -337,16 +339,18 @@ class AnswerReader:
         """An answer that is no 2xx."""
         body, error = refusal_of(self._whole())
         verdict = of_status(self._status, error)
+        limits = self._limits(body)
+        asked_s = asked_in_body_s(body) if asked_s is None else asked_s
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
         return Answer(
             outcome=verdict.outcome,
-            reason=verdict.reason,
+            reason=told_by_limits(verdict.reason, limits),
             message=clean(target[:LONGEST_MESSAGE] or error.message),
             error_code=clean(error.code) or None,
             response_id=clean(error.request_id) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
             server_timing=timings_of_headers(self._headers),
-            limits=self._limits(body),
+            limits=limits,
             retry_after_s=asked_s,
         )
 

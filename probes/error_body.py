@@ -17,6 +17,7 @@ __all__ = ["LONGEST_MESSAGE", "ErrorBody", "error_in", "error_of", "html_error"]
 LONGEST_MESSAGE: Final = 500
 _LONGEST_CODE: Final = 80
 _LONGEST_ID: Final = 200
+_MOST_CODE: Final = 10**12
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
 _HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
@@ -31,6 +32,8 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     """The most telling code: of `details.error_code`, `code`, `type` the first that is a word."""
     words: tuple[str, ...] = ()
     """Codes and types, lower case, letters and digits only, for matching."""
+    numbers: tuple[str, ...] = ()
+    """Codes that are numbers, such as Zhipu's `1113`."""
     status: int | None = None
     """The HTTP status that the body itself names."""
     flagged: bool = False
@@ -98,18 +101,20 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
         error.get("error_code"),
         error.get("type"),
         inner.get("code"),
+        error.get("reason"),
         error.get("status"),
         outer.get("code"),
         outer.get("type"),
     )
     codes = [value[:_LONGEST_CODE] for value in named if isinstance(value, str) and value.strip()]
     words = [code for code in codes if not code.isdigit() and code != "error"]
-    numbers = (*named, error.get("status_code"), outer.get("status"), outer.get("status_code"))
+    statuses = (*named, error.get("status_code"), outer.get("status"), outer.get("status_code"))
     return ErrorBody(
         message=_message(error, metadata)[:LONGEST_MESSAGE],
         code=next(iter(words or codes), ""),
         words=tuple(re.sub(r"[^a-z0-9]", "", word.lower()) for word in words),
-        status=_status(numbers),
+        numbers=tuple(filter(None, map(_digits, named))),
+        status=_status(statuses),
         flagged=bool(metadata.get("reasons")),
         request_id=_text(outer.get("request_id") or error.get("request_id"))[:_LONGEST_ID],
     )
@@ -145,6 +150,15 @@ def _status(values: Iterable[object]) -> int | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and value in _STATUSES:
             return int(value)
     return None
+
+
+def _digits(value: object) -> str:
+    """Return a code that is a number, as text; empty for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return ""
+    if isinstance(value, int) and value > _MOST_CODE:
+        return ""
+    return str(value) if re.fullmatch(r"[0-9]{1,12}", str(value)[:13]) else ""
 
 
 def _mapping(value: object) -> Mapping[Any, Any]:

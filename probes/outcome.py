@@ -41,6 +41,7 @@ import httpx
 
 from probes.error_body import ErrorBody
 from probes.events import Outcome
+from probes.refusal import BUSY, is_billing, throttle_reason
 
 __all__ = ["Verdict", "of_failure", "of_status", "of_stream_error"]
 
@@ -54,23 +55,8 @@ class Verdict:
     retryable: bool = False
 
 
-_BILLING: Final = re.compile(
-    r"insufficient(quota|balance|credit|fund)|credit(balance|s?exhausted|limit)|spend(ing)?limit"
-    r"|(organization|project|account|monthly|key)usagelimit|usagelimit(reached|exceeded)"
-    r"|billing|paymentrequired|exceededcurrentquota|arrear|outofcredits?|accountsuspended"
-)
-_BILLING_MESSAGE: Final = re.compile(
-    r"spend(ing)? limit|credit balance|insufficient[ _](credits?|balance|funds|quota)"
-    r"|api usage limits|out of credits|billing (hard )?limit|account (is )?suspended",
-    re.IGNORECASE,
-)
 _THROTTLE: Final = re.compile(r"ratelimit|toomanyrequests|throttl|slowdown|resourceexhausted")
 _THROTTLE_MESSAGE: Final = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
-_TOKENS_LIMITED: Final = re.compile(
-    r"\btp[md]\b|tokens? (per|rate)|token rate|(input|output|request) tokens"
-)
-_REQUESTS_LIMITED: Final = re.compile(r"\brp[smd]\b|requests? per|request rate|number of requests")
-_BUSY: Final = re.compile(r"overload|busy|capacity|autoscal", re.IGNORECASE)
 _MODERATION: Final = re.compile(
     r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety|biopolicy|policyviolation"
 )
@@ -134,10 +120,10 @@ def of_status(status: int, error: ErrorBody) -> Verdict:
         return Verdict("timeout", "timeout.server", retryable=True)
     if status == _CAPACITY_EXCEEDED or status >= 500:
         return Verdict("server_error", _server_reason(status, error), retryable=True)
-    if _is_billing(error):
+    if is_billing(error):
         return Verdict("client_error", "quota")
     if status == _THROTTLED:
-        return Verdict("throttled", _throttle_reason(error), retryable=True)
+        return Verdict("throttled", throttle_reason(error), retryable=True)
     return Verdict("client_error", _client_reason(status, error), retryable=status == _CONFLICT)
 
 
@@ -148,40 +134,20 @@ def of_stream_error(error: ErrorBody) -> Verdict:
     if error.status is not None:
         told = of_status(error.status, error)
         return Verdict(told.outcome, told.reason)
-    if _is_billing(error):
+    if is_billing(error):
         return Verdict("client_error", "quota")
     if _matches(_THROTTLE, error) or (not error.words and _THROTTLE_MESSAGE.search(error.message)):
-        return Verdict("throttled", _throttle_reason(error))
+        return Verdict("throttled", throttle_reason(error))
     client = _told_client_reason(error)
     if client:
         return Verdict("client_error", client)
-    if any(_BUSY.search(said) for said in (*error.words, error.message)):
+    if any(BUSY.search(said) for said in (*error.words, error.message)):
         return Verdict("server_error", "overloaded")
     return Verdict("server_error", "gateway_timeout" if _matches(_TIMED_OUT, error) else "upstream")
 
 
-def _is_billing(error: ErrorBody) -> bool:
-    """Whether an error is about money: by its codes, or in words that leave no doubt.
-
-    "Exceeded your current quota" does leave one: Google says it of a rate limit too.
-    """
-    return _matches(_BILLING, error) or bool(_BILLING_MESSAGE.search(error.message))
-
-
-def _throttle_reason(error: ErrorBody) -> str:
-    """Return which limit was hit, as far as the server tells."""
-    said = error.message.lower()
-    if "concurren" in said or "simultaneous" in said or "in-flight" in said:
-        return "rate_limit.concurrency"
-    if "tokens" in error.words or _TOKENS_LIMITED.search(said):
-        return "rate_limit.tokens"
-    if "requests" in error.words or _REQUESTS_LIMITED.search(said):
-        return "rate_limit.requests"
-    return "overloaded" if _BUSY.search(said) else "rate_limit"
-
-
 def _server_reason(status: int, error: ErrorBody) -> str:
-    if any(_BUSY.search(said) for said in (*error.words, error.message)):
+    if any(BUSY.search(said) for said in (*error.words, error.message)):
         return "overloaded"
     return _SERVER_REASONS.get(status, "internal")
 

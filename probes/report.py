@@ -195,8 +195,12 @@ def _scrubbed_headers(headers: Mapping[str, str], scrub: Scrubber) -> dict[str, 
 
 
 def _scrubbed_limits(limits: tuple[Limit, ...], scrub: Scrubber) -> tuple[Limit, ...]:
+    """Return the limits without secrets; a server chooses their names too."""
     return tuple(
-        msgspec.structs.replace(limit, kind=_scrubbed(limit.kind, scrub)) for limit in limits
+        msgspec.structs.replace(
+            limit, kind=_scrubbed(limit.kind, scrub), scope=_scrubbed(limit.scope, scrub)
+        )
+        for limit in limits
     )
 
 

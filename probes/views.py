@@ -217,15 +217,16 @@ class ThrottleEntry(msgspec.Struct, frozen=True):
     reset_s: float | None
     request_id: str
     message: str
+    window: str = ""
+    """Of the limit: `minute`, `day`, … or empty where the server does not say."""
 
 
 class LimitsView(msgspec.Struct, frozen=True):
     """What one route has left of its limits."""
 
     route: str
-    at_ns: int
-    """When the server said so."""
     limits: tuple[Limit, ...]
+    """Of each kind and period the tightest, each with when it was told."""
     cool_down_s: float | None
     cool_down_asked_s: float | None
 

@@ -38,6 +38,7 @@ from probes.events import (
     ProbeFinished,
     Tick,
 )
+from probes.limits import tightest
 from probes.tally import Tally, summed
 from probes.views import (
     LimitsView,
@@ -325,12 +326,12 @@ class Board:
 
     def _limits_of(self, route: RouteBoard) -> LimitsView | None:
         left = route.cool_down_s(self._now_ns)
-        if route.reading is None and left is None:
+        parts = route.limits.parts
+        if not parts and left is None:
             return None
         return LimitsView(
             route=route.info.name,
-            at_ns=self._now_ns if route.reading is None else route.reading.at_ns,
-            limits=() if route.reading is None else route.reading.limits,
+            limits=tightest(parts),
             cool_down_s=left,
             cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
         )

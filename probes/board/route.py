@@ -24,6 +24,7 @@ from probes.events import (
     RouteCounts,
     RouteInfo,
 )
+from probes.limits import LimitState
 from probes.samples import CohortSamples, Metric, SampleWindows
 from probes.tally import Tally, TallyWindows
 from probes.views import ChartPoint, Marker, RouteState, WindowName
@@ -68,7 +69,7 @@ class RouteBoard:
         self.cohort = ""
         self.gaps = GapBuckets()
         self.markers: deque[Marker] = deque(maxlen=MARKERS_KEPT)
-        self.reading: LimitReading | None = None
+        self.limits = LimitState()
         self.cool_down: Held | None = None
         self.held: set[HeldReason] = set()
         self.attempts_started = 0
@@ -194,6 +195,7 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         if not self.lanes.finished(event):
             return
+        self.limits.hear(event)
         for tally in self._tallies(event.at_ns):
             _count_spending(tally, event)
             if event.outcome != "cancelled":
@@ -243,7 +245,7 @@ class RouteBoard:
     def limit_read(self, event: LimitReading) -> None:
         """Note what is left of the route's limits."""
         self.last_event_ns = event.at_ns
-        self.reading = event
+        self.limits.take(event.limits, event.at_ns)
 
     def counted(self, counts: RouteCounts) -> None:
         """Note the engine's own counts."""

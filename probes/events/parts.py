@@ -162,7 +162,12 @@ class Limit(Record, frozen=True, kw_only=True):
     reset_s: float | None = None
     """Seconds from the answer until it is replenished."""
     window: str = ""
-    """`minute`, `day` or empty where the server does not say."""
+    """`second`, `minute`, `hour`, `day`, `month`, `5h` or empty where the server does not say."""
+    scope: str = ""
+    """Whom it counts for, where a server tells several: `model_per_key`, `upstream` (a gateway's
+    provider), `priority`, …"""
+    told_ns: int | None = None
+    """When the server said so, monotonic; None: at the moment of the event that carries it."""
 
 
 class RetryPlan(Record, frozen=True, kw_only=True):

@@ -207,7 +207,7 @@ class Knob(Record, frozen=True, kw_only=True, tag_field="type", tag="knob"):
 
 
 class LimitReading(Record, frozen=True, kw_only=True, tag_field="type", tag="limit"):
-    """What a route's server last said is left; sent when it changes, at most once a second."""
+    """What is known of a route's limits, each with when it was told; at most once a second."""
 
     at_ns: int
     route: str

@@ -6,7 +6,7 @@ import pytest
 from board_streams import ProbeScript, arrivals, at, hello, route_info, throttled, tick
 
 from probes.board import Board
-from probes.board.throttles import remaining_text, throttle_kind
+from probes.board.throttles import hit_limit, remaining_text, throttle_kind
 from probes.events import Arrival, Event, Limit, RetryPlan
 from probes.views import LaneView, RetryRow, RetryView, ThrottleEntry
 
@@ -155,11 +155,20 @@ def test_the_kind_of_limit_is_named(reason: str, limits: Any, kind: str) -> None
         (Limit(kind="a", remaining=0), "0"),
         (Limit(kind="a", limit=2_500_000, remaining=1_500), "1.5k/2.5M"),
         (Limit(kind="a", limit=8), ""),
-        (Limit(kind="b", limit=8, remaining=1), ""),
+        (None, ""),
     ],
 )
-def test_what_is_left_is_short(limit: Limit, text: str) -> None:
-    assert remaining_text("a", (limit,)) == text
+def test_what_is_left_is_short(limit: Limit | None, text: str) -> None:
+    assert remaining_text(limit) == text
+
+
+def test_the_limit_that_was_hit_is_the_tightest_of_its_kind() -> None:
+    minute = Limit(kind="requests", limit=30, remaining=30, window="minute")
+    day = Limit(kind="requests", limit=900, remaining=1, window="day")
+    tokens = Limit(kind="input_tokens", limit=900, remaining=0)
+    assert hit_limit("requests", (minute, day, tokens)) == day
+    assert hit_limit("tokens", (minute, day, tokens)) == tokens
+    assert hit_limit("concurrency", (minute, day, tokens)) is None
 
 
 def retry_story() -> list[Event]:
