@@ -13,9 +13,9 @@ from probes.body import (
     UnknownEncodingError,
     form_of,
     form_of_lines,
-    is_heavy,
     json_of,
     refusal_of,
+    unreadable,
 )
 from probes.charset import as_utf8
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
@@ -159,7 +159,7 @@ class AnswerReader:
             self._broken = "too_large"
             return OVER
         if self._inflater is not None and self._inflater.failed:
-            self._broken = "encoding"
+            self._broken = self._broken or "encoding"
         return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
@@ -222,7 +222,7 @@ class AnswerReader:
             return self._told(self._events_of(data), trailed)
         delta = self._interpreter.usual(payload)
         if delta is None:
-            return self._told([self._decoder.event_of(payload)], trailed)
+            return self._told(self._event_of(payload), trailed)
         self._events += 1
         exact = not trailed
         return Progress(
@@ -238,15 +238,24 @@ class AnswerReader:
             delta.reasoning,
         )
 
+    def _event_of(self, payload: bytes) -> Iterator[ServerSentEvent]:
+        event = self._decoder.event_of(payload)
+        if self._is_readable(event):
+            yield event
+
     def _events_of(self, data: bytes) -> Iterator[ServerSentEvent]:
         for start in range(0, len(data), _BYTES_AT_ONCE):
             for event in self._decoded(data[start : start + _BYTES_AT_ONCE]):
-                if is_heavy(event.data):
-                    self._broken = "too_large"
+                if not self._is_readable(event):
                     return
                 yield event
             if self._broken:
                 return
+
+    def _is_readable(self, event: ServerSentEvent) -> bool:
+        """Whether an event may be decoded; else nothing more is read."""
+        self._broken = self._broken or unreadable(event.data)
+        return not self._broken
 
     def _decoded(self, data: bytes) -> list[ServerSentEvent]:
         try:
@@ -333,7 +342,8 @@ class AnswerReader:
             self._read_held(trailed=True)
         if self._form == "stream" and not self._broken:
             for event in self._decoder.close():
-                self._interpreter.event(event)
+                if self._is_readable(event):
+                    self._interpreter.event(event)
 
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""

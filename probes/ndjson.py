@@ -5,9 +5,9 @@ which is white space to JSON. A line of blanks is a keep-alive and tells nothing
 whole body counts without its line end, as every reader of NDJSON has it.
 """
 
-import json
 from typing import Final
 
+from probes.loose_json import value_of
 from probes.sse import DEFAULT_LIMIT, EventTooLargeError, ServerSentEvent
 
 __all__ = ["LineDecoder", "is_value"]
@@ -18,8 +18,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 def is_value(line: bytes | bytearray) -> bool:
     """Whether a line is one JSON value, as tolerantly as answers are read."""
     try:
-        json.loads(line.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError):
+        value_of(line.decode("utf-8", "replace"))
+    except ValueError:
         return False
     return True
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from probes.dialects.base import NOTHING, Delta, Transcript, Usage, join_deltas
 from probes.dialects.chat_chunk import (
     Choice,
@@ -12,13 +10,13 @@ from probes.dialects.chat_chunk import (
     ChunkDelta,
     decode_chunk,
     decode_usual,
-    decode_value,
     lenient_chunk,
 )
 from probes.dialects.numbers import amount, mapping
 from probes.dialects.usage import read_timing, read_timings_usage, read_usage
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
 from probes.events import TtftKind
+from probes.loose_json import text_of, value_or_none
 from probes.sse import ServerSentEvent
 
 __all__ = ["ChatInterpreter"]
@@ -26,7 +24,6 @@ __all__ = ["ChatInterpreter"]
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128
-_encoder: Final = msgspec.json.Encoder()
 
 
 class ChatInterpreter:
@@ -72,7 +69,7 @@ class ChatInterpreter:
             return NOTHING
         added, reason = self._take(chunk)
         if _is_unusual(chunk) or is_error or reason == "error":
-            self._take_error(chunk, decode_value(data), certain=is_error or reason == "error")
+            self._take_error(chunk, value_or_none(data), certain=is_error or reason == "error")
         return added
 
     def usual(self, payload: bytes | str) -> Delta | None:
@@ -299,5 +296,5 @@ def _string(value: object) -> str:
 def _arguments(value: object) -> str:
     """Some servers send the arguments as the object itself instead of its JSON."""
     if isinstance(value, Mapping | list):
-        return _encoder.encode(value).decode()
+        return text_of(value)
     return _string(value)

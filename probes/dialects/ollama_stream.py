@@ -3,20 +3,17 @@
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from probes.dialects.base import NOTHING, Delta, Transcript, Usage
-from probes.dialects.chat_chunk import decode_value
 from probes.dialects.numbers import count, mapping, quantity
 from probes.dialects.ollama_line import Line, decode_line, decode_usual, lenient_line
 from probes.error_body import error_in
 from probes.events import TtftKind
+from probes.loose_json import text_of, value_or_none
 from probes.sse import ServerSentEvent
 
 __all__ = ["OllamaInterpreter"]
 
 _LONGEST_FINISH: Final = 80
-_encoder: Final = msgspec.json.Encoder()
 
 
 class OllamaInterpreter:
@@ -78,7 +75,7 @@ class OllamaInterpreter:
         if line is None:
             return NOTHING
         is_odd = line.error or (line.message is None and line.response is None)
-        return self._take(line, decode_value(data) if is_odd else None)
+        return self._take(line, value_or_none(data) if is_odd else None)
 
     def _take(self, line: Line, body: object) -> Delta:
         """Take a line; `body` is its value where it may be an error."""
@@ -151,5 +148,5 @@ def _kind(reasoning: str, text: str) -> TtftKind:
 def _arguments(value: object) -> str:
     """Ollama sends the arguments as an object; what stands in for it may send their JSON."""
     if isinstance(value, Mapping | list):
-        return _encoder.encode(value).decode()
+        return text_of(value)
     return value if isinstance(value, str) else ""

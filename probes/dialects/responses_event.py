@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from probes.dialects.chat_chunk import decode_value
 from probes.dialects.numbers import count, mapping
+from probes.loose_json import text_of
 
 __all__ = [
     "CLOSING",
@@ -67,7 +68,6 @@ _PARTS: Final[Mapping[str, Channel]] = {
     "refusal": "refusal",
 }
 _LONGEST_ID: Final = 200
-_encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder()
 
 
@@ -128,7 +128,7 @@ def words_of(value: object) -> str:
 def given_to_call(value: object) -> str:
     """Return what a call is given; some servers send the object itself instead of its JSON."""
     if isinstance(value, Mapping | list) and value:
-        return _encoder.encode(value).decode()
+        return text_of(value)
     return value if isinstance(value, str) else ""
 
 

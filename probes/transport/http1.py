@@ -212,16 +212,12 @@ class ResponseParser:
                 self._heads += blank
                 seen = 0
             end = _LINE_END.search(held, seen)
-            if end is None:
-                self._check_unfinished(held)
+            self._check_head(held, len(held) if end is None else end.end())
+            if end is None or self.failure is not None:
                 return
             head, seen = bytes(held[: end.end()]), 0
             del held[: end.end()]
             self._heads += len(head)
-            if b"\0" in head:
-                self._fail("a NUL in a head")
-            elif self._heads > MAX_SILENT:
-                self._fail(_TOO_MUCH)
             self._execute(_with_one_length(head))
         rest = bytes(held)
         held.clear()
@@ -229,11 +225,14 @@ class ResponseParser:
         if rest and self.failure is None:
             self._execute(rest)
 
-    def _check_unfinished(self, held: bytearray) -> None:
+    def _check_head(self, held: bytearray, size: int) -> None:
+        """Fail where a head of `size` bytes so far is none, or too large."""
         if not _STATUS_LINE.startswith(held[: len(_STATUS_LINE)]):
             self._fail(f"no HTTP/1 answer: {bytes(held[:40])!r}")
-        elif self._heads + len(held) > MAX_SILENT:
+        elif self._heads + size > MAX_SILENT:
             self._fail(_TOO_MUCH)
+        elif held.find(b"\0", 0, size) >= 0:
+            self._fail("a NUL in a head")
 
     def _execute(self, data: bytes) -> None:
         if self._parser is None:  # the answer is over

@@ -133,16 +133,19 @@ class Mutator:
             value, size = json.JSONDecoder(strict=False).raw_decode(text)
         except (ValueError, RecursionError):
             return data
-        changed = json.dumps(self._changed(value, 0), ensure_ascii=self._random.random() < 0.8)
-        return data[:start] + changed.encode("utf-8", "replace") + data[start + size :]
+        try:
+            written = json.dumps(self._changed(value, 0), ensure_ascii=self._random.random() < 0.8)
+        except RecursionError:
+            return data
+        return data[:start] + written.encode("utf-8", "replace") + data[start + size :]
 
     def _changed(self, value: Any, depth: int) -> Any:
         """Return a JSON value of which one part is another."""
         random = self._random
         if not isinstance(value, dict | list) or not value or random.random() < 0.15 * depth:
-            return random.choice(
-                (value, [value], {"text": value}, *[random.choice(_WORDS["json_values"])] * 5)
-            )
+            other = random.choice(_WORDS["json_values"])
+            deep = self._nested(value) if random.random() < 0.05 else other
+            return random.choice((value, [value], {"text": value}, other, other, other, deep))
         if isinstance(value, list):
             at = random.randrange(len(value))
             times = random.choice((1, 1, 1, 0, 2, 200))
@@ -154,6 +157,11 @@ class Mutator:
                 (*_WORDS["json_values"], changed.pop(key))
             )
         return changed
+
+    def _nested(self, value: Any) -> Any:
+        for _ in range(self._random.choice((9, 120, 300, 700))):
+            value = self._random.choice(([value], {"a": value}))
+        return value
 
     def _head(self, head: bytes, other: bytes) -> bytes:
         random = self._random
