@@ -262,7 +262,7 @@ class AnswerReader:
             events = self._decoder.feed(data)
         except EventTooLargeError:
             events = []
-        if self._decoder.failure is not None:
+        if self._decoder.failure:
             self._broken = "too_large"
         return events
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from probes.dialects.base import Framing
 from probes.ndjson import LineDecoder
-from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
+from probes.sse import Decoder, ServerSentEvent
 
 __all__ = ["StreamDecoder", "decoder_for"]
 
@@ -13,8 +13,8 @@ class StreamDecoder(Protocol):
     """Takes bytes as they come and tells what they complete; `probes.sse` says how to use it."""
 
     @property
-    def failure(self) -> EventTooLargeError | None:
-        """Why nothing more is decoded, where something was decoded before."""
+    def failure(self) -> str:
+        """Why nothing more is decoded; empty while it can be."""
         ...
 
     @property

@@ -32,7 +32,8 @@ class LineDecoder:
     """
 
     def __init__(self, max_line: int = DEFAULT_LIMIT) -> None:
-        self.failure: EventTooLargeError | None = None
+        self.failure = ""
+        """Why nothing more is decoded, once a line was too large."""
         self._max_line = max_line
         self._line = bytearray()
         self._head: bytes | None = b""
@@ -56,15 +57,16 @@ class LineDecoder:
             EventTooLargeError: a line exceeded its limit, and none came before it in `data`; else
                 it is in `failure`. The decoder is of no use then.
         """
-        if self.failure is not None:
-            raise self.failure
+        if self.failure:
+            raise EventTooLargeError(self.failure)
         if self._head is not None:
             data = self._without_bom(data)
         found: list[ServerSentEvent] = []
         try:
             self._feed_lines(data, found)
         except EventTooLargeError as error:
-            self.failure = error
+            self.failure = str(error)  # not itself: it holds its frames, and they this decoder
+            self._line.clear()
             if not found:
                 raise
         return found

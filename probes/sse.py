@@ -47,7 +47,8 @@ class Decoder:
     ) -> None:
         self.comments = 0
         """Comment lines seen; keep-alives of many gateways."""
-        self.failure: EventTooLargeError | None = None
+        self.failure = ""
+        """Why nothing more is decoded, once a line or an event was too large."""
         self._max_line = max_line
         self._max_event = max_event
         self._longest_plain = min(max_line, max_event)
@@ -81,8 +82,8 @@ class Decoder:
             EventTooLargeError: a line or an event exceeded its limit, and no event came before it
                 in `data`; else it is in `failure`. The decoder is of no use then.
         """
-        if self.failure is not None:
-            raise self.failure
+        if self.failure:
+            raise EventTooLargeError(self.failure)
         if self._head is not None:
             data = self._without_bom(data)
         plain = self.plain(data)
@@ -92,7 +93,9 @@ class Decoder:
         try:
             self._feed_lines(data, found)
         except EventTooLargeError as error:
-            self.failure = error
+            self.failure = str(error)  # not itself: it holds its frames, and they this decoder
+            self._line.clear()
+            self._data.clear()
             if not found:
                 raise
         self._fresh = self.idle and self._retry is None and not self._after_cr

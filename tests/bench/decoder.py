@@ -5,8 +5,8 @@ whole answer reader, and the HTTP parser before it. One row a way and an input: 
 each size, nanoseconds a byte, the ratio of the last size to the one before it (linear is 2.0 where
 that is half of it), and how far the resident memory of the row's own process rose at its highest.
 What is refused because it is too large is begun anew, so that all of the bytes are read. `--only
-WORD` picks rows. Linux only. The default 25, 50, 100 and 200 MB take half an hour, most of it for
-the rows of one byte a read.
+WORD` and `--without WORD` pick rows. Linux only. The default 25, 50, 100 and 200 MB take half an
+hour, most of it for the rows of one byte a read.
 """
 
 import argparse
@@ -172,12 +172,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, nargs="+", default=[25, 50, 100, 200])
     parser.add_argument("--only", default="")
+    parser.add_argument("--without", default="\0")
     given = parser.parse_args()
     sizes = sorted(given.megabytes)
     heads = "".join(f"{size:>6} MB" for size in sizes)
     sys.stdout.write(f"{'way':8} {'input':36}{heads}   ns/byte  ratio  peak MB\n")
     for row in ROWS:
-        if given.only not in f"{row.way} {row.what}":
+        name = f"{row.way} {row.what}"
+        if given.only not in name or given.without in name:
             continue
         *seconds, peak_mb = in_a_child(row, [size * MB for size in sizes])
         ratio = seconds[-1] / seconds[-2] if len(seconds) > 1 else float("nan")

@@ -280,7 +280,7 @@ def test_a_bare_error_object_is_an_error() -> None:
 
 def test_a_line_beyond_all_bounds_ends_the_reading() -> None:
     piece = b"a" * 1_000_000
-    answer = read(word("Hi"), b'{"message":{"content":"', *[piece] * 6)
+    answer = read(word("Hi"), b'{"message":{"content":"', *[piece] * 18)
     assert (answer.outcome, answer.reason, answer.text) == ("protocol_error", "too_large", "Hi")
     first = read(b'{"message":{"content":"', *[piece] * 20)
     assert (first.outcome, first.reason) == ("protocol_error", "too_large")
