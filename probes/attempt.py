@@ -10,12 +10,15 @@ from typing import Final, Protocol
 import httpx
 import msgspec
 
-from probes.answer import IDLE, Answer, AnswerReader, Ending, Progress, failed_before_answer
+from probes.answer import AnswerReader
 from probes.clock import NS_PER_S, Clock
 from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
+from probes.facts import Answer, failed_before_answer
 from probes.health import GapWatch
+from probes.judging import Ending
+from probes.progress import IDLE, Progress
 from probes.retry import STALE_CONNECTION
 from probes.tape import Tape
 from probes.transport import Request, Transport
@@ -57,6 +60,8 @@ class AttemptResult:
     inexact: tuple[str, ...] = ()
     """Stamps that are upper bounds."""
     inexact_chunks: int = 0
+    characters: int = 0
+    """Of all output."""
 
 
 class Attempt:
@@ -154,6 +159,7 @@ class Attempt:
             tape.output(
                 at_ns, self._stall_ns, first_exact=exact, last_exact=progress.last_is_newest
             )
+            tape.characters += progress.characters
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
@@ -207,6 +213,7 @@ class Attempt:
             flagged="local_gap" if gap else "",
             inexact=tuple(sorted(tape.inexact - {"terminal"})),
             inexact_chunks=tape.inexact_chunks,
+            characters=tape.characters,
         )
 
 

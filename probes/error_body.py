@@ -18,6 +18,7 @@ LONGEST_MESSAGE: Final = 500
 _LONGEST_CODE: Final = 80
 _LONGEST_ID: Final = 200
 _MOST_CODE: Final = 10**12
+_REQUEST_IDS: Final = ("request_id", "requestId", "request-id", "requestID", "trace_id")
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
 _HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
@@ -39,7 +40,7 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     flagged: bool = False
     """A moderation's reasons are given."""
     request_id: str = ""
-    """What support asks for, where the body itself has it."""
+    """The id that the body itself tells, at most 200 characters."""
 
 
 def error_in(body: object) -> ErrorBody | None:
@@ -116,8 +117,14 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
         numbers=tuple(filter(None, map(_digits, named))),
         status=_status(statuses),
         flagged=bool(metadata.get("reasons")),
-        request_id=_text(outer.get("request_id") or error.get("request_id"))[:_LONGEST_ID],
+        request_id=_request_id(error, outer, details),
     )
+
+
+def _request_id(*places: Mapping[Any, Any]) -> str:
+    """Anthropic writes it beside the error, others into it, under several spellings."""
+    named = (place.get(name) for place in places for name in _REQUEST_IDS)
+    return next((found[:_LONGEST_ID] for found in named if isinstance(found, str) and found), "")
 
 
 def _message(error: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> str:

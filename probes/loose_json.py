@@ -1,11 +1,9 @@
-"""JSON as loosely as servers write it, where the typed decoders refuse it, and back."""
+"""JSON as loosely as servers write it, where the typed decoders refuse it."""
 
 import json
 from typing import Final
 
-import msgspec
-
-__all__ = ["first_value", "text_of", "value_of", "value_or_none"]
+__all__ = ["first_value", "value_of", "value_or_none"]
 
 _MOST_DIGITS: Final = 400
 """A longer number is taken for a float, and is infinite: Python refuses to make it an int."""
@@ -16,7 +14,6 @@ def _number(digits: str) -> int | float:
 
 
 _decoder: Final = json.JSONDecoder(strict=False, parse_int=_number)
-_encoder: Final = msgspec.json.Encoder()
 
 
 def value_of(text: str) -> object:
@@ -50,11 +47,3 @@ def first_value(text: str) -> object:
     except RecursionError as error:
         raise ValueError("JSON is nested too deeply") from error
     return value
-
-
-def text_of(value: object) -> str:
-    """Return a value that was read as JSON again, with the halves of characters it may have."""
-    try:
-        return _encoder.encode(value).decode()
-    except (UnicodeEncodeError, OverflowError):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

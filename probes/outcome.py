@@ -58,7 +58,8 @@ class Verdict:
 _THROTTLE: Final = re.compile(r"ratelimit|toomanyrequests|throttl|slowdown|resourceexhausted")
 _THROTTLE_MESSAGE: Final = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
 _MODERATION: Final = re.compile(
-    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety|biopolicy|policyviolation"
+    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety"
+    r"|biopolicy|cyberpolicy|policyviolation"
 )
 _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"

@@ -33,6 +33,7 @@ _BILLING_MESSAGE: Final = re.compile(
     r"|not enough (credits?|balance|funds)|balance is (insufficient|too low|not enough)"
     r"|out of (credits|call volume)|used all (available|your) credits"
     r"|requires? (more credits|a valid credit card)"
+    r"|reached your (hourly|session|daily|weekly|monthly) usage limit"
     r"|billing (hard )?limit|account[^.]{0,80} is suspended|budget has been exceeded"
     r"|key limit exceeded|specified (workspace )?api usage limits|inactive subscription"
     r"|exceeded your monthly (included |usage )?(credits?|quota|budget)|overdue balance"

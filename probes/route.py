@@ -11,7 +11,6 @@ from typing import Final, Literal, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from probes.answer import Progress
 from probes.clock import NS_PER_S, Clock
 from probes.commands import KNOB_RANGE, MAX_BURST
 from probes.config import Route
@@ -23,6 +22,7 @@ from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
 from probes.preview import Preview
 from probes.probe import Probe, ProbeTools
+from probes.progress import Progress
 from probes.report import cohort_of, prompt_tokens
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
@@ -334,6 +334,7 @@ class RouteRunner:
         tally.chunks += 1
         tally.characters += progress.characters
         tally.last_ns = at_ns
+        tally.tokens = progress.tokens
         self._chunks += 1
         if not progress.first_is_newest:
             self._inexact_chunks += 1

@@ -8,35 +8,26 @@ from collections.abc import Mapping
 from typing import Final
 
 from probes.clock import NS_PER_S
+from probes.gateway import GATEWAY_HEADERS
 from probes.moments import http_date_s, server_wall_ns
+from probes.request_ids import REQUEST_ID_HEADERS
 
-__all__ = ["KEPT_HEADERS", "kept_headers", "request_id", "retry_after_s"]
+__all__ = ["KEPT_HEADERS", "kept_headers", "retry_after_s"]
 
 _MOST_HEADERS: Final = 48
 _LONGEST_VALUE: Final = 200
 _LONGEST_WAIT_S: Final = 1e9
 """What a number too large to be one is read as: more than anybody waits."""
 
-_REQUEST_IDS: Final = (
-    "x-request-id",
-    "request-id",
-    "apim-request-id",
-    "x-ms-request-id",
-    "x-litellm-call-id",
-    "x-generation-id",
-    "x-amzn-requestid",
-    "x-correlation-id",
-    "x-trace-id",
-)
 KEPT_HEADERS: Final = frozenset(
     {
-        *_REQUEST_IDS,
+        *REQUEST_ID_HEADERS,
+        *GATEWAY_HEADERS,
         "cf-cache-status",
-        "cf-ray",
         "content-encoding",
         "content-type",
         "date",
-        "llm_provider-x-request-id",
+        "ngrok-aig-model",
         "openai-model",
         "openai-processing-ms",
         "openai-version",
@@ -52,7 +43,11 @@ KEPT_HEADERS: Final = frozenset(
         "x-groq-region",
         "x-litellm-key-rpm-limit",
         "x-litellm-key-tpm-limit",
+        "x-kong-proxy-latency",
+        "x-kong-upstream-latency",
         "x-ms-region",
+        "x-portkey-last-used-option-index",
+        "x-portkey-provider",
         "x-ratelimit-over-limit",
         "x-robots-tag",
         "x-served-by",
@@ -91,12 +86,6 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
         if name in KEPT_HEADERS or (name.startswith(_KEPT_PREFIXES) and len(name) <= 80)
     }
     return dict(list(kept.items())[:_MOST_HEADERS])
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id under which the provider knows the request, whatever it calls it."""
-    found = (headers.get(name) for name in (*_REQUEST_IDS, "llm_provider-x-request-id"))
-    return next((value[:_LONGEST_VALUE] for value in found if value), None)
 
 
 def retry_after_s(headers: Mapping[str, str], *, wall_ns: int) -> float | None:

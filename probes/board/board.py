@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from probes.board.header import Header
+from probes.board.lanes import Written
 from probes.board.renewal import Renewal
 from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.rows import (
@@ -209,7 +210,9 @@ class Board:
                 if event.outcome == "throttled":
                     self._throttles.finished(event)
                 route.attempt_finished(event)
-                self._header.finished(event)
+                if event.output_tokens and not event.chunks:  # it came whole
+                    whole = Written(event.output_tokens, estimated=False)
+                    self._header.arrived(event.at_ns, whole)
             case ProbeFinished():
                 route.probe_finished(event, not self._slept(event.started_ns, event.at_ns))
                 self._throttles.ended(event)
@@ -225,11 +228,9 @@ class Board:
         """Take a transient event; return whether a frame would differ by more than time."""
         if isinstance(event, Batch):
             return self._header.batched(event)
-        if isinstance(event, Arrivals):
-            self._header.arrived(event)
         route = self._routes.get(getattr(event, "route", ""))
         if route is not None and isinstance(event, Arrivals):
-            route.arrivals(event)
+            self._header.arrived(event.at_ns, route.arrivals(event))
         elif route is not None and isinstance(event, Preview):
             route.previewed(event)
         return True

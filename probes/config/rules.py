@@ -189,6 +189,7 @@ ROUTE_RULES: Final[Rules] = {
         dict[str, Any], "a table that JSON can hold (no dates, no nan or inf)", _is_json, False
     ),
     "cap_field": _one_of("auto", "max_tokens", "max_completion_tokens"),
+    "continuous_usage": _FLAG,
     "cache": _one_of("warm", "bust"),
     "connection": _one_of("reuse", "fresh"),
     "concurrency": _whole(1, 1_000),

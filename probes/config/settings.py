@@ -101,6 +101,8 @@ class Route(_Table, frozen=True, kw_only=True):
     extra_body: dict[str, Any] = {}
     """Merged into the request's JSON body last."""
     cap_field: CapField = "auto"
+    continuous_usage: bool = False
+    """Ask for token counts with every chunk; not every server knows that."""
     cache: CacheMode = "warm"
     """`warm`: byte-identical prompt each time; `bust`: a nonce comes first."""
     connection: ConnectionMode = "reuse"

@@ -16,6 +16,7 @@ __all__ = [
     "Choice",
     "Chunk",
     "ChunkDelta",
+    "UsualDelta",
     "decode_chunk",
     "decode_usual",
     "decode_value",
@@ -44,6 +45,7 @@ class Choice(msgspec.Struct, gc=False):
     text: str | None = None
     finish_reason: str | None = None
     usage: Any = None
+    meta_info: Any = None
     error: Any = None
 
 
@@ -57,6 +59,10 @@ class Chunk(msgspec.Struct, gc=False):
     timings: Any = None
     metrics: Any = None
     perf_metrics: Any = None
+    time_info: Any = None
+    meta_info: Any = None
+    inference_status: Any = None
+    openrouter_metadata: Any = None
     cost: Any = None
     estimated_cost: Any = None
     error: Any = None
@@ -82,11 +88,12 @@ class UsualDelta(msgspec.Struct, gc=False):
 class UsualChoice(msgspec.Struct, gc=False):
     """A choice that goes on."""
 
-    delta: UsualDelta
+    delta: UsualDelta | None = None
     index: int = 0
-    text: None = None
+    text: str | None = None
     finish_reason: None = None
     usage: None = None
+    meta_info: None = None
     error: None = None
 
 
@@ -99,6 +106,10 @@ class UsualChunk(msgspec.Struct, gc=False):
     timings: None = None
     metrics: None = None
     perf_metrics: None = None
+    time_info: None = None
+    meta_info: None = None
+    inference_status: None = None
+    openrouter_metadata: None = None
     cost: None = None
     estimated_cost: None = None
     error: None = None
@@ -154,6 +165,7 @@ def _choice(raw: object) -> Choice:
         text=_words(choice.get("text")),
         finish_reason=reason if isinstance(reason, str) or reason is None else str(reason)[:80],
         usage=choice.get("usage"),
+        meta_info=choice.get("meta_info"),
         error=choice.get("error"),
     )
 

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
+from probes.dialects.calls import given_to_call
 from probes.dialects.chat_chunk import decode_value
 from probes.dialects.numbers import mapping
-from probes.loose_json import text_of
 
 __all__ = ["Piece", "TextDelta", "decode_event", "decode_usual", "kind_of", "piece_of", "string"]
 
@@ -90,7 +90,7 @@ def piece_of(value: object) -> Piece:
 
 def _input(part: Mapping[str, Any]) -> str:
     given = part.get("input")
-    return text_of(given) if isinstance(given, Mapping) and given else ""
+    return given_to_call(given) if isinstance(given, Mapping) and given else ""
 
 
 def string(value: object) -> str:

@@ -1,14 +1,14 @@
 """Ollama's answers: the lines of a stream, or one whole answer, into a transcript."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from probes.dialects.base import NOTHING, Delta, Transcript, Usage
+from probes.dialects.calls import given_to_call
 from probes.dialects.numbers import count, mapping, quantity
 from probes.dialects.ollama_line import Line, decode_line, decode_usual, lenient_line
 from probes.error_body import error_in
 from probes.events import TtftKind
-from probes.loose_json import text_of, value_or_none
+from probes.loose_json import value_or_none
 from probes.sse import ServerSentEvent
 
 __all__ = ["OllamaInterpreter"]
@@ -94,7 +94,7 @@ class OllamaInterpreter:
     def _add(self, line: Line) -> Delta:
         told, message = self.transcript, line.message
         text = (message and message.content) or line.response or ""
-        reasoning = (message and message.thinking) or line.thinking or ""
+        reasoning = (message and message.thought) or line.thinking or ""
         tools = self._add_calls(message.tool_calls) if message and message.tool_calls else 0
         if not (text or reasoning or tools):
             return NOTHING
@@ -112,14 +112,17 @@ class OllamaInterpreter:
         size = 0
         for call in calls if isinstance(calls, list) else [calls]:
             function = mapping(mapping(call).get("function"))
-            name, arguments = function.get("name"), _arguments(function.get("arguments"))
+            name, arguments = function.get("name"), given_to_call(function.get("arguments"))
             if isinstance(name, str) and name:
                 self.transcript.tool_calls.add(None, "", name, arguments)
                 size += len(name) + len(arguments)
         return size
 
     def _count(self, line: Line) -> None:
-        """Read counts and durations, which come with the last line; counts are totals so far."""
+        """Read counts and durations, which come with the last line; counts are totals so far.
+
+        Ollama leaves out what is zero: a zero is written by what does not measure.
+        """
         told = self.transcript
         usage = Usage(
             input_tokens=count(line.prompt_eval_count), output_tokens=count(line.eval_count)
@@ -132,7 +135,7 @@ class OllamaInterpreter:
             "prompt_ns": quantity(line.prompt_eval_duration),
             "eval_ns": quantity(line.eval_duration),
         }
-        told.server_timing |= {name: ns for name, ns in times.items() if ns is not None}
+        told.server_timing |= {name: ns for name, ns in times.items() if ns}
 
 
 def _is_answer(line: Line) -> bool:
@@ -143,10 +146,3 @@ def _kind(reasoning: str, text: str) -> TtftKind:
     if reasoning:
         return "reasoning"
     return "content" if text else "tool_call"
-
-
-def _arguments(value: object) -> str:
-    """Ollama sends the arguments as an object; what stands in for it may send their JSON."""
-    if isinstance(value, Mapping | list):
-        return text_of(value)
-    return value if isinstance(value, str) else ""

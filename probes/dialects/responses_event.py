@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from probes.dialects.calls import given_to_call
 from probes.dialects.chat_chunk import decode_value
 from probes.dialects.numbers import count, mapping
-from probes.loose_json import text_of
 
 __all__ = [
     "CLOSING",
@@ -22,7 +22,6 @@ __all__ = [
     "call_of",
     "decode_event",
     "decode_usual",
-    "given_to_call",
     "parts_of",
     "piece_of",
     "place_of",
@@ -36,6 +35,8 @@ Place: TypeAlias = tuple[str, int | str, int | None]
 
 TELLS: Final[Mapping[str, Channel]] = {
     "response.output_text": "text",
+    "response.content_part": "text",
+    "response.text": "text",
     "response.audio.transcript": "text",
     "response.reasoning_text": "reasoning",
     "response.reasoning_summary_text": "reasoning",
@@ -123,13 +124,6 @@ def words_of(value: object) -> str:
         return value
     text = mapping(value).get("text")
     return text if isinstance(text, str) else ""
-
-
-def given_to_call(value: object) -> str:
-    """Return what a call is given; some servers send the object itself instead of its JSON."""
-    if isinstance(value, Mapping | list) and value:
-        return text_of(value)
-    return value if isinstance(value, str) else ""
 
 
 def piece_of(part: object) -> tuple[Channel, str] | None:

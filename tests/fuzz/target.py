@@ -15,11 +15,12 @@ import httpx
 import msgspec
 from sample import Sample
 
-from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
+from probes.answer import Answer, AnswerReader, Ending, Progress
 from probes.attempt import AttemptResult, _ending_of
 from probes.config import Dialect
 from probes.dialects import dialect_for
 from probes.events import AttemptFinished, StampLadder, decode_event, encode_event
+from probes.facts import failed_before_answer
 from probes.report import AttemptIdentity, attempt_finished
 from probes.retry import LONGEST_WAIT_S, RetryPolicy, cool_down_s
 from probes.secrets import Scrubber
@@ -268,7 +269,7 @@ def _check_same(one: Reading, other: Reading) -> None:
 
 
 def _untimed(answer: Answer) -> Answer:
-    """Return an answer of which is only told whether output came as a stream."""
+    """Return an answer without what depends on its reads."""
     streamed = answer.ttft_kind not in ("none", "not_streamed")
     kind = "buffered" if streamed else answer.ttft_kind
-    return msgspec.structs.replace(answer, ttft_kind=kind)
+    return msgspec.structs.replace(answer, ttft_kind=kind, first_chunk_tokens=None)

@@ -60,6 +60,38 @@ def test_a_finished_lane_is_rebuilt_from_the_chunk_offsets() -> None:
     assert lane.stalled_s == pytest.approx(1.4)
 
 
+def test_a_lane_that_its_server_counts_is_exact_while_it_is_open() -> None:
+    probe = ProbeScript("e1-1", 1.0, ttft_s=0.5)
+    board = folded(
+        probe.started(),
+        probe.first_token(),
+        arrivals(1.5, Arrival("e1-1", 0, 2, 20, at(1.5), 7)),
+        arrivals(2.4, Arrival("e1-1", 0, 3, 44, at(2.5), 27)),
+        tick(2.5),
+    )
+    [lane] = lanes(board)
+    assert lane.tokens == 27
+    assert lane.tokens_per_s == pytest.approx(20 / 1.0)
+    board.fold(arrivals(2.6, Arrival("e1-1", 0, 1, 4, at(2.6))))
+    assert lanes(board)[0].tokens is None
+
+
+def test_an_uncounted_lane_is_estimated_by_the_characters_of_the_routes_own_tokens() -> None:
+    counted = {"characters": 80, "chunks": 40}
+    uncounted = {"characters": 50, "chunks": 9}
+    before = ProbeScript("e1-1", 1.0, tokens=40, finished=counted)
+    after = ProbeScript("e1-2", 4.0, tokens=None, finished=uncounted)
+    told = lanes(folded(*before.events(), *after.events()))
+    assert [(lane.tokens, lane.tokens_estimate) for lane in told] == [(None, 25), (40, 40)]
+
+
+def test_a_lane_whose_tokens_were_hidden_has_no_speed_of_them() -> None:
+    hidden = {"chunks": 11, "hidden_tokens": None}
+    probe = ProbeScript("e1-1", 1.0, ttft_s=0.5, e2e_s=2.5, finished=hidden)
+    [lane] = lanes(folded(*probe.events()))
+    assert (lane.tokens, lane.tokens_per_s) == (11, None)
+
+
 def test_lanes_are_open_ones_oldest_first_then_ended_ones_newest_first() -> None:
     scripts = [ProbeScript(f"e1-{n}", float(n), e2e_s=2.0) for n in range(4)]
     board = folded(

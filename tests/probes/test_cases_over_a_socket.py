@@ -93,6 +93,10 @@ async def test_a_case_is_told_as_it_is_meant(
         "reasoning_tokens": attempt.reasoning_tokens,
         "message": attempt.message,
         "text_chars": attempt.text_chars,
+        "hidden_tokens": attempt.hidden_tokens,
+        "server_timing": attempt.server_timing,
+        "hidden_retries": attempt.hidden_retries,
+        "request_id": attempt.request_id,
     }
     assert told == {name: expect.get(name, told[name]) for name in told}
     if "cost_usd" in expect:

@@ -10,8 +10,8 @@ import anyio
 import httpx
 import pytest
 
-from probes.answer import failed_before_answer
 from probes.error_body import error_in, error_of, html_error
+from probes.facts import failed_before_answer
 from probes.outcome import of_failure, of_status, of_stream_error
 
 

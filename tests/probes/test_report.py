@@ -2,9 +2,9 @@
 
 import pytest
 
-from probes.answer import Answer
 from probes.attempt import AttemptResult
 from probes.events import AttemptFinished, Limit, StampLadder, encode_event
+from probes.facts import Answer
 from probes.report import LONGEST_TEXT, AttemptIdentity, attempt_finished
 from probes.secrets import MASK, Scrubber
 

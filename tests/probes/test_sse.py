@@ -194,6 +194,45 @@ def test_a_line_beyond_its_limit_is_an_error_in_any_pieces(size: int) -> None:
         feed_all()
 
 
+READS = st.sampled_from(
+    [
+        b"data: x\n\n",
+        b"data: \n\n",
+        b"event: a\ndata: x\n\n",
+        b"event: error\ndata: x\n\n",
+        b"event: \ndata: x\n\n",
+        b"event:  a\ndata: x\n\n",
+        b"event: \xff\ndata: \xff\n\n",
+        b"event: a\r\ndata: x\r\n\r\n",
+        b"event: a\n\ndata: x\n",
+        b"event: a\nid: 7\n\n",
+        b"event: a\ndata:x\n\n",
+        b"data: x\ndata: y\n\n",
+        b"data: x\nevent: a\n\n",
+        b"event: a\ndata: x\ndata: y\n\n",
+        b"event: a\n",
+        b"\n",
+    ]
+)
+
+
+@given(st.lists(READS, max_size=8))
+def test_whole_events_a_read_are_told_as_their_bytes_are(reads: list[bytes]) -> None:
+    got = [(e.event, e.data, e.id, e.retry) for e in decoded(*reads)]
+    assert got == naive(b"".join(reads))
+
+
+def test_an_event_of_the_usual_name_is_plain_and_of_another_is_not() -> None:
+    decoder = Decoder(usual_event="a")
+    decoder.feed(b"data: first\n\n")
+    payload = decoder.plain(b'event: a\ndata: {"x":1}\n\n')
+    assert payload == b'{"x":1}'
+    assert decoder.event_of(payload) == ServerSentEvent("a", '{"x":1}')
+    assert decoder.plain(b"data: y\n\n") == b"y"
+    assert decoder.event_of(b"y") == ServerSentEvent("message", "y")
+    assert decoder.plain(b"event: error\ndata: x\n\n") is None
+
+
 def test_a_whole_plain_event_beyond_the_limit_is_an_error_too() -> None:
     with pytest.raises(EventTooLargeError):
         Decoder(max_line=20).feed(b"data: " + b"x" * 30 + b"\n\n")

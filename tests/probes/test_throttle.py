@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.throttle import kept_headers, request_id, retry_after_s
+from probes.throttle import kept_headers, retry_after_s
 
 DAY_LATER = "Tue, 24 Nov 2026 10:33:20 GMT"
 WALL_NS = 1_795_430_000 * 10**9  # 2026-11-23T10:33:20Z
@@ -62,14 +62,3 @@ def test_kept_headers_are_an_allow_list_and_cut() -> None:
         }
     )
     assert kept == {"cf-ray": "8c1-FRA", "server": "s" * 200, "x-ratelimit-limit-requests": "5"}
-
-
-@pytest.mark.parametrize(
-    "name", ["x-request-id", "request-id", "apim-request-id", "x-litellm-call-id"]
-)
-def test_the_request_id_has_many_names(name: str) -> None:
-    assert request_id({name: "req_1"}) == "req_1"
-
-
-def test_no_request_id() -> None:
-    assert request_id({"server": "x"}) is None
