@@ -1,8 +1,10 @@
 """One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
+
+import msgspec
 
 from probes.body import (
     BodyForm,
@@ -11,7 +13,6 @@ from probes.body import (
     UnknownEncodingError,
     form_of,
     form_of_lines,
-    is_heavy,
     json_of,
     refusal_of,
 )
@@ -22,7 +23,7 @@ from probes.dialects.spoken import is_spoken_by, spoken_dialect
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, TtftKind
 from probes.facts import Answer
-from probes.framing import decoder_for
+from probes.framing import BYTES_AT_ONCE, EventReader, decoder_for
 from probes.gateway import hidden_retries
 from probes.judging import CAP_HINT, Ending, hidden_tokens_of, judge, of_ending, tokens_of
 from probes.limits import asked_in_body_s, read_limits
@@ -31,7 +32,7 @@ from probes.progress import IDLE, OVER, Progress, together
 from probes.refusal import told_by_limits
 from probes.retry import would_retry
 from probes.server_timing import claims_of, stages_of, timings_of_headers
-from probes.sse import EventTooLargeError, ServerSentEvent
+from probes.sse import ServerSentEvent
 from probes.throttle import retry_after_s
 from probes.words import clean
 
@@ -40,8 +41,6 @@ __all__ = ["AnswerReader"]
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
-_BYTES_AT_ONCE: Final = 64 * 1024
-"""Of a read that inflated to more, so much is decoded before its events are told and let go."""
 _COST_HEADER: Final = "x-litellm-response-cost"
 
 
@@ -72,6 +71,7 @@ class AnswerReader:
         self._interpreter = dialect.decoder()
         self._framing = dialect.framing
         self._decoder = decoder_for(dialect.framing, dialect.usual_event)
+        self._stream = EventReader(self._decoder)
         self._streamed = streamed
         self._tells = False
         """It is a stream whose output is told as it comes: the usual read."""
@@ -114,14 +114,14 @@ class AnswerReader:
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
-            if self._tells:
-                return self._read_events(data, trailed)
-            return self._read(data, trailed)
-        except UnknownEncodingError:
-            self._broken = "encoding"
-        except (EventTooLargeError, OverflowError):
+            told = self._read_events if self._tells else self._read
+            progress = told(data, trailed)
+        except OverflowError:
             self._broken = "too_large"
-        return OVER
+            return OVER
+        encoding = "encoding" if self._inflater is not None and self._inflater.failed else ""
+        self._broken = self._broken or self._stream.broken or encoding
+        return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
         """Take parts that were sent one by one, though they came together: nothing held them."""
@@ -182,12 +182,12 @@ class AnswerReader:
         return as_utf8(bytes(self._body), self._headers.get("content-type", ""))
 
     def _read_events(self, data: bytes, trailed: bool) -> Progress:
-        payload = self._decoder.plain(data) if len(data) <= _BYTES_AT_ONCE else None
+        payload = self._decoder.plain(data) if len(data) <= BYTES_AT_ONCE else None
         if payload is None:
-            return self._told(self._events_of(data), trailed)
+            return self._told(self._stream.events(data), trailed)
         delta = self._interpreter.usual(payload)
         if delta is None:
-            return self._told([self._decoder.event_of(payload)], trailed)
+            return self._told(self._stream.event_of(payload), trailed)
         self._events += 1
         exact = not trailed
         return Progress(
@@ -202,13 +202,6 @@ class AnswerReader:
             delta.text,
             delta.reasoning,
         )
-
-    def _events_of(self, data: bytes) -> Iterator[ServerSentEvent]:
-        for start in range(0, len(data), _BYTES_AT_ONCE):
-            for event in self._decoder.feed(data[start : start + _BYTES_AT_ONCE]):
-                if is_heavy(event.data):
-                    raise EventTooLargeError("an event has too many parts")
-                yield event
 
     def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events tell together."""
@@ -287,8 +280,9 @@ class AnswerReader:
             self._form = "stream"
             self._read_held(trailed=True)
         if self._form == "stream" and not self._broken:
-            for event in self._decoder.close():
+            for event in self._stream.close():
                 self._interpreter.event(event)
+            self._broken = self._stream.broken
 
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""

@@ -3,7 +3,6 @@
 Every key may be absent, null or of another type than documented; a chunk is never refused for it.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from probes.dialects.numbers import count, mapping
+from probes.loose_json import value_of
 
 __all__ = [
     "Choice",
@@ -140,10 +140,7 @@ def decode_value(data: str) -> object:
     Raises:
         ValueError: the data is not JSON, or nested too deeply.
     """
-    try:
-        return json.loads(data, strict=False)
-    except RecursionError as error:
-        raise ValueError("JSON is nested too deeply") from error
+    return value_of(data)
 
 
 def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:

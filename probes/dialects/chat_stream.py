@@ -11,7 +11,6 @@ from probes.dialects.chat_chunk import (
     UsualDelta,
     decode_chunk,
     decode_usual,
-    decode_value,
     lenient_chunk,
 )
 from probes.dialects.numbers import amount, mapping
@@ -19,6 +18,7 @@ from probes.dialects.usage import read_timing, read_timings_usage, read_usage
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
 from probes.events import TtftKind
 from probes.gateway import router_attempts
+from probes.loose_json import value_or_none
 from probes.sse import ServerSentEvent
 
 __all__ = ["ChatInterpreter"]
@@ -72,7 +72,7 @@ class ChatInterpreter:
             return NOTHING
         added, reason = self._take(chunk)
         if _is_unusual(chunk) or is_error or reason == "error":
-            self._take_error(chunk, decode_value(data), certain=is_error or reason == "error")
+            self._take_error(chunk, value_or_none(data), certain=is_error or reason == "error")
         return added
 
     def usual(self, payload: bytes | str) -> Delta | None:

@@ -399,6 +399,25 @@ def test_no_bytes_break_the_reader(
     assert msgspec.json.encode(answer)
 
 
+def test_what_a_read_brought_before_it_was_too_large_is_told() -> None:
+    one = reader()
+    progress = one.feed(ANSWER[1] + b"data: " + b"x" * (17 << 20))
+    assert (progress.output, progress.text, progress.terminal) == (True, "Hel", True)
+    assert judged(one.finish("complete")) == ("protocol_error", "too_large")
+
+
+@pytest.mark.parametrize("size", [1, 40, 10_000])
+def test_what_was_inflated_before_it_was_broken_stands(size: int) -> None:
+    packed = gzip.compress(b"".join(ANSWER))
+    broken = packed[:-8] + b"\0" * 8
+    one = reader(headers={**SSE, "content-encoding": "gzip"})
+    told = [one.feed(broken[at : at + size]) for at in range(0, len(broken), size)]
+    assert any(progress.output for progress in told)
+    assert told[-1].terminal
+    answer = one.finish("complete")
+    assert (*judged(answer), answer.text) == ("ok", "", "Hello")
+
+
 def test_all_that_one_read_brought_is_the_first_chunk_though_it_was_sent_apart() -> None:
     one = reader()
     one.feed(ANSWER[0] + ANSWER[1] + ANSWER[2], cuts=(len(ANSWER[0]), len(ANSWER[0] + ANSWER[1])))

@@ -1,7 +1,9 @@
 """The event-stream decoder against the standard and against a decoder too simple to be wrong."""
 
+import gc
 import re
 import tracemalloc
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -299,6 +301,30 @@ def test_what_is_too_large_is_so_however_it_is_cut(stream: bytes, cuts: list[int
 
     places = [0, *sorted(cut for cut in cuts if cut <= len(stream)), len(stream)]
     assert told([stream[a:b] for a, b in pairwise(places)]) == told([stream])
+
+
+def test_events_before_what_is_refused_are_told() -> None:
+    decoder = Decoder(max_line=10)
+    (event,) = decoder.feed(b"data: 1\n\ndata: 12345678")
+    assert event.data == "1"
+    assert decoder.failure
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"data: 2\n\n")
+
+
+def test_what_was_refused_is_not_kept() -> None:
+    """Neither in the decoder nor by it: an exception that it held would hold it in turn."""
+    gc.disable()
+    try:
+        decoder = Decoder(max_line=10)
+        with pytest.raises(EventTooLargeError):
+            decoder.feed(b"data: 12345678")
+        assert not decoder._line
+        gone = weakref.ref(decoder)
+        del decoder
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_of_a_comment_nothing_is_kept_however_long_it_is() -> None:
