@@ -26,8 +26,18 @@ a reset, `closed_by_us` some time after the terminal signal."""
 
 CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
 _LENGTH: Final = ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS")
-_FILTERED: Final = ("content_filter", "content-filter", "SAFETY", "safety")
-_ABORTED: Final = ("abort", "aborted")
+_FILTERED: Final = (
+    *("content_filter", "content-filter", "content_filtered", "guardrail_intervened"),
+    *("safety", "prohibited_content", "blocklist", "spii", "recitation"),  # Google
+    *("sensitive", "error_toxic"),  # Zhipu, Cohere
+)
+_ABORTED: Final = ("abort", "aborted", "cancelled", "canceled")
+_FAILED: Final = {
+    "insufficient_system_resource": "overloaded",  # DeepSeek
+    "network_error": "upstream",  # Zhipu
+    "timeout": "gateway_timeout",  # Cohere
+}
+"""Finish reasons that tell of a server's failure, in small letters."""
 
 
 def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
@@ -59,10 +69,13 @@ def of_ending(ending: Ending, *, began: bool) -> Verdict:
 
 
 def _of_whole_answer(told: Transcript) -> Verdict:
-    if told.finish_reason in _FILTERED:
+    reason = (told.finish_reason or "").lower()
+    if reason in _FILTERED:
         return Verdict("content_error", "content_filter")
-    if told.finish_reason in _ABORTED:
+    if reason in _ABORTED:
         return Verdict("server_error", "aborted")
+    if reason in _FAILED:
+        return Verdict("server_error", _FAILED[reason])
     if told.refusal:
         return Verdict("content_error", "refusal")
     if told.output:

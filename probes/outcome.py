@@ -64,11 +64,15 @@ _BILLING_MESSAGE: Final = re.compile(
     r"|out of credits|billing (hard )?limit|account (is )?suspended",
     re.IGNORECASE,
 )
-_THROTTLE: Final = re.compile(r"ratelimit|toomanyrequests|throttl|slowdown|resourceexhausted")
-_THROTTLE_MESSAGE: Final = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
+_THROTTLE: Final = re.compile(
+    r"ratelimit|requestlimit|toomanyrequests|throttl|slowdown|resourceexhausted"
+)
+_THROTTLE_MESSAGE: Final = re.compile(
+    r"rate.?limit|request limit (reached|exceeded)|too many requests|throttl", re.IGNORECASE
+)
 _BUSY: Final = re.compile(r"overload|busy|capacity|autoscal", re.IGNORECASE)
 _MODERATION: Final = re.compile(
-    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety"
+    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety|inspectionfailed"
 )
 _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"

@@ -29,6 +29,7 @@ class ChunkDelta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_text: str | None = None
     refusal: str | None = None
     reasoning_details: Any = None
     tool_calls: Any = None
@@ -105,6 +106,7 @@ class UsualChunk(msgspec.Struct, gc=False):
     type: None = None
 
 
+_LONGEST_NUMBER: Final = 300
 _decoder: Final = msgspec.json.Decoder(Chunk)
 decode_usual: Final = msgspec.json.Decoder(UsualChunk).decode
 """Return a chunk that only adds words; raise `ValueError` or `RecursionError` for any other."""
@@ -126,13 +128,21 @@ def decode_chunk(data: str) -> Chunk | None:
 def decode_value(data: str) -> object:
     """Return any JSON value, also what msgspec refuses: lone surrogates, control characters.
 
+    Of a list its first value is taken, as Google wraps errors.
+
     Raises:
         ValueError: the data is not JSON, or nested too deeply.
     """
     try:
-        return json.loads(data, strict=False)
+        value: object = json.loads(data, strict=False, parse_int=_whole)
     except RecursionError as error:
         raise ValueError("JSON is nested too deeply") from error
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _whole(digits: str) -> int | float:
+    """Return a whole number; Python refuses to read one of thousands of digits."""
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
 
 
 def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:
@@ -150,6 +160,8 @@ def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:
 def _choice(raw: object) -> Choice:
     choice = mapping(raw)
     reason = choice.get("finish_reason")
+    if isinstance(reason, Mapping):
+        reason = reason.get("type")  # SGLang's own
     return Choice(
         index=count(choice.get("index")),
         delta=_delta(choice.get("delta")),
@@ -170,6 +182,7 @@ def _delta(raw: object) -> ChunkDelta | None:
         content=_words(raw.get("content")),
         reasoning_content=_words(raw.get("reasoning_content")) or _thinking(raw.get("content")),
         reasoning=_words(raw.get("reasoning")),
+        reasoning_text=_words(raw.get("reasoning_text")),
         refusal=_words(raw.get("refusal")),
         reasoning_details=raw.get("reasoning_details"),
         tool_calls=raw.get("tool_calls"),

@@ -1,4 +1,4 @@
-"""Every case of the protocol sample, driven through the reader frame by frame."""
+"""Cases of the protocol sample and of the field, driven through the reader frame by frame."""
 
 import base64
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from stream_cases import cases_of
 from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
 from probes.dialects import dialect_for
 
-CASES = cases_of("stream_cases.jsonl")
+CASES = [*cases_of("stream_cases.jsonl"), *cases_of("field_cases.jsonl")]
 WALL_NS = 1_795_430_000 * 10**9
 PLAIN = (
     "outcome",

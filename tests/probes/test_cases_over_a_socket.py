@@ -50,6 +50,7 @@ async def test_a_case_is_told_as_it_is_meant(
     expect, attempt = case["expect"], await attempt_of(case, transport)
     told = {
         "outcome": attempt.outcome,
+        "reason": attempt.reason,
         "retryable": attempt.retryable,
         "text": attempt.text,
         "reasoning_text": attempt.reasoning_text,
