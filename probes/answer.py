@@ -1,21 +1,35 @@
 """One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 
-from probes.body import BodyForm, Inflater, UnknownEncodingError, form_of, json_of, refusal_of
+from probes.body import (
+    BodyForm,
+    Inflater,
+    JsonEnd,
+    UnknownEncodingError,
+    form_of,
+    form_of_lines,
+    is_heavy,
+    json_of,
+    refusal_of,
+)
+from probes.charset import as_utf8
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
+from probes.dialects.spoken import is_spoken_by, spoken_dialect
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, Outcome, TokenSource, TtftKind
+from probes.framing import decoder_for
 from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
 from probes.outcome import Verdict, of_failure, of_status
+from probes.progress import IDLE, OVER, Progress, together
 from probes.retry import would_retry
 from probes.server_timing import timings_of_headers
-from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
+from probes.sse import EventTooLargeError, ServerSentEvent
 from probes.throttle import read_limits, retry_after_s
 from probes.words import clean
 
@@ -24,37 +38,9 @@ __all__ = ["IDLE", "Answer", "AnswerReader", "Ending", "Progress", "failed_befor
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
+_BYTES_AT_ONCE: Final = 64 * 1024
+"""Of a read that inflated to more, so much is decoded before its events are told and let go."""
 _COST_HEADER: Final = "x-litellm-response-cost"
-
-
-class Progress(msgspec.Struct, frozen=True, gc=False):
-    """What one read of the body brought."""
-
-    event: bool = False
-    """A server-sent event, not a comment, was completed."""
-    output: bool = False
-    """A non-empty text, reasoning, tool-call or refusal delta came."""
-    answer: bool = False
-    """Output that is not reasoning came."""
-    kind: TtftKind = "none"
-    """Of the first output in this read."""
-    alone: bool = False
-    """The read brought one event and nothing after it: its arrival is that of the event."""
-    first_is_newest: bool = False
-    """Nothing came after the read's first output: its arrival is that of the read."""
-    last_is_newest: bool = False
-    """The same of the read's last output."""
-    characters: int = 0
-    text: str = ""
-    """As the server wrote it: hostile, and maybe with halves of characters."""
-    reasoning: str = ""
-    terminal: bool = False
-    """The answer is over, well or not: nothing after this needs to be waited for long."""
-
-
-IDLE: Final = Progress()
-"""Of a read that completed nothing."""
-_OVER: Final = Progress(terminal=True)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +75,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: tuple[tuple[str, str], ...] = ()
     """(name, arguments) of each call."""
     response_id: str | None = None
+    dialect: str = ""
+    """In which it is, where that is another one than was asked in."""
     server_timing: dict[str, float] = msgspec.field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
     retry_after_s: float | None = None
@@ -98,7 +86,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class AnswerReader:
     """Reads one answer, whatever form it takes. `wall_ns` dates what headers say of moments.
 
-    Feed it the body as it arrives, without the transfer coding and with any content coding.
+    Feed it the body as it arrives, without the transfer coding and with any content coding. Of an
+    answer that was not asked to be `streamed` no output is told before its end, not even where the
+    server streams it all the same: whoever asks so waits for the whole of it.
     """
 
     def __init__(
@@ -109,15 +99,24 @@ class AnswerReader:
         *,
         keep_text: bool,
         wall_ns: int,
+        streamed: bool = True,
     ) -> None:
         self._status = status
         self._headers = headers
         self._keep_text = keep_text
         self._wall_ns = wall_ns
+        self._asked = dialect.name
+        self._spoken = ""
         self._interpreter = dialect.decoder()
-        self._decoder = Decoder()
+        self._framing = dialect.framing
+        self._decoder = decoder_for(dialect.framing, dialect.usual_event)
+        self._streamed = streamed
+        self._tells = False
+        """It is a stream whose output is told as it comes: the usual read."""
         self._form: BodyForm | None = None
         self._body = bytearray()
+        self._json_end = JsonEnd()
+        self._is_json = False
         self._size = 0
         self._broken = ""
         self._events = 0
@@ -136,63 +135,89 @@ class AnswerReader:
         except UnknownEncodingError:
             self._broken = "encoding"
 
-    def feed(self, data: bytes, trailed: bool = False) -> Progress:
+    def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
         """Take what was read; what one read completed is told together.
 
-        `trailed` says that more than body came with it, after it.
+        `trailed` says that more than body came with it, after it; `cuts` are the places in it where
+        the server began to send apart from what was before.
         """
         if self._broken:
-            return _OVER
+            return OVER
+        if cuts and self._first_kind == "none":
+            return self._feed_apart(data, trailed, (*cuts, len(data)))
         try:
             if self._inflater is not None:
                 data = self._inflater.feed(data)
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
-            if self._form == "stream":
+            if self._tells:
                 return self._read_events(data, trailed)
             return self._read(data, trailed)
         except UnknownEncodingError:
             self._broken = "encoding"
         except (EventTooLargeError, OverflowError):
             self._broken = "too_large"
-        return _OVER
+        return OVER
+
+    def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
+        """Take parts that were sent one by one, though they came together: nothing held them."""
+        progress, start = IDLE, 0
+        for end in ends:
+            part = self.feed(data[start:end], trailed or end < len(data))
+            progress, start = together(progress, part), end
+        return progress
 
     def _read(self, data: bytes, trailed: bool) -> Progress:
-        """Take what came before it is known that this is a stream, or where it is none."""
+        """Take what came before it is known that this is a stream, or what is not told."""
         if not self._is_success:
             self._body += data[: MAX_ERROR_BYTES - len(self._body)]
-            return _OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else IDLE
+            return OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else IDLE
         self._body += data
         if self._form is None:
-            self._form = form_of(self._body, self._headers.get("content-type", "").lower())
-            if self._form == "stream":
-                held = bytes(self._body)
-                self._body.clear()
-                return self._read_events(held, trailed)
-        return self._read_whole()
+            self._form = self._recognised(len(self._body) - len(data))
+        return self._read_held(trailed) if self._form == "stream" else self._read_whole()
+
+    def _read_held(self, trailed: bool) -> Progress:
+        """Take what was held back; nothing more is, unless the output is not to be told."""
+        self._tells = self._streamed
+        held = bytes(self._body)
+        self._body.clear()
+        progress = self._read_events(held, trailed)
+        if self._tells:
+            return progress
+        return OVER if progress.terminal else IDLE
+
+    def _recognised(self, newest: int) -> BodyForm | None:
+        """Return the form of the body so far; the bytes of the last read begin at `newest`."""
+        if self._framing == "lines":
+            return form_of_lines(self._body, newest)
+        return form_of(self._body, self._headers.get("content-type", "").lower())
 
     def _read_whole(self) -> Progress:
         """A whole answer is judged at its end; anything else needs no more than its beginning."""
-        limit = MAX_WHOLE_BYTES if self._form == "json" else MAX_ERROR_BYTES
+        limit = MAX_WHOLE_BYTES if self._form in ("json", None) else MAX_ERROR_BYTES
         if len(self._body) <= limit:
-            return _OVER if self._form == "json" and self._is_whole_json() else IDLE
+            return OVER if self._form == "json" and self._is_whole_json() else IDLE
         if self._form == "json":
             raise OverflowError("the answer is too large")
         del self._body[limit:]
-        return _OVER
+        return OVER
 
     def _is_whole_json(self) -> bool:
         """Whether all of a JSON body is there; a large one is left to its framing."""
-        body = self._body
-        if len(body) > MAX_ERROR_BYTES or not body.rstrip().endswith((b"}", b"]")):
-            return False
-        return json_of(bytes(body)) is not None
+        if len(self._body) <= MAX_ERROR_BYTES and not self._json_end.reached:
+            self._is_json = self._json_end.seek(self._body) and json_of(self._whole()) is not None
+        return self._is_json
+
+    def _whole(self) -> bytes:
+        """Return a body that is no stream, in UTF-8."""
+        return as_utf8(bytes(self._body), self._headers.get("content-type", ""))
 
     def _read_events(self, data: bytes, trailed: bool) -> Progress:
-        payload = self._decoder.plain(data)
+        payload = self._decoder.plain(data) if len(data) <= _BYTES_AT_ONCE else None
         if payload is None:
-            return self._told(self._decoder.feed(data), trailed)
+            return self._told(self._events_of(data), trailed)
         delta = self._interpreter.usual(payload)
         if delta is None:
             return self._told([self._decoder.event_of(payload)], trailed)
@@ -211,26 +236,35 @@ class AnswerReader:
             delta.reasoning,
         )
 
-    def _told(self, events: list[ServerSentEvent], trailed: bool) -> Progress:
+    def _events_of(self, data: bytes) -> Iterator[ServerSentEvent]:
+        for start in range(0, len(data), _BYTES_AT_ONCE):
+            for event in self._decoder.feed(data[start : start + _BYTES_AT_ONCE]):
+                if is_heavy(event.data):
+                    raise EventTooLargeError("an event has too many parts")
+                yield event
+
+    def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events tell together."""
         told = self._interpreter.transcript
-        if not events:
-            return _OVER if told.terminal else IDLE
         deltas: list[Delta] = []
         followed = False
-        first = last = 0
+        first = last = number = 0
         for number, event in enumerate(events, 1):
             followed = bool(deltas)
             delta = self._interpreter.event(event)
             if delta is not NOTHING:
                 deltas.append(delta)
                 first, last = first or number, number
+            elif not told.began and self._is_foreign(event):
+                break
+        if not number:
+            return OVER if told.terminal else IDLE
         added = join_deltas(deltas)
-        self._events += len(events)
+        self._events += number
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":
             kind = self._first_output(kind, followed=followed)
-        newest = len(events) if self._decoder.idle and not trailed else -1
+        newest = number if self._decoder.idle and not trailed else -1
         return Progress(
             event=True,
             output=added is not NOTHING,
@@ -242,8 +276,21 @@ class AnswerReader:
             characters=added.characters,
             text=added.text,
             reasoning=added.reasoning,
-            terminal=told.terminal,
+            terminal=told.terminal or bool(self._spoken),
         )
+
+    def _is_foreign(self, event: ServerSentEvent) -> bool:
+        """Whether an event that began nothing is in another dialect than was asked in."""
+        data = event.data.removeprefix("data:").encode("utf-8", "replace")
+        self._listen(json_of(data))
+        return bool(self._spoken)
+
+    def _listen(self, value: object) -> None:
+        """Notice an answer in another dialect than was asked in: it is not read any further."""
+        spoken = spoken_dialect(value)
+        if spoken is not None and not is_spoken_by(spoken, self._asked):
+            self._spoken = spoken
+            self._broken = "other_dialect"
 
     def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
         """Note the first output; one that came together with the answer's end was held back."""
@@ -258,14 +305,25 @@ class AnswerReader:
         asked_s = retry_after_s(self._headers, wall_ns=self._wall_ns)
         if not self._is_success:
             return self._refused(asked_s)
+        if ending == "complete" or not self._streamed:
+            self._close()
         told = self._interpreter.transcript
         verdict = self._judge(told, ending)
         said = told.error or ErrorBody(message=self._hint(verdict))
         return self._with_words(told, verdict, said, asked_s)
 
+    def _close(self) -> None:
+        """Take what nothing but the end of the body completes: a last line without its end."""
+        if self._form is None and self._framing == "lines" and not self._broken:
+            self._form = "stream"
+            self._read_held(trailed=True)
+        if self._form == "stream" and not self._broken:
+            for event in self._decoder.close():
+                self._interpreter.event(event)
+
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""
-        body, error = refusal_of(bytes(self._body))
+        body, error = refusal_of(self._whole())
         verdict = of_status(self._status, error)
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
         return Answer(
@@ -273,6 +331,7 @@ class AnswerReader:
             reason=verdict.reason,
             message=clean(target[:LONGEST_MESSAGE] or error.message),
             error_code=clean(error.code) or None,
+            response_id=clean(error.request_id) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
             server_timing=timings_of_headers(self._headers),
             limits=self._limits(body),
@@ -281,10 +340,12 @@ class AnswerReader:
 
     def _judge(self, told: Transcript, ending: Ending) -> Verdict:
         if self._form == "json" and not self._broken:
-            value = json_of(bytes(self._body))
+            value = json_of(self._whole())
             if value is None:
                 return self._of_broken_json(ending)
-            self._interpreter.whole(value)
+            self._listen(value)
+            if not self._spoken:
+                self._interpreter.whole(value)
         elif self._form in ("html", "other") and not self._broken:
             return Verdict("protocol_error", "html" if self._form == "html" else "not_an_answer")
         began = told.began or self._decoder.unfinished
@@ -300,8 +361,10 @@ class AnswerReader:
     def _hint(self, verdict: Verdict) -> str:
         if verdict.reason == "cap_exhausted":
             return CAP_HINT
+        if self._spoken:
+            return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
         if verdict.outcome == "protocol_error" and self._body:
-            return html_error(self._body[:2000].decode("utf-8", "replace")).message
+            return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
         return ""
 
     def _with_words(
@@ -333,12 +396,13 @@ class AnswerReader:
             text_sha256=sha256(text.encode()).hexdigest() if text else "",
             refusal=clean("".join(told.refusal)) if self._keep_text else "",
             tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
-            response_id=None if told.response_id is None else clean(told.response_id),
+            response_id=clean(told.response_id or said.request_id) or None,
+            dialect=self._spoken,
             server_timing=timings_of_headers(self._headers) | told.server_timing,
         )
 
     def _ttft_kind(self, told: Transcript) -> TtftKind:
-        if self._form == "json":
+        if not self._streamed or self._first_kind == "none":
             return "not_streamed" if told.output else "none"
         return "buffered" if self._burst_events == self._events else self._first_kind
 

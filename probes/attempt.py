@@ -3,7 +3,7 @@
 The measuring loop stamps, counts and hands bytes on; it formats nothing and touches no disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -60,7 +60,7 @@ class AttemptResult:
 
 
 class Attempt:
-    """Runs once."""
+    """Runs once. Of an answer that is not `streamed` no output is stamped, only its end."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Attempt:
         stall_after: float,
         listener: Listener,
         keep_text: bool = False,
+        streamed: bool = True,
     ) -> None:
         self._transport = transport
         self._dialect = dialect
@@ -82,6 +83,7 @@ class Attempt:
         self._stall_ns = round(stall_after * NS_PER_S)
         self._listener = listener
         self._keep_text = keep_text
+        self._streamed = streamed
         self._tape = Tape()
         self._answered = False
         self._watchdog: Watchdog | None = None
@@ -107,7 +109,7 @@ class Attempt:
 
     async def run(self, request: Request) -> AttemptResult:
         """Do the exchange. Failures of the network are results, not exceptions."""
-        self._watchdog = Watchdog(self._timeouts)
+        self._watchdog = Watchdog(self._timeouts, streamed=self._streamed)
         failure: BaseException | None = None
         with self._watchdog.scope as scope:
             try:
@@ -129,15 +131,16 @@ class Attempt:
                 self._dialect,
                 keep_text=self._keep_text,
                 wall_ns=self._clock.wall_ns(),
+                streamed=self._streamed,
             )
             if not exchange.headers_exact:
                 self._tape.inexact.add("headers")
             self._tape.first("done", await exchange.read_body(self._read))
 
-    def _read(self, data: bytes, at_ns: int, trailed: bool) -> None:
+    def _read(self, data: bytes, at_ns: int, trailed: bool, cuts: Sequence[int]) -> None:
         """Take what one read brought of the body."""
         assert self._reader is not None  # noqa: S101 - made before the body is read
-        progress = self._reader.feed(data, trailed)
+        progress = self._reader.feed(data, trailed, cuts)
         if progress is IDLE:
             return
         tape, watchdog = self._tape, self._watchdog

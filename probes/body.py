@@ -1,16 +1,23 @@
 """What a response body is, before anybody reads it: its encoding undone, its form recognised."""
 
 import json
+import re
 import zlib
 from typing import Final, Literal, TypeAlias
 
+from probes.charset import as_utf8, is_wide
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_of, html_error
+from probes.ndjson import is_value
+from probes.sse import DEFAULT_LIMIT
 
 __all__ = [
     "BodyForm",
     "Inflater",
+    "JsonEnd",
     "UnknownEncodingError",
     "form_of",
+    "form_of_lines",
+    "is_heavy",
     "json_of",
     "refusal_of",
 ]
@@ -23,6 +30,14 @@ _MOST_BLANK: Final = 4096
 _MOST_AT_ONCE: Final = 4 * 1024 * 1024
 """What one read may inflate to: more is a bomb, and would hold everybody else up."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
+_FORMS_BY_OPENING: Final[dict[bytes, BodyForm]] = {b"<": "html", b"[": "json"}
+_OPENING: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_INFLATED_PIECE: Final = 4096
+"""Compressed bytes taken at a time: zlib copies what it leaves of them for each gzip member."""
+_MOST_PARTS: Final = 1_000_000
+_TOKEN: Final = re.compile(rb'["{}\[\]]')
+_TOKEN_IN_STRING: Final = re.compile(rb'["\\]')
 _decoder: Final = json.JSONDecoder(strict=False)
 
 
@@ -39,13 +54,16 @@ class Inflater:
         Raises:
             UnknownEncodingError: it is neither gzip nor deflate.
         """
-        name = encoding.strip().lower()
+        named = (name.strip().lower() for name in encoding.split(","))
+        name = ", ".join(name for name in named if name not in ("", "identity"))
         if name not in ("gzip", "x-gzip", "deflate"):
             raise UnknownEncodingError(f"content-encoding {name[:40]!r}")
         self._is_gzip = name != "deflate"
         self._limit = limit
         self._stream = zlib.decompressobj(_GZIP)
         self._held: bytes | None = None if self._is_gzip else b""
+        self._after = b""
+        self._room = 0
 
     def feed(self, data: bytes) -> bytes:
         """Return what `data` inflates to.
@@ -56,21 +74,38 @@ class Inflater:
         """
         if self._held is not None:
             data = self._with_header_known(data)
+        self._room = min(self._limit, _MOST_AT_ONCE)
+        starts = range(0, len(data), _INFLATED_PIECE)
+        return b"".join([self._members(data[at : at + _INFLATED_PIECE]) for at in starts])
+
+    def _members(self, data: bytes) -> bytes:
+        """Inflate a piece, in which gzip members may follow each other."""
         pieces = []
-        room = min(self._limit, _MOST_AT_ONCE)
         while data:
             if self._stream.eof:
-                if not self._is_gzip:
+                data = self._next_member(data)
+                if not data:
                     break
-                self._stream = zlib.decompressobj(_GZIP)  # gzip members may follow each other
-            piece = self._inflate(data, room)
-            room -= len(piece)
+            piece = self._inflate(data, self._room)
+            self._room -= len(piece)
             self._limit -= len(piece)
-            if room < 0:
+            if self._room < 0:
                 raise OverflowError("the body inflates beyond its limit")
             pieces.append(piece)
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
         return b"".join(pieces)
+
+    def _next_member(self, data: bytes) -> bytes:
+        """Return the gzip member that begins after another; what is none, as padding, is let go."""
+        head = self._after + data
+        if not self._is_gzip or not (head.startswith(_GZIP_MAGIC) or head == _GZIP_MAGIC[:1]):
+            self._is_gzip = False
+            return b""
+        self._after = head if len(head) == 1 else b""
+        if self._after:
+            return b""
+        self._stream = zlib.decompressobj(_GZIP)
+        return head
 
     def _with_header_known(self, data: bytes) -> bytes:
         """Hold `deflate` back until two bytes tell whether it has the zlib frame it should have."""
@@ -90,6 +125,46 @@ class Inflater:
             raise UnknownEncodingError(str(error)) from error
 
 
+class JsonEnd:
+    """Finds where the first JSON object or list of a body ends, in one pass however it is cut."""
+
+    __slots__ = ("_depth", "_position", "_quoted", "reached")
+
+    def __init__(self) -> None:
+        self.reached = False
+        self._depth = 0
+        self._position = 0
+        self._quoted = False
+
+    def seek(self, body: bytes | bytearray) -> bool:
+        """Look on in a body that has grown; return whether the end is there now."""
+        while not self.reached:
+            tokens = _TOKEN_IN_STRING if self._quoted else _TOKEN
+            found = tokens.search(body, self._position)
+            if found is None:
+                self._position = max(self._position, len(body))
+                break
+            self._position = found.end()
+            self._take(found[0])
+        return self.reached
+
+    def _take(self, token: bytes) -> None:
+        if token == b'"':
+            self._quoted = not self._quoted
+        elif token == b"\\":
+            self._position += 1  # past what it escapes, which may be yet to come
+        else:
+            self._depth += 1 if token in b"{[" else -1
+            self.reached = self._depth <= 0
+
+
+def is_heavy(text: str) -> bool:
+    """Whether JSON has so many parts that its objects would cost far more than its bytes."""
+    if len(text) <= _MOST_PARTS:
+        return False
+    return text.count("{") + text.count("[") + text.count(",") > _MOST_PARTS
+
+
 def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
     """Return the form of a body from its first bytes; None while they do not tell.
 
@@ -97,6 +172,8 @@ def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
     `text/event-stream`, streams come without a type or as JSON. A line that begins with `{` or `<`
     is no field of an event stream.
     """
+    if is_wide(head):
+        head = as_utf8(bytes(head), content_type)
     text = head.removeprefix(_BOM).lstrip()
     if text.startswith((b"{", b"[")):
         return "json"
@@ -113,12 +190,35 @@ def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
     return "other"
 
 
+def form_of_lines(head: bytes | bytearray, newest: int = 0) -> BodyForm | None:
+    """Return the form of a body that should be lines of JSON; None while its bytes do not tell.
+
+    `newest` is where the bytes of the last read begin. A first line that is a value by itself is a
+    stream's, be it the only one; an object that goes on below its first line is a whole answer.
+    """
+    match = _OPENING.match(head)
+    start = match.end() if match else 0
+    opening = head[start : start + 1]
+    if not opening or (len(head) < len(_BOM) and _BOM.startswith(head)):
+        return None if start < _MOST_BLANK else "stream"
+    if opening != b"{":
+        return _FORMS_BY_OPENING.get(bytes(opening), "other")
+    end = head.find(b"\n", max(start, newest))
+    if (len(head) if end < 0 else end) > DEFAULT_LIMIT:
+        return "json"  # no line of a stream is that long
+    if end < 0:
+        return None
+    return "stream" if is_value(head[start:end]) else "json"
+
+
 def json_of(body: bytes) -> object | None:
     """Return the first JSON value of a body; None where there is none.
 
     What follows it is let go: some gateways glue `data: [DONE]` to a whole answer. Of a list its
     first value is taken.
     """
+    if len(body) > _MOST_PARTS and is_heavy(body.decode("latin-1")):
+        return None
     text = body.removeprefix(_BOM).decode("utf-8", "replace").lstrip()
     try:
         value: object = _decoder.raw_decode(text)[0]

@@ -1,9 +1,10 @@
 """Error bodies of every provider, brought to one shape.
 
 OpenAI `{"error": {message, type, code}}`, the same with a string for the object, Anthropic
-`{"type": "error", "error": {type, message, details}}`, older vLLM `{"object": "error", …}`,
-FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}`, TGI `{"error": "…", "error_type"}`, MiniMax
-`{"base_resp": {status_code, status_msg}}` and a bare `{message, code}`.
+`{"type": "error", "error": {type, message, details}, request_id}`, older vLLM
+`{"object": "error", …}`, FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}`, TGI
+`{"error": "…", "error_type"}`, MiniMax `{"base_resp": {status_code, status_msg}}` and a bare
+`{message, code}`.
 """
 
 import re
@@ -16,6 +17,7 @@ __all__ = ["LONGEST_MESSAGE", "ErrorBody", "error_in", "error_of", "html_error"]
 
 LONGEST_MESSAGE: Final = 500
 _LONGEST_CODE: Final = 80
+_LONGEST_ID: Final = 200
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
 _SUCCESSES: Final = range(200, 300)
@@ -39,6 +41,8 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     """The HTTP status that the body itself names."""
     flagged: bool = False
     """A moderation's reasons are given."""
+    request_id: str = ""
+    """What support asks for, where the body itself has it."""
 
 
 def error_in(body: object) -> ErrorBody | None:
@@ -142,6 +146,7 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
         words=tuple(re.sub(r"[^a-z0-9]", "", word.lower()) for word in words),
         status=_status(numbers),
         flagged=bool(metadata.get("reasons")),
+        request_id=_text(outer.get("request_id") or error.get("request_id"))[:_LONGEST_ID],
     )
 
 

@@ -32,6 +32,7 @@ _FILTERED: Final = (
     *("sensitive", "error_toxic"),  # Zhipu, Cohere
 )
 _ABORTED: Final = ("abort", "aborted", "cancelled", "canceled")
+_REFUSED: Final = ("refusal",)
 _FAILED: Final = {
     "insufficient_system_resource": "overloaded",  # DeepSeek
     "network_error": "upstream",  # Zhipu
@@ -76,34 +77,30 @@ def _of_whole_answer(told: Transcript) -> Verdict:
         return Verdict("server_error", "aborted")
     if reason in _FAILED:
         return Verdict("server_error", _FAILED[reason])
-    if told.refusal:
+    if told.refusal or reason in _REFUSED:
         return Verdict("content_error", "refusal")
     if told.output:
         return Verdict("ok")
-    reasoned = told.usage is not None and bool(told.usage.reasoning_tokens)
-    capped = told.finish_reason in _LENGTH and reasoned
+    counted = told.usage is not None and bool(told.usage.reasoning_tokens)
+    capped = told.finish_reason in _LENGTH and (counted or told.reasoned)
     return Verdict("content_error", "cap_exhausted" if capped else "empty")
 
 
 def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
-    """Return the token counts, and how far they are to be believed.
+    """Return the token counts, and where that of the output is from, or `none`.
 
     A usage that output followed, or that an answer without its end left behind, is a running
     total. No output tokens beside output is what servers write that do not count.
     """
     usage = _credible(told.usage, told)
-    if usage is not None and _has_tokens(usage):
+    if usage is not None and usage.output_tokens is not None:
         ended = told.finished or told.done or told.error is not None
         is_total = ended and told.usage_is_last
         return usage, told.usage_source if is_total else "continuous_usage"
     timings = _credible(told.timings, told)
-    if timings is not None and _has_tokens(timings):
+    if timings is not None and timings.output_tokens is not None:
         return (usage or Usage()).updated(timings), "timings"
     return usage or Usage(), "none"
-
-
-def _has_tokens(usage: Usage) -> bool:
-    return usage.input_tokens is not None or usage.output_tokens is not None
 
 
 def _credible(usage: Usage | None, told: Transcript) -> Usage | None:

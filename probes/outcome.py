@@ -16,7 +16,7 @@
     protocol_error          no HTTP answer, or one that is not what it says it is
       connect               .dns  .refused  .tls  .tls.certificate  .unreachable  .proxy
       reset  stale_connection  protocol  empty  html  bad_json  not_an_answer  encoding
-      too_large
+      too_large  other_dialect
     truncated               the answer ended before it was over
       cut  reset  no_finish
     content_error           a well-formed answer that is no use
@@ -61,7 +61,7 @@ _BILLING: Final = re.compile(
 )
 _BILLING_MESSAGE: Final = re.compile(
     r"spend(ing)? limit|credit balance|insufficient[ _](credits?|balance|funds|quota)"
-    r"|out of credits|billing (hard )?limit|account (is )?suspended",
+    r"|api usage limits|out of credits|billing (hard )?limit|account (is )?suspended",
     re.IGNORECASE,
 )
 _THROTTLE: Final = re.compile(
@@ -70,9 +70,14 @@ _THROTTLE: Final = re.compile(
 _THROTTLE_MESSAGE: Final = re.compile(
     r"rate.?limit|request limit (reached|exceeded)|too many requests|throttl", re.IGNORECASE
 )
+_TOKENS_LIMITED: Final = re.compile(
+    r"\btp[md]\b|tokens? (per|rate)|token rate|(input|output|request) tokens"
+)
+_REQUESTS_LIMITED: Final = re.compile(r"\brp[smd]\b|requests? per|request rate|number of requests")
 _BUSY: Final = re.compile(r"overload|busy|capacity|autoscal", re.IGNORECASE)
 _MODERATION: Final = re.compile(
-    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety|inspectionfailed"
+    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety|biopolicy|policyviolation"
+    r"|inspectionfailed"
 )
 _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"
@@ -84,15 +89,18 @@ _CONTEXT_MESSAGE: Final = re.compile(
 )
 _MODEL_MESSAGE: Final = re.compile(
     r"\bmodel\b.{0,200}(not found|does not exist|not exist)"
-    r"|(no such|unknown|invalid|not find( the)?) model|not a valid model",
+    r"|(no such|unknown|invalid|not find( the)?) model|not a valid model|\Amodel: \S+\Z",
     re.IGNORECASE | re.DOTALL,
 )
 _MODEL: Final = re.compile(r"modelnotfound|nosuchmodel|unknownmodel|invalidmodel|modelnotsupported")
 _AUTH: Final = re.compile(r"authentication|invalidapikey|unauthori[sz]ed|unauthenticated")
 _PERMISSION: Final = re.compile(r"permission|forbidden|accessdenied")
 _ASKED_WRONGLY: Final = re.compile(
-    r"invalidrequest|badrequest|validation|invalidargument|unprocessable|notfound|toolarge"
+    r"invalidrequest|badrequest|validation|invalidargument|unprocessable|invalidprompt"
 )
+_NOT_FOUND: Final = re.compile(r"notfound")
+_TOO_LARGE: Final = re.compile(r"toolarge")
+_TIMED_OUT: Final = re.compile(r"timeout|timedout|deadlineexceeded")
 _HTTP_TIMEOUT: Final = 408
 _CONFLICT: Final = 409
 _THROTTLED: Final = 429
@@ -152,8 +160,9 @@ def of_stream_error(error: ErrorBody) -> Verdict:
     client = _told_client_reason(error)
     if client:
         return Verdict("client_error", client)
-    busy = any(_BUSY.search(said) for said in (*error.words, error.message))
-    return Verdict("server_error", "overloaded" if busy else "upstream")
+    if any(_BUSY.search(said) for said in (*error.words, error.message)):
+        return Verdict("server_error", "overloaded")
+    return Verdict("server_error", "gateway_timeout" if _matches(_TIMED_OUT, error) else "upstream")
 
 
 def _is_billing(error: ErrorBody) -> bool:
@@ -169,9 +178,9 @@ def _throttle_reason(error: ErrorBody) -> str:
     said = error.message.lower()
     if "concurren" in said or "simultaneous" in said or "in-flight" in said:
         return "rate_limit.concurrency"
-    if "tokens" in error.words or re.search(r"\btp[md]\b|tokens? (per|rate)|token rate", said):
+    if "tokens" in error.words or _TOKENS_LIMITED.search(said):
         return "rate_limit.tokens"
-    if "requests" in error.words or re.search(r"\brp[smd]\b|requests? per|request rate", said):
+    if "requests" in error.words or _REQUESTS_LIMITED.search(said):
         return "rate_limit.requests"
     return "overloaded" if _BUSY.search(said) else "rate_limit"
 
@@ -204,6 +213,10 @@ def _told_client_reason(error: ErrorBody) -> str:
         return "auth"
     if _matches(_PERMISSION, error):
         return "permission"
+    if _matches(_TOO_LARGE, error):
+        return "too_large"
+    if _matches(_NOT_FOUND, error):
+        return "not_found"
     return "bad_request" if _matches(_ASKED_WRONGLY, error) else ""
 
 

@@ -15,7 +15,6 @@ from probes.answer import Progress
 from probes.attempt import Attempt, AttemptResult
 from probes.clock import Clock
 from probes.config import Route
-from probes.dialects.base import Adaptation, Dialect
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -28,6 +27,7 @@ from probes.events import (
     TtftKind,
 )
 from probes.health import GapWatch
+from probes.manner import Manner
 from probes.outbox import Tally
 from probes.report import AttemptIdentity, attempt_finished
 from probes.retry import RetryPolicy
@@ -59,8 +59,7 @@ class ProbeTools:
     """What all probes of a route share."""
 
     route: Route
-    headers: dict[str, str]
-    dialect: Dialect
+    manner: Manner
     clock: Clock
     random: Random
     gaps: GapWatch
@@ -69,7 +68,6 @@ class ProbeTools:
     turnstile: Turnstile
     policy: RetryPolicy
     prompt_tokens: int
-    adaptation: Adaptation
     include_text: bool = False
     on_output: Callable[["Probe", Progress, int], None] = lambda _probe, _progress, _at_ns: None
     max_tokens: int = 0
@@ -108,7 +106,8 @@ class Probe:
         self._cancelled = False
         self._bell = Signal()
         self._identity = self._identify()
-        self._asked_with = tools.adaptation
+        self._asked = tools.manner.way
+        self._retries = 0
 
     def cancel(self) -> None:
         """End the attempt in flight as `cancelled`; no other follows."""
@@ -121,8 +120,8 @@ class Probe:
         """Do the request; return its last event, or None where it was never admitted."""
         while await self._admitted():
             event = await self._run_attempt()
-            adapted = not self._cancelled and self._adapted(event)
-            if self._cancelled or (event.retry is None and not adapted):
+            again = not self._cancelled and self._learned(event)
+            if self._cancelled or (event.retry is None and not again):
                 return self._finish()
             self.attempt_number += 1
             await self._wait(event.retry)
@@ -178,15 +177,17 @@ class Probe:
 
     async def _run_attempt(self) -> AttemptFinished:
         tools = self._tools
+        self._asked = tools.manner.way
         self._attempt = Attempt(
             transport=self._transport,
-            dialect=tools.dialect,
+            dialect=self._asked.dialect,
             clock=tools.clock,
             gaps=tools.gaps,
             timeouts=tools.route.timeouts,
             stall_after=tools.route.stall_after,
             listener=self,
             keep_text=tools.include_text,
+            streamed=tools.route.stream,
         )
         try:
             result = await self._attempt.run(self._request())
@@ -203,21 +204,15 @@ class Probe:
 
     def _request(self) -> Request:
         tools = self._tools
-        self._asked_with = tools.adaptation
         nonce = f"{tools.random.getrandbits(64):016x}" if tools.route.cache == "bust" else None
-        body = tools.dialect.request_body(
-            tools.route,
-            max_tokens=tools.max_tokens,
-            nonce=nonce,
-            adaptation=tools.adaptation,
-        )
-        return Request(tools.dialect.url(tools.route), tools.headers, body)
+        return tools.manner.request(self._asked, max_tokens=tools.max_tokens, nonce=nonce)
 
     def _report(self, result: AttemptResult) -> AttemptFinished:
         tools = self._tools
         plan = None
         if not self._cancelled:
-            plan = tools.policy.plan(result.answer, result.headers, self.attempt_number + 1)
+            plan = tools.policy.plan(result.answer, result.headers, self._retries + 1)
+            self._retries += plan is not None
         result.stamps = msgspec.structs.replace(
             result.stamps, scheduled=self._scheduled_ns, admitted=self._admitted_ns
         )
@@ -272,21 +267,12 @@ class Probe:
         self._tools.emit(event)
         self._tools.turnstile.settle(event)
 
-    def _adapted(self, event: AttemptFinished) -> bool:
-        """Drop what the server said it does not support, once; return whether to ask again.
-
-        Where another probe has learned something since this one was sent, that is tried first.
-        """
-        tools = self._tools
-        if event.status is None:
-            return False
-        asked_with = self._asked_with
-        adaptation = tools.dialect.adapt(event.status, event.message, asked_with, tools.route)
-        if adaptation is None or tools.adaptation != asked_with:
-            return adaptation is not None
-        tools.adaptation = adaptation
-        tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=adaptation.describe()))
-        return True
+    def _learned(self, event: AttemptFinished) -> bool:
+        """Take what the attempt taught of the server; return whether to ask again at once."""
+        lesson = self._tools.manner.learn(event, self._asked)
+        if lesson.notice:
+            self._tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=lesson.notice))
+        return lesson.again
 
     async def _wait(self, retry: RetryPlan | None) -> None:
         """Wait as planned; a request that was only adapted goes again at once."""
@@ -332,6 +318,7 @@ class Probe:
             probe=self.identity,
             attempt=self.attempt_number,
             cohort=tools.cohort,
+            dialect=tools.manner.way.name,
             reserved_tokens=self._most_tokens(),
         )
 

@@ -49,6 +49,8 @@ class AttemptIdentity:
     attempt: int
     cohort: str
     reserved_tokens: int
+    dialect: str = ""
+    """That was asked in."""
 
 
 def prompt_tokens(route: Route) -> int:
@@ -83,6 +85,7 @@ def route_info(route: Route) -> RouteInfo:
         retries=route.retries,
         tags=route.tags,
         paused=route.paused,
+        streamed=route.stream,
     )
 
 
@@ -101,13 +104,14 @@ def charged_tokens(result: AttemptResult, reserved: int) -> int:
     """Return what the budget is charged.
 
     The usage where there is one; nothing where the server refused or was never asked; else the
-    whole reservation, for a server that took the request may have worked on it to the end.
+    whole reservation, for a server that took the request may have worked on it to the end. So it
+    may have where only the prompt is told of, which some streams do at their beginning.
     """
     answer = result.answer
-    if answer.input_tokens is not None or answer.output_tokens is not None:
-        return (answer.input_tokens or 0) + (answer.output_tokens or 0)
+    if answer.output_tokens is not None:
+        return (answer.input_tokens or 0) + answer.output_tokens
     refused = result.status is not None and result.status >= 300
-    return 0 if refused or result.stamps.sent is None else reserved
+    return 0 if refused or result.stamps.sent is None else max(reserved, answer.input_tokens or 0)
 
 
 def attempt_finished(
@@ -131,6 +135,7 @@ def attempt_finished(
         probe=identity.probe,
         attempt=identity.attempt,
         cohort=identity.cohort,
+        dialect=answer.dialect or identity.dialect,
         reserved_tokens=identity.reserved_tokens,
         charged_tokens=charged_tokens(result, identity.reserved_tokens),
         outcome=answer.outcome,

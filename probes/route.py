@@ -15,17 +15,15 @@ from probes.answer import Progress
 from probes.clock import NS_PER_S, Clock
 from probes.commands import KNOB_RANGE, MAX_BURST
 from probes.config import Route
-from probes.dialects import dialect_for
-from probes.dialects.base import Adaptation
 from probes.events import ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
 from probes.health import GapWatch, Work
+from probes.manner import Manner
 from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
 from probes.preview import Preview
 from probes.probe import Probe, ProbeTools
 from probes.report import cohort_of, prompt_tokens
-from probes.request_headers import request_headers
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
 from probes.spending import Spending
@@ -38,7 +36,6 @@ __all__ = [
     "RouteTools",
     "TransportFactory",
     "default_transport",
-    "first_adaptation",
 ]
 
 KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
@@ -106,11 +103,9 @@ class RouteRunner:
             usd_per_token=_usd_per_token(route),
         )
         self.gate.paused = route.paused
-        dialect = dialect_for(route.dialect)
         self._probe_tools = ProbeTools(
             route=route,
-            headers=request_headers(headers, dialect),
-            dialect=dialect,
+            manner=Manner(route, headers),
             clock=tools.clock,
             random=tools.random,
             gaps=tools.gaps,
@@ -119,7 +114,6 @@ class RouteRunner:
             turnstile=self.gate,
             policy=RetryPolicy(route.retries, tools.random),
             prompt_tokens=prompt_tokens(route),
-            adaptation=first_adaptation(route),
             include_text=tools.include_text,
             on_output=self._on_output,
         )
@@ -356,13 +350,6 @@ class RouteRunner:
             restart_in_s=restart_in_s,
         )
         self._tools.outbox.emit(event)
-
-
-def first_adaptation(route: Route) -> Adaptation:
-    """Return how a route asks before anything was learned of its server."""
-    if route.cap_field == "max_completion_tokens":
-        return Adaptation(cap_field="max_completion_tokens")
-    return Adaptation()
 
 
 def _usd_per_token(route: Route) -> float:

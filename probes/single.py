@@ -7,17 +7,15 @@ import anyio
 
 from probes.clock import Clock
 from probes.config import Route
-from probes.dialects import dialect_for
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.health import GapWatch, LoopWatch
+from probes.manner import Manner
 from probes.probe import Probe, ProbeTools, Turnstile
 from probes.report import cohort_of, prompt_tokens
-from probes.request_headers import request_headers
 from probes.retry import RetryPolicy
 from probes.route import (
     TransportFactory,
     default_transport,
-    first_adaptation,
 )
 from probes.secrets import Scrubber, secret_values
 
@@ -73,11 +71,9 @@ async def probe_once(
     events = _Events()
     turnstile: Turnstile = _Open()
     size = prompt_tokens(route)
-    dialect = dialect_for(route.dialect)
     tools = ProbeTools(
         route=route,
-        headers=request_headers(headers, dialect),
-        dialect=dialect,
+        manner=Manner(route, headers),
         clock=clock,
         random=random,
         gaps=GapWatch(clock.monotonic_ns()),
@@ -86,7 +82,6 @@ async def probe_once(
         turnstile=turnstile,
         policy=RetryPolicy(route.retries, random),
         prompt_tokens=size,
-        adaptation=first_adaptation(route),
         include_text=include_text,
         max_tokens=route.max_tokens,
         cohort=cohort_of(route.max_tokens, size),

@@ -11,7 +11,7 @@ import msgspec
 
 __all__ = ["DEFAULT_LIMIT", "Decoder", "EventTooLargeError", "ServerSentEvent"]
 
-DEFAULT_LIMIT: Final = 4 * 1024 * 1024
+DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_RETRY: Final = 15
 
@@ -34,21 +34,31 @@ class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
 class Decoder:
     """An incremental decoder: the same events come out however the bytes are cut.
 
-    Work is linear in the bytes fed, memory is bounded by `max_line` plus `max_event` bytes.
+    Work is linear in the bytes fed. Memory is bounded by `max_line` plus `max_event` bytes, however
+    many lines an event has: what waits are two buffers of bytes. Of a comment nothing is kept.
+    `usual_event` names the events that `plain` takes besides unnamed ones.
     """
 
-    def __init__(self, max_line: int = DEFAULT_LIMIT, max_event: int = DEFAULT_LIMIT) -> None:
+    def __init__(
+        self,
+        max_line: int = DEFAULT_LIMIT,
+        max_event: int = DEFAULT_LIMIT,
+        usual_event: str = "message",
+    ) -> None:
         self.comments = 0
         """Comment lines seen; keep-alives of many gateways."""
         self._max_line = max_line
         self._max_event = max_event
         self._longest_plain = min(max_line, max_event)
+        self._usual_event = usual_event
+        self._usual_head = b"event: " + usual_event.encode() + b"\ndata: "
+        self._plain_event = "message"
         self._fresh = False
         self._line = bytearray()
         self._head: bytes | None = b""
         self._after_cr = False
-        self._data: list[bytes] = []
-        self._size = 0
+        self._data = bytearray()
+        """The lines of the open event's data, each with its line feed."""
         self._event = ""
         self._id = ""
         self._retry: int | None = None
@@ -81,23 +91,29 @@ class Decoder:
     def plain(self, data: bytes) -> bytes | None:
         """Return the payload where `data` is one `data: …` line and its blank line: the usual read.
 
-        None where it is anything else, or where something was fed before that is not told yet; it
-        has then not been taken and is to be fed. What is returned has been taken.
+        The name of the usual event may stand before it. None where it is anything else, or where
+        something was fed before that is not told yet; it has then not been taken and is to be fed.
+        What is returned has been taken.
         """
-        if (
-            self._fresh
-            and data[:6] == b"data: "
-            and data[-2:] == b"\n\n"
-            and data.count(b"\n") == 2
-            and b"\r" not in data
-            and len(data) <= self._longest_plain
-        ):
-            return data[6:-2]
-        return None
+        if not self._fresh or data[-2:] != b"\n\n" or len(data) > self._longest_plain:
+            return None
+        if data[:6] == b"data: ":
+            start, lines = 6, 2
+            self._plain_event = "message"
+        elif data.startswith(self._usual_head):
+            start, lines = len(self._usual_head), 3
+            self._plain_event = self._usual_event
+        else:
+            return None
+        return data[start:-2] if data.count(b"\n") == lines and b"\r" not in data else None
 
     def event_of(self, payload: bytes) -> ServerSentEvent:
         """Return the event of a payload that `plain` gave."""
-        return ServerSentEvent(data=payload.decode("utf-8", "replace"), id=self._id)
+        return ServerSentEvent(self._plain_event, payload.decode("utf-8", "replace"), self._id)
+
+    def close(self) -> list[ServerSentEvent]:
+        """Return nothing: an event that is not closed by a blank line is discarded."""
+        return []
 
     def _without_bom(self, data: bytes) -> bytes:
         """Hold the first bytes back until it is known whether they are a byte order mark."""
@@ -133,28 +149,32 @@ class Decoder:
         return found
 
     def _keep(self, piece: bytes) -> None:
-        """Add to the line that is not ended yet."""
+        """Add to the line that is not ended yet; of a comment its colon is enough."""
+        if not self._line and piece.startswith(b":"):
+            self._line += b":"
+        if self._line.startswith(b":"):
+            return
         if len(self._line) + len(piece) > self._max_line:
             raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
         self._line += piece
 
     def _take_line(self, line: bytes, found: list[ServerSentEvent]) -> None:
-        if len(line) > self._max_line:
-            raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
         if not line:
             self._dispatch(found)
         elif line.startswith(b":"):
             self.comments += 1
+        elif len(line) > self._max_line:
+            raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
         else:
             name, _, value = line.partition(b":")
             self._take_field(name, value.removeprefix(b" "))
 
     def _take_field(self, name: bytes, value: bytes) -> None:
         if name == b"data":
-            self._size += len(value) + 1
-            if self._size > self._max_event:
+            if len(self._data) + len(value) + 1 > self._max_event:
                 raise EventTooLargeError(f"an event is larger than {self._max_event} bytes")
-            self._data.append(value)
+            self._data += value
+            self._data += b"\n"
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id":
@@ -166,9 +186,9 @@ class Decoder:
     def _dispatch(self, found: list[ServerSentEvent]) -> None:
         """A block without any data field dispatches nothing; an empty data field does."""
         if self._data:
-            text = b"\n".join(self._data).decode("utf-8", "replace")
+            del self._data[-1:]
+            text = self._data.decode("utf-8", "replace")
             found.append(ServerSentEvent(self._event or "message", text, self._id, self._retry))
-            self._data = []
-        self._size = 0
+            self._data.clear()
         self._event = ""
         self._retry = None

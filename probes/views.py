@@ -120,6 +120,8 @@ class RouteView(msgspec.Struct, frozen=True):
     """Why no new attempts start, in alphabetical order; empty where they do."""
     why: str = ""
     """Why it is in its state, such as `connect.refused 90%`; empty where the state says it all."""
+    streamed: bool = True
+    """False where answers come whole: there is no TTFT to show then."""
 
 
 class ChartPoint(msgspec.Struct, frozen=True):
@@ -194,6 +196,7 @@ class PercentileTable(msgspec.Struct, frozen=True):
     goal_e2e_s: float | None
     oldest_open_s: float | None
     cohort: str
+    streamed: bool = True
 
 
 class ThrottleEntry(msgspec.Struct, frozen=True):

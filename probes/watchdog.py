@@ -21,12 +21,14 @@ Phase = Literal["connect", "first_token", "stall", "total", "linger", "cancelled
 class Watchdog:
     """The deadline of an attempt, moved along with its phase."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, *, streamed: bool = True) -> None:
+        """Without a stream only connect and total count: nothing comes before the answer does."""
         self.scope = anyio.CancelScope()
         self.phase: Phase = "connect"
         """What the deadline stands for: the stage, or `total` where that comes first."""
         self._stage: Phase = "connect"
         self._timeouts = timeouts
+        self._streamed = streamed
         self._slack = min(MOST_SLACK_S, timeouts.stall / 50)
         self._slack_ns = round(self._slack * NS_PER_S)
         self._moved_ns = 0
@@ -36,9 +38,13 @@ class Watchdog:
         self._move("connect", timeouts.connect)
 
     def connected(self) -> None:
-        """From now on the first output delta is due, counted from `started`."""
-        if self._stage == "connect":
+        """From now on the first output delta is due, counted from `started`; or the answer."""
+        if self._stage != "connect":
+            return
+        if self._streamed:
             self._move("first_token", self._first_token_at - anyio.current_time())
+        else:
+            self._move("total", self._total - anyio.current_time())
 
     def started(self) -> None:
         """The first network act: the clocks run from here."""

@@ -98,7 +98,7 @@ class ScriptedTransport:
         for wait_s, data in script.parts:
             await self._clock.sleep(wait_s)
             self.reads += 1
-            sink(data, self._clock.monotonic_ns(), False)
+            sink(data, self._clock.monotonic_ns(), False, ())
         return self._clock.monotonic_ns()
 
     async def aclose(self) -> None:

@@ -4,7 +4,7 @@ import base64
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +12,19 @@ from typing import Any
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
-__all__ = ["SSE", "Play", "Wire", "chat_answer", "chunked", "data", "play_case", "serve"]
+__all__ = [
+    "SSE",
+    "Play",
+    "Wire",
+    "chat_answer",
+    "chunked",
+    "data",
+    "payloads",
+    "play_case",
+    "serve",
+]
 
+_BULK = 65_536
 SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -120,6 +131,16 @@ async def serve(play: Play) -> AsyncIterator[Served]:
         group.cancel_scope.cancel()
 
 
+def payloads(frame: dict[str, Any]) -> Iterator[bytes]:
+    """Yield what a frame sends; `repeat` says how often its bytes come, written in bulk."""
+    piece = base64.b64decode(frame["bytes_b64"])
+    left = frame.get("repeat", 1) if piece else 0
+    at_once = max(1, _BULK // max(1, len(piece)))
+    while left > 0:
+        yield piece * min(left, at_once)
+        left -= at_once
+
+
 def play_case(case: dict[str, Any], frames: Sequence[dict[str, Any]] | None = None) -> Play:
     """Play a case of stream_cases.jsonl."""
 
@@ -129,8 +150,7 @@ def play_case(case: dict[str, Any], frames: Sequence[dict[str, Any]] | None = No
             await wire.send(_head(case, framing))
         for frame in case["frames"] if frames is None else frames:
             await anyio.sleep(frame["delay_ms"] / 1000)
-            payload = base64.b64decode(frame["bytes_b64"])
-            if payload:
+            for payload in payloads(frame):
                 await wire.send(chunked(payload) if framing == "chunked" else payload)
         if case["close"] == "clean" and framing == "chunked" and case["status"]:
             await wire.send(b"0\r\n\r\n")

@@ -23,6 +23,7 @@ from tui.theme import ANSI, DARK, THEMES
 __all__ = ["LlmtopApp"]
 
 _SWEEP_EVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0
 _FEW_COLOURS: Final = ("standard", "windows")
 
 
@@ -66,6 +67,7 @@ class LlmtopApp(App[None]):
         self._quit_on_signals()
         self.call_after_refresh(self._collector.start)
         self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
+        self.set_interval(_LOOK_EVERY_S, self._leave_a_terminal_that_is_gone)
 
     def on_unmount(self) -> None:
         """Give back what was taken over."""
@@ -89,6 +91,11 @@ class LlmtopApp(App[None]):
             name = DARK.name
         few = self.console.color_system in _FEW_COLOURS
         return ANSI.name if few and name == DARK.name else name
+
+    def _leave_a_terminal_that_is_gone(self) -> None:
+        """Quit where the terminal hung up: a session that it does not control gets no signal."""
+        if self._terminal is not None and self._terminal.gone:
+            self.exit()
 
     def _quit_on_signals(self) -> None:
         """Turn SIGTERM and SIGHUP into a normal quit, so that the terminal is restored."""

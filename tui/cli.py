@@ -188,7 +188,11 @@ def _add_once(command: argparse.ArgumentParser) -> None:
     command.set_defaults(**dict.fromkeys(_ONCE_OVERRIDES))
     command.add_argument("route", nargs="?", metavar="ROUTE", help="a route of the settings")
     _add_settings(command)
-    command.add_argument("--dialect", metavar="D", help="chat")
+    command.add_argument(
+        "--dialect",
+        metavar="D",
+        help="chat, completions, responses, messages, ollama, azure or auto",
+    )
     command.add_argument("--max-tokens", type=_whole, metavar="N", help="answer cap")
     command.add_argument("--retries", type=_whole, metavar="N", help="0 for none")
     for clock in ("connect", "first-token", "stall"):

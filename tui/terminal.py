@@ -4,6 +4,7 @@ Textual hands its output to a thread, whose queue hides a slow terminal until it
 whole screen stands still. The driver here is Textual's own with a meter at the end of that queue.
 """
 
+import select
 import sys
 from io import TextIOWrapper
 from typing import IO, Protocol, cast
@@ -33,6 +34,11 @@ class Terminal(Protocol):
 
         One that still goes on counts with the time it has taken so far.
         """
+        ...
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody is at the far end any more."""
         ...
 
 
@@ -103,6 +109,14 @@ class _MeteredFile:
         return self._file.fileno()
 
 
+def _hung_up(descriptor: int) -> bool:
+    """Whether the terminal behind a descriptor is gone: it is then readable for ever, and empty."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    gone = select.POLLHUP | select.POLLERR | select.POLLNVAL
+    return any(told & gone for _, told in poll.poll(0))
+
+
 def metered(chosen: type[Driver]) -> type[Driver]:
     """Return Textual's `chosen` driver with a meter, where that is its own for Linux and macOS.
 
@@ -148,5 +162,10 @@ def metered(chosen: type[Driver]) -> type[Driver]:
         def slowest_s(self) -> float:
             """Return the longest that a write took since this was last asked."""
             return self._meter.slowest_s()
+
+        @property
+        def gone(self) -> bool:
+            """Whether the terminal hung up."""
+            return _hung_up(self.fileno)
 
     return MeteredDriver

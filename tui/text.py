@@ -11,6 +11,7 @@ from rich.cells import cell_len, set_cell_size
 
 __all__ = [
     "MARK",
+    "NOT_STREAMED",
     "NO_SAMPLE",
     "ROLES",
     "Line",
@@ -65,6 +66,8 @@ Line: TypeAlias = tuple[Span, ...]
 MARK: Final = "…"
 """Stands where text was cut."""
 NO_SAMPLE: Final = "–"
+NOT_STREAMED: Final = "whole"
+"""Stands where a TTFT would: the answer came whole."""
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600

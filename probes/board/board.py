@@ -208,6 +208,7 @@ class Board:
                 if event.outcome == "throttled":
                     self._throttles.finished(event)
                 route.attempt_finished(event)
+                self._header.finished(event)
             case ProbeFinished():
                 route.probe_finished(event, not self._slept(event.started_ns, event.at_ns))
                 self._throttles.ended(event)

@@ -6,7 +6,15 @@ from typing import Final
 from probes.board.lanes import CHARACTERS_PER_TOKEN
 from probes.board.rates import per_minute, usd_per_hour
 from probes.clock import NS_PER_S
-from probes.events import Arrivals, Batch, BudgetState, ClockSource, Health, Tick
+from probes.events import (
+    Arrivals,
+    AttemptFinished,
+    Batch,
+    BudgetState,
+    ClockSource,
+    Health,
+    Tick,
+)
 from probes.tally import Tally
 from probes.views import HeaderView
 
@@ -78,9 +86,16 @@ class Header:
 
     def arrived(self, event: Arrivals) -> None:
         """Count output for the live tokens/s."""
-        characters = sum(arrival.characters for arrival in event.arrivals)
-        self._arrivals.append((event.at_ns, characters))
-        while self._arrivals and self._arrivals[0][0] < event.at_ns - _ARRIVAL_NS:
+        self._arrived(event.at_ns, sum(arrival.characters for arrival in event.arrivals))
+
+    def finished(self, event: AttemptFinished) -> None:
+        """Count output that did not arrive piece by piece, likewise."""
+        if event.output_tokens and not event.chunks:
+            self._arrived(event.at_ns, event.output_tokens * CHARACTERS_PER_TOKEN)
+
+    def _arrived(self, at_ns: int, characters: int) -> None:
+        self._arrivals.append((at_ns, characters))
+        while self._arrivals and self._arrivals[0][0] < at_ns - _ARRIVAL_NS:
             self._arrivals.popleft()
 
     def note(self, text: str) -> None:

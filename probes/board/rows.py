@@ -101,6 +101,7 @@ def route_row(
         goal_ttft_s=info.goal_ttft_s,
         goal_e2e_s=route.goal_e2e_s,
         held=tuple(sorted(route.held.union(everywhere))),
+        streamed=info.streamed,
     )
 
 
@@ -190,6 +191,7 @@ def percentile_table(
         goal_e2e_s=route.goal_e2e_s,
         oldest_open_s=age_s(route.lanes.oldest_started_ns(), now_ns),
         cohort=route.cohort,
+        streamed=route.info.streamed,
     )
 
 

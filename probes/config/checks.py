@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from probes.config.errors import KeyPath, Problems
 from probes.config.settings import Route
@@ -66,7 +67,7 @@ _OWN_FIELDS: Final[Mapping[str, str]] = {
     "messages": "use prompt and system",
     "model": "use the route's model",
     "n": "a probe asks for one answer",
-    "stream": "a probe always streams",
+    "stream": "use the route's stream",
     "temperature": "use the route's temperature",
 }
 
@@ -95,10 +96,16 @@ def check_table(
     for field in values.get("extra_body", {}):
         if field in _OWN_FIELDS:
             problems.add((*path, "extra_body", field), f"cannot be set here: {_OWN_FIELDS[field]}")
+    _check_options(values.get("extra_body", {}).get("options"), (*path, "extra_body"), problems)
 
 
 def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
     """Note the mistakes of a route that show only when its defaults are merged."""
+    if route.dialect == "ollama" and urlsplit(route.base_url).path.rstrip("/").endswith("/v1"):
+        problems.add(
+            (*path, "base_url"),
+            'ends in /v1, where Ollama speaks the "chat" dialect: leave it out for "ollama"',
+        )
     own_key = "api_key_env" if route.api_key_env else "api_key_cmd" if route.api_key_cmd else None
     named = {name.lower() for name in route.headers}
     if own_key and named & _KEY_HEADERS:
@@ -116,6 +123,14 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
             (*path, "base_url"),
             "would send a key over plain http to another machine; use https or insecure = true",
         )
+
+
+def _check_options(options: object, path: KeyPath, problems: Problems) -> None:
+    """Note what must not stand among Ollama's own options either."""
+    for field in options if isinstance(options, dict) else ():
+        if field in ("num_predict", "temperature"):
+            complaint = f"cannot be set here: {_OWN_FIELDS[field]}"
+            problems.add((*path, "options", field), complaint)
 
 
 def _check_headers(

@@ -151,7 +151,10 @@ def override_route(route: Route, values: Mapping[str, Any]) -> Route:
     problems.raise_if_any()
     if "timeouts" in own:
         own["timeouts"] = msgspec.structs.replace(route.timeouts, **own["timeouts"])
-    return msgspec.structs.replace(route, **own)
+    changed = msgspec.structs.replace(route, **own)
+    check_route(changed, (), problems)
+    problems.raise_if_any()
+    return changed
 
 
 def _option(path: KeyPath) -> str:

@@ -1,13 +1,15 @@
 """What each key of routes.toml may hold, as data: a type, a range and the words for both."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 
 import msgspec
 
 from probes.config.errors import KeyPath, Problems, shown
+from probes.config.settings import Dialect
 from probes.config.urls import url_complaint
 
 __all__ = [
@@ -137,6 +139,7 @@ def _is_argv(value: tuple[str, ...]) -> bool:
     return bool(value) and bool(value[0]) and not any("\0" in word for word in value)
 
 
+_API_VERSION: Final = re.compile(r"[A-Za-z0-9.-]{1,40}")
 _FLAG: Final = Rule(bool, "true or false")
 _POSITIVE_SECONDS: Final = _number(
     "a number of seconds above 0, at most a day", lambda value: 0 < value <= _DAY_S
@@ -160,7 +163,12 @@ _TIMEOUTS: Final[Rules] = dict.fromkeys(
 ROUTE_RULES: Final[Rules] = {
     "base_url": _UrlRule(str, "a URL such as https://api.example.com/v1"),
     "model": _name("the model's name"),
-    "dialect": _one_of("chat"),
+    "dialect": _one_of(*get_args(Dialect), "auto"),
+    "api_version": Rule(
+        str, "a version such as 2024-10-21", lambda value: bool(_API_VERSION.fullmatch(value))
+    ),
+    "stream": _FLAG,
+    "key_header": _one_of("authorization", "x-api-key", "api-key"),
     "api_key_env": _name("the name of an environment variable", show=False),
     "api_key_cmd": Rule(
         tuple[str, ...], 'a command as a list, such as ["pass", "show", "key"]', _is_argv, False

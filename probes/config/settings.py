@@ -15,6 +15,7 @@ __all__ = [
     "Config",
     "ConnectionMode",
     "Dialect",
+    "DialectChoice",
     "Display",
     "Goals",
     "KeyHeader",
@@ -24,7 +25,8 @@ __all__ = [
     "Timeouts",
 ]
 
-Dialect: TypeAlias = Literal["chat"]
+Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
+DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
 CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
 CacheMode: TypeAlias = Literal["warm", "bust"]
@@ -77,11 +79,18 @@ class Route(_Table, frozen=True, kw_only=True):
     base_url: str
     """Up to and without the dialect's path: `https://api.deepinfra.com/v1/openai`."""
     model: str
-    dialect: Dialect = "chat"
+    dialect: DialectChoice = "chat"
+    """`auto` asks in one after the other until the server answers."""
+    api_version: str = "2024-10-21"
+    """Azure's `api-version`, where the base URL has none."""
+    stream: bool = True
+    """False asks for whole answers: TTFT is undefined then, and no first token is waited for."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; the key itself is never in the file."""
     api_key_cmd: tuple[str, ...] | None = None
     """Command that prints the key: an argv list, run without a shell before the screen."""
+    key_header: KeyHeader | None = None
+    """The header that takes the key; None leaves it to the dialect."""
     headers: dict[str, str] = {}
     """Extra request headers; a value `env:NAME` is taken from the environment."""
     prompt: str = "Write one short sentence about the sea."

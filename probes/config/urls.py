@@ -7,7 +7,13 @@ from urllib.parse import SplitResult, urlsplit
 __all__ = ["is_loopback", "mask_url", "url_complaint"]
 
 _EXPECTED: Final = "expected a URL such as https://api.example.com/v1"
-_DIALECT_PATHS: Final = ("/chat/completions", "/responses", "/messages", "/api/chat")
+_DIALECT_PATHS: Final = (
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/messages",
+    "/api/chat",
+)
 _MASK: Final = "***"
 
 

@@ -3,12 +3,24 @@
 from typing import Final
 
 from probes.config import Dialect as DialectName
+from probes.dialects.azure import AzureDialect
 from probes.dialects.base import Dialect
 from probes.dialects.chat import ChatDialect
+from probes.dialects.completions import CompletionsDialect
+from probes.dialects.messages import MessagesDialect
+from probes.dialects.ollama import OllamaDialect
+from probes.dialects.responses import ResponsesDialect
 
 __all__ = ["dialect_for"]
 
-_DIALECTS: Final[dict[DialectName, Dialect]] = {"chat": ChatDialect()}
+_DIALECTS: Final[dict[DialectName, Dialect]] = {
+    "chat": ChatDialect(),
+    "completions": CompletionsDialect(),
+    "responses": ResponsesDialect(),
+    "azure": AzureDialect(),
+    "messages": MessagesDialect(),
+    "ollama": OllamaDialect(),
+}
 
 
 def dialect_for(name: DialectName) -> Dialect:

@@ -12,7 +12,7 @@ __all__ = ["encode", "messages_of", "refuses_a_parameter"]
 _REFUSED_PARAMETER: Final = re.compile(
     r"not support|unsupported|unrecogni[sz]ed|unknown|not (allowed|permitted|accepted|valid)"
     r"|extra (inputs|fields)|unexpected|additional propert|only the default|deprecated"
-    r"|invalid (parameter|argument|field)",
+    r"|invalid (parameter|argument|field)|only be set to|cannot both be",
     re.IGNORECASE,
 )
 _REFUSING_STATUSES: Final = (400, 422)

@@ -40,7 +40,11 @@ def _known(later: _Figure | None, earlier: _Figure | None) -> _Figure | None:
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """What an answer used, as far as the server said; None is unknown, never zero."""
+    """What an answer used, as far as the server said; None is unknown, never zero.
+
+    Whatever a dialect counts apart is part of the whole here: `input_tokens` is the whole prompt
+    with what a cache held of it, `output_tokens` the whole answer with its reasoning.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -66,6 +70,7 @@ class Adaptation:
     cap_field: CapName = "max_tokens"
     drop_temperature: bool = False
     drop_stream_options: bool = False
+    drop_store: bool = False
     cap_switched: bool = False
     """The cap's other name was already tried: it is never switched back."""
 
@@ -76,6 +81,8 @@ class Adaptation:
             said.append("temperature is not sent")
         if self.drop_stream_options:
             said.append("stream_options is not sent, so token counts may be missing")
+        if self.drop_store:
+            said.append("store is not sent, so the provider may keep the answers")
         return "; ".join(said)
 
 
@@ -176,6 +183,8 @@ class Transcript:
     """Something of an answer was read, be it without any output."""
     output: bool = False
     """Some output was read."""
+    reasoned: bool = False
+    """There was reasoning, be that shown or not."""
     error: ErrorBody | None = None
     malformed: str = ""
     """Why the stream cannot be read on; empty while it can."""
@@ -201,7 +210,10 @@ class Interpreter(Protocol):
         ...
 
     def usual(self, payload: bytes) -> Delta | None:
-        """Take the data of an unnamed event; None where it was not taken, for `event` to do."""
+        """Take the data of an unnamed event, or of one that is named as the dialect's usual one.
+
+        None where it was not taken, for `event` to do.
+        """
         ...
 
     def whole(self, body: object) -> None:
@@ -220,6 +232,11 @@ class Dialect(Protocol):
     @property
     def framing(self) -> Framing:
         """How its streams are cut."""
+        ...
+
+    @property
+    def usual_event(self) -> str:
+        """Name of the events that `Interpreter.usual` takes besides unnamed ones, or `message`."""
         ...
 
     @property

@@ -15,16 +15,22 @@ __all__ = ["ChatDialect"]
 
 
 class ChatDialect:
-    """`POST /chat/completions`, streamed."""
+    """`POST /chat/completions`."""
 
     name = "chat"
+    path = "/chat/completions"
     framing: Framing = "events"
+    usual_event = "message"
     headers: Mapping[str, str] = MappingProxyType({})
     key_header: KeyHeader = "authorization"
 
     def url(self, route: Route) -> str:
         """Return the route's base URL with the dialect's path."""
-        return endpoint(route.base_url, "/chat/completions")
+        return endpoint(route.base_url, self.path)
+
+    def question(self, route: Route, nonce: str | None) -> dict[str, Any]:
+        """Return the part of the body that says what is asked."""
+        return {"messages": messages_of(route, nonce)}
 
     def request_body(
         self, route: Route, *, max_tokens: int, nonce: str | None, adaptation: Adaptation
@@ -32,10 +38,10 @@ class ChatDialect:
         """Return the JSON body; the route's `extra_body` is merged last and may replace a key."""
         body: dict[str, Any] = {
             "model": route.model,
-            "messages": messages_of(route, nonce),
-            "stream": True,
+            **self.question(route, nonce),
+            "stream": route.stream,
         }
-        if not adaptation.drop_stream_options:
+        if route.stream and not adaptation.drop_stream_options:
             body["stream_options"] = {"include_usage": True}
         body[_cap_name(route, adaptation)] = max_tokens
         if route.temperature is not None and not adaptation.drop_temperature:

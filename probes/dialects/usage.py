@@ -7,7 +7,7 @@ from probes.dialects.base import Usage
 from probes.dialects.numbers import amount, count, mapping, quantity
 from probes.words import clean
 
-__all__ = ["read_timing", "read_timings_usage", "read_usage"]
+__all__ = ["read_cost", "read_timing", "read_timings_usage", "read_usage"]
 
 _MOST_FIGURES: Final = 16
 _GROQ_TIMES: Final = {
@@ -28,7 +28,7 @@ def read_usage(value: object) -> Usage | None:
         output_tokens=_first(usage, "completion_tokens", "output_tokens"),
         reasoning_tokens=_reasoning(usage),
         cached_tokens=_cached(usage),
-        cost_usd=_cost(usage),
+        cost_usd=read_cost(usage),
     )
     if not spent.input_tokens and not spent.output_tokens:
         return Usage(cost_usd=spent.cost_usd) if spent.cost_usd else None
@@ -76,7 +76,7 @@ def _cached(usage: Mapping[str, Any]) -> int | None:
     return _first(usage, "cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 
 
-def _cost(usage: Mapping[str, Any]) -> float | None:
+def read_cost(usage: Mapping[str, Any]) -> float | None:
     """DeepInfra says `estimated_cost`, OpenRouter and LiteLLM `cost`; all in USD."""
     found = (amount(usage.get(name)) for name in ("cost", "estimated_cost", "total_cost"))
     return next((value for value in found if value is not None), None)

@@ -148,6 +148,8 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     retries: int = 2
     tags: tuple[str, ...] = ()
     paused: bool = False
+    streamed: bool = True
+    """Answers are asked for as streams; else they come whole, and TTFT is undefined."""
 
 
 class Limit(Record, frozen=True, kw_only=True):

@@ -127,6 +127,8 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     """A connection was made for this attempt."""
     clock: ClockSource = "user"
     cohort: str = ""
+    dialect: str = ""
+    """The answer's where it told, else the one that was asked in."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None

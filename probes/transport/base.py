@@ -1,6 +1,6 @@
 """What an attempt needs of the network, whoever provides it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -27,9 +27,10 @@ class Steps(Protocol):
         ...
 
 
-Sink: TypeAlias = Callable[[bytes, int, bool], None]
-"""Takes what one read brought of the body: the bytes, their arrival in monotonic ns, and whether
-more came with them, after them, that is no body. The arrival is that of the newest byte."""
+Sink: TypeAlias = Callable[[bytes, int, bool, Sequence[int]], None]
+"""Takes what one read brought of the body: the bytes, their arrival in monotonic ns, whether more
+came with them, after them, that is no body, and where in them the server's chunks begin but the
+first. The arrival is that of the newest byte."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ reads the answer. That costs less than waking a task, and no read waits for anot
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
@@ -44,7 +45,7 @@ class Connection:
         self._unsent = b""
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
-        self._held: deque[tuple[bytes, int, bool]] = deque()
+        self._held: deque[tuple[bytes, int, bool, Sequence[int]]] = deque()
         self._held_size = 0
         self._reading = False
         self.open = True
@@ -120,7 +121,7 @@ class Connection:
             await self._wait()
         if not self._held:
             return None
-        data, _, _ = self._held.popleft()
+        data, *_ = self._held.popleft()
         self._held_size -= len(data)
         if self._held_size <= MAX_HELD:
             self._watch(self.open)
@@ -166,13 +167,18 @@ class Connection:
         try:
             while self._unsent and self._head_ns is None:
                 await self._wait()
-                self._send()
+                if self._failure is None:
+                    self._send()
         finally:
             self._loop.remove_writer(descriptor)
         return self._clock.monotonic_ns()
 
     async def _wait(self) -> None:
-        """Return when something happened; raise what went wrong."""
+        """Return when something happened; raise what went wrong before.
+
+        Whoever waits looks first whether what it waits for has come: what was read before a failure
+        stands.
+        """
         if self._failure is not None:
             raise self._failure
         self._waiter = self._loop.create_future()
@@ -180,8 +186,6 @@ class Connection:
             await self._waiter
         finally:
             self._waiter = None
-        if self._failure is not None:
-            raise self._failure
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -222,13 +226,7 @@ class Connection:
             return
         at_ns = self._arrivals.at_ns
         if data:
-            body = parser.feed(data)
-            if body:
-                self._hand_on(body, at_ns, parser.complete and parser.chunked)
-        if parser.has_head and self._head_ns is None:
-            self._head_ns = at_ns
-            self.head_exact = not (self._held or parser.complete)
-            self._wake()
+            self._parse(parser, data, at_ns)
         if ended and not parser.complete:
             self._end(parser)
         if parser.complete:
@@ -236,6 +234,18 @@ class Connection:
             self._wake()
         if ended:
             self.close()
+
+    def _parse(self, parser: ResponseParser, data: bytes, at_ns: int) -> None:
+        """Take what a read brought; what came before it was no HTTP any more stands."""
+        body = parser.feed(data)
+        if body:
+            self._hand_on(body, at_ns, parser.cuts, parser.complete and parser.chunked)
+        if parser.has_head and self._head_ns is None:
+            self._head_ns = at_ns
+            self.head_exact = not (self._held or parser.complete)
+            self._wake()
+        if parser.failure is not None:
+            raise parser.failure
 
     def _end(self, parser: ResponseParser) -> None:
         """Take the end of the stream; of an answer that never began, the write error is why."""
@@ -252,11 +262,11 @@ class Connection:
             if len(self._unsent) == len(extra):
                 self._send()
 
-    def _hand_on(self, body: bytes, at_ns: int, trailed: bool) -> None:
+    def _hand_on(self, body: bytes, at_ns: int, cuts: Sequence[int], trailed: bool) -> None:
         if self._sink is not None and not self._held:
-            self._sink(body, at_ns, trailed)
+            self._sink(body, at_ns, trailed, cuts)
             return
-        self._held.append((body, at_ns, trailed))
+        self._held.append((body, at_ns, trailed, cuts))
         self._held_size += len(body)
         self._wake()
         if self._held_size > MAX_HELD:

@@ -1,20 +1,34 @@
 """HTTP/1.1 as bytes: a request written, an answer parsed by llhttp (RFC 9112)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 import httptools
 import httpx
 
-__all__ = ["MAX_SILENT", "ResponseParser", "Target", "request_head", "target_of"]
+__all__ = [
+    "MAX_SILENT",
+    "MAX_SILENT_IN_BODY",
+    "ResponseParser",
+    "Target",
+    "request_head",
+    "target_of",
+]
 
 MAX_SILENT: Final = 131_072
-"""Bytes that a server may send without any byte of a body: heads, trailers, chunk extensions."""
+"""Bytes that a server may send before a body: heads, those of interim answers included."""
+MAX_SILENT_IN_BODY: Final = 16_384
+"""Bytes without any of a body that it may send after the head: chunk extensions, trailers."""
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[^\x00\r\n]*")
+_LINE_END: Final = re.compile(rb"\n\r?\n")
+_STATUS_LINE: Final = b"HTTP/"
+_LENGTHS: Final = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.I | re.M)
+_CODINGS: Final = frozenset({"chunked", "identity"})
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -81,15 +95,22 @@ def request_head(
 
 
 class ResponseParser:
-    """One answer, as its bytes come. Interim answers (1xx) before it are passed over."""
+    """One answer, as its bytes come. Interim answers (1xx) before it are passed over.
+
+    A head is parsed when it is whole, so that its cost does not depend on how it is cut. What is no
+    HTTP ends the reading: what was read before it stands, the rest is in `failure`.
+    """
 
     __slots__ = (
+        "_head",
         "_interim",
         "_parser",
         "_pieces",
         "_silent",
         "chunked",
         "complete",
+        "cuts",
+        "failure",
         "has_head",
         "headers",
         "keep_alive",
@@ -107,37 +128,48 @@ class ResponseParser:
         self.keep_alive = False
         """Whether the connection may be used again, once the answer is complete."""
         self.chunked = False
+        self.failure: httpx.RemoteProtocolError | None = None
+        """Why no more is read, once it is no HTTP or has no end to its heads."""
+        self._head = bytearray()
         self._interim = False
         self._silent = 0
         self._pieces: list[bytes] = []
+        self.cuts: Sequence[int] = ()
+        """Where in what was returned last another chunk of the transfer coding begins."""
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         # As tolerant as h11, which most users' clients are built on. What these may confuse is who
         # owns the bytes that follow; nothing that follows an answer is ever taken for another.
         self._parser.set_dangerous_leniencies(
             lenient_chunked_length=True,
+            lenient_headers=True,
             lenient_optional_lf_after_cr=True,
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
+            lenient_version=True,
         )
 
     def feed(self, data: bytes) -> bytes:
-        """Take what was read; return what it brought of the body.
-
-        Raises:
-            httpx.RemoteProtocolError: it is no HTTP, or there is no end to its heads.
-        """
+        """Take what was read; return what it brought of the body."""
         if self._parser is None:
             self.keep_alive = False  # more than was asked for
             return b""
         self._silent += len(data)
-        self._execute(self._parser, data)
+        if self.has_head:
+            self._execute(data)
+        else:
+            self._take_head(data)
         pieces = self._pieces
-        if self._silent > MAX_SILENT and not pieces:
-            raise httpx.RemoteProtocolError(f"more than {MAX_SILENT} bytes without a body")
         if not pieces:
+            most = MAX_SILENT_IN_BODY if self.has_head else MAX_SILENT
+            if self._silent > most and not self.complete:
+                self._fail(f"more than {most} bytes without a body")
             return b""
         self._silent = 0
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(pieces) == 1:
+            self.cuts = ()
+            return pieces.pop()
+        self.cuts = tuple(accumulate(map(len, pieces[:-1])))
+        body = b"".join(pieces)
         pieces.clear()
         return body
 
@@ -145,10 +177,14 @@ class ResponseParser:
         """Take the end of the connection.
 
         Raises:
-            httpx.RemoteProtocolError: the answer was not over.
+            httpx.RemoteProtocolError: the answer was not over, or was none.
         """
+        if self._head:  # one that was never whole: what is wrong with it, if anything?
+            self._execute(bytes(self._head))
         self.close()
         self.keep_alive = False
+        if self.failure is not None:
+            raise self.failure
         if self.complete:
             return
         if not self.has_head:
@@ -164,17 +200,50 @@ class ResponseParser:
         """Let the parser go; it and this object hold each other."""
         self._parser = None
 
-    def _execute(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
-        try:
-            parser.feed_data(data)
-        except httptools.HttpParserUpgrade as error:
-            raise httpx.RemoteProtocolError("an upgrade nobody asked for") from error
-        except httptools.HttpParserError as error:
-            if not self.complete:
-                raise httpx.RemoteProtocolError(str(error) or type(error).__name__) from error
+    def _take_head(self, data: bytes) -> None:
+        """Hold the bytes back until a head is whole."""
+        held = self._head
+        seen = max(0, len(held) - 2)
+        held += data
+        while not self.has_head and self.failure is None:
+            if held.startswith((b"\r", b"\n")):  # blank lines before it (RFC 9112, section 2.2)
+                del held[: len(held) - len(held.lstrip(b"\r\n"))]
+                seen = 0
+            end = _LINE_END.search(held, seen)
+            if end is None:
+                begun = held[: len(_STATUS_LINE)]
+                if not _STATUS_LINE.startswith(begun):
+                    self._fail(f"no HTTP/1 answer: {bytes(held[:40])!r}")
+                return
+            head, seen = bytes(held[: end.end()]), 0
+            del held[: end.end()]
+            if b"\0" in head:
+                self._fail("a NUL in a head")
+            self._execute(_with_one_length(head))
+        rest = bytes(held)
+        held.clear()
+        if rest and self.failure is None:
+            self._execute(rest)
+
+    def _execute(self, data: bytes) -> None:
+        if self._parser is None:  # the answer is over
             self.keep_alive = False
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("an upgrade nobody asked for")
+        except httptools.HttpParserError as error:
+            self.keep_alive = False
+            if not self.complete:
+                self._fail(str(error) or type(error).__name__)
         if self.complete:
             self.close()
+
+    def _fail(self, why: str) -> None:
+        self.failure = self.failure or httpx.RemoteProtocolError(why)
+        self.keep_alive = False
+        self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header of the head; one of a trailer, or of what nobody asked for, is not."""
@@ -188,14 +257,25 @@ class ResponseParser:
             return
         assert self._parser is not None  # noqa: S101 - it is what calls
         status = self._parser.get_status_code()
-        self._interim = 100 <= status < 200 and status != 101
+        if status < 100 or status == 101:
+            self._fail("an upgrade nobody asked for" if status else "no status")
+            raise ValueError
+        self._interim = status < 200
         if self._interim:
             self.headers.clear()
             return
+        codings = {
+            coding.strip().lower()
+            for name, value in self.headers
+            if name == "transfer-encoding"
+            for coding in value.split(",")
+        }
+        if codings - _CODINGS:
+            self._fail("a transfer coding nobody asked for")
+            raise ValueError
+        self.chunked = "chunked" in codings
         self.status, self.has_head = status, True
         self.version = self._parser.get_http_version()
-        codings = (value for name, value in self.headers if name == "transfer-encoding")
-        self.chunked = any("chunked" in coding.lower() for coding in codings)
 
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body."""
@@ -208,6 +288,20 @@ class ResponseParser:
             assert self._parser is not None  # noqa: S101 - it is what calls
             self.keep_alive = self._parser.should_keep_alive()
             self.complete = True
+
+
+def _with_one_length(head: bytes) -> bytes:
+    """Return a head without the repetitions of a length that are all the same.
+
+    A recipient may take them for one (RFC 9110, section 8.6), and h11 does; llhttp does not.
+    """
+    lengths = _LENGTHS.findall(head)
+    if len(lengths) < 2 and b"," not in b"".join(lengths):
+        return head
+    said = {one.strip() for value in lengths for one in value.split(b",")}
+    if len(said) > 1:
+        return head
+    return _LENGTHS.sub(b"", head).replace(b"\n", b"\nContent-Length: %s\r\n" % said.pop(), 1)
 
 
 def _text(value: bytes) -> str:

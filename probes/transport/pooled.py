@@ -148,7 +148,7 @@ class HttpxTransport:
     async def _read_body(self, stream: httpx.AsyncByteStream, sink: Sink) -> int:
         async for data in stream:
             self.reads += 1
-            sink(data, self._clock.monotonic_ns(), False)
+            sink(data, self._clock.monotonic_ns(), False, ())
         return self._clock.monotonic_ns()
 
     def _tracer(self, steps: Steps, *, tunnel: bool) -> Callable[[str, object], Awaitable[None]]:

@@ -200,7 +200,7 @@ def _limit(seconds: float | None, error: type[httpx.TimeoutException]) -> Iterat
 
 def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers by name; repeated ones joined by a comma (RFC 9110, section 5.3)."""
-    joined: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
     for name, value in headers:
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
+        values.setdefault(name, []).append(value)
+    return {name: ", ".join(said) for name, said in values.items()}

@@ -1,9 +1,10 @@
 """What do the parts cost? `python tests/bench/micro.py [--json FILE]`
 
-The decoder of server-sent events in MB/s, a chat chunk read by the engine in µs, a frame of the
-home screen in ms, each beside a baseline of the same run: machines differ, ratios less so. CPU time
-of this process, the median of some turns. The screen is drawn off-screen at 160×50 from hand-made
-snapshots, down to the bytes a terminal would get.
+The decoders of server-sent events and of lines of JSON in MB/s, a chat chunk, a Messages event and
+an Ollama line read by the engine in µs, a frame of the home screen in ms, each beside a baseline of
+the same run: machines differ, ratios less so. CPU time of this process, the median of some turns.
+The screen is drawn off-screen at 160×50 from hand-made snapshots, down to the bytes a terminal
+would get.
 """
 
 import argparse
@@ -13,19 +14,22 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS.parent), str(TESTS / "tui")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "tui")]
 
+from changed import replace  # noqa: E402
 from fakes import FakeSession, config  # noqa: E402
 
 from probes.answer import AnswerReader  # noqa: E402
+from probes.config import Dialect  # noqa: E402
 from probes.dialects import dialect_for  # noqa: E402
+from probes.ndjson import LineDecoder  # noqa: E402
 from probes.sse import Decoder  # noqa: E402
 from probes.views import Snapshot  # noqa: E402
 from tui.app import LlmtopApp  # noqa: E402
@@ -34,6 +38,7 @@ from tui.screens.board import BoardScreen  # noqa: E402
 CHUNKS = 20_000
 BLOCK = 64 * 1024
 TURNS = 7
+BYTES_ALONE = 500_000
 FRAMES = 60
 FRAME_NS = 100_000_000
 SIZE = (160, 50)
@@ -87,6 +92,34 @@ def chat_chunks() -> list[bytes]:
     return made
 
 
+def messages_events() -> list[bytes]:
+    """Return the events of a Messages stream, which have names, each as one read brings it."""
+    made = [b'event: message_start\ndata: {"type":"message_start","message":{"content":[]}}\n\n']
+    for number in range(CHUNKS):
+        event = {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": f" word{number % 100}"},
+        }
+        data = json.dumps(event, separators=(",", ":")).encode()
+        made.append(b"event: content_block_delta\ndata: " + data + b"\n\n")
+    return made
+
+
+def ollama_lines() -> list[bytes]:
+    """Return the lines of a stream of Ollama's, each as one read brings it."""
+    made = []
+    for number in range(CHUNKS):
+        line = {
+            "model": "llama3.3:70b",
+            "created_at": "2026-01-01T00:00:00.123456789Z",
+            "message": {"role": "assistant", "content": f" word{number % 100}"},
+            "done": False,
+        }
+        made.append(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+    return made
+
+
 def blocks(data: bytes) -> list[bytes]:
     """Return the same bytes as a busy network brings them: cut anywhere."""
     return [data[at : at + BLOCK] for at in range(0, len(data), BLOCK)]
@@ -98,10 +131,10 @@ def feed_all(feed: Callable[[bytes], object], pieces: list[bytes]) -> None:
         feed(piece)
 
 
-def answer_reader() -> AnswerReader:
+def answer_reader(dialect: Dialect = "chat") -> AnswerReader:
     """Return what reads one answer in the engine."""
-    headers = {"content-type": "text/event-stream"}
-    return AnswerReader(200, headers, dialect_for("chat"), keep_text=False, wall_ns=0)
+    headers = {"content-type": "text/event-stream"} if dialect != "ollama" else {}
+    return AnswerReader(200, headers, dialect_for(dialect), keep_text=False, wall_ns=0)
 
 
 class _Delta(msgspec.Struct):
@@ -129,11 +162,26 @@ def of_bytes() -> list[Figure]:
     in_64k = megabytes / cpu_s(lambda: feed_all(Decoder().feed, in_blocks))
     read = cpu_s(lambda: feed_all(answer_reader().feed, chunks)) * per_chunk_us
     least = cpu_s(lambda: feed_all(lambda chunk: typed(chunk[6:]), chunks)) * per_chunk_us
+    events = messages_events()
+    named = cpu_s(lambda: feed_all(answer_reader("messages").feed, events)) * per_chunk_us
+    parsed = cpu_s(lambda: feed_all(lambda event: json.loads(event[33:]), events[1:]))
+    lines = ollama_lines()
+    one_byte = [bytes([byte]) for byte in b"".join(lines)[:BYTES_ALONE]]
+    no_end = [b"a"] * BYTES_ALONE
+    alone = BYTES_ALONE / 1e6 / cpu_s(lambda: feed_all(LineDecoder().feed, one_byte))
+    endless = BYTES_ALONE / 1e6 / cpu_s(lambda: feed_all(LineDecoder().feed, no_end))
+    a_line = cpu_s(lambda: feed_all(answer_reader("ollama").feed, lines)) * per_chunk_us
+    plain = cpu_s(lambda: feed_all(json.loads, lines)) * per_chunk_us
     return [
+        Figure("Ollama line → Progress", a_line, "µs", "json.loads", plain),
+        Figure(
+            "NDJSON, one line without end", endless, "MB/s", "usual lines, a byte a read", alone
+        ),
         Figure("SSE decoder, an event a read", one_each, "MB/s", "bytes.split, 64 KB reads", split),
         Figure("SSE decoder, 64 KB reads", in_64k, "MB/s", "bytes.split, 64 KB reads", split),
         Figure("chat chunk → Progress", read, "µs", "json.loads", loads),
         Figure("chat chunk → Progress", read, "µs", "msgspec, its text alone", least),
+        Figure("Messages event → Progress", named, "µs", "json.loads", parsed * per_chunk_us),
     ]
 
 

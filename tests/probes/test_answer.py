@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from hashlib import sha256
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -50,6 +51,13 @@ def judged(answer: Answer) -> tuple[str, str]:
     return answer.outcome, answer.reason
 
 
+def test_a_refusal_keeps_the_request_that_its_body_names() -> None:
+    body = b'{"type":"error","error":{"type":"api_error","message":"m"},"request_id":"req_1"}'
+    assert read(body, status=500, headers=JSON).response_id == "req_1"
+    assert read(b"event: error\ndata: " + body + b"\n\n").response_id == "req_1"
+    assert read(b'{"error":{"message":"m"}}', status=500, headers=JSON).response_id is None
+
+
 def test_progress_tells_what_a_read_brought() -> None:
     one = reader()
     told = [one.feed(piece) for piece in (b": ping\n\n", *ANSWER)]
@@ -89,6 +97,31 @@ def test_text_is_kept_only_where_asked_for() -> None:
 )
 def test_an_answer_that_came_in_one_read_was_buffered(pieces: tuple[bytes], kind: str) -> None:
     assert read(*pieces).ttft_kind == kind
+
+
+def test_what_was_sent_apart_was_not_buffered_though_it_came_together() -> None:
+    one = reader()
+    cuts = tuple(accumulate(map(len, ANSWER[:-1])))
+    progress = one.feed(b"".join(ANSWER), cuts=cuts)
+    assert progress == Progress(
+        event=True,
+        output=True,
+        answer=True,
+        kind="content",
+        characters=5,
+        text="Hello",
+        terminal=True,
+    )
+    assert one.finish("complete").ttft_kind == "content"
+
+
+def test_parts_that_were_sent_apart_are_told_as_one_read_is() -> None:
+    one = reader()
+    comment, first = b": ping\n\n", ANSWER[0]
+    told = one.feed(comment + first, cuts=(len(comment),))
+    assert (told.event, told.alone) == (True, True)
+    told = one.feed(ANSWER[1] + ANSWER[2], cuts=(len(ANSWER[1]),))
+    assert (told.text, told.first_is_newest, told.last_is_newest) == ("Hello", False, True)
 
 
 def test_gzip_is_undone_as_it_streams() -> None:
@@ -252,7 +285,7 @@ def test_an_error_before_done_outweighs_it() -> None:
 def test_an_event_beyond_all_bounds_is_a_protocol_error() -> None:
     one = reader()
     one.feed(b"data: ")
-    last = [one.feed(b"x" * 1_000_000) for _ in range(5)][-1]
+    last = [one.feed(b"x" * 1_000_000) for _ in range(17)][-1]
     assert last.terminal
     assert judged(one.finish("complete")) == ("protocol_error", "too_large")
 
@@ -279,7 +312,7 @@ def test_a_redirect_tells_its_target() -> None:
         (b'event: error\ndata: {"error":"no"}\n\n', "no"),
         (b"<html><h1>502 Bad Gateway</h1>", "502 Bad Gateway"),
         (b"plain\nwords", "plain words"),
-        (b"\xff\xfe", "��"),
+        (b"\xff\xfc", "��"),
         (b"", ""),
     ],
 )

@@ -1,6 +1,6 @@
 """What the header tells of the observer, from the engine's own health."""
 
-from board_streams import at, hello
+from board_streams import ProbeScript, at, hello
 
 from probes.board import Board
 from probes.events import Batch, Health, Tick
@@ -38,3 +38,11 @@ def test_a_new_engine_counts_its_drops_from_zero() -> None:
     before, fresh, again = Health(drops=12), Health(), Health(drops=3)
     assert not after((1.0, before), (90.0, fresh)).drops_shown
     assert after((1.0, before), (90.0, again)).drops_shown
+
+
+def test_the_tokens_of_answers_that_came_whole_are_in_the_live_rate() -> None:
+    probe = ProbeScript("e1-1", 1.0, ttft_s=None, tokens=50, finished={"chunks": 0})
+    board = Board()
+    for event in (hello(), *probe.events(), Batch(at_ns=at(4.0), seq=1, health=Health())):
+        board.fold(event)
+    assert board.snapshot().header.tokens_per_s > 0

@@ -13,7 +13,15 @@ from stream_cases import cases_of
 from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
 from probes.dialects import dialect_for
 
-CASES = [*cases_of("stream_cases.jsonl"), *cases_of("field_cases.jsonl")]
+FILES = (
+    "stream_cases.jsonl",
+    "field_cases.jsonl",
+    "responses_cases.jsonl",
+    "completions_cases.jsonl",
+    "messages_cases.jsonl",
+    "ollama_cases.jsonl",
+)
+CASES = [case for file in FILES for case in cases_of(file)]
 WALL_NS = 1_795_430_000 * 10**9
 PLAIN = (
     "outcome",
@@ -25,7 +33,7 @@ PLAIN = (
     "finish_reason",
     "token_source",
 )
-OPTIONAL = ("cost_usd", "cached_tokens", "reasoning_tokens", "refusal", "server_timing")
+OPTIONAL = ("reason", "cost_usd", "cached_tokens", "reasoning_tokens", "refusal", "server_timing")
 
 
 def named(*wanted: str) -> list[dict[str, Any]]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
-from probes.config import Budget, Config, Display, Goals, Price, Recording, Route, Timeouts
+from probes.config import Budget, Config, Dialect, Display, Goals, Price, Recording, Route, Timeouts
 from probes.config.errors import ConfigError
 from probes.config.file import (
     load_config,
@@ -16,6 +17,7 @@ from probes.config.file import (
 )
 from probes.config.rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
 
+DIALECTS = " or ".join(f'"{name}"' for name in (*get_args(Dialect), "auto"))
 SECRET = "hunter2-very-secret-value"
 MINIMAL = '[routes.one]\nbase_url = "https://h.example/v1"\nmodel = "m"\n'
 
@@ -51,7 +53,7 @@ def test_ten_mistakes_are_reported_together(complaints) -> None:
         base_url = "ftp://h.example/v1"
         model = 7
         interval = -3
-        dialect = "messages"
+        dialect = "morse"
         api_key_env = "NOT_SET"
         prompt = "a"
         prompt_tokens = 100
@@ -69,7 +71,7 @@ def test_ten_mistakes_are_reported_together(complaints) -> None:
         "expected a URL such as https://api.example.com/v1",
         "routes.toml: routes.busy.model: got 7, expected the model's name",
         "routes.toml: routes.busy.interval: got -3, expected a number of seconds ≥ 0",
-        'routes.toml: routes.busy.dialect: got "messages", expected "chat"',
+        f'routes.toml: routes.busy.dialect: got "morse", expected {DIALECTS}',
         "routes.toml: routes.busy.goals.success: got 99, expected a share from 0 to 1",
         "routes.toml: routes.busy.prompt_tokens: stands beside prompt, expected one of them",
         "routes.toml: routes.busy.api_key_env: environment variable NOT_SET is not set",

@@ -41,6 +41,13 @@ from probes.outcome import of_failure, of_status, of_stream_error
             "quota",
             False,
         ),
+        (
+            400,
+            {"error": {"message": "You have reached your specified API usage limits. You will …"}},
+            "client_error",
+            "quota",
+            False,
+        ),
         (401, {}, "client_error", "auth", False),
         (402, {}, "client_error", "quota", False),
         (403, {}, "client_error", "permission", False),
@@ -51,6 +58,20 @@ from probes.outcome import of_failure, of_status, of_stream_error
             {"error": {"message": "The model `x` does not exist"}},
             "client_error",
             "model_not_found",
+            False,
+        ),
+        (
+            404,
+            {"error": {"type": "not_found_error", "message": "model: claude-0"}},
+            "client_error",
+            "model_not_found",
+            False,
+        ),
+        (
+            400,
+            {"error": {"message": "model: Field required"}},
+            "client_error",
+            "bad_request",
             False,
         ),
         (408, {}, "timeout", "timeout.server", True),
@@ -84,6 +105,9 @@ def test_a_status_with_its_body(
         ({"code": "rate_limit_exceeded", "type": "requests"}, "rate_limit.requests"),
         ({"code": "rate_limit_exceeded", "type": "tokens"}, "rate_limit.tokens"),
         ({"message": "exceeded token rate limit"}, "rate_limit.tokens"),
+        ({"message": "number of request tokens has exceeded your limit"}, "rate_limit.tokens"),
+        ({"message": "the rate limit of 30,000 input tokens per minute"}, "rate_limit.tokens"),
+        ({"message": "Number of requests has exceeded your limit"}, "rate_limit.requests"),
         ({"message": "Too many concurrent requests"}, "rate_limit.concurrency"),
         ({"message": "Model busy, retry later"}, "overloaded"),
         ({"message": "slow down"}, "rate_limit"),
@@ -114,6 +138,13 @@ def test_a_429_is_a_limit_or_a_bill(error: dict[str, Any], reason: str) -> None:
         ({"error": {"code": 502}}, "server_error", "bad_gateway"),
         ({"error": {"type": "BadRequestError", "code": 400}}, "client_error", "bad_request"),
         ({"error": {"type": "invalid_request_error"}}, "client_error", "bad_request"),
+        ({"error": {"type": "authentication_error"}}, "client_error", "auth"),
+        ({"error": {"type": "billing_error"}}, "client_error", "quota"),
+        ({"error": {"type": "permission_error"}}, "client_error", "permission"),
+        ({"error": {"type": "not_found_error"}}, "client_error", "not_found"),
+        ({"error": {"type": "request_too_large"}}, "client_error", "too_large"),
+        ({"error": {"type": "timeout_error"}}, "server_error", "gateway_timeout"),
+        ({"error": {"type": "api_error"}}, "server_error", "upstream"),
         ({"error": {"code": "content_filter"}}, "content_error", "content_filter"),
         ({"object": "error", "message": "m", "code": 40303}, "server_error", "upstream"),
         ({"detail": "boom"}, "server_error", "upstream"),
@@ -154,6 +185,13 @@ def test_an_error_inside_a_200_is_never_retryable(body: Any, outcome: str, reaso
 )
 def test_what_is_no_error_is_none(body: Any) -> None:
     assert error_in(body) is None
+
+
+def test_the_request_that_support_asks_for_is_kept() -> None:
+    body = {"type": "error", "error": {"type": "api_error"}, "request_id": "req_1"}
+    assert error_of(body).request_id == "req_1"
+    assert error_of({"error": {"request_id": "r" * 999}}).request_id == "r" * 200
+    assert error_of({"error": {"request_id": 7}}).request_id == ""
 
 
 def test_messages_are_found_and_cut() -> None:

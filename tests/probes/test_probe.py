@@ -1,6 +1,7 @@
 """One logical request with its attempts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import anyio
@@ -10,8 +11,6 @@ from clocks import NS, ManualClock
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Price, Route
-from probes.dialects import dialect_for
-from probes.dialects.base import Adaptation
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -21,10 +20,10 @@ from probes.events import (
     ProbeFinished,
 )
 from probes.health import GapWatch
+from probes.manner import Manner
 from probes.probe import Probe, ProbeTools
 from probes.report import cohort_of
 from probes.retry import RetryPolicy
-from probes.route import first_adaptation
 from probes.secrets import Scrubber
 
 pytestmark = pytest.mark.anyio
@@ -46,8 +45,7 @@ class Desk:
         self.route = Route(name="r", **settings)
         self.tools = ProbeTools(
             route=self.route,
-            headers={"Authorization": f"Bearer {SECRET}"},
-            dialect=dialect_for("chat"),
+            manner=Manner(self.route, {"Authorization": f"Bearer {SECRET}"}),
             clock=self.clock,
             random=Random(1),
             gaps=GapWatch(self.clock.now_ns, asleep_ns=lambda: 0),
@@ -56,7 +54,6 @@ class Desk:
             turnstile=self,
             policy=RetryPolicy(self.route.retries, Random(1)),
             prompt_tokens=20,
-            adaptation=first_adaptation(self.route),
             max_tokens=64,
             cohort=cohort_of(64, 20),
         )
@@ -222,16 +219,17 @@ async def test_a_probe_that_was_sent_before_another_learned_asks_again_as_that_o
         "Use 'max_completion_tokens' instead."
     )
     desk = Desk(refusal(400, message), chat("a"))
-    learned = Adaptation(cap_field="max_completion_tokens", cap_switched=True)
+    asked = desk.tools.manner.way
+    learned = replace(asked.adaptation, cap_field="max_completion_tokens", cap_switched=True)
     async with anyio.create_task_group() as group:
         group.start_soon(desk.probe.run)
         await desk.clock.advance(0.05)
-        desk.tools.adaptation = learned
+        desk.tools.manner.way = replace(asked, adaptation=learned)
         await desk.clock.advance(5)
     assert desk.of(ProbeFinished)[0].outcome == "ok"
     assert b'"max_completion_tokens":64' in desk.network.requests[1].body
     assert desk.of(Notice) == []
-    assert desk.tools.adaptation == learned
+    assert desk.tools.manner.way.adaptation == learned
 
 
 async def test_a_cap_that_changes_while_a_retry_waits_is_told_with_its_own_cohort() -> None:

@@ -1,5 +1,7 @@
 """Results as events: nothing secret, nothing too long."""
 
+import pytest
+
 from probes.answer import Answer
 from probes.attempt import AttemptResult
 from probes.events import AttemptFinished, Limit, StampLadder, encode_event
@@ -31,6 +33,22 @@ def event_of(answer: Answer, headers: dict[str, str], *, text: bool = False) -> 
         scrub=Scrubber(frozenset({SECRET})),
         include_text=text,
     )
+
+
+@pytest.mark.parametrize(
+    ("counted", "charged"),
+    [
+        ({"input_tokens": 20, "output_tokens": 5}, 25),
+        ({"output_tokens": 5}, 5),
+        ({}, 84),
+        ({"input_tokens": 20}, 84),
+        ({"input_tokens": 90}, 90),
+    ],
+)
+def test_an_output_that_nobody_counted_is_charged_as_reserved(
+    counted: dict[str, int], charged: int
+) -> None:
+    assert event_of(Answer(outcome="truncated", **counted), {}).charged_tokens == charged
 
 
 def test_no_place_of_an_answer_carries_a_secret_into_an_event() -> None:

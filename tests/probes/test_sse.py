@@ -1,6 +1,8 @@
 """The event-stream decoder against the standard and against a decoder too simple to be wrong."""
 
 import re
+import tracemalloc
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -80,6 +82,36 @@ def test_any_split_gives_the_events_of_the_standard(stream: bytes, data: st.Data
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     got = [(e.event, e.data, e.id, e.retry) for e in decoded(*pieces)]
     assert got == naive(stream)
+
+
+WHOLE = st.sampled_from(
+    [
+        b"data: x\n\n",
+        b"event: e\ndata: {}\n\n",
+        b"event: f\ndata: y\n\n",
+        b"id: 7\n\n",
+        b"data: z\r\r",
+    ]
+)
+
+
+@given(st.lists(WHOLE | FRAGMENTS, max_size=20), st.sampled_from(["e", "f", "message"]))
+def test_whole_events_are_the_same_whatever_name_is_usual(pieces: list[bytes], usual: str) -> None:
+    decoder = Decoder(usual_event=usual)
+    got = [(e.event, e.data, e.id, e.retry) for piece in pieces for e in decoder.feed(piece)]
+    assert got == naive(b"".join(pieces))
+
+
+def test_the_usual_event_is_plain_and_others_are_not() -> None:
+    decoder = Decoder(usual_event="e")
+    assert decoder.feed(b"event: e\ndata: 1\n\n") == [ServerSentEvent("e", "1")]
+    assert decoder.plain(b"event: e\ndata: 2\n\n") == b"2"
+    assert decoder.event_of(b"2") == ServerSentEvent("e", "2")
+    assert decoder.plain(b"data: 3\n\n") == b"3"
+    assert decoder.event_of(b"3") == ServerSentEvent("message", "3")
+    assert decoder.plain(b"event: f\ndata: 4\n\n") is None
+    assert decoder.plain(b"event: e\ndata: 5\ndata: 6\n\n") is None
+    assert decoder.plain(b"event: e\ndata: 7\n") is None
 
 
 @given(st.lists(FRAGMENTS, max_size=30).map(b"".join))
@@ -187,3 +219,106 @@ def test_bytes_that_wait_are_copied_once_however_small_the_reads() -> None:
         decoder.feed(b"x")
     assert decoder._line is buffer
     assert len(decoder.feed(b"\n\n")[0].data) == 1000
+
+
+SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x00\x1c\x1d\x1e\x1f\x08\u200b\ufeff"
+
+
+@pytest.mark.parametrize("character", SEPARATORS, ids=[hex(ord(one)) for one in SEPARATORS])
+@pytest.mark.parametrize("cut", range(0, 14, 3))
+def test_no_line_ends_but_at_cr_and_lf(character: str, cut: int) -> None:
+    wire = f"data: a{character}b\nevent: c{character}d\n\n".encode()
+    (event,) = decoded(wire[:cut], wire[cut:])
+    assert (event.event, event.data) == (f"c{character}d", f"a{character}b")
+
+
+@given(st.binary(max_size=60) | st.lists(FRAGMENTS, max_size=12).map(b"".join))
+def test_every_single_cut_gives_the_same(stream: bytes) -> None:
+    whole = decoded(stream)
+    assert [(e.event, e.data, e.id, e.retry) for e in whole] == naive(stream)
+    for cut in range(len(stream) + 1):
+        assert decoded(stream[:cut], stream[cut:]) == whole
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=20))
+def test_any_bytes_cut_anywhere_give_the_events_of_the_standard(
+    stream: bytes, cuts: list[int]
+) -> None:
+    places = [0, *sorted(cut for cut in cuts if cut <= len(stream)), len(stream)]
+    pieces = [stream[a:b] for a, b in pairwise(places)]
+    assert [(e.event, e.data, e.id, e.retry) for e in decoded(*pieces)] == naive(stream)
+
+
+@given(st.lists(FRAGMENTS, max_size=40).map(b"".join), st.lists(st.integers(0, 400), max_size=9))
+def test_what_is_too_large_is_so_however_it_is_cut(stream: bytes, cuts: list[int]) -> None:
+    def told(pieces: list[bytes]) -> list[ServerSentEvent] | str:
+        decoder = Decoder(max_line=9, max_event=12)
+        try:
+            return [event for piece in pieces for event in decoder.feed(piece)]
+        except EventTooLargeError as error:
+            return str(error)[:8]
+
+    places = [0, *sorted(cut for cut in cuts if cut <= len(stream)), len(stream)]
+    assert told([stream[a:b] for a, b in pairwise(places)]) == told([stream])
+
+
+def test_of_a_comment_nothing_is_kept_however_long_it_is() -> None:
+    decoder = Decoder(max_line=20)
+    for _ in range(1000):
+        decoder.feed(b": ping")
+    assert len(decoder._line) == 1
+    assert [event.data for event in decoder.feed(b"\n:" + b"x" * 99 + b"\ndata: y\n\n")] == ["y"]
+    assert decoder.comments == 2
+
+
+def test_an_event_of_many_lines_costs_its_bytes_and_no_more() -> None:
+    decoder = Decoder()
+    tracemalloc.start()
+    for _ in range(1000):
+        decoder.feed(b"data: abc\n" * 100)
+    now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(decoder._data) == 400_000
+    assert now < 2 * 400_000
+    assert peak < 3 * 400_000
+
+
+class Counting(Decoder):
+    """Counts the lines it takes and the bytes it has of them: its work, without a clock."""
+
+    work = 0
+
+    def _take_line(self, line: bytes, found: list[ServerSentEvent]) -> None:
+        self.work += 1 + len(line)
+        super()._take_line(line, found)
+
+    def _keep(self, piece: bytes) -> None:
+        self.work += 1 + len(piece)
+        super()._keep(piece)
+
+
+WORST = {
+    "no newline": b"data: x",
+    "only CR": b"\r",
+    "only LF": b"\n",
+    "CRLF": b"\r\n",
+    "comments": b": ping\n",
+    "data without a blank line": b"data: x\n",
+    "data of one byte": b"data:x\n",
+    "empty data": b"data\n",
+    "mark": b"\xef\xbb\xbf",
+}
+
+
+@pytest.mark.parametrize("block", WORST.values(), ids=WORST)
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_twice_the_bytes_are_twice_the_work(block: bytes, size: int) -> None:
+    def work(count: int) -> int:
+        stream, decoder = block * count, Counting()
+        for start in range(0, len(stream), size):
+            decoder.feed(stream[start : start + size])
+        return decoder.work
+
+    once, twice = work(2000), work(4000)
+    assert once <= 3 * 2000 * len(block)
+    assert twice <= 2.01 * once

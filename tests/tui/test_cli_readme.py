@@ -104,6 +104,7 @@ def test_every_setting_of_a_route_is_told_with_its_default() -> None:
     for name in ("dialect", "cap_field", "cache", "connection", "prompt"):
         assert told[name] == f'`"{getattr(route, name)}"`'
     assert told["insecure"] == told["paused"] == "false"
+    assert told["stream"] == "true"
     assert {f"price.{name}" for name in Price.__struct_fields__} <= told.keys()
 
 
@@ -182,7 +183,8 @@ def test_every_scenario_and_provider_is_named() -> None:
 def test_the_example_settings_are_good() -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     assert tomllib.loads(example)
-    config = parse_config(example, Path("routes.toml"), {"DEEPINFRA_API_KEY": "k" * 20})
+    keys = dict.fromkeys(("DEEPINFRA_API_KEY", "ANTHROPIC_API_KEY"), "k" * 20)
+    config = parse_config(example, Path("routes.toml"), keys)
     assert config.routes[0].goals.ttft_s == 0.8
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from changed import replace
 
 from probes.config import Route
 from probes.events import AttemptFinished, ProbeFinished, RetryPlan, StampLadder
@@ -231,3 +232,14 @@ def test_the_table_of_check_has_a_line_for_each_route() -> None:
         "busy   held       budget           –       –       –        –",
     ]
     assert [row.ok for row in rows] == [True, False, False]
+
+
+def test_an_answer_that_came_whole_is_told_to_have_no_ttft() -> None:
+    ladder = replace(answered().stamps_ns, first_token=None, first_answer=None, last_token=None)
+    attempt = replace(answered(), stamps_ns=ladder, ttft_kind="not_streamed")
+    felt = probe(first_token_ns=None, first_answer_ns=None)
+    lines = waterfall(ROUTE, (attempt,), felt, 76)
+    assert "ok · not streamed: no TTFT · E2E 1.00 s" in lines
+    assert not any("first token" in line for line in lines)
+    row = table([Row(ROUTE, ProbeRecord(felt, (attempt,)))])[1]
+    assert row.split()[:4] == ["busy", "ok", "whole", "1.00"]

@@ -249,3 +249,24 @@ def test_the_pane_draws_the_selected_route():
     )
     lines = PercentilesPane().draw(shown, ViewState(selected="b"), 44, 15)
     assert "33s" in line_text(lines[-1])
+
+
+def test_a_route_that_is_not_streamed_has_e2e_alone() -> None:
+    table = replace(percentiles(), streamed=False)
+    lines = texts(table, 44, 15)
+    labels = [line[:8].strip() for line in lines[1:8]]
+    assert labels == ["E2E p50", "p90", "p95", "p99", "max", "n", "failed %"]
+    assert lines[8].split()[-4:] == ["goals", "–", "/", "3.00"]
+    for height in (10, 20):
+        chart = [line_text(line) for line in timeline_lines(table, 60, height)]
+        assert len(chart) == height
+        assert chart[0].startswith("E2E s")
+        assert not any("TTFT" in line for line in chart)
+
+
+@pytest.mark.parametrize(("goal_e2e_s", "hangs"), [(3.0, True), (9.0, False), (None, False)])
+def test_an_open_probe_that_is_not_streamed_hangs_by_its_e2e_goal(
+    goal_e2e_s: float | None, hangs: bool
+) -> None:
+    table = replace(percentiles(), streamed=False, goal_e2e_s=goal_e2e_s, oldest_open_s=4.1)
+    assert ("!" in texts(table, 44, 15)[8]) == hangs

@@ -202,3 +202,18 @@ def test_no_figure_of_a_large_route_is_cut() -> None:
 def test_the_totals_row_has_no_percentiles() -> None:
     totals = texts(routes_lines(made.snapshot(), VIEW, 158, 40))[-1]
     assert "–" not in totals
+
+
+def test_a_route_that_is_not_streamed_says_so_where_its_ttft_would_stand() -> None:
+    none = Figure()
+    whole = made.route(
+        "batch", streamed=False, ttft_p50=none, ttft_p95=none, ttft_p99=none, trend=()
+    )
+    line = row_of(whole)
+    assert role_of(line, "whole") == "faint"
+    assert line_text(line).rstrip().endswith("not streamed")
+    assert line_width(line) == line_width(row_of(made.route("other")))
+    snapshot = made.snapshot(routes=(whole,), totals=None)
+    assert "not streamed" in routes_subtitle(snapshot, ViewState(), UTC)
+    heads = routes_lines(snapshot, ViewState(), 200, 10)[0]
+    assert "goal" not in line_text(heads)

@@ -64,13 +64,20 @@ class Terminal:
             self.written += os.read(self.master, 65536)
         return self.process.returncode
 
+    def hang_up(self) -> None:
+        """Take the terminal away; a session without a controlling one gets no signal of it."""
+        os.close(self.slave)
+        os.close(self.master)
+        self.master = self.slave = -1
+
     def close(self) -> None:
         """Leave nothing behind."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
+        if self.master >= 0:
+            os.close(self.master)
+            os.close(self.slave)
 
 
 @pytest.fixture
@@ -103,3 +110,9 @@ def test_a_signal_restores_the_terminal(terminal: Terminal, number: signal.Signa
     terminal.process.send_signal(number)
     assert terminal.ended() == 0
     assert_restored(terminal)
+
+
+def test_a_cockpit_whose_terminal_is_gone_ends(terminal: Terminal) -> None:
+    terminal.wait_for(b"busy-llama")
+    terminal.hang_up()
+    terminal.process.wait(PATIENCE_S)

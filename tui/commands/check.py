@@ -19,7 +19,7 @@ from tui.commands.figures import EXACT_SOURCES, duration, e2e_s, ttft_s
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.spend import Purse
-from tui.text import NO_SAMPLE, left, right
+from tui.text import NO_SAMPLE, NOT_STREAMED, left, right
 
 __all__ = ["Row", "run", "table"]
 
@@ -102,11 +102,18 @@ def _cells(row: Row) -> tuple[str, ...]:
         name,
         probe.outcome.replace("_", " "),
         neutralise(probe.reason, 40),
-        NO_SAMPLE if ttft is None else duration(ttft),
+        _ttft(row.record, ttft),
         NO_SAMPLE if e2e is None else duration(e2e),
         _tokens(row.record),
         NO_SAMPLE if probe.cost_usd is None else f"${probe.cost_usd:.3g}",
     )
+
+
+def _ttft(record: ProbeRecord, ttft: float | None) -> str:
+    if ttft is not None:
+        return duration(ttft)
+    came_whole = bool(record.attempts) and record.attempts[-1].ttft_kind == "not_streamed"
+    return NOT_STREAMED if came_whole else NO_SAMPLE
 
 
 def _tokens(record: ProbeRecord) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from probes.config import Dialect
 from probes.config.file import CONFIG_VARIABLE, default_config_path
 from tui.commands.output import OK, UsageError, say
 
@@ -24,6 +25,7 @@ class Provider:
     variable: str
     base_url: str
     model: str
+    dialect: Dialect = "chat"
 
 
 PROVIDERS: Final = (
@@ -53,8 +55,13 @@ PROVIDERS: Final = (
         "https://api.fireworks.ai/inference/v1",
         "accounts/fireworks/models/llama-v3p1-8b-instruct",
     ),
-    # Anthropic's OpenAI-compatible endpoint, which takes its key as a bearer token.
-    Provider("anthropic", "ANTHROPIC_API_KEY", "https://api.anthropic.com/v1", "claude-haiku-4-5"),
+    Provider(
+        "anthropic",
+        "ANTHROPIC_API_KEY",
+        "https://api.anthropic.com",
+        "claude-haiku-4-5",
+        "messages",
+    ),
 )
 
 _HEAD: Final = """\
@@ -85,7 +92,7 @@ _ROUTE: Final = """
 [routes.{name}]
 base_url = "{base_url}"
 model = "{model}"
-api_key_env = "{variable}"
+{dialect}api_key_env = "{variable}"
 """
 
 _PRICE: Final = """\
@@ -124,10 +131,16 @@ def config_text(environ: Mapping[str, str]) -> str:
             base_url=provider.base_url,
             model=provider.model,
             variable=provider.variable,
+            dialect=_dialect_line(provider.dialect),
         )
         for provider in found
     ]
     return _HEAD + _PRICE.join(routes) + _PRICE
+
+
+def _dialect_line(dialect: Dialect) -> str:
+    """Return the line that names a dialect; nothing for the one that needs no naming."""
+    return "" if dialect == "chat" else f'dialect = "{dialect}"\n'
 
 
 def write_config(path: Path, text: str) -> None:

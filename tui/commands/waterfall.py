@@ -202,6 +202,8 @@ def _summary(attempts: tuple[AttemptFinished, ...], probe: ProbeFinished) -> lis
 def _felt(attempts: tuple[AttemptFinished, ...], probe: ProbeFinished) -> list[str]:
     named = (("TTFT", ttft_s(probe)), ("TTFA", ttfa_s(probe)), ("E2E", e2e_s(probe)))
     texts = [f"{name} {duration(value)}" for name, value in named if value is not None]
+    if attempts and attempts[-1].ttft_kind == "not_streamed":
+        texts.insert(0, "not streamed: no TTFT")
     per_token = inter_token_s(attempts[-1]) if attempts else None
     if per_token:
         texts.append(f"{1 / per_token:.3g} tokens/s")

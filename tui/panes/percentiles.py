@@ -56,7 +56,8 @@ class PercentilesPane(Pane):
         route = selected_route(snapshot, view)
         if route is None:
             return "percentiles"
-        names = [neutralise(text, _NAME_LIMIT) for text in (route.name, route.cohort) if text]
+        how = "" if route.streamed else "not streamed"
+        names = [neutralise(text, _NAME_LIMIT) for text in (route.name, route.cohort, how) if text]
         return " · ".join(["percentiles", *names])
 
 
@@ -66,5 +67,6 @@ def _same_points(one: PercentileTable, other: PercentileTable) -> bool:
         one.timeline is other.timeline
         and one.e2e_timeline is other.e2e_timeline
         and one.markers is other.markers
+        and one.streamed == other.streamed
         and (one.goal_ttft_s, one.goal_e2e_s) == (other.goal_ttft_s, other.goal_e2e_s)
     )

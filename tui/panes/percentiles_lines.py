@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final, TypeAlias
 
 from probes.views import Figure, Grade, PercentileTable, WindowColumn, WindowName
@@ -94,7 +95,8 @@ def _table_lines(
     table: PercentileTable, window: WindowName, width: int, height: int, success_missed: bool
 ) -> tuple[Line, ...]:
     columns = _fitting(table.columns, window, width)
-    rows = _kept(_rows(success_missed), height - 2)
+    told = [row for row in _rows(success_missed) if table.streamed or row.group != "TTFT"]
+    rows = _kept(told, height - 2)
     lines = [_head(columns, window), *_row_lines(rows, columns)]
     if height >= 2:
         lines.append(_status(table))
@@ -176,7 +178,7 @@ def _row_lines(rows: Sequence[_Row], columns: Sequence[WindowColumn]) -> list[Li
 
 def _status(table: PercentileTable) -> Line:
     """Return what no finished probe can tell: how long the oldest one has been open."""
-    goals = f"goals {three_digits(table.goal_ttft_s)}"
+    goals = f"goals {three_digits(table.goal_ttft_s if table.streamed else None)}"
     if table.goal_e2e_s is not None:
         goals += f" / {three_digits(table.goal_e2e_s)}"
     hangs = table.oldest_open_s is not None and table.oldest_open_s > _patience(table)
@@ -190,4 +192,6 @@ def _status(table: PercentileTable) -> Line:
 
 def _patience(table: PercentileTable) -> float:
     """Return the age in seconds from which an open probe has missed every goal it has."""
+    if not table.streamed:
+        return inf if table.goal_e2e_s is None else table.goal_e2e_s
     return max(table.goal_ttft_s, table.goal_e2e_s or 0.0)

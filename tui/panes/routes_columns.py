@@ -6,7 +6,18 @@ from typing import Final, TypeAlias
 
 from probes.neutral import neutralise
 from probes.views import Figure, RouteState, RouteView
-from tui.text import NO_SAMPLE, Role, Span, age, count, seconds, share, three_digits, usd
+from tui.text import (
+    NO_SAMPLE,
+    NOT_STREAMED,
+    Role,
+    Span,
+    age,
+    count,
+    seconds,
+    share,
+    three_digits,
+    usd,
+)
 
 __all__ = [
     "COLUMNS",
@@ -92,6 +103,8 @@ def _percentile(
 
     def cell(route: RouteView) -> Span:
         figure = pick(route)
+        if group == "TTFT" and head == "p95" and not route.streamed:
+            return NOT_STREAMED, "faint"
         return seconds(figure.value), figure_role(figure)
 
     return Column(

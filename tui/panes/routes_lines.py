@@ -228,6 +228,7 @@ def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[st
         f"{state}: {neutralise(route.why, _WHY_LIMIT)}" if route.why else state,
         f"every {route.interval:g} s" if route.interval else "back to back",
         f"cap {route.max_tokens}",
+        "" if route.streamed else "not streamed",
         f"cooling {ceil(route.cool_down_s)} s" if route.cool_down_s else "",
         f"{route.skipped} skipped" if route.skipped else "",
     ]
@@ -273,7 +274,7 @@ def _head(fitted: Plan, snapshot: Snapshot, view: ViewState) -> Line:
 
 
 def _trend_head(snapshot: Snapshot, width: int) -> str:
-    goals = {row.goal_ttft_s for row in snapshot.routes}
+    goals = {row.goal_ttft_s for row in snapshot.routes if row.streamed}
     goal = f" goal {goals.pop():g}" if len(goals) == 1 else ""
     span = f"{_trend_span(snapshot) // (60 * NS_PER_S)}m"
     scale = f"{span} 0–{TREND_TOP_S:g}s"
@@ -298,10 +299,14 @@ def _row(
     ]
     trend: Line = ()
     if fitted.trend:
-        goal_s = route.goal_ttft_s
-        cells = draw_trend(route.trend, fitted.trend, TREND_TOP_S, goal_s, span_ns)
-        trend = (("  ", "text"), *cells)
+        trend = (("  ", "text"), *_trend(route, fitted.trend, span_ns, draw_trend))
     return (*start, *_cells(route, fitted), *trend)
+
+
+def _trend(route: RouteView, width: int, span_ns: int, draw_trend: DrawTrend) -> Line:
+    if not route.streamed:
+        return ((left("not streamed", width), "faint"),)
+    return draw_trend(route.trend, width, TREND_TOP_S, route.goal_ttft_s, span_ns)
 
 
 def _cells(route: RouteView, fitted: Plan, blank: frozenset[str] = frozenset()) -> list[Span]:

@@ -63,10 +63,15 @@ class _Subject:
 def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Line, ...]:
     """Return the charts in exactly `height` lines: TTFT, and beneath it E2E where there is room.
 
-    Empty where there is too little room for any to be read.
+    Of what is not streamed there is E2E alone. Empty where there is too little room to read any.
     """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ()
+    if not table.streamed:
+        points, span_ns = table.e2e_timeline, span_of(table.e2e_timeline)
+        return _chart(
+            _Subject("E2E s", points, table.goal_e2e_s, table.markers, span_ns), width, height
+        )
     span_ns = span_of(table.timeline)
     goal_e2e_s = table.goal_e2e_s
     ttft = _Subject("TTFT s", table.timeline, table.goal_ttft_s, table.markers, span_ns)

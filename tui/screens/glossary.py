@@ -8,7 +8,7 @@ from tui.chart import FAILED, NO_SAMPLE, OFF_SCALE, THROTTLED
 from tui.panes.percentiles_lines import FEW_SAMPLES
 from tui.panes.routes_columns import STATE_GLYPHS, STATE_ROLES
 from tui.text import NO_SAMPLE as NO_FIGURE
-from tui.text import Role
+from tui.text import NOT_STREAMED, Role
 
 __all__ = ["GLOSSARY", "STATE_MEANINGS", "Section", "Term"]
 
@@ -76,6 +76,7 @@ _MARKS: Final = Section(
         ),
         Term("~", "An estimate: the server has not told its count or price.", "dim"),
         Term(NO_FIGURE, "No sample.", "faint"),
+        Term(NOT_STREAMED, "The route is not streamed: its answers have no TTFT.", "faint"),
     ),
 )
 _LANES: Final = Section(

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.transport.http1 import MAX_SILENT, ResponseParser, request_head, target_of
+from probes.transport.http1 import (
+    MAX_SILENT,
+    MAX_SILENT_IN_BODY,
+    ResponseParser,
+    request_head,
+    target_of,
+)
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ANSWERS = {
@@ -106,25 +112,83 @@ def test_a_connection_that_ends_too_early(wire: bytes, message: str) -> None:
     ],
 )
 def test_what_is_no_http_is_a_protocol_error(wire: bytes) -> None:
+    parser, _ = fed(wire)
+    assert parser.failure is not None
+    assert not parser.keep_alive
     with pytest.raises(httpx.RemoteProtocolError):
-        fed(wire)
+        parser.end()
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 3))
+def test_what_came_before_a_protocol_error_stands(cut: int) -> None:
+    wire = CHUNKED + b"3\r\nabc\r\nzz\r\n"
+    parser, body = fed(wire[:-cut], wire[-cut:])
+    assert (parser.status, body) == (200, b"abc")
+    assert parser.failure is not None
+
+
+def test_a_head_costs_the_same_however_small_the_reads() -> None:
+    """What waits is one buffer, and llhttp, which copies what it has of a value, sees it once."""
+    parser = ResponseParser()
+    buffer = parser._head
+    for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000 + b"\r\n\r":
+        parser.feed(bytes([byte]))
+    assert parser._head is buffer
+    assert not parser.headers
+    parser.feed(b"\n")
+    assert parser.headers == [("x", "x" * 1000)]
 
 
 @pytest.mark.parametrize(
-    "begin",
+    "lengths",
     [
-        b"HTTP/1.1 200 OK\r\nX: ",
-        CHUNKED + b"1;",
-        CHUNKED + b"0\r\nX: ",
-        b"HTTP/1.1 100 Continue\r\nX: ",
+        b"Content-Length: 3\r\nA: b\r\nContent-Length:3\r\n",
+        b"content-length: 3, 3\r\n",
+        b"Content-Length: 3 ,3\nCONTENT-LENGTH: 3\n",
     ],
 )
-def test_bytes_that_are_no_body_are_bounded(begin: bytes) -> None:
+def test_lengths_that_agree_are_one(lengths: bytes) -> None:
+    parser, body = fed(b"HTTP/1.1 200 OK\r\n" + lengths + b"\r\nabc")
+    assert (body, parser.complete, parser.keep_alive) == (b"abc", True, True)
+    assert [value for name, value in parser.headers if name == "content-length"] == ["3"]
+
+
+@pytest.mark.parametrize("value", [b"3, 4", b"3,", b",", b"3x", b"-3", b"+3", b"", b"9" * 30])
+def test_a_length_that_is_none_is_a_protocol_error(value: bytes) -> None:
+    parser, _ = fed(b"HTTP/1.1 200 OK\r\nContent-Length: " + value + b"\r\n\r\nabc")
+    assert parser.failure is not None
+
+
+def test_a_transfer_coding_nobody_asked_for_is_no_answer() -> None:
+    parser, _ = fed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n")
+    assert (parser.has_head, str(parser.failure)) == (False, "a transfer coding nobody asked for")
+
+
+@pytest.mark.parametrize(
+    ("begin", "flood", "limit"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x", MAX_SILENT),
+        (b"HTTP/1.1 200 OK\r\n", b"A:\r\n", MAX_SILENT),
+        (b"HTTP/1.1 100 Continue\r\nX: ", b"x", MAX_SILENT),
+        (b"", b"HTTP/1.1 102 Wait\r\n\r\n", MAX_SILENT),
+        (b"", b"\r\n", MAX_SILENT),
+        (CHUNKED, b"1;", MAX_SILENT_IN_BODY),
+        (CHUNKED + b"1;", b"x", MAX_SILENT_IN_BODY),
+        (CHUNKED + b"0\r\nX: ", b"x", MAX_SILENT_IN_BODY),
+        (CHUNKED + b"0\r\n", b"A:\r\n", MAX_SILENT_IN_BODY),
+        (CHUNKED, b"0", MAX_SILENT_IN_BODY),
+    ],
+)
+def test_bytes_that_are_no_body_are_bounded(begin: bytes, flood: bytes, limit: int) -> None:
     parser, _ = fed(begin)
-    for _ in range((MAX_SILENT - len(begin)) // 1000):
-        parser.feed(b"x" * 1000)
-    with pytest.raises(httpx.RemoteProtocolError, match="without a body"):
-        parser.feed(b"x" * 1000)
+    sent = len(begin)
+    while parser.failure is None and sent <= 2 * MAX_SILENT:
+        parser.feed(flood * 100)
+        sent += len(flood) * 100
+    assert parser.failure is not None
+    assert sent <= limit + len(CHUNKED) + len(flood) * 100
+    assert len(parser.headers) < limit
+    assert parser.feed(b"more") == b""
 
 
 def test_header_values_are_decoded_whatever_they_are_in() -> None:

@@ -35,7 +35,7 @@ async def post(transport: HttpxTransport, url: str) -> tuple[Steps, int]:
     request = Request(url + "/chat/completions", HEADERS, b"{}")
     async with transport.exchange(request, steps) as exchange:
         parts: list[bytes] = []
-        await exchange.read_body(lambda data, _at_ns, _trailed: parts.append(data))
+        await exchange.read_body(lambda data, *_: parts.append(data))
     return steps, len(b"".join(parts))
 
 
@@ -185,7 +185,7 @@ async def test_redirects_are_not_followed() -> None:
         async with transport.exchange(request, steps) as exchange:
             assert exchange.status == 307
             parts: list[bytes] = []
-            await exchange.read_body(lambda data, _at_ns, _trailed: parts.append(data))
+            await exchange.read_body(lambda data, *_: parts.append(data))
             assert parts == []
         await transport.aclose()
     assert server.connections == 1

@@ -3,7 +3,7 @@
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,17 +45,17 @@ class Told:
     status: int
     headers: dict[str, str]
     headers_exact: bool
-    reads: list[tuple[bytes, int, bool]]
+    reads: list[tuple[bytes, int, bool, Sequence[int]]]
     end_ns: int
 
     @property
     def body(self) -> bytes:
-        return b"".join(data for data, _, _ in self.reads)
+        return b"".join(data for data, *_ in self.reads)
 
 
 async def post(transport: StampingTransport, url: str, body: bytes = b"{}") -> Told:
     steps = Steps()
-    reads: list[tuple[bytes, int, bool]] = []
+    reads: list[tuple[bytes, int, bool, Sequence[int]]] = []
     async with transport.exchange(Request(url + "/chat", HEADERS, body), steps) as exchange:
         end_ns = await exchange.read_body(lambda *read: reads.append(read))
     return Told(
@@ -140,7 +140,7 @@ async def test_arrivals_do_not_care_how_late_we_read() -> None:
     async with serve(play) as server, transport_of() as transport:
         told = await post(transport, server.url)
         assert transport.clock_source == "kernel"
-    arrived_ns = next(at_ns for data, at_ns, _ in told.reads if data)
+    arrived_ns = next(at_ns for data, at_ns, *_ in told.reads if data)
     assert -1 * MS < arrived_ns - sent_ns[0] < 10 * MS
     assert told.end_ns - sent_ns[0] > 25 * MS
 
@@ -154,8 +154,22 @@ async def test_a_read_says_whether_more_than_body_came_with_it() -> None:
 
     async with serve(together) as server, transport_of() as transport:
         told = await post(transport, server.url)
-    assert [(data, trailed) for data, _, trailed in told.reads] == [(b"data: x\n\n", True)]
+    assert [(data, trailed) for data, _, trailed, _ in told.reads] == [(b"data: x\n\n", True)]
     assert told.headers_exact
+
+
+async def test_a_read_says_where_the_chunks_begin_that_it_merged() -> None:
+    async def play(wire: Wire) -> None:
+        await wire.send(SSE)
+        await anyio.sleep(0.05)  # or the head would come with the body
+        await wire.send(b"".join([chunked(b"data: x\n"), chunked(b"\n"), chunked(b"data: y\n\n")]))
+        await wire.send(b"0\r\n\r\n")
+
+    async with serve(play) as server, transport_of() as transport:
+        told = await post(transport, server.url)
+    data, _, _, cuts = told.reads[0]
+    assert data == b"data: x\n\ndata: y\n\n"
+    assert list(cuts) == [8, 9]
 
 
 async def test_a_head_that_came_with_its_body_is_not_exact() -> None:
@@ -390,7 +404,7 @@ async def test_tls_has_a_step_of_its_own_and_keeps_the_stamps(authority: trustme
     assert list(warm.stamps) == ["started", "sent", "headers"]
     assert warm.body == cold.body
     assert len(warm.reads) >= 5
-    arrivals = [at_ns for _, at_ns, _ in warm.reads]
+    arrivals = [at_ns for _, at_ns, *_ in warm.reads]
     assert arrivals == sorted(arrivals)
 
 
