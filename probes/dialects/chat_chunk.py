@@ -74,6 +74,7 @@ class UsualDelta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_text: None = None
     refusal: None = None
     reasoning_details: _Nothing = None
     tool_calls: _Nothing = None

@@ -8,6 +8,7 @@ parser judges; only the message bus between them is left out.
 import asyncio
 import json
 import logging
+import signal
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -40,7 +41,16 @@ BODY = json.dumps(
         "stream": True,
     }
 ).encode()
+MOST_CPU_S = 8
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream"}
+
+
+class NoVerdictInTimeError(Exception):
+    """An answer has cost more CPU time than anybody would give it."""
+
+
+def give_up(*_: object) -> None:
+    raise NoVerdictInTimeError
 
 
 class Parser(InferenceResultParser):
@@ -70,12 +80,15 @@ async def verdict(url: str, api: str, patience_s: float) -> dict[str, Any] | Non
     if api not in ENDPOINTS:
         return None
     client = AioHttpClient(timeout=patience_s)
+    parser = Parser(ENDPOINTS[api])
+    signal.setitimer(signal.ITIMER_VIRTUAL, MOST_CPU_S)
     try:
         record: RequestRecord = await client.post_request(url, BODY, HEADERS)
+        record.model_name = "m"
+        parsed = await parser.parse_request_record(record)
     finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         await client.close()
-    record.model_name = "m"
-    parsed = await Parser(ENDPOINTS[api]).parse_request_record(record)
     error = parsed.request.error
     if error is None:
         return {"is_ok": True, "words": "valid"}
@@ -86,9 +99,15 @@ async def verdict(url: str, api: str, patience_s: float) -> dict[str, Any] | Non
 
 async def main() -> None:
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(await verdict(**json.loads(line))) + "\n")
+        try:
+            told = await verdict(**json.loads(line))
+        except NoVerdictInTimeError as late:
+            told = {"is_ok": False, "words": f"error: {type(late).__name__}"}
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
     logging.disable()
+    signal.signal(signal.SIGVTALRM, give_up)
     asyncio.run(main())

@@ -321,6 +321,14 @@ def test_tool_calls_without_index_go_by_id_then_by_order() -> None:
     assert calls.whole() == (("f", "{}!"), ("g", "1"))
 
 
+def test_reasoning_under_its_third_name_is_read_beside_words_too() -> None:
+    told, deltas = read(
+        delta(reasoning_text="a"), delta(content="b", reasoning_text="c"), delta(content="d")
+    )
+    assert ("".join(told.reasoning), "".join(told.text)) == ("ac", "bd")
+    assert [each.kind for each in deltas] == ["reasoning", "reasoning", "content"]
+
+
 def message(text: str, **keys: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "message": {"content": text} | keys}]}
 
