@@ -4,8 +4,8 @@
 clients, each without retries, and prints a Markdown table: what really happened, and what each
 client tells of it.
 
-- The official clients, `openai` and, where it is installed, `anthropic`, are asked to stream, and
-  say "ok" by returning without an exception.
+- The official clients, `openai` and, where it is installed, `anthropic` (both are in the extra
+  `bench`), are asked to stream, and say "ok" by returning without an exception.
 - AIPerf, where its command is on the PATH, says it by a record that it counts as valid. It wants an
   environment of its own: `pip install aiperf`, 1.2 GB.
 - llmtop says it by the outcome that `llmtop once --json` tells.
