@@ -2,7 +2,8 @@
 
 OpenAI `{"error": {message, type, code}}`, the same with a string for the object, Anthropic
 `{"type": "error", "error": {type, message, details}, request_id}`, older vLLM
-`{"object": "error", …}`, FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}` and a bare
+`{"object": "error", …}`, FastAPI `{"detail": …}`, Cloudflare `{"errors": […]}`, TGI
+`{"error": "…", "error_type"}`, MiniMax `{"base_resp": {status_code, status_msg}}` and a bare
 `{message, code}`.
 """
 
@@ -21,6 +22,11 @@ _MOST_CODE: Final = 10**12
 _REQUEST_IDS: Final = ("request_id", "requestId", "request-id", "requestID", "trace_id")
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
+_SUCCESSES: Final = range(200, 300)
+_MESSAGES: Final = ("message", "msg", "error_message", "error_msg", "status_msg")
+_CODES: Final = ("code", "error_code", "status_code", "statusCode", "error_type")
+_HTTP_STATUSES: Final = ("status_code", "status", "statusCode", "http_status_code")
+_WELL: Final = ("", "ok", "success", "succeeded", "null", "none")
 _HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 
 
@@ -47,9 +53,8 @@ def error_in(body: object) -> ErrorBody | None:
     """Return the error that a JSON value of a 200 answer carries; None where it carries none."""
     if not isinstance(body, Mapping):
         return None
-    inner = body.get("error") or body.get("errors")
     told = body.get("object") == "error" or body.get("type") == "error"
-    if inner or told or _of_minimax(body) or _is_bare_error(body):
+    if told or _named(body) or _of_minimax(body) or _is_bare_error(body):
         return error_of(body)
     return None
 
@@ -62,13 +67,15 @@ def error_of(body: object) -> ErrorBody:
         return error_of(body[0]) if body else ErrorBody()
     if not isinstance(body, Mapping):
         return ErrorBody()
-    inner = body.get("error") or body.get("errors")
+    inner = _named(body)
     if isinstance(inner, list):
         inner = inner[0] if inner else None
     if isinstance(inner, Mapping):
         return _from_object(inner, outer=body)
     if isinstance(inner, str):
         return _from_object({**body, "message": inner}, outer={})
+    if isinstance(inner, int) and not isinstance(inner, bool):
+        return _from_object({"message": body.get("message"), "code": inner}, outer={})
     return _from_object(_of_minimax(body) or body, outer={})
 
 
@@ -82,14 +89,38 @@ def _of_minimax(body: Mapping[Any, Any]) -> dict[str, Any]:
     return {"message": base.get("status_msg"), "code": code} if code else {}
 
 
+def _named(body: Mapping[Any, Any]) -> object:
+    """Return what stands under the name of an error; None where that says nothing.
+
+    Some servers write all their keys in every chunk: an object of nulls, zeros and empty strings
+    is no error.
+    """
+    inner = body.get("error") or body.get("errors")
+    if isinstance(inner, Mapping) and not any(inner.values()):
+        return None
+    return inner or None
+
+
 def _is_bare_error(body: Mapping[Any, Any]) -> bool:
     """Whether an object that is no answer speaks of an error without naming it so."""
-    if "choices" in body:
+    if body.get("choices"):
         return False
-    said = any(body.get(key) for key in ("message", "msg", "error_message", "error_msg"))
-    coded = any(body.get(key) for key in ("code", "error_code", "status_code"))
-    failed = coded or _tells_failure(body.get("status"))
-    return bool(body.get("detail")) or (said and failed)
+    said = any(body.get(key) for key in _MESSAGES)
+    coded = any(_is_failing(body.get(key)) for key in _CODES)
+    failed = coded or body.get("success") is False or _tells_failure(body.get("status"))
+    detailed = "choices" not in body and bool(body.get("detail"))
+    return detailed or _is_failing(body.get("error_code")) or (said and failed)
+
+
+def _is_failing(code: object) -> bool:
+    """Whether a code is one of a failure: some gateways number their successes, 0 or 200."""
+    if isinstance(code, str):
+        return code.strip().lower() not in _WELL and not _is_well(code)
+    return isinstance(code, int | float) and bool(code) and code not in _SUCCESSES
+
+
+def _is_well(code: str) -> bool:
+    return bool(re.fullmatch(r"\s*(0+|2[0-9]{2})\s*", code))
 
 
 def _tells_failure(status: object) -> bool:
@@ -113,6 +144,7 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
         error.get("code"),
         error.get("error_code"),
         error.get("type"),
+        error.get("error_type"),
         inner.get("code"),
         error.get("reason"),
         error.get("status"),
@@ -121,7 +153,7 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
     )
     codes = [value[:_LONGEST_CODE] for value in named if isinstance(value, str) and value.strip()]
     words = [code for code in codes if not code.isdigit() and code != "error"]
-    statuses = (*named, error.get("status_code"), outer.get("status"), outer.get("status_code"))
+    statuses = (*named, *(part.get(key) for part in (error, outer) for key in _HTTP_STATUSES))
     return ErrorBody(
         message=_message(error, metadata)[:LONGEST_MESSAGE],
         code=next(iter(words or codes), ""),
@@ -140,7 +172,7 @@ def _request_id(*places: Mapping[Any, Any]) -> str:
 
 
 def _message(error: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> str:
-    for key in ("message", "msg", "error_message", "error_msg", "detail", "details", "title"):
+    for key in (*_MESSAGES, "detail", "details", "title", "text"):
         said = _text(error.get(key))
         if said:
             raw = _text(metadata.get("raw"))

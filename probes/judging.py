@@ -26,12 +26,22 @@ a reset, `closed_by_us` some time after the terminal signal."""
 
 CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
 _LENGTH: Final = ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS")
-_FILTERED: Final = ("content_filter", "content-filter", "SAFETY", "safety")
-_ABORTED: Final = ("abort", "aborted", "cancelled")
+_FILTERED: Final = (
+    *("content_filter", "content-filter", "content_filtered", "guardrail_intervened"),
+    *("safety", "prohibited_content", "blocklist", "spii", "recitation"),  # Google
+    *("sensitive", "error_toxic"),  # Zhipu, Cohere
+)
+_ABORTED: Final = ("abort", "aborted", "cancelled", "canceled")
 _REFUSED: Final = ("refusal",)
 _THINKING: Final = ("<think", "[THINK]", "<|channel|>analysis")
 _BEGINNING: Final = 16
 """Pieces of a text in which such a tag must have come."""
+_FAILED: Final = {
+    "insufficient_system_resource": "overloaded",  # DeepSeek
+    "network_error": "upstream",  # Zhipu
+    "timeout": "gateway_timeout",  # Cohere
+}
+"""Finish reasons that tell of a server's failure, in small letters."""
 
 
 def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
@@ -63,11 +73,14 @@ def of_ending(ending: Ending, *, began: bool) -> Verdict:
 
 
 def _of_whole_answer(told: Transcript) -> Verdict:
-    if told.finish_reason in _FILTERED:
+    reason = (told.finish_reason or "").lower()
+    if reason in _FILTERED:
         return Verdict("content_error", "content_filter")
-    if told.finish_reason in _ABORTED:
+    if reason in _ABORTED:
         return Verdict("server_error", "aborted")
-    if told.refusal or told.finish_reason in _REFUSED:
+    if reason in _FAILED:
+        return Verdict("server_error", _FAILED[reason])
+    if told.refusal or reason in _REFUSED:
         return Verdict("content_error", "refusal")
     if told.output:
         return Verdict("ok")

@@ -51,11 +51,15 @@ class Verdict:
     retryable: bool = False
 
 
-_THROTTLE: Final = re.compile(r"ratelimit|toomanyrequests|throttl|slowdown|resourceexhausted")
-_THROTTLE_MESSAGE: Final = re.compile(r"rate.?limit|too many requests|throttl", re.IGNORECASE)
+_THROTTLE: Final = re.compile(
+    r"ratelimit|requestlimit|toomanyrequests|throttl|slowdown|resourceexhausted"
+)
+_THROTTLE_MESSAGE: Final = re.compile(
+    r"rate.?limit|request limit (reached|exceeded)|too many requests|throttl", re.IGNORECASE
+)
 _MODERATION: Final = re.compile(
     r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety"
-    r"|biopolicy|cyberpolicy|policyviolation"
+    r"|biopolicy|cyberpolicy|policyviolation|inspectionfailed"
 )
 _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"

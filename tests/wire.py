@@ -53,11 +53,12 @@ class Wire:
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             return False
         self.head, _, self.body = buffer.partition(b"\r\n\r\n")
-        length = next(
+        lengths = (
             int(line.split(b":")[1])
             for line in self.head.split(b"\r\n")
             if line.lower().startswith(b"content-length:")
         )
+        length = next(lengths, 0)
         while len(self.body) < length:
             self.body += await self.stream.receive()
         return True

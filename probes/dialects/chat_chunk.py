@@ -30,6 +30,7 @@ class ChunkDelta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_text: str | None = None
     refusal: str | None = None
     reasoning_details: Any = None
     tool_calls: Any = None
@@ -79,6 +80,7 @@ class UsualDelta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_text: None = None
     refusal: None = None
     reasoning_details: _Nothing = None
     tool_calls: _Nothing = None
@@ -116,6 +118,7 @@ class UsualChunk(msgspec.Struct, gc=False):
     type: None = None
 
 
+_LONGEST_NUMBER: Final = 300
 _decoder: Final = msgspec.json.Decoder(Chunk)
 decode_usual: Final = msgspec.json.Decoder(UsualChunk).decode
 """Return a chunk that only adds words; raise `ValueError` or `RecursionError` for any other."""
@@ -137,10 +140,13 @@ def decode_chunk(data: str) -> Chunk | None:
 def decode_value(data: str) -> object:
     """Return any JSON value, also what msgspec refuses: lone surrogates, control characters.
 
+    Of a list its first value is taken, as Google wraps errors.
+
     Raises:
         ValueError: the data is not JSON, or nested too deeply.
     """
-    return value_of(data)
+    value = value_of(data)
+    return value[0] if isinstance(value, list) and value else value
 
 
 def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:
@@ -158,6 +164,8 @@ def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:
 def _choice(raw: object) -> Choice:
     choice = mapping(raw)
     reason = choice.get("finish_reason")
+    if isinstance(reason, Mapping):
+        reason = reason.get("type")  # SGLang's own
     return Choice(
         index=count(choice.get("index")),
         delta=_delta(choice.get("delta")),
@@ -179,6 +187,7 @@ def _delta(raw: object) -> ChunkDelta | None:
         content=_words(raw.get("content")),
         reasoning_content=_words(raw.get("reasoning_content")) or _thinking(raw.get("content")),
         reasoning=_words(raw.get("reasoning")),
+        reasoning_text=_words(raw.get("reasoning_text")),
         refusal=_words(raw.get("refusal")),
         reasoning_details=raw.get("reasoning_details"),
         tool_calls=raw.get("tool_calls"),

@@ -13,6 +13,7 @@ from probes.dialects.chat_chunk import (
     decode_usual,
     lenient_chunk,
 )
+from probes.dialects.growth import Growth
 from probes.dialects.numbers import amount, mapping
 from probes.dialects.usage import read_timing, read_timings_usage, read_usage
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
@@ -27,17 +28,27 @@ _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128
 _NO_WORDS: Final = UsualDelta()
+_UNSAID: Final = ("null", "NULL", "none", "None")
+"""How some servers spell that there is no finish reason yet."""
 
 
 class ChatInterpreter:
     """Reads one answer. Of several choices all are output, the first one's words are kept."""
 
-    __slots__ = ("_ended", "_flows", "_main", "_seen", "transcript")
+    __slots__ = (
+        *("_ended", "_flows", "_has_deltas", "_main", "_seen", "_strange", "_texts", "_thoughts"),
+        "transcript",
+    )
 
     def __init__(self) -> None:
         self.transcript = Transcript()
         self._flows = False
         """There is output, and nothing that ends it."""
+        self._has_deltas = False
+        self._strange = False
+        """An object came that is neither a chunk nor an error."""
+        self._texts = Growth()
+        self._thoughts = Growth()
         self._main: int | None = None
         self._seen: set[int] = set()
         self._ended: set[int] = set()
@@ -57,23 +68,41 @@ class ChatInterpreter:
             return NOTHING
         if not data.startswith("{"):
             data = data.strip()
-            if data == "[DONE]":
-                told.done = True
-            if data in ("", "[DONE]"):
+            if not data:
+                return NOTHING
+            if data.strip('"').upper() == "[DONE]":
+                self._end()
                 return NOTHING
         try:
-            chunk = decode_chunk(data)
+            return self._chunk(data, is_error=event.event == "error")
         except ValueError:
             self._broken(event)
             return NOTHING
-        is_error = event.event == "error"
+
+    def _chunk(self, data: str, *, is_error: bool) -> Delta:
+        """Take the JSON of one event.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        chunk = decode_chunk(data)
         if chunk is None:
-            told.error = error_of(data) if is_error else None
+            self.transcript.error = error_of(data) if is_error else None
             return NOTHING
-        added, reason = self._take(chunk)
-        if _is_unusual(chunk) or is_error or reason == "error":
-            self._take_error(chunk, value_or_none(data), certain=is_error or reason == "error")
+        added, failed = self._take(chunk)
+        certain = is_error or failed
+        if certain or _is_unusual(chunk):
+            self._take_error(chunk, value_or_none(data), certain=certain)
+        if chunk.choices is None and chunk.usage is None:
+            self._strange = True
         return added
+
+    def _end(self) -> None:
+        """Take the end marker; it ends no answer where only strange objects came before it."""
+        told = self.transcript
+        told.done = True
+        if self._strange and not told.began:
+            told.malformed = "not_an_answer"
 
     def usual(self, payload: bytes | str) -> Delta | None:
         """Take an event that only adds words to the first choice, once there is output.
@@ -104,9 +133,9 @@ class ChatInterpreter:
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value."""
         chunk = lenient_chunk(mapping(body))
-        _, reason = self._take(chunk)
-        self._take_error(chunk, body, certain=reason == "error")
-        if self.transcript.error is None and chunk.choices is None:
+        _, failed = self._take(chunk)
+        self._take_error(chunk, body, certain=failed)
+        if self.transcript.error is None and (chunk.choices is None or _is_piece(chunk)):
             self.transcript.malformed = "not_an_answer"
         self.transcript.done = True
 
@@ -117,19 +146,19 @@ class ChatInterpreter:
         elif event.event == "message" and not self.transcript.finished:
             self.transcript.malformed = "bad_json"
 
-    def _take(self, chunk: Chunk) -> tuple[Delta, str | None]:
-        """Return what a chunk adds, and the finish reason it gives."""
+    def _take(self, chunk: Chunk) -> tuple[Delta, bool]:
+        """Return what a chunk adds, and whether its finish reason is an error."""
         told = self.transcript
         told.began = told.began or chunk.choices is not None
         if told.response_id is None and chunk.id:
             told.response_id = chunk.id[:_LONGEST_ID]
         had_output = told.output
         deltas: list[Delta] = []
-        reason: str | None = None
+        failed = False
         inner_usage: object = None
         for choice in (chunk.choices or ())[:_MOST_CHOICES]:
             delta = self._take_choice(choice)
-            reason = choice.finish_reason or reason
+            failed = failed or (choice.finish_reason or "").lower() == "error"
             inner_usage = choice.usage or inner_usage
             chunk.error = chunk.error or choice.error
             if delta is not NOTHING:
@@ -142,7 +171,7 @@ class ChatInterpreter:
         self._take_usage(chunk, inner_usage, first=first)
         if chunk.timings is not None:
             self._take_timings(chunk, first=first)
-        return added, reason
+        return added, failed
 
     def _take_choice(self, choice: Choice) -> Delta:
         index = choice.index or 0
@@ -153,10 +182,14 @@ class ChatInterpreter:
         main = index == self._main
         added = NOTHING
         source = choice.delta
-        if source is None and not self.transcript.output:
-            source = choice.message  # after deltas it would only repeat them
+        if source is None and choice.message is not None and not self._has_deltas:
+            source = self._of_message(choice.message, main=main)
         if source is not None or choice.text:
             added = self._take_delta(source or ChunkDelta(), choice.text, main=main)
+        if added is not NOTHING and choice.delta is not None:
+            self._has_deltas = True
+        if choice.finish_reason in _UNSAID:
+            choice.finish_reason = None
         if choice.finish_reason:
             self._ended.add(index)
             if main:
@@ -165,9 +198,23 @@ class ChatInterpreter:
             self.transcript.finished = len(self._seen) == len(self._ended)
         return added
 
+    def _of_message(self, message: ChunkDelta, *, main: bool) -> ChunkDelta:
+        """Return what a message adds; after deltas it would only repeat them."""
+        rest = ChunkDelta() if self.transcript.output else message
+        if not main:
+            return rest
+        return ChunkDelta(
+            content=self._texts.added(message.content or ""),
+            reasoning=self._thoughts.added(message.reasoning_content or message.reasoning or ""),
+            refusal=rest.refusal,
+            reasoning_details=rest.reasoning_details,
+            tool_calls=rest.tool_calls,
+            function_call=rest.function_call,
+        )
+
     def _take_delta(self, delta: ChunkDelta, legacy: str | None, *, main: bool) -> Delta:
         text = delta.content or legacy or ""
-        reasoning = delta.reasoning_content or delta.reasoning or ""
+        reasoning = delta.reasoning_content or delta.reasoning or delta.reasoning_text or ""
         if not reasoning and delta.reasoning_details:
             reasoning = _detailed_reasoning(delta.reasoning_details)
         refusal = delta.refusal or ""
@@ -272,8 +319,8 @@ class ChatInterpreter:
     def _take_error(self, chunk: Chunk, body: object, *, certain: bool) -> None:
         groq = mapping(chunk.x_groq).get("error")
         error = error_in(body) or (error_of(groq) if groq else None)
-        if error is None and chunk.error:  # a choice's own
-            error = error_of({"error": chunk.error})
+        if error is None:  # a choice's own
+            error = error_in({"error": chunk.error})
         self.transcript.error = error_of(body) if error is None and certain else error
         if self.transcript.error is not None and chunk.usage is None:
             self.transcript.usage_is_last = False
@@ -315,7 +362,16 @@ def _is_unusual(chunk: Chunk) -> bool:
         return True
     if chunk.x_groq is not None and mapping(chunk.x_groq).get("error"):
         return True
-    return chunk.choices is None and chunk.usage is None
+    return not chunk.choices and chunk.usage is None
+
+
+def _is_piece(chunk: Chunk) -> bool:
+    """Whether a body that should hold a whole answer holds a chunk of a stream."""
+    choices = chunk.choices or ()
+    return any(
+        choice.delta is not None and choice.message is None and not choice.finish_reason
+        for choice in choices
+    )
 
 
 def _kind(reasoning: str, text: str, refusal: str) -> TtftKind:

@@ -32,11 +32,12 @@ PROMPT = "Tell me of the sea."
 REPLY = "The sea is wide and blue, and the wind carries the gulls home at night."
 THOUGHT = "A wave, and another wave."
 CALL = {"name": "tide", "arguments": '{"at": "noon"}'}
+DIALECTS = ("chat", "messages", "responses", "ollama")
 ANSWERS: dict[str, dict[str, Any]] = {
     PROMPT: {"response": {"content": REPLY}},
     "Think of it first.": {"response": {"content": REPLY, "reasoning": THOUGHT}},
     "Call for the tide.": {"response": {"toolCalls": [CALL]}},
-    "Break off.": {"response": {"content": REPLY}, "truncateAfterChunks": 3},
+    "Break off.": {"response": {"content": REPLY * 3}, "truncateAfterChunks": 6},
     "Say nothing.": {"response": {"content": ""}},
 }
 
@@ -57,6 +58,8 @@ def route(base_url: str, chaos: str = "", **fields: Any) -> Route:
     if chaos:
         headers[f"x-aimock-chaos-{chaos}"] = "1.0"
     given = {"name": "aimock", "model": "any", "prompt": PROMPT, "headers": headers} | fields
+    if given.get("dialect") == "ollama":
+        base_url = base_url.removesuffix("/v1")
     return Route(base_url=base_url, **given)
 
 
@@ -70,19 +73,40 @@ async def test_a_probe_is_ok_with_the_usages_counts(base_url: str) -> None:
     assert_ladder(attempt.stamps_ns)
 
 
-@pytest.mark.parametrize(
-    ("chaos", "status", "outcome", "reason"),
-    [
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_the_text_is_read_in_each_dialect_and_zeros_are_no_counts(
+    base_url: str, dialect: str
+) -> None:
+    (attempt,) = (await probed(route(base_url, dialect=dialect))).attempts
+    assert (attempt.outcome, attempt.reason, attempt.text) == ("ok", "", REPLY)
+    assert attempt.finish_reason in ("stop", "end_turn", "completed")
+    assert attempt.output_tokens != 0
+    assert attempt.request_id is not None
+    assert_ladder(attempt.stamps_ns)
+
+
+CHAOS = [
+    (dialect, chaos, *told)
+    for dialect in DIALECTS
+    for chaos, *told in (
         ("drop", 500, "server_error", "internal"),
         ("malformed", 200, "protocol_error", "bad_json"),
         ("disconnect", None, "protocol_error", "reset"),
         ("ratelimit", 429, "throttled", "rate_limit"),
-    ],
+    )
+    if (dialect, chaos) != ("ollama", "malformed")
+]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "chaos", "status", "outcome", "reason"),
+    # A line without its end is one that was cut.
+    [*CHAOS, ("ollama", "malformed", 200, "truncated", "no_finish")],
 )
 async def test_its_chaos_is_told_as_what_it_is(
-    base_url: str, chaos: str, status: int | None, outcome: str, reason: str
+    base_url: str, dialect: str, chaos: str, status: int | None, outcome: str, reason: str
 ) -> None:
-    (attempt,) = (await probed(route(base_url, chaos, retries=0))).attempts
+    (attempt,) = (await probed(route(base_url, chaos, retries=0, dialect=dialect))).attempts
     assert (attempt.status, attempt.outcome, attempt.reason) == (status, outcome, reason)
     assert attempt.output_tokens is None
     assert attempt.stamps_ns.first_token is None
@@ -126,8 +150,10 @@ async def test_ollama_answers_out_of_the_ordinary_are_told_as_what_they_are(
     assert (attempt.outcome, attempt.reason, attempt.ttft_kind) == (outcome, reason, kind)
 
 
-async def test_reasoning_is_a_first_token_but_no_first_answer(base_url: str) -> None:
-    (attempt,) = (await probed(route(base_url, prompt="Think of it first."))).attempts
+@pytest.mark.parametrize("dialect", ["chat", "messages", "responses"])
+async def test_reasoning_is_a_first_token_but_no_first_answer(base_url: str, dialect: str) -> None:
+    thoughtful = route(base_url, prompt="Think of it first.", dialect=dialect)
+    (attempt,) = (await probed(thoughtful)).attempts
     assert (attempt.outcome, attempt.ttft_kind) == ("ok", "reasoning")
     assert (attempt.reasoning_text, attempt.text) == (THOUGHT, REPLY)
     assert attempt.stamps_ns.first_token is not None
@@ -135,6 +161,7 @@ async def test_reasoning_is_a_first_token_but_no_first_answer(base_url: str) -> 
     assert attempt.stamps_ns.first_token < attempt.stamps_ns.first_answer
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     ("prompt", "outcome", "reason", "kind"),
     [
@@ -145,9 +172,10 @@ async def test_reasoning_is_a_first_token_but_no_first_answer(base_url: str) -> 
     ],
 )
 async def test_answers_out_of_the_ordinary_are_told_as_what_they_are(
-    base_url: str, prompt: str, outcome: str, reason: str, kind: str
+    base_url: str, prompt: str, outcome: str, reason: str, kind: str, dialect: str
 ) -> None:
-    (attempt,) = (await probed(route(base_url, prompt=prompt, retries=0))).attempts
+    asked = route(base_url, prompt=prompt, retries=0, dialect=dialect)
+    (attempt,) = (await probed(asked)).attempts
     assert (attempt.outcome, attempt.reason, attempt.ttft_kind) == (outcome, reason, kind)
 
 
@@ -173,8 +201,9 @@ async def test_its_responses_are_told_as_its_chats_are(
         assert (attempt.text, attempt.finish_reason) == (REPLY, "completed")
 
 
-async def test_a_429_tells_all_its_limits_and_its_wait(base_url: str) -> None:
-    record = await probed(route(base_url, "ratelimit", retries=1))
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_429_tells_all_its_limits_and_its_wait(base_url: str, dialect: str) -> None:
+    record = await probed(route(base_url, "ratelimit", retries=1, dialect=dialect))
     assert [attempt.outcome for attempt in record.attempts] == ["throttled"] * 2
     limits = {limit.kind: limit for limit in record.attempts[0].limits}
     assert (limits["requests"].limit, limits["requests"].remaining) == (60, 0)

@@ -24,6 +24,8 @@ CLIENT_MISTAKES = {"retry_after_ignored", "retried_non_retryable", "retry_storm"
 LATE_S = 2.0
 """What a busy machine may add to a wait of less than a second."""
 KEY = {"Authorization": "Bearer key"}
+PATHS = {"chat": "v1", "responses": "v1", "messages": "anthropic/v1"}
+"""Of each dialect that it speaks, the path."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Peer:
     url: str
 
     def route(self, **fields: Any) -> Route:
-        given = {"name": "llmock", "base_url": f"{self.url}/v1", "model": "any", "headers": KEY}
+        path = PATHS[fields.get("dialect", "chat")]
+        given = {"name": "llmock", "base_url": f"{self.url}/{path}", "model": "any", "headers": KEY}
         return Route(**given | fields)
 
     def script(self, *behaviors: dict[str, Any]) -> None:
@@ -92,11 +95,14 @@ async def only_attempt(route: Route) -> AttemptFinished:
     return attempt
 
 
-async def test_a_probe_is_ok_with_the_usages_counts(peer: Peer) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "finish"), [("chat", "stop"), ("responses", "completed"), ("messages", "end_turn")]
+)
+async def test_a_probe_is_ok_with_the_usages_counts(peer: Peer, dialect: str, finish: str) -> None:
     peer.script()
-    attempt = await only_attempt(peer.route())
+    attempt = await only_attempt(peer.route(dialect=dialect))
     (request,) = peer.requests()
-    assert (attempt.outcome, attempt.finish_reason, attempt.text) == ("ok", "stop", REPLY)
+    assert (attempt.outcome, attempt.finish_reason, attempt.text) == ("ok", finish, REPLY)
     assert attempt.token_source == "usage"
     assert attempt.input_tokens is not None
     assert attempt.output_tokens is not None
@@ -131,6 +137,7 @@ async def test_the_stamps_enclose_the_servers_own(peer: Peer) -> None:
     assert 0.2 < stamps.first_token / 1e9 - request["started_at"] < LATE_S
 
 
+@pytest.mark.parametrize("dialect", PATHS)
 @pytest.mark.parametrize(
     ("kind", "outcome", "reason"),
     [
@@ -140,15 +147,16 @@ async def test_the_stamps_enclose_the_servers_own(peer: Peer) -> None:
     ],
 )
 async def test_a_broken_stream_is_told_as_what_it_is_and_not_tried_again(
-    peer: Peer, kind: str, outcome: str, reason: str
+    peer: Peer, dialect: str, kind: str, outcome: str, reason: str
 ) -> None:
-    peer.script(fault(kind))
-    attempt = await only_attempt(peer.route(retries=2))
+    after = {"chat": 3, "messages": 5, "responses": 6}[dialect]  # events up to the second word
+    peer.script(fault(kind, after_chunks=after))
+    attempt = await only_attempt(peer.route(retries=2, dialect=dialect))
     (request,) = peer.requests()
-    assert request["fault"] == f"stream:{kind}@3"
+    assert request["fault"] == f"stream:{kind}@{after}"
     assert (attempt.status, attempt.outcome, attempt.reason) == (200, outcome, reason)
     assert attempt.text == "Waves of "
-    assert attempt.output_tokens is None
+    assert attempt.token_source != "usage"
     assert attempt.stamps_ns.first_token is not None
 
 
@@ -226,11 +234,12 @@ async def test_a_prompt_above_the_window_is_told(strict_peer: Peer) -> None:
     assert (attempt.outcome, attempt.reason) == ("client_error", "context_length")
 
 
+@pytest.mark.parametrize("dialect", PATHS)
 async def test_a_used_up_quota_is_throttled_with_its_limits_and_its_wait(
-    strict_peer: Peer,
+    strict_peer: Peer, dialect: str
 ) -> None:
     strict_peer.script()
-    route = strict_peer.route(retries=0)
+    route = strict_peer.route(retries=0, dialect=dialect)
     first, second = await only_attempt(route), await only_attempt(route)
     assert first.outcome == "ok"
     assert (second.status, second.outcome) == (429, "throttled")

@@ -1,4 +1,4 @@
-"""Every case of the protocol sample, driven through the reader frame by frame."""
+"""Cases of the protocol sample and of the field, driven through the reader frame by frame."""
 
 import base64
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from probes.progress import Progress
 FILES = (
     "stream_cases.jsonl",
     "usage_cases.jsonl",
+    "field_cases.jsonl",
     "responses_cases.jsonl",
     "completions_cases.jsonl",
     "messages_cases.jsonl",

@@ -444,3 +444,60 @@ def test_tool_calls_without_index_go_by_id_then_by_order() -> None:
     calls.add(None, "b", "g", "1")
     calls.add(None, "a", "", "!")
     assert calls.whole() == (("f", "{}!"), ("g", "1"))
+
+
+def test_reasoning_under_its_third_name_is_read_beside_words_too() -> None:
+    told, deltas = read(
+        delta(reasoning_text="a"), delta(content="b", reasoning_text="c"), delta(content="d")
+    )
+    assert ("".join(told.reasoning), "".join(told.text)) == ("ac", "bd")
+    assert [each.kind for each in deltas] == ["reasoning", "reasoning", "content"]
+
+
+def message(text: str, **keys: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "message": {"content": text} | keys}]}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [("Wa", "Waves", "Waves of"), ("Wa", "ves", " of"), ("Waves", "Waves", "Waves of")],
+    ids=["growing", "pieces", "repeated"],
+)
+def test_messages_in_place_of_deltas_are_told_once(texts: tuple[str, ...]) -> None:
+    told, _ = read(*map(message, texts))
+    assert "".join(told.text) == "Waves of"
+
+
+def test_a_message_after_deltas_repeats_them() -> None:
+    told, deltas = read(delta(content="a"), delta(content="b"), message("ab"), message("abc"))
+    assert ("".join(told.text), deltas[2].kind) == ("ab", "none")
+
+
+def test_pieces_stay_pieces_where_one_happens_to_begin_like_the_one_before() -> None:
+    told, _ = read(message("a"), message("b"), message("bc"), message("bc"))
+    assert "".join(told.text) == "abbcbc"
+
+
+@pytest.mark.parametrize("spelled", ["[DONE]", "[done]", '"[DONE]"', "  [Done] "])
+def test_the_marker_is_known_however_it_is_spelled(spelled: str) -> None:
+    told, _ = read(delta(content="a"), spelled)
+    assert told.done
+
+
+@pytest.mark.parametrize("spelled", ["null", "None", ""])
+def test_a_finish_reason_in_words_for_nothing_is_none(spelled: str) -> None:
+    told, _ = read(delta(finish=spelled, content="a"))
+    assert (told.finish_reason, told.finished) == (None, False)
+
+
+def test_a_marker_after_nothing_but_strange_objects_ends_no_answer() -> None:
+    told, _ = read({"response": "a"}, "[DONE]")
+    assert told.malformed == "not_an_answer"
+    told, _ = read({"hook_results": {}}, delta(content="a"), "[DONE]")
+    assert told.malformed == ""
+
+
+def test_a_number_that_python_does_not_read_hides_no_error() -> None:
+    told, _ = read('{"created":' + "9" * 5000 + ',"error":{"message":"boom"}}')
+    assert told.error is not None
+    assert told.error.message == "boom"

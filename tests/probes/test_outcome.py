@@ -146,6 +146,18 @@ def test_a_429_is_a_limit_or_a_bill(error: dict[str, Any], reason: str) -> None:
         ({"message": "m", "code": 503}, "server_error", "unavailable"),
         ({"errors": [{"message": "m", "code": 7000}]}, "server_error", "upstream"),
         ({"error": "model runner has unexpectedly stopped"}, "server_error", "upstream"),
+        ({"error": "too long", "error_type": "validation"}, "client_error", "bad_request"),
+        ({"error": {"message": "m", "http_status_code": 422}}, "client_error", "bad_request"),
+        ({"error": 503}, "server_error", "unavailable"),
+        ({"error": True, "message": "Too many requests"}, "throttled", "rate_limit"),
+        ({"success": False, "message": "no worker"}, "server_error", "upstream"),
+        ({"statusCode": 429, "message": "wait"}, "throttled", "rate_limit"),
+        ({"text": "m", "error_code": 50001}, "server_error", "upstream"),
+        ({"choices": None, "error_type": "X", "error_message": "m"}, "server_error", "upstream"),
+        (
+            {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+            *("client_error", "quota"),
+        ),
     ],
 )
 def test_an_error_inside_a_200_is_never_retryable(body: Any, outcome: str, reason: str) -> None:
@@ -156,7 +168,15 @@ def test_an_error_inside_a_200_is_never_retryable(body: Any, outcome: str, reaso
 
 
 @pytest.mark.parametrize(
-    "body", [{}, [], None, "x", {"error": None}, {"error": {}}, {"choices": [], "detail": "x"}]
+    "body",
+    [
+        *({}, [], None, "x", {"error": None}, {"error": {}}, {"choices": [], "detail": "x"}),
+        *({"error": False}, {"error": ""}, {"error": []}, {"error": {"message": None, "code": 0}}),
+        *({"code": 0, "message": "Success"}, {"code": "200", "message": "ok"}),
+        *({"status_code": 201, "msg": "made"}, {"error_code": 0, "text": "words"}),
+        {"base_resp": {"status_code": 0, "status_msg": "success"}},
+        {"choices": [{"delta": {}}], "code": 7, "message": "beside an answer"},
+    ],
 )
 def test_what_is_no_error_is_none(body: Any) -> None:
     assert error_in(body) is None

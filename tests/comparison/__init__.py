@@ -1,0 +1,1 @@
+"""What clients say of answers that servers really send, held to what happened."""
