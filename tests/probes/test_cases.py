@@ -113,7 +113,7 @@ def test_a_case_gives_what_it_expects(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_a_case_does_not_depend_on_where_its_bytes_are_cut(
     case: dict[str, Any], data: st.DataObject
