@@ -1,6 +1,6 @@
 """One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -13,7 +13,6 @@ from probes.body import (
     UnknownEncodingError,
     form_of,
     form_of_lines,
-    is_heavy,
     json_of,
     refusal_of,
 )
@@ -22,65 +21,27 @@ from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_delta
 from probes.dialects.numbers import amount
 from probes.dialects.spoken import is_spoken_by, spoken_dialect
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
-from probes.events import Limit, Outcome, TokenSource, TtftKind
-from probes.framing import decoder_for
-from probes.judging import CAP_HINT, Ending, judge, of_ending, tokens_of
-from probes.outcome import Verdict, of_failure, of_status
+from probes.events import Limit, TtftKind
+from probes.facts import Answer
+from probes.framing import BYTES_AT_ONCE, EventReader, decoder_for
+from probes.gateway import hidden_retries
+from probes.judging import CAP_HINT, Ending, hidden_tokens_of, judge, of_ending, tokens_of
+from probes.limits import asked_in_body_s, read_limits
+from probes.outcome import Verdict, of_status
 from probes.progress import IDLE, OVER, Progress, together
+from probes.refusal import told_by_limits
 from probes.retry import would_retry
-from probes.server_timing import timings_of_headers
-from probes.sse import EventTooLargeError, ServerSentEvent
-from probes.throttle import read_limits, retry_after_s
+from probes.server_timing import claims_of, stages_of, timings_of_headers
+from probes.sse import ServerSentEvent
+from probes.throttle import retry_after_s
 from probes.words import clean
 
-__all__ = ["IDLE", "Answer", "AnswerReader", "Ending", "Progress", "failed_before_answer"]
+__all__ = ["AnswerReader"]
 
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
-_BYTES_AT_ONCE: Final = 64 * 1024
-"""Of a read that inflated to more, so much is decoded before its events are told and let go."""
 _COST_HEADER: Final = "x-litellm-response-cost"
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one exchange said, judged. Texts are a server's own: hostile, unscrubbed."""
-
-    outcome: Outcome
-    reason: str = ""
-    message: str = ""
-    """The server's words, at most 500 characters; for a redirect, its target."""
-    error_code: str | None = None
-    retryable: bool = False
-    """Whether the same request would be tried again; always False once a 200 has begun."""
-    finish_reason: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
-    first_chunk_tokens: int | None = None
-    cost_usd: float | None = None
-    """The provider's own figure."""
-    ttft_kind: TtftKind = "none"
-    text: str = ""
-    """Empty unless kept."""
-    reasoning_text: str = ""
-    """Empty unless kept."""
-    text_chars: int = 0
-    text_sha256: str = ""
-    """Of the text in UTF-8, hexadecimal; empty where there is no text."""
-    refusal: str = ""
-    """Empty unless kept."""
-    tool_calls: tuple[tuple[str, str], ...] = ()
-    """(name, arguments) of each call."""
-    response_id: str | None = None
-    dialect: str = ""
-    """In which it is, where that is another one than was asked in."""
-    server_timing: dict[str, float] = msgspec.field(default_factory=dict)
-    limits: tuple[Limit, ...] = ()
-    retry_after_s: float | None = None
-    """What the server asked us to wait; may be more than we will."""
 
 
 class AnswerReader:
@@ -110,6 +71,7 @@ class AnswerReader:
         self._interpreter = dialect.decoder()
         self._framing = dialect.framing
         self._decoder = decoder_for(dialect.framing, dialect.usual_event)
+        self._stream = EventReader(self._decoder)
         self._streamed = streamed
         self._tells = False
         """It is a stream whose output is told as it comes: the usual read."""
@@ -122,6 +84,7 @@ class AnswerReader:
         self._events = 0
         self._first_kind: TtftKind = "none"
         self._burst_events: int | None = None
+        self._first_tokens = 0
         self._inflater: Inflater | None = None
         self._is_success = 200 <= status < 300
         self._prepare_encoding()
@@ -151,21 +114,25 @@ class AnswerReader:
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
-            if self._tells:
-                return self._read_events(data, trailed)
-            return self._read(data, trailed)
-        except UnknownEncodingError:
-            self._broken = "encoding"
-        except (EventTooLargeError, OverflowError):
+            told = self._read_events if self._tells else self._read
+            progress = told(data, trailed)
+        except OverflowError:
             self._broken = "too_large"
-        return OVER
+            return OVER
+        encoding = "encoding" if self._inflater is not None and self._inflater.failed else ""
+        self._broken = self._broken or self._stream.broken or encoding
+        return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
         """Take parts that were sent one by one, though they came together: nothing held them."""
-        progress, start = IDLE, 0
+        progress, start, outputs = IDLE, 0, 0
         for end in ends:
             part = self.feed(data[start:end], trailed or end < len(data))
             progress, start = together(progress, part), end
+            outputs += part.output
+        if outputs > 1:
+            counted = self._interpreter.transcript.counted
+            self._first_tokens = counted or max(1, self._first_tokens) + outputs - 1
         return progress
 
     def _read(self, data: bytes, trailed: bool) -> Progress:
@@ -215,12 +182,12 @@ class AnswerReader:
         return as_utf8(bytes(self._body), self._headers.get("content-type", ""))
 
     def _read_events(self, data: bytes, trailed: bool) -> Progress:
-        payload = self._decoder.plain(data) if len(data) <= _BYTES_AT_ONCE else None
+        payload = self._decoder.plain(data) if len(data) <= BYTES_AT_ONCE else None
         if payload is None:
-            return self._told(self._events_of(data), trailed)
+            return self._told(self._stream.events(data), trailed)
         delta = self._interpreter.usual(payload)
         if delta is None:
-            return self._told([self._decoder.event_of(payload)], trailed)
+            return self._told(self._stream.event_of(payload), trailed)
         self._events += 1
         exact = not trailed
         return Progress(
@@ -235,13 +202,6 @@ class AnswerReader:
             delta.text,
             delta.reasoning,
         )
-
-    def _events_of(self, data: bytes) -> Iterator[ServerSentEvent]:
-        for start in range(0, len(data), _BYTES_AT_ONCE):
-            for event in self._decoder.feed(data[start : start + _BYTES_AT_ONCE]):
-                if is_heavy(event.data):
-                    raise EventTooLargeError("an event has too many parts")
-                yield event
 
     def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events tell together."""
@@ -263,6 +223,7 @@ class AnswerReader:
         self._events += number
         kind = added.kind
         if added is not NOTHING and self._first_kind == "none":
+            self._first_tokens = told.counted or (len(deltas) if deltas[1:] else 0)
             kind = self._first_output(kind, followed=followed)
         newest = number if self._decoder.idle and not trailed else -1
         return Progress(
@@ -277,6 +238,7 @@ class AnswerReader:
             text=added.text,
             reasoning=added.reasoning,
             terminal=told.terminal or bool(self._spoken),
+            tokens=told.counted,
         )
 
     def _is_foreign(self, event: ServerSentEvent) -> bool:
@@ -318,23 +280,28 @@ class AnswerReader:
             self._form = "stream"
             self._read_held(trailed=True)
         if self._form == "stream" and not self._broken:
-            for event in self._decoder.close():
+            for event in self._stream.close():
                 self._interpreter.event(event)
+            self._broken = self._stream.broken
 
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""
         body, error = refusal_of(self._whole())
         verdict = of_status(self._status, error)
+        limits = self._limits(body)
+        asked_s = asked_in_body_s(body) if asked_s is None else asked_s
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
         return Answer(
             outcome=verdict.outcome,
-            reason=verdict.reason,
+            reason=told_by_limits(verdict.reason, limits),
             message=clean(target[:LONGEST_MESSAGE] or error.message),
             error_code=clean(error.code) or None,
-            response_id=clean(error.request_id) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
+            request_id=clean(error.request_id) or None,
+            hidden_retries=hidden_retries(self._headers),
             server_timing=timings_of_headers(self._headers),
-            limits=self._limits(body),
+            server_claims=claims_of(timings_of_headers(self._headers)),
+            limits=limits,
             retry_after_s=asked_s,
         )
 
@@ -373,6 +340,9 @@ class AnswerReader:
         text = clean("".join(told.text))
         usage, source = tokens_of(told)
         cost = usage.cost_usd
+        first_tokens = self._first_tokens or told.first_chunk_tokens
+        timing = timings_of_headers(self._headers) | told.server_timing
+        request_id = clean(said.request_id or told.request_id or "")
         calls = told.tool_calls.whole()
         return Answer(
             outcome=verdict.outcome,
@@ -387,7 +357,8 @@ class AnswerReader:
             reasoning_tokens=usage.reasoning_tokens,
             cached_tokens=usage.cached_tokens,
             token_source=source,
-            first_chunk_tokens=told.first_chunk_tokens if self._form == "stream" else None,
+            first_chunk_tokens=first_tokens if self._form == "stream" else None,
+            hidden_tokens=hidden_tokens_of(told, usage),
             cost_usd=cost if cost is not None else amount(self._headers.get(_COST_HEADER)),
             ttft_kind=self._ttft_kind(told),
             text=text if self._keep_text else "",
@@ -396,9 +367,12 @@ class AnswerReader:
             text_sha256=sha256(text.encode()).hexdigest() if text else "",
             refusal=clean("".join(told.refusal)) if self._keep_text else "",
             tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
-            response_id=clean(told.response_id or said.request_id) or None,
+            response_id=None if told.response_id is None else clean(told.response_id),
             dialect=self._spoken,
-            server_timing=timings_of_headers(self._headers) | told.server_timing,
+            request_id=request_id or None,
+            hidden_retries=hidden_retries(self._headers, told.further_tries),
+            server_timing=stages_of(timing),
+            server_claims=claims_of(timing),
         )
 
     def _ttft_kind(self, told: Transcript) -> TtftKind:
@@ -408,27 +382,3 @@ class AnswerReader:
 
     def _limits(self, body: object | None) -> tuple[Limit, ...]:
         return read_limits(self._headers, body, wall_ns=self._wall_ns)
-
-
-def failed_before_answer(error: BaseException | Ending) -> Answer:
-    """Return the answer of an exchange that ended before any HTTP answer.
-
-    By the exception that ended it, or by how it ended where there is none.
-    """
-    if isinstance(error, BaseException):
-        verdict = of_failure(error)
-        said = str(error)[:LONGEST_MESSAGE]
-        return Answer(
-            outcome=verdict.outcome,
-            reason=verdict.reason,
-            message=clean(said) or type(error).__name__,
-            retryable=verdict.retryable,
-        )
-    if error in ("complete", "cut", "reset", "closed_by_us"):
-        return Answer(outcome="protocol_error", reason="reset", retryable=True)
-    verdict = of_ending(error, began=False)
-    return Answer(
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-        retryable=verdict.outcome in ("timeout", "protocol_error"),
-    )

@@ -10,12 +10,15 @@ from typing import Final, Protocol
 import httpx
 import msgspec
 
-from probes.answer import IDLE, Answer, AnswerReader, Ending, Progress, failed_before_answer
+from probes.answer import AnswerReader
 from probes.clock import NS_PER_S, Clock
 from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
+from probes.facts import Answer, failed_before_answer
 from probes.health import GapWatch
+from probes.judging import Ending
+from probes.progress import IDLE, Progress
 from probes.retry import STALE_CONNECTION
 from probes.tape import Tape
 from probes.transport import Request, Transport
@@ -57,6 +60,9 @@ class AttemptResult:
     inexact: tuple[str, ...] = ()
     """Stamps that are upper bounds."""
     inexact_chunks: int = 0
+    characters: int = 0
+    """Of all output."""
+    http_version: str = ""
 
 
 class Attempt:
@@ -90,6 +96,7 @@ class Attempt:
         self._reader: AnswerReader | None = None
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
+        self._http_version = ""
 
     def cancel(self) -> None:
         """End it as `cancelled`; nothing happens when it has not begun or is over."""
@@ -125,6 +132,7 @@ class Attempt:
     async def _exchange(self, request: Request) -> None:
         async with self._transport.exchange(request, self) as exchange:
             self._status, self._headers = exchange.status, exchange.headers
+            self._http_version = exchange.http_version
             self._reader = AnswerReader(
                 exchange.status,
                 exchange.headers,
@@ -154,6 +162,7 @@ class Attempt:
             tape.output(
                 at_ns, self._stall_ns, first_exact=exact, last_exact=progress.last_is_newest
             )
+            tape.characters += progress.characters
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
@@ -207,6 +216,8 @@ class Attempt:
             flagged="local_gap" if gap else "",
             inexact=tuple(sorted(tape.inexact - {"terminal"})),
             inexact_chunks=tape.inexact_chunks,
+            characters=tape.characters,
+            http_version=self._http_version,
         )
 
 

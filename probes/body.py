@@ -1,12 +1,13 @@
 """What a response body is, before anybody reads it: its encoding undone, its form recognised."""
 
-import json
 import re
 import zlib
+from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 from probes.charset import as_utf8, is_wide
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_of, html_error
+from probes.loose_json import first_value
 from probes.ndjson import is_value
 from probes.sse import DEFAULT_LIMIT
 
@@ -17,9 +18,9 @@ __all__ = [
     "UnknownEncodingError",
     "form_of",
     "form_of_lines",
-    "is_heavy",
     "json_of",
     "refusal_of",
+    "unreadable",
 ]
 
 BodyForm: TypeAlias = Literal["stream", "json", "html", "other"]
@@ -36,9 +37,10 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _INFLATED_PIECE: Final = 4096
 """Compressed bytes taken at a time: zlib copies what it leaves of them for each gzip member."""
 _MOST_PARTS: Final = 1_000_000
+_DEEPEST: Final = 128
+_STRING_OR_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _TOKEN: Final = re.compile(rb'["{}\[\]]')
 _TOKEN_IN_STRING: Final = re.compile(rb'["\\]')
-_decoder: Final = json.JSONDecoder(strict=False)
 
 
 class UnknownEncodingError(ValueError):
@@ -58,6 +60,8 @@ class Inflater:
         name = ", ".join(name for name in named if name not in ("", "identity"))
         if name not in ("gzip", "x-gzip", "deflate"):
             raise UnknownEncodingError(f"content-encoding {name[:40]!r}")
+        self.failed = False
+        """The bytes are not what they are said to be; no more is inflated."""
         self._is_gzip = name != "deflate"
         self._limit = limit
         self._stream = zlib.decompressobj(_GZIP)
@@ -68,8 +72,10 @@ class Inflater:
     def feed(self, data: bytes) -> bytes:
         """Return what `data` inflates to.
 
+        Bytes that are not what they are said to be end it: what they were before stands, and
+        `failed` is set.
+
         Raises:
-            UnknownEncodingError: the bytes are not what they are said to be.
             OverflowError: more than the limit came out of it altogether, or too much at once.
         """
         if self._held is not None:
@@ -81,7 +87,7 @@ class Inflater:
     def _members(self, data: bytes) -> bytes:
         """Inflate a piece, in which gzip members may follow each other."""
         pieces = []
-        while data:
+        while data and not self.failed:
             if self._stream.eof:
                 data = self._next_member(data)
                 if not data:
@@ -119,10 +125,21 @@ class Inflater:
         return head
 
     def _inflate(self, data: bytes, room: int) -> bytes:
+        before = self._stream.copy()
         try:
             return self._stream.decompress(data, room + 1)
-        except zlib.error as error:
-            raise UnknownEncodingError(str(error)) from error
+        except zlib.error:
+            self._stream = before
+            self.failed = True
+            return b"".join(self._up_to_the_error(data, room))
+
+    def _up_to_the_error(self, data: bytes, room: int) -> Iterator[bytes]:
+        """Yield what can be inflated: zlib drops what it had when it meets an error."""
+        for at in range(len(data)):
+            try:
+                yield self._stream.decompress(data[at : at + 1], room + 1)
+            except zlib.error:
+                return
 
 
 class JsonEnd:
@@ -158,11 +175,30 @@ class JsonEnd:
             self.reached = self._depth <= 0
 
 
-def is_heavy(text: str) -> bool:
-    """Whether JSON has so many parts that its objects would cost far more than its bytes."""
-    if len(text) <= _MOST_PARTS:
+def unreadable(text: str) -> str:
+    """Return why JSON is not to be decoded; empty where it may be.
+
+    `too_large` where its objects would cost far more than its bytes, `bad_json` where it is nested
+    so deeply that whoever walks through it could run out of stack.
+    """
+    if len(text) > _MOST_PARTS and sum(map(text.count, "{[,")) > _MOST_PARTS:
+        return "too_large"
+    return "bad_json" if _is_deep(text) else ""
+
+
+def _is_deep(text: str) -> bool:
+    if text.count("{") + text.count("[") <= _DEEPEST:
         return False
-    return text.count("{") + text.count("[") + text.count(",") > _MOST_PARTS
+    depth = 0
+    for found in _STRING_OR_TOKEN.finditer(text):
+        token = found[0]
+        if token in ("{", "["):
+            depth += 1
+            if depth > _DEEPEST:
+                return True
+        elif token in ("}", "]"):
+            depth -= 1
+    return False
 
 
 def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
@@ -172,8 +208,10 @@ def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
     `text/event-stream`, streams come without a type or as JSON. A line that begins with `{` or `<`
     is no field of an event stream.
     """
+    if head in (b"\0", b"\xfe", b"\xff"):  # maybe the first half of two
+        return None
     if is_wide(head):
-        head = as_utf8(bytes(head), content_type)
+        head = as_utf8(bytes(head[: len(head) // 4 * 4]), content_type)
     text = head.removeprefix(_BOM).lstrip()
     if text.startswith((b"{", b"[")):
         return "json"
@@ -217,12 +255,12 @@ def json_of(body: bytes) -> object | None:
     What follows it is let go: some gateways glue `data: [DONE]` to a whole answer. Of a list its
     first value is taken.
     """
-    if len(body) > _MOST_PARTS and is_heavy(body.decode("latin-1")):
-        return None
     text = body.removeprefix(_BOM).decode("utf-8", "replace").lstrip()
+    if unreadable(text):
+        return None
     try:
-        value: object = _decoder.raw_decode(text)[0]
-    except (ValueError, RecursionError):
+        value = first_value(text)
+    except ValueError:
         return None
     return value[0] if isinstance(value, list) and value else value
 

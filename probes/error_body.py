@@ -18,6 +18,8 @@ __all__ = ["LONGEST_MESSAGE", "ErrorBody", "error_in", "error_of", "html_error"]
 LONGEST_MESSAGE: Final = 500
 _LONGEST_CODE: Final = 80
 _LONGEST_ID: Final = 200
+_MOST_CODE: Final = 10**12
+_REQUEST_IDS: Final = ("request_id", "requestId", "request-id", "requestID", "trace_id")
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
 _SUCCESSES: Final = range(200, 300)
@@ -37,12 +39,14 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     """The most telling code: of `details.error_code`, `code`, `type` the first that is a word."""
     words: tuple[str, ...] = ()
     """Codes and types, lower case, letters and digits only, for matching."""
+    numbers: tuple[str, ...] = ()
+    """Codes that are numbers, such as Zhipu's `1113`."""
     status: int | None = None
     """The HTTP status that the body itself names."""
     flagged: bool = False
     """A moderation's reasons are given."""
     request_id: str = ""
-    """What support asks for, where the body itself has it."""
+    """The id that the body itself tells, at most 200 characters."""
 
 
 def error_in(body: object) -> ErrorBody | None:
@@ -50,10 +54,9 @@ def error_in(body: object) -> ErrorBody | None:
     if not isinstance(body, Mapping):
         return None
     told = body.get("object") == "error" or body.get("type") == "error"
-    if told or _named(body) or _is_bare_error(body):
+    if told or _named(body) or _of_minimax(body) or _is_bare_error(body):
         return error_of(body)
-    base = body.get("base_resp")
-    return error_of(base) if isinstance(base, Mapping) and _is_bare_error(base) else None
+    return None
 
 
 def error_of(body: object) -> ErrorBody:
@@ -73,7 +76,17 @@ def error_of(body: object) -> ErrorBody:
         return _from_object({**body, "message": inner}, outer={})
     if isinstance(inner, int) and not isinstance(inner, bool):
         return _from_object({"message": body.get("message"), "code": inner}, outer={})
-    return _from_object(body, outer={})
+    return _from_object(_of_minimax(body) or body, outer={})
+
+
+def _of_minimax(body: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the error of a MiniMax answer, `{"base_resp": {status_code, status_msg}}`.
+
+    It answers 200 to all; code 0 is no error.
+    """
+    base = _mapping(body.get("base_resp"))
+    code = base.get("status_code")
+    return {"message": base.get("status_msg"), "code": code} if code else {}
 
 
 def _named(body: Mapping[Any, Any]) -> object:
@@ -133,25 +146,33 @@ def _from_object(error: Mapping[Any, Any], outer: Mapping[Any, Any]) -> ErrorBod
         error.get("type"),
         error.get("error_type"),
         inner.get("code"),
+        error.get("reason"),
         error.get("status"),
         outer.get("code"),
         outer.get("type"),
     )
     codes = [value[:_LONGEST_CODE] for value in named if isinstance(value, str) and value.strip()]
     words = [code for code in codes if not code.isdigit() and code != "error"]
-    numbers = (*named, *(part.get(key) for part in (error, outer) for key in _HTTP_STATUSES))
+    statuses = (*named, *(part.get(key) for part in (error, outer) for key in _HTTP_STATUSES))
     return ErrorBody(
         message=_message(error, metadata)[:LONGEST_MESSAGE],
         code=next(iter(words or codes), ""),
         words=tuple(re.sub(r"[^a-z0-9]", "", word.lower()) for word in words),
-        status=_status(numbers),
+        numbers=tuple(filter(None, map(_digits, named))),
+        status=_status(statuses),
         flagged=bool(metadata.get("reasons")),
-        request_id=_text(outer.get("request_id") or error.get("request_id"))[:_LONGEST_ID],
+        request_id=_request_id(error, outer, details),
     )
 
 
+def _request_id(*places: Mapping[Any, Any]) -> str:
+    """Anthropic writes it beside the error, others into it, under several spellings."""
+    named = (place.get(name) for place in places for name in _REQUEST_IDS)
+    return next((found[:_LONGEST_ID] for found in named if isinstance(found, str) and found), "")
+
+
 def _message(error: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> str:
-    for key in (*_MESSAGES, "detail", "details", "text"):
+    for key in (*_MESSAGES, "detail", "details", "title", "text"):
         said = _text(error.get(key))
         if said:
             raw = _text(metadata.get("raw"))
@@ -180,6 +201,15 @@ def _status(values: Iterable[object]) -> int | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and value in _STATUSES:
             return int(value)
     return None
+
+
+def _digits(value: object) -> str:
+    """Return a code that is a number, as text; empty for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return ""
+    if isinstance(value, int) and value > _MOST_CODE:
+        return ""
+    return str(value) if re.fullmatch(r"[0-9]{1,12}", str(value)[:13]) else ""
 
 
 def _mapping(value: object) -> Mapping[Any, Any]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from probes.clock import NS_PER_S, Clock
 from probes.events import AttemptFinished, Event, Held, HeldReason, Limit, LimitReading
+from probes.limits import LimitState
 from probes.retry import cool_down_s
 from probes.signals import Signal
 from probes.spending import Reservation, Spending
@@ -15,6 +16,8 @@ __all__ = ["Gate"]
 STAGGER_S: Final = 0.1
 """Seconds between two releases when a cool-down ends, so that not all come back at once."""
 LIMIT_EVERY_NS: Final = NS_PER_S
+LIMIT_AGAIN_NS: Final = 10 * NS_PER_S
+"""What an answer only repeats is told again after this, so that it is seen to be fresh."""
 
 
 class Gate:
@@ -46,8 +49,9 @@ class Gate:
         self._released = 0
         self._held: HeldReason | None = None
         self._reservations: list[Reservation] = []
-        self._limits: tuple[Limit, ...] = ()
-        self._limits_ns = 0
+        self._limits = LimitState()
+        self._told_limits: tuple[Limit, ...] = ()
+        self._told_limits_ns: int | None = None
 
     async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
         """Wait until an attempt may start and reserve its tokens; False when it no longer may.
@@ -181,10 +185,14 @@ class Gate:
                 return
 
     def _read_limits(self, event: AttemptFinished) -> None:
-        fresh = event.at_ns - self._limits_ns < LIMIT_EVERY_NS
-        if not event.limits or event.limits == self._limits:
+        """Tell all that is known of the limits: news of a 429 at once, the rest now and then."""
+        self._limits.hear(event)
+        if not event.limits:
             return
-        if fresh and event.outcome != "throttled":
-            return
-        self._limits, self._limits_ns = event.limits, event.at_ns
-        self._emit(LimitReading(at_ns=event.at_ns, route=self._route, limits=event.limits))
+        is_new = event.limits != self._told_limits
+        if self._told_limits_ns is not None and not (is_new and event.outcome == "throttled"):
+            passed_ns = event.at_ns - self._told_limits_ns
+            if passed_ns < (LIMIT_EVERY_NS if is_new else LIMIT_AGAIN_NS):
+                return
+        self._told_limits, self._told_limits_ns = event.limits, event.at_ns
+        self._emit(LimitReading(at_ns=event.at_ns, route=self._route, limits=self._limits.parts))

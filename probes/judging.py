@@ -6,7 +6,7 @@ from probes.dialects.base import Transcript, Usage
 from probes.events import TokenSource
 from probes.outcome import Verdict, of_stream_error
 
-__all__ = ["Ending", "judge", "tokens_of"]
+__all__ = ["Ending", "hidden_tokens_of", "judge", "tokens_of"]
 
 Ending: TypeAlias = Literal[
     "complete",
@@ -39,6 +39,9 @@ _FAILED: Final = {
     "timeout": "gateway_timeout",  # Cohere
 }
 """Finish reasons that tell of a server's failure, in small letters."""
+_THINKING: Final = ("<think", "[THINK]", "<|channel|>analysis")
+_BEGINNING: Final = 16
+"""Pieces of a text in which such a tag must have come."""
 
 
 def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
@@ -90,7 +93,8 @@ def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
     """Return the token counts, and where that of the output is from, or `none`.
 
     A usage that output followed, or that an answer without its end left behind, is a running
-    total. No output tokens beside output is what servers write that do not count.
+    total. No output tokens beside output is what servers write that do not count. Timings speak
+    where a usage has no output tokens that can be believed.
     """
     usage = _credible(told.usage, told)
     if usage is not None and usage.output_tokens is not None:
@@ -101,6 +105,27 @@ def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
     if timings is not None and timings.output_tokens is not None:
         return (usage or Usage()).updated(timings), "timings"
     return usage or Usage(), "none"
+
+
+def hidden_tokens_of(told: Transcript, usage: Usage) -> int | None:
+    """Return how many output tokens were never streamed; None where it is not known how many.
+
+    Reasoning that is counted as output and of which nothing came was hidden, all of it. Where less
+    came than a character a token it was a summary: what of the count was streamed is not known.
+    """
+    reasoning = usage.reasoning_tokens or 0
+    if not reasoning or usage.reasoning_apart:
+        return 0
+    came = sum(map(len, told.reasoning)) + _thought_aloud(told)
+    if not came:
+        return reasoning
+    return 0 if came >= reasoning else None
+
+
+def _thought_aloud(told: Transcript) -> int:
+    """Return the characters of a text that begins with its reasoning, in the tags of its model."""
+    begun = "".join(told.text[:_BEGINNING]).lstrip()
+    return sum(map(len, told.text)) if begun.startswith(_THINKING) else 0
 
 
 def _credible(usage: Usage | None, told: Transcript) -> Usage | None:

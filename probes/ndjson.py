@@ -5,9 +5,9 @@ which is white space to JSON. A line of blanks is a keep-alive and tells nothing
 whole body counts without its line end, as every reader of NDJSON has it.
 """
 
-import json
 from typing import Final
 
+from probes.loose_json import value_of
 from probes.sse import DEFAULT_LIMIT, EventTooLargeError, ServerSentEvent
 
 __all__ = ["LineDecoder", "is_value"]
@@ -18,8 +18,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 def is_value(line: bytes | bytearray) -> bool:
     """Whether a line is one JSON value, as tolerantly as answers are read."""
     try:
-        json.loads(line.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError):
+        value_of(line.decode("utf-8", "replace"))
+    except ValueError:
         return False
     return True
 
@@ -32,6 +32,8 @@ class LineDecoder:
     """
 
     def __init__(self, max_line: int = DEFAULT_LIMIT) -> None:
+        self.failure = ""
+        """Why nothing more is decoded, once a line was too large."""
         self._max_line = max_line
         self._line = bytearray()
         self._head: bytes | None = b""
@@ -52,24 +54,36 @@ class LineDecoder:
         """Return the lines that `data` completes.
 
         Raises:
-            EventTooLargeError: a line exceeds its limit; the decoder is of no use then.
+            EventTooLargeError: a line exceeded its limit, and none came before it in `data`; else
+                it is in `failure`. The decoder is of no use then.
         """
+        if self.failure:
+            raise EventTooLargeError(self.failure)
         if self._head is not None:
             data = self._without_bom(data)
+        found: list[ServerSentEvent] = []
+        try:
+            self._feed_lines(data, found)
+        except EventTooLargeError as error:
+            self.failure = str(error)  # not itself: it holds its frames, and they this decoder
+            self._line.clear()
+            if not found:
+                raise
+        return found
+
+    def _feed_lines(self, data: bytes, found: list[ServerSentEvent]) -> None:
+        self._fresh = False
         first, *rest = data.split(b"\n")
         self._keep(first)
         if not rest:
-            self._fresh = False
-            return []
+            return
         tail = rest.pop()
-        found: list[ServerSentEvent] = []
         self._take(self._line, found)
         self._line.clear()
         for line in rest:
             self._take(line, found)
         self._keep(tail)
         self._fresh = not tail
-        return found
 
     def plain(self, data: bytes) -> bytes | None:
         """Return the payload where `data` is one object on one line: the usual read.

@@ -32,12 +32,16 @@ class Tally:
     chunks: int = 0
     characters: int = 0
     last_ns: int = 0
+    tokens: int = 0
+    """Output tokens of the attempt so far; 0 where its server does not count as it streams."""
     closed: bool = False
     """Nothing more comes; what was counted still goes with the next batch."""
 
     def taken(self) -> Arrival:
         """Return what was counted, and begin anew."""
-        arrival = Arrival(self.probe, self.attempt, self.chunks, self.characters, self.last_ns)
+        arrival = Arrival(
+            self.probe, self.attempt, self.chunks, self.characters, self.last_ns, self.tokens
+        )
         self.chunks = self.characters = 0
         return arrival
 

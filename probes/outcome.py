@@ -14,7 +14,10 @@
     timeout                 one of our clocks, or the server's 408
       timeout.connect  timeout.first_token  timeout.stall  timeout.total  timeout.server
     protocol_error          no HTTP answer, or one that is not what it says it is
-      connect               .dns  .refused  .tls  .tls.certificate  .unreachable  .proxy
+      connect               .dns  .refused  .unreachable  .reset (while it is set up)
+        connect.proxy       it is not there, refuses, asks for a password, reaches no server
+        connect.tls         .expired  .hostname  .untrusted  .certificate (anything else about it);
+                            by itself: no TLS, no common version, our own certificate
       reset  stale_connection  protocol  empty  html  bad_json  not_an_answer  encoding
       too_large  other_dialect
     truncated               the answer ended before it was over
@@ -28,21 +31,15 @@ for money (they retry billing 429s, we never do) and for 498 (they do not, its d
 to). It is always False once a 200 has begun.
 """
 
-import errno
 import re
-import socket
-import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import anyio
-import httpx
-
 from probes.error_body import ErrorBody
 from probes.events import Outcome
+from probes.refusal import BUSY, is_billing, throttle_reason
 
-__all__ = ["Verdict", "of_failure", "of_status", "of_stream_error"]
+__all__ = ["Verdict", "of_status", "of_stream_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +51,15 @@ class Verdict:
     retryable: bool = False
 
 
-_BILLING: Final = re.compile(
-    r"insufficient(quota|balance|credit|fund)|credit(balance|s?exhausted|limit)|spend(ing)?limit"
-    r"|(organization|project|account|monthly|key)usagelimit|usagelimit(reached|exceeded)"
-    r"|billing|paymentrequired|exceededcurrentquota|arrear|outofcredits?|accountsuspended"
-)
-_BILLING_MESSAGE: Final = re.compile(
-    r"spend(ing)? limit|credit balance|insufficient[ _](credits?|balance|funds|quota)"
-    r"|api usage limits|out of credits|billing (hard )?limit|account (is )?suspended",
-    re.IGNORECASE,
-)
 _THROTTLE: Final = re.compile(
     r"ratelimit|requestlimit|toomanyrequests|throttl|slowdown|resourceexhausted"
 )
 _THROTTLE_MESSAGE: Final = re.compile(
     r"rate.?limit|request limit (reached|exceeded)|too many requests|throttl", re.IGNORECASE
 )
-_TOKENS_LIMITED: Final = re.compile(
-    r"\btp[md]\b|tokens? (per|rate)|token rate|(input|output|request) tokens"
-)
-_REQUESTS_LIMITED: Final = re.compile(r"\brp[smd]\b|requests? per|request rate|number of requests")
-_BUSY: Final = re.compile(r"overload|busy|capacity|autoscal", re.IGNORECASE)
 _MODERATION: Final = re.compile(
-    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety|biopolicy|policyviolation"
-    r"|inspectionfailed"
+    r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety"
+    r"|biopolicy|cyberpolicy|policyviolation|inspectionfailed"
 )
 _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"
@@ -139,10 +121,10 @@ def of_status(status: int, error: ErrorBody) -> Verdict:
         return Verdict("timeout", "timeout.server", retryable=True)
     if status == _CAPACITY_EXCEEDED or status >= 500:
         return Verdict("server_error", _server_reason(status, error), retryable=True)
-    if _is_billing(error):
+    if is_billing(error):
         return Verdict("client_error", "quota")
     if status == _THROTTLED:
-        return Verdict("throttled", _throttle_reason(error), retryable=True)
+        return Verdict("throttled", throttle_reason(error), retryable=True)
     return Verdict("client_error", _client_reason(status, error), retryable=status == _CONFLICT)
 
 
@@ -153,40 +135,20 @@ def of_stream_error(error: ErrorBody) -> Verdict:
     if error.status is not None:
         told = of_status(error.status, error)
         return Verdict(told.outcome, told.reason)
-    if _is_billing(error):
+    if is_billing(error):
         return Verdict("client_error", "quota")
     if _matches(_THROTTLE, error) or (not error.words and _THROTTLE_MESSAGE.search(error.message)):
-        return Verdict("throttled", _throttle_reason(error))
+        return Verdict("throttled", throttle_reason(error))
     client = _told_client_reason(error)
     if client:
         return Verdict("client_error", client)
-    if any(_BUSY.search(said) for said in (*error.words, error.message)):
+    if any(BUSY.search(said) for said in (*error.words, error.message)):
         return Verdict("server_error", "overloaded")
     return Verdict("server_error", "gateway_timeout" if _matches(_TIMED_OUT, error) else "upstream")
 
 
-def _is_billing(error: ErrorBody) -> bool:
-    """Whether an error is about money: by its codes, or in words that leave no doubt.
-
-    "Exceeded your current quota" does leave one: Google says it of a rate limit too.
-    """
-    return _matches(_BILLING, error) or bool(_BILLING_MESSAGE.search(error.message))
-
-
-def _throttle_reason(error: ErrorBody) -> str:
-    """Return which limit was hit, as far as the server tells."""
-    said = error.message.lower()
-    if "concurren" in said or "simultaneous" in said or "in-flight" in said:
-        return "rate_limit.concurrency"
-    if "tokens" in error.words or _TOKENS_LIMITED.search(said):
-        return "rate_limit.tokens"
-    if "requests" in error.words or _REQUESTS_LIMITED.search(said):
-        return "rate_limit.requests"
-    return "overloaded" if _BUSY.search(said) else "rate_limit"
-
-
 def _server_reason(status: int, error: ErrorBody) -> str:
-    if any(_BUSY.search(said) for said in (*error.words, error.message)):
+    if any(BUSY.search(said) for said in (*error.words, error.message)):
         return "overloaded"
     return _SERVER_REASONS.get(status, "internal")
 
@@ -222,69 +184,3 @@ def _told_client_reason(error: ErrorBody) -> str:
 
 def _matches(pattern: re.Pattern[str], error: ErrorBody) -> bool:
     return any(pattern.search(word) for word in error.words)
-
-
-def of_failure(error: BaseException) -> Verdict:
-    """Return the verdict on an exception before any HTTP answer.
-
-    The chain of causes is walked: HTTP libraries wrap what the socket said. Like the official
-    clients' policy, every failure to connect or to get an answer is worth another try; a request
-    that cannot even be written is not.
-    """
-    chain = list(_causes(error))
-    for verdict, kinds in _FAILURES:
-        if any(isinstance(cause, kinds) for cause in chain):
-            return verdict
-    numbers = {cause.errno for cause in chain if isinstance(cause, OSError)}
-    if numbers & _UNREACHABLE:
-        return Verdict("protocol_error", "connect.unreachable", retryable=True)
-    if numbers or any(isinstance(cause, httpx.ConnectError) for cause in chain):
-        return Verdict("protocol_error", "connect", retryable=True)
-    lost = any("disconnected" in str(cause) for cause in chain)
-    return Verdict("protocol_error", "reset" if lost else "protocol", retryable=True)
-
-
-_UNREACHABLE: Final = {
-    errno.ENETUNREACH,
-    errno.EHOSTUNREACH,
-    errno.ENETDOWN,
-    errno.EHOSTDOWN,
-    errno.EADDRNOTAVAIL,
-}
-_FAILURES: Final[tuple[tuple[Verdict, tuple[type[BaseException], ...]], ...]] = (
-    (Verdict("client_error", "bad_url"), (httpx.UnsupportedProtocol, httpx.InvalidURL)),
-    (Verdict("client_error", "bad_request"), (httpx.LocalProtocolError,)),
-    (Verdict("timeout", "timeout.connect", True), (httpx.ConnectTimeout, httpx.PoolTimeout)),
-    (Verdict("timeout", "timeout.first_token", True), (httpx.TimeoutException,)),
-    (Verdict("protocol_error", "connect.proxy", True), (httpx.ProxyError,)),
-    (Verdict("protocol_error", "reset", True), (httpx.ReadError, httpx.WriteError)),
-    (Verdict("protocol_error", "connect.dns", True), (socket.gaierror,)),
-    (Verdict("protocol_error", "connect.refused", True), (ConnectionRefusedError,)),
-    (Verdict("protocol_error", "connect.tls.certificate", True), (ssl.SSLCertVerificationError,)),
-    (Verdict("protocol_error", "connect.tls", True), (ssl.SSLError,)),
-    (Verdict("timeout", "timeout.connect", True), (TimeoutError,)),
-    (
-        Verdict("protocol_error", "reset", True),
-        (
-            ConnectionError,
-            httpx.CloseError,
-            anyio.BrokenResourceError,
-            anyio.ClosedResourceError,
-            anyio.EndOfStream,
-        ),
-    ),
-)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, its causes, its context and the members of groups, each once."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        waiting += [cause for cause in (current.__cause__, current.__context__) if cause]
-        if isinstance(current, BaseExceptionGroup):
-            waiting += current.exceptions

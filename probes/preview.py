@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from probes.answer import Progress
+from probes.progress import Progress
 from probes.secrets import Scrubber
 from probes.words import clean
 

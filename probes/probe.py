@@ -11,7 +11,6 @@ from typing import Protocol
 
 import msgspec
 
-from probes.answer import Progress
 from probes.attempt import Attempt, AttemptResult
 from probes.clock import Clock
 from probes.config import Route
@@ -29,6 +28,7 @@ from probes.events import (
 from probes.health import GapWatch
 from probes.manner import Manner
 from probes.outbox import Tally
+from probes.progress import Progress
 from probes.report import AttemptIdentity, attempt_finished
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber

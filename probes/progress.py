@@ -32,6 +32,8 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     reasoning: str = ""
     terminal: bool = False
     """The answer is over, well or not: nothing after this needs to be waited for long."""
+    tokens: int = 0
+    """Output tokens of the answer so far; 0 where the server does not count as it streams."""
 
 
 IDLE: Final = Progress()
@@ -56,4 +58,5 @@ def together(earlier: Progress, later: Progress) -> Progress:
         text=earlier.text + later.text,
         reasoning=earlier.reasoning + later.reasoning,
         terminal=earlier.terminal or later.terminal,
+        tokens=later.tokens or earlier.tokens,
     )

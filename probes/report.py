@@ -16,10 +16,12 @@ from probes.events import (
     Limit,
     RetryPlan,
     RouteInfo,
+    ServerClaim,
 )
 from probes.prompts import estimate_tokens
+from probes.request_ids import request_ids
 from probes.secrets import MASK, Scrubber
-from probes.throttle import kept_headers, request_id
+from probes.throttle import kept_headers
 
 __all__ = [
     "AttemptIdentity",
@@ -129,7 +131,7 @@ def attempt_finished(
     cost_usd, cost_source = cost_of(result, price)
     ended_ns = result.stamps.ended
     assert ended_ns is not None  # noqa: S101 - every result has it
-    return AttemptFinished(
+    event = AttemptFinished(
         at_ns=ended_ns,
         route=identity.route,
         probe=identity.probe,
@@ -148,8 +150,10 @@ def attempt_finished(
         stamps_ns=result.stamps,
         cold=result.cold,
         clock=clock,
+        http_version=result.http_version,
         flagged=result.flagged,
         chunks=result.chunks,
+        characters=result.characters,
         chunk_offsets_ns=result.chunk_offsets_ns,
         inexact=result.inexact,
         inexact_chunks=result.inexact_chunks,
@@ -161,19 +165,35 @@ def attempt_finished(
         cached_tokens=answer.cached_tokens,
         token_source=answer.token_source,
         first_chunk_tokens=answer.first_chunk_tokens,
+        hidden_tokens=answer.hidden_tokens,
         ttft_kind=answer.ttft_kind,
         finish_reason=_scrubbed_or_none(answer.finish_reason, scrub),
         cost_usd=cost_usd,
         cost_source=cost_source,
-        request_id=_scrubbed_or_none(request_id(result.headers), scrub),
-        response_id=_scrubbed_or_none(answer.response_id, scrub),
-        headers=_scrubbed_headers(result.headers, scrub),
-        limits=_scrubbed_limits(answer.limits, scrub),
-        server_timing={_scrubbed(key, scrub): time for key, time in answer.server_timing.items()},
         text_chars=answer.text_chars,
         text_sha256=answer.text_sha256,
         text=_text(answer.text, scrub) if include_text else None,
         reasoning_text=_text(answer.reasoning_text, scrub) if include_text else None,
+    )
+    return _with_server_words(event, result, scrub)
+
+
+def _with_server_words(
+    event: AttemptFinished, result: AttemptResult, scrub: Scrubber
+) -> AttemptFinished:
+    """Add what headers and body tell of the request itself: ids, limits, timings."""
+    answer = result.answer
+    ids = _scrubbed_ids(result, scrub)
+    return msgspec.structs.replace(
+        event,
+        request_id=next(iter(ids.values()), None),
+        request_ids=ids,
+        response_id=_scrubbed_or_none(answer.response_id, scrub),
+        hidden_retries=answer.hidden_retries,
+        headers=_scrubbed_headers(result.headers, scrub),
+        limits=_scrubbed_limits(answer.limits, scrub),
+        server_timing={_scrubbed(key, scrub): time for key, time in answer.server_timing.items()},
+        server_claims=tuple(_scrubbed_claim(claim, scrub) for claim in answer.server_claims),
     )
 
 
@@ -194,9 +214,22 @@ def _scrubbed_headers(headers: Mapping[str, str], scrub: Scrubber) -> dict[str, 
     return {_scrubbed(name, scrub): _scrubbed(value, scrub) for name, value in kept}
 
 
+def _scrubbed_ids(result: AttemptResult, scrub: Scrubber) -> dict[str, str]:
+    found = request_ids(result.headers, result.answer.request_id)
+    return {name: _scrubbed(value, scrub) for name, value in found.items()}
+
+
+def _scrubbed_claim(claim: ServerClaim, scrub: Scrubber) -> ServerClaim:
+    return msgspec.structs.replace(claim, source=_scrubbed(claim.source, scrub))
+
+
 def _scrubbed_limits(limits: tuple[Limit, ...], scrub: Scrubber) -> tuple[Limit, ...]:
+    """Return the limits without secrets; a server chooses their names too."""
     return tuple(
-        msgspec.structs.replace(limit, kind=_scrubbed(limit.kind, scrub)) for limit in limits
+        msgspec.structs.replace(
+            limit, kind=_scrubbed(limit.kind, scrub), scope=_scrubbed(limit.scope, scrub)
+        )
+        for limit in limits
     )
 
 

@@ -1,8 +1,8 @@
 """When the same probe is tried again: what the official clients do, made visible.
 
-Three deliberate differences: a 429 that is a bill is never retried, a 498 is (Groq documents it as
-capacity), and a kept connection that was closed while it lay idle costs no back-off. Nothing else
-in the program retries; every retry has its reason.
+The deliberate differences stand in the README under "Where our retries differ", and a test holds
+them and the constants below to the official client. Nothing else in the program retries; every
+retry has its reason.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,9 @@ from probes.events import Outcome, RetryPlan
 from probes.outcome import Verdict
 
 __all__ = [
+    "FIRST_BACK_OFF_S",
+    "JITTER",
+    "LONGEST_BACK_OFF_S",
     "LONGEST_COOL_DOWN_S",
     "LONGEST_WAIT_S",
     "STALE_CONNECTION",
@@ -28,9 +31,11 @@ LONGEST_COOL_DOWN_S: Final = 3600.0
 STALE_CONNECTION: Final = "stale_connection"
 """Reason of an attempt that a kept connection lost before a byte of the answer: most likely it was
 closed while it lay idle. It is tried again at once, on a fresh connection."""
-_FIRST_WAIT_S: Final = 0.5
-_LONGEST_BACK_OFF_S: Final = 8.0
-_JITTER: Final = 0.25
+FIRST_BACK_OFF_S: Final = 0.5
+"""Before the first retry; it doubles from one retry to the next."""
+LONGEST_BACK_OFF_S: Final = 8.0
+JITTER: Final = 0.25
+"""The most of a back-off that is taken off at random: many probes do not come back as one."""
 
 
 def would_retry(verdict: Verdict, headers: Mapping[str, str], asked_s: float | None) -> bool:
@@ -41,7 +46,7 @@ def would_retry(verdict: Verdict, headers: Mapping[str, str], asked_s: float | N
     """
     if verdict.reason == "quota" or (asked_s is not None and asked_s > LONGEST_WAIT_S):
         return False
-    told = headers.get("x-should-retry", "").strip().lower()
+    told = headers.get("x-should-retry", "").strip()
     if told in ("true", "false"):
         return told == "true"
     return verdict.retryable
@@ -87,7 +92,7 @@ class RetryPolicy:
             return None
         if answer.reason == STALE_CONNECTION:
             return RetryPlan(reason=STALE_CONNECTION, wait_s=0.0, number=number)
-        insisted = headers.get("x-should-retry", "").strip().lower() == "true"
+        insisted = headers.get("x-should-retry", "").strip() == "true"
         return RetryPlan(
             reason="x-should-retry" if insisted else answer.reason or answer.outcome,
             wait_s=self._wait_s(answer.retry_after_s, number),
@@ -97,8 +102,8 @@ class RetryPolicy:
     def _wait_s(self, asked_s: float | None, number: int) -> float:
         if asked_s is not None and 0 < asked_s <= LONGEST_WAIT_S:
             return asked_s
-        doubled: float = _FIRST_WAIT_S * 2.0 ** min(number - 1, 10)
-        return min(doubled, _LONGEST_BACK_OFF_S) * (1 - _JITTER * self._random.random())
+        doubled: float = FIRST_BACK_OFF_S * 2.0 ** min(number - 1, 10)
+        return min(doubled, LONGEST_BACK_OFF_S) * (1 - JITTER * self._random.random())
 
 
 def cool_down_s(outcome: Outcome, asked_s: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """One route at work: its workers, its knobs, its gate."""
 
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Final, Literal, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from probes.answer import Progress
 from probes.clock import NS_PER_S, Clock
 from probes.commands import KNOB_RANGE, MAX_BURST
 from probes.config import Route
@@ -23,11 +23,12 @@ from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
 from probes.preview import Preview
 from probes.probe import Probe, ProbeTools
+from probes.progress import Progress
 from probes.report import cohort_of, prompt_tokens
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
 from probes.spending import Spending
-from probes.transport import Transport, open_transport
+from probes.transport import Transport, connecting, open_transport
 from probes.words import clean
 
 __all__ = [
@@ -47,7 +48,7 @@ LONGEST_FAULT: Final = 20_000
 
 def default_transport(route: Route, clock: Clock) -> Transport:
     """Return a transport for one worker of a route."""
-    return open_transport(route.base_url, clock, reuse=route.connection == "reuse")
+    return open_transport(clock, connecting(route, os.environ))
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +335,7 @@ class RouteRunner:
         tally.chunks += 1
         tally.characters += progress.characters
         tally.last_ns = at_ns
+        tally.tokens = progress.tokens
         self._chunks += 1
         if not progress.first_is_newest:
             self._inexact_chunks += 1

@@ -47,6 +47,8 @@ class Decoder:
     ) -> None:
         self.comments = 0
         """Comment lines seen; keep-alives of many gateways."""
+        self.failure = ""
+        """Why nothing more is decoded, once a line or an event was too large."""
         self._max_line = max_line
         self._max_event = max_event
         self._longest_plain = min(max_line, max_event)
@@ -77,14 +79,25 @@ class Decoder:
         """Return the events that `data` completes.
 
         Raises:
-            EventTooLargeError: a line or an event exceeds its limit; the decoder is of no use then.
+            EventTooLargeError: a line or an event exceeded its limit, and no event came before it
+                in `data`; else it is in `failure`. The decoder is of no use then.
         """
+        if self.failure:
+            raise EventTooLargeError(self.failure)
         if self._head is not None:
             data = self._without_bom(data)
         plain = self.plain(data)
         if plain is not None:
             return [self.event_of(plain)]
-        found = self._feed_lines(data)
+        found: list[ServerSentEvent] = []
+        try:
+            self._feed_lines(data, found)
+        except EventTooLargeError as error:
+            self.failure = str(error)  # not itself: it holds its frames, and they this decoder
+            self._line.clear()
+            self._data.clear()
+            if not found:
+                raise
         self._fresh = self.idle and self._retry is None and not self._after_cr
         return found
 
@@ -124,29 +137,31 @@ class Decoder:
         self._head = None
         return head.removeprefix(_BOM)
 
-    def _feed_lines(self, data: bytes) -> list[ServerSentEvent]:
+    def _feed_lines(self, data: bytes, found: list[ServerSentEvent]) -> None:
         if not data:
-            return []
+            return
+        if b"\n" not in data and b"\r" not in data:  # as most reads do that are very small
+            self._after_cr = False
+            self._keep(data)
+            return
         if self._after_cr and data.startswith(b"\n"):
             data = data[1:]
             self._after_cr = False
             if not data:
-                return []
+                return
         self._after_cr = data.endswith(b"\r")
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         first, *rest = data.split(b"\n")
         self._keep(first)
         if not rest:
-            return []
+            return
         tail = rest.pop()
-        found: list[ServerSentEvent] = []
         self._take_line(bytes(self._line), found)
         self._line.clear()
         for line in rest:
             self._take_line(line, found)
         self._keep(tail)
-        return found
 
     def _keep(self, piece: bytes) -> None:
         """Add to the line that is not ended yet; of a comment its colon is enough."""

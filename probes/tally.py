@@ -34,6 +34,8 @@ class Tally:
     throttled: int = 0
     timeouts: int = 0
     retries: int = 0
+    hidden_retries: int = 0
+    """Further tries behind gateways, by their own word."""
     stalls: int = 0
     input_tokens: int = 0
     input_counts: int = 0
@@ -41,6 +43,8 @@ class Tally:
     output_counts: int = 0
     token_estimates: int = 0
     """Attempts whose output tokens are an estimate."""
+    guessed_tokens: int = 0
+    """Output tokens of attempts that were not counted, from their characters: for rates alone."""
     cost_usd: float = 0.0
     costs: int = 0
     cost_estimates: int = 0
@@ -102,12 +106,14 @@ class Tally:
         self.throttled += other.throttled
         self.timeouts += other.timeouts
         self.retries += other.retries
+        self.hidden_retries += other.hidden_retries
         self.stalls += other.stalls
         self.input_tokens += other.input_tokens
         self.input_counts += other.input_counts
         self.output_tokens += other.output_tokens
         self.output_counts += other.output_counts
         self.token_estimates += other.token_estimates
+        self.guessed_tokens += other.guessed_tokens
         self.cost_usd += other.cost_usd
         self.costs += other.costs
         self.cost_estimates += other.cost_estimates

@@ -22,6 +22,8 @@ class Tape:
     last_ns: int | None = None
     """Arrival of the newest output chunk."""
     chunks: int = 0
+    characters: int = 0
+    """Of all output; whoever reads it counts it."""
     inexact_chunks: int = 0
     longest_gap_ns: int = 0
     stalls: int = 0

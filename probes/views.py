@@ -152,9 +152,11 @@ class LaneView(msgspec.Struct, frozen=True):
     """(start of a 100 ms slot in ns, output chunks that arrived in it), oldest first."""
     chunks: int
     tokens: int | None
-    """Exact where a usage has come, else None."""
+    """As the server counts them, in the end or as it streams; else None."""
     tokens_estimate: int
+    """From the characters that came, at the route's own characters a token."""
     tokens_per_s: float | None
+    """An estimate where `tokens` is None."""
     stalled_s: float | None
     """Open: seconds since the last chunk where above `stall_after`. Ended: the longest gap so."""
     retry_wait_s: float | None
@@ -217,15 +219,16 @@ class ThrottleEntry(msgspec.Struct, frozen=True):
     reset_s: float | None
     request_id: str
     message: str
+    window: str = ""
+    """Of the limit: `minute`, `day`, … or empty where the server does not say."""
 
 
 class LimitsView(msgspec.Struct, frozen=True):
     """What one route has left of its limits."""
 
     route: str
-    at_ns: int
-    """When the server said so."""
     limits: tuple[Limit, ...]
+    """Of each kind and period the tightest, each with when it was told."""
     cool_down_s: float | None
     cool_down_asked_s: float | None
 
@@ -251,6 +254,8 @@ class RetryView(msgspec.Struct, frozen=True):
     recovered: int = 0
     exhausted: int = 0
     added_wait_s: float = 0.0
+    hidden: int = 0
+    """Further tries behind gateways, by their own word."""
 
 
 class RouteDetail(msgspec.Struct, frozen=True):

@@ -173,9 +173,12 @@ def _add_simulate(command: argparse.ArgumentParser) -> None:
 
 
 def _add_init(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(module="tui.commands.init", stdout=False)
+    command.set_defaults(module="tui.commands.init", stdout=False, no_scan=False)
     _add_config(command)
     command.add_argument("--stdout", action="store_true", help="print it instead")
+    command.add_argument(
+        "--no-scan", action="store_true", help="ask no server on this machine whether it is there"
+    )
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from probes.board.header import Header
+from probes.board.lanes import Written
 from probes.board.renewal import Renewal
 from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.rows import (
@@ -38,6 +39,7 @@ from probes.events import (
     ProbeFinished,
     Tick,
 )
+from probes.limits import tightest
 from probes.tally import Tally, summed
 from probes.views import (
     LimitsView,
@@ -208,7 +210,9 @@ class Board:
                 if event.outcome == "throttled":
                     self._throttles.finished(event)
                 route.attempt_finished(event)
-                self._header.finished(event)
+                if event.output_tokens and not event.chunks:  # it came whole
+                    whole = Written(event.output_tokens, estimated=False)
+                    self._header.arrived(event.at_ns, whole)
             case ProbeFinished():
                 route.probe_finished(event, not self._slept(event.started_ns, event.at_ns))
                 self._throttles.ended(event)
@@ -224,11 +228,9 @@ class Board:
         """Take a transient event; return whether a frame would differ by more than time."""
         if isinstance(event, Batch):
             return self._header.batched(event)
-        if isinstance(event, Arrivals):
-            self._header.arrived(event)
         route = self._routes.get(getattr(event, "route", ""))
         if route is not None and isinstance(event, Arrivals):
-            route.arrivals(event)
+            self._header.arrived(event.at_ns, route.arrivals(event))
         elif route is not None and isinstance(event, Preview):
             route.previewed(event)
         return True
@@ -325,12 +327,12 @@ class Board:
 
     def _limits_of(self, route: RouteBoard) -> LimitsView | None:
         left = route.cool_down_s(self._now_ns)
-        if route.reading is None and left is None:
+        parts = route.limits.parts
+        if not parts and left is None:
             return None
         return LimitsView(
             route=route.info.name,
-            at_ns=self._now_ns if route.reading is None else route.reading.at_ns,
-            limits=() if route.reading is None else route.reading.limits,
+            limits=tightest(parts),
             cool_down_s=left,
             cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
         )

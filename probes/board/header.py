@@ -3,18 +3,10 @@
 from collections import deque
 from typing import Final
 
-from probes.board.lanes import CHARACTERS_PER_TOKEN
+from probes.board.lanes import Written
 from probes.board.rates import per_minute, usd_per_hour
 from probes.clock import NS_PER_S
-from probes.events import (
-    Arrivals,
-    AttemptFinished,
-    Batch,
-    BudgetState,
-    ClockSource,
-    Health,
-    Tick,
-)
+from probes.events import Batch, BudgetState, ClockSource, Health, Tick
 from probes.tally import Tally
 from probes.views import HeaderView
 
@@ -69,8 +61,8 @@ class Header:
         self._dropped_ns: int | None = None
         self._budgets: tuple[BudgetState, ...] = ()
         self._notices: deque[str] = deque(maxlen=_NOTICES_KEPT)
-        self._arrivals: deque[tuple[int, int]] = deque(maxlen=4096)
-        """(stamp, characters)."""
+        self._arrivals: deque[tuple[int, Written]] = deque(maxlen=4096)
+        """By the stamp of the slot."""
 
     def ticked(self, event: Tick) -> None:
         """Take clocks, health and budgets."""
@@ -84,17 +76,9 @@ class Header:
         self._batch_ns = event.at_ns
         return before is None or before.drops != event.health.drops
 
-    def arrived(self, event: Arrivals) -> None:
-        """Count output for the live tokens/s."""
-        self._arrived(event.at_ns, sum(arrival.characters for arrival in event.arrivals))
-
-    def finished(self, event: AttemptFinished) -> None:
-        """Count output that did not arrive piece by piece, likewise."""
-        if event.output_tokens and not event.chunks:
-            self._arrived(event.at_ns, event.output_tokens * CHARACTERS_PER_TOKEN)
-
-    def _arrived(self, at_ns: int, characters: int) -> None:
-        self._arrivals.append((at_ns, characters))
+    def arrived(self, at_ns: int, written: Written) -> None:
+        """Count the output of one slot of one route for the live tokens/s."""
+        self._arrivals.append((at_ns, written))
         while self._arrivals and self._arrivals[0][0] < at_ns - _ARRIVAL_NS:
             self._arrivals.popleft()
 
@@ -152,8 +136,11 @@ class Header:
     def _tokens_per_s(self, minute: Tally, minute_s: float, now_ns: int) -> tuple[float, bool]:
         """Live from what arrived; in a replay, without batches, from what the attempts counted."""
         if self._batch_ns is None or self._batch_ns < now_ns - _ARRIVAL_NS:
-            return minute.output_tokens / minute_s, minute.token_estimates > 0
+            guessed = minute.guessed_tokens
+            estimated = minute.token_estimates > 0 or guessed > 0
+            return (minute.output_tokens + guessed) / minute_s, estimated
         since = now_ns - _ARRIVAL_NS
-        characters = sum(count for at_ns, count in self._arrivals if at_ns >= since)
+        recent = [written for at_ns, written in self._arrivals if at_ns >= since]
         lasted = min(_ARRIVAL_NS / NS_PER_S, minute_s)
-        return characters / CHARACTERS_PER_TOKEN / lasted, True
+        estimated = not recent or any(written.estimated for written in recent)
+        return sum(written.tokens for written in recent) / lasted, estimated

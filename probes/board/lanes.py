@@ -5,19 +5,30 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from probes.clock import NS_PER_S
-from probes.events import Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
+from probes.events import Arrival, Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
+from probes.tokens import CharactersPerToken, is_exact, seconds_per_token
 from probes.views import LaneView
 
-__all__ = ["CELL_NS", "CHARACTERS_PER_TOKEN", "Lane", "Lanes"]
+__all__ = ["CELL_NS", "Lane", "Lanes", "Written"]
 
 CELL_NS: Final = 100_000_000
-CHARACTERS_PER_TOKEN: Final = 4
 _CELLS_KEPT: Final = 600
 _ENDED_KEPT: Final = 24
 _ENDED_SHOWN_NS: Final = 10 * NS_PER_S
 _OPEN_KEPT: Final = 4096
+_MOST_A_CHARACTER: Final = 4
+"""No tokeniser spends more tokens on a character: it has at most four bytes."""
 _SHORTEST_SPEED_NS: Final = CELL_NS
 """A stream's speed is not told from less than one cell of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Output tokens that arrived in a slot of time."""
+
+    tokens: int
+    estimated: bool
+    """Some of them are an estimate from characters."""
 
 
 @dataclass(slots=True)
@@ -39,7 +50,11 @@ class Lane:
     chunks: int = 0
     characters: int = 0
     tokens: int | None = None
-    first_chunk_tokens: int = 1
+    """Counted by the server: in the end, or as it streams."""
+    counted_since: tuple[int, int] | None = None
+    """The first count that came while it was open: tokens, and when."""
+    speed: float | None = None
+    """Tokens a second of an ended attempt with exact counts."""
     longest_gap_ns: int = 0
     retry_wait_s: float | None = None
     retry_number: int = 0
@@ -55,6 +70,23 @@ class Lane:
         if len(self.cells) > _CELLS_KEPT:
             del self.cells[0]
 
+    def count(self, arrival: Arrival, sizes: CharactersPerToken) -> Written:
+        """Add the output of one slot, and return it in tokens.
+
+        A first count may hold reasoning that nobody saw, and is then no count of this slot.
+        """
+        before, self.tokens = self.tokens, arrival.tokens or None
+        self.last_token_ns = max(self.last_token_ns or 0, arrival.last_ns)
+        self.chunks += arrival.chunks
+        self.characters += arrival.characters
+        if self.tokens is not None and self.counted_since is None:
+            self.counted_since = (self.tokens, arrival.last_ns)
+        new = arrival.tokens - (before or 0)
+        hidden = before is None and new > _MOST_A_CHARACTER * arrival.characters
+        if self.tokens is None or new < 0 or hidden:
+            return Written(sizes.tokens_of(arrival.characters), estimated=True)
+        return Written(new, estimated=False)
+
     def finish(self, event: AttemptFinished) -> None:
         """Replace what was estimated while open by what the whole attempt says."""
         stamps = event.stamps_ns
@@ -64,19 +96,25 @@ class Lane:
         self.last_token_ns = stamps.last_token
         self.ended_ns = stamps.ended or event.at_ns
         self.outcome, self.reason, self.status = event.outcome, event.reason, event.status
-        self.chunks, self.characters = event.chunks, event.text_chars
-        exact = event.token_source not in ("estimate", "none")
-        self.tokens = event.output_tokens if exact else None
-        if event.output_tokens is not None and not exact:
-            self.characters = event.output_tokens * CHARACTERS_PER_TOKEN
-        self.first_chunk_tokens = event.first_chunk_tokens or 1
+        self.chunks = event.chunks
+        self.characters = event.characters or event.text_chars
+        self.tokens = event.output_tokens if is_exact(event) else None
+        per_token = seconds_per_token(event)
+        self.speed = 1 / per_token if per_token else None
         self.longest_gap_ns = event.longest_gap_ns
         if event.retry is not None:
             self.retry_wait_s, self.retry_number = event.retry.wait_s, event.retry.number
         self.cells.clear()
         self.undrawn = event.chunk_offsets_ns
 
-    def view(self, route: str, now_ns: int, stall_after_s: float, retries: int) -> LaneView:
+    def view(
+        self,
+        route: str,
+        now_ns: int,
+        stall_after_s: float,
+        retries: int,
+        sizes: CharactersPerToken,
+    ) -> LaneView:
         """Return the lane as it is at `now_ns`."""
         for offset in self.undrawn:
             self.arrived(self.started_ns + offset, 1)
@@ -94,24 +132,27 @@ class Lane:
             cells=tuple(self.cells),
             chunks=self.chunks,
             tokens=self.tokens,
-            tokens_estimate=self.characters // CHARACTERS_PER_TOKEN,
-            tokens_per_s=self._tokens_per_s(now_ns),
+            tokens_estimate=sizes.tokens_of(self.characters),
+            tokens_per_s=self._tokens_per_s(now_ns, sizes),
             stalled_s=self._stalled_s(now_ns, stall_after_s),
             retry_wait_s=self.retry_wait_s,
             retry_number=self.retry_number,
             retries=retries,
         )
 
-    def _tokens_per_s(self, now_ns: int) -> float | None:
-        if self.first_token_ns is None:
+    def _tokens_per_s(self, now_ns: int, sizes: CharactersPerToken) -> float | None:
+        """Return the speed so far: of counted tokens where there are any, else of the estimate."""
+        if self.told and self.tokens is not None:
+            return self.speed
+        until_ns = now_ns if self.ended_ns is None else self.last_token_ns
+        since = (1, self.first_token_ns)
+        if self.tokens is not None and self.counted_since is not None:
+            since = self.counted_since
+        before, since_ns = since
+        if since_ns is None or until_ns is None or until_ns - since_ns < _SHORTEST_SPEED_NS:
             return None
-        until = now_ns if self.ended_ns is None else self.last_token_ns
-        lasted = (until or 0) - self.first_token_ns
-        count = self.tokens
-        if count is None:
-            count = self.characters // CHARACTERS_PER_TOKEN
-        count -= self.first_chunk_tokens
-        return count * NS_PER_S / lasted if lasted >= _SHORTEST_SPEED_NS and count > 0 else None
+        tokens = self.tokens if self.tokens is not None else sizes.tokens_of(self.characters)
+        return (tokens - before) * NS_PER_S / (until_ns - since_ns) if tokens > before else None
 
     def _stalled_s(self, now_ns: int, stall_after_s: float) -> float | None:
         gap = self.longest_gap_ns
@@ -124,9 +165,11 @@ class Lane:
 class Lanes:
     """The lanes of one route: open ones, and the last that ended."""
 
-    __slots__ = ("_ended", "_open")
+    __slots__ = ("_ended", "_open", "sizes")
 
     def __init__(self) -> None:
+        self.sizes = CharactersPerToken()
+        """Of the tokens that were not counted yet."""
         self._open: dict[tuple[str, int], Lane] = {}
         self._ended: deque[Lane] = deque(maxlen=_ENDED_KEPT)
 
@@ -146,15 +189,19 @@ class Lanes:
         if lane is not None:
             lane.first_token_ns = event.at_ns
 
-    def arrivals(self, event: Arrivals) -> None:
-        """Draw the output of one 100 ms slot on the open lanes."""
+    def arrivals(self, event: Arrivals) -> Written:
+        """Draw the output of one 100 ms slot on the open lanes; return it in tokens."""
+        tokens, estimated = 0, False
         for arrival in event.arrivals:
             lane = self._open.get((arrival.probe, arrival.attempt))
-            if lane is not None:
+            if lane is None:
+                written = Written(self.sizes.tokens_of(arrival.characters), estimated=True)
+            else:
                 lane.arrived(arrival.last_ns, arrival.chunks)
-                lane.last_token_ns = max(lane.last_token_ns or 0, arrival.last_ns)
-                lane.chunks += arrival.chunks
-                lane.characters += arrival.characters
+                written = lane.count(arrival, self.sizes)
+            tokens += written.tokens
+            estimated = estimated or written.estimated
+        return Written(tokens, estimated)
 
     def finished(self, event: AttemptFinished) -> bool:
         """Close a lane and rebuild it exactly; return False where that was told before."""
@@ -191,5 +238,6 @@ class Lanes:
         ended = [lane for lane in reversed(self._ended) if (lane.ended_ns or 0) >= since]
         ended.sort(key=lambda lane: -(lane.ended_ns or 0))
         return tuple(
-            lane.view(route, now_ns, stall_after_s, retries) for lane in (*open_lanes, *ended)
+            lane.view(route, now_ns, stall_after_s, retries, self.sizes)
+            for lane in (*open_lanes, *ended)
         )

@@ -23,6 +23,7 @@ def retry_view(tally: Tally) -> RetryView:
         recovered=tally.recovered,
         exhausted=tally.exhausted,
         added_wait_s=sum(tally.waited_by.values()),
+        hidden=tally.hidden_retries,
     )
 
 

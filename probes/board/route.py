@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from probes.board.chart import Chart
-from probes.board.lanes import Lanes
+from probes.board.lanes import Lanes, Written
 from probes.clock import NS_PER_S
 from probes.config import E2E_GOAL_CAP
 from probes.digest import GapBuckets
@@ -24,8 +24,10 @@ from probes.events import (
     RouteCounts,
     RouteInfo,
 )
+from probes.limits import LimitState
 from probes.samples import CohortSamples, Metric, SampleWindows
 from probes.tally import Tally, TallyWindows
+from probes.tokens import seconds_per_token
 from probes.views import ChartPoint, Marker, RouteState, WindowName
 from probes.windows import SLICE_NS, slice_index
 
@@ -68,7 +70,7 @@ class RouteBoard:
         self.cohort = ""
         self.gaps = GapBuckets()
         self.markers: deque[Marker] = deque(maxlen=MARKERS_KEPT)
-        self.reading: LimitReading | None = None
+        self.limits = LimitState()
         self.cool_down: Held | None = None
         self.held: set[HeldReason] = set()
         self.attempts_started = 0
@@ -194,8 +196,14 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         if not self.lanes.finished(event):
             return
+        self.limits.hear(event)
+        guessed = 0
+        if event.output_tokens is None:
+            guessed = self.lanes.sizes.tokens_of(event.characters)
+        self.lanes.sizes.learn(event)
         for tally in self._tallies(event.at_ns):
             _count_spending(tally, event)
+            tally.guessed_tokens += guessed
             if event.outcome != "cancelled":
                 _count_attempt(tally, event)
         if event.retry is not None:
@@ -230,9 +238,9 @@ class RouteBoard:
             e2e = (event.done_ns - event.started_ns) / NS_PER_S
             samples.e2e.add(self._written(event.at_ns), e2e)
 
-    def arrivals(self, event: Arrivals) -> None:
-        """Draw output on the open lanes."""
-        self.lanes.arrivals(event)
+    def arrivals(self, event: Arrivals) -> Written:
+        """Draw output on the open lanes; return it in tokens."""
+        return self.lanes.arrivals(event)
 
     def previewed(self, event: Preview) -> None:
         """Add to the text of the stream on preview; another stream begins anew."""
@@ -243,7 +251,7 @@ class RouteBoard:
     def limit_read(self, event: LimitReading) -> None:
         """Note what is left of the route's limits."""
         self.last_event_ns = event.at_ns
-        self.reading = event
+        self.limits.take(event.limits, event.at_ns)
 
     def counted(self, counts: RouteCounts) -> None:
         """Note the engine's own counts."""
@@ -326,10 +334,10 @@ class RouteBoard:
 
     def _measure_stream(self, event: AttemptFinished) -> None:
         self.gaps.add_between(event.chunk_offsets_ns)
-        speed = _tokens_per_s(event)
-        if speed is not None:
+        per_token = seconds_per_token(event)
+        if per_token:
             samples = self._cohort_samples(event.cohort)
-            samples.speed.add(self._written(event.at_ns), speed)
+            samples.speed.add(self._written(event.at_ns), 1 / per_token)
 
     def _is_good(self, event: ProbeFinished, measurable: bool) -> bool:
         cost_goal = self.info.goal_cost_usd_per_probe
@@ -375,16 +383,6 @@ def _count_attempt(tally: Tally, event: AttemptFinished) -> None:
         tally.count_throttled(event.reason or event.outcome)
     tally.timeouts += event.outcome == "timeout"
     tally.stalls += event.stalls
+    tally.hidden_retries += event.hidden_retries
     if event.retry is not None:
         tally.count_retry(event.retry.reason, event.retry.number)
-
-
-def _tokens_per_s(event: AttemptFinished) -> float | None:
-    """Return 1/TPOT of one stream; None without exact counts."""
-    first, last = event.stamps_ns.first_token, event.stamps_ns.last_token
-    if event.token_source in ("estimate", "none") or event.output_tokens is None:
-        return None
-    tokens = event.output_tokens - (event.first_chunk_tokens or 1)
-    if first is None or last is None or last <= first or tokens <= 0:
-        return None
-    return tokens * NS_PER_S / (last - first)

@@ -55,6 +55,7 @@ def _counts(tally: Tally) -> dict[str, Any]:
         "retries": tally.retries,
         "retries_recovered": tally.recovered,
         "retries_exhausted": tally.exhausted,
+        "hidden_retries": tally.hidden_retries,
         "amplification": amplification(tally),
         "stalls": tally.stalls,
         "input_tokens": tally.input_tokens,

@@ -7,9 +7,10 @@ import msgspec
 
 from probes.clock import NS_PER_S
 from probes.events import AttemptFinished, AttemptStarted, Limit, ProbeFinished
+from probes.limits import share_left
 from probes.views import ThrottleEntry
 
-__all__ = ["ThrottleLog", "remaining_text", "throttle_kind"]
+__all__ = ["ThrottleLog", "hit_limit", "remaining_text", "throttle_kind"]
 
 _ENTRIES_KEPT: Final = 200
 _KINDS: Final = ("concurrency", "input_tokens", "output_tokens", "tokens", "requests")
@@ -24,21 +25,31 @@ def throttle_kind(reason: str, limits: Sequence[Limit]) -> str:
     named = next((kind for kind in _KINDS if kind in reason), None)
     if named is not None:
         return named
-    used_up = [limit.kind for limit in limits if limit.remaining is not None and _is_empty(limit)]
-    return used_up[0] if len(used_up) == 1 else reason or "unknown"
+    used_up = {limit.kind for limit in limits if limit.remaining == 0}
+    return used_up.pop() if len(used_up) == 1 else reason or "unknown"
 
 
-def remaining_text(kind: str, limits: Sequence[Limit]) -> str:
-    """Return what is left of the limit of this kind, such as `0/8` or `212/60k`; else nothing."""
-    limit = next((item for item in limits if item.kind == kind), None)
+def hit_limit(kind: str, limits: Sequence[Limit]) -> Limit | None:
+    """Return the limit of this kind that was hit: the tightest of its periods and holders.
+
+    Input and output tokens are tokens where the answer tells of no other.
+
+    >>> minute = Limit(kind="requests", limit=30, remaining=30, window="minute")
+    >>> day = Limit(kind="requests", limit=900, remaining=0, window="day")
+    >>> hit_limit("requests", [minute, day]).window
+    'day'
+    """
+    same = [limit for limit in limits if limit.kind == kind]
+    same = same or [limit for limit in limits if limit.kind.endswith(f"_{kind}")]
+    return min(same, key=share_left, default=None)
+
+
+def remaining_text(limit: Limit | None) -> str:
+    """Return what is left of a limit, such as `0/8` or `212/60k`; nothing where that is untold."""
     if limit is None or limit.remaining is None:
         return ""
     left = _short(limit.remaining)
     return left if limit.limit is None else f"{left}/{_short(limit.limit)}"
-
-
-def _is_empty(limit: Limit) -> bool:
-    return limit.remaining is not None and limit.remaining <= 0
 
 
 def _short(number: float) -> str:
@@ -63,7 +74,7 @@ class ThrottleLog:
     def finished(self, event: AttemptFinished) -> None:
         """Log an attempt that was throttled."""
         kind = throttle_kind(event.reason, event.limits)
-        limit = next((item for item in event.limits if item.kind == kind), None)
+        limit = hit_limit(kind, event.limits)
         ended = event.stamps_ns.ended or event.at_ns
         self._entries[self._next] = ThrottleEntry(
             at_ns=ended,
@@ -71,10 +82,11 @@ class ThrottleLog:
             probe=event.probe,
             attempt=event.attempt,
             kind=kind,
+            window="" if limit is None else limit.window,
             asked_s=event.retry_after_s,
             waited_s=None,
             retried=event.retry is not None,
-            remaining=remaining_text(kind, event.limits),
+            remaining=remaining_text(limit),
             reset_s=None if limit is None else limit.reset_s,
             request_id=event.request_id or "",
             message=event.message,

@@ -39,6 +39,10 @@ def _known(later: _Figure | None, earlier: _Figure | None) -> _Figure | None:
     return earlier if later is None else later
 
 
+def _counted(later: int | None, earlier: int | None) -> int | None:
+    return later or (later if earlier is None else earlier)
+
+
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """What an answer used, as far as the server said; None is unknown, never zero.
 
@@ -51,15 +55,21 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     cost_usd: float | None = None
+    reasoning_apart: bool = False
+    """The reasoning tokens are not among the output tokens."""
 
     def updated(self, later: "Usage") -> "Usage":
-        """Return the later figures, and of these the ones the later report lacks."""
+        """Return the later figures, and of these the ones the later report lacks.
+
+        A count of zero lacks it too: what was counted once was not taken back.
+        """
         return Usage(
-            input_tokens=_known(later.input_tokens, self.input_tokens),
-            output_tokens=_known(later.output_tokens, self.output_tokens),
+            input_tokens=_counted(later.input_tokens, self.input_tokens),
+            output_tokens=_counted(later.output_tokens, self.output_tokens),
             reasoning_tokens=_known(later.reasoning_tokens, self.reasoning_tokens),
             cached_tokens=_known(later.cached_tokens, self.cached_tokens),
             cost_usd=_known(later.cost_usd, self.cost_usd),
+            reasoning_apart=(self if later.reasoning_tokens is None else later).reasoning_apart,
         )
 
 
@@ -71,6 +81,7 @@ class Adaptation:
     drop_temperature: bool = False
     drop_stream_options: bool = False
     drop_store: bool = False
+    drop_continuous_usage: bool = False
     cap_switched: bool = False
     """The cap's other name was already tried: it is never switched back."""
 
@@ -81,6 +92,8 @@ class Adaptation:
             said.append("temperature is not sent")
         if self.drop_stream_options:
             said.append("stream_options is not sent, so token counts may be missing")
+        elif self.drop_continuous_usage:
+            said.append("continuous_usage_stats is not sent, so tokens are counted at the end")
         if self.drop_store:
             said.append("store is not sent, so the provider may keep the answers")
         return "; ".join(said)
@@ -173,7 +186,10 @@ class Transcript:
     """No output came after the usage."""
     timings: Usage | None = None
     """Token counts of the server's own timings."""
+    counted: int = 0
+    """Output tokens so far by the newest count that came beside output; 0 without one."""
     first_chunk_tokens: int | None = None
+    """Where the server counts as it streams."""
     finish_reason: str | None = None
     finished: bool = False
     """Every choice that began has its finish reason."""
@@ -189,7 +205,12 @@ class Transcript:
     malformed: str = ""
     """Why the stream cannot be read on; empty while it can."""
     response_id: str | None = None
+    request_id: str | None = None
+    """The id under which support knows the request, where the body tells one."""
+    further_tries: int = 0
+    """Tries that the answer itself says a gateway made after its first."""
     server_timing: dict[str, float] = field(default_factory=dict)
+    """The server's own timings, named as `probes.server_timing` knows them."""
 
     @property
     def terminal(self) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from probes.config import KeyHeader, Route
 from probes.dialects.asking import encode, messages_of, refuses_a_parameter
@@ -12,6 +12,9 @@ from probes.dialects.base import Adaptation, CapName, Framing, endpoint
 from probes.dialects.chat_stream import ChatInterpreter
 
 __all__ = ["ChatDialect"]
+
+_STREAM_OPTIONS: Final = ("stream_options", "include_usage", "continuous_usage")
+"""What an answer names that refuses one of them."""
 
 
 class ChatDialect:
@@ -42,7 +45,7 @@ class ChatDialect:
             "stream": route.stream,
         }
         if route.stream and not adaptation.drop_stream_options:
-            body["stream_options"] = {"include_usage": True}
+            body["stream_options"] = _stream_options(route, adaptation)
         body[_cap_name(route, adaptation)] = max_tokens
         if route.temperature is not None and not adaptation.drop_temperature:
             body["temperature"] = route.temperature
@@ -57,8 +60,8 @@ class ChatDialect:
         cap = _cap_name(route, adaptation)
         if re.search(rf"\b{cap}\b", message) and route.cap_field == "auto":
             return None if adaptation.cap_switched else _with_other_cap(adaptation)
-        if "stream_options" in message or "include_usage" in message:
-            return None if adaptation.drop_stream_options else _without_stream_options(adaptation)
+        if any(name in message for name in _STREAM_OPTIONS):
+            return _with_fewer_stream_options(route, adaptation)
         if "temperature" in message and route.temperature is not None:
             return (
                 None if adaptation.drop_temperature else replace(adaptation, drop_temperature=True)
@@ -70,7 +73,23 @@ class ChatDialect:
         return ChatInterpreter()
 
 
-def _without_stream_options(adaptation: Adaptation) -> Adaptation:
+def _stream_options(route: Route, adaptation: Adaptation) -> dict[str, bool]:
+    options = {"include_usage": True}
+    if _asks_continuously(route, adaptation):
+        options["continuous_usage_stats"] = True
+    return options
+
+
+def _asks_continuously(route: Route, adaptation: Adaptation) -> bool:
+    return route.continuous_usage and not adaptation.drop_continuous_usage
+
+
+def _with_fewer_stream_options(route: Route, adaptation: Adaptation) -> Adaptation | None:
+    """Drop the rarer option first: most servers that refuse it know the other."""
+    if adaptation.drop_stream_options:
+        return None
+    if _asks_continuously(route, adaptation):
+        return replace(adaptation, drop_continuous_usage=True)
     return replace(adaptation, drop_stream_options=True)
 
 

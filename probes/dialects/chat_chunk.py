@@ -3,7 +3,6 @@
 Every key may be absent, null or of another type than documented; a chunk is never refused for it.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -11,14 +10,17 @@ import msgspec
 from msgspec import Meta
 
 from probes.dialects.numbers import count, mapping
+from probes.loose_json import value_of
 
 __all__ = [
     "Choice",
     "Chunk",
     "ChunkDelta",
+    "UsualDelta",
     "decode_chunk",
     "decode_usual",
     "decode_value",
+    "first_of",
     "lenient_chunk",
 ]
 
@@ -45,6 +47,7 @@ class Choice(msgspec.Struct, gc=False):
     text: str | None = None
     finish_reason: str | None = None
     usage: Any = None
+    meta_info: Any = None
     error: Any = None
 
 
@@ -58,6 +61,10 @@ class Chunk(msgspec.Struct, gc=False):
     timings: Any = None
     metrics: Any = None
     perf_metrics: Any = None
+    time_info: Any = None
+    meta_info: Any = None
+    inference_status: Any = None
+    openrouter_metadata: Any = None
     cost: Any = None
     estimated_cost: Any = None
     error: Any = None
@@ -84,11 +91,12 @@ class UsualDelta(msgspec.Struct, gc=False):
 class UsualChoice(msgspec.Struct, gc=False):
     """A choice that goes on."""
 
-    delta: UsualDelta
+    delta: UsualDelta | None = None
     index: int = 0
-    text: None = None
+    text: str | None = None
     finish_reason: None = None
     usage: None = None
+    meta_info: None = None
     error: None = None
 
 
@@ -101,13 +109,16 @@ class UsualChunk(msgspec.Struct, gc=False):
     timings: None = None
     metrics: None = None
     perf_metrics: None = None
+    time_info: None = None
+    meta_info: None = None
+    inference_status: None = None
+    openrouter_metadata: None = None
     cost: None = None
     estimated_cost: None = None
     error: None = None
     type: None = None
 
 
-_LONGEST_NUMBER: Final = 300
 _decoder: Final = msgspec.json.Decoder(Chunk)
 decode_usual: Final = msgspec.json.Decoder(UsualChunk).decode
 """Return a chunk that only adds words; raise `ValueError` or `RecursionError` for any other."""
@@ -134,16 +145,12 @@ def decode_value(data: str) -> object:
     Raises:
         ValueError: the data is not JSON, or nested too deeply.
     """
-    try:
-        value: object = json.loads(data, strict=False, parse_int=_whole)
-    except RecursionError as error:
-        raise ValueError("JSON is nested too deeply") from error
+    return first_of(value_of(data))
+
+
+def first_of(value: object) -> object:
+    """Return the first of a list's values, and anything else as it is."""
     return value[0] if isinstance(value, list) and value else value
-
-
-def _whole(digits: str) -> int | float:
-    """Return a whole number; Python refuses to read one of thousands of digits."""
-    return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
 
 
 def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:
@@ -170,6 +177,7 @@ def _choice(raw: object) -> Choice:
         text=_words(choice.get("text")),
         finish_reason=reason if isinstance(reason, str) or reason is None else str(reason)[:80],
         usage=choice.get("usage"),
+        meta_info=choice.get("meta_info"),
         error=choice.get("error"),
     )
 

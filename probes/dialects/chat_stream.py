@@ -1,18 +1,17 @@
 """Chat Completions answers: the chunks of a stream, or one whole answer, into a transcript."""
 
-from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from probes.dialects.base import NOTHING, Delta, Transcript, Usage, join_deltas
+from probes.dialects.calls import given_to_call
 from probes.dialects.chat_chunk import (
     Choice,
     Chunk,
     ChunkDelta,
+    UsualDelta,
     decode_chunk,
     decode_usual,
-    decode_value,
+    first_of,
     lenient_chunk,
 )
 from probes.dialects.growth import Growth
@@ -20,6 +19,8 @@ from probes.dialects.numbers import amount, mapping
 from probes.dialects.usage import read_timing, read_timings_usage, read_usage
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
 from probes.events import TtftKind
+from probes.gateway import router_attempts
+from probes.loose_json import value_or_none
 from probes.sse import ServerSentEvent
 
 __all__ = ["ChatInterpreter"]
@@ -29,7 +30,7 @@ _LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128
 _UNSAID: Final = ("null", "NULL", "none", "None")
 """How some servers spell that there is no finish reason yet."""
-_encoder: Final = msgspec.json.Encoder()
+_NO_WORDS: Final = UsualDelta()
 
 
 class ChatInterpreter:
@@ -92,7 +93,7 @@ class ChatInterpreter:
         added, failed = self._take(chunk)
         certain = is_error or failed
         if certain or _is_unusual(chunk):
-            self._take_error(chunk, decode_value(data), certain=certain)
+            self._take_error(chunk, first_of(value_or_none(data)), certain=certain)
         if chunk.choices is None and chunk.usage is None:
             self._strange = True
         return added
@@ -116,13 +117,14 @@ class ChatInterpreter:
             choice = decode_usual(payload).choices[0]
         except (ValueError, RecursionError):
             return None
-        delta = choice.delta
-        text = delta.content
+        delta = choice.delta or _NO_WORDS
+        text = delta.content or choice.text
         reasoning = delta.reasoning_content or delta.reasoning
         if choice.index != self._main or bool(text) == bool(reasoning):
             return None
         told = self.transcript
         told.usage_is_last = False
+        told.counted = 0
         if text:
             told.text.append(text)
             return Delta("content", True, len(text), text)
@@ -166,6 +168,7 @@ class ChatInterpreter:
         first = added is not NOTHING and not had_output
         if added is not NOTHING:
             told.usage_is_last = False
+            told.counted = 0
         self._take_usage(chunk, inner_usage, first=first)
         if chunk.timings is not None:
             self._take_timings(chunk, first=first)
@@ -250,7 +253,8 @@ class ChatInterpreter:
         size = 0
         for piece in map(mapping, pieces):
             function = mapping(piece.get("function"))
-            name, arguments = _string(function.get("name")), _arguments(function.get("arguments"))
+            name = _string(function.get("name"))
+            arguments = given_to_call(function.get("arguments"))
             index = piece.get("index")
             if main and (name or arguments):
                 slot = index if isinstance(index, int) else None
@@ -262,9 +266,9 @@ class ChatInterpreter:
         """Counts are totals so far: the last one counts, never their sum."""
         if not (chunk.usage or chunk.x_groq or inner or _has_figures(chunk)):
             return
-        groq = mapping(chunk.x_groq).get("usage")
-        metrics = chunk.perf_metrics or chunk.metrics
-        self._time(read_timing(groq or chunk.usage, None, metrics))
+        groq = mapping(mapping(chunk.x_groq).get("usage"))
+        self._time(_timing_of(chunk, groq or chunk.usage))
+        self._take_identity(chunk)
         for value in (chunk.usage, groq, inner):
             usage = read_usage(value)
             if usage is not None:
@@ -274,11 +278,21 @@ class ChatInterpreter:
         if cost is not None:
             self._update_usage(Usage(cost_usd=cost))
 
+    def _take_identity(self, chunk: Chunk) -> None:
+        """Note Groq's own request id, and the providers that OpenRouter says it has tried."""
+        told = self.transcript
+        request_id = _string(mapping(chunk.x_groq).get("id"))
+        if request_id:
+            told.request_id = request_id[:_LONGEST_ID]
+        if chunk.openrouter_metadata is not None:
+            told.further_tries = router_attempts(mapping(chunk.openrouter_metadata))
+
     def _count(self, usage: Usage, *, from_groq: bool, first: bool) -> None:
         told = self.transcript
         self._update_usage(usage)
         told.usage_source = "x_groq.usage" if from_groq else "usage"
         told.usage_is_last = True
+        told.counted = usage.output_tokens or 0
         if first:
             told.first_chunk_tokens = usage.output_tokens or None
 
@@ -290,9 +304,13 @@ class ChatInterpreter:
         """Read llama.cpp's timings; with `timings_per_token` they count while streaming."""
         told = self.transcript
         self._time(read_timing(None, chunk.timings, None))
-        told.timings = read_timings_usage(chunk.timings) or told.timings
-        if first and told.first_chunk_tokens is None and told.timings is not None:
-            told.first_chunk_tokens = told.timings.output_tokens or None
+        timings = read_timings_usage(chunk.timings)
+        if timings is None:
+            return
+        told.timings = timings
+        told.counted = told.counted or timings.output_tokens or 0
+        if first and told.first_chunk_tokens is None:
+            told.first_chunk_tokens = timings.output_tokens or None
 
     def _time(self, found: dict[str, float]) -> None:
         """Note a server's own timings; their names are its own too."""
@@ -310,8 +328,33 @@ class ChatInterpreter:
 
 
 def _has_figures(chunk: Chunk) -> bool:
-    given = (chunk.perf_metrics, chunk.metrics, chunk.cost, chunk.estimated_cost)
+    given = (
+        chunk.perf_metrics,
+        chunk.metrics,
+        chunk.time_info,
+        _meta_info(chunk),
+        chunk.inference_status,
+        chunk.openrouter_metadata,
+        chunk.cost,
+        chunk.estimated_cost,
+    )
     return any(value is not None for value in given)
+
+
+def _meta_info(chunk: Chunk) -> object:
+    """SGLang puts it into the choice."""
+    if chunk.meta_info is not None or not chunk.choices:
+        return chunk.meta_info
+    return chunk.choices[0].meta_info
+
+
+def _timing_of(chunk: Chunk, usage: object) -> dict[str, float]:
+    objects = {
+        "time_info": chunk.time_info,
+        "meta_info": _meta_info(chunk),
+        "inference_status": chunk.inference_status,
+    }
+    return read_timing(usage, None, chunk.perf_metrics or chunk.metrics, objects)
 
 
 def _is_unusual(chunk: Chunk) -> bool:
@@ -350,10 +393,3 @@ def _detailed_reasoning(details: object) -> str:
 
 def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _arguments(value: object) -> str:
-    """Some servers send the arguments as the object itself instead of its JSON."""
-    if isinstance(value, Mapping | list):
-        return _encoder.encode(value).decode()
-    return _string(value)

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 import msgspec
 
+from probes.dialects.calls import given_to_call
 from probes.dialects.chat_chunk import decode_value
 from probes.dialects.numbers import mapping
 
 __all__ = ["Piece", "TextDelta", "decode_event", "decode_usual", "kind_of", "piece_of", "string"]
 
-_encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder()
 
 
@@ -90,7 +90,7 @@ def piece_of(value: object) -> Piece:
 
 def _input(part: Mapping[str, Any]) -> str:
     given = part.get("input")
-    return _encoder.encode(given).decode() if isinstance(given, Mapping) and given else ""
+    return given_to_call(given) if isinstance(given, Mapping) and given else ""
 
 
 def string(value: object) -> str:

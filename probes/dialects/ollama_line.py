@@ -21,7 +21,15 @@ class Message(msgspec.Struct, gc=False):
 
     content: str | None = None
     thinking: str | None = None
+    reasoning_content: str | None = None
+    """What some that stand in for Ollama call the thinking; so `reasoning`."""
+    reasoning: str | None = None
     tool_calls: Any = None
+
+    @property
+    def thought(self) -> str:
+        """The thinking, under whichever name it came: never twice."""
+        return self.thinking or self.reasoning_content or self.reasoning or ""
 
 
 class Line(msgspec.Struct, gc=False):
@@ -51,6 +59,8 @@ class UsualMessage(msgspec.Struct, gc=False):
 
     content: str | None = None
     thinking: str | None = None
+    reasoning_content: None = None
+    reasoning: None = None
     tool_calls: _Nothing = None
 
 
@@ -101,6 +111,8 @@ def _message(raw: Mapping[str, Any]) -> Message:
     return Message(
         content=_words(raw.get("content")),
         thinking=_string(raw.get("thinking")),
+        reasoning_content=_string(raw.get("reasoning_content")),
+        reasoning=_string(raw.get("reasoning")),
         tool_calls=raw.get("tool_calls"),
     )
 

@@ -1,22 +1,19 @@
 """Ollama's answers: the lines of a stream, or one whole answer, into a transcript."""
 
-from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from probes.dialects.base import NOTHING, Delta, Transcript, Usage
-from probes.dialects.chat_chunk import decode_value
+from probes.dialects.calls import given_to_call
 from probes.dialects.numbers import count, mapping, quantity
 from probes.dialects.ollama_line import Line, decode_line, decode_usual, lenient_line
 from probes.error_body import error_in
 from probes.events import TtftKind
+from probes.loose_json import value_or_none
 from probes.sse import ServerSentEvent
 
 __all__ = ["OllamaInterpreter"]
 
 _LONGEST_FINISH: Final = 80
-_encoder: Final = msgspec.json.Encoder()
 
 
 class OllamaInterpreter:
@@ -78,7 +75,7 @@ class OllamaInterpreter:
         if line is None:
             return NOTHING
         is_odd = line.error or (line.message is None and line.response is None)
-        return self._take(line, decode_value(data) if is_odd else None)
+        return self._take(line, value_or_none(data) if is_odd else None)
 
     def _take(self, line: Line, body: object) -> Delta:
         """Take a line; `body` is its value where it may be an error."""
@@ -97,7 +94,7 @@ class OllamaInterpreter:
     def _add(self, line: Line) -> Delta:
         told, message = self.transcript, line.message
         text = (message and message.content) or line.response or ""
-        reasoning = (message and message.thinking) or line.thinking or ""
+        reasoning = (message and message.thought) or line.thinking or ""
         tools = self._add_calls(message.tool_calls) if message and message.tool_calls else 0
         if not (text or reasoning or tools):
             return NOTHING
@@ -115,14 +112,17 @@ class OllamaInterpreter:
         size = 0
         for call in calls if isinstance(calls, list) else [calls]:
             function = mapping(mapping(call).get("function"))
-            name, arguments = function.get("name"), _arguments(function.get("arguments"))
+            name, arguments = function.get("name"), given_to_call(function.get("arguments"))
             if isinstance(name, str) and name:
                 self.transcript.tool_calls.add(None, "", name, arguments)
                 size += len(name) + len(arguments)
         return size
 
     def _count(self, line: Line) -> None:
-        """Read counts and durations, which come with the last line; counts are totals so far."""
+        """Read counts and durations, which come with the last line; counts are totals so far.
+
+        Ollama leaves out what is zero: a zero is written by what does not measure.
+        """
         told = self.transcript
         usage = Usage(
             input_tokens=count(line.prompt_eval_count), output_tokens=count(line.eval_count)
@@ -135,7 +135,7 @@ class OllamaInterpreter:
             "prompt_ns": quantity(line.prompt_eval_duration),
             "eval_ns": quantity(line.eval_duration),
         }
-        told.server_timing |= {name: ns for name, ns in times.items() if ns is not None}
+        told.server_timing |= {name: ns for name, ns in times.items() if ns}
 
 
 def _is_answer(line: Line) -> bool:
@@ -146,10 +146,3 @@ def _kind(reasoning: str, text: str) -> TtftKind:
     if reasoning:
         return "reasoning"
     return "content" if text else "tool_call"
-
-
-def _arguments(value: object) -> str:
-    """Ollama sends the arguments as an object; what stands in for it may send their JSON."""
-    if isinstance(value, Mapping | list):
-        return _encoder.encode(value).decode()
-    return value if isinstance(value, str) else ""

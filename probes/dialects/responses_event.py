@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from probes.dialects.calls import given_to_call
 from probes.dialects.chat_chunk import decode_value
 from probes.dialects.numbers import count, mapping
 
@@ -21,7 +22,6 @@ __all__ = [
     "call_of",
     "decode_event",
     "decode_usual",
-    "given_to_call",
     "parts_of",
     "piece_of",
     "place_of",
@@ -35,6 +35,8 @@ Place: TypeAlias = tuple[str, int | str, int | None]
 
 TELLS: Final[Mapping[str, Channel]] = {
     "response.output_text": "text",
+    "response.content_part": "text",
+    "response.text": "text",
     "response.audio.transcript": "text",
     "response.reasoning_text": "reasoning",
     "response.reasoning_summary_text": "reasoning",
@@ -67,7 +69,6 @@ _PARTS: Final[Mapping[str, Channel]] = {
     "refusal": "refusal",
 }
 _LONGEST_ID: Final = 200
-_encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder()
 
 
@@ -123,13 +124,6 @@ def words_of(value: object) -> str:
         return value
     text = mapping(value).get("text")
     return text if isinstance(text, str) else ""
-
-
-def given_to_call(value: object) -> str:
-    """Return what a call is given; some servers send the object itself instead of its JSON."""
-    if isinstance(value, Mapping | list) and value:
-        return _encoder.encode(value).decode()
-    return value if isinstance(value, str) else ""
 
 
 def piece_of(part: object) -> tuple[Channel, str] | None:

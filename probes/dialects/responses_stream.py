@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from probes.dialects.base import NOTHING, Delta, Transcript, join_deltas
+from probes.dialects.calls import given_to_call
 from probes.dialects.numbers import mapping
 from probes.dialects.responses_event import (
     CLOSING,
@@ -18,7 +19,6 @@ from probes.dialects.responses_event import (
     call_of,
     decode_event,
     decode_usual,
-    given_to_call,
     parts_of,
     piece_of,
     place_of,
@@ -152,11 +152,11 @@ class ResponsesInterpreter:
             return self._end(ENDINGS[kind], response, event)
         self._take_usage(response)
         stem, _, step = kind.rpartition(".")
+        if stem.endswith("_part") and step != "delta":  # OpenRouter tells text as deltas of a part
+            return self._take_part(event.get("part"), step, event)
         channel = TELLS.get(stem)
         if channel is not None:
             return self._take_words(channel, stem, step, event)
-        if stem.endswith("_part"):
-            return self._take_part(event.get("part"), step, event)
         return self._take_item(event, step) if stem == "response.output_item" else NOTHING
 
     def _identify(self, response: Mapping[str, Any]) -> None:
@@ -304,7 +304,8 @@ class ResponsesInterpreter:
 
     def _take_usage(self, response: Mapping[str, Any], *, first: bool = False) -> bool:
         """Return whether there was one. Counts are totals: the last one counts."""
-        usage = read_usage(response.get("usage"))
+        given = response.get("usage")
+        usage = read_usage(given) if given else None
         if usage is None:
             return False
         told = self.transcript

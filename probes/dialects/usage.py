@@ -1,6 +1,7 @@
 """Token counts and timings, wherever a chat server puts them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from probes.dialects.base import Usage
@@ -10,11 +11,22 @@ from probes.words import clean
 __all__ = ["read_cost", "read_timing", "read_timings_usage", "read_usage"]
 
 _MOST_FIGURES: Final = 16
-_GROQ_TIMES: Final = {
+_NONE: Final[Mapping[str, object]] = MappingProxyType({})
+_USAGE_TIMES: Final = {
     "queue_time": "queue_s",
     "prompt_time": "prompt_s",
     "completion_time": "completion_s",
+    "total_time": "total_s",
+    "time_to_first_token": "usage.time_to_first_token",
+    "total_latency": "usage.total_latency",
 }
+"""Durations that Groq and SambaNova put into their usage, in s."""
+_OF_OBJECTS: Final = {
+    "time_info": ("queue_time", "prompt_time", "completion_time", "total_time"),
+    "meta_info": ("queue_time", "e2e_latency"),
+    "inference_status": ("runtime_ms",),
+}
+"""Objects of an answer, and the durations in them: of Cerebras, SGLang and DeepInfra."""
 
 
 def read_usage(value: object) -> Usage | None:
@@ -23,12 +35,16 @@ def read_usage(value: object) -> Usage | None:
     Zero for both prompt and completion is what servers write that do not count: no usage.
     """
     usage = mapping(value)
+    given = _first(usage, "prompt_tokens", "input_tokens")
+    output = _first(usage, "completion_tokens", "output_tokens")
+    reasoning = _reasoning(usage)
     spent = Usage(
-        input_tokens=_first(usage, "prompt_tokens", "input_tokens"),
-        output_tokens=_first(usage, "completion_tokens", "output_tokens"),
-        reasoning_tokens=_reasoning(usage),
+        input_tokens=given,
+        output_tokens=output,
+        reasoning_tokens=reasoning,
         cached_tokens=_cached(usage),
         cost_usd=read_cost(usage),
+        reasoning_apart=_is_apart(given, output, reasoning, count(usage.get("total_tokens"))),
     )
     if not spent.input_tokens and not spent.output_tokens:
         return Usage(cost_usd=spent.cost_usd) if spent.cost_usd else None
@@ -46,12 +62,22 @@ def read_timings_usage(value: object) -> Usage | None:
     return Usage(input_tokens=known, output_tokens=output, cached_tokens=cached)
 
 
-def read_timing(chunk_usage: object, timings: object, metrics: object) -> dict[str, float]:
-    """Return the server's own timings: Groq's in s, llama.cpp's in ms, other figures as named."""
-    found = {ours: mapping(chunk_usage).get(theirs) for theirs, ours in _GROQ_TIMES.items()}
+def read_timing(
+    usage: object, timings: object, metrics: object, objects: Mapping[str, object] = _NONE
+) -> dict[str, float]:
+    """Return the server's own timings, named as `probes.server_timing` knows them.
+
+    Of a usage (Groq, SambaNova) and of llama.cpp's `timings` those that are durations; of metrics
+    (vLLM, Fireworks) every number under its own name; `objects` are others, by their own names.
+    """
+    found = {ours: mapping(usage).get(theirs) for theirs, ours in _USAGE_TIMES.items()}
     found |= {name: mapping(timings).get(name) for name in ("prompt_ms", "predicted_ms")}
     for name, value in list(mapping(metrics).items())[:_MOST_FIGURES]:
         found[clean(str(name)[:40])] = value
+    for name, value in objects.items():
+        if value is not None:
+            inside = mapping(value)
+            found |= {f"{name}.{key}": inside.get(key) for key in _OF_OBJECTS.get(name, ())}
     numbers = {name: quantity(value) for name, value in found.items()}
     return {name: value for name, value in numbers.items() if value is not None}
 
@@ -66,6 +92,15 @@ def _reasoning(usage: Mapping[str, Any]) -> int | None:
         if found is not None:
             return found
     return count(usage.get("reasoning_tokens"))
+
+
+def _is_apart(
+    given: int | None, output: int | None, reasoning: int | None, total: int | None
+) -> bool:
+    """Whether reasoning is counted beside the output, as xAI does, instead of in it."""
+    if not reasoning or output is None:
+        return False
+    return reasoning > output or total == (given or 0) + output + reasoning
 
 
 def _cached(usage: Mapping[str, Any]) -> int | None:

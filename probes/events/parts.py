@@ -24,7 +24,10 @@ __all__ = [
     "RetryPlan",
     "RouteCounts",
     "RouteInfo",
+    "ServerClaim",
+    "ServerInterval",
     "StampLadder",
+    "TimeUnit",
     "TokenSource",
     "TtftKind",
 ]
@@ -50,6 +53,23 @@ TokenSource: TypeAlias = Literal[
 TtftKind: TypeAlias = Literal[
     "content", "reasoning", "tool_call", "refusal", "buffered", "not_streamed", "none"
 ]
+
+
+ServerInterval: TypeAlias = Literal[
+    "queue",  # waiting before the model took it up
+    "load",  # loading the model
+    "prompt",  # reading the prompt, up to the first token
+    "decode",  # writing tokens, from the first to the last
+    "first_token",  # from the request to the first token, queue included
+    "headers",  # from the request to the response headers, as a gateway or server saw it
+    "total",  # from the request to the end of the answer
+    "overhead",  # a gateway's own work
+    "other",  # a metric whose meaning its server alone knows
+]
+"""Which interval a server's timing is about."""
+
+
+TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
 
 CostSource: TypeAlias = Literal["provider", "price", "unknown"]
@@ -162,7 +182,24 @@ class Limit(Record, frozen=True, kw_only=True):
     reset_s: float | None = None
     """Seconds from the answer until it is replenished."""
     window: str = ""
-    """`minute`, `day` or empty where the server does not say."""
+    """`second`, `minute`, `hour`, `day`, `month`, `5h` or empty where the server does not say."""
+    scope: str = ""
+    """Whom it counts for, where a server tells several: `model_per_key`, `upstream` (a gateway's
+    provider), `priority`, …"""
+    told_ns: int | None = None
+    """When the server said so, monotonic; None: at the moment of the event that carries it."""
+
+
+class ServerClaim(Record, frozen=True, kw_only=True):
+    """What a server or a gateway says that an interval took. Nobody checked it."""
+
+    interval: ServerInterval
+    seconds: float
+    source: str
+    """The header or field it stood in, such as `timings.prompt_ms`."""
+    raw: float
+    """The figure as it was sent, in `unit`."""
+    unit: TimeUnit
 
 
 class RetryPlan(Record, frozen=True, kw_only=True):
@@ -205,6 +242,9 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True):
     chunks: int
     characters: int
     last_ns: int
+    tokens: int = 0
+    """Output tokens of the attempt so far by its server's count; 0 where that does not count as it
+    streams."""
 
 
 class Committed(msgspec.Struct, frozen=True, array_like=True):

@@ -25,6 +25,7 @@ from probes.events.parts import (
     RetryPlan,
     RouteCounts,
     RouteInfo,
+    ServerClaim,
     StampLadder,
     TokenSource,
     TtftKind,
@@ -126,6 +127,8 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     cold: bool = False
     """A connection was made for this attempt."""
     clock: ClockSource = "user"
+    http_version: str = ""
+    """What the server answered in: `HTTP/1.1`, `HTTP/2`; empty where it did not."""
     cohort: str = ""
     dialect: str = ""
     """The answer's where it told, else the one that was asked in."""
@@ -135,11 +138,17 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     cached_tokens: int | None = None
     token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
     first_chunk_tokens: int | None = None
-    """Tokens in the first output chunk, where the server counts as it streams."""
+    """Tokens in the first output chunk, where the server counts as it streams; else the output
+    events that one read brought, each taken for a token, where it brought several."""
+    hidden_tokens: int | None = 0
+    """Output tokens that were never streamed: hidden reasoning. None where it is not known how
+    many, and then nothing is told per token."""
     ttft_kind: TtftKind = "none"
     finish_reason: str | None = None
     chunks: int = 0
     """Reads that carried output."""
+    characters: int = 0
+    """Of all output: text, reasoning, refusals, tool calls."""
     chunk_offsets_ns: tuple[int, ...] = ()
     """Arrival of each output chunk, from `started`."""
     inexact: tuple[str, ...] = ()
@@ -156,11 +165,19 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     """What the budget was charged: the usage, or the whole reservation where there is none."""
     reserved_tokens: int = 0
     request_id: str | None = None
+    """The most telling of `request_ids`."""
+    request_ids: dict[str, str] = msgspec.field(default_factory=dict)
+    """Every id that provider and gateways gave the request, by header; `body` is an error's."""
     response_id: str | None = None
+    hidden_retries: int = 0
+    """Further tries behind the gateway, by its own word: retries and fallbacks we never saw."""
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     """Response headers of the allow-list."""
     limits: tuple[Limit, ...] = ()
     server_timing: dict[str, float] = msgspec.field(default_factory=dict)
+    """The server's own timings, raw; their names tell the unit or are the server's own."""
+    server_claims: tuple[ServerClaim, ...] = ()
+    """The same in one vocabulary, where it is known what they mean."""
     text_chars: int = 0
     text_sha256: str = ""
     text: str | None = None
@@ -207,7 +224,7 @@ class Knob(Record, frozen=True, kw_only=True, tag_field="type", tag="knob"):
 
 
 class LimitReading(Record, frozen=True, kw_only=True, tag_field="type", tag="limit"):
-    """What a route's server last said is left; sent when it changes, at most once a second."""
+    """What is known of a route's limits, each with when it was told; at most once a second."""
 
     at_ns: int
     route: str

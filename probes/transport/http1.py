@@ -28,6 +28,7 @@ _VALUE: Final = re.compile(r"[^\x00\r\n]*")
 _LINE_END: Final = re.compile(rb"\n\r?\n")
 _STATUS_LINE: Final = b"HTTP/"
 _LENGTHS: Final = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.I | re.M)
+_TOO_MUCH: Final = f"more than {MAX_SILENT} bytes before a body"
 _CODINGS: Final = frozenset({"chunked", "identity"})
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -73,14 +74,22 @@ def target_of(url: str) -> Target:
 
 
 def request_head(
-    method: str, target: Target, headers: Iterable[tuple[str, str]], size: int | None
+    method: str,
+    target: Target,
+    headers: Iterable[tuple[str, str]],
+    size: int | None,
+    *,
+    absolute: bool = False,
 ) -> bytes:
     """Return the head of a request with a body of `size` bytes; None where its headers tell.
+
+    `absolute` names the whole URL, as a proxy must be told it.
 
     Raises:
         httpx.LocalProtocolError: a header that cannot be written.
     """
-    lines = [f"{method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    asked = f"http://{target.authority}{target.path}" if absolute else target.path
+    lines = [f"{method} {asked} HTTP/1.1", f"Host: {target.authority}"]
     for name, value in headers:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise httpx.LocalProtocolError(f"a header that cannot be sent: {name[:80]!r}")
@@ -103,6 +112,7 @@ class ResponseParser:
 
     __slots__ = (
         "_head",
+        "_heads",
         "_interim",
         "_parser",
         "_pieces",
@@ -131,6 +141,7 @@ class ResponseParser:
         self.failure: httpx.RemoteProtocolError | None = None
         """Why no more is read, once it is no HTTP or has no end to its heads."""
         self._head = bytearray()
+        self._heads = 0
         self._interim = False
         self._silent = 0
         self._pieces: list[bytes] = []
@@ -160,9 +171,8 @@ class ResponseParser:
             self._take_head(data)
         pieces = self._pieces
         if not pieces:
-            most = MAX_SILENT_IN_BODY if self.has_head else MAX_SILENT
-            if self._silent > most and not self.complete:
-                self._fail(f"more than {most} bytes without a body")
+            if self._silent > MAX_SILENT_IN_BODY and self.has_head and not self.complete:
+                self._fail(f"more than {MAX_SILENT_IN_BODY} bytes without a body")
             return b""
         self._silent = 0
         if len(pieces) == 1:
@@ -179,8 +189,6 @@ class ResponseParser:
         Raises:
             httpx.RemoteProtocolError: the answer was not over, or was none.
         """
-        if self._head:  # one that was never whole: what is wrong with it, if anything?
-            self._execute(bytes(self._head))
         self.close()
         self.keep_alive = False
         if self.failure is not None:
@@ -206,24 +214,33 @@ class ResponseParser:
         seen = max(0, len(held) - 2)
         held += data
         while not self.has_head and self.failure is None:
-            if held.startswith((b"\r", b"\n")):  # blank lines before it (RFC 9112, section 2.2)
-                del held[: len(held) - len(held.lstrip(b"\r\n"))]
+            blank = len(held) - len(held.lstrip(b"\r\n"))
+            if blank:  # lines before the status line (RFC 9112, section 2.2)
+                del held[:blank]
+                self._heads += blank
                 seen = 0
             end = _LINE_END.search(held, seen)
-            if end is None:
-                begun = held[: len(_STATUS_LINE)]
-                if not _STATUS_LINE.startswith(begun):
-                    self._fail(f"no HTTP/1 answer: {bytes(held[:40])!r}")
+            self._check_head(held, len(held) if end is None else end.end())
+            if end is None or self.failure is not None:
                 return
             head, seen = bytes(held[: end.end()]), 0
             del held[: end.end()]
-            if b"\0" in head:
-                self._fail("a NUL in a head")
+            self._heads += len(head)
             self._execute(_with_one_length(head))
         rest = bytes(held)
         held.clear()
+        self._silent = len(rest)
         if rest and self.failure is None:
             self._execute(rest)
+
+    def _check_head(self, held: bytearray, size: int) -> None:
+        """Fail where a head of `size` bytes so far is none, or too large."""
+        if not _STATUS_LINE.startswith(held[: len(_STATUS_LINE)]):
+            self._fail(f"no HTTP/1 answer: {bytes(held[:40])!r}")
+        elif self._heads + size > MAX_SILENT:
+            self._fail(_TOO_MUCH)
+        elif held.find(b"\0", 0, size) >= 0:
+            self._fail("a NUL in a head")
 
     def _execute(self, data: bytes) -> None:
         if self._parser is None:  # the answer is over
@@ -278,8 +295,8 @@ class ResponseParser:
         self.version = self._parser.get_http_version()
 
     def on_body(self, data: bytes) -> None:
-        """Keep a piece of the body."""
-        if not self.complete:
+        """Keep a piece of the body; an interim answer has none."""
+        if self.has_head and not self.complete:
             self._pieces.append(data)
 
     def on_message_complete(self) -> None:

@@ -1,10 +1,10 @@
 """What do the parts cost? `python tests/bench/micro.py [--json FILE]`
 
-The decoders of server-sent events and of lines of JSON in MB/s, a chat chunk, a Messages event and
-an Ollama line read by the engine in µs, a frame of the home screen in ms, each beside a baseline of
-the same run: machines differ, ratios less so. CPU time of this process, the median of some turns.
-The screen is drawn off-screen at 160×50 from hand-made snapshots, down to the bytes a terminal
-would get.
+The decoders of server-sent events and of lines of JSON in MB/s, a chat chunk, a Messages event, a
+Responses event and an Ollama line read by the engine in µs, a frame of the home screen in ms, each
+beside a baseline of the same run: machines differ, ratios less so. CPU time of this process, the
+median of some turns. The screen is drawn off-screen at 160×50 from hand-made snapshots, down to the
+bytes a terminal would get.
 """
 
 import argparse
@@ -120,6 +120,25 @@ def ollama_lines() -> list[bytes]:
     return made
 
 
+def responses_events(*, alike: bool) -> list[bytes]:
+    """Return Responses deltas; those that are not alike never go the reader's short way."""
+    made = []
+    for number in range(CHUNKS):
+        event = {
+            "type": "response.output_text.delta",
+            "sequence_number": number,
+            "item_id": "msg_0123456789abcdef0123456789abcdef",
+            "output_index": 0,
+            "content_index": 0 if alike else number % 2,
+            "delta": f" word{number % 100}",
+            "logprobs": [],
+            "obfuscation": "pmlAEOdpBJ9t1",
+        }
+        data = json.dumps(event, separators=(",", ":")).encode()
+        made.append(b"event: response.output_text.delta\ndata: " + data + b"\n\n")
+    return made
+
+
 def blocks(data: bytes) -> list[bytes]:
     """Return the same bytes as a busy network brings them: cut anywhere."""
     return [data[at : at + BLOCK] for at in range(0, len(data), BLOCK)]
@@ -182,7 +201,19 @@ def of_bytes() -> list[Figure]:
         Figure("chat chunk → Progress", read, "µs", "json.loads", loads),
         Figure("chat chunk → Progress", read, "µs", "msgspec, its text alone", least),
         Figure("Messages event → Progress", named, "µs", "json.loads", parsed * per_chunk_us),
+        of_responses(),
     ]
+
+
+def of_responses() -> Figure:
+    """Measure what reads a Responses delta."""
+
+    def cost_us(events: list[bytes]) -> float:
+        spent = cpu_s(lambda: feed_all(answer_reader("responses").feed, events))
+        return spent * 1e6 / CHUNKS
+
+    alike, others = cost_us(responses_events(alike=True)), cost_us(responses_events(alike=False))
+    return Figure("Responses delta → Progress", alike, "µs", "the same, the long way", others)
 
 
 def draw(screen: BoardScreen) -> int:

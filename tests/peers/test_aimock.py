@@ -14,7 +14,7 @@ import pytest
 from peer_processes import served
 from watched import Watched, assert_ladder, probed, watched
 
-from probes.config import Route
+from probes.config import Dialect, Route
 from probes.events import Held
 
 COMMAND = os.environ.get("LLMTOP_AIMOCK", "")
@@ -112,7 +112,15 @@ async def test_its_chaos_is_told_as_what_it_is(
     assert attempt.stamps_ns.first_token is None
 
 
-@pytest.mark.parametrize("dialect", ["chat", "messages", "responses"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_whole_answer_has_no_ttft(base_url: str, dialect: Dialect) -> None:
+    (attempt,) = (await probed(route(base_url, stream=False, dialect=dialect))).attempts
+    assert (attempt.outcome, attempt.text, attempt.ttft_kind) == ("ok", REPLY, "not_streamed")
+    assert attempt.stamps_ns.first_token is None
+    assert attempt.stamps_ns.done is not None
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 async def test_reasoning_is_a_first_token_but_no_first_answer(base_url: str, dialect: str) -> None:
     thoughtful = route(base_url, prompt="Think of it first.", dialect=dialect)
     (attempt,) = (await probed(thoughtful)).attempts

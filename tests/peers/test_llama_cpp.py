@@ -12,8 +12,10 @@ import pytest
 from peer_processes import llama_cpp, missing_packages, simulated
 from watched import Watched, assert_ladder, probed, watched
 
-from probes.config import Route
+from probes.comparison import comparisons
+from probes.config import Dialect, Route
 from probes.events import FirstToken
+from tui.commands.server_lines import server_lines
 
 pytestmark = [pytest.mark.anyio, missing_packages("xllamacpp", "gguf", "numpy")]
 
@@ -50,6 +52,34 @@ async def test_a_probe_is_ok_with_real_text_and_the_exact_counts_of_the_usage(ro
     assert attempt.charged_tokens == attempt.input_tokens + CAP
 
 
+@pytest.mark.parametrize(
+    ("dialect", "finish_reason"), [("completions", "length"), ("responses", "completed")]
+)
+async def test_other_dialects_give_the_same_words_and_counts(
+    route: Route, dialect: Dialect, finish_reason: str
+) -> None:
+    (attempt,) = (await probed(changed(route, dialect=dialect, system="be brief"))).attempts
+    assert (attempt.outcome, attempt.reason) == ("ok", "")
+    assert (attempt.finish_reason, attempt.ttft_kind) == (finish_reason, "content")
+    assert (attempt.token_source, attempt.output_tokens) == ("usage", CAP)
+    assert attempt.text is not None
+    assert len(attempt.text.split()) == CAP
+    assert attempt.server_timing["predicted_ms"] > 0
+    assert_ladder(attempt.stamps_ns)
+
+
+@pytest.mark.parametrize("dialect", ["completions", "responses"])
+async def test_a_prompt_above_the_context_is_told_by_other_dialects_too(
+    route: Route, dialect: Dialect
+) -> None:
+    (attempt,) = (await probed(changed(route, dialect=dialect, prompt="sea " * 1000))).attempts
+    assert (attempt.status, attempt.outcome, attempt.reason) == (
+        400,
+        "client_error",
+        "context_length",
+    )
+
+
 async def test_the_prompts_count_and_its_cached_part_are_the_servers(route: Route) -> None:
     new = changed(route, prompt="gulls carry a prompt that no other test sends")
     (first,) = (await probed(new)).attempts
@@ -80,6 +110,15 @@ async def test_counts_while_streaming_say_how_much_came_at_once(route: Route) ->
     assert attempt.first_chunk_tokens == 1
     assert attempt.token_source == "usage"
     assert attempt.output_tokens == CAP
+
+
+async def test_what_it_says_of_its_own_time_is_less_than_what_passed_here(route: Route) -> None:
+    (attempt,) = (await probed(route)).attempts
+    found = {comparison.span: comparison for comparison in comparisons(attempt)}
+    assert found.keys() == {"first_token", "total"}
+    assert found["first_token"].claimed_s < found["total"].claimed_s
+    assert [comparison.excess_s for comparison in found.values()] == [0.0, 0.0]
+    assert [words for _, words in server_lines(attempt) if "network" in words]
 
 
 async def test_reports_of_the_prompts_progress_are_no_output(route: Route) -> None:

@@ -12,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answer import Answer, AnswerReader, Ending, Progress
+from probes.answer import AnswerReader
 from probes.dialects import dialect_for
+from probes.facts import Answer
+from probes.judging import Ending
+from probes.progress import Progress
 
 SSE = {"content-type": "text/event-stream"}
 JSON = {"content-type": "application/json"}
@@ -49,13 +52,6 @@ def read(
 
 def judged(answer: Answer) -> tuple[str, str]:
     return answer.outcome, answer.reason
-
-
-def test_a_refusal_keeps_the_request_that_its_body_names() -> None:
-    body = b'{"type":"error","error":{"type":"api_error","message":"m"},"request_id":"req_1"}'
-    assert read(body, status=500, headers=JSON).response_id == "req_1"
-    assert read(b"event: error\ndata: " + body + b"\n\n").response_id == "req_1"
-    assert read(b'{"error":{"message":"m"}}', status=500, headers=JSON).response_id is None
 
 
 def test_progress_tells_what_a_read_brought() -> None:
@@ -351,6 +347,27 @@ def test_timings_of_headers_and_body_stand_together() -> None:
     }
 
 
+def counted(word: str, tokens: int) -> bytes:
+    return chunk(content=word, usage={"prompt_tokens": 9, "completion_tokens": tokens})
+
+
+@pytest.mark.parametrize(
+    ("first_read", "tokens"),
+    [
+        (chunk(content="a"), None),
+        (chunk(content="a") + chunk(role="assistant"), None),
+        (chunk(content="a") * 3, 3),
+        (counted("a", 2), 2),
+        (counted("a", 2) + counted("b", 5), 5),
+        (counted("a", 2) + chunk(content="b"), 2),
+    ],
+)
+def test_the_first_chunk_is_all_that_came_in_the_first_read(
+    first_read: bytes, tokens: int | None
+) -> None:
+    assert read(first_read, chunk(content="c"), chunk("stop"), DONE).first_chunk_tokens == tokens
+
+
 def test_a_gateway_tells_the_cost_in_a_header() -> None:
     headers = SSE | {"x-litellm-response-cost": "0.00012"}
     assert read(*ANSWER, headers=headers).cost_usd == 0.00012
@@ -380,3 +397,30 @@ def test_no_bytes_break_the_reader(
     answer = read(*pieces, status=status, headers=headers)
     assert not (answer.retryable and status == 200)
     assert msgspec.json.encode(answer)
+
+
+def test_what_a_read_brought_before_it_was_too_large_is_told() -> None:
+    one = reader()
+    progress = one.feed(ANSWER[1] + b"data: " + b"x" * (17 << 20))
+    assert (progress.output, progress.text, progress.terminal) == (True, "Hel", True)
+    assert judged(one.finish("complete")) == ("protocol_error", "too_large")
+
+
+@pytest.mark.parametrize("size", [1, 40, 10_000])
+def test_what_was_inflated_before_it_was_broken_stands(size: int) -> None:
+    packed = gzip.compress(b"".join(ANSWER))
+    broken = packed[:-8] + b"\0" * 8
+    one = reader(headers={**SSE, "content-encoding": "gzip"})
+    told = [one.feed(broken[at : at + size]) for at in range(0, len(broken), size)]
+    assert any(progress.output for progress in told)
+    assert told[-1].terminal
+    answer = one.finish("complete")
+    assert (*judged(answer), answer.text) == ("ok", "", "Hello")
+
+
+def test_all_that_one_read_brought_is_the_first_chunk_though_it_was_sent_apart() -> None:
+    one = reader()
+    one.feed(ANSWER[0] + ANSWER[1] + ANSWER[2], cuts=(len(ANSWER[0]), len(ANSWER[0] + ANSWER[1])))
+    for piece in ANSWER[3:]:
+        one.feed(piece)
+    assert one.finish("complete").first_chunk_tokens == 2

@@ -7,13 +7,13 @@ import pytest
 from transports import TRANSPORTS
 from wire import SSE, Play, Wire, chat_answer, chunked, data, delta, serve
 
-from probes.answer import Progress
 from probes.attempt import Attempt, AttemptResult
 from probes.clock import SystemClock
 from probes.config import Route, Timeouts
 from probes.dialects import dialect_for
 from probes.events import StampLadder, TtftKind
 from probes.health import GapWatch
+from probes.progress import Progress
 from probes.route import TransportFactory
 from probes.transport import Request
 

@@ -20,6 +20,7 @@ from probes.board import Board
 from probes.clock import NS_PER_S
 from probes.events import (
     Arrival,
+    Batch,
     BudgetState,
     Event,
     Fault,
@@ -264,6 +265,42 @@ def test_live_tokens_come_from_what_arrived_in_the_last_seconds() -> None:
     assert header.last_batch_ns == at(19.2)
 
 
+def live_header(*tokens: int) -> tuple[float, bool]:
+    """Return the header's tokens/s after a slot a second of 40 characters with these counts."""
+    probe = ProbeScript("e1-1", 9.0)
+    events = [
+        arrivals(10 + s, Arrival("e1-1", 0, 4, 40, at(10 + s), count))
+        for s, count in enumerate(tokens)
+    ]
+    last = at(10 + len(tokens) - 0.5)
+    board = board_of(probe.started(), *events, Batch(at_ns=last, seq=1, health=Health()))
+    header = board.snapshot().header
+    return header.tokens_per_s, header.tokens_estimated
+
+
+def test_live_tokens_that_the_server_counts_are_no_estimate() -> None:
+    assert live_header(8, 16, 24, 32, 40) == (8.0, False)
+
+
+def test_hidden_reasoning_is_no_burst_of_live_tokens() -> None:
+    tokens_per_s, estimated = live_header(5_000, 5_008, 5_016, 5_024, 5_032)
+    assert (tokens_per_s, estimated) == ((10 + 4 * 8) / 5, True)
+
+
+def test_a_replay_estimates_what_was_not_counted_and_says_so() -> None:
+    probe = ProbeScript("e1-1", 1.0, tokens=None, finished={"characters": 244})
+    header = board_of(*probe.events(), tick(61.0)).snapshot().header
+    assert (header.tokens_per_s, header.tokens_estimated) == (pytest.approx(1.0), True)
+
+
+def test_tries_behind_a_gateway_are_counted_beside_our_own() -> None:
+    hidden = ProbeScript("e1-1", 1.0, finished={"hidden_retries": 2})
+    ours = ProbeScript("e1-2", 5.0, outcome="cancelled", finished={"hidden_retries": 9})
+    board = board_of(*hidden.events(), *ours.events(), tick(9.0))
+    view = board.snapshot("5m", ["alpha"]).details["alpha"].retries
+    assert (view.hidden, view.amplification, view.rows) == (2, 1.0, ())
+
+
 def test_notices_name_their_route_and_the_newest_twenty_are_kept() -> None:
     notes = [Notice(at_ns=at(n), route="alpha", text=f"n{n}") for n in range(25)]
     fault = Fault(at_ns=at(30), route="alpha", error="KeyError", traceback="", restart_in_s=2)
@@ -279,10 +316,29 @@ def test_limits_show_what_is_left_and_the_countdown_of_a_cool_down() -> None:
     held = Held(at_ns=at(3), reason="cool_down", route="alpha", until_ns=at(13), asked_s=40)
     board = board_of(reading, held, tick(5.0))
     [view] = board.snapshot().limits
-    assert (view.at_ns, view.limits) == (at(3), (limit,))
+    assert view.limits == (msgspec.structs.replace(limit, told_ns=at(3)),)
     assert (view.cool_down_s, view.cool_down_asked_s) == (8.0, 40)
     board.fold(Held(at_ns=at(6), reason="cool_down", route="alpha", released=True))
     assert board.snapshot().limits[0].cool_down_s is None
+
+
+def test_limits_are_known_from_good_answers_before_any_is_throttled() -> None:
+    first, second = ProbeScript("e1-1", 1.0), ProbeScript("e1-2", 5.0)
+    requests = Limit(kind="requests", limit=8, remaining=7)
+    tokens = Limit(kind="tokens", limit=900, remaining=800)
+    board = board_of(
+        first.started(),
+        msgspec.structs.replace(first.attempt_finished(), limits=(requests, tokens)),
+        second.started(),
+        msgspec.structs.replace(
+            second.attempt_finished(), limits=(Limit(kind="tokens", remaining=700),)
+        ),
+    )
+    [view] = board.snapshot().limits
+    assert [(limit.kind, limit.limit, limit.remaining) for limit in view.limits] == [
+        ("requests", 8, 7),
+        ("tokens", 900, 700),
+    ]
 
 
 def test_a_user_mark_is_on_the_chart() -> None:

@@ -6,7 +6,7 @@ import pytest
 from board_streams import ProbeScript, arrivals, at, hello, route_info, throttled, tick
 
 from probes.board import Board
-from probes.board.throttles import remaining_text, throttle_kind
+from probes.board.throttles import hit_limit, remaining_text, throttle_kind
 from probes.events import Arrival, Event, Limit, RetryPlan
 from probes.views import LaneView, RetryRow, RetryView, ThrottleEntry
 
@@ -58,6 +58,38 @@ def test_a_finished_lane_is_rebuilt_from_the_chunk_offsets() -> None:
     assert (lane.chunks, lane.tokens, lane.outcome, lane.ended_ns) == (3, 11, "ok", at(3.5))
     assert lane.tokens_per_s == pytest.approx(10 / 2.0)
     assert lane.stalled_s == pytest.approx(1.4)
+
+
+def test_a_lane_that_its_server_counts_is_exact_while_it_is_open() -> None:
+    probe = ProbeScript("e1-1", 1.0, ttft_s=0.5)
+    board = folded(
+        probe.started(),
+        probe.first_token(),
+        arrivals(1.5, Arrival("e1-1", 0, 2, 20, at(1.5), 7)),
+        arrivals(2.4, Arrival("e1-1", 0, 3, 44, at(2.5), 27)),
+        tick(2.5),
+    )
+    [lane] = lanes(board)
+    assert lane.tokens == 27
+    assert lane.tokens_per_s == pytest.approx(20 / 1.0)
+    board.fold(arrivals(2.6, Arrival("e1-1", 0, 1, 4, at(2.6))))
+    assert lanes(board)[0].tokens is None
+
+
+def test_an_uncounted_lane_is_estimated_by_the_characters_of_the_routes_own_tokens() -> None:
+    counted = {"characters": 80, "chunks": 40}
+    uncounted = {"characters": 50, "chunks": 9}
+    before = ProbeScript("e1-1", 1.0, tokens=40, finished=counted)
+    after = ProbeScript("e1-2", 4.0, tokens=None, finished=uncounted)
+    told = lanes(folded(*before.events(), *after.events()))
+    assert [(lane.tokens, lane.tokens_estimate) for lane in told] == [(None, 25), (40, 40)]
+
+
+def test_a_lane_whose_tokens_were_hidden_has_no_speed_of_them() -> None:
+    hidden = {"chunks": 11, "hidden_tokens": None}
+    probe = ProbeScript("e1-1", 1.0, ttft_s=0.5, e2e_s=2.5, finished=hidden)
+    [lane] = lanes(folded(*probe.events()))
+    assert (lane.tokens, lane.tokens_per_s) == (11, None)
 
 
 def test_lanes_are_open_ones_oldest_first_then_ended_ones_newest_first() -> None:
@@ -155,11 +187,20 @@ def test_the_kind_of_limit_is_named(reason: str, limits: Any, kind: str) -> None
         (Limit(kind="a", remaining=0), "0"),
         (Limit(kind="a", limit=2_500_000, remaining=1_500), "1.5k/2.5M"),
         (Limit(kind="a", limit=8), ""),
-        (Limit(kind="b", limit=8, remaining=1), ""),
+        (None, ""),
     ],
 )
-def test_what_is_left_is_short(limit: Limit, text: str) -> None:
-    assert remaining_text("a", (limit,)) == text
+def test_what_is_left_is_short(limit: Limit | None, text: str) -> None:
+    assert remaining_text(limit) == text
+
+
+def test_the_limit_that_was_hit_is_the_tightest_of_its_kind() -> None:
+    minute = Limit(kind="requests", limit=30, remaining=30, window="minute")
+    day = Limit(kind="requests", limit=900, remaining=1, window="day")
+    tokens = Limit(kind="input_tokens", limit=900, remaining=0)
+    assert hit_limit("requests", (minute, day, tokens)) == day
+    assert hit_limit("tokens", (minute, day, tokens)) == tokens
+    assert hit_limit("concurrency", (minute, day, tokens)) is None
 
 
 def retry_story() -> list[Event]:

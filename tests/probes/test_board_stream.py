@@ -102,13 +102,17 @@ def test_the_summary_is_json_and_holds_the_run() -> None:
             ttft_s=0.4,
             e2e_s=1.0,
             cost_usd=0.001,
-            finished={"chunk_offsets_ns": (400_000_000, 420_000_000, 440_000_000)},
+            finished={
+                "chunk_offsets_ns": (400_000_000, 420_000_000, 440_000_000),
+                "hidden_retries": 1,
+            },
         ).events()
     ]
     summary = folded([hello(), *sorted(good, key=lambda event: event.at_ns)]).summary()
     told = json.loads(json.dumps(summary))["alpha"]
     assert (told["probes"], told["ok"], told["n"], told["ttft_n"]) == (20, 20, 20, 20)
     assert (told["success"], told["goodput"], told["amplification"]) == (1.0, 1.0, 1.0)
+    assert (told["retries"], told["hidden_retries"]) == (0, 20)
     assert (told["ttft_p50_s"], told["ttft_p95_s"], told["ttft_p99_s"]) == (0.4, 0.4, 0.4)
     assert told["e2e_p95_s"] == 1.0
     assert (told["input_tokens"], told["output_tokens"]) == (400, 220)

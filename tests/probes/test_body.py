@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.body import Inflater, JsonEnd, UnknownEncodingError, form_of, is_heavy, json_of
+from probes.body import Inflater, JsonEnd, UnknownEncodingError, form_of, json_of, unreadable
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 TREES = st.recursive(
@@ -53,9 +53,18 @@ def test_json_is_looked_through_once() -> None:
 
 def test_json_of_a_million_parts_is_not_built() -> None:
     heavy = b'{"usage":[' + b"[]," * 600_000 + b"0]}"
-    assert is_heavy(heavy.decode())
+    assert unreadable(heavy.decode()) == "too_large"
     assert json_of(heavy) is None
-    assert not is_heavy("x" * 2_000_000)
+    assert not unreadable("x" * 2_000_000)
+
+
+def test_how_deep_json_is_does_not_depend_on_its_strings() -> None:
+    brackets = json.dumps(["[" * 500, '{"\\' * 500, "]}" * 500])
+    assert not unreadable(brackets)
+    assert not unreadable("[[],{}," * 100 + "1" + "]" * 100)
+    assert unreadable("[" * 129 + "]" * 129) == "bad_json"
+    assert unreadable('{"a":"\\"[",' + '"b":{' * 129) == "bad_json"
+    assert json_of(b"[" * 129 + b"]" * 129) is None
 
 
 def inflated(encoding: str, data: bytes, size: int) -> bytes:

@@ -10,12 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_cases import cases_of
 
-from probes.answer import Answer, AnswerReader, Ending, Progress, failed_before_answer
+from probes.answer import AnswerReader
 from probes.dialects import dialect_for
+from probes.facts import Answer, failed_before_answer
+from probes.judging import Ending
+from probes.progress import Progress
 
 FILES = (
     "stream_cases.jsonl",
     "field_cases.jsonl",
+    "usage_cases.jsonl",
     "responses_cases.jsonl",
     "completions_cases.jsonl",
     "messages_cases.jsonl",
@@ -33,7 +37,16 @@ PLAIN = (
     "finish_reason",
     "token_source",
 )
-OPTIONAL = ("reason", "cost_usd", "cached_tokens", "reasoning_tokens", "refusal", "server_timing")
+OPTIONAL = (
+    "reason",
+    "cost_usd",
+    "cached_tokens",
+    "reasoning_tokens",
+    "hidden_tokens",
+    "refusal",
+    "server_timing",
+    "hidden_retries",
+)
 
 
 def named(*wanted: str) -> list[dict[str, Any]]:

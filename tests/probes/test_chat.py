@@ -11,7 +11,8 @@ from probes.config import Route
 from probes.dialects import dialect_for
 from probes.dialects.base import Adaptation, Delta, ToolCalls, Transcript, Usage
 from probes.dialects.chat import ChatDialect
-from probes.judging import tokens_of
+from probes.judging import hidden_tokens_of, tokens_of
+from probes.server_timing import claims_of
 from probes.sse import ServerSentEvent
 
 CHAT = ChatDialect()
@@ -108,6 +109,32 @@ def test_temperature_and_stream_options_are_dropped_once_each() -> None:
     assert "stream_options" not in body(adaptation=bare)
 
 
+REFUSED_CONTINUOUS = "body.stream_options.continuous_usage_stats: Extra inputs are not permitted"
+
+
+def test_counts_with_every_chunk_are_asked_for_where_the_route_says_so() -> None:
+    assert body()["stream_options"] == {"include_usage": True}
+    options = body(continuous_usage=True)["stream_options"]
+    assert options == {"include_usage": True, "continuous_usage_stats": True}
+
+
+@pytest.mark.parametrize(
+    "message", [REFUSED_CONTINUOUS, "Unknown parameter: 'stream_options.continuous_usage_stats'."]
+)
+def test_continuous_usage_is_dropped_before_all_of_the_stream_options(message: str) -> None:
+    asking = route(continuous_usage=True)
+    plainer = CHAT.adapt(400, message, PLAIN, asking)
+    assert plainer == Adaptation(drop_continuous_usage=True)
+    assert "continuous_usage_stats is not sent" in plainer.describe()
+    written = body(adaptation=plainer, continuous_usage=True)
+    assert written["stream_options"] == {"include_usage": True}
+    bare = CHAT.adapt(400, "stream_options is not supported", plainer, asking)
+    assert bare is not None
+    assert bare.drop_stream_options
+    assert "continuous" not in bare.describe()
+    assert CHAT.adapt(400, message, bare, asking) is None
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [(400, "max_tokens is too large: 100000"), (500, UNSUPPORTED_CAP), (400, "no"), (401, "")],
@@ -181,7 +208,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=6,
 )
-KEYS = ("choices", "usage", "x_groq", "timings", "error", "id", "metrics", "cost", "object")
+KEYS = (
+    *("choices", "usage", "x_groq", "timings", "error", "id", "metrics", "cost", "object"),
+    *("perf_metrics", "time_info", "meta_info", "inference_status", "openrouter_metadata"),
+)
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, JSON)), JSON, JSON)
@@ -190,7 +220,12 @@ def test_no_json_breaks_the_reader(chunk: dict[str, Any], content: Any, usage: A
         chunk,
         {"choices": [{"delta": {"content": content, "tool_calls": content}, "usage": usage}]},
         {"choices": [{"index": content, "finish_reason": usage}], "usage": {"cost": usage}},
+        {"choices": [{"meta_info": content}], "openrouter_metadata": {"attempts": usage}},
+        {"time_info": {"queue_time": content}, "x_groq": {"id": content, "usage": usage}},
     )
+    hidden = hidden_tokens_of(told, tokens_of(told)[0])
+    assert hidden is None or hidden >= 0
+    assert all(claim.seconds >= 0 for claim in claims_of(told.server_timing))
     assert isinstance("".join(told.text), str)
 
 
@@ -209,6 +244,96 @@ def test_a_count_that_output_followed_is_a_running_total() -> None:
     counted = delta(content="a") | {"usage": {"prompt_tokens": 9, "completion_tokens": 1}}
     told, _ = read(counted, delta(content="b"), delta("stop"))
     assert tokens_of(told)[1] == "continuous_usage"
+
+
+def test_the_count_so_far_is_known_only_beside_the_newest_output() -> None:
+    counted = delta(content="a") | {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+    timed = delta(content="b") | {"timings": {"prompt_n": 9, "predicted_n": 5}}
+    assert read(counted)[0].counted == 2
+    assert read(counted, timed)[0].counted == 5
+    assert read(counted, delta(content="b"))[0].counted == 0
+    assert read(counted, delta(content="b"), delta(content="c"), counted)[0].counted == 2
+
+
+def test_a_count_of_zero_takes_nothing_back() -> None:
+    counted = delta(content="a") | {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+    zeroed = delta("stop") | {"usage": {"prompt_tokens": 9, "completion_tokens": 0}}
+    usage, _ = tokens_of(read(counted, zeroed)[0])
+    assert (usage.input_tokens, usage.output_tokens) == (9, 2)
+
+
+REASONED = {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}
+
+
+def reasoned(tokens: int, **changes: int) -> dict[str, Any]:
+    details = {"completion_tokens_details": {"reasoning_tokens": tokens}}
+    return delta("stop") | {"usage": REASONED | changes | details}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "hidden"),
+    [
+        ([delta(content="a")], 8),
+        ([delta(reasoning="let me see"), delta(content="a")], 0),
+        ([delta(reasoning="sum"), delta(content="a")], None),
+        ([delta(content="<think>"), delta(content="well</think>a")], 0),
+        ([], 8),
+    ],
+)
+def test_reasoning_that_was_counted_and_never_streamed_is_hidden(
+    chunks: list[dict[str, Any]], hidden: int | None
+) -> None:
+    told, _ = read(*chunks, reasoned(8))
+    assert hidden_tokens_of(told, tokens_of(told)[0]) == hidden
+
+
+@pytest.mark.parametrize(
+    "usage", [reasoned(8, total_tokens=29), reasoned(40), reasoned(0)], ids=["sum", "more", "none"]
+)
+def test_reasoning_that_is_counted_apart_is_not_among_the_output(usage: dict[str, Any]) -> None:
+    told, _ = read(delta(content="a"), usage)
+    spent = tokens_of(told)[0]
+    assert hidden_tokens_of(told, spent) == 0
+    assert spent.output_tokens == 12
+
+
+@pytest.mark.parametrize(
+    ("chunk", "timing"),
+    [
+        (
+            {"usage": {"prompt_tokens": 1, "time_to_first_token": 0.5, "total_latency": 1}},
+            {"usage.time_to_first_token": 0.5, "usage.total_latency": 1.0},
+        ),
+        (
+            {"time_info": {"queue_time": 0.25, "prompt_time": "0.5", "created": 1723733419}},
+            {"time_info.queue_time": 0.25, "time_info.prompt_time": 0.5},
+        ),
+        ({"meta_info": {"e2e_latency": 2, "id": "x"}}, {"meta_info.e2e_latency": 2.0}),
+        (
+            {"choices": [{"delta": {"content": "a"}, "meta_info": {"e2e_latency": 2}}]},
+            {"meta_info.e2e_latency": 2.0},
+        ),
+        ({"inference_status": {"runtime_ms": 7}}, {"inference_status.runtime_ms": 7.0}),
+        ({"metrics": {"queue_time_ms": 3, "id": "x"}}, {"queue_time_ms": 3.0}),
+        ({"time_info": "soon", "meta_info": []}, {}),
+        (
+            {"x_groq": {"usage": {"prompt_tokens": 1, "queue_time": 0.5, "total_time": 1.5}}},
+            {"queue_s": 0.5, "total_s": 1.5},
+        ),
+    ],
+)
+def test_where_servers_put_their_timings(chunk: dict[str, Any], timing: dict[str, float]) -> None:
+    told, _ = read(delta(content="a"), delta(content="b"), {"choices": []} | chunk)
+    assert told.server_timing == timing
+
+
+def test_what_the_body_tells_of_ids_and_of_other_tries() -> None:
+    attempts = [{"provider": "A", "status": 502}, {"provider": "B", "status": 200}]
+    told, _ = read(
+        delta(content="a") | {"x_groq": {"id": "req_01j"}},
+        delta("stop") | {"openrouter_metadata": {"attempts": attempts}},
+    )
+    assert (told.request_id, told.further_tries) == ("req_01j", 1)
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,17 @@ def test_the_text_of_a_choice_is_the_answer() -> None:
     transcript = interpreter.transcript
     assert (transcript.text, transcript.finish_reason) == (["a", "b"], "length")
     assert transcript.terminal
+
+
+def test_the_short_way_takes_a_text_that_goes_on() -> None:
+    interpreter = COMPLETIONS.decoder()
+    chunks = [
+        json.dumps({"choices": [{"index": 0, "text": words, "finish_reason": finish}]})
+        for words, finish in (("a", None), ("bc", None), ("d", "stop"))
+    ]
+    interpreter.event(ServerSentEvent(data=chunks[0]))
+    added = interpreter.usual(chunks[1].encode())
+    assert added is not None
+    assert (added.kind, added.text, added.answer) == ("content", "bc", True)
+    assert interpreter.usual(chunks[2].encode()) is None
+    assert interpreter.transcript.text == ["a", "bc"]

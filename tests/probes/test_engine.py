@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from clocks import ManualClock, settle
-from scripted import Network, Script, chat
+from scripted import Network, Script, chat, sse
 
 from probes.commands import (
     Allow,
@@ -173,6 +173,25 @@ async def test_token_arrival_is_told_while_it_happens() -> None:
         chunks = sum(a.chunks for event in engine.of(Arrivals) for a in event.arrivals)
         assert chunks == 8
         assert len(engine.of(Arrivals)) > 2
+
+
+async def test_the_servers_own_count_is_told_while_it_streams() -> None:
+    parts = [
+        (0.3, sse({"choices": [{"delta": {"content": "a"}}], "usage": usage(3 * number)}))
+        for number in range(1, 4)
+    ]
+    finish = sse({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+    engine = Engine(Script(parts=(*parts, (0.1, finish))))
+    async with engine.running():
+        engine.tell(configure(route("a", continuous_usage=True)), Go())
+        await engine.clock.advance(2)
+        told = [a.tokens for event in engine.of(Arrivals) for a in event.arrivals]
+    assert told == [3, 6, 9]
+    assert b'"continuous_usage_stats":true' in engine.network.requests[0].body
+
+
+def usage(tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": 9, "completion_tokens": tokens}
 
 
 async def test_text_is_sent_along_only_while_somebody_watches() -> None:

@@ -40,6 +40,9 @@ class Room:
     def held(self) -> list[tuple[str, bool]]:
         return [(e.reason, e.released) for e in self.events if isinstance(e, Held)]
 
+    def readings(self) -> list[LimitReading]:
+        return [event for event in self.events if isinstance(event, LimitReading)]
+
     def finished(self, outcome: str = "ok", **more: object) -> AttemptFinished:
         return AttemptFinished(
             at_ns=self.clock.now_ns,
@@ -177,8 +180,26 @@ async def test_limits_are_told_when_they_change_but_once_a_second() -> None:
         room.gate.settle(room.finished(limits=(Limit(kind="requests", remaining=remaining),)))
     room.clock.now_ns += 2 * NS
     room.gate.settle(room.finished(limits=(Limit(kind="requests", remaining=1),)))
-    told = [e.limits[0].remaining for e in room.events if isinstance(e, LimitReading)]
-    assert told == [3, 1]
+    assert [reading.limits[0].remaining for reading in room.readings()] == [3, 1]
+
+
+async def test_limits_that_an_answer_does_not_mention_are_told_as_they_were() -> None:
+    room = Room()
+    room.gate.settle(room.finished(limits=(Limit(kind="requests", remaining=3),)))
+    first_ns = room.clock.now_ns
+    room.clock.now_ns += 2 * NS
+    room.gate.settle(room.finished(limits=(Limit(kind="tokens", remaining=9),)))
+    requests, tokens = room.readings()[-1].limits
+    assert (requests.remaining, requests.told_ns) == (3, first_ns)
+    assert (tokens.remaining, tokens.told_ns) == (9, room.clock.now_ns)
+
+
+async def test_limits_that_do_not_change_are_confirmed_every_ten_seconds() -> None:
+    room = Room()
+    for _ in range(25):
+        room.gate.settle(room.finished(limits=(Limit(kind="requests", remaining=3),)))
+        room.clock.now_ns += NS
+    assert len(room.readings()) == 3
 
 
 async def test_a_cap_that_was_lowered_meanwhile_is_what_is_reserved() -> None:

@@ -5,10 +5,12 @@ import json
 
 import pytest
 
-from probes.answer import Answer, AnswerReader
+from probes.answer import AnswerReader
+from probes.body import json_of
 from probes.dialects import dialect_for
 from probes.dialects.base import NOTHING, Delta, ToolCalls, join_deltas
 from probes.error_body import error_in, error_of
+from probes.facts import Answer
 
 STREAM = {"content-type": "text/event-stream"}
 
@@ -55,6 +57,24 @@ def test_a_great_many_choices_in_one_chunk_are_cut() -> None:
     chunk = {"choices": [{"index": n, "delta": {"content": "x"}} for n in range(10_000)]}
     answer = read(event(chunk))
     assert answer.text == "x"
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_body_that_looks_whole_again_and_again_is_not_parsed_each_time(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+
+    def counted(body: bytes) -> object | None:
+        parsed.append(len(body))
+        return json_of(body)
+
+    monkeypatch.setattr("probes.answer.json_of", counted)
+    reader = AnswerReader(status, {}, dialect_for("chat"), keep_text=True, wall_ns=0)
+    for byte in b'{"a":"' + b"}" * 20_000 + b'"}':
+        reader.feed(bytes([byte]))
+    assert len(parsed) < 100
+    assert reader.finish("complete").outcome != "ok"
 
 
 def test_deltas_join_in_order_with_the_kind_of_the_first() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from probes.body import form_of_lines
 from probes.framing import decoder_for
 from probes.ndjson import LineDecoder, is_value
-from probes.sse import EventTooLargeError
+from probes.sse import DEFAULT_LIMIT, EventTooLargeError
 
 TEXTS = st.text(max_size=12)
 VALUES = st.dictionaries(TEXTS, st.one_of(TEXTS, st.integers(), st.none()), max_size=3)
@@ -98,6 +98,15 @@ def test_a_line_beyond_its_limit_is_refused(pieces: list[bytes]) -> None:
         lines_of(*pieces, decoder=decoder)
 
 
+def test_lines_before_one_that_is_refused_are_told() -> None:
+    decoder = LineDecoder(max_line=10)
+    (line,) = decoder.feed(b"7\n" + b"a" * 11)
+    assert line.data == "7"
+    assert decoder.failure
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"8\n")
+
+
 def test_values_are_told_from_what_is_none() -> None:
     assert is_value(b'{"a":"\x01"}')
     assert is_value(b" 7\r")
@@ -117,7 +126,7 @@ def test_values_are_told_from_what_is_none() -> None:
         (b'{"a":1}\r\n{"b', "stream"),
         (b'{\n "a": 1\n}', "json"),
         (b"[", "json"),
-        (b"{" + b" " * (5 * 1024 * 1024), "json"),
+        (b"{" + b" " * DEFAULT_LIMIT, "json"),
         (b"\n" * 5_000, "stream"),
         (b"\n<html>", "html"),
         (b"data: {}\n\n", "other"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answer import Answer, AnswerReader, Ending
+from probes.answer import AnswerReader
 from probes.config import Route
 from probes.config.errors import ConfigError
 from probes.config.file import override_route, parse_config, single_route_config
@@ -17,6 +18,8 @@ from probes.dialects import dialect_for
 from probes.dialects.base import NOTHING, Adaptation, Delta
 from probes.dialects.ollama import OllamaDialect
 from probes.dialects.ollama_stream import OllamaInterpreter
+from probes.facts import Answer
+from probes.judging import Ending
 from probes.request_headers import request_headers
 from probes.sse import ServerSentEvent
 
@@ -179,6 +182,7 @@ LINES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
                 optional={
                     "content": st.one_of(st.none(), st.text(max_size=3), st.integers()),
                     "thinking": st.one_of(st.none(), st.text(max_size=3)),
+                    "reasoning_content": st.one_of(st.none(), st.text(max_size=3)),
                     "tool_calls": st.sampled_from([None, [], [{}], {"function": {"name": "f"}}]),
                 },
             ),
@@ -280,7 +284,7 @@ def test_a_bare_error_object_is_an_error() -> None:
 
 def test_a_line_beyond_all_bounds_ends_the_reading() -> None:
     piece = b"a" * 1_000_000
-    answer = read(word("Hi"), b'{"message":{"content":"', *[piece] * 6)
+    answer = read(word("Hi"), b'{"message":{"content":"', *[piece] * 17)
     assert (answer.outcome, answer.reason, answer.text) == ("protocol_error", "too_large", "Hi")
     first = read(b'{"message":{"content":"', *[piece] * 20)
     assert (first.outcome, first.reason) == ("protocol_error", "too_large")
@@ -296,3 +300,41 @@ def test_of_absurdly_many_tool_calls_the_first_are_kept() -> None:
     answer = read(line({"message": {"tool_calls": calls}, "done": False}), line(DONE))
     assert len(answer.tool_calls) == 128
     assert answer.tool_calls[0] == ("f", '{"n":0}')
+
+
+PIECES = st.one_of(
+    LINES.map(line),
+    LINES.map(lambda value: json.dumps(value, indent=1).encode()),
+    st.sampled_from(
+        [b"\n", b"\r\n", b" ", b"\xef\xbb\xbf", b"{", b"}", b"<html>", b"data: {}\n\n"]
+    ),
+    st.sampled_from([word("a"), line(DONE), line(DONE)[:-1], line({"error": "boom"}), b"[]\n"]),
+    st.binary(max_size=8),
+)
+
+
+@given(
+    pieces=st.lists(PIECES, max_size=6),
+    places=st.lists(st.integers(min_value=0), max_size=8),
+    ending=st.sampled_from(["complete", "cut", "reset", "timeout.stall"]),
+    streamed=st.booleans(),
+    status=st.sampled_from([200, 404, 500]),
+)
+def test_whatever_comes_is_judged_the_same_however_it_is_cut(
+    pieces: list[bytes], places: list[int], ending: Ending, streamed: bool, status: int
+) -> None:
+    body = b"".join(pieces)
+    edges = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
+
+    def judged(parts: list[bytes]) -> tuple[object, ...]:
+        reader = AnswerReader(status, {}, OLLAMA, keep_text=True, wall_ns=0, streamed=streamed)
+        for part in parts:
+            reader.feed(part)
+        answer = reader.finish(ending)
+        if answer.outcome == "ok":
+            assert status == 200
+            assert answer.text or answer.reasoning_text or answer.tool_calls
+        counts = (answer.input_tokens, answer.output_tokens, answer.token_source)
+        return (answer.outcome, answer.reason, answer.text, answer.tool_calls, *counts)
+
+    assert judged([body[a:b] for a, b in pairwise(edges)]) == judged([body])

@@ -42,6 +42,16 @@ def test_arrivals_of_one_attempt_merge_and_those_of_two_do_not() -> None:
     ]
 
 
+def test_the_newest_count_of_the_server_goes_along_until_output_comes_without_one() -> None:
+    outbox = Outbox(ManualClock())
+    tally = outbox.tally("r", "p", 0)
+    for tokens in (3, 7, 0):
+        count_chunk(tally, 4, 10)
+        tally.tokens = tokens
+        (event,) = taken(outbox)
+        assert [arrival.tokens for arrival in event.arrivals] == [tokens]
+
+
 def test_a_slot_begins_where_the_one_before_ended() -> None:
     clock = ManualClock()
     outbox = Outbox(clock)

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answer import Progress
 from probes.preview import Preview
+from probes.progress import Progress
 from probes.secrets import Scrubber
 
 SECRET = "sk-0123456789"

@@ -167,8 +167,40 @@ async def test_an_unsupported_cap_field_is_changed_once_and_said() -> None:
     assert len(desk.of(Notice)) == 1
 
 
+async def test_counts_with_every_chunk_are_not_asked_for_twice_of_a_server_that_refuses() -> None:
+    message = "body.stream_options.continuous_usage_stats: Extra inputs are not permitted"
+    desk = Desk(refusal(422, message), chat("a"), continuous_usage=True)
+    finished = await desk.run()
+    assert finished is not None
+    assert (finished.outcome, finished.attempts) == ("ok", 2)
+    assert b'"continuous_usage_stats":true' in desk.network.requests[0].body
+    assert b'"stream_options":{"include_usage":true}' in desk.network.requests[1].body
+    (notice,) = desk.of(Notice)
+    assert notice.text == ("continuous_usage_stats is not sent, so tokens are counted at the end")
+
+
+async def test_what_gateways_tell_of_a_request_is_on_its_attempt() -> None:
+    told = {
+        "x_litellm_attempted_retries": "2",
+        "x_litellm_call_id": "call_1",
+        "x_request_id": "req_1",
+        "x_litellm_model_api_base": "https://b.example",
+        "x_envoy_upstream_service_time": "55",
+    }
+    desk = Desk(refusal(400, "no", **told))
+    await desk.run()
+    (attempt,) = desk.of(AttemptFinished)
+    assert attempt.hidden_retries == 2
+    assert attempt.request_id == "req_1"
+    assert attempt.request_ids == {"x-request-id": "req_1", "x-litellm-call-id": "call_1"}
+    assert attempt.headers["x-litellm-model-api-base"] == "https://b.example"
+    (claim,) = attempt.server_claims
+    assert (claim.interval, claim.raw, claim.unit) == ("headers", 55.0, "ms")
+
+
 async def test_the_servers_words_are_scrubbed_of_our_key() -> None:
-    desk = Desk(refusal(401, f"Incorrect API key provided: {SECRET}", x_request_id=SECRET))
+    said = {"x_request_id": SECRET, "x_litellm_call_id": SECRET}
+    desk = Desk(refusal(401, f"Incorrect API key provided: {SECRET}", **said))
     await desk.run()
     assert SECRET not in repr(desk.events)
     (attempt,) = desk.of(AttemptFinished)

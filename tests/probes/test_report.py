@@ -2,9 +2,9 @@
 
 import pytest
 
-from probes.answer import Answer
 from probes.attempt import AttemptResult
 from probes.events import AttemptFinished, Limit, StampLadder, encode_event
+from probes.facts import Answer
 from probes.report import LONGEST_TEXT, AttemptIdentity, attempt_finished
 from probes.secrets import MASK, Scrubber
 
@@ -60,7 +60,7 @@ def test_no_place_of_an_answer_carries_a_secret_into_an_event() -> None:
         text=f"you sent {SECRET}",
         reasoning_text=SECRET,
         server_timing={SECRET: 1.0},
-        limits=(Limit(kind=SECRET, limit=1.0),),
+        limits=(Limit(kind=SECRET, limit=1.0), Limit(kind="tokens", scope=SECRET)),
     )
     headers = {"x-request-id": SECRET, f"x-ratelimit-limit-{SECRET}": SECRET, "server": SECRET}
     line = encode_event(event_of(answer, headers, text=True)).decode()

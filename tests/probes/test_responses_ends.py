@@ -89,6 +89,7 @@ def test_how_a_response_ends(event: dict[str, Any], finish: str | None, outcome:
         ("model_not_found", "client_error", "model_not_found"),
         ("invalid_prompt", "client_error", "bad_request"),
         ("bio_policy", "content_error", "content_filter"),
+        ("cyber_policy", "content_error", "content_filter"),
         ("misalignment_policy_violation", "content_error", "content_filter"),
         ("image_content_policy_violation", "content_error", "content_filter"),
     ],

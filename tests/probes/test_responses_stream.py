@@ -23,6 +23,9 @@ from probes.sse import ServerSentEvent
         (told("reasoning_text.delta", delta="abc"), "reasoning", 3, False),
         (told("reasoning_summary_text.delta", delta="abc"), "reasoning", 3, False),
         (told("reasoning.delta", delta={"text": "abc"}), "reasoning", 3, False),
+        (told("content_part.delta", delta="ab"), "content", 2, True),
+        (text({"type": "output_text", "text": "ab"}), "content", 2, True),
+        (text({"stdout": "ab"}), "none", 0, False),
         (told("refusal.delta", delta="no"), "refusal", 2, True),
         (told("refusal.done", refusal="no"), "refusal", 2, True),
         (told("function_call_arguments.delta", delta="{}"), "tool_call", 2, True),
@@ -83,7 +86,12 @@ def test_events_without_output_do_no_harm(event: Any) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.just("\ud83d"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=6,
 )

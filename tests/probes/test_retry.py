@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from probes.answer import Answer
+from probes.facts import Answer
 from probes.outcome import Verdict
 from probes.retry import RetryPolicy, cool_down_s, would_retry
 

@@ -1,7 +1,9 @@
 """The event-stream decoder against the standard and against a decoder too simple to be wrong."""
 
+import gc
 import re
 import tracemalloc
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -192,6 +194,45 @@ def test_a_line_beyond_its_limit_is_an_error_in_any_pieces(size: int) -> None:
         feed_all()
 
 
+READS = st.sampled_from(
+    [
+        b"data: x\n\n",
+        b"data: \n\n",
+        b"event: a\ndata: x\n\n",
+        b"event: error\ndata: x\n\n",
+        b"event: \ndata: x\n\n",
+        b"event:  a\ndata: x\n\n",
+        b"event: \xff\ndata: \xff\n\n",
+        b"event: a\r\ndata: x\r\n\r\n",
+        b"event: a\n\ndata: x\n",
+        b"event: a\nid: 7\n\n",
+        b"event: a\ndata:x\n\n",
+        b"data: x\ndata: y\n\n",
+        b"data: x\nevent: a\n\n",
+        b"event: a\ndata: x\ndata: y\n\n",
+        b"event: a\n",
+        b"\n",
+    ]
+)
+
+
+@given(st.lists(READS, max_size=8))
+def test_whole_events_a_read_are_told_as_their_bytes_are(reads: list[bytes]) -> None:
+    got = [(e.event, e.data, e.id, e.retry) for e in decoded(*reads)]
+    assert got == naive(b"".join(reads))
+
+
+def test_an_event_of_the_usual_name_is_plain_and_of_another_is_not() -> None:
+    decoder = Decoder(usual_event="a")
+    decoder.feed(b"data: first\n\n")
+    payload = decoder.plain(b'event: a\ndata: {"x":1}\n\n')
+    assert payload == b'{"x":1}'
+    assert decoder.event_of(payload) == ServerSentEvent("a", '{"x":1}')
+    assert decoder.plain(b"data: y\n\n") == b"y"
+    assert decoder.event_of(b"y") == ServerSentEvent("message", "y")
+    assert decoder.plain(b"event: error\ndata: x\n\n") is None
+
+
 def test_a_whole_plain_event_beyond_the_limit_is_an_error_too() -> None:
     with pytest.raises(EventTooLargeError):
         Decoder(max_line=20).feed(b"data: " + b"x" * 30 + b"\n\n")
@@ -260,6 +301,30 @@ def test_what_is_too_large_is_so_however_it_is_cut(stream: bytes, cuts: list[int
 
     places = [0, *sorted(cut for cut in cuts if cut <= len(stream)), len(stream)]
     assert told([stream[a:b] for a, b in pairwise(places)]) == told([stream])
+
+
+def test_events_before_what_is_refused_are_told() -> None:
+    decoder = Decoder(max_line=10)
+    (event,) = decoder.feed(b"data: 1\n\ndata: 12345678")
+    assert event.data == "1"
+    assert decoder.failure
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"data: 2\n\n")
+
+
+def test_what_was_refused_is_not_kept() -> None:
+    """Neither in the decoder nor by it: an exception that it held would hold it in turn."""
+    gc.disable()
+    try:
+        decoder = Decoder(max_line=10)
+        with pytest.raises(EventTooLargeError):
+            decoder.feed(b"data: 12345678")
+        assert not decoder._line
+        gone = weakref.ref(decoder)
+        del decoder
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_of_a_comment_nothing_is_kept_however_long_it_is() -> None:

@@ -219,14 +219,27 @@ def throttle(seconds_ago: float = 2.0, **changes: Any) -> ThrottleEntry:
     return replace(made, **changes)
 
 
+def rate_limit(
+    kind: str, remaining: float, limit: float, reset_s: float | None, age_s: float = 1.0
+) -> Limit:
+    """Return a limit by the minute that was told some seconds ago."""
+    return Limit(
+        kind=kind,
+        limit=limit,
+        remaining=remaining,
+        reset_s=reset_s,
+        window="minute",
+        told_ns=NOW_NS - round(age_s * NS_PER_S),
+    )
+
+
 def limits(name: str = "busy-llama", **changes: Any) -> LimitsView:
     """Return what a route has left of two limits."""
     made = LimitsView(
         route=name,
-        at_ns=NOW_NS - NS_PER_S,
         limits=(
-            Limit(kind="requests", limit=600, remaining=212, reset_s=12.0, window="minute"),
-            Limit(kind="tokens", limit=60_000, remaining=41_000, reset_s=30.0, window="minute"),
+            rate_limit("requests", 212, 600, 12.0),
+            rate_limit("tokens", 41_000, 60_000, 30.0),
         ),
         cool_down_s=1.4,
         cool_down_asked_s=2.0,

@@ -124,6 +124,7 @@ def test_facts_stand_beside_the_lane() -> None:
     assert "#8812" in text
     assert "~71" in text  # an estimate says so
     assert "\n#8811     5.0s    64" in text  # an exact count does not
+    assert "~71   ~41 " in text  # nor is its speed anything else
 
 
 def test_lanes_that_ended_before_the_axis_are_gone() -> None:

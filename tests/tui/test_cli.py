@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probes import __version__
-from probes.config.file import load_config
+from probes.config.file import load_config, parse_config
+from probes.loopback import LocalServer
 from probes.sketch import BACKEND
 from tui.cli import main, parser
 from tui.commands.init import PROVIDERS, config_text, write_config
@@ -25,6 +28,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_state_dir", lambda *_, **__: str(tmp_path / "state"))
     for variable in (*KEYS, "LLMTOP_CONFIG"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("tui.commands.init.found_servers", tuple)
 
 
 def modules_after(*arguments: str) -> set[str]:
@@ -48,7 +52,7 @@ def modules_after(*arguments: str) -> set[str]:
     [
         ["--version"],
         ["once", "--base-url", "http://127.0.0.1:9", "--model", "m", "--retries", "0"],
-        ["init", "--stdout"],
+        ["init", "--stdout", "--no-scan"],
         ["demo", "--headless", "--duration", "0.2", "--no-record"],
         ["check"],
     ],
@@ -240,11 +244,14 @@ def test_init_names_the_dialect_where_it_is_not_the_usual_one(tmp_path: Path) ->
     assert set(told.values()) == {"chat"}
 
 
-def test_init_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_never_overwrites(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["init"]) == 0
     file = tmp_path / "config" / "routes.toml"
     assert str(file) in capsys.readouterr().out
     file.write_text("mine")
+    monkeypatch.setattr("tui.commands.init.found_servers", lambda: pytest.fail("it was asked"))
     assert main(["init"]) == 2
     assert "is there already and is never overwritten" in capsys.readouterr().err
     assert file.read_text() == "mine"
@@ -274,3 +281,56 @@ def test_init_prints_where_asked(
     assert "[routes.groq]" in told
     assert "[routes.openai]" not in told
     assert not (tmp_path / "config").exists()
+
+
+OLLAMA = LocalServer(
+    "Ollama", 11434, "http://127.0.0.1:11434", "ollama", ("embed-it", 'say "hi" \\o/ #', "日本")
+)
+VLLMS = tuple(
+    LocalServer("vLLM", port, f"http://127.0.0.1:{port}/v1", "chat", ("m",))
+    for port in (8000, 8080)
+)
+EMPTY = LocalServer("LM Studio", 1234, "http://127.0.0.1:1234/v1", "chat", ())
+
+
+def test_init_writes_a_route_for_each_server_that_has_a_model() -> None:
+    text = config_text({}, (OLLAMA, *VLLMS, EMPTY))
+    routes = parse_config(text, Path("routes.toml"), {}).routes
+    assert [(route.name, route.base_url, route.model, route.dialect) for route in routes] == [
+        ("ollama", "http://127.0.0.1:11434", 'say "hi" \\o/ #', "ollama"),
+        ("vllm-8000", "http://127.0.0.1:8000/v1", "m", "chat"),
+        ("vllm-8080", "http://127.0.0.1:8080/v1", "m", "chat"),
+    ]
+    assert all(route.api_key_env is None for route in routes)
+    both = config_text(KEYS, (OLLAMA,))
+    names = [route.name for route in parse_config(both, Path("routes.toml"), KEYS).routes]
+    assert names == ["ollama", *(provider.name for provider in PROVIDERS)]
+    assert config_text({}, (EMPTY,)) == config_text({})
+
+
+@given(
+    names=st.lists(
+        st.text(min_size=1, max_size=30).filter(lambda name: name.strip() and name.isprintable()),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_whatever_a_server_calls_its_models_the_file_loads(names: list[str]) -> None:
+    server = LocalServer("SGLang", 30000, "http://[::1]:30000/v1", "chat", tuple(names))
+    (route,) = parse_config(config_text({}, (server,)), Path("routes.toml"), {}).routes
+    assert (route.model, route.base_url) == (server.model, "http://[::1]:30000/v1")
+
+
+def test_init_tells_what_it_found_and_asks_nobody_where_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    many = LocalServer("vLLM", 8000, "http://127.0.0.1:8000/v1", "chat", tuple("abcdefg"))
+    monkeypatch.setattr("tui.commands.init.found_servers", lambda: (many, EMPTY))
+    assert main(["init"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "found vLLM at http://127.0.0.1:8000/v1: a, b, c, d, e and 2 more"
+    assert lines[1] == "found LM Studio at http://127.0.0.1:1234/v1: it has no model yet"
+    assert lines[2].endswith("with routes for vLLM")
+    monkeypatch.setattr("tui.commands.init.found_servers", lambda: pytest.fail("it was asked"))
+    assert main(["init", "--stdout", "--no-scan"]) == 0
+    assert "[routes.local]" in capsys.readouterr().out

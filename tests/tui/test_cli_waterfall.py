@@ -8,8 +8,9 @@ from changed import replace
 from probes.config import Route
 from probes.events import AttemptFinished, ProbeFinished, RetryPlan, StampLadder
 from probes.single import ProbeRecord
+from probes.tokens import seconds_per_token
 from tui.commands.check import Row, table
-from tui.commands.figures import duration, inter_token_s
+from tui.commands.figures import duration
 from tui.commands.once import json_line
 from tui.commands.waterfall import bar, waterfall
 
@@ -102,8 +103,33 @@ def test_a_waterfall_shows_each_attempt_the_wait_and_what_was_felt() -> None:
         "  end of body                                     ████     100 ms     1.00 s",
         "",
         "ok · TTFT 600 ms · TTFA 600 ms · E2E 1.00 s · 100 tokens/s · 2 attempts",
-        "tokens 12 in, 31 out [usage] · finish stop · $0.0001 (price) · request req_·1",
+        "tokens 12 in, 31 out [usage] · 10 a chunk · finish stop · $0.0001 (price)"
+        " · request req_·1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"reasoning_tokens": 4, "cached_tokens": 8, "chunks": 31},
+            "tokens 12 in, 31 out, 4 reasoning, 8 cached [usage]",
+        ),
+        ({"chunks": 28}, "tokens 12 in, 31 out [usage] · 1.1 a chunk"),
+        ({"token_source": "continuous_usage", "chunks": 31}, "12 in, 31 out [continuous_usage]"),
+        ({"hidden_tokens": 29, "chunks": 1}, "tokens 12 in, 31 out [usage] · 2 a chunk"),
+        (
+            {"token_source": "none", "input_tokens": None, "output_tokens": None, "characters": 42},
+            "no token counts, ~10 out",
+        ),
+    ],
+)
+def test_tokens_stand_with_their_source_and_an_estimate_with_its_mark(
+    changes: dict[str, object], words: str
+) -> None:
+    line = waterfall(ROUTE, (answered(**changes),), RECORD.probe, 76)[-1]
+    assert words in line
+    assert ("~ is an estimate" in line) == ("~" in words)
 
 
 def test_hostile_words_are_neutralised_and_cut() -> None:
@@ -142,7 +168,7 @@ def test_bars_stay_on_their_axis(width: int) -> None:
 def test_time_per_token_comes_only_from_exact_counts(
     changes: dict[str, object], expected: float | None
 ) -> None:
-    assert inter_token_s(answered(**changes)) == expected
+    assert seconds_per_token(answered(**changes)) == expected
 
 
 @pytest.mark.parametrize(
@@ -180,6 +206,7 @@ def test_the_json_object_has_the_keys_that_programs_rely_on() -> None:
         "reasoning_tokens": None,
         "cached_tokens": None,
         "token_source": "usage",
+        "tokens_per_chunk": pytest.approx(31 / 3),
         "ttft_kind": "none",
         "finish_reason": "stop",
         "cost_usd": 0.0001,

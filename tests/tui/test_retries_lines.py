@@ -33,6 +33,13 @@ def test_reasons_by_retry_number_with_what_came_of_them():
     assert totals == "×1.31 attempts a probe · 32 recovered · 3 exhausted · 1m15s waited"
 
 
+def test_tries_behind_the_gateway_stand_with_our_own():
+    assert texts(replace(retries(), hidden=3), width=120)[-1].endswith(
+        "1m15s waited · 3 behind the gateway"
+    )
+    assert texts(RetryView(hidden=3)) == ["nothing retried in the last 5m", "3 behind the gateway"]
+
+
 def test_figures_end_under_their_heads():
     head, first, *_ = texts(retries())
     assert len(head) == len(first)

@@ -5,7 +5,7 @@ from datetime import UTC
 from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import HOSTILE, NOW_NS, WALL_ANCHOR_NS, limits, snapshot, throttle
+from made import HOSTILE, NOW_NS, WALL_ANCHOR_NS, limits, rate_limit, snapshot, throttle
 
 from probes.events import Limit
 from probes.views import EMPTY_SNAPSHOT, LimitsView, Snapshot, ThrottleEntry
@@ -115,6 +115,43 @@ def test_a_limit_that_is_almost_used_up_is_not_calm():
     assert any(text.strip() == "3/100" and role == "throttled" for text, role in line)
 
 
+def test_a_limit_past_its_reset_is_dim_and_tells_its_age():
+    old = limits(limits=(rate_limit("tokens", 0, 100, 9.0, age_s=200.0),), cool_down_s=None)
+    line = throttling_lines(board((), (old,)), selected=None, width=90, height=5)[0]
+    assert line_text(line).split()[-3:] == ["0/100", "3m", "ago"]
+    assert not any(role == "throttled" for text, role in line if text.strip())
+
+
+def test_a_limit_without_a_reset_tells_how_old_it_is():
+    fresh = limits(limits=(rate_limit("tokens", 3, 100, None, age_s=12.0),), cool_down_s=None)
+    line = throttling_lines(board((), (fresh,)), selected=None, width=90, height=5)[0]
+    assert line_text(line).split()[-3:] == ["3/100", "12s", "ago"]
+    assert any(role == "throttled" for _, role in line)
+
+
+def test_an_old_limit_in_force_tells_its_age_where_there_is_room():
+    known = limits(limits=(rate_limit("tokens", 3, 100, 7200.0, age_s=600.0),), cool_down_s=None)
+    wide, narrow = (texts(board((), (known,)), width=width)[0] for width in (100, 86))
+    assert wide.split()[-5:] == ["3/100", "1h50m", "told", "10m", "ago"]
+    assert narrow.split()[-1] == "1h50m"
+
+
+def test_what_was_asked_stands_beside_a_cool_down_however_long_it_is():
+    hours = limits(cool_down_s=3599.0, cool_down_asked_s=86_400.0)
+    assert "cools 59m/1d " in texts(board((), (hours,)))[0]
+    assert "cools 59m " in texts(board((), (hours,)), width=50)[0]
+
+
+def test_an_age_never_touches_the_figure_beside_it():
+    old = limits(limits=(rate_limit("tokens", 41_000, 60_000, None, age_s=15.0),) * 2)
+    for width in (70, 90, 120):
+        assert "60k15s" not in texts(board((), (old,)), width=width, height=3)[0]
+
+
+def test_the_period_of_the_limit_that_was_hit_is_named():
+    assert "tokens/min" in texts(board((throttle(kind="tokens", window="minute"),)))[1]
+
+
 def test_routes_that_cool_down_come_first_and_too_many_are_counted():
     known = tuple(limits(f"r{index}", cool_down_s=None) for index in range(9))
     lines = texts(board((throttle(),), (*known, limits("hot"))), height=10)
@@ -160,7 +197,6 @@ entries = st.builds(
 views = st.builds(
     LimitsView,
     route=st.text(max_size=30),
-    at_ns=st.integers(0, 10**18),
     limits=st.lists(
         st.builds(
             Limit,
@@ -169,6 +205,7 @@ views = st.builds(
             remaining=numbers,
             reset_s=st.none() | st.floats(-1e9, 1e15),
             window=st.sampled_from(["minute", "day", "", "fortnight"]),
+            told_ns=st.none() | st.integers(-(10**25), 10**25),
         ),
         max_size=4,
     ).map(tuple),

@@ -15,7 +15,8 @@ from probes.config import Route
 from probes.neutral import neutralise
 from probes.secrets import resolve_headers
 from probes.single import ProbeRecord, probe_once
-from tui.commands.figures import EXACT_SOURCES, duration, e2e_s, ttft_s
+from probes.tokens import EXACT_SOURCES
+from tui.commands.figures import duration, e2e_s, ttft_s
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.spend import Purse

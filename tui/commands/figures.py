@@ -4,20 +4,18 @@ from typing import Final
 
 from probes.clock import seconds
 from probes.events import AttemptFinished, ProbeFinished
+from probes.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
 
 __all__ = [
-    "EXACT_SOURCES",
     "duration",
     "e2e_s",
-    "inter_token_s",
     "tokens_text",
     "ttfa_s",
     "ttft_s",
 ]
 
-EXACT_SOURCES: Final = frozenset({"usage", "x_groq.usage", "continuous_usage", "timings"})
-"""Token counts that a server made; all others are estimates."""
-
+_LEAST_OFF: Final = 0.05
+"""Tokens a chunk that differ less from one are not worth a word."""
 _MILLI: Final = 1e-3
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
@@ -40,22 +38,6 @@ def ttfa_s(probe: ProbeFinished) -> float | None:
 def e2e_s(probe: ProbeFinished) -> float | None:
     """Return the felt time to the last byte of the answer, in seconds."""
     return _since_start(probe, probe.done_ns)
-
-
-def inter_token_s(attempt: AttemptFinished) -> float | None:
-    """Return TPOT in seconds, from exact counts only.
-
-    (last_token − first_token) / (output_tokens − tokens in the first chunk). Where the server does
-    not count as it streams, the first chunk is taken to hold one token, as NVIDIA's aiperf does.
-    """
-    ladder = attempt.stamps_ns
-    if ladder.first_token is None or ladder.last_token is None:
-        return None
-    if attempt.token_source not in EXACT_SOURCES or attempt.output_tokens is None:
-        return None
-    after_first = attempt.output_tokens - (attempt.first_chunk_tokens or 1)
-    span_ns = ladder.last_token - ladder.first_token
-    return seconds(span_ns) / after_first if after_first > 0 and span_ns > 0 else None
 
 
 def duration(value: float) -> str:
@@ -82,4 +64,14 @@ def tokens_text(attempt: AttemptFinished) -> str:
         (attempt.cached_tokens, "cached"),
     )
     texts = [f"{mark}{number} {word}" for number, word in counts if number is not None]
-    return f"tokens {', '.join(texts)} [{attempt.token_source}]" if texts else "no token counts"
+    if not texts:
+        guess = CharactersPerToken().tokens_of(attempt.characters)
+        return f"no token counts, ~{guess} out" if guess else "no token counts"
+    return f"tokens {', '.join(texts)} [{attempt.token_source}]{_chunks_text(attempt)}"
+
+
+def _chunks_text(attempt: AttemptFinished) -> str:
+    """Tell of chunks that are not tokens, as far as exact counts allow."""
+    mean = tokens_per_chunk(attempt)
+    usual = mean is None or abs(mean - 1) < _LEAST_OFF
+    return "" if usual else f" · {mean:.2g} a chunk"

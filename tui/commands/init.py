@@ -1,20 +1,37 @@
-"""`llmtop init`: writes a commented routes.toml for the keys that the environment holds.
+"""`llmtop init`: writes a commented routes.toml for the keys that the environment holds, and for
+the LLM servers that listen on this machine.
 
-No key is read beyond whether it is there, and none is written: routes name the variable.
+No key is read beyond whether it is there, and none is written: routes name the variable. What a
+server says of itself is quoted.
 """
 
+import json
 import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import anyio
+
 from probes.config import Dialect
 from probes.config.file import CONFIG_VARIABLE, default_config_path
+from probes.loopback import LocalServer, Product, find_servers
+from probes.loopback_network import HttpNetwork
+from probes.neutral import neutralise
 from tui.commands.output import OK, UsageError, say
 
-__all__ = ["PROVIDERS", "Provider", "config_text", "found_providers", "run", "write_config"]
+__all__ = [
+    "PROVIDERS",
+    "Provider",
+    "config_text",
+    "found_providers",
+    "found_servers",
+    "run",
+    "write_config",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,17 @@ PROVIDERS: Final = (
     ),
 )
 
+_ROUTE_NAMES: Final[Mapping[Product, str]] = {
+    "Ollama": "ollama",
+    "vLLM": "vllm",
+    "llama.cpp": "llama-cpp",
+    "SGLang": "sglang",
+    "LM Studio": "lm-studio",
+    "an OpenAI-compatible server": "local",
+}
+_MODELS_SHOWN: Final = 5
+_LONGEST_MODEL: Final = 80
+
 _HEAD: Final = """\
 # Routes that llmtop probes. `llmtop check` sends one probe to each, `llmtop` watches them live.
 # Keys are never in this file: a route names the variable that holds its key (api_key_env) or a
@@ -99,6 +127,14 @@ _PRICE: Final = """\
 # price = { input = 0.10, output = 0.40 }   # USD per million tokens, where the answer has no cost
 """
 
+_SERVER: Final = """
+# {said}
+[routes.{name}]
+base_url = {base_url}
+model = {model}
+dialect = {dialect}
+"""
+
 _EXAMPLE: Final = """
 # No provider's key was found in the environment ({variables}).
 # This route is a server of your own; llama.cpp listens on 8080, vLLM on 8000, Ollama on 11434.
@@ -119,12 +155,59 @@ def found_providers(environ: Mapping[str, str]) -> tuple[Provider, ...]:
     return tuple(provider for provider in PROVIDERS if environ.get(provider.variable, "").strip())
 
 
-def config_text(environ: Mapping[str, str]) -> str:
+def found_servers() -> tuple[LocalServer, ...]:
+    """Return the LLM servers that listen on this machine, within a second or two."""
+    return anyio.run(_ask_loopback)
+
+
+async def _ask_loopback() -> tuple[LocalServer, ...]:
+    async with HttpNetwork() as network:
+        return await find_servers(network)
+
+
+def config_text(environ: Mapping[str, str], servers: Sequence[LocalServer] = ()) -> str:
     """Return a commented routes.toml that `load_config` accepts."""
     found = found_providers(environ)
-    if not found:
+    local = [server for server in servers if server.model is not None]
+    if not found and not local:
         variables = ", ".join(provider.variable for provider in PROVIDERS)
         return _HEAD + _EXAMPLE.format(variables=variables)
+    return _HEAD + _server_routes(local) + _provider_routes(found)
+
+
+def _server_routes(servers: Sequence[LocalServer]) -> str:
+    products = Counter(server.product for server in servers)
+    return "".join(
+        _SERVER.format(
+            said=_said(server),
+            name=_route_name(server, alone=products[server.product] == 1),
+            base_url=_quoted(server.base_url),
+            model=_quoted(server.model or ""),
+            dialect=_quoted(server.dialect),
+        )
+        for server in servers
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return printable text as a string of TOML, whose escapes are those of JSON."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _route_name(server: LocalServer, *, alone: bool) -> str:
+    name = _ROUTE_NAMES[server.product]
+    return name if alone else f"{name}-{server.port}"
+
+
+def _said(server: LocalServer) -> str:
+    """Return in one line what was found, fit for a terminal and for a comment."""
+    shown = [neutralise(name, _LONGEST_MODEL) for name in server.models[:_MODELS_SHOWN]]
+    more = len(server.models) - len(shown)
+    listed = ", ".join(shown) + (f" and {more} more" if more else "")
+    return f"{server.product} at {server.base_url}: {listed or 'it has no model yet'}"
+
+
+def _provider_routes(found: Sequence[Provider]) -> str:
     routes = [
         _ROUTE.format(
             name=provider.name,
@@ -135,7 +218,7 @@ def config_text(environ: Mapping[str, str]) -> str:
         )
         for provider in found
     ]
-    return _HEAD + _PRICE.join(routes) + _PRICE
+    return _PRICE.join([*routes, ""])
 
 
 def _dialect_line(dialect: Dialect) -> str:
@@ -167,23 +250,30 @@ def run(arguments: Namespace) -> int:
     Raises:
         UsageError: the file is there already, or cannot be written.
     """
-    text = config_text(os.environ)
+    path = _target(arguments.config, os.environ)
+    if not arguments.stdout and path.exists():
+        raise _there_already(path)
+    servers = () if arguments.no_scan else found_servers()
+    text = config_text(os.environ, servers)
     if arguments.stdout:
         say([text.rstrip("\n")])
         return OK
-    path = _target(arguments.config, os.environ)
     try:
         write_config(path, text)
     except FileExistsError:
-        raise UsageError(
-            f"{path} is there already and is never overwritten; see --stdout"
-        ) from None
+        raise _there_already(path) from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
-    names = [provider.name for provider in found_providers(os.environ)]
+    names: list[str] = [server.product for server in servers if server.model is not None]
+    names += [provider.name for provider in found_providers(os.environ)]
     routes = f"routes for {', '.join(names)}" if names else "an example route; edit it"
-    say([f"wrote {path} with {routes}", "next: llmtop check"])
+    found = [f"found {_said(server)}" for server in servers]
+    say([*found, f"wrote {path} with {routes}", "next: llmtop check"])
     return OK
+
+
+def _there_already(path: Path) -> UsageError:
+    return UsageError(f"{path} is there already and is never overwritten; see --stdout")
 
 
 def _target(argument: Path | None, environ: Mapping[str, str]) -> Path:

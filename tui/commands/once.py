@@ -17,7 +17,8 @@ from probes.events import AttemptFinished
 from probes.neutral import neutralise
 from probes.secrets import resolve_headers
 from probes.single import ProbeRecord, probe_once
-from tui.commands.figures import e2e_s, inter_token_s, ttfa_s, ttft_s
+from probes.tokens import seconds_per_token, tokens_per_chunk
+from tui.commands.figures import e2e_s, ttfa_s, ttft_s
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import chosen_route, needed_settings
 from tui.commands.spend import Purse
@@ -98,12 +99,13 @@ def json_line(record: ProbeRecord, *, include_text: bool) -> str:
         "ttft_s": ttft_s(probe),
         "ttfa_s": ttfa_s(probe),
         "e2e_s": e2e_s(probe),
-        "itl_s": inter_token_s(last) if last else None,
+        "itl_s": seconds_per_token(last) if last else None,
         "input_tokens": last.input_tokens if last else None,
         "output_tokens": last.output_tokens if last else None,
         "reasoning_tokens": last.reasoning_tokens if last else None,
         "cached_tokens": last.cached_tokens if last else None,
         "token_source": last.token_source if last else "none",
+        "tokens_per_chunk": tokens_per_chunk(last) if last else None,
         "ttft_kind": last.ttft_kind if last else "none",
         "finish_reason": last.finish_reason if last else None,
         "cost_usd": probe.cost_usd,

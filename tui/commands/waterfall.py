@@ -5,6 +5,7 @@ Everything a server sent passes through `neutralise` here.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from textwrap import wrap
 from typing import Final
 
 from probes.clock import seconds
@@ -12,15 +13,15 @@ from probes.config import Route
 from probes.config.urls import mask_url
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
 from probes.neutral import neutralise
+from probes.tokens import seconds_per_token
 from tui.commands.figures import (
-    EXACT_SOURCES,
     duration,
     e2e_s,
-    inter_token_s,
     tokens_text,
     ttfa_s,
     ttft_s,
 )
+from tui.commands.server_lines import gateway_line, id_lines, server_lines
 
 __all__ = ["bar", "density", "waterfall"]
 
@@ -123,7 +124,18 @@ def _attempt_lines(attempt: AttemptFinished, axis: _Axis) -> list[str]:
         else:
             drawn = bar(axis.cell(start), axis.cell(end), axis.width)
         lines.append(_row(label, drawn, start, end, axis))
-    return lines
+    told = server_lines(attempt)
+    behind = gateway_line(attempt)
+    if behind:
+        told.append(("gateway", behind))
+    return lines + [line for label, words in told for line in _wrapped(label, words, axis)]
+
+
+def _wrapped(label: str, words: str, axis: _Axis) -> list[str]:
+    """Return words under the bars, no wider than these and their figures."""
+    width = axis.width + 2 * _FIGURE + 2
+    first, *rest = wrap(words, max(_NARROWEST, width)) or [""]
+    return [f"  {label:{_LABEL - 2}} {first}", *(f"{'':{_LABEL}} {line}" for line in rest)]
 
 
 def _shown_stamps(attempt: AttemptFinished) -> list[tuple[str, int]]:
@@ -142,6 +154,8 @@ def _attempt_title(attempt: AttemptFinished) -> str:
         words.append(f"({neutralise(attempt.reason, 60)})")
     if attempt.stamps_ns.sent is not None:
         words.append("· new connection" if attempt.cold else "· warm connection")
+    if attempt.http_version not in ("", "HTTP/1.1"):
+        words.append(f"· {neutralise(attempt.http_version, 20)}")
     if attempt.retry_after_s is not None:
         words.append(f"· asked to wait {duration(attempt.retry_after_s)}")
     if attempt.stalls:
@@ -195,6 +209,7 @@ def _summary(attempts: tuple[AttemptFinished, ...], probe: ProbeFinished) -> lis
     lines = [f"{outcome}{reason}" + "".join(f" · {text}" for text in _felt(attempts, probe))]
     if attempts:
         lines.append(_tokens_and_cost(attempts[-1], probe))
+        lines.extend(id_lines(attempts[-1]))
         lines.extend(_server_words(attempts[-1]))
     return lines
 
@@ -204,7 +219,7 @@ def _felt(attempts: tuple[AttemptFinished, ...], probe: ProbeFinished) -> list[s
     texts = [f"{name} {duration(value)}" for name, value in named if value is not None]
     if attempts and attempts[-1].ttft_kind == "not_streamed":
         texts.insert(0, "not streamed: no TTFT")
-    per_token = inter_token_s(attempts[-1]) if attempts else None
+    per_token = seconds_per_token(attempts[-1]) if attempts else None
     if per_token:
         texts.append(f"{1 / per_token:.3g} tokens/s")
     if len(attempts) > 1:
@@ -220,7 +235,7 @@ def _tokens_and_cost(last: AttemptFinished, probe: ProbeFinished) -> str:
         texts.append(f"${probe.cost_usd:.3g} ({last.cost_source})")
     if last.request_id:
         texts.append(f"request {neutralise(last.request_id, 80)}")
-    if last.output_tokens is not None and last.token_source not in EXACT_SOURCES:
+    if "~" in texts[0]:
         texts.append("~ is an estimate")
     return " · ".join(texts)
 

@@ -232,7 +232,7 @@ def _facts(lane: LaneView, now_ns: int) -> Line:
     ended = now_ns if lane.ended_ns is None else lane.ended_ns
     identity = _name(lane.probe) + (f".{lane.attempt}" if lane.attempt else "")
     role: Role = "text" if lane.ended_ns is None else "faint"
-    texts = (age((ended - lane.started_ns) / NS_PER_S), _tokens(lane), count(lane.tokens_per_s))
+    texts = (age((ended - lane.started_ns) / NS_PER_S), _tokens(lane), _speed(lane))
     sizes = [size for _, size in _FACTS]
     figures = "".join(right(text, size) for text, size in zip(texts, sizes[1:], strict=True))
     return ((left(identity, sizes[0]), "dim" if role == "text" else role), (figures + " ", role))
@@ -242,6 +242,11 @@ def _tokens(lane: LaneView) -> str:
     if lane.tokens is not None:
         return count(lane.tokens)
     return f"~{count(lane.tokens_estimate)}" if lane.tokens_estimate else NO_SAMPLE
+
+
+def _speed(lane: LaneView) -> str:
+    is_guess = lane.tokens is None and lane.tokens_per_s is not None
+    return ("~" if is_guess else "") + count(lane.tokens_per_s)
 
 
 def _chunks_by_column(lane: LaneView, axis: Axis) -> dict[int, int]:

@@ -28,8 +28,7 @@ def retries_lines(
     if width <= 0 or height <= 0:
         return ()
     if not view.rows:
-        when = "since start" if window == "run" else f"in the last {window}"
-        return (clip(((f"nothing retried {when}", "dim"),), width),)
+        return _calm(view, window, width)
     numbers, tail = _columns(view.rows, width)
     fixed = _NUMBER * numbers + sum(cells for _, cells in tail)
     reason = max(_REASON[0], min(_REASON[1], width - fixed))
@@ -41,6 +40,19 @@ def retries_lines(
         lines.append(((f"… {len(view.rows) - len(rows)} more reasons", "faint"),))
     lines = [*lines[: height - 1], _totals(view)]
     return tuple(clip(line, width) for line in lines)
+
+
+def _calm(view: RetryView, window: WindowName, width: int) -> tuple[Line, ...]:
+    when = "since start" if window == "run" else f"in the last {window}"
+    lines: list[Line] = [((f"nothing retried {when}", "dim"),)]
+    if view.hidden:
+        lines.append(((_behind(view), "text"),))
+    return tuple(clip(line, width) for line in lines)
+
+
+def _behind(view: RetryView) -> str:
+    """Tell of tries that are in no other figure of the pane: a gateway made them."""
+    return f"{count(view.hidden)} behind the gateway"
 
 
 def _most(rows: Sequence[RetryRow]) -> int:
@@ -91,4 +103,5 @@ def _totals(view: RetryView) -> Line:
         (f"{count(view.exhausted)} exhausted", "missed" if view.exhausted else "text"),
         (" · ", "dim"),
         (f"{age(view.added_wait_s)} waited", "text"),
+        *(((" · ", "dim"), (_behind(view), "text")) if view.hidden else ()),
     )

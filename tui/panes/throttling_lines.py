@@ -8,6 +8,7 @@ from typing import Final
 
 from probes.clock import NS_PER_S, seconds
 from probes.events import Limit
+from probes.limits import as_of, is_in_force
 from probes.neutral import neutralise
 from probes.views import LimitsView, Snapshot, ThrottleEntry
 from tui.chart import bar
@@ -27,9 +28,13 @@ from tui.text import (
 __all__ = ["throttling_lines", "wall_time"]
 
 _ROUTE: Final = 14
-_LEFT: Final = 9
+_LEFT: Final = 10
 _LONGEST: Final = 500
 """Characters of server text that are looked at."""
+_AGEING_S: Final = 10.0
+"""A limit in force without a reset tells its age from here on."""
+_LONG_AGO_S: Final = 60.0
+"""A limit in force that was told longer ago says so, where there is room."""
 _LOW: Final = 0.1
 _SCARCE: Final = 0.3
 _WINDOWS: Final = {"minute": "min", "second": "s"}
@@ -52,14 +57,14 @@ class _Style:
 
 
 _STYLES: Final = (
-    _Style(cooling=15, label=13, bar=6, reset=7, periods=True),
-    _Style(cooling=15, label=13, bar=0, reset=7, periods=True),
-    _Style(cooling=11, label=9, bar=0, reset=7, periods=False),
+    _Style(cooling=15, label=13, bar=6, reset=8, periods=True),
+    _Style(cooling=15, label=13, bar=0, reset=8, periods=True),
+    _Style(cooling=11, label=9, bar=0, reset=8, periods=False),
     _Style(cooling=11, label=9, bar=0, reset=0, periods=False),
 )
 """The roomiest first."""
-_GAUGE: Final = _Style(cooling=15, label=15, bar=18, reset=8, periods=True)
-_LEAST_GAUGE: Final = 83
+_GAUGE: Final = _Style(cooling=15, label=16, bar=18, reset=9, periods=True)
+_LEAST_GAUGE: Final = 85
 """Name, cool-down, label, bar, what is left and the countdown of a gauge."""
 
 
@@ -148,13 +153,12 @@ def _limit_lines(snapshot: Snapshot, width: int, room: int) -> list[Line]:
 
 def _limit_line(view: LimitsView, now_ns: int, width: int) -> Line:
     """Return one route's limits, as roomy as lets all of them stand, else as many as fit."""
-    old_s = max(0.0, seconds(now_ns - view.at_ns))
     name = left(neutralise(view.route, _LONGEST), _ROUTE) + " "
     start: Line = ()
     parts: list[Line] = []
     for style in _STYLES:
         start = ((name, "text"), (_cooling(view, style.cooling), "throttled"))
-        parts = [_limit_cells(limit, old_s, style) for limit in view.limits]
+        parts = [_limit_cells(limit, _age_s(limit, now_ns), style) for limit in view.limits]
         if line_width(start) + sum(line_width(part) for part in parts) <= width:
             break
     return clip(_as_fit(start, parts, width), width)
@@ -170,28 +174,36 @@ def _gauges(snapshot: Snapshot, width: int, room: int) -> list[Line]:
 
 
 def _gauges_of(view: LimitsView, now_ns: int, width: int) -> list[Line]:
-    old_s = max(0.0, seconds(now_ns - view.at_ns))
     name = left(neutralise(view.route, _LONGEST), _ROUTE) + " "
     start: Line = ((name, "text"), (_cooling(view, _GAUGE.cooling), "throttled"))
     blank: Line = ((" " * line_width(start), "text"),)
-    limits = [_gauge_cells(limit, old_s) for limit in view.limits] or [()]
+    room = width - line_width(start)
+    limits = [_gauge_cells(limit, _age_s(limit, now_ns), room) for limit in view.limits] or [()]
     starts = [start, *[blank] * (len(limits) - 1)]
     return [clip((*begin, *cells), width) for begin, cells in zip(starts, limits, strict=True)]
 
 
-def _gauge_cells(limit: Limit, old_s: float) -> Line:
-    """Return label, a thin bar, what is left, and when it is whole again."""
+def _gauge_cells(limit: Limit, age_s: float, room: int) -> Line:
+    """Return label, a thin bar, what is left, and when it is whole again or how old this is."""
     share = _share_left(limit)
-    label, figures, countdown = _limit_cells(limit, old_s, replace(_GAUGE, bar=0))
+    label, figures, countdown = _limit_cells(limit, age_s, replace(_GAUGE, bar=0))
     role: Role = "graph_dim" if figures[1] in ("dim", "graph") else figures[1]
     filled = 0 if share is None else ceil(min(1.0, max(0.0, share)) * _GAUGE.bar)
-    return (
+    line: Line = (
         label,
         ("━" * filled, role),
         ("─" * (_GAUGE.bar - filled), "border"),
-        (f"  {figures[0]}", figures[1]),
+        (f" {figures[0]}", figures[1]),
         countdown,
     )
+    note = f"  told {_coarse(age_s)} ago"
+    is_old = age_s >= _LONG_AGO_S and not countdown[0].endswith(" ago")
+    return (*line, (note, "dim")) if is_old and line_width(line) + len(note) <= room else line
+
+
+def _age_s(limit: Limit, now_ns: int) -> float:
+    """Return how long ago a limit was told, in s."""
+    return 0.0 if limit.told_ns is None else max(0.0, seconds(now_ns - limit.told_ns))
 
 
 def _told(snapshot: Snapshot) -> list[LimitsView]:
@@ -213,24 +225,47 @@ def _cooling(view: LimitsView, width: int) -> str:
     """Return what is left of the cool-down and, where there is room, what the server asked."""
     if view.cool_down_s is None:
         return " " * width
-    text = f"cools {age(view.cool_down_s)}"
-    asked = "" if view.cool_down_asked_s is None else f"/{age(view.cool_down_asked_s)}"
-    return left(text + asked if len(text + asked) <= width else text, width)
+    exact, coarse = age(view.cool_down_s), _coarse(view.cool_down_s)
+    texts = [f"cools {exact}", f"cools {coarse}"]
+    asked_s = view.cool_down_asked_s
+    if asked_s is not None:
+        texts = [f"cools {exact}/{age(asked_s)}", f"cools {coarse}/{_coarse(asked_s)}", *texts]
+    return left(next((text for text in texts if len(text) <= width), texts[-1]), width)
 
 
-def _limit_cells(limit: Limit, old_s: float, style: _Style) -> Line:
-    """Return label, bar, what is left and the countdown; dim once the limit has been reset."""
-    reset_s = None if limit.reset_s is None else max(0.0, limit.reset_s - old_s)
+def _limit_cells(limit: Limit, age_s: float, style: _Style) -> Line:
+    """Return label, bar, what is left and the countdown; dim, with its age, once it ran out."""
     share = _share_left(limit)
-    role: Role = "dim" if share is None or reset_s == 0 else _left_role(share)
-    period = _WINDOWS.get(limit.window, limit.window) if style.periods else ""
-    label = neutralise(f"{limit.kind}/{period}" if period else limit.kind, _LONGEST)
+    in_force = is_in_force(limit, age_s)
+    role: Role = _left_role(share) if in_force and share is not None else "dim"
+    period = limit.window if style.periods else ""
     return (
-        (" " + left(label, style.label), "head"),
+        (" " + left(_label(limit.kind, period), style.label), "head"),
         *bar(share, style.bar, role),
         (right(f"{_amount(limit.remaining)}/{_amount(limit.limit)}", _LEFT), role),
-        (right(age(reset_s) if reset_s else "", style.reset), "dim"),
+        (right(_when(limit, age_s, in_force=in_force), style.reset), "dim"),
     )
+
+
+def _label(kind: str, window: str) -> str:
+    """Return a limit's name, such as `tokens/min`."""
+    period = _WINDOWS.get(window, window)
+    return neutralise(f"{kind}/{period}" if period else kind, _LONGEST)
+
+
+def _when(limit: Limit, age_s: float, *, in_force: bool) -> str:
+    """Return the time to the reset, `12s`; without one how old the figure is, `3m ago`."""
+    reset_s = as_of(limit, age_s).reset_s
+    if in_force and reset_s:
+        return age(reset_s)
+    return f"{_coarse(age_s)} ago" if age_s >= (_AGEING_S if in_force else 1) else ""
+
+
+def _coarse(age_s: float) -> str:
+    """Return an age in its largest unit: `12s`, `3m`, `2h`, `4d`."""
+    sizes = ((86_400, "d"), (3600, "h"), (60, "m"))
+    size, unit = next(((size, unit) for size, unit in sizes if age_s >= size), (1, "s"))
+    return f"{int(min(age_s // size, 999))}{unit}"
 
 
 def _share_left(limit: Limit) -> float | None:
@@ -305,7 +340,7 @@ def _texts(entry: ThrottleEntry, snapshot: Snapshot, zone: tzinfo | None) -> dic
     return {
         "TIME": wall_time(entry.at_ns, snapshot.wall_anchor_ns, zone),
         "ROUTE": neutralise(entry.route, _LONGEST),
-        "LIMIT": neutralise(entry.kind, _LONGEST),
+        "LIMIT": _label(entry.kind, entry.window),
         "ASKED s": three_digits(entry.asked_s),
         "WAITED s": _waited(entry),
         "LEFT": neutralise(entry.remaining, _LONGEST) or NO_SAMPLE,

@@ -1,0 +1,83 @@
+"""What one exchange said, judged: the facts that are told of it."""
+
+import msgspec
+
+from probes.error_body import LONGEST_MESSAGE
+from probes.events import Limit, Outcome, ServerClaim, TokenSource, TtftKind
+from probes.failures import of_failure, words_of
+from probes.judging import Ending, of_ending
+from probes.words import clean
+
+__all__ = ["Answer", "failed_before_answer"]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one exchange said, judged. Texts are a server's own: hostile, unscrubbed."""
+
+    outcome: Outcome
+    reason: str = ""
+    message: str = ""
+    """The server's words, at most 500 characters; for a redirect, its target."""
+    error_code: str | None = None
+    retryable: bool = False
+    """Whether the same request would be tried again; always False once a 200 has begun."""
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
+    first_chunk_tokens: int | None = None
+    """Counted; where nobody counts, the output events that came in one read, if several did."""
+    hidden_tokens: int | None = 0
+    """Output tokens that were never streamed; None where it is not known how many."""
+    cost_usd: float | None = None
+    """The provider's own figure."""
+    ttft_kind: TtftKind = "none"
+    text: str = ""
+    """Empty unless kept."""
+    reasoning_text: str = ""
+    """Empty unless kept."""
+    text_chars: int = 0
+    text_sha256: str = ""
+    """Of the text in UTF-8, hexadecimal; empty where there is no text."""
+    refusal: str = ""
+    """Empty unless kept."""
+    tool_calls: tuple[tuple[str, str], ...] = ()
+    """(name, arguments) of each call."""
+    response_id: str | None = None
+    dialect: str = ""
+    """In which it is, where that is another one than was asked in."""
+    request_id: str | None = None
+    """What the body calls the request's id."""
+    hidden_retries: int = 0
+    """Tries behind a gateway after its first, by headers and body."""
+    server_timing: dict[str, float] = msgspec.field(default_factory=dict)
+    server_claims: tuple[ServerClaim, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    retry_after_s: float | None = None
+    """What the server asked us to wait; may be more than we will."""
+
+
+def failed_before_answer(error: BaseException | Ending) -> Answer:
+    """Return the answer of an exchange that ended before any HTTP answer.
+
+    By the exception that ended it, or by how it ended where there is none.
+    """
+    if isinstance(error, BaseException):
+        verdict = of_failure(error)
+        said = words_of(error, verdict.reason)[:LONGEST_MESSAGE]
+        return Answer(
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            message=clean(said) or type(error).__name__,
+            retryable=verdict.retryable,
+        )
+    if error in ("complete", "cut", "reset", "closed_by_us"):
+        return Answer(outcome="protocol_error", reason="reset", retryable=True)
+    verdict = of_ending(error, began=False)
+    return Answer(
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        retryable=verdict.outcome in ("timeout", "protocol_error"),
+    )

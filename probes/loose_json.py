@@ -1,0 +1,49 @@
+"""JSON as loosely as servers write it, where the typed decoders refuse it."""
+
+import json
+from typing import Final
+
+__all__ = ["first_value", "value_of", "value_or_none"]
+
+_MOST_DIGITS: Final = 400
+"""A longer number is taken for a float, and is infinite: Python refuses to make it an int."""
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
+_decoder: Final = json.JSONDecoder(strict=False, parse_int=_number)
+
+
+def value_of(text: str) -> object:
+    """Return any JSON value: lone surrogates, control characters and endless numbers are taken.
+
+    Raises:
+        ValueError: the text is not JSON, or nested too deeply.
+    """
+    try:
+        return _decoder.decode(text)
+    except RecursionError as error:
+        raise ValueError("JSON is nested too deeply") from error
+
+
+def value_or_none(text: str) -> object | None:
+    """Return any JSON value; None where it is not JSON, or nested too deeply."""
+    try:
+        return value_of(text)
+    except ValueError:
+        return None
+
+
+def first_value(text: str) -> object:
+    """Return the JSON value that a text begins with, whatever follows it.
+
+    Raises:
+        ValueError: the text does not begin with JSON, or with some that is nested too deeply.
+    """
+    try:
+        value: object = _decoder.raw_decode(text)[0]
+    except RecursionError as error:
+        raise ValueError("JSON is nested too deeply") from error
+    return value

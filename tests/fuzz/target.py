@@ -1,0 +1,275 @@
+"""From bytes to outcome, and what must be true of it whatever the bytes are.
+
+HTTP bytes → parser → reader → answer → event → JSON → event, by the code that runs in the engine,
+without its sockets and clocks.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any, get_args
+
+import httpx
+import msgspec
+from sample import Sample
+
+from probes.answer import Answer, AnswerReader, Ending, Progress
+from probes.attempt import AttemptResult, _ending_of
+from probes.config import Dialect
+from probes.dialects import dialect_for
+from probes.events import AttemptFinished, StampLadder, decode_event, encode_event
+from probes.facts import failed_before_answer
+from probes.report import AttemptIdentity, attempt_finished
+from probes.retry import LONGEST_WAIT_S, RetryPolicy, cool_down_s
+from probes.secrets import Scrubber
+from probes.transport.arrivals import READ_BYTES
+from probes.transport.http1 import MAX_SILENT, ResponseParser
+from probes.transport.stamping import _joined
+
+__all__ = ["DIALECTS", "Broken", "Reading", "check", "read"]
+
+DIALECTS: tuple[str, ...] = tuple(
+    name for name in get_args(Dialect) if name != "auto"
+)  # `auto` becomes one of the others before anything is read
+WALL_NS = 1_795_430_000 * 10**9
+MOST_TOKENS = 1_000_000_000
+ONE_BY_ONE = 600
+"""Answers up to this size are read byte by byte too."""
+FREE_CPU_S = 0.5
+CPU_S_PER_BYTE = 40e-6
+"""Ten times what the dearest bytes cost: what is above grows faster than its input."""
+INFLATED_MOST = 64 << 20
+SIGNALS = {
+    "chat": (b"finish_reason", b"[DONE]", b"choices"),
+    "azure": (b"finish_reason", b"[DONE]", b"choices"),
+    "completions": (b"finish_reason", b"[DONE]", b"choices"),
+    "messages": (b"message_stop", b"stop_reason"),
+    "responses": (b"response.completed", b"response.incomplete", b"status"),
+    "ollama": (b"done",),
+}
+"""What must stand in a body that is a whole answer, be it in a stream or not."""
+
+
+class Broken(AssertionError):  # noqa: N818 - it is what the code under test is
+    """Something that must be true is not."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of one sample."""
+
+    answer: Answer
+    event: AttemptFinished
+    status: int | None
+    headers: dict[str, str]
+    body: bytes
+    progresses: tuple[Progress, ...]
+    silent: bool
+    """It was ended for bringing too much that is no body."""
+
+
+def read(sample: Sample, pieces: Iterable[bytes]) -> Reading:
+    """Read an answer as an attempt does."""
+    parser = ResponseParser()
+    reader: AnswerReader | None = None
+    body: list[bytes] = []
+    progresses: list[Progress] = []
+    for piece in pieces:
+        got = parser.feed(piece)
+        if parser.has_head and reader is None:
+            reader = _reader(sample, parser)
+        if got:
+            assert reader is not None
+            body.append(got)
+            progresses.append(reader.feed(got, parser.complete and parser.chunked, parser.cuts))
+        if parser.failure is not None:
+            break
+    ending, failure = _ended(sample, parser)
+    if reader is not None:
+        answer = reader.finish(ending)
+    else:
+        answer = failed_before_answer(failure if failure is not None else ending)
+    headers = _joined(parser.headers) if parser.has_head else {}
+    status = parser.status if parser.has_head else None
+    event = _event(answer, status, headers)
+    silent = str(parser.failure).endswith("without a body")
+    return Reading(answer, event, status, headers, b"".join(body), tuple(progresses), silent)
+
+
+def _reader(sample: Sample, parser: ResponseParser) -> AnswerReader:
+    dialect = dialect_for(sample.dialect)  # type: ignore[arg-type]
+    headers = _joined(parser.headers)
+    return AnswerReader(parser.status, headers, dialect, keep_text=True, wall_ns=WALL_NS)
+
+
+def _ended(sample: Sample, parser: ResponseParser) -> tuple[Ending, Exception | None]:
+    if parser.failure is not None:
+        return "protocol", parser.failure
+    if parser.complete:
+        return "complete", None
+    if sample.end != "close":
+        lost = httpx.ReadError("reset") if sample.end == "reset" else None
+        return sample.end, lost
+    try:
+        parser.end()
+    except httpx.RemoteProtocolError as error:
+        return _ending_of(error), error
+    return "complete", None
+
+
+def _event(answer: Answer, status: int | None, headers: dict[str, str]) -> AttemptFinished:
+    result = AttemptResult(
+        answer=answer,
+        stamps=StampLadder(started=1, sent=2, ended=3),
+        status=status,
+        headers=headers,
+        cold=True,
+        chunk_offsets_ns=(),
+        chunks=0,
+        longest_gap_ns=0,
+        stalls=0,
+        flagged="",
+    )
+    plan = RetryPolicy(2, Random(1)).plan(answer, headers, 1)
+    return attempt_finished(
+        AttemptIdentity("r", "1-1", 0, "64/256", 64),
+        result,
+        retry=plan,
+        price=None,
+        clock="user",
+        scrub=Scrubber(["sk-0123456789abcdef"]),
+        include_text=True,
+    )
+
+
+def check(sample: Sample) -> Reading:
+    """Read a sample in several cuts; return what was read.
+
+    Raises:
+        Broken: something that must be true is not.
+        Exception: whatever the code under test raises, and must not.
+    """
+    reading = _timed(sample, sample.pieces())
+    _check_answer(reading.answer, reading)
+    _check_event(reading.event)
+    _check_success(sample, reading)
+    _check_progress(reading)
+    wire = sample.wire()
+    at_once = [wire[at : at + READ_BYTES] for at in range(0, len(wire), READ_BYTES)]
+    _check_same(reading, _timed(sample, at_once))
+    if len(wire) <= ONE_BY_ONE:
+        _check_same(reading, _timed(sample, (wire[at : at + 1] for at in range(len(wire)))))
+    return reading
+
+
+def _timed(sample: Sample, pieces: Iterable[bytes]) -> Reading:
+    given = list(pieces)
+    started_s = time.process_time()
+    reading = read(sample, given)
+    spent_s = time.process_time() - started_s
+    size = sum(map(len, given))
+    if b"content-encoding" in sample.wire()[:MAX_SILENT].lower():
+        size = INFLATED_MOST // 100
+    if spent_s > FREE_CPU_S + CPU_S_PER_BYTE * size:
+        raise Broken(f"slow: {spent_s:.2f} s of CPU for {size} bytes in {len(given)} reads")
+    return reading
+
+
+def _require(true: bool, what: str) -> None:
+    if not true:
+        raise Broken(what)
+
+
+def _check_answer(answer: Answer, reading: Reading) -> None:
+    for name in ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens"):
+        value = getattr(answer, name)
+        _require(value is None or 0 <= value <= MOST_TOKENS, f"{name} is {value}")
+    for figure in (answer.cost_usd, answer.retry_after_s, *answer.server_timing.values()):
+        _require(figure is None or (math.isfinite(figure) and figure >= 0), f"figure {figure}")
+    _require(len(answer.limits) <= 64, "limits without end")
+    _require(len(answer.server_timing) <= 64, "timings without end")
+    _require(len(answer.message) <= 500, "a message too long")
+    _require(len(answer.tool_calls) <= 128, "tool calls without end")
+    began = reading.status is not None and 200 <= reading.status < 300
+    _require(not (began and answer.retryable), "a retry once a 200 began")
+    _require(answer.text_chars == len(answer.text), "text_chars is not that of the text")
+    _require(bool(answer.reason) or answer.outcome == "ok", "a failure without a reason")
+    for text in _texts(msgspec.structs.asdict(answer)):
+        _require(_is_whole(text), f"half a character in {text[:40]!r}")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for item in value.items() for text in _texts(item))
+    elif isinstance(value, list | tuple):
+        yield from (text for item in value for text in _texts(item))
+    elif isinstance(value, msgspec.Struct):
+        yield from _texts(msgspec.structs.asdict(value))
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_event(event: AttemptFinished) -> None:
+    line = encode_event(event)
+    _require(line.count(b"\n") == 1, "an event of several lines")
+    _require(decode_event(line) == event, "the event is another after its JSON")
+    wait_s = event.retry.wait_s if event.retry is not None else 0.0
+    _require(0 <= wait_s <= LONGEST_WAIT_S, f"a wait of {wait_s} s")
+    cool_s = cool_down_s(event.outcome, event.retry_after_s)
+    _require(cool_s is None or 0 < cool_s <= 3600, f"a cool-down of {cool_s} s")
+
+
+def _check_success(sample: Sample, reading: Reading) -> None:
+    """Nothing is ok but a 2xx with some output, no error, and the end that its dialect asks for."""
+    answer = reading.answer
+    if answer.outcome != "ok":
+        return
+    _require(reading.status is not None and 200 <= reading.status < 300, "ok without a 2xx")
+    _require(answer.error_code is None and not answer.message, "ok with an error")
+    has_output = answer.text or answer.reasoning_text or answer.tool_calls
+    _require(bool(has_output) or answer.ttft_kind != "none", "ok without output")
+    signals = SIGNALS.get(sample.dialect, ())
+    plain = "content-encoding" not in reading.headers and b"\0" not in reading.body
+    if plain and signals and b"\\u00" not in reading.body:
+        _require(any(one in reading.body for one in signals), "ok without a terminal signal")
+
+
+def _check_progress(reading: Reading) -> None:
+    outputs = [progress for progress in reading.progresses if progress.output]
+    for progress in outputs:
+        _require(progress.kind != "none" and progress.event, "output of no kind")
+    streamed = reading.answer.ttft_kind not in ("none", "not_streamed")
+    _require(streamed == bool(outputs), "a first token that was not told, or told of none")
+
+
+def _check_same(one: Reading, other: Reading) -> None:
+    """Only what depends on the reads themselves may differ."""
+    if "too_large" in (one.answer.reason, other.answer.reason) or one.silent or other.silent:
+        return  # what one read may inflate to, or not bring, are limits of that read
+    if one.status is None and other.status is None:
+        _require(one.answer.outcome == other.answer.outcome, "another failure")
+        return  # what is shown of what is no HTTP is what was read of it by then
+    a, b = _untimed(one.answer), _untimed(other.answer)
+    differing = [n for n in a.__struct_fields__ if getattr(a, n) != getattr(b, n)]
+    if differing:
+        values = [(getattr(one.answer, n), getattr(other.answer, n)) for n in differing[:2]]
+        raise Broken(f"another cut, another {', '.join(differing)}: {str(values)[:200]}")
+    _require((one.status, one.headers) == (other.status, other.headers), "another head")
+    _require(one.body == other.body or one.status is None, "another body")
+
+
+def _untimed(answer: Answer) -> Answer:
+    """Return an answer without what depends on its reads."""
+    streamed = answer.ttft_kind not in ("none", "not_streamed")
+    kind = "buffered" if streamed else answer.ttft_kind
+    return msgspec.structs.replace(answer, ttft_kind=kind, first_chunk_tokens=None)

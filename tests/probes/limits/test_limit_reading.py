@@ -1,0 +1,143 @@
+"""What each provider's answer tells of its limits."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from provider_headers import PROVIDERS, Told
+
+from probes.limits import asked_in_body_s, read_limits
+
+WALL_NS = 1_795_430_000 * 10**9  # 2026-11-23T10:33:20Z
+
+
+def limits_of(headers: dict[str, str], body: object = None) -> Told:
+    """Return (limit, remaining, reset) of each limit by its name, `scope:kind/window`."""
+    told: Told = {}
+    for item in read_limits(headers, body, wall_ns=WALL_NS):
+        name = f"{item.kind}/{item.window}" if item.window else item.kind
+        name = f"{item.scope}:{name}" if item.scope else name
+        told[name] = (item.limit, item.remaining, item.reset_s)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [(headers, told) for _, headers, told in PROVIDERS],
+    ids=[name for name, _, _ in PROVIDERS],
+)
+def test_a_providers_headers_are_understood(headers: dict[str, str], expected: Told) -> None:
+    told = limits_of(headers)
+    assert told.keys() == expected.keys()
+    for name, figures in expected.items():
+        assert told[name] == pytest.approx(figures)
+
+
+def test_openrouter_limits_are_read_from_the_body_too() -> None:
+    copied = {"X-RateLimit-Limit": "50", "X-RateLimit-Reset": "1795430060000"}
+    body = {"error": {"metadata": {"headers": copied}}}
+    assert limits_of({}, body) == {"requests": (50.0, None, 60.0)}
+    assert limits_of({"x-ratelimit-limit": "60"}, body) == {"requests": (60.0, None, 60.0)}
+
+
+def google(*quotas: str, delay: object = "47s") -> list[Any]:
+    violations = [{"quotaId": quota, "quotaValue": "15"} for quota in quotas]
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},
+    ]
+    return [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": details}}]
+
+
+def test_what_google_says_is_used_up_is_read_from_the_body() -> None:
+    body = google(
+        "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
+        "GenerateContentInputTokensPerModelPerDay-FreeTier",
+    )
+    assert limits_of({}, body) == {
+        "requests/minute": (15.0, 0.0, 47.0),
+        "input_tokens/day": (15.0, 0.0, None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("delay", "expected"),
+    [
+        ("47s", 47.0),
+        ("45.578569677s", 45.578569677),
+        ({"seconds": 3}, 3.0),
+        ({"seconds": -3}, 0.0),
+        ({"seconds": 10**400}, 1e9),
+        (7, None),
+        ("", None),
+        ("1795430060", None),
+    ],
+)
+def test_the_wait_that_google_asks_for_is_read(delay: object, expected: float | None) -> None:
+    assert asked_in_body_s(google(delay=delay)) == expected
+
+
+def test_a_reset_that_is_a_moment_is_read_by_the_servers_own_clock() -> None:
+    headers = {"date": "Mon, 23 Nov 2026 11:33:20 GMT", "x-ratelimit-reset": "1795433660"}
+    assert limits_of(headers) == {"requests": (None, None, 60.0)}
+
+
+def test_what_is_below_zero_is_nothing_left_and_no_limit_at_all() -> None:
+    assert limits_of({"x-ratelimit-remaining-requests": "-3"})["requests"][1] == 0.0
+    unlimited = {"x-ratelimit-limit-tokens": "-1", "x-ratelimit-remaining-tokens": "-1"}
+    assert limits_of(unlimited) == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        "x",
+        {"error": None},
+        {"error": {"metadata": [1]}},
+        {"error": {"details": {}}},
+        {"error": {"details": [None, {"violations": [1, {"quotaId": 5}]}, {"retryDelay": 4}]}},
+    ],
+)
+def test_any_body_is_taken(body: object) -> None:
+    assert read_limits({"x-ratelimit-limit-requests": "many"}, body, wall_ns=WALL_NS) == ()
+
+
+def test_a_server_cannot_flood_the_limits() -> None:
+    headers = {f"x-ratelimit-limit-kind{number}": "1" for number in range(1000)}
+    headers["ratelimit"] = ", ".join(f'"p{number}";r=1' for number in range(1000))
+    assert len(read_limits(headers, google(*"x" * 99), wall_ns=WALL_NS)) == 16
+
+
+NAMES = st.sampled_from(
+    ["ratelimit", "ratelimit-policy", "x-ratelimit-limit", "x-ratelimit-reset-tokens", "date"]
+)
+VALUES = st.text(st.sampled_from('09.,;=-"wqrt ms:'), max_size=60) | st.text(max_size=60)
+
+
+@given(st.dictionaries(NAMES | st.text(max_size=40), VALUES, max_size=8))
+def test_no_header_breaks_the_reader(headers: dict[str, str]) -> None:
+    for limit in read_limits(headers, None, wall_ns=WALL_NS):
+        assert limit.remaining is None or limit.remaining >= 0
+        assert limit.reset_s is None or limit.reset_s >= 0
+
+
+KEYS = st.sampled_from(
+    ["error", "details", "violations", "quotaId", "quotaValue", "retryDelay", "metadata", "headers"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_no_body_breaks_the_reader(body: object) -> None:
+    wrapped = {"error": {"details": [body, {"violations": [body]}], "metadata": {"headers": body}}}
+    for given_body in (body, wrapped):
+        assert len(read_limits({}, given_body, wall_ns=WALL_NS)) <= 16
+        asked_s = asked_in_body_s(given_body)
+        assert asked_s is None or asked_s >= 0

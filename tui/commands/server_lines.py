@@ -1,0 +1,86 @@
+"""What server and gateway say of one attempt, as lines below its bars: pure functions."""
+
+from typing import Final
+
+from probes.comparison import Comparison, Span, comparisons, stages
+from probes.events import AttemptFinished, ServerClaim
+from probes.gateway import tries_told
+from probes.neutral import neutralise
+from tui.commands.figures import duration
+
+__all__ = ["gateway_line", "id_lines", "server_lines"]
+
+_LONGEST: Final = 80
+_MOST_METRICS: Final = 6
+_SERVED_BY: Final = ("x-litellm-model-api-base", "x-portkey-provider", "ngrok-aig-model")
+"""Headers in which a gateway names whom it asked in the end."""
+_SPANS: Final[dict[Span, str]] = {
+    "headers": "· headers",
+    "first_token": "· 1st token",
+    "total": "· the end",
+}
+
+
+def server_lines(attempt: AttemptFinished) -> list[tuple[str, str]]:
+    """Return (label, words) of what is claimed, the spans that we measured too beside our figure.
+
+    The measured figure of a span begins where the whole request was sent.
+    """
+    claims = attempt.server_claims
+    lines = [("server says", _named(stages(claims)))] if stages(claims) else []
+    for comparison in comparisons(attempt):
+        told = [claim for claim in claims if claim.interval == comparison.span]
+        lines.append((_SPANS[comparison.span], _compared(comparison, told)))
+    overhead = [claim for claim in claims if claim.interval == "overhead"]
+    if overhead:
+        lines.append(("gateway", f"says that its own work took {_sourced(overhead)}"))
+    others = [claim for claim in claims if claim.interval == "other"][:_MOST_METRICS]
+    if others:
+        lines.append(("· besides", _sourced(others)))
+    return lines
+
+
+def gateway_line(attempt: AttemptFinished) -> str:
+    """Return how often a gateway tried again behind our back, and who says so; or nothing."""
+    if not attempt.hidden_retries:
+        return ""
+    told = [f"{name} {number}" for name, number in tries_told(attempt.headers)]
+    counted = sum(number for _, number in tries_told(attempt.headers))
+    if attempt.hidden_retries > counted:
+        told.append(f"the answer itself {attempt.hidden_retries - counted}")
+    tries = "try" if attempt.hidden_retries == 1 else "tries"
+    words = f"{attempt.hidden_retries} further {tries} that we did not see ({', '.join(told)})"
+    by = next((attempt.headers[name] for name in _SERVED_BY if attempt.headers.get(name)), "")
+    return f"{words}, answered by {neutralise(by, _LONGEST)}" if by else words
+
+
+def id_lines(attempt: AttemptFinished) -> list[str]:
+    """Return every id of the request but the first, which stands with the tokens."""
+    ids = [f"{name} {neutralise(value, _LONGEST)}" for name, value in attempt.request_ids.items()][
+        1:
+    ]
+    if attempt.response_id:
+        ids.append(f"response {neutralise(attempt.response_id, _LONGEST)}")
+    return [f"ids: {' · '.join(ids)}"] if ids else []
+
+
+def _named(claims: tuple[ServerClaim, ...]) -> str:
+    return " · ".join(f"{claim.interval} {duration(claim.seconds)}" for claim in claims)
+
+
+def _sourced(claims: list[ServerClaim]) -> str:
+    return ", ".join(
+        f"{duration(claim.seconds)} ({neutralise(claim.source, _LONGEST)})" for claim in claims
+    )
+
+
+def _compared(comparison: Comparison, told: list[ServerClaim]) -> str:
+    claimed = _sourced(told) if told else duration(comparison.claimed_s)
+    longest = max((claim.seconds for claim in told), default=comparison.claimed_s)
+    if told and longest < comparison.claimed_s:
+        claimed += f", {duration(comparison.claimed_s)} with all its stages"
+    words = f"{claimed} of our {duration(comparison.measured_s)}"
+    if comparison.excess_s:
+        more = duration(comparison.excess_s)
+        return f"{words}: {more} more than we measured, its clock or its definition differs"
+    return f"{words}; {duration(comparison.rest_s)} network, gateway and what it does not count"
