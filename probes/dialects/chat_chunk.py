@@ -20,6 +20,7 @@ __all__ = [
     "decode_chunk",
     "decode_usual",
     "decode_value",
+    "first_of",
     "lenient_chunk",
 ]
 
@@ -118,7 +119,6 @@ class UsualChunk(msgspec.Struct, gc=False):
     type: None = None
 
 
-_LONGEST_NUMBER: Final = 300
 _decoder: Final = msgspec.json.Decoder(Chunk)
 decode_usual: Final = msgspec.json.Decoder(UsualChunk).decode
 """Return a chunk that only adds words; raise `ValueError` or `RecursionError` for any other."""
@@ -145,7 +145,11 @@ def decode_value(data: str) -> object:
     Raises:
         ValueError: the data is not JSON, or nested too deeply.
     """
-    value = value_of(data)
+    return first_of(value_of(data))
+
+
+def first_of(value: object) -> object:
+    """Return the first of a list's values, and anything else as it is."""
     return value[0] if isinstance(value, list) and value else value
 
 

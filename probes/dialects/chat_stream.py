@@ -11,6 +11,7 @@ from probes.dialects.chat_chunk import (
     UsualDelta,
     decode_chunk,
     decode_usual,
+    first_of,
     lenient_chunk,
 )
 from probes.dialects.growth import Growth
@@ -27,9 +28,9 @@ __all__ = ["ChatInterpreter"]
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128
-_NO_WORDS: Final = UsualDelta()
 _UNSAID: Final = ("null", "NULL", "none", "None")
 """How some servers spell that there is no finish reason yet."""
+_NO_WORDS: Final = UsualDelta()
 
 
 class ChatInterpreter:
@@ -92,7 +93,7 @@ class ChatInterpreter:
         added, failed = self._take(chunk)
         certain = is_error or failed
         if certain or _is_unusual(chunk):
-            self._take_error(chunk, value_or_none(data), certain=certain)
+            self._take_error(chunk, first_of(value_or_none(data)), certain=certain)
         if chunk.choices is None and chunk.usage is None:
             self._strange = True
         return added

@@ -112,45 +112,15 @@ async def test_its_chaos_is_told_as_what_it_is(
     assert attempt.stamps_ns.first_token is None
 
 
-def ollama(base_url: str, **fields: Any) -> Route:
-    return route(base_url.removesuffix("/v1"), dialect="ollama", **fields)
-
-
-async def test_its_ollama_api_is_spoken_line_by_line(base_url: str) -> None:
-    (attempt,) = (await probed(ollama(base_url))).attempts
-    assert (attempt.outcome, attempt.finish_reason, attempt.text) == ("ok", "stop", REPLY)
-    assert (attempt.ttft_kind, attempt.status) == ("content", 200)
-    assert attempt.chunks > 1
-    assert_ladder(attempt.stamps_ns)
-
-
-@pytest.mark.parametrize("dialect", ["chat", "ollama"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 async def test_a_whole_answer_has_no_ttft(base_url: str, dialect: Dialect) -> None:
-    asked = ollama if dialect == "ollama" else route
-    (attempt,) = (await probed(asked(base_url, stream=False))).attempts
+    (attempt,) = (await probed(route(base_url, stream=False, dialect=dialect))).attempts
     assert (attempt.outcome, attempt.text, attempt.ttft_kind) == ("ok", REPLY, "not_streamed")
     assert attempt.stamps_ns.first_token is None
     assert attempt.stamps_ns.done is not None
 
 
-@pytest.mark.parametrize(
-    ("prompt", "outcome", "reason", "kind"),
-    [
-        ("Think of it first.", "ok", "", "reasoning"),
-        ("Call for the tide.", "ok", "", "tool_call"),
-        ("Break off.", "truncated", "cut", "content"),
-        ("Say nothing.", "content_error", "empty", "none"),
-        ("No answer is known to this.", "client_error", "not_found", "none"),
-    ],
-)
-async def test_ollama_answers_out_of_the_ordinary_are_told_as_what_they_are(
-    base_url: str, prompt: str, outcome: str, reason: str, kind: str
-) -> None:
-    (attempt,) = (await probed(ollama(base_url, prompt=prompt, retries=0))).attempts
-    assert (attempt.outcome, attempt.reason, attempt.ttft_kind) == (outcome, reason, kind)
-
-
-@pytest.mark.parametrize("dialect", ["chat", "messages", "responses"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 async def test_reasoning_is_a_first_token_but_no_first_answer(base_url: str, dialect: str) -> None:
     thoughtful = route(base_url, prompt="Think of it first.", dialect=dialect)
     (attempt,) = (await probed(thoughtful)).attempts
@@ -177,28 +147,6 @@ async def test_answers_out_of_the_ordinary_are_told_as_what_they_are(
     asked = route(base_url, prompt=prompt, retries=0, dialect=dialect)
     (attempt,) = (await probed(asked)).attempts
     assert (attempt.outcome, attempt.reason, attempt.ttft_kind) == (outcome, reason, kind)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "chaos", "outcome", "reason", "kind"),
-    [
-        (PROMPT, "", "ok", "", "content"),
-        ("Think of it first.", "", "ok", "", "reasoning"),
-        ("Call for the tide.", "", "ok", "", "tool_call"),
-        ("Break off.", "", "truncated", "cut", "none"),  # its first events carry no words
-        ("Say nothing.", "", "content_error", "empty", "none"),
-        (PROMPT, "malformed", "protocol_error", "bad_json", "none"),
-        (PROMPT, "ratelimit", "throttled", "rate_limit", "none"),
-    ],
-)
-async def test_its_responses_are_told_as_its_chats_are(
-    base_url: str, prompt: str, chaos: str, outcome: str, reason: str, kind: str
-) -> None:
-    asked = route(base_url, chaos, dialect="responses", prompt=prompt, retries=0)
-    (attempt,) = (await probed(asked)).attempts
-    assert (attempt.outcome, attempt.reason, attempt.ttft_kind) == (outcome, reason, kind)
-    if kind in ("content", "reasoning") and outcome == "ok":
-        assert (attempt.text, attempt.finish_reason) == (REPLY, "completed")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

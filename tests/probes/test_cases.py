@@ -18,8 +18,8 @@ from probes.progress import Progress
 
 FILES = (
     "stream_cases.jsonl",
-    "usage_cases.jsonl",
     "field_cases.jsonl",
+    "usage_cases.jsonl",
     "responses_cases.jsonl",
     "completions_cases.jsonl",
     "messages_cases.jsonl",
