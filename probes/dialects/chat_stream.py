@@ -147,6 +147,8 @@ class ChatInterpreter:
     def _take_choice(self, choice: Choice) -> Delta:
         index = choice.index or 0
         if index not in self._seen:
+            if len(self._seen) >= _MOST_CHOICES:
+                return NOTHING
             self._seen.add(index)
             if self._main is None:
                 self._main = index
