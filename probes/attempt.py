@@ -62,6 +62,7 @@ class AttemptResult:
     inexact_chunks: int = 0
     characters: int = 0
     """Of all output."""
+    http_version: str = ""
 
 
 class Attempt:
@@ -95,6 +96,7 @@ class Attempt:
         self._reader: AnswerReader | None = None
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
+        self._http_version = ""
 
     def cancel(self) -> None:
         """End it as `cancelled`; nothing happens when it has not begun or is over."""
@@ -130,6 +132,7 @@ class Attempt:
     async def _exchange(self, request: Request) -> None:
         async with self._transport.exchange(request, self) as exchange:
             self._status, self._headers = exchange.status, exchange.headers
+            self._http_version = exchange.http_version
             self._reader = AnswerReader(
                 exchange.status,
                 exchange.headers,
@@ -214,6 +217,7 @@ class Attempt:
             inexact=tuple(sorted(tape.inexact - {"terminal"})),
             inexact_chunks=tape.inexact_chunks,
             characters=tape.characters,
+            http_version=self._http_version,
         )
 
 

@@ -26,6 +26,7 @@ from probes.commands import (
     Stop,
     WatchText,
 )
+from probes.config.proxies import proxy_secrets
 from probes.events import (
     SCHEMA_VERSION,
     Batch,
@@ -85,7 +86,9 @@ class Engine:
             gaps=gaps,
             outbox=self._outbox,
             spending=self._spending,
-            scrub=Scrubber(secret_values(configure.headers)),
+            scrub=Scrubber(
+                secret_values(configure.headers) | proxy_secrets(configure.routes, os.environ)
+            ),
             numbers=count(1),
             include_text=configure.include_text,
             transport=transport,

@@ -49,7 +49,9 @@ def error_in(body: object) -> ErrorBody | None:
         return None
     inner = body.get("error") or body.get("errors")
     told = body.get("object") == "error" or body.get("type") == "error"
-    return error_of(body) if inner or told or _is_bare_error(body) else None
+    if inner or told or _of_minimax(body) or _is_bare_error(body):
+        return error_of(body)
+    return None
 
 
 def error_of(body: object) -> ErrorBody:
@@ -67,7 +69,17 @@ def error_of(body: object) -> ErrorBody:
         return _from_object(inner, outer=body)
     if isinstance(inner, str):
         return _from_object({**body, "message": inner}, outer={})
-    return _from_object(body, outer={})
+    return _from_object(_of_minimax(body) or body, outer={})
+
+
+def _of_minimax(body: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the error of a MiniMax answer, `{"base_resp": {status_code, status_msg}}`.
+
+    It answers 200 to all; code 0 is no error.
+    """
+    base = _mapping(body.get("base_resp"))
+    code = base.get("status_code")
+    return {"message": base.get("status_msg"), "code": code} if code else {}
 
 
 def _is_bare_error(body: Mapping[Any, Any]) -> bool:
@@ -128,7 +140,7 @@ def _request_id(*places: Mapping[Any, Any]) -> str:
 
 
 def _message(error: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> str:
-    for key in ("message", "msg", "error_message", "error_msg", "detail", "details"):
+    for key in ("message", "msg", "error_message", "error_msg", "detail", "details", "title"):
         said = _text(error.get(key))
         if said:
             raw = _text(metadata.get("raw"))

@@ -4,8 +4,8 @@ import msgspec
 
 from probes.error_body import LONGEST_MESSAGE
 from probes.events import Limit, Outcome, ServerClaim, TokenSource, TtftKind
+from probes.failures import of_failure, words_of
 from probes.judging import Ending, of_ending
-from probes.outcome import of_failure
 from probes.words import clean
 
 __all__ = ["Answer", "failed_before_answer"]
@@ -66,7 +66,7 @@ def failed_before_answer(error: BaseException | Ending) -> Answer:
     """
     if isinstance(error, BaseException):
         verdict = of_failure(error)
-        said = str(error)[:LONGEST_MESSAGE]
+        said = words_of(error, verdict.reason)[:LONGEST_MESSAGE]
         return Answer(
             outcome=verdict.outcome,
             reason=verdict.reason,

@@ -14,7 +14,10 @@
     timeout                 one of our clocks, or the server's 408
       timeout.connect  timeout.first_token  timeout.stall  timeout.total  timeout.server
     protocol_error          no HTTP answer, or one that is not what it says it is
-      connect               .dns  .refused  .tls  .tls.certificate  .unreachable  .proxy
+      connect               .dns  .refused  .unreachable  .reset (while it is set up)
+        connect.proxy       it is not there, refuses, asks for a password, reaches no server
+        connect.tls         .expired  .hostname  .untrusted  .certificate (anything else about it);
+                            by itself: no TLS, no common version, our own certificate
       reset  stale_connection  protocol  empty  html  bad_json  not_an_answer  encoding
       too_large  other_dialect
     truncated               the answer ended before it was over
@@ -28,22 +31,15 @@ for money (they retry billing 429s, we never do) and for 498 (they do not, its d
 to). It is always False once a 200 has begun.
 """
 
-import errno
 import re
-import socket
-import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
-
-import anyio
-import httpx
 
 from probes.error_body import ErrorBody
 from probes.events import Outcome
 from probes.refusal import BUSY, is_billing, throttle_reason
 
-__all__ = ["Verdict", "of_failure", "of_status", "of_stream_error"]
+__all__ = ["Verdict", "of_status", "of_stream_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,69 +180,3 @@ def _told_client_reason(error: ErrorBody) -> str:
 
 def _matches(pattern: re.Pattern[str], error: ErrorBody) -> bool:
     return any(pattern.search(word) for word in error.words)
-
-
-def of_failure(error: BaseException) -> Verdict:
-    """Return the verdict on an exception before any HTTP answer.
-
-    The chain of causes is walked: HTTP libraries wrap what the socket said. Like the official
-    clients' policy, every failure to connect or to get an answer is worth another try; a request
-    that cannot even be written is not.
-    """
-    chain = list(_causes(error))
-    for verdict, kinds in _FAILURES:
-        if any(isinstance(cause, kinds) for cause in chain):
-            return verdict
-    numbers = {cause.errno for cause in chain if isinstance(cause, OSError)}
-    if numbers & _UNREACHABLE:
-        return Verdict("protocol_error", "connect.unreachable", retryable=True)
-    if numbers or any(isinstance(cause, httpx.ConnectError) for cause in chain):
-        return Verdict("protocol_error", "connect", retryable=True)
-    lost = any("disconnected" in str(cause) for cause in chain)
-    return Verdict("protocol_error", "reset" if lost else "protocol", retryable=True)
-
-
-_UNREACHABLE: Final = {
-    errno.ENETUNREACH,
-    errno.EHOSTUNREACH,
-    errno.ENETDOWN,
-    errno.EHOSTDOWN,
-    errno.EADDRNOTAVAIL,
-}
-_FAILURES: Final[tuple[tuple[Verdict, tuple[type[BaseException], ...]], ...]] = (
-    (Verdict("client_error", "bad_url"), (httpx.UnsupportedProtocol, httpx.InvalidURL)),
-    (Verdict("client_error", "bad_request"), (httpx.LocalProtocolError,)),
-    (Verdict("timeout", "timeout.connect", True), (httpx.ConnectTimeout, httpx.PoolTimeout)),
-    (Verdict("timeout", "timeout.first_token", True), (httpx.TimeoutException,)),
-    (Verdict("protocol_error", "connect.proxy", True), (httpx.ProxyError,)),
-    (Verdict("protocol_error", "reset", True), (httpx.ReadError, httpx.WriteError)),
-    (Verdict("protocol_error", "connect.dns", True), (socket.gaierror,)),
-    (Verdict("protocol_error", "connect.refused", True), (ConnectionRefusedError,)),
-    (Verdict("protocol_error", "connect.tls.certificate", True), (ssl.SSLCertVerificationError,)),
-    (Verdict("protocol_error", "connect.tls", True), (ssl.SSLError,)),
-    (Verdict("timeout", "timeout.connect", True), (TimeoutError,)),
-    (
-        Verdict("protocol_error", "reset", True),
-        (
-            ConnectionError,
-            httpx.CloseError,
-            anyio.BrokenResourceError,
-            anyio.ClosedResourceError,
-            anyio.EndOfStream,
-        ),
-    ),
-)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, its causes, its context and the members of groups, each once."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        current = waiting.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        waiting += [cause for cause in (current.__cause__, current.__context__) if cause]
-        if isinstance(current, BaseExceptionGroup):
-            waiting += current.exceptions

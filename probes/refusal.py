@@ -20,11 +20,11 @@ BUSY: Final = re.compile(
 )
 
 _BILLING: Final = re.compile(
-    r"insufficient(quota|balance|credit|fund)|(not|no)enough(balance|credit|fund)"
+    r"insufficient(user|token|account)?(quota|balance|credit|fund)|notenough(balance|credit|fund)"
     r"|credit(balance|s?exhausted|s?required|limit)|spend(ing)?limit|budget(limit)?(has)?(been)?exceeded"
     r"|(organization|project|account|monthly|key)usagelimit|usagelimit(reached|exceeded)"
     r"|billing|paymentrequired|exceededcurrentquota|outofcredits?|accountsuspended"
-    r"|arrear|overdue|^setlimitexceeded|allocationquotafreetieronly|notpurchased|unpurchased"
+    r"|tokenquotafailed|arrear|overdue|^setlimitexceeded|allocationquotafreetieronly|notpurchased|unpurchased"
 )
 _BILLING_NUMBERS: Final = frozenset({"1113", "1309", "30001", "30011"})
 """Zhipu: no balance, plan expired; SiliconFlow: no balance."""
@@ -36,9 +36,10 @@ _BILLING_MESSAGE: Final = re.compile(
     r"|reached your (hourly|session|daily|weekly|monthly) usage limit"
     r"|billing (hard )?limit|account[^.]{0,80} is suspended|budget has been exceeded"
     r"|key limit exceeded|specified (workspace )?api usage limits|inactive subscription"
-    r"|exceeded your monthly (included |usage )?(credits?|quota|budget)|overdue balance"
+    r"|exceeded (your|the) monthly (included |usage )?(credits?|quota|budget)|overdue balance"
+    r"|quota is not enough"
     r"|exhausted (its|your|the) free|free (trial|tier)[^.]{0,80}(been exhausted|used up)"
-    r"|limited to \d{1,9} api calls ?/ ?month|余额不足|欠费",
+    r"|limited to \d{1,9} api calls ?/ ?month|余额不足|额度不足|欠费",
     re.IGNORECASE,
 )
 _RATE_MESSAGE: Final = re.compile(
@@ -51,13 +52,13 @@ _CONCURRENCY: Final = re.compile(
 )
 _TOKENS: Final = re.compile(
     r"(?<![a-z])[io]?tp[smhd](?![a-z])|tokens?[ -](per|rate|limit|quota)|limit type: tokens"
-    r"|token_quota|too many tokens|number of (\w{1,20} ){0,2}tokens|tokens_per"
+    r"|too many tokens|number of (\w{1,20} ){0,2}tokens"
     r"|allocated quota exceeded|error-code#token-limit",
     re.IGNORECASE,
 )
 _REQUESTS: Final = re.compile(
     r"(?<![a-z])rp[smhd](?![a-z])|(requests?|calls?)[ -](per|rate)|limit type: requests"
-    r"|request_quota|number of requests|too many requests? per|api calls ?/|requests? limit"
+    r"|number of requests|api calls ?/|requests? limit"
     r"|userby(model)?by|free-models-per-",
     re.IGNORECASE,
 )

@@ -150,6 +150,7 @@ def attempt_finished(
         stamps_ns=result.stamps,
         cold=result.cold,
         clock=clock,
+        http_version=result.http_version,
         flagged=result.flagged,
         chunks=result.chunks,
         characters=result.characters,

@@ -1,5 +1,6 @@
 """One route at work: its workers, its knobs, its gate."""
 
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from probes.report import cohort_of, prompt_tokens
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
 from probes.spending import Spending
-from probes.transport import Transport, open_transport
+from probes.transport import Transport, connecting, open_transport
 from probes.words import clean
 
 __all__ = [
@@ -47,7 +48,7 @@ LONGEST_FAULT: Final = 20_000
 
 def default_transport(route: Route, clock: Clock) -> Transport:
     """Return a transport for one worker of a route."""
-    return open_transport(route.base_url, clock, reuse=route.connection == "reuse")
+    return open_transport(clock, connecting(route, os.environ))
 
 
 @dataclass(frozen=True, slots=True)

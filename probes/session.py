@@ -1,5 +1,6 @@
 """One run of llmtop without its face: engine, board, recording and money, each with one owner."""
 
+import os
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -11,6 +12,8 @@ from probes.board import Board
 from probes.clock import Clock, SystemClock
 from probes.commands import Allow, Burst, Command, Configure, Go, SetKnob
 from probes.config import Config
+from probes.config.proxies import proxy_secrets
+from probes.config.tls import unverified
 from probes.desired import commands_for_restart, desired_of
 from probes.events import Event, Hello, Notice, encode_event
 from probes.host import EngineGroup, EngineHost, InProcessHost, Prepare, Receive
@@ -149,7 +152,8 @@ class Session:
     def _new_host(
         self, in_process: bool, limits: HostLimits | None, launch: Launch
     ) -> EngineHost | EngineGroup:
-        scrub = Scrubber(secret_values(self._headers)).scrub
+        secrets = secret_values(self._headers) | proxy_secrets(self._config.routes, os.environ)
+        scrub = Scrubber(secrets).scrub
 
         def in_this_loop(prepare: Prepare, receive: Receive) -> EngineHost:
             from probes.engine import run_engine  # a cockpit beside its engine never needs it
@@ -212,11 +216,13 @@ class Session:
         self._greet(events)
 
     def _greet(self, events: list[Event]) -> None:
-        """After the first engine's hello, say what cannot be enforced."""
+        """After the first engine's hello, say what cannot be enforced, and what is not verified."""
         if self._greeted or not any(isinstance(event, Hello) for event in events):
             return
         self._greeted = True
-        for route, text in unenforceable_budgets(self._config.routes, self._config.budget):
+        routes = self._config.routes
+        unenforceable = unenforceable_budgets(routes, self._config.budget)
+        for route, text in (*unenforceable, *unverified(routes)):
             self._emit(text, route)
 
     def _emit(self, text: str, route: str = "") -> None:

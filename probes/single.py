@@ -1,5 +1,6 @@
 """One probe by itself: what `llmtop once` and `llmtop check` send."""
 
+import os
 from dataclasses import dataclass, field
 from random import Random
 
@@ -7,6 +8,8 @@ import anyio
 
 from probes.clock import Clock
 from probes.config import Route
+from probes.config.proxies import proxy_secrets
+from probes.config.tls import unverified
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.health import GapWatch, LoopWatch
 from probes.manner import Manner
@@ -77,7 +80,7 @@ async def probe_once(
         clock=clock,
         random=random,
         gaps=GapWatch(clock.monotonic_ns()),
-        scrub=Scrubber(secret_values({route.name: headers})),
+        scrub=Scrubber(secret_values({route.name: headers}) | proxy_secrets([route], os.environ)),
         emit=events.seen.append,
         turnstile=turnstile,
         policy=RetryPolicy(route.retries, random),
@@ -97,4 +100,5 @@ async def probe_once(
             await connection.aclose()
         group.cancel_scope.cancel()
     assert finished is not None  # noqa: S101 - the turnstile lets everybody pass
-    return ProbeRecord(finished, events.attempts(), events.notices())
+    said = tuple(text for _, text in unverified([route]))
+    return ProbeRecord(finished, events.attempts(), (*said, *events.notices()))

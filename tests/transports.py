@@ -1,19 +1,27 @@
 """The transports that every test of the wire runs on."""
 
+import os
+from collections.abc import Callable
+
 from probes.clock import Clock
 from probes.config import Route
 from probes.route import TransportFactory
-from probes.transport import HttpxTransport, StampingTransport, Transport
+from probes.transport import Connecting, HttpxTransport, StampingTransport, Transport, connecting
 
-__all__ = ["TRANSPORTS"]
+__all__ = ["KINDS", "TRANSPORTS"]
 
 
 def stamping(route: Route, clock: Clock) -> Transport:
-    return StampingTransport(clock, reuse=route.connection == "reuse")
+    return StampingTransport(clock, connecting(route, os.environ))
 
 
 def pooled(route: Route, clock: Clock) -> Transport:
-    return HttpxTransport(clock, reuse=route.connection == "reuse")
+    return HttpxTransport(clock, connecting(route, os.environ))
 
+
+KINDS: dict[str, Callable[[Clock, Connecting], Transport]] = {
+    "stamping": StampingTransport,
+    "httpx": HttpxTransport,
+}
 
 TRANSPORTS: dict[str, TransportFactory] = {"stamping": stamping, "httpx": pooled}

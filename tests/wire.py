@@ -1,16 +1,20 @@
 """A server that plays bytes: what a test says is what goes over the socket."""
 
+import asyncio
 import base64
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.streams.tls import TLSStream
 
 __all__ = [
     "SSE",
@@ -32,7 +36,7 @@ SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding:
 class Wire:
     """One accepted connection's request, and the way to answer it."""
 
-    stream: SocketStream
+    stream: ByteStream
     head: bytes = b""
     body: bytes = b""
 
@@ -106,23 +110,36 @@ def chat_answer(*texts: str) -> list[bytes]:
 
 
 @asynccontextmanager
-async def serve(play: Play) -> AsyncIterator[Served]:
-    """Serve on a free loopback port."""
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(SocketAttribute.local_port)
-    served = Served(f"http://127.0.0.1:{port}/v1")
+async def serve(
+    play: Play,
+    *,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    path: Path | None = None,
+) -> AsyncIterator[Served]:
+    """Serve on a free loopback port, or on a Unix socket at `path`."""
+    if path is not None:
+        listener: Any = _UnixListener(path)
+        authority = "localhost"
+    else:
+        listener = await anyio.create_tcp_listener(local_host=host)
+        port = listener.extra(SocketAttribute.local_port)
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    served = Served(f"http{'s' if tls else ''}://{authority}/v1")
 
-    async def handle(stream: SocketStream) -> None:
+    async def handle(raw: SocketStream) -> None:
         served.connections += 1
-        async with stream:
-            wire = Wire(stream)
+        async with raw:
             try:
+                wire = Wire(raw if tls is None else await _encrypted(raw, tls))
                 while await wire.read_request():
                     served.requests.append((wire.head, wire.body))
                     if not await play(wire):
                         return
             except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
                 return  # the client has left
+            except anyio.EndOfStream:
+                return  # in the handshake
 
     async with listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, handle)
@@ -138,6 +155,33 @@ def payloads(frame: dict[str, Any]) -> Iterator[bytes]:
     while left > 0:
         yield piece * min(left, at_once)
         left -= at_once
+
+
+class _UnixListener:
+    """anyio's own streams of Unix sockets cannot be cancelled in the moment of a read."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self._socket.setblocking(False)
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._socket.close()
+
+    async def serve(self, handle: Callable[[SocketStream], Awaitable[None]]) -> None:
+        loop = asyncio.get_running_loop()
+        async with anyio.create_task_group() as group:
+            while True:
+                accepted, _ = await loop.sock_accept(self._socket)
+                group.start_soon(handle, await SocketStream.from_socket(accepted))
+
+
+async def _encrypted(raw: SocketStream, tls: ssl.SSLContext) -> TLSStream:
+    return await TLSStream.wrap(raw, server_side=True, ssl_context=tls, standard_compatible=False)
 
 
 def play_case(case: dict[str, Any], frames: Sequence[dict[str, Any]] | None = None) -> Play:

@@ -7,7 +7,7 @@ import msgspec
 
 from probes.clock import NS_PER_S
 from probes.events import AttemptFinished, AttemptStarted, Limit, ProbeFinished
-from probes.limits import share_left, tightest
+from probes.limits import share_left
 from probes.views import ThrottleEntry
 
 __all__ = ["ThrottleLog", "hit_limit", "remaining_text", "throttle_kind"]
@@ -39,9 +39,8 @@ def hit_limit(kind: str, limits: Sequence[Limit]) -> Limit | None:
     >>> hit_limit("requests", [minute, day]).window
     'day'
     """
-    told = tightest(limits)
-    same = [limit for limit in told if limit.kind == kind]
-    same = same or [limit for limit in told if limit.kind.endswith(f"_{kind}")]
+    same = [limit for limit in limits if limit.kind == kind]
+    same = same or [limit for limit in limits if limit.kind.endswith(f"_{kind}")]
     return min(same, key=share_left, default=None)
 
 

@@ -16,6 +16,7 @@ from probes.config.settings import (
     Recording,
     Route,
     Timeouts,
+    Tls,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "Recording",
     "Route",
     "Timeouts",
+    "Tls",
 ]

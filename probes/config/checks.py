@@ -1,11 +1,14 @@
 """Checks of a route that need more than one key, or the environment: keys, headers, bodies."""
 
+import os
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from probes.config.errors import KeyPath, Problems
+from probes.config.proxies import ProxyError, named_variable, read_proxy
 from probes.config.settings import Route
 from probes.config.urls import is_loopback
 
@@ -71,6 +74,9 @@ _OWN_FIELDS: Final[Mapping[str, str]] = {
     "temperature": "use the route's temperature",
 }
 
+_LONGEST_SOCKET_PATH: Final = 103
+"""Bytes that every system's socket addresses hold (macOS; Linux: 107)."""
+
 # RFC 9110 section 5.6.2 (token) and 5.5 (field value, visible ASCII here).
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
@@ -92,6 +98,12 @@ def check_table(
             problems.add((*path, present[1]), f"stands beside {present[0]}, expected one of them")
     if "api_key_env" in values:
         _check_variable(values["api_key_env"], (*path, "api_key_env"), environ, problems)
+    if "proxy" in values:
+        _check_proxy(values["proxy"], (*path, "proxy"), environ, problems)
+    if values.get("http2") and find_spec("h2") is None:
+        problems.add((*path, "http2"), "needs the package h2: pip install 'llmtop-tui[http2]'")
+    if len(os.fsencode(values.get("unix_socket", ""))) > _LONGEST_SOCKET_PATH:
+        problems.add((*path, "unix_socket"), f"is longer than {_LONGEST_SOCKET_PATH} bytes")
     _check_headers(values.get("headers", {}), (*path, "headers"), environ, problems)
     for field in values.get("extra_body", {}):
         if field in _OWN_FIELDS:
@@ -116,13 +128,42 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
     if (
         secret
         and route.base_url.startswith("http:")
-        and not is_loopback(route.base_url)
+        and not _stays_here(route)
         and not route.insecure
     ):
         problems.add(
             (*path, "base_url"),
             "would send a key over plain http to another machine; use https or insecure = true",
         )
+
+    if route.unix_socket is not None and route.proxy not in ("none", "environment"):
+        problems.add((*path, "proxy"), "stands beside unix_socket, expected one of them")
+
+
+def _stays_here(route: Route) -> bool:
+    """Whether nothing of a request leaves this machine."""
+    if route.unix_socket is not None:
+        return True
+    return is_loopback(route.base_url) and route.proxy in ("none", "environment")
+
+
+def _check_proxy(
+    setting: str, path: KeyPath, environ: Mapping[str, str], problems: Problems
+) -> None:
+    """Note what is wrong with the proxy that a variable holds; its value is not shown."""
+    variable = named_variable(setting)
+    if variable is None:
+        return
+    called = variable if _CONVENTIONAL_NAME.fullmatch(variable) else "(name not shown)"
+    value = environ.get(variable, "").strip()
+    try:
+        if value:
+            read_proxy(value)
+    except ProxyError as error:
+        problems.add(path, f"the proxy in environment variable {called} {error}")
+    else:
+        if not value:
+            problems.add(path, f"environment variable {called} is not set")
 
 
 def _check_options(options: object, path: KeyPath, problems: Problems) -> None:

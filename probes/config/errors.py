@@ -34,8 +34,10 @@ class Problems:
         self._lines: list[str] = []
 
     def add(self, path: KeyPath, text: str) -> None:
-        """Note one mistake at the key `path`."""
-        self._lines.append(f"{self._label(path)}: {text}")
+        """Note one mistake at the key `path`; what several routes take from [defaults], once."""
+        line = f"{self._label(path)}: {text}"
+        if line not in self._lines:
+            self._lines.append(line)
 
     def unknown(self, path: KeyPath, known: Iterable[str]) -> None:
         """Note that the last key of `path` is none of `known`; its value is not shown."""

@@ -1,7 +1,7 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
-Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts and
-.price, [budget], [recording], [display]. `probes.config.rules` says what each key may hold. The
+Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts, .tls
+and .price, [budget], [recording], [display]. `probes.config.rules` says what each key may hold. The
 values of secrets never appear in an error; names of variables and headers do.
 """
 
@@ -26,7 +26,18 @@ from probes.config.rules import (
     ROUTE_RULES,
     read_table,
 )
-from probes.config.settings import Budget, Config, Display, Goals, Price, Recording, Route, Timeouts
+from probes.config.settings import (
+    Budget,
+    Config,
+    Display,
+    Goals,
+    Price,
+    Recording,
+    Route,
+    Timeouts,
+    Tls,
+)
+from probes.config.tls import anchor_files, check_tls
 from probes.prompts import generated_prompt
 
 __all__ = [
@@ -44,7 +55,7 @@ CONFIG_VARIABLE: Final = "LLMTOP_CONFIG"
 _MAXIMUM_BYTES: Final = 1_000_000
 _MAXIMUM_NAME: Final = 64
 _TABLES: Final = ("defaults", "routes", "budget", "recording", "display")
-_MERGED_TABLES: Final = ("goals", "timeouts")
+_MERGED_TABLES: Final = ("goals", "timeouts", "tls")
 _NEEDED: Final[Mapping[str, str]] = {
     "base_url": "a URL such as https://api.example.com/v1",
     "model": "the model's name",
@@ -86,7 +97,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
-    """Return the settings in `text`; `path` names them in errors and anchors `prompt_file`.
+    """Return the settings in `text`; `path` names them in errors and anchors what they name.
 
     Raises:
         ConfigError: the text has mistakes: all of them, one line each.
@@ -216,7 +227,9 @@ def _read_routes(
         own = _read_route_keys(table, folder, path, environ, problems)
         if isinstance(table, dict) and isinstance(raw_defaults, dict):
             _note_missing({**raw_defaults, **table}, _NEEDED, path, problems)
-        route = _build_route(name, _merge(defaults, own), path, problems)
+        merged = _merge(defaults, own)
+        _check_tls(merged, own, path, problems)
+        route = _build_route(name, merged, path, problems)
         if route is not None:
             routes.append(route)
     return tuple(routes)
@@ -231,7 +244,19 @@ def _read_route_keys(
     if isinstance(table, dict) and isinstance(table.get("price"), dict):
         _note_missing(table["price"], _NEEDED_OF_PRICE, (*path, "price"), problems)
     _resolve_prompt(values, folder, path, problems)
+    anchor_files(values.get("tls", {}), folder)
+    if "unix_socket" in values:
+        values["unix_socket"] = str((folder / Path(values["unix_socket"]).expanduser()).absolute())
     return values
+
+
+def _check_tls(
+    merged: Mapping[str, Any], own: Mapping[str, Any], path: KeyPath, problems: Problems
+) -> None:
+    """Note what is wrong with the files that a route names, where it or [defaults] does."""
+    tls, own_tls = merged.get("tls", {}), own.get("tls", {})
+    paths = {key: (*(path if key in own_tls else ("defaults",)), "tls", key) for key in tls}
+    check_tls(tls, paths, problems)
 
 
 def _note_missing(
@@ -253,13 +278,14 @@ def _build_route(
         merged["price"] = Price(**price) if _NEEDED_OF_PRICE.keys() <= price.keys() else None
     merged["goals"] = Goals(**merged.get("goals", {}))
     merged["timeouts"] = Timeouts(**merged.get("timeouts", {}))
+    merged["tls"] = Tls(**merged.get("tls", {}))
     route = Route(name=name, **merged)
     check_route(route, path, problems)
     return route
 
 
 def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return own values over defaults; goals and timeouts key by key, all else whole."""
+    """Return own values over defaults; goals, timeouts and tls key by key, all else whole."""
     merged = dict(defaults)
     for group in EXCLUSIVE_KEYS:
         if any(key in own for key in group):

@@ -9,8 +9,9 @@ from typing import Any, Final, TypeAlias, get_args
 import msgspec
 
 from probes.config.errors import KeyPath, Problems, shown
+from probes.config.proxies import proxy_complaint
 from probes.config.settings import Dialect
-from probes.config.urls import url_complaint
+from probes.config.urls import is_host_name, url_complaint
 
 __all__ = [
     "BUDGET_RULES",
@@ -76,6 +77,24 @@ class _UrlRule(Rule):
         if complaint:
             raise ValueError(complaint)
         return value if "?" in value else value.rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class _ProxyRule(Rule):
+    """A proxy says more precisely what is wrong with it, and is never printed unmasked."""
+
+    def read(self, value: object) -> str:
+        """Return the setting as it stands.
+
+        Raises:
+            ValueError: there is no such proxy; the text says why.
+        """
+        if not isinstance(value, str):
+            raise ValueError(f"expected {self.expected}")
+        complaint = proxy_complaint(value)
+        if complaint:
+            raise ValueError(complaint)
+        return value
 
 
 Rules: TypeAlias = Mapping[str, "Rule | Rules"]
@@ -160,6 +179,12 @@ _TIMEOUTS: Final[Rules] = dict.fromkeys(
     ("connect", "first_token", "stall", "total"), _POSITIVE_SECONDS
 )
 
+_TLS: Final[Rules] = {
+    **dict.fromkeys(("ca_file", "client_cert", "client_key"), _name("the path of a PEM file")),
+    "verify": _FLAG,
+    "server_name": Rule(str, "a host name or an address, without a port", is_host_name),
+}
+
 ROUTE_RULES: Final[Rules] = {
     "base_url": _UrlRule(str, "a URL such as https://api.example.com/v1"),
     "model": _name("the model's name"),
@@ -192,6 +217,10 @@ ROUTE_RULES: Final[Rules] = {
     "continuous_usage": _FLAG,
     "cache": _one_of("warm", "bust"),
     "connection": _one_of("reuse", "fresh"),
+    "tls": _TLS,
+    "proxy": _ProxyRule(str, 'a URL such as http://proxy.example:3128, "none" or "environment"'),
+    "http2": _FLAG,
+    "unix_socket": _name("the path of a Unix socket"),
     "concurrency": _whole(1, 1_000),
     "interval": _number("a number of seconds ≥ 0", lambda value: 0 <= value <= _DAY_S),
     "timeouts": _TIMEOUTS,

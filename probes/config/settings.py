@@ -23,6 +23,7 @@ __all__ = [
     "Recording",
     "Route",
     "Timeouts",
+    "Tls",
 ]
 
 Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
@@ -50,6 +51,21 @@ class Timeouts(_Table, frozen=True, kw_only=True):
     stall: float = 30.0
     """Between two output chunks."""
     total: float = 300.0
+
+
+class Tls(_Table, frozen=True, kw_only=True):
+    """How a server proves who it is, and we to it. Files are PEM, read when probing begins."""
+
+    ca_file: str | None = None
+    """Authorities that are trusted instead of this machine's."""
+    client_cert: str | None = None
+    """Our own certificate, with its chain."""
+    client_key: str | None = None
+    """Its key, unencrypted; None where it stands in the same file."""
+    verify: bool = True
+    """False believes any certificate."""
+    server_name: str | None = None
+    """What the certificate must name, and what is asked for (SNI), instead of the URL's host."""
 
 
 class Goals(_Table, frozen=True, kw_only=True):
@@ -106,6 +122,14 @@ class Route(_Table, frozen=True, kw_only=True):
     cache: CacheMode = "warm"
     """`warm`: byte-identical prompt each time; `bust`: a nonce comes first."""
     connection: ConnectionMode = "reuse"
+    tls: Tls = Tls()
+    proxy: str = "environment"
+    """A URL without user and password, `env:NAME` of a variable that holds one with them, `none`,
+    or `environment`: what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say."""
+    http2: bool = False
+    """Offer HTTP/2 over TLS; over plain http, speak it unasked."""
+    unix_socket: str | None = None
+    """Path of the socket to connect to; `base_url` still says host and path of the request."""
     concurrency: int = 1
     interval: float = 5.0
     """Seconds from one start to the next of the same worker; 0 is back to back."""

@@ -1,10 +1,11 @@
 """URLs of routes: what may be probed, what is loopback, and how one is shown without secrets."""
 
 import ipaddress
+import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["is_loopback", "mask_url", "url_complaint"]
+__all__ = ["is_host_name", "is_loopback", "mask_url", "url_complaint"]
 
 _EXPECTED: Final = "expected a URL such as https://api.example.com/v1"
 _DIALECT_PATHS: Final = (
@@ -15,6 +16,7 @@ _DIALECT_PATHS: Final = (
     "/api/chat",
 )
 _MASK: Final = "***"
+_HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
 def url_complaint(url: str) -> str | None:
@@ -34,12 +36,22 @@ def url_complaint(url: str) -> str | None:
         return "has a user or password in it; use api_key_env or api_key_cmd"
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         return f"got {mask_url(url)}, {_EXPECTED}" if parts.scheme and parts.netloc else _EXPECTED
+    if "%" in parts.hostname:
+        return "has an IPv6 zone or an escape in its host, expected a name or a plain address"
     if parts.fragment:
         return "has a #fragment, which is never sent"
     for path in _DIALECT_PATHS:
         if parts.path.rstrip("/").endswith(path):
             return f"ends in {path}, which is added by itself: leave it out"
     return None
+
+
+def is_host_name(text: str) -> bool:
+    """Whether a text is a host's name in ASCII, or an address without brackets."""
+    try:
+        return "%" not in str(ipaddress.ip_address(text))
+    except ValueError:
+        return len(text) <= 253 and _HOST_NAME.fullmatch(text) is not None
 
 
 def is_loopback(url: str) -> bool:

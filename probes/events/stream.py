@@ -127,6 +127,8 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     cold: bool = False
     """A connection was made for this attempt."""
     clock: ClockSource = "user"
+    http_version: str = ""
+    """What the server answered in: `HTTP/1.1`, `HTTP/2`; empty where it did not."""
     cohort: str = ""
     dialect: str = ""
     """The answer's where it told, else the one that was asked in."""

@@ -14,6 +14,7 @@ from probes.moments import number, wait_until_s
 __all__ = ["asked_in_body_s", "copied_headers", "limits_in_body"]
 
 _MOST: Final = 16
+_LONGEST_S: Final = 10**9
 _SHORT: Final = ("second", "minute", "")
 """Periods that end within Google's `retryDelay`; of a day's end it says nothing."""
 
@@ -32,9 +33,9 @@ def asked_in_body_s(body: object) -> float | None:
     for detail in _details(body):
         delay = detail.get("retryDelay")
         if isinstance(delay, str):
-            return wait_until_s(delay, 0)
+            return wait_until_s(delay, 0) if delay.endswith("s") else None
         if isinstance(delay, Mapping) and isinstance(delay.get("seconds"), int):
-            return max(0.0, float(delay["seconds"]))
+            return float(min(max(0, delay["seconds"]), _LONGEST_S))
     return None
 
 

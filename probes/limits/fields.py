@@ -1,6 +1,7 @@
 """The names under which limits are told: which limit, of what period and holder, and what of it."""
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 __all__ = ["Key", "place_of", "seconds_of", "window_of", "words_of_type"]
@@ -33,7 +34,8 @@ _OTHERS: Final = {
     "x-endpoint-monthly-call-limit": (Key("requests", "month"), "limit"),
 }
 """Cohere's."""
-_HINTS: Final = ("limit", "anthropic-", "-call-")
+_LONGEST_NAME: Final = 120
+_HINT: Final = re.compile("limit|anthropic-|-call-")
 """One of them is in every such name: other headers cost no more than this."""
 _TOKEN_FAMILIES: Final = ("ai-ratelimit", "ratelimitbysize", "tokenlimit")
 _WINDOWS: Final = {
@@ -70,7 +72,7 @@ _KINDS: Final = {
     "generated_tokens": "output_tokens",
     "completion_tokens": "output_tokens",
     "output_tokens": "output_tokens",
-    "tokens_cache_adjusted_prompt": "uncached_input_tokens",
+    "tokens_cache_adjusted_prompt": "uncached_tokens",
     "concurrency": "concurrency",
     "concurrent": "concurrency",
     "concurrent_requests": "concurrency",
@@ -87,8 +89,14 @@ def place_of(name: str) -> tuple[Key, str] | None:
     for whom (LiteLLM's `x-ratelimit-model_per_key-limit-tokens`).
     """
     name = name.lower()
-    if not any(hint in name for hint in _HINTS):
+    if len(name) > _LONGEST_NAME or not _HINT.search(name):
         return None
+    return _place_of(name)
+
+
+@lru_cache(maxsize=512)
+def _place_of(name: str) -> tuple[Key, str] | None:
+    """The same few names come with every answer."""
     if name in _OTHERS:
         return _OTHERS[name]
     found = _FIELD.fullmatch(name)

@@ -61,6 +61,8 @@ def period_of(limit: str, policy: str = "") -> str:
     >>> period_of("100, 100;w=60, 5000;w=3600")
     'minute'
     """
+    if ";" not in limit and not policy:
+        return ""
     first, *appended = _items(limit) or [_Item("", {})]
     policies = [*appended, *_items(policy)]
     value = number(first.name)

@@ -5,10 +5,12 @@ import sys
 from probes.clock import Clock
 from probes.transport.arrivals import kernel_stamps
 from probes.transport.base import Exchange, Request, Sink, Steps, Transport
-from probes.transport.pooled import HttpxTransport, environment_proxy
+from probes.transport.options import Connecting, connecting
+from probes.transport.pooled import HttpxTransport
 from probes.transport.stamping import StampingTransport
 
 __all__ = [
+    "Connecting",
     "Exchange",
     "HttpxTransport",
     "Request",
@@ -16,18 +18,19 @@ __all__ = [
     "StampingTransport",
     "Steps",
     "Transport",
+    "connecting",
     "kernel_stamps",
     "open_transport",
 ]
 
 
-def open_transport(base_url: str, clock: Clock, *, reuse: bool) -> Transport:
-    """Return the most exact transport there is for a URL, in this environment.
+def open_transport(clock: Clock, options: Connecting) -> Transport:
+    """Return the most exact transport there is for what a route wants.
 
-    `reuse` keeps the connection for the next request. The stamping transport needs a loop that
-    watches descriptors, which Windows' has not, and speaks to no proxy.
+    The stamping transport needs a loop that watches descriptors, which Windows' has not, speaks no
+    HTTP/2, and reaches no proxy over TLS.
     """
-    proxy = environment_proxy(base_url)
-    if proxy is not None or sys.platform == "win32":
-        return HttpxTransport(clock, proxy=proxy, reuse=reuse)
-    return StampingTransport(clock, reuse=reuse)
+    tls_proxy = options.proxy is not None and options.proxy.scheme == "https"
+    if options.http2 or tls_proxy or sys.platform == "win32":
+        return HttpxTransport(clock, options)
+    return StampingTransport(clock, options)

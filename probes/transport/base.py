@@ -45,6 +45,8 @@ class Exchange:
     the body's end. What the sink raises is raised here. Await it once."""
     headers_exact: bool = True
     """Nothing came after the head in the read that completed it: its stamp is its own."""
+    http_version: str = ""
+    """`HTTP/1.1`, `HTTP/2`: what the server answered in."""
 
 
 class Transport(Protocol):

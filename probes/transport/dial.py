@@ -1,63 +1,189 @@
-"""A TCP connection to a name: resolved, then tried by Happy Eyeballs (RFC 8305)."""
+"""A connection to a server: resolved, tried by Happy Eyeballs (RFC 8305), led through a proxy."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import aiohappyeyeballs
-import anyio
 import httpx
 from aiohappyeyeballs import AddrInfoType
 
+from probes.config.proxies import Proxy
 from probes.transport.arrivals import ask_for_stamps
-from probes.transport.http1 import Target
+from probes.transport.options import Connecting
+from probes.transport.resolve import resolve
+from probes.transport.tunnel import connect_through, converse, socks_through
 
-__all__ = ["dial"]
+__all__ = ["dial", "dial_proxy"]
 
 ATTEMPT_DELAY_S: Final = 0.25
 """How long an address has before the next one is tried beside it (RFC 8305, section 5)."""
+_READ_BYTES: Final = 65_536
+_NUMBER: Final = re.compile(r"\[Errno (\d+)\] ([^\[]*)")
 
 
-async def dial(target: Target, reached: Callable[[str], None]) -> socket.socket:
+async def dial(
+    options: Connecting,
+    host: str,
+    port: int,
+    reached: Callable[[str], None],
+    *,
+    forwarded: bool = False,
+) -> socket.socket:
     """Return a connected, non-blocking socket whose arrivals are stamped where they can be.
 
-    `reached` is told of `dns`, for a name, and of `tcp` in the moment it happens. Cancelling leaves
-    no socket behind.
+    `forwarded` leaves it at the proxy, which is then handed the request itself. A proxy of https is
+    not led through here: that takes TLS on the way. `reached` is told of `dns`, for a name, and of
+    `tcp` when the connection stands, tunnels included. Cancelling leaves no socket behind.
 
     Raises:
         httpx.ConnectError: no address, or none that answers; its cause is what the system said.
+        httpx.ProxyError: the proxy is to blame.
+    """
+    if options.unix_socket is not None:
+        sock = await _connect_unix(options.unix_socket)
+    elif options.proxy is not None or options.unusable_proxy:
+        sock = await dial_proxy(options, reached)
+        if not forwarded and options.proxy is not None:
+            await _lead(sock, options.proxy, host, port, reached)
+    else:
+        sock = await _connect(host, port, reached)
+    reached("tcp")
+    return sock
+
+
+async def dial_proxy(options: Connecting, reached: Callable[[str], None]) -> socket.socket:
+    """Return a socket that is connected to the route's proxy.
+
+    Raises:
+        httpx.ProxyError: there is none, or it cannot be reached.
+    """
+    proxy = options.proxy
+    if proxy is None:
+        raise httpx.ProxyError(f"the proxy that the environment names {options.unusable_proxy}")
+    try:
+        return await _connect(proxy.host, proxy.port, reached)
+    except httpx.ConnectError as error:
+        raise httpx.ProxyError(f"the proxy {proxy.shown} cannot be reached: {error}") from error
+
+
+async def _connect(host: str, port: int, reached: Callable[[str], None]) -> socket.socket:
+    try:
+        addresses = _literal(host, port)
+        if addresses is None:
+            addresses = await resolve(host, port)
+            reached("dns")
+        return await _race(addresses)
+    except (OSError, RuntimeError, UnicodeError, _SeveralError) as error:
+        raise httpx.ConnectError(_said(error)) from error
+
+
+class _SeveralError(ExceptionGroup[OSError]):
+    """What each of several addresses failed with."""
+
+
+async def _race(addresses: list[AddrInfoType]) -> socket.socket:
+    """Return a socket that is connected to the first address that answers.
+
+    Raises:
+        OSError: the one address does not.
+        RuntimeError: the same, as uvloop tells it.
+        _SeveralError: none does. The library tells their errors in words alone.
     """
     try:
-        addresses = _literal(target)
-        if addresses is None:
-            addresses = await _resolve(target)
-            reached("dns")
-        sock = await aiohappyeyeballs.start_connection(
+        return await aiohappyeyeballs.start_connection(
             addresses,
             happy_eyeballs_delay=ATTEMPT_DELAY_S,
             loop=asyncio.get_running_loop(),
             socket_factory=_new_socket,
         )
-    except (OSError, RuntimeError, UnicodeError) as error:  # uvloop raises RuntimeError
-        raise httpx.ConnectError(str(error) or type(error).__name__) from error
-    reached("tcp")
+    except (OSError, RuntimeError) as error:
+        told = _NUMBER.findall(str(error))
+        if len(told) < 2:
+            raise
+        each = [OSError(int(number), text.strip()) for number, text in told]
+        raise _SeveralError(str(error), each) from error
+
+
+def _said(error: Exception) -> str:
+    said = error.message if isinstance(error, _SeveralError) else str(error)
+    return said or type(error).__name__
+
+
+async def _connect_unix(path: str) -> socket.socket:
+    if not hasattr(socket, "AF_UNIX"):
+        raise httpx.ConnectError("this system has no Unix sockets")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, path)
+    except OSError as error:
+        sock.close()
+        raise httpx.ConnectError(f"{path}: {error.strerror or error}") from error
+    except BaseException:
+        sock.close()
+        raise
     return sock
 
 
-def _literal(target: Target) -> list[AddrInfoType] | None:
+async def _lead(
+    sock: socket.socket,
+    proxy: Proxy,
+    host: str,
+    port: int,
+    reached: Callable[[str], None],
+) -> None:
+    """Have a proxy connect a socket to a server; the socket is closed where it does not."""
+    loop = asyncio.get_running_loop()
+    try:
+        if proxy.scheme == "https":
+            raise httpx.ProxyError("it is reached over TLS, for which there is httpx's transport")
+        if proxy.scheme == "http":
+            conversation = connect_through(proxy, host, port)
+        else:
+            if proxy.scheme == "socks5":
+                host = await _resolved(host, port, reached)
+            conversation = socks_through(proxy, host, port)
+        await converse(
+            conversation,
+            partial(loop.sock_sendall, sock),
+            partial(loop.sock_recv, sock, _READ_BYTES),
+        )
+    except httpx.ProxyError as error:
+        sock.close()
+        raise httpx.ProxyError(f"the proxy {proxy.shown}: {error}") from error
+    except OSError as error:
+        sock.close()
+        raise httpx.ProxyError(f"the proxy {proxy.shown} broke the connection: {error}") from error
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _resolved(host: str, port: int, reached: Callable[[str], None]) -> str:
+    """Return an address of a name for a proxy that is given none; one of IPv4 where there is."""
+    if _literal(host, port) is not None:
+        return host
+    try:
+        addresses = await resolve(host, port)
+    except (OSError, RuntimeError, UnicodeError) as error:
+        raise httpx.ConnectError(str(error)) from error
+    reached("dns")
+    families = sorted(addresses, key=lambda address: address[0] != socket.AF_INET)
+    return str(families[0][4][0])
+
+
+def _literal(host: str, port: int) -> list[AddrInfoType] | None:
     """Return the address that a host is; None for a name, which has to be resolved."""
     flags = socket.AI_NUMERICHOST
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM, flags=flags)
-    except socket.gaierror:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except (socket.gaierror, UnicodeError):
         return None
     return list(found)
-
-
-async def _resolve(target: Target) -> list[AddrInfoType]:
-    found = await anyio.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    return [(family, kind, number, name, address) for family, kind, number, name, address in found]
 
 
 def _new_socket(address: AddrInfoType) -> socket.socket:

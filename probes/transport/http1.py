@@ -74,14 +74,22 @@ def target_of(url: str) -> Target:
 
 
 def request_head(
-    method: str, target: Target, headers: Iterable[tuple[str, str]], size: int | None
+    method: str,
+    target: Target,
+    headers: Iterable[tuple[str, str]],
+    size: int | None,
+    *,
+    absolute: bool = False,
 ) -> bytes:
     """Return the head of a request with a body of `size` bytes; None where its headers tell.
+
+    `absolute` names the whole URL, as a proxy must be told it.
 
     Raises:
         httpx.LocalProtocolError: a header that cannot be written.
     """
-    lines = [f"{method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    asked = f"http://{target.authority}{target.path}" if absolute else target.path
+    lines = [f"{method} {asked} HTTP/1.1", f"Host: {target.authority}"]
     for name, value in headers:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise httpx.LocalProtocolError(f"a header that cannot be sent: {name[:80]!r}")

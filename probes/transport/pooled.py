@@ -1,91 +1,54 @@
-"""httpx's own transport, for what the stamping one does not do: proxies, and loops without readers.
+"""httpx's own transport, for what the stamping one does not do: HTTP/2, and loops without readers.
 
 A worker owns its transport. httpcore's pool scans itself for every request and collapses between
-100 and 200 connections, so nothing is shared but the TLS settings (an SSL context costs 24 ms and
-0.8 MB to make).
+100 and 200 connections, so nothing is shared but the TLS settings.
 """
 
-import ssl
-import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from functools import lru_cache, partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
-from urllib.parse import urlsplit
 
+import anyio
+import httpcore
 import httpx
 
 from probes.clock import Clock
-from probes.config.urls import is_loopback
 from probes.events import ClockSource
+from probes.transport.backend import Backend
 from probes.transport.base import Exchange, Request, Sink, Steps
+from probes.transport.contexts import ssl_context
+from probes.transport.options import DIRECT, Connecting
 
-__all__ = ["HttpxTransport", "environment_proxy", "shared_ssl_context"]
+__all__ = ["HttpxTransport"]
 
 KEEP_ALIVE_S: Final = 60.0
 
-
-_DIALLING: Final = ("connection.connect_tcp.started", "socks.connect_tcp.started")
-_TUNNELLED: Final = "proxy.start_tls.complete"
+_CUT: Final = "peer closed connection without sending complete message body"
 _STEP_OF_TRACE: Final = {
-    **dict.fromkeys(_DIALLING, "started"),
-    "http11.send_request_headers.started": "started",
-    "connection.connect_tcp.complete": "tcp",
-    "socks.connect_tcp.complete": "tcp",
     "connection.start_tls.complete": "tls",
-    "socks.start_tls.complete": "tls",
-    _TUNNELLED: "tls",
+    "http11.send_request_headers.started": "started",
     "http11.send_request_body.complete": "sent",
     "http11.receive_response_headers.complete": "headers",
+    "http2.send_request_headers.started": "started",
+    "http2.send_request_body.complete": "sent",
+    "http2.receive_response_headers.complete": "headers",
 }
 
 
-@lru_cache(maxsize=1)
-def shared_ssl_context() -> ssl.SSLContext:
-    """Return the one context all transports share."""
-    return httpx.create_ssl_context()
+class _Dialled(httpx.AsyncHTTPTransport):
+    """httpx's transport with a pool of one connection that `backend` opens."""
 
-
-def environment_proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL (`HTTPS_PROXY`, `NO_PROXY`, …).
-
-    A loopback address is always reached directly.
-    """
-    parts = urlsplit(url)
-    if is_loopback(url) or urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
-
-
-class _NoTransport(httpx.AsyncBaseTransport):
-    """Stands for a proxy that cannot be used: every request fails, nothing else does."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        raise httpx.ProxyError(
-            "the proxy that the environment names cannot be used", request=request
-        ) from self._error
-
-
-def _open_transport(proxy: str | None, *, reuse: bool) -> httpx.AsyncBaseTransport:
-    try:
-        return httpx.AsyncHTTPTransport(
-            verify=shared_ssl_context(),
-            limits=httpx.Limits(
-                max_connections=1,
-                max_keepalive_connections=1 if reuse else 0,
-                keepalive_expiry=KEEP_ALIVE_S,
-            ),
-            proxy=proxy,
+    def __init__(self, options: Connecting, backend: Backend, *, is_tls: bool) -> None:
+        self.is_tls = is_tls
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl_context(options.tls, http2=options.http2) if is_tls else None,
+            max_connections=1,
+            max_keepalive_connections=1 if options.reuse else 0,
+            keepalive_expiry=KEEP_ALIVE_S,
+            http1=options.http1,
+            http2=options.http2,
+            network_backend=backend,
         )
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
-        if proxy is None:
-            raise
-        return _NoTransport(error)
 
 
 class HttpxTransport:
@@ -93,83 +56,141 @@ class HttpxTransport:
 
     clock_source: ClockSource = "user"
 
-    def __init__(self, clock: Clock, *, proxy: str | None = None, reuse: bool = True) -> None:
+    def __init__(self, clock: Clock, options: Connecting = DIRECT) -> None:
         self._clock = clock
-        self._reuse = reuse
-        self._connected = False
-        self.reads = 0
-        self._proxied = proxy is not None
-        self._http = _open_transport(proxy, reuse=reuse)
+        self._options = options
+        self._reads = 0
+        self._backend = Backend(options)
+        self._http: _Dialled | None = None
+        self._body: _Body | None = None
 
     @asynccontextmanager
     async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
         """Send a request and give its answer; the connection is kept only when read to the end."""
-        response = await self._send(request, steps)
-        stream = response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
         try:
+            response = await self._send(request, steps)
+            self._body = body = _Body(response, self._clock)
             headers = {name.lower(): value for name, value in response.headers.items()}
-            yield Exchange(response.status_code, headers, partial(self._read_body, stream))
-        except BaseException:
-            self._connected = False
-            raise
+            yield Exchange(
+                response.status_code, headers, body.read, http_version=_version(response)
+            )
         finally:
-            await stream.aclose()
-            self._connected &= self._reuse and not _ends_connection(response)
+            with anyio.CancelScope(shield=True):
+                await self._finish()
 
     @property
     def open_sockets(self) -> int:
         """Connections held, 0 or 1."""
-        return int(self._connected)
+        return self._backend.open
+
+    @property
+    def reads(self) -> int:
+        """Reads that brought something, since the transport was made."""
+        return self._reads + (0 if self._body is None else self._body.reads)
 
     async def aclose(self) -> None:
         """Close the connection."""
-        self._connected = False
-        await self._http.aclose()
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
 
     async def _send(self, request: Request, steps: Steps) -> httpx.Response:
-        tunnel = self._proxied and request.url.startswith("https:")
         try:
             wire = httpx.Request(
                 "POST",
                 request.url,
                 headers=dict(request.headers),
                 content=request.body,
-                extensions={"trace": self._tracer(steps, tunnel=tunnel)},
+                extensions={"trace": self._tracer(steps)},
             )
         except UnicodeError as error:  # a host name that IDNA does not allow
             raise httpx.InvalidURL(str(error)) from error
-        try:
+        is_tls = wire.url.scheme == "https"
+        if self._options.tls.server_name is not None:
+            wire.extensions["sni_hostname"] = self._options.tls.server_name
+        self._forward(wire, forwarded=self._options.forwards and not is_tls)
+        self._backend.reached = lambda step: steps.reached(step, self._clock.monotonic_ns())
+        if self._http is None or self._http.is_tls != is_tls:
+            await self.aclose()
+            self._http = _Dialled(self._options, self._backend, is_tls=is_tls)
+        with _told_alike(http2=self._options.http2):
             return await self._http.handle_async_request(wire)
-        except BaseException:
-            self._connected = False
-            raise
 
-    async def _read_body(self, stream: httpx.AsyncByteStream, sink: Sink) -> int:
-        async for data in stream:
-            self.reads += 1
-            sink(data, self._clock.monotonic_ns(), False, ())
-        return self._clock.monotonic_ns()
+    async def _finish(self) -> None:
+        """End an exchange; what was not read to its end would go on coming over HTTP/2."""
+        body, self._body = self._body, None
+        if body is not None:
+            self._reads += body.reads
+            await body.aclose()
+        if body is None or not body.whole:
+            await self.aclose()
 
-    def _tracer(self, steps: Steps, *, tunnel: bool) -> Callable[[str, object], Awaitable[None]]:
-        """Return what hears httpcore; what makes a tunnel through a proxy is not our request."""
+    def _forward(self, wire: httpx.Request, *, forwarded: bool) -> None:
+        """Make a request one to the proxy, where that forwards it."""
+        self._backend.forwarded = forwarded and self._options.http1
+        proxy = self._options.proxy
+        if proxy is None or not self._backend.forwarded:
+            return
+        wire.extensions["target"] = str(wire.url).encode("ascii")
+        if proxy.basic_credentials:
+            wire.headers["Proxy-Authorization"] = f"Basic {proxy.basic_credentials}"
+
+    def _tracer(self, steps: Steps) -> Callable[[str, object], Awaitable[None]]:
+        """Return what hears httpcore."""
         now = self._clock.monotonic_ns
-        through = True
 
         async def trace(name: str, _info: object) -> None:
-            nonlocal through
             step = _STEP_OF_TRACE.get(name)
-            self._connected |= step == "tcp"
-            if tunnel and name in (*_DIALLING, _TUNNELLED):
-                through = name == _TUNNELLED
-            if step is not None and (through or step in ("started", "tcp")):
+            if step is not None:
                 steps.reached(step, now())
 
         return trace
 
 
-def _ends_connection(response: httpx.Response) -> bool:
-    """Whether the connection is not kept after this answer (RFC 9112, section 9.3)."""
-    said = response.headers.get("connection", "").lower()
-    old = response.extensions.get("http_version") == b"HTTP/1.0"
-    return "close" in said or (old and "keep-alive" not in said)
+class _Body:
+    """The body of an answer, read once."""
+
+    def __init__(self, response: httpx.Response, clock: Clock) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for the type checker
+        self._stream = response.stream
+        self._http2 = _version(response) == "HTTP/2"
+        self._clock = clock
+        self.reads = 0
+        self.whole = False
+        """Whether it was read to its end."""
+
+    async def read(self, sink: Sink) -> int:
+        """Give every read to a sink; return the monotonic ns of the end."""
+        with _told_alike(http2=self._http2):
+            async for data in self._stream:
+                self.reads += 1
+                sink(data, self._clock.monotonic_ns(), False, ())
+        self.whole = True
+        return self._clock.monotonic_ns()
+
+    async def aclose(self) -> None:
+        """Leave the rest of it."""
+        await self._stream.aclose()
+
+
+def _version(response: httpx.Response) -> str:
+    version: bytes = response.extensions.get("http_version", b"")
+    return version.decode("ascii", "replace")
+
+
+@contextmanager
+def _told_alike(*, http2: bool) -> Iterator[None]:
+    """Raise what breaks HTTP/2 as the same is raised of HTTP/1.1."""
+    try:
+        yield
+    except (httpx.LocalProtocolError, httpx.RemoteProtocolError) as error:
+        said = str(error)
+        if not http2:
+            raise
+        if isinstance(error, httpx.LocalProtocolError):  # httpcore's word for what h2 refuses
+            raise httpx.RemoteProtocolError(f"the server speaks no HTTP/2: {said}") from error
+        if "StreamReset" in said or "ConnectionTerminated" in said:
+            raise httpx.ReadError(f"the server broke the stream off: {said}") from error
+        if said == "Server disconnected":
+            raise httpx.RemoteProtocolError(_CUT) from error
+        raise

@@ -1,11 +1,11 @@
 """An httpx transport on a socket of its own, with arrivals dated by the kernel.
 
 One connection, kept from one request to the next. Sending is dated next to the system call, reading
-by the kernel where it does that (Linux), else at the read. It speaks HTTP/1.1, with TLS or without;
-for proxies and HTTP/2 there is httpx's own transport.
+by the kernel where it does that (Linux), else at the read. It speaks HTTP/1.1, with TLS or without,
+over TCP, Unix sockets and proxies; for HTTP/2, and for proxies that are themselves reached over
+TLS, there is httpx's own transport.
 """
 
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
@@ -18,9 +18,11 @@ from probes.events import ClockSource
 from probes.transport.arrivals import kernel_stamps
 from probes.transport.base import Exchange, Request, Steps
 from probes.transport.connection import Connection
+from probes.transport.contexts import ssl_context
 from probes.transport.dial import dial
 from probes.transport.http1 import Target, request_head, target_of
-from probes.transport.pooled import KEEP_ALIVE_S, shared_ssl_context
+from probes.transport.options import DIRECT, Connecting
+from probes.transport.pooled import KEEP_ALIVE_S
 from probes.transport.tls import TlsLayer
 
 __all__ = ["StampingTransport"]
@@ -36,22 +38,15 @@ class StampingTransport(httpx.AsyncBaseTransport):
     `steps` in the request's extensions. One request at a time.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        *,
-        reuse: bool = True,
-        ssl_context: Callable[[], ssl.SSLContext] = shared_ssl_context,
-    ) -> None:
-        """Prepare a transport; `reuse` keeps the connection for the next request."""
+    def __init__(self, clock: Clock, options: Connecting = DIRECT) -> None:
+        """Prepare a transport; of `options`, those of HTTP/2 are for httpx's."""
         self._clock = clock
-        self._reuse = reuse
-        self._ssl_context = ssl_context
+        self._options = options
         self._connection: Connection | None = None
         self._place: tuple[bool, str, int] | None = None
         self._idle_ns = 0
         self._reads = 0
-        self._by_kernel = kernel_stamps()
+        self._by_kernel = kernel_stamps() and options.unix_socket is None
 
     @property
     def clock_source(self) -> ClockSource:
@@ -72,7 +67,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
     async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
         """Send a request and give its answer; the connection is kept only when read to the end."""
         target = target_of(request.url)
-        head = request_head("POST", target, request.headers.items(), len(request.body))
+        head = self._head("POST", target, request.headers.items(), len(request.body))
         connection = await self._connected(target, steps)
         try:
             parser = await connection.ask(head + request.body, steps)
@@ -81,6 +76,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
                 _joined(parser.headers),
                 connection.read_body,
                 headers_exact=connection.head_exact,
+                http_version=f"HTTP/{parser.version}",
             )
         finally:
             self._finish(connection)
@@ -93,7 +89,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
         body = await request.aread()
         headers = [item for item in request.headers.items() if item[0] != "transfer-encoding"]
         bodiless = not body and request.method in _BODILESS
-        head = request_head(request.method, target, headers, None if bodiless else len(body))
+        head = self._head(request.method, target, headers, None if bodiless else len(body))
         with _limit(limits.get("connect"), httpx.ConnectTimeout):
             connection = await self._connected(target, steps)
         try:
@@ -113,6 +109,20 @@ class StampingTransport(httpx.AsyncBaseTransport):
         """Close the connection."""
         self._drop()
 
+    def _head(
+        self, method: str, target: Target, headers: Iterable[tuple[str, str]], size: int | None
+    ) -> bytes:
+        """Return the head of a request, to a proxy that forwards it with what the proxy wants."""
+        proxy = self._options.proxy
+        if proxy is None or not self._forwards(target):
+            return request_head(method, target, headers, size)
+        if proxy.basic_credentials:
+            headers = [*headers, ("Proxy-Authorization", f"Basic {proxy.basic_credentials}")]
+        return request_head(method, target, headers, size, absolute=True)
+
+    def _forwards(self, target: Target) -> bool:
+        return self._options.forwards and not target.is_tls
+
     async def _connected(self, target: Target, steps: Steps) -> Connection:
         """Return the connection that was kept, or a new one to the target."""
         connection, idle_ns = self._connection, self._clock.monotonic_ns() - self._idle_ns
@@ -129,12 +139,17 @@ class StampingTransport(httpx.AsyncBaseTransport):
         def reached(step: str) -> None:
             steps.reached(step, self._clock.monotonic_ns())
 
+        # Before the clock starts: what a context costs is ours, not the network's.
+        setting = self._options.tls
+        context = ssl_context(setting) if target.is_tls else None
         reached("started")
-        sock = await dial(target, reached)
+        sock = await dial(
+            self._options, target.host, target.port, reached, forwarded=self._forwards(target)
+        )
         try:
             tls = None
-            if target.is_tls:
-                tls = TlsLayer(self._ssl_context(), target.host)
+            if context is not None:
+                tls = TlsLayer(context, setting.server_name or target.host)
                 await tls.shake_hands(sock)
                 reached("tls")
             return Connection(sock, tls, self._clock)
@@ -147,7 +162,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
         connection.finish()
         self._by_kernel = connection.by_kernel
         self._idle_ns = self._clock.monotonic_ns()
-        if connection is self._connection and not (self._reuse and connection.reusable):
+        if connection is self._connection and not (self._options.reuse and connection.reusable):
             self._drop()
 
     def _drop(self) -> None:

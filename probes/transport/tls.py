@@ -20,10 +20,17 @@ class TlsLayer:
     __slots__ = ("_incoming", "_outgoing", "_tls")
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
-        """Prepare a client's side of a session; `host` is what the certificate must name."""
+        """Prepare a client's side of a session; `host` is what the certificate must name.
+
+        Raises:
+            httpx.InvalidURL: no certificate can name it.
+        """
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        try:
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        except ValueError as error:
+            raise httpx.InvalidURL(str(error)) from error
 
     async def shake_hands(self, sock: socket.socket) -> None:
         """Agree on keys over a non-blocking socket that nobody else reads meanwhile.

@@ -29,7 +29,7 @@ from probes.config import Timeouts
 from probes.dialects import dialect_for
 from probes.health import GapWatch
 from probes.request_headers import request_headers
-from probes.transport import Request, StampingTransport
+from probes.transport import Connecting, Request, StampingTransport
 
 WORKERS = 40
 CANCELLED_SHARE = 0.05
@@ -128,7 +128,7 @@ class Soak:
         self.report()
 
     async def _work(self, reuse: bool) -> None:
-        transport = StampingTransport(self._clock, reuse=reuse)
+        transport = StampingTransport(self._clock, Connecting(reuse=reuse))
         while self.done < self._wanted:
             self.done += 1
             if self.done % (self._wanted // 10) == 0:

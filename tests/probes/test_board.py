@@ -322,6 +322,25 @@ def test_limits_show_what_is_left_and_the_countdown_of_a_cool_down() -> None:
     assert board.snapshot().limits[0].cool_down_s is None
 
 
+def test_limits_are_known_from_good_answers_before_any_is_throttled() -> None:
+    first, second = ProbeScript("e1-1", 1.0), ProbeScript("e1-2", 5.0)
+    requests = Limit(kind="requests", limit=8, remaining=7)
+    tokens = Limit(kind="tokens", limit=900, remaining=800)
+    board = board_of(
+        first.started(),
+        msgspec.structs.replace(first.attempt_finished(), limits=(requests, tokens)),
+        second.started(),
+        msgspec.structs.replace(
+            second.attempt_finished(), limits=(Limit(kind="tokens", remaining=700),)
+        ),
+    )
+    [view] = board.snapshot().limits
+    assert [(limit.kind, limit.limit, limit.remaining) for limit in view.limits] == [
+        ("requests", 8, 7),
+        ("tokens", 900, 700),
+    ]
+
+
 def test_a_user_mark_is_on_the_chart() -> None:
     board = board_of(Mark(at_ns=at(2), text="deploy"), tick(3.0))
     table = board.snapshot("1m", ("alpha",)).details["alpha"].percentiles

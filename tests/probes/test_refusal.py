@@ -114,6 +114,15 @@ BILLS: list[tuple[str, int, Any]] = [
         429,
         {"error": {"type": "budget_exceeded", "message": "Budget has been exceeded!"}},
     ),
+    (
+        "new-api",
+        403,
+        {"error": {"code": "insufficient_user_quota", "message": "x", "type": "new_api_error"}},
+    ),
+    ("new-api token", 403, {"error": {"code": "pre_consume_token_quota_failed", "message": "x"}}),
+    ("one-api", 403, {"error": {"message": "user quota is not enough", "type": "one_api_error"}}),
+    ("one-api, chinese", 403, {"error": {"message": "用户额度不足", "type": "one_api_error"}}),
+    ("a plan's month", 429, {"error": {"message": "You have exceeded the monthly usage quota."}}),
     ("vercel", 403, {"error": {"message": "AI Gateway requires a valid credit card on file"}}),
     ("vercel funds", 402, {"error": {"type": "insufficient_funds", "message": "x"}}),
     ("novita", 403, {"code": 403, "reason": "NOT_ENOUGH_BALANCE", "message": "not enough balance"}),
@@ -270,8 +279,57 @@ BUSY: list[tuple[str, Any]] = [
     ("volcengine", {"error": {"code": "ServerOverloaded", "message": "x"}}),
     ("mistral", {"message": "Service tier capacity exceeded for this model.", "code": "3505"}),
     ("cerebras", {"message": "We're experiencing high traffic right now!", "code": "x"}),
+    ("cerebras code", {"message": "x", "code": "queue_exceeded"}),
+    ("deepinfra scaling", {"error": {"message": "autoscaling, retry in a bit"}}),
+    ("zhipu", {"error": {"code": "1305", "message": "该模型当前访问量过大，请您稍后再试"}}),
     ("chutes", {"detail": "Infrastructure is at maximum capacity, try again later"}),
 ]
+
+
+BILLING_CODES = (
+    *("not_enough_balance", "credit_balance_exhausted", "credits_required", "credit_limit"),
+    *("budget_exceeded", "organization_usage_limit", "usage_limit_reached", "payment_required"),
+    *("exceeded_current_quota_error", "out_of_credits", "account_suspended", "spend_limit"),
+    *("AllocationQuota.FreeTierOnly", "CommodityNotPurchased", "billing_error"),
+)
+BILLING_WORDS = (
+    "You have hit your spend limit",
+    "Credit limit exceeded, please navigate to the settings",
+    "Insufficient credits",
+    "not enough credits left",
+    "Your paid balance is insufficient",
+    "Your team has used all available credits",
+    "billing hard limit has been reached",
+    "Budget has been exceeded! Current cost: 2",
+    "Inactive subscription or usage limit reached",
+    "your account has an overdue balance",
+    "The free tier of the model has been exhausted",
+    "余额不足或无可用资源包,请充值。",
+    "账户已欠费",
+)
+FAMILIES = (
+    ("Too many simultaneous requests", "concurrency"),
+    ("too many in-flight requests", "concurrency"),
+    ("Number of request tokens has exceeded your limit", "tokens"),
+    ("Limit type: requests. Current limit: 1", "requests"),
+    ("Request limit exceeded", "requests"),
+)
+
+
+@pytest.mark.parametrize("code", BILLING_CODES)
+def test_a_code_alone_tells_a_bill(code: str) -> None:
+    assert of_status(429, error_of({"error": {"code": code, "message": "x"}})).reason == "quota"
+
+
+@pytest.mark.parametrize("words", BILLING_WORDS)
+def test_words_alone_tell_a_bill(words: str) -> None:
+    assert of_status(429, error_of({"error": {"message": words}})).reason == "quota"
+
+
+@pytest.mark.parametrize(("words", "family"), FAMILIES)
+def test_words_alone_tell_which_rate(words: str, family: str) -> None:
+    verdict = of_status(429, error_of({"error": {"message": words}}))
+    assert verdict.reason == f"rate_limit.{family}"
 
 
 @pytest.mark.parametrize(

@@ -6,40 +6,45 @@ the table under "Where our retries differ" in the README.
 """
 
 import re
-import ssl
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
-import httpx2
-import openai
 import pytest
 from clocks import ManualClock
+from official import (
+    PATIENCE_S,
+    Counted,
+    HastyClock,
+    KeptTransport,
+    call,
+    official_client,
+    officially,
+    ours,
+    probe_at,
+    route_to,
+)
 from openai import _base_client, _constants
 from stream_cases import CASES
 from transports import stamping
 from wire import Play, Wire, chat_answer, play_case, serve
 
-from probes.clock import Clock, SystemClock
-from probes.config import Route, Timeouts
+from probes.clock import Clock
+from probes.config import Route
 from probes.events import AttemptFinished, Event, StampLadder
 from probes.gate import STAGGER_S, Gate
-from probes.health import BEAT_S
 from probes.retry import FIRST_BACK_OFF_S, JITTER, LONGEST_BACK_OFF_S, LONGEST_WAIT_S
 from probes.single import probe_once
 from probes.spending import Spending
-from probes.transport import Transport
 
 pytestmark = pytest.mark.anyio
 
 README = Path(__file__).parents[2] / "README.md"
 STALLED_S = 0.3
-PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,10 @@ class Difference:
 
 
 def is_bill(case: dict[str, Any]) -> bool:
-    return bool(case["status"] == 429 and case["expect"]["outcome"] == "client_error")
+    """Whether the official client would insist, and we say that it is no use."""
+    insists = case["status"] == 429 or case["headers"].get("x-should-retry") == "true"
+    is_final = case["expect"]["outcome"] == "client_error" and not case["expect"]["retryable"]
+    return bool(insists and is_final)
 
 
 def asks_in_body(case: dict[str, Any]) -> bool:
@@ -64,7 +72,7 @@ def asks_in_body(case: dict[str, Any]) -> bool:
 
 DIFFERENCES = {
     "money": Difference(
-        "a 429 that is a bill is not retried",
+        "a bill is not retried, be it a 429 or sent with `x-should-retry: true`",
         "retries it twice",
         "money does not come back in a second, and a probe that insists looks like an attack",
         is_bill,
@@ -112,51 +120,6 @@ DIFFERENCES = {
 }
 
 
-@dataclass
-class Counted:
-    """What a client did: requests that reached the server, and waits it asked for, in s."""
-
-    waits: list[float] = field(default_factory=list)
-    requests: int = 0
-
-
-class FixedRandom(Random):
-    """Always the same share of the jitter."""
-
-    def __init__(self, share: float) -> None:
-        super().__init__(1)
-        self._share = share
-
-    def random(self) -> float:
-        return self._share
-
-
-class HastyClock(SystemClock):
-    """Notes how long it should have slept, and does not; the engine's own beat goes on."""
-
-    def __init__(self) -> None:
-        self.asked: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        if seconds == BEAT_S:
-            await super().sleep(seconds)
-        elif seconds > 0:
-            self.asked.append(seconds)
-
-
-class KeptTransport:
-    """A transport that outlives the probe that used it."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    async def aclose(self) -> None:
-        """Its owner closes what it wraps."""
-
-
 @pytest.fixture
 def jitter(request: pytest.FixtureRequest) -> float:
     return getattr(request, "param", 0.0)
@@ -173,55 +136,6 @@ def official_waits(monkeypatch: pytest.MonkeyPatch, jitter: float) -> list[float
     monkeypatch.setattr(_base_client, "anyio", SimpleNamespace(sleep=note))
     monkeypatch.setattr(_base_client, "random", lambda: jitter)
     return waits
-
-
-def official_client(url: str, timeout_s: float = PATIENCE_S) -> openai.AsyncOpenAI:
-    """Return the official client with its own policy; without loading certificates."""
-    bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    http = openai.DefaultAsyncHttpxClient(verify=bare, trust_env=False)
-    return openai.AsyncOpenAI(
-        base_url=url, api_key="none", http_client=http, timeout=httpx2.Timeout(timeout_s)
-    )
-
-
-async def call(client: openai.AsyncOpenAI) -> None:
-    """Stream one answer to its end, whatever that is."""
-    with suppress(openai.OpenAIError, httpx2.HTTPError, ValueError, RecursionError):
-        stream = await client.chat.completions.create(
-            model="m", messages=[{"role": "user", "content": "hi"}], stream=True
-        )
-        async with stream:
-            async for _ in stream:
-                pass
-
-
-async def officially(play: Play, waits: list[float], timeout_s: float = PATIENCE_S) -> Counted:
-    async with serve(play) as server, official_client(server.url, timeout_s) as client:
-        await call(client)
-    return Counted(waits, len(server.requests))
-
-
-def route_to(url: str, timeout_s: float = PATIENCE_S) -> Route:
-    timeouts = Timeouts(connect=5.0, first_token=timeout_s, stall=timeout_s, total=PATIENCE_S)
-    return Route(name="r", base_url=url, model="m", timeouts=timeouts)
-
-
-async def ours(play: Play, jitter: float = 0.0, timeout_s: float = PATIENCE_S) -> Counted:
-    async with serve(play) as server:
-        counted = await probe_at(server.url, jitter, timeout_s)
-    counted.requests = len(server.requests)
-    return counted
-
-
-async def probe_at(url: str, jitter: float = 0.0, timeout_s: float = PATIENCE_S) -> Counted:
-    """Send one probe; its waits are those of its record, and what it asked of its clock."""
-    clock = HastyClock()
-    record = await probe_once(
-        route_to(url, timeout_s), {}, clock=clock, random=FixedRandom(jitter), transport=stamping
-    )
-    planned = [event.retry.wait_s for event in record.attempts if event.retry is not None]
-    assert [wait_s for wait_s in planned if wait_s > 0] == clock.asked
-    return Counted(planned)
 
 
 def is_compared(case: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from probes.commands import MarkTime, Pause, SetKnob
-from probes.config import Budget, Config, Route
+from probes.config import Budget, Config, Route, Tls
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -122,6 +122,14 @@ async def test_a_dollar_budget_without_a_price_is_said_to_be_unenforceable(
     (notice,) = (event for event in heard if isinstance(event, Notice))
     assert notice.route == "r"
     assert "token budget holds" in notice.text
+
+
+async def test_a_route_that_believes_any_certificate_is_said_to(ledger: Ledger) -> None:
+    trusting = msgspec.structs.replace(ROUTE, base_url="https://h", tls=Tls(verify=False))
+    async with running(fake_session("good", ledger, Config(routes=(trusting,)))) as heard:
+        await until(lambda: any(isinstance(event, Notice) for event in heard))
+    (notice,) = (event for event in heard if isinstance(event, Notice))
+    assert (notice.route, "certificates are not verified" in notice.text) == ("r", True)
 
 
 async def test_a_ledger_that_cannot_be_used_is_said_and_measuring_goes_on(

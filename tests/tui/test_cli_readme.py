@@ -101,10 +101,11 @@ def test_every_setting_of_a_route_is_told_with_its_default() -> None:
         **{f"timeouts.{name}": value for name, value in values_of(Timeouts())},
     }
     assert {name: float(told[name]) for name in numbers} == numbers
-    for name in ("dialect", "cap_field", "cache", "connection", "prompt"):
+    for name in ("dialect", "cap_field", "cache", "connection", "prompt", "proxy"):
         assert told[name] == f'`"{getattr(route, name)}"`'
-    assert told["insecure"] == told["paused"] == "false"
+    assert told["insecure"] == told["paused"] == told["http2"] == "false"
     assert told["stream"] == "true"
+    assert told["tls.verify"] == str(route.tls.verify).lower()
     assert {f"price.{name}" for name in Price.__struct_fields__} <= told.keys()
 
 

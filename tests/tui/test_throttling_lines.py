@@ -136,6 +136,18 @@ def test_an_old_limit_in_force_tells_its_age_where_there_is_room():
     assert narrow.split()[-1] == "1h50m"
 
 
+def test_what_was_asked_stands_beside_a_cool_down_however_long_it_is():
+    hours = limits(cool_down_s=3599.0, cool_down_asked_s=86_400.0)
+    assert "cools 59m/1d " in texts(board((), (hours,)))[0]
+    assert "cools 59m " in texts(board((), (hours,)), width=50)[0]
+
+
+def test_an_age_never_touches_the_figure_beside_it():
+    old = limits(limits=(rate_limit("tokens", 41_000, 60_000, None, age_s=15.0),) * 2)
+    for width in (70, 90, 120):
+        assert "60k15s" not in texts(board((), (old,)), width=width, height=3)[0]
+
+
 def test_the_period_of_the_limit_that_was_hit_is_named():
     assert "tokens/min" in texts(board((throttle(kind="tokens", window="minute"),)))[1]
 

@@ -154,6 +154,8 @@ def _attempt_title(attempt: AttemptFinished) -> str:
         words.append(f"({neutralise(attempt.reason, 60)})")
     if attempt.stamps_ns.sent is not None:
         words.append("· new connection" if attempt.cold else "· warm connection")
+    if attempt.http_version not in ("", "HTTP/1.1"):
+        words.append(f"· {neutralise(attempt.http_version, 20)}")
     if attempt.retry_after_s is not None:
         words.append(f"· asked to wait {duration(attempt.retry_after_s)}")
     if attempt.stalls:

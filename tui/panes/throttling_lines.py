@@ -28,9 +28,11 @@ from tui.text import (
 __all__ = ["throttling_lines", "wall_time"]
 
 _ROUTE: Final = 14
-_LEFT: Final = 9
+_LEFT: Final = 10
 _LONGEST: Final = 500
 """Characters of server text that are looked at."""
+_AGEING_S: Final = 10.0
+"""A limit in force without a reset tells its age from here on."""
 _LONG_AGO_S: Final = 60.0
 """A limit in force that was told longer ago says so, where there is room."""
 _LOW: Final = 0.1
@@ -55,14 +57,14 @@ class _Style:
 
 
 _STYLES: Final = (
-    _Style(cooling=15, label=13, bar=6, reset=7, periods=True),
-    _Style(cooling=15, label=13, bar=0, reset=7, periods=True),
-    _Style(cooling=11, label=9, bar=0, reset=7, periods=False),
+    _Style(cooling=15, label=13, bar=6, reset=8, periods=True),
+    _Style(cooling=15, label=13, bar=0, reset=8, periods=True),
+    _Style(cooling=11, label=9, bar=0, reset=8, periods=False),
     _Style(cooling=11, label=9, bar=0, reset=0, periods=False),
 )
 """The roomiest first."""
-_GAUGE: Final = _Style(cooling=15, label=15, bar=18, reset=8, periods=True)
-_LEAST_GAUGE: Final = 83
+_GAUGE: Final = _Style(cooling=15, label=16, bar=18, reset=9, periods=True)
+_LEAST_GAUGE: Final = 85
 """Name, cool-down, label, bar, what is left and the countdown of a gauge."""
 
 
@@ -191,7 +193,7 @@ def _gauge_cells(limit: Limit, age_s: float, room: int) -> Line:
         label,
         ("━" * filled, role),
         ("─" * (_GAUGE.bar - filled), "border"),
-        (f"  {figures[0]}", figures[1]),
+        (f" {figures[0]}", figures[1]),
         countdown,
     )
     note = f"  told {_coarse(age_s)} ago"
@@ -223,9 +225,12 @@ def _cooling(view: LimitsView, width: int) -> str:
     """Return what is left of the cool-down and, where there is room, what the server asked."""
     if view.cool_down_s is None:
         return " " * width
-    text = f"cools {age(view.cool_down_s)}"
-    asked = "" if view.cool_down_asked_s is None else f"/{age(view.cool_down_asked_s)}"
-    return left(text + asked if len(text + asked) <= width else text, width)
+    exact, coarse = age(view.cool_down_s), _coarse(view.cool_down_s)
+    texts = [f"cools {exact}", f"cools {coarse}"]
+    asked_s = view.cool_down_asked_s
+    if asked_s is not None:
+        texts = [f"cools {exact}/{age(asked_s)}", f"cools {coarse}/{_coarse(asked_s)}", *texts]
+    return left(next((text for text in texts if len(text) <= width), texts[-1]), width)
 
 
 def _limit_cells(limit: Limit, age_s: float, style: _Style) -> Line:
@@ -253,7 +258,7 @@ def _when(limit: Limit, age_s: float, *, in_force: bool) -> str:
     reset_s = as_of(limit, age_s).reset_s
     if in_force and reset_s:
         return age(reset_s)
-    return f"{_coarse(age_s)} ago" if age_s >= 1 else ""
+    return f"{_coarse(age_s)} ago" if age_s >= (_AGEING_S if in_force else 1) else ""
 
 
 def _coarse(age_s: float) -> str:

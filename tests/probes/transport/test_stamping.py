@@ -1,23 +1,20 @@
 """The stamping transport over real sockets: as an engine's, and as httpx's own."""
 
-import os
 import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
-import trustme
 from anyio.abc import SocketAttribute
-from anyio.streams.tls import TLSStream
 from wire import SSE, Wire, chat_answer, chunked, serve
 
 from probes.clock import SystemClock
-from probes.transport import Request, StampingTransport, kernel_stamps
+from probes.transport import Connecting, Request, StampingTransport, kernel_stamps
 from probes.transport.connection import MAX_HELD
 
 pytestmark = pytest.mark.anyio
@@ -69,8 +66,8 @@ async def post(transport: StampingTransport, url: str, body: bytes = b"{}") -> T
 
 
 @asynccontextmanager
-async def transport_of(**options: object) -> AsyncIterator[StampingTransport]:
-    transport = StampingTransport(SystemClock(), **options)
+async def transport_of(**options: Any) -> AsyncIterator[StampingTransport]:
+    transport = StampingTransport(SystemClock(), Connecting(**options))
     try:
         yield transport
     finally:
@@ -355,89 +352,3 @@ async def test_a_reader_that_is_slow_stops_the_socket_not_the_memory() -> None:
             assert connection is not None
             assert connection._held_size <= 2 * MAX_HELD
             assert sum([len(data) async for data in streamed.aiter_raw()]) == size
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@asynccontextmanager
-async def serve_tls(authority: trustme.CA, name: str, *answer: bytes) -> AsyncIterator[int]:
-    """A server with a certificate for `name`; gives its port."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(name).configure_cert(context)
-
-    async def handle(raw: anyio.abc.SocketStream) -> None:
-        async with raw:
-            try:
-                stream = await TLSStream.wrap(
-                    raw, server_side=True, ssl_context=context, standard_compatible=False
-                )
-                while await stream.receive():
-                    for part in answer:
-                        await stream.send(part)
-                        await anyio.sleep(0.005)
-            except (anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
-                return
-
-    async with listening(handle) as port:
-        yield port
-
-
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-async def test_tls_has_a_step_of_its_own_and_keeps_the_stamps(authority: trustme.CA) -> None:
-    async with (
-        serve_tls(authority, "localhost", *chat_answer("a", "b", "c")) as port,
-        transport_of(ssl_context=lambda: trusting(authority)) as transport,
-    ):
-        cold = await post(transport, f"https://localhost:{port}")
-        warm = await post(transport, f"https://localhost:{port}")
-        assert transport.open_sockets == 1
-        assert (transport.clock_source == "kernel") == kernel_stamps()
-    assert list(cold.stamps) == ["started", "dns", "tcp", "tls", "sent", "headers"]
-    assert list(warm.stamps) == ["started", "sent", "headers"]
-    assert warm.body == cold.body
-    assert len(warm.reads) >= 5
-    arrivals = [at_ns for _, at_ns, *_ in warm.reads]
-    assert arrivals == sorted(arrivals)
-
-
-async def test_a_large_answer_over_tls_is_whole(authority: trustme.CA) -> None:
-    body = os.urandom(300_000)
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
-    async with (
-        serve_tls(authority, "localhost", head + body) as port,
-        transport_of(ssl_context=lambda: trusting(authority)) as transport,
-    ):
-        assert (await post(transport, f"https://localhost:{port}")).body == body
-
-
-@pytest.mark.parametrize("trusted", [True, False])
-async def test_a_certificate_that_does_not_hold_is_a_failure_to_connect(
-    authority: trustme.CA, trusted: bool
-) -> None:
-    """Of another name where its authority is trusted; else of an authority that is not."""
-    async with serve_tls(authority, "other.example") as port:
-        context = trusting(authority) if trusted else ssl.create_default_context()
-        async with transport_of(ssl_context=lambda: context) as transport:
-            with pytest.raises(httpx.ConnectError) as caught:
-                await post(transport, f"https://127.0.0.1:{port}")
-    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
-
-
-async def test_a_server_that_speaks_no_tls_is_a_failure_to_connect() -> None:
-    async def plain(stream: anyio.abc.SocketStream) -> None:
-        async with stream:
-            await stream.receive()
-            await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    async with listening(plain) as port, transport_of() as transport:
-        with pytest.raises(httpx.ConnectError) as caught:
-            await post(transport, f"https://127.0.0.1:{port}")
-    assert isinstance(caught.value.__cause__, ssl.SSLError)

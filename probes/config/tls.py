@@ -1,0 +1,89 @@
+"""The files of a route's `tls` setting: found beside routes.toml, tried before they are used."""
+
+import ssl
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from probes.config.errors import KeyPath, Problems, shown
+from probes.config.settings import Route
+
+__all__ = ["TLS_FILES", "anchor_files", "check_tls", "no_password", "unverified"]
+
+TLS_FILES: Final = ("ca_file", "client_cert", "client_key")
+_ENCRYPTED: Final = "is encrypted; expected a key without a password"
+
+
+class EncryptedKeyError(ValueError):
+    """A key is encrypted."""
+
+
+def no_password() -> str:
+    """Stand where OpenSSL would ask the terminal for a password.
+
+    Raises:
+        EncryptedKeyError: always.
+    """
+    raise EncryptedKeyError(_ENCRYPTED)
+
+
+def unverified(routes: Iterable[Route]) -> list[tuple[str, str]]:
+    """Return, by route, what is to be said where any certificate is believed."""
+    words = "certificates are not verified (tls.verify = false): anybody may be the server"
+    return [
+        (route.name, words)
+        for route in routes
+        if not route.tls.verify and route.base_url.startswith("https:")
+    ]
+
+
+def anchor_files(values: dict[str, Any], folder: Path) -> None:
+    """Make the paths of a `tls` table absolute; they are relative to the settings' folder."""
+    for key in TLS_FILES:
+        if key in values:
+            values[key] = str((folder / Path(values[key]).expanduser()).absolute())
+
+
+def check_tls(values: Mapping[str, Any], paths: Mapping[str, KeyPath], problems: Problems) -> None:
+    """Note what is wrong with a merged `tls` table; `paths` says where each of its keys stands."""
+    if "client_key" in values and "client_cert" not in values:
+        problems.add(paths["client_key"], "stands without client_cert")
+    usable = {key for key in TLS_FILES if key in values}
+    for key in sorted(usable):
+        complaint = _complaint(values[key], is_certificate=key != "client_key")
+        if complaint is not None:
+            usable.discard(key)
+            problems.add(paths[key], f"{shown(values[key])} {complaint}")
+    if "client_cert" in usable and ("client_key" in usable or "client_key" not in values):
+        key = "client_key" if "client_key" in usable else "client_cert"
+        complaint = _key_complaint(values["client_cert"], values.get("client_key"))
+        if complaint is not None:
+            problems.add(paths[key], f"{shown(values[key])} {complaint}")
+
+
+def _complaint(file: str, *, is_certificate: bool) -> str | None:
+    """Return what is wrong with a file by itself; None if nothing is."""
+    try:
+        with Path(file).open("rb") as opened:
+            opened.read(1)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    try:
+        if is_certificate:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+    except (OSError, ValueError):
+        return "holds no certificate in PEM form"
+    return None
+
+
+def _key_complaint(cert: str, key: str | None) -> str | None:
+    """Return what is wrong with the key of a good certificate; None if nothing is."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, no_password)
+    except EncryptedKeyError as error:
+        return str(error)
+    except ssl.SSLError as error:
+        if "MISMATCH" in (error.reason or ""):
+            return "is the key of another certificate"
+        return "holds no key in PEM form"
+    return None

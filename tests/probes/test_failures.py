@@ -1,0 +1,175 @@
+"""What a failure of the network means, and in which words it is told."""
+
+import errno
+import socket
+import ssl
+
+import anyio
+import httpx
+import pytest
+
+from probes.failures import of_failure, words_of
+
+
+def caused(outer: BaseException, *causes: BaseException) -> BaseException:
+    current = outer
+    for cause in causes:
+        current.__cause__ = cause
+        current = cause
+    return outer
+
+
+def judged(code: int, words: str = "words") -> ssl.SSLCertVerificationError:
+    """What OpenSSL thinks of a certificate."""
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, words
+    return error
+
+
+def in_context(outer: BaseException, context: BaseException) -> BaseException:
+    outer.__context__ = context
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        (
+            caused(httpx.ConnectError("x"), OSError("x"), socket.gaierror(-2, "unknown")),
+            "protocol_error",
+            "connect.dns",
+        ),
+        (
+            caused(
+                httpx.ConnectError("x"),
+                OSError("all failed"),
+                ExceptionGroup("many", [ConnectionRefusedError(111, "refused")]),
+            ),
+            "protocol_error",
+            "connect.refused",
+        ),
+        (
+            caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "self-signed")),
+            "protocol_error",
+            "connect.tls.certificate",
+        ),
+        (judged(10), "protocol_error", "connect.tls.expired"),
+        (judged(62), "protocol_error", "connect.tls.hostname"),
+        (judged(64), "protocol_error", "connect.tls.hostname"),
+        (judged(18), "protocol_error", "connect.tls.untrusted"),
+        (judged(20), "protocol_error", "connect.tls.untrusted"),
+        (judged(23), "protocol_error", "connect.tls.certificate"),
+        (
+            caused(httpx.ConnectError("x"), ExceptionGroup("x", [OSError(1, "x"), judged(10)])),
+            "protocol_error",
+            "connect.tls.expired",
+        ),
+        (in_context(httpx.ReadError(""), judged(10)), "protocol_error", "connect.tls.expired"),
+        (
+            caused(httpx.ReadError(""), ssl.SSLError(1, "alert"), judged(18)),
+            "protocol_error",
+            "connect.tls.untrusted",
+        ),
+        (
+            caused(httpx.ConnectError(""), ssl.SSLEOFError(8, "EOF")),
+            "protocol_error",
+            "connect.reset",
+        ),
+        (
+            caused(httpx.ConnectError(""), ConnectionResetError(104, "x")),
+            "protocol_error",
+            "connect.reset",
+        ),
+        (
+            caused(httpx.ConnectError(""), anyio.EndOfStream(), ssl.SSLWantReadError(2, "x")),
+            "protocol_error",
+            "connect.reset",
+        ),
+        (
+            caused(httpx.ConnectError(""), FileNotFoundError(errno.ENOENT, "x")),
+            "protocol_error",
+            "connect.refused",
+        ),
+        (
+            caused(httpx.ProxyError("x"), socket.gaierror(-2, "unknown")),
+            "protocol_error",
+            "connect.proxy",
+        ),
+        (caused(httpx.ConnectError("x"), ssl.SSLError(1, "x")), "protocol_error", "connect.tls"),
+        (
+            caused(httpx.ConnectError("x"), OSError(errno.EHOSTUNREACH, "x")),
+            "protocol_error",
+            "connect.unreachable",
+        ),
+        (httpx.ConnectError("x"), "protocol_error", "connect"),
+        (httpx.ProxyError("x"), "protocol_error", "connect.proxy"),
+        (httpx.ConnectTimeout("x"), "timeout", "timeout.connect"),
+        (httpx.ReadTimeout("x"), "timeout", "timeout.first_token"),
+        (TimeoutError(), "timeout", "timeout.connect"),
+        (httpx.ReadError(""), "protocol_error", "reset"),
+        (httpx.WriteError(""), "protocol_error", "reset"),
+        (ConnectionResetError(), "protocol_error", "reset"),
+        (anyio.EndOfStream(), "protocol_error", "reset"),
+        (
+            httpx.RemoteProtocolError("Server disconnected without sending a response."),
+            "protocol_error",
+            "reset",
+        ),
+        (httpx.RemoteProtocolError("illegal status line"), "protocol_error", "protocol"),
+    ],
+)
+def test_a_network_failure_is_worth_another_try(
+    error: BaseException, outcome: str, reason: str
+) -> None:
+    verdict = of_failure(error)
+    assert (verdict.outcome, verdict.reason, verdict.retryable) == (outcome, reason, True)
+
+
+@pytest.mark.parametrize("error", [httpx.LocalProtocolError("x"), httpx.UnsupportedProtocol("x")])
+def test_a_request_that_cannot_be_written_is_not(error: BaseException) -> None:
+    verdict = of_failure(error)
+    assert (verdict.outcome, verdict.retryable) == ("client_error", False)
+
+
+def test_causes_that_form_a_circle_end() -> None:
+    first, second = ValueError("a"), ValueError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert of_failure(first).reason == "protocol"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            judged(10, "certificate has expired"),
+            "the server's certificate has expired (certificate has expired)",
+        ),
+        (
+            judged(62, "Hostname mismatch, certificate is not valid for 'a.example'."),
+            "the server's certificate is for another name"
+            " (Hostname mismatch, certificate is not valid for 'a.example')",
+        ),
+        (
+            judged(20, "unable to get local issuer certificate"),
+            "nobody this machine trusts vouches for the server's certificate;"
+            " tls.ca_file names who does (unable to get local issuer certificate)",
+        ),
+        (
+            judged(9, "certificate is not yet valid"),
+            "the server's certificate does not hold (certificate is not yet valid)",
+        ),
+        (ssl.SSLError(1, "odd"), "TLS could not be agreed on (odd)"),
+        (httpx.ProxyError("the proxy http://h:1: it said no"), "the proxy http://h:1: it said no"),
+        (
+            httpx.ReadError(""),
+            "the server closed the connection before it answered",
+        ),
+        (httpx.RemoteProtocolError("illegal status line"), "illegal status line"),
+    ],
+)
+def test_a_failure_is_told_in_plain_words(error: BaseException, words: str) -> None:
+    assert words_of(error, of_failure(error).reason) == words
+
+
+def test_a_failure_without_words_is_told_by_its_kind() -> None:
+    assert words_of(ValueError(), "protocol") == "ValueError"
