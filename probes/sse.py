@@ -160,7 +160,10 @@ class Decoder:
         self._take_line(bytes(self._line), found)
         self._line.clear()
         for line in rest:
-            self._take_line(line, found)
+            if line or self._data:
+                self._take_line(line, found)
+            else:  # a blank line that closes nothing: some servers send a great many
+                self._event, self._retry = "", None
         self._keep(tail)
 
     def _keep(self, piece: bytes) -> None:

@@ -160,7 +160,10 @@ class ToolCalls:
         if index is not None:
             return index
         if call_id:
-            return self._ids.setdefault(call_id, self._next())
+            slot = self._ids.get(call_id, self._next())
+            if len(self._ids) < _MOST_CALLS:
+                self._ids[call_id] = slot
+            return slot
         return self._next() if name or self._last < 0 else self._last
 
     def _next(self) -> int:

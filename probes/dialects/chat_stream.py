@@ -177,6 +177,8 @@ class ChatInterpreter:
     def _take_choice(self, choice: Choice) -> Delta:
         index = choice.index or 0
         if index not in self._seen:
+            if len(self._seen) >= _MOST_CHOICES:
+                return NOTHING
             self._seen.add(index)
             if self._main is None:
                 self._main = index
@@ -189,15 +191,16 @@ class ChatInterpreter:
             added = self._take_delta(source or ChunkDelta(), choice.text, main=main)
         if added is not NOTHING and choice.delta is not None:
             self._has_deltas = True
-        if choice.finish_reason in _UNSAID:
-            choice.finish_reason = None
-        if choice.finish_reason:
+        self._take_finish(index, choice.finish_reason or "", main=main)
+        return added
+
+    def _take_finish(self, index: int, reason: str, *, main: bool) -> None:
+        if reason and reason not in _UNSAID:
             self._ended.add(index)
             if main:
-                self.transcript.finish_reason = choice.finish_reason[:_LONGEST_FINISH]
+                self.transcript.finish_reason = reason[:_LONGEST_FINISH]
         if self._ended:
             self.transcript.finished = len(self._seen) == len(self._ended)
-        return added
 
     def _of_message(self, message: ChunkDelta, *, main: bool) -> ChunkDelta:
         """Return what a message adds; after deltas it would only repeat them."""

@@ -14,11 +14,16 @@ import probes
 __all__ = ["coverage_of"]
 
 ROOM = Path(probes.__file__).parent
-FILES = ("answer", "body", "charset", "error_body", "judging", "outcome", "retry", "server_timing")
+FILES = (
+    "answer", "body", "charset", "error_body", "facts", "framing", "judging", "loose_json",
+    "moments", "ndjson", "outcome", "request_ids", "retry", "server_timing", "sse", "words",
+)  # fmt: skip
 WANTED = {
     str(file)
     for file in (
-        *(ROOM / f"{name}.py" for name in (*FILES, "sse", "throttle", "words")),
+        *(ROOM / f"{name}.py" for name in FILES),
+        *ROOM.glob("throttle*.py"),
+        *ROOM.glob("limit*.py"),
         *(ROOM / "dialects").glob("*.py"),
         ROOM / "transport" / "http1.py",
     )

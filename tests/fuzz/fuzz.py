@@ -32,6 +32,7 @@ from target import DIALECTS, Reading, check  # noqa: E402
 FOUND = HERE / "found"
 HANGS_AFTER_S = 30.0
 MOST_PER_KIND = 3
+LARGEST_POOL = 12_000
 MOST_KINDS = 40
 MOST_GROWTH_MB = 64
 WARM_UP = 0.1
@@ -49,7 +50,8 @@ class Fuzzer:
     wrong: dict[str, Sample] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._mutator = Mutator(Random(self.seed), DIALECTS)
+        self._random = Random(self.seed)
+        self._mutator = Mutator(self._random, DIALECTS)
         self._seeds = list(self.pool)
         signal.signal(signal.SIGPROF, hangs)
 
@@ -74,7 +76,14 @@ class Fuzzer:
         kind = kind_of(sample, reading)
         if self.kinds.get(kind, 0) < MOST_PER_KIND:
             self.kinds[kind] = self.kinds.get(kind, 0) + 1
+            self._keep(sample)
+
+    def _keep(self, sample: Sample) -> None:
+        """Add to the pool; when it is full, in place of one that was made."""
+        if len(self.pool) < LARGEST_POOL:
             self.pool.append(sample)
+        else:
+            self.pool[self._random.randrange(len(self._seeds), LARGEST_POOL)] = sample
 
 
 def check_in_time(sample: Sample) -> Reading:
@@ -91,7 +100,7 @@ def kind_of(sample: Sample, reading: Reading) -> tuple[object, ...]:
     answer = reading.answer
     return (
         sample.dialect,
-        reading.status,
+        None if reading.status is None else reading.status // 100,
         answer.outcome,
         answer.reason,
         answer.ttft_kind,

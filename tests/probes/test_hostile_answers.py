@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 
 import pytest
 
@@ -32,6 +33,20 @@ def test_of_absurdly_many_tool_calls_the_first_are_kept() -> None:
         calls.add(None, f"id{number}", f"name{number}", "{}")
     assert len(calls.whole()) == 128
     assert calls.whole()[0] == ("name0", "{}")
+
+
+def test_ever_new_calls_and_choices_are_not_remembered() -> None:
+    numbers = [range(start, start + 100) for start in range(0, 20_000, 100)]
+    calls = [[{"id": f"c{n}", "function": {"name": "n"}} for n in some] for some in numbers]
+    reader = AnswerReader(200, STREAM, dialect_for("chat"), keep_text=True, wall_ns=0)
+    tracemalloc.start()
+    for some, given in zip(numbers, calls, strict=True):
+        reader.feed(event({"choices": [{"index": 0, "delta": {"tool_calls": given}}]}))
+        reader.feed(event({"choices": [{"index": n, "delta": {}} for n in some]}))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 200_000
+    assert len(reader.finish("complete").tool_calls) == 128
 
 
 def test_the_name_of_a_tool_does_not_grow_without_end() -> None:
