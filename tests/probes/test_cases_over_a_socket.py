@@ -1,9 +1,12 @@
 """What servers really send, played over a real socket: each case says what must be told of it."""
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from comparison.clients import verdict_of
+from comparison.table import told_by_llmtop, truth_of
 from stream_cases import CASES
 from transports import TRANSPORTS
 from wire import play_case, serve
@@ -16,6 +19,8 @@ from probes.single import probe_once
 
 pytestmark = pytest.mark.anyio
 
+PAGE = Path(__file__).parents[1] / "comparison" / "README.md"
+TABLED = told_by_llmtop(PAGE.read_text(encoding="utf-8"))
 SHORT = Timeouts(connect=5.0, first_token=1.5, stall=0.3, total=5.0)
 PLAYED = [
     pytest.param(case, transport, id=f"{case['name']}-{name}")
@@ -109,3 +114,7 @@ async def test_a_case_is_told_as_it_is_meant(
     has_first_token = attempt.stamps_ns.first_token is not None
     assert has_first_token == (expect["first_output_frame"] is not None)
     assert_in_order(attempt.stamps_ns)
+    shown = TABLED.get((case["name"], truth_of(case)))
+    if shown is not None:
+        verdict = verdict_of({"outcome": attempt.outcome, "reason": attempt.reason})
+        assert shown.strip("*") == verdict.words
