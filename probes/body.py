@@ -210,7 +210,7 @@ def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
     """
     if head in (b"\0", b"\xfe", b"\xff"):  # maybe the first half of two
         return None
-    if is_wide(head):
+    if is_wide(head) and not head.startswith((b"{", b"[", b"<")):
         head = as_utf8(bytes(head[: len(head) // 4 * 4]), content_type)
     text = head.removeprefix(_BOM).lstrip()
     if text.startswith((b"{", b"[")):

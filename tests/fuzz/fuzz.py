@@ -133,7 +133,7 @@ def is_wrong_as(way: str, sample: Sample) -> bool:
 def write_found(way: str, sample: Sample) -> None:
     """Make a failure small and keep it for the test suite."""
     small = minimised(sample, lambda one: is_wrong_as(way, one))
-    name = hashlib.sha256(way.encode() + sample.dialect.encode()).hexdigest()[:10]
+    name = hashlib.sha256(way.encode() + small.dialect.encode() + small.wire()).hexdigest()[:10]
     save(small, way, FOUND / f"{name}.json")
     say(f"WRONG {way}\n  found/{name}.json {small.wire()[:120]!r}")
 

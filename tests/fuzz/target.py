@@ -42,11 +42,11 @@ CPU_S_PER_BYTE = 40e-6
 """Ten times what the dearest bytes cost: what is above grows faster than its input."""
 INFLATED_MOST = 64 << 20
 SIGNALS = {
-    "chat": (b"finish_reason", b"[DONE]", b"choices"),
-    "azure": (b"finish_reason", b"[DONE]", b"choices"),
-    "completions": (b"finish_reason", b"[DONE]", b"choices"),
+    "chat": (b"finish_reason", b"[DONE]"),
+    "azure": (b"finish_reason", b"[DONE]"),
+    "completions": (b"finish_reason", b"[DONE]"),
     "messages": (b"message_stop", b"stop_reason"),
-    "responses": (b"response.completed", b"response.incomplete", b"status"),
+    "responses": (b"response.completed", b"response.incomplete", b"response.done"),
     "ollama": (b"done",),
 }
 """Of what one must stand in a stream that is a whole answer."""
