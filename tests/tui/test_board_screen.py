@@ -306,6 +306,7 @@ class Paper:
 
     def __init__(self) -> None:
         self.busy = False
+        self.gone = False
         self.frames: list[str] = []
 
     def write(self, data: str) -> None:
