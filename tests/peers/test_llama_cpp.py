@@ -194,6 +194,7 @@ async def test_a_server_that_dies_cuts_its_streams_and_then_refuses(tmp_path: Pa
             concurrency=4,
             interval=0.05,
             retries=0,
+            connection="fresh",  # busy, it drops kept ones between two requests
         )
 
         def enough(run: Watched) -> bool:
