@@ -30,7 +30,8 @@ def read_limits(
     copied = copied_headers(body)
     told = _fields((*copied.items(), *headers.items()))
     is_groq = any(name.startswith("x-groq") for name in headers)
-    wall_ns = server_wall_ns(headers, wall_ns)
+    if told:  # a `Date` is dear to read, and most answers tell of no limit
+        wall_ns = server_wall_ns(headers, wall_ns)
     plain = [
         _limit(_with_window(key, fields, headers, is_groq), fields, wall_ns)
         for key, fields in told.items()
