@@ -1,13 +1,15 @@
 """What the requests of several dialects share: messages, JSON, and refused parameters."""
 
 import re
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from probes.config import Route
+from probes.dialects.base import Adaptation
 
-__all__ = ["encode", "messages_of", "refuses_a_parameter"]
+__all__ = ["encode", "messages_of", "refuses_a_parameter", "without_temperature"]
 
 _REFUSED_PARAMETER: Final = re.compile(
     r"not support|unsupported|unrecogni[sz]ed|unknown|not (allowed|permitted|accepted|valid)"
@@ -24,6 +26,17 @@ encode: Final = msgspec.json.Encoder().encode
 def refuses_a_parameter(status: int, message: str) -> bool:
     """Whether an answer says that it does not take something that it was asked with."""
     return status in _REFUSING_STATUSES and bool(_REFUSED_PARAMETER.search(message))
+
+
+def without_temperature(
+    status: int, message: str, adaptation: Adaptation, route: Route
+) -> Adaptation | None:
+    """Return how to ask again where the temperature was sent and refused; None where that is not
+    it."""
+    sent = route.temperature is not None and not adaptation.drop_temperature
+    if sent and "temperature" in message and refuses_a_parameter(status, message):
+        return replace(adaptation, drop_temperature=True)
+    return None
 
 
 def messages_of(route: Route, nonce: str | None) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from probes.config import KeyHeader, Route
-from probes.dialects.asking import encode, messages_of, refuses_a_parameter
+from probes.dialects.asking import encode, messages_of, refuses_a_parameter, without_temperature
 from probes.dialects.base import Adaptation, CapName, Framing, endpoint
 from probes.dialects.chat_stream import ChatInterpreter
 
@@ -62,11 +62,7 @@ class ChatDialect:
             return None if adaptation.cap_switched else _with_other_cap(adaptation)
         if any(name in message for name in _STREAM_OPTIONS):
             return _with_fewer_stream_options(route, adaptation)
-        if "temperature" in message and route.temperature is not None:
-            return (
-                None if adaptation.drop_temperature else replace(adaptation, drop_temperature=True)
-            )
-        return None
+        return without_temperature(status, message, adaptation, route)
 
     def decoder(self) -> ChatInterpreter:
         """Return the reader of one answer."""

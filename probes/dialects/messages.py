@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from probes.config import KeyHeader, Route
-from probes.dialects.asking import encode, messages_of, refuses_a_parameter
+from probes.dialects.asking import encode, messages_of, without_temperature
 from probes.dialects.base import Adaptation, Framing, endpoint
 from probes.dialects.messages_stream import MessagesInterpreter
 
@@ -49,10 +48,7 @@ class MessagesDialect:
         self, status: int, message: str, adaptation: Adaptation, route: Route
     ) -> Adaptation | None:
         """Return how to ask again where the temperature was refused, as new models do; once."""
-        sent = route.temperature is not None and not adaptation.drop_temperature
-        if sent and "temperature" in message and refuses_a_parameter(status, message):
-            return replace(adaptation, drop_temperature=True)
-        return None
+        return without_temperature(status, message, adaptation, route)
 
     def decoder(self) -> MessagesInterpreter:
         """Return the reader of one answer."""

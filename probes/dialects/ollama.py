@@ -1,12 +1,11 @@
 """Ollama's own API: `POST /api/chat`, whose streams are lines of JSON."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from probes.config import KeyHeader, Route
-from probes.dialects.asking import encode, messages_of, refuses_a_parameter
+from probes.dialects.asking import encode, messages_of, without_temperature
 from probes.dialects.base import Adaptation, Framing, endpoint
 from probes.dialects.ollama_stream import OllamaInterpreter
 
@@ -50,10 +49,7 @@ class OllamaDialect:
         self, status: int, message: str, adaptation: Adaptation, route: Route
     ) -> Adaptation | None:
         """Return how to ask again without a refused temperature, once."""
-        sent = route.temperature is not None and not adaptation.drop_temperature
-        if sent and "temperature" in message and refuses_a_parameter(status, message):
-            return replace(adaptation, drop_temperature=True)
-        return None
+        return without_temperature(status, message, adaptation, route)
 
     def decoder(self) -> OllamaInterpreter:
         """Return the reader of one answer."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from probes.config import KeyHeader, Route
-from probes.dialects.asking import encode, messages_of, refuses_a_parameter
+from probes.dialects.asking import encode, messages_of, refuses_a_parameter, without_temperature
 from probes.dialects.base import Adaptation, Framing, endpoint
 from probes.dialects.responses_stream import ResponsesInterpreter
 
@@ -54,11 +54,7 @@ class ResponsesDialect:
             return None
         if re.search(r"\bstore\b", message) and not adaptation.drop_store:
             return replace(adaptation, drop_store=True)
-        if "temperature" in message and route.temperature is not None:
-            return (
-                None if adaptation.drop_temperature else replace(adaptation, drop_temperature=True)
-            )
-        return None
+        return without_temperature(status, message, adaptation, route)
 
     def decoder(self) -> ResponsesInterpreter:
         """Return the reader of one answer."""
