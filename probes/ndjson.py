@@ -5,14 +5,11 @@ which is white space to JSON. A line of blanks is a keep-alive and tells nothing
 whole body counts without its line end, as every reader of NDJSON has it.
 """
 
-from typing import Final
-
+from probes.byte_order_mark import MarkFilter
 from probes.loose_json import value_of
 from probes.sse import DEFAULT_LIMIT, EventTooLargeError, ServerSentEvent
 
 __all__ = ["LineDecoder", "is_value"]
-
-_BOM: Final = b"\xef\xbb\xbf"
 
 
 def is_value(line: bytes | bytearray) -> bool:
@@ -36,7 +33,7 @@ class LineDecoder:
         """Why nothing more is decoded, once a line was too large."""
         self._max_line = max_line
         self._line = bytearray()
-        self._head: bytes | None = b""
+        self._mark = MarkFilter()
         self._fresh = False
         """The first bytes are known, and no line is open."""
 
@@ -59,8 +56,8 @@ class LineDecoder:
         """
         if self.failure:
             raise EventTooLargeError(self.failure)
-        if self._head is not None:
-            data = self._without_bom(data)
+        if not self._mark.passed:
+            data = self._mark.without(data)
         found: list[ServerSentEvent] = []
         try:
             self._feed_lines(data, found)
@@ -115,15 +112,6 @@ class LineDecoder:
             self._take(self._line, found)
             self._line.clear()
         return found
-
-    def _without_bom(self, data: bytes) -> bytes:
-        """Hold the first bytes back until it is known whether they are a byte order mark."""
-        head = (self._head or b"") + data
-        if len(head) < len(_BOM) and _BOM.startswith(head):
-            self._head = head
-            return b""
-        self._head = None
-        return head.removeprefix(_BOM)
 
     def _keep(self, piece: bytes) -> None:
         """Add to the line that is not ended yet."""

@@ -9,10 +9,11 @@ from typing import Final
 
 import msgspec
 
+from probes.byte_order_mark import MarkFilter
+
 __all__ = ["DEFAULT_LIMIT", "Decoder", "EventTooLargeError", "ServerSentEvent"]
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
-_BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_RETRY: Final = 15
 
 
@@ -57,7 +58,7 @@ class Decoder:
         self._plain_event = "message"
         self._fresh = False
         self._line = bytearray()
-        self._head: bytes | None = b""
+        self._mark = MarkFilter()
         self._after_cr = False
         self._data = bytearray()
         """The lines of the open event's data, each with its line feed."""
@@ -84,8 +85,8 @@ class Decoder:
         """
         if self.failure:
             raise EventTooLargeError(self.failure)
-        if self._head is not None:
-            data = self._without_bom(data)
+        if not self._mark.passed:
+            data = self._mark.without(data)
         plain = self.plain(data)
         if plain is not None:
             return [self.event_of(plain)]
@@ -127,15 +128,6 @@ class Decoder:
     def close(self) -> list[ServerSentEvent]:
         """Return nothing: an event that is not closed by a blank line is discarded."""
         return []
-
-    def _without_bom(self, data: bytes) -> bytes:
-        """Hold the first bytes back until it is known whether they are a byte order mark."""
-        head = (self._head or b"") + data
-        if len(head) < len(_BOM) and _BOM.startswith(head):
-            self._head = head
-            return b""
-        self._head = None
-        return head.removeprefix(_BOM)
 
     def _feed_lines(self, data: bytes, found: list[ServerSentEvent]) -> None:
         if not data:
