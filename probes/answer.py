@@ -291,6 +291,7 @@ class AnswerReader:
         limits = self._limits(body)
         asked_s = asked_in_body_s(body) if asked_s is None else asked_s
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
+        timing = timings_of_headers(self._headers)
         return Answer(
             outcome=verdict.outcome,
             reason=told_by_limits(verdict.reason, limits),
@@ -299,8 +300,8 @@ class AnswerReader:
             retryable=would_retry(verdict, self._headers, asked_s),
             request_id=clean(error.request_id) or None,
             hidden_retries=hidden_retries(self._headers),
-            server_timing=timings_of_headers(self._headers),
-            server_claims=claims_of(timings_of_headers(self._headers)),
+            server_timing=timing,
+            server_claims=claims_of(timing),
             limits=limits,
             retry_after_s=asked_s,
         )

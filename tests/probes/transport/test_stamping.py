@@ -11,6 +11,7 @@ import anyio
 import httpx
 import pytest
 from anyio.abc import SocketAttribute
+from far_side import HEADERS, Steps
 from wire import SSE, Wire, chat_answer, chunked, serve
 
 from probes.clock import SystemClock
@@ -19,19 +20,8 @@ from probes.transport.connection import MAX_HELD
 
 pytestmark = pytest.mark.anyio
 
-HEADERS = {"Content-Type": "application/json"}
 MS = 1_000_000
 FOLDER = Path("/proc/self/fd")
-
-
-class Steps:
-    """Steps in their order, the first of each name."""
-
-    def __init__(self) -> None:
-        self.stamps: dict[str, int] = {}
-
-    def reached(self, step: str, at_ns: int) -> None:
-        self.stamps.setdefault(step, at_ns)
 
 
 @dataclass
