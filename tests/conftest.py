@@ -8,6 +8,20 @@ from probes import digest
 from probes.sketch import BACKEND, SKETCHES
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what asks for the tests that take minutes."""
+    parser.addoption("--long", action="store_true", help="run the tests marked `long`, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes minutes unless it is asked for."""
+    if config.getoption("--long"):
+        return
+    for item in items:
+        if item.get_closest_marker("long") is not None:
+            item.add_marker(pytest.mark.skip(reason="takes minutes: --long runs it"))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Run asynchronous tests on asyncio, which Textual needs."""
