@@ -24,6 +24,7 @@ FILES = (
     "completions_cases.jsonl",
     "messages_cases.jsonl",
     "ollama_cases.jsonl",
+    "refusal_cases.jsonl",
 )
 CASES = [case for file in FILES for case in cases_of(file)]
 WALL_NS = 1_795_430_000 * 10**9

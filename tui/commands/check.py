@@ -16,7 +16,7 @@ from probes.neutral import neutralise
 from probes.secrets import resolve_headers
 from probes.single import ProbeRecord, probe_once
 from probes.tokens import EXACT_SOURCES
-from tui.commands.figures import duration, e2e_s, ttft_s
+from tui.commands.figures import duration, e2e_s, look_again, ttft_s
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.spend import Purse
@@ -134,4 +134,6 @@ def _remarks(row: Row) -> list[str]:
     last = row.record.attempts[-1] if row.record.attempts else None
     if not row.ok and last is not None and last.message:
         remarks.append(f"{row.route.name}: {neutralise(last.message, _SERVER_WORDS)}")
+    if not row.ok and last is not None and (again := look_again(last)):
+        remarks.append(f"{row.route.name}: {again}")
     return remarks
