@@ -75,7 +75,8 @@ _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"
 )
 _CONTEXT_MESSAGE: Final = re.compile(
-    r"context (length|size|window)|maximum context|prompt is too long|too many (input )?tokens"
+    r"context (length|size|window)|maximum context|prompt is too long"
+    r"|too many (input )?tokens(?! (per|processed))(?!,? please wait)"
     r"|reduce the length of the (messages|prompt)",
     re.IGNORECASE,
 )
@@ -94,12 +95,20 @@ _AUTH_MESSAGE: Final = re.compile(
     r"|(invalid|incorrect|wrong|missing|expired) (x-)?api[ -]?key"
     r"|api[ -]?key (is )?(not valid|invalid|expired|missing|required)"
     r"|security token[^.]{0,40}invalid"
-    r"|令牌(无效|状态不可用|已过期)|无效的令牌|身份验证",
+    r"|\A(401:? )?unauthori[sz]ed\b|令牌(无效|状态不可用|已过期)|无效的令牌|身份验证",
     re.IGNORECASE,
 )
 _PERMISSION: Final = re.compile(r"permission|forbidden|accessdenied")
 _ASKED_WRONGLY: Final = re.compile(
     r"invalidrequest|badrequest|validation|invalidargument|unprocessable|invalidprompt"
+)
+_ASKED_WRONGLY_MESSAGE: Final = re.compile(
+    r"unsupported (parameter|value)|does not support|\bis not supported|invalid (value|parameter)"
+    r"|missing required|field required|unknown parameter|unrecognized request argument",
+    re.IGNORECASE,
+)
+_TOO_LARGE_MESSAGE: Final = re.compile(
+    r"(request entity|payload|request body|body) (is )?too large", re.IGNORECASE
 )
 _NOT_FOUND: Final = re.compile(r"notfound|unimplemented|methodnotallowed|unknownoperation")
 _NO_ENDPOINT: Final = re.compile(
@@ -114,6 +123,8 @@ _NO_ENDPOINT: Final = re.compile(
 """Servers say so under 200 (LM Studio), 400 and 405 too: most often the base URL is wrong."""
 _TOO_LARGE: Final = re.compile(r"toolarge")
 _TIMED_OUT: Final = re.compile(r"timeout|timedout|deadlineexceeded")
+_NO_WORDS: Final = re.compile(r"(?!)")
+"""Every failure is an internal error to somebody: only a code says that it is no upstream's."""
 _SERVER_WORDS: Final = (
     (
         "gateway_timeout",
@@ -130,7 +141,7 @@ _SERVER_WORDS: Final = (
             re.IGNORECASE,
         ),
     ),
-    ("internal", re.compile(r"^internal(server)?(error|exception|failure)?$"), None),
+    ("internal", re.compile(r"^internal(server)?(error|exception|failure)?$"), _NO_WORDS),
 )
 """Reason, codes, words: what a server's failure is where no status tells it."""
 _HTTP_TIMEOUT: Final = 408
@@ -236,7 +247,7 @@ def _of_words(error: ErrorBody) -> Verdict:
     if is_limited(error):
         return Verdict("throttled", throttle_reason(error), retryable=True)
     for reason, codes, words in _SERVER_WORDS:
-        if _matches(codes, error) or (words is not None and words.search(error.message)):
+        if _matches(codes, error) or words.search(error.message):
             return Verdict("server_error", reason, retryable=True)
     return Verdict("server_error", "upstream", retryable=True)
 
@@ -271,11 +282,12 @@ def _told_client_reason(error: ErrorBody) -> str:
         return "auth"
     if _matches(_PERMISSION, error):
         return "permission"
-    if _matches(_TOO_LARGE, error):
+    if _matches(_TOO_LARGE, error) or _TOO_LARGE_MESSAGE.search(error.message):
         return "too_large"
     if _matches(_NOT_FOUND, error) or says_no_endpoint(error.message):
         return "not_found"
-    return "bad_request" if _matches(_ASKED_WRONGLY, error) else ""
+    wrongly = _matches(_ASKED_WRONGLY, error) or _ASKED_WRONGLY_MESSAGE.search(error.message)
+    return "bad_request" if wrongly else ""
 
 
 def _matches(pattern: re.Pattern[str], error: ErrorBody) -> bool:

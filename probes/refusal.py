@@ -188,6 +188,7 @@ _THROTTLE_MESSAGE: Final = re.compile(
 )
 
 _RATE_GONE: Final = re.compile(
+    r"limited to [^.;]{0,40}(/|per) ?(second|minute|hour|day)|"
     r"((?<![a-z])[io]?[rt]p[smhd](?![a-z])|(requests?|tokens?) ?(per|/) ?"
     r"(second|sec|minute|min|hour|day)|每分钟|每秒|频率|速率|并发)[^.;。]{0,60}"
     r"(exceed|exhaust|\breached|\bhit\b|超|达到|过高|限制)"
