@@ -123,8 +123,6 @@ _NO_ENDPOINT: Final = re.compile(
 """Servers say so under 200 (LM Studio), 400 and 405 too: most often the base URL is wrong."""
 _TOO_LARGE: Final = re.compile(r"toolarge")
 _TIMED_OUT: Final = re.compile(r"timeout|timedout|deadlineexceeded")
-_NO_WORDS: Final = re.compile(r"(?!)")
-"""Every failure is an internal error to somebody: only a code says that it is no upstream's."""
 _SERVER_WORDS: Final = (
     (
         "gateway_timeout",
@@ -141,9 +139,9 @@ _SERVER_WORDS: Final = (
             re.IGNORECASE,
         ),
     ),
-    ("internal", re.compile(r"^internal(server)?(error|exception|failure)?$"), _NO_WORDS),
 )
-"""Reason, codes, words: what a server's failure is where no status tells it."""
+"""Reason, codes, words: what a server's failure is where no status tells it. "Internal" is none of
+them: everybody's failure is internal to somebody, and inside a 200 it is the upstream's."""
 _HTTP_TIMEOUT: Final = 408
 _CONFLICT: Final = 409
 _THROTTLED: Final = 429

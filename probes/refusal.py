@@ -43,7 +43,7 @@ __all__ = [
 
 BUSY: Final = re.compile(
     r"overload|busy|(?<!your )capacity|autoscal|high (traffic|demand|load)|queue[ _]?(is )?full"
-    r"|queue_?exceeded|worker local|pending requests|request queue|queue budget|saturat"
+    r"|queue_?exceeded|pending requests|request queue|queue budget|saturat"
     r"|no (healthy )?deployments? available|not ?ready"
     r"|访问量过大|负载|繁忙|拥挤|算力不足",
     re.IGNORECASE,
@@ -177,7 +177,7 @@ _THROTTLE: Final = re.compile(
 )
 _THROTTLE_MESSAGE: Final = re.compile(
     r"rate[ -]?limit(ed|s?\b[^.;]{0,60}\b(exceed|reach|hit))|(exceed|reach|hit|trigger|due to)\w*"
-    r"[^.;]{0,60}\brate[ -]?limit|request limit (reached|exceeded)"
+    r"[^.;]{0,60}\brate[ -]?limit|(?<!total )request limit (reached|exceeded)"
     r"|too many (concurrent |simultaneous )?"
     r"(requests|connections|streams)|throttl(ed|ing)|ThrottlingException|rate exceeded|slow down"
     r"|requests? too (quickly|fast|frequently|often)|too many tokens[^.]{0,20}(wait|per )"

@@ -41,7 +41,7 @@ def read_limits(
     found += [*structured_limits(headers), *_named_by_type(headers, wall_ns)]
     found += limits_of_plans(headers, wall_ns)
     if body is not None:
-        found += limits_in_body(body, wall_ns)
+        found += limits_in_body(body, wall_ns, alone=not found)
     return tuple(_each_once(found))[:_MOST_LIMITS]
 
 
