@@ -67,6 +67,12 @@ class Verdict:
 BLOCKED: Final = Verdict("client_error", "blocked")
 _VAGUE: Final = frozenset({400, 401, 403, 422, 424, 500, 502, 503})
 """Statuses that gateways and providers use for whatever went wrong."""
+_BOT_CHECK_WORDS: Final = re.compile(
+    r"\A(just a moment\.\.\.|attention required! \| cloudflare)|sorry, you have been blocked"
+    r"|cloudflare (bot )?challenge|vercel security checkpoint|cdn-cgi/challenge-platform",
+    re.IGNORECASE,
+)
+"""What a gateway hands on of the page that its provider's edge gave it."""
 _MODERATION: Final = re.compile(
     r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety"
     r"|biopolicy|cyberpolicy|policyviolation|inspectionfailed"
@@ -201,6 +207,8 @@ def of_error(error: ErrorBody, status: int | None) -> Verdict:
     if status in _PAYMENT or is_billing(error):
         return Verdict("client_error", "quota")
     if status is None or status in _VAGUE:
+        if _BOT_CHECK_WORDS.search(error.message):
+            return BLOCKED
         told = _told_under_vague(error, status)
         if told is not None:
             return told

@@ -29,6 +29,7 @@ _WAITS: Final = (
     ("retrydelay", 1.0),
     ("retryafter", 1.0),
     ("retryafterseconds", 1.0),
+    ("retryaftersec", 1.0),
     ("resetsinseconds", 1.0),
     ("resetinseconds", 1.0),
     ("resetseconds", 1.0),
