@@ -39,7 +39,7 @@ One rule for errors with an HTTP status and for those told inside a 200, `of_err
    400, 403, 500, …) or under none. A status that says more stands, and 5xx that are busy are
    overloaded.
 3. Under a status that says little, the status that the body itself names is taken instead: gateways
-   answer 500, or 200, and quote what their provider said.
+   answer 500, or 200, and quote what their provider said. A 400 is ours unless it names a server's.
 4. Without any status the codes and words of the error decide; where they blame nobody it is the
    server's (`upstream`).
 """
@@ -81,7 +81,7 @@ _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"
 )
 _CONTEXT_MESSAGE: Final = re.compile(
-    r"context (length|size|window)|maximum context|prompt is too long"
+    r"context (length|size|window)|maximum context|prompt (is )?too long|ContextWindowExceeded"
     r"|too many (input )?tokens(?! (per|processed))(?!,? please wait)"
     r"|reduce the length of the (messages|prompt)",
     re.IGNORECASE,
@@ -100,7 +100,9 @@ _AUTH_MESSAGE: Final = re.compile(
     r"authentication (failed|error|required)"
     r"|(invalid|incorrect|wrong|missing|expired) (x-)?api[ -]?key"
     r"|api[ -]?key (is )?(not valid|invalid|expired|missing|required)"
-    r"|security token[^.]{0,40}invalid"
+    r""
+    r"|missing authentication token"
+    r"|(security|access|auth|authentication) token[^.]{0,40}(invalid|expired|missing)"
     r"|\A(401:? )?unauthori[sz]ed\b|令牌(无效|状态不可用|已过期)|无效的令牌|身份验证",
     re.IGNORECASE,
 )
@@ -138,9 +140,10 @@ _SERVER_WORDS: Final = (
     ("bad_gateway", re.compile(r"badgateway"), re.compile(r"bad gateway", re.IGNORECASE)),
     (
         "unavailable",
-        re.compile(r"unavailable"),
+        re.compile(r"unavailable|no\w{0,30}available$"),
         re.compile(
             r"(service|server|upstream|model|temporarily)[^.]{0,20} unavailable|no healthy upstream"
+            r"|currently loading|loading model"
             r"|无可用渠道",
             re.IGNORECASE,
         ),
@@ -238,9 +241,10 @@ def _told_under_vague(error: ErrorBody, status: int | None) -> Verdict | None:
     if status in (400, None) and says_no_endpoint(error.message):
         return Verdict("client_error", "not_found")
     named = error.status
-    if status is None or named is None or named == status or named in _VAGUE:
+    if status is None or named is None or named == status:
         return None
-    return of_error(error, named)
+    is_anothers = is_servers or named >= 500 or named in (402, _HTTP_TIMEOUT, _THROTTLED)
+    return of_error(error, named) if is_anothers else None
 
 
 def _of_words(error: ErrorBody) -> Verdict:

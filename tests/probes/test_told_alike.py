@@ -37,9 +37,6 @@ SAID_BY_THE_STATUS: Final[dict[str, Callable[[int, ErrorBody, Answer], bool]]] =
     "a 413 says that it will never fit, its code that it does not now": (
         lambda status, _error, told: status == 413 and told.outcome == "throttled"
     ),
-    "a 424 is the upstream's, whatever status that had": lambda status, _error, told: (
-        status == 424 and told.outcome == "server_error"
-    ),
     "the status says more than a code that says it was asked wrongly": (
         lambda status, _error, told: told.reason == "bad_request" and status not in (400, 422)
     ),
