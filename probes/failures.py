@@ -15,6 +15,7 @@ import anyio
 import httpx
 
 from probes.outcome import Verdict
+from probes.transport.lock import ClearTextError
 
 __all__ = ["of_failure", "words_of"]
 
@@ -35,6 +36,7 @@ _ENDED: Final = (
     ssl.SSLZeroReturnError,
 )
 _TOLD_BY_KIND: Final[tuple[tuple[Verdict, tuple[type[BaseException], ...]], ...]] = (
+    (Verdict("client_error", "clear_text"), (ClearTextError,)),
     (Verdict("client_error", "bad_url"), (httpx.UnsupportedProtocol, httpx.InvalidURL)),
     (Verdict("client_error", "bad_request"), (httpx.LocalProtocolError,)),
     (Verdict("timeout", "timeout.connect", True), (httpx.ConnectTimeout, httpx.PoolTimeout)),

@@ -11,6 +11,7 @@
       auth  permission  moderation  model_not_found  not_found  context_length  too_large
       conflict (retryable)  client_closed  proxy  redirect (never followed)
       bad_request  bad_url
+      clear_text            a key would have gone over plain http to another machine: not sent
     timeout                 one of our clocks, or the server's 408
       timeout.connect  timeout.first_token  timeout.stall  timeout.total  timeout.server
     protocol_error          no HTTP answer, or one that is not what it says it is

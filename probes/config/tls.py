@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from probes.config.errors import KeyPath, Problems, shown
 from probes.config.settings import Route
+from probes.config.urls import read_url
 
 __all__ = ["TLS_FILES", "anchor_files", "check_tls", "no_password", "unverified"]
 
@@ -33,7 +34,7 @@ def unverified(routes: Iterable[Route]) -> list[tuple[str, str]]:
     return [
         (route.name, words)
         for route in routes
-        if not route.tls.verify and route.base_url.startswith("https:")
+        if not route.tls.verify and read_url(route.base_url).is_tls
     ]
 
 
