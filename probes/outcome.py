@@ -26,6 +26,8 @@
     content_error           a well-formed answer that is no use
       empty  cap_exhausted  refusal  content_filter
     cancelled               by us: cancelled, local_gap
+      local                 what we had too little of: .descriptors  .memory  .buffers  .ports
+                            .threads
 
 `retryable` means: would the same request be tried again. It is what the official clients do, but
 for money (they retry billing 429s, we never do) and for 498 (they do not, its documentation says

@@ -220,7 +220,8 @@ def _is_readable(stream: ByteStream) -> bool:
     sock = stream.extra(SocketAttribute.raw_socket, None)
     if sock is None or sock.fileno() < 0:
         return True
-    with selectors.DefaultSelector() as selector:
+    # Neither of these needs a descriptor of its own, as an epoll would.
+    with (getattr(selectors, "PollSelector", None) or selectors.SelectSelector)() as selector:
         selector.register(sock, selectors.EVENT_READ)
         return bool(selector.select(0))
 

@@ -13,6 +13,7 @@ import httpx
 
 from probes.config import Tls
 from probes.config.tls import EncryptedKeyError, no_password
+from probes.descriptors import need_descriptor
 from probes.transport.certificates import TellingSession
 
 __all__ = ["proxy_context", "ssl_context"]
@@ -28,6 +29,7 @@ def ssl_context(tls: Tls, *, http2: bool = False) -> ssl.SSLContext:
 
     Raises:
         ssl.SSLError: its files cannot be used.
+        OSError: there was no descriptor to open them with.
     """
     return _made(tls, http2)
 
@@ -42,6 +44,8 @@ def _made(tls: Tls, http2: bool) -> ssl.SSLContext:
         raise _unusable(error) from error
     context.set_alpn_protocols(_PROTOCOLS[http2])
     context.sslobject_class = TellingSession
+    # What OpenSSL had no descriptor for it left out without a word, and this context is kept.
+    need_descriptor()
     return context
 
 
