@@ -156,7 +156,9 @@ def test_what_others_could_have_put_there_is_not_run(tmp_path: Path, by_shell: b
     argv = [*(["sh"] if by_shell else []), str(script)]
     assert run_key_command(argv) == "key\n"
     script.chmod(0o775)
-    with pytest.raises(ValueError, match=r"is not run: .*others can write it .mode 0775.") as caught:
+    with pytest.raises(
+        ValueError, match=r"is not run: .*others can write it .mode 0775."
+    ) as caught:
         run_key_command(argv)
     assert f"chmod go-w {script}" in str(caught.value)
     script.chmod(0o755)
