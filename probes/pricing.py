@@ -265,7 +265,7 @@ def charge_of(
         came = given + seen.tokens
         tokens = max(asked.reserved_tokens, given)
         # What came is an estimate: it outweighs the cap only where it is surely more.
-        tokens = came if came > OVER_RESERVATION * tokens else tokens
+        tokens = came if seen.passed or came > OVER_RESERVATION * tokens else tokens
     doubt = f"{false}: charged as reserved" if false else ""
     cost = told.cost_usd
     if cost is not None and cost > USD_A_REQUEST + tokens * USD_A_TOKEN:

@@ -264,17 +264,20 @@ class Probe:
 
     def _remark(self, event: AttemptFinished, charge: Charge) -> None:
         """Say once of the route what its server was not believed, and that it ignores its cap."""
+        tools = self._tools
+        given = tools.prompt_tokens if event.input_tokens is None else event.input_tokens
+        output = charge.tokens - given
         if event.reason == "cap_ignored":
-            self._say_once("cap_ignored", event, self._of_ignored_cap())
+            said = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
+            self._say_once("cap", event, f"{said}, and {self._reserved()}")
+        elif output > output_limit(tools.prompt_tokens, tools.max_tokens):
+            said = f"an answer took {output:,} tokens under a cap of {tools.max_tokens}"
+            self._say_once("cap", event, f"{said}: {self._reserved()}")
         if charge.doubt:
             self._say_once("doubt", event, charge.doubt)
 
-    def _of_ignored_cap(self) -> str:
-        tools = self._tools
-        return (
-            f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut, and "
-            f"{tools.most_tokens:,} tokens are reserved for the next"
-        )
+    def _reserved(self) -> str:
+        return f"{self._tools.most_tokens:,} tokens are reserved for the next"
 
     def _say_once(self, what: str, event: AttemptFinished, text: str) -> None:
         if what not in self._tools.noticed:

@@ -221,6 +221,10 @@ async def test_a_whole_answer_beyond_the_cap_teaches_the_same() -> None:
     assert (first.outcome, first.reason) == ("ok", "")
     assert first.charged_tokens > 900, "the least that 15,000 characters can be"
     assert second.reserved_tokens == first.charged_tokens
+    (said,) = row.notices
+    assert said.endswith(
+        f" under a cap of {CAP}: {first.charged_tokens:,} tokens are reserved for the next"
+    )
 
 
 def usages() -> Iterator[dict[str, object]]:
