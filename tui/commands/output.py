@@ -4,17 +4,15 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
+from probes.exit_status import ExitStatus
 from probes.neutral import neutralise
 
 __all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "OutputError", "UsageError", "complain", "say"]
 
-OK: Final = 0
-FAILED: Final = 1
-"""A probe was not ok, a goal was missed, or the output could not be written."""
-USAGE: Final = 2
-"""The command line or the settings are wrong."""
-INTERRUPTED: Final = 130
-"""Ctrl-C, as shells number it: 128 + SIGINT."""
+OK: Final = ExitStatus.OK
+FAILED: Final = ExitStatus.FAILED
+USAGE: Final = ExitStatus.USAGE
+INTERRUPTED: Final = ExitStatus.INTERRUPTED
 
 
 class UsageError(Exception):
