@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import platformdirs
 
 from probes.events import SCHEMA_VERSION, Event, Hello, decode_event
+from probes.paths import state_folder
 from probes.recording_files import RECORDING_NAME, Segment, open_segment, retain
 
 __all__ = [
@@ -46,7 +46,7 @@ class RecordingError(Exception):
 
 def default_folder() -> Path:
     """Return the folder of all recordings, in the platform's state folder."""
-    return Path(platformdirs.user_state_dir("llmtop")) / "recordings"
+    return state_folder() / "recordings"
 
 
 @dataclass(frozen=True, slots=True)

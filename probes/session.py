@@ -120,6 +120,10 @@ class Session:
             self._top_up_now.set()
         self._host.send(command)
 
+    def note(self, text: str) -> None:
+        """Put a notice of the caller's into the stream, after its hello."""
+        self._problems.put(text)
+
     def hold(self) -> None:
         """Read no more events until `release`; the engine then holds its own admissions."""
         self._host.hold()

@@ -4,7 +4,6 @@ Importing Textual takes longer than anything else at the start. It is done in a 
 engine's process starts and sends its first requests.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
@@ -14,6 +13,7 @@ from anyio import to_thread
 
 from probes.config import Config
 from probes.config.errors import ConfigError
+from tui.commands.output import say
 from tui.session import Session
 from tui.summary import summary_text
 
@@ -62,7 +62,8 @@ def run_app(session: Session, config: Config, *, duration_s: float | None = None
         return lambda: LlmtopApp(session, config)
 
     status = anyio.run(run_cockpit, session, load, duration_s)
-    sys.stdout.write(summary_text(session.board.snapshot(window="run"), session.recording_path))
+    summary = summary_text(session.board.snapshot(window="run"), session.recording_path)
+    say(summary.splitlines())
     return status
 
 

@@ -10,6 +10,7 @@ import msgspec
 from probes.board.goals import goals_remarks, goals_status
 from probes.config import Config
 from probes.ledger import Ledger
+from probes.paths import state_complaint
 from probes.recording import Recorder, default_folder
 from probes.secrets import resolve_headers
 from probes.session import Session
@@ -40,6 +41,9 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
         engines=arguments.engines,
         include_text=config.recording.text,
     )
+    complaint = state_complaint()
+    if complaint is not None and ledger.shared:
+        session.note(complaint)
     try:
         return _face(session, config, arguments)
     finally:
