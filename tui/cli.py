@@ -196,8 +196,9 @@ def _add_init(command: argparse.ArgumentParser) -> None:
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(module="tui.commands.check")
+    command.set_defaults(module="tui.commands.check", json=False)
     _add_settings(command)
+    command.add_argument("--json", action="store_true", help="one JSON object a route")
 
 
 def _add_once(command: argparse.ArgumentParser) -> None:
