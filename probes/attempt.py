@@ -110,6 +110,21 @@ class Attempt:
         self._headers: Mapping[str, str] = {}
         self._http_version = ""
 
+    @property
+    def stamps(self) -> Mapping[str, int]:
+        """Monotonic ns of each step that was reached so far, by its name in the stamp ladder."""
+        return self._tape.stamps
+
+    @property
+    def chunks(self) -> int:
+        """Output chunks so far."""
+        return self._tape.chunks
+
+    @property
+    def last_output_ns(self) -> int | None:
+        """Arrival of the newest of them."""
+        return self._tape.last_ns
+
     def cancel(self) -> None:
         """End it as `cancelled`; nothing happens when it has not begun or is over."""
         if self._watchdog is not None:

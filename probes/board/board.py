@@ -133,7 +133,10 @@ class Board:
         everywhere = frozenset(self._held)
         return {
             name: route_summary(
-                route, judge(route, self._durable_ns, everywhere).state, self._durable_ns
+                route,
+                judge(route, self._durable_ns, everywhere).state,
+                self._durable_ns,
+                everywhere,
             )
             for name, route in self._routes.items()
         }

@@ -8,9 +8,18 @@ from typing import Any, Final
 from probes.config.errors import KeyPath, Problems, shown
 from probes.config.settings import Route
 from probes.config.urls import read_url
+from probes.paths import PathError, path_of
 from probes.trust import UntrustedError, read_trusted
 
-__all__ = ["TLS_FILES", "anchor_files", "check_tls", "no_password", "read_pem", "unverified"]
+__all__ = [
+    "TLS_FILES",
+    "anchor",
+    "anchor_files",
+    "check_tls",
+    "no_password",
+    "read_pem",
+    "unverified",
+]
 
 TLS_FILES: Final = ("ca_file", "client_cert", "client_key")
 _MOST_PEM_BYTES: Final = 16_000_000
@@ -51,11 +60,22 @@ def unverified(routes: Iterable[Route]) -> list[tuple[str, str]]:
     ]
 
 
-def anchor_files(values: dict[str, Any], folder: Path) -> None:
-    """Make the paths of a `tls` table absolute; they are relative to the settings' folder."""
+def anchor_files(values: dict[str, Any], folder: Path, path: KeyPath, problems: Problems) -> None:
+    """Make the paths of a `tls` table, which stands at `path`, absolute; take out what is none."""
     for key in TLS_FILES:
         if key in values:
-            values[key] = str((folder / Path(values[key]).expanduser()).absolute())
+            anchor(values, key, folder, (*path, key), problems)
+
+
+def anchor(
+    values: dict[str, Any], key: str, folder: Path, path: KeyPath, problems: Problems
+) -> None:
+    """Make one path of the settings absolute, or take it out and note why it cannot be had."""
+    try:
+        values[key] = str(path_of(values[key], folder))
+    except PathError as error:
+        del values[key]
+        problems.add(path, str(error))
 
 
 def check_tls(values: Mapping[str, Any], paths: Mapping[str, KeyPath], problems: Problems) -> None:
