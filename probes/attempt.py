@@ -92,6 +92,8 @@ class Attempt:
         self._streamed = streamed
         self._tape = Tape()
         self._answered = False
+        self._over = False
+        """The terminal signal came, and no output after it."""
         self._watchdog: Watchdog | None = None
         self._reader: AnswerReader | None = None
         self._status: int | None = None
@@ -163,9 +165,13 @@ class Attempt:
                 at_ns, self._stall_ns, first_exact=exact, last_exact=progress.last_is_newest
             )
             tape.characters += progress.characters
+            if self._over:  # the answer goes on after what looked like its end
+                self._over = False
+                del tape.stamps["terminal"]
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
+            self._over = True
             watchdog.terminal()
 
     def _before_output(self, progress: Progress, at_ns: int) -> None:
