@@ -104,6 +104,8 @@ class Attempt:
         """What the hot path compares with: fewer are never too many tokens."""
         self._tape = Tape()
         self._answered = False
+        self._over = False
+        """The terminal signal came, and no output after it."""
         self._watchdog: Watchdog | None = None
         self._reader: AnswerReader | None = None
         self._status: int | None = None
@@ -192,9 +194,13 @@ class Attempt:
             if tape.characters > self._most_characters:
                 self._cut_beyond_cap()
             tape.characters += progress.characters
+            if self._over:  # the answer goes on after what looked like its end
+                self._over = False
+                del tape.stamps["terminal"]
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
+            self._over = True
             watchdog.terminal()
 
     def _cut_beyond_cap(self) -> None:

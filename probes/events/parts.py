@@ -53,7 +53,7 @@ TokenSource: TypeAlias = Literal[
 
 
 TtftKind: TypeAlias = Literal[
-    "content", "reasoning", "tool_call", "refusal", "buffered", "not_streamed", "none"
+    "content", "reasoning", "tool_call", "refusal", "other", "buffered", "not_streamed", "none"
 ]
 
 
