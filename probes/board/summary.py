@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from probes.board.figures import figures
 from probes.board.rates import share
+from probes.board.reading import Reading
 from probes.board.retries import amplification
 from probes.board.route import RouteBoard
 from probes.clock import NS_PER_S
@@ -13,17 +13,17 @@ from probes.views import Figure, RouteState
 __all__ = ["route_summary"]
 
 
-def route_summary(route: RouteBoard, state: RouteState, now_ns: int) -> dict[str, Any]:
+def route_summary(reading: Reading, state: RouteState) -> dict[str, Any]:
     """Return one route's run as JSON-able values: seconds, shares, USD; None where no sample.
 
     Percentiles are those of the last cohort; one whose n is below 1/(1−p) is the maximum of n.
     `goals_missed` names what missed its goal: `ttft`, `e2e` (p95, judged from 20 samples on),
     `success`, `cost`, or `probes` where attempts were made and not one probe finished.
     """
-    tally = route.tally("run", now_ns)
-    ttft = _percentiles(route, "ttft", now_ns, route.info.goal_ttft_s)
-    e2e = _percentiles(route, "e2e", now_ns, route.goal_e2e_s)
-    speed = _percentiles(route, "speed", now_ns, None)
+    route, tally = reading.route, reading.tally("run")
+    ttft, e2e, speed = (
+        reading.figures(metric, "run").at(0.5, 0.95, 0.99) for metric in ("ttft", "e2e", "speed")
+    )
     missed = _missed(route, tally, ttft[1], e2e[1])
     return {
         "state": state,
@@ -64,12 +64,6 @@ def _counts(tally: Tally) -> dict[str, Any]:
         "cost_usd": tally.cost_usd if tally.costs else None,
         "cost_estimated": tally.cost_estimates > 0,
     }
-
-
-def _percentiles(
-    route: RouteBoard, metric: str, now_ns: int, goal: float | None
-) -> tuple[Figure, ...]:
-    return figures(route.samples(metric, "run", now_ns), (0.5, 0.95, 0.99), goal)
 
 
 def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
