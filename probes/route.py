@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
 
 from probes.clock import NS_PER_S, Clock
-from probes.commands import KNOB_RANGE, MAX_BURST
 from probes.config import Route
 from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
 from probes.health import GapWatch, Shortages, Work
+from probes.knobs import KNOBS, MAX_BURST, KnobName
 from probes.manner import Manner
 from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
@@ -32,14 +32,12 @@ from probes.transport import Transport, connecting, open_transport
 from probes.words import clean
 
 __all__ = [
-    "KnobName",
     "RouteRunner",
     "RouteTools",
     "TransportFactory",
     "default_transport",
 ]
 
-KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 
 MAX_BACK_OFF_S: Final = 30.0
@@ -170,9 +168,11 @@ class RouteRunner:
         self.gate.changed.ring()
 
     def set_knob(self, knob: KnobName, value: float, who: str) -> None:
-        """Change a knob within its range; raising wakes waiters, lowering absorbs releases."""
-        low, high = KNOB_RANGE[knob]
-        after = min(max(value, low), high)
+        """Change a knob within its range; raising wakes waiters, lowering absorbs releases.
+
+        As one of several engines this may be told to have no worker at all.
+        """
+        after = KNOBS[knob].kept(value, part=knob == "concurrency")
         before = float(getattr(self, knob))
         if knob == "interval":
             self.interval = after

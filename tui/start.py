@@ -62,8 +62,8 @@ def run_app(session: Session, config: Config, *, duration_s: float | None = None
         return lambda: LlmtopApp(session, config)
 
     status = anyio.run(run_cockpit, session, load, duration_s)
-    summary = summary_text(session.board.snapshot(window="run"), session.recording_path)
-    say(summary.splitlines())
+    last = session.board.snapshot(window="run", anew=True)
+    say(summary_text(last, session.recording_path).splitlines())
     return status
 
 

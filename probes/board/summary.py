@@ -3,9 +3,9 @@
 from collections.abc import Set
 from typing import Any
 
-from probes.board.figures import figures
 from probes.board.goals import goals_verdict
 from probes.board.rates import share
+from probes.board.reading import Reading
 from probes.board.retries import amplification
 from probes.board.route import RouteBoard
 from probes.clock import NS_PER_S
@@ -17,7 +17,7 @@ __all__ = ["route_summary"]
 
 
 def route_summary(
-    route: RouteBoard, state: RouteState, now_ns: int, everywhere: Set[HeldReason]
+    reading: Reading, state: RouteState, everywhere: Set[HeldReason]
 ) -> dict[str, Any]:
     """Return one route's run as JSON-able values: seconds, shares, USD; None where no sample.
 
@@ -25,10 +25,10 @@ def route_summary(
     `goals_met` is None where it is not known whether they were, which `goals_unknown` then says the
     reasons of; `goals_missed` names what missed its goal. `everywhere` is what holds all routes.
     """
-    tally = route.tally("run", now_ns)
-    ttft = _percentiles(route, "ttft", now_ns, route.info.goal_ttft_s)
-    e2e = _percentiles(route, "e2e", now_ns, route.goal_e2e_s)
-    speed = _percentiles(route, "speed", now_ns, None)
+    route, tally = reading.route, reading.tally("run")
+    ttft, e2e, speed = (
+        reading.figures(metric, "run").at(0.5, 0.95, 0.99) for metric in ("ttft", "e2e", "speed")
+    )
     verdict = goals_verdict(route, tally, ttft[1], e2e[1], everywhere)
     return {
         "state": state,
@@ -70,12 +70,6 @@ def _counts(tally: Tally) -> dict[str, Any]:
         "cost_usd": tally.cost_usd if tally.costs else None,
         "cost_estimated": tally.cost_estimates > 0,
     }
-
-
-def _percentiles(
-    route: RouteBoard, metric: str, now_ns: int, goal: float | None
-) -> tuple[Figure, ...]:
-    return figures(route.samples(metric, "run", now_ns), (0.5, 0.95, 0.99), goal)
 
 
 def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
