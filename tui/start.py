@@ -4,8 +4,10 @@ Importing Textual takes longer than anything else at the start. It is done in a 
 engine's process starts and sends its first requests.
 """
 
+import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -14,6 +16,7 @@ from anyio import to_thread
 
 from probes.config import Config
 from probes.config.errors import ConfigError
+from tui.leaving import Leaving, terminal_state
 from tui.session import Session
 from tui.summary import summary_text
 
@@ -35,8 +38,8 @@ class Screen(Protocol):
         """Run until the user leaves or `exit`."""
         ...
 
-    def exit(self) -> None:
-        """Leave."""
+    def exit(self, *, return_code: int = 0) -> None:
+        """Leave, with an exit status."""
         ...
 
 
@@ -56,21 +59,36 @@ def run_app(session: Session, config: Config, *, duration_s: float | None = None
     if config.display.theme not in OWN_THEMES:
         _check_theme(config)
 
-    def load() -> Callable[[], Screen]:
-        from tui.app import LlmtopApp
+    with Leaving(terminal_state()) as leaving:
 
-        return lambda: LlmtopApp(session, config)
+        def load() -> Callable[[], Screen]:
+            from tui.app import LlmtopApp
 
-    status = anyio.run(run_cockpit, session, load, duration_s)
-    sys.stdout.write(summary_text(session.board.snapshot(window="run"), session.recording_path))
+            return lambda: LlmtopApp(session, config, on_leaving=leaving.ask)
+
+        status = anyio.run(run_cockpit, session, load, duration_s, leaving)
+        _say(summary_text(session.board.snapshot(window="run"), session.recording_path))
     return status
 
 
-async def run_cockpit(session: Session, load: Load, duration_s: float | None = None) -> int:
+def _say(text: str) -> None:
+    """Write to stdout, where there still is one."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        # The terminal is gone. What the stream holds back would fail again, at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def run_cockpit(
+    session: Session, load: Load, duration_s: float | None = None, leaving: Leaving | None = None
+) -> int:
     """Run the session and a screen over it; return the exit status.
 
     The engine's lifetime encloses the screen's, so that every way out stops it. `duration_s`, in
-    seconds, counts from the screen's start; None is until the user leaves.
+    seconds, counts from the screen's start; None is until the user leaves. `leaving` is told of
+    every way out, and turns signals into one.
     """
     async with anyio.create_task_group() as group:
         group.start_soon(session.run)
@@ -80,11 +98,20 @@ async def run_cockpit(session: Session, load: Load, duration_s: float | None = N
             async with anyio.create_task_group() as watch:
                 if duration_s is not None:
                     watch.start_soon(_leave, screen, duration_s)
-                await screen.run_async()
+                with _signals(leaving, screen):
+                    await screen.run_async()
                 watch.cancel_scope.cancel()
         finally:
+            if leaving is not None:
+                leaving.ask()
             session.stop()
     return screen.return_code or 0
+
+
+def _signals(leaving: Leaving | None, screen: Screen) -> AbstractContextManager[None]:
+    if leaving is None:
+        return nullcontext()
+    return leaving.signals(lambda status: screen.exit(return_code=status))
 
 
 async def _leave(screen: Screen, after_s: float) -> None:
