@@ -18,34 +18,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 if sys.platform != "win32":
     import termios
 
-__all__ = [
-    "GIVE_BACK",
-    "LEAVE_WITHIN_S",
-    "Leaving",
-    "TerminalState",
-    "ending_signals",
-    "terminal_state",
-]
+from tui.guardian import HELD, RELEASED, Guardian, TerminalState
+
+__all__ = ["LEAVE_WITHIN_S", "Leaving", "ending_signals", "terminal_state"]
 
 LEAVE_WITHIN_S: Final = 5.0
 """An engine is ended within two seconds of being asked, and the ledger answers within two."""
 
-GIVE_BACK: Final = (
-    "\x1b[?2026l"  # a frame that was begun is shown
-    "\x1b[?2004l\x1b[?7h\x1b[?2048l"  # pasted text as typed, lines wrap, no reports of the size
-    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # no reports of the mouse
-    "\x1b[<u"  # the keyboard as before; each screen has its own, so this one's comes first
-    "\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1004l"  # the shell's screen, its cursor, no reports of focus
-)
-"""Undoes all that Textual's driver asks of a terminal."""
-
-_WRITE_FOR_S: Final = 0.5
-"""How long a terminal that takes nothing is tried."""
 _QUIET: Final = ("SIGTERM", "SIGHUP")
 """Asked for by those who manage processes and terminals: leaving is what they expect."""
 _NOT_ENDING: Final = (
@@ -63,42 +47,6 @@ def ending_signals() -> tuple[signal.Signals | int, ...]:
     if sys.platform == "darwin":
         not_ending.add(signal.SIGIO)
     return tuple(sorted(signal.valid_signals() - not_ending))
-
-
-class TerminalState:
-    """A terminal as it was found."""
-
-    def __init__(self, keys: int, screen: int) -> None:
-        """Keep the modes of the terminal that `keys` is read from; `screen` is written to.
-
-        Raises:
-            OSError, termios.error: it is no terminal, or gone.
-        """
-        self._keys, self._screen = keys, screen
-        self._name = os.ttyname(screen)
-        self.modes: list[Any] = termios.tcgetattr(keys)
-
-    def restore(self, last_words: str = "") -> None:
-        """Put everything back and write `last_words` below; half a second at most."""
-        # From the background the kernel would stop us for this.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(self._keys, termios.TCSANOW, self.modes)
-        with contextlib.suppress(OSError):
-            self._write(f"{GIVE_BACK}{last_words}".encode())
-
-    def _write(self, data: bytes) -> None:
-        """Write to an open file of our own: the shared one may be held by a write that blocks."""
-        until_s = time.monotonic() + _WRITE_FOR_S
-        terminal = os.open(self._name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        try:
-            while data and time.monotonic() < until_s:
-                try:
-                    data = data[os.write(terminal, data) :]
-                except BlockingIOError:
-                    time.sleep(0.01)
-        finally:
-            os.close(terminal)
 
 
 def terminal_state() -> TerminalState | None:
@@ -130,23 +78,29 @@ class Leaving:
         self._status = 1
         self._asked, self._ask = os.pipe()
         self._watch = threading.Thread(target=self._wait, name="leaving", daemon=True)
+        self._guardian: Guardian | None = None
 
     def __enter__(self) -> "Leaving":
         self._watch.start()
+        if self._terminal is not None:
+            self._guardian = Guardian(self._terminal)
         return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._ask)
         self._watch.join()
+        if self._guardian is not None:
+            self._guardian.close()
 
     def ask(self) -> None:
         """Note that the screen has been asked to leave; safe in a signal handler."""
         os.write(self._ask, b"l")
 
     @contextlib.contextmanager
-    def signals(self, leave: Callable[[int], object]) -> Iterator[None]:
-        """Call `leave` with an exit status, in the running loop, when a signal asks for the end.
+    def screen(self, leave: Callable[[int], object]) -> Iterator[None]:
+        """The screen holds the terminal meanwhile; call this in its loop.
 
+        `leave` is called with an exit status, in the loop, when a signal asks for the end.
         The status is 0 for those that manage a process, 128 + its number for the others, as shells
         number it. A signal that is ignored already stays so.
         """
@@ -165,11 +119,17 @@ class Leaving:
             if handler is signal.SIG_DFL or (number == signal.SIGINT and callable(handler)):
                 # Not the loop's own way: a loop that stands still would hear nothing.
                 before[number] = signal.signal(number, answer)
+        self._tell(HELD)
         try:
             yield
         finally:
+            self._tell(RELEASED)
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _tell(self, word: bytes) -> None:
+        if self._guardian is not None:
+            self._guardian.tell(word)
 
     def _wait(self) -> None:
         """End the process where it was asked to leave and is here still when its time is over."""

@@ -97,7 +97,7 @@ async def run_cockpit(
             async with anyio.create_task_group() as watch:
                 if duration_s is not None:
                     watch.start_soon(_leave, session, screen, duration_s)
-                with _signals(leaving, screen):
+                with _held(leaving, screen):
                     await screen.run_async()
                 watch.cancel_scope.cancel()
         finally:
@@ -107,10 +107,10 @@ async def run_cockpit(
     return screen.return_code or 0
 
 
-def _signals(leaving: Leaving | None, screen: Screen) -> AbstractContextManager[None]:
+def _held(leaving: Leaving | None, screen: Screen) -> AbstractContextManager[None]:
     if leaving is None:
         return nullcontext()
-    return leaving.signals(lambda status: screen.exit(return_code=status))
+    return leaving.screen(lambda status: screen.exit(return_code=status))
 
 
 async def _leave(session: Session, screen: Screen, after_s: float) -> None:

@@ -19,7 +19,7 @@ from textual.driver import Driver
 
 from probes.clock import Clock, SystemClock, seconds
 
-__all__ = ["Terminal", "WriteMeter", "is_terminal", "metered"]
+__all__ = ["MeteredFile", "Terminal", "WriteMeter", "is_terminal", "metered"]
 
 
 class Terminal(Protocol):
@@ -91,7 +91,7 @@ class WriteMeter:
         return seconds(self._clock.monotonic_ns() - self._since_ns)
 
 
-class _MeteredFile:
+class MeteredFile:
     """The terminal's file, as far as Textual's writer thread uses it."""
 
     def __init__(self, file: IO[str], meter: WriteMeter) -> None:
@@ -157,7 +157,7 @@ if sys.platform != "win32":
             self._meter = WriteMeter(SystemClock())
             # Textual draws on stderr. Where that is a file of errors, the screen is no such thing.
             screen = sys.__stderr__ if is_terminal(sys.__stderr__) else sys.__stdout__
-            self._metered = _MeteredFile(cast("IO[str]", screen), self._meter)
+            self._metered = MeteredFile(cast("IO[str]", screen), self._meter)
             # Textual's own type is that of stderr; its writer thread needs no more than this.
             self._file = cast("TextIOWrapper", self._metered)
             if attach := getattr(app, "attach_terminal", None):

@@ -15,8 +15,14 @@ from tui.leaving import LEAVE_WITHIN_S, ending_signals
 ENTER, LEAVE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
 ORDERLY = {signal.SIGTERM: 0, signal.SIGHUP: 0}
 """Those that manage a process; the others end it with 128 and their number, as shells say it."""
-SHORT = (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM)
-UNHEARD = (signal.SIGKILL, signal.SIGSEGV)
+SHORT = (signal.SIGQUIT, signal.SIGUSR1)
+UNHEARD = [
+    pytest.param(signal.SIGKILL, id="SIGKILL"),
+    *(
+        pytest.param(number, id=number.name, marks=pytest.mark.long)
+        for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+    ),
+]
 """No handler runs after these."""
 GONE_WITHIN_S = LEAVE_WITHIN_S + 5.0
 
@@ -79,6 +85,7 @@ def test_a_signal_during_the_start_leaves_the_terminal_alone(tmp_path: Path, ten
         assert cockpit.gone_within(2.0)
 
 
+@pytest.mark.long
 def test_a_terminal_that_takes_nothing_does_not_keep_the_cockpit(tmp_path: Path) -> None:
     with Cockpit(tmp_path) as cockpit:
         cockpit.wait_for(DRAWN)
@@ -131,9 +138,10 @@ def test_no_hang_up_of_many_leaves_a_process(tmp_path: Path, number: int) -> Non
         assert cockpit.gone_within(GONE_WITHIN_S)
 
 
-@pytest.mark.parametrize("number", UNHEARD, ids=name_of)
+@pytest.mark.parametrize("number", UNHEARD)
 def test_a_death_that_nobody_hears_gives_the_terminal_back(tmp_path: Path, number: int) -> None:
-    with Cockpit(tmp_path) as cockpit:
+    # A leader of a session takes its terminal along: here, as usual, that is the shell.
+    with Cockpit(tmp_path, controlling=False) as cockpit:
         cockpit.wait_for(DRAWN)
         os.kill(cockpit.process.pid, number)
         assert cockpit.ended() == -number

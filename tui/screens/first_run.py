@@ -276,7 +276,7 @@ def run_first_run(config_path: Path, found_keys: Sequence[str]) -> Choice:
 
     async def shown(leaving: Leaving) -> FirstRunApp:
         app = FirstRunApp(config_path, found_keys, leaving.ask)
-        with leaving.signals(lambda status: app.exit(return_code=status)):
+        with leaving.screen(lambda status: app.exit(return_code=status)):
             await app.run_async()
         return app
 
