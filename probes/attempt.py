@@ -199,7 +199,7 @@ class Attempt:
         tape = self._tape
         tape.close()
         if self._reader is not None:
-            answer = self._reader.finish(ending)
+            answer = self._reader.finish(ending, "" if failure is None else str(failure))
         else:
             answer = failed_before_answer(failure if failure is not None else ending)
             if "tcp" not in tape.stamps and isinstance(failure, _LOST):
