@@ -123,7 +123,7 @@ def test_any_secret_in_any_spelling_of_a_spelling_at_any_place(
     secret: str, outer: Spell, inner: Spell, before: str, after: str
 ) -> None:
     scrubber = Scrubber(frozenset({secret}))
-    if not scrubber.scrub(secret).startswith(MASK):
+    if secret == MASK or not scrubber.scrub(secret).startswith(MASK):
         return  # a common word
     said = f"{before} {outer(inner(secret))} {after}"
     scrubbed = scrubber.scrub(said)
