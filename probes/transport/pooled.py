@@ -97,7 +97,7 @@ class HttpxTransport:
     async def _send(self, request: Request, steps: Steps) -> httpx.Response:
         try:
             wire = httpx.Request(
-                "POST",
+                request.method,
                 request.url,
                 headers=dict(request.headers),
                 content=request.body,
