@@ -11,10 +11,12 @@ from probes.body import (
     Inflater,
     JsonEnd,
     UnknownEncodingError,
+    error_outside,
     form_of,
     form_of_lines,
     json_of,
     refusal_of,
+    words_outside,
 )
 from probes.charset import as_utf8
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
@@ -26,8 +28,9 @@ from probes.events import Limit, TtftKind
 from probes.facts import Answer
 from probes.framing import BYTES_AT_ONCE, EventReader, decoder_for
 from probes.gateway import hidden_retries
-from probes.judging import CAP_HINT, Ending, hidden_tokens_of, judge, of_ending, tokens_of
+from probes.judging import Ending, hidden_tokens_of, hint_of, judge, of_ending, tokens_of
 from probes.limits import asked_in_body_s, read_limits
+from probes.loose_json import begins_json
 from probes.outcome import Verdict, of_status
 from probes.progress import IDLE, OVER, Progress, together
 from probes.refusal import told_by_limits
@@ -321,9 +324,26 @@ class AnswerReader:
             if not self._spoken:
                 self._interpreter.whole(value)
         elif self._form in ("html", "other") and not self._broken:
-            return Verdict("protocol_error", "html" if self._form == "html" else "not_an_answer")
+            told.error = error_outside(self._whole().decode("utf-8", "replace"))
+            if told.error is None:
+                reason = "html" if self._form == "html" else "not_an_answer"
+                return Verdict("protocol_error", reason)
+        elif told.error is None and not (told.closed or self._broken):
+            told.error = error_outside(self._outside())
         began = told.began or self._decoder.unfinished
         return judge(told, ending, self._broken, began=began)
+
+    def _outside(self) -> str:
+        """Return what came with a stream and is none of its answer, as much as an error needs."""
+        kept = (self._interpreter.transcript.ignored, self._decoder.ignored)
+        return "\n".join(filter(None, (*(one.text for one in kept), self._decoder.rest)))
+
+    def _first_outside(self) -> str:
+        """Return the first of the same; of a line that was cut only what cannot be its JSON."""
+        rest = self._decoder.rest
+        kept = (self._interpreter.transcript.ignored, self._decoder.ignored)
+        firsts = (*(one.first for one in kept), "" if begins_json(rest) else rest)
+        return words_outside(next(filter(None, firsts), ""))
 
     def _of_broken_json(self, ending: Ending) -> Verdict:
         """JSON that stops with the connection was cut; JSON that ends wrongly was never any."""
@@ -333,13 +353,13 @@ class AnswerReader:
         return of_ending(ending, began=began)
 
     def _hint(self, verdict: Verdict) -> str:
-        if verdict.reason == "cap_exhausted":
-            return CAP_HINT
         if self._spoken:
             return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
         if verdict.outcome == "protocol_error" and self._body:
             return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
-        return ""
+        if verdict.outcome in ("ok", "cancelled") or self._broken:
+            return ""
+        return hint_of(self._interpreter.transcript, verdict) or self._first_outside()
 
     def _with_words(
         self, told: Transcript, verdict: Verdict, said: ErrorBody, asked_s: float | None

@@ -17,6 +17,7 @@ from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
 from probes.facts import Answer, failed_before_answer
+from probes.failures import shortage_of
 from probes.health import GapWatch
 from probes.judging import Ending
 from probes.pricing import USUAL_CHARACTERS, seen_tokens
@@ -103,11 +104,28 @@ class Attempt:
         """What the hot path compares with: fewer are never too many tokens."""
         self._tape = Tape()
         self._answered = False
+        self._over = False
+        """The terminal signal came, and no output after it."""
         self._watchdog: Watchdog | None = None
         self._reader: AnswerReader | None = None
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
         self._http_version = ""
+
+    @property
+    def stamps(self) -> Mapping[str, int]:
+        """Monotonic ns of each step that was reached so far, by its name in the stamp ladder."""
+        return self._tape.stamps
+
+    @property
+    def chunks(self) -> int:
+        """Output chunks so far."""
+        return self._tape.chunks
+
+    @property
+    def last_output_ns(self) -> int | None:
+        """Arrival of the newest of them."""
+        return self._tape.last_ns
 
     def cancel(self) -> None:
         """End it as `cancelled`; nothing happens when it has not begun or is over."""
@@ -132,7 +150,7 @@ class Attempt:
         with self._watchdog.scope as scope:
             try:
                 await self._exchange(request)
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            except _FAILURES as error:
                 failure = error
         now_ns = self._clock.monotonic_ns()
         if self._tape.first("started", now_ns):
@@ -176,9 +194,13 @@ class Attempt:
             if tape.characters > self._most_characters:
                 self._cut_beyond_cap()
             tape.characters += progress.characters
+            if self._over:  # the answer goes on after what looked like its end
+                self._over = False
+                del tape.stamps["terminal"]
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
+            self._over = True
             watchdog.terminal()
 
     def _cut_beyond_cap(self) -> None:
@@ -216,10 +238,14 @@ class Attempt:
         tape = self._tape
         tape.close()
         if self._reader is not None:
-            answer = self._reader.finish(ending)
+            shortage = shortage_of(failure)
+            answer = self._reader.finish("cancelled" if shortage else ending)
+            if shortage and answer.outcome == "cancelled":
+                answer = msgspec.structs.replace(answer, reason=shortage)
         else:
             answer = failed_before_answer(failure if failure is not None else ending)
-            if "tcp" not in tape.stamps and isinstance(failure, _LOST):
+            lost = answer.outcome != "cancelled" and isinstance(failure, _LOST)
+            if lost and "tcp" not in tape.stamps:
                 answer = msgspec.structs.replace(answer, reason=STALE_CONNECTION)
         terminal_ns = tape.stamps.pop("terminal", None)
         if terminal_ns is not None and ending != "complete":
@@ -245,6 +271,13 @@ class Attempt:
         )
 
 
+_FAILURES: Final = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    OSError,
+    MemoryError,
+)
 _LOST: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _TIMEOUT_OF_PHASE: Final[dict[str, Ending]] = {
     "connect": "timeout.connect",

@@ -22,7 +22,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from probes.config import Price, Route
-from probes.config.urls import is_loopback
+from probes.config.urls import UrlError, read_url
 from probes.events import AttemptFinished, CostSource, PriceInfo
 
 __all__ = [
@@ -264,7 +264,10 @@ def wants_list(route: Route) -> bool:
     """
     if route.price is not None or route.price_list is False or route.dialect not in _WITH_LISTS:
         return False
-    local = route.unix_socket is not None or is_loopback(route.base_url)
+    try:
+        local = route.unix_socket is not None or read_url(route.base_url).is_loopback
+    except UrlError:  # its probes will say so
+        return False
     return route.price_list is True or not local
 
 

@@ -130,6 +130,8 @@ class Probe:
         self.identity = identity
         self.attempt_number = 0
         self.open_since_ns: int | None = None
+        self.url = ""
+        """What was asked last, whole; a secret may stand in its query."""
         self.tally: Tally | None = None
         """Where the output of the attempt in flight is counted; set by whoever counts."""
         self._tools = tools
@@ -143,6 +145,11 @@ class Probe:
         self._identity = self._identify()
         self._asked = tools.manner.way
         self._retries = 0
+
+    @property
+    def in_flight(self) -> Attempt | None:
+        """The attempt that is under way; None before the first, between two, and at the end."""
+        return self._attempt
 
     def cancel(self) -> None:
         """End the attempt in flight as `cancelled`; no other follows."""
@@ -230,6 +237,7 @@ class Probe:
         )
         try:
             request = self._request()
+            self.url = request.url
             result = await self._attempt.run(request)
         except BaseException:
             self._abandon()

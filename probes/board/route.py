@@ -64,8 +64,6 @@ class RouteBoard:
 
     def __init__(self, info: RouteInfo, origin_ns: int) -> None:
         self.origin_ns = origin_ns
-        self.moment = 0.0
-        """Share of a second after which its figures are renewed; each route has another."""
         self.lanes = Lanes()
         self.tallies = TallyWindows()
         self.cohorts: dict[str, CohortSamples] = {}
@@ -116,6 +114,12 @@ class RouteBoard:
         if self.max_tokens > E2E_GOAL_CAP:
             return None
         return _DEFAULT_E2E_GOAL_S if goal is None else goal
+
+    def goal_s(self, metric: str) -> float | None:
+        """Return the goal of a metric's p95 that holds now; None where it has none."""
+        if metric == "ttft":
+            return self.info.goal_ttft_s
+        return self.goal_e2e_s if metric == "e2e" else None
 
     def engine_died(self, at_ns: int) -> None:
         """Forget what only the former engine could have finished; its figures stay."""

@@ -1,30 +1,35 @@
 """The end of a run in figures, for programs."""
 
+from collections.abc import Set
 from typing import Any
 
-from probes.board.figures import figures
+from probes.board.goals import goals_verdict
 from probes.board.rates import share
+from probes.board.reading import Reading
 from probes.board.retries import amplification
 from probes.board.route import RouteBoard
 from probes.clock import NS_PER_S
+from probes.events import HeldReason
 from probes.tally import Tally
 from probes.views import Figure, RouteState
 
 __all__ = ["route_summary"]
 
 
-def route_summary(route: RouteBoard, state: RouteState, now_ns: int) -> dict[str, Any]:
+def route_summary(
+    reading: Reading, state: RouteState, everywhere: Set[HeldReason]
+) -> dict[str, Any]:
     """Return one route's run as JSON-able values: seconds, shares, USD; None where no sample.
 
     Percentiles are those of the last cohort; one whose n is below 1/(1−p) is the maximum of n.
-    `goals_missed` names what missed its goal: `ttft`, `e2e` (p95, judged from 20 samples on),
-    `success`, `cost`, or `probes` where attempts were made and not one probe finished.
+    `goals_met` is None where it is not known whether they were, which `goals_unknown` then says the
+    reasons of; `goals_missed` names what missed its goal. `everywhere` is what holds all routes.
     """
-    tally = route.tally("run", now_ns)
-    ttft = _percentiles(route, "ttft", now_ns, route.info.goal_ttft_s)
-    e2e = _percentiles(route, "e2e", now_ns, route.goal_e2e_s)
-    speed = _percentiles(route, "speed", now_ns, None)
-    missed = _missed(route, tally, ttft[1], e2e[1])
+    route, tally = reading.route, reading.tally("run")
+    ttft, e2e, speed = (
+        reading.figures(metric, "run").at(0.5, 0.95, 0.99) for metric in ("ttft", "e2e", "speed")
+    )
+    verdict = goals_verdict(route, tally, ttft[1], e2e[1], everywhere)
     return {
         "state": state,
         "cohort": route.cohort,
@@ -35,8 +40,9 @@ def route_summary(route: RouteBoard, state: RouteState, now_ns: int) -> dict[str
         "chunk_gap_p50_s": _gap_s(route, 0.5),
         "chunk_gap_p99_s": _gap_s(route, 0.99),
         "skipped": route.skipped,
-        "goals_met": not missed,
-        "goals_missed": missed,
+        "goals_met": verdict.met,
+        "goals_missed": list(verdict.missed),
+        "goals_unknown": list(verdict.unknown),
     }
 
 
@@ -66,12 +72,6 @@ def _counts(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _percentiles(
-    route: RouteBoard, metric: str, now_ns: int, goal: float | None
-) -> tuple[Figure, ...]:
-    return figures(route.samples(metric, "run", now_ns), (0.5, 0.95, 0.99), goal)
-
-
 def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
     names = (f"{metric}_p50_s", f"{metric}_p95_s", f"{metric}_p99_s")
     values = {name: figure.value for name, figure in zip(names, found, strict=True)}
@@ -81,16 +81,3 @@ def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
 def _gap_s(route: RouteBoard, probability: float) -> float | None:
     gap = route.gaps.quantile(probability)
     return None if gap is None else gap / NS_PER_S
-
-
-def _missed(route: RouteBoard, tally: Tally, ttft: Figure, e2e: Figure) -> list[str]:
-    if not tally.finished:
-        return ["probes"] if route.attempts_started else []
-    cost_goal = route.info.goal_cost_usd_per_probe
-    verdicts = {
-        "ttft": ttft.grade in ("slow", "sluggish"),
-        "e2e": e2e.grade in ("slow", "sluggish"),
-        "success": tally.ok / tally.finished < route.info.goal_success,
-        "cost": cost_goal is not None and tally.cost_usd / tally.finished > cost_goal,
-    }
-    return [name for name, missed in verdicts.items() if missed]

@@ -1,6 +1,7 @@
 """The one event stream: everything the screen shows, and the recording, is folded from it."""
 
 from probes.events.parts import (
+    LOCAL,
     Arrival,
     BudgetState,
     ClockSource,
@@ -18,6 +19,7 @@ from probes.events.parts import (
     RouteInfo,
     ServerClaim,
     ServerInterval,
+    Shortage,
     StampLadder,
     TimeUnit,
     TokenSource,
@@ -49,6 +51,7 @@ from probes.events.stream import (
 
 __all__ = [
     "DURABLE_TYPES",
+    "LOCAL",
     "SCHEMA_VERSION",
     "Arrival",
     "Arrivals",
@@ -83,6 +86,7 @@ __all__ = [
     "RouteInfo",
     "ServerClaim",
     "ServerInterval",
+    "Shortage",
     "StampLadder",
     "Tick",
     "TimeUnit",

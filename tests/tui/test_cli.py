@@ -167,7 +167,8 @@ def test_several_mistakes_of_a_file_are_a_line_each(
     assert main(["check", "--config", str(file)]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "llmtop: routes.toml: disply: unknown key, did you mean display?",
-        "llmtop: routes.toml: routes.a.interval: got -3, expected a number of seconds ≥ 0",
+        "llmtop: routes.toml: routes.a.interval: got -3, "
+        "expected a number of seconds from 0 to 86,400",
         "llmtop: routes.toml: routes.a.model: is missing, expected the model's name",
     ]
 
