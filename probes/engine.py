@@ -45,7 +45,7 @@ from probes.events import (
 )
 from probes.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
 from probes.outbox import BATCH_S, Outbox
-from probes.price_list import PriceListError, ask_prices, list_url
+from probes.price_list import NO_PRICE, PriceListError, ask_prices, list_url
 from probes.pricing import wants_list
 from probes.report import route_info
 from probes.route import RouteRunner, RouteTools, TransportFactory, default_transport
@@ -223,14 +223,18 @@ class Engine:
             found = await ask_prices(route, self._headers[route.name], transport, models)
         except PriceListError as error:
             for one in routes:
-                self._refuse(one.name, f"no price from the provider's list: {error}")
+                self._routes[one.name].miss_price(str(error))
             return
         except Exception as error:
             self._routes[route.name].fault(error)
             return
         for one in routes:
             if one.model in found:
-                self._routes[one.name].take_price(found[one.model])
+                price, runner = found[one.model], self._routes[one.name]
+                if price is None:
+                    runner.miss_price(NO_PRICE)
+                else:
+                    runner.take_price(price)
 
     def _warn_of_descriptors(self, route: str = "") -> None:
         """Say so where more workers are wanted than can be connected at once."""

@@ -32,6 +32,7 @@ from probes.transport import Request, Transport
 
 __all__ = [
     "MOST_BYTES",
+    "NO_PRICE",
     "PATIENCE_S",
     "PriceListError",
     "ask_prices",
@@ -51,6 +52,9 @@ _HEADERS: Final = {
 _FREE: Final = ":free"
 _NEEDS_KEY: Final = (401, 403)
 _NO_LIST: Final = (404, 405)
+
+
+NO_PRICE: Final = "what it tells of the model can be no price"
 
 
 class PriceListError(Exception):
@@ -82,10 +86,11 @@ def list_url(route: Route) -> str:
 
 async def ask_prices(
     route: Route, headers: Mapping[str, str], transport: Transport, models: Collection[str]
-) -> dict[str, Price]:
-    """Return the prices of those models that a route's list tells; the transport is closed.
+) -> dict[str, Price | None]:
+    """Return what a route's list tells of the prices of some models; the transport is closed.
 
-    `headers` are the route's with its key. A server that has no list tells no price.
+    None is what it tells where that can be no price. `headers` are the route's with its key. A
+    server that has no list tells no price.
 
     Raises:
         PriceListError: no list came, or none that can be read.
@@ -145,8 +150,8 @@ class _Unheard:
         """Let it pass."""
 
 
-def prices_in(body: bytes, models: Collection[str]) -> dict[str, Price]:
-    """Return the prices that a list tells of some models (rule 4).
+def prices_in(body: bytes, models: Collection[str]) -> dict[str, Price | None]:
+    """Return the prices that a list tells of some models, None for one that can be none (rule 4).
 
     Raises:
         PriceListError: the body is no list of models.
@@ -155,13 +160,15 @@ def prices_in(body: bytes, models: Collection[str]) -> dict[str, Price]:
         listed = _models.decode(body) if body.lstrip()[:1] == b"[" else _listed.decode(body).data
     except (ValueError, RecursionError):
         raise PriceListError("what came is no list of models") from None
-    found: dict[str, Price] = {}
+    found: dict[str, Price | None] = {}
     for model in listed:
-        if isinstance(model.id, str) and model.id in models and model.id not in found:
-            price = _price_of(model)
-            if price is not None:
-                found[model.id] = price
+        if isinstance(model.id, str) and model.id in models and _tells_price(model):
+            found[model.id] = found.get(model.id) or _price_of(model)
     return found
+
+
+def _tells_price(model: _Model) -> bool:
+    return bool(mapping(mapping(model.metadata).get("pricing")) or mapping(model.pricing))
 
 
 def _price_of(model: _Model) -> Price | None:

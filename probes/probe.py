@@ -100,6 +100,11 @@ class ProbeTools:
         told = price_info(price, "list")
         self.emit(Notice(at_ns=at_ns, route=self.route.name, text=text, price=told))
 
+    def miss_price(self, why: str, at_ns: int) -> None:
+        """Say why the provider's own list tells no price."""
+        text = f"no price from the provider's list: {why}"
+        self.emit(Notice(at_ns=at_ns, route=self.route.name, text=text))
+
     @property
     def most_tokens(self) -> int:
         """What an attempt is expected to use at most under the cap as it is now."""

@@ -213,6 +213,10 @@ class RouteRunner:
         """Reckon with the price that the provider's own list tells."""
         self._probe_tools.take_price(price, self._tools.clock.monotonic_ns())
 
+    def miss_price(self, why: str) -> None:
+        """Say why the provider's own list tells no price."""
+        self._probe_tools.miss_price(why, self._tools.clock.monotonic_ns())
+
     def watch_text(self, watching: bool) -> None:
         """Send the text of the oldest open stream along, or no longer."""
         self._preview.switch(watching)

@@ -19,7 +19,7 @@ from probes.config.tls import unverified
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.health import GapWatch, LoopWatch
 from probes.manner import Manner
-from probes.price_list import PriceListError, ask_prices
+from probes.price_list import NO_PRICE, PriceListError, ask_prices
 from probes.pricing import priced_later, wants_list
 from probes.probe import Probe, ProbeTools, Turnstile, total_cost
 from probes.report import cohort_of, prompt_tokens
@@ -194,11 +194,13 @@ class SingleProbe:
         try:
             found = await ask_prices(route, self._headers, lister, {route.model})
         except PriceListError as error:
-            text = f"no price from the provider's list: {error}"
-            tools.emit(Notice(at_ns=tools.clock.monotonic_ns(), route=route.name, text=text))
+            tools.miss_price(str(error), tools.clock.monotonic_ns())
         else:
-            if route.model in found:
-                tools.take_price(found[route.model], tools.clock.monotonic_ns())
+            price = found.get(route.model)
+            if price is not None:
+                tools.take_price(price, tools.clock.monotonic_ns())
+            elif route.model in found:
+                tools.miss_price(NO_PRICE, tools.clock.monotonic_ns())
         self._listed.set()
 
     async def _wait_for_price(self, finished: ProbeFinished | None) -> None:

@@ -193,7 +193,7 @@ def _add_init(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--no-scan",
         action="store_true",
-        help="ask no server on this machine whether it is there, and no price list",
+        help="ask no server of this machine and no price list",
     )
 
 

@@ -16,7 +16,7 @@ from probes.clock import SystemClock
 from probes.config import Budget, Config, Price, Route
 from probes.events import AttemptFinished, Event, Held, Notice, PriceInfo
 from probes.ledger import Ledger
-from probes.price_list import MOST_BYTES, PriceListError, ask_prices, prices_in
+from probes.price_list import MOST_BYTES, NO_PRICE, PriceListError, ask_prices, prices_in
 from probes.pricing import wants_list
 from probes.purse import unenforceable_budgets
 from probes.session import Session
@@ -51,10 +51,7 @@ DEEPINFRA_LIST = listed(object="model", metadata={"context_length": 131_072, "pr
         ({"pricing": {**OPENROUTER, "input_cache_read": "0.000000003"}},
          Price(input=0.15, output=0.6, cached_input=0.003)),
         ({"pricing": TOGETHER}, Price(input=0.18, output=0.18)),
-        # what is no price
-        ({}, None),
-        ({"pricing": None, "metadata": None}, None),
-        ({"pricing": "0.1", "metadata": []}, None),
+        # told, and no price
         ({"metadata": {"pricing": {"per_image_unit": 0.0005}}}, None),
         ({"metadata": {"pricing": {**DEEPINFRA, "output_tokens": -1}}}, None),
         ({"metadata": {"pricing": {**DEEPINFRA, "input_tokens": 1e9}}}, None),
@@ -71,7 +68,15 @@ def test_a_price_is_read_by_the_shape_of_the_list(
     model: dict[str, object], price: Price | None
 ) -> None:
     found = prices_in(listed(**model), {"m"})
-    assert found == ({} if price is None else {"m": price})
+    assert found == {"m": price}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [{}, {"pricing": None, "metadata": None}, {"pricing": "0.1", "metadata": []}, {"pricing": {}}],
+)
+def test_a_model_without_any_price_is_passed_over(model: dict[str, object]) -> None:
+    assert prices_in(listed(**model), {"m"}) == {}
 
 
 def test_a_free_model_costs_nothing() -> None:
@@ -165,7 +170,9 @@ async def test_a_public_list_is_asked_without_the_key(transport: Callable[..., o
     assert b"content-length" not in head.lower()
 
 
-async def ask(provider: Provider, headers: dict[str, str] = HEADERS) -> dict[str, Price] | str:
+async def ask(
+    provider: Provider, headers: dict[str, str] = HEADERS
+) -> dict[str, Price | None] | str:
     """Return the prices that a list tells, or why there are none."""
     async with serve(provider.play) as server:
         route = route_to(server)
@@ -285,14 +292,25 @@ async def test_a_run_reckons_with_the_list_and_its_usd_budget_binds() -> None:
     assert sum(event.charged_usd or 0.0 for event in by_list) <= 400e-6
 
 
-async def test_a_list_that_fails_is_one_notice_and_no_failure() -> None:
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"<html>", "what came is no list of models"),
+        (listed(pricing={"prompt": "-1", "completion": "-1"}), NO_PRICE),
+        (listed(pricing={"input": 1e12, "output": 1}), NO_PRICE),
+    ],
+    ids=["fails", "negative", "absurd"],
+)
+async def test_a_list_that_fails_or_lies_is_one_notice_and_no_failure(
+    answer: bytes, said: str
+) -> None:
     def enough(heard: list[Event]) -> bool:
         return sum(isinstance(event, AttemptFinished) for event in heard) >= 5
 
-    provider = Provider(b"<html>", wait_s=0.05)
+    provider = Provider(answer, wait_s=0.05)
     heard = await run(provider.play, enough, Budget())
     assert [event.text for event in heard if isinstance(event, Notice)] == [
-        "no price from the provider's list: what came is no list of models"
+        f"no price from the provider's list: {said}"
     ]
     assert len(provider.lists) == 1
     assert {e.outcome for e in heard if isinstance(e, AttemptFinished)} <= {"ok", "cancelled"}

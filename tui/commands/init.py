@@ -194,8 +194,9 @@ async def _ask_lists(providers: Sequence[Provider]) -> dict[str, Price]:
         transport = default_transport(route, SystemClock())
         with contextlib.suppress(PriceListError):
             prices = await ask_prices(route, {}, transport, {provider.model})
-            if provider.model in prices:
-                found[provider.name] = prices[provider.model]
+            price = prices.get(provider.model)
+            if price is not None:
+                found[provider.name] = price
 
     with anyio.move_on_after(_LISTS_S):
         async with anyio.create_task_group() as group:
