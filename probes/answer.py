@@ -14,6 +14,7 @@ from probes.body import (
     error_outside,
     form_of,
     form_of_lines,
+    form_of_lines_at_end,
     json_of,
     refusal_of,
     words_outside,
@@ -45,6 +46,8 @@ __all__ = ["AnswerReader"]
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
+_OF_THE_NETWORK: Final = ("reset", "protocol")
+"""Reasons of an answer that broke off, which what the network said explains."""
 _COST_HEADER: Final = "x-litellm-response-cost"
 
 
@@ -271,8 +274,11 @@ class AnswerReader:
             self._burst_events = self._events
         return "buffered" if told.done and followed else kind
 
-    def finish(self, ending: Ending) -> Answer:
-        """Return the answer, judged; call it once, after the last read."""
+    def finish(self, ending: Ending, failure: str = "") -> Answer:
+        """Return the answer, judged; call it once, after the last read.
+
+        `failure` is what the network's failure says that ended it, if one did.
+        """
         asked_s = retry_after_s(self._headers, wall_ns=self._wall_ns)
         if not self._is_success:
             return self._refused(asked_s)
@@ -280,14 +286,15 @@ class AnswerReader:
             self._close()
         told = self._interpreter.transcript
         verdict = self._judge(told, ending)
-        said = told.error or ErrorBody(message=self._hint(verdict))
+        said = told.error or ErrorBody(message=self._hint(verdict, failure))
         return self._with_words(told, verdict, said, asked_s)
 
     def _close(self) -> None:
         """Take what nothing but the end of the body completes: a last line without its end."""
         if self._form is None and self._framing == "lines" and not self._broken:
-            self._form = "stream"
-            self._read_held(trailed=True)
+            self._form = form_of_lines_at_end(self._body)
+            if self._form == "stream":
+                self._read_held(trailed=True)
         if self._form == "stream" and not self._broken:
             for event in self._stream.close():
                 self._interpreter.event(event)
@@ -352,14 +359,16 @@ class AnswerReader:
             return Verdict("protocol_error", "bad_json")
         return of_ending(ending, began=began)
 
-    def _hint(self, verdict: Verdict) -> str:
+    def _hint(self, verdict: Verdict, failure: str) -> str:
+        """Return words of our own, or else what was passed over, or what the network said."""
         if self._spoken:
             return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
         if verdict.outcome == "protocol_error" and self._body:
             return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
         if verdict.outcome in ("ok", "cancelled") or self._broken:
             return ""
-        return hint_of(self._interpreter.transcript, verdict) or self._first_outside()
+        hint = hint_of(self._interpreter.transcript, verdict) or self._first_outside()
+        return hint or (failure[:LONGEST_MESSAGE] if verdict.reason in _OF_THE_NETWORK else "")
 
     def _with_words(
         self, told: Transcript, verdict: Verdict, said: ErrorBody, asked_s: float | None
