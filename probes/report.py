@@ -17,7 +17,7 @@ from probes.events import (
     RouteInfo,
     ServerClaim,
 )
-from probes.pricing import Asked, Charge, PriceSource, Seen, Told, charge_of
+from probes.pricing import Asked, Charge, PriceSource, Seen, Told, charge_of, price_info
 from probes.prompts import estimate_tokens
 from probes.request_ids import request_ids
 from probes.secrets import Scrubber
@@ -81,6 +81,7 @@ def route_info(route: Route) -> RouteInfo:
         goal_success=route.goals.success,
         goal_cost_usd_per_probe=route.goals.cost_usd_per_probe,
         price_known=route.price is not None,
+        price=None if route.price is None else price_info(route.price, "price"),
         retries=route.retries,
         tags=route.tags,
         paused=route.paused,

@@ -4,6 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from probes.board.chart import Chart
 from probes.board.lanes import Lanes, Written
 from probes.clock import NS_PER_S
@@ -20,6 +22,7 @@ from probes.events import (
     Knob,
     LimitReading,
     Preview,
+    PriceInfo,
     ProbeFinished,
     RouteCounts,
     RouteInfo,
@@ -92,6 +95,10 @@ class RouteBoard:
         self.interval = info.interval
         self.max_tokens = info.max_tokens
         self.paused = info.paused
+
+    def priced(self, price: PriceInfo) -> None:
+        """Take the price that was found for the route."""
+        self.info = msgspec.structs.replace(self.info, price_known=True, price=price)
 
     @property
     def skipped(self) -> int:

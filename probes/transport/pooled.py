@@ -100,7 +100,7 @@ class HttpxTransport:
     async def _send(self, request: Request, steps: Steps) -> httpx.Response:
         target = target_of(request.url)
         wire = httpx.Request(
-            "POST",
+            request.method,
             target.url,
             headers=dict(request.headers),
             content=request.body,
