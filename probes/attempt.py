@@ -16,6 +16,7 @@ from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
 from probes.facts import Answer, failed_before_answer
+from probes.failures import shortage_of
 from probes.health import GapWatch
 from probes.judging import Ending
 from probes.progress import IDLE, Progress
@@ -136,7 +137,7 @@ class Attempt:
         with self._watchdog.scope as scope:
             try:
                 await self._exchange(request)
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            except _FAILURES as error:
                 failure = error
         now_ns = self._clock.monotonic_ns()
         if self._tape.first("started", now_ns):
@@ -208,10 +209,14 @@ class Attempt:
         tape = self._tape
         tape.close()
         if self._reader is not None:
-            answer = self._reader.finish(ending)
+            shortage = shortage_of(failure)
+            answer = self._reader.finish("cancelled" if shortage else ending)
+            if shortage and answer.outcome == "cancelled":
+                answer = msgspec.structs.replace(answer, reason=shortage)
         else:
             answer = failed_before_answer(failure if failure is not None else ending)
-            if "tcp" not in tape.stamps and isinstance(failure, _LOST):
+            lost = answer.outcome != "cancelled" and isinstance(failure, _LOST)
+            if lost and "tcp" not in tape.stamps:
                 answer = msgspec.structs.replace(answer, reason=STALE_CONNECTION)
         terminal_ns = tape.stamps.pop("terminal", None)
         if terminal_ns is not None and ending != "complete":
@@ -236,6 +241,13 @@ class Attempt:
         )
 
 
+_FAILURES: Final = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    OSError,
+    MemoryError,
+)
 _LOST: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _TIMEOUT_OF_PHASE: Final[dict[str, Ending]] = {
     "connect": "timeout.connect",

@@ -3,7 +3,7 @@
 import os
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from random import Random
@@ -15,9 +15,9 @@ from anyio.abc import TaskGroup
 from probes.clock import NS_PER_S, Clock
 from probes.commands import KNOB_RANGE, MAX_BURST
 from probes.config import Route
-from probes.events import ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
+from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
-from probes.health import GapWatch, Work
+from probes.health import GapWatch, Shortages, Work
 from probes.manner import Manner
 from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
@@ -43,6 +43,10 @@ KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 
 MAX_BACK_OFF_S: Final = 30.0
+FIRST_SHORT_S: Final = 0.5
+MOST_SHORT_S: Final = 10.0
+"""What a worker waits that has met a shortage of ours, doubling up to this: what is not there is
+not there sooner for being asked for by a hundred workers twice a second."""
 LONGEST_FAULT: Final = 20_000
 
 
@@ -66,6 +70,7 @@ class RouteTools:
     """Numbers of probes, one sequence for all routes."""
     include_text: bool = False
     transport: TransportFactory = default_transport
+    shortages: Shortages = field(default_factory=Shortages)
 
 
 @dataclass(slots=True)
@@ -74,6 +79,8 @@ class _Worker:
 
     number: int
     start_ns: int
+    short_s: float = 0.0
+    """What it waited last for a shortage of ours; 0 where it met none."""
 
 
 class RouteRunner:
@@ -291,6 +298,11 @@ class RouteRunner:
         worker.start_ns = next_start_ns(
             start_ns, end_ns, self.interval, self._tools.random, failed=failed
         )
+        if finished is not None and finished.reason.startswith(LOCAL):
+            worker.short_s = min(max(FIRST_SHORT_S, worker.short_s * 2), MOST_SHORT_S)
+            worker.start_ns = max(worker.start_ns, end_ns + round(worker.short_s * NS_PER_S))
+        else:
+            worker.short_s = 0.0
         if self.interval > 0:
             self.skipped += max(0, round((end_ns - start_ns) / (self.interval * NS_PER_S)) - 1)
 
@@ -310,7 +322,10 @@ class RouteRunner:
         probe = Probe(identity, self._probe_tools, transport, scheduled_ns=scheduled_ns)
         self._open[identity] = probe
         try:
-            return await probe.run()
+            finished = await probe.run()
+            if finished is not None and finished.reason.startswith(LOCAL):
+                self._tools.shortages.note(finished.reason, finished.at_ns)
+            return finished
         finally:
             del self._open[identity]
             self._preview.ended(identity)

@@ -20,6 +20,7 @@ from probes.commands import Allow, Burst, Command, Configure, Go, SetKnob
 from probes.config import Config
 from probes.config.proxies import proxy_secrets
 from probes.config.tls import unverified
+from probes.descriptors import raise_descriptor_limit
 from probes.desired import commands_for_restart, desired_of
 from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, Notice, encode_event
 from probes.host import EngineGroup, EngineHost, InProcessHost, Prepare, Receive
@@ -151,6 +152,7 @@ class Session:
 
     async def run(self) -> None:
         """Run until `stop`."""
+        raise_descriptor_limit()
         if self._recorder is not None:
             self._recorder.start(self._problems.put)
         try:

@@ -5,9 +5,7 @@ and .price, [budget], [recording], [display]. `probes.config.rules` says what ea
 values of secrets never appear in an error; names of variables and headers do.
 """
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,8 +35,10 @@ from probes.config.settings import (
     Tls,
 )
 from probes.config.tls import anchor, anchor_files, check_tls
+from probes.open_regular import TooLargeError
 from probes.paths import PathError, config_folder, path_of
 from probes.prompts import generated_prompt
+from probes.trust import UntrustedError, read_trusted
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -215,17 +215,15 @@ def _route_name(text: str) -> str:
 
 
 def _read_settings(path: Path) -> str:
-    """Return the text of a settings file that only its owner can write."""
+    """Return the text of a settings file that only its owner can write, or of a given pipe."""
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            data = file.read(_MAXIMUM_BYTES + 1)
+        data = read_trusted(path, _MAXIMUM_BYTES, may_be_given=True)
+    except TooLargeError as error:
+        raise ConfigError((f"{path}: {error.strerror}",)) from None
     except OSError as error:
         raise ConfigError((f"{path}: cannot be read: {error.strerror or error}",)) from None
-    if os.name == "posix" and mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise ConfigError((f"{path}: others can write it (mode {mode:04o}), run chmod go-w on it",))
-    if len(data) > _MAXIMUM_BYTES:
-        raise ConfigError((f"{path}: is larger than {_MAXIMUM_BYTES:,} bytes",))
+    except UntrustedError as error:
+        raise ConfigError((f"{path}: {error}",)) from None
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -349,12 +347,13 @@ def _resolve_prompt(
 
 def _read_prompt(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            data = opened.read(MAXIMUM_PROMPT_BYTES + 1)
+        data = read_trusted(file, MAXIMUM_PROMPT_BYTES)
+    except TooLargeError:
+        raise ValueError(f"{file}: is larger than 4 MB") from None
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror or error}") from None
-    if len(data) > MAXIMUM_PROMPT_BYTES:
-        raise ValueError(f"{file}: is larger than 4 MB")
+    except UntrustedError as error:
+        raise ValueError(f"{file}: {error}") from None
     try:
         text = data.decode()
     except UnicodeDecodeError:

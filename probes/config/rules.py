@@ -11,7 +11,7 @@ import msgspec
 from probes.config.errors import KeyPath, Problems, shown
 from probes.config.proxies import proxy_complaint
 from probes.config.settings import Dialect
-from probes.config.urls import is_host_name, url_complaint
+from probes.config.urls import is_host_name, read_url, url_complaint
 
 __all__ = [
     "BUDGET_RULES",
@@ -66,7 +66,7 @@ class _UrlRule(Rule):
     """A URL says more precisely what is wrong with it, and is never printed unmasked."""
 
     def read(self, value: object) -> str:
-        """Return the URL without a trailing slash.
+        """Return the URL in its one spelling, without a trailing slash.
 
         Raises:
             ValueError: the URL cannot be probed; the text says why.
@@ -76,7 +76,8 @@ class _UrlRule(Rule):
         complaint = url_complaint(value)
         if complaint:
             raise ValueError(complaint)
-        return value if "?" in value else value.rstrip("/")
+        url = read_url(value)
+        return str(url) if url.query is not None else str(url).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

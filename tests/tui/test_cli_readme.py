@@ -211,6 +211,7 @@ def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockS
         drops=12,
         drops_shown=True,
         inexact_share=0.35,
+        short_of="descriptors",
     )
     calm = observer_remarks(well, Cockpit(cpu_share=0.09))
     alarmed = observer_remarks(ill, Cockpit(cpu_share=0.95, slowed_hz=5.0))
