@@ -20,6 +20,7 @@ from probes.charset import as_utf8
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
 from probes.dialects.spoken import is_spoken_by, spoken_dialect
+from probes.dialects.usage import first_cost
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, TtftKind
 from probes.facts import Answer
@@ -97,6 +98,11 @@ class AnswerReader:
             self._inflater = Inflater(encoding, MAX_STREAM_BYTES)
         except UnknownEncodingError:
             self._broken = "encoding"
+
+    @property
+    def events(self) -> int:
+        """Events of its stream so far."""
+        return self._events
 
     def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
         """Take what was read; what one read completed is told together.
@@ -340,7 +346,7 @@ class AnswerReader:
     ) -> Answer:
         text = clean("".join(told.text))
         usage, source = tokens_of(told)
-        cost = usage.cost_usd
+        cost = first_cost(usage.cost_usd, amount(self._headers.get(_COST_HEADER)))
         first_tokens = self._first_tokens or told.first_chunk_tokens
         timing = timings_of_headers(self._headers) | told.server_timing
         request_id = clean(said.request_id or told.request_id or "")
@@ -360,7 +366,10 @@ class AnswerReader:
             token_source=source,
             first_chunk_tokens=first_tokens if self._form == "stream" else None,
             hidden_tokens=hidden_tokens_of(told, usage),
-            cost_usd=cost if cost is not None else amount(self._headers.get(_COST_HEADER)),
+            billed_tokens=usage.billed_tokens,
+            cost_usd=cost,
+            pieces=self._events,
+            characters=_characters(told, calls),
             ttft_kind=self._ttft_kind(told),
             text=text if self._keep_text else "",
             reasoning_text=clean("".join(told.reasoning)) if self._keep_text else "",
@@ -383,3 +392,14 @@ class AnswerReader:
 
     def _limits(self, body: object | None) -> tuple[Limit, ...]:
         return read_limits(self._headers, body, wall_ns=self._wall_ns)
+
+
+def _characters(told: Transcript, calls: Iterable[tuple[str, str]]) -> int:
+    """Return how many characters were kept of an answer."""
+    pieces = (
+        *told.text,
+        *told.reasoning,
+        *told.refusal,
+        *(part for call in calls for part in call),
+    )
+    return sum(map(len, pieces))

@@ -3,6 +3,7 @@
 The measuring loop stamps, counts and hands bytes on; it formats nothing and touches no disk.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -19,6 +20,7 @@ from probes.facts import Answer, failed_before_answer
 from probes.failures import shortage_of
 from probes.health import GapWatch
 from probes.judging import Ending
+from probes.pricing import USUAL_CHARACTERS, seen_tokens
 from probes.progress import IDLE, Progress
 from probes.retry import STALE_CONNECTION
 from probes.tape import Tape
@@ -63,11 +65,16 @@ class AttemptResult:
     inexact_chunks: int = 0
     characters: int = 0
     """Of all output."""
+    passed: bool = False
+    """It was cut because more came than it may use."""
     http_version: str = ""
 
 
 class Attempt:
-    """Runs once. Of an answer that is not `streamed` no output is stamped, only its end."""
+    """Runs once. Of an answer that is not `streamed` no output is stamped, only its end.
+
+    A stream that goes on when surely more than `most_tokens` of output came is cut.
+    """
 
     def __init__(
         self,
@@ -81,6 +88,7 @@ class Attempt:
         listener: Listener,
         keep_text: bool = False,
         streamed: bool = True,
+        most_tokens: int = sys.maxsize,
     ) -> None:
         self._transport = transport
         self._dialect = dialect
@@ -91,6 +99,9 @@ class Attempt:
         self._listener = listener
         self._keep_text = keep_text
         self._streamed = streamed
+        self._most_tokens = most_tokens
+        self._most_characters = most_tokens * USUAL_CHARACTERS
+        """What the hot path compares with: fewer are never too many tokens."""
         self._tape = Tape()
         self._answered = False
         self._watchdog: Watchdog | None = None
@@ -178,11 +189,23 @@ class Attempt:
             tape.output(
                 at_ns, self._stall_ns, first_exact=exact, last_exact=progress.last_is_newest
             )
+            if tape.characters > self._most_characters:
+                self._cut_beyond_cap()
             tape.characters += progress.characters
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
             watchdog.terminal()
+
+    def _cut_beyond_cap(self) -> None:
+        """End a stream that goes on when surely more than it may use has come.
+
+        What one read brought is never cut: it was paid for, and its end may be in it.
+        """
+        assert self._reader is not None  # noqa: S101 - it has read the output
+        assert self._watchdog is not None  # noqa: S101 - set in run
+        if seen_tokens(self._reader.events, self._tape.characters) > self._most_tokens:
+            self._watchdog.cut()
 
     def _before_output(self, progress: Progress, at_ns: int) -> None:
         """Stamp what happens once, up to the first output."""
@@ -195,8 +218,8 @@ class Attempt:
     def _ending(self, failure: BaseException | None, *, expired: bool, now_ns: int) -> Ending:
         assert self._watchdog is not None  # noqa: S101 - set in run
         phase = self._watchdog.phase
-        if phase == "cancelled":
-            return "cancelled"
+        if phase == "cancelled" or phase == "cap_ignored":
+            return phase
         if expired and phase == "linger":
             return "closed_by_us"
         since_ns = self._tape.last_ns or self._tape.stamps["started"]
@@ -237,6 +260,7 @@ class Attempt:
             inexact=tuple(sorted(tape.inexact - {"terminal"})),
             inexact_chunks=tape.inexact_chunks,
             characters=tape.characters,
+            passed=ending == "cap_ignored",
             http_version=self._http_version,
         )
 

@@ -108,7 +108,7 @@ class RouteRunner:
             spending=tools.spending,
             emit=tools.outbox.emit,
             reader_stalled=lambda: tools.outbox.stalled,
-            usd_per_token=_usd_per_token(route),
+            usd_of=lambda tokens: self._probe_tools.most_usd(tokens),
         )
         self.gate.paused = route.paused
         self._probe_tools = ProbeTools(
@@ -367,9 +367,3 @@ class RouteRunner:
             restart_in_s=restart_in_s,
         )
         self._tools.outbox.emit(event)
-
-
-def _usd_per_token(route: Route) -> float:
-    """Return the dearest price of a token in USD: what a reservation assumes."""
-    price = route.price
-    return 0.0 if price is None else max(price.input, price.output) / 1e6

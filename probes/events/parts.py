@@ -74,7 +74,8 @@ ServerInterval: TypeAlias = Literal[
 TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
 
-CostSource: TypeAlias = Literal["provider", "price", "unknown"]
+CostSource: TypeAlias = Literal["provider", "price", "list", "unknown"]
+"""Who says what an answer cost: the provider itself, the settings' price, its own price list."""
 
 
 ClockSource: TypeAlias = Literal["kernel", "user"]
