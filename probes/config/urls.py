@@ -156,7 +156,7 @@ def read_url(text: str) -> Url:
     if _IN_NO_URL.search(text):
         raise UrlError(f"has characters that no URL has, {_EXPECTED}")
     if "://" not in text:
-        raise UrlError(f"has no https:// or http:// in front, {_EXPECTED}")
+        raise UrlError(f"has no https:// or http:// in front, {_meant(text) or _EXPECTED}")
     try:
         place = read_place(text)
     except UrlError as error:
@@ -169,6 +169,20 @@ def read_url(text: str) -> Url:
         raise UrlError("has a #fragment, which is never sent")
     port = place.port or _DEFAULT_PORTS[place.scheme]
     return Url(place.scheme, place.host, port, place.path, place.query)
+
+
+def _meant(text: str) -> str | None:
+    """Return in words what a URL without its scheme most likely is; None where none is likely."""
+    if re.match(r"/[^/]", text):
+        return None  # a path alone
+    rest = re.sub(r"^(https?:?)?/*", "", text, flags=re.IGNORECASE)
+    try:
+        url = read_url(f"https://{rest}")
+    except UrlError:
+        return None
+    if url.is_loopback:
+        url = read_url(f"http://{rest}")
+    return f"did you mean {mask_url(str(url))}?"
 
 
 def url_complaint(text: str) -> str | None:
