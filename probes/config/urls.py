@@ -41,6 +41,10 @@ _MASK: Final = "***"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _LONGEST_HOST: Final = 253
+_LIKELY_HOST: Final = re.compile(
+    r"^[0-9a-f:]*:[0-9a-f:.]*$|\.([a-z]{2,24}|xn--[a-z0-9-]+|[0-9]{1,3})$"
+)
+"""Ends in what a public name or an address ends in."""
 _EMPTY_XN: Final = re.compile(r"(^|\.)xn--(\.|$)")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """A last label of a host that the resolver may take for an address (RFC 3493, inet_aton)."""
@@ -182,6 +186,8 @@ def _meant(text: str) -> str | None:
         return None
     if url.is_loopback:
         url = read_url(f"http://{rest}")
+    elif _LIKELY_HOST.search(url.host) is None:
+        return None  # it may be a key that was put in the wrong place: nothing of it is shown
     return f"did you mean {mask_url(str(url))}?"
 
 

@@ -273,7 +273,13 @@ def test_a_url_without_its_scheme_is_told_what_it_may_have_meant(text: str, mean
     assert complaint == f"has no https:// or http:// in front, did you mean {meant}?"
 
 
-@pytest.mark.parametrize("text", ["", "/v1", "me:secret@api.example/v1", "::"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "/v1", "me:secret@api.example/v1", "::", "sk-secret", "secret:443", "secret/v1"),
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.secretsecretsecretsecretsecretsecret_-secre",
+    ],
+)
 def test_where_nothing_is_likely_an_example_is_shown(text: str) -> None:
     complaint = url_complaint(text)
     assert complaint is not None
