@@ -11,22 +11,26 @@ from probes.body import (
     Inflater,
     JsonEnd,
     UnknownEncodingError,
+    error_outside,
     form_of,
     form_of_lines,
     json_of,
     refusal_of,
+    words_outside,
 )
 from probes.charset import as_utf8
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
 from probes.dialects.spoken import is_spoken_by, spoken_dialect
+from probes.dialects.usage import first_cost
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
 from probes.events import Limit, TtftKind
 from probes.facts import Answer
 from probes.framing import BYTES_AT_ONCE, EventReader, decoder_for
 from probes.gateway import hidden_retries
-from probes.judging import CAP_HINT, Ending, hidden_tokens_of, judge, of_ending, tokens_of
+from probes.judging import Ending, hidden_tokens_of, hint_of, judge, of_ending, tokens_of
 from probes.limits import asked_in_body_s, read_limits
+from probes.loose_json import begins_json
 from probes.outcome import Verdict, of_status
 from probes.progress import IDLE, OVER, Progress, together
 from probes.refusal import told_by_limits
@@ -97,6 +101,11 @@ class AnswerReader:
             self._inflater = Inflater(encoding, MAX_STREAM_BYTES)
         except UnknownEncodingError:
             self._broken = "encoding"
+
+    @property
+    def events(self) -> int:
+        """Events of its stream so far."""
+        return self._events
 
     def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
         """Take what was read; what one read completed is told together.
@@ -315,9 +324,26 @@ class AnswerReader:
             if not self._spoken:
                 self._interpreter.whole(value)
         elif self._form in ("html", "other") and not self._broken:
-            return Verdict("protocol_error", "html" if self._form == "html" else "not_an_answer")
+            told.error = error_outside(self._whole().decode("utf-8", "replace"))
+            if told.error is None:
+                reason = "html" if self._form == "html" else "not_an_answer"
+                return Verdict("protocol_error", reason)
+        elif told.error is None and not (told.closed or self._broken):
+            told.error = error_outside(self._outside())
         began = told.began or self._decoder.unfinished
         return judge(told, ending, self._broken, began=began)
+
+    def _outside(self) -> str:
+        """Return what came with a stream and is none of its answer, as much as an error needs."""
+        kept = (self._interpreter.transcript.ignored, self._decoder.ignored)
+        return "\n".join(filter(None, (*(one.text for one in kept), self._decoder.rest)))
+
+    def _first_outside(self) -> str:
+        """Return the first of the same; of a line that was cut only what cannot be its JSON."""
+        rest = self._decoder.rest
+        kept = (self._interpreter.transcript.ignored, self._decoder.ignored)
+        firsts = (*(one.first for one in kept), "" if begins_json(rest) else rest)
+        return words_outside(next(filter(None, firsts), ""))
 
     def _of_broken_json(self, ending: Ending) -> Verdict:
         """JSON that stops with the connection was cut; JSON that ends wrongly was never any."""
@@ -327,20 +353,20 @@ class AnswerReader:
         return of_ending(ending, began=began)
 
     def _hint(self, verdict: Verdict) -> str:
-        if verdict.reason == "cap_exhausted":
-            return CAP_HINT
         if self._spoken:
             return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
         if verdict.outcome == "protocol_error" and self._body:
             return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
-        return ""
+        if verdict.outcome in ("ok", "cancelled") or self._broken:
+            return ""
+        return hint_of(self._interpreter.transcript, verdict) or self._first_outside()
 
     def _with_words(
         self, told: Transcript, verdict: Verdict, said: ErrorBody, asked_s: float | None
     ) -> Answer:
         text = clean("".join(told.text))
         usage, source = tokens_of(told)
-        cost = usage.cost_usd
+        cost = first_cost(usage.cost_usd, amount(self._headers.get(_COST_HEADER)))
         first_tokens = self._first_tokens or told.first_chunk_tokens
         timing = timings_of_headers(self._headers) | told.server_timing
         request_id = clean(said.request_id or told.request_id or "")
@@ -360,7 +386,10 @@ class AnswerReader:
             token_source=source,
             first_chunk_tokens=first_tokens if self._form == "stream" else None,
             hidden_tokens=hidden_tokens_of(told, usage),
-            cost_usd=cost if cost is not None else amount(self._headers.get(_COST_HEADER)),
+            billed_tokens=usage.billed_tokens,
+            cost_usd=cost,
+            pieces=self._events,
+            characters=_characters(told, calls),
             ttft_kind=self._ttft_kind(told),
             text=text if self._keep_text else "",
             reasoning_text=clean("".join(told.reasoning)) if self._keep_text else "",
@@ -383,3 +412,14 @@ class AnswerReader:
 
     def _limits(self, body: object | None) -> tuple[Limit, ...]:
         return read_limits(self._headers, body, wall_ns=self._wall_ns)
+
+
+def _characters(told: Transcript, calls: Iterable[tuple[str, str]]) -> int:
+    """Return how many characters were kept of an answer."""
+    pieces = (
+        *told.text,
+        *told.reasoning,
+        *told.refusal,
+        *(part for call in calls for part in call),
+    )
+    return sum(map(len, pieces))

@@ -3,10 +3,11 @@
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from probes.charset import as_utf8, is_wide
-from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_of, html_error
+from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of, html_error
 from probes.loose_json import first_value
 from probes.ndjson import is_value
 from probes.sse import DEFAULT_LIMIT
@@ -16,11 +17,13 @@ __all__ = [
     "Inflater",
     "JsonEnd",
     "UnknownEncodingError",
+    "error_outside",
     "form_of",
     "form_of_lines",
     "json_of",
     "refusal_of",
     "unreadable",
+    "words_outside",
 ]
 
 BodyForm: TypeAlias = Literal["stream", "json", "html", "other"]
@@ -38,6 +41,10 @@ _INFLATED_PIECE: Final = 4096
 """Compressed bytes taken at a time: zlib copies what it leaves of them for each gzip member."""
 _MOST_PARTS: Final = 1_000_000
 _DEEPEST: Final = 128
+_JSON_OUTSIDE: Final = re.compile(r"^[ \t]*(error[ \t]*:[ \t]*)?(?=[{\[])", re.MULTILINE)
+"""Where JSON may begin in lines outside of a stream's framing; llama.cpp writes a field `error`."""
+_MOST_OUTSIDE: Final = 32
+_LONGEST_WORDS: Final = 200
 _STRING_OR_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _TOKEN: Final = re.compile(rb'["{}\[\]]')
 _TOKEN_IN_STRING: Final = re.compile(rb'["\\]')
@@ -263,6 +270,27 @@ def json_of(body: bytes) -> object | None:
     except ValueError:
         return None
     return value[0] if isinstance(value, list) and value else value
+
+
+def error_outside(text: str) -> ErrorBody | None:
+    """Return the error that stands as JSON in what came outside of a stream's framing, or broken.
+
+    None where there is none: the words alone are not taken for an error.
+    """
+    for place in islice(_JSON_OUTSIDE.finditer(text), _MOST_OUTSIDE):
+        value = json_of(text[place.end() :].encode("utf-8", "replace"))
+        if value is not None:
+            error = error_of(value) if place[1] else error_in(value)
+            if error is not None:
+                return error
+    return None
+
+
+def words_outside(text: str) -> str:
+    """Return the first words of what was passed over, or the title of a page."""
+    if text.lstrip().startswith("<"):
+        return html_error(text).message
+    return " ".join(text.split())[:_LONGEST_WORDS]
 
 
 def refusal_of(body: bytes) -> tuple[object | None, ErrorBody]:

@@ -27,6 +27,7 @@ from probes.commands import (
     WatchText,
 )
 from probes.config.proxies import proxy_secrets
+from probes.descriptors import room_for_connections
 from probes.events import (
     SCHEMA_VERSION,
     Batch,
@@ -41,7 +42,7 @@ from probes.events import (
     Tick,
     encode_event,
 )
-from probes.health import Cost, CostMeter, GapWatch, LoopWatch, Work
+from probes.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
 from probes.outbox import BATCH_S, Outbox
 from probes.report import route_info
 from probes.route import RouteRunner, RouteTools, TransportFactory, default_transport
@@ -79,6 +80,7 @@ class Engine:
         now_ns = clock.monotonic_ns()
         gaps = GapWatch(now_ns)
         self._watch = LoopWatch(clock, gaps, self._on_gap)
+        self._shortages = Shortages()
         tools = RouteTools(
             engine=configure.engine,
             clock=clock,
@@ -92,6 +94,7 @@ class Engine:
             numbers=count(1),
             include_text=configure.include_text,
             transport=transport,
+            shortages=self._shortages,
         )
         self._routes = {
             route.name: RouteRunner(route, configure.headers.get(route.name, {}), tools)
@@ -174,6 +177,8 @@ class Engine:
         match command:
             case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
                 runner.set_knob(knob, command.value, command.who)
+                if knob == "concurrency":
+                    self._warn_of_descriptors(command.route)
             case Pause():
                 runner.pause(command.paused, cancel=command.cancel, who=command.who)
             case Burst():
@@ -197,6 +202,18 @@ class Engine:
             gc.freeze()  # what is here now lives as long as the engine
         for runner in self._routes.values():
             self._group.start_soon(runner.run)
+        self._warn_of_descriptors()
+
+    def _warn_of_descriptors(self, route: str = "") -> None:
+        """Say so where more workers are wanted than can be connected at once."""
+        room = room_for_connections(sum(runner.open_sockets for runner in self._routes.values()))
+        workers = sum(runner.concurrency for runner in self._routes.values())
+        if room is not None and workers > room:
+            self._refuse(
+                route,
+                f"{workers} workers, but this process may have {room} connections at once;"
+                " raise the limit (ulimit -Hn) or lower the concurrency",
+            )
 
     def _ring_all(self) -> None:
         for runner in self._routes.values():
@@ -281,6 +298,7 @@ class Engine:
             open_sockets=sum(runner.open_sockets for runner in self._routes.values()),
             drops=self._outbox.drops,
             waiting=self._outbox.waiting,
+            short_of=self._shortages.now(self._clock.monotonic_ns()),
         )
 
 

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from probes.config import Budget, Route
+from probes.paths import state_folder
 from probes.run_identity import RunIdentity, current_identity
 
 __all__ = [
@@ -113,7 +112,7 @@ class _Lease:
 
 def default_ledger_path() -> Path:
     """Return the ledger's file in the platform's state folder."""
-    return Path(platformdirs.user_state_dir("llmtop")) / "ledger.sqlite3"
+    return state_folder() / "ledger.sqlite3"
 
 
 def route_key(route: Route) -> str:

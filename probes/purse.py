@@ -7,7 +7,7 @@ the ledger has leased to this run.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
@@ -19,6 +19,7 @@ from probes.config import Budget, Route
 from probes.desired import Desired
 from probes.events import AttemptFinished, AttemptStarted, Event, Hello
 from probes.ledger import OVERALL, Ask, Grant, Ledger, new_run, route_key
+from probes.pricing import LearnedUse, dearest_usd_per_token, usd_charged
 from probes.prompts import estimate_tokens
 
 __all__ = ["Purse", "unenforceable_budgets"]
@@ -57,6 +58,7 @@ class _Account:
     rate: float = 0.0
     """Tokens a second, smoothed."""
     want: int = 0
+    learned: LearnedUse = field(default_factory=LearnedUse)
     grant: Grant = _NO_GRANT
 
     @property
@@ -102,11 +104,9 @@ class _Account:
         self.grant = grant
 
     def spend(self, event: AttemptFinished) -> None:
-        usd = event.cost_usd
-        if usd is None:
-            usd = event.charged_tokens * self.usd_per_token
+        self.learned.learn(event.charged_tokens)
         self.fresh_tokens += event.charged_tokens
-        self.fresh_usd += usd
+        self.fresh_usd += usd_charged(event)
         self.reserved = max(0, self.reserved - event.reserved_tokens)
 
 
@@ -222,7 +222,8 @@ class Purse:
         if passed_s > 0:
             weight = min(1.0, passed_s / AHEAD_S)
             account.rate += weight * (account.fresh_tokens / passed_s - account.rate)
-        probe = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
+        asked = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
+        probe = max(asked, account.learned.tokens)
         workers = round(desired.knob(name, "concurrency"))
         working = max(1, min(self._engines, workers))
         ahead = max(AHEAD_PROBES * probe * working, math.ceil(AHEAD_S * account.rate))
@@ -286,9 +287,8 @@ def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple
 
 
 def _account(route: Route) -> _Account:
-    price = route.price
     return _Account(
         key=route_key(route),
         prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
-        usd_per_token=0.0 if price is None else max(price.input, price.output) / 1e6,
+        usd_per_token=dearest_usd_per_token(route.price),
     )

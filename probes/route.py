@@ -3,7 +3,7 @@
 import os
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from random import Random
@@ -14,9 +14,9 @@ from anyio.abc import TaskGroup
 
 from probes.clock import NS_PER_S, Clock
 from probes.config import Route
-from probes.events import ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
+from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
-from probes.health import GapWatch, Work
+from probes.health import GapWatch, Shortages, Work
 from probes.knobs import KNOBS, MAX_BURST, KnobName
 from probes.manner import Manner
 from probes.outbox import Outbox
@@ -41,6 +41,10 @@ __all__ = [
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 
 MAX_BACK_OFF_S: Final = 30.0
+FIRST_SHORT_S: Final = 0.5
+MOST_SHORT_S: Final = 10.0
+"""What a worker waits that has met a shortage of ours, doubling up to this: what is not there is
+not there sooner for being asked for by a hundred workers twice a second."""
 LONGEST_FAULT: Final = 20_000
 
 
@@ -64,6 +68,7 @@ class RouteTools:
     """Numbers of probes, one sequence for all routes."""
     include_text: bool = False
     transport: TransportFactory = default_transport
+    shortages: Shortages = field(default_factory=Shortages)
 
 
 @dataclass(slots=True)
@@ -72,6 +77,8 @@ class _Worker:
 
     number: int
     start_ns: int
+    short_s: float = 0.0
+    """What it waited last for a shortage of ours; 0 where it met none."""
 
 
 class RouteRunner:
@@ -99,7 +106,7 @@ class RouteRunner:
             spending=tools.spending,
             emit=tools.outbox.emit,
             reader_stalled=lambda: tools.outbox.stalled,
-            usd_per_token=_usd_per_token(route),
+            usd_of=lambda tokens: self._probe_tools.most_usd(tokens),
         )
         self.gate.paused = route.paused
         self._probe_tools = ProbeTools(
@@ -291,6 +298,11 @@ class RouteRunner:
         worker.start_ns = next_start_ns(
             start_ns, end_ns, self.interval, self._tools.random, failed=failed
         )
+        if finished is not None and finished.reason.startswith(LOCAL):
+            worker.short_s = min(max(FIRST_SHORT_S, worker.short_s * 2), MOST_SHORT_S)
+            worker.start_ns = max(worker.start_ns, end_ns + round(worker.short_s * NS_PER_S))
+        else:
+            worker.short_s = 0.0
         if self.interval > 0:
             self.skipped += max(0, round((end_ns - start_ns) / (self.interval * NS_PER_S)) - 1)
 
@@ -310,7 +322,10 @@ class RouteRunner:
         probe = Probe(identity, self._probe_tools, transport, scheduled_ns=scheduled_ns)
         self._open[identity] = probe
         try:
-            return await probe.run()
+            finished = await probe.run()
+            if finished is not None and finished.reason.startswith(LOCAL):
+                self._tools.shortages.note(finished.reason, finished.at_ns)
+            return finished
         finally:
             del self._open[identity]
             self._preview.ended(identity)
@@ -352,9 +367,3 @@ class RouteRunner:
             restart_in_s=restart_in_s,
         )
         self._tools.outbox.emit(event)
-
-
-def _usd_per_token(route: Route) -> float:
-    """Return the dearest price of a token in USD: what a reservation assumes."""
-    price = route.price
-    return 0.0 if price is None else max(price.input, price.output) / 1e6

@@ -4,10 +4,6 @@ What a server sends back is scrubbed of every known secret before it becomes an 
 """
 
 import json
-import os
-import signal
-import subprocess
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -17,10 +13,9 @@ from probes.config import Config, Route
 from probes.config.checks import ENVIRONMENT_PREFIX, is_header_value
 from probes.config.errors import Problems, dotted
 from probes.config.urls import mask_url
+from probes.key_command import run_key_command
 
 __all__ = [
-    "COMMAND_BYTES",
-    "COMMAND_SECONDS",
     "MASK",
     "KeyCommand",
     "Scrubber",
@@ -30,8 +25,6 @@ __all__ = [
     "secret_values",
 ]
 
-COMMAND_SECONDS: Final = 10.0
-COMMAND_BYTES: Final = 4096
 MASK: Final = "[secret]"
 
 _SHORTEST_SECRET: Final = 8
@@ -57,80 +50,6 @@ _PUBLIC_HEADERS: Final = frozenset(
 
 KeyCommand: TypeAlias = Callable[[Sequence[str]], str]
 """Runs an argv list and returns what it printed; raises ValueError with a reason to show."""
-
-
-def run_key_command(argv: Sequence[str], *, seconds: float = COMMAND_SECONDS) -> str:
-    """Return what a key command prints: no shell, stdin closed, 4 KB and `seconds` at most.
-
-    Raises:
-        ValueError: it could not be started, took too long, printed too much or failed. The text
-            holds neither what it printed nor its arguments.
-    """
-    read_end, write_end = os.pipe()
-    with os.fdopen(read_end, "rb") as reader:
-        try:
-            process = _start(argv, write_end)
-        finally:
-            os.close(write_end)
-        expired = threading.Event()
-        timer = threading.Timer(seconds, _expire, (process, expired))
-        timer.start()
-        try:
-            output = reader.read(COMMAND_BYTES + 1)
-            if len(output) > COMMAND_BYTES:
-                _kill(process)
-            status = process.wait()
-        except KeyboardInterrupt:
-            # The terminal's Ctrl-C does not reach a session of its own.
-            _kill(process)
-            process.wait()
-            raise
-        finally:
-            timer.cancel()
-            timer.join()
-    return _key_output(output, status, seconds if expired.is_set() else None)
-
-
-def _start(argv: Sequence[str], stdout: int) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(  # noqa: S603 - an argv list of the user's own, without a shell
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ValueError(f"cannot be started: {error.strerror or type(error).__name__}") from None
-
-
-def _expire(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
-    expired.set()
-    _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process with its whole session, so that nothing of it holds the pipe."""
-    if process.returncode is not None:
-        return
-    if os.name != "posix":
-        process.kill()
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        # The session is gone; macOS says so with EPERM.
-        return
-
-
-def _key_output(output: bytes, status: int, expired_after: float | None) -> str:
-    if expired_after is not None:
-        raise ValueError(f"did not end within {expired_after:g} s")
-    if len(output) > COMMAND_BYTES:
-        raise ValueError(f"printed more than {COMMAND_BYTES:,} bytes")
-    if status != 0:
-        raise ValueError(f"ended with status {status}; run it by hand to see why")
-    return output.decode(errors="replace")
 
 
 class _RunOnce:

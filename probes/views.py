@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from probes.events import ClockSource, HeldReason, Limit, Outcome
+from probes.events import ClockSource, HeldReason, Limit, Outcome, Shortage
 from probes.stalls import Stall
 
 __all__ = [
@@ -304,6 +304,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     reads_per_s: float = 0.0
     clock: ClockSource = "user"
     """Who stamps arrivals: `kernel`, or `user`, which is the engine itself when it wakes."""
+    short_of: Shortage = ""
+    """What the engine's machine has too little of to send probes."""
     last_batch_ns: int | None = None
     notices: tuple[str, ...] = ()
     """Newest last; hostile text is possible."""

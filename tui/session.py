@@ -97,6 +97,10 @@ class Session(Protocol):
         """Run the engine until `stop`."""
         ...
 
+    async def outlast(self, duration_s: float) -> None:
+        """Return so many seconds after the engine's first hello."""
+        ...
+
     def stop(self) -> None:
         """End `run` soon; may be called twice."""
         ...

@@ -4,7 +4,6 @@ Importing Textual takes longer than anything else at the start. It is done in a 
 engine's process starts and sends its first requests.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
@@ -14,6 +13,7 @@ from anyio import to_thread
 
 from probes.config import Config
 from probes.config.errors import ConfigError
+from tui.commands.output import say
 from tui.session import Session
 from tui.summary import summary_text
 
@@ -45,7 +45,7 @@ Load: TypeAlias = Callable[[], Callable[[], Screen]]
 
 
 def run_app(session: Session, config: Config, *, duration_s: float | None = None) -> int:
-    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds.
+    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds of probing.
 
     Prints a summary of the run after the screen is gone; returns the exit status.
 
@@ -63,7 +63,7 @@ def run_app(session: Session, config: Config, *, duration_s: float | None = None
 
     status = anyio.run(run_cockpit, session, load, duration_s)
     last = session.board.snapshot(window="run", anew=True)
-    sys.stdout.write(summary_text(last, session.recording_path))
+    say(summary_text(last, session.recording_path).splitlines())
     return status
 
 
@@ -71,7 +71,7 @@ async def run_cockpit(session: Session, load: Load, duration_s: float | None = N
     """Run the session and a screen over it; return the exit status.
 
     The engine's lifetime encloses the screen's, so that every way out stops it. `duration_s`, in
-    seconds, counts from the screen's start; None is until the user leaves.
+    seconds, counts from the engine's hello; None is until the user leaves.
     """
     async with anyio.create_task_group() as group:
         group.start_soon(session.run)
@@ -80,7 +80,7 @@ async def run_cockpit(session: Session, load: Load, duration_s: float | None = N
             screen = make()
             async with anyio.create_task_group() as watch:
                 if duration_s is not None:
-                    watch.start_soon(_leave, screen, duration_s)
+                    watch.start_soon(_leave, session, screen, duration_s)
                 await screen.run_async()
                 watch.cancel_scope.cancel()
         finally:
@@ -88,8 +88,8 @@ async def run_cockpit(session: Session, load: Load, duration_s: float | None = N
     return screen.return_code or 0
 
 
-async def _leave(screen: Screen, after_s: float) -> None:
-    await anyio.sleep(after_s)
+async def _leave(session: Session, screen: Screen, after_s: float) -> None:
+    await session.outlast(after_s)
     screen.exit()
 
 

@@ -142,7 +142,7 @@ class Board:
         everywhere = frozenset(self._held)
         readings = {name: Reading(r, self._durable_ns) for name, r in self._routes.items()}
         return {
-            name: route_summary(reading, judge(reading, everywhere).state)
+            name: route_summary(reading, judge(reading, everywhere).state, everywhere)
             for name, reading in readings.items()
         }
 

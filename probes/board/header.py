@@ -74,7 +74,7 @@ class Header:
         before = self._health
         self._healthy(event.health, event.at_ns)
         self._batch_ns = event.at_ns
-        return before is None or before.drops != event.health.drops
+        return before is None or _told(before) != _told(event.health)
 
     def arrived(self, at_ns: int, written: Written) -> None:
         """Count the output of one slot of one route for the live tokens/s."""
@@ -124,6 +124,7 @@ class Header:
             and now_ns - self._dropped_ns < _DROPS_SHOWN_NS,
             inexact_share=health.inexact_share,
             reads_per_s=health.reads_per_s,
+            short_of=health.short_of,
             clock=self.clock,
             last_batch_ns=self._batch_ns,
             notices=tuple(self._notices),
@@ -150,3 +151,8 @@ class Header:
         lasted = min(_ARRIVAL_NS / NS_PER_S, max(1.0, elapsed_s))
         estimated = not recent or any(written.estimated for written in recent)
         return sum(written.tokens for written in recent) / lasted, estimated
+
+
+def _told(health: Health) -> tuple[int, str]:
+    """Return what of the health is told at once, and not with the next second's figures."""
+    return health.drops, health.short_of

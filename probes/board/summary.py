@@ -1,30 +1,35 @@
 """The end of a run in figures, for programs."""
 
+from collections.abc import Set
 from typing import Any
 
+from probes.board.goals import goals_verdict
 from probes.board.rates import share
 from probes.board.reading import Reading
 from probes.board.retries import amplification
 from probes.board.route import RouteBoard
 from probes.clock import NS_PER_S
+from probes.events import HeldReason
 from probes.tally import Tally
 from probes.views import Figure, RouteState
 
 __all__ = ["route_summary"]
 
 
-def route_summary(reading: Reading, state: RouteState) -> dict[str, Any]:
+def route_summary(
+    reading: Reading, state: RouteState, everywhere: Set[HeldReason]
+) -> dict[str, Any]:
     """Return one route's run as JSON-able values: seconds, shares, USD; None where no sample.
 
     Percentiles are those of the last cohort; one whose n is below 1/(1−p) is the maximum of n.
-    `goals_missed` names what missed its goal: `ttft`, `e2e` (p95, judged from 20 samples on),
-    `success`, `cost`, or `probes` where attempts were made and not one probe finished.
+    `goals_met` is None where it is not known whether they were, which `goals_unknown` then says the
+    reasons of; `goals_missed` names what missed its goal. `everywhere` is what holds all routes.
     """
     route, tally = reading.route, reading.tally("run")
     ttft, e2e, speed = (
         reading.figures(metric, "run").at(0.5, 0.95, 0.99) for metric in ("ttft", "e2e", "speed")
     )
-    missed = _missed(route, tally, ttft[1], e2e[1])
+    verdict = goals_verdict(route, tally, ttft[1], e2e[1], everywhere)
     return {
         "state": state,
         "cohort": route.cohort,
@@ -36,8 +41,9 @@ def route_summary(reading: Reading, state: RouteState) -> dict[str, Any]:
         "chunk_gap_p99_s": _gap_s(route, 0.99),
         "skipped": route.skipped,
         "goals": _goals(route),
-        "goals_met": not missed,
-        "goals_missed": missed,
+        "goals_met": verdict.met,
+        "goals_missed": list(verdict.missed),
+        "goals_unknown": list(verdict.unknown),
     }
 
 
@@ -97,16 +103,3 @@ def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
 def _gap_s(route: RouteBoard, probability: float) -> float | None:
     gap = route.gaps.quantile(probability)
     return None if gap is None else gap / NS_PER_S
-
-
-def _missed(route: RouteBoard, tally: Tally, ttft: Figure, e2e: Figure) -> list[str]:
-    if not tally.finished:
-        return ["probes"] if route.attempts_started else []
-    cost_goal = route.info.goal_cost_usd_per_probe
-    verdicts = {
-        "ttft": ttft.grade in ("slow", "sluggish"),
-        "e2e": e2e.grade in ("slow", "sluggish"),
-        "success": tally.ok / tally.finished < route.info.goal_success,
-        "cost": cost_goal is not None and tally.cost_usd / tally.finished > cost_goal,
-    }
-    return [name for name, missed in verdicts.items() if missed]

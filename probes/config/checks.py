@@ -5,12 +5,11 @@ import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from probes.config.errors import KeyPath, Problems
 from probes.config.proxies import ProxyError, named_variable, read_proxy
 from probes.config.settings import Route
-from probes.config.urls import is_loopback
+from probes.config.urls import Url, read_url
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -113,7 +112,8 @@ def check_table(
 
 def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
     """Note the mistakes of a route that show only when its defaults are merged."""
-    if route.dialect == "ollama" and urlsplit(route.base_url).path.rstrip("/").endswith("/v1"):
+    url = read_url(route.base_url)
+    if route.dialect == "ollama" and url.path.rstrip("/").endswith("/v1"):
         problems.add(
             (*path, "base_url"),
             'ends in /v1, where Ollama speaks the "chat" dialect: leave it out for "ollama"',
@@ -125,12 +125,7 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
     secret = own_key or any(
         value.startswith(ENVIRONMENT_PREFIX) for value in route.headers.values()
     )
-    if (
-        secret
-        and route.base_url.startswith("http:")
-        and not _stays_here(route)
-        and not route.insecure
-    ):
+    if secret and not (url.is_tls or route.insecure or _stays_here(route, url)):
         problems.add(
             (*path, "base_url"),
             "would send a key over plain http to another machine; use https or insecure = true",
@@ -140,11 +135,11 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
         problems.add((*path, "proxy"), "stands beside unix_socket, expected one of them")
 
 
-def _stays_here(route: Route) -> bool:
+def _stays_here(route: Route, url: Url) -> bool:
     """Whether nothing of a request leaves this machine."""
     if route.unix_socket is not None:
         return True
-    return is_loopback(route.base_url) and route.proxy in ("none", "environment")
+    return url.is_loopback and route.proxy in ("none", "environment")
 
 
 def _check_proxy(

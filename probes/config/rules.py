@@ -11,7 +11,7 @@ import msgspec
 from probes.config.errors import KeyPath, Problems, shown
 from probes.config.proxies import proxy_complaint
 from probes.config.settings import Dialect
-from probes.config.urls import is_host_name, url_complaint
+from probes.config.urls import is_host_name, read_url, url_complaint
 from probes.knobs import KNOBS, KnobName
 
 __all__ = [
@@ -67,7 +67,7 @@ class _UrlRule(Rule):
     """A URL says more precisely what is wrong with it, and is never printed unmasked."""
 
     def read(self, value: object) -> str:
-        """Return the URL without a trailing slash.
+        """Return the URL in its one spelling, without a trailing slash.
 
         Raises:
             ValueError: the URL cannot be probed; the text says why.
@@ -77,7 +77,8 @@ class _UrlRule(Rule):
         complaint = url_complaint(value)
         if complaint:
             raise ValueError(complaint)
-        return value if "?" in value else value.rstrip("/")
+        url = read_url(value)
+        return str(url) if url.query is not None else str(url).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,7 @@ ROUTE_RULES: Final[Rules] = {
     "stall_after": _POSITIVE_SECONDS,
     "retries": _whole(0, 10),
     "goals": _GOALS,
-    "price": {"input": _PRICE, "output": _PRICE},
+    "price": dict.fromkeys(("input", "output", "cached_input"), _PRICE),
     "tags": Rule(tuple[str, ...], "a list of texts"),
     "insecure": _FLAG,
     "paused": _FLAG,

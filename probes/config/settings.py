@@ -84,6 +84,8 @@ class Price(_Table, frozen=True, kw_only=True):
 
     input: float
     output: float
+    cached_input: float | None = None
+    """Of input that the provider read from its cache; None charges it as any other."""
 
 
 class Route(_Table, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """The one event stream: everything the screen shows, and the recording, is folded from it."""
 
 from probes.events.parts import (
+    LOCAL,
     Arrival,
     BudgetState,
     ClockSource,
@@ -17,6 +18,7 @@ from probes.events.parts import (
     RouteInfo,
     ServerClaim,
     ServerInterval,
+    Shortage,
     StampLadder,
     TimeUnit,
     TokenSource,
@@ -48,6 +50,7 @@ from probes.events.stream import (
 
 __all__ = [
     "DURABLE_TYPES",
+    "LOCAL",
     "SCHEMA_VERSION",
     "Arrival",
     "Arrivals",
@@ -81,6 +84,7 @@ __all__ = [
     "RouteInfo",
     "ServerClaim",
     "ServerInterval",
+    "Shortage",
     "StampLadder",
     "Tick",
     "TimeUnit",

@@ -4,11 +4,12 @@ All `*_ns` stamps are monotonic nanoseconds of the engine that wrote them. Absen
 happened" or "unknown", never zero.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 __all__ = [
+    "LOCAL",
     "Arrival",
     "BudgetState",
     "ClockSource",
@@ -26,6 +27,7 @@ __all__ = [
     "RouteInfo",
     "ServerClaim",
     "ServerInterval",
+    "Shortage",
     "StampLadder",
     "TimeUnit",
     "TokenSource",
@@ -51,7 +53,7 @@ TokenSource: TypeAlias = Literal[
 
 
 TtftKind: TypeAlias = Literal[
-    "content", "reasoning", "tool_call", "refusal", "buffered", "not_streamed", "none"
+    "content", "reasoning", "tool_call", "refusal", "other", "buffered", "not_streamed", "none"
 ]
 
 
@@ -72,10 +74,14 @@ ServerInterval: TypeAlias = Literal[
 TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
 
-CostSource: TypeAlias = Literal["provider", "price", "unknown"]
+CostSource: TypeAlias = Literal["provider", "price", "list", "unknown"]
+"""Who says what an answer cost: the provider itself, the settings' price, its own price list."""
 
 
 ClockSource: TypeAlias = Literal["kernel", "user"]
+LOCAL: Final = "local."
+"""Begins the reason of an exchange that ended for what this machine has too little of."""
+Shortage: TypeAlias = Literal["", "descriptors", "memory", "buffers", "ports", "threads"]
 
 
 KnobKind: TypeAlias = Literal[
@@ -140,6 +146,8 @@ class Health(Record, frozen=True, kw_only=True):
     inexact_share: float = 0.0
     """Share of the output chunks since the last tick, 0 to 1, whose arrival is only known to lie
     between two reads: the kernel had merged them with what came after them."""
+    short_of: Shortage = ""
+    """What this machine has too little of, so that probes were not sent in the last 15 s."""
 
 
 class RouteInfo(Record, frozen=True, kw_only=True):

@@ -150,7 +150,7 @@ def test_defaults_merge_key_by_key_into_goals_and_timeouts(load) -> None:
     assert (two.interval, two.tags) == (0.0, ("own",))
     assert two.goals == Goals(ttft_s=2.0, success=0.9)
     assert two.timeouts == Timeouts(stall=4.0)
-    assert two.price == Price(input=0.1, output=0.2)
+    assert two.price == Price(input=0.1, output=0.2, cached_input=None)
 
 
 def test_a_route_replaces_the_prompt_and_key_of_the_defaults(load, tmp_path: Path) -> None:

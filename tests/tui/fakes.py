@@ -88,6 +88,9 @@ class FakeSession:
     async def run(self) -> None:
         await self.stopped.wait()
 
+    async def outlast(self, duration_s: float) -> None:
+        await anyio.sleep(duration_s)
+
     def stop(self) -> None:
         self.stopped.set()
 

@@ -71,7 +71,7 @@ def test_the_test_command_is_where_ci_looks_for_it() -> None:
         ["/bin/sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert command.count("\n") == 1
-    assert command.endswith(".venv/bin/pytest\n")
+    assert command.endswith(".venv/bin/pytest -n 4\n")
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)
@@ -220,6 +220,7 @@ def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockS
         drops=12,
         drops_shown=True,
         inexact_share=0.35,
+        short_of="descriptors",
     )
     calm = observer_remarks(well, Cockpit(cpu_share=0.09))
     alarmed = observer_remarks(ill, Cockpit(cpu_share=0.95, slowed_hz=5.0))

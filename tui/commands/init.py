@@ -17,7 +17,7 @@ from typing import Final
 import anyio
 
 from probes.config import Dialect
-from probes.config.file import CONFIG_VARIABLE, default_config_path
+from probes.config.file import default_config_path, named_config
 from probes.loopback import LocalServer, Product, find_servers
 from probes.loopback_network import HttpNetwork
 from probes.neutral import neutralise
@@ -249,15 +249,17 @@ def run(arguments: Namespace) -> int:
 
     Raises:
         UsageError: the file is there already, or cannot be written.
+        ConfigError: there is no home folder for it to be in.
     """
-    path = _target(arguments.config, os.environ)
-    if not arguments.stdout and path.exists():
+    if arguments.stdout:
+        servers = () if arguments.no_scan else found_servers()
+        say([config_text(os.environ, servers).rstrip("\n")])
+        return OK
+    path = named_config(arguments.config, os.environ) or default_config_path()
+    if os.path.lexists(path):
         raise _there_already(path)
     servers = () if arguments.no_scan else found_servers()
     text = config_text(os.environ, servers)
-    if arguments.stdout:
-        say([text.rstrip("\n")])
-        return OK
     try:
         write_config(path, text)
     except FileExistsError:
@@ -274,10 +276,3 @@ def run(arguments: Namespace) -> int:
 
 def _there_already(path: Path) -> UsageError:
     return UsageError(f"{path} is there already and is never overwritten; see --stdout")
-
-
-def _target(argument: Path | None, environ: Mapping[str, str]) -> Path:
-    named = environ.get(CONFIG_VARIABLE)
-    if argument is None and named:
-        return Path(named).expanduser()
-    return argument or default_config_path()
