@@ -12,6 +12,7 @@
       conflict (retryable)  client_closed  proxy  redirect (never followed)
       blocked (a bot check stands before the API)
       bad_request  bad_url
+      clear_text            a key would have gone over plain http to another machine: not sent
     timeout                 one of our clocks, or the server's 408
       timeout.connect  timeout.first_token  timeout.stall  timeout.total  timeout.server
     protocol_error          no HTTP answer, or one that is not what it says it is
@@ -26,6 +27,8 @@
     content_error           a well-formed answer that is no use
       empty  cap_exhausted  refusal  content_filter
     cancelled               by us: cancelled, local_gap
+      local                 what we had too little of: .descriptors  .memory  .buffers  .ports
+                            .threads
 
 `retryable` means: would the same request be tried again. It is what the official clients do, but
 for money (they retry billing 429s, we never do), for 498 (they do not, its documentation says to),
