@@ -240,7 +240,8 @@ class Attempt:
         tape.close()
         if self._reader is not None:
             shortage = shortage_of(failure)
-            answer = self._reader.finish("cancelled" if shortage else ending)
+            said = "" if failure is None else str(failure)
+            answer = self._reader.finish("cancelled" if shortage else ending, said)
             if shortage and answer.outcome == "cancelled":
                 answer = msgspec.structs.replace(answer, reason=shortage)
         else:

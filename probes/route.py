@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from probes.clock import NS_PER_S, Clock
-from probes.config import Route
+from probes.config import Price, Route
 from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
 from probes.health import GapWatch, Shortages, Work
@@ -209,6 +209,14 @@ class RouteRunner:
         if self.gate.end_cool_down(detail=f"ended by {who}"):
             self._say("cool_down", left_s, 0, who)
 
+    def take_price(self, price: Price) -> None:
+        """Reckon with the price that the provider's own list tells."""
+        self._probe_tools.take_price(price, self._tools.clock.monotonic_ns())
+
+    def miss_price(self, why: str) -> None:
+        """Say why the provider's own list tells no price."""
+        self._probe_tools.miss_price(why, self._tools.clock.monotonic_ns())
+
     def watch_text(self, watching: bool) -> None:
         """Send the text of the oldest open stream along, or no longer."""
         self._preview.switch(watching)
@@ -356,6 +364,10 @@ class RouteRunner:
             self._inexact_chunks += 1
         if self._preview.on:
             self._preview.output(probe.identity, probe.attempt_number, progress)
+
+    def fault(self, error: Exception) -> None:
+        """Tell of a defect that stops nothing of the route."""
+        self._fault(error, 0.0)
 
     def _fault(self, error: Exception, restart_in_s: float) -> None:
         scrub = self._tools.scrub.scrub

@@ -203,6 +203,8 @@ class Board:
             case Mark():
                 self._marks.append(Marker(event.at_ns, event.text))
             case Notice():
+                if event.price is not None and event.route in self._routes:
+                    self._routes[event.route].priced(event.price)
                 self._header.note(f"{event.route}: {event.text}" if event.route else event.text)
             case Fault():
                 again = f"restarts in {event.restart_in_s:g} s"

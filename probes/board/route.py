@@ -4,6 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from probes.board.begun import Begun
 from probes.board.chart import Chart
 from probes.board.lanes import Lanes, Written
@@ -21,6 +23,7 @@ from probes.events import (
     Knob,
     LimitReading,
     Preview,
+    PriceInfo,
     ProbeFinished,
     RetryPlan,
     RouteCounts,
@@ -97,6 +100,10 @@ class RouteBoard:
         self.interval = info.interval
         self.max_tokens = info.max_tokens
         self.paused = info.paused
+
+    def priced(self, price: PriceInfo) -> None:
+        """Take the price that was found for the route."""
+        self.info = msgspec.structs.replace(self.info, price_known=True, price=price)
 
     @property
     def skipped(self) -> int:

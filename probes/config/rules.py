@@ -235,6 +235,7 @@ ROUTE_RULES: Final[Rules] = {
     "stall_after": _POSITIVE_SECONDS,
     "retries": _whole(0, 10),
     "goals": _GOALS,
+    "price_list": _FLAG,
     "price": dict.fromkeys(("input", "output", "cached_input"), _PRICE),
     "tags": Rule(tuple[str, ...], "a list of texts"),
     "insecure": _FLAG,

@@ -139,6 +139,8 @@ class Route(_Table, frozen=True, kw_only=True):
     retries: int = 2
     goals: Goals = Goals()
     price: Price | None = None
+    price_list: bool | None = None
+    """Whether a route without a price asks its provider's list for it; None: unless on loopback."""
     tags: tuple[str, ...] = ()
     insecure: bool = False
     """Allow a key over plain http to another machine."""
