@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from probes.config import Config, Route
-from probes.config.checks import ENVIRONMENT_PREFIX, is_header_value
+from probes.config.checks import ENVIRONMENT_PREFIX
 from probes.config.errors import Problems, dotted
+from probes.config.keys import is_header_value, key_complaint
 from probes.config.urls import mask_url
 from probes.key_command import run_key_command
 from probes.scrubbing import MASK, Scrubber
@@ -106,7 +107,7 @@ def _sources(
         yield ("api_key_env",), _AUTHORIZATION, lambda: _BEARER + _variable(variable, environ)
     if route.api_key_cmd is not None:
         argv = route.api_key_cmd
-        yield ("api_key_cmd",), _AUTHORIZATION, lambda: _BEARER + _checked(_only_line(run(argv)))
+        yield ("api_key_cmd",), _AUTHORIZATION, lambda: _BEARER + _key_of(run(argv))
 
 
 def _header_reader(value: str, environ: Mapping[str, str]) -> Callable[[], str]:
@@ -117,6 +118,19 @@ def _header_reader(value: str, environ: Mapping[str, str]) -> Callable[[], str]:
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     return _checked(environ.get(name, ""))
+
+
+def _key_of(printed: str) -> str:
+    """Return the key that a command printed.
+
+    Raises:
+        ValueError: it is none that can be right.
+    """
+    key = _checked(_only_line(printed))
+    complaint = key_complaint(key)
+    if complaint is not None:
+        raise ValueError(f"gave what {complaint}")
+    return key
 
 
 def _only_line(printed: str) -> str:
