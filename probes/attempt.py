@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from probes.answer import AnswerReader
-from probes.clock import NS_PER_S, Clock
+from probes.clock import Clock
 from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
@@ -23,6 +23,7 @@ from probes.judging import Ending
 from probes.pricing import USUAL_CHARACTERS, seen_tokens
 from probes.progress import IDLE, Progress
 from probes.retry import STALE_CONNECTION
+from probes.stalls import stall_ns
 from probes.tape import Tape
 from probes.transport import Request, Transport
 from probes.watchdog import Watchdog
@@ -95,7 +96,7 @@ class Attempt:
         self._clock = clock
         self._gaps = gaps
         self._timeouts = timeouts
-        self._stall_ns = round(stall_after * NS_PER_S)
+        self._stall_ns = stall_ns(stall_after)
         self._listener = listener
         self._keep_text = keep_text
         self._streamed = streamed
@@ -104,6 +105,8 @@ class Attempt:
         """What the hot path compares with: fewer are never too many tokens."""
         self._tape = Tape()
         self._answered = False
+        self._over = False
+        """The terminal signal came, and no output after it."""
         self._watchdog: Watchdog | None = None
         self._reader: AnswerReader | None = None
         self._status: int | None = None
@@ -192,9 +195,13 @@ class Attempt:
             if tape.characters > self._most_characters:
                 self._cut_beyond_cap()
             tape.characters += progress.characters
+            if self._over:  # the answer goes on after what looked like its end
+                self._over = False
+                del tape.stamps["terminal"]
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
+            self._over = True
             watchdog.terminal()
 
     def _cut_beyond_cap(self) -> None:
@@ -233,7 +240,8 @@ class Attempt:
         tape.close()
         if self._reader is not None:
             shortage = shortage_of(failure)
-            answer = self._reader.finish("cancelled" if shortage else ending)
+            said = "" if failure is None else str(failure)
+            answer = self._reader.finish("cancelled" if shortage else ending, said)
             if shortage and answer.outcome == "cancelled":
                 answer = msgspec.structs.replace(answer, reason=shortage)
         else:

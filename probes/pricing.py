@@ -19,8 +19,11 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final, Literal, TypeAlias
 
-from probes.config import Price
-from probes.events import AttemptFinished, CostSource
+import msgspec
+
+from probes.config import Price, Route
+from probes.config.urls import UrlError, read_url
+from probes.events import AttemptFinished, CostSource, PriceInfo
 
 __all__ = [
     "Asked",
@@ -35,9 +38,14 @@ __all__ = [
     "dearest_usd_per_token",
     "most_output_tokens",
     "output_limit",
+    "price_info",
+    "price_of",
+    "price_words",
+    "priced_later",
     "reserved_usd",
     "seen_tokens",
     "usd_charged",
+    "wants_list",
 ]
 
 PriceSource: TypeAlias = Literal["price", "list"]
@@ -69,6 +77,8 @@ USD_A_REQUEST: Final = 1.0
 """What a request may cost beside its tokens: search, tools, pictures."""
 OVER_RESERVATION: Final = 1.5
 """Part of its reservation at which a stream is cut."""
+_WITH_LISTS: Final = ("chat", "completions", "responses", "auto")
+"""Dialects beside whose URL a list of models stands that was seen to tell prices."""
 FORGETS: Final = 8
 """A route forgets this part of what it used beyond an attempt, with each attempt that uses less."""
 
@@ -245,6 +255,63 @@ def usd_charged(event: AttemptFinished) -> float:
     """
     usd = event.cost_usd if event.charged_usd is None else event.charged_usd
     return usd or 0.0
+
+
+def wants_list(route: Route) -> bool:
+    """Return whether a route's price is looked up in its provider's own list.
+
+    Servers on loopback have no prices, and are asked only where the settings say so.
+    """
+    if route.price is not None or route.price_list is False or route.dialect not in _WITH_LISTS:
+        return False
+    try:
+        local = route.unix_socket is not None or read_url(route.base_url).is_loopback
+    except UrlError:  # its probes will say so
+        return False
+    return route.price_list is True or not local
+
+
+def price_info(price: Price, source: PriceSource) -> PriceInfo:
+    """Return a price as it is told in an event."""
+    return PriceInfo(
+        input=price.input, output=price.output, cached_input=price.cached_input, source=source
+    )
+
+
+def price_of(info: PriceInfo) -> Price:
+    """Return the price that an event told."""
+    return Price(input=info.input, output=info.output, cached_input=info.cached_input)
+
+
+def price_words(price: Price) -> str:
+    """Return a price in words."""
+    cached = "" if price.cached_input is None else f" ({price.cached_input:g} from its cache)"
+    return f"{price.input:g} USD in{cached}, {price.output:g} USD out, per million tokens"
+
+
+def priced_later(
+    event: AttemptFinished, price: Price, prompt_tokens: int, source: PriceSource
+) -> AttemptFinished:
+    """Return an attempt that ended before its price was known, with its cost by it.
+
+    Its counts were believed or are not told; so was its cost.
+    """
+    if event.cost_usd or not event.charged_tokens:
+        return event
+    told = Told(
+        input_tokens=event.input_tokens,
+        output_tokens=event.output_tokens,
+        billed_tokens=event.billed_tokens,
+        cached_tokens=event.cached_tokens,
+    )
+    cost = _cost_by(price, told)
+    usd = reserved_usd(price, prompt_tokens, event.charged_tokens) if cost is None else cost
+    return msgspec.structs.replace(
+        event,
+        cost_usd=cost,
+        cost_source="unknown" if cost is None else source,
+        charged_usd=usd,
+    )
 
 
 def charge_of(

@@ -3,7 +3,7 @@
 What the user felt is counted from the first attempt's start, failed attempts and waits included.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
@@ -34,6 +34,8 @@ from probes.pricing import (
     LearnedUse,
     PriceSource,
     output_limit,
+    price_info,
+    price_words,
     reserved_usd,
 )
 from probes.progress import Progress
@@ -43,7 +45,7 @@ from probes.secrets import Scrubber
 from probes.signals import Signal
 from probes.transport import Request, Transport
 
-__all__ = ["Probe", "ProbeTools", "Turnstile"]
+__all__ = ["Probe", "ProbeTools", "Turnstile", "total_cost"]
 
 
 class Turnstile(Protocol):
@@ -90,6 +92,18 @@ class ProbeTools:
     def __post_init__(self) -> None:
         if self.price is None:
             self.price = self.route.price
+
+    def take_price(self, price: Price, at_ns: int) -> None:
+        """Take the price that the provider's own list tells, and say so."""
+        self.price, self.price_source = price, "list"
+        text = f"price from the provider's list: {price_words(price)}"
+        told = price_info(price, "list")
+        self.emit(Notice(at_ns=at_ns, route=self.route.name, text=text, price=told))
+
+    def miss_price(self, why: str, at_ns: int) -> None:
+        """Say why the provider's own list tells no price."""
+        text = f"no price from the provider's list: {why}"
+        self.emit(Notice(at_ns=at_ns, route=self.route.name, text=text))
 
     @property
     def most_tokens(self) -> int:
@@ -367,7 +381,7 @@ class Probe:
             retry_wait_ns=_waited_ns(felt.finished),
             input_tokens=last.input_tokens,
             output_tokens=last.output_tokens,
-            cost_usd=_total_cost(felt.finished),
+            cost_usd=total_cost(felt.finished),
             cohort=last.cohort,
             flagged=felt.flagged,
         )
@@ -400,7 +414,7 @@ def _waited_ns(finished: list[AttemptFinished]) -> int:
     return total
 
 
-def _total_cost(finished: list[AttemptFinished]) -> float | None:
+def total_cost(finished: Sequence[AttemptFinished]) -> float | None:
     """Return what all attempts cost in USD; None where none is known."""
     costs = [event.cost_usd for event in finished if event.cost_usd is not None]
     return sum(costs) if costs else None

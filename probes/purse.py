@@ -15,11 +15,11 @@ from anyio import to_thread
 
 from probes.clock import Clock, seconds
 from probes.commands import Allow, Allowance
-from probes.config import Budget, Route
+from probes.config import Budget, Price, Route
 from probes.desired import Desired
-from probes.events import AttemptFinished, AttemptStarted, Event, Hello
+from probes.events import AttemptFinished, AttemptStarted, Event, Hello, Notice
 from probes.ledger import OVERALL, Ask, Grant, Ledger, new_run, route_key
-from probes.pricing import LearnedUse, dearest_usd_per_token, usd_charged
+from probes.pricing import LearnedUse, dearest_usd_per_token, price_of, usd_charged, wants_list
 from probes.prompts import estimate_tokens
 
 __all__ = ["Purse", "unenforceable_budgets"]
@@ -39,6 +39,9 @@ class _Account:
     key: str
     prompt_tokens: int
     usd_per_token: float
+    priced: bool = False
+    repriced: bool = False
+    """A price has come that no lease was asked by yet."""
     engine_tokens: int = 0
     """Spent by this engine and told to the ledger."""
     engine_usd: float = 0.0
@@ -68,6 +71,8 @@ class _Account:
     @property
     def runs_low(self) -> bool:
         """A lease that was granted whole is half used; at the budget asking again is no help."""
+        if self.repriced:
+            return True
         return self.grant.tokens >= self.want and self.left < self.want // 2
 
     @property
@@ -75,6 +80,11 @@ class _Account:
         """Nothing is open or untold, and all that was wanted was granted."""
         untold = self.fresh_tokens or self.dead_tokens or self.reserved or self.burst
         return not untold and self.grant.tokens >= self.want > 0
+
+    def take_price(self, price: Price) -> None:
+        """Reckon with a price from now on."""
+        self.priced = self.repriced = True
+        self.usd_per_token = dearest_usd_per_token(price)
 
     def begin_engine(self) -> None:
         """A new engine counts from nothing; what the last one spent is still to be told."""
@@ -85,6 +95,7 @@ class _Account:
 
     def ask(self, want_tokens: int = 0) -> Ask:
         self.want = want_tokens
+        self.repriced = False
         self.asked_tokens, self.asked_usd = self.fresh_tokens, self.fresh_usd
         return Ask(
             self.key,
@@ -129,7 +140,6 @@ class Purse:
         self._engines = engines
         self._run = new_run()
         self._accounts = {route.name: _account(route) for route in routes}
-        self._priced = all(route.price is not None for route in routes)
         self._alone: Ledger | None = None
         self._one_at_a_time = anyio.Lock()
         self._used_overall = _NO_GRANT
@@ -144,6 +154,8 @@ class Purse:
                 account.burst = max(0, account.burst - 1)
             case AttemptFinished() if event.route in self._accounts:
                 self._accounts[event.route].spend(event)
+            case Notice() if event.price is not None and event.route in self._accounts:
+                self._accounts[event.route].take_price(price_of(event.price))
             case Hello():
                 for route in event.routes:
                     if route.name in self._accounts:
@@ -256,7 +268,8 @@ class Purse:
     def _overall(self) -> Allowance:
         accounts = self._accounts.values()
         usd = sum(account.engine_usd + account.grant.usd for account in accounts)
-        enforced = self._priced and self._budget.usd_per_hour is not None
+        priced = all(account.priced for account in accounts)
+        enforced = priced and self._budget.usd_per_hour is not None
         return Allowance(
             route=OVERALL,
             tokens=sum(account.engine_tokens + account.grant.tokens for account in accounts),
@@ -266,6 +279,9 @@ class Purse:
             limit_tokens=self._budget.tokens_per_hour,
             limit_usd=self._budget.usd_per_hour,
         )
+
+
+_UNTIL_LISTED: Final = " until the provider's list tells one"
 
 
 def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple[str, str]]:
@@ -278,8 +294,8 @@ def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple
     return [
         (
             route.name,
-            f"{route.name}: no price is known, so the USD budget cannot be enforced; "
-            "the token budget holds",
+            f"{route.name}: no price is known, so the USD budget cannot be enforced"
+            f"{_UNTIL_LISTED if wants_list(route) else ''}; the token budget holds",
         )
         for route in routes
         if route.price is None
@@ -291,4 +307,5 @@ def _account(route: Route) -> _Account:
         key=route_key(route),
         prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
         usd_per_token=dearest_usd_per_token(route.price),
+        priced=route.price is not None,
     )

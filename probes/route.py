@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
 
 from probes.clock import NS_PER_S, Clock
-from probes.commands import KNOB_RANGE, MAX_BURST
-from probes.config import Route
+from probes.config import Price, Route
 from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
 from probes.health import GapWatch, Shortages, Work
+from probes.knobs import KNOBS, MAX_BURST, KnobName
 from probes.manner import Manner
 from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
@@ -32,14 +32,12 @@ from probes.transport import Transport, connecting, open_transport
 from probes.words import clean
 
 __all__ = [
-    "KnobName",
     "RouteRunner",
     "RouteTools",
     "TransportFactory",
     "default_transport",
 ]
 
-KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 
 MAX_BACK_OFF_S: Final = 30.0
@@ -170,9 +168,11 @@ class RouteRunner:
         self.gate.changed.ring()
 
     def set_knob(self, knob: KnobName, value: float, who: str) -> None:
-        """Change a knob within its range; raising wakes waiters, lowering absorbs releases."""
-        low, high = KNOB_RANGE[knob]
-        after = min(max(value, low), high)
+        """Change a knob within its range; raising wakes waiters, lowering absorbs releases.
+
+        As one of several engines this may be told to have no worker at all.
+        """
+        after = KNOBS[knob].kept(value, part=knob == "concurrency")
         before = float(getattr(self, knob))
         if knob == "interval":
             self.interval = after
@@ -208,6 +208,14 @@ class RouteRunner:
         left_s = self.gate.cooling_s
         if self.gate.end_cool_down(detail=f"ended by {who}"):
             self._say("cool_down", left_s, 0, who)
+
+    def take_price(self, price: Price) -> None:
+        """Reckon with the price that the provider's own list tells."""
+        self._probe_tools.take_price(price, self._tools.clock.monotonic_ns())
+
+    def miss_price(self, why: str) -> None:
+        """Say why the provider's own list tells no price."""
+        self._probe_tools.miss_price(why, self._tools.clock.monotonic_ns())
 
     def watch_text(self, watching: bool) -> None:
         """Send the text of the oldest open stream along, or no longer."""
@@ -356,6 +364,10 @@ class RouteRunner:
             self._inexact_chunks += 1
         if self._preview.on:
             self._preview.output(probe.identity, probe.attempt_number, progress)
+
+    def fault(self, error: Exception) -> None:
+        """Tell of a defect that stops nothing of the route."""
+        self._fault(error, 0.0)
 
     def _fault(self, error: Exception, restart_in_s: float) -> None:
         scrub = self._tools.scrub.scrub

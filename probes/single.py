@@ -5,11 +5,12 @@ It can be looked at while it runs and ended before it is over: what it met so fa
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
 import anyio
+import msgspec
 
 from probes.clock import Clock, seconds
 from probes.config import Route
@@ -18,7 +19,9 @@ from probes.config.tls import unverified
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.health import GapWatch, LoopWatch
 from probes.manner import Manner
-from probes.probe import Probe, ProbeTools, Turnstile
+from probes.price_list import NO_PRICE, PriceListError, ask_prices
+from probes.pricing import priced_later, wants_list
+from probes.probe import Probe, ProbeTools, Turnstile, total_cost
 from probes.report import cohort_of, prompt_tokens
 from probes.retry import RetryPolicy
 from probes.route import (
@@ -26,6 +29,7 @@ from probes.route import (
     default_transport,
 )
 from probes.secrets import Scrubber, secret_values
+from probes.transport import Transport
 
 __all__ = ["ProbeRecord", "SingleProbe", "probe_once", "stage_of"]
 
@@ -37,6 +41,9 @@ _STAGES: Final = (
     ("started", "not connected"),
 )
 """What an attempt that has brought nothing yet is at, by the last step that it reached."""
+
+_LIST_GRACE_S: Final = 1.0
+"""After a probe whose cost nobody told, its provider's price list is waited for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,11 @@ class SingleProbe:
             max_tokens=route.max_tokens,
             cohort=cohort_of(route.max_tokens, size),
         )
+        self._headers = headers
         self._connection = transport(route, clock)
+        self._lister = transport(route, clock) if wants_list(route) else None
+        """Asks for the price, on a connection of its own."""
+        self._listed = anyio.Event()
         self._probe = Probe("1-1", self._tools, self._connection, scheduled_ns=clock.monotonic_ns())
 
     @property
@@ -162,16 +173,43 @@ class SingleProbe:
         watch = LoopWatch(self._clock, self._tools.gaps, lambda _started_ns, _ended_ns: None)
         async with anyio.create_task_group() as group:
             group.start_soon(watch.run)
+            if self._lister is not None:
+                group.start_soon(self._ask_price, self._lister)
             try:
                 finished = await self._probe.run()
             finally:
                 await self._connection.aclose()
+            await self._wait_for_price(finished)
             group.cancel_scope.cancel()
         if finished is None:
             return None
         said = tuple(text for _, text in unverified([self.route]))
         notices = (*said, *self._events.notices())
-        return ProbeRecord(finished, self._events.attempts(), notices, self._probe.url)
+        record = ProbeRecord(finished, self._events.attempts(), notices, self._probe.url)
+        return _priced(record, self._tools)
+
+    async def _ask_price(self, lister: Transport) -> None:
+        """Ask the provider's list while the probe runs; a price that comes late counts as well."""
+        tools, route = self._tools, self.route
+        try:
+            found = await ask_prices(route, self._headers, lister, {route.model})
+        except PriceListError as error:
+            tools.miss_price(str(error), tools.clock.monotonic_ns())
+        else:
+            price = found.get(route.model)
+            if price is not None:
+                tools.take_price(price, tools.clock.monotonic_ns())
+            elif route.model in found:
+                tools.miss_price(NO_PRICE, tools.clock.monotonic_ns())
+        self._listed.set()
+
+    async def _wait_for_price(self, finished: ProbeFinished | None) -> None:
+        """Wait a moment for the list where nobody told what the probe cost."""
+        if self._lister is None or finished is None or finished.outcome == "cancelled":
+            return
+        if not finished.cost_usd:
+            with anyio.move_on_after(_LIST_GRACE_S):
+                await self._listed.wait()
 
 
 async def probe_once(
@@ -195,3 +233,13 @@ async def probe_once(
     record = await probe.run()
     assert record is not None  # noqa: S101 - nobody cancels it, and everybody may pass
     return record
+
+
+def _priced(record: ProbeRecord, tools: ProbeTools) -> ProbeRecord:
+    """Return a record with its costs by the list's price, where that came after its attempts."""
+    if tools.price is None or tools.price_source != "list":
+        return record
+    price, size = tools.price, tools.prompt_tokens
+    attempts = tuple(priced_later(event, price, size, "list") for event in record.attempts)
+    probe = msgspec.structs.replace(record.probe, cost_usd=total_cost(attempts))
+    return replace(record, probe=probe, attempts=attempts)

@@ -56,14 +56,15 @@ class Watchdog:
     def output(self, at_ns: int) -> None:
         """An output chunk came, at `at_ns` of the engine's clock: the next is due.
 
+        So it is after a terminal signal too, which this output has taken back.
+
         Moving a deadline costs more than all else that is done for a chunk, so it is set a little
         late and then left alone for that while: a stall is noticed within its time plus `_slack`.
         """
         if self._stage == "stall" and at_ns - self._moved_ns <= self._slack_ns:
             return
-        if self.phase != "linger":
-            self._moved_ns = at_ns
-            self._move("stall", self._timeouts.stall + self._slack)
+        self._moved_ns = at_ns
+        self._move("stall", self._timeouts.stall + self._slack)
 
     def terminal(self) -> None:
         """The answer is complete: its body may stay open a moment longer."""

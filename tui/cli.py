@@ -192,7 +192,9 @@ def _add_init(command: argparse.ArgumentParser) -> None:
     _add_config(command)
     command.add_argument("--stdout", action="store_true", help="print it instead")
     command.add_argument(
-        "--no-scan", action="store_true", help="ask no server on this machine whether it is there"
+        "--no-scan",
+        action="store_true",
+        help="ask no server of this machine and no price list",
     )
 
 

@@ -17,7 +17,7 @@ _DECIMAL: Final = re.compile(r"\s*\d{1,30}(\.\d{0,30})?([eE][+-]?\d{1,3})?\s*")
 def quantity(value: object) -> float | None:
     """Return a finite number of zero or above; None for everything else, booleans included."""
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = float(value)
+        value = float(value.strip())  # of more characters than `float` takes for white space
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= sys.float_info.max else None

@@ -21,6 +21,7 @@ __all__ = [
     "Limit",
     "MoneyReport",
     "Outcome",
+    "PriceInfo",
     "Record",
     "RetryPlan",
     "RouteCounts",
@@ -53,7 +54,7 @@ TokenSource: TypeAlias = Literal[
 
 
 TtftKind: TypeAlias = Literal[
-    "content", "reasoning", "tool_call", "refusal", "buffered", "not_streamed", "none"
+    "content", "reasoning", "tool_call", "refusal", "other", "buffered", "not_streamed", "none"
 ]
 
 
@@ -150,6 +151,17 @@ class Health(Record, frozen=True, kw_only=True):
     """What this machine has too little of, so that probes were not sent in the last 15 s."""
 
 
+class PriceInfo(Record, frozen=True, kw_only=True):
+    """What a provider charges, in USD per million tokens."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    """Of input from its cache; None where that costs as any other."""
+    source: CostSource = "price"
+    """Who says so: the settings, or the provider's `list`."""
+
+
 class RouteInfo(Record, frozen=True, kw_only=True):
     """What the board must know of a route; no secret is in it."""
 
@@ -173,6 +185,7 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     goal_success: float = 0.99
     goal_cost_usd_per_probe: float | None = None
     price_known: bool = False
+    price: PriceInfo | None = None
     retries: int = 2
     tags: tuple[str, ...] = ()
     paused: bool = False

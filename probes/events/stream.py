@@ -21,6 +21,7 @@ from probes.events.parts import (
     Limit,
     MoneyReport,
     Outcome,
+    PriceInfo,
     Record,
     RetryPlan,
     RouteCounts,
@@ -282,6 +283,8 @@ class Notice(Record, frozen=True, kw_only=True, tag_field="type", tag="notice"):
     at_ns: int
     route: str
     text: str
+    price: PriceInfo | None = None
+    """The route's price from now on, where that is what the notice is about."""
 
 
 class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):

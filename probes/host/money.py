@@ -13,8 +13,8 @@ from typing import Final
 
 from probes.commands import Allow, Allowance
 from probes.config import Route
-from probes.events import AttemptFinished, AttemptStarted, Event, MoneyReport
-from probes.pricing import LearnedUse, dearest_usd_per_token, usd_charged
+from probes.events import AttemptFinished, AttemptStarted, Event, MoneyReport, Notice
+from probes.pricing import LearnedUse, dearest_usd_per_token, price_of, usd_charged
 from probes.prompts import estimate_tokens
 
 __all__ = ["Money", "Sum", "portions"]
@@ -169,6 +169,9 @@ class Money:
 
     def fold(self, engine: int, event: Event) -> None:
         """Take one event of an engine."""
+        if isinstance(event, Notice) and event.price is not None and event.route in self._routes:
+            price = price_of(event.price)
+            self._routes[event.route].usd_per_token = dearest_usd_per_token(price)
         if not isinstance(event, (AttemptStarted, AttemptFinished)):
             return
         route = self._routes.get(event.route)

@@ -18,6 +18,7 @@ from probes.transport.backend import Backend
 from probes.transport.base import Exchange, Request, Sink, Steps
 from probes.transport.contexts import ssl_context
 from probes.transport.http1 import target_of
+from probes.transport.http2_words import ended_stream, in_words, words_of_ending
 from probes.transport.lock import carries_secret
 from probes.transport.options import DIRECT, Connecting
 
@@ -99,7 +100,7 @@ class HttpxTransport:
     async def _send(self, request: Request, steps: Steps) -> httpx.Response:
         target = target_of(request.url)
         wire = httpx.Request(
-            "POST",
+            request.method,
             target.url,
             headers=dict(request.headers),
             content=request.body,
@@ -188,9 +189,10 @@ def _told_alike(*, http2: bool) -> Iterator[None]:
         if not http2:
             raise
         if isinstance(error, httpx.LocalProtocolError):  # httpcore's word for what h2 refuses
-            raise httpx.RemoteProtocolError(f"the server speaks no HTTP/2: {said}") from error
-        if "StreamReset" in said or "ConnectionTerminated" in said:
-            raise httpx.ReadError(f"the server broke the stream off: {said}") from error
+            words = f"the server speaks no HTTP/2: {in_words(said)}"
+            raise httpx.RemoteProtocolError(words) from error
+        if ended_stream(said):
+            raise httpx.ReadError(words_of_ending(said)) from error
         if said == "Server disconnected":
             raise httpx.RemoteProtocolError(_CUT) from error
-        raise
+        raise httpx.RemoteProtocolError(in_words(said)) from error

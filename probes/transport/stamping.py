@@ -68,7 +68,8 @@ class StampingTransport(httpx.AsyncBaseTransport):
     async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
         """Send a request and give its answer; the connection is kept only when read to the end."""
         target = target_of(request.url)
-        head = self._head("POST", target, request.headers.items(), len(request.body))
+        size = len(request.body) if request.method == "POST" else None
+        head = self._head(request.method, target, request.headers.items(), size)
         connection = await self._connected(target, steps)
         try:
             self._guard(connection, target, request.headers)

@@ -251,7 +251,7 @@ def test_an_unclosed_last_event_does_not_count() -> None:
         ((chunk(content="a"), chunk("content_filter")), "content_filter"),
         ((chunk("stop"),), "empty"),
         ((DONE,), "empty"),
-        ((chunk("length"),), "empty"),
+        ((chunk("length"),), "cap_exhausted"),
         ((chunk("tool_calls"),), "empty"),
     ],
 )

@@ -57,7 +57,11 @@ class FakeBoard:
         return self.whole.version
 
     def snapshot(
-        self, *, window: WindowName = "5m", detail_routes: Collection[str] = ()
+        self,
+        *,
+        window: WindowName = "5m",
+        detail_routes: Collection[str] = (),
+        anew: bool = False,
     ) -> Snapshot:
         self.asked.append((window, tuple(detail_routes)))
         details = {name: self.whole.details[name] for name in detail_routes}

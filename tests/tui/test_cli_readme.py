@@ -24,6 +24,7 @@ from probes.events import (
     StampLadder,
 )
 from probes.exit_status import ExitStatus
+from probes.knobs import KNOBS, KnobRange
 from probes.report import route_info
 from probes.simulator.library import scenario_names
 from probes.single import ProbeRecord
@@ -111,6 +112,14 @@ def test_every_setting_of_a_route_is_told_with_its_default() -> None:
     assert told["stream"] == "true"
     assert told["tls.verify"] == str(route.tls.verify).lower()
     assert {f"price.{name}" for name in Price.__struct_fields__} <= told.keys()
+
+
+@pytest.mark.parametrize("knob", KNOBS.values(), ids=lambda knob: knob.name)
+def test_the_range_of_a_knob_is_told_beside_its_setting(knob: KnobRange) -> None:
+    row = next(
+        line for line in section("Configuration").splitlines() if f"| `{knob.name}` |" in line
+    )
+    assert f"{knob.least:,} to {knob.most:,}" in row
 
 
 def values_of(table: object) -> list[tuple[str, float]]:
