@@ -117,8 +117,8 @@ def state_complaint() -> str | None:
         _state_folder()
     except PathError as error:
         return (
-            f"{error}; nothing is recorded, and budgets count this run alone: "
-            "set HOME or XDG_STATE_HOME"
+            f"{error}: there is no place for recordings and the ledger, so budgets count this run "
+            "alone; set HOME or XDG_STATE_HOME"
         )
     return None
 

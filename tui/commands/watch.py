@@ -10,7 +10,7 @@ import msgspec
 from probes.board.goals import goals_remarks, goals_status
 from probes.config import Config
 from probes.ledger import Ledger
-from probes.paths import state_complaint
+from probes.paths import NOWHERE, state_complaint
 from probes.recording import Recorder, default_folder
 from probes.secrets import resolve_headers
 from probes.session import Session
@@ -110,8 +110,9 @@ def _recorder(config: Config, arguments: Namespace) -> Recorder | None:
             return Recorder.to_file(arguments.record)
         if arguments.no_record or not settings.enabled:
             return None
-        return Recorder.to_folder(
-            default_folder(), max_mb=settings.max_mb, max_days=settings.max_days
-        )
+        folder = default_folder()
+        if folder.is_relative_to(NOWHERE):
+            return None  # the session says why
+        return Recorder.to_folder(folder, max_mb=settings.max_mb, max_days=settings.max_days)
     except OSError as error:
         raise UsageError(f"--record: {arguments.record}: {error.strerror or error}") from None
