@@ -22,9 +22,11 @@ Ending: TypeAlias = Literal[
     "timeout.total",
     "cancelled",
     "local_gap",
+    "cap_ignored",
 ]
 """How the exchange ended: `complete` as its framing says, `cut` by a close before that, `reset` by
-a reset, `closed_by_us` some time after the terminal signal."""
+a reset, `closed_by_us` some time after the terminal signal, `cap_ignored` by us because it passed
+what it was allowed."""
 
 _CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
 _CAP_HINT_UNCOUNTED: Final = (
@@ -46,6 +48,8 @@ def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verd
     """
     if told.error is not None:
         return of_stream_error(told.error)
+    if ending == "cap_ignored":
+        return Verdict("protocol_error", ending)
     over = told.done or told.closed
     if told.malformed or (broken and not over):
         return Verdict("protocol_error", told.malformed or broken)
@@ -148,4 +152,5 @@ def _credible(usage: Usage | None, told: Transcript) -> Usage | None:
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cached_tokens,
         cost_usd=usage.cost_usd,
+        billed_tokens=usage.billed_tokens or None,
     )

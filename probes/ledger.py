@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from probes.config import Budget, Route
+from probes.paths import state_folder
 from probes.run_identity import RunIdentity, current_identity
+from probes.words import plainly
 
 __all__ = [
     "OVERALL",
@@ -113,7 +113,7 @@ class _Lease:
 
 def default_ledger_path() -> Path:
     """Return the ledger's file in the platform's state folder."""
-    return Path(platformdirs.user_state_dir("llmtop")) / "ledger.sqlite3"
+    return state_folder() / "ledger.sqlite3"
 
 
 def route_key(route: Route) -> str:
@@ -312,7 +312,9 @@ class _Transaction:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> LedgerError:
-        return LedgerError(f"the spending ledger {self._name} cannot be used: {error}")
+        return LedgerError(
+            f"the spending ledger {self._name} cannot be used: {plainly(str(error))}"
+        )
 
     def _finish(self, error: BaseException | None) -> None:
         if self._connection is None or not self._connection.in_transaction:

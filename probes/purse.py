@@ -7,7 +7,7 @@ the ledger has leased to this run.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
@@ -15,10 +15,11 @@ from anyio import to_thread
 
 from probes.clock import Clock, seconds
 from probes.commands import Allow, Allowance
-from probes.config import Budget, Route
+from probes.config import Budget, Price, Route
 from probes.desired import Desired
-from probes.events import AttemptFinished, AttemptStarted, Event, Hello
+from probes.events import AttemptFinished, AttemptStarted, Event, Hello, Notice
 from probes.ledger import OVERALL, Ask, Grant, Ledger, new_run, route_key
+from probes.pricing import LearnedUse, dearest_usd_per_token, price_of, usd_charged, wants_list
 from probes.prompts import estimate_tokens
 
 __all__ = ["Purse", "unenforceable_budgets"]
@@ -38,6 +39,9 @@ class _Account:
     key: str
     prompt_tokens: int
     usd_per_token: float
+    priced: bool = False
+    repriced: bool = False
+    """A price has come that no lease was asked by yet."""
     engine_tokens: int = 0
     """Spent by this engine and told to the ledger."""
     engine_usd: float = 0.0
@@ -57,6 +61,7 @@ class _Account:
     rate: float = 0.0
     """Tokens a second, smoothed."""
     want: int = 0
+    learned: LearnedUse = field(default_factory=LearnedUse)
     grant: Grant = _NO_GRANT
 
     @property
@@ -66,6 +71,8 @@ class _Account:
     @property
     def runs_low(self) -> bool:
         """A lease that was granted whole is half used; at the budget asking again is no help."""
+        if self.repriced:
+            return True
         return self.grant.tokens >= self.want and self.left < self.want // 2
 
     @property
@@ -73,6 +80,11 @@ class _Account:
         """Nothing is open or untold, and all that was wanted was granted."""
         untold = self.fresh_tokens or self.dead_tokens or self.reserved or self.burst
         return not untold and self.grant.tokens >= self.want > 0
+
+    def take_price(self, price: Price) -> None:
+        """Reckon with a price from now on."""
+        self.priced = self.repriced = True
+        self.usd_per_token = dearest_usd_per_token(price)
 
     def begin_engine(self) -> None:
         """A new engine counts from nothing; what the last one spent is still to be told."""
@@ -83,6 +95,7 @@ class _Account:
 
     def ask(self, want_tokens: int = 0) -> Ask:
         self.want = want_tokens
+        self.repriced = False
         self.asked_tokens, self.asked_usd = self.fresh_tokens, self.fresh_usd
         return Ask(
             self.key,
@@ -102,11 +115,9 @@ class _Account:
         self.grant = grant
 
     def spend(self, event: AttemptFinished) -> None:
-        usd = event.cost_usd
-        if usd is None:
-            usd = event.charged_tokens * self.usd_per_token
+        self.learned.learn(event.charged_tokens)
         self.fresh_tokens += event.charged_tokens
-        self.fresh_usd += usd
+        self.fresh_usd += usd_charged(event)
         self.reserved = max(0, self.reserved - event.reserved_tokens)
 
 
@@ -129,7 +140,6 @@ class Purse:
         self._engines = engines
         self._run = new_run()
         self._accounts = {route.name: _account(route) for route in routes}
-        self._priced = all(route.price is not None for route in routes)
         self._alone: Ledger | None = None
         self._one_at_a_time = anyio.Lock()
         self._used_overall = _NO_GRANT
@@ -144,6 +154,8 @@ class Purse:
                 account.burst = max(0, account.burst - 1)
             case AttemptFinished() if event.route in self._accounts:
                 self._accounts[event.route].spend(event)
+            case Notice() if event.price is not None and event.route in self._accounts:
+                self._accounts[event.route].take_price(price_of(event.price))
             case Hello():
                 for route in event.routes:
                     if route.name in self._accounts:
@@ -222,7 +234,8 @@ class Purse:
         if passed_s > 0:
             weight = min(1.0, passed_s / AHEAD_S)
             account.rate += weight * (account.fresh_tokens / passed_s - account.rate)
-        probe = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
+        asked = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
+        probe = max(asked, account.learned.tokens)
         workers = round(desired.knob(name, "concurrency"))
         working = max(1, min(self._engines, workers))
         ahead = max(AHEAD_PROBES * probe * working, math.ceil(AHEAD_S * account.rate))
@@ -255,7 +268,8 @@ class Purse:
     def _overall(self) -> Allowance:
         accounts = self._accounts.values()
         usd = sum(account.engine_usd + account.grant.usd for account in accounts)
-        enforced = self._priced and self._budget.usd_per_hour is not None
+        priced = all(account.priced for account in accounts)
+        enforced = priced and self._budget.usd_per_hour is not None
         return Allowance(
             route=OVERALL,
             tokens=sum(account.engine_tokens + account.grant.tokens for account in accounts),
@@ -265,6 +279,9 @@ class Purse:
             limit_tokens=self._budget.tokens_per_hour,
             limit_usd=self._budget.usd_per_hour,
         )
+
+
+_UNTIL_LISTED: Final = " until the provider's list tells one"
 
 
 def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple[str, str]]:
@@ -277,8 +294,8 @@ def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple
     return [
         (
             route.name,
-            f"{route.name}: no price is known, so the USD budget cannot be enforced; "
-            "the token budget holds",
+            f"{route.name}: no price is known, so the USD budget cannot be enforced"
+            f"{_UNTIL_LISTED if wants_list(route) else ''}; the token budget holds",
         )
         for route in routes
         if route.price is None
@@ -286,9 +303,9 @@ def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple
 
 
 def _account(route: Route) -> _Account:
-    price = route.price
     return _Account(
         key=route_key(route),
         prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
-        usd_per_token=0.0 if price is None else max(price.input, price.output) / 1e6,
+        usd_per_token=dearest_usd_per_token(route.price),
+        priced=route.price is not None,
     )

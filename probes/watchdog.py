@@ -15,7 +15,7 @@ LINGER_S: Final = 1.0
 MOST_SLACK_S: Final = 0.5
 """A stall that aborts is noticed so much too late at most."""
 
-Phase = Literal["connect", "first_token", "stall", "total", "linger", "cancelled"]
+Phase = Literal["connect", "first_token", "stall", "total", "linger", "cancelled", "cap_ignored"]
 
 
 class Watchdog:
@@ -73,12 +73,18 @@ class Watchdog:
 
     def cancel(self) -> None:
         """End the attempt now, on our own account."""
-        if self.phase != "linger":
+        if self.phase not in ("linger", "cap_ignored"):
             self.phase = "cancelled"
         self.scope.cancel()
 
+    def cut(self) -> None:
+        """End the attempt now: what came of its answer passed what it may use."""
+        if self.phase != "cancelled":
+            self.phase = "cap_ignored"
+        self.scope.cancel()
+
     def _move(self, phase: Phase, timeout_s: float) -> None:
-        if self.phase == "cancelled":
+        if self.phase in ("cancelled", "cap_ignored"):
             return
         self.phase = self._stage = phase
         deadline = anyio.current_time() + timeout_s

@@ -59,6 +59,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     cost_usd: float | None = None
+    billed_tokens: int | None = None
+    """Output that is billed, where that is told and may be more than `output_tokens`."""
     reasoning_apart: bool = False
     """The reasoning tokens are not among the output tokens."""
 
@@ -73,6 +75,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
             reasoning_tokens=_known(later.reasoning_tokens, self.reasoning_tokens),
             cached_tokens=_known(later.cached_tokens, self.cached_tokens),
             cost_usd=_known(later.cost_usd, self.cost_usd),
+            billed_tokens=_counted(later.billed_tokens, self.billed_tokens),
             reasoning_apart=(self if later.reasoning_tokens is None else later).reasoning_apart,
         )
 

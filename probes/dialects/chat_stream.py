@@ -22,9 +22,9 @@ from probes.dialects.chat_chunk import (
     lenient_chunk,
 )
 from probes.dialects.growth import Growth
-from probes.dialects.numbers import amount, mapping
+from probes.dialects.numbers import mapping
 from probes.dialects.other_output import other_output, words_in
-from probes.dialects.usage import read_timing, read_timings_usage, read_usage
+from probes.dialects.usage import read_cost, read_timing, read_timings_usage, read_usage
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
 from probes.events import TtftKind
 from probes.finish import explains_silence
@@ -323,7 +323,7 @@ class ChatInterpreter:
             if usage is not None:
                 self._count(usage, from_groq=value is groq, first=first)
                 break
-        cost = amount(chunk.cost if chunk.cost is not None else chunk.estimated_cost)
+        cost = read_cost({"cost": chunk.cost, "estimated_cost": chunk.estimated_cost})
         if cost is not None:
             self._update_usage(Usage(cost_usd=cost))
 

@@ -137,6 +137,7 @@ def test_gzip_is_undone_as_it_streams() -> None:
         ("deflate", zlib.compress(b"".join(ANSWER), wbits=-15)),
         ("identity", b"".join(ANSWER)),
     ],
+    ids=["gzip", "two gzips", "zlib", "bare deflate", "identity"],  # gzip's bytes hold the time
 )
 def test_unasked_encodings_that_can_be_undone(encoding: str, body: bytes) -> None:
     headers = SSE | {"content-encoding": encoding}

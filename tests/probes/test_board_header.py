@@ -46,3 +46,9 @@ def test_the_tokens_of_answers_that_came_whole_are_in_the_live_rate() -> None:
     for event in (hello(), *probe.events(), Batch(at_ns=at(4.0), seq=1, health=Health())):
         board.fold(event)
     assert board.snapshot().header.tokens_per_s > 0
+
+
+def test_a_shortage_is_shown_at_once_and_goes_with_the_engines_word() -> None:
+    short = Health(short_of="descriptors")
+    assert after((1.0, Health()), (2.0, short)).short_of == "descriptors"
+    assert after((1.0, short), (2.0, Health())).short_of == ""

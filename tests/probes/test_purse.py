@@ -177,7 +177,7 @@ async def test_dollars_are_allowed_at_the_dearest_price_of_a_token() -> None:
     assert of_route(allow).usd == pytest.approx(20 * PROBE * 2e-6)
     assert of_route(allow, "").usd == pytest.approx(20 * PROBE * 2e-6)
     money.fold(started())
-    money.fold(finished(50))
+    money.fold(finished(50, usd=50 * 2e-6))
     allow = await money.top_up(desired_of((route,)))
     assert of_route(allow).used_usd == pytest.approx(50 * 2e-6)
 

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from probes.config import Config, Route
 from probes.ledger import Ledger, LedgerError, Reservation, default_ledger_path, route_key
+from probes.pricing import reserved_usd, usd_charged
 from probes.report import prompt_tokens
 from probes.single import ProbeRecord
 from tui.commands.output import complain
@@ -53,14 +54,18 @@ class Purse:
             reservation = self._open.pop(name, None)
             if reservation is not None:
                 tokens = sum(attempt.charged_tokens for attempt in record.attempts)
-                self._settle(reservation, tokens, record.probe.cost_usd or 0.0)
+                usd = sum(map(usd_charged, record.attempts))
+                self._settle(reservation, tokens, usd)
 
     def _reserve(self, route: Route) -> bool:
-        attempts = route.retries + 1
-        tokens = (prompt_tokens(route) + route.max_tokens) * attempts
+        attempts, asked = route.retries + 1, prompt_tokens(route)
+        tokens = asked + route.max_tokens
         try:
             reservation = self._ledger.reserve(
-                route_key(route), tokens, self._budget, usd=_most_usd(route) * attempts
+                route_key(route),
+                tokens * attempts,
+                self._budget,
+                usd=reserved_usd(route.price, asked, tokens) * attempts,
             )
         except LedgerError as error:
             complain([f"{error}; the probe is not counted"])
@@ -74,11 +79,3 @@ class Purse:
             self._ledger.settle(reservation, tokens, usd)
         except LedgerError as error:
             complain([f"{error}; the probe is not counted"])
-
-
-def _most_usd(route: Route) -> float:
-    """Return what one attempt costs at most by the route's price; 0 where that is unknown."""
-    if route.price is None:
-        return 0.0
-    asked, answered = prompt_tokens(route), route.max_tokens
-    return (asked * route.price.input + answered * route.price.output) / 1_000_000
