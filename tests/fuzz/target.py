@@ -35,6 +35,7 @@ DIALECTS: tuple[str, ...] = tuple(
     name for name in get_args(Dialect) if name != "auto"
 )  # `auto` becomes one of the others before anything is read
 ASKED = Asked(reserved_tokens=73, prompt_tokens=9, max_tokens=64, sent_bytes=200)
+SCRUB = Scrubber(["sk-0123456789abcdef"])
 WALL_NS = 1_795_430_000 * 10**9
 MOST_TOKENS = 1_000_000_000
 ONE_BY_ONE = 600
@@ -143,7 +144,7 @@ def _event(answer: Answer, status: int | None, headers: dict[str, str]) -> Attem
         charge=charge_for(ASKED, result, None, "price"),
         retry=plan,
         clock="user",
-        scrub=Scrubber(["sk-0123456789abcdef"]),
+        scrub=SCRUB,
         include_text=True,
     )
 
