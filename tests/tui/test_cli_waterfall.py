@@ -6,7 +6,7 @@ import pytest
 from changed import replace
 
 from probes.config import Route
-from probes.events import AttemptFinished, ProbeFinished, RetryPlan, StampLadder
+from probes.events import AttemptFinished, Limit, ProbeFinished, RetryPlan, StampLadder
 from probes.single import ProbeRecord
 from probes.tokens import seconds_per_token
 from tui.commands.check import Row, table
@@ -226,6 +226,16 @@ def test_our_own_words_are_not_put_into_the_servers_mouth() -> None:
                         message="All connection attempts failed")  # fmt: skip
     lines = waterfall(ROUTE, (refused,), probe(outcome="protocol_error"), 80)
     assert lines[-1] == "detail: All connection attempts failed"
+
+
+def test_when_to_look_again_is_told_in_plain_words() -> None:
+    spent = Limit(kind="usage", remaining=0.0, reset_s=15_180.0)
+    left = Limit(kind="tokens", remaining=9.0, reset_s=90_000.0)
+    refused = throttled(outcome="client_error", reason="quota", limits=(spent, left))
+    lines = waterfall(ROUTE, (refused,), probe(outcome="client_error"), 80)
+    assert lines[-1] == "look again in 4h13m"
+    soon = throttled(limits=(Limit(kind="usage", remaining=0.0, reset_s=59.0),))
+    assert not any("look again" in line for line in waterfall(ROUTE, (soon,), probe(), 80))
 
 
 def test_the_text_is_told_only_where_asked_for() -> None:
