@@ -19,12 +19,13 @@ from probes.body import (
     refusal_of,
     words_outside,
 )
+from probes.bot_check import BOT_CHECK, is_bot_check
 from probes.charset import as_utf8
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
 from probes.dialects.spoken import is_spoken_by, spoken_dialect
 from probes.dialects.usage import first_cost
-from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
+from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error, with_amazon_type
 from probes.events import Limit, TtftKind
 from probes.facts import Answer
 from probes.framing import BYTES_AT_ONCE, EventReader, decoder_for
@@ -32,9 +33,10 @@ from probes.gateway import hidden_retries
 from probes.judging import Ending, hidden_tokens_of, hint_of, judge, of_ending, tokens_of
 from probes.limits import asked_in_body_s, read_limits
 from probes.loose_json import begins_json
-from probes.outcome import Verdict, of_status
+from probes.moments import server_wall_ns
+from probes.outcome import BLOCKED, Verdict, of_status, says_no_endpoint
 from probes.progress import IDLE, OVER, Progress, together
-from probes.refusal import told_by_limits
+from probes.refusal import named_by_reason, told_by_limits
 from probes.retry import would_retry
 from probes.server_timing import claims_of, stages_of, timings_of_headers
 from probes.sse import ServerSentEvent
@@ -287,6 +289,8 @@ class AnswerReader:
         told = self._interpreter.transcript
         verdict = self._judge(told, ending)
         said = told.error or ErrorBody(message=self._hint(verdict, failure))
+        if asked_s is None and said.source is not None:
+            asked_s = asked_in_body_s(said.source, server_wall_ns(self._headers, self._wall_ns))
         return self._with_words(told, verdict, said, asked_s)
 
     def _close(self) -> None:
@@ -303,14 +307,20 @@ class AnswerReader:
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""
         body, error = refusal_of(self._whole())
+        error = with_amazon_type(error, self._headers)
         verdict = of_status(self._status, error)
+        if is_bot_check(self._headers, self._whole()):
+            verdict = BLOCKED
+            error = ErrorBody(message=f"{BOT_CHECK}: {error.message}"[:LONGEST_MESSAGE])
         limits = self._limits(body)
-        asked_s = asked_in_body_s(body) if asked_s is None else asked_s
+        if asked_s is None:
+            asked_s = asked_in_body_s(body, server_wall_ns(self._headers, self._wall_ns))
+        reason = told_by_limits(verdict.reason, limits)
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
         timing = timings_of_headers(self._headers)
         return Answer(
             outcome=verdict.outcome,
-            reason=told_by_limits(verdict.reason, limits),
+            reason=reason,
             message=clean(target[:LONGEST_MESSAGE] or error.message),
             error_code=clean(error.code) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
@@ -318,7 +328,7 @@ class AnswerReader:
             hidden_retries=hidden_retries(self._headers),
             server_timing=timing,
             server_claims=claims_of(timing),
-            limits=limits,
+            limits=named_by_reason(limits, reason),
             retry_after_s=asked_s,
         )
 
@@ -333,8 +343,7 @@ class AnswerReader:
         elif self._form in ("html", "other") and not self._broken:
             told.error = error_outside(self._whole().decode("utf-8", "replace"))
             if told.error is None:
-                reason = "html" if self._form == "html" else "not_an_answer"
-                return Verdict("protocol_error", reason)
+                return self._of_strange_words()
         elif told.error is None and not (told.closed or self._broken):
             told.error = error_outside(self._outside())
         began = told.began or self._decoder.unfinished
@@ -359,12 +368,24 @@ class AnswerReader:
             return Verdict("protocol_error", "bad_json")
         return of_ending(ending, began=began)
 
+    def _of_strange_words(self) -> Verdict:
+        """A page or a text in the place of an answer: of something before the API, or of none."""
+        if is_bot_check(self._headers, self._whole()):
+            return BLOCKED
+        if self._form == "html":
+            return Verdict("protocol_error", "html")
+        text = self._whole()[:LONGEST_MESSAGE].decode("utf-8", "replace").strip()
+        if says_no_endpoint(text):
+            return Verdict("client_error", "not_found")
+        return Verdict("protocol_error", "not_an_answer")
+
     def _hint(self, verdict: Verdict, failure: str) -> str:
         """Return words of our own, or else what was passed over, or what the network said."""
         if self._spoken:
             return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
-        if verdict.outcome == "protocol_error" and self._body:
-            return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
+        if verdict.outcome in ("protocol_error", "client_error") and self._body:
+            words = html_error(self._whole()[:2000].decode("utf-8", "replace")).message
+            return f"{BOT_CHECK}: {words}" if verdict == BLOCKED else words
         if verdict.outcome in ("ok", "cancelled") or self._broken:
             return ""
         hint = hint_of(self._interpreter.transcript, verdict) or self._first_outside()
@@ -385,7 +406,7 @@ class AnswerReader:
             reason=verdict.reason,
             message=clean(said.message),
             error_code=clean(said.code) or None,
-            limits=self._limits(None),
+            limits=named_by_reason(self._limits(said.source), verdict.reason),
             retry_after_s=None if verdict.outcome == "ok" else asked_s,
             finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
             input_tokens=usage.input_tokens,

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from probes.answer import AnswerReader
-from probes.clock import NS_PER_S, Clock
+from probes.clock import Clock
 from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
@@ -23,6 +23,7 @@ from probes.judging import Ending
 from probes.pricing import USUAL_CHARACTERS, seen_tokens
 from probes.progress import IDLE, Progress
 from probes.retry import STALE_CONNECTION
+from probes.stalls import stall_ns
 from probes.tape import Tape
 from probes.transport import Request, Transport
 from probes.watchdog import Watchdog
@@ -95,7 +96,7 @@ class Attempt:
         self._clock = clock
         self._gaps = gaps
         self._timeouts = timeouts
-        self._stall_ns = round(stall_after * NS_PER_S)
+        self._stall_ns = stall_ns(stall_after)
         self._listener = listener
         self._keep_text = keep_text
         self._streamed = streamed

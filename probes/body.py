@@ -11,6 +11,7 @@ from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of, ht
 from probes.loose_json import begins_json, first_value
 from probes.ndjson import is_value
 from probes.sse import DEFAULT_LIMIT
+from probes.words import quoted
 
 __all__ = [
     "BodyForm",
@@ -68,7 +69,7 @@ class Inflater:
         named = (name.strip().lower() for name in encoding.split(","))
         name = ", ".join(name for name in named if name not in ("", "identity"))
         if name not in ("gzip", "x-gzip", "deflate"):
-            raise UnknownEncodingError(f"content-encoding {name[:40]!r}")
+            raise UnknownEncodingError(f"content-encoding {quoted(name[:40])}")
         self.failed = False
         """The bytes are not what they are said to be; no more is inflated."""
         self._is_gzip = name != "deflate"

@@ -20,6 +20,7 @@ import httpx
 from probes.events import LOCAL
 from probes.outcome import Verdict
 from probes.transport.lock import ClearTextError
+from probes.words import plainly
 
 __all__ = ["of_failure", "shortage_of", "words_of"]
 
@@ -253,7 +254,7 @@ def _said(chain: Sequence[BaseException]) -> str:
     for cause in chain:
         said = str(cause).strip()
         if said and said != type(cause).__name__ and said not in _CLASS_NAMES:
-            return said
+            return plainly(said)
     return ""
 
 

@@ -125,8 +125,10 @@ class _HeadlessRun:
         self._session.stop()
 
     async def _stop_on_signal(self) -> None:
-        names = ("SIGINT", "SIGTERM", "SIGHUP")
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        names = ["SIGINT", "SIGTERM"]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            names.append("SIGHUP")  # `nohup` wants to outlive the terminal
+        numbers = [getattr(signal, name) for name in names]
         with anyio.open_signal_receiver(*numbers) as signals:
             async for _number in signals:
                 self._session.stop()

@@ -20,6 +20,7 @@ from typing import Final
 from probes.config import Budget, Route
 from probes.paths import state_folder
 from probes.run_identity import RunIdentity, current_identity
+from probes.words import plainly
 
 __all__ = [
     "OVERALL",
@@ -311,7 +312,9 @@ class _Transaction:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> LedgerError:
-        return LedgerError(f"the spending ledger {self._name} cannot be used: {error}")
+        return LedgerError(
+            f"the spending ledger {self._name} cannot be used: {plainly(str(error))}"
+        )
 
     def _finish(self, error: BaseException | None) -> None:
         if self._connection is None or not self._connection.in_transaction:

@@ -20,7 +20,7 @@ from probes.events import (
 from probes.pricing import Asked, Charge, PriceSource, Seen, Told, charge_of, price_info
 from probes.prompts import estimate_tokens
 from probes.request_ids import request_ids
-from probes.secrets import MASK, Scrubber
+from probes.secrets import Scrubber
 from probes.throttle import kept_headers
 
 __all__ = [
@@ -35,8 +35,6 @@ __all__ = [
 BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
 LONGEST_TEXT: Final = 300_000
 """Characters of an answer in an event: its line must fit the host's, escaped."""
-_TELLING: Final = 8
-"""So many characters of a secret's beginning are too many."""
 OVERHEAD_TOKENS: Final = 8
 """Chat templates wrap each message in a few tokens of their own."""
 
@@ -196,10 +194,8 @@ def _with_server_words(
 
 
 def _scrubbed(text: str, scrub: Scrubber) -> str:
-    """Return text without secrets; a cut may have left the beginning of one at its end."""
-    text = scrub.scrub(text)
-    unsure = scrub.unsure(text)
-    return text if unsure < _TELLING else text[: len(text) - unsure] + MASK
+    """Return text without secrets, nor more than seven characters of one that a cut has left."""
+    return scrub.scrub(text)
 
 
 def _text(text: str, scrub: Scrubber) -> str:

@@ -17,6 +17,7 @@ from probes import __version__
 from probes.config.errors import ConfigError
 from probes.exit_status import ExitStatus
 from probes.paths import PathError, path_of
+from probes.words import plainly
 from tui.commands.output import OutputError, UsageError, complain, discard, say
 from tui.interrupt import end_on_interrupt, raise_on_interrupt
 
@@ -42,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Tell the mistake and how to get help, and leave with status 2."""
-        raise UsageError(f"{message} (see {self.prog} --help)")
+        raise UsageError(f"{plainly(message)} (see {self.prog} --help)")
 
 
 class _Command(_Parser):

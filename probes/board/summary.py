@@ -33,42 +33,64 @@ def route_summary(
     return {
         "state": state,
         "cohort": route.cohort,
-        **_counts(tally),
+        **_counts(route, tally),
         **_named("ttft", ttft),
         **_named("e2e", e2e),
         "tokens_per_s_p50": speed[0].value,
         "chunk_gap_p50_s": _gap_s(route, 0.5),
         "chunk_gap_p99_s": _gap_s(route, 0.99),
         "skipped": route.skipped,
+        "goals": _goals(route),
         "goals_met": verdict.met,
         "goals_missed": list(verdict.missed),
         "goals_unknown": list(verdict.unknown),
     }
 
 
-def _counts(tally: Tally) -> dict[str, Any]:
+def _counts(route: RouteBoard, tally: Tally) -> dict[str, Any]:
+    """Return what was counted; which figures add up to which is told in the README."""
+    begun = route.begun
+    cancelled = tally.cancelled + begun.probes_lost
     return {
         "n": tally.finished,
         "probes": tally.finished,
         "ok": tally.ok,
         "failures": tally.failures,
-        "cancelled": tally.cancelled,
+        "good": tally.good,
         "success": share(tally.ok, tally.finished),
         "goodput": share(tally.good, tally.finished),
-        "attempts": tally.attempts,
-        "throttled": tally.throttled,
-        "timeouts": tally.timeouts,
+        "attempts": tally.probe_attempts,
+        "amplification": amplification(tally),
+        "probes_begun": begun.probes,
+        "cancelled": cancelled,
+        "open": begun.probes - tally.finished - cancelled,
+        "attempts_begun": begun.attempts,
+        "attempts_open": begun.open_attempts,
+        "outcomes": {name: count for name, count in sorted(begun.outcomes.items()) if count},
+        "throttled": begun.outcomes["throttled"],
+        "timeouts": begun.outcomes["timeout"],
         "retries": tally.retries,
+        "asked_again": begun.asked_again,
         "retries_recovered": tally.recovered,
         "retries_exhausted": tally.exhausted,
         "hidden_retries": tally.hidden_retries,
-        "amplification": amplification(tally),
         "stalls": tally.stalls,
         "input_tokens": tally.input_tokens,
         "output_tokens": tally.output_tokens,
         "tokens_estimated": tally.token_estimates > 0,
         "cost_usd": tally.cost_usd if tally.costs else None,
         "cost_estimated": tally.cost_estimates > 0,
+    }
+
+
+def _goals(route: RouteBoard) -> dict[str, float | None]:
+    """Return the goals that hold at the present answer cap."""
+    info = route.info
+    return {
+        "ttft_s": info.goal_ttft_s if info.streamed else None,
+        "e2e_s": route.goal_e2e_s,
+        "success": info.goal_success,
+        "cost_usd_per_probe": info.goal_cost_usd_per_probe,
     }
 
 

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from probes.config.errors import KeyPath, Problems
+from probes.config.keys import header_complaint, is_header_value, key_complaint
 from probes.config.proxies import ProxyError, named_variable, read_proxy
 from probes.config.settings import Route
 from probes.config.urls import Url, read_url
@@ -17,10 +18,11 @@ __all__ = [
     "SECRET_HEADERS",
     "check_route",
     "check_table",
-    "is_header_value",
 ]
 
 ENVIRONMENT_PREFIX: Final = "env:"
+_Judge: TypeAlias = Callable[[str, str], str | None]
+"""Takes a value and the name of its variable; returns what is wrong with it, without the value."""
 
 SECRET_HEADERS: Final = frozenset(
     {
@@ -76,15 +78,9 @@ _OWN_FIELDS: Final[Mapping[str, str]] = {
 _LONGEST_SOCKET_PATH: Final = 103
 """Bytes that every system's socket addresses hold (macOS; Linux: 107)."""
 
-# RFC 9110 section 5.6.2 (token) and 5.5 (field value, visible ASCII here).
+# RFC 9110 section 5.6.2 (token).
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
 _CONVENTIONAL_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
-
-
-def is_header_value(value: str) -> bool:
-    """Whether `value` may stand in a header: visible ASCII with blanks between (RFC 9110)."""
-    return _HEADER_VALUE.fullmatch(value) is not None
 
 
 def check_table(
@@ -96,7 +92,8 @@ def check_table(
         if len(present) > 1:
             problems.add((*path, present[1]), f"stands beside {present[0]}, expected one of them")
     if "api_key_env" in values:
-        _check_variable(values["api_key_env"], (*path, "api_key_env"), environ, problems)
+        variable = values["api_key_env"]
+        _check_variable(variable, (*path, "api_key_env"), environ, problems, key_complaint)
     if "proxy" in values:
         _check_proxy(values["proxy"], (*path, "proxy"), environ, problems)
     if values.get("http2") and find_spec("h2") is None:
@@ -182,7 +179,8 @@ def _check_headers(
             problems.add((*path, name), complaint)
         elif value.startswith(ENVIRONMENT_PREFIX):
             variable = value.removeprefix(ENVIRONMENT_PREFIX)
-            _check_variable(variable, (*path, name), environ, problems)
+            judge = header_complaint if name.lower() in SECRET_HEADERS else _value_complaint
+            _check_variable(variable, (*path, name), environ, problems, judge)
 
 
 def _header_complaint(name: str, value: str) -> str | None:
@@ -197,13 +195,22 @@ def _header_complaint(name: str, value: str) -> str | None:
     return None
 
 
+def _value_complaint(value: str, _name: str) -> str | None:
+    """Return what is wrong with the value of a header that carries no key."""
+    value = value.strip()
+    if not value:
+        return "is empty"
+    return None if is_header_value(value) else "has characters that no header can carry"
+
+
 def _check_variable(
-    name: str, path: KeyPath, environ: Mapping[str, str], problems: Problems
+    name: str, path: KeyPath, environ: Mapping[str, str], problems: Problems, judge: _Judge
 ) -> None:
-    value = environ.get(name, "").strip()
     # Somebody may have pasted the key itself where its variable's name belongs.
     called = name if _CONVENTIONAL_NAME.fullmatch(name) else "(name not shown)"
-    if not value:
+    if name not in environ:
         problems.add(path, f"environment variable {called} is not set")
-    elif not is_header_value(value):
-        problems.add(path, f"environment variable {called} has characters that no header can carry")
+        return
+    complaint = judge(environ[name], name)
+    if complaint is not None:
+        problems.add(path, f"environment variable {called} {complaint}")

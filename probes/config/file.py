@@ -34,8 +34,9 @@ from probes.config.settings import (
     Timeouts,
     Tls,
 )
-from probes.config.tls import anchor, anchor_files, check_tls
-from probes.open_regular import TooLargeError
+from probes.config.text import EncodingError, decode_text
+from probes.config.tls import anchor, anchor_files, check_authorities, check_tls
+from probes.open_regular import NotRegularError, TooLargeError
 from probes.paths import PathError, config_folder, path_of
 from probes.prompts import generated_prompt
 from probes.trust import UntrustedError, read_trusted
@@ -129,7 +130,12 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: the file cannot be read, or has mistakes: all of them, one line each.
     """
-    return parse_config(_read_settings(path), path, environ)
+    text = _read_settings(path)
+    if not text.strip():
+        words = "is empty, expected at least one table [routes.NAME]"
+        advice = "`llmtop init --stdout` prints a whole file to begin with"
+        raise ConfigError((f"{path}: {words}; {advice}",))
+    return parse_config(text, path, environ)
 
 
 def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
@@ -147,6 +153,7 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
         if table not in _TABLES:
             problems.unknown((table,), _TABLES)
     routes = _read_routes(raw, path.parent, environ, problems)
+    check_authorities(routes, environ, problems)
     budget = read_table(raw.get("budget", {}), BUDGET_RULES, ("budget",), problems)
     recording = read_table(raw.get("recording", {}), RECORDING_RULES, ("recording",), problems)
     display = read_table(raw.get("display", {}), DISPLAY_RULES, ("display",), problems)
@@ -183,6 +190,7 @@ def single_route_config(
     problems.raise_if_any()
     route = Route(name=_route_name(name or model), **own)
     check_route(route, (), problems)
+    check_authorities([route], environ, problems)
     problems.raise_if_any()
     return Config(routes=(route,))
 
@@ -220,15 +228,17 @@ def _read_settings(path: Path) -> str:
         data = read_trusted(path, _MAXIMUM_BYTES, may_be_given=True)
     except TooLargeError as error:
         raise ConfigError((f"{path}: {error.strerror}",)) from None
+    except NotRegularError as error:
+        advice = "for one route without any file: --base-url URL --model M"
+        raise ConfigError((f"{path}: {error.strerror}; {advice}",)) from None
     except OSError as error:
         raise ConfigError((f"{path}: cannot be read: {error.strerror or error}",)) from None
     except UntrustedError as error:
         raise ConfigError((f"{path}: {error}",)) from None
     try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError((f"{path.name}: line {line}: is not UTF-8",)) from None
+        return decode_text(data)
+    except EncodingError as error:
+        raise ConfigError((f"{path.name}: {error}",)) from None
 
 
 def _syntax_complaint(message: str, text: str) -> str:
@@ -355,9 +365,9 @@ def _read_prompt(file: Path) -> str:
     except UntrustedError as error:
         raise ValueError(f"{file}: {error}") from None
     try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        raise ValueError(f"{file}: is not UTF-8") from None
+        text = decode_text(data)
+    except EncodingError as error:
+        raise ValueError(f"{file}: {error}") from None
     if not text.strip():
         raise ValueError(f"{file}: is empty")
     return text

@@ -4,7 +4,6 @@ A user and a password may only stand in the environment: in HTTPS_PROXY and its 
 variable that `proxy = "env:NAME"` names.
 """
 
-import ipaddress
 import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
+from probes.config.no_proxy import is_bypassed
 from probes.config.settings import Route
 from probes.config.urls import UrlError, read_place, read_url
 
@@ -159,12 +159,18 @@ def _environment_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     import urllib.request  # costs what no start without a proxy should pay
 
     proxies = urllib.request.getproxies()
-    named = [host, f"{host}:{parts.port}"]
-    if any(urllib.request.proxy_bypass(name) for name in named):
-        return None
-    if _in_a_network(host, proxies.get("no", "")):
+    if is_bypassed(host, parts.port, proxies.get("no", "")) or _system_bypasses(host):
         return None
     return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _system_bypasses(host: str) -> bool:
+    """Whether the settings of macOS or Windows, where they count, name a host."""
+    import urllib.request
+
+    if sys.platform not in ("darwin", "win32") or urllib.request.getproxies_environment():
+        return False
+    return bool(urllib.request.proxy_bypass(host))
 
 
 def _may_name_proxies(environ: Mapping[str, str]) -> bool:
@@ -172,19 +178,3 @@ def _may_name_proxies(environ: Mapping[str, str]) -> bool:
     return sys.platform in ("darwin", "win32") or any(
         name.lower().endswith("_proxy") for name in environ
     )
-
-
-def _in_a_network(host: str, bypassed: str) -> bool:
-    """Whether an address is in one of the networks of NO_PROXY, such as 10.0.0.0/8."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return any(_covers(name.strip(), address) for name in bypassed.split(","))
-
-
-def _covers(name: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    try:
-        return address in ipaddress.ip_network(name.strip("[]"), strict=False)
-    except ValueError:
-        return False

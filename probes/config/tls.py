@@ -1,5 +1,6 @@
 """The files of a route's `tls` setting: found beside routes.toml, tried before they are used."""
 
+import os
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,11 +11,13 @@ from probes.config.settings import Route
 from probes.config.urls import read_url
 from probes.paths import PathError, path_of
 from probes.trust import UntrustedError, read_trusted
+from probes.words import quoted
 
 __all__ = [
     "TLS_FILES",
     "anchor",
     "anchor_files",
+    "check_authorities",
     "check_tls",
     "no_password",
     "read_pem",
@@ -93,6 +96,32 @@ def check_tls(values: Mapping[str, Any], paths: Mapping[str, KeyPath], problems:
         complaint = _key_complaint(values["client_cert"], values.get("client_key"))
         if complaint is not None:
             problems.add(paths[key], f"{shown(values[key])} {complaint}")
+
+
+def check_authorities(
+    routes: Iterable[Route], environ: Mapping[str, str], problems: Problems
+) -> None:
+    """Note what is wrong with SSL_CERT_FILE and SSL_CERT_DIR, where a route trusts what they name.
+
+    As OpenSSL has it, the first outweighs the second; the second may name several folders.
+    """
+    if all(_is_own_trust(route) for route in routes):
+        return
+    file, folders = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+    if file:
+        complaint = _complaint(file, is_certificate=True)
+        if complaint is not None:
+            problems.add_variable("SSL_CERT_FILE", f"{quoted(file)} {complaint}")
+    elif folders and not any(Path(folder).is_dir() for folder in folders.split(os.pathsep)):
+        words = "is no folder, expected the one of the authorities to trust"
+        problems.add_variable("SSL_CERT_DIR", f"{quoted(folders)} {words}")
+
+
+def _is_own_trust(route: Route) -> bool:
+    """Whether a route trusts nothing that the machine names."""
+    return (
+        not read_url(route.base_url).is_tls or not route.tls.verify or route.tls.ca_file is not None
+    )
 
 
 def _complaint(file: str, *, is_certificate: bool) -> str | None:

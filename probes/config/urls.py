@@ -41,6 +41,10 @@ _MASK: Final = "***"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _LONGEST_HOST: Final = 253
+_LIKELY_HOST: Final = re.compile(
+    r"^[0-9a-f:]*:[0-9a-f:.]*$|\.([a-z]{2,24}|xn--[a-z0-9-]+|[0-9]{1,3})$"
+)
+"""Ends in what a public name or an address ends in."""
 _EMPTY_XN: Final = re.compile(r"(^|\.)xn--(\.|$)")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """A last label of a host that the resolver may take for an address (RFC 3493, inet_aton)."""
@@ -156,7 +160,7 @@ def read_url(text: str) -> Url:
     if _IN_NO_URL.search(text):
         raise UrlError(f"has characters that no URL has, {_EXPECTED}")
     if "://" not in text:
-        raise UrlError(f"has no https:// or http:// in front, {_EXPECTED}")
+        raise UrlError(f"has no https:// or http:// in front, {_meant(text) or _EXPECTED}")
     try:
         place = read_place(text)
     except UrlError as error:
@@ -169,6 +173,22 @@ def read_url(text: str) -> Url:
         raise UrlError("has a #fragment, which is never sent")
     port = place.port or _DEFAULT_PORTS[place.scheme]
     return Url(place.scheme, place.host, port, place.path, place.query)
+
+
+def _meant(text: str) -> str | None:
+    """Return in words what a URL without its scheme most likely is; None where none is likely."""
+    if re.match(r"/[^/]", text):
+        return None  # a path alone
+    rest = re.sub(r"^(https?:?)?/*", "", text, flags=re.IGNORECASE)
+    try:
+        url = read_url(f"https://{rest}")
+    except UrlError:
+        return None
+    if url.is_loopback:
+        url = read_url(f"http://{rest}")
+    elif _LIKELY_HOST.search(url.host) is None:
+        return None  # it may be a key that was put in the wrong place: nothing of it is shown
+    return f"did you mean {mask_url(str(url))}?"
 
 
 def url_complaint(text: str) -> str | None:

@@ -10,6 +10,7 @@ import httptools
 import httpx
 
 from probes.config.urls import Url, UrlError, read_url
+from probes.words import quoted
 
 __all__ = [
     "MAX_SILENT",
@@ -95,7 +96,7 @@ def request_head(
     lines = [f"{method} {asked} HTTP/1.1", f"Host: {target.authority}"]
     for name, value in headers:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise httpx.LocalProtocolError(f"a header that cannot be sent: {name[:80]!r}")
+            raise httpx.LocalProtocolError(f"a header that cannot be sent: {quoted(name[:80])}")
         if name.lower() not in ("host", "content-length"):
             lines.append(f"{name}: {value.strip()}")
     if size is not None:
@@ -239,7 +240,7 @@ class ResponseParser:
     def _check_head(self, held: bytearray, size: int) -> None:
         """Fail where a head of `size` bytes so far is none, or too large."""
         if not _STATUS_LINE.startswith(held[: len(_STATUS_LINE)]):
-            self._fail(f"no HTTP/1 answer: {bytes(held[:40])!r}")
+            self._fail(f"no HTTP/1 answer: {quoted(bytes(held[:40]))}")
         elif self._heads + size > MAX_SILENT:
             self._fail(_TOO_MUCH)
         elif held.find(b"\0", 0, size) >= 0:

@@ -26,6 +26,7 @@ FILES = (
     "ollama_cases.jsonl",
     "finish_cases.jsonl",
     "gateway_field_cases.jsonl",
+    "refusal_cases.jsonl",
 )
 CASES = [case for file in FILES for case in cases_of(file)]
 WALL_NS = 1_795_430_000 * 10**9

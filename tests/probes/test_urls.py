@@ -253,3 +253,35 @@ def test_a_place_of_any_scheme_has_its_parts() -> None:
     place = read_place("SOCKS5H://me@[0::1]:9/x?q#f")
     assert (place.scheme, place.user, place.host, place.port) == ("socks5h", "me", "::1", 9)
     assert (place.path, place.query, place.fragment) == ("/x", "q", "f")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("api.example/v1", "https://api.example/v1"),
+        ("//api.example/v1", "https://api.example/v1"),
+        ("https:/api.example/v1", "https://api.example/v1"),
+        ("HTTP:api.example/v1", "https://api.example/v1"),
+        ("localhost:11434/v1", "http://localhost:11434/v1"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("[::1]:8080/v1", "http://[::1]:8080/v1"),
+        ("api.example/v1?key=hidden", "https://api.example/v1?key=***"),
+    ],
+)
+def test_a_url_without_its_scheme_is_told_what_it_may_have_meant(text: str, meant: str) -> None:
+    complaint = url_complaint(text)
+    assert complaint == f"has no https:// or http:// in front, did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "/v1", "me:secret@api.example/v1", "::", "sk-secret", "secret:443", "secret/v1"),
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.secretsecretsecretsecretsecretsecret_-secre",
+    ],
+)
+def test_where_nothing_is_likely_an_example_is_shown(text: str) -> None:
+    complaint = url_complaint(text)
+    assert complaint is not None
+    assert complaint.endswith("expected a URL such as https://api.example.com/v1")
+    assert "secret" not in complaint

@@ -80,6 +80,8 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["--engines", "0"], "got 0, expected a number of processes from 1 to "),
         (["--engines", "1000"], "got 1000, expected a number of processes from 1 to "),
         (["demo", "--engines", "two"], "got two, expected a number of processes from 1 to "),
+        (["chekc"], "invalid choice: chekc (choose from demo, simulate, init, check, once"),
+        (["--window", "2m"], "--window: invalid choice: 2m (choose from 1m, 5m, 15m, 1h, run)"),
         (["demo", "--seed", "x"], "got x, expected a whole number"),
         (["simulate", "--port", "http"], "got http, expected a port from 0 to 65535"),
         (["once", "--stall-timeout", "1m"], "got 1m, expected a number of seconds"),
@@ -89,7 +91,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["once"], "no settings"),
         (["check", "--config", "/nonexistent/routes.toml"], "No such file or directory"),
         (["once", "--base-url", "ftp://h", "--model", "m"], "--base-url: got ftp://h, expected"),
-        (["demo", "--headless", "--scenario", "nope"], "no scenario is named 'nope'"),
+        (["demo", "--headless", "--scenario", "nope"], 'no scenario is named "nope"'),
         (["simulate", "--port", "70000"], "expected a port from 0 to 65535"),
         (
             ["once", "--base-url", "http://h", "--model", "m", "--max-tokens", "0"],

@@ -1,11 +1,11 @@
 """What a probe that failed had asked for, and what may be wrong with its URL: pure functions."""
 
 import re
+from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from probes.config import Route
-from probes.config.urls import mask_url
+from probes.config.urls import mask_url, read_url
 from probes.events import AttemptFinished
 from probes.neutral import neutralise
 from probes.single import ProbeRecord
@@ -47,7 +47,7 @@ def _is_no_such_path(last: AttemptFinished) -> bool:
 
 def url_advice(route: Route, url: str) -> str | None:
     """Return what to change of a base URL below which there is nothing; None without an idea."""
-    base, asked = urlsplit(route.base_url), urlsplit(url).path
+    base, asked = read_url(route.base_url), read_url(url).path
     path = base.path.rstrip("/")
     repeated = _REPEATED.search(asked)
     if repeated:
@@ -56,6 +56,6 @@ def url_advice(route: Route, url: str) -> str | None:
         if path.endswith(endpoint):
             return f"base_url ends in {endpoint}, which is another endpoint: leave it out"
     if route.dialect in _VERSIONED and not _VERSION.search(path):
-        shown = mask_url(base._replace(path=f"{path}/v1", query="").geturl())
+        shown = replace(base, path=f"{path}/v1", query=None)
         return f"base_url has no /v1, below which most servers answer: try {shown}"
     return None

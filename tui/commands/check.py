@@ -21,7 +21,7 @@ from probes.secrets import resolve_headers
 from probes.single import ProbeRecord, SingleProbe
 from probes.tokens import EXACT_SOURCES
 from tui.commands.asked import asked_lines
-from tui.commands.figures import duration, e2e_s, ttft_s
+from tui.commands.figures import duration, e2e_s, look_again, ttft_s
 from tui.commands.once import as_json, json_object
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
@@ -227,6 +227,8 @@ def _remarks(row: Row) -> list[str]:
     last = row.record.attempts[-1] if row.record.attempts else None
     if not row.ok and not row.waited and last is not None and last.message:
         remarks.append(f"{name}: {neutralise(last.message, _SERVER_WORDS)}")
+    if not row.ok and last is not None and (again := look_again(last)):
+        remarks.append(f"{name}: {again}")
     if not row.ok:
         remarks.extend(f"{name}: {line}" for line in asked_lines(row.route, row.record))
     return remarks
