@@ -35,7 +35,7 @@ _AT_ONCE: Final = 64
 """Probes, so that a file of a thousand routes does not run out of sockets."""
 _HEAD: Final = ("ROUTE", "OUTCOME", "REASON", "TTFT", "E2E", "IN/OUT", "COST")
 _LEFT_COLUMNS: Final = 3
-_WIDTHS: Final = (5, 12, 20, 8, 8, 9, 9)
+_WIDTHS: Final = (5, 12, 20, 8, 8, 9, 10)
 """Of rows that come one by one; the first is as wide as the longest name. What is longer in one of
 the left columns takes from the blanks of the next."""
 _SERVER_WORDS: Final = 120
