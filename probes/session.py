@@ -15,7 +15,7 @@ from probes.config import Config
 from probes.config.proxies import proxy_secrets
 from probes.config.tls import unverified
 from probes.desired import commands_for_restart, desired_of
-from probes.events import Event, Hello, Notice, encode_event
+from probes.events import Event, Held, Hello, Notice, encode_event
 from probes.host import EngineGroup, EngineHost, InProcessHost, Prepare, Receive
 from probes.host.child import Launch, launch_process
 from probes.host.rules import HostLimits
@@ -34,7 +34,6 @@ TOP_UP_S: Final = 1.0
 _REST_TOP_UP_S: Final = 10.0
 """The same while nothing is spent: only what other runs spend is news."""
 _LEAST_TOP_UP_S: Final = 0.1
-_LEDGER_STRIKES: Final = 5
 
 
 class Session:
@@ -70,12 +69,17 @@ class Session:
         self._desired = desired_of(config.routes)
         self._engines = engines
         self._purse = Purse(
-            ledger, config.routes, config.budget, clock=self._clock, engines=engines
+            ledger,
+            config.routes,
+            config.budget,
+            clock=self._clock,
+            engines=engines,
+            recording="" if recorder is None else recorder.path.name.split(".", 1)[0],
         )
         self._subscribers: list[Subscriber] = []
         self._problems: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._top_up_now = anyio.Event()
-        self._ledger_strikes = 0
+        self._lift_wanted = False
         self._resting = False
         self._greeted = False
         self._event_ns = 0
@@ -122,6 +126,11 @@ class Session:
         """Start an engine now, after crashes made us give up."""
         self._host.retry()
 
+    def lift(self) -> None:
+        """Let the budgets count from what is known, where the ledger is in doubt or fails."""
+        self._lift_wanted = True
+        self._top_up_now.set()
+
     def stop(self) -> None:
         """End the run in order; `run` returns when all is written and nothing is left behind."""
         self._host.stop()
@@ -140,8 +149,9 @@ class Session:
                 await self._finish()
 
     async def _finish(self) -> None:
+        self._greeted = True  # whatever has happened, nothing is kept back any more
         try:
-            await self._purse.close()
+            await self._purse.close(in_order=self._host.in_order)
         except LedgerError as error:
             self._emit(f"the last spending was not noted: {error}")
         self._tell_problems()
@@ -182,6 +192,7 @@ class Session:
             engines=self._engines,
             make_host=make_host,
             clock=self._clock,
+            lose=self._purse.lose,
         )
 
     async def _prepare(self, engine: str) -> Sequence[Command]:
@@ -205,6 +216,8 @@ class Session:
             self._board.fold(event)
             self._desired = self._desired.after_event(event)
             self._purse.fold(event)
+            if isinstance(event, Held) and event.reason == "restarting":
+                self._bury(event)
             self._event_ns = max(self._event_ns, event.at_ns)
         self._heard_ns = self._clock.monotonic_ns()
         if self._recorder is not None:
@@ -215,11 +228,17 @@ class Session:
             self._top_up_now.set()
         self._greet(events)
 
+    def _bury(self, event: Held) -> None:
+        """Count what a killed engine had in its hands as spent; a group does so by itself."""
+        if self._engines == 1 and not event.released and not self._host.in_order:
+            self._purse.lose_all()
+
     def _greet(self, events: list[Event]) -> None:
         """After the first engine's hello, say what cannot be enforced, and what is not verified."""
         if self._greeted or not any(isinstance(event, Hello) for event in events):
             return
         self._greeted = True
+        self._tell_problems()
         routes = self._config.routes
         unenforceable = unenforceable_budgets(routes, self._config.budget)
         for route, text in (*unenforceable, *unverified(routes)):
@@ -236,6 +255,8 @@ class Session:
             with anyio.move_on_after(_REST_TOP_UP_S if self._resting else TOP_UP_S):
                 await self._top_up_now.wait()
             self._top_up_now = anyio.Event()
+            if self._lift_wanted:
+                await self._lift()
             allow = await self._top_up()
             if allow is not None:
                 self._host.send(allow)
@@ -248,19 +269,24 @@ class Session:
         An engine of several takes its part of what all have been allowed since the run began; one
         alone counts anew.
         """
-        anew = new_engine and self._engines == 1
-        try:
-            allow = await self._purse.top_up(self._desired, new_engine=anew)
-        except LedgerError as error:
-            self._ledger_strikes += 1
-            if not new_engine and self._ledger_strikes < _LEDGER_STRIKES:
-                return None
-            await self._purse.stand_alone()
-            self._problems.put(f"{error}; budgets count this run alone from now on")
-            return await self._purse.top_up(self._desired, new_engine=anew)
-        self._ledger_strikes = 0
+        allow = await self._purse.top_up(
+            self._desired, anew=new_engine and self._engines == 1, patient=not new_engine
+        )
+        for news in self._purse.take_news():
+            self._problems.put(news)
         return allow
 
+    async def _lift(self) -> None:
+        self._lift_wanted = False
+        try:
+            lifted = await self._purse.lift()
+        except LedgerError as error:
+            self._problems.put(str(error))
+            return
+        if lifted:
+            self._problems.put("the emergency is lifted: the budgets count from what is known")
+
     def _tell_problems(self) -> None:
-        while not self._problems.empty():
+        """Put problems into the stream, which begins with the engine's hello."""
+        while self._greeted and not self._problems.empty():
             self._emit(self._problems.get())
