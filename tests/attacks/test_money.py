@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from attacks.counting_server import Behaviour, CountingServer
 from attacks.field import Field, Run, gone, until
 

@@ -51,7 +51,7 @@ def run(arguments: Namespace) -> int:
     """
     config = needed_settings(arguments, os.environ)
     headers = resolve_headers(config, os.environ)
-    with Purse(config) as purse:
+    with Purse(config, command="llmtop check") as purse:
         records = anyio.run(_probe_all, purse.admit(config.routes), headers)
         purse.settle(records)
     rows = [Row(route, records.get(route.name)) for route in config.routes]

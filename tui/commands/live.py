@@ -24,7 +24,8 @@ def run(arguments: Namespace) -> int:
     if config is None:
         return _begin(arguments)
     need_face(arguments, "llmtop")
-    return watch(config, arguments, Ledger(default_ledger_path()))
+    command = "llmtop --headless" if arguments.headless else "llmtop"
+    return watch(config, arguments, Ledger(default_ledger_path(), command=command))
 
 
 def _begin(arguments: Namespace) -> int:

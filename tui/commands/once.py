@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     route = override_route(chosen_route(config, arguments.route), _overrides(arguments))
     config = msgspec.structs.replace(config, routes=(route,))
     headers = resolve_headers(config, os.environ)[route.name]
-    with Purse(config) as purse:
+    with Purse(config, command="llmtop once") as purse:
         if not purse.admit([route]):
             complain([f"{route.name}: the hour's budget is spent; nothing was sent"])
             return FAILED
