@@ -62,6 +62,8 @@ __all__ = [
 OVERALL: Final = ""
 """Stands for all routes together."""
 
+EARLIER: Final = "earlier"
+"""What the runs together are called that a ledger of the first schema did not tell apart."""
 LEASE_S: Final = 600
 """A lease whose run cannot be looked at runs out after so long without a word of it."""
 EMERGENCY_SHARE: Final = 0.01
@@ -415,9 +417,10 @@ class Ledger:
                 freed.add(one.leased_tokens, one.leased_usd)
             struck = Struck(one, freed.tokens, freed.usd, keeps)
             if confirm(struck):
-                connection.execute("DELETE FROM spending WHERE run = ?", (one.id,))
+                key = "" if one.id == EARLIER else one.id
+                connection.execute("DELETE FROM spending WHERE run = ?", (key,))
                 if not keeps:
-                    connection.execute("DELETE FROM lease WHERE run = ?", (one.id,))
+                    connection.execute("DELETE FROM lease WHERE run = ?", (key,))
             return struck
 
         return self._do(work)
@@ -573,7 +576,7 @@ class Ledger:
             own, lease = spent.get(run, _Sums()), leased.get(run, _Sums())
             runs.append(
                 RunSpending(
-                    id=run or "earlier",
+                    id=run or EARLIER,
                     pid=pid,
                     host=host,
                     command=command,

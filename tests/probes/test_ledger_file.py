@@ -347,6 +347,8 @@ def test_a_ledger_of_the_first_schema_loses_nothing(path: Path) -> None:
     }
     later = Ledger(path, wall_ns=lambda: (now_s + 61) * NS)
     assert later.used(KEY) == (751, 0.75)
+    assert later.strike("earlier").tokens == 713
+    assert later.used() == (40, 0.25)
     assert ledger.take_news() == later.take_news() == []
     assert asides(path) == []
 
@@ -357,10 +359,9 @@ def test_a_full_disk_changes_nothing_and_is_no_new_budget(path: Path) -> None:
     connection = ledger._file.connection()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
+    much = [Ask(f"route {number}", spent_tokens=1) for number in range(5_000)]
     with pytest.raises(LedgerError, match="full"):
-        for number in range(5_000):
-            ledger.exchange("a", [Ask(f"route {number}", spent_tokens=1)], BUDGET)
-    connection = ledger._file.connection()
+        ledger.exchange("a", much, BUDGET)
     assert ledger.used(KEY) == (60_000, 0.0)
     note(ledger, 1)
     assert ledger.used(KEY) == (60_001, 0.0)
