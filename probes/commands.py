@@ -56,7 +56,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     limit_tokens: int = 0
     limit_usd: float | None = None
     more: bool = False
-    """All that the host wanted was leased: who runs dry is told more soon, and waits in silence."""
+    """All that the route wanted was leased: it is told more soon, and waits for that in silence."""
     doubt: str = ""
     """Overall: why only the emergency part of the budgets may be spent; else empty."""
 

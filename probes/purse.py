@@ -41,6 +41,8 @@ __all__ = ["Purse", "unenforceable_budgets"]
 
 AHEAD_S: Final = 2.0
 """So far ahead a lease reaches: a top-up a second, and as long again for a busy machine."""
+RATE_S: Final = 0.5
+"""Over about so long a route's rate is taken: a route that begins is known within a second."""
 MAX_BURST_AHEAD: Final = 100
 RETRY_S: Final = 5.0
 """Between two tries of a ledger that fails: each may wait for others in its thread for 2 s."""
@@ -79,8 +81,6 @@ class _Account:
     owed_usd: float = 0.0
     reserved: int = 0
     """Of attempts that are open."""
-    open: int = 0
-    """Attempts that are open."""
     burst: int = 0
     """Probes asked for beside the pace and not begun yet."""
     paced: int = 0
@@ -153,7 +153,6 @@ class _Account:
 
     def start(self, event: AttemptStarted) -> None:
         self.reserved += event.reserved_tokens
-        self.open += 1
         self.burst = max(0, self.burst - 1)
 
     def spend(self, event: AttemptFinished) -> None:
@@ -164,7 +163,6 @@ class _Account:
         self.fresh_usd += usd
         self.paced += event.charged_tokens
         self.reserved = max(0, self.reserved - event.reserved_tokens)
-        self.open = max(0, self.open - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,19 +421,22 @@ class Purse:
         }
 
     def _wanted(self, name: str, account: _Account, desired: Desired, passed_s: float) -> int:
-        """Return the lease that keeps a route going: what is in flight, and 2 s more of it."""
+        """Return the lease that keeps a route going: what is in flight, and 2 s more of it.
+
+        As long as its rate is not known that is the next probe of each worker that is due by then.
+        """
         if passed_s > 0:
-            # Over a second or so: one probe that ends right after a question is no rate.
-            weight = 1 - math.exp(-passed_s)
+            # Over half a second: one probe that ends right after a question is no rate.
+            weight = 1 - math.exp(-passed_s / RATE_S)
             account.rate += weight * (account.paced / passed_s - account.rate)
             account.paced = 0
         probe = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
         workers = round(desired.knob(name, "concurrency"))
-        idle = max(0, workers - account.open)
         interval = max(AHEAD_S, desired.knob(name, "interval"))
         # One more for each engine that works: what one has left another cannot use.
         working = max(1, min(self._engines, workers))
-        soon = math.ceil(idle * AHEAD_S / interval) + min(account.burst, MAX_BURST_AHEAD) + working
+        soon = math.ceil(workers * AHEAD_S / interval) + working
+        soon += min(account.burst, MAX_BURST_AHEAD)
         ahead = math.ceil(AHEAD_S * account.rate)
         most = self._judged.route_tokens_per_hour // _SHARE_OF_LIMIT
         return max(soon * probe, min(ahead, most)) + account.reserved
@@ -481,7 +482,6 @@ class Purse:
             used_usd=self._used_overall.used_usd,
             limit_tokens=budget.tokens_per_hour,
             limit_usd=budget.usd_per_hour,
-            more=all(account.granted for account in accounts),
             doubt=self.doubt,
         )
 

@@ -66,8 +66,8 @@ class Spending:
 
     def awaits_more(self, route: str) -> bool:
         """Tell whether the lease of a route is dry and not its budget: more is on its way."""
-        told = [self._allowances[name] for name in (route, OVERALL) if name in self._allowances]
-        return bool(told) and all(allowance.more for allowance in told)
+        allowance = self._allowances.get(route)
+        return allowance is not None and allowance.more
 
     def shortage(self, route: str) -> str:
         """Return what the budgets that bind a route say, for a person; empty where none does."""

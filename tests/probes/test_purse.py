@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from clocks import ManualClock
 
-from probes.clock import SystemClock
 from probes.commands import Allow, Allowance
 from probes.config import Budget, Price, Route
 from probes.desired import desired_of
@@ -40,7 +39,7 @@ def _closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def purse(ledger: Ledger, route: Route = ROUTE, budget: Budget = BUDGET) -> Purse:
     """Return the purse of a run of one route."""
-    return Purse(ledger, [route], budget, clock=SystemClock())
+    return Purse(ledger, [route], budget, clock=ManualClock())
 
 
 def started(reserved: int = PROBE) -> AttemptStarted:
@@ -101,7 +100,7 @@ async def test_leased_is_what_will_be_in_flight_in_two_seconds(
     concurrency: int, interval: float, engines: int, probes: int
 ) -> None:
     route = msgspec.structs.replace(ROUTE, concurrency=concurrency, interval=interval)
-    money = Purse(Ledger(None), [route], BUDGET, clock=SystemClock(), engines=engines)
+    money = Purse(Ledger(None), [route], BUDGET, clock=ManualClock(), engines=engines)
     allow = await topped_up(money, route)
     assert of_route(allow).tokens == of_route(allow, "").tokens == probes * PROBE
     assert of_route(allow).limit_tokens == 50_000
@@ -109,13 +108,13 @@ async def test_leased_is_what_will_be_in_flight_in_two_seconds(
     assert of_route(allow).more
 
 
-async def test_what_is_in_flight_is_leased_once() -> None:
+async def test_what_is_in_flight_is_leased_and_the_next_of_each_worker() -> None:
     route = msgspec.structs.replace(ROUTE, concurrency=8, interval=0.0)
     money = purse(Ledger(None), route)
     await topped_up(money, route)
     for _ in range(8):
         money.fold(started())
-    assert of_route(await topped_up(money, route)).tokens == 9 * PROBE
+    assert of_route(await topped_up(money, route)).tokens == (8 + 9) * PROBE
 
 
 async def test_a_fast_route_leases_two_seconds_of_its_rate_and_a_slow_one_gives_it_up_again() -> (
