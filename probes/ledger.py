@@ -13,9 +13,11 @@
 """
 
 import hashlib
+import os
 import platform
 import secrets
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -55,6 +57,7 @@ __all__ = [
     "default_ledger_path",
     "emergency_ledger_path",
     "emergency_part",
+    "is_ours_alone",
     "new_run",
     "route_key",
 ]
@@ -205,6 +208,21 @@ def emergency_ledger_path() -> Path:
     It lies elsewhere, in the platform's runtime folder: a full or read-only disk is seldom both.
     """
     return Path(platformdirs.user_runtime_dir("llmtop")) / "emergency.sqlite3"
+
+
+def is_ours_alone(folder: Path, *, make: bool = False) -> bool:
+    """Tell whether a folder is there and nobody else can write to it; `make` makes it if need be.
+
+    The runtime folder may lie in /tmp, where somebody else may have been first.
+    """
+    try:
+        if make:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return False
+    own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return own and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o022
 
 
 def emergency_part(budget: Budget) -> Budget:
@@ -430,6 +448,24 @@ class Ledger:
         self._do(lambda connection: connection.execute("DELETE FROM doubt"))
         self._doubt = ""
 
+    def absorb(self, path: Path) -> int:
+        """Settle what was counted apart, in the ledger at `path`, and strike it there.
+
+        Returns the tokens. What stands there as leased is a running command's, and stays.
+        """
+        if not path.exists() or not is_ours_alone(path.parent):
+            return 0
+        other = Ledger(path, wall_ns=self._wall_ns, mends=False)
+        try:
+            apart = other._do(lambda connection: _Apart(connection, other._begin(connection)))
+            if apart.spending:
+                self._do(lambda connection: apart.note(connection, self._begin(connection)))
+                # Only now: who is killed in between has it counted twice, not never.
+                other._do(apart.strike)
+            return apart.tokens
+        finally:
+            other.close()
+
     def close(self) -> None:
         """Close the file, and the locks of this process's runs."""
         with self._lock:
@@ -589,6 +625,37 @@ class Ledger:
                 )
             )
         return sorted(runs, key=lambda run: (-run.tokens - run.leased_tokens, run.id))
+
+
+class _Apart:
+    """What another ledger knows of spending by runs that have ended."""
+
+    def __init__(self, connection: sqlite3.Connection, _now_s: int) -> None:
+        rows = connection.execute("SELECT * FROM spending WHERE run NOT IN (SELECT run FROM lease)")
+        self.spending: list[tuple[int, str, str, int, float]] = rows.fetchall()
+        self._routes = connection.execute("SELECT * FROM route").fetchall()
+        self._runs = connection.execute("SELECT * FROM run").fetchall()
+
+    @property
+    def tokens(self) -> int:
+        return sum(tokens for _, _, _, tokens, _ in self.spending)
+
+    def note(self, connection: sqlite3.Connection, _now_s: int) -> None:
+        for table, rows in (("route", self._routes), ("run", self._runs)):
+            for row in rows:
+                marks = ", ".join("?" * len(row))
+                connection.execute(
+                    f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608 - our own
+                    row,
+                )
+        for bucket, route, run, tokens, usd in self.spending:
+            note_spending(connection, bucket * BUCKET_S, route, run, tokens, usd)
+
+    def strike(self, connection: sqlite3.Connection) -> None:
+        connection.executemany(
+            "DELETE FROM spending WHERE (bucket, route, run, tokens, usd) = (?, ?, ?, ?, ?)",
+            self.spending,
+        )
 
 
 class _Books:

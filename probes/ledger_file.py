@@ -79,6 +79,11 @@ RecordedKey = Callable[[str, str, str], str]
 class LedgerError(Exception):
     """The ledger cannot be read or written now; its message is for a person."""
 
+    def __init__(self, message: str, why: str = "") -> None:
+        """Say it whole; `why` is the reason alone, for a line that has no room for paths."""
+        super().__init__(message)
+        self.why = why or message
+
 
 class BrokenLedgerError(LedgerError):
     """The ledger's file is no ledger; whoever spends sets it aside."""
@@ -140,9 +145,9 @@ class LedgerFile:
         """Return the error that a person reads; after most of them the file is opened anew."""
         if self._path is not None and not _is_busy(error):
             self.close()
-        return LedgerError(
-            f"the spending ledger {self._path or 'in memory'} cannot be used: {error}"
-        )
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        where = self._path or "in memory"
+        return LedgerError(f"the spending ledger {where} cannot be used: {why}", why)
 
     @staticmethod
     def is_broken(error: Exception) -> bool:

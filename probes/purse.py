@@ -15,6 +15,7 @@ engine would run dry. Rules:
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
@@ -32,6 +33,7 @@ from probes.ledger import (
     Ledger,
     LedgerError,
     emergency_part,
+    is_ours_alone,
     new_run,
     route_key,
 )
@@ -187,16 +189,20 @@ class Purse:
         clock: Clock,
         engines: int = 1,
         recording: str = "",
+        apart: Path | None = None,
     ) -> None:
         """Begin with nothing leased; what is leased will be divided among `engines` engines.
 
-        `recording` is the stem of the names of the files that tell what this run spends.
+        `recording` is the stem of the names of the files that tell what this run spends, `apart`
+        the ledger that takes what is left unsettled at the end.
         """
+        self._apart = apart
         self._ledger = ledger
         self._budget = budget
         self._clock = clock
         self._engines = engines
         self._run = new_run()
+        self._routes = tuple(routes)
         self._accounts = {route.name: _account(route) for route in routes}
         self._priced = all(route.price is not None for route in routes)
         self._emergency: _Emergency | None = None
@@ -301,8 +307,10 @@ class Purse:
     async def close(self, *, in_order: bool = True) -> None:
         """Settle what is left and free the leases; all of them are spent if not `in_order`.
 
+        What cannot be told to the ledger is told to the one apart, and settled from there later.
+
         Raises:
-            LedgerError: what was spent could not be told; the leases run out as a dead run's do.
+            LedgerError: the ledger cannot be used; its leases are spent, as a dead run's are.
         """
         async with self._one_at_a_time:
             if not in_order:
@@ -310,8 +318,31 @@ class Purse:
             if self._emergency is not None:
                 self._emergency.ledger.close()
             asks = [self._with_owed(account, account.ask()) for account in self._accounts.values()]
-            await self._call(lambda: self._ledger.exchange(self._run, asks, self._budget))
-            await self._call(lambda: self._ledger.release(self._run))
+            try:
+                await self._call(lambda: self._ledger.exchange(self._run, asks, self._budget))
+                await self._call(lambda: self._ledger.release(self._run))
+            except LedgerError as error:
+                told = await self._call(lambda: self._tell_apart(asks))
+                raise LedgerError(f"{error}; {told}") from error
+
+    def _tell_apart(self, asks: Sequence[Ask]) -> str:
+        """Leave what was spent where it is settled from later; return how that went."""
+        if self._apart is None or not any(ask.spent_tokens or ask.spent_usd for ask in asks):
+            return "nothing is left to be settled"
+        if not is_ours_alone(self._apart.parent, make=True):
+            return f"what was spent meanwhile is lost: {self._apart.parent} is not ours alone"
+        apart = Ledger(self._apart)
+        try:
+            apart.introduce(self._routes)
+            apart.exchange(
+                self._run, [replace(ask, want_tokens=0, want_usd=0.0) for ask in asks], self._budget
+            )
+            apart.release(self._run)
+        except LedgerError as error:
+            return f"what was spent meanwhile is lost: {error}"
+        finally:
+            apart.close()
+        return "what was spent meanwhile is counted apart and settled later"
 
     async def _call(self, work: Callable[[], _Result]) -> _Result:
         """Do what blocks in a thread, with a bound: a disk may hang. Raises LedgerError."""
@@ -331,7 +362,7 @@ class Purse:
         try:
             grants = await self._call(lambda: self._ledger.exchange(self._run, asks, self._budget))
         except LedgerError as error:
-            await self._failed(str(error), patient=patient)
+            await self._failed(error, patient=patient)
             return False
         self._strikes = 0
         for account in self._accounts.values():
@@ -347,15 +378,16 @@ class Purse:
             )
         return True
 
-    async def _failed(self, why: str, *, patient: bool) -> None:
+    async def _failed(self, error: LedgerError, *, patient: bool) -> None:
         self._strikes += 1
         self._retry_ns = self._clock.monotonic_ns() + round(RETRY_S * NS_PER_S)
         if self._emergency is not None or (patient and self._strikes < STRIKES):
             return
+        why = f"the spending ledger cannot be used: {error.why}"
         self._emergency = await self._begin_emergency(why, lifted=False)
         part = emergency_part(self._budget)
         self._news.append(
-            f"{why}; until it works again all routes may spend {part.tokens_per_hour:,} tokens, a"
+            f"{error}; until it works again all routes may spend {part.tokens_per_hour:,} tokens, a"
             f" route {part.route_tokens_per_hour:,}: the emergency part of the budget"
             " (L in the cockpit lifts that)"
         )

@@ -3,6 +3,7 @@
 import os
 import queue
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import anyio
@@ -53,12 +54,14 @@ class Session:
         engines: int = 1,
         clock: Clock | None = None,
         include_text: bool = False,
+        apart: Path | None = None,
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
 
-        `headers` are those of each route with its secrets filled in.
+        `headers` are those of each route with its secrets filled in; `apart` is the ledger that
+        takes what the shared one does not at the end.
         """
         self._config = config
         self._headers = {route: dict(values) for route, values in headers.items()}
@@ -74,6 +77,7 @@ class Session:
             config.budget,
             clock=self._clock,
             engines=engines,
+            apart=apart,
             recording="" if recorder is None else recorder.path.name.split(".", 1)[0],
         )
         self._subscribers: list[Subscriber] = []
@@ -153,7 +157,7 @@ class Session:
         try:
             await self._purse.close(in_order=self._host.in_order)
         except LedgerError as error:
-            self._emit(f"the last spending was not noted: {error}")
+            self._emit(str(error))
         self._tell_problems()
         if self._recorder is not None:
             await to_thread.run_sync(self._recorder.close)

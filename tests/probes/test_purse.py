@@ -1,6 +1,7 @@
 """A run's money: leased ahead, never beyond the ledger."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -360,12 +361,36 @@ async def test_once_lifted_the_budgets_count_from_what_the_run_knows_and_it_stil
     assert ledger.used() == (49_100, 0.0)
 
 
-async def test_a_run_that_ends_while_the_ledger_fails_says_so() -> None:
+async def test_what_a_run_has_not_settled_at_its_end_is_counted_apart_and_settled_later(
+    tmp_path: Path,
+) -> None:
+    apart = tmp_path / "runtime" / "emergency.sqlite3"
     ledger = Failing(None)
-    money = purse(ledger)
+    money = Purse(ledger, [ROUTE], BUDGET, clock=ManualClock(), apart=apart)
     ledger.failing = True
     await topped_up(money)
-    with pytest.raises(LedgerError):
+    money.fold(started())
+    money.fold(finished(70))
+    with pytest.raises(LedgerError, match="is counted apart and settled later"):
+        await money.close()
+    later = Ledger(None)
+    assert later.absorb(apart) == 70
+    assert later.used() == (70, 0.0)
+    assert later.absorb(apart) == 0
+    assert later.used() == (70, 0.0)
+    (run,) = later.report().runs
+    assert run.alive is False
+
+
+async def test_what_can_be_told_to_nobody_is_said_to_be_lost(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    ledger = Failing(None)
+    apart = tmp_path / "file" / "emergency.sqlite3"
+    money = Purse(ledger, [ROUTE], BUDGET, clock=ManualClock(), apart=apart)
+    ledger.failing = True
+    await topped_up(money)
+    money.fold(finished(70))
+    with pytest.raises(LedgerError, match="is lost"):
         await money.close()
 
 

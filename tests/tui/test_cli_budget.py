@@ -20,6 +20,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder of this test, and no settings."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
     return tmp_path / "state" / "llmtop"
 
 
@@ -84,7 +85,7 @@ def test_where_nothing_was_spent_it_says_so_and_makes_nothing(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["budget"]) == 0
-    assert capsys.readouterr().out == "nothing was spent in the last hour\n"
+    assert capsys.readouterr().out == "the ledger knows of nothing spent in the last hour\n"
     assert not state.exists()
     assert main(["budget", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == []

@@ -158,3 +158,17 @@ def test_a_command_that_was_taken_for_dead_puts_the_truth_in_the_place_of_that(
         assert used()[0] == MOST
         purse.settle({"r": record(20, 0.5)})
     assert used() == (20, 0.5)
+
+
+def test_what_was_counted_apart_is_settled_once_the_ledger_works(
+    tmp_path: Path, unusable: Path, used, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emergency = tmp_path / "runtime" / "emergency.sqlite3"
+    with Purse(config_of(Budget()), unusable, emergency=emergency) as purse:
+        purse.admit([ROUTE])
+        purse.settle({"r": record(20, 0.5)})
+    for _ in range(2):  # and once only
+        with Purse(config_of(Budget()), tmp_path / "ledger.sqlite3", emergency=emergency) as purse:
+            purse.admit([])
+        assert used() == (20, 0.5)
+    capsys.readouterr()

@@ -22,6 +22,7 @@ from probes.ledger import (
     RunSpending,
     Struck,
     default_ledger_path,
+    emergency_ledger_path,
     emergency_part,
 )
 from probes.neutral import neutralise
@@ -51,6 +52,7 @@ def run(arguments: Namespace) -> int:
     config = given_settings(arguments, os.environ)
     budget = Budget() if config is None else config.budget
     path = default_ledger_path()
+    _tell_of_apart(arguments)
     if not path.exists() and not path.is_symlink():
         return _tell_empty(arguments, budget)
     ledger = Ledger(path, mends=False)
@@ -68,6 +70,28 @@ def run(arguments: Namespace) -> int:
         return FAILED
     finally:
         ledger.close()
+
+
+def _tell_of_apart(arguments: Namespace) -> None:
+    """Say what stands in the ledger that is counted in while this one cannot be used."""
+    path = emergency_ledger_path()
+    if arguments.json or not path.exists():
+        return
+    apart = Ledger(path, mends=False)
+    try:
+        tokens = apart.report().tokens
+    except LedgerError as error:
+        complain([str(error)])
+        return
+    finally:
+        apart.close()
+    if tokens:
+        complain(
+            [
+                f"{tokens:,} tokens more are counted apart, in {path}, from when the ledger could"
+                " not be used; the next run settles them"
+            ]
+        )
 
 
 def _tell_empty(arguments: Namespace, budget: Budget) -> int:
@@ -89,7 +113,7 @@ def _tell(report: Report, budget: Budget, arguments: Namespace) -> int:
             ]
         )
     if not report.routes:
-        say(["nothing was spent in the last hour"])
+        say(["the ledger knows of nothing spent in the last hour"])
         return OK
     total = _total_line(report, budget)
     say([total, "", *_route_lines(report, budget), "", *_run_lines(report, budget)])

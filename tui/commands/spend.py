@@ -7,8 +7,6 @@ looking, but they are counted in a ledger apart and there is no more for them th
 part of the budgets, for all commands of an hour together. Without that one, too, nothing is sent.
 """
 
-import os
-import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +20,7 @@ from probes.ledger import (
     default_ledger_path,
     emergency_ledger_path,
     emergency_part,
+    is_ours_alone,
     new_run,
     route_key,
 )
@@ -74,6 +73,8 @@ class Purse:
 
     def admit(self, routes: Iterable[Route]) -> list[Route]:
         """Return the routes whose budget allows one probe, which is then reserved."""
+        with suppress(LedgerError):  # the first reservation finds that out, and says it
+            self._ledger.absorb(self._emergency)
         admitted = [route for route in routes if self._reserve(route)]
         complain(self._ledger.take_news())
         if self._ledger.doubt:
@@ -113,7 +114,7 @@ class Purse:
         self._ledger.close()
         self._ledger = self._opened(self._emergency)
         self._budget = emergency_part(self._budget)
-        if not _is_ours(self._emergency.parent):
+        if not is_ours_alone(self._emergency.parent, make=True):
             complain([f"{error}; nor is {self._emergency.parent} ours alone: nothing is sent"])
             return False
         complain(
@@ -135,17 +136,6 @@ class Purse:
             self._ledger.settle(reservation, tokens, usd)
         except LedgerError as error:
             complain([f"{error}; the probe counts as all it had reserved"])
-
-
-def _is_ours(folder: Path) -> bool:
-    """Make a folder in the runtime folder; return whether nobody else can write to it."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.lstat()
-    except OSError:
-        return False
-    own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
-    return own and stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o022
 
 
 def _most_usd(route: Route) -> float:
