@@ -25,8 +25,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-import platformdirs
-
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
 from probes.ledger_file import (
@@ -38,6 +36,7 @@ from probes.ledger_file import (
     LedgerFile,
     note_spending,
 )
+from probes.paths import runtime_folder, state_folder
 from probes.run_identity import RunIdentity, current_identity
 from probes.run_lock import RunLocks
 
@@ -199,15 +198,15 @@ class _Memory:
 
 def default_ledger_path() -> Path:
     """Return the ledger's file in the platform's state folder."""
-    return Path(platformdirs.user_state_dir("llmtop")) / "ledger.sqlite3"
+    return state_folder() / "ledger.sqlite3"
 
 
 def emergency_ledger_path() -> Path:
     """Return the file that commands count in which end at once, while the ledger cannot be used.
 
-    It lies elsewhere, in the platform's runtime folder: a full or read-only disk is seldom both.
+    It lies elsewhere, among what is temporary: a full or read-only disk is seldom both.
     """
-    return Path(platformdirs.user_runtime_dir("llmtop")) / "emergency.sqlite3"
+    return runtime_folder() / "emergency.sqlite3"
 
 
 def is_ours_alone(folder: Path, *, make: bool = False) -> bool:

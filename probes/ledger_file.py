@@ -23,6 +23,7 @@ from typing import Final
 
 from probes.file_lock import take_lock
 from probes.recollection import Recollection, recollect
+from probes.words import plainly
 
 __all__ = ["BrokenLedgerError", "LedgerError", "LedgerFile", "RecordedKey", "note_spending"]
 
@@ -145,7 +146,7 @@ class LedgerFile:
         """Return the error that a person reads; after most of them the file is opened anew."""
         if self._path is not None and not _is_busy(error):
             self.close()
-        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        why = (isinstance(error, OSError) and error.strerror) or plainly(str(error))
         where = self._path or "in memory"
         return LedgerError(f"the spending ledger {where} cannot be used: {why}", why)
 

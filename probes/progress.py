@@ -31,7 +31,8 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     """As the server wrote it: hostile, and maybe with halves of characters."""
     reasoning: str = ""
     terminal: bool = False
-    """The answer is over, well or not: nothing after this needs to be waited for long."""
+    """By all that came the answer is over, well or not: nothing after this needs to be waited for
+    long. Output that comes all the same takes it back."""
     tokens: int = 0
     """Output tokens of the answer so far; 0 where the server does not count as it streams."""
 
@@ -57,6 +58,6 @@ def together(earlier: Progress, later: Progress) -> Progress:
         characters=earlier.characters + later.characters,
         text=earlier.text + later.text,
         reasoning=earlier.reasoning + later.reasoning,
-        terminal=earlier.terminal or later.terminal,
+        terminal=later.terminal or (earlier.terminal and not later.output),
         tokens=later.tokens or earlier.tokens,
     )

@@ -14,7 +14,7 @@ engine would run dry. Rules:
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -23,9 +23,9 @@ from anyio import to_thread
 
 from probes.clock import NS_PER_S, Clock, seconds
 from probes.commands import Allow, Allowance
-from probes.config import Budget, Route
+from probes.config import Budget, Price, Route
 from probes.desired import Desired
-from probes.events import AttemptFinished, AttemptStarted, Event, Hello
+from probes.events import AttemptFinished, AttemptStarted, Event, Hello, Notice
 from probes.ledger import (
     OVERALL,
     Ask,
@@ -37,6 +37,7 @@ from probes.ledger import (
     new_run,
     route_key,
 )
+from probes.pricing import LearnedUse, dearest_usd_per_token, price_of, usd_charged, wants_list
 from probes.prompts import estimate_tokens
 
 __all__ = ["Purse", "unenforceable_budgets"]
@@ -66,6 +67,9 @@ class _Account:
     key: str
     prompt_tokens: int
     usd_per_token: float
+    priced: bool = False
+    repriced: bool = False
+    """A price has come that no lease was asked by yet."""
     engine_tokens: int = 0
     """Spent by this engine and told to the ledger."""
     engine_usd: float = 0.0
@@ -92,6 +96,7 @@ class _Account:
     want: int = 0
     ahead: int = 0
     """Of what was wanted: beyond what was reserved then."""
+    learned: LearnedUse = field(default_factory=LearnedUse)
     grant: Grant = _NO_GRANT
     known: Grant = _NO_GRANT
     """What the shared ledger last told."""
@@ -108,6 +113,8 @@ class _Account:
     @property
     def runs_low(self) -> bool:
         """A lease that was granted whole is half used; at the budget asking again is no help."""
+        if self.repriced:
+            return True
         return self.granted and self.left < self.ahead // 2
 
     @property
@@ -115,6 +122,11 @@ class _Account:
         """Nothing is open or untold, and all that was wanted was granted."""
         untold = self.fresh_tokens or self.dead_tokens or self.reserved or self.burst
         return not untold and self.granted
+
+    def take_price(self, price: Price) -> None:
+        """Reckon with a price from now on."""
+        self.priced = self.repriced = True
+        self.usd_per_token = dearest_usd_per_token(price)
 
     def begin_engine(self) -> None:
         """A new engine counts from nothing; what the last one spent is still to be told."""
@@ -135,6 +147,7 @@ class _Account:
 
     def ask(self, want_tokens: int = 0) -> Ask:
         self.want, self.ahead = want_tokens, max(0, want_tokens - self.reserved)
+        self.repriced = False
         self.asked_tokens, self.asked_usd = self.fresh_tokens, self.fresh_usd
         return Ask(
             self.key,
@@ -158,11 +171,9 @@ class _Account:
         self.burst = max(0, self.burst - 1)
 
     def spend(self, event: AttemptFinished) -> None:
-        usd = event.cost_usd
-        if usd is None:
-            usd = event.charged_tokens * self.usd_per_token
+        self.learned.learn(event.charged_tokens)
         self.fresh_tokens += event.charged_tokens
-        self.fresh_usd += usd
+        self.fresh_usd += usd_charged(event)
         self.paced += event.charged_tokens
         self.reserved = max(0, self.reserved - event.reserved_tokens)
 
@@ -204,7 +215,6 @@ class Purse:
         self._run = new_run()
         self._routes = tuple(routes)
         self._accounts = {route.name: _account(route) for route in routes}
-        self._priced = all(route.price is not None for route in routes)
         self._emergency: _Emergency | None = None
         self._strikes = 0
         self._retry_ns = 0
@@ -222,6 +232,8 @@ class Purse:
                 self._accounts[event.route].start(event)
             case AttemptFinished() if event.route in self._accounts:
                 self._accounts[event.route].spend(event)
+            case Notice() if event.price is not None and event.route in self._accounts:
+                self._accounts[event.route].take_price(price_of(event.price))
             case Hello():
                 for route in event.routes:
                     if route.name in self._accounts:
@@ -345,8 +357,11 @@ class Purse:
         return "what was spent meanwhile is counted apart and settled later"
 
     async def _call(self, work: Callable[[], _Result]) -> _Result:
-        """Do what blocks in a thread, with a bound: a disk may hang. Raises LedgerError."""
-        with anyio.move_on_after(ANSWER_S):
+        """Do what blocks in a thread, with a bound: a disk may hang. Raises LedgerError.
+
+        A run that is being ended waits, too: what the ledger was told must not be told again.
+        """
+        with anyio.move_on_after(ANSWER_S, shield=True):
             return await to_thread.run_sync(work, abandon_on_cancel=True)
         raise LedgerError(f"the spending ledger has not answered for {ANSWER_S:g} s")
 
@@ -462,7 +477,8 @@ class Purse:
             weight = 1 - math.exp(-passed_s / RATE_S)
             account.rate += weight * (account.paced / passed_s - account.rate)
             account.paced = 0
-        probe = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
+        asked = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
+        probe = max(asked, account.learned.tokens)
         workers = round(desired.knob(name, "concurrency"))
         interval = max(AHEAD_S, desired.knob(name, "interval"))
         # One more for each engine that works: what one has left another cannot use.
@@ -505,7 +521,8 @@ class Purse:
         accounts = self._accounts.values()
         budget = self._judged
         usd = sum(account.engine_usd + account.grant.usd for account in accounts)
-        enforced = self._priced and budget.usd_per_hour is not None
+        priced = all(account.priced for account in accounts)
+        enforced = priced and budget.usd_per_hour is not None
         return Allowance(
             route=OVERALL,
             tokens=sum(account.engine_tokens + account.grant.tokens for account in accounts),
@@ -528,6 +545,9 @@ def _counted(known: _Amount, whole: _Amount | None, part: _Amount | None) -> _Am
     return max(known - known, part - max(known - known, whole - known))
 
 
+_UNTIL_LISTED: Final = " until the provider's list tells one"
+
+
 def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple[str, str]]:
     """Return (route, words) for each route whose USD budget nobody can hold: its price is unknown.
 
@@ -538,8 +558,8 @@ def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple
     return [
         (
             route.name,
-            f"{route.name}: no price is known, so the USD budget cannot be enforced; "
-            "the token budget holds",
+            f"{route.name}: no price is known, so the USD budget cannot be enforced"
+            f"{_UNTIL_LISTED if wants_list(route) else ''}; the token budget holds",
         )
         for route in routes
         if route.price is None
@@ -547,9 +567,9 @@ def unenforceable_budgets(routes: Sequence[Route], budget: Budget) -> list[tuple
 
 
 def _account(route: Route) -> _Account:
-    price = route.price
     return _Account(
         key=route_key(route),
         prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
-        usd_per_token=0.0 if price is None else max(price.input, price.output) / 1e6,
+        usd_per_token=dearest_usd_per_token(route.price),
+        priced=route.price is not None,
     )

@@ -5,7 +5,8 @@ engine's process starts and sends its first requests.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -14,6 +15,8 @@ from anyio import to_thread
 
 from probes.config import Config
 from probes.config.errors import ConfigError
+from tui.commands.output import OutputError, discard, say
+from tui.leaving import Leaving, terminal_state
 from tui.session import Session
 from tui.summary import summary_text
 
@@ -35,8 +38,8 @@ class Screen(Protocol):
         """Run until the user leaves or `exit`."""
         ...
 
-    def exit(self) -> None:
-        """Leave."""
+    def exit(self, *, return_code: int = 0) -> None:
+        """Leave, with an exit status."""
         ...
 
 
@@ -45,7 +48,7 @@ Load: TypeAlias = Callable[[], Callable[[], Screen]]
 
 
 def run_app(session: Session, config: Config, *, duration_s: float | None = None) -> int:
-    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds.
+    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds of probing.
 
     Prints a summary of the run after the screen is gone; returns the exit status.
 
@@ -56,21 +59,35 @@ def run_app(session: Session, config: Config, *, duration_s: float | None = None
     if config.display.theme not in OWN_THEMES:
         _check_theme(config)
 
-    def load() -> Callable[[], Screen]:
-        from tui.app import LlmtopApp
+    with Leaving(terminal_state()) as leaving:
 
-        return lambda: LlmtopApp(session, config)
+        def load() -> Callable[[], Screen]:
+            from tui.app import LlmtopApp
 
-    status = anyio.run(run_cockpit, session, load, duration_s)
-    sys.stdout.write(summary_text(session.board.snapshot(window="run"), session.recording_path))
+            return lambda: LlmtopApp(session, config, on_leaving=leaving.ask)
+
+        status = anyio.run(run_cockpit, session, load, duration_s, leaving)
+        last = session.board.snapshot(window="run", anew=True)
+        _say_last(summary_text(last, session.recording_path).splitlines())
     return status
 
 
-async def run_cockpit(session: Session, load: Load, duration_s: float | None = None) -> int:
+def _say_last(lines: Iterable[str]) -> None:
+    """Write to stdout, where there still is one: the terminal may be gone."""
+    try:
+        say(lines)
+    except (BrokenPipeError, OutputError):
+        discard(sys.stdout)
+
+
+async def run_cockpit(
+    session: Session, load: Load, duration_s: float | None = None, leaving: Leaving | None = None
+) -> int:
     """Run the session and a screen over it; return the exit status.
 
     The engine's lifetime encloses the screen's, so that every way out stops it. `duration_s`, in
-    seconds, counts from the screen's start; None is until the user leaves.
+    seconds, counts from the engine's hello; None is until the user leaves. `leaving` is told of
+    every way out, and turns signals into one.
     """
     async with anyio.create_task_group() as group:
         group.start_soon(session.run)
@@ -79,16 +96,25 @@ async def run_cockpit(session: Session, load: Load, duration_s: float | None = N
             screen = make()
             async with anyio.create_task_group() as watch:
                 if duration_s is not None:
-                    watch.start_soon(_leave, screen, duration_s)
-                await screen.run_async()
+                    watch.start_soon(_leave, session, screen, duration_s)
+                with _held(leaving, screen):
+                    await screen.run_async()
                 watch.cancel_scope.cancel()
         finally:
+            if leaving is not None:
+                leaving.ask()
             session.stop()
     return screen.return_code or 0
 
 
-async def _leave(screen: Screen, after_s: float) -> None:
-    await anyio.sleep(after_s)
+def _held(leaving: Leaving | None, screen: Screen) -> AbstractContextManager[None]:
+    if leaving is None:
+        return nullcontext()
+    return leaving.screen(lambda status: screen.exit(return_code=status))
+
+
+async def _leave(session: Session, screen: Screen, after_s: float) -> None:
+    await session.outlast(after_s)
     screen.exit()
 
 

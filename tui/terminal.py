@@ -2,10 +2,15 @@
 
 Textual hands its output to a thread, whose queue hides a slow terminal until it is full and the
 whole screen stands still. The driver here is Textual's own with a meter at the end of that queue.
+
+From the first write that fails on nothing is written: a terminal that is gone does not come back.
+Textual's thread would end of that error, and the screen would wait for ever at a queue that nobody
+empties.
 """
 
 import select
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import IO, Protocol, cast
 
@@ -14,7 +19,7 @@ from textual.driver import Driver
 
 from probes.clock import Clock, SystemClock, seconds
 
-__all__ = ["Terminal", "WriteMeter", "metered"]
+__all__ = ["MeteredFile", "Terminal", "WriteMeter", "is_terminal", "metered"]
 
 
 class Terminal(Protocol):
@@ -86,27 +91,44 @@ class WriteMeter:
         return seconds(self._clock.monotonic_ns() - self._since_ns)
 
 
-class _MeteredFile:
+class MeteredFile:
     """The terminal's file, as far as Textual's writer thread uses it."""
 
     def __init__(self, file: IO[str], meter: WriteMeter) -> None:
         self._file = file
         self._meter = meter
+        self.gone = False
+        """Whether a write has failed."""
 
     def write(self, text: str) -> int:
         """Write text, and count it."""
-        count = self._file.write(text)
+        self._unless_gone(lambda: self._file.write(text))
         self._meter.passed(len(text))
-        return count
+        return len(text)
 
     def flush(self) -> None:
         """Wait until the terminal has taken all of it."""
-        self._file.flush()
+        self._unless_gone(self._file.flush)
         self._meter.written()
+
+    def _unless_gone(self, act: Callable[[], object]) -> None:
+        if not self.gone:
+            try:
+                act()
+            except OSError:
+                self.gone = True
 
     def fileno(self) -> int:
         """Return the descriptor."""
         return self._file.fileno()
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Return whether a stream is there and leads to a terminal."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # it is closed
+        return False
 
 
 def _hung_up(descriptor: int) -> bool:
@@ -117,17 +139,8 @@ def _hung_up(descriptor: int) -> bool:
     return any(told & gone for _, told in poll.poll(0))
 
 
-def metered(chosen: type[Driver]) -> type[Driver]:
-    """Return Textual's `chosen` driver with a meter, where that is its own for Linux and macOS.
-
-    It gives itself to an app that has `attach_terminal`.
-    """
-    if sys.platform == "win32":
-        return chosen
+if sys.platform != "win32":
     from textual.drivers.linux_driver import LinuxDriver
-
-    if chosen is not LinuxDriver:
-        return chosen
 
     class MeteredDriver(LinuxDriver):
         """Textual's driver; every write is timed."""
@@ -142,10 +155,11 @@ def metered(chosen: type[Driver]) -> type[Driver]:
         ) -> None:
             super().__init__(app, debug=debug, mouse=mouse, size=size)
             self._meter = WriteMeter(SystemClock())
+            # Textual draws on stderr. Where that is a file of errors, the screen is no such thing.
+            screen = sys.__stderr__ if is_terminal(sys.__stderr__) else sys.__stdout__
+            self._metered = MeteredFile(cast("IO[str]", screen), self._meter)
             # Textual's own type is that of stderr; its writer thread needs no more than this.
-            self._file = cast(
-                "TextIOWrapper", _MeteredFile(cast("IO[str]", self._file), self._meter)
-            )
+            self._file = cast("TextIOWrapper", self._metered)
             if attach := getattr(app, "attach_terminal", None):
                 attach(self)
 
@@ -166,6 +180,20 @@ def metered(chosen: type[Driver]) -> type[Driver]:
         @property
         def gone(self) -> bool:
             """Whether the terminal hung up."""
-            return _hung_up(self.fileno)
+            return self._metered.gone or _hung_up(self.fileno)
 
-    return MeteredDriver
+        def stop_application_mode(self) -> None:
+            """Give the terminal back."""
+            if self._mouse_pixels:
+                self.write("\x1b[?1016l")  # Textual leaves it on
+            super().stop_application_mode()
+
+
+def metered(chosen: type[Driver]) -> type[Driver]:
+    """Return Textual's `chosen` driver with a meter, where that is its own for Linux and macOS.
+
+    It gives itself to an app that has `attach_terminal`.
+    """
+    if sys.platform == "win32":
+        return chosen
+    return MeteredDriver if chosen is LinuxDriver else chosen

@@ -14,7 +14,6 @@ import msgspec
 
 from probes.clock import Clock, seconds
 from probes.commands import (
-    MAX_BURST,
     Allow,
     Burst,
     Command,
@@ -264,11 +263,12 @@ class EngineGroup:
         after = self._division.shares(command.route)
         for engine, host in enumerate(self._hosts):
             if before[engine] != after[engine]:
-                host.send(msgspec.structs.replace(command, value=float(after[engine])))
+                part = msgspec.structs.replace(command, value=float(after[engine]), part=True)
+                host.send(part)
         self._share_money()
 
     def _burst(self, command: Burst) -> None:
-        parts = self._division.split(min(command.count, MAX_BURST), sorted(self._voice.living))
+        parts = self._division.split(command.count, sorted(self._voice.living))
         for engine, number in parts.items():
             self._money.expect_burst(engine, command.route, number)
         self._share_money()

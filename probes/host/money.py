@@ -13,7 +13,8 @@ from typing import Final
 
 from probes.commands import Allow, Allowance
 from probes.config import Route
-from probes.events import AttemptFinished, AttemptStarted, Event, MoneyReport
+from probes.events import AttemptFinished, AttemptStarted, Event, MoneyReport, Notice
+from probes.pricing import LearnedUse, dearest_usd_per_token, price_of, usd_charged
 from probes.prompts import estimate_tokens
 
 __all__ = ["Money", "Sum", "portions"]
@@ -97,6 +98,7 @@ class _Route:
     usd_per_token: float
     allowance: Allowance | None = None
     """Of all engines together."""
+    learned: LearnedUse = field(default_factory=LearnedUse)
     lost: Sum = field(default_factory=Sum)
     """Charged by engines that are dead."""
     purses: dict[int, _Purse] = field(default_factory=dict)
@@ -105,7 +107,7 @@ class _Route:
     @property
     def probe(self) -> Sum:
         """What one probe may cost at most."""
-        tokens = self.prompt_tokens + self.max_tokens
+        tokens = max(self.prompt_tokens + self.max_tokens, self.learned.tokens)
         return self.sum(tokens, tokens * self.usd_per_token)
 
     @property
@@ -177,6 +179,9 @@ class Money:
 
     def fold(self, engine: int, event: Event) -> None:
         """Take one event of an engine."""
+        if isinstance(event, Notice) and event.price is not None and event.route in self._routes:
+            price = price_of(event.price)
+            self._routes[event.route].usd_per_token = dearest_usd_per_token(price)
         if not isinstance(event, (AttemptStarted, AttemptFinished)):
             return
         route = self._routes.get(event.route)
@@ -186,10 +191,8 @@ class Money:
         if isinstance(event, AttemptStarted):
             purse.burst = max(0, purse.burst - 1)
             return
-        usd = event.cost_usd
-        if usd is None:
-            usd = event.charged_tokens * route.usd_per_token
-        purse.charged += route.sum(event.charged_tokens, usd)
+        route.learned.learn(event.charged_tokens)
+        purse.charged += route.sum(event.charged_tokens, usd_charged(event))
 
     def report(self, engine: int, report: MoneyReport) -> None:
         """Take an engine's word of what it has spent and reserved, and of what it obeys."""
@@ -340,9 +343,8 @@ def _part(allowance: Allowance, part: Sum) -> Allowance:
 
 
 def _route(route: Route) -> _Route:
-    price = route.price
     return _Route(
         prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
         max_tokens=route.max_tokens,
-        usd_per_token=0.0 if price is None else max(price.input, price.output) / 1e6,
+        usd_per_token=dearest_usd_per_token(route.price),
     )

@@ -16,7 +16,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
 from statistics import median
@@ -53,10 +53,16 @@ class Traffic:
     """The made-up stream of some routes, in the order of its stamps, for ever."""
 
     def __init__(
-        self, routes: int, rate: float, *, trouble: float = 1.0, slot_ns: int = SLOT_NS
+        self,
+        routes: int,
+        rate: float,
+        *,
+        trouble: float = 1.0,
+        slot_ns: int = SLOT_NS,
+        names: Sequence[str] = (),
     ) -> None:
         self._chance = random.Random(1)
-        self._names = [f"route{number}" for number in range(routes)]
+        self._names = list(names) or [f"route{number}" for number in range(routes)]
         self._rate = rate
         self._trouble = trouble
         self._slot_ns = slot_ns

@@ -18,6 +18,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import statistics
 import struct
@@ -104,6 +105,11 @@ class Terminal:
     def press(self, keys: str) -> None:
         """Type."""
         os.write(self.master, keys.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size, as a dragged window does."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
 
     def reading(self, span_s: float) -> Reading:
         """Return what the program takes from now on for `span_s` seconds."""

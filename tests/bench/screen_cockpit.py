@@ -1,7 +1,8 @@
-"""The cockpit under measurement, run by `screen.py` in a pty: `screen_cockpit.py KIND HZ STREAMS`.
+"""The cockpit under measurement, run by `screen.py` in a pty: `screen_cockpit.py KIND HZ N`.
 
-KIND is `llmtop`, the real app on the real session and host, whose engine is `screen_engine.py`; or
-`empty`, an app of Textual's without any widget, whose timer does nothing. The socket numbered by
+KIND is `llmtop`, the real app on the real session and host, whose engine is `screen_engine.py` with
+N streams; `soak`, the same with `soak_engine.py`, whose time is N times as fast; or `empty`, an app
+of Textual's without any widget, whose timer does nothing. The socket numbered by
 SCREEN_CONTROL is asked, a byte each time, and answers with a JSON line of what was used since.
 """
 
@@ -103,14 +104,14 @@ class EmptyApp(App[None]):
         self.set_interval(self._interval, lambda: None)
 
 
-def llmtop(refresh_hz: float, streams: int) -> None:
-    """Run the real app."""
+def llmtop(refresh_hz: float, engine_file: str, argument: int, concurrency: int) -> None:
+    """Run the real app on an engine of ours, which gets one argument."""
     routes = tuple(
         Route(
             name=f"route-{number}",
             base_url="http://127.0.0.1:9/v1",
             model=f"model-{number}",
-            concurrency=max(1, streams // ROUTES),
+            concurrency=concurrency,
             interval=0.0,
             max_tokens=200,
         )
@@ -118,7 +119,7 @@ def llmtop(refresh_hz: float, streams: int) -> None:
     )
     plenty = Budget(tokens_per_hour=10**9, route_tokens_per_hour=10**9)
     config = Config(routes=routes, budget=plenty, display=Display(refresh_hz=refresh_hz))
-    engine = [sys.executable, str(Path(__file__).with_name("screen_engine.py")), str(streams)]
+    engine = [sys.executable, str(Path(__file__).with_name(engine_file)), str(argument)]
     session = Session(
         config,
         {},
@@ -131,14 +132,17 @@ def llmtop(refresh_hz: float, streams: int) -> None:
 
 def main() -> None:
     """Run one kind of app until the terminal ends it."""
-    kind, refresh_hz, streams = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    kind, refresh_hz, argument = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+    if kind == "soak":  # without the gauge, which keeps what it measures until it is asked
+        llmtop(refresh_hz, "soak_engine.py", argument, 1)
+        return
     gauge = Gauge()
     gauge.attach()
     threading.Thread(target=gauge.answer, daemon=True).start()
     if kind == "empty":
         EmptyApp(refresh_hz).run()
     else:
-        llmtop(refresh_hz, streams)
+        llmtop(refresh_hz, "screen_engine.py", argument, max(1, argument // ROUTES))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Does an attempt leave anything behind? `python tests/bench/soak.py [--attempts N]` (100,000).
 
+With `--screen` the soak is of the cockpit and its engine instead: see `screen_soak.py`, which takes
+the other arguments.
+
 Workers send attempts to a server that answers well, cuts, resets, stalls, refuses and talks
 nonsense, each by a seeded draw; some attempts are cancelled by us at a random moment. Half of the
 workers make a new connection each time. It prints, at each tenth, what an operating system counts:
@@ -22,6 +25,7 @@ from pathlib import Path
 from random import Random
 
 import anyio
+import screen_soak
 
 from probes.attempt import Attempt
 from probes.clock import SystemClock
@@ -169,6 +173,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--attempts", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    if "--screen" in sys.argv[1:]:
+        screen_soak.main([word for word in sys.argv[1:] if word != "--screen"])
+        return
     options = parser.parse_args()
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(theirs, options.seed), daemon=True)

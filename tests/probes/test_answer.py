@@ -137,6 +137,7 @@ def test_gzip_is_undone_as_it_streams() -> None:
         ("deflate", zlib.compress(b"".join(ANSWER), wbits=-15)),
         ("identity", b"".join(ANSWER)),
     ],
+    ids=["gzip", "two gzips", "zlib", "bare deflate", "identity"],  # gzip's bytes hold the time
 )
 def test_unasked_encodings_that_can_be_undone(encoding: str, body: bytes) -> None:
     headers = SSE | {"content-encoding": encoding}
@@ -250,7 +251,7 @@ def test_an_unclosed_last_event_does_not_count() -> None:
         ((chunk(content="a"), chunk("content_filter")), "content_filter"),
         ((chunk("stop"),), "empty"),
         ((DONE,), "empty"),
-        ((chunk("length"),), "empty"),
+        ((chunk("length"),), "cap_exhausted"),
         ((chunk("tool_calls"),), "empty"),
     ],
 )

@@ -61,3 +61,9 @@ def test_why_only_the_emergency_part_may_be_spent_is_in_the_header_until_it_is_o
         ):
             board.fold(event)
         assert board.snapshot().header.budget_doubt == doubt
+
+
+def test_a_shortage_is_shown_at_once_and_goes_with_the_engines_word() -> None:
+    short = Health(short_of="descriptors")
+    assert after((1.0, Health()), (2.0, short)).short_of == "descriptors"
+    assert after((1.0, short), (2.0, Health())).short_of == ""

@@ -343,7 +343,7 @@ def test_dollars_are_divided_like_tokens() -> None:
     told = money.divide(working, everybody=True)
     dollars = [of_route(allow).usd or 0.0 for allow in told.values()]
     assert sorted(round(usd / (PROBE * 2e-6)) for usd in dollars) == [3, 4]
-    money.fold(0, finished(50))
+    money.fold(0, finished(50, usd=0.0001))
     money.fold(0, finished(50, usd=0.0004))
     money.end(0, in_order=True)
     money.report(1, MoneyReport(allow=2))

@@ -1,9 +1,11 @@
 """A run's money: leased ahead, never beyond the ledger."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 from clocks import ManualClock
@@ -248,7 +250,7 @@ async def test_dollars_are_allowed_at_the_dearest_price_of_a_token() -> None:
     assert of_route(allow).usd == pytest.approx(2 * PROBE * 2e-6)
     assert of_route(allow, "").usd == pytest.approx(2 * PROBE * 2e-6)
     money.fold(started())
-    money.fold(finished(50))
+    money.fold(finished(50, usd=50 * 2e-6))
     allow = await topped_up(money, route)
     assert of_route(allow).used_usd == pytest.approx(50 * 2e-6)
 
@@ -392,6 +394,48 @@ async def test_what_can_be_told_to_nobody_is_said_to_be_lost(tmp_path: Path) -> 
     money.fold(finished(70))
     with pytest.raises(LedgerError, match="is lost"):
         await money.close()
+
+
+class Slow(Ledger):
+    """A ledger that answers when it may."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.may_answer = threading.Event()
+        self.asked = threading.Event()
+
+    def exchange(self, run: str, asks: Sequence[Ask], budget: Budget) -> dict[str, Grant]:
+        """Wait, then answer."""
+        self.asked.set()
+        self.may_answer.wait(10)
+        return super().exchange(run, asks, budget)
+
+
+async def test_what_is_told_while_the_run_is_ended_is_not_told_again() -> None:
+    ledger = Slow()
+    money = purse(ledger)
+    money.fold(started())
+    money.fold(finished(70))
+    async with anyio.create_task_group() as group:
+        group.start_soon(topped_up, money)
+        while not ledger.asked.is_set():  # noqa: ASYNC110 - a thread sets it
+            await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+        threading.Timer(0.05, ledger.may_answer.set).start()
+    await money.close()
+    assert ledger.used() == (70, 0.0)
+
+
+async def test_a_ledger_that_never_answers_is_one_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probes.purse.ANSWER_S", 0.05)
+    ledger = Slow()
+    money = purse(ledger)
+    allow = await topped_up(money)
+    assert 0 < of_route(allow, "").tokens <= 1_000
+    assert "has not answered" in money.doubt
+    ledger.may_answer.set()
 
 
 async def test_an_engine_is_never_without_a_limit() -> None:

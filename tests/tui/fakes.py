@@ -57,7 +57,11 @@ class FakeBoard:
         return self.whole.version
 
     def snapshot(
-        self, *, window: WindowName = "5m", detail_routes: Collection[str] = ()
+        self,
+        *,
+        window: WindowName = "5m",
+        detail_routes: Collection[str] = (),
+        anew: bool = False,
     ) -> Snapshot:
         self.asked.append((window, tuple(detail_routes)))
         details = {name: self.whole.details[name] for name in detail_routes}
@@ -87,6 +91,9 @@ class FakeSession:
 
     async def run(self) -> None:
         await self.stopped.wait()
+
+    async def outlast(self, duration_s: float) -> None:
+        await anyio.sleep(duration_s)
 
     def stop(self) -> None:
         self.stopped.set()

@@ -1,13 +1,11 @@
 """The App at every size, its themes, its signals, and the engine's lifetime around it."""
 
 import gc
-import os
-import signal
 
-import anyio
 import made
 import pytest
 from fakes import FakeClock, FakeSession, config
+from textual._styles_cache import StylesCache
 from textual.command import CommandPalette
 
 from probes.config import Config, Display
@@ -88,6 +86,25 @@ async def test_the_palette_has_every_key() -> None:
         assert isinstance(app.screen, CommandPalette)
 
 
+@pytest.mark.parametrize("opening", ["question_mark", "ctrl+p"])
+async def test_what_was_closed_is_given_back(opening: str) -> None:
+    """Each widget has one such cache, with all the lines it has drawn."""
+
+    def held() -> int:
+        gc.collect()
+        return sum(type(thing) is StylesCache for thing in gc.get_objects())
+
+    app = make_app()
+    counts = []
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        for _ in range(4):
+            await pilot.press(opening, "escape")
+            await pilot.pause()
+            counts.append(held())
+    assert counts[3] <= counts[1]
+
+
 async def test_the_collector_is_given_back() -> None:
     before = gc.get_threshold()
     app = make_app()
@@ -95,18 +112,6 @@ async def test_the_collector_is_given_back() -> None:
         await pilot.pause()
         assert gc.get_threshold() != before
     assert gc.get_threshold() == before
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_a_signal_is_a_normal_quit(number: signal.Signals) -> None:
-    app = make_app()
-    async with app.run_test() as pilot:
-        await pilot.pause()
-        os.kill(os.getpid(), number)
-        with anyio.fail_after(5):
-            while app.is_running and not app._exit:
-                await pilot.pause()
-    assert app.return_code == 0
 
 
 async def test_few_colours_take_the_terminals_own(monkeypatch: pytest.MonkeyPatch) -> None:

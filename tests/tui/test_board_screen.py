@@ -400,16 +400,18 @@ async def test_between_two_tables_only_what_moves_is_drawn() -> None:
         it.session.board.whole = changed(2, 0.1)
         it.clock.now_ns += NS_PER_S
         it.board.pull()
-        shown = it.text("#routes")
+        shown, lanes = it.text("#routes"), it.text("#arrival")
         it.session.board.whole = changed(8, 0.2)
         it.clock.now_ns += NS_PER_S // 10
         it.board.pull()
         assert it.text("#routes") == shown
-        assert "28 in flight" in it.text("#header")
+        assert it.text("#arrival") != lanes
+        assert "22 in flight" in it.text("#header"), "the sum of the rows that are shown"
         it.clock.now_ns += NS_PER_S // 2
         it.session.board.whole = changed(9, 0.7)
         it.board.pull()
         assert "9/8" in it.text("#routes")
+        assert "29 in flight" in it.text("#header")
 
 
 def at_rest(snapshot: Snapshot) -> Snapshot:

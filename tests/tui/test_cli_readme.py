@@ -21,6 +21,7 @@ from probes.events import (
     ProbeFinished,
     StampLadder,
 )
+from probes.knobs import KNOBS, KnobRange
 from probes.simulator.library import scenario_names
 from probes.single import ProbeRecord
 from probes.views import HeaderView, RouteState
@@ -70,7 +71,7 @@ def test_the_test_command_is_where_ci_looks_for_it() -> None:
         ["/bin/sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert command.count("\n") == 1
-    assert command.endswith(".venv/bin/pytest\n")
+    assert command.endswith(".venv/bin/pytest -n 4\n")
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)
@@ -107,6 +108,14 @@ def test_every_setting_of_a_route_is_told_with_its_default() -> None:
     assert told["stream"] == "true"
     assert told["tls.verify"] == str(route.tls.verify).lower()
     assert {f"price.{name}" for name in Price.__struct_fields__} <= told.keys()
+
+
+@pytest.mark.parametrize("knob", KNOBS.values(), ids=lambda knob: knob.name)
+def test_the_range_of_a_knob_is_told_beside_its_setting(knob: KnobRange) -> None:
+    row = next(
+        line for line in section("Configuration").splitlines() if f"| `{knob.name}` |" in line
+    )
+    assert f"{knob.least:,} to {knob.most:,}" in row
 
 
 def values_of(table: object) -> list[tuple[str, float]]:
@@ -211,6 +220,7 @@ def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockS
         drops=12,
         drops_shown=True,
         inexact_share=0.35,
+        short_of="descriptors",
     )
     calm = observer_remarks(well, Cockpit(cpu_share=0.09))
     alarmed = observer_remarks(ill, Cockpit(cpu_share=0.95, slowed_hz=5.0))

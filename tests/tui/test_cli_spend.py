@@ -22,7 +22,7 @@ MOST = 2 * (SIZE + 64)
 def record(charged: int, cost: float) -> ProbeRecord:
     attempt = AttemptFinished(
         at_ns=1, route="r", probe="1-1", attempt=0, outcome="ok", stamps_ns=StampLadder(),
-        charged_tokens=charged,
+        charged_tokens=charged, charged_usd=cost,
     )  # fmt: skip
     probe = ProbeFinished(
         at_ns=1, route="r", probe="1-1", outcome="ok", attempts=1, started_ns=0, scheduled_ns=0,

@@ -1,6 +1,8 @@
 """In a real terminal: every way out restores it."""
 
+import errno
 import fcntl
+import io
 import os
 import pty
 import select
@@ -13,6 +15,10 @@ import time
 from pathlib import Path
 
 import pytest
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
+
+from probes.clock import SystemClock
+from tui.terminal import MeteredFile, WriteMeter
 
 PROGRAM = """
 import sys
@@ -116,3 +122,27 @@ def test_a_cockpit_whose_terminal_is_gone_ends(terminal: Terminal) -> None:
     terminal.wait_for(b"busy-llama")
     terminal.hang_up()
     terminal.process.wait(PATIENCE_S)
+
+
+class DeadFile(io.StringIO):
+    """A terminal that hung up: each write fails, and is counted."""
+
+    tries = 0
+
+    def write(self, text: str) -> int:
+        self.tries += 1
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_after_a_write_that_failed_nothing_is_written_and_nothing_is_awaited() -> None:
+    dead, meter = DeadFile(), WriteMeter(SystemClock())
+    file = MeteredFile(dead, meter)
+    writer = WriterThread(file)
+    writer.start()
+    for _ in range(MAX_QUEUED_WRITES * 3):
+        meter.queued(1)
+        writer.write("x")  # blocks for ever where the thread has ended
+    writer.stop()
+    assert file.gone
+    assert dead.tries == 1
+    assert not meter.busy

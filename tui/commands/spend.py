@@ -24,6 +24,7 @@ from probes.ledger import (
     new_run,
     route_key,
 )
+from probes.pricing import reserved_usd, usd_charged
 from probes.report import prompt_tokens
 from probes.single import ProbeRecord
 from tui.commands.output import complain
@@ -87,15 +88,19 @@ class Purse:
             reservation = self._open.pop(name, None)
             if reservation is not None:
                 tokens = sum(attempt.charged_tokens for attempt in record.attempts)
-                self._settle(reservation, tokens, record.probe.cost_usd or 0.0)
+                usd = sum(map(usd_charged, record.attempts))
+                self._settle(reservation, tokens, usd)
 
     def _reserve(self, route: Route) -> bool:
-        attempts = route.retries + 1
-        tokens = (prompt_tokens(route) + route.max_tokens) * attempts
-        usd = _most_usd(route) * attempts
+        attempts, asked = route.retries + 1, prompt_tokens(route)
+        tokens = asked + route.max_tokens
         try:
             reservation = self._ledger.reserve(
-                route_key(route), tokens, self._budget, usd=usd, run=self._run
+                route_key(route),
+                tokens * attempts,
+                self._budget,
+                usd=reserved_usd(route.price, asked, tokens) * attempts,
+                run=self._run,
             )
         except LedgerError as error:
             if not self._fall_back(error):
@@ -136,11 +141,3 @@ class Purse:
             self._ledger.settle(reservation, tokens, usd)
         except LedgerError as error:
             complain([f"{error}; the probe counts as all it had reserved"])
-
-
-def _most_usd(route: Route) -> float:
-    """Return what one attempt costs at most by the route's price; 0 where that is unknown."""
-    if route.price is None:
-        return 0.0
-    asked, answered = prompt_tokens(route), route.max_tokens
-    return (asked * route.price.input + answered * route.price.output) / 1_000_000

@@ -8,12 +8,14 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from probes.board.goals import goals_remarks, goals_status
 from probes.config import Config
 from probes.ledger import Ledger
+from probes.paths import state_complaint
 from probes.recording import Recorder, default_folder
 from probes.secrets import resolve_headers
 from probes.session import Session
-from tui.commands.output import FAILED, OK, OutputError, UsageError
+from tui.commands.output import OK, OutputError, UsageError, complain
 
 __all__ = ["has_terminal", "need_face", "watch"]
 
@@ -45,6 +47,9 @@ def watch(
         engines=arguments.engines,
         include_text=config.recording.text,
     )
+    complaint = state_complaint()
+    if complaint is not None and ledger.shared:
+        session.note(complaint)
     try:
         return _face(session, config, arguments)
     finally:
@@ -66,6 +71,7 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
             duration_s=arguments.duration,
             out=sys.stdout.buffer,
             fail_on_goals=arguments.fail_on_goals,
+            told=complain,
         )
 
     try:
@@ -75,8 +81,11 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
 
 
 def _goals_status(session: Session, arguments: Namespace) -> int:
-    missed = any(route["goals_missed"] for route in session.board.summary().values())
-    return FAILED if arguments.fail_on_goals and missed else OK
+    if not arguments.fail_on_goals:
+        return OK
+    summary = session.board.summary()
+    complain(goals_remarks(summary))
+    return goals_status(summary)
 
 
 def need_face(arguments: Namespace, command: str) -> None:

@@ -1,18 +1,21 @@
 """What `llmtop` shows where nothing is configured: three ways to begin, none of them a dead end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
+import anyio
 from rich.cells import set_cell_size
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
 
 from probes.neutral import neutralise
+from tui.leaving import Leaving, terminal_state
 from tui.screens.page import Page, wrapped_entry
+from tui.terminal_app import TerminalApp
 from tui.text import Line, Role
 from tui.theme import ANSI, DARK, THEMES
 
@@ -238,14 +241,18 @@ class FirstRunScreen(Screen[Choice]):
         self.call_after_refresh(self.query_one(VerticalScroll).scroll_end, animate=False)
 
 
-class FirstRunApp(App[Choice]):
+class FirstRunApp(TerminalApp[Choice]):
     """The first-run screen alone."""
 
-    TITLE = "llmtop"
     ENABLE_COMMAND_PALETTE = False
 
-    def __init__(self, config_path: Path, found_keys: Sequence[str]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        config_path: Path,
+        found_keys: Sequence[str],
+        on_leaving: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(on_leaving)
         self._screen = FirstRunScreen(config_path, found_keys)
         for theme in THEMES:
             self.register_theme(theme)
@@ -261,5 +268,20 @@ class FirstRunApp(App[Choice]):
 
 
 def run_first_run(config_path: Path, found_keys: Sequence[str]) -> Choice:
-    """Show the screen on the terminal and return what was chosen; `quit` where it was closed."""
-    return FirstRunApp(config_path, found_keys).run() or "quit"
+    """Show the screen on the terminal and return what was chosen; `quit` where it was closed.
+
+    Raises:
+        SystemExit: a signal asked for the end.
+    """
+
+    async def shown(leaving: Leaving) -> FirstRunApp:
+        app = FirstRunApp(config_path, found_keys, leaving.ask)
+        with leaving.screen(lambda status: app.exit(return_code=status)):
+            await app.run_async()
+        return app
+
+    with Leaving(terminal_state()) as leaving:
+        app = anyio.run(shown, leaving)
+    if app.return_code:
+        raise SystemExit(app.return_code)
+    return app.return_value or "quit"
