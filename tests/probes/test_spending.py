@@ -77,3 +77,19 @@ def test_what_is_spent_and_reserved_is_reported_where_allowances_are_numbered() 
     assert spending.reserve("a", 50, 0.25) is not None
     spending.settle(first, 40, 0.125)
     assert spending.report() == MoneyReport(allow=3, committed=(Committed("a", 90, 0.375),))
+
+
+def test_a_route_whose_lease_is_dry_awaits_more_where_it_was_given_all_it_wanted() -> None:
+    spending = Spending()
+    assert not spending.awaits_more("a")
+    spending.allow((Allowance(route="a", tokens=100, more=True), Allowance(route="b", tokens=100)))
+    assert spending.awaits_more("a")
+    assert not spending.awaits_more("b")
+
+
+def test_a_doubt_is_told_with_the_budgets_and_with_a_shortage() -> None:
+    spending = Spending()
+    told = Allowance(route="", tokens=1, used_tokens=5, limit_tokens=7, doubt="nobody knows")
+    spending.allow((told, Allowance(route="a", tokens=1)))
+    assert [budget.doubt for budget in spending.states()] == ["nobody knows", ""]
+    assert spending.shortage("a").endswith("; nobody knows")

@@ -65,7 +65,7 @@ def run(arguments: Namespace) -> int:
     config = needed_settings(arguments, os.environ)
     headers = resolve_headers(config, os.environ)
     checking = _Checking(config, as_json=arguments.json)
-    with Purse(config) as purse:
+    with Purse(config, command="llmtop check") as purse:
         admitted = purse.admit(config.routes)
         anyio.run(checking.run, admitted, headers)
         records = {row.route.name: row.record for row in checking.rows if row.record is not None}
