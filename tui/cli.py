@@ -136,6 +136,7 @@ def parser() -> argparse.ArgumentParser:
     _add_init(commands.add_parser("init", help="write a commented routes.toml"))
     _add_check(commands.add_parser("check", help="validate, then send one probe a route"))
     _add_once(commands.add_parser("once", help="send one probe and show its waterfall"))
+    _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     return top
 
 
@@ -220,6 +221,17 @@ def _add_once(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{clock}-timeout", type=_number_of_seconds, metavar=_SECONDS)
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.add_argument("--include-text", action="store_true", help="the answer's text too")
+
+
+def _add_budget(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.budget", strike=None, lift=False, json=False)
+    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    _add_config(command)
+    command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
+    command.add_argument(
+        "--lift", action="store_true", help="count from what is known, after a broken ledger"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _read(

@@ -249,7 +249,7 @@ async def test_the_stream_begins_with_hello_whatever_failed_before(tmp_path: Pat
     assert lines[0]["type"] == "hello"
     notices = [line for line in lines if line["type"] == "notice"]
     assert any("not recording" in line["text"] for line in notices)
-    assert any("budgets count this run alone" in line["text"] for line in notices)
+    assert any("until it works again" in line["text"] for line in notices)
     begun = lines[0]["at_ns"]
     assert all(begun <= line["at_ns"] < begun + 10**10 for line in notices)
 

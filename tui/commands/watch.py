@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -19,8 +20,12 @@ from tui.commands.output import OK, OutputError, UsageError, complain
 __all__ = ["has_terminal", "need_face", "watch"]
 
 
-def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
+def watch(
+    config: Config, arguments: Namespace, ledger: Ledger, *, apart: Path | None = None
+) -> int:
     """Run a session on the screen, or headless; return the exit status.
+
+    `apart` is the ledger that takes what the shared one does not at the end.
 
     Raises:
         UsageError: --record cannot be written, or several engines were to share this process.
@@ -37,6 +42,7 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
         resolve_headers(config, os.environ),
         recorder=_recorder(config, arguments),
         ledger=ledger,
+        apart=apart,
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
