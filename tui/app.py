@@ -1,4 +1,4 @@
-"""The cockpit's App: theme, home screen, the collector's beat."""
+"""The cockpit's App: home screen, palette, the collector's beat."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -14,12 +14,10 @@ from tui.keys import KEYS
 from tui.screens.board import BoardScreen
 from tui.session import Session
 from tui.terminal_app import TerminalApp
-from tui.theme import ANSI, DARK, THEMES
 
 __all__ = ["LlmtopApp"]
 
 _SWEEP_EVERY_S: Final = 1.0
-_FEW_COLOURS: Final = ("standard", "windows")
 
 
 class LlmtopApp(TerminalApp[None]):
@@ -36,14 +34,11 @@ class LlmtopApp(TerminalApp[None]):
         *,
         on_leaving: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(on_leaving)
+        super().__init__(on_leaving, config.display.theme)
         self.session = session
         self._display_settings = config.display
         self._clock = clock or SystemClock()
         self._collector = Collector()
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self._theme_name()
 
     def on_mount(self) -> None:
         """Show the board and take over the collector."""
@@ -70,11 +65,3 @@ class LlmtopApp(TerminalApp[None]):
             for key in KEYS:
                 title = f"{key.label} ({key.shown})"
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))
-
-    def _theme_name(self) -> str:
-        """Return the theme of the settings; of 16 colours the terminal's own serve better."""
-        name = self._display_settings.theme
-        if name not in self.available_themes:
-            name = DARK.name
-        few = self.console.color_system in _FEW_COLOURS
-        return ANSI.name if few and name == DARK.name else name

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from probes import __version__
 from probes.config.errors import ConfigError
 from tui.commands.output import FAILED, INTERRUPTED, USAGE, OutputError, UsageError, complain
+from tui.glyphs import make_streams_readable
 
 __all__ = ["main", "parser"]
 
@@ -64,9 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 is success, 1 a failed probe or a missed goal, 2 a wrong command line or settings, 130 Ctrl-C.
     """
     _replace_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal without Unicode shows question marks rather than a traceback.
-        getattr(stream, "reconfigure", _ignore)(errors="replace")
+    make_streams_readable(os.environ)
     try:
         arguments = parser().parse_args(argv)
         run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
@@ -99,10 +98,6 @@ def _replace_closed_streams() -> None:
 def _discard_output() -> None:
     """Keep the interpreter from flushing, at exit, into an output that takes no more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _ignore(**_: object) -> None:
-    """Stand in for a stream that cannot be configured, such as one of a test."""
 
 
 def parser() -> argparse.ArgumentParser:
