@@ -1,10 +1,14 @@
 """The cockpit's App: home screen, palette, the collector's beat."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+from textual import work
 from textual.app import SystemCommand
+from textual.command import CommandPalette
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from probes.clock import Clock, SystemClock
@@ -18,6 +22,18 @@ from tui.terminal_app import TerminalApp
 __all__ = ["LlmtopApp"]
 
 _SWEEP_EVERY_S: Final = 1.0
+
+
+class Palette(CommandPalette):
+    """Textual's, which outlives a search that is still begun when it has been closed."""
+
+    @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)
+    async def _gather_commands(self, search_value: str) -> None:
+        # A letter and Esc in a row, on a busy machine: the list that the search would fill is gone
+        # before it begins, and Textual ends the app for that.
+        search: Any = CommandPalette._gather_commands
+        with contextlib.suppress(NoMatches):
+            await search.__wrapped__(self, search_value)
 
 
 class LlmtopApp(TerminalApp[None]):
@@ -57,6 +73,11 @@ class LlmtopApp(TerminalApp[None]):
     def on_unmount(self) -> None:
         """Give the collector back."""
         self._collector.stop()
+
+    def action_command_palette(self) -> None:
+        """Show the palette."""
+        if not CommandPalette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Return Textual's own commands and every key of the table."""

@@ -87,6 +87,17 @@ async def test_the_palette_has_every_key() -> None:
         assert isinstance(app.screen, CommandPalette)
 
 
+async def test_a_palette_closed_while_a_search_begins_does_no_harm() -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p")
+        palette = app.screen
+        assert isinstance(palette, CommandPalette)
+        await palette.query("*").remove()
+        await palette._gather_commands("c").wait()
+        assert not app._exception
+
+
 @pytest.mark.parametrize("opening", ["question_mark", "ctrl+p"])
 async def test_what_was_closed_is_given_back(opening: str) -> None:
     """Each widget has one such cache, with all the lines it has drawn."""
