@@ -76,7 +76,7 @@ class LlmtopApp(TerminalApp[None]):
 
     def action_command_palette(self) -> None:
         """Show the palette."""
-        if not CommandPalette.is_open(self):
+        if not isinstance(self.screen, CommandPalette):
             self.push_screen(Palette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -10,9 +10,10 @@ does not end or suspend it, the help, the palette and the filter opened and clos
 
 Each minute it prints the resident memory of all; at the end the ratio of the last reading to that
 after five minutes (`--base`), and ends with status 1 where one is above 1.10. The board of the real
-one fills its windows by the clock: eight busy routes bring it 18 MB within the first hour (`flat.py`
-shows the hours after). So its cockpit is judged from minute 65 on, and only told before. A shorter
-form: `--minutes 10`. Linux only. `nice -n 10` leaves the machine to others: it takes about a core.
+one fills its windows by the clock: eight busy routes bring it 18 MB within the first hour, and no
+more after it, as `flat.py` shows. So its cockpit is judged from minute 65 on, and only told before.
+A shorter form: `--minutes 10`. Linux only. `nice -n 10` leaves the machine to others: it takes
+about a core.
 """
 
 import argparse
