@@ -212,7 +212,7 @@ class FirstRunScreen(Screen[Choice]):
         """Return the page in a box that scrolls where the terminal is low."""
         box = VerticalScroll(self._page)
         box.border_title = "llmtop"
-        box.border_subtitle = "↑ ↓ ⏎ choose · q quit"
+        box.border_subtitle = "↑ ↓ Enter choose · q quit"
         yield box
 
     def action_choose(self, choice: Choice) -> None:
