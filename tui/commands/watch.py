@@ -15,6 +15,7 @@ from probes.paths import NOWHERE, state_complaint
 from probes.recording import Recorder, default_folder
 from probes.secrets import resolve_headers
 from probes.session import Session
+from tui.capabilities import no_screen_because
 from tui.commands.output import OK, OutputError, UsageError, complain
 
 __all__ = ["has_terminal", "need_face", "watch"]
@@ -94,9 +95,16 @@ def need_face(arguments: Namespace, command: str) -> None:
     Raises:
         UsageError: there is no terminal, and --headless is missing.
     """
-    if not arguments.headless and not has_terminal():
+    if arguments.headless:
+        return
+    if not has_terminal():
         raise UsageError(
             f"no terminal for the screen; without one: {command} --headless --duration 60"
+        )
+    if why := no_screen_because(os.environ):
+        raise UsageError(
+            f"{why}; without one: {command} --headless --duration 60, or llmtop once; "
+            "a terminal that can do more is named like TERM=xterm-256color"
         )
 
 
