@@ -8,6 +8,7 @@ locks nothing is known by it, and the run's identity and the time decide.
 
 import os
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,10 @@ __all__ = ["RunLocks"]
 
 _RUN: Final = re.compile(r"[0-9A-Za-z_]{1,64}")
 """A run's name; what else a ledger may hold in its place must not become a path."""
+
+
+OLD_S: Final = 86_400
+"""A lock file that is older and not held is nobody's: leases run out within the hour."""
 
 
 class RunLocks:
@@ -33,6 +38,7 @@ class RunLocks:
         if run in self._held:
             return True
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sweep()
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(self._path(run), flags, 0o600)
         try:
@@ -83,5 +89,21 @@ class RunLocks:
             os.close(descriptor)
         self._held.clear()
 
+    def _sweep(self) -> None:
+        """Clear away what dead runs have left that no ledger asks after any more."""
+        oldest = time.time() - OLD_S
+        with os.scandir(self._folder) as entries:
+            found = [Path(entry.name).stem for entry in entries if _is_old(entry, oldest)]
+        for run in found:
+            if self.is_held(run) is False:
+                self.let_go(run)
+
     def _path(self, run: str) -> Path:
         return self._folder / f"{run}.lock"
+
+
+def _is_old(entry: "os.DirEntry[str]", oldest: float) -> bool:
+    try:
+        return entry.name.endswith(".lock") and entry.stat(follow_symlinks=False).st_mtime < oldest
+    except OSError:
+        return False  # gone meanwhile

@@ -56,7 +56,7 @@ def series_of_kills(folder: Path, kills: int, seed: int) -> tuple[int, int]:
 
 
 def test_a_killed_run_is_known_to_have_spent_what_was_billed(tmp_path: Path) -> None:
-    billed, known = series_of_kills(tmp_path, kills=3, seed=1)
+    billed, known = series_of_kills(tmp_path, kills=2, seed=1)
     assert 0 < billed <= known
 
 
@@ -71,11 +71,10 @@ def test_so_are_five_and_twenty(tmp_path: Path) -> None:
 def test_a_killed_engine_has_spent_what_it_had_in_its_hands(tmp_path: Path) -> None:
     with CountingServer(BUSY) as server, Field(tmp_path, [route(server)]) as field:
         run = field.start()
-        for number in range(2):
-            before = len(server.requests)
-            until(lambda before=before: len(server.requests) >= before + 8)
-            kill_engine(run)
-            until(lambda number=number: len(run.of_type("hello")) > number + 1)
+        until(lambda: len(server.requests) >= 8)
+        kill_engine(run)
+        until(lambda: len(run.of_type("hello")) == 2)
+        before = len(server.requests)
         until(lambda: len(server.requests) > before + 8)
         assert run.stop() == 0
         assert 0 < server.settled() <= field.known()
@@ -154,17 +153,16 @@ def test_a_ledger_broken_after_the_budget_is_spent_gives_no_new_one(tmp_path: Pa
         until(lambda: held(run))
         run.kill()
         spent = server.settled()
-        for content in (b"broken" * 999, b""):
-            field.ledger.write_bytes(content)
-            again = field.start()
-            until(lambda again=again: held(again))
-            (notice,) = [event["text"] for event in again.of_type("notice")]
-            assert "was broken" in notice
-            assert "kept as" in notice
-            assert again.of_type("tick")[-1]["budgets"][0]["doubt"]
-            again.stop()
-        assert server.settled() - spent <= 2 * 30
-        assert len(list(field.ledger.parent.glob("*.broken-*"))) == 2
+        field.ledger.write_bytes(b"broken" * 999)
+        again = field.start()
+        until(lambda: held(again))
+        (notice,) = [event["text"] for event in again.of_type("notice")]
+        assert "was broken" in notice
+        assert "kept as" in notice
+        assert again.of_type("tick")[-1]["budgets"][0]["doubt"]
+        again.stop()
+        assert server.settled() - spent <= 30
+        assert len(list(field.ledger.parent.glob("*.broken-*"))) == 1
 
 
 def test_what_a_broken_ledger_knew_is_told_by_recordings(tmp_path: Path) -> None:

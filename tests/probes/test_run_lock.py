@@ -95,3 +95,19 @@ def test_a_file_system_without_locks_tells_nothing(
     assert locks.is_held("a") is None
     assert locks.is_held("b") is None
     other.close()
+
+
+def test_what_dead_runs_left_long_ago_is_cleared_away_and_what_is_held_is_not(
+    locks: RunLocks, tmp_path: Path
+) -> None:
+    other = RunLocks(tmp_path / "runs")
+    for run in ("dead", "fresh", "held"):
+        other.hold(run)
+    other.close()
+    other.hold("held")
+    for run in ("dead", "held"):
+        os.utime(tmp_path / "runs" / f"{run}.lock", (1e9, 1e9))
+    locks.hold("a")
+    left = {path.stem for path in (tmp_path / "runs").iterdir()}
+    assert left == {"fresh", "held", "a"}
+    other.close()
