@@ -167,7 +167,8 @@ class AnswerReader:
         progress = self._read_events(held, trailed)
         if self._tells:
             return progress
-        return OVER if progress.terminal else IDLE
+        # Output that is not told cannot take a finish back: only what is the end for sure is one.
+        return OVER if self._interpreter.transcript.over or self._spoken else IDLE
 
     def _recognised(self, newest: int) -> BodyForm | None:
         """Return the form of the body so far; the bytes of the last read begin at `newest`."""

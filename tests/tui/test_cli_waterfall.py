@@ -263,10 +263,10 @@ def test_the_table_of_check_has_a_line_for_each_route() -> None:
     )  # fmt: skip
     rows = [Row(ROUTE, RECORD), Row(wide, failed), Row(ROUTE, None)]
     assert table(rows) == [
-        "ROUTE  OUTCOME    REASON        TTFT     E2E  IN/OUT     COST",
-        "busy   ok                     600 ms  1.00 s   12/31  $0.0001",
-        "日本   throttled  rate_limit       –       –       –        –",
-        "busy   held       budget           –       –       –        –",
+        "ROUTE  OUTCOME    REASON        TTFT     E2E  IN/OUT      COST",
+        "busy   ok                     600 ms  1.00 s   12/31  ~$0.0001",
+        "日本   throttled  rate_limit       –       –       –         –",
+        "busy   held       budget           –       –       –         –",
     ]
     assert [row.ok for row in rows] == [True, False, False]
 
