@@ -402,12 +402,14 @@ class AnswerReader:
         timing = timings_of_headers(self._headers) | told.server_timing
         request_id = clean(said.request_id or told.request_id or "")
         calls = told.tool_calls.whole()
+        limits = self._limits(said.source)
+        reason = told_by_limits(verdict.reason, limits)
         return Answer(
             outcome=verdict.outcome,
-            reason=verdict.reason,
+            reason=reason,
             message=clean(said.message),
             error_code=clean(said.code) or None,
-            limits=named_by_reason(self._limits(said.source), verdict.reason),
+            limits=named_by_reason(limits, reason),
             retry_after_s=None if verdict.outcome == "ok" else asked_s,
             finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
             input_tokens=usage.input_tokens,

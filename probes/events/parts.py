@@ -253,6 +253,8 @@ class BudgetState(Record, frozen=True, kw_only=True):
     limit_tokens: int
     used_usd: float = 0.0
     limit_usd: float | None = None
+    doubt: str = ""
+    """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):
