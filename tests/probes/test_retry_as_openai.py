@@ -78,7 +78,9 @@ def asks_in_body(case: dict[str, Any]) -> bool:
 def is_spelt_otherwise(case: dict[str, Any]) -> bool:
     """Whether a `Retry-After` is a Unix time, has a unit, or is in quotes."""
     given = case["headers"].get("retry-after", "")
-    return bool(re.fullmatch(r"@unix.*|[0-9]{10,19}|\".*\"|P.*|.*[0-9] ?[a-z]+|[0-9]{4}-.*Z", given))
+    return bool(
+        re.fullmatch(r"@unix.*|[0-9]{10,19}|\".*\"|P.*|.*[0-9] ?[a-z]+|[0-9]{4}-.*Z", given)
+    )
 
 
 def is_told_otherwise(case: dict[str, Any]) -> bool:
