@@ -31,6 +31,7 @@ from probes.events import (
 )
 from probes.limits import LimitState
 from probes.samples import CohortSamples, Metric, SampleWindows
+from probes.stalls import longest_gap_ns
 from probes.tally import Tally, TallyWindows
 from probes.tokens import seconds_per_token
 from probes.views import ChartPoint, Marker, RouteState, WindowName
@@ -96,6 +97,8 @@ class RouteBoard:
     def configure(self, info: RouteInfo) -> None:
         """Take the settings an engine begins with; what was measured stays."""
         self.info = info
+        self.lanes.longest_gap_ns = longest_gap_ns(info.stall_after)
+        self._goal_of: tuple[str, float | None] | None = None
         self.target = info.concurrency
         self.interval = info.interval
         self.max_tokens = info.max_tokens
@@ -228,7 +231,8 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         probe = self._probes.pop(event.probe, None)
         reasons = () if probe is None else probe.reasons
-        self.begun.probe_ended(event.probe, event.outcome, is_known=probe is not None)
+        if probe is None:
+            self.begun.unknown_probe_ended(event.probe, event.outcome)
         cancelled, ok = event.outcome == "cancelled", event.outcome == "ok"
         measurable = measurable and not event.flagged
         good = ok and self._is_good(event, measurable)
@@ -328,7 +332,11 @@ class RouteBoard:
         if probe.attempt == attempt:
             return probe
         plan, probe.planned = probe.planned, None
-        self.begun.attempt_began(is_first=not probe.attempts, is_retry=plan is not None)
+        self.begun.attempts += 1
+        if not probe.attempts:
+            self.begun.probes += 1
+        elif plan is None:
+            self.begun.asked_again += 1
         probe.attempt, probe.attempts = attempt, probe.attempts + 1
         if plan is not None:
             # Only now that it has begun: what was planned may be cancelled in its wait.
@@ -339,11 +347,13 @@ class RouteBoard:
         return probe
 
     def _ended(self, event: AttemptFinished) -> None:
-        if self.begun.attempt_ended_late(event.probe, event.attempt, event.outcome):
-            return
-        probe = self._open_attempt(event.probe, event.attempt, event.at_ns)
+        probe = self._probes.get(event.probe)
+        if probe is None or probe.attempt != event.attempt:
+            if self.begun.attempt_ended_late(event.probe, event.attempt, event.outcome):
+                return
+            probe = self._open_attempt(event.probe, event.attempt, event.at_ns)
         probe.attempt = None
-        self.begun.attempt_ended(event.outcome)
+        self.begun.outcomes[event.outcome] += 1
         if event.retry is not None:
             probe.planned = event.retry
             probe.failed_ns = event.stamps_ns.ended or event.at_ns
@@ -395,7 +405,11 @@ class RouteBoard:
             return True
         ttft_goal = self.info.goal_ttft_s
         # Its own answer cap counts: it may have begun before a knob was turned.
-        e2e_goal = self._goal_e2e_at(_cap_of(event.cohort) or self.max_tokens)
+        known = self._goal_of
+        if known is None or known[0] != event.cohort or not event.cohort:
+            goal_s = self._goal_e2e_at(_cap_of(event.cohort) or self.max_tokens)
+            known = self._goal_of = (event.cohort, goal_s)
+        e2e_goal = known[1]
         return _within(event.first_token_ns, event.started_ns, ttft_goal) and _within(
             event.done_ns, event.started_ns, e2e_goal
         )
