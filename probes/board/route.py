@@ -98,7 +98,8 @@ class RouteBoard:
         """Take the settings an engine begins with; what was measured stays."""
         self.info = info
         self.lanes.longest_gap_ns = longest_gap_ns(info.stall_after)
-        self._goal_of: tuple[str, float | None] | None = None
+        self._last_goal: tuple[str, float | None] = ("", None)
+        """The last cohort that was asked for, and its E2E goal."""
         self.target = info.concurrency
         self.interval = info.interval
         self.max_tokens = info.max_tokens
@@ -122,7 +123,7 @@ class RouteBoard:
     def goal_e2e_s(self) -> float | None:
         """The E2E goal of the present cohort, which is that of its answer cap: a knob that was just
         turned does not judge what was measured before it."""
-        return self._goal_e2e_at(_cap_of(self.cohort) or self.max_tokens)
+        return self._goal_e2e_of(self.cohort)
 
     def goal_s(self, metric: str) -> float | None:
         """Return the goal of a metric's p95 that holds now; None where it has none."""
@@ -311,6 +312,14 @@ class RouteBoard:
         left = (self.cool_down.until_ns - now_ns) / NS_PER_S
         return left if left > 0 else None
 
+    def _goal_e2e_of(self, cohort: str) -> float | None:
+        """Return the E2E goal of a cohort; of an unnamed one, that of the present answer cap."""
+        known, goal_s = self._last_goal
+        if not cohort or cohort != known:
+            goal_s = self._goal_e2e_at(_cap_of(cohort) or self.max_tokens)
+            self._last_goal = (cohort, goal_s)
+        return goal_s
+
     def _goal_e2e_at(self, cap: int) -> float | None:
         info = self.info
         return e2e_goal_s(
@@ -405,11 +414,7 @@ class RouteBoard:
             return True
         ttft_goal = self.info.goal_ttft_s
         # Its own answer cap counts: it may have begun before a knob was turned.
-        known = self._goal_of
-        if known is None or known[0] != event.cohort or not event.cohort:
-            goal_s = self._goal_e2e_at(_cap_of(event.cohort) or self.max_tokens)
-            known = self._goal_of = (event.cohort, goal_s)
-        e2e_goal = known[1]
+        e2e_goal = self._goal_e2e_of(event.cohort)
         return _within(event.first_token_ns, event.started_ns, ttft_goal) and _within(
             event.done_ns, event.started_ns, e2e_goal
         )
