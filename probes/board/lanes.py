@@ -90,15 +90,15 @@ class Lane:
             return Written(sizes.tokens_of(arrival.characters), estimated=True)
         return Written(new, estimated=False)
 
-    def note_stall(self, arrival: Arrival, longest_ns: int) -> None:
-        """Keep the gap before a slot's output where it is above `longest_ns`; of several chunks in
-        a slot only the last one is dated, so it is taken for as short as it may be."""
-        last = self.last_token_ns or self.first_token_ns
-        if last is None or arrival.last_ns - last <= longest_ns:
-            return
+    def note_stall(self, last_ns: int, arrival: Arrival, longest_ns: int) -> None:
+        """Keep the gap from `last_ns` to a slot's output where it is above `longest_ns`.
+
+        Of several chunks in a slot only the last one is dated, so it is taken for as short as it
+        may be.
+        """
         earliest = arrival.last_ns - (CELL_NS if arrival.chunks > 1 else 0)
-        if earliest - last > longest_ns:
-            self.stalls = (*self.stalls, (last, earliest))[-_CELLS_KEPT:]
+        if earliest - last_ns > longest_ns:
+            self.stalls = (*self.stalls, (last_ns, earliest))[-_CELLS_KEPT:]
 
     def finish(self, event: AttemptFinished) -> None:
         """Replace what was estimated while open by what the whole attempt says."""
@@ -219,14 +219,16 @@ class Lanes:
 
     def arrivals(self, event: Arrivals) -> Written:
         """Draw the output of one 100 ms slot on the open lanes; return it in tokens."""
-        tokens, estimated = 0, False
+        tokens, estimated, longest_ns = 0, False, self.longest_gap_ns
         for arrival in event.arrivals:
             lane = self._open.get((arrival.probe, arrival.attempt))
             if lane is None:
                 written = Written(self.sizes.tokens_of(arrival.characters), estimated=True)
             else:
                 lane.arrived(arrival.last_ns, arrival.chunks)
-                lane.note_stall(arrival, self.longest_gap_ns)
+                last_ns = lane.last_token_ns or lane.first_token_ns or arrival.last_ns
+                if arrival.last_ns - last_ns > longest_ns:
+                    lane.note_stall(last_ns, arrival, longest_ns)
                 written = lane.count(arrival, self.sizes)
             tokens += written.tokens
             estimated = estimated or written.estimated

@@ -213,7 +213,15 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         if not self.lanes.finished(event):
             return
-        self._ended(event)
+        probe = self._probes.get(event.probe)
+        if probe is None or probe.attempt != event.attempt:
+            probe = self._unseen(event)
+        if probe is not None:
+            probe.attempt = None
+            self.begun.outcomes[event.outcome] += 1
+            if event.retry is not None:
+                probe.planned = event.retry
+                probe.failed_ns = event.stamps_ns.ended or event.at_ns
         self.limits.hear(event)
         guessed = 0
         if event.output_tokens is None:
@@ -355,17 +363,12 @@ class RouteBoard:
                 tally.count_retry(plan.reason, plan.number, waited_s)
         return probe
 
-    def _ended(self, event: AttemptFinished) -> None:
-        probe = self._probes.get(event.probe)
-        if probe is None or probe.attempt != event.attempt:
-            if self.begun.attempt_ended_late(event.probe, event.attempt, event.outcome):
-                return
-            probe = self._open_attempt(event.probe, event.attempt, event.at_ns)
-        probe.attempt = None
-        self.begun.outcomes[event.outcome] += 1
-        if event.retry is not None:
-            probe.planned = event.retry
-            probe.failed_ns = event.stamps_ns.ended or event.at_ns
+    def _unseen(self, event: AttemptFinished) -> _OpenProbe | None:
+        """Return the probe of an attempt that was not known to be open; None where it was taken for
+        cancelled, and is counted now as what it was."""
+        if self.begun.attempt_ended_late(event.probe, event.attempt, event.outcome):
+            return None
+        return self._open_attempt(event.probe, event.attempt, event.at_ns)
 
     def _enter_cohort(self, event: AttemptStarted) -> None:
         if event.cohort and event.cohort != self.cohort:
