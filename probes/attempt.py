@@ -23,7 +23,7 @@ from probes.judging import Ending
 from probes.pricing import USUAL_CHARACTERS, seen_tokens
 from probes.progress import IDLE, Progress
 from probes.retry import STALE_CONNECTION
-from probes.stalls import stall_ns
+from probes.stalls import longest_gap_ns
 from probes.tape import Tape
 from probes.transport import Request, Transport
 from probes.watchdog import Watchdog
@@ -96,7 +96,7 @@ class Attempt:
         self._clock = clock
         self._gaps = gaps
         self._timeouts = timeouts
-        self._stall_ns = stall_ns(stall_after)
+        self._stall_ns = longest_gap_ns(stall_after)
         self._listener = listener
         self._keep_text = keep_text
         self._streamed = streamed

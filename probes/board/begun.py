@@ -27,6 +27,7 @@ class Begun:
         self.probes = 0
         self.attempts = 0
         self.asked_again = 0
+        """Attempts that are neither the first of their probe nor a retry."""
         self.outcomes: Counter[Outcome] = Counter()
         """Of the attempts that have ended."""
         self.probes_lost = 0
@@ -39,16 +40,6 @@ class Begun:
         """Attempts that have begun and not ended."""
         return self.attempts - self.outcomes.total()
 
-    def attempt_began(self, *, is_first: bool, is_retry: bool) -> None:
-        """Count an attempt, and its probe where it is the first."""
-        self.attempts += 1
-        self.probes += is_first
-        self.asked_again += not is_first and not is_retry
-
-    def attempt_ended(self, outcome: Outcome) -> None:
-        """Count how an open attempt ended."""
-        self.outcomes[outcome] += 1
-
     def attempt_ended_late(self, probe: str, attempt: int, outcome: Outcome) -> bool:
         """Take how an attempt ended that was taken for cancelled; return whether it was."""
         assumed = self._forget((probe, attempt))
@@ -57,15 +48,15 @@ class Begun:
             self.outcomes[outcome] += 1
         return assumed
 
-    def probe_ended(self, probe: str, outcome: Outcome, *, is_known: bool) -> None:
-        """Take note of a probe's end. One that nobody knew of had an attempt that ended like it."""
-        if is_known:
-            return
+    def unknown_probe_ended(self, probe: str, outcome: Outcome) -> None:
+        """Take the end of a probe that is not open: of a lost one, or of one whose stream is read
+        from its middle, and that had an attempt which ended like it."""
         if self._forget((probe, None)):
             self.probes_lost -= 1
             return
-        self.attempt_began(is_first=True, is_retry=False)
-        self.attempt_ended(outcome)
+        self.probes += 1
+        self.attempts += 1
+        self.outcomes[outcome] += 1
 
     def lose(self, probe: str, attempt: int | None) -> None:
         """Take an open probe, and its open attempt if any, for cancelled."""

@@ -151,6 +151,8 @@ class Board:
         self._origin_ns = self._now_ns = self._durable_ns = origin_ns
         self._wall_anchor_ns = 0
         self._step = self._sorted_s = -1
+        self._due_ns = 0
+        """When the next route has its moment."""
         self._routes: dict[str, RouteBoard] = {}
         self._by_moment: tuple[RouteBoard, ...] = ()
         """The second is divided among them in this order."""
@@ -188,7 +190,10 @@ class Board:
                 self._routes[info.name] = RouteBoard(info, self._origin_ns)
                 self._order.append(self._routes[info.name])
         self._by_moment = tuple(self._routes.values())
-        self._step = -1  # whatever the new engine was told of goals holds from here on
+        self._due_ns, self._step = (
+            0,
+            -1,
+        )  # whatever the new engine was told of goals holds from here on
         self._header.clock = event.clock
         self._wall_anchor_ns = event.wall_ns - event.at_ns
 
@@ -280,10 +285,11 @@ class Board:
     def _renew(self) -> None:
         """Read the routes whose moment has come; once a second begin to seal slices."""
         self._seal()
+        if self._durable_ns < self._due_ns or not self._by_moment:
+            return
         count = len(self._by_moment)
         step = self._durable_ns * count // NS_PER_S
-        if step == self._step:
-            return
+        self._due_ns = -(-(step + 1) * NS_PER_S // count)
         for due in range(max(self._step, step - count) + 1, step + 1):
             self._refresh(self._by_moment[due % count])
         self._step = step

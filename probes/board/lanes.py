@@ -6,7 +6,7 @@ from typing import Final
 
 from probes.clock import NS_PER_S
 from probes.events import Arrival, Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
-from probes.stalls import Stall, is_stall, stalls_between
+from probes.stalls import Stall, stalls_between
 from probes.tokens import CharactersPerToken, is_exact, seconds_per_token
 from probes.views import LaneView
 
@@ -57,8 +57,8 @@ class Lane:
     speed: float | None = None
     """Tokens a second of an ended attempt with exact counts."""
     longest_gap_ns: int = 0
-    gaps: list[Stall] = field(default_factory=list)
-    """While it is open: between chunks, from some length on."""
+    stalls: tuple[Stall, ...] = ()
+    """Those that are over."""
     retry_wait_s: float | None = None
     retry_number: int = 0
     told: bool = False
@@ -79,7 +79,6 @@ class Lane:
         A first count may hold reasoning that nobody saw, and is then no count of this slot.
         """
         before, self.tokens = self.tokens, arrival.tokens or None
-        self._note_gap(arrival)
         self.last_token_ns = max(self.last_token_ns or 0, arrival.last_ns)
         self.chunks += arrival.chunks
         self.characters += arrival.characters
@@ -91,14 +90,15 @@ class Lane:
             return Written(sizes.tokens_of(arrival.characters), estimated=True)
         return Written(new, estimated=False)
 
-    def _note_gap(self, arrival: Arrival) -> None:
-        """Keep the gap before a slot's output; of several chunks only the last one is dated."""
-        last = self.last_token_ns or self.first_token_ns
+    def note_stall(self, last_ns: int, arrival: Arrival, longest_ns: int) -> None:
+        """Keep the gap from `last_ns` to a slot's output where it is above `longest_ns`.
+
+        Of several chunks in a slot only the last one is dated, so it is taken for as short as it
+        may be.
+        """
         earliest = arrival.last_ns - (CELL_NS if arrival.chunks > 1 else 0)
-        if last is not None and earliest - last > CELL_NS:
-            self.gaps.append((last, earliest))
-            if len(self.gaps) > _CELLS_KEPT:
-                del self.gaps[0]
+        if earliest - last_ns > longest_ns:
+            self.stalls = (*self.stalls, (last_ns, earliest))[-_CELLS_KEPT:]
 
     def finish(self, event: AttemptFinished) -> None:
         """Replace what was estimated while open by what the whole attempt says."""
@@ -118,23 +118,23 @@ class Lane:
         if event.retry is not None:
             self.retry_wait_s, self.retry_number = event.retry.wait_s, event.retry.number
         self.cells.clear()
-        self.gaps = []
+        self.stalls = ()
         self.undrawn = event.chunk_offsets_ns
 
     def view(
         self,
         route: str,
         now_ns: int,
-        stall_after_s: float,
+        longest_ns: int,
         retries: int,
         sizes: CharactersPerToken,
     ) -> LaneView:
-        """Return the lane as it is at `now_ns`."""
+        """Return the lane as it is at `now_ns`; a gap above `longest_ns` is a stall."""
         if self.undrawn:
             arrivals = [self.started_ns + offset for offset in self.undrawn]
             for at_ns in arrivals:
                 self.arrived(at_ns, 1)
-            self.gaps = stalls_between(arrivals, stall_after_s)[-_CELLS_KEPT:]
+            self.stalls = tuple(stalls_between(arrivals, longest_ns)[-_CELLS_KEPT:])
             self.undrawn = ()
         return LaneView(
             route=route,
@@ -151,8 +151,8 @@ class Lane:
             tokens=self.tokens,
             tokens_estimate=sizes.tokens_of(self.characters),
             tokens_per_s=self._tokens_per_s(now_ns, sizes),
-            stalled_s=self._stalled_s(now_ns, stall_after_s),
-            stalls=self._stalls(now_ns, stall_after_s),
+            stalled_s=self._stalled_s(now_ns, longest_ns),
+            stalls=self._all_stalls(now_ns, longest_ns),
             retry_wait_s=self.retry_wait_s,
             retry_number=self.retry_number,
             retries=retries,
@@ -172,16 +172,15 @@ class Lane:
         tokens = self.tokens if self.tokens is not None else sizes.tokens_of(self.characters)
         return (tokens - before) * NS_PER_S / (until_ns - since_ns) if tokens > before else None
 
-    def _stalled_s(self, now_ns: int, stall_after_s: float) -> float | None:
+    def _stalled_s(self, now_ns: int, longest_ns: int) -> float | None:
         gap = self.longest_gap_ns if self.ended_ns is not None else self._silent_ns(now_ns)
-        return gap / NS_PER_S if is_stall(gap, stall_after_s) else None
+        return gap / NS_PER_S if gap > longest_ns else None
 
-    def _stalls(self, now_ns: int, stall_after_s: float) -> tuple[Stall, ...]:
-        found = [gap for gap in self.gaps if is_stall(gap[1] - gap[0], stall_after_s)]
+    def _all_stalls(self, now_ns: int, longest_ns: int) -> tuple[Stall, ...]:
         silent_ns = self._silent_ns(now_ns)
-        if is_stall(silent_ns, stall_after_s):
-            found.append((now_ns - silent_ns, now_ns))
-        return tuple(found)
+        if silent_ns <= longest_ns:
+            return self.stalls
+        return (*self.stalls, (now_ns - silent_ns, now_ns))
 
     def _silent_ns(self, now_ns: int) -> int:
         """Return for how long an open stream has brought nothing since its last chunk."""
@@ -192,9 +191,11 @@ class Lane:
 class Lanes:
     """The lanes of one route: open ones, and the last that ended."""
 
-    __slots__ = ("_ended", "_open", "sizes")
+    __slots__ = ("_ended", "_open", "longest_gap_ns", "sizes")
 
     def __init__(self) -> None:
+        self.longest_gap_ns = 0
+        """Above it a gap is a stall of this route."""
         self.sizes = CharactersPerToken()
         """Of the tokens that were not counted yet."""
         self._open: dict[tuple[str, int], Lane] = {}
@@ -218,13 +219,16 @@ class Lanes:
 
     def arrivals(self, event: Arrivals) -> Written:
         """Draw the output of one 100 ms slot on the open lanes; return it in tokens."""
-        tokens, estimated = 0, False
+        tokens, estimated, longest_ns = 0, False, self.longest_gap_ns
         for arrival in event.arrivals:
             lane = self._open.get((arrival.probe, arrival.attempt))
             if lane is None:
                 written = Written(self.sizes.tokens_of(arrival.characters), estimated=True)
             else:
                 lane.arrived(arrival.last_ns, arrival.chunks)
+                last_ns = lane.last_token_ns or lane.first_token_ns or arrival.last_ns
+                if arrival.last_ns - last_ns > longest_ns:
+                    lane.note_stall(last_ns, arrival, longest_ns)
                 written = lane.count(arrival, self.sizes)
             tokens += written.tokens
             estimated = estimated or written.estimated
@@ -256,15 +260,13 @@ class Lanes:
         """Return when the oldest open attempt started."""
         return min((lane.started_ns for lane in self._open.values()), default=None)
 
-    def views(
-        self, route: str, now_ns: int, stall_after_s: float, retries: int
-    ) -> tuple[LaneView, ...]:
+    def views(self, route: str, now_ns: int, retries: int) -> tuple[LaneView, ...]:
         """Return open lanes, oldest first, then those of the last 10 s, newest first."""
         open_lanes = sorted(self._open.values(), key=lambda lane: lane.started_ns)
         since = now_ns - _ENDED_SHOWN_NS
         ended = [lane for lane in reversed(self._ended) if (lane.ended_ns or 0) >= since]
         ended.sort(key=lambda lane: -(lane.ended_ns or 0))
         return tuple(
-            lane.view(route, now_ns, stall_after_s, retries, self.sizes)
+            lane.view(route, now_ns, self.longest_gap_ns, retries, self.sizes)
             for lane in (*open_lanes, *ended)
         )

@@ -9,7 +9,9 @@ Windows that reach back equally far hold the same, as all of them do in a young 
 once, under the name of the shortest.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from probes.board.figures import Figures
@@ -39,12 +41,7 @@ class Reading:
         self.route = route
         self.now_ns = now_ns
         self.offset_ns = now_ns - route.origin_ns
-        open_index = slice_index(self.offset_ns)
-        self._shortest: dict[WindowName, WindowName] = {}
-        by_first: dict[int, WindowName] = {}
-        for window in WINDOWS:
-            first = max(0, first_slice(window, open_index))
-            self._shortest[window] = by_first.setdefault(first, window)
+        self._shortest = _shortest_alike(slice_index(self.offset_ns))
         self._tallies: dict[WindowName, Tally] = {}
         self._figures: dict[tuple[str, WindowName], Figures] = {}
 
@@ -70,6 +67,16 @@ class Reading:
             found = Figures(parts, self.route.goal_s(metric))
             self._figures[metric, window] = found
         return found
+
+
+@lru_cache(maxsize=4)
+def _shortest_alike(open_index: int) -> Mapping[WindowName, WindowName]:
+    """Return for each window the shortest one that begins where it does."""
+    by_first: dict[int, WindowName] = {}
+    return {
+        window: by_first.setdefault(max(0, first_slice(window, open_index)), window)
+        for window in WINDOWS
+    }
 
 
 @dataclass(frozen=True, slots=True)

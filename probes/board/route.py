@@ -31,6 +31,7 @@ from probes.events import (
 )
 from probes.limits import LimitState
 from probes.samples import CohortSamples, Metric, SampleWindows
+from probes.stalls import longest_gap_ns
 from probes.tally import Tally, TallyWindows
 from probes.tokens import seconds_per_token
 from probes.views import ChartPoint, Marker, RouteState, WindowName
@@ -96,6 +97,9 @@ class RouteBoard:
     def configure(self, info: RouteInfo) -> None:
         """Take the settings an engine begins with; what was measured stays."""
         self.info = info
+        self.lanes.longest_gap_ns = longest_gap_ns(info.stall_after)
+        self._last_goal: tuple[str, float | None] = ("", None)
+        """The last cohort that was asked for, and its E2E goal."""
         self.target = info.concurrency
         self.interval = info.interval
         self.max_tokens = info.max_tokens
@@ -119,7 +123,7 @@ class RouteBoard:
     def goal_e2e_s(self) -> float | None:
         """The E2E goal of the present cohort, which is that of its answer cap: a knob that was just
         turned does not judge what was measured before it."""
-        return self._goal_e2e_at(_cap_of(self.cohort) or self.max_tokens)
+        return self._goal_e2e_of(self.cohort)
 
     def goal_s(self, metric: str) -> float | None:
         """Return the goal of a metric's p95 that holds now; None where it has none."""
@@ -209,7 +213,15 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         if not self.lanes.finished(event):
             return
-        self._ended(event)
+        probe = self._probes.get(event.probe)
+        if probe is None or probe.attempt != event.attempt:
+            probe = self._unseen(event)
+        if probe is not None:
+            probe.attempt = None
+            self.begun.outcomes[event.outcome] += 1
+            if event.retry is not None:
+                probe.planned = event.retry
+                probe.failed_ns = event.stamps_ns.ended or event.at_ns
         self.limits.hear(event)
         guessed = 0
         if event.output_tokens is None:
@@ -228,7 +240,8 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         probe = self._probes.pop(event.probe, None)
         reasons = () if probe is None else probe.reasons
-        self.begun.probe_ended(event.probe, event.outcome, is_known=probe is not None)
+        if probe is None:
+            self.begun.unknown_probe_ended(event.probe, event.outcome)
         cancelled, ok = event.outcome == "cancelled", event.outcome == "ok"
         measurable = measurable and not event.flagged
         good = ok and self._is_good(event, measurable)
@@ -307,6 +320,14 @@ class RouteBoard:
         left = (self.cool_down.until_ns - now_ns) / NS_PER_S
         return left if left > 0 else None
 
+    def _goal_e2e_of(self, cohort: str) -> float | None:
+        """Return the E2E goal of a cohort; of an unnamed one, that of the present answer cap."""
+        known, goal_s = self._last_goal
+        if not cohort or cohort != known:
+            goal_s = self._goal_e2e_at(_cap_of(cohort) or self.max_tokens)
+            self._last_goal = (cohort, goal_s)
+        return goal_s
+
     def _goal_e2e_at(self, cap: int) -> float | None:
         info = self.info
         return e2e_goal_s(
@@ -328,7 +349,11 @@ class RouteBoard:
         if probe.attempt == attempt:
             return probe
         plan, probe.planned = probe.planned, None
-        self.begun.attempt_began(is_first=not probe.attempts, is_retry=plan is not None)
+        self.begun.attempts += 1
+        if not probe.attempts:
+            self.begun.probes += 1
+        elif plan is None:
+            self.begun.asked_again += 1
         probe.attempt, probe.attempts = attempt, probe.attempts + 1
         if plan is not None:
             # Only now that it has begun: what was planned may be cancelled in its wait.
@@ -338,15 +363,12 @@ class RouteBoard:
                 tally.count_retry(plan.reason, plan.number, waited_s)
         return probe
 
-    def _ended(self, event: AttemptFinished) -> None:
+    def _unseen(self, event: AttemptFinished) -> _OpenProbe | None:
+        """Return the probe of an attempt that was not known to be open; None where it was taken for
+        cancelled, and is counted now as what it was."""
         if self.begun.attempt_ended_late(event.probe, event.attempt, event.outcome):
-            return
-        probe = self._open_attempt(event.probe, event.attempt, event.at_ns)
-        probe.attempt = None
-        self.begun.attempt_ended(event.outcome)
-        if event.retry is not None:
-            probe.planned = event.retry
-            probe.failed_ns = event.stamps_ns.ended or event.at_ns
+            return None
+        return self._open_attempt(event.probe, event.attempt, event.at_ns)
 
     def _enter_cohort(self, event: AttemptStarted) -> None:
         if event.cohort and event.cohort != self.cohort:
@@ -395,7 +417,7 @@ class RouteBoard:
             return True
         ttft_goal = self.info.goal_ttft_s
         # Its own answer cap counts: it may have begun before a knob was turned.
-        e2e_goal = self._goal_e2e_at(_cap_of(event.cohort) or self.max_tokens)
+        e2e_goal = self._goal_e2e_of(event.cohort)
         return _within(event.first_token_ns, event.started_ns, ttft_goal) and _within(
             event.done_ns, event.started_ns, e2e_goal
         )

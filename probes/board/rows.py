@@ -152,7 +152,7 @@ def route_detail(
     info = route.info
     return RouteDetail(
         route=info.name,
-        lanes=route.lanes.views(info.name, now_ns, info.stall_after, info.retries),
+        lanes=route.lanes.views(info.name, now_ns, info.retries),
         percentiles=_percentile_table(route, figures, sides, marks, now_ns),
         retries=sides.retries,
         preview=route.preview,
