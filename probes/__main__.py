@@ -14,6 +14,7 @@ from typing import Final
 import anyio
 
 from probes.commands import Command, decode_command
+from probes.descriptors import raise_descriptor_limit
 from probes.engine import run_engine
 
 __all__ = ["main"]
@@ -29,6 +30,7 @@ def main() -> int:
     """Run an engine on the standard streams; return the exit status."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    raise_descriptor_limit()
     events = os.dup(STDOUT)
     os.dup2(STDERR, STDOUT)  # a stray print must not be read as an event
     os.set_blocking(events, False)

@@ -11,25 +11,32 @@ from probes.body import (
     Inflater,
     JsonEnd,
     UnknownEncodingError,
+    error_outside,
     form_of,
     form_of_lines,
+    form_of_lines_at_end,
     json_of,
     refusal_of,
+    words_outside,
 )
+from probes.bot_check import BOT_CHECK, is_bot_check
 from probes.charset import as_utf8
 from probes.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
 from probes.dialects.numbers import amount
 from probes.dialects.spoken import is_spoken_by, spoken_dialect
-from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error
+from probes.dialects.usage import first_cost
+from probes.error_body import LONGEST_MESSAGE, ErrorBody, html_error, with_amazon_type
 from probes.events import Limit, TtftKind
 from probes.facts import Answer
 from probes.framing import BYTES_AT_ONCE, EventReader, decoder_for
 from probes.gateway import hidden_retries
-from probes.judging import CAP_HINT, Ending, hidden_tokens_of, judge, of_ending, tokens_of
+from probes.judging import Ending, hidden_tokens_of, hint_of, judge, of_ending, tokens_of
 from probes.limits import asked_in_body_s, read_limits
-from probes.outcome import Verdict, of_status
+from probes.loose_json import begins_json
+from probes.moments import server_wall_ns
+from probes.outcome import BLOCKED, Verdict, of_status, says_no_endpoint
 from probes.progress import IDLE, OVER, Progress, together
-from probes.refusal import told_by_limits
+from probes.refusal import named_by_reason, told_by_limits
 from probes.retry import would_retry
 from probes.server_timing import claims_of, stages_of, timings_of_headers
 from probes.sse import ServerSentEvent
@@ -41,6 +48,8 @@ __all__ = ["AnswerReader"]
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024
+_OF_THE_NETWORK: Final = ("reset", "protocol")
+"""Reasons of an answer that broke off, which what the network said explains."""
 _COST_HEADER: Final = "x-litellm-response-cost"
 
 
@@ -98,6 +107,11 @@ class AnswerReader:
         except UnknownEncodingError:
             self._broken = "encoding"
 
+    @property
+    def events(self) -> int:
+        """Events of its stream so far."""
+        return self._events
+
     def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
         """Take what was read; what one read completed is told together.
 
@@ -153,7 +167,8 @@ class AnswerReader:
         progress = self._read_events(held, trailed)
         if self._tells:
             return progress
-        return OVER if progress.terminal else IDLE
+        # Output that is not told cannot take a finish back: only what is the end for sure is one.
+        return OVER if self._interpreter.transcript.over or self._spoken else IDLE
 
     def _recognised(self, newest: int) -> BodyForm | None:
         """Return the form of the body so far; the bytes of the last read begin at `newest`."""
@@ -262,8 +277,11 @@ class AnswerReader:
             self._burst_events = self._events
         return "buffered" if told.done and followed else kind
 
-    def finish(self, ending: Ending) -> Answer:
-        """Return the answer, judged; call it once, after the last read."""
+    def finish(self, ending: Ending, failure: str = "") -> Answer:
+        """Return the answer, judged; call it once, after the last read.
+
+        `failure` is what the network's failure says that ended it, if one did.
+        """
         asked_s = retry_after_s(self._headers, wall_ns=self._wall_ns)
         if not self._is_success:
             return self._refused(asked_s)
@@ -271,14 +289,17 @@ class AnswerReader:
             self._close()
         told = self._interpreter.transcript
         verdict = self._judge(told, ending)
-        said = told.error or ErrorBody(message=self._hint(verdict))
+        said = told.error or ErrorBody(message=self._hint(verdict, failure))
+        if asked_s is None and said.source is not None:
+            asked_s = asked_in_body_s(said.source, server_wall_ns(self._headers, self._wall_ns))
         return self._with_words(told, verdict, said, asked_s)
 
     def _close(self) -> None:
         """Take what nothing but the end of the body completes: a last line without its end."""
         if self._form is None and self._framing == "lines" and not self._broken:
-            self._form = "stream"
-            self._read_held(trailed=True)
+            self._form = form_of_lines_at_end(self._body)
+            if self._form == "stream":
+                self._read_held(trailed=True)
         if self._form == "stream" and not self._broken:
             for event in self._stream.close():
                 self._interpreter.event(event)
@@ -287,14 +308,20 @@ class AnswerReader:
     def _refused(self, asked_s: float | None) -> Answer:
         """An answer that is no 2xx."""
         body, error = refusal_of(self._whole())
+        error = with_amazon_type(error, self._headers)
         verdict = of_status(self._status, error)
+        if is_bot_check(self._headers, self._whole()):
+            verdict = BLOCKED
+            error = ErrorBody(message=f"{BOT_CHECK}: {error.message}"[:LONGEST_MESSAGE])
         limits = self._limits(body)
-        asked_s = asked_in_body_s(body) if asked_s is None else asked_s
+        if asked_s is None:
+            asked_s = asked_in_body_s(body, server_wall_ns(self._headers, self._wall_ns))
+        reason = told_by_limits(verdict.reason, limits)
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
         timing = timings_of_headers(self._headers)
         return Answer(
             outcome=verdict.outcome,
-            reason=told_by_limits(verdict.reason, limits),
+            reason=reason,
             message=clean(target[:LONGEST_MESSAGE] or error.message),
             error_code=clean(error.code) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
@@ -302,7 +329,7 @@ class AnswerReader:
             hidden_retries=hidden_retries(self._headers),
             server_timing=timing,
             server_claims=claims_of(timing),
-            limits=limits,
+            limits=named_by_reason(limits, reason),
             retry_after_s=asked_s,
         )
 
@@ -315,9 +342,25 @@ class AnswerReader:
             if not self._spoken:
                 self._interpreter.whole(value)
         elif self._form in ("html", "other") and not self._broken:
-            return Verdict("protocol_error", "html" if self._form == "html" else "not_an_answer")
+            told.error = error_outside(self._whole().decode("utf-8", "replace"))
+            if told.error is None:
+                return self._of_strange_words()
+        elif told.error is None and not (told.closed or self._broken):
+            told.error = error_outside(self._outside())
         began = told.began or self._decoder.unfinished
         return judge(told, ending, self._broken, began=began)
+
+    def _outside(self) -> str:
+        """Return what came with a stream and is none of its answer, as much as an error needs."""
+        kept = (self._interpreter.transcript.ignored, self._decoder.ignored)
+        return "\n".join(filter(None, (*(one.text for one in kept), self._decoder.rest)))
+
+    def _first_outside(self) -> str:
+        """Return the first of the same; of a line that was cut only what cannot be its JSON."""
+        rest = self._decoder.rest
+        kept = (self._interpreter.transcript.ignored, self._decoder.ignored)
+        firsts = (*(one.first for one in kept), "" if begins_json(rest) else rest)
+        return words_outside(next(filter(None, firsts), ""))
 
     def _of_broken_json(self, ending: Ending) -> Verdict:
         """JSON that stops with the connection was cut; JSON that ends wrongly was never any."""
@@ -326,31 +369,47 @@ class AnswerReader:
             return Verdict("protocol_error", "bad_json")
         return of_ending(ending, began=began)
 
-    def _hint(self, verdict: Verdict) -> str:
-        if verdict.reason == "cap_exhausted":
-            return CAP_HINT
+    def _of_strange_words(self) -> Verdict:
+        """A page or a text in the place of an answer: of something before the API, or of none."""
+        if is_bot_check(self._headers, self._whole()):
+            return BLOCKED
+        if self._form == "html":
+            return Verdict("protocol_error", "html")
+        text = self._whole()[:LONGEST_MESSAGE].decode("utf-8", "replace").strip()
+        if says_no_endpoint(text):
+            return Verdict("client_error", "not_found")
+        return Verdict("protocol_error", "not_an_answer")
+
+    def _hint(self, verdict: Verdict, failure: str) -> str:
+        """Return words of our own, or else what was passed over, or what the network said."""
         if self._spoken:
             return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
-        if verdict.outcome == "protocol_error" and self._body:
-            return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
-        return ""
+        if verdict.outcome in ("protocol_error", "client_error") and self._body:
+            words = html_error(self._whole()[:2000].decode("utf-8", "replace")).message
+            return f"{BOT_CHECK}: {words}" if verdict == BLOCKED else words
+        if verdict.outcome in ("ok", "cancelled") or self._broken:
+            return ""
+        hint = hint_of(self._interpreter.transcript, verdict) or self._first_outside()
+        return hint or (failure[:LONGEST_MESSAGE] if verdict.reason in _OF_THE_NETWORK else "")
 
     def _with_words(
         self, told: Transcript, verdict: Verdict, said: ErrorBody, asked_s: float | None
     ) -> Answer:
         text = clean("".join(told.text))
         usage, source = tokens_of(told)
-        cost = usage.cost_usd
+        cost = first_cost(usage.cost_usd, amount(self._headers.get(_COST_HEADER)))
         first_tokens = self._first_tokens or told.first_chunk_tokens
         timing = timings_of_headers(self._headers) | told.server_timing
         request_id = clean(said.request_id or told.request_id or "")
         calls = told.tool_calls.whole()
+        limits = self._limits(said.source)
+        reason = told_by_limits(verdict.reason, limits)
         return Answer(
             outcome=verdict.outcome,
-            reason=verdict.reason,
+            reason=reason,
             message=clean(said.message),
             error_code=clean(said.code) or None,
-            limits=self._limits(None),
+            limits=named_by_reason(limits, reason),
             retry_after_s=None if verdict.outcome == "ok" else asked_s,
             finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
             input_tokens=usage.input_tokens,
@@ -360,7 +419,10 @@ class AnswerReader:
             token_source=source,
             first_chunk_tokens=first_tokens if self._form == "stream" else None,
             hidden_tokens=hidden_tokens_of(told, usage),
-            cost_usd=cost if cost is not None else amount(self._headers.get(_COST_HEADER)),
+            billed_tokens=usage.billed_tokens,
+            cost_usd=cost,
+            pieces=self._events,
+            characters=_characters(told, calls),
             ttft_kind=self._ttft_kind(told),
             text=text if self._keep_text else "",
             reasoning_text=clean("".join(told.reasoning)) if self._keep_text else "",
@@ -383,3 +445,14 @@ class AnswerReader:
 
     def _limits(self, body: object | None) -> tuple[Limit, ...]:
         return read_limits(self._headers, body, wall_ns=self._wall_ns)
+
+
+def _characters(told: Transcript, calls: Iterable[tuple[str, str]]) -> int:
+    """Return how many characters were kept of an answer."""
+    pieces = (
+        *told.text,
+        *told.reasoning,
+        *told.refusal,
+        *(part for call in calls for part in call),
+    )
+    return sum(map(len, pieces))

@@ -3,6 +3,7 @@
 The measuring loop stamps, counts and hands bytes on; it formats nothing and touches no disk.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -11,15 +12,18 @@ import httpx
 import msgspec
 
 from probes.answer import AnswerReader
-from probes.clock import NS_PER_S, Clock
+from probes.clock import Clock
 from probes.config import Timeouts
 from probes.dialects.base import Dialect
 from probes.events import StampLadder, TtftKind
 from probes.facts import Answer, failed_before_answer
+from probes.failures import shortage_of
 from probes.health import GapWatch
 from probes.judging import Ending
+from probes.pricing import USUAL_CHARACTERS, seen_tokens
 from probes.progress import IDLE, Progress
 from probes.retry import STALE_CONNECTION
+from probes.stalls import stall_ns
 from probes.tape import Tape
 from probes.transport import Request, Transport
 from probes.watchdog import Watchdog
@@ -62,11 +66,16 @@ class AttemptResult:
     inexact_chunks: int = 0
     characters: int = 0
     """Of all output."""
+    passed: bool = False
+    """It was cut because more came than it may use."""
     http_version: str = ""
 
 
 class Attempt:
-    """Runs once. Of an answer that is not `streamed` no output is stamped, only its end."""
+    """Runs once. Of an answer that is not `streamed` no output is stamped, only its end.
+
+    A stream that goes on when surely more than `most_tokens` of output came is cut.
+    """
 
     def __init__(
         self,
@@ -80,23 +89,44 @@ class Attempt:
         listener: Listener,
         keep_text: bool = False,
         streamed: bool = True,
+        most_tokens: int = sys.maxsize,
     ) -> None:
         self._transport = transport
         self._dialect = dialect
         self._clock = clock
         self._gaps = gaps
         self._timeouts = timeouts
-        self._stall_ns = round(stall_after * NS_PER_S)
+        self._stall_ns = stall_ns(stall_after)
         self._listener = listener
         self._keep_text = keep_text
         self._streamed = streamed
+        self._most_tokens = most_tokens
+        self._most_characters = most_tokens * USUAL_CHARACTERS
+        """What the hot path compares with: fewer are never too many tokens."""
         self._tape = Tape()
         self._answered = False
+        self._over = False
+        """The terminal signal came, and no output after it."""
         self._watchdog: Watchdog | None = None
         self._reader: AnswerReader | None = None
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
         self._http_version = ""
+
+    @property
+    def stamps(self) -> Mapping[str, int]:
+        """Monotonic ns of each step that was reached so far, by its name in the stamp ladder."""
+        return self._tape.stamps
+
+    @property
+    def chunks(self) -> int:
+        """Output chunks so far."""
+        return self._tape.chunks
+
+    @property
+    def last_output_ns(self) -> int | None:
+        """Arrival of the newest of them."""
+        return self._tape.last_ns
 
     def cancel(self) -> None:
         """End it as `cancelled`; nothing happens when it has not begun or is over."""
@@ -121,7 +151,7 @@ class Attempt:
         with self._watchdog.scope as scope:
             try:
                 await self._exchange(request)
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            except _FAILURES as error:
                 failure = error
         now_ns = self._clock.monotonic_ns()
         if self._tape.first("started", now_ns):
@@ -162,11 +192,27 @@ class Attempt:
             tape.output(
                 at_ns, self._stall_ns, first_exact=exact, last_exact=progress.last_is_newest
             )
+            if tape.characters > self._most_characters:
+                self._cut_beyond_cap()
             tape.characters += progress.characters
+            if self._over:  # the answer goes on after what looked like its end
+                self._over = False
+                del tape.stamps["terminal"]
             watchdog.output(at_ns)
             self._listener.on_output(progress, at_ns)
         if progress.terminal and tape.first("terminal", at_ns):
+            self._over = True
             watchdog.terminal()
+
+    def _cut_beyond_cap(self) -> None:
+        """End a stream that goes on when surely more than it may use has come.
+
+        What one read brought is never cut: it was paid for, and its end may be in it.
+        """
+        assert self._reader is not None  # noqa: S101 - it has read the output
+        assert self._watchdog is not None  # noqa: S101 - set in run
+        if seen_tokens(self._reader.events, self._tape.characters) > self._most_tokens:
+            self._watchdog.cut()
 
     def _before_output(self, progress: Progress, at_ns: int) -> None:
         """Stamp what happens once, up to the first output."""
@@ -179,8 +225,8 @@ class Attempt:
     def _ending(self, failure: BaseException | None, *, expired: bool, now_ns: int) -> Ending:
         assert self._watchdog is not None  # noqa: S101 - set in run
         phase = self._watchdog.phase
-        if phase == "cancelled":
-            return "cancelled"
+        if phase == "cancelled" or phase == "cap_ignored":
+            return phase
         if expired and phase == "linger":
             return "closed_by_us"
         since_ns = self._tape.last_ns or self._tape.stamps["started"]
@@ -193,10 +239,15 @@ class Attempt:
         tape = self._tape
         tape.close()
         if self._reader is not None:
-            answer = self._reader.finish(ending)
+            shortage = shortage_of(failure)
+            said = "" if failure is None else str(failure)
+            answer = self._reader.finish("cancelled" if shortage else ending, said)
+            if shortage and answer.outcome == "cancelled":
+                answer = msgspec.structs.replace(answer, reason=shortage)
         else:
             answer = failed_before_answer(failure if failure is not None else ending)
-            if "tcp" not in tape.stamps and isinstance(failure, _LOST):
+            lost = answer.outcome != "cancelled" and isinstance(failure, _LOST)
+            if lost and "tcp" not in tape.stamps:
                 answer = msgspec.structs.replace(answer, reason=STALE_CONNECTION)
         terminal_ns = tape.stamps.pop("terminal", None)
         if terminal_ns is not None and ending != "complete":
@@ -217,10 +268,18 @@ class Attempt:
             inexact=tuple(sorted(tape.inexact - {"terminal"})),
             inexact_chunks=tape.inexact_chunks,
             characters=tape.characters,
+            passed=ending == "cap_ignored",
             http_version=self._http_version,
         )
 
 
+_FAILURES: Final = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    OSError,
+    MemoryError,
+)
 _LOST: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _TIMEOUT_OF_PHASE: Final[dict[str, Ending]] = {
     "connect": "timeout.connect",

@@ -3,24 +3,29 @@
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from probes.charset import as_utf8, is_wide
-from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_of, html_error
-from probes.loose_json import first_value
+from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of, html_error
+from probes.loose_json import begins_json, first_value
 from probes.ndjson import is_value
 from probes.sse import DEFAULT_LIMIT
+from probes.words import quoted
 
 __all__ = [
     "BodyForm",
     "Inflater",
     "JsonEnd",
     "UnknownEncodingError",
+    "error_outside",
     "form_of",
     "form_of_lines",
+    "form_of_lines_at_end",
     "json_of",
     "refusal_of",
     "unreadable",
+    "words_outside",
 ]
 
 BodyForm: TypeAlias = Literal["stream", "json", "html", "other"]
@@ -31,13 +36,18 @@ _MOST_BLANK: Final = 4096
 _MOST_AT_ONCE: Final = 4 * 1024 * 1024
 """What one read may inflate to: more is a bomb, and would hold everybody else up."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_FORMS_BY_OPENING: Final[dict[bytes, BodyForm]] = {b"<": "html", b"[": "json"}
+_FORMS_BY_OPENING: Final[dict[bytes, BodyForm]] = {b"<": "html"}
+_OBJECT_AFTER_WORDS: Final = re.compile(rb"\n\s*\{")
 _OPENING: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _INFLATED_PIECE: Final = 4096
 """Compressed bytes taken at a time: zlib copies what it leaves of them for each gzip member."""
 _MOST_PARTS: Final = 1_000_000
 _DEEPEST: Final = 128
+_JSON_OUTSIDE: Final = re.compile(r"^[ \t]*(error[ \t]*:[ \t]*)?(?=[{\[])", re.MULTILINE)
+"""Where JSON may begin in lines outside of a stream's framing; llama.cpp writes a field `error`."""
+_MOST_OUTSIDE: Final = 32
+_LONGEST_WORDS: Final = 200
 _STRING_OR_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _TOKEN: Final = re.compile(rb'["{}\[\]]')
 _TOKEN_IN_STRING: Final = re.compile(rb'["\\]')
@@ -59,7 +69,7 @@ class Inflater:
         named = (name.strip().lower() for name in encoding.split(","))
         name = ", ".join(name for name in named if name not in ("", "identity"))
         if name not in ("gzip", "x-gzip", "deflate"):
-            raise UnknownEncodingError(f"content-encoding {name[:40]!r}")
+            raise UnknownEncodingError(f"content-encoding {quoted(name[:40])}")
         self.failed = False
         """The bytes are not what they are said to be; no more is inflated."""
         self._is_gzip = name != "deflate"
@@ -233,6 +243,7 @@ def form_of_lines(head: bytes | bytearray, newest: int = 0) -> BodyForm | None:
 
     `newest` is where the bytes of the last read begin. A first line that is a value by itself is a
     stream's, be it the only one; an object that goes on below its first line is a whole answer.
+    Words before the first object are keep-alives; words that none follows are no answer.
     """
     match = _OPENING.match(head)
     start = match.end() if match else 0
@@ -240,13 +251,33 @@ def form_of_lines(head: bytes | bytearray, newest: int = 0) -> BodyForm | None:
     if not opening or (len(head) < len(_BOM) and _BOM.startswith(head)):
         return None if start < _MOST_BLANK else "stream"
     if opening != b"{":
-        return _FORMS_BY_OPENING.get(bytes(opening), "other")
+        return _FORMS_BY_OPENING.get(bytes(opening)) or _form_of_words(head, start)
     end = head.find(b"\n", max(start, newest))
     if (len(head) if end < 0 else end) > DEFAULT_LIMIT:
         return "json"  # no line of a stream is that long
     if end < 0:
         return None
     return "stream" if is_value(head[start:end]) else "json"
+
+
+def form_of_lines_at_end(body: bytes | bytearray) -> BodyForm:
+    """Return the form of a whole body of lines whose bytes did not tell as they came."""
+    match = _OPENING.match(body)
+    opening = body[match.end() : match.end() + 1] if match else b""
+    return "stream" if opening in (b"", b"{") else "other"
+
+
+def _form_of_words(head: bytes | bytearray, start: int) -> BodyForm | None:
+    """Return the form of a body of lines that begins with something else than an object."""
+    beginning = head[start : start + _MOST_BLANK]
+    if beginning.startswith(b"["):  # a list, or a keep-alive such as `[PING]`
+        if not beginning[1:].strip():
+            return None if len(beginning) < _MOST_BLANK else "json"
+        if begins_json(beginning.decode("utf-8", "replace")):
+            return "json"
+    if _OBJECT_AFTER_WORDS.search(beginning):
+        return "stream"
+    return None if len(beginning) < _MOST_BLANK else "other"
 
 
 def json_of(body: bytes) -> object | None:
@@ -263,6 +294,27 @@ def json_of(body: bytes) -> object | None:
     except ValueError:
         return None
     return value[0] if isinstance(value, list) and value else value
+
+
+def error_outside(text: str) -> ErrorBody | None:
+    """Return the error that stands as JSON in what came outside of a stream's framing, or broken.
+
+    None where there is none: the words alone are not taken for an error.
+    """
+    for place in islice(_JSON_OUTSIDE.finditer(text), _MOST_OUTSIDE):
+        value = json_of(text[place.end() :].encode("utf-8", "replace"))
+        if value is not None:
+            error = error_of(value) if place[1] else error_in(value)
+            if error is not None:
+                return error
+    return None
+
+
+def words_outside(text: str) -> str:
+    """Return the first words of what was passed over, or the title of a page."""
+    if text.lstrip().startswith("<"):
+        return html_error(text).message
+    return " ".join(text.split())[:_LONGEST_WORDS]
 
 
 def refusal_of(body: bytes) -> tuple[object | None, ErrorBody]:

@@ -1,14 +1,17 @@
-"""What the host tells the engine: JSON lines on its standard input, told apart by `type`."""
+"""What the host tells the engine: JSON lines on its standard input, told apart by `type`.
 
-from typing import Final, TypeAlias
+A command cannot ask for what is out of a knob's range: it is kept within it when it is made, and so
+is one that is decoded. Whoever takes note of what is wanted can take it as it stands.
+"""
+
+from typing import TypeAlias
 
 import msgspec
 
 from probes.config import Route
+from probes.knobs import KNOBS, MAX_BURST
 
 __all__ = [
-    "KNOB_RANGE",
-    "MAX_BURST",
     "Allow",
     "Allowance",
     "Burst",
@@ -24,15 +27,6 @@ __all__ = [
     "decode_command",
     "encode_command",
 ]
-
-
-KNOB_RANGE: Final[dict[str, tuple[float, float]]] = {
-    "concurrency": (0, 1_000),
-    "interval": (0, 86_400),
-    "max_tokens": (1, 1_000_000),
-}
-"""What each knob is kept within, whatever is asked for."""
-MAX_BURST: Final = 1_000
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -55,6 +49,10 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     used_usd: float = 0.0
     limit_tokens: int = 0
     limit_usd: float | None = None
+    more: bool = False
+    """All that the route wanted was leased: it is told more soon, and waits for that in silence."""
+    doubt: str = ""
+    """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
 
 class Configure(_Command, frozen=True, kw_only=True, tag="configure"):
@@ -86,8 +84,18 @@ class SetKnob(_Command, frozen=True, kw_only=True, tag="set_knob"):
 
     route: str
     knob: str
+    """One that is not known is refused by the engine."""
     value: float
+    """As it is within the knob's range, whatever was asked for."""
     who: str = "user"
+    part: bool = False
+    """It is one engine's part of what is wanted in all, and may be none."""
+
+    def __post_init__(self) -> None:
+        """Keep the value within the knob's range. Raises ValueError where it is no number."""
+        known = KNOBS.get(self.knob)
+        if known is not None:
+            msgspec.structs.force_setattr(self, "value", known.kept(self.value, part=self.part))
 
 
 class Pause(_Command, frozen=True, kw_only=True, tag="pause"):
@@ -105,7 +113,12 @@ class Burst(_Command, frozen=True, kw_only=True, tag="burst"):
 
     route: str
     count: int
+    """As it is within 1 and `MAX_BURST`, whatever was asked for."""
     who: str = "user"
+
+    def __post_init__(self) -> None:
+        """Keep the count within its bounds."""
+        msgspec.structs.force_setattr(self, "count", min(max(self.count, 1), MAX_BURST))
 
 
 class EndCoolDown(_Command, frozen=True, kw_only=True, tag="end_cool_down"):

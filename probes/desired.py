@@ -1,6 +1,6 @@
 """What the user wants of the engine, whatever becomes of it: a pure fold, told to a new engine.
 
-Commands say what is wanted, events what the engine made of it (a clamped knob, a cool-down).
+Commands say what is wanted, events what the engine made of it (a cool-down, another's knob).
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from probes.clock import seconds
 from probes.commands import Command, EndCoolDown, Pause, SetKnob, WatchText
 from probes.config import Route
 from probes.events import Event, Held, Knob
+from probes.knobs import KNOBS
 
 __all__ = ["Desired", "RouteDesire", "commands_for_restart", "desired_of"]
 
-_KNOBS: Final = ("concurrency", "interval", "max_tokens")
 _WHO: Final = "restart"
 
 
@@ -46,7 +46,7 @@ class Desired:
     def after_command(self, command: Command) -> "Desired":
         """Return the state that a command asks for."""
         match command:
-            case SetKnob() if command.knob in _KNOBS:
+            case SetKnob() if command.knob in KNOBS:
                 return self._with_knob(command.route, command.knob, command.value)
             case Pause(route=""):
                 return self._with_all(paused=command.paused)
@@ -64,7 +64,7 @@ class Desired:
         match event:
             case Knob(knob="paused"):
                 return self._with(event.route, paused=bool(event.after))
-            case Knob() if event.knob in _KNOBS:
+            case Knob() if event.knob in KNOBS:
                 return self._with_knob(event.route, event.knob, event.after)
             case Held(reason="cool_down"):
                 until_ns = None if event.released else event.until_ns
@@ -103,7 +103,7 @@ def desired_of(routes: tuple[Route, ...]) -> Desired:
 
 
 def _desire(route: Route) -> RouteDesire:
-    knobs = MappingProxyType({name: float(getattr(route, name)) for name in _KNOBS})
+    knobs = MappingProxyType({name: float(getattr(route, name)) for name in KNOBS})
     return RouteDesire(knobs, knobs, starts_paused=route.paused, paused=route.paused)
 
 

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -26,7 +26,9 @@ from probes.commands import (
     Stop,
     WatchText,
 )
+from probes.config import Route
 from probes.config.proxies import proxy_secrets
+from probes.descriptors import room_for_connections
 from probes.events import (
     SCHEMA_VERSION,
     Batch,
@@ -41,8 +43,10 @@ from probes.events import (
     Tick,
     encode_event,
 )
-from probes.health import Cost, CostMeter, GapWatch, LoopWatch, Work
+from probes.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
 from probes.outbox import BATCH_S, Outbox
+from probes.price_list import NO_PRICE, PriceListError, ask_prices, list_url
+from probes.pricing import wants_list
 from probes.report import route_info
 from probes.route import RouteRunner, RouteTools, TransportFactory, default_transport
 from probes.secrets import Scrubber, secret_values
@@ -79,6 +83,7 @@ class Engine:
         now_ns = clock.monotonic_ns()
         gaps = GapWatch(now_ns)
         self._watch = LoopWatch(clock, gaps, self._on_gap)
+        self._shortages = Shortages()
         tools = RouteTools(
             engine=configure.engine,
             clock=clock,
@@ -92,11 +97,17 @@ class Engine:
             numbers=count(1),
             include_text=configure.include_text,
             transport=transport,
+            shortages=self._shortages,
         )
         self._routes = {
             route.name: RouteRunner(route, configure.headers.get(route.name, {}), tools)
             for route in configure.routes
         }
+        self._wanting_prices = [route for route in configure.routes if wants_list(route)]
+        self._headers = {
+            route.name: configure.headers.get(route.name, {}) for route in configure.routes
+        }
+        self._transport = transport
         self._engine = configure.engine
         self._sequence = 0
         self._told: tuple[tuple[RouteCounts, ...], MoneyReport | None] | None = None
@@ -174,6 +185,8 @@ class Engine:
         match command:
             case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
                 runner.set_knob(knob, command.value, command.who)
+                if knob == "concurrency":
+                    self._warn_of_descriptors(command.route)
             case Pause():
                 runner.pause(command.paused, cancel=command.cancel, who=command.who)
             case Burst():
@@ -197,6 +210,42 @@ class Engine:
             gc.freeze()  # what is here now lives as long as the engine
         for runner in self._routes.values():
             self._group.start_soon(runner.run)
+        self._warn_of_descriptors()
+        for route, others in _sharing_a_list(self._wanting_prices):
+            self._group.start_soon(self._ask_prices, route, others)
+
+    async def _ask_prices(self, route: Route, others: Sequence[Route]) -> None:
+        """Ask a list once for all routes that share it; whatever comes of it harms none of them."""
+        routes = (route, *others)
+        try:
+            transport = self._transport(route, self._clock)
+            models = {one.model for one in routes}
+            found = await ask_prices(route, self._headers[route.name], transport, models)
+        except PriceListError as error:
+            for one in routes:
+                self._routes[one.name].miss_price(str(error))
+            return
+        except Exception as error:
+            self._routes[route.name].fault(error)
+            return
+        for one in routes:
+            if one.model in found:
+                price, runner = found[one.model], self._routes[one.name]
+                if price is None:
+                    runner.miss_price(NO_PRICE)
+                else:
+                    runner.take_price(price)
+
+    def _warn_of_descriptors(self, route: str = "") -> None:
+        """Say so where more workers are wanted than can be connected at once."""
+        room = room_for_connections(sum(runner.open_sockets for runner in self._routes.values()))
+        workers = sum(runner.concurrency for runner in self._routes.values())
+        if room is not None and workers > room:
+            self._refuse(
+                route,
+                f"{workers} workers, but this process may have {room} connections at once;"
+                " raise the limit (ulimit -Hn) or lower the concurrency",
+            )
 
     def _ring_all(self) -> None:
         for runner in self._routes.values():
@@ -281,6 +330,7 @@ class Engine:
             open_sockets=sum(runner.open_sockets for runner in self._routes.values()),
             drops=self._outbox.drops,
             waiting=self._outbox.waiting,
+            short_of=self._shortages.now(self._clock.monotonic_ns()),
         )
 
 
@@ -303,6 +353,16 @@ async def run_engine(
         raise ValueError(f"the first command must be configure, not {type(first).__name__}")
     engine = Engine(first, write, clock=clock or SystemClock(), transport=transport)
     await engine.run(commands)
+
+
+def _sharing_a_list(routes: Iterable[Route]) -> list[tuple[Route, list[Route]]]:
+    """Return routes by the list they ask: the same place, way to it, and key."""
+    groups: dict[tuple[object, ...], list[Route]] = {}
+    for route in routes:
+        key = (route.api_key_env, route.api_key_cmd, route.key_header, *route.headers.items())
+        way = (route.tls, route.proxy, route.http2, route.unix_socket)
+        groups.setdefault((list_url(route), *way, *key), []).append(route)
+    return [(first, others) for first, *others in groups.values()]
 
 
 def _boot_id() -> str:

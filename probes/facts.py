@@ -31,8 +31,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Counted; where nobody counts, the output events that came in one read, if several did."""
     hidden_tokens: int | None = 0
     """Output tokens that were never streamed; None where it is not known how many."""
+    billed_tokens: int | None = None
+    """Output that is billed, where that is told and may be more than `output_tokens`."""
     cost_usd: float | None = None
-    """The provider's own figure."""
+    """The provider's own figure, with what it says was billed elsewhere."""
+    pieces: int = 0
+    """Events of its stream; 0 of a whole answer."""
+    characters: int = 0
+    """Of all that was kept of it: text, reasoning, refusals and calls."""
     ttft_kind: TtftKind = "none"
     text: str = ""
     """Empty unless kept."""

@@ -3,6 +3,9 @@
 HTTP libraries wrap what the socket said, so the whole chain of causes is looked at, and what says
 most decides. Like the official clients' policy, every failure to connect or to get an answer is
 worth another try; a request that cannot even be written is not.
+
+What this machine or this process has too little of is nobody's failure but ours, wherever it
+strikes: `cancelled / local.*`, which counts against no route and is not tried again at once.
 """
 
 import errno
@@ -14,16 +17,30 @@ from typing import Final
 import anyio
 import httpx
 
+from probes.events import LOCAL
 from probes.outcome import Verdict
+from probes.transport.lock import ClearTextError
+from probes.words import plainly
 
-__all__ = ["of_failure", "words_of"]
+__all__ = ["of_failure", "shortage_of", "words_of"]
+
+_SHORTAGES: Final = {
+    errno.EMFILE: f"{LOCAL}descriptors",
+    errno.ENFILE: f"{LOCAL}descriptors",
+    errno.ENOMEM: f"{LOCAL}memory",
+    errno.ENOBUFS: f"{LOCAL}buffers",
+}
+_NO_THREAD: Final = "can't start new thread"
+_NO_PORT: Final = f"{LOCAL}ports"
+_ANSWERS: Final = (ConnectionRefusedError, ConnectionResetError, TimeoutError)
+"""What tells of the network: beside one, an address that we cannot speak from says nothing, for a
+machine without IPv6 has none for ::1."""
 
 _UNREACHABLE: Final = {
     errno.ENETUNREACH,
     errno.EHOSTUNREACH,
     errno.ENETDOWN,
     errno.EHOSTDOWN,
-    errno.EADDRNOTAVAIL,
 }
 _ENDED: Final = (
     ConnectionError,
@@ -35,6 +52,7 @@ _ENDED: Final = (
     ssl.SSLZeroReturnError,
 )
 _TOLD_BY_KIND: Final[tuple[tuple[Verdict, tuple[type[BaseException], ...]], ...]] = (
+    (Verdict("client_error", "clear_text"), (ClearTextError,)),
     (Verdict("client_error", "bad_url"), (httpx.UnsupportedProtocol, httpx.InvalidURL)),
     (Verdict("client_error", "bad_request"), (httpx.LocalProtocolError,)),
     (Verdict("timeout", "timeout.connect", True), (httpx.ConnectTimeout, httpx.PoolTimeout)),
@@ -67,6 +85,12 @@ _WORDS: Final = {
     " tls.ca_file names who does",
     "connect.tls.certificate": "the server's certificate does not hold",
     "connect.proxy": "",
+    "local.descriptors": "this process may open no more files and connections; ulimit -n says how"
+    " many",
+    "local.memory": "this machine has no memory left",
+    "local.buffers": "this machine has no buffers left for connections",
+    "local.ports": "this machine has no address or port left to connect from",
+    "local.threads": "this machine gives us no more threads",
     "timeout.connect": "the server did not answer while connecting",
     "reset": "the server closed the connection before it answered",
 }
@@ -106,6 +130,9 @@ _TLS_WORDS: Final = (
 def of_failure(error: BaseException) -> Verdict:
     """Return the verdict on an exception before any HTTP answer."""
     chain = list(_causes(error))
+    shortage = _shortage(chain)
+    if shortage:
+        return Verdict("cancelled", shortage)
     for verdict, kinds in _TOLD_BY_KIND:
         if _any_of(chain, kinds):
             return verdict
@@ -116,12 +143,35 @@ def of_failure(error: BaseException) -> Verdict:
     return Verdict("protocol_error", reason, retryable=True)
 
 
-def _reason(chain: Sequence[BaseException], *, connecting: bool) -> str:
-    numbers = {
+def shortage_of(error: BaseException | None) -> str:
+    """Return the reason of what we had too little of; empty where that was not it."""
+    return "" if error is None else _shortage(list(_causes(error)))
+
+
+def _shortage(chain: Sequence[BaseException]) -> str:
+    numbers = _numbers(chain)
+    for number, reason in _SHORTAGES.items():
+        if number in numbers:
+            return reason
+    if _any_of(chain, (MemoryError,)):
+        return f"{LOCAL}memory"
+    if any(isinstance(cause, RuntimeError) and _NO_THREAD in str(cause) for cause in chain):
+        return f"{LOCAL}threads"
+    refused = _any_of(chain, _ANSWERS) or errno.ECONNREFUSED in numbers
+    return _NO_PORT if errno.EADDRNOTAVAIL in numbers and not refused else ""
+
+
+def _numbers(chain: Sequence[BaseException]) -> set[int | None]:
+    return {
         cause.errno
         for cause in chain
-        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)  # whose are OpenSSL's
+        if isinstance(cause, OSError)
+        and not isinstance(cause, (ssl.SSLError, socket.gaierror))  # who count otherwise
     }
+
+
+def _reason(chain: Sequence[BaseException], *, connecting: bool) -> str:
+    numbers = _numbers(chain)
     if _any_of(chain, (socket.gaierror,)) or (connecting and _any_of(chain, (UnicodeError,))):
         return "connect.dns"
     if tls := _tls_reason(chain):
@@ -204,7 +254,7 @@ def _said(chain: Sequence[BaseException]) -> str:
     for cause in chain:
         said = str(cause).strip()
         if said and said != type(cause).__name__ and said not in _CLASS_NAMES:
-            return said
+            return plainly(said)
     return ""
 
 

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from probes.body import unreadable
 from probes.dialects.base import Framing
+from probes.ignored import Ignored
 from probes.ndjson import LineDecoder
 from probes.sse import Decoder, EventTooLargeError, ServerSentEvent
 
@@ -25,6 +26,16 @@ class StreamDecoder(Protocol):
     @property
     def idle(self) -> bool:
         """Whether all that was fed is told."""
+        ...
+
+    @property
+    def ignored(self) -> Ignored:
+        """Lines that are told of no event."""
+        ...
+
+    @property
+    def rest(self) -> str:
+        """The beginning of a line that was never ended."""
         ...
 
     @property

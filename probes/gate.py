@@ -7,6 +7,7 @@ from typing import Final
 from probes.clock import NS_PER_S, Clock
 from probes.events import AttemptFinished, Event, Held, HeldReason, Limit, LimitReading
 from probes.limits import LimitState
+from probes.pricing import usd_charged
 from probes.retry import cool_down_s
 from probes.signals import Signal
 from probes.spending import Reservation, Spending
@@ -15,6 +16,8 @@ __all__ = ["Gate"]
 
 STAGGER_S: Final = 0.1
 """Seconds between two releases when a cool-down ends, so that not all come back at once."""
+DRY_NS: Final = 3 * NS_PER_S
+"""A lease that is dry is filled within a second or so; if it is not, somebody must know."""
 LIMIT_EVERY_NS: Final = NS_PER_S
 LIMIT_AGAIN_NS: Final = 10 * NS_PER_S
 """What an answer only repeats is told again after this, so that it is seen to be fresh."""
@@ -32,7 +35,7 @@ class Gate:
         spending: Spending,
         emit: Callable[[Event], None],
         reader_stalled: Callable[[], bool],
-        usd_per_token: float = 0.0,
+        usd_of: Callable[[int], float] = lambda _tokens: 0.0,
     ) -> None:
         self.changed = Signal()
         self.paused = False
@@ -44,10 +47,12 @@ class Gate:
         self._spending = spending
         self._emit = emit
         self._reader_stalled = reader_stalled
-        self._usd_per_token = usd_per_token
+        self._usd_of = usd_of
         self._cool_until_ns: int | None = None
         self._released = 0
         self._held: HeldReason | None = None
+        self._dry_ns: int | None = None
+        """Since when no lease lets an attempt start."""
         self._reservations: list[Reservation] = []
         self._limits = LimitState()
         self._told_limits: tuple[Limit, ...] = ()
@@ -132,10 +137,14 @@ class Gate:
         if self._reader_stalled():
             self._hold("reader_stalled")
             return "reader_stalled"
-        reservation = self._spending.reserve(self._route, tokens, tokens * self._usd_per_token)
+        reservation = self._spending.reserve(self._route, tokens, self._usd_of(tokens))
         if reservation is None:
-            self._hold("budget")
+            now_ns = self._clock.monotonic_ns()
+            self._dry_ns = self._dry_ns or now_ns
+            if not self._spending.awaits_more(self._route) or now_ns - self._dry_ns > DRY_NS:
+                self._hold("budget")
             return "budget"
+        self._dry_ns = None
         self._hold(None)
         self._reservations.append(reservation)
         return None
@@ -176,10 +185,7 @@ class Gate:
         for reservation in self._reservations:
             if reservation.tokens == event.reserved_tokens:
                 self._reservations.remove(reservation)
-                usd = event.cost_usd
-                if usd is None:
-                    usd = event.charged_tokens * self._usd_per_token
-                self._spending.settle(reservation, event.charged_tokens, usd)
+                self._spending.settle(reservation, event.charged_tokens, usd_charged(event))
                 if self._held == "budget":
                     self.changed.ring()
                 return

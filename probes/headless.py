@@ -5,14 +5,16 @@ import re
 import select
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, Final
 
 import anyio
 import msgspec
 from anyio import to_thread
 
+from probes.board.goals import goals_remarks, goals_status
 from probes.events import Event
+from probes.exit_status import ExitStatus
 from probes.session import Session
 
 __all__ = ["ascii_json", "run_headless"]
@@ -43,13 +45,18 @@ def _escape(match: re.Match[str]) -> str:
 
 
 async def run_headless(
-    session: Session, *, duration_s: float | None, out: BinaryIO, fail_on_goals: bool
+    session: Session,
+    *,
+    duration_s: float | None,
+    out: BinaryIO,
+    fail_on_goals: bool,
+    told: Callable[[Iterable[str]], object] = list,
 ) -> int:
     """Run a session and print its durable events, then one line of type `summary`.
 
-    Ends after `duration_s` seconds, on SIGINT, SIGTERM or SIGHUP, when `out` is closed by its
-    reader, or when the engine crashes again and again. Returns 0, or 1 when the engine was given
-    up or, with `fail_on_goals`, a route missed a goal.
+    Ends `duration_s` seconds after the first hello, on SIGINT, SIGTERM or SIGHUP, when `out` is
+    closed by its reader, or when the engine crashes again and again. Returns a status; `told` takes
+    for a person, a line each, what became of the goals, where `fail_on_goals` asks for it.
 
     Raises:
         OSError: `out` could not be written, though its reader had not left.
@@ -60,8 +67,12 @@ async def run_headless(
     await run.finish(summary)
     if run.failure is not None:
         raise run.failure
-    missed = any(route["goals_missed"] for route in summary.values())
-    return 1 if run.gave_up or (fail_on_goals and missed) else 0
+    if run.gave_up:
+        return ExitStatus.FAILED
+    if not fail_on_goals:
+        return ExitStatus.OK
+    told(goals_remarks(summary))
+    return goals_status(summary)
 
 
 class _HeadlessRun:
@@ -110,12 +121,14 @@ class _HeadlessRun:
             await anyio.sleep(_LOOK_S)
 
     async def _stop_after(self, duration_s: float) -> None:
-        await anyio.sleep(duration_s)
+        await self._session.outlast(duration_s)
         self._session.stop()
 
     async def _stop_on_signal(self) -> None:
-        names = ("SIGINT", "SIGTERM", "SIGHUP")
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        names = ["SIGINT", "SIGTERM"]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            names.append("SIGHUP")  # `nohup` wants to outlive the terminal
+        numbers = [getattr(signal, name) for name in names]
         with anyio.open_signal_receiver(*numbers) as signals:
             async for _number in signals:
                 self._session.stop()

@@ -4,9 +4,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 from probes.clock import NS_PER_S, Clock
+from probes.events import LOCAL, Shortage
 
 __all__ = [
     "BEAT_S",
@@ -16,6 +17,7 @@ __all__ = [
     "GapWatch",
     "LoopLag",
     "LoopWatch",
+    "Shortages",
     "Work",
     "suspended_ns",
 ]
@@ -25,6 +27,9 @@ BEAT_S: Final = 0.025
 
 GAP_NS: Final = 2 * NS_PER_S
 """A pause of the loop beyond this is a gap: suspend, a stopped process, a frozen machine."""
+
+SHORT_FOR_NS: Final = 15 * NS_PER_S
+"""So long a shortage is told: longer than a worker that met one waits before it tries again."""
 
 
 def suspended_ns() -> int:
@@ -124,6 +129,24 @@ class Cost:
     reads_per_s: float = 0.0
     inexact_share: float = 0.0
     """Of the output chunks; 0 without any."""
+
+
+class Shortages:
+    """What we had too little of to send probes, as long as it is news."""
+
+    def __init__(self) -> None:
+        self._what: Shortage = ""
+        self._at_ns = 0
+
+    def note(self, reason: str, now_ns: int) -> None:
+        """Take the reason of a probe that was not sent or not ended: `local.descriptors`."""
+        what = reason.removeprefix(LOCAL)
+        self._what = next((known for known in get_args(Shortage) if known == what), "memory")
+        self._at_ns = now_ns
+
+    def now(self, now_ns: int) -> Shortage:
+        """Return what is short; empty where nothing has been for `SHORT_FOR_NS`."""
+        return self._what if self._what and now_ns - self._at_ns < SHORT_FOR_NS else ""
 
 
 class CostMeter:

@@ -3,10 +3,12 @@
 from typing import Final, Literal, TypeAlias
 
 from probes.dialects.base import Transcript, Usage
+from probes.error_body import ErrorBody
 from probes.events import TokenSource
+from probes.finish import family_of, squashed
 from probes.outcome import Verdict, of_stream_error
 
-__all__ = ["Ending", "hidden_tokens_of", "judge", "tokens_of"]
+__all__ = ["Ending", "hidden_tokens_of", "hint_of", "judge", "of_ending", "tokens_of"]
 
 Ending: TypeAlias = Literal[
     "complete",
@@ -20,41 +22,38 @@ Ending: TypeAlias = Literal[
     "timeout.total",
     "cancelled",
     "local_gap",
+    "cap_ignored",
 ]
 """How the exchange ended: `complete` as its framing says, `cut` by a close before that, `reset` by
-a reset, `closed_by_us` some time after the terminal signal."""
+a reset, `closed_by_us` some time after the terminal signal, `cap_ignored` by us because it passed
+what it was allowed."""
 
-CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
-_LENGTH: Final = ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS")
-_FILTERED: Final = (
-    *("content_filter", "content-filter", "content_filtered", "guardrail_intervened"),
-    *("safety", "prohibited_content", "blocklist", "spii", "recitation"),  # Google
-    *("sensitive", "error_toxic"),  # Zhipu, Cohere
+_CAP_HINT: Final = "hidden reasoning used up the answer cap: raise max_tokens"
+_CAP_HINT_UNCOUNTED: Final = (
+    "the answer cap was used up before anything was shown, as by hidden reasoning: raise max_tokens"
 )
-_ABORTED: Final = ("abort", "aborted", "cancelled", "canceled")
-_REFUSED: Final = ("refusal",)
 _THINKING: Final = ("<think", "[THINK]", "<|channel|>analysis")
 _BEGINNING: Final = 16
 """Pieces of a text in which such a tag must have come."""
-_FAILED: Final = {
-    "insufficient_system_resource": "overloaded",  # DeepSeek
-    "network_error": "upstream",  # Zhipu
-    "timeout": "gateway_timeout",  # Cohere
-}
-"""Finish reasons that tell of a server's failure, in small letters."""
+_NO_ROOM: Final = "insufficientsystemresource"
+"""DeepSeek's finish reason where it is overloaded."""
 
 
 def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
     """Return the verdict on a 200.
 
     `broken` says why its bytes could not be read on; `began` whether any of an answer was read.
-    Errors come first, for servers write `[DONE]` after them; a finish outweighs what came later.
+    Errors come first, for servers write `[DONE]` after them; a finish that stands outweighs what
+    came later. One that does not yet is made to by the end of the whole body alone.
     """
     if told.error is not None:
         return of_stream_error(told.error)
-    if told.malformed or (broken and not (told.finished or told.done)):
+    if ending == "cap_ignored":
+        return Verdict("protocol_error", ending)
+    over = told.done or told.closed
+    if told.malformed or (broken and not over):
         return Verdict("protocol_error", told.malformed or broken)
-    if told.finished or told.done:
+    if over or (told.finished and ending == "complete"):
         return _of_whole_answer(told)
     return of_ending(ending, began=began)
 
@@ -73,20 +72,38 @@ def of_ending(ending: Ending, *, began: bool) -> Verdict:
 
 
 def _of_whole_answer(told: Transcript) -> Verdict:
-    reason = (told.finish_reason or "").lower()
-    if reason in _FILTERED:
+    family = family_of(told.finish_reason)
+    if family == "filtered":
         return Verdict("content_error", "content_filter")
-    if reason in _ABORTED:
+    if family == "aborted":
         return Verdict("server_error", "aborted")
-    if reason in _FAILED:
-        return Verdict("server_error", _FAILED[reason])
-    if told.refusal or reason in _REFUSED:
+    if family == "failed":
+        return _of_failed(told.finish_reason or "")
+    if told.refusal or family == "refused":
         return Verdict("content_error", "refusal")
     if told.output:
         return Verdict("ok")
-    counted = told.usage is not None and bool(told.usage.reasoning_tokens)
-    capped = told.finish_reason in _LENGTH and (counted or told.reasoned)
-    return Verdict("content_error", "cap_exhausted" if capped else "empty")
+    return Verdict("content_error", "cap_exhausted" if family == "length" else "empty")
+
+
+def _of_failed(reason: str) -> Verdict:
+    """Return the verdict on a finish reason that is an error: what the same code would get."""
+    code = squashed(reason)
+    if code == _NO_ROOM:
+        return Verdict("server_error", "overloaded")
+    return of_stream_error(ErrorBody(code=reason, words=(code,)))
+
+
+def hint_of(told: Transcript, verdict: Verdict) -> str:
+    """Return what a verdict on an answer without output means; empty where that is plain."""
+    if verdict.reason == "cap_exhausted":
+        counted = told.usage is not None and bool(told.usage.reasoning_tokens)
+        return _CAP_HINT if counted or told.reasoned else _CAP_HINT_UNCOUNTED
+    if verdict != Verdict("content_error", "empty"):
+        return ""
+    tokens = told.usage.output_tokens if told.usage is not None else None
+    came = f"nothing came but {', '.join(told.carried)}" if told.carried else "nothing came"
+    return f"{tokens} output tokens are counted, yet {came}" if tokens else ""
 
 
 def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
@@ -135,4 +152,5 @@ def _credible(usage: Usage | None, told: Transcript) -> Usage | None:
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cached_tokens,
         cost_usd=usage.cost_usd,
+        billed_tokens=usage.billed_tokens or None,
     )

@@ -1,9 +1,13 @@
 """JSON as loosely as servers write it, where the typed decoders refuse it."""
 
 import json
+import re
 from typing import Final
 
-__all__ = ["first_value", "value_of", "value_or_none"]
+__all__ = ["begins_json", "begins_page", "first_value", "value_of", "value_or_none"]
+
+_PAGE: Final = re.compile(r"\s*<(!doctype|html|head|title|body|h1|\?xml)\b", re.IGNORECASE)
+_BEGINNING: Final = re.compile(r'\s*(\{|"|\[\s*([\[{"\]\-0-9]|true|false|null|\Z))')
 
 _MOST_DIGITS: Final = 400
 """A longer number is taken for a float, and is infinite: Python refuses to make it an int."""
@@ -14,6 +18,19 @@ def _number(digits: str) -> int | float:
 
 
 _decoder: Final = json.JSONDecoder(strict=False, parse_int=_number)
+
+
+def begins_json(text: str) -> bool:
+    """Whether a text begins as JSON that could be any of an answer: `[PING]` and words do not.
+
+    Numbers do not either: a keep-alive may begin with its date, no answer with a number.
+    """
+    return _BEGINNING.match(text) is not None
+
+
+def begins_page(text: str) -> bool:
+    """Whether a text begins as a page of HTML, which is none of an answer and ends it."""
+    return _PAGE.match(text) is not None
 
 
 def value_of(text: str) -> object:

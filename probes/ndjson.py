@@ -6,6 +6,7 @@ whole body counts without its line end, as every reader of NDJSON has it.
 """
 
 from probes.byte_order_mark import MarkFilter
+from probes.ignored import MOST_KEPT, Ignored
 from probes.loose_json import value_of
 from probes.sse import DEFAULT_LIMIT, EventTooLargeError, ServerSentEvent
 
@@ -31,6 +32,8 @@ class LineDecoder:
     def __init__(self, max_line: int = DEFAULT_LIMIT) -> None:
         self.failure = ""
         """Why nothing more is decoded, once a line was too large."""
+        self.ignored = Ignored()
+        """Nothing: every line is told."""
         self._max_line = max_line
         self._line = bytearray()
         self._mark = MarkFilter()
@@ -41,6 +44,11 @@ class LineDecoder:
     def unfinished(self) -> bool:
         """Whether some of a line that was never ended has been read."""
         return bool(self._line.strip())
+
+    @property
+    def rest(self) -> str:
+        """The line that was never ended."""
+        return self._line[:MOST_KEPT].decode("utf-8", "replace").strip()
 
     @property
     def idle(self) -> bool:

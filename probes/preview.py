@@ -41,9 +41,7 @@ class Preview:
             self._let_go()
         self._attempt, self._reasoning = attempt, reasoning
         added = clean(progress.text or progress.reasoning)
-        text = self._scrub.scrub(self._held + added)
-        unsure = self._scrub.unsure(text)
-        sure, self._held = text[: len(text) - unsure], text[len(text) - unsure :]
+        sure, self._held = self._scrub.split(self._held + added)
         if sure:
             self._send(probe, attempt, sure, reasoning)
 
@@ -54,7 +52,8 @@ class Preview:
             self._probe = ""
 
     def _let_go(self) -> None:
-        """Send what was held back: no more comes that would make it a secret."""
+        """Send what was held back: no more comes that would make it a secret, unless it is one."""
         if self._held:
-            self._send(self._probe, self._attempt, self._held, self._reasoning)
+            held = self._scrub.scrub(self._held)
+            self._send(self._probe, self._attempt, held, self._reasoning)
             self._held = ""

@@ -3,8 +3,8 @@
 What the user felt is counted from the first attempt's start, failed attempts and waits included.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
 from typing import Protocol
@@ -13,7 +13,7 @@ import msgspec
 
 from probes.attempt import Attempt, AttemptResult
 from probes.clock import Clock
-from probes.config import Route
+from probes.config import Price, Route
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -28,14 +28,24 @@ from probes.events import (
 from probes.health import GapWatch
 from probes.manner import Manner
 from probes.outbox import Tally
+from probes.pricing import (
+    Asked,
+    Charge,
+    LearnedUse,
+    PriceSource,
+    output_limit,
+    price_info,
+    price_words,
+    reserved_usd,
+)
 from probes.progress import Progress
-from probes.report import AttemptIdentity, attempt_finished
+from probes.report import AttemptIdentity, attempt_finished, charge_for
 from probes.retry import RetryPolicy
 from probes.secrets import Scrubber
 from probes.signals import Signal
 from probes.transport import Request, Transport
 
-__all__ = ["Probe", "ProbeTools", "Turnstile"]
+__all__ = ["Probe", "ProbeTools", "Turnstile", "total_cost"]
 
 
 class Turnstile(Protocol):
@@ -73,6 +83,36 @@ class ProbeTools:
     max_tokens: int = 0
     """The answer cap now; a knob."""
     cohort: str = ""
+    price: Price | None = None
+    price_source: PriceSource = "price"
+    learned: LearnedUse = field(default_factory=LearnedUse)
+    noticed: set[str] = field(default_factory=set)
+    """What was said once of the route."""
+
+    def __post_init__(self) -> None:
+        if self.price is None:
+            self.price = self.route.price
+
+    def take_price(self, price: Price, at_ns: int) -> None:
+        """Take the price that the provider's own list tells, and say so."""
+        self.price, self.price_source = price, "list"
+        text = f"price from the provider's list: {price_words(price)}"
+        told = price_info(price, "list")
+        self.emit(Notice(at_ns=at_ns, route=self.route.name, text=text, price=told))
+
+    def miss_price(self, why: str, at_ns: int) -> None:
+        """Say why the provider's own list tells no price."""
+        text = f"no price from the provider's list: {why}"
+        self.emit(Notice(at_ns=at_ns, route=self.route.name, text=text))
+
+    @property
+    def most_tokens(self) -> int:
+        """What an attempt is expected to use at most under the cap as it is now."""
+        return max(self.prompt_tokens + self.max_tokens, self.learned.tokens)
+
+    def most_usd(self, tokens: int) -> float:
+        """Return what so many tokens of an attempt cost at most; 0 without a price."""
+        return reserved_usd(self.price, self.prompt_tokens, tokens)
 
 
 @dataclass(slots=True)
@@ -95,6 +135,8 @@ class Probe:
         self.identity = identity
         self.attempt_number = 0
         self.open_since_ns: int | None = None
+        self.url = ""
+        """What was asked last, whole; a secret may stand in its query."""
         self.tally: Tally | None = None
         """Where the output of the attempt in flight is counted; set by whoever counts."""
         self._tools = tools
@@ -108,6 +150,11 @@ class Probe:
         self._identity = self._identify()
         self._asked = tools.manner.way
         self._retries = 0
+
+    @property
+    def in_flight(self) -> Attempt | None:
+        """The attempt that is under way; None before the first, between two, and at the end."""
+        return self._attempt
 
     def cancel(self) -> None:
         """End the attempt in flight as `cancelled`; no other follows."""
@@ -142,7 +189,8 @@ class Probe:
                 scheduled_ns=self._scheduled_ns,
                 admitted_ns=self._admitted_ns,
                 cohort=self._identity.cohort,
-                reserved_tokens=self._identity.reserved_tokens,
+                reserved_tokens=self._identity.asked.reserved_tokens,
+                reserved_usd=self._tools.most_usd(self._identity.asked.reserved_tokens),
             )
         )
 
@@ -169,7 +217,9 @@ class Probe:
         self._tools.on_output(self, progress, at_ns)
 
     async def _admitted(self) -> bool:
-        if not await self._tools.turnstile.admit(self._most_tokens, lambda: self._cancelled):
+        if not await self._tools.turnstile.admit(
+            lambda: self._tools.most_tokens, lambda: self._cancelled
+        ):
             return False
         self._identity = self._identify()
         self._admitted_ns = self._tools.clock.monotonic_ns()
@@ -188,9 +238,12 @@ class Probe:
             listener=self,
             keep_text=tools.include_text,
             streamed=tools.route.stream,
+            most_tokens=output_limit(tools.prompt_tokens, tools.max_tokens),
         )
         try:
-            result = await self._attempt.run(self._request())
+            request = self._request()
+            self.url = request.url
+            result = await self._attempt.run(request)
         except BaseException:
             self._abandon()
             raise
@@ -200,15 +253,17 @@ class Probe:
             if self.tally is not None:
                 self.tally.closed = True
                 self.tally = None
-        return self._report(result)
+        return self._report(result, len(request.body))
 
     def _request(self) -> Request:
         tools = self._tools
         nonce = f"{tools.random.getrandbits(64):016x}" if tools.route.cache == "bust" else None
         return tools.manner.request(self._asked, max_tokens=tools.max_tokens, nonce=nonce)
 
-    def _report(self, result: AttemptResult) -> AttemptFinished:
+    def _report(self, result: AttemptResult, sent_bytes: int) -> AttemptFinished:
         tools = self._tools
+        asked = replace(self._identity.asked, sent_bytes=sent_bytes)
+        charge = charge_for(asked, result, tools.price, tools.price_source)
         plan = None
         if not self._cancelled:
             plan = tools.policy.plan(result.answer, result.headers, self._retries + 1)
@@ -219,14 +274,37 @@ class Probe:
         event = attempt_finished(
             self._identity,
             result,
+            charge=charge,
             retry=plan,
-            price=tools.route.price,
             clock=self._transport.clock_source,
             scrub=tools.scrub,
             include_text=tools.include_text,
         )
         self._close(event)
+        self._remark(event, charge)
         return event
+
+    def _remark(self, event: AttemptFinished, charge: Charge) -> None:
+        """Say once of the route what its server was not believed, and that it ignores its cap."""
+        tools = self._tools
+        given = tools.prompt_tokens if event.input_tokens is None else event.input_tokens
+        output = charge.tokens - given
+        if event.reason == "cap_ignored":
+            said = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
+            self._say_once("cap", event, f"{said}, and {self._reserved()}")
+        elif output > output_limit(tools.prompt_tokens, tools.max_tokens):
+            said = f"an answer took {output:,} tokens under a cap of {tools.max_tokens}"
+            self._say_once("cap", event, f"{said}: {self._reserved()}")
+        if charge.doubt:
+            self._say_once("doubt", event, charge.doubt)
+
+    def _reserved(self) -> str:
+        return f"{self._tools.most_tokens:,} tokens are reserved for the next"
+
+    def _say_once(self, what: str, event: AttemptFinished, text: str) -> None:
+        if what not in self._tools.noticed:
+            self._tools.noticed.add(what)
+            self._tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=text))
 
     def _abandon(self) -> None:
         """Close the books on an attempt that a defect of ours, or our own end, cut off.
@@ -235,6 +313,7 @@ class Probe:
         """
         now_ns = self._tools.clock.monotonic_ns()
         began = self.open_since_ns is not None
+        reserved = self._identity.asked.reserved_tokens
         event = AttemptFinished(
             at_ns=now_ns,
             route=self._identity.route,
@@ -243,8 +322,9 @@ class Probe:
             outcome="cancelled",
             reason="engine",
             cohort=self._identity.cohort,
-            reserved_tokens=self._identity.reserved_tokens,
-            charged_tokens=self._identity.reserved_tokens if began else 0,
+            reserved_tokens=reserved,
+            charged_tokens=reserved if began else 0,
+            charged_usd=self._tools.most_usd(reserved) if began else 0.0,
             stamps_ns=StampLadder(
                 scheduled=self._scheduled_ns,
                 admitted=self._admitted_ns,
@@ -264,6 +344,7 @@ class Probe:
         if event.stamps_ns.first_answer is not None:
             felt.first_answer_ns = event.stamps_ns.first_answer
         felt.finished.append(event)
+        self._tools.learned.learn(event.charged_tokens)
         self._tools.emit(event)
         self._tools.turnstile.settle(event)
 
@@ -300,16 +381,12 @@ class Probe:
             retry_wait_ns=_waited_ns(felt.finished),
             input_tokens=last.input_tokens,
             output_tokens=last.output_tokens,
-            cost_usd=_total_cost(felt.finished),
+            cost_usd=total_cost(felt.finished),
             cohort=last.cohort,
             flagged=felt.flagged,
         )
         self._tools.emit(event)
         return event
-
-    def _most_tokens(self) -> int:
-        """Return what an attempt may cost at most under the cap as it is now."""
-        return self._tools.prompt_tokens + self._tools.max_tokens
 
     def _identify(self) -> AttemptIdentity:
         tools = self._tools
@@ -319,7 +396,11 @@ class Probe:
             attempt=self.attempt_number,
             cohort=tools.cohort,
             dialect=tools.manner.way.name,
-            reserved_tokens=self._most_tokens(),
+            asked=Asked(
+                reserved_tokens=tools.most_tokens,
+                prompt_tokens=tools.prompt_tokens,
+                max_tokens=tools.max_tokens,
+            ),
         )
 
 
@@ -333,7 +414,7 @@ def _waited_ns(finished: list[AttemptFinished]) -> int:
     return total
 
 
-def _total_cost(finished: list[AttemptFinished]) -> float | None:
+def total_cost(finished: Sequence[AttemptFinished]) -> float | None:
     """Return what all attempts cost in USD; None where none is known."""
     costs = [event.cost_usd for event in finished if event.cost_usd is not None]
     return sum(costs) if costs else None

@@ -15,7 +15,7 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     event: bool = False
     """A server-sent event, not a comment, was completed."""
     output: bool = False
-    """A non-empty text, reasoning, tool-call or refusal delta came."""
+    """A delta came that is not empty and no bookkeeping: text, reasoning, a call, an image."""
     answer: bool = False
     """Output that is not reasoning came."""
     kind: TtftKind = "none"
@@ -31,7 +31,8 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     """As the server wrote it: hostile, and maybe with halves of characters."""
     reasoning: str = ""
     terminal: bool = False
-    """The answer is over, well or not: nothing after this needs to be waited for long."""
+    """By all that came the answer is over, well or not: nothing after this needs to be waited for
+    long. Output that comes all the same takes it back."""
     tokens: int = 0
     """Output tokens of the answer so far; 0 where the server does not count as it streams."""
 
@@ -57,6 +58,6 @@ def together(earlier: Progress, later: Progress) -> Progress:
         characters=earlier.characters + later.characters,
         text=earlier.text + later.text,
         reasoning=earlier.reasoning + later.reasoning,
-        terminal=earlier.terminal or later.terminal,
+        terminal=later.terminal or (earlier.terminal and not later.output),
         tokens=later.tokens or earlier.tokens,
     )

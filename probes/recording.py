@@ -1,4 +1,4 @@
-"""The event stream on disk: append, rotate, retain, read back.
+"""The event stream on disk: append, rotate, retain.
 
 A writer thread appends whole batches of durable lines, at most a second apart; nothing of it runs
 in the event loop. Each file is JSON lines and begins with the `hello` that carries the schema
@@ -10,21 +10,20 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-import platformdirs
-
-from probes.events import SCHEMA_VERSION, Event, Hello, decode_event
-from probes.recording_files import RECORDING_NAME, Segment, open_segment, retain
+from probes.paths import state_folder
+from probes.recording_files import Segment, open_segment, retain
+from probes.recording_reader import HELLO_PREFIX, RecordingError, SkippedLines, read_recording
 
 __all__ = [
     "Recorder",
     "RecordingError",
     "Segment",
+    "SkippedLines",
     "default_folder",
     "open_segment",
     "read_recording",
@@ -37,16 +36,11 @@ FLUSH_S: Final = 0.5
 RETRY_S: Final = 5.0
 MAX_PENDING_BYTES: Final = 32 << 20
 _CLOSE_S: Final = 5.0
-_HELLO_PREFIX: Final = b'{"type":"hello"'
-
-
-class RecordingError(Exception):
-    """A recording cannot be read; its message is for a person."""
 
 
 def default_folder() -> Path:
     """Return the folder of all recordings, in the platform's state folder."""
-    return Path(platformdirs.user_state_dir("llmtop")) / "recordings"
+    return state_folder() / "recordings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +115,11 @@ class Recorder:
 
     @classmethod
     def to_file(cls, path: Path, *, flush_s: float = FLUSH_S) -> "Recorder":
-        """Record into `path`, which is emptied; it neither rotates nor ages.
+        """Record into `path`, which is emptied at the first write; it neither rotates nor ages.
 
         Raises:
-            OSError: the file cannot be written, or another run writes it.
+            OSError: the file cannot be written, another run writes it, or it holds what is no
+                recording; nothing of it was touched.
         """
         first = open_segment(path, exclusive=False)
         return cls(_Place(path, True, "", 0, 0.0), first=first, flush_s=flush_s)
@@ -133,6 +128,11 @@ class Recorder:
     def path(self) -> Path:
         """The file being written, or the first to be."""
         return self._place.segment_path(max(1, self._number))
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was written."""
+        return bool(self._hello)
 
     def start(self, report: Callable[[str], None]) -> None:
         """Begin to write; `report` takes problems as text, in the writer's thread."""
@@ -216,7 +216,7 @@ class Recorder:
             segment = None if full else segment
         if segment is None:
             segment = self._rotate()
-        if segment.size == 0 and not data.startswith(_HELLO_PREFIX):
+        if segment.size == 0 and not data.startswith(HELLO_PREFIX):
             data = hello + data
         segment.write(data)
 
@@ -259,60 +259,7 @@ class Recorder:
 
 def _hello_in(data: bytes) -> bytes:
     """Return the last hello line of `data`, empty where there is none."""
-    at = data.rfind(b"\n" + _HELLO_PREFIX) + 1
-    if not at and not data.startswith(_HELLO_PREFIX):
+    at = data.rfind(b"\n" + HELLO_PREFIX) + 1
+    if not at and not data.startswith(HELLO_PREFIX):
         return b""
     return data[at : data.index(b"\n", at) + 1]
-
-
-def read_recording(
-    path: Path, on_problem: Callable[[str], None] = lambda _text: None
-) -> Iterator[Event]:
-    """Yield the events of a recording in order; of a segment, of the later segments too.
-
-    A last line that was cut short by a killed run is left out and told to `on_problem`.
-
-    Raises:
-        RecordingError: the file cannot be read, is no recording, or is of another schema.
-    """
-    hello: bytes = b""
-    for segment in _segments_from(path):
-        for number, line in enumerate(_lines(segment), 1):
-            if line.startswith(_HELLO_PREFIX):
-                if line == hello:
-                    continue  # a segment's own copy
-                hello = line
-            event = _event(segment, number, line, on_problem)
-            if event is not None:
-                yield event
-
-
-def _segments_from(path: Path) -> list[Path]:
-    if not RECORDING_NAME.fullmatch(path.name):
-        return [path]
-    run = path.name.split(".", 1)[0]
-    family = sorted(path.parent.glob(f"{run}.*.jsonl"))
-    return [segment for segment in family if segment.name >= path.name]
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            yield from file
-    except OSError as error:
-        raise RecordingError(f"{path}: {error.strerror or error}") from error
-
-
-def _event(path: Path, number: int, line: bytes, on_problem: Callable[[str], None]) -> Event | None:
-    try:
-        event = decode_event(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if not line.endswith(b"\n"):
-            on_problem(f"{path.name}: the last line was cut short and is left out")
-            return None
-        raise RecordingError(f"{path}: line {number} is no event: {error}") from error
-    if number == 1 and not isinstance(event, Hello):
-        raise RecordingError(f"{path}: does not begin with a hello: no recording of llmtop")
-    if isinstance(event, Hello) and event.schema != SCHEMA_VERSION:
-        raise RecordingError(f"{path}: schema {event.schema}; this version reads {SCHEMA_VERSION}")
-    return event

@@ -12,23 +12,23 @@ from probes.config.urls import mask_url
 from probes.events import (
     AttemptFinished,
     ClockSource,
-    CostSource,
     Limit,
     RetryPlan,
     RouteInfo,
     ServerClaim,
 )
+from probes.facts import Answer
+from probes.pricing import Asked, Charge, PriceSource, Seen, Told, charge_of, price_info
 from probes.prompts import estimate_tokens
 from probes.request_ids import request_ids
-from probes.secrets import MASK, Scrubber
+from probes.secrets import Scrubber
 from probes.throttle import kept_headers
 
 __all__ = [
     "AttemptIdentity",
     "attempt_finished",
-    "charged_tokens",
+    "charge_for",
     "cohort_of",
-    "cost_of",
     "prompt_tokens",
     "route_info",
 ]
@@ -36,8 +36,6 @@ __all__ = [
 BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
 LONGEST_TEXT: Final = 300_000
 """Characters of an answer in an event: its line must fit the host's, escaped."""
-_TELLING: Final = 8
-"""So many characters of a secret's beginning are too many."""
 OVERHEAD_TOKENS: Final = 8
 """Chat templates wrap each message in a few tokens of their own."""
 
@@ -50,7 +48,7 @@ class AttemptIdentity:
     probe: str
     attempt: int
     cohort: str
-    reserved_tokens: int
+    asked: Asked
     dialect: str = ""
     """That was asked in."""
 
@@ -84,6 +82,7 @@ def route_info(route: Route) -> RouteInfo:
         goal_success=route.goals.success,
         goal_cost_usd_per_probe=route.goals.cost_usd_per_probe,
         price_known=route.price is not None,
+        price=None if route.price is None else price_info(route.price, "price"),
         retries=route.retries,
         tags=route.tags,
         paused=route.paused,
@@ -91,44 +90,40 @@ def route_info(route: Route) -> RouteInfo:
     )
 
 
-def cost_of(result: AttemptResult, price: Price | None) -> tuple[float | None, CostSource]:
-    """Return the cost in USD and who said so: the provider's own figure before the price list's."""
+def charge_for(
+    asked: Asked, result: AttemptResult, price: Price | None, source: PriceSource = "price"
+) -> Charge:
+    """Return what an exchange is charged and what it cost."""
     answer = result.answer
-    if answer.cost_usd is not None:
-        return answer.cost_usd, "provider"
-    if price is None or answer.input_tokens is None or answer.output_tokens is None:
-        return None, "unknown"
-    usd = (price.input * answer.input_tokens + price.output * answer.output_tokens) / 1e6
-    return usd, "price"
-
-
-def charged_tokens(result: AttemptResult, reserved: int) -> int:
-    """Return what the budget is charged.
-
-    The usage where there is one; nothing where the server refused or was never asked; else the
-    whole reservation, for a server that took the request may have worked on it to the end. So it
-    may have where only the prompt is told of, which some streams do at their beginning.
-    """
-    answer = result.answer
-    if answer.output_tokens is not None:
-        return (answer.input_tokens or 0) + answer.output_tokens
     refused = result.status is not None and result.status >= 300
-    return 0 if refused or result.stamps.sent is None else max(reserved, answer.input_tokens or 0)
+    told = Told(
+        input_tokens=answer.input_tokens,
+        output_tokens=answer.output_tokens,
+        billed_tokens=answer.billed_tokens,
+        cached_tokens=answer.cached_tokens,
+        cost_usd=answer.cost_usd,
+    )
+    seen = Seen(
+        pieces=answer.pieces,
+        characters=max(result.characters, answer.characters),
+        worked=result.stamps.sent is not None and not refused,
+        passed=result.passed,
+    )
+    return charge_of(asked, told, seen, price, source)
 
 
 def attempt_finished(
     identity: AttemptIdentity,
     result: AttemptResult,
     *,
+    charge: Charge,
     retry: RetryPlan | None,
-    price: Price | None,
     clock: ClockSource,
     scrub: Scrubber,
     include_text: bool,
 ) -> AttemptFinished:
     """Return the event of an ended attempt; everything a server said is scrubbed of secrets."""
-    answer = result.answer
-    cost_usd, cost_source = cost_of(result, price)
+    answer = result.answer if charge.counted else _uncounted(result.answer)
     ended_ns = result.stamps.ended
     assert ended_ns is not None  # noqa: S101 - every result has it
     event = AttemptFinished(
@@ -138,8 +133,10 @@ def attempt_finished(
         attempt=identity.attempt,
         cohort=identity.cohort,
         dialect=answer.dialect or identity.dialect,
-        reserved_tokens=identity.reserved_tokens,
-        charged_tokens=charged_tokens(result, identity.reserved_tokens),
+        reserved_tokens=identity.asked.reserved_tokens,
+        billed_tokens=answer.billed_tokens,
+        charged_tokens=charge.tokens,
+        charged_usd=charge.usd,
         outcome=answer.outcome,
         reason=answer.reason,
         message=_scrubbed(answer.message, scrub),
@@ -168,14 +165,29 @@ def attempt_finished(
         hidden_tokens=answer.hidden_tokens,
         ttft_kind=answer.ttft_kind,
         finish_reason=_scrubbed_or_none(answer.finish_reason, scrub),
-        cost_usd=cost_usd,
-        cost_source=cost_source,
+        cost_usd=charge.cost_usd,
+        cost_source=charge.cost_source,
         text_chars=answer.text_chars,
         text_sha256=answer.text_sha256,
         text=_text(answer.text, scrub) if include_text else None,
         reasoning_text=_text(answer.reasoning_text, scrub) if include_text else None,
     )
     return _with_server_words(event, result, scrub)
+
+
+def _uncounted(answer: Answer) -> Answer:
+    """Return an answer without the counts of a server that were not believed."""
+    return msgspec.structs.replace(
+        answer,
+        input_tokens=None,
+        output_tokens=None,
+        billed_tokens=None,
+        reasoning_tokens=None,
+        cached_tokens=None,
+        first_chunk_tokens=None,
+        hidden_tokens=None,
+        token_source="none",  # noqa: S106 - tokens of text, not a credential
+    )
 
 
 def _with_server_words(
@@ -198,10 +210,8 @@ def _with_server_words(
 
 
 def _scrubbed(text: str, scrub: Scrubber) -> str:
-    """Return text without secrets; a cut may have left the beginning of one at its end."""
-    text = scrub.scrub(text)
-    unsure = scrub.unsure(text)
-    return text if unsure < _TELLING else text[: len(text) - unsure] + MASK
+    """Return text without secrets, nor more than seven characters of one that a cut has left."""
+    return scrub.scrub(text)
 
 
 def _text(text: str, scrub: Scrubber) -> str:

@@ -3,21 +3,21 @@
 import os
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
 
 from probes.clock import NS_PER_S, Clock
-from probes.commands import KNOB_RANGE, MAX_BURST
-from probes.config import Route
-from probes.events import ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
+from probes.config import Price, Route
+from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.gate import Gate
-from probes.health import GapWatch, Work
+from probes.health import GapWatch, Shortages, Work
+from probes.knobs import KNOBS, MAX_BURST, KnobName
 from probes.manner import Manner
 from probes.outbox import Outbox
 from probes.pacing import first_start_ns, next_start_ns
@@ -32,17 +32,19 @@ from probes.transport import Transport, connecting, open_transport
 from probes.words import clean
 
 __all__ = [
-    "KnobName",
     "RouteRunner",
     "RouteTools",
     "TransportFactory",
     "default_transport",
 ]
 
-KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 
 MAX_BACK_OFF_S: Final = 30.0
+FIRST_SHORT_S: Final = 0.5
+MOST_SHORT_S: Final = 10.0
+"""What a worker waits that has met a shortage of ours, doubling up to this: what is not there is
+not there sooner for being asked for by a hundred workers twice a second."""
 LONGEST_FAULT: Final = 20_000
 
 
@@ -66,6 +68,7 @@ class RouteTools:
     """Numbers of probes, one sequence for all routes."""
     include_text: bool = False
     transport: TransportFactory = default_transport
+    shortages: Shortages = field(default_factory=Shortages)
 
 
 @dataclass(slots=True)
@@ -74,6 +77,8 @@ class _Worker:
 
     number: int
     start_ns: int
+    short_s: float = 0.0
+    """What it waited last for a shortage of ours; 0 where it met none."""
 
 
 class RouteRunner:
@@ -101,7 +106,7 @@ class RouteRunner:
             spending=tools.spending,
             emit=tools.outbox.emit,
             reader_stalled=lambda: tools.outbox.stalled,
-            usd_per_token=_usd_per_token(route),
+            usd_of=lambda tokens: self._probe_tools.most_usd(tokens),
         )
         self.gate.paused = route.paused
         self._probe_tools = ProbeTools(
@@ -163,9 +168,11 @@ class RouteRunner:
         self.gate.changed.ring()
 
     def set_knob(self, knob: KnobName, value: float, who: str) -> None:
-        """Change a knob within its range; raising wakes waiters, lowering absorbs releases."""
-        low, high = KNOB_RANGE[knob]
-        after = min(max(value, low), high)
+        """Change a knob within its range; raising wakes waiters, lowering absorbs releases.
+
+        As one of several engines this may be told to have no worker at all.
+        """
+        after = KNOBS[knob].kept(value, part=knob == "concurrency")
         before = float(getattr(self, knob))
         if knob == "interval":
             self.interval = after
@@ -201,6 +208,14 @@ class RouteRunner:
         left_s = self.gate.cooling_s
         if self.gate.end_cool_down(detail=f"ended by {who}"):
             self._say("cool_down", left_s, 0, who)
+
+    def take_price(self, price: Price) -> None:
+        """Reckon with the price that the provider's own list tells."""
+        self._probe_tools.take_price(price, self._tools.clock.monotonic_ns())
+
+    def miss_price(self, why: str) -> None:
+        """Say why the provider's own list tells no price."""
+        self._probe_tools.miss_price(why, self._tools.clock.monotonic_ns())
 
     def watch_text(self, watching: bool) -> None:
         """Send the text of the oldest open stream along, or no longer."""
@@ -291,6 +306,11 @@ class RouteRunner:
         worker.start_ns = next_start_ns(
             start_ns, end_ns, self.interval, self._tools.random, failed=failed
         )
+        if finished is not None and finished.reason.startswith(LOCAL):
+            worker.short_s = min(max(FIRST_SHORT_S, worker.short_s * 2), MOST_SHORT_S)
+            worker.start_ns = max(worker.start_ns, end_ns + round(worker.short_s * NS_PER_S))
+        else:
+            worker.short_s = 0.0
         if self.interval > 0:
             self.skipped += max(0, round((end_ns - start_ns) / (self.interval * NS_PER_S)) - 1)
 
@@ -310,7 +330,10 @@ class RouteRunner:
         probe = Probe(identity, self._probe_tools, transport, scheduled_ns=scheduled_ns)
         self._open[identity] = probe
         try:
-            return await probe.run()
+            finished = await probe.run()
+            if finished is not None and finished.reason.startswith(LOCAL):
+                self._tools.shortages.note(finished.reason, finished.at_ns)
+            return finished
         finally:
             del self._open[identity]
             self._preview.ended(identity)
@@ -342,6 +365,10 @@ class RouteRunner:
         if self._preview.on:
             self._preview.output(probe.identity, probe.attempt_number, progress)
 
+    def fault(self, error: Exception) -> None:
+        """Tell of a defect that stops nothing of the route."""
+        self._fault(error, 0.0)
+
     def _fault(self, error: Exception, restart_in_s: float) -> None:
         scrub = self._tools.scrub.scrub
         event = Fault(
@@ -352,9 +379,3 @@ class RouteRunner:
             restart_in_s=restart_in_s,
         )
         self._tools.outbox.emit(event)
-
-
-def _usd_per_token(route: Route) -> float:
-    """Return the dearest price of a token in USD: what a reservation assumes."""
-    price = route.price
-    return 0.0 if price is None else max(price.input, price.output) / 1e6

@@ -3,24 +3,20 @@
 What a server sends back is scrubbed of every known secret before it becomes an event.
 """
 
-import json
-import os
-import signal
-import subprocess
-import threading
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
-from urllib.parse import quote, quote_plus
 
 from probes.config import Config, Route
-from probes.config.checks import ENVIRONMENT_PREFIX, is_header_value
+from probes.config.checks import ENVIRONMENT_PREFIX
 from probes.config.errors import Problems, dotted
+from probes.config.keys import is_header_value, key_complaint
 from probes.config.urls import mask_url
+from probes.key_command import run_key_command
+from probes.scrubbing import MASK, Scrubber
 
 __all__ = [
-    "COMMAND_BYTES",
-    "COMMAND_SECONDS",
     "MASK",
     "KeyCommand",
     "Scrubber",
@@ -30,14 +26,11 @@ __all__ = [
     "secret_values",
 ]
 
-COMMAND_SECONDS: Final = 10.0
-COMMAND_BYTES: Final = 4096
-MASK: Final = "[secret]"
-
-_SHORTEST_SECRET: Final = 8
 _AUTHORIZATION: Final = "Authorization"
 _BEARER: Final = "Bearer "
 
+_SCHEME: Final = re.compile(r"(?:(?:basic|bearer|key|token|api-?key|digest|negotiate) +)+", re.I)
+"""What stands before a secret in a header (RFC 9110, section 11.1)."""
 _PUBLIC_HEADERS: Final = frozenset(
     {
         "accept",
@@ -57,80 +50,6 @@ _PUBLIC_HEADERS: Final = frozenset(
 
 KeyCommand: TypeAlias = Callable[[Sequence[str]], str]
 """Runs an argv list and returns what it printed; raises ValueError with a reason to show."""
-
-
-def run_key_command(argv: Sequence[str], *, seconds: float = COMMAND_SECONDS) -> str:
-    """Return what a key command prints: no shell, stdin closed, 4 KB and `seconds` at most.
-
-    Raises:
-        ValueError: it could not be started, took too long, printed too much or failed. The text
-            holds neither what it printed nor its arguments.
-    """
-    read_end, write_end = os.pipe()
-    with os.fdopen(read_end, "rb") as reader:
-        try:
-            process = _start(argv, write_end)
-        finally:
-            os.close(write_end)
-        expired = threading.Event()
-        timer = threading.Timer(seconds, _expire, (process, expired))
-        timer.start()
-        try:
-            output = reader.read(COMMAND_BYTES + 1)
-            if len(output) > COMMAND_BYTES:
-                _kill(process)
-            status = process.wait()
-        except KeyboardInterrupt:
-            # The terminal's Ctrl-C does not reach a session of its own.
-            _kill(process)
-            process.wait()
-            raise
-        finally:
-            timer.cancel()
-            timer.join()
-    return _key_output(output, status, seconds if expired.is_set() else None)
-
-
-def _start(argv: Sequence[str], stdout: int) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(  # noqa: S603 - an argv list of the user's own, without a shell
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ValueError(f"cannot be started: {error.strerror or type(error).__name__}") from None
-
-
-def _expire(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
-    expired.set()
-    _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process with its whole session, so that nothing of it holds the pipe."""
-    if process.returncode is not None:
-        return
-    if os.name != "posix":
-        process.kill()
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        # The session is gone; macOS says so with EPERM.
-        return
-
-
-def _key_output(output: bytes, status: int, expired_after: float | None) -> str:
-    if expired_after is not None:
-        raise ValueError(f"did not end within {expired_after:g} s")
-    if len(output) > COMMAND_BYTES:
-        raise ValueError(f"printed more than {COMMAND_BYTES:,} bytes")
-    if status != 0:
-        raise ValueError(f"ended with status {status}; run it by hand to see why")
-    return output.decode(errors="replace")
 
 
 class _RunOnce:
@@ -188,7 +107,7 @@ def _sources(
         yield ("api_key_env",), _AUTHORIZATION, lambda: _BEARER + _variable(variable, environ)
     if route.api_key_cmd is not None:
         argv = route.api_key_cmd
-        yield ("api_key_cmd",), _AUTHORIZATION, lambda: _BEARER + _checked(_only_line(run(argv)))
+        yield ("api_key_cmd",), _AUTHORIZATION, lambda: _BEARER + _key_of(run(argv))
 
 
 def _header_reader(value: str, environ: Mapping[str, str]) -> Callable[[], str]:
@@ -199,6 +118,19 @@ def _header_reader(value: str, environ: Mapping[str, str]) -> Callable[[], str]:
 
 def _variable(name: str, environ: Mapping[str, str]) -> str:
     return _checked(environ.get(name, ""))
+
+
+def _key_of(printed: str) -> str:
+    """Return the key that a command printed.
+
+    Raises:
+        ValueError: it is none that can be right.
+    """
+    key = _checked(_only_line(printed))
+    complaint = key_complaint(key)
+    if complaint is not None:
+        raise ValueError(f"gave what {complaint}")
+    return key
 
 
 def _only_line(printed: str) -> str:
@@ -226,60 +158,8 @@ def secret_values(headers: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
     hold a key under any name. A scheme such as `Bearer` is not part of the secret.
     """
     return frozenset(
-        value.rpartition(" ")[2]
+        _SCHEME.sub("", value)
         for of_route in headers.values()
         for name, value in of_route.items()
         if name.lower() not in _PUBLIC_HEADERS
     )
-
-
-class Scrubber:
-    """Replaces known secrets in text by `[secret]`.
-
-    Values shorter than 8 characters are left alone: they would tear ordinary words apart.
-    """
-
-    def __init__(self, secrets: frozenset[str]) -> None:
-        forms = {form for secret in secrets for form in _forms(secret)}
-        # Longest first, so that a secret inside another leaves no remainder.
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
-
-    def __repr__(self) -> str:
-        return f"Scrubber({len(self._forms)} forms)"
-
-    def scrub(self, text: str) -> str:
-        """Return `text` without the secrets, their percent- and JSON-escaped forms included."""
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, MASK)
-        return text
-
-    def unsure(self, text: str) -> int:
-        """Return how many characters at the end of `text` may be the beginning of a secret."""
-        return max((_overlap(text, form) for form in self._forms), default=0)
-
-
-def _overlap(text: str, form: str) -> int:
-    """Return how many characters at the end of `text` begin `form` without being all of it."""
-    tail = text[-(len(form) - 1) :]
-    start = tail.find(form[0])
-    while start >= 0:
-        if form.startswith(tail[start:]):
-            return len(tail) - start
-        start = tail.find(form[0], start + 1)
-    return 0
-
-
-def _forms(secret: str) -> Iterator[str]:
-    if len(secret) < _SHORTEST_SECRET:
-        return
-    escaped = json.dumps(secret)[1:-1]
-    yield from (secret, escaped, escaped.replace("/", "\\/"))
-    for encoded in (quote(secret, safe=""), quote_plus(secret), quote(secret)):
-        yield encoded
-        yield _lower_escapes(encoded)
-
-
-def _lower_escapes(encoded: str) -> str:
-    first, *rest = encoded.split("%")
-    return "%".join([first, *(part[:2].lower() + part[2:] for part in rest)])

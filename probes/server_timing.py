@@ -104,8 +104,9 @@ def timings_of_headers(headers: Mapping[str, str]) -> dict[str, float]:
     for name, value in headers.items():
         plain = name.removeprefix(_PASSED_ON)
         ours = _HEADERS.get(plain) or (plain if _FIREWORKS.fullmatch(plain) else None)
-        if ours is not None and _NUMBER.fullmatch(value.strip()):
-            found[ours if plain == name else _PASSED_ON + ours] = float(value)
+        number = value.strip()  # of more characters than `float` takes for white space
+        if ours is not None and _NUMBER.fullmatch(number):
+            found[ours if plain == name else _PASSED_ON + ours] = float(number)
     for metric, duration in _metrics(headers.get("server-timing", "")[:_LONGEST_HEADER]):
         found.setdefault(_SERVER_TIMING + metric, duration)
     return dict(list(found.items())[:_MOST_FIGURES])

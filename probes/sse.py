@@ -3,6 +3,7 @@
 Lines end at CR, LF or CRLF and nowhere else: U+2028, U+2029 and U+0085 are text, which is why no
 `splitlines` and no line iterator of an HTTP client is used here. Bytes are decoded per event, so a
 character cut by a read is whole again. An event that is not closed by a blank line is discarded.
+Lines that are no field of the standard tell no event; they are kept for their words.
 """
 
 from typing import Final
@@ -10,11 +11,13 @@ from typing import Final
 import msgspec
 
 from probes.byte_order_mark import MarkFilter
+from probes.ignored import MOST_KEPT, Ignored
 
 __all__ = ["DEFAULT_LIMIT", "Decoder", "EventTooLargeError", "ServerSentEvent"]
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 _LONGEST_RETRY: Final = 15
+_FIELDS: Final = (b"data", b"event", b"id", b"retry")
 
 
 class EventTooLargeError(ValueError):
@@ -50,6 +53,8 @@ class Decoder:
         """Comment lines seen; keep-alives of many gateways."""
         self.failure = ""
         """Why nothing more is decoded, once a line or an event was too large."""
+        self.ignored = Ignored()
+        """Lines that are neither a field of the standard nor a comment."""
         self._max_line = max_line
         self._max_event = max_event
         self._longest_plain = min(max_line, max_event)
@@ -70,6 +75,13 @@ class Decoder:
     def unfinished(self) -> bool:
         """Whether data of an event that was never closed has been read."""
         return bool(self._data) or self._line.startswith(b"data")
+
+    @property
+    def rest(self) -> str:
+        """The line that was never ended, where it is no field: of a field nothing is told."""
+        line = bytes(self._line[:MOST_KEPT])
+        is_field = line.partition(b":")[0] in (b"", *_FIELDS)
+        return "" if is_field else line.decode("utf-8", "replace")
 
     @property
     def idle(self) -> bool:
@@ -177,7 +189,10 @@ class Decoder:
             raise EventTooLargeError(f"a line is longer than {self._max_line} bytes")
         else:
             name, _, value = line.partition(b":")
-            self._take_field(name, value.removeprefix(b" "))
+            if name in _FIELDS:
+                self._take_field(name, value.removeprefix(b" "))
+            else:
+                self.ignored.add(line[:MOST_KEPT].decode("utf-8", "replace"))
 
     def _take_field(self, name: bytes, value: bytes) -> None:
         if name == b"data":

@@ -34,6 +34,7 @@ class Tally:
     throttled: int = 0
     timeouts: int = 0
     retries: int = 0
+    """Attempts that were a planned retry and have begun."""
     hidden_retries: int = 0
     """Further tries behind gateways, by their own word."""
     stalls: int = 0
@@ -67,9 +68,10 @@ class Tally:
         """Probes that did not end ok."""
         return self.finished - self.ok
 
-    def count_retry(self, reason: str, number: int) -> None:
-        """Count the retry `number` (1 for the first) for a reason."""
+    def count_retry(self, reason: str, number: int, waited_s: float) -> None:
+        """Count the retry `number` (1 for the first) that begins after a wait, for a reason."""
         _count(self.retried, (reason, min(number, 10)), 1, _OTHER_RETRY)
+        _count(self.waited_by, reason, waited_s, _OTHER)
         self.retries += 1
 
     def count_recovery(self, reasons: tuple[str, ...], ok: bool) -> None:
@@ -90,10 +92,6 @@ class Tally:
         """Count an attempt that was throttled."""
         self.throttled += 1
         _count(self.throttled_by, reason, 1, _OTHER)
-
-    def count_wait(self, reason: str, waited_s: float) -> None:
-        """Add the time a retry had to wait."""
-        _count(self.waited_by, reason, waited_s, _OTHER)
 
     def absorb(self, other: "Tally") -> None:
         """Add everything `other` has counted."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from probes.clock import NS_PER_S
 from probes.gateway import GATEWAY_HEADERS
-from probes.moments import http_date_s, server_wall_ns
+from probes.moments import duration_s, moment_s_of, server_wall_ns, unix_time_s
 from probes.request_ids import REQUEST_ID_HEADERS
 
 __all__ = ["KEPT_HEADERS", "kept_headers", "retry_after_s"]
@@ -18,12 +18,15 @@ _MOST_HEADERS: Final = 48
 _LONGEST_VALUE: Final = 200
 _LONGEST_WAIT_S: Final = 1e9
 """What a number too large to be one is read as: more than anybody waits."""
+_ABSURD: Final = 1e19
+"""No Unix time is that large, not even in ns."""
 
 KEPT_HEADERS: Final = frozenset(
     {
         *REQUEST_ID_HEADERS,
         *GATEWAY_HEADERS,
         "cf-cache-status",
+        "cf-mitigated",
         "content-encoding",
         "content-type",
         "date",
@@ -37,6 +40,8 @@ KEPT_HEADERS: Final = frozenset(
         "server",
         "server-timing",
         "via",
+        "x-amzn-errortype",
+        "x-amzn-waf-action",
         "x-cache",
         "x-endpoint-monthly-call-limit",
         "x-envoy-upstream-service-time",
@@ -51,6 +56,7 @@ KEPT_HEADERS: Final = frozenset(
         "x-ratelimit-over-limit",
         "x-robots-tag",
         "x-served-by",
+        "x-vercel-mitigated",
         "x-should-retry",
     }
 )
@@ -66,6 +72,7 @@ _KEPT_PREFIXES: Final = (
     "ratelimit-",
     "ratelimitbysize-",
     "x-ai-ratelimit-",
+    "x-codex-",
     "x-litellm-attempted-",
     "x-litellm-model-",
     "x-litellm-overhead-",
@@ -92,20 +99,37 @@ def retry_after_s(headers: Mapping[str, str], *, wall_ns: int) -> float | None:
     """Return the seconds a server asks us to wait: `retry-after-ms`, else `Retry-After`.
 
     The order is that of the official clients: the first of the two that is a number decides, be it
-    a fraction, negative or no wait at all; else `Retry-After` may be an HTTP-date (RFC 9110,
-    section 10.2.3), read by the server's own `Date` where our clock, `wall_ns`, disagrees with it.
-    None where no wait is asked, or what is given is negative, past or garbage.
+    a fraction, negative or no wait at all. A number from 1e9 on is a moment, Unix time in s, ms or
+    finer, as no wait is that long. `Retry-After` may have a unit (`30s`, `1m30s`, `2 minutes`) or
+    be a date (RFC 9110, section 10.2.3, or RFC 3339). Moments are read by the server's own `Date`
+    where our clock, `wall_ns`, disagrees with it. None where no wait is asked, or what is given is
+    negative, past or garbage.
     """
     for name, units in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = _any_number(headers.get(name, ""))
-        if value is not None:
-            asked_s = min(value / units, _LONGEST_WAIT_S)
-            return asked_s if asked_s >= 0 else None
-    moment_s = http_date_s(headers.get("retry-after", ""))
-    if moment_s is None:
-        return None
+        value = _any_number(_unquoted(headers.get(name, "")))
+        if value is None:
+            continue
+        moment_s = unix_time_s(value) if value < _ABSURD else None
+        if moment_s is not None:
+            return _until_s(moment_s, headers, wall_ns)
+        asked_s = min(value / units, _LONGEST_WAIT_S)
+        return asked_s if asked_s >= 0 else None
+    text = _unquoted(headers.get("retry-after", ""))
+    lasting_s = duration_s(text)
+    if lasting_s is not None:
+        return min(lasting_s, _LONGEST_WAIT_S)
+    moment_s = moment_s_of(text)
+    return None if moment_s is None else _until_s(moment_s, headers, wall_ns)
+
+
+def _until_s(moment_s: float, headers: Mapping[str, str], wall_ns: int) -> float | None:
+    """Return the seconds until a moment; None where it has passed."""
     wait_s = moment_s - server_wall_ns(headers, wall_ns) / NS_PER_S
-    return wait_s if wait_s >= 0 else None
+    return min(wait_s, _LONGEST_WAIT_S) if wait_s >= 0 else None
+
+
+def _unquoted(text: str) -> str:
+    return text.strip().strip("\"'")
 
 
 def _any_number(text: str) -> float | None:

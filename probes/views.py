@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from probes.events import ClockSource, HeldReason, Limit, Outcome
+from probes.events import ClockSource, HeldReason, Limit, Outcome, Shortage
+from probes.stalls import Stall
 
 __all__ = [
     "EMPTY_SNAPSHOT",
@@ -158,12 +159,14 @@ class LaneView(msgspec.Struct, frozen=True):
     tokens_per_s: float | None
     """An estimate where `tokens` is None."""
     stalled_s: float | None
-    """Open: seconds since the last chunk where above `stall_after`. Ended: the longest gap so."""
+    """Open: seconds since the last chunk where that is a stall. Ended: the longest stall."""
     retry_wait_s: float | None
     """After a failed attempt: the planned wait before the next."""
     retry_number: int
     retries: int
     """Retries the route's policy allows."""
+    stalls: tuple[Stall, ...] = ()
+    """Where its stalls lie, oldest first; of an open stream also the one it is in."""
 
 
 class WindowColumn(msgspec.Struct, frozen=True):
@@ -288,6 +291,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     """Worst share used of any budget."""
     budget_text: str = ""
     """Such as `412k of 2M tok/h`."""
+    budget_doubt: str = ""
+    """Why only the emergency part of the budgets may be spent; empty where it is not so."""
     loop_lag_p99_s: float = 0.0
     loop_lag_max_s: float = 0.0
     engine_cpu: float = 0.0
@@ -301,6 +306,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     reads_per_s: float = 0.0
     clock: ClockSource = "user"
     """Who stamps arrivals: `kernel`, or `user`, which is the engine itself when it wakes."""
+    short_of: Shortage = ""
+    """What the engine's machine has too little of to send probes."""
     last_batch_ns: int | None = None
     notices: tuple[str, ...] = ()
     """Newest last; hostile text is possible."""

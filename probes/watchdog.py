@@ -15,7 +15,7 @@ LINGER_S: Final = 1.0
 MOST_SLACK_S: Final = 0.5
 """A stall that aborts is noticed so much too late at most."""
 
-Phase = Literal["connect", "first_token", "stall", "total", "linger", "cancelled"]
+Phase = Literal["connect", "first_token", "stall", "total", "linger", "cancelled", "cap_ignored"]
 
 
 class Watchdog:
@@ -56,14 +56,15 @@ class Watchdog:
     def output(self, at_ns: int) -> None:
         """An output chunk came, at `at_ns` of the engine's clock: the next is due.
 
+        So it is after a terminal signal too, which this output has taken back.
+
         Moving a deadline costs more than all else that is done for a chunk, so it is set a little
         late and then left alone for that while: a stall is noticed within its time plus `_slack`.
         """
         if self._stage == "stall" and at_ns - self._moved_ns <= self._slack_ns:
             return
-        if self.phase != "linger":
-            self._moved_ns = at_ns
-            self._move("stall", self._timeouts.stall + self._slack)
+        self._moved_ns = at_ns
+        self._move("stall", self._timeouts.stall + self._slack)
 
     def terminal(self) -> None:
         """The answer is complete: its body may stay open a moment longer."""
@@ -72,12 +73,18 @@ class Watchdog:
 
     def cancel(self) -> None:
         """End the attempt now, on our own account."""
-        if self.phase != "linger":
+        if self.phase not in ("linger", "cap_ignored"):
             self.phase = "cancelled"
         self.scope.cancel()
 
+    def cut(self) -> None:
+        """End the attempt now: what came of its answer passed what it may use."""
+        if self.phase != "cancelled":
+            self.phase = "cap_ignored"
+        self.scope.cancel()
+
     def _move(self, phase: Phase, timeout_s: float) -> None:
-        if self.phase == "cancelled":
+        if self.phase in ("cancelled", "cap_ignored"):
             return
         self.phase = self._stage = phase
         deadline = anyio.current_time() + timeout_s

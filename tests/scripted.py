@@ -16,12 +16,15 @@ __all__ = ["Network", "Script", "ScriptedTransport", "chat", "refusal", "sse"]
 
 @dataclass(frozen=True)
 class Script:
-    """One answer: seconds before the headers, then (seconds, bytes) parts, or an error instead."""
+    """One answer: seconds before the headers, then (seconds, bytes) parts, or an error instead.
+
+    A part may be an error, too: what breaks an answer that has begun.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
     wait_s: float = 0.1
-    parts: tuple[tuple[float, bytes], ...] = ()
+    parts: tuple[tuple[float, bytes | Exception], ...] = ()
     error: Exception | None = None
 
 
@@ -97,6 +100,8 @@ class ScriptedTransport:
     async def _read_body(self, script: Script, sink: Sink) -> int:
         for wait_s, data in script.parts:
             await self._clock.sleep(wait_s)
+            if isinstance(data, Exception):
+                raise data
             self.reads += 1
             sink(data, self._clock.monotonic_ns(), False, ())
         return self._clock.monotonic_ns()

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
+from stream_cases import dated
 
 __all__ = [
     "SSE",
@@ -208,8 +210,11 @@ def play_case(case: dict[str, Any], frames: Sequence[dict[str, Any]] | None = No
 
 
 def _head(case: dict[str, Any], framing: str) -> bytes:
+    headers = dated(case["headers"], time.time())
+    if framing == "length":
+        headers["content-length"] = str(sum(len(p) for f in case["frames"] for p in payloads(f)))
     lines = [f"HTTP/1.1 {case['status']} X"]
-    lines.extend(f"{name}: {value}" for name, value in case["headers"].items())
+    lines.extend(f"{name}: {value}" for name, value in headers.items())
     if framing == "chunked":
         lines.append("transfer-encoding: chunked")
     return "\r\n".join([*lines, "connection: close", "", ""]).encode()

@@ -1,13 +1,18 @@
-"""One frame onto the panes: which are drawn, and which way it goes to the terminal."""
+"""One frame onto the panes: which are drawn, and which way it goes to the terminal.
+
+The header moves at each frame, the tables do not. What the header says of all routes together is
+that of the rows that stand below it, so that it is their sum on every frame.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from textual.geometry import Offset
 from textual.widget import Widget
 
 from probes.clock import NS_PER_S, Clock
-from probes.views import Snapshot
+from probes.views import EMPTY_SNAPSHOT, HeaderView, Snapshot
 from tui.ink import Brush
 from tui.panes.pane import Pane
 from tui.terminal import Terminal
@@ -22,6 +27,18 @@ _STILL_NS: Final = 3 * NS_PER_S
 """The same while nothing moves: what then changes is rates that fade."""
 _HASTE_NS: Final = NS_PER_S
 """How long after a command the tables follow at the full rate: a knob's answer is waited for."""
+
+
+_OF_ROUTES: Final = (
+    "routes",
+    "in_flight",
+    "probes_per_min",
+    "throttled_per_min",
+    "retries_per_min",
+    "failures_per_min",
+    "usd_per_hour",
+)
+"""Fields of the header that are sums over the rows of the table."""
 
 
 class Canvas:
@@ -46,6 +63,8 @@ class Canvas:
         self._terminal = terminal
         self._clock = clock
         self._brush = Brush()
+        self._tables: Snapshot = EMPTY_SNAPSHOT
+        """What the tables show."""
         self._look: tuple[object, ...] = ()
         self._moment: tuple[object, ...] = ()
         self._whole_moment: tuple[object, ...] = ()
@@ -88,8 +107,12 @@ class Canvas:
         if whole:
             self._look, self._whole_moment = look, moment
             self._whole_ns = self._clock.monotonic_ns()
+            self._tables = snapshot
         elif not fresh:
             return
+        else:
+            header = _over(self._tables.header, snapshot.header)
+            snapshot = msgspec.structs.replace(snapshot, header=header)
         toasts = self._overlays is not None and bool(self._overlays.children)
         brush = self._brush if self._terminal and on_top and not toasts else None
         for pane in self._panes:
@@ -97,3 +120,8 @@ class Canvas:
                 pane.show(snapshot, view, brush)
         if self._terminal and (frame := self._brush.take()):
             self._terminal.write(f"{frame}\x1b[{cursor.y + 1};{cursor.x + 1}H")
+
+
+def _over(rows: HeaderView, now: HeaderView) -> HeaderView:
+    """Return the header of now over the rows of an earlier frame."""
+    return msgspec.structs.replace(now, **{name: getattr(rows, name) for name in _OF_ROUTES})

@@ -1,4 +1,8 @@
-"""`llmtop` and its sub-commands; what a command needs is imported when it is run."""
+"""`llmtop` and its sub-commands; what a command needs is imported when it is run.
+
+Nothing that a person presses or a shell redirects ends in a traceback: Ctrl-C is quiet from the
+first import to the last word, and output that nobody takes is a status.
+"""
 
 import argparse
 import math
@@ -11,15 +15,16 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from probes import __version__
 from probes.config.errors import ConfigError
-from tui.commands.output import FAILED, INTERRUPTED, USAGE, OutputError, UsageError, complain
+from probes.exit_status import ExitStatus
+from probes.paths import PathError, path_of
+from probes.words import plainly
+from tui.commands.output import OutputError, UsageError, complain, discard, say
 from tui.glyphs import make_streams_readable
+from tui.interrupt import end_on_interrupt, raise_on_interrupt
 
 __all__ = ["main", "parser"]
 
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
-_PIPE_CLOSED: Final = 141
-"""128 + SIGPIPE, as shells number it."""
-
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
 _Number = TypeVar("_Number", int, float)
@@ -39,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Tell the mistake and how to get help, and leave with status 2."""
-        raise UsageError(f"{message} (see {self.prog} --help)")
+        raise UsageError(f"{plainly(message)} (see {self.prog} --help)")
 
 
 class _Command(_Parser):
@@ -55,36 +60,51 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """Print it and leave; the package is looked up only now, for it takes time to import."""
         backend = import_module("probes.sketch").BACKEND
-        sys.stdout.write(f"llmtop {__version__} (percentiles: {backend})\n")
+        say([f"llmtop {__version__} (percentiles: {backend})"])
         parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `llmtop` with the arguments of the command line, or of `argv`; return its status.
 
-    0 is success, 1 a failed probe or a missed goal, 2 a wrong command line or settings, 130 Ctrl-C.
+    Without `argv` this is the whole program: Ctrl-C then ends it at once, without a word, for as
+    long as nothing has begun and again once all is done.
     """
+    is_program = argv is None
+    if is_program:
+        end_on_interrupt()
     _replace_closed_streams()
     make_streams_readable(os.environ)
     try:
+        status = _run(argv)
+        say([])  # what was written and not yet flushed
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+    except BrokenPipeError:
+        discard(sys.stdout)
+        return ExitStatus.PIPE_CLOSED
+    except OutputError as error:
+        discard(sys.stdout)
+        complain([str(error)])
+        return ExitStatus.FAILED
+    finally:
+        if is_program:
+            end_on_interrupt()
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
         arguments = parser().parse_args(argv)
         run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
+        raise_on_interrupt()
         return run(arguments)
     except (ConfigError, UsageError) as error:
         complain(error.problems)
-        return USAGE
+        return ExitStatus.USAGE
     except SystemExit as told:
         # argparse leaves so after --help and --version; its errors are UsageErrors here.
         return int(told.code or 0)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        _discard_output()
-        return _PIPE_CLOSED
-    except OutputError as error:
-        _discard_output()
-        complain([str(error)])
-        return FAILED
 
 
 def _replace_closed_streams() -> None:
@@ -93,11 +113,6 @@ def _replace_closed_streams() -> None:
         if getattr(sys, name) is None:
             null = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
             setattr(sys, name, null)
-
-
-def _discard_output() -> None:
-    """Keep the interpreter from flushing, at exit, into an output that takes no more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -116,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
     _add_init(commands.add_parser("init", help="write a commented routes.toml"))
     _add_check(commands.add_parser("check", help="validate, then send one probe a route"))
     _add_once(commands.add_parser("once", help="send one probe and show its waterfall"))
+    _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     return top
 
 
@@ -127,14 +143,14 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--config", type=Path, metavar="FILE", help="instead of routes.toml")
+    command.add_argument("--config", type=_path, metavar="FILE", help="instead of routes.toml")
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--headless", action="store_true", help="events as JSON lines on stdout")
     command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
     recording = command.add_mutually_exclusive_group()
-    recording.add_argument("--record", type=Path, metavar="FILE", help="record to this file")
+    recording.add_argument("--record", type=_path, metavar="FILE", help="record to this file")
     recording.add_argument("--no-record", action="store_true", help="record nothing")
     command.add_argument(
         "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
@@ -172,13 +188,16 @@ def _add_init(command: argparse.ArgumentParser) -> None:
     _add_config(command)
     command.add_argument("--stdout", action="store_true", help="print it instead")
     command.add_argument(
-        "--no-scan", action="store_true", help="ask no server on this machine whether it is there"
+        "--no-scan",
+        action="store_true",
+        help="ask no server of this machine and no price list",
     )
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(module="tui.commands.check")
+    command.set_defaults(module="tui.commands.check", json=False)
     _add_settings(command)
+    command.add_argument("--json", action="store_true", help="one JSON object a route")
 
 
 def _add_once(command: argparse.ArgumentParser) -> None:
@@ -199,6 +218,17 @@ def _add_once(command: argparse.ArgumentParser) -> None:
     command.add_argument("--include-text", action="store_true", help="the answer's text too")
 
 
+def _add_budget(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.budget", strike=None, lift=False, json=False)
+    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    _add_config(command)
+    command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
+    command.add_argument(
+        "--lift", action="store_true", help="count from what is known, after a broken ledger"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
 def _read(
     text: str, kind: Callable[[str], _Number], expected: str, holds: Callable[[_Number], bool]
 ) -> _Number:
@@ -210,6 +240,15 @@ def _read(
     if value is None or not holds(value):
         raise argparse.ArgumentTypeError(f"got {text}, expected {expected}")
     return value
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("got an empty word, expected the path of a file")
+    try:
+        return path_of(text)
+    except PathError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _whole(text: str) -> int:

@@ -98,6 +98,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("panic", "P", "P", "panic", "Pause all routes and cancel what is in flight; again: go on.",
         "knobs", "panic", 12),
     Key("mark", "m", "m", "mark", "Put a mark on the timeline.", "knobs", "mark", 13),
+    Key("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
+        "the spending ledger fails or was lost.", "program", "lift"),
     Key("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
 )  # fmt: skip

@@ -1,20 +1,19 @@
-"""From a key to a command for the engine: pure functions of a row and what was asked before."""
+"""From a key to a command for the engine: pure functions of a row and what was asked before.
+
+How far a knob goes, and in which steps, is `probes.knobs`' to say.
+"""
 
 from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias
 
 from probes.commands import Burst, Command, EndCoolDown, Pause, SetKnob
+from probes.knobs import KNOBS, KnobName, Move
 from probes.views import RouteView
 
-__all__ = ["INTERVALS", "Direction", "Knobs"]
+__all__ = ["Direction", "Knobs"]
 
 Direction: TypeAlias = Literal["more", "fewer", "double", "halve"]
 
-INTERVALS: Final = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-"""Seconds between two starts of a worker that `<` and `>` go through."""
-
-_MOST_CONCURRENCY: Final = 1000
-_MOST_TOKENS: Final = 131_072
 _ECHO_NS: Final = 1_500_000_000
 """How long a wish counts before the board has to confirm it."""
 
@@ -30,25 +29,17 @@ class Knobs:
 
     def concurrency(self, route: RouteView, direction: Direction, now_ns: int) -> SetKnob | None:
         """Return the command that changes how many probes run at once; None at an end."""
-        base = int(self._base(route, "concurrency", route.target, now_ns))
-        wanted = {"more": base + 1, "fewer": base - 1, "double": base * 2, "halve": base // 2}
-        value = min(max(wanted[direction], 1), _MOST_CONCURRENCY)
-        return self._set(route, "concurrency", base, value, now_ns)
+        return self._move(route, "concurrency", route.target, direction, now_ns)
 
     def interval(self, route: RouteView, *, longer: bool, now_ns: int) -> SetKnob | None:
         """Return the command for the next longer or shorter interval; None at an end."""
-        base = self._base(route, "interval", route.interval, now_ns)
-        if longer:
-            value = next((step for step in INTERVALS if step > base), base)
-        else:
-            value = next((step for step in reversed(INTERVALS) if step < base), base)
-        return self._set(route, "interval", base, value, now_ns)
+        move: Move = "longer" if longer else "shorter"
+        return self._move(route, "interval", route.interval, move, now_ns)
 
     def cap(self, route: RouteView, *, longer: bool, now_ns: int) -> SetKnob | None:
         """Return the command that doubles or halves the answer cap; None at an end."""
-        base = int(self._base(route, "max_tokens", route.max_tokens, now_ns))
-        value = min(max(base * 2 if longer else base // 2, 1), _MOST_TOKENS)
-        return self._set(route, "max_tokens", base, value, now_ns)
+        move: Move = "longer" if longer else "shorter"
+        return self._move(route, "max_tokens", route.max_tokens, move, now_ns)
 
     def pause(self, route: RouteView, now_ns: int) -> Pause:
         """Return the command that pauses a route, or lets it go on."""
@@ -77,10 +68,11 @@ class Knobs:
         wish, at_ns = self._wishes.get((route.name, knob), (shown, 0))
         return wish if now_ns - at_ns < _ECHO_NS else shown
 
-    def _set(
-        self, route: RouteView, knob: str, base: float, value: float, now_ns: int
+    def _move(
+        self, route: RouteView, knob: KnobName, shown: float, move: Move, now_ns: int
     ) -> SetKnob | None:
-        if value == base:
+        value = KNOBS[knob].moved(self._base(route, knob, shown, now_ns), move)
+        if value is None:
             return None
-        self._wishes[route.name, knob] = (float(value), now_ns)
-        return SetKnob(route=route.name, knob=knob, value=float(value))
+        self._wishes[route.name, knob] = (value, now_ns)
+        return SetKnob(route=route.name, knob=knob, value=value)

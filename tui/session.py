@@ -57,8 +57,13 @@ class BoardSource(Protocol):
         """The version a snapshot of this moment would have."""
         ...
 
-    def snapshot(self, *, window: WindowName, detail_routes: Collection[str] = ()) -> Snapshot:
-        """Return the state of this moment, with the details of the routes asked for."""
+    def snapshot(
+        self, *, window: WindowName, detail_routes: Collection[str] = (), anew: bool = False
+    ) -> Snapshot:
+        """Return the state of this moment, with the details of the routes asked for.
+
+        Figures are up to a second old unless they are to be read `anew`.
+        """
         ...
 
 
@@ -88,8 +93,16 @@ class Session(Protocol):
         """Start the engine again after it gave up."""
         ...
 
+    def lift(self) -> None:
+        """Let the budgets count from what is known, where the ledger fails or is in doubt."""
+        ...
+
     async def run(self) -> None:
         """Run the engine until `stop`."""
+        ...
+
+    async def outlast(self, duration_s: float) -> None:
+        """Return so many seconds after the engine's first hello."""
         ...
 
     def stop(self) -> None:

@@ -4,9 +4,8 @@ Importing Textual takes longer than anything else at the start. It is done in a 
 engine's process starts and sends its first requests.
 """
 
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -16,6 +15,7 @@ from anyio import to_thread
 
 from probes.config import Config
 from probes.config.errors import ConfigError
+from tui.commands.output import OutputError, discard, say
 from tui.leaving import Leaving, terminal_state
 from tui.session import Session
 from tui.summary import summary_text
@@ -46,7 +46,7 @@ Load: TypeAlias = Callable[[], Callable[[], Screen]]
 
 
 def run_app(session: Session, config: Config, *, duration_s: float | None = None) -> int:
-    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds.
+    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds of probing.
 
     Prints a summary of the run after the screen is gone; returns the exit status.
 
@@ -65,18 +65,17 @@ def run_app(session: Session, config: Config, *, duration_s: float | None = None
             return lambda: LlmtopApp(session, config, on_leaving=leaving.ask)
 
         status = anyio.run(run_cockpit, session, load, duration_s, leaving)
-        _say(summary_text(session.board.snapshot(window="run"), session.recording_path))
+        last = session.board.snapshot(window="run", anew=True)
+        _say_last(summary_text(last, session.recording_path).splitlines())
     return status
 
 
-def _say(text: str) -> None:
-    """Write to stdout, where there still is one."""
+def _say_last(lines: Iterable[str]) -> None:
+    """Write to stdout, where there still is one: the terminal may be gone."""
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError:
-        # The terminal is gone. What the stream holds back would fail again, at the very end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(lines)
+    except (BrokenPipeError, OutputError):
+        discard(sys.stdout)
 
 
 async def run_cockpit(
@@ -85,7 +84,7 @@ async def run_cockpit(
     """Run the session and a screen over it; return the exit status.
 
     The engine's lifetime encloses the screen's, so that every way out stops it. `duration_s`, in
-    seconds, counts from the screen's start; None is until the user leaves. `leaving` is told of
+    seconds, counts from the engine's hello; None is until the user leaves. `leaving` is told of
     every way out, and turns signals into one.
     """
     async with anyio.create_task_group() as group:
@@ -95,7 +94,7 @@ async def run_cockpit(
             screen = make()
             async with anyio.create_task_group() as watch:
                 if duration_s is not None:
-                    watch.start_soon(_leave, screen, duration_s)
+                    watch.start_soon(_leave, session, screen, duration_s)
                 with _held(leaving, screen):
                     await screen.run_async()
                 watch.cancel_scope.cancel()
@@ -112,8 +111,8 @@ def _held(leaving: Leaving | None, screen: Screen) -> AbstractContextManager[Non
     return leaving.screen(lambda status: screen.exit(return_code=status))
 
 
-async def _leave(screen: Screen, after_s: float) -> None:
-    await anyio.sleep(after_s)
+async def _leave(session: Session, screen: Screen, after_s: float) -> None:
+    await session.outlast(after_s)
     screen.exit()
 
 

@@ -6,14 +6,9 @@ from typing import Any, Final
 
 from probes.board.header import Header
 from probes.board.lanes import Written
-from probes.board.renewal import Renewal
+from probes.board.reading import Reading, RouteFigures, route_figures
 from probes.board.route import MARKERS_KEPT, RouteBoard
-from probes.board.rows import (
-    percentile_table,
-    route_detail,
-    route_row,
-    totals,
-)
+from probes.board.rows import route_detail, route_row, totals
 from probes.board.states import judge, worst_first
 from probes.board.summary import route_summary
 from probes.board.throttles import ThrottleLog
@@ -40,17 +35,14 @@ from probes.events import (
     Tick,
 )
 from probes.limits import tightest
-from probes.tally import Tally, summed
+from probes.tally import summed
 from probes.views import (
     LimitsView,
     Marker,
-    PercentileTable,
     RouteDetail,
-    RouteView,
     Snapshot,
     WindowName,
 )
-from probes.windows import elapsed_s
 
 __all__ = ["Board"]
 
@@ -59,14 +51,20 @@ _SEALING_NS: Final = NS_PER_S // 40
 """Time of the stream from one piece of sealing to the next."""
 _SEALED_A_ROUTE: Final = 64
 """Centroids of each route in such a piece: five times what ten probes a second come to."""
+_LOOKED_AT_NS: Final = NS_PER_S
+"""So long after a snapshot its routes are still being looked at; a slower screen pays at its frames
+for what a faster one has had read at the routes' moments."""
 
 
 class Board:
     """Every number on the screen, as a pure fold of the event stream.
 
     No clock and no I/O: its time is the last event's. Durable figures depend on durable events
-    only, so a replay gives what the live run gave. Percentiles, states and the order of the rows
-    are renewed at most once a second of that time, counters and lanes at every snapshot.
+    only, so a replay gives what the live run gave.
+
+    A route's figures and its state are read together once a second of that time, at a moment of the
+    route's own, so that no event and no frame has to pay for all routes; a knob and a change of the
+    cohort are such a moment too. What is open, held and set is that of the snapshot.
     """
 
     def __init__(self) -> None:
@@ -103,47 +101,59 @@ class Board:
             changed = self._fold_transient(event)
         self._version += changed
 
-    def snapshot(self, window: WindowName = "5m", detail_routes: Collection[str] = ()) -> Snapshot:
+    def snapshot(
+        self,
+        window: WindowName = "5m",
+        detail_routes: Collection[str] = (),
+        *,
+        anew: bool = False,
+    ) -> Snapshot:
         """Return one frame: figures over `window`, and details of the routes asked for.
 
-        Names in `detail_routes` that are not known are left out.
+        Names in `detail_routes` that are not known are left out. What is looked at for the first
+        time is read now, and at the moments of its routes from then on; `anew` reads all of it now,
+        for a last frame.
         """
-        window_s, minute_s = (self._elapsed_s(name) for name in (window, "1m"))
-        tallies = {r.info.name: r.tally(window, self._durable_ns) for r in self._order}
-        rows = tuple(self._row(r, window, tallies[r.info.name], window_s) for r in self._order)
-        minute = summed(route.tally("1m", self._durable_ns) for route in self._order)
-        in_flight = sum(len(route.lanes) for route in self._order)
+        self._look_at(window, detail_routes)
+        if anew:
+            self._figures.clear()
+        read = [self._figures_of(route, window) for route in self._order]
+        rows = tuple(
+            route_row(route, figures, self._now_ns, self._held)
+            for route, figures in zip(self._order, read, strict=True)
+        )
+        whole = totals(rows, summed(figures.tally for figures in read))
+        counted = [(figures.tally, figures.window_s) for figures in read]
         return Snapshot(
             version=self._version,
             now_ns=self._now_ns,
             wall_anchor_ns=self._wall_anchor_ns,
             window=window,
-            header=self._header.view(
-                minute, minute_s, len(rows), in_flight, self._origin_ns, self._now_ns
-            ),
+            header=self._header.view(rows, whole, counted, self._origin_ns, self._now_ns),
             routes=rows,
-            totals=totals(rows, summed(tallies.values()), window_s),
+            totals=whole,
             throttles=self._throttles.view(),
             limits=self._limits(),
-            details=self._details(window, detail_routes),
+            details=self._details(window),
         )
 
     def summary(self) -> dict[str, Any]:
         """Return the run so far by route, as JSON-able values; see `route_summary`."""
         everywhere = frozenset(self._held)
+        readings = {name: Reading(r, self._durable_ns) for name, r in self._routes.items()}
         return {
-            name: route_summary(
-                route, judge(route, self._durable_ns, everywhere).state, self._durable_ns
-            )
-            for name, route in self._routes.items()
+            name: route_summary(reading, judge(reading, everywhere).state, everywhere)
+            for name, reading in readings.items()
         }
 
     def _forget(self, origin_ns: int) -> None:
         """Begin a run at `origin_ns`."""
         self._origin_ns = self._now_ns = self._durable_ns = origin_ns
         self._wall_anchor_ns = 0
-        self._renewed_s = -1
+        self._step = self._sorted_s = -1
         self._routes: dict[str, RouteBoard] = {}
+        self._by_moment: tuple[RouteBoard, ...] = ()
+        """The second is divided among them in this order."""
         self._order: list[RouteBoard] = []
         self._header = Header()
         self._throttles = ThrottleLog()
@@ -152,7 +162,11 @@ class Board:
         self._held: set[HeldReason] = set()
         self._closing: deque[RouteBoard] = deque()
         self._seal_from_ns = 0
-        self._renewal = Renewal()
+        self._figures: dict[str, RouteFigures] = {}
+        self._window: WindowName = "5m"
+        self._detailed: frozenset[str] = frozenset()
+        self._looked_ns: int | None = None
+        """When the last snapshot was taken; None before the first."""
 
     def _greeted(self, event: Hello) -> None:
         before = self._begun
@@ -173,8 +187,8 @@ class Board:
             else:
                 self._routes[info.name] = RouteBoard(info, self._origin_ns)
                 self._order.append(self._routes[info.name])
-        for place, route in enumerate(self._routes.values()):
-            route.moment = place / len(self._routes)
+        self._by_moment = tuple(self._routes.values())
+        self._step = -1  # whatever the new engine was told of goals holds from here on
         self._header.clock = event.clock
         self._wall_anchor_ns = event.wall_ns - event.at_ns
 
@@ -189,6 +203,8 @@ class Board:
             case Mark():
                 self._marks.append(Marker(event.at_ns, event.text))
             case Notice():
+                if event.price is not None and event.route in self._routes:
+                    self._routes[event.route].priced(event.price)
                 self._header.note(f"{event.route}: {event.text}" if event.route else event.text)
             case Fault():
                 again = f"restarts in {event.restart_in_s:g} s"
@@ -202,8 +218,7 @@ class Board:
             return
         match event:
             case AttemptStarted():
-                route.attempt_started(event)
-                self._throttles.resumed(event)
+                self._attempt_started(route, event)
             case FirstToken():
                 route.first_token(event, not self._slept(event.at_ns - event.felt_ns, event.at_ns))
             case AttemptFinished():
@@ -220,9 +235,16 @@ class Board:
                 route.limit_read(event)
             case Knob():
                 route.turned(event)
-                self._judge(route)  # a pause is seen at once: the same key ends it
+                self._refresh(route)  # a pause is seen at once: the same key ends it
             case _:
                 pass
+
+    def _attempt_started(self, route: RouteBoard, event: AttemptStarted) -> None:
+        cohort = route.cohort
+        route.attempt_started(event)
+        self._throttles.resumed(event)
+        if route.cohort != cohort:
+            self._refresh(route)  # the percentiles of one cohort never stand under another's name
 
     def _fold_transient(self, event: Event) -> bool:
         """Take a transient event; return whether a frame would differ by more than time."""
@@ -256,21 +278,48 @@ class Board:
         return any(gap.started_ns < ended_ns and started_ns < gap.at_ns for gap in self._gaps)
 
     def _renew(self) -> None:
-        """Once a second of durable time: judge the routes, sort them, and begin to seal slices."""
+        """Read the routes whose moment has come; once a second begin to seal slices."""
         self._seal()
-        second = self._durable_ns // NS_PER_S
-        if second == self._renewed_s:
+        count = len(self._by_moment)
+        step = self._durable_ns * count // NS_PER_S
+        if step == self._step:
             return
-        self._renewed_s = second
-        self._closing = self._closing or deque(self._order)
-        for route in self._order:
-            self._judge(route)
-        self._order = worst_first(self._order)
+        for due in range(max(self._step, step - count) + 1, step + 1):
+            self._refresh(self._by_moment[due % count])
+        self._step = step
+        second = self._durable_ns // NS_PER_S
+        if second != self._sorted_s:
+            self._sorted_s = second
+            self._closing = self._closing or deque(self._order)
+            self._order = worst_first(self._order)
 
-    def _judge(self, route: RouteBoard) -> None:
-        state, route.pain, route.why = judge(route, self._durable_ns, frozenset(self._held))
+    def _refresh(self, route: RouteBoard) -> None:
+        """Judge a route, and read anew what is being looked at of it: its moment is now."""
+        reading = Reading(route, self._durable_ns)
+        state, route.pain, route.why = judge(reading, frozenset(self._held))
         if state != route.state or route.since_ns is None:
             route.state, route.since_ns = state, self._durable_ns
+            self._order = worst_first(self._order)
+        name = route.info.name
+        if self._looked_ns is not None and self._now_ns - self._looked_ns < _LOOKED_AT_NS:
+            whole = name in self._detailed
+            self._figures[name] = route_figures(reading, self._window, whole=whole)
+        else:
+            self._figures.pop(name, None)
+
+    def _look_at(self, window: WindowName, names: Collection[str]) -> None:
+        self._looked_ns, self._window = self._now_ns, window
+        self._detailed = frozenset(name for name in names if name in self._routes)
+
+    def _figures_of(self, route: RouteBoard, window: WindowName) -> RouteFigures:
+        """Return what was read of a route at its moment; now, where it was not looked at then."""
+        name = route.info.name
+        whole = name in self._detailed
+        known = self._figures.get(name)
+        if known is None or known.window != window or (whole and known.sides is None):
+            reading = Reading(route, self._durable_ns)
+            known = self._figures[name] = route_figures(reading, window, whole=whole)
+        return known
 
     def _seal(self) -> None:
         """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
@@ -284,42 +333,13 @@ class Board:
             if not size:
                 self._closing.popleft()
 
-    def _elapsed_s(self, window: WindowName) -> float:
-        return elapsed_s(window, self._durable_ns - self._origin_ns)
-
-    def _row(
-        self, route: RouteBoard, window: WindowName, tally: Tally, window_s: float
-    ) -> RouteView:
-        return route_row(
-            route,
-            tally,
-            self._renewal.row(route, window, self._durable_ns),
-            window_s=window_s,
-            now_ns=self._now_ns,
-            everywhere=self._held,
+    def _details(self, window: WindowName) -> dict[str, RouteDetail]:
+        made = (
+            route_detail(route, self._figures_of(route, window), tuple(self._marks), self._now_ns)
+            for route in self._order
+            if route.info.name in self._detailed
         )
-
-    def _details(self, window: WindowName, names: Collection[str]) -> dict[str, RouteDetail]:
-        asked = {name: self._routes[name] for name in names if name in self._routes}
-        return {
-            name: route_detail(
-                route, window, self._table(route, window), self._durable_ns, self._now_ns
-            )
-            for name, route in asked.items()
-        }
-
-    def _table(self, route: RouteBoard, window: WindowName) -> PercentileTable:
-        now_ns = self._durable_ns
-        return percentile_table(
-            route,
-            self._renewal.columns(route, now_ns),
-            (
-                self._renewal.row(route, window, now_ns).trend,
-                self._renewal.e2e_chart(route, now_ns),
-            ),
-            self._marks,
-            self._now_ns,
-        )
+        return {detail.route: detail for detail in made if detail is not None}
 
     def _limits(self) -> tuple[LimitsView, ...]:
         views = (self._limits_of(route) for route in self._routes.values())

@@ -6,7 +6,7 @@ from typing import Final
 from probes.distribution import Distribution, read_quantiles
 from probes.views import Figure, Grade
 
-__all__ = ["GREAT_SHARE", "SLUGGISH_SHARE", "figures", "grade_of", "is_enough", "maximum_figure"]
+__all__ = ["GREAT_SHARE", "SLUGGISH_SHARE", "Figures", "grade_of", "is_enough"]
 
 GREAT_SHARE: Final = 0.6
 SLUGGISH_SHARE: Final = 1.5
@@ -28,29 +28,49 @@ def grade_of(value: float, goal: float | None) -> Grade:
     return "slow" if value <= SLUGGISH_SHARE * goal else "sluggish"
 
 
-def figures(
-    parts: Sequence[Distribution], probabilities: Sequence[float], goal: float | None
-) -> tuple[Figure, ...]:
-    """Return one figure for each probability, of the union of `parts`.
+class Figures:
+    """The percentiles of one metric over one window; each is read once, however many ask for it."""
 
-    Below n = 1/(1−p) the value is the maximum of n and has no grade.
-    """
-    n = sum(part.n for part in parts)
-    if n == 0:
-        return (Figure(),) * len(probabilities)
-    top = max(part.maximum for part in parts)
-    found: list[Figure] = []
-    for probability, value in zip(probabilities, read_quantiles(parts, probabilities), strict=True):
-        if value is None or not is_enough(n, probability):
-            found.append(Figure(value=top, n=n))
-        else:
-            found.append(Figure(value=value, n=n, enough=True, grade=grade_of(value, goal)))
-    return tuple(found)
+    __slots__ = ("_found", "_goal", "_parts", "n")
+
+    def __init__(self, parts: Sequence[Distribution], goal: float | None) -> None:
+        """Take the samples of the union of `parts`, to be graded by `goal`."""
+        self._parts = parts
+        self._goal = goal
+        self._found: dict[float, Figure] = {}
+        self.n = sum(part.n for part in parts)
+
+    def at(self, *probabilities: float) -> tuple[Figure, ...]:
+        """Return one figure for each probability.
+
+        Below n = 1/(1−p) the value is the maximum of n and has no grade.
+        """
+        missing = [one for one in probabilities if one not in self._found]
+        if missing and self.n:
+            self._read(missing)
+        return tuple(self._found.get(one, _NONE) for one in probabilities)
+
+    def value(self, probability: float) -> float | None:
+        """Return a percentile as it is, however few samples there are; None without any."""
+        return read_quantiles(self._parts, (probability,))[0]
+
+    def maximum(self) -> Figure:
+        """Return the exact maximum, which is never graded."""
+        if not self.n:
+            return _NONE
+        return Figure(value=max(part.maximum for part in self._parts), n=self.n, enough=True)
+
+    def _read(self, probabilities: Sequence[float]) -> None:
+        n = self.n
+        for probability, value in zip(
+            probabilities, read_quantiles(self._parts, probabilities), strict=True
+        ):
+            if value is None or not is_enough(n, probability):
+                top = max(part.maximum for part in self._parts)
+                figure = Figure(value=top, n=n)
+            else:
+                figure = Figure(value=value, n=n, enough=True, grade=grade_of(value, self._goal))
+            self._found[probability] = figure
 
 
-def maximum_figure(parts: Sequence[Distribution]) -> Figure:
-    """Return the exact maximum, which is never graded."""
-    n = sum(part.n for part in parts)
-    if n == 0:
-        return Figure()
-    return Figure(value=max(part.maximum for part in parts), n=n, enough=True)
+_NONE: Final = Figure()

@@ -1,14 +1,14 @@
 """The header strip: all routes together, the budgets, and the observer's own health."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from probes.board.lanes import Written
-from probes.board.rates import per_minute, usd_per_hour
 from probes.clock import NS_PER_S
 from probes.events import Batch, BudgetState, ClockSource, Health, Tick
 from probes.tally import Tally
-from probes.views import HeaderView
+from probes.views import HeaderView, RouteView
 
 __all__ = ["Header", "budget_share", "budget_text"]
 
@@ -74,7 +74,7 @@ class Header:
         before = self._health
         self._healthy(event.health, event.at_ns)
         self._batch_ns = event.at_ns
-        return before is None or before.drops != event.health.drops
+        return before is None or _told(before) != _told(event.health)
 
     def arrived(self, at_ns: int, written: Written) -> None:
         """Count the output of one slot of one route for the live tokens/s."""
@@ -88,30 +88,35 @@ class Header:
 
     def view(
         self,
-        minute: Tally,
-        minute_s: float,
-        routes: int,
-        in_flight: int,
+        rows: Sequence[RouteView],
+        whole: RouteView | None,
+        counted: Sequence[tuple[Tally, float]],
         origin_ns: int,
         now_ns: int,
     ) -> HeaderView:
-        """Return the strip; rates are over the last minute, whose counters are `minute`."""
-        tokens, estimated = self._tokens_per_s(minute, minute_s, now_ns)
+        """Return the strip over the routes of a frame.
+
+        Its rates are those of the table's totals, `whole`, and so the sums of the rows; `counted`
+        is what each route has counted, and in how many seconds.
+        """
+        elapsed_s = max(0, now_ns - origin_ns) / NS_PER_S
+        tokens, estimated = self._tokens_per_s(counted, elapsed_s, now_ns)
         worst = max(self._budgets, key=budget_share, default=None)
         health = self._health or Health()
         return HeaderView(
-            elapsed_s=max(0, now_ns - origin_ns) / NS_PER_S,
-            routes=routes,
-            in_flight=in_flight,
-            probes_per_min=per_minute(minute.finished, minute_s),
+            elapsed_s=elapsed_s,
+            routes=len(rows),
+            in_flight=0 if whole is None else whole.in_flight,
+            probes_per_min=0.0 if whole is None else whole.probes_per_min,
             tokens_per_s=tokens,
             tokens_estimated=estimated,
-            throttled_per_min=per_minute(minute.throttled, minute_s),
-            retries_per_min=per_minute(minute.retries, minute_s),
-            failures_per_min=per_minute(minute.failures, minute_s),
-            usd_per_hour=usd_per_hour(minute, minute_s),
+            throttled_per_min=0.0 if whole is None else whole.throttled_per_min,
+            retries_per_min=0.0 if whole is None else whole.retries_per_min,
+            failures_per_min=0.0 if whole is None else whole.failures_per_min,
+            usd_per_hour=None if whole is None else whole.usd_per_hour,
             budget_share=None if worst is None else budget_share(worst),
             budget_text="" if worst is None else budget_text(worst),
+            budget_doubt=next((one.doubt for one in self._budgets if one.doubt), ""),
             loop_lag_p99_s=health.loop_lag_p99_ns / NS_PER_S,
             loop_lag_max_s=health.loop_lag_max_ns / NS_PER_S,
             engine_cpu=health.busiest_cpu_share or health.cpu_share,
@@ -120,6 +125,7 @@ class Header:
             and now_ns - self._dropped_ns < _DROPS_SHOWN_NS,
             inexact_share=health.inexact_share,
             reads_per_s=health.reads_per_s,
+            short_of=health.short_of,
             clock=self.clock,
             last_batch_ns=self._batch_ns,
             notices=tuple(self._notices),
@@ -133,14 +139,21 @@ class Header:
         self._health = health
         self.clock = health.clock
 
-    def _tokens_per_s(self, minute: Tally, minute_s: float, now_ns: int) -> tuple[float, bool]:
+    def _tokens_per_s(
+        self, counted: Sequence[tuple[Tally, float]], elapsed_s: float, now_ns: int
+    ) -> tuple[float, bool]:
         """Live from what arrived; in a replay, without batches, from what the attempts counted."""
         if self._batch_ns is None or self._batch_ns < now_ns - _ARRIVAL_NS:
-            guessed = minute.guessed_tokens
-            estimated = minute.token_estimates > 0 or guessed > 0
-            return (minute.output_tokens + guessed) / minute_s, estimated
+            estimated = any(tally.token_estimates or tally.guessed_tokens for tally, _ in counted)
+            rates = ((tally.output_tokens + tally.guessed_tokens) / s for tally, s in counted)
+            return sum(rates), estimated
         since = now_ns - _ARRIVAL_NS
         recent = [written for at_ns, written in self._arrivals if at_ns >= since]
-        lasted = min(_ARRIVAL_NS / NS_PER_S, minute_s)
+        lasted = min(_ARRIVAL_NS / NS_PER_S, max(1.0, elapsed_s))
         estimated = not recent or any(written.estimated for written in recent)
         return sum(written.tokens for written in recent) / lasted, estimated
+
+
+def _told(health: Health) -> tuple[int, str]:
+    """Return what of the health is told at once, and not with the next second's figures."""
+    return health.drops, health.short_of

@@ -6,6 +6,7 @@ from typing import Final
 
 from probes.clock import NS_PER_S
 from probes.events import Arrival, Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
+from probes.stalls import Stall, is_stall, stalls_between
 from probes.tokens import CharactersPerToken, is_exact, seconds_per_token
 from probes.views import LaneView
 
@@ -56,6 +57,8 @@ class Lane:
     speed: float | None = None
     """Tokens a second of an ended attempt with exact counts."""
     longest_gap_ns: int = 0
+    gaps: list[Stall] = field(default_factory=list)
+    """While it is open: between chunks, from some length on."""
     retry_wait_s: float | None = None
     retry_number: int = 0
     told: bool = False
@@ -76,6 +79,7 @@ class Lane:
         A first count may hold reasoning that nobody saw, and is then no count of this slot.
         """
         before, self.tokens = self.tokens, arrival.tokens or None
+        self._note_gap(arrival)
         self.last_token_ns = max(self.last_token_ns or 0, arrival.last_ns)
         self.chunks += arrival.chunks
         self.characters += arrival.characters
@@ -86,6 +90,15 @@ class Lane:
         if self.tokens is None or new < 0 or hidden:
             return Written(sizes.tokens_of(arrival.characters), estimated=True)
         return Written(new, estimated=False)
+
+    def _note_gap(self, arrival: Arrival) -> None:
+        """Keep the gap before a slot's output; of several chunks only the last one is dated."""
+        last = self.last_token_ns or self.first_token_ns
+        earliest = arrival.last_ns - (CELL_NS if arrival.chunks > 1 else 0)
+        if last is not None and earliest - last > CELL_NS:
+            self.gaps.append((last, earliest))
+            if len(self.gaps) > _CELLS_KEPT:
+                del self.gaps[0]
 
     def finish(self, event: AttemptFinished) -> None:
         """Replace what was estimated while open by what the whole attempt says."""
@@ -105,6 +118,7 @@ class Lane:
         if event.retry is not None:
             self.retry_wait_s, self.retry_number = event.retry.wait_s, event.retry.number
         self.cells.clear()
+        self.gaps = []
         self.undrawn = event.chunk_offsets_ns
 
     def view(
@@ -116,9 +130,12 @@ class Lane:
         sizes: CharactersPerToken,
     ) -> LaneView:
         """Return the lane as it is at `now_ns`."""
-        for offset in self.undrawn:
-            self.arrived(self.started_ns + offset, 1)
-        self.undrawn = ()
+        if self.undrawn:
+            arrivals = [self.started_ns + offset for offset in self.undrawn]
+            for at_ns in arrivals:
+                self.arrived(at_ns, 1)
+            self.gaps = stalls_between(arrivals, stall_after_s)[-_CELLS_KEPT:]
+            self.undrawn = ()
         return LaneView(
             route=route,
             probe=self.probe,
@@ -135,6 +152,7 @@ class Lane:
             tokens_estimate=sizes.tokens_of(self.characters),
             tokens_per_s=self._tokens_per_s(now_ns, sizes),
             stalled_s=self._stalled_s(now_ns, stall_after_s),
+            stalls=self._stalls(now_ns, stall_after_s),
             retry_wait_s=self.retry_wait_s,
             retry_number=self.retry_number,
             retries=retries,
@@ -155,11 +173,20 @@ class Lane:
         return (tokens - before) * NS_PER_S / (until_ns - since_ns) if tokens > before else None
 
     def _stalled_s(self, now_ns: int, stall_after_s: float) -> float | None:
-        gap = self.longest_gap_ns
-        if self.ended_ns is None:
-            last = self.last_token_ns or self.first_token_ns
-            gap = 0 if last is None else now_ns - last
-        return gap / NS_PER_S if gap > stall_after_s * NS_PER_S else None
+        gap = self.longest_gap_ns if self.ended_ns is not None else self._silent_ns(now_ns)
+        return gap / NS_PER_S if is_stall(gap, stall_after_s) else None
+
+    def _stalls(self, now_ns: int, stall_after_s: float) -> tuple[Stall, ...]:
+        found = [gap for gap in self.gaps if is_stall(gap[1] - gap[0], stall_after_s)]
+        silent_ns = self._silent_ns(now_ns)
+        if is_stall(silent_ns, stall_after_s):
+            found.append((now_ns - silent_ns, now_ns))
+        return tuple(found)
+
+    def _silent_ns(self, now_ns: int) -> int:
+        """Return for how long an open stream has brought nothing since its last chunk."""
+        last = self.last_token_ns or self.first_token_ns
+        return 0 if last is None or self.ended_ns is not None else max(0, now_ns - last)
 
 
 class Lanes:

@@ -4,12 +4,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
+from probes.board.begun import Begun
 from probes.board.chart import Chart
 from probes.board.lanes import Lanes, Written
 from probes.clock import NS_PER_S
-from probes.config import E2E_GOAL_CAP
 from probes.digest import GapBuckets
 from probes.distribution import Distribution, read_quantiles
+from probes.e2e_goal import e2e_goal_s
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -20,7 +23,9 @@ from probes.events import (
     Knob,
     LimitReading,
     Preview,
+    PriceInfo,
     ProbeFinished,
+    RetryPlan,
     RouteCounts,
     RouteInfo,
 )
@@ -37,19 +42,22 @@ MARKERS_KEPT: Final = 50
 _COHORTS_KEPT: Final = 8
 _PROBES_KEPT: Final = 4096
 _PREVIEW_CHARACTERS: Final = 4000
-_DEFAULT_E2E_GOAL_S: Final = 3.0
 
 
 @dataclass(slots=True)
 class _OpenProbe:
     """A probe between its first attempt and its end."""
 
+    attempts: int = 0
+    """Attempts of it that have begun."""
+    attempt: int | None = None
+    """Number of the one that is open."""
     felt_ttft: bool = False
     reasons: tuple[str, ...] = ()
-    """Why it was retried, each once."""
+    """What its retries were for, each once."""
     failed_ns: int = 0
-    waits_for: str | None = None
-    """Reason of the retry that is planned."""
+    planned: RetryPlan | None = None
+    """The retry that it waits for."""
 
 
 class RouteBoard:
@@ -61,8 +69,6 @@ class RouteBoard:
 
     def __init__(self, info: RouteInfo, origin_ns: int) -> None:
         self.origin_ns = origin_ns
-        self.moment = 0.0
-        """Share of a second after which its figures are renewed; each route has another."""
         self.lanes = Lanes()
         self.tallies = TallyWindows()
         self.cohorts: dict[str, CohortSamples] = {}
@@ -73,7 +79,7 @@ class RouteBoard:
         self.limits = LimitState()
         self.cool_down: Held | None = None
         self.held: set[HeldReason] = set()
-        self.attempts_started = 0
+        self.begun = Begun()
         self.last_event_ns: int | None = None
         self.state: RouteState = "starting"
         self.since_ns: int | None = None
@@ -95,24 +101,37 @@ class RouteBoard:
         self.max_tokens = info.max_tokens
         self.paused = info.paused
 
+    def priced(self, price: PriceInfo) -> None:
+        """Take the price that was found for the route."""
+        self.info = msgspec.structs.replace(self.info, price_known=True, price=price)
+
     @property
     def skipped(self) -> int:
         """Ticks of the pace that could not be sent, of all engines of the run."""
         return self._skipped_before + self._counts.skipped
 
     @property
+    def attempts_started(self) -> int:
+        """Attempts that have begun in this run."""
+        return self.begun.attempts
+
+    @property
     def goal_e2e_s(self) -> float | None:
-        """The E2E goal that applies at the present answer cap."""
-        goal = self.info.goal_e2e_s
-        if self.info.goal_e2e_set or self.max_tokens == self.info.max_tokens:
-            return goal
-        if self.max_tokens > E2E_GOAL_CAP:
-            return None
-        return _DEFAULT_E2E_GOAL_S if goal is None else goal
+        """The E2E goal of the present cohort, which is that of its answer cap: a knob that was just
+        turned does not judge what was measured before it."""
+        return self._goal_e2e_at(_cap_of(self.cohort) or self.max_tokens)
+
+    def goal_s(self, metric: str) -> float | None:
+        """Return the goal of a metric's p95 that holds now; None where it has none."""
+        if metric == "ttft":
+            return self.info.goal_ttft_s
+        return self.goal_e2e_s if metric == "e2e" else None
 
     def engine_died(self, at_ns: int) -> None:
         """Forget what only the former engine could have finished; its figures stay."""
         self.lanes.engine_died(at_ns)
+        for name, probe in self._probes.items():
+            self.begun.lose(name, probe.attempt)
         self._probes.clear()
         self._skipped_before = self.skipped
         self._counts = RouteCounts(route=self.info.name, in_flight=0, target=self.target)
@@ -170,21 +189,15 @@ class RouteBoard:
     def attempt_started(self, event: AttemptStarted) -> None:
         """Open a lane; settle the wait of the retry that this may be."""
         self.last_event_ns = event.at_ns
-        self.attempts_started += 1
         self.lanes.started(event)
         self._enter_cohort(event)
-        probe = self._probe(event.probe)
-        if probe.waits_for is not None:
-            waited = (event.at_ns - probe.failed_ns) / NS_PER_S
-            for tally in self._tallies(event.at_ns):
-                tally.count_wait(probe.waits_for, waited)
-            probe.waits_for = None
+        self._open_attempt(event.probe, event.attempt, event.at_ns)
 
     def first_token(self, event: FirstToken, measurable: bool) -> None:
         """Take the felt TTFT of a probe's first output."""
         self.last_event_ns = event.at_ns
         self.lanes.first_token(event)
-        probe = self._probe(event.probe)
+        probe = self._open_attempt(event.probe, event.attempt, event.at_ns)
         defined = event.kind not in ("not_streamed", "none")
         if defined and measurable and not probe.felt_ttft:
             samples = self._cohort_samples(event.cohort)
@@ -196,6 +209,7 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         if not self.lanes.finished(event):
             return
+        self._ended(event)
         self.limits.hear(event)
         guessed = 0
         if event.output_tokens is None:
@@ -206,18 +220,15 @@ class RouteBoard:
             tally.guessed_tokens += guessed
             if event.outcome != "cancelled":
                 _count_attempt(tally, event)
-        if event.retry is not None:
-            probe = self._probe(event.probe)
-            probe.waits_for = event.retry.reason
-            probe.failed_ns = event.stamps_ns.ended or event.at_ns
-            probe.reasons = tuple(dict.fromkeys((*probe.reasons, event.retry.reason)))
         if not event.flagged:
             self._measure_stream(event)
 
     def probe_finished(self, event: ProbeFinished, measurable: bool) -> None:
         """Count a probe; take its E2E where it ended ok."""
         self.last_event_ns = event.at_ns
-        reasons = self._probes.pop(event.probe, _OpenProbe()).reasons
+        probe = self._probes.pop(event.probe, None)
+        reasons = () if probe is None else probe.reasons
+        self.begun.probe_ended(event.probe, event.outcome, is_known=probe is not None)
         cancelled, ok = event.outcome == "cancelled", event.outcome == "ok"
         measurable = measurable and not event.flagged
         good = ok and self._is_good(event, measurable)
@@ -261,6 +272,7 @@ class RouteBoard:
     def turned(self, event: Knob) -> None:
         """Note a changed setting, and mark it."""
         self.last_event_ns = event.at_ns
+        goal_s = self._goal_e2e_at(self.max_tokens)
         match event.knob:
             case "concurrency":
                 self.target = int(event.after)
@@ -274,7 +286,10 @@ class RouteBoard:
                 self.cool_down = None
             case _:
                 pass
-        self.markers.append(Marker(event.at_ns, _knob_text(event)))
+        text, new_s = _knob_text(event), self._goal_e2e_at(self.max_tokens)
+        if new_s != goal_s:
+            text += f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
+        self.markers.append(Marker(event.at_ns, text))
 
     def holding(self, event: Held) -> None:
         """Note that new attempts are held back, or let go again."""
@@ -292,13 +307,46 @@ class RouteBoard:
         left = (self.cool_down.until_ns - now_ns) / NS_PER_S
         return left if left > 0 else None
 
-    def _probe(self, name: str) -> _OpenProbe:
+    def _goal_e2e_at(self, cap: int) -> float | None:
+        info = self.info
+        return e2e_goal_s(
+            info.goal_e2e_s, cap, is_own=info.goal_e2e_set, configured_cap=info.max_tokens
+        )
+
+    def _open_attempt(self, name: str, attempt: int, at_ns: int) -> _OpenProbe:
+        """Return a probe with this attempt open.
+
+        A stream that is read from its middle tells of attempts that had begun before: they begin
+        with the first that is told of them.
+        """
         probe = self._probes.get(name)
         if probe is None:
             if len(self._probes) >= _PROBES_KEPT:
-                del self._probes[next(iter(self._probes))]
+                oldest = next(iter(self._probes))
+                self.begun.lose(oldest, self._probes.pop(oldest).attempt)
             probe = self._probes[name] = _OpenProbe()
+        if probe.attempt == attempt:
+            return probe
+        plan, probe.planned = probe.planned, None
+        self.begun.attempt_began(is_first=not probe.attempts, is_retry=plan is not None)
+        probe.attempt, probe.attempts = attempt, probe.attempts + 1
+        if plan is not None:
+            # Only now that it has begun: what was planned may be cancelled in its wait.
+            probe.reasons = tuple(dict.fromkeys((*probe.reasons, plan.reason)))
+            waited_s = (at_ns - probe.failed_ns) / NS_PER_S
+            for tally in self._tallies(at_ns):
+                tally.count_retry(plan.reason, plan.number, waited_s)
         return probe
+
+    def _ended(self, event: AttemptFinished) -> None:
+        if self.begun.attempt_ended_late(event.probe, event.attempt, event.outcome):
+            return
+        probe = self._open_attempt(event.probe, event.attempt, event.at_ns)
+        probe.attempt = None
+        self.begun.attempt_ended(event.outcome)
+        if event.retry is not None:
+            probe.planned = event.retry
+            probe.failed_ns = event.stamps_ns.ended or event.at_ns
 
     def _enter_cohort(self, event: AttemptStarted) -> None:
         if event.cohort and event.cohort != self.cohort:
@@ -345,7 +393,9 @@ class RouteBoard:
             return False
         if not measurable:
             return True
-        ttft_goal, e2e_goal = self.info.goal_ttft_s, self.goal_e2e_s
+        ttft_goal = self.info.goal_ttft_s
+        # Its own answer cap counts: it may have begun before a knob was turned.
+        e2e_goal = self._goal_e2e_at(_cap_of(event.cohort) or self.max_tokens)
         return _within(event.first_token_ns, event.started_ns, ttft_goal) and _within(
             event.done_ns, event.started_ns, e2e_goal
         )
@@ -353,6 +403,16 @@ class RouteBoard:
 
 def _within(stamp_ns: int | None, started_ns: int, goal_s: float | None) -> bool:
     return stamp_ns is None or goal_s is None or (stamp_ns - started_ns) / NS_PER_S <= goal_s
+
+
+def _cap_of(cohort: str) -> int | None:
+    """Return the answer cap that a cohort's name begins with."""
+    cap = cohort.partition("/")[0]
+    return int(cap) if cap.isdecimal() else None
+
+
+def _goal_text(goal_s: float | None) -> str:
+    return "none" if goal_s is None else f"{goal_s:.3g} s"
 
 
 def _knob_text(event: Knob) -> str:
@@ -384,5 +444,3 @@ def _count_attempt(tally: Tally, event: AttemptFinished) -> None:
     tally.timeouts += event.outcome == "timeout"
     tally.stalls += event.stalls
     tally.hidden_retries += event.hidden_retries
-    if event.retry is not None:
-        tally.count_retry(event.retry.reason, event.retry.number)

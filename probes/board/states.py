@@ -4,7 +4,8 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Final, NamedTuple, get_args
 
-from probes.board.figures import SLUGGISH_SHARE, figures, is_enough
+from probes.board.figures import SLUGGISH_SHARE, is_enough
+from probes.board.reading import Reading
 from probes.board.route import RouteBoard
 from probes.events import HeldReason
 from probes.tally import Tally
@@ -43,8 +44,8 @@ class _Evidence:
     """p95 of each latency as a multiple of its goal."""
 
 
-def judge(route: RouteBoard, now_ns: int, everywhere: frozenset[HeldReason]) -> Judgement:
-    """Judge a route at the stamp `now_ns`.
+def judge(reading: Reading, everywhere: frozenset[HeldReason]) -> Judgement:
+    """Judge a route at the moment of `reading`.
 
     Success is judged over the last minute, or the last five where nothing finished in it; a p95
     over the last minute where it has 20 samples, else over five where these have, else not at all.
@@ -54,22 +55,22 @@ def judge(route: RouteBoard, now_ns: int, everywhere: frozenset[HeldReason]) -> 
     judged by, with its share where there are others; for latency, the worse p95 as a multiple of
     its goal.
     """
-    recent = route.tally("1m", now_ns)
+    route, recent = reading.route, reading.tally("1m")
     found = _Evidence(
         recent=recent,
-        judged=recent if recent.finished else route.tally("5m", now_ns),
-        newest=route.tallies.newest(now_ns - route.origin_ns),
-        pains={metric: _latency_pain(route, now_ns, metric) for metric in ("ttft", "e2e")},
+        judged=recent if recent.finished else reading.tally("5m"),
+        newest=reading.newest(),
+        pains={metric: _latency_pain(reading, metric) for metric in ("ttft", "e2e")},
     )
     pain = max(
         *found.pains.values(), _failure_pain(route, found.judged), _cost_pain(route, found.judged)
     )
-    state = _state(route, found, now_ns, route.held | everywhere)
+    state = _state(reading, found, route.held | everywhere)
     return Judgement(state, pain, _why(found, state))
 
 
-def _state(route: RouteBoard, found: _Evidence, now_ns: int, held: Set[HeldReason]) -> RouteState:
-    judged = found.judged
+def _state(reading: Reading, found: _Evidence, held: Set[HeldReason]) -> RouteState:
+    route, judged = reading.route, found.judged
     if route.paused or "paused" in held:
         return "paused"
     if held & _HOLDING:
@@ -78,9 +79,9 @@ def _state(route: RouteBoard, found: _Evidence, now_ns: int, held: Set[HeldReaso
         return "down"
     if judged.finished and judged.ok / judged.finished < route.info.goal_success:
         return "failing"
-    if _is_throttled(found.recent) or route.cool_down_s(now_ns) is not None:
+    if _is_throttled(found.recent) or route.cool_down_s(reading.now_ns) is not None:
         return "throttled"
-    if not judged.finished and not route.tally("run", now_ns).finished:
+    if not judged.finished and not reading.tally("run").finished:
         return "starting"
     return _by_latency(max(found.pains.values()))
 
@@ -128,13 +129,13 @@ def _is_throttled(recent: Tally) -> bool:
     return recent.throttled >= max(1.0, _THROTTLED_SHARE * recent.attempts)
 
 
-def _latency_pain(route: RouteBoard, now_ns: int, metric: str) -> float:
-    goal = route.info.goal_ttft_s if metric == "ttft" else route.goal_e2e_s
+def _latency_pain(reading: Reading, metric: str) -> float:
+    goal = reading.route.goal_s(metric)
     windows: tuple[WindowName, ...] = ("1m", "5m")
-    for window in windows if goal is not None else ():
-        parts = route.samples(metric, window, now_ns)
-        if goal and is_enough(sum(part.n for part in parts), 0.95):
-            value = figures(parts, (0.95,), goal)[0].value
+    for window in windows if goal else ():
+        figures = reading.figures(metric, window)
+        if goal and is_enough(figures.n, 0.95):
+            value = figures.at(0.95)[0].value
             return 0.0 if value is None else value / goal
     return 0.0
 

@@ -1,62 +1,79 @@
 """The end of a run in figures, for programs."""
 
+from collections.abc import Set
 from typing import Any
 
-from probes.board.figures import figures
+from probes.board.goals import goals_verdict
 from probes.board.rates import share
+from probes.board.reading import Reading
 from probes.board.retries import amplification
 from probes.board.route import RouteBoard
 from probes.clock import NS_PER_S
+from probes.events import HeldReason
 from probes.tally import Tally
 from probes.views import Figure, RouteState
 
 __all__ = ["route_summary"]
 
 
-def route_summary(route: RouteBoard, state: RouteState, now_ns: int) -> dict[str, Any]:
+def route_summary(
+    reading: Reading, state: RouteState, everywhere: Set[HeldReason]
+) -> dict[str, Any]:
     """Return one route's run as JSON-able values: seconds, shares, USD; None where no sample.
 
     Percentiles are those of the last cohort; one whose n is below 1/(1−p) is the maximum of n.
-    `goals_missed` names what missed its goal: `ttft`, `e2e` (p95, judged from 20 samples on),
-    `success`, `cost`, or `probes` where attempts were made and not one probe finished.
+    `goals_met` is None where it is not known whether they were, which `goals_unknown` then says the
+    reasons of; `goals_missed` names what missed its goal. `everywhere` is what holds all routes.
     """
-    tally = route.tally("run", now_ns)
-    ttft = _percentiles(route, "ttft", now_ns, route.info.goal_ttft_s)
-    e2e = _percentiles(route, "e2e", now_ns, route.goal_e2e_s)
-    speed = _percentiles(route, "speed", now_ns, None)
-    missed = _missed(route, tally, ttft[1], e2e[1])
+    route, tally = reading.route, reading.tally("run")
+    ttft, e2e, speed = (
+        reading.figures(metric, "run").at(0.5, 0.95, 0.99) for metric in ("ttft", "e2e", "speed")
+    )
+    verdict = goals_verdict(route, tally, ttft[1], e2e[1], everywhere)
     return {
         "state": state,
         "cohort": route.cohort,
-        **_counts(tally),
+        **_counts(route, tally),
         **_named("ttft", ttft),
         **_named("e2e", e2e),
         "tokens_per_s_p50": speed[0].value,
         "chunk_gap_p50_s": _gap_s(route, 0.5),
         "chunk_gap_p99_s": _gap_s(route, 0.99),
         "skipped": route.skipped,
-        "goals_met": not missed,
-        "goals_missed": missed,
+        "goals": _goals(route),
+        "goals_met": verdict.met,
+        "goals_missed": list(verdict.missed),
+        "goals_unknown": list(verdict.unknown),
     }
 
 
-def _counts(tally: Tally) -> dict[str, Any]:
+def _counts(route: RouteBoard, tally: Tally) -> dict[str, Any]:
+    """Return what was counted; which figures add up to which is told in the README."""
+    begun = route.begun
+    cancelled = tally.cancelled + begun.probes_lost
     return {
         "n": tally.finished,
         "probes": tally.finished,
         "ok": tally.ok,
         "failures": tally.failures,
-        "cancelled": tally.cancelled,
+        "good": tally.good,
         "success": share(tally.ok, tally.finished),
         "goodput": share(tally.good, tally.finished),
-        "attempts": tally.attempts,
-        "throttled": tally.throttled,
-        "timeouts": tally.timeouts,
+        "attempts": tally.probe_attempts,
+        "amplification": amplification(tally),
+        "probes_begun": begun.probes,
+        "cancelled": cancelled,
+        "open": begun.probes - tally.finished - cancelled,
+        "attempts_begun": begun.attempts,
+        "attempts_open": begun.open_attempts,
+        "outcomes": {name: count for name, count in sorted(begun.outcomes.items()) if count},
+        "throttled": begun.outcomes["throttled"],
+        "timeouts": begun.outcomes["timeout"],
         "retries": tally.retries,
+        "asked_again": begun.asked_again,
         "retries_recovered": tally.recovered,
         "retries_exhausted": tally.exhausted,
         "hidden_retries": tally.hidden_retries,
-        "amplification": amplification(tally),
         "stalls": tally.stalls,
         "input_tokens": tally.input_tokens,
         "output_tokens": tally.output_tokens,
@@ -66,10 +83,15 @@ def _counts(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _percentiles(
-    route: RouteBoard, metric: str, now_ns: int, goal: float | None
-) -> tuple[Figure, ...]:
-    return figures(route.samples(metric, "run", now_ns), (0.5, 0.95, 0.99), goal)
+def _goals(route: RouteBoard) -> dict[str, float | None]:
+    """Return the goals that hold at the present answer cap."""
+    info = route.info
+    return {
+        "ttft_s": info.goal_ttft_s if info.streamed else None,
+        "e2e_s": route.goal_e2e_s,
+        "success": info.goal_success,
+        "cost_usd_per_probe": info.goal_cost_usd_per_probe,
+    }
 
 
 def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
@@ -81,16 +103,3 @@ def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
 def _gap_s(route: RouteBoard, probability: float) -> float | None:
     gap = route.gaps.quantile(probability)
     return None if gap is None else gap / NS_PER_S
-
-
-def _missed(route: RouteBoard, tally: Tally, ttft: Figure, e2e: Figure) -> list[str]:
-    if not tally.finished:
-        return ["probes"] if route.attempts_started else []
-    cost_goal = route.info.goal_cost_usd_per_probe
-    verdicts = {
-        "ttft": ttft.grade in ("slow", "sluggish"),
-        "e2e": e2e.grade in ("slow", "sluggish"),
-        "success": tally.ok / tally.finished < route.info.goal_success,
-        "cost": cost_goal is not None and tally.cost_usd / tally.finished > cost_goal,
-    }
-    return [name for name, missed in verdicts.items() if missed]

@@ -1,7 +1,6 @@
 """What a user can set: the settings here; reading and checking a file beside them."""
 
 from probes.config.settings import (
-    E2E_GOAL_CAP,
     Budget,
     CacheMode,
     CapField,
@@ -20,7 +19,6 @@ from probes.config.settings import (
 )
 
 __all__ = [
-    "E2E_GOAL_CAP",
     "Budget",
     "CacheMode",
     "CapField",

@@ -2,15 +2,15 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeAlias
 
 from probes.config.errors import KeyPath, Problems
+from probes.config.keys import header_complaint, is_header_value, key_complaint
 from probes.config.proxies import ProxyError, named_variable, read_proxy
 from probes.config.settings import Route
-from probes.config.urls import is_loopback
+from probes.config.urls import Url, read_url
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -18,10 +18,11 @@ __all__ = [
     "SECRET_HEADERS",
     "check_route",
     "check_table",
-    "is_header_value",
 ]
 
 ENVIRONMENT_PREFIX: Final = "env:"
+_Judge: TypeAlias = Callable[[str, str], str | None]
+"""Takes a value and the name of its variable; returns what is wrong with it, without the value."""
 
 SECRET_HEADERS: Final = frozenset(
     {
@@ -77,15 +78,9 @@ _OWN_FIELDS: Final[Mapping[str, str]] = {
 _LONGEST_SOCKET_PATH: Final = 103
 """Bytes that every system's socket addresses hold (macOS; Linux: 107)."""
 
-# RFC 9110 section 5.6.2 (token) and 5.5 (field value, visible ASCII here).
+# RFC 9110 section 5.6.2 (token).
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
 _CONVENTIONAL_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
-
-
-def is_header_value(value: str) -> bool:
-    """Whether `value` may stand in a header: visible ASCII with blanks between (RFC 9110)."""
-    return _HEADER_VALUE.fullmatch(value) is not None
 
 
 def check_table(
@@ -97,7 +92,8 @@ def check_table(
         if len(present) > 1:
             problems.add((*path, present[1]), f"stands beside {present[0]}, expected one of them")
     if "api_key_env" in values:
-        _check_variable(values["api_key_env"], (*path, "api_key_env"), environ, problems)
+        variable = values["api_key_env"]
+        _check_variable(variable, (*path, "api_key_env"), environ, problems, key_complaint)
     if "proxy" in values:
         _check_proxy(values["proxy"], (*path, "proxy"), environ, problems)
     if values.get("http2") and find_spec("h2") is None:
@@ -113,7 +109,8 @@ def check_table(
 
 def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
     """Note the mistakes of a route that show only when its defaults are merged."""
-    if route.dialect == "ollama" and urlsplit(route.base_url).path.rstrip("/").endswith("/v1"):
+    url = read_url(route.base_url)
+    if route.dialect == "ollama" and url.path.rstrip("/").endswith("/v1"):
         problems.add(
             (*path, "base_url"),
             'ends in /v1, where Ollama speaks the "chat" dialect: leave it out for "ollama"',
@@ -125,12 +122,7 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
     secret = own_key or any(
         value.startswith(ENVIRONMENT_PREFIX) for value in route.headers.values()
     )
-    if (
-        secret
-        and route.base_url.startswith("http:")
-        and not _stays_here(route)
-        and not route.insecure
-    ):
+    if secret and not (url.is_tls or route.insecure or _stays_here(route, url)):
         problems.add(
             (*path, "base_url"),
             "would send a key over plain http to another machine; use https or insecure = true",
@@ -140,11 +132,11 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
         problems.add((*path, "proxy"), "stands beside unix_socket, expected one of them")
 
 
-def _stays_here(route: Route) -> bool:
+def _stays_here(route: Route, url: Url) -> bool:
     """Whether nothing of a request leaves this machine."""
     if route.unix_socket is not None:
         return True
-    return is_loopback(route.base_url) and route.proxy in ("none", "environment")
+    return url.is_loopback and route.proxy in ("none", "environment")
 
 
 def _check_proxy(
@@ -187,7 +179,8 @@ def _check_headers(
             problems.add((*path, name), complaint)
         elif value.startswith(ENVIRONMENT_PREFIX):
             variable = value.removeprefix(ENVIRONMENT_PREFIX)
-            _check_variable(variable, (*path, name), environ, problems)
+            judge = header_complaint if name.lower() in SECRET_HEADERS else _value_complaint
+            _check_variable(variable, (*path, name), environ, problems, judge)
 
 
 def _header_complaint(name: str, value: str) -> str | None:
@@ -202,13 +195,22 @@ def _header_complaint(name: str, value: str) -> str | None:
     return None
 
 
+def _value_complaint(value: str, _name: str) -> str | None:
+    """Return what is wrong with the value of a header that carries no key."""
+    value = value.strip()
+    if not value:
+        return "is empty"
+    return None if is_header_value(value) else "has characters that no header can carry"
+
+
 def _check_variable(
-    name: str, path: KeyPath, environ: Mapping[str, str], problems: Problems
+    name: str, path: KeyPath, environ: Mapping[str, str], problems: Problems, judge: _Judge
 ) -> None:
-    value = environ.get(name, "").strip()
     # Somebody may have pasted the key itself where its variable's name belongs.
     called = name if _CONVENTIONAL_NAME.fullmatch(name) else "(name not shown)"
-    if not value:
+    if name not in environ:
         problems.add(path, f"environment variable {called} is not set")
-    elif not is_header_value(value):
-        problems.add(path, f"environment variable {called} has characters that no header can carry")
+        return
+    complaint = judge(environ[name], name)
+    if complaint is not None:
+        problems.add(path, f"environment variable {called} {complaint}")

@@ -39,6 +39,12 @@ class Problems:
         if line not in self._lines:
             self._lines.append(line)
 
+    def add_variable(self, name: str, text: str) -> None:
+        """Note what is wrong with a variable of the environment that no key names."""
+        line = f"{name}: {text}"
+        if line not in self._lines:
+            self._lines.append(line)
+
     def unknown(self, path: KeyPath, known: Iterable[str]) -> None:
         """Note that the last key of `path` is none of `known`; its value is not shown."""
         suggestion = nearest(path[-1], known)

@@ -5,16 +5,13 @@ and .price, [budget], [recording], [display]. `probes.config.rules` says what ea
 values of secrets never appear in an error; names of variables and headers do.
 """
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import platformdirs
 
 from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted
@@ -37,8 +34,12 @@ from probes.config.settings import (
     Timeouts,
     Tls,
 )
-from probes.config.tls import anchor_files, check_tls
+from probes.config.text import EncodingError, decode_text
+from probes.config.tls import anchor, anchor_files, check_authorities, check_tls
+from probes.open_regular import NotRegularError, TooLargeError
+from probes.paths import PathError, config_folder, path_of
 from probes.prompts import generated_prompt
+from probes.trust import UntrustedError, read_trusted
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -46,12 +47,14 @@ __all__ = [
     "default_config_path",
     "load_config",
     "locate_config",
+    "named_config",
     "override_route",
     "parse_config",
     "single_route_config",
 ]
 
 CONFIG_VARIABLE: Final = "LLMTOP_CONFIG"
+SETTINGS_FILE: Final = "routes.toml"
 _MAXIMUM_BYTES: Final = 1_000_000
 _MAXIMUM_NAME: Final = 64
 _TABLES: Final = ("defaults", "routes", "budget", "recording", "display")
@@ -66,8 +69,17 @@ _NEEDED_OF_PRICE: Final[Mapping[str, str]] = dict.fromkeys(
 
 
 def default_config_path() -> Path:
-    """Return where routes.toml belongs on this platform."""
-    return Path(platformdirs.user_config_dir("llmtop", appauthor=False)) / "routes.toml"
+    """Return where routes.toml belongs on this platform.
+
+    Raises:
+        ConfigError: there is no home folder for it to be in.
+    """
+    try:
+        return config_folder() / SETTINGS_FILE
+    except PathError as error:
+        raise ConfigError(
+            (f"no settings: {error}; name them with --config FILE, or set HOME or XDG_CONFIG_HOME",)
+        ) from None
 
 
 def locate_config(argument: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -75,14 +87,39 @@ def locate_config(argument: Path | None, environ: Mapping[str, str]) -> Path | N
 
     A file that was named is returned whether it exists or not; without one, None. Nothing is ever
     taken from the current directory unless named.
+
+    Raises:
+        ConfigError: LLMTOP_CONFIG begins with a home folder that is not known.
     """
-    if argument is not None:
-        return argument
+    named = named_config(argument, environ)
+    if named is not None:
+        return named
+    try:
+        default = config_folder() / SETTINGS_FILE
+    except PathError:
+        return None
+    try:
+        default.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return default  # it may be there: whoever reads it is told why that cannot be known
+    return default
+
+
+def named_config(argument: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the file that --config or LLMTOP_CONFIG names.
+
+    Raises:
+        ConfigError: LLMTOP_CONFIG begins with a home folder that is not known.
+    """
     named = environ.get(CONFIG_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    default = default_config_path()
-    return default if default.exists() else None
+    if argument is not None or not named:
+        return argument
+    try:
+        return path_of(named)
+    except PathError as error:
+        raise ConfigError((f"{CONFIG_VARIABLE}: {error}",)) from None
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -93,7 +130,12 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: the file cannot be read, or has mistakes: all of them, one line each.
     """
-    return parse_config(_read_settings(path), path, environ)
+    text = _read_settings(path)
+    if not text.strip():
+        words = "is empty, expected at least one table [routes.NAME]"
+        advice = "`llmtop init --stdout` prints a whole file to begin with"
+        raise ConfigError((f"{path}: {words}; {advice}",))
+    return parse_config(text, path, environ)
 
 
 def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
@@ -111,6 +153,7 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
         if table not in _TABLES:
             problems.unknown((table,), _TABLES)
     routes = _read_routes(raw, path.parent, environ, problems)
+    check_authorities(routes, environ, problems)
     budget = read_table(raw.get("budget", {}), BUDGET_RULES, ("budget",), problems)
     recording = read_table(raw.get("recording", {}), RECORDING_RULES, ("recording",), problems)
     display = read_table(raw.get("display", {}), DISPLAY_RULES, ("display",), problems)
@@ -147,6 +190,7 @@ def single_route_config(
     problems.raise_if_any()
     route = Route(name=_route_name(name or model), **own)
     check_route(route, (), problems)
+    check_authorities([route], environ, problems)
     problems.raise_if_any()
     return Config(routes=(route,))
 
@@ -179,22 +223,22 @@ def _route_name(text: str) -> str:
 
 
 def _read_settings(path: Path) -> str:
-    """Return the text of a settings file that only its owner can write."""
+    """Return the text of a settings file that only its owner can write, or of a given pipe."""
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            data = file.read(_MAXIMUM_BYTES + 1)
+        data = read_trusted(path, _MAXIMUM_BYTES, may_be_given=True)
+    except TooLargeError as error:
+        raise ConfigError((f"{path}: {error.strerror}",)) from None
+    except NotRegularError as error:
+        advice = "for one route without any file: --base-url URL --model M"
+        raise ConfigError((f"{path}: {error.strerror}; {advice}",)) from None
     except OSError as error:
         raise ConfigError((f"{path}: cannot be read: {error.strerror or error}",)) from None
-    if os.name == "posix" and mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise ConfigError((f"{path}: others can write it (mode {mode:04o}), run chmod go-w on it",))
-    if len(data) > _MAXIMUM_BYTES:
-        raise ConfigError((f"{path}: is larger than {_MAXIMUM_BYTES:,} bytes",))
+    except UntrustedError as error:
+        raise ConfigError((f"{path}: {error}",)) from None
     try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError((f"{path.name}: line {line}: is not UTF-8",)) from None
+        return decode_text(data)
+    except EncodingError as error:
+        raise ConfigError((f"{path.name}: {error}",)) from None
 
 
 def _syntax_complaint(message: str, text: str) -> str:
@@ -244,9 +288,9 @@ def _read_route_keys(
     if isinstance(table, dict) and isinstance(table.get("price"), dict):
         _note_missing(table["price"], _NEEDED_OF_PRICE, (*path, "price"), problems)
     _resolve_prompt(values, folder, path, problems)
-    anchor_files(values.get("tls", {}), folder)
+    anchor_files(values.get("tls", {}), folder, (*path, "tls"), problems)
     if "unix_socket" in values:
-        values["unix_socket"] = str((folder / Path(values["unix_socket"]).expanduser()).absolute())
+        anchor(values, "unix_socket", folder, (*path, "unix_socket"), problems)
     return values
 
 
@@ -306,23 +350,24 @@ def _resolve_prompt(
         values["prompt"] = generated_prompt(tokens)
     if file is not None:
         try:
-            values["prompt"] = _read_prompt(folder / Path(file).expanduser())
+            values["prompt"] = _read_prompt(path_of(file, folder))
         except ValueError as error:
             problems.add((*path, "prompt_file"), str(error))
 
 
 def _read_prompt(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            data = opened.read(MAXIMUM_PROMPT_BYTES + 1)
+        data = read_trusted(file, MAXIMUM_PROMPT_BYTES)
+    except TooLargeError:
+        raise ValueError(f"{file}: is larger than 4 MB") from None
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror or error}") from None
-    if len(data) > MAXIMUM_PROMPT_BYTES:
-        raise ValueError(f"{file}: is larger than 4 MB")
+    except UntrustedError as error:
+        raise ValueError(f"{file}: {error}") from None
     try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        raise ValueError(f"{file}: is not UTF-8") from None
+        text = decode_text(data)
+    except EncodingError as error:
+        raise ValueError(f"{file}: {error}") from None
     if not text.strip():
         raise ValueError(f"{file}: is empty")
     return text

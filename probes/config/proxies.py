@@ -4,16 +4,16 @@ A user and a password may only stand in the environment: in HTTPS_PROXY and its 
 variable that `proxy = "env:NAME"` names.
 """
 
-import ipaddress
 import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from probes.config.no_proxy import is_bypassed
 from probes.config.settings import Route
-from probes.config.urls import is_loopback
+from probes.config.urls import UrlError, read_place, read_url
 
 __all__ = [
     "Proxy",
@@ -77,22 +77,21 @@ def read_proxy(url: str) -> Proxy:
     Raises:
         ProxyError: it names none that can be used.
     """
+    if any(ord(character) < 0x20 or character == "\x7f" for character in url):
+        raise ProxyError("has control characters in it")
     try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        raise ProxyError("cannot be read as a URL") from None
-    scheme = _ALIASES.get(parts.scheme, parts.scheme)
+        place = read_place(url if "://" in url else f"http://{url}")
+    except UrlError as error:
+        raise ProxyError(str(error)) from None
+    scheme = _ALIASES.get(place.scheme, place.scheme)
     if scheme not in _DEFAULT_PORTS:
         raise ProxyError("is no http, https, socks5 or socks5h URL")
-    if not host or port == 0 or not host.isascii() or "%" in host:
-        raise ProxyError("names no host that can be reached")
-    if parts.path.strip("/") or parts.query or parts.fragment:
+    if place.path.strip("/") or place.query or place.fragment:
         raise ProxyError("has more behind host and port")
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    user, password = map(unquote, (place.user or "").partition(":")[::2])
     if max(len(user.encode()), len(password.encode())) > _LONGEST_CREDENTIAL:
         raise ProxyError("has a user or password of more than 255 bytes")
-    return Proxy(scheme, host, port or _DEFAULT_PORTS[scheme], user, password)
+    return Proxy(scheme, place.host, place.port or _DEFAULT_PORTS[scheme], user, password)
 
 
 def named_variable(setting: str) -> str | None:
@@ -153,19 +152,25 @@ def _usable(routes: Iterable[Route], environ: Mapping[str, str]) -> Iterator[Pro
 
 def _environment_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     """Return what the environment names for a URL, in either case of its variables' names."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    if is_loopback(url) or not _may_name_proxies(environ):
+    parts = read_url(url)
+    if parts.is_loopback or not _may_name_proxies(environ):
         return None
+    host = parts.host
     import urllib.request  # costs what no start without a proxy should pay
 
     proxies = urllib.request.getproxies()
-    named = [host] if port is None else [host, f"{host}:{port}"]
-    if any(urllib.request.proxy_bypass(name) for name in named):
-        return None
-    if _in_a_network(host, proxies.get("no", "")):
+    if is_bypassed(host, parts.port, proxies.get("no", "")) or _system_bypasses(host):
         return None
     return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _system_bypasses(host: str) -> bool:
+    """Whether the settings of macOS or Windows, where they count, name a host."""
+    import urllib.request
+
+    if sys.platform not in ("darwin", "win32") or urllib.request.getproxies_environment():
+        return False
+    return bool(urllib.request.proxy_bypass(host))
 
 
 def _may_name_proxies(environ: Mapping[str, str]) -> bool:
@@ -173,19 +178,3 @@ def _may_name_proxies(environ: Mapping[str, str]) -> bool:
     return sys.platform in ("darwin", "win32") or any(
         name.lower().endswith("_proxy") for name in environ
     )
-
-
-def _in_a_network(host: str, bypassed: str) -> bool:
-    """Whether an address is in one of the networks of NO_PROXY, such as 10.0.0.0/8."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return any(_covers(name.strip(), address) for name in bypassed.split(","))
-
-
-def _covers(name: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    try:
-        return address in ipaddress.ip_network(name.strip("[]"), strict=False)
-    except ValueError:
-        return False

@@ -11,7 +11,8 @@ import msgspec
 from probes.config.errors import KeyPath, Problems, shown
 from probes.config.proxies import proxy_complaint
 from probes.config.settings import Dialect
-from probes.config.urls import is_host_name, url_complaint
+from probes.config.urls import is_host_name, read_url, url_complaint
+from probes.knobs import KNOBS, KnobName
 
 __all__ = [
     "BUDGET_RULES",
@@ -66,7 +67,7 @@ class _UrlRule(Rule):
     """A URL says more precisely what is wrong with it, and is never printed unmasked."""
 
     def read(self, value: object) -> str:
-        """Return the URL without a trailing slash.
+        """Return the URL in its one spelling, without a trailing slash.
 
         Raises:
             ValueError: the URL cannot be probed; the text says why.
@@ -76,7 +77,8 @@ class _UrlRule(Rule):
         complaint = url_complaint(value)
         if complaint:
             raise ValueError(complaint)
-        return value if "?" in value else value.rstrip("/")
+        url = read_url(value)
+        return str(url) if url.query is not None else str(url).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,12 @@ def _number(words: str, holds: Callable[[float], bool]) -> Rule:
 def _whole(low: int, high: int) -> Rule:
     words = f"a whole number from {low} to {high:,}"
     return Rule(int, words, lambda value: low <= value <= high)
+
+
+def _knob(name: KnobName) -> Rule:
+    """Return the rule of a setting that is a knob too: its range is the knob's."""
+    knob = KNOBS[name]
+    return Rule(int if knob.whole else float, knob.expected, knob.holds)
 
 
 def _one_of(*choices: str) -> Rule:
@@ -208,7 +216,7 @@ ROUTE_RULES: Final[Rules] = {
     "prompt_file": _name("the path of a text file"),
     "prompt_tokens": _whole(1, 1_000_000),
     "system": Rule(str, "a text that is not empty", lambda value: bool(value.strip()), False),
-    "max_tokens": _whole(1, 1_000_000),
+    "max_tokens": _knob("max_tokens"),
     "temperature": _number("a number from 0 to 2", lambda value: 0 <= value <= 2),
     "extra_body": Rule(
         dict[str, Any], "a table that JSON can hold (no dates, no nan or inf)", _is_json, False
@@ -221,13 +229,14 @@ ROUTE_RULES: Final[Rules] = {
     "proxy": _ProxyRule(str, 'a URL such as http://proxy.example:3128, "none" or "environment"'),
     "http2": _FLAG,
     "unix_socket": _name("the path of a Unix socket"),
-    "concurrency": _whole(1, 1_000),
-    "interval": _number("a number of seconds ≥ 0", lambda value: 0 <= value <= _DAY_S),
+    "concurrency": _knob("concurrency"),
+    "interval": _knob("interval"),
     "timeouts": _TIMEOUTS,
     "stall_after": _POSITIVE_SECONDS,
     "retries": _whole(0, 10),
     "goals": _GOALS,
-    "price": {"input": _PRICE, "output": _PRICE},
+    "price_list": _FLAG,
+    "price": dict.fromkeys(("input", "output", "cached_input"), _PRICE),
     "tags": Rule(tuple[str, ...], "a list of texts"),
     "insecure": _FLAG,
     "paused": _FLAG,

@@ -3,12 +3,13 @@
 The field names are the file's keys. Reading, checking and merging a file is `probes.config.file`.
 """
 
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from probes.e2e_goal import configured_e2e_goal_s
+
 __all__ = [
-    "E2E_GOAL_CAP",
     "Budget",
     "CacheMode",
     "CapField",
@@ -32,9 +33,6 @@ KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
 CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
 CacheMode: TypeAlias = Literal["warm", "bust"]
 ConnectionMode: TypeAlias = Literal["reuse", "fresh"]
-
-E2E_GOAL_CAP: Final = 200
-"""Answer caps above this have no default E2E goal: a long answer takes long."""
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +73,7 @@ class Goals(_Table, frozen=True, kw_only=True):
     ttft_s: float = 1.0
     """Felt TTFT in seconds; p95 is graded against it, and a good probe is within it."""
     e2e_s: float | None = None
-    """Felt E2E in seconds; None means 3.0 where the answer cap is at most 200, else no goal."""
+    """Felt E2E in seconds; None leaves it to `probes.e2e_goal`."""
     success: float = 0.99
     """Share of probes that must be ok, 0 to 1."""
     cost_usd_per_probe: float | None = None
@@ -86,6 +84,8 @@ class Price(_Table, frozen=True, kw_only=True):
 
     input: float
     output: float
+    cached_input: float | None = None
+    """Of input that the provider read from its cache; None charges it as any other."""
 
 
 class Route(_Table, frozen=True, kw_only=True):
@@ -139,6 +139,8 @@ class Route(_Table, frozen=True, kw_only=True):
     retries: int = 2
     goals: Goals = Goals()
     price: Price | None = None
+    price_list: bool | None = None
+    """Whether a route without a price asks its provider's list for it; None: unless on loopback."""
     tags: tuple[str, ...] = ()
     insecure: bool = False
     """Allow a key over plain http to another machine."""
@@ -147,10 +149,8 @@ class Route(_Table, frozen=True, kw_only=True):
 
     @property
     def e2e_goal_s(self) -> float | None:
-        """The E2E goal in seconds that applies at the route's answer cap; None where none does."""
-        if self.goals.e2e_s is not None:
-            return self.goals.e2e_s
-        return 3.0 if self.max_tokens <= E2E_GOAL_CAP else None
+        """The E2E goal in seconds at the configured answer cap; None where there is none."""
+        return configured_e2e_goal_s(self.goals.e2e_s, self.max_tokens)
 
 
 class Budget(_Table, frozen=True, kw_only=True):

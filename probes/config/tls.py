@@ -1,5 +1,6 @@
 """The files of a route's `tls` setting: found beside routes.toml, tried before they are used."""
 
+import os
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,10 +8,25 @@ from typing import Any, Final
 
 from probes.config.errors import KeyPath, Problems, shown
 from probes.config.settings import Route
+from probes.config.urls import read_url
+from probes.paths import PathError, path_of
+from probes.trust import UntrustedError, read_trusted
+from probes.words import quoted
 
-__all__ = ["TLS_FILES", "anchor_files", "check_tls", "no_password", "unverified"]
+__all__ = [
+    "TLS_FILES",
+    "anchor",
+    "anchor_files",
+    "check_authorities",
+    "check_tls",
+    "no_password",
+    "read_pem",
+    "unverified",
+]
 
 TLS_FILES: Final = ("ca_file", "client_cert", "client_key")
+_MOST_PEM_BYTES: Final = 16_000_000
+"""The bundles of all public authorities have 0.3 MB."""
 _ENCRYPTED: Final = "is encrypted; expected a key without a password"
 
 
@@ -27,21 +43,42 @@ def no_password() -> str:
     raise EncryptedKeyError(_ENCRYPTED)
 
 
+def read_pem(file: str) -> str:
+    """Return what a PEM file holds; bytes that are no ASCII are comments, and left out.
+
+    Raises:
+        UntrustedError: others can write or replace it.
+        OSError: it cannot be read, is no regular file, or is larger than any bundle.
+    """
+    return read_trusted(Path(file), _MOST_PEM_BYTES).decode("ascii", "ignore")
+
+
 def unverified(routes: Iterable[Route]) -> list[tuple[str, str]]:
     """Return, by route, what is to be said where any certificate is believed."""
     words = "certificates are not verified (tls.verify = false): anybody may be the server"
     return [
         (route.name, words)
         for route in routes
-        if not route.tls.verify and route.base_url.startswith("https:")
+        if not route.tls.verify and read_url(route.base_url).is_tls
     ]
 
 
-def anchor_files(values: dict[str, Any], folder: Path) -> None:
-    """Make the paths of a `tls` table absolute; they are relative to the settings' folder."""
+def anchor_files(values: dict[str, Any], folder: Path, path: KeyPath, problems: Problems) -> None:
+    """Make the paths of a `tls` table, which stands at `path`, absolute; take out what is none."""
     for key in TLS_FILES:
         if key in values:
-            values[key] = str((folder / Path(values[key]).expanduser()).absolute())
+            anchor(values, key, folder, (*path, key), problems)
+
+
+def anchor(
+    values: dict[str, Any], key: str, folder: Path, path: KeyPath, problems: Problems
+) -> None:
+    """Make one path of the settings absolute, or take it out and note why it cannot be had."""
+    try:
+        values[key] = str(path_of(values[key], folder))
+    except PathError as error:
+        del values[key]
+        problems.add(path, str(error))
 
 
 def check_tls(values: Mapping[str, Any], paths: Mapping[str, KeyPath], problems: Problems) -> None:
@@ -61,16 +98,43 @@ def check_tls(values: Mapping[str, Any], paths: Mapping[str, KeyPath], problems:
             problems.add(paths[key], f"{shown(values[key])} {complaint}")
 
 
+def check_authorities(
+    routes: Iterable[Route], environ: Mapping[str, str], problems: Problems
+) -> None:
+    """Note what is wrong with SSL_CERT_FILE and SSL_CERT_DIR, where a route trusts what they name.
+
+    As OpenSSL has it, the first outweighs the second; the second may name several folders.
+    """
+    if all(_is_own_trust(route) for route in routes):
+        return
+    file, folders = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+    if file:
+        complaint = _complaint(file, is_certificate=True)
+        if complaint is not None:
+            problems.add_variable("SSL_CERT_FILE", f"{quoted(file)} {complaint}")
+    elif folders and not any(Path(folder).is_dir() for folder in folders.split(os.pathsep)):
+        words = "is no folder, expected the one of the authorities to trust"
+        problems.add_variable("SSL_CERT_DIR", f"{quoted(folders)} {words}")
+
+
+def _is_own_trust(route: Route) -> bool:
+    """Whether a route trusts nothing that the machine names."""
+    return (
+        not read_url(route.base_url).is_tls or not route.tls.verify or route.tls.ca_file is not None
+    )
+
+
 def _complaint(file: str, *, is_certificate: bool) -> str | None:
     """Return what is wrong with a file by itself; None if nothing is."""
     try:
-        with Path(file).open("rb") as opened:
-            opened.read(1)
+        data = read_pem(file)
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
+    except UntrustedError as error:
+        return f"cannot be believed: {error}"
     try:
         if is_certificate:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data)
     except (OSError, ValueError):
         return "holds no certificate in PEM form"
     return None

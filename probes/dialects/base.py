@@ -1,6 +1,6 @@
 """What every dialect of an LLM API has in common: the request it writes, the facts it reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
@@ -9,6 +9,9 @@ import msgspec
 from probes.config import KeyHeader, Route
 from probes.error_body import ErrorBody
 from probes.events import TtftKind
+from probes.finish import explains_silence
+from probes.ignored import Ignored
+from probes.loose_json import begins_json, begins_page
 from probes.sse import ServerSentEvent
 
 __all__ = [
@@ -32,6 +35,7 @@ Framing: TypeAlias = Literal["events", "lines"]
 
 _MOST_CALLS: Final = 128
 _LONGEST_NAME: Final = 256
+_MOST_CARRIED: Final = 12
 _Figure = TypeVar("_Figure", int, float)
 
 
@@ -55,6 +59,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     cost_usd: float | None = None
+    billed_tokens: int | None = None
+    """Output that is billed, where that is told and may be more than `output_tokens`."""
     reasoning_apart: bool = False
     """The reasoning tokens are not among the output tokens."""
 
@@ -69,6 +75,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
             reasoning_tokens=_known(later.reasoning_tokens, self.reasoning_tokens),
             cached_tokens=_known(later.cached_tokens, self.cached_tokens),
             cost_usd=_known(later.cost_usd, self.cost_usd),
+            billed_tokens=_counted(later.billed_tokens, self.billed_tokens),
             reasoning_apart=(self if later.reasoning_tokens is None else later).reasoning_apart,
         )
 
@@ -194,14 +201,24 @@ class Transcript:
     first_chunk_tokens: int | None = None
     """Where the server counts as it streams."""
     finish_reason: str | None = None
+    """The last one that was said and that no output took back."""
     finished: bool = False
-    """Every choice that began has its finish reason."""
+    """Every choice that began has its finish reason, and no output came after it."""
     done: bool = False
     """The end marker of the stream was read; nothing after it counts."""
     began: bool = False
     """Something of an answer was read, be it without any output."""
     output: bool = False
     """Some output was read."""
+    other_output: bool = False
+    """There was some that is neither reasoning nor words kept here: a call, an image, another
+    choice's."""
+    carried: dict[str, None] = field(default_factory=dict)
+    """Names of what came without any output, of absurdly many the first ones."""
+    keep_alives: int = 0
+    """Events whose data cannot be any of an answer."""
+    ignored: Ignored = field(default_factory=Ignored)
+    """Data that was passed over, or could not be read."""
     reasoned: bool = False
     """There was reasoning, be that shown or not."""
     error: ErrorBody | None = None
@@ -216,9 +233,68 @@ class Transcript:
     """The server's own timings, named as `probes.server_timing` knows them."""
 
     @property
+    def answered(self) -> bool:
+        """Whether there was output that is not reasoning."""
+        return bool(self.text or self.other_output or self.refusal)
+
+    @property
+    def closed(self) -> bool:
+        """Whether a finish stands, however the body ends.
+
+        Gateways put `stop` on a first chunk that is empty and on those of reasoning, and answer
+        seconds later: before any answer a finish stands only where its reason explains that.
+        """
+        return self.finished and (self.answered or explains_silence(self.finish_reason))
+
+    @property
     def terminal(self) -> bool:
-        """Whether the answer is over, one way or another."""
-        return self.finished or self.done or self.error is not None or bool(self.malformed)
+        """Whether the answer is over, one way or another, and nothing needs to be waited for long.
+
+        Before any output no finish says so.
+        """
+        return self.over or (self.output and self.closed)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing that comes can count any more."""
+        return self.done or self.error is not None or bool(self.malformed)
+
+    @property
+    def flows(self) -> bool:
+        """Whether there is output, and nothing that ends it or that more of it takes back."""
+        return self.output and not self.finished and not self.terminal
+
+    def take_back(self) -> None:
+        """Forget the finish: output came after it."""
+        self.finish_reason = None
+        self.finished = False
+
+    def carry(self, keys: Iterable[str]) -> None:
+        """Note what came in a delta without output."""
+        for key in keys:
+            if len(self.carried) < _MOST_CARRIED:
+                self.carried[key] = None
+
+    def pass_over(self, data: str) -> bool:
+        """Whether stripped data can be none of an answer, and was passed over.
+
+        Keep-alives come in every shape: empty, an empty string of JSON, a word, a comment of the
+        upstream's. A proxy's page is none: the stream ends with it.
+        """
+        if data not in ("", '""') and begins_json(data):
+            return False
+        if begins_page(data) and not self.closed:
+            self.break_off(data, "html")
+            return True
+        self.keep_alives += 1
+        if data:
+            self.ignored.add(data)
+        return True
+
+    def break_off(self, data: str, why: str = "bad_json") -> None:
+        """Take data after which nothing can be read."""
+        self.malformed = why
+        self.ignored.add(data)
 
 
 class Interpreter(Protocol):

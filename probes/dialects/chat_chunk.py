@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from probes.dialects.numbers import count, mapping
+from probes.dialects.other_output import words_in
 from probes.loose_json import value_of
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Chunk",
     "ChunkDelta",
     "UsualDelta",
+    "choices_of",
+    "decode_any",
     "decode_chunk",
     "decode_usual",
     "decode_value",
@@ -46,9 +49,16 @@ class Choice(msgspec.Struct, gc=False):
     message: ChunkDelta | None = None
     text: str | None = None
     finish_reason: str | None = None
+    finish_camel: str | None = msgspec.field(default=None, name="finishReason")
+    """What gateways write that pass Google's names through."""
     usage: Any = None
     meta_info: Any = None
     error: Any = None
+
+    @property
+    def finish(self) -> str:
+        """Why it ended, under whichever name it came; empty where it goes on."""
+        return self.finish_reason or self.finish_camel or ""
 
 
 class Chunk(msgspec.Struct, gc=False):
@@ -95,6 +105,7 @@ class UsualChoice(msgspec.Struct, gc=False):
     index: int = 0
     text: str | None = None
     finish_reason: None = None
+    finish_camel: None = msgspec.field(default=None, name="finishReason")
     usage: None = None
     meta_info: None = None
     error: None = None
@@ -120,6 +131,7 @@ class UsualChunk(msgspec.Struct, gc=False):
 
 
 _decoder: Final = msgspec.json.Decoder(Chunk)
+_any_decoder: Final = msgspec.json.Decoder()
 decode_usual: Final = msgspec.json.Decoder(UsualChunk).decode
 """Return a chunk that only adds words; raise `ValueError` or `RecursionError` for any other."""
 
@@ -148,6 +160,18 @@ def decode_value(data: str) -> object:
     return first_of(value_of(data))
 
 
+def decode_any(data: str) -> object:
+    """Return any JSON value, as `decode_value` does, but for the lists; the fast way first.
+
+    Raises:
+        ValueError: the data is not JSON, or nested too deeply.
+    """
+    try:
+        return _any_decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return decode_value(data)
+
+
 def first_of(value: object) -> object:
     """Return the first of a list's values, and anything else as it is."""
     return value[0] if isinstance(value, list) and value else value
@@ -155,19 +179,25 @@ def first_of(value: object) -> object:
 
 def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:
     """Return the chunk of an object of which any part may be of another type."""
-    choices = raw.get("choices")
-    if isinstance(choices, Mapping):
-        choices = [choices]
+    choices = choices_of(raw)
     fields = {name: raw.get(name) for name in Chunk.__struct_fields__}
-    fields["choices"] = [_choice(item) for item in choices] if isinstance(choices, list) else None
+    fields["choices"] = None if choices is None else [_choice(item) for item in choices]
     for name in ("id", "object", "type"):
         fields[name] = _string(raw.get(name))
     return Chunk(**fields)
 
 
+def choices_of(raw: Mapping[str, Any]) -> list[Any] | None:
+    """Return the choices of an object as they came; None where it has none."""
+    choices = raw.get("choices")
+    if isinstance(choices, Mapping):
+        return [choices]
+    return choices if isinstance(choices, list) else None
+
+
 def _choice(raw: object) -> Choice:
     choice = mapping(raw)
-    reason = choice.get("finish_reason")
+    reason = choice.get("finish_reason") or choice.get("finishReason")
     if isinstance(reason, Mapping):
         reason = reason.get("type")  # SGLang's own
     return Choice(
@@ -206,7 +236,8 @@ def _words(value: object) -> str | None:
     if isinstance(value, list):
         return "".join(_words(part) or "" for part in value if not _is_thinking(part))
     if isinstance(value, Mapping):
-        return _words(value.get("text")) or _words(value.get("content"))
+        found = (_words(value.get(key)) for key in ("text", "content", "summary"))
+        return next(filter(None, found), None)
     return None
 
 
@@ -215,11 +246,10 @@ def _is_thinking(part: object) -> bool:
 
 
 def _thinking(content: object) -> str | None:
-    """Return the reasoning among content parts, as Mistral sends it."""
+    """Return the reasoning among content parts: Mistral's thinking, Databricks' summaries."""
     if not isinstance(content, list):
         return None
-    parts = (mapping(part) for part in content if _is_thinking(part))
-    return "".join(_words(part.get("thinking") or part) or "" for part in parts)
+    return "".join(words_in(part) for part in content if _is_thinking(part))
 
 
 def _string(value: object) -> str | None:

@@ -1,4 +1,9 @@
-"""Chat Completions answers: the chunks of a stream, or one whole answer, into a transcript."""
+"""Chat Completions answers: the chunks of a stream, or one whole answer, into a transcript.
+
+A finish reason counts for the output that came before it or beside it: what comes after takes it
+back. Beside reasoning alone it counts only where it explains that no answer follows, such as the
+cap: gateways write `stop` on every chunk of reasoning.
+"""
 
 from typing import Final
 
@@ -9,16 +14,20 @@ from probes.dialects.chat_chunk import (
     Chunk,
     ChunkDelta,
     UsualDelta,
+    choices_of,
+    decode_any,
     decode_chunk,
     decode_usual,
     first_of,
     lenient_chunk,
 )
 from probes.dialects.growth import Growth
-from probes.dialects.numbers import amount, mapping
-from probes.dialects.usage import read_timing, read_timings_usage, read_usage
+from probes.dialects.numbers import mapping
+from probes.dialects.other_output import other_output, words_in
+from probes.dialects.usage import read_cost, read_timing, read_timings_usage, read_usage
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
 from probes.events import TtftKind
+from probes.finish import explains_silence
 from probes.gateway import router_attempts
 from probes.loose_json import value_or_none
 from probes.sse import ServerSentEvent
@@ -28,6 +37,7 @@ __all__ = ["ChatInterpreter"]
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128
+_MOST_DETAILS: Final = 1024
 _UNSAID: Final = ("null", "NULL", "none", "None")
 """How some servers spell that there is no finish reason yet."""
 _NO_WORDS: Final = UsualDelta()
@@ -59,20 +69,23 @@ class ChatInterpreter:
         delta = self.usual(event.data) if event.event == "message" else None
         if delta is None:
             delta = self._event(event)
-            self._flows = self.transcript.output and not self.transcript.terminal
+            self._flows = self.transcript.flows
         return delta
 
     def _event(self, event: ServerSentEvent) -> Delta:
         told = self.transcript
         data = event.data
-        if told.done or told.error is not None or told.malformed:
+        if told.done or told.error is not None:
+            return NOTHING
+        if told.malformed:
+            told.ignored.add(data)
             return NOTHING
         if not data.startswith("{"):
             data = data.strip()
-            if not data:
-                return NOTHING
             if data.strip('"').upper() == "[DONE]":
                 self._end()
+                return NOTHING
+            if (event.event != "error" or not data) and told.pass_over(data):
                 return NOTHING
         try:
             return self._chunk(data, is_error=event.event == "error")
@@ -90,7 +103,7 @@ class ChatInterpreter:
         if chunk is None:
             self.transcript.error = error_of(data) if is_error else None
             return NOTHING
-        added, failed = self._take(chunk)
+        added, failed = self._take(chunk, data)
         certain = is_error or failed
         if certain or _is_unusual(chunk):
             self._take_error(chunk, first_of(value_or_none(data)), certain=certain)
@@ -134,21 +147,25 @@ class ChatInterpreter:
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value."""
         chunk = lenient_chunk(mapping(body))
-        _, failed = self._take(chunk)
+        _, failed = self._take(chunk, body)
         self._take_error(chunk, body, certain=failed)
         if self.transcript.error is None and (chunk.choices is None or _is_piece(chunk)):
             self.transcript.malformed = "not_an_answer"
         self.transcript.done = True
 
     def _broken(self, event: ServerSentEvent) -> None:
-        """Broken JSON ends the reading; after the finish it no longer matters."""
+        """Broken JSON ends the reading; after a finish that stands it no longer matters."""
+        told = self.transcript
         if event.event == "error":
-            self.transcript.error = ErrorBody(message=event.data.strip()[:LONGEST_MESSAGE])
-        elif event.event == "message" and not self.transcript.finished:
-            self.transcript.malformed = "bad_json"
+            told.error = ErrorBody(message=event.data.strip()[:LONGEST_MESSAGE])
+        elif event.event == "message" and not told.closed:
+            told.break_off(event.data)
 
-    def _take(self, chunk: Chunk) -> tuple[Delta, bool]:
-        """Return what a chunk adds, and whether its finish reason is an error."""
+    def _take(self, chunk: Chunk, body: object) -> tuple[Delta, bool]:
+        """Return what a chunk adds, and whether its finish reason is an error.
+
+        `body` is what it was read from: its JSON, or its value.
+        """
         told = self.transcript
         told.began = told.began or chunk.choices is not None
         if told.response_id is None and chunk.id:
@@ -157,9 +174,10 @@ class ChatInterpreter:
         deltas: list[Delta] = []
         failed = False
         inner_usage: object = None
-        for choice in (chunk.choices or ())[:_MOST_CHOICES]:
-            delta = self._take_choice(choice)
-            failed = failed or (choice.finish_reason or "").lower() == "error"
+        raw = _RawChoices(body)
+        for number, choice in enumerate((chunk.choices or ())[:_MOST_CHOICES]):
+            delta = self._take_choice(choice, number, raw)
+            failed = failed or choice.finish.lower() == "error"
             inner_usage = choice.usage or inner_usage
             chunk.error = chunk.error or choice.error
             if delta is not NOTHING:
@@ -174,7 +192,7 @@ class ChatInterpreter:
             self._take_timings(chunk, first=first)
         return added, failed
 
-    def _take_choice(self, choice: Choice) -> Delta:
+    def _take_choice(self, choice: Choice, number: int, raw: "_RawChoices") -> Delta:
         index = choice.index or 0
         if index not in self._seen:
             if len(self._seen) >= _MOST_CHOICES:
@@ -189,18 +207,44 @@ class ChatInterpreter:
             source = self._of_message(choice.message, main=main)
         if source is not None or choice.text:
             added = self._take_delta(source or ChunkDelta(), choice.text, main=main)
+        if added is NOTHING:
+            whole = choice.delta is None
+            if source is not None and not (whole and self.transcript.output):
+                part = raw.part(number, "message" if whole else "delta")
+                added = self._take_other(part, main=main)
         if added is not NOTHING and choice.delta is not None:
             self._has_deltas = True
-        self._take_finish(index, choice.finish_reason or "", main=main)
+        self._take_finish(index, choice.finish, added, main=main)
         return added
 
-    def _take_finish(self, index: int, reason: str, *, main: bool) -> None:
-        if reason and reason not in _UNSAID:
-            self._ended.add(index)
+    def _take_other(self, part: object, *, main: bool) -> Delta:
+        """Take what a delta without any words carries under names that are not known."""
+        other, told = other_output(part), self.transcript
+        if not other.found:
+            told.carry(other.keys)
+            return NOTHING
+        told.output = True
+        if not other.reasoning:
+            told.other_output = True
+            return Delta("other", answer=True)
+        if main:
+            told.reasoning.append(other.reasoning)
+        shown = other.reasoning if main else ""
+        return Delta("reasoning", characters=len(other.reasoning), reasoning=shown)
+
+    def _take_finish(self, index: int, reason: str, added: Delta, *, main: bool) -> None:
+        """Take the finish of a choice, and take back what output followed."""
+        told = self.transcript
+        if added is not NOTHING:
+            self._ended.discard(index)
             if main:
-                self.transcript.finish_reason = reason[:_LONGEST_FINISH]
-        if self._ended:
-            self.transcript.finished = len(self._seen) == len(self._ended)
+                told.take_back()
+        if reason and reason not in _UNSAID:
+            if added is NOTHING or added.answer or explains_silence(reason):
+                self._ended.add(index)
+            if main:
+                told.finish_reason = reason[:_LONGEST_FINISH]
+        told.finished = bool(self._ended) and len(self._seen) == len(self._ended)
 
     def _of_message(self, message: ChunkDelta, *, main: bool) -> ChunkDelta:
         """Return what a message adds; after deltas it would only repeat them."""
@@ -240,6 +284,7 @@ class ChatInterpreter:
         told = self.transcript
         told.output = True
         if not main:
+            told.other_output = told.other_output or bool(text or refusal)
             return
         if text:
             told.text.append(text)
@@ -263,6 +308,7 @@ class ChatInterpreter:
                 slot = index if isinstance(index, int) else None
                 self.transcript.tool_calls.add(slot, _string(piece.get("id")), name, arguments)
             size += len(name) + len(arguments)
+        self.transcript.other_output = self.transcript.other_output or bool(size)
         return size
 
     def _take_usage(self, chunk: Chunk, inner: object, *, first: bool) -> None:
@@ -277,7 +323,7 @@ class ChatInterpreter:
             if usage is not None:
                 self._count(usage, from_groq=value is groq, first=first)
                 break
-        cost = amount(chunk.cost if chunk.cost is not None else chunk.estimated_cost)
+        cost = read_cost({"cost": chunk.cost, "estimated_cost": chunk.estimated_cost})
         if cost is not None:
             self._update_usage(Usage(cost_usd=cost))
 
@@ -330,6 +376,24 @@ class ChatInterpreter:
             self.transcript.usage_is_last = False
 
 
+class _RawChoices:
+    """The choices of a chunk as they came, decoded only where they are looked into."""
+
+    __slots__ = ("_body", "_choices")
+
+    def __init__(self, body: object) -> None:
+        self._body = body
+        self._choices: list[object] | None = None
+
+    def part(self, number: int, name: str) -> object:
+        """Return a part of a choice by its name."""
+        if self._choices is None:
+            value = decode_any(self._body) if isinstance(self._body, str) else self._body
+            self._choices = choices_of(mapping(first_of(value))) or []
+        choice = self._choices[number] if number < len(self._choices) else None
+        return mapping(choice).get(name)
+
+
 def _has_figures(chunk: Chunk) -> bool:
     given = (
         chunk.perf_metrics,
@@ -373,7 +437,7 @@ def _is_piece(chunk: Chunk) -> bool:
     """Whether a body that should hold a whole answer holds a chunk of a stream."""
     choices = chunk.choices or ()
     return any(
-        choice.delta is not None and choice.message is None and not choice.finish_reason
+        choice.delta is not None and choice.message is None and not choice.finish
         for choice in choices
     )
 
@@ -390,8 +454,8 @@ def _detailed_reasoning(details: object) -> str:
     """Return the text or summary of OpenRouter's `reasoning_details`; encrypted ones have none."""
     if not isinstance(details, list):
         return ""
-    parts = [mapping(detail) for detail in details]
-    return "".join(_string(part.get("text")) or _string(part.get("summary")) for part in parts)
+    parts = [mapping(detail) for detail in details[:_MOST_DETAILS]]
+    return "".join(words_in(part.get("text") or part.get("summary")) for part in parts)
 
 
 def _string(value: object) -> str:

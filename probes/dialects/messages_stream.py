@@ -2,8 +2,9 @@
 
 An answer is over with `message_stop`, and also with the stop reason of a `message_delta`: gateways
 that translate to this dialect leave the last event out, and what a stop reason ends is as whole as
-a chat answer with a finish reason and without `[DONE]`. A block that stops ends nothing, nor does
-`[DONE]`, which some servers write here too, after errors as well.
+a chat answer with a finish reason and without `[DONE]`. Output that follows takes a stop reason
+back. A block that stops ends nothing, nor does `[DONE]`, which some servers write here too, after
+errors as well.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ from probes.dialects.messages_usage import (
     read_message_usage,
 )
 from probes.dialects.numbers import count, mapping
+from probes.dialects.other_output import OtherOutput, other_output
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
 from probes.events import TtftKind
 from probes.sse import ServerSentEvent
@@ -57,17 +59,24 @@ class MessagesInterpreter:
         delta = self.usual(event.data) if event.event in _USUAL_NAMES else None
         if delta is None:
             delta = self._event(event)
-            self._flows = self.transcript.output and not self.transcript.terminal
+            self._flows = self.transcript.flows
         return delta
 
     def _event(self, event: ServerSentEvent) -> Delta:
         told = self.transcript
-        if told.done or told.error is not None or told.malformed:
+        if told.done or told.error is not None:
             return NOTHING
-        data = event.data if event.data.startswith("{") else event.data.strip()
-        if data in ("", "[DONE]"):
+        if told.malformed:
+            told.ignored.add(event.data)
             return NOTHING
         is_error = event.event == "error"
+        data = event.data
+        if not data.startswith("{"):
+            data = data.strip()
+            if data == "[DONE]":
+                return NOTHING
+            if not (is_error and data) and told.pass_over(data):
+                return NOTHING
         try:
             body = decode_event(data)
         except ValueError:
@@ -116,11 +125,14 @@ class MessagesInterpreter:
         told.done = True
 
     def _broken(self, event: ServerSentEvent) -> None:
-        """Broken JSON ends the reading; after the finish, or in an event unknown, it does not."""
+        """Broken JSON ends the reading; after a finish that stands, or in an event unknown, not."""
+        told = self.transcript
         if event.event == "error":
-            self.transcript.error = ErrorBody(message=event.data.strip()[:LONGEST_MESSAGE])
-        elif not self.transcript.finished and event.event in (*_TAKERS, "message"):
-            self.transcript.malformed = "bad_json"
+            told.error = ErrorBody(message=event.data.strip()[:LONGEST_MESSAGE])
+        elif not told.closed and event.event in (*_TAKERS, "message"):
+            told.break_off(event.data)
+        else:
+            told.ignored.add(event.data)
 
     def _take(self, body: Mapping[str, Any], named: str) -> Delta:
         kind = kind_of(body, named)
@@ -161,8 +173,9 @@ class MessagesInterpreter:
         told.reasoned = told.reasoned or piece.reasoned
         called = len(piece.name) + len(piece.arguments)
         if not (piece.text or piece.thinking or called):
-            return NOTHING
-        told.output, told.usage_is_last = True, False
+            return self._add_other(part, piece)
+        self._output()
+        told.other_output = told.other_output or bool(called)
         if piece.text:
             told.text.append(piece.text)
         if piece.thinking:
@@ -177,6 +190,23 @@ class MessagesInterpreter:
             reasoning=piece.thinking,
         )
 
+    def _add_other(self, part: object, piece: Piece) -> Delta:
+        """Take what a block or a delta carries under names that are not known: images, results."""
+        other = OtherOutput() if piece.reasoned else other_output(part)
+        if not other.found:
+            told = self.transcript
+            told.carry([string(mapping(part).get("type")) or "a block", *other.keys])
+            return NOTHING
+        self._output()
+        self.transcript.other_output = True
+        return Delta("other", answer=True)
+
+    def _output(self) -> None:
+        """Note that there is output: a stop reason before it did not end the answer."""
+        told = self.transcript
+        told.output, told.usage_is_last = True, False
+        told.take_back()
+
     def _call(self, index: int | None, piece: Piece) -> None:
         if piece.name:
             self._whole_call = index if piece.arguments else None
@@ -190,7 +220,7 @@ class MessagesInterpreter:
         return NOTHING
 
     def _take_stop(self, delta: Mapping[str, Any]) -> None:
-        told, reason = self.transcript, delta.get("stop_reason")
+        told, reason = self.transcript, delta.get("stop_reason") or delta.get("stopReason")
         if not reason:
             return
         told.finish_reason = str(reason)[:_LONGEST_REASON]

@@ -1,11 +1,13 @@
 """Ollama's answers: the lines of a stream, or one whole answer, into a transcript."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from probes.dialects.base import NOTHING, Delta, Transcript, Usage
 from probes.dialects.calls import given_to_call
 from probes.dialects.numbers import count, mapping, quantity
 from probes.dialects.ollama_line import Line, decode_line, decode_usual, lenient_line
+from probes.dialects.other_output import other_output
 from probes.error_body import error_in
 from probes.events import TtftKind
 from probes.loose_json import value_or_none
@@ -14,6 +16,8 @@ from probes.sse import ServerSentEvent
 __all__ = ["OllamaInterpreter"]
 
 _LONGEST_FINISH: Final = 80
+_MEDIA: Final = ("image", "images", "audio", "video")
+"""What `/api/generate` tells beside the message that it has not."""
 
 
 class OllamaInterpreter:
@@ -31,7 +35,7 @@ class OllamaInterpreter:
         delta = self.usual(event.data)
         if delta is None:
             delta = self._line(event.data)
-            self._flows = self.transcript.output and not self.transcript.terminal
+            self._flows = self.transcript.flows
         return delta
 
     def usual(self, payload: bytes | str) -> Delta | None:
@@ -66,24 +70,30 @@ class OllamaInterpreter:
     def _line(self, data: str) -> Delta:
         told = self.transcript
         if told.terminal:
+            if told.malformed:
+                told.ignored.add(data)
+            return NOTHING
+        if not data.startswith("{") and told.pass_over(data):
             return NOTHING
         try:
             line = decode_line(data)
         except ValueError:
-            told.malformed = "bad_json"
+            told.break_off(data)
             return NOTHING
         if line is None:
             return NOTHING
-        is_odd = line.error or (line.message is None and line.response is None)
+        is_odd = line.error or not _has_words(line)
         return self._take(line, value_or_none(data) if is_odd else None)
 
     def _take(self, line: Line, body: object) -> Delta:
-        """Take a line; `body` is its value where it may be an error."""
+        """Take a line; `body` is its value where it has no words or may be an error."""
         told = self.transcript
         told.error = error_in(body) if line.error or not _is_answer(line) else None
         told.began = told.began or _is_answer(line)
         had_output = told.output
         added = self._add(line)
+        if added is NOTHING and body is not None:
+            added = self._add_other(mapping(body))
         self._count(line)
         if line.done:
             told.done = told.finished = True
@@ -107,6 +117,17 @@ class OllamaInterpreter:
         size = len(text) + len(reasoning) + tools
         return Delta(_kind(reasoning, text), bool(text or tools), size, text, reasoning)
 
+    def _add_other(self, body: Mapping[str, Any]) -> Delta:
+        """Take what a line carries under names that are not known: images, audio."""
+        told, message = self.transcript, other_output(body.get("message"))
+        media = other_output({key: body[key] for key in _MEDIA if key in body})
+        if not (message.found or media.found):
+            told.carry(message.keys)
+            return NOTHING
+        told.output = told.other_output = True
+        told.usage_is_last = False
+        return Delta("other", answer=True)
+
     def _add_calls(self, calls: object) -> int:
         """Return how many characters the calls have, each of which comes whole."""
         size = 0
@@ -116,6 +137,7 @@ class OllamaInterpreter:
             if isinstance(name, str) and name:
                 self.transcript.tool_calls.add(None, "", name, arguments)
                 size += len(name) + len(arguments)
+        self.transcript.other_output = self.transcript.other_output or bool(size)
         return size
 
     def _count(self, line: Line) -> None:
@@ -136,6 +158,13 @@ class OllamaInterpreter:
             "eval_ns": quantity(line.eval_duration),
         }
         told.server_timing |= {name: ns for name, ns in times.items() if ns}
+
+
+def _has_words(line: Line) -> bool:
+    message = line.message
+    if message is not None and (message.content or message.thought):
+        return True
+    return bool(line.response or line.thinking)
 
 
 def _is_answer(line: Line) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "Channel",
     "Place",
     "call_of",
+    "channel_of",
     "decode_event",
     "decode_usual",
     "parts_of",
@@ -128,12 +129,16 @@ def words_of(value: object) -> str:
 
 def piece_of(part: object) -> tuple[Channel, str] | None:
     """Return the words of a content or summary part, and where they belong; None without any."""
-    found = mapping(part)
-    channel = _PARTS.get(str(found.get("type")))
+    found, channel = mapping(part), channel_of(part)
     if channel is None:
         return None
     words = found.get("refusal" if channel == "refusal" else "text")
     return (channel, words) if isinstance(words, str) and words else None
+
+
+def channel_of(part: object) -> Channel | None:
+    """Return where the words of a content or summary part belong; None of a type unknown."""
+    return _PARTS.get(str(mapping(part).get("type")))
 
 
 def parts_of(item: Mapping[str, Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from probes.dialects.base import NOTHING, Delta, Transcript, join_deltas
 from probes.dialects.calls import given_to_call
 from probes.dialects.numbers import mapping
+from probes.dialects.other_output import other_output
 from probes.dialects.responses_event import (
     CLOSING,
     ENDINGS,
@@ -17,6 +18,7 @@ from probes.dialects.responses_event import (
     Channel,
     Place,
     call_of,
+    channel_of,
     decode_event,
     decode_usual,
     parts_of,
@@ -34,6 +36,7 @@ __all__ = ["ResponsesInterpreter"]
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_PLACES: Final = 4096
+_MOST_ITEMS: Final = 64
 _KINDS: Final[Mapping[Channel, TtftKind]] = {
     "text": "content",
     "reasoning": "reasoning",
@@ -42,6 +45,10 @@ _KINDS: Final[Mapping[Channel, TtftKind]] = {
 }
 _SPOKEN: Final[tuple[Channel, ...]] = ("reasoning", "text", "refusal")
 _RUNNING: Final = ("queued", "in_progress")
+_GROWING: Final = ("delta", "partial")
+"""How the last parts of the types begin of events that add something: `partial_image`."""
+_SAYS_NOTHING: Final = ("message", "reasoning", "mcp_list_tools", "compaction")
+"""Items that are read by their parts, or have no output in them."""
 
 
 class ResponsesInterpreter:
@@ -62,13 +69,18 @@ class ResponsesInterpreter:
         """Take one event. Nothing after the response's end, an error or broken JSON counts."""
         told = self.transcript
         if told.terminal:
+            if told.malformed:
+                told.ignored.add(event.data)
             return NOTHING
         added = self.usual(event.data)
         if added is not None:
             return added
         data = event.data.strip()
-        if data in ("", "[DONE]"):  # a gateway's: it ends no response
-            return NOTHING
+        if not data.startswith("{"):
+            if data == "[DONE]":  # a gateway's: it ends no response
+                return NOTHING
+            if (event.event != "error" or not data) and told.pass_over(data):
+                return NOTHING
         try:
             value = decode_event(data)
         except ValueError:
@@ -126,8 +138,10 @@ class ResponsesInterpreter:
         if name == "error":
             self._fail(ErrorBody(message=data[:LONGEST_MESSAGE]))
         elif name == "message" or name.startswith("response."):
-            self.transcript.malformed = "bad_json"
+            self.transcript.break_off(data)
             self._last = None
+        else:
+            self.transcript.ignored.add(data)
 
     def _fail(self, error: ErrorBody, *, counted: bool = False) -> None:
         """End the answer with an error; `counted` says that its usage came with it."""
@@ -157,7 +171,19 @@ class ResponsesInterpreter:
         channel = TELLS.get(stem)
         if channel is not None:
             return self._take_words(channel, stem, step, event)
-        return self._take_item(event, step) if stem == "response.output_item" else NOTHING
+        if stem == "response.output_item":
+            return self._take_item(event, step)
+        return self._take_other(kind, event) if step.startswith(_GROWING) else NOTHING
+
+    def _take_other(self, name: str, part: object) -> Delta:
+        """Take what an event or an item carries that is not known: audio, images, results."""
+        told, other = self.transcript, other_output(part)
+        if not other.found:
+            told.carry([name[:_LONGEST_FINISH], *other.keys])
+            return NOTHING
+        told.output = told.other_output = True
+        told.usage_is_last = False
+        return Delta("other", answer=True)
 
     def _identify(self, response: Mapping[str, Any]) -> None:
         name = response.get("id")
@@ -190,7 +216,8 @@ class ResponsesInterpreter:
         """Take a part of an item: what it begins with is said, what it ends with is repeated."""
         piece = piece_of(part)
         if piece is None:
-            return NOTHING
+            known = channel_of(part) is not None
+            return NOTHING if known else self._take_other(str(mapping(part).get("type")), part)
         channel, words = piece
         place = place_of(channel, event)
         if step == "done":
@@ -206,7 +233,13 @@ class ResponsesInterpreter:
         if call is not None:
             name, words = call
             return self._take_call(index, name, words if step == "done" else "")
-        return self._take_parts(index, item) if step == "done" else NOTHING
+        if step != "done":
+            return NOTHING
+        added = self._take_parts(index, item)
+        kind = str(item.get("type"))
+        if added is NOTHING and kind not in _SAYS_NOTHING:
+            return self._take_other(kind, item)
+        return added
 
     def _take_parts(self, index: int | str, item: Mapping[str, Any]) -> Delta:
         added: list[Delta] = []
@@ -256,6 +289,7 @@ class ResponsesInterpreter:
             told.tool_calls.add(slot, identity, name, given)
         else:
             self._kept(channel).append(words)
+        told.other_output = told.other_output or channel == "call"
         return Delta(
             kind=_KINDS[channel],
             answer=channel != "reasoning",
@@ -299,8 +333,21 @@ class ResponsesInterpreter:
             for number, call in enumerate(map(call_of, items)):
                 if call is not None:
                     added.append(self._take_call(number, *call))
+        if not self.transcript.output:
+            added += [self._take_other_parts(item) for item in items[:_MOST_ITEMS]]
         joined = join_deltas([delta for delta in added if delta is not NOTHING])
         return NOTHING if joined is NOTHING else _held_back(joined)
+
+    def _take_other_parts(self, item: Mapping[str, Any]) -> Delta:
+        """Take what is no words in an item of a response without any."""
+        kind = str(item.get("type"))
+        if kind not in _SAYS_NOTHING:
+            return self._take_other(kind, item)
+        parts = parts_of(item)[:_MOST_ITEMS] if kind == "message" else []
+        unknown = [part for part in parts if channel_of(part) is None]
+        taken = [self._take_other(str(mapping(part).get("type")), part) for part in unknown]
+        self.transcript.carry([kind])
+        return join_deltas([delta for delta in taken if delta is not NOTHING])
 
     def _take_usage(self, response: Mapping[str, Any], *, first: bool = False) -> bool:
         """Return whether there was one. Counts are totals: the last one counts."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from probes.clock import NS_PER_S
 from probes.config import Dialect
+from probes.config.urls import read_url
 from probes.dialects.spoken import is_spoken_by
 from probes.events import AttemptFinished
 
@@ -23,8 +23,8 @@ _AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com")
 
 def candidates(base_url: str) -> tuple[Dialect, ...]:
     """Return the dialects to ask in, the likeliest first, from what the URL tells."""
-    parts = urlsplit(base_url)
-    host, path = (parts.hostname or "").lower(), parts.path.rstrip("/").lower()
+    url = read_url(base_url)
+    host, path = url.host.removesuffix("."), url.path.rstrip("/").lower()
     if host.endswith(_AZURE_HOSTS) and not path.endswith("/v1"):
         return ("azure",)
     if f".{host}".endswith(".anthropic.com") or path.endswith("/anthropic"):

@@ -6,11 +6,17 @@ from typing import Any, Final
 
 from probes.dialects.base import Usage
 from probes.dialects.numbers import amount, count, mapping, quantity
+from probes.pricing import billed_output, counts_reasoning_apart
 from probes.words import clean
 
-__all__ = ["read_cost", "read_timing", "read_timings_usage", "read_usage"]
+__all__ = ["first_cost", "read_cost", "read_timing", "read_timings_usage", "read_usage"]
 
 _MOST_FIGURES: Final = 16
+_COSTS: Final = ("cost", "estimated_cost", "total_cost")
+_TOTALS: Final = ("total_cost", "total", "total_usd", "usd", "cost")
+_TICKS: Final = "cost_in_usd_ticks"
+_TICKS_A_USD: Final = 10**10
+"""xAI counts money in ticks."""
 _NONE: Final[Mapping[str, object]] = MappingProxyType({})
 _USAGE_TIMES: Final = {
     "queue_time": "queue_s",
@@ -37,16 +43,19 @@ def read_usage(value: object) -> Usage | None:
     usage = mapping(value)
     given = _first(usage, "prompt_tokens", "input_tokens")
     output = _first(usage, "completion_tokens", "output_tokens")
-    reasoning = _reasoning(usage)
+    reasoning, cached = _reasoning(usage), _cached(usage)
+    total = count(usage.get("total_tokens"))
+    billed = billed_output(given, output, reasoning, total, cached)
     spent = Usage(
         input_tokens=given,
         output_tokens=output,
         reasoning_tokens=reasoning,
-        cached_tokens=_cached(usage),
+        cached_tokens=cached,
         cost_usd=read_cost(usage),
-        reasoning_apart=_is_apart(given, output, reasoning, count(usage.get("total_tokens"))),
+        billed_tokens=billed if billed != output else None,
+        reasoning_apart=counts_reasoning_apart(given, output, reasoning, total),
     )
-    if not spent.input_tokens and not spent.output_tokens:
+    if not (spent.input_tokens or spent.output_tokens or spent.billed_tokens):
         return Usage(cost_usd=spent.cost_usd) if spent.cost_usd else None
     return spent
 
@@ -94,15 +103,6 @@ def _reasoning(usage: Mapping[str, Any]) -> int | None:
     return count(usage.get("reasoning_tokens"))
 
 
-def _is_apart(
-    given: int | None, output: int | None, reasoning: int | None, total: int | None
-) -> bool:
-    """Whether reasoning is counted beside the output, as xAI does, instead of in it."""
-    if not reasoning or output is None:
-        return False
-    return reasoning > output or total == (given or 0) + output + reasoning
-
-
 def _cached(usage: Mapping[str, Any]) -> int | None:
     for name in ("prompt_tokens_details", "input_tokens_details"):
         found = count(mapping(usage.get(name)).get("cached_tokens"))
@@ -112,6 +112,50 @@ def _cached(usage: Mapping[str, Any]) -> int | None:
 
 
 def read_cost(usage: Mapping[str, Any]) -> float | None:
-    """DeepInfra says `estimated_cost`, OpenRouter and LiteLLM `cost`; all in USD."""
-    found = (amount(usage.get(name)) for name in ("cost", "estimated_cost", "total_cost"))
-    return next((value for value in found if value is not None), None)
+    """Return what a usage says the answer cost, in USD, with what was billed elsewhere.
+
+    DeepInfra says `estimated_cost`, OpenRouter and LiteLLM `cost`, Perplexity `cost` as an object,
+    xAI `cost_in_usd_ticks`.
+    """
+    ticks = amount(usage.get(_TICKS))
+    return cost_with_upstream(
+        first_cost(
+            *(_figure(usage.get(name)) for name in _COSTS),
+            None if ticks is None else ticks / _TICKS_A_USD,
+        ),
+        amount(mapping(usage.get("cost_details")).get("upstream_inference_cost")),
+        usage.get("is_byok"),
+    )
+
+
+def first_cost(*told: float | None) -> float | None:
+    """Return the first cost above 0; a 0 where one told it, for several may tell of one answer."""
+    costs = [cost for cost in told if cost is not None]
+    return next((cost for cost in costs if cost > 0), 0.0 if costs else None)
+
+
+def cost_with_upstream(
+    cost: float | None, upstream: float | None, is_own_key: object
+) -> float | None:
+    """Return a gateway's own charge with what the upstream billed to the user's own key there.
+
+    OpenRouter tells the upstream's cost of its own keys too, as a part of `cost`: what `is_byok`
+    leaves open, the figures tell, for a part is never more than the whole.
+    """
+    if not upstream or is_own_key is False:
+        return cost
+    apart = is_own_key is True or upstream > (cost or 0.0)
+    return (cost or 0.0) + upstream if apart else cost
+
+
+def _figure(value: object) -> float | None:
+    """Return a cost; of an object its total, or the sum of its parts where it has none."""
+    parts = mapping(value)
+    if not parts:
+        return amount(value)
+    total = first_cost(*(amount(parts.get(name)) for name in _TOTALS))
+    if total is not None:
+        return total
+    costs = [amount(part) for name, part in parts.items() if str(name).endswith("cost")]
+    told = [cost for cost in costs if cost is not None]
+    return sum(told) if told else None

@@ -1,6 +1,7 @@
 """The one event stream: everything the screen shows, and the recording, is folded from it."""
 
 from probes.events.parts import (
+    LOCAL,
     Arrival,
     BudgetState,
     ClockSource,
@@ -12,11 +13,13 @@ from probes.events.parts import (
     Limit,
     MoneyReport,
     Outcome,
+    PriceInfo,
     RetryPlan,
     RouteCounts,
     RouteInfo,
     ServerClaim,
     ServerInterval,
+    Shortage,
     StampLadder,
     TimeUnit,
     TokenSource,
@@ -48,6 +51,7 @@ from probes.events.stream import (
 
 __all__ = [
     "DURABLE_TYPES",
+    "LOCAL",
     "SCHEMA_VERSION",
     "Arrival",
     "Arrivals",
@@ -75,12 +79,14 @@ __all__ = [
     "Notice",
     "Outcome",
     "Preview",
+    "PriceInfo",
     "ProbeFinished",
     "RetryPlan",
     "RouteCounts",
     "RouteInfo",
     "ServerClaim",
     "ServerInterval",
+    "Shortage",
     "StampLadder",
     "Tick",
     "TimeUnit",

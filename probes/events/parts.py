@@ -4,11 +4,12 @@ All `*_ns` stamps are monotonic nanoseconds of the engine that wrote them. Absen
 happened" or "unknown", never zero.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 __all__ = [
+    "LOCAL",
     "Arrival",
     "BudgetState",
     "ClockSource",
@@ -20,12 +21,14 @@ __all__ = [
     "Limit",
     "MoneyReport",
     "Outcome",
+    "PriceInfo",
     "Record",
     "RetryPlan",
     "RouteCounts",
     "RouteInfo",
     "ServerClaim",
     "ServerInterval",
+    "Shortage",
     "StampLadder",
     "TimeUnit",
     "TokenSource",
@@ -51,7 +54,7 @@ TokenSource: TypeAlias = Literal[
 
 
 TtftKind: TypeAlias = Literal[
-    "content", "reasoning", "tool_call", "refusal", "buffered", "not_streamed", "none"
+    "content", "reasoning", "tool_call", "refusal", "other", "buffered", "not_streamed", "none"
 ]
 
 
@@ -72,10 +75,14 @@ ServerInterval: TypeAlias = Literal[
 TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
 
 
-CostSource: TypeAlias = Literal["provider", "price", "unknown"]
+CostSource: TypeAlias = Literal["provider", "price", "list", "unknown"]
+"""Who says what an answer cost: the provider itself, the settings' price, its own price list."""
 
 
 ClockSource: TypeAlias = Literal["kernel", "user"]
+LOCAL: Final = "local."
+"""Begins the reason of an exchange that ended for what this machine has too little of."""
+Shortage: TypeAlias = Literal["", "descriptors", "memory", "buffers", "ports", "threads"]
 
 
 KnobKind: TypeAlias = Literal[
@@ -96,9 +103,9 @@ class StampLadder(Record, frozen=True, kw_only=True):
     `scheduled` (the pacer's tick) → `admitted` (slot taken) → `started` (first network act) →
     `dns`, `tcp`, `tls` (their completions; absent on a warm connection) → `sent` (last byte of the
     request written) → `headers` → `first_event` → `first_token` (first non-empty text, reasoning,
-    tool-call or refusal delta) → `first_answer` (first that is not reasoning) → `last_token` →
-    `done` (end of body); and `ended` on every attempt, failed ones too. Out of order is legal: a
-    server may answer before the request is wholly sent.
+    tool-call, refusal or other delta) → `first_answer` (first that is not reasoning) →
+    `last_token` → `done` (end of body); and `ended` on every attempt, failed ones too. Out of order
+    is legal: a server may answer before the request is wholly sent.
     """
 
     scheduled: int | None = None
@@ -140,6 +147,19 @@ class Health(Record, frozen=True, kw_only=True):
     inexact_share: float = 0.0
     """Share of the output chunks since the last tick, 0 to 1, whose arrival is only known to lie
     between two reads: the kernel had merged them with what came after them."""
+    short_of: Shortage = ""
+    """What this machine has too little of, so that probes were not sent in the last 15 s."""
+
+
+class PriceInfo(Record, frozen=True, kw_only=True):
+    """What a provider charges, in USD per million tokens."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+    """Of input from its cache; None where that costs as any other."""
+    source: CostSource = "price"
+    """Who says so: the settings, or the provider's `list`."""
 
 
 class RouteInfo(Record, frozen=True, kw_only=True):
@@ -165,6 +185,7 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     goal_success: float = 0.99
     goal_cost_usd_per_probe: float | None = None
     price_known: bool = False
+    price: PriceInfo | None = None
     retries: int = 2
     tags: tuple[str, ...] = ()
     paused: bool = False
@@ -232,6 +253,8 @@ class BudgetState(Record, frozen=True, kw_only=True):
     limit_tokens: int
     used_usd: float = 0.0
     limit_usd: float | None = None
+    doubt: str = ""
+    """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):

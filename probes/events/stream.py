@@ -21,6 +21,7 @@ from probes.events.parts import (
     Limit,
     MoneyReport,
     Outcome,
+    PriceInfo,
     Record,
     RetryPlan,
     RouteCounts,
@@ -91,6 +92,8 @@ class AttemptStarted(Record, frozen=True, kw_only=True, tag_field="type", tag="a
     cohort: str
     """Answer cap / upper end of the input-token band, such as `64/256`."""
     reserved_tokens: int = 0
+    reserved_usd: float = 0.0
+    """What that costs at most; 0 where no price is known."""
 
 
 class FirstToken(Record, frozen=True, kw_only=True, tag_field="type", tag="first_token"):
@@ -161,8 +164,14 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     longest_gap_ns: int = 0
     cost_usd: float | None = None
     cost_source: CostSource = "unknown"
+    billed_tokens: int | None = None
+    """Output that is billed, where the server tells of more than `output_tokens`: its reasoning may
+    be counted beside it, or in the total alone."""
     charged_tokens: int = 0
-    """What the budget was charged: the usage, or the whole reservation where there is none."""
+    """What the budget was charged: the usage as far as it can be believed, else the whole
+    reservation or what came, whichever is more."""
+    charged_usd: float | None = None
+    """The same in USD; None where neither a cost nor a price is known."""
     reserved_tokens: int = 0
     request_id: str | None = None
     """The most telling of `request_ids`."""
@@ -274,6 +283,8 @@ class Notice(Record, frozen=True, kw_only=True, tag_field="type", tag="notice"):
     at_ns: int
     route: str
     text: str
+    price: PriceInfo | None = None
+    """The route's price from now on, where that is what the notice is about."""
 
 
 class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):

@@ -13,7 +13,8 @@ from typing import Final
 
 from probes.commands import Allow, Allowance
 from probes.config import Route
-from probes.events import AttemptFinished, AttemptStarted, Event, MoneyReport
+from probes.events import AttemptFinished, AttemptStarted, Event, MoneyReport, Notice
+from probes.pricing import LearnedUse, dearest_usd_per_token, price_of, usd_charged
 from probes.prompts import estimate_tokens
 
 __all__ = ["Money", "Sum", "portions"]
@@ -97,6 +98,7 @@ class _Route:
     usd_per_token: float
     allowance: Allowance | None = None
     """Of all engines together."""
+    learned: LearnedUse = field(default_factory=LearnedUse)
     lost: Sum = field(default_factory=Sum)
     """Charged by engines that are dead."""
     purses: dict[int, _Purse] = field(default_factory=dict)
@@ -105,7 +107,7 @@ class _Route:
     @property
     def probe(self) -> Sum:
         """What one probe may cost at most."""
-        tokens = self.prompt_tokens + self.max_tokens
+        tokens = max(self.prompt_tokens + self.max_tokens, self.learned.tokens)
         return self.sum(tokens, tokens * self.usd_per_token)
 
     @property
@@ -152,12 +154,22 @@ class Money:
         for route in self._routes.values():
             route.purses[engine] = _Purse()
 
-    def end(self, engine: int) -> None:
-        """Note that an engine is dead: what it was charged is spent, the rest is free."""
-        for route in self._routes.values():
+    def end(self, engine: int, *, in_order: bool) -> dict[str, Sum]:
+        """Note that an engine has ended; return by route what it took beyond what it was charged.
+
+        One that ended in order has told all it spent. What one that was killed may have spent and
+        reserved by then is spent: of its last tenth of a second nothing was heard.
+        """
+        taken: dict[str, Sum] = {}
+        for name, route in self._routes.items():
             purse = route.purses.pop(engine, None)
-            if purse is not None:
-                route.lost += purse.charged
+            if purse is None:
+                continue
+            spent = purse.charged if in_order else purse.charged.most(purse.most)
+            route.lost += spent
+            if spent != purse.charged:
+                taken[name] = spent - purse.charged
+        return taken
 
     def expect_burst(self, engine: int, route: str, probes: int) -> None:
         """Give an engine money for probes beside its pace."""
@@ -167,6 +179,9 @@ class Money:
 
     def fold(self, engine: int, event: Event) -> None:
         """Take one event of an engine."""
+        if isinstance(event, Notice) and event.price is not None and event.route in self._routes:
+            price = price_of(event.price)
+            self._routes[event.route].usd_per_token = dearest_usd_per_token(price)
         if not isinstance(event, (AttemptStarted, AttemptFinished)):
             return
         route = self._routes.get(event.route)
@@ -176,10 +191,8 @@ class Money:
         if isinstance(event, AttemptStarted):
             purse.burst = max(0, purse.burst - 1)
             return
-        usd = event.cost_usd
-        if usd is None:
-            usd = event.charged_tokens * route.usd_per_token
-        purse.charged += route.sum(event.charged_tokens, usd)
+        route.learned.learn(event.charged_tokens)
+        purse.charged += route.sum(event.charged_tokens, usd_charged(event))
 
     def report(self, engine: int, report: MoneyReport) -> None:
         """Take an engine's word of what it has spent and reserved, and of what it obeys."""
@@ -324,13 +337,14 @@ def _part(allowance: Allowance, part: Sum) -> Allowance:
         used_usd=allowance.used_usd,
         limit_tokens=allowance.limit_tokens,
         limit_usd=allowance.limit_usd,
+        more=allowance.more,
+        doubt=allowance.doubt,
     )
 
 
 def _route(route: Route) -> _Route:
-    price = route.price
     return _Route(
         prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
         max_tokens=route.max_tokens,
-        usd_per_token=0.0 if price is None else max(price.input, price.output) / 1e6,
+        usd_per_token=dearest_usd_per_token(route.price),
     )

@@ -93,6 +93,7 @@ def _end_attempt(
         ),
         cohort=started.cohort,
         charged_tokens=started.reserved_tokens,
+        charged_usd=started.reserved_usd,
         reserved_tokens=started.reserved_tokens,
     )
 

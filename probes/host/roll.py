@@ -69,6 +69,7 @@ class Roll:
             clock="kernel" if all(health.clock == "kernel" for health in all_of) else "user",
             reads_per_s=sum(health.reads_per_s for health in all_of),
             inexact_share=max(health.inexact_share for health in all_of),
+            short_of=next((health.short_of for health in all_of if health.short_of), ""),
         )
 
     def _sum(self, route: str) -> RouteCounts:

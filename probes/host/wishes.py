@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from probes.clock import seconds
-from probes.commands import KNOB_RANGE, MAX_BURST, Burst, Command, EndCoolDown, Pause, SetKnob
+from probes.commands import Burst, Command, EndCoolDown, Pause, SetKnob
 from probes.config import Route
 from probes.events import Event, Held, Knob, KnobKind
+from probes.knobs import KNOBS
 
 __all__ = ["Wishes"]
 
@@ -54,13 +55,10 @@ class Wishes:
                 return [event for name in routes for event in self._pause(name, command, now_ns)]
             case Pause() if command.route in self._routes:
                 return self._pause(command.route, command, now_ns)
-            case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob) if (
-                command.route in self._routes
-            ):
-                return self._set(knob, command, now_ns)
+            case SetKnob() if command.route in self._routes and command.knob in KNOBS:
+                return self._set(KNOBS[command.knob].name, command, now_ns)
             case Burst() if command.route in self._routes:
-                wanted = min(command.count, MAX_BURST)
-                return [_knob(command.route, "burst", 0, wanted, command.who, now_ns)]
+                return [_knob(command.route, "burst", 0, command.count, command.who, now_ns)]
             case EndCoolDown(until_s=0) if command.route in self._routes:
                 return self._end_cool_down(command, now_ns)
             case _:
@@ -88,16 +86,12 @@ class Wishes:
         return [_knob(route, "paused", before, command.paused, command.who, now_ns)]
 
     def _set(self, knob: KnobKind, command: SetKnob, now_ns: int) -> list[Event]:
-        low, high = KNOB_RANGE[knob]
         known = self._routes[command.route]
         before: float = getattr(known, knob)
-        after = min(max(command.value, low), high)
-        if knob != "interval":
-            after = float(round(after))
-        setattr(known, knob, after)
-        if after == before:
+        setattr(known, knob, command.value)
+        if command.value == before:
             return []
-        return [_knob(command.route, knob, before, after, command.who, now_ns)]
+        return [_knob(command.route, knob, before, command.value, command.who, now_ns)]
 
     def _end_cool_down(self, command: EndCoolDown, now_ns: int) -> list[Event]:
         known = self._routes[command.route]

@@ -7,6 +7,7 @@ from typing import Final
 from probes.events import Limit
 from probes.limits.bodies import copied_headers, limits_in_body
 from probes.limits.fields import Key, place_of, window_of, words_of_type
+from probes.limits.plans import limits_of_plans
 from probes.limits.structured import period_of, structured_limits
 from probes.moments import number, server_wall_ns, wait_until_s
 
@@ -30,14 +31,17 @@ def read_limits(
     copied = copied_headers(body)
     told = _fields((*copied.items(), *headers.items()))
     is_groq = any(name.startswith("x-groq") for name in headers)
-    if told:  # a `Date` is dear to read, and most answers tell of no limit
+    if told or body is not None:  # a `Date` is dear to read, and most answers tell of no limit
         wall_ns = server_wall_ns(headers, wall_ns)
     plain = [
         _limit(_with_window(key, fields, headers, is_groq), fields, wall_ns)
         for key, fields in told.items()
     ]
     found = [limit for limit in plain if limit is not None]
-    found += [*structured_limits(headers), *_named_by_type(headers), *limits_in_body(body)]
+    found += [*structured_limits(headers, wall_ns), *_named_by_type(headers, wall_ns)]
+    found += limits_of_plans(headers, wall_ns)
+    if body is not None:
+        found += limits_in_body(body, wall_ns, alone=not found)
     return tuple(_each_once(found))[:_MOST_LIMITS]
 
 
@@ -84,13 +88,13 @@ def _limit(key: Key, fields: Mapping[str, str], wall_ns: int) -> Limit | None:
     )
 
 
-def _named_by_type(headers: Mapping[str, str]) -> list[Limit]:
+def _named_by_type(headers: Mapping[str, str], wall_ns: int) -> list[Limit]:
     """Return the limit that was hit where its type is named: GitHub Models, on a 429."""
     name = headers.get("x-ratelimit-type", "").strip()
     if not name:
         return []
     key = words_of_type(name)
-    reset_s = number(headers.get("x-ratelimit-timeremaining", ""))
+    reset_s = wait_until_s(headers.get("x-ratelimit-timeremaining", ""), wall_ns)
     return [Limit(kind=key.kind, window=key.window, remaining=0.0, reset_s=reset_s)]
 
 

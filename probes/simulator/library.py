@@ -24,6 +24,7 @@ from probes.simulator.scenario import (
     Timeline,
     merge,
 )
+from probes.words import quoted
 
 __all__ = [
     "ScenarioError",
@@ -50,7 +51,7 @@ class UnknownScenarioError(KeyError):
 
     def __str__(self) -> str:
         """Return a sentence for people, where KeyError would return a quoted key."""
-        return f"no scenario is named {self.name!r}; there are: {', '.join(self.known)}"
+        return f"no scenario is named {quoted(self.name)}; there are: {', '.join(self.known)}"
 
 
 def _folder() -> Traversable:

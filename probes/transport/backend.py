@@ -18,6 +18,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 from probes.config.proxies import Proxy
 from probes.transport.contexts import proxy_context
 from probes.transport.dial import dial, dial_proxy
+from probes.transport.lock import is_local, peer_of, refuse_clear_text
 from probes.transport.options import Connecting
 from probes.transport.tunnel import connect_through, converse
 
@@ -35,6 +36,8 @@ class Backend(httpcore.AsyncNetworkBackend):
         """Is told of `started`, `dns` and `tcp`; set by whoever sends a request."""
         self.forwarded = False
         """Whether the proxy is handed requests whole; set by whoever sends one."""
+        self.guarded = False
+        """Whether a request carries a secret; set by whoever sends one."""
         self.open = 0
         """Connections that are open."""
 
@@ -57,8 +60,14 @@ class Backend(httpcore.AsyncNetworkBackend):
         if proxy is not None and proxy.scheme == "https":
             return await self._over_tls(proxy, host, port)
         sock = await dial(self._options, host, port, self.reached, forwarded=self.forwarded)
+        try:
+            # Before TLS with the server, a proxy can read along, wherever it is.
+            private = proxy is None and is_local(sock)
+        except httpx.ConnectError:
+            sock.close()
+            raise
         # For Unix sockets too: what anyio has for these cannot be cancelled while a read happens.
-        return self._counted(await SocketStream.from_socket(sock))
+        return self._counted(await SocketStream.from_socket(sock), private=private)
 
     async def _over_tls(self, proxy: Proxy, host: str, port: int) -> httpcore.AsyncNetworkStream:
         """Return a stream through a proxy that is itself reached over TLS."""
@@ -83,11 +92,25 @@ class Backend(httpcore.AsyncNetworkBackend):
             await anyio.aclose_forcefully(raw)
             raise
         self.reached("tcp")
-        return self._counted(stream)
+        return self._counted(stream, private=False)
 
-    def _counted(self, stream: ByteStream) -> "_Stream":
+    def _counted(self, stream: ByteStream, *, private: bool) -> "_Stream":
         self.open += 1
-        return _Stream(stream, self._closed, http1=self._options.http1)
+        return _Stream(
+            stream, self._closed, self._guard, http1=self._options.http1, private=private
+        )
+
+    def _guard(self, stream: ByteStream) -> None:
+        """Refuse to write a secret where others can read along.
+
+        Raises:
+            ClearTextError: they could.
+        """
+        if self.guarded:
+            raise refuse_clear_text(
+                peer_of(stream.extra(SocketAttribute.raw_socket)),
+                through_proxy=self._options.proxy is not None,
+            )
 
     def _closed(self) -> None:
         self.open -= 1
@@ -96,9 +119,19 @@ class Backend(httpcore.AsyncNetworkBackend):
 class _Stream(httpcore.AsyncNetworkStream):
     """A stream of anyio's as httpcore wants it; it tells once when it is closed."""
 
-    def __init__(self, stream: ByteStream, closed: Callable[[], None], *, http1: bool) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        closed: Callable[[], None],
+        guard: Callable[[ByteStream], None],
+        *,
+        http1: bool,
+        private: bool,
+    ) -> None:
         self._stream = stream
         self._closed: Callable[[], None] | None = closed
+        self._guard = guard
+        self._private = private
         self._may_be_http1 = http1
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109
@@ -125,7 +158,10 @@ class _Stream(httpcore.AsyncNetworkStream):
 
         Raises:
             httpcore.WriteError: the connection broke.
+            ClearTextError: it carries a secret, and others could read along.
         """
+        if not self._private:
+            self._guard(self._stream)
         try:
             if buffer:
                 await self._stream.send(buffer)
@@ -165,6 +201,7 @@ class _Stream(httpcore.AsyncNetworkStream):
             if isinstance(error, ValueError):
                 raise httpx.InvalidURL(str(error)) from error
             raise
+        self._private = True
         return self
 
     def get_extra_info(self, info: str) -> Any:
@@ -183,7 +220,8 @@ def _is_readable(stream: ByteStream) -> bool:
     sock = stream.extra(SocketAttribute.raw_socket, None)
     if sock is None or sock.fileno() < 0:
         return True
-    with selectors.DefaultSelector() as selector:
+    # Neither of these needs a descriptor of its own, as an epoll would.
+    with (getattr(selectors, "PollSelector", None) or selectors.SelectSelector)() as selector:
         selector.register(sock, selectors.EVENT_READ)
         return bool(selector.select(0))
 

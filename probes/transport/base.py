@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from probes.events import ClockSource
 
@@ -17,6 +17,7 @@ class Request:
     url: str
     headers: Mapping[str, str]
     body: bytes
+    method: Literal["POST", "GET"] = "POST"
 
 
 class Steps(Protocol):

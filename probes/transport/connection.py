@@ -16,6 +16,7 @@ from probes.clock import Clock
 from probes.transport.arrivals import Arrivals
 from probes.transport.base import Sink, Steps
 from probes.transport.http1 import ResponseParser
+from probes.transport.lock import is_local, peer_of
 from probes.transport.tls import TlsLayer
 
 __all__ = ["Connection"]
@@ -31,10 +32,16 @@ class Connection:
     """
 
     def __init__(self, sock: socket.socket, tls: TlsLayer | None, clock: Clock) -> None:
-        """Take over a connected, non-blocking socket, on which `tls` has shaken hands."""
+        """Take over a connected, non-blocking socket, on which `tls` has shaken hands.
+
+        Raises:
+            httpx.ConnectError: it is not connected any more.
+        """
         self._socket = sock
         self._tls = tls
         self._clock = clock
+        self.is_private = tls is not None or is_local(sock)
+        """Whether nobody can read along, as long as no proxy is on the way."""
         self._arrivals = Arrivals(clock)
         self._loop = asyncio.get_running_loop()
         self._parser: ResponseParser | None = None
@@ -57,6 +64,11 @@ class Connection:
     def by_kernel(self) -> bool:
         """Whether the kernel dated every read of the last exchange."""
         return self._arrivals.by_kernel
+
+    @property
+    def peer(self) -> str:
+        """The address of its other end; empty for a Unix socket."""
+        return peer_of(self._socket)
 
     @property
     def reads(self) -> int:

@@ -4,16 +4,21 @@ A context costs some 60 ms and 1 MB to make. The protocols that it offers are pa
 with HTTP/2 and without share none.
 """
 
+import errno
 import os
 import ssl
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 import httpx
 
 from probes.config import Tls
-from probes.config.tls import EncryptedKeyError, no_password
+from probes.config.tls import EncryptedKeyError, no_password, read_pem
+from probes.descriptors import need_descriptor
+from probes.open_regular import open_regular
 from probes.transport.certificates import TellingSession
+from probes.trust import UntrustedError
 
 __all__ = ["proxy_context", "ssl_context"]
 
@@ -28,6 +33,7 @@ def ssl_context(tls: Tls, *, http2: bool = False) -> ssl.SSLContext:
 
     Raises:
         ssl.SSLError: its files cannot be used.
+        OSError: there was no descriptor to open them with.
     """
     return _made(tls, http2)
 
@@ -37,11 +43,16 @@ def _made(tls: Tls, http2: bool) -> ssl.SSLContext:
     context = _trusting(tls)
     try:
         if tls.client_cert is not None:
+            # OpenSSL opens these by their names: what they are is looked at just before.
+            for file in filter(None, (tls.client_cert, tls.client_key)):
+                read_pem(file)
             context.load_cert_chain(tls.client_cert, tls.client_key, no_password)
-    except (OSError, EncryptedKeyError) as error:
+    except (OSError, EncryptedKeyError, UntrustedError) as error:
         raise _unusable(error) from error
     context.set_alpn_protocols(_PROTOCOLS[http2])
     context.sslobject_class = TellingSession
+    # What OpenSSL had no descriptor for it left out without a word, and this context is kept.
+    need_descriptor()
     return context
 
 
@@ -55,11 +66,21 @@ def _trusting(tls: Tls) -> ssl.SSLContext:
         return httpx.create_ssl_context(verify=False)
     if tls.ca_file is not None:
         try:
-            return ssl.create_default_context(cafile=tls.ca_file)
-        except OSError as error:
+            authorities = read_pem(tls.ca_file)
+            if not authorities:  # ssl would take nothing for "those of this machine"
+                raise OSError(errno.EINVAL, "is empty", tls.ca_file)
+            return ssl.create_default_context(cadata=authorities)
+        except (OSError, UntrustedError) as error:
             raise _unusable(error) from error
+    named = os.environ.get("SSL_CERT_FILE")
+    if named:
+        try:
+            os.close(open_regular(Path(named)))  # a named pipe would be waited for
+        except OSError as error:
+            words = f"SSL_CERT_FILE={named}: {error.strerror or error}"
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, words) from error
     context = httpx.create_ssl_context()
-    if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+    if not (named or os.environ.get("SSL_CERT_DIR")):
         context.load_default_certs()
     return context
 

@@ -12,6 +12,7 @@ import httpx
 from aiohappyeyeballs import AddrInfoType
 
 from probes.config.proxies import Proxy
+from probes.descriptors import leave_reserve
 from probes.transport.arrivals import ask_for_stamps
 from probes.transport.options import Connecting
 from probes.transport.resolve import resolve
@@ -90,7 +91,7 @@ async def _race(addresses: list[AddrInfoType]) -> socket.socket:
 
     Raises:
         OSError: the one address does not.
-        RuntimeError: the same, as uvloop tells it.
+        RuntimeError: the same, in words without a number.
         _SeveralError: none does. The library tells their errors in words alone.
     """
     try:
@@ -103,6 +104,8 @@ async def _race(addresses: list[AddrInfoType]) -> socket.socket:
     except (OSError, RuntimeError) as error:
         told = _NUMBER.findall(str(error))
         if len(told) < 2:
+            if told and isinstance(error, RuntimeError):
+                raise OSError(int(told[0][0]), told[0][1].strip()) from error
             raise
         each = [OSError(int(number), text.strip()) for number, text in told]
         raise _SeveralError(str(error), each) from error
@@ -116,8 +119,12 @@ def _said(error: Exception) -> str:
 async def _connect_unix(path: str) -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise httpx.ConnectError("this system has no Unix sockets")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpx.ConnectError(f"{path}: {error.strerror or error}") from error
+    try:
+        leave_reserve(sock.fileno())
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, path)
     except OSError as error:
@@ -190,6 +197,7 @@ def _new_socket(address: AddrInfoType) -> socket.socket:
     family, kind, number, _, _ = address
     sock = socket.socket(family, kind, number)
     try:
+        leave_reserve(sock.fileno())
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ask_for_stamps(sock)
     except OSError:

@@ -9,6 +9,9 @@ from typing import Final
 import httptools
 import httpx
 
+from probes.config.urls import Url, UrlError, read_url
+from probes.words import quoted
+
 __all__ = [
     "MAX_SILENT",
     "MAX_SILENT_IN_BODY",
@@ -30,7 +33,6 @@ _STATUS_LINE: Final = b"HTTP/"
 _LENGTHS: Final = re.compile(rb"^content-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.I | re.M)
 _TOO_MUCH: Final = f"more than {MAX_SILENT} bytes before a body"
 _CODINGS: Final = frozenset({"chunked", "identity"})
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Target:
@@ -38,20 +40,23 @@ class Target:
 
     __slots__ = ("authority", "host", "is_tls", "path", "port")
 
-    def __init__(self, url: httpx.URL) -> None:
-        """Take an absolute URL of http or https.
+    def __init__(self, url: Url) -> None:
+        """Take what was read of a URL."""
+        self.is_tls = url.is_tls
+        self.host = url.host
+        self.port = url.port
+        self.authority = url.authority
+        self.path = url.target if url.path else f"/{url.target}"
 
-        Raises:
-            httpx.UnsupportedProtocol: it is another one.
-            UnicodeError: its host name is none that IDNA allows.
-        """
-        if url.scheme not in _PORTS or not url.host:
-            raise httpx.UnsupportedProtocol(f"no http or https URL: {url.scheme!r}")
-        self.is_tls = url.scheme == "https"
-        self.host = url.raw_host.decode("ascii")
-        self.port = url.port or _PORTS[url.scheme]
-        self.authority = url.netloc.decode("ascii")
-        self.path = url.raw_path.decode("ascii")
+    @property
+    def url(self) -> str:
+        """The whole of it, in its one spelling."""
+        return f"{'https' if self.is_tls else 'http'}://{self.authority}{self.path}"
+
+    @property
+    def name(self) -> str:
+        """What the server's certificate must name: without the dot that ends an absolute name."""
+        return self.host.removesuffix(".")
 
     @property
     def place(self) -> tuple[bool, str, int]:
@@ -64,13 +69,12 @@ def target_of(url: str) -> Target:
     """Return the target of a URL.
 
     Raises:
-        httpx.InvalidURL: it is none, or its host name is none that IDNA allows.
-        httpx.UnsupportedProtocol: it is neither http nor https.
+        httpx.InvalidURL: it is none that can be used.
     """
     try:
-        return Target(httpx.URL(url))
-    except UnicodeError as error:
-        raise httpx.InvalidURL(str(error)) from error
+        return Target(read_url(url))
+    except UrlError as error:
+        raise httpx.InvalidURL(f"the URL {error}") from error
 
 
 def request_head(
@@ -88,11 +92,11 @@ def request_head(
     Raises:
         httpx.LocalProtocolError: a header that cannot be written.
     """
-    asked = f"http://{target.authority}{target.path}" if absolute else target.path
+    asked = target.url if absolute else target.path
     lines = [f"{method} {asked} HTTP/1.1", f"Host: {target.authority}"]
     for name, value in headers:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise httpx.LocalProtocolError(f"a header that cannot be sent: {name[:80]!r}")
+            raise httpx.LocalProtocolError(f"a header that cannot be sent: {quoted(name[:80])}")
         if name.lower() not in ("host", "content-length"):
             lines.append(f"{name}: {value.strip()}")
     if size is not None:
@@ -236,7 +240,7 @@ class ResponseParser:
     def _check_head(self, held: bytearray, size: int) -> None:
         """Fail where a head of `size` bytes so far is none, or too large."""
         if not _STATUS_LINE.startswith(held[: len(_STATUS_LINE)]):
-            self._fail(f"no HTTP/1 answer: {bytes(held[:40])!r}")
+            self._fail(f"no HTTP/1 answer: {quoted(bytes(held[:40]))}")
         elif self._heads + size > MAX_SILENT:
             self._fail(_TOO_MUCH)
         elif held.find(b"\0", 0, size) >= 0:

@@ -1,11 +1,13 @@
 """How a route's server is reached: one frozen record, read from the route and the environment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from probes.config import Route, Tls
+from probes.config.checks import ENVIRONMENT_PREFIX, SECRET_HEADERS
 from probes.config.proxies import Proxy, ProxyError, proxy_of
+from probes.config.urls import read_url
 
 __all__ = ["DIRECT", "Connecting", "connecting"]
 
@@ -24,6 +26,10 @@ class Connecting:
     http1: bool = True
     """False speaks HTTP/2 without asking, as plain http must (RFC 9113, section 3.3)."""
     unix_socket: str | None = None
+    secret_headers: frozenset[str] = SECRET_HEADERS
+    """Names, in small letters, of the headers that carry a secret where a request has them."""
+    insecure: bool = False
+    """Write these over plain http to any machine."""
 
     @property
     def forwards(self) -> bool:
@@ -48,6 +54,15 @@ def connecting(route: Route, environ: Mapping[str, str]) -> Connecting:
         proxy=proxy,
         unusable_proxy=unusable,
         http2=route.http2,
-        http1=not (route.http2 and route.base_url.startswith("http:")),
+        http1=not route.http2 or read_url(route.base_url).is_tls,
         unix_socket=route.unix_socket,
+        secret_headers=SECRET_HEADERS | set(_secret_names(route)),
+        insecure=route.insecure,
     )
+
+
+def _secret_names(route: Route) -> Iterator[str]:
+    """Yield the names of the headers whose values a route takes from the environment."""
+    for name, value in route.headers.items():
+        if value.startswith(ENVIRONMENT_PREFIX):
+            yield name.lower()

@@ -17,6 +17,9 @@ from probes.events import ClockSource
 from probes.transport.backend import Backend
 from probes.transport.base import Exchange, Request, Sink, Steps
 from probes.transport.contexts import ssl_context
+from probes.transport.http1 import target_of
+from probes.transport.http2_words import ended_stream, in_words, words_of_ending
+from probes.transport.lock import carries_secret
 from probes.transport.options import DIRECT, Connecting
 
 __all__ = ["HttpxTransport"]
@@ -95,20 +98,18 @@ class HttpxTransport:
             await http.aclose()
 
     async def _send(self, request: Request, steps: Steps) -> httpx.Response:
-        try:
-            wire = httpx.Request(
-                "POST",
-                request.url,
-                headers=dict(request.headers),
-                content=request.body,
-                extensions={"trace": self._tracer(steps)},
-            )
-        except UnicodeError as error:  # a host name that IDNA does not allow
-            raise httpx.InvalidURL(str(error)) from error
-        is_tls = wire.url.scheme == "https"
-        if self._options.tls.server_name is not None:
-            wire.extensions["sni_hostname"] = self._options.tls.server_name
+        target = target_of(request.url)
+        wire = httpx.Request(
+            request.method,
+            target.url,
+            headers=dict(request.headers),
+            content=request.body,
+            extensions={"trace": self._tracer(steps)},
+        )
+        is_tls = target.is_tls
+        wire.extensions["sni_hostname"] = self._options.tls.server_name or target.name
         self._forward(wire, forwarded=self._options.forwards and not is_tls)
+        self._backend.guarded = carries_secret(self._options, request.headers)
         self._backend.reached = lambda step: steps.reached(step, self._clock.monotonic_ns())
         if self._http is None or self._http.is_tls != is_tls:
             await self.aclose()
@@ -188,9 +189,10 @@ def _told_alike(*, http2: bool) -> Iterator[None]:
         if not http2:
             raise
         if isinstance(error, httpx.LocalProtocolError):  # httpcore's word for what h2 refuses
-            raise httpx.RemoteProtocolError(f"the server speaks no HTTP/2: {said}") from error
-        if "StreamReset" in said or "ConnectionTerminated" in said:
-            raise httpx.ReadError(f"the server broke the stream off: {said}") from error
+            words = f"the server speaks no HTTP/2: {in_words(said)}"
+            raise httpx.RemoteProtocolError(words) from error
+        if ended_stream(said):
+            raise httpx.ReadError(words_of_ending(said)) from error
         if said == "Server disconnected":
             raise httpx.RemoteProtocolError(_CUT) from error
-        raise
+        raise httpx.RemoteProtocolError(in_words(said)) from error

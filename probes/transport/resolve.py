@@ -7,6 +7,8 @@ its lookup, so that there are never more threads than `LOOKUPS_AT_ONCE` a name.
 """
 
 import asyncio
+import errno
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -16,6 +18,8 @@ from threading import Lock, Thread
 from typing import Final, TypeAlias
 
 from aiohappyeyeballs import AddrInfoType
+
+from probes.descriptors import need_descriptor
 
 __all__ = ["LOOKUPS_AT_ONCE", "SHARED_FOR_S", "Resolver", "resolve"]
 
@@ -32,10 +36,17 @@ def look_up(host: str, port: int) -> Addresses:
     """Return what the system's resolver knows of a name. Blocks.
 
     Raises:
-        OSError: it knows none.
+        OSError: it knows none, or there was nothing to ask it with.
         UnicodeError: there is no such name.
     """
-    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    try:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_MEMORY:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
+        # A resolver that can open neither its files nor a socket says that the name is unknown.
+        need_descriptor()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from probes.transport.connection import Connection
 from probes.transport.contexts import ssl_context
 from probes.transport.dial import dial
 from probes.transport.http1 import Target, request_head, target_of
+from probes.transport.lock import carries_secret, refuse_clear_text
 from probes.transport.options import DIRECT, Connecting
 from probes.transport.pooled import KEEP_ALIVE_S
 from probes.transport.tls import TlsLayer
@@ -67,9 +68,11 @@ class StampingTransport(httpx.AsyncBaseTransport):
     async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
         """Send a request and give its answer; the connection is kept only when read to the end."""
         target = target_of(request.url)
-        head = self._head("POST", target, request.headers.items(), len(request.body))
+        size = len(request.body) if request.method == "POST" else None
+        head = self._head(request.method, target, request.headers.items(), size)
         connection = await self._connected(target, steps)
         try:
+            self._guard(connection, target, request.headers)
             parser = await connection.ask(head + request.body, steps)
             yield Exchange(
                 parser.status,
@@ -93,6 +96,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
         with _limit(limits.get("connect"), httpx.ConnectTimeout):
             connection = await self._connected(target, steps)
         try:
+            self._guard(connection, target, request.headers)
             with _limit(limits.get("read"), httpx.ReadTimeout):
                 parser = await connection.ask(head + body, steps)
         except BaseException:
@@ -119,6 +123,20 @@ class StampingTransport(httpx.AsyncBaseTransport):
         if proxy.basic_credentials:
             headers = [*headers, ("Proxy-Authorization", f"Basic {proxy.basic_credentials}")]
         return request_head(method, target, headers, size, absolute=True)
+
+    def _guard(self, connection: Connection, target: Target, names: Iterable[str]) -> None:
+        """Refuse to write a secret where others can read along.
+
+        Raises:
+            ClearTextError: they could.
+        """
+        through_proxy = self._options.proxy is not None and not target.is_tls
+        if connection.is_private and not through_proxy:
+            return
+        if carries_secret(self._options, names):
+            peer = connection.peer
+            self._drop()
+            raise refuse_clear_text(peer, through_proxy=through_proxy)
 
     def _forwards(self, target: Target) -> bool:
         return self._options.forwards and not target.is_tls
@@ -149,7 +167,7 @@ class StampingTransport(httpx.AsyncBaseTransport):
         try:
             tls = None
             if context is not None:
-                tls = TlsLayer(context, setting.server_name or target.host)
+                tls = TlsLayer(context, setting.server_name or target.name)
                 await tls.shake_hands(sock)
                 reached("tls")
             return Connection(sock, tls, self._clock)

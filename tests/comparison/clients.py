@@ -123,7 +123,7 @@ def once_arguments(case: Mapping[str, Any], url: str) -> list[str]:
     stalls = case["close"] == "stall"
     first_token, stall = (FIRST_TOKEN_S, STALL_S) if stalls else (PATIENCE_S, PATIENCE_S)
     return [
-        *("once", "--json", "--include-text", "--retries", "0"),
+        *("once", "--json", "--include-text", "--retries", str(case.get("retries", 0))),
         *("--base-url", url, "--model", "m", "--dialect", case["api"]),
         *("--first-token-timeout", str(first_token), "--stall-timeout", str(stall)),
     ]

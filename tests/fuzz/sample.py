@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from stream_cases import CASES
+from stream_cases import CASES, dated
 from wire import payloads
 
 __all__ = ["ENDS", "End", "Framing", "Sample", "load", "save", "seeds"]
@@ -18,7 +18,8 @@ End: TypeAlias = Literal["close", "reset", "timeout.stall", "timeout.first_token
 ENDS: tuple[End, ...] = ("close", "reset", "timeout.stall", "timeout.first_token", "closed_by_us")
 MOST_CUTS = 24
 LARGEST_SEED = 30_000
-_FRAMINGS: dict[str, Framing] = {"content-length": "length", "raw": "raw"}
+_FRAMINGS: dict[str, Framing] = {"content-length": "length", "length": "length", "raw": "raw"}
+_NOW_S = 1_795_430_000.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def _size(case: dict[str, Any]) -> int:
 
 
 def _of_case(case: dict[str, Any]) -> Sample:
-    lines = [f"{name}: {value}\r\n" for name, value in case["headers"].items()]
+    headers = dated(case["headers"], _NOW_S)
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     head = f"HTTP/1.1 {case['status']} X\r\n{''.join(lines)}"
     body = b"".join(piece for frame in case["frames"] for piece in payloads(frame))
     framing = _FRAMINGS.get(case.get("framing", ""), "chunked")

@@ -21,7 +21,8 @@ from probes.config import Dialect
 from probes.dialects import dialect_for
 from probes.events import AttemptFinished, StampLadder, decode_event, encode_event
 from probes.facts import failed_before_answer
-from probes.report import AttemptIdentity, attempt_finished
+from probes.pricing import Asked
+from probes.report import AttemptIdentity, attempt_finished, charge_for
 from probes.retry import LONGEST_WAIT_S, RetryPolicy, cool_down_s
 from probes.secrets import Scrubber
 from probes.transport.arrivals import READ_BYTES
@@ -33,6 +34,8 @@ __all__ = ["DIALECTS", "Broken", "Reading", "check", "read"]
 DIALECTS: tuple[str, ...] = tuple(
     name for name in get_args(Dialect) if name != "auto"
 )  # `auto` becomes one of the others before anything is read
+ASKED = Asked(reserved_tokens=73, prompt_tokens=9, max_tokens=64, sent_bytes=200)
+SCRUB = Scrubber(["sk-0123456789abcdef"])
 WALL_NS = 1_795_430_000 * 10**9
 MOST_TOKENS = 1_000_000_000
 ONE_BY_ONE = 600
@@ -42,10 +45,10 @@ CPU_S_PER_BYTE = 40e-6
 """Ten times what the dearest bytes cost: what is above grows faster than its input."""
 INFLATED_MOST = 64 << 20
 SIGNALS = {
-    "chat": (b"finish_reason", b"[DONE]"),
-    "azure": (b"finish_reason", b"[DONE]"),
-    "completions": (b"finish_reason", b"[DONE]"),
-    "messages": (b"message_stop", b"stop_reason"),
+    "chat": (b"finish_reason", b"finishReason", b"[DONE]"),
+    "azure": (b"finish_reason", b"finishReason", b"[DONE]"),
+    "completions": (b"finish_reason", b"finishReason", b"[DONE]"),
+    "messages": (b"message_stop", b"stop_reason", b"stopReason"),
     "responses": (b"response.completed", b"response.incomplete", b"response.done"),
     "ollama": (b"done",),
 }
@@ -66,6 +69,7 @@ class Reading:
     headers: dict[str, str]
     body: bytes
     progresses: tuple[Progress, ...]
+    ending: Ending
     silent: bool
     """It was ended for bringing too much that is no body."""
 
@@ -95,7 +99,8 @@ def read(sample: Sample, pieces: Iterable[bytes]) -> Reading:
     status = parser.status if parser.has_head else None
     event = _event(answer, status, headers)
     silent = str(parser.failure).endswith("without a body")
-    return Reading(answer, event, status, headers, b"".join(body), tuple(progresses), silent)
+    whole = b"".join(body)
+    return Reading(answer, event, status, headers, whole, tuple(progresses), ending, silent)
 
 
 def _reader(sample: Sample, parser: ResponseParser) -> AnswerReader:
@@ -134,12 +139,12 @@ def _event(answer: Answer, status: int | None, headers: dict[str, str]) -> Attem
     )
     plan = RetryPolicy(2, Random(1)).plan(answer, headers, 1)
     return attempt_finished(
-        AttemptIdentity("r", "1-1", 0, "64/256", 64),
+        AttemptIdentity("r", "1-1", 0, "64/256", ASKED),
         result,
+        charge=charge_for(ASKED, result, None, "price"),
         retry=plan,
-        price=None,
         clock="user",
-        scrub=Scrubber(["sk-0123456789abcdef"]),
+        scrub=SCRUB,
         include_text=True,
     )
 
@@ -155,6 +160,7 @@ def check(sample: Sample) -> Reading:
     _check_answer(reading.answer, reading)
     _check_event(reading.event)
     _check_success(sample, reading)
+    _check_end(reading)
     _check_progress(reading)
     wire = sample.wire()
     at_once = [wire[at : at + READ_BYTES] for at in range(0, len(wire), READ_BYTES)]
@@ -245,6 +251,23 @@ def _check_success(sample: Sample, reading: Reading) -> None:
     if plain and signals and b"\\u00" not in reading.body:
         body = reading.body.lower()  # some servers spell the marker [done]
         _require(any(one.lower() in body for one in signals), "ok without a terminal signal")
+
+
+def _check_end(reading: Reading) -> None:
+    """A body that did not end as it should is ok only where nothing but the end came last.
+
+    And where there is said to be no output there is none.
+    """
+    answer = reading.answer
+    if answer.reason in ("empty", "cap_exhausted") and answer.outcome == "content_error":
+        came = answer.text or answer.reasoning_text or answer.tool_calls
+        _require(not came and answer.ttft_kind == "none", "output in an answer without any")
+    if answer.outcome != "ok" or answer.ttft_kind == "not_streamed":
+        return
+    over = False
+    for progress in reading.progresses:
+        over = progress.terminal or (over and not progress.output)
+    _require(over or reading.ending == "complete", "ok, but output came after the end")
 
 
 def _check_progress(reading: Reading) -> None:

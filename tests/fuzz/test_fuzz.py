@@ -99,6 +99,29 @@ def test_what_is_wrong_is_noticed(what: str, monkeypatch: pytest.MonkeyPatch) ->
         check(GOOD)
 
 
+LAST = b'data: {"choices":[{"index":0,"delta":{"content":"b"}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "changed", "what"),
+    [
+        (GOOD.body + LAST, {"outcome": "ok", "reason": ""}, "output came after the end"),
+        (GOOD.body, {"outcome": "content_error", "reason": "empty"}, "an answer without any"),
+    ],
+)
+def test_an_end_that_is_none_is_noticed(
+    body: bytes, changed: dict[str, str], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = target.AnswerReader.finish
+
+    def wrong(reader: target.AnswerReader, *given: Any) -> Answer:
+        return _with(finish(reader, *given), **changed)
+
+    monkeypatch.setattr(target.AnswerReader, "finish", wrong)
+    with pytest.raises(Broken, match=what):
+        check(replace(GOOD, body=body, end="reset", framing="close"))
+
+
 def test_another_answer_for_another_cut_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = target.AnswerReader.feed
 

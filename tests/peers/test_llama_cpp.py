@@ -107,9 +107,11 @@ async def test_the_stamps_are_in_order_and_hold_the_servers_own_timing(route: Ro
 
 async def test_counts_while_streaming_say_how_much_came_at_once(route: Route) -> None:
     (attempt,) = (await probed(changed(route, extra_body={"timings_per_token": True}))).attempts
-    assert attempt.first_chunk_tokens == 1
     assert attempt.token_source == "usage"
     assert attempt.output_tokens == CAP
+    # Tokens that shared a read are told together: how many did is the kernel's to decide.
+    assert attempt.first_chunk_tokens is not None
+    assert 1 <= attempt.first_chunk_tokens <= CAP - (attempt.chunks - 1)
 
 
 async def test_what_it_says_of_its_own_time_is_less_than_what_passed_here(route: Route) -> None:

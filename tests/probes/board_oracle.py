@@ -68,6 +68,10 @@ class Oracle:
         """Return the finished attempts that we did not cancel."""
         return [one for one in self.inside(AttemptFinished) if one.outcome != "cancelled"]
 
+    def retries(self) -> int:
+        """Return how many planned retries have begun: all attempts here but the first ones."""
+        return sum(one.attempt > 0 for one in self.inside(AttemptStarted))
+
     def ttfts(self) -> list[float]:
         """Return what users waited for their first output, in seconds."""
         seen: set[str] = set()
@@ -131,7 +135,7 @@ class Oracle:
             "throttled_per_min": sum(one.outcome == "throttled" for one in attempts) / minutes,
             "timeouts_per_min": sum(one.outcome == "timeout" for one in attempts) / minutes,
             "failures_per_min": (len(probes) - ok) / minutes,
-            "retries_per_min": sum(one.retry is not None for one in attempts) / minutes,
+            "retries_per_min": self.retries() / minutes,
             "amplification": (
                 sum(probe.attempts for probe in probes) / len(probes) if probes else None
             ),

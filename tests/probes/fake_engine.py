@@ -77,11 +77,20 @@ def obey() -> None:
             say(type="mark", at_ns=time.monotonic_ns(), text=command["text"])
 
 
+def before_hello(mode: str) -> None:
+    """Die, or take our time, before we introduce ourselves."""
+    if mode == "mute_crash":
+        sys.exit(3)
+    if mode == "late":
+        time.sleep(0.5)
+
+
 def main(mode: str) -> None:
     """Behave as `mode` says."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     commands = read_commands()
+    before_hello(mode)
     hello(commands)
     if mode == "crash":
         sys.stderr.write("boom \x1b[31mred hunter2\n")

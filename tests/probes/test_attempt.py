@@ -1,5 +1,6 @@
 """One HTTP exchange over a real socket."""
 
+import json
 from dataclasses import dataclass, field
 
 import anyio
@@ -364,15 +365,118 @@ async def test_a_refusal_whose_body_stays_open_is_over_with_its_json() -> None:
     assert result.stamps.ended - result.stamps.headers < 500_000_000
 
 
-async def test_output_after_the_finish_is_not_later_than_the_end() -> None:
+def chunk(finish: str | None = None, **keys: str) -> bytes:
+    """One chunk of a chat stream with these keys in its delta."""
+    choice = {"index": 0, "delta": keys, "finish_reason": finish}
+    return data(json.dumps({"choices": [choice]}))
+
+
+STOP = chunk("stop")
+SOON_S = 0.15
+"""How long a body may stay open after its end in these tests."""
+
+
+def later(*parts: bytes | float, ends: bool = True) -> Play:
+    """Send parts, wait so many seconds where there is a number; then end the body, or cut it."""
+
     async def play(wire: Wire) -> bool:
-        await wire.send(SSE, delta("a"))
-        await wire.send(data('{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'))
-        await anyio.sleep(0.1)
-        await wire.send(delta("b"))
-        await anyio.sleep(5)
+        await wire.send(SSE)
+        for part in parts:
+            if isinstance(part, float):
+                await anyio.sleep(part)
+            else:
+                await wire.send(part)
+        if ends:
+            await wire.send(b"0\r\n\r\n")
         return False
 
-    result, _ = await exchange(play)
+    return play
+
+
+@pytest.fixture
+def _short_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probes.watchdog.LINGER_S", SOON_S)
+
+
+EARLY: dict[str, list[bytes | float]] = {
+    "on an empty chunk": [chunk("stop", role="assistant", content=""), 0.4, delta("a"), STOP],
+    "on reasoning": [chunk("stop", reasoning="hm"), 0.4, delta("a"), STOP],
+    "on both": [STOP, 0.3, chunk("stop", reasoning="hm"), 0.3, delta("a"), STOP],
+    "after reasoning": [chunk(reasoning="hm"), STOP, 0.4, delta("a"), STOP],
+    "on text": [chunk("stop", content="a"), 0.05, STOP],
+    "and the end marker ends it": [STOP, 0.4, delta("a"), data("[DONE]")],
+}
+TWICE: list[bytes | float] = [delta("a"), STOP, 0.05, delta("b"), 0.4, delta("c"), STOP]
+
+
+@pytest.mark.usefixtures("_short_linger")
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [*((parts, "a") for parts in EARLY.values()), (TWICE, "abc")],
+    ids=[*EARLY, "after text, and taken back in time"],
+)
+async def test_a_finish_that_output_follows_ends_nothing(
+    parts: list[bytes | float], text: str
+) -> None:
+    result, _ = await exchange(later(*parts))
+    waited_ns = sum(part for part in parts if isinstance(part, float)) * 1e9
+    assert (result.answer.outcome, result.answer.text) == ("ok", text)
+    assert result.stamps.done is not None
+    assert result.stamps.headers is not None
+    assert result.stamps.done - result.stamps.headers >= waited_ns * 0.9
+
+
+@pytest.mark.usefixtures("_short_linger")
+async def test_output_starts_the_wait_after_the_end_anew() -> None:
+    parts = (delta("a"), STOP, 0.05, delta("b"), STOP, 5.0)
+    result, _ = await exchange(later(*parts))
+    stamps = result.stamps
     assert (result.answer.outcome, result.answer.text) == ("ok", "ab")
-    assert result.stamps.done == result.stamps.last_token
+    assert stamps.done is not None
+    assert stamps.last_token is not None
+    assert stamps.last_token <= stamps.done < stamps.last_token + 100_000_000
+
+
+@pytest.mark.usefixtures("_short_linger")
+@pytest.mark.parametrize(
+    ("parts", "ends", "reason"),
+    [
+        ((STOP, 5.0), False, "timeout.first_token"),
+        ((STOP, chunk(content=""), 5.0), False, "timeout.first_token"),
+        ((chunk("stop", reasoning="hm"), 5.0), False, "timeout.stall"),
+        ((chunk(reasoning="hm"), STOP, 5.0), False, "timeout.stall"),
+        ((delta("a"), STOP, delta("b"), 5.0), False, "timeout.stall"),
+        ((STOP,), False, "cut"),
+        ((STOP, delta("a")), False, "cut"),
+        ((chunk("stop", reasoning="hm"),), False, "cut"),
+        ((delta("a"), STOP, delta("b")), False, "cut"),
+        ((delta("a"), STOP, delta("b")), True, "no_finish"),
+        ((chunk("stop", reasoning="hm"), delta("a")), True, "no_finish"),
+        ((chunk("stop", reasoning="hm"),), True, "no_finish"),
+        ((STOP,), True, "empty"),
+        ((chunk("length"), 5.0), False, "cap_exhausted"),
+        ((chunk("length"),), False, "cap_exhausted"),
+        ((chunk("content_filter"),), False, "content_filter"),
+    ],
+)
+async def test_an_early_finish_holds_off_no_clock_and_excuses_no_cut(
+    parts: tuple[bytes | float, ...], ends: bool, reason: str
+) -> None:
+    result, _ = await exchange(later(*parts, ends=ends), timeouts=TIGHT)
+    assert result.answer.reason == reason
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (delta("a"), STOP),
+        (chunk("stop", content="a"),),
+        (delta("a"), STOP, chunk(content=""), data('{"choices":[],"usage":{"prompt_tokens":9}}')),
+        (chunk(reasoning="hm"), chunk("length")),
+        (chunk("length", reasoning="hm"),),
+        (STOP, delta("a"), STOP),
+    ],
+)
+async def test_a_finish_that_only_usage_follows_outweighs_a_cut(parts: tuple[bytes, ...]) -> None:
+    result, _ = await exchange(later(*parts, ends=False))
+    assert result.answer.outcome == "ok"

@@ -186,13 +186,54 @@ def test_a_new_cohort_starts_its_own_percentiles_and_is_marked() -> None:
     assert [point.p50 for point in view.trend] == [0.2, 0.9]
 
 
-def test_the_default_e2e_goal_follows_the_cap_and_an_own_goal_does_not() -> None:
-    knob = Knob(at_ns=at(10), route="alpha", knob="max_tokens", before=64, after=256)
-    back = Knob(at_ns=at(12), route="alpha", knob="max_tokens", before=256, after=100)
-    assert row(board_of(knob)).goal_e2e_s is None
+def test_a_knob_takes_no_goal_away_and_its_mark_tells_what_becomes_of_it() -> None:
+    knob = Knob(at_ns=at(10), route="alpha", knob="max_tokens", before=64, after=400)
+    back = Knob(at_ns=at(12), route="alpha", knob="max_tokens", before=400, after=100)
+    assert row(board_of(knob)).goal_e2e_s == 6.0
     assert row(board_of(knob, back)).goal_e2e_s == 3.0
     own = route_info(goal_e2e_s=8.0, goal_e2e_set=True)
     assert row(board_of(knob, routes=(own,))).goal_e2e_s == 8.0
+    table = board_of(knob, back).snapshot("5m", ("alpha",)).details["alpha"].percentiles
+    assert [marker.text for marker in table.markers] == [
+        "max_tokens 64→400, E2E goal 3 s→6 s",
+        "max_tokens 400→100, E2E goal 6 s→3 s",
+    ]
+
+
+def slow_ones(cap: int, e2e_s: float, begin_s: float) -> list[Event]:
+    scripts = (
+        ProbeScript(f"{cap}-{n}", begin_s + n, e2e_s=e2e_s, cohort=f"{cap}/256") for n in range(20)
+    )
+    return [event for script in scripts for event in script.events()]
+
+
+def test_raising_the_cap_does_not_silence_the_alarm() -> None:
+    knob = Knob(at_ns=at(30), route="alpha", knob="max_tokens", before=64, after=256)
+    slow = board_of(knob, *slow_ones(256, 9.0, 30.5), tick(60.0))
+    well = board_of(knob, *slow_ones(256, 3.5, 30.5), tick(60.0))
+    assert (row(slow).state, row(well).state) == ("sluggish", "ok")
+    assert (row(slow).e2e_p95.grade, row(well).e2e_p95.grade) == ("sluggish", "fine")
+    assert (row(slow).goodput, row(well).goodput) == (0.0, 1.0)
+    assert slow.summary()["alpha"]["goals_missed"] == ["e2e"]
+    assert well.summary()["alpha"]["goals_missed"] == []
+
+
+def test_a_knob_does_not_judge_what_was_measured_before_it() -> None:
+    raised = Knob(at_ns=at(0.1), route="alpha", knob="max_tokens", before=64, after=400)
+    lowered = Knob(at_ns=at(50), route="alpha", knob="max_tokens", before=400, after=64)
+    board = board_of(raised, *slow_ones(400, 5.0, 1.0), tick(45.0), lowered, tick(55.0))
+    assert (row(board).state, row(board).goal_e2e_s) == ("ok", 6.0)
+    assert row(board).e2e_p95.grade == "fine"
+    board.fold(ProbeScript("e1-x", 56.0).started())
+    assert (row(board).cohort, row(board).goal_e2e_s) == ("64/256", 3.0)
+
+
+def test_a_probe_is_good_by_the_goal_of_its_own_cap() -> None:
+    knob = Knob(at_ns=at(2), route="alpha", knob="max_tokens", before=64, after=400)
+    before = ProbeScript("e1-1", 1.0, e2e_s=5.0)
+    after = ProbeScript("e1-2", 3.0, e2e_s=5.0, cohort="400/256")
+    assert row(board_of(knob, *before.events(), tick(9.0))).goodput == 0.0
+    assert row(board_of(knob, *after.events(), tick(9.0))).goodput == 1.0
 
 
 def test_trend_points_sit_on_slices_since_the_start() -> None:

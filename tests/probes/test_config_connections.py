@@ -88,7 +88,7 @@ def test_a_certificate_and_its_key_may_share_a_file(folder: Path) -> None:
     ("table", "key", "complaint"),
     [
         ('ca_file = "gone.pem"', "ca_file", "cannot be read: No such file or directory"),
-        ('ca_file = "other"', "ca_file", "cannot be read: Is a directory"),
+        ('ca_file = "other"', "ca_file", "cannot be read: is a directory, expected"),
         ('ca_file = "garbage.pem"', "ca_file", "holds no certificate in PEM form"),
         ('client_cert = "garbage.pem"', "client_cert", "holds no certificate in PEM form"),
         ('client_cert = "own.pem"', "client_cert", "holds no key in PEM form"),

@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from probes.failures import of_failure, words_of
+from probes.failures import of_failure, shortage_of, words_of
 
 
 def caused(outer: BaseException, *causes: BaseException) -> BaseException:
@@ -173,3 +173,59 @@ def test_a_failure_is_told_in_plain_words(error: BaseException, words: str) -> N
 
 def test_a_failure_without_words_is_told_by_its_kind() -> None:
     assert words_of(ValueError(), "protocol") == "ValueError"
+
+
+SHORTAGES = [
+    (OSError(errno.EMFILE, "Too many open files"), "local.descriptors"),
+    (OSError(errno.ENFILE, "Too many open files in system"), "local.descriptors"),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), "local.memory"),
+    (MemoryError(), "local.memory"),
+    (OSError(errno.ENOBUFS, "No buffer space available"), "local.buffers"),
+    (OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address"), "local.ports"),
+    (RuntimeError("can't start new thread"), "local.threads"),
+]
+
+
+@pytest.mark.parametrize(("cause", "reason"), SHORTAGES)
+@pytest.mark.parametrize(
+    "outer",
+    [
+        None,
+        httpx.ConnectError("x"),
+        httpx.ProxyError("the proxy x cannot be reached"),
+        httpx.ReadError("x"),
+        httpx.WriteError("x"),
+        ssl.SSLError(1, "the files of the tls setting cannot be used"),
+    ],
+)
+def test_what_we_have_too_little_of_is_nobodys_failure(
+    cause: BaseException, reason: str, outer: BaseException | None
+) -> None:
+    error = cause if outer is None else caused(outer, cause)
+    verdict = of_failure(error)
+    assert (verdict.outcome, verdict.reason, verdict.retryable) == ("cancelled", reason, False)
+    assert shortage_of(error) == reason
+    assert words_of(error, reason).startswith("this ")
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ([OSError(errno.EMFILE, "x"), ConnectionRefusedError(111, "refused")], "local.descriptors"),
+        ([OSError(errno.EADDRNOTAVAIL, "x"), ConnectionRefusedError(111, "r")], "connect.refused"),
+        ([OSError(errno.EADDRNOTAVAIL, "x"), TimeoutError(110, "t")], "timeout.connect"),
+        ([OSError(errno.EADDRNOTAVAIL, "x"), OSError(errno.ENETUNREACH, "u")], "local.ports"),
+    ],
+)
+def test_of_several_addresses_what_the_network_said_outweighs_a_missing_address_of_ours(
+    others: list[Exception], reason: str
+) -> None:
+    error = caused(httpx.ConnectError("x"), ExceptionGroup("several", others))
+    assert of_failure(error).reason == reason
+
+
+def test_a_server_that_is_short_of_something_is_not_us() -> None:
+    assert shortage_of(None) == ""
+    assert shortage_of(ssl.SSLError(errno.EMFILE, "a number of OpenSSL's")) == ""
+    assert shortage_of(httpx.ReadError("Too many open files")) == ""
+    assert of_failure(socket.gaierror(socket.EAI_AGAIN, "x")).reason == "connect.dns"

@@ -20,6 +20,7 @@ from probes.headless import ascii_json, run_headless
 from probes.host.child import launch_process
 from probes.host.rules import HostLimits
 from probes.ledger import Ledger
+from probes.recording import Recorder
 from probes.session import Session
 
 pytestmark = pytest.mark.anyio
@@ -36,12 +37,12 @@ def ledger() -> Iterator[Ledger]:
     made.close()
 
 
-def session(mode: str, ledger: Ledger) -> Session:
+def session(mode: str, ledger: Ledger, recorder: Recorder | None = None) -> Session:
     """Return a session whose engines all behave as `mode`."""
     return Session(
         Config(routes=(Route(name="r", base_url="http://127.0.0.1:9", model="m"),)),
         {},
-        recorder=None,
+        recorder=recorder,
         ledger=ledger,
         limits=QUICK,
         launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, mode]),
@@ -94,6 +95,25 @@ async def test_a_signal_ends_it_cleanly_with_the_summary(
     assert status == 0
     assert parsed(out.getvalue())[-1]["type"] == "summary"
     assert parsed(out.getvalue())[-2]["text"] == "stopping"
+
+
+async def test_nohup_outlives_the_terminal(ledger: Ledger) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                watched = session("good", ledger)
+                out = io.BytesIO()
+                run = partial(run_headless, watched, duration_s=None, out=out, fail_on_goals=False)
+                tasks.start_soon(run)
+                while b"hello" not in out.getvalue():  # noqa: ASYNC110 - a thread writes it
+                    await anyio.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGHUP)
+                await anyio.sleep(0.3)
+                assert b"summary" not in out.getvalue()
+                watched.stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_a_reader_that_goes_away_ends_it_quietly(ledger: Ledger) -> None:
@@ -169,17 +189,85 @@ async def test_an_engine_that_is_given_up_ends_it_with_status_one(ledger: Ledger
     assert out.getvalue().isascii()
 
 
-@pytest.mark.parametrize(("fail_on_goals", "status"), [(False, 0), (True, 1)])
-async def test_a_missed_goal_is_a_status_only_where_asked(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, fail_on_goals: bool, status: int
+MISSED = {"goals_met": False, "goals_missed": ["ttft"], "goals_unknown": []}
+MET = {"goals_met": True, "goals_missed": [], "goals_unknown": []}
+UNKNOWN = {"goals_met": None, "goals_missed": [], "goals_unknown": ["no probe finished"]}
+
+
+@pytest.mark.parametrize(
+    ("routes", "fail_on_goals", "status", "remarks"),
+    [
+        ({"a": MISSED}, False, 0, []),
+        ({"a": MET}, True, 0, []),
+        ({"a": MET, "b": MISSED}, True, 1, ["b: goals missed: ttft"]),
+        ({"a": MET, "b": UNKNOWN}, True, 3, ["b: goals unknown: no probe finished"]),
+        (
+            {"a": UNKNOWN, "b": MISSED},
+            True,
+            1,
+            ["a: goals unknown: no probe finished", "b: goals missed: ttft"],
+        ),
+        ({}, True, 3, []),
+    ],
+)
+async def test_goals_are_a_status_only_where_asked(
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    routes: dict[str, Any],
+    fail_on_goals: bool,
+    status: int,
+    remarks: list[str],
 ) -> None:
     watched = session("good", ledger)
-    missed = {"r": {"goals_missed": ["ttft"]}}
-    monkeypatch.setattr(type(watched.board), "summary", lambda _board: missed)
+    monkeypatch.setattr(type(watched.board), "summary", lambda _board: routes)
+    told: list[str] = []
     answer = await run_headless(
-        watched, duration_s=0.2, out=io.BytesIO(), fail_on_goals=fail_on_goals
+        watched, duration_s=0.1, out=io.BytesIO(), fail_on_goals=fail_on_goals, told=told.extend
     )
-    assert answer == status
+    assert (answer, told) == (status, remarks)
+
+
+async def test_a_duration_counts_from_the_hello(ledger: Ledger) -> None:
+    # The engine takes longer to start than the run lasts.
+    out = io.BytesIO()
+    with anyio.fail_after(10):
+        await run_headless(session("late", ledger), duration_s=0.2, out=out, fail_on_goals=False)
+    assert "mark" in [line["type"] for line in parsed(out.getvalue())]
+
+
+async def test_the_stream_begins_with_hello_whatever_failed_before(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    here = tmp_path / "file" / "below"
+    ledger = Ledger(here / "ledger.sqlite3")
+    watched = session(
+        "late", ledger, recorder=Recorder.to_folder(here, max_mb=1, max_days=1, flush_s=0.01)
+    )
+    out = io.BytesIO()
+    with anyio.fail_after(10):
+        await run_headless(watched, duration_s=1.0, out=out, fail_on_goals=False)
+    lines = parsed(out.getvalue())
+    assert lines[0]["type"] == "hello"
+    notices = [line for line in lines if line["type"] == "notice"]
+    assert any("not recording" in line["text"] for line in notices)
+    assert any("until it works again" in line["text"] for line in notices)
+    begun = lines[0]["at_ns"]
+    assert all(begun <= line["at_ns"] < begun + 10**10 for line in notices)
+
+
+async def test_the_stream_of_an_engine_that_never_spoke_has_a_hello_of_ours(
+    ledger: Ledger,
+) -> None:
+    out = io.BytesIO()
+    with anyio.fail_after(10):
+        status = await run_headless(
+            session("mute_crash", ledger), duration_s=None, out=out, fail_on_goals=False
+        )
+    lines = parsed(out.getvalue())
+    assert status == 1
+    assert [line["type"] for line in lines] == ["hello", *["held"] * 3, "summary"]
+    assert [route["name"] for route in lines[0]["routes"]] == ["r"]
+    assert {line["at_ns"] for line in lines[:-1]} == {lines[0]["at_ns"]}
+    assert lines[-1]["routes"]["r"]["goals_met"] is None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

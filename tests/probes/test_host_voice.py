@@ -140,6 +140,7 @@ def test_counts_and_health_are_summed_and_the_worst_lag_is_told() -> None:
         clock="kernel",
         reads_per_s=100.0,
         inexact_share=0.5,
+        short_of="ports",
     )
     quiet = Health(loop_lag_p50_ns=2, loop_lag_p99_ns=3, cpu_share=0.2, open_streams=1, drops=1)
     counts = RouteCounts(route="a", in_flight=2, target=2, waiting=1, skipped=3)
@@ -159,6 +160,7 @@ def test_counts_and_health_are_summed_and_the_worst_lag_is_told() -> None:
     assert health.busiest_cpu_share == 0.9
     assert (health.open_streams, health.open_sockets, health.drops, health.waiting) == (4, 4, 2, 2)
     assert (health.clock, health.reads_per_s, health.inexact_share) == ("user", 100.0, 0.5)
+    assert health.short_of == "ports"
 
 
 def test_the_kernels_clock_is_told_where_every_engine_has_it() -> None:

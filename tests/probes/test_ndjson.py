@@ -125,12 +125,18 @@ def test_values_are_told_from_what_is_none() -> None:
         (b'\xef\xbb\xbf\n{"a":1}\n', "stream"),
         (b'{"a":1}\r\n{"b', "stream"),
         (b'{\n "a": 1\n}', "json"),
-        (b"[", "json"),
+        (b"[", None),
+        (b'[{"a', "json"),
+        (b"[PING]\n", None),
+        (b'[PING]\n{"a":1}\n', "stream"),
+        (b'ping\n: keepalive\n\n {"a"', "stream"),
         (b"{" + b" " * DEFAULT_LIMIT, "json"),
         (b"\n" * 5_000, "stream"),
         (b"\n<html>", "html"),
-        (b"data: {}\n\n", "other"),
-        (b": ping\n\n", "other"),
+        (b"data: {}\n\n", None),
+        (b": ping\n\n", None),
+        (b": ping\n\n" * 1_000, "other"),
+        (b"[" + b" " * 5_000, "json"),
     ],
 )
 def test_a_body_of_lines_is_known_by_its_first(head: bytes, form: str | None) -> None:
@@ -139,7 +145,13 @@ def test_a_body_of_lines_is_known_by_its_first(head: bytes, form: str | None) ->
 
 @given(places=st.lists(st.integers(min_value=0), max_size=6))
 def test_the_form_of_a_body_does_not_depend_on_where_it_is_cut(places: list[int]) -> None:
-    for body, form in ((b'\n{"a":1}\n{"b":2}\n', "stream"), (b'{\n "a": 1\n}\n', "json")):
+    bodies = {
+        b'\n{"a":1}\n{"b":2}\n': "stream",
+        b'{\n "a": 1\n}\n': "json",
+        b'[PING]\nping\n{"a":1}\n': "stream",
+        b'[ {"a":1}]': "json",
+    }
+    for body, form in bodies.items():
         held = bytearray()
         found = None
         for piece in cut(body, places):

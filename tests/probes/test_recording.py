@@ -15,7 +15,6 @@ import pytest
 from probes.events import Event, Hello, Mark, encode_event
 from probes.recording import (
     Recorder,
-    RecordingError,
     Segment,
     open_segment,
     read_recording,
@@ -68,6 +67,7 @@ def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
     writer.close()
     (path,) = files(tmp_path / "recordings")
     assert path == writer.path.with_name(path.name)
+    assert writer.has_begun
     assert list(read_recording(path)) == [hello(), mark(1), mark(2)]
 
 
@@ -95,36 +95,6 @@ def test_a_killed_run_loses_only_what_was_not_yet_written(tmp_path: Path) -> Non
     until(lambda: bool(files(tmp_path)) and files(tmp_path)[0].stat().st_size > 0)
     assert list(read_recording(files(tmp_path)[0])) == [hello(), mark(1)]
     writer.close()
-
-
-def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path) -> None:
-    path = tmp_path / "run.jsonl"
-    path.write_bytes(lines(hello(), mark(1), mark(2))[:-9])
-    problems: list[str] = []
-    assert list(read_recording(path, problems.append)) == [hello(), mark(1)]
-    assert problems == ["run.jsonl: the last line was cut short and is left out"]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (lines(hello()) + b"{}\n" + lines(mark(1)), "line 2 is no event"),
-        (lines(mark(1)), "does not begin with a hello"),
-        (lines(hello(schema=99)), "schema 99"),
-    ],
-)
-def test_what_is_no_recording_is_refused_with_the_reason(
-    tmp_path: Path, content: bytes, words: str
-) -> None:
-    path = tmp_path / "run.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(RecordingError, match=words):
-        list(read_recording(path))
-
-
-def test_a_missing_file_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="No such file"):
-        list(read_recording(tmp_path / "none.jsonl"))
 
 
 def test_segments_begin_with_the_hello_and_read_as_one_stream(tmp_path: Path) -> None:
@@ -268,14 +238,17 @@ def test_a_folder_that_cannot_be_made_is_a_problem_and_no_crash(tmp_path: Path) 
     writer.append(lines(hello()))
     until(lambda: bool(problems))
     writer.close()
+    assert not writer.has_begun
     assert problems[0].startswith("not recording: ")
 
 
 def test_a_named_file_is_replaced_and_never_rotated(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
-    path.write_text("something longer than what follows " * 100)
+    before = lines(hello(), mark(7, 9_000))
+    path.write_bytes(before)
     path.chmod(0o644)
     writer = Recorder.to_file(path, flush_s=0.005)
+    assert path.read_bytes() == before  # a run that never begins leaves it as it was
     writer.start([].append)
     writer.append(lines(hello(), mark(1)))
     writer.close()
@@ -286,14 +259,81 @@ def test_a_named_file_is_replaced_and_never_rotated(tmp_path: Path) -> None:
 
 def test_a_named_file_that_another_run_writes_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
-    path.write_text("theirs")
+    path.write_bytes(lines(hello()))
     with path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(OSError, match="written by another run"):
             Recorder.to_file(path)
-    assert path.read_text() == "theirs"
+    assert path.read_bytes() == lines(hello())
 
 
-def test_a_named_file_must_be_a_regular_one() -> None:
-    with pytest.raises(OSError, match="not a regular file"):
-        Recorder.to_file(Path(os.devnull))
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[routes.a]\nbase_url = 'https://h'\n",
+        b"\n",
+        b" ",
+        b"\0" * 100,
+        b"\xff\xfe\x00",
+        b'{"type":"hello"}\n',
+        b'{"type":"hello","engine":"1"',
+        b'{"type":"hello","user":"a chat log of somebody\'s"}\n',
+        b"\xef\xbb\xbf" + lines(hello()),
+        lines(mark(1), hello()),
+        lines(hello())[:-1],
+        b"[" * 100_000,
+    ],
+)
+def test_a_named_file_that_holds_something_else_is_refused_untouched(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(content)
+    path.chmod(0o644)
+    before = path.stat()
+    with pytest.raises(OSError, match="holds something else than a recording"):
+        Recorder.to_file(path)
+    assert path.read_bytes() == content
+    assert (path.stat().st_mode, path.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("content", [b"", lines(hello(schema=99)), lines(hello(), mark(1))])
+def test_a_named_file_that_is_empty_or_a_recording_of_any_schema_is_taken(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_bytes(content)
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(path)
+    writer = Recorder.to_file(link, flush_s=0.005)
+    writer.start([].append)
+    writer.append(lines(hello("2")))
+    writer.close()
+    assert list(read_recording(path)) == [hello("2")]
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (os.mkfifo, "is a named pipe"),
+        (Path.mkdir, "a directory"),
+        (lambda path: path.symlink_to(os.devnull), "is a device"),
+    ],
+)
+def test_a_named_file_must_be_a_regular_one(
+    tmp_path: Path, make: Callable[[Path], object], what: str
+) -> None:
+    path = tmp_path / "no-file"
+    make(path)
+    with pytest.raises(OSError, match=what):
+        Recorder.to_file(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_named_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.jsonl"
+    path.write_bytes(lines(hello()))
+    os.chown(path, 12_345, -1)
+    with pytest.raises(OSError, match="belongs to another user"):
+        Recorder.to_file(path)
+    assert path.read_bytes() == lines(hello())

@@ -5,10 +5,12 @@ import pytest
 from probes.attempt import AttemptResult
 from probes.events import AttemptFinished, Limit, StampLadder, encode_event
 from probes.facts import Answer
-from probes.report import LONGEST_TEXT, AttemptIdentity, attempt_finished
+from probes.pricing import Asked
+from probes.report import LONGEST_TEXT, AttemptIdentity, attempt_finished, charge_for
 from probes.secrets import MASK, Scrubber
 
 SECRET = "sk-very-secret-value-that-is-quite-long"
+ASKED = Asked(reserved_tokens=84)
 
 
 def event_of(answer: Answer, headers: dict[str, str], *, text: bool = False) -> AttemptFinished:
@@ -25,10 +27,10 @@ def event_of(answer: Answer, headers: dict[str, str], *, text: bool = False) -> 
         flagged="",
     )
     return attempt_finished(
-        AttemptIdentity("r", "1-1", 0, "64/256", 84),
+        AttemptIdentity("r", "1-1", 0, "64/256", ASKED),
         result,
+        charge=charge_for(ASKED, result, None),
         retry=None,
-        price=None,
         clock="user",
         scrub=Scrubber(frozenset({SECRET})),
         include_text=text,

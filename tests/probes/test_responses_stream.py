@@ -46,9 +46,32 @@ from probes.sse import ServerSentEvent
         (told("content_part.added", part={"type": "output_text", "text": "a"}), "content", 1, True),
         (told("reasoning_part.added", part={"type": "reasoning_text"}), "none", 0, False),
         (told("output_text.annotation.added", annotation={"text": "a"}), "none", 0, False),
-        (told("shell_call_output_content.delta", delta={"stdout": "a"}), "none", 0, False),
-        (told("image_generation_call.partial_image", partial_image_b64="aa"), "none", 0, False),
-        (told("of_the_future.delta", delta="a"), "none", 0, False),
+        (told("shell_call_output_content.delta", delta={"stdout": "a"}), "other", 0, True),
+        (told("image_generation_call.partial_image", partial_image_b64="aa"), "other", 0, True),
+        (told("audio.delta", delta="UklGR"), "other", 0, True),
+        (told("audio.delta", delta=""), "none", 0, False),
+        (told("of_the_future.delta", delta="a"), "other", 0, True),
+        (
+            told("output_item.done", item={"type": "image_generation_call", "result": "iVBOR"}),
+            "other",
+            0,
+            True,
+        ),
+        (
+            told(
+                "output_item.done",
+                item={"type": "local_shell_output", "outputs": [{"logs": "2"}]},
+            ),
+            "other",
+            0,
+            True,
+        ),
+        (
+            told("output_item.done", item={"type": "web_search_call", "action": {"query": "sea"}}),
+            "none",
+            0,
+            False,
+        ),
     ],
 )
 def test_what_counts_as_output(

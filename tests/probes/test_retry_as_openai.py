@@ -58,9 +58,14 @@ class Difference:
     """Whether a case shows it; the others have a test of their own below."""
 
 
+def would_insist(status: int) -> bool:
+    """Whether the official client retries what comes with a status that may be a bill's."""
+    return status == 429 or status >= 500
+
+
 def is_bill(case: dict[str, Any]) -> bool:
     """Whether the official client would insist, and we say that it is no use."""
-    insists = case["status"] == 429 or case["headers"].get("x-should-retry") == "true"
+    insists = would_insist(case["status"]) or case["headers"].get("x-should-retry") == "true"
     is_final = case["expect"]["outcome"] == "client_error" and not case["expect"]["retryable"]
     return bool(insists and is_final)
 
@@ -70,9 +75,21 @@ def asks_in_body(case: dict[str, Any]) -> bool:
     return asked and not any(name.startswith("retry-after") for name in case["headers"])
 
 
+def is_spelt_otherwise(case: dict[str, Any]) -> bool:
+    """Whether a `Retry-After` is a Unix time, has a unit, or is in quotes."""
+    given = case["headers"].get("retry-after", "")
+    return bool(re.fullmatch(r"[0-9]{10,19}|\".*\"|P.*|.*[0-9] ?[a-z]+|[0-9]{4}-.*Z", given))
+
+
+def is_told_otherwise(case: dict[str, Any]) -> bool:
+    """Whether what passes is told with a status at which the official client gives up."""
+    passes = case["expect"]["retryable"] and "x-should-retry" not in case["headers"]
+    return passes and case["status"] in (400, 401, 403, 422, 424)
+
+
 DIFFERENCES = {
     "money": Difference(
-        "a bill is not retried, be it a 429 or sent with `x-should-retry: true`",
+        "a bill is not retried, be it a 429, a 5xx or sent with `x-should-retry: true`",
         "retries it twice",
         "money does not come back in a second, and a probe that insists looks like an attack",
         is_bill,
@@ -84,10 +101,40 @@ DIFFERENCES = {
         lambda case: case["status"] == 498,
     ),
     "body": Difference(
-        "a wait in a `google.rpc.RetryInfo` of the body is obeyed",
+        "a wait in a field of the body is obeyed: `google.rpc.RetryInfo`, `retry_after`,"
+        " `resets_in_seconds`",
         "reads no body",
-        "Google sends no `Retry-After`, and its own clients obey this",
+        "Google and Cloudflare send no `Retry-After`, and their own clients obey this",
         asks_in_body,
+    ),
+    "told": Difference(
+        "a rate told with 400 or 403, and a 424, are retried",
+        "looks at the status, and gives up",
+        "AWS and gateways say a rate under other statuses; a 424 is a model that failed",
+        is_told_otherwise,
+    ),
+    "quoted": Difference(
+        "a 5xx that quotes a 400, 401, 403 or 404 of its provider is not retried",
+        "looks at the status, and retries it twice",
+        "the same request fails there again",
+        lambda case: (
+            case["status"] >= 500
+            and case["expect"]["outcome"] == "client_error"
+            and case["expect"].get("reason") not in ("quota", "blocked")
+        ),
+    ),
+    "blocked": Difference(
+        "a bot check before the API is not tried again, be it a 503",
+        "retries it twice",
+        "it never lets a program through, and insisting makes it worse",
+        lambda case: case["expect"].get("reason") == "blocked" and would_insist(case["status"]),
+    ),
+    "spelling": Difference(
+        "a `Retry-After` that is a Unix time, an RFC 3339 moment or has a unit (`30s`) is"
+        " understood",
+        "takes a Unix time for a wait beyond 120 s, the others for none",
+        "gateways send them, and mean them",
+        is_spelt_otherwise,
     ),
     "clock": Difference(
         "a `Retry-After` that is a date is read by the server's own `Date`",
@@ -181,7 +228,7 @@ async def test_a_failing_case_is_retried_as_the_official_client_does(
 
 
 def test_every_difference_by_case_is_shown_by_one() -> None:
-    by_case = ("money", "capacity", "body", "clock")
+    by_case = ("money", "capacity", "body", "told", "quoted", "blocked", "spelling", "clock")
     assert [name for name in by_case if not any(map(DIFFERENCES[name].applies, FAILING))] == []
 
 
@@ -235,7 +282,6 @@ async def test_the_back_off_is_the_same_at_every_jitter(
         {"retry_after": "Wed, 21 Oct 2015 07:28:00 GMT"},
         {"retry_after": "Wed, 21 Oct 2099 07:28:00 GMT"},
         {"retry_after": "Wed, 99 Oct 2099 07:28:00 GMT"},
-        {"retry_after": "2099-10-21T07:28:00Z"},
         {"x_should_retry": "true"},
         {"x_should_retry": "false"},
         {"x_should_retry": "FALSE"},

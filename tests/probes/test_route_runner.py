@@ -1,5 +1,6 @@
 """A route at work, on a scripted network and a manual clock."""
 
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,11 +10,11 @@ from random import Random
 import anyio
 import pytest
 from clocks import ManualClock, settle
-from scripted import Network, Script, chat, refusal
+from scripted import Network, Script, chat, refusal, sse
 
 from probes.config import Route
 from probes.events import AttemptFinished, AttemptStarted, Event, Fault, Knob, ProbeFinished
-from probes.health import GapWatch
+from probes.health import GapWatch, Shortages
 from probes.outbox import Outbox
 from probes.route import RouteRunner, RouteTools
 from probes.secrets import Scrubber
@@ -33,6 +34,7 @@ class Yard:
         self.gaps = GapWatch(self.clock.now_ns, asleep_ns=lambda: 0)
         self.events: list[Event] = []
         self.outbox.emit = self.events.append  # type: ignore[method-assign]
+        self.shortages = Shortages()
         tools = RouteTools(
             engine="1",
             clock=self.clock,
@@ -43,6 +45,7 @@ class Yard:
             scrub=Scrubber(frozenset()),
             numbers=count(1),
             transport=self.network.transport,
+            shortages=self.shortages,
         )
         settings = {"base_url": "http://127.0.0.1/v1", "model": "m", "interval": 1.0, **route}
         self.runner = RouteRunner(Route(name="r", **settings), {}, tools)
@@ -276,3 +279,40 @@ async def test_a_thousand_quick_changes_leave_what_the_last_one_asked_for() -> N
     assert {(e.probe, e.attempt) for e in started} == {(e.probe, e.attempt) for e in ended}
     assert len(started) == len(ended)
     assert yard.network.open == 0
+
+
+OUT_OF_DESCRIPTORS = Script(wait_s=0.0, error=OSError(errno.EMFILE, "Too many open files"))
+
+
+async def test_a_shortage_of_ours_is_asked_for_less_and_less_often() -> None:
+    yard = Yard(OUT_OF_DESCRIPTORS, interval=0.0)
+    async with yard.running():
+        await yard.advance(60)
+        ended = yard.finished()
+        assert {(event.outcome, event.reason) for event in ended} == {
+            ("cancelled", "local.descriptors")
+        }
+        assert all(event.attempts == 1 for event in ended)
+        assert 5 <= len(ended) <= 11
+        assert yard.shortages.now(yard.clock.now_ns) == "descriptors"
+
+
+async def test_a_worker_that_has_what_it_needs_again_keeps_its_pace() -> None:
+    yard = Yard(OUT_OF_DESCRIPTORS, OUT_OF_DESCRIPTORS, chat("a"), interval=1.0)
+    async with yard.running():
+        await yard.advance(30)
+        assert sum(event.outcome == "ok" for event in yard.finished()) >= 20
+        assert yard.shortages.now(yard.clock.now_ns) == ""
+
+
+async def test_an_answer_that_a_shortage_cut_counts_against_nobody() -> None:
+    begun = sse({"choices": [{"index": 0, "delta": {"content": "a"}}]})
+    yard = Yard(Script(parts=((0.1, begun), (0.1, OSError(errno.ENOBUFS, "no buffers")))))
+    async with yard.running():
+        await yard.advance(1)
+        (attempt, *_) = (event for event in yard.events if isinstance(event, AttemptFinished))
+        assert (attempt.outcome, attempt.reason, attempt.chunks) == (
+            "cancelled",
+            "local.buffers",
+            1,
+        )

@@ -190,16 +190,15 @@ def test_a_sample_for_a_slice_that_is_not_sealed_yet_is_read_at_once(window: Win
 
 def test_tallies_add_up_numbers_and_reasons() -> None:
     one, other = Tally(finished=3, ok=1), Tally(finished=2, cost_usd=0.5)
-    one.count_retry("rate_limit", 1)
-    other.count_retry("rate_limit", 1)
-    other.count_retry("overloaded", 2)
+    one.count_retry("rate_limit", 1, 1.5)
+    other.count_retry("rate_limit", 1, 0.0)
+    other.count_retry("overloaded", 2, 0.5)
     other.count_recovery(("overloaded",), ok=True)
-    one.count_wait("rate_limit", 1.5)
     one.absorb(other)
     assert (one.finished, one.failures, one.cost_usd, one.retries) == (5, 4, 0.5, 3)
     assert one.retried == {("rate_limit", 1): 2, ("overloaded", 2): 1}
     assert (one.recovered, one.recovered_by) == (1, {"overloaded": 1})
-    assert one.waited_by == {"rate_limit": 1.5}
+    assert one.waited_by == {"rate_limit": 1.5, "overloaded": 0.5}
 
 
 def test_everything_a_tally_counts_is_absorbed() -> None:
@@ -215,8 +214,7 @@ def test_everything_a_tally_counts_is_absorbed() -> None:
 def test_reasons_are_bounded_when_counted_and_when_absorbed() -> None:
     tally = Tally()
     for number in range(1_000):
-        tally.count_retry(f"reason{number}", 1)
-        tally.count_wait(f"reason{number}", 1.0)
+        tally.count_retry(f"reason{number}", 1, 1.0)
         tally.count_recovery((f"reason{number}",), ok=False)
     assert tally.retries == 1_000
     assert len(tally.retried) <= 33

@@ -57,7 +57,11 @@ class FakeBoard:
         return self.whole.version
 
     def snapshot(
-        self, *, window: WindowName = "5m", detail_routes: Collection[str] = ()
+        self,
+        *,
+        window: WindowName = "5m",
+        detail_routes: Collection[str] = (),
+        anew: bool = False,
     ) -> Snapshot:
         self.asked.append((window, tuple(detail_routes)))
         details = {name: self.whole.details[name] for name in detail_routes}
@@ -72,17 +76,24 @@ class FakeSession:
     status: FakeStatus = FakeStatus()
     commands: list[Command] = field(default_factory=list)
     retried: int = 0
+    lifted: int = 0
     recording_path: str = ""
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
     def command(self, command: Command) -> None:
         self.commands.append(command)
 
+    def lift(self) -> None:
+        self.lifted += 1
+
     def retry(self) -> None:
         self.retried += 1
 
     async def run(self) -> None:
         await self.stopped.wait()
+
+    async def outlast(self, duration_s: float) -> None:
+        await anyio.sleep(duration_s)
 
     def stop(self) -> None:
         self.stopped.set()

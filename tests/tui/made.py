@@ -256,6 +256,7 @@ def lanes() -> tuple[LaneView, ...]:
             "1-8815",
             5.9,
             stalled_s=2.4,
+            stalls=((NOW_NS - 24 * second // 10, NOW_NS),),
             cells=tuple((NOW_NS - second * 5 + i * second // 10, 3) for i in range(26)),
             tokens_per_s=12.0,
             tokens_estimate=22,

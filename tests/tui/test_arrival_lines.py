@@ -79,9 +79,22 @@ def test_waiting_is_dots_and_the_first_token_has_its_glyph() -> None:
 
 def test_a_stall_is_drawn_until_now() -> None:
     cells = ((NOW - 25 * SLOT_NS, 3),)
-    stalled = made.lane(started_s=3.0, first_token_ns=None, cells=cells, stalled_s=2.5)
+    where = ((NOW - 25 * SLOT_NS, NOW),)
+    stalled = made.lane(
+        started_s=3.0, first_token_ns=None, cells=cells, stalled_s=2.5, stalls=where
+    )
     assert "▃" + "⋯" * 24 in drawn(stalled)
     assert lane_note(stalled) == ("stall 2.5s", "stall")
+
+
+@pytest.mark.parametrize("gap", [3, 30])
+def test_a_gap_is_drawn_as_a_stall_where_the_board_says_so_however_long_it_is(gap: int) -> None:
+    cells = ((NOW - (gap + 5) * SLOT_NS, 3), (NOW - 5 * SLOT_NS, 3))
+    where = ((cells[0][0], cells[1][0]),)
+    unmarked = made.lane(started_s=4.0, first_token_ns=None, cells=cells, stalled_s=9.0)
+    marked = made.lane(started_s=4.0, first_token_ns=None, cells=cells, stalls=where)
+    assert drawn(unmarked).count("⋯") == 0
+    assert drawn(marked).count("⋯") == gap - 1
 
 
 def test_a_short_gap_is_no_stall() -> None:

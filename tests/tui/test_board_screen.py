@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import made
 import pytest
 from changed import replace
-from fakes import FakeClock, FakeSession, FakeStatus, config
+from fakes import FakeBoard, FakeClock, FakeSession, FakeStatus, config
 from grid import Grid
 from textual.geometry import Region
 from textual.pilot import Pilot
@@ -251,6 +251,18 @@ async def test_an_engine_that_gave_up_is_on_the_banner_and_r_retries() -> None:
         assert it.session.retried == 1
 
 
+async def test_a_ledger_in_doubt_is_on_the_banner_and_l_lifts_that() -> None:
+    doubted = made.snapshot(header=made.header(budget_doubt="database is locked"))
+    async with cockpit() as it:
+        await it.press("L")
+        assert it.session.lifted == 0
+    async with cockpit(session=FakeSession(board=FakeBoard(doubted))) as it:
+        assert it.board.query_one(Banner).display
+        assert "BUDGET UNKNOWN" in it.text("#banner")
+        await it.press("L")
+        assert it.session.lifted == 1
+
+
 async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async with cockpit() as it:
         refreshed: list[Pane] = []
@@ -388,16 +400,18 @@ async def test_between_two_tables_only_what_moves_is_drawn() -> None:
         it.session.board.whole = changed(2, 0.1)
         it.clock.now_ns += NS_PER_S
         it.board.pull()
-        shown = it.text("#routes")
+        shown, lanes = it.text("#routes"), it.text("#arrival")
         it.session.board.whole = changed(8, 0.2)
         it.clock.now_ns += NS_PER_S // 10
         it.board.pull()
         assert it.text("#routes") == shown
-        assert "28 in flight" in it.text("#header")
+        assert it.text("#arrival") != lanes
+        assert "22 in flight" in it.text("#header"), "the sum of the rows that are shown"
         it.clock.now_ns += NS_PER_S // 2
         it.session.board.whole = changed(9, 0.7)
         it.board.pull()
         assert "9/8" in it.text("#routes")
+        assert "29 in flight" in it.text("#header")
 
 
 def at_rest(snapshot: Snapshot) -> Snapshot:

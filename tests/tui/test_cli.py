@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes import __version__
+from probes.config import Price
 from probes.config.file import load_config, parse_config
 from probes.loopback import LocalServer
 from probes.sketch import BACKEND
 from tui.cli import main, parser
-from tui.commands.init import PROVIDERS, config_text, write_config
+from tui.commands.init import PROVIDERS, config_text, found_prices, write_config
 from tui.commands.output import UsageError
 
 KEYS = {provider.variable: f"secret-of-{provider.name}" for provider in PROVIDERS}
@@ -29,6 +30,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (*KEYS, "LLMTOP_CONFIG"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("tui.commands.init.found_servers", tuple)
+    monkeypatch.setattr("tui.commands.init.found_prices", lambda _environ: {})
 
 
 def modules_after(*arguments: str) -> set[str]:
@@ -78,6 +80,8 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["--engines", "0"], "got 0, expected a number of processes from 1 to "),
         (["--engines", "1000"], "got 1000, expected a number of processes from 1 to "),
         (["demo", "--engines", "two"], "got two, expected a number of processes from 1 to "),
+        (["chekc"], "invalid choice: chekc (choose from demo, simulate, init, check, once"),
+        (["--window", "2m"], "--window: invalid choice: 2m (choose from 1m, 5m, 15m, 1h, run)"),
         (["demo", "--seed", "x"], "got x, expected a whole number"),
         (["simulate", "--port", "http"], "got http, expected a port from 0 to 65535"),
         (["once", "--stall-timeout", "1m"], "got 1m, expected a number of seconds"),
@@ -87,7 +91,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["once"], "no settings"),
         (["check", "--config", "/nonexistent/routes.toml"], "No such file or directory"),
         (["once", "--base-url", "ftp://h", "--model", "m"], "--base-url: got ftp://h, expected"),
-        (["demo", "--headless", "--scenario", "nope"], "no scenario is named 'nope'"),
+        (["demo", "--headless", "--scenario", "nope"], 'no scenario is named "nope"'),
         (["simulate", "--port", "70000"], "expected a port from 0 to 65535"),
         (
             ["once", "--base-url", "http://h", "--model", "m", "--max-tokens", "0"],
@@ -167,7 +171,8 @@ def test_several_mistakes_of_a_file_are_a_line_each(
     assert main(["check", "--config", str(file)]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "llmtop: routes.toml: disply: unknown key, did you mean display?",
-        "llmtop: routes.toml: routes.a.interval: got -3, expected a number of seconds ≥ 0",
+        "llmtop: routes.toml: routes.a.interval: got -3, "
+        "expected a number of seconds from 0 to 86,400",
         "llmtop: routes.toml: routes.a.model: is missing, expected the model's name",
     ]
 
@@ -306,6 +311,29 @@ def test_init_writes_a_route_for_each_server_that_has_a_model() -> None:
     names = [route.name for route in parse_config(both, Path("routes.toml"), KEYS).routes]
     assert names == ["ollama", *(provider.name for provider in PROVIDERS)]
     assert config_text({}, (EMPTY,)) == config_text({})
+
+
+def test_init_writes_what_a_provider_s_list_says_of_its_price(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    price = Price(input=0.02, output=0.05)
+    monkeypatch.setenv("DEEPINFRA_API_KEY", KEYS["DEEPINFRA_API_KEY"])
+    monkeypatch.setenv("GROQ_API_KEY", KEYS["GROQ_API_KEY"])
+    monkeypatch.setattr("tui.commands.init.found_prices", lambda _environ: {"deepinfra": price})
+    assert main(["init", "--stdout"]) == 0
+    deepinfra, groq = capsys.readouterr().out.split("[routes.deepinfra]")[1].split("[routes.groq]")
+    assert "list says: 0.02 USD in, 0.05 USD out, per million tokens" in deepinfra
+    assert "# price = { input = 0.02, output = 0.05 }\n" in deepinfra
+    assert "list says" not in groq
+    uncommented = config_text(KEYS, (), {"deepinfra": price}).replace("# price = ", "price = ")
+    routes = parse_config(uncommented, Path("routes.toml"), KEYS).routes
+    assert next(route for route in routes if route.name == "deepinfra").price == price
+
+
+def test_init_asks_no_list_without_a_provider_that_tells_prices_to_anybody() -> None:
+    public = [provider.name for provider in PROVIDERS if provider.tells_prices]
+    assert public == ["deepinfra", "openrouter"]
+    assert found_prices({"GROQ_API_KEY": KEYS["GROQ_API_KEY"]}) == {}
 
 
 @given(

@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from probes.board import Board
 from probes.config import Budget, Display, Goals, Price, Recording, Route, Timeouts
 from probes.config.file import parse_config
 from probes.config.rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
@@ -17,10 +18,14 @@ from probes.events import (
     DURABLE_TYPES,
     AttemptFinished,
     ClockSource,
+    Hello,
     Outcome,
     ProbeFinished,
     StampLadder,
 )
+from probes.exit_status import ExitStatus
+from probes.knobs import KNOBS, KnobRange
+from probes.report import route_info
 from probes.simulator.library import scenario_names
 from probes.single import ProbeRecord
 from probes.views import HeaderView, RouteState
@@ -70,7 +75,7 @@ def test_the_test_command_is_where_ci_looks_for_it() -> None:
         ["/bin/sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert command.count("\n") == 1
-    assert command.endswith(".venv/bin/pytest\n")
+    assert command.endswith(".venv/bin/pytest -n 4\n")
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)
@@ -107,6 +112,14 @@ def test_every_setting_of_a_route_is_told_with_its_default() -> None:
     assert told["stream"] == "true"
     assert told["tls.verify"] == str(route.tls.verify).lower()
     assert {f"price.{name}" for name in Price.__struct_fields__} <= told.keys()
+
+
+@pytest.mark.parametrize("knob", KNOBS.values(), ids=lambda knob: knob.name)
+def test_the_range_of_a_knob_is_told_beside_its_setting(knob: KnobRange) -> None:
+    row = next(
+        line for line in section("Configuration").splitlines() if f"| `{knob.name}` |" in line
+    )
+    assert f"{knob.least:,} to {knob.most:,}" in row
 
 
 def values_of(table: object) -> list[tuple[str, float]]:
@@ -174,6 +187,34 @@ def test_every_command_and_option_is_told() -> None:
     assert [name for name in commands.choices if f"llmtop {name}" not in README] == []
 
 
+def test_every_exit_status_is_told_and_no_other() -> None:
+    table = section("Without a screen").split("| exit status |")[1].split("\n\n")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    told = [int(number) for cell in first_cells for number in re.findall(r"\d+", cell)]
+    assert sorted(told) == sorted(ExitStatus)
+    assert len(told) == len(set(told))
+
+
+def test_the_fields_of_the_summary_that_tell_of_goals_are_named() -> None:
+    board = Board()
+    route = route_info(Route(name="r", base_url="https://h", model="m"))
+    board.fold(Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=(route,), schema=1))
+    (row,) = board.summary().values()
+    goals = {name for name in row if name.startswith("goals_")}
+    assert goals == set(re.findall(r"`(goals_\w+)`", section("Without a screen")))
+
+
+def test_the_pythons_that_are_tested_are_told_and_newer_ones_are_let_in() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11"
+    named = [
+        kind.rpartition(" ")[2] for kind in project["classifiers"] if re.search(r":: 3\.\d+$", kind)
+    ]
+    assert f"Python {named[0]} or newer" in section("Try it")
+    listed = f"{', '.join(named[:-1])} and {named[-1]} are tested"
+    assert listed in " ".join(section("Try it").split())
+
+
 def test_every_scenario_and_provider_is_named() -> None:
     assert [name for name in scenario_names() if f"`{name}`" not in README] == []
     text = section("Your first own route, in a minute")
@@ -211,6 +252,7 @@ def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockS
         drops=12,
         drops_shown=True,
         inexact_share=0.35,
+        short_of="descriptors",
     )
     calm = observer_remarks(well, Cockpit(cpu_share=0.09))
     alarmed = observer_remarks(ill, Cockpit(cpu_share=0.95, slowed_hz=5.0))

@@ -5,7 +5,8 @@ import pytest
 
 from probes.clock import NS_PER_S
 from probes.commands import Burst, EndCoolDown, Pause, SetKnob
-from tui.knobs import INTERVALS, Knobs
+from probes.knobs import KNOBS
+from tui.knobs import Knobs
 
 ROUTE = made.route("r", target=4, interval=5.0, max_tokens=64)
 NOW = 10 * NS_PER_S
@@ -46,7 +47,7 @@ def test_intervals_go_up_and_down_their_steps() -> None:
 
 
 def test_intervals_end() -> None:
-    most = made.route("r", interval=INTERVALS[-1])
+    most = made.route("r", interval=KNOBS["interval"].most)
     least = made.route("r", interval=0.0)
     assert Knobs().interval(most, longer=True, now_ns=NOW) is None
     assert Knobs().interval(least, longer=False, now_ns=NOW) is None
@@ -57,6 +58,35 @@ def test_the_answer_cap_doubles_and_halves() -> None:
         route="r", knob="max_tokens", value=128.0
     )
     assert Knobs().cap(made.route("r", max_tokens=1), longer=False, now_ns=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("knob", "shown", "longer", "value"),
+    [
+        ("max_tokens", 200_000, True, 400_000.0),
+        ("max_tokens", 900_000, True, 1_000_000.0),
+        ("max_tokens", 1_000_000, True, None),
+        ("interval", 0.0, False, None),
+        ("interval", 3_000.0, True, 3_600.0),
+        ("interval", 3_000.0, False, 1_800.0),
+        ("interval", 86_400.0, True, None),
+    ],
+)
+def test_no_key_moves_a_value_of_the_file_the_wrong_way(
+    knob: str, shown: float, longer: bool, value: float | None
+) -> None:
+    route = made.route("r", **{knob: shown})
+    turn = Knobs().cap if knob == "max_tokens" else Knobs().interval
+    expected = None if value is None else SetKnob(route="r", knob=knob, value=value)
+    assert turn(route, longer=longer, now_ns=NOW) == expected
+
+
+def test_concurrency_stops_at_the_most() -> None:
+    most = made.route("r", target=1_000)
+    assert Knobs().concurrency(most, "more", NOW) is None
+    assert Knobs().concurrency(most, "double", NOW) is None
+    command = Knobs().concurrency(made.route("r", target=700), "double", NOW)
+    assert command == SetKnob(route="r", knob="concurrency", value=1_000.0)
 
 
 def test_pause_goes_to_and_fro() -> None:

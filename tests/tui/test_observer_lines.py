@@ -38,6 +38,8 @@ def test_a_well_observer_is_dim() -> None:
         ({"engine_cpu": 0.98, "clock": "user"}, "✖ engine CPU 98 %: readings late"),
         ({"engine_cpu": 0.98}, "✖ engine CPU 98 %: probes leave late, token gaps blurred"),
         ({"drops": 12, "drops_shown": True}, "✖ drops 12: token arrival incomplete"),
+        ({"short_of": "descriptors"}, "✖ no descriptors left: probes not sent"),
+        ({"short_of": "ports"}, "✖ no ports left: probes not sent"),
     ],
 )
 def test_what_cannot_be_trusted_is_red_with_its_reason(

@@ -4,11 +4,14 @@ from typing import Final
 
 from probes.clock import seconds
 from probes.events import AttemptFinished, ProbeFinished
+from probes.limits.resets import reset_in_words_s
 from probes.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
+from tui.text import age
 
 __all__ = [
     "duration",
     "e2e_s",
+    "look_again",
     "tokens_text",
     "ttfa_s",
     "ttft_s",
@@ -16,6 +19,8 @@ __all__ = [
 
 _LEAST_OFF: Final = 0.05
 """Tokens a chunk that differ less from one are not worth a word."""
+_WORTH_TELLING_S: Final = 60.0
+"""Whoever reads of a shorter wait has waited it."""
 _MILLI: Final = 1e-3
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
@@ -38,6 +43,20 @@ def ttfa_s(probe: ProbeFinished) -> float | None:
 def e2e_s(probe: ProbeFinished) -> float | None:
     """Return the felt time to the last byte of the answer, in seconds."""
     return _since_start(probe, probe.done_ns)
+
+
+def look_again(attempt: AttemptFinished) -> str:
+    """Return when a refused attempt may be tried again, by the server's word; empty for no word.
+
+    The latest of what it asks to wait, what its words say, and of the resets of what has nothing
+    left.
+    """
+    if attempt.outcome == "ok":
+        return ""
+    spent = [limit.reset_s for limit in attempt.limits if limit.remaining == 0]
+    said_s = reset_in_words_s(attempt.message)
+    latest_s = max(told or 0.0 for told in (attempt.retry_after_s, said_s, *spent))
+    return f"look again in {age(latest_s)}" if latest_s >= _WORTH_TELLING_S else ""
 
 
 def duration(value: float) -> str:

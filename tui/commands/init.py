@@ -5,6 +5,7 @@ No key is read beyond whether it is there, and none is written: routes name the 
 server says of itself is quoted.
 """
 
+import contextlib
 import json
 import os
 from argparse import Namespace
@@ -12,21 +13,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import anyio
 
-from probes.config import Dialect
-from probes.config.file import CONFIG_VARIABLE, default_config_path
+from probes.clock import SystemClock
+from probes.config import Dialect, Price, Route
+from probes.config.file import default_config_path, named_config
 from probes.loopback import LocalServer, Product, find_servers
 from probes.loopback_network import HttpNetwork
 from probes.neutral import neutralise
+from probes.price_list import PriceListError, ask_prices
+from probes.pricing import price_words
+from probes.route import default_transport
 from tui.commands.output import OK, UsageError, say
 
 __all__ = [
     "PROVIDERS",
     "Provider",
     "config_text",
+    "found_prices",
     "found_providers",
     "found_servers",
     "run",
@@ -43,6 +50,8 @@ class Provider:
     base_url: str
     model: str
     dialect: Dialect = "chat"
+    tells_prices: bool = False
+    """Its list of models tells prices to anybody, without a key."""
 
 
 PROVIDERS: Final = (
@@ -51,6 +60,7 @@ PROVIDERS: Final = (
         "DEEPINFRA_API_KEY",
         "https://api.deepinfra.com/v1/openai",
         "meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo",
+        tells_prices=True,
     ),
     Provider("openai", "OPENAI_API_KEY", "https://api.openai.com/v1", "gpt-4.1-nano"),
     Provider(
@@ -58,6 +68,7 @@ PROVIDERS: Final = (
         "OPENROUTER_API_KEY",
         "https://openrouter.ai/api/v1",
         "meta-llama/llama-3.1-8b-instruct",
+        tells_prices=True,
     ),
     Provider(
         "together",
@@ -126,6 +137,12 @@ model = "{model}"
 _PRICE: Final = """\
 # price = { input = 0.10, output = 0.40 }   # USD per million tokens, where the answer has no cost
 """
+_LISTED: Final = """\
+# The provider's list says: {words}. Without a price here llmtop asks it again.
+# price = {{ input = {price.input:g}, output = {price.output:g} }}
+"""
+_LISTS_S: Final = 2.0
+"""Seconds that `init` gives the price lists; without an answer the file is as good."""
 
 _SERVER: Final = """
 # {said}
@@ -160,19 +177,51 @@ def found_servers() -> tuple[LocalServer, ...]:
     return anyio.run(_ask_loopback)
 
 
+def found_prices(environ: Mapping[str, str]) -> dict[str, Price]:
+    """Return what public lists tell of the prices of the providers found, by name.
+
+    Nobody is sent a key, and none is waited for longer than two seconds.
+    """
+    providers = [provider for provider in found_providers(environ) if provider.tells_prices]
+    return anyio.run(_ask_lists, providers) if providers else {}
+
+
+async def _ask_lists(providers: Sequence[Provider]) -> dict[str, Price]:
+    found: dict[str, Price] = {}
+
+    async def ask(provider: Provider) -> None:
+        route = Route(name=provider.name, base_url=provider.base_url, model=provider.model)
+        transport = default_transport(route, SystemClock())
+        with contextlib.suppress(PriceListError):
+            prices = await ask_prices(route, {}, transport, {provider.model})
+            price = prices.get(provider.model)
+            if price is not None:
+                found[provider.name] = price
+
+    with anyio.move_on_after(_LISTS_S):
+        async with anyio.create_task_group() as group:
+            for provider in providers:
+                group.start_soon(ask, provider)
+    return found
+
+
 async def _ask_loopback() -> tuple[LocalServer, ...]:
     async with HttpNetwork() as network:
         return await find_servers(network)
 
 
-def config_text(environ: Mapping[str, str], servers: Sequence[LocalServer] = ()) -> str:
-    """Return a commented routes.toml that `load_config` accepts."""
+def config_text(
+    environ: Mapping[str, str],
+    servers: Sequence[LocalServer] = (),
+    prices: Mapping[str, Price] = MappingProxyType({}),
+) -> str:
+    """Return a commented routes.toml that `load_config` accepts; `prices` are by provider."""
     found = found_providers(environ)
     local = [server for server in servers if server.model is not None]
     if not found and not local:
         variables = ", ".join(provider.variable for provider in PROVIDERS)
         return _HEAD + _EXAMPLE.format(variables=variables)
-    return _HEAD + _server_routes(local) + _provider_routes(found)
+    return _HEAD + _server_routes(local) + _provider_routes(found, prices)
 
 
 def _server_routes(servers: Sequence[LocalServer]) -> str:
@@ -207,18 +256,21 @@ def _said(server: LocalServer) -> str:
     return f"{server.product} at {server.base_url}: {listed or 'it has no model yet'}"
 
 
-def _provider_routes(found: Sequence[Provider]) -> str:
-    routes = [
-        _ROUTE.format(
-            name=provider.name,
-            base_url=provider.base_url,
-            model=provider.model,
-            variable=provider.variable,
-            dialect=_dialect_line(provider.dialect),
-        )
-        for provider in found
-    ]
-    return _PRICE.join([*routes, ""])
+def _provider_routes(found: Sequence[Provider], prices: Mapping[str, Price]) -> str:
+    return "".join(_provider_route(provider, prices.get(provider.name)) for provider in found)
+
+
+def _provider_route(provider: Provider, price: Price | None) -> str:
+    route = _ROUTE.format(
+        name=provider.name,
+        base_url=provider.base_url,
+        model=provider.model,
+        variable=provider.variable,
+        dialect=_dialect_line(provider.dialect),
+    )
+    return route + (
+        _PRICE if price is None else _LISTED.format(price=price, words=price_words(price))
+    )
 
 
 def _dialect_line(dialect: Dialect) -> str:
@@ -249,15 +301,17 @@ def run(arguments: Namespace) -> int:
 
     Raises:
         UsageError: the file is there already, or cannot be written.
+        ConfigError: there is no home folder for it to be in.
     """
-    path = _target(arguments.config, os.environ)
-    if not arguments.stdout and path.exists():
-        raise _there_already(path)
-    servers = () if arguments.no_scan else found_servers()
-    text = config_text(os.environ, servers)
     if arguments.stdout:
-        say([text.rstrip("\n")])
+        servers, prices = _asked(arguments)
+        say([config_text(os.environ, servers, prices).rstrip("\n")])
         return OK
+    path = named_config(arguments.config, os.environ) or default_config_path()
+    if os.path.lexists(path):
+        raise _there_already(path)
+    servers, prices = _asked(arguments)
+    text = config_text(os.environ, servers, prices)
     try:
         write_config(path, text)
     except FileExistsError:
@@ -272,12 +326,12 @@ def run(arguments: Namespace) -> int:
     return OK
 
 
+def _asked(arguments: Namespace) -> tuple[tuple[LocalServer, ...], dict[str, Price]]:
+    """Return this machine's servers and what public lists tell; nothing with --no-scan."""
+    if arguments.no_scan:
+        return (), {}
+    return found_servers(), found_prices(os.environ)
+
+
 def _there_already(path: Path) -> UsageError:
     return UsageError(f"{path} is there already and is never overwritten; see --stdout")
-
-
-def _target(argument: Path | None, environ: Mapping[str, str]) -> Path:
-    named = environ.get(CONFIG_VARIABLE)
-    if argument is None and named:
-        return Path(named).expanduser()
-    return argument or default_config_path()

@@ -2,10 +2,11 @@
 
 import os
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 from probes.config.file import default_config_path
-from probes.ledger import Ledger, default_ledger_path
+from probes.ledger import Ledger, LedgerError, default_ledger_path, emergency_ledger_path
 from tui.capabilities import no_screen_because
 from tui.commands.output import OK, UsageError, say
 from tui.commands.settings import given_settings
@@ -25,7 +26,11 @@ def run(arguments: Namespace) -> int:
     if config is None:
         return _begin(arguments)
     need_face(arguments, "llmtop")
-    return watch(config, arguments, Ledger(default_ledger_path()))
+    command = "llmtop --headless" if arguments.headless else "llmtop"
+    ledger = Ledger(default_ledger_path(), command=command)
+    with suppress(LedgerError):  # the run finds that out for itself, and says it
+        ledger.absorb(emergency_ledger_path())
+    return watch(config, arguments, ledger, apart=emergency_ledger_path())
 
 
 def _begin(arguments: Namespace) -> int:

@@ -16,15 +16,17 @@ from probes.config.file import override_route
 from probes.events import AttemptFinished
 from probes.neutral import neutralise
 from probes.secrets import resolve_headers
-from probes.single import ProbeRecord, probe_once
+from probes.single import ProbeRecord, SingleProbe
 from probes.tokens import seconds_per_token, tokens_per_chunk
+from tui.commands.asked import asked_lines
 from tui.commands.figures import e2e_s, ttfa_s, ttft_s
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import chosen_route, needed_settings
 from tui.commands.spend import Purse
+from tui.commands.waiting import Interrupt, WaitingLine, waited_words
 from tui.commands.waterfall import waterfall
 
-__all__ = ["json_line", "run"]
+__all__ = ["as_json", "json_line", "json_object", "run"]
 
 _WIDEST: Final = 120
 _TEXTS: Final = ("text", "reasoning_text")
@@ -33,7 +35,7 @@ _CLOCKS: Final = ("connect", "first_token", "stall")
 
 
 def run(arguments: Namespace) -> int:
-    """Send one probe and print it; status 0 for ok, 1 otherwise.
+    """Send one probe and print it; status 0 for ok, that of a signal that ended it, 1 otherwise.
 
     Raises:
         UsageError: the options do not go together.
@@ -43,15 +45,60 @@ def run(arguments: Namespace) -> int:
     route = override_route(chosen_route(config, arguments.route), _overrides(arguments))
     config = msgspec.structs.replace(config, routes=(route,))
     headers = resolve_headers(config, os.environ)[route.name]
-    with Purse(config) as purse:
+    sending = _Sending(route, headers, arguments.include_text)
+    with Purse(config, command="llmtop once") as purse:
         if not purse.admit([route]):
             complain([f"{route.name}: the hour's budget is spent; nothing was sent"])
             return FAILED
-        record = anyio.run(_send, route, headers, arguments.include_text)
-        purse.settle({route.name: record})
+        record = anyio.run(sending.run)
+        if record is not None:
+            purse.settle({route.name: record})
+    if sending.cut:
+        complain([f"{route.name}: stopped: {sending.cut}"])
+    if record is None:
+        return sending.interrupt.status or FAILED
     complain(f"{route.name}: {notice}" for notice in record.notices)
     say(_told(route, record, arguments))
-    return OK if record.probe.outcome == "ok" else FAILED
+    if record.probe.outcome == "ok":
+        return sending.interrupt.status or OK
+    complain(f"{route.name}: {line}" for line in asked_lines(route, record))
+    return sending.interrupt.status or FAILED
+
+
+class _Sending:
+    """One probe on its way, and what is told while it is."""
+
+    def __init__(self, route: Route, headers: dict[str, str], include_text: bool) -> None:
+        self.interrupt = Interrupt()
+        self.cut = ""
+        """How long it had waited, and for what, when a signal ended it."""
+        self._route = route
+        self._headers = headers
+        self._include_text = include_text
+        self._probe: SingleProbe | None = None
+
+    async def run(self) -> ProbeRecord | None:
+        """Send the probe; None where a signal came before anything was sent."""
+        probe = self._probe = SingleProbe(
+            self._route,
+            self._headers,
+            clock=SystemClock(),
+            random=SystemRandom(),
+            include_text=self._include_text,
+        )
+        waiting = WaitingLine(lambda: [(self._route.name, probe)])
+        async with anyio.create_task_group() as helpers:
+            helpers.start_soon(waiting.run)
+            helpers.start_soon(self.interrupt.run, self._cancel)
+            record = await probe.run()
+            helpers.cancel_scope.cancel()
+        waiting.clear()
+        return record
+
+    def _cancel(self) -> None:
+        if self._probe is not None:
+            self.cut = waited_words(self._probe)
+            self._probe.cancel()
 
 
 def _overrides(arguments: Namespace) -> dict[str, Any]:
@@ -59,12 +106,6 @@ def _overrides(arguments: Namespace) -> dict[str, Any]:
     timeouts = {key: getattr(arguments, f"{key}_timeout") for key in _CLOCKS}
     values["timeouts"] = {key: value for key, value in timeouts.items() if value is not None}
     return {key: value for key, value in values.items() if value is not None}
-
-
-async def _send(route: Route, headers: dict[str, str], include_text: bool) -> ProbeRecord:
-    return await probe_once(
-        route, headers, clock=SystemClock(), random=SystemRandom(), include_text=include_text
-    )
 
 
 def _told(route: Route, record: ProbeRecord, arguments: Namespace) -> list[str]:
@@ -84,7 +125,18 @@ def _text_lines(last: AttemptFinished) -> list[str]:
 
 
 def json_line(record: ProbeRecord, *, include_text: bool) -> str:
-    """Return the probe as one ASCII-escaped JSON object.
+    """Return the probe as one ASCII-escaped JSON object."""
+    return as_json(json_object(record, include_text=include_text))
+
+
+def as_json(values: dict[str, Any]) -> str:
+    """Return values as one ASCII-escaped line."""
+    # By way of msgspec, because what is not a number for JSON becomes null there.
+    return json.dumps(msgspec.json.decode(msgspec.json.encode(values)), ensure_ascii=True)
+
+
+def json_object(record: ProbeRecord, *, include_text: bool) -> dict[str, Any]:
+    """Return the probe's fields.
 
     Seconds where a key ends in `_s`, monotonic ns in `stamps_ns`; null is "unknown" or "never
     happened". Counts are those of the last attempt, `cost_usd` is that of all attempts.
@@ -113,8 +165,7 @@ def json_line(record: ProbeRecord, *, include_text: bool) -> str:
     }
     if include_text:
         told.update({name: getattr(last, name, None) for name in _TEXTS})
-    # By way of msgspec, because what is not a number for JSON becomes null there.
-    return json.dumps(msgspec.json.decode(msgspec.json.encode(told)), ensure_ascii=True)
+    return told
 
 
 def _attempt(attempt: AttemptFinished) -> dict[str, Any]:

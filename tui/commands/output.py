@@ -1,20 +1,30 @@
 """Lines to people and programs on the standard streams, and the statuses commands end with."""
 
+import os
 import sys
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TextIO
 
+from probes.exit_status import ExitStatus
 from probes.neutral import neutralise
 
-__all__ = ["FAILED", "INTERRUPTED", "OK", "USAGE", "OutputError", "UsageError", "complain", "say"]
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "OK",
+    "USAGE",
+    "OutputError",
+    "UsageError",
+    "complain",
+    "discard",
+    "say",
+    "warn",
+]
 
-OK: Final = 0
-FAILED: Final = 1
-"""A probe was not ok, a goal was missed, or the output could not be written."""
-USAGE: Final = 2
-"""The command line or the settings are wrong."""
-INTERRUPTED: Final = 130
-"""Ctrl-C, as shells number it: 128 + SIGINT."""
+OK: Final = ExitStatus.OK
+FAILED: Final = ExitStatus.FAILED
+USAGE: Final = ExitStatus.USAGE
+INTERRUPTED: Final = ExitStatus.INTERRUPTED
 
 
 class UsageError(Exception):
@@ -47,5 +57,20 @@ def say(lines: Iterable[str]) -> None:
 
 def complain(problems: Iterable[str]) -> None:
     """Write problems to stderr, one line each."""
-    sys.stderr.write("".join(f"llmtop: {neutralise(problem)}\n" for problem in problems))
-    sys.stderr.flush()
+    warn(f"llmtop: {neutralise(problem)}\n" for problem in problems)
+
+
+def warn(texts: Iterable[str]) -> None:
+    """Write texts to stderr as they are; where that takes no more nobody is left to be told."""
+    try:
+        sys.stderr.write("".join(texts))
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Send a stream whose reader is gone nowhere, lest the interpreter flush into it at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

@@ -51,20 +51,31 @@ def embedded_provider(
     Raises:
         UsageError: it did not start; the text has its last words.
     """
-    with (
-        tempfile.TemporaryFile() as words,
-        subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            _argv(scenario, seed, port),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=words,
-            start_new_session=os.name == "posix",
-        ) as process,
-    ):
+    with _started(_argv(scenario, seed, port)) as (process, words):
         try:
             yield RunningProvider(_greeting(process, words).base_url, process)
         finally:
             _end(process)
+
+
+@contextlib.contextmanager
+def _started(argv: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    with contextlib.ExitStack() as stack:
+        try:
+            words = stack.enter_context(tempfile.TemporaryFile())
+            process = stack.enter_context(
+                subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                    argv,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=words,
+                    start_new_session=os.name == "posix",
+                )
+            )
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise UsageError(f"the embedded provider cannot be started: {why}") from None
+        yield process, words
 
 
 def _argv(scenario: str, seed: int | None, port: int) -> list[str]:

@@ -3,23 +3,30 @@
 import os
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 import anyio
 import msgspec
 
+from probes.board.goals import goals_remarks, goals_status
 from probes.config import Config
 from probes.ledger import Ledger
+from probes.paths import NOWHERE, state_complaint
 from probes.recording import Recorder, default_folder
 from probes.secrets import resolve_headers
 from probes.session import Session
 from tui.capabilities import no_screen_because
-from tui.commands.output import FAILED, OK, OutputError, UsageError
+from tui.commands.output import OK, OutputError, UsageError, complain
 
 __all__ = ["has_terminal", "need_face", "watch"]
 
 
-def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
+def watch(
+    config: Config, arguments: Namespace, ledger: Ledger, *, apart: Path | None = None
+) -> int:
     """Run a session on the screen, or headless; return the exit status.
+
+    `apart` is the ledger that takes what the shared one does not at the end.
 
     Raises:
         UsageError: --record cannot be written, or several engines were to share this process.
@@ -36,10 +43,14 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
         resolve_headers(config, os.environ),
         recorder=_recorder(config, arguments),
         ledger=ledger,
+        apart=apart,
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
     )
+    complaint = state_complaint()
+    if complaint is not None and ledger.shared:
+        session.note(complaint)
     try:
         return _face(session, config, arguments)
     finally:
@@ -61,6 +72,7 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
             duration_s=arguments.duration,
             out=sys.stdout.buffer,
             fail_on_goals=arguments.fail_on_goals,
+            told=complain,
         )
 
     try:
@@ -70,8 +82,11 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
 
 
 def _goals_status(session: Session, arguments: Namespace) -> int:
-    missed = any(route["goals_missed"] for route in session.board.summary().values())
-    return FAILED if arguments.fail_on_goals and missed else OK
+    if not arguments.fail_on_goals:
+        return OK
+    summary = session.board.summary()
+    complain(goals_remarks(summary))
+    return goals_status(summary)
 
 
 def need_face(arguments: Namespace, command: str) -> None:
@@ -109,8 +124,9 @@ def _recorder(config: Config, arguments: Namespace) -> Recorder | None:
             return Recorder.to_file(arguments.record)
         if arguments.no_record or not settings.enabled:
             return None
-        return Recorder.to_folder(
-            default_folder(), max_mb=settings.max_mb, max_days=settings.max_days
-        )
+        folder = default_folder()
+        if folder.is_relative_to(NOWHERE):
+            return None  # the session says why
+        return Recorder.to_folder(folder, max_mb=settings.max_mb, max_days=settings.max_days)
     except OSError as error:
         raise UsageError(f"--record: {arguments.record}: {error.strerror or error}") from None

@@ -17,6 +17,7 @@ from probes.tokens import seconds_per_token
 from tui.commands.figures import (
     duration,
     e2e_s,
+    look_again,
     tokens_text,
     ttfa_s,
     ttft_s,
@@ -244,6 +245,8 @@ def _server_words(last: AttemptFinished) -> list[str]:
     words = []
     if last.message:
         words.append(f"detail: {neutralise(last.message, _SERVER_WORDS)}")
+    if again := look_again(last):
+        words.append(again)
     if last.flagged:
         words.append(f"stamps not to be trusted: {neutralise(last.flagged, 40)}")
     return words

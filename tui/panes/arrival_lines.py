@@ -6,7 +6,6 @@ Its height is the number of output chunks per 100 ms, on the fixed scale of the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import ceil
 from typing import Final
 
@@ -40,8 +39,6 @@ _LEAST_WITH_LEGEND: Final = 9
 _LEAST_WITH_FACTS: Final = _FACTS_WIDTH + _LEAST_LANE
 _CUT: Final = "╱"
 _EIGHTHS: Final = "▁▂▃▄▅▆▇█"
-_STALL_NS: Final = NS_PER_S
-_STALL_SHARE: Final = 0.9  # slots round a gap by up to one slot at each end
 _PREVIEW_LIMIT: Final = 4000
 _MOST_PREVIEW: Final = 7
 _LEGEND: Final[Line] = (
@@ -141,7 +138,7 @@ def _cells(lane: LaneView, axis: Axis, now_ns: int) -> list[Span]:
     for column in range(max(0, begin), min(end, axis.cells - 1) + 1):
         cells[column] = ("·", "faint")
     per_slot = _chunks_by_column(lane, axis)
-    for first, last in _stalls(lane, now_ns):
+    for first, last in lane.stalls:
         for column in range(max(0, axis.column(first) + 1), min(axis.column(last), axis.cells)):
             cells[column] = ("⋯", "stall")
     for column, chunks in per_slot.items():
@@ -261,16 +258,6 @@ def _chunks_by_column(lane: LaneView, axis: Axis) -> dict[int, int]:
 def _height(chunks: int, axis: Axis) -> str:
     per_slot = ceil(chunks * SLOT_NS / axis.slot_ns)
     return _EIGHTHS[min(per_slot, len(_EIGHTHS)) - 1]
-
-
-def _stalls(lane: LaneView, now_ns: int) -> list[tuple[int, int]]:
-    """Return the gaps between chunks that are long enough to be called stalls."""
-    if lane.stalled_s is None or not lane.cells:
-        return []
-    least = min(_STALL_NS, int(lane.stalled_s * _STALL_SHARE * NS_PER_S))
-    times = [at for at, _ in lane.cells]
-    times.append(now_ns if lane.ended_ns is None else lane.ended_ns)
-    return [(first, last) for first, last in pairwise(times) if last - first > least]
 
 
 def _put(cells: list[Span], column: int, span: Span) -> None:

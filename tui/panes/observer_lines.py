@@ -66,6 +66,7 @@ class Remark:
 def observer_remarks(header: HeaderView, cockpit: Cockpit) -> list[Remark]:
     """Return the badge's parts in their order: what cannot be trusted, what is marked, the rest."""
     remarks = [
+        *_short(header),
         _clock(header),
         _lag(header),
         *_full(header, cockpit),
@@ -91,6 +92,13 @@ def _calm(line: Line, priority: float) -> Remark:
 
 def _told(text: str, role: Role) -> Line:
     return ((f"  {text}", role),)
+
+
+def _short(header: HeaderView) -> list[Remark]:
+    """Return what our own machine lacks: no route's failure, but no reading of one either."""
+    if not header.short_of:
+        return []
+    return [_wrong(f"no {header.short_of} left", "probes not sent")]
 
 
 def _clock(header: HeaderView) -> Remark:

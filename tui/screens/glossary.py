@@ -81,7 +81,7 @@ _MARKS: Final = Section(
         Term(
             "~",
             "An estimate. Tokens: characters by the route's own characters a token, at first 4; "
-            "cost: by your price.",
+            "cost: by your price, or the one in the provider's list.",
             "dim",
         ),
         Term(NO_FIGURE, "No sample.", "faint"),

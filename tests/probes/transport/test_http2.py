@@ -200,8 +200,9 @@ async def test_a_server_that_speaks_only_http_1_is_no_fault_of_ours() -> None:
 @pytest.mark.parametrize("answer", [reset_before, leave_before, say_goodbye])
 async def test_a_stream_that_ends_before_the_answer_is_reset(answer: Answer) -> None:
     async with serve_h2(answer) as port:
-        reason, _ = await failure("httpx", f"http://127.0.0.1:{port}", http2=True, http1=False)
+        reason, words = await failure("httpx", f"http://127.0.0.1:{port}", http2=True, http1=False)
     assert reason == "reset"
+    assert not set("<>") & set(words)
 
 
 @pytest.mark.parametrize(("answer", "ending"), [(reset_within, "reset"), (leave_within, "cut")])
@@ -216,6 +217,7 @@ async def test_a_stream_that_ends_within_the_answer_is_told_as_over_http_1(
             await post(transport, f"http://127.0.0.1:{port}")
         assert transport.open_sockets == 0
     assert _ending_of(caught.value) == ending
+    assert not set("<>") & set(str(caught.value))
 
 
 async def test_what_nobody_reads_to_its_end_is_closed() -> None:

@@ -1,0 +1,132 @@
+"""Whether a run met its goals: met, missed or unknown, and why.
+
+Rule 1. Nothing is met by a route that measured nothing: without one finished probe it is unknown.
+Rule 2. Success and cost are judged from the first finished probe on.
+Rule 3. A p95 is judged from 20 samples on. Of fewer only their maximum is known: where even that is
+within the goal the goal is met, else it is unknown, as too few cannot tell a tail from a mishap.
+Rule 4. What was missed outweighs what is unknown, in a route and in the run.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from probes.board.route import RouteBoard
+from probes.events import HeldReason
+from probes.exit_status import ExitStatus
+from probes.tally import Tally
+from probes.views import Figure
+
+__all__ = [
+    "GoalsVerdict",
+    "Verdict",
+    "goals_remarks",
+    "goals_status",
+    "goals_verdict",
+    "run_verdict",
+]
+
+Verdict: TypeAlias = Literal["met", "missed", "unknown"]
+
+_HELD_WORDS: Final[Mapping[HeldReason, str]] = {
+    "budget": "its budget is spent",
+    "cool_down": "it cools down",
+    "paused": "it is paused",
+    "reader_stalled": "nobody read our events",
+    "restarting": "the engine starts again",
+}
+
+_STATUSES: Final[Mapping[Verdict, ExitStatus]] = {
+    "met": ExitStatus.OK,
+    "missed": ExitStatus.FAILED,
+    "unknown": ExitStatus.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GoalsVerdict:
+    """What was missed of a route's goals, and what cannot be told of them."""
+
+    missed: tuple[str, ...] = ()
+    """`ttft` and `e2e` (p95), `success`, `cost`."""
+    unknown: tuple[str, ...] = ()
+    """Reasons for a person, such as `no probe finished`."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether all were met; None where that is not known."""
+        if self.missed:
+            return False
+        return None if self.unknown else True
+
+
+def goals_verdict(
+    route: RouteBoard, tally: Tally, ttft_p95: Figure, e2e_p95: Figure, everywhere: Set[HeldReason]
+) -> GoalsVerdict:
+    """Judge the run of one route; `everywhere` is what holds all routes at its end."""
+    if not tally.finished:
+        return GoalsVerdict(unknown=(_why_nothing(route, tally, everywhere),))
+    info = route.info
+    cost_goal = info.goal_cost_usd_per_probe
+    p95s = (
+        ("ttft", ttft_p95, info.goal_ttft_s if info.streamed else None),
+        ("e2e", e2e_p95, route.goal_e2e_s),
+    )
+    verdicts = {
+        **{name: figure.grade in ("slow", "sluggish") for name, figure, _ in p95s},
+        "success": tally.ok / tally.finished < info.goal_success,
+        "cost": cost_goal is not None and tally.cost_usd / tally.finished > cost_goal,
+    }
+    return GoalsVerdict(
+        missed=tuple(name for name, missed in verdicts.items() if missed),
+        unknown=tuple(_unknown_latencies(p95s, tally)),
+    )
+
+
+def _unknown_latencies(
+    p95s: Iterable[tuple[str, Figure, float | None]], tally: Tally
+) -> Iterator[str]:
+    """Give what cannot be told of a latency goal, though probes finished."""
+    for name, p95, goal in p95s:
+        if goal is None or p95.enough:
+            continue
+        if p95.value is not None and p95.value > goal:
+            yield f"{name}: too few samples for a p95: {p95.n}, not all of them within the goal"
+        elif p95.value is None and tally.ok and name == "e2e":
+            # An answer that came whole has no TTFT; it has an E2E, but where a gap spoilt it.
+            yield "e2e: no sample that counts"
+
+
+def _why_nothing(route: RouteBoard, tally: Tally, everywhere: Set[HeldReason]) -> str:
+    what = "no probe finished" if route.attempts_started else "no probe was started"
+    held = {*route.held, *everywhere}
+    if route.paused:
+        held.add("paused")
+    if route.cool_down is not None:
+        held.add("cool_down")
+    reasons = [_HELD_WORDS.get(reason, reason) for reason in sorted(held)]
+    if tally.cancelled:
+        reasons.append(f"{tally.cancelled} cancelled at the end of the run")
+    return f"{what} ({', '.join(reasons)})" if reasons else what
+
+
+def run_verdict(summary: Mapping[str, Mapping[str, Any]]) -> Verdict:
+    """Judge a run by the summary of its routes; without any route nothing was measured."""
+    verdicts = {route["goals_met"] for route in summary.values()}
+    if False in verdicts:
+        return "missed"
+    return "met" if verdicts == {True} else "unknown"
+
+
+def goals_status(summary: Mapping[str, Mapping[str, Any]]) -> ExitStatus:
+    """Return what `--fail-on-goals` ends a run with, on a screen and without one."""
+    return _STATUSES[run_verdict(summary)]
+
+
+def goals_remarks(summary: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+    """Return, a line each, which routes missed goals, or of which that is unknown, and why."""
+    for name, route in summary.items():
+        if route["goals_missed"]:
+            yield f"{name}: goals missed: {', '.join(route['goals_missed'])}"
+        elif route["goals_unknown"]:
+            yield f"{name}: goals unknown: {'; '.join(route['goals_unknown'])}"

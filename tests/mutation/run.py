@@ -1,0 +1,200 @@
+"""Ask whether the tests notice small faults: `python tests/mutation/run.py [--each 60] [--room R]`
+
+Makes a sample of the mutants of each room's modules (see mutants.py), runs the room's tests on
+each, and prints how many were noticed and which were not. A mutant that survives is a place where
+the tests would let a mistake pass, or one that changes nothing anybody can see: a person judges
+which.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Final, Literal
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE)]
+
+from mutants import Mutant, mutants_of  # noqa: E402
+
+Fate = Literal["killed", "slow", "survived"]
+
+
+def say(line: str) -> None:
+    """Write a line at once: a run takes long."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Modules, and the tests that hold them."""
+
+    modules: tuple[str, ...]
+    """Globs of files, from the top level."""
+    tests: tuple[str, ...]
+    """Globs of test files, the nearest first: pytest stops at the first failure."""
+    layout: bool = False
+    """Whether its modules' own constants are widths and places, which mislead nobody by one."""
+
+
+ROOMS: Final = {
+    "outcome": Room(
+        ("probes/outcome.py", "probes/refusal.py", "probes/judging.py", "probes/error_body.py"),
+        (
+            "tests/probes/test_outcome.py",
+            "tests/probes/test_refusal.py",
+            "tests/probes/test_answer.py",
+            "tests/probes/test_chat.py",
+            "tests/probes/test_cases.py",
+        ),
+    ),
+    "money": Room(
+        (
+            "probes/ledger.py",
+            "probes/ledger_file.py",
+            "probes/recollection.py",
+            "probes/run_identity.py",
+            "probes/run_lock.py",
+            "probes/purse.py",
+            "probes/spending.py",
+            "probes/pricing.py",
+            "probes/host/money.py",
+            "tui/commands/spend.py",
+            "tui/commands/budget.py",
+        ),
+        (
+            "tests/probes/test_ledger*.py",
+            "tests/probes/test_purse*.py",
+            "tests/probes/test_recollection.py",
+            "tests/probes/test_run_lock.py",
+            "tests/probes/test_spending.py",
+            "tests/probes/test_pricing*.py",
+            "tests/probes/test_host_money.py",
+            "tests/tui/test_cli_spend.py",
+            "tests/tui/test_cli_budget.py",
+            "tests/probes/test_report.py",
+        ),
+    ),
+    "board": Room(
+        ("probes/board/*.py", "probes/windows.py"),
+        (
+            "tests/probes/test_windows.py",
+            "tests/probes/test_board*.py",
+            "tests/tui/test_summary.py",
+        ),
+    ),
+    "host": Room(
+        ("probes/host/*.py",),
+        ("tests/probes/test_host*.py", "tests/probes/test_session.py"),
+    ),
+    "panes": Room(
+        ("tui/panes/*.py",),
+        ("tests/tui/test_*lines.py", "tests/tui/test_*pane*.py", "tests/tui/test_board_screen.py"),
+        layout=True,
+    ),
+    "commands": Room(
+        ("tui/commands/*.py",),
+        ("tests/tui/test_cli*.py", "tests/tui/test_server_lines.py", "tests/tui/test_summary.py"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One mutant of one module, and what became of it."""
+
+    path: Path
+    mutant: Mutant
+    fate: Fate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the rooms asked for; return 1 where fewer than `--least` of the mutants were noticed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--room", action="append", choices=sorted(ROOMS), help="default: all")
+    parser.add_argument("--each", type=int, default=60, help="mutants a room (default: 60)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--least", type=float, default=0.9, help="share that must be noticed")
+    given = parser.parse_args(arguments)
+    trials: list[Trial] = []
+    for name in given.room or ROOMS:
+        trials += _room(name, given.each, Random(f"{given.seed}/{name}"), given.processes)
+    noticed = sum(trial.fate != "survived" for trial in trials)
+    say(f"all: {noticed} of {len(trials)} noticed ({noticed / max(1, len(trials)):.0%})")
+    return int(noticed < given.least * len(trials))
+
+
+def _room(name: str, each: int, random: Random, processes: int) -> list[Trial]:
+    room = ROOMS[name]
+    tests = _files(room.tests)
+    began_s = time.monotonic()
+    if _pytest(tests, None, timeout_s=None) != 0:
+        raise SystemExit(f"{name}: the tests fail without any mutant")
+    limit_s = 3 * (time.monotonic() - began_s) + 20
+    places = [
+        (path, mutant)
+        for path in map(Path, _files(room.modules))
+        for mutant in mutants_of(path.read_text(encoding="utf-8"))
+        if not (room.layout and mutant.is_constant)
+    ]
+    chosen = sorted(
+        random.sample(places, min(each, len(places))),
+        key=lambda place: (str(place[0]), place[1].number),
+    )
+
+    def tried(place: tuple[Path, Mutant]) -> Trial:
+        path, mutant = place
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        code = _pytest(tests, f"{module.removesuffix('.__init__')}:{mutant.number}", limit_s)
+        fate: Fate = "slow" if code is None else "survived" if code == 0 else "killed"
+        return Trial(path, mutant, fate)
+
+    with ThreadPoolExecutor(processes) as pool:
+        trials = list(pool.map(tried, chosen))
+    noticed = sum(trial.fate != "survived" for trial in trials)
+    say(f"{name}: {noticed} of {len(trials)} noticed, of {len(places)} that can be made")
+    for trial in trials:
+        if trial.fate == "survived":
+            where = f"{trial.path.relative_to(ROOT)}:{trial.mutant.line}"
+            say(f"    survived  {where}  {trial.mutant.change}")
+    return trials
+
+
+def _files(globs: Sequence[str]) -> list[str]:
+    """Return the files of some globs, each once, in their order."""
+    found = [str(path) for glob in globs for path in sorted(ROOT.glob(glob))]
+    return list(dict.fromkeys(found))
+
+
+def _pytest(tests: Sequence[str], mutant: str | None, timeout_s: float | None) -> int | None:
+    """Return pytest's status; None where a mutant made it run for ever."""
+    environment = {**os.environ, "TZ": "Asia/Kathmandu", "PYTHONPATH": str(HERE)}
+    environment.pop("LLMTOP_MUTANT", None)
+    if mutant is not None:
+        environment["LLMTOP_MUTANT"] = mutant
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "plugin", *tests]
+    try:
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            timeout=timeout_s,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
