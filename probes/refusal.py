@@ -177,7 +177,7 @@ _THROTTLE: Final = re.compile(
     r"|[rt]p[mds]limit|requestbursttoofast|burstrate"
 )
 _THROTTLE_MESSAGE: Final = re.compile(
-    r"rate[ -]?limit(ed|s?\b[^.;]{0,60}\b(exceed|reach|hit))|(exceed|reach|hit|trigger|due to)\w*"
+    r"\A\W*rate[ -]?limits?\W*\Z|rate[ -]?limit(ed|s?\b[^.;]{0,60}\b(exceed|reach|hit))|(exceed|reach|hit|trigger|due to)\w*"
     r"[^.;]{0,60}\brate[ -]?limit|(?<!total )request limit (reached|exceeded)"
     r"|too many (concurrent |simultaneous )?"
     r"(requests|connections|streams)|throttl(ed|ing)|ThrottlingException|rate exceeded|slow down"
