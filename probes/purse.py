@@ -57,6 +57,8 @@ _SHARE_OF_LIMIT: Final = 10
 """A lease takes at most this part of a route's limit, so that one run starves no other."""
 _Result = TypeVar("_Result")
 _Amount = TypeVar("_Amount", int, float)
+_ROUNDING: Final = 1e-9
+"""Part by which sums of USD may differ that are meant to be the same."""
 _NO_GRANT: Final = Grant(tokens=0, usd=0.0, used_tokens=0, used_usd=0.0)
 
 
@@ -107,8 +109,9 @@ class _Account:
 
     @property
     def granted(self) -> bool:
-        """All that was wanted was granted."""
-        return self.grant.tokens >= self.want > 0
+        """All that was wanted was granted, in tokens and in USD."""
+        usd = self.want * self.usd_per_token
+        return self.grant.tokens >= self.want > 0 and self.grant.usd >= usd * (1 - _ROUNDING)
 
     @property
     def runs_low(self) -> bool:

@@ -120,8 +120,9 @@ class Session:
 
     @property
     def recording_path(self) -> str:
-        """The file being recorded to; empty where nothing is."""
-        return "" if self._recorder is None else str(self._recorder.path)
+        """The file being recorded to; empty where nothing is, or was."""
+        recorder = self._recorder
+        return "" if recorder is None or not recorder.has_begun else str(recorder.path)
 
     def subscribe(self, callback: Subscriber) -> None:
         """Call back with every batch, after the board has folded it."""

@@ -74,7 +74,7 @@ class Spending:
         told = [self._allowances[name] for name in (route, OVERALL) if name in self._allowances]
         words = [
             f"{allowance.route or 'all routes'}: {allowance.used_tokens:,} of"
-            f" {allowance.limit_tokens:,} tokens in the last hour"
+            f" {allowance.limit_tokens:,} tokens{_usd_words(allowance)} in the last hour"
             for allowance in told
         ]
         return "; ".join([*words, *(allowance.doubt for allowance in told if allowance.doubt)])
@@ -111,3 +111,10 @@ class Spending:
 
     def _account(self, name: str) -> _Account:
         return self._accounts.setdefault(name, _Account())
+
+
+def _usd_words(allowance: Allowance) -> str:
+    """Return what a budget in USD says; nothing where there is none, or none that can be held."""
+    if allowance.usd is None or allowance.limit_usd is None:
+        return ""
+    return f" and {allowance.used_usd:.3g} of {allowance.limit_usd:g} USD"

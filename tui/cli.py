@@ -19,6 +19,7 @@ from probes.exit_status import ExitStatus
 from probes.paths import PathError, path_of
 from probes.words import plainly
 from tui.commands.output import OutputError, UsageError, complain, discard, say
+from tui.glyphs import make_streams_readable
 from tui.interrupt import end_on_interrupt, raise_on_interrupt
 
 __all__ = ["main", "parser"]
@@ -73,9 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if is_program:
         end_on_interrupt()
     _replace_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal without Unicode shows question marks rather than a traceback.
-        getattr(stream, "reconfigure", _ignore)(errors="replace")
+    make_streams_readable(os.environ)
     try:
         status = _run(argv)
         say([])  # what was written and not yet flushed
@@ -114,10 +113,6 @@ def _replace_closed_streams() -> None:
         if getattr(sys, name) is None:
             null = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
             setattr(sys, name, null)
-
-
-def _ignore(**_: object) -> None:
-    """Stand in for a stream that cannot be configured, such as one of a test."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+from changed import replace
 from clocks import ManualClock
 
 from probes.commands import Allow, Allowance
@@ -477,3 +478,10 @@ async def test_at_the_budget_it_is_never_at_rest() -> None:
     one = purse(Ledger(None), budget=Budget(tokens_per_hour=150, route_tokens_per_hour=150))
     await one.top_up(desired_of((ROUTE,)))
     assert not one.at_rest
+
+
+@pytest.mark.parametrize(("usd", "more"), [(1.0, True), (1e-6, False)])
+async def test_a_lease_that_lacks_usd_is_not_whole(usd: float, more: bool) -> None:
+    route = replace(ROUTE, price=Price(input=1.0, output=2.0))
+    money = purse(Ledger(None), route, Budget(route_usd_per_hour=usd))
+    assert of_route(await money.top_up(desired_of((route,)))).more is more

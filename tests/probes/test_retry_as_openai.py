@@ -113,6 +113,16 @@ DIFFERENCES = {
         "AWS and gateways say a rate under other statuses; a 424 is a model that failed",
         is_told_otherwise,
     ),
+    "quoted": Difference(
+        "a 5xx that quotes a 400, 401, 403 or 404 of its provider is not retried",
+        "looks at the status, and retries it twice",
+        "the same request fails there again",
+        lambda case: (
+            case["status"] >= 500
+            and case["expect"]["outcome"] == "client_error"
+            and case["expect"].get("reason") not in ("quota", "blocked")
+        ),
+    ),
     "blocked": Difference(
         "a bot check before the API is not tried again, be it a 503",
         "retries it twice",
@@ -218,7 +228,7 @@ async def test_a_failing_case_is_retried_as_the_official_client_does(
 
 
 def test_every_difference_by_case_is_shown_by_one() -> None:
-    by_case = ("money", "capacity", "body", "told", "blocked", "spelling", "clock")
+    by_case = ("money", "capacity", "body", "told", "quoted", "blocked", "spelling", "clock")
     assert [name for name in by_case if not any(map(DIFFERENCES[name].applies, FAILING))] == []
 
 

@@ -93,3 +93,16 @@ def test_a_doubt_is_told_with_the_budgets_and_with_a_shortage() -> None:
     spending.allow((told, Allowance(route="a", tokens=1)))
     assert [budget.doubt for budget in spending.states()] == ["nobody knows", ""]
     assert spending.shortage("a").endswith("; nobody knows")
+
+
+def test_the_words_of_a_shortage_tell_of_usd_where_they_bind() -> None:
+    spending = Spending()
+    told = {"tokens": 10, "used_tokens": 7, "limit_tokens": 9, "used_usd": 0.0123}
+    spending.allow((
+        Allowance(route="a", usd=0.1, limit_usd=0.5, **told),
+        Allowance(route="", limit_usd=2.0, **told),
+    ))  # fmt: skip
+    assert spending.shortage("a") == (
+        "a: 7 of 9 tokens and 0.0123 of 0.5 USD in the last hour; "
+        "all routes: 7 of 9 tokens in the last hour"
+    )
