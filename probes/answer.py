@@ -167,7 +167,8 @@ class AnswerReader:
         progress = self._read_events(held, trailed)
         if self._tells:
             return progress
-        return OVER if progress.terminal else IDLE
+        # Output that is not told cannot take a finish back: only what is the end for sure is one.
+        return OVER if self._interpreter.transcript.over or self._spoken else IDLE
 
     def _recognised(self, newest: int) -> BodyForm | None:
         """Return the form of the body so far; the bytes of the last read begin at `newest`."""
@@ -401,12 +402,14 @@ class AnswerReader:
         timing = timings_of_headers(self._headers) | told.server_timing
         request_id = clean(said.request_id or told.request_id or "")
         calls = told.tool_calls.whole()
+        limits = self._limits(said.source)
+        reason = told_by_limits(verdict.reason, limits)
         return Answer(
             outcome=verdict.outcome,
-            reason=verdict.reason,
+            reason=reason,
             message=clean(said.message),
             error_code=clean(said.code) or None,
-            limits=named_by_reason(self._limits(said.source), verdict.reason),
+            limits=named_by_reason(limits, reason),
             retry_after_s=None if verdict.outcome == "ok" else asked_s,
             finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
             input_tokens=usage.input_tokens,

@@ -49,6 +49,10 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     used_usd: float = 0.0
     limit_tokens: int = 0
     limit_usd: float | None = None
+    more: bool = False
+    """All that the route wanted was leased: it is told more soon, and waits for that in silence."""
+    doubt: str = ""
+    """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
 
 class Configure(_Command, frozen=True, kw_only=True, tag="configure"):

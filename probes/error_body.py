@@ -333,6 +333,8 @@ def _is_bare_error(here: Mapping[str, Any]) -> bool:
     if here.get("choices"):
         return False
     said = any(here.get(key) for key in _MESSAGES)
+    if len(here) == 1 and isinstance(here.get("message"), str):
+        return here["message"].strip().lower() not in _WELL  # a gateway's: nothing else was to say
     coded = any(_is_failing(here.get(key)) for key in _FAILING_CODES)
     coded = coded or (said and isinstance(here.get("type"), str) and "exception" in _amazon(here))
     failed = coded or here.get("success") is False or _tells_failure(here.get("status"))

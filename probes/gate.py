@@ -16,6 +16,8 @@ __all__ = ["Gate"]
 
 STAGGER_S: Final = 0.1
 """Seconds between two releases when a cool-down ends, so that not all come back at once."""
+DRY_NS: Final = 3 * NS_PER_S
+"""A lease that is dry is filled within a second or so; if it is not, somebody must know."""
 LIMIT_EVERY_NS: Final = NS_PER_S
 LIMIT_AGAIN_NS: Final = 10 * NS_PER_S
 """What an answer only repeats is told again after this, so that it is seen to be fresh."""
@@ -49,6 +51,8 @@ class Gate:
         self._cool_until_ns: int | None = None
         self._released = 0
         self._held: HeldReason | None = None
+        self._dry_ns: int | None = None
+        """Since when no lease lets an attempt start."""
         self._reservations: list[Reservation] = []
         self._limits = LimitState()
         self._told_limits: tuple[Limit, ...] = ()
@@ -135,8 +139,12 @@ class Gate:
             return "reader_stalled"
         reservation = self._spending.reserve(self._route, tokens, self._usd_of(tokens))
         if reservation is None:
-            self._hold("budget")
+            now_ns = self._clock.monotonic_ns()
+            self._dry_ns = self._dry_ns or now_ns
+            if not self._spending.awaits_more(self._route) or now_ns - self._dry_ns > DRY_NS:
+                self._hold("budget")
             return "budget"
+        self._dry_ns = None
         self._hold(None)
         self._reservations.append(reservation)
         return None

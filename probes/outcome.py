@@ -42,7 +42,7 @@ One rule for errors with an HTTP status and for those told inside a 200, `of_err
    400, 403, 500, …) or under none. A status that says more stands, and 5xx that are busy are
    overloaded.
 3. Under a status that says little, the status that the body itself names is taken instead: gateways
-   answer 500, or 200, and quote what their provider said.
+   answer 500, or 200, and quote what their provider said. A 400 is ours unless it names a server's.
 4. Without any status the codes and words of the error decide; where they blame nobody it is the
    server's (`upstream`).
 """
@@ -70,6 +70,12 @@ class Verdict:
 BLOCKED: Final = Verdict("client_error", "blocked")
 _VAGUE: Final = frozenset({400, 401, 403, 422, 424, 500, 502, 503})
 """Statuses that gateways and providers use for whatever went wrong."""
+_BOT_CHECK_WORDS: Final = re.compile(
+    r"\A(just a moment\.\.\.|attention required! \| cloudflare)|sorry, you have been blocked"
+    r"|cloudflare (bot )?challenge|vercel security checkpoint|cdn-cgi/challenge-platform",
+    re.IGNORECASE,
+)
+"""What a gateway hands on of the page that its provider's edge gave it."""
 _MODERATION: Final = re.compile(
     r"contentfilter|contentpolicy|moderation|responsibleaipolicy|safety"
     r"|biopolicy|cyberpolicy|policyviolation|inspectionfailed"
@@ -78,7 +84,8 @@ _CONTEXT: Final = re.compile(
     r"contextlength|contextsize|contextwindow|stringabovemax|promptistoolong"
 )
 _CONTEXT_MESSAGE: Final = re.compile(
-    r"context (length|size|window)|maximum context|prompt is too long|too many (input )?tokens"
+    r"context (length|size|window)|maximum context|prompt (is )?too long|ContextWindowExceeded"
+    r"|too many (input )?tokens(?! (per|processed))(?!,? please wait)"
     r"|reduce the length of the (messages|prompt)",
     re.IGNORECASE,
 )
@@ -96,13 +103,23 @@ _AUTH_MESSAGE: Final = re.compile(
     r"authentication (failed|error|required)"
     r"|(invalid|incorrect|wrong|missing|expired) (x-)?api[ -]?key"
     r"|api[ -]?key (is )?(not valid|invalid|expired|missing|required)"
-    r"|security token[^.]{0,40}invalid"
-    r"|令牌(无效|状态不可用|已过期)|无效的令牌|身份验证",
+    r""
+    r"|missing authentication token"
+    r"|(security|access|auth|authentication) token[^.]{0,40}(invalid|expired|missing)"
+    r"|\A(401:? )?unauthori[sz]ed\b|令牌(无效|状态不可用|已过期)|无效的令牌|身份验证",
     re.IGNORECASE,
 )
 _PERMISSION: Final = re.compile(r"permission|forbidden|accessdenied")
 _ASKED_WRONGLY: Final = re.compile(
     r"invalidrequest|badrequest|validation|invalidargument|unprocessable|invalidprompt"
+)
+_ASKED_WRONGLY_MESSAGE: Final = re.compile(
+    r"unsupported (parameter|value)|does not support|\bis not supported|invalid (value|parameter)"
+    r"|missing required|field required|unknown parameter|unrecognized request argument",
+    re.IGNORECASE,
+)
+_TOO_LARGE_MESSAGE: Final = re.compile(
+    r"(request entity|payload|request body|body) (is )?too large", re.IGNORECASE
 )
 _NOT_FOUND: Final = re.compile(r"notfound|unimplemented|methodnotallowed|unknownoperation")
 _NO_ENDPOINT: Final = re.compile(
@@ -126,16 +143,17 @@ _SERVER_WORDS: Final = (
     ("bad_gateway", re.compile(r"badgateway"), re.compile(r"bad gateway", re.IGNORECASE)),
     (
         "unavailable",
-        re.compile(r"unavailable"),
+        re.compile(r"unavailable|no\w{0,30}available$"),
         re.compile(
             r"(service|server|upstream|model|temporarily)[^.]{0,20} unavailable|no healthy upstream"
+            r"|currently loading|loading model"
             r"|无可用渠道",
             re.IGNORECASE,
         ),
     ),
-    ("internal", re.compile(r"^internal(server)?(error|exception|failure)?$"), None),
 )
-"""Reason, codes, words: what a server's failure is where no status tells it."""
+"""Reason, codes, words: what a server's failure is where no status tells it. "Internal" is none of
+them: everybody's failure is internal to somebody, and inside a 200 it is the upstream's."""
 _HTTP_TIMEOUT: Final = 408
 _CONFLICT: Final = 409
 _THROTTLED: Final = 429
@@ -195,6 +213,8 @@ def of_error(error: ErrorBody, status: int | None) -> Verdict:
     if status in _PAYMENT or is_billing(error):
         return Verdict("client_error", "quota")
     if status is None or status in _VAGUE:
+        if _BOT_CHECK_WORDS.search(error.message):
+            return BLOCKED
         told = _told_under_vague(error, status)
         if told is not None:
             return told
@@ -224,9 +244,10 @@ def _told_under_vague(error: ErrorBody, status: int | None) -> Verdict | None:
     if status in (400, None) and says_no_endpoint(error.message):
         return Verdict("client_error", "not_found")
     named = error.status
-    if status is None or named is None or named == status or named in _VAGUE:
+    if status is None or named is None or named == status:
         return None
-    return of_error(error, named)
+    is_anothers = is_servers or named >= 500 or named in (402, _HTTP_TIMEOUT, _THROTTLED)
+    return of_error(error, named) if is_anothers else None
 
 
 def _of_words(error: ErrorBody) -> Verdict:
@@ -239,7 +260,7 @@ def _of_words(error: ErrorBody) -> Verdict:
     if is_limited(error):
         return Verdict("throttled", throttle_reason(error), retryable=True)
     for reason, codes, words in _SERVER_WORDS:
-        if _matches(codes, error) or (words is not None and words.search(error.message)):
+        if _matches(codes, error) or words.search(error.message):
             return Verdict("server_error", reason, retryable=True)
     return Verdict("server_error", "upstream", retryable=True)
 
@@ -274,11 +295,12 @@ def _told_client_reason(error: ErrorBody) -> str:
         return "auth"
     if _matches(_PERMISSION, error):
         return "permission"
-    if _matches(_TOO_LARGE, error):
+    if _matches(_TOO_LARGE, error) or _TOO_LARGE_MESSAGE.search(error.message):
         return "too_large"
     if _matches(_NOT_FOUND, error) or says_no_endpoint(error.message):
         return "not_found"
-    return "bad_request" if _matches(_ASKED_WRONGLY, error) else ""
+    wrongly = _matches(_ASKED_WRONGLY, error) or _ASKED_WRONGLY_MESSAGE.search(error.message)
+    return "bad_request" if wrongly else ""
 
 
 def _matches(pattern: re.Pattern[str], error: ErrorBody) -> bool:

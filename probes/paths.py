@@ -10,6 +10,7 @@ directory specification: a path that is not absolute is to be ignored).
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ __all__ = [
     "config_folder",
     "home_folder",
     "path_of",
+    "runtime_folder",
     "state_complaint",
     "state_folder",
 ]
@@ -111,14 +113,27 @@ def state_folder() -> Path:
         return NOWHERE
 
 
+def runtime_folder() -> Path:
+    """Return the folder for what need not outlive the machine's next start: XDG_RUNTIME_DIR's where
+    that is absolute, else one of the user's own among the temporary files.
+
+    It may be anybody's: whoever uses it looks first whose it is.
+    """
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    if Path(named).is_absolute():
+        return Path(named) / "llmtop"
+    user = f"-{os.getuid()}" if sys.platform != "win32" else ""
+    return Path(tempfile.gettempdir()) / f"llmtop{user}"
+
+
 def state_complaint() -> str | None:
     """Return why there is no folder of recordings and ledger; None where there is one."""
     try:
         _state_folder()
     except PathError as error:
         return (
-            f"{error}; nothing is recorded, and budgets count this run alone: "
-            "set HOME or XDG_STATE_HOME"
+            f"{error}; nothing is recorded, and of the budgets the emergency part alone may be "
+            "spent: set HOME or XDG_STATE_HOME"
         )
     return None
 

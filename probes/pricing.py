@@ -36,7 +36,6 @@ __all__ = [
     "charge_of",
     "counts_reasoning_apart",
     "dearest_usd_per_token",
-    "most_output_tokens",
     "output_limit",
     "price_info",
     "price_of",

@@ -15,7 +15,7 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
     event: bool = False
     """A server-sent event, not a comment, was completed."""
     output: bool = False
-    """A non-empty text, reasoning, tool-call or refusal delta came."""
+    """A delta came that is not empty and no bookkeeping: text, reasoning, a call, an image."""
     answer: bool = False
     """Output that is not reasoning came."""
     kind: TtftKind = "none"

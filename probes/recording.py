@@ -129,6 +129,11 @@ class Recorder:
         """The file being written, or the first to be."""
         return self._place.segment_path(max(1, self._number))
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was written."""
+        return bool(self._hello)
+
     def start(self, report: Callable[[str], None]) -> None:
         """Begin to write; `report` takes problems as text, in the writer's thread."""
         self._report = report

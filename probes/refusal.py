@@ -43,9 +43,9 @@ __all__ = [
 
 BUSY: Final = re.compile(
     r"overload|busy|(?<!your )capacity|autoscal|high (traffic|demand|load)|queue[ _]?(is )?full"
-    r"|queue_?exceeded|worker local|pending requests|request queue|queue budget|saturat"
+    r"|queue_?exceeded|pending requests|request queue|queue budget|saturat"
     r"|no (healthy )?deployments? available|not ?ready"
-    r"|访问量过大|负载|繁忙|拥挤|算力不足",
+    r"|访问量过大|请求量过大|排队|负载|繁忙|拥挤|算力不足",
     re.IGNORECASE,
 )
 _LATER: Final = re.compile(
@@ -151,9 +151,10 @@ _BILLING: Final = re.compile(
     r"|(plan|subscription|trial)(has)?(expired|ended|required|inactive)"
 )
 _BILLING_NUMBERS: Final = frozenset(
-    {"1113", "1304", "1308", "1309", "1310", "30001", "30011", "3036", "4006"}
+    {"1113", "1304", "1308", "1309", "1310", "1311", "30001", "30011", "3036", "4006"}
 )
-"""Zhipu: no balance, a day's, five hours', a plan's, a week's allowance; SiliconFlow: no balance;
+"""Zhipu: no balance, a day's, five hours', a plan's end, a week's allowance, a
+model that the plan lacks; SiliconFlow: no balance;
 Cloudflare: a day's neurons."""
 _RATE_NUMBERS: Final = {
     "1302": "concurrency",
@@ -173,21 +174,23 @@ _RATE_MESSAGE: Final = re.compile(
 _THROTTLE: Final = re.compile(
     r"ratelimit|requestlimit|toomanyrequests|throttl|slowdown|resourceexhausted|ratelimited"
     r"|toomanytokens|quotaexceeded|quotaexhausted|limitrequests|limittokens|concurrencylimit"
-    r"|[rt]p[mds]limit|requestbursttoofast"
+    r"|[rt]p[mds]limit|requestbursttoofast|burstrate"
 )
 _THROTTLE_MESSAGE: Final = re.compile(
-    r"rate[ -]?limit(ed|s?\b[^.;]{0,60}\b(exceed|reach|hit))|(exceed|reach|hit|trigger|due to)\w*"
-    r"[^.;]{0,60}\brate[ -]?limit|request limit (reached|exceeded)"
+    r"\A\W*rate[ -]?limits?\W*\Z|rate[ -]?limit(ed|s?\b[^.;]{0,60}\b(exceed|reach|hit))|(exceed|reach|hit|trigger|due to)\w*"
+    r"[^.;]{0,60}\brate[ -]?limit|(?<!total )request limit (reached|exceeded)"
     r"|too many (concurrent |simultaneous )?"
     r"(requests|connections|streams)|throttl(ed|ing)|ThrottlingException|rate exceeded|slow down"
     r"|requests? too (quickly|fast|frequently|often)|too many tokens[^.]{0,20}(wait|per )"
     r"|(concurren\w+|quota)[^.;]{0,60}\b(exceed|exhaust|reach|limit)"
     r"|(exceed|exhaust|reach)\w*[^.;]{0,60}\b(quota|concurren)|resource (has been )?exhausted"
-    r"|(high|reduce) concurren|限流|速率限制|频率过高|请求过于频繁|请求过多|并发数?(过高|超|达|限)",
+    r"|(high|reduce) concurren|限流|速率限制|频率过高|请求过于频繁|请求过多"
+    r"|请求数(限制|超)|最多请求\s?[0-9]|已被限制|并发数?(过高|超|达|限)",
     re.IGNORECASE,
 )
 
 _RATE_GONE: Final = re.compile(
+    r"limited to [^.;]{0,40}(/|per) ?(second|minute|hour|day)|"
     r"((?<![a-z])[io]?[rt]p[smhd](?![a-z])|(requests?|tokens?) ?(per|/) ?"
     r"(second|sec|minute|min|hour|day)|每分钟|每秒|频率|速率|并发)[^.;。]{0,60}"
     r"(exceed|exhaust|\breached|\bhit\b|超|达到|过高|限制)"

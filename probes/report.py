@@ -17,6 +17,7 @@ from probes.events import (
     RouteInfo,
     ServerClaim,
 )
+from probes.facts import Answer
 from probes.pricing import Asked, Charge, PriceSource, Seen, Told, charge_of, price_info
 from probes.prompts import estimate_tokens
 from probes.request_ids import request_ids
@@ -122,7 +123,7 @@ def attempt_finished(
     include_text: bool,
 ) -> AttemptFinished:
     """Return the event of an ended attempt; everything a server said is scrubbed of secrets."""
-    answer = result.answer
+    answer = result.answer if charge.counted else _uncounted(result.answer)
     ended_ns = result.stamps.ended
     assert ended_ns is not None  # noqa: S101 - every result has it
     event = AttemptFinished(
@@ -133,7 +134,7 @@ def attempt_finished(
         cohort=identity.cohort,
         dialect=answer.dialect or identity.dialect,
         reserved_tokens=identity.asked.reserved_tokens,
-        billed_tokens=answer.billed_tokens if charge.counted else None,
+        billed_tokens=answer.billed_tokens,
         charged_tokens=charge.tokens,
         charged_usd=charge.usd,
         outcome=answer.outcome,
@@ -155,11 +156,11 @@ def attempt_finished(
         inexact_chunks=result.inexact_chunks,
         stalls=result.stalls,
         longest_gap_ns=result.longest_gap_ns,
-        input_tokens=answer.input_tokens if charge.counted else None,
-        output_tokens=answer.output_tokens if charge.counted else None,
-        reasoning_tokens=answer.reasoning_tokens if charge.counted else None,
-        cached_tokens=answer.cached_tokens if charge.counted else None,
-        token_source=answer.token_source if charge.counted else "none",
+        input_tokens=answer.input_tokens,
+        output_tokens=answer.output_tokens,
+        reasoning_tokens=answer.reasoning_tokens,
+        cached_tokens=answer.cached_tokens,
+        token_source=answer.token_source,
         first_chunk_tokens=answer.first_chunk_tokens,
         hidden_tokens=answer.hidden_tokens,
         ttft_kind=answer.ttft_kind,
@@ -172,6 +173,21 @@ def attempt_finished(
         reasoning_text=_text(answer.reasoning_text, scrub) if include_text else None,
     )
     return _with_server_words(event, result, scrub)
+
+
+def _uncounted(answer: Answer) -> Answer:
+    """Return an answer without the counts of a server that were not believed."""
+    return msgspec.structs.replace(
+        answer,
+        input_tokens=None,
+        output_tokens=None,
+        billed_tokens=None,
+        reasoning_tokens=None,
+        cached_tokens=None,
+        first_chunk_tokens=None,
+        hidden_tokens=None,
+        token_source="none",  # noqa: S106 - tokens of text, not a credential
+    )
 
 
 def _with_server_words(

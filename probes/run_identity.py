@@ -1,4 +1,9 @@
-"""Which process a record belongs to, so that another can tell whether it still lives."""
+"""Which process a record belongs to, so that another can tell whether it still lives.
+
+1. A process id means something only in its own PID namespace of its own boot: containers share the
+   machine's boot id and count their processes from 1 each. Of a process elsewhere nothing is known.
+2. A process id is used again; with the time of its start it is not.
+"""
 
 import os
 import sys
@@ -9,6 +14,7 @@ from typing import Final
 __all__ = ["RunIdentity", "boot_id", "current_identity"]
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_PID_SPACE: Final = Path("/proc/self/ns/pid")
 _START_FIELD: Final = 19
 """Field 22 of /proc/PID/stat (proc_pid_stat(5)), counted from the one after the name."""
 
@@ -22,10 +28,14 @@ class RunIdentity:
     """The boot's id; empty where the platform tells none."""
     born: str
     """When the process started; empty where the platform does not tell."""
+    space: str = ""
+    """The PID namespace that `pid` counts in; empty where the platform does not tell."""
 
     def is_alive(self) -> bool | None:
         """Tell whether it still runs; None where that cannot be known from here."""
-        if not self.boot or self.boot != boot_id():
+        if not self.boot or not self.space:
+            return None
+        if (self.boot, self.space) != (boot_id(), _pid_space()):
             return None
         born = _born(self.pid)
         return born != "" and born == self.born
@@ -33,7 +43,7 @@ class RunIdentity:
 
 def current_identity() -> RunIdentity:
     """Return this process."""
-    return RunIdentity(os.getpid(), boot_id(), _born(os.getpid()))
+    return RunIdentity(os.getpid(), boot_id(), _born(os.getpid()), _pid_space())
 
 
 def boot_id() -> str:
@@ -44,6 +54,15 @@ def boot_id() -> str:
         return _BOOT_ID.read_text().strip()
     except OSError:
         return ""
+
+
+def _pid_space() -> str:
+    """Return this process's PID namespace by its inode (namespaces(7)); empty without one."""
+    try:
+        status = _PID_SPACE.stat()
+    except OSError:
+        return ""
+    return f"{status.st_dev:x}:{status.st_ino}"
 
 
 def _born(pid: int) -> str:

@@ -23,6 +23,7 @@ import re
 import sys
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple, TypeAlias
 
 __all__ = ["MASK", "PIECE", "Scrubber"]
@@ -149,12 +150,10 @@ class Scrubber:
             for step in _steps(piece[at : at + _PROBE])
         )
         begun = {_folded(_plain(secret).text)[:PIECE] for secret in secrets}
-        self._beginnings = frozenset(
-            piece[:size] for piece in begun & self._pieces for size in range(1, PIECE)
-        )
-        self._parts = self._beginnings | {
+        beginnings = {piece[:size] for piece in begun & self._pieces for size in range(1, PIECE)}
+        self._parts = beginnings.union(
             piece[:size] for piece in self._pieces for size in range(_WAITS_FROM, PIECE)
-        }
+        )
         self._longest = max(map(len, forms), default=0)
 
     def __repr__(self) -> str:
@@ -170,13 +169,6 @@ class Scrubber:
             end = stop
         return "".join([*kept, text[end:]]) if kept else text
 
-    def unsure(self, text: str) -> int:
-        """Return how many characters at the end of `text` may be the beginning of a secret.
-
-        As many as make a piece are none of these: they are one, and `scrub` takes them out.
-        """
-        return self._unsure(text, self._beginnings)
-
     def split(self, text: str) -> tuple[str, str]:
         """Return what of a text that goes on can be shown, scrubbed, and what waits for its rest.
 
@@ -186,21 +178,20 @@ class Scrubber:
             return text, ""
         begun = _BEGUN.search(text, max(0, len(text) - 2 * PIECE))
         end = len(text) if begun is None else begun.start()
-        cut = end - self._unsure(text[:end], self._parts)
+        cut = end - self._unsure(text[:end])
         spans = self._found(text, DEPTH)
         # A secret may go on behind what was found of it; but not for ever.
         if spans and spans[-1][1] >= cut and len(text) - spans[-1][0] <= 12 * self._longest:
             cut = spans[-1][0]
         return self.scrub(text[:cut]), text[cut:]
 
-    def _unsure(self, text: str, parts: frozenset[str]) -> int:
-        if not parts:
-            return 0
+    def _unsure(self, text: str) -> int:
+        """Return how many characters at the end of a text may be the beginning of a piece."""
         tail = text[-12 * PIECE :]  # as long as seven characters are in the longest escapes
         plain = _plain(tail)
         folded = _folded(plain.text)
         for size in range(min(PIECE - 1, len(folded)), 0, -1):
-            if folded[-size:] in parts:
+            if folded[-size:] in self._parts:
                 return len(tail) - plain.starts[len(folded) - size]
         return 0
 
@@ -254,10 +245,12 @@ class Scrubber:
         """Yield first and last place of secrets in what was decoded; most of it is no text."""
         for found in _TEXT.finditer(data):
             text = found[0].decode("utf-8", "surrogateescape")
+            places: Sequence[int] = range(len(text) + 1)
+            if not text.isascii():
+                sizes = (len(character.encode("utf-8", "surrogateescape")) for character in text)
+                places = list(accumulate(sizes, initial=0))
             for start, end in self._found(text, depth):
-                before = len(text[:start].encode("utf-8", "surrogateescape"))
-                size = len(text[start:end].encode("utf-8", "surrogateescape"))
-                yield found.start() + before, found.start() + before + size - 1
+                yield found.start() + places[start], found.start() + places[end] - 1
 
 
 def _plain(text: str) -> _Plain:

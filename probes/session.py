@@ -7,6 +7,7 @@ until then what others tell waits. A run that ends before any engine spoke has a
 import os
 import queue
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import anyio
@@ -22,7 +23,14 @@ from probes.config.proxies import proxy_secrets
 from probes.config.tls import unverified
 from probes.descriptors import raise_descriptor_limit
 from probes.desired import commands_for_restart, desired_of
-from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, Notice, encode_event
+from probes.events import (
+    DURABLE_TYPES,
+    SCHEMA_VERSION,
+    Event,
+    Hello,
+    Notice,
+    encode_event,
+)
 from probes.host import EngineGroup, EngineHost, InProcessHost, Prepare, Receive
 from probes.host.child import Launch, launch_process
 from probes.host.rules import HostLimits
@@ -41,7 +49,6 @@ TOP_UP_S: Final = 1.0
 _REST_TOP_UP_S: Final = 10.0
 """The same while nothing is spent: only what other runs spend is news."""
 _LEAST_TOP_UP_S: Final = 0.1
-_LEDGER_STRIKES: Final = 5
 _HELLO_PATIENCE_S: Final = 60.0
 """An engine that says nothing for half of it is killed; without any, a duration must end too."""
 
@@ -63,12 +70,14 @@ class Session:
         engines: int = 1,
         clock: Clock | None = None,
         include_text: bool = False,
+        apart: Path | None = None,
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
 
-        `headers` are those of each route with its secrets filled in.
+        `headers` are those of each route with its secrets filled in; `apart` is the ledger that
+        takes what the shared one does not at the end.
         """
         self._config = config
         self._headers = {route: dict(values) for route, values in headers.items()}
@@ -79,12 +88,18 @@ class Session:
         self._desired = desired_of(config.routes)
         self._engines = engines
         self._purse = Purse(
-            ledger, config.routes, config.budget, clock=self._clock, engines=engines
+            ledger,
+            config.routes,
+            config.budget,
+            clock=self._clock,
+            engines=engines,
+            apart=apart,
+            recording="" if recorder is None else recorder.path.name.split(".", 1)[0],
         )
         self._subscribers: list[Subscriber] = []
         self._problems: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._top_up_now = anyio.Event()
-        self._ledger_strikes = 0
+        self._lift_wanted = False
         self._resting = False
         self._greeted = False
         self._hello_came = anyio.Event()
@@ -105,8 +120,9 @@ class Session:
 
     @property
     def recording_path(self) -> str:
-        """The file being recorded to; empty where nothing is."""
-        return "" if self._recorder is None else str(self._recorder.path)
+        """The file being recorded to; empty where nothing is, or was."""
+        recorder = self._recorder
+        return "" if recorder is None or not recorder.has_begun else str(recorder.path)
 
     def subscribe(self, callback: Subscriber) -> None:
         """Call back with every batch, after the board has folded it."""
@@ -136,6 +152,11 @@ class Session:
     def retry(self) -> None:
         """Start an engine now, after crashes made us give up."""
         self._host.retry()
+
+    def lift(self) -> None:
+        """Let the budgets count from what is known, where the ledger is in doubt or fails."""
+        self._lift_wanted = True
+        self._top_up_now.set()
 
     async def outlast(self, duration_s: float) -> None:
         """Return so many seconds after the first hello: what a run's duration counts from.
@@ -168,9 +189,9 @@ class Session:
         if not self._greeted:
             self._introduce_ourselves()
         try:
-            await self._purse.close()
+            await self._purse.close(in_order=self._host.in_order)
         except LedgerError as error:
-            self._emit(f"the last spending was not noted: {error}")
+            self._emit(str(error))
         self._tell_problems()
         if self._recorder is not None:
             await to_thread.run_sync(self._recorder.close)
@@ -209,10 +230,14 @@ class Session:
             engines=self._engines,
             make_host=make_host,
             clock=self._clock,
+            lose=self._purse.lose,
         )
 
     async def _prepare(self, engine: str) -> Sequence[Command]:
         """Return what a new engine must know; nothing is awaited after the state is read."""
+        if self._engines == 1 and not self._host.in_order:
+            # The one before was killed; of several engines a group tells what each had.
+            self._purse.lose_all()
         allow = await self._top_up(new_engine=True)
         configure = Configure(
             engine=engine,
@@ -292,6 +317,8 @@ class Session:
             with anyio.move_on_after(_REST_TOP_UP_S if self._resting else TOP_UP_S):
                 await self._top_up_now.wait()
             self._top_up_now = anyio.Event()
+            if self._lift_wanted:
+                await self._lift()
             allow = await self._top_up()
             if allow is not None:
                 self._host.send(allow)
@@ -304,18 +331,22 @@ class Session:
         An engine of several takes its part of what all have been allowed since the run began; one
         alone counts anew.
         """
-        anew = new_engine and self._engines == 1
-        try:
-            allow = await self._purse.top_up(self._desired, new_engine=anew)
-        except LedgerError as error:
-            self._ledger_strikes += 1
-            if not new_engine and self._ledger_strikes < _LEDGER_STRIKES:
-                return None
-            await self._purse.stand_alone()
-            self._problems.put(f"{error}; budgets count this run alone from now on")
-            return await self._purse.top_up(self._desired, new_engine=anew)
-        self._ledger_strikes = 0
+        allow = await self._purse.top_up(
+            self._desired, anew=new_engine and self._engines == 1, patient=not new_engine
+        )
+        for news in self._purse.take_news():
+            self._problems.put(news)
         return allow
+
+    async def _lift(self) -> None:
+        self._lift_wanted = False
+        try:
+            lifted = await self._purse.lift()
+        except LedgerError as error:
+            self._problems.put(str(error))
+            return
+        if lifted:
+            self._problems.put("the emergency is lifted: the budgets count from what is known")
 
     def _tell_problems(self) -> None:
         while not self._problems.empty():

@@ -64,15 +64,20 @@ class Spending:
             self._account(name).add(tokens, usd)
         return Reservation(route, tokens, usd)
 
+    def awaits_more(self, route: str) -> bool:
+        """Tell whether the lease of a route is dry and not its budget: more is on its way."""
+        allowance = self._allowances.get(route)
+        return allowance is not None and allowance.more
+
     def shortage(self, route: str) -> str:
         """Return what the budgets that bind a route say, for a person; empty where none does."""
-        told = (self._allowances.get(name) for name in (route, OVERALL))
-        return "; ".join(
+        told = [self._allowances[name] for name in (route, OVERALL) if name in self._allowances]
+        words = [
             f"{allowance.route or 'all routes'}: {allowance.used_tokens:,} of"
-            f" {allowance.limit_tokens:,} tokens in the last hour"
+            f" {allowance.limit_tokens:,} tokens{_usd_words(allowance)} in the last hour"
             for allowance in told
-            if allowance is not None
-        )
+        ]
+        return "; ".join([*words, *(allowance.doubt for allowance in told if allowance.doubt)])
 
     def settle(self, reservation: Reservation, tokens: int, usd: float) -> None:
         """Replace a reservation by what the attempt really cost."""
@@ -99,9 +104,17 @@ class Spending:
                 limit_tokens=allowance.limit_tokens,
                 used_usd=allowance.used_usd,
                 limit_usd=allowance.limit_usd,
+                doubt=allowance.doubt,
             )
             for allowance in self._allowances.values()
         )
 
     def _account(self, name: str) -> _Account:
         return self._accounts.setdefault(name, _Account())
+
+
+def _usd_words(allowance: Allowance) -> str:
+    """Return what a budget in USD says; nothing where there is none, or none that can be held."""
+    if allowance.usd is None or allowance.limit_usd is None:
+        return ""
+    return f" and {allowance.used_usd:.3g} of {allowance.limit_usd:g} USD"

@@ -140,7 +140,7 @@ def _judge_folder(
             f"the folder {folder} belongs to {_owner(status)}, who can replace what is in it;"
             f" run: chown {_name(os.geteuid())} {shlex.quote(str(folder))}"
         )
-    if not _others_write(status, administrators=administrators):
+    if not _others_write(status, administrators=administrators) or _is_read_only(folder):
         return
     if not status.st_mode & stat.S_ISVTX:
         raise UntrustedError(
@@ -166,7 +166,7 @@ def _judge_file(path: Path, status: os.stat_result, *, administrators: bool = Fa
             f"it belongs to {_owner(status)}, expected you or root;"
             f" run: chown {_name(os.geteuid())} {quoted}"
         )
-    if _others_write(status, administrators=administrators):
+    if _others_write(status, administrators=administrators) and not _is_read_only(path):
         raise UntrustedError(
             f"others can write it (mode {_mode(status)}); run: chmod go-w {quoted}"
         )
@@ -181,6 +181,14 @@ def _others_write(status: os.stat_result, *, administrators: bool) -> bool:
     if writable == stat.S_IWGRP and administrators:
         return status.st_gid not in _administrators()
     return bool(writable)
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a path lies where nobody can write whatever its mode says.
+
+    Kubernetes mounts a ConfigMap so, and gives its folder to everybody (mode 0777).
+    """
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 @functools.cache

@@ -291,6 +291,8 @@ class HeaderView(msgspec.Struct, frozen=True):
     """Worst share used of any budget."""
     budget_text: str = ""
     """Such as `412k of 2M tok/h`."""
+    budget_doubt: str = ""
+    """Why only the emergency part of the budgets may be spent; empty where it is not so."""
     loop_lag_p99_s: float = 0.0
     loop_lag_max_s: float = 0.0
     engine_cpu: float = 0.0

@@ -1,10 +1,14 @@
-"""The cockpit's App: theme, home screen, the collector's beat."""
+"""The cockpit's App: home screen, palette, the collector's beat."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+from textual import work
 from textual.app import SystemCommand
+from textual.command import CommandPalette
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from probes.clock import Clock, SystemClock
@@ -14,12 +18,22 @@ from tui.keys import KEYS
 from tui.screens.board import BoardScreen
 from tui.session import Session
 from tui.terminal_app import TerminalApp
-from tui.theme import ANSI, DARK, THEMES
 
 __all__ = ["LlmtopApp"]
 
 _SWEEP_EVERY_S: Final = 1.0
-_FEW_COLOURS: Final = ("standard", "windows")
+
+
+class Palette(CommandPalette):
+    """Textual's, which outlives a search that is still begun when it has been closed."""
+
+    @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)
+    async def _gather_commands(self, search_value: str) -> None:
+        # A letter and Esc in a row, on a busy machine: the list that the search would fill is gone
+        # before it begins, and Textual ends the app for that.
+        search: Any = CommandPalette._gather_commands
+        with contextlib.suppress(NoMatches):
+            await search.__wrapped__(self, search_value)
 
 
 class LlmtopApp(TerminalApp[None]):
@@ -36,14 +50,11 @@ class LlmtopApp(TerminalApp[None]):
         *,
         on_leaving: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(on_leaving)
+        super().__init__(on_leaving, config.display.theme)
         self.session = session
         self._display_settings = config.display
         self._clock = clock or SystemClock()
         self._collector = Collector()
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self._theme_name()
 
     def on_mount(self) -> None:
         """Show the board and take over the collector."""
@@ -63,6 +74,11 @@ class LlmtopApp(TerminalApp[None]):
         """Give the collector back."""
         self._collector.stop()
 
+    def action_command_palette(self) -> None:
+        """Show the palette."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Return Textual's own commands and every key of the table."""
         yield from super().get_system_commands(screen)
@@ -70,11 +86,3 @@ class LlmtopApp(TerminalApp[None]):
             for key in KEYS:
                 title = f"{key.label} ({key.shown})"
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))
-
-    def _theme_name(self) -> str:
-        """Return the theme of the settings; of 16 colours the terminal's own serve better."""
-        name = self._display_settings.theme
-        if name not in self.available_themes:
-            name = DARK.name
-        few = self.console.color_system in _FEW_COLOURS
-        return ANSI.name if few and name == DARK.name else name

@@ -19,6 +19,7 @@ from probes.exit_status import ExitStatus
 from probes.paths import PathError, path_of
 from probes.words import plainly
 from tui.commands.output import OutputError, UsageError, complain, discard, say
+from tui.glyphs import make_streams_readable
 from tui.interrupt import end_on_interrupt, raise_on_interrupt
 
 __all__ = ["main", "parser"]
@@ -73,9 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if is_program:
         end_on_interrupt()
     _replace_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal without Unicode shows question marks rather than a traceback.
-        getattr(stream, "reconfigure", _ignore)(errors="replace")
+    make_streams_readable(os.environ)
     try:
         status = _run(argv)
         say([])  # what was written and not yet flushed
@@ -116,10 +115,6 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, null)
 
 
-def _ignore(**_: object) -> None:
-    """Stand in for a stream that cannot be configured, such as one of a test."""
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command line; each command names the module in `tui.commands` that runs it."""
     top = _Parser(
@@ -136,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
     _add_init(commands.add_parser("init", help="write a commented routes.toml"))
     _add_check(commands.add_parser("check", help="validate, then send one probe a route"))
     _add_once(commands.add_parser("once", help="send one probe and show its waterfall"))
+    _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     return top
 
 
@@ -220,6 +216,17 @@ def _add_once(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{clock}-timeout", type=_number_of_seconds, metavar=_SECONDS)
     command.add_argument("--json", action="store_true", help="one JSON object")
     command.add_argument("--include-text", action="store_true", help="the answer's text too")
+
+
+def _add_budget(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.budget", strike=None, lift=False, json=False)
+    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    _add_config(command)
+    command.add_argument("--strike", metavar="RUN", help="strike what a run has spent")
+    command.add_argument(
+        "--lift", action="store_true", help="count from what is known, after a broken ledger"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _read(

@@ -56,8 +56,8 @@ KEYS: Final[tuple[Key, ...]] = (
         "move", "pane(4)"),
     Key("pane_5", "5", "5", "retries", "Go to the retries; again: the whole screen.",
         "move", "pane(5)"),
-    Key("maximise", "enter", "⏎", "maximise", "Give the pane the whole screen, or its place back.",
-        "move", "maximise", 5),
+    Key("maximise", "enter", "Enter", "maximise",
+        "Give the pane the whole screen, or its place back.", "move", "maximise", 5),
     Key("minimise", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview.",
         "move", "back"),
     Key("scroll_down", "pagedown", "PgDn", "scroll down", "Scroll the pane down.",
@@ -98,6 +98,8 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("panic", "P", "P", "panic", "Pause all routes and cancel what is in flight; again: go on.",
         "knobs", "panic", 12),
     Key("mark", "m", "m", "mark", "Put a mark on the timeline.", "knobs", "mark", 13),
+    Key("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
+        "the spending ledger fails or was lost.", "program", "lift"),
     Key("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
 )  # fmt: skip

@@ -93,6 +93,10 @@ class Session(Protocol):
         """Start the engine again after it gave up."""
         ...
 
+    def lift(self) -> None:
+        """Let the budgets count from what is known, where the ledger fails or is in doubt."""
+        ...
+
     async def run(self) -> None:
         """Run the engine until `stop`."""
         ...

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import anyio
 from anyio import to_thread
@@ -19,11 +19,9 @@ from tui.commands.output import OutputError, discard, say
 from tui.leaving import Leaving, terminal_state
 from tui.session import Session
 from tui.summary import summary_text
+from tui.theme_names import OWN_THEMES
 
 __all__ = ["OWN_THEMES", "Load", "Screen", "run_app", "run_cockpit"]
-
-OWN_THEMES: Final = frozenset({"llmtop", "llmtop-light", "llmtop-ansi"})
-"""Known without Textual, which knows those of its own."""
 
 
 class Screen(Protocol):

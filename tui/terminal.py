@@ -169,9 +169,15 @@ if sys.platform != "win32":
             return self._meter.busy
 
         def write(self, data: str) -> None:
-            """Hand over output."""
-            self._meter.queued(len(data))
-            super().write(data)
+            """Hand over output, where somebody takes it.
+
+            After a pause in the background on a terminal that has gone nobody does: Textual then
+            does not begin to write again, and its queue would soon be full.
+            """
+            writer = self._writer_thread
+            if not self._metered.gone and writer is not None and writer.is_alive():
+                self._meter.queued(len(data))
+                super().write(data)
 
         def slowest_s(self) -> float:
             """Return the longest that a write took since this was last asked."""

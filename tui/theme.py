@@ -1,7 +1,11 @@
 """Colours, and the only place that has any.
 
 What is fine is dim, what hurts is bright. Every role is also told by a glyph, a word or a weight,
-so that nothing is lost under NO_COLOR or on a terminal of 16 colours (the ANSI theme).
+so that nothing is lost under NO_COLOR or on a terminal of 16 colours (the ANSI themes).
+
+Rule 1. What hurts stands out from its ground by 4.5 to 1 and all else that is read by 3 to 1, as
+WCAG measures it; in 16 colours so in the palettes that terminals usually have.
+Rule 2. Without colours what hurts, and nothing else, is bold or reversed.
 """
 
 from typing import Final
@@ -9,12 +13,16 @@ from typing import Final
 from rich.style import Style
 from textual.theme import Theme
 
+from tui import theme_names
 from tui.text import ROLES, Role
 
-__all__ = ["ANSI", "DARK", "LIGHT", "THEMES", "role_styles"]
+__all__ = ["ANSI", "ANSI_LIGHT", "DARK", "HURTS", "LIGHT", "PLAIN", "THEMES", "role_styles"]
+
+HURTS: Final[tuple[Role, ...]] = ("slow", "sluggish", "missed", "alert", "throttled", "stall")
+"""What an eye that has been asleep must find."""
 
 DARK: Final = Theme(
-    name="llmtop",
+    name=theme_names.DARK,
     primary="#5fafd7",
     secondary="#5f8787",
     accent="#5fafd7",
@@ -40,7 +48,7 @@ DARK: Final = Theme(
 )
 
 LIGHT: Final = Theme(
-    name="llmtop-light",
+    name=theme_names.LIGHT,
     primary="#005f87",
     secondary="#3f6f6f",
     accent="#005f87",
@@ -64,45 +72,70 @@ LIGHT: Final = Theme(
     },
 )
 
-ANSI: Final = Theme(
-    name="llmtop-ansi",
-    ansi=True,
-    primary="ansi_blue",
-    secondary="ansi_cyan",
-    accent="ansi_cyan",
-    warning="ansi_yellow",
-    error="ansi_red",
-    success="ansi_green",
-    foreground="ansi_default",
-    background="ansi_default",
-    surface="ansi_default",
-    panel="ansi_default",
-    boost="ansi_default",
-    dark=True,
-    variables={
-        "border": "ansi_bright_black",
-        "border-blurred": "ansi_bright_black",
-        "block-cursor-background": "ansi_white",
-        "block-cursor-foreground": "ansi_black",
-        "ansi-background": "ansi_black",
-        "ansi-foreground": "ansi_white",
-        "input-cursor-background": "ansi_white",
-        "input-cursor-foreground": "ansi_black",
-        "input-cursor-text-style": "none",
-        "input-selection-background": "ansi_blue",
-        "input-selection-foreground": "ansi_white",
-    },
+_ANSI_VARIABLES: Final = {
+    "border": "ansi_bright_black",
+    "border-blurred": "ansi_bright_black",
+    "block-cursor-background": "ansi_white",
+    "block-cursor-foreground": "ansi_black",
+    "ansi-background": "ansi_black",
+    "ansi-foreground": "ansi_white",
+    "input-cursor-background": "ansi_white",
+    "input-cursor-foreground": "ansi_black",
+    "input-cursor-text-style": "none",
+    "input-selection-background": "ansi_blue",
+    "input-selection-foreground": "ansi_white",
+}
+_ANSI_LIGHT_VARIABLES: Final = {
+    **_ANSI_VARIABLES,
+    "block-cursor-background": "ansi_blue",
+    "block-cursor-foreground": "ansi_bright_white",
+    "ansi-background": "ansi_white",
+    "ansi-foreground": "ansi_black",
+    "input-cursor-background": "ansi_black",
+    "input-cursor-foreground": "ansi_bright_white",
+}
+
+
+def _terminals_own(name: str, *, dark: bool, hue: str, variables: dict[str, str]) -> Theme:
+    """Return a theme on the terminal's own ground, whose frames and keys have one hue."""
+    return Theme(
+        name=name,
+        ansi=True,
+        primary=hue,
+        secondary=hue,
+        accent=hue,
+        warning="ansi_yellow" if dark else "ansi_magenta",
+        error="ansi_bright_red" if dark else "ansi_red",
+        success="ansi_green" if dark else "ansi_blue",
+        foreground="ansi_default",
+        background="ansi_default",
+        surface="ansi_default",
+        panel="ansi_default",
+        boost="ansi_default",
+        dark=dark,
+        variables=variables,
+    )
+
+
+ANSI: Final = _terminals_own(
+    theme_names.ANSI, dark=True, hue="ansi_cyan", variables=_ANSI_VARIABLES
+)
+ANSI_LIGHT: Final = _terminals_own(
+    theme_names.ANSI_LIGHT, dark=False, hue="ansi_blue", variables=_ANSI_LIGHT_VARIABLES
+)
+PLAIN: Final = _terminals_own(
+    theme_names.PLAIN, dark=True, hue="ansi_default", variables=_ANSI_VARIABLES
 )
 
-THEMES: Final = (DARK, LIGHT, ANSI)
+THEMES: Final = (DARK, LIGHT, ANSI, ANSI_LIGHT, PLAIN)
 
 _DARK_ROLES: Final[dict[Role, str]] = {
     "text": "#c8c8c8",
     "dim": "#8a9096",
-    "faint": "#586068",
+    "faint": "#6e7780",
     "title": "bold #e6e6e6",
     "accent": "#5fafd7",
-    "head": "#6d7a86",
+    "head": "#74828f",
     "great": "#7f9a86",
     "fine": "#8a9a86",
     "slow": "#e5c07b",
@@ -115,7 +148,7 @@ _DARK_ROLES: Final[dict[Role, str]] = {
     "stall": "#e5a050",
     "reasoning": "italic #7c8fb0",
     "graph": "#6f9f9a",
-    "graph_dim": "#48605f",
+    "graph_dim": "#58726f",
     "goal": "#9a8a5a",
     "border": "#39434d",
 }
@@ -123,23 +156,23 @@ _DARK_ROLES: Final[dict[Role, str]] = {
 _LIGHT_ROLES: Final[dict[Role, str]] = {
     "text": "#262626",
     "dim": "#606060",
-    "faint": "#b0aca2",
+    "faint": "#75726a",
     "title": "bold #000000",
     "accent": "#005f87",
-    "head": "#7a7f85",
+    "head": "#6f747a",
     "great": "#4f6f57",
     "fine": "#5c6b57",
     "slow": "#8a5a00",
-    "sluggish": "bold #b34700",
+    "sluggish": "bold #a84300",
     "missed": "bold #c00000",
     "alert": "bold #ffffff on #b3121d",
     "good": "#2f6f2f",
     "cursor": "bold on #d9e6ef",
     "throttled": "#8a2f8a",
-    "stall": "#9a5a00",
+    "stall": "#8f5300",
     "reasoning": "italic #4a5f8a",
     "graph": "#3f7f7a",
-    "graph_dim": "#b5c4c2",
+    "graph_dim": "#7d8f8d",
     "goal": "#8a7430",
     "border": "#c4c0b6",
 }
@@ -147,25 +180,52 @@ _LIGHT_ROLES: Final[dict[Role, str]] = {
 _ANSI_ROLES: Final[dict[Role, str]] = {
     "text": "default",
     "dim": "default",
-    "faint": "bright_black",
+    "faint": "default",
     "title": "bold",
     "accent": "cyan",
-    "head": "bright_black",
+    "head": "default",
     "great": "default",
     "fine": "default",
-    "slow": "yellow",
-    "sluggish": "bold yellow",
-    "missed": "bold red",
-    "alert": "bold white on red",
+    "slow": "bright_yellow",
+    "sluggish": "bold bright_yellow",
+    "missed": "bold bright_red",
+    "alert": "bold bright_white on red",
     "good": "green",
     "cursor": "bold",
-    "throttled": "magenta",
-    "stall": "yellow",
-    "reasoning": "italic blue",
+    "throttled": "bright_magenta",
+    "stall": "bright_yellow",
+    "reasoning": "italic bright_cyan",
     "graph": "cyan",
     "graph_dim": "bright_black",
     "goal": "yellow",
     "border": "bright_black",
+}
+
+_ANSI_LIGHT_ROLES: Final[dict[Role, str]] = {
+    # On white, the usual palettes leave nothing of yellow, green and cyan, and little of magenta.
+    **_ANSI_ROLES,
+    "accent": "blue",
+    "slow": "blue",
+    "sluggish": "bold red",
+    "missed": "bold underline red",
+    "good": "default",
+    "throttled": "blue",
+    "stall": "blue",
+    "reasoning": "italic blue",
+    "graph": "blue",
+    "goal": "magenta",
+}
+
+_PLAIN_ROLES: Final[dict[Role, str]] = {
+    **dict.fromkeys(ROLES, "none"),
+    "slow": "bold",
+    "sluggish": "bold reverse",
+    "missed": "bold reverse",
+    "alert": "bold reverse",
+    "throttled": "bold",
+    "stall": "bold",
+    "cursor": "underline",
+    "reasoning": "italic",
 }
 
 
@@ -177,6 +237,8 @@ _STYLES: Final = {
     DARK.name: _parsed(_DARK_ROLES),
     LIGHT.name: _parsed(_LIGHT_ROLES),
     ANSI.name: _parsed(_ANSI_ROLES),
+    ANSI_LIGHT.name: _parsed(_ANSI_LIGHT_ROLES),
+    PLAIN.name: _parsed(_PLAIN_ROLES),
 }
 
 
@@ -189,5 +251,5 @@ def role_styles(theme: Theme) -> dict[Role, Style]:
     if own is not None:
         return own
     if theme.ansi:
-        return _STYLES[ANSI.name]
+        return _STYLES[ANSI.name if theme.dark else ANSI_LIGHT.name]
     return _STYLES[DARK.name if theme.dark else LIGHT.name]

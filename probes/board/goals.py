@@ -104,7 +104,7 @@ def _why_nothing(route: RouteBoard, tally: Tally, everywhere: Set[HeldReason]) -
         held.add("paused")
     if route.cool_down is not None:
         held.add("cool_down")
-    reasons = [_HELD_WORDS[reason] for reason in sorted(held)]
+    reasons = [_HELD_WORDS.get(reason, reason) for reason in sorted(held)]
     if tally.cancelled:
         reasons.append(f"{tally.cancelled} cancelled at the end of the run")
     return f"{what} ({', '.join(reasons)})" if reasons else what

@@ -116,6 +116,7 @@ class Header:
             usd_per_hour=None if whole is None else whole.usd_per_hour,
             budget_share=None if worst is None else budget_share(worst),
             budget_text="" if worst is None else budget_text(worst),
+            budget_doubt=next((one.doubt for one in self._budgets if one.doubt), ""),
             loop_lag_p99_s=health.loop_lag_p99_ns / NS_PER_S,
             loop_lag_max_s=health.loop_lag_max_ns / NS_PER_S,
             engine_cpu=health.busiest_cpu_share or health.cpu_share,

@@ -117,8 +117,9 @@ class RouteBoard:
 
     @property
     def goal_e2e_s(self) -> float | None:
-        """The E2E goal that applies at the present answer cap."""
-        return self._goal_e2e_at(self.max_tokens)
+        """The E2E goal of the present cohort, which is that of its answer cap: a knob that was just
+        turned does not judge what was measured before it."""
+        return self._goal_e2e_at(_cap_of(self.cohort) or self.max_tokens)
 
     def goal_s(self, metric: str) -> float | None:
         """Return the goal of a metric's p95 that holds now; None where it has none."""
@@ -271,7 +272,7 @@ class RouteBoard:
     def turned(self, event: Knob) -> None:
         """Note a changed setting, and mark it."""
         self.last_event_ns = event.at_ns
-        goal_s = self.goal_e2e_s
+        goal_s = self._goal_e2e_at(self.max_tokens)
         match event.knob:
             case "concurrency":
                 self.target = int(event.after)
@@ -285,9 +286,9 @@ class RouteBoard:
                 self.cool_down = None
             case _:
                 pass
-        text = _knob_text(event)
-        if self.goal_e2e_s != goal_s:
-            text += f", E2E goal {_goal_text(goal_s)}→{_goal_text(self.goal_e2e_s)}"
+        text, new_s = _knob_text(event), self._goal_e2e_at(self.max_tokens)
+        if new_s != goal_s:
+            text += f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
         self.markers.append(Marker(event.at_ns, text))
 
     def holding(self, event: Held) -> None:

@@ -252,8 +252,12 @@ class Transcript:
 
         Before any output no finish says so.
         """
-        over = self.done or self.error is not None or bool(self.malformed)
-        return over or (self.output and self.closed)
+        return self.over or (self.output and self.closed)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing that comes can count any more."""
+        return self.done or self.error is not None or bool(self.malformed)
 
     @property
     def flows(self) -> bool:

@@ -73,7 +73,7 @@ class OllamaInterpreter:
             if told.malformed:
                 told.ignored.add(data)
             return NOTHING
-        if told.pass_over(data):
+        if not data.startswith("{") and told.pass_over(data):
             return NOTHING
         try:
             line = decode_line(data)

@@ -76,10 +76,11 @@ class ResponsesInterpreter:
         if added is not None:
             return added
         data = event.data.strip()
-        if data == "[DONE]":  # a gateway's: it ends no response
-            return NOTHING
-        if (event.event != "error" or not data) and told.pass_over(data):
-            return NOTHING
+        if not data.startswith("{"):
+            if data == "[DONE]":  # a gateway's: it ends no response
+                return NOTHING
+            if (event.event != "error" or not data) and told.pass_over(data):
+                return NOTHING
         try:
             value = decode_event(data)
         except ValueError:

@@ -103,9 +103,9 @@ class StampLadder(Record, frozen=True, kw_only=True):
     `scheduled` (the pacer's tick) → `admitted` (slot taken) → `started` (first network act) →
     `dns`, `tcp`, `tls` (their completions; absent on a warm connection) → `sent` (last byte of the
     request written) → `headers` → `first_event` → `first_token` (first non-empty text, reasoning,
-    tool-call or refusal delta) → `first_answer` (first that is not reasoning) → `last_token` →
-    `done` (end of body); and `ended` on every attempt, failed ones too. Out of order is legal: a
-    server may answer before the request is wholly sent.
+    tool-call, refusal or other delta) → `first_answer` (first that is not reasoning) →
+    `last_token` → `done` (end of body); and `ended` on every attempt, failed ones too. Out of order
+    is legal: a server may answer before the request is wholly sent.
     """
 
     scheduled: int | None = None
@@ -253,6 +253,8 @@ class BudgetState(Record, frozen=True, kw_only=True):
     limit_tokens: int
     used_usd: float = 0.0
     limit_usd: float | None = None
+    doubt: str = ""
+    """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):

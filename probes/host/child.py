@@ -18,6 +18,7 @@ from probes.clock import Clock
 from probes.commands import Command, decode_command
 
 __all__ = [
+    "ENDED_WELL",
     "PACKAGE_ROOT",
     "Child",
     "InlineChild",
@@ -32,6 +33,9 @@ __all__ = [
 
 PACKAGE_ROOT: Final = Path(__file__).absolute().parents[2]
 """The folder that `probes` is imported from."""
+
+ENDED_WELL: Final = ("exit status 0", "ended")
+"""How an engine ends that has told all there is to tell."""
 
 _READ_BYTES: Final = 64 << 10
 _INLINE_BATCHES: Final = 64
@@ -273,10 +277,12 @@ class InlineChild:
 
     def terminate(self) -> None:
         """Cancel it."""
-        self._scope.cancel()
+        self.kill()
 
     def kill(self) -> None:
         """Cancel it."""
+        if not self._ended.is_set():
+            self._how = "cancelled"
         self._scope.cancel()
 
     async def wait(self) -> str:

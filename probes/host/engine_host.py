@@ -71,6 +71,12 @@ class EngineHost:
         self._noise = 0
         self._oversized = 0
         self._restart_announced = False
+        self._in_order = True
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the last engine has told all it did before it ended; so where there was none."""
+        return self._in_order
 
     @property
     def status(self) -> HostStatus:
@@ -143,6 +149,7 @@ class EngineHost:
             raise
         finally:
             self._life = None
+            self._in_order = life.in_order
             self._oversized += life.oversized
             self._last_words = self._presentable(life.last_words)[-_LAST_WORDS_CHARACTERS:]
             self._end_open_work()

@@ -4,6 +4,7 @@ To whoever runs it a group is a host like that of one engine. Each of its engine
 own, which starts it again by the usual rules; the others go on meanwhile.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TypeAlias
@@ -33,7 +34,10 @@ from probes.host.voice import Voice
 from probes.host.wishes import Wishes
 from probes.signals import Signal
 
-__all__ = ["EngineGroup", "MakeHost"]
+__all__ = ["EngineGroup", "Lose", "MakeHost"]
+
+Lose: TypeAlias = Callable[[str, int, float], None]
+"""Takes a route and the tokens and USD that a killed engine may have spent unheard."""
 
 MakeHost: TypeAlias = Callable[[Prepare, Receive], EngineHost]
 """Make the host of one engine."""
@@ -54,9 +58,11 @@ class EngineGroup:
         engines: int,
         make_host: MakeHost,
         clock: Clock,
+        lose: Lose = lambda _route, _tokens, _usd: None,
     ) -> None:
         """Prepare a group of `engines` engines; `prepare` gives what one engine for all of the
-        work would be told."""
+        work would be told, `lose` hears what a killed one had in its hands."""
+        self._lose = lose
         self._prepare = prepare
         self._receive = receive
         self._clock = clock
@@ -96,6 +102,11 @@ class EngineGroup:
             case _:
                 self._send_all(command)
 
+    @property
+    def in_order(self) -> bool:
+        """Whether nothing is unknown of what its engines did: of killed ones `lose` has heard."""
+        return True
+
     def hold(self) -> None:
         """Stop reading the engines' pipes."""
         for host in self._hosts:
@@ -129,7 +140,10 @@ class EngineGroup:
             self._deliver(everything=True)
 
     async def _run_host(self, engine: int) -> None:
-        await self._hosts[engine].run()
+        try:
+            await self._hosts[engine].run()
+        finally:
+            self._end_money(engine)
         self._merge.end(engine)
         self._look()
 
@@ -221,11 +235,16 @@ class EngineGroup:
                 for info in event.routes:
                     self._money.expect_prompt(info.name, info.prompt_tokens)
             case Held(reason="restarting", released=False):
-                self._money.end(engine)
+                self._end_money(engine)
             case Held(reason="cool_down"):
                 self._cool_down_others(engine, event)
             case _:
                 pass
+
+    def _end_money(self, engine: int) -> None:
+        taken = self._money.end(engine, in_order=self._hosts[engine].in_order)
+        for route, lost in taken.items():
+            self._lose(route, math.ceil(lost.tokens), lost.usd)
 
     def _cool_down_others(self, engine: int, event: Held) -> None:
         """Tell the other engines what a server asked of one."""

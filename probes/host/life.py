@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 
 from probes.clock import Clock
 from probes.commands import Command, Stop, encode_command
-from probes.host.child import Child, Launch
+from probes.host.child import ENDED_WELL, Child, Launch
 from probes.host.lines import LineSplitter
 from probes.host.rules import HostLimits, SilenceMeter
 
@@ -75,6 +75,8 @@ class EngineLife:
         self._killed_for_silence = False
         self.last_words = ""
         """The end of its stderr, once it has ended: hostile text."""
+        self.in_order = False
+        """It has ended, and has told all it did before; or it never began."""
 
     @property
     def silent_s(self) -> float:
@@ -104,6 +106,7 @@ class EngineLife:
             try:
                 child = await self._launch(tasks)
             except OSError as error:
+                self.in_order = True
                 return f"{_CANNOT_START}: {error.strerror or error}"
             try:
                 await self._accompany(child)
@@ -113,6 +116,7 @@ class EngineLife:
             finally:
                 how = await self._end(child)
                 tasks.cancel_scope.cancel()
+        self.in_order = how in ENDED_WELL and not self._killed_for_silence
         return f"killed: silent for {self.silent_s:.0f} s" if self._killed_for_silence else how
 
     async def _accompany(self, child: Child) -> None:

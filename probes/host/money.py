@@ -154,12 +154,22 @@ class Money:
         for route in self._routes.values():
             route.purses[engine] = _Purse()
 
-    def end(self, engine: int) -> None:
-        """Note that an engine is dead: what it was charged is spent, the rest is free."""
-        for route in self._routes.values():
+    def end(self, engine: int, *, in_order: bool) -> dict[str, Sum]:
+        """Note that an engine has ended; return by route what it took beyond what it was charged.
+
+        One that ended in order has told all it spent. What one that was killed may have spent and
+        reserved by then is spent: of its last tenth of a second nothing was heard.
+        """
+        taken: dict[str, Sum] = {}
+        for name, route in self._routes.items():
             purse = route.purses.pop(engine, None)
-            if purse is not None:
-                route.lost += purse.charged
+            if purse is None:
+                continue
+            spent = purse.charged if in_order else purse.charged.most(purse.most)
+            route.lost += spent
+            if spent != purse.charged:
+                taken[name] = spent - purse.charged
+        return taken
 
     def expect_burst(self, engine: int, route: str, probes: int) -> None:
         """Give an engine money for probes beside its pace."""
@@ -327,6 +337,8 @@ def _part(allowance: Allowance, part: Sum) -> Allowance:
         used_usd=allowance.used_usd,
         limit_tokens=allowance.limit_tokens,
         limit_usd=allowance.limit_usd,
+        more=allowance.more,
+        doubt=allowance.doubt,
     )
 
 

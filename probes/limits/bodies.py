@@ -29,6 +29,7 @@ _WAITS: Final = (
     ("retrydelay", 1.0),
     ("retryafter", 1.0),
     ("retryafterseconds", 1.0),
+    ("retryaftersec", 1.0),
     ("resetsinseconds", 1.0),
     ("resetinseconds", 1.0),
     ("resetseconds", 1.0),
@@ -97,10 +98,11 @@ def _bounded(value: float, most: float = _LONGEST_S) -> float:
     return 0.0 if value != value else float(min(max(0, value), most))  # NaN asks for nothing
 
 
-def limits_in_body(body: object, wall_ns: int | None = None) -> list[Limit]:
+def limits_in_body(body: object, wall_ns: int | None = None, *, alone: bool = True) -> list[Limit]:
     """Return the limits that an error says are used up.
 
-    Those of a `google.rpc.QuotaFailure`, and the one whose reset its words or fields tell.
+    Those of a `google.rpc.QuotaFailure`, else, where the answer tells of no other limit (`alone`),
+    the one of which its words or fields tell the reset only.
     """
     asked_s = asked_in_body_s(body, wall_ns)
     found: list[Limit] = []
@@ -109,7 +111,7 @@ def limits_in_body(body: object, wall_ns: int | None = None) -> list[Limit]:
         for violation in violations[:_MOST] if isinstance(violations, list) else []:
             if isinstance(violation, Mapping) and isinstance(violation.get("quotaId"), str):
                 found.append(_used_up(violation, asked_s))
-    if not found:
+    if alone and not found:
         found += _told_in_words(body, asked_s, wall_ns)
     return found[:_MOST]
 

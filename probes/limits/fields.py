@@ -27,6 +27,8 @@ _ANTHROPIC: Final = re.compile(
     r"(?P<passed>llm_provider-)?anthropic-(?:(?P<tier>priority|fast)-)?(?:ratelimit-)?"
     r"(?P<kind>(?!unified|ratelimit)[a-z0-9_-]{1,40})-(?P<what>limit|remaining|reset)"
 )
+_RESET_FORMS: Final = ("after", "at", "in", "time", "ms")
+"""Words behind `reset` that say how it is told, not of what."""
 _LITELLM_KEY: Final = re.compile(r"x-litellm-key-(?P<kind>rpm|tpm)-limit")
 _OTHERS: Final = {
     "x-trial-endpoint-call-limit": (Key("requests", "minute"), "limit"),
@@ -103,6 +105,7 @@ def _place_of(name: str) -> tuple[Key, str] | None:
     if found is not None:
         default = "tokens" if found["family"] in _TOKEN_FAMILIES else "requests"
         before, after = found["before"] or "", found["after"] or ""
+        after = "" if after in _RESET_FORMS else after
         key = _key(after or before, default)
         if before and after:
             key = key._replace(scope=before)

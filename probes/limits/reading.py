@@ -38,10 +38,10 @@ def read_limits(
         for key, fields in told.items()
     ]
     found = [limit for limit in plain if limit is not None]
-    found += [*structured_limits(headers), *_named_by_type(headers, wall_ns)]
+    found += [*structured_limits(headers, wall_ns), *_named_by_type(headers, wall_ns)]
     found += limits_of_plans(headers, wall_ns)
     if body is not None:
-        found += limits_in_body(body, wall_ns)
+        found += limits_in_body(body, wall_ns, alone=not found)
     return tuple(_each_once(found))[:_MOST_LIMITS]
 
 

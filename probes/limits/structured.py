@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from probes.events import Limit
 from probes.limits.fields import window_of
-from probes.moments import number
+from probes.moments import number, wait_until_s
 
 __all__ = ["period_of", "structured_limits"]
 
@@ -28,13 +28,17 @@ class _Item(NamedTuple):
         """Return the first parameter of these names that is a number."""
         return _first(*(number(self.parameters.get(key, "")) for key in keys))
 
+    def reset_s(self, wall_ns: int) -> float | None:
+        """Return the seconds until the reset: a number of them, by the drafts, or a moment."""
+        return wait_until_s(self.parameters.get("t") or self.parameters.get("reset", ""), wall_ns)
+
     @property
     def quota(self) -> float | None:
         """A policy's quota: its `q`, before draft 08 its name."""
         return _first(self.amount("q"), number(self.name))
 
 
-def structured_limits(headers: Mapping[str, str]) -> list[Limit]:
+def structured_limits(headers: Mapping[str, str], wall_ns: int) -> list[Limit]:
     """Return the limits that `RateLimit` and `RateLimit-Policy` tell of."""
     told = _items(headers.get("ratelimit", ""))
     policies = [
@@ -50,9 +54,9 @@ def structured_limits(headers: Mapping[str, str]) -> list[Limit]:
     named = {item.name: item for item in policies}
     silent = _Item("", {})
     if not told:
-        return [_limit(silent, item, len(policies) > 1) for item in policies]
+        return [_limit(silent, item, len(policies) > 1, wall_ns) for item in policies]
     only = policies[0] if len(policies) == 1 else silent
-    return [_limit(item, named.get(item.name, only), len(told) > 1) for item in told]
+    return [_limit(item, named.get(item.name, only), len(told) > 1, wall_ns) for item in told]
 
 
 def period_of(limit: str, policy: str = "") -> str:
@@ -71,14 +75,14 @@ def period_of(limit: str, policy: str = "") -> str:
     return window_of(fits[0].amount("w", "window") or 0.0) if fits else ""
 
 
-def _limit(item: _Item, policy: _Item, is_one_of_many: bool) -> Limit:
+def _limit(item: _Item, policy: _Item, is_one_of_many: bool, wall_ns: int) -> Limit:
     name = item.name or policy.name
     unit = f"{policy.parameters.get('qu', '')} {name}".lower()
     return Limit(
         kind=next((kind for word, kind in _KINDS if word in unit), "requests"),
         limit=_first(policy.quota, item.amount("limit", "q")),
         remaining=item.amount("r", "remaining"),
-        reset_s=item.amount("t", "reset"),
+        reset_s=item.reset_s(wall_ns),
         window=window_of(_first(policy.amount("w"), item.amount("w")) or 0.0),
         scope=name[:40] if is_one_of_many else "",
     )

@@ -1,7 +1,8 @@
 """Runs `llmtop` in a network of its own in which another machine answers, and tells what it heard.
 
 Started by `test_clear_text.py` in namespaces of its own, where 10.11.12.13 is an address that is
-not loopback and `localhost` leads there. Arguments: a folder, then `llmtop`'s; prints JSON.
+not loopback and `localhost` leads there; ADDRESS names another. Arguments: a folder, in whose
+settings PORT becomes that of the server, then `llmtop`'s; prints JSON.
 """
 
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 from counting_server import Behaviour, CountingServer
 from running import LLMTOP
 
-ADDRESS = "10.11.12.13"
+ADDRESS = os.environ.get("ADDRESS", "10.11.12.13")
 
 
 def main() -> None:

@@ -1,5 +1,8 @@
 """What this machine has too little of never fails a route."""
 
+import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -68,6 +71,42 @@ def test_a_soft_limit_that_is_too_low_is_raised(tmp_path: Path) -> None:
     ended = [event for event in events_of(printed) if event["type"] == "attempt_finished"]
     assert len(ended) > 50
     assert {event.get("reason", "") for event in ended} <= {"", "cancelled"}
+
+
+FEW_PORTS = """
+set -e
+ip link set lo up
+echo '40000 40007' > /proc/sys/net/ipv4/ip_local_port_range
+exec "$@"
+"""
+
+
+def _may_unshare() -> bool:
+    if not shutil.which("unshare") or not shutil.which("ip"):
+        return False
+    tried = ["unshare", "-rn", "ip", "link", "set", "lo", "up"]
+    return subprocess.run(tried, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not _may_unshare(), reason="needs a network namespace")
+def test_too_few_ports_are_no_failure_of_the_route(tmp_path: Path) -> None:
+    settings = tmp_path / "routes.toml"
+    settings.write_text(SETTINGS.format(url="http://127.0.0.1:PORT/v1", workers=20))
+    settings.chmod(0o600)
+    argv = ["unshare", "-rn", "sh", "-c", FEW_PORTS, "network", sys.executable]
+    argv += [str(Path(__file__).with_name("other_machine.py")), str(tmp_path)]
+    argv += ["--headless", "--no-record", "--duration", "5", "--config", str(settings)]
+    with running(argv, home_of(tmp_path, ADDRESS="127.0.0.1")) as process:
+        printed, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    events = events_of(json.loads(printed)["said"].encode())
+    (summary,) = (event for event in events if event["type"] == "summary")
+    well = summary["routes"]["well"]
+    assert (well["success"], well["ok"] > 10) == (1.0, True), well
+    reasons = {e.get("reason", "") for e in events if e["type"] == "attempt_finished"}
+    assert "local.ports" in reasons
+    assert reasons <= {"", "cancelled", "local.ports"}
+    assert "ports" in {e["health"].get("short_of", "") for e in events if e["type"] == "tick"}
 
 
 @pytest.mark.parametrize("command", ["once", "check"])

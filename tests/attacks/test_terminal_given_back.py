@@ -116,6 +116,10 @@ def hang_up(cockpit: Cockpit, kind: str, chance: int) -> None:
         for _ in range(8):
             cockpit.press("?\x1b1")
             time.sleep(0.1)
+    elif kind == "suspended":
+        cockpit.press("\x1a")
+        cockpit.wait_for(LEAVE)
+        cockpit.read(0.5)
     cockpit.hang_up()
 
 
@@ -126,6 +130,13 @@ def hang_up(cockpit: Cockpit, kind: str, chance: int) -> None:
 def test_a_hang_up_leaves_no_process(tmp_path: Path, kind: str, controlling: bool) -> None:
     with Cockpit(tmp_path, controlling=controlling) as cockpit:
         hang_up(cockpit, kind, 5)
+        assert cockpit.gone_within(GONE_WITHIN_S)
+
+
+@pytest.mark.long
+def test_a_hang_up_in_the_background_leaves_no_process(tmp_path: Path) -> None:
+    with Cockpit(tmp_path) as cockpit:  # the kernel wakes it for that
+        hang_up(cockpit, "suspended", 0)
         assert cockpit.gone_within(GONE_WITHIN_S)
 
 

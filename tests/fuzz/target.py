@@ -21,7 +21,8 @@ from probes.config import Dialect
 from probes.dialects import dialect_for
 from probes.events import AttemptFinished, StampLadder, decode_event, encode_event
 from probes.facts import failed_before_answer
-from probes.report import AttemptIdentity, attempt_finished
+from probes.pricing import Asked
+from probes.report import AttemptIdentity, attempt_finished, charge_for
 from probes.retry import LONGEST_WAIT_S, RetryPolicy, cool_down_s
 from probes.secrets import Scrubber
 from probes.transport.arrivals import READ_BYTES
@@ -33,6 +34,8 @@ __all__ = ["DIALECTS", "Broken", "Reading", "check", "read"]
 DIALECTS: tuple[str, ...] = tuple(
     name for name in get_args(Dialect) if name != "auto"
 )  # `auto` becomes one of the others before anything is read
+ASKED = Asked(reserved_tokens=73, prompt_tokens=9, max_tokens=64, sent_bytes=200)
+SCRUB = Scrubber(["sk-0123456789abcdef"])
 WALL_NS = 1_795_430_000 * 10**9
 MOST_TOKENS = 1_000_000_000
 ONE_BY_ONE = 600
@@ -136,12 +139,12 @@ def _event(answer: Answer, status: int | None, headers: dict[str, str]) -> Attem
     )
     plan = RetryPolicy(2, Random(1)).plan(answer, headers, 1)
     return attempt_finished(
-        AttemptIdentity("r", "1-1", 0, "64/256", 64),
+        AttemptIdentity("r", "1-1", 0, "64/256", ASKED),
         result,
+        charge=charge_for(ASKED, result, None, "price"),
         retry=plan,
-        price=None,
         clock="user",
-        scrub=Scrubber(["sk-0123456789abcdef"]),
+        scrub=SCRUB,
         include_text=True,
     )
 

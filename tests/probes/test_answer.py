@@ -73,6 +73,42 @@ def test_progress_tells_what_a_read_brought() -> None:
     )
 
 
+def test_a_stream_that_nobody_asked_for_is_over_with_its_end_marker_alone() -> None:
+    one = reader(streamed=False)
+    told = [one.feed(piece) for piece in (chunk("stop"), *ANSWER)]
+    assert [item.terminal for item in told] == [False] * 5 + [True]
+    assert not any(item.output for item in told)
+    answer = one.finish("closed_by_us")
+    assert (*judged(answer), answer.text) == ("ok", "", "Hello")
+
+
+def test_output_takes_a_finish_back_until_the_next() -> None:
+    one = reader()
+    pieces = [chunk("stop"), chunk(content="a"), chunk("stop"), chunk(content="b"), chunk("stop")]
+    told = [one.feed(piece).terminal for piece in pieces]
+    assert told == [False, False, True, False, True]
+
+
+def test_what_one_read_tells_last_is_what_counts() -> None:
+    finish, text = chunk("stop", content="a"), chunk(content="b")
+    for cuts in ((), (len(finish),)):
+        assert not reader().feed(finish + text, cuts=cuts).terminal
+    for cuts in ((), (len(text),)):
+        assert reader().feed(text + finish, cuts=cuts).terminal
+
+
+def test_what_the_network_said_explains_an_answer_that_broke_off() -> None:
+    one = reader()
+    one.feed(ANSWER[1])
+    answer = one.finish("reset", "the server broke the stream off")
+    assert (*judged(answer), answer.message) == (
+        "truncated",
+        "reset",
+        "the server broke the stream off",
+    )
+    assert read(*ANSWER, ending="reset").message == ""
+
+
 def test_text_is_kept_only_where_asked_for() -> None:
     answer = read(*ANSWER, keep_text=False)
     assert (answer.text, answer.text_chars) == ("", 5)

@@ -218,6 +218,16 @@ def test_raising_the_cap_does_not_silence_the_alarm() -> None:
     assert well.summary()["alpha"]["goals_missed"] == []
 
 
+def test_a_knob_does_not_judge_what_was_measured_before_it() -> None:
+    raised = Knob(at_ns=at(0.1), route="alpha", knob="max_tokens", before=64, after=400)
+    lowered = Knob(at_ns=at(50), route="alpha", knob="max_tokens", before=400, after=64)
+    board = board_of(raised, *slow_ones(400, 5.0, 1.0), tick(45.0), lowered, tick(55.0))
+    assert (row(board).state, row(board).goal_e2e_s) == ("ok", 6.0)
+    assert row(board).e2e_p95.grade == "fine"
+    board.fold(ProbeScript("e1-x", 56.0).started())
+    assert (row(board).cohort, row(board).goal_e2e_s) == ("64/256", 3.0)
+
+
 def test_a_probe_is_good_by_the_goal_of_its_own_cap() -> None:
     knob = Knob(at_ns=at(2), route="alpha", knob="max_tokens", before=64, after=400)
     before = ProbeScript("e1-1", 1.0, e2e_s=5.0)

@@ -1,13 +1,13 @@
 """Met, missed and unknown: what a run may say of its goals."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from board_streams import ProbeScript, at, hello, route_info
 
 from probes.board import Board
 from probes.board.goals import goals_remarks, goals_status, run_verdict
-from probes.events import Event, Held, Knob, RouteInfo
+from probes.events import Event, Held, HeldReason, Knob, RouteInfo
 
 
 def summary(info: RouteInfo, *events: Event) -> dict[str, Any]:
@@ -58,6 +58,14 @@ def test_what_measured_nothing_or_too_little_is_unknown(
     assert (row["goals_met"], row["goals_missed"], row["goals_unknown"]) == (None, [], [why])
     assert (run_verdict(told), goals_status(told)) == ("unknown", 3)
     assert list(goals_remarks(told)) == [f"alpha: goals unknown: {why}"]
+
+
+@pytest.mark.parametrize("reason", get_args(HeldReason))
+def test_every_reason_to_hold_has_its_words(reason: Any) -> None:
+    (row,) = summary(route_info(), held(reason)).values()
+    (why,) = row["goals_unknown"]
+    assert why.startswith("no probe was started (")
+    assert f"({reason})" not in why
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from board_streams import ProbeScript, at, hello
 
 from probes.board import Board
-from probes.events import Batch, Health, Tick
+from probes.events import Batch, BudgetState, Health, Tick
 from probes.views import HeaderView
 
 
@@ -46,6 +46,21 @@ def test_the_tokens_of_answers_that_came_whole_are_in_the_live_rate() -> None:
     for event in (hello(), *probe.events(), Batch(at_ns=at(4.0), seq=1, health=Health())):
         board.fold(event)
     assert board.snapshot().header.tokens_per_s > 0
+
+
+def test_why_only_the_emergency_part_may_be_spent_is_in_the_header_until_it_is_over() -> None:
+    board = Board()
+    for second, doubt in ((1.0, ""), (2.0, "locked"), (3.0, "")):
+        budgets = (
+            BudgetState(route="", used_tokens=1, limit_tokens=9, doubt=doubt),
+            BudgetState(route="r", used_tokens=1, limit_tokens=9),
+        )
+        for event in (
+            *((hello(),) if second == 1.0 else ()),
+            Tick(at_ns=at(second), wall_ns=0, health=Health(), routes=(), budgets=budgets),
+        ):
+            board.fold(event)
+        assert board.snapshot().header.budget_doubt == doubt
 
 
 def test_a_shortage_is_shown_at_once_and_goes_with_the_engines_word() -> None:

@@ -26,6 +26,8 @@ FILES = (
     "ollama_cases.jsonl",
     "finish_cases.jsonl",
     "gateway_field_cases.jsonl",
+    "deepinfra_cases.jsonl",
+    "cost_cases.jsonl",
     "refusal_cases.jsonl",
 )
 CASES = [case for file in FILES for case in cases_of(file)]

@@ -158,6 +158,32 @@ async def test_a_key_ends_a_cool_down() -> None:
     assert not room.gate.end_cool_down()
 
 
+async def test_a_dry_lease_that_is_filled_soon_is_no_spent_budget() -> None:
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=50, more=True),))
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        assert (room.admitted, room.events) == (0, [])
+        room.spending.allow((Allowance(route="r", tokens=100, more=True),))
+        room.gate.changed.ring()
+        await settle()
+    assert (room.admitted, room.events) == (1, [])
+
+
+async def test_a_lease_that_stays_dry_is_said() -> None:
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=50, more=True),))
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        for _ in range(4):
+            await room.clock.advance(1.0)
+            room.gate.changed.ring()
+            await settle()
+        assert room.held() == [("budget", False)]
+        group.cancel_scope.cancel()
+
+
 async def test_an_exhausted_budget_holds_and_says_so_once() -> None:
     room = Room()
     room.spending.allow((Allowance(route="r", tokens=150),))

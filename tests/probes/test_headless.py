@@ -97,6 +97,25 @@ async def test_a_signal_ends_it_cleanly_with_the_summary(
     assert parsed(out.getvalue())[-2]["text"] == "stopping"
 
 
+async def test_nohup_outlives_the_terminal(ledger: Ledger) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                watched = session("good", ledger)
+                out = io.BytesIO()
+                run = partial(run_headless, watched, duration_s=None, out=out, fail_on_goals=False)
+                tasks.start_soon(run)
+                while b"hello" not in out.getvalue():  # noqa: ASYNC110 - a thread writes it
+                    await anyio.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGHUP)
+                await anyio.sleep(0.3)
+                assert b"summary" not in out.getvalue()
+                watched.stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 async def test_a_reader_that_goes_away_ends_it_quietly(ledger: Ledger) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -230,7 +249,7 @@ async def test_the_stream_begins_with_hello_whatever_failed_before(tmp_path: Pat
     assert lines[0]["type"] == "hello"
     notices = [line for line in lines if line["type"] == "notice"]
     assert any("not recording" in line["text"] for line in notices)
-    assert any("budgets count this run alone" in line["text"] for line in notices)
+    assert any("until it works again" in line["text"] for line in notices)
     begun = lines[0]["at_ns"]
     assert all(begun <= line["at_ns"] < begun + 10**10 for line in notices)
 

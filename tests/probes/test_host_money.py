@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from probes.commands import Allow, Allowance
 from probes.config import Price, Route
 from probes.events import AttemptFinished, AttemptStarted, MoneyReport, StampLadder
-from probes.host.money import Money, portions
+from probes.host.money import Money, Sum, portions
 from probes.spending import Reservation, Spending
 
 ROUTE = Route(name="r", base_url="http://x", model="m", prompt="x" * 40, max_tokens=90)
@@ -115,18 +115,24 @@ class Run:
         while self.engines[engine].commands:
             self.engines[engine].obey()
 
-    def kill(self, engine: int) -> None:
-        """Let an engine die; what it had open is charged whole, as the host does it."""
+    def end(self, engine: int, *, in_order: bool) -> None:
+        """Let an engine end; what it had open is charged whole, as the host does it."""
         dead = self.engines.pop(engine)
         while dead.words:
             self._hear(engine, dead.words.popleft())
         for _ in dead.reserved:
             self._hear(engine, finished(PROBE))
-        self.money.end(engine)
+        taken = self.money.end(engine, in_order=in_order)
+        self.charged += round(taken["r"].tokens) if taken else 0
 
     def replace(self, engine: int) -> None:
-        """Let an engine die and start again."""
-        self.kill(engine)
+        """Let an engine end and start again."""
+        self.end(engine, in_order=True)
+        self.start(engine)
+
+    def kill(self, engine: int) -> None:
+        """Let an engine be killed and start again."""
+        self.end(engine, in_order=False)
         self.start(engine)
 
     def allow_more(self, tokens: int) -> None:
@@ -253,15 +259,44 @@ def test_an_allowance_that_is_repeated_still_binds_when_an_older_one_is_obeyed()
     assert [run.engines[1].begin_attempt(), run.engines[1].begin_attempt()] == [True, True]
 
 
-def test_a_dead_engine_leaves_what_it_was_not_charged() -> None:
+def test_an_engine_that_ended_in_order_leaves_what_it_was_not_charged() -> None:
     run = Run([1, 1], tokens=400)
     assert run.engines[0].begin_attempt()
-    run.kill(0)
+    run.end(0, in_order=True)
     del run.working[0]
     run.settle()
     assert sum(run.engines[1].begin_attempt() for _ in range(9)) == 2
     run.settle()
     assert sum(run.engines[1].begin_attempt() for _ in range(9)) == 1
+
+
+def test_what_a_killed_engine_had_in_its_hands_is_spent() -> None:
+    run = Run([1, 1], tokens=400)
+    assert run.engines[0].begin_attempt()  # charged as reserved when it is found dead
+    assert run.engines[0].begin_attempt()
+    run.money.fold(0, finished(60))
+    taken = run.money.end(0, in_order=False)
+    assert taken == {"r": Sum(200 - 60)}
+    assert run.money.end(0, in_order=False) == {}
+    del run.working[0], run.engines[0]
+    run.settle()
+    assert sum(run.engines[1].begin_attempt() for _ in range(9)) == 2
+    run.settle()
+    assert not run.engines[1].begin_attempt()
+    run.allow_more(140)  # what the ledger gives for what was lost
+    run.settle()
+    assert run.engines[1].begin_attempt()
+
+
+def test_of_a_killed_engine_the_most_it_was_allowed_and_may_not_have_given_back_is_spent() -> None:
+    run = Run([1, 1], tokens=400)
+    run.working[0]["r"] = 0
+    run.engines[1].begin_attempt(), run.engines[1].begin_attempt()
+    run.engines[1].speak()
+    run.hear(1)
+    run.divide()
+    assert run.engines[0].commands  # told to give back, and has not obeyed
+    assert run.money.end(0, in_order=False) == {"r": Sum(200)}
 
 
 def test_a_burst_brings_its_money_to_an_engine_without_streams() -> None:
@@ -310,7 +345,7 @@ def test_dollars_are_divided_like_tokens() -> None:
     assert sorted(round(usd / (PROBE * 2e-6)) for usd in dollars) == [3, 4]
     money.fold(0, finished(50, usd=0.0001))
     money.fold(0, finished(50, usd=0.0004))
-    money.end(0)
+    money.end(0, in_order=True)
     money.report(1, MoneyReport(allow=2))
     (left,) = money.divide({1: {"r": 1}}, everybody=True).values()
     assert round((of_route(left).usd or 0.0) / (PROBE * 2e-6)) == 4  # 7 - 0.5 - 2, in whole probes
@@ -336,7 +371,10 @@ def test_portions_lose_nothing_and_follow_the_weights(units: int, weights: list[
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ("begin", "end", "speak", "hear", "obey", "divide", "everybody", "replace", "more")
+            (
+                *("begin", "end", "speak", "hear", "obey"),
+                *("divide", "everybody", "replace", "kill", "more"),
+            )
         ),
         st.integers(0, 3),
         st.integers(0, PROBE),
@@ -366,6 +404,7 @@ def test_together_they_never_overspend_and_nothing_is_stranded(
             "divide": run.divide,
             "everybody": partial(run.divide, everybody=True),
             "replace": partial(run.replace, number),
+            "kill": partial(run.kill, number),
             "more": partial(run.allow_more, amount),
         }
         deeds[what]()

@@ -61,6 +61,7 @@ SLEEPERS = (
     "trap '' TERM HUP INT",
     "sleep 60",
 )
+ALL_NOTED = "until [ $(wc -l < $P) -ge 5 ]; do sleep 0.02; done"
 
 
 def test_an_agent_that_holds_the_pipe_is_not_waited_for(
@@ -97,7 +98,7 @@ def test_what_takes_too_long_or_says_too_much_goes_with_all_its_descendants(
     tmp_path: Path, pids: Callable[[], list[int]], last: str
 ) -> None:
     with pytest.raises(ValueError, match=r"did not end|printed more"):
-        run_key_command(noting(tmp_path, *SLEEPERS[:-1], "sleep 0.3", last), seconds=1)
+        run_key_command(noting(tmp_path, *SLEEPERS[:-1], ALL_NOTED, last), seconds=3)
     assert len(pids()) == 5
     assert until(lambda: not any(map(is_alive, pids())))
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,26 +112,41 @@ def test_a_clock_set_back_never_makes_money_free_nor_locks_it_for_ever() -> None
     assert want(ledger, "a", "r", 100) == 100
 
 
-def test_the_unspent_lease_of_a_dead_run_is_free_and_its_spending_stays() -> None:
+def test_the_lease_of_a_dead_run_is_spent_and_neither_freed_nor_counted_twice() -> None:
     dead = RunIdentity(pid=1, boot="boot", born="5")
     fates: dict[RunIdentity, bool | None] = {dead: True}
     ledger = Ledger(None, identity=dead, is_alive=lambda who: fates[who])
-    want(ledger, "a", "r", 600)
+    want(ledger, "a", "r", 500)
     ledger.exchange("a", [Ask("r", spent_tokens=100)], BUDGET)
-    assert want(ledger, "b", "r", 600) == 0
+    assert want(ledger, "b", "r", 600) == 100
+    ledger.release("b")
     fates[dead] = False
-    assert ledger.exchange("b", [Ask("r")], BUDGET)["r"].used_tokens == 100
+    assert ledger.used("r") == (500, 0.0)
+    assert ledger.used("r") == (500, 0.0)
     fates[dead] = True
-    assert want(ledger, "b", "r", 600) == 500
+    assert want(ledger, "c", "r", 600) == 100
 
 
-def test_the_lease_of_a_run_that_cannot_be_seen_expires() -> None:
+def test_the_lease_of_a_run_that_cannot_be_seen_runs_out_and_is_spent_then() -> None:
     wall = Wall()
     ledger = Ledger(None, wall_ns=wall.ns, is_alive=lambda _who: None)
-    want(ledger, "a", "r", 600)
+    want(ledger, "a", "r", 500)
     wall.s += 599
-    assert want(ledger, "b", "r", 600) == 0
-    wall.s += 700
+    assert want(ledger, "b", "r", 100) == 100
+    assert ledger.used("r") == (0, 0.0)
+    wall.s += 20
+    assert ledger.used("r") == (500, 0.0)
+    ledger.release("b")
+    wall.s += 3_600  # an hour after it ran out, which is when it can have been spent at the latest
+    assert ledger.used("r") == (0, 0.0)
+
+
+def test_a_lease_that_ran_out_more_than_an_hour_ago_is_nothing_of_this_hour() -> None:
+    wall = Wall()
+    ledger = Ledger(None, wall_ns=wall.ns, is_alive=lambda _who: False)
+    want(ledger, "a", "r", 500)
+    wall.s += 600 + 3_601
+    assert ledger.used("r") == (0, 0.0)
     assert want(ledger, "b", "r", 600) == 600
 
 
@@ -222,18 +238,10 @@ def test_processes_that_race_never_spend_beyond_the_limits(tmp_path: Path) -> No
     assert sum(by_route) > 900  # and together they can use nearly all of it
 
 
-@pytest.mark.parametrize("content", [b"this is no database at all, but long enough" * 9])
-def test_a_ledger_that_cannot_be_used_says_so(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "ledger.sqlite3"
-    path.write_bytes(content)
-    with pytest.raises(LedgerError, match="cannot be used"):
-        Ledger(path).used()
-
-
 def test_a_ledger_that_stays_locked_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("probes.ledger._BUSY_MS", 20)
+    monkeypatch.setattr("probes.ledger_file.BUSY_S", 0.02)
     path = tmp_path / "ledger.sqlite3"
     ledger = Ledger(path)
     ledger.used()
@@ -251,8 +259,10 @@ def test_a_process_is_told_from_another_that_took_its_number() -> None:
     me = current_identity()
     assert me.is_alive() in (True, None)
     if me.boot:
-        assert RunIdentity(me.pid, me.boot, "another birth").is_alive() is False
-        assert RunIdentity(me.pid, "another boot", me.born).is_alive() is None
+        assert replace(me, born="another birth").is_alive() is False
+        assert replace(me, boot="another boot").is_alive() is None
+        assert replace(me, space="another namespace").is_alive() is None
+        assert replace(me, space="").is_alive() is None
 
 
 def test_every_run_has_a_name_of_its_own() -> None:

@@ -24,6 +24,17 @@ WALL_NS = 1_795_430_000 * 10**9  # 2026-11-23T10:33:20Z
         ("1m500ms", 60.5),
         ("1.5µs", 1.5e-6),
         ("250ns", 2.5e-7),
+        ("30 seconds", 30.0),
+        ("2 minutes", 120.0),
+        ("1 hour, 5 minutes and 2 secs", 3902.0),
+        ("4h 13m", 15_180.0),
+        ("500 milliseconds", 0.5),
+        ("2 小时", 7200.0),
+        ("PT30S", 30.0),
+        ("PT1M30S", 90.0),
+        ("P1DT2H", 93_600.0),
+        ('"45"', 45.0),
+        ("2026-11-23 18:34:20 +0800 CST", 60.0),
         ("59", 59.0),
         ("0.5", 0.5),
         ("0", 0.0),
@@ -46,7 +57,25 @@ def test_a_reset_is_understood(text: str, expected: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "-5", "-1s", "1x", "s", "ms", "nan", "inf", "1 000", "١s", "0001-13-01"]
+    "text",
+    [
+        "",
+        "soon",
+        "-5",
+        "-1s",
+        "1x",
+        "P",
+        "PT",
+        "5 moons",
+        "1h soon",
+        "s",
+        "ms",
+        "nan",
+        "inf",
+        "1 000",
+        "١s",
+        "0001-13-01",
+    ],
 )
 def test_garbage_is_no_reset(text: str) -> None:
     assert wait_until_s(text, WALL_NS) is None

@@ -200,6 +200,57 @@ def test_messages_are_found_and_cut() -> None:
     assert error_of(wrapped).message == "Provider returned error: why"
 
 
+@pytest.mark.parametrize(
+    ("message", "status", "shown"),
+    [
+        ('{"error": {"code": 503, "message": "down"}}', 503, "down"),
+        ("Error code: 429 - {'error': {'message': \"it's full\", 'code': 429}}", 429,
+         "Error code: 429: it's full"),
+        (r'upstream: {\"error\": {\"message\": \"no\", \"code\": 401}}', 401, "upstream: no"),
+        ("b'{\"error\": {\"message\": \"no\", \"status\": 404}}'", 404, "no"),
+        ("Request failed with status code 502", 502, None),
+        ("upstream returned error: 503", 503, None),
+        ("[504] waited too long", 504, None),
+        ("429 Too Many Requests", 429, None),
+        ("<html><title>502 Bad Gateway</title></html>", 502, "502 Bad Gateway"),
+        ("max_tokens must be below 500", None, None),
+        ("Invalid message: {'role': 'user', 'content': 'x'}", None, None),
+        ("{broken", None, None),
+    ],
+)  # fmt: skip
+def test_what_a_message_quotes_is_heard(
+    message: str, status: int | None, shown: str | None
+) -> None:
+    error = error_of({"error": {"message": message}})
+    assert (error.status, error.message) == (status, message if shown is None else shown)
+
+
+def test_quotations_are_followed_three_levels_deep() -> None:
+    body: dict[str, Any] = {"error": {"message": "inmost", "code": 429}}
+    for _ in range(3):
+        body = {"error": {"message": json.dumps(body), "code": 500}}
+    assert (error_of(body).status, error_of(body).message) == (429, "inmost")
+    deeper = error_of({"error": {"message": json.dumps(body)}})
+    assert deeper.message.startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"Error": {"Code": "Throttling", "Message": "m"}}, "Throttling"),
+        ({"__type": "com.amazon.coral#ThrottlingException", "Message": "m"}, "ThrottlingException"),
+        ({"throttlingException": {"message": "m"}}, "throttlingexception"),
+        ({"ERROR": {"errorCode": "E1", "msg": "m"}}, "E1"),
+        ({"detail": {"code": "C", "message": "m"}}, "C"),
+        ({"code": 8, "message": "m", "details": []}, "RESOURCE_EXHAUSTED"),
+    ],
+)
+def test_a_field_is_known_whatever_its_case(body: Any, code: str) -> None:
+    told = error_in(body)
+    assert told is not None
+    assert (told.message, told.code) == ("m", code)
+
+
 def test_any_json_is_taken_as_an_error() -> None:
     for text in ("[]", "[[]]", "1", "null", '{"error":[1]}', '{"error":{"message":{"a":1}}}'):
         assert error_of(json.loads(text)).message == ""

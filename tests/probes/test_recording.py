@@ -69,6 +69,7 @@ def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
     writer.close()
     (path,) = files(tmp_path / "recordings")
     assert path == writer.path.with_name(path.name)
+    assert writer.has_begun
     assert list(read_recording(path)) == [hello(), mark(1), mark(2)]
 
 
@@ -302,6 +303,7 @@ def test_a_folder_that_cannot_be_made_is_a_problem_and_no_crash(tmp_path: Path) 
     writer.append(lines(hello()))
     until(lambda: bool(problems))
     writer.close()
+    assert not writer.has_begun
     assert problems[0].startswith("not recording: ")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from probes.error_body import error_of
 from probes.events import Limit
-from probes.outcome import of_status, of_stream_error
+from probes.outcome import of_error, of_status, of_stream_error
 from probes.refusal import told_by_limits
 
 RATE_ADVICE = (
@@ -388,3 +388,137 @@ def test_the_limit_with_nothing_left_names_the_rate(
     reason: str, limits: list[Limit], expected: str
 ) -> None:
     assert told_by_limits(reason, limits) == expected
+
+
+SPENT = (
+    "Your monthly spend limit of $50 has been reached.",
+    "You have exceeded your daily spending limit",
+    "Your account balance is negative. Please recharge.",
+    "Monthly token quota exhausted",
+    "Weekly quota exceeded",
+    "You have used up your free credits",
+    "Daily token allocation depleted",
+    "Credits depleted",
+    "quota exceeded: 0 requests remaining this month",
+    "You've run out of credits",
+    "You ran out of tokens for this billing period",
+    "Your plan's usage for this period has been exhausted",
+    "You've reached your session limit. Resets 3pm (UTC)",
+    "5-hour limit reached ∙ resets 3pm",
+    "You have hit your ChatGPT usage limit (plus plan). Try again in ~153 min.",
+    "Your subscription has expired",
+    "Payment required to continue",
+    "Payment method required",
+    "Billing is not enabled for this project",
+    "This API method requires billing to be enabled. Please enable billing on project #1",
+    "You have reached the maximum number of requests allowed per month on your plan",
+    "Trial quota exhausted. Upgrade to continue.",
+    "Free tier limit reached for today",
+    "Exceeded monthly credit allocation",
+    "今日免费额度已用完",
+    "账户余额不足，请充值后重试",
+    "您的账户已欠费",
+    "本月配额已用尽",
+    "已达到每周使用上限",
+    "您的套餐余量已用完",
+    "今日调用次数已达上限",
+    "Organization has exceeded its monthly usage",
+    "Hourly quota exceeded",
+    "You have exceeded the limit of 50 messages every 3 hours",
+    "Key budget exceeded: spend 10.2 > max 10",
+    "ExceededTokenBudget: Current spend for token: 0.1; Max Budget for Token: 0.05",
+    "Crossed spend within budget_duration",
+    "No credits left",
+    "Your credit card was declined",
+    "Workspace monthly limit of $100.00 reached",
+    "You have no remaining quota for the current billing cycle.",
+    "usage cap reached",
+    "Usage quota exceeded. Your quota resets on 2026-12-01.",
+    "Your quota of 1000000 tokens per month has been exceeded",
+    "usage limits exceeded for this API key",
+)
+"""Parts of a bill in many words: thing, state, horizon."""
+SLOWED = (
+    "当前请求过多，请稍后再试",
+    "请求频率超出限制，请稍后再试",
+    "每分钟请求数超过限制",
+    "模型当前负载过高，请稍后重试",
+    "Rate limit exceeded: 60 requests per minute",
+    "Quota exceeded for requests per minute",
+    "Tokens per minute quota exceeded",
+    "Usage limit per minute exceeded",
+    "You are sending requests too quickly. See https://x.ai/billing for quota",
+    "Too many requests. Add credits at https://openrouter.ai/credits to increase limits",
+    "Rate limit reached. Upgrade your plan for a higher monthly quota.",
+    "Rate limit reached for your plan. To increase, add a payment method.",
+    "This model is currently overloaded with other requests.",
+    "Concurrency limit exceeded for account, please retry later",
+    "Your team has exceeded its rate limit of 10 requests per second",
+    "API rate limit exceeded for ip 1.2.3.4",
+    "Request quota exceeded, retry in 30 seconds",
+    "insufficient capacity",
+    "tokens per day limit exceeded",
+    "The engine is currently overloaded, please try again later",
+    "Sorry, you have been rate-limited. Please wait a moment before trying again.",
+    "insufficient resources, please try again later",
+)
+"""Parts of a rate, some with advice that names money."""
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, None])
+@pytest.mark.parametrize("words", SPENT)
+def test_a_thing_in_its_last_state_is_a_bill(words: str, status: int | None) -> None:
+    verdict = of_error(error_of({"error": {"message": words}}), status)
+    assert (verdict.outcome, verdict.reason) == ("client_error", "quota")
+
+
+@pytest.mark.parametrize("words", SLOWED)
+def test_a_rate_stays_one_whatever_it_advises(words: str) -> None:
+    assert of_status(429, error_of({"error": {"message": words}})).outcome == "throttled"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Server is at capacity, please try again later",
+        "All channels are saturated, retry later",
+        "当前分组上游负载已饱和，请稍后再试",
+    ],
+)
+@pytest.mark.parametrize("code", ["insufficient_quota", "billing_error"])
+def test_words_that_the_upstream_is_full_outrank_a_billing_code(words: str, code: str) -> None:
+    verdict = of_status(429, error_of({"error": {"message": words, "code": code}}))
+    assert (verdict.outcome, verdict.reason) == ("throttled", "overloaded")
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        ("quota exceeded", "throttled"),
+        ("monthly quota exceeded", "client_error"),
+        ("quota per minute exceeded", "throttled"),
+        ("quota exceeded, it resets in 5h", "client_error"),
+        ("quota exceeded, it resets in 50s", "throttled"),
+        ("rate limit of your plan exceeded: 50 requests per day", "throttled"),
+        ("weekly rate limit exceeded", "client_error"),
+        ("rate limit exceeded: no credits left", "client_error"),
+    ],
+)
+def test_the_horizon_decides_where_the_thing_may_be_either(words: str, outcome: str) -> None:
+    assert of_status(429, error_of({"error": {"message": words}})).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("quotas", "outcome"),
+    [
+        (("GenerateRequestsPerDayPerProjectPerModel-FreeTier",), "client_error"),
+        (("GenerateRequestsPerMinutePerProjectPerModel",), "throttled"),
+        (("GenerateRequestsPerDay", "GenerateRequestsPerMinute"), "throttled"),
+    ],
+)
+def test_googles_quotas_are_a_bill_where_all_are_of_a_day(
+    quotas: tuple[str, ...], outcome: str
+) -> None:
+    details = [{"violations": [{"quotaId": quota} for quota in quotas]}]
+    body = {"error": {"status": "RESOURCE_EXHAUSTED", "message": "x", "details": details}}
+    assert of_status(429, error_of([body])).outcome == outcome

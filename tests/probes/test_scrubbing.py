@@ -238,6 +238,8 @@ HOSTILE = {
     "numbers": "&#38;",
     "base64": "SGVsbG8gd29ybGQhIQ",
     "the secret": KEY,
+    "the secret in base64": base64.b64encode(3 * f"{KEY} ".encode()).decode(),
+    "the same beyond ASCII": base64.b64encode(3 * f"{KEY} é ".encode()).decode(),
     "its pieces": KEY[4:12] + " ",
     "nearly its pieces": KEY[4:11] + "~",
 }

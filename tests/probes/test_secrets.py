@@ -189,7 +189,21 @@ def test_a_url_is_shown_without_its_secrets(url: str, masked: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "held"),
-    [("no", 0), ("the key is sk-ab", 5), ("sk-abcdefgh", 0), ("s", 1), ("", 0), ("sk-abx", 0)],
+    [("no", 0), ("the key is sk-ab", 5), ("s", 1), ("", 0), ("sk-abx", 0)],
 )
 def test_the_beginning_of_a_secret_is_held_back(text: str, held: int) -> None:
-    assert Scrubber(frozenset({"sk-abcdefgh"})).unsure(text) == held
+    scrubber = Scrubber(frozenset({"sk-abcdefgh"}))
+    assert scrubber.split(text) == (text[: len(text) - held], text[len(text) - held :])
+
+
+@pytest.mark.parametrize(
+    ("value", "secret"),
+    [
+        ("Bearer sk-abcdefgh", "sk-abcdefgh"),
+        ("bearer Bearer sk-abcdefgh", "sk-abcdefgh"),
+        ("Basic dTpwYXNzd29ydA==", "dTpwYXNzd29ydA=="),
+        ("a pass phrase of four words", "a pass phrase of four words"),
+    ],
+)
+def test_all_of_a_header_is_secret_but_its_scheme(value: str, secret: str) -> None:
+    assert secret_values({"a": {"X-Gate": value}}) == {secret}

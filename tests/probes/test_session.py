@@ -104,13 +104,15 @@ async def test_a_restarted_engine_is_told_knobs_pauses_and_money(ledger: Ledger)
     assert session.status.restarts == 1
 
 
-async def test_what_a_dead_engine_had_reserved_counts_as_spent(ledger: Ledger) -> None:
+async def test_what_a_dead_engine_had_in_its_hands_counts_as_spent(ledger: Ledger) -> None:
     session = fake_session("die_open", ledger)
     async with running(session) as heard:
         await until(lambda: any(isinstance(event, ProbeFinished) for event in heard))
     tokens, _usd = ledger.used(route_key(ROUTE))
     died = [event for event in heard if isinstance(event, AttemptFinished)]
-    assert tokens == 80 * len(died) > 0
+    (allow, *_) = told(heard)[0]
+    (handed,) = (one["tokens"] for one in allow["allowances"] if one["route"] == "r")
+    assert tokens >= handed > 80 * len(died) > 0
 
 
 async def test_a_dollar_budget_without_a_price_is_said_to_be_unenforceable(
@@ -132,20 +134,24 @@ async def test_a_route_that_believes_any_certificate_is_said_to(ledger: Ledger) 
     assert (notice.route, "certificates are not verified" in notice.text) == ("r", True)
 
 
-async def test_a_ledger_that_cannot_be_used_is_said_and_measuring_goes_on(
+async def test_a_ledger_that_cannot_be_used_is_said_and_the_emergency_part_may_be_spent(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / "ledger.sqlite3"
-    path.write_bytes(b"no database" * 100)
-    ledger = Ledger(path)
+    (tmp_path / "file").write_text("no folder")
+    ledger = Ledger(tmp_path / "file" / "ledger.sqlite3")
     session = fake_session("good", ledger)
     async with running(session) as heard:
         await until(lambda: any(isinstance(event, Notice) for event in heard))
         assert session.status.state == "running"
-        assert told(heard)[0][0]["allowances"][1]["tokens"] > 0
+        assert 0 < told(heard)[0][0]["allowances"][1]["tokens"] <= 5_000
+        assert told(heard)[0][0]["allowances"][0]["doubt"]
+        session.lift()
+        await until(lambda: sum(isinstance(event, Notice) for event in heard) == 2)
     ledger.close()
-    (notice, *_) = (event for event in heard if isinstance(event, Notice))
-    assert "budgets count this run alone" in notice.text
+    assert isinstance(heard[0], Hello)
+    (notice, lifted, *_) = (event for event in heard if isinstance(event, Notice))
+    assert "until it works again" in notice.text
+    assert "count from what is known" in lifted.text
 
 
 async def test_a_recording_that_fails_is_a_notice_in_the_stream(
@@ -337,7 +343,7 @@ async def test_two_real_engines_share_one_run_and_leave_nothing_behind(
     ended = [event.probe for event in heard if isinstance(event, ProbeFinished)]
     assert sorted(started) == sorted(ended)
     charged = sum(e.charged_tokens for e in heard if isinstance(e, AttemptFinished))
-    assert ledger.used(route_key(route))[0] == charged
+    assert ledger.used(route_key(route))[0] >= charged  # the killed one may have spent more
 
 
 def _lives(events: list[Event]) -> set[str]:

@@ -77,3 +77,32 @@ def test_what_is_spent_and_reserved_is_reported_where_allowances_are_numbered() 
     assert spending.reserve("a", 50, 0.25) is not None
     spending.settle(first, 40, 0.125)
     assert spending.report() == MoneyReport(allow=3, committed=(Committed("a", 90, 0.375),))
+
+
+def test_a_route_whose_lease_is_dry_awaits_more_where_it_was_given_all_it_wanted() -> None:
+    spending = Spending()
+    assert not spending.awaits_more("a")
+    spending.allow((Allowance(route="a", tokens=100, more=True), Allowance(route="b", tokens=100)))
+    assert spending.awaits_more("a")
+    assert not spending.awaits_more("b")
+
+
+def test_a_doubt_is_told_with_the_budgets_and_with_a_shortage() -> None:
+    spending = Spending()
+    told = Allowance(route="", tokens=1, used_tokens=5, limit_tokens=7, doubt="nobody knows")
+    spending.allow((told, Allowance(route="a", tokens=1)))
+    assert [budget.doubt for budget in spending.states()] == ["nobody knows", ""]
+    assert spending.shortage("a").endswith("; nobody knows")
+
+
+def test_the_words_of_a_shortage_tell_of_usd_where_they_bind() -> None:
+    spending = Spending()
+    told = {"tokens": 10, "used_tokens": 7, "limit_tokens": 9, "used_usd": 0.0123}
+    spending.allow((
+        Allowance(route="a", usd=0.1, limit_usd=0.5, **told),
+        Allowance(route="", limit_usd=2.0, **told),
+    ))  # fmt: skip
+    assert spending.shortage("a") == (
+        "a: 7 of 9 tokens and 0.0123 of 0.5 USD in the last hour; "
+        "all routes: 7 of 9 tokens in the last hour"
+    )

@@ -228,3 +228,16 @@ def test_a_pipe_as_a_config_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "routes.toml")
     with pytest.raises(ConfigError, match="is a named pipe, expected a regular file"):
         load_config(tmp_path / "routes.toml", {})
+
+
+def test_what_lies_where_nobody_can_write_is_not_judged_by_its_mode(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.parent.chmod(0o777)
+    file.chmod(0o666)
+
+    class ReadOnly:
+        f_flag = os.ST_RDONLY
+
+    monkeypatch.setattr(os, "statvfs", lambda _path: ReadOnly())
+    assert read_trusted(file, 10_000)

@@ -76,11 +76,15 @@ class FakeSession:
     status: FakeStatus = FakeStatus()
     commands: list[Command] = field(default_factory=list)
     retried: int = 0
+    lifted: int = 0
     recording_path: str = ""
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
     def command(self, command: Command) -> None:
         self.commands.append(command)
+
+    def lift(self) -> None:
+        self.lifted += 1
 
     def retry(self) -> None:
         self.retried += 1

@@ -1,6 +1,7 @@
 """The App at every size, its themes, its signals, and the engine's lifetime around it."""
 
 import gc
+import re
 
 import made
 import pytest
@@ -86,6 +87,17 @@ async def test_the_palette_has_every_key() -> None:
         assert isinstance(app.screen, CommandPalette)
 
 
+async def test_a_palette_closed_while_a_search_begins_does_no_harm() -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p")
+        palette = app.screen
+        assert isinstance(palette, CommandPalette)
+        await palette.query("*").remove()
+        await palette._gather_commands("c").wait()
+        assert not app._exception
+
+
 @pytest.mark.parametrize("opening", ["question_mark", "ctrl+p"])
 async def test_what_was_closed_is_given_back(opening: str) -> None:
     """Each widget has one such cache, with all the lines it has drawn."""
@@ -114,9 +126,22 @@ async def test_the_collector_is_given_back() -> None:
     assert gc.get_threshold() == before
 
 
-async def test_few_colours_take_the_terminals_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.app._FEW_COLOURS", ("truecolor", "256", "standard", None))
-    assert make_app().theme == ANSI.name
+@pytest.mark.parametrize(
+    ("environ", "theme"),
+    [
+        ({"TERM": "xterm"}, "llmtop-ansi"),
+        ({"TERM": "xterm-256color"}, "llmtop"),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, "llmtop-plain"),
+    ],
+)
+async def test_the_theme_is_what_the_terminal_can_show(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], theme: str
+) -> None:
+    for name in ("COLORTERM", "NO_COLOR", "COLORFGBG", "CLICOLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert make_app().theme == theme
 
 
 async def test_an_unknown_theme_falls_back() -> None:
@@ -133,11 +158,21 @@ async def test_other_themes_draw_too(theme: str) -> None:
         assert "LIVE" in text_of(app.screen.query_one(HeaderStrip))
 
 
-async def test_without_colour_the_words_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_colour_the_words_remain_and_what_hurts_is_loudest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
     app = make_app()
     async with app.run_test(size=(160, 50)) as pilot:
         await pilot.pause()
-        text = text_of(app.screen.query_one("#routes", Pane))
+        pane = app.screen.query_one("#routes", Pane)
+        text = text_of(pane)
+        drawn = "".join(pane.render_line(y).render(app.console) for y in range(pane.size.height))
+        pens = pane._pens_of(highlighted=False)
     for mark in ("✖ eastus-gpt", "⊘ busy-llama", "2.91▲", "1.34△", "97.2▼"):
         assert mark in text
+    assert not re.search(r"\x1b\[[\d;]*(3[0-8]|4[0-8]|9\d|10\d)[;m]", drawn)
+    assert "1;7" in pens["missed"].whole
+    assert pens["fine"].whole == pens["text"].whole
+    assert not {"1", "7"} & set(pens["fine"].whole[4:-1].split(";"))

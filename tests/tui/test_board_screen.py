@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import made
 import pytest
 from changed import replace
-from fakes import FakeClock, FakeSession, FakeStatus, config
+from fakes import FakeBoard, FakeClock, FakeSession, FakeStatus, config
 from grid import Grid
 from textual.geometry import Region
 from textual.pilot import Pilot
@@ -249,6 +249,18 @@ async def test_an_engine_that_gave_up_is_on_the_banner_and_r_retries() -> None:
         assert "DEAD" in it.text("#header")
         await it.press("R")
         assert it.session.retried == 1
+
+
+async def test_a_ledger_in_doubt_is_on_the_banner_and_l_lifts_that() -> None:
+    doubted = made.snapshot(header=made.header(budget_doubt="database is locked"))
+    async with cockpit() as it:
+        await it.press("L")
+        assert it.session.lifted == 0
+    async with cockpit(session=FakeSession(board=FakeBoard(doubted))) as it:
+        assert it.board.query_one(Banner).display
+        assert "BUDGET UNKNOWN" in it.text("#banner")
+        await it.press("L")
+        assert it.session.lifted == 1
 
 
 async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

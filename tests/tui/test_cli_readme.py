@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from probes.board import Board
 from probes.config import Budget, Display, Goals, Price, Recording, Route, Timeouts
 from probes.config.file import parse_config
 from probes.config.rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
@@ -17,11 +18,14 @@ from probes.events import (
     DURABLE_TYPES,
     AttemptFinished,
     ClockSource,
+    Hello,
     Outcome,
     ProbeFinished,
     StampLadder,
 )
+from probes.exit_status import ExitStatus
 from probes.knobs import KNOBS, KnobRange
+from probes.report import route_info
 from probes.simulator.library import scenario_names
 from probes.single import ProbeRecord
 from probes.views import HeaderView, RouteState
@@ -181,6 +185,34 @@ def test_every_command_and_option_is_told() -> None:
     told = set(re.findall(r"--[a-z][a-z0-9-]+", README))
     assert options - told <= {"-h", "--help", "--version", "--stdout"}
     assert [name for name in commands.choices if f"llmtop {name}" not in README] == []
+
+
+def test_every_exit_status_is_told_and_no_other() -> None:
+    table = section("Without a screen").split("| exit status |")[1].split("\n\n")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+    told = [int(number) for cell in first_cells for number in re.findall(r"\d+", cell)]
+    assert sorted(told) == sorted(ExitStatus)
+    assert len(told) == len(set(told))
+
+
+def test_the_fields_of_the_summary_that_tell_of_goals_are_named() -> None:
+    board = Board()
+    route = route_info(Route(name="r", base_url="https://h", model="m"))
+    board.fold(Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=(route,), schema=1))
+    (row,) = board.summary().values()
+    goals = {name for name in row if name.startswith("goals_")}
+    assert goals == set(re.findall(r"`(goals_\w+)`", section("Without a screen")))
+
+
+def test_the_pythons_that_are_tested_are_told_and_newer_ones_are_let_in() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11"
+    named = [
+        kind.rpartition(" ")[2] for kind in project["classifiers"] if re.search(r":: 3\.\d+$", kind)
+    ]
+    assert f"Python {named[0]} or newer" in section("Try it")
+    listed = f"{', '.join(named[:-1])} and {named[-1]} are tested"
+    assert listed in " ".join(section("Try it").split())
 
 
 def test_every_scenario_and_provider_is_named() -> None:

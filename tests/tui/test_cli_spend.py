@@ -83,13 +83,92 @@ def test_only_what_the_budget_can_bear_is_sent(
         assert bool(purse.admit([ROUTE])) is admitted
 
 
-def test_a_ledger_that_cannot_be_used_is_said_and_the_probe_goes(
+@pytest.fixture
+def unusable(tmp_path: Path) -> Path:
+    """A ledger whose folder is a file."""
+    (tmp_path / "file").write_text("no folder")
+    return tmp_path / "file" / "ledger.sqlite3"
+
+
+def test_without_the_ledger_probes_are_counted_apart_and_share_the_emergency_part(
+    tmp_path: Path, unusable: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emergency = tmp_path / "runtime" / "emergency.sqlite3"
+    config = config_of(Budget(route_tokens_per_hour=2 * MOST * 100 + 100))
+    admitted = 0
+    for _ in range(4):  # each a command of its own
+        with Purse(config, unusable, emergency=emergency) as purse:
+            admitted += len(purse.admit([ROUTE]))
+            purse.settle({"r": record(MOST, 0.0)} if admitted else {})
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("llmtop: the spending ledger ")
+        assert line.endswith("a route: the emergency part of the budget")
+    assert admitted == 2
+
+
+def test_without_either_ledger_nothing_is_sent(
+    unusable: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emergency = unusable.with_name("emergency.sqlite3")
+    with Purse(config_of(Budget()), unusable, emergency=emergency) as purse:
+        assert purse.admit([ROUTE]) == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("nothing is sent")
+
+
+def test_a_runtime_folder_that_others_can_write_to_is_not_counted_in(
+    tmp_path: Path, unusable: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runtime"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with Purse(config_of(Budget()), unusable, emergency=folder / "e.sqlite3") as purse:
+        assert purse.admit([ROUTE]) == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("ours alone: nothing is sent")
+
+
+def test_a_broken_ledger_is_said_and_the_emergency_part_may_be_spent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "file").write_text("no folder")
-    with Purse(config_of(Budget()), tmp_path / "file" / "ledger.sqlite3") as purse:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(b"broken" * 999)
+    with Purse(config_of(Budget()), path) as purse:
         assert purse.admit([ROUTE]) == [ROUTE]
         purse.settle({"r": record(20, 0.5)})
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("llmtop: the spending ledger ")
-    assert line.endswith("; the probe is not counted")
+    (broken, doubt) = capsys.readouterr().err.splitlines()
+    assert "kept as" in broken
+    assert "only the emergency part of each budget may be spent" in doubt
+
+
+def test_a_command_that_is_killed_has_spent_all_it_had_reserved(tmp_path: Path, used) -> None:
+    purse = Purse(config_of(Budget()), tmp_path / "ledger.sqlite3")
+    assert purse.admit([ROUTE]) == [ROUTE]
+    assert used() == (0, 0.0)
+    purse._ledger.close()  # as the kernel closes what a killed process held
+    assert used()[0] == MOST
+
+
+def test_a_command_that_was_taken_for_dead_puts_the_truth_in_the_place_of_that(
+    tmp_path: Path, used
+) -> None:
+    with Purse(config_of(Budget()), tmp_path / "ledger.sqlite3") as purse:
+        purse.admit([ROUTE])
+        purse._ledger._locks.close()
+        assert used()[0] == MOST
+        purse.settle({"r": record(20, 0.5)})
+    assert used() == (20, 0.5)
+
+
+def test_what_was_counted_apart_is_settled_once_the_ledger_works(
+    tmp_path: Path, unusable: Path, used, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emergency = tmp_path / "runtime" / "emergency.sqlite3"
+    with Purse(config_of(Budget()), unusable, emergency=emergency) as purse:
+        purse.admit([ROUTE])
+        purse.settle({"r": record(20, 0.5)})
+    for _ in range(2):  # and once only
+        with Purse(config_of(Budget()), tmp_path / "ledger.sqlite3", emergency=emergency) as purse:
+            purse.admit([])
+        assert used() == (20, 0.5)
+    capsys.readouterr()

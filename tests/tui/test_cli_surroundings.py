@@ -94,7 +94,7 @@ def test_where_nothing_can_be_kept_it_is_said_after_hello_and_measuring_goes_on(
     hello, *lines = ended.stdout.splitlines()
     assert hello.startswith('{"type":"hello"')
     notices = [line for line in lines if line.startswith('{"type":"notice"')]
-    assert any(f"{NOBODY_HOME}; nothing is recorded" in line for line in notices)
+    assert any(f"{NOBODY_HOME}: there is no place for recordings" in line for line in notices)
     assert any('"type":"probe_finished"' in line for line in lines)
     assert list(tmp_path.iterdir()) == []
 

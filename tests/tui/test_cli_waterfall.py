@@ -6,7 +6,7 @@ import pytest
 from changed import replace
 
 from probes.config import Route
-from probes.events import AttemptFinished, ProbeFinished, RetryPlan, StampLadder
+from probes.events import AttemptFinished, Limit, ProbeFinished, RetryPlan, StampLadder
 from probes.single import ProbeRecord
 from probes.tokens import seconds_per_token
 from tui.commands.check import Row, table
@@ -228,6 +228,16 @@ def test_our_own_words_are_not_put_into_the_servers_mouth() -> None:
     assert lines[-1] == "detail: All connection attempts failed"
 
 
+def test_when_to_look_again_is_told_in_plain_words() -> None:
+    spent = Limit(kind="usage", remaining=0.0, reset_s=15_180.0)
+    left = Limit(kind="tokens", remaining=9.0, reset_s=90_000.0)
+    refused = throttled(outcome="client_error", reason="quota", limits=(spent, left))
+    lines = waterfall(ROUTE, (refused,), probe(outcome="client_error"), 80)
+    assert lines[-1] == "look again in 4h13m"
+    soon = throttled(limits=(Limit(kind="usage", remaining=0.0, reset_s=59.0),))
+    assert not any("look again" in line for line in waterfall(ROUTE, (soon,), probe(), 80))
+
+
 def test_the_text_is_told_only_where_asked_for() -> None:
     attempts = (answered(text="h\u00e9llo", reasoning_text="hm"),)
     record = ProbeRecord(probe(), attempts)
@@ -253,10 +263,10 @@ def test_the_table_of_check_has_a_line_for_each_route() -> None:
     )  # fmt: skip
     rows = [Row(ROUTE, RECORD), Row(wide, failed), Row(ROUTE, None)]
     assert table(rows) == [
-        "ROUTE  OUTCOME    REASON        TTFT     E2E  IN/OUT     COST",
-        "busy   ok                     600 ms  1.00 s   12/31  $0.0001",
-        "日本   throttled  rate_limit       –       –       –        –",
-        "busy   held       budget           –       –       –        –",
+        "ROUTE  OUTCOME    REASON        TTFT     E2E  IN/OUT      COST",
+        "busy   ok                     600 ms  1.00 s   12/31  ~$0.0001",
+        "日本   throttled  rate_limit       –       –       –         –",
+        "busy   held       budget           –       –       –         –",
     ]
     assert [row.ok for row in rows] == [True, False, False]
 

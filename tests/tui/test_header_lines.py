@@ -134,3 +134,18 @@ def test_a_silent_engine_is_not_told_to_have_ended() -> None:
     line = banner_line(made.snapshot(), status)
     assert line is not None
     assert line_text(line) == " ENGINE SILENT 12s · what you see is old "
+
+
+def test_a_ledger_in_doubt_is_on_the_red_line_with_its_key_and_what_is_held() -> None:
+    doubt = "the spending ledger L cannot be used: database is locked"
+    header = made.header(budget_doubt=doubt, budget_text="4.9k of 5k tok/h")
+    line = banner_line(made.snapshot(header=header), RUNNING)
+    assert line is not None
+    text = line_text(line)
+    assert text.startswith(" BUDGET UNKNOWN · emergency part only · L counts on")
+    assert doubt in text
+    rows = tuple(replace(row, state="held", held=("budget",)) for row in made.routes())
+    line = banner_line(made.snapshot(header=header, routes=rows), RUNNING)
+    assert line is not None
+    assert "· budget spent: 4.9k of 5k tok/h ·" in line_text(line)
+    assert {role for _, role in line} == {"alert"}

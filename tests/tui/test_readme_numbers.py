@@ -131,7 +131,7 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         f"After {number(HOST.deaths)} deaths within {minute(HOST.deaths_window_s)} "
         "it stays down until you press `R`",
     ),
-    "Without a screen": (f"judges a p95 from {P95} samples on",),
+    "Without a screen": (f"p95 is judged from {P95} samples on",),
     "More streams than one core carries": (
         f"at most {_MOST_ENGINES}",
         f"for longer than {PATIENCE_NS / NS_PER_S:g} s",

@@ -39,6 +39,15 @@ COSTS = {
     "false": (RESERVED, 658e-6),
     "cut": (RESERVED, 658e-6),
 }
+SHOWN = {
+    "counted": "~$2.9e-05",
+    "counted apart": "~$0.000319",
+    "told": "$0.02",
+    "told 0": "~$2.9e-05",
+    "false": "–",
+    "cut": "–",
+}
+"""By `check`: `~` is by a price, `–` is unknown."""
 
 
 class Server:
@@ -139,8 +148,10 @@ def test_single_probes(
 ) -> None:
     path = settings(ending)
     main([command, "--config", str(path)])
-    capsys.readouterr()
+    printed = capsys.readouterr().out
     tokens, usd = COSTS[ending]
+    if command == "check":
+        assert printed.splitlines()[1].split()[-1] == SHOWN[ending]
     assert spent(path) == (tokens, pytest.approx(usd))
 
 

@@ -35,7 +35,7 @@ _AT_ONCE: Final = 64
 """Probes, so that a file of a thousand routes does not run out of sockets."""
 _HEAD: Final = ("ROUTE", "OUTCOME", "REASON", "TTFT", "E2E", "IN/OUT", "COST")
 _LEFT_COLUMNS: Final = 3
-_WIDTHS: Final = (5, 12, 20, 8, 8, 9, 9)
+_WIDTHS: Final = (5, 12, 20, 8, 8, 9, 10)
 """Of rows that come one by one; the first is as wide as the longest name. What is longer in one of
 the left columns takes from the blanks of the next."""
 _SERVER_WORDS: Final = 120
@@ -65,7 +65,7 @@ def run(arguments: Namespace) -> int:
     config = needed_settings(arguments, os.environ)
     headers = resolve_headers(config, os.environ)
     checking = _Checking(config, as_json=arguments.json)
-    with Purse(config) as purse:
+    with Purse(config, command="llmtop check") as purse:
         admitted = purse.admit(config.routes)
         anyio.run(checking.run, admitted, headers)
         records = {row.route.name: row.record for row in checking.rows if row.record is not None}
@@ -181,7 +181,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _ttft(row.record, ttft),
         NO_SAMPLE if e2e is None else duration(e2e),
         _tokens(row.record),
-        NO_SAMPLE if probe.cost_usd is None else f"${probe.cost_usd:.3g}",
+        _cost(row.record),
     )
 
 
@@ -206,6 +206,13 @@ def _ttft(record: ProbeRecord, ttft: float | None) -> str:
         return duration(ttft)
     came_whole = bool(record.attempts) and record.attempts[-1].ttft_kind == "not_streamed"
     return NOT_STREAMED if came_whole else NO_SAMPLE
+
+
+def _cost(record: ProbeRecord) -> str:
+    """Return what the probe cost; where that is by a price, and not the provider's word, marked."""
+    usd = record.probe.cost_usd
+    by_price = any(attempt.cost_source in ("price", "list") for attempt in record.attempts)
+    return NO_SAMPLE if usd is None else f"{'~' if by_price else ''}${usd:.3g}"
 
 
 def _tokens(record: ProbeRecord) -> str:

@@ -4,6 +4,7 @@ from typing import Final
 
 from probes.clock import seconds
 from probes.events import AttemptFinished, ProbeFinished
+from probes.limits.resets import reset_in_words_s
 from probes.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
 from tui.text import age
 
@@ -47,12 +48,14 @@ def e2e_s(probe: ProbeFinished) -> float | None:
 def look_again(attempt: AttemptFinished) -> str:
     """Return when a refused attempt may be tried again, by the server's word; empty for no word.
 
-    The latest of what it asks to wait and of the resets of what has nothing left.
+    The latest of what it asks to wait, what its words say, and of the resets of what has nothing
+    left.
     """
     if attempt.outcome == "ok":
         return ""
     spent = [limit.reset_s for limit in attempt.limits if limit.remaining == 0]
-    latest_s = max((told or 0.0 for told in (attempt.retry_after_s, *spent)), default=0.0)
+    said_s = reset_in_words_s(attempt.message)
+    latest_s = max(told or 0.0 for told in (attempt.retry_after_s, said_s, *spent))
     return f"look again in {age(latest_s)}" if latest_s >= _WORTH_TELLING_S else ""
 
 

@@ -2,10 +2,12 @@
 
 import os
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 from probes.config.file import default_config_path
-from probes.ledger import Ledger, default_ledger_path
+from probes.ledger import Ledger, LedgerError, default_ledger_path, emergency_ledger_path
+from tui.capabilities import no_screen_because
 from tui.commands.output import OK, UsageError, say
 from tui.commands.settings import given_settings
 from tui.commands.watch import has_terminal, need_face, watch
@@ -24,14 +26,19 @@ def run(arguments: Namespace) -> int:
     if config is None:
         return _begin(arguments)
     need_face(arguments, "llmtop")
-    return watch(config, arguments, Ledger(default_ledger_path()))
+    command = "llmtop --headless" if arguments.headless else "llmtop"
+    ledger = Ledger(default_ledger_path(), command=command)
+    with suppress(LedgerError):  # the run finds that out for itself, and says it
+        ledger.absorb(emergency_ledger_path())
+    return watch(config, arguments, ledger, apart=emergency_ledger_path())
 
 
 def _begin(arguments: Namespace) -> int:
     """Show the first-run screen and do what was chosen."""
     path = default_config_path()
-    if arguments.headless or not has_terminal():
-        why = "" if arguments.headless else "no terminal for the first-run screen, and "
+    blind = no_screen_because(os.environ) or ("" if has_terminal() else "no terminal")
+    if arguments.headless or blind:
+        why = "" if arguments.headless else f"{blind}, so no first-run screen, and "
         raise UsageError(
             f"{why}nothing to watch: {path} is not there; write it with `llmtop init`, or name a "
             "route: llmtop --headless --duration 60 --base-url URL --model M"

@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
     config = msgspec.structs.replace(config, routes=(route,))
     headers = resolve_headers(config, os.environ)[route.name]
     sending = _Sending(route, headers, arguments.include_text)
-    with Purse(config) as purse:
+    with Purse(config, command="llmtop once") as purse:
         if not purse.admit([route]):
             complain([f"{route.name}: the hour's budget is spent; nothing was sent"])
             return FAILED

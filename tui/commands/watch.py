@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -10,17 +11,22 @@ import msgspec
 from probes.board.goals import goals_remarks, goals_status
 from probes.config import Config
 from probes.ledger import Ledger
-from probes.paths import state_complaint
+from probes.paths import NOWHERE, state_complaint
 from probes.recording import Recorder, default_folder
 from probes.secrets import resolve_headers
 from probes.session import Session
+from tui.capabilities import no_screen_because
 from tui.commands.output import OK, OutputError, UsageError, complain
 
 __all__ = ["has_terminal", "need_face", "watch"]
 
 
-def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
+def watch(
+    config: Config, arguments: Namespace, ledger: Ledger, *, apart: Path | None = None
+) -> int:
     """Run a session on the screen, or headless; return the exit status.
+
+    `apart` is the ledger that takes what the shared one does not at the end.
 
     Raises:
         UsageError: --record cannot be written, or several engines were to share this process.
@@ -37,6 +43,7 @@ def watch(config: Config, arguments: Namespace, ledger: Ledger) -> int:
         resolve_headers(config, os.environ),
         recorder=_recorder(config, arguments),
         ledger=ledger,
+        apart=apart,
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
@@ -88,9 +95,16 @@ def need_face(arguments: Namespace, command: str) -> None:
     Raises:
         UsageError: there is no terminal, and --headless is missing.
     """
-    if not arguments.headless and not has_terminal():
+    if arguments.headless:
+        return
+    if not has_terminal():
         raise UsageError(
             f"no terminal for the screen; without one: {command} --headless --duration 60"
+        )
+    if why := no_screen_because(os.environ):
+        raise UsageError(
+            f"{why}; without one: {command} --headless --duration 60, or llmtop once; "
+            "a terminal that can do more is named like TERM=xterm-256color"
         )
 
 
@@ -110,8 +124,9 @@ def _recorder(config: Config, arguments: Namespace) -> Recorder | None:
             return Recorder.to_file(arguments.record)
         if arguments.no_record or not settings.enabled:
             return None
-        return Recorder.to_folder(
-            default_folder(), max_mb=settings.max_mb, max_days=settings.max_days
-        )
+        folder = default_folder()
+        if folder.is_relative_to(NOWHERE):
+            return None  # the session says why
+        return Recorder.to_folder(folder, max_mb=settings.max_mb, max_days=settings.max_days)
     except OSError as error:
         raise UsageError(f"--record: {arguments.record}: {error.strerror or error}") from None

@@ -101,7 +101,7 @@ def banner_line(snapshot: Snapshot, status: Status) -> Line | None:
     if engine is not None:
         text = _engine_text(engine, status)
     else:
-        text = _held_text(snapshot) or _restarted_text(status)
+        text = _money_text(snapshot) or _held_text(snapshot) or _restarted_text(status)
     return ((f" {text} ", "alert"),) if text else None
 
 
@@ -129,6 +129,15 @@ def _restarted_text(status: Status) -> str:
 def _last_words(status: Status) -> str:
     said = neutralise(status.last_words.strip(), _WORDS_LIMIT)
     return f"last words: {said}" if said else ""
+
+
+def _money_text(snapshot: Snapshot) -> str:
+    """Return that nobody knows what was spent, and what is held back meanwhile."""
+    doubt = neutralise(snapshot.header.budget_doubt, _WORDS_LIMIT)
+    if not doubt:
+        return ""
+    parts = ("BUDGET UNKNOWN · emergency part only · L counts on", _held_text(snapshot), doubt)
+    return " · ".join(part for part in parts if part)
 
 
 def _held_text(snapshot: Snapshot) -> str:

@@ -312,10 +312,12 @@ def _trend(route: RouteView, width: int, span_ns: int, draw_trend: DrawTrend) ->
 def _cells(route: RouteView, fitted: Plan, blank: frozenset[str] = frozenset()) -> list[Span]:
     cells: list[Span] = []
     for column, width in zip(fitted.columns, fitted.widths, strict=True):
-        text, role = column.cell(route) if column.key not in blank else ("", "text")
+        is_blank = column.key in blank
+        span: Span = ("", "text") if is_blank else column.cell(route)
+        text, role = span
         cells.append((" " + _placed(text, width - column.marked, column), role))
         if column.mark is not None:
-            cells.append((column.mark(route), role))
+            cells.append((" " if is_blank else column.mark(route), role))
     return cells
 
 

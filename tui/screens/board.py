@@ -349,6 +349,11 @@ class BoardScreen(Screen[None]):
         """Put a mark on the timeline."""
         self._send(MarkTime(text="mark"))
 
+    def action_lift(self) -> None:
+        """Let the budgets count from what is known, where only the emergency part is left."""
+        if self._frames.latest.header.budget_doubt:
+            self._session.lift()
+
     def action_retry(self) -> None:
         """Start the engine again after it gave up."""
         if self._session.status.state == "gave_up":

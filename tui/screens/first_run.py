@@ -17,7 +17,6 @@ from tui.leaving import Leaving, terminal_state
 from tui.screens.page import Page, wrapped_entry
 from tui.terminal_app import TerminalApp
 from tui.text import Line, Role
-from tui.theme import ANSI, DARK, THEMES
 
 __all__ = [
     "Choice",
@@ -40,7 +39,6 @@ _HEADS: Final[dict[_Option, str]] = {
 }
 _INDENT: Final = 6
 _SCROLL_STEP: Final = 4
-_FEW_COLOURS: Final = ("standard", "windows")
 _LONGEST: Final = 500
 _DEMO: Final = (
     "Six simulated routes on this machine that tell a story in two minutes. "
@@ -214,7 +212,7 @@ class FirstRunScreen(Screen[Choice]):
         """Return the page in a box that scrolls where the terminal is low."""
         box = VerticalScroll(self._page)
         box.border_title = "llmtop"
-        box.border_subtitle = "↑ ↓ ⏎ choose · q quit"
+        box.border_subtitle = "↑ ↓ Enter choose · q quit"
         yield box
 
     def action_choose(self, choice: Choice) -> None:
@@ -254,10 +252,6 @@ class FirstRunApp(TerminalApp[Choice]):
     ) -> None:
         super().__init__(on_leaving)
         self._screen = FirstRunScreen(config_path, found_keys)
-        for theme in THEMES:
-            self.register_theme(theme)
-        few = self.console.color_system in _FEW_COLOURS
-        self.theme = ANSI.name if few else DARK.name
 
     def on_mount(self) -> None:
         """Show the screen and leave with its choice."""

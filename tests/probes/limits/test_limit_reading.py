@@ -78,6 +78,47 @@ def test_the_wait_that_google_asks_for_is_read(delay: object, expected: float | 
     assert asked_in_body_s(google(delay=delay)) == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"error": {"retry_after": 7}}, 7.0),
+        ({"error": {"retry_after": "7s"}}, 7.0),
+        ({"error": {"retryAfter": 2.5}}, 2.5),
+        ({"error": {"retry_after_ms": 1500}}, 1.5),
+        ({"title": "Error 1015", "status": 429, "retry_after": 30}, 30.0),
+        ({"error": {"resets_in_seconds": 13_872, "resets_at": 1}}, 13_872.0),
+        ({"error": {"resets_at": 1_795_430_060}}, 60.0),
+        ({"error": {"resets_at": 1_795_429_000}}, None),
+        ({"error": {"metadata": {"retry_after": 3}}}, 3.0),
+        ({"error": {"metadata": {"headers": {"Retry-After": "12"}}}}, 12.0),
+        ({"detail": {"retry_after": 4}}, 4.0),
+        ({"error": {"message": '{"error": {"retry_after": 5, "message": "x"}}'}}, 5.0),
+        ({"error": {"details": [{"metadata": {"quotaResetDelay": "1h0m2s"}}]}}, 3602.0),
+        ({"error": {"retry_after": -5}}, 0.0),
+        ({"error": {"retry_after": 10**400}}, 1e9),
+        ({"error": {"retry_after": True}}, None),
+        ({"error": {"retry_after": "soon"}}, None),
+        ({"error": {"retry_after": None}}, None),
+        ({"error": {"message": "try again in 30s"}}, None),
+    ],
+    ids=str,
+)
+def test_a_wait_in_a_field_is_asked_and_one_in_words_is_not(
+    body: object, expected: float | None
+) -> None:
+    assert asked_in_body_s(body, WALL_NS) == (
+        None if expected is None else pytest.approx(expected, rel=1e-3)
+    )
+
+
+def test_a_reset_in_words_is_a_limit_with_nothing_left() -> None:
+    body = {"error": {"message": "You've reached your weekly limit, it resets in 4h 13m."}}
+    (limit,) = read_limits({}, body, wall_ns=WALL_NS)
+    assert (limit.kind, limit.remaining, limit.reset_s) == ("usage", 0.0, 15_180.0)
+    short = {"error": {"message": "Please try again in 644ms."}}
+    assert read_limits({}, short, wall_ns=WALL_NS) == ()
+
+
 def test_a_reset_that_is_a_moment_is_read_by_the_servers_own_clock() -> None:
     headers = {"date": "Mon, 23 Nov 2026 11:33:20 GMT", "x-ratelimit-reset": "1795433660"}
     assert limits_of(headers) == {"requests": (None, None, 60.0)}

@@ -1,0 +1,537 @@
+"""Every cell of every pane shows its own number: each field has a distinct one, and is read back
+under its own head. What no test looked at could show its neighbour's."""
+
+import re
+from itertools import count
+from typing import Any
+
+import made
+import pytest
+from changed import replace
+from fakes import FakeStatus
+from reading import Head, cells_under, marks_beside
+
+from probes.clock import NS_PER_S
+from probes.config import Route
+from probes.events import AttemptFinished, ProbeFinished, StampLadder
+from probes.single import ProbeRecord
+from probes.views import (
+    WINDOWS,
+    Figure,
+    Grade,
+    HeaderView,
+    PercentileTable,
+    RetryRow,
+    RetryView,
+    RouteView,
+    Snapshot,
+    WindowColumn,
+)
+from tui.commands.check import Row, table
+from tui.order import visible_routes
+from tui.panes.arrival_lines import arrival_lines, lane_note
+from tui.panes.header_lines import header_line
+from tui.panes.observer_lines import Cockpit
+from tui.panes.percentiles_lines import percentiles_lines
+from tui.panes.retries_lines import retries_lines
+from tui.panes.routes_columns import COLUMNS, column_named
+from tui.panes.routes_lines import routes_lines, routes_subtitle
+from tui.panes.throttling_lines import throttling_lines
+from tui.summary import summary_text
+from tui.text import line_text
+from tui.view import ViewState
+
+MS = 1_000_000
+
+
+def told(value: float, grade: Grade = "fine", n: int = 999) -> Figure:
+    return Figure(value, n, enough=True, grade=grade)
+
+
+ROW = RouteView(
+    name="alpha",
+    model="mod-1",
+    base_url="https://h.example/v1",
+    tags=("tag-2",),
+    state="failing",
+    since_ns=made.NOW_NS - 180 * NS_PER_S,
+    pain=104.0,
+    in_flight=105,
+    target=106,
+    interval=107.0,
+    max_tokens=108,
+    cohort="109/256",
+    probes_per_min=110.0,
+    ttft_p50=told(1.11),
+    ttft_p95=told(1.12),
+    ttft_p99=told(1.13),
+    e2e_p50=told(1.14),
+    e2e_p95=told(1.15),
+    stream_tokens_per_s=116.0,
+    success=0.117,
+    success_missed=False,
+    goodput=0.118,
+    good_per_min=119.0,
+    throttled_per_min=120.0,
+    timeouts_per_min=121.0,
+    failures_per_min=122.0,
+    retries_per_min=123.0,
+    amplification=1.24,
+    input_tokens=125.0,
+    output_tokens=126.0,
+    usd_per_hour=1.27,
+    cost_estimated=False,
+    oldest_open_s=128.0,
+    last_event_s=129.0,
+    cool_down_s=None,
+    skipped=131,
+    n=132,
+    trend=(),
+    goal_ttft_s=133.0,
+    goal_e2e_s=134.0,
+    why="why-5",
+)
+"""Every field with a number of its own."""
+
+ROUTE_HEADS: dict[str, tuple[Head, str]] = {
+    "name": (("ROUTE", "l"), "alpha"),
+    "model": (("MODEL", "l"), "mod-1"),
+    "state": (("STATE", "l"), "failing why-5"),
+    "conc": (("CONC", "r"), "105/106"),
+    "per_min": (("/min", "r"), "110"),
+    "ttft_p50": (("p50", "r"), "1.11"),
+    "ttft_p95": (("p95", "r"), "1.12"),
+    "ttft_p99": (("p99", "r"), "1.13"),
+    "e2e_p50": (("p50", "r"), "1.14"),
+    "e2e_p95": (("p95", "r"), "1.15"),
+    "speed": (("tok/s", "r"), "116"),
+    "ok": (("OK%", "r"), "11.7"),
+    "good": (("GOOD%", "r"), "11.8"),
+    "throttled": (("429/m", "r"), "120"),
+    "timeouts": (("TOUT/m", "r"), "121"),
+    "retry": (("RETRY", "r"), "×1.24"),
+    "tokens": (("IN/OUT", "r"), "125/126"),
+    "usd": (("$/h", "r"), "1.27"),
+}
+SORTED_BY = {
+    "model": "mod-1",
+    "state": 104.0,
+    "conc": 106,
+    "per_min": 110.0,
+    "ttft_p50": 1.11,
+    "ttft_p95": 1.12,
+    "ttft_p99": 1.13,
+    "e2e_p50": 1.14,
+    "e2e_p95": 1.15,
+    "speed": 116.0,
+    "ok": 0.117,
+    "good": 0.118,
+    "throttled": 120.0,
+    "timeouts": 121.0,
+    "retry": 1.24,
+    "tokens": 126.0,
+    "usd": 1.27,
+}
+
+
+def only(row: RouteView, **changes: Any) -> Snapshot:
+    return made.snapshot(routes=(row,), **changes)
+
+
+def shown_at(width: int, snapshot: Snapshot) -> tuple[str, list[str], list[str]]:
+    """Return the head line, the other lines, and the keys of the columns that fit."""
+    head, *lines = map(line_text, routes_lines(snapshot, ViewState(), width, 6))
+    keys, at = ["name"], 0
+    for key, ((text, _), _) in list(ROUTE_HEADS.items())[1:]:
+        place = head.find(text, at)
+        grouped = key in ("ttft_p50", "e2e_p50") and f"{key[:4].strip('_').upper()} p50" not in head
+        if place < 0 or grouped:
+            continue
+        keys.append(key)
+        at = place + len(text)
+    return head, lines, keys
+
+
+def test_every_column_of_the_table_is_known_here() -> None:
+    assert list(ROUTE_HEADS) == ["name", *(column.key for column in COLUMNS)]
+    assert list(SORTED_BY) == [column.key for column in COLUMNS]
+
+
+def test_each_cell_of_a_row_is_its_own_at_full_width() -> None:
+    head, lines, keys = shown_at(320, only(ROW))
+    assert keys == list(ROUTE_HEADS)
+    heads = [ROUTE_HEADS[key][0] for key in keys]
+    assert dict(zip(keys, cells_under(head, lines[0], heads), strict=True)) == {
+        key: ROUTE_HEADS[key][1] for key in keys
+    }
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160, 200])
+def test_narrower_tables_show_their_own_numbers_too(width: int) -> None:
+    """Texts that belong to no column that fits must not be there, those that do must be."""
+    _, lines, _ = shown_at(width, only(ROW))
+    there = lines[0].replace("°", " ").split()
+    own = {text for _, text in ROUTE_HEADS.values()}
+    numbers = {text for text in there if re.search(r"\d", text)}
+    assert numbers - {"mod-1", "why-5"} <= own
+    assert {"105/106", "1.12"} <= numbers
+
+
+@pytest.mark.parametrize("key", SORTED_BY)
+def test_a_column_is_sorted_by_its_own_number(key: str) -> None:
+    column = column_named(key)
+    assert column is not None
+    assert column.value(ROW) == SORTED_BY[key]
+
+
+@pytest.mark.parametrize("key", ["ttft_p50", "ttft_p95", "ttft_p99", "e2e_p50", "e2e_p95"])
+@pytest.mark.parametrize(("grade", "mark"), [("sluggish", "▲"), ("slow", "△")])
+def test_the_mark_of_a_percentile_stands_beside_its_own(key: str, grade: Grade, mark: str) -> None:
+    row = replace(ROW, **{key: told(getattr(ROW, key).value, grade)})
+    head, lines, keys = shown_at(320, only(row))
+    marks = marks_beside(head, lines[0], [ROUTE_HEADS[name][0] for name in keys])
+    assert {name for name, found in zip(keys, marks, strict=True) if found == mark} == {key}
+    few = replace(ROW, **{key: Figure(getattr(ROW, key).value, 3)})
+    head, lines, keys = shown_at(320, only(few))
+    marks = marks_beside(head, lines[0], [ROUTE_HEADS[name][0] for name in keys])
+    assert {name for name, found in zip(keys, marks, strict=True) if found == "°"} == {key}
+
+
+def test_a_missed_success_is_marked_beside_the_success() -> None:
+    head, lines, keys = shown_at(320, only(replace(ROW, success_missed=True)))
+    marks = marks_beside(head, lines[0], [ROUTE_HEADS[key][0] for key in keys])
+    assert {key for key, mark in zip(keys, marks, strict=True) if mark == "▼"} == {"ok"}
+
+
+def test_each_cell_of_the_totals_is_its_own_and_percentiles_have_none() -> None:
+    totals = replace(
+        ROW,
+        in_flight=205,
+        target=206,
+        probes_per_min=210.0,
+        success=0.217,
+        goodput=0.218,
+        throttled_per_min=220.0,
+        timeouts_per_min=221.0,
+        amplification=2.24,
+        input_tokens=225.0,
+        output_tokens=226.0,
+        usd_per_hour=2.27,
+        **{
+            key: told(2.1, "sluggish")
+            for key in ("ttft_p50", "ttft_p95", "ttft_p99", "e2e_p50", "e2e_p95")
+        },
+    )
+    head, lines, keys = shown_at(320, only(ROW, totals=totals))
+    heads = [ROUTE_HEADS[key][0] for key in keys]
+    expected = {
+        "name": "all routes",
+        "conc": "205/206",
+        "per_min": "210",
+        "ok": "21.7",
+        "good": "21.8",
+        "throttled": "220",
+        "timeouts": "221",
+        "retry": "×2.24",
+        "tokens": "225/226",
+        "usd": "2.27",
+    }
+    found = dict(zip(keys, cells_under(head, lines[-1], heads), strict=True))
+    assert {key: text for key, text in found.items() if text} == expected
+    assert "▲" not in marks_beside(head, lines[-1], heads)
+
+
+def test_the_foot_of_the_table_tells_the_selected_routes_own() -> None:
+    row = replace(ROW, cool_down_s=130.2)
+    text = routes_subtitle(only(row, header=HeaderView(notices=("note-6",))), ViewState())
+    for part in ("alpha", "(3m): why-5", "every 107 s", "cap 108", "cooling 131 s", "131 skipped"):
+        assert part in text
+    assert text.endswith("note-6")
+
+
+def test_a_cooling_route_says_how_long_in_its_state() -> None:
+    head, lines, keys = shown_at(320, only(replace(ROW, cool_down_s=30.0)))
+    heads = [ROUTE_HEADS[key][0] for key in keys]
+    assert cells_under(head, lines[0], heads)[2] == "cooling 30s why-5"
+
+
+def numbered_table() -> tuple[PercentileTable, dict[tuple[str, str], str]]:
+    """Return a table of distinct figures, and the text of each by row and window."""
+    number, expected, columns = count(101), {}, []
+    labels = ("p50", "p90", "p95", "p99", "max")
+    for window in WINDOWS:
+        groups = []
+        for group in ("TTFT", "E2E"):
+            n = next(number)
+            figures = []
+            for label in labels:
+                value = next(number) / 100
+                figures.append(Figure(value, n, enough=True, grade="fine"))
+                expected[f"{group} {label}", window] = f"{value:.2f}"
+            expected[f"{group} n", window] = str(n)
+            groups.append(tuple(figures))
+        failures, finished, failed = next(number), next(number), next(number)
+        expected["failed %", window] = f"{failed / 10:.1f}"
+        columns.append(WindowColumn(window, *groups, failures, finished, failed / 1_000))
+    made_table = replace(
+        made.percentiles(),
+        columns=tuple(columns),
+        goal_ttft_s=301.0,
+        goal_e2e_s=302.0,
+        oldest_open_s=303.0,
+    )
+    return made_table, expected
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_each_percentile_stands_in_its_own_row_and_window(window: Any) -> None:
+    numbered, expected = numbered_table()
+    lines = [
+        line_text(line)
+        for line in percentiles_lines(
+            numbered, window=window, width=44, height=15, chart=lambda *_: ()
+        )
+    ]
+    heads: list[Head] = [(name, "r") for name in WINDOWS]
+    found, group = {}, ""
+    for line in lines[1:-1]:
+        label = line[:8].split()
+        group = label[0] if len(label) == 2 else group
+        for name, text in zip(WINDOWS, cells_under(lines[0], line, heads), strict=True):
+            found[f"{group} {label[-1]}", name] = text
+    assert found == expected
+    assert lines[-1].split() == ["oldest", "open", "5m03s!", "goals", "301", "/", "302"]
+
+
+def test_narrow_percentiles_keep_each_figure_under_its_window() -> None:
+    numbered, expected = numbered_table()
+    shown = percentiles_lines(numbered, window="1h", width=25, height=6, chart=lambda *_: ())
+    head, first, *_ = map(line_text, shown)
+    names = head.split()[1:]
+    assert "1h" in names
+    cells = cells_under(head, first, [(name, "r") for name in names])
+    assert cells == [expected["TTFT p50", name] for name in names]
+
+
+RETRIES = RetryView(
+    rows=(
+        RetryRow("reason-a", (101, 102, 103, 104, 105, 106, 7), 108, 109, 110.0),
+        RetryRow("reason-b", (111,), 112, 113, 45.0),
+    ),
+    amplification=1.15,
+    recovered=116,
+    exhausted=117,
+    added_wait_s=118.0,
+    hidden=119,
+)
+
+
+def test_each_cell_of_the_retries_is_its_own() -> None:
+    lines = [line_text(line) for line in retries_lines(RETRIES, window="5m", width=140, height=8)]
+    heads: list[Head] = [
+        ("REASON", "l"),
+        *((name, "r") for name in ("1st", "2nd", "3rd", "4th", "5th", "6th+")),
+        ("RECOVERED", "r"),
+        ("EXHAUSTED", "r"),
+        ("ADDED WAIT", "r"),
+    ]
+    assert cells_under(lines[0], lines[1], heads) == [
+        *("reason-a", "101", "102", "103", "104", "105", "113", "108", "109", "1m50s"),
+    ]
+    assert cells_under(lines[0], lines[2], heads) == [
+        *("reason-b", "111", "0", "0", "0", "0", "0", "112", "113", "45s"),
+    ]
+    assert lines[-1] == (
+        "×1.15 attempts a probe · 116 recovered · 117 exhausted · 1m58s waited"
+        " · 119 behind the gateway"
+    )
+
+
+def test_each_cell_of_the_throttling_log_is_its_own() -> None:
+    entry = replace(
+        made.throttle(
+            4.0,
+            route="route-a",
+            kind="kind-b",
+            asked_s=1.01,
+            waited_s=1.02,
+            remaining="103/104",
+            reset_s=49.0,
+            request_id="req-c",
+            message="words of d",
+        ),
+        window="day",
+        attempt=106,
+        probe="107",
+    )
+    snapshot = made.snapshot(throttles=(entry,), limits=())
+    head, line = map(line_text, throttling_lines(snapshot, selected=None, width=200, height=9))
+    heads: list[Head] = [
+        *((name, "l") for name in ("TIME", "ROUTE", "LIMIT")),
+        *((name, "r") for name in ("ASKED s", "WAITED s", "LEFT", "RESETS")),
+        *((name, "l") for name in ("REQUEST", "MESSAGE")),
+    ]
+    assert cells_under(head, line, heads)[1:] == [
+        *("route-a", "kind-b/day", "1.01", "1.02", "103/104", "45s", "req-c", "words of d"),
+    ]
+
+
+@pytest.mark.parametrize("width", [110, 200])
+def test_each_figure_of_a_limit_is_its_own(width: int) -> None:
+    view = made.limits(
+        "route-a",
+        limits=(
+            made.rate_limit("requests", 101, 102, 33.0, age_s=3.0),
+            made.rate_limit("tokens", 104, 105, 46.0, age_s=2.0),
+        ),
+        cool_down_s=47.0,
+        cool_down_asked_s=48.0,
+    )
+    snapshot = made.snapshot(throttles=(), limits=(view,))
+    lines = throttling_lines(snapshot, selected=None, width=width, height=9)
+    first, second = (re.sub("[━─]+", "", line_text(line)).split() for line in lines[:2])
+    assert first == ["route-a", "cools", "47s/48s", "requests/min", "101/102", "30s"]
+    assert second == ["tokens/min", "104/105", "44s"]
+
+
+def test_each_fact_of_a_lane_is_its_own() -> None:
+    began = made.NOW_NS - 42 * NS_PER_S
+    counted = made.lane(
+        "1-101",
+        attempt=2,
+        started_ns=began,
+        first_token_ns=began + NS_PER_S,
+        chunks=103,
+        tokens=104,
+        tokens_estimate=105,
+        tokens_per_s=106.0,
+        cells=(),
+    )
+    guessed = replace(counted, probe="1-107", attempt=0, tokens=None, tokens_per_s=108.0)
+    ended = replace(counted, probe="1-109", attempt=0, ended_ns=began + 33 * NS_PER_S, outcome="ok")
+    one = made.detail("alpha", lanes=(counted, guessed, ended), preview="", preview_probe="")
+    snapshot = only(ROW, details={"alpha": one})
+    head, *lines = map(line_text, arrival_lines(snapshot, ViewState(selected="alpha"), 600, 9))
+    heads: list[Head] = [("id", "l"), ("age", "r"), ("tok", "r"), ("tok/s", "r")]
+    cells = [cells_under(head, line, heads) for line in lines[:3]]
+    assert [row[0].split()[0] for row in cells] == ["#101.2", "#107", "#109"]
+    assert [row[1:] for row in cells] == [
+        ["42s", "104", "106"],
+        ["42s", "~105", "~108"],
+        ["33s", "104", "106"],
+    ]
+
+
+def test_each_number_of_a_lanes_note_is_its_own() -> None:
+    waits = made.lane(
+        ended_ns=made.NOW_NS,
+        outcome="server_error",
+        status=503,
+        retry_wait_s=41.0,
+        retry_number=2,
+        retries=3,
+        stalled_s=44.0,
+    )
+    assert lane_note(waits)[0] == "503 retry 41s (2/3)"
+    assert lane_note(made.lane(stalled_s=45.0))[0] == "stall 45s"
+    assert lane_note(made.lane(ended_ns=1, outcome="ok", stalled_s=46.0))[0] == "gap 46s"
+
+
+def test_each_figure_of_the_header_is_its_own() -> None:
+    header = HeaderView(
+        elapsed_s=3_723.0,
+        routes=104,
+        in_flight=105,
+        probes_per_min=106.0,
+        tokens_per_s=107.0,
+        tokens_estimated=False,
+        throttled_per_min=108.0,
+        retries_per_min=109.0,
+        failures_per_min=110.0,
+        usd_per_hour=1.11,
+        budget_share=0.12,
+        budget_text="budget-13",
+        loop_lag_p99_s=0.0114,
+        loop_lag_max_s=0.0115,
+        engine_cpu=0.16,
+        drops=117,
+        inexact_share=0.18,
+        reads_per_s=119.0,
+        clock="kernel",
+    )
+    line = header_line(
+        made.snapshot(header=header), ViewState(), FakeStatus(), 250, Cockpit(cpu_share=0.21)
+    )
+    assert line_text(line).split() == [
+        *("llmtop", "●", "LIVE", "01:02:03", "104", "routes", "105", "in", "flight"),
+        *("106", "probes/min", "107", "tok/s", "429", "108/min", "retries", "109/min"),
+        *("failed", "110/min", "$1.11/h", "12%", "budget"),
+        *("◉", "kernel", "lag", "11.4ms", "cpu", "16/21%", "drops", "117", "inexact", "18", "%"),
+    ]
+
+
+def test_each_cell_of_the_summary_is_its_own() -> None:
+    title, head, line = summary_text(only(ROW, window="15m")).splitlines()
+    heads: list[Head] = [
+        ("ROUTE", "l"),
+        *((name, "r") for name in ("probes", "OK%", "GOOD%", "TTFT p50", "p95", "E2E p95")),
+        *((name, "r") for name in ("429/m", "RETRY", "$/h")),
+    ]
+    assert cells_under(head, line, heads) == [
+        *("alpha", "132", "11.7", "11.8", "1.11", "1.12", "1.15", "120", "×1.24", "1.27"),
+    ]
+    assert line.split()[-1] == "failing"
+    assert title.endswith("figures: 15m")
+
+
+def test_each_cell_of_checks_table_is_its_own() -> None:
+    probe = ProbeFinished(
+        at_ns=0,
+        route="alpha",
+        probe="1-1",
+        outcome="server_error",
+        reason="reason-a",
+        attempts=102,
+        started_ns=1_000 * MS,
+        scheduled_ns=900 * MS,
+        first_token_ns=1_103 * MS,
+        first_answer_ns=1_104 * MS,
+        done_ns=1_205 * MS,
+        input_tokens=906,
+        output_tokens=907,
+        cost_usd=0.108,
+    )
+    attempt = AttemptFinished(
+        at_ns=0,
+        route="alpha",
+        probe="1-1",
+        attempt=0,
+        outcome="server_error",
+        stamps_ns=StampLadder(started=1_000 * MS, ended=1_205 * MS),
+        input_tokens=110,
+        output_tokens=111,
+        reasoning_tokens=112,
+        cached_tokens=113,
+        token_source="usage",
+        cost_usd=0.914,
+    )
+    route = Route(name="alpha", base_url="https://h", model="mod-1")
+    head, line = table([Row(route, ProbeRecord(probe, (attempt,)))])
+    heads: list[Head] = [
+        *((name, "l") for name in ("ROUTE", "OUTCOME", "REASON")),
+        *((name, "r") for name in ("TTFT", "E2E", "IN/OUT", "COST")),
+    ]
+    assert cells_under(head, line, heads) == [
+        *("alpha", "server error", "reason-a", "ms", "ms", "110/111", "$0.108"),
+    ]
+    assert "103 ms  205 ms" in line
+
+
+def test_rows_are_read_back_from_the_order_they_stand_in() -> None:
+    rows = tuple(replace(ROW, name=f"r{n}", probes_per_min=float(100 + n)) for n in range(3))
+    snapshot = made.snapshot(routes=rows)
+    assert visible_routes(snapshot, ViewState()) == rows
+    head, lines, keys = shown_at(320, snapshot)
+    heads = [ROUTE_HEADS[key][0] for key in keys]
+    read = [cells_under(head, line, heads) for line in lines[:3]]
+    assert [(cells[0], cells[4]) for cells in read] == [("r0", "100"), ("r1", "101"), ("r2", "102")]
