@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from probes import digest
 from probes.sketch import BACKEND, SKETCHES
+
+# How long an example takes tells of the machine, which may be busy, not of the code under test.
+settings.register_profile("llmtop", deadline=None)
+settings.load_profile("llmtop")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
