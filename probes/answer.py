@@ -311,8 +311,7 @@ class AnswerReader:
         error = with_amazon_type(error, self._headers)
         verdict = of_status(self._status, error)
         if is_bot_check(self._headers, self._whole()):
-            verdict = BLOCKED
-            error = ErrorBody(message=f"{BOT_CHECK}: {error.message}"[:LONGEST_MESSAGE])
+            verdict, error = BLOCKED, ErrorBody(message=error.message)
         limits = self._limits(body)
         if asked_s is None:
             asked_s = asked_in_body_s(body, server_wall_ns(self._headers, self._wall_ns))
@@ -322,7 +321,7 @@ class AnswerReader:
         return Answer(
             outcome=verdict.outcome,
             reason=reason,
-            message=clean(target[:LONGEST_MESSAGE] or error.message),
+            message=clean(target[:LONGEST_MESSAGE] or _words_of(error, verdict)),
             error_code=clean(error.code) or None,
             retryable=would_retry(verdict, self._headers, asked_s),
             request_id=clean(error.request_id) or None,
@@ -385,8 +384,7 @@ class AnswerReader:
         if self._spoken:
             return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
         if verdict.outcome in ("protocol_error", "client_error") and self._body:
-            words = html_error(self._whole()[:2000].decode("utf-8", "replace")).message
-            return f"{BOT_CHECK}: {words}" if verdict == BLOCKED else words
+            return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
         if verdict.outcome in ("ok", "cancelled") or self._broken:
             return ""
         hint = hint_of(self._interpreter.transcript, verdict) or self._first_outside()
@@ -407,7 +405,7 @@ class AnswerReader:
         return Answer(
             outcome=verdict.outcome,
             reason=reason,
-            message=clean(said.message),
+            message=clean(_words_of(said, verdict)),
             error_code=clean(said.code) or None,
             limits=named_by_reason(limits, reason),
             retry_after_s=None if verdict.outcome == "ok" else asked_s,
@@ -456,3 +454,10 @@ def _characters(told: Transcript, calls: Iterable[tuple[str, str]]) -> int:
         *(part for call in calls for part in call),
     )
     return sum(map(len, pieces))
+
+
+def _words_of(error: ErrorBody, verdict: Verdict) -> str:
+    """Return a server's words; those of a bot check say nothing to whoever never met one."""
+    if verdict.reason != BLOCKED.reason:
+        return error.message
+    return f"{BOT_CHECK}: {error.message}"[:LONGEST_MESSAGE]

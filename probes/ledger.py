@@ -30,13 +30,13 @@ from probes.config.urls import mask_url
 from probes.ledger_file import (
     BUCKET_S,
     BUSY_S,
-    HOUR_S,
     BrokenLedgerError,
     LedgerError,
     LedgerFile,
     note_spending,
 )
 from probes.paths import runtime_folder, state_folder
+from probes.recollection import HOUR_S
 from probes.run_identity import RunIdentity, current_identity
 from probes.run_lock import RunLocks
 
@@ -421,10 +421,9 @@ class Ledger:
 
         def work(connection: sqlite3.Connection) -> Struck:
             self._begin(connection)
-            named = [one for one in self._run_spending(connection) if one.id == run]
-            named = named or [
-                one for one in self._run_spending(connection) if run and one.id.startswith(run)
-            ]
+            runs = self._run_spending(connection)
+            named = [one for one in runs if one.id == run]
+            named = named or [one for one in runs if run and one.id.startswith(run)]
             if len(named) != 1:
                 raise KeyError(run)
             (one,) = named

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Final
 
 from probes.file_lock import take_lock
-from probes.recollection import Recollection, recollect
+from probes.recollection import HOUR_S, Recollection, recollect
 from probes.words import plainly
 
 __all__ = ["BrokenLedgerError", "LedgerError", "LedgerFile", "RecordedKey", "note_spending"]
 
 BUCKET_S: Final = 10
 """Spending is kept by slices of so many seconds, and counts until its slice is an hour old."""
-HOUR_S: Final = 3_600
 BUSY_S: Final = 2.0
 """How long a call waits for others that write; in a worker thread."""
 _MEND_S: Final = 20.0
@@ -328,18 +327,28 @@ def note_spending(
 def _doubt(path: Path, wrong: str, told: Recollection, now_s: int) -> _Doubt | None:
     """Return what is in doubt of a ledger that is made anew; None where all is known.
 
-    A ledger that is missing was never there, or was deleted by somebody who may do so.
+    A ledger that is missing was never there, or was deleted by somebody who may do so; unless it
+    was set aside by a run that was killed before it had put the new one in its place.
     """
-    if not wrong or (told.runs and told.whole):
+    if told.runs and told.whole:
         return None
-    with suppress(OSError):
-        if path.stat().st_mtime < now_s - HOUR_S:
-            return None  # nothing was spent since: each spending is written there
+    lost = [path] if wrong else list(path.parent.glob(f"{path.name}.broken-*"))
+    # Each spending is written there: of an old one nothing was spent since.
+    if not any(_written_s(one) >= now_s - HOUR_S for one in lost):
+        return None
     until = now_s + HOUR_S + BUCKET_S
     clock = time.strftime("%H:%M UTC", time.gmtime(until))
     return _Doubt(
         now_s, until, f"until {clock} only the emergency part of each budget may be spent"
     )
+
+
+def _written_s(path: Path) -> float:
+    """Return when a file was last written to, wall seconds; 0 where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _connect(path: Path) -> sqlite3.Connection:

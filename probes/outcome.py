@@ -51,7 +51,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from probes.error_body import ErrorBody
+from probes.error_body import ErrorBody, error_of
 from probes.events import Outcome
 from probes.refusal import is_billing, is_busy, is_limited, is_throttling, throttle_reason
 
@@ -192,7 +192,7 @@ _SERVER_REASONS: Final = {
 
 def of_status(status: int, error: ErrorBody) -> Verdict:
     """Return the verdict on an HTTP answer that is not a 2xx, from its status and its error."""
-    return of_error(error, status)
+    return of_error(_heard(error), status)
 
 
 def of_stream_error(error: ErrorBody) -> Verdict:
@@ -202,6 +202,7 @@ def of_stream_error(error: ErrorBody) -> Verdict:
     """
     if _matches(_MODERATION, error):
         return Verdict("content_error", "content_filter")
+    error = _heard(error)
     told = of_error(error, error.status)
     return Verdict(told.outcome, told.reason)
 
@@ -227,6 +228,11 @@ def of_error(error: ErrorBody, status: int | None) -> Verdict:
     if status in (_CAPACITY_EXCEEDED, _FAILED_DEPENDENCY) or status >= 500:
         return Verdict("server_error", _server_reason(status, error), retryable=True)
     return Verdict("client_error", _client_reason(status, error), retryable=status == _CONFLICT)
+
+
+def _heard(error: ErrorBody) -> ErrorBody:
+    """Return an error of words only, of no JSON, with what they quote all the same."""
+    return error if error.source is not None or error.words else error_of(error.message)
 
 
 def says_no_endpoint(message: str) -> bool:

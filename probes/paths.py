@@ -132,8 +132,8 @@ def state_complaint() -> str | None:
         _state_folder()
     except PathError as error:
         return (
-            f"{error}; nothing is recorded, and of the budgets the emergency part alone may be "
-            "spent: set HOME or XDG_STATE_HOME"
+            f"{error}: there is no place for recordings and the ledger, so only the emergency part "
+            "of the budgets may be spent; set HOME or XDG_STATE_HOME"
         )
     return None
 

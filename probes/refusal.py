@@ -61,7 +61,7 @@ _MOST_SENTENCES: Final = 20
 _MONEY: Final = (
     r"spend(ing)?( (limit|cap|budget))?\b|\bcredits?\b|(?<![-\w])(?<!load )balance\b|\bfunds\b"
     r"|(?<!queue )(?<!thinking )(?<!reasoning )(?<!token )(?<!time )(?<!retry )\bbudget\b"
-    r"|\bpayments?\b|\binvoices?\b|\bsubscription\b|billing ((hard )?limit|account)"
+    r"|\bpayments?\b|\binvoices?\b|\bsubscription\b(?! (key|id))|billing ((hard )?limit|account)"
     r"|extra usage|resource (pack|package)|call volume|\bpaid (plan|tier|account)|\bwallet\b"
     r"|余额|欠费|(?<!限)额度|资源包|套餐|账单|充值|残高|クレジット|잔액|크레딧"
     r"|\bsaldo\b|\bcr[eé]dit(o|os|s)\b|\bsolde\b|\bguthaben\b"
@@ -72,7 +72,7 @@ _ALLOWANCE: Final = (
     r"|使用上限|用量|免费|试用|利用上限|無料枠"
 )
 _EITHER: Final = (
-    r"\bquotas?\b|\blimits?\b|\bcap\b|\ballocation\b|\brequests?\b|\btokens?\b|\bcapacity\b"
+    r"\bquotas?\b|\blimits?\b|\bcap\b|\ballocation\b|\brequests?\b|\btokens\b|\bcapacity\b"
     r"|\bcalls?\b|\busage\b|\bplan\b|\bmessages\b|限额|配额|上限|次数"
     r"|\bl[ií]mites?\b|\bcuotas?\b|\bcotas?\b|\bkontingent\b|\blimit[es]?\b"
 )
@@ -114,16 +114,20 @@ _ARREARS: Final = re.compile(
 )
 """Sentences that are bills as they stand."""
 _LONG: Final = re.compile(
-    r"\bcycle\b|\bmonth(ly)?\b|\bweek(ly)?\b|\bda(y|ily)\b|\byear(ly)?\b|\btoday('s)?\b|\bsession\b"
+    r"\bcycle\b|\bmonth(ly)?\b|\bweek(ly)?\b|\bda(y|ily)\b|\byear(ly)?\b|\btoday('s)?\b"
+    r"|\bsession (usage|limit|quota|allowance|cap)\b"
     r"|\b[0-9]{1,4}[ -]?(hours?|hrs?|h)\b|\bhour(ly)?\b|\btomorrow\b|\bmidnight\b"
     r"|\bresets? (at )?[0-9]{1,2}(:[0-9]{2})?\s?[ap]m\b"
     r"|\b(billing|this|current) period\b|\bmensu?al\b|\bsemanal\b|\bdi[aá]ri[oa]\b|\bmensuel"
     r"|\bquotidien|\bmonatlich|\btäglich"
-    r"|小时|[每当今本]?[天日]|每?周|月|周期|時間",
+    r"|小时|時間|[每当今本][天日周月]|[天日周月](使用|调用|用量|限|额|配|度|内)|[0-9一两三七]\s?[天周]"
+    r"|个月|包月|周期",
     re.IGNORECASE,
 )
 _LONGER: Final = re.compile(
-    r"\bcycle\b|\bmonth(ly)?\b|\bweek(ly)?\b|\byear(ly)?\b|每?周|月|周期", re.IGNORECASE
+    r"\bcycle\b|\bmonth(ly)?\b|\bweek(ly)?\b|\byear(ly)?\b"
+    r"|[每当本][周月]|[周月](使用|调用|用量|限|额|配|度|内)|个月|包月|周期",
+    re.IGNORECASE,
 )
 _SHORT: Final = re.compile(
     r"(per|a|each)[ -]?(minute|min|second|sec)\b|/ ?(min(ute)?|s(ec(ond)?)?)\b|\b[0-9]* ?minutes?\b"
@@ -177,7 +181,8 @@ _THROTTLE: Final = re.compile(
     r"|[rt]p[mds]limit|requestbursttoofast|burstrate"
 )
 _THROTTLE_MESSAGE: Final = re.compile(
-    r"rate[ -]?limit(ed|s?\b[^.;]{0,60}\b(exceed|reach|hit))|(exceed|reach|hit|trigger|due to)\w*"
+    r"\A\W*rate[ -]?limits?\W*\Z"
+    r"|rate[ -]?limit(ed|s?\b[^.;]{0,60}\b(exceed|reach|hit))|(exceed|reach|hit|trigger|due to)\w*"
     r"[^.;]{0,60}\brate[ -]?limit|(?<!total )request limit (reached|exceeded)"
     r"|too many (concurrent |simultaneous )?"
     r"(requests|connections|streams)|throttl(ed|ing)|ThrottlingException|rate exceeded|slow down"

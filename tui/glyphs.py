@@ -11,8 +11,6 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from rich.cells import cell_len
-
 __all__ = ["STAND_INS", "encoding_for", "make_readable", "make_streams_readable", "stand_in"]
 
 ERRORS: Final = "llmtop-stand-ins"
@@ -99,6 +97,8 @@ def _one(character: str) -> str:
         return known
     if 0 <= ord(character) - _BRAILLE < 0x100:
         return _braille(ord(character) - _BRAILLE)
+    from rich.cells import cell_len  # most runs meet no such character
+
     width = cell_len(character)
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     return plain if plain and len(plain) == width else _UNKNOWN * width

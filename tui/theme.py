@@ -219,7 +219,7 @@ _ANSI_LIGHT_ROLES: Final[dict[Role, str]] = {
 _PLAIN_ROLES: Final[dict[Role, str]] = {
     **dict.fromkeys(ROLES, "none"),
     "slow": "bold",
-    "sluggish": "bold reverse",
+    "sluggish": "bold underline",  # bars have it too, which reversed would read the other way
     "missed": "bold reverse",
     "alert": "bold reverse",
     "throttled": "bold",

@@ -23,7 +23,7 @@ from probes.dialects.chat_chunk import (
 )
 from probes.dialects.growth import Growth
 from probes.dialects.numbers import mapping
-from probes.dialects.other_output import other_output, words_in
+from probes.dialects.other_output import other_output, take_other, words_in
 from probes.dialects.usage import read_cost, read_timing, read_timings_usage, read_usage
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
 from probes.events import TtftKind
@@ -211,26 +211,11 @@ class ChatInterpreter:
             whole = choice.delta is None
             if source is not None and not (whole and self.transcript.output):
                 part = raw.part(number, "message" if whole else "delta")
-                added = self._take_other(part, main=main)
+                added = take_other(self.transcript, other_output(part), main=main)
         if added is not NOTHING and choice.delta is not None:
             self._has_deltas = True
         self._take_finish(index, choice.finish, added, main=main)
         return added
-
-    def _take_other(self, part: object, *, main: bool) -> Delta:
-        """Take what a delta without any words carries under names that are not known."""
-        other, told = other_output(part), self.transcript
-        if not other.found:
-            told.carry(other.keys)
-            return NOTHING
-        told.output = True
-        if not other.reasoning:
-            told.other_output = True
-            return Delta("other", answer=True)
-        if main:
-            told.reasoning.append(other.reasoning)
-        shown = other.reasoning if main else ""
-        return Delta("reasoning", characters=len(other.reasoning), reasoning=shown)
 
     def _take_finish(self, index: int, reason: str, added: Delta, *, main: bool) -> None:
         """Take the finish of a choice, and take back what output followed."""

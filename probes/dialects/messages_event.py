@@ -8,6 +8,7 @@ import msgspec
 from probes.dialects.calls import given_to_call
 from probes.dialects.chat_chunk import decode_value
 from probes.dialects.numbers import mapping
+from probes.dialects.other_output import words_in
 
 __all__ = ["Piece", "TextDelta", "decode_event", "decode_usual", "kind_of", "piece_of", "string"]
 
@@ -80,12 +81,17 @@ def piece_of(value: object) -> Piece:
     is_call = kind.endswith("tool_use")
     return Piece(
         text=string(part.get("text")),
-        thinking=string(part.get("thinking")),
+        thinking=_thinking(part) if "thinking" in kind else string(part.get("thinking")),
         call_id=string(part.get("id")) if is_call else "",
         name=string(part.get("name")) if is_call else "",
         arguments=string(part.get("partial_json")) or (_input(part) if is_call else ""),
         reasoned="thinking" in kind or kind == "signature_delta",
     )
+
+
+def _thinking(part: Mapping[str, Any]) -> str:
+    """Return the words of a block of thinking, which may stand in a list of summaries."""
+    return words_in(part.get("thinking") or part.get("summary"))
 
 
 def _input(part: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from probes.dialects.messages_usage import (
     read_message_usage,
 )
 from probes.dialects.numbers import count, mapping
-from probes.dialects.other_output import OtherOutput, other_output
+from probes.dialects.other_output import OtherOutput, other_output, take_other
 from probes.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
 from probes.events import TtftKind
 from probes.sse import ServerSentEvent
@@ -193,13 +193,11 @@ class MessagesInterpreter:
     def _add_other(self, part: object, piece: Piece) -> Delta:
         """Take what a block or a delta carries under names that are not known: images, results."""
         other = OtherOutput() if piece.reasoned else other_output(part)
-        if not other.found:
-            told = self.transcript
-            told.carry([string(mapping(part).get("type")) or "a block", *other.keys])
-            return NOTHING
-        self._output()
-        self.transcript.other_output = True
-        return Delta("other", answer=True)
+        if other.found:
+            self._output()
+        else:
+            self.transcript.carry([string(mapping(part).get("type")) or "a block"])
+        return take_other(self.transcript, other)
 
     def _output(self) -> None:
         """Note that there is output: a stop reason before it did not end the answer."""

@@ -7,7 +7,7 @@ from probes.dialects.base import NOTHING, Delta, Transcript, Usage
 from probes.dialects.calls import given_to_call
 from probes.dialects.numbers import count, mapping, quantity
 from probes.dialects.ollama_line import Line, decode_line, decode_usual, lenient_line
-from probes.dialects.other_output import other_output
+from probes.dialects.other_output import other_output, take_other
 from probes.error_body import error_in
 from probes.events import TtftKind
 from probes.loose_json import value_or_none
@@ -121,12 +121,9 @@ class OllamaInterpreter:
         """Take what a line carries under names that are not known: images, audio."""
         told, message = self.transcript, other_output(body.get("message"))
         media = other_output({key: body[key] for key in _MEDIA if key in body})
-        if not (message.found or media.found):
-            told.carry(message.keys)
-            return NOTHING
-        told.output = told.other_output = True
-        told.usage_is_last = False
-        return Delta("other", answer=True)
+        if message.found or media.found:
+            told.usage_is_last = False
+        return take_other(told, media if media.found else message)
 
     def _add_calls(self, calls: object) -> int:
         """Return how many characters the calls have, each of which comes whole."""

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["OtherOutput", "other_output", "words_in"]
+from probes.dialects.base import NOTHING, Delta, Transcript
+
+__all__ = ["OtherOutput", "other_output", "take_other", "words_in"]
 
 _MOST_KEYS: Final = 64
 _MOST_PARTS: Final = 256
@@ -67,6 +69,25 @@ def other_output(part: object) -> OtherOutput:
     words = [words_in(value) for key, value in found if _is_of_reasoning(key)]
     reasoned = len(words) == len(found)
     return OtherOutput(True, "".join(words) if reasoned else "", keys)
+
+
+def take_other(told: Transcript, other: OtherOutput, *, main: bool = True) -> Delta:
+    """Note output of whatever name in a transcript; `main` says that its words are kept.
+
+    Of what is none the names are noted.
+    """
+    if not other.found:
+        told.carry(other.keys)
+        return NOTHING
+    told.output = True
+    if not other.reasoning:
+        told.other_output = True
+        return Delta("other", answer=True)
+    told.reasoned = True
+    if main:
+        told.reasoning.append(other.reasoning)
+    words = other.reasoning
+    return Delta("reasoning", characters=len(words), reasoning=words if main else "")
 
 
 def words_in(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from probes.dialects.base import NOTHING, Delta, Transcript, join_deltas
 from probes.dialects.calls import given_to_call
 from probes.dialects.numbers import mapping
-from probes.dialects.other_output import other_output
+from probes.dialects.other_output import other_output, take_other
 from probes.dialects.responses_event import (
     CLOSING,
     ENDINGS,
@@ -178,12 +178,11 @@ class ResponsesInterpreter:
     def _take_other(self, name: str, part: object) -> Delta:
         """Take what an event or an item carries that is not known: audio, images, results."""
         told, other = self.transcript, other_output(part)
-        if not other.found:
-            told.carry([name[:_LONGEST_FINISH], *other.keys])
-            return NOTHING
-        told.output = told.other_output = True
-        told.usage_is_last = False
-        return Delta("other", answer=True)
+        if other.found:
+            told.usage_is_last = False
+        else:
+            told.carry([name[:_LONGEST_FINISH]])
+        return take_other(told, other)
 
     def _identify(self, response: Mapping[str, Any]) -> None:
         name = response.get("id")

@@ -40,19 +40,44 @@ class Room:
     modules: tuple[str, ...]
     """Globs of files, from the top level."""
     tests: tuple[str, ...]
-    """Globs of test files, the nearest first: pytest stops at the first failure."""
+    """Globs of test files; those named after the mutant's module are run first."""
     layout: bool = False
     """Whether its modules' own constants are widths and places, which mislead nobody by one."""
 
 
 ROOMS: Final = {
     "outcome": Room(
-        ("probes/outcome.py", "probes/refusal.py", "probes/judging.py", "probes/error_body.py"),
+        (
+            "probes/outcome.py",
+            "probes/refusal.py",
+            "probes/judging.py",
+            "probes/error_body.py",
+            "probes/finish.py",
+            "probes/bot_check.py",
+            "probes/failures.py",
+        ),
         (
             "tests/probes/test_outcome.py",
             "tests/probes/test_refusal.py",
+            "tests/probes/test_finish.py",
+            "tests/probes/test_bot_check.py",
+            "tests/probes/test_failures.py",
+            "tests/probes/test_told_alike.py",
             "tests/probes/test_answer.py",
             "tests/probes/test_chat.py",
+            "tests/probes/test_cases.py",
+        ),
+    ),
+    "limits": Room(
+        ("probes/limits/*.py", "probes/throttle.py", "probes/retry.py", "probes/moments.py"),
+        (
+            "tests/probes/limits/test_*.py",
+            "tests/probes/test_throttle.py",
+            "tests/probes/test_retry.py",
+            "tests/probes/test_moments.py",
+            "tests/probes/test_refusal.py",
+            "tests/probes/test_outcome.py",
+            "tests/tui/test_readme_numbers.py",
             "tests/probes/test_cases.py",
         ),
     ),
@@ -66,6 +91,7 @@ ROOMS: Final = {
             "probes/purse.py",
             "probes/spending.py",
             "probes/pricing.py",
+            "probes/price_list.py",
             "probes/host/money.py",
             "tui/commands/spend.py",
             "tui/commands/budget.py",
@@ -77,32 +103,54 @@ ROOMS: Final = {
             "tests/probes/test_run_lock.py",
             "tests/probes/test_spending.py",
             "tests/probes/test_pricing*.py",
+            "tests/probes/test_price_list.py",
+            "tests/probes/test_cap_ignored.py",
             "tests/probes/test_host_money.py",
             "tests/tui/test_cli_spend.py",
             "tests/tui/test_cli_budget.py",
+            "tests/tui/test_same_cost.py",
             "tests/probes/test_report.py",
         ),
     ),
     "board": Room(
-        ("probes/board/*.py", "probes/windows.py"),
+        ("probes/board/*.py", "probes/windows.py", "probes/e2e_goal.py"),
         (
             "tests/probes/test_windows.py",
+            "tests/probes/test_e2e_goal.py",
             "tests/probes/test_board*.py",
             "tests/tui/test_summary.py",
+            "tests/tui/test_own_numbers.py",
         ),
     ),
     "host": Room(
-        ("probes/host/*.py",),
-        ("tests/probes/test_host*.py", "tests/probes/test_session.py"),
+        ("probes/host/*.py", "probes/session.py", "probes/knobs.py", "probes/watchdog.py"),
+        (
+            "tests/probes/test_host*.py",
+            "tests/probes/test_session.py",
+            "tests/probes/test_knob_ranges.py",
+            "tests/tui/test_cli_budget.py",
+        ),
     ),
     "panes": Room(
         ("tui/panes/*.py",),
-        ("tests/tui/test_*lines.py", "tests/tui/test_*pane*.py", "tests/tui/test_board_screen.py"),
+        (
+            "tests/tui/test_*lines.py",
+            "tests/tui/test_*pane*.py",
+            "tests/tui/test_own_numbers.py",
+            "tests/tui/test_board_screen.py",
+        ),
         layout=True,
     ),
     "commands": Room(
-        ("tui/commands/*.py",),
-        ("tests/tui/test_cli*.py", "tests/tui/test_server_lines.py", "tests/tui/test_summary.py"),
+        ("tui/commands/*.py", "tui/knobs.py", "probes/exit_status.py"),
+        (
+            "tests/tui/test_cli_*.py",
+            "tests/tui/test_knobs.py",
+            "tests/tui/test_server_lines.py",
+            "tests/tui/test_summary.py",
+            "tests/tui/test_once_cases.py",
+            "tests/tui/test_cli.py",
+        ),
     ),
 }
 
@@ -135,14 +183,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _room(name: str, each: int, random: Random, processes: int) -> list[Trial]:
     room = ROOMS[name]
-    tests = _files(room.tests)
+    tests = files_of(room.tests)
     began_s = time.monotonic()
     if _pytest(tests, None, timeout_s=None) != 0:
         raise SystemExit(f"{name}: the tests fail without any mutant")
     limit_s = 3 * (time.monotonic() - began_s) + 20
     places = [
         (path, mutant)
-        for path in map(Path, _files(room.modules))
+        for path in map(Path, files_of(room.modules))
         for mutant in mutants_of(path.read_text(encoding="utf-8"))
         if not (room.layout and mutant.is_constant)
     ]
@@ -154,22 +202,33 @@ def _room(name: str, each: int, random: Random, processes: int) -> list[Trial]:
     def tried(place: tuple[Path, Mutant]) -> Trial:
         path, mutant = place
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        code = _pytest(tests, f"{module.removesuffix('.__init__')}:{mutant.number}", limit_s)
+        named = f"{module.removesuffix('.__init__')}:{mutant.number}"
+        code: int | None = 0
+        for some in nearest_first(path, tests):
+            if code == 0:
+                code = _pytest(some, named, limit_s)
         fate: Fate = "slow" if code is None else "survived" if code == 0 else "killed"
+        if fate == "survived":
+            say(f"    survived  {path.relative_to(ROOT)}:{mutant.line}  {mutant.change}")
         return Trial(path, mutant, fate)
 
     with ThreadPoolExecutor(processes) as pool:
         trials = list(pool.map(tried, chosen))
     noticed = sum(trial.fate != "survived" for trial in trials)
     say(f"{name}: {noticed} of {len(trials)} noticed, of {len(places)} that can be made")
-    for trial in trials:
-        if trial.fate == "survived":
-            where = f"{trial.path.relative_to(ROOT)}:{trial.mutant.line}"
-            say(f"    survived  {where}  {trial.mutant.change}")
     return trials
 
 
-def _files(globs: Sequence[str]) -> list[str]:
+def nearest_first(module: Path, tests: Sequence[str]) -> list[list[str]]:
+    """Return all the tests in the order in which they are run: those named after the module, then
+    the others, which most mutants never come to.
+    """
+    near = [test for test in tests if module.stem in Path(test).stem]
+    far = [test for test in tests if test not in near]
+    return [some for some in (near, far) if some]
+
+
+def files_of(globs: Sequence[str]) -> list[str]:
     """Return the files of some globs, each once, in their order."""
     found = [str(path) for glob in globs for path in sorted(ROOT.glob(glob))]
     return list(dict.fromkeys(found))

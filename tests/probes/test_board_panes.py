@@ -41,6 +41,25 @@ def test_an_open_lane_shows_what_arrived_and_estimates_its_tokens() -> None:
     assert lanes(board)[0].stalled_s == pytest.approx(1.32)
 
 
+@pytest.mark.parametrize(
+    ("chunks", "at_s", "is_stall"),
+    [(1, 2.51, True), (1, 2.50, False), (2, 2.59, False), (2, 2.61, True)],
+)
+def test_a_gap_before_several_chunks_reaches_only_to_the_earliest_they_may_have_come(
+    chunks: int, at_s: float, is_stall: bool
+) -> None:
+    """Of the output of a slot only the last chunk is dated; the first may be a slot older."""
+    probe = ProbeScript("e1-1", 1.0, ttft_s=0.5)
+    board = folded(
+        probe.started(),
+        probe.first_token(),
+        arrivals(2.5, Arrival("e1-1", 0, chunks, 20, at(at_s))),
+        tick(2.7),
+    )
+    earliest_s = at_s - (0.1 if chunks > 1 else 0.0)
+    assert lanes(board)[0].stalls == (((at(1.5), at(earliest_s)),) if is_stall else ())
+
+
 def test_a_finished_lane_is_rebuilt_from_the_chunk_offsets() -> None:
     told = {
         "chunk_offsets_ns": (500_000_000, 550_000_000, 1_250_000_000),

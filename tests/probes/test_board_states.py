@@ -7,6 +7,7 @@ from board_streams import ProbeScript, at, hello, route_info, throttled, tick
 
 from probes.board import Board
 from probes.board.figures import grade_of, is_enough
+from probes.config import Route
 from probes.events import Event, Held, Knob
 from probes.views import RouteView
 
@@ -197,3 +198,98 @@ def test_a_throttled_route_tells_the_most_frequent_limit_of_the_last_minute() ->
     events = [*probes(5), limited.started(), throttled(limited, 3.3, None)]
     assert view_of(*events, tick(10)).why == throttled(limited, 3.3, None).reason
     assert view_of(*events, tick(75)).why == ""
+
+
+def spread(count: int, every_s: float, begin_s: float = 0.0, **changes: Any) -> list[Event]:
+    """Return the events of probes `every_s` apart, each half a second long."""
+    scripts = [
+        ProbeScript(f"e1-{begin_s}-{number}", begin_s + number * every_s, e2e_s=0.5, **changes)
+        for number in range(count)
+    ]
+    return [event for script in scripts for event in script.events()]
+
+
+@pytest.mark.parametrize(
+    ("well", "limited", "state"), [(99, 1, "throttled"), (100, 1, "ok"), (100, 2, "throttled")]
+)
+def test_a_route_is_throttled_from_one_attempt_in_a_hundred(
+    well: int, limited: int, state: str
+) -> None:
+    events = spread(well, 0.5)
+    for number in range(limited):
+        script = ProbeScript(f"e1-x{number}", 50.2 + number)
+        events += [script.started(), throttled(script, 50.3 + number, None)]
+    assert view_of(*events, tick(55)).state == state
+
+
+@pytest.mark.parametrize(("failed", "state"), [(2, "failing"), (3, "down")])
+def test_a_route_is_down_from_three_probes_without_one_that_is_ok(failed: int, state: str) -> None:
+    events = [*spread(10, 1.0), *spread(failed, 1.0, 20.5, **FAILED), tick(24)]
+    assert view_of(*events).state == state
+
+
+@pytest.mark.parametrize(("at_s", "state"), [(29.9, "failing"), (30, "down"), (39.9, "down")])
+def test_an_outage_is_judged_by_the_last_ten_to_twenty_seconds(at_s: float, state: str) -> None:
+    """Of these one was ok at 19.5 s, and three failed from 20.5 s on."""
+    events = [*spread(20, 1.0), *spread(3, 1.0, 20.5, **FAILED), tick(at_s)]
+    assert view_of(*events).state == state
+
+
+@pytest.mark.parametrize(("well", "state"), [(99, "ok"), (98, "failing")])
+def test_a_success_rate_at_its_default_goal_is_met(well: int, state: str) -> None:
+    goal = Route(name="alpha", base_url="http://h", model="m").goals.success
+    info = route_info(goal_success=goal)
+    events = [*spread(well, 0.5), *spread(1, 1.0, 50.2, **FAILED), tick(55)]
+    assert view_of(*events, routes=(info,)).state == state
+
+
+@pytest.mark.parametrize(
+    ("at_s", "state"),
+    [
+        (69.9, "failing"),  # the last minute, which reaches back 60 to 70 s
+        (70, "failing"),  # nothing in it: the last five
+        (309.9, "failing"),
+        (310, "ok"),  # nothing in these either: there is no pain that could be told
+    ],
+)
+def test_success_is_judged_over_five_minutes_where_nothing_finished_in_one(
+    at_s: float, state: str
+) -> None:
+    assert view_of(*spread(8, 1.0), *spread(1, 1.0, 8.0, **FAILED), tick(at_s)).state == state
+
+
+def test_success_of_the_last_minute_outweighs_that_of_five() -> None:
+    failed = spread(8, 1.0, **FAILED)
+    assert view_of(*failed, tick(69)).state == "down"
+    assert view_of(*failed, *spread(1, 1.0, 70.5), tick(72)).state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "state"),
+    [
+        (20, 0, "sluggish"),  # no samples in the last minute, enough in five
+        (19, 0, "ok"),  # enough in neither
+        (19, 1, "sluggish"),  # the last minute has one, five have 20
+        (20, 19, "sluggish"),
+        (20, 20, "ok"),  # enough in the last minute, and these are well
+    ],
+)
+def test_a_p95_is_judged_from_twenty_samples_of_one_minute_or_of_five(
+    older: int, newer: int, state: str
+) -> None:
+    slow = spread(older, 1.0, ttft_s=0.49)
+    well = spread(newer, 0.5, 100.0, ttft_s=0.1)
+    tight = route_info(goal_ttft_s=0.3)
+    assert view_of(*slow, *well, tick(115), routes=(tight,)).state == state
+
+
+@pytest.mark.parametrize(
+    ("ttft_s", "state"), [(1.0, "ok"), (1.02, "slow"), (1.48, "slow"), (1.52, "sluggish")]
+)
+def test_latency_is_judged_by_the_goals_that_a_route_has_by_default(
+    ttft_s: float, state: str
+) -> None:
+    default = Route(name="alpha", base_url="http://h", model="m")
+    info = route_info(goal_ttft_s=default.goals.ttft_s, goal_e2e_s=default.e2e_goal_s)
+    events = [*probes(20, ttft_s=ttft_s, e2e_s=1.6), tick(30)]
+    assert view_of(*events, routes=(info,)).state == state

@@ -102,6 +102,27 @@ async def test_a_retry_after_cools_the_whole_route_and_releases_it_staggered() -
     assert room.held() == [("cool_down", False), ("cool_down", True)]
 
 
+@pytest.mark.parametrize(
+    ("lots", "admitted"), [(0.0, [0, 1, 2, 3, 4, 5]), (0.999, [0, 2, 3, 4, 5, 5])]
+)
+async def test_after_a_cool_down_one_comes_back_each_tenth_of_a_second(
+    lots: float, admitted: list[int]
+) -> None:
+    """The first at once, each of the others somewhere in a tenth of its own."""
+    room = Room()
+    room.gate._random.random = lambda: lots  # type: ignore[method-assign]
+    room.gate.settle(room.finished("throttled", retry_after_s=5.0))
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(room.admit)
+        await room.clock.advance(4.99)
+        seen = []
+        for _ in range(6):
+            seen.append(room.admitted)
+            await room.clock.advance(0.1)
+    assert seen == admitted
+
+
 async def test_a_429_without_a_wait_does_not_cool_the_route() -> None:
     room = Room()
     room.gate.settle(room.finished("throttled"))

@@ -4,7 +4,7 @@ import anyio
 import pytest
 from clocks import NS, ManualClock
 
-from probes.health import BEAT_S, GapWatch, LoopWatch
+from probes.health import BEAT_S, GapWatch, LoopWatch, Shortages
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +27,23 @@ def test_a_gap_counts_before_any_beat_has_seen_it() -> None:
     gaps = GapWatch(0, asleep_ns=lambda: 0)
     assert gaps.overlaps(0, 3 * NS)
     assert not gaps.overlaps(0, NS)
+
+
+@pytest.mark.parametrize(("pause_s", "is_gap"), [(1.99, False), (2.0, True)])
+def test_a_pause_of_two_seconds_is_a_gap(pause_s: float, is_gap: bool) -> None:
+    gaps = GapWatch(0, asleep_ns=lambda: 0)
+    gaps.beat(NS)
+    assert (gaps.beat(NS + round(pause_s * NS)) is not None) is is_gap
+
+
+@pytest.mark.parametrize(("after_s", "what"), [(14.9, "descriptors"), (15.0, "")])
+def test_a_shortage_is_told_for_fifteen_seconds_after_the_last_probe_it_cost(
+    after_s: float, what: str
+) -> None:
+    shortages = Shortages()
+    assert shortages.now(0) == ""
+    shortages.note("local.descriptors", 3 * NS)
+    assert shortages.now(3 * NS + round(after_s * NS)) == what
 
 
 def test_a_machine_that_slept_has_a_gap_though_its_monotonic_clock_stood_still() -> None:

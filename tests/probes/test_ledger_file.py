@@ -248,6 +248,17 @@ def test_a_ledger_that_broke_long_after_it_was_last_written_to_is_not_in_doubt(p
     assert len(asides(path)) == 1
 
 
+@pytest.mark.parametrize(("age_s", "left"), [(0, 1_000), (4_000, 100_000)])
+def test_one_set_aside_by_a_run_that_was_killed_amid_that_is_in_doubt_too(
+    path: Path, age_s: int, left: int
+) -> None:
+    note(Ledger(path), 10)
+    aside = path.with_name(f"{path.name}.broken-20261129T120000Z")
+    path.rename(aside)
+    os.utime(aside, (time.time() - age_s, time.time() - age_s))
+    assert spend(Ledger(path), 0, "b") == left
+
+
 def test_a_journal_of_the_broken_file_is_not_played_into_the_new_one(path: Path) -> None:
     note(Ledger(path), 10)
     path.write_bytes(b"broken" * 999)

@@ -34,6 +34,13 @@ from probes.sse import ServerSentEvent
         (block("thinking", thinking="", signature=""), "none", 0, False),
         (block("thinking", thinking="ab"), "reasoning", 2, False),
         (block("redacted_thinking", data="EmwKAhgB"), "none", 0, False),
+        (
+            block("thinking", summary=[{"type": "summary_text", "text": "abc"}]),
+            "reasoning",
+            3,
+            False,
+        ),
+        (delta("reasoning_delta", reasoning={"text": "abc"}), "reasoning", 3, False),
         (block("tool_use", id="t", name="f", input={}), "tool_call", 1, True),
         (block("server_tool_use", id="t", name="web_search"), "tool_call", 10, True),
         (block("tool_use", id="t", name="f", input={"a": 1}), "tool_call", 8, True),

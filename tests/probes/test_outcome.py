@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from probes.error_body import error_in, error_of, html_error
+from probes.error_body import ErrorBody, error_in, error_of, html_error
 from probes.facts import failed_before_answer
 from probes.outcome import of_status, of_stream_error
 
@@ -223,6 +223,13 @@ def test_what_a_message_quotes_is_heard(
 ) -> None:
     error = error_of({"error": {"message": message}})
     assert (error.status, error.message) == (status, message if shown is None else shown)
+
+
+def test_words_without_json_are_heard_too() -> None:
+    assert of_stream_error(ErrorBody(message="HTTP 503 from upstream")).reason == "unavailable"
+    assert of_stream_error(ErrorBody(message="429 Too Many Requests")).outcome == "throttled"
+    quoting = ErrorBody(message="Error code: 402 - {'error': {'message': 'x', 'code': 402}}")
+    assert of_stream_error(quoting).reason == of_status(500, quoting).reason == "quota"
 
 
 def test_quotations_are_followed_three_levels_deep() -> None:

@@ -2,10 +2,12 @@
 
 from random import Random
 
+import pytest
 from clocks import NS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.config import Route
 from probes.pacing import first_start_ns, next_start_ns
 
 
@@ -22,6 +24,33 @@ def test_the_next_start_is_an_interval_after_the_last_within_a_tenth(
         assert due_ns == end_ns
 
 
+class Fixed(Random):
+    """A chance that always comes out alike."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self._value = value
+
+    def random(self) -> float:
+        return self._value
+
+
+@pytest.mark.parametrize(("chance", "due_s"), [(0.0, 4.5), (0.5, 5.0), (1.0, 5.5)])
+def test_the_default_interval_is_five_seconds_more_or_less_a_tenth(
+    chance: float, due_s: float
+) -> None:
+    interval_s = Route(name="r", base_url="http://h", model="m").interval
+    assert next_start_ns(0, NS, interval_s, Fixed(chance)) == round(due_s * NS)
+
+
+@pytest.mark.parametrize(("end_s", "due_s"), [(4.4, 5.0), (4.5, 5.0), (4.6, 5.1)])
+def test_the_pause_after_a_failure_is_half_a_second_within_the_interval(
+    end_s: float, due_s: float
+) -> None:
+    due_ns = next_start_ns(0, round(end_s * NS), 5.0, Fixed(0.5), failed=True)
+    assert due_ns == round(due_s * NS)
+
+
 def test_no_interval_is_back_to_back() -> None:
     assert next_start_ns(0, 5 * NS, 0, Random(1)) == 5 * NS
 
@@ -32,7 +61,8 @@ def test_first_starts_are_spread_over_the_interval() -> None:
 
 
 def test_first_starts_differ_even_without_an_interval() -> None:
-    assert len({first_start_ns(0, worker, 8, 0.0) for worker in range(8)}) == 8
+    starts = [first_start_ns(0, worker, 8, 0.0) / NS for worker in range(8)]
+    assert starts == [round(0.05 * worker, 2) for worker in range(8)]
 
 
 def test_after_a_failure_a_worker_pauses_though_it_runs_back_to_back() -> None:

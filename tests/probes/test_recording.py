@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import inspect
 import os
 import stat
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from probes.config import Recording
 from probes.events import Event, Hello, Mark, encode_event
 from probes.recording import (
     Recorder,
@@ -152,6 +154,69 @@ def test_retention_spares_live_files_and_what_is_not_ours(tmp_path: Path) -> Non
         assert retain(tmp_path, 0, 7.0, NOW_NS) == []
     assert retain(tmp_path, 0, 7.0, NOW_NS) == [live]
     assert foreign.exists()
+
+
+def by_default(folder: Path, **settings: Any) -> Recorder:
+    """Return a started recorder with the bounds of the default settings."""
+    kept = Recording()
+    return recorder(folder, max_mb=kept.max_mb, max_days=kept.max_days, **settings)
+
+
+@pytest.mark.parametrize(("more", "segments"), [(0, 1), (1, 2)])
+def test_a_recording_is_rotated_at_16_mb(tmp_path: Path, more: int, segments: int) -> None:
+    writer = by_default(tmp_path)
+    begin, end = lines(hello()), lines(mark(2))
+    middle = lines(mark(1, (16 << 20) - len(begin) - len(lines(mark(1, 0))) - len(end) + more))
+    for part in (begin, middle, end):
+        before = _bytes(tmp_path)
+        writer.append(part)
+        until(lambda before=before: _bytes(tmp_path) > before)  # type: ignore[misc]
+    writer.close()
+    assert len(files(tmp_path)) == segments
+    assert files(tmp_path)[0].stat().st_size <= 16 << 20
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in files(folder))
+
+
+MB = 1_000_000
+ROOM_BYTES = 256 * MB - (16 << 20)
+"""What others may have when a segment begins that will grow to 16 MB."""
+
+
+@pytest.mark.parametrize(("more", "gone"), [(0, 0), (1, 1)])
+def test_all_recordings_have_256_mb_and_the_oldest_go_first(
+    tmp_path: Path, more: int, gone: int
+) -> None:
+    sizes = (100 * MB, 100 * MB, ROOM_BYTES - 200 * MB + more)
+    paths = [_old_recording(tmp_path, number, 0) for number in range(1, 4)]
+    for path, size in zip(paths, sizes, strict=True):
+        os.truncate(path, size)  # a hole: it takes no room
+        os.utime(path, (NOW_NS / 1e9,) * 2)
+    writer = by_default(tmp_path, wall_ns=lambda: NOW_NS)
+    writer.append(lines(hello()))
+    writer.close()
+    assert [path.exists() for path in paths] == [False] * gone + [True] * (3 - gone)
+
+
+def test_recordings_have_seven_days_but_live_ones(tmp_path: Path) -> None:
+    ages = (7.01, 7.01, 6.99)
+    live, old, young = (_old_recording(tmp_path, n, 10, age) for n, age in enumerate(ages))
+    with live.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        os.utime(live, (NOW_NS / 1e9 - 7.01 * 86_400,) * 2)
+        writer = by_default(tmp_path, wall_ns=lambda: NOW_NS)
+        writer.append(lines(hello()))
+        writer.close()
+    assert [path.exists() for path in (live, old, young)] == [True, False, True]
+
+
+def test_a_killed_run_loses_no_more_than_a_second() -> None:
+    """By default it writes each half second; the other half is for the write itself."""
+    writer = Recorder.to_folder(Path("unused"), max_mb=1.0, max_days=1.0)
+    assert writer._flush_s <= 0.5
+    assert inspect.signature(Recorder.to_file).parameters["flush_s"].default <= 0.5
 
 
 def test_a_run_never_keeps_more_than_its_bound(tmp_path: Path) -> None:

@@ -522,3 +522,26 @@ def test_googles_quotas_are_a_bill_where_all_are_of_a_day(
     details = [{"violations": [{"quotaId": quota} for quota in quotas]}]
     body = {"error": {"status": "RESOURCE_EXHAUSTED", "message": "x", "details": details}}
     assert of_status(429, error_of([body])).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "Your session token has expired"),
+        (401, "Access denied due to missing subscription key. A subscription key is required."),
+        (400, "max_tokens 超过上限, 请查看日志"),
+        (400, "`max_tokens` must be greater than `thinking.budget_tokens`"),
+        (400, "The thinking budget exceeds the limit of 24576"),
+        (400, "Input tokens exceed the configured limit of 272000 tokens"),
+        (400, "This model's maximum context length is 8192 tokens, you requested 9000 tokens"),
+        (404, "The model `x` was retired this month, see https://x.ai/billing"),
+        (413, "Request body exceeds the limit of 20 MB"),
+        (403, "Your plan has no access to this model"),
+        (500, "load balancer has no remaining backends"),
+        (503, "Service unavailable for scheduled maintenance today"),
+    ],
+)
+def test_what_is_neither_a_bill_nor_a_rate_is_not_made_one(status: int, words: str) -> None:
+    verdict = of_status(status, error_of({"error": {"message": words}}))
+    assert verdict.reason != "quota"
+    assert verdict.outcome != "throttled"

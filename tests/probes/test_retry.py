@@ -85,11 +85,15 @@ def test_who_decides_on_a_retry(
     ("outcome", "asked_s", "expected"),
     [
         ("throttled", 2.0, 2.0),
+        ("throttled", 3599.0, 3599.0),
+        ("throttled", 3601.0, 3600.0),
         ("throttled", 90_000.0, 3600.0),
         ("throttled", None, None),
         ("throttled", 0.0, None),
         ("server_error", 2.0, None),
-        ("server_error", 121.0, 121.0),
+        ("server_error", 120.0, None),
+        ("server_error", 120.1, 120.1),
+        ("server_error", 7200.0, 3600.0),
     ],
 )
 def test_the_route_cools_down(outcome: str, asked_s: float | None, expected: float | None) -> None:

@@ -98,4 +98,4 @@ def test_sixteen_colours_stay_sixteen() -> None:
     pens = pens_for(role_styles(ANSI), Style.null(), console)
     brush = Brush()
     brush.row(0, 0, None, (("a", "missed"), ("b", "text")), pens)
-    assert brush.take() == "\x1b[1;1H\x1b[0;1;31ma\x1b[0;39mb\x1b[0m"
+    assert brush.take() == "\x1b[1;1H\x1b[0;1;91ma\x1b[0;39mb\x1b[0m"

@@ -78,6 +78,36 @@ def test_few_inexact_stamps_are_not_worth_a_word() -> None:
     assert told(inexact_share=0.06)["inexact 6 %"] == "dim"
 
 
+@pytest.mark.parametrize(
+    ("changes", "cockpit", "words", "role"),
+    [
+        ({"loop_lag_p99_s": 0.020, "clock": "user"}, CALM, "lag 20.0ms", "dim"),
+        ({"loop_lag_p99_s": 0.021, "clock": "user"}, CALM, "✖ lag 21 ms", "missed"),
+        ({"loop_lag_p99_s": 0.020}, CALM, "lag 20.0ms", "dim"),
+        ({"loop_lag_p99_s": 0.021}, CALM, "lag 21 ms", "slow"),
+        ({"engine_cpu": 0.89}, CALM, "cpu 89/0%", "dim"),
+        ({"engine_cpu": 0.90}, CALM, "✖ engine CPU 90 %", "missed"),
+        ({}, Cockpit(cpu_share=0.89), "cpu 7/89%", "dim"),
+        ({}, Cockpit(cpu_share=0.90), "screen CPU 90 %", "slow"),
+        ({"inexact_share": 0.05}, CALM, "inexact 5 %", "dim"),
+        ({"inexact_share": 0.249}, CALM, "inexact 25 %", "dim"),
+        ({"inexact_share": 0.25}, CALM, "inexact 25 %", "slow"),
+    ],
+)
+def test_a_reading_says_more_from_its_threshold_on_and_not_before(
+    changes: dict[str, object], cockpit: Cockpit, words: str, role: str
+) -> None:
+    badge = told(cockpit, **changes)
+    (found,) = (text for text in badge if text.partition(":")[0] == words)
+    assert badge[found] == role
+    alarmed = {role for text, role in badge.items() if text != found}
+    assert alarmed <= {"dim", "good"}
+
+
+def test_below_a_twentieth_nothing_is_said_of_inexact_stamps() -> None:
+    assert not any("inexact" in text for text in told(inexact_share=0.0499))
+
+
 def test_without_the_kernels_stamps_nothing_is_called_inexact() -> None:
     assert not any("inexact" in text for text in told(inexact_share=0.5, clock="user"))
 

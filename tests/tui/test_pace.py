@@ -3,6 +3,7 @@
 import pytest
 
 from probes.clock import NS_PER_S
+from probes.config import Display
 from tui.pace import CpuMeter, Pace
 from tui.terminal import WriteMeter
 
@@ -35,6 +36,27 @@ def test_a_write_of_most_of_a_frames_time_halves_the_rate() -> None:
     beats.run(1.1, write_s=0.07)
     assert beats.pace.slowed_hz == 5.0
     assert beats.run(4, write_s=0.07) == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize(("write_s", "slowed_hz"), [(0.0499, None), (0.0501, 5.0)])
+def test_a_terminal_is_slow_that_takes_more_than_half_the_time_of_a_frame(
+    write_s: float, slowed_hz: float | None
+) -> None:
+    beats = Beats(Display().refresh_hz)
+    beats.run(1.1, write_s=write_s)
+    assert beats.pace.slowed_hz == slowed_hz
+
+
+@pytest.mark.parametrize(("write_s", "slowed_hz"), [(0.0249, None), (0.0251, 5.0)])
+def test_there_is_room_for_the_faster_rate_where_a_write_takes_a_quarter_of_its_time(
+    write_s: float, slowed_hz: float | None
+) -> None:
+    beats = Beats(Display().refresh_hz)
+    beats.run(1.1, write_s=0.07)
+    beats.run(2.9, write_s=write_s)
+    assert beats.pace.slowed_hz == 5.0  # three seconds of room come first
+    beats.run(3, write_s=write_s)
+    assert beats.pace.slowed_hz == slowed_hz
 
 
 def test_it_halves_stepwise_down_to_one_a_second() -> None:

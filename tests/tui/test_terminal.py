@@ -146,3 +146,24 @@ def test_after_a_write_that_failed_nothing_is_written_and_nothing_is_awaited() -
     assert file.gone
     assert dead.tries == 1
     assert not meter.busy
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_a_terminal_that_shows_no_screen_is_told_so_in_one_line(term: str) -> None:
+    master, slave = pty.openpty()
+    told = subprocess.run(
+        [sys.executable, "-m", "tui.cli", "--base-url", "http://127.0.0.1:9/v1", "--model", "m"],
+        stdin=slave,
+        stdout=slave,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=os.environ | {"TERM": term},
+        text=True,
+    )
+    os.close(slave)
+    os.close(master)
+    assert told.returncode == 2
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("llmtop: ")
+    assert "TERM" in line
+    assert "--headless" in line

@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+import pytest
 from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -113,6 +114,19 @@ def test_a_limit_that_is_almost_used_up_is_not_calm():
     low = limits(limits=(Limit(kind="tokens", limit=100, remaining=3, reset_s=9.0),))
     line = throttling_lines(board((), (low,)), selected=None, width=90, height=5)[0]
     assert any(text.strip() == "3/100" and role == "throttled" for text, role in line)
+
+
+@pytest.mark.parametrize(
+    ("left", "role"), [(31, "graph"), (30, "slow"), (11, "slow"), (10, "throttled")]
+)
+def test_a_limit_is_coloured_from_thirty_per_cent_left_and_again_from_ten(left: int, role: str):
+    low = limits(limits=(Limit(kind="tokens", limit=100, remaining=left, reset_s=9.0),))
+    for height in (5, 20):  # in a line, and as a gauge
+        lines = throttling_lines(board((), (low,)), selected=None, width=90, height=height)
+        bars = {role for text, role in lines[0] if set(text) & set("█▉▊▋▌▍▎▏━")}
+        figure = [role for text, role in lines[0] if text.strip() == f"{left}/100"]
+        assert role in {*bars, *figure}
+        assert not {"graph", "slow", "throttled"} & ({*bars, *figure} - {role})
 
 
 def test_a_limit_past_its_reset_is_dim_and_tells_its_age():

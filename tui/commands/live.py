@@ -36,9 +36,10 @@ def run(arguments: Namespace) -> int:
 def _begin(arguments: Namespace) -> int:
     """Show the first-run screen and do what was chosen."""
     path = default_config_path()
-    blind = no_screen_because(os.environ) or ("" if has_terminal() else "no terminal")
+    missing = "no terminal for the first-run screen"
+    blind = no_screen_because(os.environ) if has_terminal() else missing
     if arguments.headless or blind:
-        why = "" if arguments.headless else f"{blind}, so no first-run screen, and "
+        why = "" if arguments.headless else f"{blind}, and "
         raise UsageError(
             f"{why}nothing to watch: {path} is not there; write it with `llmtop init`, or name a "
             "route: llmtop --headless --duration 60 --base-url URL --model M"

@@ -46,7 +46,7 @@ def test_an_incident_is_one_model_of_its_own_name(name: str) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownScenarioError, match=r"no scenario is named 'nope'.*healthy"):
+    with pytest.raises(UnknownScenarioError, match=r"no scenario is named \"nope\".*healthy"):
         load_scenario("nope")
     with pytest.raises(UnknownScenarioError):
         load_scenario("../healthy")
