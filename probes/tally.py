@@ -155,10 +155,12 @@ class TallyWindows(Windows[Tally]):
         super().__init__(Tally)
         self._closed: dict[WindowName, tuple[tuple[int, int, int], Tally]] = {}
 
-    def newest(self, now_ns: int) -> Tally:
-        """Return a new tally: the open slice and the one before it, 10 to 20 s."""
+    def newest(self, now_ns: int) -> tuple[int, int]:
+        """Return how many probes finished, and how many of them ok, in the open slice and the one
+        before it, 10 to 20 s."""
         index = slice_index(now_ns)
-        return summed(self.slices.between(index - 1, index + 1))
+        slices = self.slices.between(index - 1, index + 1)
+        return sum(one.finished for one in slices), sum(one.ok for one in slices)
 
     def total(self, window: WindowName, now_ns: int) -> Tally:
         """Return a new tally: the sum over `window` at offset `now_ns`."""

@@ -53,8 +53,8 @@ class Reading:
             found = self._tallies[window] = self.route.tallies.total(window, self.offset_ns)
         return found
 
-    def newest(self) -> Tally:
-        """Return the counters of the last 10 to 20 s."""
+    def newest(self) -> tuple[int, int]:
+        """Return how many probes of the last 10 to 20 s finished, and how many of them ok."""
         return self.route.tallies.newest(self.offset_ns)
 
     def figures(self, metric: str, window: WindowName) -> Figures:

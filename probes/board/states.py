@@ -39,7 +39,8 @@ class _Evidence:
     """The last minute."""
     judged: Tally
     """What success is judged by: the last minute, or five where nothing finished in it."""
-    newest: Tally
+    newest: tuple[int, int]
+    """Probes of the last 10 to 20 s: how many finished, how many of them ok."""
     pains: Mapping[str, float]
     """p95 of each latency as a multiple of its goal."""
 
@@ -105,9 +106,10 @@ def worst_first(routes: list[RouteBoard]) -> list[RouteBoard]:
     return sorted(routes, key=lambda route: (order[route.state], -route.pain, route.info.name))
 
 
-def _is_down(newest: Tally, judged: Tally) -> bool:
+def _is_down(newest: tuple[int, int], judged: Tally) -> bool:
     """Whether nothing succeeds any more: none of the last few, or none at all."""
-    gone = newest.finished >= _DOWN_FROM and not newest.ok
+    finished, ok = newest
+    gone = finished >= _DOWN_FROM and not ok
     return gone or (judged.finished > 0 and not judged.ok)
 
 
