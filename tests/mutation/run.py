@@ -128,6 +128,7 @@ ROOMS: Final = {
             "tests/probes/test_host*.py",
             "tests/probes/test_session.py",
             "tests/probes/test_knob_ranges.py",
+            "tests/probes/test_watchdog.py",
             "tests/tui/test_cli_budget.py",
         ),
     ),

@@ -271,3 +271,55 @@ def test_endings_before_any_answer() -> None:
     for ending in ("cancelled", "local_gap"):
         answer = failed_before_answer(ending)
         assert (answer.outcome, answer.reason, answer.retryable) == ("cancelled", ending, False)
+
+
+GRPC = {
+    1: ("CANCELLED", "server_error"),
+    3: ("INVALID_ARGUMENT", "client_error"),
+    4: ("DEADLINE_EXCEEDED", "server_error"),
+    5: ("NOT_FOUND", "client_error"),
+    7: ("PERMISSION_DENIED", "client_error"),
+    8: ("RESOURCE_EXHAUSTED", "throttled"),
+    12: ("UNIMPLEMENTED", "client_error"),
+    13: ("INTERNAL", "server_error"),
+    14: ("UNAVAILABLE", "server_error"),
+    16: ("UNAUTHENTICATED", "client_error"),
+}
+"""As google.rpc.Code has them; what is left out says nothing of whose fault it was."""
+
+
+@pytest.mark.parametrize("number", range(18))
+def test_a_grpc_status_is_known_by_its_number(number: int) -> None:
+    for told in ({"grpc_code": number}, {"code": number, "details": []}):
+        error = error_of({"error": {"message": "m", **told}})
+        name, outcome = GRPC.get(number, ("", "server_error"))
+        assert (error.code if name else "", of_stream_error(error).outcome) == (name, outcome)
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome", "reason"),
+    [
+        (1001, "server_error", "gateway_timeout"),
+        (1002, "throttled", "rate_limit"),
+        (1004, "client_error", "auth"),
+        (1008, "client_error", "quota"),
+        (1026, "content_error", "content_filter"),
+        (1027, "content_error", "content_filter"),
+        (1039, "throttled", "rate_limit.tokens"),
+        (1041, "throttled", "rate_limit.concurrency"),
+        (2013, "client_error", "bad_request"),
+        (2045, "throttled", "rate_limit"),
+        (2049, "client_error", "auth"),
+        (2056, "client_error", "quota"),
+        (2064, "server_error", "overloaded"),
+        (1000, "server_error", "upstream"),
+        (1040, "server_error", "upstream"),
+    ],
+)
+def test_minimax_writes_its_numbers_apart_or_at_the_end_of_its_words(
+    number: int, outcome: str, reason: str
+) -> None:
+    apart = {"base_resp": {"status_code": number, "status_msg": "m"}}
+    for body in (apart, {"error": {"message": f"m ({number})"}}):
+        verdict = of_stream_error(error_of(body))
+        assert (verdict.outcome, verdict.reason) == (outcome, reason)

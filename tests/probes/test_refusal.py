@@ -499,6 +499,8 @@ def test_words_that_the_upstream_is_full_outrank_a_billing_code(words: str, code
         ("quota per minute exceeded", "throttled"),
         ("quota exceeded, it resets in 5h", "client_error"),
         ("quota exceeded, it resets in 50s", "throttled"),
+        ("quota exceeded, it resets in 59m59s", "throttled"),
+        ("quota exceeded, it resets in 60m", "client_error"),
         ("rate limit of your plan exceeded: 50 requests per day", "throttled"),
         ("weekly rate limit exceeded", "client_error"),
         ("rate limit exceeded: no credits left", "client_error"),

@@ -53,9 +53,9 @@ def test_there_is_room_for_the_faster_rate_where_a_write_takes_a_quarter_of_its_
 ) -> None:
     beats = Beats(Display().refresh_hz)
     beats.run(1.1, write_s=0.07)
-    beats.run(2.9, write_s=write_s)
+    beats.run(2.8, write_s=write_s)
     assert beats.pace.slowed_hz == 5.0  # three seconds of room come first
-    beats.run(3, write_s=write_s)
+    beats.run(1, write_s=write_s)
     assert beats.pace.slowed_hz == slowed_hz
 
 
