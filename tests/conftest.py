@@ -1,5 +1,6 @@
 """Shared by all tests."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,18 +15,29 @@ settings.register_profile("llmtop", deadline=None)
 settings.load_profile("llmtop")
 
 
+def pytest_configure() -> None:
+    """Undo what whoever started the tests had signals ignored for: nohup, or a shell's `&`.
+
+    Children inherit it, and what is ignored at the start stays so in llmtop.
+    """
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what asks for the tests that take minutes."""
     parser.addoption("--long", action="store_true", help="run the tests marked `long`, too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what takes minutes unless it is asked for."""
-    if config.getoption("--long"):
-        return
+    """Skip what takes minutes unless it is asked for; then let it take an hour."""
+    asked = config.getoption("--long")
+    marker = pytest.mark.timeout(3600) if asked else pytest.mark.skip(reason="takes minutes: --long")
     for item in items:
         if item.get_closest_marker("long") is not None:
-            item.add_marker(pytest.mark.skip(reason="takes minutes: --long runs it"))
+            item.add_marker(marker)
 
 
 @pytest.fixture(autouse=True, scope="session")
