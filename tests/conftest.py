@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what takes minutes unless it is asked for; then let it take an hour."""
     asked = config.getoption("--long")
-    marker = pytest.mark.timeout(3600) if asked else pytest.mark.skip(reason="takes minutes: --long")
+    marker = pytest.mark.timeout(3600) if asked else pytest.mark.skip(reason="needs --long")
     for item in items:
         if item.get_closest_marker("long") is not None:
             item.add_marker(marker)
