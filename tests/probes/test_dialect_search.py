@@ -93,6 +93,15 @@ def test_a_path_that_is_not_there_leads_to_the_next_dialect() -> None:
     assert search.hear(answered(404, "not_found"), "messages") == "unsure"
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(404, "next"), (405, "next"), (501, "next"), (403, "unsure"), (406, "unsure")],
+)
+def test_some_statuses_say_that_there_is_no_such_path(status: int, told: str) -> None:
+    search = DialectSearch(("chat", "messages"))
+    assert search.hear(answered(status, "bad_request"), "chat") == told
+
+
 @pytest.mark.parametrize("reason", ["html", "not_an_answer", "empty", "bad_json"])
 def test_a_200_that_is_no_answer_leads_to_the_next_dialect(reason: str) -> None:
     search = DialectSearch(("chat", "messages"))

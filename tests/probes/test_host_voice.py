@@ -311,6 +311,8 @@ def test_what_every_engine_says_alike_is_told_once() -> None:
     assert [made.hear(engine, notice) for engine in (0, 1, 1, 0)] == [[notice], [], [notice], []]
     other = Notice(at_ns=1, route="b", text="a fallback was taken")
     assert made.hear(1, other) == [other]
+    more = Notice(at_ns=1, route="b", text="a fallback was taken back")
+    assert made.hear(0, more) == [more]
 
 
 def test_a_gap_that_all_engines_saw_is_told_once() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.moments import server_wall_ns, wait_until_s
+from probes.moments import server_wall_ns, unix_time_s, wait_until_s
 
 WALL_NS = 1_795_430_000 * 10**9  # 2026-11-23T10:33:20Z
 
@@ -50,10 +50,27 @@ WALL_NS = 1_795_430_000 * 10**9  # 2026-11-23T10:33:20Z
         ("Mon, 23 Nov 2026 10:34:20 GMT", 60.0),
         ("2020-01-01T00:00:00Z", 0.0),
         ("1600000000", 0.0),
+        ("1w", 604_800.0),
     ],
 )
 def test_a_reset_is_understood(text: str, expected: float) -> None:
     assert wait_until_s(text, WALL_NS) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "moment_s"),
+    [
+        (1e9 - 1, None),  # a wait, of more than thirty years
+        *((1e9, 1e9), (1e12 - 1, 1e12 - 1)),
+        *((1e12, 1e9), (1e15 - 1, 1e12 - 0.001)),
+        *((1e15, 1e9), (1e18 - 1e3, 1e12 - 0.001)),
+        (1e18, 1e9),
+    ],
+)
+def test_a_number_is_a_moment_from_1e9_on_and_its_size_tells_its_unit(
+    value: float, moment_s: float | None
+) -> None:
+    assert unix_time_s(value) == (None if moment_s is None else pytest.approx(moment_s))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from clocks import NS, ManualClock
 
 from probes.events import Arrivals, Event, Health, Mark, Preview, Tick, decode_event
-from probes.outbox import MAX_OPEN, MAX_PREVIEW, MAX_WAITING, Outbox, Tally
+from probes.outbox import MAX_OPEN, MAX_PREVIEW, Outbox, Tally
 
 
 def taken(outbox: Outbox) -> list[Event]:
@@ -99,7 +99,10 @@ def test_a_reader_that_takes_nothing_for_a_minute_is_stalled_until_it_does() -> 
     outbox = Outbox(clock, told.append)
     outbox.emit(Mark(at_ns=0, text=""))
     outbox.take()
-    clock.now_ns += 61 * NS
+    clock.now_ns += 60 * NS - 1
+    outbox.emit(Mark(at_ns=1, text=""))
+    assert not outbox.stalled
+    clock.now_ns += 2
     outbox.emit(Mark(at_ns=1, text=""))
     assert outbox.stalled
     outbox.delivered()
@@ -108,8 +111,10 @@ def test_a_reader_that_takes_nothing_for_a_minute_is_stalled_until_it_does() -> 
 
 def test_too_many_waiting_events_are_a_stalled_reader() -> None:
     outbox = Outbox(ManualClock())
-    for number in range(MAX_WAITING + 1):
+    for number in range(10_000):
+        assert not outbox.stalled
         outbox.emit(Mark(at_ns=number, text=""))
+    outbox.emit(Mark(at_ns=10_000, text=""))
     assert outbox.stalled
 
 

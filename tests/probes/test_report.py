@@ -6,7 +6,7 @@ from probes.attempt import AttemptResult
 from probes.events import AttemptFinished, Limit, StampLadder, encode_event
 from probes.facts import Answer
 from probes.pricing import Asked
-from probes.report import LONGEST_TEXT, AttemptIdentity, attempt_finished, charge_for
+from probes.report import LONGEST_TEXT, AttemptIdentity, attempt_finished, charge_for, cohort_of
 from probes.secrets import MASK, Scrubber
 
 SECRET = "sk-very-secret-value-that-is-quite-long"
@@ -87,3 +87,14 @@ def test_a_cut_leaves_no_beginning_of_a_secret() -> None:
 def test_a_long_text_still_fits_a_line_of_the_pipe() -> None:
     answer = Answer(outcome="ok", text="\x01" * 1_000_000, reasoning_text="\x01" * 1_000_000)
     assert len(encode_event(event_of(answer, {}, text=True))) < 4 << 20
+
+
+@pytest.mark.parametrize(
+    ("tokens", "band"),
+    [
+        *((1, "256"), (256, "256"), (257, "1k"), (1_024, "1k"), (1_025, "4k"), (4_096, "4k")),
+        *((4_097, "16k"), (16_384, "16k"), (16_385, "64k"), (65_536, "64k"), (65_537, ">64k")),
+    ],
+)
+def test_a_cohort_is_the_cap_and_the_band_of_the_input(tokens: int, band: str) -> None:
+    assert cohort_of(64, tokens) == f"64/{band}"

@@ -88,9 +88,9 @@ def test_a_token_has_four_characters_until_a_route_tells_better() -> None:
     sizes = CharactersPerToken()
     assert [sizes.tokens_of(number) for number in (0, 1, 3, 40)] == [0, 1, 1, 10]
     sizes.learn(attempt(output_tokens=None, token_source="none", characters=900))
-    sizes.learn(attempt(output_tokens=20, chunks=20, characters=40))
+    sizes.learn(attempt(output_tokens=31, chunks=31, characters=62))
     assert sizes.ratio == 4.0
-    sizes.learn(attempt(output_tokens=20, chunks=20, characters=40))
+    sizes.learn(attempt(output_tokens=1, chunks=1, characters=2))
     assert (sizes.ratio, sizes.tokens_of(40)) == (2.0, 20)
 
 

@@ -128,6 +128,8 @@ def test_what_is_below_zero_is_nothing_left_and_no_limit_at_all() -> None:
     assert limits_of({"x-ratelimit-remaining-requests": "-3"})["requests"][1] == 0.0
     unlimited = {"x-ratelimit-limit-tokens": "-1", "x-ratelimit-remaining-tokens": "-1"}
     assert limits_of(unlimited) == {}
+    nothing_at_all = {"x-ratelimit-limit-tokens": "0", "x-ratelimit-remaining-tokens": "0"}
+    assert limits_of(nothing_at_all)["tokens"][:2] == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +152,13 @@ def test_a_server_cannot_flood_the_limits() -> None:
     headers = {f"x-ratelimit-limit-kind{number}": "1" for number in range(1000)}
     headers["ratelimit"] = ", ".join(f'"p{number}";r=1' for number in range(1000))
     assert len(read_limits(headers, google(*"x" * 99), wall_ns=WALL_NS)) == 16
+
+
+def test_what_is_known_of_a_limit_is_filled_in_though_there_are_as_many_as_are_read() -> None:
+    named = [f"x-ratelimit-{{}}-kind{number}" for number in range(17)]
+    headers = {name.format(part): "7" for part in ("limit", "remaining") for name in named}
+    found = read_limits(headers, None, wall_ns=WALL_NS)
+    assert [(limit.limit, limit.remaining) for limit in found] == [(7.0, 7.0)] * 16
 
 
 NAMES = st.sampled_from(

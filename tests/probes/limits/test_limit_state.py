@@ -4,7 +4,7 @@ import pytest
 from clocks import NS
 
 from probes.events import AttemptFinished, Limit, StampLadder
-from probes.limits import LimitState, as_of, is_in_force, tightest
+from probes.limits import LimitState, as_of, is_in_force, share_left, tightest
 
 
 def requests(remaining: float | None = None, **more: object) -> Limit:
@@ -107,6 +107,7 @@ def test_what_is_long_over_is_forgotten_and_the_parts_are_bounded() -> None:
         (requests(1, window="second"), 2.0, False),
         (requests(1, window="day"), 80_000.0, True),
         (requests(1, window="5h"), 17_000.0, True),
+        (requests(1), 60.0, True),
         (requests(1), 61.0, False),
     ],
 )
@@ -126,3 +127,27 @@ def test_of_several_holders_the_tightest_is_shown() -> None:
     team = requests(None, limit=4, scope="team")
     assert tightest([team, model, key]) == (key,)
     assert tightest([Limit(kind="tokens", reset_s=4.0)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("limit", "share"),
+    [
+        (requests(None), 2.0),
+        (requests(0), 0.0),
+        (requests(1), 1.0),  # some, of nobody knows how many
+        (requests(0, limit=0), 0.0),
+        (requests(1, limit=0), 1.0),
+        (requests(1, limit=4), 0.25),
+    ],
+)
+def test_the_share_that_is_left_orders_the_holders(limit: Limit, share: float) -> None:
+    assert share_left(limit) == share
+
+
+def test_an_hour_after_its_reset_a_limit_is_forgotten() -> None:
+    state = LimitState()
+    state.take([requests(1, reset_s=10.0)], 0)
+    state.take([Limit(kind="tokens", remaining=1)], 3_610 * NS)
+    assert set(told(state)) == {"requests", "tokens"}
+    state.take([Limit(kind="tokens", remaining=1)], 3_610 * NS + 1)
+    assert set(told(state)) == {"tokens"}
