@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from probes import digest
+from probes.ledger import Ledger
 from probes.sketch import BACKEND, SKETCHES
 
 # How long an example takes tells of the machine, which may be busy, not of the code under test.
@@ -63,3 +64,19 @@ def package(request: pytest.FixtureRequest) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digest, "new_sketch", SKETCHES[name])
         yield name
+
+
+@pytest.fixture
+def closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every ledger that a test opened."""
+    opened: list[Ledger] = []
+    begin = Ledger.__init__
+
+    def note(ledger: Ledger, *args: Any, **settings: Any) -> None:
+        begin(ledger, *args, **settings)
+        opened.append(ledger)
+
+    monkeypatch.setattr(Ledger, "__init__", note)
+    yield
+    for ledger in opened:
+        ledger.close()
