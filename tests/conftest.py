@@ -1,5 +1,6 @@
 """Shared by all tests."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,11 +8,23 @@ import pytest
 from hypothesis import settings
 
 from probes import digest
+from probes.ledger import Ledger
 from probes.sketch import BACKEND, SKETCHES
 
 # How long an example takes tells of the machine, which may be busy, not of the code under test.
 settings.register_profile("llmtop", deadline=None)
 settings.load_profile("llmtop")
+
+
+def pytest_configure() -> None:
+    """Undo what whoever started the tests had signals ignored for: nohup, or a shell's `&`.
+
+    Children inherit it, and what is ignored at the start stays so in llmtop.
+    """
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,12 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what takes minutes unless it is asked for."""
-    if config.getoption("--long"):
-        return
+    """Skip what takes minutes unless it is asked for; then let it take an hour."""
+    asked = config.getoption("--long")
+    marker = pytest.mark.timeout(3600) if asked else pytest.mark.skip(reason="needs --long")
     for item in items:
         if item.get_closest_marker("long") is not None:
-            item.add_marker(pytest.mark.skip(reason="takes minutes: --long runs it"))
+            item.add_marker(marker)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -51,3 +64,19 @@ def package(request: pytest.FixtureRequest) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digest, "new_sketch", SKETCHES[name])
         yield name
+
+
+@pytest.fixture
+def closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every ledger that a test opened."""
+    opened: list[Ledger] = []
+    begin = Ledger.__init__
+
+    def note(ledger: Ledger, *args: Any, **settings: Any) -> None:
+        begin(ledger, *args, **settings)
+        opened.append(ledger)
+
+    monkeypatch.setattr(Ledger, "__init__", note)
+    yield
+    for ledger in opened:
+        ledger.close()

@@ -4,16 +4,16 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from probes.config import Budget, Route
 from probes.ledger import OVERALL, Ask, Ledger, LedgerError, new_run, route_key
 from probes.run_identity import RunIdentity, current_identity
+
+pytestmark = pytest.mark.usefixtures("closed_ledgers")
 
 BUDGET = Budget(tokens_per_hour=1_000, route_tokens_per_hour=600)
 NS = 1_000_000_000
@@ -28,22 +28,6 @@ class Wall:
     def ns(self) -> int:
         """Return it in nanoseconds."""
         return self.s * NS
-
-
-@pytest.fixture(autouse=True)
-def _closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close every ledger that a test opened."""
-    opened: list[Ledger] = []
-    begin = Ledger.__init__
-
-    def note(ledger: Ledger, *args: Any, **settings: Any) -> None:
-        begin(ledger, *args, **settings)
-        opened.append(ledger)
-
-    monkeypatch.setattr(Ledger, "__init__", note)
-    yield
-    for ledger in opened:
-        ledger.close()
 
 
 def want(ledger: Ledger, run: str, route: str, tokens: int, budget: Budget = BUDGET) -> int:

@@ -6,15 +6,16 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
 from probes.ledger import Ask, BrokenLedgerError, Ledger, LedgerError, route_key
+
+pytestmark = pytest.mark.usefixtures("closed_ledgers")
 
 BUDGET = Budget(tokens_per_hour=200_000, route_tokens_per_hour=100_000)
 ROUTE = Route(name="r", base_url="http://x/v1?api-version=7", model="m")
@@ -35,22 +36,6 @@ CREATE TABLE lease (
     PRIMARY KEY (run, route)
 ) WITHOUT ROWID;
 """
-
-
-@pytest.fixture(autouse=True)
-def _closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close every ledger that a test opened."""
-    opened: list[Ledger] = []
-    begin = Ledger.__init__
-
-    def note(ledger: Ledger, *args: Any, **settings: Any) -> None:
-        begin(ledger, *args, **settings)
-        opened.append(ledger)
-
-    monkeypatch.setattr(Ledger, "__init__", note)
-    yield
-    for ledger in opened:
-        ledger.close()
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """A run's money: leased ahead, never beyond the ledger."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import anyio
 import msgspec
@@ -18,27 +17,11 @@ from probes.events import AttemptFinished, AttemptStarted, Hello, RouteInfo, Sta
 from probes.ledger import Ask, Grant, Ledger, LedgerError
 from probes.purse import Purse, unenforceable_budgets
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("closed_ledgers")]
 
 ROUTE = Route(name="r", base_url="http://x", model="m", prompt="x" * 40, max_tokens=90)
 PROBE = 100  # tokens a probe may cost: 10 of the prompt and the cap
 BUDGET = Budget(tokens_per_hour=100_000, route_tokens_per_hour=50_000)
-
-
-@pytest.fixture(autouse=True)
-def _closed_ledgers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close every ledger that a test opened."""
-    opened: list[Ledger] = []
-    begin = Ledger.__init__
-
-    def note(ledger: Ledger, *args: Any, **settings: Any) -> None:
-        begin(ledger, *args, **settings)
-        opened.append(ledger)
-
-    monkeypatch.setattr(Ledger, "__init__", note)
-    yield
-    for ledger in opened:
-        ledger.close()
 
 
 def purse(ledger: Ledger, route: Route = ROUTE, budget: Budget = BUDGET) -> Purse:

@@ -119,6 +119,10 @@ def test_a_waterfall_shows_each_attempt_the_wait_and_what_was_felt() -> None:
         ({"token_source": "continuous_usage", "chunks": 31}, "12 in, 31 out [continuous_usage]"),
         ({"hidden_tokens": 29, "chunks": 1}, "tokens 12 in, 31 out [usage] · 2 a chunk"),
         (
+            {"output_tokens": 1_290, "chunks": 1},
+            "tokens 12 in, 1290 out [usage] · 1,290 a chunk",
+        ),
+        (
             {"token_source": "none", "input_tokens": None, "output_tokens": None, "characters": 42},
             "no token counts, ~10 out",
         ),

@@ -92,5 +92,6 @@ def tokens_text(attempt: AttemptFinished) -> str:
 def _chunks_text(attempt: AttemptFinished) -> str:
     """Tell of chunks that are not tokens, as far as exact counts allow."""
     mean = tokens_per_chunk(attempt)
-    usual = mean is None or abs(mean - 1) < _LEAST_OFF
-    return "" if usual else f" · {mean:.2g} a chunk"
+    if mean is None or abs(mean - 1) < _LEAST_OFF:
+        return ""
+    return f" · {f'{mean:.2g}' if mean < 10 else f'{mean:,.0f}'} a chunk"
