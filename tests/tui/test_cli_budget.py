@@ -116,6 +116,15 @@ def test_where_nothing_was_spent_it_says_so_and_makes_nothing(
     assert json.loads(capsys.readouterr().out)["runs"] == []
 
 
+@pytest.mark.parametrize("asked", [["--strike", "aa11"], ["--lift"]])
+def test_without_a_ledger_there_is_nothing_to_strike_or_lift(
+    state: Path, capsys: pytest.CaptureFixture[str], asked: list[str]
+) -> None:
+    assert main(["budget", *asked]) == 2
+    assert "there is no ledger yet" in capsys.readouterr().err
+    assert not state.exists()
+
+
 def test_a_record_is_struck_whole_and_nothing_else(
     ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
