@@ -7,7 +7,7 @@ from board_streams import ProbeScript, arrivals, at, hello, route_info, throttle
 
 from probes.board import Board
 from probes.board.throttles import hit_limit, remaining_text, throttle_kind
-from probes.events import Arrival, Event, Limit, RetryPlan
+from probes.events import Arrival, Event, Limit, RetryPlan, StampLadder
 from probes.views import LaneView, RetryRow, RetryView, ThrottleEntry
 
 
@@ -58,6 +58,16 @@ def test_a_gap_before_several_chunks_reaches_only_to_the_earliest_they_may_have_
     )
     earliest_s = at_s - (0.1 if chunks > 1 else 0.0)
     assert lanes(board)[0].stalls == (((at(1.5), at(earliest_s)),) if is_stall else ())
+
+
+def test_an_ended_lane_has_each_stamp_in_its_own_place() -> None:
+    stamps = {"started": 1.1, "first_token": 1.5, "last_token": 2.9, "ended": 3.3}
+    ladder = StampLadder(**{name: at(at_s) for name, at_s in stamps.items()})
+    probe = ProbeScript("e1-1", 1.0, finished={"stamps_ns": ladder, "outcome": "truncated"})
+    [lane] = lanes(folded(probe.started(), probe.first_token(), probe.attempt_finished()))
+    found = (lane.started_ns, lane.first_token_ns, lane.ended_ns)
+    assert found == (at(1.1), at(1.5), at(3.3))
+    assert lane.tokens_per_s == pytest.approx(10 / 1.4)  # from the first token to the last
 
 
 def test_a_finished_lane_is_rebuilt_from_the_chunk_offsets() -> None:

@@ -24,6 +24,7 @@ class Room:
         self.reader_stalled = False
         self.admitted = 0
         self.tokens = 100
+        self.usd_a_token = 0.0
         self.gate = Gate(
             "r",
             clock=self.clock,
@@ -31,6 +32,7 @@ class Room:
             spending=self.spending,
             emit=self.events.append,
             reader_stalled=lambda: self.reader_stalled,
+            usd_of=lambda tokens: tokens * self.usd_a_token,
         )
 
     async def admit(self) -> None:
@@ -210,6 +212,34 @@ async def test_settling_a_cheap_attempt_gives_room_to_the_next() -> None:
     assert room.admitted == 2
 
 
+@pytest.mark.parametrize(
+    ("told", "admitted"),
+    [
+        ({"cost_usd": 0.5}, 3),  # the server's own figure leaves room for another
+        ({"charged_usd": 0.5}, 3),
+        ({"cost_usd": 0.5, "charged_usd": 0.95}, 2),  # what is charged outweighs it
+        ({"cost_usd": 0.91}, 2),
+        ({}, 3),  # nobody knows
+    ],
+)
+async def test_dollars_are_reserved_by_the_price_and_settled_by_what_was_charged(
+    told: dict[str, float], admitted: int
+) -> None:
+    room = Room()
+    room.usd_a_token = 0.009
+    room.spending.allow((Allowance(route="r", tokens=10**9, usd=2.31),))
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(room.admit)
+        await room.clock.advance(60)
+        assert room.admitted == 2  # each of the two reserves 0.90 of 2.31
+        room.gate.settle(room.finished(charged_tokens=100, **told))
+        await settle()
+        assert room.admitted == admitted
+        room.gate.stopping = True
+        room.gate.changed.ring()
+
+
 async def test_a_stopped_reader_holds_new_attempts() -> None:
     room = Room()
     room.reader_stalled = True
@@ -243,10 +273,12 @@ async def test_limits_that_an_answer_does_not_mention_are_told_as_they_were() ->
 
 async def test_limits_that_do_not_change_are_confirmed_every_ten_seconds() -> None:
     room = Room()
+    begun_ns = room.clock.now_ns
     for _ in range(25):
         room.gate.settle(room.finished(limits=(Limit(kind="requests", remaining=3),)))
         room.clock.now_ns += NS
-    assert len(room.readings()) == 3
+    told = [(reading.at_ns - begun_ns) // NS for reading in room.readings()]
+    assert told == [0, 10, 20]
 
 
 async def test_a_cap_that_was_lowered_meanwhile_is_what_is_reserved() -> None:

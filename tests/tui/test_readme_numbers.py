@@ -25,7 +25,7 @@ from probes.dialects.numbers import _MOST_TOKENS
 from probes.dialects.search import AGAIN_AFTER_NS
 from probes.e2e_goal import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
 from probes.error_body import _QUOTED_LEVELS
-from probes.health import SHORT_FOR_NS
+from probes.health import BEAT_S, SHORT_FOR_NS
 from probes.host.merge import PATIENCE_NS
 from probes.host.rules import HostLimits
 from probes.key_command import COMMAND_BYTES, COMMAND_SECONDS, run_key_command
@@ -33,6 +33,7 @@ from probes.limits.state import _UNTOLD_WINDOW_S
 from probes.loopback import HOSTS, PORTS
 from probes.loopback_network import _TIMEOUT_S
 from probes.moments import _EPOCHS, _SKEW_NS
+from probes.outbox import BATCH_S
 from probes.price_list import _MOST_PRICE, MOST_BYTES, PATIENCE_S
 from probes.recording import FLUSH_S, SEGMENT_BYTES
 from probes.report import BANDS
@@ -52,6 +53,7 @@ from tui.panes import throttling_lines
 README: Final = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 WORDS: Final = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight")
 SHARES: Final = {0.5: "half", 0.25: "a quarter", 1 / 8: "an eighth"}
+TENS: Final = {10: "ten", 40: "forty"}
 CENTS: Final = {0.01: "a cent"}
 
 ROUTE: Final = Route(name="r", base_url="https://h", model="m")
@@ -204,6 +206,9 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         f"{PATIENCE_S:g} s and {MOST_BYTES // MB} MB",
         f"wait for it {_LIST_GRACE_S:g} s after",
         f"above {_MOST_PRICE:,.0f} USD a million",
+    ),
+    "How exact it is": (
+        f"{TENS.get(round(1 / BATCH_S))} batches and {TENS.get(round(1 / BEAT_S))} beats a second",
     ),
     "What is kept, and where": (f"rotated at {SEGMENT_BYTES // MB} MB", "at most its last second"),
     "Limits": (
