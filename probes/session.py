@@ -282,6 +282,7 @@ class Session:
         if early:
             # Their makers knew no time of the engine's.
             self._deliver([msgspec.structs.replace(event, at_ns=hello.at_ns) for event in early])
+        self._tell_problems()  # what the ledger and the recorder met before
         routes = self._config.routes
         unenforceable = unenforceable_budgets(routes, self._config.budget)
         for route, text in (*unenforceable, *unverified(routes)):
