@@ -43,6 +43,7 @@ PRICE = Price(input=1.0, output=10.0)
         (None, 7, None, 40, 7),
         (9, None, None, None, None),
         (9, None, None, 30, 21),
+        (9, None, None, 10, 1),
         (9, None, None, 9, None),
     ],
 )
