@@ -213,6 +213,16 @@ async def test_the_engines_own_estimate_of_a_prompt_counts() -> None:
     assert of_route(allow).tokens == 2 * 150
 
 
+@pytest.mark.parametrize(("begun", "left"), [(0, 5), (1, 4), (3, 2), (5, 0), (7, 0)])
+async def test_what_has_begun_of_a_burst_is_no_longer_ahead(begun: int, left: int) -> None:
+    money = purse(Ledger(None))
+    usual = of_route(await topped_up(money)).tokens
+    money.expect_burst("r", 5)
+    for _ in range(begun):
+        money.fold(started())
+    assert of_route(await topped_up(money)).tokens == usual + (begun + left) * PROBE
+
+
 async def test_a_burst_is_leased_for_ahead() -> None:
     money = purse(Ledger(None))
     money.expect_burst("r", 60)
