@@ -342,6 +342,8 @@ def test_a_ledger_of_the_first_schema_loses_nothing(path: Path) -> None:
         ("earlier", 713, False),
         ("0a", 0, None),
     }
+    (earlier,) = (run for run in report.runs if run.id == "earlier")
+    assert (earlier.pid, earlier.host, earlier.command, earlier.started_s) == (0, "", "", 0)
     later = Ledger(path, wall_ns=lambda: (now_s + 61) * NS)
     assert later.used(KEY) == (751, 0.75)
     assert later.strike("earlier").tokens == 713
