@@ -40,10 +40,7 @@ class Room:
     modules: tuple[str, ...]
     """Globs of files, from the top level."""
     tests: tuple[str, ...]
-    """Globs of test files; those named after the mutant's module are run first.
-
-    What a test starts as a process of its own has no mutant in it: such tests are left out.
-    """
+    """Globs of test files; those named after the mutant's module are run first."""
     layout: bool = False
     """Whether its modules' own constants are widths and places, which mislead nobody by one."""
 
@@ -148,12 +145,7 @@ ROOMS: Final = {
     "commands": Room(
         ("tui/commands/*.py", "tui/knobs.py", "probes/exit_status.py"),
         (
-            "tests/tui/test_cli_asked.py",
-            "tests/tui/test_cli_budget.py",
-            "tests/tui/test_cli_spend.py",
-            "tests/tui/test_cli_waiting.py",
-            "tests/tui/test_cli_watch.py",
-            "tests/tui/test_cli_waterfall.py",
+            "tests/tui/test_cli_*.py",
             "tests/tui/test_knobs.py",
             "tests/tui/test_server_lines.py",
             "tests/tui/test_summary.py",
@@ -250,7 +242,7 @@ def _pytest(tests: Sequence[str], mutant: str | None, timeout_s: float | None) -
     environment.pop("LLMTOP_MUTANT", None)
     if mutant is not None:
         environment["LLMTOP_MUTANT"] = mutant
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "plugin", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
     try:
         return subprocess.run(
             command,

@@ -111,6 +111,24 @@ def test_a_row_holds_the_figure_computed_by_hand(name: str) -> None:
     assert value == (pytest.approx(expected) if isinstance(expected, float) else expected)
 
 
+def test_a_row_says_of_its_route_what_the_hello_said() -> None:
+    told: dict[str, Any] = {
+        "model": "mod-1",
+        "base_url": "https://h.example/v1",
+        "tags": ("tag-2",),
+        "interval": 7.0,
+        "max_tokens": 65,
+        "goal_ttft_s": 0.8,
+        "goal_e2e_s": 2.9,
+        "streamed": False,
+    }
+    board = Board()
+    board.fold(hello(route_info("beta", concurrency=9, **told)))
+    view = board.snapshot().routes[0]
+    assert (view.name, view.target) == ("beta", 9)
+    assert {name: getattr(view, name) for name in told} == told
+
+
 def test_percentiles_are_of_felt_times_and_say_how_much_they_are_worth() -> None:
     view = row(board_of(*mixed_minute()))
     assert view.ttft_p50 == Figure(value=0.4, n=4, enough=True, grade="great")

@@ -229,3 +229,25 @@ def test_a_server_that_is_short_of_something_is_not_us() -> None:
     assert shortage_of(ssl.SSLError(errno.EMFILE, "a number of OpenSSL's")) == ""
     assert shortage_of(httpx.ReadError("Too many open files")) == ""
     assert of_failure(socket.gaierror(socket.EAI_AGAIN, "x")).reason == "connect.dns"
+
+
+OPENSSL = {
+    2: "untrusted",  # nobody issued it that we could find
+    18: "untrusted",  # self-signed
+    19: "untrusted",  # a self-signed authority in its chain
+    20: "untrusted",  # its issuer is not here
+    21: "untrusted",  # nothing to verify it by
+    24: "untrusted",  # its issuer may issue nothing
+    27: "untrusted",
+    10: "expired",
+    62: "hostname",
+    63: "hostname",  # a name in an address of mail
+    64: "hostname",  # an address
+}
+"""As x509_vfy.h numbers them; all others are faults of the certificate itself."""
+
+
+@pytest.mark.parametrize("code", range(1, 80))
+def test_what_openssl_thinks_of_a_certificate_is_known_by_its_number(code: int) -> None:
+    kind = OPENSSL.get(code, "certificate")
+    assert of_failure(judged(code)).reason == f"connect.tls.{kind}"

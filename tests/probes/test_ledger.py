@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from probes.config import Budget, Route
-from probes.ledger import OVERALL, Ask, Ledger, LedgerError, new_run, route_key
+from probes.ledger import (
+    OVERALL,
+    Ask,
+    Ledger,
+    LedgerError,
+    emergency_part,
+    new_run,
+    route_key,
+)
 from probes.run_identity import RunIdentity, current_identity
 
 pytestmark = pytest.mark.usefixtures("closed_ledgers")
@@ -251,3 +259,26 @@ def test_a_process_is_told_from_another_that_took_its_number() -> None:
 
 def test_every_run_has_a_name_of_its_own() -> None:
     assert new_run() != new_run()
+
+
+def test_the_emergency_part_is_a_hundredth_of_each_budget() -> None:
+    whole = Budget(
+        tokens_per_hour=2_000_000,
+        route_tokens_per_hour=500_099,
+        usd_per_hour=2.5,
+        route_usd_per_hour=0.5,
+    )
+    part = emergency_part(whole)
+    assert (part.tokens_per_hour, part.route_tokens_per_hour) == (20_000, 5_000)
+    assert (part.usd_per_hour, part.route_usd_per_hour) == pytest.approx((0.025, 0.005))
+    assert emergency_part(BUDGET).usd_per_hour is None
+
+
+def test_runs_are_told_by_what_they_spent_and_hold() -> None:
+    ledger = Ledger(None)
+    ledger.exchange("little", [Ask("r", 30, want_tokens=20)], BUDGET)
+    ledger.exchange("holds", [Ask("s", 10, want_tokens=50)], BUDGET)
+    ledger.exchange("spent", [Ask("r", 55)], BUDGET)
+    ledger.exchange("tied", [Ask("r", 50)], BUDGET)
+    told = [(run.id, run.tokens, run.leased_tokens) for run in ledger.report().runs]
+    assert told == [("holds", 10, 50), ("spent", 55, 0), ("little", 30, 20), ("tied", 50, 0)]

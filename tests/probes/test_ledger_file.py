@@ -14,6 +14,7 @@ import pytest
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
 from probes.ledger import Ask, BrokenLedgerError, Ledger, LedgerError, route_key
+from probes.ledger_file import _is_busy
 
 pytestmark = pytest.mark.usefixtures("closed_ledgers")
 
@@ -371,3 +372,21 @@ def test_a_damaged_run_name_is_shown_and_harmless(path: Path) -> None:
     connection.commit()
     connection.close()
     assert Ledger(path).used() == (10, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "busy"),
+    [
+        (sqlite3.SQLITE_BUSY, True),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, True),  # an extended code is of its primary one
+        (sqlite3.SQLITE_LOCKED, True),
+        (sqlite3.SQLITE_CORRUPT, False),
+        (sqlite3.SQLITE_FULL, False),
+        (None, False),  # Python's own
+    ],
+)
+def test_a_file_that_another_run_holds_is_busy_and_not_broken(code: int | None, busy: bool) -> None:
+    error = sqlite3.OperationalError("m")
+    if code is not None:
+        error.sqlite_errorcode = code  # type: ignore[misc]
+    assert _is_busy(error) is busy

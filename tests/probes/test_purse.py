@@ -250,6 +250,19 @@ async def test_an_unknown_price_leaves_the_token_budget_alone_to_bind() -> None:
     assert unenforceable_budgets([ROUTE], BUDGET) == []
 
 
+async def test_each_limit_is_told_of_its_own_budget() -> None:
+    budget = Budget(
+        tokens_per_hour=100_001,
+        route_tokens_per_hour=50_001,
+        usd_per_hour=2.25,
+        route_usd_per_hour=1.25,
+    )
+    allow = await topped_up(purse(Ledger(None), budget=budget))
+    told = {name: of_route(allow, name) for name in ("", "r")}
+    assert (told[""].limit_tokens, told[""].limit_usd) == (100_001, 2.25)
+    assert (told["r"].limit_tokens, told["r"].limit_usd) == (50_001, 1.25)
+
+
 class Failing(Ledger):
     """A ledger that cannot be used while it is told so."""
 

@@ -313,6 +313,8 @@ FAMILIES = (
     ("Number of request tokens has exceeded your limit", "tokens"),
     ("Limit type: requests. Current limit: 1", "requests"),
     ("Request limit exceeded", "requests"),
+    ("Rate limit on tokens per min (TPM) reached; requests per min are limited, too", "tokens"),
+    ("Rate limit on requests per min (RPM) reached; tokens per min are limited, too", "requests"),
 )
 
 

@@ -79,3 +79,14 @@ def test_kept_headers_are_an_allow_list_and_cut() -> None:
         }
     )
     assert kept == {"cf-ray": "8c1-FRA", "server": "s" * 200, "x-ratelimit-limit-requests": "5"}
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(80, True), (81, False)])
+def test_a_header_of_a_known_kind_is_kept_up_to_a_name_of_80(length: int, is_kept: bool) -> None:
+    name = "x-ratelimit-".ljust(length, "a")
+    assert (name in kept_headers({name: "1"})) is is_kept
+
+
+def test_48_headers_are_kept_with_200_characters_of_each() -> None:
+    kept = kept_headers({f"x-ratelimit-{number}": "v" * 201 for number in range(49)})
+    assert list(kept.values()) == ["v" * 200] * 48

@@ -55,3 +55,14 @@ async def test_without_a_stream_only_connect_and_total_count(now: list[float]) -
     assert due(watchdog) == ("connect", 10.0)
     watchdog.connected()
     assert due(watchdog) == ("total", 300.0)
+
+
+@pytest.mark.parametrize(("streamed", "told"), [(True, "first_token"), (False, "total")])
+async def test_before_the_first_act_the_clocks_run_from_the_beginning(
+    now: list[float], streamed: bool, told: str
+) -> None:
+    watchdog = Watchdog(Timeouts(), streamed=streamed)
+    assert due(watchdog) == ("connect", 10.0)
+    now[0] += 5
+    watchdog.connected()
+    assert due(watchdog) == (told, {"first_token": 60.0, "total": 300.0}[told])

@@ -81,6 +81,31 @@ def test_the_limits_are_those_of_the_settings(
     assert "50,007 of 100,014 tokens (50.0%), $0.25 of $2" in capsys.readouterr().out
 
 
+def test_each_limit_is_told_under_its_own_name(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = {
+        "tokens_per_hour": 100_014,
+        "route_tokens_per_hour": 50_003,
+        "usd_per_hour": 2.5,
+        "route_usd_per_hour": 1.25,
+    }
+    config = tmp_path / "routes.toml"
+    lines = [f"{name} = {value}" for name, value in limits.items()]
+    route = '[routes.chat]\nbase_url = "http://127.0.0.1:1"\nmodel = "m"\n'
+    config.write_text("\n".join(["[budget]", *lines, route]))
+    config.chmod(0o600)
+    assert main(["budget", "--config", str(config), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {
+        "tokens_per_hour": told["limit_tokens"],
+        "route_tokens_per_hour": told["route_limit_tokens"],
+        "usd_per_hour": told["limit_usd"],
+        "route_usd_per_hour": told["route_limit_usd"],
+    } == limits
+    assert (told["tokens"], told["usd"]) == (50_007, 0.25)
+
+
 def test_where_nothing_was_spent_it_says_so_and_makes_nothing(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +114,15 @@ def test_where_nothing_was_spent_it_says_so_and_makes_nothing(
     assert not state.exists()
     assert main(["budget", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == []
+
+
+@pytest.mark.parametrize("asked", [["--strike", "aa11"], ["--lift"]])
+def test_without_a_ledger_there_is_nothing_to_strike_or_lift(
+    state: Path, capsys: pytest.CaptureFixture[str], asked: list[str]
+) -> None:
+    assert main(["budget", *asked]) == 2
+    assert "there is no ledger yet" in capsys.readouterr().err
+    assert not state.exists()
 
 
 def test_a_record_is_struck_whole_and_nothing_else(

@@ -34,11 +34,6 @@ from tui.commands.init import PROVIDERS
 from tui.commands.once import json_line
 from tui.keys import KEYS, Key
 from tui.panes.observer_lines import (
-    CPU_FULL,
-    DRAWING_LATE_CPU,
-    INEXACT_BLURS,
-    INEXACT_SHOWN,
-    LAG_HURTS_S,
     Cockpit,
     observer_remarks,
 )
@@ -260,12 +255,3 @@ def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockS
         for part in line_text(remark.line).strip().split(": "):
             if part != "cpu 98/95%":
                 assert part in text, part
-
-
-def test_the_readme_tells_the_observers_thresholds() -> None:
-    text = section("Is the observer well?")
-    assert f"above {LAG_HURTS_S * 1000:.0f} ms" in text
-    assert f"engine from {CPU_FULL:.0%}".replace("%", " %") in text
-    assert f"Screen from {DRAWING_LATE_CPU:.0%}".replace("%", " %") in text
-    assert f"from {INEXACT_SHOWN:.0%} on".replace("%", " %") in text
-    assert f"from {INEXACT_BLURS:.0%}:".replace("%", " %") in text

@@ -116,6 +116,8 @@ def test_a_waterfall_shows_each_attempt_the_wait_and_what_was_felt() -> None:
             "tokens 12 in, 31 out, 4 reasoning, 8 cached [usage]",
         ),
         ({"chunks": 28}, "tokens 12 in, 31 out [usage] · 1.1 a chunk"),
+        ({"chunks": 30}, "tokens 12 in, 31 out [usage]"),  # 1.03: as good as one a chunk
+        ({"chunks": 33}, "tokens 12 in, 31 out [usage] · 0.94 a chunk"),
         ({"token_source": "continuous_usage", "chunks": 31}, "12 in, 31 out [continuous_usage]"),
         ({"hidden_tokens": 29, "chunks": 1}, "tokens 12 in, 31 out [usage] · 2 a chunk"),
         (
@@ -133,6 +135,7 @@ def test_tokens_stand_with_their_source_and_an_estimate_with_its_mark(
 ) -> None:
     line = waterfall(ROUTE, (answered(**changes),), RECORD.probe, 76)[-1]
     assert words in line
+    assert ("a chunk" in line) is ("a chunk" in words)
     assert ("~ is an estimate" in line) == ("~" in words)
 
 

@@ -13,11 +13,11 @@ from typing import Final
 
 import pytest
 
-from probes import gate, outcome, pacing, pricing, retry
+from probes import gate, outcome, pacing, pricing, purse, retry
 from probes.answer import MAX_ERROR_BYTES, MAX_STREAM_BYTES, MAX_WHOLE_BYTES
 from probes.board import header, states
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
-from probes.body import _DEEPEST
+from probes.body import _DEEPEST, _LONGEST_WORDS
 from probes.clock import NS_PER_S
 from probes.config import Budget, Display, Goals, Recording, Route
 from probes.config.rules import DISPLAY_RULES, ROUTE_RULES, Rule
@@ -29,14 +29,17 @@ from probes.health import BEAT_S, SHORT_FOR_NS
 from probes.host.merge import PATIENCE_NS
 from probes.host.rules import HostLimits
 from probes.key_command import COMMAND_BYTES, COMMAND_SECONDS, run_key_command
+from probes.ledger import EMERGENCY_SHARE, emergency_part
 from probes.limits.state import _UNTOLD_WINDOW_S
 from probes.loopback import HOSTS, PORTS
 from probes.loopback_network import _TIMEOUT_S
 from probes.moments import _EPOCHS, _SKEW_NS
+from probes.open_regular import PIPE_SECONDS
 from probes.outbox import BATCH_S
 from probes.price_list import _MOST_PRICE, MOST_BYTES, PATIENCE_S
 from probes.recording import FLUSH_S, SEGMENT_BYTES
 from probes.report import BANDS
+from probes.scrubbing import PIECE
 from probes.single import _LIST_GRACE_S
 from probes.sse import DEFAULT_LIMIT
 from probes.tokens import _FEWEST_A_CHUNK, _LEAST_TOKENS, _USUAL
@@ -49,6 +52,13 @@ from tui.chart import SPANS_NS
 from tui.cli import _MOST_ENGINES
 from tui.commands.init import _LISTS_S
 from tui.panes import throttling_lines
+from tui.panes.observer_lines import (
+    CPU_FULL,
+    DRAWING_LATE_CPU,
+    INEXACT_BLURS,
+    INEXACT_SHOWN,
+    LAG_HURTS_S,
+)
 
 README: Final = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 WORDS: Final = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -123,6 +133,11 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         "else over the last five",
     ),
     "Is the observer well?": (
+        f"above {LAG_HURTS_S * 1000:g} ms",
+        f"engine from {per_cent(CPU_FULL)}:",
+        f"Screen from {per_cent(DRAWING_LATE_CPU)}:",
+        f"from {per_cent(INEXACT_SHOWN)} on",
+        f"from {per_cent(INEXACT_BLURS)}:",
         f"for {minute(header._DROPS_SHOWN_NS / NS_PER_S)} after each",
         f"for {SHORT_FOR_NS / NS_PER_S:g} s after each probe that was not sent",
         f"longer than {SHARES.get(pace._TOO_LONG)} the time between two frames; "
@@ -158,6 +173,7 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         f"a status that says little ({', '.join(map(str, sorted(outcome._VAGUE)))})",
         f"(5xx, 529, {outcome._CAPACITY_EXCEEDED})",
         f"`timeout.server` ({outcome._HTTP_TIMEOUT})",
+        f"the first {_LONGEST_WORDS} characters are its message",
     ),
     "Throttling and retries": (
         f"{' and '.join(map(str, sorted(outcome._PAYMENT)))} are money",
@@ -176,7 +192,10 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         f"`retry-after-ms`, `Retry-After` up to {retry.LONGEST_WAIT_S:g} s",
         f"pauses at least {pacing.FAILURE_PAUSE_S:g} s, even at interval 0",
     ),
-    "Where our retries differ": (f"one after another, {gate.STAGGER_S:g} s apart",),
+    "Where our retries differ": (
+        f"a wait beyond {retry.LONGEST_WAIT_S:g} s",
+        f"one after another, {gate.STAGGER_S:g} s apart",
+    ),
     "Configuration": (
         f"without a shell and stdin; {COMMAND_SECONDS:g} s, {COMMAND_BYTES // KB} KB",
         f"± {per_cent(pacing.JITTER)}, 0 to 86,400",
@@ -194,6 +213,12 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
     ),
     "Dialects": (f"After a round in vain it rests {minute(AGAIN_AFTER_NS / NS_PER_S)}",),
     "Money": (
+        f"an answer of at most {ROUTE.max_tokens}, {number(ROUTE.concurrency)} worker, every "
+        f"{ROUTE.interval:g} s",
+        f"it is tried again every {purse.RETRY_S:g} s",
+        f"{per_cent(EMERGENCY_SHARE)} of each budget, the *emergency part*: "
+        f"{emergency_part(Budget()).route_tokens_per_hour:,} tokens a route and "
+        f"{emergency_part(Budget()).tokens_per_hour:,} in all by default",
         f"{pricing.MOST_ADDED_INPUT:,}",
         f"{number(pricing.USUAL_CHARACTERS)} characters",
         f"in {pricing.MOST_CHARACTERS} characters",
@@ -210,13 +235,43 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
     "How exact it is": (
         f"{TENS.get(round(1 / BATCH_S))} batches and {TENS.get(round(1 / BEAT_S))} beats a second",
     ),
-    "What is kept, and where": (f"rotated at {SEGMENT_BYTES // MB} MB", "at most its last second"),
+    "What is kept, and where": (
+        f"rotated at {SEGMENT_BYTES // MB} MB",
+        "at most its last second",
+        f"at most {_LONGEST_WORDS} characters stand in its message",
+        f"in any part of {PIECE} characters or more",
+        f"within {PIPE_SECONDS:g} s",
+    ),
+    "Questions": (
+        f"They need {P95} and {P99} samples. One worker at an interval of {ROUTE.interval:g} s "
+        f"brings {60 / ROUTE.interval:g} a minute",
+        f"slices of {SLICE_S} s",
+    ),
     "Limits": (
         f"{MAX_SILENT // KB} KB of heads, {DEFAULT_LIMIT // MB} MB of an event or a whole answer, "
         f"{MAX_STREAM_BYTES // MB} MB of a stream, {MAX_ERROR_BYTES // KB} KB of an error",
         f"nests deeper than {_DEEPEST} is",
     ),
 }
+
+
+EXAMPLES: Final = (
+    "over 1 m, 5 m, 15 m, 1 h and the run",
+    "`✖ lag 48 ms: TTFT reads up to 48 ms high`. `kernel`: `lag 48 ms: probes leave late`",
+    *("engine CPU 98 %", "screen CPU 95 %", "inexact 6 %", "inexact 35 %"),
+    "Knobs act within 100 ms",  # what was measured of the whole way, not a limit
+    "`waited 12.3 s, connected, no first token`",
+    "up to 500 streams of 50 tokens/s",
+    "(a prompt of about 10 tokens",
+    "uses about 50,000 tokens an hour",
+    "of answers of 64 tokens and of 512",
+    "reads up to 200 MB of the worst inputs",
+)
+"""Quantities of the README that limit nothing."""
+QUANTITY: Final = re.compile(
+    r"(?<![\w`.,-])\d[\d,.]* (?:ms|s|h|%|Hz|KB|MB|USD|tokens|samples|characters|times|retries"
+    r"|streams)(?!\w)"
+)
 
 
 def section(title: str) -> str:
@@ -250,3 +305,25 @@ def test_what_is_told_once_holds_wherever_it_is_used() -> None:
     assert FLUSH_S < 1.0  # the rest of the second is for the write itself
     assert inspect.signature(run_key_command).parameters["seconds"].default == COMMAND_SECONDS
     assert pricing.USD_A_TOKEN * pricing.PER_MILLION == _MOST_PRICE
+
+
+def test_no_limit_of_the_readme_is_left_out() -> None:
+    """What is measured follows the limits, and is no promise; so does what commands take."""
+    promised = README.split("\n## What counts as success")[0]
+    text = " ".join(re.sub(r"```.*?```", " ", promised, flags=re.DOTALL).split())
+    held = [
+        found.span()
+        for words in (*EXAMPLES, *(telling.words for telling in TELLINGS))
+        for found in re.finditer(re.escape(words), text)
+    ]
+    loose = [
+        found[0] + ": " + text[max(0, found.start() - 40) : found.end() + 20]
+        for found in QUANTITY.finditer(text)
+        if not any(first <= found.start() < last for first, last in held)
+    ]
+    assert loose == [], "pair each with the program's own in TOLD, or name it an example"
+
+
+@pytest.mark.parametrize("words", EXAMPLES)
+def test_an_example_is_still_one(words: str) -> None:
+    assert words in " ".join(README.split())

@@ -119,6 +119,19 @@ def test_a_reset_in_words_is_a_limit_with_nothing_left() -> None:
     assert read_limits({}, short, wall_ns=WALL_NS) == ()
 
 
+@pytest.mark.parametrize(
+    ("code", "reset_s"),
+    [("1308", 3_600.0), (1310, 3_600.0), ("1309", 32_400.0), ("quota", 32_400.0)],
+)
+def test_a_moment_without_a_zone_is_of_the_clock_of_whose_number_the_error_has(
+    code: object, reset_s: float
+) -> None:
+    """Zhipu's moments are China's also where its words are English; those of others are UTC."""
+    message = "Your usage limit is reached. It will reset at 2026-11-23 19:33:20"
+    (limit,) = read_limits({}, {"error": {"code": code, "message": message}}, wall_ns=WALL_NS)
+    assert limit.reset_s == pytest.approx(reset_s)
+
+
 def test_a_reset_that_is_a_moment_is_read_by_the_servers_own_clock() -> None:
     headers = {"date": "Mon, 23 Nov 2026 11:33:20 GMT", "x-ratelimit-reset": "1795433660"}
     assert limits_of(headers) == {"requests": (None, None, 60.0)}
