@@ -128,7 +128,7 @@ async def test_reasoning_is_a_first_token_but_no_first_answer(base_url: str, dia
     assert (attempt.reasoning_text, attempt.text) == (THOUGHT, REPLY)
     assert attempt.stamps_ns.first_token is not None
     assert attempt.stamps_ns.first_answer is not None
-    assert attempt.stamps_ns.first_token < attempt.stamps_ns.first_answer
+    assert attempt.stamps_ns.first_token <= attempt.stamps_ns.first_answer  # they may share a read
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

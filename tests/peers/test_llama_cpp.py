@@ -116,10 +116,16 @@ async def test_counts_while_streaming_say_how_much_came_at_once(route: Route) ->
 
 async def test_what_it_says_of_its_own_time_is_less_than_what_passed_here(route: Route) -> None:
     (attempt,) = (await probed(route)).attempts
+    stamps = attempt.stamps_ns
     found = {comparison.span: comparison for comparison in comparisons(attempt)}
-    assert found.keys() == {"first_token", "total"}
-    assert found["first_token"].claimed_s < found["total"].claimed_s
-    assert [comparison.excess_s for comparison in found.values()] == [0.0, 0.0]
+    assert "total" in found
+    assert stamps.first_token is not None
+    assert stamps.sent is not None
+    # On one machine the first token may be there before the send's system call has returned.
+    assert ("first_token" in found) == (stamps.first_token >= stamps.sent)
+    if "first_token" in found:
+        assert found["first_token"].claimed_s < found["total"].claimed_s
+    assert {comparison.excess_s for comparison in found.values()} == {0.0}
     assert [words for _, words in server_lines(attempt) if "network" in words]
 
 
@@ -129,7 +135,7 @@ async def test_reports_of_the_prompts_progress_are_no_output(route: Route) -> No
     assert attempt.outcome == "ok"
     assert attempt.stamps_ns.first_event is not None
     assert attempt.stamps_ns.first_token is not None
-    assert attempt.stamps_ns.first_event < attempt.stamps_ns.first_token
+    assert attempt.stamps_ns.first_event <= attempt.stamps_ns.first_token  # they may share a read
     assert attempt.output_tokens == CAP
 
 

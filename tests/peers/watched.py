@@ -85,11 +85,12 @@ async def watched(*routes: Route, until: Callable[[Watched], bool]) -> Watched:
 def assert_ladder(stamps: StampLadder) -> None:
     """All stamps of a cold, streamed answer over plain http are there, and in order.
 
-    A request is `sent` when the system call returns: on one machine the answer may be there first.
+    A request is `sent` when the system call returns: on one machine the answer may be there first,
+    and where the call was interrupted all of it.
     """
     rungs = {rung: getattr(stamps, rung) for rung in LADDER}
     assert None not in rungs.values()
     sent = rungs.pop("sent")
     assert list(rungs.values()) == sorted(rungs.values())
-    assert rungs["tcp"] <= sent <= rungs["done"]
+    assert rungs["tcp"] <= sent
     assert stamps.ended == stamps.done
