@@ -8,6 +8,7 @@ import pytest
 from probes.board import Board
 from probes.config.file import parse_config
 from probes.ledger import Ledger
+from probes.session import Session
 from tui.cli import parser
 from tui.commands.watch import watch
 
@@ -57,3 +58,37 @@ def test_an_untouched_board_has_met_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     arguments = parser().parse_args(["--no-record", "--fail-on-goals"])
     config = parse_config(ROUTES, Path("routes.toml"), {})
     assert watch(config, arguments, Ledger(None)) == 3
+
+
+def test_a_run_without_a_screen_is_asked_for_what_was_asked_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def run_headless(_session: object, **named: Any) -> int:
+        asked.append(named)
+        return 3
+
+    monkeypatch.setattr("probes.headless.run_headless", run_headless)
+    config = parse_config(ROUTES, Path("routes.toml"), {})
+    for options in (["--duration", "60"], ["--fail-on-goals"]):
+        arguments = parser().parse_args(["--headless", "--no-record", *options])
+        assert watch(config, arguments, Ledger(None)) == 3
+    told = [(one["duration_s"], one["fail_on_goals"]) for one in asked]
+    assert told == [(60.0, False), (None, True)]
+
+
+@pytest.mark.parametrize("complaint", [None, "nothing can be kept"])
+def test_where_nothing_can_be_kept_the_run_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, complaint: str | None
+) -> None:
+    noted: list[str] = []
+    monkeypatch.setattr("tui.start.run_app", lambda *_given, **_named: 0)
+    monkeypatch.setattr("tui.commands.watch.state_complaint", lambda: complaint)
+    monkeypatch.setattr(Session, "note", lambda _session, text: noted.append(text))
+    config = parse_config(ROUTES, Path("routes.toml"), {})
+    arguments = parser().parse_args(["--no-record"])
+    watch(config, arguments, Ledger(tmp_path / "ledger.sqlite3"))
+    assert noted == ([] if complaint is None else [complaint])
+    watch(config, arguments, Ledger(None))  # the demo's ledger is nobody's: nothing is missed
+    assert len(noted) == (complaint is not None)
