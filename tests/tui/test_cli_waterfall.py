@@ -287,3 +287,9 @@ def test_an_answer_that_came_whole_is_told_to_have_no_ttft() -> None:
     assert not any("first token" in line for line in lines)
     row = table([Row(ROUTE, ProbeRecord(felt, (attempt,)))])[1]
     assert row.split()[:4] == ["busy", "ok", "whole", "1.00"]
+
+
+@pytest.mark.parametrize(("version", "told"), [("HTTP/2", True), ("HTTP/1.1", False), ("", False)])
+def test_what_was_spoken_is_told_where_it_is_not_the_usual(version: str, told: bool) -> None:
+    text = "\n".join(waterfall(ROUTE, (answered(http_version=version),), RECORD.probe, 76))
+    assert ("· HTTP/" in text) is told
