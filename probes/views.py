@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from probes.events import ClockSource, HeldReason, Limit, Outcome, Shortage
+from probes.events import ClockSource, HeldReason, Limit, Outcome, PriceInfo, Shortage
 from probes.stalls import Stall
 
 __all__ = [
@@ -123,6 +123,8 @@ class RouteView(msgspec.Struct, frozen=True):
     """Why it is in its state, such as `connect.refused 90%`; empty where the state says it all."""
     streamed: bool = True
     """False where answers come whole: there is no TTFT to show then."""
+    price: PriceInfo | None = None
+    """What its tokens cost where the provider does not say it of each answer; None if unknown."""
 
 
 class ChartPoint(msgspec.Struct, frozen=True):

@@ -66,6 +66,7 @@ def route_row(
         goal_e2e_s=route.goal_e2e_s,
         held=tuple(sorted(route.held.union(everywhere))),
         streamed=info.streamed,
+        price=info.price,
     )
 
 

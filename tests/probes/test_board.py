@@ -33,6 +33,7 @@ from probes.events import (
     Mark,
     Notice,
     Preview,
+    PriceInfo,
     RouteCounts,
     Tick,
 )
@@ -127,6 +128,17 @@ def test_a_row_says_of_its_route_what_the_hello_said() -> None:
     view = board.snapshot().routes[0]
     assert (view.name, view.target) == ("beta", 9)
     assert {name: getattr(view, name) for name in told} == told
+
+
+def test_a_row_has_the_price_that_the_hello_or_a_notice_told() -> None:
+    told = PriceInfo(input=1.0, output=2.0)
+    found = PriceInfo(input=3.0, output=4.0, source="list")
+    set_price = route_info(price_known=True, price=told)
+    board = Board()
+    board.fold(hello(set_price))
+    assert board.snapshot().routes[0].price == told
+    board = board_of(Notice(at_ns=at(1.0), route="alpha", text="a price", price=found), tick(2.0))
+    assert board.snapshot().routes[0].price == found
 
 
 def test_percentiles_are_of_felt_times_and_say_how_much_they_are_worth() -> None:

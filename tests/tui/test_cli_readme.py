@@ -70,7 +70,7 @@ def test_the_test_command_is_where_ci_looks_for_it() -> None:
         ["/bin/sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert command.count("\n") == 1
-    assert command.endswith(".venv/bin/pytest -n 4\n")
+    assert command.endswith(".venv/bin/pytest -n 6\n")
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)

@@ -13,7 +13,7 @@ from reading import Head, cells_under, marks_beside
 
 from probes.clock import NS_PER_S
 from probes.config import Route
-from probes.events import AttemptFinished, ProbeFinished, StampLadder
+from probes.events import AttemptFinished, PriceInfo, ProbeFinished, StampLadder
 from probes.single import ProbeRecord
 from probes.views import (
     WINDOWS,
@@ -242,11 +242,18 @@ def test_each_cell_of_the_totals_is_its_own_and_percentiles_have_none() -> None:
 
 
 def test_the_foot_of_the_table_tells_the_selected_routes_own() -> None:
-    row = replace(ROW, cool_down_s=130.2)
+    price = PriceInfo(input=132.5, output=134, source="list")
+    row = replace(ROW, cool_down_s=130.2, price=price)
     text = routes_subtitle(only(row, header=HeaderView(notices=("note-6",))), ViewState())
     for part in ("alpha", "(3m): why-5", "every 107 s", "cap 108", "cooling 131 s", "131 skipped"):
         assert part in text
-    assert text.endswith("note-6")
+    assert text.endswith("$132.5/134 per M by its list · note-6")
+
+
+def test_the_foot_says_by_whose_word_tokens_cost_what() -> None:
+    row = replace(ROW, price=PriceInfo(input=132, output=133))
+    assert routes_subtitle(only(row), ViewState()).endswith("$132/133 per M")
+    assert "per M" not in routes_subtitle(only(ROW), ViewState())
 
 
 def test_a_cooling_route_says_how_long_in_its_state() -> None:

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from rich.cells import cell_len
 
 from probes.clock import NS_PER_S
+from probes.events import PriceInfo
 from probes.neutral import neutralise
 from probes.views import ChartPoint, RouteView, Snapshot
 from tui.chart import SPANS_NS, span_of, trend_cells
@@ -231,7 +232,14 @@ def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[st
         "" if route.streamed else "not streamed",
         f"cooling {ceil(route.cool_down_s)} s" if route.cool_down_s else "",
         f"{route.skipped} skipped" if route.skipped else "",
+        "" if route.price is None else _price(route.price),
     ]
+
+
+def _price(price: PriceInfo) -> str:
+    """Return USD a million tokens, of input and of output, and whose word that is."""
+    source = " by its list" if price.source == "list" else ""
+    return f"${price.input:g}/{price.output:g} per M{source}"
 
 
 def _lasting(for_s: int) -> str:
