@@ -140,9 +140,9 @@ class Scrubber:
         forms = {form for secret in secrets for form in _forms(secret)}
         common = {piece for word in _COMMON.split() for piece in _pieces(word, PIECE)}
         self._secrets = len({secret for secret in secrets if len(_folded(secret)) >= PIECE})
-        self._pieces = frozenset(
-            piece for form in forms for piece in _pieces(form, PIECE) if piece not in common
-        )
+        every = frozenset(piece for form in forms for piece in _pieces(form, PIECE))
+        self._common = every & common
+        self._pieces = every - common
         self._probes = frozenset(
             step
             for piece in self._pieces
@@ -216,10 +216,19 @@ class Scrubber:
             for at in range(max(0, hit - _PROBE + 1), hit + 1):
                 if folded[at : at + PIECE] in pieces:
                     if at > end and end:
-                        yield start, end
+                        yield self._with_common(folded, start, end)
                     start, end = start if 0 < end >= at else at, at + PIECE
         if end:
-            yield start, end
+            yield self._with_common(folded, start, end)
+
+    def _with_common(self, folded: str, start: int, end: int) -> Span:
+        """Return a span with the common words of the secret that it goes on into."""
+        common = self._common
+        while common and folded[end - PIECE + 1 : end + 1] in common:
+            end += 1
+        while common and start and folded[start - 1 : start - 1 + PIECE] in common:
+            start -= 1
+        return start, end
 
     def _encoded_in(self, text: str, depth: int) -> Iterator[Span]:
         """Yield where in a text secrets stand that are base64 or hexadecimal, of anything."""

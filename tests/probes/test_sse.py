@@ -4,6 +4,7 @@ import gc
 import re
 import tracemalloc
 import weakref
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -292,15 +293,24 @@ def test_any_bytes_cut_anywhere_give_the_events_of_the_standard(
 
 @given(st.lists(FRAGMENTS, max_size=40).map(b"".join), st.lists(st.integers(0, 400), max_size=9))
 def test_what_is_too_large_is_so_however_it_is_cut(stream: bytes, cuts: list[int]) -> None:
-    def told(pieces: list[bytes]) -> list[ServerSentEvent] | str:
-        decoder = Decoder(max_line=9, max_event=12)
-        try:
-            return [event for piece in pieces for event in decoder.feed(piece)]
-        except EventTooLargeError as error:
-            return str(error)[:8]
+    def told(pieces: list[bytes]) -> tuple[list[ServerSentEvent], str]:
+        """Return the events before what is refused, and why that is."""
+        decoder, found = Decoder(max_line=9, max_event=12), []
+        with suppress(EventTooLargeError):
+            for piece in pieces:
+                found += decoder.feed(piece)
+        return found, decoder.failure[:8]
 
     places = [0, *sorted(cut for cut in cuts if cut <= len(stream)), len(stream)]
     assert told([stream[a:b] for a, b in pairwise(places)]) == told([stream])
+
+
+def test_a_line_that_is_refused_is_so_behind_an_event_of_the_same_read() -> None:
+    one, other = Decoder(max_line=9), Decoder(max_line=9)
+    assert one.feed(b"data\n\ndatadatadata") == other.feed(b"data\n\n")
+    with pytest.raises(EventTooLargeError):
+        other.feed(b"datadatadata")
+    assert one.failure == other.failure
 
 
 def test_events_before_what_is_refused_are_told() -> None:
