@@ -1,5 +1,6 @@
 """Shared by all tests."""
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +12,10 @@ from probes import digest
 from probes.ledger import Ledger
 from probes.sketch import BACKEND, SKETCHES
 
-# How long an example takes tells of the machine, which may be busy, not of the code under test.
-settings.register_profile("llmtop", deadline=None)
+# How long an example takes tells of the machine, which may be busy, not of the code under test. CI
+# plays the same examples each time: what a change breaks is red, and nothing else. New ones are
+# looked for wherever people run the tests.
+settings.register_profile("llmtop", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("llmtop")
 
 
