@@ -79,6 +79,30 @@ def test_a_low_pane_keeps_what_goals_are_set_on():
     assert len(lines) == 4
 
 
+BY_NEED = (
+    *("TTFT p95", "E2E p95", "TTFT p50", "E2E p50", "failed %", "TTFT p99", "TTFT n", "E2E p99"),
+    *("TTFT max", "TTFT p90", "E2E max", "E2E p90", "E2E n"),
+)
+"""The rows of the table, the most needed first."""
+
+
+@pytest.mark.parametrize("rows", range(1, len(BY_NEED) + 1))
+def test_each_line_more_brings_the_next_row_by_need(rows: int) -> None:
+    group, shown = "", set()
+    for line in texts(percentiles(), 44, rows + 2)[1:-1]:
+        *before, name = line[:8].split()
+        group = before[0] if before else group
+        shown.add(f"{group} {name}")
+    assert shown == set(BY_NEED[:rows])
+
+
+def test_the_charts_are_drawn_anew_where_the_pane_has_another_size() -> None:
+    shown = replace(snapshot(), routes=(route("a"),), details={"a": detail("a")})
+    pane, view = PercentilesPane(), ViewState(selected="a")
+    for size in ((100, 30), (80, 30), (80, 24), (100, 30)):
+        assert pane.draw(shown, view, *size) == PercentilesPane().draw(shown, view, *size)
+
+
 def test_a_narrow_pane_keeps_the_window_of_the_home_screen():
     assert texts(percentiles(), 16, 15, window="1h")[0].split() == ["seconds", "1h"]
     assert texts(percentiles(), 23, 15, window="run")[0].split() == ["seconds", "1m", "run"]

@@ -75,6 +75,9 @@ def test_a_low_pane_says_how_many_reasons_it_hides_and_keeps_the_totals():
     assert lines[3] == "… 7 more reasons"
     assert lines[4].startswith("×1.31")
     assert texts(many, height=1)[0].startswith("×1.31")
+    assert [line.split()[0] for line in texts(many, height=2)] == ["REASON", "×1.31"]
+    assert texts(many, height=3)[1] == "… 9 more reasons"
+    assert not any("more reasons" in line for line in texts(many, height=11))
 
 
 def test_a_reason_is_neutralised():

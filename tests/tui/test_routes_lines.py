@@ -217,3 +217,14 @@ def test_a_route_that_is_not_streamed_says_so_where_its_ttft_would_stand() -> No
     assert "not streamed" in routes_subtitle(snapshot, ViewState(), UTC)
     heads = routes_lines(snapshot, ViewState(), 200, 10)[0]
     assert "goal" not in line_text(heads)
+
+
+@pytest.mark.parametrize(("goals", "told"), [((1.5, 1.5), "goal 1.5"), ((1.5, 2.0), "")])
+def test_the_head_of_the_trend_tells_the_goal_that_all_streamed_routes_share(
+    goals: tuple[float, float], told: str
+) -> None:
+    routes = [made.route(f"r{goal}-{at}", goal_ttft_s=goal) for at, goal in enumerate(goals)]
+    whole = made.route("whole", goal_ttft_s=9.0, streamed=False)
+    head = line_text(routes_lines(made.snapshot(routes=(*routes, whole)), ViewState(), 200, 10)[0])
+    assert head.rstrip().endswith(told or "0–4s")
+    assert ("goal" in head) == bool(told)

@@ -94,6 +94,7 @@ def test_limits_are_gauges_one_below_the_other_where_there_is_room():
     calm = texts(board((), (limits(), limits("second", cool_down_s=None))))
     assert [line.find("━") for line in calm[:4]] == [calm[0].find("━")] * 4
     assert calm[4:] == ["", "no 429 since start"]
+    assert texts(board((), (limits(), limits("second", cool_down_s=None))), height=6) == calm
     narrow = texts(board((), (limits(), limits("second"))), width=86)
     assert not any("…" in line for line in narrow)
     assert "━" in narrow[0]
