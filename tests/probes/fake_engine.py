@@ -66,8 +66,28 @@ def read_commands() -> list[dict[str, Any]]:
     return commands
 
 
-def obey() -> None:
-    """Answer marks; end on `stop` and at the end of our input."""
+def spend() -> None:
+    """Finish a probe twenty times a second, each of which is charged what it had reserved."""
+    for number in range(10_000):
+        name = f"1-{number}"
+        start_probe(name)
+        time.sleep(0.05)
+        now = time.monotonic_ns()
+        say(
+            type="attempt_finished",
+            at_ns=now,
+            route="r",
+            probe=name,
+            attempt=0,
+            outcome="ok",
+            stamps_ns={"started": now, "ended": now},
+            charged_tokens=80,
+            reserved_tokens=80,
+        )
+
+
+def obey(*, tell_allowances: bool = False) -> None:
+    """Answer marks, and allowances where asked to; end on `stop` and at the end of our input."""
     for line in sys.stdin:
         command = json.loads(line)
         if command["type"] == "stop":
@@ -75,6 +95,8 @@ def obey() -> None:
             return
         if command["type"] == "mark":
             say(type="mark", at_ns=time.monotonic_ns(), text=command["text"])
+        if command["type"] == "allow" and tell_allowances:
+            say(type="mark", at_ns=time.monotonic_ns(), text=json.dumps([command]))
 
 
 def before_hello(mode: str) -> None:
@@ -115,7 +137,8 @@ def main(mode: str) -> None:
     if mode == "silent":
         time.sleep(600)
     threading.Thread(target=beat, daemon=True).start()
-    obey()
+    threading.Thread(target={"spend": spend}.get(mode), daemon=True).start()
+    obey(tell_allowances=mode == "spend")
 
 
 if __name__ == "__main__":

@@ -282,3 +282,10 @@ def test_runs_are_told_by_what_they_spent_and_hold() -> None:
     ledger.exchange("tied", [Ask("r", 50)], BUDGET)
     told = [(run.id, run.tokens, run.leased_tokens) for run in ledger.report().runs]
     assert told == [("holds", 10, 50), ("spent", 55, 0), ("little", 30, 20), ("tied", 50, 0)]
+
+
+@pytest.mark.parametrize(("tokens", "usd"), [(0, 0.25), (70, 0.0), (70, 0.25)])
+def test_what_was_spent_counts_in_whichever_measure_it_is_told(tokens: int, usd: float) -> None:
+    ledger = Ledger(None)
+    ledger.exchange("run", [Ask("r", spent_tokens=tokens, spent_usd=usd)], Budget())
+    assert ledger.used("r") == (tokens, usd)

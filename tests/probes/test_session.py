@@ -104,6 +104,35 @@ async def test_a_restarted_engine_is_told_knobs_pauses_and_money(ledger: Ledger)
     assert session.status.restarts == 1
 
 
+def allowed(told: list[dict[str, Any]]) -> int:
+    """Return the tokens that the route may spend by an `allow`."""
+    (tokens,) = (one["tokens"] for one in told[0]["allowances"] if one["route"] == "r")
+    return int(tokens)
+
+
+async def test_a_run_that_spends_is_allowed_more_before_it_runs_dry(ledger: Ledger) -> None:
+    async with running(fake_session("spend", ledger)) as heard:
+        await until(lambda: len(told(heard)) >= 4)
+        spent = sum(e.charged_tokens for e in heard if isinstance(e, AttemptFinished))
+    steps = [allowed(one) for one in told(heard)]
+    assert steps == sorted(steps)
+    assert steps[-1] > max(spent, steps[0])
+
+
+async def test_a_run_at_rest_leaves_the_ledger_alone(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    exchange = Ledger.exchange
+    monkeypatch.setattr(
+        Ledger, "exchange", lambda *args: asked.append(time.monotonic()) or exchange(*args)
+    )
+    async with running(fake_session("good", ledger)) as heard:
+        await until(lambda: len(told(heard)) == 1)
+        await anyio.sleep(0.8)  # a second is how long it waits where something is spent
+    assert len(asked) <= 3  # at the start, a first look, and at the end
+
+
 async def test_what_a_dead_engine_had_in_its_hands_counts_as_spent(ledger: Ledger) -> None:
     session = fake_session("die_open", ledger)
     async with running(session) as heard:

@@ -66,3 +66,25 @@ async def test_before_the_first_act_the_clocks_run_from_the_beginning(
     now[0] += 5
     watchdog.connected()
     assert due(watchdog) == (told, {"first_token": 60.0, "total": 300.0}[told])
+
+
+async def test_an_end_of_our_own_is_one_unless_the_answer_was_over_before(now: list[float]) -> None:
+    ends = {
+        "cancelled": lambda watchdog: watchdog.cancel(),
+        "cap_ignored": lambda watchdog: watchdog.cut(),
+    }
+    for phase, end in ends.items():
+        watchdog = Watchdog(Timeouts())
+        end(watchdog)
+        assert watchdog.phase == phase
+        for other in ends.values():
+            other(watchdog)
+            assert watchdog.phase == phase  # the first word counts
+        watchdog.terminal()
+        watchdog.output(10**12)
+        assert watchdog.phase == phase
+        assert watchdog.scope.cancel_called
+    over = Watchdog(Timeouts())
+    over.terminal()
+    over.cancel()
+    assert over.phase == "linger"
