@@ -137,6 +137,7 @@ ROOMS: Final = {
         (
             "tests/tui/test_*lines.py",
             "tests/tui/test_*pane*.py",
+            "tests/tui/test_drawings.py",
             "tests/tui/test_own_numbers.py",
             "tests/tui/test_board_screen.py",
         ),

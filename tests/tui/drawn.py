@@ -1,0 +1,93 @@
+"""What every pane draws at every size, kept in tests/tui/drawings: `python tests/tui/drawn.py`.
+
+A file shows its pane at three sizes in full, for the eye, and holds a digest of each other size,
+colours included. Where a pane is meant to change, run this and look at what changed in the files.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, TypeAlias
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
+
+import made  # noqa: E402
+from fakes import FakeStatus  # noqa: E402
+
+from probes.views import Snapshot  # noqa: E402
+from tui.panes.arrival import ArrivalPane  # noqa: E402
+from tui.panes.header_lines import header_line  # noqa: E402
+from tui.panes.percentiles import PercentilesPane  # noqa: E402
+from tui.panes.retries import RetriesPane  # noqa: E402
+from tui.panes.routes_lines import routes_lines  # noqa: E402
+from tui.panes.throttling_lines import throttling_lines  # noqa: E402
+from tui.text import Line, line_text  # noqa: E402
+from tui.view import ViewState  # noqa: E402
+
+__all__ = ["DRAWINGS", "PANES", "drawing"]
+
+Draw: TypeAlias = Callable[[Snapshot, int, int], Sequence[Line]]
+
+DRAWINGS: Final = HERE / "drawings"
+SHOWN: Final = ((60, 8), (100, 16), (180, 24))
+WIDTHS: Final = range(1, 201)
+HEIGHTS: Final = range(1, 46)
+_AT_HEIGHT: Final = 15
+_AT_WIDTHS: Final = (44, 86, 160)
+VIEW: Final = ViewState(selected="busy-llama")
+
+
+def _throttling(shown: Snapshot, width: int, height: int) -> Sequence[Line]:
+    return throttling_lines(
+        shown, selected="busy-llama", width=width, height=height, offset=1, zone=UTC
+    )
+
+
+PANES: Final[dict[str, Draw]] = {
+    "header": lambda shown, width, _height: [header_line(shown, VIEW, FakeStatus(), width)],
+    "routes": lambda shown, width, height: routes_lines(shown, VIEW, width, height),
+    "arrival": lambda shown, width, height: ArrivalPane().draw(shown, VIEW, width, height),
+    "percentiles": lambda shown, width, height: PercentilesPane().draw(shown, VIEW, width, height),
+    "throttling": _throttling,
+    "retries": lambda shown, width, height: RetriesPane().draw(shown, VIEW, width, height),
+}
+
+
+def drawing(pane: str) -> str:
+    """Return what the file of a pane holds."""
+    draw = PANES[pane]
+    busy, calm = made.snapshot(), made.snapshot(throttles=(), totals=None)
+    parts = []
+    for width, height in SHOWN:
+        lines = [line_text(line).rstrip() for line in draw(busy, width, height)]
+        parts.append("\n".join([f"{width} x {height}", *lines, ""]))
+    for name, shown in (("busy", busy), ("calm", calm)):
+        digests = [f"{w}x{h} {_digest(draw(shown, w, h))}" for w, h in _sizes()]
+        rows = [digests[at : at + 5] for at in range(0, len(digests), 5)]
+        parts.append("\n".join([name, *("  ".join(row) for row in rows), ""]))
+    return "\n".join(parts)
+
+
+def _sizes() -> Iterator[tuple[int, int]]:
+    yield from ((width, _AT_HEIGHT) for width in WIDTHS)
+    for width in _AT_WIDTHS:
+        yield from ((width, height) for height in HEIGHTS)
+
+
+def _digest(lines: Sequence[Line]) -> str:
+    """Return a digest of texts and roles; where a text is cut into spans does not count."""
+    cells = [[(character, role) for text, role in line for character in text] for line in lines]
+    return sha256(repr(cells).encode()).hexdigest()[:8]
+
+
+def main() -> None:
+    """Write all files."""
+    for pane in PANES:
+        (DRAWINGS / f"{pane}.txt").write_text(drawing(pane), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
