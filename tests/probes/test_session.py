@@ -170,7 +170,7 @@ async def test_a_ledger_that_cannot_be_used_is_said_and_the_emergency_part_may_b
     ledger = Ledger(tmp_path / "file" / "ledger.sqlite3")
     session = fake_session("good", ledger)
     async with running(session) as heard:
-        await until(lambda: any(isinstance(event, Notice) for event in heard))
+        await until(lambda: any(isinstance(event, Notice) for event in heard) and told(heard) != [])
         assert session.status.state == "running"
         assert 0 < told(heard)[0][0]["allowances"][1]["tokens"] <= 5_000
         assert told(heard)[0][0]["allowances"][0]["doubt"]
