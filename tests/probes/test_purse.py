@@ -312,7 +312,7 @@ async def test_while_the_ledger_fails_the_emergency_part_is_all_and_all_is_settl
     spent = 0
     while spent + PROBE <= of_route(allow).tokens:
         money.fold(started())
-        money.fold(finished(PROBE))
+        money.fold(finished(PROBE, usd=0.25))
         spent += PROBE
         allow = await topped_up(money)
     assert spent == 500
@@ -321,7 +321,7 @@ async def test_while_the_ledger_fails_the_emergency_part_is_all_and_all_is_settl
     assert of_route(await topped_up(money)).limit_tokens == 500  # it is tried every 5 s
     await clock.advance(5.0)
     allow = await topped_up(money)
-    assert ledger.used() == (500, 0.0)
+    assert ledger.used() == (500, 0.25 * (500 // PROBE))
     assert of_route(allow).tokens == 500 + 2 * PROBE
     assert of_route(allow, "").doubt == money.doubt == ""
     assert money.take_news() == [
