@@ -249,8 +249,8 @@ def greeting(configure: Configure) -> tuple[Hello, tuple[RouteInfo, ...]]:
     return hello, routes
 
 
-def main(streams: int) -> None:
-    """Serve until told to stop."""
+def configured() -> Configure:
+    """Read what an engine is told before it may begin; return its configuration."""
     configure = None
     for line in sys.stdin.buffer:
         command = decode_command(line)
@@ -258,6 +258,12 @@ def main(streams: int) -> None:
         if isinstance(command, Go):
             break
     assert configure is not None
+    return configure
+
+
+def main(streams: int) -> None:
+    """Serve until told to stop."""
+    configure = configured()
     hello, routes = greeting(configure)
     engine = Engine(routes, streams)
     write([hello])

@@ -12,9 +12,8 @@ import time
 
 import msgspec
 from flat import Traffic
-from screen_engine import greeting, obey, write
+from screen_engine import configured, greeting, obey, write
 
-from probes.commands import Configure, Go, decode_command
 from probes.events import Event, Hello
 
 SLOT_S = 0.1
@@ -24,13 +23,7 @@ PROBES_PER_S = 1.0
 
 def main(speed: int) -> None:
     """Serve until told to stop."""
-    configure = None
-    for line in sys.stdin.buffer:
-        command = decode_command(line)
-        configure = command if isinstance(command, Configure) else configure
-        if isinstance(command, Go):
-            break
-    assert configure is not None
+    configure = configured()
     hello, routes = greeting(configure)
     traffic = Traffic(len(routes), PROBES_PER_S, names=[route.name for route in routes])
     threading.Thread(target=obey, args=([],), daemon=True).start()
