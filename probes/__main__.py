@@ -1,6 +1,6 @@
 """The engine as a process: commands on standard input, events on standard output.
 
-Started by `probes.host` as `python -P -m probes`, in a session of its own.
+Started by `probes.sources` as `python -P -m probes`, in a session of its own.
 """
 
 import gc
@@ -13,9 +13,9 @@ from typing import Final
 
 import anyio
 
-from probes.commands import Command, decode_command
-from probes.descriptors import raise_descriptor_limit
-from probes.engine import run_engine
+from probes.control.commands import Command, decode_command
+from probes.engine.engine import run_engine
+from probes.kit.descriptors import raise_descriptor_limit
 
 __all__ = ["main"]
 

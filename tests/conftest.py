@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from probes import digest
-from probes.ledger import Ledger
-from probes.sketch import BACKEND, SKETCHES
+from probes.money.ledger import Ledger
+from probes.stats import digest
+from probes.stats.sketch import BACKEND, SKETCHES
 
 # How long an example takes tells of the machine, which may be busy, not of the code under test. CI
 # plays the same examples each time: what a change breaks is red, and nothing else. New ones are

@@ -18,9 +18,9 @@ from anyio.streams.tls import TLSStream
 from transports import KINDS
 from wire import Wire, chat_answer
 
-from probes.clock import SystemClock
-from probes.failures import of_failure, words_of
+from probes.kit.clock import SystemClock
 from probes.transport import Connecting, Request, Transport
+from probes.transport.failures import of_failure, words_of
 
 __all__ = [
     "HEADERS",

@@ -14,10 +14,10 @@ import openai
 from transports import stamping
 from wire import Play, serve
 
-from probes.clock import SystemClock
 from probes.config import Route, Timeouts
-from probes.health import BEAT_S
-from probes.single import probe_once
+from probes.engine.health import BEAT_S
+from probes.engine.single import probe_once
+from probes.kit.clock import SystemClock
 from probes.transport import Transport
 
 __all__ = [

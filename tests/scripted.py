@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from probes.clock import Clock
 from probes.config import Route
 from probes.events import ClockSource
+from probes.kit.clock import Clock
 from probes.transport import Exchange, Request, Sink, Steps
 
 __all__ = ["Network", "Script", "ScriptedTransport", "chat", "refusal", "sse"]

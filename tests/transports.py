@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable
 
-from probes.clock import Clock
 from probes.config import Route
-from probes.route import TransportFactory
+from probes.engine.route import TransportFactory
+from probes.kit.clock import Clock
 from probes.transport import Connecting, HttpxTransport, StampingTransport, Transport, connecting
 
 __all__ = ["KINDS", "TRANSPORTS"]

@@ -7,8 +7,8 @@ if os.path.basename(sys.argv[0] if sys.argv else "").startswith(("llmtop", "-m")
     # This is the program that was called, and before anything else it learns to take Ctrl-C: most
     # of the time that a start takes goes into imports.
     try:
-        from tui.interrupt import end_on_interrupt
+        from tui.terminal.interrupt import end_on_interrupt
 
         end_on_interrupt()
     except KeyboardInterrupt:
-        os._exit(130)  # as `tui.interrupt` would have done
+        os._exit(130)  # as `tui.terminal.interrupt` would have done

@@ -11,13 +11,13 @@ from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
-from probes.clock import Clock, SystemClock
 from probes.config import Config
-from tui.collector import Collector
+from probes.kit.clock import Clock, SystemClock
 from tui.keys import KEYS
 from tui.screens.board import BoardScreen
 from tui.session import Session
-from tui.terminal_app import TerminalApp
+from tui.terminal.collector import Collector
+from tui.terminal.terminal_app import TerminalApp
 
 __all__ = ["LlmtopApp"]
 

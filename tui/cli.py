@@ -15,12 +15,12 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from probes import __version__
 from probes.config.errors import ConfigError
-from probes.exit_status import ExitStatus
-from probes.paths import PathError, path_of
-from probes.words import plainly
+from probes.kit.exit_status import ExitStatus
+from probes.kit.paths import PathError, path_of
+from probes.kit.words import plainly
 from tui.commands.output import OutputError, UsageError, complain, discard, say
-from tui.glyphs import make_streams_readable
-from tui.interrupt import end_on_interrupt, raise_on_interrupt
+from tui.draw.glyphs import make_streams_readable
+from tui.terminal.interrupt import end_on_interrupt, raise_on_interrupt
 
 __all__ = ["main", "parser"]
 
@@ -59,7 +59,7 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """Print it and leave; the package is looked up only now, for it takes time to import."""
-        backend = import_module("probes.sketch").BACKEND
+        backend = import_module("probes.stats.sketch").BACKEND
         say([f"llmtop {__version__} (percentiles: {backend})"])
         parser.exit()
 

@@ -1,11 +1,11 @@
-"""What the cockpit asks of whoever runs the engine; `probes.session` is one, tests make another."""
+"""What the cockpit asks of whoever runs the engine: `probes.run.session`, or a test's own."""
 
 from collections.abc import Collection
 from typing import Protocol
 
-from probes.commands import Command
-from probes.host.status import HostState
-from probes.views import Snapshot, WindowName
+from probes.board.views import Snapshot, WindowName
+from probes.control.commands import Command
+from probes.control.status import HostState
 
 __all__ = ["BoardSource", "Session", "Status"]
 

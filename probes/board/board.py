@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Collection
 from typing import Any, Final
 
+from probes.answers.limits import tightest
 from probes.board.header import Header
 from probes.board.lanes import Written
 from probes.board.reading import Reading, RouteFigures, route_figures
@@ -12,7 +13,13 @@ from probes.board.rows import route_detail, route_row, totals
 from probes.board.states import judge, worst_first
 from probes.board.summary import route_summary
 from probes.board.throttles import ThrottleLog
-from probes.clock import NS_PER_S
+from probes.board.views import (
+    LimitsView,
+    Marker,
+    RouteDetail,
+    Snapshot,
+    WindowName,
+)
 from probes.events import (
     DURABLE_TYPES,
     Arrivals,
@@ -34,15 +41,8 @@ from probes.events import (
     ProbeFinished,
     Tick,
 )
-from probes.limits import tightest
-from probes.tally import summed
-from probes.views import (
-    LimitsView,
-    Marker,
-    RouteDetail,
-    Snapshot,
-    WindowName,
-)
+from probes.kit.clock import NS_PER_S
+from probes.stats.tally import summed
 
 __all__ = ["Board"]
 

@@ -2,8 +2,8 @@
 
 from typing import Final, Protocol
 
-from probes.samples import Metric
-from probes.views import ChartPoint
+from probes.board.views import ChartPoint
+from probes.stats.samples import Metric
 
 __all__ = ["Chart"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from probes.distribution import Distribution, read_quantiles
-from probes.views import Figure, Grade
+from probes.board.views import Figure, Grade
+from probes.stats.distribution import Distribution, read_quantiles
 
 __all__ = ["GREAT_SHARE", "SLUGGISH_SHARE", "Figures", "grade_of", "is_enough"]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from probes.board.route import RouteBoard
+from probes.board.views import Figure
 from probes.events import HeldReason
-from probes.exit_status import ExitStatus
-from probes.tally import Tally
-from probes.views import Figure
+from probes.kit.exit_status import ExitStatus
+from probes.stats.tally import Tally
 
 __all__ = [
     "GoalsVerdict",

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from probes.board.lanes import Written
-from probes.clock import NS_PER_S
+from probes.board.views import HeaderView, RouteView
 from probes.events import Batch, BudgetState, ClockSource, Health, Tick
-from probes.tally import Tally
-from probes.views import HeaderView, RouteView
+from probes.kit.clock import NS_PER_S
+from probes.stats.tally import Tally
 
 __all__ = ["Header", "budget_share", "budget_text"]
 

@@ -4,11 +4,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from probes.clock import NS_PER_S
+from probes.board.views import LaneView
 from probes.events import Arrival, Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
-from probes.stalls import Stall, stalls_between
-from probes.tokens import CharactersPerToken, is_exact, seconds_per_token
-from probes.views import LaneView
+from probes.kit.clock import NS_PER_S
+from probes.stats.stalls import Stall, stalls_between
+from probes.stats.tokens import CharactersPerToken, is_exact, seconds_per_token
 
 __all__ = ["CELL_NS", "Lane", "Lanes", "Written"]
 

@@ -1,7 +1,7 @@
 """Counts over a time as people read them."""
 
-from probes.clock import NS_PER_S
-from probes.tally import Tally
+from probes.kit.clock import NS_PER_S
+from probes.stats.tally import Tally
 
 __all__ = ["age_s", "per_minute", "share", "usd_per_hour"]
 

@@ -18,9 +18,9 @@ from probes.board.figures import Figures
 from probes.board.rates import share
 from probes.board.retries import retry_view
 from probes.board.route import RouteBoard
-from probes.tally import Tally
-from probes.views import WINDOWS, ChartPoint, Figure, RetryView, WindowColumn, WindowName
-from probes.windows import elapsed_s, first_slice, slice_index
+from probes.board.views import WINDOWS, ChartPoint, Figure, RetryView, WindowColumn, WindowName
+from probes.stats.tally import Tally
+from probes.stats.windows import elapsed_s, first_slice, slice_index
 
 __all__ = ["Reading", "RouteFigures", "Sides", "route_figures"]
 

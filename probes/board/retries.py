@@ -1,7 +1,7 @@
 """The retry table: reason × number, what it rescued and what it cost in time."""
 
-from probes.tally import Tally
-from probes.views import RetryRow, RetryView
+from probes.board.views import RetryRow, RetryView
+from probes.stats.tally import Tally
 
 __all__ = ["amplification", "retry_view"]
 

@@ -6,13 +6,12 @@ from typing import Final
 
 import msgspec
 
+from probes.answers.limits import LimitState
 from probes.board.begun import Begun
 from probes.board.chart import Chart
 from probes.board.lanes import Lanes, Written
-from probes.clock import NS_PER_S
-from probes.digest import GapBuckets
-from probes.distribution import Distribution, read_quantiles
-from probes.e2e_goal import e2e_goal_s
+from probes.board.views import ChartPoint, Marker, RouteState, WindowName
+from probes.config.e2e_goal import e2e_goal_s
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -29,13 +28,14 @@ from probes.events import (
     RouteCounts,
     RouteInfo,
 )
-from probes.limits import LimitState
-from probes.samples import CohortSamples, Metric, SampleWindows
-from probes.stalls import longest_gap_ns
-from probes.tally import Tally, TallyWindows
-from probes.tokens import seconds_per_token
-from probes.views import ChartPoint, Marker, RouteState, WindowName
-from probes.windows import SLICE_NS, slice_index
+from probes.kit.clock import NS_PER_S
+from probes.stats.digest import GapBuckets
+from probes.stats.distribution import Distribution, read_quantiles
+from probes.stats.samples import CohortSamples, Metric, SampleWindows
+from probes.stats.stalls import longest_gap_ns
+from probes.stats.tally import Tally, TallyWindows
+from probes.stats.tokens import seconds_per_token
+from probes.stats.windows import SLICE_NS, slice_index
 
 __all__ = ["MARKERS_KEPT", "RouteBoard"]
 

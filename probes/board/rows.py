@@ -10,9 +10,9 @@ from probes.board.reading import RouteFigures, Sides
 from probes.board.retries import amplification
 from probes.board.route import MARKERS_KEPT, RouteBoard
 from probes.board.states import STATE_ORDER
+from probes.board.views import Figure, Marker, PercentileTable, RouteDetail, RouteState, RouteView
 from probes.events import HeldReason
-from probes.tally import Tally
-from probes.views import Figure, Marker, PercentileTable, RouteDetail, RouteState, RouteView
+from probes.stats.tally import Tally
 
 __all__ = ["route_detail", "route_row", "totals"]
 

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple, get_args
 from probes.board.figures import SLUGGISH_SHARE, is_enough
 from probes.board.reading import Reading
 from probes.board.route import RouteBoard
+from probes.board.views import RouteState, WindowName
 from probes.events import HeldReason
-from probes.tally import Tally
-from probes.views import RouteState, WindowName
+from probes.stats.tally import Tally
 
 __all__ = ["STATE_ORDER", "Judgement", "judge", "worst_first"]
 

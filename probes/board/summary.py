@@ -8,10 +8,10 @@ from probes.board.rates import share
 from probes.board.reading import Reading
 from probes.board.retries import amplification
 from probes.board.route import RouteBoard
-from probes.clock import NS_PER_S
+from probes.board.views import Figure, RouteState
 from probes.events import HeldReason
-from probes.tally import Tally
-from probes.views import Figure, RouteState
+from probes.kit.clock import NS_PER_S
+from probes.stats.tally import Tally
 
 __all__ = ["route_summary"]
 

@@ -5,10 +5,10 @@ from typing import Final
 
 import msgspec
 
-from probes.clock import NS_PER_S
+from probes.answers.limits import share_left
+from probes.board.views import ThrottleEntry
 from probes.events import AttemptFinished, AttemptStarted, Limit, ProbeFinished
-from probes.limits import share_left
-from probes.views import ThrottleEntry
+from probes.kit.clock import NS_PER_S
 
 __all__ = ["ThrottleLog", "hit_limit", "remaining_text", "throttle_kind"]
 

@@ -15,6 +15,7 @@ import msgspec
 
 from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted
+from probes.config.prompts import generated_prompt
 from probes.config.rules import (
     BUDGET_RULES,
     DISPLAY_RULES,
@@ -36,10 +37,9 @@ from probes.config.settings import (
 )
 from probes.config.text import EncodingError, decode_text
 from probes.config.tls import anchor, anchor_files, check_authorities, check_tls
-from probes.open_regular import NotRegularError, TooLargeError
-from probes.paths import PathError, config_folder, path_of
-from probes.prompts import generated_prompt
-from probes.trust import UntrustedError, read_trusted
+from probes.kit.open_regular import NotRegularError, TooLargeError
+from probes.kit.paths import PathError, config_folder, path_of
+from probes.kit.trust import UntrustedError, read_trusted
 
 __all__ = [
     "CONFIG_VARIABLE",

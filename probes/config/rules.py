@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias, get_args
 import msgspec
 
 from probes.config.errors import KeyPath, Problems, shown
+from probes.config.knob_ranges import KNOBS, KnobName
 from probes.config.proxies import proxy_complaint
 from probes.config.settings import Dialect
 from probes.config.urls import is_host_name, read_url, url_complaint
-from probes.knobs import KNOBS, KnobName
 
 __all__ = [
     "BUDGET_RULES",

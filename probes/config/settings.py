@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from probes.e2e_goal import configured_e2e_goal_s
+from probes.config.e2e_goal import configured_e2e_goal_s
 
 __all__ = [
     "Budget",
@@ -73,7 +73,7 @@ class Goals(_Table, frozen=True, kw_only=True):
     ttft_s: float = 1.0
     """Felt TTFT in seconds; p95 is graded against it, and a good probe is within it."""
     e2e_s: float | None = None
-    """Felt E2E in seconds; None leaves it to `probes.e2e_goal`."""
+    """Felt E2E in seconds; None leaves it to `probes.config.e2e_goal`."""
     success: float = 0.99
     """Share of probes that must be ok, 0 to 1."""
     cost_usd_per_probe: float | None = None

@@ -9,9 +9,9 @@ from typing import Any, Final
 from probes.config.errors import KeyPath, Problems, shown
 from probes.config.settings import Route
 from probes.config.urls import read_url
-from probes.paths import PathError, path_of
-from probes.trust import UntrustedError, read_trusted
-from probes.words import quoted
+from probes.kit.paths import PathError, path_of
+from probes.kit.trust import UntrustedError, read_trusted
+from probes.kit.words import quoted
 
 __all__ = [
     "TLS_FILES",

@@ -48,6 +48,7 @@ from probes.events.stream import (
     decode_event,
     encode_event,
 )
+from probes.events.verdict import Verdict
 
 __all__ = [
     "DURABLE_TYPES",
@@ -92,6 +93,7 @@ __all__ = [
     "TimeUnit",
     "TokenSource",
     "TtftKind",
+    "Verdict",
     "decode_event",
     "encode_event",
 ]

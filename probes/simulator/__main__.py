@@ -19,7 +19,7 @@ import anyio.from_thread
 import anyio.lowlevel
 import msgspec
 
-from probes.clock import SystemClock
+from probes.kit.clock import SystemClock
 from probes.simulator.library import UnknownScenarioError, load_scenario
 from probes.simulator.scenario import Scenario
 from probes.simulator.server import serve

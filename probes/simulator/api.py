@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 import msgspec
 
-from probes.clock import NS_PER_S, Clock
+from probes.kit.clock import NS_PER_S, Clock
 from probes.simulator.access import check_host, check_key
 from probes.simulator.chat import (
     DONE,

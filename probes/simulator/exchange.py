@@ -3,7 +3,7 @@
 from email.utils import formatdate
 from typing import Literal, TypeAlias
 
-from probes.clock import Clock, seconds
+from probes.kit.clock import Clock, seconds
 from probes.simulator.chat import ApiError, error_body
 from probes.simulator.truth import TruthRecord
 from probes.simulator.wire import Connection, HttpRequest

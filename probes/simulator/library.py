@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 import msgspec
 
 from probes.config import Price, Route
+from probes.kit.words import quoted
 from probes.simulator.scenario import (
     Conditions,
     HostedModel,
@@ -24,7 +25,6 @@ from probes.simulator.scenario import (
     Timeline,
     merge,
 )
-from probes.words import quoted
 
 __all__ = [
     "ScenarioError",

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from probes.clock import seconds
+from probes.kit.clock import seconds
 from probes.simulator.scenario import Limits
 
 __all__ = ["LimitGate", "TokenBucket", "Verdict", "format_reset", "retry_headers"]

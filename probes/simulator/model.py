@@ -14,7 +14,7 @@ from typing import Final, Literal, NoReturn
 
 import anyio
 
-from probes.clock import NS_PER_S, Clock, seconds
+from probes.kit.clock import NS_PER_S, Clock, seconds
 from probes.simulator.limits import LimitGate, Verdict, retry_headers
 from probes.simulator.prefix_cache import PrefixCache
 from probes.simulator.scenario import Conditions, Faults, HostedModel, Phase, Serving

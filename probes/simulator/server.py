@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from probes.clock import Clock
+from probes.kit.clock import Clock
 from probes.simulator.api import Api
 from probes.simulator.chat import ApiError
 from probes.simulator.exchange import error_answer

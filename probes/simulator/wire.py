@@ -14,7 +14,7 @@ from typing import Final
 import anyio
 import h11
 
-from probes.clock import Clock
+from probes.kit.clock import Clock
 
 __all__ = ["MAX_BODY", "Connection", "HttpRequest", "RequestError"]
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from probes.clock import Clock
+from probes.kit.clock import Clock
 from probes.transport.arrivals import kernel_stamps
 from probes.transport.base import Exchange, Request, Sink, Steps, Transport
 from probes.transport.options import Connecting, connecting

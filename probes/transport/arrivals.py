@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from probes.clock import NS_PER_S, Clock
+from probes.kit.clock import NS_PER_S, Clock
 
 __all__ = ["READ_BYTES", "Arrivals", "WallOffset", "ask_for_stamps", "kernel_stamps"]
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from probes.clock import Clock
+from probes.kit.clock import Clock
 from probes.transport.arrivals import Arrivals
 from probes.transport.base import Sink, Steps
 from probes.transport.http1 import ResponseParser

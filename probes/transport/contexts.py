@@ -15,10 +15,10 @@ import httpx
 
 from probes.config import Tls
 from probes.config.tls import EncryptedKeyError, no_password, read_pem
-from probes.descriptors import need_descriptor
-from probes.open_regular import open_regular
+from probes.kit.descriptors import need_descriptor
+from probes.kit.open_regular import open_regular
+from probes.kit.trust import UntrustedError
 from probes.transport.certificates import TellingSession
-from probes.trust import UntrustedError
 
 __all__ = ["proxy_context", "ssl_context"]
 

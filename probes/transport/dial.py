@@ -12,7 +12,7 @@ import httpx
 from aiohappyeyeballs import AddrInfoType
 
 from probes.config.proxies import Proxy
-from probes.descriptors import leave_reserve
+from probes.kit.descriptors import leave_reserve
 from probes.transport.arrivals import ask_for_stamps
 from probes.transport.options import Connecting
 from probes.transport.resolve import resolve

@@ -10,7 +10,7 @@ import httptools
 import httpx
 
 from probes.config.urls import Url, UrlError, read_url
-from probes.words import quoted
+from probes.kit.words import quoted
 
 __all__ = [
     "MAX_SILENT",

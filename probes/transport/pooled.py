@@ -12,8 +12,8 @@ import anyio
 import httpcore
 import httpx
 
-from probes.clock import Clock
 from probes.events import ClockSource
+from probes.kit.clock import Clock
 from probes.transport.backend import Backend
 from probes.transport.base import Exchange, Request, Sink, Steps
 from probes.transport.contexts import ssl_context

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from aiohappyeyeballs import AddrInfoType
 
-from probes.descriptors import need_descriptor
+from probes.kit.descriptors import need_descriptor
 
 __all__ = ["LOOKUPS_AT_ONCE", "SHARED_FOR_S", "Resolver", "resolve"]
 

@@ -13,8 +13,8 @@ from typing import Final
 import anyio
 import httpx
 
-from probes.clock import NS_PER_S, Clock
 from probes.events import ClockSource
+from probes.kit.clock import NS_PER_S, Clock
 from probes.transport.arrivals import kernel_stamps
 from probes.transport.base import Exchange, Request, Steps
 from probes.transport.connection import Connection

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from probes.ledger import Ledger
+from probes.money.ledger import Ledger
 
 __all__ = ["Field", "Run", "gone", "until"]
 

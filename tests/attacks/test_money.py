@@ -12,7 +12,7 @@ import pytest
 from attacks.counting_server import Behaviour, CountingServer
 from attacks.field import Field, Run, gone, until
 
-from probes.ledger import Ledger
+from probes.money.ledger import Ledger
 
 BUSY = Behaviour(rate=400)
 

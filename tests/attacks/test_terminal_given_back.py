@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cockpits import DRAWN, Cockpit
 
-from tui.leaving import LEAVE_WITHIN_S, ending_signals
+from tui.terminal.leaving import LEAVE_WITHIN_S, ending_signals
 
 ENTER, LEAVE, SHOW_CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
 ORDERLY = {signal.SIGTERM: 0, signal.SIGHUP: 0}

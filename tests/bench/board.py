@@ -17,11 +17,11 @@ from statistics import mean, median
 from flat import Traffic
 from tdigest import TDigest
 
-from probes import digest as digest_module
 from probes.board import Board
-from probes.digest import Digest, GapBuckets, distribution
-from probes.distribution import read_quantiles
-from probes.sketch import BACKEND, SKETCHES
+from probes.stats import digest as digest_module
+from probes.stats.digest import Digest, GapBuckets, distribution
+from probes.stats.distribution import read_quantiles
+from probes.stats.sketch import BACKEND, SKETCHES
 
 CHANCE = random.Random(1)
 SAMPLES = [CHANCE.lognormvariate(-1.0, 0.6) for _ in range(4_000)]

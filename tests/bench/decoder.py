@@ -21,9 +21,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from probes.answer import AnswerReader
-from probes.dialects import dialect_for
-from probes.sse import Decoder, EventTooLargeError
+from probes.answers.answer import AnswerReader
+from probes.answers.dialects import dialect_for
+from probes.answers.sse import Decoder, EventTooLargeError
 from probes.transport.http1 import ResponseParser
 
 MB = 1_000_000

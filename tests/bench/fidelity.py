@@ -27,16 +27,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from measure.client import Client
-from measure.clients.baseline import BASELINES
-from measure.clients.llmtop import Headless, Screen
-from measure.clients.tools import TOOLS
-from measure.machine import Placement, describe, placement
-from measure.measuring import Measurement, measure
-from measure.provider import Provider, provider
-from measure.table import figures, markdown
+sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from probes.simulator.metronome import Pace
+from measure.client import Client  # noqa: E402
+from measure.clients.baseline import BASELINES  # noqa: E402
+from measure.clients.llmtop import Headless, Screen  # noqa: E402
+from measure.clients.tools import TOOLS  # noqa: E402
+from measure.machine import Placement, describe, placement  # noqa: E402
+from measure.measuring import Measurement, measure  # noqa: E402
+from measure.provider import Provider, provider  # noqa: E402
+from measure.table import figures, markdown  # noqa: E402
+from truth import Pace  # noqa: E402
 
 CLIENTS: tuple[Client, ...] = (BASELINES[0], Headless(), Screen(), *BASELINES[1:], *TOOLS)
 ONLY_IF_ASKED = {"floor on uvloop"}

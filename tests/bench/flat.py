@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any, get_args
 
 from probes.board import Board
-from probes.clock import NS_PER_S
+from probes.board.views import WindowName
 from probes.events import (
     Arrival,
     Arrivals,
@@ -41,7 +41,7 @@ from probes.events import (
     StampLadder,
     Tick,
 )
-from probes.views import WindowName
+from probes.kit.clock import NS_PER_S
 
 SLOT_NS = NS_PER_S // 10
 HOUR_S = 3600

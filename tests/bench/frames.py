@@ -22,11 +22,11 @@ from flat import Traffic
 from textual.geometry import Offset
 
 from probes.board import Board
-from probes.clock import NS_PER_S
+from probes.board.views import Snapshot, WindowName
 from probes.events import Event, Hello, decode_event
-from probes.views import Snapshot, WindowName
-from tui.canvas import Canvas
-from tui.view import DEFAULT_VIEW
+from probes.kit.clock import NS_PER_S
+from tui.panes.view import DEFAULT_VIEW
+from tui.screens.canvas import Canvas
 
 
 class _Screen:

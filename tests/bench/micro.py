@@ -26,12 +26,12 @@ sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "tui")]
 from changed import replace  # noqa: E402
 from fakes import FakeSession, config  # noqa: E402
 
-from probes.answer import AnswerReader  # noqa: E402
+from probes.answers.answer import AnswerReader  # noqa: E402
+from probes.answers.dialects import dialect_for  # noqa: E402
+from probes.answers.ndjson import LineDecoder  # noqa: E402
+from probes.answers.sse import Decoder  # noqa: E402
+from probes.board.views import Snapshot  # noqa: E402
 from probes.config import Dialect  # noqa: E402
-from probes.dialects import dialect_for  # noqa: E402
-from probes.ndjson import LineDecoder  # noqa: E402
-from probes.sse import Decoder  # noqa: E402
-from probes.views import Snapshot  # noqa: E402
 from tui.app import LlmtopApp  # noqa: E402
 from tui.screens.board import BoardScreen  # noqa: E402
 

@@ -19,11 +19,11 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
 from probes.config import Budget, Config, Display, Route
-from probes.host.child import launch_process
-from probes.ledger import Ledger
-from probes.session import Session
+from probes.money.ledger import Ledger
+from probes.run.session import Session
+from probes.sources.child import launch_process
+from tui.commands.start import run_app
 from tui.screens.board import BoardScreen
-from tui.start import run_app
 
 CONTROL = int(os.environ["SCREEN_CONTROL"])
 ROUTES = 8

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from probes.commands import Configure, Go, Pause, Stop, decode_command
+from probes.control.commands import Configure, Go, Pause, Stop, decode_command
 from probes.events import (
     SCHEMA_VERSION,
     Arrival,

@@ -27,12 +27,12 @@ from random import Random
 import anyio
 import screen_soak
 
-from probes.attempt import Attempt
-from probes.clock import SystemClock
+from probes.answers.dialects import dialect_for
+from probes.answers.request_headers import request_headers
 from probes.config import Timeouts
-from probes.dialects import dialect_for
-from probes.health import GapWatch
-from probes.request_headers import request_headers
+from probes.engine.attempt import Attempt
+from probes.engine.health import GapWatch
+from probes.kit.clock import SystemClock
 from probes.transport import Connecting, Request, StampingTransport
 
 WORKERS = 40

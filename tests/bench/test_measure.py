@@ -20,10 +20,10 @@ from measure.processes import cpu_ns, descendants, peak_rss_bytes
 from measure.provider import provider
 from measure.readings import Reading
 from measure.table import figures, markdown
+from truth import MetronomeRecord, Pace
 
 from probes.config.file import load_config
 from probes.events import AttemptFinished, Health, StampLadder, Tick
-from probes.simulator.metronome import MetronomeRecord, Pace
 
 MS = 1_000_000
 

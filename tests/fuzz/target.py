@@ -15,17 +15,19 @@ import httpx
 import msgspec
 from sample import Sample
 
-from probes.answer import Answer, AnswerReader, Ending, Progress
-from probes.attempt import AttemptResult, _ending_of
+from probes.answers.answer import Answer, AnswerReader, Ending, Progress
+from probes.answers.dialects import dialect_for
+from probes.answers.would_retry import LONGEST_WAIT_S
 from probes.config import Dialect
-from probes.dialects import dialect_for
+from probes.config.secrets import Scrubber
+from probes.engine.attempt import AttemptResult
+from probes.engine.report import AttemptIdentity, attempt_finished, charge_for
+from probes.engine.retry import RetryPolicy, cool_down_s
+from probes.engine.unanswered import failed_before_answer
 from probes.events import AttemptFinished, StampLadder, decode_event, encode_event
-from probes.facts import failed_before_answer
-from probes.pricing import Asked
-from probes.report import AttemptIdentity, attempt_finished, charge_for
-from probes.retry import LONGEST_WAIT_S, RetryPolicy, cool_down_s
-from probes.secrets import Scrubber
+from probes.money.pricing import Asked
 from probes.transport.arrivals import READ_BYTES
+from probes.transport.failures import end_of_body
 from probes.transport.http1 import MAX_SILENT, ResponseParser
 from probes.transport.stamping import _joined
 
@@ -120,7 +122,7 @@ def _ended(sample: Sample, parser: ResponseParser) -> tuple[Ending, Exception | 
     try:
         parser.end()
     except httpx.RemoteProtocolError as error:
-        return _ending_of(error), error
+        return end_of_body(error), error
     return "complete", None
 
 

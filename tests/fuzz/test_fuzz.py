@@ -17,7 +17,7 @@ from minimise import minimised  # noqa: E402
 from sample import Sample, load, save  # noqa: E402
 from target import DIALECTS, Broken, check, read  # noqa: E402
 
-from probes.answer import Answer  # noqa: E402
+from probes.answers.answer import Answer  # noqa: E402
 
 MADE = 400
 """Samples made in a run of the tests, each read three times."""

@@ -1,7 +1,7 @@
 """Put one mutant in the place of its module, in a process that runs the tests or is run by them.
 
-No file is changed: `LLMTOP_MUTANT=probes.outcome:17` names the module and the mutant's number, and
-an import hook gives the changed module whenever that name is imported.
+No file is changed: `LLMTOP_MUTANT=probes.answers.outcome:17` names the module and the mutant's
+number, and an import hook gives the changed module whenever that name is imported.
 """
 
 import importlib.abc

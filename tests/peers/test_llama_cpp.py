@@ -12,7 +12,7 @@ import pytest
 from peer_processes import llama_cpp, missing_packages, simulated
 from watched import Watched, assert_ladder, probed, watched
 
-from probes.comparison import comparisons
+from probes.answers.comparison import comparisons
 from probes.config import Dialect, Route
 from probes.events import FirstToken
 from tui.commands.server_lines import server_lines

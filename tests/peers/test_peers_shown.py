@@ -18,8 +18,8 @@ from peer_processes import llama_cpp, llmock, missing_packages, python, simulate
 from textual.pilot import Pilot
 
 from probes.config import Config, Route
-from probes.ledger import Ledger
-from probes.session import Session
+from probes.money.ledger import Ledger
+from probes.run.session import Session
 from tui.app import LlmtopApp
 from tui.panes.pane import Pane
 from tui.screens.board import BoardScreen

@@ -8,13 +8,13 @@ from typing import Final, TypeVar
 import anyio
 
 from probes.board import Board
-from probes.clock import SystemClock
+from probes.board.views import RouteView, Snapshot
 from probes.config import Budget, Config, Route
+from probes.engine.single import ProbeRecord, probe_once
 from probes.events import AttemptFinished, Event, ProbeFinished, StampLadder
-from probes.ledger import Ledger
-from probes.session import Session
-from probes.single import ProbeRecord, probe_once
-from probes.views import RouteView, Snapshot
+from probes.kit.clock import SystemClock
+from probes.money.ledger import Ledger
+from probes.run.session import Session
 
 __all__ = ["Watched", "assert_ladder", "probed", "watched"]
 

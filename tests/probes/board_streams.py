@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from probes.clock import NS_PER_S
 from probes.events import (
     Arrival,
     Arrivals,
@@ -21,6 +20,7 @@ from probes.events import (
     StampLadder,
     Tick,
 )
+from probes.kit.clock import NS_PER_S
 
 START_NS = 1_000 * NS_PER_S
 

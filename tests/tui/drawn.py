@@ -17,15 +17,15 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
 import made  # noqa: E402
 from fakes import FakeStatus  # noqa: E402
 
-from probes.views import Snapshot  # noqa: E402
+from probes.board.views import Snapshot  # noqa: E402
+from tui.draw.text import Line, line_text  # noqa: E402
 from tui.panes.arrival import ArrivalPane  # noqa: E402
 from tui.panes.header_lines import header_line  # noqa: E402
 from tui.panes.percentiles import PercentilesPane  # noqa: E402
 from tui.panes.retries import RetriesPane  # noqa: E402
 from tui.panes.routes_lines import routes_lines  # noqa: E402
 from tui.panes.throttling_lines import throttling_lines  # noqa: E402
-from tui.text import Line, line_text  # noqa: E402
-from tui.view import ViewState  # noqa: E402
+from tui.panes.view import ViewState  # noqa: E402
 
 __all__ = ["DRAWINGS", "PANES", "drawing"]
 

@@ -7,11 +7,11 @@ import anyio
 import made
 from changed import replace
 
-from probes.clock import NS_PER_S
-from probes.commands import Command
+from probes.board.views import Snapshot, WindowName
 from probes.config import Config, Display
-from probes.host.status import HostState
-from probes.views import Snapshot, WindowName
+from probes.control.commands import Command
+from probes.control.status import HostState
+from probes.kit.clock import NS_PER_S
 
 __all__ = ["FakeBoard", "FakeClock", "FakeSession", "FakeStatus", "config"]
 

@@ -5,9 +5,7 @@ from typing import Any
 
 from changed import replace
 
-from probes.clock import NS_PER_S
-from probes.events import Limit
-from probes.views import (
+from probes.board.views import (
     WINDOWS,
     ChartPoint,
     Figure,
@@ -26,6 +24,8 @@ from probes.views import (
     ThrottleEntry,
     WindowColumn,
 )
+from probes.events import Limit
+from probes.kit.clock import NS_PER_S
 
 __all__ = [
     "HOSTILE",

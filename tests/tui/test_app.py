@@ -11,9 +11,9 @@ from textual.command import CommandPalette
 
 from probes.config import Config, Display
 from tui.app import LlmtopApp
+from tui.draw.theme import ANSI, DARK
 from tui.panes.header import HeaderStrip
 from tui.panes.pane import Pane
-from tui.theme import ANSI, DARK
 
 pytestmark = pytest.mark.anyio
 

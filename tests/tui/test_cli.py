@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from probes import __version__
 from probes.config import Price
 from probes.config.file import load_config, parse_config
-from probes.loopback import LocalServer
-from probes.sketch import BACKEND
+from probes.discovery.loopback import LocalServer
+from probes.stats.sketch import BACKEND
 from tui.cli import main, parser
 from tui.commands.init import PROVIDERS, config_text, found_prices, write_config
 from tui.commands.output import UsageError

@@ -11,9 +11,13 @@ from typing import get_args
 import pytest
 
 from probes.board import Board
+from probes.board.views import HeaderView, RouteState
 from probes.config import Budget, Display, Goals, Price, Recording, Route, Timeouts
 from probes.config.file import parse_config
+from probes.config.knob_ranges import KNOBS, KnobRange
 from probes.config.rules import BUDGET_RULES, DISPLAY_RULES, RECORDING_RULES, ROUTE_RULES
+from probes.engine.report import route_info
+from probes.engine.single import ProbeRecord
 from probes.events import (
     DURABLE_TYPES,
     AttemptFinished,
@@ -23,15 +27,12 @@ from probes.events import (
     ProbeFinished,
     StampLadder,
 )
-from probes.exit_status import ExitStatus
-from probes.knobs import KNOBS, KnobRange
-from probes.report import route_info
+from probes.kit.exit_status import ExitStatus
 from probes.simulator.library import scenario_names
-from probes.single import ProbeRecord
-from probes.views import HeaderView, RouteState
 from tui.cli import parser
 from tui.commands.init import PROVIDERS
 from tui.commands.once import json_line
+from tui.draw.text import line_text
 from tui.keys import KEYS, Key
 from tui.panes.observer_lines import (
     Cockpit,
@@ -39,7 +40,6 @@ from tui.panes.observer_lines import (
 )
 from tui.panes.routes_columns import STATE_GLYPHS
 from tui.screens.glossary import GLOSSARY
-from tui.text import line_text
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from probes.recording import Recorder
+from probes.store.recording import Recorder
 from tui.commands.output import discard
 
 ROOT = Path(__file__).parents[2]

@@ -2,11 +2,11 @@
 
 from textual.binding import Binding, BindingsMap
 
+from tui.draw.text import line_text, line_width
 from tui.keys import KEYS, bindings, footer_keys
 from tui.panes.footer import footer_line
+from tui.panes.view import Freeze, ViewState
 from tui.screens.board import BoardScreen
-from tui.text import line_text, line_width
-from tui.view import Freeze, ViewState
 
 
 def test_ids_and_keys_are_unique() -> None:

@@ -11,11 +11,7 @@ from changed import replace
 from fakes import FakeStatus
 from reading import Head, cells_under, marks_beside
 
-from probes.clock import NS_PER_S
-from probes.config import Route
-from probes.events import AttemptFinished, PriceInfo, ProbeFinished, StampLadder
-from probes.single import ProbeRecord
-from probes.views import (
+from probes.board.views import (
     WINDOWS,
     Figure,
     Grade,
@@ -27,19 +23,23 @@ from probes.views import (
     Snapshot,
     WindowColumn,
 )
+from probes.config import Route
+from probes.engine.single import ProbeRecord
+from probes.events import AttemptFinished, PriceInfo, ProbeFinished, StampLadder
+from probes.kit.clock import NS_PER_S
 from tui.commands.check import Row, table
-from tui.order import visible_routes
+from tui.commands.summary import summary_text
+from tui.draw.text import line_text
 from tui.panes.arrival_lines import arrival_lines, lane_note
 from tui.panes.header_lines import header_line
 from tui.panes.observer_lines import Cockpit
+from tui.panes.order import visible_routes
 from tui.panes.percentiles_lines import percentiles_lines
 from tui.panes.retries_lines import retries_lines
 from tui.panes.routes_columns import COLUMNS, column_named
 from tui.panes.routes_lines import routes_lines, routes_subtitle
 from tui.panes.throttling_lines import throttling_lines
-from tui.summary import summary_text
-from tui.text import line_text
-from tui.view import ViewState
+from tui.panes.view import ViewState
 
 MS = 1_000_000
 

@@ -13,44 +13,47 @@ from typing import Final
 
 import pytest
 
-from probes import gate, outcome, pacing, pricing, purse, retry
-from probes.answer import MAX_ERROR_BYTES, MAX_STREAM_BYTES, MAX_WHOLE_BYTES
+from probes.answers import outcome
+from probes.answers.answer import MAX_ERROR_BYTES, MAX_STREAM_BYTES, MAX_WHOLE_BYTES
+from probes.answers.body import _DEEPEST, _LONGEST_WORDS
+from probes.answers.dialects.numbers import _MOST_TOKENS
+from probes.answers.dialects.search import AGAIN_AFTER_NS
+from probes.answers.error_body import _QUOTED_LEVELS
+from probes.answers.sse import DEFAULT_LIMIT
+from probes.answers.would_retry import LONGEST_WAIT_S
 from probes.board import header, states
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
-from probes.body import _DEEPEST, _LONGEST_WORDS
-from probes.clock import NS_PER_S
 from probes.config import Budget, Display, Goals, Recording, Route
+from probes.config.e2e_goal import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
+from probes.config.key_command import COMMAND_BYTES, COMMAND_SECONDS, run_key_command
 from probes.config.rules import DISPLAY_RULES, ROUTE_RULES, Rule
-from probes.dialects.numbers import _MOST_TOKENS
-from probes.dialects.search import AGAIN_AFTER_NS
-from probes.e2e_goal import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
-from probes.error_body import _QUOTED_LEVELS
-from probes.health import BEAT_S, SHORT_FOR_NS
-from probes.host.merge import PATIENCE_NS
-from probes.host.rules import HostLimits
-from probes.key_command import COMMAND_BYTES, COMMAND_SECONDS, run_key_command
-from probes.ledger import EMERGENCY_SHARE, emergency_part
-from probes.limits.state import _UNTOLD_WINDOW_S
-from probes.loopback import HOSTS, PORTS
-from probes.loopback_network import _TIMEOUT_S
-from probes.moments import _EPOCHS, _SKEW_NS
-from probes.open_regular import PIPE_SECONDS
-from probes.outbox import BATCH_S
-from probes.price_list import _MOST_PRICE, MOST_BYTES, PATIENCE_S
-from probes.recording import FLUSH_S, SEGMENT_BYTES
-from probes.report import BANDS
-from probes.scrubbing import PIECE
-from probes.single import _LIST_GRACE_S
-from probes.sse import DEFAULT_LIMIT
-from probes.tokens import _FEWEST_A_CHUNK, _LEAST_TOKENS, _USUAL
+from probes.config.scrubbing import PIECE
+from probes.discovery.loopback import HOSTS, PORTS
+from probes.discovery.loopback_network import _TIMEOUT_S
+from probes.engine import gate, pacing, retry
+from probes.engine.health import BEAT_S, SHORT_FOR_NS
+from probes.engine.outbox import BATCH_S
+from probes.engine.report import BANDS
+from probes.engine.single import _LIST_GRACE_S
+from probes.events.limit_periods import _UNTOLD_WINDOW_S
+from probes.kit.clock import NS_PER_S
+from probes.kit.durations import _EPOCHS, _SKEW_NS
+from probes.kit.open_regular import PIPE_SECONDS
+from probes.money import pricing
+from probes.money.budget_lease import RETRY_S
+from probes.money.ledger import EMERGENCY_SHARE, emergency_part
+from probes.money.price_list import _MOST_PRICE, MOST_BYTES, PATIENCE_S
+from probes.run.several.merge import PATIENCE_NS
+from probes.sources.rules import HostLimits
+from probes.stats.tokens import _FEWEST_A_CHUNK, _LEAST_TOKENS, _USUAL
+from probes.stats.windows import SLICE_NS, SLICES_A_MINUTE
+from probes.store.recording import FLUSH_S, SEGMENT_BYTES
 from probes.transport.dial import ATTEMPT_DELAY_S
 from probes.transport.http1 import MAX_SILENT
 from probes.transport.resolve import LOOKUPS_AT_ONCE
-from probes.windows import SLICE_NS, SLICES_A_MINUTE
-from tui import pace
-from tui.chart import SPANS_NS
 from tui.cli import _MOST_ENGINES
 from tui.commands.init import _LISTS_S
+from tui.draw.chart import SPANS_NS
 from tui.panes import throttling_lines
 from tui.panes.observer_lines import (
     CPU_FULL,
@@ -59,6 +62,7 @@ from tui.panes.observer_lines import (
     INEXACT_SHOWN,
     LAG_HURTS_S,
 )
+from tui.terminal import pace
 
 README: Final = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 WORDS: Final = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight")
@@ -184,16 +188,16 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         f"older than {minute(throttling_lines._LONG_AGO_S)}",
         f"Unix time from 1e{len(str(int(_EPOCHS[-1][0]))) - 1} on",
         f"{number(_QUOTED_LEVELS)} levels deep",
-        f"A wait above {retry.LONGEST_WAIT_S:g} s is never waited for by a probe, whatever the "
+        f"A wait above {LONGEST_WAIT_S:g} s is never waited for by a probe, whatever the "
         f"status: the probe gives up and the route cools down, at most "
         f"{hour(retry.LONGEST_COOL_DOWN_S)}",
         f"{ROUTE.retries} retries, {retry.FIRST_BACK_OFF_S:g} s doubling to "
         f"{retry.LONGEST_BACK_OFF_S:g} s less up to {SHARES.get(retry.JITTER)} at random, "
-        f"`retry-after-ms`, `Retry-After` up to {retry.LONGEST_WAIT_S:g} s",
+        f"`retry-after-ms`, `Retry-After` up to {LONGEST_WAIT_S:g} s",
         f"pauses at least {pacing.FAILURE_PAUSE_S:g} s, even at interval 0",
     ),
     "Where our retries differ": (
-        f"a wait beyond {retry.LONGEST_WAIT_S:g} s",
+        f"a wait beyond {LONGEST_WAIT_S:g} s",
         f"one after another, {gate.STAGGER_S:g} s apart",
     ),
     "Configuration": (
@@ -215,7 +219,7 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
     "Money": (
         f"an answer of at most {ROUTE.max_tokens}, {number(ROUTE.concurrency)} worker, every "
         f"{ROUTE.interval:g} s",
-        f"it is tried again every {purse.RETRY_S:g} s",
+        f"it is tried again every {RETRY_S:g} s",
         f"{per_cent(EMERGENCY_SHARE)} of each budget, the *emergency part*: "
         f"{emergency_part(Budget()).route_tokens_per_hour:,} tokens a route and "
         f"{emergency_part(Budget()).tokens_per_hour:,} in all by default",

@@ -6,9 +6,9 @@ from typing import Final
 
 from probes.config import Route
 from probes.config.urls import mask_url, read_url
+from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished
-from probes.neutral import neutralise
-from probes.single import ProbeRecord
+from probes.kit.sanitise import neutralise
 
 __all__ = ["asked_lines", "url_advice"]
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from probes.config import Budget
-from probes.ledger import (
+from probes.kit.sanitise import neutralise
+from probes.money.ledger import (
     BrokenLedgerError,
     Ledger,
     LedgerError,
@@ -25,10 +26,9 @@ from probes.ledger import (
     emergency_ledger_path,
     emergency_part,
 )
-from probes.neutral import neutralise
 from tui.commands.output import FAILED, OK, UsageError, complain, say
 from tui.commands.settings import given_settings
-from tui.text import left, right
+from tui.draw.text import left, right
 
 __all__ = ["run"]
 

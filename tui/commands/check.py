@@ -14,12 +14,12 @@ import anyio
 import msgspec
 from rich.cells import cell_len
 
-from probes.clock import SystemClock
 from probes.config import Config, Route
-from probes.neutral import neutralise
-from probes.secrets import resolve_headers
-from probes.single import ProbeRecord, SingleProbe
-from probes.tokens import EXACT_SOURCES
+from probes.config.secrets import resolve_headers
+from probes.engine.single import ProbeRecord, SingleProbe
+from probes.kit.clock import SystemClock
+from probes.kit.sanitise import neutralise
+from probes.stats.tokens import EXACT_SOURCES
 from tui.commands.asked import asked_lines
 from tui.commands.figures import duration, e2e_s, look_again, ttft_s
 from tui.commands.once import as_json, json_object
@@ -27,7 +27,7 @@ from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.spend import Purse
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
-from tui.text import NO_SAMPLE, NOT_STREAMED, right
+from tui.draw.text import NO_SAMPLE, NOT_STREAMED, right
 
 __all__ = ["Row", "run", "table"]
 

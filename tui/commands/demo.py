@@ -4,7 +4,7 @@ from argparse import Namespace
 from typing import Final
 
 from probes.config import Budget, Config
-from probes.ledger import Ledger
+from probes.money.ledger import Ledger
 from probes.simulator.library import UnknownScenarioError, demo_routes, load_scenario
 from tui.commands.output import UsageError
 from tui.commands.provider import embedded_provider

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from probes.clock import seconds
+from probes.answers.limits.resets import reset_in_words_s
 from probes.events import AttemptFinished, ProbeFinished
-from probes.limits.resets import reset_in_words_s
-from probes.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
-from tui.text import age
+from probes.kit.clock import seconds
+from probes.stats.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
+from tui.draw.text import age
 
 __all__ = [
     "duration",

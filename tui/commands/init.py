@@ -18,15 +18,15 @@ from typing import Final
 
 import anyio
 
-from probes.clock import SystemClock
 from probes.config import Dialect, Price, Route
 from probes.config.file import default_config_path, named_config
-from probes.loopback import LocalServer, Product, find_servers
-from probes.loopback_network import HttpNetwork
-from probes.neutral import neutralise
-from probes.price_list import PriceListError, ask_prices
-from probes.pricing import price_words
-from probes.route import default_transport
+from probes.discovery.loopback import LocalServer, Product, find_servers
+from probes.discovery.loopback_network import HttpNetwork
+from probes.engine.route import default_transport
+from probes.kit.clock import SystemClock
+from probes.kit.sanitise import neutralise
+from probes.money.price_list import PriceListError, ask_prices
+from probes.money.pricing import price_words
 from tui.commands.output import OK, UsageError, say
 
 __all__ = [

@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from probes.config.file import default_config_path
-from probes.ledger import Ledger, LedgerError, default_ledger_path, emergency_ledger_path
-from tui.capabilities import no_screen_because
+from probes.money.ledger import Ledger, LedgerError, default_ledger_path, emergency_ledger_path
 from tui.commands.output import OK, UsageError, say
 from tui.commands.settings import given_settings
 from tui.commands.watch import has_terminal, need_face, watch
+from tui.terminal.capabilities import no_screen_because
 
 __all__ = ["run"]
 

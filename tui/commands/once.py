@@ -10,14 +10,14 @@ from typing import Any, Final
 import anyio
 import msgspec
 
-from probes.clock import SystemClock
 from probes.config import Route
 from probes.config.file import override_route
+from probes.config.secrets import resolve_headers
+from probes.engine.single import ProbeRecord, SingleProbe
 from probes.events import AttemptFinished
-from probes.neutral import neutralise
-from probes.secrets import resolve_headers
-from probes.single import ProbeRecord, SingleProbe
-from probes.tokens import seconds_per_token, tokens_per_chunk
+from probes.kit.clock import SystemClock
+from probes.kit.sanitise import neutralise
+from probes.stats.tokens import seconds_per_token, tokens_per_chunk
 from tui.commands.asked import asked_lines
 from tui.commands.figures import e2e_s, ttfa_s, ttft_s
 from tui.commands.output import FAILED, OK, complain, say

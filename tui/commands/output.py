@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterable
 from typing import Final, TextIO
 
-from probes.exit_status import ExitStatus
-from probes.neutral import neutralise
+from probes.kit.exit_status import ExitStatus
+from probes.kit.sanitise import neutralise
 
 __all__ = [
     "FAILED",

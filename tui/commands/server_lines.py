@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from probes.comparison import Comparison, Span, comparisons, stages
+from probes.answers.comparison import Comparison, Span, comparisons, stages
+from probes.answers.gateway import tries_told
 from probes.events import AttemptFinished, ServerClaim
-from probes.gateway import tries_told
-from probes.neutral import neutralise
+from probes.kit.sanitise import neutralise
 from tui.commands.figures import duration
 
 __all__ = ["gateway_line", "id_lines", "server_lines"]

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from probes.config import Config, Route
-from probes.ledger import (
+from probes.engine.report import prompt_tokens
+from probes.engine.single import ProbeRecord
+from probes.money.ledger import (
     Ledger,
     LedgerError,
     Reservation,
@@ -24,9 +26,7 @@ from probes.ledger import (
     new_run,
     route_key,
 )
-from probes.pricing import reserved_usd, usd_charged
-from probes.report import prompt_tokens
-from probes.single import ProbeRecord
+from probes.money.pricing import reserved_usd, usd_charged
 from tui.commands.output import complain
 
 __all__ = ["Purse"]

@@ -16,10 +16,10 @@ from typing import Final, Protocol
 import anyio
 from rich.cells import cell_len
 
-from probes.exit_status import status_of_signal
-from probes.neutral import neutralise
+from probes.kit.exit_status import status_of_signal
+from probes.kit.sanitise import neutralise
 from tui.commands.output import complain, warn
-from tui.text import left
+from tui.draw.text import left
 
 __all__ = ["Interrupt", "Waited", "WaitingLine", "waited_words"]
 

@@ -10,13 +10,13 @@ import msgspec
 
 from probes.board.goals import goals_remarks, goals_status
 from probes.config import Config
-from probes.ledger import Ledger
-from probes.paths import NOWHERE, state_complaint
-from probes.recording import Recorder, default_folder
-from probes.secrets import resolve_headers
-from probes.session import Session
-from tui.capabilities import no_screen_because
+from probes.config.secrets import resolve_headers
+from probes.kit.paths import NOWHERE, state_complaint
+from probes.money.ledger import Ledger
+from probes.run.session import Session
+from probes.store.recording import Recorder, default_folder
 from tui.commands.output import OK, OutputError, UsageError, complain
+from tui.terminal.capabilities import no_screen_because
 
 __all__ = ["has_terminal", "need_face", "watch"]
 
@@ -59,12 +59,12 @@ def watch(
 
 def _face(session: Session, config: Config, arguments: Namespace) -> int:
     if not arguments.headless:
-        from tui.start import run_app
+        from tui.commands.start import run_app
 
         status = run_app(session, config, duration_s=arguments.duration)
         return status or _goals_status(session, arguments)
 
-    from probes.headless import run_headless  # a screen has no need of it
+    from probes.run.headless import run_headless  # a screen has no need of it
 
     async def headless() -> int:
         return await run_headless(

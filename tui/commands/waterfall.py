@@ -8,12 +8,12 @@ from itertools import pairwise
 from textwrap import wrap
 from typing import Final
 
-from probes.clock import seconds
 from probes.config import Route
 from probes.config.urls import mask_url
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
-from probes.neutral import neutralise
-from probes.tokens import seconds_per_token
+from probes.kit.clock import seconds
+from probes.kit.sanitise import neutralise
+from probes.stats.tokens import seconds_per_token
 from tui.commands.figures import (
     duration,
     e2e_s,

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from probes.views import Snapshot
+from probes.board.views import Snapshot
+from tui.draw.text import Line
 from tui.panes.arrival_lines import arrival_lines, arrival_title
 from tui.panes.pane import Pane
-from tui.text import Line
-from tui.view import ViewState
+from tui.panes.view import ViewState
 
 __all__ = ["ArrivalPane"]
 

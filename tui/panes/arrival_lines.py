@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from probes.clock import NS_PER_S
+from probes.board.views import LaneView, RouteDetail, Snapshot
 from probes.events import Outcome
-from probes.neutral import neutralise
-from probes.views import LaneView, RouteDetail, Snapshot
-from tui.chart import FAILED, join_cells
-from tui.order import selected_route
-from tui.text import NO_SAMPLE, Line, Role, Span, age, clip, count, left, line_width, right
-from tui.view import ViewState
+from probes.kit.clock import NS_PER_S
+from probes.kit.sanitise import neutralise
+from tui.draw.chart import FAILED, join_cells
+from tui.draw.text import NO_SAMPLE, Line, Role, Span, age, clip, count, left, line_width, right
+from tui.panes.order import selected_route
+from tui.panes.view import ViewState
 
 __all__ = ["Axis", "arrival_lines", "arrival_title", "axis_for", "lane_cells", "lane_note"]
 

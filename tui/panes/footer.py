@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from probes.views import Snapshot
+from probes.board.views import Snapshot
+from tui.draw.text import Line, Span, line_width
 from tui.keys import footer_keys
 from tui.panes.pane import Pane
-from tui.text import Line, Span, line_width
-from tui.view import ViewState
+from tui.panes.view import ViewState
 
 __all__ = ["FooterStrip", "footer_line"]
 

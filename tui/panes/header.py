@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from probes.host.status import HostStatus
-from probes.views import Snapshot
+from probes.board.views import Snapshot
+from probes.control.status import HostStatus
+from tui.draw.text import Line, line_width
 from tui.panes.header_lines import banner_line, header_line
 from tui.panes.observer_lines import CALM, Cockpit
 from tui.panes.pane import Pane
+from tui.panes.view import ViewState
 from tui.session import Status
-from tui.text import Line, line_width
-from tui.view import ViewState
 
 __all__ = ["Banner", "HeaderStrip"]
 

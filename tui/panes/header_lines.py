@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from probes.board.views import HeaderView, RouteView, Snapshot
+from probes.control.status import HostState
 from probes.events import HeldReason
-from probes.host.status import HostState
-from probes.neutral import neutralise
-from probes.views import HeaderView, RouteView, Snapshot
+from probes.kit.sanitise import neutralise
+from tui.draw.text import Line, Role, Span, age, clip, count, join, line_width, usd
 from tui.panes.observer_lines import CALM, Cockpit, Remark, observer_remarks
+from tui.panes.view import ViewState
 from tui.session import Status
-from tui.text import Line, Role, Span, age, clip, count, join, line_width, usd
-from tui.view import ViewState
 
 __all__ = ["banner_line", "header_line"]
 

@@ -7,8 +7,8 @@ plain words; what makes it less than it could be is marked, and says so too.
 from dataclasses import dataclass
 from typing import Final
 
-from probes.views import HeaderView
-from tui.text import Line, Role, Span, count
+from probes.board.views import HeaderView
+from tui.draw.text import Line, Role, Span, count
 
 __all__ = [
     "CALM",

@@ -14,11 +14,11 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from probes.views import EMPTY_SNAPSHOT, Snapshot
-from tui.ink import Brush, Pens, pens_for
-from tui.text import Line, Role, pad
-from tui.theme import role_styles
-from tui.view import DEFAULT_VIEW, ViewState
+from probes.board.views import EMPTY_SNAPSHOT, Snapshot
+from tui.draw.ink import Brush, Pens, pens_for
+from tui.draw.text import Line, Role, pad
+from tui.draw.theme import role_styles
+from tui.panes.view import DEFAULT_VIEW, ViewState
 
 __all__ = ["Pane", "paint"]
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from probes.neutral import neutralise
-from probes.views import PercentileTable, Snapshot
-from tui.order import selected_route
+from probes.board.views import PercentileTable, Snapshot
+from probes.kit.sanitise import neutralise
+from tui.draw.text import Line, clip
+from tui.panes.order import selected_route
 from tui.panes.pane import Pane
 from tui.panes.percentiles_lines import percentiles_lines
 from tui.panes.timeline_lines import timeline_lines
-from tui.text import Line, clip
-from tui.view import ViewState
+from tui.panes.view import ViewState
 
 __all__ = ["PercentilesPane"]
 

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, TypeAlias
 
-from probes.views import Figure, Grade, PercentileTable, WindowColumn, WindowName
-from tui.panes.routes_columns import figure_role
-from tui.panes.timeline_lines import MIN_HEIGHT, MIN_WIDTH, timeline_lines
-from tui.text import (
+from probes.board.views import Figure, Grade, PercentileTable, WindowColumn, WindowName
+from tui.draw.text import (
     Line,
     Span,
     age,
@@ -21,6 +19,8 @@ from tui.text import (
     share,
     three_digits,
 )
+from tui.panes.routes_columns import figure_role
+from tui.panes.timeline_lines import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 
 __all__ = ["FEW_SAMPLES", "figure_spans", "percentiles_lines"]
 

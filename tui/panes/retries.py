@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from probes.neutral import neutralise
-from probes.views import RetryView, Snapshot
-from tui.order import selected_route
+from probes.board.views import RetryView, Snapshot
+from probes.kit.sanitise import neutralise
+from tui.draw.text import Line
+from tui.panes.order import selected_route
 from tui.panes.pane import Pane
 from tui.panes.retries_lines import retries_lines
-from tui.text import Line
-from tui.view import ViewState
+from tui.panes.view import ViewState
 
 __all__ = ["RetriesPane"]
 

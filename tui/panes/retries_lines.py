@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from probes.neutral import neutralise
-from probes.views import RetryRow, RetryView, WindowName
-from tui.text import Line, Role, age, clip, count, left, right, three_digits
+from probes.board.views import RetryRow, RetryView, WindowName
+from probes.kit.sanitise import neutralise
+from tui.draw.text import Line, Role, age, clip, count, left, right, three_digits
 
 __all__ = ["retries_lines"]
 

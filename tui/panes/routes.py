@@ -6,12 +6,12 @@ from typing import Final
 from textual.events import Click
 from textual.message import Message
 
-from probes.views import ChartPoint, Snapshot
-from tui.chart import trend_cells
+from probes.board.views import ChartPoint, Snapshot
+from tui.draw.chart import trend_cells
+from tui.draw.text import Line
 from tui.panes.pane import Pane
 from tui.panes.routes_lines import cursor_row, routes_lines, routes_subtitle, routes_title
-from tui.text import Line
-from tui.view import ViewState
+from tui.panes.view import ViewState
 
 __all__ = ["RoutesPane", "Trends"]
 

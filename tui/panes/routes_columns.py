@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from probes.neutral import neutralise
-from probes.views import Figure, RouteState, RouteView
-from tui.text import (
+from probes.board.views import Figure, RouteState, RouteView
+from probes.kit.sanitise import neutralise
+from tui.draw.text import (
     NO_SAMPLE,
     NOT_STREAMED,
     Role,

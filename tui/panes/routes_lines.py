@@ -8,16 +8,16 @@ from typing import Final, TypeAlias
 
 from rich.cells import cell_len
 
-from probes.clock import NS_PER_S
+from probes.board.views import ChartPoint, RouteView, Snapshot
 from probes.events import PriceInfo
-from probes.neutral import neutralise
-from probes.views import ChartPoint, RouteView, Snapshot
-from tui.chart import SPANS_NS, span_of, trend_cells
-from tui.order import selected_route, visible_routes
+from probes.kit.clock import NS_PER_S
+from probes.kit.sanitise import neutralise
+from tui.draw.chart import SPANS_NS, span_of, trend_cells
+from tui.draw.text import Line, Role, Span, left, right
+from tui.panes.order import selected_route, visible_routes
 from tui.panes.routes_columns import COLUMNS, STATE_GLYPHS, STATE_ROLES, Column, column_named
 from tui.panes.throttling_lines import wall_time
-from tui.text import Line, Role, Span, left, right
-from tui.view import ViewState
+from tui.panes.view import ViewState
 
 __all__ = [
     "TREND_TOP_S",

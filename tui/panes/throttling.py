@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from probes.views import Snapshot
-from tui.order import selected_route
+from probes.board.views import Snapshot
+from tui.draw.text import Line
+from tui.panes.order import selected_route
 from tui.panes.pane import Pane
 from tui.panes.throttling_lines import throttling_lines
-from tui.text import Line
-from tui.view import ViewState
+from tui.panes.view import ViewState
 
 __all__ = ["ThrottlingPane"]
 

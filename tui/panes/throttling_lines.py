@@ -6,13 +6,13 @@ from datetime import datetime, tzinfo
 from math import ceil
 from typing import Final
 
-from probes.clock import NS_PER_S, seconds
+from probes.board.views import LimitsView, Snapshot, ThrottleEntry
 from probes.events import Limit
-from probes.limits import as_of, is_in_force
-from probes.neutral import neutralise
-from probes.views import LimitsView, Snapshot, ThrottleEntry
-from tui.chart import bar
-from tui.text import (
+from probes.events.limit_periods import as_of, is_in_force
+from probes.kit.clock import NS_PER_S, seconds
+from probes.kit.sanitise import neutralise
+from tui.draw.chart import bar
+from tui.draw.text import (
     NO_SAMPLE,
     Line,
     Role,

@@ -7,10 +7,10 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from probes.clock import NS_PER_S
-from probes.neutral import neutralise
-from probes.views import ChartPoint, Marker, PercentileTable
-from tui.chart import (
+from probes.board.views import ChartPoint, Marker, PercentileTable
+from probes.kit.clock import NS_PER_S
+from probes.kit.sanitise import neutralise
+from tui.draw.chart import (
     FAILED,
     NO_SAMPLE,
     THROTTLED,
@@ -23,7 +23,7 @@ from tui.chart import (
     row_of,
     span_of,
 )
-from tui.text import Line, Span, clip, line_width, pad, right, three_digits
+from tui.draw.text import Line, Span, clip, line_width, pad, right, three_digits
 
 __all__ = ["MIN_HEIGHT", "MIN_WIDTH", "timeline_lines"]
 

@@ -12,15 +12,15 @@ from textual.containers import Grid
 from textual.screen import Screen
 from textual.widgets import Input
 
-from probes.clock import Clock
-from probes.commands import Command, MarkTime, WatchText
-from probes.views import RouteView, WindowName
-from tui.canvas import Canvas
-from tui.frames import Frames
+from probes.board.views import RouteView, WindowName
+from probes.control.commands import Command, MarkTime, WatchText
+from probes.kit.clock import Clock
 from tui.keys import bindings
-from tui.knobs import Direction, Knobs
-from tui.layout import LOWER_PANES, Arrangement, arrange
-from tui.order import (
+from tui.panes.arrival import ArrivalPane
+from tui.panes.footer import FooterStrip
+from tui.panes.header import Banner, HeaderStrip
+from tui.panes.observer_lines import Cockpit
+from tui.panes.order import (
     moved,
     moved_to_edge,
     next_sort,
@@ -28,20 +28,20 @@ from tui.order import (
     selected_route,
     settled,
 )
-from tui.pace import CpuMeter, Pace
-from tui.panes.arrival import ArrivalPane
-from tui.panes.footer import FooterStrip
-from tui.panes.header import Banner, HeaderStrip
-from tui.panes.observer_lines import Cockpit
 from tui.panes.pane import Pane
 from tui.panes.percentiles import PercentilesPane
 from tui.panes.retries import RetriesPane
 from tui.panes.routes import RoutesPane
 from tui.panes.throttling import ThrottlingPane
+from tui.panes.view import ViewState
+from tui.screens.canvas import Canvas
+from tui.screens.frames import Frames
 from tui.screens.help import HelpScreen
+from tui.screens.knobs import Direction, Knobs
+from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.session import Session, Status
-from tui.terminal import Terminal
-from tui.view import ViewState
+from tui.terminal.driver import Terminal
+from tui.terminal.pace import CpuMeter, Pace
 
 __all__ = ["BoardScreen"]
 

@@ -12,11 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
 
-from probes.neutral import neutralise
-from tui.leaving import Leaving, terminal_state
+from probes.kit.sanitise import neutralise
+from tui.draw.text import Line, Role
 from tui.screens.page import Page, wrapped_entry
-from tui.terminal_app import TerminalApp
-from tui.text import Line, Role
+from tui.terminal.leaving import Leaving, terminal_state
+from tui.terminal.terminal_app import TerminalApp
 
 __all__ = [
     "Choice",

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from probes.views import RouteState
-from tui.chart import FAILED, NO_SAMPLE, OFF_SCALE, THROTTLED
+from probes.board.views import RouteState
+from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, THROTTLED
+from tui.draw.text import NO_SAMPLE as NO_FIGURE
+from tui.draw.text import NOT_STREAMED, Role
 from tui.panes.percentiles_lines import FEW_SAMPLES
 from tui.panes.routes_columns import STATE_GLYPHS, STATE_ROLES
-from tui.text import NO_SAMPLE as NO_FIGURE
-from tui.text import NOT_STREAMED, Role
 
 __all__ = ["GLOSSARY", "STATE_MEANINGS", "Section", "Term"]
 

@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
+from tui.draw.text import Line
 from tui.keys import KEYS, Key
 from tui.screens.glossary import GLOSSARY, Section
 from tui.screens.page import Page, columns, wrapped_entry
-from tui.text import Line
 
 __all__ = ["HelpPage", "HelpScreen", "help_lines"]
 

@@ -7,9 +7,9 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.draw.text import Line, Role, Span, pad
+from tui.draw.theme import role_styles
 from tui.panes.pane import paint
-from tui.text import Line, Role, Span, pad
-from tui.theme import role_styles
 
 __all__ = ["Page", "columns", "wrapped_entry"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from probes.simulator.metronome import MetronomeRecord
+from truth import MetronomeRecord
 
 from .readings import Reading
 

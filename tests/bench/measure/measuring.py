@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from probes.simulator.metronome import MetronomePage
+from truth import MetronomePage
 
 from .client import Client, RunningClient, Task
 from .machine import Placement

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-
-from probes.simulator.metronome import MetronomePage, Pace
+from truth import MetronomePage, Pace
+from truth.command import ARGV, ENVIRONMENT
 
 __all__ = ["Provider", "provider"]
 
@@ -71,12 +70,11 @@ def provider(pace: Pace, *, seed: int, cores: frozenset[int], realtime: bool) ->
     low, high = pace.first_after_s
     options = ["--tokens", str(pace.tokens), "--rate", str(pace.tokens_per_s)]
     options += ["--first-after", str(low), str(high), "--seed", str(seed), "--until-eof"]
-    argv = [sys.executable, "-P", "-m", "probes.simulator.metronome", *options]
     with subprocess.Popen(
-        argv,
+        [*ARGV, *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -9,7 +9,7 @@ import anyio
 import httpx
 from anyio.lowlevel import checkpoint
 
-from probes.clock import NS_PER_S, SystemClock
+from probes.kit.clock import NS_PER_S, SystemClock
 from probes.simulator import (
     Conditions,
     Faults,

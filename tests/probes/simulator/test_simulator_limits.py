@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.clock import NS_PER_S
+from probes.kit.clock import NS_PER_S
 from probes.simulator.limits import LimitGate, TokenBucket, format_reset, retry_headers
 from probes.simulator.scenario import Limits
 

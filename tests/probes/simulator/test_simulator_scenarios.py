@@ -7,7 +7,7 @@ import anyio
 import pytest
 from simulator_kit import Client, VirtualClock, prompt
 
-from probes.clock import NS_PER_S
+from probes.kit.clock import NS_PER_S
 from probes.simulator import (
     HostedModel,
     Phase,

@@ -6,8 +6,8 @@ import anyio
 import pytest
 from simulator_kit import CHAT, QUICK, SLOW, body, client, quick, serving, until
 
-from probes.clock import NS_PER_S
 from probes.config import Price
+from probes.kit.clock import NS_PER_S
 from probes.simulator import (
     Conditions,
     Faults,

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from simulator_kit import CHAT, SLOW, body, client, quick, serving, until
 
-from probes.clock import SystemClock
+from probes.kit.clock import SystemClock
 from probes.simulator import (
     Conditions,
     Faults,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from clocks import NS, ManualClock
 
-from probes.clock import SystemClock
+from probes.kit.clock import SystemClock
 from probes.transport.arrivals import Arrivals, WallOffset, ask_for_stamps, kernel_stamps
 
 MS = NS // 1000

@@ -26,9 +26,9 @@ from far_side import (
 )
 from wire import serve
 
-from probes.attempt import _ending_of
 from probes.config import Tls
 from probes.config.proxies import read_proxy
+from probes.transport.failures import end_of_body
 
 pytestmark = pytest.mark.anyio
 
@@ -216,7 +216,7 @@ async def test_a_stream_that_ends_within_the_answer_is_told_as_over_http_1(
         with pytest.raises(httpx.TransportError) as caught:
             await post(transport, f"http://127.0.0.1:{port}")
         assert transport.open_sockets == 0
-    assert _ending_of(caught.value) == ending
+    assert end_of_body(caught.value) == ending
     assert not set("<>") & set(str(caught.value))
 
 

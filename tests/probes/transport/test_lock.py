@@ -15,8 +15,8 @@ from wire import serve
 
 from probes.config import Route, Tls
 from probes.config.proxies import Proxy
-from probes.failures import of_failure, words_of
 from probes.transport import Request, connecting, lock, resolve
+from probes.transport.failures import of_failure, words_of
 from probes.transport.lock import ClearTextError, is_local
 
 pytestmark = pytest.mark.anyio

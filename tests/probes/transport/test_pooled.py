@@ -5,7 +5,7 @@ import pytest
 from far_side import HEADERS, Steps, post
 from wire import Wire, serve
 
-from probes.clock import SystemClock
+from probes.kit.clock import SystemClock
 from probes.transport import HttpxTransport, Request
 
 pytestmark = pytest.mark.anyio

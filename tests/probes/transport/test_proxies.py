@@ -19,9 +19,9 @@ from far_side import (
 from transports import KINDS
 from wire import serve
 
-from probes.clock import SystemClock
 from probes.config import Tls
 from probes.config.proxies import Proxy, read_proxy
+from probes.kit.clock import SystemClock
 from probes.transport import HttpxTransport, StampingTransport, contexts, kernel_stamps
 from probes.transport import open_transport as most_exact
 from probes.transport.options import Connecting

@@ -12,9 +12,9 @@ from transports import KINDS
 
 from probes.config import Tls
 from probes.config.proxies import Proxy
-from probes.failures import of_failure
 from probes.transport import contexts, dial, resolve
 from probes.transport.contexts import ssl_context
+from probes.transport.failures import of_failure
 from probes.transport.resolve import look_up
 
 pytestmark = pytest.mark.anyio

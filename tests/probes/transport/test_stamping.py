@@ -14,7 +14,7 @@ from anyio.abc import SocketAttribute
 from far_side import HEADERS, Steps
 from wire import SSE, Wire, chat_answer, chunked, serve
 
-from probes.clock import SystemClock
+from probes.kit.clock import SystemClock
 from probes.transport import Connecting, Request, StampingTransport, kernel_stamps
 from probes.transport.connection import MAX_HELD
 

@@ -1,0 +1,463 @@
+"""One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from probes.answers.body import (
+    BodyForm,
+    Inflater,
+    JsonEnd,
+    UnknownEncodingError,
+    error_outside,
+    form_of,
+    form_of_lines,
+    form_of_lines_at_end,
+    json_of,
+    refusal_of,
+    words_outside,
+)
+from probes.answers.bot_check import BOT_CHECK, is_bot_check
+from probes.answers.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
+from probes.answers.dialects.numbers import amount
+from probes.answers.dialects.spoken import is_spoken_by, spoken_dialect
+from probes.answers.dialects.usage import first_cost
+from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, html_error, with_amazon_type
+from probes.answers.facts import Answer
+from probes.answers.framing import BYTES_AT_ONCE, EventReader, decoder_for
+from probes.answers.gateway import hidden_retries
+from probes.answers.judging import Ending, hidden_tokens_of, hint_of, judge, of_ending, tokens_of
+from probes.answers.limits import asked_in_body_s, read_limits
+from probes.answers.outcome import BLOCKED, of_status, says_no_endpoint
+from probes.answers.progress import IDLE, OVER, Progress, together
+from probes.answers.refusal import named_by_reason, told_by_limits
+from probes.answers.retry_after import retry_after_s
+from probes.answers.server_timing import claims_of, stages_of, timings_of_headers
+from probes.answers.sse import ServerSentEvent
+from probes.answers.would_retry import would_retry
+from probes.events import Limit, TtftKind, Verdict
+from probes.kit.charset import as_utf8
+from probes.kit.durations import server_wall_ns
+from probes.kit.tolerant_json import begins_json
+from probes.kit.words import clean
+
+__all__ = ["AnswerReader"]
+
+MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
+MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
+MAX_ERROR_BYTES: Final = 64 * 1024
+_OF_THE_NETWORK: Final = ("reset", "protocol")
+"""Reasons of an answer that broke off, which what the network said explains."""
+_COST_HEADER: Final = "x-litellm-response-cost"
+
+
+class AnswerReader:
+    """Reads one answer, whatever form it takes. `wall_ns` dates what headers say of moments.
+
+    Feed it the body as it arrives, without the transfer coding and with any content coding. Of an
+    answer that was not asked to be `streamed` no output is told before its end, not even where the
+    server streams it all the same: whoever asks so waits for the whole of it.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        dialect: Dialect,
+        *,
+        keep_text: bool,
+        wall_ns: int,
+        streamed: bool = True,
+    ) -> None:
+        self._status = status
+        self._headers = headers
+        self._keep_text = keep_text
+        self._wall_ns = wall_ns
+        self._asked = dialect.name
+        self._spoken = ""
+        self._interpreter = dialect.decoder()
+        self._framing = dialect.framing
+        self._decoder = decoder_for(dialect.framing, dialect.usual_event)
+        self._stream = EventReader(self._decoder)
+        self._streamed = streamed
+        self._tells = False
+        """It is a stream whose output is told as it comes: the usual read."""
+        self._form: BodyForm | None = None
+        self._body = bytearray()
+        self._json_end = JsonEnd()
+        self._is_json = False
+        self._size = 0
+        self._broken = ""
+        self._events = 0
+        self._first_kind: TtftKind = "none"
+        self._burst_events: int | None = None
+        self._first_tokens = 0
+        self._inflater: Inflater | None = None
+        self._is_success = 200 <= status < 300
+        self._prepare_encoding()
+
+    def _prepare_encoding(self) -> None:
+        encoding = self._headers.get("content-encoding", "").strip().lower()
+        if encoding in ("", "identity"):
+            return
+        try:
+            self._inflater = Inflater(encoding, MAX_STREAM_BYTES)
+        except UnknownEncodingError:
+            self._broken = "encoding"
+
+    @property
+    def events(self) -> int:
+        """Events of its stream so far."""
+        return self._events
+
+    def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
+        """Take what was read; what one read completed is told together.
+
+        `trailed` says that more than body came with it, after it; `cuts` are the places in it where
+        the server began to send apart from what was before.
+        """
+        if self._broken:
+            return OVER
+        if cuts and self._first_kind == "none":
+            return self._feed_apart(data, trailed, (*cuts, len(data)))
+        try:
+            if self._inflater is not None:
+                data = self._inflater.feed(data)
+            self._size += len(data)
+            if self._size > MAX_STREAM_BYTES:
+                raise OverflowError("the answer is too large")
+            told = self._read_events if self._tells else self._read
+            progress = told(data, trailed)
+        except OverflowError:
+            self._broken = "too_large"
+            return OVER
+        encoding = "encoding" if self._inflater is not None and self._inflater.failed else ""
+        self._broken = self._broken or self._stream.broken or encoding
+        return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
+
+    def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
+        """Take parts that were sent one by one, though they came together: nothing held them."""
+        progress, start, outputs = IDLE, 0, 0
+        for end in ends:
+            part = self.feed(data[start:end], trailed or end < len(data))
+            progress, start = together(progress, part), end
+            outputs += part.output
+        if outputs > 1:
+            counted = self._interpreter.transcript.counted
+            self._first_tokens = counted or max(1, self._first_tokens) + outputs - 1
+        return progress
+
+    def _read(self, data: bytes, trailed: bool) -> Progress:
+        """Take what came before it is known that this is a stream, or what is not told."""
+        if not self._is_success:
+            self._body += data[: MAX_ERROR_BYTES - len(self._body)]
+            return OVER if self._is_whole_json() or len(self._body) >= MAX_ERROR_BYTES else IDLE
+        self._body += data
+        if self._form is None:
+            self._form = self._recognised(len(self._body) - len(data))
+        return self._read_held(trailed) if self._form == "stream" else self._read_whole()
+
+    def _read_held(self, trailed: bool) -> Progress:
+        """Take what was held back; nothing more is, unless the output is not to be told."""
+        self._tells = self._streamed
+        held = bytes(self._body)
+        self._body.clear()
+        progress = self._read_events(held, trailed)
+        if self._tells:
+            return progress
+        # Output that is not told cannot take a finish back: only what is the end for sure is one.
+        return OVER if self._interpreter.transcript.over or self._spoken else IDLE
+
+    def _recognised(self, newest: int) -> BodyForm | None:
+        """Return the form of the body so far; the bytes of the last read begin at `newest`."""
+        if self._framing == "lines":
+            return form_of_lines(self._body, newest)
+        return form_of(self._body, self._headers.get("content-type", "").lower())
+
+    def _read_whole(self) -> Progress:
+        """A whole answer is judged at its end; anything else needs no more than its beginning."""
+        limit = MAX_WHOLE_BYTES if self._form in ("json", None) else MAX_ERROR_BYTES
+        if len(self._body) <= limit:
+            return OVER if self._form == "json" and self._is_whole_json() else IDLE
+        if self._form == "json":
+            raise OverflowError("the answer is too large")
+        del self._body[limit:]
+        return OVER
+
+    def _is_whole_json(self) -> bool:
+        """Whether all of a JSON body is there; a large one is left to its framing."""
+        if len(self._body) <= MAX_ERROR_BYTES and not self._json_end.reached:
+            self._is_json = self._json_end.seek(self._body) and json_of(self._whole()) is not None
+        return self._is_json
+
+    def _whole(self) -> bytes:
+        """Return a body that is no stream, in UTF-8."""
+        return as_utf8(bytes(self._body), self._headers.get("content-type", ""))
+
+    def _read_events(self, data: bytes, trailed: bool) -> Progress:
+        payload = self._decoder.plain(data) if len(data) <= BYTES_AT_ONCE else None
+        if payload is None:
+            return self._told(self._stream.events(data), trailed)
+        delta = self._interpreter.usual(payload)
+        if delta is None:
+            return self._told(self._stream.event_of(payload), trailed)
+        self._events += 1
+        exact = not trailed
+        return Progress(
+            True,  # event
+            True,  # output
+            delta.answer,
+            delta.kind,
+            exact,
+            exact,
+            exact,
+            delta.characters,
+            delta.text,
+            delta.reasoning,
+        )
+
+    def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
+        """Return what one read's events tell together."""
+        told = self._interpreter.transcript
+        deltas: list[Delta] = []
+        followed = False
+        first = last = number = 0
+        for number, event in enumerate(events, 1):
+            followed = bool(deltas)
+            delta = self._interpreter.event(event)
+            if delta is not NOTHING:
+                deltas.append(delta)
+                first, last = first or number, number
+            elif not told.began and self._is_foreign(event):
+                break
+        if not number:
+            return OVER if told.terminal else IDLE
+        added = join_deltas(deltas)
+        self._events += number
+        kind = added.kind
+        if added is not NOTHING and self._first_kind == "none":
+            self._first_tokens = told.counted or (len(deltas) if deltas[1:] else 0)
+            kind = self._first_output(kind, followed=followed)
+        newest = number if self._decoder.idle and not trailed else -1
+        return Progress(
+            event=True,
+            output=added is not NOTHING,
+            answer=added.answer,
+            kind=kind,
+            alone=newest == 1,
+            first_is_newest=first == newest,
+            last_is_newest=last == newest,
+            characters=added.characters,
+            text=added.text,
+            reasoning=added.reasoning,
+            terminal=told.terminal or bool(self._spoken),
+            tokens=told.counted,
+        )
+
+    def _is_foreign(self, event: ServerSentEvent) -> bool:
+        """Whether an event that began nothing is in another dialect than was asked in."""
+        data = event.data.removeprefix("data:").encode("utf-8", "replace")
+        self._listen(json_of(data))
+        return bool(self._spoken)
+
+    def _listen(self, value: object) -> None:
+        """Notice an answer in another dialect than was asked in: it is not read any further."""
+        spoken = spoken_dialect(value)
+        if spoken is not None and not is_spoken_by(spoken, self._asked):
+            self._spoken = spoken
+            self._broken = "other_dialect"
+
+    def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
+        """Note the first output; one that came together with the answer's end was held back."""
+        told = self._interpreter.transcript
+        self._first_kind = kind
+        if followed and (told.finished or told.done):
+            self._burst_events = self._events
+        return "buffered" if told.done and followed else kind
+
+    def finish(self, ending: Ending, failure: str = "") -> Answer:
+        """Return the answer, judged; call it once, after the last read.
+
+        `failure` is what the network's failure says that ended it, if one did.
+        """
+        asked_s = retry_after_s(self._headers, wall_ns=self._wall_ns)
+        if not self._is_success:
+            return self._refused(asked_s)
+        if ending == "complete" or not self._streamed:
+            self._close()
+        told = self._interpreter.transcript
+        verdict = self._judge(told, ending)
+        said = told.error or ErrorBody(message=self._hint(verdict, failure))
+        if asked_s is None and said.source is not None:
+            asked_s = asked_in_body_s(said.source, server_wall_ns(self._headers, self._wall_ns))
+        return self._with_words(told, verdict, said, asked_s)
+
+    def _close(self) -> None:
+        """Take what nothing but the end of the body completes: a last line without its end."""
+        if self._form is None and self._framing == "lines" and not self._broken:
+            self._form = form_of_lines_at_end(self._body)
+            if self._form == "stream":
+                self._read_held(trailed=True)
+        if self._form == "stream" and not self._broken:
+            for event in self._stream.close():
+                self._interpreter.event(event)
+            self._broken = self._stream.broken
+
+    def _refused(self, asked_s: float | None) -> Answer:
+        """An answer that is no 2xx."""
+        body, error = refusal_of(self._whole())
+        error = with_amazon_type(error, self._headers)
+        verdict = of_status(self._status, error)
+        if is_bot_check(self._headers, self._whole()):
+            verdict, error = BLOCKED, ErrorBody(message=error.message)
+        limits = self._limits(body)
+        if asked_s is None:
+            asked_s = asked_in_body_s(body, server_wall_ns(self._headers, self._wall_ns))
+        reason = told_by_limits(verdict.reason, limits)
+        target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
+        timing = timings_of_headers(self._headers)
+        return Answer(
+            outcome=verdict.outcome,
+            reason=reason,
+            message=clean(target[:LONGEST_MESSAGE] or _words_of(error, verdict)),
+            error_code=clean(error.code) or None,
+            retryable=would_retry(verdict, self._headers, asked_s),
+            request_id=clean(error.request_id) or None,
+            hidden_retries=hidden_retries(self._headers),
+            server_timing=timing,
+            server_claims=claims_of(timing),
+            limits=named_by_reason(limits, reason),
+            retry_after_s=asked_s,
+        )
+
+    def _judge(self, told: Transcript, ending: Ending) -> Verdict:
+        if self._form == "json" and not self._broken:
+            value = json_of(self._whole())
+            if value is None:
+                return self._of_broken_json(ending)
+            self._listen(value)
+            if not self._spoken:
+                self._interpreter.whole(value)
+        elif self._form in ("html", "other") and not self._broken:
+            told.error = error_outside(self._whole().decode("utf-8", "replace"))
+            if told.error is None:
+                return self._of_strange_words()
+        elif told.error is None and not (told.closed or self._broken):
+            told.error = error_outside(self._outside())
+        began = told.began or self._decoder.unfinished
+        return judge(told, ending, self._broken, began=began)
+
+    def _outside(self) -> str:
+        """Return what came with a stream and is none of its answer, as much as an error needs."""
+        kept = (self._interpreter.transcript.ignored, self._decoder.ignored)
+        return "\n".join(filter(None, (*(one.text for one in kept), self._decoder.rest)))
+
+    def _first_outside(self) -> str:
+        """Return the first of the same; of a line that was cut only what cannot be its JSON."""
+        rest = self._decoder.rest
+        kept = (self._interpreter.transcript.ignored, self._decoder.ignored)
+        firsts = (*(one.first for one in kept), "" if begins_json(rest) else rest)
+        return words_outside(next(filter(None, firsts), ""))
+
+    def _of_broken_json(self, ending: Ending) -> Verdict:
+        """JSON that stops with the connection was cut; JSON that ends wrongly was never any."""
+        began = not self._body.isspace()
+        if began and ending in ("complete", "closed_by_us"):
+            return Verdict("protocol_error", "bad_json")
+        return of_ending(ending, began=began)
+
+    def _of_strange_words(self) -> Verdict:
+        """A page or a text in the place of an answer: of something before the API, or of none."""
+        if is_bot_check(self._headers, self._whole()):
+            return BLOCKED
+        if self._form == "html":
+            return Verdict("protocol_error", "html")
+        text = self._whole()[:LONGEST_MESSAGE].decode("utf-8", "replace").strip()
+        if says_no_endpoint(text):
+            return Verdict("client_error", "not_found")
+        return Verdict("protocol_error", "not_an_answer")
+
+    def _hint(self, verdict: Verdict, failure: str) -> str:
+        """Return words of our own, or else what was passed over, or what the network said."""
+        if self._spoken:
+            return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
+        if verdict.outcome in ("protocol_error", "client_error") and self._body:
+            return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
+        if verdict.outcome in ("ok", "cancelled") or self._broken:
+            return ""
+        hint = hint_of(self._interpreter.transcript, verdict) or self._first_outside()
+        return hint or (failure[:LONGEST_MESSAGE] if verdict.reason in _OF_THE_NETWORK else "")
+
+    def _with_words(
+        self, told: Transcript, verdict: Verdict, said: ErrorBody, asked_s: float | None
+    ) -> Answer:
+        text = clean("".join(told.text))
+        usage, source = tokens_of(told)
+        cost = first_cost(usage.cost_usd, amount(self._headers.get(_COST_HEADER)))
+        first_tokens = self._first_tokens or told.first_chunk_tokens
+        timing = timings_of_headers(self._headers) | told.server_timing
+        request_id = clean(said.request_id or told.request_id or "")
+        calls = told.tool_calls.whole()
+        limits = self._limits(said.source)
+        reason = told_by_limits(verdict.reason, limits)
+        return Answer(
+            outcome=verdict.outcome,
+            reason=reason,
+            message=clean(_words_of(said, verdict)),
+            error_code=clean(said.code) or None,
+            limits=named_by_reason(limits, reason),
+            retry_after_s=None if verdict.outcome == "ok" else asked_s,
+            finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cached_tokens=usage.cached_tokens,
+            token_source=source,
+            first_chunk_tokens=first_tokens if self._form == "stream" else None,
+            hidden_tokens=hidden_tokens_of(told, usage),
+            billed_tokens=usage.billed_tokens,
+            cost_usd=cost,
+            pieces=self._events,
+            characters=_characters(told, calls),
+            ttft_kind=self._ttft_kind(told),
+            text=text if self._keep_text else "",
+            reasoning_text=clean("".join(told.reasoning)) if self._keep_text else "",
+            text_chars=len(text),
+            text_sha256=sha256(text.encode()).hexdigest() if text else "",
+            refusal=clean("".join(told.refusal)) if self._keep_text else "",
+            tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
+            response_id=None if told.response_id is None else clean(told.response_id),
+            dialect=self._spoken,
+            request_id=request_id or None,
+            hidden_retries=hidden_retries(self._headers, told.further_tries),
+            server_timing=stages_of(timing),
+            server_claims=claims_of(timing),
+        )
+
+    def _ttft_kind(self, told: Transcript) -> TtftKind:
+        if not self._streamed or self._first_kind == "none":
+            return "not_streamed" if told.output else "none"
+        return "buffered" if self._burst_events == self._events else self._first_kind
+
+    def _limits(self, body: object | None) -> tuple[Limit, ...]:
+        return read_limits(self._headers, body, wall_ns=self._wall_ns)
+
+
+def _characters(told: Transcript, calls: Iterable[tuple[str, str]]) -> int:
+    """Return how many characters were kept of an answer."""
+    pieces = (
+        *told.text,
+        *told.reasoning,
+        *told.refusal,
+        *(part for call in calls for part in call),
+    )
+    return sum(map(len, pieces))
+
+
+def _words_of(error: ErrorBody, verdict: Verdict) -> str:
+    """Return a server's words; those of a bot check say nothing to whoever never met one."""
+    if verdict.reason != BLOCKED.reason:
+        return error.message
+    return f"{BOT_CHECK}: {error.message}"[:LONGEST_MESSAGE]

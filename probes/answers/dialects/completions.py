@@ -1,0 +1,20 @@
+"""Completions, which Chat Completions replaced: one text goes in and is carried on."""
+
+from typing import Any
+
+from probes.answers.dialects.asking import messages_of
+from probes.answers.dialects.chat import ChatDialect
+from probes.config import Route
+
+__all__ = ["CompletionsDialect"]
+
+
+class CompletionsDialect(ChatDialect):
+    """`POST /completions`, streamed; but for the question it is asked and read as a chat is."""
+
+    name = "completions"
+    path = "/completions"
+
+    def question(self, route: Route, nonce: str | None) -> dict[str, Any]:
+        """Return the prompt: what the system says, then what the user does."""
+        return {"prompt": "\n\n".join(said["content"] for said in messages_of(route, nonce))}

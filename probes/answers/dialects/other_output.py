@@ -1,0 +1,126 @@
+"""Output that no reader knows by name: images, audio, video, results of tools.
+
+Rule 1  Whatever stands in a delta is output, unless it is bookkeeping: who speaks, where it
+        belongs, how it is encoded, what it cost, notes to a text.
+Rule 2  Only words count, wherever they stand in it: numbers and flags are bookkeeping too.
+Rule 3  What is named after thinking is reasoning, and its words are kept.
+
+How deep and how wide a delta is looked through is bounded.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from probes.answers.dialects.base import NOTHING, Delta, Transcript
+
+__all__ = ["OtherOutput", "other_output", "take_other", "words_in"]
+
+_MOST_KEYS: Final = 64
+_MOST_PARTS: Final = 256
+_LONGEST_KEY: Final = 40
+_BOOKKEEPING: Final = frozenset(
+    {
+        *("role", "id", "index", "type", "object", "name", "status", "model", "created"),
+        *("created_at", "expires_at", "timestamp", "metadata", "usage", "timings", "metrics"),
+        *("logprobs", "top_logprobs", "tokens", "token_ids", "prompt_token_ids", "padding", "p"),
+        *("finish_reason", "finishreason", "native_finish_reason", "stop_reason", "stop_sequence"),
+        *("matched_stop", "system_fingerprint", "service_tier", "provider", "request_id"),
+        *("call_id", "tool_call_id", "item_id", "response_id", "parent_id", "sequence_number"),
+        *("phase", "channel", "recipient", "format", "output_format", "encoding", "detail"),
+        *("mime_type", "media_type", "quality", "size", "background", "voice", "language"),
+        *("obfuscation", "cache_control", "server_label", "container_id"),
+        # What filters and gateways say of an answer.
+        *("content_filter_results", "content_filter_offsets", "content_filter_result"),
+        *("provider_specific_fields", "extra_fields", "vertex_ai_safety_results"),
+        # What a tool of the server is asked: its results are output, the question is not.
+        *("action", "query", "queries"),
+        # Notes to a text are none of it: an answer of nothing but its sources is empty.
+        *("annotations", "annotation", "citations", "citation", "search_results", "sources"),
+        # Thinking that was encrypted stays unseen; its words, if it has any, are read elsewhere.
+        *("signature", "thought_signature", "encrypted_content", "reasoning_details"),
+        *("thinking_blocks",),  # LiteLLM repeats `reasoning_content` there
+    }
+)
+_OF_REASONING: Final = ("reason", "think", "thought")
+
+
+class OtherOutput(msgspec.Struct, frozen=True, gc=False):
+    """What a delta carries beside what its reader knows."""
+
+    found: bool = False
+    """There is output."""
+    reasoning: str = ""
+    """Words of it, where all of it is reasoning."""
+    keys: tuple[str, ...] = ()
+    """What is not empty in the delta, by name, bookkeeping too; of many the first."""
+
+
+def other_output(part: object) -> OtherOutput:
+    """Return what a delta, a message, a block or an item carries of whatever name."""
+    if not isinstance(part, Mapping):
+        return OtherOutput()
+    filled = [(key, part[key]) for key in list(part)[:_MOST_KEYS] if _is_filled(part[key])]
+    found = [(key, value) for key, value in filled if _carries(key, value)]
+    keys = tuple(str(key)[:_LONGEST_KEY] for key, _ in filled)
+    if not found:
+        return OtherOutput(keys=keys)
+    words = [words_in(value) for key, value in found if _is_of_reasoning(key)]
+    reasoned = len(words) == len(found)
+    return OtherOutput(True, "".join(words) if reasoned else "", keys)
+
+
+def take_other(told: Transcript, other: OtherOutput, *, main: bool = True) -> Delta:
+    """Note output of whatever name in a transcript; `main` says that its words are kept.
+
+    Of what is none the names are noted.
+    """
+    if not other.found:
+        told.carry(other.keys)
+        return NOTHING
+    told.output = True
+    if not other.reasoning:
+        told.other_output = True
+        return Delta("other", answer=True)
+    told.reasoned = True
+    if main:
+        told.reasoning.append(other.reasoning)
+    words = other.reasoning
+    return Delta("reasoning", characters=len(words), reasoning=words if main else "")
+
+
+def words_in(value: object) -> str:
+    """Return the words of a string, an object or a list of parts, in their order."""
+    pieces: list[str] = []
+    waiting: list[object] = [value]
+    for _ in range(_MOST_PARTS):
+        if not waiting:
+            break
+        current = waiting.pop()
+        if isinstance(current, str):
+            pieces.append(current)
+        else:
+            waiting += reversed(_inside(current))
+    return "".join(pieces)
+
+
+def _carries(key: object, value: object) -> bool:
+    return str(key).lower() not in _BOOKKEEPING and bool(words_in(value))
+
+
+def _inside(value: object) -> list[Any]:
+    """Return what an object or a list holds, bookkeeping left out."""
+    if isinstance(value, Mapping):
+        keys = list(value)[:_MOST_KEYS]
+        return [value[key] for key in keys if str(key).lower() not in _BOOKKEEPING]
+    return value[:_MOST_PARTS] if isinstance(value, list) else []
+
+
+def _is_filled(value: object) -> bool:
+    return value is not None and value != "" and value != [] and value != {}
+
+
+def _is_of_reasoning(key: object) -> bool:
+    name = str(key).lower()
+    return any(stem in name for stem in _OF_REASONING)

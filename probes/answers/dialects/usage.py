@@ -1,0 +1,161 @@
+"""Token counts and timings, wherever a chat server puts them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from probes.answers.dialects.base import Usage
+from probes.answers.dialects.billed import billed_output, counts_reasoning_apart
+from probes.answers.dialects.numbers import amount, count, mapping, quantity
+from probes.kit.words import clean
+
+__all__ = ["first_cost", "read_cost", "read_timing", "read_timings_usage", "read_usage"]
+
+_MOST_FIGURES: Final = 16
+_COSTS: Final = ("cost", "estimated_cost", "total_cost")
+_TOTALS: Final = ("total_cost", "total", "total_usd", "usd", "cost")
+_TICKS: Final = "cost_in_usd_ticks"
+_TICKS_A_USD: Final = 10**10
+"""xAI counts money in ticks."""
+_NONE: Final[Mapping[str, object]] = MappingProxyType({})
+_USAGE_TIMES: Final = {
+    "queue_time": "queue_s",
+    "prompt_time": "prompt_s",
+    "completion_time": "completion_s",
+    "total_time": "total_s",
+    "time_to_first_token": "usage.time_to_first_token",
+    "total_latency": "usage.total_latency",
+}
+"""Durations that Groq and SambaNova put into their usage, in s."""
+_OF_OBJECTS: Final = {
+    "time_info": ("queue_time", "prompt_time", "completion_time", "total_time"),
+    "meta_info": ("queue_time", "e2e_latency"),
+    "inference_status": ("runtime_ms",),
+}
+"""Objects of an answer, and the durations in them: of Cerebras, SGLang and DeepInfra."""
+
+
+def read_usage(value: object) -> Usage | None:
+    """Return the usage of a `usage` object; None where it says nothing.
+
+    Zero for both prompt and completion is what servers write that do not count: no usage.
+    """
+    usage = mapping(value)
+    given = _first(usage, "prompt_tokens", "input_tokens")
+    output = _first(usage, "completion_tokens", "output_tokens")
+    reasoning, cached = _reasoning(usage), _cached(usage)
+    total = count(usage.get("total_tokens"))
+    billed = billed_output(given, output, reasoning, total, cached)
+    spent = Usage(
+        input_tokens=given,
+        output_tokens=output,
+        reasoning_tokens=reasoning,
+        cached_tokens=cached,
+        cost_usd=read_cost(usage),
+        billed_tokens=billed if billed != output else None,
+        reasoning_apart=counts_reasoning_apart(given, output, reasoning, total),
+    )
+    if not (spent.input_tokens or spent.output_tokens or spent.billed_tokens):
+        return Usage(cost_usd=spent.cost_usd) if spent.cost_usd else None
+    return spent
+
+
+def read_timings_usage(value: object) -> Usage | None:
+    """Return the counts of llama.cpp's `timings`; what its cache held is part of the input."""
+    timings = mapping(value)
+    output = count(timings.get("predicted_n"))
+    if output is None:
+        return None
+    prompt, cached = count(timings.get("prompt_n")), count(timings.get("cache_n"))
+    known = None if prompt is None else prompt + (cached or 0)
+    return Usage(input_tokens=known, output_tokens=output, cached_tokens=cached)
+
+
+def read_timing(
+    usage: object, timings: object, metrics: object, objects: Mapping[str, object] = _NONE
+) -> dict[str, float]:
+    """Return the server's own timings, named as `probes.answers.server_timing` knows them.
+
+    Of a usage (Groq, SambaNova) and of llama.cpp's `timings` those that are durations; of metrics
+    (vLLM, Fireworks) every number under its own name; `objects` are others, by their own names.
+    """
+    found = {ours: mapping(usage).get(theirs) for theirs, ours in _USAGE_TIMES.items()}
+    found |= {name: mapping(timings).get(name) for name in ("prompt_ms", "predicted_ms")}
+    for name, value in list(mapping(metrics).items())[:_MOST_FIGURES]:
+        found[clean(str(name)[:40])] = value
+    for name, value in objects.items():
+        if value is not None:
+            inside = mapping(value)
+            found |= {f"{name}.{key}": inside.get(key) for key in _OF_OBJECTS.get(name, ())}
+    numbers = {name: quantity(value) for name, value in found.items()}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _first(usage: Mapping[str, Any], *names: str) -> int | None:
+    return next((found for name in names if (found := count(usage.get(name))) is not None), None)
+
+
+def _reasoning(usage: Mapping[str, Any]) -> int | None:
+    for name in ("completion_tokens_details", "output_tokens_details"):
+        found = count(mapping(usage.get(name)).get("reasoning_tokens"))
+        if found is not None:
+            return found
+    return count(usage.get("reasoning_tokens"))
+
+
+def _cached(usage: Mapping[str, Any]) -> int | None:
+    for name in ("prompt_tokens_details", "input_tokens_details"):
+        found = count(mapping(usage.get(name)).get("cached_tokens"))
+        if found is not None:
+            return found
+    return _first(usage, "cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
+
+
+def read_cost(usage: Mapping[str, Any]) -> float | None:
+    """Return what a usage says the answer cost, in USD, with what was billed elsewhere.
+
+    DeepInfra says `estimated_cost`, OpenRouter and LiteLLM `cost`, Perplexity `cost` as an object,
+    xAI `cost_in_usd_ticks`.
+    """
+    ticks = amount(usage.get(_TICKS))
+    return cost_with_upstream(
+        first_cost(
+            *(_figure(usage.get(name)) for name in _COSTS),
+            None if ticks is None else ticks / _TICKS_A_USD,
+        ),
+        amount(mapping(usage.get("cost_details")).get("upstream_inference_cost")),
+        usage.get("is_byok"),
+    )
+
+
+def first_cost(*told: float | None) -> float | None:
+    """Return the first cost above 0; a 0 where one told it, for several may tell of one answer."""
+    costs = [cost for cost in told if cost is not None]
+    return next((cost for cost in costs if cost > 0), 0.0 if costs else None)
+
+
+def cost_with_upstream(
+    cost: float | None, upstream: float | None, is_own_key: object
+) -> float | None:
+    """Return a gateway's own charge with what the upstream billed to the user's own key there.
+
+    OpenRouter tells the upstream's cost of its own keys too, as a part of `cost`: what `is_byok`
+    leaves open, the figures tell, for a part is never more than the whole.
+    """
+    if not upstream or is_own_key is False:
+        return cost
+    apart = is_own_key is True or upstream > (cost or 0.0)
+    return (cost or 0.0) + upstream if apart else cost
+
+
+def _figure(value: object) -> float | None:
+    """Return a cost; of an object its total, or the sum of its parts where it has none."""
+    parts = mapping(value)
+    if not parts:
+        return amount(value)
+    total = first_cost(*(amount(parts.get(name)) for name in _TOTALS))
+    if total is not None:
+        return total
+    costs = [amount(part) for name, part in parts.items() if str(name).endswith("cost")]
+    told = [cost for cost in costs if cost is not None]
+    return sum(told) if told else None

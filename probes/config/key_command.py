@@ -1,0 +1,179 @@
+"""A command that prints a key: run without a shell, bounded, and ended with us, however we end.
+
+Rule 1: the end is the process's, not its pipe's: what it printed until then is read, and an agent
+that it leaves behind is waited for by nobody. Rule 2: after `COMMAND_SECONDS`, after too much
+output, and when we are interrupted or killed, the command goes with all that it started
+(`probes.config.keeper`). Rule 3: what is run is nobody else's to replace. Rule 4: errors show
+neither what was printed nor the arguments.
+"""
+
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from probes.kit.trust import UntrustedError, judge_executable
+
+__all__ = ["COMMAND_BYTES", "COMMAND_SECONDS", "run_key_command"]
+
+COMMAND_SECONDS: Final = 10.0
+COMMAND_BYTES: Final = 4096
+_KEEPER: Final = Path(__file__).with_name("keeper.py")
+_LEAVING_S: Final = 5.0
+"""What the keeper has to kill everything; it takes milliseconds."""
+
+
+def run_key_command(argv: Sequence[str], *, seconds: float = COMMAND_SECONDS) -> str:
+    """Return what a key command prints: no shell, stdin closed, 4 KB and `seconds` at most.
+
+    Raises:
+        ValueError: it could not be started, took too long, printed too much or failed. The text
+            holds neither what it printed nor its arguments.
+    """
+    program = shutil.which(argv[0]) or argv[0]
+    _judge(program, argv)
+    if sys.platform == "win32":
+        return _run_unkept(argv, seconds)
+    life_line, ours = os.pipe()
+    output, output_end = os.pipe()
+    status, status_end = os.pipe()
+    theirs = [life_line, output_end, status_end]
+    try:
+        keeper = subprocess.Popen(  # noqa: S603 - our interpreter and file; argv is the user's own
+            [sys.executable, "-I", "-S", str(_KEEPER), str(status_end), program, *argv],
+            stdin=life_line,
+            stdout=output_end,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(status_end,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        for descriptor in (ours, output, status):
+            os.close(descriptor)
+        raise ValueError(_not_started(error)) from None
+    finally:
+        for descriptor in theirs:
+            os.close(descriptor)
+    try:
+        printed, told = _listen(output, status, seconds)
+    finally:
+        # From here on nothing of it is left, whatever ended the listening, Ctrl-C too.
+        os.close(ours)
+        _see_off(keeper)
+        os.close(output)
+        os.close(status)
+    return _key_output(printed, _status_of(told))
+
+
+def _judge(program: str, argv: Sequence[str]) -> None:
+    """Refuse what others could have put there: the program, and the script of an interpreter.
+
+    Raises:
+        ValueError: they could.
+    """
+    for named in (program, *argv[1:2]):
+        try:
+            if Path(named).is_file():
+                judge_executable(Path(named))
+        except UntrustedError as error:
+            what = program if named == program else "its script"
+            raise ValueError(f"is not run: {what}: {error}") from None
+        except OSError:
+            continue  # it is no file, or gone: starting it tells
+
+
+def _listen(output: int, status: int, seconds: float) -> tuple[bytes, bytes]:
+    """Return what the command printed until it ended, and how the keeper says it did.
+
+    Raises:
+        ValueError: it did not end in time, or printed too much.
+    """
+    deadline_s = time.monotonic() + seconds
+    printed, told = bytearray(), bytearray()
+    taken = {output: printed, status: told}
+    with selectors.DefaultSelector() as selector:
+        for descriptor in taken:
+            os.set_blocking(descriptor, False)
+            selector.register(descriptor, selectors.EVENT_READ)
+        while status in selector.get_map() and not told.endswith(b"\n"):
+            ready = selector.select(max(0.0, deadline_s - time.monotonic()))
+            if not ready:
+                raise ValueError(f"did not end within {seconds:g} s")
+            for key, _ in ready:
+                piece = _read(key.fd)
+                taken[key.fd] += piece
+                if not piece:  # it closed its end, and may run on
+                    selector.unregister(key.fd)
+            if len(printed) > COMMAND_BYTES:
+                break
+    # All that it printed lies in the pipe by now; what others write there later is not its own.
+    while len(printed) <= COMMAND_BYTES and (piece := _read(output)):
+        printed += piece
+    if len(printed) > COMMAND_BYTES:
+        raise ValueError(f"printed more than {COMMAND_BYTES:,} bytes")
+    return bytes(printed), bytes(told)
+
+
+def _read(descriptor: int) -> bytes:
+    """Return what lies in a pipe; nothing at its end, and nothing where there is nothing."""
+    try:
+        return os.read(descriptor, COMMAND_BYTES + 1)
+    except BlockingIOError:
+        return b""
+
+
+def _see_off(keeper: "subprocess.Popen[bytes]") -> None:
+    """Wait until the keeper has gone, and with it whatever was to go."""
+    try:
+        keeper.wait(_LEAVING_S)
+    except subprocess.TimeoutExpired:
+        keeper.kill()
+        keeper.wait()
+
+
+def _status_of(told: bytes) -> int:
+    """Return the exit status that the keeper told.
+
+    Raises:
+        ValueError: the command could not be started.
+    """
+    if told.startswith(b"e"):
+        raise ValueError(_not_started(OSError(int(told[1:]), os.strerror(int(told[1:])))))
+    if not told.startswith(b"s"):
+        raise ValueError("cannot be started: its keeper did not last")
+    return int(told[1:])
+
+
+def _not_started(error: OSError) -> str:
+    return f"cannot be started: {error.strerror or type(error).__name__}"
+
+
+def _key_output(printed: bytes, status: int) -> str:
+    if status != 0:
+        raise ValueError(f"ended with status {status}; run it by hand to see why")
+    return printed.decode(errors="replace")
+
+
+def _run_unkept(argv: Sequence[str], seconds: float) -> str:
+    """Run a command where there are no sessions to keep it in: Windows."""
+    try:
+        ended = subprocess.run(  # noqa: S603 - an argv list of the user's own, without a shell
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"did not end within {seconds:g} s") from None
+    except OSError as error:
+        raise ValueError(_not_started(error)) from None
+    if len(ended.stdout) > COMMAND_BYTES:
+        raise ValueError(f"printed more than {COMMAND_BYTES:,} bytes")
+    return _key_output(ended.stdout, ended.returncode)

@@ -1,0 +1,1 @@
+"""What a user wants of an engine, and what one tells of itself: commands, knobs, status."""

@@ -1,0 +1,168 @@
+"""What the host tells the engine: JSON lines on its standard input, told apart by `type`.
+
+A command cannot ask for what is out of a knob's range: it is kept within it when it is made, and so
+is one that is decoded. Whoever takes note of what is wanted can take it as it stands.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+
+from probes.config import Route
+from probes.config.knob_ranges import KNOBS, MAX_BURST
+
+__all__ = [
+    "Allow",
+    "Allowance",
+    "Burst",
+    "Command",
+    "Configure",
+    "EndCoolDown",
+    "Go",
+    "MarkTime",
+    "Pause",
+    "SetKnob",
+    "Stop",
+    "WatchText",
+    "decode_command",
+    "encode_command",
+]
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """A frozen command."""
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one budget lets this engine spend, counted since the engine started.
+
+    The host leases from the ledger that all runs share; the engine never spends beyond a lease.
+    """
+
+    route: str
+    """Empty for the overall budget."""
+    tokens: int
+    """Cumulative: what may have been spent and reserved in all by this engine."""
+    usd: float | None = None
+    used_tokens: int = 0
+    """All runs together, in the sliding hour; for the screen."""
+    used_usd: float = 0.0
+    limit_tokens: int = 0
+    limit_usd: float | None = None
+    more: bool = False
+    """All that the route wanted was leased: it is told more soon, and waits for that in silence."""
+    doubt: str = ""
+    """Overall: why only the emergency part of the budgets may be spent; else empty."""
+
+
+class Configure(_Command, frozen=True, kw_only=True, tag="configure"):
+    """First command: everything the engine needs; sent on a pipe, never on a command line."""
+
+    engine: str
+    routes: tuple[Route, ...]
+    headers: dict[str, dict[str, str]] = {}
+    """Route → header → value with secrets filled in (`Authorization` included)."""
+    include_text: bool = False
+    seed: int | None = None
+    """For the jitter; None draws from the system."""
+
+
+class Allow(_Command, frozen=True, kw_only=True, tag="allow"):
+    """New state of the budgets."""
+
+    allowances: tuple[Allowance, ...]
+    number: int = 0
+    """Where it is not 0, the engine tells in each batch the last one obeyed, and what is spent."""
+
+
+class Go(_Command, frozen=True, kw_only=True, tag="go"):
+    """Start probing: the desired state has been sent."""
+
+
+class SetKnob(_Command, frozen=True, kw_only=True, tag="set_knob"):
+    """Set `concurrency`, `interval` (seconds) or `max_tokens` of a route."""
+
+    route: str
+    knob: str
+    """One that is not known is refused by the engine."""
+    value: float
+    """As it is within the knob's range, whatever was asked for."""
+    who: str = "user"
+    part: bool = False
+    """It is one engine's part of what is wanted in all, and may be none."""
+
+    def __post_init__(self) -> None:
+        """Keep the value within the knob's range. Raises ValueError where it is no number."""
+        known = KNOBS.get(self.knob)
+        if known is not None:
+            msgspec.structs.force_setattr(self, "value", known.kept(self.value, part=self.part))
+
+
+class Pause(_Command, frozen=True, kw_only=True, tag="pause"):
+    """Stop new attempts of a route (of all, where `route` is empty), or let them go on."""
+
+    paused: bool
+    route: str = ""
+    cancel: bool = False
+    """Also cancel what is in flight."""
+    who: str = "user"
+
+
+class Burst(_Command, frozen=True, kw_only=True, tag="burst"):
+    """Send `count` probes of a route now, beside its pace."""
+
+    route: str
+    count: int
+    """As it is within 1 and `MAX_BURST`, whatever was asked for."""
+    who: str = "user"
+
+    def __post_init__(self) -> None:
+        """Keep the count within its bounds."""
+        msgspec.structs.force_setattr(self, "count", min(max(self.count, 1), MAX_BURST))
+
+
+class EndCoolDown(_Command, frozen=True, kw_only=True, tag="end_cool_down"):
+    """Probe the route at once although its server asked us to wait; or restore a cool-down."""
+
+    route: str
+    until_s: float = 0.0
+    """Seconds from now until which the route goes on cooling; 0 ends it."""
+    who: str = "user"
+
+
+class WatchText(_Command, frozen=True, kw_only=True, tag="watch_text"):
+    """Put the oldest open stream of a route on preview; of none where `route` is empty."""
+
+    route: str = ""
+
+
+class MarkTime(_Command, frozen=True, kw_only=True, tag="mark"):
+    """Put a note on the timeline."""
+
+    text: str
+
+
+class Stop(_Command, frozen=True, kw_only=True, tag="stop"):
+    """Stop admitting, cancel what is open, report it, and end."""
+
+
+Command: TypeAlias = (
+    Configure | Allow | Go | SetKnob | Pause | Burst | EndCoolDown | WatchText | MarkTime | Stop
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+
+
+def encode_command(command: Command) -> bytes:
+    """Return one JSON line, its newline included."""
+    return _encoder.encode(command) + b"\n"
+
+
+def decode_command(line: bytes) -> Command:
+    """Return the command of one JSON line.
+
+    Raises:
+        msgspec.DecodeError: the line is not a command.
+    """
+    return _decoder.decode(line)

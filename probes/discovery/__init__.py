@@ -1,0 +1,1 @@
+"""Which servers answer on this machine."""

@@ -1,0 +1,1 @@
+"""The engine: routes, probes and attempts, and what becomes of them."""

@@ -1,0 +1,382 @@
+"""All routes, commands in, events out. Runs anywhere anyio runs; touches no disk and no screen."""
+
+import gc
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Final, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from probes import __version__
+from probes.config import Route
+from probes.config.proxies import proxy_secrets
+from probes.config.secrets import Scrubber, secret_values
+from probes.control.commands import (
+    Allow,
+    Burst,
+    Command,
+    Configure,
+    EndCoolDown,
+    Go,
+    MarkTime,
+    Pause,
+    SetKnob,
+    Stop,
+    WatchText,
+)
+from probes.engine.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
+from probes.engine.outbox import BATCH_S, Outbox
+from probes.engine.report import route_info
+from probes.engine.route import RouteRunner, RouteTools, TransportFactory, default_transport
+from probes.events import (
+    SCHEMA_VERSION,
+    Batch,
+    ClockSource,
+    Gap,
+    Health,
+    Hello,
+    Mark,
+    MoneyReport,
+    Notice,
+    RouteCounts,
+    Tick,
+    encode_event,
+)
+from probes.kit.clock import Clock, SystemClock
+from probes.kit.descriptors import room_for_connections
+from probes.kit.signals import Signal
+from probes.money.price_list import NO_PRICE, PriceListError, ask_prices, list_url
+from probes.money.pricing import wants_list
+from probes.money.spending import Spending
+from probes.transport import kernel_stamps
+
+__all__ = ["Engine", "Write", "run_engine"]
+
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]
+"""Takes one batch: several JSON lines. Returns when the reader has room again."""
+
+GRACE_S: Final = 0.5
+"""How long open attempts have to end when the engine is told to stop."""
+TICK_BATCHES: Final = round(1 / BATCH_S)
+FULL_COLLECTION_BATCHES: Final = 600
+
+
+class Engine:
+    """The routes of one run."""
+
+    def __init__(
+        self,
+        configure: Configure,
+        write: Write,
+        *,
+        clock: Clock,
+        transport: TransportFactory = default_transport,
+    ) -> None:
+        self._clock = clock
+        self._write = write
+        self._outbox = Outbox(clock, self._on_stall)
+        self._spending = Spending()
+        now_ns = clock.monotonic_ns()
+        gaps = GapWatch(now_ns)
+        self._watch = LoopWatch(clock, gaps, self._on_gap)
+        self._shortages = Shortages()
+        tools = RouteTools(
+            engine=configure.engine,
+            clock=clock,
+            random=Random(configure.seed),  # noqa: S311 - jitter, not secrecy
+            gaps=gaps,
+            outbox=self._outbox,
+            spending=self._spending,
+            scrub=Scrubber(
+                secret_values(configure.headers) | proxy_secrets(configure.routes, os.environ)
+            ),
+            numbers=count(1),
+            include_text=configure.include_text,
+            transport=transport,
+            shortages=self._shortages,
+        )
+        self._routes = {
+            route.name: RouteRunner(route, configure.headers.get(route.name, {}), tools)
+            for route in configure.routes
+        }
+        self._wanting_prices = [route for route in configure.routes if wants_list(route)]
+        self._headers = {
+            route.name: configure.headers.get(route.name, {}) for route in configure.routes
+        }
+        self._transport = transport
+        self._engine = configure.engine
+        self._sequence = 0
+        self._told: tuple[tuple[RouteCounts, ...], MoneyReport | None] | None = None
+        self._group: TaskGroup | None = None
+        self._running = False
+        self._ending = Signal()
+        self._ended = False
+        self._meter = CostMeter(clock)
+        self._cost = Cost()
+        self._hello(configure)
+
+    async def run(self, commands: AsyncIterator[Command]) -> None:
+        """Work until `Stop` or the end of the commands; then report what was open and end."""
+        async with anyio.create_task_group() as background:
+            background.start_soon(self._watch.run)
+            async with anyio.create_task_group() as reporting:
+                reporting.start_soon(self._report)
+                await self._serve(commands)
+                self._ended = True
+                self._ending.ring()
+                reporting.cancel_scope.deadline = anyio.current_time() + GRACE_S
+            background.cancel_scope.cancel()
+
+    async def _serve(self, commands: AsyncIterator[Command]) -> None:
+        async with anyio.create_task_group() as group:
+            self._group = group
+            async for command in commands:
+                if isinstance(command, Stop):
+                    break
+                self._obey(command)
+            for runner in self._routes.values():
+                runner.stop()
+            group.cancel_scope.deadline = anyio.current_time() + GRACE_S
+
+    def _hello(self, configure: Configure) -> None:
+        event = Hello(
+            at_ns=self._clock.monotonic_ns(),
+            wall_ns=self._clock.wall_ns(),
+            engine=self._engine,
+            version=__version__,
+            schema=SCHEMA_VERSION,
+            pid=os.getpid(),
+            boot_id=_boot_id(),
+            clock="kernel" if kernel_stamps() else "user",
+            routes=tuple(route_info(route) for route in configure.routes),
+        )
+        self._outbox.emit(event)
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Go():
+                self._go()
+            case Allow():
+                self._spending.allow(command.allowances, command.number)
+                self._ring_all()
+            case MarkTime():
+                now_ns = self._clock.monotonic_ns()
+                self._outbox.emit(Mark(at_ns=now_ns, text=command.text))
+            case Pause(route=""):
+                for runner in self._routes.values():
+                    runner.pause(command.paused, cancel=command.cancel, who=command.who)
+            case WatchText():
+                for name, runner in self._routes.items():
+                    runner.watch_text(name == command.route)
+            case SetKnob() | Pause() | Burst() | EndCoolDown():
+                self._obey_route(command)
+            case _:
+                self._refuse("", f"command {type(command).__name__} came out of turn")
+
+    def _obey_route(self, command: SetKnob | Pause | Burst | EndCoolDown) -> None:
+        runner = self._routes.get(command.route)
+        if runner is None:
+            self._refuse(command.route, "no such route")
+            return
+        match command:
+            case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
+                runner.set_knob(knob, command.value, command.who)
+                if knob == "concurrency":
+                    self._warn_of_descriptors(command.route)
+            case Pause():
+                runner.pause(command.paused, cancel=command.cancel, who=command.who)
+            case Burst():
+                runner.burst(command.count, command.who)
+            case EndCoolDown(until_s=0):
+                runner.end_cool_down(command.who)
+            case EndCoolDown():
+                runner.gate.cool_down(command.until_s, self._clock.monotonic_ns())
+            case _:
+                self._refuse(command.route, f"no knob is called {command.knob}")
+
+    def _refuse(self, route: str, text: str) -> None:
+        self._outbox.emit(Notice(at_ns=self._clock.monotonic_ns(), route=route, text=text))
+
+    def _go(self) -> None:
+        assert self._group is not None  # noqa: S101 - set in run
+        if self._running:
+            return
+        self._running = True
+        if not gc.isenabled():
+            gc.freeze()  # what is here now lives as long as the engine
+        for runner in self._routes.values():
+            self._group.start_soon(runner.run)
+        self._warn_of_descriptors()
+        for route, others in _sharing_a_list(self._wanting_prices):
+            self._group.start_soon(self._ask_prices, route, others)
+
+    async def _ask_prices(self, route: Route, others: Sequence[Route]) -> None:
+        """Ask a list once for all routes that share it; whatever comes of it harms none of them."""
+        routes = (route, *others)
+        try:
+            transport = self._transport(route, self._clock)
+            models = {one.model for one in routes}
+            found = await ask_prices(route, self._headers[route.name], transport, models)
+        except PriceListError as error:
+            for one in routes:
+                self._routes[one.name].miss_price(str(error))
+            return
+        except Exception as error:
+            self._routes[route.name].fault(error)
+            return
+        for one in routes:
+            if one.model in found:
+                price, runner = found[one.model], self._routes[one.name]
+                if price is None:
+                    runner.miss_price(NO_PRICE)
+                else:
+                    runner.take_price(price)
+
+    def _warn_of_descriptors(self, route: str = "") -> None:
+        """Say so where more workers are wanted than can be connected at once."""
+        room = room_for_connections(sum(runner.open_sockets for runner in self._routes.values()))
+        workers = sum(runner.concurrency for runner in self._routes.values())
+        if room is not None and workers > room:
+            self._refuse(
+                route,
+                f"{workers} workers, but this process may have {room} connections at once;"
+                " raise the limit (ulimit -Hn) or lower the concurrency",
+            )
+
+    def _ring_all(self) -> None:
+        for runner in self._routes.values():
+            runner.gate.changed.ring()
+
+    def _on_stall(self, stalled: bool) -> None:
+        if not stalled:
+            self._ring_all()
+
+    def _on_gap(self, started_ns: int, ended_ns: int) -> None:
+        self._outbox.emit(Gap(at_ns=ended_ns, started_ns=started_ns))
+
+    async def _report(self) -> None:
+        """Write a batch each 100 ms and a tick each second, whatever the reader does."""
+        ending = False
+        for number in count():
+            if number % TICK_BATCHES == 0:
+                self._tick()
+            await self._flush()
+            if ending:
+                return
+            _collect(number)
+            ending = self._ended or await self._ending.wait(self._clock, BATCH_S)
+
+    async def _flush(self) -> None:
+        """Write what waits; where nothing has happened nothing is written but a tick a second."""
+        lines = self._outbox.take()
+        counts, money = self._counts(), self._spending.report()
+        if not lines and (counts, money) == self._told and not any(c.in_flight for c in counts):
+            return
+        self._sequence += 1
+        self._told = counts, money
+        batch = Batch(
+            at_ns=self._clock.monotonic_ns(),
+            seq=self._sequence,
+            health=self._health(counts),
+            routes=counts,
+            money=money,
+        )
+        await self._write(lines + encode_event(batch))
+        self._outbox.delivered()
+
+    def _tick(self) -> None:
+        counts = self._counts()
+        self._cost = self._meter.measure(self._work())
+        event = Tick(
+            at_ns=self._clock.monotonic_ns(),
+            wall_ns=self._clock.wall_ns(),
+            health=self._health(counts),
+            routes=counts,
+            budgets=self._spending.states(),
+        )
+        self._outbox.emit(event)
+
+    def _counts(self) -> tuple[RouteCounts, ...]:
+        return tuple(runner.counts() for runner in self._routes.values())
+
+    def _work(self) -> Work:
+        works = [runner.work() for runner in self._routes.values()]
+        return Work(
+            reads=sum(work.reads for work in works),
+            chunks=sum(work.chunks for work in works),
+            inexact_chunks=sum(work.inexact_chunks for work in works),
+        )
+
+    def _clock_source(self) -> ClockSource:
+        """Return who stamps arrivals: the kernel only where it does so for all routes."""
+        sources = {runner.clock_source for runner in self._routes.values()}
+        return "kernel" if kernel_stamps() and "user" not in sources else "user"
+
+    def _health(self, counts: tuple[RouteCounts, ...]) -> Health:
+        lag = self._watch.lag()
+        return Health(
+            loop_lag_p50_ns=lag.p50_ns,
+            loop_lag_p99_ns=lag.p99_ns,
+            loop_lag_max_ns=lag.max_ns,
+            cpu_share=self._cost.cpu_share,
+            reads_per_s=round(self._cost.reads_per_s, 1),
+            inexact_share=round(self._cost.inexact_share, 4),
+            clock=self._clock_source(),
+            open_streams=sum(count.in_flight for count in counts),
+            open_sockets=sum(runner.open_sockets for runner in self._routes.values()),
+            drops=self._outbox.drops,
+            waiting=self._outbox.waiting,
+            short_of=self._shortages.now(self._clock.monotonic_ns()),
+        )
+
+
+async def run_engine(
+    commands: AsyncIterator[Command],
+    write: Write,
+    *,
+    clock: Clock | None = None,
+    transport: TransportFactory = default_transport,
+) -> None:
+    """Run an engine: the first command is `Configure`; ends with `Stop` or the commands' end.
+
+    Raises:
+        ValueError: the first command is another one.
+    """
+    first = await anext(commands, None)
+    if first is None:
+        return
+    if not isinstance(first, Configure):
+        raise ValueError(f"the first command must be configure, not {type(first).__name__}")
+    engine = Engine(first, write, clock=clock or SystemClock(), transport=transport)
+    await engine.run(commands)
+
+
+def _sharing_a_list(routes: Iterable[Route]) -> list[tuple[Route, list[Route]]]:
+    """Return routes by the list they ask: the same place, way to it, and key."""
+    groups: dict[tuple[object, ...], list[Route]] = {}
+    for route in routes:
+        key = (route.api_key_env, route.api_key_cmd, route.key_header, *route.headers.items())
+        way = (route.tls, route.proxy, route.http2, route.unix_socket)
+        groups.setdefault((list_url(route), *way, *key), []).append(route)
+    return [(first, others) for first, *others in groups.values()]
+
+
+def _boot_id() -> str:
+    """Return the id of this boot of the machine; empty where the system has none."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else ""
+
+
+def _collect(batch: int) -> None:
+    """Let the cyclic collector run between batches: briefly each time, fully once a minute.
+
+    Only where the process has switched its automatic runs off; in a loop shared with a screen
+    the collector is not ours.
+    """
+    if gc.isenabled():
+        return
+    gc.collect(2 if batch % FULL_COLLECTION_BATCHES == FULL_COLLECTION_BATCHES - 1 else 0)

@@ -1,0 +1,204 @@
+"""Who may start an attempt now: pauses, cool-downs, budgets and a reader that stopped."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from probes.answers.limits import LimitState
+from probes.engine.retry import cool_down_s
+from probes.events import AttemptFinished, Event, Held, HeldReason, Limit, LimitReading
+from probes.kit.clock import NS_PER_S, Clock
+from probes.kit.signals import Signal
+from probes.money.pricing import usd_charged
+from probes.money.spending import Reservation, Spending
+
+__all__ = ["Gate"]
+
+STAGGER_S: Final = 0.1
+"""Seconds between two releases when a cool-down ends, so that not all come back at once."""
+DRY_NS: Final = 3 * NS_PER_S
+"""A lease that is dry is filled within a second or so; if it is not, somebody must know."""
+LIMIT_EVERY_NS: Final = NS_PER_S
+LIMIT_AGAIN_NS: Final = 10 * NS_PER_S
+"""What an answer only repeats is told again after this, so that it is seen to be fresh."""
+
+
+class Gate:
+    """Admission to one route. Whoever holds it back says so once, and once when it lets go."""
+
+    def __init__(
+        self,
+        route: str,
+        *,
+        clock: Clock,
+        random: Random,
+        spending: Spending,
+        emit: Callable[[Event], None],
+        reader_stalled: Callable[[], bool],
+        usd_of: Callable[[int], float] = lambda _tokens: 0.0,
+    ) -> None:
+        self.changed = Signal()
+        self.paused = False
+        self.stopping = False
+        self.waiting = 0
+        self._route = route
+        self._clock = clock
+        self._random = random
+        self._spending = spending
+        self._emit = emit
+        self._reader_stalled = reader_stalled
+        self._usd_of = usd_of
+        self._cool_until_ns: int | None = None
+        self._released = 0
+        self._held: HeldReason | None = None
+        self._dry_ns: int | None = None
+        """Since when no lease lets an attempt start."""
+        self._reservations: list[Reservation] = []
+        self._limits = LimitState()
+        self._told_limits: tuple[Limit, ...] = ()
+        self._told_limits_ns: int | None = None
+
+    async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
+        """Wait until an attempt may start and reserve its tokens; False when it no longer may.
+
+        `tokens` is asked anew each time, for the answer cap may change while an attempt waits.
+        """
+        cooled = False
+        while not (self.stopping or cancelled()):
+            reason = self._closed(tokens())
+            if reason is None:
+                return True
+            if reason == "cool_down":
+                cooled = True
+            await self._wait()
+            if cooled and self._cool_until_ns is None:
+                cooled = False
+                await self._stagger(cancelled)
+        return False
+
+    def settle(self, event: AttemptFinished) -> None:
+        """Book an attempt's cost; take over what its headers say of limits and cool-downs."""
+        self._settle_cost(event)
+        asked_s = event.retry_after_s
+        cool_s = cool_down_s(event.outcome, asked_s)
+        if cool_s is not None:
+            self.cool_down(cool_s, event.at_ns, asked_s)
+        self._read_limits(event)
+
+    def cool_down(self, seconds: float, now_ns: int, asked_s: float | None = None) -> None:
+        """Hold the route back for some seconds, never shorter than it is held already."""
+        until_ns = now_ns + round(seconds * NS_PER_S)
+        if until_ns <= max(now_ns, self._cool_until_ns or 0):
+            return
+        self._cool_until_ns = until_ns
+        self._released = 0
+        self._emit(
+            Held(
+                at_ns=now_ns,
+                reason="cool_down",
+                route=self._route,
+                until_ns=until_ns,
+                asked_s=asked_s,
+            )
+        )
+
+    def end_cool_down(self, detail: str = "") -> bool:
+        """Let the route go on; return whether it was cooling down."""
+        if self._cool_until_ns is None:
+            return False
+        self._cool_until_ns = None
+        self._emit(
+            Held(
+                at_ns=self._clock.monotonic_ns(),
+                reason="cool_down",
+                route=self._route,
+                released=True,
+                detail=detail,
+            )
+        )
+        self.changed.ring()
+        return True
+
+    @property
+    def cooling_s(self) -> float:
+        """Seconds left of the cool-down; 0 without one."""
+        if self._cool_until_ns is None:
+            return 0.0
+        return max(0, self._cool_until_ns - self._clock.monotonic_ns()) / NS_PER_S
+
+    def _closed(self, tokens: int) -> HeldReason | None:
+        """Return why no attempt may start, having reserved its tokens where it may."""
+        if self._cool_until_ns is not None and self.cooling_s == 0:
+            self.end_cool_down()
+        if self.paused:
+            return "paused"
+        if self._cool_until_ns is not None:
+            return "cool_down"
+        if self._reader_stalled():
+            self._hold("reader_stalled")
+            return "reader_stalled"
+        reservation = self._spending.reserve(self._route, tokens, self._usd_of(tokens))
+        if reservation is None:
+            now_ns = self._clock.monotonic_ns()
+            self._dry_ns = self._dry_ns or now_ns
+            if not self._spending.awaits_more(self._route) or now_ns - self._dry_ns > DRY_NS:
+                self._hold("budget")
+            return "budget"
+        self._dry_ns = None
+        self._hold(None)
+        self._reservations.append(reservation)
+        return None
+
+    def _hold(self, reason: HeldReason | None) -> None:
+        if reason == self._held:
+            return
+        now_ns = self._clock.monotonic_ns()
+        if self._held is not None:
+            self._emit(Held(at_ns=now_ns, reason=self._held, route=self._route, released=True))
+        self._held = reason
+        if reason is not None:
+            detail = self._spending.shortage(self._route) if reason == "budget" else ""
+            self._emit(Held(at_ns=now_ns, reason=reason, route=self._route, detail=detail))
+
+    async def _wait(self) -> None:
+        self.waiting += 1
+        try:
+            cooling = self._cool_until_ns is not None and not self.paused
+            await self.changed.wait(self._clock, self.cooling_s if cooling else None)
+        finally:
+            self.waiting -= 1
+
+    async def _stagger(self, cancelled: Callable[[], bool]) -> None:
+        self._released += 1
+        wait_s = STAGGER_S * (self._released - self._random.random())
+        due_ns = self._clock.monotonic_ns() + round(wait_s * NS_PER_S)
+        self.waiting += 1
+        try:
+            while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
+                if self.stopping or cancelled():
+                    return
+                await self.changed.wait(self._clock, left_ns / NS_PER_S)
+        finally:
+            self.waiting -= 1
+
+    def _settle_cost(self, event: AttemptFinished) -> None:
+        for reservation in self._reservations:
+            if reservation.tokens == event.reserved_tokens:
+                self._reservations.remove(reservation)
+                self._spending.settle(reservation, event.charged_tokens, usd_charged(event))
+                if self._held == "budget":
+                    self.changed.ring()
+                return
+
+    def _read_limits(self, event: AttemptFinished) -> None:
+        """Tell all that is known of the limits: news of a 429 at once, the rest now and then."""
+        self._limits.hear(event)
+        if not event.limits:
+            return
+        is_new = event.limits != self._told_limits
+        if self._told_limits_ns is not None and not (is_new and event.outcome == "throttled"):
+            passed_ns = event.at_ns - self._told_limits_ns
+            if passed_ns < (LIMIT_EVERY_NS if is_new else LIMIT_AGAIN_NS):
+                return
+        self._told_limits, self._told_limits_ns = event.limits, event.at_ns
+        self._emit(LimitReading(at_ns=event.at_ns, route=self._route, limits=self._limits.parts))

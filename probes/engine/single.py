@@ -1,0 +1,245 @@
+"""One probe by itself: what `llmtop once` and `llmtop check` send.
+
+It can be looked at while it runs and ended before it is over: what it met so far is its record.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Final
+
+import anyio
+import msgspec
+
+from probes.config import Route
+from probes.config.proxies import proxy_secrets
+from probes.config.secrets import Scrubber, secret_values
+from probes.config.tls import unverified
+from probes.engine.health import GapWatch, LoopWatch
+from probes.engine.probe import Probe, ProbeTools, Turnstile, total_cost
+from probes.engine.report import cohort_of, prompt_tokens
+from probes.engine.request_builder import Manner
+from probes.engine.retry import RetryPolicy
+from probes.engine.route import (
+    TransportFactory,
+    default_transport,
+)
+from probes.events import AttemptFinished, Event, Notice, ProbeFinished
+from probes.kit.clock import Clock, seconds
+from probes.money.price_list import NO_PRICE, PriceListError, ask_prices
+from probes.money.pricing import priced_later, wants_list
+from probes.transport import Transport
+
+__all__ = ["ProbeRecord", "SingleProbe", "probe_once", "stage_of"]
+
+_STAGES: Final = (
+    ("headers", "headers came, no {first}"),
+    ("sent", "connected, no {first}"),
+    ("tls", "connected, the request is not sent"),
+    ("tcp", "connected, the request is not sent"),
+    ("started", "not connected"),
+)
+"""What an attempt that has brought nothing yet is at, by the last step that it reached."""
+
+_LIST_GRACE_S: Final = 1.0
+"""After a probe whose cost nobody told, its provider's price list is waited for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRecord:
+    """A probe with its attempts."""
+
+    probe: ProbeFinished
+    attempts: tuple[AttemptFinished, ...]
+    notices: tuple[str, ...] = ()
+    url: str = ""
+    """What was asked last, whole; a secret may stand in its query."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """Everybody may pass: the caller has reserved what the probe may cost."""
+
+    async def admit(self, tokens: object, cancelled: Callable[[], bool]) -> bool:  # noqa: ARG002
+        return not cancelled()
+
+    def settle(self, event: AttemptFinished) -> None:
+        """The caller settles the whole probe."""
+
+
+@dataclass(slots=True)
+class _Events:
+    """The events of the one probe."""
+
+    seen: list[Event] = field(default_factory=list)
+
+    def attempts(self) -> tuple[AttemptFinished, ...]:
+        return tuple(event for event in self.seen if isinstance(event, AttemptFinished))
+
+    def notices(self) -> tuple[str, ...]:
+        return tuple(event.text for event in self.seen if isinstance(event, Notice))
+
+
+def stage_of(
+    stamps: Mapping[str, int], *, chunks: int, silent_s: float | None, streamed: bool
+) -> str:
+    """Return in words how far an attempt has come; `silent_s` are seconds since the last chunk."""
+    if silent_s is not None:
+        return f"{chunks} output chunks, the last {silent_s:.1f} s ago"
+    first = "first token" if streamed else "whole answer"
+    reached = (words for step, words in _STAGES if step in stamps)
+    return next(reached, "not begun").format(first=first)
+
+
+class SingleProbe:
+    """Runs once."""
+
+    def __init__(
+        self,
+        route: Route,
+        headers: dict[str, str],
+        *,
+        clock: Clock,
+        random: Random,
+        include_text: bool = False,
+        transport: TransportFactory = default_transport,
+    ) -> None:
+        """Prepare a probe; `headers` are the route's, secrets filled in."""
+        self.route = route
+        self._clock = clock
+        self._events = _Events()
+        self._began_ns: int | None = None
+        turnstile: Turnstile = _Open()
+        size = prompt_tokens(route)
+        self._tools = ProbeTools(
+            route=route,
+            manner=Manner(route, headers),
+            clock=clock,
+            random=random,
+            gaps=GapWatch(clock.monotonic_ns()),
+            scrub=Scrubber(
+                secret_values({route.name: headers}) | proxy_secrets([route], os.environ)
+            ),
+            emit=self._events.seen.append,
+            turnstile=turnstile,
+            policy=RetryPolicy(route.retries, random),
+            prompt_tokens=size,
+            include_text=include_text,
+            max_tokens=route.max_tokens,
+            cohort=cohort_of(route.max_tokens, size),
+        )
+        self._headers = headers
+        self._connection = transport(route, clock)
+        self._lister = transport(route, clock) if wants_list(route) else None
+        """Asks for the price, on a connection of its own."""
+        self._listed = anyio.Event()
+        self._probe = Probe("1-1", self._tools, self._connection, scheduled_ns=clock.monotonic_ns())
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds since it began; 0 before."""
+        if self._began_ns is None:
+            return 0.0
+        return seconds(self._clock.monotonic_ns() - self._began_ns)
+
+    @property
+    def stage(self) -> str:
+        """In words, how far it has come."""
+        attempt = self._probe.in_flight
+        if attempt is not None:
+            last_ns, now_ns = attempt.last_output_ns, self._clock.monotonic_ns()
+            return stage_of(
+                attempt.stamps,
+                chunks=attempt.chunks,
+                silent_s=None if last_ns is None else seconds(now_ns - last_ns),
+                streamed=self.route.stream,
+            )
+        done = self._events.attempts()
+        if not done:
+            return "not begun"
+        return f"attempt {len(done)} failed ({done[-1].reason}), waiting to retry"
+
+    def cancel(self) -> None:
+        """End it now; what it met so far becomes its record."""
+        self._probe.cancel()
+
+    async def run(self) -> ProbeRecord | None:
+        """Send the probe with its retries; failures of the network are in the record, not raised.
+
+        Returns None where it was cancelled before anything was sent.
+        """
+        self._began_ns = self._clock.monotonic_ns()
+        watch = LoopWatch(self._clock, self._tools.gaps, lambda _started_ns, _ended_ns: None)
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch.run)
+            if self._lister is not None:
+                group.start_soon(self._ask_price, self._lister)
+            try:
+                finished = await self._probe.run()
+            finally:
+                await self._connection.aclose()
+            await self._wait_for_price(finished)
+            group.cancel_scope.cancel()
+        if finished is None:
+            return None
+        said = tuple(text for _, text in unverified([self.route]))
+        notices = (*said, *self._events.notices())
+        record = ProbeRecord(finished, self._events.attempts(), notices, self._probe.url)
+        return _priced(record, self._tools)
+
+    async def _ask_price(self, lister: Transport) -> None:
+        """Ask the provider's list while the probe runs; a price that comes late counts as well."""
+        tools, route = self._tools, self.route
+        try:
+            found = await ask_prices(route, self._headers, lister, {route.model})
+        except PriceListError as error:
+            tools.miss_price(str(error), tools.clock.monotonic_ns())
+        else:
+            price = found.get(route.model)
+            if price is not None:
+                tools.take_price(price, tools.clock.monotonic_ns())
+            elif route.model in found:
+                tools.miss_price(NO_PRICE, tools.clock.monotonic_ns())
+        self._listed.set()
+
+    async def _wait_for_price(self, finished: ProbeFinished | None) -> None:
+        """Wait a moment for the list where nobody told what the probe cost."""
+        if self._lister is None or finished is None or finished.outcome == "cancelled":
+            return
+        if not finished.cost_usd:
+            with anyio.move_on_after(_LIST_GRACE_S):
+                await self._listed.wait()
+
+
+async def probe_once(
+    route: Route,
+    headers: dict[str, str],
+    *,
+    clock: Clock,
+    random: Random,
+    include_text: bool = False,
+    transport: TransportFactory = default_transport,
+) -> ProbeRecord:
+    """Send one probe to its end; `headers` are the route's, secrets filled in."""
+    probe = SingleProbe(
+        route,
+        headers,
+        clock=clock,
+        random=random,
+        include_text=include_text,
+        transport=transport,
+    )
+    record = await probe.run()
+    assert record is not None  # noqa: S101 - nobody cancels it, and everybody may pass
+    return record
+
+
+def _priced(record: ProbeRecord, tools: ProbeTools) -> ProbeRecord:
+    """Return a record with its costs by the list's price, where that came after its attempts."""
+    if tools.price is None or tools.price_source != "list":
+        return record
+    price, size = tools.price, tools.prompt_tokens
+    attempts = tuple(priced_later(event, price, size, "list") for event in record.attempts)
+    probe = msgspec.structs.replace(record.probe, cost_usd=total_cost(attempts))
+    return replace(record, probe=probe, attempts=attempts)

@@ -1,0 +1,40 @@
+"""Waiting for "something changed" beside waiting for time."""
+
+import anyio
+
+from probes.kit.clock import Clock
+
+__all__ = ["Signal"]
+
+
+class Signal:
+    """A bell that can be rung again and again: whoever waits at that moment wakes.
+
+    Invariant: between looking at a condition and calling `wait` nothing is awaited, so that no
+    ring is missed.
+    """
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def ring(self) -> None:
+        """Wake all who wait now."""
+        self._event.set()
+        self._event = anyio.Event()
+
+    async def wait(self, clock: Clock, timeout_s: float | None = None) -> bool:
+        """Return True at the next ring, False after `timeout_s` seconds of `clock` without one."""
+        event = self._event
+        if timeout_s is None:
+            await event.wait()
+            return True
+        async with anyio.create_task_group() as group:
+
+            async def expire() -> None:
+                await clock.sleep(timeout_s)
+                group.cancel_scope.cancel()
+
+            group.start_soon(expire)
+            await event.wait()
+            group.cancel_scope.cancel()
+        return event.is_set()

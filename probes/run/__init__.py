@@ -1,0 +1,1 @@
+"""One run: a source, and everything that takes its events."""

@@ -1,0 +1,1 @@
+"""Who gives events: an engine in a process of its own, or in this one."""

@@ -1,0 +1,86 @@
+"""When an engine counts as silent, and when a dead one is started again: pure, timed by callers."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from probes.kit.clock import NS_PER_S, seconds
+
+__all__ = ["HostLimits", "RestartPolicy", "SilenceMeter"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """The host's patience, in seconds where not said otherwise."""
+
+    silent_after_s: float = 10.0
+    """Nothing heard for so long: said on the screen."""
+    kill_after_s: float = 30.0
+    """Nothing heard for so long: killed and started again."""
+    check_s: float = 0.5
+    """How often silence is looked at."""
+    stop_grace_s: float = 1.0
+    """What an engine has to end by itself."""
+    terminate_grace_s: float = 0.5
+    """What it has after SIGTERM, before SIGKILL."""
+    backoff_first_s: float = 1.0
+    backoff_max_s: float = 30.0
+    deaths: int = 3
+    """So many deaths within `deaths_window_s` end the restarts until a person asks for one."""
+    deaths_window_s: float = 60.0
+    line_bytes: int = 4 << 20
+    stderr_bytes: int = 64 << 10
+
+
+class SilenceMeter:
+    """How long an engine has said nothing while we listened.
+
+    One check adds at most two periods: when the host itself did not run (suspended, stopped),
+    that time is no silence of the engine's.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        """Expect a check every `period_s`."""
+        self._most_ns = round(2 * period_s * NS_PER_S)
+        self._checked_ns: int | None = None
+        self._silent_ns = 0
+
+    def heard(self) -> None:
+        """Something was read."""
+        self._silent_ns = 0
+
+    def check(self, now_ns: int, *, listening: bool) -> float:
+        """Return the silence in seconds; time in which we did not listen does not count."""
+        if self._checked_ns is not None and listening:
+            self._silent_ns += min(now_ns - self._checked_ns, self._most_ns)
+        self._checked_ns = now_ns
+        return self.silent_s
+
+    @property
+    def silent_s(self) -> float:
+        """The silence at the last check, in seconds."""
+        return seconds(self._silent_ns)
+
+
+@dataclass(slots=True)
+class RestartPolicy:
+    """Back-off from `backoff_first_s`, doubling to `backoff_max_s`; gives up on a crash loop."""
+
+    limits: HostLimits
+    _deaths_ns: deque[int] = field(default_factory=deque, init=False)
+    _in_a_row: int = field(default=0, init=False)
+
+    def died(self, now_ns: int, lived_s: float) -> float | None:
+        """Return the seconds to wait before the next start; None to give up."""
+        self._in_a_row = 1 if lived_s >= self.limits.deaths_window_s else self._in_a_row + 1
+        self._deaths_ns.append(now_ns)
+        while seconds(now_ns - self._deaths_ns[0]) > self.limits.deaths_window_s:
+            self._deaths_ns.popleft()
+        if len(self._deaths_ns) >= self.limits.deaths:
+            return None
+        doublings = min(self._in_a_row - 1, 16)
+        return min(self.limits.backoff_max_s, self.limits.backoff_first_s * 2.0**doublings)
+
+    def forget(self) -> None:
+        """A person asked for another try: earlier deaths no longer count."""
+        self._deaths_ns.clear()
+        self._in_a_row = 0

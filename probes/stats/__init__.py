@@ -1,0 +1,1 @@
+"""Figures of many samples: digests, windows, tallies, tokens."""

@@ -1,0 +1,268 @@
+"""Counters and samples, bounded for ever.
+
+Slices are aligned to multiples of 10 s since the run's start, so charts do not shimmer. A window is
+the open slice plus the last N closed ones (1m: 6, so 60 to 70 s). What is written enters the slice
+of its own stamp, late or not. All offsets are ns since the run's start.
+
+What is written goes to its slice alone. A second after a slice has closed it is sealed: taken into
+its minute; a sealed minute is taken into the run. So an hour is read from minutes, and the run is
+whole minutes and a few slices: neither costs anything at the time of writing. What comes later than
+a second goes to the slice, its minute and the run at once.
+"""
+
+from collections.abc import Callable
+from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
+
+from probes.kit.clock import NS_PER_S
+
+__all__ = [
+    "GRACE_NS",
+    "SLICES_A_MINUTE",
+    "SLICE_NS",
+    "WINDOWS",
+    "Slices",
+    "WindowName",
+    "Windows",
+    "elapsed_s",
+    "first_slice",
+    "slice_index",
+]
+
+SLICE_NS: Final = 10 * NS_PER_S
+SLICES_A_MINUTE: Final = 6
+GRACE_NS: Final = NS_PER_S
+"""How long after its end a slice is sealed: nearly everything that belongs to it has come."""
+_MINUTE_NS: Final = SLICES_A_MINUTE * SLICE_NS
+_SLICES_KEPT: Final = 90
+_MINUTES_KEPT: Final = 60
+_MOST_UNSEALED: Final = 30
+WindowName: TypeAlias = Literal["1m", "5m", "15m", "1h", "run"]
+WINDOWS: tuple[WindowName, ...] = ("1m", "5m", "15m", "1h", "run")
+"""From the shortest to the longest."""
+_CLOSED: Final[dict[WindowName, tuple[int, int]]] = {
+    "1m": (1, 6),
+    "5m": (1, 30),
+    "15m": (1, 90),
+    "1h": (SLICES_A_MINUTE, 60),
+}
+"""Window → slices that close at once, and how many times that many it reaches back."""
+
+
+class _Absorbing(Protocol):
+    def absorb(self, other: Self) -> None: ...
+
+    def compact(self) -> int: ...
+
+
+T = TypeVar("T")
+A = TypeVar("A", bound=_Absorbing)
+
+
+def slice_index(offset_ns: int) -> int:
+    """Return the number of the slice that holds `offset_ns`; what is before the start is in 0."""
+    return offset_ns // SLICE_NS if offset_ns > 0 else 0
+
+
+def first_slice(window: WindowName, open_index: int) -> int:
+    """Return the first slice of `window` while `open_index` is open; below 0 in a young run."""
+    if window == "run":
+        return 0
+    width, closed = _CLOSED[window]
+    return (open_index // width - closed) * width
+
+
+def elapsed_s(window: WindowName, now_ns: int) -> float:
+    """Return the seconds `window` truly covers at offset `now_ns`, at least one.
+
+    Less than its name while the run is younger, up to a slice more while one is open.
+    """
+    begin_ns = max(0, first_slice(window, slice_index(now_ns))) * SLICE_NS
+    return max(1.0, (now_ns - begin_ns) / NS_PER_S)
+
+
+class Slices(Generic[T]):
+    """The newest slices of one width; older ones are dropped as time goes on."""
+
+    __slots__ = ("_by_index", "_kept", "_make", "_newest")
+
+    def __init__(self, kept: int, make: Callable[[], T]) -> None:
+        self._kept = kept
+        self._make = make
+        self._by_index: dict[int, T] = {}
+        self._newest = 0
+
+    @property
+    def oldest(self) -> int:
+        """Index below which nothing is kept."""
+        return self._newest - self._kept
+
+    def at(self, index: int) -> T:
+        """Return the slice to write to; one that is too old to be kept is forgotten at once."""
+        found = self._by_index.get(index)
+        if found is not None:
+            return found
+        made = self._make()
+        self._newest = max(self._newest, index)
+        if index >= self.oldest:
+            self._by_index[index] = made
+        if len(self._by_index) > self._kept + 1:
+            for stale in [known for known in self._by_index if known < self.oldest]:
+                del self._by_index[stale]
+        return made
+
+    def get(self, index: int) -> T | None:
+        """Return a slice if anything was written to it."""
+        return self._by_index.get(index)
+
+    def between(self, first: int, end: int) -> list[T]:
+        """Return the slices that exist from `first` to before `end`."""
+        begin = max(0, first, self.oldest)
+        found = (self._by_index.get(index) for index in range(begin, end))
+        return [item for item in found if item is not None]
+
+    def __len__(self) -> int:
+        return len(self._by_index)
+
+
+class Windows(Generic[A]):
+    """One kind of thing kept by 10 s, by minute and for the run."""
+
+    __slots__ = (
+        "_amended",
+        "_amended_minutes",
+        "_last",
+        "_last_index",
+        "_loose",
+        "_loose_minutes",
+        "_open",
+        "minutes",
+        "run",
+        "sealed",
+        "sealed_minutes",
+        "slices",
+    )
+
+    def __init__(self, make: Callable[[], A]) -> None:
+        self.slices: Slices[A] = Slices(_SLICES_KEPT, make)
+        self.minutes: Slices[A] = Slices(_MINUTES_KEPT, make)
+        self.run = make()
+        """Everything up to `sealed_minutes`, and what came too late for them."""
+        self.sealed = 0
+        """Every slice below it is in its minute."""
+        self.sealed_minutes = 0
+        """Every minute below it is in the run."""
+        self._loose: set[int] = set()
+        self._loose_minutes: set[int] = set()
+        self._amended: set[int] = set()
+        self._amended_minutes: set[int] = set()
+        self._last_index = -1
+        self._last: tuple[A, ...] = ()
+        self._open = 0
+        """The open slice when it was last read."""
+
+    def at(self, offset_ns: int) -> tuple[A, ...]:
+        """Return the places where something of this stamp is written: mostly its slice alone."""
+        index = offset_ns // SLICE_NS if offset_ns > 0 else 0
+        if index == self._last_index:
+            return self._last
+        return self._places(index)
+
+    def seal(self, now_ns: int) -> int:
+        """Do one piece of what is due at offset `now_ns`; return its size, 0 when all is done."""
+        end = slice_index(now_ns - GRACE_NS)
+        done = self._seal_one(end) or self._seal_minute(end // SLICES_A_MINUTE)
+        if not done and end > self.sealed:
+            self.sealed = end
+            self.sealed_minutes = max(self.sealed_minutes, end // SLICES_A_MINUTE)
+        return done
+
+    def pieces(self, first: int, end: int) -> list[A]:
+        """Return what holds the slices from `first` to before `end`: minutes where whole ones are
+        sealed, which have the same in fewer pieces."""
+        begin_minute = -(-max(0, first) // SLICES_A_MINUTE)
+        end_minute = min(end // SLICES_A_MINUTE, self.sealed_minutes)
+        if begin_minute >= end_minute:
+            return self.slices.between(first, end)
+        return [
+            *self.slices.between(first, begin_minute * SLICES_A_MINUTE),
+            *self.minutes.between(begin_minute, end_minute),
+            *self.slices.between(end_minute * SLICES_A_MINUTE, end),
+        ]
+
+    def _places(self, index: int) -> tuple[A, ...]:
+        if index < self.sealed or index < self.slices.oldest:
+            return self._late(index)
+        if self._loose and index - min(self._loose) > _MOST_UNSEALED:
+            # Time has jumped. What is not sealed now would be dropped with the old slices.
+            self._seal_before(index)
+        self._loose.add(index)
+        if index < self._open - 1:
+            self._changed()
+            return (self.slices.at(index),)
+        self._last_index, self._last = index, (self.slices.at(index),)
+        return self._last
+
+    def _opened(self, now_ns: int) -> int:
+        """Return the slice that is open now that something is read. What is older than the one
+        before it may be remembered."""
+        index = slice_index(now_ns)
+        if index != self._open:
+            self._open, self._last_index = index, -1
+        return index
+
+    def _late(self, index: int) -> tuple[A, ...]:
+        """Return all places of a slice that is sealed or was never kept."""
+        places = [self.slices.at(index)]
+        kept = self.slices.get(index) is not None
+        if kept:
+            self._amended.add(index)
+        minute = index // SLICES_A_MINUTE
+        sealed = minute < self.sealed_minutes
+        if kept or sealed:
+            places.append(self.minutes.at(minute))
+            (self._amended_minutes if sealed else self._loose_minutes).add(minute)
+        if sealed or not kept:
+            places.append(self.run)
+        self._changed()
+        return tuple(places)
+
+    def _seal_before(self, end: int) -> None:
+        while self._seal_one(end) or self._seal_minute(end // SLICES_A_MINUTE):
+            pass
+
+    def _seal_one(self, end: int) -> int:
+        index = min(self._loose, default=end)
+        if index >= end:
+            return self._amend(self._amended, self.slices)
+        self._loose.discard(index)
+        self._last_index = -1 if index == self._last_index else self._last_index
+        self.sealed = index + 1
+        item = self.slices.at(index)
+        size = item.compact()
+        minute = index // SLICES_A_MINUTE
+        self.minutes.at(minute).absorb(item)
+        self._loose_minutes.add(minute)
+        return size
+
+    def _seal_minute(self, end: int) -> int:
+        minute = min(self._loose_minutes, default=end)
+        if minute >= end:
+            return self._amend(self._amended_minutes, self.minutes)
+        self._loose_minutes.discard(minute)
+        self.sealed_minutes = minute + 1
+        item = self.minutes.at(minute)
+        size = item.compact()
+        self.run.absorb(item)
+        return size
+
+    def _amend(self, amended: set[int], kind: Slices[A]) -> int:
+        size = 0
+        for item in map(kind.get, sorted(amended)):
+            size += 0 if item is None else item.compact()
+        if amended:
+            amended.clear()
+            self._changed()
+        return size
+
+    def _changed(self) -> None:
+        """Forget what is remembered of closed slices."""

@@ -1,0 +1,81 @@
+"""What a restarted engine is told, so that it forgets nothing."""
+
+from probes.config import Route
+from probes.control.commands import Burst, EndCoolDown, MarkTime, Pause, SetKnob, WatchText
+from probes.control.wanted import Desired, commands_for_restart, desired_of
+from probes.events import Held, Knob
+
+S = 1_000_000_000
+ROUTES = (
+    Route(name="a", base_url="http://x", model="m"),
+    Route(name="b", base_url="http://x", model="m", paused=True, concurrency=4),
+)
+
+
+def told(desired: Desired, now_ns: int = 0) -> list[object]:
+    """Return what a new engine is told at `now_ns`."""
+    return list(commands_for_restart(desired, now_ns))
+
+
+def test_nothing_is_told_that_the_configuration_says_already() -> None:
+    assert told(desired_of(ROUTES)) == []
+
+
+def test_knobs_that_were_turned_are_told_again() -> None:
+    desired = desired_of(ROUTES).after_command(SetKnob(route="a", knob="concurrency", value=7))
+    assert told(desired) == [SetKnob(route="a", knob="concurrency", value=7, who="restart")]
+    assert desired.knob("a", "concurrency") == 7
+    back = desired.after_command(SetKnob(route="a", knob="concurrency", value=1))
+    assert told(back) == []
+
+
+def test_what_the_engine_made_of_a_knob_counts() -> None:
+    desired = desired_of(ROUTES).after_command(SetKnob(route="a", knob="interval", value=-3))
+    event = Knob(at_ns=1, route="a", knob="interval", before=5.0, after=0.0)
+    assert told(desired.after_event(event)) == [
+        SetKnob(route="a", knob="interval", value=0.0, who="restart")
+    ]
+
+
+def test_pauses_are_told_where_they_differ_from_the_configuration() -> None:
+    everything = desired_of(ROUTES).after_command(Pause(paused=True))
+    assert told(everything) == [Pause(route="a", paused=True, who="restart")]
+    only_b = desired_of(ROUTES).after_command(Pause(route="b", paused=False))
+    assert told(only_b) == [Pause(route="b", paused=False, who="restart")]
+    event = Knob(at_ns=1, route="a", knob="paused", before=0, after=1)
+    assert told(desired_of(ROUTES).after_event(event)) == told(everything)
+
+
+def test_a_cool_down_goes_on_for_the_rest_of_its_time() -> None:
+    held = Held(at_ns=10 * S, reason="cool_down", route="a", until_ns=40 * S)
+    cooling = desired_of(ROUTES).after_event(held)
+    assert told(cooling, 25 * S) == [EndCoolDown(route="a", until_s=15.0, who="restart")]
+    assert told(cooling, 41 * S) == []
+    released = Held(at_ns=12 * S, reason="cool_down", route="a", released=True)
+    assert told(cooling.after_event(released), 25 * S) == []
+    assert told(cooling.after_command(EndCoolDown(route="a")), 25 * S) == []
+
+
+def test_the_preview_is_told_last() -> None:
+    desired = (
+        desired_of(ROUTES)
+        .after_command(WatchText(route="b"))
+        .after_command(SetKnob(route="a", knob="max_tokens", value=9))
+    )
+    assert told(desired)[-1] == WatchText(route="b")
+    assert len(told(desired)) == 2
+    assert told(desired.after_command(WatchText()))[-1] != WatchText(route="b")
+
+
+def test_what_concerns_the_moment_or_nobody_changes_nothing() -> None:
+    desired = desired_of(ROUTES)
+    for command in (
+        Burst(route="a", count=9),
+        MarkTime(text="x"),
+        SetKnob(route="gone", knob="concurrency", value=2),
+        SetKnob(route="a", knob="no such knob", value=2),
+        Pause(route="gone", paused=True),
+    ):
+        assert desired.after_command(command) == desired
+    budget = Held(at_ns=1, reason="budget", route="a")
+    assert desired.after_event(budget) == desired

@@ -1,0 +1,106 @@
+"""Results as events: nothing secret, nothing too long."""
+
+import pytest
+
+from probes.answers.facts import Answer
+from probes.config.secrets import MASK, Scrubber
+from probes.engine.attempt import AttemptResult
+from probes.engine.report import (
+    LONGEST_TEXT,
+    AttemptIdentity,
+    attempt_finished,
+    charge_for,
+    cohort_of,
+)
+from probes.events import AttemptFinished, Limit, StampLadder, encode_event
+from probes.money.pricing import Asked
+
+SECRET = "sk-very-secret-value-that-is-quite-long"
+ASKED = Asked(reserved_tokens=84)
+
+
+def event_of(answer: Answer, headers: dict[str, str], *, text: bool = False) -> AttemptFinished:
+    result = AttemptResult(
+        answer=answer,
+        stamps=StampLadder(started=1, sent=2, ended=3),
+        status=200,
+        headers=headers,
+        cold=False,
+        chunk_offsets_ns=(),
+        chunks=0,
+        longest_gap_ns=0,
+        stalls=0,
+        flagged="",
+    )
+    return attempt_finished(
+        AttemptIdentity("r", "1-1", 0, "64/256", ASKED),
+        result,
+        charge=charge_for(ASKED, result, None),
+        retry=None,
+        clock="user",
+        scrub=Scrubber(frozenset({SECRET})),
+        include_text=text,
+    )
+
+
+@pytest.mark.parametrize(
+    ("counted", "charged"),
+    [
+        ({"input_tokens": 20, "output_tokens": 5}, 25),
+        ({"output_tokens": 5}, 5),
+        ({}, 84),
+        ({"input_tokens": 20}, 84),
+        ({"input_tokens": 90}, 90),
+    ],
+)
+def test_an_output_that_nobody_counted_is_charged_as_reserved(
+    counted: dict[str, int], charged: int
+) -> None:
+    assert event_of(Answer(outcome="truncated", **counted), {}).charged_tokens == charged
+
+
+def test_no_place_of_an_answer_carries_a_secret_into_an_event() -> None:
+    answer = Answer(
+        outcome="ok",
+        message=f"bad key {SECRET}",
+        finish_reason=SECRET,
+        response_id=f"id-{SECRET}",
+        text=f"you sent {SECRET}",
+        reasoning_text=SECRET,
+        server_timing={SECRET: 1.0},
+        limits=(Limit(kind=SECRET, limit=1.0), Limit(kind="tokens", scope=SECRET)),
+    )
+    headers = {"x-request-id": SECRET, f"x-ratelimit-limit-{SECRET}": SECRET, "server": SECRET}
+    line = encode_event(event_of(answer, headers, text=True)).decode()
+    assert SECRET not in line
+    assert MASK in line
+
+
+def test_a_cut_leaves_no_beginning_of_a_secret() -> None:
+    cut = SECRET[:20]
+    answer = Answer(
+        outcome="ok",
+        message="x" * 480 + cut,
+        finish_reason="y" * 60 + cut,
+        response_id=cut,
+        text="z" * (LONGEST_TEXT - 20) + SECRET,
+        server_timing={cut: 1.0},
+    )
+    line = encode_event(event_of(answer, {"x-request-id": "z" * 180 + SECRET}, text=True)).decode()
+    assert SECRET[:8] not in line
+
+
+def test_a_long_text_still_fits_a_line_of_the_pipe() -> None:
+    answer = Answer(outcome="ok", text="\x01" * 1_000_000, reasoning_text="\x01" * 1_000_000)
+    assert len(encode_event(event_of(answer, {}, text=True))) < 4 << 20
+
+
+@pytest.mark.parametrize(
+    ("tokens", "band"),
+    [
+        *((1, "256"), (256, "256"), (257, "1k"), (1_024, "1k"), (1_025, "4k"), (4_096, "4k")),
+        *((4_097, "16k"), (16_384, "16k"), (16_385, "64k"), (65_536, "64k"), (65_537, ">64k")),
+    ],
+)
+def test_a_cohort_is_the_cap_and_the_band_of_the_input(tokens: int, band: str) -> None:
+    assert cohort_of(64, tokens) == f"64/{band}"

@@ -1,0 +1,277 @@
+"""The event stream on standard output."""
+
+import io
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from probes.config import Config, Route
+from probes.money.ledger import Ledger
+from probes.run.headless import ascii_json, run_headless
+from probes.run.session import Session
+from probes.sources.child import launch_process
+from probes.sources.rules import HostLimits
+from probes.store.recording import Recorder
+
+pytestmark = pytest.mark.anyio
+
+FAKE = str(Path(__file__).parents[1] / "fake_engine.py")
+QUICK = HostLimits(backoff_first_s=0.02, backoff_max_s=0.05, terminate_grace_s=0.2)
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    """A ledger of one test."""
+    made = Ledger(None)
+    yield made
+    made.close()
+
+
+def session(mode: str, ledger: Ledger, recorder: Recorder | None = None) -> Session:
+    """Return a session whose engines all behave as `mode`."""
+    return Session(
+        Config(routes=(Route(name="r", base_url="http://127.0.0.1:9", model="m"),)),
+        {},
+        recorder=recorder,
+        ledger=ledger,
+        limits=QUICK,
+        launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, mode]),
+    )
+
+
+def parsed(data: bytes) -> list[dict[str, Any]]:
+    """Return the JSON of each line."""
+    return [json.loads(line) for line in data.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "\x7f", "caf\xe9", "\x9b31m", "\u202eevil", "\U0001f600", "\U000e0001"]
+)
+def test_escaped_json_means_the_same_and_is_printable_ascii(text: str) -> None:
+    escaped = ascii_json(json.dumps({"k": text}, ensure_ascii=False).encode())
+    assert json.loads(escaped) == {"k": text}
+    assert escaped.isascii()
+    assert escaped.decode().isprintable()
+
+
+async def test_durable_events_come_first_and_a_summary_last(ledger: Ledger) -> None:
+    out = io.BytesIO()
+    status = await run_headless(
+        session("good", ledger), duration_s=0.5, out=out, fail_on_goals=False
+    )
+    lines = parsed(out.getvalue())
+    assert status == 0
+    assert lines[0]["type"] == "hello"
+    assert lines[-1] == {"type": "summary", "routes": {}}
+    assert {line["type"] for line in lines} == {"hello", "mark", "summary"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_it_cleanly_with_the_summary(
+    ledger: Ledger, number: signal.Signals
+) -> None:
+    out = io.BytesIO()
+
+    async def interrupt() -> None:
+        while b"hello" not in out.getvalue():  # noqa: ASYNC110 - a thread writes it
+            await anyio.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(interrupt)
+        status = await run_headless(
+            session("good", ledger), duration_s=None, out=out, fail_on_goals=False
+        )
+    assert status == 0
+    assert parsed(out.getvalue())[-1]["type"] == "summary"
+    assert parsed(out.getvalue())[-2]["text"] == "stopping"
+
+
+async def test_nohup_outlives_the_terminal(ledger: Ledger) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                watched = session("good", ledger)
+                out = io.BytesIO()
+                run = partial(run_headless, watched, duration_s=None, out=out, fail_on_goals=False)
+                tasks.start_soon(run)
+                while b"hello" not in out.getvalue():  # noqa: ASYNC110 - a thread writes it
+                    await anyio.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGHUP)
+                await anyio.sleep(0.3)
+                assert b"summary" not in out.getvalue()
+                watched.stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+async def test_a_reader_that_goes_away_ends_it_quietly(ledger: Ledger) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as out, anyio.fail_after(8):
+        status = await run_headless(
+            session("flood", ledger), duration_s=None, out=out, fail_on_goals=False
+        )
+    assert status == 0
+
+
+async def test_a_reader_that_stops_holds_the_engine_in_bounded_memory_and_never_hangs_us(
+    ledger: Ledger,
+) -> None:
+    reading, writing = os.pipe()
+    watched = session("flood", ledger)
+    taken = 0
+
+    def count(_events: object, lines: bytes) -> None:
+        nonlocal taken
+        taken += len(lines)
+
+    watched.subscribe(count)
+    with os.fdopen(writing, "wb") as out:
+        with anyio.fail_after(15):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(
+                    partial(run_headless, watched, duration_s=None, out=out, fail_on_goals=False)
+                )
+                while taken < 4 << 20:  # noqa: ASYNC110 - another process brings it about
+                    await anyio.sleep(0.01)
+                await anyio.sleep(0.2)
+                before = taken
+                await anyio.sleep(0.3)
+                assert taken == before
+                watched.stop()
+        os.close(reading)  # frees the thread that waits for the reader
+    assert before < 6 << 20
+
+
+async def test_a_reader_that_pauses_gets_everything(ledger: Ledger) -> None:
+    reading, writing = os.pipe()
+    data = bytearray()
+
+    def read_late() -> None:
+        time.sleep(0.3)
+        while block := os.read(reading, 1 << 20):
+            data.extend(block)
+
+    reader = threading.Thread(target=read_late)
+    reader.start()
+    with os.fdopen(writing, "wb") as out:
+        await run_headless(session("flood", ledger), duration_s=0.6, out=out, fail_on_goals=False)
+    reader.join()
+    os.close(reading)
+    lines = parsed(bytes(data))
+    numbers = [int(line["text"].lstrip("x")) for line in lines[2:-1]]
+    assert numbers == list(range(len(numbers)))
+    assert lines[-1]["type"] == "summary"
+
+
+async def test_an_engine_that_is_given_up_ends_it_with_status_one(ledger: Ledger) -> None:
+    out = io.BytesIO()
+    with anyio.fail_after(10):
+        status = await run_headless(
+            session("crash", ledger), duration_s=None, out=out, fail_on_goals=False
+        )
+    lines = parsed(out.getvalue())
+    assert status == 1
+    assert [line["type"] for line in lines].count("hello") == 3
+    assert "exit status 3" in lines[-2]["detail"]
+    assert out.getvalue().isascii()
+
+
+MISSED = {"goals_met": False, "goals_missed": ["ttft"], "goals_unknown": []}
+MET = {"goals_met": True, "goals_missed": [], "goals_unknown": []}
+UNKNOWN = {"goals_met": None, "goals_missed": [], "goals_unknown": ["no probe finished"]}
+
+
+@pytest.mark.parametrize(
+    ("routes", "fail_on_goals", "status", "remarks"),
+    [
+        ({"a": MISSED}, False, 0, []),
+        ({"a": MET}, True, 0, []),
+        ({"a": MET, "b": MISSED}, True, 1, ["b: goals missed: ttft"]),
+        ({"a": MET, "b": UNKNOWN}, True, 3, ["b: goals unknown: no probe finished"]),
+        (
+            {"a": UNKNOWN, "b": MISSED},
+            True,
+            1,
+            ["a: goals unknown: no probe finished", "b: goals missed: ttft"],
+        ),
+        ({}, True, 3, []),
+    ],
+)
+async def test_goals_are_a_status_only_where_asked(
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    routes: dict[str, Any],
+    fail_on_goals: bool,
+    status: int,
+    remarks: list[str],
+) -> None:
+    watched = session("good", ledger)
+    monkeypatch.setattr(type(watched.board), "summary", lambda _board: routes)
+    told: list[str] = []
+    answer = await run_headless(
+        watched, duration_s=0.1, out=io.BytesIO(), fail_on_goals=fail_on_goals, told=told.extend
+    )
+    assert (answer, told) == (status, remarks)
+
+
+async def test_a_duration_counts_from_the_hello(ledger: Ledger) -> None:
+    # The engine takes longer to start than the run lasts.
+    out = io.BytesIO()
+    with anyio.fail_after(10):
+        await run_headless(session("late", ledger), duration_s=0.2, out=out, fail_on_goals=False)
+    assert "mark" in [line["type"] for line in parsed(out.getvalue())]
+
+
+async def test_the_stream_begins_with_hello_whatever_failed_before(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    here = tmp_path / "file" / "below"
+    ledger = Ledger(here / "ledger.sqlite3")
+    watched = session(
+        "late", ledger, recorder=Recorder.to_folder(here, max_mb=1, max_days=1, flush_s=0.01)
+    )
+    out = io.BytesIO()
+    with anyio.fail_after(10):
+        await run_headless(watched, duration_s=1.0, out=out, fail_on_goals=False)
+    lines = parsed(out.getvalue())
+    assert lines[0]["type"] == "hello"
+    notices = [line for line in lines if line["type"] == "notice"]
+    assert any("not recording" in line["text"] for line in notices)
+    assert any("until it works again" in line["text"] for line in notices)
+    begun = lines[0]["at_ns"]
+    assert all(begun <= line["at_ns"] < begun + 10**10 for line in notices)
+
+
+async def test_the_stream_of_an_engine_that_never_spoke_has_a_hello_of_ours(
+    ledger: Ledger,
+) -> None:
+    out = io.BytesIO()
+    with anyio.fail_after(10):
+        status = await run_headless(
+            session("mute_crash", ledger), duration_s=None, out=out, fail_on_goals=False
+        )
+    lines = parsed(out.getvalue())
+    assert status == 1
+    assert [line["type"] for line in lines] == ["hello", *["held"] * 3, "summary"]
+    assert [route["name"] for route in lines[0]["routes"]] == ["r"]
+    assert {line["at_ns"] for line in lines[:-1]} == {lines[0]["at_ns"]}
+    assert lines[-1]["routes"]["r"]["goals_met"] is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+async def test_an_output_that_takes_no_more_ends_it_with_the_reason(ledger: Ledger) -> None:
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    with os.fdopen(descriptor, "wb", 0) as full, pytest.raises(OSError, match="No space left"):
+        await run_headless(session("good", ledger), duration_s=20, out=full, fail_on_goals=False)

@@ -1,0 +1,518 @@
+"""Keys on the home screen: what they send, and what they change on the screen."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import made
+import pytest
+from changed import replace
+from fakes import FakeBoard, FakeClock, FakeSession, FakeStatus, config
+from grid import Grid
+from textual.geometry import Region
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from probes.board.views import Snapshot
+from probes.control.commands import (
+    Burst,
+    Command,
+    EndCoolDown,
+    MarkTime,
+    Pause,
+    SetKnob,
+    WatchText,
+)
+from probes.kit.clock import NS_PER_S
+from tui.app import LlmtopApp
+from tui.panes.header import Banner, HeaderStrip
+from tui.panes.pane import Pane
+from tui.panes.routes import RoutesPane
+from tui.screens.board import BoardScreen
+from tui.screens.help import HelpScreen
+
+pytestmark = pytest.mark.anyio
+
+
+class Cockpit:
+    """A running cockpit and what a test wants of it."""
+
+    def __init__(
+        self, app: LlmtopApp, session: FakeSession, pilot: Pilot[None], clock: FakeClock
+    ) -> None:
+        self.app = app
+        self.session = session
+        self.pilot = pilot
+        self.clock = clock
+
+    @property
+    def board(self) -> BoardScreen:
+        screen = self.app.screen_stack[1]
+        assert isinstance(screen, BoardScreen)
+        return screen
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    def text(self, selector: str) -> str:
+        pane = self.board.query_one(selector, Pane)
+        return "\n".join(pane.render_line(y).text for y in range(pane.size.height))
+
+    def shown(self) -> set[int]:
+        return {pane.NUMBER for pane in self.board.query(Pane) if pane.NUMBER and pane.is_on_screen}
+
+
+@asynccontextmanager
+async def cockpit(
+    size: tuple[int, int] = (160, 50), session: FakeSession | None = None
+) -> AsyncIterator[Cockpit]:
+    session = session or FakeSession()
+    clock = FakeClock()
+    app = LlmtopApp(session, config(), clock)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield Cockpit(app, session, pilot, clock)
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [
+        ("+", SetKnob(route="busy-llama", knob="concurrency", value=9.0)),
+        ("-", SetKnob(route="busy-llama", knob="concurrency", value=7.0)),
+        ("*", SetKnob(route="busy-llama", knob="concurrency", value=16.0)),
+        ("_", SetKnob(route="busy-llama", knob="concurrency", value=4.0)),
+        ("<", SetKnob(route="busy-llama", knob="interval", value=2.0)),
+        (">", SetKnob(route="busy-llama", knob="interval", value=10.0)),
+        ("{", SetKnob(route="busy-llama", knob="max_tokens", value=32.0)),
+        ("}", SetKnob(route="busy-llama", knob="max_tokens", value=128.0)),
+        ("b", Burst(route="busy-llama", count=8)),
+        ("m", MarkTime(text="mark")),
+        ("p", Pause(route="busy-llama", paused=True)),
+        ("P", Pause(paused=True, cancel=True)),
+        ("c", EndCoolDown(route="busy-llama")),
+        ("v", WatchText(route="busy-llama")),
+    ],
+)
+async def test_a_knob_sends_its_command(key: str, command: Command) -> None:
+    async with cockpit() as it:
+        await it.press("j", key)
+        assert it.session.commands == [command]
+
+
+async def test_the_cursor_moves_and_its_row_is_marked() -> None:
+    async with cockpit() as it:
+        await it.press("j", "down", "k")
+        assert it.board.view.selected == "busy-llama"
+        row = next(line for line in it.text("#routes").splitlines() if "▸" in line)
+        assert "busy-llama" in row
+        assert "busy-llama" in str(it.board.query_one("#arrival").border_title)
+        await it.press("G")
+        assert it.board.view.selected == "new-route"
+        await it.press("g")
+        assert it.board.view.selected == "eastus-gpt"
+
+
+async def test_the_preview_follows_the_worst_row_while_the_cursor_rests_on_it() -> None:
+    async with cockpit() as it:
+        await it.press("v")
+        young = made.snapshot(version=2, header=made.header(elapsed_s=3.0))
+        worst = tuple(reversed(young.routes))
+        it.board.view = replace(it.board.view, selected=None)
+        it.session.board.whole = replace(young, routes=worst)
+        it.board.pull()
+        assert it.session.commands[0] == WatchText(route="eastus-gpt")
+        assert it.session.commands[-1] == WatchText(route=worst[0].name)
+
+
+async def test_the_preview_follows_the_cursor() -> None:
+    async with cockpit() as it:
+        await it.press("j", "v", "j", "v")
+        assert it.session.commands == [
+            WatchText(route="busy-llama"),
+            WatchText(route="queue-eu"),
+            WatchText(route=""),
+        ]
+
+
+async def test_the_filter_narrows_while_typing_and_escape_widens() -> None:
+    async with cockpit() as it:
+        await it.press("slash", *"queue")
+        assert "busy-llama" not in it.text("#routes")
+        assert "queue-eu" in it.text("#routes")
+        assert it.session.commands == []
+        await it.press("enter")
+        assert isinstance(it.app.focused, RoutesPane)
+        assert it.board.view.filter == "queue"
+        await it.press("escape")
+        assert "busy-llama" in it.text("#routes")
+        assert not it.board.query_one("#filter", Input).display
+
+
+async def test_sort_and_reverse() -> None:
+    async with cockpit() as it:
+        await it.press("s")
+        assert "by name" in str(it.board.query_one("#routes").border_title)
+        first = it.text("#routes").splitlines()[1]
+        await it.press("r")
+        assert first != it.text("#routes").splitlines()[1]
+        assert "new-route" not in first
+
+
+async def test_the_window_goes_round() -> None:
+    async with cockpit() as it:
+        await it.press("w")
+        assert it.session.board.asked[-1][0] == "15m"
+        assert "window 15m" in str(it.board.query_one("#routes").border_title)
+
+
+async def test_freeze_holds_the_screen_and_counts() -> None:
+    async with cockpit() as it:
+        await it.press("space")
+        it.session.board.whole = made.snapshot(version=341, routes=(made.route("other"),))
+        it.clock.now_ns += NS_PER_S
+        it.board.pull()
+        assert "busy-llama" in it.text("#routes")
+        assert "FROZEN 1s · 340 events since" in it.text("#header")
+        await it.press("w")
+        assert it.board.view.window == "5m"
+        await it.press("j")
+        assert "busy-llama" in str(it.board.query_one("#arrival").border_title)
+        assert "#8812" in it.text("#arrival")
+
+
+async def test_space_again_goes_on() -> None:
+    async with cockpit() as it:
+        await it.press("space", "space")
+        assert "LIVE" in it.text("#header")
+
+
+async def test_a_number_goes_to_a_pane_and_again_gives_it_the_screen() -> None:
+    async with cockpit() as it:
+        assert it.shown() == {1, 2, 3, 4, 5}
+        await it.press("4")
+        assert it.shown() == {1, 2, 3, 4, 5}
+        await it.press("4")
+        assert it.shown() == {4}
+        await it.press("2")
+        assert it.shown() == {2}
+        await it.press("escape")
+        assert it.shown() == {1, 2, 3, 4, 5}
+        await it.press("enter")
+        assert it.shown() == {2}
+        await it.press("2")
+        assert it.shown() == {1, 2, 3, 4, 5}
+
+
+async def test_a_small_terminal_shows_the_pane_that_is_asked_for() -> None:
+    async with cockpit((80, 24)) as it:
+        assert it.shown() == {1, 2}
+        await it.press("5")
+        assert it.shown() == {1, 5}
+
+
+async def test_page_keys_scroll_the_current_pane() -> None:
+    async with cockpit() as it:
+        await it.press("4", "pagedown")
+        assert it.board.view.offset(4) == 5
+        await it.press("pageup", "pageup")
+        assert it.board.view.offset(4) == 0
+        await it.press("1", "pagedown")
+        assert it.board.view.selected == "new-route"
+
+
+async def test_a_click_selects_the_row() -> None:
+    async with cockpit() as it:
+        await it.pilot.click("#routes", offset=(10, 4))
+        await it.pilot.pause()
+        assert it.board.view.selected == "queue-eu"
+
+
+async def test_help_opens_over_the_board() -> None:
+    async with cockpit() as it:
+        await it.press("question_mark")
+        assert isinstance(it.app.screen, HelpScreen)
+        await it.press("escape")
+        assert it.app.screen is it.board
+
+
+async def test_an_engine_that_gave_up_is_on_the_banner_and_r_retries() -> None:
+    async with cockpit() as it:
+        banner = it.board.query_one(Banner)
+        assert not banner.display
+        await it.press("R")
+        assert it.session.retried == 0
+        it.session.status = FakeStatus("gave_up", 12.0, "MemoryError", 3, "exit status 1")
+        it.board.pull()
+        await it.pilot.pause()
+        assert banner.display
+        assert "last words: MemoryError" in it.text("#banner")
+        assert "DEAD" in it.text("#header")
+        await it.press("R")
+        assert it.session.retried == 1
+
+
+async def test_a_ledger_in_doubt_is_on_the_banner_and_l_lifts_that() -> None:
+    doubted = made.snapshot(header=made.header(budget_doubt="database is locked"))
+    async with cockpit() as it:
+        await it.press("L")
+        assert it.session.lifted == 0
+    async with cockpit(session=FakeSession(board=FakeBoard(doubted))) as it:
+        assert it.board.query_one(Banner).display
+        assert "BUDGET UNKNOWN" in it.text("#banner")
+        await it.press("L")
+        assert it.session.lifted == 1
+
+
+async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with cockpit() as it:
+        refreshed: list[Pane] = []
+        monkeypatch.setattr(Pane, "show", lambda self, *_: refreshed.append(self))
+        it.board.pull()
+        it.board.pull()
+        assert refreshed == []
+
+
+async def test_only_changed_rows_are_repainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with cockpit() as it:
+        routes = it.board.query_one(RoutesPane)
+        regions: list[Region] = []
+        monkeypatch.setattr(routes, "refresh", lambda *rows, **_: regions.extend(rows))
+        rows = list(made.routes())
+        rows[3] = made.route("deepseek-eu", ttft=0.7, model="DeepSeek-V3")
+        it.session.board.whole = made.snapshot(version=2, routes=tuple(rows))
+        it.clock.now_ns += NS_PER_S
+        it.board.pull()
+        monkeypatch.undo()
+        assert [region.y for region in regions] == [4]
+
+
+async def test_keys_without_a_route_do_nothing() -> None:
+    session = FakeSession()
+    session.board.whole = made.snapshot(routes=(), totals=None, details={})
+    async with cockpit(session=session) as it:
+        await it.press("j", "+", "-", "<", "{", "b", "c", "p", "s", "G", "enter", "escape", "v")
+        assert it.session.commands == []
+        assert "waiting for the engine" in it.text("#routes")
+
+
+async def test_the_strip_shows_the_engine_at_once() -> None:
+    async with cockpit() as it:
+        assert it.board.query_one(HeaderStrip).status == it.session.status
+
+
+async def test_a_change_of_theme_reaches_the_ground_of_every_pane() -> None:
+    async with cockpit() as seen:
+        table = seen.board.query_one(RoutesPane)
+        dark = table.render_line(0)
+        seen.app.theme = "llmtop-light"
+        await seen.pilot.pause()
+        light = table.render_line(0)
+        grounds = [
+            [segment.style.bgcolor for segment in strip if segment.style] for strip in (dark, light)
+        ]
+        assert set(map(str, grounds[0])).isdisjoint(map(str, grounds[1]))
+
+
+class Paper:
+    """A terminal that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.gone = False
+        self.frames: list[str] = []
+
+    def write(self, data: str) -> None:
+        self.frames.append(data)
+
+    def slowest_s(self) -> float:
+        return 0.0
+
+
+def composed(board: BoardScreen) -> list[list[tuple[str, frozenset[str]]]]:
+    """Return what Textual draws when it draws everything anew."""
+    grid, (width, height) = Grid(), board.size
+    for pane in board.query(Pane):
+        pane.refresh()
+    for y, strip in enumerate(board._compositor.render_strips()):
+        grid.write(f"\x1b[{y + 1};1H" + strip.render(board.app.console))
+    return [grid.row(y, width) for y in range(height)]
+
+
+@asynccontextmanager
+async def on_paper() -> AsyncIterator[tuple[Cockpit, Paper]]:
+    paper, session, clock = Paper(), FakeSession(), FakeClock()
+    app = LlmtopApp(session, config(), clock)
+    app.attach_terminal(paper)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.pause()
+        it = Cockpit(app, session, pilot, clock)
+        yield it, paper
+
+
+def changed(version: int, moved_s: float) -> Snapshot:
+    """Return a frame in which lanes have moved on and two rows have changed."""
+    rows = list(made.routes())
+    rows[1] = replace(rows[1], in_flight=version, throttled_per_min=float(version))
+    rows[3] = made.route("deepseek-eu", ttft=0.7 + version / 10, model="DeepSeek-V3")
+    now_ns = made.NOW_NS + int(moved_s * NS_PER_S)
+    header = made.header(in_flight=20 + version)
+    return made.snapshot(version=version, now_ns=now_ns, routes=tuple(rows), header=header)
+
+
+async def test_rows_written_past_textual_are_those_it_would_draw() -> None:
+    async with on_paper() as (it, paper):
+        grid, width = Grid(), it.board.size.width
+        before = composed(it.board)
+        for y, row in enumerate(before):
+            grid.cells.update({(y, x): cell for x, cell in enumerate(row)})
+        for version in range(2, 7):
+            paper.frames.clear()
+            it.session.board.whole = changed(version, version * 0.3)
+            it.clock.now_ns += NS_PER_S
+            it.board.pull()
+            for frame in paper.frames:
+                grid.write(frame)
+            after = composed(it.board)
+            assert paper.frames
+            assert after != before
+            for y, row in enumerate(after):
+                # Titles in borders are Textual's own and come with its next repaint.
+                inside = [x for x, (character, _) in enumerate(row) if character not in "─╭╮╰╯"]
+                if row[0][0] not in "╭╰":
+                    shown = grid.row(y, width)
+                    assert [shown[x] for x in inside] == [row[x] for x in inside], y
+            before = after
+
+
+async def test_a_frame_is_a_part_of_the_screen() -> None:
+    async with on_paper() as (it, paper):
+        it.board.pull()
+        paper.frames.clear()
+        it.session.board.whole = changed(2, 0.1)
+        it.clock.now_ns += NS_PER_S
+        it.board.pull()
+        whole = sum(len(text) for row in composed(it.board) for text, _ in row)
+        assert 0 < sum(map(len, paper.frames)) < whole / 2
+
+
+async def test_between_two_tables_only_what_moves_is_drawn() -> None:
+    async with on_paper() as (it, _):
+        it.session.board.whole = changed(2, 0.1)
+        it.clock.now_ns += NS_PER_S
+        it.board.pull()
+        shown, lanes = it.text("#routes"), it.text("#arrival")
+        it.session.board.whole = changed(8, 0.2)
+        it.clock.now_ns += NS_PER_S // 10
+        it.board.pull()
+        assert it.text("#routes") == shown
+        assert it.text("#arrival") != lanes
+        assert "22 in flight" in it.text("#header"), "the sum of the rows that are shown"
+        it.clock.now_ns += NS_PER_S // 2
+        it.session.board.whole = changed(9, 0.7)
+        it.board.pull()
+        assert "9/8" in it.text("#routes")
+        assert "29 in flight" in it.text("#header")
+
+
+def at_rest(snapshot: Snapshot) -> Snapshot:
+    """Return a frame without anything that moves by itself."""
+    details = {name: replace(one, lanes=()) for name, one in snapshot.details.items()}
+    rows = tuple(replace(row, cool_down_s=None) for row in snapshot.routes)
+    header = replace(snapshot.header, in_flight=0)
+    return replace(snapshot, details=details, routes=rows, header=header)
+
+
+async def beating(it: Cockpit, paper: Paper) -> BoardScreen:
+    """Show a board that beats ten times a second, when a test says so."""
+    board = BoardScreen(it.session, it.clock, refresh_hz=10.0, window="5m", terminal=paper)
+    await it.app.push_screen(board)
+    await it.pilot.pause()
+    return board
+
+
+async def test_what_came_last_is_drawn_though_nothing_follows() -> None:
+    async with on_paper() as (it, paper):
+        board = await beating(it, paper)
+        routes = board.query_one("#routes", Pane)
+        for version in (8, 9):
+            it.session.board.whole = at_rest(changed(version, 0.2))
+            it.clock.now_ns += NS_PER_S // 10
+            board._beat()
+        assert "9/8" not in routes.render_line(2).text
+        for _ in range(40):
+            it.clock.now_ns += NS_PER_S // 10
+            board._beat()
+        assert "9/8" in routes.render_line(2).text
+
+
+async def test_after_a_command_tables_follow_at_once() -> None:
+    async with on_paper() as (it, _):
+        await it.press("+")
+        it.session.board.whole = changed(9, 0.1)
+        it.clock.now_ns += NS_PER_S // 10
+        it.board.pull()
+        assert "9/8" in it.text("#routes")
+
+
+async def test_under_a_toast_textual_composes() -> None:
+    async with on_paper() as (it, paper):
+        overlays = Paper.__new__(Paper)
+        overlays.children = [object()]  # type: ignore[attr-defined]
+        it.board._canvas._overlays = overlays  # type: ignore[union-attr,assignment]
+        paper.frames.clear()
+        it.session.board.whole = changed(3, 0.3)
+        it.clock.now_ns += NS_PER_S
+        it.board.pull()
+        assert paper.frames == []
+
+
+@pytest.mark.parametrize("key", ["question_mark", "ctrl+p"])
+async def test_under_another_screen_textual_composes(key: str) -> None:
+    async with on_paper() as (it, paper):
+        board = it.board
+        await it.press(key)
+        assert it.app.screen is not board
+        paper.frames.clear()
+        it.session.board.whole = changed(3, 0.3)
+        it.clock.now_ns += NS_PER_S
+        board.pull()
+        assert paper.frames == []
+
+
+async def test_a_busy_terminal_is_given_nothing_more() -> None:
+    async with on_paper() as (it, paper):
+        it.session.board.whole = changed(3, 0.3)
+        it.clock.now_ns += NS_PER_S
+        paper.frames.clear()
+        paper.busy = True
+        it.board._beat()
+        assert paper.frames == []
+        paper.busy = False
+        it.clock.now_ns += 20 * NS_PER_S
+        it.board._beat()
+        assert paper.frames
+
+
+async def test_a_key_on_a_busy_terminal_is_answered_with_the_next_frame() -> None:
+    async with on_paper() as (it, paper):
+        paper.frames.clear()
+        paper.busy = True
+        await it.press("j")
+        assert it.board.view.selected == "busy-llama"
+        assert paper.frames == []
+        paper.busy = False
+        it.clock.now_ns += 20 * NS_PER_S
+        it.board._beat()
+        assert paper.frames
+
+
+async def test_a_slow_terminal_is_said_in_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_paper() as (it, paper):
+        board = await beating(it, paper)
+        monkeypatch.setattr(paper, "slowest_s", lambda: 0.4)
+        for version in range(10, 16):
+            it.clock.now_ns += NS_PER_S
+            it.session.board.whole = changed(version, version / 10)
+            board._beat()
+        header = board.query_one("#header", Pane)
+        assert "Hz: slow terminal" in header.render_line(0).text

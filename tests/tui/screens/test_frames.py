@@ -1,0 +1,57 @@
+"""Snapshots are taken with what the panes need, or held."""
+
+import made
+from changed import replace
+from fakes import FakeBoard, FakeClock
+
+from tui.panes.view import ViewState
+from tui.screens.frames import Frames
+
+
+def test_the_details_of_the_selected_route_are_asked_for() -> None:
+    board = FakeBoard()
+    frames = Frames(board, FakeClock())
+    snapshot = frames.take(ViewState(selected="queue-eu", window="1h"))
+    assert set(snapshot.details) == {"queue-eu"}
+    assert snapshot.window == "1h"
+
+
+def test_without_a_selection_the_worst_route_has_its_details_at_once() -> None:
+    frames = Frames(FakeBoard(), FakeClock())
+    assert set(frames.take(ViewState()).details) == {"eastus-gpt"}
+
+
+def test_one_question_is_enough_once_the_route_is_known() -> None:
+    board = FakeBoard()
+    frames = Frames(board, FakeClock())
+    frames.take(ViewState())
+    board.asked.clear()
+    frames.take(ViewState())
+    assert board.asked == [("5m", ("eastus-gpt",))]
+
+
+def test_a_frozen_frame_has_all_details_and_stays() -> None:
+    board, clock, view = FakeBoard(), FakeClock(), ViewState()
+    frames = Frames(board, clock)
+    frames.take(view)
+    frames.freeze(view)
+    held = frames.latest
+    board.whole = made.snapshot(version=341)
+    assert frames.take(view) is held
+    assert set(held.details) == {route.name for route in held.routes}
+
+
+def test_freezing_counts_what_is_missed() -> None:
+    board, clock, view = FakeBoard(), FakeClock(), ViewState()
+    frames = Frames(board, clock)
+    assert frames.frozen() is None
+    frames.take(view)
+    frames.freeze(view)
+    board.whole = replace(board.whole, version=341)
+    clock.now_ns += 12_400_000_000
+    freeze = frames.frozen()
+    assert freeze is not None
+    assert (freeze.for_s, freeze.versions) == (12, 340)
+    frames.thaw()
+    assert frames.frozen() is None
+    assert frames.take(view).version == 341

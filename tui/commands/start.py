@@ -1,0 +1,130 @@
+"""The engine first, its screen as soon as it can be had.
+
+Importing Textual takes longer than anything else at the start. It is done in a thread, while the
+engine's process starts and sends its first requests.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import anyio
+from anyio import to_thread
+
+from probes.config import Config
+from probes.config.errors import ConfigError
+from tui.commands.output import OutputError, discard, say
+from tui.commands.summary import summary_text
+from tui.draw.theme_names import OWN_THEMES
+from tui.session import Session
+from tui.terminal.leaving import Leaving, terminal_state
+
+__all__ = ["OWN_THEMES", "Load", "Screen", "run_app", "run_cockpit"]
+
+
+class Screen(Protocol):
+    """What runs on the terminal until the user leaves."""
+
+    @property
+    def return_code(self) -> int | None:
+        """The exit status; None is success."""
+        ...
+
+    async def run_async(self) -> object:
+        """Run until the user leaves or `exit`."""
+        ...
+
+    def exit(self, *, return_code: int = 0) -> None:
+        """Leave, with an exit status."""
+        ...
+
+
+Load: TypeAlias = Callable[[], Callable[[], Screen]]
+"""Imports what a screen needs, in a thread; what it returns makes the screen, in the loop."""
+
+
+def run_app(session: Session, config: Config, *, duration_s: float | None = None) -> int:
+    """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds of probing.
+
+    Prints a summary of the run after the screen is gone; returns the exit status.
+
+    Raises:
+        ConfigError: there is no theme of the name that the settings ask for.
+        ExceptionGroup: the session failed in a way it does not handle; the terminal is restored.
+    """
+    if config.display.theme not in OWN_THEMES:
+        _check_theme(config)
+
+    with Leaving(terminal_state()) as leaving:
+
+        def load() -> Callable[[], Screen]:
+            from tui.app import LlmtopApp
+
+            return lambda: LlmtopApp(session, config, on_leaving=leaving.ask)
+
+        status = anyio.run(run_cockpit, session, load, duration_s, leaving)
+        last = session.board.snapshot(window="run", anew=True)
+        _say_last(summary_text(last, session.recording_path).splitlines())
+    return status
+
+
+def _say_last(lines: Iterable[str]) -> None:
+    """Write to stdout, where there still is one: the terminal may be gone."""
+    try:
+        say(lines)
+    except (BrokenPipeError, OutputError):
+        discard(sys.stdout)
+
+
+async def run_cockpit(
+    session: Session, load: Load, duration_s: float | None = None, leaving: Leaving | None = None
+) -> int:
+    """Run the session and a screen over it; return the exit status.
+
+    The engine's lifetime encloses the screen's, so that every way out stops it. `duration_s`, in
+    seconds, counts from the engine's hello; None is until the user leaves. `leaving` is told of
+    every way out, and turns signals into one.
+    """
+    async with anyio.create_task_group() as group:
+        group.start_soon(session.run)
+        try:
+            make = await to_thread.run_sync(load)
+            screen = make()
+            async with anyio.create_task_group() as watch:
+                if duration_s is not None:
+                    watch.start_soon(_leave, session, screen, duration_s)
+                with _held(leaving, screen):
+                    await screen.run_async()
+                watch.cancel_scope.cancel()
+        finally:
+            if leaving is not None:
+                leaving.ask()
+            session.stop()
+    return screen.return_code or 0
+
+
+def _held(leaving: Leaving | None, screen: Screen) -> AbstractContextManager[None]:
+    if leaving is None:
+        return nullcontext()
+    return leaving.screen(lambda status: screen.exit(return_code=status))
+
+
+async def _leave(session: Session, screen: Screen, after_s: float) -> None:
+    await session.outlast(after_s)
+    screen.exit()
+
+
+def _check_theme(config: Config) -> None:
+    from textual.theme import BUILTIN_THEMES  # an import that only other people's themes pay
+
+    known = sorted({*OWN_THEMES, *BUILTIN_THEMES})
+    if config.display.theme not in known:
+        name = Path(config.source).name
+        raise ConfigError(
+            (
+                f"{name}: display.theme: got {config.display.theme}, "
+                f"expected one of {', '.join(known)}",
+            )
+        )

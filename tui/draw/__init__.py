@@ -1,0 +1,1 @@
+"""How things are drawn: text, ink, charts, glyphs and colours; knows no figures."""

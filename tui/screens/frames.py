@@ -1,0 +1,78 @@
+"""Snapshots for the screen, live or held still."""
+
+from probes.board.views import EMPTY_SNAPSHOT, Snapshot
+from probes.kit.clock import Clock, seconds
+from tui.panes.order import selected_route
+from tui.panes.view import Freeze, ViewState
+from tui.session import BoardSource
+
+__all__ = ["Frames"]
+
+
+class Frames:
+    """The board's snapshots as the view wants them; it holds the one that is frozen."""
+
+    def __init__(self, board: BoardSource, clock: Clock) -> None:
+        self._board = board
+        self._clock = clock
+        self._latest: Snapshot = EMPTY_SNAPSHOT
+        self._held: Snapshot | None = None
+        self._held_ns = 0
+        self._freeze: Freeze | None = None
+
+    @property
+    def latest(self) -> Snapshot:
+        """What the screen shows: the frozen snapshot, or the last one taken."""
+        return self._held or self._latest
+
+    def take(self, view: ViewState) -> Snapshot:
+        """Return what to show now, with the details of the selected route."""
+        if self._held is not None:
+            return self._held
+        self._latest = self._live(view)
+        return self._latest
+
+    def freeze(self, view: ViewState) -> None:
+        """Hold this moment, with the details of every route."""
+        names = tuple(route.name for route in self._latest.routes)
+        self._held = self._board.snapshot(window=view.window, detail_routes=names)
+        self._held_ns = self._clock.monotonic_ns()
+
+    def thaw(self) -> None:
+        """Show live snapshots again."""
+        self._held = self._freeze = None
+
+    def frozen(self) -> Freeze | None:
+        """Return how long the screen has stood still and what it has not shown since.
+
+        It is told anew once a second.
+        """
+        if self._held is None:
+            return None
+        stood = int(seconds(self._clock.monotonic_ns() - self._held_ns))
+        if self._freeze is None or stood != self._freeze.for_s:
+            missed = self._board.version - self._held.version
+            self._freeze = Freeze(for_s=stood, versions=missed)
+        return self._freeze
+
+    def moment(self) -> object:
+        """Return what stays equal for as long as a pull would show what the last one showed."""
+        return self.frozen() or self._board.version
+
+    def moving(self) -> bool:
+        """Tell whether the last frame looks different a moment later although nothing happens."""
+        shown = self._latest
+        return self._held is None and (
+            shown.header.in_flight > 0
+            or any(detail.lanes for detail in shown.details.values())
+            or any(route.cool_down_s for route in shown.routes)
+        )
+
+    def _live(self, view: ViewState) -> Snapshot:
+        guess = selected_route(self._latest, view)
+        names = (guess.name,) if guess is not None else ()
+        snapshot = self._board.snapshot(window=view.window, detail_routes=names)
+        route = selected_route(snapshot, view)
+        if route is None or route.name in snapshot.details:
+            return snapshot
+        return self._board.snapshot(window=view.window, detail_routes=(route.name,))

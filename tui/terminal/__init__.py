@@ -1,0 +1,1 @@
+"""The terminal itself: what it can show, and how it is given back whatever happens."""
