@@ -17,8 +17,6 @@ from probes.control.commands import Command, decode_command
 from probes.engine.engine import run_engine
 from probes.kit.descriptors import raise_descriptor_limit
 
-__all__ = ["main"]
-
 STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2

@@ -5,8 +5,6 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["replace"]
-
 
 def replace(value: Any, /, **changes: Any) -> Any:
     if isinstance(value, msgspec.Struct):

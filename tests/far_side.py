@@ -22,24 +22,6 @@ from probes.kit.clock import SystemClock
 from probes.transport import Connecting, Request, Transport
 from probes.transport.failures import of_failure, words_of
 
-__all__ = [
-    "HEADERS",
-    "Proxied",
-    "Steps",
-    "Told",
-    "authority_file",
-    "failure",
-    "good",
-    "handshakes",
-    "http_proxy",
-    "listening",
-    "own_files",
-    "post",
-    "server_context",
-    "socks_proxy",
-    "transport_of",
-]
-
 HEADERS = {"Content-Type": "application/json"}
 Handle = Callable[[SocketStream], Awaitable[None]]
 

@@ -20,19 +20,6 @@ from probes.engine.single import probe_once
 from probes.kit.clock import SystemClock
 from probes.transport import Transport
 
-__all__ = [
-    "PATIENCE_S",
-    "Counted",
-    "HastyClock",
-    "KeptTransport",
-    "call",
-    "official_client",
-    "officially",
-    "ours",
-    "probe_at",
-    "route_to",
-]
-
 PATIENCE_S = 20.0
 
 

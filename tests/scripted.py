@@ -11,8 +11,6 @@ from probes.events import ClockSource
 from probes.kit.clock import Clock
 from probes.transport import Exchange, Request, Sink, Steps
 
-__all__ = ["Network", "Script", "ScriptedTransport", "chat", "refusal", "sse"]
-
 
 @dataclass(frozen=True)
 class Script:

@@ -17,8 +17,6 @@ import pytest
 
 from probes.config import Dialect
 
-__all__ = ["CASES", "cases_of", "dated", "mismatches"]
-
 _FOLDER = Path(__file__).parent / "cases"
 _CLOSE_TO = {"cost_usd": 1e-9, "retry_after_s": 1.0}
 """What is not to be met exactly, and how far from it is right."""

@@ -8,8 +8,6 @@ from probes.engine.route import TransportFactory
 from probes.kit.clock import Clock
 from probes.transport import Connecting, HttpxTransport, StampingTransport, Transport, connecting
 
-__all__ = ["KINDS", "TRANSPORTS"]
-
 
 def stamping(route: Route, clock: Clock) -> Transport:
     return StampingTransport(clock, connecting(route, os.environ))

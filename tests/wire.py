@@ -18,18 +18,6 @@ from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 from stream_cases import dated
 
-__all__ = [
-    "SSE",
-    "Play",
-    "Wire",
-    "chat_answer",
-    "chunked",
-    "data",
-    "payloads",
-    "play_case",
-    "serve",
-]
-
 _BULK = 65_536
 SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 

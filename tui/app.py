@@ -19,8 +19,6 @@ from tui.session import Session
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
 
-__all__ = ["LlmtopApp"]
-
 _SWEEP_EVERY_S: Final = 1.0
 
 

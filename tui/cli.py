@@ -22,8 +22,6 @@ from tui.commands.output import OutputError, UsageError, complain, discard, say
 from tui.draw.glyphs import make_streams_readable
 from tui.terminal.interrupt import end_on_interrupt, raise_on_interrupt
 
-__all__ = ["main", "parser"]
-
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"

@@ -5,8 +5,6 @@ from typing import Final
 
 from textual.binding import Binding, BindingType
 
-__all__ = ["KEYS", "Key", "bindings", "footer_keys"]
-
 
 @dataclass(frozen=True, slots=True)
 class Key:

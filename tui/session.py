@@ -7,8 +7,6 @@ from probes.board.views import Snapshot, WindowName
 from probes.control.commands import Command
 from probes.control.status import HostState
 
-__all__ = ["BoardSource", "Session", "Status"]
-
 
 class Status(Protocol):
     """How the engine's process is."""

@@ -43,8 +43,6 @@ from probes.kit.durations import server_wall_ns
 from probes.kit.tolerant_json import begins_json
 from probes.kit.words import clean
 
-__all__ = ["AnswerReader"]
-
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 MAX_ERROR_BYTES: Final = 64 * 1024

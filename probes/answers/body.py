@@ -13,21 +13,6 @@ from probes.kit.charset import as_utf8, is_wide
 from probes.kit.tolerant_json import begins_json, first_value
 from probes.kit.words import quoted
 
-__all__ = [
-    "BodyForm",
-    "Inflater",
-    "JsonEnd",
-    "UnknownEncodingError",
-    "error_outside",
-    "form_of",
-    "form_of_lines",
-    "form_of_lines_at_end",
-    "json_of",
-    "refusal_of",
-    "unreadable",
-    "words_outside",
-]
-
 BodyForm: TypeAlias = Literal["stream", "json", "html", "other"]
 
 _BOM: Final = b"\xef\xbb\xbf"

@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["BOT_CHECK", "is_bot_check"]
-
 BOT_CHECK: Final = "a bot check stands before the API"
 _LONGEST: Final = 64 * 1024
 _HEADERS: Final = (

@@ -12,8 +12,6 @@ from typing import Final, Literal, TypeAlias
 from probes.events import AttemptFinished, ServerClaim, ServerInterval
 from probes.kit.clock import seconds
 
-__all__ = ["STAGES", "Comparison", "Span", "comparisons", "stages"]
-
 Span: TypeAlias = Literal["headers", "first_token", "total"]
 
 STAGES: Final[tuple[ServerInterval, ...]] = ("queue", "load", "prompt", "decode")

@@ -22,16 +22,6 @@ import msgspec
 
 from probes.kit.tolerant_json import first_value
 
-__all__ = [
-    "LONGEST_MESSAGE",
-    "ErrorBody",
-    "error_in",
-    "error_of",
-    "html_error",
-    "layers_of",
-    "with_amazon_type",
-]
-
 LONGEST_MESSAGE: Final = 500
 _LONGEST_CODE: Final = 80
 _LONGEST_ID: Final = 200

@@ -4,8 +4,6 @@ import msgspec
 
 from probes.events import Limit, Outcome, ServerClaim, TokenSource, TtftKind
 
-__all__ = ["Answer"]
-
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one exchange said, judged. Texts are a server's own: hostile, unscrubbed."""

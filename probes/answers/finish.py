@@ -13,8 +13,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["FinishFamily", "explains_silence", "family_of", "squashed"]
-
 FinishFamily: TypeAlias = Literal["filtered", "aborted", "failed", "refused", "length", ""]
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")

@@ -9,8 +9,6 @@ from probes.answers.ignored import Ignored
 from probes.answers.ndjson import LineDecoder
 from probes.answers.sse import Decoder, EventTooLargeError, ServerSentEvent
 
-__all__ = ["BYTES_AT_ONCE", "EventReader", "StreamDecoder", "decoder_for"]
-
 BYTES_AT_ONCE: Final = 64 * 1024
 """Of a read that inflated to more, so much is decoded before its events are told and let go."""
 

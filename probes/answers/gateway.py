@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["GATEWAY_HEADERS", "hidden_retries", "router_attempts", "tries_told"]
-
 _FURTHER: Final = {
     "x-litellm-attempted-retries": "retries",
     "x-litellm-attempted-fallbacks": "fallbacks",

@@ -8,8 +8,6 @@ came last as an error needs: however much comes, the memory is bounded.
 from collections import deque
 from typing import Final
 
-__all__ = ["MOST_KEPT", "Ignored"]
-
 MOST_KEPT: Final = 16 * 1024
 """Characters kept of what came last: the longest error that was seen whole had 5,000."""
 _MOST_FIRST: Final = 1024

@@ -8,8 +8,6 @@ from probes.answers.finish import family_of, squashed
 from probes.answers.outcome import of_stream_error
 from probes.events import TokenSource, Verdict
 
-__all__ = ["Ending", "hidden_tokens_of", "hint_of", "judge", "of_ending", "tokens_of"]
-
 Ending: TypeAlias = Literal[
     "complete",
     "cut",

@@ -10,8 +10,6 @@ from probes.answers.sse import DEFAULT_LIMIT, EventTooLargeError, ServerSentEven
 from probes.kit.byte_order_mark import MarkFilter
 from probes.kit.tolerant_json import value_of
 
-__all__ = ["LineDecoder", "is_value"]
-
 
 def is_value(line: bytes | bytearray) -> bool:
     """Whether a line is one JSON value, as tolerantly as answers are read."""

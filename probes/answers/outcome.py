@@ -54,9 +54,6 @@ from probes.answers.error_body import ErrorBody, error_of
 from probes.answers.refusal import is_billing, is_busy, is_limited, is_throttling, throttle_reason
 from probes.events import Verdict
 
-__all__ = ["BLOCKED", "of_error", "of_status", "of_stream_error", "says_no_endpoint"]
-
-
 BLOCKED: Final = Verdict("client_error", "blocked")
 _VAGUE: Final = frozenset({400, 401, 403, 422, 424, 500, 502, 503})
 """Statuses that gateways and providers use for whatever went wrong."""

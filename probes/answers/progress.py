@@ -6,8 +6,6 @@ import msgspec
 
 from probes.events import TtftKind
 
-__all__ = ["IDLE", "OVER", "Progress", "together"]
-
 
 class Progress(msgspec.Struct, frozen=True, gc=False):
     """What one read of the body brought."""

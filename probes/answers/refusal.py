@@ -30,17 +30,6 @@ from probes.answers.limits.fields import words_of_type
 from probes.answers.limits.resets import reset_in_words_s
 from probes.events import Limit
 
-__all__ = [
-    "BUSY",
-    "is_billing",
-    "is_busy",
-    "is_limited",
-    "is_throttling",
-    "named_by_reason",
-    "throttle_reason",
-    "told_by_limits",
-]
-
 BUSY: Final = re.compile(
     r"overload|busy|(?<!your )capacity|autoscal|high (traffic|demand|load)|queue[ _]?(is )?full"
     r"|queue_?exceeded|pending requests|request queue|queue budget|saturat"

@@ -6,8 +6,6 @@ from typing import Final
 from probes.answers.dialects.base import Dialect
 from probes.config import KeyHeader
 
-__all__ = ["request_headers"]
-
 _BEARER: Final = "Bearer "
 _OURS: Final = {
     "Content-Type": "application/json",

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["REQUEST_ID_HEADERS", "request_ids"]
-
 _LONGEST: Final = 200
 REQUEST_ID_HEADERS: Final = (
     # of the provider itself

@@ -12,8 +12,6 @@ from probes.answers.request_ids import REQUEST_ID_HEADERS
 from probes.kit.clock import NS_PER_S
 from probes.kit.durations import duration_s, moment_s_of, server_wall_ns, unix_time_s
 
-__all__ = ["KEPT_HEADERS", "kept_headers", "retry_after_s"]
-
 _MOST_HEADERS: Final = 48
 _LONGEST_VALUE: Final = 200
 _LONGEST_WAIT_S: Final = 1e9

@@ -10,8 +10,6 @@ from typing import Final, TypeAlias
 
 from probes.events import ServerClaim, ServerInterval, TimeUnit
 
-__all__ = ["claims_of", "stages_of", "timings_of_headers"]
-
 _MOST_FIGURES: Final = 16
 _LONGEST_HEADER: Final = 4_000
 _LONGEST_NAME: Final = 80

@@ -13,8 +13,6 @@ import msgspec
 from probes.answers.ignored import MOST_KEPT, Ignored
 from probes.kit.byte_order_mark import MarkFilter
 
-__all__ = ["DEFAULT_LIMIT", "Decoder", "EventTooLargeError", "ServerSentEvent"]
-
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 _LONGEST_RETRY: Final = 15
 _FIELDS: Final = (b"data", b"event", b"id", b"retry")

@@ -13,8 +13,6 @@ from typing import Final
 
 from probes.events import Outcome
 
-__all__ = ["Begun"]
-
 _ASSUMED_KEPT: Final = 8_192
 
 

@@ -13,13 +13,7 @@ from probes.board.rows import route_detail, route_row, totals
 from probes.board.states import judge, worst_first
 from probes.board.summary import route_summary
 from probes.board.throttles import ThrottleLog
-from probes.board.views import (
-    LimitsView,
-    Marker,
-    RouteDetail,
-    Snapshot,
-    WindowName,
-)
+from probes.board.views import LimitsView, Marker, RouteDetail, Snapshot
 from probes.events import (
     DURABLE_TYPES,
     Arrivals,
@@ -43,8 +37,7 @@ from probes.events import (
 )
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import summed
-
-__all__ = ["Board"]
+from probes.stats.windows import WindowName
 
 _GAPS_KEPT: Final = 16
 _SEALING_NS: Final = NS_PER_S // 40

@@ -5,8 +5,6 @@ from typing import Final, Protocol
 from probes.board.views import ChartPoint
 from probes.stats.samples import Metric
 
-__all__ = ["Chart"]
-
 _CLOSED_SHOWN: Final = 90
 
 

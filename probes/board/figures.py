@@ -6,8 +6,6 @@ from typing import Final
 from probes.board.views import Figure, Grade
 from probes.stats.distribution import Distribution, read_quantiles
 
-__all__ = ["GREAT_SHARE", "SLUGGISH_SHARE", "Figures", "grade_of", "is_enough"]
-
 GREAT_SHARE: Final = 0.6
 SLUGGISH_SHARE: Final = 1.5
 

@@ -17,15 +17,6 @@ from probes.events import HeldReason
 from probes.kit.exit_status import ExitStatus
 from probes.stats.tally import Tally
 
-__all__ = [
-    "GoalsVerdict",
-    "Verdict",
-    "goals_remarks",
-    "goals_status",
-    "goals_verdict",
-    "run_verdict",
-]
-
 Verdict: TypeAlias = Literal["met", "missed", "unknown"]
 
 _HELD_WORDS: Final[Mapping[HeldReason, str]] = {

@@ -10,8 +10,6 @@ from probes.events import Batch, BudgetState, ClockSource, Health, Tick
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
-__all__ = ["Header", "budget_share", "budget_text"]
-
 _NOTICES_KEPT: Final = 20
 _DROPS_SHOWN_NS: Final = 60 * NS_PER_S
 """A lane keeps a minute of cells: for so long a gap in them may be seen."""

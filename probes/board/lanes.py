@@ -10,8 +10,6 @@ from probes.kit.clock import NS_PER_S
 from probes.stats.stalls import Stall, stalls_between
 from probes.stats.tokens import CharactersPerToken, is_exact, seconds_per_token
 
-__all__ = ["CELL_NS", "Lane", "Lanes", "Written"]
-
 CELL_NS: Final = 100_000_000
 _CELLS_KEPT: Final = 600
 _ENDED_KEPT: Final = 24

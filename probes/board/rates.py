@@ -3,8 +3,6 @@
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
-__all__ = ["age_s", "per_minute", "share", "usd_per_hour"]
-
 
 def share(part: float, whole: float) -> float | None:
     """Return part / whole; None where the whole is nothing."""

@@ -18,11 +18,9 @@ from probes.board.figures import Figures
 from probes.board.rates import share
 from probes.board.retries import retry_view
 from probes.board.route import RouteBoard
-from probes.board.views import WINDOWS, ChartPoint, Figure, RetryView, WindowColumn, WindowName
+from probes.board.views import ChartPoint, Figure, RetryView, WindowColumn
 from probes.stats.tally import Tally
-from probes.stats.windows import elapsed_s, first_slice, slice_index
-
-__all__ = ["Reading", "RouteFigures", "Sides", "route_figures"]
+from probes.stats.windows import WINDOWS, WindowName, elapsed_s, first_slice, slice_index
 
 _ROW_TTFT: Final = (0.5, 0.95, 0.99)
 _ROW_E2E: Final = (0.5, 0.95)

@@ -3,8 +3,6 @@
 from probes.board.views import RetryRow, RetryView
 from probes.stats.tally import Tally
 
-__all__ = ["amplification", "retry_view"]
-
 
 def amplification(tally: Tally) -> float | None:
     """Return attempts per finished probe; None without one."""

@@ -10,7 +10,7 @@ from probes.answers.limits import LimitState
 from probes.board.begun import Begun
 from probes.board.chart import Chart
 from probes.board.lanes import Lanes, Written
-from probes.board.views import ChartPoint, Marker, RouteState, WindowName
+from probes.board.views import ChartPoint, Marker, RouteState
 from probes.config.e2e_goal import e2e_goal_s
 from probes.events import (
     Arrivals,
@@ -35,9 +35,7 @@ from probes.stats.samples import CohortSamples, Metric, SampleWindows
 from probes.stats.stalls import longest_gap_ns
 from probes.stats.tally import Tally, TallyWindows
 from probes.stats.tokens import seconds_per_token
-from probes.stats.windows import SLICE_NS, slice_index
-
-__all__ = ["MARKERS_KEPT", "RouteBoard"]
+from probes.stats.windows import SLICE_NS, WindowName, slice_index
 
 MARKERS_KEPT: Final = 50
 _COHORTS_KEPT: Final = 8

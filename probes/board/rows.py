@@ -14,8 +14,6 @@ from probes.board.views import Figure, Marker, PercentileTable, RouteDetail, Rou
 from probes.events import HeldReason
 from probes.stats.tally import Tally
 
-__all__ = ["route_detail", "route_row", "totals"]
-
 N = TypeVar("N", int, float)
 
 _RATES: Final = (

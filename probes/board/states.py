@@ -7,11 +7,10 @@ from typing import Final, NamedTuple, get_args
 from probes.board.figures import SLUGGISH_SHARE, is_enough
 from probes.board.reading import Reading
 from probes.board.route import RouteBoard
-from probes.board.views import RouteState, WindowName
+from probes.board.views import RouteState
 from probes.events import HeldReason
 from probes.stats.tally import Tally
-
-__all__ = ["STATE_ORDER", "Judgement", "judge", "worst_first"]
+from probes.stats.windows import WindowName
 
 STATE_ORDER: Final[tuple[RouteState, ...]] = get_args(RouteState)
 _THROTTLED_SHARE: Final = 0.01

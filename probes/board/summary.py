@@ -13,8 +13,6 @@ from probes.events import HeldReason
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
-__all__ = ["route_summary"]
-
 
 def route_summary(
     reading: Reading, state: RouteState, everywhere: Set[HeldReason]

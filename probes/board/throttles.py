@@ -10,8 +10,6 @@ from probes.board.views import ThrottleEntry
 from probes.events import AttemptFinished, AttemptStarted, Limit, ProbeFinished
 from probes.kit.clock import NS_PER_S
 
-__all__ = ["ThrottleLog", "hit_limit", "remaining_text", "throttle_kind"]
-
 _ENTRIES_KEPT: Final = 200
 _KINDS: Final = ("concurrency", "input_tokens", "output_tokens", "tokens", "requests")
 

@@ -11,30 +11,8 @@ import msgspec
 
 from probes.events import ClockSource, HeldReason, Limit, Outcome, PriceInfo, Shortage
 from probes.stats.stalls import Stall
-from probes.stats.windows import WINDOWS, WindowName
-
-__all__ = [
-    "EMPTY_SNAPSHOT",
-    "WINDOWS",
-    "ChartPoint",
-    "Figure",
-    "Grade",
-    "HeaderView",
-    "LaneView",
-    "LimitsView",
-    "Marker",
-    "PercentileTable",
-    "RetryRow",
-    "RetryView",
-    "RouteDetail",
-    "RouteState",
-    "RouteView",
-    "Snapshot",
-    "ThrottleEntry",
-    "WindowColumn",
-    "WindowName",
-]
-
+from probes.stats.windows import WINDOWS as WINDOWS  # for panes, which see views alone
+from probes.stats.windows import WindowName as WindowName
 
 Grade: TypeAlias = Literal["none", "great", "fine", "slow", "sluggish"]
 """Band of a figure against its goal; `none` where there is no goal or too few samples."""

@@ -12,14 +12,6 @@ from probes.config.proxies import ProxyError, named_variable, read_proxy
 from probes.config.settings import Route
 from probes.config.urls import Url, read_url
 
-__all__ = [
-    "ENVIRONMENT_PREFIX",
-    "EXCLUSIVE_KEYS",
-    "SECRET_HEADERS",
-    "check_route",
-    "check_table",
-]
-
 ENVIRONMENT_PREFIX: Final = "env:"
 _Judge: TypeAlias = Callable[[str, str], str | None]
 """Takes a value and the name of its variable; returns what is wrong with it, without the value."""

@@ -9,8 +9,6 @@ cap has a goal and a knob goes beyond 200 tokens, the goal grows with the cap.
 
 from typing import Final
 
-__all__ = ["DEFAULT_E2E_GOAL_S", "E2E_GOAL_CAP", "configured_e2e_goal_s", "e2e_goal_s"]
-
 DEFAULT_E2E_GOAL_S: Final = 3.0
 E2E_GOAL_CAP: Final = 200
 """Tokens up to which the default holds as it is."""

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Final, TypeAlias
 
-__all__ = ["ConfigError", "KeyPath", "Problems", "dotted", "nearest", "shown"]
-
 KeyPath: TypeAlias = tuple[str, ...]
 
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")

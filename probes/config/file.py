@@ -41,18 +41,6 @@ from probes.kit.open_regular import NotRegularError, TooLargeError
 from probes.kit.paths import PathError, config_folder, path_of
 from probes.kit.trust import UntrustedError, read_trusted
 
-__all__ = [
-    "CONFIG_VARIABLE",
-    "ConfigError",
-    "default_config_path",
-    "load_config",
-    "locate_config",
-    "named_config",
-    "override_route",
-    "parse_config",
-    "single_route_config",
-]
-
 CONFIG_VARIABLE: Final = "LLMTOP_CONFIG"
 SETTINGS_FILE: Final = "routes.toml"
 _MAXIMUM_BYTES: Final = 1_000_000

@@ -19,8 +19,6 @@ from typing import Final
 
 from probes.kit.trust import UntrustedError, judge_executable
 
-__all__ = ["COMMAND_BYTES", "COMMAND_SECONDS", "run_key_command"]
-
 COMMAND_SECONDS: Final = 10.0
 COMMAND_BYTES: Final = 4096
 _KEEPER: Final = Path(__file__).with_name("keeper.py")

@@ -12,8 +12,6 @@ Rule 4. A whole header value (`Authorization = "env:NAME"`) has its scheme, once
 import re
 from typing import Final
 
-__all__ = ["header_complaint", "is_header_value", "key_complaint"]
-
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")
 _QUOTES: Final = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
 _SCHEMES: Final = re.compile(r"(?i)(bearer|basic|token)[\s:]")

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["KNOBS", "MAX_BURST", "KnobName", "KnobRange", "Move"]
-
 KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
 Move: TypeAlias = Literal["more", "fewer", "double", "halve", "longer", "shorter"]
 

@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
-__all__ = ["is_bypassed"]
-
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _APART: Final = re.compile(r"[,\s]+")

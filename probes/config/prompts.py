@@ -3,8 +3,6 @@
 from itertools import cycle
 from typing import Final
 
-__all__ = ["CHARACTERS_PER_TOKEN", "estimate_tokens", "generated_prompt"]
-
 CHARACTERS_PER_TOKEN: Final = 4
 """Rule of thumb for English text; OpenAI's help pages give the same figure."""
 

@@ -15,16 +15,6 @@ from probes.config.no_proxy import is_bypassed
 from probes.config.settings import Route
 from probes.config.urls import UrlError, read_place, read_url
 
-__all__ = [
-    "Proxy",
-    "ProxyError",
-    "named_variable",
-    "proxy_complaint",
-    "proxy_of",
-    "proxy_secrets",
-    "read_proxy",
-]
-
 _ENVIRONMENT_PREFIX: Final = "env:"
 _EXPECTED: Final = (
     'expected a URL such as http://proxy.example:3128 or socks5h://127.0.0.1:1080, "env:NAME", '

@@ -14,17 +14,6 @@ from probes.config.proxies import proxy_complaint
 from probes.config.settings import Dialect
 from probes.config.urls import is_host_name, read_url, url_complaint
 
-__all__ = [
-    "BUDGET_RULES",
-    "DISPLAY_RULES",
-    "MAXIMUM_PROMPT_BYTES",
-    "RECORDING_RULES",
-    "ROUTE_RULES",
-    "Rule",
-    "Rules",
-    "read_table",
-]
-
 MAXIMUM_PROMPT_BYTES: Final = 4_000_000
 _DAY_S: Final = 86_400
 

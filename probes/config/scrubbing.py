@@ -26,8 +26,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["MASK", "PIECE", "Scrubber"]
-
 MASK: Final = "[secret]"
 PIECE: Final = 8
 """Characters in a row that give a secret away."""

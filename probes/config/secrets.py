@@ -13,18 +13,6 @@ from probes.config.checks import ENVIRONMENT_PREFIX
 from probes.config.errors import Problems, dotted
 from probes.config.key_command import run_key_command
 from probes.config.keys import is_header_value, key_complaint
-from probes.config.scrubbing import MASK, Scrubber
-from probes.config.urls import mask_url
-
-__all__ = [
-    "MASK",
-    "KeyCommand",
-    "Scrubber",
-    "mask_url",
-    "resolve_headers",
-    "run_key_command",
-    "secret_values",
-]
 
 _AUTHORIZATION: Final = "Authorization"
 _BEARER: Final = "Bearer "

@@ -9,24 +9,6 @@ import msgspec
 
 from probes.config.e2e_goal import configured_e2e_goal_s
 
-__all__ = [
-    "Budget",
-    "CacheMode",
-    "CapField",
-    "Config",
-    "ConnectionMode",
-    "Dialect",
-    "DialectChoice",
-    "Display",
-    "Goals",
-    "KeyHeader",
-    "Price",
-    "Recording",
-    "Route",
-    "Timeouts",
-    "Tls",
-]
-
 Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
 DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["EncodingError", "decode_text"]
-
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _WIDE: Final = (
     (b"\xff\xfe\x00\x00", "UTF-32"),

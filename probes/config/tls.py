@@ -13,17 +13,6 @@ from probes.kit.paths import PathError, path_of
 from probes.kit.trust import UntrustedError, read_trusted
 from probes.kit.words import quoted
 
-__all__ = [
-    "TLS_FILES",
-    "anchor",
-    "anchor_files",
-    "check_authorities",
-    "check_tls",
-    "no_password",
-    "read_pem",
-    "unverified",
-]
-
 TLS_FILES: Final = ("ca_file", "client_cert", "client_key")
 _MOST_PEM_BYTES: Final = 16_000_000
 """The bundles of all public authorities have 0.3 MB."""

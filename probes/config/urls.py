@@ -17,18 +17,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-__all__ = [
-    "Place",
-    "Url",
-    "UrlError",
-    "is_host_name",
-    "is_loopback_address",
-    "mask_url",
-    "read_place",
-    "read_url",
-    "url_complaint",
-]
-
 _EXPECTED: Final = "expected a URL such as https://api.example.com/v1"
 _DIALECT_PATHS: Final = (
     "/chat/completions",

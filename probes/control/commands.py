@@ -11,23 +11,6 @@ import msgspec
 from probes.config import Route
 from probes.config.knob_ranges import KNOBS, MAX_BURST
 
-__all__ = [
-    "Allow",
-    "Allowance",
-    "Burst",
-    "Command",
-    "Configure",
-    "EndCoolDown",
-    "Go",
-    "MarkTime",
-    "Pause",
-    "SetKnob",
-    "Stop",
-    "WatchText",
-    "decode_command",
-    "encode_command",
-]
-
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
     """A frozen command."""

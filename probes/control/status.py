@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["HostState", "HostStatus", "worst_of"]
-
 HostState: TypeAlias = Literal["starting", "running", "silent", "restarting", "gave_up", "stopped"]
 
 

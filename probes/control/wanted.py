@@ -14,8 +14,6 @@ from probes.control.commands import Command, EndCoolDown, Pause, SetKnob, WatchT
 from probes.events import Event, Held, Knob
 from probes.kit.clock import seconds
 
-__all__ = ["Desired", "RouteDesire", "commands_for_restart", "desired_of"]
-
 _WHO: Final = "restart"
 
 

@@ -16,8 +16,6 @@ import anyio
 from probes.answers.dialects.numbers import mapping
 from probes.config import Dialect
 
-__all__ = ["PORTS", "LocalServer", "Network", "Product", "Reply", "find_servers"]
-
 PORTS: Final = (11434, 8000, 8080, 30000, 1234)
 """Where Ollama, vLLM, llama.cpp, SGLang and LM Studio listen unless told otherwise."""
 

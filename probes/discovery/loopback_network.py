@@ -8,8 +8,6 @@ import httpx
 
 from probes.discovery.loopback import Reply
 
-__all__ = ["MOST_BYTES", "HttpNetwork"]
-
 MOST_BYTES: Final = 64 * 1024
 _TIMEOUT_S: Final = 0.3
 _HEADERS: Final = {

@@ -28,8 +28,6 @@ from probes.stats.stalls import longest_gap_ns
 from probes.transport import Request, Transport
 from probes.transport.failures import CONNECTION_LOST, NETWORK_ERRORS, end_of_body, shortage_of
 
-__all__ = ["Attempt", "AttemptResult", "Listener"]
-
 
 class Listener(Protocol):
     """Is told what happens on the wire while it happens; must return at once."""

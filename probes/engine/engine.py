@@ -14,7 +14,8 @@ from anyio.abc import TaskGroup
 from probes import __version__
 from probes.config import Route
 from probes.config.proxies import proxy_secrets
-from probes.config.secrets import Scrubber, secret_values
+from probes.config.scrubbing import Scrubber
+from probes.config.secrets import secret_values
 from probes.control.commands import (
     Allow,
     Burst,
@@ -53,8 +54,6 @@ from probes.money.price_list import NO_PRICE, PriceListError, ask_prices, list_u
 from probes.money.pricing import wants_list
 from probes.money.spending import Spending
 from probes.transport import kernel_stamps
-
-__all__ = ["Engine", "Write", "run_engine"]
 
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 """Takes one batch: several JSON lines. Returns when the reader has room again."""

@@ -12,8 +12,6 @@ from probes.kit.signals import Signal
 from probes.money.pricing import usd_charged
 from probes.money.spending import Reservation, Spending
 
-__all__ = ["Gate"]
-
 STAGGER_S: Final = 0.1
 """Seconds between two releases when a cool-down ends, so that not all come back at once."""
 DRY_NS: Final = 3 * NS_PER_S

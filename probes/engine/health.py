@@ -9,19 +9,6 @@ from typing import Final, get_args
 from probes.events import LOCAL, Shortage
 from probes.kit.clock import NS_PER_S, Clock
 
-__all__ = [
-    "BEAT_S",
-    "GAP_NS",
-    "Cost",
-    "CostMeter",
-    "GapWatch",
-    "LoopLag",
-    "LoopWatch",
-    "Shortages",
-    "Work",
-    "suspended_ns",
-]
-
 BEAT_S: Final = 0.025
 """Seconds between two beats of the watch."""
 

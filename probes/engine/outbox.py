@@ -13,8 +13,6 @@ from typing import Final
 from probes.events import Arrival, Arrivals, Event, Preview, Tick, encode_event
 from probes.kit.clock import NS_PER_S, Clock
 
-__all__ = ["BATCH_S", "Outbox", "Tally"]
-
 BATCH_S: Final = 0.1
 MAX_WAITING: Final = 10_000
 MAX_UNREAD_NS: Final = 60 * NS_PER_S

@@ -5,8 +5,6 @@ from typing import Final
 
 from probes.kit.clock import NS_PER_S
 
-__all__ = ["JITTER", "first_start_ns", "next_start_ns"]
-
 JITTER: Final = 0.1
 FAILURE_PAUSE_S: Final = 0.5
 MIN_STAGGER_S: Final = 0.05

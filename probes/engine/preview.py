@@ -3,10 +3,8 @@
 from collections.abc import Callable
 
 from probes.answers.progress import Progress
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.kit.words import clean
-
-__all__ = ["Preview"]
 
 
 class Preview:

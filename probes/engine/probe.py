@@ -13,7 +13,7 @@ import msgspec
 
 from probes.answers.progress import Progress
 from probes.config import Price, Route
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.engine.attempt import Attempt, AttemptResult
 from probes.engine.health import GapWatch
 from probes.engine.outbox import Tally
@@ -44,8 +44,6 @@ from probes.money.pricing import (
     reserved_usd,
 )
 from probes.transport import Request, Transport
-
-__all__ = ["Probe", "ProbeTools", "Turnstile", "total_cost"]
 
 
 class Turnstile(Protocol):

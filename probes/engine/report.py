@@ -11,7 +11,7 @@ from probes.answers.request_ids import request_ids
 from probes.answers.retry_after import kept_headers
 from probes.config import Price, Route
 from probes.config.prompts import estimate_tokens
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.config.urls import mask_url
 from probes.engine.attempt import AttemptResult
 from probes.events import (
@@ -23,15 +23,6 @@ from probes.events import (
     ServerClaim,
 )
 from probes.money.pricing import Asked, Charge, PriceSource, Seen, Told, charge_of, price_info
-
-__all__ = [
-    "AttemptIdentity",
-    "attempt_finished",
-    "charge_for",
-    "cohort_of",
-    "prompt_tokens",
-    "route_info",
-]
 
 BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
 LONGEST_TEXT: Final = 300_000

@@ -16,8 +16,6 @@ from probes.config import Route
 from probes.events import AttemptFinished
 from probes.transport import Request
 
-__all__ = ["Lesson", "Manner", "Way", "first_adaptation"]
-
 
 @dataclass(frozen=True, slots=True)
 class Way:

@@ -12,17 +12,6 @@ from typing import Final, Protocol
 from probes.answers.would_retry import LONGEST_WAIT_S
 from probes.events import Outcome, RetryPlan
 
-__all__ = [
-    "FIRST_BACK_OFF_S",
-    "JITTER",
-    "LONGEST_BACK_OFF_S",
-    "LONGEST_COOL_DOWN_S",
-    "STALE_CONNECTION",
-    "Judged",
-    "RetryPolicy",
-    "cool_down_s",
-]
-
 LONGEST_COOL_DOWN_S: Final = 3600.0
 STALE_CONNECTION: Final = "stale_connection"
 """Reason of an attempt that a kept connection lost before a byte of the answer: most likely it was

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from probes.answers.progress import Progress
 from probes.config import Price, Route
 from probes.config.knob_ranges import KNOBS, MAX_BURST, KnobName
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.engine.gate import Gate
 from probes.engine.health import GapWatch, Shortages, Work
 from probes.engine.outbox import Outbox
@@ -30,13 +30,6 @@ from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.words import clean
 from probes.money.spending import Spending
 from probes.transport import Transport, connecting, open_transport
-
-__all__ = [
-    "RouteRunner",
-    "RouteTools",
-    "TransportFactory",
-    "default_transport",
-]
 
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 

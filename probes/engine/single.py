@@ -14,7 +14,8 @@ import msgspec
 
 from probes.config import Route
 from probes.config.proxies import proxy_secrets
-from probes.config.secrets import Scrubber, secret_values
+from probes.config.scrubbing import Scrubber
+from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.engine.health import GapWatch, LoopWatch
 from probes.engine.probe import Probe, ProbeTools, Turnstile, total_cost
@@ -30,8 +31,6 @@ from probes.kit.clock import Clock, seconds
 from probes.money.price_list import NO_PRICE, PriceListError, ask_prices
 from probes.money.pricing import priced_later, wants_list
 from probes.transport import Transport
-
-__all__ = ["ProbeRecord", "SingleProbe", "probe_once", "stage_of"]
 
 _STAGES: Final = (
     ("headers", "headers came, no {first}"),

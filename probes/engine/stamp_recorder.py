@@ -4,8 +4,6 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["MAX_CHUNK_OFFSETS", "Tape"]
-
 MAX_CHUNK_OFFSETS: Final = 20_000
 
 

@@ -7,8 +7,6 @@ import anyio
 from probes.config import Timeouts
 from probes.kit.clock import NS_PER_S
 
-__all__ = ["LINGER_S", "Phase", "Watchdog"]
-
 LINGER_S: Final = 1.0
 """A body left open this long after its terminal signal is closed by us."""
 

@@ -7,8 +7,6 @@ import msgspec
 
 from probes.events.parts import Limit
 
-__all__ = ["as_of", "is_in_force", "seconds_of", "valid_s", "window_of"]
-
 _SECONDS: Final = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
 _MONTHS_S: Final = range(28 * 86_400, 31 * 86_400 + 1)
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))

@@ -8,33 +8,6 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-__all__ = [
-    "LOCAL",
-    "Arrival",
-    "BudgetState",
-    "ClockSource",
-    "Committed",
-    "CostSource",
-    "Health",
-    "HeldReason",
-    "KnobKind",
-    "Limit",
-    "MoneyReport",
-    "Outcome",
-    "PriceInfo",
-    "Record",
-    "RetryPlan",
-    "RouteCounts",
-    "RouteInfo",
-    "ServerClaim",
-    "ServerInterval",
-    "Shortage",
-    "StampLadder",
-    "TimeUnit",
-    "TokenSource",
-    "TtftKind",
-]
-
 Outcome: TypeAlias = Literal[
     "ok",
     "throttled",

@@ -32,30 +32,6 @@ from probes.events.parts import (
     TtftKind,
 )
 
-__all__ = [
-    "DURABLE_TYPES",
-    "SCHEMA_VERSION",
-    "Arrivals",
-    "AttemptFinished",
-    "AttemptStarted",
-    "Batch",
-    "Event",
-    "Fault",
-    "FirstToken",
-    "Gap",
-    "Held",
-    "Hello",
-    "Knob",
-    "LimitReading",
-    "Mark",
-    "Notice",
-    "Preview",
-    "ProbeFinished",
-    "Tick",
-    "decode_event",
-    "encode_event",
-]
-
 SCHEMA_VERSION: Final = 1
 
 

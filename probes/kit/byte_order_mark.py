@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["MarkFilter"]
-
 _MARK: Final = b"\xef\xbb\xbf"
 
 

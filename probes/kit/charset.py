@@ -5,8 +5,6 @@ import json
 import re
 from typing import Final
 
-__all__ = ["as_utf8", "is_wide"]
-
 _MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _STARTS: Final = (b"{", b"[", b"<")
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([a-z0-9._:-]{1,40})""", re.IGNORECASE)

@@ -8,8 +8,6 @@ from typing import Final, Protocol
 
 import anyio
 
-__all__ = ["NS_PER_S", "Clock", "SystemClock", "seconds"]
-
 NS_PER_S: Final = 1_000_000_000
 
 

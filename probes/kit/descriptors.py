@@ -15,15 +15,6 @@ from typing import Final
 if sys.platform != "win32":
     import resource
 
-__all__ = [
-    "RESERVED",
-    "descriptor_limit",
-    "leave_reserve",
-    "need_descriptor",
-    "raise_descriptor_limit",
-    "room_for_connections",
-]
-
 MOST: Final = 65_536
 """No run of 1,000 workers a route comes near it, and some programs walk through all numbers up to
 the limit when they start a child."""

@@ -9,16 +9,6 @@ from typing import Final
 
 from probes.kit.clock import NS_PER_S
 
-__all__ = [
-    "duration_s",
-    "http_date_s",
-    "moment_s_of",
-    "number",
-    "server_wall_ns",
-    "unix_time_s",
-    "wait_until_s",
-]
-
 _LONGEST: Final = 200
 """Characters of a value that are looked at."""
 _EPOCHS: Final = ((1e18, 1e9), (1e15, 1e6), (1e12, 1e3), (1e9, 1.0))

@@ -6,8 +6,6 @@ What ends a command by a signal is told as shells number it: 128 + the signal.
 import signal
 from enum import IntEnum
 
-__all__ = ["ExitStatus", "status_of_signal"]
-
 
 class ExitStatus(IntEnum):
     """What a program that called llmtop may rely on."""

@@ -3,8 +3,6 @@
 import errno
 import sys
 
-__all__ = ["take_lock", "try_lock"]
-
 if sys.platform == "win32":
 
     def take_lock(descriptor: int) -> bool | None:  # noqa: ARG001

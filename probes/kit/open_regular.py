@@ -19,18 +19,6 @@ import time
 from pathlib import Path
 from typing import Final
 
-__all__ = [
-    "PIPE_SECONDS",
-    "NotRegularError",
-    "TooLargeError",
-    "is_given_descriptor",
-    "kind_of",
-    "open_given",
-    "open_regular",
-    "read_open",
-    "read_regular",
-]
-
 PIPE_SECONDS: Final = 10.0
 """What whoever writes into a given pipe has for all of it: as long as a key command has."""
 _READ_BYTES: Final = 65_536

@@ -17,17 +17,6 @@ from typing import Final
 
 import platformdirs
 
-__all__ = [
-    "NOWHERE",
-    "PathError",
-    "config_folder",
-    "home_folder",
-    "path_of",
-    "runtime_folder",
-    "state_complaint",
-    "state_folder",
-]
-
 NOWHERE: Final = Path(os.devnull) / "no home folder"
 """A folder that can never be: whoever makes it or opens a file in it is told by the system, as on a
 disk that cannot be written."""

@@ -10,8 +10,6 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["ESCAPE_MARK", "JUNK_MARK", "NEWLINE_MARK", "neutralise"]
-
 ESCAPE_MARK: Final = "�"
 """Stands for a whole escape sequence."""
 JUNK_MARK: Final = "·"

@@ -4,8 +4,6 @@ import anyio
 
 from probes.kit.clock import Clock
 
-__all__ = ["Signal"]
-
 
 class Signal:
     """A bell that can be rung again and again: whoever waits at that moment wakes.

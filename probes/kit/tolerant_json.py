@@ -4,8 +4,6 @@ import json
 import re
 from typing import Final
 
-__all__ = ["begins_json", "begins_page", "first_value", "value_of", "value_or_none"]
-
 _PAGE: Final = re.compile(r"\s*<(!doctype|html|head|title|body|h1|\?xml)\b", re.IGNORECASE)
 _BEGINNING: Final = re.compile(r'\s*(\{|"|\[\s*([\[{"\]\-0-9]|true|false|null|\Z))')
 

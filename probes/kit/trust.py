@@ -21,8 +21,6 @@ from typing import Final
 
 from probes.kit.open_regular import is_given_descriptor, open_given, open_regular, read_open
 
-__all__ = ["UntrustedError", "judge_executable", "judge_open", "judge_path", "read_trusted"]
-
 _MOST_LINKS: Final = 40
 """As many symbolic links as Linux follows."""
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH

@@ -4,8 +4,6 @@ import json
 import re
 from typing import Final
 
-__all__ = ["clean", "plainly", "quoted"]
-
 _NUMBER: Final = re.compile(r"\[Errno -?\d+\] ?")
 _ADDRESS: Final = re.compile(r"\('([^']*)', (\d+)(?:, \d+, \d+)?\)")
 _QUOTED: Final = re.compile(r"(?<!\w)'([^']*)'(?!\w)")

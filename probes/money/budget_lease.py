@@ -32,12 +32,12 @@ from probes.money.ledger import (
     Ask,
     Grant,
     Ledger,
-    LedgerError,
     emergency_part,
     is_ours_alone,
     new_run,
     route_key,
 )
+from probes.money.ledger_file import LedgerError
 from probes.money.pricing import (
     LearnedUse,
     dearest_usd_per_token,
@@ -45,8 +45,6 @@ from probes.money.pricing import (
     usd_charged,
     wants_list,
 )
-
-__all__ = ["Purse", "unenforceable_budgets"]
 
 AHEAD_S: Final = 2.0
 """So far ahead a lease reaches: a top-up a second, and as long again for a busy machine."""

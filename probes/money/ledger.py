@@ -32,34 +32,12 @@ from probes.kit.process_identity import RunIdentity, current_identity
 from probes.money.ledger_file import (
     BUCKET_S,
     BUSY_S,
-    BrokenLedgerError,
     LedgerError,
     LedgerFile,
     note_spending,
 )
 from probes.money.recollection import HOUR_S
 from probes.money.run_lock import RunLocks
-
-__all__ = [
-    "EMERGENCY_SHARE",
-    "OVERALL",
-    "Ask",
-    "BrokenLedgerError",
-    "Grant",
-    "Ledger",
-    "LedgerError",
-    "Report",
-    "Reservation",
-    "RouteSpending",
-    "RunSpending",
-    "Struck",
-    "default_ledger_path",
-    "emergency_ledger_path",
-    "emergency_part",
-    "is_ours_alone",
-    "new_run",
-    "route_key",
-]
 
 OVERALL: Final = ""
 """Stands for all routes together."""

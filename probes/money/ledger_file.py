@@ -25,8 +25,6 @@ from probes.kit.file_lock import take_lock
 from probes.kit.words import plainly
 from probes.money.recollection import HOUR_S, Recollection, recollect
 
-__all__ = ["BrokenLedgerError", "LedgerError", "LedgerFile", "RecordedKey", "note_spending"]
-
 BUCKET_S: Final = 10
 """Spending is kept by slices of so many seconds, and counts until its slice is an hour old."""
 BUSY_S: Final = 2.0

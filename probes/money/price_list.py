@@ -30,16 +30,6 @@ from probes.money.pricing import PER_MILLION, USD_A_TOKEN
 from probes.transport import Request, Transport
 from probes.transport.failures import NETWORK_ERRORS
 
-__all__ = [
-    "MOST_BYTES",
-    "NO_PRICE",
-    "PATIENCE_S",
-    "PriceListError",
-    "ask_prices",
-    "list_url",
-    "prices_in",
-]
-
 PATIENCE_S: Final = 5.0
 MOST_BYTES: Final = 4 * 1024 * 1024
 """OpenRouter's list of some 400 models is well below 1 MB."""

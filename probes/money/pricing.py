@@ -25,26 +25,6 @@ from probes.config import Price, Route
 from probes.config.urls import UrlError, read_url
 from probes.events import AttemptFinished, CostSource, PriceInfo
 
-__all__ = [
-    "Asked",
-    "Charge",
-    "LearnedUse",
-    "PriceSource",
-    "Seen",
-    "Told",
-    "charge_of",
-    "dearest_usd_per_token",
-    "output_limit",
-    "price_info",
-    "price_of",
-    "price_words",
-    "priced_later",
-    "reserved_usd",
-    "seen_tokens",
-    "usd_charged",
-    "wants_list",
-]
-
 PriceSource: TypeAlias = Literal["price", "list"]
 """Where a price is from: the settings, or the provider's own list."""
 

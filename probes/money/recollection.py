@@ -16,8 +16,6 @@ import msgspec
 
 from probes.store.recording_files import RECORDING_NAME
 
-__all__ = ["Recollection", "RecordedRoute", "RecordedRun", "recollect"]
-
 BOUND_S: Final = 10.0
 """How long reading may take: an hour at full load is some 100 MB."""
 HOUR_S: Final = 3_600

@@ -15,8 +15,6 @@ from typing import Final
 
 from probes.kit.file_lock import take_lock
 
-__all__ = ["RunLocks"]
-
 _RUN: Final = re.compile(r"[0-9A-Za-z_]{1,64}")
 """A run's name; what else a ledger may hold in its place must not become a path."""
 

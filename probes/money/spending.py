@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from probes.control.commands import Allowance
 from probes.events import BudgetState, Committed, MoneyReport
 
-__all__ = ["Reservation", "Spending"]
-
 OVERALL = ""
 
 

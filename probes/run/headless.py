@@ -17,8 +17,6 @@ from probes.events import Event
 from probes.kit.exit_status import ExitStatus
 from probes.run.session import Session
 
-__all__ = ["ascii_json", "run_headless"]
-
 _HOLD_BYTES: Final = 4 << 20
 """Unwritten output above which the engine's pipe is no longer read."""
 _RELEASE_BYTES: Final = 1 << 20

@@ -18,7 +18,8 @@ from probes import __version__
 from probes.board import Board
 from probes.config import Config
 from probes.config.proxies import proxy_secrets
-from probes.config.secrets import Scrubber, secret_values
+from probes.config.scrubbing import Scrubber
+from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.control.commands import Allow, Burst, Command, Configure, Go, SetKnob
 from probes.control.status import HostStatus
@@ -34,14 +35,14 @@ from probes.events import (
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import Purse, unenforceable_budgets
-from probes.money.ledger import Ledger, LedgerError
+from probes.money.ledger import Ledger
+from probes.money.ledger_file import LedgerError
 from probes.run.several.group import EngineGroup
 from probes.sources.child import Launch, launch_process
-from probes.sources.engine_host import EngineHost, InProcessHost, Prepare, Receive
+from probes.sources.engine_host import EngineHost, InProcessHost, Prepare
 from probes.sources.rules import HostLimits
+from probes.sources.source import Receive, Source
 from probes.store.recording import Recorder
-
-__all__ = ["Session", "Subscriber"]
 
 Subscriber: TypeAlias = Callable[[list[Event], bytes], None]
 """Takes a batch of events in order, and the JSON lines of its durable ones."""
@@ -198,9 +199,7 @@ class Session:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
 
-    def _new_host(
-        self, in_process: bool, limits: HostLimits | None, launch: Launch
-    ) -> EngineHost | EngineGroup:
+    def _new_host(self, in_process: bool, limits: HostLimits | None, launch: Launch) -> Source:
         secrets = secret_values(self._headers) | proxy_secrets(self._config.routes, os.environ)
         scrub = Scrubber(secrets).scrub
 

@@ -24,8 +24,6 @@ from probes.simulator.library import UnknownScenarioError, load_scenario
 from probes.simulator.scenario import Scenario
 from probes.simulator.server import serve
 
-__all__ = ["main"]
-
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="probes.simulator", description=__doc__)

@@ -5,8 +5,6 @@ from ipaddress import ip_address
 
 from probes.simulator.chat import ApiError
 
-__all__ = ["check_host", "check_key", "is_loopback_host"]
-
 
 def is_loopback_host(host: str) -> bool:
     """Return whether a `Host` value names the loopback interface; the port does not matter."""

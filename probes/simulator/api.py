@@ -25,8 +25,6 @@ from probes.simulator.sequence import Prompt, Sequence, SequenceCutError
 from probes.simulator.truth import TruthLog, TruthRecord
 from probes.simulator.wire import Connection, HttpRequest
 
-__all__ = ["Api"]
-
 _CHAT = "/v1/chat/completions"
 _MODELS = "/v1/models"
 

@@ -13,17 +13,6 @@ from probes.config import Price
 from probes.simulator.prose import count_tokens
 from probes.simulator.sequence import Prompt, Sequence
 
-__all__ = [
-    "DONE",
-    "ApiError",
-    "ChatRequest",
-    "Reply",
-    "decode_request",
-    "error_body",
-    "models_body",
-    "not_found_model",
-]
-
 DONE: Final = b"data: [DONE]\n\n"
 
 DEFAULT_CAP: Final = 1_024

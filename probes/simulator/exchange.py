@@ -8,8 +8,6 @@ from probes.simulator.chat import ApiError, error_body
 from probes.simulator.truth import TruthRecord
 from probes.simulator.wire import Connection, HttpRequest
 
-__all__ = ["Exchange", "HangUp", "error_answer"]
-
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 HangUp: TypeAlias = Literal["", "closed", "reset", "cut"]

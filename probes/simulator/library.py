@@ -26,15 +26,6 @@ from probes.simulator.scenario import (
     merge,
 )
 
-__all__ = [
-    "ScenarioError",
-    "UnknownScenarioError",
-    "demo_routes",
-    "load_scenario",
-    "parse_scenario",
-    "scenario_names",
-]
-
 
 class ScenarioError(ValueError):
     """A scenario file that says something impossible; the text names file and mistake."""

@@ -7,8 +7,6 @@ from typing import Final
 from probes.kit.clock import seconds
 from probes.simulator.scenario import Limits
 
-__all__ = ["LimitGate", "TokenBucket", "Verdict", "format_reset", "retry_headers"]
-
 Headers = tuple[tuple[str, str], ...]
 
 _MINUTE_S: Final = 60.0

@@ -20,8 +20,6 @@ from probes.simulator.prefix_cache import PrefixCache
 from probes.simulator.scenario import Conditions, Faults, HostedModel, Phase, Serving
 from probes.simulator.sequence import Fate, Prompt, Sequence
 
-__all__ = ["Refusal", "ServingModel", "draw_fate", "step_seconds"]
-
 _ERROR_MESSAGES: Final = {
     500: "The server had an error while processing your request.",
     502: "Bad gateway.",

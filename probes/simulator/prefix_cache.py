@@ -10,8 +10,6 @@ from typing import Final
 
 from probes.simulator.prose import BYTES_PER_TOKEN
 
-__all__ = ["BLOCK_TOKENS", "PrefixCache"]
-
 BLOCK_TOKENS: Final = 16
 _BLOCK_BYTES: Final = BLOCK_TOKENS * BYTES_PER_TOKEN
 

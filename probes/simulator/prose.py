@@ -5,8 +5,6 @@ import math
 from random import Random
 from typing import Final
 
-__all__ = ["BYTES_PER_TOKEN", "Prose", "count_tokens"]
-
 BYTES_PER_TOKEN: Final = 4
 
 _TEXT: Final = (

@@ -13,26 +13,6 @@ from msgspec import Meta
 
 from probes.config import Price
 
-__all__ = [
-    "STEADY",
-    "Conditions",
-    "Down",
-    "Faults",
-    "HostedModel",
-    "Limits",
-    "ModelTable",
-    "Overrides",
-    "Phase",
-    "PhaseTable",
-    "RouteSketch",
-    "Scenario",
-    "ScenarioFile",
-    "Serving",
-    "Timeline",
-    "merge",
-    "steady",
-]
-
 Share: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0.0)]
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0.0)]

@@ -6,8 +6,6 @@ from typing import Literal, TypeAlias
 
 import anyio
 
-__all__ = ["Fate", "FinishReason", "Prompt", "Sequence", "SequenceCutError"]
-
 FinishReason: TypeAlias = Literal["stop", "length"]
 
 

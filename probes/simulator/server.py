@@ -21,8 +21,6 @@ from probes.simulator.scenario import Scenario
 from probes.simulator.truth import TruthLog, TruthRecord
 from probes.simulator.wire import Connection, RequestError
 
-__all__ = ["SimulatorServer", "serve"]
-
 _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 512
 _MAX_CONNECTIONS: Final = 2_048

@@ -9,8 +9,6 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["Ending", "TruthLog", "TruthPage", "TruthRecord"]
-
 Ending: TypeAlias = Literal["", "answered", "streamed", "closed", "reset", "cut", "disconnected"]
 """`answered`: one whole body; `streamed`: to `[DONE]`; `closed`, `reset`: no answer at all; `cut`:
 ended by the server in mid-stream; `disconnected`: the client left. Empty while it goes on."""

@@ -16,8 +16,6 @@ import h11
 
 from probes.kit.clock import Clock
 
-__all__ = ["MAX_BODY", "Connection", "HttpRequest", "RequestError"]
-
 MAX_BODY: Final = 4 * 1024 * 1024
 """Largest request body, in bytes."""
 

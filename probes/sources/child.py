@@ -17,20 +17,6 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from probes.control.commands import Command, decode_command
 from probes.kit.clock import Clock
 
-__all__ = [
-    "ENDED_WELL",
-    "PACKAGE_ROOT",
-    "Child",
-    "InlineChild",
-    "Launch",
-    "ProcessChild",
-    "RunEngine",
-    "engine_argv",
-    "engine_environment",
-    "launch_inline",
-    "launch_process",
-]
-
 PACKAGE_ROOT: Final = Path(__file__).absolute().parents[2]
 """The folder that `probes` is imported from."""
 

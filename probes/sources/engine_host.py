@@ -20,14 +20,10 @@ from probes.sources.child import Launch, RunEngine, launch_inline, launch_proces
 from probes.sources.life import EngineLife, Gate
 from probes.sources.orphans import OpenWork
 from probes.sources.rules import HostLimits, RestartPolicy
-
-__all__ = ["EngineHost", "InProcessHost", "Prepare", "Receive"]
+from probes.sources.source import Receive
 
 Prepare: TypeAlias = Callable[[str], Awaitable[Sequence[Command]]]
 """Given a new engine's id, what it must be told first: Configure, the desired state, Go."""
-
-Receive: TypeAlias = Callable[[list[Event], bytes], None]
-"""Takes a batch of events in order, and the JSON lines of its durable ones."""
 
 _LAST_WORDS_CHARACTERS: Final = 2_000
 _NOISE_CHARACTERS: Final = 200

@@ -13,8 +13,6 @@ from probes.sources.child import ENDED_WELL, Child, Launch
 from probes.sources.lines import LineSplitter
 from probes.sources.rules import HostLimits, SilenceMeter
 
-__all__ = ["EngineLife", "Gate"]
-
 _CANNOT_START: Final = "cannot start"
 
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-__all__ = ["LineSplitter"]
-
 
 class LineSplitter:
     """Cuts a byte stream at newlines; a line above the bound is thrown away and counted."""

@@ -11,8 +11,6 @@ from probes.events import (
     StampLadder,
 )
 
-__all__ = ["OpenWork"]
-
 
 @dataclass(frozen=True, slots=True)
 class _OpenProbe:

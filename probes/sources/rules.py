@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from probes.kit.clock import NS_PER_S, seconds
 
-__all__ = ["HostLimits", "RestartPolicy", "SilenceMeter"]
-
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:

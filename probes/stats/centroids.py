@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
-__all__ = ["POINT_WIDTH", "Centroid", "joined", "merged", "point", "union"]
-
 Centroid: TypeAlias = tuple[float, float, float, float, float]
 """(mean, weight, lowest, highest, different values: 1, 2 or 3 for more).
 

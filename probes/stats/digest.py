@@ -19,8 +19,6 @@ from probes.stats.centroids import Centroid, merged, point
 from probes.stats.distribution import Distribution, read_quantiles
 from probes.stats.sketch import Sketch, new_sketch
 
-__all__ = ["BUFFER", "CENTROIDS", "Digest", "GapBuckets", "distribution", "quantiles"]
-
 CENTROIDS: Final = 64
 """Most centroids a compacted digest keeps."""
 BUFFER: Final = 512

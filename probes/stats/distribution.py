@@ -14,8 +14,6 @@ from typing import Final, TypeAlias
 
 from probes.stats.centroids import Centroid
 
-__all__ = ["Distribution", "read_quantiles"]
-
 _Step: TypeAlias = tuple[float, float, float]
 """(value, mass that lies on it, change of the density there)."""
 

@@ -15,8 +15,6 @@ from probes.stats.digest import Digest, distribution
 from probes.stats.distribution import Distribution
 from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice, slice_index
 
-__all__ = ["CohortSamples", "Metric", "SampleWindows"]
-
 Metric: TypeAlias = Literal["ttft", "e2e"]
 """What is charted."""
 

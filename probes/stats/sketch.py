@@ -14,17 +14,6 @@ from tdigest import TDigest
 
 from probes.stats.centroids import POINT_WIDTH, Centroid, joined, merged, point, union
 
-__all__ = [
-    "BACKEND",
-    "FAST_LIMIT",
-    "SKETCHES",
-    "TREE_LIMIT",
-    "FastSketch",
-    "Sketch",
-    "TreeSketch",
-    "new_sketch",
-]
-
 TREE_LIMIT: Final = 256
 """Centroids in the tree of `tdigest` before it is merged to half of that."""
 FAST_LIMIT: Final = 1024

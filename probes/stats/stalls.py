@@ -11,8 +11,6 @@ from typing import TypeAlias
 
 from probes.kit.clock import NS_PER_S
 
-__all__ = ["Stall", "longest_gap_ns", "stalls_between"]
-
 Stall: TypeAlias = tuple[int, int]
 """Stamps of the chunk before it and of the chunk after it, or of now."""
 

@@ -6,8 +6,6 @@ from typing import Final, TypeVar
 
 from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice, slice_index
 
-__all__ = ["Tally", "TallyWindows", "summed"]
-
 _REASONS_KEPT: Final = 32
 """Reasons told apart; more are counted as `other`."""
 _OTHER: Final = "other"

@@ -5,16 +5,6 @@ from typing import Final
 from probes.events import AttemptFinished
 from probes.kit.clock import seconds
 
-__all__ = [
-    "EXACT_SOURCES",
-    "CharactersPerToken",
-    "is_exact",
-    "seconds_per_token",
-    "streamed_tokens",
-    "tokens_after_first_chunk",
-    "tokens_per_chunk",
-]
-
 EXACT_SOURCES: Final = frozenset({"usage", "x_groq.usage", "continuous_usage", "timings"})
 """Token counts that a server made; all others are estimates."""
 _USUAL: Final = 4.0

@@ -15,19 +15,6 @@ from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 
 from probes.kit.clock import NS_PER_S
 
-__all__ = [
-    "GRACE_NS",
-    "SLICES_A_MINUTE",
-    "SLICE_NS",
-    "WINDOWS",
-    "Slices",
-    "WindowName",
-    "Windows",
-    "elapsed_s",
-    "first_slice",
-    "slice_index",
-]
-
 SLICE_NS: Final = 10 * NS_PER_S
 SLICES_A_MINUTE: Final = 6
 GRACE_NS: Final = NS_PER_S

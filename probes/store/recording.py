@@ -17,18 +17,7 @@ from typing import Final
 
 from probes.kit.paths import state_folder
 from probes.store.recording_files import Segment, open_segment, retain
-from probes.store.recording_reader import HELLO_PREFIX, RecordingError, SkippedLines, read_recording
-
-__all__ = [
-    "Recorder",
-    "RecordingError",
-    "Segment",
-    "SkippedLines",
-    "default_folder",
-    "open_segment",
-    "read_recording",
-    "retain",
-]
+from probes.store.recording_reader import HELLO_PREFIX
 
 SEGMENT_BYTES: Final = 16 << 20
 FLUSH_S: Final = 0.5

@@ -16,8 +16,6 @@ import msgspec
 from probes.kit.file_lock import try_lock
 from probes.kit.open_regular import open_regular
 
-__all__ = ["RECORDING_NAME", "Segment", "open_segment", "retain"]
-
 RECORDING_NAME: Final = re.compile(r"\d{8}T\d{6}Z-\d+-[0-9a-f]{8}\.\d{4,}\.jsonl")
 """UTC stamp, process id and chance of a run, number of the segment."""
 

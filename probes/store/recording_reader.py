@@ -21,8 +21,6 @@ from probes.events import SCHEMA_VERSION, Event, Hello, decode_event
 from probes.kit.open_regular import open_regular
 from probes.store.recording_files import RECORDING_NAME
 
-__all__ = ["HELLO_PREFIX", "LONGEST_LINE", "RecordingError", "SkippedLines", "read_recording"]
-
 LONGEST_LINE: Final = 16 << 20
 """Bytes. An attempt with all of its texts and 100,000 chunks has a twentieth of it."""
 HELLO_PREFIX: Final = b'{"type":"hello"'

@@ -16,8 +16,6 @@ from weakref import WeakKeyDictionary
 
 from probes.kit.clock import NS_PER_S, Clock
 
-__all__ = ["READ_BYTES", "Arrivals", "WallOffset", "ask_for_stamps", "kernel_stamps"]
-
 READ_BYTES: Final = 65_536
 _TIMESPEC: Final = struct.Struct("@ll")
 _SO_TIMESTAMPNS: Final = 35

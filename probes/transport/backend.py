@@ -22,8 +22,6 @@ from probes.transport.lock import is_local, peer_of, refuse_clear_text
 from probes.transport.options import Connecting
 from probes.transport.tunnel import connect_through, converse
 
-__all__ = ["Backend"]
-
 _LOST: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 

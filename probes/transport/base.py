@@ -7,8 +7,6 @@ from typing import Literal, Protocol, TypeAlias
 
 from probes.events import ClockSource
 
-__all__ = ["Exchange", "Request", "Sink", "Steps", "Transport"]
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

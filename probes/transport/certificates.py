@@ -4,8 +4,6 @@ import ssl
 from datetime import UTC, datetime
 from typing import Any, Final
 
-__all__ = ["TellingSession", "end_of"]
-
 _EXPIRED: Final = 10
 """OpenSSL's verdict on a certificate that has ended (X509_V_ERR_CERT_HAS_EXPIRED)."""
 _VERSION, _UTC_TIME = 0xA0, 0x17

@@ -19,8 +19,6 @@ from probes.transport.http1 import ResponseParser
 from probes.transport.lock import is_local, peer_of
 from probes.transport.tls import TlsLayer
 
-__all__ = ["Connection"]
-
 MAX_HELD: Final = 1_048_576
 """Bytes of a body that are kept while nobody reads; then the socket is left alone."""
 

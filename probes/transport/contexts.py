@@ -20,8 +20,6 @@ from probes.kit.open_regular import open_regular
 from probes.kit.trust import UntrustedError
 from probes.transport.certificates import TellingSession
 
-__all__ = ["proxy_context", "ssl_context"]
-
 _PROTOCOLS: Final = {False: ["http/1.1"], True: ["http/1.1", "h2"]}
 
 

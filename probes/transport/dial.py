@@ -18,8 +18,6 @@ from probes.transport.options import Connecting
 from probes.transport.resolve import resolve
 from probes.transport.tunnel import connect_through, converse, socks_through
 
-__all__ = ["dial", "dial_proxy"]
-
 ATTEMPT_DELAY_S: Final = 0.25
 """How long an address has before the next one is tried beside it (RFC 8305, section 5)."""
 _READ_BYTES: Final = 65_536

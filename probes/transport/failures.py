@@ -21,15 +21,6 @@ from probes.events import LOCAL, Verdict
 from probes.kit.words import plainly
 from probes.transport.lock import ClearTextError
 
-__all__ = [
-    "CONNECTION_LOST",
-    "NETWORK_ERRORS",
-    "end_of_body",
-    "of_failure",
-    "shortage_of",
-    "words_of",
-]
-
 NETWORK_ERRORS: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError)
 """What an exchange over any transport raises where the network or the server is the cause."""
 CONNECTION_LOST: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)

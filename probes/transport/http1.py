@@ -12,15 +12,6 @@ import httpx
 from probes.config.urls import Url, UrlError, read_url
 from probes.kit.words import quoted
 
-__all__ = [
-    "MAX_SILENT",
-    "MAX_SILENT_IN_BODY",
-    "ResponseParser",
-    "Target",
-    "request_head",
-    "target_of",
-]
-
 MAX_SILENT: Final = 131_072
 """Bytes that a server may send before a body: heads, those of interim answers included."""
 MAX_SILENT_IN_BODY: Final = 16_384

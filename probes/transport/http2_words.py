@@ -6,8 +6,6 @@ Sources: RFC 9113, section 7 (error codes); h2's events as `str` shows them.
 import re
 from typing import Final
 
-__all__ = ["ended_stream", "in_words", "words_of_ending"]
-
 _CODES: Final = (
     *("NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT"),
     *("STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR"),

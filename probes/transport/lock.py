@@ -21,8 +21,6 @@ import httpx
 from probes.config.urls import is_loopback_address
 from probes.transport.options import Connecting
 
-__all__ = ["ClearTextError", "carries_secret", "is_local", "peer_of", "refuse_clear_text"]
-
 
 class ClearTextError(httpx.TransportError):
     """A request with a secret would have gone over a wire that others can read."""

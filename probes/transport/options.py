@@ -9,8 +9,6 @@ from probes.config.checks import ENVIRONMENT_PREFIX, SECRET_HEADERS
 from probes.config.proxies import Proxy, ProxyError, proxy_of
 from probes.config.urls import read_url
 
-__all__ = ["DIRECT", "Connecting", "connecting"]
-
 
 @dataclass(frozen=True, slots=True)
 class Connecting:

@@ -22,8 +22,6 @@ from probes.transport.http2_words import ended_stream, in_words, words_of_ending
 from probes.transport.lock import carries_secret
 from probes.transport.options import DIRECT, Connecting
 
-__all__ = ["HttpxTransport"]
-
 KEEP_ALIVE_S: Final = 60.0
 
 _CUT: Final = "peer closed connection without sending complete message body"

@@ -21,8 +21,6 @@ from aiohappyeyeballs import AddrInfoType
 
 from probes.kit.descriptors import need_descriptor
 
-__all__ = ["LOOKUPS_AT_ONCE", "SHARED_FOR_S", "Resolver", "resolve"]
-
 LOOKUPS_AT_ONCE: Final = 3
 """Of one name. A new one is begun beside one that may hang, for servers come back."""
 SHARED_FOR_S: Final = 1.0

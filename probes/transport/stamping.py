@@ -26,8 +26,6 @@ from probes.transport.options import DIRECT, Connecting
 from probes.transport.pooled import KEEP_ALIVE_S
 from probes.transport.tls import TlsLayer
 
-__all__ = ["StampingTransport"]
-
 _BODILESS: Final = ("GET", "HEAD", "OPTIONS", "DELETE")
 """Methods that say nothing of a length where they have no body (RFC 9110, section 8.6)."""
 

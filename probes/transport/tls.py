@@ -7,8 +7,6 @@ from typing import Final
 
 import httpx
 
-__all__ = ["TlsLayer"]
-
 _RECORD_BYTES: Final = 16_384
 _READ_BYTES: Final = 65_536
 

@@ -15,8 +15,6 @@ import httpx
 
 from probes.config.proxies import Proxy
 
-__all__ = ["Conversation", "connect_through", "converse", "socks_through"]
-
 Conversation: TypeAlias = Generator[bytes, bytes, None]
 """Yields bytes to send (maybe none) before each read; is sent what was read, nothing at the end."""
 

@@ -27,8 +27,6 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Behaviour", "CountingServer", "Request"]
-
 _NO_CAP = 10**9
 _HEAD_LIMIT = 1 << 20
 _START_S = 10.0

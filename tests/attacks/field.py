@@ -15,8 +15,6 @@ from typing import Any
 
 from probes.money.ledger import Ledger
 
-__all__ = ["Field", "Run", "gone", "until"]
-
 ROOT = Path(__file__).parents[2]
 LLMTOP = (sys.executable, "-P", "-m", "tui.cli")
 _PATIENCE_S = 30.0

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["HEADLESS", "LLMTOP", "alive", "events_of", "home_of", "running", "until"]
-
 LLMTOP = (sys.executable, "-P", "-m", "tui.cli")
 HEADLESS = (*LLMTOP, "--headless", "--no-record")
 

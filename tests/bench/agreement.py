@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from probes.board.views import HeaderView, RouteView, Snapshot, WindowName
-from probes.stats.windows import first_slice, slice_index
-
-__all__ = ["CLAIMS", "disagreements", "header_disagreements"]
+from probes.board.views import HeaderView, RouteView, Snapshot
+from probes.stats.windows import WindowName, first_slice, slice_index
 
 RATES = (
     "probes_per_min",

@@ -23,7 +23,6 @@ from statistics import median
 from typing import Any, get_args
 
 from probes.board import Board
-from probes.board.views import WindowName
 from probes.events import (
     Arrival,
     Arrivals,
@@ -42,6 +41,7 @@ from probes.events import (
     Tick,
 )
 from probes.kit.clock import NS_PER_S
+from probes.stats.windows import WindowName
 
 SLOT_NS = NS_PER_S // 10
 HOUR_S = 3600

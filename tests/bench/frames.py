@@ -22,9 +22,10 @@ from flat import Traffic
 from textual.geometry import Offset
 
 from probes.board import Board
-from probes.board.views import Snapshot, WindowName
+from probes.board.views import Snapshot
 from probes.events import Event, Hello, decode_event
 from probes.kit.clock import NS_PER_S
+from probes.stats.windows import WindowName
 from tui.panes.view import DEFAULT_VIEW
 from tui.screens.canvas import Canvas
 

@@ -25,17 +25,6 @@ from openai import OpenAI
 
 from tui.cli import main
 
-__all__ = [
-    "Verdict",
-    "aiperf_version",
-    "by_aiperf",
-    "by_llmtop",
-    "by_official_client",
-    "official_version",
-    "once_arguments",
-    "verdict_of",
-]
-
 FIRST_TOKEN_S: Final = 1.5
 STALL_S: Final = 0.5
 PATIENCE_S: Final = 20.0

@@ -7,8 +7,6 @@ from typing import Any, TypeAlias
 from anyio.from_thread import start_blocking_portal
 from wire import Wire, play_case, serve
 
-__all__ = ["Address", "served"]
-
 Address: TypeAlias = Callable[[int], str]
 """Gives the base URL of the case of that number."""
 

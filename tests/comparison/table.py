@@ -7,8 +7,6 @@ from typing import Any
 
 from comparison.clients import Verdict
 
-__all__ = ["MARK", "Row", "rows_of", "told_by_llmtop", "totals", "truth_of"]
-
 MARK = "<!-- made by: python tests/compare.py --write -->"
 _WIDEST_WHY = 110
 

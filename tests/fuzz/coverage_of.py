@@ -11,8 +11,6 @@ from target import check
 
 import probes
 
-__all__ = ["coverage_of"]
-
 ROOM = Path(probes.__file__).parent
 FILES = (
     "answer", "body", "charset", "error_body", "facts", "framing", "judging", "loose_json",

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 from sample import Sample
 
-__all__ = ["minimised"]
-
 MOST_TRIES = 3_000
 
 

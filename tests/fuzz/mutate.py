@@ -11,8 +11,6 @@ from typing import Any
 
 from sample import ENDS, Framing, Sample
 
-__all__ = ["Mutator"]
-
 LARGEST_BODY = 60_000
 FRAMINGS: tuple[Framing, ...] = ("chunked", "length", "close")
 _WORDS: dict[str, list[Any]] = json.loads((Path(__file__).parent / "dictionary.json").read_text())

@@ -11,8 +11,6 @@ from typing import Any, Literal, TypeAlias
 from stream_cases import CASES, dated
 from wire import payloads
 
-__all__ = ["ENDS", "End", "Framing", "Sample", "load", "save", "seeds"]
-
 Framing: TypeAlias = Literal["chunked", "length", "close", "raw"]
 End: TypeAlias = Literal["close", "reset", "timeout.stall", "timeout.first_token", "closed_by_us"]
 ENDS: tuple[End, ...] = ("close", "reset", "timeout.stall", "timeout.first_token", "closed_by_us")

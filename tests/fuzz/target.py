@@ -19,7 +19,7 @@ from probes.answers.answer import Answer, AnswerReader, Ending, Progress
 from probes.answers.dialects import dialect_for
 from probes.answers.would_retry import LONGEST_WAIT_S
 from probes.config import Dialect
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.engine.attempt import AttemptResult
 from probes.engine.report import AttemptIdentity, attempt_finished, charge_for
 from probes.engine.retry import RetryPolicy, cool_down_s
@@ -30,8 +30,6 @@ from probes.transport.arrivals import READ_BYTES
 from probes.transport.failures import end_of_body
 from probes.transport.http1 import MAX_SILENT, ResponseParser
 from probes.transport.stamping import _joined
-
-__all__ = ["DIALECTS", "Broken", "Reading", "check", "read"]
 
 DIALECTS: tuple[str, ...] = tuple(
     name for name in get_args(Dialect) if name != "auto"

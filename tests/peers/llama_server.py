@@ -10,8 +10,6 @@ from typing import Final
 
 from xllamacpp import CommonParams, Server
 
-__all__ = ["main"]
-
 SLOTS: Final = 2
 SLOT_TOKENS: Final = 512
 

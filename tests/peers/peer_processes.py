@@ -14,16 +14,6 @@ from typing import IO, Final
 
 import pytest
 
-__all__ = [
-    "PeerError",
-    "llama_cpp",
-    "llmock",
-    "missing_packages",
-    "python",
-    "served",
-    "simulated",
-]
-
 HERE: Final = Path(__file__).parent
 START_S: Final = 30.0
 STOP_S: Final = 5.0

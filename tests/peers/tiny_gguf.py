@@ -12,8 +12,6 @@ from typing import Final
 import gguf
 import numpy
 
-__all__ = ["write_tiny_model"]
-
 _CONTEXT_TOKENS: Final = 2048
 _WIDTH: Final = 32
 _HEADS: Final = 2

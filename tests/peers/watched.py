@@ -16,8 +16,6 @@ from probes.kit.clock import SystemClock
 from probes.money.ledger import Ledger
 from probes.run.session import Session
 
-__all__ = ["Watched", "assert_ladder", "probed", "watched"]
-
 T = TypeVar("T")
 
 LONGEST_RUN_S: Final = 30.0

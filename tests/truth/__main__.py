@@ -21,8 +21,6 @@ from probes.kit.clock import SystemClock
 from truth.schedule import Pace
 from truth.server import Metronome, listen
 
-__all__ = ["main"]
-
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="truth", description=__doc__)

@@ -12,8 +12,6 @@ from typing import Final
 
 from probes.kit.clock import NS_PER_S, Clock
 
-__all__ = ["ArrivalReader"]
-
 _READ_SIZE: Final = 65_536
 _SO_TIMESTAMPNS: Final = 35
 """Of asm-generic/socket.h; Python's socket module does not name it."""

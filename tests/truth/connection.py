@@ -5,8 +5,6 @@ from typing import Final
 
 from truth.stream import Stream
 
-__all__ = ["MetronomeConnection"]
-
 _MAX_BACKLOG: Final = 2 * 1024 * 1024
 
 

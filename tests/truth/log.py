@@ -14,8 +14,6 @@ from probes.events import ClockSource
 from probes.simulator.sequence import FinishReason
 from probes.simulator.truth import Ending, TruthPage, TruthRecord
 
-__all__ = ["Histogram", "MetronomeLog", "MetronomePage", "MetronomeRecord", "Score", "Spread"]
-
 _BITS: Final = 5
 _BUCKETS: Final = 640
 """Enough for two hours; what takes longer is counted in the last."""

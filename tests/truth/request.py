@@ -11,8 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from probes.simulator.chat import ApiError, error_body
 
-__all__ = ["MAX_BODY", "MetronomeRequest", "answer", "error_answer", "take_request"]
-
 MAX_BODY: Final = 1024 * 1024
 """Largest request body, in bytes."""
 _MAX_HEAD: Final = 32_768

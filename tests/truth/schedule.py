@@ -6,8 +6,6 @@ from typing import Final
 
 from probes.kit.clock import NS_PER_S
 
-__all__ = ["Pace", "Schedule"]
-
 _GOLDEN: Final = 0.6180339887498949
 """Its multiples, wrapped at 1, lie evenly however many there are: neighbours share no moment."""
 

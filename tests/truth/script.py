@@ -13,8 +13,6 @@ import msgspec
 from probes.simulator.chat import DONE
 from probes.simulator.prose import Prose
 
-__all__ = ["Script", "Scripts", "stream_head"]
-
 _PLACE: Final = "chatcmpl-" + 24 * "0"
 """Stands for the id of a stream, and is as long."""
 _TEXTS: Final = 256

@@ -25,8 +25,6 @@ from truth.script import Scripts, stream_head
 from truth.stream import Stream
 from truth.waiting import Waiter
 
-__all__ = ["Metronome", "listen"]
-
 _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 2_048
 _MAX_CONNECTIONS: Final = 8_192

@@ -3,8 +3,6 @@
 from truth.log import Score
 from truth.script import Script
 
-__all__ = ["Stream"]
-
 
 class Stream:
     """The bodies of one answer in order: role, tokens, finish, usage where asked for, end.

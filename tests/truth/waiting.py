@@ -5,8 +5,6 @@ import selectors
 import socket
 from typing import Any, Final
 
-__all__ = ["Waiter"]
-
 _NS_PER_S: Final = 1_000_000_000
 
 

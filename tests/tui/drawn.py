@@ -27,8 +27,6 @@ from tui.panes.routes_lines import routes_lines  # noqa: E402
 from tui.panes.throttling_lines import throttling_lines  # noqa: E402
 from tui.panes.view import ViewState  # noqa: E402
 
-__all__ = ["DRAWINGS", "PANES", "drawing"]
-
 Draw: TypeAlias = Callable[[Snapshot, int, int], Sequence[Line]]
 
 DRAWINGS: Final = HERE / "drawings"

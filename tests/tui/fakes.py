@@ -7,13 +7,12 @@ import anyio
 import made
 from changed import replace
 
-from probes.board.views import Snapshot, WindowName
+from probes.board.views import Snapshot
 from probes.config import Config, Display
 from probes.control.commands import Command
 from probes.control.status import HostState
 from probes.kit.clock import NS_PER_S
-
-__all__ = ["FakeBoard", "FakeClock", "FakeSession", "FakeStatus", "config"]
+from probes.stats.windows import WindowName
 
 
 @dataclass(frozen=True)

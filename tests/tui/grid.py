@@ -2,8 +2,6 @@
 
 import re
 
-__all__ = ["Grid"]
-
 SEQUENCE = re.compile(r"\x1b\[([\d;]*)([A-Za-z])|(.)")
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from changed import replace
 
 from probes.board.views import (
-    WINDOWS,
     ChartPoint,
     Figure,
     Grade,
@@ -26,23 +25,7 @@ from probes.board.views import (
 )
 from probes.events import Limit
 from probes.kit.clock import NS_PER_S
-
-__all__ = [
-    "HOSTILE",
-    "NOW_NS",
-    "WALL_ANCHOR_NS",
-    "LaneView",
-    "detail",
-    "figure",
-    "lane",
-    "limits",
-    "percentiles",
-    "retries",
-    "route",
-    "snapshot",
-    "throttle",
-    "trend",
-]
+from probes.stats.windows import WINDOWS
 
 NOW_NS = 761 * NS_PER_S
 WALL_ANCHOR_NS = 1_700_000_000 * NS_PER_S

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Sequence
 
-__all__ = ["Head", "cells_under", "marks_beside"]
-
 Head = tuple[str, str]
 """What stands in the head line, and `l` or `r`: flush left or right."""
 

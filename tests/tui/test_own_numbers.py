@@ -12,7 +12,6 @@ from fakes import FakeStatus
 from reading import Head, cells_under, marks_beside
 
 from probes.board.views import (
-    WINDOWS,
     Figure,
     Grade,
     HeaderView,
@@ -27,6 +26,7 @@ from probes.config import Route
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, PriceInfo, ProbeFinished, StampLadder
 from probes.kit.clock import NS_PER_S
+from probes.stats.windows import WINDOWS
 from tui.commands.check import Row, table
 from tui.commands.summary import summary_text
 from tui.draw.text import line_text

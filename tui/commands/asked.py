@@ -10,8 +10,6 @@ from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished
 from probes.kit.sanitise import neutralise
 
-__all__ = ["asked_lines", "url_advice"]
-
 _LONGEST_URL: Final = 300
 _NO_SUCH_PATH: Final = frozenset({404, 405})
 _TOLD_BY_WORDS: Final = frozenset({"not_found", "html"})

@@ -15,9 +15,7 @@ import msgspec
 from probes.config import Budget
 from probes.kit.sanitise import neutralise
 from probes.money.ledger import (
-    BrokenLedgerError,
     Ledger,
-    LedgerError,
     Report,
     RouteSpending,
     RunSpending,
@@ -26,11 +24,10 @@ from probes.money.ledger import (
     emergency_ledger_path,
     emergency_part,
 )
+from probes.money.ledger_file import BrokenLedgerError, LedgerError
 from tui.commands.output import FAILED, OK, UsageError, complain, say
 from tui.commands.settings import given_settings
 from tui.draw.text import left, right
-
-__all__ = ["run"]
 
 _NAME: Final = 40
 _URL: Final = 60

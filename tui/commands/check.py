@@ -29,8 +29,6 @@ from tui.commands.spend import Purse
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
 from tui.draw.text import NO_SAMPLE, NOT_STREAMED, right
 
-__all__ = ["Row", "run", "table"]
-
 _AT_ONCE: Final = 64
 """Probes, so that a file of a thousand routes does not run out of sockets."""
 _HEAD: Final = ("ROUTE", "OUTCOME", "REASON", "TTFT", "E2E", "IN/OUT", "COST")

@@ -10,8 +10,6 @@ from tui.commands.output import UsageError
 from tui.commands.provider import embedded_provider
 from tui.commands.watch import need_face, watch
 
-__all__ = ["run"]
-
 _BUDGET: Final = Budget(tokens_per_hour=20_000_000, route_tokens_per_hour=5_000_000)
 """What an hour of the demo needs and more: nobody pays for it."""
 

@@ -8,15 +8,6 @@ from probes.kit.clock import seconds
 from probes.stats.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
 from tui.draw.text import age
 
-__all__ = [
-    "duration",
-    "e2e_s",
-    "look_again",
-    "tokens_text",
-    "ttfa_s",
-    "ttft_s",
-]
-
 _LEAST_OFF: Final = 0.05
 """Tokens a chunk that differ less from one are not worth a word."""
 _WORTH_TELLING_S: Final = 60.0

@@ -29,17 +29,6 @@ from probes.money.price_list import PriceListError, ask_prices
 from probes.money.pricing import price_words
 from tui.commands.output import OK, UsageError, say
 
-__all__ = [
-    "PROVIDERS",
-    "Provider",
-    "config_text",
-    "found_prices",
-    "found_providers",
-    "found_servers",
-    "run",
-    "write_config",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Provider:

@@ -6,13 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from probes.config.file import default_config_path
-from probes.money.ledger import Ledger, LedgerError, default_ledger_path, emergency_ledger_path
+from probes.money.ledger import Ledger, default_ledger_path, emergency_ledger_path
+from probes.money.ledger_file import LedgerError
 from tui.commands.output import OK, UsageError, say
 from tui.commands.settings import given_settings
 from tui.commands.watch import has_terminal, need_face, watch
 from tui.terminal.capabilities import no_screen_because
-
-__all__ = ["run"]
 
 
 def run(arguments: Namespace) -> int:

@@ -26,8 +26,6 @@ from tui.commands.spend import Purse
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
 from tui.commands.waterfall import waterfall
 
-__all__ = ["as_json", "json_line", "json_object", "run"]
-
 _WIDEST: Final = 120
 _TEXTS: Final = ("text", "reasoning_text")
 _OVERRIDES: Final = ("max_tokens", "retries", "dialect")

@@ -8,19 +8,6 @@ from typing import Final, TextIO
 from probes.kit.exit_status import ExitStatus
 from probes.kit.sanitise import neutralise
 
-__all__ = [
-    "FAILED",
-    "INTERRUPTED",
-    "OK",
-    "USAGE",
-    "OutputError",
-    "UsageError",
-    "complain",
-    "discard",
-    "say",
-    "warn",
-]
-
 OK: Final = ExitStatus.OK
 FAILED: Final = ExitStatus.FAILED
 USAGE: Final = ExitStatus.USAGE

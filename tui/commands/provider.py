@@ -14,8 +14,6 @@ import msgspec
 
 from tui.commands.output import UsageError
 
-__all__ = ["RunningProvider", "embedded_provider"]
-
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 2.0
 _LAST_WORDS: Final = 2000

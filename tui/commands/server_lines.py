@@ -8,8 +8,6 @@ from probes.events import AttemptFinished, ServerClaim
 from probes.kit.sanitise import neutralise
 from tui.commands.figures import duration
 
-__all__ = ["gateway_line", "id_lines", "server_lines"]
-
 _LONGEST: Final = 80
 _MOST_METRICS: Final = 6
 _SERVED_BY: Final = ("x-litellm-model-api-base", "x-portkey-provider", "ngrok-aig-model")

@@ -8,8 +8,6 @@ from probes.config.errors import nearest
 from probes.config.file import default_config_path, load_config, locate_config, single_route_config
 from tui.commands.output import UsageError
 
-__all__ = ["chosen_route", "given_settings", "needed_settings"]
-
 
 def given_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config | None:
     """Return the settings of `--base-url`, or of the file that is found; None without either.

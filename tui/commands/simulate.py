@@ -6,8 +6,6 @@ from probes.simulator.library import UnknownScenarioError, load_scenario
 from tui.commands.output import FAILED, OK, UsageError, complain, say
 from tui.commands.provider import embedded_provider
 
-__all__ = ["run"]
-
 
 def run(arguments: Namespace) -> int:
     """Serve a scenario until Ctrl-C; status 1 if it breaks.

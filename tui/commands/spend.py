@@ -17,7 +17,6 @@ from probes.engine.report import prompt_tokens
 from probes.engine.single import ProbeRecord
 from probes.money.ledger import (
     Ledger,
-    LedgerError,
     Reservation,
     default_ledger_path,
     emergency_ledger_path,
@@ -26,10 +25,9 @@ from probes.money.ledger import (
     new_run,
     route_key,
 )
+from probes.money.ledger_file import LedgerError
 from probes.money.pricing import reserved_usd, usd_charged
 from tui.commands.output import complain
-
-__all__ = ["Purse"]
 
 
 class Purse:

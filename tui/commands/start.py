@@ -21,8 +21,6 @@ from tui.draw.theme_names import OWN_THEMES
 from tui.session import Session
 from tui.terminal.leaving import Leaving, terminal_state
 
-__all__ = ["OWN_THEMES", "Load", "Screen", "run_app", "run_cockpit"]
-
 
 class Screen(Protocol):
     """What runs on the terminal until the user leaves."""

@@ -4,8 +4,6 @@ from probes.board.views import RouteView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import age, count, left, right, seconds, share, usd
 
-__all__ = ["summary_text"]
-
 _HEADS = ("probes", "OK%", "GOOD%", "TTFT p50", "p95", "E2E p95", "429/m", "RETRY", "$/h")
 _WIDTH = 9
 _NAME_WIDTH = 24

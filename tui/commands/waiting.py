@@ -21,8 +21,6 @@ from probes.kit.sanitise import neutralise
 from tui.commands.output import complain, warn
 from tui.draw.text import left
 
-__all__ = ["Interrupt", "Waited", "WaitingLine", "waited_words"]
-
 _REDRAW_S: Final = 0.2
 _SAY_S: Final = 5.0
 """Between two lines where they stay; also how long nothing is said there."""

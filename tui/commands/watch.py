@@ -18,8 +18,6 @@ from probes.store.recording import Recorder, default_folder
 from tui.commands.output import OK, OutputError, UsageError, complain
 from tui.terminal.capabilities import no_screen_because
 
-__all__ = ["has_terminal", "need_face", "watch"]
-
 
 def watch(
     config: Config, arguments: Namespace, ledger: Ledger, *, apart: Path | None = None

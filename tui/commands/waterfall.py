@@ -24,8 +24,6 @@ from tui.commands.figures import (
 )
 from tui.commands.server_lines import gateway_line, id_lines, server_lines
 
-__all__ = ["bar", "density", "waterfall"]
-
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _GAP: Final = "·"

@@ -17,30 +17,6 @@ from probes.board.views import ChartPoint
 from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line, Role, Span
 
-__all__ = [
-    "FAILED",
-    "NO_SAMPLE",
-    "OFF_SCALE",
-    "SLICE_NS",
-    "SPANS_NS",
-    "THROTTLED",
-    "Buckets",
-    "Sample",
-    "Series",
-    "bar",
-    "braille_cells",
-    "bucket_sample",
-    "join_cells",
-    "level_glyph",
-    "nice_top",
-    "rebucket",
-    "role_of",
-    "row_of",
-    "span_of",
-    "sparkline",
-    "trend_cells",
-]
-
 SLICE_NS: Final = 10 * NS_PER_S
 """Length of the slices a `ChartPoint` stands for."""
 SPANS_NS: Final = tuple(minutes * 60 * NS_PER_S for minutes in (2, 5, 15))

@@ -11,8 +11,6 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-__all__ = ["STAND_INS", "encoding_for", "make_readable", "make_streams_readable", "stand_in"]
-
 ERRORS: Final = "llmtop-stand-ins"
 """Name of the encoder's way with what it cannot encode."""
 

@@ -17,8 +17,6 @@ from textual.strip import Strip
 
 from tui.draw.text import Line, Role, cells
 
-__all__ = ["Brush", "Pen", "Pens", "pens_for"]
-
 _RESET = "\x1b[0m"
 
 

@@ -9,30 +9,6 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from rich.cells import cell_len, set_cell_size
 
-__all__ = [
-    "MARK",
-    "NOT_STREAMED",
-    "NO_SAMPLE",
-    "ROLES",
-    "Line",
-    "Role",
-    "Span",
-    "age",
-    "cells",
-    "clip",
-    "count",
-    "join",
-    "left",
-    "line_text",
-    "line_width",
-    "pad",
-    "right",
-    "seconds",
-    "share",
-    "three_digits",
-    "usd",
-]
-
 Role: TypeAlias = Literal[
     "text",
     "dim",

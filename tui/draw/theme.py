@@ -16,8 +16,6 @@ from textual.theme import Theme
 from tui.draw import theme_names
 from tui.draw.text import ROLES, Role
 
-__all__ = ["ANSI", "ANSI_LIGHT", "DARK", "HURTS", "LIGHT", "PLAIN", "THEMES", "role_styles"]
-
 HURTS: Final[tuple[Role, ...]] = ("slow", "sluggish", "missed", "alert", "throttled", "stall")
 """What an eye that has been asleep must find."""
 

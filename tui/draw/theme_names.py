@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["ANSI", "ANSI_LIGHT", "DARK", "LIGHT", "OWN_THEMES", "PLAIN"]
-
 DARK: Final = "llmtop"
 LIGHT: Final = "llmtop-light"
 ANSI: Final = "llmtop-ansi"

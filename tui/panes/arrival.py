@@ -8,8 +8,6 @@ from tui.panes.arrival_lines import arrival_lines, arrival_title
 from tui.panes.pane import Pane
 from tui.panes.view import ViewState
 
-__all__ = ["ArrivalPane"]
-
 
 class ArrivalPane(Pane):
     """A lane per open and just-finished stream on a moving time axis."""

@@ -18,8 +18,6 @@ from tui.draw.text import NO_SAMPLE, Line, Role, Span, age, clip, count, left, l
 from tui.panes.order import selected_route
 from tui.panes.view import ViewState
 
-__all__ = ["Axis", "arrival_lines", "arrival_title", "axis_for", "lane_cells", "lane_note"]
-
 SLOT_NS: Final = 100_000_000
 """The engine counts chunks by slots of this length."""
 

@@ -8,8 +8,6 @@ from tui.keys import footer_keys
 from tui.panes.pane import Pane
 from tui.panes.view import ViewState
 
-__all__ = ["FooterStrip", "footer_line"]
-
 
 def footer_line(view: ViewState, width: int) -> Line:
     """Return keys and what they do, most wanted first, without cutting one in two."""

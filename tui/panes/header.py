@@ -11,8 +11,6 @@ from tui.panes.pane import Pane
 from tui.panes.view import ViewState
 from tui.session import Status
 
-__all__ = ["Banner", "HeaderStrip"]
-
 
 class _StatusPane(Pane, can_focus=False):
     """A strip of one line that also shows how the engine is."""

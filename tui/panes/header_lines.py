@@ -14,8 +14,6 @@ from tui.panes.observer_lines import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.view import ViewState
 from tui.session import Status
 
-__all__ = ["banner_line", "header_line"]
-
 _WORDS_LIMIT: Final = 160
 _NEWS_S: Final = 30.0
 _BUDGET_NEAR: Final = 0.8

@@ -10,18 +10,6 @@ from typing import Final
 from probes.board.views import HeaderView
 from tui.draw.text import Line, Role, Span, count
 
-__all__ = [
-    "CALM",
-    "CPU_FULL",
-    "DRAWING_LATE_CPU",
-    "INEXACT_BLURS",
-    "INEXACT_SHOWN",
-    "LAG_HURTS_S",
-    "Cockpit",
-    "Remark",
-    "observer_remarks",
-]
-
 LAG_HURTS_S: Final = 0.02
 """Loop lag p99 from which it is told what it does: 2 % of the default TTFT goal of 1 s, which is
 the least that moves the second digit of a figure near its goal."""

@@ -8,17 +8,6 @@ from probes.board.views import WINDOWS, RouteView, Snapshot
 from tui.panes.routes_columns import SORT_KEYS, SortValue, column_named
 from tui.panes.view import ViewState
 
-__all__ = [
-    "matches",
-    "moved",
-    "moved_to_edge",
-    "next_sort",
-    "next_window",
-    "selected_route",
-    "settled",
-    "visible_routes",
-]
-
 _NAME: Final = "name"
 _SETTLING_S: Final = 10.0
 

@@ -20,8 +20,6 @@ from tui.draw.text import Line, Role, pad
 from tui.draw.theme import role_styles
 from tui.panes.view import DEFAULT_VIEW, ViewState
 
-__all__ = ["Pane", "paint"]
-
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 

@@ -11,8 +11,6 @@ from tui.panes.percentiles_lines import percentiles_lines
 from tui.panes.timeline_lines import timeline_lines
 from tui.panes.view import ViewState
 
-__all__ = ["PercentilesPane"]
-
 _NAME_LIMIT = 40
 _NOTHING: Line = (("no route selected", "dim"),)
 

@@ -22,8 +22,6 @@ from tui.draw.text import (
 from tui.panes.routes_columns import figure_role
 from tui.panes.timeline_lines import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 
-__all__ = ["FEW_SAMPLES", "figure_spans", "percentiles_lines"]
-
 FEW_SAMPLES: Final = "°"
 """Beside a figure of too few samples: it is the largest of them, not yet a percentile."""
 

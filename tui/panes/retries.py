@@ -10,8 +10,6 @@ from tui.panes.pane import Pane
 from tui.panes.retries_lines import retries_lines
 from tui.panes.view import ViewState
 
-__all__ = ["RetriesPane"]
-
 _NAME_LIMIT = 40
 _NONE = RetryView()
 

@@ -7,8 +7,6 @@ from probes.board.views import RetryRow, RetryView, WindowName
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, Role, age, clip, count, left, right, three_digits
 
-__all__ = ["retries_lines"]
-
 _LONGEST: Final = 500
 """Characters of a reason that are looked at."""
 _REASON: Final = (8, 28)

@@ -13,8 +13,6 @@ from tui.panes.pane import Pane
 from tui.panes.routes_lines import cursor_row, routes_lines, routes_subtitle, routes_title
 from tui.panes.view import ViewState
 
-__all__ = ["RoutesPane", "Trends"]
-
 _TRENDS_KEPT: Final = 256
 
 

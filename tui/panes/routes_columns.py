@@ -19,17 +19,6 @@ from tui.draw.text import (
     usd,
 )
 
-__all__ = [
-    "COLUMNS",
-    "SORT_KEYS",
-    "STATE_GLYPHS",
-    "STATE_ROLES",
-    "Column",
-    "SortValue",
-    "column_named",
-    "figure_role",
-]
-
 SortValue: TypeAlias = float | str | None
 
 STATE_GLYPHS: Final[dict[RouteState, str]] = {

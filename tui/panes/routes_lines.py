@@ -19,17 +19,6 @@ from tui.panes.routes_columns import COLUMNS, STATE_GLYPHS, STATE_ROLES, Column,
 from tui.panes.throttling_lines import wall_time
 from tui.panes.view import ViewState
 
-__all__ = [
-    "TREND_TOP_S",
-    "DrawTrend",
-    "Plan",
-    "cursor_row",
-    "plan",
-    "routes_lines",
-    "routes_subtitle",
-    "routes_title",
-]
-
 TREND_TOP_S: Final = 4.0
 """The trend's scale is fixed: 0 to this many seconds of TTFT."""
 

@@ -9,8 +9,6 @@ from tui.panes.pane import Pane
 from tui.panes.throttling_lines import throttling_lines
 from tui.panes.view import ViewState
 
-__all__ = ["ThrottlingPane"]
-
 
 class ThrottlingPane(Pane):
     """What is left of each limit, and who was told to wait, newest first."""

@@ -25,8 +25,6 @@ from tui.draw.text import (
     three_digits,
 )
 
-__all__ = ["throttling_lines", "wall_time"]
-
 _ROUTE: Final = 14
 _LEFT: Final = 10
 _LONGEST: Final = 500

@@ -25,8 +25,6 @@ from tui.draw.chart import (
 )
 from tui.draw.text import Line, Span, clip, line_width, pad, right, three_digits
 
-__all__ = ["MIN_HEIGHT", "MIN_WIDTH", "timeline_lines"]
-
 MIN_HEIGHT: Final = 6
 """Legend, three rows of plot, axis, times."""
 MIN_WIDTH: Final = 20

@@ -6,8 +6,6 @@ from typing import Final
 
 from probes.board.views import WindowName
 
-__all__ = ["DEFAULT_VIEW", "Freeze", "ViewState"]
-
 
 @dataclass(frozen=True, slots=True)
 class Freeze:

@@ -43,8 +43,6 @@ from tui.session import Session, Status
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
-__all__ = ["BoardScreen"]
-
 _SCROLL_STEP: Final = 5
 _MOST_SCROLLED: Final = 200
 

@@ -18,8 +18,6 @@ from tui.panes.pane import Pane
 from tui.panes.view import ViewState
 from tui.terminal.driver import Terminal
 
-__all__ = ["Canvas"]
-
 _CALM_NS: Final = NS_PER_S // 2
 """How long a table of figures stands: percentiles are made anew once a second, and figures that
 change more often than twice a second are not read."""

@@ -18,15 +18,6 @@ from tui.screens.page import Page, wrapped_entry
 from tui.terminal.leaving import Leaving, terminal_state
 from tui.terminal.terminal_app import TerminalApp
 
-__all__ = [
-    "Choice",
-    "FirstRun",
-    "FirstRunApp",
-    "FirstRunScreen",
-    "first_run_lines",
-    "run_first_run",
-]
-
 Choice: TypeAlias = Literal["demo", "write", "quit"]
 _Option: TypeAlias = Literal["demo", "write", "by_hand"]
 

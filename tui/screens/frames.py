@@ -6,8 +6,6 @@ from tui.panes.order import selected_route
 from tui.panes.view import Freeze, ViewState
 from tui.session import BoardSource
 
-__all__ = ["Frames"]
-
 
 class Frames:
     """The board's snapshots as the view wants them; it holds the one that is frozen."""

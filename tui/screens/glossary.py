@@ -10,8 +10,6 @@ from tui.draw.text import NOT_STREAMED, Role
 from tui.panes.percentiles_lines import FEW_SAMPLES
 from tui.panes.routes_columns import STATE_GLYPHS, STATE_ROLES
 
-__all__ = ["GLOSSARY", "STATE_MEANINGS", "Section", "Term"]
-
 
 @dataclass(frozen=True, slots=True)
 class Term:

@@ -13,8 +13,6 @@ from tui.keys import KEYS, Key
 from tui.screens.glossary import GLOSSARY, Section
 from tui.screens.page import Page, columns, wrapped_entry
 
-__all__ = ["HelpPage", "HelpScreen", "help_lines"]
-
 _GROUPS: Final = {
     "knobs": "knobs of the route",
     "look": "look",

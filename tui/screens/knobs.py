@@ -10,8 +10,6 @@ from probes.board.views import RouteView
 from probes.control.commands import Burst, Command, EndCoolDown, Pause, SetKnob
 from probes.control.knobs import KNOBS, KnobName, Move
 
-__all__ = ["Direction", "Knobs"]
-
 Direction: TypeAlias = Literal["more", "fewer", "double", "halve"]
 
 _ECHO_NS: Final = 1_500_000_000

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["LOWER_PANES", "Arrangement", "arrange"]
-
 LOWER_PANES: Final = (2, 3, 4, 5)
 
 _TWO_COLUMNS: Final = 116

@@ -11,8 +11,6 @@ from tui.draw.text import Line, Role, Span, pad
 from tui.draw.theme import role_styles
 from tui.panes.pane import paint
 
-__all__ = ["Page", "columns", "wrapped_entry"]
-
 
 class Page(Widget):
     """Lines made for the page's width by a pure function, which subclasses give."""

@@ -16,8 +16,6 @@ from typing import Final, Literal, TypeAlias
 
 from tui.draw.theme_names import ANSI, ANSI_LIGHT, DARK, PLAIN
 
-__all__ = ["Colours", "colours", "no_screen_because", "theme_for"]
-
 Colours: TypeAlias = Literal["none", "16", "256", "truecolor"]
 
 _NO_SCREEN: Final = ("", "dumb", "unknown", "network", "dialup")

@@ -7,8 +7,6 @@ from typing import Any, Final
 from textual._styles_cache import StylesCache
 from textual.color import Color
 
-__all__ = ["Collector", "hold_no_widgets"]
-
 _THRESHOLD: Final = 200_000
 """Allocations before the collector would run by itself: a net, should the passes not come."""
 _FULL_PASS_EVERY: Final = 60

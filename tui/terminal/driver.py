@@ -19,8 +19,6 @@ from textual.driver import Driver
 
 from probes.kit.clock import Clock, SystemClock, seconds
 
-__all__ = ["MeteredFile", "Terminal", "WriteMeter", "is_terminal", "metered"]
-
 
 class Terminal(Protocol):
     """What the board asks of the terminal it draws on."""

@@ -19,8 +19,6 @@ from typing import Any, Final
 if sys.platform != "win32":
     import termios
 
-__all__ = ["GIVE_BACK", "HELD", "RELEASED", "Guardian", "TerminalState"]
-
 HELD: Final = b"h"
 RELEASED: Final = b"r"
 

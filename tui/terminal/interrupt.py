@@ -8,8 +8,6 @@ a shell that starts us in the background has Ctrl-C ignored.
 import os
 import signal
 
-__all__ = ["end_on_interrupt", "raise_on_interrupt"]
-
 _INTERRUPTED = 130
 """As in `probes.kit.exit_status`, which is too long an import to stand here."""
 

@@ -25,8 +25,6 @@ if sys.platform != "win32":
 
 from tui.terminal.guardian import HELD, RELEASED, Guardian, TerminalState
 
-__all__ = ["LEAVE_WITHIN_S", "Leaving", "ending_signals", "terminal_state"]
-
 LEAVE_WITHIN_S: Final = 5.0
 """An engine is ended within two seconds of being asked, and the ledger answers within two."""
 

@@ -6,8 +6,6 @@ from typing import Final
 
 from probes.kit.clock import NS_PER_S, Clock, seconds
 
-__all__ = ["CpuMeter", "Pace"]
-
 _METERED_EVERY_NS: Final = 2 * NS_PER_S
 
 _SLOWEST_HZ: Final = 1.0

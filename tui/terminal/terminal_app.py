@@ -15,8 +15,6 @@ from tui.draw.theme_names import DARK
 from tui.terminal.capabilities import Colours, colours, theme_for
 from tui.terminal.driver import Terminal, metered
 
-__all__ = ["TerminalApp"]
-
 _LOOK_EVERY_S: Final = 1.0
 _COLOUR_SYSTEMS: Final[Mapping[Colours, ColorSystem]] = {
     "none": ColorSystem.STANDARD,  # of none, Textual makes the most; a filter takes them away

@@ -9,8 +9,6 @@ import msgspec
 from probes.answers.dialects.base import Adaptation
 from probes.config import Route
 
-__all__ = ["encode", "messages_of", "refuses_a_parameter", "without_temperature"]
-
 _REFUSED_PARAMETER: Final = re.compile(
     r"not support|unsupported|unrecogni[sz]ed|unknown|not (allowed|permitted|accepted|valid)"
     r"|extra (inputs|fields)|unexpected|additional propert|only the default|deprecated"

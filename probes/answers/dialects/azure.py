@@ -11,8 +11,6 @@ from probes.answers.dialects.base import endpoint
 from probes.answers.dialects.chat import ChatDialect
 from probes.config import KeyHeader, Route
 
-__all__ = ["AzureDialect"]
-
 _DEPLOYMENT: Final = re.compile(r"/openai/deployments/[^/]+$")
 
 

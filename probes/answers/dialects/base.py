@@ -14,21 +14,6 @@ from probes.config import KeyHeader, Route
 from probes.events import TtftKind
 from probes.kit.tolerant_json import begins_json, begins_page
 
-__all__ = [
-    "NOTHING",
-    "Adaptation",
-    "CapName",
-    "Delta",
-    "Dialect",
-    "Framing",
-    "Interpreter",
-    "ToolCalls",
-    "Transcript",
-    "Usage",
-    "endpoint",
-    "join_deltas",
-]
-
 CapName: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 Framing: TypeAlias = Literal["events", "lines"]
 """How a stream is cut: server-sent events, or one JSON value a line (NDJSON)."""

@@ -3,8 +3,6 @@
 import json
 from collections.abc import Mapping
 
-__all__ = ["given_to_call"]
-
 
 def given_to_call(value: object) -> str:
     """Return the JSON that a call is given; some servers send the object itself instead.

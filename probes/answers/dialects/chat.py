@@ -16,8 +16,6 @@ from probes.answers.dialects.base import Adaptation, CapName, Framing, endpoint
 from probes.answers.dialects.chat_stream import ChatInterpreter
 from probes.config import KeyHeader, Route
 
-__all__ = ["ChatDialect"]
-
 _STREAM_OPTIONS: Final = ("stream_options", "include_usage", "continuous_usage")
 """What an answer names that refuses one of them."""
 

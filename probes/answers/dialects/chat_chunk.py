@@ -13,20 +13,6 @@ from probes.answers.dialects.numbers import count, mapping
 from probes.answers.dialects.other_output import words_in
 from probes.kit.tolerant_json import value_of
 
-__all__ = [
-    "Choice",
-    "Chunk",
-    "ChunkDelta",
-    "UsualDelta",
-    "choices_of",
-    "decode_any",
-    "decode_chunk",
-    "decode_usual",
-    "decode_value",
-    "first_of",
-    "lenient_chunk",
-]
-
 
 class ChunkDelta(msgspec.Struct, gc=False):
     """What a chunk adds to one choice; a whole answer's message has the same keys."""

@@ -32,8 +32,6 @@ from probes.answers.sse import ServerSentEvent
 from probes.events import TtftKind
 from probes.kit.tolerant_json import value_or_none
 
-__all__ = ["ChatInterpreter"]
-
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128

@@ -6,8 +6,6 @@ from probes.answers.dialects.asking import messages_of
 from probes.answers.dialects.chat import ChatDialect
 from probes.config import Route
 
-__all__ = ["CompletionsDialect"]
-
 
 class CompletionsDialect(ChatDialect):
     """`POST /completions`, streamed; but for the question it is asked and read as a chat is."""

@@ -1,7 +1,5 @@
 """Texts that come whole again and again, as some servers stream."""
 
-__all__ = ["Growth"]
-
 
 class Growth:
     """Tells what each text adds: all of it, or only its end where it begins with the one before.

@@ -10,8 +10,6 @@ from probes.answers.dialects.base import Adaptation, Framing, endpoint
 from probes.answers.dialects.messages_stream import MessagesInterpreter
 from probes.config import KeyHeader, Route
 
-__all__ = ["MessagesDialect"]
-
 _VERSIONED: Final = re.compile(r"[^/]/v\d+/*$")
 
 

@@ -10,8 +10,6 @@ from probes.answers.dialects.chat_chunk import decode_value
 from probes.answers.dialects.numbers import mapping
 from probes.answers.dialects.other_output import words_in
 
-__all__ = ["Piece", "TextDelta", "decode_event", "decode_usual", "kind_of", "piece_of", "string"]
-
 _decoder: Final = msgspec.json.Decoder()
 
 

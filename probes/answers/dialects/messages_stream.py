@@ -32,8 +32,6 @@ from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, error_in, erro
 from probes.answers.sse import ServerSentEvent
 from probes.events import TtftKind
 
-__all__ = ["MessagesInterpreter"]
-
 _LONGEST_ID: Final = 200
 _LONGEST_REASON: Final = 80
 _MOST_BLOCKS: Final = 1024

@@ -7,8 +7,6 @@ from probes.answers.dialects.base import Usage
 from probes.answers.dialects.numbers import count, mapping, quantity
 from probes.answers.dialects.usage import read_cost
 
-__all__ = ["InputCounts", "bedrock_timing", "bedrock_usage", "read_message_usage"]
-
 _CACHED: Final = "cache_read_input_tokens"
 _PARTS: Final = ("input_tokens", _CACHED, "cache_creation_input_tokens")
 _BEDROCK_PARTS: Final = (

@@ -5,8 +5,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["amount", "count", "mapping", "quantity"]
-
 _MOST_TOKENS: Final = 10**11
 """More is no count. Whether so many can have been used is judged where they are charged."""
 _MOST_AMOUNT: Final = 10**15

@@ -9,8 +9,6 @@ from probes.answers.dialects.base import Adaptation, Framing, endpoint
 from probes.answers.dialects.ollama_stream import OllamaInterpreter
 from probes.config import KeyHeader, Route
 
-__all__ = ["OllamaDialect"]
-
 
 class OllamaDialect:
     """`POST /api/chat` of a server whose base URL has no path of its own, or ends in `/api`."""

@@ -13,8 +13,6 @@ from msgspec import Meta
 from probes.answers.dialects.chat_chunk import decode_value
 from probes.answers.dialects.numbers import mapping
 
-__all__ = ["Line", "Message", "decode_line", "decode_usual", "lenient_line"]
-
 
 class Message(msgspec.Struct, gc=False):
     """What a line adds to the answer."""

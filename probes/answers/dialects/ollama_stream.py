@@ -13,8 +13,6 @@ from probes.answers.sse import ServerSentEvent
 from probes.events import TtftKind
 from probes.kit.tolerant_json import value_or_none
 
-__all__ = ["OllamaInterpreter"]
-
 _LONGEST_FINISH: Final = 80
 _MEDIA: Final = ("image", "images", "audio", "video")
 """What `/api/generate` tells beside the message that it has not."""

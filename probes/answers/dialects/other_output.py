@@ -15,8 +15,6 @@ import msgspec
 
 from probes.answers.dialects.base import NOTHING, Delta, Transcript
 
-__all__ = ["OtherOutput", "other_output", "take_other", "words_in"]
-
 _MOST_KEYS: Final = 64
 _MOST_PARTS: Final = 256
 _LONGEST_KEY: Final = 40

@@ -16,8 +16,6 @@ from probes.answers.dialects.base import Adaptation, Framing, endpoint
 from probes.answers.dialects.responses_stream import ResponsesInterpreter
 from probes.config import KeyHeader, Route
 
-__all__ = ["ResponsesDialect"]
-
 
 class ResponsesDialect:
     """`POST /responses`, streamed."""

@@ -13,22 +13,6 @@ from probes.answers.dialects.calls import given_to_call
 from probes.answers.dialects.chat_chunk import decode_value
 from probes.answers.dialects.numbers import count, mapping
 
-__all__ = [
-    "CLOSING",
-    "ENDINGS",
-    "TELLS",
-    "Channel",
-    "Place",
-    "call_of",
-    "channel_of",
-    "decode_event",
-    "decode_usual",
-    "parts_of",
-    "piece_of",
-    "place_of",
-    "words_of",
-]
-
 Channel: TypeAlias = Literal["text", "reasoning", "refusal", "call"]
 """Where words belong: the answer, the thinking, a refusal, what a tool is called with."""
 Place: TypeAlias = tuple[str, int | str, int | None]

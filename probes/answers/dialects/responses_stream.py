@@ -31,8 +31,6 @@ from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, error_in, erro
 from probes.answers.sse import ServerSentEvent
 from probes.events import TtftKind
 
-__all__ = ["ResponsesInterpreter"]
-
 _LONGEST_ID: Final = 200
 _LONGEST_FINISH: Final = 80
 _MOST_PLACES: Final = 4096

@@ -9,8 +9,6 @@ from probes.config.urls import read_url
 from probes.events import AttemptFinished
 from probes.kit.clock import NS_PER_S
 
-__all__ = ["DialectSearch", "Finding", "candidates"]
-
 Finding: TypeAlias = Literal["found", "next", "nothing", "unsure"]
 """What an answer means for the search: this is the dialect; the next one is to be asked; all were
 asked in vain; or it says nothing of dialects."""

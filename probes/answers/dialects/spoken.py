@@ -5,8 +5,6 @@ from typing import Any, Final
 
 from probes.config import Dialect
 
-__all__ = ["FAMILIES", "is_spoken_by", "spoken_dialect"]
-
 _MESSAGES: Final = frozenset(
     {
         "message_start",

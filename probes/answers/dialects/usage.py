@@ -9,8 +9,6 @@ from probes.answers.dialects.billed import billed_output, counts_reasoning_apart
 from probes.answers.dialects.numbers import amount, count, mapping, quantity
 from probes.kit.words import clean
 
-__all__ = ["first_cost", "read_cost", "read_timing", "read_timings_usage", "read_usage"]
-
 _MOST_FIGURES: Final = 16
 _COSTS: Final = ("cost", "estimated_cost", "total_cost")
 _TOTALS: Final = ("total_cost", "total", "total_usd", "usd", "cost")

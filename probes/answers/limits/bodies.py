@@ -16,8 +16,6 @@ from probes.answers.retry_after import retry_after_s
 from probes.events import Limit
 from probes.kit.durations import duration_s, number, wait_until_s
 
-__all__ = ["asked_in_body_s", "copied_headers", "limits_in_body"]
-
 _MOST: Final = 16
 _LONGEST_S: Final = 1e9
 """From here on a number is a moment, in Unix time."""

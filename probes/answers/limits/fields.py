@@ -6,8 +6,6 @@ from typing import Final, NamedTuple
 
 from probes.events.limit_periods import seconds_of, window_of
 
-__all__ = ["Key", "place_of", "words_of_type"]
-
 
 class Key(NamedTuple):
     """One limit among all that an answer tells of."""

@@ -14,8 +14,6 @@ from probes.events import Limit
 from probes.events.limit_periods import window_of
 from probes.kit.durations import number, server_wall_ns, wait_until_s
 
-__all__ = ["limits_of_plans"]
-
 _ALL: Final = 100.0
 _MOST: Final = 8
 _ANTHROPIC: Final = "anthropic-ratelimit-unified-"

@@ -12,8 +12,6 @@ from probes.events import Limit
 from probes.events.limit_periods import window_of
 from probes.kit.durations import number, server_wall_ns, wait_until_s
 
-__all__ = ["read_limits"]
-
 _MOST_LIMITS: Final = 16
 _LEADING: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30}")
 _GROQ_WINDOWS: Final = {Key("requests"): "day", Key("tokens"): "minute"}

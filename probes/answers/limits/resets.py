@@ -10,8 +10,6 @@ from typing import Final
 from probes.kit.clock import NS_PER_S
 from probes.kit.durations import duration_s, moment_s_of
 
-__all__ = ["reset_in_words_s", "reset_s_of"]
-
 _LONGEST: Final = 2000
 _AGAIN: Final = (
     r"(?:resets?|resetting|refresh(?:es|ed)?|renew(?:s|ed)?|replenish(?:es|ed)?|regain access"

@@ -10,8 +10,6 @@ from probes.events import AttemptFinished, Limit
 from probes.events.limit_periods import valid_s
 from probes.kit.clock import NS_PER_S
 
-__all__ = ["LimitState", "share_left", "tightest"]
-
 _MOST_PARTS: Final = 16
 _FORGOTTEN_S: Final = 3600.0
 """A limit that no answer has told of for this long after it ran out is forgotten."""

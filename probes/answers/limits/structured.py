@@ -13,8 +13,6 @@ from probes.events import Limit
 from probes.events.limit_periods import window_of
 from probes.kit.durations import number, wait_until_s
 
-__all__ = ["period_of", "structured_limits"]
-
 _LONGEST: Final = 1000
 _ITEM: Final = re.compile(r'(?:"[^"]{0,100}"|[^",]){1,300}')
 _KINDS: Final = (("concurrent", "concurrency"), ("token", "tokens"), ("byte", "bytes"))

@@ -6,8 +6,6 @@ would for the length of a probe send more than was asked for.
 
 from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["Division"]
-
 
 class Division:
     """Each route's concurrency, split.

@@ -32,9 +32,8 @@ from probes.run.several.merge import Item, Merge
 from probes.run.several.money import Money
 from probes.run.several.voice import Voice
 from probes.run.several.wishes import Wishes
-from probes.sources.engine_host import EngineHost, Prepare, Receive
-
-__all__ = ["EngineGroup", "Lose", "MakeHost"]
+from probes.sources.engine_host import EngineHost, Prepare
+from probes.sources.source import Receive
 
 Lose: TypeAlias = Callable[[str, int, float], None]
 """Takes a route and the tokens and USD that a killed engine may have spent unheard."""

@@ -4,8 +4,6 @@ from collections.abc import Callable, Collection
 
 from probes.events import Event, Held, HeldReason
 
-__all__ = ["Holds", "Working"]
-
 Working = Callable[[str], Collection[int]]
 """Given a route, the living engines that have workers of it."""
 

@@ -14,8 +14,6 @@ from typing import Final
 from probes.events import DURABLE_TYPES, Batch, Event, Held, Hello
 from probes.kit.clock import NS_PER_S, seconds
 
-__all__ = ["PATIENCE_NS", "Item", "Merge"]
-
 PATIENCE_NS: Final = NS_PER_S // 5
 """Two batches: an engine that has not told yet what it did so long ago is waited for no more."""
 

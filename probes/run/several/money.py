@@ -17,8 +17,6 @@ from probes.control.commands import Allow, Allowance
 from probes.events import AttemptFinished, AttemptStarted, Event, MoneyReport, Notice
 from probes.money.pricing import LearnedUse, dearest_usd_per_token, price_of, usd_charged
 
-__all__ = ["Money", "Sum", "portions"]
-
 OVERALL: Final = ""
 _TINY: Final = 1e-12
 

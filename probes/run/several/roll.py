@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from probes.events import Batch, Health, RouteCounts, Tick
 
-__all__ = ["Roll"]
-
 
 @dataclass(slots=True)
 class _Word:

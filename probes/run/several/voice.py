@@ -33,8 +33,6 @@ from probes.kit.clock import NS_PER_S
 from probes.run.several.holds import Holds
 from probes.run.several.roll import Roll
 
-__all__ = ["Voice"]
-
 _LIMIT_EVERY_NS: Final = NS_PER_S
 _SAME_GAP_NS: Final = round(2 * BEAT_S * NS_PER_S)
 """Two engines see the same suspend begin and end within a beat of each other."""

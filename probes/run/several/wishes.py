@@ -9,8 +9,6 @@ from probes.control.commands import Burst, Command, EndCoolDown, Pause, SetKnob
 from probes.events import Event, Held, Knob, KnobKind
 from probes.kit.clock import seconds
 
-__all__ = ["Wishes"]
-
 
 @dataclass(slots=True)
 class _Wish:

@@ -9,8 +9,6 @@ from typing import Protocol
 
 from .readings import Report
 
-__all__ = ["Client", "RunningClient", "Task"]
-
 
 @dataclass(frozen=True)
 class Task:

@@ -5,8 +5,6 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Placement", "describe", "placement"]
-
 
 @dataclass(frozen=True)
 class Placement:

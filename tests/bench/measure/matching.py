@@ -7,8 +7,6 @@ from truth import MetronomeRecord
 
 from .readings import Reading
 
-__all__ = ["Errors", "chunk_errors", "compare", "keys_of", "output_stamps", "quantile"]
-
 SLACK_NS = 100_000
 """A kernel's stamp, mapped from another clock, may seem so much earlier than the send."""
 

@@ -15,8 +15,6 @@ from .matching import Errors, compare, keys_of, output_stamps
 from .processes import core_time, cpu_ns, favour, peak_rss_bytes
 from .provider import Provider
 
-__all__ = ["Measurement", "measure"]
-
 WARM_UP_S = 1.5
 """From the first request to the measured span: connections are made meanwhile."""
 PATIENCE_S = 120.0

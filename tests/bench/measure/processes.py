@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CoreTime", "core_time", "cpu_ns", "descendants", "favour", "peak_rss_bytes"]
-
 PROC = Path("/proc")
 CPUCLOCK_SCHED = 2
 

@@ -14,8 +14,6 @@ import msgspec
 from truth import MetronomePage, Pace
 from truth.command import ARGV, ENVIRONMENT
 
-__all__ = ["Provider", "provider"]
-
 ROOT = Path(__file__).parents[3]
 PRIORITY = 10
 NOTHING = 10**17

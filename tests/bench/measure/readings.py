@@ -4,8 +4,6 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Reading", "Report", "load_report", "save_report"]
-
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """One request that was read to its end."""

@@ -10,8 +10,6 @@ from typing import Any
 
 from .client import Task
 
-__all__ = ["environment", "foreign_environment", "spawned", "wait_for_end"]
-
 ROOT = Path(__file__).parents[3]
 BENCH = Path(__file__).parents[1]
 PATIENCE_S = 30.0

@@ -6,8 +6,6 @@ from typing import Any
 from .matching import quantile
 from .measuring import Measurement
 
-__all__ = ["figures", "markdown"]
-
 NS_PER_MS = 1e6
 MIB = 1 << 20
 HEAD = (

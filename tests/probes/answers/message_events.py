@@ -8,19 +8,6 @@ from probes.answers.dialects.messages_stream import MessagesInterpreter
 from probes.answers.judging import Ending, judge
 from probes.answers.sse import ServerSentEvent
 
-__all__ = [
-    "COUNTED",
-    "OVER",
-    "TEXT",
-    "block",
-    "delta",
-    "read",
-    "start",
-    "stop",
-    "verdict_of",
-    "whole",
-]
-
 COUNTED = {"input_tokens": 9, "output_tokens": 2}
 
 

@@ -9,8 +9,6 @@ from probes.answers.judging import judge
 from probes.answers.sse import ServerSentEvent
 from probes.events import Verdict
 
-__all__ = ["COMPLETED", "ended", "message", "read", "text", "told", "verdict", "whole"]
-
 COMPLETED = {"type": "response.completed", "response": {"status": "completed"}}
 
 

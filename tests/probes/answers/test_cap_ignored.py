@@ -10,7 +10,7 @@ from transports import TRANSPORTS
 from wire import SSE, Play, Wire, chunked, serve
 
 from probes.config import Dialect, DialectChoice, Price, Route, Timeouts
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch
 from probes.engine.probe import Probe, ProbeTools
 from probes.engine.report import cohort_of, prompt_tokens

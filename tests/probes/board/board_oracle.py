@@ -18,8 +18,6 @@ from probes.events import (
     RouteInfo,
 )
 
-__all__ = ["Oracle", "rank_distance"]
-
 SECOND = 1_000_000_000
 REACH = {"1m": (10, 6), "5m": (10, 30), "15m": (10, 90), "1h": (60, 60)}
 

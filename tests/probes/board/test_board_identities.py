@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.board import Board
-from probes.board.views import WINDOWS, RetryView, RouteView
+from probes.board.views import RetryView, RouteView
 from probes.events import Event, Held, ProbeFinished, RetryPlan
 from probes.sources.orphans import OpenWork
+from probes.stats.windows import WINDOWS
 
 ROUTES = ("alpha", "beta")
 ENDS = ("ok", "ok", "throttled", "server_error", "timeout", "cancelled", "truncated")

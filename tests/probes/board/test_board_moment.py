@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from probes.board import Board
 from probes.board.states import STATE_ORDER
-from probes.board.views import WINDOWS, Snapshot
+from probes.board.views import Snapshot
 from probes.events import Event, FirstToken, Knob
 from probes.kit.clock import NS_PER_S
+from probes.stats.windows import WINDOWS
 
 ROUTES = 3
 

@@ -8,7 +8,7 @@ from board_oracle import Oracle, rank_distance
 from board_streams import at, hello, route_info, tick
 
 from probes.board import Board
-from probes.board.views import WINDOWS, Figure, WindowName
+from probes.board.views import Figure
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -20,6 +20,7 @@ from probes.events import (
     StampLadder,
 )
 from probes.kit.clock import NS_PER_S
+from probes.stats.windows import WINDOWS, WindowName
 
 pytestmark = pytest.mark.usefixtures("package")
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.board import Board
-from probes.board.views import RouteView, WindowName
+from probes.board.views import RouteView
 from probes.events import Arrival, AttemptFinished, Event, Gap, Knob, Preview, RouteCounts
+from probes.stats.windows import WindowName
 
 ROUTES = (route_info("alpha"), route_info("beta", goal_ttft_s=0.5))
 

@@ -12,7 +12,7 @@ from probes.config import Config, Tls, checks
 from probes.config.errors import ConfigError
 from probes.config.file import parse_config
 from probes.config.proxies import Proxy, ProxyError, proxy_of, proxy_secrets, read_proxy
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.config.tls import unverified
 from probes.transport import Connecting, connecting
 

@@ -13,13 +13,8 @@ import pytest
 
 from probes.config import Config, Route
 from probes.config.errors import ConfigError
-from probes.config.secrets import (
-    Scrubber,
-    mask_url,
-    resolve_headers,
-    run_key_command,
-    secret_values,
-)
+from probes.config.scrubbing import Scrubber
+from probes.config.secrets import mask_url, resolve_headers, run_key_command, secret_values
 
 KEY = "sk-live/abc+DEF=0123456789"
 

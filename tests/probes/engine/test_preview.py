@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.answers.progress import Progress
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.engine.preview import Preview
 
 SECRET = "sk-0123456789"

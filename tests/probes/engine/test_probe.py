@@ -11,7 +11,7 @@ from clocks import NS, ManualClock
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Price, Route
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch
 from probes.engine.probe import Probe, ProbeTools
 from probes.engine.report import cohort_of

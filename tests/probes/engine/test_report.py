@@ -3,7 +3,8 @@
 import pytest
 
 from probes.answers.facts import Answer
-from probes.config.secrets import MASK, Scrubber
+from probes.config.scrubbing import Scrubber
+from probes.config.secrets import MASK
 from probes.engine.attempt import AttemptResult
 from probes.engine.report import (
     LONGEST_TEXT,

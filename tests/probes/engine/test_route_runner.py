@@ -13,7 +13,7 @@ from clocks import ManualClock, settle
 from scripted import Network, Script, chat, refusal, sse
 
 from probes.config import Route
-from probes.config.secrets import Scrubber
+from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch, Shortages
 from probes.engine.outbox import Outbox
 from probes.engine.route import RouteRunner, RouteTools

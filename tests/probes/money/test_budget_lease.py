@@ -15,7 +15,8 @@ from probes.control.commands import Allow, Allowance
 from probes.control.wanted import desired_of
 from probes.events import AttemptFinished, AttemptStarted, Hello, RouteInfo, StampLadder
 from probes.money.budget_lease import Purse, unenforceable_budgets
-from probes.money.ledger import Ask, Grant, Ledger, LedgerError
+from probes.money.ledger import Ask, Grant, Ledger
+from probes.money.ledger_file import LedgerError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("closed_ledgers")]
 

@@ -15,11 +15,11 @@ from probes.money.ledger import (
     OVERALL,
     Ask,
     Ledger,
-    LedgerError,
     emergency_part,
     new_run,
     route_key,
 )
+from probes.money.ledger_file import LedgerError
 
 pytestmark = pytest.mark.usefixtures("closed_ledgers")
 

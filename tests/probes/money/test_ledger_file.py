@@ -13,8 +13,8 @@ import pytest
 
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
-from probes.money.ledger import Ask, BrokenLedgerError, Ledger, LedgerError, route_key
-from probes.money.ledger_file import _is_busy
+from probes.money.ledger import Ask, Ledger, route_key
+from probes.money.ledger_file import BrokenLedgerError, LedgerError, _is_busy
 
 pytestmark = pytest.mark.usefixtures("closed_ledgers")
 

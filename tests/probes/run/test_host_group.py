@@ -44,8 +44,9 @@ from probes.events import (
 )
 from probes.kit.clock import Clock
 from probes.run.several.group import EngineGroup
-from probes.sources.engine_host import EngineHost, InProcessHost, Prepare, Receive
+from probes.sources.engine_host import EngineHost, InProcessHost, Prepare
 from probes.sources.rules import HostLimits
+from probes.sources.source import Receive
 
 pytestmark = pytest.mark.anyio
 

@@ -34,7 +34,8 @@ from probes.run.session import Session
 from probes.simulator.library import demo_routes
 from probes.sources.child import launch_process
 from probes.sources.rules import HostLimits
-from probes.store.recording import Recorder, read_recording
+from probes.store.recording import Recorder
+from probes.store.recording_reader import read_recording
 
 pytestmark = pytest.mark.anyio
 

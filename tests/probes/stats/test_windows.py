@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from probes.board.views import WINDOWS, WindowName
 from probes.kit.clock import NS_PER_S
 from probes.stats.digest import CENTROIDS
 from probes.stats.distribution import read_quantiles
 from probes.stats.samples import SampleWindows
 from probes.stats.tally import Tally, TallyWindows
-from probes.stats.windows import Slices, Windows, elapsed_s, slice_index
+from probes.stats.windows import WINDOWS, Slices, WindowName, Windows, elapsed_s, slice_index
 
 pytestmark = pytest.mark.usefixtures("package")
 

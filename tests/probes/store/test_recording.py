@@ -15,13 +15,8 @@ import pytest
 
 from probes.config import Recording
 from probes.events import Event, Hello, Mark, encode_event
-from probes.store.recording import (
-    Recorder,
-    Segment,
-    open_segment,
-    read_recording,
-    retain,
-)
+from probes.store.recording import Recorder, Segment, open_segment, retain
+from probes.store.recording_reader import read_recording
 
 NOW_NS = 1_800_000_000 * 1_000_000_000
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.events import Event, Hello, Mark, encode_event
-from probes.store.recording import RecordingError, SkippedLines, read_recording
+from probes.store.recording_reader import RecordingError, SkippedLines, read_recording
 
 
 def hello(engine: str = "1", schema: int = 1) -> Hello:

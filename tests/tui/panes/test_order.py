@@ -4,7 +4,7 @@ import made
 import pytest
 from changed import replace
 
-from probes.board.views import WINDOWS
+from probes.stats.windows import WINDOWS
 from tui.panes.order import (
     matches,
     moved,

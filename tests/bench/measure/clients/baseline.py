@@ -15,8 +15,6 @@ from ..client import RunningClient, Task
 from ..readings import Report, load_report
 from ..spawning import environment, spawned, wait_for_end
 
-__all__ = ["BASELINES", "Baseline"]
-
 
 @dataclass(frozen=True)
 class _Running:

@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 from ..readings import Reading
 from .worker import Job, body
 
-__all__ = ["run"]
-
 OUTPUT = b'"delta":{"content":'
 END = b"\r\n0\r\n\r\n"
 

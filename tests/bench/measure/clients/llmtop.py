@@ -23,8 +23,6 @@ from ..processes import descendants
 from ..readings import Reading, Report
 from ..spawning import environment, spawned, wait_for_end
 
-__all__ = ["Headless", "Screen", "report_of", "routes_toml"]
-
 ROUTES = 8
 LINES, COLUMNS = 50, 160
 PLENTY = 10**12

@@ -8,8 +8,6 @@ from openai import AsyncOpenAI
 from ..readings import Reading
 from .worker import PROMPT, Job
 
-__all__ = ["run"]
-
 
 async def run(job: Job) -> None:
     """Stream with all workers from one client."""

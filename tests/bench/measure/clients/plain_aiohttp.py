@@ -9,8 +9,6 @@ import aiohttp
 from ..readings import Reading
 from .worker import Job, body
 
-__all__ = ["run"]
-
 
 async def run(job: Job) -> None:
     """Stream with all workers from one session."""

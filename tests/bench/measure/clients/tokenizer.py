@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-__all__ = ["write_tokenizer"]
-
 END = "<|end|>"
 PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
 

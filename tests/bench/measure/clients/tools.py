@@ -22,8 +22,6 @@ from ..readings import Reading, Report
 from ..spawning import foreign_environment, spawned, wait_for_end
 from .tokenizer import write_tokenizer
 
-__all__ = ["TOOLS", "Tool", "aiperf_report", "guidellm_report"]
-
 MARGIN_S = 2.0
 """By which a tool streams longer than it is watched."""
 PATIENCE_S = 120.0

@@ -16,8 +16,6 @@ from typing import Protocol
 
 from ..readings import Reading, Report, save_report
 
-__all__ = ["PROMPT", "Job", "Readers", "body"]
-
 PROMPT = "Write one short sentence about the sea."
 
 

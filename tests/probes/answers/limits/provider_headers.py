@@ -4,8 +4,6 @@ Each limit is (limit, remaining, reset in s) by its name, `scope:kind/window`; i
 2026-11-23T10:33:20Z.
 """
 
-__all__ = ["PROVIDERS", "Told"]
-
 Told = dict[str, tuple[float | None, float | None, float | None]]
 IN_A_MINUTE = "2026-11-23T10:34:20Z"
 

@@ -1,0 +1,55 @@
+"""What a source is: it gives the events of a run, takes commands, and tells how it is.
+
+Rule 1: events come in the order of the stream, a batch at a time, together with the JSON lines of
+its durable ones: whoever writes them down writes what was sent.
+Rule 2: `run` returns after `stop`, or when there is nothing more to give; cancelled, it leaves
+nothing behind.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from probes.control.commands import Command
+from probes.control.status import HostStatus
+from probes.events import Event
+
+Receive: TypeAlias = Callable[[list[Event], bytes], None]
+"""Takes a batch of events in order, and the JSON lines of its durable ones. Every sink is one."""
+
+
+class Source(Protocol):
+    """Who gives events."""
+
+    @property
+    def status(self) -> HostStatus:
+        """How it is now."""
+        ...
+
+    @property
+    def in_order(self) -> bool:
+        """Whether all that it did has been told; a killed engine leaves things unknown."""
+        ...
+
+    def send(self, command: Command) -> None:
+        """Pass a command on; returns at once."""
+        ...
+
+    def hold(self) -> None:
+        """Give no more events until `release`."""
+        ...
+
+    def release(self) -> None:
+        """Go on giving."""
+        ...
+
+    def retry(self) -> None:
+        """Start again now, after crashes made it give up."""
+        ...
+
+    def stop(self) -> None:
+        """End in order; `run` returns when it has."""
+        ...
+
+    async def run(self) -> None:
+        """Give events until `stop`, or until there are no more."""
+        ...
