@@ -72,7 +72,7 @@ class Header:
         before = self._health
         self._healthy(event.health, event.at_ns)
         self._batch_ns = event.at_ns
-        return before is None or _told(before) != _told(event.health)
+        return before is None or _at_once(before) != _at_once(event.health)
 
     def arrived(self, at_ns: int, written: Written) -> None:
         """Count the output of one slot of one route for the live tokens/s."""
@@ -152,6 +152,6 @@ class Header:
         return sum(written.tokens for written in recent) / lasted, estimated
 
 
-def _told(health: Health) -> tuple[int, str]:
-    """Return what of the health is told at once, and not with the next second's figures."""
+def _at_once(health: Health) -> tuple[int, str]:
+    """Return what of the health is shown at once, and not with the next second's figures."""
     return health.drops, health.short_of

@@ -59,7 +59,7 @@ class Lane:
     """Those that are over."""
     retry_wait_s: float | None = None
     retry_number: int = 0
-    told: bool = False
+    is_reported: bool = False
     """Its `attempt_finished` has come."""
 
     def arrived(self, at_ns: int, chunks: int) -> None:
@@ -101,7 +101,7 @@ class Lane:
     def finish(self, event: AttemptFinished) -> None:
         """Replace what was estimated while open by what the whole attempt says."""
         stamps = event.stamps_ns
-        self.told = True
+        self.is_reported = True
         self.started_ns = stamps.started or self.started_ns
         self.first_token_ns = stamps.first_token
         self.last_token_ns = stamps.last_token
@@ -158,7 +158,7 @@ class Lane:
 
     def _tokens_per_s(self, now_ns: int, sizes: CharactersPerToken) -> float | None:
         """Return the speed so far: of counted tokens where there are any, else of the estimate."""
-        if self.told and self.tokens is not None:
+        if self.is_reported and self.tokens is not None:
             return self.speed
         until_ns = now_ns if self.ended_ns is None else self.last_token_ns
         since = (1, self.first_token_ns)
@@ -239,7 +239,7 @@ class Lanes:
         if lane is None:
             lane = next((old for old in self._ended if (old.probe, old.attempt) == key), None)
             if lane is not None:
-                news = not lane.told
+                news = not lane.is_reported
                 lane.finish(event)
                 return news
             lane = Lane(event.probe, event.attempt, event.at_ns)
