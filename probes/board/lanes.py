@@ -8,7 +8,7 @@ from probes.board.views import LaneView
 from probes.events import Arrival, Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import Stall, stalls_between
-from probes.stats.tokens import CharactersPerToken, is_exact, seconds_per_token
+from probes.stats.tokens import CharactersPerToken, is_exact
 
 CELL_NS: Final = 100_000_000
 _CELLS_KEPT: Final = 600
@@ -98,7 +98,7 @@ class Lane:
         if earliest - last_ns > longest_ns:
             self.stalls = (*self.stalls, (last_ns, earliest))[-_CELLS_KEPT:]
 
-    def finish(self, event: AttemptFinished) -> None:
+    def finish(self, event: AttemptFinished, per_token_s: float | None) -> None:
         """Replace what was estimated while open by what the whole attempt says."""
         stamps = event.stamps_ns
         self.is_reported = True
@@ -110,8 +110,7 @@ class Lane:
         self.chunks = event.chunks
         self.characters = event.characters or event.text_chars
         self.tokens = event.output_tokens if is_exact(event) else None
-        per_token = seconds_per_token(event)
-        self.speed = 1 / per_token if per_token else None
+        self.speed = 1 / per_token_s if per_token_s else None
         self.longest_gap_ns = event.longest_gap_ns
         if event.retry is not None:
             self.retry_wait_s, self.retry_number = event.retry.wait_s, event.retry.number
@@ -232,18 +231,18 @@ class Lanes:
             estimated = estimated or written.estimated
         return Written(tokens, estimated)
 
-    def finished(self, event: AttemptFinished) -> bool:
-        """Close a lane and rebuild it exactly; return False where that was told before."""
+    def finished(self, event: AttemptFinished, per_token_s: float | None) -> bool:
+        """Close a lane and rebuild it exactly; return False where that was reported before."""
         key = (event.probe, event.attempt)
         lane = self._open.pop(key, None)
         if lane is None:
             lane = next((old for old in self._ended if (old.probe, old.attempt) == key), None)
             if lane is not None:
                 news = not lane.is_reported
-                lane.finish(event)
+                lane.finish(event, per_token_s)
                 return news
             lane = Lane(event.probe, event.attempt, event.at_ns)
-        lane.finish(event)
+        lane.finish(event, per_token_s)
         self._ended.append(lane)
         return True
 

@@ -211,7 +211,8 @@ class RouteBoard:
         if event.output_tokens and not event.chunks:  # it came whole: no arrivals spoke of it
             self.run.header.arrived(event.at_ns, Written(event.output_tokens, estimated=False))
         self.last_event_ns = event.at_ns
-        if not self.lanes.finished(event):
+        per_token_s = seconds_per_token(event)
+        if not self.lanes.finished(event, per_token_s):
             return
         probe = self.accounts.with_open(event.probe, event.attempt)
         if probe is None and not self.accounts.attempt_ended_late(event):
@@ -228,7 +229,6 @@ class RouteBoard:
         if event.flagged:
             return
         self.chunk_gaps.add_between(event.chunk_offsets_ns)
-        per_token_s = seconds_per_token(event)
         if per_token_s:
             samples = self._samples(event.cohort)
             samples.speed.add(self._slice_offset(event.at_ns), 1 / per_token_s)
