@@ -121,22 +121,6 @@ class Connection:
             self._sink = None
         return self._end_ns
 
-    async def next_read(self) -> bytes | None:
-        """Return what one read brought of the body, None after its end: the other way to read it.
-
-        Raises:
-            httpx.TransportError: it ended before its end.
-        """
-        while not self._held and self._end_ns is None:
-            await self._wait()
-        if not self._held:
-            return None
-        data, *_ = self._held.popleft()
-        self._held_size -= len(data)
-        if self._held_size <= MAX_HELD:
-            self._watch(self.open)
-        return data
-
     def finish(self) -> None:
         """End the exchange. What is not wholly written, read, and kept by both is closed."""
         parser, self._parser = self._parser, None
