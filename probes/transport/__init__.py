@@ -4,17 +4,17 @@ import sys
 
 from probes.kit.clock import Clock
 from probes.transport.arrivals import kernel_stamps
-from probes.transport.base import Exchange, Request, Sink, Steps, Transport
+from probes.transport.base import BodySink, Exchange, Request, Steps, Transport
 from probes.transport.options import Connecting, connecting
 from probes.transport.pooled import HttpxTransport
 from probes.transport.stamping import StampingTransport
 
 __all__ = [
+    "BodySink",
     "Connecting",
     "Exchange",
     "HttpxTransport",
     "Request",
-    "Sink",
     "StampingTransport",
     "Steps",
     "Transport",

@@ -108,7 +108,7 @@ def shared_offset(clock: Clock) -> WallOffset:
 _offsets: Final[WeakKeyDictionary[Clock, WallOffset]] = WeakKeyDictionary()
 
 
-class Arrivals:
+class DatedReads:
     """Reads one socket and dates what it reads."""
 
     __slots__ = ("_now_ns", "_offset", "at_ns", "by_kernel", "reads")

@@ -13,8 +13,8 @@ from typing import Final
 import httpx
 
 from probes.kit.clock import Clock
-from probes.transport.arrivals import Arrivals
-from probes.transport.base import Sink, Steps
+from probes.transport.arrivals import DatedReads
+from probes.transport.base import BodySink, Steps
 from probes.transport.http1 import ResponseParser
 from probes.transport.lock import is_local, peer_of
 from probes.transport.tls import TlsLayer
@@ -40,7 +40,7 @@ class Connection:
         self._clock = clock
         self.is_private = tls is not None or is_local(sock)
         """Whether nobody can read along, as long as no proxy is on the way."""
-        self._arrivals = Arrivals(clock)
+        self._arrivals = DatedReads(clock)
         self._loop = asyncio.get_running_loop()
         self._parser: ResponseParser | None = None
         self._head_ns: int | None = None
@@ -49,7 +49,7 @@ class Connection:
         self._write_error: OSError | None = None
         self._unsent = b""
         self._waiter: asyncio.Future[None] | None = None
-        self._sink: Sink | None = None
+        self._sink: BodySink | None = None
         self._held: deque[tuple[bytes, int, bool, Sequence[int]]] = deque()
         self._held_size = 0
         self._reading = False
@@ -102,7 +102,7 @@ class Connection:
         steps.reached("headers", self._head_ns)
         return parser
 
-    async def read_body(self, sink: Sink) -> int:
+    async def read_body(self, sink: BodySink) -> int:
         """Give the body to `sink`, read by read, up to its end; return when that came (ns).
 
         Raises:

@@ -15,7 +15,7 @@ import httpx
 from probes.events import ClockSource
 from probes.kit.clock import Clock
 from probes.transport.backend import Backend
-from probes.transport.base import Exchange, Request, Sink, Steps
+from probes.transport.base import BodySink, Exchange, Request, Steps
 from probes.transport.contexts import ssl_context
 from probes.transport.http1 import target_of
 from probes.transport.http2_words import ended_stream, in_words, words_of_ending
@@ -158,7 +158,7 @@ class _Body:
         self.whole = False
         """Whether it was read to its end."""
 
-    async def read(self, sink: Sink) -> int:
+    async def read(self, sink: BodySink) -> int:
         """Give every read to a sink; return the monotonic ns of the end."""
         with _told_alike(http2=self._http2):
             async for data in self._stream:
