@@ -20,9 +20,7 @@ from probes.transport.contexts import ssl_context
 from probes.transport.http1 import target_of
 from probes.transport.http2_words import ended_stream, in_words, words_of_ending
 from probes.transport.lock import carries_secret
-from probes.transport.options import DIRECT, Connecting
-
-KEEP_ALIVE_S: Final = 60.0
+from probes.transport.options import DIRECT, KEEP_ALIVE_S, Connecting
 
 _CUT: Final = "peer closed connection without sending complete message body"
 _STEP_OF_TRACE: Final = {

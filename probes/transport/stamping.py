@@ -18,8 +18,7 @@ from probes.transport.contexts import ssl_context
 from probes.transport.dial import dial
 from probes.transport.http1 import Target, request_head, target_of
 from probes.transport.lock import carries_secret, refuse_clear_text
-from probes.transport.options import DIRECT, Connecting
-from probes.transport.pooled import KEEP_ALIVE_S
+from probes.transport.options import DIRECT, KEEP_ALIVE_S, Connecting
 from probes.transport.tls import TlsLayer
 
 
