@@ -38,10 +38,11 @@ from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.run.several.group import EngineGroup
 from probes.run.sinks import BoardSink, RecorderSink, Sink, Subscriber, Subscribers, WantedSink
-from probes.sources.child import Launch, launch_process
-from probes.sources.engine_host import EngineHost, InProcessHost, Prepare
+from probes.sources.child_process import launch_process
+from probes.sources.in_process import InProcessEngine
 from probes.sources.rules import HostLimits
 from probes.sources.source import Receive, Source
+from probes.sources.supervised import Launch, Prepare, SupervisedEngine
 from probes.store.recording import Recorder
 
 TOP_UP_S: Final = 1.0
@@ -210,12 +211,12 @@ class Session:
         secrets = secret_values(self._headers) | proxy_secrets(self._config.routes, os.environ)
         scrub = Scrubber(secrets).scrub
 
-        def in_this_loop(prepare: Prepare, receive: Receive) -> EngineHost:
+        def in_this_loop(prepare: Prepare, receive: Receive) -> SupervisedEngine:
             from probes.engine.engine import (
                 run_engine,  # a cockpit beside its engine never needs it
             )
 
-            return InProcessHost(
+            return InProcessEngine(
                 prepare,
                 receive,
                 run_engine=run_engine,
@@ -224,8 +225,8 @@ class Session:
                 scrub=scrub,
             )
 
-        def in_a_process(prepare: Prepare, receive: Receive) -> EngineHost:
-            return EngineHost(
+        def in_a_process(prepare: Prepare, receive: Receive) -> SupervisedEngine:
+            return SupervisedEngine(
                 prepare, receive, launch=launch, limits=limits, clock=self._clock, scrub=scrub
             )
 
