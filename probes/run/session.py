@@ -42,6 +42,7 @@ from probes.sources.child import Launch, launch_process
 from probes.sources.engine_host import EngineHost, InProcessHost, Prepare
 from probes.sources.rules import HostLimits
 from probes.sources.source import Receive, Source
+from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
 Subscriber: TypeAlias = Callable[[list[Event], bytes], None]
@@ -246,6 +247,7 @@ class Session:
             routes=self._config.routes,
             headers=self._headers,
             include_text=self._include_text,
+            digests=BACKEND,
         )
         wanted = commands_for_restart(self._desired, self._engine_now_ns())
         return [configure, *([allow] if allow else []), *wanted, Go()]
@@ -303,6 +305,7 @@ class Session:
             version=__version__,
             schema=SCHEMA_VERSION,
             pid=os.getpid(),
+            digests=BACKEND,
             routes=tuple(route_info(route) for route in self._config.routes),
         )
         self._deliver([hello])
