@@ -43,6 +43,7 @@ from probes.sources.in_process import InProcessEngine
 from probes.sources.rules import HostLimits
 from probes.sources.source import Receive, Source
 from probes.sources.supervised import Launch, Prepare, SupervisedEngine
+from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
 TOP_UP_S: Final = 1.0
@@ -254,6 +255,7 @@ class Session:
             routes=self._config.routes,
             headers=self._headers,
             include_text=self._include_text,
+            digests=BACKEND,
         )
         wanted = self._wanted.commands(self._engine_now_ns())
         return [configure, *([allow] if allow else []), *wanted, Go()]
@@ -307,6 +309,7 @@ class Session:
             version=__version__,
             schema=SCHEMA_VERSION,
             pid=os.getpid(),
+            digests=BACKEND,
             routes=tuple(route_info(route) for route in self._config.routes),
         )
         self._deliver([hello])
