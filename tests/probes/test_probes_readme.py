@@ -21,7 +21,7 @@ from probes.engine.report import BANDS
 from probes.kit.clock import NS_PER_S
 from probes.run.several.merge import PATIENCE_NS
 from probes.stats.tokens import _FEWEST_A_CHUNK, _LEAST_TOKENS, _USUAL
-from probes.stats.windows import SLICE_NS, SLICES_A_MINUTE
+from probes.stats.windows import _MINUTES_KEPT, _SLICES_KEPT, SLICE_NS, SLICES_A_MINUTE
 from probes.store.recording import FLUSH_S, SEGMENT_BYTES
 from tui.cli import _MOST_ENGINES
 from tui.screens.glossary import GLOSSARY
@@ -29,6 +29,7 @@ from tui.screens.glossary import GLOSSARY
 PAGE = Page("probes/README.md")
 SLICE_S = SLICE_NS // NS_PER_S
 MINUTE_S = SLICES_A_MINUTE * SLICE_S
+SPANS = {900: "a quarter of an hour", 3600: "an hour"}
 P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
 P99 = next(n for n in range(1, 1000) if is_enough(n, 0.99))
 ASKED_FOR = (
@@ -53,6 +54,8 @@ NUMBERS = {
         f"all streams together, over the last {header._ARRIVAL_NS / NS_PER_S:g} s",
         f"whole slices of {SLICE_S} s, so `1m` is {MINUTE_S} to {MINUTE_S + SLICE_S} s",
         f"up to {', '.join(name for _, name in BANDS)}, above",
+        f"Slices of {SLICE_S} s are kept for {SPANS.get(_SLICES_KEPT * SLICE_S)}, minutes for "
+        f"{SPANS.get(_MINUTES_KEPT * 60)}",
         f"samples ({P95} for p95, {P99} for p99)",
         f"great ≤ {GREAT_SHARE:g} × goal < fine ≤ goal < slow ≤ {SLUGGISH_SHARE:g} × goal",
         f"TTFT p95 ≤ {Goals().ttft_s:.1f} s, E2E p95 ≤ {DEFAULT_E2E_GOAL_S:g} s (where the answer "

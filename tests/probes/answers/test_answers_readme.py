@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 from pages import KB, MB, SHARES, Page, each_of, first_cells, hour, minute, number, per_cent, quoted
+from stream_cases import CASES
 
 from probes.answers import outcome
 from probes.answers.answer import MAX_ERROR_BYTES, MAX_STREAM_BYTES, MAX_WHOLE_BYTES
@@ -14,22 +15,30 @@ from probes.answers.sse import DEFAULT_LIMIT
 from probes.answers.would_retry import LONGEST_WAIT_S
 from probes.config import Dialect, Route
 from probes.engine import gate, pacing, retry
-from probes.events import Outcome, ServerInterval
+from probes.events import Outcome, ServerInterval, Verdict
 from probes.events.limit_periods import _UNTOLD_WINDOW_S
 from probes.kit.clock import NS_PER_S
 from probes.kit.durations import _EPOCHS, _SKEW_NS
+from probes.transport.failures import _WORDS
 from probes.transport.http1 import MAX_SILENT
 from tui.panes import throttling_lines
 
 PAGE = Page("probes/answers/README.md")
 ROUTE = Route(name="r", base_url="https://h", model="m")
+VERDICTS = [
+    Verdict(case["expect"]["outcome"], case["expect"]["reason"])
+    for case in CASES
+    if case["expect"].get("reason")
+]
 
 NUMBERS = {
     "Dialects": (f"After a round in vain it rests {minute(AGAIN_AFTER_NS / NS_PER_S)}",),
-    "Outcomes": (
-        f"a status that says little ({', '.join(map(str, sorted(outcome._VAGUE)))})",
-        f"(5xx, 529, {outcome._CAPACITY_EXCEEDED})",
-        f"`timeout.server` ({outcome._HTTP_TIMEOUT})",
+    "Outcomes": (f"a status that says little ({', '.join(map(str, sorted(outcome._VAGUE)))})",),
+    "Reasons": (
+        f"busy: 529, {outcome._CAPACITY_EXCEEDED},",
+        f"`timeout.server` | the server's own ({outcome._HTTP_TIMEOUT})",
+    ),
+    "How an answer is judged": (
         f"the first {_LONGEST_WORDS} characters are its message",
         f"{number(_QUOTED_LEVELS)} levels deep",
     ),
@@ -90,6 +99,36 @@ def test_the_intervals_that_servers_speak_of_are_those_that_there_are() -> None:
     assert set(told) == set(get_args(ServerInterval))
 
 
-@pytest.mark.parametrize("reason", ["blocked", "clear_text", "cap_ignored", "stale_connection"])
-def test_reasons_that_are_explained_nowhere_else_are_named(reason: str) -> None:
-    assert f"`{reason}`" in PAGE.section("Outcomes")
+def reasons() -> dict[str, set[str]]:
+    """Return the reasons that the page has, by outcome."""
+    said: dict[str, set[str]] = {}
+    outcome = ""
+    for line in PAGE.section("Reasons").splitlines():
+        cells = line.split("|")
+        if len(cells) < 3 or cells[1].startswith("-"):
+            continue
+        if not cells[2].strip():
+            outcome = quoted(cells[1])[0]
+        said.setdefault(outcome, set()).update(quoted(cells[1]))
+    return {name: found - {name} if name != "cancelled" else found for name, found in said.items()}
+
+
+def test_every_outcome_but_ok_has_its_reasons() -> None:
+    assert ["ok", *reasons()] == list(get_args(Outcome))
+
+
+@pytest.mark.parametrize("name", sorted({f"{v.outcome} {v.reason}" for v in VERDICTS}))
+def test_every_reason_that_a_case_comes_to_is_told(name: str) -> None:
+    outcome, reason = name.split(" ")
+    limit = reason.removeprefix("rate_limit.")
+    assert reason in reasons()[outcome] or f"`.{limit}`" in PAGE.section("Reasons")
+
+
+@pytest.mark.parametrize("reason", [*_WORDS, *outcome._SERVER_REASONS.values()])
+def test_every_reason_that_has_words_of_its_own_is_told(reason: str) -> None:
+    assert reason in set().union(*reasons().values())
+
+
+@pytest.mark.parametrize("reason", outcome._CLIENT_REASONS.values())
+def test_every_reason_of_a_status_is_told(reason: str) -> None:
+    assert reason in reasons()["client_error"]
