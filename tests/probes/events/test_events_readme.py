@@ -3,6 +3,7 @@
 import re
 from typing import get_args
 
+import msgspec
 import pytest
 from pages import Page, fields_of, first_cells, quoted
 
@@ -76,6 +77,22 @@ def test_the_fields_of_the_summary_are_those_that_it_has() -> None:
     board.fold(Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=(route,), schema=1))
     (row,) = board.summary().values()
     assert sorted(first_cells(PAGE.rows("`summary`"))) == sorted(row)
+
+
+TITLED = {**{f"`{tag}`": kind for tag, kind in EVENTS.items()}, **RECORDS}
+DEFAULTS = [
+    (title, field.name, field.default)
+    for title, kind in TITLED.items()
+    for field in msgspec.structs.fields(kind)
+    if field.default not in (msgspec.NODEFAULT, None, 0, "", (), False)
+]
+
+
+@pytest.mark.parametrize(("title", "field", "default"), DEFAULTS)
+def test_a_default_that_is_not_empty_is_told(title: str, field: str, default: object) -> None:
+    word = str(default).lower() if isinstance(default, bool) else str(default)
+    (row,) = [row for row in PAGE.rows(title) if f"`{field}`" in row[0]]
+    assert re.search(rf"without [^:]*: `{re.escape(word)}`", row[1])
 
 
 def test_the_stamps_stand_in_their_order() -> None:
