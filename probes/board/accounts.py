@@ -23,7 +23,7 @@ _ASSUMED_KEPT: Final = 8_192
 
 
 @dataclass(slots=True)
-class OpenProbe:
+class ProbeAccount:
     """A probe between its first attempt and its end."""
 
     attempts: int = 0
@@ -64,7 +64,7 @@ class Accounts:
         """Of the attempts that have ended."""
         self.probes_lost = 0
         """Probes of an engine that is gone whose end was never reported."""
-        self._open: dict[str, OpenProbe] = {}
+        self._open: dict[str, ProbeAccount] = {}
         self._assumed: dict[tuple[str, int | None], None] = {}
         """Attempts, and probes as an attempt of no number, that are taken for cancelled."""
 
@@ -73,7 +73,7 @@ class Accounts:
         """Attempts that have begun and not ended."""
         return self.attempts - self.outcomes.total()
 
-    def attempt_began(self, name: str, attempt: int) -> tuple[OpenProbe, RetryPlan | None]:
+    def attempt_began(self, name: str, attempt: int) -> tuple[ProbeAccount, RetryPlan | None]:
         """Return a probe with this attempt open, and the plan it fulfils where it is a retry that
         only begins with this: what was planned may have been cancelled in its wait."""
         probe = self._open.get(name)
@@ -81,7 +81,7 @@ class Accounts:
             if len(self._open) >= _OPEN_KEPT:
                 oldest = next(iter(self._open))
                 self._lose(oldest, self._open.pop(oldest))
-            probe = self._open[name] = OpenProbe()
+            probe = self._open[name] = ProbeAccount()
         if probe.attempt == attempt:
             return probe, None
         plan, probe.planned = probe.planned, None
@@ -95,12 +95,12 @@ class Accounts:
         probe.attempt, probe.attempts = attempt, probe.attempts + 1
         return probe, plan
 
-    def with_open(self, name: str, attempt: int) -> OpenProbe | None:
+    def with_open(self, name: str, attempt: int) -> ProbeAccount | None:
         """Return the probe of an attempt that is open; None where it is not."""
         probe = self._open.get(name)
         return probe if probe is not None and probe.attempt == attempt else None
 
-    def attempt_ended(self, probe: OpenProbe, event: AttemptFinished) -> None:
+    def attempt_ended(self, probe: ProbeAccount, event: AttemptFinished) -> None:
         """Take the end of the attempt that is open."""
         probe.attempt = None
         self.outcomes[event.outcome] += 1
@@ -135,7 +135,7 @@ class Accounts:
             self._lose(name, probe)
         self._open.clear()
 
-    def _lose(self, name: str, probe: OpenProbe) -> None:
+    def _lose(self, name: str, probe: ProbeAccount) -> None:
         self.probes_lost += 1
         self._assume((name, None))
         if probe.attempt is not None:

@@ -1,4 +1,9 @@
-"""Token arrival: one lane for each open or just-finished attempt of a route."""
+"""Token arrival: one lane for each open or just-finished attempt of a route.
+
+Rule 1: while a stream is open its lane grows by what arrived in each 100 ms slot. Chunks are not
+tokens: where the server does not count as it streams, tokens are an estimate from characters.
+Rule 2: when it has ended, the lane is rebuilt from the attempt's own exact account.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,14 +16,18 @@ from probes.stats.chunk_gaps import Stall, stalls_between
 from probes.stats.tokens import CharactersPerToken, is_exact
 
 CELL_NS: Final = 100_000_000
+"""One slot of the engine's batches."""
 _CELLS_KEPT: Final = 600
+"""A minute: no screen is so wide that it shows more."""
 _ENDED_KEPT: Final = 24
+"""More than a pane has lines for."""
 _ENDED_SHOWN_NS: Final = 10 * NS_PER_S
 _OPEN_KEPT: Final = 4096
+"""As many as there are accounts of open probes: an end that never comes must not be kept for."""
 _MOST_A_CHARACTER: Final = 4
 """No tokeniser spends more tokens on a character: it has at most four bytes."""
 _SHORTEST_SPEED_NS: Final = CELL_NS
-"""A stream's speed is not told from less than one cell of it."""
+"""Less than one cell of a stream says nothing of its speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,13 @@ class Lane:
     started_ns: int
     first_token_ns: int | None = None
     last_token_ns: int | None = None
+    """Of an open stream the last chunk that came."""
     ended_ns: int | None = None
     outcome: Outcome | None = None
     reason: str = ""
     status: int | None = None
     cells: list[tuple[int, int]] = field(default_factory=list)
+    """(start of a 100 ms slot in ns, output chunks that arrived in it), oldest first."""
     undrawn: tuple[int, ...] = ()
     """Arrivals from the start in ns, of which no cells are made before somebody looks."""
     chunks: int = 0
@@ -60,9 +71,9 @@ class Lane:
     retry_wait_s: float | None = None
     retry_number: int = 0
     is_reported: bool = False
-    """Its `attempt_finished` has come."""
+    """Its `attempt_finished` has come: all of it is exact from here on."""
 
-    def arrived(self, at_ns: int, chunks: int) -> None:
+    def draw(self, at_ns: int, chunks: int) -> None:
         """Add output to the 100 ms cell that holds `at_ns`."""
         start = at_ns - at_ns % CELL_NS
         if self.cells and self.cells[-1][0] == start:
@@ -130,7 +141,7 @@ class Lane:
         if self.undrawn:
             arrivals = [self.started_ns + offset for offset in self.undrawn]
             for at_ns in arrivals:
-                self.arrived(at_ns, 1)
+                self.draw(at_ns, 1)
             self.stalls = tuple(stalls_between(arrivals, longest_ns)[-_CELLS_KEPT:])
             self.undrawn = ()
         return LaneView(
@@ -222,7 +233,7 @@ class Lanes:
             if lane is None:
                 written = Written(self.sizes.tokens_of(arrival.characters), estimated=True)
             else:
-                lane.arrived(arrival.last_ns, arrival.chunks)
+                lane.draw(arrival.last_ns, arrival.chunks)
                 last_ns = lane.last_token_ns or lane.first_token_ns or arrival.last_ns
                 if arrival.last_ns - last_ns > longest_ns:
                     lane.note_stall(last_ns, arrival, longest_ns)
@@ -247,7 +258,7 @@ class Lanes:
         return True
 
     def engine_died(self, at_ns: int) -> None:
-        """Close every open lane as cancelled: nobody will tell how it ended."""
+        """Close every open lane as cancelled: how it ended may never be reported."""
         for lane in self._open.values():
             lane.ended_ns, lane.outcome, lane.reason = at_ns, "cancelled", "engine_died"
             self._ended.append(lane)

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from probes.answers.limits import LimitState
-from probes.board.accounts import Accounts, OpenProbe
+from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.header import Header
 from probes.board.lanes import Lanes, Written
 from probes.board.throttles import ThrottleLog
@@ -207,7 +207,7 @@ class RouteBoard:
         """Count an exchange, once however often it is reported: a host that takes an engine for
         dead ends what it left open, and its own words may still come."""
         if event.outcome == "throttled":
-            self.run.throttles.finished(event)
+            self.run.throttles.throttled(event)
         if event.output_tokens and not event.chunks:  # it came whole: no arrivals spoke of it
             self.run.header.arrived(event.at_ns, Written(event.output_tokens, estimated=False))
         self.last_event_ns = event.at_ns
@@ -303,7 +303,7 @@ class RouteBoard:
             points.clear()
         self.is_due = True  # the percentiles of one cohort never stand under another's name
 
-    def _attempt_began(self, name: str, attempt: int, at_ns: int) -> OpenProbe:
+    def _attempt_began(self, name: str, attempt: int, at_ns: int) -> ProbeAccount:
         """Return a probe with this attempt open; count the retry that this begins, if any."""
         probe, plan = self.accounts.attempt_began(name, attempt)
         if plan is not None:
