@@ -54,9 +54,13 @@ class RouteView(msgspec.Struct, frozen=True):
     goal_ratio: float
     """Worst ratio of a figure to its goal; above 1 a goal is missed."""
     in_flight: int
+    """Attempts that are open."""
     target: int
+    """Workers that are wanted."""
     interval: float
+    """Seconds from one start to the next, per worker."""
     max_tokens: int
+    """The answer cap as it is set now; `cohort` begins with that of what was measured."""
     cohort: str
     probes_per_min: float
     ttft_p50: Figure
@@ -67,10 +71,14 @@ class RouteView(msgspec.Struct, frozen=True):
     stream_tokens_per_s: float | None
     """Median over streams of 1/TPOT, from exact counts only."""
     success: float | None
+    """Share of finished probes that ended ok, our cancellations excluded."""
     success_missed: bool
+    """It is below its goal."""
     goodput: float | None
+    """Share of finished probes that ended ok within every goal."""
     good_per_min: float
     throttled_per_min: float
+    """Attempts, as are timeouts and retries."""
     timeouts_per_min: float
     failures_per_min: float
     """User-visible failures: probes that did not end ok, our cancellations excluded."""
@@ -81,13 +89,17 @@ class RouteView(msgspec.Struct, frozen=True):
     """Mean per attempt with a count."""
     output_tokens: float | None
     usd_per_hour: float | None
+    """None where no attempt had a known cost."""
     cost_estimated: bool
+    """Some of it is computed from a price."""
     oldest_open_s: float | None
     """Age of the oldest open attempt."""
     last_event_s: float | None
+    """Age of the last event of the route."""
     cool_down_s: float | None
     """Seconds left of a cool-down."""
     skipped: int
+    """Ticks of the pace that could not be sent."""
     n: int
     """Finished probes in the window."""
     trend: tuple["ChartPoint", ...]
@@ -109,10 +121,13 @@ class ChartPoint(msgspec.Struct, frozen=True):
 
     start_ns: int
     p50: float | None
+    """Seconds, as is p95."""
     p95: float | None
     n: int
     failures: int
+    """Probes."""
     throttled: int
+    """Attempts."""
 
 
 class LaneView(msgspec.Struct, frozen=True):
@@ -128,6 +143,7 @@ class LaneView(msgspec.Struct, frozen=True):
     outcome: Outcome | None
     reason: str
     status: int | None
+    """HTTP status."""
     cells: tuple[tuple[int, int], ...]
     """(start of a 100 ms slot in ns, output chunks that arrived in it), oldest first."""
     chunks: int
@@ -193,6 +209,7 @@ class ThrottleEntry(msgspec.Struct, frozen=True):
     kind: str
     """Which limit: `concurrency`, `requests`, `tokens`, … or the reason where unknown."""
     asked_s: float | None
+    """What the server asked us to wait."""
     waited_s: float | None
     """What we really waited; None while waiting or when it was not retried."""
     retried: bool
@@ -210,7 +227,7 @@ class LimitsView(msgspec.Struct, frozen=True):
 
     route: str
     limits: tuple[Limit, ...]
-    """Of each kind and period the tightest, each with when it was told."""
+    """Of each kind and period the tightest, each with when the server stated it."""
     cool_down_s: float | None
     cool_down_asked_s: float | None
 
@@ -266,6 +283,7 @@ class HeaderView(msgspec.Struct, frozen=True):
     retries_per_min: float = 0.0
     failures_per_min: float = 0.0
     usd_per_hour: float | None = None
+    """None where no attempt had a known cost."""
     budget_share: float | None = None
     """Worst share used of any budget."""
     budget_text: str = ""
@@ -288,6 +306,7 @@ class HeaderView(msgspec.Struct, frozen=True):
     short_of: Shortage = ""
     """What the engine's machine has too little of to send probes."""
     last_batch_ns: int | None = None
+    """None in a replay, which has no batches."""
     notices: tuple[str, ...] = ()
     """Newest last; hostile text is possible."""
 
