@@ -41,71 +41,74 @@ class Figure(msgspec.Struct, frozen=True):
     grade: Grade = "none"
 
 
-class RouteView(msgspec.Struct, frozen=True):
-    """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`."""
+class RouteView(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`.
+
+    What has a default is absent from the totals row, or was not measured.
+    """
 
     name: str
-    model: str
-    base_url: str
-    tags: tuple[str, ...]
+    model: str = ""
+    base_url: str = ""
+    tags: tuple[str, ...] = ()
     state: RouteState
-    since_ns: int | None
+    since_ns: int | None = None
     """Since when it is in this state."""
-    goal_ratio: float
+    goal_ratio: float = 0.0
     """Worst ratio of a figure to its goal; above 1 a goal is missed."""
-    in_flight: int
+    in_flight: int = 0
     """Attempts that are open."""
-    target: int
+    target: int = 0
     """Workers that are wanted."""
-    interval: float
+    interval: float = 0.0
     """Seconds from one start to the next, per worker."""
-    max_tokens: int
+    max_tokens: int = 0
     """The answer cap as it is set now; `cohort` begins with that of what was measured."""
-    cohort: str
-    probes_per_min: float
-    ttft_p50: Figure
-    ttft_p95: Figure
-    ttft_p99: Figure
-    e2e_p50: Figure
-    e2e_p95: Figure
-    stream_tokens_per_s: float | None
+    cohort: str = ""
+    probes_per_min: float = 0.0
+    ttft_p50: Figure = Figure()
+    ttft_p95: Figure = Figure()
+    ttft_p99: Figure = Figure()
+    e2e_p50: Figure = Figure()
+    e2e_p95: Figure = Figure()
+    stream_tokens_per_s: float | None = None
     """Median over streams of 1/TPOT, from exact counts only."""
-    success: float | None
+    success: float | None = None
     """Share of finished probes that ended ok, our cancellations excluded."""
-    success_missed: bool
+    success_missed: bool = False
     """It is below its goal."""
-    goodput: float | None
+    goodput: float | None = None
     """Share of finished probes that ended ok within every goal."""
-    good_per_min: float
-    throttled_per_min: float
+    good_per_min: float = 0.0
+    throttled_per_min: float = 0.0
     """Attempts, as are timeouts and retries."""
-    timeouts_per_min: float
-    failures_per_min: float
+    timeouts_per_min: float = 0.0
+    failures_per_min: float = 0.0
     """User-visible failures: probes that did not end ok, our cancellations excluded."""
-    retries_per_min: float
-    amplification: float | None
+    retries_per_min: float = 0.0
+    amplification: float | None = None
     """Attempts per probe."""
-    input_tokens: float | None
+    input_tokens: float | None = None
     """Mean per attempt with a count."""
-    output_tokens: float | None
-    usd_per_hour: float | None
+    output_tokens: float | None = None
+    usd_per_hour: float | None = None
     """None where no attempt had a known cost."""
-    cost_estimated: bool
+    cost_estimated: bool = False
     """Some of it is computed from a price."""
-    oldest_open_s: float | None
+    oldest_open_s: float | None = None
     """Age of the oldest open attempt."""
-    last_event_s: float | None
+    last_event_s: float | None = None
     """Age of the last event of the route."""
-    cool_down_s: float | None
+    cool_down_s: float | None = None
     """Seconds left of a cool-down."""
-    skipped: int
+    skipped: int = 0
     """Ticks of the pace that could not be sent."""
-    n: int
+    n: int = 0
     """Finished probes in the window."""
-    trend: tuple["ChartPoint", ...]
+    trend: tuple["ChartPoint", ...] = ()
     """The last 15 minutes by 10 s slices, oldest first, the open slice last."""
-    goal_ttft_s: float
-    goal_e2e_s: float | None
+    goal_ttft_s: float = 0.0
+    goal_e2e_s: float | None = None
     held: tuple[HeldReason, ...] = ()
     """Why no new attempts start, in alphabetical order; empty where they do."""
     why: str = ""
