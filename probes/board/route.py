@@ -11,7 +11,7 @@ from probes.board.begun import Begun
 from probes.board.chart import Chart
 from probes.board.lanes import Lanes, Written
 from probes.board.views import ChartPoint, Marker, RouteState
-from probes.config.e2e_goal import e2e_goal_s
+from probes.config.goals import e2e_goal_s
 from probes.events import (
     Arrivals,
     AttemptFinished,

@@ -22,11 +22,9 @@ import msgspec
 
 from probes.config.errors import KeyPath, Problems, shown
 
+_VARIABLE_PREFIX: Final = "env:"
 _ANY_SIZE: Final = sys.float_info.max
 """Whatever is above it is infinite, and no setting is."""
-
-
-_VARIABLE_PREFIX: Final = "env:"
 
 
 def named_variable(value: str) -> str | None:
@@ -40,14 +38,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A table of the file: strict, frozen."""
 
 
-def _always(_: Any) -> bool:
-    return True
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 @dataclass(frozen=True, slots=True)
 class Range:
     """The numbers that a field takes."""
@@ -59,49 +49,52 @@ class Range:
     exclusive: bool = False
     """`least` itself is out of range; `most` never is."""
     bounds: str = ""
-    """The bounds in words, where these are not simply the two numbers, `{least}` and `{most}`."""
+    """The bounds in words, with `{least}` and `{most}`; by default they follow from the numbers."""
 
     @property
     def expected(self) -> str:
         """The range in words, for whoever set something else."""
-        if self.bounds:
-            return f"{self.words} {self.bounds.format(least=self.least, most=self.most)}"
-        if self.most == _ANY_SIZE:
-            return f"{self.words} {'above' if self.exclusive else '≥'} {self.least:,}"
-        return f"{self.words} from {self.least:,} to {self.most:,}"
+        bounds = "above {least:,}" if self.exclusive else "≥ {least:,}"
+        if self.most < _ANY_SIZE:
+            bounds = "from {least:,} to {most:,}"
+        return f"{self.words} {(self.bounds or bounds).format(least=self.least, most=self.most)}"
 
-    def holds(self, value: float) -> bool:
-        """Tell whether a number is in range; a whole one may be of any size."""
-        return self.least <= value <= self.most and not (self.exclusive and value == self.least)
+    def settled(self, value: float) -> float | None:
+        """Return a number as it is kept; None where it is out of range."""
+        # A whole number may be too large for a float: it is compared as it is.
+        held = self.least <= value <= self.most and not (self.exclusive and value == self.least)
+        return value if held else None
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a field takes that is no number."""
 
-    words: str
+    expected: str
     """What it is, for whoever set something else."""
-    holds: Callable[[Any], bool] = _always
-    settle: Callable[[Any], Any] = _as_it_is
-    """Returns the value as it is kept; raises ValueError where it can say more precisely what is
+    holds: Callable[[Any], bool] | None = None
+    settle: Callable[[Any], Any] | None = None
+    """Returns the value as it is kept. Raises ValueError where it can say more precisely what is
     wrong, without a secret."""
     show: bool = True
     """Whether a wrong value may be printed."""
 
     @property
-    def expected(self) -> str:
-        """What was expected, in words."""
-        return self.words
+    def words(self) -> str:
+        """The same: a shape has no bounds."""
+        return self.expected
+
+    def settled(self, value: Any) -> Any:
+        """Return a value as it is kept; None where it is none of these."""
+        if self.holds is not None and not self.holds(value):
+            return None
+        return value if self.settle is None else self.settle(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Unset:
+class Unset(NamedTuple):
     """What holds where a field has no value, in the words of the reference."""
 
     words: str
-
-
-_FLAG: Final = Shape("true or false")
 
 
 class Field(NamedTuple):
@@ -121,11 +114,6 @@ class Field(NamedTuple):
         """Whether the key is a table with a record of its own."""
         return isinstance(self.kind, type) and issubclass(self.kind, Settings)
 
-    @property
-    def is_required(self) -> bool:
-        """Whether there is no default."""
-        return self.default is msgspec.NODEFAULT
-
     def read(self, value: object) -> Any:
         """Return a value of the file in the field's type.
 
@@ -133,16 +121,14 @@ class Field(NamedTuple):
             ValueError: it has another type or is out of range; the text says what was expected.
         """
         try:
-            converted = msgspec.convert(value, type=self.kind, strict=True)
+            settled = self.takes.settled(msgspec.convert(value, type=self.kind, strict=True))
         except msgspec.ValidationError:
-            raise ValueError(self._complaint(value)) from None
-        if not self.takes.holds(converted):
-            raise ValueError(self._complaint(value))
-        return self.takes.settle(converted) if isinstance(self.takes, Shape) else converted
-
-    def _complaint(self, value: object) -> str:
-        hidden = isinstance(self.takes, Shape) and not self.takes.show
-        return f"{'' if hidden else f'got {shown(value)}, '}expected {self.takes.expected}"
+            settled = None
+        if settled is None:
+            hidden = isinstance(self.takes, Shape) and not self.takes.show
+            got = "" if hidden else f"got {shown(value)}, "
+            raise ValueError(f"{got}expected {self.takes.expected}")
+        return settled
 
 
 @cache
@@ -153,33 +139,21 @@ def fields_of(record: type[Settings]) -> Mapping[str, Field]:
 
 def _field_of(info: msgspec.structs.FieldInfo) -> Field:
     kind, notes = info.type, []
-    while True:  # `Annotated` may stand in a union with None, and around it
-        members = [member for member in get_args(kind) if member is not NoneType]
-        if get_origin(kind) is Annotated:
-            kind, *more = members
-            notes += more
-        elif NoneType in get_args(kind):
-            (kind,) = members
-        else:
-            break
+    while get_origin(kind) is Annotated or NoneType in get_args(kind):  # in any order
+        kind, *more = (member for member in get_args(kind) if member is not NoneType)
+        notes += more
     takes = next((note for note in notes if isinstance(note, Range | Shape)), None)
-    default = info.default
-    if info.default_factory is not msgspec.NODEFAULT:
-        default = info.default_factory()
+    if takes is None:  # the type alone says it
+        choices = " or ".join(f'"{choice}"' for choice in _choices(kind))
+        takes = Shape("true or false" if kind is bool else choices)
+    made = info.default_factory
     return Field(
-        kind=kind,
-        takes=takes or _by_type(kind),
-        default=default,
+        kind,
+        takes,
+        default=info.default if made is msgspec.NODEFAULT else made(),
         unset=next((note.words for note in notes if isinstance(note, Unset)), ""),
         meaning=next((note for note in notes if isinstance(note, str)), ""),
     )
-
-
-def _by_type(kind: Any) -> Shape:
-    """Return what a type alone says that a field takes."""
-    if kind is bool:
-        return _FLAG
-    return Shape(" or ".join(f'"{choice}"' for choice in _choices(kind)))
 
 
 def _choices(kind: Any) -> tuple[str, ...]:
@@ -205,11 +179,10 @@ def read_table(
         if field is None:
             problems.unknown(here, fields)
         elif field.is_table:
-            inner_fields = fields_of(field.kind)
-            inner = read_table(value, inner_fields, here, problems)
-            if isinstance(value, dict):
-                note_missing(value, inner_fields, here, problems)
-            if is_complete(inner, inner_fields):
+            known = fields_of(field.kind)
+            inner = read_table(value, known, here, problems)
+            note_missing(value, known, here, problems)
+            if inner.keys() >= {*needed(known)}:
                 values[key] = inner
         else:
             try:
@@ -219,15 +192,13 @@ def read_table(
     return values
 
 
-def note_missing(
-    raw: Mapping[str, Any], fields: Mapping[str, Field], path: KeyPath, problems: Problems
-) -> None:
-    """Note the keys that a table must have and has not."""
-    for key, field in fields.items():
-        if field.is_required and key not in raw:
-            problems.add((*path, key), f"is missing, expected {field.takes.words}")
+def needed(fields: Mapping[str, Field]) -> list[str]:
+    """Return the keys without which there is no record."""
+    return [key for key, field in fields.items() if field.default is msgspec.NODEFAULT]
 
 
-def is_complete(values: Mapping[str, Any], fields: Mapping[str, Field]) -> bool:
-    """Tell whether a record can be made of good values."""
-    return all(key in values for key, field in fields.items() if field.is_required)
+def note_missing(raw: Any, fields: Mapping[str, Field], path: KeyPath, problems: Problems) -> None:
+    """Note the keys that a table, if it is one, must have and has not."""
+    for key in needed(fields) if isinstance(raw, dict) else ():
+        if key not in raw:
+            problems.add((*path, key), f"is missing, expected {fields[key].takes.words}")

@@ -1,7 +1,8 @@
 """Which proxy a route goes through: the one its settings name, or what the environment says."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from probes.config.fields import named_variable
 from probes.config.no_proxy import is_bypassed
@@ -31,44 +32,28 @@ def proxy_of(route: Route, environ: Mapping[str, str]) -> Proxy | None:
 
 def proxy_secrets(routes: Iterable[Route], environ: Mapping[str, str]) -> frozenset[str]:
     """Return what must never be seen of any proxy that routes go through."""
-    return frozenset(secret for proxy in _usable(routes, environ) for secret in proxy.secrets)
-
-
-def _usable(routes: Iterable[Route], environ: Mapping[str, str]) -> Iterator[Proxy]:
+    secrets: set[str] = set()
     for route in routes:
-        try:
+        with suppress(ProxyError):  # none of what cannot be used is ever sent anywhere
             proxy = proxy_of(route, environ)
-        except ProxyError:
-            continue  # none of it is ever sent anywhere
-        if proxy is not None:
-            yield proxy
+            secrets |= proxy.secrets if proxy is not None else set()
+    return frozenset(secrets)
 
 
 def _environment_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     """Return what the environment names for a URL, in either case of its variables' names."""
     parts = read_url(url)
-    if parts.is_loopback or not _may_name_proxies(environ):
+    elsewhere = sys.platform in ("darwin", "win32")  # which have other places for proxies, too
+    named = elsewhere or any(name.lower().endswith("_proxy") for name in environ)
+    if parts.is_loopback or not named:
         return None
-    host = parts.host
     import urllib.request  # costs what no start without a proxy should pay
 
     proxies = urllib.request.getproxies()
-    if is_bypassed(host, parts.port, proxies.get("no", "")) or _system_bypasses(host):
+    # The exceptions that a system keeps count where its own proxies do.
+    own = elsewhere and not urllib.request.getproxies_environment()
+    if is_bypassed(parts.host, parts.port, proxies.get("no", "")) or (
+        own and urllib.request.proxy_bypass(parts.host)
+    ):
         return None
     return proxies.get(parts.scheme) or proxies.get("all")
-
-
-def _system_bypasses(host: str) -> bool:
-    """Whether the settings of macOS or Windows, where they count, name a host."""
-    import urllib.request
-
-    if sys.platform not in ("darwin", "win32") or urllib.request.getproxies_environment():
-        return False
-    return bool(urllib.request.proxy_bypass(host))
-
-
-def _may_name_proxies(environ: Mapping[str, str]) -> bool:
-    """Whether there can be a proxy: macOS and Windows have other places for them, too."""
-    return sys.platform in ("darwin", "win32") or any(
-        name.lower().endswith("_proxy") for name in environ
-    )

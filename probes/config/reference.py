@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from probes.config.fields import Field, fields_of
 from probes.config.settings import Budget, Display, Recording, route_keys
 
@@ -49,7 +51,7 @@ def _settings_of(table: str, fields: Mapping[str, Field], prefix: str) -> Iterat
 
 def _default_words(field: Field) -> str:
     default = field.default
-    if field.is_required:
+    if default is msgspec.NODEFAULT:
         return "required"
     if default is None:
         return field.unset or "–"

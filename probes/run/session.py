@@ -17,13 +17,13 @@ from anyio import to_thread
 from probes import __version__
 from probes.board import Board
 from probes.config import Config
-from probes.config.proxies import proxy_secrets
+from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.control.commands import Allow, Burst, Command, Configure, Go, SetKnob
 from probes.control.status import HostStatus
-from probes.control.wanted import commands_for_restart, desired_of
+from probes.control.wanted import Wanted, commands_for_restart, wanted_of
 from probes.events import (
     DURABLE_TYPES,
     SCHEMA_VERSION,
@@ -87,7 +87,7 @@ class Session:
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._board = Board()
-        self._desired = desired_of(config.routes)
+        self._wanted = wanted_of(config.routes)
         self._engines = engines
         self._purse = Purse(
             ledger,
@@ -116,6 +116,11 @@ class Session:
         return self._board
 
     @property
+    def wanted(self) -> Wanted:
+        """What the user wants of the engines by now."""
+        return self._wanted
+
+    @property
     def status(self) -> HostStatus:
         """How the engine is."""
         return self._host.status
@@ -132,7 +137,7 @@ class Session:
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
-        self._desired = self._desired.after_command(command)
+        self._wanted = self._wanted.after_command(command)
         if isinstance(command, Burst):
             self._purse.expect_burst(command.route, command.count)
         if isinstance(command, (Burst, SetKnob)):
@@ -247,8 +252,8 @@ class Session:
             headers=self._headers,
             include_text=self._include_text,
         )
-        wanted = commands_for_restart(self._desired, self._engine_now_ns())
-        return [configure, *([allow] if allow else []), *wanted, Go()]
+        restored = commands_for_restart(self._wanted, self._engine_now_ns())
+        return [configure, *([allow] if allow else []), *restored, Go()]
 
     def _engine_now_ns(self) -> int:
         """Return the present on the engine's clock, as far as the host can know it."""
@@ -260,7 +265,7 @@ class Session:
             return
         for event in events:
             self._board.fold(event)
-            self._desired = self._desired.after_event(event)
+            self._wanted = self._wanted.after_event(event)
             self._purse.fold(event)
             self._event_ns = max(self._event_ns, event.at_ns)
         self._heard_ns = self._clock.monotonic_ns()
@@ -337,7 +342,7 @@ class Session:
         alone counts anew.
         """
         allow = await self._purse.top_up(
-            self._desired, anew=new_engine and self._engines == 1, patient=not new_engine
+            self._wanted, anew=new_engine and self._engines == 1, patient=not new_engine
         )
         for news in self._purse.take_news():
             self._problems.put(news)

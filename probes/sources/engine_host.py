@@ -23,7 +23,7 @@ from probes.sources.rules import HostLimits, RestartPolicy
 from probes.sources.source import Receive
 
 Prepare: TypeAlias = Callable[[str], Awaitable[Sequence[Command]]]
-"""Given a new engine's id, what it must be told first: Configure, the desired state, Go."""
+"""Given a new engine's id, what it must be told first: Configure, what is wanted, Go."""
 
 _LAST_WORDS_CHARACTERS: Final = 2_000
 _NOISE_CHARACTERS: Final = 200
@@ -91,7 +91,7 @@ class EngineHost:
         )
 
     def send(self, command: Command) -> None:
-        """Pass a command to the engine; without one it is gone: the desired state outlives it."""
+        """Pass a command to the engine; without one it is gone: what is wanted outlives it."""
         if self._life is not None:
             self._life.send(command)
 

@@ -6,7 +6,6 @@ the two alone is told. What a limit does on both of its sides is tested beside i
 
 import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,9 +23,9 @@ from probes.answers.would_retry import LONGEST_WAIT_S
 from probes.board import header, states
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.config import Budget, Display, Goals, Recording, Route
-from probes.config.e2e_goal import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
+from probes.config.fields import Range, Settings, fields_of
+from probes.config.goals import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
 from probes.config.key_command import COMMAND_BYTES, COMMAND_SECONDS, run_key_command
-from probes.config.rules import DISPLAY_RULES, ROUTE_RULES, Rule
 from probes.config.scrubbing import PIECE
 from probes.discovery.loopback import HOSTS, PORTS
 from probes.discovery.loopback_network import _TIMEOUT_S
@@ -99,24 +98,15 @@ def number(value: float) -> str:
     return WORDS[int(value)] if value == int(value) < len(WORDS) else f"{value:g}"
 
 
-def range_of(rule: object, step: float, reach: int) -> tuple[float, float]:
-    """Return the least and the most that a rule of the settings takes, in steps."""
-    assert isinstance(rule, Rule)
-    taken = [value for n in range(-1, reach) if _is_taken(rule.read, value := n * step)]
-    assert taken[-1] < (reach - 1) * step, "the reach is too short"
-    return taken[0], taken[-1]
+def range_of(table: type[Settings], key: str) -> Range:
+    """Return the range of a setting."""
+    takes = fields_of(table)[key].takes
+    assert isinstance(takes, Range)
+    return takes
 
 
-def _is_taken(read: Callable[[object], object], value: float) -> bool:
-    try:
-        read(int(value) if value == int(value) else value)
-    except ValueError:
-        return False
-    return True
-
-
-RETRIES: Final = range_of(ROUTE_RULES["retries"], 1, 20)
-REFRESH: Final = range_of(DISPLAY_RULES["refresh_hz"], 0.5, 100)
+RETRIES: Final = range_of(Route, "retries")
+REFRESH: Final = range_of(Display, "refresh_hz")
 
 TOLD: Final[dict[str, tuple[str, ...]]] = {
     "Your first own route, in a minute": (
@@ -203,12 +193,12 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
     "Configuration": (
         f"without a shell and stdin; {COMMAND_SECONDS:g} s, {COMMAND_BYTES // KB} KB",
         f"± {per_cent(pacing.JITTER)}, 0 to 86,400",
-        f"| {ROUTE.retries} | at most {RETRIES[1]:g}; {RETRIES[0]:g} for none |",
+        f"| {ROUTE.retries} | at most {RETRIES.most:g}; {RETRIES.least:g} for none |",
         f"`max_tokens` is at most {E2E_GOAL_CAP}",
         f"{Budget().tokens_per_hour:,}",
         f"{Budget().route_tokens_per_hour:,}",
         f"| {Recording().max_mb:g}, {Recording().max_days:g} | all recordings together",
-        f"| {Display().refresh_hz:g} | {REFRESH[0]:g} to {REFRESH[1]:g}; a slow terminal gets "
+        f"| {Display().refresh_hz:g} | {REFRESH.least:g} to {REFRESH.most:g}; a slow terminal gets "
         f"fewer, down to {pace._SLOWEST_HZ:g}",
     ),
     "Connections": (

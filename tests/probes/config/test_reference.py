@@ -102,8 +102,8 @@ def test_a_range_has_words_and_both_ends(
     numbers: Range, words: str, inside: tuple[float, ...], outside: tuple[float, ...]
 ) -> None:
     assert numbers.expected == words
-    assert [value for value in inside if not numbers.holds(value)] == []
-    assert [value for value in outside if numbers.holds(value)] == []
+    assert [value for value in inside if numbers.settled(value) != value] == []
+    assert [value for value in outside if numbers.settled(value) is not None] == []
 
 
 def test_records_are_strict_and_frozen() -> None:
