@@ -116,7 +116,7 @@ _MORE_WORDS: Final = {
     "concurrency": "; + and - while watching",
     "goals": f"e2e_s by itself where max_tokens <= {E2E_GOAL_CAP}",
 }
-"""What is said here beside what a field means."""
+"""What is said beside what a field means."""
 
 _ROUTE: Final = """
 [routes.{name}]
@@ -165,19 +165,20 @@ def found_providers(environ: Mapping[str, str]) -> tuple[Provider, ...]:
 
 def found_servers() -> tuple[LocalServer, ...]:
     """Return the LLM servers that listen on this machine, within a second or two."""
-    return anyio.run(_ask_loopback)
+
+    async def ask() -> tuple[LocalServer, ...]:
+        async with HttpNetwork() as network:
+            return await find_servers(network)
+
+    return anyio.run(ask)
 
 
 def found_prices(environ: Mapping[str, str]) -> dict[str, Price]:
-    """Return what public lists tell of the prices of the providers found, by name.
+    """Return what public lists say of the prices of the providers found, by name.
 
     Nobody is sent a key, and none is waited for longer than two seconds.
     """
     providers = [provider for provider in found_providers(environ) if provider.tells_prices]
-    return anyio.run(_ask_lists, providers) if providers else {}
-
-
-async def _ask_lists(providers: Sequence[Provider]) -> dict[str, Price]:
     found: dict[str, Price] = {}
 
     async def ask(provider: Provider) -> None:
@@ -189,16 +190,15 @@ async def _ask_lists(providers: Sequence[Provider]) -> dict[str, Price]:
             if price is not None:
                 found[provider.name] = price
 
-    with anyio.move_on_after(_LISTS_S):
-        async with anyio.create_task_group() as group:
-            for provider in providers:
-                group.start_soon(ask, provider)
+    async def ask_all() -> None:
+        with anyio.move_on_after(_LISTS_S):
+            async with anyio.create_task_group() as group:
+                for provider in providers:
+                    group.start_soon(ask, provider)
+
+    if providers:
+        anyio.run(ask_all)
     return found
-
-
-async def _ask_loopback() -> tuple[LocalServer, ...]:
-    async with HttpNetwork() as network:
-        return await find_servers(network)
 
 
 def config_text(
@@ -296,19 +296,22 @@ def run(arguments: Namespace) -> int:
         UsageError: the file is there already, or cannot be written.
         ConfigError: there is no home folder for it to be in.
     """
-    if arguments.stdout:
-        servers, prices = _asked(arguments)
-        say([config_text(os.environ, servers, prices).rstrip("\n")])
-        return OK
-    path = named_config(arguments.config, os.environ) or default_config_path()
-    if os.path.lexists(path):
-        raise _there_already(path)
-    servers, prices = _asked(arguments)
+    path = None
+    if not arguments.stdout:
+        path = named_config(arguments.config, os.environ) or default_config_path()
+        there = UsageError(f"{path} is there already and is never overwritten; see --stdout")
+        if os.path.lexists(path):  # before anybody is asked
+            raise there
+    servers = () if arguments.no_scan else found_servers()
+    prices = {} if arguments.no_scan else found_prices(os.environ)
     text = config_text(os.environ, servers, prices)
+    if path is None:
+        say([text.rstrip("\n")])
+        return OK
     try:
         write_config(path, text)
     except FileExistsError:
-        raise _there_already(path) from None
+        raise there from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
     names: list[str] = [server.product for server in servers if server.model is not None]
@@ -317,14 +320,3 @@ def run(arguments: Namespace) -> int:
     found = [f"found {_found(server)}" for server in servers]
     say([*found, f"wrote {path} with {routes}", "next: llmtop check"])
     return OK
-
-
-def _asked(arguments: Namespace) -> tuple[tuple[LocalServer, ...], dict[str, Price]]:
-    """Return this machine's servers and what public lists tell; nothing with --no-scan."""
-    if arguments.no_scan:
-        return (), {}
-    return found_servers(), found_prices(os.environ)
-
-
-def _there_already(path: Path) -> UsageError:
-    return UsageError(f"{path} is there already and is never overwritten; see --stdout")
