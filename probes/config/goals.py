@@ -36,7 +36,9 @@ class Goals(Settings, frozen=True, kw_only=True):
         "growing with the cap where a knob goes beyond that",
     ] = None
     success: Annotated[float, Range("a share", 0, 1), "share of probes that must be ok"] = 0.99
-    cost_usd_per_probe: Annotated[Usd | None, "the most that a good probe may cost, in USD"] = None
+    cost_usd_per_probe: Annotated[
+        Usd | None, "that a good probe may cost, and probes on average"
+    ] = None
 
 
 def configured_e2e_goal_s(own_s: float | None, cap: int) -> float | None:

@@ -1,7 +1,7 @@
 """Every setting with its default, what it takes and what it means, for whoever reads of them.
 
-Made from the fields of `probes.config.settings`; `python -m probes.config.reference` prints the
-tables of the README, a test holds that they are the same.
+Made from the fields of `probes.config.settings`. `python -m probes.config.reference` prints the
+tables of this room's README; a test holds that they are the same.
 """
 
 import json
@@ -14,12 +14,13 @@ import msgspec
 from probes.config.fields import Field, fields_of
 from probes.config.settings import Budget, Display, Recording, route_keys
 
-_TABLES: Final[Mapping[str, Mapping[str, Field]]] = {
+TABLES: Final[Mapping[str, Mapping[str, Field]]] = {
     "routes.NAME": route_keys(),
     "budget": fields_of(Budget),
     "recording": fields_of(Recording),
     "display": fields_of(Display),
 }
+"""The keys of each table of the file."""
 
 
 class Setting(NamedTuple):
@@ -36,7 +37,7 @@ class Setting(NamedTuple):
 
 def settings() -> Iterator[Setting]:
     """Give every setting, in the order of the records."""
-    for table, fields in _TABLES.items():
+    for table, fields in TABLES.items():
         yield from _settings_of(table, fields, "")
 
 
@@ -71,17 +72,15 @@ def toml_value(value: Any) -> str:
     return f"{value:_}" if isinstance(value, int) else str(value)
 
 
-def tables() -> str:
-    """Return the tables of the README."""
-    lines: list[str] = []
-    shown = ""
-    for table, key, default, takes, meaning in settings():
-        if table != shown:
-            lines += ["", f"| `[{table}]` | default | takes | meaning |", "|---|---|---|---|"]
-        shown = table
-        lines.append(f"| `{key}` | {default} | {takes} | {meaning} |")
-    return "\n".join(lines[1:]) + "\n"
+def table(name: str) -> str:
+    """Return one table of the page, in Markdown."""
+    lines = [f"| `[{name}]` | default | takes | meaning |", "|---|---|---|---|"]
+    for setting in settings():
+        if setting.table == name:
+            _, key, default, takes, meaning = setting
+            lines.append(f"| `{key}` | {default} | {takes} | {meaning} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(tables())
+    sys.stdout.write("\n".join(map(table, TABLES)))

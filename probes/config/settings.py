@@ -79,7 +79,9 @@ class Tls(Settings, frozen=True, kw_only=True):
     """How a server proves who it is, and we to it. Files are read when probing begins."""
 
     ca_file: Annotated[
-        str | None, _PEM, "authorities to trust *instead of* the machine's; relative to this file"
+        str | None,
+        _PEM,
+        "authorities to trust *instead of* the machine's; relative to this file, as all paths",
     ] = None
     client_cert: Annotated[str | None, _PEM, "our own certificate, with its chain"] = None
     client_key: Annotated[
@@ -99,7 +101,10 @@ class Price(Settings, frozen=True, kw_only=True):
     input: Annotated[float, _USD_PER_MILLION, "used where the provider does not say the cost"]
     output: Annotated[float, _USD_PER_MILLION, "the same of the answer"]
     cached_input: Annotated[
-        float | None, _USD_PER_MILLION, Unset("as `input`"), "of input from the provider's cache"
+        float | None,
+        _USD_PER_MILLION,
+        Unset("as `input`"),
+        "of input that the provider had in its cache",
     ] = None
 
 
@@ -128,8 +133,7 @@ class Route(Settings, frozen=True, kw_only=True):
     api_key_env: Annotated[
         str | None,
         Shape("the name of an environment variable", _is_name, show=False),
-        "variable that holds the key alone, sent as the dialect has it; what can never be a key "
-        "is told before anything is sent, without its value",
+        "variable that holds the key alone, sent as the dialect has it",
     ] = None
     api_key_cmd: Annotated[
         tuple[str, ...] | None,
@@ -203,7 +207,9 @@ class Route(Settings, frozen=True, kw_only=True):
     goals: Goals = Goals()
     price: Price | None = None
     price_list: Annotated[
-        bool | None, Unset("unless on loopback"), "look a missing price up in the provider's list"
+        bool | None,
+        Unset("unless on loopback"),
+        "look a missing price up in the provider's own list",
     ] = None
     tags: Annotated[tuple[str, ...], Shape("a list of texts"), "for the filter"] = ()
     insecure: Annotated[
@@ -245,12 +251,12 @@ class Budget(Settings, frozen=True, kw_only=True):
 class Recording(Settings, frozen=True, kw_only=True):
     """The event stream on disk."""
 
-    enabled: Annotated[bool, "record each run"] = True
+    enabled: Annotated[bool, "record every run; `--no-record` turns it off for one"] = True
     max_mb: Annotated[
         float, Range("a number of megabytes", 1), "all recordings together; the oldest go first"
     ] = 256.0
     max_days: Annotated[
-        float, Range("a number of days", 0, exclusive=True), "what is older goes"
+        float, Range("a number of days", 0, exclusive=True), "the same by their age"
     ] = 7.0
     text: Annotated[bool, "record answers' texts"] = False
 
