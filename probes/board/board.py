@@ -60,7 +60,11 @@ class Board:
     cohort are such a moment too. What is open, held and set is that of the snapshot.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, judging: bool = True) -> None:
+        """Begin empty. Without `judging` the routes have no moments, which cost more than all else
+        of a fold: for who wants the summary alone. It is the same; snapshots tell no states then.
+        """
+        self._judging = judging
         self._version = 0
         self._begun: Hello | None = None
         self._now_ns = 0
@@ -294,6 +298,8 @@ class Board:
 
     def _refresh(self, route: RouteBoard) -> None:
         """Judge a route, and read anew what is being looked at of it: its moment is now."""
+        if not self._judging:
+            return
         reading = Reading(route, self._durable_ns)
         state, route.pain, route.why = judge(reading, frozenset(self._held))
         if state != route.state or route.since_ns is None:
