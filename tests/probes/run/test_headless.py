@@ -19,7 +19,7 @@ from probes.config import Config, Route
 from probes.money.ledger import Ledger
 from probes.run.headless import run_headless
 from probes.run.session import Session
-from probes.sources.child import launch_process
+from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.store.recording import Recorder
 

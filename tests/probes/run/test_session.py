@@ -33,7 +33,7 @@ from probes.events import (
 from probes.money.ledger import Ledger, route_key
 from probes.run.session import Session
 from probes.simulator.library import demo_routes
-from probes.sources.child import launch_process
+from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.store.recording import Recorder
 
