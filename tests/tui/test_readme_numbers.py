@@ -30,7 +30,7 @@ from probes.config.rules import DISPLAY_RULES, ROUTE_RULES, Rule
 from probes.config.scrubbing import PIECE
 from probes.discovery.loopback import HOSTS, PORTS
 from probes.discovery.loopback_network import _TIMEOUT_S
-from probes.engine import gate, pacing, retry
+from probes.engine import gate, retry, route
 from probes.engine.health import BEAT_S, SHORT_FOR_NS
 from probes.engine.outbox import BATCH_S
 from probes.engine.report import BANDS
@@ -194,7 +194,7 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
         f"{ROUTE.retries} retries, {retry.FIRST_BACK_OFF_S:g} s doubling to "
         f"{retry.LONGEST_BACK_OFF_S:g} s less up to {SHARES.get(retry.JITTER)} at random, "
         f"`retry-after-ms`, `Retry-After` up to {LONGEST_WAIT_S:g} s",
-        f"pauses at least {pacing.FAILURE_PAUSE_S:g} s, even at interval 0",
+        f"pauses at least {route.FAILURE_PAUSE_S:g} s, even at interval 0",
     ),
     "Where our retries differ": (
         f"a wait beyond {LONGEST_WAIT_S:g} s",
@@ -202,7 +202,7 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
     ),
     "Configuration": (
         f"without a shell and stdin; {COMMAND_SECONDS:g} s, {COMMAND_BYTES // KB} KB",
-        f"± {per_cent(pacing.JITTER)}, 0 to 86,400",
+        f"± {per_cent(route.JITTER)}, 0 to 86,400",
         f"| {ROUTE.retries} | at most {RETRIES[1]:g}; {RETRIES[0]:g} for none |",
         f"`max_tokens` is at most {E2E_GOAL_CAP}",
         f"{Budget().tokens_per_hour:,}",
