@@ -27,7 +27,7 @@ from probes.events import TtftKind
 from probes.kit.clock import Clock
 from probes.kit.words import clean
 from probes.money.pricing import USUAL_CHARACTERS, seen_tokens
-from probes.stats.stalls import longest_gap_ns
+from probes.stats.chunk_gaps import longest_gap_ns
 from probes.transport import Request, Transport
 from probes.transport.failures import (
     CONNECTION_LOST,

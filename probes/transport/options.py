@@ -9,6 +9,10 @@ from probes.config.checks import ENVIRONMENT_PREFIX, SECRET_HEADERS
 from probes.config.proxies import Proxy, ProxyError, proxy_of
 from probes.config.urls import read_url
 
+KEEP_ALIVE_S: Final = 60.0
+"""How long an idle connection is used again: servers close theirs after 60 to 75 s, and a request
+that meets the close on its way is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connecting:

@@ -82,7 +82,7 @@ ROOMS: Final = {
             "tests/probes/kit/test_durations.py",
             "tests/probes/answers/test_refusal.py",
             "tests/probes/answers/test_outcome.py",
-            "tests/tui/test_readme_numbers.py",
+            "tests/probes/answers/test_answers_readme.py",
             "tests/probes/answers/test_cases.py",
         ),
     ),
