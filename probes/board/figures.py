@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from probes.board.views import Figure, Grade
-from probes.stats.distribution import Distribution, read_quantiles
+from probes.stats.quantiles import Quantiles
 
 GREAT_SHARE: Final = 0.6
 SLUGGISH_SHARE: Final = 1.5
@@ -31,12 +31,12 @@ class Figures:
 
     __slots__ = ("_found", "_goal", "_parts", "n")
 
-    def __init__(self, parts: Sequence[Distribution], goal: float | None) -> None:
+    def __init__(self, parts: Quantiles, goal: float | None) -> None:
         """Take the samples of the union of `parts`, to be graded by `goal`."""
         self._parts = parts
         self._goal = goal
         self._found: dict[float, Figure] = {}
-        self.n = sum(part.n for part in parts)
+        self.n = parts.n
 
     def at(self, *probabilities: float) -> tuple[Figure, ...]:
         """Return one figure for each probability.
@@ -50,21 +50,19 @@ class Figures:
 
     def value(self, probability: float) -> float | None:
         """Return a percentile as it is, however few samples there are; None without any."""
-        return read_quantiles(self._parts, (probability,))[0]
+        return self._parts.at(probability)[0]
 
     def maximum(self) -> Figure:
         """Return the exact maximum, which is never graded."""
         if not self.n:
             return _NONE
-        return Figure(value=max(part.maximum for part in self._parts), n=self.n, enough=True)
+        return Figure(value=self._parts.maximum, n=self.n, enough=True)
 
     def _read(self, probabilities: Sequence[float]) -> None:
         n = self.n
-        for probability, value in zip(
-            probabilities, read_quantiles(self._parts, probabilities), strict=True
-        ):
+        for probability, value in zip(probabilities, self._parts.at(*probabilities), strict=True):
             if value is None or not is_enough(n, probability):
-                top = max(part.maximum for part in self._parts)
+                top = self._parts.maximum
                 figure = Figure(value=top, n=n)
             else:
                 figure = Figure(value=value, n=n, enough=True, grade=grade_of(value, self._goal))

@@ -7,7 +7,7 @@ from typing import Final
 from probes.board.views import LaneView
 from probes.events import Arrival, Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
 from probes.kit.clock import NS_PER_S
-from probes.stats.stalls import Stall, stalls_between
+from probes.stats.chunk_gaps import Stall, stalls_between
 from probes.stats.tokens import CharactersPerToken, is_exact, seconds_per_token
 
 CELL_NS: Final = 100_000_000

@@ -29,10 +29,9 @@ from probes.events import (
     RouteInfo,
 )
 from probes.kit.clock import NS_PER_S
-from probes.stats.digest import GapBuckets
-from probes.stats.distribution import Distribution, read_quantiles
+from probes.stats.chunk_gaps import GapBuckets, longest_gap_ns
+from probes.stats.quantiles import Quantiles
 from probes.stats.samples import CohortSamples, Metric, SampleWindows
-from probes.stats.stalls import longest_gap_ns
 from probes.stats.tally import Tally, TallyWindows
 from probes.stats.tokens import seconds_per_token
 from probes.stats.windows import SLICE_NS, WindowName, slice_index
@@ -143,11 +142,11 @@ class RouteBoard:
         """Return the counters over `window` at the stamp `now_ns`."""
         return self.tallies.total(window, now_ns - self.origin_ns)
 
-    def samples(self, metric: str, window: WindowName, now_ns: int) -> list[Distribution]:
+    def samples(self, metric: str, window: WindowName, now_ns: int) -> Quantiles:
         """Return the samples of `ttft`, `e2e` or `speed` of the present cohort over `window`."""
         samples = self.cohorts.get(self.cohort)
         if samples is None:
-            return []
+            return Quantiles(())
         windows: SampleWindows = getattr(samples, metric)
         return windows.read(window, now_ns - self.origin_ns)
 
@@ -158,11 +157,11 @@ class RouteBoard:
     def point(self, metric: Metric, index: int) -> ChartPoint:
         """Return one slice of the chart: the present cohort, or what was measured instead."""
         here = self.cohorts.get(self.cohort)
-        found = None if here is None else here.metric(metric).slice(index)
+        found = None if here is None else here.of(metric).slice(index)
         if found is None:
-            others = [samples.metric(metric).slice(index) for samples in self.cohorts.values()]
+            others = [samples.of(metric).slice(index) for samples in self.cohorts.values()]
             found = max(filter(None, others), key=lambda other: other.n, default=None)
-        p50, p95 = read_quantiles([found] if found else [], (0.5, 0.95))
+        p50, p95 = Quantiles([found] if found else []).at(0.5, 0.95)
         tally = self.tallies.slices.get(index) or Tally()
         return ChartPoint(
             start_ns=self.origin_ns + index * SLICE_NS,

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from probes.events import ClockSource, HeldReason, Limit, Outcome, PriceInfo, Shortage
-from probes.stats.stalls import Stall
+from probes.stats.chunk_gaps import Stall
 from probes.stats.windows import WINDOWS as WINDOWS  # for panes, which see views alone
 from probes.stats.windows import WindowName as WindowName
 

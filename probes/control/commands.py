@@ -48,6 +48,8 @@ class Configure(_Command, frozen=True, kw_only=True, tag="configure"):
     include_text: bool = False
     seed: int | None = None
     """For the jitter; None draws from the system."""
+    digests: str = ""
+    """Package that holds the percentiles of who asks, for the `hello`: the engine has none."""
 
 
 class Allow(_Command, frozen=True, kw_only=True, tag="allow"):

@@ -24,7 +24,7 @@ from probes.engine.watchdog import Watchdog
 from probes.events import StampLadder, TtftKind
 from probes.kit.clock import Clock
 from probes.money.pricing import USUAL_CHARACTERS, seen_tokens
-from probes.stats.stalls import longest_gap_ns
+from probes.stats.chunk_gaps import longest_gap_ns
 from probes.transport import Request, Transport
 from probes.transport.failures import CONNECTION_LOST, NETWORK_ERRORS, end_of_body, shortage_of
 

@@ -151,6 +151,7 @@ class Engine:
             pid=os.getpid(),
             boot_id=_boot_id(),
             clock="kernel" if kernel_stamps() else "user",
+            digests=configure.digests,
             routes=tuple(route_info(route) for route in configure.routes),
         )
         self._outbox.emit(event)

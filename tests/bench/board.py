@@ -19,8 +19,9 @@ from tdigest import TDigest
 
 from probes.board import Board
 from probes.stats import digest as digest_module
-from probes.stats.digest import Digest, GapBuckets, distribution
-from probes.stats.distribution import read_quantiles
+from probes.stats.chunk_gaps import GapBuckets
+from probes.stats.digest import Digest
+from probes.stats.quantiles import Distribution, Quantiles
 from probes.stats.sketch import BACKEND, SKETCHES
 
 CHANCE = random.Random(1)
@@ -64,13 +65,15 @@ def digest_rows() -> list[tuple[str, float]]:
             rows.append((f"Digest.add, 4,000 on {name}", cost_us(lambda: filled(SAMPLES), 1) / 4e3))
     digest_module.new_sketch = SKETCHES[BACKEND]  # type: ignore[misc]
     slices = [filled(SAMPLES[at : at + 100], closed=True) for at in range(0, 1_400, 100)]
-    parts = [distribution(slices), distribution([filled(SAMPLES[:60])])]
+    parts = [Distribution(slices), Distribution([filled(SAMPLES[:60])])]
+    few = [Distribution([filled(SAMPLES[at : at + 10], closed=True)]) for at in range(0, 60, 10)]
     gaps, offsets = GapBuckets(), tuple(range(0, 12 * 20_000_000, 20_000_000))
     rows += [
         ("Digest.add, a slice of 100", cost_us(lambda: filled(SAMPLES[:100]), 20) / 100),
         ("closing a slice of 100", cost_us(lambda: filled(SAMPLES[:100], closed=True), 20)),
-        ("a window of 14 pieces put together", cost_us(lambda: distribution(slices), 10)),
-        ("p50, p95 and p99 of it", cost_us(lambda: read_quantiles(parts, (0.5, 0.95, 0.99)), 50)),
+        ("a window of 14 pieces put together", cost_us(lambda: Distribution(slices), 10)),
+        ("p50, p95 and p99 of it", cost_us(lambda: Quantiles(parts).at(0.5, 0.95, 0.99), 50)),
+        ("p95 of 60 samples that are known", cost_us(lambda: Quantiles(few).at(0.95), 50)),
         ("12 chunk gaps", cost_us(lambda: gaps.add_between(offsets), 200)),
     ]
     return rows

@@ -118,7 +118,7 @@ class BoardScreen(Screen[None]):
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not self._pace.due(self._clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
-        moment = (self._frames.moment(), _mark(self._session.status))
+        moment = (self._frames.moment(), _shown_of(self._session.status))
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or self._frames.moving():
             self._moment = moment
@@ -137,12 +137,13 @@ class BoardScreen(Screen[None]):
         self._header.status = status
         self._header.cockpit = Cockpit(self._cpu.share(), self._pace.slowed_hz)
         standing = replace(self.view, freeze=None)
-        look = (standing, self.view.frozen, self.size, _mark(status), self._arrangement)
+        look = (standing, self.view.frozen, self.size, self._arrangement)
         if self._canvas is not None:
             self._canvas.show(
                 snapshot,
                 self.view,
                 look,
+                (self.view.freeze, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=self._frames.moving(),
                 on_top=self.app.screen is self,
@@ -358,7 +359,12 @@ class BoardScreen(Screen[None]):
             self._session.retry()
 
 
-def _mark(status: Status) -> tuple[object, ...]:
-    """Return what the screen shows of the engine's process; times in whole seconds."""
-    since_s = int(status.since_s) if status.restarts or status.state != "running" else 0
-    return status.state, status.detail, int(status.silent_s), since_s, status.restarts
+def _shown_of(status: Status) -> tuple[object, ...]:
+    """Return what the strips show of the engine's process; times in whole seconds.
+
+    One that runs has no times to show: it may well be silent for a second, every second.
+    """
+    if status.state == "running" and not status.restarts:
+        return status.state, status.detail
+    times = int(status.silent_s), int(status.since_s)
+    return status.state, status.detail, *times, status.restarts

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from probes.board import Board
 from probes.board.views import RetryView, RouteView
 from probes.events import Event, Held, ProbeFinished, RetryPlan
-from probes.sources.orphans import OpenWork
+from probes.sources.supervised import OpenWork
 from probes.stats.windows import WINDOWS
 
 ROUTES = ("alpha", "beta")

@@ -20,7 +20,7 @@ from probes.events import Event
 from probes.kit.clock import NS_PER_S
 from probes.money.budget_lease import Purse
 from probes.money.ledger import Ledger
-from probes.sources.orphans import OpenWork
+from probes.sources.supervised import OpenWork
 from probes.stats.sketch import FastSketch, TreeSketch
 
 ROUTE = Route(name="route0", base_url="http://x", model="m")

@@ -44,9 +44,10 @@ from probes.events import (
 )
 from probes.kit.clock import Clock
 from probes.run.several.group import EngineGroup
-from probes.sources.engine_host import EngineHost, InProcessHost, Prepare
+from probes.sources.in_process import InProcessEngine
 from probes.sources.rules import HostLimits
 from probes.sources.source import Receive
+from probes.sources.supervised import Prepare, SupervisedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -139,8 +140,8 @@ class Group:
         for event in events:
             self.desired = self.desired.after_event(event)
 
-    def _make_host(self, prepare: Prepare, receive: Receive) -> EngineHost:
-        return InProcessHost(
+    def _make_host(self, prepare: Prepare, receive: Receive) -> SupervisedEngine:
+        return InProcessEngine(
             prepare, receive, run_engine=self._run_engine, limits=LIMITS, clock=self.clock
         )
 

@@ -272,6 +272,52 @@ async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         assert refreshed == []
 
 
+def drawn_by(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Return a list that fills with the ids of the panes that are drawn from here on."""
+    ids: list[str | None] = []
+    show = Pane.show
+
+    def noted(pane: Pane, *what: object) -> None:
+        ids.append(pane.id)
+        show(pane, *what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Pane, "show", noted)
+    return ids
+
+
+async def test_while_frozen_the_strip_alone_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_paper() as (it, paper):
+        board = await beating(it, paper)
+        await it.press("space")
+        drawn = drawn_by(monkeypatch)
+        for beat in range(100):
+            it.session.board.whole = changed(3 + beat, beat / 10)
+            it.clock.now_ns += NS_PER_S // 10
+            board._beat()
+        assert set(drawn) == {"header"}
+        assert 9 <= len(drawn) <= 11, "once a second: how long it has stood"
+
+
+async def test_an_engine_that_ticks_but_once_a_second_redraws_no_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with on_paper() as (it, paper):
+        it.session.board.whole = at_rest(changed(2, 0.1))
+        board = await beating(it, paper)
+        it.clock.now_ns += 4 * NS_PER_S
+        board._beat()
+        drawn = drawn_by(monkeypatch)
+        for beat in range(100):
+            silent_s = beat % 11 / 10
+            it.session.status = FakeStatus(silent_s=silent_s, since_s=1_000.0 + beat / 10)
+            if not beat % 11:
+                it.session.board.whole = at_rest(changed(3 + beat, beat / 10))
+            it.clock.now_ns += NS_PER_S // 10
+            board._beat()
+        assert drawn.count("routes") <= 4, "every three seconds, where something has changed"
+        assert drawn.count("header") <= 14
+
+
 async def test_only_changed_rows_are_repainted(monkeypatch: pytest.MonkeyPatch) -> None:
     async with cockpit() as it:
         routes = it.board.query_one(RoutesPane)

@@ -10,8 +10,8 @@ from clocks import NS, ManualClock, settle
 
 from probes.control.commands import Command, Go
 from probes.events import Event, Hello, encode_event
-from probes.sources.engine_host import EngineHost
 from probes.sources.rules import HostLimits, RestartPolicy
+from probes.sources.supervised import SupervisedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +72,9 @@ class Stage:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.engines: list[Puppet] = []
-        self.host = EngineHost(self._prepare, self._receive, launch=self._launch, clock=self.clock)
+        self.host = SupervisedEngine(
+            self._prepare, self._receive, launch=self._launch, clock=self.clock
+        )
 
     @property
     def state(self) -> str:

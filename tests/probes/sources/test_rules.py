@@ -14,9 +14,8 @@ from probes.events import (
     RetryPlan,
     StampLadder,
 )
-from probes.sources.lines import LineSplitter
-from probes.sources.orphans import OpenWork
 from probes.sources.rules import HostLimits, RestartPolicy, SilenceMeter
+from probes.sources.supervised import LineSplitter, OpenWork
 
 S = 1_000_000_000
 LIMITS = HostLimits()

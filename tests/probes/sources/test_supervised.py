@@ -28,9 +28,15 @@ from probes.events import (
     encode_event,
 )
 from probes.kit.clock import Clock
-from probes.sources.child import PACKAGE_ROOT, engine_argv, engine_environment, launch_process
-from probes.sources.engine_host import EngineHost, InProcessHost
+from probes.sources.child_process import (
+    PACKAGE_ROOT,
+    engine_argv,
+    engine_environment,
+    launch_process,
+)
+from probes.sources.in_process import InProcessEngine
 from probes.sources.rules import HostLimits
+from probes.sources.supervised import SupervisedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +108,7 @@ async def hosted(
     limits: HostLimits = PATIENT,
     prepare: Callable[[str], Awaitable[list[Command]]] = prepare,
     scrub: Callable[[str], str] = str,
-) -> AsyncIterator[tuple[EngineHost, Heard]]:
+) -> AsyncIterator[tuple[SupervisedEngine, Heard]]:
     """Run a host whose engines behave as `modes`, the last one again and again."""
     heard = Heard()
     left = list(modes)
@@ -111,7 +117,7 @@ async def hosted(
         mode = left.pop(0) if len(left) > 1 else left[0]
         return await launch_process(tasks, argv=[sys.executable, "-P", FAKE, mode])
 
-    host = EngineHost(prepare, heard.receive, launch=launch, limits=limits, scrub=scrub)
+    host = SupervisedEngine(prepare, heard.receive, launch=launch, limits=limits, scrub=scrub)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(host.run)
         try:
@@ -198,7 +204,7 @@ async def test_a_crash_loop_is_given_up_until_someone_asks_for_another_try() -> 
 async def test_a_program_that_cannot_start_is_given_up_with_the_reason() -> None:
     heard = Heard()
     launch = partial(launch_process, argv=["/nonexistent/python"])
-    host = EngineHost(prepare, heard.receive, launch=launch, limits=QUICK)
+    host = SupervisedEngine(prepare, heard.receive, launch=launch, limits=QUICK)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(host.run)
         await until(lambda: host.status.state == "gave_up")
@@ -250,7 +256,7 @@ async def test_a_held_host_stops_reading_and_no_silence_is_held_against_the_engi
 async def test_cancelling_the_host_leaves_no_engine_behind() -> None:
     heard = Heard()
     launch = partial(launch_process, argv=[sys.executable, "-P", FAKE, "deaf"])
-    host = EngineHost(prepare, heard.receive, launch=launch, limits=PATIENT)
+    host = SupervisedEngine(prepare, heard.receive, launch=launch, limits=PATIENT)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(host.run)
         await until(lambda: bool(heard.pids))
@@ -285,7 +291,7 @@ async def echoing_engine(
 
 async def test_an_engine_in_the_same_loop_is_hosted_by_the_same_rules() -> None:
     heard = Heard()
-    host = InProcessHost(prepare, heard.receive, run_engine=echoing_engine, limits=PATIENT)
+    host = InProcessEngine(prepare, heard.receive, run_engine=echoing_engine, limits=PATIENT)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(host.run)
         await until(lambda: host.status.state == "running")
