@@ -24,6 +24,7 @@ from probes.sources.rules import HostLimits
 from probes.stats.windows import SLICE_NS
 from tui.cli import _WINDOWS, parser
 from tui.commands.once import json_line
+from tui.commands.waterfall import _STEPS
 from tui.draw.chart import SPANS_NS
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
@@ -224,6 +225,11 @@ def test_the_fields_of_the_summary_that_tell_of_goals_are_named() -> None:
     (row,) = board.summary().values()
     goals = {name for name in row if name.startswith("goals_")}
     assert goals == set(re.findall(r"`(goals_\w+)`", PAGE.section("`--fail-on-goals`")))
+
+
+def test_every_bar_of_the_waterfall_is_told() -> None:
+    bars = set(_STEPS.values()) - {"scheduled"}  # where all bars begin
+    assert set(first_cells(PAGE.rows("`once`: a waterfall"))) == bars
 
 
 def test_every_field_of_once_is_told() -> None:
