@@ -18,7 +18,7 @@ from probes.board.header import Header
 from probes.board.lanes import Lanes, Written
 from probes.board.throttles import ThrottleLog
 from probes.board.views import ChartPoint, Marker, RouteState
-from probes.config.e2e_goal import e2e_goal_s
+from probes.config.goals import e2e_goal_s
 from probes.events import (
     Arrivals,
     AttemptFinished,
