@@ -4,7 +4,6 @@ import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from itertools import count
-from pathlib import Path
 from random import Random
 from typing import Final, TypeAlias
 
@@ -13,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from probes import __version__
 from probes.config import Route
-from probes.config.proxies import proxy_secrets
+from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.control.commands import (
@@ -49,6 +48,7 @@ from probes.events import (
 )
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import room_for_connections
+from probes.kit.process_identity import boot_id
 from probes.kit.signals import Signal
 from probes.money.price_list import NO_PRICE, PriceListError, ask_prices, list_url
 from probes.money.pricing import wants_list
@@ -149,7 +149,7 @@ class Engine:
             version=__version__,
             schema=SCHEMA_VERSION,
             pid=os.getpid(),
-            boot_id=_boot_id(),
+            boot_id=boot_id(),
             clock="kernel" if kernel_stamps() else "user",
             digests=configure.digests,
             routes=tuple(route_info(route) for route in configure.routes),
@@ -363,12 +363,6 @@ def _sharing_a_list(routes: Iterable[Route]) -> list[tuple[Route, list[Route]]]:
         way = (route.tls, route.proxy, route.http2, route.unix_socket)
         groups.setdefault((list_url(route), *way, *key), []).append(route)
     return [(first, others) for first, *others in groups.values()]
-
-
-def _boot_id() -> str:
-    """Return the id of this boot of the machine; empty where the system has none."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""
 
 
 def _collect(batch: int) -> None:

@@ -118,10 +118,10 @@ ROOMS: Final = {
         ),
     ),
     "board": Room(
-        ("probes/board/*.py", "probes/stats/windows.py", "probes/config/e2e_goal.py"),
+        ("probes/board/*.py", "probes/stats/windows.py", "probes/config/goals.py"),
         (
             "tests/probes/stats/test_windows.py",
-            "tests/probes/config/test_e2e_goal.py",
+            "tests/probes/config/test_goals.py",
             "tests/probes/board/test_board*.py",
             "tests/tui/commands/test_summary.py",
             "tests/tui/test_own_numbers.py",
@@ -132,7 +132,8 @@ ROOMS: Final = {
             "probes/sources/*.py",
             "probes/run/several/*.py",
             "probes/run/session.py",
-            "probes/config/knob_ranges.py",
+            "probes/control/knobs.py",
+            "probes/control/wanted.py",
             "probes/engine/watchdog.py",
         ),
         (
@@ -140,6 +141,7 @@ ROOMS: Final = {
             "tests/probes/sources/test_*.py",
             "tests/probes/run/test_session.py",
             "tests/probes/control/test_knob_ranges.py",
+            "tests/probes/control/test_wanted.py",
             "tests/probes/engine/test_watchdog.py",
             "tests/tui/commands/test_cli_budget.py",
         ),
