@@ -427,7 +427,8 @@ def _within(stamp_ns: int | None, started_ns: int, goal_s: float | None) -> bool
 def _cap_of(cohort: str) -> int | None:
     """Return the answer cap that a cohort's name begins with."""
     cap = cohort.partition("/")[0]
-    return int(cap) if cap.isdecimal() else None
+    # A recording may have been edited: a number of more digits has no quotient of ours.
+    return int(cap) if cap.isdecimal() and len(cap) < 19 else None
 
 
 def _goal_text(goal_s: float | None) -> str:
