@@ -353,7 +353,9 @@ class RouteBoard:
         known, goal_s = self._last_goal
         if not cohort or cohort != known:
             cap = cohort.partition("/")[0]
-            goal_s = self._goal_e2e_at(int(cap if cap.isdecimal() else 0) or self.max_tokens)
+            # A recording may have been edited: more digits than a count has are no cap of ours.
+            is_cap = cap.isdecimal() and len(cap) < 19
+            goal_s = self._goal_e2e_at(int(cap if is_cap else 0) or self.max_tokens)
             self._last_goal = (cohort, goal_s)
         return goal_s
 
