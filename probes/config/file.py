@@ -36,7 +36,9 @@ from probes.kit.trust import UntrustedError, read_trusted
 CONFIG_VARIABLE: Final = "LLMTOP_CONFIG"
 SETTINGS_FILE: Final = "routes.toml"
 _MAXIMUM_BYTES: Final = 1_000_000
+"""Thousands of routes; a prompt of that size has a file of its own."""
 _MAXIMUM_NAME: Final = 64
+"""Characters of a route's name, which stands in every event and row."""
 _OTHER_TABLES: Final = {"budget": Budget, "recording": Recording, "display": Display}
 _TABLES: Final = ("defaults", "routes", *_OTHER_TABLES)
 _MERGED_TABLES: Final = ("goals", "timeouts", "tls")

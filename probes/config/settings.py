@@ -25,6 +25,7 @@ CacheMode: TypeAlias = Literal["warm", "bust"]
 ConnectionMode: TypeAlias = Literal["reuse", "fresh"]
 
 LONGEST_PROMPT_MB: Final = 4
+"""A million tokens of four characters: no more than `prompt_tokens` can ask for."""
 _API_VERSION: Final = re.compile(r"[A-Za-z0-9.-]{1,40}")
 
 

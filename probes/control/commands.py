@@ -1,4 +1,4 @@
-"""What the host tells the engine: JSON lines on its standard input, told apart by `type`.
+"""What the host tells the engine: JSON lines on its standard input, known by `type`.
 
 Rule 1: a command cannot ask for what is out of range. It is kept within it when it is made, and so
 is one that is decoded: here and nowhere else, so that whoever notes what is wanted and whoever does
@@ -36,7 +36,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     limit_tokens: int = 0
     limit_usd: float | None = None
     more: bool = False
-    """All that the route wanted was leased: it is told more soon, and waits for that in silence."""
+    """All that the route wanted was leased: more comes soon, and until then it waits in silence."""
     doubt: str = ""
     """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
@@ -60,7 +60,7 @@ class Allow(_CommandLine, frozen=True, kw_only=True, tag="allow"):
 
     allowances: tuple[Allowance, ...]
     number: int = 0
-    """Where it is not 0, the engine tells in each batch the last one obeyed, and what is spent."""
+    """Where it is not 0, each batch of the engine says the last one obeyed, and what is spent."""
 
 
 class Go(_CommandLine, frozen=True, kw_only=True, tag="go"):

@@ -31,7 +31,7 @@ Move: TypeAlias = Literal["more", "fewer", "double", "halve", "longer", "shorter
 class KnobRange:
     """What one knob may be set to, both ends included."""
 
-    name: str
+    name: KnobName
     least: float
     most: float
     whole: bool
