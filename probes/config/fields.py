@@ -1,9 +1,9 @@
 """What a field of the settings says of itself, and how a value of the file is held to it.
 
 Rule 1. All of it stands on the field, in `probes.config.settings`: its type, its default, what it
-takes beyond its type (`Range`, `Shape`) and, as the string in its `Annotated`, what it means. The
-check of the file, the README's reference, the comments that `init` writes and the ranges of the
-knobs are derived from there.
+takes beyond its type (`Range`, `Shape`) and, in the docstring under it, what it means. The check of
+the file, the README's reference, the comments that `init` writes and the ranges of the knobs are
+derived from there.
 Rule 2. It counts for the file alone. msgspec's own bounds (`Meta(ge=…)`) would count on the pipe to
 an engine, too, where one of several has a part of a concurrency, which may be none.
 Rule 3. A wrong value costs itself: it is noted, one line with key, value and what was expected, and
@@ -107,7 +107,6 @@ class Field(NamedTuple):
     """`msgspec.NODEFAULT` where the key is required."""
     unset: str
     """What holds where the default is None, in words; empty where nothing does."""
-    meaning: str
 
     @property
     def is_table(self) -> bool:
@@ -152,7 +151,6 @@ def _field_of(info: msgspec.structs.FieldInfo) -> Field:
         takes,
         default=info.default if made is msgspec.NODEFAULT else made(),
         unset=next((note.words for note in notes if isinstance(note, Unset)), ""),
-        meaning=next((note for note in notes if isinstance(note, str)), ""),
     )
 
 
