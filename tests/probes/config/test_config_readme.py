@@ -15,7 +15,7 @@ from probes.config.scrubbing import PIECE
 from probes.config.settings import LONGEST_PROMPT_MB
 from probes.discovery.loopback import HOSTS, PORTS
 from probes.discovery.loopback_network import _TIMEOUT_S
-from probes.engine import pacing
+from probes.engine.route import JITTER
 from probes.kit.open_regular import PIPE_SECONDS
 from tui.commands.init import _LISTS_S, PROVIDERS
 from tui.draw.theme_names import OWN_THEMES
@@ -33,7 +33,7 @@ NUMBERS = {
     ),
     "A route": (
         f"without a shell and stdin; {COMMAND_SECONDS:g} s, {COMMAND_BYTES // KB} KB",
-        f"± {per_cent(pacing.JITTER)}",
+        f"± {per_cent(JITTER)}",
         f"`max_tokens` is at most {E2E_GOAL_CAP}",
         f"at most {LONGEST_PROMPT_MB} MB",
     ),
