@@ -135,6 +135,7 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
     for table in raw:
         if table not in _TABLES:
             problems.unknown((table,), _TABLES)
+    # Every table is read before anything is raised: a user mends all mistakes in one go.
     routes = _read_routes(raw, path.parent, environ, problems)
     check_authorities(routes, environ, problems)
     others = {
@@ -166,7 +167,7 @@ def single_route_config(
     problems = Problems(_option)
     own = read_table(raw, route_keys(), (), problems)
     check_table(own, (), environ, problems)
-    problems.raise_if_any()
+    problems.raise_if_any()  # before what follows, for a route is made of good values alone
     name = name or model
     if len(name) > _MAXIMUM_NAME:
         name = name[: _MAXIMUM_NAME - 1] + "…"
@@ -287,6 +288,7 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     """Return own values over defaults; goals, timeouts and tls key by key, all else whole."""
     merged = dict(defaults)
     for group in EXCLUSIVE_KEYS:
+        # One that the route has sets aside whichever of them [defaults] has.
         if any(key in own for key in group):
             for key in group:
                 merged.pop(key, None)

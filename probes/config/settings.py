@@ -21,13 +21,12 @@ from probes.config.urls import base_url_of, is_host_name
 Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
 DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
-CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
-CacheMode: TypeAlias = Literal["warm", "bust"]
-ConnectionMode: TypeAlias = Literal["reuse", "fresh"]
 
 LONGEST_PROMPT_MB: Final = 4
 """A million tokens of four characters: no more than `prompt_tokens` can ask for."""
-_API_VERSION: Final = re.compile(r"[A-Za-z0-9.-]{1,40}")
+_API_VERSION: Final = Shape(
+    "a version such as 2024-10-21", lambda text: bool(re.fullmatch(r"[A-Za-z0-9.-]{1,40}", text))
+)
 
 
 def _is_text(value: str) -> bool:
@@ -36,18 +35,6 @@ def _is_text(value: str) -> bool:
 
 def _is_name(value: str) -> bool:
     return _is_text(value) and value.isprintable()
-
-
-def _is_prompt(value: str) -> bool:
-    return _is_text(value) and len(value.encode()) <= LONGEST_PROMPT_MB * 1_000_000
-
-
-def _is_version(value: str) -> bool:
-    return _API_VERSION.fullmatch(value) is not None
-
-
-def _is_argv(value: tuple[str, ...]) -> bool:
-    return bool(value) and bool(value[0]) and not any("\0" in word for word in value)
 
 
 def _is_json(value: object) -> bool:
@@ -70,11 +57,15 @@ _PROXY: Final = Shape(
     show=False,
 )
 _PROMPT: Final = Shape(
-    f"a text that is not empty, at most {LONGEST_PROMPT_MB} MB", _is_prompt, show=False
+    f"a text that is not empty, at most {LONGEST_PROMPT_MB} MB",
+    lambda text: _is_text(text) and len(text.encode()) <= LONGEST_PROMPT_MB * 1_000_000,
+    show=False,
 )
 _BODY: Final = Shape("a table that JSON can hold (no dates, no nan or inf)", _is_json, show=False)
 _COMMAND: Final = Shape(
-    'a command as a list, such as ["pass", "show", "key"]', _is_argv, show=False
+    'a command as a list, such as ["pass", "show", "key"]',
+    lambda argv: bool(argv and argv[0]) and not any("\0" in word for word in argv),
+    show=False,
 )
 _VARIABLE: Final = Shape("the name of an environment variable", _is_name, show=False)
 _HOST: Final = Shape("a host name or an address, without a port", is_host_name)
@@ -133,7 +124,7 @@ class Route(Settings, frozen=True, kw_only=True):
     dialect: DialectChoice = "chat"
     """The API spoken; `"auto"` finds out."""
     # Azure's last dated version that is no preview.
-    api_version: Annotated[str, Shape("a version such as 2024-10-21", _is_version)] = "2024-10-21"
+    api_version: Annotated[str, _API_VERSION] = "2024-10-21"
     """Azure's `api-version`, where `base_url` has none."""
     stream: bool = True
     """False asks for whole answers: TTFT is undefined then, such a route is judged by E2E and
@@ -163,13 +154,13 @@ class Route(Settings, frozen=True, kw_only=True):
     """As the API has it."""
     extra_body: Annotated[dict[str, Any], _BODY] = field(default_factory=dict)
     """Merged into the request's body last; Ollama's `options` in it key by key."""
-    cap_field: CapField = "auto"
+    cap_field: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
     """What the cap is sent as, or find out; `responses` always sends `max_output_tokens`."""
     continuous_usage: bool = False
     """Ask for token counts with every chunk; dropped where the server refuses it."""
-    cache: CacheMode = "warm"
+    cache: Literal["warm", "bust"] = "warm"
     """`warm`: the same prompt each time; `bust`: a nonce first."""
-    connection: ConnectionMode = "reuse"
+    connection: Literal["reuse", "fresh"] = "reuse"
     """`fresh` connects for every attempt."""
     tls: Tls = Tls()
     proxy: Annotated[str, _PROXY] = "environment"

@@ -83,6 +83,7 @@ class SetKnob(_CommandLine, frozen=True, kw_only=True, tag="set_knob"):
         """Keep the value within the knob's range. Raises ValueError where it is no number."""
         known = KNOBS.get(self.knob)
         if known is not None:
+            # The one exception to frozen, before anybody has seen the command.
             nearest = known.nearest(self.value, part=self.part)
             msgspec.structs.force_setattr(self, "value", nearest)
 

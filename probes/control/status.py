@@ -27,13 +27,9 @@ class HostStatus:
     """Which of several engines this is, such as `engine 2 of 4`; empty for one that is alone."""
 
 
+# Where nobody probes, and where nobody knows, comes before what mends itself.
 _WORST_FIRST: Final[tuple[HostState, ...]] = (
-    "gave_up",
-    "silent",
-    "restarting",
-    "starting",
-    "running",
-    "stopped",
+    *("gave_up", "silent", "restarting", "starting", "running", "stopped"),
 )
 
 
