@@ -13,10 +13,9 @@ Rule 4. A value is not shown where a secret could stand by mistake.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import NoneType
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -38,8 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A table of the file: strict, frozen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """The numbers that a field takes."""
 
     words: str
@@ -66,8 +64,7 @@ class Range:
         return value if held else None
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """What a field takes that is no number."""
 
     expected: str
@@ -91,13 +88,13 @@ class Shape:
         return value if self.settle is None else self.settle(value)
 
 
-class Unset(NamedTuple):
+class Unset(msgspec.Struct, frozen=True):
     """What holds where a field has no value, in the words of the reference."""
 
     words: str
 
 
-class Field(NamedTuple):
+class Field(msgspec.Struct, frozen=True):
     """One key of the file, as its field declares it."""
 
     kind: Any
