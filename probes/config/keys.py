@@ -8,8 +8,8 @@ Rule 3. A placeholder is no key. Only what no provider gives out is taken for on
 `EMPTY` or `dummy` are what people set for servers that want no key.
 Rule 4. A whole header value (`Authorization = "env:NAME"`) has its scheme, once.
 
-Where a key comes from is for `probes.config.secrets` to say; where it is scrubbed from what a server
-sends, `probes.config.scrubbing`.
+Where a key comes from: `probes.config.secrets`. Where it is scrubbed from what a server sends:
+`probes.config.scrubbing`.
 """
 
 import re
