@@ -170,6 +170,7 @@ ROOMS: Final = {
             "tests/tui/test_own_numbers.py",
             "tests/tui/commands/test_once_cases.py",
             "tests/tui/test_cli.py",
+            "tests/tui/commands/test_init.py",
         ),
     ),
 }
