@@ -19,9 +19,15 @@ from typing import Final, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
+<<<<<<< HEAD
 from probes.config import Route
 from probes.config.knob_ranges import KNOBS, MAX_BURST, KnobName
+=======
+from probes.answers.progress import Progress
+from probes.config import Price, Route
+>>>>>>> main
 from probes.config.scrubbing import Scrubber
+from probes.control.knobs import KnobName
 from probes.engine.gate import Gate
 from probes.engine.health import GapWatch, Shortages, Work
 from probes.engine.outbox import Outbox
@@ -180,21 +186,21 @@ class RouteRunner:
         self.gate.changed.ring()
 
     def set_knob(self, knob: KnobName, value: float, who: str) -> None:
-        """Change a knob within its range; raising wakes waiters, lowering absorbs releases.
+        """Change a knob; raising wakes waiters, lowering absorbs releases.
 
-        As one of several engines this may be told to have no worker at all.
+        The command has kept the value within the knob's range. As one of several engines this may
+        be told to have no worker at all.
         """
-        after = KNOBS[knob].kept(value, part=knob == "concurrency")
         before = float(getattr(self, knob))
         if knob == "interval":
-            self.interval = after
+            self.interval = value
         elif knob == "concurrency":
-            self.concurrency = round(after)
+            self.concurrency = round(value)
             self._limiter.total_tokens = max(1, self.concurrency)
         else:
-            self._set_cap(round(after))
-        if after != before:
-            self._say(knob, before, after, who)
+            self._set_cap(round(value))
+        if value != before:
+            self._say(knob, before, value, who)
         self.gate.changed.ring()
 
     def pause(self, paused: bool, *, cancel: bool, who: str) -> None:
@@ -210,9 +216,8 @@ class RouteRunner:
         """Send probes now, beside the pace and above the concurrency."""
         if self._group is None or self.gate.stopping:
             return
-        wanted = min(number, MAX_BURST)
-        self._say("burst", 0, wanted, who)
-        for _ in range(wanted):
+        self._say("burst", 0, number, who)
+        for _ in range(number):
             self._group.start_soon(self._run_once)
 
     def end_cool_down(self, who: str) -> None:

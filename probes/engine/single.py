@@ -15,7 +15,7 @@ import anyio
 import msgspec
 
 from probes.config import Route
-from probes.config.proxies import proxy_secrets
+from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.config.tls import unverified

@@ -94,6 +94,7 @@ def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list
             another schema.
     """
     reading = _Reading()
+    remarks: list[str] = []
     for part in parts:
         skipped = reading.skipped = _Skipped()
         try:
@@ -104,7 +105,9 @@ def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list
         except OSError as error:
             raise RecordingError(f"{part}: {error.strerror or error}") from error
         if skipped.by_reason:
-            report(f"{part.name}: {skipped.remark()}")
+            remarks.append(f"{part.name}: {skipped.remark()}")
+        while reading.events and remarks:  # of what is no recording, only that is told
+            report(remarks.pop(0))
     if not reading.events:
         is_empty = not any(part.stat().st_size for part in parts)
         why = "is empty" if is_empty else "no line of it is an event"
