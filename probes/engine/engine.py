@@ -19,13 +19,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from probes import __version__
-<<<<<<< HEAD
 from probes.config import Price
-from probes.config.proxies import proxy_secrets
-=======
-from probes.config import Route
 from probes.config.proxy_choice import proxy_secrets
->>>>>>> main
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.control.commands import (
@@ -165,24 +160,6 @@ class Engine:
                 runner.stop()
             group.cancel_scope.deadline = anyio.current_time() + GRACE_S
 
-<<<<<<< HEAD
-=======
-    def _hello(self, configure: Configure) -> None:
-        event = Hello(
-            at_ns=self._clock.monotonic_ns(),
-            wall_ns=self._clock.wall_ns(),
-            engine=self._engine,
-            version=__version__,
-            schema=SCHEMA_VERSION,
-            pid=os.getpid(),
-            boot_id=boot_id(),
-            clock="kernel" if kernel_stamps() else "user",
-            digests=configure.digests,
-            routes=tuple(route_info(route) for route in configure.routes),
-        )
-        self._outbox.emit(event)
-
->>>>>>> main
     def _obey(self, command: Command) -> None:
         match command:
             case Go():
@@ -377,19 +354,6 @@ async def run_engine(
     await engine.run(commands)
 
 
-<<<<<<< HEAD
-=======
-def _sharing_a_list(routes: Iterable[Route]) -> list[tuple[Route, list[Route]]]:
-    """Return routes by the list they ask: the same place, way to it, and key."""
-    groups: dict[tuple[object, ...], list[Route]] = {}
-    for route in routes:
-        key = (route.api_key_env, route.api_key_cmd, route.key_header, *route.headers.items())
-        way = (route.tls, route.proxy, route.http2, route.unix_socket)
-        groups.setdefault((list_url(route), *way, *key), []).append(route)
-    return [(first, others) for first, *others in groups.values()]
-
-
->>>>>>> main
 def _collect(batch: int) -> None:
     """Let the cyclic collector run between batches: briefly each time, fully once a minute.
 

@@ -19,13 +19,7 @@ from typing import Final, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-<<<<<<< HEAD
 from probes.config import Route
-from probes.config.knob_ranges import KNOBS, MAX_BURST, KnobName
-=======
-from probes.answers.progress import Progress
-from probes.config import Price, Route
->>>>>>> main
 from probes.config.scrubbing import Scrubber
 from probes.control.knobs import KnobName
 from probes.engine.gate import Gate

@@ -211,7 +211,7 @@ class Connection:
                 data, ended = self._tls.decrypt(data)
                 self._answer_tls(self._tls)
             parser, sink = self._parser, self._sink
-            if parser is None or sink is None or ended or self._held:
+            if parser is None or sink is None or not data or ended or self._held:
                 self._take(data, ended)
                 return
             # The usual read: more of a body that somebody reads, in as few calls as can be. Between

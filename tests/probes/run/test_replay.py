@@ -16,6 +16,7 @@ import anyio
 import pytest
 from changed import replace
 from clocks import ManualClock
+from probes.sources.child import launch_inline, launch_process
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Budget, Config, Route
@@ -28,7 +29,6 @@ from probes.money.ledger import Ledger
 from probes.run.headless import run_headless
 from probes.run.replay import run_replay
 from probes.run.session import Session
-from probes.sources.child import launch_inline, launch_process
 from probes.sources.rules import HostLimits
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
