@@ -57,11 +57,7 @@ _route_of: Final = attrgetter("route")
 class Board:
     """Every number on the screen, as a pure fold of the event stream."""
 
-    def __init__(self, *, judging: bool = True) -> None:
-        """Begin empty. Without `judging` the routes have no moments, which cost more than all else
-        of a fold: for who wants the summary alone. It is the same; snapshots tell no states then.
-        """
-        self._judging = judging
+    def __init__(self) -> None:
         self._version = 0
         self._hello: Hello | None = None
         """Of the engine that runs now."""
@@ -249,8 +245,6 @@ class Board:
     def _take_turn(self, route: RouteBoard) -> None:
         """Judge a route, and read anew what is looked at of it."""
         route.is_due = False
-        if not self._judging:
-            return
         at, name = RouteAt(route, self._durable_ns), route.info.name
         state, route.goal_ratio, route.why = judge(at)
         if state != route.state or route.since_ns is None:

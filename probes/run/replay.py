@@ -38,7 +38,7 @@ class _Replay:
 
     def __init__(self, parts: Sequence[Path], output: JsonLines, report: Report) -> None:
         self._name = parts[0].name
-        self._board = Board(judging=False)  # nobody looks before the end
+        self._board = Board()
         self._source = RecordingSource(parts, self._receive, report)
         self._output = output
         self._printing = Printing(self._source, output)

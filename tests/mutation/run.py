@@ -138,6 +138,7 @@ ROOMS: Final = {
         ),
         (
             "tests/probes/*/test_host*.py",
+            "tests/probes/sources/test_*.py",
             "tests/probes/run/test_session.py",
             "tests/probes/control/test_knob_ranges.py",
             "tests/probes/control/test_wanted.py",
