@@ -206,32 +206,16 @@ class Connection:
             self._fail(_lost(error))
             return
         try:
-            ended = not data
-            if self._tls is not None:
-                data, ended = self._tls.decrypt(data)
-                self._answer_tls(self._tls)
-            parser, sink = self._parser, self._sink
-            if parser is None or sink is None or not data or ended or self._held:
-                self._take(data, ended)
-                return
-            # The usual read: more of a body that somebody reads, in as few calls as can be. Between
-            # two reads the caches have gone cold, and then a call costs as much as what it does.
-            body = parser.feed(data)
-            if body:
-                sink(body, self._arrivals.at_ns, parser.complete and parser.chunked, parser.cuts)
-            if parser.failure is not None:
-                raise parser.failure
-            if parser.complete:
-                self._end_ns = self._arrivals.at_ns
-                self._wake()
+            self._take(data)
         except Exception as error:  # a sink's too: whoever awaits the body must hear of it
             self._fail(error)
 
-    def _take(self, data: bytes, ended: bool) -> None:
-        """Take any other read: parse it, keep its body, wake who waits for the head or the end.
-
-        What came before it was no HTTP any more stands.
-        """
+    def _take(self, data: bytes) -> None:
+        """Take a read: parse it, hand its body on, wake who waits for the head or the end."""
+        ended = not data
+        if self._tls is not None:
+            data, ended = self._tls.decrypt(data)
+            self._answer_tls(self._tls)
         parser = self._parser
         if parser is None:  # nothing was asked: the server leaves, or is mad
             if data or ended:
@@ -239,15 +223,7 @@ class Connection:
             return
         at_ns = self._arrivals.at_ns
         if data:
-            body = parser.feed(data)
-            if body:
-                self._hand_on(body, at_ns, parser.cuts, parser.complete and parser.chunked)
-            if parser.has_head and self._head_ns is None:
-                self._head_ns = at_ns
-                self.head_exact = not (self._held or parser.complete)
-                self._wake()
-            if parser.failure is not None:
-                raise parser.failure
+            self._parse(parser, data, at_ns)
         if ended and not parser.complete:
             self._end(parser)
         if parser.complete:
@@ -255,6 +231,18 @@ class Connection:
             self._wake()
         if ended:
             self.close()
+
+    def _parse(self, parser: ResponseParser, data: bytes, at_ns: int) -> None:
+        """Take what a read brought; what came before it was no HTTP any more stands."""
+        body = parser.feed(data)
+        if body:
+            self._hand_on(body, at_ns, parser.cuts, parser.complete and parser.chunked)
+        if parser.has_head and self._head_ns is None:
+            self._head_ns = at_ns
+            self.head_exact = not (self._held or parser.complete)
+            self._wake()
+        if parser.failure is not None:
+            raise parser.failure
 
     def _end(self, parser: ResponseParser) -> None:
         """Take the end of the stream; of an answer that never began, the write error is why."""
