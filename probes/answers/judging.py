@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, TypeAlias
 
-from probes.answers.dialects.base import Transcript, Usage
+from probes.answers.dialects.transcript import Transcript, Usage
 from probes.answers.error_body import ErrorBody
 from probes.answers.finish import family_of, squashed
 from probes.answers.outcome import of_stream_error

@@ -15,11 +15,11 @@ import pytest
 
 from probes.answers import outcome
 from probes.answers.answer import MAX_ERROR_BYTES, MAX_STREAM_BYTES, MAX_WHOLE_BYTES
-from probes.answers.body import _DEEPEST, _LONGEST_WORDS
-from probes.answers.dialects.numbers import _MOST_TOKENS
+from probes.answers.body import _LONGEST_WORDS
+from probes.answers.dialects.lenient import _MOST_TOKENS
 from probes.answers.dialects.search import AGAIN_AFTER_NS
 from probes.answers.error_body import _QUOTED_LEVELS
-from probes.answers.sse import DEFAULT_LIMIT
+from probes.answers.framing import DEFAULT_LIMIT
 from probes.answers.would_retry import LONGEST_WAIT_S
 from probes.board import header, states
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
@@ -39,6 +39,7 @@ from probes.events.limit_periods import _UNTOLD_WINDOW_S
 from probes.kit.clock import NS_PER_S
 from probes.kit.durations import _EPOCHS, _SKEW_NS
 from probes.kit.open_regular import PIPE_SECONDS
+from probes.kit.tolerant_json import _DEEPEST
 from probes.money import pricing
 from probes.money.budget_lease import RETRY_S
 from probes.money.ledger import EMERGENCY_SHARE, emergency_part

@@ -62,7 +62,6 @@ def test_progress_tells_what_a_read_brought() -> None:
     assert [item.terminal for item in told] == [False, False, False, False, True, True]
     assert told[2] == Progress(
         event=True,
-        output=True,
         answer=True,
         kind="content",
         alone=True,
@@ -137,9 +136,11 @@ def test_what_was_sent_apart_was_not_buffered_though_it_came_together() -> None:
     progress = one.feed(b"".join(ANSWER), cuts=cuts)
     assert progress == Progress(
         event=True,
-        output=True,
         answer=True,
         kind="content",
+        alone=False,
+        first_is_newest=False,
+        last_is_newest=False,
         characters=5,
         text="Hello",
         terminal=True,

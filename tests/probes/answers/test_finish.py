@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.answers.dialects.base import Transcript
+from probes.answers.dialects.transcript import Transcript
 from probes.answers.finish import FinishFamily, explains_silence, family_of
 from probes.answers.judging import judge
 from probes.events import Verdict

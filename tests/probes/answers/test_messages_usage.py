@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from message_events import COUNTED, OVER, TEXT, read, start, stop
 
-from probes.answers.dialects.base import Usage
+from probes.answers.dialects.transcript import Usage
 from probes.answers.judging import tokens_of
 
 
