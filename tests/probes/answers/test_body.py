@@ -59,9 +59,10 @@ def test_json_is_looked_through_once() -> None:
     assert looked_at == len(body)
 
 
-def test_json_of_a_million_parts_is_not_built() -> None:
+def test_json_of_a_million_parts_or_too_deep_is_not_built() -> None:
     heavy = b'{"usage":[' + b"[]," * 600_000 + b"0]}"
     assert json_of(heavy) is None
+    assert json_of(b"[" * 129 + b"]" * 129) is None
 
 
 def inflated(encoding: str, data: bytes, size: int) -> bytes:

@@ -93,7 +93,7 @@ def test_of_a_list_of_objects_the_first_is_read() -> None:
 @pytest.mark.parametrize("text", ["", "{", "{'a':1}", "[" * 100_000])
 def test_what_is_no_json_is_refused(text: str) -> None:
     for read in (decode, decode_any):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"Expecting|nested"):
             read(text)
 
 
