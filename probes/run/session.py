@@ -6,9 +6,9 @@ until then what others tell waits. A run that ends before any engine spoke has a
 
 import os
 import queue
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import anyio
 import msgspec
@@ -17,13 +17,13 @@ from anyio import to_thread
 from probes import __version__
 from probes.board import Board
 from probes.config import Config
-from probes.config.proxies import proxy_secrets
+from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.control.commands import Allow, Burst, Command, Configure, Go, SetKnob
 from probes.control.status import HostStatus
-from probes.control.wanted import commands_for_restart, desired_of
+from probes.control.wanted import Wanted
 from probes.events import (
     DURABLE_TYPES,
     SCHEMA_VERSION,
@@ -38,14 +38,14 @@ from probes.money.budget_lease import Purse, unenforceable_budgets
 from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.run.several.group import EngineGroup
-from probes.sources.child import Launch, launch_process
-from probes.sources.engine_host import EngineHost, InProcessHost, Prepare
+from probes.run.sinks import BoardSink, RecorderSink, Sink, Subscriber, Subscribers, WantedSink
+from probes.sources.child_process import launch_process
+from probes.sources.in_process import InProcessEngine
 from probes.sources.rules import HostLimits
 from probes.sources.source import Receive, Source
+from probes.sources.supervised import Launch, Prepare, SupervisedEngine
+from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
-
-Subscriber: TypeAlias = Callable[[list[Event], bytes], None]
-"""Takes a batch of events in order, and the JSON lines of its durable ones."""
 
 TOP_UP_S: Final = 1.0
 _REST_TOP_UP_S: Final = 10.0
@@ -87,7 +87,18 @@ class Session:
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._board = Board()
-        self._desired = desired_of(config.routes)
+        self._wanted = WantedSink(config.routes)
+        self._subscribers = Subscribers()
+        recording: list[Sink] = [] if recorder is None else [RecorderSink(recorder)]
+        self._sinks: tuple[Sink, ...] = (
+            # A subscriber that looks at the board sees the batch that it is called with.
+            BoardSink(self._board),
+            # One that commands in answer to an event changes what is wanted after it.
+            self._wanted,
+            # What a subscriber prints, or fails at, is on record already.
+            *recording,
+            self._subscribers,
+        )
         self._engines = engines
         self._purse = Purse(
             ledger,
@@ -98,7 +109,6 @@ class Session:
             apart=apart,
             recording="" if recorder is None else recorder.path.name.split(".", 1)[0],
         )
-        self._subscribers: list[Subscriber] = []
         self._problems: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._top_up_now = anyio.Event()
         self._lift_wanted = False
@@ -116,6 +126,11 @@ class Session:
         return self._board
 
     @property
+    def wanted(self) -> Wanted:
+        """What the user wants of the engines by now."""
+        return self._wanted.now
+
+    @property
     def status(self) -> HostStatus:
         """How the engine is."""
         return self._host.status
@@ -128,11 +143,11 @@ class Session:
 
     def subscribe(self, callback: Subscriber) -> None:
         """Call back with every batch, after the board has folded it."""
-        self._subscribers.append(callback)
+        self._subscribers.add(callback)
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
-        self._desired = self._desired.after_command(command)
+        self._wanted.command(command)
         if isinstance(command, Burst):
             self._purse.expect_burst(command.route, command.count)
         if isinstance(command, (Burst, SetKnob)):
@@ -203,12 +218,12 @@ class Session:
         secrets = secret_values(self._headers) | proxy_secrets(self._config.routes, os.environ)
         scrub = Scrubber(secrets).scrub
 
-        def in_this_loop(prepare: Prepare, receive: Receive) -> EngineHost:
+        def in_this_loop(prepare: Prepare, receive: Receive) -> SupervisedEngine:
             from probes.engine.engine import (
                 run_engine,  # a cockpit beside its engine never needs it
             )
 
-            return InProcessHost(
+            return InProcessEngine(
                 prepare,
                 receive,
                 run_engine=run_engine,
@@ -217,8 +232,8 @@ class Session:
                 scrub=scrub,
             )
 
-        def in_a_process(prepare: Prepare, receive: Receive) -> EngineHost:
-            return EngineHost(
+        def in_a_process(prepare: Prepare, receive: Receive) -> SupervisedEngine:
+            return SupervisedEngine(
                 prepare, receive, launch=launch, limits=limits, clock=self._clock, scrub=scrub
             )
 
@@ -246,8 +261,9 @@ class Session:
             routes=self._config.routes,
             headers=self._headers,
             include_text=self._include_text,
+            digests=BACKEND,
         )
-        wanted = commands_for_restart(self._desired, self._engine_now_ns())
+        wanted = self._wanted.commands(self._engine_now_ns())
         return [configure, *([allow] if allow else []), *wanted, Go()]
 
     def _engine_now_ns(self) -> int:
@@ -259,15 +275,11 @@ class Session:
             self._early.extend(events)
             return
         for event in events:
-            self._board.fold(event)
-            self._desired = self._desired.after_event(event)
             self._purse.fold(event)
             self._event_ns = max(self._event_ns, event.at_ns)
         self._heard_ns = self._clock.monotonic_ns()
-        if self._recorder is not None:
-            self._recorder.append(lines)
-        for subscriber in self._subscribers:
-            subscriber(events, lines)
+        for sink in self._sinks:
+            sink.receive(events, lines)
         if self._purse.runs_low or (self._resting and not self._purse.at_rest):
             self._top_up_now.set()
         self._greet(events)
@@ -303,6 +315,7 @@ class Session:
             version=__version__,
             schema=SCHEMA_VERSION,
             pid=os.getpid(),
+            digests=BACKEND,
             routes=tuple(route_info(route) for route in self._config.routes),
         )
         self._deliver([hello])
@@ -337,7 +350,7 @@ class Session:
         alone counts anew.
         """
         allow = await self._purse.top_up(
-            self._desired, anew=new_engine and self._engines == 1, patient=not new_engine
+            self._wanted.now, anew=new_engine and self._engines == 1, patient=not new_engine
         )
         for news in self._purse.take_news():
             self._problems.put(news)

@@ -32,13 +32,13 @@ from probes.run.several.merge import Item, Merge
 from probes.run.several.money import Money
 from probes.run.several.voice import Voice
 from probes.run.several.wishes import Wishes
-from probes.sources.engine_host import EngineHost, Prepare
 from probes.sources.source import Receive
+from probes.sources.supervised import Prepare, SupervisedEngine
 
 Lose: TypeAlias = Callable[[str, int, float], None]
 """Takes a route and the tokens and USD that a killed engine may have spent unheard."""
 
-MakeHost: TypeAlias = Callable[[Prepare, Receive], EngineHost]
+MakeHost: TypeAlias = Callable[[Prepare, Receive], SupervisedEngine]
 """Make the host of one engine."""
 
 

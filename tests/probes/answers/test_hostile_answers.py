@@ -6,12 +6,11 @@ import tracemalloc
 
 import pytest
 
-from probes.answers.answer import AnswerReader
+from probes.answers.answer import Answer, AnswerReader
 from probes.answers.body import json_of
 from probes.answers.dialects import dialect_for
 from probes.answers.dialects.transcript import ToolCalls
 from probes.answers.error_body import error_in, error_of
-from probes.answers.facts import Answer
 from probes.answers.progress import NOTHING, Progress, joined
 
 STREAM = {"content-type": "text/event-stream"}
