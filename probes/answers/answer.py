@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from probes.answers import retry_after
 from probes.answers.body import (
     BodyForm,
     Inflater,
@@ -23,9 +22,17 @@ from probes.answers.body import (
 from probes.answers.bot_check import BOT_CHECK, is_bot_check
 from probes.answers.dialects.base import Dialect
 from probes.answers.dialects.lenient import amount
-from probes.answers.dialects.spoken import is_spoken_by, spoken_dialect
+from probes.answers.dialects.search import dialect_of, is_read_as
 from probes.answers.dialects.transcript import Transcript
 from probes.answers.dialects.usage import first_cost
+from probes.answers.ending_verdict import (
+    Ending,
+    hidden_tokens_of,
+    hint_of,
+    judge,
+    of_ending,
+    tokens_of,
+)
 from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, html_error, with_amazon_type
 from probes.answers.framing import (
     BYTES_AT_ONCE,
@@ -34,18 +41,16 @@ from probes.answers.framing import (
     StreamDecoder,
 )
 from probes.answers.gateway import hidden_retries
-from probes.answers.judging import Ending, hidden_tokens_of, hint_of, judge, of_ending, tokens_of
-from probes.answers.limits import asked_in_body_s, read_limits
+from probes.answers.limits import read_limits
 from probes.answers.ndjson import LineDecoder
 from probes.answers.outcome import BLOCKED, of_status, says_no_endpoint
 from probes.answers.progress import IDLE, NOTHING, OVER, Progress, in_a_row, joined
 from probes.answers.refusal import named_by_reason, told_by_limits
+from probes.answers.retry_after import read_retry_after_s, would_retry
 from probes.answers.server_timing import claims_of, stages_of, timings_of_headers
 from probes.answers.sse import Decoder
-from probes.answers.would_retry import would_retry
 from probes.events import Limit, Outcome, ServerClaim, TokenSource, TtftKind, Verdict
 from probes.kit.charset import as_utf8
-from probes.kit.durations import server_wall_ns
 from probes.kit.tolerant_json import begins_json
 from probes.kit.words import clean
 
@@ -314,8 +319,8 @@ class AnswerReader:
 
     def _listen(self, value: object) -> None:
         """Notice an answer in another dialect than was asked in: it is not read any further."""
-        spoken = spoken_dialect(value)
-        if spoken is not None and not is_spoken_by(spoken, self._asked):
+        spoken = dialect_of(value)
+        if spoken is not None and not is_read_as(spoken, self._asked):
             self._spoken = spoken
             self._broken = "other_dialect"
 
@@ -424,11 +429,7 @@ class AnswerReader:
         )
 
     def _retry_after_s(self, body: object | None) -> float | None:
-        """Return what the server asked us to wait: in its headers, else in the body of an error."""
-        by_headers_s = retry_after.retry_after_s(self._headers, wall_ns=self._wall_ns)
-        if by_headers_s is not None or body is None:
-            return by_headers_s
-        return asked_in_body_s(body, server_wall_ns(self._headers, self._wall_ns))
+        return read_retry_after_s(self._headers, body, wall_ns=self._wall_ns)
 
     def _judge(self, told: Transcript, ending: Ending) -> Verdict:
         if self._form == "json" and not self._broken:

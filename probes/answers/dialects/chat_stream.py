@@ -29,7 +29,7 @@ from probes.answers.dialects.other_output import add_other, other_output, words_
 from probes.answers.dialects.transcript import Usage
 from probes.answers.dialects.usage import read_cost, read_timing, read_timings_usage, read_usage
 from probes.answers.error_body import error_in, error_of
-from probes.answers.finish import explains_silence
+from probes.answers.finish_reason import explains_silence
 from probes.answers.gateway import router_attempts
 from probes.answers.progress import NOTHING, Progress, joined
 from probes.kit.tolerant_json import value_or_none

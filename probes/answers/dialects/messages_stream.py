@@ -163,14 +163,14 @@ class MessagesInterpreter(Interpreter):
             return NOTHING
         kind = string(body.get("type")) or ("" if name == "message" else name)
         self.transcript.error = error_of(body) if is_error else _error_in(body, kind)
-        reader = _READERS.get(kind)
+        reader = READERS.get(kind)
         if reader is None:
             return NOTHING
         self.transcript.began = True
         return reader(self, body)
 
     def _is_ours(self, name: str) -> bool:
-        return name in _READERS or name == "message"
+        return name in READERS or name == "message"
 
     def _start(self, body: Mapping[str, Any]) -> Progress:
         return self._add_message(mapping(body.get("message")), begins=True)
@@ -257,7 +257,7 @@ class MessagesInterpreter(Interpreter):
         transcript.usage_is_last = transcript.usage_is_last or spent.output_tokens is not None
 
 
-_READERS: Final[dict[str, Callable[[MessagesInterpreter, Mapping[str, Any]], Progress]]] = {
+READERS: Final[dict[str, Callable[[MessagesInterpreter, Mapping[str, Any]], Progress]]] = {
     "message_start": MessagesInterpreter._start,
     "content_block_start": MessagesInterpreter._block,
     "content_block_delta": MessagesInterpreter._delta,
@@ -265,6 +265,7 @@ _READERS: Final[dict[str, Callable[[MessagesInterpreter, Mapping[str, Any]], Pro
     "message_delta": MessagesInterpreter._message_delta,
     "message_stop": MessagesInterpreter._stop,
 }
+"""What reads each event of an answer. Others, such as `ping`, are none of it."""
 
 
 def _error_in(body: Mapping[str, Any], kind: str) -> ErrorBody | None:

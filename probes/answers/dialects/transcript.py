@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from probes.answers.error_body import ErrorBody
-from probes.answers.finish import explains_silence
+from probes.answers.finish_reason import explains_silence
 from probes.answers.framing import Ignored
 from probes.answers.progress import NOTHING, Progress
 from probes.events import TtftKind

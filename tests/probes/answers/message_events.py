@@ -5,8 +5,8 @@ from typing import Any
 
 from probes.answers.dialects.messages_stream import MessagesInterpreter
 from probes.answers.dialects.transcript import Transcript
+from probes.answers.ending_verdict import Ending, judge
 from probes.answers.framing import ServerSentEvent
-from probes.answers.judging import Ending, judge
 from probes.answers.progress import Progress
 
 COUNTED = {"input_tokens": 9, "output_tokens": 2}

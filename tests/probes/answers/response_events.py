@@ -5,8 +5,8 @@ from typing import Any
 
 from probes.answers.dialects.responses_stream import ResponsesInterpreter
 from probes.answers.dialects.transcript import Transcript
+from probes.answers.ending_verdict import judge
 from probes.answers.framing import ServerSentEvent
-from probes.answers.judging import judge
 from probes.answers.progress import Progress
 from probes.events import Verdict
 

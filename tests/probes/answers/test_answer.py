@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
-from probes.answers.judging import Ending
+from probes.answers.ending_verdict import Ending
 from probes.answers.progress import Progress
 
 SSE = {"content-type": "text/event-stream"}

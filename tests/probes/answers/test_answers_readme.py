@@ -12,7 +12,7 @@ from probes.answers.body import _LONGEST_WORDS
 from probes.answers.dialects.search import AGAIN_AFTER_NS
 from probes.answers.error_body import _QUOTED_LEVELS
 from probes.answers.framing import DEFAULT_LIMIT
-from probes.answers.would_retry import LONGEST_WAIT_S
+from probes.answers.retry_after import LONGEST_WAIT_S
 from probes.config import Dialect, Route
 from probes.engine import gate, retry, route
 from probes.events import Outcome, ServerInterval, Verdict

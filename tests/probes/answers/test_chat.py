@@ -11,8 +11,8 @@ from probes.answers.dialects import dialect_for
 from probes.answers.dialects.base import Adaptation
 from probes.answers.dialects.chat import ChatDialect
 from probes.answers.dialects.transcript import ToolCalls, Transcript, Usage
+from probes.answers.ending_verdict import hidden_tokens_of, tokens_of
 from probes.answers.framing import ServerSentEvent
-from probes.answers.judging import hidden_tokens_of, tokens_of
 from probes.answers.progress import Progress
 from probes.answers.server_timing import claims_of
 from probes.config import Route

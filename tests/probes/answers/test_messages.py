@@ -10,8 +10,8 @@ from message_events import COUNTED, OVER, TEXT, block, delta, read, start, stop,
 
 from probes.answers.dialects.messages_stream import MessagesInterpreter
 from probes.answers.dialects.transcript import Usage
+from probes.answers.ending_verdict import Ending, judge, tokens_of
 from probes.answers.framing import ServerSentEvent
-from probes.answers.judging import Ending, judge, tokens_of
 from probes.answers.progress import Progress
 
 

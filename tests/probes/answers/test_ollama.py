@@ -15,8 +15,8 @@ from probes.answers.dialects import dialect_for
 from probes.answers.dialects.base import Adaptation
 from probes.answers.dialects.ollama import OllamaDialect
 from probes.answers.dialects.ollama_stream import OllamaInterpreter
+from probes.answers.ending_verdict import Ending
 from probes.answers.framing import ServerSentEvent
-from probes.answers.judging import Ending
 from probes.answers.progress import NOTHING, Progress
 from probes.answers.request_headers import request_headers
 from probes.config import Route

@@ -7,8 +7,8 @@ from response_events import COMPLETED, ended, message, read, text, told, verdict
 
 from probes.answers.dialects.responses_stream import ResponsesInterpreter
 from probes.answers.dialects.transcript import Usage
+from probes.answers.ending_verdict import tokens_of
 from probes.answers.framing import ServerSentEvent
-from probes.answers.judging import tokens_of
 from probes.answers.progress import NOTHING
 from probes.events import Verdict
 
