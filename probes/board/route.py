@@ -250,7 +250,7 @@ class RouteBoard:
     def limit_read(self, event: LimitReading) -> None:
         """Note what is left of the route's limits."""
         self.last_event_ns = event.at_ns
-        self.limits.take(event.limits, event.at_ns)
+        self.limits.add(event.limits, event.at_ns)
 
     def counted(self, counts: RouteCounts) -> None:
         """Note the engine's own counts, which a tick brings."""
