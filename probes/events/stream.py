@@ -33,6 +33,8 @@ from probes.events.parts import (
 )
 
 SCHEMA_VERSION: Final = 1
+BEAT_S: Final = 0.025
+"""An engine looks so often whether its loop ran: to within this a `gap` is dated."""
 
 
 class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):

@@ -40,10 +40,10 @@ from probes.kit.clock import NS_PER_S
 from probes.kit.durations import _EPOCHS, _SKEW_NS
 from probes.kit.open_regular import PIPE_SECONDS
 from probes.money import pricing
-from probes.money.budget_lease import RETRY_S
 from probes.money.ledger import EMERGENCY_SHARE, emergency_part
 from probes.money.price_list import _MOST_PRICE, MOST_BYTES, PATIENCE_S
-from probes.run.several.merge import PATIENCE_NS
+from probes.money.run_ledger import RETRY_S
+from probes.sources.merged_stream import PATIENCE_NS
 from probes.sources.rules import HostLimits
 from probes.stats.tokens import _FEWEST_A_CHUNK, _LEAST_TOKENS, _USUAL
 from probes.stats.windows import SLICE_NS, SLICES_A_MINUTE
