@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from probes.events import ClockSource, HeldReason, Limit, Outcome, PriceInfo, Shortage
-from probes.stats.stalls import Stall
+from probes.stats.chunk_gaps import Stall
 from probes.stats.windows import WINDOWS as WINDOWS  # for panes, which see views alone
 from probes.stats.windows import WindowName as WindowName
 
@@ -51,7 +51,7 @@ class RouteView(msgspec.Struct, frozen=True):
     state: RouteState
     since_ns: int | None
     """Since when it is in this state."""
-    pain: float
+    goal_ratio: float
     """Worst ratio of a figure to its goal; above 1 a goal is missed."""
     in_flight: int
     target: int

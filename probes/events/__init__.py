@@ -27,6 +27,7 @@ from probes.events.parts import (
 )
 from probes.events.stream import (
     DURABLE_TYPES,
+    LINE_TYPES,
     SCHEMA_VERSION,
     Arrivals,
     AttemptFinished,
@@ -52,6 +53,7 @@ from probes.events.verdict import Verdict
 
 __all__ = [
     "DURABLE_TYPES",
+    "LINE_TYPES",
     "LOCAL",
     "SCHEMA_VERSION",
     "Arrival",

@@ -34,7 +34,8 @@ from probes.events.parts import (
 
 SCHEMA_VERSION: Final = 1
 BEAT_S: Final = 0.025
-"""An engine looks so often whether its loop ran: to within this a `gap` is dated."""
+"""Seconds between two beats of an engine's watch of itself: forty samples of lag a second, for 1 %
+of a core. To within a beat a `gap` is dated."""
 
 
 class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -55,6 +56,9 @@ class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):
     clock: ClockSource = "user"
     engines: int = 1
     """So many engines share the work; their events are one stream, this its only `hello`."""
+    digests: str = ""
+    """Package that holds the percentiles of the run's summary: another one may give other last
+    digits. Empty where the writer did not say."""
 
 
 class AttemptStarted(Record, frozen=True, kw_only=True, tag_field="type", tag="attempt_started"):
@@ -339,6 +343,10 @@ DURABLE_TYPES: Final = (
     Notice,
     Tick,
 )
+
+LINE_TYPES: Final = (*(str(kind.__struct_config__.tag) for kind in DURABLE_TYPES), "summary")
+"""The types of the lines that a run prints without a screen: durable events, and the line that
+ends it, which is no event."""
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

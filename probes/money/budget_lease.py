@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from probes.config import Budget, Price, Route
-from probes.config.knob_ranges import KNOBS
 from probes.config.prompts import estimate_tokens
-from probes.control.commands import Allow, Allowance, Burst, Command, SetKnob
+from probes.control.commands import Allow, Allowance, Burst, Command
+from probes.control.wanted import WantedRoute, wanted_of
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -89,8 +89,9 @@ class _RouteLease:
     """An engine's lease of one route."""
 
     key: str
+    wanted: WantedRoute
+    """What the engine is to do."""
     prompt_tokens: int
-    knobs: dict[str, float]
     usd_per_token: float
     priced: bool = False
     repriced: bool = False
@@ -129,7 +130,7 @@ class _RouteLease:
     @property
     def probe(self) -> int:
         """Tokens that a probe may take at most, which the engine reserves for it."""
-        asked = self.prompt_tokens + round(self.knobs["max_tokens"])
+        asked = self.prompt_tokens + round(self.wanted.max_tokens)
         return max(asked, self.learned.tokens)
 
     def amount(self, tokens: int) -> _Amount:
@@ -193,10 +194,10 @@ class _RouteLease:
             weight = 1 - math.exp(-passed_s / RATE_S)
             self.rate += weight * (self.paced / passed_s - self.rate)
             self.paced = 0
-        workers = round(self.knobs["concurrency"])
+        workers = round(self.wanted.concurrency)
         soon = min(self.burst, MAX_BURST_AHEAD)
         if workers:
-            interval = max(AHEAD_S, self.knobs["interval"])
+            interval = max(AHEAD_S, self.wanted.interval)
             soon += math.ceil(workers * AHEAD_S / interval) + 1
         ahead = math.ceil(AHEAD_S * self.rate) if soon else 0
         return max(soon * self.probe, min(ahead, most))
@@ -293,7 +294,17 @@ class BudgetLease:
         self._ledger = ledger
         self._clock = clock
         self._engine = engine
-        self._routes = {route.name: _lease(route) for route in routes}
+        self._wanted = wanted_of(tuple(routes))
+        self._routes = {
+            route.name: _RouteLease(
+                key=route_key(route),
+                wanted=self._wanted.routes[route.name],
+                prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
+                usd_per_token=dearest_usd_per_token(route.price),
+                priced=route.price is not None,
+            )
+            for route in routes
+        }
         self._living = False
         self._number = 0
         self._overall = NO_GRANT
@@ -305,13 +316,11 @@ class BudgetLease:
 
     def expect(self, command: Command) -> None:
         """Note what the engine is told to do: what it will need follows from it."""
-        match command:
-            case SetKnob() if command.route in self._routes and command.knob in KNOBS:
-                self._routes[command.route].knobs[command.knob] = command.value
-            case Burst() if command.route in self._routes:
-                self._routes[command.route].burst += command.count
-            case _:
-                pass
+        if isinstance(command, Burst) and command.route in self._routes:
+            self._routes[command.route].burst += command.count
+        self._wanted = self._wanted.after_command(command)
+        for name, route in self._routes.items():
+            route.wanted = self._wanted.routes[name]
 
     def fold(self, event: Event) -> None:
         """Take one event of the engine's stream."""
@@ -445,16 +454,6 @@ class BudgetLease:
             limit_usd=budget.usd_per_hour,
             doubt=self._ledger.doubt,
         )
-
-
-def _lease(route: Route) -> _RouteLease:
-    return _RouteLease(
-        key=route_key(route),
-        prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
-        knobs={name: float(getattr(route, name)) for name in KNOBS},
-        usd_per_token=dearest_usd_per_token(route.price),
-        priced=route.price is not None,
-    )
 
 
 _UNTIL_LISTED: Final = " until the provider's list tells one"

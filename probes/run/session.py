@@ -20,12 +20,13 @@ from anyio import to_thread
 from probes import __version__
 from probes.board import Board
 from probes.config import Config, Route
-from probes.config.proxies import proxy_secrets
+from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.control.commands import Command, Configure, Go
 from probes.control.status import HostStatus
+from probes.control.wanted import Wanted
 from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, Notice, encode_event
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
@@ -40,6 +41,7 @@ from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
 from probes.sources.source import Brief, Receive, Source
 from probes.sources.supervised import Launch, Prepare, SupervisedEngine
+from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
 _HELLO_PATIENCE_S: Final = 60.0
@@ -124,6 +126,11 @@ class Session:
     def board(self) -> Board:
         """Everything the stream has told so far."""
         return self._board
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the user wants of the engines by now."""
+        return self._wanted.now
 
     @property
     def status(self) -> HostStatus:
@@ -237,6 +244,7 @@ class Session:
             routes=self._config.routes,
             headers=self._headers,
             include_text=self._include_text,
+            digests=BACKEND,
         )
         return [configure, *self._wanted.commands(self._engine_now_ns()), Go()]
 
@@ -285,6 +293,7 @@ class Session:
             version=__version__,
             schema=SCHEMA_VERSION,
             pid=os.getpid(),
+            digests=BACKEND,
             routes=tuple(route_info(route) for route in self._config.routes),
         )
         self._deliver([hello])

@@ -23,9 +23,8 @@ from probes.control.commands import (
     SetKnob,
     WatchText,
 )
-from probes.control.knobs import KNOBS
 from probes.control.status import HostStatus, worst_of
-from probes.control.wanted import desired_of
+from probes.control.wanted import knob_changes, wanted_of
 from probes.events import DURABLE_TYPES, Event, Held, Knob, KnobKind, Mark, encode_event
 from probes.kit.clock import Clock, seconds
 from probes.kit.signals import Signal
@@ -58,7 +57,7 @@ class SeveralEngines:
         self._receive = receive
         self._clock = clock
         self._numbers = count(1)
-        self._wanted = desired_of(tuple(routes))
+        self._wanted = wanted_of(tuple(routes))
         self._cool_down_ended_ns: dict[str, int] = {}
         concurrency = {route.name: route.concurrency for route in routes}
         self._division = Division(concurrency, engines)
@@ -98,8 +97,7 @@ class SeveralEngines:
             case Burst() if known:
                 parts = self._division.split(command.count, sorted(self._stream.living))
                 if parts:  # else nobody sends it
-                    before, after = 0.0, float(command.count)
-                    self._tell([_knob(command, "burst", before, after, now_ns)])
+                    self._tell([_knob(command, "burst", 0.0, float(command.count), now_ns)])
                 for engine, number in parts.items():
                     self._engines[engine].send(msgspec.structs.replace(command, count=number))
             case MarkTime():
@@ -186,33 +184,25 @@ class SeveralEngines:
         """Take note of what is wanted in all; return what is to be told of it."""
         before, self._wanted = self._wanted, self._wanted.after_command(command)
         events: list[Event] = []
-        for name, was in before.routes.items():
-            route = self._wanted.routes[name]
-            match command:
-                case SetKnob() if command.route == name and command.knob in KNOBS:
-                    knob = KNOBS[command.knob].name
-                    change = was.knobs[knob], route.knobs[knob]
-                    events.append(_knob(command, knob, *change, now_ns))
-                case Pause() if command.route in (name, ""):
-                    change = float(was.paused), float(route.paused)
-                    events.append(_knob(command, "paused", *change, now_ns, route=name))
-                case EndCoolDown(until_s=0) if command.route == name:
-                    self._cool_down_ended_ns[name] = now_ns
-                    left_s = max(0.0, seconds((was.cool_until_ns or now_ns) - now_ns))
-                    if left_s:
-                        events.append(
-                            Held(
-                                at_ns=now_ns,
-                                reason="cool_down",
-                                route=name,
-                                released=True,
-                                detail=f"ended by {command.who}",
-                            )
-                        )
-                    events.append(_knob(command, "cool_down", left_s, 0.0, now_ns))
-                case _:
-                    pass
-        return [one for one in events if not isinstance(one, Knob) or one.before != one.after]
+        if isinstance(command, (SetKnob, Pause)):
+            for change in knob_changes(before.routes, self._wanted.routes):
+                events.append(Knob(at_ns=now_ns, who=command.who, **change._asdict()))
+        if isinstance(command, EndCoolDown) and command.route in before.routes:
+            self._cool_down_ended_ns[command.route] = now_ns
+            until_ns = before.routes[command.route].cool_until_ns or now_ns
+            if until_ns > now_ns:
+                events.append(
+                    Held(
+                        at_ns=now_ns,
+                        reason="cool_down",
+                        route=command.route,
+                        released=True,
+                        detail=f"ended by {command.who}",
+                    )
+                )
+                left_s = seconds(until_ns - now_ns)
+                events.append(_knob(command, "cool_down", left_s, 0.0, now_ns))
+        return events
 
     def _resize(self, command: SetKnob) -> None:
         before = self._division.shares(command.route)
@@ -278,21 +268,10 @@ class SeveralEngines:
 
 
 def _knob(
-    command: SetKnob | Pause | Burst | EndCoolDown,
-    knob: KnobKind,
-    before: float,
-    after: float,
-    now_ns: int,
-    *,
-    route: str = "",
+    command: Burst | EndCoolDown, knob: KnobKind, before: float, after: float, now_ns: int
 ) -> Knob:
     return Knob(
-        at_ns=now_ns,
-        route=route or command.route,
-        knob=knob,
-        before=before,
-        after=after,
-        who=command.who,
+        at_ns=now_ns, route=command.route, knob=knob, before=before, after=after, who=command.who
     )
 
 

@@ -44,12 +44,12 @@ class _Screen:
         self.now_ns = snapshot.now_ns
         moving = snapshot.header.in_flight > 0
         self._canvas.show(
-            snapshot, DEFAULT_VIEW, ("look",), Offset(0, 0), moving=moving, on_top=True
+            snapshot, DEFAULT_VIEW, ("look",), (), Offset(0, 0), moving=moving, on_top=True
         )
 
 
 def _pane(*, moves: bool) -> Any:
-    pane = SimpleNamespace(display=True, MOVES=moves, shown=None)
+    pane = SimpleNamespace(display=True, MOVES=moves, NUMBER=2, shown=None)
     pane.show = lambda snapshot, view, brush: setattr(pane, "shown", snapshot)
     return pane
 

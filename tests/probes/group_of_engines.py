@@ -12,7 +12,7 @@ from scripted import Network, Script, chat
 
 from probes.config import Budget, Route
 from probes.control.commands import Command, Configure, Go
-from probes.control.wanted import commands_for_restart, desired_of
+from probes.control.wanted import commands_for_restart, wanted_of
 from probes.engine.engine import run_engine
 from probes.events import AttemptStarted, Event
 from probes.kit.clock import Clock
@@ -60,7 +60,7 @@ class Group:
         self.rounds = 0
         self.scopes: list[anyio.CancelScope] = []
         self.pipes: list[anyio.Event] = []
-        self.desired = desired_of(routes)
+        self.wanted = wanted_of(routes)
         self.ledger: Ledger | None = None
         if tokens is not None:
             budget: Any = {"route_tokens_per_hour": tokens}
@@ -79,7 +79,7 @@ class Group:
 
     def send(self, command: Command) -> None:
         """Command the group as a session does."""
-        self.desired = self.desired.after_command(command)
+        self.wanted = self.wanted.after_command(command)
         self.host.send(command)
 
     def of(self, kind: type[Kind]) -> list[Kind]:
@@ -104,7 +104,7 @@ class Group:
         assert self.network.open == 0
 
     def _brief(self, engine: str) -> list[Command]:
-        wanted = commands_for_restart(self.desired, self.clock.monotonic_ns())
+        wanted = commands_for_restart(self.wanted, self.clock.monotonic_ns())
         return [Configure(engine=engine, routes=self.routes, seed=1), *wanted, Go()]
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
@@ -112,7 +112,7 @@ class Group:
         self.lines += lines
         self.rounds += 1
         for event in events:
-            self.desired = self.desired.after_event(event)
+            self.wanted = self.wanted.after_event(event)
 
     def _make_engine(
         self, engine: int, routes: Sequence[Route], brief: Brief, receive: Receive

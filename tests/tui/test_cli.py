@@ -56,6 +56,7 @@ def modules_after(*arguments: str) -> set[str]:
         ["once", "--base-url", "http://127.0.0.1:9", "--model", "m", "--retries", "0"],
         ["init", "--stdout", "--no-scan"],
         ["demo", "--headless", "--duration", "0.2", "--no-record"],
+        ["replay", "--headless", "--only", "summary", __file__],
         ["check"],
     ],
 )

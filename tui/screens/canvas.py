@@ -64,9 +64,11 @@ class Canvas:
         self._tables: Snapshot = EMPTY_SNAPSHOT
         """What the tables show."""
         self._look: tuple[object, ...] = ()
-        self._moment: tuple[object, ...] = ()
-        self._whole_moment: tuple[object, ...] = ()
-        self._whole_ns = 0
+        self._strips: tuple[object, ...] = ()
+        self._latest: tuple[object, ...] = ()
+        """Which frame came last, and below which one the tables show."""
+        self._tabled: tuple[object, ...] = ()
+        self._tabled_ns = 0
         self._stands_ns = _CALM_NS
         self._hasty_until_ns = 0
 
@@ -80,33 +82,37 @@ class Canvas:
         Whoever holds the canvas draws then, though nothing new may have come.
         """
         now_ns = self._clock.monotonic_ns()
-        due = now_ns >= self._whole_ns + self._stands_ns or now_ns < self._hasty_until_ns
-        return due and self._moment != self._whole_moment
+        due = now_ns >= self._tabled_ns + self._stands_ns or now_ns < self._hasty_until_ns
+        return due and self._latest != self._tabled
 
     def show(
         self,
         snapshot: Snapshot,
         view: ViewState,
         look: tuple[object, ...],
+        strips: tuple[object, ...],
         cursor: Offset,
         *,
         moving: bool,
         on_top: bool,
     ) -> None:
-        """Draw a frame; all of it where `look`, which is what else than the board is shown, is new.
+        """Draw a frame: all of it where `look`, what the user chose to see, is new.
 
-        `moving` tells whether streams are open or have just ended, `on_top` whether no other screen
-        lies over this one; `cursor` is where the terminal's cursor belongs.
+        `strips` is what the strips alone show beside it: of a frame that is drawn already, such as
+        a frozen one, they are drawn by themselves where that is new. `moving` tells whether streams
+        are open or have just ended, `on_top` whether no other screen lies over this one; `cursor`
+        is where the terminal's cursor belongs.
         """
         self._stands_ns = _CALM_NS if moving else _STILL_NS
-        moment = (snapshot.version, snapshot.now_ns, snapshot.window, view, look)
-        fresh, self._moment = moment != self._moment, moment
+        latest = (snapshot.version, snapshot.now_ns, snapshot.window)
+        fresh, self._latest = latest != self._latest, latest
+        restated, self._strips = strips != self._strips, strips
         whole = look != self._look or self.owes_tables()
         if whole:
-            self._look, self._whole_moment = look, moment
-            self._whole_ns = self._clock.monotonic_ns()
+            self._look, self._tabled = look, latest
+            self._tabled_ns = self._clock.monotonic_ns()
             self._tables = snapshot
-        elif not fresh:
+        elif not fresh and not restated:
             return
         else:
             header = _over(self._tables.header, snapshot.header)
@@ -114,7 +120,8 @@ class Canvas:
         toasts = self._overlays is not None and bool(self._overlays.children)
         brush = self._brush if self._terminal and on_top and not toasts else None
         for pane in self._panes:
-            if pane.display and (whole or pane.MOVES):
+            moves = pane.MOVES and (fresh or not pane.NUMBER)
+            if pane.display and (whole or moves):
                 pane.show(snapshot, view, brush)
         if self._terminal and (frame := self._brush.take()):
             self._terminal.write(f"{frame}\x1b[{cursor.y + 1};{cursor.x + 1}H")

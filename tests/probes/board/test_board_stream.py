@@ -236,7 +236,7 @@ def test_memory_is_bounded_over_two_hundred_thousand_events() -> None:
     assert len(snapshot.routes[0].trend) == 91
     assert snapshot.routes[0].n == 36_000
     [route] = board._order
-    assert len(route._probes) <= 4_096
+    assert len(route.accounts._open) <= 4_096
     assert len(route.tallies.slices) <= 91
     centroids = sum(
         len(digest.centroids())

@@ -26,7 +26,7 @@ from probes.events import (
 from probes.money.budget_lease import BudgetLease
 from probes.money.ledger import Ledger, route_key
 from probes.money.run_ledger import RunLedger
-from probes.money.spending import Reservation, Spending
+from probes.money.spending import AttemptReservation, Spending
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("closed_ledgers", "no_threads")]
 
@@ -57,7 +57,7 @@ class Engine:
     spending: Spending = field(default_factory=Spending)
     commands: deque[Allow] = field(default_factory=deque)
     words: deque[Event] = field(default_factory=deque)
-    reserved: list[Reservation] = field(default_factory=list)
+    reserved: list[AttemptReservation] = field(default_factory=list)
     spent: int = 0
     waits: bool = False
     held: bool = False

@@ -99,6 +99,19 @@ async def test_a_knob_sends_its_command(key: str, command: Command) -> None:
         assert it.session.commands == [command]
 
 
+async def test_keys_add_up_and_undo_one_another_on_a_screen_that_stands_still() -> None:
+    async with cockpit() as it:
+        await it.press("j", "space", "+", "p")
+        it.clock.now_ns += 60 * NS_PER_S
+        await it.press("+", "p")
+        assert it.session.commands == [
+            SetKnob(route="busy-llama", knob="concurrency", value=9.0),
+            Pause(route="busy-llama", paused=True),
+            SetKnob(route="busy-llama", knob="concurrency", value=10.0),
+            Pause(route="busy-llama", paused=False),
+        ]
+
+
 async def test_the_cursor_moves_and_its_row_is_marked() -> None:
     async with cockpit() as it:
         await it.press("j", "down", "k")
@@ -270,6 +283,52 @@ async def test_nothing_new_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         it.board.pull()
         it.board.pull()
         assert refreshed == []
+
+
+def drawn_by(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Return a list that fills with the ids of the panes that are drawn from here on."""
+    ids: list[str | None] = []
+    show = Pane.show
+
+    def noted(pane: Pane, *what: object) -> None:
+        ids.append(pane.id)
+        show(pane, *what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Pane, "show", noted)
+    return ids
+
+
+async def test_while_frozen_the_strip_alone_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_paper() as (it, paper):
+        board = await beating(it, paper)
+        await it.press("space")
+        drawn = drawn_by(monkeypatch)
+        for beat in range(100):
+            it.session.board.whole = changed(3 + beat, beat / 10)
+            it.clock.now_ns += NS_PER_S // 10
+            board._beat()
+        assert set(drawn) == {"header"}
+        assert 9 <= len(drawn) <= 11, "once a second: how long it has stood"
+
+
+async def test_an_engine_that_ticks_but_once_a_second_redraws_no_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with on_paper() as (it, paper):
+        it.session.board.whole = at_rest(changed(2, 0.1))
+        board = await beating(it, paper)
+        it.clock.now_ns += 4 * NS_PER_S
+        board._beat()
+        drawn = drawn_by(monkeypatch)
+        for beat in range(100):
+            silent_s = beat % 11 / 10
+            it.session.status = FakeStatus(silent_s=silent_s, since_s=1_000.0 + beat / 10)
+            if not beat % 11:
+                it.session.board.whole = at_rest(changed(3 + beat, beat / 10))
+            it.clock.now_ns += NS_PER_S // 10
+            board._beat()
+        assert drawn.count("routes") <= 4, "every three seconds, where something has changed"
+        assert drawn.count("header") <= 14
 
 
 async def test_only_changed_rows_are_repainted(monkeypatch: pytest.MonkeyPatch) -> None:
