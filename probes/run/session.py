@@ -8,10 +8,10 @@ Rule 3: the order in which sinks hear a batch stands in one place, with its reas
 
 import os
 import queue
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import msgspec
@@ -34,13 +34,13 @@ from probes.money.budget_lease import BudgetLease, unenforceable_budgets
 from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
-from probes.run.funded import FundedSource
-from probes.run.sinks import BoardSink, RecorderSink, Sink, Subscriber, Subscribers, WantedSink
+from probes.run.funded import FundedEngine
+from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
 from probes.sources.source import Brief, Receive, Source
-from probes.sources.supervised import Launch, Prepare, SupervisedEngine
+from probes.sources.supervised import Launch
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
@@ -80,18 +80,16 @@ class Session:
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._board = Board()
-        self._wanted = WantedSink(config.routes)
-        self._subscribers = Subscribers()
-        recording: list[Sink] = [] if recorder is None else [RecorderSink(recorder)]
-        self._sinks: tuple[Sink, ...] = (
-            # A subscriber that looks at the board sees the batch that it is called with.
-            BoardSink(self._board),
-            # One that commands in answer to an event changes what is wanted after it.
-            self._wanted,
+        self._wanted = WantedState(config.routes)
+        self._sinks: list[Sink] = [
+            # Whoever comes later and looks at the board sees the batch that it is called with.
+            board_sink(self._board),
+            # A subscriber that commands in answer to an event changes what is wanted after it.
+            self._wanted.receive,
             # What a subscriber prints, or fails at, is on record already.
-            *recording,
-            self._subscribers,
-        )
+            *([] if recorder is None else [recorder_sink(recorder)]),
+            # Subscribers, in the order in which they come.
+        ]
         self._ledger = RunLedger(
             ledger,
             config.routes,
@@ -107,8 +105,11 @@ class Session:
         self._early: list[Event] = []
         self._event_ns = 0
         self._heard_ns = self._clock.monotonic_ns()
-        self._make_engine = self._engine_maker(in_process, limits, launch)
-        self._funded: list[FundedSource] = []
+        self._launch = self._launch_in_this_loop() if in_process else launch
+        self._limits = limits
+        secrets = secret_values(self._headers) | proxy_secrets(config.routes, os.environ)
+        self._scrub = Scrubber(secrets).scrub
+        self._funded: list[FundedEngine] = []
         self._source: Source
         if engines == 1:
             self._source = self._fund(0, config.routes, self._brief, self._receive)
@@ -143,9 +144,9 @@ class Session:
         recorder = self._recorder
         return "" if recorder is None or not recorder.has_begun else str(recorder.path)
 
-    def subscribe(self, callback: Subscriber) -> None:
-        """Call back with every batch, after the board has folded it."""
-        self._subscribers.add(callback)
+    def subscribe(self, sink: Sink) -> None:
+        """Call back with every batch, after the board has folded it and it is being recorded."""
+        self._sinks.append(sink)
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
@@ -212,30 +213,25 @@ class Session:
 
     def _fund(self, engine: int, routes: Sequence[Route], brief: Brief, receive: Receive) -> Source:
         """Make the source of one engine, with a lease of its own for its part of the routes."""
-        funded = FundedSource(
-            self._make_engine,
+        funded = FundedEngine(
             brief,
             receive,
             lease=BudgetLease(self._ledger, routes, clock=self._clock, engine=engine),
+            launch=self._launch,
+            limits=self._limits,
             clock=self._clock,
+            scrub=self._scrub,
             topped_up=self._tell_problems,
         )
         self._funded.append(funded)
         return funded
 
-    def _engine_maker(
-        self, in_process: bool, limits: HostLimits | None, launch: Launch
-    ) -> Callable[[Prepare, Receive], SupervisedEngine]:
-        secrets = secret_values(self._headers) | proxy_secrets(self._config.routes, os.environ)
-        scrub = Scrubber(secrets).scrub
-        common: Any = {"limits": limits, "clock": self._clock, "scrub": scrub}
-        if not in_process:
-            return partial(SupervisedEngine, launch=launch, **common)
+    def _launch_in_this_loop(self) -> Launch:
         # A screen beside its engine never needs what these bring: no start should pay for it.
         from probes.engine.engine import run_engine
-        from probes.sources.in_process import InProcessEngine
+        from probes.sources.in_process import launch_task
 
-        return partial(InProcessEngine, run_engine=run_engine, **common)
+        return partial(launch_task, run_engine=run_engine, clock=self._clock)
 
     def _brief(self, engine: str) -> Sequence[Command]:
         """Return what a new engine must know."""
@@ -256,10 +252,10 @@ class Session:
         if not self._greeted and not any(isinstance(event, Hello) for event in events):
             self._early.extend(events)
             return
-        self._event_ns = max(self._event_ns, *(event.at_ns for event in events))
+        self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
         for sink in self._sinks:
-            sink.receive(events, lines)
+            sink(events, lines)
         self._greet(events)
 
     def _greet(self, events: list[Event]) -> None:

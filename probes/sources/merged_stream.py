@@ -170,7 +170,8 @@ class MergedStream:
         self._sequence = 0
         self._due_ns: int | None = None
         self._wall_anchor_ns = 0
-        self._budgets: tuple[BudgetState, ...] = ()
+        self._budgets: dict[int, tuple[BudgetState, ...]] = {}
+        """By engine: each asked the ledger at a time of its own."""
         self._preview = ""
         self._notices: dict[tuple[str, str], Counter[int]] = {}
         self._limits: dict[str, LimitReading] = {}
@@ -199,7 +200,7 @@ class MergedStream:
         """Take an engine's event; return what is told: itself, something in its place, nothing."""
         match event:
             case Tick():
-                self._budgets = event.budgets or self._budgets
+                self._budgets[engine] = event.budgets
                 self._wall_anchor_ns = event.wall_ns - event.at_ns
                 self._roll_up.hear(engine, event)
                 return []
@@ -236,7 +237,7 @@ class MergedStream:
                 wall_ns=at_ns + self._wall_anchor_ns,
                 health=health,
                 routes=counts,
-                budgets=self._budgets,
+                budgets=_fullest(self._budgets.values()),
             )
             events.append(tick)
         self._sequence += 1
@@ -266,6 +267,7 @@ class MergedStream:
         """An engine has died: say which, and that nothing is probed where it was the last."""
         self._living.discard(engine)
         self._roll_up.left(engine)
+        self._budgets.pop(engine, None)
         told = self._held.left(engine, event.at_ns)
         text = f"engine {engine + 1} of {self._engines}: {event.detail}"
         told.append(Notice(at_ns=event.at_ns, route="", text=text))
@@ -345,6 +347,19 @@ def _next_due_ns(due_ns: int | None, at_ns: int) -> int:
     if due_ns is None or at_ns >= due_ns + NS_PER_S:
         return at_ns + NS_PER_S
     return due_ns + NS_PER_S
+
+
+def _fullest(told: Iterable[tuple[BudgetState, ...]]) -> tuple[BudgetState, ...]:
+    """Return each budget as the engine told it that knows of most spending, or of a doubt."""
+    budgets: dict[str, BudgetState] = {}
+    for budget in (budget for budgets in told for budget in budgets):
+        known = budgets.setdefault(budget.route, budget)
+        budgets[budget.route] = max(known, budget, key=_fullness)
+    return tuple(budgets.values())
+
+
+def _fullness(budget: BudgetState) -> tuple[bool, int, float]:
+    return bool(budget.doubt), budget.used_tokens, budget.used_usd
 
 
 def _not_before(at_ns: int, event: Event) -> Event:

@@ -19,11 +19,12 @@ from probes.kit.clock import Clock
 from probes.money.budget_lease import BudgetLease
 from probes.money.ledger import Ledger
 from probes.money.run_ledger import RunLedger
-from probes.run.funded import FundedSource
-from probes.sources.in_process import InProcessEngine
+from probes.run.funded import FundedEngine
+from probes.sources.in_process import launch_task
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
 from probes.sources.source import Brief, Receive, Source
+from probes.sources.supervised import SupervisedEngine
 
 Kind = TypeVar("Kind", bound=Event)
 PROBE = 82  # tokens a probe of `route` may cost: its prompt and its answer's cap
@@ -117,20 +118,23 @@ class Group:
     def _make_engine(
         self, engine: int, routes: Sequence[Route], brief: Brief, receive: Receive
     ) -> Source:
-        make = partial(
-            InProcessEngine, run_engine=self._run_engine, limits=LIMITS, clock=self.clock
-        )
+        launch = partial(launch_task, run_engine=self._run_engine, clock=self.clock)
         if self.ledger is not None:
-            lease = BudgetLease(self.run, routes, clock=self.clock, engine=engine)
-            return FundedSource(
-                make, brief, receive, lease=lease, clock=self.clock, topped_up=lambda: None
+            return FundedEngine(
+                brief,
+                receive,
+                lease=BudgetLease(self.run, routes, clock=self.clock, engine=engine),
+                launch=launch,
+                limits=LIMITS,
+                clock=self.clock,
+                topped_up=lambda: None,
             )
 
         async def prepare(name: str) -> Sequence[Command]:
             await anyio.lowlevel.checkpoint()
             return brief(name)
 
-        return make(prepare, receive)
+        return SupervisedEngine(prepare, receive, launch=launch, limits=LIMITS, clock=self.clock)
 
     async def _run_engine(
         self,

@@ -1,5 +1,7 @@
 """Many engines speak as one."""
 
+import pytest
+
 from probes.events import (
     Arrival,
     Arrivals,
@@ -202,14 +204,44 @@ def test_a_round_in_which_no_engine_was_heard_has_no_batch() -> None:
     assert stream().close_round() == []
 
 
-def test_budgets_are_those_an_engine_told_last() -> None:
+def budgets(used: int, doubt: str = "") -> tuple[BudgetState, ...]:
+    """Return what an engine tells of the overall budget."""
+    return (BudgetState(route="", used_tokens=used, limit_tokens=9, doubt=doubt),)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (budgets(3), (), budgets(3)),
+        (budgets(5), budgets(3), budgets(5)),  # the second asked the ledger earlier
+        (budgets(3), budgets(5), budgets(5)),
+        (budgets(5), budgets(3, "why"), budgets(3, "why")),
+    ],
+)
+def test_a_budget_is_told_by_the_engine_that_knows_of_most_spending_or_of_a_doubt(
+    first: tuple[BudgetState, ...],
+    second: tuple[BudgetState, ...],
+    told: tuple[BudgetState, ...],
+) -> None:
     made = stream()
-    budgets = (BudgetState(route="", used_tokens=3, limit_tokens=9),)
-    made.hear(0, Tick(at_ns=1, wall_ns=1, health=Health(), routes=(), budgets=budgets))
-    made.hear(0, batch(2))
+    for engine, states in enumerate((first, second)):
+        made.hear(engine, Tick(at_ns=1, wall_ns=1, health=Health(), routes=(), budgets=states))
+        made.hear(engine, batch(2))
     (tick, _) = made.close_round()
     assert isinstance(tick, Tick)
-    assert tick.budgets == budgets
+    assert tick.budgets == told
+
+
+def test_what_an_engine_that_is_gone_knew_of_budgets_is_old() -> None:
+    made = stream()
+    for engine, used in ((0, 5), (1, 3)):
+        states = budgets(used)
+        made.hear(engine, Tick(at_ns=1, wall_ns=1, health=Health(), routes=(), budgets=states))
+    made.hear(0, died(2))
+    made.hear(1, batch(3))
+    (tick, _) = made.close_round()
+    assert isinstance(tick, Tick)
+    assert tick.budgets == budgets(3)
 
 
 def test_token_arrival_of_a_route_is_told_once_a_round() -> None:
