@@ -33,12 +33,12 @@ from tui.cli import parser
 from tui.commands.init import PROVIDERS
 from tui.commands.once import json_line
 from tui.draw.text import line_text
-from tui.keys import KEYS, Key
-from tui.panes.observer_lines import (
+from tui.keys import KEYS, Hotkey
+from tui.panes.observer import (
     Cockpit,
     observer_remarks,
 )
-from tui.panes.routes_columns import STATE_GLYPHS
+from tui.panes.routes import STATE_GLYPHS
 from tui.screens.glossary import GLOSSARY
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,7 @@ def test_the_test_command_is_where_ci_looks_for_it() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)
-def test_every_key_is_in_the_table_of_keys(key: Key) -> None:
+def test_every_key_is_in_the_table_of_keys(key: Hotkey) -> None:
     told = set(re.findall(r"`([^`]+)`", section("Keys")))
     shown = IN_PROSE.get(key.shown, key.shown).split(" ")
     if key.id.startswith("pane_"):

@@ -54,8 +54,8 @@ from probes.transport.resolve import LOOKUPS_AT_ONCE
 from tui.cli import _MOST_ENGINES
 from tui.commands.init import _LISTS_S
 from tui.draw.chart import SPANS_NS
-from tui.panes import throttling_lines
-from tui.panes.observer_lines import (
+from tui.panes import throttling
+from tui.panes.observer import (
     CPU_FULL,
     DRAWING_LATE_CPU,
     INEXACT_BLURS,
@@ -181,11 +181,11 @@ TOLD: Final[dict[str, tuple[str, ...]]] = {
     ),
     "Throttling and retries": (
         f"{' and '.join(map(str, sorted(outcome._PAYMENT)))} are money",
-        f"Coloured from {per_cent(throttling_lines._SCARCE)} down, and again from "
-        f"{per_cent(throttling_lines._LOW)}",
+        f"Coloured from {per_cent(throttling._SCARCE)} down, and again from "
+        f"{per_cent(throttling._LOW)}",
         f"differs from it by more than {_SKEW_NS / NS_PER_S:g} s",
         f"without one: its period, or {minute(_UNTOLD_WINDOW_S)}",
-        f"older than {minute(throttling_lines._LONG_AGO_S)}",
+        f"older than {minute(throttling._LONG_AGO_S)}",
         f"Unix time from 1e{len(str(int(_EPOCHS[-1][0]))) - 1} on",
         f"{number(_QUOTED_LEVELS)} levels deep",
         f"A wait above {LONGEST_WAIT_S:g} s is never waited for by a probe, whatever the "

@@ -27,7 +27,7 @@ from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.spend import Purse
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
-from tui.draw.text import NO_SAMPLE, NOT_STREAMED, right
+from tui.draw.text import NO_FIGURE, NOT_STREAMED, right
 
 _AT_ONCE: Final = 64
 """Probes, so that a file of a thousand routes does not run out of sockets."""
@@ -169,7 +169,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     if row.waited:
         return (name, "open", row.waited)
     if row.record is None:
-        return (name, "held", "budget", *[NO_SAMPLE] * 4)
+        return (name, "held", "budget", *[NO_FIGURE] * 4)
     probe = row.record.probe
     ttft, e2e = ttft_s(probe), e2e_s(probe)
     return (
@@ -177,7 +177,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         probe.outcome.replace("_", " "),
         neutralise(probe.reason, 40),
         _ttft(row.record, ttft),
-        NO_SAMPLE if e2e is None else duration(e2e),
+        NO_FIGURE if e2e is None else duration(e2e),
         _tokens(row.record),
         _cost(row.record),
     )
@@ -203,22 +203,22 @@ def _ttft(record: ProbeRecord, ttft: float | None) -> str:
     if ttft is not None:
         return duration(ttft)
     came_whole = bool(record.attempts) and record.attempts[-1].ttft_kind == "not_streamed"
-    return NOT_STREAMED if came_whole else NO_SAMPLE
+    return NOT_STREAMED if came_whole else NO_FIGURE
 
 
 def _cost(record: ProbeRecord) -> str:
     """Return what the probe cost; where that is by a price, and not the provider's word, marked."""
     usd = record.probe.cost_usd
     by_price = any(attempt.cost_source in ("price", "list") for attempt in record.attempts)
-    return NO_SAMPLE if usd is None else f"{'~' if by_price else ''}${usd:.3g}"
+    return NO_FIGURE if usd is None else f"{'~' if by_price else ''}${usd:.3g}"
 
 
 def _tokens(record: ProbeRecord) -> str:
     last = record.attempts[-1] if record.attempts else None
     if last is None or last.output_tokens is None:
-        return NO_SAMPLE
+        return NO_FIGURE
     mark = "" if last.token_source in EXACT_SOURCES else "~"
-    given = NO_SAMPLE if last.input_tokens is None else f"{mark}{last.input_tokens}"
+    given = NO_FIGURE if last.input_tokens is None else f"{mark}{last.input_tokens}"
     return f"{given}/{mark}{last.output_tokens}"
 
 
