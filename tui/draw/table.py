@@ -5,7 +5,7 @@ Rule 2. Where there is no room whole columns go, the highest priority first; tho
 Rule 3. No column stands where a more needed one had no room, so that a terminal of one width always
 shows the same ones.
 Rule 4. On a live screen no width follows the figures of a moment: nothing jumps. Only what is
-printed once may be as wide as its rows (`fit_rows`).
+printed once may be as wide as its rows (`printed`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -155,8 +155,13 @@ def fit(columns: Sequence[Column[Row]], width: int, *, gap: int = 0) -> Table[Ro
     return _made(shown, [column.width for column in shown], gap, max(0, spare))
 
 
-def fit_rows(columns: Sequence[Column[Row]], rows: Sequence[Row], *, gap: int = 2) -> Table[Row]:
-    """Return the table of all columns, each as wide as its widest cell."""
+def printed(
+    columns: Sequence[Column[Row]], rows: Sequence[Row] = (), *, gap: int = 2
+) -> Table[Row]:
+    """Return the table of all columns, each wide enough for its cells of `rows`.
+
+    No column goes: a terminal wraps what is too long, and a pipe has no width.
+    """
     widths = [
         max([column.width, *(cells(_text_of(column, row)) for row in rows)]) for column in columns
     ]

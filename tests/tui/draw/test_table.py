@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.draw.table import BLANK, Cell, Column, fit, fit_rows
+from tui.draw.table import BLANK, Cell, Column, fit, printed
 from tui.draw.text import line_text, line_width
 
 NAME: Column[str] = Column(
@@ -96,7 +96,7 @@ def test_blanks_look_like_their_own_cell_or_like_the_one_before() -> None:
 
 def test_printed_columns_are_as_wide_as_their_rows() -> None:
     rows = ["x", "longer-than-six", "漢字"]
-    table = fit_rows((NAME, SIZE), rows)
+    table = printed((NAME, SIZE), rows)
     assert [table.head_text(), *map(table.text, rows)] == [
         "NAME             SIZE",
         "x                   1",
@@ -107,7 +107,7 @@ def test_printed_columns_are_as_wide_as_their_rows() -> None:
 
 def test_a_long_printed_text_takes_from_the_blanks_of_the_next_and_the_rest_stands() -> None:
     why: Column[str] = Column(head="WHY", width=8, cell=lambda _: Cell("cap"), flush_left=True)
-    table = fit((NAME, why, SIZE), 40, gap=2)
+    table = printed((NAME, why, SIZE))
     assert [table.text(row) for row in ("six", "nine-nine")] == [
         "six     cap          3",
         "nine-nine  cap       9",
