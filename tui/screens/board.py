@@ -34,7 +34,7 @@ from tui.screens.frames import Frames
 from tui.screens.help import HelpScreen
 from tui.screens.knobs import Direction, Knobs
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
-from tui.session import Session, Status
+from tui.session import CockpitSession, Status
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
@@ -50,7 +50,7 @@ class BoardScreen(Screen[None]):
 
     def __init__(
         self,
-        session: Session,
+        session: CockpitSession,
         clock: Clock,
         *,
         refresh_hz: float,
