@@ -171,11 +171,11 @@ def _run_lines(report: Report, budget: Budget) -> list[str]:
 
 
 def _words(head: str, text: Callable[[_Record], str]) -> Column[_Record]:
-    return Column(head=head, cell=lambda record: Cell(text(record)), flush_left=True)
+    return Column(head, 0, lambda record: Cell(text(record)), flush_left=True)
 
 
 def _figures(head: str, text: Callable[[_Record], str]) -> Column[_Record]:
-    return Column(head=head, cell=lambda record: Cell(text(record)))
+    return Column(head, 0, lambda record: Cell(text(record)))
 
 
 def _who(run: RunSpending) -> str:

@@ -102,15 +102,15 @@ def _cost(record: ProbeRecord) -> str:
 
 
 _NAME: Final[Column[Row]] = Column(
-    head="ROUTE", cell=lambda row: Cell(neutralise(row.route.name)), flush_left=True
+    "ROUTE", 0, lambda row: Cell(neutralise(row.route.name)), flush_left=True
 )
 _COLUMNS: Final[tuple[Column[Row], ...]] = (
-    Column(head="OUTCOME", width=12, cell=_outcome, flush_left=True),
-    Column(head="REASON", width=20, cell=_reason, flush_left=True),
-    Column(head="TTFT", width=8, cell=_of_record(_ttft)),
-    Column(head="E2E", width=8, cell=_of_record(_e2e)),
-    Column(head="IN/OUT", width=9, cell=_of_record(_tokens)),
-    Column(head="COST", width=10, cell=_of_record(_cost)),
+    Column("OUTCOME", 12, _outcome, flush_left=True),
+    Column("REASON", 20, _reason, flush_left=True),
+    Column("TTFT", 8, _of_record(_ttft)),
+    Column("E2E", 8, _of_record(_e2e)),
+    Column("IN/OUT", 9, _of_record(_tokens)),
+    Column("COST", 10, _of_record(_cost)),
 )
 """With the widths of rows that come one by one: that of most outcomes, reasons and figures."""
 

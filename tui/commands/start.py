@@ -77,7 +77,10 @@ def _say_last(lines: Iterable[str]) -> None:
 
 
 async def run_cockpit(
-    session: CockpitSession, load: Load, duration_s: float | None = None, leaving: Leaving | None = None
+    session: CockpitSession,
+    load: Load,
+    duration_s: float | None = None,
+    leaving: Leaving | None = None,
 ) -> int:
     """Run the session and a screen over it; return the exit status.
 

@@ -14,7 +14,7 @@ _NAME_LIMIT: Final = 80
 
 
 def _figure(head: str, text: Callable[[RouteView], str]) -> Column[RouteView]:
-    return Column(head=head, width=_FIGURE_WIDTH, cell=lambda route: Cell(text(route)))
+    return Column(head, _FIGURE_WIDTH, lambda route: Cell(text(route)))
 
 
 def _factor(route: RouteView) -> str:
@@ -23,9 +23,9 @@ def _factor(route: RouteView) -> str:
 
 _COLUMNS: Final[tuple[Column[RouteView], ...]] = (
     Column(
-        head="ROUTE",
-        width=_NAME_WIDTH,
-        cell=lambda route: Cell(left(neutralise(route.name, _NAME_LIMIT), _NAME_WIDTH)),
+        "ROUTE",
+        _NAME_WIDTH,
+        lambda route: Cell(left(neutralise(route.name, _NAME_LIMIT), _NAME_WIDTH)),
         flush_left=True,
     ),
     _figure("probes", lambda route: count(route.n)),
@@ -37,7 +37,7 @@ _COLUMNS: Final[tuple[Column[RouteView], ...]] = (
     _figure("429/m", lambda route: count(route.throttled_per_min)),
     _figure("RETRY", _factor),
     _figure("$/h", lambda route: usd(route.usd_per_hour)),
-    Column(head="", gap=2, cell=lambda route: Cell(route.state), flush_left=True),
+    Column("", 0, lambda route: Cell(route.state), gap=2, flush_left=True),
 )
 
 

@@ -9,7 +9,7 @@ printed once may be as wide as its rows (`printed`).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from tui.draw.text import Line, Role, Span, cells, left, right
@@ -30,17 +30,18 @@ BLANK: Final = Cell("")
 """Of a row that a column says nothing of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Column(Generic[Row]):
     """One column of a table whose rows are `Row`s."""
 
     head: str
+    width: int
+    """Cells it takes at least, without gap and mark; never fewer than its head."""
     cell: Callable[[Row], Cell] | None
     """None leaves its place, which is then the last, to whoever draws something else there."""
-    width: int = 0
-    """Cells it takes at least, without gap and mark; never fewer than its head."""
     priority: int = 0
     """Where there is no room the highest goes first; 0 never does."""
+    _: KW_ONLY
     key: str = ""
     """What it is called within its table by those who sort by it, widen it or leave it blank."""
     group: str = ""
@@ -78,14 +79,14 @@ class Table(Generic[Row]):
         widths = zip(self.columns, self.widths, strict=True)
         return next((width for column, width in widths if column.key == key), 0)
 
-    def grown(self, *wishes: tuple[str, int]) -> "Table[Row]":
+    def grown(self, *limits: tuple[str, int]) -> "Table[Row]":
         """Return the table with what is spare given to columns: (key, width up to which), in turn.
 
         One that is not shown gets nothing.
         """
         widths, spare = list(self.widths), self.spare
         places = {column.key: place for place, column in enumerate(self.columns)}
-        for key, most in wishes:
+        for key, most in limits:
             if key in places:
                 more = max(0, min(spare, most - widths[places[key]]))
                 widths[places[key]] += more

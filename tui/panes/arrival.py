@@ -121,10 +121,10 @@ class _Shown:
 
 
 _COLUMNS: Final[tuple[Column[_Shown], ...]] = (
-    Column(head="id", width=8, cell=_Shown.name, flush_left=True),
-    Column(head="age", width=6, cell=_Shown.age),
-    Column(head="tok", width=6, cell=_Shown.tokens),
-    Column(head="tok/s", width=6, cell=_Shown.speed, marked=True),
+    Column("id", 8, _Shown.name, flush_left=True),
+    Column("age", 6, _Shown.age),
+    Column("tok", 6, _Shown.tokens),
+    Column("tok/s", 6, _Shown.speed, marked=True),
 )
 """Before the lane; the mark is the blank between them."""
 _FACTS: Final = fit(_COLUMNS, 27)

@@ -121,18 +121,13 @@ def percentiles_title(snapshot: Snapshot, view: ViewState) -> str:
 def _table_lines(
     table: PercentileTable, rows: Sequence[_Row], window: WindowName, width: int, height: int
 ) -> list[Line]:
-    # The window that the home screen is on is the last to go.
-    columns: list[Column[_Row]] = [
-        Column(
-            key=column.window,
-            head=column.window,
-            width=_FIGURE_WIDTH,
-            priority=0 if column.window == window else place,
-            cell=lambda row, column=column: row.cell(column),  # type: ignore[misc]
-            marked=True,
-        )
-        for place, column in enumerate(table.columns, start=1)
-    ]
+    def column(place: int, of: WindowColumn) -> Column[_Row]:
+        # The window that the home screen is on is the last to go.
+        priority = 0 if of.window == window else place
+        head, cell = of.window, lambda row: row.cell(of)
+        return Column(head, _FIGURE_WIDTH, cell, priority, key=head, marked=True)
+
+    columns = [column(place, of) for place, of in enumerate(table.columns, start=1)]
     rows = [row for row in rows if table.streamed or row.group != "TTFT"]
     needed = sorted(row.needed for row in rows)[: max(0, height - 2)]
     kept = [row for row in rows if row.needed in needed]
@@ -141,10 +136,7 @@ def _table_lines(
         labels[row.needed] = row.label if row.group == group else f"{row.group} {row.label}"
         group = row.group
     first: Column[_Row] = Column(
-        head="seconds",
-        width=_LABEL_WIDTH,
-        cell=lambda row: Cell(labels[row.needed], "head"),
-        marked=True,
+        "seconds", _LABEL_WIDTH, lambda row: Cell(labels[row.needed], "head"), marked=True
     )
     fitted = fit([first, *columns], width)
     lines = [fitted.head_line(window), *(fitted.line(row) for row in kept)]

@@ -26,30 +26,26 @@ def _numbered(place: int, head: str, *, rest: bool = False) -> Column[RetryRow]:
         retries = sum(row.by_number[place:] if rest else row.by_number[place : place + 1])
         return Cell(count(retries), "text" if retries else "faint")
 
-    return Column(head=head, width=_NUMBER_WIDTH, priority=place, cell=cell)
+    return Column(head, _NUMBER_WIDTH, cell, place)
 
 
 _REASON: Final[Column[RetryRow]] = Column(
-    key="reason",
-    head="REASON",
-    width=8,
-    cell=lambda row: Cell(neutralise(row.reason, _LONGEST)),
-    flush_left=True,
+    "REASON", 8, lambda row: Cell(neutralise(row.reason, _LONGEST)), key="reason", flush_left=True
 )
 _CAME_OF_IT: Final[tuple[Column[RetryRow], ...]] = (
     Column(
-        head="RECOVERED",
-        width=11,
-        priority=2,
-        cell=lambda row: Cell(count(row.recovered), "good" if row.recovered else "faint"),
+        "RECOVERED",
+        11,
+        lambda row: Cell(count(row.recovered), "good" if row.recovered else "faint"),
+        2,
     ),
     Column(
-        head="EXHAUSTED",
-        width=11,
-        priority=3,
-        cell=lambda row: Cell(count(row.exhausted), "missed" if row.exhausted else "faint"),
+        "EXHAUSTED",
+        11,
+        lambda row: Cell(count(row.exhausted), "missed" if row.exhausted else "faint"),
+        3,
     ),
-    Column(head="ADDED WAIT", width=12, priority=4, cell=lambda row: Cell(age(row.added_wait_s))),
+    Column("ADDED WAIT", 12, lambda row: Cell(age(row.added_wait_s)), 4),
 )
 
 

@@ -131,12 +131,12 @@ def _percentile(
         return figure_cell(pick(route))
 
     return RouteColumn(
+        head,
+        5,
+        cell,
+        priority,
         key=f"{group}_{head}".lower(),
         group=group,
-        head=head,
-        width=5,
-        priority=priority,
-        cell=cell,
         marked=True,
         value=lambda route: pick(route).value,
         totalled=False,
@@ -152,7 +152,7 @@ def _rate(
             return Cell("0", "faint")
         return Cell(f"{rate:.1f}" if rate < 9.95 else count(rate), role)
 
-    return RouteColumn(key=key, head=head, width=5, priority=priority, cell=cell, value=pick)
+    return RouteColumn(head, 5, cell, priority, key=key, value=pick)
 
 
 def _model(route: RouteView) -> Cell:
@@ -212,35 +212,28 @@ def _cost(route: RouteView) -> Cell:
 
 COLUMNS: Final = (
     RouteColumn(
+        "MODEL",
+        _LEAST_MODEL,
+        _model,
+        13,
         key="model",
-        head="MODEL",
-        width=_LEAST_MODEL,
-        priority=13,
-        cell=_model,
         flush_left=True,
         value=lambda route: route.model.lower(),
         totalled=False,
     ),
     RouteColumn(
+        "STATE",
+        _LEAST_STATE,
+        _state,
+        19,
         key="state",
-        head="STATE",
-        width=_LEAST_STATE,
-        priority=19,
-        cell=_state,
         flush_left=True,
         # Its glyph says it already: words come when model and trend have their usual widths.
         room=_LEAST_STATE + _USUAL_MODEL + _USUAL_TREND - _LEAST_TREND,
         value=lambda route: route.pain,
         totalled=False,
     ),
-    RouteColumn(
-        key="conc",
-        head="CONC",
-        width=5,
-        priority=2,
-        cell=_concurrency,
-        value=lambda route: route.target,
-    ),
+    RouteColumn("CONC", 5, _concurrency, 2, key="conc", value=lambda route: route.target),
     _rate("per_min", "/min", 5, "dim", lambda route: route.probes_per_min),
     _percentile("TTFT", "p50", 10, lambda route: route.ttft_p50),
     _percentile("TTFT", "p95", 1, lambda route: route.ttft_p95),
@@ -248,57 +241,23 @@ COLUMNS: Final = (
     _percentile("E2E", "p50", 15, lambda route: route.e2e_p50),
     _percentile("E2E", "p95", 8, lambda route: route.e2e_p95),
     RouteColumn(
+        "tok/s",
+        5,
+        _stream_speed,
+        11,
         key="speed",
-        head="tok/s",
-        width=5,
-        priority=11,
-        cell=_stream_speed,
         value=lambda route: route.stream_tokens_per_s,
         totalled=False,
     ),
-    RouteColumn(
-        key="ok",
-        head="OK%",
-        width=4,
-        priority=3,
-        cell=_success,
-        marked=True,
-        value=lambda route: route.success,
-    ),
-    RouteColumn(
-        key="good",
-        head="GOOD%",
-        width=5,
-        priority=6,
-        cell=_goodput,
-        value=lambda route: route.goodput,
-    ),
+    RouteColumn("OK%", 4, _success, 3, key="ok", marked=True, value=lambda route: route.success),
+    RouteColumn("GOOD%", 5, _goodput, 6, key="good", value=lambda route: route.goodput),
     _rate("throttled", "429/m", 4, "throttled", lambda route: route.throttled_per_min),
     _rate("timeouts", "TOUT/m", 16, "missed", lambda route: route.timeouts_per_min),
     RouteColumn(
-        key="retry",
-        head="RETRY",
-        width=5,
-        priority=9,
-        cell=_amplification,
-        value=lambda route: route.amplification,
+        "RETRY", 5, _amplification, 9, key="retry", value=lambda route: route.amplification
     ),
-    RouteColumn(
-        key="tokens",
-        head="IN/OUT",
-        width=9,
-        priority=17,
-        cell=_tokens,
-        value=lambda route: route.output_tokens,
-    ),
-    RouteColumn(
-        key="usd",
-        head="$/h",
-        width=6,
-        priority=12,
-        cell=_cost,
-        value=lambda route: route.usd_per_hour,
-    ),
+    RouteColumn("IN/OUT", 9, _tokens, 17, key="tokens", value=lambda route: route.output_tokens),
+    RouteColumn("$/h", 6, _cost, 12, key="usd", value=lambda route: route.usd_per_hour),
 )
 """All but the name, which comes first, and the trend, which comes last."""
 
@@ -306,9 +265,7 @@ SORT_KEYS: Final[tuple[str, ...]] = ("", "name", *(column.key for column in COLU
 """What `s` goes through; empty is worst first."""
 
 _FOOT: Final = {column.key: BLANK for column in COLUMNS if not column.totalled}
-_TREND: Final[Column[RouteView]] = Column(
-    key="trend", head="", cell=None, width=_LEAST_TREND, priority=7, gap=2
-)
+_TREND: Final[Column[RouteView]] = Column("", _LEAST_TREND, None, 7, key="trend", gap=2)
 
 
 def column_named(key: str) -> RouteColumn | None:
@@ -407,13 +364,7 @@ def routes_table(
 
     longest = max((cells(neutralise(row.name, _NAME_LIMIT)) for row in rows), default=0)
     wide = min(max(longest, _LEAST_NAME), _MOST_NAME, max(1, width))
-    first: Column[RouteView] = Column(
-        key="name",
-        head=left("ROUTE", wide),
-        width=wide,
-        cell=name,
-        flush_left=True,
-    )
+    first: Column[RouteView] = Column(left("ROUTE", wide), wide, name, key="name", flush_left=True)
     # As wide as the sum of all targets needs, which is in the foot.
     digits = len(str(sum(row.target for row in rows)))
     columns = [

@@ -102,45 +102,36 @@ class _Logged:
 
 
 _REQUEST: Final[Column[_Logged]] = Column(
+    "REQUEST",
+    _LEAST_REQUEST,
+    lambda row: row.words(row.entry.request_id),
+    5,
     key="request",
-    head="REQUEST",
-    width=_LEAST_REQUEST,
-    priority=5,
-    cell=lambda row: row.words(row.entry.request_id),
     flush_left=True,
 )
 _COLUMNS: Final[tuple[Column[_Logged], ...]] = (
-    Column(head="TIME", width=8, cell=_Logged.time, flush_left=True),
+    Column("TIME", 8, _Logged.time, flush_left=True),
+    Column("ROUTE", _ROUTE, lambda row: row.words(row.entry.route), 2, flush_left=True),
     Column(
-        head="ROUTE",
-        width=_ROUTE,
-        priority=2,
-        cell=lambda row: row.words(row.entry.route),
-        flush_left=True,
-    ),
-    Column(
-        head="LIMIT",
-        width=13,
-        priority=1,
-        cell=lambda row: Cell(_label(row.entry.kind, row.entry.window), "throttled"),
+        "LIMIT",
+        13,
+        lambda row: Cell(_label(row.entry.kind, row.entry.window), "throttled"),
+        1,
         flush_left=True,
         gap_like_before=True,
     ),
     Column(
-        head="ASKED s",
-        width=7,
-        priority=3,
-        cell=lambda row: Cell(three_digits(row.entry.asked_s), row.role),
+        "ASKED s",
+        7,
+        lambda row: Cell(three_digits(row.entry.asked_s), row.role),
+        3,
         gap_like_before=True,
     ),
-    Column(head="WAITED s", width=8, priority=4, cell=_Logged.waited),
+    Column("WAITED s", 8, _Logged.waited, 4),
     Column(
-        head="LEFT",
-        width=8,
-        priority=6,
-        cell=lambda row: Cell(row.words(row.entry.remaining).text or NO_FIGURE, row.role),
+        "LEFT", 8, lambda row: Cell(row.words(row.entry.remaining).text or NO_FIGURE, row.role), 6
     ),
-    Column(head="RESETS", width=6, priority=7, cell=_Logged.resets),
+    Column("RESETS", 6, _Logged.resets, 7),
     _REQUEST,
 )
 """Of the log; behind them stands the server's message, as far as it has room."""

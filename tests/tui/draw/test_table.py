@@ -8,18 +8,14 @@ from hypothesis import strategies as st
 from tui.draw.table import BLANK, Cell, Column, fit, printed
 from tui.draw.text import line_text, line_width
 
-NAME: Column[str] = Column(
-    key="name", head="NAME", width=6, cell=lambda row: Cell(row), flush_left=True
-)
-SIZE: Column[str] = Column(
-    key="size", head="SIZE", width=4, priority=1, cell=lambda row: Cell(str(len(row)), "dim")
-)
+NAME: Column[str] = Column("NAME", 6, lambda row: Cell(row), key="name", flush_left=True)
+SIZE: Column[str] = Column("SIZE", 4, lambda row: Cell(str(len(row)), "dim"), 1, key="size")
 MARKED: Column[str] = Column(
+    "1ST",
+    3,
+    lambda row: Cell(row[:1], "missed", "!" if row[:1] == "x" else " "),
+    2,
     key="first",
-    head="1ST",
-    width=3,
-    priority=2,
-    cell=lambda row: Cell(row[:1], "missed", "!" if row[:1] == "x" else " "),
     marked=True,
 )
 COLUMNS = (NAME, SIZE, MARKED)
@@ -46,7 +42,7 @@ def test_the_least_needed_columns_go_first_and_the_first_one_never() -> None:
 
 
 def test_a_narrower_column_never_takes_the_place_of_a_more_needed_one() -> None:
-    small: Column[str] = Column(head="S", width=1, priority=9, cell=Cell)
+    small: Column[str] = Column("S", 1, Cell, 9)
     assert fit((*COLUMNS, small), 17, gap=2).columns == (NAME, SIZE)
 
 
@@ -66,7 +62,7 @@ def test_what_is_spare_is_given_away_in_turn() -> None:
 
 def test_a_group_is_named_once_and_widens_the_first_of_it_that_is_shown() -> None:
     def of(head: str, priority: int) -> Column[str]:
-        return Column(group="TTFT", head=head, width=5, priority=priority, cell=Cell)
+        return Column(head, 5, Cell, priority, group="TTFT")
 
     columns = (of("p50", 2), of("p95", 0))
     assert line_text(fit(columns, 40, gap=1).head_line()) == "TTFT p50   p95"
@@ -106,7 +102,7 @@ def test_printed_columns_are_as_wide_as_their_rows() -> None:
 
 
 def test_a_long_printed_text_takes_from_the_blanks_of_the_next_and_the_rest_stands() -> None:
-    why: Column[str] = Column(head="WHY", width=8, cell=lambda _: Cell("cap"), flush_left=True)
+    why: Column[str] = Column("WHY", 8, lambda _: Cell("cap"), flush_left=True)
     table = printed((NAME, why, SIZE))
     assert [table.text(row) for row in ("six", "nine-nine")] == [
         "six     cap          3",
