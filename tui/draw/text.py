@@ -6,6 +6,7 @@ colours. Text is measured in terminal cells. Nothing here interprets markup.
 
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
+from itertools import zip_longest
 from typing import Final, Literal, TypeAlias, get_args
 
 from rich.cells import cell_len, set_cell_size
@@ -99,6 +100,14 @@ def pad(line: Line, width: int) -> Line:
 def join(parts: Iterable[Line]) -> Line:
     """Return one line of several."""
     return tuple(span for part in parts for span in part)
+
+
+def side_by_side(left_lines: Iterable[Line], right_lines: Iterable[Line], at: int) -> list[Line]:
+    """Return two columns of lines, the right one beginning in cell `at`."""
+    return [
+        (*pad(one, at), *other) if other else one
+        for one, other in zip_longest(left_lines, right_lines, fillvalue=())
+    ]
 
 
 def left(text: str, width: int) -> str:

@@ -13,7 +13,7 @@ from probes.board.views import PercentileTable, Snapshot, WindowColumn, WindowNa
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import FAILED
 from tui.draw.table import Cell, Column, fit
-from tui.draw.text import Line, age, clip, count, pad, right, share, three_digits
+from tui.draw.text import Line, age, clip, count, right, share, side_by_side, three_digits
 from tui.panes.routes import figure_cell, selected_route
 from tui.panes.timeline import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 from tui.panes.view import ViewState
@@ -99,11 +99,7 @@ def percentiles_lines(
     if width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT:
         at = full + _GAP
         figures = _table_lines(table, rows, snapshot.window, full, height)
-        chart = draw_chart(table, width - at, height)
-        lines = max(len(figures), len(chart))
-        beside = [*chart, *[()] * (lines - len(chart))]
-        figures += [()] * (lines - len(figures))
-        return tuple((*pad(line, at), *other) for line, other in zip(figures, beside, strict=True))
+        return tuple(side_by_side(figures, draw_chart(table, width - at, height), at))
     figures = _table_lines(table, rows, snapshot.window, width, height)
     return (*figures, *draw_chart(table, width, height - len(figures)))
 

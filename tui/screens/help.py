@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
-from tui.draw.text import Line
+from tui.draw.text import Line, side_by_side
 from tui.keys import KEYS, Hotkey
 from tui.screens.glossary import GLOSSARY, Section
-from tui.screens.page import Page, columns, wrapped_entry
+from tui.screens.page import Page, wrapped_entry
 
 _GROUPS: Final = {
     "knobs": "knobs of the route",
@@ -38,7 +38,7 @@ def help_lines(width: int, keys: Sequence[Hotkey] = KEYS) -> list[Line]:
     brief = width < _SENTENCES_FROM
     at = _BRIEF_COLUMN if brief else width // 2
     left = _key_lines(keys, at - _GUTTER, brief=brief)
-    return columns(left, _glossary_lines(GLOSSARY, width - at), at)
+    return side_by_side(left, _glossary_lines(GLOSSARY, width - at), at)
 
 
 def _key_lines(keys: Sequence[Hotkey], width: int, *, brief: bool = False) -> Iterator[Line]:
