@@ -19,6 +19,7 @@ from tui.commands.output import OutputError, discard, say
 from tui.commands.summary import summary_text
 from tui.draw.theme_names import OWN_THEMES
 from tui.session import CockpitSession
+from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.leaving import Leaving, terminal_state
 
 
@@ -55,7 +56,7 @@ def run_app(session: CockpitSession, config: Config, *, duration_s: float | None
     if config.display.theme not in OWN_THEMES:
         _check_theme(config)
 
-    with Leaving(terminal_state()) as leaving:
+    with no_passes_at_the_start(), Leaving(terminal_state()) as leaving:
 
         def load() -> Callable[[], Screen]:
             from tui.app import LlmtopApp
