@@ -43,13 +43,13 @@ from probes.stats.tokens import seconds_per_token
 from probes.stats.windows import SLICE_NS, slice_index
 
 MARKERS_KEPT: Final = 50
-"""More than a chart has columns to mark."""
+"""More labels than a chart has room for."""
 _COHORTS_KEPT: Final = 8
 """Answer caps that somebody goes back and forth between; each costs the samples of an hour."""
 _PREVIEW_CHARACTERS: Final = 4000
 """A pane at its largest."""
 _GAPS_KEPT: Final = 16
-"""Probes are cut off long before so many suspends have passed."""
+"""More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
 
