@@ -7,7 +7,7 @@ within the goal the goal is met, else it is unknown, as too few cannot tell a ta
 Rule 4. What was missed outweighs what is unknown, in a route and in the run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -17,7 +17,7 @@ from probes.events import HeldReason
 from probes.kit.exit_status import ExitStatus
 from probes.stats.tally import Tally
 
-Verdict: TypeAlias = Literal["met", "missed", "unknown"]
+GoalsResult: TypeAlias = Literal["met", "missed", "unknown"]
 
 _HELD_WORDS: Final[Mapping[HeldReason, str]] = {
     "budget": "its budget is spent",
@@ -27,7 +27,7 @@ _HELD_WORDS: Final[Mapping[HeldReason, str]] = {
     "restarting": "the engine starts again",
 }
 
-_STATUSES: Final[Mapping[Verdict, ExitStatus]] = {
+_STATUSES: Final[Mapping[GoalsResult, ExitStatus]] = {
     "met": ExitStatus.OK,
     "missed": ExitStatus.FAILED,
     "unknown": ExitStatus.UNKNOWN,
@@ -52,11 +52,11 @@ class GoalsVerdict:
 
 
 def goals_verdict(
-    route: RouteBoard, tally: Tally, ttft_p95: Figure, e2e_p95: Figure, everywhere: Set[HeldReason]
+    route: RouteBoard, tally: Tally, ttft_p95: Figure, e2e_p95: Figure
 ) -> GoalsVerdict:
-    """Judge the run of one route; `everywhere` is what holds all routes at its end."""
+    """Judge the run of one route by what it counted and its two p95s."""
     if not tally.finished:
-        return GoalsVerdict(unknown=(_why_nothing(route, tally, everywhere),))
+        return GoalsVerdict(unknown=(_why_nothing(route, tally),))
     info = route.info
     cost_goal = info.goal_cost_usd_per_probe
     p95s = (
@@ -88,9 +88,9 @@ def _unknown_latencies(
             yield "e2e: no sample that counts"
 
 
-def _why_nothing(route: RouteBoard, tally: Tally, everywhere: Set[HeldReason]) -> str:
-    what = "no probe finished" if route.attempts_started else "no probe was started"
-    held = {*route.held, *everywhere}
+def _why_nothing(route: RouteBoard, tally: Tally) -> str:
+    what = "no probe finished" if route.accounts.attempts else "no probe was started"
+    held = {*route.held, *route.run.held}
     if route.paused:
         held.add("paused")
     if route.cool_down is not None:
@@ -101,7 +101,7 @@ def _why_nothing(route: RouteBoard, tally: Tally, everywhere: Set[HeldReason]) -
     return f"{what} ({', '.join(reasons)})" if reasons else what
 
 
-def run_verdict(summary: Mapping[str, Mapping[str, Any]]) -> Verdict:
+def run_verdict(summary: Mapping[str, Mapping[str, Any]]) -> GoalsResult:
     """Judge a run by the summary of its routes; without any route nothing was measured."""
     verdicts = {route["goals_met"] for route in summary.values()}
     if False in verdicts:

@@ -51,7 +51,7 @@ class RouteView(msgspec.Struct, frozen=True):
     state: RouteState
     since_ns: int | None
     """Since when it is in this state."""
-    pain: float
+    goal_ratio: float
     """Worst ratio of a figure to its goal; above 1 a goal is missed."""
     in_flight: int
     target: int

@@ -33,9 +33,7 @@ class Problems:
 
     def add(self, path: KeyPath, text: str) -> None:
         """Note one mistake at the key `path`; what several routes take from [defaults], once."""
-        line = f"{self._label(path)}: {text}"
-        if line not in self._lines:
-            self._lines.append(line)
+        self.add_variable(self._label(path), text)
 
     def add_variable(self, name: str, text: str) -> None:
         """Note what is wrong with a variable of the environment that no key names."""

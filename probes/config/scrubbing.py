@@ -147,11 +147,10 @@ class Scrubber:
             for at in range(_PROBE)
             for step in _steps(piece[at : at + _PROBE])
         )
-        begun = {_folded(_plain(secret).text)[:PIECE] for secret in secrets}
-        beginnings = {piece[:size] for piece in begun & self._pieces for size in range(1, PIECE)}
-        self._parts = beginnings.union(
+        self._parts = frozenset(
             piece[:size] for piece in self._pieces for size in range(_WAITS_FROM, PIECE)
-        )
+        ).union(*(self._beginnings(_folded(_plain(secret).text)) for secret in secrets))
+        self._longest_part = max(map(len, self._parts), default=0)
         self._longest = max(map(len, forms), default=0)
 
     def __repr__(self) -> str:
@@ -183,12 +182,23 @@ class Scrubber:
             cut = spans[-1][0]
         return self.scrub(text[:cut]), text[cut:]
 
+    def _beginnings(self, folded: str) -> Iterator[str]:
+        """Yield how a secret may have begun before it gives itself away.
+
+        A common word at its head is waited for as well: alone it tells nothing, but what follows
+        may show that it was the secret's.
+        """
+        for at, piece in enumerate(_pieces(folded, PIECE)):
+            if piece in self._pieces:
+                yield from (folded[:size] for size in range(1, at + PIECE))
+                return
+
     def _unsure(self, text: str) -> int:
         """Return how many characters at the end of a text may be the beginning of a piece."""
-        tail = text[-12 * PIECE :]  # as long as seven characters are in the longest escapes
+        tail = text[-12 * (self._longest_part + 1) :]  # as long as these are in any escapes
         plain = _plain(tail)
         folded = _folded(plain.text)
-        for size in range(min(PIECE - 1, len(folded)), 0, -1):
+        for size in range(min(self._longest_part, len(folded)), 0, -1):
             if folded[-size:] in self._parts:
                 return len(tail) - plain.starts[len(folded) - size]
         return 0

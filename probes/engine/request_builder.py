@@ -1,6 +1,10 @@
 """How a route asks: in which dialect, with which parameters; what it learns of its server it keeps.
 
-All probes of a route share one manner. What one of them learns, the others ask with from then on.
+Rule 1. All probes of a route share one request builder: what one of them learns, the others ask
+        with from then on.
+Rule 2. An answer teaches only of the way it was asked in (`Way`); where another probe has learned
+        something since, that is tried first.
+Rule 3. What a server refused once is not sent again, and a person is told once what is missing.
 """
 
 from collections.abc import Mapping
@@ -40,7 +44,7 @@ class Lesson:
 _NOTHING_LEARNED: Final = Lesson()
 
 
-class Manner:
+class RequestBuilder:
     """A route's way to ask, and how it came to it."""
 
     def __init__(self, route: Route, headers: Mapping[str, str]) -> None:

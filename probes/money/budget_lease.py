@@ -24,7 +24,7 @@ from anyio import to_thread
 from probes.config import Budget, Price, Route
 from probes.config.prompts import estimate_tokens
 from probes.control.commands import Allow, Allowance
-from probes.control.wanted import Desired
+from probes.control.wanted import Wanted
 from probes.events import AttemptFinished, AttemptStarted, Event, Hello, Notice
 from probes.kit.clock import NS_PER_S, Clock, seconds
 from probes.money.ledger import (
@@ -286,7 +286,7 @@ class Purse:
         return self._emergency is None and all(a.at_rest for a in self._accounts.values())
 
     async def top_up(
-        self, desired: Desired, *, anew: bool = False, patient: bool = True
+        self, wanted: Wanted, *, anew: bool = False, patient: bool = True
     ) -> Allow | None:
         """Settle with the ledger and return what the engine may spend now.
 
@@ -298,7 +298,7 @@ class Purse:
             if anew:
                 for account in self._accounts.values():
                     account.begin_engine()
-            wants = self._wants(desired)
+            wants = self._wants(wanted)
             answered = await self._ask_shared(wants, patient=patient)
             if not answered:
                 if self._emergency is None:
@@ -465,16 +465,16 @@ class Purse:
             spent_usd=ask.spent_usd + account.owed_usd,
         )
 
-    def _wants(self, desired: Desired) -> dict[str, int]:
+    def _wants(self, wanted: Wanted) -> dict[str, int]:
         now_ns = self._clock.monotonic_ns()
         passed_s = seconds(now_ns - self._asked_ns) if self._asked_ns is not None else 0.0
         self._asked_ns = now_ns
         return {
-            name: self._wanted(name, account, desired, passed_s)
+            name: self._wanted(name, account, wanted, passed_s)
             for name, account in self._accounts.items()
         }
 
-    def _wanted(self, name: str, account: _Account, desired: Desired, passed_s: float) -> int:
+    def _wanted(self, name: str, account: _Account, wanted: Wanted, passed_s: float) -> int:
         """Return the lease that keeps a route going: what is in flight, and 2 s more of it.
 
         As long as its rate is not known that is the next probe of each worker that is due by then.
@@ -484,10 +484,10 @@ class Purse:
             weight = 1 - math.exp(-passed_s / RATE_S)
             account.rate += weight * (account.paced / passed_s - account.rate)
             account.paced = 0
-        asked = account.prompt_tokens + round(desired.knob(name, "max_tokens"))
+        asked = account.prompt_tokens + round(wanted.routes[name].max_tokens)
         probe = max(asked, account.learned.tokens)
-        workers = round(desired.knob(name, "concurrency"))
-        interval = max(AHEAD_S, desired.knob(name, "interval"))
+        workers = round(wanted.routes[name].concurrency)
+        interval = max(AHEAD_S, wanted.routes[name].interval)
         # One more for each engine that works: what one has left another cannot use.
         working = max(1, min(self._engines, workers))
         soon = math.ceil(workers * AHEAD_S / interval) + working

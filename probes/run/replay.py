@@ -39,7 +39,7 @@ class _Replay:
 
     def __init__(self, parts: Sequence[Path], output: JsonLines, report: Report) -> None:
         self._name = parts[0].name
-        self._board = Board(judging=False)  # nobody looks before the end
+        self._board = Board()
         self._source = RecordingSource(parts, self._receive, report)
         self._output = output
         self._printing = Printing(self._source, output)
@@ -59,9 +59,7 @@ class _Replay:
                 if self._printing.is_interrupted:
                     self._report(f"{self._name}: interrupted; the summary is of what was read")
                 if not self._greeted:
-                    self._report(
-                        f"{self._name}: there is no hello in it, so that no route is known"
-                    )
+                    self._report(f"{self._name}: has no hello, so that no route is known")
                 self._output.end_with(self._board.summary())
             # Whoever reads may be as slow as a pager: nothing is lost by waiting for him here.
             await self._printing.drain()

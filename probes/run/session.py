@@ -17,12 +17,13 @@ from anyio import to_thread
 from probes import __version__
 from probes.board import Board
 from probes.config import Config
-from probes.config.proxies import proxy_secrets
+from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.control.commands import Allow, Burst, Command, Configure, Go, SetKnob
 from probes.control.status import HostStatus
+from probes.control.wanted import Wanted
 from probes.events import (
     DURABLE_TYPES,
     SCHEMA_VERSION,
@@ -123,6 +124,11 @@ class Session:
     def board(self) -> Board:
         """Everything the stream has told so far."""
         return self._board
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the user wants of the engines by now."""
+        return self._wanted.now
 
     @property
     def status(self) -> HostStatus:

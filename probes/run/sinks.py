@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 from probes.board import Board
 from probes.config import Route
 from probes.control.commands import Command
-from probes.control.wanted import Desired, commands_for_restart, desired_of
+from probes.control.wanted import Wanted, commands_for_restart, wanted_of
 from probes.events import Event
 from probes.store.recording import Recorder
 
@@ -40,7 +40,7 @@ class WantedSink:
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
         """Begin with what is configured."""
-        self._wanted = desired_of(routes)
+        self._wanted = wanted_of(routes)
 
     def receive(self, events: list[Event], _lines: bytes) -> None:
         """Note a batch."""
@@ -52,7 +52,7 @@ class WantedSink:
         self._wanted = self._wanted.after_command(command)
 
     @property
-    def now(self) -> Desired:
+    def now(self) -> Wanted:
         """The wanted state."""
         return self._wanted
 

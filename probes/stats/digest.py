@@ -102,7 +102,7 @@ class Digest:
     def _spill(self) -> None:
         if self._sketch is None:
             self._sketch = new_sketch()
-        self._sketch.take(chain(_unpacked(self._packed), map(point, self._samples)))
+        self._sketch.absorb(chain(_unpacked(self._packed), map(point, self._samples)))
         self._samples, self._packed = [], array("d")
 
 

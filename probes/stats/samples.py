@@ -6,7 +6,7 @@ together ahead, while the newest slice is still open, a piece at a time, so that
 wait for it. An hour and the run have a part more, which changes once a minute.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -51,8 +51,12 @@ class SampleWindows(Windows[Digest]):
         index = self._opened(now_ns)
         self._read_in[window] = index
         _, first, closed = self._closed_parts(window, index)
-        newest = [self.slice(one) for one in range(first, index + 1)]
-        return Quantiles((*closed, *(part for part in newest if part is not None)))
+        parts = [*closed]
+        for newest in range(first, index + 1):
+            part = self.slice(newest)
+            if part is not None:
+                parts.append(part)
+        return Quantiles(parts)
 
     def slice(self, index: int) -> Distribution | None:
         """Return the samples of one slice; None without any."""
@@ -108,7 +112,7 @@ class SampleWindows(Windows[Digest]):
         end_minute = min(index // SLICES_A_MINUTE - 1, self.sealed_minutes)
         return max(first, end_minute * SLICES_A_MINUTE)
 
-    def _once(self, slot: _Slot, key: _Key, digests: Iterable[Digest]) -> Distribution:
+    def _once(self, slot: _Slot, key: _Key, digests: Sequence[Digest]) -> Distribution:
         """Return what the digests hold, prepared anew only where the key has changed."""
         known = self._prepared.get(slot)
         if known is None or known[0] != key:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from probes.config import Route, Tls
-from probes.config.checks import ENVIRONMENT_PREFIX, SECRET_HEADERS
-from probes.config.proxies import Proxy, ProxyError, proxy_of
+from probes.config.checks import SECRET_HEADERS
+from probes.config.fields import named_variable
+from probes.config.proxies import Proxy, ProxyError
+from probes.config.proxy_choice import proxy_of
 from probes.config.urls import read_url
 
 KEEP_ALIVE_S: Final = 60.0
@@ -66,5 +68,5 @@ def connecting(route: Route, environ: Mapping[str, str]) -> Connecting:
 def _secret_names(route: Route) -> Iterator[str]:
     """Yield the names of the headers whose values a route takes from the environment."""
     for name, value in route.headers.items():
-        if value.startswith(ENVIRONMENT_PREFIX):
+        if named_variable(value) is not None:
             yield name.lower()

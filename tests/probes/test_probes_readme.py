@@ -15,7 +15,7 @@ from probes.board import header
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.board.lanes import CELL_NS
 from probes.config import Goals
-from probes.config.e2e_goal import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
+from probes.config.goals import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
 from probes.engine.outbox import BATCH_S
 from probes.engine.report import BANDS
 from probes.kit.clock import NS_PER_S

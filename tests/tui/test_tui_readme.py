@@ -6,6 +6,7 @@ import re
 from typing import get_args
 
 import pytest
+from drawn import DRAWINGS
 from pages import SHARES, Page, each_of, fields_of, first_cells, minute, number, per_cent, quoted
 
 from probes.board import Board, header, states
@@ -23,6 +24,7 @@ from probes.sources.rules import HostLimits
 from probes.stats.windows import SLICE_NS
 from tui.cli import _WINDOWS, parser
 from tui.commands.once import json_line
+from tui.commands.waterfall import _STEPS
 from tui.draw.chart import SPANS_NS
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
@@ -114,6 +116,17 @@ def test_the_columns_are_those_that_there_are() -> None:
     assert [
         (quoted(row[0])[0], row[1]) for row in PAGE.rows("Columns of the routes table")
     ] == there
+
+
+@pytest.mark.parametrize("pane", ["arrival", "percentiles", "throttling", "retries"])
+def test_the_columns_of_the_other_panes_are_those_that_are_drawn(pane: str) -> None:
+    drawn = (DRAWINGS / f"{pane}.txt").read_text(encoding="utf-8").partition("\nbusy\n")[0]
+    rows = PAGE.rows("Columns of the other panes")
+    told = {name for row in rows if row[0].endswith(pane) for name in quoted(row[1])}
+    assert told
+    assert {name for name in told if name not in drawn} == set()
+    heads = set(re.findall(r"\b[A-Z]{3,}\b", drawn)) - {"TTFT"}
+    assert heads <= set(re.findall(r"[A-Z]+", " ".join(told)))
 
 
 @pytest.mark.parametrize(
@@ -212,6 +225,11 @@ def test_the_fields_of_the_summary_that_tell_of_goals_are_named() -> None:
     (row,) = board.summary().values()
     goals = {name for name in row if name.startswith("goals_")}
     assert goals == set(re.findall(r"`(goals_\w+)`", PAGE.section("`--fail-on-goals`")))
+
+
+def test_every_bar_of_the_waterfall_is_told() -> None:
+    bars = set(_STEPS.values()) - {"scheduled"}  # where all bars begin
+    assert set(first_cells(PAGE.rows("`once`: a waterfall"))) == bars
 
 
 def test_every_field_of_once_is_told() -> None:

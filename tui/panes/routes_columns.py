@@ -180,7 +180,7 @@ def _stream_speed(route: RouteView) -> Span:
 
 COLUMNS: Final[tuple[Column, ...]] = (
     Column("model", "MODEL", 6, 13, _model, lambda r: r.model.lower(), flush_left=True),
-    Column("state", "STATE", 14, 19, _state, lambda r: r.pain, flush_left=True),
+    Column("state", "STATE", 14, 19, _state, lambda r: r.goal_ratio, flush_left=True),
     Column("conc", "CONC", 5, 2, _concurrency, lambda r: r.target),
     Column(
         "per_min",

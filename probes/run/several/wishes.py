@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from probes.config import Route
-from probes.config.knob_ranges import KNOBS
 from probes.control.commands import Burst, Command, EndCoolDown, Pause, SetKnob
 from probes.events import Event, Held, Knob, KnobKind
 from probes.kit.clock import seconds
@@ -53,8 +52,10 @@ class Wishes:
                 return [event for name in routes for event in self._pause(name, command, now_ns)]
             case Pause() if command.route in self._routes:
                 return self._pause(command.route, command, now_ns)
-            case SetKnob() if command.route in self._routes and command.knob in KNOBS:
-                return self._set(KNOBS[command.knob].name, command, now_ns)
+            case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob) if (
+                command.route in self._routes
+            ):
+                return self._set(knob, command, now_ns)
             case Burst() if command.route in self._routes:
                 return [_knob(command.route, "burst", 0, command.count, command.who, now_ns)]
             case EndCoolDown(until_s=0) if command.route in self._routes:

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answers.answer import AnswerReader
+from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
-from probes.answers.facts import Answer
 from probes.answers.judging import Ending
 from probes.answers.progress import Progress
 

@@ -6,12 +6,11 @@ import tracemalloc
 
 import pytest
 
-from probes.answers.answer import AnswerReader
+from probes.answers.answer import Answer, AnswerReader
 from probes.answers.body import json_of
 from probes.answers.dialects import dialect_for
 from probes.answers.dialects.base import NOTHING, Delta, ToolCalls, join_deltas
 from probes.answers.error_body import error_in, error_of
-from probes.answers.facts import Answer
 
 STREAM = {"content-type": "text/event-stream"}
 

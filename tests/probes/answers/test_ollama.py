@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answers.answer import AnswerReader
+from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
 from probes.answers.dialects.base import NOTHING, Adaptation, Delta
 from probes.answers.dialects.ollama import OllamaDialect
 from probes.answers.dialects.ollama_stream import OllamaInterpreter
-from probes.answers.facts import Answer
 from probes.answers.judging import Ending
 from probes.answers.request_headers import request_headers
 from probes.answers.sse import ServerSentEvent

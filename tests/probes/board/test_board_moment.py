@@ -70,7 +70,7 @@ def test_a_state_is_judged_by_the_figures_that_stand_beside_it(hz: float) -> Non
     for snapshot in frames(stream(120, 2.0), 7, hz=hz, restless=False):
         assert not list(disagreements(snapshot, 0)), snapshot.now_ns
         frames_seen += 1
-        graded += snapshot.routes[0].pain > 0
+        graded += snapshot.routes[0].goal_ratio > 0
     assert frames_seen > 100
     assert graded > frames_seen // 2
 

@@ -12,7 +12,7 @@ from clocks import ManualClock
 
 from probes.config import Budget, Price, Route
 from probes.control.commands import Allow, Allowance
-from probes.control.wanted import desired_of
+from probes.control.wanted import wanted_of
 from probes.events import AttemptFinished, AttemptStarted, Hello, RouteInfo, StampLadder
 from probes.money.budget_lease import Purse, unenforceable_budgets
 from probes.money.ledger import Ask, Grant, Ledger
@@ -67,7 +67,7 @@ def of_route(allow: Allow, route: str = "r") -> Allowance:
 
 async def topped_up(money: Purse, route: Route = ROUTE, *, anew: bool = False) -> Allow:
     """Ask for more; return the answer, which there is."""
-    allow = await money.top_up(desired_of((route,)), anew=anew, patient=False)
+    allow = await money.top_up(wanted_of((route,)), anew=anew, patient=False)
     assert allow is not None
     return allow
 
@@ -186,12 +186,12 @@ async def test_at_the_limit_nothing_more_is_allowed() -> None:
 
 async def test_it_runs_low_before_it_is_dry() -> None:
     money = purse(Ledger(None))
-    await money.top_up(desired_of((ROUTE,)))
+    await money.top_up(wanted_of((ROUTE,)))
     assert not money.runs_low
     for _ in range(2):
         money.fold(started())
     assert money.runs_low
-    await money.top_up(desired_of((ROUTE,)))
+    await money.top_up(wanted_of((ROUTE,)))
     assert not money.runs_low
 
 
@@ -291,10 +291,10 @@ async def test_a_ledger_that_fails_once_is_asked_again_before_anything_is_said()
     money = purse(ledger)
     await topped_up(money)
     ledger.failing = True
-    assert await money.top_up(desired_of((ROUTE,))) is None
+    assert await money.top_up(wanted_of((ROUTE,))) is None
     assert money.doubt == ""
     ledger.failing = False
-    assert await money.top_up(desired_of((ROUTE,))) is not None
+    assert await money.top_up(wanted_of((ROUTE,))) is not None
     assert money.take_news() == []
 
 
@@ -450,7 +450,7 @@ async def test_an_engine_is_never_without_a_limit() -> None:
     ledger = Failing(None)
     ledger.failing = True
     money = purse(ledger)
-    allow = await money.top_up(desired_of((ROUTE,)), anew=True, patient=False)
+    allow = await money.top_up(wanted_of((ROUTE,)), anew=True, patient=False)
     assert allow is not None
     assert 0 < of_route(allow, "").tokens <= 1_000
 
@@ -458,7 +458,7 @@ async def test_an_engine_is_never_without_a_limit() -> None:
 async def test_closing_settles_and_frees_what_was_leased() -> None:
     ledger = Ledger(None)
     money = purse(ledger)
-    await money.top_up(desired_of((ROUTE,)))
+    await money.top_up(wanted_of((ROUTE,)))
     money.fold(started())
     money.fold(finished(70))
     await money.close()
@@ -469,21 +469,21 @@ async def test_closing_settles_and_frees_what_was_leased() -> None:
 
 
 async def test_it_is_at_rest_when_the_ledger_knows_everything_and_gave_everything() -> None:
-    one, desired = purse(Ledger(None)), desired_of((ROUTE,))
+    one, wanted = purse(Ledger(None)), wanted_of((ROUTE,))
     assert not one.at_rest
-    await one.top_up(desired)
+    await one.top_up(wanted)
     assert one.at_rest
     one.fold(started())
     assert not one.at_rest
     one.fold(finished(60))
     assert not one.at_rest
-    await one.top_up(desired)
+    await one.top_up(wanted)
     assert one.at_rest
 
 
 async def test_at_the_budget_it_is_never_at_rest() -> None:
     one = purse(Ledger(None), budget=Budget(tokens_per_hour=150, route_tokens_per_hour=150))
-    await one.top_up(desired_of((ROUTE,)))
+    await one.top_up(wanted_of((ROUTE,)))
     assert not one.at_rest
 
 
@@ -491,4 +491,4 @@ async def test_at_the_budget_it_is_never_at_rest() -> None:
 async def test_a_lease_that_lacks_usd_is_not_whole(usd: float, more: bool) -> None:
     route = replace(ROUTE, price=Price(input=1.0, output=2.0))
     money = purse(Ledger(None), route, Budget(route_usd_per_hour=usd))
-    assert of_route(await money.top_up(desired_of((route,)))).more is more
+    assert of_route(await money.top_up(wanted_of((route,)))).more is more

@@ -25,7 +25,7 @@ from probes.control.commands import (
     SetKnob,
     WatchText,
 )
-from probes.control.wanted import commands_for_restart, desired_of
+from probes.control.wanted import commands_for_restart, wanted_of
 from probes.engine.engine import run_engine
 from probes.events import (
     AttemptFinished,
@@ -81,7 +81,7 @@ class Group:
         self.rounds = 0
         self.scopes: list[anyio.CancelScope] = []
         self.pipes: list[anyio.Event] = []
-        self.desired = desired_of(routes)
+        self.wanted = wanted_of(routes)
         self.host = EngineGroup(
             self._prepare,
             self._receive,
@@ -93,7 +93,7 @@ class Group:
 
     def send(self, command: Command) -> None:
         """Command the group as a session does."""
-        self.desired = self.desired.after_command(command)
+        self.wanted = self.wanted.after_command(command)
         self.host.send(command)
 
     def let_spend(self, tokens: int) -> None:
@@ -130,7 +130,7 @@ class Group:
     async def _prepare(self, engine: str) -> list[Command]:
         await anyio.lowlevel.checkpoint()
         allow = [self.allow] if self.allow else []
-        wanted = commands_for_restart(self.desired, self.clock.monotonic_ns())
+        wanted = commands_for_restart(self.wanted, self.clock.monotonic_ns())
         return [Configure(engine=engine, routes=self.routes, seed=1), *allow, *wanted, Go()]
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
@@ -138,7 +138,7 @@ class Group:
         self.lines += lines
         self.rounds += 1
         for event in events:
-            self.desired = self.desired.after_event(event)
+            self.wanted = self.wanted.after_event(event)
 
     def _make_host(self, prepare: Prepare, receive: Receive) -> SupervisedEngine:
         return InProcessEngine(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from probes.config import Price, Route
 from probes.control.commands import Allow, Allowance
 from probes.events import AttemptFinished, AttemptStarted, MoneyReport, StampLadder
-from probes.money.spending import Reservation, Spending
+from probes.money.spending import AttemptReservation, Spending
 from probes.run.several.money import Money, Sum, portions
 
 ROUTE = Route(name="r", base_url="http://x", model="m", prompt="x" * 40, max_tokens=90)
@@ -60,7 +60,7 @@ class Engine:
     spending: Spending = field(default_factory=Spending)
     commands: deque[Allow] = field(default_factory=deque)
     words: deque[MoneyReport | AttemptFinished] = field(default_factory=deque)
-    reserved: list[Reservation] = field(default_factory=list)
+    reserved: list[AttemptReservation] = field(default_factory=list)
     spent: int = 0
 
     def obey(self) -> None:

@@ -8,13 +8,15 @@ from board_streams import ProbeScript, arrivals, at, hello, route_info, tick
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.answers.progress import Progress
 from probes.board import Board
 from probes.board.views import LaneView
-from probes.engine.stamp_recorder import Tape
+from probes.engine.stamp_recorder import StampRecorder
 from probes.events import Arrival
 from probes.stats.chunk_gaps import GapBuckets, longest_gap_ns, stalls_between
 
 MS = 1_000_000
+CHUNK = Progress(output=True, first_is_newest=True, last_is_newest=True)
 
 
 def lane_of(board: Board) -> LaneView:
@@ -29,26 +31,26 @@ def test_who_counts_stalls_and_who_draws_them_agree(
     gaps_ms: list[int], stall_after_ms: int
 ) -> None:
     stall_after_s = stall_after_ms / 1_000
-    tape, now_ns = Tape(), at(1.4)
-    tape.first("started", at(1.0))
-    tape.output(now_ns, longest_gap_ns(stall_after_s), first_exact=True, last_exact=True)
+    recorder, now_ns = StampRecorder(longest_gap_ns(stall_after_s)), at(1.4)
+    recorder.stamp("started", at(1.0))
+    recorder.output(CHUNK, now_ns)
     for gap in gaps_ms:
         now_ns += gap * MS
-        tape.output(now_ns, longest_gap_ns(stall_after_s), first_exact=True, last_exact=True)
+        recorder.output(CHUNK, now_ns)
     e2e_s = (now_ns - at(1.0)) / 1e9
     told = {
-        "chunk_offsets_ns": tuple(tape.offsets_ns),
-        "chunks": tape.chunks,
-        "longest_gap_ns": tape.longest_gap_ns,
-        "stalls": tape.stalls,
+        "chunk_offsets_ns": tuple(recorder.chunk_offsets_ns),
+        "chunks": recorder.chunks,
+        "longest_gap_ns": recorder.longest_gap_ns,
+        "stalls": recorder.stalls,
     }
     probe = ProbeScript("e1-1", 1.0, e2e_s=e2e_s, finished=told)
     board = Board()
     for event in (hello(route_info(stall_after=stall_after_s)), *probe.events()):
         board.fold(event)
     lane = lane_of(board)
-    assert len(lane.stalls) == tape.stalls == board.summary()["alpha"]["stalls"]
-    assert tape.stalls == sum(gap > stall_after_ms for gap in gaps_ms)
+    assert len(lane.stalls) == recorder.stalls == board.summary()["alpha"]["stalls"]
+    assert recorder.stalls == sum(gap > stall_after_ms for gap in gaps_ms)
     longest = max((last - first for first, last in lane.stalls), default=None)
     assert lane.stalled_s == (None if longest is None else pytest.approx(longest / 1e9))
 

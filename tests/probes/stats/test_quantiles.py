@@ -29,7 +29,7 @@ def digests(seed: int, count: int, *, compacted: bool) -> list[Digest]:
 
 def quantiles(*parts: list[Digest]) -> tuple[float | None, ...]:
     """Return the quantiles of some digests, prepared in parts."""
-    return Quantiles(map(Distribution, parts)).at(*PROBABILITIES)
+    return Quantiles([*map(Distribution, parts)]).at(*PROBABILITIES)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -66,7 +66,7 @@ def test_what_a_sketch_has_rounded_stands_beside_what_is_known() -> None:
         known.add(value)
     low, *_, high = quantiles([rounded], [known])
     assert (low, high) == (0.5, 9.0)
-    assert Quantiles(map(Distribution, ([rounded], [known]))).at(0.5)[0] == pytest.approx(
+    assert Quantiles([Distribution([rounded]), Distribution([known])]).at(0.5)[0] == pytest.approx(
         2.5, rel=0.01
     )
 

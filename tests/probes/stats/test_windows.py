@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from board_streams import ProbeScript
 
 from probes.kit.clock import NS_PER_S
 from probes.stats.digest import CENTROIDS
@@ -121,6 +122,12 @@ def test_slices_keep_the_newest() -> None:
     assert slices.between(0, 10) == [[4], [5], [6], [7]]
 
 
+def test_ages_without_a_sample_cost_no_time() -> None:
+    slices: Slices[list[int]] = Slices(3, list)
+    slices.at(1).append(7)
+    assert slices.between(0, 10**18) == [[7]]
+
+
 def test_a_slice_is_sealed_a_second_after_its_end_and_compacted_then() -> None:
     samples = SampleWindows()
     for number in range(100):
@@ -189,7 +196,7 @@ def test_tallies_add_up_numbers_and_reasons() -> None:
     one.count_retry("rate_limit", 1, 1.5)
     other.count_retry("rate_limit", 1, 0.0)
     other.count_retry("overloaded", 2, 0.5)
-    other.count_recovery(("overloaded",), ok=True)
+    other.recovered_by["overloaded"] = other.recovered = 1
     one.absorb(other)
     assert (one.finished, one.failures, one.cost_usd, one.retries) == (5, 4, 0.5, 3)
     assert one.retried == {("rate_limit", 1): 2, ("overloaded", 2): 1}
@@ -208,10 +215,10 @@ def test_everything_a_tally_counts_is_absorbed() -> None:
 
 
 def test_reasons_are_bounded_when_counted_and_when_absorbed() -> None:
-    tally = Tally()
+    tally, failed = Tally(), ProbeScript("e1-1", 0.0, outcome="timeout").probe_finished()
     for number in range(1_000):
         tally.count_retry(f"reason{number}", 1, 1.0)
-        tally.count_recovery((f"reason{number}",), ok=False)
+        tally.count_probe(failed, False, (f"reason{number}",))
     assert tally.retries == 1_000
     assert len(tally.retried) <= 33
     assert sum(tally.retried.values()) == 1_000

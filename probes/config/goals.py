@@ -1,4 +1,4 @@
-"""Which goal a route has at which answer cap. The one place for it.
+"""What a good probe is: the default goals, and the E2E goal at each answer cap.
 
 Rule 1: a goal of the user's own holds at any cap.
 Rule 2: without one, E2E p95 ≤ 3 s is the goal of answers up to 200 tokens: a longer one takes long,
@@ -7,11 +7,38 @@ Rule 3: a knob takes no goal away, or raising the cap would silence the alarm. W
 cap has a goal and a knob goes beyond 200 tokens, the goal grows with the cap.
 """
 
-from typing import Final
+from typing import Annotated, Final, TypeAlias
+
+from probes.config.fields import Range, Settings, Unset
 
 DEFAULT_E2E_GOAL_S: Final = 3.0
 E2E_GOAL_CAP: Final = 200
 """Tokens up to which the default holds as it is."""
+
+DAY_S: Final = 86_400
+"""Longest time that can be set: what takes longer is nobody's intention."""
+
+Seconds: TypeAlias = Annotated[
+    float,
+    Range("a number of seconds", 0, DAY_S, exclusive=True, bounds="above 0, at most a day"),
+]
+Usd: TypeAlias = Annotated[float, Range("a number of USD", 0, exclusive=True)]
+
+
+class Goals(Settings, frozen=True, kw_only=True):
+    """Bands follow a goal: great ≤ 0.6 × goal < fine ≤ goal < slow ≤ 1.5 × goal < sluggish."""
+
+    ttft_s: Annotated[Seconds, "TTFT p95, and TTFT of a good probe as it is felt, in seconds"] = 1.0
+    e2e_s: Annotated[
+        Seconds | None,
+        Unset(f"{DEFAULT_E2E_GOAL_S}"),
+        f"the same for E2E; without a value only where `max_tokens` is at most {E2E_GOAL_CAP}, and "
+        "growing with the cap where a knob goes beyond that",
+    ] = None
+    success: Annotated[float, Range("a share", 0, 1), "share of probes that must be ok"] = 0.99
+    cost_usd_per_probe: Annotated[
+        Usd | None, "that a good probe may cost, and probes on average"
+    ] = None
 
 
 def configured_e2e_goal_s(own_s: float | None, cap: int) -> float | None:
