@@ -158,6 +158,11 @@ class RunLedger:
             waiting.append(waiting.pop(0))
             self._turn_ns[key] = now_ns
 
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether any engine waits for money of any route."""
+        return any(self._waiting.values())
+
     def is_wanted_elsewhere(self, engine: int, key: str) -> bool:
         """Tell whether another engine is to be served next with money of a route."""
         return self._waiting.get(key, [])[:1] not in ([], [engine])
