@@ -105,7 +105,7 @@ class ProbeTools:
 
         A list that does not know the model says nothing.
         """
-        model, told = self.route.model, None
+        model, info = self.route.model, None
         if isinstance(listed, PriceListError):
             text = f"no price from the provider's list: {listed}"
         elif model not in listed:
@@ -115,9 +115,9 @@ class ProbeTools:
         else:
             self.price, self.price_source = price, "list"
             text = f"price from the provider's list: {price_words(price)}"
-            told = price_info(price, "list")
+            info = price_info(price, "list")
         now_ns = self.clock.monotonic_ns()
-        self.emit(Notice(at_ns=now_ns, route=self.route.name, text=text, price=told))
+        self.emit(Notice(at_ns=now_ns, route=self.route.name, text=text, price=info))
 
     @property
     def most_tokens(self) -> int:
@@ -308,11 +308,11 @@ class Probe:
         output = charge.tokens - given
         reserved = f"{tools.most_tokens:,} tokens are reserved for the next"
         if event.reason == "cap_ignored":
-            said = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
-            self._say_once("cap", event, f"{said}, and {reserved}")
+            text = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
+            self._say_once("cap", event, f"{text}, and {reserved}")
         elif output > output_limit(tools.prompt_tokens, tools.max_tokens):
-            said = f"an answer took {output:,} tokens under a cap of {tools.max_tokens}"
-            self._say_once("cap", event, f"{said}: {reserved}")
+            text = f"an answer took {output:,} tokens under a cap of {tools.max_tokens}"
+            self._say_once("cap", event, f"{text}: {reserved}")
         if charge.doubt:
             self._say_once("doubt", event, charge.doubt)
 

@@ -163,11 +163,15 @@ class SingleProbe:
                 finished = await self._probe.run()
             finally:
                 await self._connection.aclose()
-            await self._wait_for_price(finished)
+            ended = finished is not None and finished.outcome != "cancelled"
+            if self._lister is not None and ended and not total_cost(self._attempts()):
+                # Nobody has told yet what it cost: the list may still.
+                with anyio.move_on_after(_LIST_GRACE_S):
+                    await self._listed.wait()
             group.cancel_scope.cancel()
         if finished is None:
             return None
-        said = tuple(text for _, text in unverified([self.route]))
+        unsure = (text for _, text in unverified([self.route]))
         notices = (event.text for event in self._events if isinstance(event, Notice))
         attempts, tools = self._attempts(), self._tools
         if tools.price is not None and tools.price_source == "list":
@@ -175,49 +179,16 @@ class SingleProbe:
             size = tools.prompt_tokens
             attempts = tuple(priced_later(one, tools.price, size, "list") for one in attempts)
             finished = msgspec.structs.replace(finished, cost_usd=total_cost(attempts))
-        return ProbeRecord(finished, attempts, (*said, *notices), self._probe.url)
+        return ProbeRecord(finished, attempts, (*unsure, *notices), self._probe.url)
 
     def _attempts(self) -> tuple[AttemptFinished, ...]:
         return tuple(event for event in self._events if isinstance(event, AttemptFinished))
 
     async def _ask_price(self, lister: Transport) -> None:
         """Ask the provider's list while the probe runs; a price that comes late counts as well."""
-        route = self.route
         try:
-            listed = await ask_prices(route, self._headers, lister, {route.model})
+            listed = await ask_prices(self.route, self._headers, lister, {self.route.model})
+            self._tools.learn_price(listed)
         except PriceListError as error:
             self._tools.learn_price(error)
-        else:
-            self._tools.learn_price(listed)
         self._listed.set()
-
-    async def _wait_for_price(self, finished: ProbeFinished | None) -> None:
-        """Wait a moment for the list where nobody told what the probe cost."""
-        if self._lister is None or finished is None or finished.outcome == "cancelled":
-            return
-        if not finished.cost_usd:
-            with anyio.move_on_after(_LIST_GRACE_S):
-                await self._listed.wait()
-
-
-async def probe_once(
-    route: Route,
-    headers: dict[str, str],
-    *,
-    clock: Clock,
-    random: Random,
-    include_text: bool = False,
-    transport: TransportFactory = default_transport,
-) -> ProbeRecord:
-    """Send one probe to its end; `headers` are the route's, secrets filled in."""
-    probe = SingleProbe(
-        route,
-        headers,
-        clock=clock,
-        random=random,
-        include_text=include_text,
-        transport=transport,
-    )
-    record = await probe.run()
-    assert record is not None  # noqa: S101 - nobody cancels it, and everybody may pass
-    return record

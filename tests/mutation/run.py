@@ -50,16 +50,16 @@ ROOMS: Final = {
         (
             "probes/answers/outcome.py",
             "probes/answers/refusal.py",
-            "probes/answers/judging.py",
+            "probes/answers/ending_verdict.py",
             "probes/answers/error_body.py",
-            "probes/answers/finish.py",
+            "probes/answers/finish_reason.py",
             "probes/answers/bot_check.py",
             "probes/transport/failures.py",
         ),
         (
             "tests/probes/answers/test_outcome.py",
             "tests/probes/answers/test_refusal.py",
-            "tests/probes/answers/test_finish.py",
+            "tests/probes/answers/test_finish_reason.py",
             "tests/probes/answers/test_bot_check.py",
             "tests/probes/transport/test_failures.py",
             "tests/probes/answers/test_told_alike.py",
@@ -150,11 +150,10 @@ ROOMS: Final = {
         ),
     ),
     "panes": Room(
-        ("tui/panes/*.py",),
+        ("tui/panes/*.py", "tui/draw/table.py"),
         (
-            "tests/tui/panes/test_*lines.py",
-            "tests/tui/panes/test_*pane*.py",
-            "tests/tui/panes/test_order.py",
+            "tests/tui/panes/test_*.py",
+            "tests/tui/draw/test_table.py",
             "tests/tui/test_drawings.py",
             "tests/tui/test_own_numbers.py",
             "tests/tui/screens/test_board_screen.py",
@@ -173,6 +172,7 @@ ROOMS: Final = {
             "tests/tui/test_own_numbers.py",
             "tests/tui/commands/test_once_cases.py",
             "tests/tui/test_cli.py",
+            "tests/tui/commands/test_init.py",
         ),
     ),
 }

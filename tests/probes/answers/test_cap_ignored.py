@@ -6,6 +6,7 @@ from random import Random
 from typing import get_args
 
 import pytest
+from probing import probe_once
 from transports import TRANSPORTS
 from wire import SSE, Play, Wire, chunked, serve
 
@@ -17,7 +18,6 @@ from probes.engine.report import cohort_of, prompt_tokens
 from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
 from probes.engine.route import TransportFactory
-from probes.engine.single import probe_once
 from probes.events import AttemptFinished, Event, Notice
 from probes.kit.clock import SystemClock
 from probes.money.pricing import output_limit
