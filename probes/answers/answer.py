@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from probes.answers import retry_after
 from probes.answers.body import (
     BodyForm,
     Inflater,
@@ -21,24 +20,37 @@ from probes.answers.body import (
     words_outside,
 )
 from probes.answers.bot_check import BOT_CHECK, is_bot_check
-from probes.answers.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
-from probes.answers.dialects.numbers import amount
-from probes.answers.dialects.spoken import is_spoken_by, spoken_dialect
+from probes.answers.dialects.base import Dialect
+from probes.answers.dialects.lenient import amount
+from probes.answers.dialects.search import dialect_of, is_read_as
+from probes.answers.dialects.transcript import Transcript
 from probes.answers.dialects.usage import first_cost
+from probes.answers.ending_verdict import (
+    Ending,
+    hidden_tokens_of,
+    hint_of,
+    judge,
+    of_ending,
+    tokens_of,
+)
 from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, html_error, with_amazon_type
-from probes.answers.framing import BYTES_AT_ONCE, EventReader, decoder_for
+from probes.answers.framing import (
+    BYTES_AT_ONCE,
+    EventReader,
+    ServerSentEvent,
+    StreamDecoder,
+)
 from probes.answers.gateway import hidden_retries
-from probes.answers.judging import Ending, hidden_tokens_of, hint_of, judge, of_ending, tokens_of
-from probes.answers.limits import asked_in_body_s, read_limits
+from probes.answers.limits import read_limits
+from probes.answers.ndjson import LineDecoder
 from probes.answers.outcome import BLOCKED, of_status, says_no_endpoint
-from probes.answers.progress import IDLE, OVER, Progress, together
+from probes.answers.progress import IDLE, NOTHING, OVER, Progress, in_a_row, joined
 from probes.answers.refusal import named_by_reason, told_by_limits
+from probes.answers.retry_after import read_retry_after_s, would_retry
 from probes.answers.server_timing import claims_of, stages_of, timings_of_headers
-from probes.answers.sse import ServerSentEvent
-from probes.answers.would_retry import would_retry
+from probes.answers.sse import Decoder
 from probes.events import Limit, Outcome, ServerClaim, TokenSource, TtftKind, Verdict
 from probes.kit.charset import as_utf8
-from probes.kit.durations import server_wall_ns
 from probes.kit.tolerant_json import begins_json
 from probes.kit.words import clean
 
@@ -137,7 +149,9 @@ class AnswerReader:
         self._spoken = ""
         self._interpreter = dialect.decoder()
         self._framing = dialect.framing
-        self._decoder = decoder_for(dialect.framing, dialect.usual_event)
+        self._decoder: StreamDecoder = (
+            LineDecoder() if self._framing == "lines" else Decoder(usual_event=dialect.usual_event)
+        )
         self._stream = EventReader(self._decoder)
         self._streamed = streamed
         self._tells = False
@@ -171,7 +185,7 @@ class AnswerReader:
         return self._events
 
     def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
-        """Take what was read; what one read completed is told together.
+        """Take what was read; what one read completed is told in_a_row.
 
         `trailed` says that more than body came with it, after it; `cuts` are the places in it where
         the server began to send apart from what was before.
@@ -196,11 +210,11 @@ class AnswerReader:
         return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
-        """Take parts that were sent one by one, though they came together: nothing held them."""
+        """Take parts that were sent one by one, though they came in_a_row: nothing held them."""
         progress, start, outputs = IDLE, 0, 0
         for end in ends:
             part = self.feed(data[start:end], trailed or end < len(data))
-            progress, start = together(progress, part), end
+            progress, start = in_a_row(progress, part), end
             outputs += part.output
         if outputs > 1:
             counted = self._interpreter.transcript.counted
@@ -258,58 +272,41 @@ class AnswerReader:
         payload = self._decoder.plain(data) if len(data) <= BYTES_AT_ONCE else None
         if payload is None:
             return self._told(self._stream.events(data), trailed)
-        delta = self._interpreter.usual(payload)
-        if delta is None:
+        progress = self._interpreter.usual(payload)
+        if progress is None:
             return self._told(self._stream.event_of(payload), trailed)
         self._events += 1
-        exact = not trailed
-        return Progress(
-            True,  # event
-            True,  # output
-            delta.answer,
-            delta.kind,
-            exact,
-            exact,
-            exact,
-            delta.characters,
-            delta.text,
-            delta.reasoning,
-        )
+        return _not_newest(progress) if trailed else progress
 
     def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
-        """Return what one read's events tell together."""
+        """Return what one read's events brought together."""
         told = self._interpreter.transcript
-        deltas: list[Delta] = []
+        parts: list[Progress] = []
         followed = False
         first = last = number = 0
         for number, event in enumerate(events, 1):
-            followed = bool(deltas)
-            delta = self._interpreter.event(event)
-            if delta is not NOTHING:
-                deltas.append(delta)
+            followed = bool(parts)
+            part = self._interpreter.event(event)
+            if part is not NOTHING:
+                parts.append(part)
                 first, last = first or number, number
             elif not told.began and self._is_foreign(event):
                 break
         if not number:
             return OVER if told.terminal else IDLE
-        added = join_deltas(deltas)
+        added = joined(parts)
         self._events += number
         kind = added.kind
-        if added is not NOTHING and self._first_kind == "none":
-            self._first_tokens = told.counted or (len(deltas) if deltas[1:] else 0)
+        if added.output and self._first_kind == "none":
+            self._first_tokens = told.counted or (len(parts) if parts[1:] else 0)
             kind = self._first_output(kind, followed=followed)
         newest = number if self._decoder.idle and not trailed else -1
-        return Progress(
-            event=True,
-            output=added is not NOTHING,
-            answer=added.answer,
+        return msgspec.structs.replace(
+            added,
             kind=kind,
             alone=newest == 1,
             first_is_newest=first == newest,
             last_is_newest=last == newest,
-            characters=added.characters,
-            text=added.text,
-            reasoning=added.reasoning,
             terminal=told.terminal or bool(self._spoken),
             tokens=told.counted,
         )
@@ -322,13 +319,13 @@ class AnswerReader:
 
     def _listen(self, value: object) -> None:
         """Notice an answer in another dialect than was asked in: it is not read any further."""
-        spoken = spoken_dialect(value)
-        if spoken is not None and not is_spoken_by(spoken, self._asked):
+        spoken = dialect_of(value)
+        if spoken is not None and not is_read_as(spoken, self._asked):
             self._spoken = spoken
             self._broken = "other_dialect"
 
     def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
-        """Note the first output; one that came together with the answer's end was held back."""
+        """Note the first output; one that came in_a_row with the answer's end was held back."""
         told = self._interpreter.transcript
         self._first_kind = kind
         if followed and (told.finished or told.done):
@@ -432,11 +429,7 @@ class AnswerReader:
         )
 
     def _retry_after_s(self, body: object | None) -> float | None:
-        """Return what the server asked us to wait: in its headers, else in the body of an error."""
-        by_headers_s = retry_after.retry_after_s(self._headers, wall_ns=self._wall_ns)
-        if by_headers_s is not None or body is None:
-            return by_headers_s
-        return asked_in_body_s(body, server_wall_ns(self._headers, self._wall_ns))
+        return read_retry_after_s(self._headers, body, wall_ns=self._wall_ns)
 
     def _judge(self, told: Transcript, ending: Ending) -> Verdict:
         if self._form == "json" and not self._broken:
@@ -503,6 +496,13 @@ class AnswerReader:
 
     def _limits(self, body: object | None) -> tuple[Limit, ...]:
         return read_limits(self._headers, body, wall_ns=self._wall_ns)
+
+
+def _not_newest(progress: Progress) -> Progress:
+    """Return what a read brought that had more after it than body, so that it may lie back."""
+    return msgspec.structs.replace(
+        progress, alone=False, first_is_newest=False, last_is_newest=False
+    )
 
 
 def _words_of(error: ErrorBody, verdict: Verdict) -> str:

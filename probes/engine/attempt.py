@@ -15,8 +15,8 @@ import msgspec
 
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects.base import Dialect
+from probes.answers.ending_verdict import Ending, of_ending
 from probes.answers.error_body import LONGEST_MESSAGE
-from probes.answers.judging import Ending, of_ending
 from probes.answers.progress import IDLE, Progress
 from probes.config import Timeouts
 from probes.engine.health import GapWatch

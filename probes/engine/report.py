@@ -15,8 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.answers.answer import Answer
-from probes.answers.request_ids import request_ids
-from probes.answers.retry_after import KEPT_HEADERS, kept_headers
+from probes.answers.response_headers import KEPT_HEADERS, kept_headers, request_ids
 from probes.config import Price, Route
 from probes.config.prompts import estimate_tokens
 from probes.config.scrubbing import Scrubber

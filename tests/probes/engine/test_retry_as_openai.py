@@ -34,7 +34,7 @@ from stream_cases import CASES, cases_of
 from transports import stamping
 from wire import Play, Wire, chat_answer, play_case, serve
 
-from probes.answers.would_retry import LONGEST_WAIT_S
+from probes.answers.retry_after import LONGEST_WAIT_S
 from probes.config import Route
 from probes.engine.gate import STAGGER_S, Gate
 from probes.engine.retry import FIRST_BACK_OFF_S, JITTER, LONGEST_BACK_OFF_S

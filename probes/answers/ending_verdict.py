@@ -2,9 +2,9 @@
 
 from typing import Final, Literal, TypeAlias
 
-from probes.answers.dialects.base import Transcript, Usage
+from probes.answers.dialects.transcript import Transcript, Usage
 from probes.answers.error_body import ErrorBody
-from probes.answers.finish import family_of, squashed
+from probes.answers.finish_reason import family_of, squashed
 from probes.answers.outcome import of_stream_error
 from probes.events import TokenSource, Verdict
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from probes.answers.dialects.base import Transcript
-from probes.answers.finish import FinishFamily, explains_silence, family_of
-from probes.answers.judging import judge
+from probes.answers.dialects.transcript import Transcript
+from probes.answers.ending_verdict import judge
+from probes.answers.finish_reason import FinishFamily, explains_silence, family_of
 from probes.events import Verdict
 
 SPELLED: dict[FinishFamily, tuple[str, ...]] = {
