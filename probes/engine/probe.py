@@ -300,9 +300,10 @@ class Probe:
     def _report(self, answer: Answer, recorder: StampRecorder, sent_bytes: int) -> AttemptFinished:
         tools = self._tools
         asked = replace(self._attempt.asked, sent_bytes=sent_bytes)
+        # By the price as it is now: a provider's list may have told it while the answer came.
         charge = charge_for(asked, answer, recorder, tools.price, tools.price_source)
         plan = None
-        if not self._cancelled:
+        if not self._cancelled:  # a retry that is told is a retry that comes
             plan = tools.policy.plan(answer, self._retries + 1)
             self._retries += plan is not None
         event = attempt_finished(
@@ -385,6 +386,7 @@ class Probe:
         if not self._finished or self._started_ns is None:
             return None
         last = self._finished[-1]
+        # What was ok before our own end came through stays so.
         cancelled = self._cancelled and last.outcome != "ok"
         waited_ns = 0
         for before, after in pairwise(self._finished):

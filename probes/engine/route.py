@@ -286,7 +286,7 @@ class RouteRunner:
 
     async def _paced_probe(self, worker: _Worker, transport: Transport) -> None:
         scheduled_ns = worker.start_ns
-        async with self._limiter:
+        async with self._limiter:  # where the target was lowered, more workers than turns are left
             if self._is_surplus(worker):
                 return  # the target was lowered while it waited for its turn
             start_ns = self._tools.clock.monotonic_ns()
@@ -337,7 +337,7 @@ class RouteRunner:
         if transport is not None:
             self._sockets.discard(transport)
             self._closed_reads += transport.reads
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):  # our own end must not leave a descriptor behind
                 await transport.aclose()
 
     def fault(self, error: Exception, restart_in_s: float = 0.0) -> None:
