@@ -150,11 +150,10 @@ ROOMS: Final = {
         ),
     ),
     "panes": Room(
-        ("tui/panes/*.py",),
+        ("tui/panes/*.py", "tui/draw/table.py"),
         (
-            "tests/tui/panes/test_*lines.py",
-            "tests/tui/panes/test_*pane*.py",
-            "tests/tui/panes/test_order.py",
+            "tests/tui/panes/test_*.py",
+            "tests/tui/draw/test_table.py",
             "tests/tui/test_drawings.py",
             "tests/tui/test_own_numbers.py",
             "tests/tui/screens/test_board_screen.py",
