@@ -160,7 +160,7 @@ class Attempt:
         assert watchdog is not None  # noqa: S101 - set in run
         if not recorder.chunks:
             self._before_output(progress, at_ns)
-        if progress.output:
+        if progress.kind != "none":  # as `output` says, without its call
             if progress.answer and not self._answered:
                 self._answered = recorder.stamp(
                     "first_answer", at_ns, exact=progress.first_is_newest
