@@ -126,9 +126,9 @@ def read_cost(usage: Mapping[str, Any]) -> float | None:
     )
 
 
-def first_cost(*told: float | None) -> float | None:
+def first_cost(*reported: float | None) -> float | None:
     """Return the first cost above 0; a 0 where one told it, for several may tell of one answer."""
-    costs = [cost for cost in told if cost is not None]
+    costs = [cost for cost in reported if cost is not None]
     return next((cost for cost in costs if cost > 0), 0.0 if costs else None)
 
 
@@ -155,5 +155,5 @@ def _figure(value: object) -> float | None:
     if total is not None:
         return total
     costs = [amount(part) for name, part in parts.items() if str(name).endswith("cost")]
-    told = [cost for cost in costs if cost is not None]
-    return sum(told) if told else None
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None

@@ -68,10 +68,10 @@ def reset_s_of(text: str, wall_ns: int, zone_s: float = 0.0) -> float | None:
     now_s = wall_ns / NS_PER_S
     found = _MOMENT.search(text[:_LONGEST])
     if found is not None:
-        told = re.sub(r"\s+at\s+", " ", (found["moment"] or found["chinese"]).strip())
-        moment_s = moment_s_of(told)
+        moment = re.sub(r"\s+at\s+", " ", (found["moment"] or found["chinese"]).strip())
+        moment_s = moment_s_of(moment)
         if moment_s is not None:
-            here_s = 0.0 if _ZONED.search(told) else zone_s
+            here_s = 0.0 if _ZONED.search(moment) else zone_s
             here_s = _CHINA_S if found["chinese"] else here_s
             return max(0.0, moment_s - here_s - now_s)
     clock = _CLOCK.search(text[:_LONGEST])
