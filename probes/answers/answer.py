@@ -55,8 +55,11 @@ from probes.kit.tolerant_json import begins_json
 from probes.kit.words import clean
 
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
+"""Of a stream, unpacked: no answer cap of ours lets so much come, so it is one without end."""
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
+"""Of one JSON value, which is held whole until its end."""
 MAX_ERROR_BYTES: Final = 64 * 1024
+"""Of an error or a page: what is said of it stands in its first lines."""
 _OF_THE_NETWORK: Final = ("reset", "protocol")
 """Reasons of an answer that broke off, which what the network said explains."""
 _COST_HEADER: Final = "x-litellm-response-cost"
@@ -168,16 +171,12 @@ class AnswerReader:
         self._first_tokens = 0
         self._inflater: Inflater | None = None
         self._is_success = 200 <= status < 300
-        self._prepare_encoding()
-
-    def _prepare_encoding(self) -> None:
-        encoding = self._headers.get("content-encoding", "").strip().lower()
-        if encoding in ("", "identity"):
-            return
-        try:
-            self._inflater = Inflater(encoding, MAX_STREAM_BYTES)
-        except UnknownEncodingError:
-            self._broken = "encoding"
+        encoding = headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity"):  # `identity` was asked for, but not every server cares
+            try:
+                self._inflater = Inflater(encoding, MAX_STREAM_BYTES)
+            except UnknownEncodingError:
+                self._broken = "encoding"
 
     @property
     def events(self) -> int:
@@ -185,7 +184,7 @@ class AnswerReader:
         return self._events
 
     def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
-        """Take what was read; what one read completed is told in_a_row.
+        """Take what was read; what one read completed is told together.
 
         `trailed` says that more than body came with it, after it; `cuts` are the places in it where
         the server began to send apart from what was before.
@@ -210,7 +209,7 @@ class AnswerReader:
         return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
-        """Take parts that were sent one by one, though they came in_a_row: nothing held them."""
+        """Take parts that were sent one by one, though they came together: nothing held them."""
         progress, start, outputs = IDLE, 0, 0
         for end in ends:
             part = self.feed(data[start:end], trailed or end < len(data))
@@ -325,7 +324,7 @@ class AnswerReader:
             self._broken = "other_dialect"
 
     def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
-        """Note the first output; one that came in_a_row with the answer's end was held back."""
+        """Note the first output; one that came together with the answer's end was held back."""
         transcript = self._interpreter.transcript
         self._first_kind = kind
         if followed and (transcript.finished or transcript.done):
