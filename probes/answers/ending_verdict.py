@@ -31,6 +31,7 @@ _CAP_HINT_UNCOUNTED: Final = (
     "the answer cap was used up before anything was shown, as by hidden reasoning: raise max_tokens"
 )
 _THINKING: Final = ("<think", "[THINK]", "<|channel|>analysis")
+"""How models write their reasoning into the text: that of Qwen, Mistral and gpt-oss begins so."""
 _BEGINNING: Final = 16
 """Pieces of a text in which such a tag must have come."""
 _NO_ROOM: Final = "insufficientsystemresource"

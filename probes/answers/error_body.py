@@ -23,14 +23,19 @@ import msgspec
 from probes.kit.tolerant_json import first_value
 
 LONGEST_MESSAGE: Final = 500
+"""The sentence that counts comes first; what follows is often the prompt, quoted."""
 _LONGEST_CODE: Final = 80
 _LONGEST_ID: Final = 200
 _LONGEST_QUOTATION: Final = 8 * 1024
+"""In which a quoted error is looked for: quotations are decoded in several spellings."""
 _QUOTED_LEVELS: Final = 3
+"""A gateway quotes another that quotes a provider."""
 _MOST_KEYS: Final = 100
+"""Of an object that is looked into; so of a list the details, and of copied headers."""
 _MOST_DETAILS: Final = 16
 _MOST_HEADERS: Final = 48
 _MOST_CODE: Final = 10**12
+"""A larger number is an id or a time, not a code."""
 _REQUEST_IDS: Final = ("requestid", "traceid")
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
@@ -43,7 +48,9 @@ _HTTP_STATUSES: Final = (
     *("httpcode", "httpstatus", "httpstatuscode", "statuscode", "status", "originalstatuscode"),
     *("upstreamstatus", "upstreamstatuscode"),
 )
+"""Fields that name an HTTP status, be it that of the server behind a gateway."""
 _WELL: Final = ("", "ok", "success", "succeeded", "null", "none")
+"""Codes that say that nothing is wrong."""
 _HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 _KNOWN_STATUSES: Final = (
     r"(40[0-9]|41[0-3]|42[2469]|498|499|50[0-4]|52[0-7]|529|530)"  # the field's, not all numbers

@@ -147,6 +147,7 @@ _THROTTLED: Final = 429
 _FAILED_DEPENDENCY: Final = 424
 """TGI's, Bedrock's and Azure's word for a model that failed behind them."""
 _CAPACITY_EXCEEDED: Final = 498
+"""Groq's, for its flex tier: try again."""
 _PAYMENT: Final = frozenset({402, 412})
 _CLIENT_REASONS: Final = {
     401: "auth",

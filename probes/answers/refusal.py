@@ -45,6 +45,7 @@ _LATER: Final = re.compile(
 _LINKS: Final = re.compile(r"(https?://|www\.)\S+|\b[\w-]+(\.[\w-]+)+/\S*")
 _SENTENCES: Final = re.compile(r"(?<=[.!?;])[\s)\]\"']+|[。！？；\n·]+")
 _LONGEST: Final = 2000
+"""Of a message that is looked through: why is said first, and the patterns cost with the length."""
 _MOST_SENTENCES: Final = 20
 
 _MONEY: Final = (
@@ -129,6 +130,7 @@ _RATE_NAMED: Final = re.compile(
     re.IGNORECASE,
 )
 _AN_HOUR_S: Final = 3600.0
+"""From here on a horizon is too far for a retry, and what is spent is an allowance."""
 
 _BILLING: Final = re.compile(
     r"insufficient(user|token|account)?(quota|balance|credit|fund)|(no|low)balance"

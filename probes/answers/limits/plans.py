@@ -28,6 +28,7 @@ _CODEX_FIELD: Final = re.compile(
 _CLAIMS: Final = {"five_hour": (5, "h", ""), "seven_day": (7, "d", "")}
 _HOURS: Final = {"h": 1, "d": 24}
 _SPENT: Final = ("rejected", "rate_limited", "exhausted")
+"""Statuses of an allowance of which nothing is left."""
 
 
 def limits_of_plans(headers: Mapping[str, str], wall_ns: int) -> list[Limit]:

@@ -14,6 +14,7 @@ from probes.events.limit_periods import window_of
 from probes.kit.durations import number, server_wall_ns, wait_until_s
 
 _MOST_LIMITS: Final = 16
+"""More tell nobody anything, and each stands in the event."""
 _LEADING: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30}")
 _GROQ_WINDOWS: Final = {LimitKey("requests"): "day", LimitKey("tokens"): "minute"}
 

@@ -11,6 +11,7 @@ from probes.kit.clock import NS_PER_S
 from probes.kit.durations import duration_s, moment_s_of
 
 _LONGEST: Final = 2000
+"""Of a message that is looked through: when a limit is back is said at its beginning."""
 _AGAIN: Final = (
     r"(?:resets?|resetting|refresh(?:es|ed)?|renew(?:s|ed)?|replenish(?:es|ed)?|regain access"
     r"|restored|resumes?|available again|(?:try|retry|again)(?: your request)?)"
@@ -42,6 +43,7 @@ _CLOCK: Final = re.compile(
 )
 _ZONED: Final = re.compile(r"(Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})\Z", re.IGNORECASE)
 _CHINA_S: Final = 8 * 3600.0
+"""How far China's clocks are ahead of UTC."""
 _A_DAY_S: Final = 86_400.0
 
 

@@ -16,6 +16,7 @@ from probes.kit.durations import number, wait_until_s
 _LONGEST: Final = 1000
 _ITEM: Final = re.compile(r'(?:"[^"]{0,100}"|[^",]){1,300}')
 _KINDS: Final = (("concurrent", "concurrency"), ("token", "tokens"), ("byte", "bytes"))
+"""What a policy's unit or name says that it counts; requests where it says nothing."""
 
 
 class _Item(NamedTuple):
