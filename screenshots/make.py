@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from probes.config import Budget, Config, Route
-from probes.ledger import Ledger
-from probes.session import Session
+from probes.money.ledger import Ledger
+from probes.run.session import Session
 from probes.simulator import demo_routes
 from tui.app import LlmtopApp
 from tui.commands.provider import embedded_provider

@@ -11,7 +11,7 @@ client tells of it.
 - llmtop says it by the outcome that `llmtop once --json` tells.
 
 A client that is not installed, or that does not speak an API, has a dash. `--write` puts the table
-into tests/comparison/README.md and its totals into README.md.
+into tests/comparison/README.md and its totals into the page of the answers.
 
 It takes some three minutes of CPU time, most of them AIPerf's, and some more to wait for stalls.
 What AIPerf does not judge in 8 s of CPU time is counted as told to be a failure.
@@ -40,6 +40,7 @@ from probes import __version__
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "tests" / "comparison" / "README.md"
+TOTALS = ROOT / "probes" / "answers" / "README.md"
 BLOCK = re.compile(re.escape(MARK) + r"\n.*?(?=\n\n|\Z)", re.DOTALL)
 
 
@@ -91,11 +92,10 @@ def page(rows: Sequence[Row]) -> str:
 def write(rows: Sequence[Row]) -> None:
     """Put the page and the totals where they stand."""
     PAGE.write_text(page(rows), encoding="utf-8")
-    readme = ROOT / "README.md"
     block = "\n".join([MARK, *totals(rows, versions())])
-    text, found = BLOCK.subn(block, readme.read_text(encoding="utf-8"))
-    assert found == 1, "README.md has no place for the totals"
-    readme.write_text(text, encoding="utf-8")
+    text, found = BLOCK.subn(block, TOTALS.read_text(encoding="utf-8"))
+    assert found == 1, f"{TOTALS} has no place for the totals"
+    TOTALS.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="into the two READMEs")
+    parser.add_argument("--write", action="store_true", help="into the two pages")
     options = parser.parse_args()
     started = time.monotonic()
     rows = ask(CASES)

@@ -9,7 +9,7 @@ from functools import partial
 from probes.config import Route
 from probes.events import ClockSource
 from probes.kit.clock import Clock
-from probes.transport import Exchange, Request, Sink, Steps
+from probes.transport import BodySink, Exchange, Request, Steps
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ScriptedTransport:
         finally:
             network.open -= 1
 
-    async def _read_body(self, script: Script, sink: Sink) -> int:
+    async def _read_body(self, script: Script, sink: BodySink) -> int:
         for wait_s, data in script.parts:
             await self._clock.sleep(wait_s)
             if isinstance(data, Exception):

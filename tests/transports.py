@@ -6,7 +6,8 @@ from collections.abc import Callable
 from probes.config import Route
 from probes.engine.route import TransportFactory
 from probes.kit.clock import Clock
-from probes.transport import Connecting, HttpxTransport, StampingTransport, Transport, connecting
+from probes.transport import Connecting, StampingTransport, Transport, connecting
+from probes.transport.pooled import HttpxTransport
 
 
 def stamping(route: Route, clock: Clock) -> Transport:

@@ -16,9 +16,12 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
+from http_request import take_request
 from stream_cases import dated
 
 _BULK = 65_536
+_LARGEST = 1 << 30
+"""Tests of large requests send tens of megabytes."""
 SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -36,21 +39,13 @@ class Wire:
 
     async def read_request(self) -> bool:
         """Read one request; False at the end of the connection."""
-        buffer = b""
-        try:
-            while b"\r\n\r\n" not in buffer:
-                buffer += await self.stream.receive()
-        except (anyio.EndOfStream, anyio.BrokenResourceError):
-            return False
-        self.head, _, self.body = buffer.partition(b"\r\n\r\n")
-        lengths = (
-            int(line.split(b":")[1])
-            for line in self.head.split(b"\r\n")
-            if line.lower().startswith(b"content-length:")
-        )
-        length = next(lengths, 0)
-        while len(self.body) < length:
-            self.body += await self.stream.receive()
+        inbox = bytearray()
+        while (request := take_request(inbox, most=_LARGEST)) is None:
+            try:
+                inbox += await self.stream.receive()
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                return False
+        self.head, self.body = request.head, request.body
         return True
 
     async def send(self, *parts: bytes) -> None:

@@ -94,6 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = parser().parse_args(argv)
+        if arguments.only is not None and not arguments.headless:
+            raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
         run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
         raise_on_interrupt()
         return run(arguments)
@@ -120,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
         description="top for LLM routes: probes them and shows, live, whether users feel pain.",
     )
     top.add_argument("--version", action=_Version, nargs=0, help="tell the version and leave")
-    top.set_defaults(module="tui.commands.live", engines=1)
+    top.set_defaults(module="tui.commands.live", engines=1, only=None)
     _add_settings(top)
     _add_run_options(top)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Command)
@@ -129,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
     _add_init(commands.add_parser("init", help="write a commented routes.toml"))
     _add_check(commands.add_parser("check", help="validate, then send one probe a route"))
     _add_once(commands.add_parser("once", help="send one probe and show its waterfall"))
+    _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     return top
 
@@ -144,8 +147,18 @@ def _add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=_path, metavar="FILE", help="instead of routes.toml")
 
 
-def _add_run_options(command: argparse.ArgumentParser) -> None:
+def _add_headless(command: argparse.ArgumentParser) -> None:
     command.add_argument("--headless", action="store_true", help="events as JSON lines on stdout")
+    command.add_argument(
+        "--only",
+        type=_types,
+        metavar="TYPES",
+        help="lines of these types alone, such as probe_finished,summary",
+    )
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    _add_headless(command)
     command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
     recording = command.add_mutually_exclusive_group()
     recording.add_argument("--record", type=_path, metavar="FILE", help="record to this file")
@@ -216,6 +229,22 @@ def _add_once(command: argparse.ArgumentParser) -> None:
     command.add_argument("--include-text", action="store_true", help="the answer's text too")
 
 
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.replay")
+    command.description = (
+        "Print the events of a recording as JSON lines, and last the summary of its run, as "
+        "--headless printed them. Nothing but the recording is read."
+    )
+    command.add_argument(
+        "paths",
+        nargs="+",
+        type=_path,
+        metavar="PATH",
+        help="a recording, its parts in order, or the first of them: the others are found",
+    )
+    _add_headless(command)
+
+
 def _add_budget(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.budget", strike=None, lift=False, json=False)
     command.set_defaults(base_url=None, model=None, api_key_env=None)
@@ -247,6 +276,22 @@ def _path(text: str) -> Path:
         return path_of(text)
     except PathError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _types(text: str) -> frozenset[str]:
+    from probes.events import LINE_TYPES  # only now, for it takes time to import
+
+    types = frozenset(name.strip() for name in text.split(","))
+    if unknown := types.difference(LINE_TYPES):
+        got = ", ".join(sorted(unknown)) or "nothing"
+        raise argparse.ArgumentTypeError(f"got {got}, expected some of {_known_types()}")
+    return types
+
+
+def _known_types() -> str:
+    from probes.events import LINE_TYPES
+
+    return ", ".join(LINE_TYPES)
 
 
 def _whole(text: str) -> int:

@@ -6,6 +6,7 @@ from typing import Protocol
 from probes.board.views import Snapshot, WindowName
 from probes.control.commands import Command
 from probes.control.status import HostState
+from probes.control.wanted import Wanted
 
 
 class Status(Protocol):
@@ -71,6 +72,11 @@ class CockpitSession(Protocol):
     @property
     def board(self) -> BoardSource:
         """State folded from the engine's events."""
+        ...
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the user wants of each route by now: the base of the next key."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""One HTTP answer: bytes in, facts out. No sockets and no clock; times are passed in."""
+"""One HTTP answer: bytes in, an `Answer` out. No sockets and no clock; times are passed in."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -20,26 +20,37 @@ from probes.answers.body import (
     words_outside,
 )
 from probes.answers.bot_check import BOT_CHECK, is_bot_check
-from probes.answers.dialects.base import NOTHING, Delta, Dialect, Transcript, join_deltas
-from probes.answers.dialects.numbers import amount
-from probes.answers.dialects.spoken import is_spoken_by, spoken_dialect
+from probes.answers.dialects.base import Dialect
+from probes.answers.dialects.lenient import amount
+from probes.answers.dialects.search import dialect_of, is_read_as
+from probes.answers.dialects.transcript import Transcript
 from probes.answers.dialects.usage import first_cost
+from probes.answers.ending_verdict import (
+    Ending,
+    hidden_tokens_of,
+    hint_of,
+    judge,
+    of_ending,
+    tokens_of,
+)
 from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, html_error, with_amazon_type
-from probes.answers.facts import Answer
-from probes.answers.framing import BYTES_AT_ONCE, EventReader, decoder_for
+from probes.answers.framing import (
+    BYTES_AT_ONCE,
+    EventReader,
+    ServerSentEvent,
+    StreamDecoder,
+)
 from probes.answers.gateway import hidden_retries
-from probes.answers.judging import Ending, hidden_tokens_of, hint_of, judge, of_ending, tokens_of
-from probes.answers.limits import asked_in_body_s, read_limits
+from probes.answers.limits import read_limits
+from probes.answers.ndjson import LineDecoder
 from probes.answers.outcome import BLOCKED, of_status, says_no_endpoint
-from probes.answers.progress import IDLE, OVER, Progress, together
+from probes.answers.progress import IDLE, NOTHING, OVER, Progress, in_a_row, joined
 from probes.answers.refusal import named_by_reason, told_by_limits
-from probes.answers.retry_after import retry_after_s
+from probes.answers.retry_after import read_retry_after_s, would_retry
 from probes.answers.server_timing import claims_of, stages_of, timings_of_headers
-from probes.answers.sse import ServerSentEvent
-from probes.answers.would_retry import would_retry
-from probes.events import Limit, TtftKind, Verdict
+from probes.answers.sse import Decoder
+from probes.events import Limit, Outcome, ServerClaim, TokenSource, TtftKind, Verdict
 from probes.kit.charset import as_utf8
-from probes.kit.durations import server_wall_ns
 from probes.kit.tolerant_json import begins_json
 from probes.kit.words import clean
 
@@ -49,6 +60,67 @@ MAX_ERROR_BYTES: Final = 64 * 1024
 _OF_THE_NETWORK: Final = ("reset", "protocol")
 """Reasons of an answer that broke off, which what the network said explains."""
 _COST_HEADER: Final = "x-litellm-response-cost"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one exchange said, judged. Texts are a server's own: hostile, unscrubbed.
+
+    What `AttemptFinished` tells of it is called the same here, and goes there by its name.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    message: str = ""
+    """The server's words, at most 500 characters; for a redirect, its target."""
+    status: int | None = None
+    """None where no HTTP answer came."""
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """All of them, names in lower case."""
+    error_code: str | None = None
+    retryable: bool = False
+    """Whether the same request would be tried again; always False once a 200 has begun."""
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
+    first_chunk_tokens: int | None = None
+    """Counted; where nobody counts, the output events that came in one read, if several did."""
+    hidden_tokens: int | None = 0
+    """Output tokens that were never streamed; None where it is not known how many."""
+    billed_tokens: int | None = None
+    """Output that is billed, where that is told and may be more than `output_tokens`."""
+    cost_usd: float | None = None
+    """The provider's own figure, with what it says was billed elsewhere."""
+    pieces: int = 0
+    """Events of its stream; 0 of a whole answer."""
+    kept_characters: int = 0
+    """Of all that was kept of it: text, reasoning, refusals and calls."""
+    ttft_kind: TtftKind = "none"
+    text: str = ""
+    """Empty unless kept."""
+    reasoning_text: str = ""
+    """Empty unless kept."""
+    text_chars: int = 0
+    text_sha256: str = ""
+    """Of the text in UTF-8, hexadecimal; empty where there is no text."""
+    refusal: str = ""
+    """Empty unless kept."""
+    tool_calls: tuple[tuple[str, str], ...] = ()
+    """(name, arguments) of each call."""
+    response_id: str | None = None
+    dialect: str = ""
+    """In which it is, where that is another one than was asked in."""
+    body_request_id: str | None = None
+    """What the body calls the request's id."""
+    hidden_retries: int = 0
+    """Tries behind a gateway after its first, by headers and body."""
+    server_timing: dict[str, float] = msgspec.field(default_factory=dict)
+    server_claims: tuple[ServerClaim, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    retry_after_s: float | None = None
+    """What the server asked us to wait; may be more than we will."""
 
 
 class AnswerReader:
@@ -77,7 +149,9 @@ class AnswerReader:
         self._spoken = ""
         self._interpreter = dialect.decoder()
         self._framing = dialect.framing
-        self._decoder = decoder_for(dialect.framing, dialect.usual_event)
+        self._decoder: StreamDecoder = (
+            LineDecoder() if self._framing == "lines" else Decoder(usual_event=dialect.usual_event)
+        )
         self._stream = EventReader(self._decoder)
         self._streamed = streamed
         self._tells = False
@@ -111,7 +185,7 @@ class AnswerReader:
         return self._events
 
     def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
-        """Take what was read; what one read completed is told together.
+        """Take what was read; what one read completed is told in_a_row.
 
         `trailed` says that more than body came with it, after it; `cuts` are the places in it where
         the server began to send apart from what was before.
@@ -136,11 +210,11 @@ class AnswerReader:
         return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
-        """Take parts that were sent one by one, though they came together: nothing held them."""
+        """Take parts that were sent one by one, though they came in_a_row: nothing held them."""
         progress, start, outputs = IDLE, 0, 0
         for end in ends:
             part = self.feed(data[start:end], trailed or end < len(data))
-            progress, start = together(progress, part), end
+            progress, start = in_a_row(progress, part), end
             outputs += part.output
         if outputs > 1:
             counted = self._interpreter.transcript.counted
@@ -198,58 +272,41 @@ class AnswerReader:
         payload = self._decoder.plain(data) if len(data) <= BYTES_AT_ONCE else None
         if payload is None:
             return self._told(self._stream.events(data), trailed)
-        delta = self._interpreter.usual(payload)
-        if delta is None:
+        progress = self._interpreter.usual(payload)
+        if progress is None:
             return self._told(self._stream.event_of(payload), trailed)
         self._events += 1
-        exact = not trailed
-        return Progress(
-            True,  # event
-            True,  # output
-            delta.answer,
-            delta.kind,
-            exact,
-            exact,
-            exact,
-            delta.characters,
-            delta.text,
-            delta.reasoning,
-        )
+        return _not_newest(progress) if trailed else progress
 
     def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
-        """Return what one read's events tell together."""
+        """Return what one read's events brought together."""
         told = self._interpreter.transcript
-        deltas: list[Delta] = []
+        parts: list[Progress] = []
         followed = False
         first = last = number = 0
         for number, event in enumerate(events, 1):
-            followed = bool(deltas)
-            delta = self._interpreter.event(event)
-            if delta is not NOTHING:
-                deltas.append(delta)
+            followed = bool(parts)
+            part = self._interpreter.event(event)
+            if part is not NOTHING:
+                parts.append(part)
                 first, last = first or number, number
             elif not told.began and self._is_foreign(event):
                 break
         if not number:
             return OVER if told.terminal else IDLE
-        added = join_deltas(deltas)
+        added = joined(parts)
         self._events += number
         kind = added.kind
-        if added is not NOTHING and self._first_kind == "none":
-            self._first_tokens = told.counted or (len(deltas) if deltas[1:] else 0)
+        if added.output and self._first_kind == "none":
+            self._first_tokens = told.counted or (len(parts) if parts[1:] else 0)
             kind = self._first_output(kind, followed=followed)
         newest = number if self._decoder.idle and not trailed else -1
-        return Progress(
-            event=True,
-            output=added is not NOTHING,
-            answer=added.answer,
+        return msgspec.structs.replace(
+            added,
             kind=kind,
             alone=newest == 1,
             first_is_newest=first == newest,
             last_is_newest=last == newest,
-            characters=added.characters,
-            text=added.text,
-            reasoning=added.reasoning,
             terminal=told.terminal or bool(self._spoken),
             tokens=told.counted,
         )
@@ -262,13 +319,13 @@ class AnswerReader:
 
     def _listen(self, value: object) -> None:
         """Notice an answer in another dialect than was asked in: it is not read any further."""
-        spoken = spoken_dialect(value)
-        if spoken is not None and not is_spoken_by(spoken, self._asked):
+        spoken = dialect_of(value)
+        if spoken is not None and not is_read_as(spoken, self._asked):
             self._spoken = spoken
             self._broken = "other_dialect"
 
     def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
-        """Note the first output; one that came together with the answer's end was held back."""
+        """Note the first output; one that came in_a_row with the answer's end was held back."""
         told = self._interpreter.transcript
         self._first_kind = kind
         if followed and (told.finished or told.done):
@@ -280,17 +337,57 @@ class AnswerReader:
 
         `failure` is what the network's failure says that ended it, if one did.
         """
-        asked_s = retry_after_s(self._headers, wall_ns=self._wall_ns)
         if not self._is_success:
-            return self._refused(asked_s)
+            return self._refused()
         if ending == "complete" or not self._streamed:
             self._close()
         told = self._interpreter.transcript
         verdict = self._judge(told, ending)
-        said = told.error or ErrorBody(message=self._hint(verdict, failure))
-        if asked_s is None and said.source is not None:
-            asked_s = asked_in_body_s(said.source, server_wall_ns(self._headers, self._wall_ns))
-        return self._with_words(told, verdict, said, asked_s)
+        error = told.error or ErrorBody(message=self._hint(verdict, failure))
+        text = clean("".join(told.text))
+        usage, source = tokens_of(told)
+        first_tokens = self._first_tokens or told.first_chunk_tokens
+        timing = timings_of_headers(self._headers) | told.server_timing
+        calls = told.tool_calls.whole()
+        limits = self._limits(error.source)
+        reason = told_by_limits(verdict.reason, limits)
+        kept = (told.text, told.reasoning, told.refusal, *calls)
+        return Answer(
+            outcome=verdict.outcome,
+            reason=reason,
+            message=clean(_words_of(error, verdict)),
+            status=self._status,
+            headers=self._headers,
+            error_code=clean(error.code) or None,
+            limits=named_by_reason(limits, reason),
+            # Some gateways put the header on every answer: beside one that is ok it asks nothing.
+            retry_after_s=None if verdict.outcome == "ok" else self._retry_after_s(error.source),
+            finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cached_tokens=usage.cached_tokens,
+            token_source=source,
+            first_chunk_tokens=first_tokens if self._form == "stream" else None,
+            hidden_tokens=hidden_tokens_of(told, usage),
+            billed_tokens=usage.billed_tokens,
+            cost_usd=first_cost(usage.cost_usd, amount(self._headers.get(_COST_HEADER))),
+            pieces=self._events,
+            kept_characters=sum(len(piece) for pieces in kept for piece in pieces),
+            ttft_kind=self._ttft_kind(told),
+            text=text if self._keep_text else "",
+            reasoning_text=clean("".join(told.reasoning)) if self._keep_text else "",
+            text_chars=len(text),
+            text_sha256=sha256(text.encode()).hexdigest() if text else "",
+            refusal=clean("".join(told.refusal)) if self._keep_text else "",
+            tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
+            response_id=None if told.response_id is None else clean(told.response_id),
+            dialect=self._spoken,
+            body_request_id=clean(error.request_id or told.request_id or "") or None,
+            hidden_retries=hidden_retries(self._headers, told.further_tries),
+            server_timing=stages_of(timing),
+            server_claims=claims_of(timing),
+        )
 
     def _close(self) -> None:
         """Take what nothing but the end of the body completes: a last line without its end."""
@@ -303,32 +400,36 @@ class AnswerReader:
                 self._interpreter.event(event)
             self._broken = self._stream.broken
 
-    def _refused(self, asked_s: float | None) -> Answer:
-        """An answer that is no 2xx."""
+    def _refused(self) -> Answer:
+        """Return the answer of one that is no 2xx."""
         body, error = refusal_of(self._whole())
         error = with_amazon_type(error, self._headers)
         verdict = of_status(self._status, error)
         if is_bot_check(self._headers, self._whole()):
             verdict, error = BLOCKED, ErrorBody(message=error.message)
         limits = self._limits(body)
-        if asked_s is None:
-            asked_s = asked_in_body_s(body, server_wall_ns(self._headers, self._wall_ns))
         reason = told_by_limits(verdict.reason, limits)
+        retry_after_s = self._retry_after_s(body)
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
         timing = timings_of_headers(self._headers)
         return Answer(
             outcome=verdict.outcome,
             reason=reason,
             message=clean(target[:LONGEST_MESSAGE] or _words_of(error, verdict)),
+            status=self._status,
+            headers=self._headers,
             error_code=clean(error.code) or None,
-            retryable=would_retry(verdict, self._headers, asked_s),
-            request_id=clean(error.request_id) or None,
+            retryable=would_retry(verdict, self._headers, retry_after_s),
+            body_request_id=clean(error.request_id) or None,
             hidden_retries=hidden_retries(self._headers),
             server_timing=timing,
             server_claims=claims_of(timing),
             limits=named_by_reason(limits, reason),
-            retry_after_s=asked_s,
+            retry_after_s=retry_after_s,
         )
+
+    def _retry_after_s(self, body: object | None) -> float | None:
+        return read_retry_after_s(self._headers, body, wall_ns=self._wall_ns)
 
     def _judge(self, told: Transcript, ending: Ending) -> Verdict:
         if self._form == "json" and not self._broken:
@@ -388,52 +489,6 @@ class AnswerReader:
         hint = hint_of(self._interpreter.transcript, verdict) or self._first_outside()
         return hint or (failure[:LONGEST_MESSAGE] if verdict.reason in _OF_THE_NETWORK else "")
 
-    def _with_words(
-        self, told: Transcript, verdict: Verdict, said: ErrorBody, asked_s: float | None
-    ) -> Answer:
-        text = clean("".join(told.text))
-        usage, source = tokens_of(told)
-        cost = first_cost(usage.cost_usd, amount(self._headers.get(_COST_HEADER)))
-        first_tokens = self._first_tokens or told.first_chunk_tokens
-        timing = timings_of_headers(self._headers) | told.server_timing
-        request_id = clean(said.request_id or told.request_id or "")
-        calls = told.tool_calls.whole()
-        limits = self._limits(said.source)
-        reason = told_by_limits(verdict.reason, limits)
-        return Answer(
-            outcome=verdict.outcome,
-            reason=reason,
-            message=clean(_words_of(said, verdict)),
-            error_code=clean(said.code) or None,
-            limits=named_by_reason(limits, reason),
-            retry_after_s=None if verdict.outcome == "ok" else asked_s,
-            finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cached_tokens=usage.cached_tokens,
-            token_source=source,
-            first_chunk_tokens=first_tokens if self._form == "stream" else None,
-            hidden_tokens=hidden_tokens_of(told, usage),
-            billed_tokens=usage.billed_tokens,
-            cost_usd=cost,
-            pieces=self._events,
-            characters=_characters(told, calls),
-            ttft_kind=self._ttft_kind(told),
-            text=text if self._keep_text else "",
-            reasoning_text=clean("".join(told.reasoning)) if self._keep_text else "",
-            text_chars=len(text),
-            text_sha256=sha256(text.encode()).hexdigest() if text else "",
-            refusal=clean("".join(told.refusal)) if self._keep_text else "",
-            tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
-            response_id=None if told.response_id is None else clean(told.response_id),
-            dialect=self._spoken,
-            request_id=request_id or None,
-            hidden_retries=hidden_retries(self._headers, told.further_tries),
-            server_timing=stages_of(timing),
-            server_claims=claims_of(timing),
-        )
-
     def _ttft_kind(self, told: Transcript) -> TtftKind:
         if not self._streamed or self._first_kind == "none":
             return "not_streamed" if told.output else "none"
@@ -443,15 +498,11 @@ class AnswerReader:
         return read_limits(self._headers, body, wall_ns=self._wall_ns)
 
 
-def _characters(told: Transcript, calls: Iterable[tuple[str, str]]) -> int:
-    """Return how many characters were kept of an answer."""
-    pieces = (
-        *told.text,
-        *told.reasoning,
-        *told.refusal,
-        *(part for call in calls for part in call),
+def _not_newest(progress: Progress) -> Progress:
+    """Return what a read brought that had more after it than body, so that it may lie back."""
+    return msgspec.structs.replace(
+        progress, alone=False, first_is_newest=False, last_is_newest=False
     )
-    return sum(map(len, pieces))
 
 
 def _words_of(error: ErrorBody, verdict: Verdict) -> str:

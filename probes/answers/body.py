@@ -7,10 +7,10 @@ from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of, html_error
+from probes.answers.framing import DEFAULT_LIMIT
 from probes.answers.ndjson import is_value
-from probes.answers.sse import DEFAULT_LIMIT
 from probes.kit.charset import as_utf8, is_wide
-from probes.kit.tolerant_json import begins_json, first_value
+from probes.kit.tolerant_json import begins_json, first_value, unreadable
 from probes.kit.words import quoted
 
 BodyForm: TypeAlias = Literal["stream", "json", "html", "other"]
@@ -27,13 +27,10 @@ _OPENING: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _INFLATED_PIECE: Final = 4096
 """Compressed bytes taken at a time: zlib copies what it leaves of them for each gzip member."""
-_MOST_PARTS: Final = 1_000_000
-_DEEPEST: Final = 128
 _JSON_OUTSIDE: Final = re.compile(r"^[ \t]*(error[ \t]*:[ \t]*)?(?=[{\[])", re.MULTILINE)
 """Where JSON may begin in lines outside of a stream's framing; llama.cpp writes a field `error`."""
 _MOST_OUTSIDE: Final = 32
 _LONGEST_WORDS: Final = 200
-_STRING_OR_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _TOKEN: Final = re.compile(rb'["{}\[\]]')
 _TOKEN_IN_STRING: Final = re.compile(rb'["\\]')
 
@@ -168,32 +165,6 @@ class JsonEnd:
         else:
             self._depth += 1 if token in b"{[" else -1
             self.reached = self._depth <= 0
-
-
-def unreadable(text: str) -> str:
-    """Return why JSON is not to be decoded; empty where it may be.
-
-    `too_large` where its objects would cost far more than its bytes, `bad_json` where it is nested
-    so deeply that whoever walks through it could run out of stack.
-    """
-    if len(text) > _MOST_PARTS and sum(map(text.count, "{[,")) > _MOST_PARTS:
-        return "too_large"
-    return "bad_json" if _is_deep(text) else ""
-
-
-def _is_deep(text: str) -> bool:
-    if text.count("{") + text.count("[") <= _DEEPEST:
-        return False
-    depth = 0
-    for found in _STRING_OR_TOKEN.finditer(text):
-        token = found[0]
-        if token in ("{", "["):
-            depth += 1
-            if depth > _DEEPEST:
-                return True
-        elif token in ("}", "]"):
-            depth -= 1
-    return False
 
 
 def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:

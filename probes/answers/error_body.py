@@ -29,6 +29,7 @@ _LONGEST_QUOTATION: Final = 8 * 1024
 _QUOTED_LEVELS: Final = 3
 _MOST_KEYS: Final = 100
 _MOST_DETAILS: Final = 16
+_MOST_HEADERS: Final = 48
 _MOST_CODE: Final = 10**12
 _REQUEST_IDS: Final = ("requestid", "traceid")
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
@@ -160,6 +161,15 @@ def layers_of(body: object) -> Iterator[dict[str, Any]]:
     The keys are plain: lower case, without `_` and `-`.
     """
     yield from _layers(body, _QUOTED_LEVELS)
+
+
+def copied_headers(body: object) -> dict[str, str]:
+    """Return the headers that OpenRouter copies into `error.metadata.headers`."""
+    for key in ("error", "metadata", "headers"):
+        body = body.get(key) if isinstance(body, Mapping) else None
+    if not isinstance(body, Mapping):
+        return {}
+    return {str(name).lower(): str(value) for name, value in list(body.items())[:_MOST_HEADERS]}
 
 
 def _layers(body: object, levels: int) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,31 @@
-"""Percentiles with what is needed to judge them."""
+"""All figures of one route at one point of the stream.
 
-from collections.abc import Sequence
+Rule 1: what is read side by side must not contradict itself. So everything of a route that is taken
+from its counters and samples (its row, the windows side by side, its charts, its retries and what
+its state is judged by) is read at one stamp, through one `RouteAt`, and stands until the route's
+next turn.
+Rule 2: windows that reach back equally far hold the same, as all of them do in a young run: they
+are read once, under the name of the shortest.
+Rule 3: below n = 1/(1−p) a percentile is the maximum of n, and neither graded nor judged by.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
-from probes.board.views import Figure, Grade
-from probes.stats.distribution import Distribution, read_quantiles
+from probes.board.route import Charted, RouteBoard
+from probes.board.views import ChartPoint, Figure, Grade, RetryRow, RetryView, WindowColumn
+from probes.stats.quantiles import Quantiles
+from probes.stats.samples import Metric
+from probes.stats.tally import Tally
+from probes.stats.windows import SLICE_NS, WINDOWS, WindowName, elapsed_s, first_slice, slice_index
 
 GREAT_SHARE: Final = 0.6
 SLUGGISH_SHARE: Final = 1.5
+"""The bands of the KPI guide, as shares of a goal: great ≤ 0.6 s, fine ≤ 1.0, slow ≤ 1.5."""
+_CLOSED_CHARTED: Final = 90
+"""Slices of a chart beside the open one: 15 minutes."""
 
 
 def is_enough(n: int, probability: float) -> bool:
@@ -26,49 +44,227 @@ def grade_of(value: float, goal: float | None) -> Grade:
     return "slow" if value <= SLUGGISH_SHARE * goal else "sluggish"
 
 
-class Figures:
+def share(part: float, whole: float) -> float | None:
+    """Return part / whole; None where the whole is nothing."""
+    return part / whole if whole else None
+
+
+def amplification(tally: Tally) -> float | None:
+    """Return attempts per finished probe; None without one."""
+    return share(tally.probe_attempts, tally.finished)
+
+
+class Percentiles:
     """The percentiles of one metric over one window; each is read once, however many ask for it."""
 
-    __slots__ = ("_found", "_goal", "_parts", "n")
+    __slots__ = ("_found", "_goal", "_samples", "n")
 
-    def __init__(self, parts: Sequence[Distribution], goal: float | None) -> None:
-        """Take the samples of the union of `parts`, to be graded by `goal`."""
-        self._parts = parts
+    def __init__(self, samples: Quantiles, goal: float | None) -> None:
+        """Take the samples of a window, to be graded by `goal`."""
+        self._samples = samples
         self._goal = goal
         self._found: dict[float, Figure] = {}
-        self.n = sum(part.n for part in parts)
+        self.n = samples.n
 
     def at(self, *probabilities: float) -> tuple[Figure, ...]:
-        """Return one figure for each probability.
-
-        Below n = 1/(1−p) the value is the maximum of n and has no grade.
-        """
+        """Return one figure for each probability."""
+        if not self.n:
+            return (_NONE,) * len(probabilities)
         missing = [one for one in probabilities if one not in self._found]
-        if missing and self.n:
-            self._read(missing)
-        return tuple(self._found.get(one, _NONE) for one in probabilities)
+        if missing:
+            for probability, value in zip(missing, self._samples.at(*missing), strict=True):
+                self._found[probability] = self._figure(probability, value)
+        return tuple([self._found[one] for one in probabilities])
 
     def value(self, probability: float) -> float | None:
         """Return a percentile as it is, however few samples there are; None without any."""
-        return read_quantiles(self._parts, (probability,))[0]
+        return self._samples.at(probability)[0]
 
     def maximum(self) -> Figure:
         """Return the exact maximum, which is never graded."""
-        if not self.n:
-            return _NONE
-        return Figure(value=max(part.maximum for part in self._parts), n=self.n, enough=True)
+        return Figure(self._samples.maximum, self.n, enough=True) if self.n else _NONE
 
-    def _read(self, probabilities: Sequence[float]) -> None:
-        n = self.n
-        for probability, value in zip(
-            probabilities, read_quantiles(self._parts, probabilities), strict=True
-        ):
-            if value is None or not is_enough(n, probability):
-                top = max(part.maximum for part in self._parts)
-                figure = Figure(value=top, n=n)
-            else:
-                figure = Figure(value=value, n=n, enough=True, grade=grade_of(value, self._goal))
-            self._found[probability] = figure
+    def _figure(self, probability: float, value: float | None) -> Figure:
+        if value is None or not is_enough(self.n, probability):
+            return Figure(self._samples.maximum, self.n)
+        return Figure(value, self.n, enough=True, grade=grade_of(value, self._goal))
 
 
 _NONE: Final = Figure()
+
+
+class RouteAt:
+    """A route's counters and samples at the stamp `now_ns`, each read once.
+
+    Made, used up and dropped between two events: what it is asked for later is not of its stamp.
+    """
+
+    __slots__ = ("_percentiles", "_shortest", "_tallies", "now_ns", "offset_ns", "route")
+
+    def __init__(self, route: RouteBoard, now_ns: int) -> None:
+        self.route = route
+        self.now_ns = now_ns
+        self.offset_ns = now_ns - route.run.origin_ns
+        self._shortest = _shortest_alike(slice_index(self.offset_ns))
+        self._tallies: dict[WindowName, Tally] = {}
+        self._percentiles: dict[tuple[Metric, WindowName], Percentiles] = {}
+
+    def tally(self, window: WindowName) -> Tally:
+        """Return the counters over `window`."""
+        window = self._shortest[window]
+        found = self._tallies.get(window)
+        if found is None:
+            found = self._tallies[window] = self.route.tallies.total(window, self.offset_ns)
+        return found
+
+    def newest(self) -> tuple[int, int]:
+        """Return how many probes of the last 10 to 20 s finished, and how many of them ok."""
+        return self.route.tallies.newest(self.offset_ns)
+
+    def percentiles(self, metric: Metric, window: WindowName) -> Percentiles:
+        """Return the percentiles of a metric of the present cohort over a window, graded by the
+        goal that holds at the present answer cap."""
+        window = self._shortest[window]
+        found = self._percentiles.get((metric, window))
+        if found is None:
+            samples = self.route.cohorts.get(self.route.cohort)
+            read = _EMPTY if samples is None else samples.of(metric).read(window, self.offset_ns)
+            found = Percentiles(read, self.route.goal_s(metric))
+            self._percentiles[metric, window] = found
+        return found
+
+    def chart(self, metric: Charted) -> tuple[ChartPoint, ...]:
+        """Return a metric's points of the last 15 minutes, oldest first, the open slice last."""
+        open_index, known = slice_index(self.offset_ns), self.route.chart_points[metric]
+        oldest = max(0, open_index - _CLOSED_CHARTED)
+        for stale in [index for index in known if index < oldest]:
+            del known[stale]
+        indexes = range(oldest, open_index + 1)
+        return tuple([known.get(index) or self._point(metric, index) for index in indexes])
+
+    def _point(self, metric: Charted, index: int) -> ChartPoint:
+        """Return one slice of the chart: the present cohort, or what was measured instead."""
+        route = self.route
+        here = route.cohorts.get(route.cohort)
+        found = None if here is None else here.of(metric).slice(index)
+        if found is None:
+            others = [samples.of(metric).slice(index) for samples in route.cohorts.values()]
+            found = max(filter(None, others), key=lambda other: other.n, default=None)
+        p50, p95 = (None, None) if found is None else Quantiles((found,)).at(0.5, 0.95)
+        tally = route.tallies.slices.get(index) or Tally()
+        point = ChartPoint(
+            start_ns=route.run.origin_ns + index * SLICE_NS,
+            p50=p50,
+            p95=p95,
+            n=0 if found is None else found.n,
+            failures=tally.failures,
+            throttled=tally.throttled,
+        )
+        if index < route.tallies.sealed:
+            route.chart_points[metric][index] = point
+        return point
+
+
+_EMPTY: Final = Quantiles(())
+
+
+@lru_cache(maxsize=4)
+def _shortest_alike(open_index: int) -> Mapping[WindowName, WindowName]:
+    """Return for each window the shortest one that begins where it does."""
+    by_first: dict[int, WindowName] = {}
+    return {
+        window: by_first.setdefault(max(0, first_slice(window, open_index)), window)
+        for window in WINDOWS
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class DetailFigures:
+    """What the percentiles pane and the retries pane show beside the row."""
+
+    columns: tuple[WindowColumn, ...]
+    e2e_chart: tuple[ChartPoint, ...]
+    retries: RetryView
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFigures:
+    """What a route shows until its next turn."""
+
+    window: WindowName
+    window_s: float
+    """Seconds the window truly covered."""
+    tally: Tally
+    cohort: str
+    ttft: tuple[Figure, ...]
+    """p50, p95, p99."""
+    e2e: tuple[Figure, ...]
+    """p50, p95."""
+    speed: float | None
+    """Median tokens a second of a stream."""
+    trend: tuple[ChartPoint, ...]
+    detail: DetailFigures | None
+    """None where only its row is looked at."""
+
+
+def route_figures(at: RouteAt, window: WindowName, *, with_detail: bool) -> RouteFigures:
+    """Return what a route's row shows over `window`, and its panes where asked for."""
+    detail = None
+    if with_detail:
+        columns = tuple(_column(at, shown) for shown in WINDOWS)
+        detail = DetailFigures(columns, at.chart("e2e"), retry_view(at.tally(window)))
+    return RouteFigures(
+        window=window,
+        window_s=elapsed_s(window, at.offset_ns),
+        tally=at.tally(window),
+        cohort=at.route.cohort,
+        ttft=at.percentiles("ttft", window).at(0.5, 0.95, 0.99),
+        e2e=at.percentiles("e2e", window).at(0.5, 0.95),
+        speed=at.percentiles("speed", window).value(0.5),
+        trend=at.chart("ttft"),
+        detail=detail,
+    )
+
+
+def _column(at: RouteAt, window: WindowName) -> WindowColumn:
+    tally = at.tally(window)
+    return WindowColumn(
+        window=window,
+        ttft=_column_figures(at.percentiles("ttft", window)),
+        e2e=_column_figures(at.percentiles("e2e", window)),
+        failures=tally.failures,
+        finished=tally.finished,
+        failure_share=share(tally.failures, tally.finished),
+    )
+
+
+def _column_figures(of: Percentiles) -> tuple[Figure, Figure, Figure, Figure, Figure]:
+    p50, p90, p95, p99 = of.at(0.5, 0.9, 0.95, 0.99)
+    return (p50, p90, p95, p99, of.maximum())
+
+
+def retry_view(tally: Tally) -> RetryView:
+    """Return the retry table of one window, the most frequent reason first."""
+    reasons = {reason for reason, _ in tally.retried}
+    reasons |= tally.recovered_by.keys() | tally.exhausted_by.keys() | tally.waited_by.keys()
+    rows = [_retry_row(reason, tally) for reason in reasons]
+    rows.sort(key=lambda row: (-sum(row.by_number), row.reason))
+    return RetryView(
+        rows=tuple(rows),
+        amplification=amplification(tally),
+        recovered=tally.recovered,
+        exhausted=tally.exhausted,
+        added_wait_s=sum(tally.waited_by.values()),
+        hidden=tally.hidden_retries,
+    )
+
+
+def _retry_row(reason: str, tally: Tally) -> RetryRow:
+    numbers = {number: count for (name, number), count in tally.retried.items() if name == reason}
+    return RetryRow(
+        reason=reason,
+        by_number=tuple(numbers.get(n, 0) for n in range(1, max(numbers, default=0) + 1)),
+        recovered=tally.recovered_by.get(reason, 0),
+        exhausted=tally.exhausted_by.get(reason, 0),
+        added_wait_s=tally.waited_by.get(reason, 0.0),
+    )

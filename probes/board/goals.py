@@ -3,11 +3,11 @@
 Rule 1. Nothing is met by a route that measured nothing: without one finished probe it is unknown.
 Rule 2. Success and cost are judged from the first finished probe on.
 Rule 3. A p95 is judged from 20 samples on. Of fewer only their maximum is known: where even that is
-within the goal the goal is met, else it is unknown, as too few cannot tell a tail from a mishap.
+within the goal the goal is met, else it is unknown, as too few do not tell a tail from a mishap.
 Rule 4. What was missed outweighs what is unknown, in a route and in the run.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -17,7 +17,7 @@ from probes.events import HeldReason
 from probes.kit.exit_status import ExitStatus
 from probes.stats.tally import Tally
 
-Verdict: TypeAlias = Literal["met", "missed", "unknown"]
+GoalsResult: TypeAlias = Literal["met", "missed", "unknown"]
 
 _HELD_WORDS: Final[Mapping[HeldReason, str]] = {
     "budget": "its budget is spent",
@@ -27,7 +27,7 @@ _HELD_WORDS: Final[Mapping[HeldReason, str]] = {
     "restarting": "the engine starts again",
 }
 
-_STATUSES: Final[Mapping[Verdict, ExitStatus]] = {
+_STATUSES: Final[Mapping[GoalsResult, ExitStatus]] = {
     "met": ExitStatus.OK,
     "missed": ExitStatus.FAILED,
     "unknown": ExitStatus.UNKNOWN,
@@ -36,7 +36,7 @@ _STATUSES: Final[Mapping[Verdict, ExitStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class GoalsVerdict:
-    """What was missed of a route's goals, and what cannot be told of them."""
+    """What was missed of a route's goals, and what is not known of them."""
 
     missed: tuple[str, ...] = ()
     """`ttft` and `e2e` (p95), `success`, `cost`."""
@@ -52,11 +52,11 @@ class GoalsVerdict:
 
 
 def goals_verdict(
-    route: RouteBoard, tally: Tally, ttft_p95: Figure, e2e_p95: Figure, everywhere: Set[HeldReason]
+    route: RouteBoard, tally: Tally, ttft_p95: Figure, e2e_p95: Figure
 ) -> GoalsVerdict:
-    """Judge the run of one route; `everywhere` is what holds all routes at its end."""
+    """Judge the run of one route by what it counted and its two p95s."""
     if not tally.finished:
-        return GoalsVerdict(unknown=(_why_nothing(route, tally, everywhere),))
+        return GoalsVerdict(unknown=(_why_nothing(route, tally),))
     info = route.info
     cost_goal = info.goal_cost_usd_per_probe
     p95s = (
@@ -77,7 +77,7 @@ def goals_verdict(
 def _unknown_latencies(
     p95s: Iterable[tuple[str, Figure, float | None]], tally: Tally
 ) -> Iterator[str]:
-    """Give what cannot be told of a latency goal, though probes finished."""
+    """Give what is not known of a latency goal, though probes finished."""
     for name, p95, goal in p95s:
         if goal is None or p95.enough:
             continue
@@ -88,9 +88,9 @@ def _unknown_latencies(
             yield "e2e: no sample that counts"
 
 
-def _why_nothing(route: RouteBoard, tally: Tally, everywhere: Set[HeldReason]) -> str:
-    what = "no probe finished" if route.attempts_started else "no probe was started"
-    held = {*route.held, *everywhere}
+def _why_nothing(route: RouteBoard, tally: Tally) -> str:
+    what = "no probe finished" if route.accounts.attempts else "no probe was started"
+    held = {*route.held, *route.run.held}
     if route.paused:
         held.add("paused")
     if route.cool_down is not None:
@@ -101,7 +101,7 @@ def _why_nothing(route: RouteBoard, tally: Tally, everywhere: Set[HeldReason]) -
     return f"{what} ({', '.join(reasons)})" if reasons else what
 
 
-def run_verdict(summary: Mapping[str, Mapping[str, Any]]) -> Verdict:
+def run_verdict(summary: Mapping[str, Mapping[str, Any]]) -> GoalsResult:
     """Judge a run by the summary of its routes; without any route nothing was measured."""
     verdicts = {route["goals_met"] for route in summary.values()}
     if False in verdicts:

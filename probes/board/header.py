@@ -5,38 +5,45 @@ from collections.abc import Sequence
 from typing import Final
 
 from probes.board.lanes import Written
+from probes.board.throttles import short_number
 from probes.board.views import HeaderView, RouteView
 from probes.events import Batch, BudgetState, ClockSource, Health, Tick
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
 _NOTICES_KEPT: Final = 20
+"""What a person reads back at once."""
 _DROPS_SHOWN_NS: Final = 60 * NS_PER_S
 """A lane keeps a minute of cells: for so long a gap in them may be seen."""
 _ARRIVAL_NS: Final = 5 * NS_PER_S
-"""Over how long the live tokens/s is taken."""
+"""Over how long the live tokens/s is taken: short enough to be seen move, and still readable."""
+_SLOTS_KEPT: Final = 4096
+"""80 routes' slots of 100 ms over that time."""
+
+
+_NO_ROUTES: Final = RouteView(name="", state="starting")
 
 
 def budget_share(budget: BudgetState) -> float:
     """Return the share used of a budget: of tokens or of money, whichever is nearer its end."""
-    tokens = budget.used_tokens / budget.limit_tokens if budget.limit_tokens else 0.0
-    return max(tokens, budget.used_usd / budget.limit_usd if budget.limit_usd else 0.0)
+    return max(_shares(budget))
 
 
 def budget_text(budget: BudgetState) -> str:
     """Return what is used of a budget, such as `412k of 2M tok/h`."""
-    prefix = f"{budget.route}: " if budget.route else ""
-    tokens = budget.used_tokens / budget.limit_tokens if budget.limit_tokens else 0.0
-    if budget.limit_usd and budget.used_usd / budget.limit_usd > tokens:
-        return f"{prefix}${budget.used_usd:.2f} of ${budget.limit_usd:.2f}/h"
-    return f"{prefix}{_short(budget.used_tokens)} of {_short(budget.limit_tokens)} tok/h"
+    tokens, usd = _shares(budget)
+    used = f"{short_number(budget.used_tokens)} of {short_number(budget.limit_tokens)} tok/h"
+    if usd > tokens:
+        used = f"${budget.used_usd:.2f} of ${budget.limit_usd:.2f}/h"
+    return f"{budget.route}: {used}" if budget.route else used
 
 
-def _short(count: int) -> str:
-    for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if count >= size:
-            return f"{count / size:.3g}{unit}"
-    return str(count)
+def _shares(budget: BudgetState) -> tuple[float, float]:
+    """Return the shares used of the tokens and of the USD; 0 of what has no limit."""
+    return (
+        budget.used_tokens / budget.limit_tokens if budget.limit_tokens else 0.0,
+        budget.used_usd / budget.limit_usd if budget.limit_usd else 0.0,
+    )
 
 
 class Header:
@@ -52,27 +59,29 @@ class Header:
         "clock",
     )
 
-    def __init__(self, clock: ClockSource = "user") -> None:
-        self.clock: ClockSource = clock
+    def __init__(self) -> None:
+        self.clock: ClockSource = "user"
         self._health: Health | None = None
         self._batch_ns: int | None = None
+        """When the last batch came; None in a replay, which has none."""
         self._dropped_ns: int | None = None
+        """When the engine last said that it had dropped transient events."""
         self._budgets: tuple[BudgetState, ...] = ()
         self._notices: deque[str] = deque(maxlen=_NOTICES_KEPT)
-        self._arrivals: deque[tuple[int, Written]] = deque(maxlen=4096)
-        """By the stamp of the slot."""
+        self._arrivals: deque[tuple[int, Written]] = deque(maxlen=_SLOTS_KEPT)
+        """Output by the stamp of its 100 ms slot."""
 
     def ticked(self, event: Tick) -> None:
-        """Take clocks, health and budgets."""
-        self._healthy(event.health, event.at_ns)
+        """Take health and budgets."""
+        self._note_health(event.health, event.at_ns)
         self._budgets = event.budgets
 
     def batched(self, event: Batch) -> bool:
         """Take the health of a batch; return whether more changed than its timings."""
         before = self._health
-        self._healthy(event.health, event.at_ns)
+        self._note_health(event.health, event.at_ns)
         self._batch_ns = event.at_ns
-        return before is None or _told(before) != _told(event.health)
+        return before is None or _at_once(before) != _at_once(event.health)
 
     def arrived(self, at_ns: int, written: Written) -> None:
         """Count the output of one slot of one route for the live tokens/s."""
@@ -100,18 +109,18 @@ class Header:
         elapsed_s = max(0, now_ns - origin_ns) / NS_PER_S
         tokens, estimated = self._tokens_per_s(counted, elapsed_s, now_ns)
         worst = max(self._budgets, key=budget_share, default=None)
-        health = self._health or Health()
+        health, rates = self._health or Health(), whole or _NO_ROUTES
         return HeaderView(
             elapsed_s=elapsed_s,
             routes=len(rows),
-            in_flight=0 if whole is None else whole.in_flight,
-            probes_per_min=0.0 if whole is None else whole.probes_per_min,
+            in_flight=rates.in_flight,
+            probes_per_min=rates.probes_per_min,
             tokens_per_s=tokens,
             tokens_estimated=estimated,
-            throttled_per_min=0.0 if whole is None else whole.throttled_per_min,
-            retries_per_min=0.0 if whole is None else whole.retries_per_min,
-            failures_per_min=0.0 if whole is None else whole.failures_per_min,
-            usd_per_hour=None if whole is None else whole.usd_per_hour,
+            throttled_per_min=rates.throttled_per_min,
+            retries_per_min=rates.retries_per_min,
+            failures_per_min=rates.failures_per_min,
+            usd_per_hour=rates.usd_per_hour,
             budget_share=None if worst is None else budget_share(worst),
             budget_text="" if worst is None else budget_text(worst),
             budget_doubt=next((one.doubt for one in self._budgets if one.doubt), ""),
@@ -129,7 +138,7 @@ class Header:
             notices=tuple(self._notices),
         )
 
-    def _healthy(self, health: Health, at_ns: int) -> None:
+    def _note_health(self, health: Health, at_ns: int) -> None:
         # A new engine counts from zero: what is fewer than before is all its own.
         before = self._health.drops if self._health is not None else 0
         if health.drops > (before if health.drops >= before else 0):
@@ -152,6 +161,6 @@ class Header:
         return sum(written.tokens for written in recent) / lasted, estimated
 
 
-def _told(health: Health) -> tuple[int, str]:
-    """Return what of the health is told at once, and not with the next second's figures."""
+def _at_once(health: Health) -> tuple[int, str]:
+    """Return what of the health is shown at once, and not with the next second's figures."""
     return health.drops, health.short_of

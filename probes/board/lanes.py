@@ -1,4 +1,9 @@
-"""Token arrival: one lane for each open or just-finished attempt of a route."""
+"""Token arrival: one lane for each open or just-finished attempt of a route.
+
+Rule 1: while a stream is open its lane grows by what arrived in each 100 ms slot. Chunks are not
+tokens: where the server does not count as it streams, tokens are an estimate from characters.
+Rule 2: when it has ended, the lane is rebuilt from the attempt's own exact account.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -7,18 +12,22 @@ from typing import Final
 from probes.board.views import LaneView
 from probes.events import Arrival, Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
 from probes.kit.clock import NS_PER_S
-from probes.stats.stalls import Stall, stalls_between
-from probes.stats.tokens import CharactersPerToken, is_exact, seconds_per_token
+from probes.stats.chunk_gaps import Stall, stalls_between
+from probes.stats.tokens import CharactersPerToken, is_exact
 
 CELL_NS: Final = 100_000_000
+"""One slot of the engine's batches."""
 _CELLS_KEPT: Final = 600
+"""A minute: no screen is so wide that it shows more."""
 _ENDED_KEPT: Final = 24
+"""More than a pane has lines for."""
 _ENDED_SHOWN_NS: Final = 10 * NS_PER_S
 _OPEN_KEPT: Final = 4096
+"""As many as there are accounts of open probes: an end that never comes must not be kept for."""
 _MOST_A_CHARACTER: Final = 4
 """No tokeniser spends more tokens on a character: it has at most four bytes."""
 _SHORTEST_SPEED_NS: Final = CELL_NS
-"""A stream's speed is not told from less than one cell of it."""
+"""Less than one cell of a stream says nothing of its speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,13 @@ class Lane:
     started_ns: int
     first_token_ns: int | None = None
     last_token_ns: int | None = None
+    """Of an open stream the last chunk that came."""
     ended_ns: int | None = None
     outcome: Outcome | None = None
     reason: str = ""
     status: int | None = None
     cells: list[tuple[int, int]] = field(default_factory=list)
+    """(start of a 100 ms slot in ns, output chunks that arrived in it), oldest first."""
     undrawn: tuple[int, ...] = ()
     """Arrivals from the start in ns, of which no cells are made before somebody looks."""
     chunks: int = 0
@@ -59,10 +70,10 @@ class Lane:
     """Those that are over."""
     retry_wait_s: float | None = None
     retry_number: int = 0
-    told: bool = False
-    """Its `attempt_finished` has come."""
+    is_reported: bool = False
+    """Its `attempt_finished` has come: all of it is exact from here on."""
 
-    def arrived(self, at_ns: int, chunks: int) -> None:
+    def draw(self, at_ns: int, chunks: int) -> None:
         """Add output to the 100 ms cell that holds `at_ns`."""
         start = at_ns - at_ns % CELL_NS
         if self.cells and self.cells[-1][0] == start:
@@ -98,10 +109,10 @@ class Lane:
         if earliest - last_ns > longest_ns:
             self.stalls = (*self.stalls, (last_ns, earliest))[-_CELLS_KEPT:]
 
-    def finish(self, event: AttemptFinished) -> None:
+    def finish(self, event: AttemptFinished, per_token_s: float | None) -> None:
         """Replace what was estimated while open by what the whole attempt says."""
         stamps = event.stamps_ns
-        self.told = True
+        self.is_reported = True
         self.started_ns = stamps.started or self.started_ns
         self.first_token_ns = stamps.first_token
         self.last_token_ns = stamps.last_token
@@ -110,8 +121,7 @@ class Lane:
         self.chunks = event.chunks
         self.characters = event.characters or event.text_chars
         self.tokens = event.output_tokens if is_exact(event) else None
-        per_token = seconds_per_token(event)
-        self.speed = 1 / per_token if per_token else None
+        self.speed = 1 / per_token_s if per_token_s else None
         self.longest_gap_ns = event.longest_gap_ns
         if event.retry is not None:
             self.retry_wait_s, self.retry_number = event.retry.wait_s, event.retry.number
@@ -131,7 +141,7 @@ class Lane:
         if self.undrawn:
             arrivals = [self.started_ns + offset for offset in self.undrawn]
             for at_ns in arrivals:
-                self.arrived(at_ns, 1)
+                self.draw(at_ns, 1)
             self.stalls = tuple(stalls_between(arrivals, longest_ns)[-_CELLS_KEPT:])
             self.undrawn = ()
         return LaneView(
@@ -158,7 +168,7 @@ class Lane:
 
     def _tokens_per_s(self, now_ns: int, sizes: CharactersPerToken) -> float | None:
         """Return the speed so far: of counted tokens where there are any, else of the estimate."""
-        if self.told and self.tokens is not None:
+        if self.is_reported and self.tokens is not None:
             return self.speed
         until_ns = now_ns if self.ended_ns is None else self.last_token_ns
         since = (1, self.first_token_ns)
@@ -223,7 +233,7 @@ class Lanes:
             if lane is None:
                 written = Written(self.sizes.tokens_of(arrival.characters), estimated=True)
             else:
-                lane.arrived(arrival.last_ns, arrival.chunks)
+                lane.draw(arrival.last_ns, arrival.chunks)
                 last_ns = lane.last_token_ns or lane.first_token_ns or arrival.last_ns
                 if arrival.last_ns - last_ns > longest_ns:
                     lane.note_stall(last_ns, arrival, longest_ns)
@@ -232,23 +242,23 @@ class Lanes:
             estimated = estimated or written.estimated
         return Written(tokens, estimated)
 
-    def finished(self, event: AttemptFinished) -> bool:
-        """Close a lane and rebuild it exactly; return False where that was told before."""
+    def finished(self, event: AttemptFinished, per_token_s: float | None) -> bool:
+        """Close a lane and rebuild it exactly; return False where that was reported before."""
         key = (event.probe, event.attempt)
         lane = self._open.pop(key, None)
         if lane is None:
             lane = next((old for old in self._ended if (old.probe, old.attempt) == key), None)
             if lane is not None:
-                news = not lane.told
-                lane.finish(event)
+                news = not lane.is_reported
+                lane.finish(event, per_token_s)
                 return news
             lane = Lane(event.probe, event.attempt, event.at_ns)
-        lane.finish(event)
+        lane.finish(event, per_token_s)
         self._ended.append(lane)
         return True
 
     def engine_died(self, at_ns: int) -> None:
-        """Close every open lane as cancelled: nobody will tell how it ended."""
+        """Close every open lane as cancelled: how it ended may never be reported."""
         for lane in self._open.values():
             lane.ended_ns, lane.outcome, lane.reason = at_ns, "cancelled", "engine_died"
             self._ended.append(lane)

@@ -1,35 +1,30 @@
 """The end of a run in figures, for programs."""
 
-from collections.abc import Set
 from typing import Any
 
+from probes.board.figures import RouteAt, amplification, share
 from probes.board.goals import goals_verdict
-from probes.board.rates import share
-from probes.board.reading import Reading
-from probes.board.retries import amplification
 from probes.board.route import RouteBoard
-from probes.board.views import Figure, RouteState
-from probes.events import HeldReason
+from probes.board.states import judge
+from probes.board.views import Figure
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
 
-def route_summary(
-    reading: Reading, state: RouteState, everywhere: Set[HeldReason]
-) -> dict[str, Any]:
+def route_summary(at: RouteAt) -> dict[str, Any]:
     """Return one route's run as JSON-able values: seconds, shares, USD; None where no sample.
 
     Percentiles are those of the last cohort; one whose n is below 1/(1−p) is the maximum of n.
     `goals_met` is None where it is not known whether they were, which `goals_unknown` then says the
-    reasons of; `goals_missed` names what missed its goal. `everywhere` is what holds all routes.
+    reasons of; `goals_missed` names what missed its goal.
     """
-    route, tally = reading.route, reading.tally("run")
-    ttft, e2e, speed = (
-        reading.figures(metric, "run").at(0.5, 0.95, 0.99) for metric in ("ttft", "e2e", "speed")
-    )
-    verdict = goals_verdict(route, tally, ttft[1], e2e[1], everywhere)
+    route, tally = at.route, at.tally("run")
+    ttft = at.percentiles("ttft", "run").at(0.5, 0.95, 0.99)
+    e2e = at.percentiles("e2e", "run").at(0.5, 0.95, 0.99)
+    speed = at.percentiles("speed", "run").at(0.5)
+    verdict = goals_verdict(route, tally, ttft[1], e2e[1])
     return {
-        "state": state,
+        "state": judge(at).state,
         "cohort": route.cohort,
         **_counts(route, tally),
         **_named("ttft", ttft),
@@ -46,8 +41,8 @@ def route_summary(
 
 
 def _counts(route: RouteBoard, tally: Tally) -> dict[str, Any]:
-    """Return what was counted; which figures add up to which is told in the README."""
-    begun = route.begun
+    """Return what was counted; which figures add up to which stands in the README."""
+    begun = route.accounts
     cancelled = tally.cancelled + begun.probes_lost
     return {
         "n": tally.finished,
@@ -99,5 +94,5 @@ def _named(metric: str, found: tuple[Figure, ...]) -> dict[str, Any]:
 
 
 def _gap_s(route: RouteBoard, probability: float) -> float | None:
-    gap = route.gaps.quantile(probability)
+    gap = route.chunk_gaps.quantile(probability)
     return None if gap is None else gap / NS_PER_S

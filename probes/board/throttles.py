@@ -1,4 +1,4 @@
-"""The log of 429s."""
+"""The log of 429s: which limit was hit, what the server asked us to wait, what we really waited."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,9 @@ from probes.events import AttemptFinished, AttemptStarted, Limit, ProbeFinished
 from probes.kit.clock import NS_PER_S
 
 _ENTRIES_KEPT: Final = 200
+"""More than any screen has lines."""
 _KINDS: Final = ("concurrency", "input_tokens", "output_tokens", "tokens", "requests")
+"""What a reason may name, the longer words before those that they hold."""
 
 
 def throttle_kind(reason: str, limits: Sequence[Limit]) -> str:
@@ -43,14 +45,15 @@ def hit_limit(kind: str, limits: Sequence[Limit]) -> Limit | None:
 
 
 def remaining_text(limit: Limit | None) -> str:
-    """Return what is left of a limit, such as `0/8` or `212/60k`; nothing where that is untold."""
+    """Return what is left of a limit, such as `0/8` or `212/60k`; empty where nobody said."""
     if limit is None or limit.remaining is None:
         return ""
-    left = _short(limit.remaining)
-    return left if limit.limit is None else f"{left}/{_short(limit.limit)}"
+    left = short_number(limit.remaining)
+    return left if limit.limit is None else f"{left}/{short_number(limit.limit)}"
 
 
-def _short(number: float) -> str:
+def short_number(number: float) -> str:
+    """Return a number in three digits, such as `999`, `60k` or `2M`."""
     for size, unit in ((1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.3g}{unit}"
@@ -69,7 +72,7 @@ class ThrottleLog:
         """Probe → (entry, when its attempt ended)."""
         self._view: tuple[ThrottleEntry, ...] | None = ()
 
-    def finished(self, event: AttemptFinished) -> None:
+    def throttled(self, event: AttemptFinished) -> None:
         """Log an attempt that was throttled."""
         kind = throttle_kind(event.reason, event.limits)
         limit = hit_limit(kind, event.limits)
@@ -92,10 +95,15 @@ class ThrottleLog:
         if event.retry is not None:
             self._waiting[event.probe] = (self._next, ended)
         self._next += 1
-        self._trim()
+        self._view = None
+        # The same bound for those that wait: a probe whose end is never reported must not stay.
+        if len(self._entries) > _ENTRIES_KEPT:
+            del self._entries[next(iter(self._entries))]
+        if len(self._waiting) > _ENTRIES_KEPT:
+            del self._waiting[next(iter(self._waiting))]
 
     def resumed(self, event: AttemptStarted) -> None:
-        """Fill in what was really waited, now that the probe's next attempt has started."""
+        """Fill in what a probe really waited, now that its next attempt has started."""
         number, ended = self._waiting.pop(event.probe, (-1, 0))
         self._amend(number, True, (event.at_ns - ended) / NS_PER_S)
 
@@ -117,10 +125,3 @@ class ThrottleLog:
                 entry, retried=retried, waited_s=waited_s
             )
             self._view = None
-
-    def _trim(self) -> None:
-        self._view = None
-        while len(self._entries) > _ENTRIES_KEPT:
-            del self._entries[next(iter(self._entries))]
-        while len(self._waiting) > _ENTRIES_KEPT:
-            del self._waiting[next(iter(self._waiting))]

@@ -4,32 +4,25 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 
 from probes.config.errors import KeyPath, Problems
+from probes.config.fields import named_variable
 from probes.config.keys import header_complaint, is_header_value, key_complaint
-from probes.config.proxies import ProxyError, named_variable, read_proxy
-from probes.config.settings import Route
-from probes.config.urls import Url, read_url
+from probes.config.proxies import ProxyError, read_proxy
+from probes.config.settings import KeyHeader, Route
+from probes.config.urls import read_url
 
-ENVIRONMENT_PREFIX: Final = "env:"
 _Judge: TypeAlias = Callable[[str, str], str | None]
 """Takes a value and the name of its variable; returns what is wrong with it, without the value."""
 
 SECRET_HEADERS: Final = frozenset(
     {
-        "authorization",
-        "proxy-authorization",
-        "api-key",
-        "x-api-key",
-        "x-goog-api-key",
-        "ocp-apim-subscription-key",
-        "cookie",
+        *("authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key"),
+        *("ocp-apim-subscription-key", "cookie"),
     }
 )
 """Headers that carry a credential: in the file they take only `env:NAME`. Lower case."""
-
-_KEY_HEADERS: Final = frozenset({"authorization", "api-key", "x-api-key"})
 
 EXCLUSIVE_KEYS: Final = (
     ("prompt", "prompt_file", "prompt_tokens"),
@@ -39,19 +32,13 @@ EXCLUSIVE_KEYS: Final = (
 
 _OWN_HEADERS: Final = frozenset(
     {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "expect",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
+        *("accept-encoding", "connection", "content-length", "expect", "keep-alive", "te"),
+        *("trailer", "transfer-encoding", "upgrade"),
     }
 )
 """Headers that decide how bytes travel; another value would break the measurement."""
 
+# A cap that goes past us is one that no budget has reserved, under whatever name a server takes it.
 _CAP_ADVICE: Final = "use the route's max_tokens, so that budgets know the cap"
 _OWN_FIELDS: Final[Mapping[str, str]] = {
     "max_completion_tokens": "use max_tokens (and cap_field), so that budgets know the cap",
@@ -88,15 +75,22 @@ def check_table(
         _check_variable(variable, (*path, "api_key_env"), environ, problems, key_complaint)
     if "proxy" in values:
         _check_proxy(values["proxy"], (*path, "proxy"), environ, problems)
+    # Said when the file is read, not at the first request of a run; h2 itself is not imported yet.
     if values.get("http2") and find_spec("h2") is None:
         problems.add((*path, "http2"), "needs the package h2: pip install 'llmtop-tui[http2]'")
     if len(os.fsencode(values.get("unix_socket", ""))) > _LONGEST_SOCKET_PATH:
         problems.add((*path, "unix_socket"), f"is longer than {_LONGEST_SOCKET_PATH} bytes")
     _check_headers(values.get("headers", {}), (*path, "headers"), environ, problems)
-    for field in values.get("extra_body", {}):
-        if field in _OWN_FIELDS:
-            problems.add((*path, "extra_body", field), f"cannot be set here: {_OWN_FIELDS[field]}")
-    _check_options(values.get("extra_body", {}).get("options"), (*path, "extra_body"), problems)
+    body = values.get("extra_body", {})
+    options = body.get("options")  # Ollama's own, which the route's settings go into as well
+    taken: list[tuple[str, ...]] = [(field,) for field in body if field in _OWN_FIELDS]
+    if isinstance(options, dict):
+        taken += [
+            ("options", field) for field in options if field in ("num_predict", "temperature")
+        ]
+    for where in taken:
+        complaint = f"cannot be set here: {_OWN_FIELDS[where[-1]]}"
+        problems.add((*path, "extra_body", *where), complaint)
 
 
 def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
@@ -109,26 +103,20 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
         )
     own_key = "api_key_env" if route.api_key_env else "api_key_cmd" if route.api_key_cmd else None
     named = {name.lower() for name in route.headers}
-    if own_key and named & _KEY_HEADERS:
+    if own_key and not named.isdisjoint(get_args(KeyHeader)):
         problems.add((*path, own_key), "stands beside a key in headers, expected one of them")
-    secret = own_key or any(
-        value.startswith(ENVIRONMENT_PREFIX) for value in route.headers.values()
-    )
-    if secret and not (url.is_tls or route.insecure or _stays_here(route, url)):
+    secret = own_key or any(named_variable(value) is not None for value in route.headers.values())
+    # A proxy reads what goes over plain http, whoever it is for. What the environment names is not
+    # asked for a loopback address (`probes.config.proxy_choice`).
+    unproxied = route.proxy in ("none", "environment")
+    stays_here = route.unix_socket is not None or (url.is_loopback and unproxied)
+    if secret and not (url.is_tls or route.insecure or stays_here):
         problems.add(
             (*path, "base_url"),
             "would send a key over plain http to another machine; use https or insecure = true",
         )
-
-    if route.unix_socket is not None and route.proxy not in ("none", "environment"):
+    if route.unix_socket is not None and not unproxied:
         problems.add((*path, "proxy"), "stands beside unix_socket, expected one of them")
-
-
-def _stays_here(route: Route, url: Url) -> bool:
-    """Whether nothing of a request leaves this machine."""
-    if route.unix_socket is not None:
-        return True
-    return url.is_loopback and route.proxy in ("none", "environment")
 
 
 def _check_proxy(
@@ -138,24 +126,14 @@ def _check_proxy(
     variable = named_variable(setting)
     if variable is None:
         return
-    called = variable if _CONVENTIONAL_NAME.fullmatch(variable) else "(name not shown)"
     value = environ.get(variable, "").strip()
+    if not value:
+        problems.add(path, f"environment variable {_called(variable)} is not set")
+        return
     try:
-        if value:
-            read_proxy(value)
+        read_proxy(value)
     except ProxyError as error:
-        problems.add(path, f"the proxy in environment variable {called} {error}")
-    else:
-        if not value:
-            problems.add(path, f"environment variable {called} is not set")
-
-
-def _check_options(options: object, path: KeyPath, problems: Problems) -> None:
-    """Note what must not stand among Ollama's own options either."""
-    for field in options if isinstance(options, dict) else ():
-        if field in ("num_predict", "temperature"):
-            complaint = f"cannot be set here: {_OWN_FIELDS[field]}"
-            problems.add((*path, "options", field), complaint)
+        problems.add(path, f"the proxy in environment variable {_called(variable)} {error}")
 
 
 def _check_headers(
@@ -164,13 +142,13 @@ def _check_headers(
     seen: set[str] = set()
     for name, value in headers.items():
         complaint = _header_complaint(name, value)
+        # TOML takes `X-A` and `x-a` for two keys, and a server for one header.
         if name.lower() in seen:
             complaint = "stands here twice (case does not count)"
         seen.add(name.lower())
         if complaint:
             problems.add((*path, name), complaint)
-        elif value.startswith(ENVIRONMENT_PREFIX):
-            variable = value.removeprefix(ENVIRONMENT_PREFIX)
+        elif (variable := named_variable(value)) is not None:
             judge = header_complaint if name.lower() in SECRET_HEADERS else _value_complaint
             _check_variable(variable, (*path, name), environ, problems, judge)
 
@@ -180,7 +158,7 @@ def _header_complaint(name: str, value: str) -> str | None:
         return "is no header name"
     if name.lower() in _OWN_HEADERS:
         return "is set by llmtop itself"
-    if name.lower() in SECRET_HEADERS and not value.startswith(ENVIRONMENT_PREFIX):
+    if name.lower() in SECRET_HEADERS and named_variable(value) is None:
         return 'expected "env:NAME": a key never stands in the file'
     if not is_header_value(value):
         return "expected visible ASCII characters, with no blanks at the ends"
@@ -198,11 +176,11 @@ def _value_complaint(value: str, _name: str) -> str | None:
 def _check_variable(
     name: str, path: KeyPath, environ: Mapping[str, str], problems: Problems, judge: _Judge
 ) -> None:
-    # Somebody may have pasted the key itself where its variable's name belongs.
-    called = name if _CONVENTIONAL_NAME.fullmatch(name) else "(name not shown)"
-    if name not in environ:
-        problems.add(path, f"environment variable {called} is not set")
-        return
-    complaint = judge(environ[name], name)
+    complaint = judge(environ[name], name) if name in environ else "is not set"
     if complaint is not None:
-        problems.add(path, f"environment variable {called} {complaint}")
+        problems.add(path, f"environment variable {_called(name)} {complaint}")
+
+
+def _called(variable: str) -> str:
+    """Return a variable's name to show: a key may have been pasted where it belongs."""
+    return variable if _CONVENTIONAL_NAME.fullmatch(variable) else "(name not shown)"

@@ -4,7 +4,6 @@ import datetime
 import json
 import re
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Final, TypeAlias
 
 KeyPath: TypeAlias = tuple[str, ...]
@@ -33,9 +32,7 @@ class Problems:
 
     def add(self, path: KeyPath, text: str) -> None:
         """Note one mistake at the key `path`; what several routes take from [defaults], once."""
-        line = f"{self._label(path)}: {text}"
-        if line not in self._lines:
-            self._lines.append(line)
+        self.add_variable(self._label(path), text)
 
     def add_variable(self, name: str, text: str) -> None:
         """Note what is wrong with a variable of the environment that no key names."""
@@ -61,6 +58,8 @@ class Problems:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that `word` most likely meant, or None."""
+    from difflib import get_close_matches  # costs what no start without a mistake should pay
+
     matches = get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
 

@@ -1,8 +1,9 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
 Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts, .tls
-and .price, [budget], [recording], [display]. `probes.config.rules` says what each key may hold. The
-values of secrets never appear in an error; names of variables and headers do.
+and .price, [budget], [recording], [display]. What a key takes stands on its field in
+`probes.config.settings`. The values of secrets never appear in an error; names of variables and
+headers do.
 """
 
 import re
@@ -15,28 +16,19 @@ import msgspec
 
 from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted
+from probes.config.fields import fields_of, needed, note_missing, read_table
 from probes.config.prompts import generated_prompt
-from probes.config.rules import (
-    BUDGET_RULES,
-    DISPLAY_RULES,
-    MAXIMUM_PROMPT_BYTES,
-    RECORDING_RULES,
-    ROUTE_RULES,
-    read_table,
-)
 from probes.config.settings import (
+    LONGEST_PROMPT_MB,
     Budget,
     Config,
     Display,
-    Goals,
-    Price,
     Recording,
     Route,
-    Timeouts,
-    Tls,
+    route_keys,
 )
 from probes.config.text import EncodingError, decode_text
-from probes.config.tls import anchor, anchor_files, check_authorities, check_tls
+from probes.config.tls import TLS_FILES, anchor, check_authorities, check_tls
 from probes.kit.open_regular import NotRegularError, TooLargeError
 from probes.kit.paths import PathError, config_folder, path_of
 from probes.kit.trust import UntrustedError, read_trusted
@@ -44,16 +36,13 @@ from probes.kit.trust import UntrustedError, read_trusted
 CONFIG_VARIABLE: Final = "LLMTOP_CONFIG"
 SETTINGS_FILE: Final = "routes.toml"
 _MAXIMUM_BYTES: Final = 1_000_000
+"""Thousands of routes; a prompt of that size has a file of its own."""
 _MAXIMUM_NAME: Final = 64
-_TABLES: Final = ("defaults", "routes", "budget", "recording", "display")
+"""Characters of a route's name, which stands in every event and row."""
+_OTHER_TABLES: Final = {"budget": Budget, "recording": Recording, "display": Display}
+_TABLES: Final = ("defaults", "routes", *_OTHER_TABLES)
 _MERGED_TABLES: Final = ("goals", "timeouts", "tls")
-_NEEDED: Final[Mapping[str, str]] = {
-    "base_url": "a URL such as https://api.example.com/v1",
-    "model": "the model's name",
-}
-_NEEDED_OF_PRICE: Final[Mapping[str, str]] = dict.fromkeys(
-    ("input", "output"), "USD per million tokens"
-)
+"""A price is not merged: half of it from elsewhere would be the price of nothing."""
 
 
 def default_config_path() -> Path:
@@ -136,23 +125,26 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError((f"{path.name}: {_syntax_complaint(str(error), text)}",)) from None
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        words = "a number in it has more digits than can be read"
+        raise ConfigError((f"{path.name}: {words}",)) from None
+    except RecursionError:
+        words = "its tables or lists are nested too deep to be read"
+        raise ConfigError((f"{path.name}: {words}",)) from None
     problems = Problems(lambda keys: f"{path.name}: {dotted(keys)}")
     for table in raw:
         if table not in _TABLES:
             problems.unknown((table,), _TABLES)
+    # Every table is read before anything is raised: a user mends all mistakes in one go.
     routes = _read_routes(raw, path.parent, environ, problems)
     check_authorities(routes, environ, problems)
-    budget = read_table(raw.get("budget", {}), BUDGET_RULES, ("budget",), problems)
-    recording = read_table(raw.get("recording", {}), RECORDING_RULES, ("recording",), problems)
-    display = read_table(raw.get("display", {}), DISPLAY_RULES, ("display",), problems)
+    others = {
+        key: read_table(raw.get(key, {}), fields_of(record), (key,), problems)
+        for key, record in _OTHER_TABLES.items()
+    }
     problems.raise_if_any()
-    return Config(
-        routes=routes,
-        budget=Budget(**budget),
-        recording=Recording(**recording),
-        display=Display(**display),
-        source=str(path),
-    )
+    made = {key: record(**others[key]) for key, record in _OTHER_TABLES.items()}
+    return Config(routes=routes, source=str(path), **made)
 
 
 def single_route_config(
@@ -173,10 +165,13 @@ def single_route_config(
     if api_key_env is not None:
         raw["api_key_env"] = api_key_env
     problems = Problems(_option)
-    own = read_table(raw, ROUTE_RULES, (), problems)
+    own = read_table(raw, route_keys(), (), problems)
     check_table(own, (), environ, problems)
-    problems.raise_if_any()
-    route = Route(name=_route_name(name or model), **own)
+    problems.raise_if_any()  # before what follows, for a route is made of good values alone
+    name = name or model
+    if len(name) > _MAXIMUM_NAME:
+        name = name[: _MAXIMUM_NAME - 1] + "…"
+    route = Route(name=name, **own)
     check_route(route, (), problems)
     check_authorities([route], environ, problems)
     problems.raise_if_any()
@@ -190,7 +185,7 @@ def override_route(route: Route, values: Mapping[str, Any]) -> Route:
         ConfigError: a value is wrong; the lines name the options.
     """
     problems = Problems(_option)
-    own = read_table(dict(values), ROUTE_RULES, (), problems)
+    own = read_table(dict(values), route_keys(), (), problems)
     problems.raise_if_any()
     if "timeouts" in own:
         own["timeouts"] = msgspec.structs.replace(route.timeouts, **own["timeouts"])
@@ -206,27 +201,22 @@ def _option(path: KeyPath) -> str:
     return f"--{path[-1].replace('_', '-')}{suffix}"
 
 
-def _route_name(text: str) -> str:
-    return text if len(text) <= _MAXIMUM_NAME else text[: _MAXIMUM_NAME - 1] + "…"
-
-
 def _read_settings(path: Path) -> str:
     """Return the text of a settings file that only its owner can write, or of a given pipe."""
     try:
-        data = read_trusted(path, _MAXIMUM_BYTES, may_be_given=True)
-    except TooLargeError as error:
-        raise ConfigError((f"{path}: {error.strerror}",)) from None
-    except NotRegularError as error:
-        advice = "for one route without any file: --base-url URL --model M"
-        raise ConfigError((f"{path}: {error.strerror}; {advice}",)) from None
-    except OSError as error:
-        raise ConfigError((f"{path}: cannot be read: {error.strerror or error}",)) from None
-    except UntrustedError as error:
-        raise ConfigError((f"{path}: {error}",)) from None
-    try:
-        return decode_text(data)
+        return decode_text(read_trusted(path, _MAXIMUM_BYTES, may_be_given=True))
     except EncodingError as error:
         raise ConfigError((f"{path.name}: {error}",)) from None
+    except UntrustedError as error:
+        complaint = str(error)
+    except TooLargeError as error:
+        complaint = str(error.strerror)
+    except NotRegularError as error:
+        advice = "for one route without any file: --base-url URL --model M"
+        complaint = f"{error.strerror}; {advice}"
+    except OSError as error:
+        complaint = f"cannot be read: {error.strerror or error}"
+    raise ConfigError((f"{path}: {complaint}",))
 
 
 def _syntax_complaint(message: str, text: str) -> str:
@@ -251,75 +241,54 @@ def _read_routes(
     if not isinstance(tables, dict) or not tables:
         problems.add(("routes",), "no route, expected at least one table [routes.NAME]")
         return ()
-    routes = []
+    keys, routes = route_keys(), []
     for name, table in tables.items():
         path = ("routes", name)
         if not name.strip() or not name.isprintable() or len(name) > _MAXIMUM_NAME:
             problems.add(path, f"is no name, expected 1 to {_MAXIMUM_NAME} printable characters")
         own = _read_route_keys(table, folder, path, environ, problems)
         if isinstance(table, dict) and isinstance(raw_defaults, dict):
-            _note_missing({**raw_defaults, **table}, _NEEDED, path, problems)
+            note_missing({**raw_defaults, **table}, keys, path, problems)
         merged = _merge(defaults, own)
-        _check_tls(merged, own, path, problems)
-        route = _build_route(name, merged, path, problems)
-        if route is not None:
-            routes.append(route)
+        # A complaint of a file stands where that is named, in the route or in [defaults].
+        tls, own_tls = merged.get("tls", {}), own.get("tls", {})
+        paths = {key: (*(path if key in own_tls else ("defaults",)), "tls", key) for key in tls}
+        check_tls(tls, paths, problems)
+        if not merged.keys() >= {*needed(keys)}:
+            continue
+        for key, value in merged.items():
+            if keys[key].is_table:
+                merged[key] = keys[key].kind(**value)
+        routes.append(Route(name=name, **merged))
+        check_route(routes[-1], path, problems)
     return tuple(routes)
 
 
 def _read_route_keys(
     table: object, folder: Path, path: KeyPath, environ: Mapping[str, str], problems: Problems
 ) -> dict[str, Any]:
-    """Return the good values of one table of route keys, with its prompt as text."""
-    values = read_table(table, ROUTE_RULES, path, problems)
+    """Return the good values of one table of route keys, paths absolute and its prompt as text."""
+    values = read_table(table, route_keys(), path, problems)
     check_table(values, path, environ, problems)
-    if isinstance(table, dict) and isinstance(table.get("price"), dict):
-        _note_missing(table["price"], _NEEDED_OF_PRICE, (*path, "price"), problems)
-    _resolve_prompt(values, folder, path, problems)
-    anchor_files(values.get("tls", {}), folder, (*path, "tls"), problems)
-    if "unix_socket" in values:
-        anchor(values, "unix_socket", folder, (*path, "unix_socket"), problems)
+    tokens, file = values.pop("prompt_tokens", None), values.pop("prompt_file", None)
+    if tokens is not None:
+        values["prompt"] = generated_prompt(tokens)
+    if file is not None:
+        try:
+            values["prompt"] = _read_prompt(path_of(file, folder))
+        except ValueError as error:
+            problems.add((*path, "prompt_file"), str(error))
+    for key in TLS_FILES:
+        anchor(values.get("tls", {}), key, folder, (*path, "tls", key), problems)
+    anchor(values, "unix_socket", folder, (*path, "unix_socket"), problems)
     return values
-
-
-def _check_tls(
-    merged: Mapping[str, Any], own: Mapping[str, Any], path: KeyPath, problems: Problems
-) -> None:
-    """Note what is wrong with the files that a route names, where it or [defaults] does."""
-    tls, own_tls = merged.get("tls", {}), own.get("tls", {})
-    paths = {key: (*(path if key in own_tls else ("defaults",)), "tls", key) for key in tls}
-    check_tls(tls, paths, problems)
-
-
-def _note_missing(
-    table: Mapping[str, Any], needed: Mapping[str, str], path: KeyPath, problems: Problems
-) -> None:
-    for key, expected in needed.items():
-        if key not in table:
-            problems.add((*path, key), f"is missing, expected {expected}")
-
-
-def _build_route(
-    name: str, merged: dict[str, Any], path: KeyPath, problems: Problems
-) -> Route | None:
-    """Return the route of merged values, or None where a needed one is missing or wrong."""
-    if not _NEEDED.keys() <= merged.keys():
-        return None
-    price = merged.get("price")
-    if price is not None:
-        merged["price"] = Price(**price) if _NEEDED_OF_PRICE.keys() <= price.keys() else None
-    merged["goals"] = Goals(**merged.get("goals", {}))
-    merged["timeouts"] = Timeouts(**merged.get("timeouts", {}))
-    merged["tls"] = Tls(**merged.get("tls", {}))
-    route = Route(name=name, **merged)
-    check_route(route, path, problems)
-    return route
 
 
 def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Return own values over defaults; goals, timeouts and tls key by key, all else whole."""
     merged = dict(defaults)
     for group in EXCLUSIVE_KEYS:
+        # One that the route has sets aside whichever of them [defaults] has.
         if any(key in own for key in group):
             for key in group:
                 merged.pop(key, None)
@@ -328,33 +297,19 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def _resolve_prompt(
-    values: dict[str, Any], folder: Path, path: KeyPath, problems: Problems
-) -> None:
-    """Put the prompt's text in the place of prompt_file and prompt_tokens."""
-    file = values.pop("prompt_file", None)
-    tokens = values.pop("prompt_tokens", None)
-    if tokens is not None:
-        values["prompt"] = generated_prompt(tokens)
-    if file is not None:
-        try:
-            values["prompt"] = _read_prompt(path_of(file, folder))
-        except ValueError as error:
-            problems.add((*path, "prompt_file"), str(error))
-
-
 def _read_prompt(file: Path) -> str:
+    """Return the text of a prompt's file.
+
+    Raises:
+        ValueError: it cannot be read, or holds no prompt; the text names the file.
+    """
     try:
-        data = read_trusted(file, MAXIMUM_PROMPT_BYTES)
+        text = decode_text(read_trusted(file, LONGEST_PROMPT_MB * 1_000_000))
     except TooLargeError:
-        raise ValueError(f"{file}: is larger than 4 MB") from None
+        raise ValueError(f"{file}: is larger than {LONGEST_PROMPT_MB} MB") from None
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror or error}") from None
-    except UntrustedError as error:
-        raise ValueError(f"{file}: {error}") from None
-    try:
-        text = decode_text(data)
-    except EncodingError as error:
+    except (UntrustedError, EncodingError) as error:
         raise ValueError(f"{file}: {error}") from None
     if not text.strip():
         raise ValueError(f"{file}: is empty")

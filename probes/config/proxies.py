@@ -1,21 +1,18 @@
-"""Proxies: what a route or the environment names, read once, with its password kept out of sight.
+"""A proxy, read once from what names it, with its password kept out of sight.
 
 A user and a password may only stand in the environment: in HTTPS_PROXY and its like, or in the
-variable that `proxy = "env:NAME"` names.
+variable that `proxy = "env:NAME"` names. Which proxy a route goes through is for
+`probes.config.proxy_choice` to say.
 """
 
-import sys
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
-from probes.config.no_proxy import is_bypassed
-from probes.config.settings import Route
-from probes.config.urls import UrlError, read_place, read_url
+from probes.config.fields import named_variable
+from probes.config.urls import UrlError, read_place
 
-_ENVIRONMENT_PREFIX: Final = "env:"
 _EXPECTED: Final = (
     'expected a URL such as http://proxy.example:3128 or socks5h://127.0.0.1:1080, "env:NAME", '
     '"none" or "environment"'
@@ -84,87 +81,22 @@ def read_proxy(url: str) -> Proxy:
     return Proxy(scheme, place.host, place.port or _DEFAULT_PORTS[scheme], user, password)
 
 
-def named_variable(setting: str) -> str | None:
-    """Return the environment variable that a `proxy` setting names, if it names one."""
-    if setting.startswith(_ENVIRONMENT_PREFIX):
-        return setting.removeprefix(_ENVIRONMENT_PREFIX)
-    return None
+def proxy_setting(setting: str) -> str:
+    """Return a `proxy` setting as it stands in the file.
 
-
-def proxy_complaint(setting: str) -> str | None:
-    """Return what is wrong with a `proxy` setting as it stands in the file; None if nothing is."""
+    Raises:
+        ProxyError: it names no proxy; the text says why, without a secret.
+    """
     if setting in ("none", "environment") or named_variable(setting):
-        return None
+        return setting
     if "@" in setting:
-        return 'has a user or password in it; put the whole URL into a variable: "env:NAME"'
+        raise ProxyError(
+            'has a user or password in it; put the whole URL into a variable: "env:NAME"'
+        )
     if "://" not in setting or not setting.isprintable():
-        return _EXPECTED
+        raise ProxyError(_EXPECTED)
     try:
         read_proxy(setting)
     except ProxyError as error:
-        return f"{error}, {_EXPECTED}"
-    return None
-
-
-def proxy_of(route: Route, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy on the way to a route's server; None where there is none.
-
-    Of the environment, a loopback address and a Unix socket are always reached directly.
-
-    Raises:
-        ProxyError: what the environment names cannot be used.
-    """
-    if route.proxy == "none" or route.unix_socket is not None:
-        return None
-    variable = named_variable(route.proxy)
-    if variable is not None:
-        return read_proxy(environ.get(variable, "").strip())
-    if route.proxy != "environment":
-        return read_proxy(route.proxy)
-    url = _environment_proxy(route.base_url, environ)
-    return read_proxy(url) if url else None
-
-
-def proxy_secrets(routes: Iterable[Route], environ: Mapping[str, str]) -> frozenset[str]:
-    """Return what must never be seen of any proxy that routes go through."""
-    return frozenset(secret for proxy in _usable(routes, environ) for secret in proxy.secrets)
-
-
-def _usable(routes: Iterable[Route], environ: Mapping[str, str]) -> Iterator[Proxy]:
-    for route in routes:
-        try:
-            proxy = proxy_of(route, environ)
-        except ProxyError:
-            continue  # none of it is ever sent anywhere
-        if proxy is not None:
-            yield proxy
-
-
-def _environment_proxy(url: str, environ: Mapping[str, str]) -> str | None:
-    """Return what the environment names for a URL, in either case of its variables' names."""
-    parts = read_url(url)
-    if parts.is_loopback or not _may_name_proxies(environ):
-        return None
-    host = parts.host
-    import urllib.request  # costs what no start without a proxy should pay
-
-    proxies = urllib.request.getproxies()
-    if is_bypassed(host, parts.port, proxies.get("no", "")) or _system_bypasses(host):
-        return None
-    return proxies.get(parts.scheme) or proxies.get("all")
-
-
-def _system_bypasses(host: str) -> bool:
-    """Whether the settings of macOS or Windows, where they count, name a host."""
-    import urllib.request
-
-    if sys.platform not in ("darwin", "win32") or urllib.request.getproxies_environment():
-        return False
-    return bool(urllib.request.proxy_bypass(host))
-
-
-def _may_name_proxies(environ: Mapping[str, str]) -> bool:
-    """Whether there can be a proxy: macOS and Windows have other places for them, too."""
-    return sys.platform in ("darwin", "win32") or any(
-        name.lower().endswith("_proxy") for name in environ
-    )
+        raise ProxyError(f"{error}, {_EXPECTED}") from None
+    return setting

@@ -147,11 +147,10 @@ class Scrubber:
             for at in range(_PROBE)
             for step in _steps(piece[at : at + _PROBE])
         )
-        begun = {_folded(_plain(secret).text)[:PIECE] for secret in secrets}
-        beginnings = {piece[:size] for piece in begun & self._pieces for size in range(1, PIECE)}
-        self._parts = beginnings.union(
+        self._parts = frozenset(
             piece[:size] for piece in self._pieces for size in range(_WAITS_FROM, PIECE)
-        )
+        ).union(*(self._beginnings(_folded(_plain(secret).text)) for secret in secrets))
+        self._longest_part = max(map(len, self._parts), default=0)
         self._longest = max(map(len, forms), default=0)
 
     def __repr__(self) -> str:
@@ -183,12 +182,23 @@ class Scrubber:
             cut = spans[-1][0]
         return self.scrub(text[:cut]), text[cut:]
 
+    def _beginnings(self, folded: str) -> Iterator[str]:
+        """Yield how a secret may have begun before it gives itself away.
+
+        A common word at its head is waited for as well: alone it tells nothing, but what follows
+        may show that it was the secret's.
+        """
+        for at, piece in enumerate(_pieces(folded, PIECE)):
+            if piece in self._pieces:
+                yield from (folded[:size] for size in range(1, at + PIECE))
+                return
+
     def _unsure(self, text: str) -> int:
         """Return how many characters at the end of a text may be the beginning of a piece."""
-        tail = text[-12 * PIECE :]  # as long as seven characters are in the longest escapes
+        tail = text[-12 * (self._longest_part + 1) :]  # as long as these are in any escapes
         plain = _plain(tail)
         folded = _folded(plain.text)
-        for size in range(min(PIECE - 1, len(folded)), 0, -1):
+        for size in range(min(self._longest_part, len(folded)), 0, -1):
             if folded[-size:] in self._parts:
                 return len(tail) - plain.starts[len(folded) - size]
         return 0
@@ -302,25 +312,25 @@ def _plain(text: str) -> _Plain:
 
 def _undone(escape: re.Match[str]) -> str | None:
     """Return what an escape stands for, nothing for what nobody sees; None where it is none."""
-    told = escape[0]
+    spelled = escape[0]
     match escape.lastgroup:
         case "percent":
-            return bytes.fromhex(told.replace("%", "")).decode("ascii")
+            return bytes.fromhex(spelled.replace("%", "")).decode("ascii")
         case "bytes":
-            return bytes.fromhex(told.replace("%", "")).decode("utf-8", "replace")
+            return bytes.fromhex(spelled.replace("%", "")).decode("utf-8", "replace")
         case "json":
-            return "".join([chr(int(told[at : at + 4], 16)) for at in range(2, len(told), 6)])
+            return "".join([chr(int(spelled[at : at + 4], 16)) for at in range(2, len(spelled), 6)])
         case "sign":
-            return told[1::2]
+            return spelled[1::2]
         case "asp" | "python" | "code":
-            return _character(told.strip("\\%uUxX{}"), 16)
+            return _character(spelled.strip("\\%uUxX{}"), 16)
         case "decimal":
-            return _character(told.strip("&#;"), 10)
+            return _character(spelled.strip("&#;"), 10)
         case "sixteen":
-            return _character(told.strip("&#xX;"), 16)
+            return _character(spelled.strip("&#xX;"), 16)
         case "named":
-            undone = html.unescape(told)
-            return None if undone == told else undone
+            undone = html.unescape(spelled)
+            return None if undone == spelled else undone
         case _:  # a blank in a string, or what nobody sees
             return ""
 

@@ -1,131 +1,196 @@
-"""What a user can set: one frozen record per table of routes.toml, every default in one place.
+"""What a user can set: one frozen record for each table of routes.toml.
 
-The field names are the file's keys. Reading, checking and merging a file is `probes.config.file`.
+The field names are the file's keys. A field says all there is to say of its key: type, default,
+what it takes beyond its type (`Range`, `Shape`) and, in the docstring under it, what it means. How
+that is read is `probes.config.fields`; a whole file is read, checked and merged by
+`probes.config.file`, and `probes.config.reference` makes the README's tables of it.
 """
 
-from typing import Any, Literal, TypeAlias
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import msgspec
+from msgspec import field
 
-from probes.config.e2e_goal import configured_e2e_goal_s
+from probes.config.fields import Field, Range, Settings, Shape, Unset, fields_of
+from probes.config.goals import DAY_S, Goals, Seconds, Usd, configured_e2e_goal_s
+from probes.config.proxies import proxy_setting
+from probes.config.urls import base_url_of, is_host_name
 
 Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
 DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
-CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
-CacheMode: TypeAlias = Literal["warm", "bust"]
-ConnectionMode: TypeAlias = Literal["reuse", "fresh"]
+
+LONGEST_PROMPT_MB: Final = 4
+"""A million tokens of four characters: no more than `prompt_tokens` can ask for."""
+_API_VERSION: Final = Shape(
+    "a version such as 2024-10-21", lambda text: bool(re.fullmatch(r"[A-Za-z0-9.-]{1,40}", text))
+)
 
 
-class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file: strict, frozen."""
+def _is_text(value: str) -> bool:
+    return bool(value.strip())
 
 
-class Timeouts(_Table, frozen=True, kw_only=True):
-    """The clocks that end an attempt, in seconds; each above zero."""
+def _is_name(value: str) -> bool:
+    return _is_text(value) and value.isprintable()
 
-    connect: float = 10.0
+
+def _is_json(value: object) -> bool:
+    """Tell whether JSON has such a value; TOML's dates, nan and inf it has not."""
+    if isinstance(value, dict):
+        return all(_is_json(inner) for inner in value.values())
+    if isinstance(value, list):
+        return all(_is_json(inner) for inner in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | int)
+
+
+_WHOLE: Final = "a whole number"
+_PEM: Final = Shape("the path of a PEM file", _is_name)
+_BASE_URL: Final = Shape("a URL such as https://api.example.com/v1", settle=base_url_of, show=False)
+_PROXY: Final = Shape(
+    'a URL such as http://proxy.example:3128, "none" or "environment"',
+    settle=proxy_setting,
+    show=False,
+)
+_PROMPT: Final = Shape(
+    f"a text that is not empty, at most {LONGEST_PROMPT_MB} MB",
+    lambda text: _is_text(text) and len(text.encode()) <= LONGEST_PROMPT_MB * 1_000_000,
+    show=False,
+)
+_BODY: Final = Shape("a table that JSON can hold (no dates, no nan or inf)", _is_json, show=False)
+_COMMAND: Final = Shape(
+    'a command as a list, such as ["pass", "show", "key"]',
+    lambda argv: bool(argv and argv[0]) and not any("\0" in word for word in argv),
+    show=False,
+)
+_VARIABLE: Final = Shape("the name of an environment variable", _is_name, show=False)
+_HOST: Final = Shape("a host name or an address, without a port", is_host_name)
+_UsdPerMillion: TypeAlias = Annotated[float, Range("USD per million tokens", 0)]
+_TOKENS_PER_HOUR: Final = Range("a whole number of tokens an hour", 1, 10**15, bounds="≥ 1")
+"""The most is beyond any bill, and within what SQLite and readers of JSON hold exactly."""
+
+
+class Timeouts(Settings, frozen=True, kw_only=True):
+    """The clocks that end an attempt, in seconds."""
+
+    connect: Seconds = 10.0
     """Name, TCP and TLS together."""
-    first_token: float = 60.0
-    """From `started` to the first output delta; keep-alives and empty deltas do not count."""
-    stall: float = 30.0
+    first_token: Seconds = 60.0
+    """To the first output delta; keep-alives and empty deltas do not count."""
+    stall: Seconds = 30.0
     """Between two output chunks."""
-    total: float = 300.0
+    total: Seconds = 300.0
+    """Of an attempt."""
 
 
-class Tls(_Table, frozen=True, kw_only=True):
-    """How a server proves who it is, and we to it. Files are PEM, read when probing begins."""
+class Tls(Settings, frozen=True, kw_only=True):
+    """How a server proves who it is, and we to it. Files are read when probing begins."""
 
-    ca_file: str | None = None
-    """Authorities that are trusted instead of this machine's."""
-    client_cert: str | None = None
+    ca_file: Annotated[str | None, _PEM] = None
+    """Authorities to trust *instead of* the machine's; relative to this file, as all paths are."""
+    client_cert: Annotated[str | None, _PEM] = None
     """Our own certificate, with its chain."""
-    client_key: str | None = None
-    """Its key, unencrypted; None where it stands in the same file."""
+    client_key: Annotated[str | None, _PEM, Unset("in `client_cert`")] = None
+    """Its key, without a password."""
     verify: bool = True
-    """False believes any certificate."""
-    server_name: str | None = None
-    """What the certificate must name, and what is asked for (SNI), instead of the URL's host."""
+    """False believes any certificate, and a notice says so."""
+    server_name: Annotated[str | None, _HOST] = None
+    """What to ask for (SNI) and to find in the certificate, instead of the URL's host."""
 
 
-class Goals(_Table, frozen=True, kw_only=True):
-    """What a good probe is. Bands follow the goal: great ≤ 0.6 × goal < fine ≤ goal < slow ≤ 1.5 ×
-    goal < sluggish."""
+class Price(Settings, frozen=True, kw_only=True):
+    """What the provider charges, in USD per million tokens."""
 
-    ttft_s: float = 1.0
-    """Felt TTFT in seconds; p95 is graded against it, and a good probe is within it."""
-    e2e_s: float | None = None
-    """Felt E2E in seconds; None leaves it to `probes.config.e2e_goal`."""
-    success: float = 0.99
-    """Share of probes that must be ok, 0 to 1."""
-    cost_usd_per_probe: float | None = None
+    input: _UsdPerMillion
+    """Used where the provider does not say the cost."""
+    output: _UsdPerMillion
+    """The same of the answer."""
+    cached_input: Annotated[_UsdPerMillion | None, Unset("as `input`")] = None
+    """The same of input that the provider had in its cache."""
 
 
-class Price(_Table, frozen=True, kw_only=True):
-    """What the provider charges, in USD per million tokens; used where it does not say itself."""
-
-    input: float
-    output: float
-    cached_input: float | None = None
-    """Of input that the provider read from its cache; None charges it as any other."""
-
-
-class Route(_Table, frozen=True, kw_only=True):
+class Route(Settings, frozen=True, kw_only=True):
     """One thing to probe, with all defaults filled in."""
 
-    name: str
-    base_url: str
-    """Up to and without the dialect's path: `https://api.deepinfra.com/v1/openai`."""
-    model: str
+    name: str  # what stands in [routes.NAME]: the only field that is no key
+    base_url: Annotated[str, _BASE_URL]
+    """Up to and without the dialect's path."""
+    model: Annotated[str, Shape("the model's name", _is_name)]
+    """As the API calls it."""
     dialect: DialectChoice = "chat"
-    """`auto` asks in one after the other until the server answers."""
-    api_version: str = "2024-10-21"
-    """Azure's `api-version`, where the base URL has none."""
+    """The API spoken; `"auto"` finds out."""
+    # Azure's last dated version that is no preview.
+    api_version: Annotated[str, _API_VERSION] = "2024-10-21"
+    """Azure's `api-version`, where `base_url` has none."""
     stream: bool = True
-    """False asks for whole answers: TTFT is undefined then, and no first token is waited for."""
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key; the key itself is never in the file."""
-    api_key_cmd: tuple[str, ...] | None = None
-    """Command that prints the key: an argv list, run without a shell before the screen."""
-    key_header: KeyHeader | None = None
-    """The header that takes the key; None leaves it to the dialect."""
-    headers: dict[str, str] = {}
-    """Extra request headers; a value `env:NAME` is taken from the environment."""
-    prompt: str = "Write one short sentence about the sea."
-    """The user message, whole: of `prompt`, `prompt_file` or generated to `prompt_tokens`."""
-    system: str | None = None
-    max_tokens: int = 64
-    temperature: float | None = None
-    extra_body: dict[str, Any] = {}
-    """Merged into the request's JSON body last."""
-    cap_field: CapField = "auto"
+    """False asks for whole answers: TTFT is undefined then, such a route is judged by E2E and
+    success, and of the timeouts `connect` and `total` count."""
+    api_key_env: Annotated[str | None, _VARIABLE] = None
+    """Variable that holds the key alone, sent as the dialect has it."""
+    api_key_cmd: Annotated[tuple[str, ...] | None, _COMMAND] = None
+    """Or a command that prints the key alone, run before the screen, without a shell and stdin;
+    10 s, 4 KB."""
+    key_header: Annotated[KeyHeader | None, Unset("by the dialect")] = None
+    """The header that takes the key; `authorization` has it as a bearer token."""
+    headers: Annotated[dict[str, str], Shape("a table of header names and texts", show=False)] = (
+        field(default_factory=dict)
+    )
+    """Extra headers; `"env:NAME"` takes a value from the environment, and credentials
+    (`Authorization`, `x-api-key`, `Cookie`, …) stand only so."""
+    # In a record it is whole, whichever of the three it was made of.
+    prompt: Annotated[str, _PROMPT] = "Write one short sentence about the sea."
+    """User message; or `prompt_file`, `prompt_tokens`."""
+    system: Annotated[str | None, Shape("a text that is not empty", _is_text, show=False)] = None
+    """System message."""
+    # By default a route costs little when it is left running: one short answer every 5 s, some
+    # 50,000 tokens an hour, a tenth of its budget.
+    max_tokens: Annotated[int, Range(_WHOLE, 1, 1_000_000)] = 64
+    """Answer cap, always sent."""
+    temperature: Annotated[float | None, Range("a number", 0, 2)] = None
+    """As the API has it."""
+    extra_body: Annotated[dict[str, Any], _BODY] = field(default_factory=dict)
+    """Merged into the request's body last; Ollama's `options` in it key by key."""
+    cap_field: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    """What the cap is sent as, or find out; `responses` always sends `max_output_tokens`."""
     continuous_usage: bool = False
-    """Ask for token counts with every chunk; not every server knows that."""
-    cache: CacheMode = "warm"
-    """`warm`: byte-identical prompt each time; `bust`: a nonce comes first."""
-    connection: ConnectionMode = "reuse"
+    """Ask for token counts with every chunk; dropped where the server refuses it."""
+    cache: Literal["warm", "bust"] = "warm"
+    """`warm`: the same prompt each time; `bust`: a nonce first."""
+    connection: Literal["reuse", "fresh"] = "reuse"
+    """`fresh` connects for every attempt."""
     tls: Tls = Tls()
-    proxy: str = "environment"
-    """A URL without user and password, `env:NAME` of a variable that holds one with them, `none`,
-    or `environment`: what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say."""
+    proxy: Annotated[str, _PROXY] = "environment"
+    """What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say; or a URL (`http://`, `https://`,
+    `socks5://`, `socks5h://`), `"none"`, or `"env:NAME"`: the variable holds the URL, with user and
+    password."""
     http2: bool = False
-    """Offer HTTP/2 over TLS; over plain http, speak it unasked."""
-    unix_socket: str | None = None
-    """Path of the socket to connect to; `base_url` still says host and path of the request."""
-    concurrency: int = 1
-    interval: float = 5.0
-    """Seconds from one start to the next of the same worker; 0 is back to back."""
+    """Offer HTTP/2, over http:// speak it unasked; needs `pip install 'llmtop-tui[http2]'`."""
+    unix_socket: Annotated[str | None, Shape("the path of a Unix socket", _is_name)] = None
+    """Socket to connect to; `base_url` still says `Host` and path."""
+    concurrency: Annotated[int, Range(_WHOLE, 1, 1_000)] = 1
+    """Workers: probes at the same time."""
+    interval: Annotated[float, Range("a number of seconds", 0, DAY_S)] = 5.0
+    """Seconds from one start to the next, per worker, ± 10 %; 0 is back to back."""
     timeouts: Timeouts = Timeouts()
-    stall_after: float = 1.0
-    """Seconds without an output chunk that are marked as a stall."""
-    retries: int = 2
+    stall_after: Seconds = 1.0
+    """Seconds without output that are marked as a stall."""
+    # As often as the official clients try again.
+    retries: Annotated[int, Range(_WHOLE, 0, 10)] = 2
+    """Per probe at most; 0 for none."""
     goals: Goals = Goals()
     price: Price | None = None
-    price_list: bool | None = None
-    """Whether a route without a price asks its provider's list for it; None: unless on loopback."""
-    tags: tuple[str, ...] = ()
+    price_list: Annotated[bool | None, Unset("unless on loopback")] = None
+    """Look a missing price up in the provider's own list."""
+    tags: Annotated[tuple[str, ...], Shape("a list of texts")] = ()
+    """For the filter."""
     insecure: bool = False
-    """Allow a key over plain http to another machine."""
+    """Allow a key over plain http to another machine. Without it, a route with such a URL is
+    refused, and so is a request whose socket turns out to lead to one: `client_error / clear_text`,
+    not sent."""
     paused: bool = False
     """Start paused."""
 
@@ -135,37 +200,56 @@ class Route(_Table, frozen=True, kw_only=True):
         return configured_e2e_goal_s(self.goals.e2e_s, self.max_tokens)
 
 
-class Budget(_Table, frozen=True, kw_only=True):
+class PromptSource(Settings, frozen=True, kw_only=True):
+    """Keys of a route in whose place `Route.prompt` has a text."""
+
+    prompt_file: Annotated[str | None, Shape("the path of a text file", _is_name)] = None
+    """Holds the prompt; relative to this file."""
+    prompt_tokens: Annotated[int | None, Range(_WHOLE, 1, 1_000_000)] = None
+    """A prompt of about so many tokens is generated."""
+
+
+class Budget(Settings, frozen=True, kw_only=True):
     """What probing may cost in any sliding hour; at the limit a route pauses, loudly."""
 
-    tokens_per_hour: int = 2_000_000
-    """All routes and all runs of this machine together."""
-    route_tokens_per_hour: int = 500_000
-    usd_per_hour: float | None = None
-    route_usd_per_hour: float | None = None
+    tokens_per_hour: Annotated[int, _TOKENS_PER_HOUR] = 2_000_000
+    """All routes and all runs of this machine, in any hour."""
+    route_tokens_per_hour: Annotated[int, _TOKENS_PER_HOUR] = 500_000
+    """Each route."""
+    usd_per_hour: Usd | None = None
+    """Can be held only on routes that have a price."""
+    route_usd_per_hour: Usd | None = None
+    """Each route."""
 
 
-class Recording(_Table, frozen=True, kw_only=True):
+class Recording(Settings, frozen=True, kw_only=True):
     """The event stream on disk."""
 
     enabled: bool = True
-    max_mb: float = 256.0
-    """All recordings together."""
-    max_days: float = 7.0
+    """Record every run; `--no-record` turns it off for one."""
+    max_mb: Annotated[float, Range("a number of megabytes", 1)] = 256.0
+    """All recordings together; the oldest go first."""
+    max_days: Annotated[float, Range("a number of days", 0, exclusive=True)] = 7.0
+    """The same by their age."""
     text: bool = False
-    """Record prompts' answers too."""
+    """Record answers' texts."""
 
 
-class Display(_Table, frozen=True, kw_only=True):
+class Display(Settings, frozen=True, kw_only=True):
     """How the screen behaves."""
 
-    refresh_hz: float = 10.0
+    refresh_hz: Annotated[
+        float, Range("a rate", 0.5, 30, bounds="from {least} to {most} a second")
+    ] = 10.0
+    """Frames a second; a slow terminal gets fewer, down to 1."""
     window: Literal["1m", "5m", "15m", "1h", "run"] = "5m"
-    """Window of the home screen's figures."""
-    theme: str = "llmtop"
+    """Of the home screen's figures; also `--window`."""
+    theme: Annotated[str, Shape("the name of a theme", _is_name)] = "llmtop"
+    """`llmtop-light`, `llmtop-ansi`, `llmtop-ansi-light`, `llmtop-plain` or one of Textual's; the
+    terminal may change it."""
 
 
-class Config(_Table, frozen=True, kw_only=True):
+class Config(Settings, frozen=True, kw_only=True):
     """A whole routes.toml, defaults merged, prompts read; secrets are not in it."""
 
     routes: tuple[Route, ...]
@@ -174,3 +258,10 @@ class Config(_Table, frozen=True, kw_only=True):
     display: Display = Display()
     source: str = ""
     """The file it came from; empty for `--base-url` and the demo."""
+
+
+def route_keys() -> Mapping[str, Field]:
+    """Return the keys of a route's table by name."""
+    keys = {**fields_of(Route), **fields_of(PromptSource)}
+    del keys["name"]
+    return keys

@@ -52,19 +52,14 @@ def unverified(routes: Iterable[Route]) -> list[tuple[str, str]]:
     ]
 
 
-def anchor_files(values: dict[str, Any], folder: Path, path: KeyPath, problems: Problems) -> None:
-    """Make the paths of a `tls` table, which stands at `path`, absolute; take out what is none."""
-    for key in TLS_FILES:
-        if key in values:
-            anchor(values, key, folder, (*path, key), problems)
-
-
 def anchor(
     values: dict[str, Any], key: str, folder: Path, path: KeyPath, problems: Problems
 ) -> None:
-    """Make one path of the settings absolute, or take it out and note why it cannot be had."""
+    """Make a path of the settings, if it is set, absolute; take it out and note it where it has
+    no place."""
     try:
-        values[key] = str(path_of(values[key], folder))
+        if key in values:
+            values[key] = str(path_of(values[key], folder))
     except PathError as error:
         del values[key]
         problems.add(path, str(error))
@@ -94,7 +89,12 @@ def check_authorities(
 
     As OpenSSL has it, the first outweighs the second; the second may name several folders.
     """
-    if all(_is_own_trust(route) for route in routes):
+    trusting = (
+        route.tls.verify and route.tls.ca_file is None
+        for route in routes
+        if read_url(route.base_url).is_tls
+    )
+    if not any(trusting):
         return
     file, folders = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
     if file:
@@ -104,13 +104,6 @@ def check_authorities(
     elif folders and not any(Path(folder).is_dir() for folder in folders.split(os.pathsep)):
         words = "is no folder, expected the one of the authorities to trust"
         problems.add_variable("SSL_CERT_DIR", f"{quoted(folders)} {words}")
-
-
-def _is_own_trust(route: Route) -> bool:
-    """Whether a route trusts nothing that the machine names."""
-    return (
-        not read_url(route.base_url).is_tls or not route.tls.verify or route.tls.ca_file is not None
-    )
 
 
 def _complaint(file: str, *, is_certificate: bool) -> str | None:

@@ -18,12 +18,9 @@ from functools import lru_cache
 from typing import Final
 
 _EXPECTED: Final = "expected a URL such as https://api.example.com/v1"
+# The longer of two ends comes first.
 _DIALECT_PATHS: Final = (
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/messages",
-    "/api/chat",
+    *("/chat/completions", "/completions", "/responses", "/messages", "/api/chat"),
 )
 _MASK: Final = "***"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -179,16 +176,18 @@ def _meant(text: str) -> str | None:
     return f"did you mean {mask_url(str(url))}?"
 
 
-def url_complaint(text: str) -> str | None:
-    """Return what is wrong with a base URL, in words without a secret; None if nothing is."""
-    try:
-        url = read_url(text)
-    except UrlError as error:
-        return str(error)
+def base_url_of(text: str) -> str:
+    """Return a base URL in its one spelling, without a trailing slash.
+
+    Raises:
+        UrlError: it is none that can be probed; the text says why, without a secret.
+    """
+    url = read_url(text)
     for path in _DIALECT_PATHS:
         if url.path.rstrip("/").endswith(path):
-            return f"ends in {path}, which is added by itself: leave it out"
-    return None
+            raise UrlError(f"ends in {path}, which is added by itself: leave it out")
+    # A query may end in a slash of its own.
+    return str(url) if url.query is not None else str(url).rstrip("/")
 
 
 def _read_host(text: str) -> str:
@@ -248,23 +247,11 @@ def mask_url(text: str) -> str:
     parts = _PARTS.fullmatch(text)
     if parts is None or parts["authority"].count("[") != parts["authority"].count("]"):
         return "[unreadable URL]"
-    query = _masked_query(parts["query"]) if parts["query"] else ""
-    return (
-        f"{parts['scheme'].lower()}://{_masked_host(parts['authority'])}{parts['path']}"
-        f"{'?' + query if query else ''}"
-    )
-
-
-def _masked_host(authority: str) -> str:
-    userinfo, at, host = authority.rpartition("@")
-    return f"{_MASK}@{host}" if at and userinfo else host
-
-
-def _masked_query(query: str) -> str:
-    return "&".join(_masked_pair(pair) for pair in query.split("&")) if query else ""
-
-
-def _masked_pair(pair: str) -> str:
-    name, equals, _ = pair.partition("=")
+    userinfo, _, host = parts["authority"].rpartition("@")
+    shown = f"{parts['scheme'].lower()}://{f'{_MASK}@' if userinfo else ''}{host}{parts['path']}"
+    if not parts["query"]:
+        return shown
+    pairs = (pair.partition("=") for pair in parts["query"].split("&"))
     # A bare word in a query may itself be a token.
-    return f"{name}={_MASK}" if equals else _MASK
+    masked = (f"{name}={_MASK}" if equals else _MASK for name, equals, _ in pairs)
+    return f"{shown}?{'&'.join(masked)}"

@@ -1,7 +1,10 @@
-"""What the host tells the engine: JSON lines on its standard input, told apart by `type`.
+"""What the host tells the engine: JSON lines on its standard input, known by `type`.
 
-A command cannot ask for what is out of a knob's range: it is kept within it when it is made, and so
-is one that is decoded. Whoever takes note of what is wanted can take it as it stands.
+Rule 1: a command cannot ask for what is out of range. It is kept within it when it is made, and so
+is one that is decoded: here and nowhere else, so that whoever notes what is wanted and whoever does
+it have the same value.
+Rule 2: a command says what is to be, never by how much to change it: one that is lost with its
+engine is made good by the state that the next engine is told (`probes.control.wanted`).
 """
 
 from typing import TypeAlias
@@ -9,11 +12,13 @@ from typing import TypeAlias
 import msgspec
 
 from probes.config import Route
-from probes.config.knob_ranges import KNOBS, MAX_BURST
+from probes.control.knobs import KNOBS, MAX_BURST
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
-    """A frozen command."""
+class _EngineCommand(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True
+):
+    """One frozen command, which leaves its defaults out of its JSON."""
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,12 +38,12 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     limit_tokens: int = 0
     limit_usd: float | None = None
     more: bool = False
-    """All that the route wanted was leased: it is told more soon, and waits for that in silence."""
+    """All that the route wanted was leased: more comes soon, and until then it waits in silence."""
     doubt: str = ""
     """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
 
-class Configure(_Command, frozen=True, kw_only=True, tag="configure"):
+class Configure(_EngineCommand, frozen=True, kw_only=True, tag="configure"):
     """First command: everything the engine needs; sent on a pipe, never on a command line."""
 
     engine: str
@@ -48,21 +53,23 @@ class Configure(_Command, frozen=True, kw_only=True, tag="configure"):
     include_text: bool = False
     seed: int | None = None
     """For the jitter; None draws from the system."""
+    digests: str = ""
+    """Package that holds the percentiles of who asks, for the `hello`: the engine has none."""
 
 
-class Allow(_Command, frozen=True, kw_only=True, tag="allow"):
+class Allow(_EngineCommand, frozen=True, kw_only=True, tag="allow"):
     """New state of the budgets."""
 
     allowances: tuple[Allowance, ...]
     number: int = 0
-    """Where it is not 0, the engine tells in each batch the last one obeyed, and what is spent."""
+    """Where it is not 0, each batch of the engine says the last one obeyed, and what is spent."""
 
 
-class Go(_Command, frozen=True, kw_only=True, tag="go"):
-    """Start probing: the desired state has been sent."""
+class Go(_EngineCommand, frozen=True, kw_only=True, tag="go"):
+    """Start probing: what is wanted has been sent."""
 
 
-class SetKnob(_Command, frozen=True, kw_only=True, tag="set_knob"):
+class SetKnob(_EngineCommand, frozen=True, kw_only=True, tag="set_knob"):
     """Set `concurrency`, `interval` (seconds) or `max_tokens` of a route."""
 
     route: str
@@ -78,10 +85,12 @@ class SetKnob(_Command, frozen=True, kw_only=True, tag="set_knob"):
         """Keep the value within the knob's range. Raises ValueError where it is no number."""
         known = KNOBS.get(self.knob)
         if known is not None:
-            msgspec.structs.force_setattr(self, "value", known.kept(self.value, part=self.part))
+            # The one exception to frozen, before anybody has seen the command.
+            nearest = known.nearest(self.value, part=self.part)
+            msgspec.structs.force_setattr(self, "value", nearest)
 
 
-class Pause(_Command, frozen=True, kw_only=True, tag="pause"):
+class Pause(_EngineCommand, frozen=True, kw_only=True, tag="pause"):
     """Stop new attempts of a route (of all, where `route` is empty), or let them go on."""
 
     paused: bool
@@ -91,7 +100,7 @@ class Pause(_Command, frozen=True, kw_only=True, tag="pause"):
     who: str = "user"
 
 
-class Burst(_Command, frozen=True, kw_only=True, tag="burst"):
+class Burst(_EngineCommand, frozen=True, kw_only=True, tag="burst"):
     """Send `count` probes of a route now, beside its pace."""
 
     route: str
@@ -104,7 +113,7 @@ class Burst(_Command, frozen=True, kw_only=True, tag="burst"):
         msgspec.structs.force_setattr(self, "count", min(max(self.count, 1), MAX_BURST))
 
 
-class EndCoolDown(_Command, frozen=True, kw_only=True, tag="end_cool_down"):
+class EndCoolDown(_EngineCommand, frozen=True, kw_only=True, tag="end_cool_down"):
     """Probe the route at once although its server asked us to wait; or restore a cool-down."""
 
     route: str
@@ -113,19 +122,19 @@ class EndCoolDown(_Command, frozen=True, kw_only=True, tag="end_cool_down"):
     who: str = "user"
 
 
-class WatchText(_Command, frozen=True, kw_only=True, tag="watch_text"):
+class WatchText(_EngineCommand, frozen=True, kw_only=True, tag="watch_text"):
     """Put the oldest open stream of a route on preview; of none where `route` is empty."""
 
     route: str = ""
 
 
-class MarkTime(_Command, frozen=True, kw_only=True, tag="mark"):
+class MarkTime(_EngineCommand, frozen=True, kw_only=True, tag="mark"):
     """Put a note on the timeline."""
 
     text: str
 
 
-class Stop(_Command, frozen=True, kw_only=True, tag="stop"):
+class Stop(_EngineCommand, frozen=True, kw_only=True, tag="stop"):
     """Stop admitting, cancel what is open, report it, and end."""
 
 

@@ -1,132 +1,137 @@
-"""What the user wants of the engine, whatever becomes of it: a pure fold, told to a new engine.
+"""What the user wants of the engines, whatever becomes of them: a pure fold.
 
-Commands say what is wanted, events what the engine made of it (a cool-down, another's knob).
+Rule 1. Commands alone say what is wanted. What an engine reports of a knob is an echo, and an old
+one where keys were pressed faster than it answers; it changes nothing here.
+Rule 2. A cool-down is the exception: a server asks for it, an engine reports it, and a new engine
+must honour it as well.
+Rule 3. This is the base of the next key, of the money that is leased ahead, and of what a new
+engine is told before it begins. The board shows what an engine has made of it, and an engine holds
+what it works by: neither is asked what is wanted.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from probes.config import Route
-from probes.config.knob_ranges import KNOBS
 from probes.control.commands import Command, EndCoolDown, Pause, SetKnob, WatchText
-from probes.events import Event, Held, Knob
+from probes.control.knobs import KNOBS
+from probes.events import Event, Held, KnobKind
 from probes.kit.clock import seconds
 
 _WHO: Final = "restart"
+_SWITCHED: Final[tuple[KnobKind, ...]] = ("concurrency", "interval", "max_tokens", "paused")
+"""What a user sets of a route, as fields of `WantedRoute`."""
 
 
 @dataclass(frozen=True, slots=True)
-class RouteDesire:
-    """One route as it should be."""
+class WantedRoute:
+    """One route as it should be. The first three are its knobs, by their names."""
 
-    configured: Mapping[str, float]
-    """Its knobs as a new engine would set them by itself."""
-    knobs: Mapping[str, float]
-    starts_paused: bool
+    concurrency: float
+    interval: float
+    """Seconds."""
+    max_tokens: float
     paused: bool
     cool_until_ns: int | None = None
-    """Monotonic ns of the engine that said so."""
+    """Monotonic ns of the engine that reported it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class Wanted:
     """All routes, and the stream on preview."""
 
-    routes: Mapping[str, RouteDesire] = field(default_factory=dict)
+    configured: Mapping[str, WantedRoute]
+    """As a new engine begins by itself."""
+    routes: Mapping[str, WantedRoute]
     preview: str = ""
+    """The route on preview; empty for none."""
 
-    def knob(self, route: str, name: str) -> float:
-        """Return a knob's wanted value. Raises KeyError for an unknown route or knob."""
-        return self.routes[route].knobs[name]
-
-    def after_command(self, command: Command) -> "Desired":
+    def after_command(self, command: Command) -> "Wanted":
         """Return the state that a command asks for."""
         match command:
             case SetKnob() if command.knob in KNOBS:
-                return self._with_knob(command.route, command.knob, command.value)
-            case Pause(route=""):
-                return self._with_all(paused=command.paused)
+                return self._with([command.route], **{command.knob: command.value})
             case Pause():
-                return self._with(command.route, paused=command.paused)
+                routes = [command.route] if command.route else [*self.routes]
+                return self._with(routes, paused=command.paused)
             case EndCoolDown(until_s=0):
-                return self._with(command.route, cool_until_ns=None)
+                return self._with([command.route], cool_until_ns=None)
             case WatchText():
                 return replace(self, preview=command.route)
             case _:
                 return self
 
-    def after_event(self, event: Event) -> "Desired":
-        """Return the state after the engine has told something."""
-        match event:
-            case Knob(knob="paused"):
-                return self._with(event.route, paused=bool(event.after))
-            case Knob() if event.knob in KNOBS:
-                return self._with_knob(event.route, event.knob, event.after)
-            case Held(reason="cool_down"):
-                until_ns = None if event.released else event.until_ns
-                return self._with(event.route, cool_until_ns=until_ns)
-            case _:
-                return self
-
-    def _with(
-        self, route: str, *, paused: bool | None = None, cool_until_ns: int | None = -1
-    ) -> "Desired":
-        known = self.routes.get(route)
-        if known is None:
+    def after_event(self, event: Event) -> "Wanted":
+        """Return the state after an engine has reported something."""
+        if not isinstance(event, Held) or event.reason != "cool_down":
             return self
-        changed = replace(
-            known,
-            paused=known.paused if paused is None else paused,
-            cool_until_ns=known.cool_until_ns if cool_until_ns == -1 else cool_until_ns,
+        return self._with([event.route], cool_until_ns=None if event.released else event.until_ns)
+
+    def _with(self, routes: list[str], **changes: Any) -> "Wanted":
+        """Return the state with some routes changed; a route that is not known is left out."""
+        changed = {
+            name: replace(self.routes[name], **changes) for name in routes if name in self.routes
+        }
+        return (
+            replace(self, routes=MappingProxyType({**self.routes, **changed})) if changed else self
         )
-        return replace(self, routes=MappingProxyType({**self.routes, route: changed}))
-
-    def _with_all(self, *, paused: bool) -> "Desired":
-        routes = {name: replace(route, paused=paused) for name, route in self.routes.items()}
-        return replace(self, routes=MappingProxyType(routes))
-
-    def _with_knob(self, route: str, knob: str, value: float) -> "Desired":
-        known = self.routes.get(route)
-        if known is None:
-            return self
-        changed = replace(known, knobs=MappingProxyType({**known.knobs, knob: value}))
-        return replace(self, routes=MappingProxyType({**self.routes, route: changed}))
 
 
-def desired_of(routes: tuple[Route, ...]) -> Desired:
+def wanted_of(routes: tuple[Route, ...]) -> Wanted:
     """Return what the configuration alone asks for."""
-    return Desired(MappingProxyType({route.name: _desire(route) for route in routes}))
+    configured = MappingProxyType(
+        {
+            route.name: WantedRoute(
+                float(route.concurrency), route.interval, float(route.max_tokens), route.paused
+            )
+            for route in routes
+        }
+    )
+    return Wanted(configured, configured)
 
 
-def _desire(route: Route) -> RouteDesire:
-    knobs = MappingProxyType({name: float(getattr(route, name)) for name in KNOBS})
-    return RouteDesire(knobs, knobs, starts_paused=route.paused, paused=route.paused)
+class KnobChange(NamedTuple):
+    """One knob of a route, or its pause, before and after."""
+
+    route: str
+    knob: KnobKind
+    before: float
+    after: float
 
 
-def commands_for_restart(desired: Desired, engine_now_ns: int) -> tuple[Command, ...]:
+def knob_changes(
+    before: Mapping[str, WantedRoute], after: Mapping[str, WantedRoute]
+) -> Iterator[KnobChange]:
+    """Give what differs between two states of the same routes.
+
+    For a new engine that is what it must be told; for whoever speaks for several engines, each of
+    which knows only its part, it is what is to be reported of a command.
+    """
+    for name, route in after.items():
+        for knob in _SWITCHED:
+            old, new = getattr(before[name], knob), getattr(route, knob)
+            if old != new:
+                yield KnobChange(name, knob, float(old), float(new))
+
+
+def commands_for_restart(wanted: Wanted, engine_now_ns: int) -> tuple[Command, ...]:
     """Return what a new engine must be told between Configure and Go to forget nothing.
 
-    `engine_now_ns` is the present on the clock that the cool-downs' ends were told in.
+    `engine_now_ns` is the present on the clock that the cool-downs' ends were reported in.
     """
-    commands: list[Command] = []
-    for name, route in desired.routes.items():
-        commands.extend(_route_commands(name, route, engine_now_ns))
-    if desired.preview:
-        commands.append(WatchText(route=desired.preview))
-    return tuple(commands)
-
-
-def _route_commands(name: str, route: RouteDesire, engine_now_ns: int) -> list[Command]:
     commands: list[Command] = [
-        SetKnob(route=name, knob=knob, value=value, who=_WHO)
-        for knob, value in route.knobs.items()
-        if value != route.configured[knob]
+        Pause(route=change.route, paused=bool(change.after), who=_WHO)
+        if change.knob == "paused"
+        else SetKnob(route=change.route, knob=change.knob, value=change.after, who=_WHO)
+        for change in knob_changes(wanted.configured, wanted.routes)
     ]
-    if route.paused != route.starts_paused:
-        commands.append(Pause(route=name, paused=route.paused, who=_WHO))
-    left_s = seconds((route.cool_until_ns or engine_now_ns) - engine_now_ns)
-    if left_s > 0:
-        commands.append(EndCoolDown(route=name, until_s=left_s, who=_WHO))
-    return commands
+    for name, route in wanted.routes.items():
+        # What is left, not the end: a new engine's clock need not be the dead one's.
+        left_s = seconds((route.cool_until_ns or engine_now_ns) - engine_now_ns)
+        if left_s > 0:
+            commands.append(EndCoolDown(route=name, until_s=left_s, who=_WHO))
+    if wanted.preview:
+        commands.append(WatchText(route=wanted.preview))
+    return tuple(commands)

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import anyio
 
-from probes.answers.dialects.numbers import mapping
+from probes.answers.dialects.lenient import mapping
 from probes.config import Dialect
 
 PORTS: Final = (11434, 8000, 8080, 30000, 1234)
@@ -39,7 +39,7 @@ _LM_STUDIO_OWNER: Final = "organization_owner"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ServerReply:
     """A whole HTTP answer."""
 
     status: int
@@ -51,7 +51,7 @@ class Reply:
 class Network(Protocol):
     """Asks servers on this machine."""
 
-    async def get(self, host: str, port: int, path: str) -> Reply | None:
+    async def get(self, host: str, port: int, path: str) -> ServerReply | None:
         """Return the answer; None where there is none in time, or it is too large."""
         ...
 
@@ -110,7 +110,7 @@ async def _server_at(network: Network, host: str, port: int) -> LocalServer | No
     return LocalServer(product, port, f"{root}/v1", "chat", _names(entries))
 
 
-def _by_own_words(reply: Reply, entries: list[Any]) -> Product | None:
+def _by_own_words(reply: ServerReply, entries: list[Any]) -> Product | None:
     if reply.server.strip().lower().startswith("llama.cpp"):
         return "llama.cpp"
     products = (_BY_OWNER.get(_text(mapping(entry).get("owned_by")).lower()) for entry in entries)
@@ -134,13 +134,13 @@ async def _by_own_endpoint(network: Network, host: str, port: int, entries: list
     return "an OpenAI-compatible server"
 
 
-def _entries(reply: Reply | None, key: str) -> list[Any] | None:
+def _entries(reply: ServerReply | None, key: str) -> list[Any] | None:
     """Return the list that an answer carries under a key; None where it is no such answer."""
     listed = mapping(_value(reply)).get(key)
     return listed[:_MOST_MODELS] if isinstance(listed, list) else None
 
 
-def _value(reply: Reply | None) -> object:
+def _value(reply: ServerReply | None) -> object:
     if reply is None or reply.status != 200:
         return None
     try:

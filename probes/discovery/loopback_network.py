@@ -6,7 +6,7 @@ from typing import Final, Self
 import anyio
 import httpx
 
-from probes.discovery.loopback import Reply
+from probes.discovery.loopback import ServerReply
 
 MOST_BYTES: Final = 64 * 1024
 _TIMEOUT_S: Final = 0.3
@@ -41,7 +41,7 @@ class HttpNetwork:
     ) -> None:
         await self._client.aclose()
 
-    async def get(self, host: str, port: int, path: str) -> Reply | None:
+    async def get(self, host: str, port: int, path: str) -> ServerReply | None:
         """Return the answer; None where there is none in time, or it is above `MOST_BYTES`."""
         url = httpx.URL(scheme="http", host=host, port=port, path=path)
         reply = None
@@ -52,11 +52,11 @@ class HttpNetwork:
                 return None
         return reply
 
-    async def _ask(self, url: httpx.URL) -> Reply | None:
+    async def _ask(self, url: httpx.URL) -> ServerReply | None:
         async with self._client.stream("GET", url, follow_redirects=False) as answer:
             body = bytearray()
             async for piece in answer.aiter_raw():
                 body += piece
                 if len(body) > MOST_BYTES:
                     return None
-            return Reply(answer.status_code, answer.headers.get("server", ""), bytes(body))
+            return ServerReply(answer.status_code, answer.headers.get("server", ""), bytes(body))

@@ -1,10 +1,17 @@
-"""All routes, commands in, events out. Runs anywhere anyio runs; touches no disk and no screen."""
+"""All routes, commands in, events out. Runs anywhere anyio runs; touches no disk and no screen.
+
+Rule 1. The first event is `hello`; after that a batch goes out every 100 ms in which anything was
+        to be told, and a `tick` every second.
+Rule 2. Nothing is probed before `go`, so that the state a host wants is there before.
+Rule 3. When it is told to stop, or nobody is left to report to, open attempts have half a second to
+        end as `cancelled`.
+Rule 4. The cyclic collector runs between batches only: a pass while a chunk waits makes it late.
+"""
 
 import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import count
-from pathlib import Path
 from random import Random
 from typing import Final, TypeAlias
 
@@ -12,8 +19,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from probes import __version__
-from probes.config import Route
-from probes.config.proxies import proxy_secrets
+from probes.config import Price
+from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.control.commands import (
@@ -36,7 +43,6 @@ from probes.engine.route import RouteRunner, RouteTools, TransportFactory, defau
 from probes.events import (
     SCHEMA_VERSION,
     Batch,
-    ClockSource,
     Gap,
     Health,
     Hello,
@@ -49,8 +55,9 @@ from probes.events import (
 )
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import room_for_connections
+from probes.kit.process_identity import boot_id
 from probes.kit.signals import Signal
-from probes.money.price_list import NO_PRICE, PriceListError, ask_prices, list_url
+from probes.money.price_list import PriceListError, ask_prices, list_url
 from probes.money.pricing import wants_list
 from probes.money.spending import Spending
 from probes.transport import kernel_stamps
@@ -61,7 +68,9 @@ Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 GRACE_S: Final = 0.5
 """How long open attempts have to end when the engine is told to stop."""
 TICK_BATCHES: Final = round(1 / BATCH_S)
+"""A tick each second."""
 FULL_COLLECTION_BATCHES: Final = 600
+"""All generations once a minute: what the engine keeps is frozen, so little is left to look at."""
 
 
 class Engine:
@@ -102,21 +111,31 @@ class Engine:
             route.name: RouteRunner(route, configure.headers.get(route.name, {}), tools)
             for route in configure.routes
         }
-        self._wanting_prices = [route for route in configure.routes if wants_list(route)]
-        self._headers = {
-            route.name: configure.headers.get(route.name, {}) for route in configure.routes
-        }
+        self._headers = configure.headers
         self._transport = transport
-        self._engine = configure.engine
         self._sequence = 0
-        self._told: tuple[tuple[RouteCounts, ...], MoneyReport | None] | None = None
+        self._reported: tuple[tuple[RouteCounts, ...], MoneyReport | None] | None = None
+        """Of the last batch."""
         self._group: TaskGroup | None = None
         self._running = False
         self._ending = Signal()
         self._ended = False
         self._meter = CostMeter(clock)
         self._cost = Cost()
-        self._hello(configure)
+        self._outbox.emit(
+            Hello(
+                at_ns=now_ns,
+                wall_ns=clock.wall_ns(),
+                engine=configure.engine,
+                version=__version__,
+                schema=SCHEMA_VERSION,
+                pid=os.getpid(),
+                boot_id=boot_id(),
+                clock="kernel" if kernel_stamps() else "user",
+                digests=configure.digests,
+                routes=tuple(route_info(route) for route in configure.routes),
+            )
+        )
 
     async def run(self, commands: AsyncIterator[Command]) -> None:
         """Work until `Stop` or the end of the commands; then report what was open and end."""
@@ -141,20 +160,6 @@ class Engine:
                 runner.stop()
             group.cancel_scope.deadline = anyio.current_time() + GRACE_S
 
-    def _hello(self, configure: Configure) -> None:
-        event = Hello(
-            at_ns=self._clock.monotonic_ns(),
-            wall_ns=self._clock.wall_ns(),
-            engine=self._engine,
-            version=__version__,
-            schema=SCHEMA_VERSION,
-            pid=os.getpid(),
-            boot_id=_boot_id(),
-            clock="kernel" if kernel_stamps() else "user",
-            routes=tuple(route_info(route) for route in configure.routes),
-        )
-        self._outbox.emit(event)
-
     def _obey(self, command: Command) -> None:
         match command:
             case Go():
@@ -172,15 +177,16 @@ class Engine:
                 for name, runner in self._routes.items():
                     runner.watch_text(name == command.route)
             case SetKnob() | Pause() | Burst() | EndCoolDown():
-                self._obey_route(command)
+                if command.route in self._routes:
+                    self._obey_route(command, self._routes[command.route])
+                else:
+                    self._notice(command.route, "no such route")
             case _:
-                self._refuse("", f"command {type(command).__name__} came out of turn")
+                self._notice("", f"command {type(command).__name__} came out of turn")
 
-    def _obey_route(self, command: SetKnob | Pause | Burst | EndCoolDown) -> None:
-        runner = self._routes.get(command.route)
-        if runner is None:
-            self._refuse(command.route, "no such route")
-            return
+    def _obey_route(
+        self, command: SetKnob | Pause | Burst | EndCoolDown, runner: RouteRunner
+    ) -> None:
         match command:
             case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
                 runner.set_knob(knob, command.value, command.who)
@@ -195,9 +201,9 @@ class Engine:
             case EndCoolDown():
                 runner.gate.cool_down(command.until_s, self._clock.monotonic_ns())
             case _:
-                self._refuse(command.route, f"no knob is called {command.knob}")
+                self._notice(command.route, f"no knob is called {command.knob}")
 
-    def _refuse(self, route: str, text: str) -> None:
+    def _notice(self, route: str, text: str) -> None:
         self._outbox.emit(Notice(at_ns=self._clock.monotonic_ns(), route=route, text=text))
 
     def _go(self) -> None:
@@ -210,37 +216,40 @@ class Engine:
         for runner in self._routes.values():
             self._group.start_soon(runner.run)
         self._warn_of_descriptors()
-        for route, others in _sharing_a_list(self._wanting_prices):
-            self._group.start_soon(self._ask_prices, route, others)
+        # Routes that ask the same list (its place, the way to it, and their key) share one answer.
+        sharing: dict[tuple[object, ...], list[RouteRunner]] = {}
+        for runner in self._routes.values():
+            route = runner.route
+            if wants_list(route):
+                key = (route.api_key_env, route.api_key_cmd, route.key_header)
+                way = (route.tls, route.proxy, route.http2, route.unix_socket)
+                place = (list_url(route), *way, *key, *route.headers.items())
+                sharing.setdefault(place, []).append(runner)
+        for runners in sharing.values():
+            self._group.start_soon(self._ask_prices, runners)
 
-    async def _ask_prices(self, route: Route, others: Sequence[Route]) -> None:
+    async def _ask_prices(self, runners: list[RouteRunner]) -> None:
         """Ask a list once for all routes that share it; whatever comes of it harms none of them."""
-        routes = (route, *others)
+        first, models = runners[0], {runner.route.model for runner in runners}
+        headers = self._headers.get(first.route.name, {})
+        listed: Mapping[str, Price | None] | PriceListError
         try:
-            transport = self._transport(route, self._clock)
-            models = {one.model for one in routes}
-            found = await ask_prices(route, self._headers[route.name], transport, models)
+            transport = self._transport(first.route, self._clock)
+            listed = await ask_prices(first.route, headers, transport, models)
         except PriceListError as error:
-            for one in routes:
-                self._routes[one.name].miss_price(str(error))
-            return
+            listed = error
         except Exception as error:
-            self._routes[route.name].fault(error)
+            first.fault(error)
             return
-        for one in routes:
-            if one.model in found:
-                price, runner = found[one.model], self._routes[one.name]
-                if price is None:
-                    runner.miss_price(NO_PRICE)
-                else:
-                    runner.take_price(price)
+        for runner in runners:
+            runner.probe_tools.learn_price(listed)
 
     def _warn_of_descriptors(self, route: str = "") -> None:
         """Say so where more workers are wanted than can be connected at once."""
         room = room_for_connections(sum(runner.open_sockets for runner in self._routes.values()))
         workers = sum(runner.concurrency for runner in self._routes.values())
         if room is not None and workers > room:
-            self._refuse(
+            self._notice(
                 route,
                 f"{workers} workers, but this process may have {room} connections at once;"
                 " raise the limit (ulimit -Hn) or lower the concurrency",
@@ -271,12 +280,12 @@ class Engine:
 
     async def _flush(self) -> None:
         """Write what waits; where nothing has happened nothing is written but a tick a second."""
-        lines = self._outbox.take()
+        lines = self._outbox.batch()
         counts, money = self._counts(), self._spending.report()
-        if not lines and (counts, money) == self._told and not any(c.in_flight for c in counts):
+        if not lines and (counts, money) == self._reported and not any(c.in_flight for c in counts):
             return
         self._sequence += 1
-        self._told = counts, money
+        self._reported = counts, money
         batch = Batch(
             at_ns=self._clock.monotonic_ns(),
             seq=self._sequence,
@@ -289,34 +298,25 @@ class Engine:
 
     def _tick(self) -> None:
         counts = self._counts()
-        self._cost = self._meter.measure(self._work())
-        event = Tick(
-            at_ns=self._clock.monotonic_ns(),
-            wall_ns=self._clock.wall_ns(),
-            health=self._health(counts),
-            routes=counts,
-            budgets=self._spending.states(),
+        works = [runner.work() for runner in self._routes.values()]
+        self._cost = self._meter.measure(Work(*map(sum, zip(*works, strict=True))))
+        self._outbox.emit(
+            Tick(
+                at_ns=self._clock.monotonic_ns(),
+                wall_ns=self._clock.wall_ns(),
+                health=self._health(counts),
+                routes=counts,
+                budgets=self._spending.states(),
+            )
         )
-        self._outbox.emit(event)
 
     def _counts(self) -> tuple[RouteCounts, ...]:
         return tuple(runner.counts() for runner in self._routes.values())
 
-    def _work(self) -> Work:
-        works = [runner.work() for runner in self._routes.values()]
-        return Work(
-            reads=sum(work.reads for work in works),
-            chunks=sum(work.chunks for work in works),
-            inexact_chunks=sum(work.inexact_chunks for work in works),
-        )
-
-    def _clock_source(self) -> ClockSource:
-        """Return who stamps arrivals: the kernel only where it does so for all routes."""
-        sources = {runner.clock_source for runner in self._routes.values()}
-        return "kernel" if kernel_stamps() and "user" not in sources else "user"
-
     def _health(self, counts: tuple[RouteCounts, ...]) -> Health:
         lag = self._watch.lag()
+        # The kernel stamps arrivals only where it does so for all routes.
+        sources = {runner.clock_source for runner in self._routes.values()}
         return Health(
             loop_lag_p50_ns=lag.p50_ns,
             loop_lag_p99_ns=lag.p99_ns,
@@ -324,7 +324,7 @@ class Engine:
             cpu_share=self._cost.cpu_share,
             reads_per_s=round(self._cost.reads_per_s, 1),
             inexact_share=round(self._cost.inexact_share, 4),
-            clock=self._clock_source(),
+            clock="kernel" if kernel_stamps() and "user" not in sources else "user",
             open_streams=sum(count.in_flight for count in counts),
             open_sockets=sum(runner.open_sockets for runner in self._routes.values()),
             drops=self._outbox.drops,
@@ -352,22 +352,6 @@ async def run_engine(
         raise ValueError(f"the first command must be configure, not {type(first).__name__}")
     engine = Engine(first, write, clock=clock or SystemClock(), transport=transport)
     await engine.run(commands)
-
-
-def _sharing_a_list(routes: Iterable[Route]) -> list[tuple[Route, list[Route]]]:
-    """Return routes by the list they ask: the same place, way to it, and key."""
-    groups: dict[tuple[object, ...], list[Route]] = {}
-    for route in routes:
-        key = (route.api_key_env, route.api_key_cmd, route.key_header, *route.headers.items())
-        way = (route.tls, route.proxy, route.http2, route.unix_socket)
-        groups.setdefault((list_url(route), *way, *key), []).append(route)
-    return [(first, others) for first, *others in groups.values()]
-
-
-def _boot_id() -> str:
-    """Return the id of this boot of the machine; empty where the system has none."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else ""
 
 
 def _collect(batch: int) -> None:

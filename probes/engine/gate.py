@@ -1,8 +1,15 @@
-"""Who may start an attempt now: pauses, cool-downs, budgets and a reader that stopped."""
+"""Who of a route may start an attempt now: pauses, cool-downs, budgets, a reader that stopped.
+
+Rule 1. Whatever holds attempts back says so once, and once when it lets go.
+Rule 2. The reasons count in this order: paused, cool-down, reader, budget. Money is reserved last,
+        for nothing is awaited between the reservation and the attempt.
+Rule 3. A cool-down is never shortened by a later answer; when it ends, its workers come back one by
+        one. (`engine.retry` tells how a 429 becomes one.)
+"""
 
 from collections.abc import Callable
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from probes.answers.limits import LimitState
 from probes.engine.retry import cool_down_s
@@ -10,19 +17,20 @@ from probes.events import AttemptFinished, Event, Held, HeldReason, Limit, Limit
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.signals import Signal
 from probes.money.pricing import usd_charged
-from probes.money.spending import Reservation, Spending
+from probes.money.spending import AttemptReservation, Spending
 
 STAGGER_S: Final = 0.1
 """Seconds between two releases when a cool-down ends, so that not all come back at once."""
 DRY_NS: Final = 3 * NS_PER_S
 """A lease that is dry is filled within a second or so; if it is not, somebody must know."""
 LIMIT_EVERY_NS: Final = NS_PER_S
+"""Limits change with every answer: nobody reads them more often."""
 LIMIT_AGAIN_NS: Final = 10 * NS_PER_S
 """What an answer only repeats is told again after this, so that it is seen to be fresh."""
 
 
 class Gate:
-    """Admission to one route. Whoever holds it back says so once, and once when it lets go."""
+    """Admission to one route."""
 
     def __init__(
         self,
@@ -36,6 +44,7 @@ class Gate:
         usd_of: Callable[[int], float] = lambda _tokens: 0.0,
     ) -> None:
         self.changed = Signal()
+        """Rings when somebody who waits should look again."""
         self.paused = False
         self.stopping = False
         self.waiting = 0
@@ -46,12 +55,13 @@ class Gate:
         self._emit = emit
         self._reader_stalled = reader_stalled
         self._usd_of = usd_of
-        self._cool_until_ns: int | None = None
+        self._cool_down_until_ns: int | None = None
         self._released = 0
+        """Workers that the cool-down which ended last has let go."""
         self._held: HeldReason | None = None
         self._dry_ns: int | None = None
         """Since when no lease lets an attempt start."""
-        self._reservations: list[Reservation] = []
+        self._reservations: list[AttemptReservation] = []
         self._limits = LimitState()
         self._told_limits: tuple[Limit, ...] = ()
         self._told_limits_ns: int | None = None
@@ -63,74 +73,68 @@ class Gate:
         """
         cooled = False
         while not (self.stopping or cancelled()):
-            reason = self._closed(tokens())
+            reason = self._reserve(tokens())
             if reason is None:
                 return True
             if reason == "cool_down":
                 cooled = True
-            await self._wait()
-            if cooled and self._cool_until_ns is None:
-                cooled = False
-                await self._stagger(cancelled)
+            self.waiting += 1
+            try:
+                cooling = self._cool_down_until_ns is not None and not self.paused
+                await self.changed.wait(self._clock, self.cool_down_left_s if cooling else None)
+                if cooled and self._cool_down_until_ns is None:
+                    cooled = False
+                    await self._stagger(cancelled)
+            finally:
+                self.waiting -= 1
         return False
 
     def settle(self, event: AttemptFinished) -> None:
-        """Book an attempt's cost; take over what its headers say of limits and cool-downs."""
-        self._settle_cost(event)
-        asked_s = event.retry_after_s
-        cool_s = cool_down_s(event.outcome, asked_s)
-        if cool_s is not None:
-            self.cool_down(cool_s, event.at_ns, asked_s)
-        self._read_limits(event)
+        """Book an attempt's cost; take over what its answer says of limits and cool-downs."""
+        for reservation in self._reservations:
+            if reservation.tokens == event.reserved_tokens:
+                self._reservations.remove(reservation)
+                self._spending.settle(reservation, event.charged_tokens, usd_charged(event))
+                if self._held == "budget":
+                    self.changed.ring()
+                break
+        seconds = cool_down_s(event.outcome, event.retry_after_s)
+        if seconds is not None:
+            self.cool_down(seconds, event.at_ns, event.retry_after_s)
+        self._tell_limits(event)
 
-    def cool_down(self, seconds: float, now_ns: int, asked_s: float | None = None) -> None:
+    def cool_down(self, seconds: float, now_ns: int, retry_after_s: float | None = None) -> None:
         """Hold the route back for some seconds, never shorter than it is held already."""
         until_ns = now_ns + round(seconds * NS_PER_S)
-        if until_ns <= max(now_ns, self._cool_until_ns or 0):
+        if until_ns <= max(now_ns, self._cool_down_until_ns or 0):
             return
-        self._cool_until_ns = until_ns
+        self._cool_down_until_ns = until_ns
         self._released = 0
-        self._emit(
-            Held(
-                at_ns=now_ns,
-                reason="cool_down",
-                route=self._route,
-                until_ns=until_ns,
-                asked_s=asked_s,
-            )
-        )
+        self._tell_held("cool_down", now_ns, until_ns=until_ns, asked_s=retry_after_s)
 
     def end_cool_down(self, detail: str = "") -> bool:
         """Let the route go on; return whether it was cooling down."""
-        if self._cool_until_ns is None:
+        if self._cool_down_until_ns is None:
             return False
-        self._cool_until_ns = None
-        self._emit(
-            Held(
-                at_ns=self._clock.monotonic_ns(),
-                reason="cool_down",
-                route=self._route,
-                released=True,
-                detail=detail,
-            )
-        )
+        self._cool_down_until_ns = None
+        self._tell_held("cool_down", released=True, detail=detail)
         self.changed.ring()
         return True
 
     @property
-    def cooling_s(self) -> float:
+    def cool_down_left_s(self) -> float:
         """Seconds left of the cool-down; 0 without one."""
-        if self._cool_until_ns is None:
+        if self._cool_down_until_ns is None:
             return 0.0
-        return max(0, self._cool_until_ns - self._clock.monotonic_ns()) / NS_PER_S
+        return max(0, self._cool_down_until_ns - self._clock.monotonic_ns()) / NS_PER_S
 
-    def _closed(self, tokens: int) -> HeldReason | None:
-        """Return why no attempt may start, having reserved its tokens where it may."""
-        if self._cool_until_ns is not None and self.cooling_s == 0:
+    def _reserve(self, tokens: int) -> HeldReason | None:
+        """Reserve an attempt's tokens, or return why it may not start."""
+        if self._cool_down_until_ns is not None and self.cool_down_left_s == 0:
             self.end_cool_down()
         if self.paused:
             return "paused"
-        if self._cool_until_ns is not None:
+        if self._cool_down_until_ns is not None:
             return "cool_down"
         if self._reader_stalled():
             self._hold("reader_stalled")
@@ -148,47 +152,31 @@ class Gate:
         return None
 
     def _hold(self, reason: HeldReason | None) -> None:
+        """Say what holds attempts back from now on, where that is another reason than before."""
         if reason == self._held:
             return
-        now_ns = self._clock.monotonic_ns()
         if self._held is not None:
-            self._emit(Held(at_ns=now_ns, reason=self._held, route=self._route, released=True))
+            self._tell_held(self._held, released=True)
         self._held = reason
         if reason is not None:
             detail = self._spending.shortage(self._route) if reason == "budget" else ""
-            self._emit(Held(at_ns=now_ns, reason=reason, route=self._route, detail=detail))
+            self._tell_held(reason, detail=detail)
 
-    async def _wait(self) -> None:
-        self.waiting += 1
-        try:
-            cooling = self._cool_until_ns is not None and not self.paused
-            await self.changed.wait(self._clock, self.cooling_s if cooling else None)
-        finally:
-            self.waiting -= 1
+    def _tell_held(self, reason: HeldReason, at_ns: int | None = None, **more: Any) -> None:
+        at_ns = self._clock.monotonic_ns() if at_ns is None else at_ns
+        self._emit(Held(at_ns=at_ns, reason=reason, route=self._route, **more))
 
     async def _stagger(self, cancelled: Callable[[], bool]) -> None:
+        """Wait for this worker's turn after a cool-down."""
         self._released += 1
         wait_s = STAGGER_S * (self._released - self._random.random())
         due_ns = self._clock.monotonic_ns() + round(wait_s * NS_PER_S)
-        self.waiting += 1
-        try:
-            while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
-                if self.stopping or cancelled():
-                    return
-                await self.changed.wait(self._clock, left_ns / NS_PER_S)
-        finally:
-            self.waiting -= 1
-
-    def _settle_cost(self, event: AttemptFinished) -> None:
-        for reservation in self._reservations:
-            if reservation.tokens == event.reserved_tokens:
-                self._reservations.remove(reservation)
-                self._spending.settle(reservation, event.charged_tokens, usd_charged(event))
-                if self._held == "budget":
-                    self.changed.ring()
+        while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
+            if self.stopping or cancelled():
                 return
+            await self.changed.wait(self._clock, left_ns / NS_PER_S)
 
-    def _read_limits(self, event: AttemptFinished) -> None:
+    def _tell_limits(self, event: AttemptFinished) -> None:
         """Tell all that is known of the limits: news of a 429 at once, the rest now and then."""
         self._limits.hear(event)
         if not event.limits:

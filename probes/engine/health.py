@@ -1,16 +1,18 @@
-"""The engine watching itself: loop lag, CPU, and gaps in which nothing could be measured."""
+"""The engine watching itself: loop lag, CPU, and gaps in which nothing could be measured.
+
+Rule 1. A beat every 25 ms measures how late the loop wakes; that is how late a user-space stamp is.
+Rule 2. A pause of the loop of 2 s is a gap: whatever overlaps it was not measured, and a deadline
+        that passed in it says nothing of the server.
+"""
 
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 
 from probes.events import LOCAL, Shortage
+from probes.events.stream import BEAT_S
 from probes.kit.clock import NS_PER_S, Clock
-
-BEAT_S: Final = 0.025
-"""Seconds between two beats of the watch."""
 
 GAP_NS: Final = 2 * NS_PER_S
 """A pause of the loop beyond this is a gap: suspend, a stopped process, a frozen machine."""
@@ -30,8 +32,7 @@ def suspended_ns() -> int:
     return time.clock_gettime_ns(boot_clock) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-@dataclass(frozen=True, slots=True)
-class LoopLag:
+class LoopLag(NamedTuple):
     """How late the event loop woke, in ns, over the last second."""
 
     p50_ns: int = 0
@@ -95,8 +96,7 @@ class LoopWatch:
         return LoopLag(ordered[last // 2], ordered[round(last * 0.99)], ordered[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What was read so far: counts that only grow."""
 
     reads: int = 0
@@ -107,8 +107,7 @@ class Work:
     """Of these, the ones whose arrival is an upper bound."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What the engine's work cost, over the time since it was last asked."""
 
     cpu_share: float = 0.0

@@ -1,4 +1,9 @@
-"""The text of the one stream on preview, without our secrets even where a chunk cuts one."""
+"""The text of the one stream on preview, without our secrets even where a chunk cuts one.
+
+Rule 1. A secret is scrubbed before its text leaves here, however the chunks cut it: what may be the
+        beginning of one waits for its rest (`Scrubber.split`).
+Rule 2. It costs nothing while it is off: whoever reads a stream looks at `on` first.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +12,7 @@ from probes.config.scrubbing import Scrubber
 from probes.kit.words import clean
 
 
-class Preview:
+class TextPreview:
     """Follows one stream of a route at a time: the first that has output when none is followed."""
 
     def __init__(self, scrub: Scrubber, send: Callable[[str, int, str, bool], None]) -> None:

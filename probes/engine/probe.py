@@ -1,25 +1,29 @@
 """One logical request, as a user would make it: a ledger of attempts.
 
-What the user felt is counted from the first attempt's start, failed attempts and waits included.
+Rule 1. What the user felt is counted from the first attempt's start, failed attempts and waits
+        included.
+Rule 2. Every attempt that was admitted is settled once, whatever ends it, a defect of ours too.
+Rule 3. What one probe learns of the server, or of what its answers cost, all of the route know.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
 from typing import Protocol
 
-import msgspec
-
+from probes.answers.answer import Answer
 from probes.answers.progress import Progress
 from probes.config import Price, Route
 from probes.config.scrubbing import Scrubber
-from probes.engine.attempt import Attempt, AttemptResult
+from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
-from probes.engine.outbox import Tally
+from probes.engine.outbox import OpenStream
+from probes.engine.preview import TextPreview
 from probes.engine.report import AttemptIdentity, attempt_finished, charge_for
-from probes.engine.request_builder import Manner
+from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
+from probes.engine.stamp_recorder import StampRecorder
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -27,12 +31,12 @@ from probes.events import (
     FirstToken,
     Notice,
     ProbeFinished,
-    RetryPlan,
     StampLadder,
     TtftKind,
 )
 from probes.kit.clock import Clock
 from probes.kit.signals import Signal
+from probes.money.price_list import NO_PRICE, PriceListError
 from probes.money.pricing import (
     Asked,
     Charge,
@@ -43,7 +47,7 @@ from probes.money.pricing import (
     price_words,
     reserved_usd,
 )
-from probes.transport import Request, Transport
+from probes.transport import Transport
 
 
 class Turnstile(Protocol):
@@ -67,7 +71,7 @@ class ProbeTools:
     """What all probes of a route share."""
 
     route: Route
-    manner: Manner
+    request_builder: RequestBuilder
     clock: Clock
     random: Random
     gaps: GapWatch
@@ -77,7 +81,9 @@ class ProbeTools:
     policy: RetryPolicy
     prompt_tokens: int
     include_text: bool = False
-    on_output: Callable[["Probe", Progress, int], None] = lambda _probe, _progress, _at_ns: None
+    follow: Callable[[str, str, int, StampRecorder], OpenStream] | None = None
+    """Where the output of open attempts is told, by route, probe and attempt; None for nowhere."""
+    preview: TextPreview | None = None
     max_tokens: int = 0
     """The answer cap now; a knob."""
     cohort: str = ""
@@ -86,22 +92,32 @@ class ProbeTools:
     learned: LearnedUse = field(default_factory=LearnedUse)
     noticed: set[str] = field(default_factory=set)
     """What was said once of the route."""
+    chunks: int = 0
+    """Of attempts that have ended."""
+    inexact_chunks: int = 0
 
     def __post_init__(self) -> None:
         if self.price is None:
             self.price = self.route.price
 
-    def take_price(self, price: Price, at_ns: int) -> None:
-        """Take the price that the provider's own list tells, and say so."""
-        self.price, self.price_source = price, "list"
-        text = f"price from the provider's list: {price_words(price)}"
-        told = price_info(price, "list")
-        self.emit(Notice(at_ns=at_ns, route=self.route.name, text=text, price=told))
+    def learn_price(self, listed: Mapping[str, Price | None] | PriceListError) -> None:
+        """Take the price that the provider's own list tells, or say why it tells none.
 
-    def miss_price(self, why: str, at_ns: int) -> None:
-        """Say why the provider's own list tells no price."""
-        text = f"no price from the provider's list: {why}"
-        self.emit(Notice(at_ns=at_ns, route=self.route.name, text=text))
+        A list that does not know the model says nothing.
+        """
+        model, info = self.route.model, None
+        if isinstance(listed, PriceListError):
+            text = f"no price from the provider's list: {listed}"
+        elif model not in listed:
+            return
+        elif (price := listed[model]) is None:
+            text = f"no price from the provider's list: {NO_PRICE}"
+        else:
+            self.price, self.price_source = price, "list"
+            text = f"price from the provider's list: {price_words(price)}"
+            info = price_info(price, "list")
+        now_ns = self.clock.monotonic_ns()
+        self.emit(Notice(at_ns=now_ns, route=self.route.name, text=text, price=info))
 
     @property
     def most_tokens(self) -> int:
@@ -113,17 +129,6 @@ class ProbeTools:
         return reserved_usd(self.price, self.prompt_tokens, tokens)
 
 
-@dataclass(slots=True)
-class _Felt:
-    """The user's view over all attempts."""
-
-    started_ns: int | None = None
-    first_token_ns: int | None = None
-    first_answer_ns: int | None = None
-    flagged: str = ""
-    finished: list[AttemptFinished] = field(default_factory=list)
-
-
 class Probe:
     """Runs once; is the listener of its attempts."""
 
@@ -131,147 +136,161 @@ class Probe:
         self, identity: str, tools: ProbeTools, transport: Transport, *, scheduled_ns: int
     ) -> None:
         self.identity = identity
-        self.attempt_number = 0
         self.open_since_ns: int | None = None
         self.url = ""
         """What was asked last, whole; a secret may stand in its query."""
-        self.tally: Tally | None = None
-        """Where the output of the attempt in flight is counted; set by whoever counts."""
+        self.hears_output = tools.preview is not None and tools.preview.on
+        self.in_flight: Attempt | None = None
+        """The attempt that is under way; None before the first, between two, and at the end."""
         self._tools = tools
         self._transport = transport
         self._scheduled_ns = scheduled_ns
-        self._admitted_ns = scheduled_ns
-        self._felt = _Felt()
-        self._attempt: Attempt | None = None
+        self._stream: OpenStream | None = None
         self._cancelled = False
         self._bell = Signal()
-        self._identity = self._identify()
-        self._asked = tools.manner.way
+        self._attempt: AttemptIdentity
+        """The newest that was admitted."""
+        self._asked = tools.request_builder.way
+        self._number = 0
         self._retries = 0
-
-    @property
-    def in_flight(self) -> Attempt | None:
-        """The attempt that is under way; None before the first, between two, and at the end."""
-        return self._attempt
+        self._finished: list[AttemptFinished] = []
+        # What the user felt, over all attempts.
+        self._started_ns: int | None = None
+        self._first_token_ns: int | None = None
+        self._first_answer_ns: int | None = None
+        self._flagged = ""
 
     def cancel(self) -> None:
         """End the attempt in flight as `cancelled`; no other follows."""
         self._cancelled = True
         self._bell.ring()
-        if self._attempt is not None:
-            self._attempt.cancel()
+        if self.in_flight is not None:
+            self.in_flight.cancel()
 
     async def run(self) -> ProbeFinished | None:
         """Do the request; return its last event, or None where it was never admitted."""
-        while await self._admitted():
+        tools = self._tools
+        while await tools.turnstile.admit(lambda: tools.most_tokens, lambda: self._cancelled):
             event = await self._run_attempt()
-            again = not self._cancelled and self._learned(event)
-            if self._cancelled or (event.retry is None and not again):
+            if self._cancelled:
                 return self._finish()
-            self.attempt_number += 1
-            await self._wait(event.retry)
+            lesson = tools.request_builder.learn(event, self._asked)
+            if lesson.notice:
+                tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=lesson.notice))
+            if event.retry is None and not lesson.again:
+                return self._finish()
+            self._number += 1
+            if event.retry is not None:  # a request that was only adapted goes again at once
+                await self._bell.wait(tools.clock, event.retry.wait_s)
         self._cancelled = True
         return self._finish()
 
     def on_started(self, at_ns: int) -> None:
         """Announce the attempt."""
-        if self._felt.started_ns is None:
-            self._felt.started_ns = at_ns
+        if self._started_ns is None:
+            self._started_ns = at_ns
         self.open_since_ns = at_ns
+        attempt = self._attempt
+        reserved_tokens = attempt.asked.reserved_tokens
         self._tools.emit(
             AttemptStarted(
                 at_ns=at_ns,
-                route=self._identity.route,
+                route=attempt.route,
                 probe=self.identity,
-                attempt=self._identity.attempt,
-                scheduled_ns=self._scheduled_ns,
-                admitted_ns=self._admitted_ns,
-                cohort=self._identity.cohort,
-                reserved_tokens=self._identity.asked.reserved_tokens,
-                reserved_usd=self._tools.most_usd(self._identity.asked.reserved_tokens),
+                attempt=attempt.attempt,
+                scheduled_ns=attempt.scheduled_ns,
+                admitted_ns=attempt.admitted_ns,
+                cohort=attempt.cohort,
+                reserved_tokens=reserved_tokens,
+                reserved_usd=self._tools.most_usd(reserved_tokens),
             )
         )
 
     def on_first_token(self, at_ns: int, kind: TtftKind) -> None:
         """Announce the first output delta with what the user waited for it."""
-        felt = self._felt
-        if felt.first_token_ns is not None or felt.started_ns is None:
+        attempt, tools = self._attempt, self._tools
+        if tools.follow is not None and self.in_flight is not None:
+            recorder = self.in_flight.recorder
+            self._stream = tools.follow(attempt.route, self.identity, attempt.attempt, recorder)
+        if self._first_token_ns is not None or self._started_ns is None:
             return
-        felt.first_token_ns = at_ns
-        self._tools.emit(
+        self._first_token_ns = at_ns
+        tools.emit(
             FirstToken(
                 at_ns=at_ns,
-                route=self._identity.route,
+                route=attempt.route,
                 probe=self.identity,
-                attempt=self._identity.attempt,
-                felt_ns=at_ns - felt.started_ns,
+                attempt=attempt.attempt,
+                felt_ns=at_ns - self._started_ns,
                 kind=kind,
-                cohort=self._identity.cohort,
+                cohort=attempt.cohort,
             )
         )
 
-    def on_output(self, progress: Progress, at_ns: int) -> None:
-        """Pass a chunk's arrival on."""
-        self._tools.on_output(self, progress, at_ns)
-
-    async def _admitted(self) -> bool:
-        if not await self._tools.turnstile.admit(
-            lambda: self._tools.most_tokens, lambda: self._cancelled
-        ):
-            return False
-        self._identity = self._identify()
-        self._admitted_ns = self._tools.clock.monotonic_ns()
-        return True
+    def on_output(self, progress: Progress) -> None:
+        """Show a chunk's text; only called while a stream is on preview."""
+        if self._tools.preview is not None:
+            self._tools.preview.output(self.identity, self._attempt.attempt, progress)
 
     async def _run_attempt(self) -> AttemptFinished:
         tools = self._tools
-        self._asked = tools.manner.way
-        self._attempt = Attempt(
+        route = tools.route
+        asked = self._asked = tools.request_builder.way
+        self._attempt = AttemptIdentity(
+            route=route.name,
+            probe=self.identity,
+            attempt=self._number,
+            cohort=tools.cohort,
+            dialect=asked.name,
+            scheduled_ns=self._scheduled_ns,
+            admitted_ns=tools.clock.monotonic_ns(),
+            asked=Asked(
+                reserved_tokens=tools.most_tokens,
+                prompt_tokens=tools.prompt_tokens,
+                max_tokens=tools.max_tokens,
+            ),
+        )
+        attempt = self.in_flight = Attempt(
             transport=self._transport,
-            dialect=self._asked.dialect,
+            dialect=asked.dialect,
             clock=tools.clock,
             gaps=tools.gaps,
-            timeouts=tools.route.timeouts,
-            stall_after=tools.route.stall_after,
+            timeouts=route.timeouts,
+            stall_after=route.stall_after,
             listener=self,
             keep_text=tools.include_text,
-            streamed=tools.route.stream,
+            streamed=route.stream,
             most_tokens=output_limit(tools.prompt_tokens, tools.max_tokens),
         )
+        nonce = f"{tools.random.getrandbits(64):016x}" if route.cache == "bust" else None
         try:
-            request = self._request()
+            request = tools.request_builder.request(asked, max_tokens=tools.max_tokens, nonce=nonce)
             self.url = request.url
-            result = await self._attempt.run(request)
+            answer = await attempt.run(request)
         except BaseException:
             self._abandon()
             raise
         finally:
-            self.open_since_ns = None
-            self._attempt = None
-            if self.tally is not None:
-                self.tally.closed = True
-                self.tally = None
-        return self._report(result, len(request.body))
+            self.open_since_ns = self.in_flight = None
+            tools.chunks += attempt.recorder.chunks
+            tools.inexact_chunks += attempt.recorder.inexact_chunks
+            if self._stream is not None:
+                self._stream.closed = True
+                self._stream = None
+        return self._report(answer, attempt.recorder, len(request.body))
 
-    def _request(self) -> Request:
+    def _report(self, answer: Answer, recorder: StampRecorder, sent_bytes: int) -> AttemptFinished:
         tools = self._tools
-        nonce = f"{tools.random.getrandbits(64):016x}" if tools.route.cache == "bust" else None
-        return tools.manner.request(self._asked, max_tokens=tools.max_tokens, nonce=nonce)
-
-    def _report(self, result: AttemptResult, sent_bytes: int) -> AttemptFinished:
-        tools = self._tools
-        asked = replace(self._identity.asked, sent_bytes=sent_bytes)
-        charge = charge_for(asked, result, tools.price, tools.price_source)
+        asked = replace(self._attempt.asked, sent_bytes=sent_bytes)
+        charge = charge_for(asked, answer, recorder, tools.price, tools.price_source)
         plan = None
         if not self._cancelled:
-            plan = tools.policy.plan(result.answer, result.headers, self._retries + 1)
+            plan = tools.policy.plan(answer, self._retries + 1)
             self._retries += plan is not None
-        result.stamps = msgspec.structs.replace(
-            result.stamps, scheduled=self._scheduled_ns, admitted=self._admitted_ns
-        )
         event = attempt_finished(
-            self._identity,
-            result,
+            self._attempt,
+            answer,
+            recorder,
             charge=charge,
             retry=plan,
             clock=self._transport.clock_source,
@@ -287,17 +306,15 @@ class Probe:
         tools = self._tools
         given = tools.prompt_tokens if event.input_tokens is None else event.input_tokens
         output = charge.tokens - given
+        reserved = f"{tools.most_tokens:,} tokens are reserved for the next"
         if event.reason == "cap_ignored":
-            said = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
-            self._say_once("cap", event, f"{said}, and {self._reserved()}")
+            text = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
+            self._say_once("cap", event, f"{text}, and {reserved}")
         elif output > output_limit(tools.prompt_tokens, tools.max_tokens):
-            said = f"an answer took {output:,} tokens under a cap of {tools.max_tokens}"
-            self._say_once("cap", event, f"{said}: {self._reserved()}")
+            text = f"an answer took {output:,} tokens under a cap of {tools.max_tokens}"
+            self._say_once("cap", event, f"{text}: {reserved}")
         if charge.doubt:
             self._say_once("doubt", event, charge.doubt)
-
-    def _reserved(self) -> str:
-        return f"{self._tools.most_tokens:,} tokens are reserved for the next"
 
     def _say_once(self, what: str, event: AttemptFinished, text: str) -> None:
         if what not in self._tools.noticed:
@@ -311,21 +328,22 @@ class Probe:
         """
         now_ns = self._tools.clock.monotonic_ns()
         began = self.open_since_ns is not None
-        reserved = self._identity.asked.reserved_tokens
+        attempt = self._attempt
+        reserved = attempt.asked.reserved_tokens
         event = AttemptFinished(
             at_ns=now_ns,
-            route=self._identity.route,
+            route=attempt.route,
             probe=self.identity,
-            attempt=self._identity.attempt,
+            attempt=attempt.attempt,
             outcome="cancelled",
             reason="engine",
-            cohort=self._identity.cohort,
+            cohort=attempt.cohort,
             reserved_tokens=reserved,
             charged_tokens=reserved if began else 0,
             charged_usd=self._tools.most_usd(reserved) if began else 0.0,
             stamps_ns=StampLadder(
-                scheduled=self._scheduled_ns,
-                admitted=self._admitted_ns,
+                scheduled=attempt.scheduled_ns,
+                admitted=attempt.admitted_ns,
                 started=self.open_since_ns,
                 ended=now_ns,
             ),
@@ -337,79 +355,44 @@ class Probe:
         self._finish()
 
     def _close(self, event: AttemptFinished) -> None:
-        felt = self._felt
-        felt.flagged = felt.flagged or event.flagged
+        self._flagged = self._flagged or event.flagged
         if event.stamps_ns.first_answer is not None:
-            felt.first_answer_ns = event.stamps_ns.first_answer
-        felt.finished.append(event)
+            self._first_answer_ns = event.stamps_ns.first_answer
+        self._finished.append(event)
         self._tools.learned.learn(event.charged_tokens)
         self._tools.emit(event)
         self._tools.turnstile.settle(event)
 
-    def _learned(self, event: AttemptFinished) -> bool:
-        """Take what the attempt taught of the server; return whether to ask again at once."""
-        lesson = self._tools.manner.learn(event, self._asked)
-        if lesson.notice:
-            self._tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=lesson.notice))
-        return lesson.again
-
-    async def _wait(self, retry: RetryPlan | None) -> None:
-        """Wait as planned; a request that was only adapted goes again at once."""
-        if retry is not None and not self._cancelled:
-            await self._bell.wait(self._tools.clock, retry.wait_s)
-
     def _finish(self) -> ProbeFinished | None:
-        felt = self._felt
-        if not felt.finished or felt.started_ns is None:
+        if not self._finished or self._started_ns is None:
             return None
-        last = felt.finished[-1]
+        last = self._finished[-1]
         cancelled = self._cancelled and last.outcome != "ok"
+        waited_ns = 0
+        for before, after in pairwise(self._finished):
+            if after.stamps_ns.started is not None:
+                waited_ns += max(0, after.stamps_ns.started - before.at_ns)
         event = ProbeFinished(
             at_ns=self._tools.clock.monotonic_ns() if cancelled else last.at_ns,
             route=last.route,
             probe=self.identity,
             outcome="cancelled" if cancelled else last.outcome,
             reason="user" if cancelled else last.reason,
-            attempts=len(felt.finished),
-            started_ns=felt.started_ns,
+            attempts=len(self._finished),
+            started_ns=self._started_ns,
             scheduled_ns=self._scheduled_ns,
-            first_token_ns=felt.first_token_ns,
-            first_answer_ns=felt.first_answer_ns,
+            first_token_ns=self._first_token_ns,
+            first_answer_ns=self._first_answer_ns,
             done_ns=last.stamps_ns.done if last.outcome == "ok" else None,
-            retry_wait_ns=_waited_ns(felt.finished),
+            retry_wait_ns=waited_ns,
             input_tokens=last.input_tokens,
             output_tokens=last.output_tokens,
-            cost_usd=total_cost(felt.finished),
+            cost_usd=total_cost(self._finished),
             cohort=last.cohort,
-            flagged=felt.flagged,
+            flagged=self._flagged,
         )
         self._tools.emit(event)
         return event
-
-    def _identify(self) -> AttemptIdentity:
-        tools = self._tools
-        return AttemptIdentity(
-            route=tools.route.name,
-            probe=self.identity,
-            attempt=self.attempt_number,
-            cohort=tools.cohort,
-            dialect=tools.manner.way.name,
-            asked=Asked(
-                reserved_tokens=tools.most_tokens,
-                prompt_tokens=tools.prompt_tokens,
-                max_tokens=tools.max_tokens,
-            ),
-        )
-
-
-def _waited_ns(finished: list[AttemptFinished]) -> int:
-    """Return the time between the attempts: each one's start less the end of the one before."""
-    total = 0
-    for before, after in pairwise(finished):
-        started_ns = after.stamps_ns.started
-        if started_ns is not None:
-            total += max(0, started_ns - before.at_ns)
-    return total
 
 
 def total_cost(finished: Sequence[AttemptFinished]) -> float | None:

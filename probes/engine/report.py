@@ -1,19 +1,26 @@
-"""Results as events: pure functions from what was measured to what is told."""
+"""Results as events: pure functions from what was said and measured to what is told.
 
-from collections.abc import Mapping
+Rule 1. An attempt's event is made here and once: of what is known of the request, the answer, the
+        stamp recorder and the charge. What is called the same in them and in `AttemptFinished` goes
+        there by its name; all else stands in `attempt_finished`.
+Rule 2. Here a key is scrubbed: before this an answer is as its server wrote it, behind this no text
+        that a server chose holds a secret of ours. (Only the text of a stream on preview goes
+        another way, `engine.preview`, and a traceback, `RouteRunner.fault`.)
+Rule 3. Texts are cut before they are scrubbed: what a cut leaves of a secret, the scrubber sees.
+"""
+
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from probes.answers.facts import Answer
-from probes.answers.request_ids import request_ids
-from probes.answers.retry_after import kept_headers
+from probes.answers.answer import Answer
+from probes.answers.response_headers import KEPT_HEADERS, kept_headers, request_ids
 from probes.config import Price, Route
 from probes.config.prompts import estimate_tokens
 from probes.config.scrubbing import Scrubber
 from probes.config.urls import mask_url
-from probes.engine.attempt import AttemptResult
+from probes.engine.stamp_recorder import StampRecorder
 from probes.events import (
     AttemptFinished,
     ClockSource,
@@ -21,27 +28,57 @@ from probes.events import (
     RetryPlan,
     RouteInfo,
     ServerClaim,
+    StampLadder,
 )
 from probes.money.pricing import Asked, Charge, PriceSource, Seen, Told, charge_of, price_info
 
 BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
+"""Upper ends of the bands of input tokens that a cohort names."""
 LONGEST_TEXT: Final = 300_000
 """Characters of an answer in an event: its line must fit the host's, escaped."""
 OVERHEAD_TOKENS: Final = 8
 """Chat templates wrap each message in a few tokens of their own."""
+FROM_THE_SERVER: Final = (
+    *("message", "finish_reason", "request_id", "request_ids", "response_id", "headers"),
+    *("limits", "server_timing", "server_claims", "text", "reasoning_text"),
+)
+"""Fields of the event in which a server chose the words; the rest are words of our own."""
+UNCOUNTED: Final[dict[str, Any]] = {
+    "input_tokens": None,
+    "output_tokens": None,
+    "billed_tokens": None,
+    "reasoning_tokens": None,
+    "cached_tokens": None,
+    "first_chunk_tokens": None,
+    "hidden_tokens": None,
+    "token_source": "none",
+}
+"""What is told instead of the counts of a server that were not believed."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptIdentity:
-    """Which attempt of which probe."""
+    """Which attempt of which probe, when it was let go, and what it asked for."""
 
     route: str
     probe: str
     attempt: int
     cohort: str
     asked: Asked
+    scheduled_ns: int
+    admitted_ns: int
     dialect: str = ""
     """That was asked in."""
+
+
+SHARED: Final = {
+    record: tuple(
+        name for name in AttemptFinished.__struct_fields__ if name in record.__annotations__
+    )
+    for record in (Answer, StampRecorder, AttemptIdentity, Charge)
+}
+"""The fields of each record that the event has by the same name; of two of them the later counts
+(a cost is what was charged, not what was said)."""
 
 
 def prompt_tokens(route: Route) -> int:
@@ -82,11 +119,14 @@ def route_info(route: Route) -> RouteInfo:
 
 
 def charge_for(
-    asked: Asked, result: AttemptResult, price: Price | None, source: PriceSource = "price"
+    asked: Asked,
+    answer: Answer,
+    recorder: StampRecorder,
+    price: Price | None,
+    source: PriceSource = "price",
 ) -> Charge:
     """Return what an exchange is charged and what it cost."""
-    answer = result.answer
-    refused = result.status is not None and result.status >= 300
+    refused = answer.status is not None and answer.status >= 300
     told = Told(
         input_tokens=answer.input_tokens,
         output_tokens=answer.output_tokens,
@@ -96,16 +136,17 @@ def charge_for(
     )
     seen = Seen(
         pieces=answer.pieces,
-        characters=max(result.characters, answer.characters),
-        worked=result.stamps.sent is not None and not refused,
-        passed=result.passed,
+        characters=max(recorder.characters, answer.kept_characters),
+        worked="sent" in recorder.stamps and not refused,
+        passed=recorder.passed,
     )
     return charge_of(asked, told, seen, price, source)
 
 
 def attempt_finished(
     identity: AttemptIdentity,
-    result: AttemptResult,
+    answer: Answer,
+    recorder: StampRecorder,
     *,
     charge: Charge,
     retry: RetryPlan | None,
@@ -114,125 +155,59 @@ def attempt_finished(
     include_text: bool,
 ) -> AttemptFinished:
     """Return the event of an ended attempt; everything a server said is scrubbed of secrets."""
-    answer = result.answer if charge.counted else _uncounted(result.answer)
-    ended_ns = result.stamps.ended
-    assert ended_ns is not None  # noqa: S101 - every result has it
-    event = AttemptFinished(
-        at_ns=ended_ns,
-        route=identity.route,
-        probe=identity.probe,
-        attempt=identity.attempt,
-        cohort=identity.cohort,
-        dialect=answer.dialect or identity.dialect,
-        reserved_tokens=identity.asked.reserved_tokens,
-        billed_tokens=answer.billed_tokens,
-        charged_tokens=charge.tokens,
-        charged_usd=charge.usd,
-        outcome=answer.outcome,
-        reason=answer.reason,
-        message=_scrubbed(answer.message, scrub),
-        retryable=answer.retryable,
-        retry=retry,
-        retry_after_s=answer.retry_after_s,
-        status=result.status,
-        stamps_ns=result.stamps,
-        cold=result.cold,
-        clock=clock,
-        http_version=result.http_version,
-        flagged=result.flagged,
-        chunks=result.chunks,
-        characters=result.characters,
-        chunk_offsets_ns=result.chunk_offsets_ns,
-        inexact=result.inexact,
-        inexact_chunks=result.inexact_chunks,
-        stalls=result.stalls,
-        longest_gap_ns=result.longest_gap_ns,
-        input_tokens=answer.input_tokens,
-        output_tokens=answer.output_tokens,
-        reasoning_tokens=answer.reasoning_tokens,
-        cached_tokens=answer.cached_tokens,
-        token_source=answer.token_source,
-        first_chunk_tokens=answer.first_chunk_tokens,
-        hidden_tokens=answer.hidden_tokens,
-        ttft_kind=answer.ttft_kind,
-        finish_reason=_scrubbed_or_none(answer.finish_reason, scrub),
-        cost_usd=charge.cost_usd,
-        cost_source=charge.cost_source,
-        text_chars=answer.text_chars,
-        text_sha256=answer.text_sha256,
-        text=_text(answer.text, scrub) if include_text else None,
-        reasoning_text=_text(answer.reasoning_text, scrub) if include_text else None,
-    )
-    return _with_server_words(event, result, scrub)
+    stamps = recorder.stamps
+    ids = request_ids(answer.headers, answer.body_request_id)
+    merged: dict[str, Any] = {
+        name: getattr(record, name)
+        for record in (answer, recorder, identity, charge)
+        for name in SHARED[type(record)]
+    }
+    merged |= {
+        "at_ns": stamps["ended"],
+        "dialect": answer.dialect or identity.dialect,
+        "stamps_ns": StampLadder(
+            scheduled=identity.scheduled_ns, admitted=identity.admitted_ns, **stamps
+        ),
+        "cold": "tcp" in stamps,
+        "chunk_offsets_ns": tuple(recorder.chunk_offsets_ns),
+        "inexact": tuple(sorted(recorder.inexact)),
+        "clock": clock,
+        "retry": retry,
+        "reserved_tokens": identity.asked.reserved_tokens,
+        "charged_tokens": charge.tokens,
+        "charged_usd": charge.usd,
+        "request_id": next(iter(ids.values()), None),
+        "request_ids": ids,
+        "headers": kept_headers(answer.headers),
+        "text": answer.text[:LONGEST_TEXT] if include_text else None,
+        "reasoning_text": answer.reasoning_text[:LONGEST_TEXT] if include_text else None,
+    }
+    if not charge.counted:
+        merged |= UNCOUNTED
+    for name in FROM_THE_SERVER:
+        merged[name] = _scrubbed(merged[name], scrub)
+    return AttemptFinished(**merged)
 
 
-def _uncounted(answer: Answer) -> Answer:
-    """Return an answer without the counts of a server that were not believed."""
-    return msgspec.structs.replace(
-        answer,
-        input_tokens=None,
-        output_tokens=None,
-        billed_tokens=None,
-        reasoning_tokens=None,
-        cached_tokens=None,
-        first_chunk_tokens=None,
-        hidden_tokens=None,
-        token_source="none",  # noqa: S106 - tokens of text, not a credential
-    )
+def _scrubbed(value: Any, scrub: Scrubber) -> Any:
+    """Return what a server said without secrets, wherever in it the server chose the words.
 
-
-def _with_server_words(
-    event: AttemptFinished, result: AttemptResult, scrub: Scrubber
-) -> AttemptFinished:
-    """Add what headers and body tell of the request itself: ids, limits, timings."""
-    answer = result.answer
-    ids = _scrubbed_ids(result, scrub)
-    return msgspec.structs.replace(
-        event,
-        request_id=next(iter(ids.values()), None),
-        request_ids=ids,
-        response_id=_scrubbed_or_none(answer.response_id, scrub),
-        hidden_retries=answer.hidden_retries,
-        headers=_scrubbed_headers(result.headers, scrub),
-        limits=_scrubbed_limits(answer.limits, scrub),
-        server_timing={_scrubbed(key, scrub): time for key, time in answer.server_timing.items()},
-        server_claims=tuple(_scrubbed_claim(claim, scrub) for claim in answer.server_claims),
-    )
-
-
-def _scrubbed(text: str, scrub: Scrubber) -> str:
-    """Return text without secrets, nor more than seven characters of one that a cut has left."""
-    return scrub.scrub(text)
-
-
-def _text(text: str, scrub: Scrubber) -> str:
-    return _scrubbed(text[:LONGEST_TEXT], scrub)
-
-
-def _scrubbed_headers(headers: Mapping[str, str], scrub: Scrubber) -> dict[str, str]:
-    """Return the kept headers; a server chooses the end of some of their names too."""
-    kept = kept_headers(headers).items()
-    return {_scrubbed(name, scrub): _scrubbed(value, scrub) for name, value in kept}
-
-
-def _scrubbed_ids(result: AttemptResult, scrub: Scrubber) -> dict[str, str]:
-    found = request_ids(result.headers, result.answer.request_id)
-    return {name: _scrubbed(value, scrub) for name, value in found.items()}
-
-
-def _scrubbed_claim(claim: ServerClaim, scrub: Scrubber) -> ServerClaim:
-    return msgspec.structs.replace(claim, source=_scrubbed(claim.source, scrub))
-
-
-def _scrubbed_limits(limits: tuple[Limit, ...], scrub: Scrubber) -> tuple[Limit, ...]:
-    """Return the limits without secrets; a server chooses their names too."""
-    return tuple(
-        msgspec.structs.replace(
-            limit, kind=_scrubbed(limit.kind, scrub), scope=_scrubbed(limit.scope, scrub)
-        )
-        for limit in limits
-    )
-
-
-def _scrubbed_or_none(text: str | None, scrub: Scrubber) -> str | None:
-    return None if text is None else _scrubbed(text, scrub)
+    Of one that a cut has left no more than seven characters stand.
+    """
+    match value:
+        case str():
+            return scrub.scrub(value)
+        case dict():  # of headers and timings it chooses names too, but those we know by heart
+            return {
+                name if name in KEPT_HEADERS else scrub.scrub(name): _scrubbed(one, scrub)
+                for name, one in value.items()
+            }
+        case tuple():
+            return tuple(_scrubbed(one, scrub) for one in value)
+        case Limit():
+            kind, scope = scrub.scrub(value.kind), scrub.scrub(value.scope)
+            return msgspec.structs.replace(value, kind=kind, scope=scope)
+        case ServerClaim():
+            return msgspec.structs.replace(value, source=scrub.scrub(value.source))
+        case _:
+            return value

@@ -1,6 +1,10 @@
 """How a route asks: in which dialect, with which parameters; what it learns of its server it keeps.
 
-All probes of a route share one manner. What one of them learns, the others ask with from then on.
+Rule 1. All probes of a route share one request builder: what one of them learns, the others ask
+        with from then on.
+Rule 2. An answer teaches only of the way it was asked in (`Way`); where another probe has learned
+        something since, that is tried first.
+Rule 3. What a server refused once is not sent again, and a person is told once what is missing.
 """
 
 from collections.abc import Mapping
@@ -40,7 +44,7 @@ class Lesson:
 _NOTHING_LEARNED: Final = Lesson()
 
 
-class Manner:
+class RequestBuilder:
     """A route's way to ask, and how it came to it."""
 
     def __init__(self, route: Route, headers: Mapping[str, str]) -> None:
@@ -92,22 +96,17 @@ class Manner:
         Where another probe has learned something since this one was sent, that is tried first.
         """
         status = event.status or 0
-        told = asked.dialect.adapt(status, event.message, asked.adaptation, self._route)
-        if told is None:
+        adaptation = asked.dialect.adapt(status, event.message, asked.adaptation, self._route)
+        if adaptation is None:
             return _NOTHING_LEARNED
         if self.way.adaptation != asked.adaptation:
             return Lesson(again=True)
-        self.way = replace(self.way, adaptation=told)
-        return Lesson(again=True, notice=told.describe())
+        self.way = replace(self.way, adaptation=adaptation)
+        return Lesson(again=True, notice=adaptation.describe())
 
     def _way_in(self, name: DialectName) -> Way:
         dialect = dialect_for(name)
         headers = request_headers(self._headers, dialect, self._route.key_header)
-        return Way(name, dialect, headers, first_adaptation(self._route))
-
-
-def first_adaptation(route: Route) -> Adaptation:
-    """Return how a route asks before anything was learned of its server."""
-    if route.cap_field == "max_completion_tokens":
-        return Adaptation(cap_field="max_completion_tokens")
-    return Adaptation()
+        switched = self._route.cap_field == "max_completion_tokens"
+        adaptation = Adaptation(cap_field="max_completion_tokens") if switched else Adaptation()
+        return Way(name, dialect, headers, adaptation)

@@ -1,4 +1,11 @@
-"""One route at work: its workers, its knobs, its gate."""
+"""One route at work: its workers, their pace, its knobs, its gate.
+
+Rule 1. Each worker has a connection of its own and sends one probe at a time; it keeps its place
+        through a probe's retries and waits.
+Rule 2. A worker's next probe is due at max(its end, its start + the interval, 10 % more or less).
+Rule 3. Knobs act at once and cancel nothing in flight.
+Rule 4. A defect of ours in one probe is told and survived; no other route notices.
+"""
 
 import os
 import traceback
@@ -12,18 +19,16 @@ from typing import Final, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from probes.answers.progress import Progress
-from probes.config import Price, Route
-from probes.config.knob_ranges import KNOBS, MAX_BURST, KnobName
+from probes.config import Route
 from probes.config.scrubbing import Scrubber
+from probes.control.knobs import KnobName
 from probes.engine.gate import Gate
 from probes.engine.health import GapWatch, Shortages, Work
 from probes.engine.outbox import Outbox
-from probes.engine.pacing import first_start_ns, next_start_ns
-from probes.engine.preview import Preview
+from probes.engine.preview import TextPreview
 from probes.engine.probe import Probe, ProbeTools
 from probes.engine.report import cohort_of, prompt_tokens
-from probes.engine.request_builder import Manner
+from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
 from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.kit.clock import NS_PER_S, Clock
@@ -33,12 +38,20 @@ from probes.transport import Transport, connecting, open_transport
 
 TransportFactory: TypeAlias = Callable[[Route, Clock], Transport]
 
+JITTER: Final = 0.1
+"""Of an interval: workers that started together drift apart."""
+FAILURE_PAUSE_S: Final = 0.5
+"""After a failed probe: a server that refuses at once would be hammered by an interval of 0."""
+MIN_STAGGER_S: Final = 0.05
+"""Between two workers' first starts: all at once would queue in front of each other."""
 MAX_BACK_OFF_S: Final = 30.0
+"""A worker that a defect of ours stops again and again tries so seldom at last."""
 FIRST_SHORT_S: Final = 0.5
 MOST_SHORT_S: Final = 10.0
 """What a worker waits that has met a shortage of ours, doubling up to this: what is not there is
 not there sooner for being asked for by a hundred workers twice a second."""
 LONGEST_FAULT: Final = 20_000
+"""Characters of a traceback that are told."""
 
 
 def default_transport(route: Route, clock: Clock) -> Transport:
@@ -88,10 +101,9 @@ class RouteRunner:
         self._workers = 0
         self._open: dict[str, Probe] = {}
         self._sockets: set[Transport] = set()
-        self._done_reads = 0
-        self._chunks = 0
-        self._inexact_chunks = 0
-        self._preview = Preview(tools.scrub, partial(tools.outbox.preview, route.name))
+        self._closed_reads = 0
+        """Of transports that are closed."""
+        self._preview = TextPreview(tools.scrub, partial(tools.outbox.preview, route.name))
         self.gate = Gate(
             route.name,
             clock=tools.clock,
@@ -99,12 +111,12 @@ class RouteRunner:
             spending=tools.spending,
             emit=tools.outbox.emit,
             reader_stalled=lambda: tools.outbox.stalled,
-            usd_of=lambda tokens: self._probe_tools.most_usd(tokens),
+            usd_of=lambda tokens: self.probe_tools.most_usd(tokens),
         )
         self.gate.paused = route.paused
-        self._probe_tools = ProbeTools(
+        self.probe_tools = ProbeTools(
             route=route,
-            manner=Manner(route, headers),
+            request_builder=RequestBuilder(route, headers),
             clock=tools.clock,
             random=tools.random,
             gaps=tools.gaps,
@@ -114,14 +126,15 @@ class RouteRunner:
             policy=RetryPolicy(route.retries, tools.random),
             prompt_tokens=prompt_tokens(route),
             include_text=tools.include_text,
-            on_output=self._on_output,
+            follow=tools.outbox.follow,
+            preview=self._preview,
         )
         self._set_cap(route.max_tokens)
 
     @property
     def max_tokens(self) -> int:
         """The answer cap now."""
-        return self._probe_tools.max_tokens
+        return self.probe_tools.max_tokens
 
     @property
     def open_sockets(self) -> int:
@@ -136,8 +149,14 @@ class RouteRunner:
 
     def work(self) -> Work:
         """Return what this route has read so far."""
-        reads = self._done_reads + sum(transport.reads for transport in self._sockets)
-        return Work(reads, self._chunks, self._inexact_chunks)
+        open_attempts = (probe.in_flight for probe in self._open.values())
+        recorders = [attempt.recorder for attempt in open_attempts if attempt is not None]
+        ended = self.probe_tools
+        return Work(
+            reads=self._closed_reads + sum(transport.reads for transport in self._sockets),
+            chunks=ended.chunks + sum(one.chunks for one in recorders),
+            inexact_chunks=ended.inexact_chunks + sum(one.inexact_chunks for one in recorders),
+        )
 
     async def run(self) -> None:
         """Probe until `stop`, and return when the last probe has ended."""
@@ -161,21 +180,21 @@ class RouteRunner:
         self.gate.changed.ring()
 
     def set_knob(self, knob: KnobName, value: float, who: str) -> None:
-        """Change a knob within its range; raising wakes waiters, lowering absorbs releases.
+        """Change a knob; raising wakes waiters, lowering absorbs releases.
 
-        As one of several engines this may be told to have no worker at all.
+        The command has kept the value within the knob's range. As one of several engines this may
+        be told to have no worker at all.
         """
-        after = KNOBS[knob].kept(value, part=knob == "concurrency")
         before = float(getattr(self, knob))
         if knob == "interval":
-            self.interval = after
+            self.interval = value
         elif knob == "concurrency":
-            self.concurrency = round(after)
+            self.concurrency = round(value)
             self._limiter.total_tokens = max(1, self.concurrency)
         else:
-            self._set_cap(round(after))
-        if after != before:
-            self._say(knob, before, after, who)
+            self._set_cap(round(value))
+        if value != before:
+            self._say(knob, before, value, who)
         self.gate.changed.ring()
 
     def pause(self, paused: bool, *, cancel: bool, who: str) -> None:
@@ -191,28 +210,21 @@ class RouteRunner:
         """Send probes now, beside the pace and above the concurrency."""
         if self._group is None or self.gate.stopping:
             return
-        wanted = min(number, MAX_BURST)
-        self._say("burst", 0, wanted, who)
-        for _ in range(wanted):
+        self._say("burst", 0, number, who)
+        for _ in range(number):
             self._group.start_soon(self._run_once)
 
     def end_cool_down(self, who: str) -> None:
         """Probe at once although the server asked us to wait."""
-        left_s = self.gate.cooling_s
+        left_s = self.gate.cool_down_left_s
         if self.gate.end_cool_down(detail=f"ended by {who}"):
             self._say("cool_down", left_s, 0, who)
-
-    def take_price(self, price: Price) -> None:
-        """Reckon with the price that the provider's own list tells."""
-        self._probe_tools.take_price(price, self._tools.clock.monotonic_ns())
-
-    def miss_price(self, why: str) -> None:
-        """Say why the provider's own list tells no price."""
-        self._probe_tools.miss_price(why, self._tools.clock.monotonic_ns())
 
     def watch_text(self, watching: bool) -> None:
         """Send the text of the oldest open stream along, or no longer."""
         self._preview.switch(watching)
+        for probe in self._open.values():
+            probe.hears_output = watching
 
     def counts(self) -> RouteCounts:
         """Return the route's counters now."""
@@ -225,7 +237,7 @@ class RouteRunner:
         )
 
     def _set_cap(self, max_tokens: int) -> None:
-        tools = self._probe_tools
+        tools = self.probe_tools
         tools.max_tokens = max_tokens
         tools.cohort = cohort_of(max_tokens, tools.prompt_tokens)
 
@@ -248,7 +260,7 @@ class RouteRunner:
             fresh += 1
 
     async def _work(self, worker: _Worker) -> None:
-        """One worker: wait, probe, and so on; a defect is told and survived."""
+        """One worker: wait, probe, and so on."""
         transport: Transport | None = None
         back_off_s = 1.0
         try:
@@ -258,7 +270,7 @@ class RouteRunner:
                     await self._paced_probe(worker, transport)
                     back_off_s = 1.0
                 except Exception as error:
-                    self._fault(error, back_off_s)
+                    self.fault(error, back_off_s)
                     await self.gate.changed.wait(self._tools.clock, back_off_s)
                     back_off_s = min(back_off_s * 2, MAX_BACK_OFF_S)
         finally:
@@ -276,16 +288,12 @@ class RouteRunner:
             left_s = None if self.gate.paused else left_ns / NS_PER_S
             interval = self.interval
             if await self.gate.changed.wait(self._tools.clock, left_s):
-                self._repace(worker, interval)
+                # The interval may have been changed: that brings this wait forward, or back.
+                worker.start_ns += round((self.interval - interval) * NS_PER_S)
         return False
 
     def _is_surplus(self, worker: _Worker) -> bool:
         return worker.number >= self.concurrency and self._workers > self.concurrency
-
-    def _repace(self, worker: _Worker, interval: float) -> None:
-        """Bring a wait forward or back when the interval was changed during it."""
-        if self.interval != interval:
-            worker.start_ns += round((self.interval - interval) * NS_PER_S)
 
     async def _paced_probe(self, worker: _Worker, transport: Transport) -> None:
         scheduled_ns = worker.start_ns
@@ -314,13 +322,13 @@ class RouteRunner:
             transport = self._new_transport()
             await self._probe(transport, self._tools.clock.monotonic_ns())
         except Exception as error:
-            self._fault(error, 0.0)
+            self.fault(error)
         finally:
             await self._let_go(transport)
 
     async def _probe(self, transport: Transport, scheduled_ns: int) -> ProbeFinished | None:
         identity = f"{self._tools.engine}-{next(self._tools.numbers)}"
-        probe = Probe(identity, self._probe_tools, transport, scheduled_ns=scheduled_ns)
+        probe = Probe(identity, self.probe_tools, transport, scheduled_ns=scheduled_ns)
         self._open[identity] = probe
         try:
             finished = await probe.run()
@@ -339,30 +347,12 @@ class RouteRunner:
     async def _let_go(self, transport: Transport | None) -> None:
         if transport is not None:
             self._sockets.discard(transport)
-            self._done_reads += transport.reads
+            self._closed_reads += transport.reads
             with anyio.CancelScope(shield=True):
                 await transport.aclose()
 
-    def _on_output(self, probe: Probe, progress: Progress, at_ns: int) -> None:
-        tally = probe.tally
-        if tally is None:
-            tally = self._tools.outbox.tally(self.route.name, probe.identity, probe.attempt_number)
-            probe.tally = tally
-        tally.chunks += 1
-        tally.characters += progress.characters
-        tally.last_ns = at_ns
-        tally.tokens = progress.tokens
-        self._chunks += 1
-        if not progress.first_is_newest:
-            self._inexact_chunks += 1
-        if self._preview.on:
-            self._preview.output(probe.identity, probe.attempt_number, progress)
-
-    def fault(self, error: Exception) -> None:
-        """Tell of a defect that stops nothing of the route."""
-        self._fault(error, 0.0)
-
-    def _fault(self, error: Exception, restart_in_s: float) -> None:
+    def fault(self, error: Exception, restart_in_s: float = 0.0) -> None:
+        """Tell of a defect of ours; what it stopped starts again after so many seconds."""
         scrub = self._tools.scrub.scrub
         event = Fault(
             at_ns=self._tools.clock.monotonic_ns(),
@@ -372,3 +362,22 @@ class RouteRunner:
             restart_in_s=restart_in_s,
         )
         self._tools.outbox.emit(event)
+
+
+def next_start_ns(
+    start_ns: int, end_ns: int, interval_s: float, random: Random, *, failed: bool = False
+) -> int:
+    """Return when a worker's next probe is due: max(its end, its start + interval ± 10 %).
+
+    An interval of 0 is back to back; but after a failed probe a worker pauses half a second.
+    """
+    factor = 1 + JITTER * (2 * random.random() - 1)
+    earliest_ns = end_ns + round(FAILURE_PAUSE_S * NS_PER_S) if failed else end_ns
+    return max(earliest_ns, start_ns + round(interval_s * factor * NS_PER_S))
+
+
+def first_start_ns(now_ns: int, worker: int, concurrency: int, interval_s: float) -> int:
+    """Return when a worker begins: spread over the interval, for starts all at once add their own
+    queueing to everybody's first figures."""
+    share_s = interval_s / max(1, concurrency)
+    return now_ns + round(worker * max(share_s, MIN_STAGGER_S) * NS_PER_S)

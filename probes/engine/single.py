@@ -1,11 +1,13 @@
 """One probe by itself: what `llmtop once` and `llmtop check` send.
 
-It can be looked at while it runs and ended before it is over: what it met so far is its record.
+Rule 1. It is probed as an engine probes it, by the same code; only nobody is before or beside it.
+Rule 2. It can be looked at while it runs and ended before it is over: what it met so far is its
+        record.
 """
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -13,22 +15,19 @@ import anyio
 import msgspec
 
 from probes.config import Route
-from probes.config.proxies import proxy_secrets
+from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.engine.health import GapWatch, LoopWatch
-from probes.engine.probe import Probe, ProbeTools, Turnstile, total_cost
+from probes.engine.probe import Probe, ProbeTools, total_cost
 from probes.engine.report import cohort_of, prompt_tokens
-from probes.engine.request_builder import Manner
+from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
-from probes.engine.route import (
-    TransportFactory,
-    default_transport,
-)
+from probes.engine.route import TransportFactory, default_transport
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.kit.clock import Clock, seconds
-from probes.money.price_list import NO_PRICE, PriceListError, ask_prices
+from probes.money.price_list import PriceListError, ask_prices
 from probes.money.pricing import priced_later, wants_list
 from probes.transport import Transport
 
@@ -56,8 +55,7 @@ class ProbeRecord:
     """What was asked last, whole; a secret may stand in its query."""
 
 
-@dataclass(slots=True)
-class _Open:
+class _OpenGate:
     """Everybody may pass: the caller has reserved what the probe may cost."""
 
     async def admit(self, tokens: object, cancelled: Callable[[], bool]) -> bool:  # noqa: ARG002
@@ -65,19 +63,6 @@ class _Open:
 
     def settle(self, event: AttemptFinished) -> None:
         """The caller settles the whole probe."""
-
-
-@dataclass(slots=True)
-class _Events:
-    """The events of the one probe."""
-
-    seen: list[Event] = field(default_factory=list)
-
-    def attempts(self) -> tuple[AttemptFinished, ...]:
-        return tuple(event for event in self.seen if isinstance(event, AttemptFinished))
-
-    def notices(self) -> tuple[str, ...]:
-        return tuple(event.text for event in self.seen if isinstance(event, Notice))
 
 
 def stage_of(
@@ -107,21 +92,20 @@ class SingleProbe:
         """Prepare a probe; `headers` are the route's, secrets filled in."""
         self.route = route
         self._clock = clock
-        self._events = _Events()
+        self._events: list[Event] = []
         self._began_ns: int | None = None
-        turnstile: Turnstile = _Open()
         size = prompt_tokens(route)
         self._tools = ProbeTools(
             route=route,
-            manner=Manner(route, headers),
+            request_builder=RequestBuilder(route, headers),
             clock=clock,
             random=random,
             gaps=GapWatch(clock.monotonic_ns()),
             scrub=Scrubber(
                 secret_values({route.name: headers}) | proxy_secrets([route], os.environ)
             ),
-            emit=self._events.seen.append,
-            turnstile=turnstile,
+            emit=self._events.append,
+            turnstile=_OpenGate(),
             policy=RetryPolicy(route.retries, random),
             prompt_tokens=size,
             include_text=include_text,
@@ -147,14 +131,15 @@ class SingleProbe:
         """In words, how far it has come."""
         attempt = self._probe.in_flight
         if attempt is not None:
-            last_ns, now_ns = attempt.last_output_ns, self._clock.monotonic_ns()
+            recorder, now_ns = attempt.recorder, self._clock.monotonic_ns()
+            last_ns = recorder.last_ns
             return stage_of(
-                attempt.stamps,
-                chunks=attempt.chunks,
+                recorder.stamps,
+                chunks=recorder.chunks,
                 silent_s=None if last_ns is None else seconds(now_ns - last_ns),
                 streamed=self.route.stream,
             )
-        done = self._events.attempts()
+        done = self._attempts()
         if not done:
             return "not begun"
         return f"attempt {len(done)} failed ({done[-1].reason}), waiting to retry"
@@ -178,67 +163,32 @@ class SingleProbe:
                 finished = await self._probe.run()
             finally:
                 await self._connection.aclose()
-            await self._wait_for_price(finished)
+            ended = finished is not None and finished.outcome != "cancelled"
+            if self._lister is not None and ended and not total_cost(self._attempts()):
+                # Nobody has told yet what it cost: the list may still.
+                with anyio.move_on_after(_LIST_GRACE_S):
+                    await self._listed.wait()
             group.cancel_scope.cancel()
         if finished is None:
             return None
-        said = tuple(text for _, text in unverified([self.route]))
-        notices = (*said, *self._events.notices())
-        record = ProbeRecord(finished, self._events.attempts(), notices, self._probe.url)
-        return _priced(record, self._tools)
+        unsure = (text for _, text in unverified([self.route]))
+        notices = (event.text for event in self._events if isinstance(event, Notice))
+        attempts, tools = self._attempts(), self._tools
+        if tools.price is not None and tools.price_source == "list":
+            # The list may have come after its attempts.
+            size = tools.prompt_tokens
+            attempts = tuple(priced_later(one, tools.price, size, "list") for one in attempts)
+            finished = msgspec.structs.replace(finished, cost_usd=total_cost(attempts))
+        return ProbeRecord(finished, attempts, (*unsure, *notices), self._probe.url)
+
+    def _attempts(self) -> tuple[AttemptFinished, ...]:
+        return tuple(event for event in self._events if isinstance(event, AttemptFinished))
 
     async def _ask_price(self, lister: Transport) -> None:
         """Ask the provider's list while the probe runs; a price that comes late counts as well."""
-        tools, route = self._tools, self.route
         try:
-            found = await ask_prices(route, self._headers, lister, {route.model})
+            listed = await ask_prices(self.route, self._headers, lister, {self.route.model})
+            self._tools.learn_price(listed)
         except PriceListError as error:
-            tools.miss_price(str(error), tools.clock.monotonic_ns())
-        else:
-            price = found.get(route.model)
-            if price is not None:
-                tools.take_price(price, tools.clock.monotonic_ns())
-            elif route.model in found:
-                tools.miss_price(NO_PRICE, tools.clock.monotonic_ns())
+            self._tools.learn_price(error)
         self._listed.set()
-
-    async def _wait_for_price(self, finished: ProbeFinished | None) -> None:
-        """Wait a moment for the list where nobody told what the probe cost."""
-        if self._lister is None or finished is None or finished.outcome == "cancelled":
-            return
-        if not finished.cost_usd:
-            with anyio.move_on_after(_LIST_GRACE_S):
-                await self._listed.wait()
-
-
-async def probe_once(
-    route: Route,
-    headers: dict[str, str],
-    *,
-    clock: Clock,
-    random: Random,
-    include_text: bool = False,
-    transport: TransportFactory = default_transport,
-) -> ProbeRecord:
-    """Send one probe to its end; `headers` are the route's, secrets filled in."""
-    probe = SingleProbe(
-        route,
-        headers,
-        clock=clock,
-        random=random,
-        include_text=include_text,
-        transport=transport,
-    )
-    record = await probe.run()
-    assert record is not None  # noqa: S101 - nobody cancels it, and everybody may pass
-    return record
-
-
-def _priced(record: ProbeRecord, tools: ProbeTools) -> ProbeRecord:
-    """Return a record with its costs by the list's price, where that came after its attempts."""
-    if tools.price is None or tools.price_source != "list":
-        return record
-    price, size = tools.price, tools.prompt_tokens
-    attempts = tuple(priced_later(event, price, size, "list") for event in record.attempts)
-    probe = msgspec.structs.replace(record.probe, cost_usd=total_cost(attempts))
-    return replace(record, probe=probe, attempts=attempts)

@@ -1,34 +1,54 @@
-"""Stamps and arrivals of one attempt while they come in."""
+"""What is measured of one attempt, while it comes in.
+
+Rule 1. A step has the stamp it got first; one that never happened has none.
+Rule 2. A chunk costs its arrival, in eight bytes, and a few counts: nothing is formatted here.
+Rule 3. These counts are the only ones. Whoever tells of an attempt, the batches while it is open
+        and the event when it has ended, reads them here; so nobody is called for a chunk.
+"""
 
 from array import array
 from dataclasses import dataclass, field
 from typing import Final
 
+from probes.answers.progress import Progress
+
 MAX_CHUNK_OFFSETS: Final = 20_000
+"""160 kB an attempt, and ten times what a long answer brings: a flood must not fill the memory."""
 
 
 @dataclass(slots=True)
-class Tape:
-    """What is noted of a chunk is its arrival, in eight bytes, and a few counts."""
+class StampRecorder:
+    """Stamps, arrivals and counts; its fields are called as those of `AttemptFinished`."""
 
+    stall_ns: int
+    """A gap between two chunks above this is a stall."""
     stamps: dict[str, int] = field(default_factory=dict)
-    """Monotonic ns by step; without `last_token` until `close`."""
+    """Monotonic ns by step of the stamp ladder; `last_token` and `ended` when it is closed."""
     inexact: set[str] = field(default_factory=set)
     """Steps whose stamps are upper bounds."""
-    offsets_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    chunk_offsets_ns: "array[int]" = field(default_factory=lambda: array("q"))
     """Arrival of each output chunk, from `started`; of absurdly many the first ones."""
     last_ns: int | None = None
     """Arrival of the newest output chunk."""
     chunks: int = 0
     characters: int = 0
-    """Of all output; whoever reads it counts it."""
+    """Of all output."""
+    tokens: int = 0
+    """Output tokens so far, told by the newest chunk; 0 where it told none."""
     inexact_chunks: int = 0
+    """Chunks in which something came after their first output."""
     longest_gap_ns: int = 0
     stalls: int = 0
+    http_version: str = ""
+    """What the server answered in; empty where it did not."""
+    flagged: str = ""
+    """Why the stamps are not to be trusted; empty where they are."""
+    passed: bool = False
+    """The stream was cut because more came than it may use."""
     _started_ns: int = 0
     _last_is_exact: bool = True
 
-    def first(self, step: str, at_ns: int, *, exact: bool = True) -> bool:
+    def stamp(self, step: str, at_ns: int, *, exact: bool = True) -> bool:
         """Stamp a step that has no stamp yet; return whether it had none."""
         if step in self.stamps:
             return False
@@ -39,26 +59,33 @@ class Tape:
             self._started_ns = at_ns
         return True
 
-    def output(self, at_ns: int, stall_ns: int, *, first_exact: bool, last_exact: bool) -> None:
-        """Count an output chunk and the gap before it; a gap above `stall_ns` is a stall.
-
-        The chunk is exact where nothing came after its first output.
-        """
+    def output(self, progress: Progress, at_ns: int) -> None:
+        """Count a read that carried output, and the gap before it."""
         if self.last_ns is not None:
             gap_ns = at_ns - self.last_ns
             if gap_ns > self.longest_gap_ns:
                 self.longest_gap_ns = gap_ns
-            if gap_ns > stall_ns:
+            if gap_ns > self.stall_ns:
                 self.stalls += 1
         self.last_ns = at_ns
         self.chunks += 1
-        if not first_exact:
+        self.characters += progress.characters
+        self.tokens = progress.tokens
+        if not progress.first_is_newest:
             self.inexact_chunks += 1
-        self._last_is_exact = last_exact
+        self._last_is_exact = progress.last_is_newest
         if self.chunks <= MAX_CHUNK_OFFSETS:
-            self.offsets_ns.append(at_ns - self._started_ns)
+            self.chunk_offsets_ns.append(at_ns - self._started_ns)
 
-    def close(self) -> None:
-        """Nothing more comes: note when the last output did."""
+    def close(self, now_ns: int, *, whole: bool) -> None:
+        """Nothing more comes: stamp the last output and the end.
+
+        An answer that was not read to the end of its body (`whole`) was done with its terminal
+        signal, or with the output that came beside or after it.
+        """
         if self.last_ns is not None:
-            self.first("last_token", self.last_ns, exact=self._last_is_exact)
+            self.stamp("last_token", self.last_ns, exact=self._last_is_exact)
+        terminal_ns = self.stamps.pop("terminal", None)
+        if terminal_ns is not None and not whole:
+            self.stamps["done"] = max(terminal_ns, self.stamps.get("last_token", terminal_ns))
+        self.stamps["ended"] = self.stamps.get("done", now_ns)

@@ -1,4 +1,10 @@
-"""The deadlines of an attempt: connect, first token, stall and total, one at a time."""
+"""The deadlines of an attempt: connect, first token, stall and total, one at a time.
+
+Rule 1. `total` outweighs the others, but not the moment an answer that is over is left open for.
+Rule 2. How an attempt was ended by ourselves, by whoever came first, stands.
+Rule 3. A deadline is moved late rather than often: moving one costs more than all else that is done
+        for a chunk.
+"""
 
 from typing import Final, Literal
 
@@ -8,10 +14,13 @@ from probes.config import Timeouts
 from probes.kit.clock import NS_PER_S
 
 LINGER_S: Final = 1.0
-"""A body left open this long after its terminal signal is closed by us."""
+"""A body left open this long after its terminal signal is closed by us: some servers never end it,
+and a usage may still come."""
 
 MOST_SLACK_S: Final = 0.5
 """A stall that aborts is noticed so much too late at most."""
+
+_NEVER: Final = -1
 
 Phase = Literal["connect", "first_token", "stall", "total", "linger", "cancelled", "cap_ignored"]
 
@@ -27,9 +36,10 @@ class Watchdog:
         self._stage: Phase = "connect"
         self._timeouts = timeouts
         self._streamed = streamed
+        self.fresh_until_ns = _NEVER
+        """Output that arrived up to here needs no `output`, by the engine's clock."""
         self._slack = min(MOST_SLACK_S, timeouts.stall / 50)
         self._slack_ns = round(self._slack * NS_PER_S)
-        self._moved_ns = 0
         now = anyio.current_time()
         self._first_token_at = now + timeouts.first_token
         self._total = now + timeouts.total
@@ -56,13 +66,11 @@ class Watchdog:
 
         So it is after a terminal signal too, which this output has taken back.
 
-        Moving a deadline costs more than all else that is done for a chunk, so it is set a little
-        late and then left alone for that while: a stall is noticed within its time plus `_slack`.
+        The deadline is set a little late and then left alone for that while (`fresh_until_ns`): a
+        stall is noticed within its time plus `_slack`.
         """
-        if self._stage == "stall" and at_ns - self._moved_ns <= self._slack_ns:
-            return
-        self._moved_ns = at_ns
         self._move("stall", self._timeouts.stall + self._slack)
+        self.fresh_until_ns = at_ns + self._slack_ns
 
     def terminal(self) -> None:
         """The answer is complete: its body may stay open a moment longer."""
@@ -85,6 +93,7 @@ class Watchdog:
         if self.phase in ("cancelled", "cap_ignored"):
             return
         self.phase = self._stage = phase
+        self.fresh_until_ns = _NEVER
         deadline = anyio.current_time() + timeout_s
         if deadline > self._total and phase != "linger":
             self.phase, deadline = "total", self._total

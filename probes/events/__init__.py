@@ -24,9 +24,11 @@ from probes.events.parts import (
     TimeUnit,
     TokenSource,
     TtftKind,
+    Verdict,
 )
 from probes.events.stream import (
     DURABLE_TYPES,
+    LINE_TYPES,
     SCHEMA_VERSION,
     Arrivals,
     AttemptFinished,
@@ -48,10 +50,10 @@ from probes.events.stream import (
     decode_event,
     encode_event,
 )
-from probes.events.verdict import Verdict
 
 __all__ = [
     "DURABLE_TYPES",
+    "LINE_TYPES",
     "LOCAL",
     "SCHEMA_VERSION",
     "Arrival",

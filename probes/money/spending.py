@@ -1,15 +1,23 @@
-"""What the engine may still spend: reservations before an attempt, settled at its end."""
+"""What the engine may still spend: reservations before an attempt, settled at its end.
 
+Rule 1. What is spent and reserved never exceeds an allowance, of the route nor of all together.
+Rule 2. Without any allowance nothing is limited; the host of a real run always sends some.
+Rule 3. Only the host knows the budgets: here are leases, which it fills as they are used.
+"""
+
+from collections import defaultdict
 from dataclasses import dataclass
+from typing import Final
 
 from probes.control.commands import Allowance
 from probes.events import BudgetState, Committed, MoneyReport
 
-OVERALL = ""
+OVERALL: Final = ""
+"""Names what all routes have used together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reservation:
+class AttemptReservation:
     """What one attempt may cost at most."""
 
     route: str
@@ -18,34 +26,19 @@ class Reservation:
 
 
 @dataclass(slots=True)
-class _Account:
-    """Spent and reserved by this engine since it started."""
+class _Used:
+    """What this engine has spent and reserved since it started."""
 
     tokens: int = 0
     usd: float = 0.0
 
-    def fits(self, tokens: int, usd: float, allowance: Allowance | None) -> bool:
-        if allowance is None:
-            return True
-        if self.tokens + tokens > allowance.tokens:
-            return False
-        return allowance.usd is None or self.usd + usd <= allowance.usd
-
-    def add(self, tokens: int, usd: float) -> None:
-        self.tokens += tokens
-        self.usd += usd
-
 
 class Spending:
-    """Accounts of each route and of all together, held within the host's allowances.
-
-    Invariant: spent + reserved never exceeds an allowance. Without any allowance nothing is
-    limited; the host of a real run always sends some.
-    """
+    """What each route and all together have used, held within the host's allowances."""
 
     def __init__(self) -> None:
         self._allowances: dict[str, Allowance] = {}
-        self._accounts: dict[str, _Account] = {}
+        self._used: defaultdict[str, _Used] = defaultdict(_Used)
         self._number = 0
 
     def allow(self, allowances: tuple[Allowance, ...], number: int = 0) -> None:
@@ -53,14 +46,18 @@ class Spending:
         self._number = number
         self._allowances.update({allowance.route: allowance for allowance in allowances})
 
-    def reserve(self, route: str, tokens: int, usd: float = 0.0) -> Reservation | None:
+    def reserve(self, route: str, tokens: int, usd: float = 0.0) -> AttemptReservation | None:
         """Return a reservation, or None where a budget does not allow it."""
         for name in (route, OVERALL):
-            if not self._account(name).fits(tokens, usd, self._allowances.get(name)):
+            allowance, used = self._allowances.get(name), self._used[name]
+            if allowance is None:
+                continue
+            if used.tokens + tokens > allowance.tokens:
                 return None
-        for name in (route, OVERALL):
-            self._account(name).add(tokens, usd)
-        return Reservation(route, tokens, usd)
+            if allowance.usd is not None and used.usd + usd > allowance.usd:
+                return None
+        self._add(route, tokens, usd)
+        return AttemptReservation(route, tokens, usd)
 
     def awaits_more(self, route: str) -> bool:
         """Tell whether the lease of a route is dry and not its budget: more is on its way."""
@@ -69,26 +66,25 @@ class Spending:
 
     def shortage(self, route: str) -> str:
         """Return what the budgets that bind a route say, for a person; empty where none does."""
-        told = [self._allowances[name] for name in (route, OVERALL) if name in self._allowances]
+        binding = [self._allowances[name] for name in (route, OVERALL) if name in self._allowances]
         words = [
             f"{allowance.route or 'all routes'}: {allowance.used_tokens:,} of"
             f" {allowance.limit_tokens:,} tokens{_usd_words(allowance)} in the last hour"
-            for allowance in told
+            for allowance in binding
         ]
-        return "; ".join([*words, *(allowance.doubt for allowance in told if allowance.doubt)])
+        return "; ".join([*words, *(allowance.doubt for allowance in binding if allowance.doubt)])
 
-    def settle(self, reservation: Reservation, tokens: int, usd: float) -> None:
+    def settle(self, reservation: AttemptReservation, tokens: int, usd: float) -> None:
         """Replace a reservation by what the attempt really cost."""
-        for name in (reservation.route, OVERALL):
-            self._account(name).add(tokens - reservation.tokens, usd - reservation.usd)
+        self._add(reservation.route, tokens - reservation.tokens, usd - reservation.usd)
 
     def report(self) -> MoneyReport | None:
         """Return what is spent and reserved by route; None where the commands are not numbered."""
         if not self._number:
             return None
         committed = (
-            Committed(name, account.tokens, account.usd)
-            for name, account in self._accounts.items()
+            Committed(name, used.tokens, used.usd)
+            for name, used in self._used.items()
             if name != OVERALL
         )
         return MoneyReport(allow=self._number, committed=tuple(committed))
@@ -107,8 +103,10 @@ class Spending:
             for allowance in self._allowances.values()
         )
 
-    def _account(self, name: str) -> _Account:
-        return self._accounts.setdefault(name, _Account())
+    def _add(self, route: str, tokens: int, usd: float) -> None:
+        for name in (route, OVERALL):
+            self._used[name].tokens += tokens
+            self._used[name].usd += usd
 
 
 def _usd_words(allowance: Allowance) -> str:

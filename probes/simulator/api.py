@@ -12,18 +12,18 @@ from probes.simulator.access import check_host, check_key
 from probes.simulator.chat import (
     DONE,
     ApiError,
+    ChatReply,
     ChatRequest,
-    Reply,
     decode_request,
     models_body,
     not_found_model,
 )
-from probes.simulator.exchange import Exchange
+from probes.simulator.exchange import ServedExchange
 from probes.simulator.model import Refusal, ServingModel
 from probes.simulator.prose import Prose
 from probes.simulator.sequence import Prompt, Sequence, SequenceCutError
 from probes.simulator.truth import TruthLog, TruthRecord
-from probes.simulator.wire import Connection, HttpRequest
+from probes.simulator.wire import ClientConnection, HttpRequest
 
 _CHAT = "/v1/chat/completions"
 _MODELS = "/v1/models"
@@ -48,11 +48,11 @@ class Api:
         self._random = random
         self._api_key = api_key
 
-    async def handle(self, connection: Connection, request: HttpRequest) -> None:
+    async def handle(self, connection: ClientConnection, request: HttpRequest) -> None:
         """Answer one request; returns when it is answered or its client has gone."""
         path = urlsplit(request.target).path
         record = TruthRecord(request_id=self._identity("req_"), path=path, read_ns=request.read_ns)
-        exchange = Exchange(connection, request, record, self._clock)
+        exchange = ServedExchange(connection, request, record, self._clock)
         try:
             await self._until_gone(connection, exchange)
         finally:
@@ -63,7 +63,7 @@ class Api:
     def _identity(self, prefix: str) -> str:
         return f"{prefix}{self._random.getrandbits(96):024x}"
 
-    async def _until_gone(self, connection: Connection, exchange: Exchange) -> None:
+    async def _until_gone(self, connection: ClientConnection, exchange: ServedExchange) -> None:
         async def watch() -> None:
             await connection.wait_disconnect()
             group.cancel_scope.cancel()
@@ -73,7 +73,7 @@ class Api:
             await self._answer(exchange)
             group.cancel_scope.cancel()
 
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _answer(self, exchange: ServedExchange) -> None:
         try:
             await self._dispatch(exchange)
         except ApiError as error:
@@ -82,7 +82,7 @@ class Api:
             # The client left while we wrote; the record says so, and its slot is free again.
             return
 
-    async def _dispatch(self, exchange: Exchange) -> None:
+    async def _dispatch(self, exchange: ServedExchange) -> None:
         request, path = exchange.request, exchange.record.path
         check_host(request.header("host"))
         if path == "/truth":
@@ -106,7 +106,7 @@ class Api:
             raise ApiError(400, "since must be a record's number.", param="since")
         return msgspec.json.encode(self._truth.page(int(since)))
 
-    async def _chat(self, exchange: Exchange, request: ChatRequest) -> None:
+    async def _chat(self, exchange: ServedExchange, request: ChatRequest) -> None:
         model, record = self._models.get(request.model), exchange.record
         if model is None:
             raise not_found_model(request.model)
@@ -128,10 +128,14 @@ class Api:
         return None
 
     async def _serve(
-        self, exchange: Exchange, request: ChatRequest, model: ServingModel, sequence: Sequence
+        self,
+        exchange: ServedExchange,
+        request: ChatRequest,
+        model: ServingModel,
+        sequence: Sequence,
     ) -> None:
         price = model.hosted.price if model.hosted.reports_cost else None
-        reply = Reply(self._identity("chatcmpl-"), self._now_s(), request, price=price)
+        reply = ChatReply(self._identity("chatcmpl-"), self._now_s(), request, price=price)
         prose = Prose(self._random)
         if request.stream:
             await _stream(exchange, reply, prose, sequence, usage=request.include_usage)
@@ -153,7 +157,7 @@ def _check_context(prompt: Prompt, context_tokens: int) -> None:
         raise ApiError(400, message, code="context_length_exceeded", param="messages")
 
 
-def _refuse(exchange: Exchange, refusal: Refusal) -> None:
+def _refuse(exchange: ServedExchange, refusal: Refusal) -> None:
     if refusal.how == "answer":
         raise ApiError(
             refusal.status,
@@ -166,7 +170,7 @@ def _refuse(exchange: Exchange, refusal: Refusal) -> None:
 
 
 async def _stream(
-    exchange: Exchange, reply: Reply, prose: Prose, sequence: Sequence, *, usage: bool
+    exchange: ServedExchange, reply: ChatReply, prose: Prose, sequence: Sequence, *, usage: bool
 ) -> None:
     await exchange.start_stream()
     # The role comes before the first token is computed, as from servers that answer on admission:
@@ -181,7 +185,9 @@ async def _stream(
     await exchange.end_stream()
 
 
-async def _whole(exchange: Exchange, reply: Reply, prose: Prose, sequence: Sequence) -> None:
+async def _whole(
+    exchange: ServedExchange, reply: ChatReply, prose: Prose, sequence: Sequence
+) -> None:
     text = ""
     while tokens := await sequence.next_chunk():
         text += prose.tokens(tokens)

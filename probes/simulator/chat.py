@@ -52,7 +52,7 @@ class Part(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class Message(msgspec.Struct, frozen=True):
+class ChatMessage(msgspec.Struct, frozen=True):
     """One message of the conversation."""
 
     role: str
@@ -69,7 +69,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """What of a request body matters here."""
 
     model: str
-    messages: Annotated[list[Message], Meta(min_length=1)]
+    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Cap | None = None
@@ -91,7 +91,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
 _decoder = msgspec.json.Decoder(ChatRequest)
 
 
-def _message_bytes(message: Message) -> bytes:
+def _message_bytes(message: ChatMessage) -> bytes:
     if isinstance(message.content, list):
         text = "".join(part.text for part in message.content)
     else:
@@ -141,7 +141,7 @@ def models_body(names: tuple[str, ...], created: int) -> bytes:
     return _encode({"object": "list", "data": models})
 
 
-class Reply:
+class ChatReply:
     """The bodies of one answer."""
 
     def __init__(

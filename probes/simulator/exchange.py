@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from probes.kit.clock import Clock, seconds
 from probes.simulator.chat import ApiError, error_body
 from probes.simulator.truth import TruthRecord
-from probes.simulator.wire import Connection, HttpRequest
+from probes.simulator.wire import ClientConnection, HttpRequest
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -19,11 +19,11 @@ _EVENT_STREAM: Headers = (
 )
 
 
-class Exchange:
+class ServedExchange:
     """Writes one answer; every write is stamped in `record`."""
 
     def __init__(
-        self, connection: Connection, request: HttpRequest, record: TruthRecord, clock: Clock
+        self, connection: ClientConnection, request: HttpRequest, record: TruthRecord, clock: Clock
     ) -> None:
         """Begin with a request that was read whole."""
         self.request = request
@@ -86,7 +86,7 @@ class Exchange:
             self._connection.reset()
 
 
-async def error_answer(connection: Connection, error: ApiError) -> None:
+async def error_answer(connection: ClientConnection, error: ApiError) -> None:
     """Answer a request that could not be read, if it still can be answered, and say goodbye."""
     if not connection.can_answer:
         return

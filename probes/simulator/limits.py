@@ -47,7 +47,7 @@ class TokenBucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class OverLimit:
     """Why a request is not let in."""
 
     kind: str
@@ -76,7 +76,7 @@ class LimitGate:
         self._tokens = _retuned(self._tokens, limits.tokens_per_min, now_ns)
         self._limits = limits
 
-    def enter(self, tokens: int, in_flight: int, now_ns: int) -> Verdict | None:
+    def enter(self, tokens: int, in_flight: int, now_ns: int) -> OverLimit | None:
         """Charge a request of `tokens` (prompt and cap), or say why not and charge nothing."""
         verdict = (
             self._over_concurrency(in_flight)
@@ -88,12 +88,12 @@ class LimitGate:
             _charge(self._tokens, tokens, now_ns)
         return verdict
 
-    def _over_concurrency(self, in_flight: int) -> Verdict | None:
+    def _over_concurrency(self, in_flight: int) -> OverLimit | None:
         allowed = self._limits.concurrency
         if not allowed or in_flight < allowed:
             return None
         message = f"Rate limit reached: {allowed} concurrent requests. Please try again later."
-        return Verdict("concurrency", message, self._limits.retry_after_s or None)
+        return OverLimit("concurrency", message, self._limits.retry_after_s or None)
 
     def headers(self, in_flight: int, now_ns: int) -> Headers:
         """Return the `x-ratelimit-*` headers of the limits that exist, in OpenAI's form."""
@@ -114,7 +114,7 @@ def _retuned(bucket: TokenBucket, per_minute: float, now_ns: int) -> TokenBucket
     return bucket
 
 
-def _short(kind: str, bucket: TokenBucket, amount: float, now_ns: int) -> Verdict | None:
+def _short(kind: str, bucket: TokenBucket, amount: float, now_ns: int) -> OverLimit | None:
     if not bucket.per_minute:
         return None
     wait_s = bucket.wait_s(amount, now_ns)
@@ -122,12 +122,12 @@ def _short(kind: str, bucket: TokenBucket, amount: float, now_ns: int) -> Verdic
         message = (
             f"Request too large: limit {bucket.per_minute:g} {kind} per min, asked {amount:g}."
         )
-        return Verdict(kind, message, None, hopeless=True)
+        return OverLimit(kind, message, None, hopeless=True)
     if wait_s <= 0.0:
         return None
     limit = f"{kind} per min: limit {bucket.per_minute:g}, requested {amount:g}"
     message = f"Rate limit reached on {limit}. Please try again in {format_reset(wait_s)}."
-    return Verdict(kind, message, wait_s)
+    return OverLimit(kind, message, wait_s)
 
 
 def _charge(bucket: TokenBucket, amount: float, now_ns: int) -> None:

@@ -15,7 +15,7 @@ from typing import Final, Literal, NoReturn
 import anyio
 
 from probes.kit.clock import NS_PER_S, Clock, seconds
-from probes.simulator.limits import LimitGate, Verdict, retry_headers
+from probes.simulator.limits import LimitGate, OverLimit, retry_headers
 from probes.simulator.prefix_cache import PrefixCache
 from probes.simulator.scenario import Conditions, Faults, HostedModel, Phase, Serving
 from probes.simulator.sequence import Fate, Prompt, Sequence
@@ -253,7 +253,7 @@ def _error(status: int, code: str | None = None) -> Refusal:
     return Refusal("answer", status, "server_error", code, message)
 
 
-def _too_many(verdict: Verdict) -> Refusal:
+def _too_many(verdict: OverLimit) -> Refusal:
     headers = retry_headers(verdict.wait_s) if verdict.wait_s else ()
     if verdict.hopeless:
         headers = (("x-should-retry", "false"),)

@@ -19,7 +19,7 @@ from probes.simulator.exchange import error_answer
 from probes.simulator.model import ServingModel
 from probes.simulator.scenario import Scenario
 from probes.simulator.truth import TruthLog, TruthRecord
-from probes.simulator.wire import Connection, RequestError
+from probes.simulator.wire import ClientConnection, RequestError
 
 _HOST: Final = "127.0.0.1"
 _BACKLOG: Final = 512
@@ -88,7 +88,7 @@ class SimulatorServer:
     async def _connection(self, sock: socket.socket) -> None:
         self._connections += 1
         try:
-            await self._requests(Connection(sock, self._clock))
+            await self._requests(ClientConnection(sock, self._clock))
         except OSError as error:
             _logger.debug("connection lost: %s", error)
         except Exception:
@@ -98,7 +98,7 @@ class SimulatorServer:
             self._connections -= 1
             sock.close()
 
-    async def _requests(self, connection: Connection) -> None:
+    async def _requests(self, connection: ClientConnection) -> None:
         try:
             while (request := await connection.next_request()) is not None:
                 await self._api.handle(connection, request)

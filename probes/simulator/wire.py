@@ -51,7 +51,7 @@ class HttpRequest:
         return next((value for key, value in self.headers if key == name), None)
 
 
-class Connection:
+class ClientConnection:
     """Reads requests and writes answers. One task reads and one writes at a time."""
 
     def __init__(self, sock: socket.socket, clock: Clock) -> None:

@@ -21,12 +21,13 @@ class HostLimits:
     terminate_grace_s: float = 0.5
     """What it has after SIGTERM, before SIGKILL."""
     backoff_first_s: float = 1.0
+    """Before the first restart; each that follows waits twice as long."""
     backoff_max_s: float = 30.0
     deaths: int = 3
     """So many deaths within `deaths_window_s` end the restarts until a person asks for one."""
     deaths_window_s: float = 60.0
     line_bytes: int = 4 << 20
-    stderr_bytes: int = 64 << 10
+    """A longer line is thrown away: an event is some hundred bytes, one with preview text 10 kB."""
 
 
 class SilenceMeter:

@@ -2,36 +2,40 @@
 
 A window is read from parts: all that has closed but the newest closed slice, that slice, and the
 open one. The first part is the big one, and what is in it is sealed before it is needed: it is put
-together ahead, while the newest slice is still open, a piece at a time. An hour and the run have a
-part more, which changes once a minute.
+together ahead, while the newest slice is still open, a piece at a time, so that no frame has to
+wait for it. An hour and the run have a part more, which changes once a minute.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal, TypeAlias
 
-from probes.stats.digest import Digest, distribution
-from probes.stats.distribution import Distribution
+from probes.stats.digest import Digest
+from probes.stats.quantiles import Distribution, Quantiles
 from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice, slice_index
 
-Metric: TypeAlias = Literal["ttft", "e2e"]
-"""What is charted."""
+Metric: TypeAlias = Literal["ttft", "e2e", "speed"]
+"""TTFT and E2E in seconds; speed in tokens a second of one stream."""
 
 _Slot: TypeAlias = tuple[str, int]
 _Key: TypeAlias = tuple[int, ...]
+_Closed: TypeAlias = tuple[_Key, int, tuple[Distribution, ...]]
+"""(what it holds for, first slice that is not in the parts, parts)."""
 
 
 class SampleWindows(Windows[Digest]):
     """Samples of one metric of one cohort. What is read depends on what was written and sealed,
     never on what was read before."""
 
-    __slots__ = ("_ahead", "_prepared", "_read_in")
+    __slots__ = ("_ahead", "_closed", "_prepared", "_read_in")
 
     def __init__(self) -> None:
         super().__init__(Digest)
         self._prepared: dict[_Slot, tuple[_Key, Distribution]] = {}
-        """Place to keep it → (what it was made of, parts ready to be read)."""
+        """Place to keep it → (what it was made of, part ready to be read)."""
+        self._closed: dict[_Slot, _Closed] = {}
+        """Window and parity of its open slice → the parts that have closed. Two are kept, as the
+        next one is put together while the present one is read."""
         self._read_in: dict[WindowName, int] = {}
         """Window → slice that was open when it was last read."""
         self._ahead: dict[WindowName, int] = {}
@@ -42,25 +46,61 @@ class SampleWindows(Windows[Digest]):
         for digest in self.at(offset_ns):
             digest.add(value)
 
-    def read(self, window: WindowName, now_ns: int) -> list[Distribution]:
-        """Return the samples of `window` at offset `now_ns` in parts, ready to be read."""
+    def read(self, window: WindowName, now_ns: int) -> Quantiles:
+        """Return the samples of `window` at offset `now_ns`, ready to be read."""
         index = self._opened(now_ns)
         self._read_in[window] = index
-        newest = range(max(index - 1, self._split(window, index)), index + 1)
-        return [*self._closed(window, index), *filter(None, map(self.slice, newest))]
+        _, first, closed = self._closed_parts(window, index)
+        parts = [*closed]
+        for newest in range(first, index + 1):
+            part = self.slice(newest)
+            if part is not None:
+                parts.append(part)
+        return Quantiles(parts)
 
     def slice(self, index: int) -> Distribution | None:
         """Return the samples of one slice; None without any."""
         digest = self.slices.get(index)
         if digest is None:
             return None
-        key = (index, digest.n, index < self.sealed)
-        return self._once(("slice", index % 2), key, lambda: [digest])
+        return self._once(("slice", index % 2), (index, digest.n, index < self.sealed), (digest,))
 
     def seal(self, now_ns: int) -> int:
         """Do one piece of what is due at offset `now_ns`, else put one window together ahead that
         is being read; return the size of the piece, 0 when all is done."""
-        return super().seal(now_ns) or self._prepare(slice_index(now_ns))
+        done = super().seal(now_ns)
+        index = slice_index(now_ns)
+        if done or self.sealed < index:
+            return done
+        for window, read in self._read_in.items():
+            if read == index != self._ahead.get(window):
+                self._ahead[window] = index
+                _, _, now = self._closed_parts(window, index)
+                _, _, soon = self._closed_parts(window, index + 1)
+                return 1 + sum(len(part.values) for part in (*now, *soon)) // 3
+        return 0
+
+    def _closed_parts(self, window: WindowName, index: int) -> _Closed:
+        """Return a window without its two newest slices, while `index` is open."""
+        slot, key = (window, index % 2), (index, self.sealed, self.sealed_minutes)
+        known = self._closed.get(slot)
+        if known is not None and known[0] == key:
+            return known
+        first = max(0, first_slice(window, index))
+        split = self._split(window, index)
+        # What has been sealed since changes nothing where the window ends before it.
+        sealed = min(self.sealed, index - 1)
+        minutes = min(self.sealed_minutes, (index - 1) // SLICES_A_MINUTE)
+        pieces = self.pieces(split, index - 1)
+        parts = [self._once(slot, (split, index, sealed, minutes), pieces)]
+        if window == "run":
+            parts.append(self._once(("all", 0), (split,), (self.run,)))
+        elif split > first:
+            minute, end = first // SLICES_A_MINUTE, split // SLICES_A_MINUTE
+            hour = self.minutes.between(minute, end)
+            parts.append(self._once(("minutes", minute % 2), (minute, end), hour))
+        found = self._closed[slot] = (key, max(index - 1, split), tuple(parts))
+        return found
 
     def _split(self, window: WindowName, index: int) -> int:
         """Return the slice up to which a window is read from a part that changes once a minute."""
@@ -72,60 +112,32 @@ class SampleWindows(Windows[Digest]):
         end_minute = min(index // SLICES_A_MINUTE - 1, self.sealed_minutes)
         return max(first, end_minute * SLICES_A_MINUTE)
 
-    def _closed(self, window: WindowName, index: int) -> list[Distribution]:
-        """Return a window without its two newest slices, while `index` is open."""
-        first, split = max(0, first_slice(window, index)), self._split(window, index)
-        made_of = (
-            min(self.sealed, index - 1),
-            min(self.sealed_minutes, (index - 1) // SLICES_A_MINUTE),
-        )
-        parts = [
-            self._once(
-                (window, index % 2),
-                (split, index, *made_of),
-                partial(self.pieces, split, index - 1),
-            )
-        ]
-        if window == "run":
-            parts.append(self._once(("all", 0), (split,), lambda: [self.run]))
-        elif split > first:
-            minute, end = first // SLICES_A_MINUTE, split // SLICES_A_MINUTE
-            minutes = partial(self.minutes.between, minute, end)
-            parts.append(self._once(("minutes", minute % 2), (minute, end), minutes))
-        return parts
-
-    def _once(self, slot: _Slot, key: _Key, make: Callable[[], list[Digest]]) -> Distribution:
-        cached = self._prepared.get(slot)
-        if cached is None or cached[0] != key:
-            cached = self._prepared[slot] = (key, distribution(make()))
-        return cached[1]
-
-    def _prepare(self, index: int) -> int:
-        if self.sealed < index:
-            return 0
-        for window, read in self._read_in.items():
-            if read == index != self._ahead.get(window):
-                self._ahead[window] = index
-                parts = (*self._closed(window, index), *self._closed(window, index + 1))
-                return 1 + sum(len(part.values) for part in parts) // 3
-        return 0
+    def _once(self, slot: _Slot, key: _Key, digests: Sequence[Digest]) -> Distribution:
+        """Return what the digests hold, prepared anew only where the key has changed."""
+        known = self._prepared.get(slot)
+        if known is None or known[0] != key:
+            known = self._prepared[slot] = (key, Distribution(digests))
+        return known[1]
 
     def _changed(self) -> None:
         self._prepared.clear()
+        self._closed.clear()
         self._ahead.clear()
 
 
 @dataclass(slots=True)
 class CohortSamples:
-    """What was measured under one cohort, in seconds; speed in tokens a second of a stream."""
+    """What was measured under one cohort."""
 
     ttft: SampleWindows = field(default_factory=SampleWindows)
     e2e: SampleWindows = field(default_factory=SampleWindows)
     speed: SampleWindows = field(default_factory=SampleWindows)
 
-    def metric(self, name: Metric) -> SampleWindows:
-        """Return the windows of a charted metric."""
-        return self.ttft if name == "ttft" else self.e2e
+    def of(self, metric: Metric) -> SampleWindows:
+        """Return the windows of one metric."""
+        if metric == "ttft":
+            return self.ttft
+        return self.e2e if metric == "e2e" else self.speed
 
     def seal(self, now_ns: int) -> int:
         """Do one piece of what is due at offset `now_ns`; return its size, 0 when all is done."""

@@ -1,15 +1,18 @@
-"""Counters of one route, by slices of time."""
+"""Counters of one route, by slices of time: what each end of an attempt or a probe adds up to."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from probes.events import AttemptFinished, ProbeFinished
 from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice, slice_index
 
 _REASONS_KEPT: Final = 32
-"""Reasons told apart; more are counted as `other`."""
+"""Reasons told apart; more are counted as `other`. Some are a server's words, without end."""
 _OTHER: Final = "other"
 _OTHER_RETRY: Final = ("other", 1)
+_RETRIES_TOLD_APART: Final = 10
+"""The tenth retry stands for all later ones."""
 
 K = TypeVar("K")
 N = TypeVar("N", int, float)
@@ -21,13 +24,17 @@ class Tally:
     the tokens and the money they used are."""
 
     finished: int = 0
+    """Probes that ended, but those we cancelled."""
     ok: int = 0
+    """Of these, those that ended ok."""
     good: int = 0
+    """Of these, those within every goal."""
     cancelled: int = 0
+    """Probes we cancelled."""
     probe_attempts: int = 0
     """Attempts of the finished probes."""
     attempts: int = 0
-    """Finished attempts."""
+    """Attempts that ended, but those we cancelled."""
     throttled: int = 0
     timeouts: int = 0
     retries: int = 0
@@ -37,18 +44,23 @@ class Tally:
     stalls: int = 0
     input_tokens: int = 0
     input_counts: int = 0
+    """Attempts whose input tokens are known."""
     output_tokens: int = 0
     output_counts: int = 0
+    """Attempts whose output tokens are known."""
     token_estimates: int = 0
     """Attempts whose output tokens are an estimate."""
     guessed_tokens: int = 0
     """Output tokens of attempts that were not counted, from their characters: for rates alone."""
     cost_usd: float = 0.0
     costs: int = 0
+    """Attempts whose cost is known."""
     cost_estimates: int = 0
     """Attempts whose cost is computed from a price of the configuration."""
     recovered: int = 0
+    """Retried probes that ended ok."""
     exhausted: int = 0
+    """Retried probes that did not."""
     retried: dict[tuple[str, int], int] = field(default_factory=dict)
     """(reason, number of the retry) → how many."""
     recovered_by: dict[str, int] = field(default_factory=dict)
@@ -65,30 +77,56 @@ class Tally:
         """Probes that did not end ok."""
         return self.finished - self.ok
 
+    def count_attempt(self, event: AttemptFinished, guessed_tokens: int) -> None:
+        """Count an attempt that ended; `guessed_tokens` are its output where nobody counted it."""
+        if event.input_tokens is not None:
+            self.input_tokens += event.input_tokens
+            self.input_counts += 1
+        if event.output_tokens is not None:
+            self.output_tokens += event.output_tokens
+            self.output_counts += 1
+            self.token_estimates += event.token_source in ("estimate", "none")
+        self.guessed_tokens += guessed_tokens
+        if event.cost_usd is not None:
+            self.cost_usd += event.cost_usd
+            self.costs += 1
+            self.cost_estimates += event.cost_source != "provider"
+        if event.outcome == "cancelled":
+            return
+        self.attempts += 1
+        if event.outcome == "throttled":
+            self.throttled += 1
+            _count(self.throttled_by, event.reason or event.outcome, 1, _OTHER)
+        self.timeouts += event.outcome == "timeout"
+        self.stalls += event.stalls
+        self.hidden_retries += event.hidden_retries
+
+    def count_probe(
+        self, event: ProbeFinished, is_good: bool, retried_for: tuple[str, ...]
+    ) -> None:
+        """Count a probe that ended, with what its retries were for."""
+        if event.outcome == "cancelled":
+            self.cancelled += 1
+            return
+        ok = event.outcome == "ok"
+        self.finished += 1
+        self.ok += ok
+        self.good += is_good
+        self.probe_attempts += event.attempts
+        if not ok:
+            _count(self.failed_by, event.reason or event.outcome, 1, _OTHER)
+        if not retried_for:
+            return
+        self.recovered += ok
+        self.exhausted += not ok
+        for reason in retried_for:
+            _count(self.recovered_by if ok else self.exhausted_by, reason, 1, _OTHER)
+
     def count_retry(self, reason: str, number: int, waited_s: float) -> None:
         """Count the retry `number` (1 for the first) that begins after a wait, for a reason."""
-        _count(self.retried, (reason, min(number, 10)), 1, _OTHER_RETRY)
+        _count(self.retried, (reason, min(number, _RETRIES_TOLD_APART)), 1, _OTHER_RETRY)
         _count(self.waited_by, reason, waited_s, _OTHER)
         self.retries += 1
-
-    def count_recovery(self, reasons: tuple[str, ...], ok: bool) -> None:
-        """Count the end of a probe that was retried for these reasons."""
-        if ok:
-            self.recovered += 1
-        else:
-            self.exhausted += 1
-        counts = self.recovered_by if ok else self.exhausted_by
-        for reason in reasons:
-            _count(counts, reason, 1, _OTHER)
-
-    def count_failure(self, reason: str) -> None:
-        """Count why a probe did not end ok."""
-        _count(self.failed_by, reason, 1, _OTHER)
-
-    def count_throttled(self, reason: str) -> None:
-        """Count an attempt that was throttled."""
-        self.throttled += 1
-        _count(self.throttled_by, reason, 1, _OTHER)
 
     def absorb(self, other: "Tally") -> None:
         """Add everything `other` has counted."""
@@ -165,18 +203,19 @@ class TallyWindows(Windows[Tally]):
         first = first_slice(window, index)
         if window == "run":
             first = self.sealed_minutes * SLICES_A_MINUTE
-        newest = self.slices.between(max(first, index - 1), index + 1)
-        return summed([self._closed_total(window, first, index), *newest])
-
-    def _closed_total(self, window: WindowName, first: int, index: int) -> Tally:
-        """Return the sum of a window without its two newest slices, while `index` is open."""
         key = (index, self.sealed, self.sealed_minutes)
-        cached = self._closed.get(window)
-        if cached is None or cached[0] != key:
+        known = self._closed.get(window)
+        if known is None or known[0] != key:
             before = [self.run] if window == "run" else []
-            total = summed([*before, *self.pieces(first, index - 1)])
-            cached = self._closed[window] = (key, total)
-        return cached[1]
+            known = key, summed([*before, *self.pieces(first, index - 1)])
+            if self.sealed >= index:
+                # The newest closed slice, only now that it is complete; and after the others, as
+                # the order of a sum is seen in its last digit.
+                for newest in self.slices.between(max(first, index - 1), index):
+                    known[1].absorb(newest)
+            self._closed[window] = known
+        unsealed = index if self.sealed >= index else index - 1
+        return summed([known[1], *self.slices.between(max(first, unsealed), index + 1)])
 
     def _changed(self) -> None:
         self._closed.clear()

@@ -1,17 +1,16 @@
-"""Counters and samples, bounded for ever.
+"""Counters and samples by time, bounded for ever. All offsets are ns since the run's start.
 
-Slices are aligned to multiples of 10 s since the run's start, so charts do not shimmer. A window is
-the open slice plus the last N closed ones (1m: 6, so 60 to 70 s). What is written enters the slice
-of its own stamp, late or not. All offsets are ns since the run's start.
-
-What is written goes to its slice alone. A second after a slice has closed it is sealed: taken into
-its minute; a sealed minute is taken into the run. So an hour is read from minutes, and the run is
-whole minutes and a few slices: neither costs anything at the time of writing. What comes later than
-a second goes to the slice, its minute and the run at once.
+Rule 1: slices are aligned to multiples of 10 s since the run's start, so charts do not shimmer.
+Rule 2: a window is the open slice plus the last N closed ones (1m: 6, so 60 to 70 s).
+Rule 3: what is written enters the slice of its own stamp, late or not, and nothing else.
+Rule 4: a second after a slice has closed it is sealed: taken into its minute; a sealed minute is
+taken into the run. So an hour is read from minutes, the run from whole minutes and a few slices,
+and neither costs anything at the time of writing.
+Rule 5: what comes later than that second goes to the slice, its minute and the run at once.
 """
 
 from collections.abc import Callable
-from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 from probes.kit.clock import NS_PER_S
 
@@ -19,12 +18,13 @@ SLICE_NS: Final = 10 * NS_PER_S
 SLICES_A_MINUTE: Final = 6
 GRACE_NS: Final = NS_PER_S
 """How long after its end a slice is sealed: nearly everything that belongs to it has come."""
-_MINUTE_NS: Final = SLICES_A_MINUTE * SLICE_NS
 _SLICES_KEPT: Final = 90
+"""As many as 15 minutes reach back."""
 _MINUTES_KEPT: Final = 60
 _MOST_UNSEALED: Final = 30
+"""Slices that may wait to be sealed. More wait only where time has jumped, as after a suspend."""
 WindowName: TypeAlias = Literal["1m", "5m", "15m", "1h", "run"]
-WINDOWS: tuple[WindowName, ...] = ("1m", "5m", "15m", "1h", "run")
+WINDOWS: Final[tuple[WindowName, ...]] = get_args(WindowName)
 """From the shortest to the longest."""
 _CLOSED: Final[dict[WindowName, tuple[int, int]]] = {
     "1m": (1, 6),
@@ -117,6 +117,7 @@ class Windows(Generic[A]):
     __slots__ = (
         "_amended",
         "_amended_minutes",
+        "_has_late",
         "_last",
         "_last_index",
         "_loose",
@@ -139,10 +140,15 @@ class Windows(Generic[A]):
         self.sealed_minutes = 0
         """Every minute below it is in the run."""
         self._loose: set[int] = set()
+        """Slices with something in them that are not sealed."""
         self._loose_minutes: set[int] = set()
         self._amended: set[int] = set()
+        """Sealed slices that something came for, too late."""
         self._amended_minutes: set[int] = set()
+        self._has_late = False
+        """Something came for what was sealed, and is to be compacted once more."""
         self._last_index = -1
+        """The slice that was written to last, for what comes next belongs there too."""
         self._last: tuple[A, ...] = ()
         self._open = 0
         """The open slice when it was last read."""
@@ -157,10 +163,14 @@ class Windows(Generic[A]):
     def seal(self, now_ns: int) -> int:
         """Do one piece of what is due at offset `now_ns`; return its size, 0 when all is done."""
         end = slice_index(now_ns - GRACE_NS)
-        done = self._seal_one(end) or self._seal_minute(end // SLICES_A_MINUTE)
-        if not done and end > self.sealed:
-            self.sealed = end
-            self.sealed_minutes = max(self.sealed_minutes, end // SLICES_A_MINUTE)
+        end_minute = end // SLICES_A_MINUTE
+        if self.sealed >= end and self.sealed_minutes >= end_minute and not self._has_late:
+            return 0  # as at nearly every call
+        done = self._seal_slice(end) or self._seal_minute(end_minute)
+        if not done:
+            self.sealed = max(self.sealed, end)
+            self.sealed_minutes = max(self.sealed_minutes, end_minute)
+            self._has_late = False
         return done
 
     def pieces(self, first: int, end: int) -> list[A]:
@@ -177,11 +187,13 @@ class Windows(Generic[A]):
         ]
 
     def _places(self, index: int) -> tuple[A, ...]:
+        """Return where a slice is written to, and remember it where that may be done."""
         if index < self.sealed or index < self.slices.oldest:
             return self._late(index)
         if self._loose and index - min(self._loose) > _MOST_UNSEALED:
             # Time has jumped. What is not sealed now would be dropped with the old slices.
-            self._seal_before(index)
+            while self._seal_slice(index) or self._seal_minute(index // SLICES_A_MINUTE):
+                pass
         self._loose.add(index)
         if index < self._open - 1:
             self._changed()
@@ -190,8 +202,11 @@ class Windows(Generic[A]):
         return self._last
 
     def _opened(self, now_ns: int) -> int:
-        """Return the slice that is open now that something is read. What is older than the one
-        before it may be remembered."""
+        """Return the slice that is open now that something is read.
+
+        What is older than the slice before it may be remembered by who reads, so a write to it must
+        be noticed: `_last` is forgotten.
+        """
         index = slice_index(now_ns)
         if index != self._open:
             self._open, self._last_index = index, -1
@@ -201,6 +216,7 @@ class Windows(Generic[A]):
         """Return all places of a slice that is sealed or was never kept."""
         places = [self.slices.at(index)]
         kept = self.slices.get(index) is not None
+        self._has_late = True
         if kept:
             self._amended.add(index)
         minute = index // SLICES_A_MINUTE
@@ -213,11 +229,11 @@ class Windows(Generic[A]):
         self._changed()
         return tuple(places)
 
-    def _seal_before(self, end: int) -> None:
-        while self._seal_one(end) or self._seal_minute(end // SLICES_A_MINUTE):
-            pass
+    # Always the oldest first: a minute is sealed only when all its slices are in it.
 
-    def _seal_one(self, end: int) -> int:
+    def _seal_slice(self, end: int) -> int:
+        """Take the oldest unsealed slice before `end` into its minute; return its size, else that
+        of what came late and is compacted once more."""
         index = min(self._loose, default=end)
         if index >= end:
             return self._amend(self._amended, self.slices)
@@ -232,6 +248,7 @@ class Windows(Generic[A]):
         return size
 
     def _seal_minute(self, end: int) -> int:
+        """Take the oldest unsealed minute before `end` into the run, likewise."""
         minute = min(self._loose_minutes, default=end)
         if minute >= end:
             return self._amend(self._amended_minutes, self.minutes)

@@ -17,8 +17,8 @@ from typing import Final
 
 from probes.kit.paths import state_folder
 from probes.store.recording_files import Segment, open_segment, retain
-from probes.store.recording_reader import HELLO_PREFIX
 
+HELLO_PREFIX: Final = b'{"type":"hello"'
 SEGMENT_BYTES: Final = 16 << 20
 FLUSH_S: Final = 0.5
 """Between two writes; with a write's own time well under the second that may be lost."""
@@ -182,6 +182,10 @@ class Recorder:
             lost = self._pending.pop(0)
             self._pending_bytes -= len(lost)
             self._lost_lines += lost.count(b"\n")
+            if hello := _hello_in(lost):  # without it nobody could read what follows
+                self._pending[0] = hello + self._pending[0]
+                self._pending_bytes += len(hello)
+                self._lost_lines -= 1
 
     def _flush(self) -> None:
         data = b"".join(self._pending)
@@ -204,19 +208,19 @@ class Recorder:
             full = segment.size > 0 and segment.size + len(data) > self._place.segment_bytes
             segment = None if full else segment
         if segment is None:
-            segment = self._rotate()
+            segment = self._rotate(len(hello) + len(data))
         if segment.size == 0 and not data.startswith(HELLO_PREFIX):
             data = hello + data
         segment.write(data)
 
-    def _rotate(self) -> Segment:
-        """Close the full segment and begin the next."""
+    def _rotate(self, size: int) -> Segment:
+        """Close the full segment and begin the next, with `size` bytes first."""
         self._let_go()
         place = self._place
         if not place.named:
             place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             place.path.chmod(0o700)
-            room = place.max_bytes - place.segment_bytes
+            room = place.max_bytes - max(place.segment_bytes, size)
             retain(place.path, room, place.max_days, self._wall_ns())
         segment = self._opener(place.segment_path(self._number + 1), exclusive=not place.named)
         self._number += 1

@@ -17,12 +17,17 @@ from probes.kit.file_lock import try_lock
 from probes.kit.open_regular import open_regular
 
 RECORDING_NAME: Final = re.compile(r"\d{8}T\d{6}Z-\d+-[0-9a-f]{8}\.\d{4,}\.jsonl")
-"""UTC stamp, process id and chance of a run, number of the segment."""
+"""UTC stamp, process id and chance of a run, number of the part."""
 
 _LONGEST_HELLO: Final = 16 << 20
 """Bytes; a thousand routes have a thirtieth of it."""
 _READ_BYTES: Final = 1 << 16
 _NS_PER_DAY: Final = 86_400 * 1_000_000_000
+
+
+def part_number(path: Path) -> int:
+    """Return which part of its run a file is, the first being 1. It has a recording's name."""
+    return int(path.name.split(".")[1])
 
 
 class Segment(Protocol):
@@ -42,7 +47,7 @@ class Segment(Protocol):
         ...
 
 
-class _Greeting(msgspec.Struct, tag_field="type", tag="hello"):
+class RecordingHead(msgspec.Struct, tag_field="type", tag="hello"):
     """What the first line of every recording tells, of whatever schema."""
 
     engine: str
@@ -131,7 +136,7 @@ def _begins_with_hello(descriptor: int) -> bool:
         head += piece
     line, end, _ = bytes(head).partition(b"\n")
     try:
-        msgspec.json.decode(line, type=_Greeting)
+        msgspec.json.decode(line, type=RecordingHead)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return bool(end)

@@ -1,35 +1,52 @@
-"""Recordings read back, whatever has become of the file.
+"""Recordings read back, whatever has become of their files.
 
-Rule 1. A line that cannot be read costs itself and nothing after it: it is skipped and counted, and
-its reader is told how many there were, of which kind, and where the first stands.
+Rule 1. A line that cannot be read costs itself and nothing after it: it is skipped, and who reads
+is told how many there were in a file, of which kind, and where the first stands.
 Rule 2. A line has a bound: a longer one is passed over in pieces, in little memory.
 Rule 3. What was torn by a kill or a full disk may have the next line glued to it: an event begins
 with its type, which no text inside of one can spell, so that the last beginning in a line is tried.
-Rule 4. Events of another schema are not guessed at. A file of which nothing can be read is none.
+Rule 4. Events of another schema are not guessed at. Files of which nothing can be read are none.
+Rule 5. Events come with the very bytes that stand in the file, so that what is printed of a
+recording is what was printed of the run. Two things in a file never were an event of the run, and
+are left out without a word: the greeting that a part repeats at its head, and the summary that ends
+what `--headless` printed.
 """
 
+import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Literal, TypeAlias
 
 import msgspec
 
-from probes.events import SCHEMA_VERSION, Event, Hello, decode_event
+from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, decode_event
 from probes.kit.open_regular import open_regular
-from probes.store.recording_files import RECORDING_NAME
+from probes.store.recording_files import RECORDING_NAME, RecordingHead, part_number
 
 LONGEST_LINE: Final = 16 << 20
 """Bytes. An attempt with all of its texts and 100,000 chunks has a twentieth of it."""
-HELLO_PREFIX: Final = b'{"type":"hello"'
+_BATCH_BYTES: Final = 64 << 10
+"""Of lines that are given at once: some 10 ms of folding, so that a signal is heard meanwhile."""
 _EVENT_PREFIX: Final = b'{"type":"'
+_SUMMARY_PREFIX: Final = b'{"type":"summary"'
 _PIECE: Final = 1 << 16
+_DURABLE: Final = frozenset(DURABLE_TYPES)
+_MANY_DIGITS: Final = b"0" * 40
+_EACH_DIGIT: Final = bytes.maketrans(b"0123456789", _MANY_DIGITS[:10])
+"""JSON has no largest number, and arithmetic has: whoever edits a file may write one that the
+figures cannot be made of. So many digits in a row stand in an id or a text, else in no line of
+ours."""
 
-Reason: TypeAlias = Literal["cut short", "too long", "unreadable", "unknown", "schema"]
+Report: TypeAlias = Callable[[str], object]
+"""Takes a line for a person: what is missing of a recording."""
 
-_WORDS: Final[dict[Reason, str]] = {
+_Reason: TypeAlias = Literal["unreadable", "unknown", "too long", "schema", "cut short"]
+
+_WORDS: Final[dict[_Reason, str]] = {
     "unreadable": "cannot be read",
     "unknown": "no event that this version knows",
     "too long": f"longer than {LONGEST_LINE >> 20} MB",
@@ -42,137 +59,221 @@ class RecordingError(Exception):
     """A recording cannot be read; its message is for a person."""
 
 
-@dataclass(slots=True)
-class SkippedLines:
-    """What could not be read of a recording, all its segments together."""
+def recorded_parts(paths: Sequence[Path], report: Report) -> list[Path]:
+    """Return the files to read for what a person named, in the order of the run.
 
-    by_reason: Counter[Reason] = field(default_factory=Counter)
-    first: str = ""
-    """Where the first of them stands: `run.jsonl: line 17`."""
-
-    @property
-    def total(self) -> int:
-        """How many lines were skipped, in whole or in part."""
-        return self.by_reason.total()
-
-    def note(self, reason: Reason, path: Path, number: int) -> None:
-        """Count one line."""
-        self.by_reason[reason] += 1
-        self.first = self.first or f"{path.name}: line {number}"
-
-
-@dataclass(slots=True)
-class _Reading:
-    """What is known between one line and the next."""
-
-    skipped: SkippedLines
-    hello: bytes = b""
-    schema: int = SCHEMA_VERSION
-    events: int = 0
-    refused: str = ""
-    """Why, if nothing else can be read, this is no recording for us."""
-
-
-def read_recording(
-    path: Path,
-    on_problem: Callable[[str], None] = lambda _text: None,
-    skipped: SkippedLines | None = None,
-) -> Iterator[Event]:
-    """Yield the events of a recording in order; of a segment, of the later segments too.
-
-    Lines that cannot be read are skipped, counted in `skipped`, and told to `on_problem`, in one
-    text a file, once that was read.
+    One part of a rotated run stands for all that follow it. Several files are read as they are
+    named, but parts of one run by their numbers: a shell sorts `10000` before `9999`. Parts that
+    are missing (retention deletes the oldest) are told to `report`.
 
     Raises:
-        RecordingError: the file cannot be read, or there are lines and none of them is an event.
+        RecordingError: a file cannot be opened; all are tried before the first is read.
     """
-    reading = _Reading(skipped if skipped is not None else SkippedLines())
-    for segment in _segments_from(path):
-        before = reading.skipped.by_reason.copy()
-        yield from _events(segment, reading)
-        words = _remark(reading.skipped.by_reason - before)
-        if words:
-            on_problem(f"{segment.name}: {words}")
-    if not reading.events and reading.skipped.total:
-        why = reading.refused or "no line of it is an event: no recording of llmtop"
-        raise RecordingError(f"{path}: {why}")
+    parts = list(dict.fromkeys(paths))
+    stems = {path.name.split(".", 1)[0] for path in parts}
+    if len(stems) == 1 and all(RECORDING_NAME.fullmatch(path.name) for path in parts):
+        beside = _parts_beside(parts[0])
+        if len(parts) == 1:
+            named = part_number(parts[0])
+            parts += [path for number, path in beside.items() if number > named]
+        parts.sort(key=part_number)
+        read = {part_number(part) for part in parts}
+        missing = [number for number in range(1, max(read)) if number not in read]
+        for why, numbers in (
+            ("deleted", [number for number in missing if number not in beside]),
+            ("not named", [number for number in missing if number in beside]),
+        ):
+            if numbers:
+                report(f"{parts[0].name}: {_counted(numbers)} left out: {why}")
+    for part in parts:
+        _opened(part).close()
+    return parts
 
 
-def _segments_from(path: Path) -> list[Path]:
-    if not RECORDING_NAME.fullmatch(path.name):
-        return [path]
-    run = path.name.split(".", 1)[0]
-    family = sorted(path.parent.glob(f"{run}.*.jsonl"))
-    return [segment for segment in family if segment.name >= path.name] or [path]
+def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list[Event], bytes]]:
+    """Yield the events of files in order, a batch at a time, with the lines of the durable ones.
+
+    What was skipped of a file is told to `report` in one line, once the file was read.
+
+    Raises:
+        RecordingError: a file cannot be read, none holds an event, or the first `hello` is of
+            another schema.
+    """
+    reading = _Reading()
+    remarks: list[str] = []
+    for part in parts:
+        skipped = reading.skipped = _Skipped()
+        try:
+            with _opened(part) as file:
+                yield from reading.batches(file)
+        except _OtherSchemaError as error:
+            raise RecordingError(f"{part}: {error}") from None
+        except OSError as error:
+            raise RecordingError(f"{part}: {error.strerror or error}") from error
+        if skipped.by_reason:
+            remarks.append(f"{part.name}: {skipped.remark()}")
+        while reading.events and remarks:  # of what is no recording, only that is told
+            report(remarks.pop(0))
+    if not reading.events:
+        is_empty = not any(part.stat().st_size for part in parts)
+        why = "is empty" if is_empty else "no line of it is an event"
+        raise RecordingError(f"{parts[0]}: {why}: no recording of llmtop")
 
 
-def _events(path: Path, reading: _Reading) -> Iterator[Event]:
-    for number, line in enumerate(_lines(path), 1):
-        if line is None:
-            reading.skipped.note("too long", path, number)
-        elif line != reading.hello:  # a segment's own copy of it
-            event = _event(line, path, number, reading)
-            if event is not None:
-                reading.events += 1
-                yield event
+def _is_beyond(line: bytes) -> bool:
+    """Whether a line of JSON holds a number that does not fit into 64 bits."""
+    beyond = False
+
+    def measure(text: str) -> int:
+        nonlocal beyond
+        beyond = beyond or len(text) > len(str(-(1 << 63)))
+        return 0
+
+    json.loads(line, parse_int=measure)
+    return beyond
 
 
-def _lines(path: Path) -> Iterator[bytes | None]:
-    """Give the lines with their ends; None stands for one that is too long."""
+def _parts_beside(part: Path) -> dict[int, Path]:
+    """Return the parts of a run that lie in one folder, by number."""
+    found = part.parent.glob(f"{part.name.split('.', 1)[0]}.*.jsonl")
+    return {part_number(path): path for path in found if RECORDING_NAME.fullmatch(path.name)}
+
+
+def _counted(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"part {numbers[0]} is"
+    return f"{len(numbers)} parts, {numbers[0]} to {numbers[-1]}, are"
+
+
+def _opened(path: Path) -> IO[bytes]:
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
-            while line := file.readline(LONGEST_LINE + 1):
-                if len(line) <= LONGEST_LINE:
-                    yield line
-                else:
-                    del line  # as large as two of them would be
-                    _pass_over(file)
-                    yield None
+        return os.fdopen(open_regular(path), "rb")
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror or error}") from error
 
 
-def _pass_over(file: IO[bytes]) -> None:
-    """Read to the end of a line, and keep nothing of it."""
-    while (piece := file.readline(_PIECE)) and not piece.endswith(b"\n"):
-        pass
+class _OtherSchemaError(Exception):
+    """The events that follow mean something that this version does not know."""
 
 
-def _event(line: bytes, path: Path, number: int, reading: _Reading) -> Event | None:
-    """Return the event of a line, or count it; of a torn line, the event that is glued to it."""
-    event, reason = _decoded(line)
-    if reason is not None:
-        reading.skipped.note(reason, path, number)
+@dataclass(slots=True)
+class _Skipped:
+    """The lines of one file that were skipped, in whole or in part."""
+
+    by_reason: Counter[_Reason] = field(default_factory=Counter)
+    first: int = 0
+    """Number of the first."""
+
+    def note(self, reason: _Reason, number: int) -> None:
+        self.by_reason[reason] += 1
+        self.first = self.first or number
+
+    def remark(self) -> str:
+        """Return it in words: `2 lines are left out, the first is line 7: 2 cannot be read`."""
+        count = self.by_reason.total()
+        if count == 1 and self.by_reason["cut short"]:
+            return f"1 line is left out: line {self.first}, the last, was cut short"
+        lines, first = ("line is", "line") if count == 1 else ("lines are", "the first is line")
+        kinds = ", ".join(
+            f"{self.by_reason[reason]} {words}"
+            for reason, words in _WORDS.items()
+            if self.by_reason[reason]
+        )
+        return f"{count} {lines} left out, {first} {self.first}: {kinds}"
+
+
+class _Reading:
+    """What is known between one line and the next, and between one file and the next."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        """Events given so far."""
+        self.skipped = _Skipped()
+        self._hello = b""
+        self._schema = SCHEMA_VERSION
+
+    def batches(self, file: IO[bytes]) -> Iterator[tuple[list[Event], bytes]]:
+        """Yield what one file holds. Raises OSError, _OtherSchemaError."""
+        events: list[Event] = []
+        lines: list[bytes] = []
+        size = 0
+        for event, line in self._events(file):
+            events.append(event)
+            if type(event) in _DURABLE:
+                # The last line of a file may lack its end, and nothing else.
+                lines.append(line if line.endswith(b"\n") else line + b"\n")
+            size += len(line)
+            if size > _BATCH_BYTES:
+                yield events, b"".join(lines)
+                events, lines, size = [], [], 0
+        if events:
+            yield events, b"".join(lines)
+
+    def _events(self, file: IO[bytes]) -> Iterator[tuple[Event, bytes]]:
+        for number, line in self._lines(file):
+            try:
+                event = decode_event(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                salvaged = self._salvage(line, number, error)
+                if salvaged is None:
+                    continue
+                event, line = salvaged  # of a torn line, what is glued to it
+            if _MANY_DIGITS in line.translate(_EACH_DIGIT) and _is_beyond(line):
+                self.skipped.note("unreadable", number)
+                continue
+            if isinstance(event, Hello):
+                if line == self._hello:
+                    continue  # a part repeats it at its head
+                self._hello = line
+                self._enter_schema(event.schema, event.version)
+            if self._schema != SCHEMA_VERSION:
+                self.skipped.note("schema", number)
+                continue
+            self.events += 1
+            yield event, line
+
+    def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines with their ends and numbers, but those that are too long."""
+        number = 0
+        while line := file.readline(LONGEST_LINE + 1):
+            number += 1
+            if len(line) <= LONGEST_LINE:
+                yield number, line
+                continue
+            self.skipped.note("too long", number)
+            del line  # as large as two of them would be
+            while (piece := file.readline(_PIECE)) and not piece.endswith(b"\n"):
+                pass
+
+    def _salvage(self, line: bytes, number: int, error: Exception) -> tuple[Event, bytes] | None:
+        """Count a line that is no event of ours; return the event that is glued to its end."""
+        if line.startswith(_SUMMARY_PREFIX) and isinstance(error, msgspec.ValidationError):
+            return None
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            head = msgspec.json.decode(line, type=RecordingHead)  # of a schema all of its own
+            self._enter_schema(head.schema, head.version)
+        if self._schema != SCHEMA_VERSION:
+            reason: _Reason = "schema"
+        elif isinstance(error, msgspec.ValidationError):
+            reason = "unknown"
+        else:
+            reason = "unreadable" if line.endswith(b"\n") else "cut short"
+        self.skipped.note(reason, number)
         begins = line.rfind(_EVENT_PREFIX)
-        if begins > 0:
-            line = line[begins:]
-            event, _ = _decoded(line)
-    if isinstance(event, Hello):
-        reading.hello, reading.schema = line, event.schema
-        if event.schema != SCHEMA_VERSION:
-            reading.refused = f"schema {event.schema}; this version reads {SCHEMA_VERSION}"
-    if event is not None and reading.schema != SCHEMA_VERSION:
-        reading.skipped.note("schema", path, number)
-        return None
-    return event
+        if begins <= 0:
+            return None
+        line = line[begins:]
+        try:
+            return decode_event(line), line
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
 
-
-def _decoded(line: bytes) -> tuple[Event | None, Reason | None]:
-    try:
-        return decode_event(line), None
-    except msgspec.ValidationError:
-        return None, "unknown"
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None, "unreadable" if line.endswith(b"\n") else "cut short"
-
-
-def _remark(skipped: Counter[Reason]) -> str:
-    """Return in words what was skipped of one file."""
-    if not skipped:
-        return ""
-    if skipped.total() == 1 and skipped["cut short"]:
-        return "the last line was cut short and is left out"
-    parts = [f"{skipped[reason]} {words}" for reason, words in _WORDS.items() if skipped[reason]]
-    number = skipped.total()
-    lines = "line is" if number == 1 else "lines are"
-    return f"{number} {lines} left out: {', '.join(parts)}"
+    def _enter_schema(self, schema: int, version: str) -> None:
+        """Take the schema that a `hello` says the events after it are of."""
+        self._schema = schema
+        if schema != SCHEMA_VERSION and not self.events:
+            newer = ": a newer version reads it" if schema > SCHEMA_VERSION else ""
+            raise _OtherSchemaError(
+                f"is of schema {schema}, written by llmtop {version}; "
+                f"this version reads schema {SCHEMA_VERSION}{newer}"
+            )

@@ -2,19 +2,18 @@
 
 import sys
 
+import probes.transport.httpx_import  # noqa: F401 - the first of all
 from probes.kit.clock import Clock
 from probes.transport.arrivals import kernel_stamps
-from probes.transport.base import Exchange, Request, Sink, Steps, Transport
+from probes.transport.base import BodySink, Exchange, Request, Steps, Transport
 from probes.transport.options import Connecting, connecting
-from probes.transport.pooled import HttpxTransport
 from probes.transport.stamping import StampingTransport
 
 __all__ = [
+    "BodySink",
     "Connecting",
     "Exchange",
-    "HttpxTransport",
     "Request",
-    "Sink",
     "StampingTransport",
     "Steps",
     "Transport",
@@ -32,5 +31,8 @@ def open_transport(clock: Clock, options: Connecting) -> Transport:
     """
     tls_proxy = options.proxy is not None and options.proxy.scheme == "https"
     if options.http2 or tls_proxy or sys.platform == "win32":
+        # Few routes want it, and httpcore with its h2 takes 60 ms of a start.
+        from probes.transport.pooled import HttpxTransport
+
         return HttpxTransport(clock, options)
     return StampingTransport(clock, options)

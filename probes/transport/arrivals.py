@@ -17,16 +17,21 @@ from weakref import WeakKeyDictionary
 from probes.kit.clock import NS_PER_S, Clock
 
 READ_BYTES: Final = 65_536
+"""Smaller reads would not help: the kernel keeps one stamp for segments that it has merged."""
 _TIMESPEC: Final = struct.Struct("@ll")
 _SO_TIMESTAMPNS: Final = 35
 """On every architecture Linux is common on; Python has no name for it."""
 _ANCILLARY_BYTES: Final = 64
+"""One stamp takes 32 of them; what is too small for it is dropped without a word."""
 _SKEW_NS: Final = 50_000
 """By so much a stamp may seem to lie outside of where it must: the two clocks are never compared in
 one instant."""
 _APART_NS: Final = 5_000
+"""Two readings of a clock with another between them lie 0.1 to 0.3 µs apart where nothing
+interrupts."""
 _COMPARISONS: Final = 5
 _COMPARE_EVERY_NS: Final = 50_000_000
+"""NTP slews a clock by at most 0.5 ms/s, so 25 µs in this time: half of `_SKEW_NS`."""
 
 
 def ask_for_stamps(sock: socket.socket) -> bool:
@@ -78,6 +83,7 @@ class WallOffset:
         arrival_ns = stamp_ns - self._offset_ns
         if not_before_ns <= arrival_ns <= now_ns:
             return arrival_ns
+        # Far outside of it somebody has set the wall clock: this stamp says nothing, the next will.
         if not not_before_ns - _SKEW_NS <= arrival_ns <= now_ns + _SKEW_NS:
             self._compare()
             return None
@@ -108,7 +114,7 @@ def shared_offset(clock: Clock) -> WallOffset:
 _offsets: Final[WeakKeyDictionary[Clock, WallOffset]] = WeakKeyDictionary()
 
 
-class Arrivals:
+class DatedReads:
     """Reads one socket and dates what it reads."""
 
     __slots__ = ("_now_ns", "_offset", "at_ns", "by_kernel", "reads")

@@ -84,17 +84,17 @@ class Backend(httpcore.AsyncNetworkBackend):
             raise httpx.ProxyError(f"the proxy {proxy.shown}: {error}") from error
         except _LOST as error:
             await anyio.aclose_forcefully(raw)
-            said = str(error) or "it closed the connection"
-            raise httpx.ProxyError(f"the proxy {proxy.shown}: {said}") from error
+            words = str(error) or "it closed the connection"
+            raise httpx.ProxyError(f"the proxy {proxy.shown}: {words}") from error
         except BaseException:
             await anyio.aclose_forcefully(raw)
             raise
         self.reached("tcp")
         return self._counted(stream, private=False)
 
-    def _counted(self, stream: ByteStream, *, private: bool) -> "_Stream":
+    def _counted(self, stream: ByteStream, *, private: bool) -> "_PooledStream":
         self.open += 1
-        return _Stream(
+        return _PooledStream(
             stream, self._closed, self._guard, http1=self._options.http1, private=private
         )
 
@@ -114,7 +114,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         self.open -= 1
 
 
-class _Stream(httpcore.AsyncNetworkStream):
+class _PooledStream(httpcore.AsyncNetworkStream):
     """A stream of anyio's as httpcore wants it; it tells once when it is closed."""
 
     def __init__(

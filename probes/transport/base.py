@@ -26,7 +26,7 @@ class Steps(Protocol):
         ...
 
 
-Sink: TypeAlias = Callable[[bytes, int, bool, Sequence[int]], None]
+BodySink: TypeAlias = Callable[[bytes, int, bool, Sequence[int]], None]
 """Takes what one read brought of the body: the bytes, their arrival in monotonic ns, whether more
 came with them, after them, that is no body, and where in them the server's chunks begin but the
 first. The arrival is that of the newest byte."""
@@ -39,7 +39,7 @@ class Exchange:
     status: int
     headers: Mapping[str, str]
     """Lower-case names; repeated ones joined by a comma."""
-    read_body: Callable[[Sink], Awaitable[int]]
+    read_body: Callable[[BodySink], Awaitable[int]]
     """Hands every read of the body to a sink, in the moment it happens; returns the monotonic ns of
     the body's end. What the sink raises is raised here. Await it once."""
     headers_exact: bool = True

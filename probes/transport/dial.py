@@ -42,6 +42,7 @@ async def dial(
         httpx.ConnectError: no address, or none that answers; its cause is what the system said.
         httpx.ProxyError: the proxy is to blame.
     """
+    # A Unix socket first: the environment's proxy is for machines that have a name.
     if options.unix_socket is not None:
         sock = await _connect_unix(options.unix_socket)
     elif options.proxy is not None or options.unusable_proxy:
@@ -73,11 +74,12 @@ async def _connect(host: str, port: int, reached: Callable[[str], None]) -> sock
     try:
         addresses = _literal(host, port)
         if addresses is None:
+            # A literal address has no `dns` step: an absent stamp says so, a zero would lie.
             addresses = await resolve(host, port)
             reached("dns")
         return await _race(addresses)
     except (OSError, RuntimeError, UnicodeError, _SeveralError) as error:
-        raise httpx.ConnectError(_said(error)) from error
+        raise httpx.ConnectError(_words_of(error)) from error
 
 
 class _SeveralError(ExceptionGroup[OSError]):
@@ -100,18 +102,20 @@ async def _race(addresses: list[AddrInfoType]) -> socket.socket:
             socket_factory=_new_socket,
         )
     except (OSError, RuntimeError) as error:
-        told = _NUMBER.findall(str(error))
-        if len(told) < 2:
-            if told and isinstance(error, RuntimeError):
-                raise OSError(int(told[0][0]), told[0][1].strip()) from error
+        # The library joins the errors of all addresses in one text. Their numbers are wanted back:
+        # they tell a refusal from a dead network, and our own lack of ports from either.
+        found = _NUMBER.findall(str(error))
+        if len(found) < 2:
+            if found and isinstance(error, RuntimeError):
+                raise OSError(int(found[0][0]), found[0][1].strip()) from error
             raise
-        each = [OSError(int(number), text.strip()) for number, text in told]
+        each = [OSError(int(number), text.strip()) for number, text in found]
         raise _SeveralError(str(error), each) from error
 
 
-def _said(error: Exception) -> str:
-    said = error.message if isinstance(error, _SeveralError) else str(error)
-    return said or type(error).__name__
+def _words_of(error: Exception) -> str:
+    words = error.message if isinstance(error, _SeveralError) else str(error)
+    return words or type(error).__name__
 
 
 async def _connect_unix(path: str) -> socket.socket:
@@ -149,7 +153,7 @@ async def _lead(
         if proxy.scheme == "http":
             conversation = connect_through(proxy, host, port)
         else:
-            if proxy.scheme == "socks5":
+            if proxy.scheme == "socks5":  # socks5h leaves the name to the proxy, as curl has it
                 host = await _resolved(host, port, reached)
             conversation = socks_through(proxy, host, port)
         await converse(
@@ -177,6 +181,7 @@ async def _resolved(host: str, port: int, reached: Callable[[str], None]) -> str
     except (OSError, RuntimeError, UnicodeError) as error:
         raise httpx.ConnectError(str(error)) from error
     reached("dns")
+    # IPv4 first: SOCKS proxies without IPv6 are common, and say no more than "refused".
     families = sorted(addresses, key=lambda address: address[0] != socket.AF_INET)
     return str(families[0][4][0])
 
@@ -196,6 +201,7 @@ def _new_socket(address: AddrInfoType) -> socket.socket:
     sock = socket.socket(family, kind, number)
     try:
         leave_reserve(sock.fileno())
+        # Nagle would hold back the end of a request until its beginning is acknowledged.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ask_for_stamps(sock)
     except OSError:

@@ -84,8 +84,10 @@ def request_head(
         httpx.LocalProtocolError: a header that cannot be written.
     """
     asked = target.url if absolute else target.path
+    # Host first, as RFC 9112 (section 3.2) asks, and no other one: a gateway may believe either.
     lines = [f"{method} {asked} HTTP/1.1", f"Host: {target.authority}"]
     for name, value in headers:
+        # A value with a line end would be a header of its own, or a second request.
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise httpx.LocalProtocolError(f"a header that cannot be sent: {quoted(name[:80])}")
         if name.lower() not in ("host", "content-length"):
@@ -192,6 +194,7 @@ class ResponseParser:
             return
         if not self.has_head:
             raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        # Without either, the end of the connection is the end of the body (RFC 9112, section 6.3).
         names = {name for name, _ in self.headers}
         if self.chunked or "content-length" in names:
             raise httpx.RemoteProtocolError(
@@ -310,10 +313,10 @@ def _with_one_length(head: bytes) -> bytes:
     lengths = _LENGTHS.findall(head)
     if len(lengths) < 2 and b"," not in b"".join(lengths):
         return head
-    said = {one.strip() for value in lengths for one in value.split(b",")}
-    if len(said) > 1:
+    claimed = {one.strip() for value in lengths for one in value.split(b",")}
+    if len(claimed) > 1:  # whoever is right, llhttp refuses it
         return head
-    return _LENGTHS.sub(b"", head).replace(b"\n", b"\nContent-Length: %s\r\n" % said.pop(), 1)
+    return _LENGTHS.sub(b"", head).replace(b"\n", b"\nContent-Length: %s\r\n" % claimed.pop(), 1)
 
 
 def _text(value: bytes) -> str:

@@ -29,26 +29,26 @@ _MEMBER: Final = re.compile(r"\b[A-Z]\w*\.([A-Z][A-Z0-9_]+)\b")
 """A member of an enumeration, such as `ConnectionState.CLOSED`."""
 
 
-def ended_stream(said: str) -> bool:
+def ended_stream(message: str) -> bool:
     """Whether this tells that the server ended a stream, or the whole connection."""
-    return _EVENT.search(said) is not None
+    return _EVENT.search(message) is not None
 
 
-def words_of_ending(said: str) -> str:
+def words_of_ending(message: str) -> str:
     """Return how a server ended a stream or a connection, with its code and its own words."""
-    event = _EVENT.search(said)
+    event = _EVENT.search(message)
     what = "the stream" if event and event[1] == "StreamReset" else "the connection"
-    found = _CODE.search(said)
+    found = _CODE.search(message)
     code = _name(found[1]) if found else ""
     meaning = _MEANINGS.get(code, "")
-    told = ": ".join(filter(None, (f"the server broke {what} off", meaning)))
-    details = ", ".join(filter(None, (f"HTTP/2 {code}" if code else "", _debug(said))))
-    return f"{told} ({details})" if details else told
+    sentence = ": ".join(filter(None, (f"the server broke {what} off", meaning)))
+    details = ", ".join(filter(None, (f"HTTP/2 {code}" if code else "", _debug(message))))
+    return f"{sentence} ({details})" if details else sentence
 
 
-def in_words(said: str) -> str:
+def in_words(message: str) -> str:
     """Return a library's message with its enumerations in words."""
-    return _MEMBER.sub(lambda found: found[1].replace("_", " ").lower(), said)
+    return _MEMBER.sub(lambda found: found[1].replace("_", " ").lower(), message)
 
 
 def _name(code: str) -> str:
@@ -57,9 +57,9 @@ def _name(code: str) -> str:
     return _CODES[int(code)] if len(code) < 4 and int(code) < len(_CODES) else f"error {code[:10]}"
 
 
-def _debug(said: str) -> str:
+def _debug(message: str) -> str:
     """Return a server's own words, of which h2 shows the first as hexadecimal digits."""
-    found = _DEBUG.search(said)
+    found = _DEBUG.search(message)
     if found is None or len(found[1]) % 2:
         return ""
     text = bytes.fromhex(found[1]).decode("utf-8", "replace")

@@ -5,9 +5,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from probes.config import Route, Tls
-from probes.config.checks import ENVIRONMENT_PREFIX, SECRET_HEADERS
-from probes.config.proxies import Proxy, ProxyError, proxy_of
+from probes.config.checks import SECRET_HEADERS
+from probes.config.fields import named_variable
+from probes.config.proxies import Proxy, ProxyError
+from probes.config.proxy_choice import proxy_of
 from probes.config.urls import read_url
+
+KEEP_ALIVE_S: Final = 60.0
+"""How long an idle connection is used again: servers close theirs after 60 to 75 s, and a request
+that meets the close on its way is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +68,5 @@ def connecting(route: Route, environ: Mapping[str, str]) -> Connecting:
 def _secret_names(route: Route) -> Iterator[str]:
     """Yield the names of the headers whose values a route takes from the environment."""
     for name, value in route.headers.items():
-        if value.startswith(ENVIRONMENT_PREFIX):
+        if named_variable(value) is not None:
             yield name.lower()

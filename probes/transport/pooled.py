@@ -15,14 +15,12 @@ import httpx
 from probes.events import ClockSource
 from probes.kit.clock import Clock
 from probes.transport.backend import Backend
-from probes.transport.base import Exchange, Request, Sink, Steps
+from probes.transport.base import BodySink, Exchange, Request, Steps
 from probes.transport.contexts import ssl_context
 from probes.transport.http1 import target_of
 from probes.transport.http2_words import ended_stream, in_words, words_of_ending
 from probes.transport.lock import carries_secret
-from probes.transport.options import DIRECT, Connecting
-
-KEEP_ALIVE_S: Final = 60.0
+from probes.transport.options import DIRECT, KEEP_ALIVE_S, Connecting
 
 _CUT: Final = "peer closed connection without sending complete message body"
 _STEP_OF_TRACE: Final = {
@@ -43,6 +41,7 @@ class _Dialled(httpx.AsyncHTTPTransport):
         self.is_tls = is_tls
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl_context(options.tls, http2=options.http2) if is_tls else None,
+            # httpcore scans its pool for every request, in quadratic time: one connection each.
             max_connections=1,
             max_keepalive_connections=1 if options.reuse else 0,
             keepalive_expiry=KEEP_ALIVE_S,
@@ -105,6 +104,7 @@ class HttpxTransport:
             extensions={"trace": self._tracer(steps)},
         )
         is_tls = target.is_tls
+        # Else httpcore takes the Host header for it, with a port or a final dot.
         wire.extensions["sni_hostname"] = self._options.tls.server_name or target.name
         self._forward(wire, forwarded=self._options.forwards and not is_tls)
         self._backend.guarded = carries_secret(self._options, request.headers)
@@ -112,7 +112,7 @@ class HttpxTransport:
         if self._http is None or self._http.is_tls != is_tls:
             await self.aclose()
             self._http = _Dialled(self._options, self._backend, is_tls=is_tls)
-        with _told_alike(http2=self._options.http2):
+        with _raised_alike(http2=self._options.http2):
             return await self._http.handle_async_request(wire)
 
     async def _finish(self) -> None:
@@ -158,9 +158,9 @@ class _Body:
         self.whole = False
         """Whether it was read to its end."""
 
-    async def read(self, sink: Sink) -> int:
+    async def read(self, sink: BodySink) -> int:
         """Give every read to a sink; return the monotonic ns of the end."""
-        with _told_alike(http2=self._http2):
+        with _raised_alike(http2=self._http2):
             async for data in self._stream:
                 self.reads += 1
                 sink(data, self._clock.monotonic_ns(), False, ())
@@ -178,19 +178,19 @@ def _version(response: httpx.Response) -> str:
 
 
 @contextmanager
-def _told_alike(*, http2: bool) -> Iterator[None]:
+def _raised_alike(*, http2: bool) -> Iterator[None]:
     """Raise what breaks HTTP/2 as the same is raised of HTTP/1.1."""
     try:
         yield
     except (httpx.LocalProtocolError, httpx.RemoteProtocolError) as error:
-        said = str(error)
+        reported = str(error)
         if not http2:
             raise
         if isinstance(error, httpx.LocalProtocolError):  # httpcore's word for what h2 refuses
-            words = f"the server speaks no HTTP/2: {in_words(said)}"
+            words = f"the server speaks no HTTP/2: {in_words(reported)}"
             raise httpx.RemoteProtocolError(words) from error
-        if ended_stream(said):
-            raise httpx.ReadError(words_of_ending(said)) from error
-        if said == "Server disconnected":
+        if ended_stream(reported):
+            raise httpx.ReadError(words_of_ending(reported)) from error
+        if reported == "Server disconnected":
             raise httpx.RemoteProtocolError(_CUT) from error
-        raise httpx.RemoteProtocolError(in_words(said)) from error
+        raise httpx.RemoteProtocolError(in_words(reported)) from error

@@ -1,4 +1,4 @@
-"""An httpx transport on a socket of its own, with arrivals dated by the kernel.
+"""A transport on a socket of its own, with arrivals dated by the kernel.
 
 One connection, kept from one request to the next. Sending is dated next to the system call, reading
 by the kernel where it does that (Linux), else at the read. It speaks HTTP/1.1, with TLS or without,
@@ -6,12 +6,8 @@ over TCP, Unix sockets and proxies; for HTTP/2, and for proxies that are themsel
 TLS, there is httpx's own transport.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Final
-
-import anyio
-import httpx
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 from probes.events import ClockSource
 from probes.kit.clock import NS_PER_S, Clock
@@ -22,20 +18,12 @@ from probes.transport.contexts import ssl_context
 from probes.transport.dial import dial
 from probes.transport.http1 import Target, request_head, target_of
 from probes.transport.lock import carries_secret, refuse_clear_text
-from probes.transport.options import DIRECT, Connecting
-from probes.transport.pooled import KEEP_ALIVE_S
+from probes.transport.options import DIRECT, KEEP_ALIVE_S, Connecting
 from probes.transport.tls import TlsLayer
 
-_BODILESS: Final = ("GET", "HEAD", "OPTIONS", "DELETE")
-"""Methods that say nothing of a length where they have no body (RFC 9110, section 8.6)."""
 
-
-class StampingTransport(httpx.AsyncBaseTransport):
-    """Serves one worker by `exchange`, or an `httpx.AsyncClient` as its transport.
-
-    As a client's transport it heeds the request's `timeout`, and tells its steps to an object under
-    `steps` in the request's extensions. One request at a time.
-    """
+class StampingTransport:
+    """Serves one worker, one request at a time."""
 
     def __init__(self, clock: Clock, options: Connecting = DIRECT) -> None:
         """Prepare a transport; of `options`, those of HTTP/2 are for httpx's."""
@@ -81,31 +69,6 @@ class StampingTransport(httpx.AsyncBaseTransport):
             )
         finally:
             self._finish(connection)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; the response's stream is read as its bytes arrive."""
-        limits = request.extensions.get("timeout", {})
-        steps: Steps = request.extensions.get("steps") or _Unheard()
-        target = target_of(str(request.url))
-        body = await request.aread()
-        headers = [item for item in request.headers.items() if item[0] != "transfer-encoding"]
-        bodiless = not body and request.method in _BODILESS
-        head = self._head(request.method, target, headers, None if bodiless else len(body))
-        with _limit(limits.get("connect"), httpx.ConnectTimeout):
-            connection = await self._connected(target, steps)
-        try:
-            self._guard(connection, target, request.headers)
-            with _limit(limits.get("read"), httpx.ReadTimeout):
-                parser = await connection.ask(head + body, steps)
-        except BaseException:
-            self._finish(connection)
-            raise
-        return httpx.Response(
-            parser.status,
-            headers=parser.headers,
-            stream=_Body(connection, limits.get("read"), self._finish),
-            extensions={"http_version": f"HTTP/{parser.version}".encode()},
-        )
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -188,50 +151,9 @@ class StampingTransport(httpx.AsyncBaseTransport):
             connection.close()
 
 
-class _Unheard:
-    """Nobody asked for the steps."""
-
-    def reached(self, step: str, at_ns: int) -> None:
-        """Let it pass."""
-
-
-class _Body(httpx.AsyncByteStream):
-    """A response's body for whoever pulls it."""
-
-    def __init__(
-        self, connection: Connection, timeout: float | None, finish: Callable[[Connection], None]
-    ) -> None:
-        self._connection = connection
-        self._timeout = timeout
-        self._finish = finish
-        self._closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            with _limit(self._timeout, httpx.ReadTimeout):
-                data = await self._connection.next_read()
-            if data is None:
-                return
-            yield data
-
-    async def aclose(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._finish(self._connection)
-
-
-@contextmanager
-def _limit(seconds: float | None, error: type[httpx.TimeoutException]) -> Iterator[None]:
-    """Raise `error` where what follows takes longer."""
-    with anyio.move_on_after(seconds) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise error(f"not within {seconds:g} s")
-
-
 def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers by name; repeated ones joined by a comma (RFC 9110, section 5.3)."""
     values: dict[str, list[str]] = {}
     for name, value in headers:
         values.setdefault(name, []).append(value)
-    return {name: ", ".join(said) for name, said in values.items()}
+    return {name: ", ".join(repeated) for name, repeated in values.items()}

@@ -19,13 +19,19 @@ Use it in a test as a context manager, or by hand; `GET /truth` tells both what 
 import argparse
 import asyncio
 import json
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parents[1])]  # for whoever runs it by hand
+
+from http_request import read_request  # noqa: E402
 
 _NO_CAP = 10**9
 _HEAD_LIMIT = 1 << 20
@@ -234,20 +240,15 @@ class CountingServer:
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; return whether the connection stays."""
-        head = await reader.readuntil(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-        headers = {
-            name.strip().lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines)
-        }
-        body = await reader.readexactly(int(headers.get("content-length", "0")))
-        method, path, _ = first.split(" ", 2)
-        if method == "GET" and path.startswith("/truth"):
+        came = await read_request(reader)
+        if came is None:
+            return False
+        if came.method == "GET" and came.path == "/truth":
             return await _answer(writer, 200, self.truth())
-        asked = _asked(body)
+        asked = _asked(came.body)
         model = str(asked.get("model", ""))
         cap = asked.get("max_completion_tokens", asked.get("max_tokens"))
-        request = Request(model, path, headers, body, cap, time.monotonic())
+        request = Request(model, came.target, came.headers, came.body, cap, time.monotonic())
         self.requests.append(request)
         behaviour = self._models.get(model, self._behaviour)
         if behaviour.status >= 300:

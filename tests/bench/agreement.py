@@ -82,19 +82,19 @@ def _of_row(row: RouteView, detail: Any, window: WindowName) -> Iterator[str]:
         yield CLAIMS[4]
     if row.trend != table.timeline:
         yield CLAIMS[5]
-    if _latency_pain(detail.percentiles) > row.pain + 1e-9:
+    if _latency_ratio(detail.percentiles) > row.goal_ratio + 1e-9:
         yield CLAIMS[9]
 
 
-def _latency_pain(table: Any) -> float:
+def _latency_ratio(table: Any) -> float:
     """Return the worse p95 as a multiple of its goal, of the first minute or five that has one."""
-    pains = [0.0]
+    ratios = [0.0]
     for name, goal in (("ttft", table.goal_ttft_s), ("e2e", table.goal_e2e_s)):
         judged = (getattr(column, name)[2] for column in table.columns[:2])
         enough = next((figure for figure in judged if figure.enough), None)
         if enough is not None and goal:
-            pains.append(enough.value / goal)
-    return max(pains)
+            ratios.append(enough.value / goal)
+    return max(ratios)
 
 
 def _adds_up(whole: Any, rows: tuple[RouteView, ...]) -> bool:

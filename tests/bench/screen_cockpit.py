@@ -21,7 +21,7 @@ from textual.screen import Screen
 from probes.config import Budget, Config, Display, Route
 from probes.money.ledger import Ledger
 from probes.run.session import Session
-from probes.sources.child import launch_process
+from probes.sources.child_process import launch_process
 from tui.commands.start import run_app
 from tui.screens.board import BoardScreen
 

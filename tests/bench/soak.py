@@ -102,13 +102,15 @@ def serve(pipe: Pipe, seed: int) -> None:
 class Quiet:
     """Listens to nothing."""
 
+    hears_output = False
+
     def on_started(self, at_ns: int) -> None:
         return
 
     def on_first_token(self, at_ns: int, kind: object) -> None:
         return
 
-    def on_output(self, progress: object, at_ns: int) -> None:
+    def on_output(self, progress: object) -> None:
         return
 
 
@@ -153,7 +155,7 @@ class Soak:
         if self._random.random() < CANCELLED_SHARE:
             delay_s = self._random.random() / 100
             asyncio.get_running_loop().call_later(delay_s, attempt.cancel)
-        return (await attempt.run(self._request)).answer.outcome
+        return (await attempt.run(self._request)).outcome
 
     def report(self) -> None:
         gc.collect()

@@ -14,7 +14,7 @@ import probes
 ROOM = Path(probes.__file__).parent
 FILES = (
     "answer", "body", "charset", "error_body", "facts", "framing", "judging", "loose_json",
-    "moments", "ndjson", "outcome", "request_ids", "retry", "server_timing", "sse", "words",
+    "moments", "ndjson", "outcome", "response_headers", "retry", "server_timing", "sse", "words",
 )  # fmt: skip
 WANTED = {
     str(file)

@@ -17,14 +17,14 @@ from sample import Sample
 
 from probes.answers.answer import Answer, AnswerReader, Ending, Progress
 from probes.answers.dialects import dialect_for
-from probes.answers.would_retry import LONGEST_WAIT_S
+from probes.answers.retry_after import LONGEST_WAIT_S
 from probes.config import Dialect
 from probes.config.scrubbing import Scrubber
-from probes.engine.attempt import AttemptResult
+from probes.engine.attempt import failed_before_answer
 from probes.engine.report import AttemptIdentity, attempt_finished, charge_for
 from probes.engine.retry import RetryPolicy, cool_down_s
-from probes.engine.unanswered import failed_before_answer
-from probes.events import AttemptFinished, StampLadder, decode_event, encode_event
+from probes.engine.stamp_recorder import StampRecorder
+from probes.events import AttemptFinished, decode_event, encode_event
 from probes.money.pricing import Asked
 from probes.transport.arrivals import READ_BYTES
 from probes.transport.failures import end_of_body
@@ -97,7 +97,7 @@ def read(sample: Sample, pieces: Iterable[bytes]) -> Reading:
         answer = failed_before_answer(failure if failure is not None else ending)
     headers = _joined(parser.headers) if parser.has_head else {}
     status = parser.status if parser.has_head else None
-    event = _event(answer, status, headers)
+    event = _event(answer)
     silent = str(parser.failure).endswith("without a body")
     whole = b"".join(body)
     return Reading(answer, event, status, headers, whole, tuple(progresses), ending, silent)
@@ -124,25 +124,14 @@ def _ended(sample: Sample, parser: ResponseParser) -> tuple[Ending, Exception | 
     return "complete", None
 
 
-def _event(answer: Answer, status: int | None, headers: dict[str, str]) -> AttemptFinished:
-    result = AttemptResult(
-        answer=answer,
-        stamps=StampLadder(started=1, sent=2, ended=3),
-        status=status,
-        headers=headers,
-        cold=True,
-        chunk_offsets_ns=(),
-        chunks=0,
-        longest_gap_ns=0,
-        stalls=0,
-        flagged="",
-    )
-    plan = RetryPolicy(2, Random(1)).plan(answer, headers, 1)
+def _event(answer: Answer) -> AttemptFinished:
+    recorder = StampRecorder(0, stamps={"started": 1, "tcp": 1, "sent": 2, "ended": 3})
     return attempt_finished(
-        AttemptIdentity("r", "1-1", 0, "64/256", ASKED),
-        result,
-        charge=charge_for(ASKED, result, None, "price"),
-        retry=plan,
+        AttemptIdentity("r", "1-1", 0, "64/256", ASKED, scheduled_ns=0, admitted_ns=0),
+        answer,
+        recorder,
+        charge=charge_for(ASKED, answer, recorder, None, "price"),
+        retry=RetryPolicy(2, Random(1)).plan(answer, 1),
         clock="user",
         scrub=SCRUB,
         include_text=True,

@@ -6,20 +6,16 @@ from random import Random
 from typing import Final, TypeAlias
 
 import msgspec
+from http_request import HttpRequest
 
 from probes.events import ClockSource
 from probes.kit.clock import NS_PER_S, Clock
 from probes.simulator.access import check_host
 from probes.simulator.chat import ApiError, ChatRequest, decode_request, models_body
+from truth.answers import answer, error_answer, next_request, record_number
 from truth.arrival import ArrivalReader
 from truth.connection import MetronomeConnection
 from truth.log import MetronomeLog, Score
-from truth.request import (
-    MetronomeRequest,
-    answer,
-    error_answer,
-    take_request,
-)
 from truth.schedule import Pace, Schedule
 from truth.script import Scripts, stream_head
 from truth.stream import Stream
@@ -205,7 +201,7 @@ class Metronome:
                 connection.end_sending()
                 return
             try:
-                request = take_request(connection.inbox)
+                request = next_request(connection.inbox)
             except ApiError as error:
                 self._send(connection, error_answer(error, close=True))
                 connection.end_sending()
@@ -215,13 +211,13 @@ class Metronome:
             connection.is_last = not request.keeps_alive
             self._answer(connection, request)
 
-    def _answer(self, connection: MetronomeConnection, request: MetronomeRequest) -> None:
+    def _answer(self, connection: MetronomeConnection, request: HttpRequest) -> None:
         try:
             self._dispatch(connection, request)
         except ApiError as error:
             self._send(connection, error_answer(error))
 
-    def _dispatch(self, connection: MetronomeConnection, request: MetronomeRequest) -> None:
+    def _dispatch(self, connection: MetronomeConnection, request: HttpRequest) -> None:
         check_host(request.headers.get("host"))
         path = request.path
         if path.endswith("/chat/completions"):
@@ -236,13 +232,13 @@ class Metronome:
         else:
             raise ApiError(404, "There is nothing at this URL.", code="unknown_url")
 
-    def _truth(self, request: MetronomeRequest) -> bytes:
-        page = self._log.page(request.number("since"))
+    def _truth(self, request: HttpRequest) -> bytes:
+        page = self._log.page(record_number(request, "since"))
         if request.method == "DELETE":
             self._log.clear()
         return msgspec.json.encode(page)
 
-    def _begin(self, connection: MetronomeConnection, request: MetronomeRequest) -> None:
+    def _begin(self, connection: MetronomeConnection, request: HttpRequest) -> None:
         asked = decode_request(request.body)
         if not asked.stream:
             raise ApiError(400, "The metronome only streams.", param="stream")
@@ -260,7 +256,7 @@ class Metronome:
         self._start(connection, stream)
 
     def _score(
-        self, connection: MetronomeConnection, request: MetronomeRequest, asked: ChatRequest
+        self, connection: MetronomeConnection, request: HttpRequest, asked: ChatRequest
     ) -> Score:
         prompt = asked.prompt()
         return Score(
@@ -304,14 +300,14 @@ class Metronome:
         connection.sock.close()
 
 
-def _only(request: MetronomeRequest, *methods: str) -> None:
+def _only(request: HttpRequest, *methods: str) -> None:
     if request.method not in methods:
         message = f"Not allowed to {request.method[:20]} here."
         allow = (("allow", ", ".join(methods)),)
         raise ApiError(405, message, code="method_not_allowed", headers=allow)
 
 
-def _request_id(request: MetronomeRequest) -> str:
+def _request_id(request: HttpRequest) -> str:
     """Return the id the client gave its request, so that it can be found in both logs."""
     given = request.headers.get("x-request-id", "")
     safe = given.isascii() and given.replace("-", "").replace("_", "").isalnum()

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import reduce
 
 import anyio
 import made
@@ -11,6 +12,7 @@ from probes.board.views import Snapshot
 from probes.config import Config, Display
 from probes.control.commands import Command
 from probes.control.status import HostState
+from probes.control.wanted import Wanted, WantedRoute
 from probes.kit.clock import NS_PER_S
 from probes.stats.windows import WindowName
 
@@ -78,6 +80,17 @@ class FakeSession:
     lifted: int = 0
     recording_path: str = ""
     stopped: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def wanted(self) -> Wanted:
+        """As the routes of the board stand, and as it was commanded since."""
+        routes = {
+            row.name: WantedRoute(
+                row.target, row.interval, row.max_tokens, paused=row.state == "paused"
+            )
+            for row in self.board.whole.routes
+        }
+        return reduce(Wanted.after_command, self.commands, Wanted(routes, routes))
 
     def command(self, command: Command) -> None:
         self.commands.append(command)

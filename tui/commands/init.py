@@ -6,7 +6,6 @@ server says of itself is quoted.
 """
 
 import contextlib
-import json
 import os
 from argparse import Namespace
 from collections import Counter
@@ -18,8 +17,11 @@ from typing import Final
 
 import anyio
 
-from probes.config import Dialect, Price, Route
+from probes.config import Budget, Dialect, Price, Route
+from probes.config.fields import Field, Settings, fields_of
 from probes.config.file import default_config_path, named_config
+from probes.config.goals import E2E_GOAL_CAP
+from probes.config.reference import meanings, toml_value
 from probes.discovery.loopback import LocalServer, Product, find_servers
 from probes.discovery.loopback_network import HttpNetwork
 from probes.engine.route import default_transport
@@ -99,22 +101,21 @@ _HEAD: Final = """\
 # Any key of a route may stand in [defaults]; what is commented out is the built-in value.
 
 [defaults]
-# concurrency = 1          # probes at the same time; + and - while watching
-# interval = 5.0           # seconds from one start to the next, per worker; 0 is back to back
-# max_tokens = 64          # answer cap, always sent
-# prompt = "Write one short sentence about the sea."   # or prompt_file, or prompt_tokens = 1000
-# cache = "warm"           # the same prompt each time; "bust" puts a nonce first
-# connection = "reuse"     # "fresh" connects for every attempt
-# stall_after = 1.0        # seconds without output that are marked as a stall
-# retries = 2
-# timeouts = { connect = 10.0, first_token = 60.0, stall = 30.0, total = 300.0 }
-# goals = { ttft_s = 1.0, e2e_s = 3.0, success = 0.99 }   # e2e_s by itself where max_tokens <= 200
-
+{defaults}
 [budget]                   # of all runs on this machine, in any hour; at the limit probing pauses
-# tokens_per_hour = 2_000_000
-# route_tokens_per_hour = 500_000
-# usd_per_hour = 1.0       # can be held only on routes that have a price
-"""
+{budget}"""
+_DEFAULTS_SHOWN: Final = (
+    *("concurrency", "interval", "max_tokens", "prompt", "cache", "connection", "stall_after"),
+    *("retries", "timeouts", "goals"),
+)
+_BUDGET_SHOWN: Final = ("tokens_per_hour", "route_tokens_per_hour", "usd_per_hour")
+_WITHOUT_DEFAULT: Final = {"usd_per_hour": "1.0"}
+"""Examples of settings whose built-in value is none."""
+_MORE_WORDS: Final = {
+    "concurrency": "; + and - while watching",
+    "goals": f"e2e_s by itself where max_tokens <= {E2E_GOAL_CAP}",
+}
+"""What is said beside what a field means."""
 
 _ROUTE: Final = """
 [routes.{name}]
@@ -134,7 +135,7 @@ _LISTS_S: Final = 2.0
 """Seconds that `init` gives the price lists; without an answer the file is as good."""
 
 _SERVER: Final = """
-# {said}
+# {found}
 [routes.{name}]
 base_url = {base_url}
 model = {model}
@@ -163,19 +164,20 @@ def found_providers(environ: Mapping[str, str]) -> tuple[Provider, ...]:
 
 def found_servers() -> tuple[LocalServer, ...]:
     """Return the LLM servers that listen on this machine, within a second or two."""
-    return anyio.run(_ask_loopback)
+
+    async def ask() -> tuple[LocalServer, ...]:
+        async with HttpNetwork() as network:
+            return await find_servers(network)
+
+    return anyio.run(ask)
 
 
 def found_prices(environ: Mapping[str, str]) -> dict[str, Price]:
-    """Return what public lists tell of the prices of the providers found, by name.
+    """Return what public lists say of the prices of the providers found, by name.
 
     Nobody is sent a key, and none is waited for longer than two seconds.
     """
     providers = [provider for provider in found_providers(environ) if provider.tells_prices]
-    return anyio.run(_ask_lists, providers) if providers else {}
-
-
-async def _ask_lists(providers: Sequence[Provider]) -> dict[str, Price]:
     found: dict[str, Price] = {}
 
     async def ask(provider: Provider) -> None:
@@ -187,16 +189,15 @@ async def _ask_lists(providers: Sequence[Provider]) -> dict[str, Price]:
             if price is not None:
                 found[provider.name] = price
 
-    with anyio.move_on_after(_LISTS_S):
-        async with anyio.create_task_group() as group:
-            for provider in providers:
-                group.start_soon(ask, provider)
+    async def ask_all() -> None:
+        with anyio.move_on_after(_LISTS_S):
+            async with anyio.create_task_group() as group:
+                for provider in providers:
+                    group.start_soon(ask, provider)
+
+    if providers:
+        anyio.run(ask_all)
     return found
-
-
-async def _ask_loopback() -> tuple[LocalServer, ...]:
-    async with HttpNetwork() as network:
-        return await find_servers(network)
 
 
 def config_text(
@@ -205,48 +206,57 @@ def config_text(
     prices: Mapping[str, Price] = MappingProxyType({}),
 ) -> str:
     """Return a commented routes.toml that `load_config` accepts; `prices` are by provider."""
+    head = _HEAD.format(
+        defaults=_commented(Route, _DEFAULTS_SHOWN), budget=_commented(Budget, _BUDGET_SHOWN)
+    )
     found = found_providers(environ)
     local = [server for server in servers if server.model is not None]
     if not found and not local:
         variables = ", ".join(provider.variable for provider in PROVIDERS)
-        return _HEAD + _EXAMPLE.format(variables=variables)
-    return _HEAD + _server_routes(local) + _provider_routes(found, prices)
+        return head + _EXAMPLE.format(variables=variables)
+    products = Counter(server.product for server in local)
+    routes = [_server_route(server, alone=products[server.product] == 1) for server in local]
+    routes += [_provider_route(provider, prices.get(provider.name)) for provider in found]
+    return head + "".join(routes)
 
 
-def _server_routes(servers: Sequence[LocalServer]) -> str:
-    products = Counter(server.product for server in servers)
-    return "".join(
-        _SERVER.format(
-            said=_said(server),
-            name=_route_name(server, alone=products[server.product] == 1),
-            base_url=_quoted(server.base_url),
-            model=_quoted(server.model or ""),
-            dialect=_quoted(server.dialect),
-        )
-        for server in servers
+def _commented(record: type[Settings], keys: Sequence[str]) -> str:
+    """Return the lines that give settings' built-in values, and what they mean."""
+    fields, known, lines = fields_of(record), meanings(record), []
+    for key in keys:
+        setting = f"# {key} = {_WITHOUT_DEFAULT.get(key) or _value(fields[key])}"
+        meaning = known.get(key, "").replace("`", "").removesuffix(".")
+        words = meaning[:1].lower() + meaning[1:] + _MORE_WORDS.get(key, "")
+        gap = " " * max(3, 27 - len(setting))  # the comments of short lines stand in a column
+        lines.append(f"{setting}{gap}# {words}\n" if words else f"{setting}\n")
+    return "".join(lines)
+
+
+def _value(field: Field) -> str:
+    """Return a built-in value as the file has it."""
+    if not field.is_table:
+        return field.unset if field.default is None else toml_value(field.default)
+    inner = {key: _value(field) for key, field in fields_of(field.kind).items()}
+    return "{ " + ", ".join(f"{key} = {value}" for key, value in inner.items() if value) + " }"
+
+
+def _server_route(server: LocalServer, *, alone: bool) -> str:
+    name = _ROUTE_NAMES[server.product]
+    return _SERVER.format(
+        found=_found(server),
+        name=name if alone else f"{name}-{server.port}",
+        base_url=toml_value(server.base_url),
+        model=toml_value(server.model or ""),
+        dialect=toml_value(server.dialect),
     )
 
 
-def _quoted(text: str) -> str:
-    """Return printable text as a string of TOML, whose escapes are those of JSON."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _route_name(server: LocalServer, *, alone: bool) -> str:
-    name = _ROUTE_NAMES[server.product]
-    return name if alone else f"{name}-{server.port}"
-
-
-def _said(server: LocalServer) -> str:
+def _found(server: LocalServer) -> str:
     """Return in one line what was found, fit for a terminal and for a comment."""
     shown = [neutralise(name, _LONGEST_MODEL) for name in server.models[:_MODELS_SHOWN]]
     more = len(server.models) - len(shown)
     listed = ", ".join(shown) + (f" and {more} more" if more else "")
     return f"{server.product} at {server.base_url}: {listed or 'it has no model yet'}"
-
-
-def _provider_routes(found: Sequence[Provider], prices: Mapping[str, Price]) -> str:
-    return "".join(_provider_route(provider, prices.get(provider.name)) for provider in found)
 
 
 def _provider_route(provider: Provider, price: Price | None) -> str:
@@ -255,16 +265,11 @@ def _provider_route(provider: Provider, price: Price | None) -> str:
         base_url=provider.base_url,
         model=provider.model,
         variable=provider.variable,
-        dialect=_dialect_line(provider.dialect),
+        dialect="" if provider.dialect == "chat" else f'dialect = "{provider.dialect}"\n',
     )
-    return route + (
-        _PRICE if price is None else _LISTED.format(price=price, words=price_words(price))
-    )
-
-
-def _dialect_line(dialect: Dialect) -> str:
-    """Return the line that names a dialect; nothing for the one that needs no naming."""
-    return "" if dialect == "chat" else f'dialect = "{dialect}"\n'
+    if price is None:
+        return route + _PRICE
+    return route + _LISTED.format(price=price, words=price_words(price))
 
 
 def write_config(path: Path, text: str) -> None:
@@ -292,35 +297,27 @@ def run(arguments: Namespace) -> int:
         UsageError: the file is there already, or cannot be written.
         ConfigError: there is no home folder for it to be in.
     """
-    if arguments.stdout:
-        servers, prices = _asked(arguments)
-        say([config_text(os.environ, servers, prices).rstrip("\n")])
-        return OK
-    path = named_config(arguments.config, os.environ) or default_config_path()
-    if os.path.lexists(path):
-        raise _there_already(path)
-    servers, prices = _asked(arguments)
+    path = None
+    if not arguments.stdout:
+        path = named_config(arguments.config, os.environ) or default_config_path()
+        there = UsageError(f"{path} is there already and is never overwritten; see --stdout")
+        if os.path.lexists(path):  # before anybody is asked
+            raise there
+    servers = () if arguments.no_scan else found_servers()
+    prices = {} if arguments.no_scan else found_prices(os.environ)
     text = config_text(os.environ, servers, prices)
+    if path is None:
+        say([text.rstrip("\n")])
+        return OK
     try:
         write_config(path, text)
     except FileExistsError:
-        raise _there_already(path) from None
+        raise there from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
     names: list[str] = [server.product for server in servers if server.model is not None]
     names += [provider.name for provider in found_providers(os.environ)]
     routes = f"routes for {', '.join(names)}" if names else "an example route; edit it"
-    found = [f"found {_said(server)}" for server in servers]
+    found = [f"found {_found(server)}" for server in servers]
     say([*found, f"wrote {path} with {routes}", "next: llmtop check"])
     return OK
-
-
-def _asked(arguments: Namespace) -> tuple[tuple[LocalServer, ...], dict[str, Price]]:
-    """Return this machine's servers and what public lists tell; nothing with --no-scan."""
-    if arguments.no_scan:
-        return (), {}
-    return found_servers(), found_prices(os.environ)
-
-
-def _there_already(path: Path) -> UsageError:
-    return UsageError(f"{path} is there already and is never overwritten; see --stdout")

@@ -70,7 +70,8 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
             duration_s=arguments.duration,
             out=sys.stdout.buffer,
             fail_on_goals=arguments.fail_on_goals,
-            told=complain,
+            only=arguments.only,
+            report=complain,
         )
 
     try:

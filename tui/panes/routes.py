@@ -230,7 +230,7 @@ COLUMNS: Final = (
         flush_left=True,
         # Its glyph says it already: words come when model and trend have their usual widths.
         room=_LEAST_STATE + _USUAL_MODEL + _USUAL_TREND - _LEAST_TREND,
-        value=lambda route: route.pain,
+        value=lambda route: route.goal_ratio,
         totalled=False,
     ),
     RouteColumn("CONC", 5, _concurrency, 2, key="conc", value=lambda route: route.target),

@@ -13,7 +13,8 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from probes.board.views import RouteView, WindowName
-from probes.control.commands import Command, MarkTime, WatchText
+from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
+from probes.control.knobs import KnobName, Move
 from probes.kit.clock import Clock
 from tui.keys import bindings
 from tui.panes.header import Strips, banner_line
@@ -29,10 +30,10 @@ from tui.panes.routes import (
     settled,
 )
 from tui.panes.view import PaneName, ViewState
+from tui.screens import knobs
 from tui.screens.canvas import Canvas
 from tui.screens.frames import Frames
 from tui.screens.help import HelpScreen
-from tui.screens.knobs import Direction, Knobs
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.session import CockpitSession, Status
 from tui.terminal.driver import Terminal
@@ -69,7 +70,6 @@ class BoardScreen(Screen[None]):
         self._pace = Pace(refresh_hz, clock.monotonic_ns())
         self._cpu = CpuMeter(clock)
         self._frames = Frames(session.board, clock)
-        self._knobs = Knobs()
         self._arrangement: Arrangement | None = None
         self._current = 1
         self._watched = ""
@@ -306,41 +306,40 @@ class BoardScreen(Screen[None]):
         """Show the text of the selected route's oldest stream, or stop."""
         self._look(replace(self.view, preview=not self.view.preview))
 
-    def action_concurrency(self, direction: Direction) -> None:
+    def action_concurrency(self, direction: Move) -> None:
         """Change how many probes run at once."""
-        if route := self._route():
-            self._send(self._knobs.concurrency(route, direction, self._clock.monotonic_ns()))
+        self._turn("concurrency", direction)
 
     def action_interval(self, longer: bool) -> None:
         """Change the interval."""
-        if route := self._route():
-            now_ns = self._clock.monotonic_ns()
-            self._send(self._knobs.interval(route, longer=longer, now_ns=now_ns))
+        self._turn("interval", "longer" if longer else "shorter")
 
     def action_cap(self, longer: bool) -> None:
         """Change the answer cap."""
+        self._turn("max_tokens", "longer" if longer else "shorter")
+
+    def _turn(self, knob: KnobName, move: Move) -> None:
         if route := self._route():
-            self._send(self._knobs.cap(route, longer=longer, now_ns=self._clock.monotonic_ns()))
+            self._send(knobs.turned(self._session.wanted, route.name, knob, move))
 
     def action_burst(self) -> None:
-        """Send a burst now."""
+        """Send as many probes now as the route's concurrency."""
         if route := self._route():
-            self._send(self._knobs.burst(route))
+            self._send(knobs.burst(self._session.wanted, route.name))
 
     def action_end_cool_down(self) -> None:
         """End the route's cool-down."""
         if route := self._route():
-            self._send(self._knobs.end_cool_down(route))
+            self._send(EndCoolDown(route=route.name))
 
     def action_pause(self) -> None:
         """Pause the route, or let it go on."""
         if route := self._route():
-            self._send(self._knobs.pause(route, self._clock.monotonic_ns()))
+            self._send(knobs.paused(self._session.wanted, route.name))
 
     def action_panic(self) -> None:
         """Stop everything, or let it go on."""
-        routes = self._frames.latest.routes
-        self._send(self._knobs.panic(routes, self._clock.monotonic_ns()))
+        self._send(knobs.panic(self._session.wanted))
 
     def action_mark(self) -> None:
         """Put a mark on the timeline."""

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.answers.dialects.base import NOTHING, Delta, Transcript
+from probes.answers.dialects.transcript import Transcript
+from probes.answers.progress import NOTHING, Progress
 
 _MOST_KEYS: Final = 64
 _MOST_PARTS: Final = 256
@@ -69,23 +70,16 @@ def other_output(part: object) -> OtherOutput:
     return OtherOutput(True, "".join(words) if reasoned else "", keys)
 
 
-def take_other(told: Transcript, other: OtherOutput, *, main: bool = True) -> Delta:
-    """Note output of whatever name in a transcript; `main` says that its words are kept.
+def add_other(transcript: Transcript, other: OtherOutput, *, kept: bool = True) -> Progress:
+    """Note output of whatever name in a transcript; `kept` says that its words are.
 
     Of what is none the names are noted.
     """
     if not other.found:
-        told.carry(other.keys)
+        transcript.carry(other.keys)
         return NOTHING
-    told.output = True
-    if not other.reasoning:
-        told.other_output = True
-        return Delta("other", answer=True)
-    told.reasoned = True
-    if main:
-        told.reasoning.append(other.reasoning)
-    words = other.reasoning
-    return Delta("reasoning", characters=len(words), reasoning=words if main else "")
+    transcript.reasoned |= bool(other.reasoning)
+    return transcript.add(reasoning=other.reasoning, other=not other.reasoning, kept=kept)
 
 
 def words_in(value: object) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from probes.answers.dialects.base import Usage
 from probes.answers.dialects.billed import billed_output, counts_reasoning_apart
-from probes.answers.dialects.numbers import amount, count, mapping, quantity
+from probes.answers.dialects.lenient import amount, count, mapping, quantity
+from probes.answers.dialects.transcript import Usage
 from probes.kit.words import clean
 
 _MOST_FIGURES: Final = 16

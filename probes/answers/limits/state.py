@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from probes.answers.limits.fields import Key
+from probes.answers.limits.fields import LimitKey
 from probes.events import AttemptFinished, Limit
 from probes.events.limit_periods import valid_s
 from probes.kit.clock import NS_PER_S
@@ -23,15 +23,15 @@ class LimitState:
     """
 
     def __init__(self) -> None:
-        self._parts: dict[Key, Limit] = {}
+        self._parts: dict[LimitKey, Limit] = {}
         self._sorted: tuple[Limit, ...] | None = ()
 
-    def take(self, limits: Iterable[Limit], at_ns: int) -> None:
+    def add(self, limits: Iterable[Limit], at_ns: int) -> None:
         """Take what an answer of `at_ns` tells; a part may carry a moment of its own."""
         for limit in limits:
             told_ns = at_ns if limit.told_ns is None else limit.told_ns
             part = msgspec.structs.replace(limit, told_ns=told_ns)
-            key = Key(limit.kind, limit.window, limit.scope)
+            key = LimitKey(limit.kind, limit.window, limit.scope)
             known = self._parts.pop(key, None)
             self._parts[key] = part if known is None else _merged(known, part)
         self._forget(at_ns)
@@ -50,7 +50,7 @@ class LimitState:
                     self._parts[key] = msgspec.structs.replace(part, remaining=None, reset_s=None)
             self._sorted = None
         if event.limits:
-            self.take(event.limits, event.at_ns)
+            self.add(event.limits, event.at_ns)
 
     @property
     def parts(self) -> tuple[Limit, ...]:

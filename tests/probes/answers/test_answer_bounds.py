@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from probes.answers.answer import AnswerReader
+from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
-from probes.answers.facts import Answer
 from probes.transport.http1 import ResponseParser
 
 MB = 1 << 20

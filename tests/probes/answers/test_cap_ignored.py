@@ -6,6 +6,7 @@ from random import Random
 from typing import get_args
 
 import pytest
+from probing import probe_once
 from transports import TRANSPORTS
 from wire import SSE, Play, Wire, chunked, serve
 
@@ -14,10 +15,9 @@ from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch
 from probes.engine.probe import Probe, ProbeTools
 from probes.engine.report import cohort_of, prompt_tokens
-from probes.engine.request_builder import Manner
+from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
 from probes.engine.route import TransportFactory
-from probes.engine.single import probe_once
 from probes.events import AttemptFinished, Event, Notice
 from probes.kit.clock import SystemClock
 from probes.money.pricing import output_limit
@@ -156,7 +156,7 @@ class Row:
         size = prompt_tokens(route)
         self.tools = ProbeTools(
             route=route,
-            manner=Manner(route, {}),
+            request_builder=RequestBuilder(route, {}),
             clock=clock,
             random=Random(1),
             gaps=GapWatch(clock.monotonic_ns(), asleep_ns=lambda: 0),

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_cases import cases_of, dated, mismatches
 
-from probes.answers.answer import AnswerReader
+from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
-from probes.answers.facts import Answer
-from probes.answers.judging import Ending
+from probes.answers.ending_verdict import Ending
 from probes.answers.progress import Progress
-from probes.engine.unanswered import failed_before_answer
+from probes.engine.attempt import failed_before_answer
 
 FILES = (
     "stream_cases.jsonl",

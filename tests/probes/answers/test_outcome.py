@@ -7,7 +7,7 @@ import pytest
 
 from probes.answers.error_body import ErrorBody, error_in, error_of, html_error
 from probes.answers.outcome import of_status, of_stream_error
-from probes.engine.unanswered import failed_before_answer
+from probes.engine.attempt import failed_before_answer
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,10 @@ from typing import Any, Final
 import pytest
 from stream_cases import CASES
 
-from probes.answers.answer import AnswerReader
+from probes.answers.answer import Answer, AnswerReader
 from probes.answers.body import json_of, refusal_of
 from probes.answers.dialects import dialect_for
 from probes.answers.error_body import ErrorBody, with_amazon_type
-from probes.answers.facts import Answer
 from probes.answers.outcome import of_error
 from probes.answers.refusal import is_busy
 

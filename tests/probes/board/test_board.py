@@ -159,7 +159,7 @@ def test_a_p95_is_graded_from_twenty_samples_on() -> None:
     assert nineteen.ttft_p95 == Figure(value=1.2, n=19)
     assert twenty.ttft_p95 == Figure(value=1.2, n=20, enough=True, grade="slow")
     assert (nineteen.state, twenty.state) == ("ok", "slow")
-    assert twenty.pain == pytest.approx(1.2)
+    assert twenty.goal_ratio == pytest.approx(1.2)
 
 
 def test_flagged_probes_are_counted_but_not_sampled() -> None:

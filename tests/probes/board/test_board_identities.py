@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from probes.board import Board
 from probes.board.views import RetryView, RouteView
 from probes.events import Event, Held, ProbeFinished, RetryPlan
-from probes.sources.orphans import OpenWork
+from probes.sources.supervised import OpenWork
 from probes.stats.windows import WINDOWS
 
 ROUTES = ("alpha", "beta")
@@ -166,8 +166,8 @@ def test_the_figures_of_any_run_add_up(seed: int, steps: int, cut: int) -> None:
     for window in WINDOWS:
         snapshot = board.snapshot(window, ROUTES, anew=True)
         for row in snapshot.routes:
-            sides = board._figures[row.name]
-            assert_row_adds_up(row, snapshot.details[row.name].retries, sides.window_s)
+            figures = board._figures[row.name]
+            assert_row_adds_up(row, snapshot.details[row.name].retries, figures.window_s)
         totals, rows, header = snapshot.totals, snapshot.routes, snapshot.header
         assert totals is not None
         assert totals.n == sum(row.n for row in rows)

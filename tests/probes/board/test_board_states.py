@@ -67,7 +67,7 @@ def test_one_throttled_attempt_in_a_minute_makes_a_route_throttled() -> None:
     limited = ProbeScript("e1-x", 3.2)
     events = [*probes(5), limited.started(), throttled(limited, 3.3, None)]
     assert view_of(*events, tick(10)).state == "throttled"
-    assert view_of(*events, tick(10)).pain == 0.0
+    assert view_of(*events, tick(10)).goal_ratio == 0.0
     assert view_of(*events, tick(75)).state == "ok"
 
 
@@ -123,11 +123,13 @@ def test_latency_is_judged_over_five_minutes_where_one_has_too_few_samples() -> 
 
 def test_pain_is_the_worst_ratio_to_a_goal() -> None:
     slow = [*probes(20, ttft_s=0.5, e2e_s=2.7), tick(30)]
-    assert view_of(*slow).pain == pytest.approx(0.9)
+    assert view_of(*slow).goal_ratio == pytest.approx(0.9)
     failing = [*probes(9), *probes(1, 9, **FAILED), tick(12)]
-    assert view_of(*failing).pain == pytest.approx(10.0)
+    assert view_of(*failing).goal_ratio == pytest.approx(10.0)
     dear = route_info(goal_cost_usd_per_probe=0.001)
-    assert view_of(*probes(2, cost_usd=0.004), tick(5), routes=(dear,)).pain == pytest.approx(4.0)
+    assert view_of(*probes(2, cost_usd=0.004), tick(5), routes=(dear,)).goal_ratio == pytest.approx(
+        4.0
+    )
 
 
 def test_rows_are_worst_first_and_keep_their_order_within_a_second() -> None:
@@ -147,7 +149,7 @@ def test_rows_are_worst_first_and_keep_their_order_within_a_second() -> None:
     for event in ProbeScript("e1-x", 30.1, route="down", e2e_s=0.2, **FAILED).events():
         board.fold(event)
     assert order() == ["slower", "slow", "calm", "down"]
-    board.fold(tick(31.25))  # the moment of the second of four routes
+    board.fold(tick(31.25))  # the turn of the second of four routes
     assert order() == ["down", "slower", "slow", "calm"]
 
 

@@ -11,7 +11,8 @@ from far_side import authority_file, own_files
 from probes.config import Config, Tls, checks
 from probes.config.errors import ConfigError
 from probes.config.file import parse_config
-from probes.config.proxies import Proxy, ProxyError, proxy_of, proxy_secrets, read_proxy
+from probes.config.proxies import Proxy, ProxyError, read_proxy
+from probes.config.proxy_choice import proxy_of, proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.tls import unverified
 from probes.transport import Connecting, connecting

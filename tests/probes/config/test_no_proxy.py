@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from probes.config import Route
 from probes.config.no_proxy import is_bypassed
-from probes.config.proxies import proxy_of
+from probes.config.proxy_choice import proxy_of
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,8 @@ def test_what_holds_no_secret_stays_to_the_letter(text: str) -> None:
     assert Scrubber(frozenset({"QqQqWwWwEeEe!!"})).scrub(text) == text
 
 
+@example("RESPONSE0", [1], str)
+@example("internal-server-error0", [1], every_percent)
 @given(SECRETS, st.lists(st.integers(1, 6), min_size=1, max_size=30), st.sampled_from(
     [str, every_percent, SPELLINGS["json escapes"], SPELLINGS["html numbers"]]
 ))  # fmt: skip

@@ -13,8 +13,10 @@ import pytest
 
 from probes.config import Config, Route
 from probes.config.errors import ConfigError
+from probes.config.key_command import run_key_command
 from probes.config.scrubbing import Scrubber
-from probes.config.secrets import mask_url, resolve_headers, run_key_command, secret_values
+from probes.config.secrets import resolve_headers, secret_values
+from probes.config.urls import mask_url
 
 KEY = "sk-live/abc+DEF=0123456789"
 

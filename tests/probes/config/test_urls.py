@@ -13,15 +13,24 @@ from probes.config.file import parse_config
 from probes.config.proxies import ProxyError, read_proxy
 from probes.config.urls import (
     UrlError,
+    base_url_of,
     is_loopback_address,
     mask_url,
     read_place,
     read_url,
-    url_complaint,
 )
 from probes.transport.http1 import target_of
 
 PATH = Path("/nowhere/routes.toml")
+
+
+def complaint_of(text: str) -> str:
+    """Return what is wrong with a base URL."""
+    with pytest.raises(UrlError) as caught:
+        base_url_of(text)
+    return str(caught.value)
+
+
 FAR = [
     "http://api.example/v1",
     "HTTP://api.example/v1",
@@ -148,7 +157,7 @@ def test_what_could_be_understood_in_two_ways_is_refused(url: str) -> None:
     with pytest.raises(UrlError) as caught:
         read_url(url)
     assert "pass" not in str(caught.value).replace("user or password", "")
-    assert url_complaint(url) == str(caught.value)
+    assert complaint_of(url) == str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +278,7 @@ def test_a_place_of_any_scheme_has_its_parts() -> None:
     ],
 )
 def test_a_url_without_its_scheme_is_told_what_it_may_have_meant(text: str, meant: str) -> None:
-    complaint = url_complaint(text)
+    complaint = complaint_of(text)
     assert complaint == f"has no https:// or http:// in front, did you mean {meant}?"
 
 
@@ -281,7 +290,6 @@ def test_a_url_without_its_scheme_is_told_what_it_may_have_meant(text: str, mean
     ],
 )
 def test_where_nothing_is_likely_an_example_is_shown(text: str) -> None:
-    complaint = url_complaint(text)
-    assert complaint is not None
+    complaint = complaint_of(text)
     assert complaint.endswith("expected a URL such as https://api.example.com/v1")
     assert "secret" not in complaint

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.config import Route
-from probes.config.knob_ranges import KNOBS, MAX_BURST, KnobName, Move
-from probes.config.rules import ROUTE_RULES, Rule
+from probes.config.fields import fields_of
 from probes.control.commands import Burst, SetKnob, decode_command, encode_command
-from probes.control.wanted import desired_of
-from probes.run.several.wishes import Wishes
+from probes.control.knobs import KNOBS, MAX_BURST, KnobName, Move
+from probes.control.wanted import knob_changes, wanted_of
 
 NAMES = st.sampled_from(get_args(KnobName))
 MOVES = st.sampled_from(get_args(Move))
@@ -72,8 +71,8 @@ def test_more_is_never_less_and_nothing_leaves_the_range(
     if found is None:
         return
     assert (found > base) == (move in UP)
-    assert knob.holds(found)
-    assert found == knob.kept(found)
+    assert knob.least <= found <= knob.most
+    assert found == knob.nearest(found)
 
 
 @pytest.mark.parametrize("name", get_args(KnobName))
@@ -87,14 +86,13 @@ def test_every_value_of_the_range_can_be_left_by_a_key_but_at_its_end(name: str)
 
 @pytest.mark.parametrize("name", get_args(KnobName))
 def test_the_file_takes_what_the_knob_takes_and_nothing_else(name: str) -> None:
-    knob, rule = KNOBS[name], ROUTE_RULES[name]
-    assert isinstance(rule, Rule)
+    knob, setting = KNOBS[name], fields_of(Route)[name]
     kind: Any = int if knob.whole else float
     for value in (knob.least, knob.most):
-        assert rule.read(kind(value)) == value
+        assert setting.read(kind(value)) == value
     for value in (knob.least - 1, knob.most + 1):
-        with pytest.raises(ValueError, match=f"expected {knob.expected}"):
-            rule.read(kind(value))
+        with pytest.raises(ValueError, match=f"from {knob.least:,} to {knob.most:,}"):
+            setting.read(kind(value))
 
 
 @pytest.mark.parametrize(
@@ -127,9 +125,11 @@ def test_everybody_who_notes_what_is_wanted_notes_the_same() -> None:
     routes = (Route(name="a", base_url="http://x", model="m"),)
     for knob, asked in (("concurrency", 5_000), ("interval", -1), ("max_tokens", 2_000_000)):
         command = SetKnob(route="a", knob=knob, value=asked)
-        [event] = Wishes(routes).turn(command, 1)
-        desired = desired_of(routes).after_command(command).knob("a", knob)
-        assert (event.after, desired) == (command.value, command.value)  # type: ignore[attr-defined]
+        before = wanted_of(routes)
+        after = before.after_command(command)
+        [change] = knob_changes(before.routes, after.routes)
+        wanted = getattr(after.routes["a"], knob)
+        assert (change.after, wanted) == (command.value, command.value)
 
 
 def test_one_of_several_engines_may_have_no_part_of_a_concurrency() -> None:

@@ -2,7 +2,7 @@
 
 from probes.config import Route
 from probes.control.commands import Burst, EndCoolDown, MarkTime, Pause, SetKnob, WatchText
-from probes.control.wanted import Desired, commands_for_restart, desired_of
+from probes.control.wanted import Wanted, commands_for_restart, knob_changes, wanted_of
 from probes.events import Held, Knob
 
 S = 1_000_000_000
@@ -12,43 +12,47 @@ ROUTES = (
 )
 
 
-def told(desired: Desired, now_ns: int = 0) -> list[object]:
+def told(wanted: Wanted, now_ns: int = 0) -> list[object]:
     """Return what a new engine is told at `now_ns`."""
-    return list(commands_for_restart(desired, now_ns))
+    return list(commands_for_restart(wanted, now_ns))
 
 
 def test_nothing_is_told_that_the_configuration_says_already() -> None:
-    assert told(desired_of(ROUTES)) == []
+    assert told(wanted_of(ROUTES)) == []
 
 
 def test_knobs_that_were_turned_are_told_again() -> None:
-    desired = desired_of(ROUTES).after_command(SetKnob(route="a", knob="concurrency", value=7))
-    assert told(desired) == [SetKnob(route="a", knob="concurrency", value=7, who="restart")]
-    assert desired.knob("a", "concurrency") == 7
-    back = desired.after_command(SetKnob(route="a", knob="concurrency", value=1))
+    wanted = wanted_of(ROUTES).after_command(SetKnob(route="a", knob="concurrency", value=7))
+    assert told(wanted) == [SetKnob(route="a", knob="concurrency", value=7, who="restart")]
+    assert wanted.routes["a"].concurrency == 7
+    back = wanted.after_command(SetKnob(route="a", knob="concurrency", value=1))
     assert told(back) == []
 
 
-def test_what_the_engine_made_of_a_knob_counts() -> None:
-    desired = desired_of(ROUTES).after_command(SetKnob(route="a", knob="interval", value=-3))
-    event = Knob(at_ns=1, route="a", knob="interval", before=5.0, after=0.0)
-    assert told(desired.after_event(event)) == [
-        SetKnob(route="a", knob="interval", value=0.0, who="restart")
-    ]
+def test_an_engine_s_echo_of_an_older_command_takes_nothing_back() -> None:
+    wanted = wanted_of(ROUTES)
+    for value in (5, 6):
+        wanted = wanted.after_command(SetKnob(route="a", knob="concurrency", value=value))
+    wanted = wanted.after_command(Pause(route="a", paused=True))
+    wanted = wanted.after_command(Pause(route="a", paused=False))
+    for event in (
+        Knob(at_ns=1, route="a", knob="concurrency", before=1, after=5),
+        Knob(at_ns=2, route="a", knob="paused", before=0, after=1),
+    ):
+        assert wanted.after_event(event) == wanted
+    assert told(wanted) == [SetKnob(route="a", knob="concurrency", value=6, who="restart")]
 
 
 def test_pauses_are_told_where_they_differ_from_the_configuration() -> None:
-    everything = desired_of(ROUTES).after_command(Pause(paused=True))
+    everything = wanted_of(ROUTES).after_command(Pause(paused=True))
     assert told(everything) == [Pause(route="a", paused=True, who="restart")]
-    only_b = desired_of(ROUTES).after_command(Pause(route="b", paused=False))
+    only_b = wanted_of(ROUTES).after_command(Pause(route="b", paused=False))
     assert told(only_b) == [Pause(route="b", paused=False, who="restart")]
-    event = Knob(at_ns=1, route="a", knob="paused", before=0, after=1)
-    assert told(desired_of(ROUTES).after_event(event)) == told(everything)
 
 
 def test_a_cool_down_goes_on_for_the_rest_of_its_time() -> None:
     held = Held(at_ns=10 * S, reason="cool_down", route="a", until_ns=40 * S)
-    cooling = desired_of(ROUTES).after_event(held)
+    cooling = wanted_of(ROUTES).after_event(held)
     assert told(cooling, 25 * S) == [EndCoolDown(route="a", until_s=15.0, who="restart")]
     assert told(cooling, 41 * S) == []
     released = Held(at_ns=12 * S, reason="cool_down", route="a", released=True)
@@ -57,18 +61,18 @@ def test_a_cool_down_goes_on_for_the_rest_of_its_time() -> None:
 
 
 def test_the_preview_is_told_last() -> None:
-    desired = (
-        desired_of(ROUTES)
+    wanted = (
+        wanted_of(ROUTES)
         .after_command(WatchText(route="b"))
         .after_command(SetKnob(route="a", knob="max_tokens", value=9))
     )
-    assert told(desired)[-1] == WatchText(route="b")
-    assert len(told(desired)) == 2
-    assert told(desired.after_command(WatchText()))[-1] != WatchText(route="b")
+    assert told(wanted)[-1] == WatchText(route="b")
+    assert len(told(wanted)) == 2
+    assert told(wanted.after_command(WatchText()))[-1] != WatchText(route="b")
 
 
 def test_what_concerns_the_moment_or_nobody_changes_nothing() -> None:
-    desired = desired_of(ROUTES)
+    wanted = wanted_of(ROUTES)
     for command in (
         Burst(route="a", count=9),
         MarkTime(text="x"),
@@ -76,6 +80,17 @@ def test_what_concerns_the_moment_or_nobody_changes_nothing() -> None:
         SetKnob(route="a", knob="no such knob", value=2),
         Pause(route="gone", paused=True),
     ):
-        assert desired.after_command(command) == desired
+        assert wanted.after_command(command) == wanted
     budget = Held(at_ns=1, reason="budget", route="a")
-    assert desired.after_event(budget) == desired
+    assert wanted.after_event(budget) == wanted
+
+
+def test_what_differs_between_two_states_is_given_knob_by_knob() -> None:
+    before = wanted_of(ROUTES)
+    after = before.after_command(SetKnob(route="a", knob="interval", value=9.0))
+    after = after.after_command(Pause(paused=True))
+    assert list(knob_changes(before.routes, after.routes)) == [
+        ("a", "interval", 5.0, 9.0),
+        ("a", "paused", 0.0, 1.0),
+    ]
+    assert list(knob_changes(after.routes, after.routes)) == []

@@ -10,16 +10,17 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from probes.discovery.loopback import PORTS, LocalServer, Reply, find_servers
+from probes.discovery.loopback import PORTS, LocalServer, ServerReply, find_servers
 from probes.discovery.loopback_network import MOST_BYTES, HttpNetwork
 
 pytestmark = pytest.mark.anyio
 
+PATHS = ("/v1/models", "/api/version", "/props")
 V4, V6 = "127.0.0.1", "::1"
 
 
-def answer(value: object, status: int = 200, server: str = "") -> Reply:
-    return Reply(status, server, json.dumps(value).encode())
+def answer(value: object, status: int = 200, server: str = "") -> ServerReply:
+    return ServerReply(status, server, json.dumps(value).encode())
 
 
 def models(*names: str, owner: str | None = None) -> dict[str, Any]:
@@ -31,18 +32,18 @@ def models(*names: str, owner: str | None = None) -> dict[str, Any]:
 class Machine:
     """Answers by host, port and path; nobody listens elsewhere."""
 
-    answers: dict[tuple[str, int, str], Reply]
+    answers: dict[tuple[str, int, str], ServerReply]
     asked: list[tuple[str, int, str]] = field(default_factory=list)
 
-    async def get(self, host: str, port: int, path: str) -> Reply | None:
+    async def get(self, host: str, port: int, path: str) -> ServerReply | None:
         self.asked.append((host, port, path))
         known = {(host, port) for host, port, _ in self.answers}
         if (host, port) not in known:
             return None
-        return self.answers.get((host, port, path), Reply(404, "", b"404 page not found"))
+        return self.answers.get((host, port, path), ServerReply(404, "", b"404 page not found"))
 
 
-def at(port: int, answers: dict[str, Reply], host: str = V4) -> Machine:
+def at(port: int, answers: dict[str, ServerReply], host: str = V4) -> Machine:
     return Machine({(host, port, path): reply for path, reply in answers.items()})
 
 
@@ -81,7 +82,7 @@ async def only(machine: Machine) -> LocalServer:
 )
 @pytest.mark.parametrize("port", PORTS)
 async def test_a_server_is_what_it_says_whatever_its_port(
-    answers: dict[str, Reply], product: str, port: int
+    answers: dict[str, ServerReply], product: str, port: int
 ) -> None:
     server = await only(at(port, answers))
     assert (server.product, server.port, server.models) == (product, port, ("m",))
@@ -122,7 +123,7 @@ async def test_servers_are_told_in_the_order_of_their_ports() -> None:
 
 
 async def test_what_is_no_llm_server_is_asked_twice_and_left_out() -> None:
-    machine = at(8080, {"/": Reply(200, "nginx", b"<html>")})
+    machine = at(8080, {"/": ServerReply(200, "nginx", b"<html>")})
     assert await find_servers(machine) == ()
     assert [path for host, port, path in machine.asked if (host, port) == (V4, 8080)] == [
         "/v1/models",
@@ -145,7 +146,9 @@ async def test_what_is_no_llm_server_is_asked_twice_and_left_out() -> None:
     ],
 )
 async def test_what_is_no_list_of_models_is_no_server(body: bytes) -> None:
-    everywhere = {path: Reply(200, "", body) for path in ("/v1/models", "/api/version", "/props")}
+    everywhere = {
+        path: ServerReply(200, "", body) for path in ("/v1/models", "/api/version", "/props")
+    }
     assert await find_servers(at(8000, everywhere)) == ()
 
 
@@ -209,7 +212,7 @@ def http(body: bytes, head: bytes = b"HTTP/1.1 200 OK") -> bytes:
     return head + b"\r\ncontent-length: %d\r\nserver: s\r\n\r\n" % len(body) + body
 
 
-async def asked(port: int, timeout_s: float = 5.0) -> Reply | None:
+async def asked(port: int, timeout_s: float = 5.0) -> ServerReply | None:
     async with HttpNetwork(timeout_s) as network:
         return await network.get(V4, port, "/v1/models")
 
@@ -220,7 +223,7 @@ async def test_a_get_carries_nothing_but_the_question(monkeypatch: pytest.Monkey
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.setenv("NETRC", "/nonexistent")
     async with saying(http(b"{}")) as server:
-        assert await asked(server.port) == Reply(200, "s", b"{}")
+        assert await asked(server.port) == ServerReply(200, "s", b"{}")
     (head,) = server.heads
     lines = head.decode().split("\r\n")
     assert lines[0] == "GET /v1/models HTTP/1.1"
@@ -233,7 +236,7 @@ async def test_a_redirect_is_never_followed() -> None:
     async with saying(http(b"{}")) as target:
         moved = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:%d/" % target.port
         async with saying(http(b"", moved)) as server:
-            assert await asked(server.port) == Reply(302, "s", b"")
+            assert await asked(server.port) == ServerReply(302, "s", b"")
     assert target.heads == []
 
 

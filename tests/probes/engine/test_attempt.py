@@ -8,12 +8,14 @@ import pytest
 from transports import TRANSPORTS
 from wire import SSE, Play, Wire, chat_answer, chunked, data, delta, serve
 
+from probes.answers.answer import Answer
 from probes.answers.dialects import dialect_for
 from probes.answers.progress import Progress
 from probes.config import Route, Timeouts
-from probes.engine.attempt import Attempt, AttemptResult
+from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
 from probes.engine.route import TransportFactory
+from probes.engine.stamp_recorder import StampRecorder
 from probes.events import StampLadder, TtftKind
 from probes.kit.clock import SystemClock
 from probes.transport import Request
@@ -36,7 +38,8 @@ class Heard:
 
     started: list[int] = field(default_factory=list)
     first_tokens: list[tuple[int, TtftKind]] = field(default_factory=list)
-    outputs: list[int] = field(default_factory=list)
+    outputs: list[Progress] = field(default_factory=list)
+    hears_output: bool = True
 
     def on_started(self, at_ns: int) -> None:
         self.started.append(at_ns)
@@ -44,8 +47,24 @@ class Heard:
     def on_first_token(self, at_ns: int, kind: TtftKind) -> None:
         self.first_tokens.append((at_ns, kind))
 
-    def on_output(self, progress: Progress, at_ns: int) -> None:
-        self.outputs.append(at_ns)
+    def on_output(self, progress: Progress) -> None:
+        self.outputs.append(progress)
+
+
+@dataclass
+class Result:
+    """What an attempt came to."""
+
+    answer: Answer
+    measured: StampRecorder
+
+    @property
+    def stamps(self) -> StampLadder:
+        return StampLadder(**self.measured.stamps)
+
+    @property
+    def cold(self) -> bool:
+        return self.stamps.tcp is not None
 
 
 class Bench:
@@ -73,12 +92,14 @@ class Bench:
             keep_text=True,
         )
 
-    async def run(self, url: str) -> AttemptResult:
+    async def run(self, url: str) -> Result:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        return await self.attempt().run(Request(url + "/chat/completions", headers, BODY))
+        attempt = self.attempt()
+        answer = await attempt.run(Request(url + "/chat/completions", headers, BODY))
+        return Result(answer, attempt.recorder)
 
 
-async def exchange(play: Play, **options: object) -> tuple[AttemptResult, Heard]:
+async def exchange(play: Play, **options: object) -> tuple[Result, Heard]:
     bench = Bench(**options)
     async with serve(play) as server:
         result = await bench.run(server.url)
@@ -115,7 +136,9 @@ async def test_a_cold_attempt_has_the_whole_ladder_in_order() -> None:
     assert result.cold
     assert heard.started == [result.stamps.started]
     assert heard.first_tokens == [(result.stamps.first_token, "content")]
-    assert result.chunks == len(heard.outputs) == len(result.chunk_offsets_ns) == 2
+    assert (
+        result.measured.chunks == len(heard.outputs) == len(result.measured.chunk_offsets_ns) == 2
+    )
 
 
 async def test_a_second_attempt_reuses_the_connection_and_has_no_tcp_stamp() -> None:
@@ -126,7 +149,6 @@ async def test_a_second_attempt_reuses_the_connection_and_has_no_tcp_stamp() -> 
         warm = await bench.run(server.url)
         await bench.transport.aclose()
     assert server.connections == 1
-    assert warm.stamps.tcp is None
     assert not warm.cold
     assert in_order(warm.stamps, "started", "sent", "headers", "first_token", "done")
     assert bench.transport.open_sockets == 0
@@ -155,8 +177,8 @@ async def test_gaps_between_output_chunks_are_measured_and_long_ones_counted_as_
         return True
 
     result, _ = await exchange(play, stall_after=0.05)
-    assert result.stalls == 1
-    assert 60_000_000 < result.longest_gap_ns < 500_000_000
+    assert result.measured.stalls == 1
+    assert 60_000_000 < result.measured.longest_gap_ns < 500_000_000
 
 
 async def test_a_body_left_open_after_its_end_marker_is_closed_and_the_marker_counts() -> None:
@@ -184,7 +206,7 @@ async def test_no_answer_within_the_first_token_clock_is_a_timeout() -> None:
 
     result, heard = await exchange(play, timeouts=TIGHT)
     assert (result.answer.outcome, result.answer.reason) == ("timeout", "timeout.first_token")
-    assert result.status is None
+    assert result.answer.status is None
     assert result.stamps.ended is not None
     assert len(heard.started) == 1
 
@@ -226,7 +248,7 @@ async def test_output_holds_off_the_stall_clock_but_not_the_total() -> None:
     timeouts = Timeouts(connect=5, first_token=5, stall=0.2, total=0.6)
     result, _ = await exchange(play, timeouts=timeouts)
     assert (result.answer.outcome, result.answer.reason) == ("timeout", "timeout.total")
-    assert result.chunks > 5
+    assert result.measured.chunks > 5
 
 
 async def test_a_refused_connection_says_so() -> None:
@@ -270,7 +292,8 @@ async def test_our_own_cancellation_is_not_the_servers_failure() -> None:
     results = []
 
     async def run(url: str) -> None:
-        results.append(await attempt.run(Request(url + "/chat/completions", {}, BODY)))
+        answer = await attempt.run(Request(url + "/chat/completions", {}, BODY))
+        results.append(Result(answer, attempt.recorder))
 
     async with serve(play) as server, anyio.create_task_group() as group:
         group.start_soon(run, server.url)
@@ -291,13 +314,13 @@ async def test_a_timeout_that_our_own_pause_caused_is_not_the_servers() -> None:
     async with serve(play) as server:
         result = await bench.run(server.url)
     assert (result.answer.outcome, result.answer.reason) == ("cancelled", "local_gap")
-    assert result.flagged == "local_gap"
+    assert result.measured.flagged == "local_gap"
 
 
 async def test_redirects_are_not_followed() -> None:
     answer = b"HTTP/1.1 307 X\r\nlocation: http://evil.invalid/\r\ncontent-length: 0\r\n\r\n"
     result, _ = await exchange(whole(answer))
-    assert result.status == 307
+    assert result.answer.status == 307
     assert result.answer.outcome == "client_error"
 
 

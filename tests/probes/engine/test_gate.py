@@ -96,7 +96,7 @@ async def test_a_retry_after_cools_the_whole_route_and_releases_it_staggered() -
             group.start_soon(room.admit)
         await room.clock.advance(4.9)
         assert room.admitted == 0
-        assert room.gate.cooling_s == pytest.approx(0.1)
+        assert room.gate.cool_down_left_s == pytest.approx(0.1)
         await room.clock.advance(0.15)
         assert room.admitted < 3
         await room.clock.advance(0.5)
@@ -135,7 +135,7 @@ async def test_a_429_without_a_wait_does_not_cool_the_route() -> None:
 async def test_a_cool_down_lasts_an_hour_at_most_and_shows_what_was_asked() -> None:
     room = Room()
     room.gate.settle(room.finished("throttled", retry_after_s=86_400.0))
-    assert room.gate.cooling_s == 3_600
+    assert room.gate.cool_down_left_s == 3_600
     (held,) = room.events
     assert isinstance(held, Held)
     assert held.asked_s == 86_400
@@ -145,7 +145,7 @@ async def test_a_shorter_wait_does_not_shorten_a_cool_down() -> None:
     room = Room()
     room.gate.cool_down(60, room.clock.now_ns)
     room.gate.cool_down(1, room.clock.now_ns)
-    assert room.gate.cooling_s == 60
+    assert room.gate.cool_down_left_s == 60
 
 
 async def test_a_key_ends_a_cool_down() -> None:

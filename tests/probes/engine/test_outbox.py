@@ -2,18 +2,22 @@
 
 from clocks import NS, ManualClock
 
-from probes.engine.outbox import MAX_OPEN, MAX_PREVIEW, Outbox, Tally
+from probes.answers.progress import Progress
+from probes.engine.outbox import MAX_OPEN, MAX_PREVIEW, OpenStream, Outbox
+from probes.engine.stamp_recorder import StampRecorder
 from probes.events import Arrivals, Event, Health, Mark, Preview, Tick, decode_event
 
 
 def taken(outbox: Outbox) -> list[Event]:
-    return [decode_event(line) for line in outbox.take().splitlines()]
+    return [decode_event(line) for line in outbox.batch().splitlines()]
 
 
-def count_chunk(tally: Tally, characters: int, at_ns: int) -> None:
-    tally.chunks += 1
-    tally.characters += characters
-    tally.last_ns = at_ns
+def follow(outbox: Outbox, probe: str = "p") -> OpenStream:
+    return outbox.follow("r", probe, 0, StampRecorder(NS))
+
+
+def count_chunk(stream: OpenStream, characters: int, at_ns: int, tokens: int = 0) -> None:
+    stream.recorder.output(Progress(characters=characters, tokens=tokens), at_ns)
 
 
 def tick(at_ns: int) -> Tick:
@@ -30,7 +34,7 @@ def test_durable_events_keep_their_order_and_come_once() -> None:
 
 def test_arrivals_of_one_attempt_merge_and_those_of_two_do_not() -> None:
     outbox = Outbox(ManualClock())
-    one, two = outbox.tally("r", "p1", 0), outbox.tally("r", "p2", 0)
+    one, two = follow(outbox, "p1"), follow(outbox, "p2")
     count_chunk(one, 4, 10)
     count_chunk(one, 3, 20)
     count_chunk(two, 1, 30)
@@ -44,10 +48,9 @@ def test_arrivals_of_one_attempt_merge_and_those_of_two_do_not() -> None:
 
 def test_the_newest_count_of_the_server_goes_along_until_output_comes_without_one() -> None:
     outbox = Outbox(ManualClock())
-    tally = outbox.tally("r", "p", 0)
+    stream = follow(outbox)
     for tokens in (3, 7, 0):
-        count_chunk(tally, 4, 10)
-        tally.tokens = tokens
+        count_chunk(stream, 4, 10, tokens)
         (event,) = taken(outbox)
         assert [arrival.tokens for arrival in event.arrivals] == [tokens]
 
@@ -57,29 +60,29 @@ def test_a_slot_begins_where_the_one_before_ended() -> None:
     outbox = Outbox(clock)
     began_ns = clock.now_ns
     clock.now_ns += NS // 10
-    tally = outbox.tally("r", "p", 0)
-    count_chunk(tally, 1, clock.now_ns)
+    stream = follow(outbox)
+    count_chunk(stream, 1, clock.now_ns)
     (first,) = taken(outbox)
-    count_chunk(tally, 1, clock.now_ns)
+    count_chunk(stream, 1, clock.now_ns)
     (second,) = taken(outbox)
     assert (first.at_ns, second.at_ns) == (began_ns, began_ns + NS // 10)
 
 
 def test_the_last_chunks_of_a_closed_attempt_are_told_and_then_it_is_forgotten() -> None:
     outbox = Outbox(ManualClock())
-    tally = outbox.tally("r", "p", 0)
-    count_chunk(tally, 1, 10)
-    tally.closed = True
+    stream = follow(outbox)
+    count_chunk(stream, 1, 10)
+    stream.closed = True
     (event,) = taken(outbox)
     assert isinstance(event, Arrivals)
-    count_chunk(tally, 1, 20)
+    count_chunk(stream, 1, 20)
     assert taken(outbox) == []
 
 
 def test_output_of_more_streams_than_can_be_drawn_is_dropped_and_counted() -> None:
     outbox = Outbox(ManualClock())
-    tallies = [outbox.tally("r", f"p{number}", 0) for number in range(MAX_OPEN + 2)]
-    count_chunk(tallies[-1], 1, 10)
+    streams = [follow(outbox, f"p{number}") for number in range(MAX_OPEN + 2)]
+    count_chunk(streams[-1], 1, 10)
     assert (taken(outbox), outbox.drops) == ([], 2)
 
 
@@ -98,7 +101,7 @@ def test_a_reader_that_takes_nothing_for_a_minute_is_stalled_until_it_does() -> 
     clock, told = ManualClock(), []
     outbox = Outbox(clock, told.append)
     outbox.emit(Mark(at_ns=0, text=""))
-    outbox.take()
+    outbox.batch()
     clock.now_ns += 60 * NS - 1
     outbox.emit(Mark(at_ns=1, text=""))
     assert not outbox.stalled

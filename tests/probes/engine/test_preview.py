@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from probes.answers.progress import Progress
 from probes.config.scrubbing import Scrubber
-from probes.engine.preview import Preview
+from probes.engine.preview import TextPreview
 
 SECRET = "sk-0123456789"
 
@@ -17,7 +17,9 @@ class Stage:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, int, str, bool]] = []
-        self.preview = Preview(Scrubber(frozenset({SECRET})), lambda *sent: self.sent.append(sent))
+        self.preview = TextPreview(
+            Scrubber(frozenset({SECRET})), lambda *sent: self.sent.append(sent)
+        )
         self.preview.switch(True)
 
     def say(self, probe: str, text: str = "", reasoning: str = "", attempt: int = 0) -> None:

@@ -15,7 +15,7 @@ from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch
 from probes.engine.probe import Probe, ProbeTools
 from probes.engine.report import cohort_of
-from probes.engine.request_builder import Manner
+from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
 from probes.events import (
     AttemptFinished,
@@ -45,7 +45,7 @@ class Desk:
         self.route = Route(name="r", **settings)
         self.tools = ProbeTools(
             route=self.route,
-            manner=Manner(self.route, {"Authorization": f"Bearer {SECRET}"}),
+            request_builder=RequestBuilder(self.route, {"Authorization": f"Bearer {SECRET}"}),
             clock=self.clock,
             random=Random(1),
             gaps=GapWatch(self.clock.now_ns, asleep_ns=lambda: 0),
@@ -251,17 +251,17 @@ async def test_a_probe_that_was_sent_before_another_learned_asks_again_as_that_o
         "Use 'max_completion_tokens' instead."
     )
     desk = Desk(refusal(400, message), chat("a"))
-    asked = desk.tools.manner.way
+    asked = desk.tools.request_builder.way
     learned = replace(asked.adaptation, cap_field="max_completion_tokens", cap_switched=True)
     async with anyio.create_task_group() as group:
         group.start_soon(desk.probe.run)
         await desk.clock.advance(0.05)
-        desk.tools.manner.way = replace(asked, adaptation=learned)
+        desk.tools.request_builder.way = replace(asked, adaptation=learned)
         await desk.clock.advance(5)
     assert desk.of(ProbeFinished)[0].outcome == "ok"
     assert b'"max_completion_tokens":64' in desk.network.requests[1].body
     assert desk.of(Notice) == []
-    assert desk.tools.manner.way.adaptation == learned
+    assert desk.tools.request_builder.way.adaptation == learned
 
 
 async def test_a_cap_that_changes_while_a_retry_waits_is_told_with_its_own_cohort() -> None:

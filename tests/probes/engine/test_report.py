@@ -1,42 +1,36 @@
 """Results as events: nothing secret, nothing too long."""
 
+import msgspec
 import pytest
 
-from probes.answers.facts import Answer
-from probes.config.scrubbing import Scrubber
-from probes.config.secrets import MASK
-from probes.engine.attempt import AttemptResult
+from probes.answers.answer import Answer
+from probes.config.scrubbing import MASK, Scrubber
 from probes.engine.report import (
     LONGEST_TEXT,
+    SHARED,
     AttemptIdentity,
     attempt_finished,
     charge_for,
     cohort_of,
 )
-from probes.events import AttemptFinished, Limit, StampLadder, encode_event
+from probes.engine.stamp_recorder import StampRecorder
+from probes.events import AttemptFinished, Limit, ServerClaim, encode_event
 from probes.money.pricing import Asked
 
 SECRET = "sk-very-secret-value-that-is-quite-long"
 ASKED = Asked(reserved_tokens=84)
 
 
-def event_of(answer: Answer, headers: dict[str, str], *, text: bool = False) -> AttemptFinished:
-    result = AttemptResult(
-        answer=answer,
-        stamps=StampLadder(started=1, sent=2, ended=3),
-        status=200,
-        headers=headers,
-        cold=False,
-        chunk_offsets_ns=(),
-        chunks=0,
-        longest_gap_ns=0,
-        stalls=0,
-        flagged="",
-    )
+def event_of(
+    answer: Answer, headers: dict[str, str], *, text: bool = False, **more: int
+) -> AttemptFinished:
+    answer = msgspec.structs.replace(answer, status=200, headers=headers)
+    recorder = StampRecorder(0, stamps={"started": 1, "sent": 2, "ended": 3, **more})
     return attempt_finished(
-        AttemptIdentity("r", "1-1", 0, "64/256", ASKED),
-        result,
-        charge=charge_for(ASKED, result, None),
+        AttemptIdentity("r", "1-1", 0, "64/256", ASKED, scheduled_ns=0, admitted_ns=0),
+        answer,
+        recorder,
+        charge=charge_for(ASKED, answer, recorder, None),
         retry=None,
         clock="user",
         scrub=Scrubber(frozenset({SECRET})),
@@ -70,6 +64,8 @@ def test_no_place_of_an_answer_carries_a_secret_into_an_event() -> None:
         reasoning_text=SECRET,
         server_timing={SECRET: 1.0},
         limits=(Limit(kind=SECRET, limit=1.0), Limit(kind="tokens", scope=SECRET)),
+        server_claims=(ServerClaim(interval="queue", seconds=1, source=SECRET, raw=1, unit="s"),),
+        body_request_id=SECRET,
     )
     headers = {"x-request-id": SECRET, f"x-ratelimit-limit-{SECRET}": SECRET, "server": SECRET}
     line = encode_event(event_of(answer, headers, text=True)).decode()
@@ -105,3 +101,16 @@ def test_a_long_text_still_fits_a_line_of_the_pipe() -> None:
 )
 def test_a_cohort_is_the_cap_and_the_band_of_the_input(tokens: int, band: str) -> None:
     assert cohort_of(64, tokens) == f"64/{band}"
+
+
+def test_what_goes_into_the_event_by_its_name_is_of_the_type_the_event_has() -> None:
+    wanted = AttemptFinished.__annotations__
+    made = {"chunk_offsets_ns", "inexact", "headers", "text", "reasoning_text"}
+    for record, names in SHARED.items():
+        own = {name: record.__annotations__[name] for name in set(names) - made}
+        assert own == {name: wanted[name] for name in own}
+
+
+def test_an_attempt_is_cold_where_a_connection_was_made_for_it() -> None:
+    assert event_of(Answer(outcome="ok"), {}, tcp=2).cold
+    assert not event_of(Answer(outcome="ok"), {}).cold

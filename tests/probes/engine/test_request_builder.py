@@ -4,11 +4,12 @@ import json
 from random import Random
 
 import pytest
+from probing import probe_once
 from wire import Wire, chat_answer, serve
 
 from probes.config import Route
-from probes.engine.request_builder import Manner
-from probes.engine.single import ProbeRecord, probe_once
+from probes.engine.request_builder import RequestBuilder
+from probes.engine.single import ProbeRecord
 from probes.kit.clock import SystemClock
 
 pytestmark = pytest.mark.anyio
@@ -24,8 +25,8 @@ async def probed(base_url: str, **settings: str) -> ProbeRecord:
 
 def azure(base_url: str, **settings: str) -> str:
     route = Route(name="r", base_url=base_url, model="my gpt", dialect="azure", **settings)  # type: ignore[arg-type]
-    manner = Manner(route, {})
-    return manner.request(manner.way, max_tokens=8, nonce=None).url
+    builder = RequestBuilder(route, {})
+    return builder.request(builder.way, max_tokens=8, nonce=None).url
 
 
 def test_azure_is_asked_under_its_deployment_with_a_version() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from probes.answers.facts import Answer
-from probes.answers.would_retry import would_retry
+from probes.answers.answer import Answer
+from probes.answers.retry_after import would_retry
 from probes.engine.retry import RetryPolicy, cool_down_s
 from probes.events import Verdict
 
@@ -28,7 +28,7 @@ class FullJitter(Random):
 
 def waits(random: Random, answer: Answer, retries: int = 8) -> list[float]:
     policy = RetryPolicy(retries, random)
-    plans = [policy.plan(answer, {}, number) for number in range(1, retries + 1)]
+    plans = [policy.plan(answer, number) for number in range(1, retries + 1)]
     return [plan.wait_s for plan in plans if plan is not None]
 
 
@@ -39,7 +39,7 @@ def test_the_back_off_doubles_to_eight_seconds_less_up_to_a_quarter() -> None:
 
 def test_retries_end() -> None:
     policy = RetryPolicy(2, NoJitter())
-    numbers = [plan.number for n in (1, 2, 3) if (plan := policy.plan(failed(), {}, n))]
+    numbers = [plan.number for n in (1, 2, 3) if (plan := policy.plan(failed(), n))]
     assert numbers == [1, 2]
 
 
@@ -50,15 +50,15 @@ def test_what_the_server_asks_is_waited() -> None:
 
 
 def test_what_is_not_retryable_is_not_retried() -> None:
-    assert RetryPolicy(2, NoJitter()).plan(failed(retryable=False), {}, 1) is None
+    assert RetryPolicy(2, NoJitter()).plan(failed(retryable=False), 1) is None
 
 
 def test_a_plan_tells_its_reason() -> None:
     policy = RetryPolicy(2, NoJitter())
-    plan = policy.plan(failed(reason="overloaded"), {}, 1)
+    plan = policy.plan(failed(reason="overloaded"), 1)
     assert plan is not None
     assert plan.reason == "overloaded"
-    insisted = policy.plan(failed(), {"x-should-retry": "true"}, 1)
+    insisted = policy.plan(failed(headers={"x-should-retry": "true"}), 1)
     assert insisted is not None
     assert insisted.reason == "x-should-retry"
 
@@ -102,6 +102,6 @@ def test_the_route_cools_down(outcome: str, asked_s: float | None, expected: flo
 
 
 def test_a_stale_connection_costs_no_back_off() -> None:
-    plan = RetryPolicy(2, Random(1)).plan(failed(reason="stale_connection"), {}, 1)
+    plan = RetryPolicy(2, Random(1)).plan(failed(reason="stale_connection"), 1)
     assert plan is not None
     assert (plan.reason, plan.wait_s) == ("stale_connection", 0.0)

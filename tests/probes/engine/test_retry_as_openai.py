@@ -2,13 +2,12 @@
 
 Neither waits here: what each asked its clock for is noted instead. Without jitter the two must be
 equal to the digit. Where they differ on purpose the difference stands in `DIFFERENCES`, which is
-the table under "Where our retries differ" in the README.
+the table under "Where our retries differ" in probes/answers/README.md.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -29,22 +28,22 @@ from official import (
     route_to,
 )
 from openai import _base_client, _constants
+from pages import Page
+from probing import probe_once
 from stream_cases import CASES, cases_of
 from transports import stamping
 from wire import Play, Wire, chat_answer, play_case, serve
 
-from probes.answers.would_retry import LONGEST_WAIT_S
+from probes.answers.retry_after import LONGEST_WAIT_S
 from probes.config import Route
 from probes.engine.gate import STAGGER_S, Gate
 from probes.engine.retry import FIRST_BACK_OFF_S, JITTER, LONGEST_BACK_OFF_S
-from probes.engine.single import probe_once
 from probes.events import AttemptFinished, Event, StampLadder
 from probes.kit.clock import Clock
 from probes.money.spending import Spending
 
 pytestmark = pytest.mark.anyio
 
-README = Path(__file__).parents[3] / "README.md"
 STALLED_S = 0.3
 
 
@@ -429,9 +428,6 @@ async def test_a_wait_is_the_whole_routes() -> None:
     assert last - first == pytest.approx(2 * STAGGER_S, abs=STAGGER_S)
 
 
-def test_the_differences_are_those_that_the_readme_lists() -> None:
-    text = README.read_text(encoding="utf-8")
-    _, _, rest = text.partition("#### Where our retries differ\n")
-    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", rest.split("\n#", 1)[0], re.MULTILINE)
-    told = [row for row in rows if not set(row[0]) <= set("-")][1:]
-    assert told == [(one.ours, one.official, one.reason) for one in DIFFERENCES.values()]
+def test_the_differences_are_those_that_the_page_lists() -> None:
+    told = Page("probes/answers/README.md").rows("Where our retries differ")
+    assert told == [[one.ours, one.official, one.reason] for one in DIFFERENCES.values()]

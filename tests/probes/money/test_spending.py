@@ -2,11 +2,11 @@
 
 from probes.control.commands import Allowance
 from probes.events import Committed, MoneyReport
-from probes.money.spending import Reservation, Spending
+from probes.money.spending import AttemptReservation, Spending
 
 
 def test_without_allowances_nothing_is_limited() -> None:
-    assert Spending().reserve("a", 10**9) == Reservation("a", 10**9, 0.0)
+    assert Spending().reserve("a", 10**9) == AttemptReservation("a", 10**9, 0.0)
 
 
 def test_spent_and_reserved_together_stay_within_the_allowance() -> None:

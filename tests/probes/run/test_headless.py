@@ -17,9 +17,9 @@ import pytest
 
 from probes.config import Config, Route
 from probes.money.ledger import Ledger
-from probes.run.headless import ascii_json, run_headless
+from probes.run.headless import run_headless
 from probes.run.session import Session
-from probes.sources.child import launch_process
+from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.store.recording import Recorder
 
@@ -54,14 +54,12 @@ def parsed(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.splitlines()]
 
 
-@pytest.mark.parametrize(
-    "text", ["plain", "\x7f", "caf\xe9", "\x9b31m", "\u202eevil", "\U0001f600", "\U000e0001"]
-)
-def test_escaped_json_means_the_same_and_is_printable_ascii(text: str) -> None:
-    escaped = ascii_json(json.dumps({"k": text}, ensure_ascii=False).encode())
-    assert json.loads(escaped) == {"k": text}
-    assert escaped.isascii()
-    assert escaped.decode().isprintable()
+async def test_lines_of_other_types_are_left_out_where_some_are_named(ledger: Ledger) -> None:
+    out = io.BytesIO()
+    await run_headless(
+        session("good", ledger), duration_s=0.3, out=out, fail_on_goals=False, only={"mark"}
+    )
+    assert {line["type"] for line in parsed(out.getvalue())} == {"mark"}
 
 
 async def test_durable_events_come_first_and_a_summary_last(ledger: Ledger) -> None:
@@ -222,7 +220,7 @@ async def test_goals_are_a_status_only_where_asked(
     monkeypatch.setattr(type(watched.board), "summary", lambda _board: routes)
     told: list[str] = []
     answer = await run_headless(
-        watched, duration_s=0.1, out=io.BytesIO(), fail_on_goals=fail_on_goals, told=told.extend
+        watched, duration_s=0.1, out=io.BytesIO(), fail_on_goals=fail_on_goals, report=told.extend
     )
     assert (answer, told) == (status, remarks)
 

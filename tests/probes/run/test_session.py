@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+from recorded import recorded_events
 
 from probes.config import Budget, Config, Route, Tls
 from probes.control.commands import MarkTime, Pause, SetKnob
@@ -32,10 +33,9 @@ from probes.events import (
 from probes.money.ledger import Ledger, route_key
 from probes.run.session import Session
 from probes.simulator.library import demo_routes
-from probes.sources.child import launch_process
+from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.store.recording import Recorder
-from probes.store.recording_reader import read_recording
 
 pytestmark = pytest.mark.anyio
 
@@ -126,7 +126,9 @@ async def test_a_run_at_rest_leaves_the_ledger_alone(
     asked = []
     exchange = Ledger.exchange
     monkeypatch.setattr(
-        Ledger, "exchange", lambda *args: asked.append(time.monotonic()) or exchange(*args)
+        Ledger,
+        "exchange",
+        lambda *args, **named: asked.append(time.monotonic()) or exchange(*args, **named),
     )
     async with running(fake_session("good", ledger)) as heard:
         await until(lambda: len(told(heard)) == 1)
@@ -233,7 +235,7 @@ async def test_a_real_engine_measures_a_real_server_and_all_accounts_agree(
         await until(lambda: _ok(heard) >= 3, seconds=20.0)
         session.command(MarkTime(text="enough"))
         await until(lambda: any(isinstance(event, Mark) for event in heard))
-    recorded = list(read_recording(recorder.path))
+    recorded = recorded_events(recorder.path)
     finished = [event for event in heard if isinstance(event, AttemptFinished)]
     assert [event for event in recorded if isinstance(event, AttemptFinished)] == finished
     assert ledger.used(route_key(route))[0] == sum(event.charged_tokens for event in finished)

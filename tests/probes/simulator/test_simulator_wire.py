@@ -19,7 +19,7 @@ from probes.simulator import (
     serve,
     steady,
 )
-from probes.simulator.wire import Connection
+from probes.simulator.wire import ClientConnection
 
 pytestmark = pytest.mark.anyio
 
@@ -195,7 +195,7 @@ async def test_small_writes_are_not_held_back() -> None:
         with socket.create_connection(listener.getsockname()):
             accepted, _ = listener.accept()
         with accepted:
-            Connection(accepted, SystemClock())
+            ClientConnection(accepted, SystemClock())
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

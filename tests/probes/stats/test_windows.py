@@ -6,10 +6,10 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from board_streams import ProbeScript
 
 from probes.kit.clock import NS_PER_S
 from probes.stats.digest import CENTROIDS
-from probes.stats.distribution import read_quantiles
 from probes.stats.samples import SampleWindows
 from probes.stats.tally import Tally, TallyWindows
 from probes.stats.windows import WINDOWS, Slices, WindowName, Windows, elapsed_s, slice_index
@@ -27,7 +27,7 @@ def seal(windows: Windows[Any], now_s: float) -> None:
 
 
 def n_of(samples: SampleWindows, window: WindowName, now_s: float) -> int:
-    return sum(part.n for part in samples.read(window, ns(now_s)))
+    return samples.read(window, ns(now_s)).n
 
 
 def counted(*stamps_s: float) -> TallyWindows:
@@ -142,7 +142,7 @@ def test_samples_go_from_slices_to_minutes_to_the_run_and_none_is_lost_or_read_t
         assert n_of(samples, "run", number * 0.1) == number + 1
         assert n_of(samples, "1h", number * 0.1) == number + 1
     assert n_of(samples, "1m", 199.9) == 700
-    assert read_quantiles(samples.read("1m", ns(199.9)), (0.0, 1.0)) == (1_300.0, 1_999.0)
+    assert samples.read("1m", ns(199.9)).at(0.0, 1.0) == (1_300.0, 1_999.0)
     assert [digest.n for digest in samples.minutes.between(0, 3)] == [600, 600, 600]
     assert samples.run.n == 1_800
 
@@ -157,9 +157,7 @@ def test_a_late_sample_joins_its_sealed_slice_minute_and_run() -> None:
     for window in WINDOWS:
         inside = 1 if window == "1m" else 3
         assert n_of(samples, window, 75) == inside
-        assert read_quantiles(samples.read(window, ns(75)), (1.0,)) == (
-            1.0 if inside == 1 else 9.0,
-        )
+        assert samples.read(window, ns(75)).at(1.0) == (1.0 if inside == 1 else 9.0,)
     assert (samples.minutes.between(0, 1)[0].n, samples.run.n) == (2, 2)
 
 
@@ -184,7 +182,7 @@ def test_a_sample_for_a_slice_that_is_not_sealed_yet_is_read_at_once(window: Win
     samples.add(ns(6), 9.0)
     windows.at(ns(6))[0].finished += 1
     assert n_of(samples, window, 35) == windows.total(window, ns(35)).finished == 3
-    assert read_quantiles(samples.read(window, ns(35)), (1.0,)) == (9.0,)
+    assert samples.read(window, ns(35)).at(1.0) == (9.0,)
 
 
 def test_tallies_add_up_numbers_and_reasons() -> None:
@@ -192,7 +190,7 @@ def test_tallies_add_up_numbers_and_reasons() -> None:
     one.count_retry("rate_limit", 1, 1.5)
     other.count_retry("rate_limit", 1, 0.0)
     other.count_retry("overloaded", 2, 0.5)
-    other.count_recovery(("overloaded",), ok=True)
+    other.recovered_by["overloaded"] = other.recovered = 1
     one.absorb(other)
     assert (one.finished, one.failures, one.cost_usd, one.retries) == (5, 4, 0.5, 3)
     assert one.retried == {("rate_limit", 1): 2, ("overloaded", 2): 1}
@@ -211,10 +209,10 @@ def test_everything_a_tally_counts_is_absorbed() -> None:
 
 
 def test_reasons_are_bounded_when_counted_and_when_absorbed() -> None:
-    tally = Tally()
+    tally, failed = Tally(), ProbeScript("e1-1", 0.0, outcome="timeout").probe_finished()
     for number in range(1_000):
         tally.count_retry(f"reason{number}", 1, 1.0)
-        tally.count_recovery((f"reason{number}",), ok=False)
+        tally.count_probe(failed, False, (f"reason{number}",))
     assert tally.retries == 1_000
     assert len(tally.retried) <= 33
     assert sum(tally.retried.values()) == 1_000
@@ -243,14 +241,14 @@ def test_a_window_is_read_within_the_tolerated_ranks_whenever_it_was_read_before
             unwatched.add(offset, value)
         for samples in (watched, unwatched):
             seal(samples, second)
-        read_quantiles(watched.read(window, ns(second)), (0.5,))
+        watched.read(window, ns(second)).at(0.5)
     now = ns(1_299)
     probabilities, tolerances = (0.5, 0.95, 0.99), (0.01, 0.005, 0.002)
-    found = read_quantiles(watched.read(window, now), probabilities)
-    assert found == read_quantiles(unwatched.read(window, now), probabilities)
+    found = watched.read(window, now).at(*probabilities)
+    assert found == unwatched.read(window, now).at(*probabilities)
     reach_s = elapsed_s(window, now)
     inside = sorted(value for offset, value in kept if offset >= now - ns(reach_s))
-    assert sum(part.n for part in watched.read(window, now)) == len(inside)
+    assert watched.read(window, now).n == len(inside)
     for value, probability, tolerance in zip(found, probabilities, tolerances, strict=True):
         assert value is not None
         rank = bisect_right(inside, value) / len(inside)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded import recorded_events
 
 from probes.config import Recording
 from probes.events import Event, Hello, Mark, encode_event
 from probes.store.recording import Recorder, Segment, open_segment, retain
-from probes.store.recording_reader import read_recording
 
 NOW_NS = 1_800_000_000 * 1_000_000_000
 
@@ -65,7 +65,7 @@ def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
     (path,) = files(tmp_path / "recordings")
     assert path == writer.path.with_name(path.name)
     assert writer.has_begun
-    assert list(read_recording(path)) == [hello(), mark(1), mark(2)]
+    assert recorded_events(path) == [hello(), mark(1), mark(2)]
 
 
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_killed_run_loses_only_what_was_not_yet_written(tmp_path: Path) -> Non
     writer = recorder(tmp_path)
     writer.append(lines(hello(), mark(1)))
     until(lambda: bool(files(tmp_path)) and files(tmp_path)[0].stat().st_size > 0)
-    assert list(read_recording(files(tmp_path)[0])) == [hello(), mark(1)]
+    assert recorded_events(files(tmp_path)[0]) == [hello(), mark(1)]
     writer.close()
 
 
@@ -104,7 +104,7 @@ def test_segments_begin_with_the_hello_and_read_as_one_stream(tmp_path: Path) ->
     assert len(files(tmp_path)) >= 2
     for path in files(tmp_path):
         assert path.read_bytes().startswith(b'{"type":"hello"')
-    events = list(read_recording(files(tmp_path)[0]))
+    events = recorded_events(files(tmp_path)[0])
     assert events == [hello(), *sent[-(len(events) - 1) :]]
 
 
@@ -117,7 +117,7 @@ def test_lines_before_the_first_hello_follow_it(tmp_path: Path) -> None:
     writer.append(lines(mark(1)))
     writer.append(lines(hello(), mark(2)))
     writer.close()
-    assert list(read_recording(files(tmp_path)[0])) == [hello(), mark(1), mark(2)]
+    assert recorded_events(files(tmp_path)[0]) == [hello(), mark(1), mark(2)]
 
 
 def _old_recording(folder: Path, number: int, size: int, age_days: float = 0.0) -> Path:
@@ -268,7 +268,7 @@ def test_a_full_disk_is_said_once_and_nothing_is_lost_when_there_is_room_again(
     writer.close()
     assert problems[0].startswith("not recording: No space left on device")
     assert problems[1] == "recording again; 0 lines were lost"
-    assert list(read_recording(files(tmp_path)[0])) == [hello(), mark(1), mark(2), mark(3)]
+    assert recorded_events(files(tmp_path)[0]) == [hello(), mark(1), mark(2), mark(3)]
 
 
 def test_a_partial_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +312,7 @@ def test_a_named_file_is_replaced_and_never_rotated(tmp_path: Path) -> None:
     writer.start([].append)
     writer.append(lines(hello(), mark(1)))
     writer.close()
-    assert list(read_recording(path)) == [hello(), mark(1)]
+    assert recorded_events(path) == [hello(), mark(1)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.jsonl"]
 
@@ -369,7 +369,7 @@ def test_a_named_file_that_is_empty_or_a_recording_of_any_schema_is_taken(
     writer.start([].append)
     writer.append(lines(hello("2")))
     writer.close()
-    assert list(read_recording(path)) == [hello("2")]
+    assert recorded_events(path) == [hello("2")]
 
 
 @pytest.mark.parametrize(

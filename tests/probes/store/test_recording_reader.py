@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.events import Event, Hello, Mark, encode_event
-from probes.store.recording_reader import RecordingError, SkippedLines, read_recording
+from probes.events import Arrivals, Event, Hello, Mark, encode_event
+from probes.store.recording_reader import RecordingError, read_recording, recorded_parts
 
 
 def hello(engine: str = "1", schema: int = 1) -> Hello:
@@ -23,38 +23,52 @@ def lines(*events: Event) -> bytes:
     return b"".join(encode_event(event) for event in events)
 
 
-def read(path: Path, content: bytes) -> tuple[list[Event], SkippedLines, list[str]]:
+def read(path: Path, content: bytes) -> tuple[list[Event], bytes, list[str]]:
+    """Return what is read of a file: events, lines and remarks."""
     path.write_bytes(content)
-    skipped, problems = SkippedLines(), []
-    events = list(read_recording(path, problems.append, skipped))
-    return events, skipped, problems
+    return read_parts(path)
 
 
+def read_parts(*paths: Path) -> tuple[list[Event], bytes, list[str]]:
+    remarks: list[str] = []
+    events: list[Event] = []
+    given = b""
+    for batch, batch_lines in read_recording(recorded_parts(paths, remarks.append), remarks.append):
+        events += batch
+        given += batch_lines
+    return events, given, remarks
+
+
+CANNOT_BE_READ = "1 line is left out, line 3: 1 cannot be read"
+UNKNOWN = "1 line is left out, line 3: 1 no event that this version knows"
 DAMAGES = {
-    "no JSON": (b"garbage\n", {"unreadable": 1}),
-    "two bad lines": (b"{\n}\n", {"unreadable": 2}),
-    "binary": (bytes(range(11, 256)) + b"\n", {"unreadable": 1}),
-    "an empty line": (b"\n", {"unreadable": 1}),
-    "a carriage return": (b"\r\n", {"unreadable": 1}),
-    "invalid UTF-8": (b'{"type":"mark","at_ns":1,"text":"\xff\xfe"}\n', {"unreadable": 1}),
-    "nested too deep": (b'{"a":' * 200_000 + b"\n", {"unreadable": 1}),
-    "an unknown type": (b'{"type":"later","at_ns":1}\n', {"unknown": 1}),
-    "no type": (b"{}\n", {"unknown": 1}),
-    "a type of its own": (b'{"type":7}\n', {"unknown": 1}),
-    "a field of another type": (b'{"type":"mark","at_ns":"soon","text":""}\n', {"unknown": 1}),
-    "no object": (b"[1]\n", {"unknown": 1}),
+    "no JSON": (b"garbage\n", CANNOT_BE_READ),
+    "two bad lines": (b"{\n}\n", "2 lines are left out, the first is line 3: 2 cannot be read"),
+    "binary": (bytes(range(11, 256)) + b"\n", CANNOT_BE_READ),
+    "an empty line": (b"\n", CANNOT_BE_READ),
+    "a carriage return": (b"\r\n", CANNOT_BE_READ),
+    "invalid UTF-8": (b'{"type":"mark","at_ns":1,"text":"\xff\xfe"}\n', CANNOT_BE_READ),
+    "a number without end": (
+        b'{"type":"mark","text":"","at_ns":' + b"1" * 400 + b"}\n",
+        CANNOT_BE_READ,
+    ),
+    "nested too deep": (b'{"a":' * 200_000 + b"\n", CANNOT_BE_READ),
+    "an unknown type": (b'{"type":"later","at_ns":1}\n', UNKNOWN),
+    "no type": (b"{}\n", UNKNOWN),
+    "a type of its own": (b'{"type":7}\n', UNKNOWN),
+    "a field of another type": (b'{"type":"mark","at_ns":"soon","text":""}\n', UNKNOWN),
+    "no object": (b"[1]\n", UNKNOWN),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_bad_line_costs_itself_alone(tmp_path: Path, damage: str) -> None:
-    bad, counts = DAMAGES[damage]
+    bad, remark = DAMAGES[damage]
     content = lines(hello(), mark(1)) + bad + lines(mark(2))
-    events, skipped, (problem,) = read(tmp_path / "run.jsonl", content)
+    events, given, remarks = read(tmp_path / "run.jsonl", content)
     assert events == [hello(), mark(1), mark(2)]
-    assert dict(skipped.by_reason) == counts
-    assert (skipped.total, skipped.first) == (sum(counts.values()), "run.jsonl: line 3")
-    assert problem.startswith(f"run.jsonl: {skipped.total} line")
+    assert given == lines(*events)
+    assert remarks == [f"run.jsonl: {remark}"]
 
 
 @pytest.mark.parametrize(
@@ -69,22 +83,46 @@ def test_a_bad_line_costs_itself_alone(tmp_path: Path, damage: str) -> None:
 @pytest.mark.parametrize("after", [mark(2), hello("2")])
 def test_what_is_glued_to_a_torn_line_is_read(tmp_path: Path, torn: bytes, after: Event) -> None:
     content = lines(hello(), mark(1)) + torn + lines(after, mark(3))
-    events, skipped, _ = read(tmp_path / "run.jsonl", content)
+    events, given, (remark,) = read(tmp_path / "run.jsonl", content)
     assert events == [hello(), mark(1), after, mark(3)]
-    assert skipped.total == 1
+    assert given == lines(*events)
+    assert remark.startswith("run.jsonl: 1 line is left out, line 3: 1 ")
 
 
 def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
-    events, skipped, problems = read(path, lines(hello(), mark(1), mark(2))[:-9])
+    events, given, remarks = read(path, lines(hello(), mark(1), mark(2))[:-9])
     assert events == [hello(), mark(1)]
-    assert dict(skipped.by_reason) == {"cut short": 1}
-    assert problems == ["run.jsonl: the last line was cut short and is left out"]
+    assert given == lines(*events)
+    assert remarks == ["run.jsonl: 1 line is left out: line 3, the last, was cut short"]
 
 
-def test_a_whole_last_line_without_its_end_is_read(tmp_path: Path) -> None:
-    events, skipped, problems = read(tmp_path / "run.jsonl", lines(hello(), mark(1))[:-1])
-    assert (events, skipped.total, problems) == ([hello(), mark(1)], 0, [])
+def test_a_whole_last_line_gets_the_end_it_lacks(tmp_path: Path) -> None:
+    content = lines(hello(), mark(1))
+    assert read(tmp_path / "run.jsonl", content[:-1]) == ([hello(), mark(1)], content, [])
+
+
+def test_lines_keep_the_bytes_they_have_in_the_file(tmp_path: Path) -> None:
+    odd = b'{ "type" : "mark" , "text": "caf\xc3\xa9", "at_ns": 1, "later": [1, {}] }\n'
+    events, given, remarks = read(tmp_path / "run.jsonl", lines(hello()) + odd)
+    assert (events, given, remarks) == ([hello(), mark(1, "café")], lines(hello()) + odd, [])
+
+
+def test_an_id_may_have_as_many_digits_as_it_likes(tmp_path: Path) -> None:
+    content = lines(hello(), mark(1, "1" * 400))
+    assert read(tmp_path / "run.jsonl", content) == ([hello(), mark(1, "1" * 400)], content, [])
+
+
+def test_transient_events_are_read_and_have_no_lines(tmp_path: Path) -> None:
+    arrivals = Arrivals(at_ns=1, route="r", arrivals=())
+    events, given, _ = read(tmp_path / "run.jsonl", lines(hello(), arrivals, mark(2)))
+    assert (events, given) == ([hello(), arrivals, mark(2)], lines(hello(), mark(2)))
+
+
+def test_what_headless_printed_is_a_recording_too(tmp_path: Path) -> None:
+    content = lines(hello(), mark(1))
+    summary = b'{"type":"summary","routes":{}}\n'
+    assert read(tmp_path / "run.jsonl", content + summary) == ([hello(), mark(1)], content, [])
 
 
 @pytest.mark.parametrize("size", [1_001, 5_000, 300_000])
@@ -95,10 +133,9 @@ def test_a_line_that_is_too_long_is_passed_over(
     monkeypatch.setattr("probes.store.recording_reader.LONGEST_LINE", 1_000)
     after = lines(mark(2)) if end else b""
     content = lines(hello(), mark(1)) + b"x" * size + end + after
-    events, skipped, (problem,) = read(tmp_path / "run.jsonl", content)
+    events, _, remarks = read(tmp_path / "run.jsonl", content)
     assert events == [hello(), mark(1), *([mark(2)] if end else [])]
-    assert dict(skipped.by_reason) == {"too long": 1}
-    assert problem == "run.jsonl: 1 line is left out: 1 longer than 16 MB"
+    assert remarks == ["run.jsonl: 1 line is left out, line 3: 1 longer than 16 MB"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs sparse files")
@@ -110,32 +147,60 @@ def test_an_endless_line_does_not_fill_the_memory(tmp_path: Path) -> None:
     os.truncate(path, 300 << 20)
     tracemalloc.start()
     try:
-        assert list(read_recording(path)) == [hello()]
+        assert read_parts(path)[0] == [hello()]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 64 << 20
 
 
+def test_a_long_recording_comes_in_batches_that_leave_time_between_them(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(lines(hello(), *(mark(number, "x" * 1_000) for number in range(1_000))))
+    batches = list(read_recording([path], str))
+    assert max(len(given) for _, given in batches) < 70_000
+    assert sum(len(events) for events, _ in batches) == 1_001
+
+
 def test_a_damaged_hello_costs_itself_alone(tmp_path: Path) -> None:
-    events, skipped, _ = read(tmp_path / "run.jsonl", b"\0\0\n" + lines(mark(1), mark(2)))
-    assert (events, skipped.total) == ([mark(1), mark(2)], 1)
+    events, _, remarks = read(tmp_path / "run.jsonl", b"\0\0\n" + lines(mark(1), mark(2)))
+    assert events == [mark(1), mark(2)]
+    assert remarks == ["run.jsonl: 1 line is left out, line 1: 1 cannot be read"]
 
 
-def test_what_another_schema_says_is_skipped_until_ours_comes_back(tmp_path: Path) -> None:
-    content = lines(hello(), hello("2", schema=99), mark(1), hello("3"), mark(2))
-    events, skipped, (problem,) = read(tmp_path / "run.jsonl", content)
+NEWER = [
+    lines(hello("2", schema=99)),
+    b'{"type":"hello","engine":"2","version":"9.0","schema":99,"routes":{"a":"other"}}\n',
+]
+
+
+@pytest.mark.parametrize("newer", NEWER)
+def test_what_another_schema_says_is_skipped_until_ours_comes_back(
+    tmp_path: Path, newer: bytes
+) -> None:
+    content = lines(hello()) + newer + lines(mark(1), hello("3"), mark(2))
+    events, given, remarks = read(tmp_path / "run.jsonl", content)
     assert events == [hello(), hello("3"), mark(2)]
-    assert dict(skipped.by_reason) == {"schema": 2}
-    assert problem == "run.jsonl: 2 lines are left out: 2 of another schema"
+    assert given == lines(*events)
+    assert remarks == ["run.jsonl: 2 lines are left out, the first is line 2: 2 of another schema"]
+
+
+@pytest.mark.parametrize("newer", NEWER)
+def test_a_recording_of_a_newer_schema_is_refused_with_both_schemas(
+    tmp_path: Path, newer: bytes
+) -> None:
+    words = "is of schema 99, written by llmtop .*; this version reads schema 1: a newer version"
+    with pytest.raises(RecordingError, match=words):
+        read(tmp_path / "run.jsonl", newer + lines(mark(1)))
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"[routes.a]\n", "no recording of llmtop"),
-        (b"\0" * 1_000, "no recording of llmtop"),
-        (lines(hello(schema=99), mark(1)), "schema 99; this version reads 1"),
+        (b"", "is empty: no recording of llmtop"),
+        (b"[routes.a]\n", "no line of it is an event: no recording of llmtop"),
+        (b"\0" * 1_000, "no line of it is an event"),
+        (b'{"type":"summary","routes":{}}\n', "no line of it is an event"),
     ],
 )
 def test_what_is_no_recording_is_refused_with_the_reason(
@@ -145,31 +210,88 @@ def test_what_is_no_recording_is_refused_with_the_reason(
         read(tmp_path / "run.jsonl", content)
 
 
-def test_an_empty_file_has_no_events(tmp_path: Path) -> None:
-    assert read(tmp_path / "run.jsonl", b"") == ([], SkippedLines(), [])
-
-
-def test_a_missing_file_and_a_pipe_are_refused_with_the_reason(tmp_path: Path) -> None:
+def test_what_is_no_file_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    good = tmp_path / "good.jsonl"
+    good.write_bytes(lines(hello()))
     for name in ("none.jsonl", "20260101T000000Z-1-00000000.0001.jsonl"):
         with pytest.raises(RecordingError, match="No such file"):
-            list(read_recording(tmp_path / name))
+            recorded_parts([good, tmp_path / name], str)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RecordingError, match="is a named pipe"):
-        list(read_recording(tmp_path / "pipe"))
+        recorded_parts([good, tmp_path / "pipe"], str)
+    with pytest.raises(RecordingError, match="is a directory"):
+        recorded_parts([tmp_path], str)
 
 
-def test_segments_are_counted_together_and_told_apart(tmp_path: Path) -> None:
-    names = [f"20260101T000000Z-1-00000000.000{number}.jsonl" for number in (1, 2, 3)]
-    for number, name in enumerate(names):
-        damage = b"?\n" * number
-        (tmp_path / name).write_bytes(lines(hello()) + damage + lines(mark(number)))
-    skipped, problems = SkippedLines(), []
-    events = list(read_recording(tmp_path / names[0], problems.append, skipped))
-    assert events == [hello(), mark(0), mark(1), mark(2)]
-    assert (skipped.total, skipped.first) == (3, f"{names[1]}: line 2")
-    assert problems == [
-        f"{names[1]}: 1 line is left out: 1 cannot be read",
-        f"{names[2]}: 2 lines are left out: 2 cannot be read",
+def part(folder: Path, number: int) -> Path:
+    return folder / f"20260101T000000Z-1-00000000.{number:04}.jsonl"
+
+
+def made_parts(folder: Path, *numbers: int) -> list[Path]:
+    """Write parts as the recorder does, each with its run's hello and a mark of its number."""
+    paths = [part(folder, number) for number in numbers]
+    for number, path in zip(numbers, paths, strict=True):
+        path.write_bytes(lines(hello(), mark(number)))
+    return paths
+
+
+def test_the_first_part_stands_for_all_and_their_greeting_is_given_once(tmp_path: Path) -> None:
+    first, *_ = made_parts(tmp_path, 1, 2, 9_999, 10_000)
+    (tmp_path / "20260101T000000Z-1-00000000.0003.jsonl.gz").write_bytes(b"not one of them")
+    (tmp_path / "20260101T000000Z-2-00000000.0002.jsonl").write_bytes(lines(hello("other")))
+    events, given, (remark,) = read_parts(first)
+    assert events == [hello(), mark(1), mark(2), mark(9_999), mark(10_000)]
+    assert given == lines(*events)
+    assert remark == f"{first.name}: 9996 parts, 3 to 9998, are left out: deleted"
+
+
+@pytest.mark.parametrize(
+    ("there", "named", "read", "remark"),
+    [
+        ((1, 2, 3), (1, 2, 3), (1, 2, 3), ""),
+        ((1, 2, 3), (3, 1, 2, 1), (1, 2, 3), ""),
+        ((1, 2, 3), (2,), (2, 3), "part 1 is left out: not named"),
+        ((1, 2, 3), (1, 3), (1, 3), "part 2 is left out: not named"),
+        ((3, 4), (3,), (3, 4), "2 parts, 1 to 2, are left out: deleted"),
+        ((2, 4), (2, 4), (2, 4), "2 parts, 1 to 3, are left out: deleted"),
+    ],
+)
+def test_parts_are_read_in_their_order_and_missing_ones_are_said(
+    tmp_path: Path,
+    there: tuple[int, ...],
+    named: tuple[int, ...],
+    read: tuple[int, ...],
+    remark: str,
+) -> None:
+    made_parts(tmp_path, *there)
+    events, _, remarks = read_parts(*(part(tmp_path, number) for number in named))
+    assert events == [hello(), *map(mark, read)]
+    assert remarks == ([f"{part(tmp_path, min(named)).name}: {remark}"] if remark else [])
+
+
+def test_other_files_are_read_as_they_are_named(tmp_path: Path) -> None:
+    for name, number in (("b.jsonl", 1), ("a.jsonl", 2)):
+        (tmp_path / name).write_bytes(lines(hello(), mark(number)))
+    assert read_parts(tmp_path / "b.jsonl", tmp_path / "a.jsonl")[0] == [hello(), mark(1), mark(2)]
+
+
+def test_an_engine_that_was_started_again_greets_once(tmp_path: Path) -> None:
+    one, two = part(tmp_path, 1), part(tmp_path, 2)
+    one.write_bytes(lines(hello(), mark(1), hello("2"), mark(2)))
+    two.write_bytes(lines(hello("2"), mark(3)))
+    assert read_parts(one)[0] == [hello(), mark(1), hello("2"), mark(2), mark(3)]
+
+
+def test_what_is_skipped_is_told_file_by_file(tmp_path: Path) -> None:
+    paths = made_parts(tmp_path, 1, 2, 3)
+    paths[1].write_bytes(lines(hello()) + b"?\n" + lines(mark(2)))
+    paths[2].write_bytes(lines(hello()) + b'?\n{"type":"later"}\n' + lines(mark(3)))
+    events, _, remarks = read_parts(paths[0])
+    assert events == [hello(), mark(1), mark(2), mark(3)]
+    assert remarks == [
+        f"{paths[1].name}: 1 line is left out, line 2: 1 cannot be read",
+        f"{paths[2].name}: 2 lines are left out, the first is line 2: "
+        "1 cannot be read, 1 no event that this version knows",
     ]
 
 
@@ -180,5 +302,6 @@ def test_no_damage_between_lines_loses_another_line(
     whole = [hello(), mark(1), mark(2), mark(3)]
     parts = [encode_event(event) for event in whole]
     parts.insert(place, damage + b"\n")
-    events, _, _ = read(tmp_path_factory.mktemp("damaged") / "run.jsonl", b"".join(parts))
+    events, given_lines, _ = read(tmp_path_factory.mktemp("damaged") / "run.jsonl", b"".join(parts))
     assert events == whole
+    assert given_lines == lines(*whole)

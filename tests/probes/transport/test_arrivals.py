@@ -7,7 +7,7 @@ import pytest
 from clocks import NS, ManualClock
 
 from probes.kit.clock import SystemClock
-from probes.transport.arrivals import Arrivals, WallOffset, ask_for_stamps, kernel_stamps
+from probes.transport.arrivals import DatedReads, WallOffset, ask_for_stamps, kernel_stamps
 
 MS = NS // 1000
 
@@ -71,7 +71,7 @@ def test_the_kernel_dates_bytes_by_their_arrival_not_by_their_reading(
 ) -> None:
     client, accepted = pair
     clock = SystemClock()
-    arrivals = Arrivals(clock)
+    arrivals = DatedReads(clock)
     before_ns = clock.monotonic_ns()
     client.sendall(b"early")
     sent_ns = clock.monotonic_ns()
@@ -89,7 +89,7 @@ def test_a_socket_without_stamps_is_dated_at_the_read_and_says_so() -> None:
     ):
         accepted, _ = server.accept()
         with accepted:
-            arrivals = Arrivals(SystemClock())
+            arrivals = DatedReads(SystemClock())
             client.sendall(b"x")
             before_ns = SystemClock().monotonic_ns()
             assert arrivals.read(accepted) == b"x"
@@ -103,7 +103,7 @@ def test_the_end_of_a_stream_has_no_stamp_and_spoils_none(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     client, accepted = pair
-    arrivals = Arrivals(SystemClock())
+    arrivals = DatedReads(SystemClock())
     client.shutdown(socket.SHUT_WR)
     accepted.setblocking(True)
     assert arrivals.read(accepted) == b""

@@ -6,7 +6,8 @@ from far_side import HEADERS, Steps, post
 from wire import Wire, serve
 
 from probes.kit.clock import SystemClock
-from probes.transport import HttpxTransport, Request
+from probes.transport import Request
+from probes.transport.pooled import HttpxTransport
 
 pytestmark = pytest.mark.anyio
 

@@ -22,9 +22,10 @@ from wire import serve
 from probes.config import Tls
 from probes.config.proxies import Proxy, read_proxy
 from probes.kit.clock import SystemClock
-from probes.transport import HttpxTransport, StampingTransport, contexts, kernel_stamps
+from probes.transport import StampingTransport, contexts, kernel_stamps
 from probes.transport import open_transport as most_exact
 from probes.transport.options import Connecting
+from probes.transport.pooled import HttpxTransport
 
 pytestmark = pytest.mark.anyio
 

@@ -295,33 +295,6 @@ async def test_no_descriptor_is_left_whatever_becomes_of_an_exchange() -> None:
     assert descriptors() <= before
 
 
-async def test_it_is_a_transport_of_httpx() -> None:
-    async with serve(good) as server:
-        transport = StampingTransport(SystemClock())
-        async with httpx.AsyncClient(transport=transport) as client:
-            for _ in range(2):
-                response = await client.post(server.url + "/chat", json={"a": 1})
-                assert response.text.endswith("data: [DONE]\n\n")
-            assert (response.http_version, server.connections) == ("HTTP/1.1", 1)
-            async with client.stream("POST", server.url, content=b"x") as streamed:
-                assert [data async for data in streamed.aiter_raw()]
-        assert transport.open_sockets == 0
-
-
-async def test_as_httpx_transport_it_heeds_the_read_timeout() -> None:
-    async def silent(wire: Wire) -> bool:
-        await wire.send(SSE)
-        await anyio.sleep(30)
-        return True
-
-    async with serve(silent) as server:
-        transport = StampingTransport(SystemClock())
-        async with httpx.AsyncClient(transport=transport, timeout=0.05) as client:
-            with pytest.raises(httpx.ReadTimeout):
-                await client.post(server.url)
-        assert transport.open_sockets == 0
-
-
 async def test_a_reader_that_is_slow_stops_the_socket_not_the_memory() -> None:
     size = 40 * MAX_HELD
 
@@ -333,12 +306,13 @@ async def test_a_reader_that_is_slow_stops_the_socket_not_the_memory() -> None:
 
     async with serve(flood) as server:
         transport = StampingTransport(SystemClock())
-        async with (
-            httpx.AsyncClient(transport=transport) as client,
-            client.stream("POST", server.url, content=b"x") as streamed,
-        ):
+        request = Request(server.url, {}, b"x")
+        sizes: list[int] = []
+        async with transport.exchange(request, Steps()) as exchange:
             await anyio.sleep(0.2)
             connection = transport._connection
             assert connection is not None
             assert connection._held_size <= 2 * MAX_HELD
-            assert sum([len(data) async for data in streamed.aiter_raw()]) == size
+            await exchange.read_body(lambda data, *_: sizes.append(len(data)))
+        await transport.aclose()
+    assert sum(sizes) == size

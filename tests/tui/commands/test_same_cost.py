@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from http_request import read_request
 
 from probes.config.file import load_config
 from probes.events import AttemptFinished, Event
@@ -82,10 +83,9 @@ class Server:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-l")]
-            await reader.readexactly(int(sizes[0].split(b":")[1]))
-            ending = ENDINGS[head.split(b" ", 2)[1].decode().split("/")[1].replace("%20", " ")]
+            request = await read_request(reader)
+            assert request is not None
+            ending = ENDINGS[request.path.split("/")[1].replace("%20", " ")]
             events: list[object] = [{"choices": [{"index": 0, "delta": {"content": "word"}}]}]
             if ending is not None:
                 events += [

@@ -98,6 +98,19 @@ async def test_a_knob_sends_its_command(key: str, command: Command) -> None:
         assert it.session.commands == [command]
 
 
+async def test_keys_add_up_and_undo_one_another_on_a_screen_that_stands_still() -> None:
+    async with cockpit() as it:
+        await it.press("j", "space", "+", "p")
+        it.clock.now_ns += 60 * NS_PER_S
+        await it.press("+", "p")
+        assert it.session.commands == [
+            SetKnob(route="busy-llama", knob="concurrency", value=9.0),
+            Pause(route="busy-llama", paused=True),
+            SetKnob(route="busy-llama", knob="concurrency", value=10.0),
+            Pause(route="busy-llama", paused=False),
+        ]
+
+
 async def test_the_cursor_moves_and_its_row_is_marked() -> None:
     async with cockpit() as it:
         await it.press("j", "down", "k")

@@ -1,0 +1,173 @@
+"""One frame: rows of the routes table, its totals, and the panes below it, of what was read.
+
+What is counted and sampled is of the route's last turn; what is open, held and set is of now.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+from probes.answers.limits import tightest
+from probes.board.figures import RouteFigures, amplification, share
+from probes.board.route import MARKERS_KEPT, RouteBoard
+from probes.board.states import STATE_ORDER
+from probes.board.views import LimitsView, PercentileTable, RouteDetail, RouteView
+from probes.kit.clock import NS_PER_S
+from probes.stats.tally import Tally
+
+N = TypeVar("N", int, float)
+
+_RATES: Final = (
+    "probes_per_min",
+    "good_per_min",
+    "throttled_per_min",
+    "timeouts_per_min",
+    "failures_per_min",
+    "retries_per_min",
+)
+
+
+def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteView:
+    """Return a route's row at the stamp `now_ns`."""
+    info = route.info
+    counted = _counted(figures.tally, figures.window_s)
+    success = counted["success"]
+    return RouteView(
+        **counted,
+        name=info.name,
+        model=info.model,
+        base_url=info.base_url,
+        tags=info.tags,
+        state=route.state,
+        since_ns=route.since_ns,
+        goal_ratio=route.goal_ratio,
+        why=route.why,
+        in_flight=len(route.lanes),
+        target=route.target,
+        interval=route.interval,
+        max_tokens=route.max_tokens,
+        cohort=figures.cohort,
+        ttft_p50=figures.ttft[0],
+        ttft_p95=figures.ttft[1],
+        ttft_p99=figures.ttft[2],
+        e2e_p50=figures.e2e[0],
+        e2e_p95=figures.e2e[1],
+        stream_tokens_per_s=figures.speed,
+        success_missed=success is not None and success < info.goal_success,
+        oldest_open_s=_age_s(route.lanes.oldest_started_ns(), now_ns),
+        last_event_s=_age_s(route.last_event_ns, now_ns),
+        cool_down_s=route.cool_down_s(now_ns),
+        skipped=route.skipped,
+        trend=figures.trend,
+        goal_ttft_s=info.goal_ttft_s,
+        goal_e2e_s=route.goal_e2e_s,
+        held=tuple(sorted(route.held.union(route.run.held))),
+        streamed=info.streamed,
+        price=info.price,
+    )
+
+
+def totals(rows: Sequence[RouteView], tally: Tally) -> RouteView | None:
+    """Return the totals row; `tally` is the sum of what the rows have counted.
+
+    Rates are the sums of the rows' own, as each route's window covers a time of its own. There are
+    no percentiles: those never mix routes and cohorts.
+    """
+    if not rows:
+        return None
+    state = min((row.state for row in rows), key=STATE_ORDER.index)
+    counted = _counted(tally, 1.0)
+    counted.update((name, sum(getattr(row, name) for row in rows)) for name in _RATES)
+    counted["usd_per_hour"] = _sum(row.usd_per_hour for row in rows)
+    return RouteView(
+        **counted,
+        name="total",
+        state=state,
+        since_ns=_least(row.since_ns for row in rows if row.state == state),
+        goal_ratio=max(row.goal_ratio for row in rows),
+        in_flight=sum(row.in_flight for row in rows),
+        target=sum(row.target for row in rows),
+        success_missed=any(row.success_missed for row in rows),
+        oldest_open_s=_most(row.oldest_open_s for row in rows),
+        last_event_s=_least(row.last_event_s for row in rows),
+        cool_down_s=_most(row.cool_down_s for row in rows),
+        skipped=sum(row.skipped for row in rows),
+        goal_ttft_s=min(row.goal_ttft_s for row in rows),
+    )
+
+
+def _counted(tally: Tally, window_s: float) -> dict[str, Any]:
+    """Return the fields of a row that follow from the counters over so many seconds."""
+    return {
+        "n": tally.finished,
+        "probes_per_min": tally.finished * 60.0 / window_s,
+        "success": share(tally.ok, tally.finished),
+        "goodput": share(tally.good, tally.finished),
+        "good_per_min": tally.good * 60.0 / window_s,
+        "throttled_per_min": tally.throttled * 60.0 / window_s,
+        "timeouts_per_min": tally.timeouts * 60.0 / window_s,
+        "failures_per_min": tally.failures * 60.0 / window_s,
+        "retries_per_min": tally.retries * 60.0 / window_s,
+        "amplification": amplification(tally),
+        "input_tokens": share(tally.input_tokens, tally.input_counts),
+        "output_tokens": share(tally.output_tokens, tally.output_counts),
+        "usd_per_hour": tally.cost_usd * 3600.0 / window_s if tally.costs else None,
+        "cost_estimated": tally.cost_estimates > 0,
+    }
+
+
+def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteDetail | None:
+    """Return what the panes below the table show of one route; None where that was not read."""
+    detail, info = figures.detail, route.info
+    if detail is None:
+        return None
+    markers = sorted((*route.markers, *route.run.marks), key=lambda marker: marker.at_ns)
+    percentiles = PercentileTable(
+        columns=detail.columns,
+        timeline=figures.trend,
+        e2e_timeline=detail.e2e_chart,
+        markers=tuple(markers[-MARKERS_KEPT:]),
+        goal_ttft_s=info.goal_ttft_s,
+        goal_e2e_s=route.goal_e2e_s,
+        oldest_open_s=_age_s(route.lanes.oldest_started_ns(), now_ns),
+        cohort=figures.cohort,
+        streamed=info.streamed,
+    )
+    return RouteDetail(
+        route=info.name,
+        lanes=route.lanes.views(info.name, now_ns, info.retries),
+        percentiles=percentiles,
+        retries=detail.retries,
+        preview=route.preview,
+        preview_probe=route.preview_probe,
+    )
+
+
+def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:
+    """Return what a route has left of its limits; None where nothing is known of any."""
+    left_s, parts = route.cool_down_s(now_ns), route.limits.parts
+    if not parts and left_s is None:
+        return None
+    return LimitsView(
+        route=route.info.name,
+        limits=tightest(parts),
+        cool_down_s=left_s,
+        cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
+    )
+
+
+def _age_s(stamp_ns: int | None, now_ns: int) -> float | None:
+    """Return the seconds since a stamp, never below zero."""
+    return None if stamp_ns is None else max(0, now_ns - stamp_ns) / NS_PER_S
+
+
+def _least(values: Iterable[N | None]) -> N | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _most(values: Iterable[N | None]) -> N | None:
+    return max((value for value in values if value is not None), default=None)

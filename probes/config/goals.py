@@ -1,0 +1,63 @@
+"""What a good probe is: the default goals, and the E2E goal at each answer cap.
+
+Rule 1: a goal of the user's own holds at any cap.
+Rule 2: without one, E2E p95 ≤ 3 s is the goal of answers up to 200 tokens: a longer one takes long,
+and how long nobody can say beforehand, so a route that is configured for longer ones has none.
+Rule 3: a knob takes no goal away, or raising the cap would silence the alarm. Where the configured
+cap has a goal and a knob goes beyond 200 tokens, the goal grows with the cap.
+"""
+
+from typing import Annotated, Final, TypeAlias
+
+from probes.config.fields import Range, Settings, Unset
+
+DEFAULT_E2E_GOAL_S: Final = 3.0
+E2E_GOAL_CAP: Final = 200
+"""Tokens up to which the default holds as it is."""
+
+DAY_S: Final = 86_400
+"""Longest time that can be set: what takes longer is nobody's intention."""
+
+Seconds: TypeAlias = Annotated[
+    float,
+    Range("a number of seconds", 0, DAY_S, exclusive=True, bounds="above 0, at most a day"),
+]
+Usd: TypeAlias = Annotated[float, Range("a number of USD", 0, exclusive=True)]
+
+
+class Goals(Settings, frozen=True, kw_only=True):
+    """Bands follow a goal: great ≤ 0.6 × goal < fine ≤ goal < slow ≤ 1.5 × goal < sluggish."""
+
+    ttft_s: Seconds = 1.0
+    """TTFT p95, and TTFT of a good probe, in seconds."""
+    e2e_s: Annotated[Seconds | None, Unset(f"{DEFAULT_E2E_GOAL_S}")] = None
+    """The same for E2E; without a value only where `max_tokens` is at most 200, and growing with
+    the cap where a knob goes beyond that."""
+    success: Annotated[float, Range("a share", 0, 1)] = 0.99
+    """Share of probes that must be ok."""
+    cost_usd_per_probe: Usd | None = None
+    """USD that a good probe may cost, and that probes may cost on average."""
+
+
+def configured_e2e_goal_s(own_s: float | None, cap: int) -> float | None:
+    """Return the E2E goal of a route as it is configured, in seconds; None where it has none."""
+    if own_s is not None:
+        return own_s
+    return DEFAULT_E2E_GOAL_S if cap <= E2E_GOAL_CAP else None
+
+
+def e2e_goal_s(
+    goal_s: float | None, cap: int, *, is_own: bool, configured_cap: int
+) -> float | None:
+    """Return the E2E goal at the answer cap `cap`, in seconds; None where it has none.
+
+    `goal_s` is the goal at the configured cap, `is_own` tells whether the user has set it.
+
+    >>> e2e_goal_s(3.0, 400, is_own=False, configured_cap=64)
+    6.0
+    """
+    if is_own or cap == configured_cap:
+        return goal_s
+    if cap <= E2E_GOAL_CAP:
+        return DEFAULT_E2E_GOAL_S if goal_s is None else goal_s
+    return None if goal_s is None else goal_s * cap / E2E_GOAL_CAP

@@ -1,0 +1,1 @@
+"""Where the events of a run go beside the screen and the recording."""

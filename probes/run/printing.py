@@ -1,0 +1,68 @@
+"""What a run without a screen minds while it prints: signals, and whoever reads the output."""
+
+import signal
+from typing import Final, Protocol
+
+import anyio
+
+from probes.events import Event
+from probes.exports.json_lines import JsonLines
+
+_HOLD_BYTES: Final = 4 << 20
+"""Unwritten output above which the source is held: an engine holds its admissions then."""
+_RELEASE_BYTES: Final = 1 << 20
+LOOK_S: Final = 0.1
+_DRAIN_S: Final = 0.005
+
+
+class _Flow(Protocol):
+    """A run, as far as its output steers it."""
+
+    def hold(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Printing:
+    """Lets a run go no faster than its output is read, and end when a person wants it to."""
+
+    def __init__(self, flow: _Flow, output: JsonLines) -> None:
+        self._flow = flow
+        self._output = output
+        self.is_interrupted = False
+        """A signal has asked for the end."""
+
+    def receive(self, events: list[Event], lines: bytes) -> None:
+        """Print a batch; hold the source where its reader is far behind."""
+        self._output.receive(events, lines)
+        if self._output.waiting > _HOLD_BYTES:
+            self._flow.hold()
+
+    async def mind(self) -> None:
+        """Mind signals and the reader until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._stop_on_signal)
+            while True:
+                if self._output.closed:
+                    self._flow.stop()
+                if self._output.waiting < _RELEASE_BYTES:
+                    self._flow.release()
+                await anyio.sleep(LOOK_S)
+
+    async def drain(self) -> None:
+        """Return when the reader has taken everything, has gone, or a person waits no longer."""
+        output = self._output
+        while output.waiting and not (output.closed or self.is_interrupted):  # noqa: ASYNC110
+            await anyio.sleep(_DRAIN_S)
+
+    async def _stop_on_signal(self) -> None:
+        names = ["SIGINT", "SIGTERM"]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            names.append("SIGHUP")  # `nohup` wants to outlive the terminal
+        numbers = [getattr(signal, name) for name in names]
+        with anyio.open_signal_receiver(*numbers) as signals:
+            async for _number in signals:
+                self.is_interrupted = True
+                self._flow.stop()

@@ -1,0 +1,89 @@
+"""A recording as a run without a screen printed it: the same lines, and the same summary last."""
+
+from collections.abc import Sequence, Set
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+
+from probes.board import Board
+from probes.events import Event, Hello
+from probes.exports.json_lines import JsonLines
+from probes.kit.exit_status import ExitStatus
+from probes.run.printing import Printing
+from probes.run.sinks import BoardSink, Sink
+from probes.sources.recording import RecordingSource
+from probes.stats.sketch import BACKEND
+from probes.store.recording_reader import RecordingError, Report, recorded_parts
+
+
+async def run_replay(
+    paths: Sequence[Path], *, out: BinaryIO, report: Report, only: Set[str] | None = None
+) -> int:
+    """Print the durable events of a recording, then one line of type `summary`; return a status.
+
+    Ends early on SIGINT, SIGTERM or SIGHUP, with the summary of what was read, and when `out` is
+    closed by its reader, who may otherwise be as slow as he likes. Where `only` is given, lines of
+    other types are left out. `report` takes what is missing of the recording.
+
+    Raises:
+        RecordingError: it cannot be read.
+        OSError: `out` could not be written, though its reader had not left.
+    """
+    replay = _Replay(recorded_parts(paths, report), JsonLines(out, only), report)
+    return await replay.run()
+
+
+class _Replay:
+    """The recording's events on their way into the board and onto the output."""
+
+    def __init__(self, parts: Sequence[Path], output: JsonLines, report: Report) -> None:
+        self._name = parts[0].name
+        self._board = Board()
+        self._source = RecordingSource(parts, self._receive, report)
+        self._output = output
+        self._printing = Printing(self._source, output)
+        self._sinks: tuple[Sink, ...] = (BoardSink(self._board), self._printing)
+        self._report = report
+        self._greeted = False
+
+    async def run(self) -> int:
+        failure: RecordingError | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._printing.mind)
+            try:
+                await self._source.run()
+            except RecordingError as error:  # a group would wrap it
+                failure = error
+            else:
+                if self._printing.is_interrupted:
+                    self._report(f"{self._name}: interrupted; the summary is of what was read")
+                if not self._greeted:
+                    self._report(
+                        f"{self._name}: there is no hello in it, so that no route is known"
+                    )
+                self._output.end_with(self._board.summary())
+            # Whoever reads may be as slow as a pager: nothing is lost by waiting for him here.
+            await self._printing.drain()
+            tasks.cancel_scope.cancel()
+        await self._output.finish()
+        if failure is not None:
+            raise failure
+        if self._output.failure is not None:
+            raise self._output.failure
+        return ExitStatus.OK
+
+    def _receive(self, events: list[Event], lines: bytes) -> None:
+        for sink in self._sinks:
+            sink.receive(events, lines)
+        if self._greeted:
+            return
+        hello = next((event for event in events if isinstance(event, Hello)), None)
+        if hello is None:
+            return
+        self._greeted = True
+        if hello.digests not in ("", BACKEND):
+            self._report(
+                f"{self._name}: its percentiles were held by {hello.digests}, here they are by "
+                f"{BACKEND}: those of the summary may differ"
+            )

@@ -1,0 +1,76 @@
+"""A recording as a source: its events as fast as they are taken, and then the end.
+
+Nothing but the files is read: no settings, no ledger, no state.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from probes.control.commands import Command
+from probes.control.status import HostState, HostStatus
+from probes.sources.source import Receive
+from probes.store.recording_reader import Report, read_recording
+
+
+class RecordingSource:
+    """Gives what a run has written down. Commands change nothing of what has happened."""
+
+    def __init__(self, parts: Sequence[Path], receive: Receive, report: Report) -> None:
+        """Prepare to read files in order; `report` takes what is missing of them, a line each."""
+        self._parts = parts
+        self._receive = receive
+        self._report = report
+        self._state: HostState = "starting"
+        self._stopping = False
+        self._released = anyio.Event()
+        self._released.set()
+
+    @property
+    def status(self) -> HostStatus:
+        """Whether it is being read."""
+        return HostStatus(state=self._state)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether all that it did has been told: it does nothing."""
+        return True
+
+    def send(self, command: Command) -> None:
+        """Do nothing: what has happened cannot be commanded."""
+
+    def hold(self) -> None:
+        """Read no further until `release`."""
+        if self._released.is_set() and not self._stopping:
+            self._released = anyio.Event()
+
+    def release(self) -> None:
+        """Read on."""
+        self._released.set()
+
+    def retry(self) -> None:
+        """Do nothing: there is no engine to start."""
+
+    def stop(self) -> None:
+        """Read no further; `run` returns."""
+        self._stopping = True
+        self._released.set()
+
+    async def run(self) -> None:
+        """Give everything, or what comes before `stop`.
+
+        Raises:
+            RecordingError: a file cannot be read, or there is no event in any.
+        """
+        self._state = "running"
+        try:
+            for events, lines in read_recording(self._parts, self._report):
+                self._receive(events, lines)
+                await checkpoint()  # signals are heard between two batches
+                await self._released.wait()
+                if self._stopping:
+                    return
+        finally:
+            self._state = "stopped"

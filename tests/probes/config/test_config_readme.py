@@ -1,0 +1,79 @@
+"""The page of the settings says what may be set, to what, and what stands without it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from pages import KB, Page, each_of, number, per_cent
+
+from probes.config.file import parse_config
+from probes.config.goals import E2E_GOAL_CAP
+from probes.config.key_command import COMMAND_BYTES, COMMAND_SECONDS
+from probes.config.reference import TABLES, table
+from probes.config.scrubbing import PIECE
+from probes.config.settings import LONGEST_PROMPT_MB
+from probes.discovery.loopback import HOSTS, PORTS
+from probes.discovery.loopback_network import _TIMEOUT_S
+from probes.engine.route import JITTER
+from probes.kit.open_regular import PIPE_SECONDS
+from tui.commands.init import _LISTS_S, PROVIDERS
+from tui.draw.theme_names import OWN_THEMES
+from tui.terminal import pace
+
+PAGE = Page("probes/config/README.md")
+
+
+NUMBERS = {
+    "The file": (
+        "Ollama ({}), vLLM ({}), llama.cpp ({}), SGLang ({}) and LM Studio ({})".format(*PORTS),
+        "asks {} and {}".format(*HOSTS),
+        f"{_TIMEOUT_S:g} s each and all at once",
+        f"within {number(_LISTS_S)} seconds",
+    ),
+    "A route": (
+        f"without a shell and stdin; {COMMAND_SECONDS:g} s, {COMMAND_BYTES // KB} KB",
+        f"± {per_cent(JITTER)}",
+        f"`max_tokens` is at most {E2E_GOAL_CAP}",
+        f"at most {LONGEST_PROMPT_MB} MB",
+    ),
+    "Budgets, recordings, the screen": (
+        f"a slow terminal gets fewer, down to {pace._SLOWEST_HZ:g}",
+    ),
+    "Keys and other people": (
+        f"in any part of {PIECE} characters or more",
+        f"within {PIPE_SECONDS:g} s",
+    ),
+}
+
+
+@each_of(NUMBERS)
+def test_the_page_says_what_the_program_has(title: str, words: str) -> None:
+    assert words in PAGE.line(title)
+
+
+def test_no_quantity_is_left_out() -> None:
+    assert PAGE.loose(NUMBERS) == []
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_settings_stand_there_as_their_fields_declare_them(name: str) -> None:
+    assert table(name) in PAGE.text, "python -m probes.config.reference prints it"
+
+
+def test_every_theme_of_ours_is_named() -> None:
+    text = PAGE.section("Budgets, recordings, the screen")
+    assert {name for name in OWN_THEMES if f"`{name}`" not in text.replace('"', "")} == set()
+
+
+def test_every_provider_that_init_looks_for_is_named() -> None:
+    text = PAGE.section("The file")
+    prefixes = [provider.variable.removesuffix("API_KEY") for provider in PROVIDERS]
+    assert [prefix for prefix in prefixes if f"`{prefix}" not in text] == []
+
+
+def test_the_example_settings_are_good() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.text, re.DOTALL)
+    assert tomllib.loads(example)
+    config = parse_config(example, Path("routes.toml"), {"DEEPINFRA_API_KEY": "k" * 20})
+    assert config.routes[0].goals.ttft_s == 0.8

@@ -1,0 +1,194 @@
+"""The house is as its page draws it: rooms, floors, walls, the way of a chunk, where is what."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import MB, ROOT, Page, each_of, number, per_cent, quoted
+
+from probes.answers.body import _LONGEST_WORDS
+from probes.answers.dialects.lenient import _MOST_TOKENS
+from probes.board import header
+from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
+from probes.board.lanes import CELL_NS
+from probes.config import Goals
+from probes.config.goals import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
+from probes.engine.outbox import BATCH_S
+from probes.engine.report import BANDS
+from probes.kit.clock import NS_PER_S
+from probes.sources.merged_stream import PATIENCE_NS
+from probes.stats.tokens import _FEWEST_A_CHUNK, _LEAST_TOKENS, _USUAL
+from probes.stats.windows import _MINUTES_KEPT, _SLICES_KEPT, SLICE_NS, SLICES_A_MINUTE
+from probes.store.recording import FLUSH_S, SEGMENT_BYTES
+from tui.cli import _MOST_ENGINES
+from tui.screens.glossary import GLOSSARY
+
+PAGE = Page("probes/README.md")
+SLICE_S = SLICE_NS // NS_PER_S
+MINUTE_S = SLICES_A_MINUTE * SLICE_S
+SPANS = {900: "a quarter of an hour", 3600: "an hour"}
+P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
+P99 = next(n for n in range(1, 1000) if is_enough(n, 0.99))
+ASKED_FOR = (
+    "where a Retry-After is read",
+    "where a 429 becomes a wait",
+    "where a key is scrubbed",
+    "where p95 is computed",
+    "where a lane is drawn",
+    "where a knob's range stands",
+    "where a budget is held",
+    "where TLS is stamped",
+)
+
+NUMBERS = {
+    "In one picture": (f"one batch every {BATCH_S * 1000:g} ms",),
+    "The way of one chunk": (
+        f"every {BATCH_S * 1000:g} ms: events and arrivals",
+        f"the {CELL_NS / 1e6:g} ms cell of its lane",
+    ),
+    "The event stream": (f"(output by {BATCH_S * 1000:g} ms, for the lanes)",),
+    "What each figure means": (
+        f"all streams together, over the last {header._ARRIVAL_NS / NS_PER_S:g} s",
+        f"whole slices of {SLICE_S} s, so `1m` is {MINUTE_S} to {MINUTE_S + SLICE_S} s",
+        f"up to {', '.join(name for _, name in BANDS)}, above",
+        f"Slices of {SLICE_S} s are kept for {SPANS.get(_SLICES_KEPT * SLICE_S)}, minutes for "
+        f"{SPANS.get(_MINUTES_KEPT * 60)}",
+        f"samples ({P95} for p95, {P99} for p99)",
+        f"great ≤ {GREAT_SHARE:g} × goal < fine ≤ goal < slow ≤ {SLUGGISH_SHARE:g} × goal",
+        f"TTFT p95 ≤ {Goals().ttft_s:.1f} s, E2E p95 ≤ {DEFAULT_E2E_GOAL_S:g} s (where the answer "
+        f"cap is at most {E2E_GOAL_CAP}) and {per_cent(Goals().success)} success",
+        f"raises the cap beyond {E2E_GOAL_CAP} tokens, the default E2E goal grows with it "
+        f"({e2e_goal_s(DEFAULT_E2E_GOAL_S, 400, is_own=False, configured_cap=64):g} s at 400)",
+    ),
+    "Tokens, and whose count they are": (
+        f"{_USUAL:g} until {_LEAST_TOKENS} tokens were counted",
+        f"absurd counts (above {_MOST_TOKENS / 1e9:g} billion) are unknown",
+        f"below {number(1)} token for {number(1 / _FEWEST_A_CHUNK)} chunks",
+    ),
+    "Several engines": (
+        f"at most {_MOST_ENGINES}",
+        f"for longer than {PATIENCE_NS / NS_PER_S:g} s",
+    ),
+    "What is kept, and where": (
+        f"rotated at {SEGMENT_BYTES // MB} MB",
+        "at most its last second",
+        f"at most {_LONGEST_WORDS} characters stand in its message",
+    ),
+}
+EXAMPLES = ("cut to 500 characters",)
+"""What another test holds."""
+
+
+@each_of(NUMBERS)
+def test_the_page_says_what_the_program_has(title: str, words: str) -> None:
+    assert words in PAGE.line(title)
+
+
+def test_no_quantity_is_left_out() -> None:
+    assert PAGE.loose(NUMBERS, EXAMPLES) == []
+
+
+def test_a_run_that_is_killed_loses_at_most_a_second() -> None:
+    assert FLUSH_S < 1.0  # the rest of the second is for the write itself
+
+
+def picture() -> list[dict[str, list[str]]]:
+    """Return the floors from the top: their rooms, each with its folders."""
+    (drawn,) = re.findall(r"```\n( tui/.*?)```", PAGE.section("In one picture"), re.DOTALL)
+    floors: list[dict[str, list[str]]] = [{}]
+    for line in drawn.rstrip().splitlines():
+        named = re.match(r"^( +)([a-z_]+)/ ", line)
+        if set(line) == {"─"}:
+            floors.append({})
+        elif named is None:
+            pytest.fail(f"neither a room nor a floor: {line!r}")
+        elif named[1] == " ":
+            room = floors[-1].setdefault(named[2], [])
+        else:
+            room.append(named[2])
+    return floors
+
+
+def folders_of(room: Path) -> set[str]:
+    """Return the folders of a room that hold something of ours."""
+    return {
+        path.name
+        for path in room.iterdir()
+        if path.is_dir() and any(file.suffix != ".pyc" for file in path.rglob("*.*"))
+    }
+
+
+def contracts() -> list[dict[str, Any]]:
+    """Return the contracts of import-linter."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return project["tool"]["importlinter"]["contracts"]  # type: ignore[no-any-return]
+
+
+def test_the_rooms_of_the_picture_are_those_of_the_tree() -> None:
+    drawn = {room: folders for floor in picture() for room, folders in floor.items()}
+    assert drawn.keys() - {"tui"} == folders_of(ROOT / "probes")
+    for room, folders in drawn.items():
+        there = ROOT / "tui" if room == "tui" else ROOT / "probes" / room
+        assert sorted(folders) == sorted(folders_of(there)), room
+
+
+def test_the_floors_of_the_picture_are_those_that_the_linter_holds() -> None:
+    (layers,) = [contract["layers"] for contract in contracts() if contract["type"] == "layers"]
+    held = []
+    for layer in layers:
+        rooms = [name.strip().removeprefix("probes.") for name in layer.split("|")]
+        # A room in brackets may be there or not.
+        held.append(
+            {name.strip("()").removeprefix("probes.") for name in rooms}
+            & ({"tui"} | folders_of(ROOT / "probes"))
+        )
+    assert [set(floor) for floor in picture()] == held
+
+
+def test_the_walls_are_those_that_the_linter_holds() -> None:
+    told = re.findall(r"^- (.+)$", PAGE.section("In one picture"), re.MULTILINE)
+    assert told == [contract["name"] for contract in contracts()]
+
+
+def defined_in(path: Path) -> set[str]:
+    """Return the functions and classes of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
+
+
+WAY = [
+    (int(row[0]), quoted(row[1])[0], quoted(row[2])[0]) for row in PAGE.rows("The way of one chunk")
+]
+
+
+@pytest.mark.parametrize(("step", "file", "function"), WAY)
+def test_each_step_of_a_chunk_is_a_function_of_its_file(
+    step: int, file: str, function: str
+) -> None:
+    path = ROOT / (file if file.startswith("tui/") else f"probes/{file}")
+    assert path.is_file(), f"step {step}"
+    assert function in defined_in(path), f"step {step}"
+
+
+def test_the_way_of_a_chunk_is_told_step_by_step() -> None:
+    assert [step for step, _, _ in WAY] == list(range(1, len(WAY) + 1))
+    assert WAY[0][1].startswith("transport/")
+    assert "arrival" in next(file for _, file, _ in WAY if file.startswith("tui/panes/"))
+
+
+def test_where_is_what_names_files_that_are_there() -> None:
+    rows = PAGE.rows("Where is what")
+    files = [name for row in rows for name in quoted(row[1])]
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    assert set(ASKED_FOR) <= {row[0] for row in rows}
+
+
+def test_every_figure_of_the_help_is_defined() -> None:
+    told = {row[0].replace(" ", "") for row in PAGE.rows("What each figure means")}
+    figures = next(part for part in GLOSSARY if part.title == "figures")
+    columns = [term.shown for term in figures.terms if "/" in term.shown or term.shown.isupper()]
+    assert [shown for shown in columns if shown.replace(" ", "") not in told] == []

@@ -1,0 +1,251 @@
+"""The page of the cockpit says what is on the screen, what keys do, what commands take and give."""
+
+import argparse
+import json
+import re
+from typing import get_args
+
+import pytest
+from drawn import DRAWINGS
+from pages import SHARES, Page, each_of, fields_of, first_cells, minute, number, per_cent, quoted
+
+from probes.board import Board, header, states
+from probes.board.figures import SLUGGISH_SHARE, is_enough
+from probes.board.views import HeaderView, RouteState
+from probes.config import Display, Route
+from probes.engine.health import SHORT_FOR_NS
+from probes.engine.report import route_info
+from probes.engine.single import ProbeRecord
+from probes.events import AttemptFinished, ClockSource, Hello, ProbeFinished, TtftKind
+from probes.kit.clock import NS_PER_S
+from probes.kit.exit_status import ExitStatus
+from probes.simulator.library import scenario_names
+from probes.sources.rules import HostLimits
+from probes.stats.windows import SLICE_NS
+from tui.cli import _WINDOWS, parser
+from tui.commands.once import json_line
+from tui.commands.waterfall import _STEPS
+from tui.draw.chart import SPANS_NS
+from tui.draw.text import line_text
+from tui.draw.theme_names import OWN_THEMES
+from tui.keys import KEYS, Hotkey
+from tui.panes.observer import (
+    CPU_FULL,
+    DRAWING_LATE_CPU,
+    INEXACT_BLURS,
+    INEXACT_SHOWN,
+    LAG_HURTS_S,
+    Cockpit,
+    observer_remarks,
+)
+from tui.panes.routes import COLUMNS, STATE_GLYPHS
+from tui.screens.glossary import GLOSSARY
+from tui.screens.layout import _TWO_COLUMNS
+from tui.terminal import pace
+
+PAGE = Page("tui/README.md")
+IN_PROSE = {"^p": "Ctrl-P", "^z": "Ctrl-Z", "⏎": "Enter"}
+HOST = HostLimits()
+SLICE_S = SLICE_NS // NS_PER_S
+P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
+
+NUMBERS = {
+    "The screen": (
+        "Charts span {}, {} or {} minutes".format(*(span // (60 * NS_PER_S) for span in SPANS_NS)),
+        f"From some {_TWO_COLUMNS} columns on",
+    ),
+    "States": (
+        f"none of at least {number(states._DOWN_FROM)} probes of the last "
+        f"{SLICE_S} to {2 * SLICE_S} s",
+        f"at least {per_cent(states._THROTTLED_SHARE)} of the last minute's attempts",
+        f"TTFT or E2E p95 is above {SLUGGISH_SHARE:g} × its goal",
+        "Success and throttling are judged over the last minute, an outage over the last "
+        f"{SLICE_S} to {2 * SLICE_S} s; a p95 over the last minute if that has {P95} samples, "
+        "else over the last five",
+    ),
+    "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
+    "Is the observer well?": (
+        f"above {LAG_HURTS_S * 1000:g} ms",
+        f"engine from {per_cent(CPU_FULL)}:",
+        f"Screen from {per_cent(DRAWING_LATE_CPU)}:",
+        f"from {per_cent(INEXACT_SHOWN)} on",
+        f"from {per_cent(INEXACT_BLURS)}:",
+        f"for {minute(header._DROPS_SHOWN_NS / NS_PER_S)} after each",
+        f"for {SHORT_FOR_NS / NS_PER_S:g} s after each probe that was not sent",
+        f"longer than {SHARES.get(pace._TOO_LONG)} the time between two frames; "
+        f"the screen halves its rate, down to {pace._SLOWEST_HZ:g} Hz",
+        f"`refresh_hz` below {Display().refresh_hz:g}",
+        f"nothing for {HOST.silent_after_s:g} s a red line tells for how long; "
+        f"after {HOST.kill_after_s:g} s it is killed",
+        f"After {number(HOST.deaths)} deaths within {minute(HOST.deaths_window_s)} "
+        "it stays down until you press `R`",
+    ),
+    "`--fail-on-goals`": (f"p95 is judged from {P95} samples on",),
+}
+EXAMPLES = (
+    "`✖ lag 48 ms: TTFT reads up to 48 ms high`. `kernel`: `lag 48 ms: probes leave late`",
+    *("engine CPU 98 %", "screen CPU 95 %", "inexact 6 %", "inexact 35 %", "5 Hz: slow terminal"),
+    "Knobs act within 100 ms",  # what was measured of the whole way, not a limit
+    "`waited 12.3 s, connected, no first token`",
+    "of our 100 ms",
+)
+"""Quantities that limit nothing."""
+
+
+@each_of(NUMBERS)
+def test_the_page_says_what_the_program_has(title: str, words: str) -> None:
+    assert words in PAGE.line(title)
+
+
+def test_no_quantity_is_left_out() -> None:
+    assert PAGE.loose(NUMBERS, EXAMPLES) == []
+
+
+def test_the_panes_are_those_that_there_are() -> None:
+    told = {row[0]: row[1] for row in PAGE.rows("The screen") if row[0] != "–"}
+    assert told == {key.shown: key.label for key in KEYS if key.id.startswith("pane_")}
+
+
+def test_the_states_are_those_that_there_are_worst_first() -> None:
+    told = first_cells(PAGE.rows("States"))
+    assert told == [f"{STATE_GLYPHS[state]} {state}" for state in get_args(RouteState)]
+
+
+def test_the_columns_are_those_that_there_are() -> None:
+    there = [(f"{each.group} {each.head}".strip(), str(each.priority)) for each in COLUMNS]
+    assert [
+        (quoted(row[0])[0], row[1]) for row in PAGE.rows("Columns of the routes table")
+    ] == there
+
+
+@pytest.mark.parametrize("pane", ["arrival", "percentiles", "throttling", "retries"])
+def test_the_columns_of_the_other_panes_are_those_that_are_drawn(pane: str) -> None:
+    drawn = (DRAWINGS / f"{pane}.txt").read_text(encoding="utf-8").partition("\nbusy\n")[0]
+    rows = PAGE.rows("Columns of the other panes")
+    told = {name for row in rows if row[0].endswith(pane) for name in quoted(row[1])}
+    assert told
+    assert {name for name in told if name not in drawn} == set()
+    heads = set(re.findall(r"\b[A-Z]{3,}\b", drawn)) - {"TTFT"}
+    assert heads <= set(re.findall(r"[A-Z]+", " ".join(told)))
+
+
+@pytest.mark.parametrize(
+    "title", ["marks on figures", "token arrival", "trends and charts"], ids=str
+)
+def test_every_mark_of_the_help_is_told(title: str) -> None:
+    told = set(re.findall(r"`([^`]+)`", PAGE.section("Marks")))
+    (part,) = [part for part in GLOSSARY if part.title == title]
+    shown = {glyph for term in part.terms for glyph in term.shown.split(" ")}
+    assert shown - told - {"dim"} == set()
+
+
+@pytest.mark.parametrize("clock", ["kernel", "user"])
+def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockSource) -> None:
+    text = PAGE.section("Is the observer well?")
+    well = HeaderView(clock=clock, loop_lag_p99_s=0.0003, engine_cpu=0.07, inexact_share=0.06)
+    ill = HeaderView(
+        clock=clock,
+        loop_lag_p99_s=0.048,
+        engine_cpu=0.98,
+        drops=12,
+        drops_shown=True,
+        inexact_share=0.35,
+        short_of="descriptors",
+    )
+    calm = observer_remarks(well, Cockpit(cpu_share=0.09))
+    alarmed = observer_remarks(ill, Cockpit(cpu_share=0.95, slowed_hz=5.0))
+    for remark in (*calm, *alarmed):
+        for part in line_text(remark.line).strip().split(": "):
+            if part != "cpu 98/95%":
+                assert part in text, part
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)
+def test_every_key_is_in_the_table_of_keys(key: Hotkey) -> None:
+    told = set(quoted(PAGE.section("Keys")))
+    shown = IN_PROSE.get(key.shown, key.shown).split(" ")
+    if key.id.startswith("pane_"):
+        assert {"1", "5"} <= told
+    else:
+        assert set(shown) <= told
+
+
+def test_every_theme_that_a_terminal_may_ask_for_is_named() -> None:
+    named = set(re.findall(r"`(llmtop-[a-z-]+)`", PAGE.section("The terminal")))
+    assert named < OWN_THEMES
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command, by its name; `llmtop` is the one without."""
+    top = parser()
+    (found,) = [act for act in top._actions if isinstance(act, argparse._SubParsersAction)]
+    return {"llmtop": top, **found.choices}
+
+
+def test_the_options_are_those_that_each_command_has() -> None:
+    there: dict[str, set[str]] = {}
+    for name, each in commands().items():
+        for act in each._actions:
+            for option in act.option_strings:
+                there.setdefault(option, set()).add(name)
+    told: dict[str, set[str]] = {}
+    for row in PAGE.rows("Commands"):
+        for option in quoted(row[0]):
+            told[option.split(" ")[0]] = set(quoted(row[1]))
+    assert told == {name: of for name, of in there.items() if name not in ("-h", "--help")}
+
+
+def test_every_command_is_shown_at_work() -> None:
+    text = PAGE.section("Commands")
+    shown = {name: f"llmtop {name}" for name in commands() if name != "llmtop"}
+    assert [name for name, words in shown.items() if words not in text] == []
+
+
+def test_every_window_and_scenario_is_named() -> None:
+    text = PAGE.section("Commands")
+    assert [name for name in (*_WINDOWS, *scenario_names()) if f"`{name}`" not in text] == []
+
+
+def test_every_exit_status_is_told_and_no_other() -> None:
+    cells = [row[0] for row in PAGE.rows("Exit statuses")]
+    told = [int(status) for cell in cells for status in re.findall(r"\d+", cell)]
+    assert sorted(told) == sorted(ExitStatus)
+    assert len(told) == len(set(told))
+
+
+def test_every_command_has_a_column_of_exit_statuses() -> None:
+    head = PAGE.section("Exit statuses").strip().splitlines()[0]
+    assert set(commands()) <= set(quoted(head))
+
+
+def test_the_fields_of_the_summary_that_tell_of_goals_are_named() -> None:
+    board = Board()
+    route = route_info(Route(name="r", base_url="https://h", model="m"))
+    board.fold(Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=(route,), schema=1))
+    (row,) = board.summary().values()
+    goals = {name for name in row if name.startswith("goals_")}
+    assert goals == set(re.findall(r"`(goals_\w+)`", PAGE.section("`--fail-on-goals`")))
+
+
+def test_every_bar_of_the_waterfall_is_told() -> None:
+    bars = set(_STEPS.values()) - {"scheduled"}  # where all bars begin
+    assert set(first_cells(PAGE.rows("`once`: a waterfall"))) == bars
+
+
+def test_every_field_of_once_is_told() -> None:
+    record = ProbeRecord(
+        ProbeFinished(at_ns=1, route="r", probe="1-1", outcome="ok", attempts=0, started_ns=0,
+                      scheduled_ns=0),
+        (),
+    )  # fmt: skip
+    fields = json.loads(json_line(record, include_text=True))
+    rows = PAGE.rows("`once --json`")
+    assert sorted(first_cells(rows)) == sorted(fields)
+    (attempts,) = [row[1] for row in rows if row[0] == "`attempts`"]
+    named = set(re.findall(r"`([a-z_]+)`", attempts)) - {"attempt_finished"}
+    assert named <= fields_of(AttemptFinished)
+
+
+def test_every_kind_of_first_token_is_told() -> None:
+    (told,) = [row[1] for row in PAGE.rows("`once --json`") if row[0] == "`ttft_kind`"]
+    assert {kind for kind in get_args(TtftKind) if f"`{kind}`" not in told} == set()
