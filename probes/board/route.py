@@ -250,7 +250,7 @@ class RouteBoard:
     def limit_read(self, event: LimitReading) -> None:
         """Note what is left of the route's limits."""
         self.last_event_ns = event.at_ns
-        self.limits.take(event.limits, event.at_ns)
+        self.limits.add(event.limits, event.at_ns)
 
     def counted(self, counts: RouteCounts) -> None:
         """Note the engine's own counts, which a tick brings."""
@@ -353,7 +353,9 @@ class RouteBoard:
         known, goal_s = self._last_goal
         if not cohort or cohort != known:
             cap = cohort.partition("/")[0]
-            goal_s = self._goal_e2e_at(int(cap if cap.isdecimal() else 0) or self.max_tokens)
+            # A recording may have been edited: more digits than a count has are no cap of ours.
+            is_cap = cap.isdecimal() and len(cap) < 19
+            goal_s = self._goal_e2e_at(int(cap if is_cap else 0) or self.max_tokens)
             self._last_goal = (cohort, goal_s)
         return goal_s
 

@@ -6,7 +6,7 @@ Rule 1. Retries are what the official clients do, made visible: the deliberate d
 Rule 2. A 429 becomes a wait on this way, and each figure keeps its name:
         `retry_after_s`   what the server asked, in a header or its body (`answers.retry_after`,
                           `Answer`, `AttemptFinished`). More than a probe waits makes the answer not
-                          retryable (`answers.would_retry`).
+                          retryable (`would_retry`, there too).
         `wait_s`          of the `RetryPlan`: when this probe goes again (`RetryPolicy.plan`). That
                           is what was asked, else `back_off_s`, which is our own. `Probe.run` waits.
         `cool_down_s`     for how long nobody of the route goes (`cool_down_s`). `Gate.settle` takes
@@ -18,7 +18,7 @@ from random import Random
 from typing import Final
 
 from probes.answers.answer import Answer
-from probes.answers.would_retry import LONGEST_WAIT_S
+from probes.answers.retry_after import LONGEST_WAIT_S
 from probes.events import Outcome, RetryPlan
 
 LONGEST_COOL_DOWN_S: Final = 3600.0

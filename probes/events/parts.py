@@ -203,6 +203,8 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     """None where no E2E goal applies (an answer cap above 200 without a goal of its own)."""
     goal_e2e_set: bool = False
     """`goal_e2e_s` is the user's own and holds at any answer cap; else it follows the cap."""
+    # What the stream leaves out: no default of the settings, for a recording must keep its meaning
+    # when that changes. The settings' own stand in `probes.config.goals`.
     goal_success: float = 0.99
     """Least share of finished probes that end ok."""
     goal_cost_usd_per_probe: float | None = None

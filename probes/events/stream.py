@@ -37,6 +37,9 @@ from probes.events.parts import (
 )
 
 SCHEMA_VERSION: Final = 1
+BEAT_S: Final = 0.025
+"""Seconds between two beats of an engine's watch of itself: forty samples of lag a second, for 1 %
+of a core. To within a beat a `gap` is dated."""
 
 
 class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):

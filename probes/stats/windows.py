@@ -109,6 +109,7 @@ class Slices(Generic[A]):
     def between(self, first: int, end: int) -> list[A]:
         """Return the slices that exist from `first` to before `end`."""
         begin = max(0, first, self.oldest)
+        end = min(end, self._newest + 1)  # an edited recording may say that ages have passed
         found = (self._by_index.get(index) for index in range(begin, end))
         return [item for item in found if item is not None]
 

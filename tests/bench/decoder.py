@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from probes.answers.answer import AnswerReader
 from probes.answers.dialects import dialect_for
-from probes.answers.sse import Decoder, EventTooLargeError
+from probes.answers.framing import EventTooLargeError
+from probes.answers.sse import Decoder
 from probes.transport.http1 import ResponseParser
 
 MB = 1_000_000

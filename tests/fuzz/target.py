@@ -17,7 +17,7 @@ from sample import Sample
 
 from probes.answers.answer import Answer, AnswerReader, Ending, Progress
 from probes.answers.dialects import dialect_for
-from probes.answers.would_retry import LONGEST_WAIT_S
+from probes.answers.retry_after import LONGEST_WAIT_S
 from probes.config import Dialect
 from probes.config.scrubbing import Scrubber
 from probes.engine.attempt import failed_before_answer

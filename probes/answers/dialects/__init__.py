@@ -24,5 +24,5 @@ _DIALECTS: Final[dict[DialectName, Dialect]] = {
 
 
 def dialect_for(name: DialectName) -> Dialect:
-    """Return the dialect that a configuration names; it keeps no state and is shared."""
+    """Return the dialect that a configuration names; one is shared by all its routes."""
     return _DIALECTS[name]

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from probes.answers.dialects.base import endpoint
 from probes.answers.dialects.chat import ChatDialect
-from probes.config import KeyHeader, Route
+from probes.config import Route
 
 _DEPLOYMENT: Final = re.compile(r"/openai/deployments/[^/]+$")
 
@@ -18,7 +18,7 @@ class AzureDialect(ChatDialect):
     """`POST /openai/deployments/MODEL/chat/completions?api-version=…`, streamed."""
 
     name = "azure"
-    key_header: KeyHeader = "api-key"
+    key_header = "api-key"
 
     def url(self, route: Route) -> str:
         """Return the deployment's URL; a base URL may hold parts of its path, or a version."""

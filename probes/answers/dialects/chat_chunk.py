@@ -1,6 +1,7 @@
-"""One chunk of a Chat Completions stream, decoded typed, and tolerantly where that fails.
+"""One chunk of a Chat Completions stream; a whole answer has the same keys.
 
-Every key may be absent, null or of another type than documented; a chunk is never refused for it.
+Two shapes are decoded typed: `UsualChunk`, which is nothing but words, and `Chunk`, which is any.
+What is neither is read leniently, as the types and the readings of `Chunk` say.
 """
 
 from collections.abc import Mapping
@@ -9,22 +10,65 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from probes.answers.dialects.numbers import count, mapping
+from probes.answers.dialects.lenient import Nothing, decoder_of, mapping, read_by
 from probes.answers.dialects.other_output import words_in
-from probes.kit.tolerant_json import value_of
+from probes.answers.dialects.transcript import LONGEST_REASON
+
+
+def _words(value: object) -> str | None:
+    """Return the text of a string, of an object with a text, or of a list of such parts."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_words(part) or "" for part in value if not _is_thinking(part))
+    if isinstance(value, Mapping):
+        found = (_words(value.get(key)) for key in ("text", "content", "summary"))
+        return next(filter(None, found), None)
+    return None
+
+
+def _is_thinking(part: object) -> bool:
+    return str(mapping(part).get("type", "")) in ("thinking", "reasoning")
+
+
+def _reason(value: object) -> str | None:
+    if isinstance(value, Mapping):
+        value = value.get("type")  # SGLang's own
+    if not value:
+        return None
+    return value if isinstance(value, str) else str(value)[:LONGEST_REASON]
+
+
+Words: TypeAlias = Annotated[str | None, read_by(_words)]
+Reason: TypeAlias = Annotated[str | None, read_by(_reason)]
 
 
 class ChunkDelta(msgspec.Struct, gc=False):
     """What a chunk adds to one choice; a whole answer's message has the same keys."""
 
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    reasoning_text: str | None = None
-    refusal: str | None = None
+    content: Words = None
+    reasoning_content: Words = None
+    reasoning: Words = None
+    reasoning_text: Words = None
+    refusal: Words = None
     reasoning_details: Any = None
     tool_calls: Any = None
     function_call: Any = None
+
+    @staticmethod
+    def spelled(raw: object) -> object:
+        """Return the object of a delta that is nothing but its content, or has thinking in it.
+
+        Mistral's thinking and Databricks' summaries are parts of the content.
+        """
+        if isinstance(raw, str | list):
+            raw = {"content": raw}
+        delta = mapping(raw)
+        content = delta.get("content")
+        if not isinstance(content, list) or _words(delta.get("reasoning_content")):
+            return raw
+        thinking = "".join(words_in(part) for part in content if _is_thinking(part))
+        return {**delta, "reasoning_content": thinking}
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -33,9 +77,9 @@ class Choice(msgspec.Struct, gc=False):
     index: int | None = 0
     delta: ChunkDelta | None = None
     message: ChunkDelta | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-    finish_camel: str | None = msgspec.field(default=None, name="finishReason")
+    text: Words = None
+    finish_reason: Reason = None
+    finish_camel: Reason = msgspec.field(default=None, name="finishReason")
     """What gateways write that pass Google's names through."""
     usage: Any = None
     meta_info: Any = None
@@ -68,9 +112,6 @@ class Chunk(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-_Nothing: TypeAlias = Annotated[list[Any], Meta(max_length=0)] | None
-
-
 class UsualDelta(msgspec.Struct, gc=False):
     """A delta of nothing but words."""
 
@@ -79,8 +120,8 @@ class UsualDelta(msgspec.Struct, gc=False):
     reasoning: str | None = None
     reasoning_text: None = None
     refusal: None = None
-    reasoning_details: _Nothing = None
-    tool_calls: _Nothing = None
+    reasoning_details: Nothing = None
+    tool_calls: Nothing = None
     function_call: None = None
 
 
@@ -116,127 +157,7 @@ class UsualChunk(msgspec.Struct, gc=False):
     type: None = None
 
 
-_decoder: Final = msgspec.json.Decoder(Chunk)
-_any_decoder: Final = msgspec.json.Decoder()
 decode_usual: Final = msgspec.json.Decoder(UsualChunk).decode
 """Return a chunk that only adds words; raise `ValueError` or `RecursionError` for any other."""
-
-
-def decode_chunk(data: str) -> Chunk | None:
-    """Return a chunk; None for a JSON value that is no object and so carries nothing.
-
-    Raises:
-        ValueError: the data is not JSON.
-    """
-    try:
-        return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
-        raw = decode_value(data)
-    return lenient_chunk(raw) if isinstance(raw, Mapping) else None
-
-
-def decode_value(data: str) -> object:
-    """Return any JSON value, also what msgspec refuses: lone surrogates, control characters.
-
-    Of a list its first value is taken, as Google wraps errors.
-
-    Raises:
-        ValueError: the data is not JSON, or nested too deeply.
-    """
-    return first_of(value_of(data))
-
-
-def decode_any(data: str) -> object:
-    """Return any JSON value, as `decode_value` does, but for the lists; the fast way first.
-
-    Raises:
-        ValueError: the data is not JSON, or nested too deeply.
-    """
-    try:
-        return _any_decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError):
-        return decode_value(data)
-
-
-def first_of(value: object) -> object:
-    """Return the first of a list's values, and anything else as it is."""
-    return value[0] if isinstance(value, list) and value else value
-
-
-def lenient_chunk(raw: Mapping[str, Any]) -> Chunk:
-    """Return the chunk of an object of which any part may be of another type."""
-    choices = choices_of(raw)
-    fields = {name: raw.get(name) for name in Chunk.__struct_fields__}
-    fields["choices"] = None if choices is None else [_choice(item) for item in choices]
-    for name in ("id", "object", "type"):
-        fields[name] = _string(raw.get(name))
-    return Chunk(**fields)
-
-
-def choices_of(raw: Mapping[str, Any]) -> list[Any] | None:
-    """Return the choices of an object as they came; None where it has none."""
-    choices = raw.get("choices")
-    if isinstance(choices, Mapping):
-        return [choices]
-    return choices if isinstance(choices, list) else None
-
-
-def _choice(raw: object) -> Choice:
-    choice = mapping(raw)
-    reason = choice.get("finish_reason") or choice.get("finishReason")
-    if isinstance(reason, Mapping):
-        reason = reason.get("type")  # SGLang's own
-    return Choice(
-        index=count(choice.get("index")),
-        delta=_delta(choice.get("delta")),
-        message=_delta(choice.get("message")),
-        text=_words(choice.get("text")),
-        finish_reason=reason if isinstance(reason, str) or reason is None else str(reason)[:80],
-        usage=choice.get("usage"),
-        meta_info=choice.get("meta_info"),
-        error=choice.get("error"),
-    )
-
-
-def _delta(raw: object) -> ChunkDelta | None:
-    if isinstance(raw, str | list):
-        raw = {"content": raw}
-    if not isinstance(raw, Mapping):
-        return None
-    return ChunkDelta(
-        content=_words(raw.get("content")),
-        reasoning_content=_words(raw.get("reasoning_content")) or _thinking(raw.get("content")),
-        reasoning=_words(raw.get("reasoning")),
-        reasoning_text=_words(raw.get("reasoning_text")),
-        refusal=_words(raw.get("refusal")),
-        reasoning_details=raw.get("reasoning_details"),
-        tool_calls=raw.get("tool_calls"),
-        function_call=raw.get("function_call"),
-    )
-
-
-def _words(value: object) -> str | None:
-    """Return the text of a string, of an object with a text, or of a list of such parts."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "".join(_words(part) or "" for part in value if not _is_thinking(part))
-    if isinstance(value, Mapping):
-        found = (_words(value.get(key)) for key in ("text", "content", "summary"))
-        return next(filter(None, found), None)
-    return None
-
-
-def _is_thinking(part: object) -> bool:
-    return str(mapping(part).get("type", "")) in ("thinking", "reasoning")
-
-
-def _thinking(content: object) -> str | None:
-    """Return the reasoning among content parts: Mistral's thinking, Databricks' summaries."""
-    if not isinstance(content, list):
-        return None
-    return "".join(words_in(part) for part in content if _is_thinking(part))
-
-
-def _string(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+decode_chunk: Final = decoder_of(Chunk)
+"""Return a chunk; None for a JSON value that is no object; raise `ValueError` for no JSON."""

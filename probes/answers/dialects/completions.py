@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from probes.answers.dialects.asking import messages_of
+from probes.answers.dialects.base import messages_of
 from probes.answers.dialects.chat import ChatDialect
 from probes.config import Route
 
@@ -15,4 +15,4 @@ class CompletionsDialect(ChatDialect):
 
     def question(self, route: Route, nonce: str | None) -> dict[str, Any]:
         """Return the prompt: what the system says, then what the user does."""
-        return {"prompt": "\n\n".join(said["content"] for said in messages_of(route, nonce))}
+        return {"prompt": "\n\n".join(one["content"] for one in messages_of(route, nonce))}

@@ -10,243 +10,252 @@ errors as well.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from probes.answers.dialects.base import NOTHING, Delta, Transcript, Usage, join_deltas
-from probes.answers.dialects.messages_event import (
-    Piece,
-    TextDelta,
-    decode_event,
-    decode_usual,
-    kind_of,
-    piece_of,
+import msgspec
+
+from probes.answers.dialects.interpreter import Interpreter
+from probes.answers.dialects.lenient import (
+    count,
+    decode_any,
+    given_to_call,
+    lenient,
+    mapping,
+    quantity,
     string,
 )
-from probes.answers.dialects.messages_usage import (
-    InputCounts,
-    bedrock_timing,
-    bedrock_usage,
-    read_message_usage,
-)
-from probes.answers.dialects.numbers import count, mapping
-from probes.answers.dialects.other_output import OtherOutput, other_output, take_other
-from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of
-from probes.answers.sse import ServerSentEvent
-from probes.events import TtftKind
+from probes.answers.dialects.other_output import OtherOutput, add_other, other_output, words_in
+from probes.answers.dialects.transcript import LONGEST_REASON, Usage
+from probes.answers.dialects.usage import read_cost
+from probes.answers.error_body import ErrorBody, error_in, error_of
+from probes.answers.progress import NOTHING, Progress, joined
 
-_LONGEST_ID: Final = 200
-_LONGEST_REASON: Final = 80
 _MOST_BLOCKS: Final = 1024
-_USUAL_NAMES: Final = ("content_block_delta", "message")
+"""Of a whole message: some thousand calls are no answer to a probe."""
 _BEDROCK: Final = "amazon-bedrock-invocationMetrics"
+_CACHED: Final = "cache_read_input_tokens"
+_PARTS: Final = ("input_tokens", _CACHED, "cache_creation_input_tokens")
+"""They do not overlap: what was read from a cache or written to it is not in `input_tokens`."""
+_BEDROCK_PARTS: Final = (
+    "inputTokenCount",
+    "cacheReadInputTokenCount",
+    "cacheWriteInputTokenCount",
+)
+_BEDROCK_TIMES: Final = {
+    "firstByteLatency": "bedrock_first_byte_ms",
+    "invocationLatency": "bedrock_invocation_ms",
+}
 
 
-class MessagesInterpreter:
+class TextDelta(msgspec.Struct, tag_field="type", tag="text_delta", gc=False):
+    """Words of the answer."""
+
+    text: str
+
+
+class ThinkingDelta(msgspec.Struct, tag_field="type", tag="thinking_delta", gc=False):
+    """Words of its reasoning."""
+
+    thinking: str
+
+
+class UsualMessagesEvent(msgspec.Struct, tag_field="type", tag="content_block_delta", gc=False):
+    """An event that only adds words: the decoder itself refuses any other."""
+
+    delta: TextDelta | ThinkingDelta
+    usage: None = None
+    error: None = None
+
+
+decode_usual: Final = msgspec.json.Decoder(UsualMessagesEvent).decode
+"""Return an event that only adds words; raise `ValueError` or `RecursionError` for any other."""
+
+
+class Part(msgspec.Struct, gc=False):
+    """A content block, or a delta to one, read by its keys: their types' names grow."""
+
+    type: str = ""
+    text: str = ""
+    thinking: Any = None
+    summary: Any = None
+    """The words of a block of thinking may stand in a list of summaries."""
+    id: str = ""
+    name: str = ""
+    partial_json: str = ""
+    input: Any = None
+    """A block may begin with its whole input; an empty one says nothing yet."""
+
+    @property
+    def reasoned(self) -> bool:
+        """Whether it belongs to reasoning, be that shown, summarized away or encrypted."""
+        return "thinking" in self.type or self.type == "signature_delta"
+
+    @property
+    def thought(self) -> str:
+        """The words of reasoning."""
+        if "thinking" in self.type:
+            return words_in(self.thinking or self.summary)
+        return string(self.thinking)
+
+    @property
+    def is_call(self) -> bool:
+        """Whether a tool is called."""
+        return self.type.endswith("tool_use")
+
+    @property
+    def arguments(self) -> str:
+        """A piece of a call's JSON."""
+        whole = self.input if self.is_call and isinstance(self.input, Mapping) else None
+        return self.partial_json or (given_to_call(whole) if whole else "")
+
+
+class MessagesInterpreter(Interpreter):
     """Reads one answer."""
 
-    __slots__ = ("_counts", "_flows", "_whole_call", "transcript")
+    __slots__ = ("_counts", "_whole_call")
+    names = ("content_block_delta", "message")
 
     def __init__(self) -> None:
-        self.transcript = Transcript()
+        super().__init__()
         self._counts = InputCounts()
-        self._flows = False
-        """There is output, and nothing that ends it."""
         self._whole_call: int | None = None
         """Block of the call that began with its whole input: pieces after it only repeat it."""
 
-    def event(self, event: ServerSentEvent) -> Delta:
-        """Take one event. Nothing after `message_stop`, an error or broken JSON counts."""
-        delta = self.usual(event.data) if event.event in _USUAL_NAMES else None
-        if delta is None:
-            delta = self._event(event)
-            self._flows = self.transcript.flows
-        return delta
-
-    def _event(self, event: ServerSentEvent) -> Delta:
-        told = self.transcript
-        if told.done or told.error is not None:
-            return NOTHING
-        if told.malformed:
-            told.ignored.add(event.data)
-            return NOTHING
-        is_error = event.event == "error"
-        data = event.data
-        if not data.startswith("{"):
-            data = data.strip()
-            if data == "[DONE]":
-                return NOTHING
-            if not (is_error and data) and told.pass_over(data):
-                return NOTHING
-        try:
-            body = decode_event(data)
-        except ValueError:
-            self._broken(event)
-            return NOTHING
-        if body is None:
-            told.error = error_of(data) if is_error else None
-            return NOTHING
-        return self._take(body, "" if event.event == "message" else event.event)
-
-    def usual(self, payload: bytes | str) -> Delta | None:
-        """Take an event that only adds words, once there is output; None for any other."""
+    def usual(self, payload: bytes | str) -> Progress | None:
+        """Take an event that only adds words, once there is output."""
         if not self._flows:
             return None
         try:
             delta = decode_usual(payload).delta
         except (ValueError, RecursionError):
             return None
-        told = self.transcript
+        transcript = self.transcript
         if isinstance(delta, TextDelta):
             text = delta.text
             if not text:
                 return None
-            told.usage_is_last = False
-            told.text.append(text)
-            return Delta("content", True, len(text), text)
+            transcript.usage_is_last = False
+            transcript.text.append(text)
+            return Progress("content", True, len(text), text)
         thinking = delta.thinking
         if not thinking:
             return None
-        told.usage_is_last = False
-        told.reasoned = True
-        told.reasoning.append(thinking)
-        return Delta("reasoning", False, len(thinking), "", thinking)
+        transcript.usage_is_last = False
+        transcript.reasoned = True
+        transcript.reasoning.append(thinking)
+        return Progress("reasoning", False, len(thinking), "", thinking)
 
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value."""
-        told, message = self.transcript, mapping(body)
-        kind = kind_of(message, "")
-        told.error = _error_in(message, kind)
+        transcript, message = self.transcript, mapping(body)
+        kind = string(message.get("type"))
+        transcript.error = _error_in(message, kind)
         if kind == "message" or (message.get("role") and message.get("content") is not None):
-            self._take_message(message, begins=False)
+            self._add_message(message, begins=False)
             self._take_stop(message)
         else:
-            told.error = told.error or error_in(body)
-            told.malformed = "" if told.error else "not_an_answer"
-        told.done = True
+            transcript.error = transcript.error or error_in(body)
+            transcript.malformed = "" if transcript.error else "not_an_answer"
+        transcript.done = True
 
-    def _broken(self, event: ServerSentEvent) -> None:
-        """Broken JSON ends the reading; after a finish that stands, or in an event unknown, not."""
-        told = self.transcript
-        if event.event == "error":
-            told.error = ErrorBody(message=event.data.strip()[:LONGEST_MESSAGE])
-        elif not told.closed and event.event in (*_TAKERS, "message"):
-            told.break_off(event.data)
-        else:
-            told.ignored.add(event.data)
-
-    def _take(self, body: Mapping[str, Any], named: str) -> Delta:
-        kind = kind_of(body, named)
-        self.transcript.error = error_of(body) if named == "error" else _error_in(body, kind)
-        taker = _TAKERS.get(kind)
-        if taker is None:
+    def _read(self, data: str, name: str) -> Progress:
+        body, is_error = decode_any(data), name == "error"
+        if not isinstance(body, Mapping):
+            self.transcript.error = error_of(data) if is_error else None
+            return NOTHING
+        kind = string(body.get("type")) or ("" if name == "message" else name)
+        self.transcript.error = error_of(body) if is_error else _error_in(body, kind)
+        reader = READERS.get(kind)
+        if reader is None:
             return NOTHING
         self.transcript.began = True
-        return taker(self, body)
+        return reader(self, body)
 
-    def _start(self, body: Mapping[str, Any]) -> Delta:
-        return self._take_message(mapping(body.get("message")), begins=True)
+    def _is_ours(self, name: str) -> bool:
+        return name in READERS or name == "message"
 
-    def _take_message(self, message: Mapping[str, Any], *, begins: bool) -> Delta:
+    def _start(self, body: Mapping[str, Any]) -> Progress:
+        return self._add_message(mapping(body.get("message")), begins=True)
+
+    def _add_message(self, message: Mapping[str, Any], *, begins: bool) -> Progress:
         """Take a message: one that begins has no content yet, where servers keep to the rule."""
-        told = self.transcript
-        told.began = True
-        told.response_id = told.response_id or string(message.get("id"))[:_LONGEST_ID] or None
+        transcript = self.transcript
+        transcript.began = True
+        transcript.identify(message.get("id"))
         content = message.get("content")
         if isinstance(content, str):
             content = [{"text": content}]
         blocks = content if isinstance(content, list) else []
-        deltas = [self._add(index, block) for index, block in enumerate(blocks[:_MOST_BLOCKS])]
+        parts = [self._add(index, block) for index, block in enumerate(blocks[:_MOST_BLOCKS])]
         self._take_usage(message.get("usage"), begins=begins)
-        return join_deltas([delta for delta in deltas if delta is not NOTHING])
+        return joined(parts)
 
-    def _block(self, body: Mapping[str, Any]) -> Delta:
+    def _block(self, body: Mapping[str, Any]) -> Progress:
         return self._add(count(body.get("index")), body.get("content_block"))
 
-    def _delta(self, body: Mapping[str, Any]) -> Delta:
+    def _delta(self, body: Mapping[str, Any]) -> Progress:
         added = self._add(count(body.get("index")), body.get("delta"))
         self._take_usage(body.get("usage"), begins=False)
         return added
 
-    def _add(self, index: int | None, part: object) -> Delta:
+    def _add(self, index: int | None, raw: object) -> Progress:
         """Return what a block or a delta adds; of a call its name is output too."""
-        piece, told = piece_of(part), self.transcript
-        told.reasoned = told.reasoned or piece.reasoned
-        called = len(piece.name) + len(piece.arguments)
-        if not (piece.text or piece.thinking or called):
-            return self._add_other(part, piece)
-        self._output()
-        told.other_output = told.other_output or bool(called)
-        if piece.text:
-            told.text.append(piece.text)
-        if piece.thinking:
-            told.reasoning.append(piece.thinking)
-        if called:
-            self._call(index, piece)
-        return Delta(
-            kind=_output_kind(piece),
-            answer=bool(piece.text or called),
-            characters=len(piece.text) + len(piece.thinking) + called,
-            text=piece.text,
-            reasoning=piece.thinking,
-        )
+        part, transcript = lenient(Part, raw), self.transcript
+        transcript.reasoned = transcript.reasoned or part.reasoned
+        name, arguments = part.name if part.is_call else "", part.arguments
+        added = transcript.add(part.text, part.thought, called=len(name) + len(arguments))
+        if added is NOTHING:  # images, results, or whatever else is not known by name
+            other = OtherOutput() if part.reasoned else other_output(raw)
+            if not other.found:
+                transcript.carry([part.type or "a block"])
+            added = add_other(transcript, other)
+        elif name or arguments:
+            self._add_call(index, part.id if part.is_call else "", name, arguments)
+        if added is not NOTHING:
+            transcript.take_back()  # a stop reason before output did not end the answer
+        return added
 
-    def _add_other(self, part: object, piece: Piece) -> Delta:
-        """Take what a block or a delta carries under names that are not known: images, results."""
-        other = OtherOutput() if piece.reasoned else other_output(part)
-        if other.found:
-            self._output()
-        else:
-            self.transcript.carry([string(mapping(part).get("type")) or "a block"])
-        return take_other(self.transcript, other)
-
-    def _output(self) -> None:
-        """Note that there is output: a stop reason before it did not end the answer."""
-        told = self.transcript
-        told.output, told.usage_is_last = True, False
-        told.take_back()
-
-    def _call(self, index: int | None, piece: Piece) -> None:
-        if piece.name:
-            self._whole_call = index if piece.arguments else None
+    def _add_call(self, index: int | None, call_id: str, name: str, arguments: str) -> None:
+        if name:
+            self._whole_call = index if arguments else None
         elif index is not None and index == self._whole_call:
             return
-        self.transcript.tool_calls.add(index, piece.call_id, piece.name, piece.arguments)
+        self.transcript.tool_calls.add(index, call_id, name, arguments)
 
-    def _message_delta(self, body: Mapping[str, Any]) -> Delta:
+    def _message_delta(self, body: Mapping[str, Any]) -> Progress:
         self._take_stop(mapping(body.get("delta")))
         self._take_usage(body.get("usage"), begins=False)
         return NOTHING
 
     def _take_stop(self, delta: Mapping[str, Any]) -> None:
-        told, reason = self.transcript, delta.get("stop_reason") or delta.get("stopReason")
+        transcript, reason = self.transcript, delta.get("stop_reason") or delta.get("stopReason")
         if not reason:
             return
-        told.finish_reason = str(reason)[:_LONGEST_REASON]
-        told.finished = True
+        transcript.finish_reason = str(reason)[:LONGEST_REASON]
+        transcript.finished = True
         explanation = string(mapping(delta.get("stop_details")).get("explanation"))
         if reason == "refusal" and explanation:
-            told.refusal.append(explanation)
-        if reason == "error" and told.error is None:
-            told.error = error_of(delta)
+            transcript.refusal.append(explanation)
+        if reason == "error" and transcript.error is None:
+            transcript.error = error_of(delta)
 
-    def _stop(self, body: Mapping[str, Any]) -> Delta:
-        told = self.transcript
+    def _stop(self, body: Mapping[str, Any]) -> Progress:
+        transcript = self.transcript
         self._take_usage(body.get("usage"), begins=False)
         metrics = mapping(body.get(_BEDROCK))
-        told.timings = bedrock_usage(metrics)
-        told.server_timing |= bedrock_timing(metrics)
-        told.done = True
+        transcript.timings = bedrock_usage(metrics)
+        transcript.server_timing |= bedrock_timing(metrics)
+        transcript.done = True
         return NOTHING
 
     def _take_usage(self, value: object, *, begins: bool) -> None:
-        """Counts are totals so far: the last one counts, never their sum."""
-        told = self.transcript
+        transcript = self.transcript
         spent = read_message_usage(value, self._counts, begins=begins) if value else None
         if spent is None:
             return
-        told.usage = (told.usage or Usage()).updated(spent)
-        told.usage_is_last = told.usage_is_last or spent.output_tokens is not None
+        transcript.add_usage(spent)
+        transcript.usage_is_last = transcript.usage_is_last or spent.output_tokens is not None
 
 
-_TAKERS: Final[dict[str, Callable[[MessagesInterpreter, Mapping[str, Any]], Delta]]] = {
+READERS: Final[dict[str, Callable[[MessagesInterpreter, Mapping[str, Any]], Progress]]] = {
     "message_start": MessagesInterpreter._start,
     "content_block_start": MessagesInterpreter._block,
     "content_block_delta": MessagesInterpreter._delta,
@@ -254,6 +263,7 @@ _TAKERS: Final[dict[str, Callable[[MessagesInterpreter, Mapping[str, Any]], Delt
     "message_delta": MessagesInterpreter._message_delta,
     "message_stop": MessagesInterpreter._stop,
 }
+"""What reads each event of an answer. Others, such as `ping`, are none of it."""
 
 
 def _error_in(body: Mapping[str, Any], kind: str) -> ErrorBody | None:
@@ -268,7 +278,69 @@ def _error_in(body: Mapping[str, Any], kind: str) -> ErrorBody | None:
     return error_in(body)
 
 
-def _output_kind(piece: Piece) -> TtftKind:
-    if piece.thinking:
-        return "reasoning"
-    return "content" if piece.text else "tool_call"
+class InputCounts:
+    """The parts of a prompt, of which each report may tell some: read from a cache, written, rest.
+
+    Their sum is what other dialects call the input. A report of nothing but zeros is what servers
+    write that do not know yet, or do not count.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: dict[str, int] = {}
+
+    def update(self, usage: Mapping[str, Any]) -> None:
+        """Take a report; what it does not tell stays as it was."""
+        parts = {name: found for name in _PARTS if (found := count(usage.get(name))) is not None}
+        if any(parts.values()):
+            self._parts |= parts
+
+    @property
+    def total(self) -> int | None:
+        """The whole prompt; None where nothing was told of it."""
+        return sum(self._parts.values()) if self._parts else None
+
+    @property
+    def cached(self) -> int | None:
+        """What of it was read from a cache."""
+        return self._parts.get(_CACHED)
+
+
+def read_message_usage(value: object, counts: InputCounts, *, begins: bool) -> Usage | None:
+    """Return what a `usage` object and those before it say; None where it says nothing.
+
+    What an answer that only begins says of its output is a placeholder, not a count.
+    """
+    usage = mapping(value)
+    counts.update(usage)
+    spent = Usage(
+        input_tokens=counts.total,
+        output_tokens=None if begins else count(usage.get("output_tokens")),
+        reasoning_tokens=_reasoning(usage),
+        cached_tokens=counts.cached,
+        cost_usd=read_cost(usage),
+    )
+    return None if spent == Usage() else spent
+
+
+def _reasoning(usage: Mapping[str, Any]) -> int | None:
+    details = mapping(usage.get("output_tokens_details"))
+    found = count(details.get("thinking_tokens"))
+    return count(details.get("reasoning_tokens")) if found is None else found
+
+
+def bedrock_usage(metrics: Mapping[str, Any]) -> Usage | None:
+    """Return the counts that Bedrock adds to the last event; None where it does not."""
+    output = count(metrics.get("outputTokenCount"))
+    if output is None:
+        return None
+    parts = [found for name in _BEDROCK_PARTS if (found := count(metrics.get(name))) is not None]
+    cached = count(metrics.get(_BEDROCK_PARTS[1]))
+    return Usage(input_tokens=sum(parts) or None, output_tokens=output, cached_tokens=cached)
+
+
+def bedrock_timing(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return Bedrock's own timings, in ms."""
+    found = {ours: quantity(metrics.get(theirs)) for theirs, ours in _BEDROCK_TIMES.items()}
+    return {name: value for name, value in found.items() if value is not None}

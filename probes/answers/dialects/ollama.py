@@ -1,25 +1,19 @@
 """Ollama's own API: `POST /api/chat`, whose streams are lines of JSON."""
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from probes.answers.dialects.asking import encode, messages_of, without_temperature
-from probes.answers.dialects.base import Adaptation, Framing, endpoint
+from probes.answers.dialects.base import Adaptation, Dialect, encode, endpoint, messages_of
 from probes.answers.dialects.ollama_stream import OllamaInterpreter
-from probes.config import KeyHeader, Route
+from probes.config import Route
 
 
-class OllamaDialect:
+class OllamaDialect(Dialect):
     """`POST /api/chat` of a server whose base URL has no path of its own, or ends in `/api`."""
 
     name = "ollama"
-    framing: Framing = "lines"
-    usual_event = "message"
-    headers: Mapping[str, str] = MappingProxyType(
-        {"Accept": "application/x-ndjson, application/json"}
-    )
-    key_header: KeyHeader = "authorization"
+    framing = "lines"
+    headers = MappingProxyType({"Accept": "application/x-ndjson, application/json"})
 
     def url(self, route: Route) -> str:
         """Return the route's base URL with the dialect's path."""
@@ -42,12 +36,6 @@ class OllamaDialect:
         own = route.extra_body.get("options")
         merged = {"options": options | own} if isinstance(own, dict) else {}
         return encode(body | route.extra_body | merged)
-
-    def adapt(
-        self, status: int, message: str, adaptation: Adaptation, route: Route
-    ) -> Adaptation | None:
-        """Return how to ask again without a refused temperature, once."""
-        return without_temperature(status, message, adaptation, route)
 
     def decoder(self) -> OllamaInterpreter:
         """Return the reader of one answer."""

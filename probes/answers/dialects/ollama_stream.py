@@ -1,43 +1,117 @@
-"""Ollama's answers: the lines of a stream, or one whole answer, into a transcript."""
+"""Ollama's answers: the lines of a stream, or one whole answer, into a transcript.
+
+A whole answer has the keys of a line. Lines of `/api/generate`, which have `response` in the place
+of `message`, are read too.
+"""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from probes.answers.dialects.base import NOTHING, Delta, Transcript, Usage
-from probes.answers.dialects.calls import given_to_call
-from probes.answers.dialects.numbers import count, mapping, quantity
-from probes.answers.dialects.ollama_line import Line, decode_line, decode_usual, lenient_line
-from probes.answers.dialects.other_output import other_output, take_other
+import msgspec
+
+from probes.answers.dialects.interpreter import Interpreter
+from probes.answers.dialects.lenient import (
+    Nothing,
+    count,
+    decoder_of,
+    given_to_call,
+    lenient,
+    mapping,
+    quantity,
+    read_by,
+    string,
+)
+from probes.answers.dialects.other_output import add_other, other_output
+from probes.answers.dialects.transcript import LONGEST_REASON, Usage
 from probes.answers.error_body import error_in
-from probes.answers.sse import ServerSentEvent
-from probes.events import TtftKind
+from probes.answers.progress import NOTHING, Progress
 from probes.kit.tolerant_json import value_or_none
 
-_LONGEST_FINISH: Final = 80
 _MEDIA: Final = ("image", "images", "audio", "video")
 """What `/api/generate` tells beside the message that it has not."""
 
 
-class OllamaInterpreter:
+def _words(value: object) -> str | None:
+    """Return a text, or the texts of a list of parts."""
+    if isinstance(value, list):
+        return "".join(string(mapping(part).get("text")) for part in value)
+    return value if isinstance(value, str) else None
+
+
+def _reason(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+class LineMessage(msgspec.Struct, gc=False):
+    """What a line adds to the answer."""
+
+    content: Annotated[str | None, read_by(_words)] = None
+    thinking: str | None = None
+    reasoning_content: str | None = None
+    """What some that stand in for Ollama call the thinking; so `reasoning`."""
+    reasoning: str | None = None
+    tool_calls: Any = None
+
+    @property
+    def thought(self) -> str:
+        """The thinking, under whichever name it came: never twice."""
+        return self.thinking or self.reasoning_content or self.reasoning or ""
+
+
+class Line(msgspec.Struct, gc=False):
+    """A line, or a whole answer."""
+
+    message: LineMessage | None = None
+    response: str | None = None
+    thinking: str | None = None
+    """Beside `response`; else it is the message's."""
+    done: bool | None = None
+    done_reason: Annotated[str | None, read_by(_reason)] = None
+    prompt_eval_count: Any = None
+    """Absent where the whole prompt was in the cache."""
+    eval_count: Any = None
+    load_duration: Any = None
+    """In ns, as all durations."""
+    prompt_eval_duration: Any = None
+    eval_duration: Any = None
+    error: Any = None
+
+
+class UsualMessage(msgspec.Struct, gc=False):
+    """A message of nothing but words."""
+
+    content: str | None = None
+    thinking: str | None = None
+    reasoning_content: None = None
+    reasoning: None = None
+    tool_calls: Nothing = None
+
+
+class UsualLine(msgspec.Struct, gc=False):
+    """A line that only adds words, if it is not `done`: the decoder refuses most others."""
+
+    message: UsualMessage
+    done: bool = False
+    response: None = None
+    thinking: None = None
+    prompt_eval_count: None = None
+    eval_count: None = None
+    error: None = None
+
+
+decode_usual: Final = msgspec.json.Decoder(UsualLine).decode
+"""Return a line that only adds words; raise `ValueError` or `RecursionError` for any other."""
+decode_line: Final = decoder_of(Line)
+"""Return a line; None for a JSON value that is no object; raise `ValueError` for no JSON."""
+
+
+class OllamaInterpreter(Interpreter):
     """Reads one answer, which is over with the line that says `done`."""
 
-    __slots__ = ("_flows", "transcript")
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self.transcript = Transcript()
-        self._flows = False
-        """There is output, and nothing that ends it."""
-
-    def event(self, event: ServerSentEvent) -> Delta:
-        """Take one line. Nothing after `done`, an error or broken JSON counts."""
-        delta = self.usual(event.data)
-        if delta is None:
-            delta = self._line(event.data)
-            self._flows = self.transcript.flows
-        return delta
-
-    def usual(self, payload: bytes | str) -> Delta | None:
-        """Take a line that only adds words, once there is output; None where it is any other."""
+    def usual(self, payload: bytes | str) -> Progress | None:
+        """Take a line that only adds words, once there is output."""
         if not self._flows:
             return None
         try:
@@ -47,81 +121,62 @@ class OllamaInterpreter:
         text, reasoning = line.message.content, line.message.thinking
         if line.done or bool(text) == bool(reasoning):
             return None
-        told = self.transcript
-        told.usage_is_last = False
+        transcript = self.transcript
+        transcript.usage_is_last = False
         if text:
-            told.text.append(text)
-            return Delta("content", True, len(text), text)
-        told.reasoning.append(reasoning or "")
-        return Delta("reasoning", False, len(reasoning or ""), "", reasoning or "")
+            transcript.text.append(text)
+            return Progress("content", True, len(text), text)
+        transcript.reasoning.append(reasoning or "")
+        return Progress("reasoning", False, len(reasoning or ""), "", reasoning or "")
 
     def whole(self, body: object) -> None:
         """Take an answer that came as one JSON value; only `done: false` says it is not whole."""
-        line = lenient_line(mapping(body))
-        self._take(line, body)
-        told = self.transcript
-        if told.error is None and not told.began:
-            told.malformed = "not_an_answer"
+        line, transcript = lenient(Line, body), self.transcript
+        self._add_line(line, body)
+        if transcript.error is None and not transcript.began:
+            transcript.malformed = "not_an_answer"
         if line.done is not False:
-            told.done = told.finished = True
+            transcript.done = transcript.finished = True
 
-    def _line(self, data: str) -> Delta:
-        told = self.transcript
-        if told.terminal:
-            if told.malformed:
-                told.ignored.add(data)
-            return NOTHING
-        if not data.startswith("{") and told.pass_over(data):
-            return NOTHING
-        try:
-            line = decode_line(data)
-        except ValueError:
-            told.break_off(data)
-            return NOTHING
+    def _read(self, data: str, name: str) -> Progress:  # noqa: ARG002 - lines have none
+        line = decode_line(data)
         if line is None:
             return NOTHING
         is_odd = line.error or not _has_words(line)
-        return self._take(line, value_or_none(data) if is_odd else None)
+        return self._add_line(line, value_or_none(data) if is_odd else None)
 
-    def _take(self, line: Line, body: object) -> Delta:
+    def _marks_end(self, data: str) -> bool:  # noqa: ARG002 - no words do
+        """A line does it, not OpenAI's marker, which is as strange here as any other word."""
+        return False
+
+    def _add_line(self, line: Line, body: object) -> Progress:
         """Take a line; `body` is its value where it has no words or may be an error."""
-        told = self.transcript
-        told.error = error_in(body) if line.error or not _is_answer(line) else None
-        told.began = told.began or _is_answer(line)
-        had_output = told.output
-        added = self._add(line)
+        transcript = self.transcript
+        transcript.error = error_in(body) if line.error or not _is_answer(line) else None
+        transcript.began = transcript.began or _is_answer(line)
+        had_output = transcript.output
+        message = line.message or LineMessage()
+        called = self._add_calls(message.tool_calls) if message.tool_calls else 0
+        added = transcript.add(
+            message.content or line.response or "",
+            message.thought or line.thinking or "",
+            called=called,
+        )
         if added is NOTHING and body is not None:
             added = self._add_other(mapping(body))
         self._count(line)
         if line.done:
-            told.done = told.finished = True
-            told.finish_reason = (line.done_reason or "")[:_LONGEST_FINISH] or None
+            transcript.done = transcript.finished = True
+            transcript.finish_reason = (line.done_reason or "")[:LONGEST_REASON] or None
         # A line that begins and ends the output is a whole answer: nothing of it came early.
         return NOTHING if line.done and not had_output else added
 
-    def _add(self, line: Line) -> Delta:
-        told, message = self.transcript, line.message
-        text = (message and message.content) or line.response or ""
-        reasoning = (message and message.thought) or line.thinking or ""
-        tools = self._add_calls(message.tool_calls) if message and message.tool_calls else 0
-        if not (text or reasoning or tools):
-            return NOTHING
-        told.output = True
-        told.usage_is_last = False
-        if text:
-            told.text.append(text)
-        if reasoning:
-            told.reasoning.append(reasoning)
-        size = len(text) + len(reasoning) + tools
-        return Delta(_kind(reasoning, text), bool(text or tools), size, text, reasoning)
-
-    def _add_other(self, body: Mapping[str, Any]) -> Delta:
+    def _add_other(self, body: Mapping[str, Any]) -> Progress:
         """Take what a line carries under names that are not known: images, audio."""
-        told, message = self.transcript, other_output(body.get("message"))
         media = other_output({key: body[key] for key in _MEDIA if key in body})
-        if message.found or media.found:
-            told.usage_is_last = False
-        return take_other(told, media if media.found else message)
+        return add_other(
+            self.transcript, media if media.found else other_output(body.get("message"))
+        )
 
     def _add_calls(self, calls: object) -> int:
         """Return how many characters the calls have, each of which comes whole."""
@@ -132,27 +187,26 @@ class OllamaInterpreter:
             if isinstance(name, str) and name:
                 self.transcript.tool_calls.add(None, "", name, arguments)
                 size += len(name) + len(arguments)
-        self.transcript.other_output = self.transcript.other_output or bool(size)
         return size
 
     def _count(self, line: Line) -> None:
-        """Read counts and durations, which come with the last line; counts are totals so far.
+        """Read counts and durations, which come with the last line.
 
         Ollama leaves out what is zero: a zero is written by what does not measure.
         """
-        told = self.transcript
+        transcript = self.transcript
         usage = Usage(
             input_tokens=count(line.prompt_eval_count), output_tokens=count(line.eval_count)
         )
         if usage.input_tokens or usage.output_tokens:
-            told.usage = told.usage.updated(usage) if told.usage else usage
-            told.usage_is_last = True
+            transcript.add_usage(usage)
+            transcript.usage_is_last = True
         times = {
             "load_ns": quantity(line.load_duration),
             "prompt_ns": quantity(line.prompt_eval_duration),
             "eval_ns": quantity(line.eval_duration),
         }
-        told.server_timing |= {name: ns for name, ns in times.items() if ns}
+        transcript.server_timing |= {name: ns for name, ns in times.items() if ns}
 
 
 def _has_words(line: Line) -> bool:
@@ -164,9 +218,3 @@ def _has_words(line: Line) -> bool:
 
 def _is_answer(line: Line) -> bool:
     return line.message is not None or line.response is not None or line.done is not None
-
-
-def _kind(reasoning: str, text: str) -> TtftKind:
-    if reasoning:
-        return "reasoning"
-    return "content" if text else "tool_call"

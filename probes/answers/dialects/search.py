@@ -1,9 +1,14 @@
-"""`dialect = "auto"`: which dialect a server speaks, found out by asking."""
+"""Which dialect a server speaks: seen in an answer, and found out by asking (`dialect = "auto"`).
 
-from collections.abc import Sequence
+Rule 1  An answer in another dialect than was asked in says so by its shape, and is not read on.
+Rule 2  Only an answer says anything: a refusal of the key or a rate is no sign of a dialect, a path
+        that is not there is.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
-from probes.answers.dialects.spoken import is_spoken_by
+from probes.answers.dialects.messages_stream import READERS
 from probes.config import Dialect
 from probes.config.urls import read_url
 from probes.events import AttemptFinished
@@ -14,9 +19,41 @@ Finding: TypeAlias = Literal["found", "next", "nothing", "unsure"]
 asked in vain; or it says nothing of dialects."""
 
 AGAIN_AFTER_NS: Final = 60 * NS_PER_S
+"""After a round in vain: a server that starts up later is found within a minute."""
 _NO_SUCH_PATH: Final = (404, 405, 501)
 _NO_ANSWER: Final = ("html", "not_an_answer", "empty", "bad_json")
+"""Reasons of a 200 that is no answer: LM Studio and proxies answer so to any path."""
 _AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com")
+"""Below `/v1` they are asked as OpenAI is, elsewhere under paths of their own."""
+
+_READ_AS: Final[Mapping[str, Dialect]] = {"azure": "chat", "completions": "chat"}
+"""Dialects whose answers are read as another's."""
+
+
+def is_read_as(spoken: str, asked: str) -> bool:
+    """Whether an answer in one dialect is what a request in another expects."""
+    return spoken == _READ_AS.get(asked, asked)
+
+
+def dialect_of(value: object) -> Dialect | None:
+    """Return the dialect of a whole answer or of one event; None where it does not tell.
+
+    Of Chat Completions, legacy Completions and Azure, whose answers have one shape, it is `chat`.
+    """
+    if not isinstance(value, Mapping):
+        return None
+    kind = value.get("type")
+    if isinstance(kind, str):
+        if kind in READERS or (kind == "message" and isinstance(value.get("content"), list)):
+            return "messages"
+        if kind.startswith("response."):
+            return "responses"
+    if value.get("object") == "response":
+        return "responses"
+    if isinstance(value.get("choices"), list):
+        return "chat"
+    has_words = isinstance(value.get("message"), Mapping) or isinstance(value.get("response"), str)
+    return "ollama" if has_words and isinstance(value.get("done"), bool) else None
 
 
 def candidates(base_url: str) -> tuple[Dialect, ...]:
@@ -73,7 +110,7 @@ class DialectSearch:
     def _prefer(self, spoken: str) -> None:
         """Try next what the server was heard to speak, unless that was tried before."""
         for dialect in self._untried[1:]:
-            if is_spoken_by(spoken, dialect):
+            if is_read_as(spoken, dialect):
                 self._untried.remove(dialect)
                 self._untried.insert(1, dialect)
                 return

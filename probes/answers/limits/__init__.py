@@ -1,12 +1,10 @@
 """What servers say of their rate limits, in headers and bodies, and what is known of them now."""
 
-from probes.answers.limits.bodies import asked_in_body_s
 from probes.answers.limits.reading import read_limits
 from probes.answers.limits.state import LimitState, share_left, tightest
 
 __all__ = [
     "LimitState",
-    "asked_in_body_s",
     "read_limits",
     "share_left",
     "tightest",

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from probes.events.limit_periods import seconds_of, window_of
 
 
-class Key(NamedTuple):
+class LimitKey(NamedTuple):
     """One limit among all that an answer tells of."""
 
     kind: str
@@ -31,15 +31,16 @@ _RESET_FORMS: Final = ("after", "at", "in", "time", "ms")
 """Words behind `reset` that say how it is told, not of what."""
 _LITELLM_KEY: Final = re.compile(r"x-litellm-key-(?P<kind>rpm|tpm)-limit")
 _OTHERS: Final = {
-    "x-trial-endpoint-call-limit": (Key("requests", "minute"), "limit"),
-    "x-trial-endpoint-call-remaining": (Key("requests", "minute"), "remaining"),
-    "x-endpoint-monthly-call-limit": (Key("requests", "month"), "limit"),
+    "x-trial-endpoint-call-limit": (LimitKey("requests", "minute"), "limit"),
+    "x-trial-endpoint-call-remaining": (LimitKey("requests", "minute"), "remaining"),
+    "x-endpoint-monthly-call-limit": (LimitKey("requests", "month"), "limit"),
 }
 """Cohere's."""
 _LONGEST_NAME: Final = 120
 _HINT: Final = re.compile("limit|anthropic-|-call-")
 """One of them is in every such name: other headers cost no more than this."""
 _TOKEN_FAMILIES: Final = ("ai-ratelimit", "ratelimitbysize", "tokenlimit")
+"""They count tokens where they do not say what they count; the others count requests."""
 _WINDOWS: Final = {
     "second": "second",
     "sec": "second",
@@ -80,7 +81,7 @@ _KINDS: Final = {
 }
 
 
-def place_of(name: str) -> tuple[Key, str] | None:
+def place_of(name: str) -> tuple[LimitKey, str] | None:
     """Return the limit and the part of it (limit, remaining, reset, renewalperiod) of a header.
 
     None where it tells none. Servers put the kind behind the part (`x-ratelimit-limit-tokens`) or
@@ -94,7 +95,7 @@ def place_of(name: str) -> tuple[Key, str] | None:
 
 
 @lru_cache(maxsize=512)
-def _place_of(name: str) -> tuple[Key, str] | None:
+def _place_of(name: str) -> tuple[LimitKey, str] | None:
     """The same few names come with every answer."""
     if name in _OTHERS:
         return _OTHERS[name]
@@ -115,7 +116,7 @@ def _place_of(name: str) -> tuple[Key, str] | None:
     return None if found is None else (_key(found["kind"], "")._replace(scope="key"), "limit")
 
 
-def words_of_type(name: str) -> Key:
+def words_of_type(name: str) -> LimitKey:
     """Return the limit that a type in camel case names, such as `UserByModelByDay`.
 
     Also Google's quota ids, `GenerateRequestsPerMinutePerProjectPerModel-FreeTier`.
@@ -123,37 +124,37 @@ def words_of_type(name: str) -> Key:
     words = re.findall(r"[a-z]+", re.sub(r"([A-Z])", r" \1", name[:200]).lower())
     window = next((_WINDOWS[word] for word in words if word in _WINDOWS), "")
     if "concurrent" in words:
-        return Key("concurrency")
+        return LimitKey("concurrency")
     if {"token", "tokens"} & set(words):
         sided = next((word for word in words if word in ("input", "output")), "")
-        return Key(f"{sided}_tokens" if sided else "tokens", window)
-    return Key("requests", window)
+        return LimitKey(f"{sided}_tokens" if sided else "tokens", window)
+    return LimitKey("requests", window)
 
 
-def _passed_on(key: Key, prefix: str | None) -> Key:
+def _passed_on(key: LimitKey, prefix: str | None) -> LimitKey:
     """A gateway hands the limits of the provider behind it on beside its own."""
     return key._replace(scope=f"upstream {key.scope}".strip()) if prefix else key
 
 
-def _key(name: str, default: str) -> Key:
+def _key(name: str, default: str) -> LimitKey:
     words = [word for word in re.split(r"[-_]+", name) if word and word != "per"]
     if "_".join(words) in _RATES:
-        return Key(*_RATES["_".join(words)])
+        return LimitKey(*_RATES["_".join(words)])
     words, window = _without_window(words)
     whole = "_".join(words)
     if not whole:
-        return Key(default, window)
+        return LimitKey(default, window)
     if whole in _KINDS:
-        return Key(_KINDS[whole], window)
+        return LimitKey(_KINDS[whole], window)
     for size in range(1, len(words)):
         front, back = "_".join(words[:size]), "_".join(words[size:])
         if back in _KINDS:
-            return Key(_KINDS[back], window, front)
+            return LimitKey(_KINDS[back], window, front)
         if front in _KINDS:
-            return Key(_KINDS[front], window, back)
+            return LimitKey(_KINDS[front], window, back)
     if window or whole == "dynamic":
-        return Key(default, window, whole)
-    return Key(whole, window)
+        return LimitKey(default, window, whole)
+    return LimitKey(whole, window)
 
 
 def _without_window(words: list[str]) -> tuple[list[str], str]:

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from probes.answers.limits.bodies import copied_headers, limits_in_body
-from probes.answers.limits.fields import Key, place_of, words_of_type
+from probes.answers.error_body import copied_headers
+from probes.answers.limits.bodies import limits_in_body
+from probes.answers.limits.fields import LimitKey, place_of, words_of_type
 from probes.answers.limits.plans import limits_of_plans
 from probes.answers.limits.structured import period_of, structured_limits
 from probes.events import Limit
@@ -13,8 +14,9 @@ from probes.events.limit_periods import window_of
 from probes.kit.durations import number, server_wall_ns, wait_until_s
 
 _MOST_LIMITS: Final = 16
+"""More tell nobody anything, and each stands in the event."""
 _LEADING: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30}")
-_GROQ_WINDOWS: Final = {Key("requests"): "day", Key("tokens"): "minute"}
+_GROQ_WINDOWS: Final = {LimitKey("requests"): "day", LimitKey("tokens"): "minute"}
 
 
 def read_limits(
@@ -28,13 +30,13 @@ def read_limits(
         wall_ns: our wall clock; a server's `Date` corrects it.
     """
     copied = copied_headers(body)
-    told = _fields((*copied.items(), *headers.items()))
+    fields_of = _fields((*copied.items(), *headers.items()))
     is_groq = any(name.startswith("x-groq") for name in headers)
-    if told or body is not None:  # a `Date` is dear to read, and most answers tell of no limit
+    if fields_of or body is not None:  # a `Date` is dear to read, and most answers tell of no limit
         wall_ns = server_wall_ns(headers, wall_ns)
     plain = [
         _limit(_with_window(key, fields, headers, is_groq), fields, wall_ns)
-        for key, fields in told.items()
+        for key, fields in fields_of.items()
     ]
     found = [limit for limit in plain if limit is not None]
     found += [*structured_limits(headers, wall_ns), *_named_by_type(headers, wall_ns)]
@@ -44,31 +46,31 @@ def read_limits(
     return tuple(_each_once(found))[:_MOST_LIMITS]
 
 
-def _fields(items: Iterable[tuple[str, str]]) -> dict[Key, dict[str, str]]:
+def _fields(items: Iterable[tuple[str, str]]) -> dict[LimitKey, dict[str, str]]:
     """Return what is told of each limit: part → value, the later of two winning."""
-    told: dict[Key, dict[str, str]] = {}
+    fields_of: dict[LimitKey, dict[str, str]] = {}
     for name, value in items:
         place = place_of(name)
-        if place is not None and (place[0] in told or len(told) < _MOST_LIMITS):
-            told.setdefault(place[0], {})[place[1]] = value
-    return told
+        if place is not None and (place[0] in fields_of or len(fields_of) < _MOST_LIMITS):
+            fields_of.setdefault(place[0], {})[place[1]] = value
+    return fields_of
 
 
 def _with_window(
-    key: Key, fields: Mapping[str, str], headers: Mapping[str, str], is_groq: bool
-) -> Key:
+    key: LimitKey, fields: Mapping[str, str], headers: Mapping[str, str], is_groq: bool
+) -> LimitKey:
     """Return the key with its period, where that stands in a value or is the provider's custom."""
     if key.window:
         return key
     period_s = number(fields.get("renewalperiod", ""))
     if period_s is not None:
         return key._replace(window=window_of(period_s))
-    policy = headers.get("ratelimit-policy", "") if key == Key("requests") else ""
+    policy = headers.get("ratelimit-policy", "") if key == LimitKey("requests") else ""
     window = period_of(fields.get("limit", ""), policy)
     return key._replace(window=window or (_GROQ_WINDOWS.get(key, "") if is_groq else ""))
 
 
-def _limit(key: Key, fields: Mapping[str, str], wall_ns: int) -> Limit | None:
+def _limit(key: LimitKey, fields: Mapping[str, str], wall_ns: int) -> Limit | None:
     limit, remaining = _leading(fields.get("limit")), _leading(fields.get("remaining"))
     reset_s = wait_until_s(fields.get("reset", ""), wall_ns)
     if limit is not None and limit < 0:
@@ -99,9 +101,9 @@ def _named_by_type(headers: Mapping[str, str], wall_ns: int) -> list[Limit]:
 
 def _each_once(limits: Iterable[Limit]) -> Iterable[Limit]:
     """Return each limit once, the first told; what a gateway only repeats is left out."""
-    found: dict[Key, Limit] = {}
+    found: dict[LimitKey, Limit] = {}
     for limit in limits:
-        found.setdefault(Key(limit.kind, limit.window, limit.scope), limit)
+        found.setdefault(LimitKey(limit.kind, limit.window, limit.scope), limit)
     for key, limit in found.items():
         own = found.get(key._replace(scope="")) if key.scope == "upstream" else None
         if own is None or (own.limit, own.remaining) != (limit.limit, limit.remaining):

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from probes.answers.limits.fields import Key
+from probes.answers.limits.fields import LimitKey
 from probes.events import AttemptFinished, Limit
 from probes.events.limit_periods import valid_s
 from probes.kit.clock import NS_PER_S
@@ -23,15 +23,15 @@ class LimitState:
     """
 
     def __init__(self) -> None:
-        self._parts: dict[Key, Limit] = {}
+        self._parts: dict[LimitKey, Limit] = {}
         self._sorted: tuple[Limit, ...] | None = ()
 
-    def take(self, limits: Iterable[Limit], at_ns: int) -> None:
+    def add(self, limits: Iterable[Limit], at_ns: int) -> None:
         """Take what an answer of `at_ns` tells; a part may carry a moment of its own."""
         for limit in limits:
             told_ns = at_ns if limit.told_ns is None else limit.told_ns
             part = msgspec.structs.replace(limit, told_ns=told_ns)
-            key = Key(limit.kind, limit.window, limit.scope)
+            key = LimitKey(limit.kind, limit.window, limit.scope)
             known = self._parts.pop(key, None)
             self._parts[key] = part if known is None else _merged(known, part)
         self._forget(at_ns)
@@ -50,7 +50,7 @@ class LimitState:
                     self._parts[key] = msgspec.structs.replace(part, remaining=None, reset_s=None)
             self._sorted = None
         if event.limits:
-            self.take(event.limits, event.at_ns)
+            self.add(event.limits, event.at_ns)
 
     @property
     def parts(self) -> tuple[Limit, ...]:
@@ -92,14 +92,14 @@ def share_left(limit: Limit) -> float:
     return limit.remaining / limit.limit
 
 
-def _merged(known: Limit, told: Limit) -> Limit:
+def _merged(known: Limit, newer: Limit) -> Limit:
     """Return the newer of two tellings, its gaps filled: a capacity stays, a countdown goes on."""
-    known_ns, told_ns = known.told_ns or 0, told.told_ns or 0
+    known_ns, told_ns = known.told_ns or 0, newer.told_ns or 0
     if told_ns < known_ns:
         return known
-    reset_s = told.reset_s
+    reset_s = newer.reset_s
     if reset_s is None and known.reset_s is not None:
         left_s = known.reset_s - (told_ns - known_ns) / NS_PER_S
         reset_s = left_s if left_s > 0 else None
-    limit = known.limit if told.limit is None else told.limit
-    return msgspec.structs.replace(told, limit=limit, reset_s=reset_s)
+    limit = known.limit if newer.limit is None else newer.limit
+    return msgspec.structs.replace(newer, limit=limit, reset_s=reset_s)

@@ -3,15 +3,16 @@
 import json
 from typing import Any
 
-from probes.answers.dialects.base import Delta, Transcript
 from probes.answers.dialects.messages_stream import MessagesInterpreter
-from probes.answers.judging import Ending, judge
-from probes.answers.sse import ServerSentEvent
+from probes.answers.dialects.transcript import Transcript
+from probes.answers.ending_verdict import Ending, judge
+from probes.answers.framing import ServerSentEvent
+from probes.answers.progress import Progress
 
 COUNTED = {"input_tokens": 9, "output_tokens": 2}
 
 
-def read(*events: Any, name: str = "") -> tuple[Transcript, list[Delta]]:
+def read(*events: Any, name: str = "") -> tuple[Transcript, list[Progress]]:
     """Read events, each named by its type unless told otherwise."""
     interpreter = MessagesInterpreter()
     deltas = []

@@ -3,16 +3,17 @@
 import json
 from typing import Any
 
-from probes.answers.dialects.base import Delta, Transcript
 from probes.answers.dialects.responses_stream import ResponsesInterpreter
-from probes.answers.judging import judge
-from probes.answers.sse import ServerSentEvent
+from probes.answers.dialects.transcript import Transcript
+from probes.answers.ending_verdict import judge
+from probes.answers.framing import ServerSentEvent
+from probes.answers.progress import Progress
 from probes.events import Verdict
 
 COMPLETED = {"type": "response.completed", "response": {"status": "completed"}}
 
 
-def read(*events: Any) -> tuple[Transcript, list[Delta]]:
+def read(*events: Any) -> tuple[Transcript, list[Progress]]:
     interpreter = ResponsesInterpreter()
     datas = [event if isinstance(event, str) else json.dumps(event) for event in events]
     deltas = [interpreter.event(ServerSentEvent(data=data)) for data in datas]

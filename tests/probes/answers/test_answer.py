@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
-from probes.answers.judging import Ending
+from probes.answers.ending_verdict import Ending
 from probes.answers.progress import Progress
 
 SSE = {"content-type": "text/event-stream"}
@@ -61,7 +61,6 @@ def test_progress_tells_what_a_read_brought() -> None:
     assert [item.terminal for item in told] == [False, False, False, False, True, True]
     assert told[2] == Progress(
         event=True,
-        output=True,
         answer=True,
         kind="content",
         alone=True,
@@ -136,9 +135,11 @@ def test_what_was_sent_apart_was_not_buffered_though_it_came_together() -> None:
     progress = one.feed(b"".join(ANSWER), cuts=cuts)
     assert progress == Progress(
         event=True,
-        output=True,
         answer=True,
         kind="content",
+        alone=False,
+        first_is_newest=False,
+        last_is_newest=False,
         characters=5,
         text="Hello",
         terminal=True,

@@ -12,9 +12,10 @@ from probes.answers.body import (
     Inflater,
     JsonEnd,
     UnknownEncodingError,
+    error_outside,
     form_of,
     json_of,
-    unreadable,
+    words_outside,
 )
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
@@ -58,19 +59,9 @@ def test_json_is_looked_through_once() -> None:
     assert looked_at == len(body)
 
 
-def test_json_of_a_million_parts_is_not_built() -> None:
+def test_json_of_a_million_parts_or_too_deep_is_not_built() -> None:
     heavy = b'{"usage":[' + b"[]," * 600_000 + b"0]}"
-    assert unreadable(heavy.decode()) == "too_large"
     assert json_of(heavy) is None
-    assert not unreadable("x" * 2_000_000)
-
-
-def test_how_deep_json_is_does_not_depend_on_its_strings() -> None:
-    brackets = json.dumps(["[" * 500, '{"\\' * 500, "]}" * 500])
-    assert not unreadable(brackets)
-    assert not unreadable("[[],{}," * 100 + "1" + "]" * 100)
-    assert unreadable("[" * 129 + "]" * 129) == "bad_json"
-    assert unreadable('{"a":"\\"[",' + '"b":{' * 129) == "bad_json"
     assert json_of(b"[" * 129 + b"]" * 129) is None
 
 
@@ -109,3 +100,50 @@ def test_other_codings_are_not_undone(encoding: str) -> None:
 )
 def test_a_body_in_utf_16_is_known(head: bytes, form: str) -> None:
     assert form_of(head, "text/event-stream") == form
+
+
+PRETTY = json.dumps({"error": {"code": 429, "message": "slow down"}}, indent=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (PRETTY, "slow down"),
+        (f"junk: 1\n{PRETTY}", "slow down"),
+        (f"{PRETTY}\nmore", "slow down"),
+        (f'{{"status":"fine"}}\n{PRETTY}', "slow down"),
+        (f"[{PRETTY}]", "slow down"),
+        ('error: {"code":400,"message":"too long"}', "too long"),
+        ('error:{"message":"too long"}', "too long"),
+        ('{"code":400,"message":"too long"}', "too long"),
+        ('{"detail":"no"}', "no"),
+    ],
+)
+def test_an_error_in_it_is_the_error(text: str, message: str) -> None:
+    error = error_outside(text)
+    assert error is not None
+    assert error.message == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "ping", '{"status":"fine"}', "error: something", '{"error":{"mess', "{" * 5000),
+        '{"choices":[{"delta":{"content":"a"}}]}',
+    ],
+)
+def test_words_alone_and_what_is_no_error_are_none(text: str) -> None:
+    assert error_outside(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("  a\n\n b\t", "a b"),
+        ("x" * 300, "x" * 200),
+        ("<html><head><title>502 Bad\n Gateway</title></head>", "502 Bad Gateway"),
+        ("", ""),
+    ],
+)
+def test_the_words_of_it(text: str, words: str) -> None:
+    assert words_outside(text) == words

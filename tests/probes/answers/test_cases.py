@@ -12,7 +12,7 @@ from stream_cases import cases_of, dated, mismatches
 
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
-from probes.answers.judging import Ending
+from probes.answers.ending_verdict import Ending
 from probes.answers.progress import Progress
 from probes.engine.attempt import failed_before_answer
 

@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.answers.dialects import dialect_for
-from probes.answers.dialects.base import Adaptation, Delta, ToolCalls, Transcript, Usage
+from probes.answers.dialects.base import Adaptation
 from probes.answers.dialects.chat import ChatDialect
-from probes.answers.judging import hidden_tokens_of, tokens_of
+from probes.answers.dialects.transcript import ToolCalls, Transcript, Usage
+from probes.answers.ending_verdict import hidden_tokens_of, tokens_of
+from probes.answers.framing import ServerSentEvent
+from probes.answers.progress import Progress
 from probes.answers.server_timing import claims_of
-from probes.answers.sse import ServerSentEvent
 from probes.config import Route
 
 CHAT = ChatDialect()
@@ -32,7 +34,7 @@ def body(
     return dict(json.loads(written))
 
 
-def read(*chunks: Any) -> tuple[Transcript, list[Delta]]:
+def read(*chunks: Any) -> tuple[Transcript, list[Progress]]:
     interpreter = CHAT.decoder()
     datas = [chunk if isinstance(chunk, str) else json.dumps(chunk) for chunk in chunks]
     deltas = [interpreter.event(ServerSentEvent(data=data)) for data in datas]

@@ -8,7 +8,7 @@ import pytest
 from probes.answers.dialects import dialect_for
 from probes.answers.dialects.base import Adaptation
 from probes.answers.dialects.completions import CompletionsDialect
-from probes.answers.sse import ServerSentEvent
+from probes.answers.framing import ServerSentEvent
 from probes.config import Route
 
 COMPLETIONS = CompletionsDialect()

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from probes.answers.dialects.search import DialectSearch, candidates
-from probes.answers.dialects.spoken import is_spoken_by, spoken_dialect
+from probes.answers.dialects.search import DialectSearch, candidates, dialect_of, is_read_as
 from probes.events import AttemptFinished, Outcome, StampLadder
 
 S = 10**9
@@ -54,15 +53,15 @@ def answered(
     ],
 )
 def test_an_answer_tells_its_dialect_by_its_own_keys(value: Any, dialect: str | None) -> None:
-    assert spoken_dialect(value) == dialect
+    assert dialect_of(value) == dialect
 
 
 def test_azure_and_legacy_completions_are_answered_as_chat_is() -> None:
-    assert is_spoken_by("chat", "azure")
-    assert is_spoken_by("chat", "completions")
-    assert is_spoken_by("chat", "chat")
-    assert not is_spoken_by("messages", "chat")
-    assert not is_spoken_by("chat", "messages")
+    assert is_read_as("chat", "azure")
+    assert is_read_as("chat", "completions")
+    assert is_read_as("chat", "chat")
+    assert not is_read_as("messages", "chat")
+    assert not is_read_as("chat", "messages")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.body import json_of
 from probes.answers.dialects import dialect_for
-from probes.answers.dialects.base import NOTHING, Delta, ToolCalls, join_deltas
+from probes.answers.dialects.transcript import ToolCalls
 from probes.answers.error_body import error_in, error_of
+from probes.answers.progress import NOTHING, Progress, joined
 
 STREAM = {"content-type": "text/event-stream"}
 
@@ -92,12 +93,12 @@ def test_a_body_that_looks_whole_again_and_again_is_not_parsed_each_time(
 
 
 def test_deltas_join_in_order_with_the_kind_of_the_first() -> None:
-    first = Delta(kind="reasoning", characters=2, reasoning="hm")
-    second = Delta(kind="content", answer=True, characters=1, text="a")
-    expected = Delta(kind="reasoning", answer=True, characters=3, text="a", reasoning="hm")
-    assert join_deltas([first, second]) == expected
-    assert join_deltas([second]) is second
-    assert join_deltas([]) is NOTHING
+    first = Progress(kind="reasoning", characters=2, reasoning="hm")
+    second = Progress(kind="content", answer=True, characters=1, text="a")
+    expected = Progress(kind="reasoning", answer=True, characters=3, text="a", reasoning="hm")
+    assert joined([first, second]) == expected
+    assert joined([second]) is second
+    assert joined([]) is NOTHING
 
 
 @pytest.mark.parametrize("code", ["²", "٣٣٣", "4 29", "", "99999999999999999999", True, None, []])

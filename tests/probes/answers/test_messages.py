@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_events import COUNTED, OVER, TEXT, block, delta, read, start, stop, verdict_of, whole
 
-from probes.answers.dialects.base import Delta, Usage
 from probes.answers.dialects.messages_stream import MessagesInterpreter
-from probes.answers.judging import Ending, judge, tokens_of
-from probes.answers.sse import ServerSentEvent
+from probes.answers.dialects.transcript import Usage
+from probes.answers.ending_verdict import Ending, judge, tokens_of
+from probes.answers.framing import ServerSentEvent
+from probes.answers.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -329,7 +330,7 @@ def test_no_json_breaks_the_reader(events: list[dict[str, Any]]) -> None:
 @given(st.lists(EVENT | st.just(TEXT), min_size=1, max_size=6))
 def test_the_short_way_tells_the_same_as_the_long_one(events: list[dict[str, Any]]) -> None:
     class Unhurried(MessagesInterpreter):
-        def usual(self, payload: bytes | str) -> Delta | None:
+        def usual(self, payload: bytes | str) -> Progress | None:
             return None
 
     short, long = MessagesInterpreter(), Unhurried()

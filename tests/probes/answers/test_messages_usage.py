@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from message_events import COUNTED, OVER, TEXT, read, start, stop
 
-from probes.answers.dialects.base import Usage
-from probes.answers.judging import tokens_of
+from probes.answers.dialects.transcript import Usage
+from probes.answers.ending_verdict import tokens_of
 
 
 def test_counts_of_the_end_are_the_total_and_those_of_the_start_a_placeholder() -> None:

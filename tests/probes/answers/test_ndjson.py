@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.answers.body import form_of_lines
-from probes.answers.framing import decoder_for
+from probes.answers.framing import DEFAULT_LIMIT, EventTooLargeError
 from probes.answers.ndjson import LineDecoder, is_value
-from probes.answers.sse import DEFAULT_LIMIT, EventTooLargeError
 
 TEXTS = st.text(max_size=12)
 VALUES = st.dictionaries(TEXTS, st.one_of(TEXTS, st.integers(), st.none()), max_size=3)
@@ -158,8 +157,3 @@ def test_the_form_of_a_body_does_not_depend_on_where_it_is_cut(places: list[int]
             held += piece
             found = found or form_of_lines(held, len(held) - len(piece))
         assert found == form
-
-
-def test_a_framing_has_its_decoder() -> None:
-    assert [event.data for event in decoder_for("lines", "message").feed(b"{}\n")] == ["{}"]
-    assert [event.data for event in decoder_for("events", "message").feed(b"data: x\n\n")] == ["x"]

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
-from probes.answers.dialects.base import NOTHING, Adaptation, Delta
+from probes.answers.dialects.base import Adaptation
 from probes.answers.dialects.ollama import OllamaDialect
 from probes.answers.dialects.ollama_stream import OllamaInterpreter
-from probes.answers.judging import Ending
+from probes.answers.ending_verdict import Ending
+from probes.answers.framing import ServerSentEvent
+from probes.answers.progress import NOTHING, Progress
 from probes.answers.request_headers import request_headers
-from probes.answers.sse import ServerSentEvent
 from probes.config import Route
 from probes.config.errors import ConfigError
 from probes.config.file import override_route, parse_config, single_route_config
@@ -57,7 +58,7 @@ def read(*pieces: bytes, streamed: bool = True, ending: Ending = "complete") -> 
     return reader.finish(ending)
 
 
-def told_by(*values: object) -> tuple[OllamaInterpreter, list[Delta]]:
+def told_by(*values: object) -> tuple[OllamaInterpreter, list[Progress]]:
     interpreter = OllamaInterpreter()
     events = [ServerSentEvent(data=json.dumps(value)) for value in values]
     return interpreter, [interpreter.event(event) for event in events]
@@ -161,9 +162,9 @@ def test_a_line_gives_what_it_adds() -> None:
         DONE,
     )
     assert deltas == [
-        Delta("reasoning", False, 2, "", "hm"),
-        Delta("content", True, 2, "Hi"),
-        Delta("content", True, 4, " you"),
+        Progress("reasoning", False, 2, "", "hm"),
+        Progress("content", True, 2, "Hi"),
+        Progress("content", True, 4, " you"),
         NOTHING,
     ]
     told = interpreter.transcript
@@ -201,7 +202,7 @@ def test_the_quick_way_tells_the_same_as_the_other(values: list[dict[str, Any]])
     start = {"message": {"content": "a"}, "done": False}
     payloads = [json.dumps(value).encode() for value in (start, *values)]
 
-    def deltas_of(take: Callable[[OllamaInterpreter, bytes], Delta | None]) -> object:
+    def deltas_of(take: Callable[[OllamaInterpreter, bytes], Progress | None]) -> object:
         interpreter = OllamaInterpreter()
         deltas = []
         for payload in payloads:
@@ -212,7 +213,7 @@ def test_the_quick_way_tells_the_same_as_the_other(values: list[dict[str, Any]])
         told = interpreter.transcript
         return deltas, told.text, told.reasoning, told.usage, told.usage_is_last, told.terminal
 
-    def slow(interpreter: OllamaInterpreter, _: bytes) -> Delta | None:
+    def slow(interpreter: OllamaInterpreter, _: bytes) -> Progress | None:
         interpreter._flows = False
         return None
 

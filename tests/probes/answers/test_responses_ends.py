@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from response_events import COMPLETED, ended, message, read, text, told, verdict, whole
 
-from probes.answers.dialects.base import NOTHING, Usage
 from probes.answers.dialects.responses_stream import ResponsesInterpreter
-from probes.answers.judging import tokens_of
-from probes.answers.sse import ServerSentEvent
+from probes.answers.dialects.transcript import Usage
+from probes.answers.ending_verdict import tokens_of
+from probes.answers.framing import ServerSentEvent
+from probes.answers.progress import NOTHING
 from probes.events import Verdict
 
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from response_events import COMPLETED, ended, message, read, text, told, whole
 
-from probes.answers.dialects.base import NOTHING, Usage
 from probes.answers.dialects.responses_stream import ResponsesInterpreter
-from probes.answers.sse import ServerSentEvent
+from probes.answers.dialects.transcript import Usage
+from probes.answers.framing import ServerSentEvent
+from probes.answers.progress import NOTHING
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.answers.sse import Decoder, EventTooLargeError, ServerSentEvent
+from probes.answers.framing import EventTooLargeError, ServerSentEvent
+from probes.answers.sse import Decoder
 
 Plain = tuple[str, str, str, int | None]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from probes.answers.answer import Answer
-from probes.answers.would_retry import would_retry
+from probes.answers.retry_after import would_retry
 from probes.engine.retry import RetryPolicy, cool_down_s
 from probes.events import Verdict
 

@@ -1,5 +1,6 @@
 """JSON as loosely as servers write it; what no typed decoder takes must stop no dialect."""
 
+import json
 from typing import get_args
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
 from probes.config import Dialect
-from probes.kit.tolerant_json import first_value, value_of, value_or_none
+from probes.kit.tolerant_json import first_value, unreadable, value_of, value_or_none
 
 ENDLESS = "9" * 5_000
 DEEP = "[" * 900 + "]" * 900
@@ -78,3 +79,16 @@ def test_what_is_no_json_is_told(text: str) -> None:
     assert value_or_none(text) is None
     with pytest.raises(ValueError, match=r"."):
         value_of(text)
+
+
+def test_json_of_a_million_parts_is_not_to_be_decoded() -> None:
+    assert unreadable('{"usage":[' + "[]," * 600_000 + "0]}") == "too_large"
+    assert not unreadable("x" * 2_000_000)
+
+
+def test_how_deep_json_is_does_not_depend_on_its_strings() -> None:
+    brackets = json.dumps(["[" * 500, '{"\\' * 500, "]}" * 500])
+    assert not unreadable(brackets)
+    assert not unreadable("[[],{}," * 100 + "1" + "]" * 100)
+    assert unreadable("[" * 129 + "]" * 129) == "bad_json"
+    assert unreadable('{"a":"\\"[",' + '"b":{' * 129) == "bad_json"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_headers import PROVIDERS, Told
 
-from probes.answers.limits import asked_in_body_s, read_limits
+from probes.answers.limits import read_limits
+from probes.answers.retry_after import retry_after_in_body_s
 
 WALL_NS = 1_795_430_000 * 10**9  # 2026-11-23T10:33:20Z
 
@@ -75,7 +76,7 @@ def test_what_google_says_is_used_up_is_read_from_the_body() -> None:
     ],
 )
 def test_the_wait_that_google_asks_for_is_read(delay: object, expected: float | None) -> None:
-    assert asked_in_body_s(google(delay=delay)) == expected
+    assert retry_after_in_body_s(google(delay=delay)) == expected
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_the_wait_that_google_asks_for_is_read(delay: object, expected: float | 
 def test_a_wait_in_a_field_is_asked_and_one_in_words_is_not(
     body: object, expected: float | None
 ) -> None:
-    assert asked_in_body_s(body, WALL_NS) == (
+    assert retry_after_in_body_s(body, WALL_NS) == (
         None if expected is None else pytest.approx(expected, rel=1e-3)
     )
 
@@ -202,5 +203,5 @@ def test_no_body_breaks_the_reader(body: object) -> None:
     wrapped = {"error": {"details": [body, {"violations": [body]}], "metadata": {"headers": body}}}
     for given_body in (body, wrapped):
         assert len(read_limits({}, given_body, wall_ns=WALL_NS)) <= 16
-        asked_s = asked_in_body_s(given_body)
+        asked_s = retry_after_in_body_s(given_body)
         assert asked_s is None or asked_s >= 0

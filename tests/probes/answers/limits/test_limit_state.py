@@ -33,41 +33,41 @@ def attempt(
 
 def test_a_limit_that_is_not_mentioned_stays_as_it_was_told() -> None:
     state = LimitState()
-    state.take([requests(7, limit=10)], 1 * NS)
-    state.take([Limit(kind="tokens", remaining=5)], 3 * NS)
+    state.add([requests(7, limit=10)], 1 * NS)
+    state.add([Limit(kind="tokens", remaining=5)], 3 * NS)
     assert told(state)["requests"] == requests(7, limit=10, told_ns=1 * NS)
     assert told(state)["tokens"].told_ns == 3 * NS
 
 
 def test_the_newest_telling_wins_whatever_comes_first() -> None:
     state = LimitState()
-    state.take([requests(3)], 5 * NS)
-    state.take([requests(9)], 4 * NS)
+    state.add([requests(3)], 5 * NS)
+    state.add([requests(9)], 4 * NS)
     assert told(state)["requests"].remaining == 3
-    state.take([requests(2)], 6 * NS)
+    state.add([requests(2)], 6 * NS)
     assert told(state)["requests"].remaining == 2
 
 
 def test_a_capacity_stays_and_a_countdown_goes_on_where_they_are_not_told_again() -> None:
     state = LimitState()
-    state.take([requests(9, limit=10, reset_s=20.0)], 1 * NS)
-    state.take([requests(8)], 6 * NS)
+    state.add([requests(9, limit=10, reset_s=20.0)], 1 * NS)
+    state.add([requests(8)], 6 * NS)
     assert told(state)["requests"] == requests(8, limit=10, reset_s=15.0, told_ns=6 * NS)
-    state.take([requests(7)], 60 * NS)
+    state.add([requests(7)], 60 * NS)
     assert told(state)["requests"].reset_s is None
 
 
 def test_periods_and_holders_are_limits_of_their_own() -> None:
     state = LimitState()
-    state.take([requests(1, window="minute"), requests(2, window="day"), requests(3)], NS)
-    state.take([requests(4, scope="key")], 2 * NS)
+    state.add([requests(1, window="minute"), requests(2, window="day"), requests(3)], NS)
+    state.add([requests(4, scope="key")], 2 * NS)
     assert sorted(limit.remaining or 0 for limit in state.parts) == [1, 2, 3, 4]
 
 
 def test_a_part_may_carry_the_moment_it_was_told() -> None:
     state = LimitState()
-    state.take([requests(5, told_ns=2 * NS)], 9 * NS)
-    state.take([requests(6, told_ns=1 * NS)], 9 * NS)
+    state.add([requests(5, told_ns=2 * NS)], 9 * NS)
+    state.add([requests(6, told_ns=1 * NS)], 9 * NS)
     assert told(state)["requests"] == requests(5, told_ns=2 * NS)
 
 
@@ -88,13 +88,13 @@ def test_the_last_request_of_a_limit_leaves_nothing() -> None:
 
 def test_what_is_long_over_is_forgotten_and_the_parts_are_bounded() -> None:
     state = LimitState()
-    state.take([requests(1, reset_s=10.0)], NS)
-    state.take([Limit(kind="tokens", remaining=1)], 3_600 * NS)
+    state.add([requests(1, reset_s=10.0)], NS)
+    state.add([Limit(kind="tokens", remaining=1)], 3_600 * NS)
     assert set(told(state)) == {"requests", "tokens"}
-    state.take([Limit(kind="tokens", remaining=1)], 3_700 * NS)
+    state.add([Limit(kind="tokens", remaining=1)], 3_700 * NS)
     assert set(told(state)) == {"tokens"}
     for number in range(100):
-        state.take([Limit(kind=f"kind{number}", remaining=1)], (3_701 + number) * NS)
+        state.add([Limit(kind=f"kind{number}", remaining=1)], (3_701 + number) * NS)
     assert len(state.parts) == 16
     assert "kind99" in told(state)
 
@@ -147,8 +147,8 @@ def test_the_share_that_is_left_orders_the_holders(limit: Limit, share: float) -
 
 def test_an_hour_after_its_reset_a_limit_is_forgotten() -> None:
     state = LimitState()
-    state.take([requests(1, reset_s=10.0)], 0)
-    state.take([Limit(kind="tokens", remaining=1)], 3_610 * NS)
+    state.add([requests(1, reset_s=10.0)], 0)
+    state.add([Limit(kind="tokens", remaining=1)], 3_610 * NS)
     assert set(told(state)) == {"requests", "tokens"}
-    state.take([Limit(kind="tokens", remaining=1)], 3_610 * NS + 1)
+    state.add([Limit(kind="tokens", remaining=1)], 3_610 * NS + 1)
     assert set(told(state)) == {"tokens"}

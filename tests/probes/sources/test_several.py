@@ -1,0 +1,399 @@
+"""Several engines as one source: real ones, a scripted network, a clock of the test's own."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import anyio
+import msgspec
+import pytest
+from clocks import NS, ManualClock
+from group_of_engines import Group, route
+from scripted import chat, refusal
+
+from probes.board import Board
+from probes.config import Route
+from probes.control.commands import (
+    Burst,
+    Command,
+    EndCoolDown,
+    MarkTime,
+    Pause,
+    SetKnob,
+    WatchText,
+)
+from probes.control.status import HostStatus
+from probes.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Batch,
+    Held,
+    Hello,
+    Knob,
+    Mark,
+    Notice,
+    Preview,
+    ProbeFinished,
+    Tick,
+    decode_event,
+    encode_event,
+)
+from probes.sources.several import SeveralEngines
+from probes.sources.source import Brief, Receive
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_both_engines_probe_and_speak_as_one() -> None:
+    group = Group(route(concurrency=4), route("b", concurrency=1))
+    async with group.running():
+        await group.clock.advance(3.5)
+        (hello,) = group.of(Hello)
+        assert group.heard[0] is hello
+        assert [info.concurrency for info in hello.routes] == [4, 1]
+        assert hello.engines == 2
+        ticks = [event.at_ns - hello.at_ns for event in group.of(Tick)]
+        assert [round(at_ns / 1e9) for at_ns in ticks] == [0, 1, 2, 3]
+        assert 25 <= len(group.of(Batch)) == group.rounds <= 36
+        assert [count.target for count in group.of(Tick)[-1].routes] == [4, 1]
+        began = group.engines_of()
+        assert set(began) == {"1", "2"}
+        assert {event.probe[0] for event in group.of(AttemptStarted) if event.route == "b"} == {"1"}
+
+
+async def test_the_stream_is_in_order_and_replays_to_the_same_board() -> None:
+    group = Group(route(concurrency=5, interval=0.2))
+    async with group.running():
+        await group.clock.advance(4)
+        group.send(SetKnob(route="a", knob="concurrency", value=3))
+        await group.clock.advance(4)
+    durable = [decode_event(line) for line in group.lines.splitlines()]
+    assert durable == [event for event in group.heard if type(event) in set(map(type, durable))]
+    stamps = [event.at_ns for event in durable]
+    assert stamps == sorted(stamps)
+    live, replayed = Board(), Board()
+    for event in group.heard:
+        live.fold(event)
+    for event in durable:
+        replayed.fold(event)
+    assert live.summary() == replayed.summary()
+    assert live.summary()["a"]["ok"] == sum(e.outcome == "ok" for e in group.of(ProbeFinished)) > 40
+
+
+async def test_a_knob_is_told_once_with_its_total_and_obeyed_in_parts() -> None:
+    group = Group(route(concurrency=2, interval=0.0), scripts=[chat("a", wait_s=0.5)])
+    async with group.running():
+        await group.clock.advance(1)
+        group.send(SetKnob(route="a", knob="concurrency", value=5))
+        group.send(SetKnob(route="a", knob="interval", value=0.1))
+        await group.clock.advance(2)
+        knobs = [(event.knob, event.before, event.after) for event in group.of(Knob)]
+        assert knobs == [("concurrency", 2, 5), ("interval", 0, 0.1)]
+        (count,) = group.of(Tick)[-1].routes
+        assert (count.target, count.in_flight) == (5, 5)
+        assert group.network.most_open == 5
+        group.send(SetKnob(route="a", knob="concurrency", value=1))
+        await group.clock.advance(2)
+        assert group.of(Tick)[-1].routes[0].in_flight == 1
+
+
+async def test_a_panic_reaches_every_engine_and_is_told_once_a_route() -> None:
+    group = Group(route(interval=0.0), route("b"), scripts=[chat("a", wait_s=9.0)])
+    async with group.running():
+        await group.clock.advance(2)
+        assert group.network.open == 4
+        group.send(Pause(paused=True, cancel=True))
+        await group.clock.advance(0.5)
+        assert group.network.open == 0
+        assert [(event.route, event.knob) for event in group.of(Knob)] == [
+            ("a", "paused"),
+            ("b", "paused"),
+        ]
+
+
+async def test_a_burst_before_any_engine_lives_is_not_told() -> None:
+    group = Group(route())
+    group.send(Burst(route="a", count=5))
+    async with group.running():
+        await group.clock.advance(1)
+        assert group.of(Knob) == []
+
+
+async def test_a_mark_appears_once() -> None:
+    group = Group(route())
+    async with group.running():
+        await group.clock.advance(1)
+        group.send(MarkTime(text="here"))
+        await group.clock.advance(0.5)
+    assert [event.text for event in group.of(Mark)] == ["here"]
+
+
+async def test_a_mistake_is_told_once() -> None:
+    group = Group(route())
+    async with group.running():
+        await group.clock.advance(1)
+        group.send(SetKnob(route="gone", knob="concurrency", value=2))
+        await group.clock.advance(0.5)
+    assert [event.text for event in group.of(Notice)] == ["no such route"]
+
+
+async def test_the_text_of_one_stream_is_shown_at_a_time() -> None:
+    long = chat(*"abcdefghij", gap_s=0.2)
+    group = Group(route(interval=0.0), scripts=[long])
+    async with group.running():
+        group.send(WatchText(route="a"))
+        await group.clock.advance(6)
+    order = [event.probe for event in group.of(Preview)]
+    texts: dict[str, str] = {}
+    for event in group.of(Preview):
+        texts[event.probe] = texts.get(event.probe, "") + event.text
+    assert order == sorted(order, key=list(dict.fromkeys(order)).index)  # never to and fro
+    assert list(texts.values())[:2] == ["abcdefghij"] * 2
+
+
+async def test_the_text_of_another_route_is_shown_at_once() -> None:
+    group = Group(route(interval=0.0), route("b"), scripts=[chat(*"x" * 60, gap_s=0.2)])
+    async with group.running():
+        group.send(WatchText(route="a"))
+        await group.clock.advance(3)
+        group.send(WatchText(route="b"))
+        await group.clock.advance(1)
+    assert {event.route for event in group.of(Preview)} == {"a", "b"}
+    assert group.of(Preview)[-1].route == "b"
+
+
+async def test_a_wait_that_one_engine_was_asked_for_is_kept_by_all() -> None:
+    group = Group(
+        route(concurrency=2, interval=0.5),
+        scripts=[refusal(429, retry_after="5"), chat("a")],
+    )
+    async with group.running():
+        await group.clock.advance(3)
+        assert set(group.engines_of()) == {"1", "2"}  # both were in flight when it came
+        asked = len(group.network.requests)
+        assert asked == 2
+        await group.clock.advance(1)
+        assert len(group.network.requests) == asked
+        await group.clock.advance(4)
+        assert set(group.engines_of()) == {"1", "2"}
+        assert min(group.engines_of().values()) > 2
+    holds = [(event.reason, event.released) for event in group.of(Held)]
+    assert holds == [("cool_down", False), ("cool_down", True)]
+
+
+async def test_the_end_of_a_cool_down_by_the_user_lets_all_engines_go_on() -> None:
+    group = Group(
+        route(concurrency=2, interval=0.5),
+        scripts=[refusal(429, retry_after="60"), chat("a")],
+    )
+    async with group.running():
+        await group.clock.advance(3)
+        group.send(EndCoolDown(route="a"))
+        await group.clock.advance(2)
+        assert group.engines_of()["2"] > 2  # the probe that was refused keeps to its own wait
+        holds = [(event.released, event.detail) for event in group.of(Held)]
+        assert holds == [(False, ""), (True, "ended by user")]
+        (knob,) = group.of(Knob)
+        assert knob.knob == "cool_down"
+        assert 55 < knob.before < 60
+
+
+async def test_an_engine_that_dies_stops_no_other_and_comes_back_as_it_was() -> None:
+    group = Group(route(concurrency=2, interval=0.1), scripts=[chat("a", wait_s=0.3)])
+    async with group.running():
+        await group.clock.advance(1)
+        group.scopes[0].cancel()
+        await group.clock.advance(0.5)
+        status = group.host.status
+        assert (status.state, status.engine) == ("restarting", "engine 1 of 2")
+        group.send(SetKnob(route="a", knob="concurrency", value=6))
+        await group.clock.advance(0.4)
+        assert group.of(Batch)[-1].routes[0].target == 6
+        before = group.engines_of()
+        await group.clock.advance(3)
+        assert group.host.status.state == "running"
+        assert group.host.status.restarts == 1
+        after = group.engines_of()
+        assert after["1"] == before["1"]
+        assert after["2"] > before["2"] + 15
+        assert after["3"] > 15
+        (count,) = group.of(Tick)[-1].routes
+        assert (count.target, count.in_flight) == (6, 6)
+    assert len(group.of(Hello)) == 1
+    assert [event.text[:13] for event in group.of(Notice)] == ["engine 1 of 2"]
+    assert group.of(Held) == []
+    reasons = Counter(event.reason for event in group.of(AttemptFinished))
+    assert reasons["engine_died"] == 1
+    started = sorted((event.probe, event.attempt) for event in group.of(AttemptStarted))
+    assert started == sorted((event.probe, event.attempt) for event in group.of(AttemptFinished))
+    assert [event.knob for event in group.of(Knob)] == ["concurrency"]
+
+
+async def test_when_all_engines_are_dead_that_is_told_and_taken_back() -> None:
+    group = Group(route())
+    async with group.running():
+        await group.clock.advance(1)
+        for scope in group.scopes:
+            scope.cancel()
+        await group.clock.advance(3)
+        holds = [(event.reason, event.released) for event in group.of(Held)]
+        assert holds == [("restarting", False), ("restarting", True)]
+        assert set(group.engines_of()) == {"1", "2", "3", "4"}
+
+
+async def test_engines_that_were_given_up_are_started_again_when_someone_asks() -> None:
+    group = Group(route())
+    async with group.running():
+        for _ in range(3):
+            await group.clock.advance(2.5)
+            (group.scopes[0] if len(group.scopes) == 2 else group.scopes[-1]).cancel()
+        await group.clock.advance(1)
+        assert group.host.status.state == "gave_up"
+        assert group.engines_of()["2"] > 0
+        lives = len(group.scopes)
+        group.host.retry()
+        await group.clock.advance(1)
+        assert group.host.status.state == "running"
+        assert len(group.scopes) == lives + 1
+
+
+async def test_a_silent_engine_does_not_hold_the_others_back() -> None:
+    group = Group(route(concurrency=2, interval=0.1))
+    async with group.running():
+        await group.clock.advance(2)
+        group.pipes[0] = anyio.Event()
+        heard = group.engines_of()
+        await group.clock.advance(2)
+        assert group.engines_of()["1"] <= heard["1"] + 1
+        assert group.engines_of()["2"] > heard["2"] + 10
+        assert 3 <= len(group.of(Tick)) <= 5
+        group.pipes[0].set()
+        await group.clock.advance(1)
+        assert group.engines_of()["1"] > heard["1"] + 10
+
+
+async def test_a_held_group_delivers_nothing_and_loses_nothing() -> None:
+    group = Group(route(concurrency=2, interval=0.1))
+    async with group.running():
+        await group.clock.advance(1)
+        group.host.hold()
+        await group.clock.advance(0.5)
+        rounds = group.rounds
+        await group.clock.advance(1)
+        assert group.rounds == rounds
+        group.host.release()
+        await group.clock.advance(0.5)
+        assert group.rounds > rounds
+    assert len(group.of(AttemptStarted)) == len(group.network.requests)
+    assert len(group.of(ProbeFinished)) == len(group.network.requests)
+
+
+async def test_cancelling_the_group_leaves_nothing_open() -> None:
+    group = Group(route(interval=0.0), scripts=[chat("a", wait_s=9.0)])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(group.host.run)
+        await group.clock.advance(1)
+        assert group.network.open == 2
+        tasks.cancel_scope.cancel()
+    assert group.network.open == 0
+    assert [event.reason for event in group.of(ProbeFinished)] == ["stopped", "stopped"]
+
+
+async def test_only_what_changes_is_told() -> None:
+    group = Group(route(), msgspec.structs.replace(route("b"), paused=True))
+    async with group.running():
+        await group.clock.advance(1)
+        for command in (
+            SetKnob(route="a", knob="concurrency", value=2),
+            SetKnob(route="a", knob="interval", value=-1),
+            Pause(paused=True),
+            Pause(route="b", paused=False),
+            Pause(route="gone", paused=True),
+            EndCoolDown(route="a"),
+            EndCoolDown(route="gone"),
+        ):
+            group.send(command)
+        await group.clock.advance(1)
+    told = [(event.route, event.knob, event.before, event.after) for event in group.of(Knob)]
+    assert told == [("a", "interval", 1, 0), ("a", "paused", 0, 1), ("b", "paused", 1, 0)]
+    assert group.of(Held) == []
+
+
+class Silent:
+    """An engine that notes what it is told."""
+
+    status = HostStatus("running")
+    in_order = True
+
+    def __init__(self) -> None:
+        self.told: list[Command] = []
+
+    def send(self, command: Command) -> None:
+        self.told.append(command)
+
+    def hold(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def retry(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    async def run(self) -> None: ...
+
+
+class Pair:
+    """Two engines of one source, which a test speaks for."""
+
+    def __init__(self) -> None:
+        self.engines: list[Silent] = []
+        self.hear: list[Receive] = []
+        self.clock = ManualClock(start_ns=0)
+        self.source = SeveralEngines(
+            lambda _: [],
+            lambda _events, _lines: None,
+            routes=[route()],
+            engines=2,
+            make_engine=self._make_engine,
+            clock=self.clock,
+        )
+
+    def cools(self, engine: int, until_s: int, *, at_s: int = 0, asked: bool = True) -> None:
+        """Let an engine say that the route cools down."""
+        asked_s = 1.0 if asked else None
+        until_ns = until_s * NS
+        held = Held(
+            at_ns=at_s * NS, reason="cool_down", route="a", until_ns=until_ns, asked_s=asked_s
+        )
+        self.hear[engine]([held], encode_event(held))
+
+    def waits(self, engine: int) -> list[float]:
+        """Return the waits that an engine was told of."""
+        return [one.until_s for one in self.engines[engine].told if isinstance(one, EndCoolDown)]
+
+    def _make_engine(
+        self, _number: int, _routes: Sequence[Route], _brief: Brief, receive: Receive
+    ) -> Silent:
+        self.hear.append(receive)
+        self.engines.append(Silent())
+        return self.engines[-1]
+
+
+def test_a_cool_down_is_news_to_the_others_once_and_when_it_grows() -> None:
+    pair = Pair()
+    pair.cools(0, 10)
+    pair.cools(0, 10)
+    pair.cools(1, 10)
+    pair.cools(1, 11, asked=False)  # we had said so ourselves
+    assert (pair.waits(0), pair.waits(1)) == ([], [10.0])
+    pair.cools(1, 12)
+    assert (pair.waits(0), pair.waits(1)) == ([12.0], [10.0])
+
+
+async def test_a_cool_down_of_before_its_end_by_the_user_is_no_news_any_more() -> None:
+    pair = Pair()
+    await pair.clock.advance(4)
+    pair.source.send(EndCoolDown(route="a"))
+    pair.cools(0, 10, at_s=3)
+    assert pair.waits(1) == [0.0]
+    pair.cools(0, 10, at_s=5)
+    assert pair.waits(1) == [0.0, 6.0]

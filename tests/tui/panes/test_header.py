@@ -1,0 +1,151 @@
+"""The header strip and the banner."""
+
+import made
+import pytest
+from changed import replace
+from fakes import FakeStatus
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.board.views import EMPTY_SNAPSHOT
+from probes.control.status import HostState
+from probes.events import HeldReason
+from tui.draw.text import line_text, line_width
+from tui.panes.header import banner_line, header_line
+from tui.panes.view import Freeze, ViewState
+
+RUNNING = FakeStatus()
+
+
+def header(width: int = 160, view: ViewState | None = None, **changes: object) -> str:
+    snapshot = made.snapshot(header=made.header(**changes))
+    return line_text(header_line(snapshot, view or ViewState(), RUNNING, width))
+
+
+@given(st.integers(min_value=0, max_value=320))
+def test_the_strip_fits_any_width(width: int) -> None:
+    assert line_width(header_line(made.snapshot(), ViewState(), RUNNING, width)) <= width
+
+
+def test_the_home_screen_shows_every_figure() -> None:
+    text = header()
+    for part in (
+        "● LIVE 00:12:41",
+        "23 in flight",
+        "312 probes/min",
+        "~1.9k tok/s",
+        "429 14/min",
+        "retries  9/min",
+        "failed  2/min",
+        "$0.42/h 21% budget",
+        "◉ kernel lag 0.3ms cpu 7/0%",
+    ):
+        assert part in text
+
+
+def test_narrow_terminals_keep_what_hurts() -> None:
+    text = header(80)
+    assert "429 14/min" in text
+    assert "failed" in text
+    assert "tok/s" not in text
+
+
+def test_figures_do_not_move_as_they_grow() -> None:
+    assert header(probes_per_min=4.0).index("probes/min") == header().index("probes/min")
+
+
+def test_freeze_is_said_with_what_was_missed() -> None:
+    text = header(view=ViewState(freeze=Freeze(12.0, 340)))
+    assert "FROZEN 12s · 340 events since" in text
+    assert "LIVE" not in text
+
+
+def test_nothing_to_say_means_no_banner() -> None:
+    assert banner_line(made.snapshot(), RUNNING) is None
+    assert banner_line(EMPTY_SNAPSHOT, FakeStatus(state="starting")) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (FakeStatus("silent", 12.0), "ENGINE SILENT 12s"),
+        (FakeStatus("restarting", detail="killed by signal 9"), "ENGINE DEAD · killed by signal 9"),
+        (FakeStatus("gave_up", last_words="MemoryError"), "R starts it again"),
+        (FakeStatus("gave_up", last_words="MemoryError"), "last words: MemoryError"),
+    ],
+)
+def test_the_engines_trouble_is_on_the_banner(status: FakeStatus, words: str) -> None:
+    line = banner_line(made.snapshot(), status)
+    assert line is not None
+    assert words in line_text(line)
+    assert {role for _, role in line} == {"alert"}
+
+
+def test_last_words_are_harmless() -> None:
+    line = banner_line(made.snapshot(), FakeStatus("gave_up", last_words=made.HOSTILE))
+    assert line is not None
+    assert "\x1b" not in line_text(line)
+    assert "\u202e" not in line_text(line)
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("budget", "budget spent: 412k of 2M tok/h"),
+        ("reader_stalled", "nobody read the engine's events"),
+        ("restarting", "the engine starts again"),
+    ],
+)
+def test_held_routes_are_named_with_the_reason(reason: HeldReason, why: str) -> None:
+    rows = tuple(replace(row, state="held", held=(reason,)) for row in made.routes())
+    line = banner_line(made.snapshot(routes=rows), RUNNING)
+    assert line is not None
+    assert "HELD eastus-gpt, busy-llama, queue-eu and 3 more" in line_text(line)
+    assert why in line_text(line)
+
+
+def test_an_engine_that_came_back_is_told_for_a_while() -> None:
+    back = FakeStatus("running", restarts=1, since_s=4, detail="killed by signal 9")
+    line = banner_line(made.snapshot(), back)
+    assert line is not None
+    assert "ENGINE RESTARTED 4.0s ago" in line_text(line)
+    assert "killed by signal 9" in line_text(line)
+    assert banner_line(made.snapshot(), FakeStatus("running", restarts=1, since_s=60)) is None
+    assert banner_line(made.snapshot(), FakeStatus("running", restarts=0, since_s=4)) is None
+
+
+def test_a_panic_shows_the_way_back() -> None:
+    rows = tuple(replace(row, state="paused") for row in made.routes())
+    line = banner_line(made.snapshot(routes=rows), RUNNING)
+    assert line is not None
+    assert "P goes on" in line_text(line)
+
+
+@pytest.mark.parametrize("state", ["silent", "restarting", "gave_up"])
+def test_of_several_engines_the_one_in_trouble_is_named(state: HostState) -> None:
+    status = FakeStatus(state=state, silent_s=12.0, engine="engine 2 of 4")
+    line = banner_line(made.snapshot(), status)
+    assert line is not None
+    assert "engine 2 of 4" in line_text(line)
+
+
+def test_a_silent_engine_is_not_told_to_have_ended() -> None:
+    status = FakeStatus(state="silent", silent_s=12.0, detail="killed by signal 9", last_words="x")
+    line = banner_line(made.snapshot(), status)
+    assert line is not None
+    assert line_text(line) == " ENGINE SILENT 12s · what you see is old "
+
+
+def test_a_ledger_in_doubt_is_on_the_red_line_with_its_key_and_what_is_held() -> None:
+    doubt = "the spending ledger L cannot be used: database is locked"
+    header = made.header(budget_doubt=doubt, budget_text="4.9k of 5k tok/h")
+    line = banner_line(made.snapshot(header=header), RUNNING)
+    assert line is not None
+    text = line_text(line)
+    assert text.startswith(" BUDGET UNKNOWN · emergency part only · L counts on")
+    assert doubt in text
+    rows = tuple(replace(row, state="held", held=("budget",)) for row in made.routes())
+    line = banner_line(made.snapshot(header=header, routes=rows), RUNNING)
+    assert line is not None
+    assert "· budget spent: 4.9k of 5k tok/h ·" in line_text(line)
+    assert {role for _, role in line} == {"alert"}
