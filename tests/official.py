@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx2
 import openai
+from probing import probe_once
 from transports import stamping
 from wire import Play, serve
 
 from probes.config import Route, Timeouts
 from probes.engine.health import BEAT_S
-from probes.engine.single import probe_once
 from probes.kit.clock import SystemClock
 from probes.transport import Transport
 

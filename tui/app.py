@@ -15,7 +15,7 @@ from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
 from tui.keys import KEYS
 from tui.screens.board import BoardScreen
-from tui.session import Session
+from tui.session import CockpitSession
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
 
@@ -42,7 +42,7 @@ class LlmtopApp(TerminalApp[None]):
 
     def __init__(
         self,
-        session: Session,
+        session: CockpitSession,
         config: Config,
         clock: Clock | None = None,
         *,

@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class Hotkey:
     """One thing the user can do, and the keys that do it."""
 
     id: str
@@ -28,77 +28,77 @@ class Key:
     """Keys and label in the footer, where one entry stands for several keys."""
 
 
-KEYS: Final[tuple[Key, ...]] = (
-    Key("help", "question_mark", "?", "help", "Show all keys and what the words mean.",
+KEYS: Final[tuple[Hotkey, ...]] = (
+    Hotkey("help", "question_mark", "?", "help", "Show all keys and what the words mean.",
         "program", "help", 1),
-    Key("quit", "q,ctrl+c", "q", "quit", "Leave; a summary is printed to the terminal.",
+    Hotkey("quit", "q,ctrl+c", "q", "quit", "Leave; a summary is printed to the terminal.",
         "program", "app.quit", 14),
-    Key("palette", "ctrl+p", "^p", "palette", "Find any command by its name.",
+    Hotkey("palette", "ctrl+p", "^p", "palette", "Find any command by its name.",
         "program", "app.command_palette"),
-    Key("suspend", "ctrl+z", "^z", "suspend",
+    Hotkey("suspend", "ctrl+z", "^z", "suspend",
         "Go to the shell; probing pauses while nobody reads.",
         "program", "app.suspend_process"),
-    Key("filter", "slash", "/", "filter", "Show only routes whose name, model, tags or state "
+    Hotkey("filter", "slash", "/", "filter", "Show only routes whose name, model, tags or state "
         "contain all the words.", "look", "filter", 6),
-    Key("down", "j,down", "j ↓", "down", "Select the next route.", "move", "move(1)"),
-    Key("up", "k,up", "k ↑", "up", "Select the route before.", "move", "move(-1)"),
-    Key("first", "g,home", "g", "first", "Select the first route.", "move", "edge(False)"),
-    Key("last", "G,end", "G", "last", "Select the last route.", "move", "edge(True)"),
-    Key("pane_1", "1", "1", "routes", "Go to the routes; again: the whole screen.",
+    Hotkey("down", "j,down", "j ↓", "down", "Select the next route.", "move", "move(1)"),
+    Hotkey("up", "k,up", "k ↑", "up", "Select the route before.", "move", "move(-1)"),
+    Hotkey("first", "g,home", "g", "first", "Select the first route.", "move", "edge(False)"),
+    Hotkey("last", "G,end", "G", "last", "Select the last route.", "move", "edge(True)"),
+    Hotkey("pane_1", "1", "1", "routes", "Go to the routes; again: the whole screen.",
         "move", "pane(1)"),
-    Key("pane_2", "2", "2", "token arrival", "Go to the token arrival; again: the whole screen.",
+    Hotkey("pane_2", "2", "2", "token arrival", "Go to the token arrival; again: the whole screen.",
         "move", "pane(2)"),
-    Key("pane_3", "3", "3", "percentiles", "Go to the percentiles; again: the whole screen.",
+    Hotkey("pane_3", "3", "3", "percentiles", "Go to the percentiles; again: the whole screen.",
         "move", "pane(3)"),
-    Key("pane_4", "4", "4", "throttling", "Go to the throttling; again: the whole screen.",
+    Hotkey("pane_4", "4", "4", "throttling", "Go to the throttling; again: the whole screen.",
         "move", "pane(4)"),
-    Key("pane_5", "5", "5", "retries", "Go to the retries; again: the whole screen.",
+    Hotkey("pane_5", "5", "5", "retries", "Go to the retries; again: the whole screen.",
         "move", "pane(5)"),
-    Key("maximise", "enter", "Enter", "maximise",
+    Hotkey("maximise", "enter", "Enter", "maximise",
         "Give the pane the whole screen, or its place back.", "move", "maximise", 5),
-    Key("minimise", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview.",
+    Hotkey("minimise", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview.",
         "move", "back"),
-    Key("scroll_down", "pagedown", "PgDn", "scroll down", "Scroll the pane down.",
+    Hotkey("scroll_down", "pagedown", "PgDn", "scroll down", "Scroll the pane down.",
         "move", "scroll_pane(1)"),
-    Key("scroll_up", "pageup", "PgUp", "scroll up", "Scroll the pane up.",
+    Hotkey("scroll_up", "pageup", "PgUp", "scroll up", "Scroll the pane up.",
         "move", "scroll_pane(-1)"),
-    Key("sort", "s", "s", "sort", "Sort by the next column; after the last: worst first.",
+    Hotkey("sort", "s", "s", "sort", "Sort by the next column; after the last: worst first.",
         "look", "sort", 7),
-    Key("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse"),
-    Key("window", "w", "w", "window", "Take the next window: 1m, 5m, 15m, 1h, run.",
+    Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse"),
+    Hotkey("window", "w", "w", "window", "Take the next window: 1m, 5m, 15m, 1h, run.",
         "look", "window", 8),
-    Key("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on.",
+    Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on.",
         "look", "freeze", 4),
-    Key("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
+    Hotkey("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
         "look", "preview", 9),
-    Key("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the route.",
-        "knobs", "concurrency('more')", 2, ("+ -", "concurrency")),
-    Key("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",
+    Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
+        "route.", "knobs", "concurrency('more')", 2, ("+ -", "concurrency")),
+    Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",
         "knobs", "concurrency('fewer')"),
-    Key("double", "asterisk", "*", "concurrency ×2", "Twice as many probes at once.",
+    Hotkey("double", "asterisk", "*", "concurrency ×2", "Twice as many probes at once.",
         "knobs", "concurrency('double')"),
-    Key("halve", "underscore", "_", "concurrency ÷2", "Half as many probes at once.",
+    Hotkey("halve", "underscore", "_", "concurrency ÷2", "Half as many probes at once.",
         "knobs", "concurrency('halve')"),
-    Key("sooner", "less_than_sign", "<", "interval shorter", "Send more often: a shorter interval.",
-        "knobs", "interval(False)", 3, ("< >", "interval")),
-    Key("later", "greater_than_sign", ">", "interval longer", "Send less often: a longer interval.",
-        "knobs", "interval(True)"),
-    Key("shorter", "left_curly_bracket", "{", "answers shorter", "Halve the answer cap; a new "
+    Hotkey("sooner", "less_than_sign", "<", "interval shorter", "Send more often: a shorter "
+        "interval.", "knobs", "interval(False)", 3, ("< >", "interval")),
+    Hotkey("later", "greater_than_sign", ">", "interval longer", "Send less often: a longer "
+        "interval.", "knobs", "interval(True)"),
+    Hotkey("shorter", "left_curly_bracket", "{", "answers shorter", "Halve the answer cap; a new "
         "cohort begins.", "knobs", "cap(False)"),
-    Key("longer", "right_curly_bracket", "}", "answers longer", "Double the answer cap; a new "
+    Hotkey("longer", "right_curly_bracket", "}", "answers longer", "Double the answer cap; a new "
         "cohort begins.", "knobs", "cap(True)"),
-    Key("burst", "b", "b", "burst", "Send as many probes as the concurrency now, beside the pace.",
-        "knobs", "burst", 10),
-    Key("end_cool_down", "c", "c", "end cool-down", "Probe at once although the server asked us "
+    Hotkey("burst", "b", "b", "burst", "Send as many probes as the concurrency now, beside the "
+        "pace.", "knobs", "burst", 10),
+    Hotkey("end_cool_down", "c", "c", "end cool-down", "Probe at once although the server asked us "
         "to wait.", "knobs", "end_cool_down"),
-    Key("pause", "p", "p", "pause", "Start no new attempts on the route; again: go on.",
+    Hotkey("pause", "p", "p", "pause", "Start no new attempts on the route; again: go on.",
         "knobs", "pause", 11),
-    Key("panic", "P", "P", "panic", "Pause all routes and cancel what is in flight; again: go on.",
-        "knobs", "panic", 12),
-    Key("mark", "m", "m", "mark", "Put a mark on the timeline.", "knobs", "mark", 13),
-    Key("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
+    Hotkey("panic", "P", "P", "panic", "Pause all routes and cancel what is in flight; again: go "
+        "on.", "knobs", "panic", 12),
+    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline.", "knobs", "mark", 13),
+    Hotkey("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
         "the spending ledger fails or was lost.", "program", "lift"),
-    Key("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
+    Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
 )  # fmt: skip
 """Groups: `program`, `move`, `look`, `knobs`."""
@@ -121,6 +121,6 @@ def bindings() -> list[BindingType]:
     ]
 
 
-def footer_keys() -> tuple[Key, ...]:
+def footer_keys() -> tuple[Hotkey, ...]:
     """Return the keys of the footer, most wanted first."""
     return tuple(sorted((key for key in KEYS if key.footer), key=lambda key: key.footer))

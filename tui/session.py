@@ -66,7 +66,7 @@ class BoardSource(Protocol):
         ...
 
 
-class Session(Protocol):
+class CockpitSession(Protocol):
     """A running engine, its board, and the way to command it."""
 
     @property

@@ -3,7 +3,7 @@
 Rule 1. Nothing is met by a route that measured nothing: without one finished probe it is unknown.
 Rule 2. Success and cost are judged from the first finished probe on.
 Rule 3. A p95 is judged from 20 samples on. Of fewer only their maximum is known: where even that is
-within the goal the goal is met, else it is unknown, as too few cannot tell a tail from a mishap.
+within the goal the goal is met, else it is unknown, as too few do not tell a tail from a mishap.
 Rule 4. What was missed outweighs what is unknown, in a route and in the run.
 """
 
@@ -36,7 +36,7 @@ _STATUSES: Final[Mapping[GoalsResult, ExitStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class GoalsVerdict:
-    """What was missed of a route's goals, and what cannot be told of them."""
+    """What was missed of a route's goals, and what is not known of them."""
 
     missed: tuple[str, ...] = ()
     """`ttft` and `e2e` (p95), `success`, `cost`."""
@@ -77,7 +77,7 @@ def goals_verdict(
 def _unknown_latencies(
     p95s: Iterable[tuple[str, Figure, float | None]], tally: Tally
 ) -> Iterator[str]:
-    """Give what cannot be told of a latency goal, though probes finished."""
+    """Give what is not known of a latency goal, though probes finished."""
     for name, p95, goal in p95s:
         if goal is None or p95.enough:
             continue

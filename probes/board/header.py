@@ -21,6 +21,9 @@ _SLOTS_KEPT: Final = 4096
 """80 routes' slots of 100 ms over that time."""
 
 
+_NO_ROUTES: Final = RouteView(name="", state="starting")
+
+
 def budget_share(budget: BudgetState) -> float:
     """Return the share used of a budget: of tokens or of money, whichever is nearer its end."""
     return max(_shares(budget))
@@ -106,18 +109,18 @@ class Header:
         elapsed_s = max(0, now_ns - origin_ns) / NS_PER_S
         tokens, estimated = self._tokens_per_s(counted, elapsed_s, now_ns)
         worst = max(self._budgets, key=budget_share, default=None)
-        health = self._health or Health()
+        health, rates = self._health or Health(), whole or _NO_ROUTES
         return HeaderView(
             elapsed_s=elapsed_s,
             routes=len(rows),
-            in_flight=0 if whole is None else whole.in_flight,
-            probes_per_min=0.0 if whole is None else whole.probes_per_min,
+            in_flight=rates.in_flight,
+            probes_per_min=rates.probes_per_min,
             tokens_per_s=tokens,
             tokens_estimated=estimated,
-            throttled_per_min=0.0 if whole is None else whole.throttled_per_min,
-            retries_per_min=0.0 if whole is None else whole.retries_per_min,
-            failures_per_min=0.0 if whole is None else whole.failures_per_min,
-            usd_per_hour=None if whole is None else whole.usd_per_hour,
+            throttled_per_min=rates.throttled_per_min,
+            retries_per_min=rates.retries_per_min,
+            failures_per_min=rates.failures_per_min,
+            usd_per_hour=rates.usd_per_hour,
             budget_share=None if worst is None else budget_share(worst),
             budget_text="" if worst is None else budget_text(worst),
             budget_doubt=next((one.doubt for one in self._budgets if one.doubt), ""),

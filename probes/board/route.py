@@ -43,13 +43,13 @@ from probes.stats.tokens import seconds_per_token
 from probes.stats.windows import SLICE_NS, slice_index
 
 MARKERS_KEPT: Final = 50
-"""More than a chart has columns to mark."""
+"""More labels than a chart has room for."""
 _COHORTS_KEPT: Final = 8
 """Answer caps that somebody goes back and forth between; each costs the samples of an hour."""
 _PREVIEW_CHARACTERS: Final = 4000
 """A pane at its largest."""
 _GAPS_KEPT: Final = 16
-"""Probes are cut off long before so many suspends have passed."""
+"""More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
 
@@ -353,7 +353,9 @@ class RouteBoard:
         known, goal_s = self._last_goal
         if not cohort or cohort != known:
             cap = cohort.partition("/")[0]
-            goal_s = self._goal_e2e_at(int(cap if cap.isdecimal() else 0) or self.max_tokens)
+            # A recording may have been edited: more digits than a count has are no cap of ours.
+            is_cap = cap.isdecimal() and len(cap) < 19
+            goal_s = self._goal_e2e_at(int(cap if is_cap else 0) or self.max_tokens)
             self._last_goal = (cohort, goal_s)
         return goal_s
 

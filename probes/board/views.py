@@ -41,59 +41,74 @@ class Figure(msgspec.Struct, frozen=True):
     grade: Grade = "none"
 
 
-class RouteView(msgspec.Struct, frozen=True):
-    """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`."""
+class RouteView(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`.
+
+    What has a default is absent from the totals row, or was not measured.
+    """
 
     name: str
-    model: str
-    base_url: str
-    tags: tuple[str, ...]
+    model: str = ""
+    base_url: str = ""
+    tags: tuple[str, ...] = ()
     state: RouteState
-    since_ns: int | None
+    since_ns: int | None = None
     """Since when it is in this state."""
-    goal_ratio: float
+    goal_ratio: float = 0.0
     """Worst ratio of a figure to its goal; above 1 a goal is missed."""
-    in_flight: int
-    target: int
-    interval: float
-    max_tokens: int
-    cohort: str
-    probes_per_min: float
-    ttft_p50: Figure
-    ttft_p95: Figure
-    ttft_p99: Figure
-    e2e_p50: Figure
-    e2e_p95: Figure
-    stream_tokens_per_s: float | None
+    in_flight: int = 0
+    """Attempts that are open."""
+    target: int = 0
+    """Workers that are wanted."""
+    interval: float = 0.0
+    """Seconds from one start to the next, per worker."""
+    max_tokens: int = 0
+    """The answer cap as it is set now; `cohort` begins with that of what was measured."""
+    cohort: str = ""
+    probes_per_min: float = 0.0
+    ttft_p50: Figure = Figure()
+    ttft_p95: Figure = Figure()
+    ttft_p99: Figure = Figure()
+    e2e_p50: Figure = Figure()
+    e2e_p95: Figure = Figure()
+    stream_tokens_per_s: float | None = None
     """Median over streams of 1/TPOT, from exact counts only."""
-    success: float | None
-    success_missed: bool
-    goodput: float | None
-    good_per_min: float
-    throttled_per_min: float
-    timeouts_per_min: float
-    failures_per_min: float
+    success: float | None = None
+    """Share of finished probes that ended ok, our cancellations excluded."""
+    success_missed: bool = False
+    """It is below its goal."""
+    goodput: float | None = None
+    """Share of finished probes that ended ok within every goal."""
+    good_per_min: float = 0.0
+    throttled_per_min: float = 0.0
+    """Attempts, as are timeouts and retries."""
+    timeouts_per_min: float = 0.0
+    failures_per_min: float = 0.0
     """User-visible failures: probes that did not end ok, our cancellations excluded."""
-    retries_per_min: float
-    amplification: float | None
+    retries_per_min: float = 0.0
+    amplification: float | None = None
     """Attempts per probe."""
-    input_tokens: float | None
+    input_tokens: float | None = None
     """Mean per attempt with a count."""
-    output_tokens: float | None
-    usd_per_hour: float | None
-    cost_estimated: bool
-    oldest_open_s: float | None
+    output_tokens: float | None = None
+    usd_per_hour: float | None = None
+    """None where no attempt had a known cost."""
+    cost_estimated: bool = False
+    """Some of it is computed from a price."""
+    oldest_open_s: float | None = None
     """Age of the oldest open attempt."""
-    last_event_s: float | None
-    cool_down_s: float | None
+    last_event_s: float | None = None
+    """Age of the last event of the route."""
+    cool_down_s: float | None = None
     """Seconds left of a cool-down."""
-    skipped: int
-    n: int
+    skipped: int = 0
+    """Ticks of the pace that could not be sent."""
+    n: int = 0
     """Finished probes in the window."""
-    trend: tuple["ChartPoint", ...]
+    trend: tuple["ChartPoint", ...] = ()
     """The last 15 minutes by 10 s slices, oldest first, the open slice last."""
-    goal_ttft_s: float
-    goal_e2e_s: float | None
+    goal_ttft_s: float = 0.0
+    goal_e2e_s: float | None = None
     held: tuple[HeldReason, ...] = ()
     """Why no new attempts start, in alphabetical order; empty where they do."""
     why: str = ""
@@ -109,10 +124,13 @@ class ChartPoint(msgspec.Struct, frozen=True):
 
     start_ns: int
     p50: float | None
+    """Seconds, as is p95."""
     p95: float | None
     n: int
     failures: int
+    """Probes."""
     throttled: int
+    """Attempts."""
 
 
 class LaneView(msgspec.Struct, frozen=True):
@@ -128,6 +146,7 @@ class LaneView(msgspec.Struct, frozen=True):
     outcome: Outcome | None
     reason: str
     status: int | None
+    """HTTP status."""
     cells: tuple[tuple[int, int], ...]
     """(start of a 100 ms slot in ns, output chunks that arrived in it), oldest first."""
     chunks: int
@@ -193,6 +212,7 @@ class ThrottleEntry(msgspec.Struct, frozen=True):
     kind: str
     """Which limit: `concurrency`, `requests`, `tokens`, … or the reason where unknown."""
     asked_s: float | None
+    """What the server asked us to wait."""
     waited_s: float | None
     """What we really waited; None while waiting or when it was not retried."""
     retried: bool
@@ -210,7 +230,7 @@ class LimitsView(msgspec.Struct, frozen=True):
 
     route: str
     limits: tuple[Limit, ...]
-    """Of each kind and period the tightest, each with when it was told."""
+    """Of each kind and period the tightest, each with when the server stated it."""
     cool_down_s: float | None
     cool_down_asked_s: float | None
 
@@ -266,6 +286,7 @@ class HeaderView(msgspec.Struct, frozen=True):
     retries_per_min: float = 0.0
     failures_per_min: float = 0.0
     usd_per_hour: float | None = None
+    """None where no attempt had a known cost."""
     budget_share: float | None = None
     """Worst share used of any budget."""
     budget_text: str = ""
@@ -288,6 +309,7 @@ class HeaderView(msgspec.Struct, frozen=True):
     short_of: Shortage = ""
     """What the engine's machine has too little of to send probes."""
     last_batch_ns: int | None = None
+    """None in a replay, which has no batches."""
     notices: tuple[str, ...] = ()
     """Newest last; hostile text is possible."""
 

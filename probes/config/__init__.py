@@ -11,10 +11,7 @@ server sends. `urls`, `proxies`, `proxy_choice`, `no_proxy`, `tls`: how a server
 from probes.config.goals import Goals
 from probes.config.settings import (
     Budget,
-    CacheMode,
-    CapField,
     Config,
-    ConnectionMode,
     Dialect,
     DialectChoice,
     Display,
@@ -28,10 +25,7 @@ from probes.config.settings import (
 
 __all__ = [
     "Budget",
-    "CacheMode",
-    "CapField",
     "Config",
-    "ConnectionMode",
     "Dialect",
     "DialectChoice",
     "Display",

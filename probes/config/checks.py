@@ -18,13 +18,8 @@ _Judge: TypeAlias = Callable[[str, str], str | None]
 
 SECRET_HEADERS: Final = frozenset(
     {
-        "authorization",
-        "proxy-authorization",
-        "api-key",
-        "x-api-key",
-        "x-goog-api-key",
-        "ocp-apim-subscription-key",
-        "cookie",
+        *("authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key"),
+        *("ocp-apim-subscription-key", "cookie"),
     }
 )
 """Headers that carry a credential: in the file they take only `env:NAME`. Lower case."""
@@ -37,19 +32,13 @@ EXCLUSIVE_KEYS: Final = (
 
 _OWN_HEADERS: Final = frozenset(
     {
-        "accept-encoding",
-        "connection",
-        "content-length",
-        "expect",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
+        *("accept-encoding", "connection", "content-length", "expect", "keep-alive", "te"),
+        *("trailer", "transfer-encoding", "upgrade"),
     }
 )
 """Headers that decide how bytes travel; another value would break the measurement."""
 
+# A cap that goes past us is one that no budget has reserved, under whatever name a server takes it.
 _CAP_ADVICE: Final = "use the route's max_tokens, so that budgets know the cap"
 _OWN_FIELDS: Final[Mapping[str, str]] = {
     "max_completion_tokens": "use max_tokens (and cap_field), so that budgets know the cap",
@@ -86,6 +75,7 @@ def check_table(
         _check_variable(variable, (*path, "api_key_env"), environ, problems, key_complaint)
     if "proxy" in values:
         _check_proxy(values["proxy"], (*path, "proxy"), environ, problems)
+    # Said when the file is read, not at the first request of a run; h2 itself is not imported yet.
     if values.get("http2") and find_spec("h2") is None:
         problems.add((*path, "http2"), "needs the package h2: pip install 'llmtop-tui[http2]'")
     if len(os.fsencode(values.get("unix_socket", ""))) > _LONGEST_SOCKET_PATH:
@@ -116,6 +106,8 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
     if own_key and not named.isdisjoint(get_args(KeyHeader)):
         problems.add((*path, own_key), "stands beside a key in headers, expected one of them")
     secret = own_key or any(named_variable(value) is not None for value in route.headers.values())
+    # A proxy reads what goes over plain http, whoever it is for. What the environment names is not
+    # asked for a loopback address (`probes.config.proxy_choice`).
     unproxied = route.proxy in ("none", "environment")
     stays_here = route.unix_socket is not None or (url.is_loopback and unproxied)
     if secret and not (url.is_tls or route.insecure or stays_here):
@@ -150,6 +142,7 @@ def _check_headers(
     seen: set[str] = set()
     for name, value in headers.items():
         complaint = _header_complaint(name, value)
+        # TOML takes `X-A` and `x-a` for two keys, and a server for one header.
         if name.lower() in seen:
             complaint = "stands here twice (case does not count)"
         seen.add(name.lower())

@@ -4,7 +4,6 @@ import datetime
 import json
 import re
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Final, TypeAlias
 
 KeyPath: TypeAlias = tuple[str, ...]
@@ -59,6 +58,8 @@ class Problems:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that `word` most likely meant, or None."""
+    from difflib import get_close_matches  # costs what no start without a mistake should pay
+
     matches = get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
 

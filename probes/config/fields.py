@@ -1,9 +1,9 @@
 """What a field of the settings says of itself, and how a value of the file is held to it.
 
 Rule 1. All of it stands on the field, in `probes.config.settings`: its type, its default, what it
-takes beyond its type (`Range`, `Shape`) and, as the string in its `Annotated`, what it means. The
-check of the file, the README's reference, the comments that `init` writes and the ranges of the
-knobs are derived from there.
+takes beyond its type (`Range`, `Shape`) and, in the docstring under it, what it means. The check of
+the file, the README's reference, the comments that `init` writes and the ranges of the knobs are
+derived from there.
 Rule 2. It counts for the file alone. msgspec's own bounds (`Meta(ge=…)`) would count on the pipe to
 an engine, too, where one of several has a part of a concurrency, which may be none.
 Rule 3. A wrong value costs itself: it is noted, one line with key, value and what was expected, and
@@ -13,10 +13,9 @@ Rule 4. A value is not shown where a secret could stand by mistake.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import NoneType
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -38,8 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A table of the file: strict, frozen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """The numbers that a field takes."""
 
     words: str
@@ -66,8 +64,7 @@ class Range:
         return value if held else None
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """What a field takes that is no number."""
 
     expected: str
@@ -91,13 +88,13 @@ class Shape:
         return value if self.settle is None else self.settle(value)
 
 
-class Unset(NamedTuple):
+class Unset(msgspec.Struct, frozen=True):
     """What holds where a field has no value, in the words of the reference."""
 
     words: str
 
 
-class Field(NamedTuple):
+class Field(msgspec.Struct, frozen=True):
     """One key of the file, as its field declares it."""
 
     kind: Any
@@ -107,7 +104,6 @@ class Field(NamedTuple):
     """`msgspec.NODEFAULT` where the key is required."""
     unset: str
     """What holds where the default is None, in words; empty where nothing does."""
-    meaning: str
 
     @property
     def is_table(self) -> bool:
@@ -152,7 +148,6 @@ def _field_of(info: msgspec.structs.FieldInfo) -> Field:
         takes,
         default=info.default if made is msgspec.NODEFAULT else made(),
         unset=next((note.words for note in notes if isinstance(note, Unset)), ""),
-        meaning=next((note for note in notes if isinstance(note, str)), ""),
     )
 
 

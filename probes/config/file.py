@@ -36,7 +36,9 @@ from probes.kit.trust import UntrustedError, read_trusted
 CONFIG_VARIABLE: Final = "LLMTOP_CONFIG"
 SETTINGS_FILE: Final = "routes.toml"
 _MAXIMUM_BYTES: Final = 1_000_000
+"""Thousands of routes; a prompt of that size has a file of its own."""
 _MAXIMUM_NAME: Final = 64
+"""Characters of a route's name, which stands in every event and row."""
 _OTHER_TABLES: Final = {"budget": Budget, "recording": Recording, "display": Display}
 _TABLES: Final = ("defaults", "routes", *_OTHER_TABLES)
 _MERGED_TABLES: Final = ("goals", "timeouts", "tls")
@@ -133,6 +135,7 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
     for table in raw:
         if table not in _TABLES:
             problems.unknown((table,), _TABLES)
+    # Every table is read before anything is raised: a user mends all mistakes in one go.
     routes = _read_routes(raw, path.parent, environ, problems)
     check_authorities(routes, environ, problems)
     others = {
@@ -164,7 +167,7 @@ def single_route_config(
     problems = Problems(_option)
     own = read_table(raw, route_keys(), (), problems)
     check_table(own, (), environ, problems)
-    problems.raise_if_any()
+    problems.raise_if_any()  # before what follows, for a route is made of good values alone
     name = name or model
     if len(name) > _MAXIMUM_NAME:
         name = name[: _MAXIMUM_NAME - 1] + "…"
@@ -285,6 +288,7 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     """Return own values over defaults; goals, timeouts and tls key by key, all else whole."""
     merged = dict(defaults)
     for group in EXCLUSIVE_KEYS:
+        # One that the route has sets aside whichever of them [defaults] has.
         if any(key in own for key in group):
             for key in group:
                 merged.pop(key, None)

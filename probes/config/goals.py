@@ -28,17 +28,15 @@ Usd: TypeAlias = Annotated[float, Range("a number of USD", 0, exclusive=True)]
 class Goals(Settings, frozen=True, kw_only=True):
     """Bands follow a goal: great ≤ 0.6 × goal < fine ≤ goal < slow ≤ 1.5 × goal < sluggish."""
 
-    ttft_s: Annotated[Seconds, "TTFT p95, and TTFT of a good probe as it is felt, in seconds"] = 1.0
-    e2e_s: Annotated[
-        Seconds | None,
-        Unset(f"{DEFAULT_E2E_GOAL_S}"),
-        f"the same for E2E; without a value only where `max_tokens` is at most {E2E_GOAL_CAP}, and "
-        "growing with the cap where a knob goes beyond that",
-    ] = None
-    success: Annotated[float, Range("a share", 0, 1), "share of probes that must be ok"] = 0.99
-    cost_usd_per_probe: Annotated[
-        Usd | None, "that a good probe may cost, and probes on average"
-    ] = None
+    ttft_s: Seconds = 1.0
+    """TTFT p95, and TTFT of a good probe, in seconds."""
+    e2e_s: Annotated[Seconds | None, Unset(f"{DEFAULT_E2E_GOAL_S}")] = None
+    """The same for E2E; without a value only where `max_tokens` is at most 200, and growing with
+    the cap where a knob goes beyond that."""
+    success: Annotated[float, Range("a share", 0, 1)] = 0.99
+    """Share of probes that must be ok."""
+    cost_usd_per_probe: Usd | None = None
+    """USD that a good probe may cost, and that probes may cost on average."""
 
 
 def configured_e2e_goal_s(own_s: float | None, cap: int) -> float | None:

@@ -11,8 +11,8 @@ Where the keeper itself is killed, the kernel kills the command (Linux).
 
 The end of the command is the end of the process, not of its pipe: an agent that it started may hold
 that open for ever. Such an agent is left alone when the command ends by itself. How it ended is
-told on the descriptor STATUS: `s` and the exit status, negative for a signal; or `e` and the number
-of the error for which it could not be started.
+reported on the descriptor STATUS: `s` and the exit status, negative for a signal; or `e` and the
+number of the error for which it could not be started.
 """
 
 import os
@@ -40,16 +40,16 @@ def main() -> None:
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)  # the life-line alone ends it
     _prctl(_SET_CHILD_SUBREAPER, 1)
-    told_read, told_write = (
-        os.pipe()
-    )  # closed by the start of the program, or told why there is none
+    # Closed by the start of the program, as exec closes all that is not handed down; else it brings
+    # the number of the error.
+    failure, failure_end = os.pipe()
     command = os.fork()
     if not command:
-        os.close(told_read)
-        _become(program, argv, status, told_write)
-    os.close(told_write)
+        os.close(failure)
+        _become(program, argv, status, failure_end)
+    os.close(failure_end)
     os.close(1)  # the command's; our copy would hold it open
-    failed = os.read(told_read, 16)
+    failed = os.read(failure, 16)
     if failed:
         os.write(status, b"e%s\n" % failed)
         os._exit(1)
@@ -64,7 +64,7 @@ def main() -> None:
             os._exit(0)
 
 
-def _become(program: str, argv: list[str], status: int, told: int) -> None:
+def _become(program: str, argv: list[str], status: int, failure: int) -> None:
     """Be the command: no stdin, no stderr, and an end with the keeper's."""
     keeper = os.getppid()
     signal.set_wakeup_fd(-1)
@@ -80,7 +80,7 @@ def _become(program: str, argv: list[str], status: int, told: int) -> None:
     try:
         os.execv(program, argv)  # noqa: S606 - without a shell, on purpose
     except OSError as error:
-        os.write(told, b"%d" % (error.errno or 0))
+        os.write(failure, b"%d" % (error.errno or 0))
     os._exit(127)
 
 

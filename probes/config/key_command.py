@@ -20,7 +20,9 @@ from typing import Final
 from probes.kit.trust import UntrustedError, judge_executable
 
 COMMAND_SECONDS: Final = 10.0
+"""Enough for a program that asks a server, and short for one that asks a person unseen."""
 COMMAND_BYTES: Final = 4096
+"""A key has some dozens; the signed tokens that clouds give out have one or two thousand."""
 _KEEPER: Final = Path(__file__).with_name("keeper.py")
 _LEAVING_S: Final = 5.0
 """What the keeper has to kill everything; it takes milliseconds."""
@@ -58,14 +60,14 @@ def run_key_command(argv: Sequence[str], *, seconds: float = COMMAND_SECONDS) ->
         for descriptor in theirs:
             os.close(descriptor)
     try:
-        printed, told = _listen(output, status, seconds)
+        printed, report = _listen(output, status, seconds)
     finally:
         # From here on nothing of it is left, whatever ended the listening, Ctrl-C too.
         os.close(ours)
         _see_off(keeper)
         os.close(output)
         os.close(status)
-    return _key_output(printed, _status_of(told))
+    return _outcome(printed, report)
 
 
 def _judge(program: str, argv: Sequence[str]) -> None:
@@ -92,19 +94,19 @@ def _listen(output: int, status: int, seconds: float) -> tuple[bytes, bytes]:
         ValueError: it did not end in time, or printed too much.
     """
     deadline_s = time.monotonic() + seconds
-    printed, told = bytearray(), bytearray()
-    taken = {output: printed, status: told}
+    printed, report = bytearray(), bytearray()
+    heard = {output: printed, status: report}
     with selectors.DefaultSelector() as selector:
-        for descriptor in taken:
+        for descriptor in heard:
             os.set_blocking(descriptor, False)
             selector.register(descriptor, selectors.EVENT_READ)
-        while status in selector.get_map() and not told.endswith(b"\n"):
+        while status in selector.get_map() and not report.endswith(b"\n"):
             ready = selector.select(max(0.0, deadline_s - time.monotonic()))
             if not ready:
                 raise ValueError(f"did not end within {seconds:g} s")
             for key, _ in ready:
                 piece = _read(key.fd)
-                taken[key.fd] += piece
+                heard[key.fd] += piece
                 if not piece:  # it closed its end, and may run on
                     selector.unregister(key.fd)
             if len(printed) > COMMAND_BYTES:
@@ -114,7 +116,7 @@ def _listen(output: int, status: int, seconds: float) -> tuple[bytes, bytes]:
         printed += piece
     if len(printed) > COMMAND_BYTES:
         raise ValueError(f"printed more than {COMMAND_BYTES:,} bytes")
-    return bytes(printed), bytes(told)
+    return bytes(printed), bytes(report)
 
 
 def _read(descriptor: int) -> bytes:
@@ -134,27 +136,24 @@ def _see_off(keeper: "subprocess.Popen[bytes]") -> None:
         keeper.wait()
 
 
-def _status_of(told: bytes) -> int:
-    """Return the exit status that the keeper told.
+def _outcome(printed: bytes, report: bytes) -> str:
+    """Return what a command printed; `report` is the keeper's, of how it ended.
 
     Raises:
-        ValueError: the command could not be started.
+        ValueError: the command could not be started, or failed.
     """
-    if told.startswith(b"e"):
-        raise ValueError(_not_started(OSError(int(told[1:]), os.strerror(int(told[1:])))))
-    if not told.startswith(b"s"):
+    if report.startswith(b"e"):
+        number = int(report[1:])
+        raise ValueError(_not_started(OSError(number, os.strerror(number))))
+    if not report.startswith(b"s"):
         raise ValueError("cannot be started: its keeper did not last")
-    return int(told[1:])
+    if int(report[1:]) != 0:
+        raise ValueError(f"ended with status {int(report[1:])}; run it by hand to see why")
+    return printed.decode(errors="replace")
 
 
 def _not_started(error: OSError) -> str:
     return f"cannot be started: {error.strerror or type(error).__name__}"
-
-
-def _key_output(printed: bytes, status: int) -> str:
-    if status != 0:
-        raise ValueError(f"ended with status {status}; run it by hand to see why")
-    return printed.decode(errors="replace")
 
 
 def _run_unkept(argv: Sequence[str], seconds: float) -> str:
@@ -174,4 +173,4 @@ def _run_unkept(argv: Sequence[str], seconds: float) -> str:
         raise ValueError(_not_started(error)) from None
     if len(ended.stdout) > COMMAND_BYTES:
         raise ValueError(f"printed more than {COMMAND_BYTES:,} bytes")
-    return _key_output(ended.stdout, ended.returncode)
+    return _outcome(ended.stdout, b"s%d" % ended.returncode)

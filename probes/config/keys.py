@@ -7,6 +7,9 @@ and the header that we write ourselves, the assignment that it was copied from.
 Rule 3. A placeholder is no key. Only what no provider gives out is taken for one: words such as
 `EMPTY` or `dummy` are what people set for servers that want no key.
 Rule 4. A whole header value (`Authorization = "env:NAME"`) has its scheme, once.
+
+Where a key comes from: `probes.config.secrets`. Where it is scrubbed from what a server sends:
+`probes.config.scrubbing`.
 """
 
 import re

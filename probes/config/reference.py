@@ -4,23 +4,26 @@ Made from the fields of `probes.config.settings`. `python -m probes.config.refer
 tables of this room's README; a test holds that they are the same.
 """
 
+import ast
+import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from probes.config.fields import Field, fields_of
-from probes.config.settings import Budget, Display, Recording, route_keys
+from probes.config.fields import Field, Settings, fields_of
+from probes.config.settings import Budget, Display, PromptSource, Recording, Route
 
-TABLES: Final[Mapping[str, Mapping[str, Field]]] = {
-    "routes.NAME": route_keys(),
-    "budget": fields_of(Budget),
-    "recording": fields_of(Recording),
-    "display": fields_of(Display),
+TABLES: Final[Mapping[str, Sequence[type[Settings]]]] = {
+    "routes.NAME": (Route, PromptSource),
+    "budget": (Budget,),
+    "recording": (Recording,),
+    "display": (Display,),
 }
-"""The keys of each table of the file."""
+"""The tables of the file, and the records that have their keys."""
 
 
 class Setting(NamedTuple):
@@ -29,36 +32,56 @@ class Setting(NamedTuple):
     table: str
     key: str
     """Dotted, where it stands in a table of that table: `goals.ttft_s`."""
-    default: str
-    takes: str
-    """The words that are shown beside a wrong value, too."""
+    field: Field
     meaning: str
+
+    @property
+    def default(self) -> str:
+        """What holds without the key, in words where that is no value."""
+        default = self.field.default
+        if default is msgspec.NODEFAULT:
+            return "required"
+        if default is None:
+            return self.field.unset or "–"
+        if isinstance(default, str | tuple | dict):
+            return f"`{toml_value(default)}`"
+        if isinstance(default, bool):
+            return toml_value(default)
+        return f"{default:,}".removesuffix(".0")
 
 
 def settings() -> Iterator[Setting]:
     """Give every setting, in the order of the records."""
-    for table, fields in TABLES.items():
-        yield from _settings_of(table, fields, "")
+    for table, records in TABLES.items():
+        for record in records:
+            yield from _settings_of(table, record, "")
 
 
-def _settings_of(table: str, fields: Mapping[str, Field], prefix: str) -> Iterator[Setting]:
-    for key, field in fields.items():
+def _settings_of(table: str, record: type[Settings], prefix: str) -> Iterator[Setting]:
+    known = meanings(record)
+    for key, field in fields_of(record).items():
         if field.is_table:
-            yield from _settings_of(table, fields_of(field.kind), f"{prefix}{key}.")
-        else:
-            default = _default_words(field)
-            yield Setting(table, prefix + key, default, field.takes.expected, field.meaning)
+            yield from _settings_of(table, field.kind, f"{prefix}{key}.")
+        elif key in known:
+            yield Setting(table, prefix + key, field, known[key])
 
 
-def _default_words(field: Field) -> str:
-    default = field.default
-    if default is msgspec.NODEFAULT:
-        return "required"
-    if default is None:
-        return field.unset or "–"
-    if isinstance(default, str | tuple | dict):
-        return f"`{toml_value(default)}`"
-    return toml_value(default) if isinstance(default, bool) else f"{default:,}".removesuffix(".0")
+def meanings(record: type[Settings]) -> dict[str, str]:
+    """Return the docstrings under a record's fields; nothing where there is no source to read.
+
+    Python keeps them nowhere else. A field without one is no key.
+    """
+    try:
+        (tree,) = ast.parse(inspect.getsource(record)).body
+    except OSError:
+        return {}
+    assert isinstance(tree, ast.ClassDef)  # noqa: S101 - the source of a class
+    found: dict[str, str] = {}
+    for pair in pairwise(tree.body):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(key)), ast.Expr(ast.Constant(str(docstring))):
+                found[key] = " ".join(docstring.split())
+    return found
 
 
 def toml_value(value: Any) -> str:
@@ -75,10 +98,10 @@ def toml_value(value: Any) -> str:
 def table(name: str) -> str:
     """Return one table of the page, in Markdown."""
     lines = [f"| `[{name}]` | default | takes | meaning |", "|---|---|---|---|"]
-    for setting in settings():
-        if setting.table == name:
-            _, key, default, takes, meaning = setting
-            lines.append(f"| `{key}` | {default} | {takes} | {meaning} |")
+    for one in settings():
+        if one.table == name:
+            takes = one.field.takes.expected
+            lines.append(f"| `{one.key}` | {one.default} | {takes} | {one.meaning} |")
     return "\n".join(lines) + "\n"
 
 

@@ -312,25 +312,25 @@ def _plain(text: str) -> _Plain:
 
 def _undone(escape: re.Match[str]) -> str | None:
     """Return what an escape stands for, nothing for what nobody sees; None where it is none."""
-    told = escape[0]
+    spelled = escape[0]
     match escape.lastgroup:
         case "percent":
-            return bytes.fromhex(told.replace("%", "")).decode("ascii")
+            return bytes.fromhex(spelled.replace("%", "")).decode("ascii")
         case "bytes":
-            return bytes.fromhex(told.replace("%", "")).decode("utf-8", "replace")
+            return bytes.fromhex(spelled.replace("%", "")).decode("utf-8", "replace")
         case "json":
-            return "".join([chr(int(told[at : at + 4], 16)) for at in range(2, len(told), 6)])
+            return "".join([chr(int(spelled[at : at + 4], 16)) for at in range(2, len(spelled), 6)])
         case "sign":
-            return told[1::2]
+            return spelled[1::2]
         case "asp" | "python" | "code":
-            return _character(told.strip("\\%uUxX{}"), 16)
+            return _character(spelled.strip("\\%uUxX{}"), 16)
         case "decimal":
-            return _character(told.strip("&#;"), 10)
+            return _character(spelled.strip("&#;"), 10)
         case "sixteen":
-            return _character(told.strip("&#xX;"), 16)
+            return _character(spelled.strip("&#xX;"), 16)
         case "named":
-            undone = html.unescape(told)
-            return None if undone == told else undone
+            undone = html.unescape(spelled)
+            return None if undone == spelled else undone
         case _:  # a blank in a string, or what nobody sees
             return ""
 

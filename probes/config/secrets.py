@@ -23,16 +23,8 @@ _SCHEME: Final = re.compile(r"(?:(?:basic|bearer|key|token|api-?key|digest|negot
 """What stands before a secret in a header (RFC 9110, section 11.1)."""
 _PUBLIC_HEADERS: Final = frozenset(
     {
-        "accept",
-        "anthropic-beta",
-        "anthropic-version",
-        "content-type",
-        "http-referer",
-        "openai-beta",
-        "openai-organization",
-        "openai-project",
-        "referer",
-        "user-agent",
+        *("accept", "anthropic-beta", "anthropic-version", "content-type", "http-referer"),
+        *("openai-beta", "openai-organization", "openai-project", "referer", "user-agent"),
         "x-title",
     }
 )

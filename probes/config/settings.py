@@ -1,8 +1,9 @@
 """What a user can set: one frozen record for each table of routes.toml.
 
 The field names are the file's keys. A field says all there is to say of its key: type, default,
-what it takes beyond its type and, as the string in its `Annotated`, what it means. How that is read
-is `probes.config.fields`; a whole file is read, checked and merged by `probes.config.file`.
+what it takes beyond its type (`Range`, `Shape`) and, in the docstring under it, what it means. How
+that is read is `probes.config.fields`; a whole file is read, checked and merged by
+`probes.config.file`, and `probes.config.reference` makes the README's tables of it.
 """
 
 import math
@@ -20,12 +21,12 @@ from probes.config.urls import base_url_of, is_host_name
 Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
 DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
-CapField: TypeAlias = Literal["auto", "max_tokens", "max_completion_tokens"]
-CacheMode: TypeAlias = Literal["warm", "bust"]
-ConnectionMode: TypeAlias = Literal["reuse", "fresh"]
 
 LONGEST_PROMPT_MB: Final = 4
-_API_VERSION: Final = re.compile(r"[A-Za-z0-9.-]{1,40}")
+"""A million tokens of four characters: no more than `prompt_tokens` can ask for."""
+_API_VERSION: Final = Shape(
+    "a version such as 2024-10-21", lambda text: bool(re.fullmatch(r"[A-Za-z0-9.-]{1,40}", text))
+)
 
 
 def _is_text(value: str) -> bool:
@@ -34,18 +35,6 @@ def _is_text(value: str) -> bool:
 
 def _is_name(value: str) -> bool:
     return _is_text(value) and value.isprintable()
-
-
-def _is_prompt(value: str) -> bool:
-    return _is_text(value) and len(value.encode()) <= LONGEST_PROMPT_MB * 1_000_000
-
-
-def _is_version(value: str) -> bool:
-    return _API_VERSION.fullmatch(value) is not None
-
-
-def _is_argv(value: tuple[str, ...]) -> bool:
-    return bool(value) and bool(value[0]) and not any("\0" in word for word in value)
 
 
 def _is_json(value: object) -> bool:
@@ -61,7 +50,26 @@ def _is_json(value: object) -> bool:
 
 _WHOLE: Final = "a whole number"
 _PEM: Final = Shape("the path of a PEM file", _is_name)
-_USD_PER_MILLION: Final = Range("USD per million tokens", 0)
+_BASE_URL: Final = Shape("a URL such as https://api.example.com/v1", settle=base_url_of, show=False)
+_PROXY: Final = Shape(
+    'a URL such as http://proxy.example:3128, "none" or "environment"',
+    settle=proxy_setting,
+    show=False,
+)
+_PROMPT: Final = Shape(
+    f"a text that is not empty, at most {LONGEST_PROMPT_MB} MB",
+    lambda text: _is_text(text) and len(text.encode()) <= LONGEST_PROMPT_MB * 1_000_000,
+    show=False,
+)
+_BODY: Final = Shape("a table that JSON can hold (no dates, no nan or inf)", _is_json, show=False)
+_COMMAND: Final = Shape(
+    'a command as a list, such as ["pass", "show", "key"]',
+    lambda argv: bool(argv and argv[0]) and not any("\0" in word for word in argv),
+    show=False,
+)
+_VARIABLE: Final = Shape("the name of an environment variable", _is_name, show=False)
+_HOST: Final = Shape("a host name or an address, without a port", is_host_name)
+_UsdPerMillion: TypeAlias = Annotated[float, Range("USD per million tokens", 0)]
 _TOKENS_PER_HOUR: Final = Range("a whole number of tokens an hour", 1, 10**15, bounds="≥ 1")
 """The most is beyond any bill, and within what SQLite and readers of JSON hold exactly."""
 
@@ -69,156 +77,122 @@ _TOKENS_PER_HOUR: Final = Range("a whole number of tokens an hour", 1, 10**15, b
 class Timeouts(Settings, frozen=True, kw_only=True):
     """The clocks that end an attempt, in seconds."""
 
-    connect: Annotated[Seconds, "name, TCP and TLS together"] = 10.0
-    first_token: Annotated[Seconds, "to the first output delta; keep-alives do not count"] = 60.0
-    stall: Annotated[Seconds, "between two output chunks"] = 30.0
-    total: Annotated[Seconds, "of an attempt"] = 300.0
+    connect: Seconds = 10.0
+    """Name, TCP and TLS together."""
+    first_token: Seconds = 60.0
+    """To the first output delta; keep-alives and empty deltas do not count."""
+    stall: Seconds = 30.0
+    """Between two output chunks."""
+    total: Seconds = 300.0
+    """Of an attempt."""
 
 
 class Tls(Settings, frozen=True, kw_only=True):
     """How a server proves who it is, and we to it. Files are read when probing begins."""
 
-    ca_file: Annotated[
-        str | None,
-        _PEM,
-        "authorities to trust *instead of* the machine's; relative to this file, as all paths",
-    ] = None
-    client_cert: Annotated[str | None, _PEM, "our own certificate, with its chain"] = None
-    client_key: Annotated[
-        str | None, _PEM, Unset("in `client_cert`"), "its key, without a password"
-    ] = None
-    verify: Annotated[bool, "false believes any certificate, and a notice says so"] = True
-    server_name: Annotated[
-        str | None,
-        Shape("a host name or an address, without a port", is_host_name),
-        "what to ask for (SNI) and to find in the certificate, instead of the URL's host",
-    ] = None
+    ca_file: Annotated[str | None, _PEM] = None
+    """Authorities to trust *instead of* the machine's; relative to this file, as all paths are."""
+    client_cert: Annotated[str | None, _PEM] = None
+    """Our own certificate, with its chain."""
+    client_key: Annotated[str | None, _PEM, Unset("in `client_cert`")] = None
+    """Its key, without a password."""
+    verify: bool = True
+    """False believes any certificate, and a notice says so."""
+    server_name: Annotated[str | None, _HOST] = None
+    """What to ask for (SNI) and to find in the certificate, instead of the URL's host."""
 
 
 class Price(Settings, frozen=True, kw_only=True):
-    """What the provider charges; used where it does not say itself what a probe cost."""
+    """What the provider charges, in USD per million tokens."""
 
-    input: Annotated[float, _USD_PER_MILLION, "used where the provider does not say the cost"]
-    output: Annotated[float, _USD_PER_MILLION, "the same of the answer"]
-    cached_input: Annotated[
-        float | None,
-        _USD_PER_MILLION,
-        Unset("as `input`"),
-        "of input that the provider had in its cache",
-    ] = None
+    input: _UsdPerMillion
+    """Used where the provider does not say the cost."""
+    output: _UsdPerMillion
+    """The same of the answer."""
+    cached_input: Annotated[_UsdPerMillion | None, Unset("as `input`")] = None
+    """The same of input that the provider had in its cache."""
 
 
 class Route(Settings, frozen=True, kw_only=True):
     """One thing to probe, with all defaults filled in."""
 
-    name: str
-    """What stands in [routes.NAME]: the only field that is no key."""
-    base_url: Annotated[
-        str,
-        Shape("a URL such as https://api.example.com/v1", settle=base_url_of, show=False),
-        "up to and without the dialect's path",
-    ]
-    model: Annotated[str, Shape("the model's name", _is_name), "as the API calls it"]
-    dialect: Annotated[DialectChoice, 'the API spoken; `"auto"` finds out'] = "chat"
-    api_version: Annotated[
-        str,
-        Shape("a version such as 2024-10-21", _is_version),
-        "Azure's `api-version`, where `base_url` has none",
-    ] = "2024-10-21"
-    stream: Annotated[
-        bool,
-        "false asks for whole answers: TTFT is undefined then, the route is judged by E2E and "
-        "success, and of the timeouts `connect` and `total` count",
-    ] = True
-    api_key_env: Annotated[
-        str | None,
-        Shape("the name of an environment variable", _is_name, show=False),
-        "variable that holds the key alone, sent as the dialect has it",
-    ] = None
-    api_key_cmd: Annotated[
-        tuple[str, ...] | None,
-        Shape('a command as a list, such as ["pass", "show", "key"]', _is_argv, show=False),
-        "or a command that prints it, run before the screen, without a shell and stdin; 10 s, 4 KB",
-    ] = None
-    key_header: Annotated[
-        KeyHeader | None,
-        Unset("by the dialect"),
-        "the header that takes the key; `authorization` has it as a bearer token",
-    ] = None
-    headers: Annotated[
-        dict[str, str],
-        Shape("a table of header names and texts", show=False),
-        'extra headers; `"env:NAME"` takes a value from the environment, and credentials '
-        "(`Authorization`, `x-api-key`, `Cookie`, …) stand only so",
-    ] = field(default_factory=dict)
-    prompt: Annotated[
-        str,
-        Shape(f"a text that is not empty, at most {LONGEST_PROMPT_MB} MB", _is_prompt, show=False),
-        "user message; or `prompt_file`, `prompt_tokens`",
-    ] = "Write one short sentence about the sea."
-    """Whole, whichever of the three it was made of."""
-    system: Annotated[
-        str | None, Shape("a text that is not empty", _is_text, show=False), "the system message"
-    ] = None
-    max_tokens: Annotated[int, Range(_WHOLE, 1, 1_000_000), "answer cap, always sent"] = 64
-    temperature: Annotated[float | None, Range("a number", 0, 2), "as the API has it"] = None
-    extra_body: Annotated[
-        dict[str, Any],
-        Shape("a table that JSON can hold (no dates, no nan or inf)", _is_json, show=False),
-        "merged into the request's body last; Ollama's `options` in it key by key",
-    ] = field(default_factory=dict)
-    cap_field: Annotated[
-        CapField, "what the cap is sent as, or find out; `responses` has `max_output_tokens`"
-    ] = "auto"
-    continuous_usage: Annotated[
-        bool, "ask for token counts with every chunk; dropped where the server refuses it"
-    ] = False
-    cache: Annotated[CacheMode, "`warm`: the same prompt each time; `bust`: a nonce first"] = "warm"
-    connection: Annotated[ConnectionMode, "`fresh` connects for every attempt"] = "reuse"
+    name: str  # what stands in [routes.NAME]: the only field that is no key
+    base_url: Annotated[str, _BASE_URL]
+    """Up to and without the dialect's path."""
+    model: Annotated[str, Shape("the model's name", _is_name)]
+    """As the API calls it."""
+    dialect: DialectChoice = "chat"
+    """The API spoken; `"auto"` finds out."""
+    # Azure's last dated version that is no preview.
+    api_version: Annotated[str, _API_VERSION] = "2024-10-21"
+    """Azure's `api-version`, where `base_url` has none."""
+    stream: bool = True
+    """False asks for whole answers: TTFT is undefined then, such a route is judged by E2E and
+    success, and of the timeouts `connect` and `total` count."""
+    api_key_env: Annotated[str | None, _VARIABLE] = None
+    """Variable that holds the key alone, sent as the dialect has it."""
+    api_key_cmd: Annotated[tuple[str, ...] | None, _COMMAND] = None
+    """Or a command that prints the key alone, run before the screen, without a shell and stdin;
+    10 s, 4 KB."""
+    key_header: Annotated[KeyHeader | None, Unset("by the dialect")] = None
+    """The header that takes the key; `authorization` has it as a bearer token."""
+    headers: Annotated[dict[str, str], Shape("a table of header names and texts", show=False)] = (
+        field(default_factory=dict)
+    )
+    """Extra headers; `"env:NAME"` takes a value from the environment, and credentials
+    (`Authorization`, `x-api-key`, `Cookie`, …) stand only so."""
+    # In a record it is whole, whichever of the three it was made of.
+    prompt: Annotated[str, _PROMPT] = "Write one short sentence about the sea."
+    """User message; or `prompt_file`, `prompt_tokens`."""
+    system: Annotated[str | None, Shape("a text that is not empty", _is_text, show=False)] = None
+    """System message."""
+    # By default a route costs little when it is left running: one short answer every 5 s, some
+    # 50,000 tokens an hour, a tenth of its budget.
+    max_tokens: Annotated[int, Range(_WHOLE, 1, 1_000_000)] = 64
+    """Answer cap, always sent."""
+    temperature: Annotated[float | None, Range("a number", 0, 2)] = None
+    """As the API has it."""
+    extra_body: Annotated[dict[str, Any], _BODY] = field(default_factory=dict)
+    """Merged into the request's body last; Ollama's `options` in it key by key."""
+    cap_field: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    """What the cap is sent as, or find out; `responses` always sends `max_output_tokens`."""
+    continuous_usage: bool = False
+    """Ask for token counts with every chunk; dropped where the server refuses it."""
+    cache: Literal["warm", "bust"] = "warm"
+    """`warm`: the same prompt each time; `bust`: a nonce first."""
+    connection: Literal["reuse", "fresh"] = "reuse"
+    """`fresh` connects for every attempt."""
     tls: Tls = Tls()
-    proxy: Annotated[
-        str,
-        Shape(
-            'a URL such as http://proxy.example:3128, "none" or "environment"',
-            settle=proxy_setting,
-            show=False,
-        ),
-        "what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say, a URL (`http://`, `https://`, "
-        '`socks5://`, `socks5h://`), `"none"`, or `"env:NAME"`: the variable holds the URL, with '
-        "user and password",
-    ] = "environment"
-    http2: Annotated[
-        bool, "offer HTTP/2, over http:// speak it unasked; `pip install 'llmtop-tui[http2]'`"
-    ] = False
-    unix_socket: Annotated[
-        str | None,
-        Shape("the path of a Unix socket", _is_name),
-        "socket to connect to; `base_url` still says `Host` and path",
-    ] = None
-    concurrency: Annotated[int, Range(_WHOLE, 1, 1_000), "workers: probes at the same time"] = 1
-    interval: Annotated[
-        float,
-        Range("a number of seconds", 0, DAY_S),
-        "seconds from one start to the next, per worker, ± 10 %; 0 is back to back",
-    ] = 5.0
+    proxy: Annotated[str, _PROXY] = "environment"
+    """What HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say; or a URL (`http://`, `https://`,
+    `socks5://`, `socks5h://`), `"none"`, or `"env:NAME"`: the variable holds the URL, with user and
+    password."""
+    http2: bool = False
+    """Offer HTTP/2, over http:// speak it unasked; needs `pip install 'llmtop-tui[http2]'`."""
+    unix_socket: Annotated[str | None, Shape("the path of a Unix socket", _is_name)] = None
+    """Socket to connect to; `base_url` still says `Host` and path."""
+    concurrency: Annotated[int, Range(_WHOLE, 1, 1_000)] = 1
+    """Workers: probes at the same time."""
+    interval: Annotated[float, Range("a number of seconds", 0, DAY_S)] = 5.0
+    """Seconds from one start to the next, per worker, ± 10 %; 0 is back to back."""
     timeouts: Timeouts = Timeouts()
-    stall_after: Annotated[Seconds, "seconds without output that are marked as a stall"] = 1.0
-    retries: Annotated[int, Range(_WHOLE, 0, 10), "per probe at most; 0 for none"] = 2
+    stall_after: Seconds = 1.0
+    """Seconds without output that are marked as a stall."""
+    # As often as the official clients try again.
+    retries: Annotated[int, Range(_WHOLE, 0, 10)] = 2
+    """Per probe at most; 0 for none."""
     goals: Goals = Goals()
     price: Price | None = None
-    price_list: Annotated[
-        bool | None,
-        Unset("unless on loopback"),
-        "look a missing price up in the provider's own list",
-    ] = None
-    tags: Annotated[tuple[str, ...], Shape("a list of texts"), "for the filter"] = ()
-    insecure: Annotated[
-        bool,
-        "allow a key over plain http to another machine. Without it, a route with such a URL is "
-        "refused, and a request whose socket turns out to lead to one is not sent: "
-        "`client_error / clear_text`",
-    ] = False
-    paused: Annotated[bool, "start paused"] = False
+    price_list: Annotated[bool | None, Unset("unless on loopback")] = None
+    """Look a missing price up in the provider's own list."""
+    tags: Annotated[tuple[str, ...], Shape("a list of texts")] = ()
+    """For the filter."""
+    insecure: bool = False
+    """Allow a key over plain http to another machine. Without it, a route with such a URL is
+    refused, and so is a request whose socket turns out to lead to one: `client_error / clear_text`,
+    not sent."""
+    paused: bool = False
+    """Start paused."""
 
     @property
     def e2e_goal_s(self) -> float | None:
@@ -229,55 +203,50 @@ class Route(Settings, frozen=True, kw_only=True):
 class PromptSource(Settings, frozen=True, kw_only=True):
     """Keys of a route in whose place `Route.prompt` has a text."""
 
-    prompt_file: Annotated[
-        str | None, Shape("the path of a text file", _is_name), "the prompt; relative to this file"
-    ] = None
-    prompt_tokens: Annotated[
-        int | None, Range(_WHOLE, 1, 1_000_000), "a prompt of about so many tokens is generated"
-    ] = None
+    prompt_file: Annotated[str | None, Shape("the path of a text file", _is_name)] = None
+    """Holds the prompt; relative to this file."""
+    prompt_tokens: Annotated[int | None, Range(_WHOLE, 1, 1_000_000)] = None
+    """A prompt of about so many tokens is generated."""
 
 
 class Budget(Settings, frozen=True, kw_only=True):
     """What probing may cost in any sliding hour; at the limit a route pauses, loudly."""
 
-    tokens_per_hour: Annotated[
-        int, _TOKENS_PER_HOUR, "all routes and all runs of this machine, in any hour"
-    ] = 2_000_000
-    route_tokens_per_hour: Annotated[int, _TOKENS_PER_HOUR, "each route"] = 500_000
-    usd_per_hour: Annotated[Usd | None, "can be held only on routes that have a price"] = None
-    route_usd_per_hour: Annotated[Usd | None, "each route"] = None
+    tokens_per_hour: Annotated[int, _TOKENS_PER_HOUR] = 2_000_000
+    """All routes and all runs of this machine, in any hour."""
+    route_tokens_per_hour: Annotated[int, _TOKENS_PER_HOUR] = 500_000
+    """Each route."""
+    usd_per_hour: Usd | None = None
+    """Can be held only on routes that have a price."""
+    route_usd_per_hour: Usd | None = None
+    """Each route."""
 
 
 class Recording(Settings, frozen=True, kw_only=True):
     """The event stream on disk."""
 
-    enabled: Annotated[bool, "record every run; `--no-record` turns it off for one"] = True
-    max_mb: Annotated[
-        float, Range("a number of megabytes", 1), "all recordings together; the oldest go first"
-    ] = 256.0
-    max_days: Annotated[
-        float, Range("a number of days", 0, exclusive=True), "the same by their age"
-    ] = 7.0
-    text: Annotated[bool, "record answers' texts"] = False
+    enabled: bool = True
+    """Record every run; `--no-record` turns it off for one."""
+    max_mb: Annotated[float, Range("a number of megabytes", 1)] = 256.0
+    """All recordings together; the oldest go first."""
+    max_days: Annotated[float, Range("a number of days", 0, exclusive=True)] = 7.0
+    """The same by their age."""
+    text: bool = False
+    """Record answers' texts."""
 
 
 class Display(Settings, frozen=True, kw_only=True):
     """How the screen behaves."""
 
     refresh_hz: Annotated[
-        float,
-        Range("a rate", 0.5, 30, bounds="from {least} to {most} a second"),
-        "frames a second; a slow terminal gets fewer, down to 1",
+        float, Range("a rate", 0.5, 30, bounds="from {least} to {most} a second")
     ] = 10.0
-    window: Annotated[
-        Literal["1m", "5m", "15m", "1h", "run"], "of the home screen's figures; also `--window`"
-    ] = "5m"
-    theme: Annotated[
-        str,
-        Shape("the name of a theme", _is_name),
-        "`llmtop-light`, `llmtop-ansi`, `llmtop-ansi-light`, `llmtop-plain` or one of Textual's; "
-        "the terminal may change it",
-    ] = "llmtop"
+    """Frames a second; a slow terminal gets fewer, down to 1."""
+    window: Literal["1m", "5m", "15m", "1h", "run"] = "5m"
+    """Of the home screen's figures; also `--window`."""
+    theme: Annotated[str, Shape("the name of a theme", _is_name)] = "llmtop"
+    """`llmtop-light`, `llmtop-ansi`, `llmtop-ansi-light`, `llmtop-plain` or one of Textual's; the
+    terminal may change it."""
 
 
 class Config(Settings, frozen=True, kw_only=True):

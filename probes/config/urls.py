@@ -18,12 +18,9 @@ from functools import lru_cache
 from typing import Final
 
 _EXPECTED: Final = "expected a URL such as https://api.example.com/v1"
+# The longer of two ends comes first.
 _DIALECT_PATHS: Final = (
-    "/chat/completions",
-    "/completions",
-    "/responses",
-    "/messages",
-    "/api/chat",
+    *("/chat/completions", "/completions", "/responses", "/messages", "/api/chat"),
 )
 _MASK: Final = "***"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}

@@ -1,1 +1,2 @@
-"""What a user wants of an engine, and what one tells of itself: commands, knobs, status."""
+"""What a user wants of an engine: `knobs` (ranges, steps, moves), `commands`, what is `wanted` of
+each route by now, and the `status` of whoever is to do it."""

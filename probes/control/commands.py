@@ -1,4 +1,4 @@
-"""What the host tells the engine: JSON lines on its standard input, told apart by `type`.
+"""What the host tells the engine: JSON lines on its standard input, known by `type`.
 
 Rule 1: a command cannot ask for what is out of range. It is kept within it when it is made, and so
 is one that is decoded: here and nowhere else, so that whoever notes what is wanted and whoever does
@@ -15,7 +15,9 @@ from probes.config import Route
 from probes.control.knobs import KNOBS, MAX_BURST
 
 
-class _CommandLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+class _EngineCommand(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True
+):
     """One frozen command, which leaves its defaults out of its JSON."""
 
 
@@ -36,12 +38,12 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     limit_tokens: int = 0
     limit_usd: float | None = None
     more: bool = False
-    """All that the route wanted was leased: it is told more soon, and waits for that in silence."""
+    """All that the route wanted was leased: more comes soon, and until then it waits in silence."""
     doubt: str = ""
     """Overall: why only the emergency part of the budgets may be spent; else empty."""
 
 
-class Configure(_CommandLine, frozen=True, kw_only=True, tag="configure"):
+class Configure(_EngineCommand, frozen=True, kw_only=True, tag="configure"):
     """First command: everything the engine needs; sent on a pipe, never on a command line."""
 
     engine: str
@@ -55,19 +57,19 @@ class Configure(_CommandLine, frozen=True, kw_only=True, tag="configure"):
     """Package that holds the percentiles of who asks, for the `hello`: the engine has none."""
 
 
-class Allow(_CommandLine, frozen=True, kw_only=True, tag="allow"):
+class Allow(_EngineCommand, frozen=True, kw_only=True, tag="allow"):
     """New state of the budgets."""
 
     allowances: tuple[Allowance, ...]
     number: int = 0
-    """Where it is not 0, the engine tells in each batch the last one obeyed, and what is spent."""
+    """Where it is not 0, each batch of the engine says the last one obeyed, and what is spent."""
 
 
-class Go(_CommandLine, frozen=True, kw_only=True, tag="go"):
+class Go(_EngineCommand, frozen=True, kw_only=True, tag="go"):
     """Start probing: what is wanted has been sent."""
 
 
-class SetKnob(_CommandLine, frozen=True, kw_only=True, tag="set_knob"):
+class SetKnob(_EngineCommand, frozen=True, kw_only=True, tag="set_knob"):
     """Set `concurrency`, `interval` (seconds) or `max_tokens` of a route."""
 
     route: str
@@ -83,11 +85,12 @@ class SetKnob(_CommandLine, frozen=True, kw_only=True, tag="set_knob"):
         """Keep the value within the knob's range. Raises ValueError where it is no number."""
         known = KNOBS.get(self.knob)
         if known is not None:
+            # The one exception to frozen, before anybody has seen the command.
             nearest = known.nearest(self.value, part=self.part)
             msgspec.structs.force_setattr(self, "value", nearest)
 
 
-class Pause(_CommandLine, frozen=True, kw_only=True, tag="pause"):
+class Pause(_EngineCommand, frozen=True, kw_only=True, tag="pause"):
     """Stop new attempts of a route (of all, where `route` is empty), or let them go on."""
 
     paused: bool
@@ -97,7 +100,7 @@ class Pause(_CommandLine, frozen=True, kw_only=True, tag="pause"):
     who: str = "user"
 
 
-class Burst(_CommandLine, frozen=True, kw_only=True, tag="burst"):
+class Burst(_EngineCommand, frozen=True, kw_only=True, tag="burst"):
     """Send `count` probes of a route now, beside its pace."""
 
     route: str
@@ -110,7 +113,7 @@ class Burst(_CommandLine, frozen=True, kw_only=True, tag="burst"):
         msgspec.structs.force_setattr(self, "count", min(max(self.count, 1), MAX_BURST))
 
 
-class EndCoolDown(_CommandLine, frozen=True, kw_only=True, tag="end_cool_down"):
+class EndCoolDown(_EngineCommand, frozen=True, kw_only=True, tag="end_cool_down"):
     """Probe the route at once although its server asked us to wait; or restore a cool-down."""
 
     route: str
@@ -119,19 +122,19 @@ class EndCoolDown(_CommandLine, frozen=True, kw_only=True, tag="end_cool_down"):
     who: str = "user"
 
 
-class WatchText(_CommandLine, frozen=True, kw_only=True, tag="watch_text"):
+class WatchText(_EngineCommand, frozen=True, kw_only=True, tag="watch_text"):
     """Put the oldest open stream of a route on preview; of none where `route` is empty."""
 
     route: str = ""
 
 
-class MarkTime(_CommandLine, frozen=True, kw_only=True, tag="mark"):
+class MarkTime(_EngineCommand, frozen=True, kw_only=True, tag="mark"):
     """Put a note on the timeline."""
 
     text: str
 
 
-class Stop(_CommandLine, frozen=True, kw_only=True, tag="stop"):
+class Stop(_EngineCommand, frozen=True, kw_only=True, tag="stop"):
     """Stop admitting, cancel what is open, report it, and end."""
 
 

@@ -31,7 +31,7 @@ Move: TypeAlias = Literal["more", "fewer", "double", "halve", "longer", "shorter
 class KnobRange:
     """What one knob may be set to, both ends included."""
 
-    name: str
+    name: KnobName
     least: float
     most: float
     whole: bool
@@ -44,6 +44,7 @@ class KnobRange:
         Raises:
             ValueError: it is no number.
         """
+        # It is in no range and nearest to nothing; comparing would let it through as it is.
         if math.isnan(value):
             raise ValueError(f"{self.name} is not a number")
         nearest = min(max(value, 0.0 if part else self.least), self.most)
@@ -60,7 +61,7 @@ class KnobRange:
             wanted = base + (1 if up else -1)
         else:
             wanted = base * 2 if up else base // 2
-        found = self.nearest(wanted)
+        found = self.nearest(wanted)  # which may lie on the wrong side of a base out of range
         return found if (found > base if up else found < base) else None
 
 

@@ -27,13 +27,9 @@ class HostStatus:
     """Which of several engines this is, such as `engine 2 of 4`; empty for one that is alone."""
 
 
+# Where nobody probes, and where nobody knows, comes before what mends itself.
 _WORST_FIRST: Final[tuple[HostState, ...]] = (
-    "gave_up",
-    "silent",
-    "restarting",
-    "starting",
-    "running",
-    "stopped",
+    *("gave_up", "silent", "restarting", "starting", "running", "stopped"),
 )
 
 
@@ -42,14 +38,17 @@ def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
 
     Of those that run, the one that was started again last.
     """
-    place = min(range(len(statuses)), key=lambda number: _badness(statuses[number]))
+    place = min(
+        range(len(statuses)),
+        key=lambda number: (
+            _WORST_FIRST.index(statuses[number].state),
+            not statuses[number].restarts,
+            statuses[number].since_s,
+        ),
+    )
     return replace(
         statuses[place],
         restarts=sum(status.restarts for status in statuses),
         noise=sum(status.noise for status in statuses),
         engine=f"engine {place + 1} of {len(statuses)}",
     )
-
-
-def _badness(status: HostStatus) -> tuple[int, bool, float]:
-    return _WORST_FIRST.index(status.state), not status.restarts, status.since_s

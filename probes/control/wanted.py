@@ -128,6 +128,7 @@ def commands_for_restart(wanted: Wanted, engine_now_ns: int) -> tuple[Command, .
         for change in knob_changes(wanted.configured, wanted.routes)
     ]
     for name, route in wanted.routes.items():
+        # What is left, not the end: a new engine's clock need not be the dead one's.
         left_s = seconds((route.cool_until_ns or engine_now_ns) - engine_now_ns)
         if left_s > 0:
             commands.append(EndCoolDown(route=name, until_s=left_s, who=_WHO))

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, get_args
 
 from probes.events import LOCAL, Shortage
+from probes.events.stream import BEAT_S
 from probes.kit.clock import NS_PER_S, Clock
-
-BEAT_S: Final = 0.025
-"""Seconds between two beats of the watch: forty samples of lag a second, for 1 % of a core."""
 
 GAP_NS: Final = 2 * NS_PER_S
 """A pause of the loop beyond this is a gap: suspend, a stopped process, a frozen machine."""

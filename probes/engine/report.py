@@ -1,8 +1,8 @@
 """Results as events: pure functions from what was said and measured to what is told.
 
-Rule 1. An attempt's event is made here and once: of the request's own facts, the answer, the stamp
-        recorder and the charge. What is called the same in them and in `AttemptFinished` goes there
-        by its name; all else stands in `attempt_finished`.
+Rule 1. An attempt's event is made here and once: of what is known of the request, the answer, the
+        stamp recorder and the charge. What is called the same in them and in `AttemptFinished` goes
+        there by its name; all else stands in `attempt_finished`.
 Rule 2. Here a key is scrubbed: before this an answer is as its server wrote it, behind this no text
         that a server chose holds a secret of ours. (Only the text of a stream on preview goes
         another way, `engine.preview`, and a traceback, `RouteRunner.fault`.)
@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.answers.answer import Answer
-from probes.answers.response_headers import kept_headers, request_ids
+from probes.answers.response_headers import KEPT_HEADERS, kept_headers, request_ids
 from probes.config import Price, Route
 from probes.config.prompts import estimate_tokens
 from probes.config.scrubbing import Scrubber
@@ -197,8 +197,11 @@ def _scrubbed(value: Any, scrub: Scrubber) -> Any:
     match value:
         case str():
             return scrub.scrub(value)
-        case dict():  # of headers and timings it chooses the names too
-            return {scrub.scrub(name): _scrubbed(one, scrub) for name, one in value.items()}
+        case dict():  # of headers and timings it chooses names too, but those we know by heart
+            return {
+                name if name in KEPT_HEADERS else scrub.scrub(name): _scrubbed(one, scrub)
+                for name, one in value.items()
+            }
         case tuple():
             return tuple(_scrubbed(one, scrub) for one in value)
         case Limit():

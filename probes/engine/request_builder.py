@@ -73,7 +73,7 @@ class RequestBuilder:
             found = self._hear(self._search, event, asked)
             if found is not None:
                 return found
-        if asked.name != self.way.name:
+        if asked.name != self.way.name:  # another probe has found the dialect meanwhile
             return Lesson(again=event.outcome != "ok")
         return self._adapt(event, asked)
 
@@ -96,22 +96,17 @@ class RequestBuilder:
         Where another probe has learned something since this one was sent, that is tried first.
         """
         status = event.status or 0
-        told = asked.dialect.adapt(status, event.message, asked.adaptation, self._route)
-        if told is None:
+        adaptation = asked.dialect.adapt(status, event.message, asked.adaptation, self._route)
+        if adaptation is None:
             return _NOTHING_LEARNED
         if self.way.adaptation != asked.adaptation:
             return Lesson(again=True)
-        self.way = replace(self.way, adaptation=told)
-        return Lesson(again=True, notice=told.describe())
+        self.way = replace(self.way, adaptation=adaptation)
+        return Lesson(again=True, notice=adaptation.describe())
 
     def _way_in(self, name: DialectName) -> Way:
         dialect = dialect_for(name)
         headers = request_headers(self._headers, dialect, self._route.key_header)
-        return Way(name, dialect, headers, first_adaptation(self._route))
-
-
-def first_adaptation(route: Route) -> Adaptation:
-    """Return how a route asks before anything was learned of its server."""
-    if route.cap_field == "max_completion_tokens":
-        return Adaptation(cap_field="max_completion_tokens")
-    return Adaptation()
+        switched = self._route.cap_field == "max_completion_tokens"
+        adaptation = Adaptation(cap_field="max_completion_tokens") if switched else Adaptation()
+        return Way(name, dialect, headers, adaptation)

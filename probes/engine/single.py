@@ -21,9 +21,6 @@ from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.engine.health import GapWatch, LoopWatch
 from probes.engine.probe import Probe, ProbeTools, total_cost
-from probes.engine.report import cohort_of, prompt_tokens
-from probes.engine.request_builder import RequestBuilder
-from probes.engine.retry import RetryPolicy
 from probes.engine.route import TransportFactory, default_transport
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.kit.clock import Clock, seconds
@@ -94,10 +91,9 @@ class SingleProbe:
         self._clock = clock
         self._events: list[Event] = []
         self._began_ns: int | None = None
-        size = prompt_tokens(route)
         self._tools = ProbeTools(
             route=route,
-            request_builder=RequestBuilder(route, headers),
+            headers=headers,
             clock=clock,
             random=random,
             gaps=GapWatch(clock.monotonic_ns()),
@@ -106,11 +102,7 @@ class SingleProbe:
             ),
             emit=self._events.append,
             turnstile=_OpenGate(),
-            policy=RetryPolicy(route.retries, random),
-            prompt_tokens=size,
             include_text=include_text,
-            max_tokens=route.max_tokens,
-            cohort=cohort_of(route.max_tokens, size),
         )
         self._headers = headers
         self._connection = transport(route, clock)
@@ -163,11 +155,15 @@ class SingleProbe:
                 finished = await self._probe.run()
             finally:
                 await self._connection.aclose()
-            await self._wait_for_price(finished)
+            ended = finished is not None and finished.outcome != "cancelled"
+            if self._lister is not None and ended and not total_cost(self._attempts()):
+                # Nobody has told yet what it cost: the list may still.
+                with anyio.move_on_after(_LIST_GRACE_S):
+                    await self._listed.wait()
             group.cancel_scope.cancel()
         if finished is None:
             return None
-        said = tuple(text for _, text in unverified([self.route]))
+        unsure = (text for _, text in unverified([self.route]))
         notices = (event.text for event in self._events if isinstance(event, Notice))
         attempts, tools = self._attempts(), self._tools
         if tools.price is not None and tools.price_source == "list":
@@ -175,49 +171,16 @@ class SingleProbe:
             size = tools.prompt_tokens
             attempts = tuple(priced_later(one, tools.price, size, "list") for one in attempts)
             finished = msgspec.structs.replace(finished, cost_usd=total_cost(attempts))
-        return ProbeRecord(finished, attempts, (*said, *notices), self._probe.url)
+        return ProbeRecord(finished, attempts, (*unsure, *notices), self._probe.url)
 
     def _attempts(self) -> tuple[AttemptFinished, ...]:
         return tuple(event for event in self._events if isinstance(event, AttemptFinished))
 
     async def _ask_price(self, lister: Transport) -> None:
         """Ask the provider's list while the probe runs; a price that comes late counts as well."""
-        route = self.route
         try:
-            listed = await ask_prices(route, self._headers, lister, {route.model})
+            listed = await ask_prices(self.route, self._headers, lister, {self.route.model})
+            self._tools.learn_price(listed)
         except PriceListError as error:
             self._tools.learn_price(error)
-        else:
-            self._tools.learn_price(listed)
         self._listed.set()
-
-    async def _wait_for_price(self, finished: ProbeFinished | None) -> None:
-        """Wait a moment for the list where nobody told what the probe cost."""
-        if self._lister is None or finished is None or finished.outcome == "cancelled":
-            return
-        if not finished.cost_usd:
-            with anyio.move_on_after(_LIST_GRACE_S):
-                await self._listed.wait()
-
-
-async def probe_once(
-    route: Route,
-    headers: dict[str, str],
-    *,
-    clock: Clock,
-    random: Random,
-    include_text: bool = False,
-    transport: TransportFactory = default_transport,
-) -> ProbeRecord:
-    """Send one probe to its end; `headers` are the route's, secrets filled in."""
-    probe = SingleProbe(
-        route,
-        headers,
-        clock=clock,
-        random=random,
-        include_text=include_text,
-        transport=transport,
-    )
-    record = await probe.run()
-    assert record is not None  # noqa: S101 - nobody cancels it, and everybody may pass
-    return record

@@ -24,6 +24,7 @@ from probes.events.parts import (
     TimeUnit,
     TokenSource,
     TtftKind,
+    Verdict,
 )
 from probes.events.stream import (
     DURABLE_TYPES,
@@ -49,7 +50,6 @@ from probes.events.stream import (
     decode_event,
     encode_event,
 )
-from probes.events.verdict import Verdict
 
 __all__ = [
     "DURABLE_TYPES",

@@ -9,8 +9,10 @@ from probes.events.parts import Limit
 
 _SECONDS: Final = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
 _MONTHS_S: Final = range(28 * 86_400, 31 * 86_400 + 1)
+"""Providers count a month in 28 to 31 days."""
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_UNTOLD_WINDOW_S: Final = 60.0
+_UNKNOWN_WINDOW_S: Final = 60.0
+"""The commonest period stands for one that the server does not name."""
 
 
 def window_of(seconds: float) -> str:
@@ -41,7 +43,7 @@ def seconds_of(window: str) -> float | None:
 
 
 def as_of(limit: Limit, age_s: float) -> Limit:
-    """Return a limit as it is `age_s` seconds after it was told: with the reset that much nearer.
+    """Return a limit as it is `age_s` seconds after its server stated it: with the reset nearer.
 
     `reset_s` is 0 from the reset on.
     """
@@ -51,15 +53,15 @@ def as_of(limit: Limit, age_s: float) -> Limit:
 
 
 def is_in_force(limit: Limit, age_s: float) -> bool:
-    """Whether what was told `age_s` seconds ago still holds: its reset has not passed.
+    """Return whether what was stated `age_s` seconds ago still holds: its reset has not passed.
 
-    Where no reset was told, the limit's period stands for it, and a minute where that is unknown.
+    Where no reset was given, the limit's period stands for it, and a minute where that is unknown.
     """
     return age_s <= valid_s(limit)
 
 
 def valid_s(limit: Limit) -> float:
-    """Return for how many seconds what was told of a limit is held to be true."""
+    """Return for how many seconds what a server stated of a limit is held to be true."""
     if limit.reset_s is not None:
         return limit.reset_s
-    return seconds_of(limit.window) or _UNTOLD_WINDOW_S
+    return seconds_of(limit.window) or _UNKNOWN_WINDOW_S

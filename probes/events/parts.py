@@ -1,9 +1,13 @@
 """What events are made of: the words of the field as types, and the records inside events.
 
-All `*_ns` stamps are monotonic nanoseconds of the engine that wrote them. Absent means "never
-happened" or "unknown", never zero.
+Rule 1: `*_ns` is a stamp or a duration in monotonic nanoseconds of the engine that wrote it, `*_s`
+and what a user set (`interval`, `stall_after`) are seconds, `*_usd` is USD, `*_share` is 0 to 1,
+`*_tokens` and all other numbers are counts.
+Rule 2: absent means "never happened" or "unknown", never zero.
+Rule 3: a name that is on the wire stays. Recordings of years ago are read with these records.
 """
 
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -17,18 +21,44 @@ Outcome: TypeAlias = Literal[
     "protocol_error",
     "truncated",
     "content_error",
-    "cancelled",
+    "cancelled",  # by us or by the user: no figure of the route counts it
 ]
+"""How an attempt ended, and how a probe did: as its last attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome with its precise reason, as answers are judged."""
+
+    outcome: Outcome
+    reason: str = ""
+    """Such as `quota`, `connect.dns` or `timeout.stall`; empty where the outcome says it all."""
+    retryable: bool = False
+    """The same request may end otherwise a little later."""
 
 
 TokenSource: TypeAlias = Literal[
-    "usage", "x_groq.usage", "continuous_usage", "timings", "estimate", "none"
+    "usage",  # of the whole answer, at its end
+    "x_groq.usage",  # the same in a field of Groq's own
+    "continuous_usage",  # with each chunk
+    "timings",  # beside the usage, such as llama.cpp's
+    "estimate",  # from the characters that came
+    "none",
 ]
+"""Who counted an answer's output tokens."""
 
 
 TtftKind: TypeAlias = Literal[
-    "content", "reasoning", "tool_call", "refusal", "other", "buffered", "not_streamed", "none"
+    "content",
+    "reasoning",
+    "tool_call",
+    "refusal",
+    "other",  # a delta of a kind we do not know, with something in it
+    "buffered",  # everything came at once: a gateway held the stream back
+    "not_streamed",  # the answer came whole, as it was asked for
+    "none",
 ]
+"""What the first output was that TTFT was measured to; with the last two it is undefined."""
 
 
 ServerInterval: TypeAlias = Literal[
@@ -53,17 +83,27 @@ CostSource: TypeAlias = Literal["provider", "price", "list", "unknown"]
 
 
 ClockSource: TypeAlias = Literal["kernel", "user"]
+"""Who stamps arrivals: the kernel as they come in, or the engine itself when it wakes."""
+
 LOCAL: Final = "local."
 """Begins the reason of an exchange that ended for what this machine has too little of."""
+
 Shortage: TypeAlias = Literal["", "descriptors", "memory", "buffers", "ports", "threads"]
+"""What this machine has too little of to send probes; empty where it has enough of all."""
 
 
 KnobKind: TypeAlias = Literal[
-    "concurrency", "interval", "max_tokens", "paused", "burst", "cool_down"
+    "concurrency",  # workers of a route
+    "interval",  # seconds from one start to the next, per worker
+    "max_tokens",  # cap of an answer's output tokens
+    "paused",  # 1 or 0
+    "burst",  # probes sent at once, beside the pace
+    "cool_down",  # seconds that are left of one; 0 lifts it
 ]
 
 
 HeldReason: TypeAlias = Literal["budget", "reader_stalled", "cool_down", "paused", "restarting"]
+"""Why new attempts are held back; what is in flight goes on."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,6 +141,7 @@ class Health(Record, frozen=True, kw_only=True):
     """What the engine knows of itself since its last report: can its figures be trusted?"""
 
     loop_lag_p50_ns: int = 0
+    """How late the event loop woke for what was due."""
     loop_lag_p99_ns: int = 0
     loop_lag_max_ns: int = 0
     cpu_share: float = 0.0
@@ -128,9 +169,11 @@ class PriceInfo(Record, frozen=True, kw_only=True):
     """What a provider charges, in USD per million tokens."""
 
     input: float
+    """USD per million input tokens."""
     output: float
+    """USD per million output tokens."""
     cached_input: float | None = None
-    """Of input from its cache; None where that costs as any other."""
+    """USD per million input tokens from its cache; None where they cost as any other."""
     source: CostSource = "price"
     """Who says so: the settings, or the provider's `list`."""
 
@@ -143,23 +186,33 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     """Without userinfo, query values masked."""
     model: str
     dialect: str
+    """Which API is spoken, such as `chat` or `messages`."""
     concurrency: int
+    """Workers."""
     interval: float
     """Seconds from one start to the next, per worker."""
     max_tokens: int
+    """Cap of an answer's output tokens."""
     prompt_tokens: int
     """Estimate of the input's size, ~4 characters a token, until a usage says better."""
     stall_after: float
+    """Seconds between two output chunks above which the stream has stalled."""
     goal_ttft_s: float
+    """What p95 of TTFT is to stay within."""
     goal_e2e_s: float | None = None
     """None where no E2E goal applies (an answer cap above 200 without a goal of its own)."""
     goal_e2e_set: bool = False
     """`goal_e2e_s` is the user's own and holds at any answer cap; else it follows the cap."""
+    # What the stream leaves out: no default of the settings, for a recording must keep its meaning
+    # when that changes. The settings' own stand in `probes.config.goals`.
     goal_success: float = 0.99
+    """Least share of finished probes that end ok."""
     goal_cost_usd_per_probe: float | None = None
     price_known: bool = False
     price: PriceInfo | None = None
+    """What its tokens cost where the provider does not say it of each answer."""
     retries: int = 2
+    """Most retries of a probe."""
     tags: tuple[str, ...] = ()
     paused: bool = False
     streamed: bool = True
@@ -167,18 +220,20 @@ class RouteInfo(Record, frozen=True, kw_only=True):
 
 
 class Limit(Record, frozen=True, kw_only=True):
-    """One rate limit as a server's headers or body told it."""
+    """One rate limit, as a server's headers or body state it."""
 
     kind: str
     """`requests`, `tokens`, `concurrency`, `input_tokens`, `output_tokens`, …"""
     limit: float | None = None
+    """How many of its kind in a period."""
     remaining: float | None = None
+    """How many of them are left."""
     reset_s: float | None = None
     """Seconds from the answer until it is replenished."""
     window: str = ""
     """`second`, `minute`, `hour`, `day`, `month`, `5h` or empty where the server does not say."""
     scope: str = ""
-    """Whom it counts for, where a server tells several: `model_per_key`, `upstream` (a gateway's
+    """Whom it counts for, where a server states several: `model_per_key`, `upstream` (a gateway's
     provider), `priority`, …"""
     told_ns: int | None = None
     """When the server said so, monotonic; None: at the moment of the event that carries it."""
@@ -200,7 +255,9 @@ class RetryPlan(Record, frozen=True, kw_only=True):
     """Why and after how long the same probe is tried again."""
 
     reason: str
+    """Of the attempt that failed."""
     wait_s: float
+    """From the end of that attempt."""
     number: int
     """1 for the first retry."""
 
@@ -210,7 +267,9 @@ class RouteCounts(Record, frozen=True, kw_only=True):
 
     route: str
     in_flight: int
+    """Attempts that have begun and not ended."""
     target: int
+    """Workers that are wanted."""
     waiting: int = 0
     """Workers that wait for a slot, a budget or a cool-down."""
     skipped: int = 0
@@ -236,15 +295,17 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True):
     probe: str
     attempt: int
     chunks: int
+    """Reads that carried output."""
     characters: int
     last_ns: int
+    """When the last of them arrived."""
     tokens: int = 0
     """Output tokens of the attempt so far by its server's count; 0 where that does not count as it
     streams."""
 
 
 class Committed(msgspec.Struct, frozen=True, array_like=True):
-    """What one engine has spent and reserved of a route since it started."""
+    """What one engine has spent and reserved of a route since it started, in tokens and USD."""
 
     route: str
     tokens: int
@@ -252,7 +313,7 @@ class Committed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MoneyReport(Record, frozen=True, kw_only=True):
-    """An engine's word to the host that divides allowances among several."""
+    """What an engine reports to the host that divides allowances among several."""
 
     allow: int
     """Number of the last `Allow` that it obeyed."""

@@ -1,9 +1,13 @@
 """The one event stream: everything the screen shows, and the recording, is folded from it.
 
-JSON lines, one event a line, told apart by `type`. *Durable* events go everywhere: pipe, recording,
-replay, headless output. *Transient* ones go on the pipe only. All `*_ns` stamps are monotonic
-nanoseconds of the engine that wrote them; only stamps of one engine are ever subtracted.
-Absent means "never happened" or "unknown", never zero.
+Rule 1: JSON lines, one event a line, each with its `type`.
+Rule 2: *durable* events go everywhere: pipe, recording, replay, headless output. *Transient* ones
+go on the pipe only, so no figure of a replay may need them.
+Rule 3: only stamps of one engine are ever subtracted.
+Rule 4: a new field has a default, and a reader leaves out what it does not know: recordings and
+engines of other versions are read. What an old reader would misread raises `SCHEMA_VERSION`.
+
+Units and what is absent: see `parts.py`.
 """
 
 from typing import Final, TypeAlias
@@ -33,6 +37,9 @@ from probes.events.parts import (
 )
 
 SCHEMA_VERSION: Final = 1
+BEAT_S: Final = 0.025
+"""Seconds between two beats of an engine's watch of itself: forty samples of lag a second, for 1 %
+of a core. To within a beat a `gap` is dated."""
 
 
 class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -40,9 +47,11 @@ class Hello(Record, frozen=True, kw_only=True, tag_field="type", tag="hello"):
 
     at_ns: int
     wall_ns: int
+    """Unix time in ns at `at_ns`."""
     engine: str
     """Short id of this engine; the ids of its probes begin with it."""
     version: str
+    """Of llmtop."""
     routes: tuple[RouteInfo, ...]
     schema: int
     """`SCHEMA_VERSION` of the writer; always written, so that a reader can refuse."""
@@ -67,10 +76,13 @@ class AttemptStarted(Record, frozen=True, kw_only=True, tag_field="type", tag="a
     attempt: int
     """0 for the first attempt of the probe."""
     scheduled_ns: int
+    """When the pacer wanted it."""
     admitted_ns: int
+    """When it had a slot."""
     cohort: str
     """Answer cap / upper end of the input-token band, such as `64/256`."""
     reserved_tokens: int = 0
+    """What it may use at most, of the budget."""
     reserved_usd: float = 0.0
     """What that costs at most; 0 where no price is known."""
 
@@ -102,10 +114,13 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     message: str = ""
     """The server's words, scrubbed of secrets and cut to 500 characters; hostile input."""
     retryable: bool = False
+    """The same request may end otherwise a little later."""
     retry: RetryPlan | None = None
+    """None where it is not tried again."""
     retry_after_s: float | None = None
     """What the server asked us to wait, as it said it; may be more than we will."""
     status: int | None = None
+    """HTTP status; None where no response came."""
     cold: bool = False
     """A connection was made for this attempt."""
     clock: ClockSource = "user"
@@ -113,20 +128,23 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     """What the server answered in: `HTTP/1.1`, `HTTP/2`; empty where it did not."""
     cohort: str = ""
     dialect: str = ""
-    """The answer's where it told, else the one that was asked in."""
+    """The answer's where it is known by its shape, else the one that was asked in."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
+    """Of the output."""
     cached_tokens: int | None = None
+    """Of the input, those from the provider's cache."""
     token_source: TokenSource = "none"  # noqa: S105 - tokens of text, not a credential
     first_chunk_tokens: int | None = None
     """Tokens in the first output chunk, where the server counts as it streams; else the output
     events that one read brought, each taken for a token, where it brought several."""
     hidden_tokens: int | None = 0
     """Output tokens that were never streamed: hidden reasoning. None where it is not known how
-    many, and then nothing is told per token."""
+    many, and then no figure is given per token."""
     ttft_kind: TtftKind = "none"
     finish_reason: str | None = None
+    """As the server gave it."""
     chunks: int = 0
     """Reads that carried output."""
     characters: int = 0
@@ -141,10 +159,11 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     stalls: int = 0
     """Chunk gaps above the route's `stall_after`."""
     longest_gap_ns: int = 0
+    """Longest time between two output chunks."""
     cost_usd: float | None = None
     cost_source: CostSource = "unknown"
     billed_tokens: int | None = None
-    """Output that is billed, where the server tells of more than `output_tokens`: its reasoning may
+    """Output that is billed, where the server counts more than `output_tokens`: its reasoning may
     be counted beside it, or in the total alone."""
     charged_tokens: int = 0
     """What the budget was charged: the usage as far as it can be believed, else the whole
@@ -152,6 +171,7 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     charged_usd: float | None = None
     """The same in USD; None where neither a cost nor a price is known."""
     reserved_tokens: int = 0
+    """What was set aside of the budget before it began."""
     request_id: str | None = None
     """The most telling of `request_ids`."""
     request_ids: dict[str, str] = msgspec.field(default_factory=dict)
@@ -163,11 +183,13 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     """Response headers of the allow-list."""
     limits: tuple[Limit, ...] = ()
     server_timing: dict[str, float] = msgspec.field(default_factory=dict)
-    """The server's own timings, raw; their names tell the unit or are the server's own."""
+    """The server's own timings, raw; their units are the server's, and mostly in their names."""
     server_claims: tuple[ServerClaim, ...] = ()
     """The same in one vocabulary, where it is known what they mean."""
     text_chars: int = 0
+    """Characters of the answer itself, without its reasoning."""
     text_sha256: str = ""
+    """Hex, of the same in UTF-8; empty without text."""
     text: str | None = None
     """Only where asked for."""
     reasoning_text: str | None = None
@@ -182,10 +204,13 @@ class ProbeFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="pr
     route: str
     probe: str
     outcome: Outcome
+    """Of its last attempt."""
     attempts: int
+    """How many it took."""
     started_ns: int
     """`started` of the first attempt."""
     scheduled_ns: int
+    """Of the first attempt: when the pacer wanted it."""
     reason: str = ""
     first_token_ns: int | None = None
     first_answer_ns: int | None = None
@@ -194,10 +219,14 @@ class ProbeFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="pr
     retry_wait_ns: int = 0
     """Time spent waiting between its attempts."""
     input_tokens: int | None = None
+    """Of its last attempt."""
     output_tokens: int | None = None
+    """Of its last attempt."""
     cost_usd: float | None = None
+    """Of all its attempts."""
     cohort: str = ""
     flagged: str = ""
+    """Why its stamps are not to be trusted (`local_gap`), empty where they are."""
 
 
 class Knob(Record, frozen=True, kw_only=True, tag_field="type", tag="knob"):
@@ -207,12 +236,15 @@ class Knob(Record, frozen=True, kw_only=True, tag_field="type", tag="knob"):
     route: str
     knob: KnobKind
     before: float
+    """In the unit of the knob, as is `after`; see `KnobKind`."""
     after: float
     who: str = "user"
+    """Who turned it."""
 
 
 class LimitReading(Record, frozen=True, kw_only=True, tag_field="type", tag="limit"):
-    """What is known of a route's limits, each with when it was told; at most once a second."""
+    """What is known of a route's limits, each with when its server stated it; at most once a
+    second."""
 
     at_ns: int
     route: str
@@ -226,14 +258,18 @@ class Held(Record, frozen=True, kw_only=True, tag_field="type", tag="held"):
     reason: HeldReason
     route: str = ""
     released: bool = False
+    """They are let go again, as far as this reason goes."""
     until_ns: int | None = None
+    """For a cool-down: its end."""
     asked_s: float | None = None
     """For a cool-down: what the server asked for."""
     detail: str = ""
+    """For a person."""
 
 
 class Gap(Record, frozen=True, kw_only=True, tag_field="type", tag="gap"):
-    """The engine itself did not run (suspend, stopped process): nothing measured here counts."""
+    """The engine itself did not run (suspend, stopped process) from `started_ns` to `at_ns`:
+    nothing that was measured in it counts."""
 
     at_ns: int
     started_ns: int
@@ -254,6 +290,7 @@ class Fault(Record, frozen=True, kw_only=True, tag_field="type", tag="fault"):
     error: str
     traceback: str
     restart_in_s: float
+    """Until the route's workers start again."""
 
 
 class Notice(Record, frozen=True, kw_only=True, tag_field="type", tag="notice"):
@@ -271,6 +308,7 @@ class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):
 
     at_ns: int
     wall_ns: int
+    """Unix time in ns at `at_ns`."""
     health: Health
     routes: tuple[RouteCounts, ...]
     budgets: tuple[BudgetState, ...] = ()
@@ -281,6 +319,7 @@ class Batch(Record, frozen=True, kw_only=True, tag_field="type", tag="batch"):
 
     at_ns: int
     seq: int
+    """Counts up by one: a gap is lost batches."""
     health: Health
     routes: tuple[RouteCounts, ...] = ()
     money: MoneyReport | None = None
@@ -304,6 +343,7 @@ class Preview(Record, frozen=True, kw_only=True, tag_field="type", tag="preview"
     attempt: int
     text: str
     reasoning: bool = False
+    """It is reasoning, not the answer."""
 
 
 Event: TypeAlias = (
@@ -344,6 +384,8 @@ DURABLE_TYPES: Final = (
 LINE_TYPES: Final = (*(str(kind.__struct_config__.tag) for kind in DURABLE_TYPES), "summary")
 """The types of the lines that a run prints without a screen: durable events, and the line that
 ends it, which is no event."""
+
+"""What goes everywhere and is replayed; the order is of no matter."""
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

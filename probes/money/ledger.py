@@ -52,13 +52,15 @@ default budget are some 70 probes, enough to see a route by and nothing that hur
 _MOST_TOKENS: Final = 10**15
 """More is no count of tokens; sums of it still fit SQLite's integers."""
 _NS_PER_S: Final = 1_000_000_000
+ROUNDING: Final = 1e-9
+"""Part by which sums of USD may differ that are meant to be the same."""
 
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a run tells of one route, and wants for it."""
+    """What an engine of a run tells of one route, and wants for it."""
 
     route: str
     """The route's key."""
@@ -68,11 +70,17 @@ class Ask:
     want_tokens: int = 0
     """What its unspent lease should come up to."""
     want_usd: float = 0.0
+    least_tokens: int = 0
+    """With less than this nothing can be done: no lease is then better than a part of one."""
+    least_usd: float = 0.0
+    keep_tokens: int | None = None
+    """What its unspent lease is lowered to, where it is more: nobody will spend the rest."""
+    keep_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A route's unspent lease, and what all runs used of it in the last hour."""
+    """An engine's unspent lease of a route, and what all runs used of it in the last hour."""
 
     tokens: int
     usd: float
@@ -170,7 +178,8 @@ class _Memory:
 
     spent: dict[tuple[int, str], _Sums] = field(default_factory=dict)
     """By bucket and route."""
-    leased: dict[str, _Sums] = field(default_factory=dict)
+    leased: dict[tuple[int, str], _Sums] = field(default_factory=dict)
+    """By engine and route."""
     recording: str = ""
 
 
@@ -300,19 +309,21 @@ class Ledger:
         """
         self._memories.setdefault(run, _Memory()).recording = recording
 
-    def exchange(self, run: str, asks: Sequence[Ask], budget: Budget) -> dict[str, Grant]:
-        """Settle what a run has spent, top its leases up, and return them by route key.
+    def exchange(
+        self, run: str, asks: Sequence[Ask], budget: Budget, *, engine: int = 0
+    ) -> dict[str, Grant]:
+        """Settle what an engine of a run has spent, top its leases up, return them by route key.
 
-        Under `OVERALL` stand the sums of all routes: of the run's leases, and of all runs' use.
+        Under `OVERALL` stand the sums of all routes: of its leases, and of all runs' use.
 
         A lease is never taken back: it grows to what is wanted and allowed, and shrinks as it is
-        spent. The overall limits hold for all routes in the ledger together.
+        spent and given back. The overall limits hold for all routes in the ledger together.
         """
 
         def work(connection: sqlite3.Connection) -> tuple[int, _Books]:
             now_s = self._begin(connection)
             self._register(connection, now_s, run)
-            books = _Books(connection, now_s, run)
+            books = _Books(connection, now_s, run, engine)
             for ask in asks:
                 books.settle(ask)
             for ask in asks:
@@ -320,7 +331,7 @@ class Ledger:
             return now_s, books
 
         now_s, books = self._do(work)
-        self._remember(run, now_s, asks, books)
+        self._remember(run, engine, now_s, asks, books)
         self._doubt = books.doubt
         return {OVERALL: books.grant(None), **{ask.route: books.grant(ask.route) for ask in asks}}
 
@@ -328,7 +339,7 @@ class Ledger:
         """Return tokens and USD that were spent in the last hour, on one route or on all."""
 
         def work(connection: sqlite3.Connection) -> _Sums:
-            books = _Books(connection, self._begin(connection), "")
+            books = _Books(connection, self._begin(connection), "", 0)
             return books.used(route)
 
         used = self._do(work)
@@ -353,7 +364,7 @@ class Ledger:
         grant = self.exchange(own, [Ask(route, want_tokens=tokens, want_usd=usd)], budget)[route]
         if grant.tokens < tokens or grant.usd < usd:
             self._do(lambda connection: _drop_lease(connection, own, route))
-            self._memories[own].leased.pop(route, None)
+            self._memories[own].leased.pop((0, route), None)
             if not run:
                 self._let_go(own)
             return None
@@ -374,7 +385,7 @@ class Ledger:
 
         now_s = self._do(work)
         memory = self._memories[run]
-        memory.leased.pop(route, None)
+        memory.leased.pop((0, route), None)
         memory.spent.setdefault((now_s // BUCKET_S, route), _Sums()).add(tokens, usd)
 
     def report(self) -> Report:
@@ -546,13 +557,15 @@ class Ledger:
         for (bucket, route), sums in memory.spent.items():
             if bucket >= (now_s - HOUR_S) // BUCKET_S:
                 note_spending(connection, bucket * BUCKET_S, route, run, sums.tokens, sums.usd)
-        for route, sums in memory.leased.items():
+        for (engine, route), sums in memory.leased.items():
             connection.execute(
-                "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
-                (run, route, sums.tokens, sums.usd, now_s + LEASE_S),
+                "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?)",
+                (run, engine, route, sums.tokens, sums.usd, now_s + LEASE_S),
             )
 
-    def _remember(self, run: str, now_s: int, asks: Sequence[Ask], books: "_Books") -> None:
+    def _remember(
+        self, run: str, engine: int, now_s: int, asks: Sequence[Ask], books: "_Books"
+    ) -> None:
         memory = self._memories.setdefault(run, _Memory())
         oldest = (now_s - HOUR_S) // BUCKET_S
         for key in [key for key in memory.spent if key[0] < oldest]:
@@ -562,7 +575,7 @@ class Ledger:
                 sums = memory.spent.setdefault((now_s // BUCKET_S, ask.route), _Sums())
                 sums.add(ask.spent_tokens, ask.spent_usd)
             lease = books.grant(ask.route)
-            memory.leased[ask.route] = _Sums(lease.tokens, lease.usd)
+            memory.leased[engine, ask.route] = _Sums(lease.tokens, lease.usd)
 
     def _let_go(self, run: str) -> None:
         self._memories.pop(run, None)
@@ -635,16 +648,18 @@ class _Apart:
 
 
 class _Books:
-    """All sums of the ledger, in one transaction of one run."""
+    """All sums of the ledger, in one transaction of one engine of a run."""
 
-    def __init__(self, connection: sqlite3.Connection, now_s: int, run: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, now_s: int, run: str, engine: int) -> None:
         self._connection = connection
         self._now_s = now_s
         self._run = run
+        self._engine = engine
         self._spent = _by(connection, "spending", "route")
         self._leased = _by(connection, "lease", "route")
         rows = connection.execute(
-            "SELECT route, tokens, usd, expires FROM lease WHERE run = ?", (run,)
+            "SELECT route, tokens, usd, expires FROM lease WHERE (run, engine) = (?, ?)",
+            (run, engine),
         )
         self._own = {route: (tokens, usd, expires) for route, tokens, usd, expires in rows}
         self._doubted_s, self.doubt = _doubt(connection, now_s)
@@ -656,22 +671,31 @@ class _Books:
         return _of(self._spent, route)
 
     def settle(self, ask: Ask) -> None:
-        if not (ask.spent_tokens or ask.spent_usd):
-            return
         tokens = min(ask.spent_tokens, _MOST_TOKENS)
-        note_spending(self._connection, self._now_s, ask.route, self._run, tokens, ask.spent_usd)
-        for sums in (self._spent, self._since):
-            sums.setdefault(ask.route, _Sums()).add(tokens, ask.spent_usd)
-        had_tokens, had_usd, expires = self._own.get(ask.route, (0, 0.0, 0))
-        if ask.route in self._own:
-            left = max(0, had_tokens - tokens), max(0.0, had_usd - ask.spent_usd)
-            self._lease(ask.route, *left, expires)
+        if ask.spent_tokens or ask.spent_usd:
+            note_spending(
+                self._connection, self._now_s, ask.route, self._run, tokens, ask.spent_usd
+            )
+            for sums in (self._spent, self._since):
+                sums.setdefault(ask.route, _Sums()).add(tokens, ask.spent_usd)
+        if ask.route not in self._own:
+            return
+        had_tokens, had_usd, expires = self._own[ask.route]
+        left_tokens, left_usd = max(0, had_tokens - tokens), max(0.0, had_usd - ask.spent_usd)
+        if ask.keep_tokens is not None:
+            left_tokens = min(left_tokens, ask.keep_tokens)
+        if ask.keep_usd is not None:
+            left_usd = min(left_usd, ask.keep_usd)
+        if (left_tokens, left_usd) != (had_tokens, had_usd):
+            self._lease(ask.route, left_tokens, left_usd, expires)
 
     def top_up(self, ask: Ask, budget: Budget) -> None:
         had_tokens, had_usd, expires = self._own.get(ask.route, (0, 0.0, 0))
         left = self._left(ask.route, budget)
         tokens = had_tokens + max(0, min(ask.want_tokens - had_tokens, left.tokens))
         usd = had_usd + max(0.0, min(ask.want_usd - had_usd, left.usd))
+        if tokens < ask.least_tokens or usd < ask.least_usd * (1 - ROUNDING):
+            tokens, usd = had_tokens, had_usd
         renewed = expires > self._now_s + LEASE_S // 2
         if renewed and (tokens, usd) == (had_tokens, had_usd):
             return  # a transaction without a change costs no write to the disk
@@ -691,8 +715,8 @@ class _Books:
         self._leased.setdefault(route, _Sums()).add(tokens - had_tokens, usd - had_usd)
         self._own[route] = (tokens, usd, expires)
         self._connection.execute(
-            "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
-            (self._run, route, tokens, usd, expires),
+            "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?)",
+            (self._run, self._engine, route, tokens, usd, expires),
         )
 
     def _left(self, route: str, budget: Budget) -> _Sums:

@@ -31,7 +31,7 @@ BUSY_S: Final = 2.0
 """How long a call waits for others that write; in a worker thread."""
 _MEND_S: Final = 20.0
 """How long one waits for another that is mending: it reads an hour's recordings meanwhile."""
-_VERSION: Final = 2
+_VERSION: Final = 3
 _NS_PER_S: Final = 1_000_000_000
 _BROKEN_CODES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 
@@ -51,9 +51,9 @@ CREATE TABLE spending (
     PRIMARY KEY (bucket, route, run)
 ) WITHOUT ROWID;
 CREATE TABLE lease (
-    run TEXT NOT NULL, route TEXT NOT NULL,
+    run TEXT NOT NULL, engine INTEGER NOT NULL, route TEXT NOT NULL,
     tokens INTEGER NOT NULL, usd REAL NOT NULL, expires INTEGER NOT NULL,
-    PRIMARY KEY (run, route)
+    PRIMARY KEY (run, engine, route)
 ) WITHOUT ROWID;
 CREATE TABLE doubt (since INTEGER NOT NULL, until INTEGER NOT NULL, why TEXT NOT NULL);
 """
@@ -61,9 +61,11 @@ _COLUMNS: Final = {
     "run": "id pid boot born space locked host command started recording ended",
     "route": "key name base_url model",
     "spending": "bucket route run tokens usd",
-    "lease": "run route tokens usd expires",
+    "lease": "run engine route tokens usd expires",
     "doubt": "since until why",
 }
+_SECOND_COLUMNS: Final = {**_COLUMNS, "lease": "run route tokens usd expires"}
+"""Of the second schema, in which a run had one lease of a route for all its engines."""
 _FIRST_COLUMNS: Final = {
     "spending": "bucket route tokens usd",
     "lease": "run route tokens usd expires pid boot born",
@@ -364,7 +366,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Make sure that the database is whole and of this schema; bring one of the first up to it."""
+    """Make sure that the database is whole and of this schema; bring older ones up to it."""
     found = connection.execute("PRAGMA quick_check(1)").fetchall()
     if found != [("ok",)]:
         raise _BrokenError(str(found[0][0]) if found else "its check says nothing")
@@ -374,6 +376,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     columns = _columns(connection)
     if version == 0 and columns == _FIRST_COLUMNS:
         _migrate(connection)
+    elif version == 2 and columns == _SECOND_COLUMNS:
+        _divide_leases(connection)
     elif version != _VERSION or columns != _COLUMNS:
         raise _BrokenError("it is a database of something else")
 
@@ -395,26 +399,49 @@ def _migrate(connection: sqlite3.Connection) -> None:
     It did not tell which run had spent what: that stands under no run. Its leases stay as leases
     of runs of which nothing can be known from here.
     """
+    with _changing(connection):
+        if _columns(connection) != _FIRST_COLUMNS:
+            return  # another process has done it meanwhile
+        for table in _FIRST_COLUMNS:
+            connection.execute(f"ALTER TABLE {table} RENAME TO first_{table}")
+        for statement in filter(str.strip, _SCHEMA.split(";")):
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO spending SELECT bucket, route, '', tokens, usd FROM first_spending"
+        )
+        connection.execute(
+            "INSERT INTO run SELECT run, max(pid), max(boot), max(born), '', 0, '', '',"
+            " max(expires) - 600, '', NULL FROM first_lease GROUP BY run"
+        )
+        connection.execute(
+            "INSERT INTO lease SELECT run, 0, route, tokens, usd, expires FROM first_lease"
+        )
+        for table in _FIRST_COLUMNS:
+            connection.execute(f"DROP TABLE first_{table}")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _divide_leases(connection: sqlite3.Connection) -> None:
+    """Bring a ledger of the second schema up to this one: its leases are of a first engine."""
+    with _changing(connection):
+        if _columns(connection) != _SECOND_COLUMNS:
+            return  # another process has done it meanwhile
+        connection.execute("ALTER TABLE lease RENAME TO second_lease")
+        (statement,) = (one for one in _SCHEMA.split(";") if "CREATE TABLE lease" in one)
+        connection.execute(statement)
+        connection.execute(
+            "INSERT INTO lease SELECT run, 0, route, tokens, usd, expires FROM second_lease"
+        )
+        connection.execute("DROP TABLE second_lease")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+@contextmanager
+def _changing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Change the schema whole or not at all."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _columns(connection) == _FIRST_COLUMNS:  # nobody else has done it meanwhile
-            for table in _FIRST_COLUMNS:
-                connection.execute(f"ALTER TABLE {table} RENAME TO first_{table}")
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                connection.execute(statement)
-            connection.execute(
-                "INSERT INTO spending SELECT bucket, route, '', tokens, usd FROM first_spending"
-            )
-            connection.execute(
-                "INSERT INTO run SELECT run, max(pid), max(boot), max(born), '', 0, '', '',"
-                " max(expires) - 600, '', NULL FROM first_lease GROUP BY run"
-            )
-            connection.execute(
-                "INSERT INTO lease SELECT run, route, tokens, usd, expires FROM first_lease"
-            )
-            for table in _FIRST_COLUMNS:
-                connection.execute(f"DROP TABLE first_{table}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        yield
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -11,6 +11,7 @@ from probes.events import Event, Hello
 from probes.exports.json_lines import JsonLines
 from probes.kit.exit_status import ExitStatus
 from probes.run.printing import Printing
+from probes.run.sinks import Sink, board_sink
 from probes.sources.recording import RecordingSource
 from probes.stats.sketch import BACKEND
 from probes.store.recording_reader import RecordingError, Report, recorded_parts
@@ -42,6 +43,7 @@ class _Replay:
         self._source = RecordingSource(parts, self._receive, report)
         self._output = output
         self._printing = Printing(self._source, output)
+        self._sinks: tuple[Sink, ...] = (board_sink(self._board), self._printing.receive)
         self._report = report
         self._greeted = False
 
@@ -54,8 +56,12 @@ class _Replay:
             except RecordingError as error:  # a group would wrap it
                 failure = error
             else:
-                self._remark()
+                if self._printing.is_interrupted:
+                    self._report(f"{self._name}: interrupted; the summary is of what was read")
+                if not self._greeted:
+                    self._report(f"{self._name}: has no hello, so that no route is known")
                 self._output.end_with(self._board.summary())
+            # Whoever reads may be as slow as a pager: nothing is lost by waiting for him here.
             await self._printing.drain()
             tasks.cancel_scope.cancel()
         await self._output.finish()
@@ -66,24 +72,16 @@ class _Replay:
         return ExitStatus.OK
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
-        for event in events:
-            self._board.fold(event)
-        self._printing.receive(events, lines)
-        if not self._greeted:
-            hello = next((event for event in events if isinstance(event, Hello)), None)
-            if hello is not None:
-                self._greet(hello)
-
-    def _greet(self, hello: Hello) -> None:
+        for sink in self._sinks:
+            sink(events, lines)
+        if self._greeted:
+            return
+        hello = next((event for event in events if isinstance(event, Hello)), None)
+        if hello is None:
+            return
         self._greeted = True
         if hello.digests not in ("", BACKEND):
             self._report(
                 f"{self._name}: its percentiles were held by {hello.digests}, here they are by "
                 f"{BACKEND}: those of the summary may differ"
             )
-
-    def _remark(self) -> None:
-        if self._printing.is_interrupted:
-            self._report(f"{self._name}: interrupted; the summary is of what was read")
-        if not self._greeted:
-            self._report(f"{self._name}: there is no hello in it, so that no route is known")

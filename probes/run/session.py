@@ -1,12 +1,15 @@
-"""One run of llmtop without its face: engine, board, recording and money, each with one owner.
+"""One run of llmtop without its face: the sources of its events, and all that takes them.
 
-The stream of a run begins with a `hello`, whatever happens before an engine has introduced itself:
+Rule 1: the stream begins with a `hello`, whatever happens before an engine has introduced itself:
 until then what others tell waits. A run that ends before any engine spoke has a hello of our own.
+Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
+Rule 3: the order in which sinks hear a batch stands in one place, with its reasons.
 """
 
 import os
 import queue
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,41 +19,31 @@ from anyio import to_thread
 
 from probes import __version__
 from probes.board import Board
-from probes.config import Config
+from probes.config import Config, Route
 from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.config.tls import unverified
-from probes.control.commands import Allow, Burst, Command, Configure, Go, SetKnob
+from probes.control.commands import Command, Configure, Go
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
-from probes.events import (
-    DURABLE_TYPES,
-    SCHEMA_VERSION,
-    Event,
-    Hello,
-    Notice,
-    encode_event,
-)
+from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, Notice, encode_event
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
-from probes.money.budget_lease import Purse, unenforceable_budgets
+from probes.money.budget_lease import BudgetLease, unenforceable_budgets
 from probes.money.ledger import Ledger
 from probes.money.ledger_file import LedgerError
-from probes.run.several.group import EngineGroup
-from probes.run.sinks import BoardSink, RecorderSink, Sink, Subscriber, Subscribers, WantedSink
+from probes.money.run_ledger import RunLedger
+from probes.run.funded import FundedEngine
+from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.sources.child_process import launch_process
-from probes.sources.in_process import InProcessEngine
 from probes.sources.rules import HostLimits
-from probes.sources.source import Receive, Source
-from probes.sources.supervised import Launch, Prepare, SupervisedEngine
+from probes.sources.several import SeveralEngines
+from probes.sources.source import Brief, Receive, Source
+from probes.sources.supervised import Launch
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
-TOP_UP_S: Final = 1.0
-_REST_TOP_UP_S: Final = 10.0
-"""The same while nothing is spent: only what other runs spend is news."""
-_LEAST_TOP_UP_S: Final = 0.1
 _HELLO_PATIENCE_S: Final = 60.0
 """An engine that says nothing for half of it is killed; without any, a duration must end too."""
 
@@ -87,20 +80,17 @@ class Session:
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._board = Board()
-        self._wanted = WantedSink(config.routes)
-        self._subscribers = Subscribers()
-        recording: list[Sink] = [] if recorder is None else [RecorderSink(recorder)]
-        self._sinks: tuple[Sink, ...] = (
-            # A subscriber that looks at the board sees the batch that it is called with.
-            BoardSink(self._board),
-            # One that commands in answer to an event changes what is wanted after it.
-            self._wanted,
+        self._wanted = WantedState(config.routes)
+        self._sinks: list[Sink] = [
+            # Whoever comes later and looks at the board sees the batch that it is called with.
+            board_sink(self._board),
+            # A subscriber that commands in answer to an event changes what is wanted after it.
+            self._wanted.receive,
             # What a subscriber prints, or fails at, is on record already.
-            *recording,
-            self._subscribers,
-        )
-        self._engines = engines
-        self._purse = Purse(
+            *([] if recorder is None else [recorder_sink(recorder)]),
+            # Subscribers, in the order in which they come.
+        ]
+        self._ledger = RunLedger(
             ledger,
             config.routes,
             config.budget,
@@ -110,15 +100,28 @@ class Session:
             recording="" if recorder is None else recorder.path.name.split(".", 1)[0],
         )
         self._problems: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._top_up_now = anyio.Event()
-        self._lift_wanted = False
-        self._resting = False
         self._greeted = False
         self._hello_came = anyio.Event()
         self._early: list[Event] = []
         self._event_ns = 0
         self._heard_ns = self._clock.monotonic_ns()
-        self._host = self._new_host(in_process, limits, launch)
+        self._launch = self._launch_in_this_loop() if in_process else launch
+        self._limits = limits
+        secrets = secret_values(self._headers) | proxy_secrets(config.routes, os.environ)
+        self._scrub = Scrubber(secrets).scrub
+        self._funded: list[FundedEngine] = []
+        self._source: Source
+        if engines == 1:
+            self._source = self._fund(0, config.routes, self._brief, self._receive)
+        else:
+            self._source = SeveralEngines(
+                self._brief,
+                self._receive,
+                routes=config.routes,
+                engines=engines,
+                make_engine=self._fund,
+                clock=self._clock,
+            )
 
     @property
     def board(self) -> Board:
@@ -133,7 +136,7 @@ class Session:
     @property
     def status(self) -> HostStatus:
         """How the engine is."""
-        return self._host.status
+        return self._source.status
 
     @property
     def recording_path(self) -> str:
@@ -141,18 +144,14 @@ class Session:
         recorder = self._recorder
         return "" if recorder is None or not recorder.has_begun else str(recorder.path)
 
-    def subscribe(self, callback: Subscriber) -> None:
-        """Call back with every batch, after the board has folded it."""
-        self._subscribers.add(callback)
+    def subscribe(self, sink: Sink) -> None:
+        """Call back with every batch, after the board has folded it and it is being recorded."""
+        self._sinks.append(sink)
 
     def command(self, command: Command) -> None:
         """Change what is wanted, now and in every engine to come."""
         self._wanted.command(command)
-        if isinstance(command, Burst):
-            self._purse.expect_burst(command.route, command.count)
-        if isinstance(command, (Burst, SetKnob)):
-            self._top_up_now.set()
-        self._host.send(command)
+        self._source.send(command)
 
     def note(self, text: str) -> None:
         """Put a notice of the caller's into the stream, after its hello."""
@@ -160,20 +159,21 @@ class Session:
 
     def hold(self) -> None:
         """Read no more events until `release`; the engine then holds its own admissions."""
-        self._host.hold()
+        self._source.hold()
 
     def release(self) -> None:
         """Read on."""
-        self._host.release()
+        self._source.release()
 
     def retry(self) -> None:
         """Start an engine now, after crashes made us give up."""
-        self._host.retry()
+        self._source.retry()
 
     def lift(self) -> None:
         """Let the budgets count from what is known, where the ledger is in doubt or fails."""
-        self._lift_wanted = True
-        self._top_up_now.set()
+        self._ledger.lift()
+        for engine in self._funded:
+            engine.top_up()
 
     async def outlast(self, duration_s: float) -> None:
         """Return so many seconds after the first hello: what a run's duration counts from.
@@ -186,7 +186,7 @@ class Session:
 
     def stop(self) -> None:
         """End the run in order; `run` returns when all is written and nothing is left behind."""
-        self._host.stop()
+        self._source.stop()
 
     async def run(self) -> None:
         """Run until `stop`."""
@@ -194,10 +194,7 @@ class Session:
         if self._recorder is not None:
             self._recorder.start(self._problems.put)
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._keep_topped_up)
-                await self._host.run()
-                tasks.cancel_scope.cancel()
+            await self._source.run()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._finish()
@@ -206,7 +203,7 @@ class Session:
         if not self._greeted:
             self._introduce_ourselves()
         try:
-            await self._purse.close(in_order=self._host.in_order)
+            await self._ledger.close()
         except LedgerError as error:
             self._emit(str(error))
         self._tell_problems()
@@ -214,48 +211,30 @@ class Session:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
 
-    def _new_host(self, in_process: bool, limits: HostLimits | None, launch: Launch) -> Source:
-        secrets = secret_values(self._headers) | proxy_secrets(self._config.routes, os.environ)
-        scrub = Scrubber(secrets).scrub
-
-        def in_this_loop(prepare: Prepare, receive: Receive) -> SupervisedEngine:
-            from probes.engine.engine import (
-                run_engine,  # a cockpit beside its engine never needs it
-            )
-
-            return InProcessEngine(
-                prepare,
-                receive,
-                run_engine=run_engine,
-                limits=limits,
-                clock=self._clock,
-                scrub=scrub,
-            )
-
-        def in_a_process(prepare: Prepare, receive: Receive) -> SupervisedEngine:
-            return SupervisedEngine(
-                prepare, receive, launch=launch, limits=limits, clock=self._clock, scrub=scrub
-            )
-
-        make_host = in_this_loop if in_process else in_a_process
-        if self._engines == 1:
-            return make_host(self._prepare, self._receive)
-        return EngineGroup(
-            self._prepare,
-            self._receive,
-            routes=self._config.routes,
-            engines=self._engines,
-            make_host=make_host,
+    def _fund(self, engine: int, routes: Sequence[Route], brief: Brief, receive: Receive) -> Source:
+        """Make the source of one engine, with a lease of its own for its part of the routes."""
+        funded = FundedEngine(
+            brief,
+            receive,
+            lease=BudgetLease(self._ledger, routes, clock=self._clock, engine=engine),
+            launch=self._launch,
+            limits=self._limits,
             clock=self._clock,
-            lose=self._purse.lose,
+            scrub=self._scrub,
+            topped_up=self._tell_problems,
         )
+        self._funded.append(funded)
+        return funded
 
-    async def _prepare(self, engine: str) -> Sequence[Command]:
-        """Return what a new engine must know; nothing is awaited after the state is read."""
-        if self._engines == 1 and not self._host.in_order:
-            # The one before was killed; of several engines a group tells what each had.
-            self._purse.lose_all()
-        allow = await self._top_up(new_engine=True)
+    def _launch_in_this_loop(self) -> Launch:
+        # A screen beside its engine never needs what these bring: no start should pay for it.
+        from probes.engine.engine import run_engine
+        from probes.sources.in_process import launch_task
+
+        return partial(launch_task, run_engine=run_engine, clock=self._clock)
+
+    def _brief(self, engine: str) -> Sequence[Command]:
+        """Return what a new engine must know."""
         configure = Configure(
             engine=engine,
             routes=self._config.routes,
@@ -263,8 +242,7 @@ class Session:
             include_text=self._include_text,
             digests=BACKEND,
         )
-        wanted = self._wanted.commands(self._engine_now_ns())
-        return [configure, *([allow] if allow else []), *wanted, Go()]
+        return [configure, *self._wanted.commands(self._engine_now_ns()), Go()]
 
     def _engine_now_ns(self) -> int:
         """Return the present on the engine's clock, as far as the host can know it."""
@@ -274,14 +252,10 @@ class Session:
         if not self._greeted and not any(isinstance(event, Hello) for event in events):
             self._early.extend(events)
             return
-        for event in events:
-            self._purse.fold(event)
-            self._event_ns = max(self._event_ns, event.at_ns)
+        self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
         for sink in self._sinks:
-            sink.receive(events, lines)
-        if self._purse.runs_low or (self._resting and not self._purse.at_rest):
-            self._top_up_now.set()
+            sink(events, lines)
         self._greet(events)
 
     def _greet(self, events: list[Event]) -> None:
@@ -329,43 +303,9 @@ class Session:
         """Put a notice of our own into the stream."""
         self._deliver([Notice(at_ns=self._event_ns, route=route, text=text)])
 
-    async def _keep_topped_up(self) -> None:
-        while True:
-            self._resting = self._purse.at_rest
-            with anyio.move_on_after(_REST_TOP_UP_S if self._resting else TOP_UP_S):
-                await self._top_up_now.wait()
-            self._top_up_now = anyio.Event()
-            if self._lift_wanted:
-                await self._lift()
-            allow = await self._top_up()
-            if allow is not None:
-                self._host.send(allow)
-            self._tell_problems()
-            await self._clock.sleep(_LEAST_TOP_UP_S)
-
-    async def _top_up(self, *, new_engine: bool = False) -> Allow | None:
-        """Return new allowances; None where the ledger did not answer and the old ones hold.
-
-        An engine of several takes its part of what all have been allowed since the run began; one
-        alone counts anew.
-        """
-        allow = await self._purse.top_up(
-            self._wanted.now, anew=new_engine and self._engines == 1, patient=not new_engine
-        )
-        for news in self._purse.take_news():
-            self._problems.put(news)
-        return allow
-
-    async def _lift(self) -> None:
-        self._lift_wanted = False
-        try:
-            lifted = await self._purse.lift()
-        except LedgerError as error:
-            self._problems.put(str(error))
-            return
-        if lifted:
-            self._problems.put("the emergency is lifted: the budgets count from what is known")
-
     def _tell_problems(self) -> None:
+        """Say what the ledger and the recorder met since."""
+        for news in self._ledger.take_news():
+            self._problems.put(news)
         while not self._problems.empty():
             self._emit(self._problems.get())

@@ -5,7 +5,6 @@ It is supervised by the same rules as one in a process of its own: what it raise
 
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
 from typing import Final, Protocol
 
 import anyio
@@ -13,10 +12,8 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from probes.control.commands import Command, decode_command
-from probes.kit.clock import Clock, SystemClock
-from probes.sources.rules import HostLimits
-from probes.sources.source import Receive
-from probes.sources.supervised import Child, Prepare, SupervisedEngine
+from probes.kit.clock import Clock
+from probes.sources.supervised import Child
 
 _WAITING: Final = 64
 """Batches, and commands, that wait for their reader: as a pipe between processes holds some."""
@@ -35,25 +32,6 @@ class RunEngine(Protocol):
     ) -> None:
         """Run until told to stop or until the commands end."""
         ...
-
-
-class InProcessEngine(SupervisedEngine):
-    """Runs an engine as a task of this loop, and starts it anew after each death."""
-
-    def __init__(
-        self,
-        prepare: Prepare,
-        receive: Receive,
-        *,
-        run_engine: RunEngine,
-        limits: HostLimits | None = None,
-        clock: Clock | None = None,
-        scrub: Callable[[str], str] = str,
-    ) -> None:
-        """Prepare to run `run_engine`."""
-        clock = clock or SystemClock()
-        launch = partial(launch_task, run_engine=run_engine, clock=clock)
-        super().__init__(prepare, receive, launch=launch, limits=limits, clock=clock, scrub=scrub)
 
 
 async def launch_task(tasks: TaskGroup, *, run_engine: RunEngine, clock: Clock) -> Child:

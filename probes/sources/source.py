@@ -6,7 +6,7 @@ Rule 2: `run` returns after `stop`, or when there is nothing more to give; cance
 nothing behind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from probes.control.commands import Command
@@ -15,6 +15,9 @@ from probes.events import Event
 
 Receive: TypeAlias = Callable[[list[Event], bytes], None]
 """Takes a batch of events in order, and the JSON lines of its durable ones. Every sink is one."""
+
+Brief: TypeAlias = Callable[[str], Sequence[Command]]
+"""Given a new engine's id, what is wanted of it now: Configure, the wanted state, Go."""
 
 
 class Source(Protocol):

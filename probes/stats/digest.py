@@ -34,11 +34,10 @@ class Digest:
     caller's decision; reading changes nothing.
     """
 
-    __slots__ = ("_is_compact", "_packed", "_samples", "_sketch", "maximum", "minimum", "n")
+    __slots__ = ("_is_compact", "_packed", "_samples", "_sketch", "maximum", "n")
 
     def __init__(self) -> None:
         self.n = 0
-        self.minimum = math.inf
         self.maximum = -math.inf
         self._samples: list[float] = []
         self._packed: array[float] = array("d")
@@ -49,8 +48,6 @@ class Digest:
     def add(self, value: float) -> None:
         """Take one finite sample."""
         self.n += 1
-        if value < self.minimum:
-            self.minimum = value
         if value > self.maximum:
             self.maximum = value
         self._is_compact = False
@@ -61,7 +58,6 @@ class Digest:
     def absorb(self, other: "Digest") -> None:
         """Take all samples of `other`, as the centroids it has."""
         self.n += other.n
-        self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
         self._is_compact = False
         self._packed.extend(chain.from_iterable(other.centroids()))
@@ -69,7 +65,7 @@ class Digest:
             self._spill()
 
     def compact(self) -> int:
-        """Merge everything to at most `CENTROIDS` centroids; n, minimum and maximum stay exact.
+        """Merge everything to at most `CENTROIDS` centroids; n and the maximum stay exact.
 
         Returns how many samples and centroids there were.
         """

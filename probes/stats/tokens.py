@@ -1,4 +1,8 @@
-"""What can be told per token, and of which counts: pure functions over one attempt."""
+"""Figures per token, and which counts they may come from: pure functions over one attempt.
+
+Rule 1: chunks are not tokens. A figure per token comes from a server's own count or is not given.
+Rule 2: hidden reasoning was paid for but never streamed: it is no part of a stream's speed.
+"""
 
 from typing import Final
 
@@ -8,9 +12,9 @@ from probes.kit.clock import seconds
 EXACT_SOURCES: Final = frozenset({"usage", "x_groq.usage", "continuous_usage", "timings"})
 """Token counts that a server made; all others are estimates."""
 _USUAL: Final = 4.0
-"""Characters a token, where a route has told nothing better: English, and most tokenisers."""
+"""Characters a token until a route's own answers say better: English, and most tokenisers."""
 _LEAST_TOKENS: Final = 32
-"""Counted tokens from which a route's own ratio is taken."""
+"""Counted tokens from which a route's own ratio is taken: half an answer at the default cap."""
 _MOST_TOKENS: Final = 20_000
 """Counted tokens at which older answers begin to weigh less."""
 _FEWEST_A_CHUNK: Final = 0.5

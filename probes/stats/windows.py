@@ -104,6 +104,7 @@ class Slices(Generic[T]):
     def between(self, first: int, end: int) -> list[T]:
         """Return the slices that exist from `first` to before `end`."""
         begin = max(0, first, self.oldest)
+        end = min(end, self._newest + 1)  # an edited recording may say that ages have passed
         found = (self._by_index.get(index) for index in range(begin, end))
         return [item for item in found if item is not None]
 
@@ -140,12 +141,15 @@ class Windows(Generic[A]):
         self.sealed_minutes = 0
         """Every minute below it is in the run."""
         self._loose: set[int] = set()
+        """Slices with something in them that are not sealed."""
         self._loose_minutes: set[int] = set()
         self._amended: set[int] = set()
+        """Sealed slices that something came for, too late."""
         self._amended_minutes: set[int] = set()
         self._has_late = False
         """Something came for what was sealed, and is to be compacted once more."""
         self._last_index = -1
+        """The slice that was written to last, for what comes next belongs there too."""
         self._last: tuple[A, ...] = ()
         self._open = 0
         """The open slice when it was last read."""
@@ -163,7 +167,7 @@ class Windows(Generic[A]):
         end_minute = end // SLICES_A_MINUTE
         if self.sealed >= end and self.sealed_minutes >= end_minute and not self._has_late:
             return 0  # as at nearly every call
-        done = self._seal_one(end) or self._seal_minute(end_minute)
+        done = self._seal_slice(end) or self._seal_minute(end_minute)
         if not done:
             self.sealed = max(self.sealed, end)
             self.sealed_minutes = max(self.sealed_minutes, end_minute)
@@ -184,11 +188,13 @@ class Windows(Generic[A]):
         ]
 
     def _places(self, index: int) -> tuple[A, ...]:
+        """Return where a slice is written to, and remember it where that may be done."""
         if index < self.sealed or index < self.slices.oldest:
             return self._late(index)
         if self._loose and index - min(self._loose) > _MOST_UNSEALED:
             # Time has jumped. What is not sealed now would be dropped with the old slices.
-            self._seal_before(index)
+            while self._seal_slice(index) or self._seal_minute(index // SLICES_A_MINUTE):
+                pass
         self._loose.add(index)
         if index < self._open - 1:
             self._changed()
@@ -197,8 +203,11 @@ class Windows(Generic[A]):
         return self._last
 
     def _opened(self, now_ns: int) -> int:
-        """Return the slice that is open now that something is read. What is older than the one
-        before it may be remembered."""
+        """Return the slice that is open now that something is read.
+
+        What is older than the slice before it may be remembered by who reads, so a write to it must
+        be noticed: `_last` is forgotten.
+        """
         index = slice_index(now_ns)
         if index != self._open:
             self._open, self._last_index = index, -1
@@ -221,11 +230,11 @@ class Windows(Generic[A]):
         self._changed()
         return tuple(places)
 
-    def _seal_before(self, end: int) -> None:
-        while self._seal_one(end) or self._seal_minute(end // SLICES_A_MINUTE):
-            pass
+    # Always the oldest first: a minute is sealed only when all its slices are in it.
 
-    def _seal_one(self, end: int) -> int:
+    def _seal_slice(self, end: int) -> int:
+        """Take the oldest unsealed slice before `end` into its minute; return its size, else that
+        of what came late and is compacted once more."""
         index = min(self._loose, default=end)
         if index >= end:
             return self._amend(self._amended, self.slices)
@@ -240,6 +249,7 @@ class Windows(Generic[A]):
         return size
 
     def _seal_minute(self, end: int) -> int:
+        """Take the oldest unsealed minute before `end` into the run, likewise."""
         minute = min(self._loose_minutes, default=end)
         if minute >= end:
             return self._amend(self._amended_minutes, self.minutes)

@@ -182,6 +182,10 @@ class Recorder:
             lost = self._pending.pop(0)
             self._pending_bytes -= len(lost)
             self._lost_lines += lost.count(b"\n")
+            if hello := _hello_in(lost):  # without it nobody could read what follows
+                self._pending[0] = hello + self._pending[0]
+                self._pending_bytes += len(hello)
+                self._lost_lines -= 1
 
     def _flush(self) -> None:
         data = b"".join(self._pending)

@@ -12,6 +12,7 @@ are left out without a word: the greeting that a part repeats at its head, and t
 what `--headless` printed.
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,11 @@ _EVENT_PREFIX: Final = b'{"type":"'
 _SUMMARY_PREFIX: Final = b'{"type":"summary"'
 _PIECE: Final = 1 << 16
 _DURABLE: Final = frozenset(DURABLE_TYPES)
+_MANY_DIGITS: Final = b"0" * 40
+_EACH_DIGIT: Final = bytes.maketrans(b"0123456789", _MANY_DIGITS[:10])
+"""JSON has no largest number, and arithmetic has: whoever edits a file may write one that the
+figures cannot be made of. So many digits in a row stand in an id or a text, else in no line of
+ours."""
 
 Report: TypeAlias = Callable[[str], object]
 """Takes a line for a person: what is missing of a recording."""
@@ -112,6 +118,19 @@ def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list
         is_empty = not any(part.stat().st_size for part in parts)
         why = "is empty" if is_empty else "no line of it is an event"
         raise RecordingError(f"{parts[0]}: {why}: no recording of llmtop")
+
+
+def _is_beyond(line: bytes) -> bool:
+    """Whether a line of JSON holds a number that does not fit into 64 bits."""
+    beyond = False
+
+    def measure(text: str) -> int:
+        nonlocal beyond
+        beyond = beyond or len(text) > len(str(-(1 << 63)))
+        return 0
+
+    json.loads(line, parse_int=measure)
+    return beyond
 
 
 def _parts_beside(part: Path) -> dict[int, Path]:
@@ -199,6 +218,9 @@ class _Reading:
                 if salvaged is None:
                     continue
                 event, line = salvaged  # of a torn line, what is glued to it
+            if _MANY_DIGITS in line.translate(_EACH_DIGIT) and _is_beyond(line):
+                self.skipped.note("unreadable", number)
+                continue
             if isinstance(event, Hello):
                 if line == self._hello:
                     continue  # a part repeats it at its head

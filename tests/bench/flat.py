@@ -92,10 +92,10 @@ class Traffic:
                 owed -= 1.0
                 for name in self._names:
                     self._begin(name, begin + self._chance.randrange(self._slot_ns))
-            yield self._told(begin + self._slot_ns, slot)
+            yield self._slot_events(begin + self._slot_ns, slot)
             slot += 1
 
-    def _told(self, until_ns: int, slot: int) -> list[Event]:
+    def _slot_events(self, until_ns: int, slot: int) -> list[Event]:
         events: list[Event] = []
         while self._waiting and self._waiting[0][0] < until_ns:
             events.append(heappop(self._waiting)[2])

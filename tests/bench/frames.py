@@ -49,7 +49,7 @@ class _Screen:
 
 
 def _pane(*, moves: bool) -> Any:
-    pane = SimpleNamespace(display=True, MOVES=moves, NUMBER=2, shown=None)
+    pane = SimpleNamespace(display=True, spec=SimpleNamespace(moves=moves, number=2), shown=None)
     pane.show = lambda snapshot, view, brush: setattr(pane, "shown", snapshot)
     return pane
 

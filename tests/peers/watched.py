@@ -6,11 +6,12 @@ from random import Random
 from typing import Final, TypeVar
 
 import anyio
+from probing import probe_once
 
 from probes.board import Board
 from probes.board.views import RouteView, Snapshot
 from probes.config import Budget, Config, Route
-from probes.engine.single import ProbeRecord, probe_once
+from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, Event, ProbeFinished, StampLadder
 from probes.kit.clock import SystemClock
 from probes.money.ledger import Ledger

@@ -19,12 +19,9 @@ from fakes import FakeStatus  # noqa: E402
 
 from probes.board.views import Snapshot  # noqa: E402
 from tui.draw.text import Line, line_text  # noqa: E402
-from tui.panes.arrival import ArrivalPane  # noqa: E402
-from tui.panes.header_lines import header_line  # noqa: E402
-from tui.panes.percentiles import PercentilesPane  # noqa: E402
-from tui.panes.retries import RetriesPane  # noqa: E402
-from tui.panes.routes_lines import routes_lines  # noqa: E402
-from tui.panes.throttling_lines import throttling_lines  # noqa: E402
+from tui.panes.header import Strips  # noqa: E402
+from tui.panes.home import home_panes  # noqa: E402
+from tui.panes.throttling import throttling_lines  # noqa: E402
 from tui.panes.view import ViewState  # noqa: E402
 
 Draw: TypeAlias = Callable[[Snapshot, int, int], Sequence[Line]]
@@ -36,22 +33,22 @@ HEIGHTS: Final = range(1, 46)
 _AT_HEIGHT: Final = 15
 _AT_WIDTHS: Final = (44, 86, 160)
 VIEW: Final = ViewState(selected="busy-llama")
+SCROLLED: Final = ViewState(selected="busy-llama", offsets={"throttling": 1})
 
 
 def _throttling(shown: Snapshot, width: int, height: int) -> Sequence[Line]:
-    return throttling_lines(
-        shown, selected="busy-llama", width=width, height=height, offset=1, zone=UTC
-    )
+    return throttling_lines(shown, SCROLLED, width, height, UTC)
+
+
+def _of(name: str) -> Draw:
+    """Return what draws a pane on the home screen."""
+    spec = next(spec for spec in home_panes(Strips(FakeStatus())) if spec.name == name)
+    return lambda shown, width, height: spec.lines(shown, VIEW, width, height)
 
 
 PANES: Final[dict[str, Draw]] = {
-    "header": lambda shown, width, _height: [header_line(shown, VIEW, FakeStatus(), width)],
-    "routes": lambda shown, width, height: routes_lines(shown, VIEW, width, height),
-    "arrival": lambda shown, width, height: ArrivalPane().draw(shown, VIEW, width, height),
-    "percentiles": lambda shown, width, height: PercentilesPane().draw(shown, VIEW, width, height),
-    "throttling": _throttling,
-    "retries": lambda shown, width, height: RetriesPane().draw(shown, VIEW, width, height),
-}
+    name: _of(name) for name in ("header", "routes", "arrival", "percentiles", "retries")
+} | {"throttling": _throttling}
 
 
 def drawing(pane: str) -> str:

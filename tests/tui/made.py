@@ -22,6 +22,7 @@ from probes.board.views import (
     Snapshot,
     ThrottleEntry,
     WindowColumn,
+    WindowName,
 )
 from probes.events import Limit
 from probes.kit.clock import NS_PER_S
@@ -443,3 +444,10 @@ def snapshot(**changes: Any) -> Snapshot:
         details={row.name: detail(row.name) for row in rows},
     )
     return replace(made, **changes)
+
+
+def of_one(window: WindowName = "5m", row: RouteView | None = None, **changes: Any) -> Snapshot:
+    """Return a frame of one route; `changes` are those of its detail."""
+    one = row or route("busy-llama")
+    details = {one.name: detail(one.name, **changes)}
+    return snapshot(routes=(one,), totals=None, window=window, details=details)

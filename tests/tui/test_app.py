@@ -12,7 +12,6 @@ from textual.command import CommandPalette
 from probes.config import Config, Display
 from tui.app import LlmtopApp
 from tui.draw.theme import ANSI, DARK
-from tui.panes.header import HeaderStrip
 from tui.panes.pane import Pane
 
 pytestmark = pytest.mark.anyio
@@ -162,7 +161,7 @@ async def test_other_themes_draw_too(theme: str) -> None:
     async with app.run_test(size=(160, 50)) as pilot:
         app.theme = theme
         await pilot.pause()
-        assert "LIVE" in text_of(app.screen.query_one(HeaderStrip))
+        assert "LIVE" in text_of(app.screen.query_one("#header", Pane))
 
 
 async def test_without_colour_the_words_remain_and_what_hurts_is_loudest(

@@ -2,11 +2,16 @@
 
 from textual.binding import Binding, BindingsMap
 
-from tui.draw.text import line_text, line_width
+from probes.board.views import EMPTY_SNAPSHOT
+from tui.draw.text import Line, line_text, line_width
 from tui.keys import KEYS, bindings, footer_keys
-from tui.panes.footer import footer_line
+from tui.panes.footer import footer_lines
 from tui.panes.view import Freeze, ViewState
 from tui.screens.board import BoardScreen
+
+
+def footer_line(view: ViewState, width: int) -> Line:
+    return footer_lines(EMPTY_SNAPSHOT, view, width, 1)[0]
 
 
 def test_ids_and_keys_are_unique() -> None:

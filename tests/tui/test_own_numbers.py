@@ -30,15 +30,13 @@ from probes.stats.windows import WINDOWS
 from tui.commands.check import Row, table
 from tui.commands.summary import summary_text
 from tui.draw.text import line_text
-from tui.panes.arrival_lines import arrival_lines, lane_note
-from tui.panes.header_lines import header_line
-from tui.panes.observer_lines import Cockpit
-from tui.panes.order import visible_routes
-from tui.panes.percentiles_lines import percentiles_lines
-from tui.panes.retries_lines import retries_lines
-from tui.panes.routes_columns import COLUMNS, column_named
-from tui.panes.routes_lines import routes_lines, routes_subtitle
-from tui.panes.throttling_lines import throttling_lines
+from tui.panes.arrival import arrival_lines, lane_note
+from tui.panes.header import header_line
+from tui.panes.observer import Cockpit
+from tui.panes.percentiles import percentiles_lines
+from tui.panes.retries import retries_lines
+from tui.panes.routes import COLUMNS, routes_lines, routes_subtitle, visible_routes
+from tui.panes.throttling import throttling_lines
 from tui.panes.view import ViewState
 
 MS = 1_000_000
@@ -179,8 +177,7 @@ def test_narrower_tables_show_their_own_numbers_too(width: int) -> None:
 
 @pytest.mark.parametrize("key", SORTED_BY)
 def test_a_column_is_sorted_by_its_own_number(key: str) -> None:
-    column = column_named(key)
-    assert column is not None
+    column = next(column for column in COLUMNS if column.key == key)
     assert column.value(ROW) == SORTED_BY[key]
 
 
@@ -296,7 +293,7 @@ def test_each_percentile_stands_in_its_own_row_and_window(window: Any) -> None:
     lines = [
         line_text(line)
         for line in percentiles_lines(
-            numbered, window=window, width=44, height=15, chart=lambda *_: ()
+            made.of_one(window, percentiles=numbered), ViewState(), 44, 15, lambda *_: ()
         )
     ]
     heads: list[Head] = [(name, "r") for name in WINDOWS]
@@ -312,7 +309,8 @@ def test_each_percentile_stands_in_its_own_row_and_window(window: Any) -> None:
 
 def test_narrow_percentiles_keep_each_figure_under_its_window() -> None:
     numbered, expected = numbered_table()
-    shown = percentiles_lines(numbered, window="1h", width=25, height=6, chart=lambda *_: ())
+    frame = made.of_one("1h", percentiles=numbered)
+    shown = percentiles_lines(frame, ViewState(), 25, 6, lambda *_: ())
     head, first, *_ = map(line_text, shown)
     names = head.split()[1:]
     assert "1h" in names
@@ -334,7 +332,7 @@ RETRIES = RetryView(
 
 
 def test_each_cell_of_the_retries_is_its_own() -> None:
-    lines = [line_text(line) for line in retries_lines(RETRIES, window="5m", width=140, height=8)]
+    lines = list(map(line_text, retries_lines(made.of_one(retries=RETRIES), ViewState(), 140, 8)))
     heads: list[Head] = [
         ("REASON", "l"),
         *((name, "r") for name in ("1st", "2nd", "3rd", "4th", "5th", "6th+")),
@@ -372,7 +370,7 @@ def test_each_cell_of_the_throttling_log_is_its_own() -> None:
         probe="107",
     )
     snapshot = made.snapshot(throttles=(entry,), limits=())
-    head, line = map(line_text, throttling_lines(snapshot, selected=None, width=200, height=9))
+    head, line = map(line_text, throttling_lines(snapshot, ViewState(), 200, 9))
     heads: list[Head] = [
         *((name, "l") for name in ("TIME", "ROUTE", "LIMIT")),
         *((name, "r") for name in ("ASKED s", "WAITED s", "LEFT", "RESETS")),
@@ -395,7 +393,7 @@ def test_each_figure_of_a_limit_is_its_own(width: int) -> None:
         cool_down_asked_s=48.0,
     )
     snapshot = made.snapshot(throttles=(), limits=(view,))
-    lines = throttling_lines(snapshot, selected=None, width=width, height=9)
+    lines = throttling_lines(snapshot, ViewState(), width, 9)
     first, second = (re.sub("[━─]+", "", line_text(line)).split() for line in lines[:2])
     assert first == ["route-a", "cools", "47s/48s", "requests/min", "101/102", "30s"]
     assert second == ["tokens/min", "104/105", "44s"]

@@ -28,8 +28,8 @@ from tui.commands.waterfall import _STEPS
 from tui.draw.chart import SPANS_NS
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
-from tui.keys import KEYS, Key
-from tui.panes.observer_lines import (
+from tui.keys import KEYS, Hotkey
+from tui.panes.observer import (
     CPU_FULL,
     DRAWING_LATE_CPU,
     INEXACT_BLURS,
@@ -38,7 +38,7 @@ from tui.panes.observer_lines import (
     Cockpit,
     observer_remarks,
 )
-from tui.panes.routes_columns import COLUMNS, STATE_GLYPHS
+from tui.panes.routes import COLUMNS, STATE_GLYPHS
 from tui.screens.glossary import GLOSSARY
 from tui.screens.layout import _TWO_COLUMNS
 from tui.terminal import pace
@@ -161,7 +161,7 @@ def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockS
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)
-def test_every_key_is_in_the_table_of_keys(key: Key) -> None:
+def test_every_key_is_in_the_table_of_keys(key: Hotkey) -> None:
     told = set(quoted(PAGE.section("Keys")))
     shown = IN_PROSE.get(key.shown, key.shown).split(" ")
     if key.id.startswith("pane_"):

@@ -7,8 +7,8 @@ import json
 import os
 import time
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -27,14 +27,14 @@ from probes.money.ledger import (
 from probes.money.ledger_file import BrokenLedgerError, LedgerError
 from tui.commands.output import FAILED, OK, UsageError, complain, say
 from tui.commands.settings import given_settings
-from tui.draw.text import left, right
+from tui.draw.table import Cell, Column, printed
+from tui.draw.text import NO_FIGURE
+
+_Record = TypeVar("_Record")
 
 _NAME: Final = 40
 _URL: Final = 60
 _ALIVE: Final = {True: "alive", False: "gone", None: "unknown"}
-_ROUTE_HEAD: Final = ("ROUTE", "MODEL", "TOKENS", "LIMIT", "SHARE", "USD", "OPEN")
-_RUN_HEAD: Final = ("RUN", "COMMAND", "WHO", "STARTED", "STATE", "TOKENS", "SHARE", "USD", "OPEN")
-_LEFT: Final = {"ROUTE", "MODEL", "RUN", "COMMAND", "WHO", "STARTED", "STATE"}
 
 
 def run(arguments: Namespace) -> int:
@@ -129,66 +129,63 @@ def _total_line(report: Report, budget: Budget) -> str:
 
 
 def _route_lines(report: Report, budget: Budget) -> list[str]:
-    rows = [
-        (
-            _route_name(route),
-            neutralise(route.model, _NAME),
-            f"{route.tokens:,}",
-            f"{budget.route_tokens_per_hour:,}",
-            _share(route.tokens, budget.route_tokens_per_hour),
-            f"${route.usd:.4g}",
-            f"{route.leased_tokens:,}",
-        )
-        for route in report.routes
-    ]
-    return _table(_ROUTE_HEAD, rows)
+    most = budget.route_tokens_per_hour
 
+    def name(route: RouteSpending) -> str:
+        if not route.name:
+            return f"({route.key[:8]})"  # of a run that told no names
+        url = f" {neutralise(route.base_url, _URL)}" if route.base_url else ""
+        return neutralise(route.name, _NAME) + url
 
-def _route_name(route: RouteSpending) -> str:
-    if not route.name:
-        return f"({route.key[:8]})"  # of a run that told no names
-    url = f" {neutralise(route.base_url, _URL)}" if route.base_url else ""
-    return neutralise(route.name, _NAME) + url
+    columns: tuple[Column[RouteSpending], ...] = (
+        _words("ROUTE", name),
+        _words("MODEL", lambda route: neutralise(route.model, _NAME)),
+        _figures("TOKENS", lambda route: f"{route.tokens:,}"),
+        _figures("LIMIT", lambda _: f"{most:,}"),
+        _figures("SHARE", lambda route: _share(route.tokens, most)),
+        _figures("USD", lambda route: f"${route.usd:.4g}"),
+        _figures("OPEN", lambda route: f"{route.leased_tokens:,}"),
+    )
+    table = printed(columns, report.routes)
+    return [table.head_text(), *map(table.text, report.routes)]
 
 
 def _run_lines(report: Report, budget: Budget) -> list[str]:
-    rows = [
-        (
-            neutralise(run.id, _NAME),
-            neutralise(run.command, _NAME) or "–",
-            _who(run),
-            time.strftime("%H:%M:%S", time.localtime(run.started_s)) if run.started_s else "–",
-            _ALIVE[run.alive],
-            f"{run.tokens:,}",
-            _share(run.tokens, budget.tokens_per_hour),
-            f"${run.usd:.4g}",
-            f"{run.leased_tokens:,}",
-        )
-        for run in report.runs
-    ]
-    return _table(_RUN_HEAD, rows)
+    def started(run: RunSpending) -> str:
+        at = run.started_s
+        return time.strftime("%H:%M:%S", time.localtime(at)) if at else NO_FIGURE
+
+    columns: tuple[Column[RunSpending], ...] = (
+        _words("RUN", lambda run: neutralise(run.id, _NAME)),
+        _words("COMMAND", lambda run: neutralise(run.command, _NAME) or NO_FIGURE),
+        _words("WHO", _who),
+        _words("STARTED", started),
+        _words("STATE", lambda run: _ALIVE[run.alive]),
+        _figures("TOKENS", lambda run: f"{run.tokens:,}"),
+        _figures("SHARE", lambda run: _share(run.tokens, budget.tokens_per_hour)),
+        _figures("USD", lambda run: f"${run.usd:.4g}"),
+        _figures("OPEN", lambda run: f"{run.leased_tokens:,}"),
+    )
+    table = printed(columns, report.runs)
+    return [table.head_text(), *map(table.text, report.runs)]
+
+
+def _words(head: str, text: Callable[[_Record], str]) -> Column[_Record]:
+    return Column(head, 0, lambda record: Cell(text(record)), flush_left=True)
+
+
+def _figures(head: str, text: Callable[[_Record], str]) -> Column[_Record]:
+    return Column(head, 0, lambda record: Cell(text(record)))
 
 
 def _who(run: RunSpending) -> str:
     if not run.pid:
-        return "–"
+        return NO_FIGURE
     return f"{run.pid}@{neutralise(run.host, _NAME)}" if run.host else str(run.pid)
 
 
 def _share(tokens: int, limit: int) -> str:
-    return f"{100 * tokens / limit:.1f}%" if limit else "–"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = [head, *rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    sides: list[Callable[[str, int], str]] = [left if name in _LEFT else right for name in head]
-    return [
-        "  ".join(
-            side(text, width) for side, text, width in zip(sides, line, widths, strict=True)
-        ).rstrip()
-        for line in cells
-    ]
+    return f"{100 * tokens / limit:.1f}%" if limit else NO_FIGURE
 
 
 def _told(report: Report, budget: Budget) -> dict[str, Any]:

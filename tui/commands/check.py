@@ -6,13 +6,13 @@ before; Ctrl-C ends those that are open, and their rows tell how far they came.
 
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import SystemRandom
 from typing import Any, Final
 
 import anyio
 import msgspec
-from rich.cells import cell_len
 
 from probes.config import Config, Route
 from probes.config.secrets import resolve_headers
@@ -27,15 +27,11 @@ from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.spend import Purse
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
-from tui.draw.text import NO_SAMPLE, NOT_STREAMED, right
+from tui.draw.table import BLANK, Cell, Column, printed
+from tui.draw.text import NO_FIGURE, NOT_STREAMED, cells
 
 _AT_ONCE: Final = 64
 """Probes, so that a file of a thousand routes does not run out of sockets."""
-_HEAD: Final = ("ROUTE", "OUTCOME", "REASON", "TTFT", "E2E", "IN/OUT", "COST")
-_LEFT_COLUMNS: Final = 3
-_WIDTHS: Final = (5, 12, 20, 8, 8, 9, 10)
-"""Of rows that come one by one; the first is as wide as the longest name. What is longer in one of
-the left columns takes from the blanks of the next."""
 _SERVER_WORDS: Final = 120
 
 
@@ -51,6 +47,72 @@ class Row(msgspec.Struct, frozen=True):
     def ok(self) -> bool:
         """Whether the probe went well."""
         return self.record is not None and self.record.probe.outcome == "ok" and not self.waited
+
+
+def _outcome(row: Row) -> Cell:
+    if row.waited:
+        return Cell("open")
+    return Cell("held" if row.record is None else row.record.probe.outcome.replace("_", " "))
+
+
+def _reason(row: Row) -> Cell:
+    if row.waited:
+        return Cell(row.waited)
+    return Cell("budget" if row.record is None else neutralise(row.record.probe.reason, 40))
+
+
+def _of_record(text: Callable[[ProbeRecord], str]) -> Callable[[Row], Cell]:
+    """Return what fills a column of figures: an open probe has none yet, a held one none at all."""
+
+    def cell(row: Row) -> Cell:
+        if row.waited:
+            return BLANK
+        return Cell(NO_FIGURE if row.record is None else text(row.record))
+
+    return cell
+
+
+def _ttft(record: ProbeRecord) -> str:
+    ttft = ttft_s(record.probe)
+    if ttft is not None:
+        return duration(ttft)
+    came_whole = bool(record.attempts) and record.attempts[-1].ttft_kind == "not_streamed"
+    return NOT_STREAMED if came_whole else NO_FIGURE
+
+
+def _e2e(record: ProbeRecord) -> str:
+    e2e = e2e_s(record.probe)
+    return NO_FIGURE if e2e is None else duration(e2e)
+
+
+def _tokens(record: ProbeRecord) -> str:
+    last = record.attempts[-1] if record.attempts else None
+    if last is None or last.output_tokens is None:
+        return NO_FIGURE
+    mark = "" if last.token_source in EXACT_SOURCES else "~"
+    given = NO_FIGURE if last.input_tokens is None else f"{mark}{last.input_tokens}"
+    return f"{given}/{mark}{last.output_tokens}"
+
+
+def _cost(record: ProbeRecord) -> str:
+    """Return what the probe cost; where that is by a price, and not the provider's word, marked."""
+    usd = record.probe.cost_usd
+    by_price = any(attempt.cost_source in ("price", "list") for attempt in record.attempts)
+    return NO_FIGURE if usd is None else f"{'~' if by_price else ''}${usd:.3g}"
+
+
+_NAME: Final[Column[Row]] = Column(
+    "ROUTE", 0, lambda row: Cell(neutralise(row.route.name)), flush_left=True
+)
+_COLUMNS: Final[tuple[Column[Row], ...]] = (
+    Column("OUTCOME", 12, _outcome, flush_left=True),
+    Column("REASON", 20, _reason, flush_left=True),
+    Column("TTFT", 8, _of_record(_ttft)),
+    Column("E2E", 8, _of_record(_e2e)),
+    Column("IN/OUT", 9, _of_record(_tokens)),
+    Column("COST", 10, _of_record(_cost)),
+)
+"""With the widths of rows that come one by one: that of most outcomes, reasons and figures."""
 
 
 def run(arguments: Namespace) -> int:
@@ -76,7 +138,7 @@ def run(arguments: Namespace) -> int:
 
 
 class _Checking:
-    """One probe of each route, and the rows that are told of them."""
+    """One probe of each route, and the rows that are printed of them."""
 
     def __init__(self, config: Config, *, as_json: bool) -> None:
         self.interrupt = Interrupt()
@@ -86,8 +148,9 @@ class _Checking:
         self._waiting = WaitingLine(self._open_probes)
         self._probes: dict[str, SingleProbe] = {}
         self._cut: dict[str, str] = {}
-        self._widths = [max([_WIDTHS[0], *(cell_len(_name(route)) for route in config.routes)])]
-        self._widths += _WIDTHS[1:]
+        # Settled before the first probe ends: only the names are known by then.
+        width = max((cells(neutralise(route.name)) for route in config.routes), default=0)
+        self._table = printed([replace(_NAME, width=width), *_COLUMNS])
 
     @property
     def rows(self) -> list[Row]:
@@ -103,9 +166,9 @@ class _Checking:
             self._found = {row.route.name: row for row in held}
             return
         if not self._as_json:
-            say([_line(_HEAD, self._widths)])
+            say([self._table.head_text()])
         for row in held:
-            self._tell(row)
+            self._print(row)
         limiter = anyio.CapacityLimiter(_AT_ONCE)
         async with anyio.create_task_group() as helpers:
             helpers.start_soon(self._waiting.run)
@@ -121,14 +184,14 @@ class _Checking:
     ) -> None:
         async with limiter:
             if self.interrupt.status is not None:
-                self._tell(Row(route, None, "nothing was sent"))
+                self._print(Row(route, None, "nothing was sent"))
                 return
             probe = SingleProbe(route, headers, clock=SystemClock(), random=SystemRandom())
             self._probes[route.name] = probe
             record = await probe.run()
             del self._probes[route.name]
             over = record is not None and record.probe.outcome != "cancelled"
-            self._tell(Row(route, record, "" if over else self._cut.get(route.name, "")))
+            self._print(Row(route, record, "" if over else self._cut.get(route.name, "")))
 
     def _open_probes(self) -> list[tuple[str, SingleProbe]]:
         return list(self._probes.items())
@@ -138,88 +201,28 @@ class _Checking:
             self._cut[name] = waited_words(probe)
             probe.cancel()
 
-    def _tell(self, row: Row) -> None:
+    def _print(self, row: Row) -> None:
         self._found[row.route.name] = row
         self._waiting.clear()
-        say([_json(row) if self._as_json else _line(_cells(row), self._widths)])
+        say([_json(row) if self._as_json else self._table.text(row)])
 
 
 def table(rows: Sequence[Row]) -> list[str]:
     """Return the lines of the table: one head, one line a route, columns as wide as they need."""
-    cells = [_HEAD, *(_cells(row) for row in rows)]
-    whole = [texts for texts in cells if len(texts) == len(_HEAD)]
-    widths = [max(map(cell_len, column)) for column in zip(*whole, strict=True)]
-    return [_line(texts, widths) for texts in cells]
-
-
-def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    line, begins = "", 0
-    for place, (text, width) in enumerate(zip(texts, widths, strict=False)):
-        room = max(0, begins - cell_len(line), 2 if line else 0)
-        if place < _LEFT_COLUMNS:
-            line += " " * room + text
-        else:
-            line += " " * max(2, begins - cell_len(line)) + right(text, width)
-        begins += width + 2
-    return line.rstrip()
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    name = _name(row.route)
-    if row.waited:
-        return (name, "open", row.waited)
-    if row.record is None:
-        return (name, "held", "budget", *[NO_SAMPLE] * 4)
-    probe = row.record.probe
-    ttft, e2e = ttft_s(probe), e2e_s(probe)
-    return (
-        name,
-        probe.outcome.replace("_", " "),
-        neutralise(probe.reason, 40),
-        _ttft(row.record, ttft),
-        NO_SAMPLE if e2e is None else duration(e2e),
-        _tokens(row.record),
-        _cost(row.record),
-    )
-
-
-def _name(route: Route) -> str:
-    return neutralise(route.name)
+    whole = printed([replace(column, width=0) for column in (_NAME, *_COLUMNS)], rows)
+    return [whole.head_text(), *map(whole.text, rows)]
 
 
 def _json(row: Row) -> str:
     """Return a row as one JSON object: the fields of `once --json`, after the route's name."""
-    told: dict[str, Any] = {"route": row.route.name}
+    fields: dict[str, Any] = {"route": row.route.name}
     if row.record is not None:
-        told |= json_object(row.record, include_text=False)
+        fields |= json_object(row.record, include_text=False)
     elif not row.waited:
-        told |= {"outcome": "held", "reason": "budget"}
+        fields |= {"outcome": "held", "reason": "budget"}
     if row.waited:
-        told |= {"outcome": "open", "waited": row.waited}
-    return as_json(told)
-
-
-def _ttft(record: ProbeRecord, ttft: float | None) -> str:
-    if ttft is not None:
-        return duration(ttft)
-    came_whole = bool(record.attempts) and record.attempts[-1].ttft_kind == "not_streamed"
-    return NOT_STREAMED if came_whole else NO_SAMPLE
-
-
-def _cost(record: ProbeRecord) -> str:
-    """Return what the probe cost; where that is by a price, and not the provider's word, marked."""
-    usd = record.probe.cost_usd
-    by_price = any(attempt.cost_source in ("price", "list") for attempt in record.attempts)
-    return NO_SAMPLE if usd is None else f"{'~' if by_price else ''}${usd:.3g}"
-
-
-def _tokens(record: ProbeRecord) -> str:
-    last = record.attempts[-1] if record.attempts else None
-    if last is None or last.output_tokens is None:
-        return NO_SAMPLE
-    mark = "" if last.token_source in EXACT_SOURCES else "~"
-    given = NO_SAMPLE if last.input_tokens is None else f"{mark}{last.input_tokens}"
-    return f"{given}/{mark}{last.output_tokens}"
+        fields |= {"outcome": "open", "waited": row.waited}
+    return as_json(fields)
 
 
 def _remarks(row: Row) -> list[str]:

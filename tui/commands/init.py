@@ -18,11 +18,10 @@ from typing import Final
 import anyio
 
 from probes.config import Budget, Dialect, Price, Route
-from probes.config.fields import Field, fields_of
+from probes.config.fields import Field, Settings, fields_of
 from probes.config.file import default_config_path, named_config
 from probes.config.goals import E2E_GOAL_CAP
-from probes.config.reference import toml_value
-from probes.config.settings import route_keys
+from probes.config.reference import meanings, toml_value
 from probes.discovery.loopback import LocalServer, Product, find_servers
 from probes.discovery.loopback_network import HttpNetwork
 from probes.engine.route import default_transport
@@ -207,10 +206,8 @@ def config_text(
     prices: Mapping[str, Price] = MappingProxyType({}),
 ) -> str:
     """Return a commented routes.toml that `load_config` accepts; `prices` are by provider."""
-    defaults, budget = route_keys(), fields_of(Budget)
     head = _HEAD.format(
-        defaults="".join(_commented(key, defaults[key]) for key in _DEFAULTS_SHOWN),
-        budget="".join(_commented(key, budget[key]) for key in _BUDGET_SHOWN),
+        defaults=_commented(Route, _DEFAULTS_SHOWN), budget=_commented(Budget, _BUDGET_SHOWN)
     )
     found = found_providers(environ)
     local = [server for server in servers if server.model is not None]
@@ -223,12 +220,16 @@ def config_text(
     return head + "".join(routes)
 
 
-def _commented(key: str, field: Field) -> str:
-    """Return the line that tells a setting's built-in value and what it means."""
-    setting = f"# {key} = {_WITHOUT_DEFAULT.get(key) or _value(field)}"
-    words = field.meaning.replace("`", "") + _MORE_WORDS.get(key, "")
-    gap = " " * max(3, 27 - len(setting))  # the comments of short lines stand in a column
-    return f"{setting}{gap}# {words}\n" if words else f"{setting}\n"
+def _commented(record: type[Settings], keys: Sequence[str]) -> str:
+    """Return the lines that give settings' built-in values, and what they mean."""
+    fields, known, lines = fields_of(record), meanings(record), []
+    for key in keys:
+        setting = f"# {key} = {_WITHOUT_DEFAULT.get(key) or _value(fields[key])}"
+        meaning = known.get(key, "").replace("`", "").removesuffix(".")
+        words = meaning[:1].lower() + meaning[1:] + _MORE_WORDS.get(key, "")
+        gap = " " * max(3, 27 - len(setting))  # the comments of short lines stand in a column
+        lines.append(f"{setting}{gap}# {words}\n" if words else f"{setting}\n")
+    return "".join(lines)
 
 
 def _value(field: Field) -> str:

@@ -17,7 +17,17 @@ def given_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config |
         ConfigError: the settings have mistakes.
     """
     if arguments.base_url is not None or arguments.model is not None:
-        return _single(arguments, environ)
+        if arguments.base_url is None or arguments.model is None:
+            raise UsageError("--base-url and --model go together")
+        if arguments.config is not None:
+            raise UsageError("--base-url and --config exclude each other")
+        return single_route_config(
+            arguments.base_url,
+            arguments.model,
+            environ=environ,
+            api_key_env=arguments.api_key_env,
+            dialect=getattr(arguments, "dialect", None) or "chat",
+        )
     if arguments.api_key_env is not None:
         raise UsageError("--api-key-env goes with --base-url and --model")
     path = locate_config(arguments.config, environ)
@@ -38,20 +48,6 @@ def needed_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config:
             "write it with `llmtop init`, or name a route with --base-url and --model"
         )
     return config
-
-
-def _single(arguments: Namespace, environ: Mapping[str, str]) -> Config:
-    if arguments.base_url is None or arguments.model is None:
-        raise UsageError("--base-url and --model go together")
-    if arguments.config is not None:
-        raise UsageError("--base-url and --config exclude each other")
-    return single_route_config(
-        arguments.base_url,
-        arguments.model,
-        environ=environ,
-        api_key_env=arguments.api_key_env,
-        dialect=getattr(arguments, "dialect", None) or "chat",
-    )
 
 
 def chosen_route(config: Config, name: str | None) -> Route:

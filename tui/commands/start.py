@@ -18,7 +18,8 @@ from probes.config.errors import ConfigError
 from tui.commands.output import OutputError, discard, say
 from tui.commands.summary import summary_text
 from tui.draw.theme_names import OWN_THEMES
-from tui.session import Session
+from tui.session import CockpitSession
+from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.leaving import Leaving, terminal_state
 
 
@@ -43,7 +44,7 @@ Load: TypeAlias = Callable[[], Callable[[], Screen]]
 """Imports what a screen needs, in a thread; what it returns makes the screen, in the loop."""
 
 
-def run_app(session: Session, config: Config, *, duration_s: float | None = None) -> int:
+def run_app(session: CockpitSession, config: Config, *, duration_s: float | None = None) -> int:
     """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds of probing.
 
     Prints a summary of the run after the screen is gone; returns the exit status.
@@ -55,7 +56,7 @@ def run_app(session: Session, config: Config, *, duration_s: float | None = None
     if config.display.theme not in OWN_THEMES:
         _check_theme(config)
 
-    with Leaving(terminal_state()) as leaving:
+    with no_passes_at_the_start(), Leaving(terminal_state()) as leaving:
 
         def load() -> Callable[[], Screen]:
             from tui.app import LlmtopApp
@@ -77,7 +78,10 @@ def _say_last(lines: Iterable[str]) -> None:
 
 
 async def run_cockpit(
-    session: Session, load: Load, duration_s: float | None = None, leaving: Leaving | None = None
+    session: CockpitSession,
+    load: Load,
+    duration_s: float | None = None,
+    leaving: Leaving | None = None,
 ) -> int:
     """Run the session and a screen over it; return the exit status.
 
@@ -109,7 +113,7 @@ def _held(leaving: Leaving | None, screen: Screen) -> AbstractContextManager[Non
     return leaving.screen(lambda status: screen.exit(return_code=status))
 
 
-async def _leave(session: Session, screen: Screen, after_s: float) -> None:
+async def _leave(session: CockpitSession, screen: Screen, after_s: float) -> None:
     await session.outlast(after_s)
     screen.exit()
 

@@ -1,12 +1,44 @@
 """What is left on the terminal after the screen is gone."""
 
+from collections.abc import Callable
+from typing import Final
+
 from probes.board.views import RouteView, Snapshot
 from probes.kit.sanitise import neutralise
-from tui.draw.text import age, count, left, right, seconds, share, usd
+from tui.draw.table import Cell, Column, printed
+from tui.draw.text import NO_FIGURE, age, count, left, seconds, share, usd
 
-_HEADS = ("probes", "OK%", "GOOD%", "TTFT p50", "p95", "E2E p95", "429/m", "RETRY", "$/h")
-_WIDTH = 9
-_NAME_WIDTH = 24
+_NAME_WIDTH: Final = 24
+_FIGURE_WIDTH: Final = 9
+_NAME_LIMIT: Final = 80
+
+
+def _figure(head: str, text: Callable[[RouteView], str]) -> Column[RouteView]:
+    return Column(head, _FIGURE_WIDTH, lambda route: Cell(text(route)))
+
+
+def _factor(route: RouteView) -> str:
+    return NO_FIGURE if route.amplification is None else f"×{route.amplification:.2f}"
+
+
+_COLUMNS: Final[tuple[Column[RouteView], ...]] = (
+    Column(
+        "ROUTE",
+        _NAME_WIDTH,
+        lambda route: Cell(left(neutralise(route.name, _NAME_LIMIT), _NAME_WIDTH)),
+        flush_left=True,
+    ),
+    _figure("probes", lambda route: count(route.n)),
+    _figure("OK%", lambda route: share(route.success)),
+    _figure("GOOD%", lambda route: share(route.goodput)),
+    _figure("TTFT p50", lambda route: seconds(route.ttft_p50.value)),
+    _figure("p95", lambda route: seconds(route.ttft_p95.value)),
+    _figure("E2E p95", lambda route: seconds(route.e2e_p95.value)),
+    _figure("429/m", lambda route: count(route.throttled_per_min)),
+    _figure("RETRY", _factor),
+    _figure("$/h", lambda route: usd(route.usd_per_hour)),
+    Column("", 0, lambda route: Cell(route.state), gap=2, flush_left=True),
+)
 
 
 def summary_text(snapshot: Snapshot, recording: str = "") -> str:
@@ -16,24 +48,8 @@ def summary_text(snapshot: Snapshot, recording: str = "") -> str:
     """
     if not snapshot.routes:
         return ""
-    head = left("ROUTE", _NAME_WIDTH) + "".join(right(name, _WIDTH) for name in _HEADS)
+    table = printed(_COLUMNS, gap=0)
     title = f"llmtop ran {age(snapshot.header.elapsed_s)} · figures: {snapshot.window}"
     kept = (f"recorded in {neutralise(recording)}",) if recording else ()
-    return "\n".join((title, head, *(_row(route) for route in snapshot.routes), *kept)) + "\n"
-
-
-def _row(route: RouteView) -> str:
-    factor = f"×{route.amplification:.2f}" if route.amplification is not None else "–"
-    cells = (
-        count(route.n),
-        share(route.success),
-        share(route.goodput),
-        seconds(route.ttft_p50.value),
-        seconds(route.ttft_p95.value),
-        seconds(route.e2e_p95.value),
-        count(route.throttled_per_min),
-        factor,
-        usd(route.usd_per_hour),
-    )
-    name = left(neutralise(route.name, 80), _NAME_WIDTH)
-    return f"{name}{''.join(right(cell, _WIDTH) for cell in cells)}  {route.state}"
+    lines = (title, table.head_text(), *map(table.text, snapshot.routes), *kept)
+    return "\n".join(lines) + "\n"

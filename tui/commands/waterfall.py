@@ -14,18 +14,10 @@ from probes.events import AttemptFinished, ProbeFinished, StampLadder
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 from probes.stats.tokens import seconds_per_token
-from tui.commands.figures import (
-    duration,
-    e2e_s,
-    look_again,
-    tokens_text,
-    ttfa_s,
-    ttft_s,
-)
+from tui.commands.figures import duration, e2e_s, look_again, tokens_text, ttfa_s, ttft_s
 from tui.commands.server_lines import gateway_line, id_lines, server_lines
+from tui.draw.glyphs import EIGHTHS, LEFT_EIGHTHS
 
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
-_LEVELS: Final = "▁▂▃▄▅▆▇█"
 _GAP: Final = "·"
 _LABEL: Final = 13
 _FIGURE: Final = 10
@@ -178,7 +170,7 @@ def bar(start: float, end: float, width: int) -> str:
     first = min(width - 1, max(0, int(start)))
     eighths = max(1, round((min(end, width) - first) * 8)) if end > start else 1
     full, rest = divmod(eighths, 8)
-    return (" " * first + "█" * full + (_EIGHTHS[rest] if rest else ""))[:width]
+    return (" " * first + "█" * full + (LEFT_EIGHTHS[rest - 1] if rest else ""))[:width]
 
 
 def density(arrivals: list[int], start: float, end: float, axis: _Axis) -> str:
@@ -194,7 +186,7 @@ def density(arrivals: list[int], start: float, end: float, axis: _Axis) -> str:
 
 
 def _level(count: int, most: int) -> str:
-    return _LEVELS[max(0, -(-count * len(_LEVELS) // most) - 1)] if count else _GAP
+    return EIGHTHS[max(0, -(-count * len(EIGHTHS) // most) - 1)] if count else _GAP
 
 
 def _arrivals(attempt: AttemptFinished) -> list[int]:

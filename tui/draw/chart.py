@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 from probes.board.views import ChartPoint
 from probes.kit.clock import NS_PER_S
+from tui.draw.glyphs import EIGHTHS, LEFT_EIGHTHS
 from tui.draw.text import Line, Role, Span
 
 SLICE_NS: Final = 10 * NS_PER_S
@@ -27,8 +28,6 @@ FAILED: Final = "✕"
 THROTTLED: Final = "⊘"
 OFF_SCALE: Final = "▲"
 
-_EIGHTHS: Final = "▁▂▃▄▅▆▇█"
-_LEFT_EIGHTHS: Final = "▏▎▍▌▋▊▉█"
 _BRAILLE_BASE: Final = 0x2800
 _BRAILLE_DOTS: Final = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """By dot column, from the lowest dot up."""
@@ -109,8 +108,8 @@ def level_glyph(value: float, top: float, goal: float | None = None) -> str:
         return OFF_SCALE
     level = _level(value, top)
     if goal is not None and value > goal:
-        level = max(level, min(_level(goal, top) + 1, len(_EIGHTHS)))
-    return _EIGHTHS[level - 1]
+        level = max(level, min(_level(goal, top) + 1, len(EIGHTHS)))
+    return EIGHTHS[level - 1]
 
 
 def sparkline(values: Sequence[Sample], width: int, top: float, goal: float | None = None) -> Line:
@@ -184,7 +183,7 @@ def bar(share: float | None, width: int, role: Role) -> Line:
         return (("·" * width, "faint"),)
     eighths = ceil(min(1.0, max(0.0, share)) * width * 8)
     whole, rest = divmod(eighths, 8)
-    filled = "█" * whole + (_LEFT_EIGHTHS[rest - 1] if rest else "")
+    filled = "█" * whole + (LEFT_EIGHTHS[rest - 1] if rest else "")
     track = "·" * (width - len(filled))
     return tuple(span for span in ((filled, role), (track, "faint")) if span[0])
 
@@ -220,9 +219,9 @@ def join_cells(cells: Iterable[Span]) -> Line:
 def _level(value: float, top: float) -> int:
     """Return 1 to 8, rounded up."""
     if top <= 0:
-        return len(_EIGHTHS)
+        return len(EIGHTHS)
     inside = min(top, max(0.0, value))
-    return max(1, ceil(inside / top * len(_EIGHTHS)))
+    return max(1, ceil(inside / top * len(EIGHTHS)))
 
 
 def _spark_cell(value: Sample, top: float, goal: float | None) -> Span:

@@ -14,6 +14,11 @@ from typing import Final, Protocol
 ERRORS: Final = "llmtop-stand-ins"
 """Name of the encoder's way with what it cannot encode."""
 
+EIGHTHS: Final = "▁▂▃▄▅▆▇█"
+"""From the foot of a cell up."""
+LEFT_EIGHTHS: Final = "▏▎▍▌▋▊▉█"
+"""From its left edge to the right."""
+
 STAND_INS: Final[dict[str, str]] = {
     # states of routes and of the engine
     "✖": "X",
@@ -35,8 +40,8 @@ STAND_INS: Final[dict[str, str]] = {
     "⋯": ":",
     "┤": "|",
     # amounts
-    **dict(zip("▁▂▃▄▅▆▇█", "_,-~+=*#", strict=True)),
-    **dict(zip("▏▎▍▌▋▊▉", "|--==##", strict=True)),
+    **dict(zip(EIGHTHS, "_,-~+=*#", strict=True)),
+    **dict(zip(LEFT_EIGHTHS, "|--==###", strict=True)),
     # lines and frames
     **dict.fromkeys("─━┄╌╴╶▔▀", "-"),
     "━": "=",
@@ -114,7 +119,7 @@ def _braille(dots: int) -> str:
     return "'--."[rows[0]]
 
 
-class _Stream(Protocol):
+class _Reconfigurable(Protocol):
     """A text stream whose encoder can be changed."""
 
     @property
@@ -130,7 +135,7 @@ def make_readable(stream: object, environ: Mapping[str, str], *, utf8_mode: bool
     """
     if not hasattr(stream, "reconfigure"):
         return
-    text: _Stream = stream  # type: ignore[assignment]
+    text: _Reconfigurable = stream  # type: ignore[assignment]
     codecs.register_error(ERRORS, _stand_in_for_error)
     encoding = encoding_for(text.encoding, environ, utf8_mode=utf8_mode)
     text.reconfigure(encoding=encoding, errors=ERRORS)

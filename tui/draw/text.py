@@ -5,9 +5,13 @@ colours. Text is measured in terminal cells. Nothing here interprets markup.
 """
 
 from collections.abc import Iterable
+from datetime import datetime, tzinfo
+from itertools import zip_longest
 from typing import Final, Literal, TypeAlias, get_args
 
 from rich.cells import cell_len, set_cell_size
+
+from probes.kit.clock import NS_PER_S
 
 Role: TypeAlias = Literal[
     "text",
@@ -41,7 +45,7 @@ Line: TypeAlias = tuple[Span, ...]
 
 MARK: Final = "…"
 """Stands where text was cut."""
-NO_SAMPLE: Final = "–"
+NO_FIGURE: Final = "–"
 NOT_STREAMED: Final = "whole"
 """Stands where a TTFT would: the answer came whole."""
 
@@ -98,6 +102,14 @@ def join(parts: Iterable[Line]) -> Line:
     return tuple(span for part in parts for span in part)
 
 
+def side_by_side(left_lines: Iterable[Line], right_lines: Iterable[Line], at: int) -> list[Line]:
+    """Return two columns of lines, the right one beginning in cell `at`."""
+    return [
+        (*pad(one, at), *other) if other else one
+        for one, other in zip_longest(left_lines, right_lines, fillvalue=())
+    ]
+
+
 def left(text: str, width: int) -> str:
     """Return `text` flush left in exactly `width` cells, cut with a mark where too long."""
     return _fitted(text, width, before=False)
@@ -128,7 +140,7 @@ def three_digits(value: float | None) -> str:
     None gives `–`. Below 0.001 nothing is left but `0.000`; exactly zero is `0`.
     """
     if value is None:
-        return NO_SAMPLE
+        return NO_FIGURE
     size = abs(value)
     if size == 0:
         return "0"
@@ -146,7 +158,7 @@ def seconds(value: float | None) -> str:
 def age(value: float | None) -> str:
     """Return a duration with its units: `4.1s`, `42s`, `1m12s`, `2h03m`, `3d04h`."""
     if value is None:
-        return NO_SAMPLE
+        return NO_FIGURE
     if value < 9.95:
         return f"{max(0.0, value):.1f}s"
     whole = round(value)
@@ -159,13 +171,27 @@ def age(value: float | None) -> str:
     return f"{whole // _DAY}d{whole % _DAY // _HOUR:02d}h"
 
 
+def time_of_day(at_ns: int, anchor_ns: int, zone: tzinfo | None = None) -> str:
+    """Return the wall time of a stamp, `–` where no calendar holds it.
+
+    Args:
+        at_ns: the stamp, by a monotonic clock.
+        anchor_ns: what makes Unix time of it.
+        zone: time zone; None is the machine's own.
+    """
+    try:
+        return datetime.fromtimestamp((at_ns + anchor_ns) // NS_PER_S, zone).strftime("%H:%M:%S")
+    except (OverflowError, OSError, ValueError):
+        return NO_FIGURE
+
+
 def count(value: float | None) -> str:
     """Return a count in at most four cells: `212`, `1.9k`, `60k`, `2.0M`; None gives `–`.
 
     From 1000 T on, which only a server makes up, it is `≥1P`.
     """
     if value is None:
-        return NO_SAMPLE
+        return NO_FIGURE
     if abs(value) < 999.5:
         return f"{value:.0f}"
     if abs(value) >= _MOST_COUNTED:
@@ -183,7 +209,7 @@ def share(value: float | None) -> str:
     Only a whole 1.0 is shown as `100`, so that one failure in ten thousand is never hidden.
     """
     if value is None:
-        return NO_SAMPLE
+        return NO_FIGURE
     if value >= 1:
         return f"{value * 100:.0f}"
     return f"{min(value * 100, 99.9):.1f}"
@@ -192,7 +218,7 @@ def share(value: float | None) -> str:
 def usd(value: float | None) -> str:
     """Return dollars without their sign in at most five cells: `0.004`, `0.42`, `12.3`, `1.2k`."""
     if value is None:
-        return NO_SAMPLE
+        return NO_FIGURE
     if value == 0:
         return "0"
     if value < 0.0095:

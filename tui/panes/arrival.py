@@ -1,24 +1,317 @@
-"""Pane 2: token arrival of the selected route."""
+"""Pane 2: token arrival of the selected route: a lane a stream on a time axis that ends at now.
+
+A cell is a slot of time whose edges are whole multiples of its length, so lanes scroll by cells.
+Its height is the number of output chunks per 100 ms, on the fixed scale of the legend.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
 
-from probes.board.views import Snapshot
-from tui.draw.text import Line
-from tui.panes.arrival_lines import arrival_lines, arrival_title
-from tui.panes.pane import Pane
+from probes.board.views import LaneView, RouteDetail, Snapshot
+from probes.events import Outcome
+from probes.kit.clock import NS_PER_S
+from probes.kit.sanitise import neutralise
+from tui.draw.chart import FAILED, THROTTLED, join_cells
+from tui.draw.glyphs import EIGHTHS
+from tui.draw.table import Cell, Column, fit
+from tui.draw.text import NO_FIGURE, Line, Role, Span, age, clip, count, line_width
+from tui.panes.routes import selected_route
 from tui.panes.view import ViewState
 
+SLOT_NS: Final = 100_000_000
+"""The engine counts chunks by slots of this length."""
 
-class ArrivalPane(Pane):
-    """A lane per open and just-finished stream on a moving time axis."""
+_LEAST_SPAN_NS: Final = 6 * NS_PER_S
+_SLOTS: Final = (1, 2, 5, 10, 20, 50)
+_NOTE_WIDTH: Final = 14
+"""Kept free after now; a lane that ended earlier leaves more room for its words."""
+_LEAST_NOTE: Final = 6
+"""Cells below which words are left out rather than cut to nothing."""
+_LEAST_LANE: Final = 10
+_LEAST_WITH_NOTE: Final = 70
+_LEAST_FRAMED: Final = 4
+_LEAST_WITH_LEGEND: Final = 9
+_CUT: Final = "╱"
+_PREVIEW_LIMIT: Final = 4000
+"""Characters of a stream's text: more than a screen of 300×100 shows in its share of lines."""
+_MOST_PREVIEW: Final = 7
+_LEGEND: Final[Line] = (
+    ("▶", "good"),
+    (" first token  ", "faint"),
+    ("▁█", "graph"),
+    (" 1–8 chunks/0.1s  ", "faint"),
+    ("⋯", "stall"),
+    (" stall  ", "faint"),
+    (THROTTLED, "throttled"),
+    (" 429  ", "faint"),
+    (FAILED, "missed"),
+    (" failed  ", "faint"),
+    (_CUT, "missed"),
+    (" cut  ", "faint"),
+    ("┤", "dim"),
+    (" end  ", "faint"),
+    ("◷", "missed"),
+    (" timeout  ", "faint"),
+    ("○", "dim"),
+    (" cancelled  ", "faint"),
+)
+"""Glyphs and what they mean, by turns; the more needed first."""
+_END_GLYPHS: Final[dict[Outcome, Span]] = {
+    "ok": ("┤", "dim"),
+    "throttled": (THROTTLED, "throttled"),
+    "server_error": (FAILED, "missed"),
+    "client_error": (FAILED, "missed"),
+    "timeout": ("◷", "missed"),
+    "protocol_error": (FAILED, "missed"),
+    "truncated": (_CUT, "missed"),
+    "content_error": (FAILED, "missed"),
+    "cancelled": ("○", "dim"),
+}
 
-    NUMBER = 2
-    MOVES = True
 
-    def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
-        """Return the lanes, their axis and the preview."""
-        return arrival_lines(snapshot, view, width, height)
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The time a lane's cells stand for."""
 
-    def title_for(self, snapshot: Snapshot, view: ViewState) -> str:
-        """Return whose streams they are."""
-        return arrival_title(snapshot, view)
+    cells: int
+    slot_ns: int
+    last: int
+    """Index of the newest cell's slot, counted from the clock's zero."""
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the left edge to now."""
+        return self.cells * self.slot_ns / NS_PER_S
+
+    def column(self, at_ns: int) -> int:
+        """Return the cell of a moment; below 0 it has scrolled out."""
+        return at_ns // self.slot_ns - self.last + self.cells - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A lane at a moment."""
+
+    lane: LaneView
+    now_ns: int
+
+    @property
+    def role(self) -> Role:
+        return "text" if self.lane.ended_ns is None else "faint"
+
+    def name(self) -> Cell:
+        attempt = f".{self.lane.attempt}" if self.lane.attempt else ""
+        return Cell(_name(self.lane.probe) + attempt, "dim" if self.role == "text" else self.role)
+
+    def age(self) -> Cell:
+        ended_ns = self.now_ns if self.lane.ended_ns is None else self.lane.ended_ns
+        return Cell(age((ended_ns - self.lane.started_ns) / NS_PER_S), self.role)
+
+    def tokens(self) -> Cell:
+        if self.lane.tokens is not None:
+            return Cell(count(self.lane.tokens), self.role)
+        guess = self.lane.tokens_estimate
+        return Cell(f"~{count(guess)}" if guess else NO_FIGURE, self.role)
+
+    def speed(self) -> Cell:
+        is_guess = self.lane.tokens is None and self.lane.tokens_per_s is not None
+        return Cell(("~" if is_guess else "") + count(self.lane.tokens_per_s), self.role)
+
+
+_COLUMNS: Final[tuple[Column[_Shown], ...]] = (
+    Column("id", 8, _Shown.name, flush_left=True),
+    Column("age", 6, _Shown.age),
+    Column("tok", 6, _Shown.tokens),
+    Column("tok/s", 6, _Shown.speed, marked=True),
+)
+"""Before the lane; the mark is the blank between them."""
+_FACTS: Final = fit(_COLUMNS, 27)
+_FACTS_WIDTH: Final = line_width(_FACTS.head_line())
+_LEAST_WITH_FACTS: Final = _FACTS_WIDTH + _LEAST_LANE
+
+
+def axis_for(now_ns: int, cells: int) -> Axis:
+    """Return an axis of `cells` that reaches back at least six seconds, in round slots."""
+    fitting = (slots * SLOT_NS for slots in _SLOTS if slots * SLOT_NS * cells >= _LEAST_SPAN_NS)
+    slot_ns = next(fitting, _SLOTS[-1] * SLOT_NS)
+    return Axis(cells, slot_ns, now_ns // slot_ns)
+
+
+def arrival_title(snapshot: Snapshot, view: ViewState) -> str:
+    """Return the pane's title: whose streams they are."""
+    route = selected_route(snapshot, view)
+    return "token arrival" + (f" · {neutralise(route.name, 40)}" if route is not None else "")
+
+
+def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+    """Return heads, lanes, the axis, and the preview where it is on."""
+    detail = _detail(snapshot, view)
+    if detail is None:
+        return [(("no stream yet", "faint"),)]
+    preview = _preview(detail, width, _preview_height(view, height))
+    axis = axis_for(snapshot.now_ns, max(1, _lane_width(width)))
+    frame = [] if height < _LEAST_FRAMED else _frame(axis, width, height)
+    room = height - len(preview) - len(frame)
+    lanes = _lanes_in(detail.lanes, axis)
+    first = min(view.offset("arrival"), max(0, len(lanes) - room))
+    shown = lanes[first : first + max(0, room)]
+    lines = [_lane_line(lane, axis, snapshot.now_ns, width) for lane in shown]
+    if not lines and room > 0:
+        lines = [(("no open stream", "faint"),)]
+    lines += [()] * (room - len(lines))
+    return [*frame[:1], *lines, *frame[1:], *preview]
+
+
+def lane_cells(lane: LaneView, axis: Axis, now_ns: int) -> Line:
+    """Return one lane: waiting, first token, chunks by slot, stalls, and how it ended."""
+    return join_cells(_cells(lane, axis, now_ns))
+
+
+def _cells(lane: LaneView, axis: Axis, now_ns: int) -> list[Span]:
+    cells: list[Span] = [(" ", "text")] * axis.cells
+    begin = axis.column(lane.started_ns)
+    end = axis.column(now_ns if lane.ended_ns is None else lane.ended_ns)
+    for column in range(max(0, begin), min(end, axis.cells - 1) + 1):
+        cells[column] = ("·", "faint")
+    per_slot = _chunks_by_column(lane, axis)
+    for first, last in lane.stalls:
+        for column in range(max(0, axis.column(first) + 1), min(axis.column(last), axis.cells)):
+            cells[column] = ("⋯", "stall")
+    for column, chunks in per_slot.items():
+        cells[column] = (_height(chunks, axis), "graph" if lane.ended_ns is None else "graph_dim")
+    if lane.first_token_ns is not None:
+        _put(cells, axis.column(lane.first_token_ns), ("▶", "good"))
+    if lane.ended_ns is not None and lane.outcome is not None:
+        _put(cells, end, _END_GLYPHS[lane.outcome])
+    return cells
+
+
+def lane_note(lane: LaneView) -> Span:
+    """Return in words what hurts about a lane; nothing where nothing does."""
+    if lane.ended_ns is None:
+        if lane.stalled_s is not None:
+            return f"stall {age(lane.stalled_s)}", "stall"
+        return ("waiting", "dim") if lane.first_token_ns is None else ("", "dim")
+    if lane.outcome == "ok":
+        return ("" if lane.stalled_s is None else f"gap {age(lane.stalled_s)}", "stall")
+    what = neutralise(str(lane.status) if _refused(lane) else lane.reason or str(lane.outcome), 40)
+    if lane.retry_wait_s is not None:
+        what = f"{what} retry {age(lane.retry_wait_s)} ({lane.retry_number}/{lane.retries})"
+    return what, "throttled" if lane.outcome == "throttled" else "missed"
+
+
+def _refused(lane: LaneView) -> bool:
+    return lane.status is not None and lane.status >= 400
+
+
+def _detail(snapshot: Snapshot, view: ViewState) -> RouteDetail | None:
+    route = selected_route(snapshot, view)
+    return snapshot.details.get(route.name) if route is not None else None
+
+
+def _lanes_in(lanes: Sequence[LaneView], axis: Axis) -> list[LaneView]:
+    return [lane for lane in lanes if lane.ended_ns is None or axis.column(lane.ended_ns) >= 0]
+
+
+def _frame(axis: Axis, width: int, height: int) -> list[Line]:
+    """Return the heads, which go above the lanes, and the axis and legend, which go below."""
+    heads = () if width < _LEAST_WITH_FACTS else _FACTS.head_line()
+    frame = [heads, _axis_line(axis, width)]
+    return [*frame, _legend(width)] if height >= _LEAST_WITH_LEGEND else frame
+
+
+def _legend(width: int) -> Line:
+    """Return as much of the legend as fits, each glyph with its word."""
+    ends = range(len(_LEGEND), 0, -2)
+    return next((_LEGEND[:end] for end in ends if line_width(_LEGEND[:end]) <= width), ())
+
+
+def _lane_width(width: int) -> int:
+    if width < _LEAST_WITH_FACTS:
+        return width
+    return width - _FACTS_WIDTH - (_NOTE_WIDTH + 1 if width >= _LEAST_WITH_NOTE else 0)
+
+
+def _axis_line(axis: Axis, width: int) -> Line:
+    """Return the axis with its ends named."""
+    ends = f"{-axis.span_s:.3g}s "
+    rule = "─" * max(0, axis.cells - len(ends) - 4)
+    indent = 0 if width < _LEAST_WITH_FACTS else _FACTS_WIDTH
+    return ((" " * indent + ends + rule + " now", "faint"),)
+
+
+def _lane_line(lane: LaneView, axis: Axis, now_ns: int, width: int) -> Line:
+    """Return facts, the lane, and right behind its end what is to be said about it."""
+    cells = _cells(lane, axis, now_ns)
+    if width < _LEAST_WITH_FACTS:
+        return join_cells(cells)
+    end = axis.cells if lane.ended_ns is None else max(0, axis.column(lane.ended_ns) + 1)
+    line = (*_FACTS.line(_Shown(lane, now_ns)), *join_cells(cells[:end]))
+    text, role = lane_note(lane)
+    if not text or width - line_width(line) < _LEAST_NOTE:
+        return line
+    return clip((*line, (f" {text}", role)), width)
+
+
+def _chunks_by_column(lane: LaneView, axis: Axis) -> dict[int, int]:
+    chunks: dict[int, int] = {}
+    for at_ns, number in lane.cells:
+        column = axis.column(at_ns)
+        if 0 <= column < axis.cells and number > 0:
+            chunks[column] = chunks.get(column, 0) + number
+    return chunks
+
+
+def _height(chunks: int, axis: Axis) -> str:
+    per_slot = ceil(chunks * SLOT_NS / axis.slot_ns)
+    return EIGHTHS[min(per_slot, len(EIGHTHS)) - 1]
+
+
+def _put(cells: list[Span], column: int, span: Span) -> None:
+    if 0 <= column < len(cells):
+        cells[column] = span
+
+
+def _name(probe: str) -> str:
+    """Return what a probe is called here: its number, and before it the engine of any but the first
+    one, which counts its own."""
+    engine, _, number = neutralise(probe, 40).rpartition("-")
+    if not number:
+        return ""
+    return f"#{number[-5:]}" if engine in ("", "1") else f"#{engine[-3:]}-{number[-5:]}"
+
+
+def _preview_height(view: ViewState, height: int) -> int:
+    return min(height // 2, _MOST_PREVIEW) if view.preview and height >= 3 else 0
+
+
+def _preview(detail: RouteDetail, width: int, height: int) -> list[Line]:
+    """Return the end of the stream's text, neutralised and broken into lines of cells."""
+    if height <= 0:
+        return []
+    name = _name(detail.preview_probe)
+    text = neutralise(detail.preview[-_PREVIEW_LIMIT:])
+    head: Line = ((f"text of {name} as it arrives" if name else "no open stream", "head"),)
+    wrapped = _wrapped(text, width)[-(height - 1) :] if height > 1 else []
+    lines: list[Line] = [((part, "text"),) for part in wrapped]
+    return [head, *lines, *[()] * (height - 1 - len(lines))]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    parts: list[str] = []
+    while text:
+        part = _head_of(text, width)
+        parts.append(part)
+        text = text[len(part) :]
+    return parts
+
+
+def _head_of(text: str, width: int) -> str:
+    """Return as much of the text's start as fits, at least one character, broken after a word."""
+    part = text[: max(1, width)]
+    while len(part) > 1 and line_width(((part, "text"),)) > width:
+        part = part[:-1]
+    space = part.rfind(" ")
+    return part[: space + 1] if len(part) < len(text) and space > len(part) // 2 else part

@@ -1,48 +1,233 @@
-"""The header strip and the banner beneath it."""
+"""The header strip, and the banner beneath it for what must not be overlooked."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-from probes.board.views import Snapshot
-from probes.control.status import HostStatus
-from tui.draw.text import Line, line_width
-from tui.panes.header_lines import banner_line, header_line
-from tui.panes.observer_lines import CALM, Cockpit
-from tui.panes.pane import Pane
+from probes.board.views import HeaderView, RouteView, Snapshot
+from probes.control.status import HostState, HostStatus
+from probes.events import HeldReason
+from probes.kit.sanitise import neutralise
+from tui.draw.text import Line, Role, Span, age, clip, count, join, line_width, usd
+from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.view import ViewState
 from tui.session import Status
 
+_WORDS_LIMIT: Final = 160
+_NEWS_S: Final = 30.0
+_BUDGET_NEAR: Final = 0.8
 
-class _StatusPane(Pane, can_focus=False):
-    """A strip of one line that also shows how the engine is."""
+_ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
+    "silent": ("ENGINE SILENT", "what you see is old"),
+    "restarting": ("ENGINE DEAD", ""),
+    "gave_up": ("ENGINE DEAD", "R starts it again"),
+}
+_LAMPS: Final[dict[HostState, Span]] = {
+    "starting": ("○ STARTING", "dim"),
+    "running": ("● LIVE", "good"),
+    "silent": ("✖ SILENT", "alert"),
+    "restarting": ("✖ DEAD", "alert"),
+    "gave_up": ("✖ DEAD", "alert"),
+    "stopped": ("○ STOPPED", "dim"),
+}
 
-    MOVES = True
 
-    status: Status = HostStatus("starting")
+@dataclass(slots=True)
+class Strips:
+    """Draws header and banner, which alone show how the engine and this process are."""
 
-    def title_for(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
-        """Return nothing: a strip has no border."""
-        return ""
-
-
-class HeaderStrip(_StatusPane):
-    """LIVE or FROZEN, rates, cost, and the observer's own health."""
-
+    status: Status = field(default_factory=lambda: HostStatus("starting"))
     cockpit: Cockpit = CALM
 
-    def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002
-        """Return the strip."""
+    def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
+        """Return the strip: LIVE or FROZEN, rates, cost, and the observer's own health."""
         return [header_line(snapshot, view, self.status, width, self.cockpit)]
 
-
-class Banner(_StatusPane):
-    """What must not be overlooked: a dead or silent engine, routes held back by us."""
-
-    def wanted(self, snapshot: Snapshot) -> bool:
-        """Tell whether there is something to say."""
-        return banner_line(snapshot, self.status) is not None
-
-    def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002
+    def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width."""
         line = banner_line(snapshot, self.status) or ()
-        missing = width - line_width(line)
-        return [(*line, (" " * max(0, missing), "alert"))]
+        return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of the strip; the highest priority goes first where there is no room."""
+
+    line: Line
+    priority: float
+    width: int
+
+
+def _part(line: Line, priority: float) -> _Part:
+    return _Part(line, priority, line_width(line))
+
+
+_EXPLAINED_BEFORE: Final = 2.5
+"""Figures of a higher priority make room for the words of a remark; those below never do."""
+
+
+def header_line(
+    snapshot: Snapshot, view: ViewState, status: Status, width: int, cockpit: Cockpit = CALM
+) -> Line:
+    """Return the strip: lamp, what is going on, and at the right how far it can be trusted.
+
+    Where there is no room figures go by priority, then the words of remarks. What cannot be
+    trusted is said at any width that holds it.
+    """
+    header = snapshot.header
+    figures = [_part(_lamp(header, view, status), 0), *_figures(header)]
+    badge = _worded(figures, observer_remarks(header, cockpit), width)
+    figures, badge = _fitting(figures, badge, width)
+    line, health = join(part.line for part in figures), join(part.line for part in badge)
+    space = width - line_width(line) - line_width(health) - 1
+    return clip((*line, (" " * max(0, space), "text"), *health, (" ", "text")), width)
+
+
+def _worded(figures: list[_Part], remarks: list[Remark], width: int) -> list[_Part]:
+    """Return the badge with as many words as fit beside what never makes room for words."""
+    for worded_below in (math.inf, 1, 0):
+        badge = [
+            _part(r.line if r.priority < worded_below else r.short, r.priority) for r in remarks
+        ]
+        least = (part for part in (*figures, *badge) if part.priority < _EXPLAINED_BEFORE)
+        if sum(part.width for part in least) < width:
+            break
+    return badge
+
+
+def _fitting(
+    figures: list[_Part], badge: list[_Part], width: int
+) -> tuple[list[_Part], list[_Part]]:
+    """Return what is left of both after those of the highest priority have made room."""
+    parts = sorted((*figures, *badge), key=lambda part: part.priority)
+    needed = sum(part.width for part in parts)
+    while needed >= width and parts[-1].priority > 0:
+        needed -= parts.pop().width
+    untrusted = [part for part in badge if part.priority <= 0]
+    if untrusted and needed >= width:
+        return [], untrusted
+    return [part for part in figures if part in parts], [part for part in badge if part in parts]
+
+
+def banner_line(snapshot: Snapshot, status: Status) -> Line | None:
+    """Return what must not be overlooked, on red; None where there is nothing of the kind."""
+    engine = _ENGINE_BANNERS.get(status.state)
+    if engine is not None:
+        text = _engine_text(engine, status)
+    else:
+        text = _money_text(snapshot) or _held_text(snapshot) or _restarted_text(status)
+    return ((f" {text} ", "alert"),) if text else None
+
+
+def _engine_text(engine: tuple[str, str], status: Status) -> str:
+    name, advice = engine
+    for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
+    # A silent engine has not ended: what is told of an end is that of the one before it.
+    ended = status.state != "silent"
+    detail = neutralise(status.detail, _WORDS_LIMIT) if ended else ""
+    last_words = _last_words(status) if ended else ""
+    parts = (name + for_s, status.engine, advice, detail, last_words)
+    return " · ".join(part for part in parts if part)
+
+
+def _restarted_text(status: Status) -> str:
+    """Return that the engine is a new one, for as long as somebody may not have seen it."""
+    if status.state != "running" or not status.restarts or status.since_s > _NEWS_S:
+        return ""
+    detail = neutralise(status.detail, _WORDS_LIMIT)
+    since = f"ENGINE RESTARTED {age(status.since_s)} ago"
+    parts = (since, status.engine, detail, _last_words(status))
+    return " · ".join(part for part in parts if part)
+
+
+def _last_words(status: Status) -> str:
+    said = neutralise(status.last_words.strip(), _WORDS_LIMIT)
+    return f"last words: {said}" if said else ""
+
+
+def _money_text(snapshot: Snapshot) -> str:
+    """Return that nobody knows what was spent, and what is held back meanwhile."""
+    doubt = neutralise(snapshot.header.budget_doubt, _WORDS_LIMIT)
+    if not doubt:
+        return ""
+    parts = ("BUDGET UNKNOWN · emergency part only · L counts on", _held_text(snapshot), doubt)
+    return " · ".join(part for part in parts if part)
+
+
+def _held_text(snapshot: Snapshot) -> str:
+    """Return which routes are held back by us, and why, as far as a view knows."""
+    routes = snapshot.routes
+    held = [route for route in routes if route.state == "held"]
+    if held:
+        names = [neutralise(route.name, 30) for route in held]
+        reasons = frozenset(reason for route in held for reason in route.held)
+        return f"HELD {_listed(names)} · {_held_why(reasons, snapshot.header)}"
+    if routes and all(_paused(route) for route in routes):
+        return "ALL ROUTES PAUSED · P goes on"
+    return ""
+
+
+def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
+    if "budget" in reasons:
+        return f"budget spent: {neutralise(header.budget_text, 60)}"
+    if "reader_stalled" in reasons:
+        return "nobody read the engine's events"
+    return "the engine starts again"
+
+
+def _paused(route: RouteView) -> bool:
+    return route.state == "paused"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
+
+
+def _lamp(header: HeaderView, view: ViewState, status: Status) -> Line:
+    clock: Span = (f" {_elapsed(header.elapsed_s)}", "title")
+    start: Span = (" llmtop ", "title")
+    if view.freeze is not None:
+        stood = age(view.freeze.for_s).replace(".0s", "s")
+        since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
+        return (start, (since, "alert"), clock)
+    return (start, _LAMPS[status.state], clock)
+
+
+def _elapsed(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _figures(header: HeaderView) -> list[_Part]:
+    tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
+    return [
+        _part(_figure(count(header.routes), 2, "routes", "dim"), 8),
+        _part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
+        _part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
+        _part(_figure(tokens, 5, "tok/s", "title"), 5),
+        _part(_trouble("429", header.throttled_per_min, "throttled"), 1),
+        _part(_trouble("retries", header.retries_per_min, "slow"), 6),
+        _part(_trouble("failed", header.failures_per_min, "missed"), 2),
+        _part(_money(header), 6.4),
+    ]
+
+
+def _figure(text: str, width: int, unit: str, role: Role) -> Line:
+    return ((f"  {text:>{width}}", role), (f" {unit}", "dim"))
+
+
+def _trouble(name: str, rate: float, role: Role) -> Line:
+    text = "0" if rate <= 0 else f"{rate:.1f}" if rate < 0.95 else count(rate)
+    if rate <= 0:
+        return ((f"  {name} {text:>2}/min", "faint"),)
+    return ((f"  {name} ", "dim"), (f"{text:>2}", role), ("/min", "dim"))
+
+
+def _money(header: HeaderView) -> Line:
+    spent: Line = ((f"  ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
+    if header.budget_share is None:
+        return spent
+    role: Role = "missed" if header.budget_share >= _BUDGET_NEAR else "dim"
+    return (*spent, (f" {header.budget_share * 100:.0f}% budget", role))

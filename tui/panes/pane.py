@@ -1,16 +1,20 @@
-"""The base of every live pane: lines in, changed rows out.
+"""The widget of every live pane: lines in, changed rows out.
 
-A pane computes its lines from a snapshot by a pure function, compares them with what it shows and
-repaints the rows that differ. A DataTable would repaint every cell for each change.
+Rule 1. What a pane shows is a pure function of a snapshot and the view: its spec names it.
+Rule 2. A pane compares its lines with those it shows and repaints the rows that differ; a DataTable
+would repaint every cell for each change.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
+from textual.events import Click
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -18,9 +22,35 @@ from probes.board.views import EMPTY_SNAPSHOT, Snapshot
 from tui.draw.ink import Brush, Pens, pens_for
 from tui.draw.text import Line, Role, pad
 from tui.draw.theme import role_styles
-from tui.panes.view import DEFAULT_VIEW, ViewState
+from tui.panes.view import DEFAULT_VIEW, PaneName, ViewState
 
-_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_SUPERSCRIPTS: Final = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+
+DrawLines: TypeAlias = Callable[[Snapshot, ViewState, int, int], Sequence[Line]]
+"""Makes at most `height` lines of at most `width` cells: (snapshot, view, width, height)."""
+Title: TypeAlias = Callable[[Snapshot, ViewState], str]
+
+
+def _nothing(_: Snapshot, __: ViewState) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaneSpec:
+    """All that is particular to one pane."""
+
+    name: PaneName
+    """Its widget's id too."""
+    number: int
+    """The key that goes to it; 0 for a strip, which has no border and no focus."""
+    lines: DrawLines
+    title: Title = _nothing
+    subtitle: Title = _nothing
+    """At the right of the lower border."""
+    cursor: Callable[[Snapshot, ViewState, int], int | None] | None = None
+    """Gives the row that carries the cursor in a height; a row that is clicked is reported."""
+    moves: bool = False
+    """It is drawn at each frame, not only twice a second: it moves with the time."""
 
 
 def paint(line: Line, styles: dict[Role, Style], width: int, *, ground: Style) -> Strip:
@@ -34,20 +64,25 @@ def paint(line: Line, styles: dict[Role, Style], width: int, *, ground: Style) -
 
 
 class Pane(Widget, can_focus=True):
-    """A numbered pane with its title in the border; subclasses say what to draw."""
+    """A pane of the home screen, with its number and title in the border."""
 
-    NUMBER: ClassVar[int] = 0
-    """Its key; 0 for strips without a border title."""
-    MOVES: ClassVar[bool] = False
-    """It is drawn at each frame, not only twice a second: it moves with the time."""
     ALLOW_MAXIMIZE = False  # the board gives a pane the whole screen, its strips included
 
     DEFAULT_CSS = """
     Pane { height: 1fr; padding: 0; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
-        super().__init__(id=id)
+    class RowClicked(Message):
+        """The user pointed at a row, counted from the cursor's."""
+
+        def __init__(self, rows_down: int) -> None:
+            super().__init__()
+            self.rows_down = rows_down
+
+    def __init__(self, spec: PaneSpec) -> None:
+        super().__init__(id=spec.name, classes="numbered" if spec.number else "strip")
+        self.spec = spec
+        self.can_focus = spec.number > 0
         self._snapshot: Snapshot = EMPTY_SNAPSHOT
         self._view: ViewState = DEFAULT_VIEW
         self._drawn: tuple[Line, ...] = ()
@@ -57,22 +92,6 @@ class Pane(Widget, can_focus=True):
         self._pens: dict[bool, Pens] = {}
         self._shown_title = ""
         self._shown_subtitle = ""
-
-    def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
-        """Return the pane's lines for `width` × `height` cells; longer ones are clipped."""
-        raise NotImplementedError
-
-    def title_for(self, snapshot: Snapshot, view: ViewState) -> str:
-        """Return the title in the border, without its number."""
-        raise NotImplementedError
-
-    def subtitle_for(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
-        """Return what stands at the right of the lower border; empty for nothing."""
-        return ""
-
-    def highlighted(self, snapshot: Snapshot, view: ViewState, height: int) -> int | None:  # noqa: ARG002
-        """Return the row that carries the cursor, if any."""
-        return None
 
     def show(self, snapshot: Snapshot, view: ViewState, brush: Brush | None = None) -> None:
         """Draw a snapshot and repaint the rows that changed.
@@ -102,13 +121,24 @@ class Pane(Widget, can_focus=True):
         styles = role_styles(self.app.current_theme)
         return paint(line, styles, self.size.width, ground=self._ground(y == self._highlighted))
 
+    def on_click(self, event: Click) -> None:
+        """Report which row was pointed at, where there is a cursor."""
+        offset = event.get_content_offset(self)
+        cursor = self._cursor_row(self.size.height)
+        if offset is not None and cursor is not None:
+            self.post_message(self.RowClicked(offset.y - cursor))
+
+    def _cursor_row(self, height: int) -> int | None:
+        cursor = self.spec.cursor
+        return None if cursor is None else cursor(self._snapshot, self._view, height)
+
     def _redraw(self, brush: Brush | None) -> None:
         width, height = self.size
         if width <= 0 or height <= 0:
             return
         drawn_before, cursor_before, before = self._drawn, self._highlighted, self._rows
-        self._drawn = tuple(self.draw(self._snapshot, self._view, width, height)[:height])
-        self._highlighted = self.highlighted(self._snapshot, self._view, height)
+        self._drawn = tuple(self.spec.lines(self._snapshot, self._view, width, height)[:height])
+        self._highlighted = self._cursor_row(height)
         changed = _changed_rows(drawn_before, self._drawn)
         self._rows = [
             pad(line, width) if row in changed else before[row]
@@ -159,11 +189,11 @@ class Pane(Widget, can_focus=True):
         return pens
 
     def _set_titles(self) -> None:
-        title = self.title_for(self._snapshot, self._view)
-        subtitle = self.subtitle_for(self._snapshot, self._view)
+        title = self.spec.title(self._snapshot, self._view)
+        subtitle = self.spec.subtitle(self._snapshot, self._view)
         if title != self._shown_title:
             self._shown_title = title
-            number = _SUPERSCRIPTS[self.NUMBER] if self.NUMBER else ""
+            number = _SUPERSCRIPTS[self.spec.number] if self.spec.number else ""
             self.border_title = Content.assemble((number, "$accent bold"), title)
         if subtitle != self._shown_subtitle:
             self._shown_subtitle = subtitle

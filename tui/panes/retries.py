@@ -1,34 +1,123 @@
-"""Pane 5: retries of the selected route."""
+"""Pane 5: retries of the selected route: reason by retry number, what they brought and cost."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from probes.board.views import RetryView, Snapshot
+from probes.board.views import RetryRow, RetryView, Snapshot, WindowName
 from probes.kit.sanitise import neutralise
-from tui.draw.text import Line
-from tui.panes.order import selected_route
-from tui.panes.pane import Pane
-from tui.panes.retries_lines import retries_lines
+from tui.draw.table import Cell, Column, Table, fit
+from tui.draw.text import Line, age, clip, count, three_digits
+from tui.panes.routes import selected_route
 from tui.panes.view import ViewState
 
-_NAME_LIMIT = 40
-_NONE = RetryView()
+_NAME_LIMIT: Final = 40
+_LONGEST: Final = 500
+"""Characters of a reason that are looked at."""
+_MOST_REASON: Final = 28
+_ORDINALS: Final = ("1st", "2nd", "3rd", "4th", "5th", "6th")
+"""Retry numbers with a column of their own; the last one that is shown takes the rest."""
+_FEWEST: Final = 2
+"""Of them, before what came of the retries may stand."""
+_NUMBER_WIDTH: Final = 6
 
 
-class RetriesPane(Pane):
-    """Reason by retry number, what came of it and what it cost."""
+def _numbered(place: int, head: str, *, rest: bool = False) -> Column[RetryRow]:
+    def cell(row: RetryRow) -> Cell:
+        retries = sum(row.by_number[place:] if rest else row.by_number[place : place + 1])
+        return Cell(count(retries), "text" if retries else "faint")
 
-    NUMBER = 5
+    return Column(head, _NUMBER_WIDTH, cell, place)
 
-    def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
-        """Return the retries of the selected route over the home screen's window."""
-        route = selected_route(snapshot, view)
-        detail = snapshot.details.get(route.name) if route else None
-        retries = detail.retries if detail else _NONE
-        return retries_lines(retries, window=snapshot.window, width=width, height=height)
 
-    def title_for(self, snapshot: Snapshot, view: ViewState) -> str:
-        """Return the route and the window."""
-        route = selected_route(snapshot, view)
-        if route is None:
-            return "retries"
-        return f"retries · {neutralise(route.name, _NAME_LIMIT)} · {snapshot.window}"
+_REASON: Final[Column[RetryRow]] = Column(
+    "REASON", 8, lambda row: Cell(neutralise(row.reason, _LONGEST)), key="reason", flush_left=True
+)
+_CAME_OF_IT: Final[tuple[Column[RetryRow], ...]] = (
+    Column(
+        "RECOVERED",
+        11,
+        lambda row: Cell(count(row.recovered), "good" if row.recovered else "faint"),
+        2,
+    ),
+    Column(
+        "EXHAUSTED",
+        11,
+        lambda row: Cell(count(row.exhausted), "missed" if row.exhausted else "faint"),
+        3,
+    ),
+    Column("ADDED WAIT", 12, lambda row: Cell(age(row.added_wait_s)), 4),
+)
+
+
+def retries_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
+    """Return the retries of the selected route over the home screen's window.
+
+    The last line holds the totals. Calm and short where nothing was retried.
+    """
+    route = selected_route(snapshot, view)
+    detail = snapshot.details.get(route.name) if route else None
+    retries = detail.retries if detail else RetryView()
+    if width <= 0 or height <= 0:
+        return ()
+    if not retries.rows:
+        return _calm(retries, snapshot.window, width)
+    table = _table(retries.rows, width)
+    room = height - 2
+    rows = retries.rows if len(retries.rows) <= room else retries.rows[: max(0, room - 1)]
+    lines = [table.head_line(), *(table.line(row) for row in rows)]
+    if len(rows) < len(retries.rows) and room > 0:
+        lines.append(((f"… {len(retries.rows) - len(rows)} more reasons", "faint"),))
+    lines = [*lines[: height - 1], _totals(retries)]
+    return tuple(clip(line, width) for line in lines)
+
+
+def retries_title(snapshot: Snapshot, view: ViewState) -> str:
+    """Return the route and the window."""
+    route = selected_route(snapshot, view)
+    if route is None:
+        return "retries"
+    return f"retries · {neutralise(route.name, _NAME_LIMIT)} · {snapshot.window}"
+
+
+def _table(rows: Sequence[RetryRow], width: int) -> Table[RetryRow]:
+    """Return what fits: two retry numbers, what came of the retries, then further numbers."""
+    most = max(len(row.by_number) for row in rows)
+    few = [_numbered(place, _ORDINALS[place]) for place in range(_FEWEST)]
+    fitted = fit([_REASON, *few, *_CAME_OF_IT], width)
+    shown = sum(column in few for column in fitted.columns)
+    if shown == _FEWEST:
+        wanted = max(_FEWEST, min(len(_ORDINALS), most))
+        shown = min(wanted, _FEWEST + fitted.spare // _NUMBER_WIDTH)
+    numbered = [_numbered(place, _ORDINALS[place]) for place in range(shown)]
+    more = "+" if most > shown else ""
+    numbered[-1] = _numbered(shown - 1, _ORDINALS[shown - 1] + more, rest=True)
+    tail = [column for column in _CAME_OF_IT if column in fitted.columns]
+    return fit([_REASON, *numbered, *tail], width).grown(("reason", _MOST_REASON))
+
+
+def _calm(view: RetryView, window: WindowName, width: int) -> tuple[Line, ...]:
+    when = "since start" if window == "run" else f"in the last {window}"
+    lines: list[Line] = [((f"nothing retried {when}", "dim"),)]
+    if view.hidden:
+        lines.append(((_behind(view), "text"),))
+    return tuple(clip(line, width) for line in lines)
+
+
+def _behind(view: RetryView) -> str:
+    """Tell of tries that are in no other figure of the pane: a gateway made them."""
+    return f"{count(view.hidden)} behind the gateway"
+
+
+def _totals(view: RetryView) -> Line:
+    """Return the pane in one sentence: attempts a probe, and what they were good for."""
+    amplification = f"×{three_digits(view.amplification)}"
+    return (
+        (amplification, "title"),
+        (" attempts a probe · ", "dim"),
+        (f"{count(view.recovered)} recovered", "text"),
+        (" · ", "dim"),
+        (f"{count(view.exhausted)} exhausted", "missed" if view.exhausted else "text"),
+        (" · ", "dim"),
+        (f"{age(view.added_wait_s)} waited", "text"),
+        *(((" · ", "dim"), (_behind(view), "text")) if view.hidden else ()),
+    )

@@ -2,9 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from probes.board.views import WindowName
+
+PaneName: TypeAlias = Literal[
+    "header",
+    "banner",
+    "routes",
+    "arrival",
+    "percentiles",
+    "throttling",
+    "retries",
+    "footer",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +45,15 @@ class ViewState:
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
     freeze: Freeze | None = None
-    offsets: Mapping[int, int] = field(default_factory=dict)
-    """Pane number → lines scrolled down."""
+    offsets: Mapping[PaneName, int] = field(default_factory=dict)
+    """Pane → lines scrolled down."""
 
     @property
     def frozen(self) -> bool:
         """Whether the screen stands still."""
         return self.freeze is not None
 
-    def offset(self, pane: int) -> int:
+    def offset(self, pane: PaneName) -> int:
         """Return how many lines a pane is scrolled down."""
         return self.offsets.get(pane, 0)
 

@@ -17,11 +17,11 @@ from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.kit.clock import Clock
 from tui.keys import bindings
-from tui.panes.arrival import ArrivalPane
-from tui.panes.footer import FooterStrip
-from tui.panes.header import Banner, HeaderStrip
-from tui.panes.observer_lines import Cockpit
-from tui.panes.order import (
+from tui.panes.header import Strips, banner_line
+from tui.panes.home import home_panes
+from tui.panes.observer import Cockpit
+from tui.panes.pane import Pane
+from tui.panes.routes import (
     moved,
     moved_to_edge,
     next_sort,
@@ -29,21 +29,19 @@ from tui.panes.order import (
     selected_route,
     settled,
 )
-from tui.panes.pane import Pane
-from tui.panes.percentiles import PercentilesPane
-from tui.panes.retries import RetriesPane
-from tui.panes.routes import RoutesPane
-from tui.panes.throttling import ThrottlingPane
-from tui.panes.view import ViewState
+from tui.panes.view import PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.canvas import Canvas
 from tui.screens.frames import Frames
 from tui.screens.help import HelpScreen
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
-from tui.session import Session, Status
+from tui.session import CockpitSession, Status
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
+_FROZEN_BEAT_S: Final = 0.5
+"""A frozen screen only tells how many seconds it has stood: waking up more often for that would be
+half of what it costs."""
 _SCROLL_STEP: Final = 5
 _MOST_SCROLLED: Final = 200
 
@@ -52,11 +50,11 @@ class BoardScreen(Screen[None]):
     """Everything at a glance."""
 
     BINDINGS = bindings()
-    AUTO_FOCUS = "RoutesPane"
+    AUTO_FOCUS = "#routes"
 
     def __init__(
         self,
-        session: Session,
+        session: CockpitSession,
         clock: Clock,
         *,
         refresh_hz: float,
@@ -76,31 +74,28 @@ class BoardScreen(Screen[None]):
         self._current = 1
         self._watched = ""
         self._moment: tuple[object, ...] = ()
-        self._header = HeaderStrip(id="header")
-        self._banner = Banner(id="banner")
+        self._strips = Strips()
         self._canvas: Canvas | None = None
-        self._panes: tuple[Pane, ...] = ()
+        self._panes: dict[PaneName, Pane] = {
+            spec.name: Pane(spec) for spec in home_panes(self._strips)
+        }
 
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange` says which of them are displayed."""
-        yield self._header
-        yield self._banner
-        yield RoutesPane(id="routes")
+        panes = self._panes
+        yield from (panes["header"], panes["banner"], panes["routes"])
         with Grid(id="lower"):
-            yield ArrivalPane(id="arrival")
-            yield PercentilesPane(id="percentiles")
-            yield ThrottlingPane(id="throttling")
-            yield RetriesPane(id="retries")
+            yield from (self._pane(number) for number in LOWER_PANES)
         yield Input(placeholder="name, model, tag or state", id="filter", compact=True)
-        yield FooterStrip(id="footer")
+        yield panes["footer"]
 
     def on_mount(self) -> None:
         """Begin to pull."""
         self.query_one("#filter").display = False
-        self._panes = tuple(self.query(Pane))
         overlays = next(iter(self.query("#textual-toastrack")), None)
-        self._canvas = Canvas(self._panes, overlays, self._terminal, self._clock)
-        self.set_interval(self._interval, self._beat)
+        self._canvas = Canvas(tuple(self._panes.values()), overlays, self._terminal, self._clock)
+        self._beats = self.set_interval(self._interval, self._beat)
+        self._frozen_beats = self.set_interval(_FROZEN_BEAT_S, self._beat, pause=True)
         self.pull()
 
     def on_resize(self) -> None:
@@ -132,10 +127,9 @@ class BoardScreen(Screen[None]):
         self.view = settled(snapshot, self.view)
         self.view = replace(self.view, freeze=self._frames.frozen())
         self._watch_text()
-        status = self._session.status
-        self._arrange(status)
-        self._header.status = status
-        self._header.cockpit = Cockpit(self._cpu.share(), self._pace.slowed_hz)
+        status = self._strips.status = self._session.status
+        self._arrange()
+        self._strips.cockpit = Cockpit(self._cpu.share(), self._pace.slowed_hz)
         standing = replace(self.view, freeze=None)
         look = (standing, self.view.frozen, self.size, self._arrangement)
         if self._canvas is not None:
@@ -157,10 +151,9 @@ class BoardScreen(Screen[None]):
             self._watched = wanted
             self._session.command(WatchText(route=wanted))
 
-    def _arrange(self, status: Status) -> None:
-        banner = self._banner
-        banner.status = status
-        banner.display = banner.wanted(self._frames.latest)
+    def _arrange(self) -> None:
+        banner = self._panes["banner"]
+        banner.display = banner_line(self._frames.latest, self._strips.status) is not None
         arrangement = arrange(
             self.size.width,
             self.size.height,
@@ -175,9 +168,9 @@ class BoardScreen(Screen[None]):
 
     def _apply(self, arrangement: Arrangement) -> None:
         self.set_class(not arrangement.framed, "-bare")
-        self.query_one("#header").display = arrangement.header
-        self.query_one("#footer").display = arrangement.footer
-        routes = self.query_one(RoutesPane)
+        self._panes["header"].display = arrangement.header
+        self._panes["footer"].display = arrangement.footer
+        routes = self._panes["routes"]
         routes.display = arrangement.routes_height > 0
         routes.styles.height = max(1, arrangement.routes_height)
         lower = self.query_one("#lower")
@@ -189,7 +182,7 @@ class BoardScreen(Screen[None]):
             self._pane(number).display = number in arrangement.panes
 
     def _pane(self, number: int) -> Pane:
-        return next(pane for pane in self._panes if number == pane.NUMBER)
+        return next(pane for pane in self._panes.values() if number == pane.spec.number)
 
     def _route(self) -> RouteView | None:
         return selected_route(self._frames.latest, self.view)
@@ -210,10 +203,10 @@ class BoardScreen(Screen[None]):
 
     def on_descendant_focus(self) -> None:
         """Remember which pane the user is in: where there is room for few it is one of them."""
-        if isinstance(self.focused, Pane) and self.focused.NUMBER:
-            self._current = self.focused.NUMBER
+        if isinstance(self.focused, Pane):
+            self._current = self.focused.spec.number
 
-    def on_routes_pane_row_clicked(self, event: RoutesPane.RowClicked) -> None:
+    def on_pane_row_clicked(self, event: Pane.RowClicked) -> None:
         """Select the row that was pointed at."""
         self.action_move(event.rows_down)
 
@@ -227,7 +220,7 @@ class BoardScreen(Screen[None]):
 
     def _close_filter(self) -> None:
         self.query_one("#filter").display = False
-        self.query_one(RoutesPane).focus()
+        self._panes["routes"].focus()
 
     def action_help(self) -> None:
         """Show the keys."""
@@ -277,9 +270,10 @@ class BoardScreen(Screen[None]):
         if self._current == 1:
             self.action_move(direction * _SCROLL_STEP)
             return
-        moved_to = self.view.offset(self._current) + direction * _SCROLL_STEP
+        name = self._pane(self._current).spec.name
+        moved_to = self.view.offset(name) + direction * _SCROLL_STEP
         offset = min(max(0, moved_to), _MOST_SCROLLED)
-        self._look(replace(self.view, offsets={**self.view.offsets, self._current: offset}))
+        self._look(replace(self.view, offsets={**self.view.offsets, name: offset}))
 
     def action_sort(self) -> None:
         """Sort by the next column."""
@@ -300,8 +294,12 @@ class BoardScreen(Screen[None]):
         """Hold the screen still, or let it go on."""
         if self.view.frozen:
             self._frames.thaw()
+            self._frozen_beats.pause()
+            self._beats.resume()
         else:
             self._frames.freeze(self.view)
+            self._beats.pause()
+            self._frozen_beats.resume()
         self.pull()
 
     def action_preview(self) -> None:

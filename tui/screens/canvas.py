@@ -120,7 +120,7 @@ class Canvas:
         toasts = self._overlays is not None and bool(self._overlays.children)
         brush = self._brush if self._terminal and on_top and not toasts else None
         for pane in self._panes:
-            moves = pane.MOVES and (fresh or not pane.NUMBER)
+            moves = pane.spec.moves and (fresh or not pane.spec.number)
             if pane.display and (whole or moves):
                 pane.show(snapshot, view, brush)
         if self._terminal and (frame := self._brush.take()):

@@ -2,7 +2,7 @@
 
 from probes.board.views import EMPTY_SNAPSHOT, Snapshot
 from probes.kit.clock import Clock, seconds
-from tui.panes.order import selected_route
+from tui.panes.routes import selected_route
 from tui.panes.view import Freeze, ViewState
 from tui.session import BoardSource
 

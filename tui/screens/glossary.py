@@ -5,10 +5,8 @@ from typing import Final
 
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, THROTTLED
-from tui.draw.text import NO_SAMPLE as NO_FIGURE
-from tui.draw.text import NOT_STREAMED, Role
-from tui.panes.percentiles_lines import FEW_SAMPLES
-from tui.panes.routes_columns import STATE_GLYPHS, STATE_ROLES
+from tui.draw.text import NO_FIGURE, NOT_STREAMED, Role
+from tui.panes.routes import FEW_SAMPLES, STATE_GLYPHS, STATE_ROLES
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
-from tui.draw.text import Line
-from tui.keys import KEYS, Key
+from tui.draw.text import Line, side_by_side
+from tui.keys import KEYS, Hotkey
 from tui.screens.glossary import GLOSSARY, Section
-from tui.screens.page import Page, columns, wrapped_entry
+from tui.screens.page import Page, wrapped_entry
 
 _GROUPS: Final = {
     "knobs": "knobs of the route",
@@ -27,7 +27,7 @@ _KEY_INDENT: Final = 8
 _TERM_INDENT: Final = 12
 
 
-def help_lines(width: int, keys: Sequence[Key] = KEYS) -> list[Line]:
+def help_lines(width: int, keys: Sequence[Hotkey] = KEYS) -> list[Line]:
     """Return the help for `width` cells: keys left and words right, one below the other if narrow.
 
     Where two whole sentences do not fit side by side a key has only its label. Nothing is cut: what
@@ -38,10 +38,10 @@ def help_lines(width: int, keys: Sequence[Key] = KEYS) -> list[Line]:
     brief = width < _SENTENCES_FROM
     at = _BRIEF_COLUMN if brief else width // 2
     left = _key_lines(keys, at - _GUTTER, brief=brief)
-    return columns(left, _glossary_lines(GLOSSARY, width - at), at)
+    return side_by_side(left, _glossary_lines(GLOSSARY, width - at), at)
 
 
-def _key_lines(keys: Sequence[Key], width: int, *, brief: bool = False) -> Iterator[Line]:
+def _key_lines(keys: Sequence[Hotkey], width: int, *, brief: bool = False) -> Iterator[Line]:
     groups = [*_GROUPS, *(key.group for key in keys)]
     for group in dict.fromkeys(groups):
         members = [key for key in keys if key.group == group]

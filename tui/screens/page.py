@@ -1,6 +1,6 @@
 """A page of lines that grows as long as it must; its container scrolls."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from textual.geometry import Size
@@ -63,15 +63,3 @@ def wrapped_entry(head: Span, text: str, *, indent: int, width: int, role: Role)
     start = pad((head,), indent)
     for number, words in enumerate(lines):
         yield (*(start if number == 0 else ((" " * indent, "text"),)), (words, role))
-
-
-def columns(left: Iterable[Line], right: Iterable[Line], at: int) -> list[Line]:
-    """Return two columns side by side, the right one beginning in cell `at`."""
-    first, second = list(left), list(right)
-    rows = max(len(first), len(second))
-    first += [()] * (rows - len(first))
-    second += [()] * (rows - len(second))
-    return [
-        (*pad(line, at), *other) if other else line
-        for line, other in zip(first, second, strict=True)
-    ]

@@ -1,15 +1,37 @@
-"""What is no longer shown is given back: soon, in small passes between frames, and all of it."""
+"""What is no longer shown is given back: soon, in small passes between frames, and all of it.
+
+Known before Textual is imported, for its import is the first thing that no pass should interrupt.
+"""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from textual._styles_cache import StylesCache
-from textual.color import Color
+if TYPE_CHECKING:
+    from textual._styles_cache import StylesCache
+    from textual.color import Color
 
-_THRESHOLD: Final = 200_000
+_THRESHOLDS: Final = (200_000, 50, 50)
 """Allocations before the collector would run by itself: a net, should the passes not come."""
 _FULL_PASS_EVERY: Final = 60
+"""Passes: what is old is looked through once a minute."""
+
+
+@contextmanager
+def no_passes_at_the_start() -> Iterator[None]:
+    """Keep the collector from running by itself, which it is left to do again afterwards.
+
+    A program that is being loaded makes half a million objects and hardly any garbage: the passes
+    over them are a tenth of the time to the first frame.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 _COLOURS_KEPT: Final = 256
@@ -24,16 +46,18 @@ def hold_no_widgets() -> None:
     0.1 MB, one at the palette 0.17, until some 25 MB are held. The answer depends on two colours
     alone.
     """
+    from textual._styles_cache import StylesCache
+
     asked: Any = StylesCache.get_inner_outer
     answer = getattr(asked, "__wrapped__", None)
     if answer is None:
         return  # it has been done before
 
     @lru_cache(_COLOURS_KEPT)
-    def of_colours(base: Color, background: Color) -> Any:
+    def of_colours(base: "Color", background: "Color") -> Any:
         return answer(StylesCache, base, background)
 
-    def get_inner_outer(_: StylesCache, base: Color, background: Color) -> Any:
+    def get_inner_outer(_: "StylesCache", base: "Color", background: "Color") -> Any:
         return of_colours(base, background)
 
     asked.cache_clear()
@@ -57,7 +81,7 @@ class Collector:
         self._before = gc.get_threshold()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_THRESHOLD, 50, 50)
+        gc.set_threshold(*_THRESHOLDS)
 
     def sweep(self) -> None:
         """Run one bounded pass; call it about once a second, between frames."""

@@ -16,13 +16,13 @@ from probes.answers.retry_after import LONGEST_WAIT_S
 from probes.config import Dialect, Route
 from probes.engine import gate, retry, route
 from probes.events import Outcome, ServerInterval, Verdict
-from probes.events.limit_periods import _UNTOLD_WINDOW_S
+from probes.events.limit_periods import _UNKNOWN_WINDOW_S
 from probes.kit.clock import NS_PER_S
 from probes.kit.durations import _EPOCHS, _SKEW_NS
 from probes.kit.tolerant_json import _DEEPEST
 from probes.transport.failures import _WORDS
 from probes.transport.http1 import MAX_SILENT
-from tui.panes import throttling_lines
+from tui.panes import throttling
 
 PAGE = Page("probes/answers/README.md")
 ROUTE = Route(name="r", base_url="https://h", model="m")
@@ -49,11 +49,11 @@ NUMBERS = {
         f"nests deeper than {_DEEPEST} is",
     ),
     "Limits": (
-        f"Coloured from {per_cent(throttling_lines._SCARCE)} down, and again from "
-        f"{per_cent(throttling_lines._LOW)}",
+        f"Coloured from {per_cent(throttling._SCARCE)} down, and again from "
+        f"{per_cent(throttling._LOW)}",
         f"differs from it by more than {_SKEW_NS / NS_PER_S:g} s",
-        f"without one: its period, or {minute(_UNTOLD_WINDOW_S)}",
-        f"older than {minute(throttling_lines._LONG_AGO_S)}",
+        f"without one: its period, or {minute(_UNKNOWN_WINDOW_S)}",
+        f"older than {minute(throttling._LONG_AGO_S)}",
         f"Unix time from 1e{len(str(int(_EPOCHS[-1][0]))) - 1} on",
         f"A wait above {LONGEST_WAIT_S:g} s is never waited for by a probe, whatever the "
         f"status: the probe gives up and the route cools down, at most "

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from comparison.clients import verdict_of
 from comparison.table import told_by_llmtop, truth_of
+from probing import probe_once
 from stream_cases import CASES, mismatches
 from transports import TRANSPORTS
 from wire import play_case, serve
 
 from probes.config import Route, Timeouts
 from probes.engine.route import TransportFactory
-from probes.engine.single import ProbeRecord, probe_once
+from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, StampLadder, decode_event, encode_event
 from probes.kit.clock import SystemClock
 

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 from board_streams import ProbeScript, hello, route_info, tick
+from probing import probe_once
 from transports import TRANSPORTS
 from wire import SSE, Play, Wire, chat_answer, chunked, delta, serve
 
@@ -17,7 +18,7 @@ from probes.board.views import RouteView
 from probes.config import Dialect, Route, Timeouts
 from probes.engine.report import route_info as info_of
 from probes.engine.route import TransportFactory
-from probes.engine.single import ProbeRecord, probe_once
+from probes.engine.single import ProbeRecord
 from probes.kit.clock import SystemClock
 
 ROUTE = Route(name="r", base_url="http://127.0.0.1/v1", model="m", stream=False)

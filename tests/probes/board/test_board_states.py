@@ -149,7 +149,7 @@ def test_rows_are_worst_first_and_keep_their_order_within_a_second() -> None:
     for event in ProbeScript("e1-x", 30.1, route="down", e2e_s=0.2, **FAILED).events():
         board.fold(event)
     assert order() == ["slower", "slow", "calm", "down"]
-    board.fold(tick(31.25))  # the moment of the second of four routes
+    board.fold(tick(31.25))  # the turn of the second of four routes
     assert order() == ["down", "slower", "slow", "calm"]
 
 

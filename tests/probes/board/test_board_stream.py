@@ -3,7 +3,7 @@
 import json
 import random
 from bisect import bisect_right
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from board_streams import ProbeScript, arrivals, at, batch, hello, route_info, throttled, tick
@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.board import Board
+from probes.board.board import _OF_A_ROUTE, _OF_THE_RUN
 from probes.board.views import RouteView
-from probes.events import Arrival, AttemptFinished, Event, Gap, Knob, Preview, RouteCounts
+from probes.events import Arrival, AttemptFinished, Batch, Event, Gap, Knob, Preview, RouteCounts
 from probes.stats.windows import WindowName
 
 ROUTES = (route_info("alpha"), route_info("beta", goal_ttft_s=0.5))
@@ -257,3 +258,8 @@ def test_cohorts_are_bounded_and_the_least_recently_used_goes_first() -> None:
     [route] = board._order
     assert list(route.cohorts) == [f"{n}/256" for n in range(12, 20)]
     assert board.snapshot().routes[0].ttft_p50.n == 1
+
+
+def test_every_type_of_event_has_its_place_in_the_fold() -> None:
+    assert {*_OF_A_ROUTE, *_OF_THE_RUN, Batch} == set(get_args(Event))
+    assert not {*_OF_A_ROUTE} & {*_OF_THE_RUN}

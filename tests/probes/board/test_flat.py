@@ -18,8 +18,9 @@ from probes.config import Budget, Route
 from probes.control.wanted import Wanted, wanted_of
 from probes.events import Event
 from probes.kit.clock import NS_PER_S
-from probes.money.budget_lease import Purse
+from probes.money.budget_lease import BudgetLease
 from probes.money.ledger import Ledger
+from probes.money.run_ledger import RunLedger
 from probes.sources.supervised import OpenWork
 from probes.stats.sketch import FastSketch, TreeSketch
 
@@ -35,18 +36,20 @@ class Run:
         self.board = Board()
         self.open = OpenWork()
         self.wanted: Wanted = wanted_of((ROUTE,))
-        self.purse = Purse(ledger, [ROUTE], Budget(), clock=ManualClock())
+        clock = ManualClock()
+        run = RunLedger(ledger, [ROUTE], Budget(), clock=clock)
+        self.lease = BudgetLease(run, [ROUTE], clock=clock)
 
     def fold(self, event: Event) -> None:
         self.board.fold(event)
         self.open.fold(event)
-        self.purse.fold(event)
+        self.lease.fold(event)
         self.wanted = self.wanted.after_event(event)
 
     def held(self) -> int:
         """Return how many objects all of it holds, and what is in them."""
         self.board.snapshot("5m", ("route0",))
-        roots = (self.board, self.open, self.purse, self.wanted)
+        roots = (self.board, self.open, self.lease, self.wanted)
         return sum(1 + len(found) if isinstance(found, dict) else 1 for found in reached(roots))
 
 

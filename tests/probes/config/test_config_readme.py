@@ -8,6 +8,7 @@ import pytest
 from pages import KB, Page, each_of, number, per_cent
 
 from probes.config.file import parse_config
+from probes.config.goals import E2E_GOAL_CAP
 from probes.config.key_command import COMMAND_BYTES, COMMAND_SECONDS
 from probes.config.reference import TABLES, table
 from probes.config.scrubbing import PIECE
@@ -33,6 +34,7 @@ NUMBERS = {
     "A route": (
         f"without a shell and stdin; {COMMAND_SECONDS:g} s, {COMMAND_BYTES // KB} KB",
         f"± {per_cent(JITTER)}",
+        f"`max_tokens` is at most {E2E_GOAL_CAP}",
         f"at most {LONGEST_PROMPT_MB} MB",
     ),
     "Budgets, recordings, the screen": (

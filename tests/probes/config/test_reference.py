@@ -45,8 +45,8 @@ def test_a_wrong_value_is_told_in_the_words_of_the_reference(setting: Setting) -
         parsed(with_line(setting, "1979-05-27"))
     (problem,) = caught.value.problems
     assert problem.startswith(f"routes.toml: {dotted(setting)}: ")
-    assert problem.endswith(f"expected {setting.takes}")
-    assert setting.meaning
+    assert problem.endswith(f"expected {setting.field.takes.expected}")
+    assert setting.meaning.endswith(".")
 
 
 @pytest.mark.parametrize("setting", WITH_VALUES, ids=dotted)

@@ -12,8 +12,7 @@ from probes.config import Route
 from probes.config.fields import fields_of
 from probes.control.commands import Burst, SetKnob, decode_command, encode_command
 from probes.control.knobs import KNOBS, MAX_BURST, KnobName, Move
-from probes.control.wanted import wanted_of
-from probes.run.several.wishes import Wishes
+from probes.control.wanted import knob_changes, wanted_of
 
 NAMES = st.sampled_from(get_args(KnobName))
 MOVES = st.sampled_from(get_args(Move))
@@ -126,9 +125,11 @@ def test_everybody_who_notes_what_is_wanted_notes_the_same() -> None:
     routes = (Route(name="a", base_url="http://x", model="m"),)
     for knob, asked in (("concurrency", 5_000), ("interval", -1), ("max_tokens", 2_000_000)):
         command = SetKnob(route="a", knob=knob, value=asked)
-        [event] = Wishes(routes).turn(command, 1)
-        wanted = getattr(wanted_of(routes).after_command(command).routes["a"], knob)
-        assert (event.after, wanted) == (command.value, command.value)  # type: ignore[attr-defined]
+        before = wanted_of(routes)
+        after = before.after_command(command)
+        [change] = knob_changes(before.routes, after.routes)
+        wanted = getattr(after.routes["a"], knob)
+        assert (change.after, wanted) == (command.value, command.value)
 
 
 def test_one_of_several_engines_may_have_no_part_of_a_concurrency() -> None:

@@ -10,11 +10,12 @@ import msgspec
 import pytest
 import trustme
 from far_side import authority_file, good, http_proxy, listening, server_context
+from probing import probe_once
 from transports import TRANSPORTS
 from wire import Wire, serve
 
 from probes.config import Route, Timeouts, Tls
-from probes.engine.single import ProbeRecord, probe_once
+from probes.engine.single import ProbeRecord
 from probes.kit.clock import SystemClock
 
 pytestmark = pytest.mark.anyio

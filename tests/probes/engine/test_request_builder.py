@@ -4,11 +4,12 @@ import json
 from random import Random
 
 import pytest
+from probing import probe_once
 from wire import Wire, chat_answer, serve
 
 from probes.config import Route
 from probes.engine.request_builder import RequestBuilder
-from probes.engine.single import ProbeRecord, probe_once
+from probes.engine.single import ProbeRecord
 from probes.kit.clock import SystemClock
 
 pytestmark = pytest.mark.anyio

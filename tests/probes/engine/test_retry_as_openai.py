@@ -29,6 +29,7 @@ from official import (
 )
 from openai import _base_client, _constants
 from pages import Page
+from probing import probe_once
 from stream_cases import CASES, cases_of
 from transports import stamping
 from wire import Play, Wire, chat_answer, play_case, serve
@@ -37,7 +38,6 @@ from probes.answers.retry_after import LONGEST_WAIT_S
 from probes.config import Route
 from probes.engine.gate import STAGGER_S, Gate
 from probes.engine.retry import FIRST_BACK_OFF_S, JITTER, LONGEST_BACK_OFF_S
-from probes.engine.single import probe_once
 from probes.events import AttemptFinished, Event, StampLadder
 from probes.kit.clock import Clock
 from probes.money.spending import Spending

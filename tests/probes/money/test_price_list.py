@@ -8,11 +8,11 @@ from random import Random
 
 import anyio
 import pytest
+from probing import probe_once
 from transports import TRANSPORTS
 from wire import Play, Served, Wire, chat_answer, serve
 
 from probes.config import Budget, Config, Price, Route
-from probes.engine.single import probe_once
 from probes.events import AttemptFinished, Event, Held, Notice, PriceInfo
 from probes.kit.clock import SystemClock
 from probes.money import price_list

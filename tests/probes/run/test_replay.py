@@ -16,7 +16,6 @@ import anyio
 import pytest
 from changed import replace
 from clocks import ManualClock
-from probes.sources.child import launch_inline, launch_process
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Budget, Config, Route
@@ -29,6 +28,8 @@ from probes.money.ledger import Ledger
 from probes.run.headless import run_headless
 from probes.run.replay import run_replay
 from probes.run.session import Session
+from probes.sources.child_process import launch_process
+from probes.sources.in_process import launch_task
 from probes.sources.rules import HostLimits
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
@@ -64,7 +65,7 @@ class Run:
         self.network = Network([self.script() for _ in range(400)])
         recorder = Recorder.to_folder(folder, max_mb=0.8, max_days=1.0, flush_s=0.001)
         self.ledger = Ledger(None)
-        launch = partial(launch_inline, run_engine=self.run_engine, clock=self.clock)
+        launch = partial(launch_task, run_engine=self.run_engine, clock=self.clock)
         self.session = Session(
             Config(
                 routes=routes, budget=Budget(tokens_per_hour=10**9, route_tokens_per_hour=10**8)

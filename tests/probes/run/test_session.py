@@ -126,7 +126,9 @@ async def test_a_run_at_rest_leaves_the_ledger_alone(
     asked = []
     exchange = Ledger.exchange
     monkeypatch.setattr(
-        Ledger, "exchange", lambda *args: asked.append(time.monotonic()) or exchange(*args)
+        Ledger,
+        "exchange",
+        lambda *args, **named: asked.append(time.monotonic()) or exchange(*args, **named),
     )
     async with running(fake_session("good", ledger)) as heard:
         await until(lambda: len(told(heard)) == 1)

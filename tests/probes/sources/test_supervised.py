@@ -27,14 +27,14 @@ from probes.events import (
     decode_event,
     encode_event,
 )
-from probes.kit.clock import Clock
+from probes.kit.clock import Clock, SystemClock
 from probes.sources.child_process import (
     PACKAGE_ROOT,
     engine_argv,
     engine_environment,
     launch_process,
 )
-from probes.sources.in_process import InProcessEngine
+from probes.sources.in_process import launch_task
 from probes.sources.rules import HostLimits
 from probes.sources.supervised import SupervisedEngine
 
@@ -291,7 +291,8 @@ async def echoing_engine(
 
 async def test_an_engine_in_the_same_loop_is_hosted_by_the_same_rules() -> None:
     heard = Heard()
-    host = InProcessEngine(prepare, heard.receive, run_engine=echoing_engine, limits=PATIENT)
+    launch = partial(launch_task, run_engine=echoing_engine, clock=SystemClock())
+    host = SupervisedEngine(prepare, heard.receive, launch=launch, limits=PATIENT)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(host.run)
         await until(lambda: host.status.state == "running")

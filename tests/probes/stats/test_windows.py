@@ -122,6 +122,12 @@ def test_slices_keep_the_newest() -> None:
     assert slices.between(0, 10) == [[4], [5], [6], [7]]
 
 
+def test_ages_without_a_sample_cost_no_time() -> None:
+    slices: Slices[list[int]] = Slices(3, list)
+    slices.at(1).append(7)
+    assert slices.between(0, 10**18) == [[7]]
+
+
 def test_a_slice_is_sealed_a_second_after_its_end_and_compacted_then() -> None:
     samples = SampleWindows()
     for number in range(100):

@@ -48,6 +48,10 @@ DAMAGES = {
     "an empty line": (b"\n", CANNOT_BE_READ),
     "a carriage return": (b"\r\n", CANNOT_BE_READ),
     "invalid UTF-8": (b'{"type":"mark","at_ns":1,"text":"\xff\xfe"}\n', CANNOT_BE_READ),
+    "a number without end": (
+        b'{"type":"mark","text":"","at_ns":' + b"1" * 400 + b"}\n",
+        CANNOT_BE_READ,
+    ),
     "nested too deep": (b'{"a":' * 200_000 + b"\n", CANNOT_BE_READ),
     "an unknown type": (b'{"type":"later","at_ns":1}\n', UNKNOWN),
     "no type": (b"{}\n", UNKNOWN),
@@ -102,6 +106,11 @@ def test_lines_keep_the_bytes_they_have_in_the_file(tmp_path: Path) -> None:
     odd = b'{ "type" : "mark" , "text": "caf\xc3\xa9", "at_ns": 1, "later": [1, {}] }\n'
     events, given, remarks = read(tmp_path / "run.jsonl", lines(hello()) + odd)
     assert (events, given, remarks) == ([hello(), mark(1, "café")], lines(hello()) + odd, [])
+
+
+def test_an_id_may_have_as_many_digits_as_it_likes(tmp_path: Path) -> None:
+    content = lines(hello(), mark(1, "1" * 400))
+    assert read(tmp_path / "run.jsonl", content) == ([hello(), mark(1, "1" * 400)], content, [])
 
 
 def test_transient_events_are_read_and_have_no_lines(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from tui.draw.glyphs import STAND_INS, encoding_for, make_readable, stand_in
 from tui.draw.text import line_text
-from tui.panes.routes_columns import STATE_GLYPHS
+from tui.panes.routes import STATE_GLYPHS
 from tui.screens.glossary import GLOSSARY
 from tui.screens.help import help_lines
 

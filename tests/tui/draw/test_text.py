@@ -1,5 +1,8 @@
 """Lines fit their cells, figures keep three digits."""
 
+from datetime import UTC
+
+import made
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +22,7 @@ from tui.draw.text import (
     right,
     share,
     three_digits,
+    time_of_day,
     usd,
 )
 
@@ -137,3 +141,8 @@ def test_shares_round_to_the_whole_only_when_whole(value: float | None, text: st
 )
 def test_dollars(value: float | None, text: str) -> None:
     assert usd(value) == text
+
+
+def test_a_stamp_becomes_the_time_of_day():
+    assert time_of_day(made.NOW_NS, made.WALL_ANCHOR_NS, UTC) == "22:26:01"
+    assert time_of_day(10**30, 0, UTC) == "–"

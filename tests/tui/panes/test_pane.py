@@ -1,17 +1,14 @@
 """The base of the panes: exact widths, no markup, only changed rows."""
 
-from collections.abc import Sequence
-
 import made
 import pytest
 from rich.style import Style
 from textual.app import App, ComposeResult
 
-from probes.board.views import Snapshot
 from tui.draw.text import Line
 from tui.draw.theme import DARK, LIGHT, role_styles
-from tui.panes.pane import Pane, paint
-from tui.panes.view import DEFAULT_VIEW, ViewState
+from tui.panes.pane import Pane, PaneSpec, paint
+from tui.panes.view import DEFAULT_VIEW
 
 STYLES = role_styles(DARK)
 
@@ -19,18 +16,11 @@ STYLES = role_styles(DARK)
 class Sample(Pane):
     """Shows what a test puts into it."""
 
-    NUMBER = 3
-
     def __init__(self) -> None:
-        super().__init__()
         self.content: list[Line] = [(("one", "text"),), (("two", "missed"),)]
-        self.title = "[b]sample[/b]"
-
-    def draw(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
-        return self.content
-
-    def title_for(self, snapshot: Snapshot, view: ViewState) -> str:
-        return self.title
+        super().__init__(
+            PaneSpec("retries", 3, lambda *_: self.content, lambda *_: "[b]sample[/b]")
+        )
 
 
 class SampleApp(App[None]):

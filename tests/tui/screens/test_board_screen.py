@@ -24,9 +24,7 @@ from probes.control.commands import (
 )
 from probes.kit.clock import NS_PER_S
 from tui.app import LlmtopApp
-from tui.panes.header import Banner, HeaderStrip
 from tui.panes.pane import Pane
-from tui.panes.routes import RoutesPane
 from tui.screens.board import BoardScreen
 from tui.screens.help import HelpScreen
 
@@ -59,7 +57,8 @@ class Cockpit:
         return "\n".join(pane.render_line(y).text for y in range(pane.size.height))
 
     def shown(self) -> set[int]:
-        return {pane.NUMBER for pane in self.board.query(Pane) if pane.NUMBER and pane.is_on_screen}
+        numbered = self.board.query("Pane.numbered").results(Pane)
+        return {pane.spec.number for pane in numbered if pane.is_on_screen}
 
 
 @asynccontextmanager
@@ -154,7 +153,7 @@ async def test_the_filter_narrows_while_typing_and_escape_widens() -> None:
         assert "queue-eu" in it.text("#routes")
         assert it.session.commands == []
         await it.press("enter")
-        assert isinstance(it.app.focused, RoutesPane)
+        assert it.app.focused is it.board.query_one("#routes")
         assert it.board.view.filter == "queue"
         await it.press("escape")
         assert "busy-llama" in it.text("#routes")
@@ -226,9 +225,9 @@ async def test_a_small_terminal_shows_the_pane_that_is_asked_for() -> None:
 async def test_page_keys_scroll_the_current_pane() -> None:
     async with cockpit() as it:
         await it.press("4", "pagedown")
-        assert it.board.view.offset(4) == 5
+        assert it.board.view.offset("throttling") == 5
         await it.press("pageup", "pageup")
-        assert it.board.view.offset(4) == 0
+        assert it.board.view.offset("throttling") == 0
         await it.press("1", "pagedown")
         assert it.board.view.selected == "new-route"
 
@@ -250,7 +249,7 @@ async def test_help_opens_over_the_board() -> None:
 
 async def test_an_engine_that_gave_up_is_on_the_banner_and_r_retries() -> None:
     async with cockpit() as it:
-        banner = it.board.query_one(Banner)
+        banner = it.board.query_one("#banner", Pane)
         assert not banner.display
         await it.press("R")
         assert it.session.retried == 0
@@ -270,7 +269,7 @@ async def test_a_ledger_in_doubt_is_on_the_banner_and_l_lifts_that() -> None:
         await it.press("L")
         assert it.session.lifted == 0
     async with cockpit(session=FakeSession(board=FakeBoard(doubted))) as it:
-        assert it.board.query_one(Banner).display
+        assert it.board.query_one("#banner", Pane).display
         assert "BUDGET UNKNOWN" in it.text("#banner")
         await it.press("L")
         assert it.session.lifted == 1
@@ -333,7 +332,7 @@ async def test_an_engine_that_ticks_but_once_a_second_redraws_no_table(
 
 async def test_only_changed_rows_are_repainted(monkeypatch: pytest.MonkeyPatch) -> None:
     async with cockpit() as it:
-        routes = it.board.query_one(RoutesPane)
+        routes = it.board.query_one("#routes", Pane)
         regions: list[Region] = []
         monkeypatch.setattr(routes, "refresh", lambda *rows, **_: regions.extend(rows))
         rows = list(made.routes())
@@ -356,12 +355,12 @@ async def test_keys_without_a_route_do_nothing() -> None:
 
 async def test_the_strip_shows_the_engine_at_once() -> None:
     async with cockpit() as it:
-        assert it.board.query_one(HeaderStrip).status == it.session.status
+        assert it.board._strips.status == it.session.status
 
 
 async def test_a_change_of_theme_reaches_the_ground_of_every_pane() -> None:
     async with cockpit() as seen:
-        table = seen.board.query_one(RoutesPane)
+        table = seen.board.query_one("#routes", Pane)
         dark = table.render_line(0)
         seen.app.theme = "llmtop-light"
         await seen.pilot.pause()

@@ -11,7 +11,7 @@ from probes.board.views import RouteState
 from tui.draw.text import line_text, line_width
 from tui.draw.theme import THEMES
 from tui.keys import KEYS
-from tui.panes.routes_columns import COLUMNS, STATE_GLYPHS
+from tui.panes.routes import COLUMNS, STATE_GLYPHS
 from tui.screens.glossary import GLOSSARY, STATE_MEANINGS
 from tui.screens.help import HelpScreen, help_lines
 

@@ -2,7 +2,7 @@
 
 import gc
 
-from tui.terminal.collector import Collector
+from tui.terminal.collector import Collector, no_passes_at_the_start
 
 
 def test_it_runs_only_when_told_and_is_given_back() -> None:
@@ -42,3 +42,14 @@ def test_every_sixtieth_sweep_is_a_full_one() -> None:
         gc.callbacks.pop()
     assert passes.count(2) == 1
     assert passes.count(1) == 59
+
+
+def test_a_start_is_not_interrupted_by_passes_and_leaves_them_as_they_were() -> None:
+    before = gc.get_threshold()
+    with no_passes_at_the_start():
+        collector = Collector()
+        assert gc.get_threshold()[0] > before[0] * 10
+        collector.start()
+        collector.stop()
+        assert gc.get_threshold()[0] > before[0] * 10
+    assert gc.get_threshold() == before

@@ -5,7 +5,8 @@ import pytest
 from changed import replace
 
 from probes.stats.windows import WINDOWS
-from tui.panes.order import (
+from tui.panes.routes import (
+    SORT_KEYS,
     matches,
     moved,
     moved_to_edge,
@@ -15,7 +16,6 @@ from tui.panes.order import (
     settled,
     visible_routes,
 )
-from tui.panes.routes_columns import SORT_KEYS
 from tui.panes.view import ViewState
 
 SNAPSHOT = made.snapshot()

@@ -1,37 +1,31 @@
-"""Several engines behind one host: real engines, a scripted network, a clock of the test's own."""
+"""Several engines as one source: real ones, a scripted network, a clock of the test's own."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from collections.abc import Sequence
 
 import anyio
+import msgspec
 import pytest
-from clocks import ManualClock
-from scripted import Network, Script, chat, refusal
+from clocks import NS, ManualClock
+from group_of_engines import Group, route
+from scripted import chat, refusal
 
 from probes.board import Board
 from probes.config import Route
 from probes.control.commands import (
-    Allow,
-    Allowance,
     Burst,
     Command,
-    Configure,
     EndCoolDown,
-    Go,
     MarkTime,
     Pause,
     SetKnob,
     WatchText,
 )
-from probes.control.wanted import commands_for_restart, wanted_of
-from probes.engine.engine import run_engine
+from probes.control.status import HostStatus
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
     Batch,
-    Event,
     Held,
     Hello,
     Knob,
@@ -41,132 +35,12 @@ from probes.events import (
     ProbeFinished,
     Tick,
     decode_event,
+    encode_event,
 )
-from probes.kit.clock import Clock
-from probes.run.several.group import EngineGroup
-from probes.sources.in_process import InProcessEngine
-from probes.sources.rules import HostLimits
-from probes.sources.source import Receive
-from probes.sources.supervised import Prepare, SupervisedEngine
+from probes.sources.several import SeveralEngines
+from probes.sources.source import Brief, Receive
 
 pytestmark = pytest.mark.anyio
-
-Kind = TypeVar("Kind", bound=Event)
-PROBE = 82  # tokens a probe of `route` may cost: its prompt and its answer's cap
-LIMITS = HostLimits(backoff_first_s=1.0)
-
-
-def route(name: str = "a", *, concurrency: int = 2, interval: float = 1.0) -> Route:
-    """Return a route whose probes cost `PROBE` at most."""
-    return Route(
-        name=name,
-        base_url="http://127.0.0.1/v1",
-        model="m",
-        prompt="x" * 40,
-        concurrency=concurrency,
-        interval=interval,
-    )
-
-
-class Group:
-    """A group of engines in this loop."""
-
-    def __init__(self, *routes: Route, scripts: Sequence[Script] = (), engines: int = 2) -> None:
-        self.clock = ManualClock()
-        self.network = Network(list(scripts) or [chat("a", "b")])
-        self.routes = routes
-        self.allow: Allow | None = None
-        self.heard: list[Event] = []
-        self.lines = b""
-        self.rounds = 0
-        self.scopes: list[anyio.CancelScope] = []
-        self.pipes: list[anyio.Event] = []
-        self.wanted = wanted_of(routes)
-        self.host = EngineGroup(
-            self._prepare,
-            self._receive,
-            routes=routes,
-            engines=engines,
-            make_host=self._make_host,
-            clock=self.clock,
-        )
-
-    def send(self, command: Command) -> None:
-        """Command the group as a session does."""
-        self.wanted = self.wanted.after_command(command)
-        self.host.send(command)
-
-    def let_spend(self, tokens: int) -> None:
-        """Allow so many tokens in all of route a."""
-        self.allow = Allow(
-            allowances=(
-                Allowance(route="", tokens=tokens),
-                Allowance(route="a", tokens=tokens, used_tokens=tokens, limit_tokens=tokens),
-            )
-        )
-        self.host.send(self.allow)
-
-    def of(self, kind: type[Kind]) -> list[Kind]:
-        """Return the events of one kind that were told."""
-        return [event for event in self.heard if isinstance(event, kind)]
-
-    def engines_of(self, kind: type[AttemptStarted] = AttemptStarted) -> Counter[str]:
-        """Return how many attempts each life of an engine began."""
-        return Counter(event.probe.partition("-")[0] for event in self.of(kind))
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Run the group, and stop it in order."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.host.run)
-            yield
-            for pipe in self.pipes:
-                pipe.set()
-            self.host.stop()
-            await self.clock.advance(2)
-        assert self.host.status.state == "stopped"
-        assert self.network.open == 0
-
-    async def _prepare(self, engine: str) -> list[Command]:
-        await anyio.lowlevel.checkpoint()
-        allow = [self.allow] if self.allow else []
-        wanted = commands_for_restart(self.wanted, self.clock.monotonic_ns())
-        return [Configure(engine=engine, routes=self.routes, seed=1), *allow, *wanted, Go()]
-
-    def _receive(self, events: list[Event], lines: bytes) -> None:
-        self.heard += events
-        self.lines += lines
-        self.rounds += 1
-        for event in events:
-            self.wanted = self.wanted.after_event(event)
-
-    def _make_host(self, prepare: Prepare, receive: Receive) -> SupervisedEngine:
-        return InProcessEngine(
-            prepare, receive, run_engine=self._run_engine, limits=LIMITS, clock=self.clock
-        )
-
-    async def _run_engine(
-        self,
-        commands: AsyncIterator[Command],
-        write: Callable[[bytes], Awaitable[None]],
-        *,
-        clock: Clock,
-    ) -> None:
-        """Run an engine that a test can kill, and whose pipe it can close."""
-        pipe = anyio.Event()
-        pipe.set()
-        number = len(self.pipes)
-        self.pipes.append(pipe)
-
-        async def write_when_open(batch: bytes) -> None:
-            await self.pipes[number].wait()
-            await write(batch)
-
-        with anyio.CancelScope() as scope:
-            self.scopes.append(scope)
-            await run_engine(
-                commands, write_when_open, clock=clock, transport=self.network.transport
-            )
 
 
 async def test_both_engines_probe_and_speak_as_one() -> None:
@@ -234,19 +108,6 @@ async def test_a_panic_reaches_every_engine_and_is_told_once_a_route() -> None:
             ("a", "paused"),
             ("b", "paused"),
         ]
-
-
-async def test_a_burst_is_sent_whole_and_told_once() -> None:
-    group = Group(route(concurrency=1, interval=60.0))
-    group.let_spend(5 * PROBE + 20)  # the first probe is paid for by then
-    async with group.running():
-        await group.clock.advance(1)
-        group.send(Burst(route="a", count=5))
-        await group.clock.advance(2)
-        assert len(group.network.requests) == 6
-        assert sorted(group.engines_of().values()) == [3, 3]
-        (knob,) = group.of(Knob)
-        assert (knob.knob, knob.after) == ("burst", 5)
 
 
 async def test_a_burst_before_any_engine_lives_is_not_told() -> None:
@@ -395,21 +256,6 @@ async def test_engines_that_were_given_up_are_started_again_when_someone_asks() 
         assert len(group.scopes) == lives + 1
 
 
-async def test_money_is_kept_for_no_engine_that_was_given_up() -> None:
-    group = Group(route(concurrency=3, interval=0.1))
-    async with group.running():
-        await group.clock.advance(2)
-        for _ in range(3):
-            (group.scopes[0] if len(group.scopes) == 2 else group.scopes[-1]).cancel()
-            await group.clock.advance(2.5)
-        assert group.host.status.state == "gave_up"
-        spent = sum(event.charged_tokens for event in group.of(AttemptFinished))
-        group.let_spend(spent + 4 * PROBE)
-        await group.clock.advance(6)
-        spent_since = sum(event.charged_tokens for event in group.of(AttemptFinished)) - spent
-        assert 3 * PROBE < spent_since <= 4 * PROBE
-
-
 async def test_a_silent_engine_does_not_hold_the_others_back() -> None:
     group = Group(route(concurrency=2, interval=0.1))
     async with group.running():
@@ -441,48 +287,6 @@ async def test_a_held_group_delivers_nothing_and_loses_nothing() -> None:
     assert len(group.of(ProbeFinished)) == len(group.network.requests)
 
 
-async def test_together_the_engines_spend_what_is_allowed_and_no_more() -> None:
-    group = Group(route(concurrency=3, interval=0.1))
-    group.let_spend(10 * PROBE)
-    async with group.running():
-        await group.clock.advance(8)
-        charged = sum(event.charged_tokens for event in group.of(AttemptFinished))
-        assert 9 * PROBE < charged <= 10 * PROBE
-        holds = [(event.reason, event.released) for event in group.of(Held)]
-        assert holds[-1] == ("budget", False)
-        before = len(group.network.requests)
-        group.let_spend(30 * PROBE)
-        await group.clock.advance(1)
-        assert len(group.network.requests) > before + 5
-        again = [(event.reason, event.released) for event in group.of(Held)][len(holds) :]
-        assert again[0] == ("budget", True)
-
-
-async def test_engines_that_die_do_not_make_the_allowance_grow() -> None:
-    group = Group(route(concurrency=3, interval=0.1))
-    group.let_spend(20 * PROBE)
-    async with group.running():
-        for _ in range(3):
-            await group.clock.advance(2)
-            group.scopes[0].cancel()
-            del group.scopes[0]
-        await group.clock.advance(10)
-        charged = sum(event.charged_tokens for event in group.of(AttemptFinished))
-        assert 19 * PROBE < charged <= 20 * PROBE
-        assert len(group.engines_of()) > 2
-
-
-async def test_a_dearer_probe_gets_the_money_of_all_engines_together() -> None:
-    group = Group(route(concurrency=2, interval=0.5))
-    group.let_spend(0)
-    async with group.running():
-        await group.clock.advance(1)
-        group.send(SetKnob(route="a", knob="max_tokens", value=500))
-        group.let_spend(600)
-        await group.clock.advance(1)
-        assert len(group.network.requests) > 0
-
-
 async def test_cancelling_the_group_leaves_nothing_open() -> None:
     group = Group(route(interval=0.0), scripts=[chat("a", wait_s=9.0)])
     async with anyio.create_task_group() as tasks:
@@ -492,3 +296,104 @@ async def test_cancelling_the_group_leaves_nothing_open() -> None:
         tasks.cancel_scope.cancel()
     assert group.network.open == 0
     assert [event.reason for event in group.of(ProbeFinished)] == ["stopped", "stopped"]
+
+
+async def test_only_what_changes_is_told() -> None:
+    group = Group(route(), msgspec.structs.replace(route("b"), paused=True))
+    async with group.running():
+        await group.clock.advance(1)
+        for command in (
+            SetKnob(route="a", knob="concurrency", value=2),
+            SetKnob(route="a", knob="interval", value=-1),
+            Pause(paused=True),
+            Pause(route="b", paused=False),
+            Pause(route="gone", paused=True),
+            EndCoolDown(route="a"),
+            EndCoolDown(route="gone"),
+        ):
+            group.send(command)
+        await group.clock.advance(1)
+    told = [(event.route, event.knob, event.before, event.after) for event in group.of(Knob)]
+    assert told == [("a", "interval", 1, 0), ("a", "paused", 0, 1), ("b", "paused", 1, 0)]
+    assert group.of(Held) == []
+
+
+class Silent:
+    """An engine that notes what it is told."""
+
+    status = HostStatus("running")
+    in_order = True
+
+    def __init__(self) -> None:
+        self.told: list[Command] = []
+
+    def send(self, command: Command) -> None:
+        self.told.append(command)
+
+    def hold(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def retry(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    async def run(self) -> None: ...
+
+
+class Pair:
+    """Two engines of one source, which a test speaks for."""
+
+    def __init__(self) -> None:
+        self.engines: list[Silent] = []
+        self.hear: list[Receive] = []
+        self.clock = ManualClock(start_ns=0)
+        self.source = SeveralEngines(
+            lambda _: [],
+            lambda _events, _lines: None,
+            routes=[route()],
+            engines=2,
+            make_engine=self._make_engine,
+            clock=self.clock,
+        )
+
+    def cools(self, engine: int, until_s: int, *, at_s: int = 0, asked: bool = True) -> None:
+        """Let an engine say that the route cools down."""
+        asked_s = 1.0 if asked else None
+        until_ns = until_s * NS
+        held = Held(
+            at_ns=at_s * NS, reason="cool_down", route="a", until_ns=until_ns, asked_s=asked_s
+        )
+        self.hear[engine]([held], encode_event(held))
+
+    def waits(self, engine: int) -> list[float]:
+        """Return the waits that an engine was told of."""
+        return [one.until_s for one in self.engines[engine].told if isinstance(one, EndCoolDown)]
+
+    def _make_engine(
+        self, _number: int, _routes: Sequence[Route], _brief: Brief, receive: Receive
+    ) -> Silent:
+        self.hear.append(receive)
+        self.engines.append(Silent())
+        return self.engines[-1]
+
+
+def test_a_cool_down_is_news_to_the_others_once_and_when_it_grows() -> None:
+    pair = Pair()
+    pair.cools(0, 10)
+    pair.cools(0, 10)
+    pair.cools(1, 10)
+    pair.cools(1, 11, asked=False)  # we had said so ourselves
+    assert (pair.waits(0), pair.waits(1)) == ([], [10.0])
+    pair.cools(1, 12)
+    assert (pair.waits(0), pair.waits(1)) == ([12.0], [10.0])
+
+
+async def test_a_cool_down_of_before_its_end_by_the_user_is_no_news_any_more() -> None:
+    pair = Pair()
+    await pair.clock.advance(4)
+    pair.source.send(EndCoolDown(route="a"))
+    pair.cools(0, 10, at_s=3)
+    assert pair.waits(1) == [0.0]
+    pair.cools(0, 10, at_s=5)
+    assert pair.waits(1) == [0.0, 6.0]

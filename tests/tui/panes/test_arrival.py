@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from probes.kit.clock import NS_PER_S
 from tui.draw.text import line_text, line_width
-from tui.panes.arrival_lines import (
+from tui.panes.arrival import (
     SLOT_NS,
     arrival_lines,
     arrival_title,
@@ -181,7 +181,7 @@ def test_the_title_names_the_route_harmlessly() -> None:
 
 
 def test_scrolling_ends_at_the_last_lane() -> None:
-    lines = arrival_lines(made.snapshot(), replace(VIEW, offsets={2: 200}), 100, 6)
+    lines = arrival_lines(made.snapshot(), replace(VIEW, offsets={"arrival": 200}), 100, 6)
     assert "#8809" in line_text(lines[-2])
 
 

@@ -11,7 +11,7 @@ from probes.board.views import EMPTY_SNAPSHOT
 from probes.control.status import HostState
 from probes.events import HeldReason
 from tui.draw.text import line_text, line_width
-from tui.panes.header_lines import banner_line, header_line
+from tui.panes.header import banner_line, header_line
 from tui.panes.view import Freeze, ViewState
 
 RUNNING = FakeStatus()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes.run.several.division import Division
+from probes.sources.division import Division
 
 WORK = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 40), max_size=8)
 ENGINES = st.integers(1, 9)

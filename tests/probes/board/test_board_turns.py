@@ -31,7 +31,7 @@ def stream(seconds: int, rate: float) -> Iterator[Event]:
 
 
 def frames(events: Iterator[Event], seed: int, *, hz: float, restless: bool) -> Iterator[Snapshot]:
-    """Yield frames at odd moments, some amid a slot; a restless user looks elsewhere at times."""
+    """Yield frames at odd times, some amid a slot; a restless user looks elsewhere at times."""
     chance, board = random.Random(seed), Board()
     window, looked_at, due_ns = chance.choice(WINDOWS), ("route0",), 0
     for event in events:
@@ -92,7 +92,7 @@ def test_a_longer_window_never_has_fewer_samples_when_slices_close_and_late_ones
     assert (run.finished, run.ttft[0].n, run.e2e[0].n) == (900, 900, 900)
 
 
-def test_between_its_moments_a_routes_figures_stand_and_its_open_streams_do_not() -> None:
+def test_between_its_turns_a_routes_figures_stand_and_its_open_streams_do_not() -> None:
     board = Board()
     probes = [ProbeScript(f"e1-{n}", n * 0.2, e2e_s=0.1) for n in range(10)]
     for event in (hello(), *(e for probe in probes for e in probe.events()), tick(2.0)):
@@ -111,7 +111,7 @@ def test_between_its_moments_a_routes_figures_stand_and_its_open_streams_do_not(
     assert board.snapshot("5m", ("alpha",)).routes[0].n == 11
 
 
-def test_each_route_has_a_moment_of_its_own() -> None:
+def test_each_route_has_a_turn_of_its_own() -> None:
     infos = tuple(route_info(name) for name in "abcd")
     board = Board()
     board.fold(hello(*infos))
@@ -128,12 +128,12 @@ def test_each_route_has_a_moment_of_its_own() -> None:
         board.fold(tick(now_s + 0.001))
         for row in board.snapshot().routes:
             read[row.name].append(row.n)
-    moments = [next(i for i, n in enumerate(read[name]) if n) for name in "abcd"]
-    assert moments == [0, 3, 5, 8]
+    turns = [next(i for i, n in enumerate(read[name]) if n) for name in "abcd"]
+    assert turns == [0, 3, 5, 8]
     assert all(len(set(counts)) <= 3 for counts in read.values())
 
 
-def test_a_knob_and_a_new_cohort_are_moments_too() -> None:
+def test_a_knob_and_a_new_cohort_are_turns_too() -> None:
     board = Board()
     events = [e for n in range(25) for e in ProbeScript(f"e1-{n}", n * 0.1, e2e_s=0.1).events()]
     for event in (hello(), *events, tick(5.0)):

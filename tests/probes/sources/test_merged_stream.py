@@ -1,5 +1,7 @@
 """Many engines speak as one."""
 
+import pytest
+
 from probes.events import (
     Arrival,
     Arrivals,
@@ -24,17 +26,17 @@ from probes.events import (
     Tick,
 )
 from probes.kit.clock import NS_PER_S
-from probes.run.several.voice import Voice
+from probes.sources.merged_stream import MergedStream
 
 MS = 1_000_000
 S = NS_PER_S
 
 
-def voice(
+def stream(
     a: tuple[int, ...] = (2, 1), b: tuple[int, ...] = (0, 1), *, greeted: bool = True
-) -> Voice:
-    """Return a voice of engines with these streams of the routes a and b."""
-    made = Voice(
+) -> MergedStream:
+    """Return the stream of engines with these streams of the routes a and b."""
+    made = MergedStream(
         {"a": sum(a), "b": sum(b)}, len(a), lambda engine: {"a": a[engine], "b": b[engine]}
     )
     for engine in range(len(a)) if greeted else ():
@@ -93,7 +95,7 @@ def of_kind(events: list[Event], kind: type[Event]) -> list[Event]:
 
 
 def test_there_is_one_hello_with_the_work_of_all() -> None:
-    made = voice(greeted=False)
+    made = stream(greeted=False)
     (told,) = made.hear(1, hello(5, engine="2", concurrency=1))
     assert isinstance(told, Hello)
     assert (told.engine, told.engines, told.routes[0].concurrency) == ("2", 2, 3)
@@ -103,7 +105,7 @@ def test_there_is_one_hello_with_the_work_of_all() -> None:
 
 
 def test_what_was_turned_before_the_hello_follows_it() -> None:
-    made = voice(greeted=False)
+    made = stream(greeted=False)
     assert made.tell(Knob(at_ns=3, route="a", knob="interval", before=5, after=1)) == []
     told = made.hear(0, hello(5))
     assert [type(event) for event in told] == [Hello, Knob]
@@ -114,20 +116,20 @@ def test_what_was_measured_goes_on_as_it_is() -> None:
     event = ProbeFinished(
         at_ns=3, route="a", probe="1-1", outcome="ok", attempts=1, started_ns=1, scheduled_ns=1
     )
-    (told,) = voice().hear(0, event)
+    (told,) = stream().hear(0, event)
     assert told is event
 
 
 def test_an_engines_own_word_of_its_part_of_a_knob_is_left_out() -> None:
     knob = Knob(at_ns=3, route="a", knob="concurrency", before=2, after=3)
     mark = Mark(at_ns=4, text="x")
-    assert voice().hear(0, knob) == []
-    assert voice().tell(knob) == [knob]
-    assert voice().hear(0, mark) == [mark]
+    assert stream().hear(0, knob) == []
+    assert stream().tell(knob) == [knob]
+    assert stream().hear(0, mark) == [mark]
 
 
 def test_counts_and_health_are_summed_and_the_worst_lag_is_told() -> None:
-    made = voice()
+    made = stream()
     busy = Health(
         loop_lag_p50_ns=1,
         loop_lag_p99_ns=5,
@@ -164,7 +166,7 @@ def test_counts_and_health_are_summed_and_the_worst_lag_is_told() -> None:
 
 
 def test_the_kernels_clock_is_told_where_every_engine_has_it() -> None:
-    made = voice()
+    made = stream()
     for engine in range(2):
         made.hear(engine, batch(10, health=Health(clock="kernel")))
     tick = made.close_round()[0]
@@ -173,7 +175,7 @@ def test_the_kernels_clock_is_told_where_every_engine_has_it() -> None:
 
 
 def test_there_is_one_batch_a_round_and_one_tick_a_second() -> None:
-    made = voice()
+    made = stream()
     told: list[Event] = []
     for number in range(31):
         at_ns = number * 103 * MS
@@ -190,7 +192,7 @@ def test_there_is_one_batch_a_round_and_one_tick_a_second() -> None:
 
 
 def test_after_a_silence_the_ticks_go_on_from_the_moment_they_can() -> None:
-    made = voice()
+    made = stream()
     stamps: list[int] = []
     for at_ns in (0, 5 * S, 5 * S + 900 * MS, 6 * S, 7 * S):
         made.hear(0, batch(at_ns))
@@ -199,21 +201,51 @@ def test_after_a_silence_the_ticks_go_on_from_the_moment_they_can() -> None:
 
 
 def test_a_round_in_which_no_engine_was_heard_has_no_batch() -> None:
-    assert voice().close_round() == []
+    assert stream().close_round() == []
 
 
-def test_budgets_are_those_an_engine_told_last() -> None:
-    made = voice()
-    budgets = (BudgetState(route="", used_tokens=3, limit_tokens=9),)
-    made.hear(0, Tick(at_ns=1, wall_ns=1, health=Health(), routes=(), budgets=budgets))
-    made.hear(0, batch(2))
+def budgets(used: int, doubt: str = "") -> tuple[BudgetState, ...]:
+    """Return what an engine tells of the overall budget."""
+    return (BudgetState(route="", used_tokens=used, limit_tokens=9, doubt=doubt),)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (budgets(3), (), budgets(3)),
+        (budgets(5), budgets(3), budgets(5)),  # the second asked the ledger earlier
+        (budgets(3), budgets(5), budgets(5)),
+        (budgets(5), budgets(3, "why"), budgets(3, "why")),
+    ],
+)
+def test_a_budget_is_told_by_the_engine_that_knows_of_most_spending_or_of_a_doubt(
+    first: tuple[BudgetState, ...],
+    second: tuple[BudgetState, ...],
+    told: tuple[BudgetState, ...],
+) -> None:
+    made = stream()
+    for engine, states in enumerate((first, second)):
+        made.hear(engine, Tick(at_ns=1, wall_ns=1, health=Health(), routes=(), budgets=states))
+        made.hear(engine, batch(2))
     (tick, _) = made.close_round()
     assert isinstance(tick, Tick)
-    assert tick.budgets == budgets
+    assert tick.budgets == told
+
+
+def test_what_an_engine_that_is_gone_knew_of_budgets_is_old() -> None:
+    made = stream()
+    for engine, used in ((0, 5), (1, 3)):
+        states = budgets(used)
+        made.hear(engine, Tick(at_ns=1, wall_ns=1, health=Health(), routes=(), budgets=states))
+    made.hear(0, died(2))
+    made.hear(1, batch(3))
+    (tick, _) = made.close_round()
+    assert isinstance(tick, Tick)
+    assert tick.budgets == budgets(3)
 
 
 def test_token_arrival_of_a_route_is_told_once_a_round() -> None:
-    made = voice()
+    made = stream()
     for engine, at_ns in ((0, 5), (1, 7)):
         arrival = Arrival(f"{engine}-1", 0, 1, 4, 9)
         assert made.hear(engine, Arrivals(at_ns=at_ns, route="a", arrivals=(arrival,))) == []
@@ -225,7 +257,7 @@ def test_token_arrival_of_a_route_is_told_once_a_round() -> None:
 
 
 def test_an_engine_that_dies_is_named_and_the_others_go_on() -> None:
-    made = voice()
+    made = stream()
     made.hear(0, batch(10, RouteCounts(route="a", in_flight=2, target=2, skipped=3)))
     made.hear(1, batch(10, RouteCounts(route="a", in_flight=1, target=1, skipped=1)))
     (notice,) = made.hear(0, died(20))
@@ -244,7 +276,7 @@ def test_an_engine_that_dies_is_named_and_the_others_go_on() -> None:
 
 
 def test_nothing_is_probed_only_when_the_last_engine_has_died() -> None:
-    made = voice()
+    made = stream()
     made.hear(0, died(1))
     first = made.hear(1, died(2))
     assert [event.released for event in first if isinstance(event, Held)] == [False]
@@ -255,7 +287,7 @@ def test_nothing_is_probed_only_when_the_last_engine_has_died() -> None:
 
 
 def test_a_budget_holds_a_route_when_every_engine_that_works_on_it_is_held() -> None:
-    made = voice(a=(2, 1, 0), b=(0, 0, 1))
+    made = stream(a=(2, 1, 0), b=(0, 0, 1))
     assert made.hear(0, held(1)) == []
     assert made.hear(1, held(2)) == [held(2)]
     assert made.hear(0, held(3, released=True)) == [held(3, released=True)]
@@ -263,11 +295,11 @@ def test_a_budget_holds_a_route_when_every_engine_that_works_on_it_is_held() -> 
 
 
 def test_an_engine_that_died_neither_holds_nor_keeps_from_holding() -> None:
-    made = voice()
+    made = stream()
     made.hear(0, held(1))
     told = made.hear(1, died(2))
     assert [event for event in told if isinstance(event, Held)] == [held(2)]
-    made = voice()
+    made = stream()
     made.hear(0, held(1))
     made.hear(1, held(2))
     made.hear(0, died(3))
@@ -275,7 +307,7 @@ def test_an_engine_that_died_neither_holds_nor_keeps_from_holding() -> None:
 
 
 def test_a_reader_that_stalled_is_told_with_the_first_engine() -> None:
-    made = voice()
+    made = stream()
     stalled = Held(at_ns=1, reason="reader_stalled", route="a")
     assert made.hear(0, stalled) == [stalled]
     assert made.hear(1, stalled) == []
@@ -285,7 +317,7 @@ def test_a_reader_that_stalled_is_told_with_the_first_engine() -> None:
 
 
 def test_a_cool_down_is_told_once_and_ends_once() -> None:
-    made = voice()
+    made = stream()
     asked = cools(1 * S, 3 * S)
     assert made.hear(0, asked) == [asked]
     assert made.hear(1, cools(1 * S + 9, 3 * S + 9, asked_s=None)) == []
@@ -298,7 +330,7 @@ def test_a_cool_down_is_told_once_and_ends_once() -> None:
 
 
 def test_a_cool_down_that_the_user_ended_is_over_for_every_engine() -> None:
-    made = voice()
+    made = stream()
     made.hear(0, cools(1 * S, 9 * S))
     assert made.tell(goes_on(2 * S)) == [goes_on(2 * S)]
     assert made.hear(0, goes_on(2 * S + 1)) == []
@@ -306,7 +338,7 @@ def test_a_cool_down_that_the_user_ended_is_over_for_every_engine() -> None:
 
 
 def test_what_every_engine_says_alike_is_told_once() -> None:
-    made = voice()
+    made = stream()
     notice = Notice(at_ns=1, route="a", text="a fallback was taken")
     assert [made.hear(engine, notice) for engine in (0, 1, 1, 0)] == [[notice], [], [notice], []]
     other = Notice(at_ns=1, route="b", text="a fallback was taken")
@@ -316,7 +348,7 @@ def test_what_every_engine_says_alike_is_told_once() -> None:
 
 
 def test_a_gap_that_all_engines_saw_is_told_once() -> None:
-    made = voice()
+    made = stream()
     gap = Gap(at_ns=10 * S, started_ns=5 * S)
     assert made.hear(0, gap) == [gap]
     assert made.hear(1, Gap(at_ns=10 * S + 20 * MS, started_ns=5 * S - 20 * MS)) == []
@@ -330,7 +362,7 @@ def reading(at_ns: int, remaining: float) -> LimitReading:
 
 
 def test_limits_are_told_when_they_change_at_most_once_a_second() -> None:
-    made = voice()
+    made = stream()
     assert made.hear(0, reading(1, 9)) == [reading(1, 9)]
     assert made.hear(1, reading(2, 8)) == []
     assert made.hear(1, reading(S + 1, 9)) == []
@@ -338,7 +370,7 @@ def test_limits_are_told_when_they_change_at_most_once_a_second() -> None:
 
 
 def test_the_limits_of_a_throttled_answer_are_told_at_once() -> None:
-    made = voice()
+    made = stream()
     made.hear(0, reading(1, 9))
     throttled = AttemptFinished(
         at_ns=2,
@@ -353,7 +385,7 @@ def test_the_limits_of_a_throttled_answer_are_told_at_once() -> None:
 
 
 def test_one_stream_is_on_preview_until_it_ends() -> None:
-    made = voice()
+    made = stream()
     first = Preview(at_ns=1, route="a", probe="1-1", attempt=0, text="x")
     other = Preview(at_ns=1, route="a", probe="2-1", attempt=0, text="y")
     assert [made.hear(0, first), made.hear(1, other)] == [[first], []]

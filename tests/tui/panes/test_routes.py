@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.board.views import Figure, RouteView
+from tui.draw.chart import trend_cells
 from tui.draw.text import Line, line_text, line_width
-from tui.panes.routes_lines import (
+from tui.panes.routes import (
+    Trends,
     cursor_row,
-    plan,
     routes_lines,
     routes_subtitle,
+    routes_table,
     routes_title,
 )
 from tui.panes.view import ViewState
@@ -40,8 +42,8 @@ def test_no_line_is_wider_or_more_than_there_is_room(width: int, height: int) ->
     snapshot = made.snapshot()
     lines = routes_lines(snapshot, VIEW, width, height)
     assert len(lines) <= height
-    fitted = plan(snapshot.routes, width)
-    assert fitted.name + 4 <= max(width, 5)
+    fitted = routes_table(snapshot.routes, width - 4)
+    assert fitted.width("name") + 4 <= max(width, 5)
     if width >= 20:
         assert all(line_width(line) <= width for line in lines)
 
@@ -91,15 +93,13 @@ def test_a_row_says_what_its_figures_are() -> None:
 
 def test_what_hurts_is_marked_beside_its_colour() -> None:
     row = row_of(made.route("r", "sluggish", 2.0, success=0.9, success_missed=True))
-    assert role_of(row, "2.00") == "sluggish"
-    assert role_of(row, "▲") == "sluggish"
-    assert role_of(row, "90.0") == "missed"
-    assert role_of(row, "▼") == "missed"
+    assert role_of(row, "2.00▲") == "sluggish"
+    assert role_of(row, "90.0▼") == "missed"
 
 
 def test_a_percentile_of_too_few_samples_is_faint() -> None:
     row = row_of(made.route("r", ttft_p95=Figure(2.34, 4, enough=False)))
-    assert role_of(row, "2.34") == "faint"
+    assert role_of(row, "2.34°") == "faint"
     assert "2.34°" in line_text(row)
 
 
@@ -228,3 +228,22 @@ def test_the_head_of_the_trend_tells_the_goal_that_all_streamed_routes_share(
     head = line_text(routes_lines(made.snapshot(routes=(*routes, whole)), ViewState(), 200, 10)[0])
     assert head.rstrip().endswith(told or "0–4s")
     assert ("goal" in head) == bool(told)
+
+
+def test_the_same_points_are_drawn_once_and_other_ones_anew() -> None:
+    trends, points = Trends(), made.trend(0.4)
+    first = trends(points, 20, 4.0, 1.0, 900 * 10**9)
+    assert first == trend_cells(points, 20, 4.0, 1.0, 900 * 10**9)
+    assert trends(points, 20, 4.0, 1.0, 900 * 10**9) is first
+    assert trends(points, 10, 4.0, 1.0, 900 * 10**9) != first
+    changed = (*points[:-1], replace(points[-1], p95=3.9))
+    assert trends(changed, 20, 4.0, 1.0, 900 * 10**9) != first
+
+
+def test_what_is_kept_is_bounded() -> None:
+    trends = Trends()
+    drawn: list[Line] = [
+        trends(list(made.trend(0.4)), 5, 4.0, 1.0, 900 * 10**9) for _ in range(600)
+    ]
+    assert len(drawn) == 600
+    assert len(trends) <= 256

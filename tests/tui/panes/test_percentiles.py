@@ -4,7 +4,7 @@ import pytest
 from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import HOSTILE, NOW_NS, detail, figure, percentiles, route, snapshot, trend
+from made import HOSTILE, NOW_NS, detail, figure, of_one, percentiles, route, snapshot, trend
 
 from probes.board.views import (
     EMPTY_SNAPSHOT,
@@ -13,12 +13,13 @@ from probes.board.views import (
     Marker,
     PercentileTable,
     WindowColumn,
+    WindowName,
 )
 from probes.kit.clock import NS_PER_S
-from tui.draw.text import line_text, line_width
-from tui.panes.percentiles import PercentilesPane
-from tui.panes.percentiles_lines import FEW_SAMPLES, figure_spans, percentiles_lines
-from tui.panes.timeline_lines import MIN_HEIGHT, timeline_lines
+from tui.draw.text import Line, line_text, line_width
+from tui.panes.percentiles import Charts, percentiles_lines, percentiles_title
+from tui.panes.routes import FEW_SAMPLES
+from tui.panes.timeline import MIN_HEIGHT, timeline_lines
 from tui.panes.view import DEFAULT_VIEW, ViewState
 
 NOTHING = PercentileTable(
@@ -36,9 +37,21 @@ NOTHING = PercentileTable(
 )
 
 
-def texts(table: PercentileTable, width: int, height: int, window: str = "5m") -> list[str]:
-    lines = percentiles_lines(table, window=window, width=width, height=height)
-    return [line_text(line) for line in lines]
+def lines_of(
+    table: PercentileTable,
+    width: int = 44,
+    height: int = 15,
+    window: WindowName = "5m",
+    *,
+    success_missed: bool = False,
+) -> tuple[Line, ...]:
+    row = route("a", streamed=table.streamed, success_missed=success_missed)
+    shown = of_one(window, row, percentiles=table)
+    return percentiles_lines(shown, DEFAULT_VIEW, width, height)
+
+
+def texts(table: PercentileTable, width: int, height: int, window: WindowName = "5m") -> list[str]:
+    return [line_text(line) for line in lines_of(table, width, height, window)]
 
 
 def test_a_tall_chart_shows_e2e_beneath_ttft_with_its_own_goal() -> None:
@@ -105,9 +118,10 @@ def test_each_line_more_brings_the_next_row_by_need(rows: int) -> None:
 
 def test_the_charts_are_drawn_anew_where_the_pane_has_another_size() -> None:
     shown = replace(snapshot(), routes=(route("a"),), details={"a": detail("a")})
-    pane, view = PercentilesPane(), ViewState(selected="a")
+    charts, view = Charts(), ViewState(selected="a")
     for size in ((100, 30), (80, 30), (80, 24), (100, 30)):
-        assert pane.draw(shown, view, *size) == PercentilesPane().draw(shown, view, *size)
+        kept = percentiles_lines(shown, view, *size, draw_chart=charts)
+        assert kept == percentiles_lines(shown, view, *size)
 
 
 def test_a_narrow_pane_keeps_the_window_of_the_home_screen():
@@ -116,27 +130,29 @@ def test_a_narrow_pane_keeps_the_window_of_the_home_screen():
 
 
 def test_the_window_of_the_home_screen_is_lit():
-    (head, *_) = percentiles_lines(percentiles(), window="15m", width=44, height=15)
+    (head, *_) = lines_of(percentiles(), window="15m")
     assert [text.strip() for text, role in head if role == "accent"] == ["15m"]
 
 
 @pytest.mark.parametrize(
     ("made", "text", "role"),
     [
-        (figure(0.5), "0.500 ", "great"),
-        (figure(1.2), " 1.20△", "slow"),
-        (figure(2.0), " 2.00▲", "sluggish"),
-        (figure(2.0, n=5), f" 2.00{FEW_SAMPLES}", "faint"),
-        (Figure(), "    – ", "faint"),
+        (figure(0.5), " 0.500 ", "great"),
+        (figure(1.2), "  1.20△", "slow"),
+        (figure(2.0), "  2.00▲", "sluggish"),
+        (figure(2.0, n=5), f"  2.00{FEW_SAMPLES}", "faint"),
+        (Figure(), "     – ", "faint"),
     ],
 )
 def test_grades_have_marks_beside_their_colours(made: Figure, text: str, role: str):
-    assert figure_spans(made, 6) == ((text, role),)
+    first = replace(percentiles().columns[0], ttft=(made,) * 5)
+    table = replace(percentiles(), columns=(first,))
+    assert lines_of(table, window="1m")[1][1] == (text, role)
 
 
 def test_failures_stand_out_only_where_the_goal_is_missed():
-    calm = percentiles_lines(percentiles(), window="5m", width=44, height=15)
-    hurt = percentiles_lines(percentiles(), window="5m", width=44, height=15, success_missed=True)
+    calm = lines_of(percentiles())
+    hurt = lines_of(percentiles(), success_missed=True)
     assert "missed" not in {role for _, role in calm[13]}
     assert "missed" in {role for _, role in hurt[13]}
     assert "0.8✕" in line_text(hurt[13])
@@ -151,7 +167,7 @@ def test_a_hang_is_not_hidden_behind_old_figures():
 
 def test_nothing_measured_yet_is_calm():
     assert any("no sample yet" in line for line in texts(NOTHING, 90, 15))
-    lines = percentiles_lines(NOTHING, window="5m", width=44, height=15)
+    lines = lines_of(NOTHING)
     assert "missed" not in {role for line in lines for _, role in line}
 
 
@@ -257,18 +273,17 @@ tables = st.builds(
 @settings(deadline=None)
 @given(tables, st.integers(1, 200), st.integers(0, 40))
 def test_no_size_and_no_figure_breaks_out_of_the_pane(table, width, height):
-    lines = percentiles_lines(table, window="5m", width=width, height=height)
+    lines = lines_of(table, width, height)
     assert len(lines) <= height
     assert all(line_width(line) <= width for line in lines)
 
 
 def test_the_title_names_route_and_cohort():
-    pane = PercentilesPane()
-    shown = snapshot()
-    title = pane.title_for(shown, ViewState(selected="busy-llama"))
+    title = percentiles_title(snapshot(), ViewState(selected="busy-llama"))
     assert title == "percentiles · busy-llama · 64/256"
-    assert pane.title_for(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "percentiles"
-    assert line_text(pane.draw(EMPTY_SNAPSHOT, DEFAULT_VIEW, 40, 5)[0]) == "no route selected"
+    assert percentiles_title(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "percentiles"
+    lines = percentiles_lines(EMPTY_SNAPSHOT, DEFAULT_VIEW, 40, 5)
+    assert line_text(lines[0]) == "no route selected"
 
 
 def test_the_pane_draws_the_selected_route():
@@ -278,7 +293,7 @@ def test_the_pane_draws_the_selected_route():
         routes=routes,
         details={"b": detail("b", percentiles=replace(percentiles(), oldest_open_s=33.0))},
     )
-    lines = PercentilesPane().draw(shown, ViewState(selected="b"), 44, 15)
+    lines = percentiles_lines(shown, ViewState(selected="b"), 44, 15)
     assert "33s" in line_text(lines[-1])
 
 

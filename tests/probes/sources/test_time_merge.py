@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.events import Batch, Event, Fault, Health, Held, Hello, decode_event, encode_event
-from probes.run.several.merge import PATIENCE_NS, Item, Merge
+from probes.sources.merged_stream import PATIENCE_NS, Heard, TimeMerge
 
 MS = 1_000_000
 
@@ -27,20 +27,20 @@ def event(at_ns: int, name: str = "x") -> Fault:
     return Fault(at_ns=at_ns, route=name, error="", traceback="", restart_in_s=0)
 
 
-def add(merge: Merge, source: int, events: list[Event]) -> None:
+def add(merge: TimeMerge, source: int, events: list[Event]) -> None:
     """Hand events over with the lines of the durable ones."""
     lines = b"".join(encode_event(one) for one in events if not isinstance(one, Batch))
     merge.add(source, events, lines)
 
 
-def names(items: list[Item]) -> list[str]:
+def names(items: list[Heard]) -> list[str]:
     """Return the names of the events among other things."""
     return [item.event.route for item in items if isinstance(item.event, Fault)]
 
 
-def living(sources: int = 2) -> Merge:
+def living(sources: int = 2) -> TimeMerge:
     """Return a merge whose engines have all said hello at 0."""
-    merge = Merge(sources)
+    merge = TimeMerge(sources)
     for source in range(sources):
         add(merge, source, [hello(0)])
     merge.take(0)
@@ -141,11 +141,11 @@ def deliveries(draw: st.DrawFn, sources: int, prompt: bool) -> list[Delivery]:
 
 
 def played(
-    sources: int, plan: list[Delivery], seen: Callable[[int, list[Item]], None]
-) -> list[Item]:
+    sources: int, plan: list[Delivery], seen: Callable[[int, list[Heard]], None]
+) -> list[Heard]:
     """Play deliveries, and take whenever a round is complete or patience ends."""
-    merge = Merge(sources)
-    taken: list[Item] = []
+    merge = TimeMerge(sources)
+    taken: list[Heard] = []
 
     def take(now_ns: int) -> int:
         """Take, and return when to take again at the latest."""
@@ -190,7 +190,7 @@ def test_engines_that_are_heard_in_time_give_one_stream_in_order(
         for source in range(sources)
     ]
     lively_ns = min(last_ns) + PATIENCE_NS  # afterwards one of them says nothing any more
-    taken: list[Item] = []
+    taken: list[Heard] = []
     lively = [one for one in plan if one.now_ns < lively_ns]
     everything = played(sources, lively, lambda _now, items: taken.extend(items))
     stamps = [item.event.at_ns for item in taken]
@@ -209,7 +209,7 @@ def test_no_event_is_held_for_longer_than_two_batches(data: st.DataObject, sourc
         if isinstance(one, Fault)
     }
 
-    def seen(now_ns: int, items: list[Item]) -> None:
+    def seen(now_ns: int, items: list[Heard]) -> None:
         for name in names(items):
             assert now_ns - arrived[name] <= PATIENCE_NS
             taken.add(name)

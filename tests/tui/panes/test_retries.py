@@ -1,27 +1,32 @@
 """The retries pane: reason by retry number, and one line of totals."""
 
+from collections.abc import Sequence
+
 import pytest
 from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import HOSTILE, retries, snapshot
+from made import HOSTILE, of_one, retries, snapshot
 
-from probes.board.views import EMPTY_SNAPSHOT, RetryRow, RetryView
-from tui.draw.text import line_text, line_width
-from tui.panes.retries import RetriesPane
-from tui.panes.retries_lines import retries_lines
+from probes.board.views import EMPTY_SNAPSHOT, RetryRow, RetryView, WindowName
+from tui.draw.text import Line, line_text, line_width
+from tui.panes.retries import retries_lines, retries_title
 from tui.panes.view import DEFAULT_VIEW, ViewState
 
 
+def lines_of(
+    view: RetryView, width: int = 80, height: int = 10, window: WindowName = "5m"
+) -> Sequence[Line]:
+    return retries_lines(of_one(window, retries=view), DEFAULT_VIEW, width, height)
+
+
 def texts(view: RetryView, width: int = 80, height: int = 10) -> list[str]:
-    return [
-        line_text(line) for line in retries_lines(view, window="5m", width=width, height=height)
-    ]
+    return [line_text(line) for line in lines_of(view, width, height)]
 
 
 @pytest.mark.parametrize(("window", "words"), [("5m", "in the last 5m"), ("run", "since start")])
-def test_nothing_retried_is_one_calm_line(window: str, words: str):
-    lines = retries_lines(RetryView(), window=window, width=60, height=8)
+def test_nothing_retried_is_one_calm_line(window: WindowName, words: str):
+    lines = lines_of(RetryView(), 60, 8, window)
     assert lines == (((f"nothing retried {words}", "dim"),),)
 
 
@@ -54,10 +59,7 @@ def test_late_retries_share_the_last_column():
 
 
 def test_only_what_was_exhausted_is_bright():
-    roles = [
-        {role for _, role in line}
-        for line in retries_lines(retries(), window="5m", width=80, height=10)
-    ]
+    roles = [{role for _, role in line} for line in lines_of(retries())]
     assert "missed" in roles[1]
     assert "missed" not in roles[2]
 
@@ -109,15 +111,15 @@ views = st.builds(
 @settings(deadline=None)
 @given(views, st.integers(0, 200), st.integers(0, 40))
 def test_no_size_and_no_figure_breaks_out_of_the_pane(view, width, height):
-    lines = retries_lines(view, window="1h", width=width, height=height)
+    lines = lines_of(view, width, height, "1h")
     assert len(lines) <= height
     assert all(line_width(line) <= width for line in lines)
 
 
 def test_the_pane_shows_the_selected_route_over_the_window():
-    pane = RetriesPane()
     view = ViewState(selected="busy-llama")
-    assert pane.title_for(snapshot(), view) == "retries · busy-llama · 5m"
-    assert line_text(pane.draw(snapshot(), view, 80, 8)[1]).startswith("rate_limit")
-    assert pane.title_for(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "retries"
-    assert line_text(pane.draw(EMPTY_SNAPSHOT, DEFAULT_VIEW, 80, 8)[0]).startswith("nothing")
+    assert retries_title(snapshot(), view) == "retries · busy-llama · 5m"
+    assert line_text(retries_lines(snapshot(), view, 80, 8)[1]).startswith("rate_limit")
+    assert retries_title(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "retries"
+    first = retries_lines(EMPTY_SNAPSHOT, DEFAULT_VIEW, 80, 8)[0]
+    assert line_text(first).startswith("nothing")

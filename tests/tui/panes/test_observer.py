@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.draw.text import Line, line_text, line_width
-from tui.panes.header_lines import header_line
-from tui.panes.observer_lines import CALM, Cockpit, observer_remarks
+from tui.panes.header import header_line
+from tui.panes.observer import CALM, Cockpit, observer_remarks
 from tui.panes.view import ViewState
 
 WRONG = {"loop_lag_p99_s": 0.048, "clock": "user"}

@@ -6,13 +6,12 @@ import pytest
 from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import HOSTILE, NOW_NS, WALL_ANCHOR_NS, limits, rate_limit, snapshot, throttle
+from made import HOSTILE, limits, rate_limit, snapshot, throttle
 
 from probes.board.views import EMPTY_SNAPSHOT, LimitsView, Snapshot, ThrottleEntry
 from probes.events import Limit
 from tui.draw.text import line_text, line_width
-from tui.panes.throttling import ThrottlingPane
-from tui.panes.throttling_lines import throttling_lines, wall_time
+from tui.panes.throttling import throttling_lines, throttling_title
 from tui.panes.view import DEFAULT_VIEW, ViewState
 
 
@@ -21,14 +20,13 @@ def board(entries: tuple[ThrottleEntry, ...] = (), known: tuple[LimitsView, ...]
 
 
 def texts(shown: Snapshot, width: int = 120, height: int = 12, offset: int = 0) -> list[str]:
-    lines = throttling_lines(
-        shown, selected="busy-llama", width=width, height=height, offset=offset, zone=UTC
-    )
+    view = ViewState(selected="busy-llama", offsets={"throttling": offset})
+    lines = throttling_lines(shown, view, width, height, UTC)
     return [line_text(line) for line in lines]
 
 
 def test_nothing_throttled_is_one_calm_line():
-    lines = throttling_lines(board(), selected=None, width=80, height=10)
+    lines = throttling_lines(board(), DEFAULT_VIEW, 80, 10)
     assert lines == ((("no 429 since start", "dim"),),)
 
 
@@ -70,7 +68,7 @@ def test_a_long_request_id_is_cut_with_a_mark():
 
 def test_the_selected_routes_entries_are_brighter():
     shown = board((throttle(), throttle(route="other")))
-    _, mine, other = throttling_lines(shown, selected="busy-llama", width=80, height=9)
+    _, mine, other = throttling_lines(shown, ViewState(selected="busy-llama"), 80, 9)
     assert mine[0][1] == "text"
     assert other[0][1] == "dim"
 
@@ -113,7 +111,7 @@ def test_narrow_panes_drop_bars_then_periods_then_countdowns():
 
 def test_a_limit_that_is_almost_used_up_is_not_calm():
     low = limits(limits=(Limit(kind="tokens", limit=100, remaining=3, reset_s=9.0),))
-    line = throttling_lines(board((), (low,)), selected=None, width=90, height=5)[0]
+    line = throttling_lines(board((), (low,)), DEFAULT_VIEW, 90, 5)[0]
     assert any(text.strip() == "3/100" and role == "throttled" for text, role in line)
 
 
@@ -123,7 +121,7 @@ def test_a_limit_that_is_almost_used_up_is_not_calm():
 def test_a_limit_is_coloured_from_thirty_per_cent_left_and_again_from_ten(left: int, role: str):
     low = limits(limits=(Limit(kind="tokens", limit=100, remaining=left, reset_s=9.0),))
     for height in (5, 20):  # in a line, and as a gauge
-        lines = throttling_lines(board((), (low,)), selected=None, width=90, height=height)
+        lines = throttling_lines(board((), (low,)), DEFAULT_VIEW, 90, height)
         bars = {role for text, role in lines[0] if set(text) & set("█▉▊▋▌▍▎▏━")}
         figure = [role for text, role in lines[0] if text.strip() == f"{left}/100"]
         assert role in {*bars, *figure}
@@ -132,14 +130,14 @@ def test_a_limit_is_coloured_from_thirty_per_cent_left_and_again_from_ten(left: 
 
 def test_a_limit_past_its_reset_is_dim_and_tells_its_age():
     old = limits(limits=(rate_limit("tokens", 0, 100, 9.0, age_s=200.0),), cool_down_s=None)
-    line = throttling_lines(board((), (old,)), selected=None, width=90, height=5)[0]
+    line = throttling_lines(board((), (old,)), DEFAULT_VIEW, 90, 5)[0]
     assert line_text(line).split()[-3:] == ["0/100", "3m", "ago"]
     assert not any(role == "throttled" for text, role in line if text.strip())
 
 
 def test_a_limit_without_a_reset_tells_how_old_it_is():
     fresh = limits(limits=(rate_limit("tokens", 3, 100, None, age_s=12.0),), cool_down_s=None)
-    line = throttling_lines(board((), (fresh,)), selected=None, width=90, height=5)[0]
+    line = throttling_lines(board((), (fresh,)), DEFAULT_VIEW, 90, 5)[0]
     assert line_text(line).split()[-3:] == ["3/100", "12s", "ago"]
     assert any(role == "throttled" for _, role in line)
 
@@ -178,11 +176,6 @@ def test_routes_that_cool_down_come_first_and_too_many_are_counted():
 def test_limits_that_say_nothing_take_no_line():
     silent = limits(limits=(), cool_down_s=None)
     assert texts(board((), (silent,))) == ["no 429 since start"]
-
-
-def test_a_stamp_becomes_the_time_of_day():
-    assert wall_time(NOW_NS, WALL_ANCHOR_NS, UTC) == "22:26:01"
-    assert wall_time(10**30, 0, UTC) == "–"
 
 
 def test_what_a_server_sent_is_neutralised():
@@ -238,16 +231,14 @@ views = st.builds(
     st.integers(-5, 50),
 )
 def test_no_size_and_no_figure_breaks_out_of_the_pane(log, known, width, height, offset):
-    lines = throttling_lines(
-        board(log, known), selected=None, width=width, height=height, offset=offset, zone=UTC
-    )
+    view = ViewState(offsets={"throttling": offset})
+    lines = throttling_lines(board(log, known), view, width, height, UTC)
     assert len(lines) <= height
     assert all(line_width(line) <= width for line in lines)
 
 
 def test_the_pane_scrolls_by_the_view():
     entries = tuple(throttle(float(index), request_id=f"req_{index}") for index in range(9))
-    pane = ThrottlingPane()
-    view = ViewState(offsets={4: 3})
-    assert "req_3" in line_text(pane.draw(board(entries), view, 120, 6)[1])
-    assert pane.title_for(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "throttling · all routes"
+    view = ViewState(offsets={"throttling": 3})
+    assert "req_3" in line_text(throttling_lines(board(entries), view, 120, 6)[1])
+    assert throttling_title(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "throttling · all routes"

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from probes.events import Batch, Health, RouteCounts, Tick
 
 
-@dataclass(slots=True)
-class _Word:
-    """The last that one living engine said of itself."""
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What one living engine last said of itself."""
 
     health: Health
     routes: dict[str, RouteCounts]
 
 
-class Roll:
-    """Each engine's last word, summed up.
+class HealthRollUp:
+    """Each engine's last report, summed up.
 
     Counters of engines that are gone are kept, so that what only grows does not fall.
     """
@@ -23,24 +23,26 @@ class Roll:
     def __init__(self, routes: tuple[str, ...], shares: Callable[[int], Mapping[str, int]]) -> None:
         """`shares` gives the concurrency wanted of each route on an engine."""
         self._shares = shares
-        self._words: dict[int, _Word] = {}
+        self._reports: dict[int, _Report] = {}
         self._skipped = dict.fromkeys(routes, 0)
         self._drops = 0
         self._gone: set[int] = set()
 
     def hear(self, engine: int, event: Tick | Batch) -> None:
-        """Take an engine's word of itself."""
+        """Take an engine's report of itself."""
         self._gone.discard(engine)
-        self._words[engine] = _Word(event.health, {count.route: count for count in event.routes})
+        self._reports[engine] = _Report(
+            event.health, {count.route: count for count in event.routes}
+        )
 
     def left(self, engine: int) -> None:
         """Note that an engine has ended: it has nothing in flight, but its part is still wanted."""
         self._gone.add(engine)
-        word = self._words.pop(engine, None)
-        if word is None:
+        report = self._reports.pop(engine, None)
+        if report is None:
             return
-        self._drops += word.health.drops
-        for route, count in word.routes.items():
+        self._drops += report.health.drops
+        for route, count in report.routes.items():
             self._skipped[route] = self._skipped.get(route, 0) + count.skipped
 
     def counts(self) -> tuple[RouteCounts, ...]:
@@ -52,7 +54,7 @@ class Roll:
 
         The kernel's clock is told only where every engine has it.
         """
-        all_of = [word.health for word in self._words.values()] or [Health()]
+        all_of = [report.health for report in self._reports.values()] or [Health()]
         shares = [health.cpu_share for health in all_of]
         return Health(
             loop_lag_p50_ns=max(health.loop_lag_p50_ns for health in all_of),
@@ -71,12 +73,14 @@ class Roll:
         )
 
     def _sum(self, route: str) -> RouteCounts:
-        words = [word.routes[route] for word in self._words.values() if route in word.routes]
+        counts = [
+            report.routes[route] for report in self._reports.values() if route in report.routes
+        ]
         missing = sum(self._shares(engine).get(route, 0) for engine in self._gone)
         return RouteCounts(
             route=route,
-            in_flight=sum(count.in_flight for count in words),
-            target=sum(count.target for count in words) + missing,
-            waiting=sum(count.waiting for count in words),
-            skipped=self._skipped[route] + sum(count.skipped for count in words),
+            in_flight=sum(count.in_flight for count in counts),
+            target=sum(count.target for count in counts) + missing,
+            waiting=sum(count.waiting for count in counts),
+            skipped=self._skipped[route] + sum(count.skipped for count in counts),
         )

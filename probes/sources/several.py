@@ -1,0 +1,284 @@
+"""Several engines as one source: the work is divided, their events become one stream.
+
+Each engine is a source of its own, which starts it again by the usual rules; the others go on
+meanwhile. What somebody turns is the total: each engine is told its part of it, and we tell of it
+ourselves, once.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import TypeAlias
+
+import anyio
+import msgspec
+
+from probes.config import Route
+from probes.control.commands import (
+    Burst,
+    Command,
+    Configure,
+    EndCoolDown,
+    MarkTime,
+    Pause,
+    SetKnob,
+    WatchText,
+)
+from probes.control.status import HostStatus, worst_of
+from probes.control.wanted import knob_changes, wanted_of
+from probes.events import DURABLE_TYPES, Event, Held, Knob, KnobKind, Mark, encode_event
+from probes.kit.clock import Clock, seconds
+from probes.kit.signals import Signal
+from probes.sources.division import Division
+from probes.sources.merged_stream import Heard, MergedStream, TimeMerge
+from probes.sources.source import Brief, Receive, Source
+
+MakeEngine: TypeAlias = Callable[[int, Sequence[Route], Brief, Receive], Source]
+"""Make the source of one engine: its place, its part of the routes, what it is told, who hears."""
+
+
+class SeveralEngines:
+    """Owns the sources of several engines; commands go in, one ordered stream comes out.
+
+    `run` returns after `stop`; cancelling it kills the engines. Nothing is left behind either way.
+    """
+
+    def __init__(
+        self,
+        brief: Brief,
+        receive: Receive,
+        *,
+        routes: Sequence[Route],
+        engines: int,
+        make_engine: MakeEngine,
+        clock: Clock,
+    ) -> None:
+        """Prepare `engines` engines; `brief` gives what one for all of the work would be told."""
+        self._brief = brief
+        self._receive = receive
+        self._clock = clock
+        self._numbers = count(1)
+        self._wanted = wanted_of(tuple(routes))
+        self._cool_down_ended_ns: dict[str, int] = {}
+        concurrency = {route.name: route.concurrency for route in routes}
+        self._division = Division(concurrency, engines)
+        self._merge = TimeMerge(engines + 1)
+        self._ourselves = engines
+        """Our place among those whose events are merged."""
+        self._stream = MergedStream(concurrency, engines, self._division.of)
+        self._round = Signal()
+        self._engines = [
+            make_engine(
+                engine,
+                self._parts(engine, routes),
+                self._brief_of(engine),
+                self._receive_of(engine),
+            )
+            for engine in range(engines)
+        ]
+
+    @property
+    def status(self) -> HostStatus:
+        """How the engine is that is worst off; its detail says which."""
+        return worst_of([engine.status for engine in self._engines])
+
+    @property
+    def in_order(self) -> bool:
+        """Whether all that they did has been told."""
+        return all(engine.in_order for engine in self._engines)
+
+    def send(self, command: Command) -> None:
+        """Pass a command on, to each engine its part of it."""
+        now_ns = self._clock.monotonic_ns()
+        known = getattr(command, "route", "") in self._division.routes
+        match command:
+            case SetKnob(knob="concurrency") if known:
+                self._tell(self._turned(command, now_ns))
+                self._resize(command)
+            case Burst() if known:
+                parts = self._division.split(command.count, sorted(self._stream.living))
+                if parts:  # else nobody sends it
+                    self._tell([_knob(command, "burst", 0.0, float(command.count), now_ns)])
+                for engine, number in parts.items():
+                    self._engines[engine].send(msgspec.structs.replace(command, count=number))
+            case MarkTime():
+                self._tell([Mark(at_ns=now_ns, text=command.text)])
+            case _:
+                if isinstance(command, WatchText):
+                    self._stream.watch()
+                self._tell(self._turned(command, now_ns))
+                for source in self._engines:
+                    source.send(command)
+
+    def hold(self) -> None:
+        """Stop reading the engines' pipes."""
+        for engine in self._engines:
+            engine.hold()
+
+    def release(self) -> None:
+        """Read on."""
+        for engine in self._engines:
+            engine.release()
+
+    def retry(self) -> None:
+        """Start those engines now that wait for it or were given up."""
+        for engine in self._engines:
+            engine.retry()
+
+    def stop(self) -> None:
+        """End all engines in order; `run` returns when they have."""
+        for engine in self._engines:
+            engine.stop()
+
+    async def run(self) -> None:
+        """Keep the engines running until `stop`."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._deliver_rounds)
+                async with anyio.create_task_group() as engines:
+                    for engine in range(len(self._engines)):
+                        engines.start_soon(self._run_engine, engine)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._deliver(self._merge.take_all())
+
+    async def _run_engine(self, engine: int) -> None:
+        await self._engines[engine].run()
+        self._merge.end(engine)
+        self._look()
+
+    async def _deliver_rounds(self) -> None:
+        """Deliver a round when every prompt engine has been heard, or has had its time."""
+        while True:
+            patience_s = self._merge.patience_s(self._clock.monotonic_ns())
+            await self._round.wait(self._clock, patience_s)
+            self._deliver(self._merge.take(self._clock.monotonic_ns()))
+
+    def _look(self) -> None:
+        if self._merge.is_complete(self._clock.monotonic_ns()):
+            self._round.ring()
+
+    def _deliver(self, items: Sequence[Heard]) -> None:
+        events: list[Event] = []
+        lines: list[bytes] = []
+        for item in items:
+            if item.source == self._ourselves:
+                told = self._stream.tell(item.event)
+            else:
+                told = self._stream.hear(item.source, item.event)
+            events += told
+            lines += _lines(told, item)
+        last = self._stream.close_round()
+        events += last
+        lines += _lines(last, None)
+        if events:
+            self._receive(events, b"".join(lines))
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        """Put events of our own into the stream."""
+        if events:
+            lines = b"".join(encode_event(event) for event in events)
+            self._merge.add(self._ourselves, events, lines)
+            self._look()
+
+    def _turned(self, command: Command, now_ns: int) -> list[Event]:
+        """Take note of what is wanted in all; return what is to be told of it."""
+        before, self._wanted = self._wanted, self._wanted.after_command(command)
+        events: list[Event] = []
+        if isinstance(command, (SetKnob, Pause)):
+            for change in knob_changes(before.routes, self._wanted.routes):
+                events.append(Knob(at_ns=now_ns, who=command.who, **change._asdict()))
+        if isinstance(command, EndCoolDown) and command.route in before.routes:
+            self._cool_down_ended_ns[command.route] = now_ns
+            until_ns = before.routes[command.route].cool_until_ns or now_ns
+            if until_ns > now_ns:
+                events.append(
+                    Held(
+                        at_ns=now_ns,
+                        reason="cool_down",
+                        route=command.route,
+                        released=True,
+                        detail=f"ended by {command.who}",
+                    )
+                )
+                left_s = seconds(until_ns - now_ns)
+                events.append(_knob(command, "cool_down", left_s, 0.0, now_ns))
+        return events
+
+    def _resize(self, command: SetKnob) -> None:
+        before = self._division.shares(command.route)
+        self._division.resize(command.route, round(command.value))
+        after = self._division.shares(command.route)
+        for engine, source in enumerate(self._engines):
+            if before[engine] != after[engine]:
+                part = msgspec.structs.replace(command, value=float(after[engine]), part=True)
+                source.send(part)
+
+    def _parts(self, engine: int, routes: Sequence[Route]) -> tuple[Route, ...]:
+        shares = self._division.of(engine)
+        return tuple(
+            msgspec.structs.replace(route, concurrency=shares[route.name]) for route in routes
+        )
+
+    def _brief_of(self, engine: int) -> Brief:
+        def brief(_: str) -> list[Command]:
+            """Return what this engine must be told; ids count the lives of all engines."""
+            commands: list[Command] = []
+            for command in self._brief(str(next(self._numbers))):
+                match command:
+                    case Configure():
+                        parts = self._parts(engine, command.routes)
+                        commands.append(msgspec.structs.replace(command, routes=parts))
+                    case SetKnob(knob="concurrency"):
+                        pass  # its part stands in Configure
+                    case _:
+                        commands.append(command)
+            return commands
+
+        return brief
+
+    def _receive_of(self, engine: int) -> Receive:
+        def receive(events: list[Event], lines: bytes) -> None:
+            for event in events:
+                if isinstance(event, Held) and event.reason == "cool_down":
+                    self._cool_down_others(engine, event)
+            self._merge.add(engine, events, lines)
+            self._look()
+
+        return receive
+
+    def _cool_down_others(self, engine: int, event: Held) -> None:
+        """Tell the other engines at once what a server asked of one, where that is news.
+
+        It is not where we had told the engine so ourselves, where the others cool for as long
+        already, and where the user has ended that cool-down since.
+        """
+        known = self._wanted.routes.get(event.route)
+        if known is None or event.released or event.asked_s is None or event.until_ns is None:
+            return
+        ended_ns = self._cool_down_ended_ns.get(event.route, 0)
+        if event.at_ns < ended_ns or event.until_ns <= (known.cool_until_ns or 0):
+            return
+        self._wanted = self._wanted.after_event(event)
+        left_s = seconds(event.until_ns - self._clock.monotonic_ns())
+        if left_s > 0:
+            command = EndCoolDown(route=event.route, until_s=left_s, who="another engine")
+            for other, source in enumerate(self._engines):
+                if other != engine:
+                    source.send(command)
+
+
+def _knob(
+    command: Burst | EndCoolDown, knob: KnobKind, before: float, after: float, now_ns: int
+) -> Knob:
+    return Knob(
+        at_ns=now_ns, route=command.route, knob=knob, before=before, after=after, who=command.who
+    )
+
+
+def _lines(told: Sequence[Event], heard: Heard | None) -> Iterator[bytes]:
+    """Give the JSON lines of durable events; what is told as it was heard is not encoded anew."""
+    for event in told:
+        if heard is not None and event is heard.event and heard.line is not None:
+            yield heard.line
+        elif isinstance(event, DURABLE_TYPES):
+            yield encode_event(event)

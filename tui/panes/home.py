@@ -1,0 +1,35 @@
+"""The panes of the home screen, all in one table: key, title and what draws them."""
+
+from functools import partial
+
+from tui.panes.arrival import arrival_lines, arrival_title
+from tui.panes.footer import footer_lines
+from tui.panes.header import Strips
+from tui.panes.pane import PaneSpec
+from tui.panes.percentiles import Charts, percentiles_lines, percentiles_title
+from tui.panes.retries import retries_lines, retries_title
+from tui.panes.routes import Trends, cursor_row, routes_lines, routes_subtitle, routes_title
+from tui.panes.throttling import throttling_lines, throttling_title
+
+
+def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
+    """Return the panes from the top of the screen down; header and banner are drawn by `strips`."""
+    return (
+        PaneSpec("header", 0, strips.header, moves=True),
+        PaneSpec("banner", 0, strips.banner, moves=True),
+        PaneSpec(
+            "routes",
+            1,
+            partial(routes_lines, draw_trend=Trends()),
+            routes_title,
+            routes_subtitle,
+            cursor_row,
+        ),
+        PaneSpec("arrival", 2, arrival_lines, arrival_title, moves=True),
+        PaneSpec(
+            "percentiles", 3, partial(percentiles_lines, draw_chart=Charts()), percentiles_title
+        ),
+        PaneSpec("throttling", 4, throttling_lines, throttling_title),
+        PaneSpec("retries", 5, retries_lines, retries_title),
+        PaneSpec("footer", 0, footer_lines),
+    )
