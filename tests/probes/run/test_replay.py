@@ -275,7 +275,7 @@ async def test_a_recording_without_its_hello_says_that_no_route_is_known(tmp_pat
     path.write_bytes(marks(1))
     printed, (remark,) = await replayed(path)
     assert printed == marks(1) + SUMMARY
-    assert remark == "run.jsonl: there is no hello in it, so that no route is known"
+    assert remark == "run.jsonl: has no hello, so that no route is known"
 
 
 async def test_what_is_no_recording_prints_nothing(tmp_path: Path) -> None:
