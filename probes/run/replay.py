@@ -50,7 +50,7 @@ class _Replay:
     async def run(self) -> int:
         failure: RecordingError | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._printing.mind)
+            await tasks.start(self._printing.mind)
             try:
                 await self._source.run()
             except RecordingError as error:  # a group would wrap it
