@@ -166,6 +166,12 @@ def count(value: object) -> int | None:
     return int(number)
 
 
+def first_count(*values: object) -> int | None:
+    """Return the first of several that is a whole number of tokens; None where none is."""
+    counts = map(count, values)
+    return next((number for number in counts if number is not None), None)
+
+
 def amount(value: object) -> float | None:
     """Return an amount of money; None where it is no number, negative or absurd."""
     number = quantity(value)

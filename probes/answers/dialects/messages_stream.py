@@ -20,6 +20,7 @@ from probes.answers.error_body import ErrorBody, error_in, error_of
 from probes.answers.lenient import (
     count,
     decode_any,
+    first_count,
     given_to_call,
     lenient,
     mapping,
@@ -306,21 +307,18 @@ def read_message_usage(value: object, counts: InputCounts, *, begins: bool) -> U
     What an answer that only begins says of its output is a placeholder, not a count.
     """
     usage = mapping(value)
+    details = mapping(usage.get("output_tokens_details"))
     counts.update(usage)
     spent = Usage(
         input_tokens=counts.total,
         output_tokens=None if begins else count(usage.get("output_tokens")),
-        reasoning_tokens=_reasoning(usage),
+        reasoning_tokens=first_count(
+            details.get("thinking_tokens"), details.get("reasoning_tokens")
+        ),
         cached_tokens=counts.cached,
         cost_usd=read_cost(usage),
     )
     return None if spent == Usage() else spent
-
-
-def _reasoning(usage: Mapping[str, Any]) -> int | None:
-    details = mapping(usage.get("output_tokens_details"))
-    found = count(details.get("thinking_tokens"))
-    return count(details.get("reasoning_tokens")) if found is None else found
 
 
 def bedrock_usage(metrics: Mapping[str, Any]) -> Usage | None:
