@@ -265,7 +265,7 @@ class _RouteLease:
     def _spare(self) -> _Amount:
         """Return what is to be given back (rule 5)."""
         left = self.left.most(_NOTHING)
-        if self.stands_back or not (self.granted or left.covers(self.reserving(self.probe))):
+        if not (self.granted or left.covers(self.reserving(self.probe))):
             return left
         if left.tokens > _TOO_MUCH * self.ahead:
             return left - left.least(self.dearest(self.ahead))
