@@ -4,6 +4,7 @@ import signal
 from typing import Final, Protocol
 
 import anyio
+from anyio.abc import TaskStatus
 
 from probes.events import Event
 from probes.exports.json_lines import JsonLines
@@ -40,10 +41,11 @@ class Printing:
         if self._output.waiting > _HOLD_BYTES:
             self._flow.hold()
 
-    async def mind(self) -> None:
-        """Mind signals and the reader until cancelled."""
+    async def mind(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Mind signals and the reader until cancelled; started when signals are heard."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._stop_on_signal)
+            await tasks.start(self._stop_on_signal)
+            task_status.started()
             while True:
                 if self._output.closed:
                     self._flow.stop()
@@ -57,12 +59,15 @@ class Printing:
         while output.waiting and not (output.closed or self.is_interrupted):  # noqa: ASYNC110
             await anyio.sleep(_DRAIN_S)
 
-    async def _stop_on_signal(self) -> None:
+    async def _stop_on_signal(
+        self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
         names = ["SIGINT", "SIGTERM"]
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             names.append("SIGHUP")  # `nohup` wants to outlive the terminal
         numbers = [getattr(signal, name) for name in names]
         with anyio.open_signal_receiver(*numbers) as signals:
+            task_status.started()
             async for _number in signals:
                 self.is_interrupted = True
                 self._flow.stop()

@@ -50,7 +50,7 @@ class _Replay:
     async def run(self) -> int:
         failure: RecordingError | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._printing.mind)
+            await tasks.start(self._printing.mind)
             try:
                 await self._source.run()
             except RecordingError as error:  # a group would wrap it
@@ -59,9 +59,7 @@ class _Replay:
                 if self._printing.is_interrupted:
                     self._report(f"{self._name}: interrupted; the summary is of what was read")
                 if not self._greeted:
-                    self._report(
-                        f"{self._name}: there is no hello in it, so that no route is known"
-                    )
+                    self._report(f"{self._name}: has no hello, so that no route is known")
                 self._output.end_with(self._board.summary())
             # Whoever reads may be as slow as a pager: nothing is lost by waiting for him here.
             await self._printing.drain()

@@ -39,6 +39,9 @@ from tui.session import CockpitSession, Status
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
+_FROZEN_BEAT_S: Final = 0.5
+"""A frozen screen only tells how many seconds it has stood: waking up more often for that would be
+half of what it costs."""
 _SCROLL_STEP: Final = 5
 _MOST_SCROLLED: Final = 200
 
@@ -91,7 +94,8 @@ class BoardScreen(Screen[None]):
         self.query_one("#filter").display = False
         overlays = next(iter(self.query("#textual-toastrack")), None)
         self._canvas = Canvas(tuple(self._panes.values()), overlays, self._terminal, self._clock)
-        self.set_interval(self._interval, self._beat)
+        self._beats = self.set_interval(self._interval, self._beat)
+        self._frozen_beats = self.set_interval(_FROZEN_BEAT_S, self._beat, pause=True)
         self.pull()
 
     def on_resize(self) -> None:
@@ -290,8 +294,12 @@ class BoardScreen(Screen[None]):
         """Hold the screen still, or let it go on."""
         if self.view.frozen:
             self._frames.thaw()
+            self._frozen_beats.pause()
+            self._beats.resume()
         else:
             self._frames.freeze(self.view)
+            self._beats.pause()
+            self._frozen_beats.resume()
         self.pull()
 
     def action_preview(self) -> None:
