@@ -112,6 +112,7 @@ ROOMS: Final = {
             "tests/probes/money/test_price_list.py",
             "tests/probes/answers/test_cap_ignored.py",
             "tests/probes/money/test_leases_together.py",
+            "tests/probes/money/test_run_ledger.py",
             "tests/probes/run/test_funded.py",
             "tests/tui/commands/test_cli_spend.py",
             "tests/tui/commands/test_cli_budget.py",
