@@ -30,7 +30,7 @@ def part_number(path: Path) -> int:
     return int(path.name.split(".")[1])
 
 
-class Part(Protocol):
+class OpenPart(Protocol):
     """An open, locked file of a recording."""
 
     def write(self, data: bytes) -> None:
@@ -88,7 +88,7 @@ class _PartFile:
             os.close(self._descriptor)
 
 
-def open_part(path: Path, *, exclusive: bool) -> Part:
+def open_part(path: Path, *, exclusive: bool) -> OpenPart:
     """Open a file for one writer, readable by its owner alone.
 
     Raises:
