@@ -10,7 +10,7 @@ import pytest
 from pages import MB, ROOT, Page, each_of, number, per_cent, quoted
 
 from probes.answers.body import _LONGEST_WORDS
-from probes.answers.dialects.lenient import _MOST_TOKENS
+from probes.answers.lenient import _MOST_TOKENS
 from probes.board import header
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.board.lanes import CELL_NS

@@ -134,9 +134,9 @@ def test_a_slice_is_sealed_a_second_after_its_end_and_compacted_then() -> None:
         samples.add(ns(number * 0.1), float(number))
     seal(samples, 10.9)
     [digest] = samples.slices.between(0, 1)
-    assert (samples.sealed, len(digest.centroids())) == (0, 100)
+    assert (samples.slices.sealed, len(digest.centroids())) == (0, 100)
     seal(samples, 11.0)
-    assert samples.sealed == 1
+    assert samples.slices.sealed == 1
     assert len(digest.centroids()) <= CENTROIDS
 
 
