@@ -105,6 +105,7 @@ ROOMS: Final = {
             "tests/probes/money/test_ledger*.py",
             "tests/probes/money/test_budget_lease*.py",
             "tests/probes/money/test_recollection.py",
+            "tests/probes/money/test_run_ledger.py",
             "tests/probes/money/test_run_lock.py",
             "tests/probes/money/test_spending.py",
             "tests/probes/money/test_pricing*.py",
