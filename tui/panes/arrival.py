@@ -24,19 +24,25 @@ SLOT_NS: Final = 100_000_000
 """The engine counts chunks by slots of this length."""
 
 _LEAST_SPAN_NS: Final = 6 * NS_PER_S
+"""What a lane reaches back at least: an answer of the default cap of 64 tokens takes about so long
+where it is slow, and is then seen whole."""
 _SLOTS: Final = (1, 2, 5, 10, 20, 50)
+"""Slots a cell may stand for: round figures, so that the axis has some too."""
 _NOTE_WIDTH: Final = 14
 """Kept free after now; a lane that ended earlier leaves more room for its words."""
 _LEAST_NOTE: Final = 6
 """Cells below which words are left out rather than cut to nothing."""
 _LEAST_LANE: Final = 10
 _LEAST_WITH_NOTE: Final = 70
+"""Width from which words have a place of their own: below it the lane needs it more."""
 _LEAST_FRAMED: Final = 4
+"""Lines from which heads and axis are worth one each, and the legend one more."""
 _LEAST_WITH_LEGEND: Final = 9
 _CUT: Final = "╱"
 _PREVIEW_LIMIT: Final = 4000
 """Characters of a stream's text: more than a screen of 300×100 shows in its share of lines."""
 _MOST_PREVIEW: Final = 7
+"""Lines of it: the lanes are what the pane is for."""
 _LEGEND: Final[Line] = (
     ("▶", "good"),
     (" first token  ", "faint"),
@@ -243,7 +249,7 @@ def _axis_line(axis: Axis, width: int) -> Line:
 
 
 def _lane_line(lane: LaneView, axis: Axis, now_ns: int, width: int) -> Line:
-    """Return facts, the lane, and right behind its end what is to be said about it."""
+    """Return its figures, the lane, and right behind its end what hurts about it."""
     cells = _cells(lane, axis, now_ns)
     if width < _LEAST_WITH_FACTS:
         return join_cells(cells)

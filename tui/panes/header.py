@@ -1,11 +1,10 @@
 """The header strip, and the banner beneath it for what must not be overlooked."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from probes.board.views import HeaderView, RouteView, Snapshot
+from probes.board.views import HeaderView, Snapshot
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.sanitise import neutralise
@@ -15,8 +14,13 @@ from tui.panes.view import ViewState
 from tui.session import Status
 
 _WORDS_LIMIT: Final = 160
+"""Characters of an engine's last words: a line of a wide terminal."""
 _NEWS_S: Final = 30.0
+"""How long a restart is news: longer than anybody looks away from an incident."""
 _BUDGET_NEAR: Final = 0.8
+"""Share of the hour's budget from which it stands out: at an even pace twelve minutes are left."""
+_MOST_NAMED: Final = 3
+"""Routes that are named in the banner; of the rest it has the number."""
 
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
@@ -142,8 +146,8 @@ def _restarted_text(status: Status) -> str:
 
 
 def _last_words(status: Status) -> str:
-    said = neutralise(status.last_words.strip(), _WORDS_LIMIT)
-    return f"last words: {said}" if said else ""
+    words = neutralise(status.last_words.strip(), _WORDS_LIMIT)
+    return f"last words: {words}" if words else ""
 
 
 def _money_text(snapshot: Snapshot) -> str:
@@ -160,10 +164,11 @@ def _held_text(snapshot: Snapshot) -> str:
     routes = snapshot.routes
     held = [route for route in routes if route.state == "held"]
     if held:
-        names = [neutralise(route.name, 30) for route in held]
+        names = ", ".join(neutralise(route.name, 30) for route in held[:_MOST_NAMED])
+        more = f" and {len(held) - _MOST_NAMED} more" if len(held) > _MOST_NAMED else ""
         reasons = frozenset(reason for route in held for reason in route.held)
-        return f"HELD {_listed(names)} · {_held_why(reasons, snapshot.header)}"
-    if routes and all(_paused(route) for route in routes):
+        return f"HELD {names}{more} · {_held_why(reasons, snapshot.header)}"
+    if routes and all(route.state == "paused" for route in routes):
         return "ALL ROUTES PAUSED · P goes on"
     return ""
 
@@ -174,15 +179,6 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
     if "reader_stalled" in reasons:
         return "nobody read the engine's events"
     return "the engine starts again"
-
-
-def _paused(route: RouteView) -> bool:
-    return route.state == "paused"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - 3
-    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
 
 
 def _lamp(header: HeaderView, view: ViewState, status: Status) -> Line:

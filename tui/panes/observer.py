@@ -11,7 +11,7 @@ from probes.board.views import HeaderView
 from tui.draw.text import Line, Role, Span, count
 
 LAG_HURTS_S: Final = 0.02
-"""Loop lag p99 from which it is told what it does: 2 % of the default TTFT goal of 1 s, which is
+"""Loop lag p99 from which it is said what it does: 2 % of the default TTFT goal of 1 s, which is
 the least that moves the second digit of a figure near its goal."""
 CPU_FULL: Final = 0.9
 """Share of a core from which the engine is called full. A loop that is busy nine tenths of the time
@@ -67,18 +67,18 @@ def observer_remarks(header: HeaderView, cockpit: Cockpit) -> list[Remark]:
 
 
 def _wrong(what: str, effect: str) -> Remark:
-    return Remark(_told(f"✖ {what}: {effect}", "missed"), _told(f"✖ {what}", "missed"), 0)
+    return Remark(_spans(f"✖ {what}: {effect}", "missed"), _spans(f"✖ {what}", "missed"), 0)
 
 
 def _marked(what: str, effect: str) -> Remark:
-    return Remark(_told(f"{what}: {effect}", "slow"), _told(what, "slow"), 1.5)
+    return Remark(_spans(f"{what}: {effect}", "slow"), _spans(what, "slow"), 1.5)
 
 
 def _calm(line: Line, priority: float) -> Remark:
     return Remark(line, line, priority)
 
 
-def _told(text: str, role: Role) -> Line:
+def _spans(text: str, role: Role) -> Line:
     return ((f"  {text}", role),)
 
 
@@ -113,7 +113,7 @@ def _full(header: HeaderView, cockpit: Cockpit) -> list[Remark]:
     """Return which of the two processes has more to do than its core can."""
     remarks = []
     if header.engine_cpu >= CPU_FULL:
-        # With the kernel's stamps what came is told right; but it is read in lumps.
+        # With the kernel's stamps arrivals are right; but they are read in lumps.
         kernel = header.clock == "kernel"
         effect = "probes leave late, token gaps blurred" if kernel else "readings late"
         remarks.append(_wrong(f"engine CPU {header.engine_cpu * 100:.0f} %", effect))
