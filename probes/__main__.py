@@ -1,6 +1,12 @@
 """The engine as a process: commands on standard input, events on standard output.
 
 Started by `probes.sources` as `python -P -m probes`, in a session of its own.
+
+Rule 1. Only events go where events are read: standard output is moved away before anything else
+        can print, and what is printed all the same goes to standard error.
+Rule 2. The terminal's signals are the host's; this process ends at SIGTERM, at the end of its
+        commands, or when nobody reads its events any more.
+Rule 3. No descriptor blocks: a reader that has stopped must not stop a stamp.
 """
 
 import gc
@@ -21,6 +27,7 @@ STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2
 MAX_COMMAND: Final = 16 * 1024 * 1024
+"""The longest is `configure`, with every route's prompt in it."""
 READ_BYTES: Final = 65_536
 
 
@@ -28,7 +35,7 @@ def main() -> int:
     """Run an engine on the standard streams; return the exit status."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    raise_descriptor_limit()
+    raise_descriptor_limit()  # each worker has a connection of its own
     events = os.dup(STDOUT)
     os.dup2(STDERR, STDOUT)  # a stray print must not be read as an event
     os.set_blocking(events, False)

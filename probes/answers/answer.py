@@ -45,7 +45,7 @@ from probes.answers.limits import read_limits
 from probes.answers.ndjson import LineDecoder
 from probes.answers.outcome import BLOCKED, of_status, says_no_endpoint
 from probes.answers.progress import IDLE, NOTHING, OVER, Progress, in_a_row, joined
-from probes.answers.refusal import named_by_reason, told_by_limits
+from probes.answers.refusal import limits_by_reason, reason_by_limits
 from probes.answers.retry_after import read_retry_after_s, would_retry
 from probes.answers.server_timing import claims_of, stages_of, timings_of_headers
 from probes.answers.sse import Decoder
@@ -55,8 +55,11 @@ from probes.kit.tolerant_json import begins_json
 from probes.kit.words import clean
 
 MAX_STREAM_BYTES: Final = 64 * 1024 * 1024
+"""Of a stream, unpacked: no answer cap of ours lets so much come, so it is one without end."""
 MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
+"""Of one JSON value, which is held whole until its end."""
 MAX_ERROR_BYTES: Final = 64 * 1024
+"""Of an error or a page: what is said of it stands in its first lines."""
 _OF_THE_NETWORK: Final = ("reset", "protocol")
 """Reasons of an answer that broke off, which what the network said explains."""
 _COST_HEADER: Final = "x-litellm-response-cost"
@@ -146,7 +149,7 @@ class AnswerReader:
         self._keep_text = keep_text
         self._wall_ns = wall_ns
         self._asked = dialect.name
-        self._spoken = ""
+        self._other_dialect = ""
         self._interpreter = dialect.decoder()
         self._framing = dialect.framing
         self._decoder: StreamDecoder = (
@@ -154,7 +157,7 @@ class AnswerReader:
         )
         self._stream = EventReader(self._decoder)
         self._streamed = streamed
-        self._tells = False
+        self._live = False
         """It is a stream whose output is told as it comes: the usual read."""
         self._form: BodyForm | None = None
         self._body = bytearray()
@@ -168,16 +171,12 @@ class AnswerReader:
         self._first_tokens = 0
         self._inflater: Inflater | None = None
         self._is_success = 200 <= status < 300
-        self._prepare_encoding()
-
-    def _prepare_encoding(self) -> None:
-        encoding = self._headers.get("content-encoding", "").strip().lower()
-        if encoding in ("", "identity"):
-            return
-        try:
-            self._inflater = Inflater(encoding, MAX_STREAM_BYTES)
-        except UnknownEncodingError:
-            self._broken = "encoding"
+        encoding = headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity"):  # `identity` was asked for, but not every server cares
+            try:
+                self._inflater = Inflater(encoding, MAX_STREAM_BYTES)
+            except UnknownEncodingError:
+                self._broken = "encoding"
 
     @property
     def events(self) -> int:
@@ -185,7 +184,7 @@ class AnswerReader:
         return self._events
 
     def feed(self, data: bytes, trailed: bool = False, cuts: Sequence[int] = ()) -> Progress:
-        """Take what was read; what one read completed is told in_a_row.
+        """Take what was read; what one read completed is told together.
 
         `trailed` says that more than body came with it, after it; `cuts` are the places in it where
         the server began to send apart from what was before.
@@ -200,8 +199,8 @@ class AnswerReader:
             self._size += len(data)
             if self._size > MAX_STREAM_BYTES:
                 raise OverflowError("the answer is too large")
-            told = self._read_events if self._tells else self._read
-            progress = told(data, trailed)
+            read = self._read_events if self._live else self._read
+            progress = read(data, trailed)
         except OverflowError:
             self._broken = "too_large"
             return OVER
@@ -210,7 +209,7 @@ class AnswerReader:
         return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
-        """Take parts that were sent one by one, though they came in_a_row: nothing held them."""
+        """Take parts that were sent one by one, though they came together: nothing held them."""
         progress, start, outputs = IDLE, 0, 0
         for end in ends:
             part = self.feed(data[start:end], trailed or end < len(data))
@@ -233,14 +232,14 @@ class AnswerReader:
 
     def _read_held(self, trailed: bool) -> Progress:
         """Take what was held back; nothing more is, unless the output is not to be told."""
-        self._tells = self._streamed
+        self._live = self._streamed
         held = bytes(self._body)
         self._body.clear()
         progress = self._read_events(held, trailed)
-        if self._tells:
+        if self._live:
             return progress
         # Output that is not told cannot take a finish back: only what is the end for sure is one.
-        return OVER if self._interpreter.transcript.over or self._spoken else IDLE
+        return OVER if self._interpreter.transcript.over or self._other_dialect else IDLE
 
     def _recognised(self, newest: int) -> BodyForm | None:
         """Return the form of the body so far; the bytes of the last read begin at `newest`."""
@@ -271,16 +270,16 @@ class AnswerReader:
     def _read_events(self, data: bytes, trailed: bool) -> Progress:
         payload = self._decoder.plain(data) if len(data) <= BYTES_AT_ONCE else None
         if payload is None:
-            return self._told(self._stream.events(data), trailed)
+            return self._read_together(self._stream.events(data), trailed)
         progress = self._interpreter.usual(payload)
         if progress is None:
-            return self._told(self._stream.event_of(payload), trailed)
+            return self._read_together(self._stream.event_of(payload), trailed)
         self._events += 1
         return _not_newest(progress) if trailed else progress
 
-    def _told(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
+    def _read_together(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events brought together."""
-        told = self._interpreter.transcript
+        transcript = self._interpreter.transcript
         parts: list[Progress] = []
         followed = False
         first = last = number = 0
@@ -290,15 +289,15 @@ class AnswerReader:
             if part is not NOTHING:
                 parts.append(part)
                 first, last = first or number, number
-            elif not told.began and self._is_foreign(event):
+            elif not transcript.began and self._is_foreign(event):
                 break
         if not number:
-            return OVER if told.terminal else IDLE
+            return OVER if transcript.terminal else IDLE
         added = joined(parts)
         self._events += number
         kind = added.kind
         if added.output and self._first_kind == "none":
-            self._first_tokens = told.counted or (len(parts) if parts[1:] else 0)
+            self._first_tokens = transcript.counted or (len(parts) if parts[1:] else 0)
             kind = self._first_output(kind, followed=followed)
         newest = number if self._decoder.idle and not trailed else -1
         return msgspec.structs.replace(
@@ -307,30 +306,30 @@ class AnswerReader:
             alone=newest == 1,
             first_is_newest=first == newest,
             last_is_newest=last == newest,
-            terminal=told.terminal or bool(self._spoken),
-            tokens=told.counted,
+            terminal=transcript.terminal or bool(self._other_dialect),
+            tokens=transcript.counted,
         )
 
     def _is_foreign(self, event: ServerSentEvent) -> bool:
         """Whether an event that began nothing is in another dialect than was asked in."""
         data = event.data.removeprefix("data:").encode("utf-8", "replace")
         self._listen(json_of(data))
-        return bool(self._spoken)
+        return bool(self._other_dialect)
 
     def _listen(self, value: object) -> None:
         """Notice an answer in another dialect than was asked in: it is not read any further."""
         spoken = dialect_of(value)
         if spoken is not None and not is_read_as(spoken, self._asked):
-            self._spoken = spoken
+            self._other_dialect = spoken
             self._broken = "other_dialect"
 
     def _first_output(self, kind: TtftKind, *, followed: bool) -> TtftKind:
-        """Note the first output; one that came in_a_row with the answer's end was held back."""
-        told = self._interpreter.transcript
+        """Note the first output; one that came together with the answer's end was held back."""
+        transcript = self._interpreter.transcript
         self._first_kind = kind
-        if followed and (told.finished or told.done):
+        if followed and (transcript.finished or transcript.done):
             self._burst_events = self._events
-        return "buffered" if told.done and followed else kind
+        return "buffered" if transcript.done and followed else kind
 
     def finish(self, ending: Ending, failure: str = "") -> Answer:
         """Return the answer, judged; call it once, after the last read.
@@ -341,17 +340,17 @@ class AnswerReader:
             return self._refused()
         if ending == "complete" or not self._streamed:
             self._close()
-        told = self._interpreter.transcript
-        verdict = self._judge(told, ending)
-        error = told.error or ErrorBody(message=self._hint(verdict, failure))
-        text = clean("".join(told.text))
-        usage, source = tokens_of(told)
-        first_tokens = self._first_tokens or told.first_chunk_tokens
-        timing = timings_of_headers(self._headers) | told.server_timing
-        calls = told.tool_calls.whole()
+        transcript = self._interpreter.transcript
+        verdict = self._judge(transcript, ending)
+        error = transcript.error or ErrorBody(message=self._hint(verdict, failure))
+        text = clean("".join(transcript.text))
+        usage, source = tokens_of(transcript)
+        first_tokens = self._first_tokens or transcript.first_chunk_tokens
+        timing = timings_of_headers(self._headers) | transcript.server_timing
+        calls = transcript.tool_calls.whole()
         limits = self._limits(error.source)
-        reason = told_by_limits(verdict.reason, limits)
-        kept = (told.text, told.reasoning, told.refusal, *calls)
+        reason = reason_by_limits(verdict.reason, limits)
+        kept = (transcript.text, transcript.reasoning, transcript.refusal, *calls)
         return Answer(
             outcome=verdict.outcome,
             reason=reason,
@@ -359,32 +358,32 @@ class AnswerReader:
             status=self._status,
             headers=self._headers,
             error_code=clean(error.code) or None,
-            limits=named_by_reason(limits, reason),
+            limits=limits_by_reason(limits, reason),
             # Some gateways put the header on every answer: beside one that is ok it asks nothing.
             retry_after_s=None if verdict.outcome == "ok" else self._retry_after_s(error.source),
-            finish_reason=None if told.finish_reason is None else clean(told.finish_reason),
+            finish_reason=_clean_or_none(transcript.finish_reason),
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             reasoning_tokens=usage.reasoning_tokens,
             cached_tokens=usage.cached_tokens,
             token_source=source,
             first_chunk_tokens=first_tokens if self._form == "stream" else None,
-            hidden_tokens=hidden_tokens_of(told, usage),
+            hidden_tokens=hidden_tokens_of(transcript, usage),
             billed_tokens=usage.billed_tokens,
             cost_usd=first_cost(usage.cost_usd, amount(self._headers.get(_COST_HEADER))),
             pieces=self._events,
             kept_characters=sum(len(piece) for pieces in kept for piece in pieces),
-            ttft_kind=self._ttft_kind(told),
+            ttft_kind=self._ttft_kind(transcript),
             text=text if self._keep_text else "",
-            reasoning_text=clean("".join(told.reasoning)) if self._keep_text else "",
+            reasoning_text=clean("".join(transcript.reasoning)) if self._keep_text else "",
             text_chars=len(text),
             text_sha256=sha256(text.encode()).hexdigest() if text else "",
-            refusal=clean("".join(told.refusal)) if self._keep_text else "",
+            refusal=clean("".join(transcript.refusal)) if self._keep_text else "",
             tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
-            response_id=None if told.response_id is None else clean(told.response_id),
-            dialect=self._spoken,
-            body_request_id=clean(error.request_id or told.request_id or "") or None,
-            hidden_retries=hidden_retries(self._headers, told.further_tries),
+            response_id=_clean_or_none(transcript.response_id),
+            dialect=self._other_dialect,
+            body_request_id=clean(error.request_id or transcript.request_id or "") or None,
+            hidden_retries=hidden_retries(self._headers, transcript.further_tries),
             server_timing=stages_of(timing),
             server_claims=claims_of(timing),
         )
@@ -408,7 +407,7 @@ class AnswerReader:
         if is_bot_check(self._headers, self._whole()):
             verdict, error = BLOCKED, ErrorBody(message=error.message)
         limits = self._limits(body)
-        reason = told_by_limits(verdict.reason, limits)
+        reason = reason_by_limits(verdict.reason, limits)
         retry_after_s = self._retry_after_s(body)
         target = self._headers.get("location", "") if verdict.reason == "redirect" else ""
         timing = timings_of_headers(self._headers)
@@ -424,29 +423,29 @@ class AnswerReader:
             hidden_retries=hidden_retries(self._headers),
             server_timing=timing,
             server_claims=claims_of(timing),
-            limits=named_by_reason(limits, reason),
+            limits=limits_by_reason(limits, reason),
             retry_after_s=retry_after_s,
         )
 
     def _retry_after_s(self, body: object | None) -> float | None:
         return read_retry_after_s(self._headers, body, wall_ns=self._wall_ns)
 
-    def _judge(self, told: Transcript, ending: Ending) -> Verdict:
+    def _judge(self, transcript: Transcript, ending: Ending) -> Verdict:
         if self._form == "json" and not self._broken:
             value = json_of(self._whole())
             if value is None:
                 return self._of_broken_json(ending)
             self._listen(value)
-            if not self._spoken:
+            if not self._other_dialect:
                 self._interpreter.whole(value)
         elif self._form in ("html", "other") and not self._broken:
-            told.error = error_outside(self._whole().decode("utf-8", "replace"))
-            if told.error is None:
+            transcript.error = error_outside(self._whole().decode("utf-8", "replace"))
+            if transcript.error is None:
                 return self._of_strange_words()
-        elif told.error is None and not (told.closed or self._broken):
-            told.error = error_outside(self._outside())
-        began = told.began or self._decoder.unfinished
-        return judge(told, ending, self._broken, began=began)
+        elif transcript.error is None and not (transcript.closed or self._broken):
+            transcript.error = error_outside(self._outside())
+        began = transcript.began or self._decoder.unfinished
+        return judge(transcript, ending, self._broken, began=began)
 
     def _outside(self) -> str:
         """Return what came with a stream and is none of its answer, as much as an error needs."""
@@ -480,8 +479,9 @@ class AnswerReader:
 
     def _hint(self, verdict: Verdict, failure: str) -> str:
         """Return words of our own, or else what was passed over, or what the network said."""
-        if self._spoken:
-            return f'the answer is in the {self._spoken} dialect: set dialect = "{self._spoken}"'
+        other = self._other_dialect
+        if other:
+            return f'the answer is in the {other} dialect: set dialect = "{other}"'
         if verdict.outcome in ("protocol_error", "client_error") and self._body:
             return html_error(self._whole()[:2000].decode("utf-8", "replace")).message
         if verdict.outcome in ("ok", "cancelled") or self._broken:
@@ -489,9 +489,9 @@ class AnswerReader:
         hint = hint_of(self._interpreter.transcript, verdict) or self._first_outside()
         return hint or (failure[:LONGEST_MESSAGE] if verdict.reason in _OF_THE_NETWORK else "")
 
-    def _ttft_kind(self, told: Transcript) -> TtftKind:
+    def _ttft_kind(self, transcript: Transcript) -> TtftKind:
         if not self._streamed or self._first_kind == "none":
-            return "not_streamed" if told.output else "none"
+            return "not_streamed" if transcript.output else "none"
         return "buffered" if self._burst_events == self._events else self._first_kind
 
     def _limits(self, body: object | None) -> tuple[Limit, ...]:
@@ -503,6 +503,10 @@ def _not_newest(progress: Progress) -> Progress:
     return msgspec.structs.replace(
         progress, alone=False, first_is_newest=False, last_is_newest=False
     )
+
+
+def _clean_or_none(text: str | None) -> str | None:
+    return None if text is None else clean(text)
 
 
 def _words_of(error: ErrorBody, verdict: Verdict) -> str:

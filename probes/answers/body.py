@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, error_in, error_of, html_error
 from probes.answers.framing import DEFAULT_LIMIT
 from probes.answers.ndjson import is_value
+from probes.answers.sse import FIELDS
 from probes.kit.charset import as_utf8, is_wide
 from probes.kit.tolerant_json import begins_json, first_value, unreadable
 from probes.kit.words import quoted
@@ -16,12 +17,11 @@ from probes.kit.words import quoted
 BodyForm: TypeAlias = Literal["stream", "json", "html", "other"]
 
 _BOM: Final = b"\xef\xbb\xbf"
-_FIELDS: Final = (b"data", b"event", b"id", b"retry")
 _MOST_BLANK: Final = 4096
+"""Blank lines before an answer are keep-alives. After so many its form is what its type says."""
 _MOST_AT_ONCE: Final = 4 * 1024 * 1024
 """What one read may inflate to: more is a bomb, and would hold everybody else up."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_FORMS_BY_OPENING: Final[dict[bytes, BodyForm]] = {b"<": "html"}
 _OBJECT_AFTER_WORDS: Final = re.compile(rb"\n\s*\{")
 _OPENING: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -30,7 +30,9 @@ _INFLATED_PIECE: Final = 4096
 _JSON_OUTSIDE: Final = re.compile(r"^[ \t]*(error[ \t]*:[ \t]*)?(?=[{\[])", re.MULTILINE)
 """Where JSON may begin in lines outside of a stream's framing; llama.cpp writes a field `error`."""
 _MOST_OUTSIDE: Final = 32
+"""Places at which JSON is looked for: each may cost the decoding of all that follows."""
 _LONGEST_WORDS: Final = 200
+"""What a line of the screen has room for."""
 _TOKEN: Final = re.compile(rb'["{}\[\]]')
 _TOKEN_IN_STRING: Final = re.compile(rb'["\\]')
 
@@ -187,9 +189,9 @@ def form_of(head: bytes | bytearray, content_type: str) -> BodyForm | None:
         if len(head) < _MOST_BLANK:
             return None
         return "stream" if "event-stream" in content_type else "json"
-    if "event-stream" in content_type or text.startswith((b":", *_FIELDS)):
+    if "event-stream" in content_type or text.startswith((b":", *FIELDS)):
         return "stream"
-    if any(field.startswith(text) for field in _FIELDS):
+    if any(field.startswith(text) for field in FIELDS):
         return None
     return "other"
 
@@ -207,7 +209,7 @@ def form_of_lines(head: bytes | bytearray, newest: int = 0) -> BodyForm | None:
     if not opening or (len(head) < len(_BOM) and _BOM.startswith(head)):
         return None if start < _MOST_BLANK else "stream"
     if opening != b"{":
-        return _FORMS_BY_OPENING.get(bytes(opening)) or _form_of_words(head, start)
+        return "html" if opening == b"<" else _form_of_words(head, start)
     end = head.find(b"\n", max(start, newest))
     if (len(head) if end < 0 else end) > DEFAULT_LIMIT:
         return "json"  # no line of a stream is that long

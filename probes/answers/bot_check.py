@@ -12,6 +12,7 @@ from typing import Final
 
 BOT_CHECK: Final = "a bot check stands before the API"
 _LONGEST: Final = 64 * 1024
+"""The marks stand in the first lines of a page; below them are its scripts."""
 _HEADERS: Final = (
     ("cf-mitigated", re.compile(r"challenge|block", re.IGNORECASE)),
     ("x-amzn-waf-action", re.compile(r"challenge|captcha|block", re.IGNORECASE)),

@@ -66,21 +66,21 @@ def stages(claims: Sequence[ServerClaim]) -> tuple[ServerClaim, ...]:
     """Return the stages that are claimed, in their order; of several the longest."""
     found = []
     for stage in STAGES:
-        told = [claim for claim in claims if claim.interval == stage]
-        if told:
-            found.append(max(told, key=lambda claim: claim.seconds))
+        claimed = [claim for claim in claims if claim.interval == stage]
+        if claimed:
+            found.append(max(claimed, key=lambda claim: claim.seconds))
     return tuple(found)
 
 
 def _claimed_s(claims: Sequence[ServerClaim], span: Span) -> float | None:
-    told = [claim.seconds for claim in claims if claim.interval == span]
+    claimed_s = [claim.seconds for claim in claims if claim.interval == span]
     steps = stages(claims)
     if span == "first_token":
         steps = tuple(claim for claim in steps if claim.interval != "decode")
     needed = _NEEDED[span]
     if needed and {claim.interval for claim in steps}.issuperset(needed):
-        told.append(sum(claim.seconds for claim in steps))
-    return max(told, default=None)
+        claimed_s.append(sum(claim.seconds for claim in steps))
+    return max(claimed_s, default=None)
 
 
 def _measured_s(attempt: AttemptFinished, span: Span) -> float | None:

@@ -31,28 +31,29 @@ _CAP_HINT_UNCOUNTED: Final = (
     "the answer cap was used up before anything was shown, as by hidden reasoning: raise max_tokens"
 )
 _THINKING: Final = ("<think", "[THINK]", "<|channel|>analysis")
+"""How models write their reasoning into the text: that of Qwen, Mistral and gpt-oss begins so."""
 _BEGINNING: Final = 16
 """Pieces of a text in which such a tag must have come."""
 _NO_ROOM: Final = "insufficientsystemresource"
 """DeepSeek's finish reason where it is overloaded."""
 
 
-def judge(told: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
+def judge(transcript: Transcript, ending: Ending, broken: str, *, began: bool) -> Verdict:
     """Return the verdict on a 200.
 
     `broken` says why its bytes could not be read on; `began` whether any of an answer was read.
     Errors come first, for servers write `[DONE]` after them; a finish that stands outweighs what
     came later. One that does not yet is made to by the end of the whole body alone.
     """
-    if told.error is not None:
-        return of_stream_error(told.error)
+    if transcript.error is not None:
+        return of_stream_error(transcript.error)
     if ending == "cap_ignored":
         return Verdict("protocol_error", ending)
-    over = told.done or told.closed
-    if told.malformed or (broken and not over):
-        return Verdict("protocol_error", told.malformed or broken)
-    if over or (told.finished and ending == "complete"):
-        return _of_whole_answer(told)
+    over = transcript.done or transcript.closed
+    if transcript.malformed or (broken and not over):
+        return Verdict("protocol_error", transcript.malformed or broken)
+    if over or (transcript.finished and ending == "complete"):
+        return _of_whole_answer(transcript)
     return of_ending(ending, began=began)
 
 
@@ -69,17 +70,17 @@ def of_ending(ending: Ending, *, began: bool) -> Verdict:
     return Verdict("truncated", "no_finish") if began else Verdict("protocol_error", "empty")
 
 
-def _of_whole_answer(told: Transcript) -> Verdict:
-    family = family_of(told.finish_reason)
+def _of_whole_answer(transcript: Transcript) -> Verdict:
+    family = family_of(transcript.finish_reason)
     if family == "filtered":
         return Verdict("content_error", "content_filter")
     if family == "aborted":
         return Verdict("server_error", "aborted")
     if family == "failed":
-        return _of_failed(told.finish_reason or "")
-    if told.refusal or family == "refused":
+        return _of_failed(transcript.finish_reason or "")
+    if transcript.refusal or family == "refused":
         return Verdict("content_error", "refusal")
-    if told.output:
+    if transcript.output:
         return Verdict("ok")
     return Verdict("content_error", "cap_exhausted" if family == "length" else "empty")
 
@@ -92,37 +93,37 @@ def _of_failed(reason: str) -> Verdict:
     return of_stream_error(ErrorBody(code=reason, words=(code,)))
 
 
-def hint_of(told: Transcript, verdict: Verdict) -> str:
+def hint_of(transcript: Transcript, verdict: Verdict) -> str:
     """Return what a verdict on an answer without output means; empty where that is plain."""
     if verdict.reason == "cap_exhausted":
-        counted = told.usage is not None and bool(told.usage.reasoning_tokens)
-        return _CAP_HINT if counted or told.reasoned else _CAP_HINT_UNCOUNTED
+        counted = transcript.usage is not None and bool(transcript.usage.reasoning_tokens)
+        return _CAP_HINT if counted or transcript.reasoned else _CAP_HINT_UNCOUNTED
     if verdict != Verdict("content_error", "empty"):
         return ""
-    tokens = told.usage.output_tokens if told.usage is not None else None
-    came = f"nothing came but {', '.join(told.carried)}" if told.carried else "nothing came"
-    return f"{tokens} output tokens are counted, yet {came}" if tokens else ""
+    tokens = transcript.usage.output_tokens if transcript.usage is not None else None
+    carried = f" but {', '.join(transcript.carried)}" if transcript.carried else ""
+    return f"{tokens} output tokens are counted, yet nothing came{carried}" if tokens else ""
 
 
-def tokens_of(told: Transcript) -> tuple[Usage, TokenSource]:
+def tokens_of(transcript: Transcript) -> tuple[Usage, TokenSource]:
     """Return the token counts, and where that of the output is from, or `none`.
 
     A usage that output followed, or that an answer without its end left behind, is a running
     total. No output tokens beside output is what servers write that do not count. Timings speak
     where a usage has no output tokens that can be believed.
     """
-    usage = _credible(told.usage, told)
+    usage = _credible(transcript.usage, transcript)
     if usage is not None and usage.output_tokens is not None:
-        ended = told.finished or told.done or told.error is not None
-        is_total = ended and told.usage_is_last
-        return usage, told.usage_source if is_total else "continuous_usage"
-    timings = _credible(told.timings, told)
+        ended = transcript.finished or transcript.done or transcript.error is not None
+        is_total = ended and transcript.usage_is_last
+        return usage, transcript.usage_source if is_total else "continuous_usage"
+    timings = _credible(transcript.timings, transcript)
     if timings is not None and timings.output_tokens is not None:
         return (usage or Usage()).updated(timings), "timings"
     return usage or Usage(), "none"
 
 
-def hidden_tokens_of(told: Transcript, usage: Usage) -> int | None:
+def hidden_tokens_of(transcript: Transcript, usage: Usage) -> int | None:
     """Return how many output tokens were never streamed; None where it is not known how many.
 
     Reasoning that is counted as output and of which nothing came was hidden, all of it. Where less
@@ -131,20 +132,20 @@ def hidden_tokens_of(told: Transcript, usage: Usage) -> int | None:
     reasoning = usage.reasoning_tokens or 0
     if not reasoning or usage.reasoning_apart:
         return 0
-    came = sum(map(len, told.reasoning)) + _thought_aloud(told)
+    came = sum(map(len, transcript.reasoning)) + _thought_aloud(transcript)
     if not came:
         return reasoning
     return 0 if came >= reasoning else None
 
 
-def _thought_aloud(told: Transcript) -> int:
+def _thought_aloud(transcript: Transcript) -> int:
     """Return the characters of a text that begins with its reasoning, in the tags of its model."""
-    begun = "".join(told.text[:_BEGINNING]).lstrip()
-    return sum(map(len, told.text)) if begun.startswith(_THINKING) else 0
+    begun = "".join(transcript.text[:_BEGINNING]).lstrip()
+    return sum(map(len, transcript.text)) if begun.startswith(_THINKING) else 0
 
 
-def _credible(usage: Usage | None, told: Transcript) -> Usage | None:
-    if usage is None or not told.output or usage.output_tokens != 0:
+def _credible(usage: Usage | None, transcript: Transcript) -> Usage | None:
+    if usage is None or not transcript.output or usage.output_tokens != 0:
         return usage
     return Usage(
         input_tokens=usage.input_tokens,

@@ -23,14 +23,19 @@ import msgspec
 from probes.kit.tolerant_json import first_value
 
 LONGEST_MESSAGE: Final = 500
+"""The sentence that counts comes first; what follows is often the prompt, quoted."""
 _LONGEST_CODE: Final = 80
 _LONGEST_ID: Final = 200
 _LONGEST_QUOTATION: Final = 8 * 1024
+"""In which a quoted error is looked for: quotations are decoded in several spellings."""
 _QUOTED_LEVELS: Final = 3
+"""A gateway quotes another that quotes a provider."""
 _MOST_KEYS: Final = 100
+"""Of an object that is looked into; so of a list the details, and of copied headers."""
 _MOST_DETAILS: Final = 16
 _MOST_HEADERS: Final = 48
 _MOST_CODE: Final = 10**12
+"""A larger number is an id or a time, not a code."""
 _REQUEST_IDS: Final = ("requestid", "traceid")
 _FAILED: Final = re.compile(r"err|fail|invalid|denied|unavailable|exhausted", re.IGNORECASE)
 _STATUSES: Final = range(400, 600)
@@ -43,7 +48,9 @@ _HTTP_STATUSES: Final = (
     *("httpcode", "httpstatus", "httpstatuscode", "statuscode", "status", "originalstatuscode"),
     *("upstreamstatus", "upstreamstatuscode"),
 )
+"""Fields that name an HTTP status, be it that of the server behind a gateway."""
 _WELL: Final = ("", "ok", "success", "succeeded", "null", "none")
+"""Codes that say that nothing is wrong."""
 _HTML_TITLE: Final = re.compile(r"<(title|h1)[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 _KNOWN_STATUSES: Final = (
     r"(40[0-9]|41[0-3]|42[2469]|498|499|50[0-4]|52[0-7]|529|530)"  # the field's, not all numbers
@@ -123,17 +130,17 @@ def error_in(body: object) -> ErrorBody | None:
     """Return the error that a JSON value of a 200 answer carries; None where it carries none."""
     if not isinstance(body, Mapping):
         return None
-    told = body.get("object") == "error" or body.get("type") == "error"
+    is_named = body.get("object") == "error" or body.get("type") == "error"
     here = _plain(body)
-    if told or _named(here) or _of_minimax(here) or _is_bare_error(here):
+    if is_named or _named(here) or _of_minimax(here) or _is_bare_error(here):
         return error_of(body)
     return None
 
 
 def error_of(body: object) -> ErrorBody:
     """Return the error of a value that is known to be one; an empty one where it says nothing."""
-    told = _told(body, _QUOTED_LEVELS)
-    return msgspec.structs.replace(told, message=told.message[:LONGEST_MESSAGE], source=body)
+    error = _error_of(body, _QUOTED_LEVELS)
+    return msgspec.structs.replace(error, message=error.message[:LONGEST_MESSAGE], source=body)
 
 
 def with_amazon_type(error: ErrorBody, headers: Mapping[str, str]) -> ErrorBody:
@@ -191,10 +198,10 @@ def _layers(body: object, levels: int) -> Iterator[dict[str, Any]]:
             yield from _layers(one, levels)
 
 
-def _told(body: object, levels: int) -> ErrorBody:
+def _error_of(body: object, levels: int) -> ErrorBody:
     """Return what an error says, with what it quotes; its message is not cut yet."""
     if isinstance(body, list):
-        return _told(body[0], levels) if body else ErrorBody()
+        return _error_of(body[0], levels) if body else ErrorBody()
     if isinstance(body, str):
         return _with_quotation(ErrorBody(message=body.strip()), levels)
     if not isinstance(body, Mapping):
@@ -225,15 +232,15 @@ def _with_quotation(error: ErrorBody, levels: int) -> ErrorBody:
     found = _STATUS_IN_WORDS.search(message[:_LONGEST_QUOTATION])
     named = int(found[found.lastindex or 0]) if found else None
     lead, quoted = _quoted(message) if levels else ("", None)
-    inner = ErrorBody() if quoted is None else _told(quoted, levels - 1)
+    inner = ErrorBody() if quoted is None else _error_of(quoted, levels - 1)
     if not (inner.message or inner.status or inner.words):
         return msgspec.structs.replace(
             error, message=message, status=named if named is not None else error.status
         )
     lead = lead.strip(" \t\r\n-:,")
-    told = inner.message or message
+    words = inner.message or message
     return ErrorBody(
-        message=f"{lead}: {told}" if lead and inner.message and lead not in told else told,
+        message=f"{lead}: {words}" if lead and inner.message and lead not in words else words,
         code=inner.code or error.code,
         words=tuple(dict.fromkeys((*error.words, *inner.words))),
         numbers=(*error.numbers, *inner.numbers),
@@ -272,8 +279,8 @@ def _speaks(here: Mapping[str, Any]) -> bool:
     """Whether an object has what errors have: an error's name, or words beside a code."""
     if _named(here) or _of_minimax(here):
         return True
-    said = any(isinstance(here.get(key), str) for key in (*_MESSAGES, "detail", "title"))
-    return said and any(here.get(key) for key in (*_CODES, *_HTTP_STATUSES, "detail"))
+    has_words = any(isinstance(here.get(key), str) for key in (*_MESSAGES, "detail", "title"))
+    return has_words and any(here.get(key) for key in (*_CODES, *_HTTP_STATUSES, "detail"))
 
 
 def _as_json(found: re.Match[str]) -> str:
@@ -332,14 +339,16 @@ def _is_bare_error(here: Mapping[str, Any]) -> bool:
     """Whether an object that is no answer speaks of an error without naming it so."""
     if here.get("choices"):
         return False
-    said = any(here.get(key) for key in _MESSAGES)
+    has_words = any(here.get(key) for key in _MESSAGES)
     if len(here) == 1 and isinstance(here.get("message"), str):
         return here["message"].strip().lower() not in _WELL  # a gateway's: nothing else was to say
     coded = any(_is_failing(here.get(key)) for key in _FAILING_CODES)
-    coded = coded or (said and isinstance(here.get("type"), str) and "exception" in _amazon(here))
+    coded = coded or (
+        has_words and isinstance(here.get("type"), str) and "exception" in _amazon(here)
+    )
     failed = coded or here.get("success") is False or _tells_failure(here.get("status"))
     detailed = "choices" not in here and bool(here.get("detail"))
-    return detailed or _is_failing(here.get("errorcode")) or (said and failed)
+    return detailed or _is_failing(here.get("errorcode")) or (has_words and failed)
 
 
 def _amazon(here: Mapping[str, Any]) -> str:
@@ -454,13 +463,13 @@ def _request_id(*places: Mapping[str, Any]) -> str:
 
 def _message(error: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
     for key in (*_MESSAGES, "detail", "details", "title", "text"):
-        said = _text(error.get(key))
-        if key == "detail" and said:
+        words = _text(error.get(key))
+        if key == "detail" and words:
             title = _text(error.get("title"))  # problem+json: the kind of it, then this one
-            said = f"{title}: {said}" if title and title not in said else said
-        if said:
+            words = f"{title}: {words}" if title and title not in words else words
+        if words:
             raw = _text(metadata.get("raw"))
-            return f"{said}: {raw}" if raw and raw not in said else said
+            return f"{words}: {raw}" if raw and raw not in words else words
     return ""
 
 
@@ -471,9 +480,9 @@ def _text(value: object) -> str:
     if isinstance(value, Mapping):
         where = value.get("loc")
         here = _plain(value)
-        said = _text(here.get("message")) or _text(here.get("msg")) or _text(here.get("error"))
+        words = _text(here.get("message")) or _text(here.get("msg")) or _text(here.get("error"))
         place = ".".join(map(str, where)) if isinstance(where, list) else ""
-        return f"{place}: {said}" if place and said else said
+        return f"{place}: {words}" if place and words else words
     if isinstance(value, list):
         return "; ".join(filter(None, map(_text, value[:10])))
     return ""

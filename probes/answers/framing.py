@@ -20,6 +20,7 @@ Framing: TypeAlias = Literal["events", "lines"]
 """How a stream is cut: server-sent events, or one JSON value a line (NDJSON)."""
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of a line or an event. An image in base64 comes as one, and is far smaller."""
 BYTES_AT_ONCE: Final = 64 * 1024
 """Of a read that inflated to more, so much is decoded before its events are told and let go."""
 MOST_KEPT: Final = 16 * 1024

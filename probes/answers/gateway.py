@@ -32,14 +32,14 @@ def hidden_retries(headers: Mapping[str, str], body: int = 0) -> int:
     """
     if GATEWAY_HEADERS.isdisjoint(headers):
         return body
-    return body + sum(number for _, number in tries_told(headers))
+    return body + sum(number for _, number in tries_reported(headers))
 
 
-def tries_told(headers: Mapping[str, str]) -> list[tuple[str, int]]:
+def tries_reported(headers: Mapping[str, str]) -> list[tuple[str, int]]:
     """Return (header, further tries) of each header that tells of some."""
-    told = [(name, _count(headers, name)) for name in _FURTHER]
-    told += [(name, _count(headers, name) - 1) for name in _ALL]
-    return [(name, number) for name, number in told if number > 0]
+    tries = [(name, _count(headers, name)) for name in _FURTHER]
+    tries += [(name, _count(headers, name) - 1) for name in _ALL]
+    return [(name, number) for name, number in tries if number > 0]
 
 
 def router_attempts(metadata: Mapping[str, Any]) -> int:

@@ -147,6 +147,7 @@ _THROTTLED: Final = 429
 _FAILED_DEPENDENCY: Final = 424
 """TGI's, Bedrock's and Azure's word for a model that failed behind them."""
 _CAPACITY_EXCEEDED: Final = 498
+"""Groq's, for its flex tier: try again."""
 _PAYMENT: Final = frozenset({402, 412})
 _CLIENT_REASONS: Final = {
     401: "auth",
@@ -179,7 +180,7 @@ _SERVER_REASONS: Final = {
 
 def of_status(status: int, error: ErrorBody) -> Verdict:
     """Return the verdict on an HTTP answer that is not a 2xx, from its status and its error."""
-    return of_error(_heard(error), status)
+    return of_error(_with_quoted(error), status)
 
 
 def of_stream_error(error: ErrorBody) -> Verdict:
@@ -189,9 +190,9 @@ def of_stream_error(error: ErrorBody) -> Verdict:
     """
     if _matches(_MODERATION, error):
         return Verdict("content_error", "content_filter")
-    error = _heard(error)
-    told = of_error(error, error.status)
-    return Verdict(told.outcome, told.reason)
+    error = _with_quoted(error)
+    verdict = of_error(error, error.status)
+    return Verdict(verdict.outcome, verdict.reason)
 
 
 def of_error(error: ErrorBody, status: int | None) -> Verdict:
@@ -203,9 +204,9 @@ def of_error(error: ErrorBody, status: int | None) -> Verdict:
     if status is None or status in _VAGUE:
         if _BOT_CHECK_WORDS.search(error.message):
             return BLOCKED
-        told = _told_under_vague(error, status)
-        if told is not None:
-            return told
+        verdict = _of_vague_status(error, status)
+        if verdict is not None:
+            return verdict
     if status == _THROTTLED:
         return Verdict("throttled", throttle_reason(error), retryable=True)
     if status == _HTTP_TIMEOUT:
@@ -217,7 +218,7 @@ def of_error(error: ErrorBody, status: int | None) -> Verdict:
     return Verdict("client_error", _client_reason(status, error), retryable=status == _CONFLICT)
 
 
-def _heard(error: ErrorBody) -> ErrorBody:
+def _with_quoted(error: ErrorBody) -> ErrorBody:
     """Return an error of words only, of no JSON, with what they quote all the same."""
     return error if error.source is not None or error.words else error_of(error.message)
 
@@ -227,7 +228,7 @@ def says_no_endpoint(message: str) -> bool:
     return bool(_NO_ENDPOINT.search(message))
 
 
-def _told_under_vague(error: ErrorBody, status: int | None) -> Verdict | None:
+def _of_vague_status(error: ErrorBody, status: int | None) -> Verdict | None:
     """Return what an error says of itself, louder than a status that says little; else None."""
     is_servers = status is not None and (status >= 500 or status == _FAILED_DEPENDENCY)
     if is_servers and is_busy(error):
@@ -245,7 +246,7 @@ def _told_under_vague(error: ErrorBody, status: int | None) -> Verdict | None:
 
 def _of_words(error: ErrorBody) -> Verdict:
     """Return the verdict on an error without any status."""
-    client = _told_client_reason(error)
+    client = _worded_client_reason(error)
     if client:
         return Verdict("client_error", client)
     if is_busy(error):
@@ -266,9 +267,9 @@ def _client_reason(status: int, error: ErrorBody) -> str:
     if status == 403 and error.flagged:
         return "moderation"
     if status in (400, 403, 404, 413, 422):
-        told = _told_client_reason(error)
-        if told and told not in ("bad_request", "not_found"):
-            return told
+        reason = _worded_client_reason(error)
+        if reason and reason not in ("bad_request", "not_found"):
+            return reason
     return _CLIENT_REASONS.get(status, "bad_request")
 
 
@@ -276,7 +277,7 @@ def _is_context(error: ErrorBody) -> bool:
     return _matches(_CONTEXT, error) or bool(_CONTEXT_MESSAGE.search(error.message))
 
 
-def _told_client_reason(error: ErrorBody) -> str:
+def _worded_client_reason(error: ErrorBody) -> str:
     """Return the reason that codes and words of an error give; empty where they blame nobody."""
     if _matches(_MODERATION, error):
         return "moderation"

@@ -45,6 +45,7 @@ _LATER: Final = re.compile(
 _LINKS: Final = re.compile(r"(https?://|www\.)\S+|\b[\w-]+(\.[\w-]+)+/\S*")
 _SENTENCES: Final = re.compile(r"(?<=[.!?;])[\s)\]\"']+|[。！？；\n·]+")
 _LONGEST: Final = 2000
+"""Of a message that is looked through: why is said first, and the patterns cost with the length."""
 _MOST_SENTENCES: Final = 20
 
 _MONEY: Final = (
@@ -129,6 +130,7 @@ _RATE_NAMED: Final = re.compile(
     re.IGNORECASE,
 )
 _AN_HOUR_S: Final = 3600.0
+"""From here on a horizon is too far for a retry, and what is spent is an allowance."""
 
 _BILLING: Final = re.compile(
     r"insufficient(user|token|account)?(quota|balance|credit|fund)|(no|low)balance"
@@ -230,13 +232,13 @@ _FAMILIES: Final = ("concurrency", "tokens", "requests")
 
 def is_billing(error: ErrorBody) -> bool:
     """Whether an error is about money, or about an allowance that no retry can wait for."""
-    said = error.message[:_LONGEST]
-    reset_s = reset_in_words_s(said)
+    message = error.message[:_LONGEST]
+    reset_s = reset_in_words_s(message)
     is_far = reset_s is not None and reset_s >= _AN_HOUR_S
-    sentences = [one for one in _SENTENCES.split(_LINKS.sub(" ", said)) if one.strip()]
-    if any(_tells_bill(one, is_far) for one in sentences[:_MOST_SENTENCES]):
+    sentences = [one for one in _SENTENCES.split(_LINKS.sub(" ", message)) if one.strip()]
+    if any(_is_bill(one, is_far) for one in sentences[:_MOST_SENTENCES]):
         return True
-    if _RATE_MESSAGE.search(said) or is_busy(error) or _LATER.search(said):
+    if _RATE_MESSAGE.search(message) or is_busy(error) or _LATER.search(message):
         return False
     return (
         any(_BILLING.search(word) for word in error.words)
@@ -245,7 +247,7 @@ def is_billing(error: ErrorBody) -> bool:
     )
 
 
-def _tells_bill(sentence: str, is_far: bool) -> bool:
+def _is_bill(sentence: str, is_far: bool) -> bool:
     """Whether a sentence tells a bill, by the rules 1 to 4; `is_far` of a reset an hour away."""
     if _ARREARS.search(sentence) or _MONEY_GONE.search(sentence):
         return True
@@ -265,7 +267,7 @@ def _are_long(quotas: Sequence[str]) -> bool:
 
 def is_busy(error: ErrorBody) -> bool:
     """Whether a code or a word says that the server is full, whoever asks."""
-    return any(BUSY.search(said) for said in (*error.words, error.message))
+    return any(BUSY.search(words) for words in (*error.words, error.message))
 
 
 def is_throttling(error: ErrorBody) -> bool:
@@ -295,7 +297,7 @@ def throttle_reason(error: ErrorBody) -> str:
     return "overloaded" if is_busy(error) else "rate_limit"
 
 
-def told_by_limits(reason: str, limits: Sequence[Limit]) -> str:
+def reason_by_limits(reason: str, limits: Sequence[Limit]) -> str:
     """Return a reason that only says `rate_limit` with the one family that has nothing left."""
     if reason != "rate_limit":
         return reason
@@ -303,7 +305,7 @@ def told_by_limits(reason: str, limits: Sequence[Limit]) -> str:
     return f"rate_limit.{used_up.pop()}" if len(used_up) == 1 else reason
 
 
-def named_by_reason(limits: Sequence[Limit], reason: str) -> tuple[Limit, ...]:
+def limits_by_reason(limits: Sequence[Limit], reason: str) -> tuple[Limit, ...]:
     """Return the limits; of one whose reset only was told, the reason says what it limits."""
     family = reason.removeprefix("rate_limit.")
     if family not in _FAMILIES:

@@ -10,7 +10,7 @@ _BEARER: Final = "Bearer "
 _OURS: Final = {
     "Content-Type": "application/json",
     "Accept": "text/event-stream, application/json",
-    "Accept-Encoding": "identity",
+    "Accept-Encoding": "identity",  # a packed stream is held back until a block of it is full
     "User-Agent": "llmtop",
 }
 
@@ -24,21 +24,13 @@ def request_headers(
     key elsewhere than the dialect has it.
     """
     where = key_header or dialect.key_header
-    own = dict(headers) if where == "authorization" else _keyed(headers, where)
+    own: dict[str, str] = {}
+    for name, value in headers.items():
+        is_key = name.lower() == "authorization" and value.startswith(_BEARER)
+        if is_key and where != "authorization":  # elsewhere a key stands bare
+            own[where] = value.removeprefix(_BEARER)
+        else:
+            own[name] = value
     replaced = {name.lower() for name in own}
     asked = {**_OURS, **dialect.headers}
     return {name: value for name, value in asked.items() if name.lower() not in replaced} | own
-
-
-def _keyed(headers: Mapping[str, str], where: KeyHeader) -> dict[str, str]:
-    """Return headers whose bearer token stands under another name."""
-    return {
-        where if _is_key(name, value) else name: value.removeprefix(_BEARER)
-        if _is_key(name, value)
-        else value
-        for name, value in headers.items()
-    }
-
-
-def _is_key(name: str, value: str) -> bool:
-    return name.lower() == "authorization" and value.startswith(_BEARER)

@@ -10,6 +10,7 @@ from typing import Final
 from probes.answers.gateway import GATEWAY_HEADERS
 
 _MOST_HEADERS: Final = 48
+"""An event is kept and shown whole, however many headers a server sends."""
 _LONGEST_NAME: Final = 80
 _LONGEST_VALUE: Final = 200
 

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from probes.events import ServerClaim, ServerInterval, TimeUnit
 
 _MOST_FIGURES: Final = 16
+"""A header may name a metric for each of its microservices."""
 _LONGEST_HEADER: Final = 4_000
 _LONGEST_NAME: Final = 80
 _NUMBER: Final = re.compile(r"\d{1,15}(?:\.\d{0,15})?")

@@ -17,7 +17,8 @@ from probes.answers.framing import (
 )
 
 _LONGEST_RETRY: Final = 15
-_FIELDS: Final = (b"data", b"event", b"id", b"retry")
+"""Digits: Python refuses to make a number of thousands."""
+FIELDS: Final = (b"data", b"event", b"id", b"retry")
 
 
 class Decoder(StreamDecoder):
@@ -58,7 +59,7 @@ class Decoder(StreamDecoder):
     def rest(self) -> str:
         """The line that was never ended, where it is no field: of a field nothing is told."""
         line = bytes(self._line[:MOST_KEPT])
-        is_field = line.partition(b":")[0] in (b"", *_FIELDS)
+        is_field = line.partition(b":")[0] in (b"", *FIELDS)
         return "" if is_field else line.decode("utf-8", "replace")
 
     @property
@@ -140,7 +141,7 @@ class Decoder(StreamDecoder):
             raise self._too_long()
         else:
             name, _, value = line.partition(b":")
-            if name in _FIELDS:
+            if name in FIELDS:
                 self._set_field(name, value.removeprefix(b" "))
             else:
                 self.ignored.add(line[:MOST_KEPT].decode("utf-8", "replace"))

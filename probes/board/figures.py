@@ -160,7 +160,7 @@ class RouteAt:
             failures=tally.failures,
             throttled=tally.throttled,
         )
-        if index < route.tallies.sealed:
+        if index < route.tallies.slices.sealed:
             route.chart_points[metric][index] = point
         return point
 

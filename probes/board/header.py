@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from probes.board.lanes import Written
+from probes.board.lanes import SlotTokens
 from probes.board.throttles import short_number
 from probes.board.views import HeaderView, RouteView
 from probes.events import Batch, BudgetState, ClockSource, Health, Tick
@@ -68,7 +68,7 @@ class Header:
         """When the engine last said that it had dropped transient events."""
         self._budgets: tuple[BudgetState, ...] = ()
         self._notices: deque[str] = deque(maxlen=_NOTICES_KEPT)
-        self._arrivals: deque[tuple[int, Written]] = deque(maxlen=_SLOTS_KEPT)
+        self._arrivals: deque[tuple[int, SlotTokens]] = deque(maxlen=_SLOTS_KEPT)
         """Output by the stamp of its 100 ms slot."""
 
     def ticked(self, event: Tick) -> None:
@@ -83,7 +83,7 @@ class Header:
         self._batch_ns = event.at_ns
         return before is None or _at_once(before) != _at_once(event.health)
 
-    def arrived(self, at_ns: int, written: Written) -> None:
+    def arrived(self, at_ns: int, written: SlotTokens) -> None:
         """Count the output of one slot of one route for the live tokens/s."""
         self._arrivals.append((at_ns, written))
         while self._arrivals and self._arrivals[0][0] < at_ns - _ARRIVAL_NS:

@@ -31,7 +31,7 @@ _SHORTEST_SPEED_NS: Final = CELL_NS
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class SlotTokens:
     """Output tokens that arrived in a slot of time."""
 
     tokens: int
@@ -82,7 +82,7 @@ class Lane:
         if len(self.cells) > _CELLS_KEPT:
             del self.cells[0]
 
-    def count(self, arrival: Arrival, sizes: CharactersPerToken) -> Written:
+    def count(self, arrival: Arrival, sizes: CharactersPerToken) -> SlotTokens:
         """Add the output of one slot, and return it in tokens.
 
         A first count may hold reasoning that nobody saw, and is then no count of this slot.
@@ -96,8 +96,8 @@ class Lane:
         new = arrival.tokens - (before or 0)
         hidden = before is None and new > _MOST_A_CHARACTER * arrival.characters
         if self.tokens is None or new < 0 or hidden:
-            return Written(sizes.tokens_of(arrival.characters), estimated=True)
-        return Written(new, estimated=False)
+            return SlotTokens(sizes.tokens_of(arrival.characters), estimated=True)
+        return SlotTokens(new, estimated=False)
 
     def note_stall(self, last_ns: int, arrival: Arrival, longest_ns: int) -> None:
         """Keep the gap from `last_ns` to a slot's output where it is above `longest_ns`.
@@ -225,13 +225,13 @@ class Lanes:
         if lane is not None:
             lane.first_token_ns = event.at_ns
 
-    def arrivals(self, event: Arrivals) -> Written:
+    def arrivals(self, event: Arrivals) -> SlotTokens:
         """Draw the output of one 100 ms slot on the open lanes; return it in tokens."""
         tokens, estimated, longest_ns = 0, False, self.longest_gap_ns
         for arrival in event.arrivals:
             lane = self._open.get((arrival.probe, arrival.attempt))
             if lane is None:
-                written = Written(self.sizes.tokens_of(arrival.characters), estimated=True)
+                written = SlotTokens(self.sizes.tokens_of(arrival.characters), estimated=True)
             else:
                 lane.draw(arrival.last_ns, arrival.chunks)
                 last_ns = lane.last_token_ns or lane.first_token_ns or arrival.last_ns
@@ -240,7 +240,7 @@ class Lanes:
                 written = lane.count(arrival, self.sizes)
             tokens += written.tokens
             estimated = estimated or written.estimated
-        return Written(tokens, estimated)
+        return SlotTokens(tokens, estimated)
 
     def finished(self, event: AttemptFinished, per_token_s: float | None) -> bool:
         """Close a lane and rebuild it exactly; return False where that was reported before."""

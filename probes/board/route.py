@@ -15,7 +15,7 @@ import msgspec
 from probes.answers.limits import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.header import Header
-from probes.board.lanes import Lanes, Written
+from probes.board.lanes import Lanes, SlotTokens
 from probes.board.throttles import ThrottleLog
 from probes.board.views import ChartPoint, Marker, RouteState
 from probes.config.goals import e2e_goal_s
@@ -43,13 +43,13 @@ from probes.stats.tokens import seconds_per_token
 from probes.stats.windows import SLICE_NS, slice_index
 
 MARKERS_KEPT: Final = 50
-"""More than a chart has columns to mark."""
+"""More labels than a chart has room for."""
 _COHORTS_KEPT: Final = 8
 """Answer caps that somebody goes back and forth between; each costs the samples of an hour."""
 _PREVIEW_CHARACTERS: Final = 4000
 """A pane at its largest."""
 _GAPS_KEPT: Final = 16
-"""Probes are cut off long before so many suspends have passed."""
+"""More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
 
@@ -209,7 +209,7 @@ class RouteBoard:
         if event.outcome == "throttled":
             self.run.throttles.throttled(event)
         if event.output_tokens and not event.chunks:  # it came whole: no arrivals spoke of it
-            self.run.header.arrived(event.at_ns, Written(event.output_tokens, estimated=False))
+            self.run.header.arrived(event.at_ns, SlotTokens(event.output_tokens, estimated=False))
         self.last_event_ns = event.at_ns
         per_token_s = seconds_per_token(event)
         if not self.lanes.finished(event, per_token_s):
@@ -327,7 +327,7 @@ class RouteBoard:
         """Return a stamp from the run's start on, where something is written; a late one amends
         what the charts have of its slice."""
         offset_ns = at_ns - self.run.origin_ns
-        if offset_ns < self.tallies.sealed * SLICE_NS:
+        if offset_ns < self.tallies.slices.sealed * SLICE_NS:
             for points in self.chart_points.values():
                 points.pop(slice_index(offset_ns), None)
         return offset_ns

@@ -22,8 +22,9 @@ from probes.stats.windows import WindowName
 STATE_ORDER: Final[tuple[RouteState, ...]] = get_args(RouteState)
 _WORST_FIRST: Final = {state: position for position, state in enumerate(STATE_ORDER)}
 _THROTTLED_SHARE: Final = 0.01
+"""Rarer 429s drown in the retries: no user feels them."""
 _DOWN_FROM: Final = 3
-"""Failures in a row that are an outage: one may be chance, two a restart behind a load balancer."""
+"""Failures in a row that are an outage; fewer may be chance."""
 _LEAST_TOLERANCE: Final = 0.001
 """A success goal of 100 % allows no failure: the ratio to it must be a number all the same."""
 _HOLDING: Final[frozenset[HeldReason]] = frozenset(("budget", "reader_stalled", "restarting"))

@@ -160,7 +160,7 @@ class Attempt:
         assert watchdog is not None  # noqa: S101 - set in run
         if not recorder.chunks:
             self._before_output(progress, at_ns)
-        if progress.output:
+        if progress.kind != "none":  # as `output` says, without its call
             if progress.answer and not self._answered:
                 self._answered = recorder.stamp(
                     "first_answer", at_ns, exact=progress.first_is_newest
@@ -209,11 +209,12 @@ class Attempt:
         """Return what was said, in the words of the network where no server said anything."""
         if self._reader is None:
             answer = failed_before_answer(failure if failure is not None else ending)
+            # Without a connection made for it, it went on one that lay idle: servers close these.
             lost = answer.outcome != "cancelled" and isinstance(failure, CONNECTION_LOST)
             if lost and "tcp" not in self.recorder.stamps:
                 return msgspec.structs.replace(answer, reason=STALE_CONNECTION)
             return answer
-        shortage = shortage_of(failure)
+        shortage = shortage_of(failure)  # ours, so it says nothing of the server
         words = "" if failure is None else str(failure)
         answer = self._reader.finish("cancelled" if shortage else ending, words)
         if shortage and answer.outcome == "cancelled":

@@ -139,6 +139,7 @@ class Engine:
 
     async def run(self, commands: AsyncIterator[Command]) -> None:
         """Work until `Stop` or the end of the commands; then report what was open and end."""
+        # Outside in: the watch and the batches outlive the routes, whose last words they carry.
         async with anyio.create_task_group() as background:
             background.start_soon(self._watch.run)
             async with anyio.create_task_group() as reporting:
@@ -293,7 +294,7 @@ class Engine:
             routes=counts,
             money=money,
         )
-        await self._write(lines + encode_event(batch))
+        await self._write(lines + encode_event(batch))  # waits for the reader; `emit` never does
         self._outbox.delivered()
 
     def _tick(self) -> None:

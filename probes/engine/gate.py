@@ -91,6 +91,7 @@ class Gate:
 
     def settle(self, event: AttemptFinished) -> None:
         """Book an attempt's cost; take over what its answer says of limits and cool-downs."""
+        # Which of several alike does not matter: they are settled by what they were reserved as.
         for reservation in self._reservations:
             if reservation.tokens == event.reserved_tokens:
                 self._reservations.remove(reservation)
@@ -141,6 +142,7 @@ class Gate:
             return "reader_stalled"
         reservation = self._spending.reserve(self._route, tokens, self._usd_of(tokens))
         if reservation is None:
+            # A lease runs dry every few seconds and is filled again: that is no news, a budget is.
             now_ns = self._clock.monotonic_ns()
             self._dry_ns = self._dry_ns or now_ns
             if not self._spending.awaits_more(self._route) or now_ns - self._dry_ns > DRY_NS:

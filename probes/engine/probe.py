@@ -7,7 +7,7 @@ Rule 3. What one probe learns of the server, or of what its answers cost, all of
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from itertools import pairwise
 from random import Random
 from typing import Protocol
@@ -20,7 +20,13 @@ from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
 from probes.engine.outbox import OpenStream
 from probes.engine.preview import TextPreview
-from probes.engine.report import AttemptIdentity, attempt_finished, charge_for
+from probes.engine.report import (
+    AttemptIdentity,
+    attempt_finished,
+    charge_for,
+    cohort_of,
+    prompt_tokens,
+)
 from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
 from probes.engine.stamp_recorder import StampRecorder
@@ -71,24 +77,27 @@ class ProbeTools:
     """What all probes of a route share."""
 
     route: Route
-    request_builder: RequestBuilder
+    headers: InitVar[Mapping[str, str]]
+    """The route's, secrets filled in."""
     clock: Clock
     random: Random
     gaps: GapWatch
     scrub: Scrubber
     emit: Callable[[Event], None]
     turnstile: Turnstile
-    policy: RetryPolicy
-    prompt_tokens: int
     include_text: bool = False
     follow: Callable[[str, str, int, StampRecorder], OpenStream] | None = None
     """Where the output of open attempts is told, by route, probe and attempt; None for nowhere."""
     preview: TextPreview | None = None
+    prompt_tokens: int = 0
+    """Of the input; 0 to estimate it."""
     max_tokens: int = 0
-    """The answer cap now; a knob."""
-    cohort: str = ""
+    """The answer cap now, a knob; 0 to begin with the route's."""
     price: Price | None = None
+    """The route's, where it has one, or else what its provider's list tells."""
     price_source: PriceSource = "price"
+    request_builder: RequestBuilder = field(init=False)
+    policy: RetryPolicy = field(init=False)
     learned: LearnedUse = field(default_factory=LearnedUse)
     noticed: set[str] = field(default_factory=set)
     """What was said once of the route."""
@@ -96,9 +105,18 @@ class ProbeTools:
     """Of attempts that have ended."""
     inexact_chunks: int = 0
 
-    def __post_init__(self) -> None:
-        if self.price is None:
-            self.price = self.route.price
+    def __post_init__(self, headers: Mapping[str, str]) -> None:
+        """Fill in what the route says."""
+        self.request_builder = RequestBuilder(self.route, headers)
+        self.policy = RetryPolicy(self.route.retries, self.random)
+        self.prompt_tokens = self.prompt_tokens or prompt_tokens(self.route)
+        self.max_tokens = self.max_tokens or self.route.max_tokens
+        self.price = self.price or self.route.price
+
+    @property
+    def cohort(self) -> str:
+        """Of the attempts that are asked now."""
+        return cohort_of(self.max_tokens, self.prompt_tokens)
 
     def learn_price(self, listed: Mapping[str, Price | None] | PriceListError) -> None:
         """Take the price that the provider's own list tells, or say why it tells none.
@@ -282,9 +300,10 @@ class Probe:
     def _report(self, answer: Answer, recorder: StampRecorder, sent_bytes: int) -> AttemptFinished:
         tools = self._tools
         asked = replace(self._attempt.asked, sent_bytes=sent_bytes)
+        # By the price as it is now: a provider's list may have told it while the answer came.
         charge = charge_for(asked, answer, recorder, tools.price, tools.price_source)
         plan = None
-        if not self._cancelled:
+        if not self._cancelled:  # a retry that is told is a retry that comes
             plan = tools.policy.plan(answer, self._retries + 1)
             self._retries += plan is not None
         event = attempt_finished(
@@ -367,6 +386,7 @@ class Probe:
         if not self._finished or self._started_ns is None:
             return None
         last = self._finished[-1]
+        # What was ok before our own end came through stays so.
         cancelled = self._cancelled and last.outcome != "ok"
         waited_ns = 0
         for before, after in pairwise(self._finished):

@@ -73,7 +73,7 @@ class RequestBuilder:
             found = self._hear(self._search, event, asked)
             if found is not None:
                 return found
-        if asked.name != self.way.name:
+        if asked.name != self.way.name:  # another probe has found the dialect meanwhile
             return Lesson(again=event.outcome != "ok")
         return self._adapt(event, asked)
 

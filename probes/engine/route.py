@@ -27,9 +27,6 @@ from probes.engine.health import GapWatch, Shortages, Work
 from probes.engine.outbox import Outbox
 from probes.engine.preview import TextPreview
 from probes.engine.probe import Probe, ProbeTools
-from probes.engine.report import cohort_of, prompt_tokens
-from probes.engine.request_builder import RequestBuilder
-from probes.engine.retry import RetryPolicy
 from probes.events import LOCAL, ClockSource, Fault, Knob, KnobKind, ProbeFinished, RouteCounts
 from probes.kit.clock import NS_PER_S, Clock
 from probes.kit.words import clean
@@ -116,20 +113,17 @@ class RouteRunner:
         self.gate.paused = route.paused
         self.probe_tools = ProbeTools(
             route=route,
-            request_builder=RequestBuilder(route, headers),
+            headers=headers,
             clock=tools.clock,
             random=tools.random,
             gaps=tools.gaps,
             scrub=tools.scrub,
             emit=tools.outbox.emit,
             turnstile=self.gate,
-            policy=RetryPolicy(route.retries, tools.random),
-            prompt_tokens=prompt_tokens(route),
             include_text=tools.include_text,
             follow=tools.outbox.follow,
             preview=self._preview,
         )
-        self._set_cap(route.max_tokens)
 
     @property
     def max_tokens(self) -> int:
@@ -192,7 +186,7 @@ class RouteRunner:
             self.concurrency = round(value)
             self._limiter.total_tokens = max(1, self.concurrency)
         else:
-            self._set_cap(round(value))
+            self.probe_tools.max_tokens = round(value)
         if value != before:
             self._say(knob, before, value, who)
         self.gate.changed.ring()
@@ -235,11 +229,6 @@ class RouteRunner:
             waiting=self.gate.waiting,
             skipped=self.skipped,
         )
-
-    def _set_cap(self, max_tokens: int) -> None:
-        tools = self.probe_tools
-        tools.max_tokens = max_tokens
-        tools.cohort = cohort_of(max_tokens, tools.prompt_tokens)
 
     def _say(self, knob: KnobKind, before: float, after: float, who: str) -> None:
         now_ns = self._tools.clock.monotonic_ns()
@@ -297,7 +286,7 @@ class RouteRunner:
 
     async def _paced_probe(self, worker: _Worker, transport: Transport) -> None:
         scheduled_ns = worker.start_ns
-        async with self._limiter:
+        async with self._limiter:  # where the target was lowered, more workers than turns are left
             if self._is_surplus(worker):
                 return  # the target was lowered while it waited for its turn
             start_ns = self._tools.clock.monotonic_ns()
@@ -348,7 +337,7 @@ class RouteRunner:
         if transport is not None:
             self._sockets.discard(transport)
             self._closed_reads += transport.reads
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):  # our own end must not leave a descriptor behind
                 await transport.aclose()
 
     def fault(self, error: Exception, restart_in_s: float = 0.0) -> None:

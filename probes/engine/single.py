@@ -21,9 +21,6 @@ from probes.config.secrets import secret_values
 from probes.config.tls import unverified
 from probes.engine.health import GapWatch, LoopWatch
 from probes.engine.probe import Probe, ProbeTools, total_cost
-from probes.engine.report import cohort_of, prompt_tokens
-from probes.engine.request_builder import RequestBuilder
-from probes.engine.retry import RetryPolicy
 from probes.engine.route import TransportFactory, default_transport
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.kit.clock import Clock, seconds
@@ -94,10 +91,9 @@ class SingleProbe:
         self._clock = clock
         self._events: list[Event] = []
         self._began_ns: int | None = None
-        size = prompt_tokens(route)
         self._tools = ProbeTools(
             route=route,
-            request_builder=RequestBuilder(route, headers),
+            headers=headers,
             clock=clock,
             random=random,
             gaps=GapWatch(clock.monotonic_ns()),
@@ -106,11 +102,7 @@ class SingleProbe:
             ),
             emit=self._events.append,
             turnstile=_OpenGate(),
-            policy=RetryPolicy(route.retries, random),
-            prompt_tokens=size,
             include_text=include_text,
-            max_tokens=route.max_tokens,
-            cohort=cohort_of(route.max_tokens, size),
         )
         self._headers = headers
         self._connection = transport(route, clock)

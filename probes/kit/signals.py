@@ -13,16 +13,18 @@ class Signal:
     """
 
     def __init__(self) -> None:
-        self._event = anyio.Event()
+        self._event: anyio.Event | None = None
+        """What somebody waits for; most bells are never waited at, and an event is dear."""
 
     def ring(self) -> None:
         """Wake all who wait now."""
-        self._event.set()
-        self._event = anyio.Event()
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
 
     async def wait(self, clock: Clock, timeout_s: float | None = None) -> bool:
         """Return True at the next ring, False after `timeout_s` seconds of `clock` without one."""
-        event = self._event
+        event = self._event = self._event or anyio.Event()
         if timeout_s is None:
             await event.wait()
             return True

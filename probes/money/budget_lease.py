@@ -25,10 +25,10 @@ from probes.events import (
     AttemptFinished,
     AttemptStarted,
     Batch,
-    Committed,
     Event,
     Held,
     Hello,
+    MoneyReport,
     Notice,
 )
 from probes.kit.clock import Clock, seconds
@@ -37,6 +37,7 @@ from probes.money.pricing import (
     LearnedUse,
     dearest_usd_per_token,
     price_of,
+    reserved_usd,
     usd_charged,
     wants_list,
 )
@@ -92,8 +93,7 @@ class _RouteLease:
     wanted: WantedRoute
     """What the engine is to do."""
     prompt_tokens: int
-    usd_per_token: float
-    priced: bool = False
+    price: Price | None
     repriced: bool = False
     """A price has come that no lease was asked by yet."""
     settled: _Amount = _NOTHING
@@ -120,6 +120,8 @@ class _RouteLease:
     """It asked for nothing ahead, because another engine waits for money."""
     learned: LearnedUse = field(default_factory=LearnedUse)
     grant: Grant = NO_GRANT
+    granted: bool = False
+    """All that it needs was granted, in tokens and in USD."""
     allowed: _Amount = _NOTHING
     """What the engine was told last, counted since its life began."""
     lowered: int | None = None
@@ -133,9 +135,19 @@ class _RouteLease:
         asked = self.prompt_tokens + round(self.wanted.max_tokens)
         return max(asked, self.learned.tokens)
 
-    def amount(self, tokens: int) -> _Amount:
-        """Return so many tokens at the dearest price of one."""
+    @property
+    def usd_per_token(self) -> float:
+        """The dearest price of a token; 0 without one."""
+        return dearest_usd_per_token(self.price)
+
+    def dearest(self, tokens: int) -> _Amount:
+        """Return so many tokens at the dearest price of one: what a lease must cover."""
         return _Amount(tokens, tokens * self.usd_per_token)
+
+    def reserving(self, tokens: int) -> _Amount:
+        """Return so many tokens of probes at what the engine reserves for one."""
+        usd = reserved_usd(self.price, self.prompt_tokens, self.probe)
+        return _Amount(tokens, tokens * usd / max(1, self.probe))
 
     @property
     def leased(self) -> _Amount:
@@ -146,18 +158,17 @@ class _RouteLease:
     def left(self) -> _Amount:
         """Leased and neither spent nor reserved."""
         granted = _Amount(self.grant.tokens, self.grant.usd)
-        return granted - self.fresh - self.dead - self.amount(self.reserved)
+        return granted - self.fresh - self.dead - self.reserving(self.reserved)
 
     @property
-    def granted(self) -> bool:
-        """All that it needs was granted, in tokens and in USD."""
-        granted = _Amount(self.grant.tokens, self.grant.usd)
-        return not self.stands_back and self.want > 0 and granted.covers(self.amount(self.want))
+    def left_tokens(self) -> int:
+        """The same in tokens: asked at each batch."""
+        return self.grant.tokens - self.fresh.tokens - self.dead.tokens - self.reserved
 
     @property
     def runs_low(self) -> bool:
         """A lease that was granted whole is half used; at the budget asking again is no help."""
-        return self.repriced or (self.granted and self.left.tokens < self.ahead // 2)
+        return self.repriced or (self.granted and self.left_tokens < self.ahead // 2)
 
     @property
     def gives_back(self) -> bool:
@@ -179,9 +190,10 @@ class _RouteLease:
         self.dead += self.fresh
         self.settled = self.fresh = self.allowed = _NOTHING
         self.lowered = self.bound = None
+        self.burst = 0  # a new engine knows nothing of it
 
-    def lose(self) -> None:
-        """Count all that is handed out as spent: its ends will never be told."""
+    def count_as_spent(self) -> None:
+        """Count all that is handed out as spent: what became of it will never be told."""
         self.fresh += self.left.most(_NOTHING)
 
     def want_ahead(self, passed_s: float, most: int) -> int:
@@ -212,9 +224,9 @@ class _RouteLease:
         self.want = self.ahead + self.reserved if living else 0
         self.repriced = False
         self.asked = self.fresh
-        spent, wanted = self.fresh + self.dead, self.amount(self.want)
+        spent, wanted = self.fresh + self.dead, self.dearest(self.want)
         # What is reserved is leased already: below one more probe nothing more can begin.
-        least = self.amount(min(self.want, self.probe + self.reserved))
+        least = self.reserving(min(self.want, self.probe + self.reserved))
         keep = None if living else _NOTHING
         if living and self.bound is not None:
             keep = (self.bound - self.settled - self.fresh).most(_NOTHING)
@@ -236,6 +248,8 @@ class _RouteLease:
         self.settled += self.asked
         self.dead = _NOTHING
         self.grant = grant
+        granted = _Amount(grant.tokens, grant.usd).covers(self.dearest(self.want))
+        self.granted = granted and self.want > 0 and not self.stands_back
 
     def allow(self, number: int) -> None:
         """Decide what the engine may spend, which command `number` tells it."""
@@ -251,16 +265,11 @@ class _RouteLease:
     def _spare(self) -> _Amount:
         """Return what is to be given back (rule 5)."""
         left = self.left.most(_NOTHING)
-        if self.stands_back or not (self.granted or left.covers(self.amount(self.probe))):
+        if self.stands_back or not (self.granted or left.covers(self.reserving(self.probe))):
             return left
         if left.tokens > _TOO_MUCH * self.ahead:
-            return left - left.least(self.amount(self.ahead))
+            return left - left.least(self.dearest(self.ahead))
         return _NOTHING
-
-    def obey(self, number: int, committed: _Amount) -> None:
-        """Take the engine's word that it obeys command `number`, and what it has in its hands."""
-        if self.lowered is not None and number >= self.lowered:
-            self.bound = self.allowed.most(committed)
 
     def start(self, event: AttemptStarted) -> None:
         """Take the begin of an attempt."""
@@ -276,8 +285,7 @@ class _RouteLease:
 
     def take_price(self, price: Price) -> None:
         """Reckon with a price from now on."""
-        self.priced = self.repriced = True
-        self.usd_per_token = dearest_usd_per_token(price)
+        self.price, self.repriced = price, True
 
 
 class BudgetLease:
@@ -300,8 +308,7 @@ class BudgetLease:
                 key=route_key(route),
                 wanted=self._wanted.routes[route.name],
                 prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
-                usd_per_token=dearest_usd_per_token(route.price),
-                priced=route.price is not None,
+                price=route.price,
             )
             for route in routes
         }
@@ -335,10 +342,7 @@ class BudgetLease:
                 turn = self._ledger.go_on if event.released else self._ledger.wait
                 turn(self._engine, self._routes[event.route].key)
             case Batch() if event.money is not None:
-                told = {one.route: one for one in event.money.committed}
-                for name, route in self._routes.items():
-                    one = told.get(name, Committed(name, 0, 0.0))
-                    route.obey(event.money.allow, _Amount(one.tokens, one.usd))
+                self._hear(event.money)
             case Hello():
                 for info in event.routes:
                     if info.name in self._routes:
@@ -352,15 +356,16 @@ class BudgetLease:
         for route in self._routes.values():
             self._ledger.go_on(self._engine, route.key)
             if not in_order:
-                route.lose()
+                route.count_as_spent()
 
     @property
     def is_due(self) -> bool:
         """Whether the ledger should be asked now: a lease runs low, or some of it is for others."""
-        return any(
-            route.runs_low or route.gives_back or self._holds_what_is_wanted(route)
-            for route in self._routes.values()
-        )
+        routes = self._routes.values()
+        if any(route.runs_low or route.gives_back for route in routes):
+            return True
+        # Asked at each batch: who waits for money is rare.
+        return self._ledger.somebody_waits and any(map(self._holds_what_is_wanted, routes))
 
     @property
     def at_rest(self) -> bool:
@@ -421,8 +426,14 @@ class BudgetLease:
         told = (self._allowance(name, route) for name, route in self._routes.items())
         return Allow(allowances=(self._of_all(), *told), number=self._number)
 
+    def _hear(self, report: MoneyReport) -> None:
+        told = {one.route: _Amount(one.tokens, one.usd) for one in report.committed}
+        for name, route in self._routes.items():
+            if route.lowered is not None and report.allow >= route.lowered:
+                route.bound = route.allowed.most(told.get(name, _NOTHING))
+
     def _holds_what_is_wanted(self, route: _RouteLease) -> bool:
-        idle = route.left.tokens > 0 and not route.stands_back
+        idle = route.left_tokens > 0 and not route.stands_back
         return idle and self._ledger.is_wanted_elsewhere(self._engine, route.key)
 
     def _allowance(self, name: str, route: _RouteLease) -> Allowance:
@@ -442,7 +453,7 @@ class BudgetLease:
     def _of_all(self) -> Allowance:
         """Return what the engine may spend on all routes together: the sum of what it has."""
         routes, budget = self._routes.values(), self._ledger.budget
-        priced = all(route.priced for route in routes)
+        priced = all(route.price is not None for route in routes)
         enforced = priced and budget.usd_per_hour is not None
         return Allowance(
             route=OVERALL,

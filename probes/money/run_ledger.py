@@ -133,22 +133,25 @@ class RunLedger:
     def wait(self, engine: int, key: str) -> None:
         """Note that an engine waits for money of a route."""
         waiting = self._waiting.setdefault(key, [])
+        if not waiting:
+            self._turn_ns[key] = self._clock.monotonic_ns()
         if engine not in waiting:
             waiting.append(engine)
-            self._turn_ns.setdefault(key, self._clock.monotonic_ns())
 
     def go_on(self, engine: int, key: str) -> None:
         """Note that an engine waits for money of a route no longer: the next may have the rest."""
         waiting = self._waiting.get(key, [])
         if engine in waiting:
+            if waiting[0] == engine:
+                self._turn_ns[key] = self._clock.monotonic_ns()
             waiting.remove(engine)
-            self._turn_ns[key] = self._clock.monotonic_ns()
             self.serve_next(key)
 
     def serve_next(self, key: str) -> None:
         """Wake the engine that is to be served next."""
-        for engine in self._waiting.get(key, [])[:1]:
-            self._wake.get(engine, _nobody)()
+        waiting = self._waiting.get(key)
+        if waiting and waiting[0] in self._wake:
+            self._wake[waiting[0]]()
 
     def end_turn(self, key: str) -> None:
         """Let another engine be served that waits, where the first one could not be for so long."""
@@ -158,9 +161,15 @@ class RunLedger:
             waiting.append(waiting.pop(0))
             self._turn_ns[key] = now_ns
 
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether any engine waits for money of any route."""
+        return any(self._waiting.values())
+
     def is_wanted_elsewhere(self, engine: int, key: str) -> bool:
         """Tell whether another engine is to be served next with money of a route."""
-        return self._waiting.get(key, [])[:1] not in ([], [engine])
+        waiting = self._waiting.get(key, [])
+        return bool(waiting) and waiting[0] != engine
 
     def lift(self) -> None:
         """Let the budgets count from what is known, from the next question on."""
@@ -346,10 +355,6 @@ class RunLedger:
         finally:
             apart.close()
         return "what was spent meanwhile is counted apart and settled later"
-
-
-def _nobody() -> None:
-    """Nobody is to be woken."""
 
 
 def _tells(ask: Ask) -> bool:

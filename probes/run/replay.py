@@ -11,7 +11,7 @@ from probes.events import Event, Hello
 from probes.exports.json_lines import JsonLines
 from probes.kit.exit_status import ExitStatus
 from probes.run.printing import Printing
-from probes.run.sinks import BoardSink, Sink
+from probes.run.sinks import Sink, board_sink
 from probes.sources.recording import RecordingSource
 from probes.stats.sketch import BACKEND
 from probes.store.recording_reader import RecordingError, Report, recorded_parts
@@ -43,7 +43,7 @@ class _Replay:
         self._source = RecordingSource(parts, self._receive, report)
         self._output = output
         self._printing = Printing(self._source, output)
-        self._sinks: tuple[Sink, ...] = (BoardSink(self._board), self._printing)
+        self._sinks: tuple[Sink, ...] = (board_sink(self._board), self._printing.receive)
         self._report = report
         self._greeted = False
 
@@ -59,9 +59,7 @@ class _Replay:
                 if self._printing.is_interrupted:
                     self._report(f"{self._name}: interrupted; the summary is of what was read")
                 if not self._greeted:
-                    self._report(
-                        f"{self._name}: there is no hello in it, so that no route is known"
-                    )
+                    self._report(f"{self._name}: has no hello, so that no route is known")
                 self._output.end_with(self._board.summary())
             # Whoever reads may be as slow as a pager: nothing is lost by waiting for him here.
             await self._printing.drain()
@@ -75,7 +73,7 @@ class _Replay:
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
         for sink in self._sinks:
-            sink.receive(events, lines)
+            sink(events, lines)
         if self._greeted:
             return
         hello = next((event for event in events if isinstance(event, Hello)), None)

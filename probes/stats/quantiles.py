@@ -28,8 +28,9 @@ _VALUE: Final = itemgetter(0)
 _HAIR: Final = 1e-9
 """Share of the total weight that rounding may have cost."""
 _SORTED: Final = BUFFER - 1
-"""Up to so many samples, all of them known, putting them in order costs less than a search in
-several tables: 10 µs for 300, against 40 µs for each quantile. No sketch has had a hand in them."""
+"""Up to so many samples, all of them known, putting them in order is cheaper than a search in
+several tables: 3 µs for 60 and 11 for 500, against 11 to 14 for each quantile. No sketch has had a
+hand in so few, so their weights are whole."""
 _NOTHING: Final = array("d")
 
 

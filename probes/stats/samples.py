@@ -63,14 +63,16 @@ class SampleWindows(Windows[Digest]):
         digest = self.slices.get(index)
         if digest is None:
             return None
-        return self._once(("slice", index % 2), (index, digest.n, index < self.sealed), (digest,))
+        return self._once(
+            ("slice", index % 2), (index, digest.n, index < self.slices.sealed), (digest,)
+        )
 
     def seal(self, now_ns: int) -> int:
         """Do one piece of what is due at offset `now_ns`, else put one window together ahead that
         is being read; return the size of the piece, 0 when all is done."""
         done = super().seal(now_ns)
         index = slice_index(now_ns)
-        if done or self.sealed < index:
+        if done or self.slices.sealed < index:
             return done
         for window, read in self._read_in.items():
             if read == index != self._ahead.get(window):
@@ -82,15 +84,15 @@ class SampleWindows(Windows[Digest]):
 
     def _closed_parts(self, window: WindowName, index: int) -> _Closed:
         """Return a window without its two newest slices, while `index` is open."""
-        slot, key = (window, index % 2), (index, self.sealed, self.sealed_minutes)
+        slot, key = (window, index % 2), (index, self.slices.sealed, self.minutes.sealed)
         known = self._closed.get(slot)
         if known is not None and known[0] == key:
             return known
         first = max(0, first_slice(window, index))
         split = self._split(window, index)
         # What has been sealed since changes nothing where the window ends before it.
-        sealed = min(self.sealed, index - 1)
-        minutes = min(self.sealed_minutes, (index - 1) // SLICES_A_MINUTE)
+        sealed = min(self.slices.sealed, index - 1)
+        minutes = min(self.minutes.sealed, (index - 1) // SLICES_A_MINUTE)
         pieces = self.pieces(split, index - 1)
         parts = [self._once(slot, (split, index, sealed, minutes), pieces)]
         if window == "run":
@@ -106,10 +108,10 @@ class SampleWindows(Windows[Digest]):
         """Return the slice up to which a window is read from a part that changes once a minute."""
         first = max(0, first_slice(window, index))
         if window == "run":
-            return self.sealed_minutes * SLICES_A_MINUTE
+            return self.minutes.sealed * SLICES_A_MINUTE
         if window != "1h":
             return first
-        end_minute = min(index // SLICES_A_MINUTE - 1, self.sealed_minutes)
+        end_minute = min(index // SLICES_A_MINUTE - 1, self.minutes.sealed)
         return max(first, end_minute * SLICES_A_MINUTE)
 
     def _once(self, slot: _Slot, key: _Key, digests: Sequence[Digest]) -> Distribution:

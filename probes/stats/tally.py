@@ -202,19 +202,19 @@ class TallyWindows(Windows[Tally]):
         index = self._opened(now_ns)
         first = first_slice(window, index)
         if window == "run":
-            first = self.sealed_minutes * SLICES_A_MINUTE
-        key = (index, self.sealed, self.sealed_minutes)
+            first = self.minutes.sealed * SLICES_A_MINUTE
+        key = (index, self.slices.sealed, self.minutes.sealed)
         known = self._closed.get(window)
         if known is None or known[0] != key:
             before = [self.run] if window == "run" else []
             known = key, summed([*before, *self.pieces(first, index - 1)])
-            if self.sealed >= index:
+            if self.slices.sealed >= index:
                 # The newest closed slice, only now that it is complete; and after the others, as
                 # the order of a sum is seen in its last digit.
                 for newest in self.slices.between(max(first, index - 1), index):
                     known[1].absorb(newest)
             self._closed[window] = known
-        unsealed = index if self.sealed >= index else index - 1
+        unsealed = index if self.slices.sealed >= index else index - 1
         return summed([known[1], *self.slices.between(max(first, unsealed), index + 1)])
 
     def _changed(self) -> None:

@@ -41,7 +41,6 @@ class _Absorbing(Protocol):
     def compact(self) -> int: ...
 
 
-T = TypeVar("T")
 A = TypeVar("A", bound=_Absorbing)
 
 
@@ -67,23 +66,29 @@ def elapsed_s(window: WindowName, now_ns: int) -> float:
     return max(1.0, (now_ns - begin_ns) / NS_PER_S)
 
 
-class Slices(Generic[T]):
+class Slices(Generic[A]):
     """The newest slices of one width; older ones are dropped as time goes on."""
 
-    __slots__ = ("_by_index", "_kept", "_make", "_newest")
+    __slots__ = ("_by_index", "_kept", "_make", "_newest", "amended", "sealed", "unsealed")
 
-    def __init__(self, kept: int, make: Callable[[], T]) -> None:
+    def __init__(self, kept: int, make: Callable[[], A]) -> None:
         self._kept = kept
         self._make = make
-        self._by_index: dict[int, T] = {}
+        self._by_index: dict[int, A] = {}
         self._newest = 0
+        self.sealed = 0
+        """Every slice below it has been taken into what is wider."""
+        self.unsealed: set[int] = set()
+        """Slices with something in them that have not been."""
+        self.amended: set[int] = set()
+        """Sealed slices that something came for, too late: they are compacted once more."""
 
     @property
     def oldest(self) -> int:
         """Index below which nothing is kept."""
         return self._newest - self._kept
 
-    def at(self, index: int) -> T:
+    def at(self, index: int) -> A:
         """Return the slice to write to; one that is too old to be kept is forgotten at once."""
         found = self._by_index.get(index)
         if found is not None:
@@ -97,15 +102,31 @@ class Slices(Generic[T]):
                 del self._by_index[stale]
         return made
 
-    def get(self, index: int) -> T | None:
+    def get(self, index: int) -> A | None:
         """Return a slice if anything was written to it."""
         return self._by_index.get(index)
 
-    def between(self, first: int, end: int) -> list[T]:
+    def between(self, first: int, end: int) -> list[A]:
         """Return the slices that exist from `first` to before `end`."""
         begin = max(0, first, self.oldest)
+        end = min(end, self._newest + 1)  # an edited recording may say that ages have passed
         found = (self._by_index.get(index) for index in range(begin, end))
         return [item for item in found if item is not None]
+
+    def seal_next(self, end: int, wider: Callable[[int], A]) -> int:
+        """Take the oldest unsealed slice before `end` into what is wider; where there is none,
+        compact what came late. Return the size of what was done."""
+        index = min(self.unsealed, default=end)
+        if index >= end:
+            late = [item for item in map(self.get, sorted(self.amended)) if item is not None]
+            self.amended.clear()
+            return sum([item.compact() for item in late])
+        self.unsealed.discard(index)
+        self.sealed = index + 1
+        item = self.at(index)
+        size = item.compact()
+        wider(index).absorb(item)
+        return size
 
     def __len__(self) -> int:
         return len(self._by_index)
@@ -114,39 +135,15 @@ class Slices(Generic[T]):
 class Windows(Generic[A]):
     """One kind of thing kept by 10 s, by minute and for the run."""
 
-    __slots__ = (
-        "_amended",
-        "_amended_minutes",
-        "_has_late",
-        "_last",
-        "_last_index",
-        "_loose",
-        "_loose_minutes",
-        "_open",
-        "minutes",
-        "run",
-        "sealed",
-        "sealed_minutes",
-        "slices",
-    )
+    __slots__ = ("_has_late", "_last", "_last_index", "_open", "minutes", "run", "slices")
 
     def __init__(self, make: Callable[[], A]) -> None:
         self.slices: Slices[A] = Slices(_SLICES_KEPT, make)
         self.minutes: Slices[A] = Slices(_MINUTES_KEPT, make)
         self.run = make()
-        """Everything up to `sealed_minutes`, and what came too late for them."""
-        self.sealed = 0
-        """Every slice below it is in its minute."""
-        self.sealed_minutes = 0
-        """Every minute below it is in the run."""
-        self._loose: set[int] = set()
-        """Slices with something in them that are not sealed."""
-        self._loose_minutes: set[int] = set()
-        self._amended: set[int] = set()
-        """Sealed slices that something came for, too late."""
-        self._amended_minutes: set[int] = set()
+        """Everything up to the last sealed minute, and what came too late for its own."""
         self._has_late = False
-        """Something came for what was sealed, and is to be compacted once more."""
+        """Something came for what was sealed, and has not been compacted since."""
         self._last_index = -1
         """The slice that was written to last, for what comes next belongs there too."""
         self._last: tuple[A, ...] = ()
@@ -164,12 +161,13 @@ class Windows(Generic[A]):
         """Do one piece of what is due at offset `now_ns`; return its size, 0 when all is done."""
         end = slice_index(now_ns - GRACE_NS)
         end_minute = end // SLICES_A_MINUTE
-        if self.sealed >= end and self.sealed_minutes >= end_minute and not self._has_late:
+        slices, minutes = self.slices, self.minutes
+        if slices.sealed >= end and minutes.sealed >= end_minute and not self._has_late:
             return 0  # as at nearly every call
-        done = self._seal_slice(end) or self._seal_minute(end_minute)
+        done = self._seal_next(end)
         if not done:
-            self.sealed = max(self.sealed, end)
-            self.sealed_minutes = max(self.sealed_minutes, end_minute)
+            slices.sealed = max(slices.sealed, end)
+            minutes.sealed = max(minutes.sealed, end_minute)
             self._has_late = False
         return done
 
@@ -177,7 +175,7 @@ class Windows(Generic[A]):
         """Return what holds the slices from `first` to before `end`: minutes where whole ones are
         sealed, which have the same in fewer pieces."""
         begin_minute = -(-max(0, first) // SLICES_A_MINUTE)
-        end_minute = min(end // SLICES_A_MINUTE, self.sealed_minutes)
+        end_minute = min(end // SLICES_A_MINUTE, self.minutes.sealed)
         if begin_minute >= end_minute:
             return self.slices.between(first, end)
         return [
@@ -188,13 +186,14 @@ class Windows(Generic[A]):
 
     def _places(self, index: int) -> tuple[A, ...]:
         """Return where a slice is written to, and remember it where that may be done."""
-        if index < self.sealed or index < self.slices.oldest:
+        if index < self.slices.sealed or index < self.slices.oldest:
             return self._late(index)
-        if self._loose and index - min(self._loose) > _MOST_UNSEALED:
+        unsealed = self.slices.unsealed
+        if unsealed and index - min(unsealed) > _MOST_UNSEALED:
             # Time has jumped. What is not sealed now would be dropped with the old slices.
-            while self._seal_slice(index) or self._seal_minute(index // SLICES_A_MINUTE):
+            while self._seal_next(index):
                 pass
-        self._loose.add(index)
+        unsealed.add(index)
         if index < self._open - 1:
             self._changed()
             return (self.slices.at(index),)
@@ -215,58 +214,36 @@ class Windows(Generic[A]):
     def _late(self, index: int) -> tuple[A, ...]:
         """Return all places of a slice that is sealed or was never kept."""
         places = [self.slices.at(index)]
-        kept = self.slices.get(index) is not None
+        is_kept = self.slices.get(index) is not None
         self._has_late = True
-        if kept:
-            self._amended.add(index)
+        if is_kept:
+            self.slices.amended.add(index)
         minute = index // SLICES_A_MINUTE
-        sealed = minute < self.sealed_minutes
-        if kept or sealed:
+        is_sealed = minute < self.minutes.sealed
+        if is_kept or is_sealed:
             places.append(self.minutes.at(minute))
-            (self._amended_minutes if sealed else self._loose_minutes).add(minute)
-        if sealed or not kept:
+            (self.minutes.amended if is_sealed else self.minutes.unsealed).add(minute)
+        if is_sealed or not is_kept:
             places.append(self.run)
         self._changed()
         return tuple(places)
 
-    # Always the oldest first: a minute is sealed only when all its slices are in it.
-
-    def _seal_slice(self, end: int) -> int:
-        """Take the oldest unsealed slice before `end` into its minute; return its size, else that
-        of what came late and is compacted once more."""
-        index = min(self._loose, default=end)
-        if index >= end:
-            return self._amend(self._amended, self.slices)
-        self._loose.discard(index)
-        self._last_index = -1 if index == self._last_index else self._last_index
-        self.sealed = index + 1
-        item = self.slices.at(index)
-        size = item.compact()
-        minute = index // SLICES_A_MINUTE
-        self.minutes.at(minute).absorb(item)
-        self._loose_minutes.add(minute)
-        return size
-
-    def _seal_minute(self, end: int) -> int:
-        """Take the oldest unsealed minute before `end` into the run, likewise."""
-        minute = min(self._loose_minutes, default=end)
-        if minute >= end:
-            return self._amend(self._amended_minutes, self.minutes)
-        self._loose_minutes.discard(minute)
-        self.sealed_minutes = minute + 1
-        item = self.minutes.at(minute)
-        size = item.compact()
-        self.run.absorb(item)
-        return size
-
-    def _amend(self, amended: set[int], kind: Slices[A]) -> int:
-        size = 0
-        for item in map(kind.get, sorted(amended)):
-            size += 0 if item is None else item.compact()
-        if amended:
-            amended.clear()
+    def _seal_next(self, end: int) -> int:
+        """Seal one slice before `end`, or else one minute: a minute only when all its slices are in
+        it. Return the size of what was done."""
+        done = self.slices.seal_next(end, self._minute_of) or self.minutes.seal_next(
+            end // SLICES_A_MINUTE, lambda _minute: self.run
+        )
+        if self._last_index < self.slices.sealed:
+            self._last_index = -1
+        if self._has_late:
             self._changed()
-        return size
+        return done
+
+    def _minute_of(self, index: int) -> A:
+        minute = index // SLICES_A_MINUTE
+        self.minutes.unsealed.add(minute)
+        return self.minutes.at(minute)
 
     def _changed(self) -> None:
         """Forget what is remembered of closed slices."""

@@ -147,6 +147,14 @@ def held(run: Run) -> bool:
 SMALL = "[budget]\nroute_tokens_per_hour = 3000\n"
 
 
+def test_engines_of_one_run_use_a_small_budget_up_and_no_more(tmp_path: Path) -> None:
+    with CountingServer(BUSY) as server, Field(tmp_path, [route(server)], SMALL) as field:
+        run = field.start("--engines", "2")
+        until(lambda: server.billed() > 2_600)
+        assert run.stop() == 0
+        assert 2_600 < server.settled() <= field.known() <= 3_000
+
+
 def test_a_ledger_broken_after_the_budget_is_spent_gives_no_new_one(tmp_path: Path) -> None:
     with CountingServer(BUSY) as server, Field(tmp_path, [route(server)], SMALL) as field:
         run = field.start()

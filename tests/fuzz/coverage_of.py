@@ -12,20 +12,14 @@ from target import check
 import probes
 
 ROOM = Path(probes.__file__).parent
-FILES = (
-    "answer", "body", "charset", "error_body", "facts", "framing", "judging", "loose_json",
-    "moments", "ndjson", "outcome", "response_headers", "retry", "server_timing", "sse", "words",
-)  # fmt: skip
 WANTED = {
     str(file)
     for file in (
-        *(ROOM / f"{name}.py" for name in FILES),
-        *ROOM.glob("throttle*.py"),
-        *ROOM.glob("limit*.py"),
-        *(ROOM / "dialects").glob("*.py"),
+        *(ROOM / "answers").rglob("*.py"),
+        *(ROOM / "kit" / f"{name}.py" for name in ("charset", "durations", "tolerant_json")),
+        ROOM / "engine" / "retry.py",
         ROOM / "transport" / "http1.py",
     )
-    if file.exists()
 }
 
 

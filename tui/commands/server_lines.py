@@ -3,7 +3,7 @@
 from typing import Final
 
 from probes.answers.comparison import Comparison, Span, comparisons, stages
-from probes.answers.gateway import tries_told
+from probes.answers.gateway import tries_reported
 from probes.events import AttemptFinished, ServerClaim
 from probes.kit.sanitise import neutralise
 from tui.commands.figures import duration
@@ -42,8 +42,8 @@ def gateway_line(attempt: AttemptFinished) -> str:
     """Return how often a gateway tried again behind our back, and who says so; or nothing."""
     if not attempt.hidden_retries:
         return ""
-    reported = [f"{name} {number}" for name, number in tries_told(attempt.headers)]
-    counted = sum(number for _, number in tries_told(attempt.headers))
+    reported = [f"{name} {number}" for name, number in tries_reported(attempt.headers)]
+    counted = sum(number for _, number in tries_reported(attempt.headers))
     if attempt.hidden_retries > counted:
         reported.append(f"the answer itself {attempt.hidden_retries - counted}")
     tries = "try" if attempt.hidden_retries == 1 else "tries"

@@ -22,6 +22,7 @@ _REFUSED_PARAMETER: Final = re.compile(
     re.IGNORECASE,
 )
 _REFUSING_STATUSES: Final = (400, 422)
+"""OpenAI's, and FastAPI's for a body that does not validate."""
 
 encode: Final = msgspec.json.Encoder().encode
 """Return a request body as JSON."""

@@ -12,8 +12,7 @@ from msgspec import Meta
 
 from probes.answers.dialects.lenient import Nothing, decoder_of, mapping, read_by
 from probes.answers.dialects.other_output import words_in
-
-_LONGEST_REASON: Final = 80
+from probes.answers.dialects.transcript import LONGEST_REASON
 
 
 def _words(value: object) -> str | None:
@@ -37,7 +36,7 @@ def _reason(value: object) -> str | None:
         value = value.get("type")  # SGLang's own
     if not value:
         return None
-    return value if isinstance(value, str) else str(value)[:_LONGEST_REASON]
+    return value if isinstance(value, str) else str(value)[:LONGEST_REASON]
 
 
 Words: TypeAlias = Annotated[str | None, read_by(_words)]

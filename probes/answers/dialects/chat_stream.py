@@ -26,7 +26,7 @@ from probes.answers.dialects.lenient import (
     string,
 )
 from probes.answers.dialects.other_output import add_other, other_output, words_in
-from probes.answers.dialects.transcript import Usage
+from probes.answers.dialects.transcript import LONGEST_ID, LONGEST_REASON, Usage
 from probes.answers.dialects.usage import read_cost, read_timing, read_timings_usage, read_usage
 from probes.answers.error_body import error_in, error_of
 from probes.answers.finish_reason import explains_silence
@@ -34,10 +34,12 @@ from probes.answers.gateway import router_attempts
 from probes.answers.progress import NOTHING, Progress, joined
 from probes.kit.tolerant_json import value_or_none
 
-_LONGEST_ID: Final = 200
-_LONGEST_FINISH: Final = 80
 _MOST_CHOICES: Final = 128
+"""As many as OpenAI lets a request ask for."""
 _MOST_DETAILS: Final = 1024
+"""Of a list of reasoning details, which a server could make as long as it likes."""
+_MOST_TIMINGS: Final = 32
+"""Names of timings that are kept: metrics bring names of the server's own choice."""
 _UNSAID: Final = ("null", "NULL", "none", "None")
 """How some servers spell that there is no finish reason yet."""
 _NO_WORDS: Final = UsualDelta()
@@ -130,8 +132,7 @@ class ChatInterpreter(Interpreter):
         """
         transcript = self.transcript
         transcript.began = transcript.began or chunk.choices is not None
-        if transcript.response_id is None and chunk.id:
-            transcript.response_id = chunk.id[:_LONGEST_ID]
+        transcript.identify(chunk.id)
         had_output = transcript.output
         parts: list[Progress] = []
         failed = False
@@ -160,11 +161,12 @@ class ChatInterpreter(Interpreter):
         main = index == self._main
         added = NOTHING
         source = choice.delta
+        # Some stream whole messages, each longer than the last; after deltas one repeats them all.
         if source is None and choice.message is not None and not self._has_deltas:
             source = self._of_message(choice.message, main=main)
         if source is not None or choice.text:
             added = self._add_delta(source or ChunkDelta(), choice.text, main=main)
-        if added is NOTHING:
+        if added is NOTHING:  # maybe an image, or whatever else has no name here
             whole = choice.delta is None
             if source is not None and not (whole and self.transcript.output):
                 part = raw.part(number, "message" if whole else "delta")
@@ -182,10 +184,11 @@ class ChatInterpreter(Interpreter):
             if main:
                 transcript.take_back()
         if reason and reason not in _UNSAID:
+            # Gateways write `stop` on every chunk of reasoning: beside it that is no end.
             if added is NOTHING or added.answer or explains_silence(reason):
                 self._ended.add(index)
             if main:
-                transcript.finish_reason = reason[:_LONGEST_FINISH]
+                transcript.finish_reason = reason[:LONGEST_REASON]
         transcript.finished = bool(self._ended) and len(self._seen) == len(self._ended)
 
     def _of_message(self, message: ChunkDelta, *, main: bool) -> ChunkDelta:
@@ -215,7 +218,7 @@ class ChatInterpreter(Interpreter):
     def _add_calls(self, delta: ChunkDelta, *, main: bool) -> int:
         """Return how many characters the calls' pieces have; an empty piece is no output."""
         pieces = delta.tool_calls if isinstance(delta.tool_calls, list) else [delta.tool_calls]
-        if not delta.tool_calls:
+        if not delta.tool_calls:  # the way before there were several calls
             pieces = [{"index": 0, "function": delta.function_call}]
         size = 0
         for piece in map(mapping, pieces):
@@ -230,37 +233,39 @@ class ChatInterpreter(Interpreter):
         return size
 
     def _take_usage(self, chunk: Chunk, inner: object, *, first: bool) -> None:
+        """Take counts, costs, timings and ids, wherever a server puts them; `inner` is a choice's.
+
+        `first` says that the chunk brought the first output.
+        """
         if not (chunk.usage or chunk.x_groq or inner or _has_figures(chunk)):
             return
-        groq = mapping(mapping(chunk.x_groq).get("usage"))
-        self._time(_timing_of(chunk, groq or chunk.usage))
-        self._take_identity(chunk)
-        for value in (chunk.usage, groq, inner):
+        transcript, groq = self.transcript, mapping(chunk.x_groq)
+        groq_usage = mapping(groq.get("usage"))
+        objects = {
+            "time_info": chunk.time_info,
+            "meta_info": _meta_info(chunk),
+            "inference_status": chunk.inference_status,
+        }
+        metrics = chunk.perf_metrics or chunk.metrics
+        self._time(read_timing(groq_usage or chunk.usage, None, metrics, objects))
+        request_id = string(groq.get("id"))
+        if request_id:  # Groq's support asks for this one, not for the chunk's `id`
+            transcript.request_id = request_id[:LONGEST_ID]
+        if chunk.openrouter_metadata is not None:
+            transcript.further_tries = router_attempts(mapping(chunk.openrouter_metadata))
+        for value in (chunk.usage, groq_usage, inner):
             usage = read_usage(value)
             if usage is not None:
-                self._count(usage, from_groq=value is groq, first=first)
+                transcript.add_usage(usage)
+                transcript.usage_source = "x_groq.usage" if value is groq_usage else "usage"
+                transcript.usage_is_last = True
+                transcript.counted = usage.output_tokens or 0
+                if first:
+                    transcript.first_chunk_tokens = usage.output_tokens or None
                 break
         cost = read_cost({"cost": chunk.cost, "estimated_cost": chunk.estimated_cost})
         if cost is not None:
-            self.transcript.add_usage(Usage(cost_usd=cost))
-
-    def _take_identity(self, chunk: Chunk) -> None:
-        """Note Groq's own request id, and the providers that OpenRouter says it has tried."""
-        transcript = self.transcript
-        request_id = string(mapping(chunk.x_groq).get("id"))
-        if request_id:
-            transcript.request_id = request_id[:_LONGEST_ID]
-        if chunk.openrouter_metadata is not None:
-            transcript.further_tries = router_attempts(mapping(chunk.openrouter_metadata))
-
-    def _count(self, usage: Usage, *, from_groq: bool, first: bool) -> None:
-        transcript = self.transcript
-        transcript.add_usage(usage)
-        transcript.usage_source = "x_groq.usage" if from_groq else "usage"
-        transcript.usage_is_last = True
-        transcript.counted = usage.output_tokens or 0
-        if first:
-            transcript.first_chunk_tokens = usage.output_tokens or None
+            transcript.add_usage(Usage(cost_usd=cost))
 
     def _take_timings(self, chunk: Chunk, *, first: bool) -> None:
         """Read llama.cpp's timings; with `timings_per_token` they count while streaming."""
@@ -275,14 +280,15 @@ class ChatInterpreter(Interpreter):
             transcript.first_chunk_tokens = timings.output_tokens or None
 
     def _time(self, found: dict[str, float]) -> None:
-        """Note a server's own timings; their names are its own too."""
+        """Note a server's own timings; their names are its own too, so they are bounded."""
         known = self.transcript.server_timing
-        known |= {name: value for name, value in found.items() if name in known or len(known) < 32}
+        room = len(known) < _MOST_TIMINGS
+        known |= {name: value for name, value in found.items() if name in known or room}
 
     def _find_error(self, chunk: Chunk, body: object, *, certain: bool) -> None:
         groq = mapping(chunk.x_groq).get("error")
         error = error_in(body) or (error_of(groq) if groq else None)
-        if error is None:  # a choice's own
+        if error is None:  # a choice's own: OpenRouter's, of the provider behind it
             error = error_in({"error": chunk.error})
         self.transcript.error = error_of(body) if error is None and certain else error
         if self.transcript.error is not None and chunk.usage is None:
@@ -345,19 +351,9 @@ def _has_figures(chunk: Chunk) -> bool:
 
 
 def _meta_info(chunk: Chunk) -> object:
-    """SGLang puts it into the choice."""
     if chunk.meta_info is not None or not chunk.choices:
         return chunk.meta_info
-    return chunk.choices[0].meta_info
-
-
-def _timing_of(chunk: Chunk, usage: object) -> dict[str, float]:
-    objects = {
-        "time_info": chunk.time_info,
-        "meta_info": _meta_info(chunk),
-        "inference_status": chunk.inference_status,
-    }
-    return read_timing(usage, None, chunk.perf_metrics or chunk.metrics, objects)
+    return chunk.choices[0].meta_info  # where SGLang puts it
 
 
 def _is_unusual(chunk: Chunk) -> bool:

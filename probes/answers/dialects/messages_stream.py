@@ -23,17 +23,17 @@ from probes.answers.dialects.lenient import (
     string,
 )
 from probes.answers.dialects.other_output import OtherOutput, add_other, other_output, words_in
-from probes.answers.dialects.transcript import Usage
+from probes.answers.dialects.transcript import LONGEST_REASON, Usage
 from probes.answers.dialects.usage import read_cost
 from probes.answers.error_body import ErrorBody, error_in, error_of
 from probes.answers.progress import NOTHING, Progress, joined
 
-_LONGEST_ID: Final = 200
-_LONGEST_REASON: Final = 80
 _MOST_BLOCKS: Final = 1024
+"""Of a whole message: some thousand calls are no answer to a probe."""
 _BEDROCK: Final = "amazon-bedrock-invocationMetrics"
 _CACHED: Final = "cache_read_input_tokens"
 _PARTS: Final = ("input_tokens", _CACHED, "cache_creation_input_tokens")
+"""They do not overlap: what was read from a cache or written to it is not in `input_tokens`."""
 _BEDROCK_PARTS: Final = (
     "inputTokenCount",
     "cacheReadInputTokenCount",
@@ -179,9 +179,7 @@ class MessagesInterpreter(Interpreter):
         """Take a message: one that begins has no content yet, where servers keep to the rule."""
         transcript = self.transcript
         transcript.began = True
-        transcript.response_id = (
-            transcript.response_id or string(message.get("id"))[:_LONGEST_ID] or None
-        )
+        transcript.identify(message.get("id"))
         content = message.get("content")
         if isinstance(content, str):
             content = [{"text": content}]
@@ -231,7 +229,7 @@ class MessagesInterpreter(Interpreter):
         transcript, reason = self.transcript, delta.get("stop_reason") or delta.get("stopReason")
         if not reason:
             return
-        transcript.finish_reason = str(reason)[:_LONGEST_REASON]
+        transcript.finish_reason = str(reason)[:LONGEST_REASON]
         transcript.finished = True
         explanation = string(mapping(delta.get("stop_details")).get("explanation"))
         if reason == "refusal" and explanation:

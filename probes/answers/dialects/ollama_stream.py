@@ -22,12 +22,11 @@ from probes.answers.dialects.lenient import (
     string,
 )
 from probes.answers.dialects.other_output import add_other, other_output
-from probes.answers.dialects.transcript import Usage
+from probes.answers.dialects.transcript import LONGEST_REASON, Usage
 from probes.answers.error_body import error_in
 from probes.answers.progress import NOTHING, Progress
 from probes.kit.tolerant_json import value_or_none
 
-_LONGEST_FINISH: Final = 80
 _MEDIA: Final = ("image", "images", "audio", "video")
 """What `/api/generate` tells beside the message that it has not."""
 
@@ -168,7 +167,7 @@ class OllamaInterpreter(Interpreter):
         self._count(line)
         if line.done:
             transcript.done = transcript.finished = True
-            transcript.finish_reason = (line.done_reason or "")[:_LONGEST_FINISH] or None
+            transcript.finish_reason = (line.done_reason or "")[:LONGEST_REASON] or None
         # A line that begins and ends the output is a whole answer: nothing of it came early.
         return NOTHING if line.done and not had_output else added
 

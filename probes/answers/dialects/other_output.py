@@ -9,7 +9,7 @@ How deep and how wide a delta is looked through is bounded.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -17,7 +17,9 @@ from probes.answers.dialects.transcript import Transcript
 from probes.answers.progress import NOTHING, Progress
 
 _MOST_KEYS: Final = 64
+"""Of an object."""
 _MOST_PARTS: Final = 256
+"""Of a list, and of all that is looked into in one delta."""
 _LONGEST_KEY: Final = 40
 _BOOKKEEPING: Final = frozenset(
     {
@@ -42,7 +44,9 @@ _BOOKKEEPING: Final = frozenset(
         *("thinking_blocks",),  # LiteLLM repeats `reasoning_content` there
     }
 )
+_EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 _OF_REASONING: Final = ("reason", "think", "thought")
+"""One of them is in the names that servers give to reasoning."""
 
 
 class OtherOutput(msgspec.Struct, frozen=True, gc=False):
@@ -60,14 +64,15 @@ def other_output(part: object) -> OtherOutput:
     """Return what a delta, a message, a block or an item carries of whatever name."""
     if not isinstance(part, Mapping):
         return OtherOutput()
-    filled = [(key, part[key]) for key in list(part)[:_MOST_KEYS] if _is_filled(part[key])]
-    found = [(key, value) for key, value in filled if _carries(key, value)]
-    keys = tuple(str(key)[:_LONGEST_KEY] for key, _ in filled)
-    if not found:
-        return OtherOutput(keys=keys)
-    words = [words_in(value) for key, value in found if _is_of_reasoning(key)]
-    reasoned = len(words) == len(found)
-    return OtherOutput(True, "".join(words) if reasoned else "", keys)
+    filled = {str(key): part[key] for key in list(part)[:_MOST_KEYS] if part[key] not in _EMPTY}
+    found = {
+        key: words
+        for key, value in filled.items()
+        if key.lower() not in _BOOKKEEPING and (words := words_in(value))
+    }
+    keys = tuple(key[:_LONGEST_KEY] for key in filled)
+    reasoned = all(any(stem in key.lower() for stem in _OF_REASONING) for key in found)
+    return OtherOutput(bool(found), "".join(found.values()) if reasoned else "", keys)
 
 
 def add_other(transcript: Transcript, other: OtherOutput, *, kept: bool = True) -> Progress:
@@ -92,27 +97,9 @@ def words_in(value: object) -> str:
         current = waiting.pop()
         if isinstance(current, str):
             pieces.append(current)
-        else:
-            waiting += reversed(_inside(current))
+        elif isinstance(current, Mapping):
+            keys = [key for key in list(current)[:_MOST_KEYS] if key.lower() not in _BOOKKEEPING]
+            waiting += [current[key] for key in reversed(keys)]
+        elif isinstance(current, list):
+            waiting += reversed(current[:_MOST_PARTS])
     return "".join(pieces)
-
-
-def _carries(key: object, value: object) -> bool:
-    return str(key).lower() not in _BOOKKEEPING and bool(words_in(value))
-
-
-def _inside(value: object) -> list[Any]:
-    """Return what an object or a list holds, bookkeeping left out."""
-    if isinstance(value, Mapping):
-        keys = list(value)[:_MOST_KEYS]
-        return [value[key] for key in keys if str(key).lower() not in _BOOKKEEPING]
-    return value[:_MOST_PARTS] if isinstance(value, list) else []
-
-
-def _is_filled(value: object) -> bool:
-    return value is not None and value != "" and value != [] and value != {}
-
-
-def _is_of_reasoning(key: object) -> bool:
-    name = str(key).lower()
-    return any(stem in name for stem in _OF_REASONING)

@@ -13,6 +13,7 @@ from msgspec import Meta
 from probes.answers.dialects.interpreter import Interpreter
 from probes.answers.dialects.lenient import count, decode_any, given_to_call, mapping, string
 from probes.answers.dialects.other_output import add_other, other_output
+from probes.answers.dialects.transcript import LONGEST_ID, LONGEST_REASON
 from probes.answers.dialects.usage import read_timing, read_timings_usage, read_usage
 from probes.answers.error_body import ErrorBody, error_in, error_of
 from probes.answers.progress import NOTHING, Progress, joined
@@ -57,12 +58,13 @@ _PARTS: Final[Mapping[str, Channel]] = {
     "summary_text": "reasoning",
     "refusal": "refusal",
 }
-_LONGEST_ID: Final = 200
-_LONGEST_FINISH: Final = 80
 _MOST_PLACES: Final = 4096
+"""Places that are remembered: a hostile stream could name a new one in each event."""
 _MOST_ITEMS: Final = 64
 _SPOKEN: Final[tuple[Channel, ...]] = ("reasoning", "text", "refusal")
+"""The channels in the order in which they are spoken."""
 _RUNNING: Final = ("queued", "in_progress")
+"""Statuses of a response that goes on in the background."""
 _GROWING: Final = ("delta", "partial")
 """How the last parts of the types begin of events that add something: `partial_image`."""
 _SAYS_NOTHING: Final = ("message", "reasoning", "mcp_list_tools", "compaction")
@@ -142,7 +144,7 @@ class ResponsesInterpreter(Interpreter):
             transcript.malformed = "not_an_answer" if transcript.error is None else ""
             return
         transcript.began = True
-        self._identify(response)
+        transcript.identify(response.get("id"))
         if response.get("status") in _RUNNING:
             self._rest(response)
             self._take_usage(response)
@@ -177,7 +179,7 @@ class ResponsesInterpreter(Interpreter):
         response = mapping(event.get("response"))
         if not response and event.get("object") == "response":
             response = event
-        self._identify(response)
+        transcript.identify(response.get("id"))
         if kind in _ENDINGS:
             return self._end(_ENDINGS[kind], response, event)
         self._take_usage(response)
@@ -195,12 +197,8 @@ class ResponsesInterpreter(Interpreter):
         """Take what an event or an item carries that is not known: audio, images, results."""
         other = other_output(part)
         if not other.found:
-            self.transcript.carry([name[:_LONGEST_FINISH]])
+            self.transcript.carry([name[:LONGEST_REASON]])
         return add_other(self.transcript, other)
-
-    def _identify(self, response: Mapping[str, Any]) -> None:
-        known = self.transcript.response_id
-        self.transcript.response_id = known or string(response.get("id"))[:_LONGEST_ID] or None
 
     def _add_words(
         self, channel: Channel, stem: str, step: str, event: Mapping[str, Any]
@@ -319,7 +317,7 @@ class ResponsesInterpreter(Interpreter):
             self._fail(error_of({"error": error}), counted=counted)
             return rest
         reason = _reason(response) if status == "incomplete" else status
-        transcript.finish_reason = reason[:_LONGEST_FINISH]
+        transcript.finish_reason = reason[:LONGEST_REASON]
         transcript.finished = transcript.done = True
         return rest
 
@@ -401,7 +399,7 @@ def place_of(channel: str, event: Mapping[str, Any]) -> Place:
     """Return where an event's words belong; a call is one whole, whatever its parts."""
     index = count(event.get("output_index"))
     name = event.get("item_id") or mapping(event.get("item")).get("id")
-    item = index if index is not None else str(name or "")[:_LONGEST_ID]
+    item = index if index is not None else str(name or "")[:LONGEST_ID]
     if channel == "call":
         return channel, item, None
     part = count(event.get("content_index"))

@@ -24,6 +24,7 @@ _NO_SUCH_PATH: Final = (404, 405, 501)
 _NO_ANSWER: Final = ("html", "not_an_answer", "empty", "bad_json")
 """Reasons of a 200 that is no answer: LM Studio and proxies answer so to any path."""
 _AZURE_HOSTS: Final = (".openai.azure.com", ".cognitiveservices.azure.com")
+"""Below `/v1` they are asked as OpenAI is, elsewhere under paths of their own."""
 
 _READ_AS: Final[Mapping[str, Dialect]] = {"azure": "chat", "completions": "chat"}
 """Dialects whose answers are read as another's."""

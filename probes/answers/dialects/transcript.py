@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from probes.answers.dialects.lenient import string
 from probes.answers.error_body import ErrorBody
 from probes.answers.finish_reason import explains_silence
 from probes.answers.framing import Ignored
@@ -19,9 +20,14 @@ from probes.answers.progress import NOTHING, Progress
 from probes.events import TtftKind
 from probes.kit.tolerant_json import begins_json, begins_page
 
+LONGEST_ID: Final = 200
+LONGEST_REASON: Final = 80
+"""Of ids and finish reasons, which stand in the event: longer ones are cut."""
 _MOST_CALLS: Final = 128
+"""Tool calls that are kept; a probe asks for none."""
 _LONGEST_NAME: Final = 256
 _MOST_CARRIED: Final = 12
+"""Names that one line has room for."""
 _Figure = TypeVar("_Figure", int, float)
 
 
@@ -233,6 +239,10 @@ class Transcript:
             text=text if kept else "",
             reasoning=reasoning if kept else "",
         )
+
+    def identify(self, name: object) -> None:
+        """Keep the first id that the answer gives itself."""
+        self.response_id = self.response_id or string(name)[:LONGEST_ID] or None
 
     def add_usage(self, usage: Usage) -> None:
         """Take a report of counts, which are totals so far: the newest counts, never their sum."""

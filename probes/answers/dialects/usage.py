@@ -1,17 +1,26 @@
-"""Token counts and timings, wherever a chat server puts them."""
+"""What an answer used, wherever a server puts it: token counts, what they bill, costs, timings.
+
+Which output a usage bills is the first rule of `probes.money.pricing`; it is read here, because
+only who reads a usage sees its total.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from probes.answers.dialects.billed import billed_output, counts_reasoning_apart
 from probes.answers.dialects.lenient import amount, count, mapping, quantity
 from probes.answers.dialects.transcript import Usage
 from probes.kit.words import clean
 
+OTHER_TOKENISER: Final = 1.5
+"""Two tokenisers count the same words so differently at most: 522 tokens of reasoning in an output
+of 494 were met."""
 _MOST_FIGURES: Final = 16
+"""Of metrics, which a server names as it likes."""
 _COSTS: Final = ("cost", "estimated_cost", "total_cost")
+"""Names under which a usage tells its cost."""
 _TOTALS: Final = ("total_cost", "total", "total_usd", "usd", "cost")
+"""Names of the total where a cost is an object."""
 _TICKS: Final = "cost_in_usd_ticks"
 _TICKS_A_USD: Final = 10**10
 """xAI counts money in ticks."""
@@ -56,6 +65,43 @@ def read_usage(value: object) -> Usage | None:
     if not (spent.input_tokens or spent.output_tokens or spent.billed_tokens):
         return Usage(cost_usd=spent.cost_usd) if spent.cost_usd else None
     return spent
+
+
+def counts_reasoning_apart(
+    given: int | None, output: int | None, reasoning: int | None, total: int | None
+) -> bool:
+    """Return whether a usage counts its reasoning beside the output instead of in it.
+
+    The total decides (xAI: "counted separately from completion_tokens, but in total_tokens"). Where
+    it holds no reasoning beside the output, the reasoning may still exceed the output that holds
+    it: OpenRouter counts the two by different tokenisers. But not by half.
+    """
+    if not reasoning or output is None:
+        return False
+    beside = (total or 0) - (given or 0) - output
+    return beside >= reasoning or reasoning > output * (1 if total is None else OTHER_TOKENISER)
+
+
+def billed_output(
+    given: int | None,
+    output: int | None,
+    reasoning: int | None,
+    total: int | None,
+    cached: int | None = None,
+) -> int | None:
+    """Return the output that a usage bills (rule 1); None where it tells none.
+
+    Gemini's OpenAI endpoint leaves its thoughts out of `completion_tokens` and of the details, and
+    has them in the total alone. A cached part beyond the input is counted beside it, and is none of
+    the output.
+    """
+    apart = counts_reasoning_apart(given, output, reasoning, total)
+    billed = None if output is None else output + (reasoning or 0 if apart else 0)
+    if total is None or given is None:
+        return billed
+    beside = cached if cached is not None and cached > given else 0
+    rest = total - given - beside
+    return max(billed or 0, rest) if rest > 0 or billed is not None else None
 
 
 def read_timings_usage(value: object) -> Usage | None:
@@ -126,9 +172,9 @@ def read_cost(usage: Mapping[str, Any]) -> float | None:
     )
 
 
-def first_cost(*told: float | None) -> float | None:
+def first_cost(*reported: float | None) -> float | None:
     """Return the first cost above 0; a 0 where one told it, for several may tell of one answer."""
-    costs = [cost for cost in told if cost is not None]
+    costs = [cost for cost in reported if cost is not None]
     return next((cost for cost in costs if cost > 0), 0.0 if costs else None)
 
 
@@ -155,5 +201,5 @@ def _figure(value: object) -> float | None:
     if total is not None:
         return total
     costs = [amount(part) for name, part in parts.items() if str(name).endswith("cost")]
-    told = [cost for cost in costs if cost is not None]
-    return sum(told) if told else None
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None

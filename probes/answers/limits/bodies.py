@@ -18,6 +18,7 @@ _MOST: Final = 16
 _SHORT: Final = ("second", "minute", "")
 """Periods that end within Google's `retryDelay`; of a day's end it says nothing."""
 _IN_WORDS: Final = ("message", "msg", "error", "detail", "statusmsg", "errormessage")
+"""Fields that may say in words when a limit is back."""
 _CHINESE_NUMBERS: Final = ("1308", "1310")
 """Zhipu's spent allowances: their resets are told in China's time, in English words too."""
 _LEAST_SHOWN_S: Final = 60.0

@@ -40,6 +40,7 @@ _LONGEST_NAME: Final = 120
 _HINT: Final = re.compile("limit|anthropic-|-call-")
 """One of them is in every such name: other headers cost no more than this."""
 _TOKEN_FAMILIES: Final = ("ai-ratelimit", "ratelimitbysize", "tokenlimit")
+"""They count tokens where they do not say what they count; the others count requests."""
 _WINDOWS: Final = {
     "second": "second",
     "sec": "second",

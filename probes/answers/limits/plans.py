@@ -28,6 +28,7 @@ _CODEX_FIELD: Final = re.compile(
 _CLAIMS: Final = {"five_hour": (5, "h", ""), "seven_day": (7, "d", "")}
 _HOURS: Final = {"h": 1, "d": 24}
 _SPENT: Final = ("rejected", "rate_limited", "exhausted")
+"""Statuses of an allowance of which nothing is left."""
 
 
 def limits_of_plans(headers: Mapping[str, str], wall_ns: int) -> list[Limit]:
@@ -48,21 +49,21 @@ def _under(headers: Mapping[str, str], prefix: str) -> dict[str, str]:
     }
 
 
-def _of_anthropic(told: Mapping[str, str], wall_ns: int) -> list[Limit]:
+def _of_anthropic(given: Mapping[str, str], wall_ns: int) -> list[Limit]:
     """Return each window's allowance; the claim that stands for all has the overall state."""
     windows: dict[tuple[int, str, str], dict[str, str]] = {}
-    for name, value in told.items():
+    for name, value in given.items():
         found = _UNIFIED.fullmatch(name)
         if found is not None:
             key = (int(found["amount"]), found["unit"], found["scope"] or "")
             windows.setdefault(key, {})[found["what"]] = value
-    claim = told.get("representative-claim", "").strip().lower()
+    claim = given.get("representative-claim", "").strip().lower()
     amount, unit, scope = _CLAIMS.get(claim, (0, "h", claim[:40]))
-    if told.get("status", "").strip().lower() in _SPENT or claim in _CLAIMS:
+    if given.get("status", "").strip().lower() in _SPENT or claim in _CLAIMS:
         whole = windows.setdefault((amount, unit, scope), {})
         for what in ("status", "reset"):
-            if what in told:
-                whole.setdefault(what, told[what])
+            if what in given:
+                whole.setdefault(what, given[what])
     limits = (
         _allowance(
             number(fields.get("utilization", "")),
@@ -89,9 +90,9 @@ def _allowance(
     )
 
 
-def _of_codex(told: Mapping[str, str], wall_ns: int) -> list[Limit]:
+def _of_codex(given: Mapping[str, str], wall_ns: int) -> list[Limit]:
     windows: dict[str, dict[str, str]] = {}
-    for name, value in told.items():
+    for name, value in given.items():
         found = _CODEX_FIELD.fullmatch(name)
         if found is not None:
             windows.setdefault(found["name"], {})[found["what"]] = value

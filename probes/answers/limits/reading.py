@@ -14,6 +14,7 @@ from probes.events.limit_periods import window_of
 from probes.kit.durations import number, server_wall_ns, wait_until_s
 
 _MOST_LIMITS: Final = 16
+"""More tell nobody anything, and each stands in the event."""
 _LEADING: Final = re.compile(r"[0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30}")
 _GROQ_WINDOWS: Final = {LimitKey("requests"): "day", LimitKey("tokens"): "minute"}
 
@@ -29,13 +30,13 @@ def read_limits(
         wall_ns: our wall clock; a server's `Date` corrects it.
     """
     copied = copied_headers(body)
-    told = _fields((*copied.items(), *headers.items()))
+    fields_of = _fields((*copied.items(), *headers.items()))
     is_groq = any(name.startswith("x-groq") for name in headers)
-    if told or body is not None:  # a `Date` is dear to read, and most answers tell of no limit
+    if fields_of or body is not None:  # a `Date` is dear to read, and most answers tell of no limit
         wall_ns = server_wall_ns(headers, wall_ns)
     plain = [
         _limit(_with_window(key, fields, headers, is_groq), fields, wall_ns)
-        for key, fields in told.items()
+        for key, fields in fields_of.items()
     ]
     found = [limit for limit in plain if limit is not None]
     found += [*structured_limits(headers, wall_ns), *_named_by_type(headers, wall_ns)]
@@ -47,12 +48,12 @@ def read_limits(
 
 def _fields(items: Iterable[tuple[str, str]]) -> dict[LimitKey, dict[str, str]]:
     """Return what is told of each limit: part → value, the later of two winning."""
-    told: dict[LimitKey, dict[str, str]] = {}
+    fields_of: dict[LimitKey, dict[str, str]] = {}
     for name, value in items:
         place = place_of(name)
-        if place is not None and (place[0] in told or len(told) < _MOST_LIMITS):
-            told.setdefault(place[0], {})[place[1]] = value
-    return told
+        if place is not None and (place[0] in fields_of or len(fields_of) < _MOST_LIMITS):
+            fields_of.setdefault(place[0], {})[place[1]] = value
+    return fields_of
 
 
 def _with_window(

@@ -11,6 +11,7 @@ from probes.kit.clock import NS_PER_S
 from probes.kit.durations import duration_s, moment_s_of
 
 _LONGEST: Final = 2000
+"""Of a message that is looked through: when a limit is back is said at its beginning."""
 _AGAIN: Final = (
     r"(?:resets?|resetting|refresh(?:es|ed)?|renew(?:s|ed)?|replenish(?:es|ed)?|regain access"
     r"|restored|resumes?|available again|(?:try|retry|again)(?: your request)?)"
@@ -42,6 +43,7 @@ _CLOCK: Final = re.compile(
 )
 _ZONED: Final = re.compile(r"(Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})\Z", re.IGNORECASE)
 _CHINA_S: Final = 8 * 3600.0
+"""How far China's clocks are ahead of UTC."""
 _A_DAY_S: Final = 86_400.0
 
 
@@ -68,10 +70,10 @@ def reset_s_of(text: str, wall_ns: int, zone_s: float = 0.0) -> float | None:
     now_s = wall_ns / NS_PER_S
     found = _MOMENT.search(text[:_LONGEST])
     if found is not None:
-        told = re.sub(r"\s+at\s+", " ", (found["moment"] or found["chinese"]).strip())
-        moment_s = moment_s_of(told)
+        moment = re.sub(r"\s+at\s+", " ", (found["moment"] or found["chinese"]).strip())
+        moment_s = moment_s_of(moment)
         if moment_s is not None:
-            here_s = 0.0 if _ZONED.search(told) else zone_s
+            here_s = 0.0 if _ZONED.search(moment) else zone_s
             here_s = _CHINA_S if found["chinese"] else here_s
             return max(0.0, moment_s - here_s - now_s)
     clock = _CLOCK.search(text[:_LONGEST])

@@ -92,14 +92,14 @@ def share_left(limit: Limit) -> float:
     return limit.remaining / limit.limit
 
 
-def _merged(known: Limit, told: Limit) -> Limit:
+def _merged(known: Limit, newer: Limit) -> Limit:
     """Return the newer of two tellings, its gaps filled: a capacity stays, a countdown goes on."""
-    known_ns, told_ns = known.told_ns or 0, told.told_ns or 0
+    known_ns, told_ns = known.told_ns or 0, newer.told_ns or 0
     if told_ns < known_ns:
         return known
-    reset_s = told.reset_s
+    reset_s = newer.reset_s
     if reset_s is None and known.reset_s is not None:
         left_s = known.reset_s - (told_ns - known_ns) / NS_PER_S
         reset_s = left_s if left_s > 0 else None
-    limit = known.limit if told.limit is None else told.limit
-    return msgspec.structs.replace(told, limit=limit, reset_s=reset_s)
+    limit = known.limit if newer.limit is None else newer.limit
+    return msgspec.structs.replace(newer, limit=limit, reset_s=reset_s)

@@ -16,6 +16,7 @@ from probes.kit.durations import number, wait_until_s
 _LONGEST: Final = 1000
 _ITEM: Final = re.compile(r'(?:"[^"]{0,100}"|[^",]){1,300}')
 _KINDS: Final = (("concurrent", "concurrency"), ("token", "tokens"), ("byte", "bytes"))
+"""What a policy's unit or name says that it counts; requests where it says nothing."""
 
 
 class _Item(NamedTuple):
@@ -38,23 +39,23 @@ class _Item(NamedTuple):
 
 def structured_limits(headers: Mapping[str, str], wall_ns: int) -> list[Limit]:
     """Return the limits that `RateLimit` and `RateLimit-Policy` tell of."""
-    told = _items(headers.get("ratelimit", ""))
+    items = _items(headers.get("ratelimit", ""))
     policies = [
         item
         for item in _items(headers.get("ratelimit-policy", ""))
-        if item.quota is not None and (told or "q" in item.parameters)
+        if item.quota is not None and (items or "q" in item.parameters)
     ]
-    if told and not any(item.amount("r") is not None for item in told):
+    if items and not any(item.amount("r") is not None for item in items):
         whole: dict[str, str] = {}
-        for item in told:
+        for item in items:
             whole |= item.parameters
-        told = [_Item("", whole)]
+        items = [_Item("", whole)]
     named = {item.name: item for item in policies}
     silent = _Item("", {})
-    if not told:
+    if not items:
         return [_limit(silent, item, len(policies) > 1, wall_ns) for item in policies]
     only = policies[0] if len(policies) == 1 else silent
-    return [_limit(item, named.get(item.name, only), len(told) > 1, wall_ns) for item in told]
+    return [_limit(item, named.get(item.name, only), len(items) > 1, wall_ns) for item in items]
 
 
 def period_of(limit: str, policy: str = "") -> str:

@@ -14,9 +14,7 @@ from probes.config import Dialect, DialectChoice, Price, Route, Timeouts
 from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch
 from probes.engine.probe import Probe, ProbeTools
-from probes.engine.report import cohort_of, prompt_tokens
-from probes.engine.request_builder import RequestBuilder
-from probes.engine.retry import RetryPolicy
+from probes.engine.report import prompt_tokens
 from probes.engine.route import TransportFactory
 from probes.events import AttemptFinished, Event, Notice
 from probes.kit.clock import SystemClock
@@ -153,20 +151,15 @@ class Row:
     def __init__(self, route: Route) -> None:
         self.events: list[Event] = []
         clock = SystemClock()
-        size = prompt_tokens(route)
         self.tools = ProbeTools(
             route=route,
-            request_builder=RequestBuilder(route, {}),
+            headers={},
             clock=clock,
             random=Random(1),
             gaps=GapWatch(clock.monotonic_ns(), asleep_ns=lambda: 0),
             scrub=Scrubber(frozenset()),
             emit=self.events.append,
             turnstile=self,
-            policy=RetryPolicy(0, Random(1)),
-            prompt_tokens=size,
-            max_tokens=route.max_tokens,
-            cohort=cohort_of(route.max_tokens, size),
         )
 
     async def admit(self, tokens: object, cancelled: object) -> bool:

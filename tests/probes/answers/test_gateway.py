@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.answers.gateway import hidden_retries, router_attempts, tries_told
+from probes.answers.gateway import hidden_retries, router_attempts, tries_reported
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_what_the_answer_itself_tells_counts_too() -> None:
 
 def test_who_told_of_them_is_known() -> None:
     headers = {"x-envoy-attempt-count": "3", "x-litellm-attempted-retries": "0"}
-    assert tries_told(headers) == [("x-envoy-attempt-count", 2)]
+    assert tries_reported(headers) == [("x-envoy-attempt-count", 2)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from probes.answers.error_body import error_of
 from probes.answers.outcome import of_error, of_status, of_stream_error
-from probes.answers.refusal import told_by_limits
+from probes.answers.refusal import reason_by_limits
 from probes.events import Limit
 
 RATE_ADVICE = (
@@ -389,7 +389,7 @@ def test_a_code_that_means_money_elsewhere_is_money_in_a_stream_too() -> None:
 def test_the_limit_with_nothing_left_names_the_rate(
     reason: str, limits: list[Limit], expected: str
 ) -> None:
-    assert told_by_limits(reason, limits) == expected
+    assert reason_by_limits(reason, limits) == expected
 
 
 SPENT = (

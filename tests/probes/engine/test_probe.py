@@ -14,9 +14,6 @@ from probes.config import Price, Route
 from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch
 from probes.engine.probe import Probe, ProbeTools
-from probes.engine.report import cohort_of
-from probes.engine.request_builder import RequestBuilder
-from probes.engine.retry import RetryPolicy
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -45,17 +42,15 @@ class Desk:
         self.route = Route(name="r", **settings)
         self.tools = ProbeTools(
             route=self.route,
-            request_builder=RequestBuilder(self.route, {"Authorization": f"Bearer {SECRET}"}),
+            headers={"Authorization": f"Bearer {SECRET}"},
             clock=self.clock,
             random=Random(1),
             gaps=GapWatch(self.clock.now_ns, asleep_ns=lambda: 0),
             scrub=Scrubber(frozenset({SECRET})),
             emit=self.events.append,
             turnstile=self,
-            policy=RetryPolicy(self.route.retries, Random(1)),
             prompt_tokens=20,
             max_tokens=64,
-            cohort=cohort_of(64, 20),
         )
         transport = self.network.transport(self.route, self.clock)
         self.probe = Probe("1-1", self.tools, transport, scheduled_ns=self.clock.now_ns)
@@ -271,7 +266,7 @@ async def test_a_cap_that_changes_while_a_retry_waits_is_told_with_its_own_cohor
         await desk.clock.advance(0.2)
         desk.hold = anyio.Event()
         await desk.clock.advance(2)
-        desk.tools.max_tokens, desk.tools.cohort = 128, cohort_of(128, 20)
+        desk.tools.max_tokens = 128
         desk.hold.set()
         await desk.clock.advance(2)
     second = desk.of(AttemptStarted)[1]

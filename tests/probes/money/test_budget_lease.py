@@ -252,9 +252,10 @@ async def test_what_has_begun_of_a_burst_is_no_longer_ahead(begun: int, left: in
 
 async def test_a_burst_is_leased_for_ahead() -> None:
     money = Money(Ledger(None))
+    await money.topped_up()
     money.lease.expect(Burst(route="r", count=60))
-    allow = await money.topped_up()
-    assert of_route(allow).tokens == 62 * PROBE
+    assert of_route(await money.topped_up()).tokens == 62 * PROBE
+    assert of_route(await money.topped_up(anew=True)).tokens == 2 * PROBE  # it was not told of it
 
 
 async def test_dollars_are_allowed_at_the_dearest_price_of_a_token() -> None:

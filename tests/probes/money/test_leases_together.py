@@ -407,6 +407,23 @@ async def test_dollars_are_leased_and_given_back_like_tokens() -> None:
     assert round((of_route(run.engines[1].commands[-1]).usd or 0.0) / probe_usd, 6) == 2.0
 
 
+async def test_a_budget_in_dollars_is_used_up_to_what_a_probe_really_reserves() -> None:
+    dear = Route(
+        name="r",
+        base_url="http://x",
+        model="m",
+        prompt="x" * 40_000,
+        max_tokens=100,
+        price=Price(input=1.0, output=10.0),
+    )
+    probe_usd = (10_000 * 1.0 + 100 * 10.0) / 1e6
+    run = Run([1], 1_000_000, dear, route_usd_per_hour=1.5 * probe_usd)
+    await run.begin()
+    engine = run.engines[0]
+    assert engine.spending.reserve("r", 10_100, probe_usd) is not None
+    assert engine.spending.reserve("r", 10_100, probe_usd) is None
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(("begin", "end", "speak", "hear", "obey", "ask", "replace", "kill")),

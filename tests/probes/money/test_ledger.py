@@ -57,6 +57,37 @@ def test_several_runs_share_one_limit() -> None:
     assert want(ledger, "c", "r", 400) == 0
 
 
+def test_engines_of_a_run_have_leases_of_their_own_in_one_record() -> None:
+    ledger = Ledger(None)
+    first = ledger.exchange("a", [Ask("r", want_tokens=100)], BUDGET)["r"]
+    second = ledger.exchange("a", [Ask("r", spent_tokens=30, want_tokens=700)], BUDGET, engine=1)
+    assert (first.tokens, second["r"].tokens) == (100, 600 - 100 - 30)
+    assert second[OVERALL].tokens == 470
+    (run,) = ledger.report().runs
+    assert (run.id, run.tokens, run.leased_tokens) == ("a", 30, 570)
+    assert want(ledger, "b", "r", 1) == 0
+    ledger.release("a")
+    assert want(ledger, "b", "r", 1_000) == 570
+
+
+def test_what_is_not_kept_of_a_lease_is_free_for_others() -> None:
+    ledger = Ledger(None)
+    want(ledger, "a", "r", 400)
+    ask = Ask("r", spent_tokens=50, want_tokens=100, keep_tokens=100, keep_usd=0.0)
+    assert ledger.exchange("a", [ask], BUDGET)["r"].tokens == 100
+    assert ledger.exchange("a", [replace(ask, spent_tokens=0)], BUDGET)["r"].tokens == 100
+    assert ledger.exchange("a", [Ask("r", keep_tokens=5_000)], BUDGET)["r"].tokens == 100
+    assert want(ledger, "b", "r", 600) == 600 - 50 - 100
+
+
+@pytest.mark.parametrize(("least", "granted"), [(0, 200), (200, 200), (201, 0)])
+def test_a_part_with_which_nothing_can_be_done_is_not_leased(least: int, granted: int) -> None:
+    ledger = Ledger(None)
+    want(ledger, "a", "r", 400)
+    ask = Ask("r", want_tokens=300, least_tokens=least)
+    assert ledger.exchange("b", [ask], BUDGET)["r"].tokens == granted
+
+
 def test_the_overall_limit_binds_over_all_routes() -> None:
     ledger = Ledger(None)
     assert want(ledger, "a", "r", 600) == 600

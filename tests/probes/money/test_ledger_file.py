@@ -352,6 +352,37 @@ def test_a_ledger_of_the_first_schema_loses_nothing(path: Path) -> None:
     assert asides(path) == []
 
 
+def test_a_ledger_of_the_second_schema_loses_nothing(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.exchange("a", [Ask(KEY, spent_tokens=700, want_tokens=40)], BUDGET)
+    ledger.close()
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "ALTER TABLE lease RENAME TO third;"
+        "CREATE TABLE lease (run TEXT NOT NULL, route TEXT NOT NULL, tokens INTEGER NOT NULL,"
+        " usd REAL NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (run, route)) WITHOUT ROWID;"
+        "INSERT INTO lease SELECT run, route, tokens, usd, expires FROM third;"
+        "DROP TABLE third; PRAGMA user_version = 2;"
+    )
+    connection.close()
+    for _ in range(2):
+        again = Ledger(path)
+        (run,) = again.report().runs
+        assert (run.id, run.tokens + run.leased_tokens) == ("a", 740)  # it is settled: it is dead
+        again.close()
+    assert asides(path) == []
+
+
+def test_engines_tell_a_ledger_that_is_made_anew_of_all_their_leases(path: Path) -> None:
+    ledger = Ledger(path)
+    for engine in range(2):
+        ledger.exchange("a", [Ask(KEY, want_tokens=40)], BUDGET, engine=engine)
+    path.unlink()
+    ledger.exchange("a", [Ask(KEY, want_tokens=40)], BUDGET, engine=1)
+    (run,) = ledger.report().runs
+    assert run.leased_tokens == 80
+
+
 def test_a_full_disk_changes_nothing_and_is_no_new_budget(path: Path) -> None:
     ledger = Ledger(path)
     note(ledger, 60_000)

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from probes.answers.dialects.billed import billed_output
-from probes.answers.dialects.usage import read_cost, read_usage
+from probes.answers.dialects.usage import billed_output, read_cost, read_usage
 from probes.config import Price
 from probes.money.pricing import (
     LEAST_HIDDEN,

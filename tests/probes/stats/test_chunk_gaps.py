@@ -16,7 +16,7 @@ from probes.events import Arrival
 from probes.stats.chunk_gaps import GapBuckets, longest_gap_ns, stalls_between
 
 MS = 1_000_000
-CHUNK = Progress(output=True, first_is_newest=True, last_is_newest=True)
+CHUNK = Progress("content")
 
 
 def lane_of(board: Board) -> LaneView:

@@ -122,15 +122,21 @@ def test_slices_keep_the_newest() -> None:
     assert slices.between(0, 10) == [[4], [5], [6], [7]]
 
 
+def test_ages_without_a_sample_cost_no_time() -> None:
+    slices: Slices[list[int]] = Slices(3, list)
+    slices.at(1).append(7)
+    assert slices.between(0, 10**18) == [[7]]
+
+
 def test_a_slice_is_sealed_a_second_after_its_end_and_compacted_then() -> None:
     samples = SampleWindows()
     for number in range(100):
         samples.add(ns(number * 0.1), float(number))
     seal(samples, 10.9)
     [digest] = samples.slices.between(0, 1)
-    assert (samples.sealed, len(digest.centroids())) == (0, 100)
+    assert (samples.slices.sealed, len(digest.centroids())) == (0, 100)
     seal(samples, 11.0)
-    assert samples.sealed == 1
+    assert samples.slices.sealed == 1
     assert len(digest.centroids()) <= CENTROIDS
 
 
