@@ -60,11 +60,10 @@ class _Part:
 
     line: Line
     priority: float
-    width: int
 
-
-def _part(line: Line, priority: float) -> _Part:
-    return _Part(line, priority, line_width(line))
+    @property
+    def width(self) -> int:
+        return line_width(self.line)
 
 
 _EXPLAINED_BEFORE: Final = 2.5
@@ -80,7 +79,7 @@ def header_line(
     trusted is said at any width that holds it.
     """
     header = snapshot.header
-    figures = [_part(_lamp(header, view, status), 0), *_figures(header)]
+    figures = [_Part(_lamp(header, view, status), 0), *_figures(header)]
     badge = _worded(figures, observer_remarks(header, cockpit), width)
     figures, badge = _fitting(figures, badge, width)
     line, health = join(part.line for part in figures), join(part.line for part in badge)
@@ -92,7 +91,7 @@ def _worded(figures: list[_Part], remarks: list[Remark], width: int) -> list[_Pa
     """Return the badge with as many words as fit beside what never makes room for words."""
     for worded_below in (math.inf, 1, 0):
         badge = [
-            _part(r.line if r.priority < worded_below else r.short, r.priority) for r in remarks
+            _Part(r.line if r.priority < worded_below else r.short, r.priority) for r in remarks
         ]
         least = (part for part in (*figures, *badge) if part.priority < _EXPLAINED_BEFORE)
         if sum(part.width for part in least) < width:
@@ -199,14 +198,14 @@ def _elapsed(seconds: float) -> str:
 def _figures(header: HeaderView) -> list[_Part]:
     tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
     return [
-        _part(_figure(count(header.routes), 2, "routes", "dim"), 8),
-        _part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
-        _part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
-        _part(_figure(tokens, 5, "tok/s", "title"), 5),
-        _part(_trouble("429", header.throttled_per_min, "throttled"), 1),
-        _part(_trouble("retries", header.retries_per_min, "slow"), 6),
-        _part(_trouble("failed", header.failures_per_min, "missed"), 2),
-        _part(_money(header), 6.4),
+        _Part(_figure(count(header.routes), 2, "routes", "dim"), 8),
+        _Part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
+        _Part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
+        _Part(_figure(tokens, 5, "tok/s", "title"), 5),
+        _Part(_trouble("429", header.throttled_per_min, "throttled"), 1),
+        _Part(_trouble("retries", header.retries_per_min, "slow"), 6),
+        _Part(_trouble("failed", header.failures_per_min, "missed"), 2),
+        _Part(_money(header), 6.4),
     ]
 
 
