@@ -21,7 +21,6 @@ from probes.answers.body import (
 )
 from probes.answers.bot_check import BOT_CHECK, is_bot_check
 from probes.answers.dialects.base import Dialect
-from probes.answers.dialects.lenient import amount
 from probes.answers.dialects.search import dialect_of, is_read_as
 from probes.answers.dialects.transcript import Transcript
 from probes.answers.dialects.usage import first_cost
@@ -41,6 +40,7 @@ from probes.answers.framing import (
     StreamDecoder,
 )
 from probes.answers.gateway import hidden_retries
+from probes.answers.lenient import amount
 from probes.answers.limits import read_limits
 from probes.answers.ndjson import LineDecoder
 from probes.answers.outcome import BLOCKED, of_status, says_no_endpoint

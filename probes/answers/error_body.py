@@ -20,6 +20,8 @@ from typing import Any, Final
 
 import msgspec
 
+from probes.answers.finish_reason import squashed
+from probes.answers.lenient import mapping
 from probes.kit.tolerant_json import first_value
 
 LONGEST_MESSAGE: Final = 500
@@ -153,7 +155,7 @@ def with_amazon_type(error: ErrorBody, headers: Mapping[str, str]) -> ErrorBody:
     kind = headers.get("x-amzn-errortype", "").partition(":")[0].strip()[:_LONGEST_CODE]
     if not kind:
         return error
-    words = tuple(dict.fromkeys((*error.words, _word(kind))))
+    words = tuple(dict.fromkeys((*error.words, squashed(kind))))
     return msgspec.structs.replace(error, words=words, code=error.code or kind)
 
 
@@ -187,12 +189,12 @@ def _layers(body: object, levels: int) -> Iterator[dict[str, Any]]:
             yield from _layers(one, levels - 1)
     elif isinstance(body, Mapping):
         here = _plain(body)
-        metadata = _plain(_mapping(here.get("metadata")))
+        metadata = _plain(mapping(here.get("metadata")))
         yield here
         yield metadata
         for detail in _details_of(here):
             yield detail
-            yield _plain(_mapping(detail.get("metadata")))
+            yield _plain(mapping(detail.get("metadata")))
         inner = (_named(here), here.get("detail"), here.get("message"), metadata.get("raw"))
         for one in inner if levels else ():
             yield from _layers(one, levels)
@@ -307,7 +309,7 @@ def _of_minimax(here: Mapping[str, Any]) -> dict[str, Any]:
 
     It answers 200 to all; code 0 is no error.
     """
-    base = _plain(_mapping(here.get("baseresp")))
+    base = _plain(mapping(here.get("baseresp")))
     code = base.get("statuscode")
     if not code:
         return {}
@@ -360,12 +362,9 @@ def _amazon(here: Mapping[str, Any]) -> str:
 def _is_failing(code: object) -> bool:
     """Whether a code is one of a failure: some gateways number their successes, 0 or 200."""
     if isinstance(code, str):
-        return code.strip().lower() not in _WELL and not _is_well(code)
+        code = code.strip().lower()
+        return code not in _WELL and not re.fullmatch(r"0+|2[0-9]{2}", code)
     return isinstance(code, int | float) and bool(code) and code not in _SUCCESSES
-
-
-def _is_well(code: str) -> bool:
-    return bool(re.fullmatch(r"\s*(0+|2[0-9]{2})\s*", code))
 
 
 def _tells_failure(status: object) -> bool:
@@ -380,8 +379,8 @@ def _page_words(text: str) -> str:
 
 def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorBody:
     details = _details_of(error)
-    metadata = _plain(_mapping(error.get("metadata")))
-    inner = _plain(_mapping(error.get("innererror")))
+    metadata = _plain(mapping(error.get("metadata")))
+    inner = _plain(mapping(error.get("innererror")))
     message = _message(error, metadata)
     at_the_end = _MINIMAX_AT_THE_END.search(message)
     named = (
@@ -408,7 +407,7 @@ def _from_object(error: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorBod
     return ErrorBody(
         message=message,
         code=next(iter(words or codes), ""),
-        words=tuple(dict.fromkeys(map(_word, words))),
+        words=tuple(dict.fromkeys(map(squashed, words))),
         numbers=tuple(filter(None, map(_digits, named))),
         status=_status(statuses),
         flagged=bool(metadata.get("reasons")),
@@ -430,7 +429,7 @@ def _quota_ids(details: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for detail in details:
         violations = detail.get("violations")
         for violation in violations[:_MOST_DETAILS] if isinstance(violations, list) else []:
-            name = _plain(_mapping(violation)).get("quotaid")
+            name = _plain(mapping(violation)).get("quotaid")
             if isinstance(name, str):
                 yield name[:_LONGEST_ID]
 
@@ -449,10 +448,6 @@ def _grpc_name(error: Mapping[str, Any]) -> str | None:
 def _code(value: str) -> str:
     """Return a code without the namespace that AWS writes before it and the URL behind it."""
     return re.sub(r"\A[\w.]+#|:https?://.*\Z", "", value, flags=re.DOTALL)[:_LONGEST_CODE]
-
-
-def _word(code: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", code.lower())
 
 
 def _request_id(*places: Mapping[str, Any]) -> str:
@@ -504,7 +499,3 @@ def _digits(value: object) -> str:
     if isinstance(value, int) and value > _MOST_CODE:
         return ""
     return str(value) if re.fullmatch(r"[0-9]{1,12}", str(value)[:13]) else ""
-
-
-def _mapping(value: object) -> Mapping[Any, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -78,5 +78,5 @@ def explains_silence(reason: str | None) -> bool:
 
 
 def squashed(reason: str) -> str:
-    """Return a reason as codes of errors are compared: small letters and digits alone."""
+    """Return a reason or a code as they are compared: small letters and digits alone."""
     return re.sub(r"[^a-z0-9]", "", reason.lower())

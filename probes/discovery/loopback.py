@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import anyio
 
-from probes.answers.dialects.lenient import mapping
+from probes.answers.lenient import mapping
 from probes.config import Dialect
 
 PORTS: Final = (11434, 8000, 8080, 30000, 1234)

@@ -15,7 +15,7 @@ class ExitStatus(IntEnum):
     FAILED = 1
     """A probe was not ok, a goal was missed, the engine was given up, or output was lost."""
     USAGE = 2
-    """The command line or the settings are wrong."""
+    """The command line or the settings are wrong, or a recording that was named is none."""
     UNKNOWN = 3
     """Whether the goals were met is not known: nothing, or too little, was measured."""
     HANGUP = 129

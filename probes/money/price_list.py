@@ -23,7 +23,7 @@ import msgspec
 from probes.answers.body import Inflater, UnknownEncodingError
 from probes.answers.dialects import dialect_for
 from probes.answers.dialects.base import endpoint
-from probes.answers.dialects.lenient import mapping, quantity
+from probes.answers.lenient import mapping, quantity
 from probes.answers.request_headers import request_headers
 from probes.config import Price, Route
 from probes.money.pricing import PER_MILLION, USD_A_TOKEN

@@ -112,7 +112,7 @@ def recollect(
 
 
 def _families(folder: Path, now_s: int) -> dict[str, list[Path]]:
-    """Return the segments that were written to within the hour by run, newest run first."""
+    """Return the parts that were written to within the hour by run, newest run first."""
     found: list[tuple[float, Path]] = []
     try:
         with os.scandir(folder) as entries:
@@ -130,7 +130,7 @@ def _families(folder: Path, now_s: int) -> dict[str, list[Path]]:
 
 
 class _Reader:
-    """Reads one run's segments in order."""
+    """Reads one run's parts in order."""
 
     def __init__(self, stem: str, now_s: int) -> None:
         pid = stem.split("-")[1]
@@ -142,7 +142,7 @@ class _Reader:
         self._open: dict[tuple[str, int], _Event] = {}
 
     def read(self, path: Path, late: Callable[[], bool]) -> bool:
-        """Read a segment; return whether to its end."""
+        """Read a part; return whether to its end."""
         try:
             with path.open("rb") as file:
                 number = 0

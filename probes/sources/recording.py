@@ -33,11 +33,6 @@ class RecordingSource:
         """Whether it is being read."""
         return HostStatus(state=self._state)
 
-    @property
-    def in_order(self) -> bool:
-        """Whether all that it did has been told: it does nothing."""
-        return True
-
     def send(self, command: Command) -> None:
         """Do nothing: what has happened cannot be commanded."""
 

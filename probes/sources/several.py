@@ -81,11 +81,6 @@ class SeveralEngines:
         """How the engine is that is worst off; its detail says which."""
         return worst_of([engine.status for engine in self._engines])
 
-    @property
-    def in_order(self) -> bool:
-        """Whether all that they did has been told."""
-        return all(engine.in_order for engine in self._engines)
-
     def send(self, command: Command) -> None:
         """Pass a command on, to each engine its part of it."""
         now_ns = self._clock.monotonic_ns()

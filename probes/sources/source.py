@@ -28,11 +28,6 @@ class Source(Protocol):
         """How it is now."""
         ...
 
-    @property
-    def in_order(self) -> bool:
-        """Whether all that it did has been told; a killed engine leaves things unknown."""
-        ...
-
     def send(self, command: Command) -> None:
         """Pass a command on; returns at once."""
         ...

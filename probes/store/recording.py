@@ -1,8 +1,11 @@
 """The event stream on disk: append, rotate, retain.
 
-A writer thread appends whole batches of durable lines, at most a second apart; nothing of it runs
-in the event loop. Each file is JSON lines and begins with the `hello` that carries the schema
-version, so that every segment of a long run can be read alone.
+Rule 1. Whole batches of durable lines are appended as they are, at most a second apart, by a thread
+of their own: nothing of it runs in the event loop, and a run that is killed loses that second.
+Rule 2. Each part of a run begins with the `hello` that was the last before it, so that it can be
+read alone: `hello` carries the schema and the routes.
+Rule 3. A disk that takes nothing stops nothing: it is reported once, tried again, and what is lost
+meanwhile is counted; a `hello` never is.
 """
 
 import os
@@ -16,15 +19,20 @@ from pathlib import Path
 from typing import Final
 
 from probes.kit.paths import state_folder
-from probes.store.recording_files import Segment, open_segment, retain
+from probes.store.recording_files import Part, open_part, retain
 
 HELLO_PREFIX: Final = b'{"type":"hello"'
-SEGMENT_BYTES: Final = 16 << 20
+"""Whoever encodes an event writes its type first."""
+PART_BYTES: Final = 16 << 20
+"""What an editor still opens. A sixteenth of the usual bound: so much goes when the oldest goes."""
 FLUSH_S: Final = 0.5
 """Between two writes; with a write's own time well under the second that may be lost."""
 RETRY_S: Final = 5.0
+"""After a write that failed: a disk that is full is rarely empty sooner."""
 MAX_PENDING_BYTES: Final = 32 << 20
+"""What waits for a disk at most: half an hour of 8 routes at a probe a second each."""
 _CLOSE_S: Final = 5.0
+"""What a disk that hangs may cost the end of a run."""
 
 
 def default_folder() -> Path:
@@ -34,20 +42,21 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where segments go: a folder with rotation, or one named file without."""
+    """Where parts go: into a folder, with rotation; or all of it into one file, without."""
 
     path: Path
-    named: bool
+    is_file: bool
     stem: str
     max_bytes: int
     max_days: float
 
     @property
-    def segment_bytes(self) -> int:
-        return min(SEGMENT_BYTES, max(1, self.max_bytes // 4))
+    def part_bytes(self) -> int:
+        # A small bound holds four parts: what retention takes is never most of what there is.
+        return min(PART_BYTES, max(1, self.max_bytes // 4))
 
-    def segment_path(self, number: int) -> Path:
-        return self.path if self.named else self.path / f"{self.stem}.{number:04}.jsonl"
+    def part_path(self, number: int) -> Path:
+        return self.path if self.is_file else self.path / f"{self.stem}.{number:04}.jsonl"
 
 
 class Recorder:
@@ -61,8 +70,8 @@ class Recorder:
         self,
         place: _Place,
         *,
-        first: Segment | None = None,
-        opener: Callable[..., Segment] = open_segment,
+        first: Part | None = None,
+        opener: Callable[..., Part] = open_part,
         wall_ns: Callable[[], int] = time.time_ns,
         flush_s: float = FLUSH_S,
         retry_s: float = RETRY_S,
@@ -76,7 +85,7 @@ class Recorder:
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="llmtop-recorder", daemon=True)
         self._report: Callable[[str], None] = lambda _text: None
-        self._segment = first
+        self._part = first
         self._number = 0
         self._hello = b""
         self._pending: list[bytes] = []
@@ -92,11 +101,11 @@ class Recorder:
         max_mb: float,
         max_days: float,
         wall_ns: Callable[[], int] = time.time_ns,
-        opener: Callable[..., Segment] = open_segment,
+        opener: Callable[..., Part] = open_part,
         flush_s: float = FLUSH_S,
         retry_s: float = RETRY_S,
     ) -> "Recorder":
-        """Record into segments of a unique name, all recordings bounded by size and age."""
+        """Record into parts of a unique name, all recordings bounded by size and age."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall_ns() / 1e9))
         stem = f"{stamp}-{os.getpid()}-{secrets.token_hex(4)}"
         place = _Place(folder, False, stem, round(max_mb * 1_000_000), max_days)
@@ -110,13 +119,13 @@ class Recorder:
             OSError: the file cannot be written, another run writes it, or it holds what is no
                 recording; nothing of it was touched.
         """
-        first = open_segment(path, exclusive=False)
+        first = open_part(path, exclusive=False)
         return cls(_Place(path, True, "", 0, 0.0), first=first, flush_s=flush_s)
 
     @property
     def path(self) -> Path:
         """The file being written, or the first to be."""
-        return self._place.segment_path(max(1, self._number))
+        return self._place.part_path(max(1, self._number))
 
     @property
     def has_begun(self) -> bool:
@@ -140,40 +149,30 @@ class Recorder:
             self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
-        open_for_more = True
-        while open_for_more:
-            open_for_more = self._gather()
+        ended, due_s = False, 0.0
+        while not ended:
+            ended = self._gather(due_s)
             self._flush()
-            if open_for_more:
-                self._rest()
-        self._let_go()
+            due_s = time.monotonic() + (self._retry_s if self._failing else self._flush_s)
+        self._close_part()
 
-    def _rest(self) -> None:
-        """Wait until the next write is due; the end of the run interrupts it."""
-        due = time.monotonic() + (self._retry_s if self._failing else self._flush_s)
-        while (left := due - time.monotonic()) > 0:
+    def _gather(self, due_s: float) -> bool:
+        """Collect what comes until the next write is due, something at least; return True as soon
+        as the end of the run has come."""
+        while True:
+            left_s = due_s - time.monotonic()
             try:
-                item = self._queue.get(timeout=left)
+                if left_s > 0:
+                    lines = self._queue.get(timeout=left_s)
+                else:
+                    lines = self._queue.get(block=not self._pending)
             except queue.Empty:
-                return
-            if item is None:
-                self._queue.put(None)
-                return
-            self._keep(item)
-
-    def _gather(self) -> bool:
-        """Take what waits, at least one item; return False when no more will come."""
-        if not self._pending:
-            item = self._queue.get()
-            if item is None:
+                if left_s > 0:
+                    continue
                 return False
-            self._keep(item)
-        while not self._queue.empty():
-            item = self._queue.get()
-            if item is None:
-                return False
-            self._keep(item)
-        return True
+            if lines is None:
+                return True
+            self._keep(lines)
 
     def _keep(self, lines: bytes) -> None:
         self._pending.append(lines)
@@ -182,7 +181,7 @@ class Recorder:
             lost = self._pending.pop(0)
             self._pending_bytes -= len(lost)
             self._lost_lines += lost.count(b"\n")
-            if hello := _hello_in(lost):  # without it nobody could read what follows
+            if hello := _hello_in(lost):  # without it nobody could tell whose events follow
                 self._pending[0] = hello + self._pending[0]
                 self._pending_bytes += len(hello)
                 self._lost_lines -= 1
@@ -203,35 +202,34 @@ class Recorder:
         self._recover()
 
     def _write(self, data: bytes, hello: bytes) -> None:
-        segment = self._segment
-        if segment is not None and not self._place.named:
-            full = segment.size > 0 and segment.size + len(data) > self._place.segment_bytes
-            segment = None if full else segment
-        if segment is None:
-            segment = self._rotate(len(hello) + len(data))
-        if segment.size == 0 and not data.startswith(HELLO_PREFIX):
+        part, place = self._part, self._place
+        is_full = part is not None and 0 < part.size > place.part_bytes - len(data)
+        if part is None or (is_full and not place.is_file):
+            part = self._rotate(len(hello) + len(data))
+        if part.size == 0 and not data.startswith(HELLO_PREFIX):
             data = hello + data
-        segment.write(data)
+        part.write(data)
 
-    def _rotate(self, size: int) -> Segment:
-        """Close the full segment and begin the next, with `size` bytes first."""
-        self._let_go()
+    def _rotate(self, size: int) -> Part:
+        """Close the part that is full and begin the next, with `size` bytes first."""
+        self._close_part()
         place = self._place
-        if not place.named:
+        if not place.is_file:
             place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             place.path.chmod(0o700)
-            room = place.max_bytes - max(place.segment_bytes, size)
+            # What this part may come to is made room for now: no part is deleted while it grows.
+            room = place.max_bytes - max(place.part_bytes, size)
             retain(place.path, room, place.max_days, self._wall_ns())
-        segment = self._opener(place.segment_path(self._number + 1), exclusive=not place.named)
+        part = self._opener(place.part_path(self._number + 1), exclusive=not place.is_file)
         self._number += 1
-        self._segment = segment
-        return segment
+        self._part = part
+        return part
 
-    def _let_go(self) -> None:
-        segment, self._segment = self._segment, None
-        if segment is not None:
+    def _close_part(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
             try:
-                segment.close()
+                part.close()
             except OSError as error:
                 self._report(f"recording: {error.strerror or error}")
 

@@ -30,7 +30,7 @@ def part_number(path: Path) -> int:
     return int(path.name.split(".")[1])
 
 
-class Segment(Protocol):
+class Part(Protocol):
     """An open, locked file of a recording."""
 
     def write(self, data: bytes) -> None:
@@ -55,7 +55,7 @@ class RecordingHead(msgspec.Struct, tag_field="type", tag="hello"):
     schema: int
 
 
-class _FileSegment:
+class _PartFile:
     """A file that this process alone appends to, in the place of what it holds."""
 
     def __init__(self, descriptor: int) -> None:
@@ -88,7 +88,7 @@ class _FileSegment:
             os.close(self._descriptor)
 
 
-def open_segment(path: Path, *, exclusive: bool) -> Segment:
+def open_part(path: Path, *, exclusive: bool) -> Part:
     """Open a file for one writer, readable by its owner alone.
 
     Raises:
@@ -106,7 +106,7 @@ def open_segment(path: Path, *, exclusive: bool) -> Segment:
             _refuse_to_empty(descriptor, path)
         if os.name == "posix":
             os.fchmod(descriptor, 0o600)
-        return _FileSegment(descriptor)
+        return _PartFile(descriptor)
     except BaseException:
         os.close(descriptor)
         raise

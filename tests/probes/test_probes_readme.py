@@ -10,7 +10,7 @@ import pytest
 from pages import MB, ROOT, Page, each_of, number, per_cent, quoted
 
 from probes.answers.body import _LONGEST_WORDS
-from probes.answers.dialects.lenient import _MOST_TOKENS
+from probes.answers.lenient import _MOST_TOKENS
 from probes.board import header
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.board.lanes import CELL_NS
@@ -22,7 +22,7 @@ from probes.kit.clock import NS_PER_S
 from probes.sources.merged_stream import PATIENCE_NS
 from probes.stats.tokens import _FEWEST_A_CHUNK, _LEAST_TOKENS, _USUAL
 from probes.stats.windows import _MINUTES_KEPT, _SLICES_KEPT, SLICE_NS, SLICES_A_MINUTE
-from probes.store.recording import FLUSH_S, SEGMENT_BYTES
+from probes.store.recording import FLUSH_S, PART_BYTES
 from tui.cli import _MOST_ENGINES
 from tui.screens.glossary import GLOSSARY
 
@@ -73,7 +73,7 @@ NUMBERS = {
         f"for longer than {PATIENCE_NS / NS_PER_S:g} s",
     ),
     "What is kept, and where": (
-        f"rotated at {SEGMENT_BYTES // MB} MB",
+        f"rotated at {PART_BYTES // MB} MB",
         "at most its last second",
         f"at most {_LONGEST_WORDS} characters stand in its message",
     ),

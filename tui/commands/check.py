@@ -25,7 +25,7 @@ from tui.commands.figures import duration, e2e_s, look_again, ttft_s
 from tui.commands.once import as_json, json_object
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
-from tui.commands.spend import Purse
+from tui.commands.spend import ProbeReservations
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
 from tui.draw.table import BLANK, Cell, Column, printed
 from tui.draw.text import NO_FIGURE, NOT_STREAMED, cells
@@ -125,11 +125,11 @@ def run(arguments: Namespace) -> int:
     config = needed_settings(arguments, os.environ)
     headers = resolve_headers(config, os.environ)
     checking = _Checking(config, as_json=arguments.json)
-    with Purse(config, command="llmtop check") as purse:
-        admitted = purse.admit(config.routes)
+    with ProbeReservations(config, command="llmtop check") as reservations:
+        admitted = reservations.admit(config.routes)
         anyio.run(checking.run, admitted, headers)
         records = {row.route.name: row.record for row in checking.rows if row.record is not None}
-        purse.settle(records)
+        reservations.settle(records)
     rows = checking.rows
     complain(line for row in rows for line in _remarks(row))
     if checking.interrupt.status is not None:

@@ -22,7 +22,7 @@ from tui.commands.asked import asked_lines
 from tui.commands.figures import e2e_s, ttfa_s, ttft_s
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import chosen_route, needed_settings
-from tui.commands.spend import Purse
+from tui.commands.spend import ProbeReservations
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
 from tui.commands.waterfall import waterfall
 
@@ -44,13 +44,13 @@ def run(arguments: Namespace) -> int:
     config = msgspec.structs.replace(config, routes=(route,))
     headers = resolve_headers(config, os.environ)[route.name]
     sending = _Sending(route, headers, arguments.include_text)
-    with Purse(config, command="llmtop once") as purse:
-        if not purse.admit([route]):
+    with ProbeReservations(config, command="llmtop once") as reservations:
+        if not reservations.admit([route]):
             complain([f"{route.name}: the hour's budget is spent; nothing was sent"])
             return FAILED
         record = anyio.run(sending.run)
         if record is not None:
-            purse.settle({route.name: record})
+            reservations.settle({route.name: record})
     if sending.cut:
         complain([f"{route.name}: stopped: {sending.cut}"])
     if record is None:

@@ -30,7 +30,7 @@ from probes.money.pricing import reserved_usd, usd_charged
 from tui.commands.output import complain
 
 
-class Purse:
+class ProbeReservations:
     """Reservations of one command; those that are not settled count in full when it closes."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Purse:
         self._fell_back = False
         self._open: dict[str, Reservation] = {}
 
-    def __enter__(self) -> "Purse":
+    def __enter__(self) -> "ProbeReservations":
         return self
 
     def __exit__(

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from probes.answers.dialects.lenient import Nothing, decoder_of, mapping, read_by
 from probes.answers.dialects.other_output import words_in
 from probes.answers.dialects.transcript import LONGEST_REASON
+from probes.answers.lenient import Nothing, decoder_of, mapping, read_by
 
 
 def _words(value: object) -> str | None:

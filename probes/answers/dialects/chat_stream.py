@@ -16,7 +16,13 @@ from probes.answers.dialects.chat_chunk import (
     decode_usual,
 )
 from probes.answers.dialects.interpreter import Interpreter
-from probes.answers.dialects.lenient import (
+from probes.answers.dialects.other_output import add_other, other_output, words_in
+from probes.answers.dialects.transcript import LONGEST_ID, LONGEST_REASON, Usage
+from probes.answers.dialects.usage import read_cost, read_timing, read_timings_usage, read_usage
+from probes.answers.error_body import error_in, error_of
+from probes.answers.finish_reason import explains_silence
+from probes.answers.gateway import router_attempts
+from probes.answers.lenient import (
     decode_any,
     first_of,
     given_to_call,
@@ -25,12 +31,6 @@ from probes.answers.dialects.lenient import (
     mapping,
     string,
 )
-from probes.answers.dialects.other_output import add_other, other_output, words_in
-from probes.answers.dialects.transcript import LONGEST_ID, LONGEST_REASON, Usage
-from probes.answers.dialects.usage import read_cost, read_timing, read_timings_usage, read_usage
-from probes.answers.error_body import error_in, error_of
-from probes.answers.finish_reason import explains_silence
-from probes.answers.gateway import router_attempts
 from probes.answers.progress import NOTHING, Progress, joined
 from probes.kit.tolerant_json import value_or_none
 

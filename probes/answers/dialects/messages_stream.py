@@ -13,7 +13,11 @@ from typing import Any, Final
 import msgspec
 
 from probes.answers.dialects.interpreter import Interpreter
-from probes.answers.dialects.lenient import (
+from probes.answers.dialects.other_output import OtherOutput, add_other, other_output, words_in
+from probes.answers.dialects.transcript import LONGEST_REASON, Usage
+from probes.answers.dialects.usage import read_cost
+from probes.answers.error_body import ErrorBody, error_in, error_of
+from probes.answers.lenient import (
     count,
     decode_any,
     given_to_call,
@@ -22,10 +26,6 @@ from probes.answers.dialects.lenient import (
     quantity,
     string,
 )
-from probes.answers.dialects.other_output import OtherOutput, add_other, other_output, words_in
-from probes.answers.dialects.transcript import LONGEST_REASON, Usage
-from probes.answers.dialects.usage import read_cost
-from probes.answers.error_body import ErrorBody, error_in, error_of
 from probes.answers.progress import NOTHING, Progress, joined
 
 _MOST_BLOCKS: Final = 1024

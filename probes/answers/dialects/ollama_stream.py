@@ -10,7 +10,10 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from probes.answers.dialects.interpreter import Interpreter
-from probes.answers.dialects.lenient import (
+from probes.answers.dialects.other_output import add_other, other_output
+from probes.answers.dialects.transcript import LONGEST_REASON, Usage
+from probes.answers.error_body import error_in
+from probes.answers.lenient import (
     Nothing,
     count,
     decoder_of,
@@ -21,9 +24,6 @@ from probes.answers.dialects.lenient import (
     read_by,
     string,
 )
-from probes.answers.dialects.other_output import add_other, other_output
-from probes.answers.dialects.transcript import LONGEST_REASON, Usage
-from probes.answers.error_body import error_in
 from probes.answers.progress import NOTHING, Progress
 from probes.kit.tolerant_json import value_or_none
 

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Meta
 
 from probes.answers.dialects.interpreter import Interpreter
-from probes.answers.dialects.lenient import count, decode_any, given_to_call, mapping, string
 from probes.answers.dialects.other_output import add_other, other_output
 from probes.answers.dialects.transcript import LONGEST_ID, LONGEST_REASON
 from probes.answers.dialects.usage import read_timing, read_timings_usage, read_usage
 from probes.answers.error_body import ErrorBody, error_in, error_of
+from probes.answers.lenient import count, decode_any, given_to_call, mapping, string
 from probes.answers.progress import NOTHING, Progress, joined
 
 Channel: TypeAlias = Literal["text", "reasoning", "refusal", "call"]

@@ -12,10 +12,10 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from probes.answers.dialects.lenient import string
 from probes.answers.error_body import ErrorBody
 from probes.answers.finish_reason import explains_silence
 from probes.answers.framing import Ignored
+from probes.answers.lenient import string
 from probes.answers.progress import NOTHING, Progress
 from probes.events import TtftKind
 from probes.kit.tolerant_json import begins_json, begins_page

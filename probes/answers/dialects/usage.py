@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from probes.answers.dialects.lenient import amount, count, mapping, quantity
 from probes.answers.dialects.transcript import Usage
+from probes.answers.lenient import amount, count, mapping, quantity
 from probes.kit.words import clean
 
 OTHER_TOKENISER: Final = 1.5

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from probes.answers.dialects import dialect_for
-from probes.answers.dialects.lenient import (
+from probes.answers.framing import ServerSentEvent
+from probes.answers.lenient import (
     count,
     decode_any,
     decoder_of,
@@ -16,7 +17,6 @@ from probes.answers.dialects.lenient import (
     quantity,
     read_by,
 )
-from probes.answers.framing import ServerSentEvent
 
 
 class Inner(msgspec.Struct):

@@ -317,3 +317,14 @@ def test_the_short_way_ends_with_the_response() -> None:
         for event in (json.dumps(USUAL), end if isinstance(end, str) else json.dumps(end)):
             interpreter.event(ServerSentEvent(data=event))
         assert interpreter.usual(json.dumps(USUAL).encode()) is None
+
+
+def test_nothing_counts_after_a_page_however_it_is_cut() -> None:
+    interpreter = ResponsesInterpreter()
+    page, word = "<html><title>502</title></html>", json.dumps(text("b"))
+    for data in (json.dumps(text("a")), word, page):
+        interpreter.event(ServerSentEvent(data=data))
+    assert interpreter.transcript.malformed == "html"
+    assert interpreter.usual(word.encode()) is None
+    assert interpreter.event(ServerSentEvent(data=word)) is NOTHING
+    assert interpreter.transcript.text == ["a", "b"]

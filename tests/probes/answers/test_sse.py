@@ -151,6 +151,13 @@ def test_one_byte_order_mark_is_dropped_wherever_it_is_cut(split: int) -> None:
     assert datas(stream[:split], stream[split:]) == ["x"]
 
 
+def test_half_a_byte_order_mark_is_part_of_the_line_wherever_it_is_cut() -> None:
+    decoder = Decoder()
+    decoder.feed(b"\xef")
+    assert decoder.plain(b"data: x\n\n") is None
+    assert decoder.feed(b"data: x\n\n") == datas(b"\xefdata: x\n\n") == []
+
+
 def test_a_second_byte_order_mark_is_part_of_the_field_name() -> None:
     assert datas(b"\xef\xbb\xbf\xef\xbb\xbfdata: x\n\n") == []
 

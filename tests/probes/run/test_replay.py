@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import sys
 import threading
@@ -14,14 +15,17 @@ from pathlib import Path
 
 import anyio
 import pytest
+from board_streams import ProbeScript, at, hello, tick
 from changed import replace
 from clocks import ManualClock
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Budget, Config, Route
 from probes.control.commands import Burst, Command, MarkTime, Pause, SetKnob
 from probes.engine.engine import run_engine
-from probes.events import Event, Hello, Mark, encode_event
+from probes.events import Event, Gap, Held, Hello, Knob, Mark, encode_event
 from probes.exports.json_lines import JsonLines
 from probes.kit.clock import Clock
 from probes.money.ledger import Ledger
@@ -275,7 +279,7 @@ async def test_a_recording_without_its_hello_says_that_no_route_is_known(tmp_pat
     path.write_bytes(marks(1))
     printed, (remark,) = await replayed(path)
     assert printed == marks(1) + SUMMARY
-    assert remark == "run.jsonl: there is no hello in it, so that no route is known"
+    assert remark == "run.jsonl: has no hello, so that no route is known"
 
 
 async def test_what_is_no_recording_prints_nothing(tmp_path: Path) -> None:
@@ -365,3 +369,62 @@ async def test_an_output_that_takes_no_more_is_an_error(tmp_path: Path) -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     with os.fdopen(descriptor, "wb", 0) as full, pytest.raises(OSError, match="No space left"):
         await run_replay([path], out=full, report=str)
+
+
+NUMBERS = (b"0", b"-1", b"1e9", b"null", b"9223372036854775807", b"-9" + b"9" * 30, b"1" * 400)
+
+
+def recorded_lines() -> list[bytes]:
+    """Return the lines of a short run in which everything happens that a board folds."""
+    chunks = {"chunk_offsets_ns": (3 * 10**8, 9 * 10**8), "chunks": 2, "longest_gap_ns": 6 * 10**8}
+    scripts = [
+        ProbeScript("1-1", 0.0, ttft_s=0.3, e2e_s=1.5, finished=chunks),
+        ProbeScript("1-2", 0.7, ttft_s=None, outcome="throttled", reason="rate_limit"),
+        ProbeScript("1-3", 1.4, ttft_s=0.3, outcome="server_error", cost_usd=0.01),
+        ProbeScript("1-4", 2.0, ttft_s=0.2, cohort="300/256", finished=chunks),
+    ]
+    events = [event for script in scripts for event in script.events()]
+    events += [tick(float(second)) for second in range(5)]
+    events += [
+        Gap(at_ns=at(3.0), started_ns=at(1.0)),
+        Knob(at_ns=at(3.0), route="alpha", knob="max_tokens", before=64.0, after=300.0),
+        Held(at_ns=at(3.0), route="alpha", reason="cool_down", until_ns=at(9.0), asked_s=6.0),
+    ]
+    told: list[Event] = [hello(), *sorted(events, key=lambda event: event.at_ns)]
+    return [encode_event(event) for event in told]
+
+
+def edited(lines: list[bytes], chance: random.Random) -> list[bytes]:
+    """Return lines to which something was done that a disk or an editor does."""
+    place = chance.randrange(len(lines))
+    line = lines[place]
+    before, after = lines[:place], lines[place + 1 :]
+    numbers = list(re.finditer(rb"-?[0-9]+", line))
+    match chance.choice(("number", "number", "byte", "cut", "twice", "gone")):
+        case "number" if numbers:
+            found = chance.choice(numbers)
+            line = line[: found.start()] + chance.choice(NUMBERS) + line[found.end() :]
+        case "byte":
+            begin = chance.randrange(len(line))
+            line = line[:begin] + chance.randbytes(1) + line[begin + 1 :]
+        case "cut":
+            line = line[: chance.randrange(len(line))]
+        case "twice":
+            after.insert(chance.randint(0, len(after)), line)
+        case _:
+            line = b""
+    return [*before, *([line] if line else []), *after]
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**6), times=st.integers(1, 6))
+def test_no_damage_and_no_editing_breaks_a_replay(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, times: int
+) -> None:
+    lines, chance = recorded_lines(), random.Random(seed)
+    for _ in range(times):
+        lines = edited(lines, chance)
+    path = tmp_path_factory.mktemp("edited") / "run.jsonl"
+    path.write_bytes(b"".join(lines))
+    printed, _ = anyio.run(replayed, path)
+    assert json.loads(printed.splitlines()[-1])["type"] == "summary"

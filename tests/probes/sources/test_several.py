@@ -322,7 +322,6 @@ class Silent:
     """An engine that notes what it is told."""
 
     status = HostStatus("running")
-    in_order = True
 
     def __init__(self) -> None:
         self.told: list[Command] = []

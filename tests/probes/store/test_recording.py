@@ -16,7 +16,7 @@ from recorded import recorded_events
 
 from probes.config import Recording
 from probes.events import Event, Hello, Mark, encode_event
-from probes.store.recording import Recorder, Segment, open_segment, retain
+from probes.store.recording import Part, Recorder, open_part, retain
 
 NOW_NS = 1_800_000_000 * 1_000_000_000
 
@@ -94,7 +94,7 @@ def test_a_killed_run_loses_only_what_was_not_yet_written(tmp_path: Path) -> Non
     writer.close()
 
 
-def test_segments_begin_with_the_hello_and_read_as_one_stream(tmp_path: Path) -> None:
+def test_parts_begin_with_the_hello_and_read_as_one_stream(tmp_path: Path) -> None:
     writer = recorder(tmp_path, max_mb=0.004)
     sent: list[Event] = [hello(), *(mark(number, 300) for number in range(6))]
     for count, event in enumerate(sent, 1):
@@ -157,8 +157,8 @@ def by_default(folder: Path, **settings: Any) -> Recorder:
     return recorder(folder, max_mb=kept.max_mb, max_days=kept.max_days, **settings)
 
 
-@pytest.mark.parametrize(("more", "segments"), [(0, 1), (1, 2)])
-def test_a_recording_is_rotated_at_16_mb(tmp_path: Path, more: int, segments: int) -> None:
+@pytest.mark.parametrize(("more", "parts"), [(0, 1), (1, 2)])
+def test_a_recording_is_rotated_at_16_mb(tmp_path: Path, more: int, parts: int) -> None:
     writer = by_default(tmp_path)
     begin, end = lines(hello()), lines(mark(2))
     middle = lines(mark(1, (16 << 20) - len(begin) - len(lines(mark(1, 0))) - len(end) + more))
@@ -167,7 +167,7 @@ def test_a_recording_is_rotated_at_16_mb(tmp_path: Path, more: int, segments: in
         writer.append(part)
         until(lambda before=before: _bytes(tmp_path) > before)  # type: ignore[misc]
     writer.close()
-    assert len(files(tmp_path)) == segments
+    assert len(files(tmp_path)) == parts
     assert files(tmp_path)[0].stat().st_size <= 16 << 20
 
 
@@ -177,7 +177,7 @@ def _bytes(folder: Path) -> int:
 
 MB = 1_000_000
 ROOM_BYTES = 256 * MB - (16 << 20)
-"""What others may have when a segment begins that will grow to 16 MB."""
+"""What others may have when a part begins that will grow to 16 MB."""
 
 
 @pytest.mark.parametrize(("more", "gone"), [(0, 0), (1, 1)])
@@ -226,31 +226,31 @@ def test_a_run_never_keeps_more_than_its_bound(tmp_path: Path) -> None:
 
 
 class FullDisk:
-    """Opens segments that fail to write until there is room."""
+    """Opens parts that fail to write until there is room."""
 
     def __init__(self) -> None:
         self.full = threading.Event()
         self.full.set()
 
-    def open(self, path: Path, *, exclusive: bool) -> Segment:
+    def open(self, path: Path, *, exclusive: bool) -> Part:
         """Open the real file behind a gate."""
-        return _Gated(open_segment(path, exclusive=exclusive), self.full)
+        return _Gated(open_part(path, exclusive=exclusive), self.full)
 
 
 class _Gated:
-    def __init__(self, segment: Segment, full: threading.Event) -> None:
-        self._segment = segment
+    def __init__(self, part: Part, full: threading.Event) -> None:
+        self._part = part
         self._full = full
-        self.close = segment.close
+        self.close = part.close
 
     @property
     def size(self) -> int:
-        return self._segment.size
+        return self._part.size
 
     def write(self, data: bytes) -> None:
         if self._full.is_set():
             raise OSError(errno.ENOSPC, "No space left on device")
-        self._segment.write(data)
+        self._part.write(data)
 
 
 def test_a_full_disk_is_said_once_and_nothing_is_lost_when_there_is_room_again(
@@ -271,10 +271,33 @@ def test_a_full_disk_is_said_once_and_nothing_is_lost_when_there_is_room_again(
     assert recorded_events(files(tmp_path)[0]) == [hello(), mark(1), mark(2), mark(3)]
 
 
+def test_of_what_a_full_disk_costs_the_hello_of_a_new_engine_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probes.store.recording.MAX_PENDING_BYTES", 1_000)
+    disk, problems = FullDisk(), []
+    disk.full.clear()
+    writer = recorder(tmp_path, problems, opener=disk.open)
+    writer.append(lines(hello(), mark(1)))
+    until(lambda: bool(files(tmp_path)) and files(tmp_path)[0].stat().st_size > 0)
+    disk.full.set()
+    writer.append(lines(mark(2, 500)))
+    until(lambda: bool(problems))
+    writer.append(lines(hello("2"), mark(3, 500)))
+    writer.append(lines(mark(4, 500)))
+    writer.append(lines(mark(5, 500)))
+    time.sleep(0.05)
+    disk.full.clear()
+    until(lambda: len(problems) == 2)
+    writer.close()
+    assert recorded_events(files(tmp_path)[0]) == [hello(), mark(1), hello("2"), mark(5, 500)]
+    assert problems[1] == "recording again; 3 lines were lost"
+
+
 def test_a_partial_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.jsonl"
-    segment = open_segment(path, exclusive=True)
-    segment.write(b"whole\n")
+    part = open_part(path, exclusive=True)
+    part.write(b"whole\n")
     real = os.write
 
     def short(descriptor: int, data: bytes) -> int:
@@ -285,9 +308,9 @@ def test_a_partial_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", short)
         with pytest.raises(OSError, match="No space"):
-            segment.write(b"0123456789\n")
-    segment.write(b"next\n")
-    segment.close()
+            part.write(b"0123456789\n")
+    part.write(b"next\n")
+    part.close()
     assert path.read_bytes() == b"whole\nnext\n"
 
 

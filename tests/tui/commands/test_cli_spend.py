@@ -10,7 +10,7 @@ from probes.engine.report import prompt_tokens
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
 from probes.money.ledger import Ledger, route_key
-from tui.commands.spend import Purse
+from tui.commands.spend import ProbeReservations
 
 ROUTE = Route(
     name="r", base_url="https://h", model="m", retries=1, price=Price(input=1.0, output=2.0)
@@ -48,16 +48,16 @@ def config_of(budget: Budget) -> Config:
 
 
 def test_a_probe_is_settled_at_what_it_cost(tmp_path: Path, used) -> None:
-    with Purse(config_of(Budget()), tmp_path / "ledger.sqlite3") as purse:
-        assert purse.admit([ROUTE]) == [ROUTE]
-        purse.settle({"r": record(20, 0.5)})
+    with ProbeReservations(config_of(Budget()), tmp_path / "ledger.sqlite3") as reservations:
+        assert reservations.admit([ROUTE]) == [ROUTE]
+        reservations.settle({"r": record(20, 0.5)})
     assert used() == (20, 0.5)
 
 
 def test_a_probe_that_was_cut_off_counts_in_full(tmp_path: Path, used) -> None:
     def cut_off() -> None:
-        with Purse(config_of(Budget()), tmp_path / "ledger.sqlite3") as purse:
-            purse.admit([ROUTE])
+        with ProbeReservations(config_of(Budget()), tmp_path / "ledger.sqlite3") as reservations:
+            reservations.admit([ROUTE])
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -79,8 +79,8 @@ def test_a_probe_that_was_cut_off_counts_in_full(tmp_path: Path, used) -> None:
 def test_only_what_the_budget_can_bear_is_sent(
     tmp_path: Path, budget: Budget, admitted: bool
 ) -> None:
-    with Purse(config_of(budget), tmp_path / "ledger.sqlite3") as purse:
-        assert bool(purse.admit([ROUTE])) is admitted
+    with ProbeReservations(config_of(budget), tmp_path / "ledger.sqlite3") as reservations:
+        assert bool(reservations.admit([ROUTE])) is admitted
 
 
 @pytest.fixture
@@ -97,9 +97,9 @@ def test_without_the_ledger_probes_are_counted_apart_and_share_the_emergency_par
     config = config_of(Budget(route_tokens_per_hour=2 * MOST * 100 + 100))
     admitted = 0
     for _ in range(4):  # each a command of its own
-        with Purse(config, unusable, emergency=emergency) as purse:
-            admitted += len(purse.admit([ROUTE]))
-            purse.settle({"r": record(MOST, 0.0)} if admitted else {})
+        with ProbeReservations(config, unusable, emergency=emergency) as reservations:
+            admitted += len(reservations.admit([ROUTE]))
+            reservations.settle({"r": record(MOST, 0.0)} if admitted else {})
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("llmtop: the spending ledger ")
         assert line.endswith("a route: the emergency part of the budget")
@@ -110,8 +110,8 @@ def test_without_either_ledger_nothing_is_sent(
     unusable: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     emergency = unusable.with_name("emergency.sqlite3")
-    with Purse(config_of(Budget()), unusable, emergency=emergency) as purse:
-        assert purse.admit([ROUTE]) == []
+    with ProbeReservations(config_of(Budget()), unusable, emergency=emergency) as reservations:
+        assert reservations.admit([ROUTE]) == []
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("nothing is sent")
 
@@ -122,8 +122,10 @@ def test_a_runtime_folder_that_others_can_write_to_is_not_counted_in(
     folder = tmp_path / "runtime"
     folder.mkdir()
     folder.chmod(0o777)
-    with Purse(config_of(Budget()), unusable, emergency=folder / "e.sqlite3") as purse:
-        assert purse.admit([ROUTE]) == []
+    with ProbeReservations(
+        config_of(Budget()), unusable, emergency=folder / "e.sqlite3"
+    ) as reservations:
+        assert reservations.admit([ROUTE]) == []
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("ours alone: nothing is sent")
 
@@ -133,30 +135,30 @@ def test_a_broken_ledger_is_said_and_the_emergency_part_may_be_spent(
 ) -> None:
     path = tmp_path / "ledger.sqlite3"
     path.write_bytes(b"broken" * 999)
-    with Purse(config_of(Budget()), path) as purse:
-        assert purse.admit([ROUTE]) == [ROUTE]
-        purse.settle({"r": record(20, 0.5)})
+    with ProbeReservations(config_of(Budget()), path) as reservations:
+        assert reservations.admit([ROUTE]) == [ROUTE]
+        reservations.settle({"r": record(20, 0.5)})
     (broken, doubt) = capsys.readouterr().err.splitlines()
     assert "kept as" in broken
     assert "only the emergency part of each budget may be spent" in doubt
 
 
 def test_a_command_that_is_killed_has_spent_all_it_had_reserved(tmp_path: Path, used) -> None:
-    purse = Purse(config_of(Budget()), tmp_path / "ledger.sqlite3")
-    assert purse.admit([ROUTE]) == [ROUTE]
+    reservations = ProbeReservations(config_of(Budget()), tmp_path / "ledger.sqlite3")
+    assert reservations.admit([ROUTE]) == [ROUTE]
     assert used() == (0, 0.0)
-    purse._ledger.close()  # as the kernel closes what a killed process held
+    reservations._ledger.close()  # as the kernel closes what a killed process held
     assert used()[0] == MOST
 
 
 def test_a_command_that_was_taken_for_dead_puts_the_truth_in_the_place_of_that(
     tmp_path: Path, used
 ) -> None:
-    with Purse(config_of(Budget()), tmp_path / "ledger.sqlite3") as purse:
-        purse.admit([ROUTE])
-        purse._ledger._locks.close()
+    with ProbeReservations(config_of(Budget()), tmp_path / "ledger.sqlite3") as reservations:
+        reservations.admit([ROUTE])
+        reservations._ledger._locks.close()
         assert used()[0] == MOST
-        purse.settle({"r": record(20, 0.5)})
+        reservations.settle({"r": record(20, 0.5)})
     assert used() == (20, 0.5)
 
 
@@ -164,11 +166,13 @@ def test_what_was_counted_apart_is_settled_once_the_ledger_works(
     tmp_path: Path, unusable: Path, used, capsys: pytest.CaptureFixture[str]
 ) -> None:
     emergency = tmp_path / "runtime" / "emergency.sqlite3"
-    with Purse(config_of(Budget()), unusable, emergency=emergency) as purse:
-        purse.admit([ROUTE])
-        purse.settle({"r": record(20, 0.5)})
+    with ProbeReservations(config_of(Budget()), unusable, emergency=emergency) as reservations:
+        reservations.admit([ROUTE])
+        reservations.settle({"r": record(20, 0.5)})
     for _ in range(2):  # and once only
-        with Purse(config_of(Budget()), tmp_path / "ledger.sqlite3", emergency=emergency) as purse:
-            purse.admit([])
+        with ProbeReservations(
+            config_of(Budget()), tmp_path / "ledger.sqlite3", emergency=emergency
+        ) as reservations:
+            reservations.admit([])
         assert used() == (20, 0.5)
     capsys.readouterr()
