@@ -49,7 +49,7 @@ def run(arguments: Namespace) -> int:
     config = given_settings(arguments, os.environ)
     budget = Budget() if config is None else config.budget
     path = default_ledger_path()
-    _tell_of_apart(arguments)
+    _say_what_is_apart(arguments)
     if not path.exists() and not path.is_symlink():
         return _tell_empty(arguments, budget)
     ledger = Ledger(path, mends=False)
@@ -69,7 +69,7 @@ def run(arguments: Namespace) -> int:
         ledger.close()
 
 
-def _tell_of_apart(arguments: Namespace) -> None:
+def _say_what_is_apart(arguments: Namespace) -> None:
     """Say what stands in the ledger that is counted in while this one cannot be used."""
     path = emergency_ledger_path()
     if arguments.json or not path.exists():
@@ -99,7 +99,7 @@ def _tell_empty(arguments: Namespace, budget: Budget) -> int:
 
 def _tell(report: Report, budget: Budget, arguments: Namespace) -> int:
     if arguments.json:
-        say([_json(_told(report, budget))])
+        say([_json(_fields(report, budget))])
         return OK
     if report.doubt:
         part = emergency_part(budget)
@@ -133,7 +133,7 @@ def _route_lines(report: Report, budget: Budget) -> list[str]:
 
     def name(route: RouteSpending) -> str:
         if not route.name:
-            return f"({route.key[:8]})"  # of a run that told no names
+            return f"({route.key[:8]})"  # of a run that gave no names
         url = f" {neutralise(route.base_url, _URL)}" if route.base_url else ""
         return neutralise(route.name, _NAME) + url
 
@@ -188,11 +188,7 @@ def _share(tokens: int, limit: int) -> str:
     return f"{100 * tokens / limit:.1f}%" if limit else NO_FIGURE
 
 
-def _told(report: Report, budget: Budget) -> dict[str, Any]:
-    def plain(record: RouteSpending | RunSpending) -> dict[str, Any]:
-        told: dict[str, Any] = msgspec.to_builtins(record)
-        return told
-
+def _fields(report: Report, budget: Budget) -> dict[str, Any]:
     return {
         "tokens": report.tokens,
         "usd": report.usd,
@@ -201,8 +197,8 @@ def _told(report: Report, budget: Budget) -> dict[str, Any]:
         "route_limit_tokens": budget.route_tokens_per_hour,
         "route_limit_usd": budget.route_usd_per_hour,
         "doubt": report.doubt,
-        "routes": [plain(route) for route in report.routes],
-        "runs": [plain(run) for run in report.runs],
+        "routes": msgspec.to_builtins(report.routes),
+        "runs": msgspec.to_builtins(report.runs),
     }
 
 
@@ -220,8 +216,8 @@ def _strike(ledger: Ledger, arguments: Namespace) -> int:
             "`llmtop budget` lists them"
         ) from None
     if arguments.json:
-        told = {"struck": struck.run.id, "tokens": struck.tokens, "usd": struck.usd}
-        say([_json({**told, "keeps_lease": struck.keeps_lease})])
+        freed = {"struck": struck.run.id, "tokens": struck.tokens, "usd": struck.usd}
+        say([_json({**freed, "keeps_lease": struck.keeps_lease})])
         return OK
     kept = "; it lives, and keeps what it has leased" if struck.keeps_lease else ""
     say([f"struck {neutralise(struck.run.id, _NAME)}: {struck.tokens:,} tokens are free{kept}"])
@@ -243,10 +239,10 @@ def _lift(ledger: Ledger, arguments: Namespace) -> int:
     if arguments.json:
         say([_json({"lifted": doubt})])
     else:
-        told = "lifted: the budgets count from what the ledger knows"
-        say([told if doubt else "the ledger is not in doubt"])
+        lifted = "lifted: the budgets count from what the ledger knows"
+        say([lifted if doubt else "the ledger is not in doubt"])
     return OK
 
 
-def _json(told: dict[str, Any]) -> str:
-    return json.dumps(told, ensure_ascii=True)
+def _json(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=True)

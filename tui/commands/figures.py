@@ -10,7 +10,7 @@ from tui.draw.text import age
 
 _LEAST_OFF: Final = 0.05
 """Tokens a chunk that differ less from one are not worth a word."""
-_WORTH_TELLING_S: Final = 60.0
+_WORTH_A_WORD_S: Final = 60.0
 """Whoever reads of a shorter wait has waited it."""
 _MILLI: Final = 1e-3
 _MINUTE: Final = 60.0
@@ -45,9 +45,9 @@ def look_again(attempt: AttemptFinished) -> str:
     if attempt.outcome == "ok":
         return ""
     spent = [limit.reset_s for limit in attempt.limits if limit.remaining == 0]
-    said_s = reset_in_words_s(attempt.message)
-    latest_s = max(told or 0.0 for told in (attempt.retry_after_s, said_s, *spent))
-    return f"look again in {age(latest_s)}" if latest_s >= _WORTH_TELLING_S else ""
+    in_words_s = reset_in_words_s(attempt.message)
+    latest_s = max(wait_s or 0.0 for wait_s in (attempt.retry_after_s, in_words_s, *spent))
+    return f"look again in {age(latest_s)}" if latest_s >= _WORTH_A_WORD_S else ""
 
 
 def duration(value: float) -> str:

@@ -27,8 +27,8 @@ def server_lines(attempt: AttemptFinished) -> list[tuple[str, str]]:
     claims = attempt.server_claims
     lines = [("server says", _named(stages(claims)))] if stages(claims) else []
     for comparison in comparisons(attempt):
-        told = [claim for claim in claims if claim.interval == comparison.span]
-        lines.append((_SPANS[comparison.span], _compared(comparison, told)))
+        reported = [claim for claim in claims if claim.interval == comparison.span]
+        lines.append((_SPANS[comparison.span], _compared(comparison, reported)))
     overhead = [claim for claim in claims if claim.interval == "overhead"]
     if overhead:
         lines.append(("gateway", f"says that its own work took {_sourced(overhead)}"))
@@ -42,21 +42,20 @@ def gateway_line(attempt: AttemptFinished) -> str:
     """Return how often a gateway tried again behind our back, and who says so; or nothing."""
     if not attempt.hidden_retries:
         return ""
-    told = [f"{name} {number}" for name, number in tries_reported(attempt.headers)]
+    reported = [f"{name} {number}" for name, number in tries_reported(attempt.headers)]
     counted = sum(number for _, number in tries_reported(attempt.headers))
     if attempt.hidden_retries > counted:
-        told.append(f"the answer itself {attempt.hidden_retries - counted}")
+        reported.append(f"the answer itself {attempt.hidden_retries - counted}")
     tries = "try" if attempt.hidden_retries == 1 else "tries"
-    words = f"{attempt.hidden_retries} further {tries} that we did not see ({', '.join(told)})"
+    words = f"{attempt.hidden_retries} further {tries} that we did not see ({', '.join(reported)})"
     by = next((attempt.headers[name] for name in _SERVED_BY if attempt.headers.get(name)), "")
     return f"{words}, answered by {neutralise(by, _LONGEST)}" if by else words
 
 
 def id_lines(attempt: AttemptFinished) -> list[str]:
     """Return every id of the request but the first, which stands with the tokens."""
-    ids = [f"{name} {neutralise(value, _LONGEST)}" for name, value in attempt.request_ids.items()][
-        1:
-    ]
+    further = list(attempt.request_ids.items())[1:]
+    ids = [f"{name} {neutralise(value, _LONGEST)}" for name, value in further]
     if attempt.response_id:
         ids.append(f"response {neutralise(attempt.response_id, _LONGEST)}")
     return [f"ids: {' · '.join(ids)}"] if ids else []
@@ -72,10 +71,10 @@ def _sourced(claims: list[ServerClaim]) -> str:
     )
 
 
-def _compared(comparison: Comparison, told: list[ServerClaim]) -> str:
-    claimed = _sourced(told) if told else duration(comparison.claimed_s)
-    longest = max((claim.seconds for claim in told), default=comparison.claimed_s)
-    if told and longest < comparison.claimed_s:
+def _compared(comparison: Comparison, reported: list[ServerClaim]) -> str:
+    claimed = _sourced(reported) if reported else duration(comparison.claimed_s)
+    longest = max((claim.seconds for claim in reported), default=comparison.claimed_s)
+    if reported and longest < comparison.claimed_s:
         claimed += f", {duration(comparison.claimed_s)} with all its stages"
     words = f"{claimed} of our {duration(comparison.measured_s)}"
     if comparison.excess_s:

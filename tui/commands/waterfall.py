@@ -115,11 +115,11 @@ def _attempt_lines(attempt: AttemptFinished, axis: _Axis) -> list[str]:
         else:
             drawn = bar(axis.cell(start), axis.cell(end), axis.width)
         lines.append(_row(label, drawn, start, end, axis))
-    told = server_lines(attempt)
+    below = server_lines(attempt)
     behind = gateway_line(attempt)
     if behind:
-        told.append(("gateway", behind))
-    return lines + [line for label, words in told for line in _wrapped(label, words, axis)]
+        below.append(("gateway", behind))
+    return lines + [line for label, words in below for line in _wrapped(label, words, axis)]
 
 
 def _wrapped(label: str, words: str, axis: _Axis) -> list[str]:

@@ -57,10 +57,6 @@ class Column(Generic[Row]):
     """Cells that must be free for it to be shown, where that is more than it takes: others that
     grow come first."""
 
-    def placed(self, text: str, width: int) -> str:
-        """Return text in exactly `width` cells, cut with a mark where it is longer."""
-        return left(text, width) if self.flush_left else right(text, width)
-
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[Row]):
@@ -70,7 +66,8 @@ class Table(Generic[Row]):
     heads: tuple[str, ...]
     widths: tuple[int, ...]
     """Without gaps and marks."""
-    gap: int
+    gaps: tuple[str, ...]
+    """Blanks before each column."""
     spare: int
     """Cells that are left of the width it was made for."""
 
@@ -112,13 +109,17 @@ class Table(Generic[Row]):
 
     def _line(self, row: Iterable[Cell]) -> Line:
         spans: list[Span] = []
-        for column, width, (text, role, mark) in zip(self.columns, self.widths, row, strict=False):
-            gap = " " * _gap_before(column, self.gap) if spans else ""
-            placed = column.placed(text, width) + (mark if column.marked else "")
-            if gap and column.gap_like_before:
+        places = zip(self.columns, self.widths, self.gaps, row, strict=False)
+        for column, width, gap, (text, role, mark) in places:
+            placed = left(text, width) if column.flush_left else right(text, width)
+            if column.marked:
+                placed += mark
+            if gap and column.gap_like_before and spans:
                 before, its_role = spans[-1]
-                spans[-1], gap = (before + gap, its_role), ""
-            spans.append((gap + placed, role))
+                spans[-1] = (before + gap, its_role)
+                spans.append((placed, role))
+            else:
+                spans.append((gap + placed, role))
         return tuple(spans)
 
     def head_text(self) -> str:
@@ -135,20 +136,22 @@ class Table(Generic[Row]):
 
     def _text(self, texts: Sequence[str]) -> str:
         line, end = "", 0
-        for place, (column, width) in enumerate(zip(self.columns, self.widths, strict=True)):
-            begin = end + (_gap_before(column, self.gap) if place else 0)
-            line += " " * max(begin - end, begin - cells(line))
-            line += texts[place] if column.flush_left else right(texts[place], width)
+        places = zip(self.columns, self.widths, self.gaps, texts, strict=True)
+        for column, width, gap, text in places:
+            begin = end + len(gap)
+            line += " " * max(len(gap), begin - cells(line))
+            line += text if column.flush_left else right(text, width)
             end = begin + width
         return line.rstrip()
 
 
 def fit(columns: Sequence[Column[Row]], width: int, *, gap: int = 0) -> Table[Row]:
-    """Return the table of those columns that fit into `width` cells, `gap` apart."""
+    """Return the table of those columns that fit into `width` cells, `gap` apart.
+
+    One at least has priority 0: a table is never without columns.
+    """
     shown = list(columns)
-    while (spare := width - _taken(shown, gap)) < max(
-        (column.room - column.width for column in shown if column.room), default=0
-    ):
+    while (spare := width - _taken(shown, gap)) < _wanted(shown):
         worst = max(shown, key=lambda column: column.priority)
         if not worst.priority:
             break
@@ -172,23 +175,30 @@ def printed(
 def _made(shown: Sequence[Column[Row]], widths: Sequence[int], gap: int, spare: int) -> Table[Row]:
     heads = _heads(shown)
     least = tuple(max(width, cells(head)) for width, head in zip(widths, heads, strict=True))
-    return Table(tuple(shown), heads, least, gap, spare)
+    return Table(tuple(shown), heads, least, _gaps(shown, gap), spare)
 
 
 def _taken(shown: Sequence[Column[Row]], gap: int) -> int:
     """Return the cells that columns take at least, gaps and marks included."""
+    places = zip(shown, _heads(shown), _gaps(shown, gap), strict=True)
     return sum(
-        max(column.width, cells(head)) + column.marked + (_gap_before(column, gap) if place else 0)
-        for place, (column, head) in enumerate(zip(shown, _heads(shown), strict=True))
+        max(column.width, cells(head)) + column.marked + len(blanks)
+        for column, head, blanks in places
     )
+
+
+def _wanted(shown: Sequence[Column[Row]]) -> int:
+    """Return the cells that must be left over beside columns that are shown."""
+    return max((column.room - column.width for column in shown if column.room), default=0)
+
+
+def _gaps(shown: Sequence[Column[Row]], gap: int) -> tuple[str, ...]:
+    gaps = [" " * (gap if column.gap is None else column.gap) for column in shown]
+    return ("", *gaps[1:]) if gaps else ()
 
 
 def _text_of(column: Column[Row], row: Row) -> str:
     return column.cell(row).text if column.cell else ""
-
-
-def _gap_before(column: Column[Row], gap: int) -> int:
-    return gap if column.gap is None else column.gap
 
 
 def _heads(shown: Sequence[Column[Row]]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ A cell is a slot of time whose edges are whole multiples of its length, so lanes
 Its height is the number of output chunks per 100 ms, on the fixed scale of the legend.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -24,19 +23,25 @@ SLOT_NS: Final = 100_000_000
 """The engine counts chunks by slots of this length."""
 
 _LEAST_SPAN_NS: Final = 6 * NS_PER_S
+"""What a lane reaches back at least: an answer of the default cap of 64 tokens takes about so long
+where it is slow, and is then seen whole."""
 _SLOTS: Final = (1, 2, 5, 10, 20, 50)
+"""Slots a cell may stand for: round figures, so that the axis has some too."""
 _NOTE_WIDTH: Final = 14
 """Kept free after now; a lane that ended earlier leaves more room for its words."""
 _LEAST_NOTE: Final = 6
 """Cells below which words are left out rather than cut to nothing."""
 _LEAST_LANE: Final = 10
 _LEAST_WITH_NOTE: Final = 70
+"""Width from which words have a place of their own: below it the lane needs it more."""
 _LEAST_FRAMED: Final = 4
+"""Lines from which heads and axis are worth one each, and the legend one more."""
 _LEAST_WITH_LEGEND: Final = 9
 _CUT: Final = "╱"
 _PREVIEW_LIMIT: Final = 4000
 """Characters of a stream's text: more than a screen of 300×100 shows in its share of lines."""
 _MOST_PREVIEW: Final = 7
+"""Lines of it: the lanes are what the pane is for."""
 _LEGEND: Final[Line] = (
     ("▶", "good"),
     (" first token  ", "faint"),
@@ -127,9 +132,9 @@ _COLUMNS: Final[tuple[Column[_Shown], ...]] = (
     Column("tok/s", 6, _Shown.speed, marked=True),
 )
 """Before the lane; the mark is the blank between them."""
-_FACTS: Final = fit(_COLUMNS, 27)
-_FACTS_WIDTH: Final = line_width(_FACTS.head_line())
-_LEAST_WITH_FACTS: Final = _FACTS_WIDTH + _LEAST_LANE
+_FIGURES: Final = fit(_COLUMNS, 27)
+_FIGURES_WIDTH: Final = line_width(_FIGURES.head_line())
+_LEAST_WITH_FIGURES: Final = _FIGURES_WIDTH + _LEAST_LANE
 
 
 def axis_for(now_ns: int, cells: int) -> Axis:
@@ -147,14 +152,19 @@ def arrival_title(snapshot: Snapshot, view: ViewState) -> str:
 
 def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
     """Return heads, lanes, the axis, and the preview where it is on."""
-    detail = _detail(snapshot, view)
+    route = selected_route(snapshot, view)
+    detail = snapshot.details.get(route.name) if route is not None else None
     if detail is None:
         return [(("no stream yet", "faint"),)]
-    preview = _preview(detail, width, _preview_height(view, height))
+    preview = []
+    if view.preview and height >= 3:
+        preview = _preview(detail, width, min(height // 2, _MOST_PREVIEW))
     axis = axis_for(snapshot.now_ns, max(1, _lane_width(width)))
     frame = [] if height < _LEAST_FRAMED else _frame(axis, width, height)
     room = height - len(preview) - len(frame)
-    lanes = _lanes_in(detail.lanes, axis)
+    lanes = [
+        lane for lane in detail.lanes if lane.ended_ns is None or axis.column(lane.ended_ns) >= 0
+    ]
     first = min(view.offset("arrival"), max(0, len(lanes) - room))
     shown = lanes[first : first + max(0, room)]
     lines = [_lane_line(lane, axis, snapshot.now_ns, width) for lane in shown]
@@ -164,27 +174,33 @@ def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
     return [*frame[:1], *lines, *frame[1:], *preview]
 
 
-def lane_cells(lane: LaneView, axis: Axis, now_ns: int) -> Line:
-    """Return one lane: waiting, first token, chunks by slot, stalls, and how it ended."""
-    return join_cells(_cells(lane, axis, now_ns))
-
-
-def _cells(lane: LaneView, axis: Axis, now_ns: int) -> list[Span]:
+def lane_cells(lane: LaneView, axis: Axis, now_ns: int) -> list[Span]:
+    """Return one lane, a span a cell: waiting, first token, chunks, stalls, and how it ended."""
     cells: list[Span] = [(" ", "text")] * axis.cells
     begin = axis.column(lane.started_ns)
     end = axis.column(now_ns if lane.ended_ns is None else lane.ended_ns)
     for column in range(max(0, begin), min(end, axis.cells - 1) + 1):
         cells[column] = ("·", "faint")
-    per_slot = _chunks_by_column(lane, axis)
+    # What comes later is drawn over what came before: output matters more than a stall, the first
+    # token more than its height, the end most.
     for first, last in lane.stalls:
         for column in range(max(0, axis.column(first) + 1), min(axis.column(last), axis.cells)):
             cells[column] = ("⋯", "stall")
-    for column, chunks in per_slot.items():
-        cells[column] = (_height(chunks, axis), "graph" if lane.ended_ns is None else "graph_dim")
-    if lane.first_token_ns is not None:
-        _put(cells, axis.column(lane.first_token_ns), ("▶", "good"))
-    if lane.ended_ns is not None and lane.outcome is not None:
-        _put(cells, end, _END_GLYPHS[lane.outcome])
+    chunks: dict[int, int] = {}
+    for at_ns, number in lane.cells:
+        column = axis.column(at_ns)
+        if 0 <= column < axis.cells and number > 0:
+            chunks[column] = chunks.get(column, 0) + number
+    role: Role = "graph" if lane.ended_ns is None else "graph_dim"
+    for column, number in chunks.items():
+        per_slot = ceil(number * SLOT_NS / axis.slot_ns)
+        cells[column] = (EIGHTHS[min(per_slot, len(EIGHTHS)) - 1], role)
+    if lane.first_token_ns is not None and 0 <= (at := axis.column(lane.first_token_ns)) < len(
+        cells
+    ):
+        cells[at] = ("▶", "good")
+    if lane.ended_ns is not None and lane.outcome is not None and 0 <= end < len(cells):
+        cells[end] = _END_GLYPHS[lane.outcome]
     return cells
 
 
@@ -196,82 +212,46 @@ def lane_note(lane: LaneView) -> Span:
         return ("waiting", "dim") if lane.first_token_ns is None else ("", "dim")
     if lane.outcome == "ok":
         return ("" if lane.stalled_s is None else f"gap {age(lane.stalled_s)}", "stall")
-    what = neutralise(str(lane.status) if _refused(lane) else lane.reason or str(lane.outcome), 40)
+    refused = lane.status is not None and lane.status >= 400
+    what = neutralise(str(lane.status) if refused else lane.reason or str(lane.outcome), 40)
     if lane.retry_wait_s is not None:
         what = f"{what} retry {age(lane.retry_wait_s)} ({lane.retry_number}/{lane.retries})"
     return what, "throttled" if lane.outcome == "throttled" else "missed"
 
 
-def _refused(lane: LaneView) -> bool:
-    return lane.status is not None and lane.status >= 400
-
-
-def _detail(snapshot: Snapshot, view: ViewState) -> RouteDetail | None:
-    route = selected_route(snapshot, view)
-    return snapshot.details.get(route.name) if route is not None else None
-
-
-def _lanes_in(lanes: Sequence[LaneView], axis: Axis) -> list[LaneView]:
-    return [lane for lane in lanes if lane.ended_ns is None or axis.column(lane.ended_ns) >= 0]
+def _lane_width(width: int) -> int:
+    if width < _LEAST_WITH_FIGURES:
+        return width
+    return width - _FIGURES_WIDTH - (_NOTE_WIDTH + 1 if width >= _LEAST_WITH_NOTE else 0)
 
 
 def _frame(axis: Axis, width: int, height: int) -> list[Line]:
     """Return the heads, which go above the lanes, and the axis and legend, which go below."""
-    heads = () if width < _LEAST_WITH_FACTS else _FACTS.head_line()
-    frame = [heads, _axis_line(axis, width)]
-    return [*frame, _legend(width)] if height >= _LEAST_WITH_LEGEND else frame
-
-
-def _legend(width: int) -> Line:
-    """Return as much of the legend as fits, each glyph with its word."""
-    ends = range(len(_LEGEND), 0, -2)
-    return next((_LEGEND[:end] for end in ends if line_width(_LEGEND[:end]) <= width), ())
-
-
-def _lane_width(width: int) -> int:
-    if width < _LEAST_WITH_FACTS:
-        return width
-    return width - _FACTS_WIDTH - (_NOTE_WIDTH + 1 if width >= _LEAST_WITH_NOTE else 0)
-
-
-def _axis_line(axis: Axis, width: int) -> Line:
-    """Return the axis with its ends named."""
+    with_figures = width >= _LEAST_WITH_FIGURES
     ends = f"{-axis.span_s:.3g}s "
     rule = "─" * max(0, axis.cells - len(ends) - 4)
-    indent = 0 if width < _LEAST_WITH_FACTS else _FACTS_WIDTH
-    return ((" " * indent + ends + rule + " now", "faint"),)
+    indent = " " * _FIGURES_WIDTH if with_figures else ""
+    lines = [
+        _FIGURES.head_line() if with_figures else (),
+        ((f"{indent}{ends}{rule} now", "faint"),),
+    ]
+    if height >= _LEAST_WITH_LEGEND:
+        legends = (_LEGEND[:end] for end in range(len(_LEGEND), 0, -2))  # glyphs with their words
+        lines.append(next((part for part in legends if line_width(part) <= width), ()))
+    return lines
 
 
 def _lane_line(lane: LaneView, axis: Axis, now_ns: int, width: int) -> Line:
-    """Return facts, the lane, and right behind its end what is to be said about it."""
-    cells = _cells(lane, axis, now_ns)
-    if width < _LEAST_WITH_FACTS:
+    """Return its figures, the lane, and right behind its end what hurts about it."""
+    cells = lane_cells(lane, axis, now_ns)
+    if width < _LEAST_WITH_FIGURES:
         return join_cells(cells)
     end = axis.cells if lane.ended_ns is None else max(0, axis.column(lane.ended_ns) + 1)
-    line = (*_FACTS.line(_Shown(lane, now_ns)), *join_cells(cells[:end]))
+    line = (*_FIGURES.line(_Shown(lane, now_ns)), *join_cells(cells[:end]))
     text, role = lane_note(lane)
     if not text or width - line_width(line) < _LEAST_NOTE:
         return line
     return clip((*line, (f" {text}", role)), width)
-
-
-def _chunks_by_column(lane: LaneView, axis: Axis) -> dict[int, int]:
-    chunks: dict[int, int] = {}
-    for at_ns, number in lane.cells:
-        column = axis.column(at_ns)
-        if 0 <= column < axis.cells and number > 0:
-            chunks[column] = chunks.get(column, 0) + number
-    return chunks
-
-
-def _height(chunks: int, axis: Axis) -> str:
-    per_slot = ceil(chunks * SLOT_NS / axis.slot_ns)
-    return EIGHTHS[min(per_slot, len(EIGHTHS)) - 1]
-
-
-def _put(cells: list[Span], column: int, span: Span) -> None:
-    if 0 <= column < len(cells):
-        cells[column] = span
 
 
 def _name(probe: str) -> str:
@@ -283,29 +263,18 @@ def _name(probe: str) -> str:
     return f"#{number[-5:]}" if engine in ("", "1") else f"#{engine[-3:]}-{number[-5:]}"
 
 
-def _preview_height(view: ViewState, height: int) -> int:
-    return min(height // 2, _MOST_PREVIEW) if view.preview and height >= 3 else 0
-
-
 def _preview(detail: RouteDetail, width: int, height: int) -> list[Line]:
     """Return the end of the stream's text, neutralised and broken into lines of cells."""
-    if height <= 0:
-        return []
     name = _name(detail.preview_probe)
     text = neutralise(detail.preview[-_PREVIEW_LIMIT:])
     head: Line = ((f"text of {name} as it arrives" if name else "no open stream", "head"),)
-    wrapped = _wrapped(text, width)[-(height - 1) :] if height > 1 else []
-    lines: list[Line] = [((part, "text"),) for part in wrapped]
-    return [head, *lines, *[()] * (height - 1 - len(lines))]
-
-
-def _wrapped(text: str, width: int) -> list[str]:
     parts: list[str] = []
     while text:
-        part = _head_of(text, width)
-        parts.append(part)
-        text = text[len(part) :]
-    return parts
+        parts.append(_head_of(text, width))
+        text = text[len(parts[-1]) :]
+    shown = parts[-(height - 1) :] if height > 1 else []
+    lines: list[Line] = [((part, "text"),) for part in shown]
+    return [head, *lines, *[()] * (height - 1 - len(lines))]
 
 
 def _head_of(text: str, width: int) -> str:

@@ -1,11 +1,10 @@
 """The header strip, and the banner beneath it for what must not be overlooked."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from probes.board.views import HeaderView, RouteView, Snapshot
+from probes.board.views import HeaderView, Snapshot
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.sanitise import neutralise
@@ -15,8 +14,13 @@ from tui.panes.view import ViewState
 from tui.session import Status
 
 _WORDS_LIMIT: Final = 160
+"""Characters of an engine's last words: a line of a wide terminal."""
 _NEWS_S: Final = 30.0
+"""How long a restart is news: longer than anybody looks away from an incident."""
 _BUDGET_NEAR: Final = 0.8
+"""Share of the hour's budget from which it stands out: at an even pace twelve minutes are left."""
+_MOST_NAMED: Final = 3
+"""Routes that are named in the banner; of the rest it has the number."""
 
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
@@ -56,11 +60,10 @@ class _Part:
 
     line: Line
     priority: float
-    width: int
 
-
-def _part(line: Line, priority: float) -> _Part:
-    return _Part(line, priority, line_width(line))
+    @property
+    def width(self) -> int:
+        return line_width(self.line)
 
 
 _EXPLAINED_BEFORE: Final = 2.5
@@ -76,7 +79,7 @@ def header_line(
     trusted is said at any width that holds it.
     """
     header = snapshot.header
-    figures = [_part(_lamp(header, view, status), 0), *_figures(header)]
+    figures = [_Part(_lamp(header, view, status), 0), *_figures(header)]
     badge = _worded(figures, observer_remarks(header, cockpit), width)
     figures, badge = _fitting(figures, badge, width)
     line, health = join(part.line for part in figures), join(part.line for part in badge)
@@ -88,7 +91,7 @@ def _worded(figures: list[_Part], remarks: list[Remark], width: int) -> list[_Pa
     """Return the badge with as many words as fit beside what never makes room for words."""
     for worded_below in (math.inf, 1, 0):
         badge = [
-            _part(r.line if r.priority < worded_below else r.short, r.priority) for r in remarks
+            _Part(r.line if r.priority < worded_below else r.short, r.priority) for r in remarks
         ]
         least = (part for part in (*figures, *badge) if part.priority < _EXPLAINED_BEFORE)
         if sum(part.width for part in least) < width:
@@ -142,8 +145,8 @@ def _restarted_text(status: Status) -> str:
 
 
 def _last_words(status: Status) -> str:
-    said = neutralise(status.last_words.strip(), _WORDS_LIMIT)
-    return f"last words: {said}" if said else ""
+    words = neutralise(status.last_words.strip(), _WORDS_LIMIT)
+    return f"last words: {words}" if words else ""
 
 
 def _money_text(snapshot: Snapshot) -> str:
@@ -160,10 +163,11 @@ def _held_text(snapshot: Snapshot) -> str:
     routes = snapshot.routes
     held = [route for route in routes if route.state == "held"]
     if held:
-        names = [neutralise(route.name, 30) for route in held]
+        names = ", ".join(neutralise(route.name, 30) for route in held[:_MOST_NAMED])
+        more = f" and {len(held) - _MOST_NAMED} more" if len(held) > _MOST_NAMED else ""
         reasons = frozenset(reason for route in held for reason in route.held)
-        return f"HELD {_listed(names)} · {_held_why(reasons, snapshot.header)}"
-    if routes and all(_paused(route) for route in routes):
+        return f"HELD {names}{more} · {_held_why(reasons, snapshot.header)}"
+    if routes and all(route.state == "paused" for route in routes):
         return "ALL ROUTES PAUSED · P goes on"
     return ""
 
@@ -174,15 +178,6 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
     if "reader_stalled" in reasons:
         return "nobody read the engine's events"
     return "the engine starts again"
-
-
-def _paused(route: RouteView) -> bool:
-    return route.state == "paused"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - 3
-    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
 
 
 def _lamp(header: HeaderView, view: ViewState, status: Status) -> Line:
@@ -203,14 +198,14 @@ def _elapsed(seconds: float) -> str:
 def _figures(header: HeaderView) -> list[_Part]:
     tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
     return [
-        _part(_figure(count(header.routes), 2, "routes", "dim"), 8),
-        _part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
-        _part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
-        _part(_figure(tokens, 5, "tok/s", "title"), 5),
-        _part(_trouble("429", header.throttled_per_min, "throttled"), 1),
-        _part(_trouble("retries", header.retries_per_min, "slow"), 6),
-        _part(_trouble("failed", header.failures_per_min, "missed"), 2),
-        _part(_money(header), 6.4),
+        _Part(_figure(count(header.routes), 2, "routes", "dim"), 8),
+        _Part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
+        _Part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
+        _Part(_figure(tokens, 5, "tok/s", "title"), 5),
+        _Part(_trouble("429", header.throttled_per_min, "throttled"), 1),
+        _Part(_trouble("retries", header.retries_per_min, "slow"), 6),
+        _Part(_trouble("failed", header.failures_per_min, "missed"), 2),
+        _Part(_money(header), 6.4),
     ]
 
 

@@ -17,7 +17,7 @@ _MOST_REASON: Final = 28
 _ORDINALS: Final = ("1st", "2nd", "3rd", "4th", "5th", "6th")
 """Retry numbers with a column of their own; the last one that is shown takes the rest."""
 _FEWEST: Final = 2
-"""Of them, before what came of the retries may stand."""
+"""Of them, before what came of the retries may stand: the default is two retries."""
 _NUMBER_WIDTH: Final = 6
 
 

@@ -81,7 +81,7 @@ _SETTLING_S: Final = 10.0
 """How long the cursor rests on whatever row is the worst: by then each route has been probed at
 the default interval of 5 s."""
 
-_MARKER_WIDTH: Final = 4
+_MARKER_WIDTH: Final = 4  # the cursor, a blank, the state's glyph, a blank
 _LEAST_NAME: Final = 10  # "all routes"
 _MOST_NAME: Final = 24
 _LEAST_MODEL: Final = 6
@@ -93,6 +93,7 @@ _LEAST_TREND: Final = 10
 _USUAL_TREND: Final = 19
 _MOST_TREND: Final = 90
 _NAME_LIMIT: Final = 120
+"""Characters of what others wrote that are looked at: no column is wider."""
 _TEXT_LIMIT: Final = 80
 _NOTICE_LIMIT: Final = 100
 _WHY_LIMIT: Final = 40

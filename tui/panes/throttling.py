@@ -37,7 +37,7 @@ _LONGEST: Final = 500
 _AGEING_S: Final = 10.0
 """A limit in force without a reset tells its age from here on."""
 _LONG_AGO_S: Final = 60.0
-"""A limit in force that was told longer ago says so, where there is room."""
+"""A limit in force that was reported longer ago says so, where there is room."""
 _LOW: Final = 0.1
 _SCARCE: Final = 0.3
 """Shares left from which a limit stands out, and from which it is coloured: at a third there is
@@ -93,8 +93,8 @@ class _Logged:
 
     def resets(self) -> Cell:
         passed_s = seconds(self.snapshot.now_ns - self.entry.at_ns)
-        told_s = self.entry.reset_s
-        resets_s = None if told_s is None else max(0.0, told_s - passed_s)
+        reported_s = self.entry.reset_s
+        resets_s = None if reported_s is None else max(0.0, reported_s - passed_s)
         return Cell(age(resets_s or None), self.role)
 
     def words(self, text: str) -> Cell:
@@ -182,7 +182,7 @@ def throttling_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG00
 
 
 def _limit_lines(snapshot: Snapshot, width: int, room: int) -> list[Line]:
-    views = _told(snapshot)
+    views = _reported(snapshot)
     views.sort(key=lambda view: view.cool_down_s is None)
     if len(views) > room:
         more: Line = ((f"… {len(views) - room + 1} more routes with limits", "faint"),)
@@ -208,7 +208,7 @@ def _gauges(snapshot: Snapshot, width: int, room: int) -> list[Line]:
     """Return one limit a line with a bar of what is left; nothing where they do not all fit."""
     if width < _LEAST_GAUGE:
         return []
-    views = sorted(_told(snapshot), key=lambda view: view.cool_down_s is None)
+    views = sorted(_reported(snapshot), key=lambda view: view.cool_down_s is None)
     lines = [line for view in views for line in _gauges_of(view, snapshot.now_ns, width)]
     return lines if len(lines) <= room else []
 
@@ -242,11 +242,11 @@ def _gauge_cells(limit: Limit, age_s: float, room: int) -> Line:
 
 
 def _age_s(limit: Limit, now_ns: int) -> float:
-    """Return how long ago a limit was told, in s."""
+    """Return how long ago a limit was reported, in s."""
     return 0.0 if limit.told_ns is None else max(0.0, seconds(now_ns - limit.told_ns))
 
 
-def _told(snapshot: Snapshot) -> list[LimitsView]:
+def _reported(snapshot: Snapshot) -> list[LimitsView]:
     return [view for view in snapshot.limits if view.limits or view.cool_down_s is not None]
 
 

@@ -32,6 +32,7 @@ MIN_WIDTH: Final = 20
 _LABEL: Final = 5
 _GUTTER: Final = _LABEL + 1
 _DOTS: Final = 2
+"""Columns of dots in a braille cell: a column of time each."""
 _BOTH_FROM: Final = 18
 """Height from which E2E has a chart too."""
 _MARKER_ROW_FROM: Final = 8

@@ -44,6 +44,7 @@ _FROZEN_BEAT_S: Final = 0.5
 half of what it costs."""
 _SCROLL_STEP: Final = 5
 _MOST_SCROLLED: Final = 200
+"""Lines: more than any log keeps, so that a key held down for long is soon undone."""
 
 
 class BoardScreen(Screen[None]):

@@ -69,7 +69,7 @@ class FirstRun:
 def first_run_lines(state: FirstRun, width: int) -> list[Line]:
     """Return the page for `width` cells; what does not fit a line is wrapped, nothing is cut.
 
-    The example takes the place of what is said about the other options, so that both pages fit a
+    The example takes the place of the words on the other options, so that both pages fit a
     terminal of 80×24.
     """
     lines: list[Line] = [
@@ -80,11 +80,11 @@ def first_run_lines(state: FirstRun, width: int) -> list[Line]:
     for option in _OPTIONS:
         lines.append(_option_line(state, option))
         if not state.example or option == "by_hand":
-            lines += [*_said_about(state, option, width), ()]
+            lines += [*_about_option(state, option, width), ()]
     return lines[:-1]
 
 
-def _said_about(state: FirstRun, option: _Option, width: int) -> Iterator[Line]:
+def _about_option(state: FirstRun, option: _Option, width: int) -> Iterator[Line]:
     if option == "demo":
         yield from _wrapped(_DEMO, width)
     elif option == "write":

@@ -43,7 +43,7 @@ class Frames:
     def frozen(self) -> Freeze | None:
         """Return how long the screen has stood still and what it has not shown since.
 
-        It is told anew once a second.
+        It is a new one once a second.
         """
         if self._held is None:
             return None

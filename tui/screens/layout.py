@@ -6,10 +6,13 @@ from typing import Final
 LOWER_PANES: Final = (2, 3, 4, 5)
 
 _TWO_COLUMNS: Final = 116
+"""Width from which a lane with its figures and a table of all windows stand side by side."""
 _LEAST_PANE: Final = 9
+"""Height of a lower pane: borders, heads, the six percentiles that matter most, the last line."""
 _LEAST_FOR_TWO: Final = 12
+"""Height below which the routes and one pane would both be too low to be read."""
 _TABLE_FRAME: Final = 5  # borders, heads, a blank line, totals
-_LEAST_FRAMED_HEIGHT: Final = 8
+_LEAST_FRAMED_HEIGHT: Final = 8  # below it the borders would take a third of the lines
 _LEAST_FRAMED_WIDTH: Final = 30
 _LEAST_HEADED_HEIGHT: Final = 3
 

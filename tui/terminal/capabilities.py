@@ -52,9 +52,9 @@ def colours(environ: Mapping[str, str]) -> Colours:
     one = term in (*_NO_SCREEN, *_ONE_COLOUR) or term.endswith(_ONE_COLOUR_ENDS)
     if environ.get("NO_COLOR") or refused or one:
         return "none"
-    told = environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit")
+    claimed = environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit")
     # GNU screen passes the variable on from the terminal it runs in, but not those colours.
-    if (told and "STY" not in environ) or term.endswith("-direct") or term in _MANY_COLOURS:
+    if (claimed and "STY" not in environ) or term.endswith("-direct") or term in _MANY_COLOURS:
         return "truecolor"
     return "256" if "256color" in term else "16"
 

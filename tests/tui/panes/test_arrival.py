@@ -24,7 +24,7 @@ AXIS = axis_for(NOW, 100)
 
 
 def drawn(lane: made.LaneView) -> str:
-    return line_text(lane_cells(lane, AXIS, NOW))
+    return line_text(tuple(lane_cells(lane, AXIS, NOW)))
 
 
 def lane_row(width: int, **changes: object) -> str:
@@ -67,7 +67,7 @@ def test_coarse_slots_keep_the_scale_of_the_legend() -> None:
     axis = axis_for(NOW, 30)
     cells = ((NOW - 2 * SLOT_NS, 4), (NOW - SLOT_NS, 4))
     lane = made.lane(first_token_ns=None, cells=cells)
-    assert "▄" in line_text(lane_cells(lane, axis, NOW))
+    assert "▄" in line_text(tuple(lane_cells(lane, axis, NOW)))
 
 
 def test_waiting_is_dots_and_the_first_token_has_its_glyph() -> None:
