@@ -151,11 +151,11 @@ def _value(reply: ServerReply | None) -> object:
 
 def _names(entries: list[Any]) -> tuple[str, ...]:
     """Return the names that can stand in a setting, each once."""
-    told = (
+    listed = (
         _text(mapping(entry).get("id") or mapping(entry).get("name") or mapping(entry).get("model"))
         for entry in entries
     )
-    usable = (name for name in told if name.strip() and name.isprintable())
+    usable = (name for name in listed if name.strip() and name.isprintable())
     return tuple(dict.fromkeys(name for name in usable if len(name) <= _LONGEST_NAME))
 
 

@@ -30,7 +30,7 @@ from probes.events import (
     ServerClaim,
     StampLadder,
 )
-from probes.money.pricing import Asked, Charge, PriceSource, Seen, Told, charge_of, price_info
+from probes.money.pricing import Asked, Charge, PriceSource, Reported, Seen, charge_of, price_info
 
 BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
 """Upper ends of the bands of input tokens that a cohort names."""
@@ -127,7 +127,7 @@ def charge_for(
 ) -> Charge:
     """Return what an exchange is charged and what it cost."""
     refused = answer.status is not None and answer.status >= 300
-    told = Told(
+    reported = Reported(
         input_tokens=answer.input_tokens,
         output_tokens=answer.output_tokens,
         billed_tokens=answer.billed_tokens,
@@ -140,7 +140,7 @@ def charge_for(
         worked="sent" in recorder.stamps and not refused,
         passed=recorder.passed,
     )
-    return charge_of(asked, told, seen, price, source)
+    return charge_of(asked, reported, seen, price, source)
 
 
 def attempt_finished(

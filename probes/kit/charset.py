@@ -34,8 +34,8 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
         is_utf8 = False
     else:
         is_utf8 = b"\x1b" not in body  # ISO 2022 is made of ASCII and escapes
-    said = _CHARSET.search(content_type[:200])
-    return body if is_utf8 or said is None else _decoded(body, said[1])
+    found = _CHARSET.search(content_type[:200])
+    return body if is_utf8 or found is None else _decoded(body, found[1])
 
 
 def _decoded(body: bytes, charset: str) -> bytes:

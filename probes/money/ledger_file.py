@@ -251,16 +251,16 @@ class LedgerFile:
     def _fill(self, fresh: Path, path: Path, wrong: str) -> str:
         """Make a ledger of what is known of the last hour; return that in words."""
         now_s = self._wall_ns() // _NS_PER_S
-        told = Recollection()
+        recollected = Recollection()
         if self._recordings is not None:
-            told = recollect(self._recordings, now_s=now_s)
+            recollected = recollect(self._recordings, now_s=now_s)
         os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         connection = _connect(fresh)
         try:
             _create(connection)
             connection.execute("BEGIN")
-            tokens = self._note(connection, told)
-            doubt = _doubt(path, wrong, told, now_s)
+            tokens = self._note(connection, recollected)
+            doubt = _doubt(path, wrong, recollected, now_s)
             if doubt is not None:
                 connection.execute(
                     "INSERT INTO doubt VALUES (?, ?, ?)", (doubt.since, doubt.until, doubt.why)
@@ -268,8 +268,8 @@ class LedgerFile:
             connection.execute("COMMIT")
         finally:
             connection.close()
-        if told.runs:
-            count = len(told.runs)
+        if recollected.runs:
+            count = len(recollected.runs)
             runs = "one recording tells" if count == 1 else f"{count} recordings tell"
             known = (
                 f"{runs} of {tokens:,} tokens in the last hour; what was not recorded is unknown"
@@ -278,9 +278,9 @@ class LedgerFile:
             known = "no recording tells what was spent in the last hour" if wrong else ""
         return f"{known}; {doubt.why}" if doubt is not None else known
 
-    def _note(self, connection: sqlite3.Connection, told: Recollection) -> int:
+    def _note(self, connection: sqlite3.Connection, recollected: Recollection) -> int:
         total = 0
-        for run in told.runs:
+        for run in recollected.runs:
             identity = f"recorded_{run.pid}_{secrets.token_hex(4)}"
             connection.execute(
                 "INSERT INTO run VALUES (?, ?, '', '', '', 0, '', 'recorded', ?, ?, ?)",
@@ -324,13 +324,13 @@ def note_spending(
         )
 
 
-def _doubt(path: Path, wrong: str, told: Recollection, now_s: int) -> _Doubt | None:
+def _doubt(path: Path, wrong: str, recollected: Recollection, now_s: int) -> _Doubt | None:
     """Return what is in doubt of a ledger that is made anew; None where all is known.
 
     A ledger that is missing was never there, or was deleted by somebody who may do so; unless it
     was set aside by a run that was killed before it had put the new one in its place.
     """
-    if told.runs and told.whole:
+    if recollected.runs and recollected.whole:
         return None
     lost = [path] if wrong else list(path.parent.glob(f"{path.name}.broken-*"))
     # Each spending is written there: of an old one nothing was spent since.

@@ -165,14 +165,14 @@ def _price_of(model: _Model) -> Price | None:
     """Return a model's price in USD per million tokens, by whichever shape tells it."""
     own = mapping(mapping(model.metadata).get("pricing"))
     if own:
-        told = (own.get("input_tokens"), own.get("output_tokens"), own.get("cache_read_tokens"))
-        return _price(*map(_per_million, told))
+        listed = (own.get("input_tokens"), own.get("output_tokens"), own.get("cache_read_tokens"))
+        return _price(*map(_per_million, listed))
     pricing = mapping(model.pricing)
     if "prompt" in pricing:
-        told = (pricing.get("prompt"), pricing.get("completion"), pricing.get("input_cache_read"))
-        return _price(*map(_per_token, told), free=str(model.id).endswith(_FREE))
-    told = (pricing.get("input"), pricing.get("output"), pricing.get("cached_input"))
-    return _price(*map(_per_million, told))
+        listed = (pricing.get("prompt"), pricing.get("completion"), pricing.get("input_cache_read"))
+        return _price(*map(_per_token, listed), free=str(model.id).endswith(_FREE))
+    listed = (pricing.get("input"), pricing.get("output"), pricing.get("cached_input"))
+    return _price(*map(_per_million, listed))
 
 
 def _price(
@@ -191,8 +191,8 @@ def _per_million(value: object) -> float | None:
 
 
 def _per_token(value: object) -> float | None:
-    told = quantity(value)
-    return None if told is None else _sane(round(told * PER_MILLION, 9))
+    listed = quantity(value)
+    return None if listed is None else _sane(round(listed * PER_MILLION, 9))
 
 
 def _sane(price: float | None) -> float | None:

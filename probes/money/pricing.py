@@ -71,7 +71,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reported:
     """What the server says was used."""
 
     input_tokens: int | None = None
@@ -235,13 +235,13 @@ def priced_later(
     """
     if event.cost_usd or not event.charged_tokens:
         return event
-    told = Told(
+    reported = Reported(
         input_tokens=event.input_tokens,
         output_tokens=event.output_tokens,
         billed_tokens=event.billed_tokens,
         cached_tokens=event.cached_tokens,
     )
-    cost = _cost_by(price, told)
+    cost = _cost_by(price, reported)
     usd = reserved_usd(price, prompt_tokens, event.charged_tokens) if cost is None else cost
     return msgspec.structs.replace(
         event,
@@ -252,32 +252,32 @@ def priced_later(
 
 
 def charge_of(
-    asked: Asked, told: Told, seen: Seen, price: Price | None, source: PriceSource = "price"
+    asked: Asked, reported: Reported, seen: Seen, price: Price | None, source: PriceSource = "price"
 ) -> Charge:
     """Return what an attempt is charged and what it cost (rules 3 to 5)."""
-    unsaid = told.output is None and not seen.worked
-    tall = _too_much(asked, told, seen)
-    false = tall or _too_little(told, seen)
+    unsaid = reported.output is None and not seen.worked
+    tall = _too_much(asked, reported, seen)
+    false = tall or _too_little(reported, seen)
     if unsaid:
         tokens = 0
-    elif told.output is not None and not false:
-        given = asked.prompt_tokens if told.input_tokens is None else told.input_tokens
-        tokens = given + told.output
+    elif reported.output is not None and not false:
+        given = asked.prompt_tokens if reported.input_tokens is None else reported.input_tokens
+        tokens = given + reported.output
     else:
-        given = 0 if tall or told.input_tokens is None else told.input_tokens
+        given = 0 if tall or reported.input_tokens is None else reported.input_tokens
         given = max(given, asked.prompt_tokens)
         came = given + seen.tokens
         tokens = max(asked.reserved_tokens, given)
         # What came is an estimate: it outweighs the cap only where it is surely more.
         tokens = came if seen.passed or came > OVER_RESERVATION * tokens else tokens
     doubt = f"{false}: charged as reserved" if false else ""
-    cost = told.cost_usd
+    cost = reported.cost_usd
     if cost is not None and cost > USD_A_REQUEST + tokens * USD_A_TOKEN:
         doubt = doubt or f"a cost of {cost:,.4g} USD, which no answer of its size has: not counted"
         cost = None
     cost_source: CostSource = "unknown" if cost is None else "provider"
     if price is not None and tokens and not cost:
-        cost = None if false else _cost_by(price, told)
+        cost = None if false else _cost_by(price, reported)
         cost_source = "unknown" if cost is None else source
     usd = cost
     if usd is None and price is not None:
@@ -292,9 +292,9 @@ def charge_of(
     )
 
 
-def _too_much(asked: Asked, told: Told, seen: Seen) -> str:
+def _too_much(asked: Asked, reported: Reported, seen: Seen) -> str:
     """Return the count that no bytes carry, in words; empty where there is none."""
-    given, output = told.input_tokens or 0, told.output or 0
+    given, output = reported.input_tokens or 0, reported.output or 0
     if given > most_input_tokens(asked):
         return f"{given:,} input tokens, more than {asked.sent_bytes:,} bytes sent can be"
     if output > most_output_tokens(asked, seen):
@@ -302,19 +302,19 @@ def _too_much(asked: Asked, told: Told, seen: Seen) -> str:
     return ""
 
 
-def _too_little(told: Told, seen: Seen) -> str:
+def _too_little(reported: Reported, seen: Seen) -> str:
     """Return the output count that is less than half of what surely came, in words."""
-    if told.output is None or seen.tokens < LEAST_SEEN or 2 * told.output >= seen.tokens:
+    if reported.output is None or seen.tokens < LEAST_SEEN or 2 * reported.output >= seen.tokens:
         return ""
-    return f"{told.output:,} output tokens where at least {seen.tokens:,} came"
+    return f"{reported.output:,} output tokens where at least {seen.tokens:,} came"
 
 
-def _cost_by(price: Price, told: Told) -> float | None:
+def _cost_by(price: Price, reported: Reported) -> float | None:
     """Return what the counts cost by a price; None where one of them is unknown."""
-    if told.input_tokens is None or told.output is None:
+    if reported.input_tokens is None or reported.output is None:
         return None
     cached = 0
     if price.cached_input is not None:
-        cached = min(told.cached_tokens or 0, told.input_tokens)
-    usd = price.input * (told.input_tokens - cached) + price.output * told.output
+        cached = min(reported.cached_tokens or 0, reported.input_tokens)
+    usd = price.input * (reported.input_tokens - cached) + price.output * reported.output
     return (usd + cached * (price.cached_input or 0.0)) / PER_MILLION

@@ -97,18 +97,18 @@ def recollect(
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Recollection:
     """Return what the recordings of a folder tell of the hour before `now_s`."""
-    told = Recollection()
+    recollected = Recollection()
     deadline = monotonic() + bound_s
     families = _families(folder, now_s)
     for stem, paths in families.items():
         reader = _Reader(stem, now_s)
         for path in paths:
             if not reader.read(path, lambda: monotonic() > deadline):
-                told.whole = False
+                recollected.whole = False
         run = reader.ended()
         if run.spent:
-            told.runs.append(run)
-    return told
+            recollected.runs.append(run)
+    return recollected
 
 
 def _families(folder: Path, now_s: int) -> dict[str, list[Path]]:

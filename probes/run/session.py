@@ -250,9 +250,16 @@ class Session:
         return self._event_ns + self._clock.monotonic_ns() - self._heard_ns
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
-        if not self._greeted and not any(isinstance(event, Hello) for event in events):
-            self._early.extend(events)
-            return
+        if not self._greeted:
+            # Of several engines one may be heard of before another has introduced itself.
+            first = next((at for at, one in enumerate(events) if isinstance(one, Hello)), None)
+            if first is None:
+                self._early.extend(events)
+                return
+            if first:
+                self._early.extend(events[:first])
+                events = events[first:]
+                lines = _lines(events)
         # The clock of the stream, by which what an engine was told to wait for is reckoned.
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
@@ -298,8 +305,7 @@ class Session:
 
     def _deliver(self, events: list[Event]) -> None:
         """Put events of our own into the stream."""
-        durable = (event for event in events if isinstance(event, DURABLE_TYPES))
-        self._receive(events, b"".join(map(encode_event, durable)))
+        self._receive(events, _lines(events))
 
     def _emit(self, text: str, route: str = "") -> None:
         """Put a notice of our own into the stream."""
@@ -311,3 +317,8 @@ class Session:
             self._problems.put(news)
         while not self._problems.empty():
             self._emit(self._problems.get())
+
+
+def _lines(events: list[Event]) -> bytes:
+    """Return the JSON lines of what is durable of some events."""
+    return b"".join(encode_event(event) for event in events if isinstance(event, DURABLE_TYPES))

@@ -45,7 +45,7 @@ class ApiError(Exception):
         self.headers = headers
 
 
-class Part(msgspec.Struct, frozen=True):
+class ContentPart(msgspec.Struct, frozen=True):
     """One part of a message's content; only text counts."""
 
     type: str = "text"
@@ -56,7 +56,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
     """One message of the conversation."""
 
     role: str
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
 
 
 class StreamOptions(msgspec.Struct, frozen=True):

@@ -204,12 +204,12 @@ def _reason(chain: Sequence[BaseException], *, connecting: bool) -> str:
 
 def _tls_reason(chain: Sequence[BaseException]) -> str:
     """Return what is wrong with TLS; empty where it is not TLS."""
-    said = _tls_error(chain)
-    if said is None:
+    tls = _tls_error(chain)
+    if tls is None:
         return ""
-    if not isinstance(said, ssl.SSLCertVerificationError):
+    if not isinstance(tls, ssl.SSLCertVerificationError):
         return "connect.tls"
-    code = getattr(said, "verify_code", None)  # only where OpenSSL itself made the exception
+    code = getattr(tls, "verify_code", None)  # only where OpenSSL itself made the exception
     if code in _EXPIRED:
         return "connect.tls.expired"
     if code in _OTHER_NAME:
@@ -237,19 +237,19 @@ def words_of(error: BaseException, reason: str) -> str:
     tls = _tls_error(chain)
     if reason.startswith("connect.tls") and tls is not None:
         return _tls_words(tls, reason)
-    said = _said(chain)
+    words = _words(chain)
     plain = _WORDS.get(reason, "")
-    return f"{plain} ({said})" if plain and said else plain or said or type(error).__name__
+    return f"{plain} ({words})" if plain and words else plain or words or type(error).__name__
 
 
 def _tls_words(tls: ssl.SSLError, reason: str) -> str:
     name: str = getattr(tls, "reason", None) or ""  # only where OpenSSL itself made the exception
-    said = getattr(tls, "verify_message", None) or name.replace("_", " ").lower() or str(tls)
+    words = getattr(tls, "verify_message", None) or name.replace("_", " ").lower() or str(tls)
     if getattr(tls, "verify_code", None) in _SELF_SIGNED:
         plain = "the server's certificate is signed by itself alone; tls.ca_file may name it"
     else:
         plain = _WORDS.get(reason) or _words_of_name(name.upper().replace(" ", "_"))
-    return f"{plain} ({said.rstrip('.')})"
+    return f"{plain} ({words.rstrip('.')})"
 
 
 def _words_of_name(name: str) -> str:
@@ -259,12 +259,12 @@ def _words_of_name(name: str) -> str:
     return "TLS could not be agreed on"
 
 
-def _said(chain: Sequence[BaseException]) -> str:
+def _words(chain: Sequence[BaseException]) -> str:
     """Return what was said of a failure: by the outermost that says anything."""
     for cause in chain:
-        said = str(cause).strip()
-        if said and said != type(cause).__name__ and said not in _CLASS_NAMES:
-            return plainly(said)
+        words = str(cause).strip()
+        if words and words != type(cause).__name__ and words not in _CLASS_NAMES:
+            return plainly(words)
     return ""
 
 

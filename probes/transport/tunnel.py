@@ -45,11 +45,11 @@ async def converse(
         httpx.ProxyError: the proxy refused, or talked nonsense.
     """
     try:
-        said = next(conversation)
+        outgoing = next(conversation)
         while True:
-            if said:
-                await send(said)
-            said = conversation.send(await receive())
+            if outgoing:
+                await send(outgoing)
+            outgoing = conversation.send(await receive())
     except StopIteration:
         return
 
@@ -64,11 +64,11 @@ def connect_through(proxy: Proxy, host: str, port: int) -> Conversation:
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", "User-Agent: llmtop"]
     if proxy.basic_credentials:
         lines.append(f"Proxy-Authorization: Basic {proxy.basic_credentials}")
-    said = "\r\n".join([*lines, "", ""]).encode("ascii")
+    outgoing = "\r\n".join([*lines, "", ""]).encode("ascii")
     head = b""
     while (end := _end_of_head(head)) is None:
-        read = yield said
-        said = b""
+        read = yield outgoing
+        outgoing = b""
         head += read
         if not read or len(head) > _LONGEST_HEAD:
             raise httpx.ProxyError("it did not answer the request for a tunnel in HTTP")
@@ -102,8 +102,8 @@ def socks_through(proxy: Proxy, host: str, port: int) -> Conversation:
         raise httpx.ProxyError("it speaks no SOCKS 5")
     if reply[1] == _PASSWORD and has_credentials:
         user, password = proxy.user.encode(), proxy.password.encode()
-        said = b"\x01%c%b%c%b" % (len(user), user, len(password), password)
-        reply, buffer = yield from _exactly(2, buffer, said)
+        outgoing = b"\x01%c%b%c%b" % (len(user), user, len(password), password)
+        reply, buffer = yield from _exactly(2, buffer, outgoing)
         if reply[1] != 0:
             raise httpx.ProxyError("it does not accept the user or the password")
     elif reply[1] != _NO_CREDENTIALS:
@@ -131,12 +131,12 @@ def _bound_size(kind: int, buffer: bytes) -> Generator[bytes, bytes, tuple[int, 
 
 
 def _exactly(
-    size: int, buffer: bytes, said: bytes = b""
+    size: int, buffer: bytes, outgoing: bytes = b""
 ) -> Generator[bytes, bytes, tuple[bytes, bytes]]:
     """Say something, then return `size` bytes of what comes, and what came behind them."""
-    while said or len(buffer) < size:
-        read = yield said
-        said = b""
+    while outgoing or len(buffer) < size:
+        read = yield outgoing
+        outgoing = b""
         if not read:
             raise httpx.ProxyError("it closed the connection")
         buffer += read

@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
     if record is None:
         return sending.interrupt.status or FAILED
     complain(f"{route.name}: {notice}" for notice in record.notices)
-    say(_told(route, record, arguments))
+    say(_report(route, record, arguments))
     if record.probe.outcome == "ok":
         return sending.interrupt.status or OK
     complain(f"{route.name}: {line}" for line in asked_lines(route, record))
@@ -106,7 +106,7 @@ def _overrides(arguments: Namespace) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _told(route: Route, record: ProbeRecord, arguments: Namespace) -> list[str]:
+def _report(route: Route, record: ProbeRecord, arguments: Namespace) -> list[str]:
     if arguments.json:
         return [json_line(record, include_text=arguments.include_text)]
     width = min(_WIDEST, shutil.get_terminal_size().columns)
@@ -141,7 +141,7 @@ def json_object(record: ProbeRecord, *, include_text: bool) -> dict[str, Any]:
     """
     probe = record.probe
     last = record.attempts[-1] if record.attempts else None
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "outcome": probe.outcome,
         "reason": probe.reason,
         "retryable": last.retryable if last else False,
@@ -162,8 +162,8 @@ def json_object(record: ProbeRecord, *, include_text: bool) -> dict[str, Any]:
         "notices": list(record.notices),
     }
     if include_text:
-        told.update({name: getattr(last, name, None) for name in _TEXTS})
-    return told
+        fields.update({name: getattr(last, name, None) for name in _TEXTS})
+    return fields
 
 
 def _attempt(attempt: AttemptFinished) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from probes.money.pricing import (
     MOST_ADDED_INPUT,
     Asked,
     LearnedUse,
+    Reported,
     Seen,
-    Told,
     charge_of,
     output_limit,
     seen_tokens,
@@ -112,80 +112,80 @@ def test_a_usage_tells_its_billed_output_where_that_is_more() -> None:
 @pytest.mark.parametrize(
     ("told", "seen", "charged"),
     [
-        (Told(20, 5), SEEN, 25),
-        (Told(20, 5, billed_tokens=64), SEEN, 84),
-        (Told(None, 5), Seen(2, 10), 25),  # the input is what we estimate
-        (Told(), SEEN, 84),
-        (Told(), Seen(), 84),
-        (Told(90), SEEN, 90),
-        (Told(), Seen(500, 2000), 520),
-        (Told(), Seen(worked=False), 0),
-        (Told(30, 2), Seen(worked=False), 32),
+        (Reported(20, 5), SEEN, 25),
+        (Reported(20, 5, billed_tokens=64), SEEN, 84),
+        (Reported(None, 5), Seen(2, 10), 25),  # the input is what we estimate
+        (Reported(), SEEN, 84),
+        (Reported(), Seen(), 84),
+        (Reported(90), SEEN, 90),
+        (Reported(), Seen(500, 2000), 520),
+        (Reported(), Seen(worked=False), 0),
+        (Reported(30, 2), Seen(worked=False), 32),
         # honest: a gateway's system prompt, hidden reasoning, a cached prompt
-        (Told(6_000, 5), SEEN, 6_005),
-        (Told(20, 9_000), SEEN, 9_020),
-        (Told(20, 12, cached_tokens=16), SEEN, 32),
+        (Reported(6_000, 5), SEEN, 6_005),
+        (Reported(20, 9_000), SEEN, 9_020),
+        (Reported(20, 12, cached_tokens=16), SEEN, 32),
         # false: more than any bytes carry, less than half of what came
-        (Told(20, 10**9), SEEN, 84),
-        (Told(10**9, 5), SEEN, 84),
-        (Told(10**9), SEEN, 84),
-        (Told(20, 5, billed_tokens=10**9), SEEN, 84),
-        (Told(20, 0), Seen(500, 2000), 520),
-        (Told(20, 3), Seen(500, 2000), 520),
+        (Reported(20, 10**9), SEEN, 84),
+        (Reported(10**9, 5), SEEN, 84),
+        (Reported(10**9), SEEN, 84),
+        (Reported(20, 5, billed_tokens=10**9), SEEN, 84),
+        (Reported(20, 0), Seen(500, 2000), 520),
+        (Reported(20, 3), Seen(500, 2000), 520),
     ],
 )
-def test_budgets_are_charged_what_can_be_believed(told: Told, seen: Seen, charged: int) -> None:
+def test_budgets_are_charged_what_can_be_believed(told: Reported, seen: Seen, charged: int) -> None:
     assert charge_of(ASKED, told, seen, None).tokens == charged
 
 
 def test_what_is_believed_ends_where_the_constants_say() -> None:
     most_in, most_out = 200 + MOST_ADDED_INPUT, 4 * SEEN.characters + LEAST_HIDDEN
-    assert charge_of(ASKED, Told(most_in, 5), SEEN, None).tokens == most_in + 5
-    assert charge_of(ASKED, Told(most_in + 1, 5), SEEN, None).doubt
-    assert charge_of(ASKED, Told(20, most_out), SEEN, None).tokens == 20 + most_out
-    assert charge_of(ASKED, Told(20, most_out + 1), SEEN, None).doubt
+    assert charge_of(ASKED, Reported(most_in, 5), SEEN, None).tokens == most_in + 5
+    assert charge_of(ASKED, Reported(most_in + 1, 5), SEEN, None).doubt
+    assert charge_of(ASKED, Reported(20, most_out), SEEN, None).tokens == 20 + most_out
+    assert charge_of(ASKED, Reported(20, most_out + 1), SEEN, None).doubt
     wide = replace(ASKED, max_tokens=100_000, reserved_tokens=100_020)
-    assert not charge_of(wide, Told(20, 800_000), SEEN, None).doubt
+    assert not charge_of(wide, Reported(20, 800_000), SEEN, None).doubt
 
 
 def test_counts_that_cannot_be_are_shown_to_nobody_and_said() -> None:
-    charge = charge_of(ASKED, Told(20, 10**9), SEEN, None)
+    charge = charge_of(ASKED, Reported(20, 10**9), SEEN, None)
     assert not charge.counted
     assert "1,000,000,000 output tokens" in charge.doubt
-    low = charge_of(ASKED, Told(20, 0), Seen(500, 2000), None)
+    low = charge_of(ASKED, Reported(20, 0), Seen(500, 2000), None)
     assert low.counted
     assert "0 output tokens where at least 500 came" in low.doubt
-    assert charge_of(ASKED, Told(20, 5), SEEN, None).doubt == ""
+    assert charge_of(ASKED, Reported(20, 5), SEEN, None).doubt == ""
 
 
 @pytest.mark.parametrize(
     ("told", "price", "cost", "source", "charged"),
     [
-        (Told(20, 5, cost_usd=0.5), PRICE, 0.5, "provider", 0.5),
-        (Told(20, 5, cost_usd=0.5), None, 0.5, "provider", 0.5),
-        (Told(20, 5), PRICE, 70e-6, "price", 70e-6),
-        (Told(20, 5), None, None, "unknown", None),
-        (Told(20, 0, billed_tokens=64), PRICE, 660e-6, "price", 660e-6),
+        (Reported(20, 5, cost_usd=0.5), PRICE, 0.5, "provider", 0.5),
+        (Reported(20, 5, cost_usd=0.5), None, 0.5, "provider", 0.5),
+        (Reported(20, 5), PRICE, 70e-6, "price", 70e-6),
+        (Reported(20, 5), None, None, "unknown", None),
+        (Reported(20, 0, billed_tokens=64), PRICE, 660e-6, "price", 660e-6),
         # a told 0 beside tokens
-        (Told(20, 5, cost_usd=0.0), PRICE, 70e-6, "price", 70e-6),
-        (Told(20, 5, cost_usd=0.0), None, 0.0, "provider", 0.0),
-        (Told(cost_usd=0.0), PRICE, None, "unknown", 660e-6),
+        (Reported(20, 5, cost_usd=0.0), PRICE, 70e-6, "price", 70e-6),
+        (Reported(20, 5, cost_usd=0.0), None, 0.0, "provider", 0.0),
+        (Reported(cost_usd=0.0), PRICE, None, "unknown", 660e-6),
         # nobody counted: the reservation, by the price of its parts
-        (Told(), PRICE, None, "unknown", 660e-6),
-        (Told(), None, None, "unknown", None),
+        (Reported(), PRICE, None, "unknown", 660e-6),
+        (Reported(), None, None, "unknown", None),
         # what cannot be true
-        (Told(20, 5, cost_usd=1e6), PRICE, 70e-6, "price", 70e-6),
-        (Told(20, 5, cost_usd=1e6), None, None, "unknown", None),
-        (Told(20, 10**9), PRICE, None, "unknown", 660e-6),
-        (Told(20, 10**9, cost_usd=0.02), PRICE, 0.02, "provider", 0.02),
+        (Reported(20, 5, cost_usd=1e6), PRICE, 70e-6, "price", 70e-6),
+        (Reported(20, 5, cost_usd=1e6), None, None, "unknown", None),
+        (Reported(20, 10**9), PRICE, None, "unknown", 660e-6),
+        (Reported(20, 10**9, cost_usd=0.02), PRICE, 0.02, "provider", 0.02),
         # what the provider had in its cache
-        (Told(20, 5, cached_tokens=10), Price(input=1, output=10, cached_input=0.5), 65e-6, "price",
-         65e-6),
-        (Told(20, 5, cached_tokens=10), PRICE, 70e-6, "price", 70e-6),
+        (Reported(20, 5, cached_tokens=10), Price(input=1, output=10, cached_input=0.5), 65e-6,
+         "price", 65e-6),
+        (Reported(20, 5, cached_tokens=10), PRICE, 70e-6, "price", 70e-6),
     ],
 )  # fmt: skip
 def test_an_attempt_costs_what_the_provider_says_or_its_price(
-    told: Told, price: Price | None, cost: float | None, source: str, charged: float | None
+    told: Reported, price: Price | None, cost: float | None, source: str, charged: float | None
 ) -> None:
     charge = charge_of(ASKED, told, SEEN, price)
     assert charge.cost_usd == (None if cost is None else pytest.approx(cost))
@@ -194,11 +194,11 @@ def test_an_attempt_costs_what_the_provider_says_or_its_price(
 
 
 def test_a_price_from_a_list_says_so() -> None:
-    assert charge_of(ASKED, Told(20, 5), SEEN, PRICE, "list").cost_source == "list"
+    assert charge_of(ASKED, Reported(20, 5), SEEN, PRICE, "list").cost_source == "list"
 
 
 def test_what_never_reached_the_server_costs_nothing() -> None:
-    charge = charge_of(ASKED, Told(), Seen(worked=False), PRICE)
+    charge = charge_of(ASKED, Reported(), Seen(worked=False), PRICE)
     assert (charge.tokens, charge.usd) == (0, 0.0)
 
 

@@ -20,6 +20,7 @@ from recorded import recorded_events
 from probes.config import Budget, Config, Route, Tls
 from probes.control.commands import MarkTime, Pause, SetKnob
 from probes.events import (
+    SCHEMA_VERSION,
     AttemptFinished,
     AttemptStarted,
     Event,
@@ -29,6 +30,7 @@ from probes.events import (
     Notice,
     ProbeFinished,
     Tick,
+    encode_event,
 )
 from probes.money.ledger import Ledger, route_key
 from probes.run.session import Session
@@ -381,3 +383,26 @@ async def test_two_real_engines_share_one_run_and_leave_nothing_behind(
 def _lives(events: list[Event]) -> set[str]:
     """Return the ids of the engines whose probes were seen."""
     return {e.probe.partition("-")[0] for e in events if isinstance(e, AttemptStarted)}
+
+
+def test_the_hello_is_the_first_of_a_stream_whatever_comes_with_it(ledger: Ledger) -> None:
+    """Of several engines one may die before another, in the same batch, introduces itself."""
+    session = Session(
+        Config(routes=(ROUTE,)), {}, recorder=None, ledger=ledger, limits=QUICK, engines=2
+    )
+    heard: list[Event] = []
+    lines: list[bytes] = []
+
+    def subscriber(events: list[Event], printed: bytes) -> None:
+        heard.extend(events)
+        lines.append(printed)
+
+    session.subscribe(subscriber)
+    hello = Hello(
+        at_ns=7, wall_ns=7, engine="2", version="1", schema=SCHEMA_VERSION, pid=1, routes=()
+    )
+    batch: list[Event] = [Notice(at_ns=3, text="an engine died"), hello, Mark(at_ns=8, text="m")]
+    session._receive(batch, b"".join(map(encode_event, batch)))
+    assert [type(event) for event in heard] == [Hello, Mark, Notice]
+    assert b"".join(lines) == b"".join(map(encode_event, heard))
+    assert heard[-1].at_ns == hello.at_ns
