@@ -313,7 +313,7 @@ class Committed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MoneyReport(Record, frozen=True, kw_only=True):
-    """What an engine reports to the host that divides allowances among several."""
+    """What an engine reports to its budget lease: what it obeys, and what it has in its hands."""
 
     allow: int
     """Number of the last `Allow` that it obeyed."""

@@ -323,7 +323,7 @@ class Batch(Record, frozen=True, kw_only=True, tag_field="type", tag="batch"):
     health: Health
     routes: tuple[RouteCounts, ...] = ()
     money: MoneyReport | None = None
-    """Only where several engines share the work."""
+    """To whoever leases for this engine; absent from the stream of several."""
 
 
 class Arrivals(Record, frozen=True, kw_only=True, tag_field="type", tag="arrivals"):
