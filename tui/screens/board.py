@@ -15,6 +15,7 @@ from textual.widgets import Input
 from probes.board.views import RouteView, WindowName
 from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
 from probes.control.knobs import KnobName, Move
+from probes.control.status import HostStatus
 from probes.kit.clock import Clock
 from tui.keys import bindings
 from tui.panes.header import Strips, banner_line
@@ -35,7 +36,7 @@ from tui.screens.canvas import Canvas
 from tui.screens.frames import Frames
 from tui.screens.help import HelpScreen
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
-from tui.session import CockpitSession, Status
+from tui.session import CockpitSession
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
@@ -357,7 +358,7 @@ class BoardScreen(Screen[None]):
             self._session.retry()
 
 
-def _shown_of(status: Status) -> tuple[object, ...]:
+def _shown_of(status: HostStatus) -> tuple[object, ...]:
     """Return what the strips show of the engine's process; times in whole seconds.
 
     One that runs has no times to show: it may well be silent for a second, every second.
