@@ -1,1 +1,1 @@
-"""Bytes of a server in, facts out: no sockets, no clocks of its own."""
+"""Bytes of a server in, an answer out: no sockets, no clocks of its own."""

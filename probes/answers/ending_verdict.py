@@ -1,4 +1,13 @@
-"""What an answer that began as a 200 came to, from what was read of it and how it ended."""
+"""What an answer that began as a 200 came to, from what was read of it and how it ended.
+
+Rule 1  An error that was told in it outweighs all else: servers write `[DONE]` after one too.
+Rule 2  What cannot be read on is a protocol error, but not after a finish that stands: that
+        outweighs whatever came later.
+Rule 3  A finish that does not stand by itself, as one beside reasoning alone, is made to by the end
+        of the whole body, and by nothing else.
+Rule 4  A whole answer is judged by the family of its finish reason, then by whether it has output.
+Rule 5  Any other is judged by how the exchange ended.
+"""
 
 from typing import Final, Literal, TypeAlias
 
@@ -42,8 +51,6 @@ def judge(transcript: Transcript, ending: Ending, broken: str, *, began: bool) -
     """Return the verdict on a 200.
 
     `broken` says why its bytes could not be read on; `began` whether any of an answer was read.
-    Errors come first, for servers write `[DONE]` after them; a finish that stands outweighs what
-    came later. One that does not yet is made to by the end of the whole body alone.
     """
     if transcript.error is not None:
         return of_stream_error(transcript.error)

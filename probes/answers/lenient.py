@@ -79,15 +79,19 @@ def read_by(reading: _Reading) -> Meta:
 
 def lenient(shape: type[_Record], raw: object) -> _Record:
     """Return the record of a JSON value of which any part may be of another type."""
-    given = _spelled(shape, raw) or {}
-    return shape(**{name: read(given.get(key)) for name, key, read in _fields(shape)})
+    return _record(shape, _spelled(shape, raw) or {})
+
+
+def _record(shape: type[_Record], given: Mapping[str, Any]) -> _Record:
+    fields = _fields(shape)  # most are absent: what is not there is not read, as it has a default
+    return shape(**{name: read(given[key]) for name, key, read in fields if key in given})
 
 
 def _spelled(shape: type[msgspec.Struct], raw: object) -> Mapping[str, Any] | None:
     """Return the object that a value stands for; None where it stands for none."""
     if hasattr(shape, "spelled"):
         raw = shape.spelled(raw)
-    return raw if isinstance(raw, Mapping) else None
+    return raw if isinstance(raw, dict | Mapping) else None
 
 
 @cache
@@ -115,7 +119,9 @@ def _reading(kind: inspect.Type) -> _Reading:
         return count
     if isinstance(inner, inspect.StructType):
         shape = inner.cls
-        return lambda value: None if _spelled(shape, value) is None else lenient(shape, value)
+        return lambda value: (
+            None if (given := _spelled(shape, value)) is None else _record(shape, given)
+        )
     if isinstance(inner, inspect.ListType) and isinstance(inner.item_type, inspect.StructType):
         item = inner.item_type.cls
         return lambda value: (
@@ -158,6 +164,12 @@ def count(value: object) -> int | None:
     if number is None or number > _MOST_TOKENS or number != int(number):
         return None
     return int(number)
+
+
+def first_count(*values: object) -> int | None:
+    """Return the first of several that is a whole number of tokens; None where none is."""
+    counts = map(count, values)
+    return next((number for number in counts if number is not None), None)
 
 
 def amount(value: object) -> float | None:

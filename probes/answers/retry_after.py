@@ -132,11 +132,11 @@ def _wait_s(name: str, value: object, units: float, wall_ns: int | None) -> floa
         lasting_s = duration_s(value) if isinstance(value, str) else None
         return None if lasting_s is None else _bounded(lasting_s)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        value = f"{_bounded(value, _ABSURD):.6f}"
+        value = f"{_bounded(value, _ABSURD):.6f}"  # a moment is read from text
     if not isinstance(value, str):
         return None
     plain = number(value)
-    if plain is not None and plain < _LONGEST_ASKED_S:
+    if plain is not None and plain < _LONGEST_ASKED_S:  # else it is a moment in Unix time
         return plain / units
     lasting_s = duration_s(value)
     if lasting_s is not None:

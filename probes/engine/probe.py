@@ -56,7 +56,7 @@ from probes.money.pricing import (
 from probes.transport import Transport
 
 
-class Turnstile(Protocol):
+class Admission(Protocol):
     """Decides when an attempt may go, and hears what it cost and what it met."""
 
     async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
@@ -84,7 +84,7 @@ class ProbeTools:
     gaps: GapWatch
     scrub: Scrubber
     emit: Callable[[Event], None]
-    turnstile: Turnstile
+    gate: Admission
     include_text: bool = False
     follow: Callable[[str, str, int, StampRecorder], OpenStream] | None = None
     """Where the output of open attempts is told, by route, probe and attempt; None for nowhere."""
@@ -188,7 +188,7 @@ class Probe:
     async def run(self) -> ProbeFinished | None:
         """Do the request; return its last event, or None where it was never admitted."""
         tools = self._tools
-        while await tools.turnstile.admit(lambda: tools.most_tokens, lambda: self._cancelled):
+        while await tools.gate.admit(lambda: tools.most_tokens, lambda: self._cancelled):
             event = await self._run_attempt()
             if self._cancelled:
                 return self._finish()
@@ -370,7 +370,7 @@ class Probe:
         if began:
             self._close(event)
         else:
-            self._tools.turnstile.settle(event)
+            self._tools.gate.settle(event)
         self._finish()
 
     def _close(self, event: AttemptFinished) -> None:
@@ -380,7 +380,7 @@ class Probe:
         self._finished.append(event)
         self._tools.learned.learn(event.charged_tokens)
         self._tools.emit(event)
-        self._tools.turnstile.settle(event)
+        self._tools.gate.settle(event)
 
     def _finish(self) -> ProbeFinished | None:
         if not self._finished or self._started_ns is None:

@@ -119,7 +119,7 @@ class RouteRunner:
             gaps=tools.gaps,
             scrub=tools.scrub,
             emit=tools.outbox.emit,
-            turnstile=self.gate,
+            gate=self.gate,
             include_text=tools.include_text,
             follow=tools.outbox.follow,
             preview=self._preview,

@@ -101,7 +101,7 @@ class SingleProbe:
                 secret_values({route.name: headers}) | proxy_secrets([route], os.environ)
             ),
             emit=self._events.append,
-            turnstile=_OpenGate(),
+            gate=_OpenGate(),
             include_text=include_text,
         )
         self._headers = headers

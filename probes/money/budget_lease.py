@@ -175,6 +175,7 @@ class _RouteLease:
         """The ledger holds more for it than the engine will ever spend."""
         if self.bound is None:
             return False
+        # Sums of USD are rounded in another order by the engine than here.
         kept = (self.bound - self.settled).most(_NOTHING)
         usd = self.grant.usd - kept.usd
         return self.grant.tokens > kept.tokens or usd > ROUNDING * max(self.bound.usd, kept.usd)
@@ -223,7 +224,7 @@ class _RouteLease:
         self.ahead = 0 if stands_back else ahead
         self.want = self.ahead + self.reserved if living else 0
         self.repriced = False
-        self.asked = self.fresh
+        self.asked = self.fresh  # attempts end while the question is under way
         spent, wanted = self.fresh + self.dead, self.dearest(self.want)
         # What is reserved is leased already: below one more probe nothing more can begin.
         least = self.reserving(min(self.want, self.probe + self.reserved))
@@ -257,7 +258,7 @@ class _RouteLease:
         if not allowed.covers(self.allowed):
             self.lowered, self.bound = number, None
         elif not self.allowed.covers(allowed):
-            self.lowered = None
+            self.lowered = None  # from now on it may pass what it was lowered to
             if self.bound is not None and not self.bound.covers(allowed):
                 self.bound = None
         self.allowed = allowed
@@ -265,7 +266,7 @@ class _RouteLease:
     def _spare(self) -> _Amount:
         """Return what is to be given back (rule 5)."""
         left = self.left.most(_NOTHING)
-        if self.stands_back or not (self.granted or left.covers(self.reserving(self.probe))):
+        if not (self.granted or left.covers(self.reserving(self.probe))):
             return left
         if left.tokens > _TOO_MUCH * self.ahead:
             return left - left.least(self.dearest(self.ahead))
@@ -408,6 +409,7 @@ class BudgetLease:
         for route in self._routes.values():
             ahead = route.want_ahead(passed_s, most) if self._living else 0
             if not ahead:
+                # Nothing more will begin here: nobody is to stand back for it.
                 self._ledger.go_on(self._engine, route.key)
             stands_back = self._ledger.is_wanted_elsewhere(self._engine, route.key)
             asks.append(route.ask(ahead, living=self._living, stands_back=stands_back))
@@ -416,7 +418,7 @@ class BudgetLease:
             return None
         self._number += 1
         for route in self._routes.values():
-            freed = route.gives_back
+            freed = route.gives_back  # the answer is of a question that gave it back
             route.book(grants[route.key])
             route.allow(self._number)
             self._ledger.end_turn(route.key)

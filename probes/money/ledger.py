@@ -331,6 +331,7 @@ class Ledger:
             return now_s, books
 
         now_s, books = self._do(work)
+        # Only what is committed: a ledger that is made anew is told of that, and of no more.
         self._remember(run, engine, now_s, asks, books)
         self._doubt = books.doubt
         return {OVERALL: books.grant(None), **{ask.route: books.grant(ask.route) for ask in asks}}
@@ -694,6 +695,7 @@ class _Books:
         left = self._left(ask.route, budget)
         tokens = had_tokens + max(0, min(ask.want_tokens - had_tokens, left.tokens))
         usd = had_usd + max(0.0, min(ask.want_usd - had_usd, left.usd))
+        # A part of a probe would lie with one who cannot use it, and another would lack it.
         if tokens < ask.least_tokens or usd < ask.least_usd * (1 - ROUNDING):
             tokens, usd = had_tokens, had_usd
         renewed = expires > self._now_s + LEASE_S // 2

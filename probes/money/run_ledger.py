@@ -201,7 +201,7 @@ class RunLedger:
 
     async def settle(self, engine: int, asks: Sequence[Ask]) -> None:
         """Settle an engine's last spending; `close` tells what became of it."""
-        if self._failure is None:
+        if self._failure is None:  # else each engine would wait for it as long as the first
             try:
                 await self._tell_shared(engine, asks)
                 return
@@ -239,6 +239,7 @@ class RunLedger:
         self._strikes = 0
         self._known |= grants
         if self._emergency is not None:
+            # What each engine owes is told with its own next question.
             self._emergency.ledger.close()
             self._emergency = None
             self._news.append(

@@ -48,7 +48,7 @@ async def run_headless(
         session.stop()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(printing.mind)
+        await tasks.start(printing.mind)
         tasks.start_soon(stop_when_given_up)
         if duration_s is not None:
             tasks.start_soon(stop_in_time, duration_s)

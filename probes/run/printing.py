@@ -4,6 +4,7 @@ import signal
 from typing import Final, Protocol
 
 import anyio
+from anyio.abc import TaskStatus
 
 from probes.events import Event
 from probes.exports.json_lines import JsonLines
@@ -11,8 +12,11 @@ from probes.exports.json_lines import JsonLines
 _HOLD_BYTES: Final = 4 << 20
 """Unwritten output above which the source is held: an engine holds its admissions then."""
 _RELEASE_BYTES: Final = 1 << 20
+"""Below it the source gives again; far from the other, so that it is not held batch by batch."""
 LOOK_S: Final = 0.1
+"""Between two looks at what nobody calls back for: a reader that left, an engine given up."""
 _DRAIN_S: Final = 0.005
+"""The same at the end of a replay, where it is all there is to wait for."""
 
 
 class _Flow(Protocol):
@@ -40,29 +44,30 @@ class Printing:
         if self._output.waiting > _HOLD_BYTES:
             self._flow.hold()
 
-    async def mind(self) -> None:
-        """Mind signals and the reader until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._stop_on_signal)
-            while True:
-                if self._output.closed:
+    async def mind(self, *, task_status: TaskStatus[None]) -> None:
+        """Mind signals and the reader until cancelled; has started once signals are heard."""
+        names = ["SIGINT", "SIGTERM"]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            names.append("SIGHUP")  # `nohup` wants to outlive the terminal
+        numbers = [getattr(signal, name) for name in names]
+        with anyio.open_signal_receiver(*numbers) as signals:
+            task_status.started()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._mind_reader)
+                async for _number in signals:
+                    self.is_interrupted = True
                     self._flow.stop()
-                if self._output.waiting < _RELEASE_BYTES:
-                    self._flow.release()
-                await anyio.sleep(LOOK_S)
+
+    async def _mind_reader(self) -> None:
+        while True:
+            if self._output.closed:
+                self._flow.stop()
+            if self._output.waiting < _RELEASE_BYTES:
+                self._flow.release()
+            await anyio.sleep(LOOK_S)
 
     async def drain(self) -> None:
         """Return when the reader has taken everything, has gone, or a person waits no longer."""
         output = self._output
         while output.waiting and not (output.closed or self.is_interrupted):  # noqa: ASYNC110
             await anyio.sleep(_DRAIN_S)
-
-    async def _stop_on_signal(self) -> None:
-        names = ["SIGINT", "SIGTERM"]
-        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            names.append("SIGHUP")  # `nohup` wants to outlive the terminal
-        numbers = [getattr(signal, name) for name in names]
-        with anyio.open_signal_receiver(*numbers) as signals:
-            async for _number in signals:
-                self.is_interrupted = True
-                self._flow.stop()

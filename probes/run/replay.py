@@ -50,7 +50,7 @@ class _Replay:
     async def run(self) -> int:
         failure: RecordingError | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._printing.mind)
+            await tasks.start(self._printing.mind)
             try:
                 await self._source.run()
             except RecordingError as error:  # a group would wrap it
@@ -81,7 +81,8 @@ class _Replay:
             return
         self._greeted = True
         if hello.digests not in ("", BACKEND):
+            other = hello.digests[:40]
             self._report(
-                f"{self._name}: its percentiles were held by {hello.digests}, here they are by "
-                f"{BACKEND}: those of the summary may differ"
+                f"{self._name}: its percentiles were held by {other}, here they are by {BACKEND}: "
+                "those of the summary may differ"
             )

@@ -207,6 +207,7 @@ class Session:
         except LedgerError as error:
             self._emit(str(error))
         self._tell_problems()
+        # Last: what was said until now is recorded, too.
         if self._recorder is not None:
             await to_thread.run_sync(self._recorder.close)
             self._tell_problems()
@@ -252,6 +253,7 @@ class Session:
         if not self._greeted and not any(isinstance(event, Hello) for event in events):
             self._early.extend(events)
             return
+        # The clock of the stream, by which what an engine was told to wait for is reckoned.
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
         for sink in self._sinks:

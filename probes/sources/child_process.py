@@ -115,7 +115,7 @@ class _ProcessChild:
             try:
                 await self._process.stdin.aclose()
             except (BrokenPipeError, ConnectionResetError, anyio.BrokenResourceError):
-                return
+                return  # it was dead already; closing flushes what it never read
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -130,6 +130,7 @@ class _ProcessChild:
     async def wait(self) -> str:
         """Reap the process and close our ends of its pipes; return how it ended."""
         code = await self._process.wait()
+        # What it said last is often why it died, and is still in the pipe.
         with anyio.move_on_after(_DRAIN_S):
             await self._drained.wait()
         await self._process.aclose()

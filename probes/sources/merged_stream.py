@@ -212,7 +212,7 @@ class MergedStream:
                 self._arrive(event)
                 return []
             case Knob():
-                return []
+                return []  # of its part; the whole was told when it was turned
             case Hello():
                 return self._greet(engine, event)
             case Held(reason="restarting"):
@@ -228,7 +228,7 @@ class MergedStream:
         self._arrivals.clear()
         at_ns, self._batch_ns = self._batch_ns, None
         if at_ns is None:
-            return events
+            return events  # a batch is a sign of life: of none there must be none
         counts, health = self._roll_up.counts(), self._roll_up.health()
         if self._due_ns is None or at_ns >= self._due_ns:
             self._due_ns = _next_due_ns(self._due_ns, at_ns)
@@ -247,6 +247,7 @@ class MergedStream:
     def _greet(self, engine: int, event: Hello) -> list[Event]:
         """The first hello is the group's; of a later one, that probing goes on is told."""
         self._living.add(engine)
+        # A new engine is held by nothing, even where the last one's end was never told.
         told = self._held.left(engine, event.at_ns)
         if self._all_gone:
             self._all_gone = False
@@ -298,7 +299,7 @@ class MergedStream:
     def _is_new_notice(self, engine: int, event: Notice) -> bool:
         """Whether this engine has said it more often than any has."""
         key = (event.route, event.text)
-        said = self._notices.pop(key, Counter())
+        said = self._notices.pop(key, Counter())  # put back as the newest: the oldest is forgotten
         most = max(said.values(), default=0)
         said[engine] += 1
         self._notices[key] = said

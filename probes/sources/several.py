@@ -90,6 +90,7 @@ class SeveralEngines:
                 self._tell(self._turned(command, now_ns))
                 self._resize(command)
             case Burst() if known:
+                # A burst is of now: an engine that is being started would send its part late.
                 parts = self._division.split(command.count, sorted(self._stream.living))
                 if parts:  # else nobody sends it
                     self._tell([_knob(command, "burst", 0.0, float(command.count), now_ns)])
@@ -204,7 +205,7 @@ class SeveralEngines:
         self._division.resize(command.route, round(command.value))
         after = self._division.shares(command.route)
         for engine, source in enumerate(self._engines):
-            if before[engine] != after[engine]:
+            if before[engine] != after[engine]:  # each that is told reports, and wakes its workers
                 part = msgspec.structs.replace(command, value=float(after[engine]), part=True)
                 source.send(part)
 
@@ -235,6 +236,7 @@ class SeveralEngines:
         def receive(events: list[Event], lines: bytes) -> None:
             for event in events:
                 if isinstance(event, Held) and event.reason == "cool_down":
+                    # Not when it is its turn in the stream: until then they would go on sending.
                     self._cool_down_others(engine, event)
             self._merge.add(engine, events, lines)
             self._look()

@@ -196,6 +196,7 @@ class SupervisedEngine:
             raise
         finally:
             self._life = None
+            # Before what it left open is ended: whoever hears that asks whether it is all.
             self._in_order = life.in_order
             self._noise += life.oversized
             self._last_words = self._presentable(life.last_words)[-_LAST_WORDS_CHARACTERS:]
@@ -214,7 +215,7 @@ class SupervisedEngine:
         self._restart_announced = True
         self._deliver([Held(at_ns=self._open.last_ns, reason="restarting", detail=detail)])
         self._enter("gave_up" if wait_s is None else "restarting")
-        self._retry = anyio.Event()
+        self._retry = anyio.Event()  # a wish from before this death has been granted
         async with anyio.create_task_group() as tasks:
             for wake in (self._stopping.wait, self._retry.wait):
                 tasks.start_soon(_cancel_after, wake, tasks.cancel_scope)
@@ -252,7 +253,7 @@ class SupervisedEngine:
 
     def _greet(self, hello: Hello, events: list[Event], durable: list[bytes]) -> None:
         self._enter("running")
-        self._detail = self._last_end
+        self._detail = self._last_end  # the wait for its restart is over, why it died is not
         if self._restart_announced:
             self._restart_announced = False
             released = Held(at_ns=hello.at_ns, reason="restarting", released=True)
@@ -327,7 +328,7 @@ class _EngineLife:
             try:
                 child = await self._launch(tasks)
             except OSError as error:
-                self.in_order = True
+                self.in_order = True  # what never began has done nothing
                 return f"cannot start: {error.strerror or error}"
             try:
                 async with anyio.create_task_group() as helpers:
@@ -337,7 +338,7 @@ class _EngineLife:
                     await self._read(child)
                     helpers.cancel_scope.cancel()
             except BaseException:
-                child.kill()
+                child.kill()  # we are cancelled: nobody will be there to hear it end in order
                 raise
             finally:
                 how = await self._end(child)
@@ -359,6 +360,7 @@ class _EngineLife:
             while self._outgoing:
                 await child.write(self._outgoing.popleft())
             if self._stopping.is_set():
+                # Its end of input ends an engine, too, which does not get so far as to read `stop`.
                 await child.close_input()
                 return
             self._wake = anyio.Event()
@@ -482,6 +484,7 @@ class OpenWork:
                 first = known.first if known else event
                 self._probes[event.probe] = _UnfinishedProbe(first, event.attempt + 1, event)
             case FirstToken():
+                # A probe that dies after it had output was felt by its user to have begun.
                 known = self._probes.get(event.probe)
                 if known is not None and known.open is not None:
                     self._probes[event.probe] = replace(known, first_token_ns=event.at_ns)

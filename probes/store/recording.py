@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from probes.kit.paths import state_folder
-from probes.store.recording_files import Part, open_part, retain
+from probes.store.recording_files import OpenPart, open_part, retain
 
 HELLO_PREFIX: Final = b'{"type":"hello"'
 """Whoever encodes an event writes its type first."""
@@ -70,8 +70,8 @@ class Recorder:
         self,
         place: _Place,
         *,
-        first: Part | None = None,
-        opener: Callable[..., Part] = open_part,
+        first: OpenPart | None = None,
+        opener: Callable[..., OpenPart] = open_part,
         wall_ns: Callable[[], int] = time.time_ns,
         flush_s: float = FLUSH_S,
         retry_s: float = RETRY_S,
@@ -101,7 +101,7 @@ class Recorder:
         max_mb: float,
         max_days: float,
         wall_ns: Callable[[], int] = time.time_ns,
-        opener: Callable[..., Part] = open_part,
+        opener: Callable[..., OpenPart] = open_part,
         flush_s: float = FLUSH_S,
         retry_s: float = RETRY_S,
     ) -> "Recorder":
@@ -210,7 +210,7 @@ class Recorder:
             data = hello + data
         part.write(data)
 
-    def _rotate(self, size: int) -> Part:
+    def _rotate(self, size: int) -> OpenPart:
         """Close the part that is full and begin the next, with `size` bytes first."""
         self._close_part()
         place = self._place

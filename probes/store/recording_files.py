@@ -20,7 +20,8 @@ RECORDING_NAME: Final = re.compile(r"\d{8}T\d{6}Z-\d+-[0-9a-f]{8}\.\d{4,}\.jsonl
 """UTC stamp, process id and chance of a run, number of the part."""
 
 _LONGEST_HELLO: Final = 16 << 20
-"""Bytes; a thousand routes have a thirtieth of it."""
+"""Bytes; a thousand routes have a thirtieth of it. Without a bound a file of another kind, which
+may have no newline at all, would be read whole."""
 _READ_BYTES: Final = 1 << 16
 _NS_PER_DAY: Final = 86_400 * 1_000_000_000
 
@@ -30,7 +31,7 @@ def part_number(path: Path) -> int:
     return int(path.name.split(".")[1])
 
 
-class Part(Protocol):
+class OpenPart(Protocol):
     """An open, locked file of a recording."""
 
     def write(self, data: bytes) -> None:
@@ -69,6 +70,7 @@ class _PartFile:
 
     def write(self, data: bytes) -> None:
         if not self._is_emptied:
+            # Not before: a run that fails to start leaves the recording before it as it is.
             os.ftruncate(self._descriptor, 0)
             self._is_emptied = True
         view = memoryview(data)
@@ -76,6 +78,8 @@ class _PartFile:
             while view:
                 view = view[os.write(self._descriptor, view) :]
         except OSError:
+            # What was written of a batch goes again: the next line would follow a torn one, and the
+            # whole batch is tried again.
             os.ftruncate(self._descriptor, self._size)
             os.lseek(self._descriptor, self._size, os.SEEK_SET)
             raise
@@ -88,7 +92,7 @@ class _PartFile:
             os.close(self._descriptor)
 
 
-def open_part(path: Path, *, exclusive: bool) -> Part:
+def open_part(path: Path, *, exclusive: bool) -> OpenPart:
     """Open a file for one writer, readable by its owner alone.
 
     Raises:
@@ -97,6 +101,7 @@ def open_part(path: Path, *, exclusive: bool) -> Part:
     """
     flags = os.O_RDWR | os.O_CREAT
     if exclusive:
+        # A name of ours that is there already is nobody's honest doing, nor is a link in its place.
         flags |= os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     descriptor = open_regular(path, flags)
     try:
@@ -105,7 +110,7 @@ def open_part(path: Path, *, exclusive: bool) -> Part:
         if not exclusive:
             _refuse_to_empty(descriptor, path)
         if os.name == "posix":
-            os.fchmod(descriptor, 0o600)
+            os.fchmod(descriptor, 0o600)  # a file that was there may have been open to others
         return _PartFile(descriptor)
     except BaseException:
         os.close(descriptor)
@@ -119,6 +124,7 @@ def _refuse_to_empty(descriptor: int, path: Path) -> None:
         OSError: it is another user's, or holds something else than a recording.
     """
     status = os.fstat(descriptor)
+    # Another user's file, in a folder that both may write to, is a trap for our events.
     if os.name == "posix" and status.st_uid != os.geteuid():
         raise OSError(errno.EPERM, "belongs to another user", str(path))
     if status.st_size and not _begins_with_hello(descriptor):

@@ -47,7 +47,7 @@ Report: TypeAlias = Callable[[str], object]
 _Reason: TypeAlias = Literal["unreadable", "unknown", "too long", "schema", "cut short"]
 
 _WORDS: Final[dict[_Reason, str]] = {
-    "unreadable": "cannot be read",
+    "unreadable": "unreadable",
     "unknown": "no event that this version knows",
     "too long": f"longer than {LONGEST_LINE >> 20} MB",
     "schema": "of another schema",
@@ -86,7 +86,10 @@ def recorded_parts(paths: Sequence[Path], report: Report) -> list[Path]:
             if numbers:
                 report(f"{parts[0].name}: {_counted(numbers)} left out: {why}")
     for part in parts:
-        _opened(part).close()
+        try:
+            _opened(part).close()
+        except OSError as error:
+            raise RecordingError(f"{part}: {error.strerror or error}") from error
     return parts
 
 
@@ -106,6 +109,8 @@ def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list
         try:
             with _opened(part) as file:
                 yield from reading.batches(file)
+        except FileNotFoundError:  # it was there: another run's retention has come to it
+            remarks.append(f"{part.name}: was deleted meanwhile, and is left out")
         except _OtherSchemaError as error:
             raise RecordingError(f"{part}: {error}") from None
         except OSError as error:
@@ -115,22 +120,19 @@ def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list
         while reading.events and remarks:  # of what is no recording, only that is told
             report(remarks.pop(0))
     if not reading.events:
-        is_empty = not any(part.stat().st_size for part in parts)
-        why = "is empty" if is_empty else "no line of it is an event"
+        why = "is empty" if reading.is_empty else "no line of it is an event"
         raise RecordingError(f"{parts[0]}: {why}: no recording of llmtop")
 
 
 def _is_beyond(line: bytes) -> bool:
     """Whether a line of JSON holds a number that does not fit into 64 bits."""
-    beyond = False
-
-    def measure(text: str) -> int:
-        nonlocal beyond
-        beyond = beyond or len(text) > len(str(-(1 << 63)))
-        return 0
-
-    json.loads(line, parse_int=measure)
-    return beyond
+    lengths: list[int] = []
+    try:
+        text = line.decode("utf-8", "replace")
+        json.loads(text, parse_int=lambda digits: lengths.append(len(digits)))
+    except (ValueError, RecursionError):  # a field that we do not know may hold anything
+        return True
+    return max(lengths, default=0) > len(str(-(1 << 63)))
 
 
 def _parts_beside(part: Path) -> dict[int, Path]:
@@ -146,10 +148,7 @@ def _counted(numbers: Sequence[int]) -> str:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    try:
-        return os.fdopen(open_regular(path), "rb")
-    except OSError as error:
-        raise RecordingError(f"{path}: {error.strerror or error}") from error
+    return os.fdopen(open_regular(path), "rb")
 
 
 class _OtherSchemaError(Exception):
@@ -169,17 +168,13 @@ class _Skipped:
         self.first = self.first or number
 
     def remark(self) -> str:
-        """Return it in words: `2 lines are left out, the first is line 7: 2 cannot be read`."""
-        count = self.by_reason.total()
-        if count == 1 and self.by_reason["cut short"]:
-            return f"1 line is left out: line {self.first}, the last, was cut short"
-        lines, first = ("line is", "line") if count == 1 else ("lines are", "the first is line")
-        kinds = ", ".join(
-            f"{self.by_reason[reason]} {words}"
-            for reason, words in _WORDS.items()
-            if self.by_reason[reason]
-        )
-        return f"{count} {lines} left out, {first} {self.first}: {kinds}"
+        """Return it in words: `2 lines are left out, the first is line 7: 2 unreadable`."""
+        if self.by_reason.total() == 1:
+            (reason,) = self.by_reason
+            return f"1 line is left out: line {self.first} is {_WORDS[reason]}"
+        found = (f"{self.by_reason[reason]} {_WORDS[reason]}" for reason in self.by_reason)
+        lines = f"{self.by_reason.total()} lines are left out, the first is line {self.first}"
+        return f"{lines}: {', '.join(found)}"
 
 
 class _Reading:
@@ -188,6 +183,8 @@ class _Reading:
     def __init__(self) -> None:
         self.events = 0
         """Events given so far."""
+        self.is_empty = True
+        """No file had a line."""
         self.skipped = _Skipped()
         self._hello = b""
         self._schema = SCHEMA_VERSION
@@ -237,6 +234,7 @@ class _Reading:
         number = 0
         while line := file.readline(LONGEST_LINE + 1):
             number += 1
+            self.is_empty = False
             if len(line) <= LONGEST_LINE:
                 yield number, line
                 continue
@@ -274,6 +272,6 @@ class _Reading:
         if schema != SCHEMA_VERSION and not self.events:
             newer = ": a newer version reads it" if schema > SCHEMA_VERSION else ""
             raise _OtherSchemaError(
-                f"is of schema {schema}, written by llmtop {version}; "
+                f"is of schema {schema}, written by llmtop {version[:40]}; "
                 f"this version reads schema {SCHEMA_VERSION}{newer}"
             )

@@ -31,6 +31,7 @@ model = "good"
 """
 ENDLESS = Behaviour(ignores_cap=True, answer_tokens=200_000)
 GOOD = Behaviour(rate=1_000)
+NOTICED_S = 1.5
 
 
 def run(
@@ -67,7 +68,8 @@ def test_an_ignored_cap_spends_no_more_than_the_route_s_budget(
     models = {"bad": replace(ENDLESS, rate=rate), "good": GOOD}
     with CountingServer(models=models) as server:
         events = run(tmp_path, server, engines=engines)
-        assert server.billed("bad") < 1.1 * ROUTE_BUDGET
+        # What it makes while a busy machine lets it wait for our cut is billed, too.
+        assert server.billed("bad") < ROUTE_BUDGET + max(0.1 * ROUTE_BUDGET, NOTICED_S * rate)
     bad, good = attempts(events, "bad"), attempts(events, "good")
     assert {event.get("reason") for event in bad} <= {"cap_ignored", "cancelled"}
     assert bad[-1]["reserved_tokens"] > 1.4 * bad[0]["reserved_tokens"]

@@ -7,6 +7,7 @@ command's is that of its whole process. Or a recording of your own is replayed.
 """
 
 import argparse
+import gc
 import io
 import subprocess
 import sys
@@ -130,7 +131,7 @@ def folded_by_type(told: list[Event]) -> dict[str, tuple[int, float]]:
     """
     board = Board()
     spent: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    clock = time.perf_counter_ns
+    clock = time.thread_time_ns  # other processes of this machine are not to count
     of_the_clock = min(-clock() + clock() for _ in range(1000))
     for event in told:
         begin = clock()
@@ -156,6 +157,8 @@ def main() -> None:
                 file.writelines(map(encode_event, events(asked.minutes)))
         told = [event for batch, _ in read_recording([path], sys.stderr.write) for event in batch]
         lines = path.read_bytes().splitlines(keepends=True)
+        # Passes of the collector over all that this benchmark holds are no part of a replay.
+        gc.disable()
         number, out = len(told), io.StringIO()
         out.write(f"{number:,} events, {path.stat().st_size / 1e6:.1f} MB, {BACKEND}\n\n")
         out.write("| what | CPU s | µs an event |\n|---|---|---|\n")

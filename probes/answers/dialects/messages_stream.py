@@ -20,6 +20,7 @@ from probes.answers.error_body import ErrorBody, error_in, error_of
 from probes.answers.lenient import (
     count,
     decode_any,
+    first_count,
     given_to_call,
     lenient,
     mapping,
@@ -94,17 +95,6 @@ class Part(msgspec.Struct, gc=False):
         if "thinking" in self.type:
             return words_in(self.thinking or self.summary)
         return string(self.thinking)
-
-    @property
-    def is_call(self) -> bool:
-        """Whether a tool is called."""
-        return self.type.endswith("tool_use")
-
-    @property
-    def arguments(self) -> str:
-        """A piece of a call's JSON."""
-        whole = self.input if self.is_call and isinstance(self.input, Mapping) else None
-        return self.partial_json or (given_to_call(whole) if whole else "")
 
 
 class MessagesInterpreter(Interpreter):
@@ -199,8 +189,12 @@ class MessagesInterpreter(Interpreter):
     def _add(self, index: int | None, raw: object) -> Progress:
         """Return what a block or a delta adds; of a call its name is output too."""
         part, transcript = lenient(Part, raw), self.transcript
+        name, call_id, whole = "", "", ""
+        if part.type.endswith("tool_use"):
+            name, call_id = part.name, part.id
+            whole = given_to_call(part.input) if mapping(part.input) else ""
+        arguments = part.partial_json or whole
         transcript.reasoned = transcript.reasoned or part.reasoned
-        name, arguments = part.name if part.is_call else "", part.arguments
         added = transcript.add(part.text, part.thought, called=len(name) + len(arguments))
         if added is NOTHING:  # images, results, or whatever else is not known by name
             other = OtherOutput() if part.reasoned else other_output(raw)
@@ -208,7 +202,7 @@ class MessagesInterpreter(Interpreter):
                 transcript.carry([part.type or "a block"])
             added = add_other(transcript, other)
         elif name or arguments:
-            self._add_call(index, part.id if part.is_call else "", name, arguments)
+            self._add_call(index, call_id, name, arguments)
         if added is not NOTHING:
             transcript.take_back()  # a stop reason before output did not end the answer
         return added
@@ -313,21 +307,18 @@ def read_message_usage(value: object, counts: InputCounts, *, begins: bool) -> U
     What an answer that only begins says of its output is a placeholder, not a count.
     """
     usage = mapping(value)
+    details = mapping(usage.get("output_tokens_details"))
     counts.update(usage)
     spent = Usage(
         input_tokens=counts.total,
         output_tokens=None if begins else count(usage.get("output_tokens")),
-        reasoning_tokens=_reasoning(usage),
+        reasoning_tokens=first_count(
+            details.get("thinking_tokens"), details.get("reasoning_tokens")
+        ),
         cached_tokens=counts.cached,
         cost_usd=read_cost(usage),
     )
     return None if spent == Usage() else spent
-
-
-def _reasoning(usage: Mapping[str, Any]) -> int | None:
-    details = mapping(usage.get("output_tokens_details"))
-    found = count(details.get("thinking_tokens"))
-    return count(details.get("reasoning_tokens")) if found is None else found
 
 
 def bedrock_usage(metrics: Mapping[str, Any]) -> Usage | None:

@@ -116,7 +116,7 @@ class ToolCalls:
 
 @dataclass(slots=True)
 class Transcript:
-    """The facts of one answer so far. Its interpreter alone writes it."""
+    """What was read of one answer so far. Its interpreter alone writes it."""
 
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from probes.answers.dialects.transcript import Usage
-from probes.answers.lenient import amount, count, mapping, quantity
+from probes.answers.lenient import amount, count, first_count, mapping, quantity
 from probes.kit.words import clean
 
 OTHER_TOKENISER: Final = 1.5
@@ -48,9 +48,20 @@ def read_usage(value: object) -> Usage | None:
     Zero for both prompt and completion is what servers write that do not count: no usage.
     """
     usage = mapping(value)
-    given = _first(usage, "prompt_tokens", "input_tokens")
-    output = _first(usage, "completion_tokens", "output_tokens")
-    reasoning, cached = _reasoning(usage), _cached(usage)
+    given = first_count(usage.get("prompt_tokens"), usage.get("input_tokens"))
+    output = first_count(usage.get("completion_tokens"), usage.get("output_tokens"))
+    reasoning = first_count(
+        mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"),
+        mapping(usage.get("output_tokens_details")).get("reasoning_tokens"),
+        usage.get("reasoning_tokens"),
+    )
+    cached = first_count(
+        mapping(usage.get("prompt_tokens_details")).get("cached_tokens"),
+        mapping(usage.get("input_tokens_details")).get("cached_tokens"),
+        usage.get("cached_tokens"),
+        usage.get("prompt_cache_hit_tokens"),  # DeepSeek's
+        usage.get("cache_read_input_tokens"),  # Anthropic's, which gateways pass on
+    )
     total = count(usage.get("total_tokens"))
     billed = billed_output(given, output, reasoning, total, cached)
     spent = Usage(
@@ -133,26 +144,6 @@ def read_timing(
             found |= {f"{name}.{key}": inside.get(key) for key in _OF_OBJECTS.get(name, ())}
     numbers = {name: quantity(value) for name, value in found.items()}
     return {name: value for name, value in numbers.items() if value is not None}
-
-
-def _first(usage: Mapping[str, Any], *names: str) -> int | None:
-    return next((found for name in names if (found := count(usage.get(name))) is not None), None)
-
-
-def _reasoning(usage: Mapping[str, Any]) -> int | None:
-    for name in ("completion_tokens_details", "output_tokens_details"):
-        found = count(mapping(usage.get(name)).get("reasoning_tokens"))
-        if found is not None:
-            return found
-    return count(usage.get("reasoning_tokens"))
-
-
-def _cached(usage: Mapping[str, Any]) -> int | None:
-    for name in ("prompt_tokens_details", "input_tokens_details"):
-        found = count(mapping(usage.get(name)).get("cached_tokens"))
-        if found is not None:
-            return found
-    return _first(usage, "cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 
 
 def read_cost(usage: Mapping[str, Any]) -> float | None:

@@ -15,6 +15,7 @@ from probes.events import Limit
 from probes.kit.durations import number
 
 _MOST: Final = 16
+"""Of the quotas that an error names, and of the limits that are told of them."""
 _SHORT: Final = ("second", "minute", "")
 """Periods that end within Google's `retryDelay`; of a day's end it says nothing."""
 _IN_WORDS: Final = ("message", "msg", "error", "detail", "statusmsg", "errormessage")

@@ -24,9 +24,9 @@ def foreign_environment(task: Task) -> dict[str, str]:
     return {**inherited, **own}
 
 
-def environment(task: Task, **more: str) -> dict[str, str]:
-    """Return the same for a client of this repository."""
-    paths = os.pathsep.join((str(ROOT), str(BENCH)))
+def environment(task: Task, root: Path = ROOT, **more: str) -> dict[str, str]:
+    """Return the same for a client of this repository, or of another tree of it."""
+    paths = os.pathsep.join((str(root), str(BENCH)))
     return {**foreign_environment(task), "PYTHONPATH": paths, **more}
 
 

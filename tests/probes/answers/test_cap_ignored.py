@@ -159,7 +159,7 @@ class Row:
             gaps=GapWatch(clock.monotonic_ns(), asleep_ns=lambda: 0),
             scrub=Scrubber(frozenset()),
             emit=self.events.append,
-            turnstile=self,
+            gate=self,
         )
 
     async def admit(self, tokens: object, cancelled: object) -> bool:

@@ -53,9 +53,8 @@ FULL = {
 
 
 def test_what_fits_is_read_the_same_either_way() -> None:
-    typed = decode(json.dumps(FULL))
-    assert typed is not None
-    assert lenient(Shape, FULL) == msgspec.structs.replace(typed, own="read None")
+    assert lenient(Shape, FULL) == decode(json.dumps(FULL))
+    assert lenient(Shape, {}) == Shape()
 
 
 @pytest.mark.parametrize(
@@ -74,8 +73,6 @@ def test_what_fits_is_read_the_same_either_way() -> None:
 def test_what_does_not_fit_is_as_if_it_were_not_there(field: str, written: Any, read: Any) -> None:
     found = decode(json.dumps(FULL | {"otherName": 7, field: written}))
     expected = lenient(Shape, FULL | {"otherName": None})
-    if field != "own":
-        expected.own = found.own if found else None
     setattr(expected, field, read)
     assert found == expected
 

@@ -48,7 +48,7 @@ class Desk:
             gaps=GapWatch(self.clock.now_ns, asleep_ns=lambda: 0),
             scrub=Scrubber(frozenset({SECRET})),
             emit=self.events.append,
-            turnstile=self,
+            gate=self,
             prompt_tokens=20,
             max_tokens=64,
         )

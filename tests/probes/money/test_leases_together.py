@@ -310,6 +310,65 @@ async def test_an_older_word_of_an_engine_frees_nothing() -> None:
     assert of_route(busy.commands[-1]).tokens == 200
 
 
+async def test_what_an_engine_has_reserved_and_not_begun_is_not_given_back() -> None:
+    run = Run([1, 1], tokens=400)
+    await run.begin()
+    await run.wait_for_more(0)
+    await run.ask(1)
+    idle = run.engines[1]
+    assert idle.spending.reserve("r", PROBE) is not None  # admitted, and not sent yet
+    idle.obey()
+    idle.speak()
+    run.hear(1)
+    await run.ask(1)
+    await run.ask(0)
+    assert of_route(run.engines[0].commands[-1]).tokens == 400 - PROBE
+
+
+async def test_what_was_spent_since_an_engine_obeyed_is_no_more_in_its_hands() -> None:
+    run = Run([8], tokens=100_000)
+    await run.begin()
+    engine = run.engines[0]
+    assert [engine.begin_attempt(), engine.begin_attempt()] == [True, True]
+    run.leases[0].expect(SetKnob(route="r", knob="concurrency", value=0, part=True))
+    while engine.words:
+        run.hear(0)
+    await run.ask(0)
+    engine.obey()
+    engine.speak()
+    engine.end_attempt(30)
+    while engine.words:
+        run.hear(0)
+    await run.ask(0)
+    assert run.ledger.report().routes[0].leased_tokens == 2 * PROBE - 30
+
+
+async def test_an_engine_that_obeys_the_first_of_two_lower_allowances_may_spend_that() -> None:
+    run = Run([1, 1], tokens=2_000)
+    await run.begin()
+    engine, lease = run.engines[0], run.leases[0]
+    lease.expect(Burst(route="r", count=10))
+    await run.ask(0)
+    engine.obey()
+    lease.expect(SetKnob(route="r", knob="max_tokens", value=1))
+    await run.ask(0)  # ten probes cost little now
+    lease.expect(SetKnob(route="r", knob="concurrency", value=0, part=True))
+    lease._routes["r"].burst = 0
+    await run.ask(0)
+    first, second = (of_route(command).tokens for command in engine.commands)
+    assert first > second == 0
+    engine.obey()
+    engine.speak()
+    run.hear(0)
+    await run.ask(0)
+    assert run.ledger.report().routes[0].leased_tokens == 2 * PROBE + 12 * PROBE
+    engine.obey()
+    engine.speak()
+    run.hear(0)
+    await run.ask(0)
+    assert run.ledger.report().routes[0].leased_tokens == 2 * PROBE
+
+
 async def test_an_engine_that_lost_its_workers_gives_back_what_it_had_for_them() -> None:
     run = Run([8, 1], tokens=1_100)
     await run.begin()

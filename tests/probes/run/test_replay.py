@@ -221,7 +221,7 @@ async def test_of_a_run_that_was_killed_what_is_there_is_told(tmp_path: Path) ->
     (printed, remarks), (expected, none) = await replayed(cut), await replayed(whole)
     assert printed == expected
     number = content[:end].count(b"\n") + 1
-    last = f"line {number}, the last, was cut short"
+    last = f"line {number} is cut short"
     assert (remarks, none) == ([f"cut.jsonl: 1 line is left out: {last}"], [])
 
 
@@ -259,7 +259,7 @@ async def test_damage_costs_a_line_and_no_figure_of_the_others(tmp_path: Path) -
     path = recording(tmp_path, marks(2) + b"?\n" + marks(1))
     printed, remarks = await replayed(path)
     assert printed == encode_event(HELLO) + marks(2) + marks(1) + SUMMARY
-    assert remarks == ["run.jsonl: 1 line is left out, line 4: 1 cannot be read"]
+    assert remarks == ["run.jsonl: 1 line is left out: line 4 is unreadable"]
 
 
 @pytest.mark.parametrize("digests", ["", BACKEND])

@@ -16,7 +16,7 @@ from recorded import recorded_events
 
 from probes.config import Recording
 from probes.events import Event, Hello, Mark, encode_event
-from probes.store.recording import Part, Recorder, open_part, retain
+from probes.store.recording import OpenPart, Recorder, open_part, retain
 
 NOW_NS = 1_800_000_000 * 1_000_000_000
 
@@ -232,13 +232,13 @@ class FullDisk:
         self.full = threading.Event()
         self.full.set()
 
-    def open(self, path: Path, *, exclusive: bool) -> Part:
+    def open(self, path: Path, *, exclusive: bool) -> OpenPart:
         """Open the real file behind a gate."""
         return _Gated(open_part(path, exclusive=exclusive), self.full)
 
 
 class _Gated:
-    def __init__(self, part: Part, full: threading.Event) -> None:
+    def __init__(self, part: OpenPart, full: threading.Event) -> None:
         self._part = part
         self._full = full
         self.close = part.close

@@ -39,17 +39,21 @@ def read_parts(*paths: Path) -> tuple[list[Event], bytes, list[str]]:
     return events, given, remarks
 
 
-CANNOT_BE_READ = "1 line is left out, line 3: 1 cannot be read"
-UNKNOWN = "1 line is left out, line 3: 1 no event that this version knows"
+CANNOT_BE_READ = "1 line is left out: line 3 is unreadable"
+UNKNOWN = "1 line is left out: line 3 is no event that this version knows"
 DAMAGES = {
     "no JSON": (b"garbage\n", CANNOT_BE_READ),
-    "two bad lines": (b"{\n}\n", "2 lines are left out, the first is line 3: 2 cannot be read"),
+    "two bad lines": (b"{\n}\n", "2 lines are left out, the first is line 3: 2 unreadable"),
     "binary": (bytes(range(11, 256)) + b"\n", CANNOT_BE_READ),
     "an empty line": (b"\n", CANNOT_BE_READ),
     "a carriage return": (b"\r\n", CANNOT_BE_READ),
     "invalid UTF-8": (b'{"type":"mark","at_ns":1,"text":"\xff\xfe"}\n', CANNOT_BE_READ),
     "a number without end": (
         b'{"type":"mark","text":"","at_ns":' + b"1" * 400 + b"}\n",
+        CANNOT_BE_READ,
+    ),
+    "a number without end beside what we do not know": (
+        b'{"type":"mark","text":"","at_ns":' + b"1" * 400 + b',"later":"\xff"}\n',
         CANNOT_BE_READ,
     ),
     "nested too deep": (b'{"a":' * 200_000 + b"\n", CANNOT_BE_READ),
@@ -86,7 +90,7 @@ def test_what_is_glued_to_a_torn_line_is_read(tmp_path: Path, torn: bytes, after
     events, given, (remark,) = read(tmp_path / "run.jsonl", content)
     assert events == [hello(), mark(1), after, mark(3)]
     assert given == lines(*events)
-    assert remark.startswith("run.jsonl: 1 line is left out, line 3: 1 ")
+    assert remark.startswith("run.jsonl: 1 line is left out: line 3 is ")
 
 
 def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path) -> None:
@@ -94,7 +98,7 @@ def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path) -> None:
     events, given, remarks = read(path, lines(hello(), mark(1), mark(2))[:-9])
     assert events == [hello(), mark(1)]
     assert given == lines(*events)
-    assert remarks == ["run.jsonl: 1 line is left out: line 3, the last, was cut short"]
+    assert remarks == ["run.jsonl: 1 line is left out: line 3 is cut short"]
 
 
 def test_a_whole_last_line_gets_the_end_it_lacks(tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ def test_a_line_that_is_too_long_is_passed_over(
     content = lines(hello(), mark(1)) + b"x" * size + end + after
     events, _, remarks = read(tmp_path / "run.jsonl", content)
     assert events == [hello(), mark(1), *([mark(2)] if end else [])]
-    assert remarks == ["run.jsonl: 1 line is left out, line 3: 1 longer than 16 MB"]
+    assert remarks == ["run.jsonl: 1 line is left out: line 3 is longer than 16 MB"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs sparse files")
@@ -165,7 +169,7 @@ def test_a_long_recording_comes_in_batches_that_leave_time_between_them(tmp_path
 def test_a_damaged_hello_costs_itself_alone(tmp_path: Path) -> None:
     events, _, remarks = read(tmp_path / "run.jsonl", b"\0\0\n" + lines(mark(1), mark(2)))
     assert events == [mark(1), mark(2)]
-    assert remarks == ["run.jsonl: 1 line is left out, line 1: 1 cannot be read"]
+    assert remarks == ["run.jsonl: 1 line is left out: line 1 is unreadable"]
 
 
 NEWER = [
@@ -269,6 +273,15 @@ def test_parts_are_read_in_their_order_and_missing_ones_are_said(
     assert remarks == ([f"{part(tmp_path, min(named)).name}: {remark}"] if remark else [])
 
 
+def test_a_part_that_retention_deletes_meanwhile_is_left_out(tmp_path: Path) -> None:
+    paths, remarks = made_parts(tmp_path, 1, 2, 3), list[str]()
+    parts = recorded_parts(paths, remarks.append)
+    paths[1].unlink()
+    read = [event for events, _ in read_recording(parts, remarks.append) for event in events]
+    assert read == [hello(), mark(1), mark(3)]
+    assert remarks == [f"{paths[1].name}: was deleted meanwhile, and is left out"]
+
+
 def test_other_files_are_read_as_they_are_named(tmp_path: Path) -> None:
     for name, number in (("b.jsonl", 1), ("a.jsonl", 2)):
         (tmp_path / name).write_bytes(lines(hello(), mark(number)))
@@ -289,9 +302,9 @@ def test_what_is_skipped_is_told_file_by_file(tmp_path: Path) -> None:
     events, _, remarks = read_parts(paths[0])
     assert events == [hello(), mark(1), mark(2), mark(3)]
     assert remarks == [
-        f"{paths[1].name}: 1 line is left out, line 2: 1 cannot be read",
+        f"{paths[1].name}: 1 line is left out: line 2 is unreadable",
         f"{paths[2].name}: 2 lines are left out, the first is line 2: "
-        "1 cannot be read, 1 no event that this version knows",
+        "1 unreadable, 1 no event that this version knows",
     ]
 
 

@@ -86,7 +86,7 @@ def test_an_own_recording_is_read_and_nothing_else(
     assert main(["replay", "--headless", str(tmp_path / "run.jsonl")]) == 0
     told = capfdbinary.readouterr()
     assert told.out == HELLO + MARK.replace("\u202e".encode(), b"\\u202e") + SUMMARY
-    assert told.err == b"llmtop: run.jsonl: 1 line is left out, line 2: 1 cannot be read\n"
+    assert told.err == b"llmtop: run.jsonl: 1 line is left out: line 2 is unreadable\n"
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -21,7 +21,7 @@ from ..client import RunningClient, Task
 from ..matching import quantile
 from ..processes import descendants
 from ..readings import Reading, Report
-from ..spawning import environment, spawned, wait_for_end
+from ..spawning import ROOT, environment, spawned, wait_for_end
 
 ROUTES = 8
 LINES, COLUMNS = 50, 160
@@ -113,11 +113,14 @@ class _Running:
         return report_of(_events(self.events), since_ns)
 
 
+@dataclass(frozen=True)
 class Headless:
     """`llmtop --headless`, its events in a file."""
 
-    name = "llmtop headless"
-    most_streams = 100_000
+    name: str = "llmtop headless"
+    root: Path = ROOT
+    """The tree whose llmtop it is."""
+    most_streams: int = 100_000
 
     def missing(self) -> str:
         """Return nothing: it is always there."""
@@ -132,9 +135,11 @@ class Headless:
         with (
             events.open("wb") as stdout,
             log.open("wb") as stderr,
-            spawned(argv, task, env=environment(task), stdout=stdout, stderr=stderr) as process,
+            spawned(
+                argv, task, env=environment(task, self.root), stdout=stdout, stderr=stderr
+            ) as run,
         ):
-            yield _Running(process, events, log)
+            yield _Running(run, events, log)
 
 
 @dataclass(frozen=True)
