@@ -120,6 +120,8 @@ class BoardScreen(Screen[None]):
         if moment != self._moment or owed or self._frames.moving():
             self._moment = moment
             self.pull()
+            if self.view.frozen:
+                self._beats.pause()
 
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
@@ -194,6 +196,7 @@ class BoardScreen(Screen[None]):
         self.view = view
         if self._terminal is not None and self._terminal.busy:
             self._moment = ()
+            self._beats.resume()  # a frozen screen's own come too seldom to answer a key
         else:
             self.pull()
 
