@@ -5,47 +5,8 @@ from typing import Protocol
 
 from probes.board.views import Snapshot, WindowName
 from probes.control.commands import Command
-from probes.control.status import HostState
+from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
-
-
-class Status(Protocol):
-    """How the engine's process is."""
-
-    @property
-    def state(self) -> HostState:
-        """What it does now."""
-        ...
-
-    @property
-    def since_s(self) -> float:
-        """Seconds it has been so."""
-        ...
-
-    @property
-    def engine(self) -> str:
-        """Which of several engines this is about; empty for one that is alone."""
-        ...
-
-    @property
-    def silent_s(self) -> float:
-        """Seconds since it last said anything."""
-        ...
-
-    @property
-    def last_words(self) -> str:
-        """The end of its stderr, neutralised; empty while it lives."""
-        ...
-
-    @property
-    def restarts(self) -> int:
-        """How often it was started again."""
-        ...
-
-    @property
-    def detail(self) -> str:
-        """Such as `exit status 1` or `next start in 4 s`."""
-        ...
 
 
 class BoardSource(Protocol):
@@ -80,7 +41,7 @@ class CockpitSession(Protocol):
         ...
 
     @property
-    def status(self) -> Status:
+    def status(self) -> HostStatus:
         """How the engine is; a new frozen object after each change."""
         ...
 

@@ -11,7 +11,6 @@ from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, Role, Span, age, clip, count, join, line_width, usd
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.view import ViewState
-from tui.session import Status
 
 _WORDS_LIMIT: Final = 160
 """Characters of an engine's last words: a line of a wide terminal."""
@@ -41,7 +40,7 @@ _LAMPS: Final[dict[HostState, Span]] = {
 class Strips:
     """Draws header and banner, which alone show how the engine and this process are."""
 
-    status: Status = field(default_factory=lambda: HostStatus("starting"))
+    status: HostStatus = field(default_factory=lambda: HostStatus("starting"))
     cockpit: Cockpit = CALM
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
@@ -71,7 +70,7 @@ _EXPLAINED_BEFORE: Final = 2.5
 
 
 def header_line(
-    snapshot: Snapshot, view: ViewState, status: Status, width: int, cockpit: Cockpit = CALM
+    snapshot: Snapshot, view: ViewState, status: HostStatus, width: int, cockpit: Cockpit = CALM
 ) -> Line:
     """Return the strip: lamp, what is going on, and at the right how far it can be trusted.
 
@@ -113,7 +112,7 @@ def _fitting(
     return [part for part in figures if part in parts], [part for part in badge if part in parts]
 
 
-def banner_line(snapshot: Snapshot, status: Status) -> Line | None:
+def banner_line(snapshot: Snapshot, status: HostStatus) -> Line | None:
     """Return what must not be overlooked, on red; None where there is nothing of the kind."""
     engine = _ENGINE_BANNERS.get(status.state)
     if engine is not None:
@@ -123,7 +122,7 @@ def banner_line(snapshot: Snapshot, status: Status) -> Line | None:
     return ((f" {text} ", "alert"),) if text else None
 
 
-def _engine_text(engine: tuple[str, str], status: Status) -> str:
+def _engine_text(engine: tuple[str, str], status: HostStatus) -> str:
     name, advice = engine
     for_s = f" {age(status.silent_s)}" if status.silent_s >= 1 else ""
     # A silent engine has not ended: what is told of an end is that of the one before it.
@@ -134,7 +133,7 @@ def _engine_text(engine: tuple[str, str], status: Status) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _restarted_text(status: Status) -> str:
+def _restarted_text(status: HostStatus) -> str:
     """Return that the engine is a new one, for as long as somebody may not have seen it."""
     if status.state != "running" or not status.restarts or status.since_s > _NEWS_S:
         return ""
@@ -144,7 +143,7 @@ def _restarted_text(status: Status) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _last_words(status: Status) -> str:
+def _last_words(status: HostStatus) -> str:
     words = neutralise(status.last_words.strip(), _WORDS_LIMIT)
     return f"last words: {words}" if words else ""
 
@@ -180,7 +179,7 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
     return "the engine starts again"
 
 
-def _lamp(header: HeaderView, view: ViewState, status: Status) -> Line:
+def _lamp(header: HeaderView, view: ViewState, status: HostStatus) -> Line:
     clock: Span = (f" {_elapsed(header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
     if view.freeze is not None:

@@ -15,6 +15,7 @@ from textual.widgets import Input
 from probes.board.views import RouteView, WindowName
 from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
 from probes.control.knobs import KnobName, Move
+from probes.control.status import HostStatus
 from probes.kit.clock import Clock
 from tui.keys import bindings
 from tui.panes.header import Strips, banner_line
@@ -35,7 +36,7 @@ from tui.screens.canvas import Canvas
 from tui.screens.frames import Frames
 from tui.screens.help import HelpScreen
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
-from tui.session import CockpitSession, Status
+from tui.session import CockpitSession
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
@@ -119,6 +120,8 @@ class BoardScreen(Screen[None]):
         if moment != self._moment or owed or self._frames.moving():
             self._moment = moment
             self.pull()
+            if self.view.frozen:
+                self._beats.pause()
 
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
@@ -193,6 +196,7 @@ class BoardScreen(Screen[None]):
         self.view = view
         if self._terminal is not None and self._terminal.busy:
             self._moment = ()
+            self._beats.resume()  # a frozen screen's own come too seldom to answer a key
         else:
             self.pull()
 
@@ -357,7 +361,7 @@ class BoardScreen(Screen[None]):
             self._session.retry()
 
 
-def _shown_of(status: Status) -> tuple[object, ...]:
+def _shown_of(status: HostStatus) -> tuple[object, ...]:
     """Return what the strips show of the engine's process; times in whole seconds.
 
     One that runs has no times to show: it may well be silent for a second, every second.

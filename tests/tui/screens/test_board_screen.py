@@ -564,6 +564,23 @@ async def test_a_key_on_a_busy_terminal_is_answered_with_the_next_frame() -> Non
         assert paper.frames
 
 
+async def test_a_frozen_screen_wakes_seldom_and_still_answers_keys_at_once() -> None:
+    async with on_paper() as (it, paper):
+        beats = it.board._beats._active
+        await it.press("space")
+        assert not beats.is_set()
+        paper.busy = True
+        await it.press("j")
+        assert beats.is_set(), "the key is answered with the next frame"
+        paper.busy = False
+        it.clock.now_ns += 20 * NS_PER_S
+        it.board._beat()
+        assert not beats.is_set()
+        await it.press("space")
+        assert beats.is_set()
+        assert not it.board._frozen_beats._active.is_set()
+
+
 async def test_a_slow_terminal_is_said_in_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_paper() as (it, paper):
         board = await beating(it, paper)
