@@ -401,7 +401,11 @@ def test_the_hello_is_the_first_of_a_stream_whatever_comes_with_it(ledger: Ledge
     hello = Hello(
         at_ns=7, wall_ns=7, engine="2", version="1", schema=SCHEMA_VERSION, pid=1, routes=()
     )
-    batch: list[Event] = [Notice(at_ns=3, text="an engine died"), hello, Mark(at_ns=8, text="m")]
+    batch: list[Event] = [
+        Notice(at_ns=3, route="", text="an engine died"),
+        hello,
+        Mark(at_ns=8, text="m"),
+    ]
     session._receive(batch, b"".join(map(encode_event, batch)))
     assert [type(event) for event in heard] == [Hello, Mark, Notice]
     assert b"".join(lines) == b"".join(map(encode_event, heard))
