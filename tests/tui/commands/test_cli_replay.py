@@ -115,7 +115,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
             "is of schema 0, written by llmtop 0; this version reads schema 1",
         ),
     ],
-    ids=lambda value: str(value)[:40] if isinstance(value, str) else f"{len(value)} bytes",
+    ids=lambda value: value[:40] if isinstance(value, str) else f"{len(value or b'')} bytes",
 )
 def test_what_is_no_recording_is_one_line_and_status_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, words: str
