@@ -41,7 +41,7 @@ def route_summary(at: RouteAt) -> dict[str, Any]:
 
 
 def _counts(route: RouteBoard, tally: Tally) -> dict[str, Any]:
-    """Return what was counted; which figures add up to which stands in the README."""
+    """Return what was counted; what adds up to what stands in probes/README.md."""
     begun = route.accounts
     cancelled = tally.cancelled + begun.probes_lost
     return {

@@ -1,4 +1,4 @@
-"""The exit statuses of every command: one table, which the README repeats.
+"""The exit statuses of every command: one table, which tui/README.md repeats.
 
 What ends a command by a signal is told as shells number it: 128 + the signal.
 """

@@ -1,4 +1,4 @@
-"""How much of an answer is read: as much as the README says, and not more."""
+"""How much of an answer is read: as much as probes/answers/README.md says, and not more."""
 
 import json
 

@@ -120,7 +120,7 @@ def folded(events: list[Event]) -> Board:
 
 
 def assert_adds_up(told: dict[str, Any]) -> None:
-    """Hold a route's summary to every identity that the README states."""
+    """Hold a route's summary to every identity that probes/README.md states."""
     assert told["probes"] == told["n"] == told["ok"] + told["failures"]
     assert told["probes_begun"] == told["probes"] + told["cancelled"] + told["open"]
     assert told["attempts_begun"] == sum(told["outcomes"].values()) + told["attempts_open"]
