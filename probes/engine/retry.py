@@ -2,7 +2,8 @@
 
 Rule 1. Retries are what the official clients do, made visible: the deliberate differences stand in
         probes/answers/README.md, "Where our retries differ"; a test holds them and the constants
-        below to the official client. Nothing else in the program retries; every retry has its reason.
+        below to the official client. Nothing else in the program retries; every retry has its
+        reason.
 Rule 2. A 429 becomes a wait on this way, and each figure keeps its name:
         `retry_after_s`   what the server asked, in a header or its body (`answers.retry_after`,
                           `Answer`, `AttemptFinished`). More than a probe waits makes the answer not
