@@ -151,6 +151,25 @@ ROOMS: Final = {
             "tests/tui/commands/test_cli_budget.py",
         ),
     ),
+    "replay": Room(
+        (
+            "probes/store/*.py",
+            "probes/exports/*.py",
+            "probes/sources/recording.py",
+            "probes/run/headless.py",
+            "probes/run/printing.py",
+            "probes/run/replay.py",
+            "tui/commands/replay.py",
+        ),
+        (
+            "tests/probes/store/test_*.py",
+            "tests/probes/exports/test_*.py",
+            "tests/probes/sources/test_recording_source.py",
+            "tests/probes/run/test_headless.py",
+            "tests/probes/run/test_replay.py",
+            "tests/tui/commands/test_cli_replay.py",
+        ),
+    ),
     "panes": Room(
         ("tui/panes/*.py", "tui/draw/table.py"),
         (
