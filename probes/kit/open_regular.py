@@ -123,21 +123,6 @@ def read_open(descriptor: int, path: Path, most: int, *, seconds: float = PIPE_S
     raise TooLargeError(path, most)
 
 
-def read_regular(path: Path, most: int) -> bytes:
-    """Return what a regular file holds, at most `most` bytes. Never waits.
-
-    Raises:
-        NotRegularError: it is none.
-        TooLargeError: it holds more.
-        OSError: it cannot be read.
-    """
-    descriptor = open_regular(path)
-    try:
-        return read_open(descriptor, path, most)
-    finally:
-        os.close(descriptor)
-
-
 def kind_of(status: os.stat_result) -> str:
     """Return what is no regular file, in words; empty for one that is."""
     if stat.S_ISREG(status.st_mode):

@@ -70,17 +70,6 @@ def judge_open(descriptor: int, path: Path) -> None:
         raise UntrustedError("it was replaced while it was opened")
 
 
-def judge_path(path: Path) -> None:
-    """Judge a file that somebody else opens by its name.
-
-    Raises:
-        UntrustedError: others can write or replace it.
-        OSError: it is not there.
-    """
-    if sys.platform != "win32":
-        _judge_file(path, _walk(path))
-
-
 def judge_executable(path: Path) -> None:
     """Judge a program that is to be run; folders that administrators share are no fault of it.
 

@@ -15,7 +15,6 @@ from probes.kit.open_regular import (
     open_given,
     open_regular,
     read_open,
-    read_regular,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX files")
@@ -61,9 +60,16 @@ def test_what_is_no_file_is_refused_at_once(
 def test_a_file_is_read_whole_up_to_its_bound(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 10)
-    assert read_regular(path, 10) == b"x" * 10
-    with pytest.raises(TooLargeError, match="is larger than 9 bytes"):
-        read_regular(path, 9)
+    for most, read in ((10, b"x" * 10), (9, None)):
+        descriptor = open_regular(path)
+        try:
+            if read is not None:
+                assert read_open(descriptor, path, most) == read
+                continue
+            with pytest.raises(TooLargeError, match="is larger than 9 bytes"):
+                read_open(descriptor, path, most)
+        finally:
+            os.close(descriptor)
 
 
 def test_a_file_is_made_and_emptied_as_the_flags_say(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from probes.kit.trust import (
     UntrustedError,
     judge_executable,
     judge_open,
-    judge_path,
     read_trusted,
 )
 
@@ -45,9 +44,6 @@ def file(tmp_path: Path) -> Path:
 def complaint(path: Path) -> str:
     with pytest.raises(UntrustedError) as caught:
         read_trusted(path, 10_000)
-    with pytest.raises(UntrustedError) as named:
-        judge_path(path)
-    assert str(named.value) == str(caught.value)
     return str(caught.value)
 
 
@@ -55,7 +51,6 @@ def complaint(path: Path) -> str:
 def test_what_only_its_owner_can_write_is_believed(file: Path, mode: int) -> None:
     file.chmod(mode)
     assert read_trusted(file, 10_000) == MINIMAL.encode()
-    judge_path(file)
     judge_executable(file)
 
 
@@ -155,7 +150,7 @@ def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(UntrustedError, match="40 symbolic links"):
-        judge_path(tmp_path / "a")
+        judge_executable(tmp_path / "a")
 
 
 def test_a_file_that_was_replaced_meanwhile_is_not_believed(file: Path) -> None:
@@ -191,10 +186,10 @@ def test_a_namespace_without_root_does_not_know_whose_the_root_folder_is(
 ) -> None:
     monkeypatch.setattr(trust, "_is_ours", lambda uid: uid == -1)
     with pytest.raises(UntrustedError, match="the folder / belongs to user"):
-        judge_path(file)
+        judge_executable(file)
     monkeypatch.setattr(trust, "_overflow_uid", lambda: file.stat().st_uid)
     with pytest.raises(UntrustedError) as caught:  # whoever wrote a file, it was not root
-        judge_path(file)
+        judge_executable(file)
     assert "the folder / " not in str(caught.value)
 
 
