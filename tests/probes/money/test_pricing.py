@@ -7,6 +7,7 @@ import pytest
 
 from probes.answers.dialects.usage import billed_output, read_cost, read_usage
 from probes.config import Price
+from probes.events import AttemptFinished, StampLadder
 from probes.money.pricing import (
     LEAST_HIDDEN,
     MOST_ADDED_INPUT,
@@ -16,6 +17,7 @@ from probes.money.pricing import (
     Seen,
     charge_of,
     output_limit,
+    priced_later,
     seen_tokens,
 )
 
@@ -234,3 +236,41 @@ def test_a_route_reserves_what_it_was_seen_to_use_and_forgets_slowly() -> None:
     for _ in range(60):
         learned.learn(100)
     assert learned.tokens == 100
+
+
+@pytest.mark.parametrize(
+    ("counts", "cost_usd", "charged_usd"),
+    [
+        # What is billed, which may be more than the output that came, and the cheaper cached part.
+        ({"input_tokens": 20, "output_tokens": 5, "billed_tokens": 15}, 170e-6, 170e-6),
+        ({"input_tokens": 20, "output_tokens": 5, "cached_tokens": 10}, 65e-6, 65e-6),
+        # No counts: what was charged, the prompt by the price of input, the rest by the output's.
+        ({}, None, 660e-6),
+    ],
+)
+def test_a_price_that_comes_later_prices_what_was_charged(
+    counts: dict[str, Any], cost_usd: float | None, charged_usd: float
+) -> None:
+    event = AttemptFinished(
+        at_ns=2,
+        route="r",
+        probe="p",
+        attempt=1,
+        outcome="ok",
+        stamps_ns=StampLadder(started=1, ended=2),
+        charged_tokens=84,
+        **counts,
+    )
+    price = Price(input=1.0, output=10.0, cached_input=0.5)
+    priced = priced_later(event, price, 20, "list")
+    assert priced.cost_usd == (None if cost_usd is None else pytest.approx(cost_usd))
+    assert priced.charged_usd == pytest.approx(charged_usd)
+    assert priced.cost_source == ("unknown" if cost_usd is None else "list")
+
+
+@pytest.mark.parametrize("changes", [{"charged_tokens": 0}, {"cost_usd": 0.5}])
+def test_what_was_free_or_has_its_cost_is_not_priced_again(changes: dict[str, Any]) -> None:
+    fields = {"at_ns": 2, "route": "r", "probe": "p", "attempt": 1, "outcome": "ok"}
+    stamps = StampLadder(started=1, ended=2)
+    event = AttemptFinished(**fields, stamps_ns=stamps, **{"charged_tokens": 84, **changes})
+    assert priced_later(event, PRICE, 20, "list") is event

@@ -4,7 +4,7 @@ import pytest
 from clocks import ManualClock
 
 from probes.config import Budget, Route
-from probes.money.ledger import Ledger
+from probes.money.ledger import Ask, Ledger, route_key
 from probes.money.run_ledger import TURN_S, RunLedger
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("closed_ledgers")]
@@ -91,3 +91,11 @@ def test_whoever_is_next_is_woken_when_money_comes_free() -> None:
     run.ledger.serve_next("r")
     run.ledger.serve_next("s")
     assert run.woken == [2]
+
+
+async def test_what_a_run_spends_is_reported_under_the_names_of_its_routes() -> None:
+    ledger = Ledger(None)
+    run = RunLedger(ledger, ROUTES, Budget(), clock=ManualClock(), engines=1)
+    await run.settle(0, [Ask(route_key(ROUTES[1]), 7, 0.0)])
+    (spent,) = (one for one in ledger.report().routes if one.tokens)
+    assert (spent.name, spent.model, spent.tokens) == ("s", "m", 7)

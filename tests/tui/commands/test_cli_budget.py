@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def test_it_tells_routes_and_runs_by_what_people_call_them(
     run = next(line for line in lines if line.startswith("aa11"))
     assert f"llmtop --headless  {os.getpid()}@" in run
     assert run.split()[-5:] == ["alive", "50,000", "2.5%", "$0.25", "200"]
+    assert re.fullmatch(r"\d\d:\d\d:\d\d", run.split()[-6])
     assert next(line for line in lines if line.startswith("bb22")).split()[-5] == "gone"
     assert told.err == ""
     assert "s3cret" not in told.out
@@ -133,6 +135,16 @@ def test_a_record_is_struck_whole_and_nothing_else(
     assert told[0].startswith("will free 7 tokens and $0 of run bb22 (llmtop --headless, ")
     assert told[1] == "struck bb22: 7 tokens are free"
     assert ledger.used() == (50_000, 0.25)
+
+
+def test_a_whole_name_is_meant_where_others_begin_with_it(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.exchange("bb2", [Ask(route_key(OTHER), 5, 0.0)], Budget())
+    ledger.release("bb2")
+    assert main(["budget", "--strike", "bb2"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "struck bb2: 5 tokens are free"
+    assert ledger.used() == (50_007, 0.25)
 
 
 def test_a_living_run_keeps_its_lease(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
