@@ -423,3 +423,19 @@ def test_a_file_that_another_run_holds_is_busy_and_not_broken(code: int | None, 
     if code is not None:
         error.sqlite_errorcode = code  # type: ignore[misc]
     assert _is_busy(error) is busy
+
+
+def test_an_emptied_ledger_is_called_empty_and_a_released_run_leaves_no_lock(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "state" / "ledger.sqlite3"
+    path.parent.mkdir(mode=0o700)
+    path.touch(mode=0o600)
+    ledger = Ledger(path)
+    ledger.exchange("aa11", [Ask(route_key(ROUTE), 5, 0.0, want_tokens=10)], Budget())
+    assert any("it is empty" in news for news in ledger.take_news())
+    runs = path.with_name("runs")
+    assert [lock.name for lock in runs.iterdir()] == ["aa11.lock"]
+    ledger.release("aa11")
+    assert list(runs.iterdir()) == []
+    ledger.close()

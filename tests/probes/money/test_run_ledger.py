@@ -1,5 +1,7 @@
 """Engines of one run that wait for money: served by turns."""
 
+from pathlib import Path
+
 import pytest
 from clocks import ManualClock
 
@@ -99,3 +101,18 @@ async def test_what_a_run_spends_is_reported_under_the_names_of_its_routes() -> 
     await run.settle(0, [Ask(route_key(ROUTES[1]), 7, 0.0)])
     (spent,) = (one for one in ledger.report().routes if one.tokens)
     assert (spent.name, spent.model, spent.tokens) == ("s", "m", 7)
+
+
+async def test_asking_lifts_no_doubt_and_asking_for_that_does(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(b"broken" * 999)
+    ledger = Ledger(path)
+    run = RunLedger(ledger, ROUTES, Budget(), clock=ManualClock(), engines=1)
+    await run.exchange(0, [Ask(route_key(ROUTES[0]))])
+    assert run.doubt
+    run.lift()
+    await run.exchange(0, [Ask(route_key(ROUTES[0]))])
+    assert run.doubt == ""
+    assert [news for news in run.take_news() if "lifted" in news] == [
+        "the emergency is lifted: the budgets count from what is known"
+    ]
