@@ -1,5 +1,6 @@
 """The ledger's file: brought up to date, set aside when broken, never begun from nothing."""
 
+import errno
 import os
 import sqlite3
 import stat
@@ -14,7 +15,7 @@ import pytest
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
 from probes.money.ledger import Ask, Ledger, route_key
-from probes.money.ledger_file import BrokenLedgerError, LedgerError, _is_busy
+from probes.money.ledger_file import BrokenLedgerError, LedgerError, _is_busy, _put
 
 pytestmark = pytest.mark.usefixtures("closed_ledgers")
 
@@ -439,3 +440,28 @@ def test_an_emptied_ledger_is_called_empty_and_a_released_run_leaves_no_lock(
     ledger.release("aa11")
     assert list(runs.iterdir()) == []
     ledger.close()
+
+
+def test_a_run_that_had_it_open_tells_all_that_it_spent_however_often_it_asked(path: Path) -> None:
+    ledger = Ledger(path)
+    for tokens in (90_000, 7):
+        note(ledger, tokens)
+    rewrite(b"x" * 200)(path)
+    note(ledger, 5)
+    assert ledger.used() == (90_012, 0.0)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_without_hard_links_a_new_file_takes_a_free_place_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    fresh, place = tmp_path / "fresh", tmp_path / "ledger.sqlite3"
+    fresh.write_text("new")
+    if is_there:
+        place.write_text("old")
+    _put(fresh, place)
+    assert place.read_text() == ("old" if is_there else "new")
