@@ -48,6 +48,7 @@ from probes.events.stream import (
     ProbeFinished,
     Tick,
     decode_event,
+    durable_lines,
     encode_event,
 )
 
@@ -97,5 +98,6 @@ __all__ = [
     "TtftKind",
     "Verdict",
     "decode_event",
+    "durable_lines",
     "encode_event",
 ]

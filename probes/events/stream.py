@@ -10,6 +10,7 @@ engines of other versions are read. What an old reader would misread raises `SCH
 Units and what is absent: see `parts.py`.
 """
 
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 import msgspec
@@ -394,6 +395,11 @@ _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 def encode_event(event: Event) -> bytes:
     """Return one JSON line, its newline included."""
     return _encoder.encode(event) + b"\n"
+
+
+def durable_lines(events: Iterable[Event]) -> bytes:
+    """Return the JSON lines of those events that are durable."""
+    return b"".join(encode_event(event) for event in events if isinstance(event, DURABLE_TYPES))
 
 
 def decode_event(line: bytes) -> Event:

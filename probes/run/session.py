@@ -27,7 +27,7 @@ from probes.config.tls import unverified
 from probes.control.commands import Command, Configure, Go
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
-from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, Notice, encode_event
+from probes.events import SCHEMA_VERSION, Event, Hello, Notice, durable_lines
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -259,7 +259,7 @@ class Session:
             if first:
                 self._early.extend(events[:first])
                 events = events[first:]
-                lines = _lines(events)
+                lines = durable_lines(events)
         # The clock of the stream, by which what an engine was told to wait for is reckoned.
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
@@ -305,7 +305,7 @@ class Session:
 
     def _deliver(self, events: list[Event]) -> None:
         """Put events of our own into the stream."""
-        self._receive(events, _lines(events))
+        self._receive(events, durable_lines(events))
 
     def _emit(self, text: str, route: str = "") -> None:
         """Put a notice of our own into the stream."""
@@ -317,8 +317,3 @@ class Session:
             self._problems.put(news)
         while not self._problems.empty():
             self._emit(self._problems.get())
-
-
-def _lines(events: list[Event]) -> bytes:
-    """Return the JSON lines of what is durable of some events."""
-    return b"".join(encode_event(event) for event in events if isinstance(event, DURABLE_TYPES))

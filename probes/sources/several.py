@@ -25,7 +25,16 @@ from probes.control.commands import (
 )
 from probes.control.status import HostStatus, worst_of
 from probes.control.wanted import knob_changes, wanted_of
-from probes.events import DURABLE_TYPES, Event, Held, Knob, KnobKind, Mark, encode_event
+from probes.events import (
+    DURABLE_TYPES,
+    Event,
+    Held,
+    Knob,
+    KnobKind,
+    Mark,
+    durable_lines,
+    encode_event,
+)
 from probes.kit.clock import Clock, seconds
 from probes.kit.signals import Signal
 from probes.sources.division import Division
@@ -172,8 +181,7 @@ class SeveralEngines:
     def _tell(self, events: Sequence[Event]) -> None:
         """Put events of our own into the stream."""
         if events:
-            lines = b"".join(encode_event(event) for event in events)
-            self._merge.add(self._ourselves, events, lines)
+            self._merge.add(self._ourselves, events, durable_lines(events))
             self._look()
 
     def _turned(self, command: Command, now_ns: int) -> list[Event]:

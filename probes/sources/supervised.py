@@ -28,6 +28,7 @@ from probes.events import (
     ProbeFinished,
     StampLadder,
     decode_event,
+    durable_lines,
     encode_event,
 )
 from probes.kit.clock import Clock, SystemClock, seconds
@@ -227,7 +228,7 @@ class SupervisedEngine:
         """Put events of our own into the stream."""
         for event in events:
             self._open.fold(event)
-        self._receive(events, b"".join(encode_event(event) for event in events))
+        self._receive(events, durable_lines(events))
 
     def _hear(self, lines: list[bytes]) -> None:
         """Take lines of the pipe: events go on, anything else is noise."""
