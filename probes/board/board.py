@@ -25,6 +25,7 @@ from probes.events import (
     AttemptFinished,
     AttemptStarted,
     Batch,
+    Diagnosis,
     Event,
     Fault,
     FirstToken,
@@ -215,6 +216,9 @@ class Board:
     def _marked(self, event: Mark) -> None:
         self._run.marks.append(Marker(event.at_ns, event.text))
 
+    def _diagnosed(self, event: Diagnosis) -> None:
+        """Take what is known of an incident by now."""
+
     def _noticed(self, event: Notice) -> None:
         if event.price is not None and event.route in self._routes:
             self._routes[event.route].priced(event.price)
@@ -296,6 +300,7 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Held: Board._holding,
     Gap: Board._slept,
     Mark: Board._marked,
+    Diagnosis: Board._diagnosed,
     Notice: Board._noticed,
     Fault: Board._failed,
 }

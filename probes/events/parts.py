@@ -99,11 +99,118 @@ KnobKind: TypeAlias = Literal[
     "paused",  # 1 or 0
     "burst",  # probes sent at once, beside the pace
     "cool_down",  # seconds that are left of one; 0 lifts it
+    "usual",  # 1: the present level is the usual one from now on
 ]
 
 
 HeldReason: TypeAlias = Literal["budget", "reader_stalled", "cool_down", "paused", "restarting"]
 """Why new attempts are held back; what is in flight goes on."""
+
+
+OpenPhase: TypeAlias = Literal[
+    "connecting",  # the request is not wholly sent
+    "sent",  # no response headers yet
+    "headers",  # no output yet
+    "streaming",  # output comes
+]
+"""How far an attempt that is still open has come."""
+
+RttTo: TypeAlias = Literal["server", "proxy"]
+"""Who is at the other end of the connection whose round trips are measured."""
+
+Cause: TypeAlias = Literal[
+    "no_answer",  # requests are taken and nothing comes back
+    "outage",  # nothing succeeds
+    "provider_errors",  # a share of the attempts fails on the server's side
+    "provider_overloaded",  # it says itself that it has too much to do
+    "provider_queueing",  # the wait for the first token grew, behind the connection
+    "provider_slow_decode",  # the time per output token grew
+    "stream_stalls",  # streams pause in mid-answer
+    "stream_truncation",  # answers stop without their end
+    "rate_limited_requests",  # 429s: we send more requests than it allows
+    "rate_limited_tokens",
+    "rate_limited_concurrency",
+    "quota_exhausted",  # the account has nothing left
+    "auth_failure",  # the key is refused
+    "model_missing",
+    "model_changed",  # answers come from another model or build than before
+    "bad_request",  # it refuses what we ask
+    "network_path",  # the way there and back
+    "dns",
+    "tls",
+    "connection_churn",  # connections are made anew where they were kept
+    "cold_start",  # the first probe after idle, or the server says that it loaded the model
+    "cache_loss",  # the prompt cache stopped serving
+    "prompt_growth",  # the same prompt is counted as more tokens
+    "output_growth",  # the same prompt brings longer answers
+    "retry_masking",  # retries hide errors from users
+    "own_load",  # what we ourselves ask of it, since a knob was turned
+    "local_observer",  # this machine
+    "unknown",  # something is wrong, not yet known what
+]
+"""What is wrong."""
+
+DiagnosisState: TypeAlias = Literal[
+    "perhaps",  # likely, and may yet turn out to be chance
+    "named",
+    "cleared",  # it is over
+    "settled",  # it stands, and is the usual from now on
+]
+
+FigureName: TypeAlias = Literal[
+    "ttft",  # of the attempt
+    "time_per_token",
+    "chunk_gap",  # longest of an answer
+    "e2e",  # of the attempt
+    "connect",  # connection set-up, all phases
+    "dns",
+    "tcp",
+    "tls",
+    "rtt",
+    "retransmits",  # of our segments, an attempt
+    "reordered",  # segments that came out of order, an attempt
+    "input_tokens",
+    "output_tokens",
+    "cached_share",  # of the input tokens
+    "failed_share",  # of the attempts
+    "overloaded_share",
+    "throttled_share",
+    "truncated_share",
+    "stalled_share",
+    "cold_share",  # attempts on a connection that was made for them
+    "retried_share",  # probes that were rescued by a retry
+    "in_a_row",  # attempts that ended so, one after the other
+    "open_age",  # of the oldest open request
+    "open_requests",
+    "other_model_share",  # answers by another model or build than the usual
+    "limit_left",  # of the limit that binds
+    "loop_lag",
+    "cpu_share",
+    "routes_together",  # routes that slowed at once
+]
+"""What evidence is about."""
+
+FigureUnit: TypeAlias = Literal["s", "share", "count", "tokens"]
+
+Act: TypeAlias = Literal[
+    "move",  # send users to `route`, or elsewhere where none is named
+    "set_knob",  # `knob` of ours to `value`
+    "undo_knob",  # the one that was turned last
+    "check_key",
+    "check_account",
+    "check_model",
+    "check_request",
+    "check_network",
+    "check_dns",
+    "check_certificate",
+    "check_this_machine",
+    "check_prompt",  # template, tokenizer or a gateway changed what is sent
+    "keep_connections",  # somebody between us and the server closes them
+    "tell_provider",
+    "wait",
+    "none",  # nothing breaks yet
+]
+"""What to do about it."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -217,6 +324,12 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     paused: bool = False
     streamed: bool = True
     """Answers are asked for as streams; else they come whole, and TTFT is undefined."""
+    goal_tokens_per_s: float | None = None
+    """What a stream is to write at least, tokens per second; None is no goal."""
+    evidence: bool = True
+    """It may be probed more often while something is suspected."""
+    first_token_timeout_s: float = 60.0
+    """What an attempt waits for its first output before it is given up."""
 
 
 class Limit(Record, frozen=True, kw_only=True):
@@ -274,6 +387,11 @@ class RouteCounts(Record, frozen=True, kw_only=True):
     """Workers that wait for a slot, a budget or a cool-down."""
     skipped: int = 0
     """Ticks of the pace that could not be sent."""
+    oldest_open_ns: int | None = None
+    """Age of the oldest open attempt, from its `started`; None where none is open, and in
+    batches."""
+    oldest_phase: OpenPhase | None = None
+    """How far that one has come."""
 
 
 class BudgetState(Record, frozen=True, kw_only=True):
@@ -287,6 +405,36 @@ class BudgetState(Record, frozen=True, kw_only=True):
     limit_usd: float | None = None
     doubt: str = ""
     """Overall: why only the emergency part of the budgets may be spent; else empty."""
+
+
+class Evidence(Record, frozen=True, kw_only=True):
+    """One figure that speaks for a diagnosis, or against it: what it is now, and what is usual."""
+
+    figure: FigureName
+    now: float
+    """Median since the onset, in `unit`; a share, a count or the newest where `figure` is one."""
+    usual: float | None = None
+    """The same while the route was well; None where there is none."""
+    n_now: int = 0
+    """Samples behind `now`."""
+    n_usual: int = 0
+    unit: FigureUnit = "s"
+    low: float | None = None
+    """Of now / usual, its interval of 95 %; None where none is known."""
+    high: float | None = None
+
+
+class Advice(Record, frozen=True, kw_only=True):
+    """What to do about a diagnosis."""
+
+    act: Act
+    knob: KnobKind | None = None
+    value: float | None = None
+    """What to set it to, in the unit of the knob."""
+    route: str = ""
+    """Where users would fare well; empty where there is none."""
+    detail: str = ""
+    """For a person."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):

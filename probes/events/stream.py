@@ -16,10 +16,14 @@ from typing import Final, TypeAlias
 import msgspec
 
 from probes.events.parts import (
+    Advice,
     Arrival,
     BudgetState,
+    Cause,
     ClockSource,
     CostSource,
+    DiagnosisState,
+    Evidence,
     Health,
     HeldReason,
     KnobKind,
@@ -31,6 +35,7 @@ from probes.events.parts import (
     RetryPlan,
     RouteCounts,
     RouteInfo,
+    RttTo,
     ServerClaim,
     StampLadder,
     TokenSource,
@@ -86,6 +91,8 @@ class AttemptStarted(Record, frozen=True, kw_only=True, tag_field="type", tag="a
     """What it may use at most, of the budget."""
     reserved_usd: float = 0.0
     """What that costs at most; 0 where no price is known."""
+    evidence: bool = False
+    """It was sent beside the pace, because something is suspected."""
 
 
 class FirstToken(Record, frozen=True, kw_only=True, tag_field="type", tag="first_token"):
@@ -196,6 +203,23 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     reasoning_text: str | None = None
     flagged: str = ""
     """Why the stamps are not to be trusted (`local_gap`), empty where they are."""
+    rtt_ns: int | None = None
+    """One round trip of the connection's own packets, by the kernel, not smoothed: the handshake's
+    on a fresh connection, else that of the request, where one acknowledgement told it."""
+    rtt_min_ns: int | None = None
+    """Shortest round trip of the connection so far, by the kernel."""
+    retransmits: int | None = None
+    """Segments of ours that were sent again during the attempt."""
+    reordered: int | None = None
+    """Segments that came out of order during the attempt: some were lost or late on their way."""
+    rtt_to: RttTo | None = None
+    """Whom the four above are about; None where the kernel does not tell them."""
+    served_model: str = ""
+    """The model that answered, by its server's word; hostile input."""
+    fingerprint: str = ""
+    """Of the build that answered, by its server's word (`system_fingerprint`); hostile input."""
+    evidence: bool = False
+    """It was sent beside the pace, because something is suspected."""
 
 
 class ProbeFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="probe_finished"):
@@ -228,6 +252,8 @@ class ProbeFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="pr
     cohort: str = ""
     flagged: str = ""
     """Why its stamps are not to be trusted (`local_gap`), empty where they are."""
+    evidence: bool = False
+    """It was sent beside the pace, because something is suspected."""
 
 
 class Knob(Record, frozen=True, kw_only=True, tag_field="type", tag="knob"):
@@ -304,6 +330,33 @@ class Notice(Record, frozen=True, kw_only=True, tag_field="type", tag="notice"):
     """The route's price from now on, where that is what the notice is about."""
 
 
+class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagnosis"):
+    """What is wrong, since when, and why one thinks so; again with the same id when that changes.
+
+    Derived: a pure function of the events before it. A replay leaves out those of the recording
+    and makes its own.
+    """
+
+    at_ns: int
+    """Stamp of the event that decided."""
+    id: str
+    """Of the incident."""
+    state: DiagnosisState
+    cause: Cause
+    routes: tuple[str, ...]
+    """Those that are hit, sorted."""
+    since_ns: int
+    """Its onset; a later event of the same id may know better."""
+    size: float = 0.0
+    """Now as a multiple of the usual; of failures their share."""
+    evidence: tuple[Evidence, ...] = ()
+    against: tuple[Evidence, ...] = ()
+    """What is as usual, and so speaks against other causes."""
+    advice: Advice | None = None
+    text: str = ""
+    """The whole in one line; may hold a server's words: hostile."""
+
+
 class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     """Each second: clocks, health and counts. Its absence is itself a reading."""
 
@@ -360,6 +413,7 @@ Event: TypeAlias = (
     | Mark
     | Fault
     | Notice
+    | Diagnosis
     | Tick
     | Batch
     | Arrivals
@@ -379,6 +433,7 @@ DURABLE_TYPES: Final = (
     Mark,
     Fault,
     Notice,
+    Diagnosis,
     Tick,
 )
 
