@@ -423,7 +423,7 @@ class RouteCauses:
         share = len(failed) / len(ends)
         # The few probes of the first seconds say little: that retries save nearly all must also
         # follow from the share, if attempts fail independently of one another.
-        saves = share ** (watch.info.retries + 1) <= 0.01
+        saves = share ** (watch.info.retries + 1) <= 0.03
         if rescued and saves and lost <= max(0, 0.01 * len(probes)):
             return "retry_masking"
         return "provider_errors"

@@ -19,7 +19,6 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
-from probes.diagnosis.rates import ShareShift
 from probes.diagnosis.series import (
     DNS,
     GAP,
@@ -66,6 +65,9 @@ _KNOB_SETTLES_NS: Final = 30 * NS_PER_S
 _BUILDS_LEARNED: Final = 30
 """Answers by which the builds that serve a route are known: a fleet has several at once."""
 _BUILDS_KEPT: Final = 64
+_LEARNED_S: Final = 30
+"""Seconds of samples before a share is judged that may well be always so: a server that closes
+every connection, or a way that always loses something."""
 _MOST_EXPECTED_S: Final = 30.0
 """What a route may take that has not answered yet: nobody knows how long a model thinks."""
 
@@ -129,12 +131,12 @@ class RouteWatch:
         self.input, self.output = Series(INPUT), Series(OUTPUT)
         self.failed = Shares("failed_share")
         self.throttled = Shares("throttled_share")
-        self.stalled = Shares("stalled_share")
-        self.cold = Shares("cold_share")
-        self.uncached = Shares("cached_share")
+        self.stalled = Shares("stalled_share", learned=_LEARNED_S)
+        self.cold = Shares("cold_share", learned=_LEARNED_S)
+        self.uncached = Shares("cached_share", learned=_LEARNED_S)
         self.other_build = Shares("other_model_share")
-        self.resent = Shares("retransmits")
-        self.reordered = Shares("reordered", ShareShift(least=0.03, bad=0.2))
+        self.resent = Shares("retransmits", least=0.02, bad=0.15, learned=_LEARNED_S)
+        self.reordered = Shares("reordered", least=0.03, bad=0.2, learned=_LEARNED_S)
         self.of_the_route = (self.rtt, self.dns, self.tcp, self.tls, self.input, self.output)
         self.shares = (
             *(self.failed, self.throttled, self.stalled, self.cold, self.uncached),
@@ -219,13 +221,13 @@ class RouteWatch:
         failure = None if kind is None else kind.cause
         words = event.message if event.message else event.reason
         self.ends.append(End(began_ns, event.at_ns, failure, rate, words, event.status))
-        self.throttled.add(rate is not None, began_ns)
+        self.throttled.add(event.at_ns, rate is not None, began_ns, evidence=event.evidence)
         if rate is not None:
             self.throttled_in_a_row += 1
             self.ok_in_a_row = 0
             self._was_ok = False
             return
-        self.failed.add(kind is not None, began_ns)
+        self.failed.add(event.at_ns, kind is not None, began_ns, evidence=event.evidence)
         if kind is not None:
             same = self.row is not None and self.row[0] == kind
             self.row = (
@@ -317,8 +319,6 @@ class RouteWatch:
             series.close(now_ns)
         for series in self.of_the_route:
             series.close(now_ns)
-        for share in self.shares:
-            share.close(now_ns)
         if self.info.streamed:
             self.band.wait.lend(ages)
         else:
@@ -414,7 +414,7 @@ class RouteWatch:
             if event.cached_tokens:
                 self._has_cache = True
             if self._has_cache:
-                self.uncached.add(not event.cached_tokens, began_ns)
+                self.uncached.add(event.at_ns, not event.cached_tokens, began_ns, evidence=evidence)
         if event.output_tokens is not None and is_exact(event):
             self.output.add(event.output_tokens, began_ns, evidence=evidence)
         if event.served_model or event.fingerprint:
@@ -435,9 +435,9 @@ class RouteWatch:
             self.has_path = True
             self.rtt.add(event.rtt_ns / NS_PER_S, began_ns, evidence=evidence)
         if event.retransmits is not None:
-            self.resent.add(event.retransmits > 0, began_ns)
+            self.resent.add(event.at_ns, event.retransmits > 0, began_ns, evidence=evidence)
         if event.reordered is not None:
-            self.reordered.add(event.reordered > 0, began_ns)
+            self.reordered.add(event.at_ns, event.reordered > 0, began_ns, evidence=evidence)
         if stamps.tcp is not None:
             looked_up_ns = began_ns if stamps.dns is None else stamps.dns
             if stamps.dns is not None:
@@ -449,7 +449,7 @@ class RouteWatch:
         # A failure and a turned knob bring connections of their own; a probe beside the pace may
         # have asked for a fresh one.
         if self._was_ok and not evidence and began_ns > self._turned_ns + _KNOB_SETTLES_NS:
-            self.cold.add(event.cold, began_ns)
+            self.cold.add(event.at_ns, event.cold, began_ns)
 
     def _measure_writing(self, event: AttemptFinished, began_ns: int) -> None:
         """Take how fast an answer was written: its pauses apart from the rest."""
@@ -467,7 +467,7 @@ class RouteWatch:
                 for gap in gaps
                 if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns // 2)
             )
-        self.stalled.add(is_stalled, began_ns)
+        self.stalled.add(event.at_ns, is_stalled, began_ns, evidence=event.evidence)
         self.band.gap.add(event.longest_gap_ns / NS_PER_S, began_ns, evidence=event.evidence)
         if per_token_s is not None:
             tokens = tokens_after_first_chunk(event) or 1
@@ -483,7 +483,7 @@ class RouteWatch:
         is_other = build not in known
         if is_other:
             self.build = " ".join(word for word in build if word)
-        self.other_build.add(is_other, began_ns)
+        self.other_build.add(event.at_ns, is_other, began_ns, evidence=event.evidence)
 
     def _take_band(self, name: str) -> None:
         band = self.bands.get(name)

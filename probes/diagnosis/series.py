@@ -1,7 +1,7 @@
 """The series that a route is judged by: what events bring, as one sample a second.
 
-Rule 1. One second is one sample: the median of what came in it, and of shares whether any attempt
-        of it was hit. So neither many workers nor thickened probes change what a second is worth.
+Rule 1. One second is one sample: the median of what came in it. So neither many workers nor
+        thickened probes change what a second is worth.
 Rule 2. One request is one sample: while it is open it lends what its age is worth, and gives it
         back when its own sample takes the place.
 Rule 3. What is too small for anybody to feel is no change: each series has a floor that is added to
@@ -138,28 +138,14 @@ class Series:
 
 
 class Shares:
-    """A share of the attempts on its way into its test: what came in this second."""
+    """A share of the attempts, with its test."""
 
-    __slots__ = ("_began_ns", "_hit", "_seen", "figure", "test")
+    __slots__ = ("add", "figure", "test")
 
-    def __init__(self, figure: FigureName, test: ShareShift | None = None) -> None:
+    def __init__(self, figure: FigureName, **test: float) -> None:
         self.figure: FigureName = figure
-        self.test = test or ShareShift()
-        self._seen = self._hit = False
-        self._began_ns = 0
-
-    def add(self, hit: bool, began_ns: int) -> None:
-        """Take an attempt that began at `began_ns`."""
-        if not self._seen or (hit and not self._hit):
-            self._began_ns = began_ns
-        self._seen = True
-        self._hit = self._hit or hit
-
-    def close(self, at_ns: int) -> None:
-        """Judge the second that ends now."""
-        if self._seen:
-            self.test.second(at_ns, self._hit, self._began_ns)
-            self._seen = self._hit = False
+        self.test = ShareShift(**test)
+        self.add = self.test.second
 
     @property
     def rank(self) -> int:
