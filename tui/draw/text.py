@@ -5,13 +5,13 @@ colours. Text is measured in terminal cells. Nothing here interprets markup.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from itertools import zip_longest
 from typing import Final, Literal, TypeAlias, get_args
 
 from rich.cells import cell_len, set_cell_size
 
-from probes.kit.clock import NS_PER_S
+from probes.kit.wall_time import local_moment
 
 Role: TypeAlias = Literal[
     "text",
@@ -179,10 +179,8 @@ def time_of_day(at_ns: int, anchor_ns: int, zone: tzinfo | None = None) -> str:
         anchor_ns: what makes Unix time of it.
         zone: time zone; None is the machine's own.
     """
-    try:
-        return datetime.fromtimestamp((at_ns + anchor_ns) // NS_PER_S, zone).strftime("%H:%M:%S")
-    except (OverflowError, OSError, ValueError):
-        return NO_FIGURE
+    moment = local_moment(at_ns + anchor_ns, zone)
+    return NO_FIGURE if moment is None else moment.strftime("%H:%M:%S")
 
 
 def count(value: float | None) -> str:

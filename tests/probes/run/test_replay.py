@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,14 +21,14 @@ from changed import replace
 from clocks import ManualClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judges import FickleDiagnostician
+from judges import FickleDiagnostician, ListedDiagnostician
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Budget, Config, Route
 from probes.control.commands import Burst, Command, MarkTime, Pause, SetKnob
 from probes.diagnosis import Diagnostician
 from probes.engine.engine import run_engine
-from probes.events import Event, Gap, Held, Hello, Knob, Mark, encode_event
+from probes.events import Diagnosis, Event, Gap, Held, Hello, Knob, Mark, encode_event
 from probes.exports.json_lines import JsonLines
 from probes.kit.clock import Clock
 from probes.money.ledger import Ledger
@@ -190,6 +191,27 @@ async def test_verdicts_of_the_recording_are_dropped_and_made_anew(
         assert await replayed(path, judge=FickleDiagnostician()) == (live, [])
     printed, _ = await replayed(bare)
     assert await replayed(false) == (printed, [])  # nor are they told by a judge that finds none
+
+
+@pytest.mark.parametrize("state", ["perhaps", "named"])
+async def test_an_incident_that_was_named_in_a_recording_is_a_status_where_asked(
+    tmp_path: Path, state: Any
+) -> None:
+    verdict = Diagnosis(
+        at_ns=1, id="1.1", state=state, cause="dns", routes=("\u202er",), since_ns=-9
+    )
+    path = recording(tmp_path, marks(2))
+    for asked, expected in ((False, 0), (True, 4 if state == "named" else 0)):
+        remarks = list[str]()
+        status = await run_replay(
+            [path],
+            out=io.BytesIO(),
+            report=remarks.append,
+            fail_on_incident=asked,
+            diagnostician=ListedDiagnostician(verdict),
+        )
+        assert (status, len(remarks)) == (expected, expected and 1)
+        assert all("r: dns since " in remark for remark in remarks)
 
 
 async def test_events_of_types_that_we_do_not_know_are_passed_over(tmp_path: Path) -> None:
