@@ -13,7 +13,7 @@ from typing import Final
 
 from probes.events import Diagnosis, Event, Hello, Tick
 from probes.kit.exit_status import ExitStatus
-from probes.kit.wall_time import date_and_time
+from probes.kit.short_figures import date_and_time
 
 _KEPT: Final = 1_000
 """More than a person reads of a run; some 2 MB."""

@@ -8,7 +8,7 @@ from board_streams import at, hello, tick
 
 from probes.events import Diagnosis, Mark
 from probes.kit.exit_status import ExitStatus
-from probes.kit.wall_time import date_and_time
+from probes.kit.short_figures import date_and_time
 from probes.run.incidents import _KEPT, IncidentLog, incident_remarks, incidents_status
 from probes.run.pass_or_fail import PassOrFail
 
