@@ -86,7 +86,7 @@ class ShareShift:
         "since_ns",
     )
 
-    def __init__(self, *, least: float = 0.01, bad: float = 0.10, learned: int = 0) -> None:
+    def __init__(self, *, least: float = 0.01, bad: float = 0.10, learned: float = 0) -> None:
         self._least, self._bad, self._learned = least, bad, learned
         # The hour that was well: seconds and failed seconds by minute, and their sums.
         self._well_in, self._failed_in = array("f", [0.0] * MINUTES), array("f", [0.0] * MINUTES)
