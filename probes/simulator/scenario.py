@@ -3,8 +3,13 @@
 A scenario file is data. It names the conditions of one model (an *incident*), or composes several
 models out of incidents. `Conditions` are resolved when a file is loaded, so that a mistake in it
 is found before the server starts and never in the middle of a run.
+
+A phase may say what is wrong in it (`truth`), in the words of a diagnosis, so that a run against
+the server can be judged: `Scenario.incidents`, in seconds after the server's start.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
@@ -12,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from probes.config import Price
+from probes.events import Cause
 
 Share: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0.0)]
@@ -132,12 +138,41 @@ def merge(base: Conditions, overrides: Overrides) -> Conditions:
     )
 
 
+class TrueCause(_Table, frozen=True, kw_only=True):
+    """What is wrong in a phase, for whoever judges a diagnosis by it. The server never reads it."""
+
+    cause: Cause
+    within_s: Positive = 30.0
+    """How soon after its onset it is to be named, in seconds."""
+    also: tuple[Cause, ...] = ()
+    """Causes that are no mistake beside it, or before it is named: what it looks like at first, and
+    what follows from it."""
+
+
 class Phase(_Table, frozen=True, kw_only=True):
     """A stretch of the timeline, from `start_s` to the next phase's start."""
 
     start_s: NotNegative = 0.0
     name: str = "steady"
     conditions: Conditions = Conditions()
+    truth: tuple[TrueCause, ...] = ()
+    """What is wrong; empty where all is well, or nobody says."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrueIncident:
+    """One thing that is wrong with one route, for as long as phases in a row say so."""
+
+    route: str
+    cause: Cause
+    start_s: float
+    """Seconds after the server's start, as `end_s`."""
+    end_s: float | None
+    """None: it goes on."""
+    within_s: float
+    """How soon after `start_s` it is to be named, in seconds."""
+    also: tuple[Cause, ...] = ()
+    """Causes that are no mistake beside it."""
 
 
 class Timeline(_Table, frozen=True, kw_only=True):
@@ -165,6 +200,17 @@ class Timeline(_Table, frozen=True, kw_only=True):
                 break
             current = phase
         return current
+
+    def starts(self, until_s: float) -> Iterator[tuple[float, Phase]]:
+        """Yield every phase that begins before `until_s`, and when it does."""
+        cycle_s = 0.0
+        while cycle_s < until_s:
+            for phase in self.phases:
+                if cycle_s + phase.start_s < until_s:
+                    yield cycle_s + phase.start_s, phase
+            if not self.repeat_s:
+                return
+            cycle_s += self.repeat_s
 
 
 STEADY: Final = Timeline()
@@ -195,6 +241,26 @@ class HostedModel(_Table, frozen=True, kw_only=True):
     """The usage carries `estimated_cost`, as DeepInfra's does; else the price is the client's."""
     route: RouteSketch = RouteSketch()
 
+    @property
+    def route_name(self) -> str:
+        """Name of the route that watches it."""
+        return self.route.name or self.name
+
+    def incidents(self, until_s: float) -> tuple[TrueIncident, ...]:
+        """Return what will have been wrong by `until_s` seconds of the run, in order of onset."""
+        ended: list[TrueIncident] = []
+        open_since: dict[TrueCause, float] = {}
+        for start_s, phase in self.timeline.starts(until_s):
+            for true in [true for true in open_since if true not in phase.truth]:
+                ended.append(self._incident(true, open_since.pop(true), start_s))
+            for true in phase.truth:
+                open_since.setdefault(true, start_s)
+        ended += [self._incident(true, since_s, None) for true, since_s in open_since.items()]
+        return tuple(sorted(ended, key=lambda one: one.start_s))
+
+    def _incident(self, true: TrueCause, start_s: float, end_s: float | None) -> TrueIncident:
+        return TrueIncident(self.route_name, true.cause, start_s, end_s, true.within_s, true.also)
+
 
 class Scenario(_Table, frozen=True, kw_only=True):
     """Everything one simulated provider hosts."""
@@ -211,6 +277,14 @@ class Scenario(_Table, frozen=True, kw_only=True):
         if len(set(names)) != len(names):
             raise ValueError("two models of a scenario have the same name")
 
+    def incidents(self, until_s: float) -> tuple[TrueIncident, ...]:
+        """Return what will have been wrong with any route by `until_s` seconds of the run.
+
+        Routes that suffer the same at the same time have one each.
+        """
+        every = [one for model in self.models for one in model.incidents(until_s)]
+        return tuple(sorted(every, key=lambda one: (one.start_s, one.route, one.cause)))
+
 
 def steady(name: str, conditions: Conditions | None = None) -> Scenario:
     """Return a scenario of one model `name` whose conditions never change."""
@@ -224,6 +298,7 @@ class PhaseTable(Overrides, frozen=True, kw_only=True):
 
     start_s: NotNegative
     name: str
+    truth: tuple[TrueCause, ...] = ()
 
 
 class ModelTable(Overrides, frozen=True, kw_only=True):

@@ -56,6 +56,8 @@ class TruthPage(msgspec.Struct, frozen=True, kw_only=True):
 
     clock: str = "CLOCK_MONOTONIC"
     stamped: str = "just before send"
+    started_ns: int
+    """The server's start: what a scenario counts its seconds from."""
     last: int
     """Number of the newest record ever; pass it as `since` for what comes after."""
     dropped: int
@@ -66,8 +68,9 @@ class TruthPage(msgspec.Struct, frozen=True, kw_only=True):
 class TruthLog:
     """The last requests that ended, a bounded number of them."""
 
-    def __init__(self, capacity: int = _CAPACITY) -> None:
-        """Keep at most `capacity` records."""
+    def __init__(self, started_ns: int = 0, capacity: int = _CAPACITY) -> None:
+        """Keep at most `capacity` records of a server that started then."""
+        self._started_ns = started_ns
         self._records: deque[TruthRecord] = deque(maxlen=capacity)
         self._last = 0
 
@@ -80,4 +83,9 @@ class TruthLog:
     def page(self, since: int = 0) -> TruthPage:
         """Return the records numbered above `since`, oldest first."""
         records = tuple(record for record in self._records if record.n > since)
-        return TruthPage(last=self._last, dropped=self._last - len(self._records), records=records)
+        return TruthPage(
+            started_ns=self._started_ns,
+            last=self._last,
+            dropped=self._last - len(self._records),
+            records=records,
+        )
