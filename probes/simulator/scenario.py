@@ -29,6 +29,17 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Down: TypeAlias = Literal["no", "unavailable", "closed"]
 """`unavailable`: 503; `closed`: the connection ends without an answer."""
 
+CutHow: TypeAlias = Literal["reset", "close", "end"]
+"""How a stream stops before its answer does: by a TCP reset; closed before its framing ends; or
+ended in good order, without a finish reason and `[DONE]`."""
+
+HangAt: TypeAlias = Literal["request", "headers", "stream"]
+"""Where a request is left hanging: with nothing said, after the headers, or in mid-stream."""
+
+RefusalKind: TypeAlias = Literal[
+    "overloaded", "quota", "auth", "permission", "model_missing", "bad_request"
+]
+
 DEFAULT_PROMPT: Final = "Write one short sentence about the sea."
 
 
@@ -41,6 +52,11 @@ class Serving(_Table, frozen=True, kw_only=True):
 
     gateway_s: NotNegative = 0.12
     """Time between the request's arrival and the model's queue: network, gateway, tokenizer."""
+    queue_s: NotNegative = 0.0
+    """Median time that the requests of other customers take which stand before one in the queue."""
+    prompt_factor: Positive = 1.0
+    """What a prompt counts as, as a multiple of its own tokens: a longer template, a tokenizer that
+    cuts finer, a gateway that adds instructions."""
     prefill_tokens_per_s: Positive = 4000.0
     prefill_chunk: AtLeastOne = 512
     """Prompt tokens computed in one step, between decode steps of the running sequences."""
@@ -67,8 +83,12 @@ class Serving(_Table, frozen=True, kw_only=True):
     answer_spread: NotNegative = 0.2
     """Sigma of the log-normal answer length."""
     jitter: NotNegative = 0.08
-    """Sigma of the log-normal factor on gateway times and steps."""
+    """Sigma of the log-normal factor on gateway times, waits in the queue and steps."""
     context_tokens: AtLeastOne = 32_768
+    fingerprint: str = ""
+    """`system_fingerprint` of the answers; empty sends none."""
+    reports_times: bool = False
+    """The usage comes with vLLM's `metrics`: time in the queue, to the first token, of the rest."""
 
 
 class Limits(_Table, frozen=True, kw_only=True):
@@ -78,8 +98,16 @@ class Limits(_Table, frozen=True, kw_only=True):
     requests_per_min: NotNegative = 0.0
     tokens_per_min: NotNegative = 0.0
     """Prompt and answer cap together, charged on admission."""
+    burst_s: Positive = 60.0
+    """Seconds' worth of the two above that may be used at once; at least one request always."""
+    others_share: NotNegative = 0.0
+    """What others use of the two above on the same key, as a share of them; from 1 on all of it."""
     retry_after_s: NotNegative = 1.0
     """What a 429 for concurrency asks to wait; 0 sends no retry-after."""
+    says_which: bool = True
+    """A 429 says which limit was hit."""
+    sends_headers: bool = True
+    """Answers tell the limits and what is left of them, and a 429 what to wait."""
     max_queue: AtLeastOne = 512
     """Waiting sequences above which the model answers 503."""
 
@@ -92,12 +120,31 @@ class Faults(_Table, frozen=True, kw_only=True):
     error_statuses: tuple[Annotated[int, Meta(ge=500, le=599)], ...] = (500, 502, 503)
     reset_share: Share = 0.0
     """Connections reset before an answer."""
+    refuse_share: Share = 0.0
+    """Requests that are refused for the reason `refuse`, whatever they ask."""
+    refuse: RefusalKind = "overloaded"
+    refuse_status: Annotated[int, Meta(ge=400, le=599)] | None = None
+    """Instead of the status that OpenAI gives: 402 for a quota, 529 for an overload."""
+    hang_share: Share = 0.0
+    """Requests that are left hanging until their client goes away."""
+    hang_at: HangAt = "request"
     cut_share: Share = 0.0
-    """Streams reset in their middle."""
+    """Streams that stop in their middle for good."""
+    cut_how: CutHow = "reset"
     stall_share: Share = 0.0
     """Streams that stop in their middle for a while."""
     stall_s: NotNegative = 2.0
     """Median length of a stall."""
+    miss_share: Share = 0.0
+    """Requests that find nothing in the prefix cache, as with several replicas behind one name."""
+    close_share: Share = 0.0
+    """Answers after which the connection is closed, and which say so."""
+    swap_share: Share = 0.0
+    """Answers of another model or build than usual."""
+    swap_model: str = ""
+    """What they call themselves; empty: as they were asked."""
+    swap_fingerprint: str = ""
+    """Instead of the fingerprint."""
 
 
 class Conditions(_Table, frozen=True, kw_only=True):
@@ -226,7 +273,11 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     interval: NotNegative = 1.0
     max_tokens: AtLeastOne = 64
     prompt: str = DEFAULT_PROMPT
+    prompt_tokens: AtLeastOne | None = None
+    """A prompt of so many tokens is generated instead."""
     system: str | None = None
+    retries: Count | None = None
+    """None is the default of a route."""
     tags: tuple[str, ...] = ()
 
 

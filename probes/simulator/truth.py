@@ -9,9 +9,20 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-Ending: TypeAlias = Literal["", "answered", "streamed", "closed", "reset", "cut", "disconnected"]
-"""`answered`: one whole body; `streamed`: to `[DONE]`; `closed`, `reset`: no answer at all; `cut`:
-ended by the server in mid-stream; `disconnected`: the client left. Empty while it goes on."""
+Ending: TypeAlias = Literal[
+    "",
+    "answered",
+    "streamed",
+    "closed",
+    "reset",
+    "cut",
+    "dropped",
+    "unfinished",
+    "disconnected",
+]
+"""`answered`: one whole body; `streamed`: to `[DONE]`; `closed`, `reset`: no answer at all; `cut`,
+`dropped`, `unfinished`: in mid-stream, the server reset the connection, closed it, or ended the
+stream in good order; `disconnected`: the client left. Empty while it goes on."""
 
 _CAPACITY: Final = 2_000
 
