@@ -17,27 +17,23 @@ import os
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing import Pool
 from pathlib import Path
-from random import Random
 from statistics import median
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from incident_streams import healthy, scenarios  # noqa: E402
-from incident_streams.judge import Judge, Report  # noqa: E402
+from incident_streams.judge import Report, diagnose  # noqa: E402
 from incident_streams.stream import START_NS, Stream  # noqa: E402
 from incident_streams.trouble import Outline  # noqa: E402
 
 from probes.diagnosis import Diagnostician  # noqa: E402
 from probes.events import AttemptFinished, Diagnosis, Event, encode_event  # noqa: E402
 from probes.kit.clock import NS_PER_S  # noqa: E402
-
-DAY_S = 86_400.0
 
 
 def say(text: str) -> None:
@@ -46,35 +42,13 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def run(
-    outline: Outline, seed: int, see: Callable[[Event, Sequence[Diagnosis]], object] | None = None
-) -> Report:
-    """Give a run to the shipped diagnostician and return how it did."""
-    stream, judge, diagnostician = Stream(outline, seed), Judge(outline), Diagnostician()
-    fold = diagnostician.fold
-    for event in stream.events():
-        said = fold(event)
-        for line in said:
-            judge.hear(line)
-        if see is not None:
-            see(event, said)
-        stream.suspects = diagnostician.suspects
-    return judge.report()
-
-
 # ---------------------------------------------------------------------- incidents
-
-
-def incident(name: str, seed: int) -> Outline:
-    """Return the run of a scenario by its name and seed."""
-    case, setting = scenarios.named()[name]
-    return scenarios.outline(case, setting, Random(f"{name} {seed}"))
 
 
 def judged(job: tuple[str, int]) -> tuple[str, int, Report]:
     """Run one scenario with one seed."""
     name, seed = job
-    report = run(incident(name, seed), seed)
+    report = diagnose(scenarios.run_of(name, seed), seed)
     report.lines.clear()
     return name, seed, report
 
@@ -143,15 +117,11 @@ class Days:
     suspected_s: int = 0
 
 
-def healthy_run(kind: str, seed: int) -> Outline:
-    return healthy.KINDS[kind](Random(f"{kind} {seed}"))
-
-
 def watched(job: tuple[str, int, float]) -> Days:
     """Run one kind of health with one seed."""
     kind, seed, length_s = job
-    outline = healthy.of_length(healthy_run(kind, seed), length_s)
-    found = Days(kind, seed, len(outline.natures) * length_s / DAY_S)
+    outline = healthy.run_of(kind, seed, length_s)
+    found = Days(kind, seed, len(outline.natures) * length_s / healthy.DAY_S)
     named: set[str] = set()
 
     def see(_event: Event, said: Sequence[Diagnosis]) -> None:
@@ -165,24 +135,16 @@ def watched(job: tuple[str, int, float]) -> Days:
                     f"{'+'.join(line.routes)} ×{line.size:.2f}: {line.text}"
                 )
 
-    run(outline, seed, see)
+    diagnose(outline, seed, see)
     return found
 
 
 def health_table(kinds: Sequence[str], days: float, seed: int | None, jobs: int) -> None:
     """Print how many causes were named of healthy routes, by kind of noise."""
-    work: list[tuple[str, int, float]] = []
     if seed is not None:
         work = [(kind, seed, healthy.RUN_S) for kind in kinds]
     else:
-        left, turn = days, 0
-        while left > 1e-9:
-            kind, number = kinds[turn % len(kinds)], 1 + turn // len(kinds)
-            routes = len(healthy_run(kind, number).natures)
-            length_s = min(healthy.RUN_S, max(1800.0, left * DAY_S / routes))
-            work.append((kind, number, length_s))
-            left -= routes * length_s / DAY_S
-            turn += 1
+        work = healthy.runs(kinds, days)
     begin = time.monotonic()
     total: dict[str, list[Days]] = {kind: [] for kind in kinds}
     with Pool(jobs) as pool:
@@ -226,7 +188,7 @@ def one_run(outline: Outline, seed: int, *, verbose: bool, write: Path | None) -
             for line in said if verbose else ():
                 say(in_words(line))
 
-        report = run(outline, seed, see)
+        report = diagnose(outline, seed, see)
     for finding in report.findings:
         if finding.trouble.causes:
             say(
@@ -256,7 +218,7 @@ def in_words(line: Diagnosis) -> str:
 
 def costs() -> None:
     """Print what an attempt costs to make up and to diagnose, and what a route weighs."""
-    outline = healthy.of_length(healthy_run("sigma0.3", 1), 3600.0)
+    outline = healthy.run_of("sigma0.3", 1, 3600.0)
     gc.collect()
     begin = time.process_time()
     events = list(Stream(outline, 1).events())
@@ -316,7 +278,7 @@ def main() -> None:
     if asked.cost:
         costs()
         return
-    make = partial(incident) if asked.days is None else healthy_run
+    make = scenarios.run_of if asked.days is None else healthy.run_of
     names = chosen(scenarios.named() if asked.days is None else healthy.KINDS, asked.only)
     if asked.verbose or asked.write is not None:
         if len(names) != 1:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from random import Random
 
 import pytest
 from bench.incident_streams import healthy, scenarios
@@ -26,16 +25,10 @@ from probes.events import (
 )
 from probes.kit.clock import NS_PER_S
 
-SCENARIOS = scenarios.named()
 LADDER = (
     *("scheduled", "admitted", "started", "dns", "tcp", "tls", "sent", "headers", "first_event"),
     *("first_token", "last_token", "done", "ended"),
 )
-
-
-def incident(name: str, seed: int = 1) -> Outline:
-    case, setting = SCENARIOS[name]
-    return scenarios.outline(case, setting, Random(seed))
 
 
 def told(outline: Outline, seed: int = 1) -> list[Event]:
@@ -44,9 +37,9 @@ def told(outline: Outline, seed: int = 1) -> list[Event]:
 
 def every_outline() -> Iterator[tuple[str, Outline]]:
     for case in scenarios.CASES:
-        yield case.name, incident(case.name)
-    for kind, make in healthy.KINDS.items():
-        yield kind, healthy.of_length(make(Random(1)), 400.0)
+        yield case.name, scenarios.run_of(case.name, 1)
+    for kind in healthy.KINDS:
+        yield kind, healthy.run_of(kind, 1, 400.0)
 
 
 OUTLINES = dict(every_outline())
@@ -127,19 +120,19 @@ def test_a_board_takes_it(name: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_stream_and_another_another() -> None:
-    outline = incident("provider_queueing.x3")
+    outline = scenarios.run_of("provider_queueing.x3", 1)
     assert told(outline, 3) == told(outline, 3)
     assert told(outline, 3) != told(outline, 4)
 
 
 def test_a_route_is_probed_at_its_pace() -> None:
-    outline = healthy.of_length(healthy.KINDS["sigma0.3"](Random(1)), 600.0)
+    outline = healthy.run_of("sigma0.3", 1, 600.0)
     began = Counter(one.route for one in told(outline) if isinstance(one, AttemptStarted))
     assert began["alpha"] == pytest.approx(600, rel=0.03)
 
 
 def test_what_a_trouble_does_is_in_it_from_its_onset_to_its_end() -> None:
-    outline = incident("provider_errors.50")
+    outline = scenarios.run_of("provider_errors.50", 1)
     (trouble,) = outline.troubles
     failed: Counter[tuple[str, bool]] = Counter()
     for event in told(outline):
@@ -151,7 +144,7 @@ def test_what_a_trouble_does_is_in_it_from_its_onset_to_its_end() -> None:
 
 
 def test_a_hanging_route_gets_older_and_older_in_the_ticks() -> None:
-    outline = incident("no_answer.hang")
+    outline = scenarios.run_of("no_answer.hang", 1)
     (trouble,) = outline.troubles
     ages: list[RouteCounts] = []
     for event in told(outline):
@@ -163,7 +156,7 @@ def test_a_hanging_route_gets_older_and_older_in_the_ticks() -> None:
 
 
 def test_a_suspected_route_is_looked_at_each_second_for_a_while_and_marked_so() -> None:
-    outline = incident("provider_queueing.x3@every30s")
+    outline = scenarios.run_of("provider_queueing.x3@every30s", 1)
     stream = Stream(outline, 1)
     marked = []
     for event in stream.events():
@@ -177,7 +170,7 @@ def test_a_suspected_route_is_looked_at_each_second_for_a_while_and_marked_so() 
 
 
 def test_a_route_that_wants_none_is_not_looked_at() -> None:
-    outline = incident("provider_queueing.x3@every5s.no_evidence")
+    outline = scenarios.run_of("provider_queueing.x3@every5s.no_evidence", 1)
     stream = Stream(replace(outline, length_s=200.0), 1)
     stream.suspects = frozenset({"alpha"})
     assert not any(isinstance(one, AttemptStarted) and one.evidence for one in stream.events())

@@ -1,6 +1,6 @@
 """Routes that are well, as restless as real ones: nothing may be named of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from .nature import Nature
 from .trouble import Effect, Outline, Trouble, Turn
 
+DAY_S: Final = 86_400.0
 RUN_S: Final = 8 * 3600.0
 
 
@@ -178,6 +179,17 @@ KINDS: Final[dict[str, Callable[[Random], Outline]]] = {
 }
 
 
-def of_length(outline: Outline, length_s: float) -> Outline:
-    """Return a run that ends sooner."""
-    return replace(outline, length_s=length_s)
+def run_of(kind: str, seed: int, length_s: float = RUN_S) -> Outline:
+    """Return a run of one kind; the same kind and seed are the same run, if cut shorter."""
+    return replace(KINDS[kind](Random(f"{kind} {seed}")), length_s=length_s)
+
+
+def runs(kinds: Sequence[str], days: float) -> list[tuple[str, int, float]]:
+    """Return runs that are so many route-days together: kind, seed and length in seconds each.
+
+    All kinds come equally often; where that is less than a run of 8 h each, runs are shorter.
+    """
+    routes = sum(len(run_of(kind, 1).natures) for kind in kinds)
+    rounds = max(1, round(days * DAY_S / (routes * RUN_S)))
+    length_s = days * DAY_S / (routes * rounds)
+    return [(kind, seed, length_s) for seed in range(1, rounds + 1) for kind in kinds]

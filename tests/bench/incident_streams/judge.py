@@ -2,20 +2,21 @@
 
 Rule 1. A cause counts from `named` on: what is said with `perhaps` is neither right nor wrong.
 Rule 2. `unknown` names nothing: it is not right, and wrong only where nothing is.
-Rule 3. A fault's name is right from its onset until it has been cleared or its time for that is
-        over. Whatever else is named is wrong for as long as it stands.
+Rule 3. A fault's name is right from its onset until its time to be cleared is over; what stands
+        longer is late, not wrong. Whatever else is named is wrong for as long as it stands.
 Rule 4. A right name has the routes that are hit, all and no other, within `SHARING_S` of its limit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from probes.events import Cause, Diagnosis
+from probes.diagnosis import Diagnostician
+from probes.events import Cause, Diagnosis, Event
 from probes.kit.clock import NS_PER_S
 
-from .stream import START_NS
+from .stream import START_NS, Stream
 from .trouble import Outline, Trouble
 
 MOST_WRONG_S: Final = 10.0
@@ -60,16 +61,23 @@ class Finding:
             return ["not named"]
         trouble = self.trouble
         named_s, whole_s, cleared_s = self.named_s, self.whole_s, self.cleared_s
-        off_s = self.since_off_s or 0.0
+        off_s, flaps = self.since_off_s or 0.0, bool(trouble.flap_s)
         held = (
             (named_s > trouble.limit_s, f"named after {named_s:.0f} s, not {trouble.limit_s:.0f}"),
             (whole_s is None, "never of its routes alone"),
-            ((whole_s or 0) > trouble.limit_s + SHARING_S, f"of its routes after {whole_s} s"),
+            (
+                (whole_s or 0) > trouble.limit_s + SHARING_S,
+                f"of its routes after {whole_s or 0:.0f} s",
+            ),
             (cleared_s is None, "not cleared"),
-            ((cleared_s or 0) > trouble.clear_s, f"cleared after {cleared_s} s"),
-            (abs(off_s) > trouble.since_s, f"since off by {off_s:+.0f} s"),
-            (self.flaps > 0, f"{self.flaps} flaps"),
-            (len(self.ids) > 1 + self.flaps, f"{len(self.ids)} ids"),
+            (
+                (cleared_s or 0) > trouble.clear_s,
+                f"cleared after {cleared_s or 0:.0f} s, not {trouble.clear_s:.0f}",
+            ),
+            # Of what comes and goes, each coming may be an incident of its own.
+            (not flaps and abs(off_s) > trouble.since_s, f"since off by {off_s:+.0f} s"),
+            (not flaps and self.flaps > 0, f"{self.flaps} flaps"),
+            (not flaps and len(self.ids) > 1 + self.flaps, f"{len(self.ids)} ids"),
         )
         return [text for is_so, text in held if is_so]
 
@@ -144,7 +152,8 @@ class Judge:
                 right = [one for one in now if span.cause in one.causes]
                 allowed = {name for one in right for name in one.routes}
                 unnamed = span.cause == "unknown" and span.routes <= hit
-                if unnamed or (right and span.routes <= allowed):
+                late = any(_is_late(one, span, low) for one in troubles)
+                if unnamed or late or (right and span.routes <= allowed):
                     wrong_s -= high - low
                 elif not span.routes <= hit:
                     well_s += high - low
@@ -223,5 +232,35 @@ def _holds(trouble: Trouble, at_s: float) -> bool:
     return trouble.onset_s <= at_s < trouble.end_s + trouble.clear_s
 
 
+def _is_late(trouble: Trouble, span: Span, at_s: float) -> bool:
+    """Tell whether a right name stands when it should have been cleared."""
+    return (
+        at_s >= trouble.end_s + trouble.clear_s
+        and span.cause in trouble.causes
+        and span.routes <= set(trouble.routes)
+        and span.begin_s < trouble.end_s + trouble.clear_s
+    )
+
+
 def _seconds(at_ns: int) -> float:
     return (at_ns - START_NS) / NS_PER_S
+
+
+def diagnose(
+    outline: Outline, seed: int, see: Callable[[Event, Sequence[Diagnosis]], object] | None = None
+) -> Report:
+    """Give a run to the shipped diagnostician and return how it did.
+
+    What it suspects is probed more often, as an engine would. `see` is shown each event with what
+    was said of it.
+    """
+    stream, judge, diagnostician = Stream(outline, seed), Judge(outline), Diagnostician()
+    fold = diagnostician.fold
+    for event in stream.events():
+        said = fold(event)
+        for line in said:
+            judge.hear(line)
+        if see is not None:
+            see(event, said)
+        stream.suspects = diagnostician.suspects
+    return judge.report()

@@ -22,6 +22,10 @@ FIFTH_S: Final = 60.0
 """A fifth of the attempts fails."""
 TENTH_S: Final = 250.0
 WELL_AFTER_S: Final = 180.0
+SAMPLES: Final = 22
+GROSS_SAMPLES: Final = 7
+"""At a slow pace: about twenty finished samples, and five where it is gross, with the one that was
+under way and the one that is not over yet."""
 
 HIT: Final = ("alpha",)
 HOST: Final = ("alpha", "beta")
@@ -91,10 +95,11 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
             if act.effect.hangs:
                 limit_s += pace_s
             else:
-                limit_s = max(limit_s, (5 if limit_s <= GROSS_S else 20) * pace_s)
+                samples = GROSS_SAMPLES if limit_s <= GROSS_S else SAMPLES
+                limit_s = max(limit_s, samples * pace_s)
             since_s = max(since_s, 5 * pace_s)
             clear_s = max(clear_s, 12 * pace_s)
-        if setting.sigma > 0.45 and act.effect.wait > 1.0:
+        if setting.sigma > 0.45 and (act.effect.wait > 1.0 or act.effect.hangs):
             limit_s *= 1.5 if setting.sigma < 0.75 else 3.0
         lasts_s = max(case.lasts_s, 100.0, 1.5 * limit_s) if not case.lasts_s else case.lasts_s
         begin_s = onset_s + act.starts_s
@@ -208,15 +213,17 @@ def _one(name: str, causes: tuple[Cause, ...] | Cause, effect: Effect, **more: A
     return Case(name=name, acts=(act,), **of_case)
 
 
-def _errors(percent: int, limit_s: float) -> Case:
+def _errors(percent: int, limit_s: float, name: str = "", **more: Any) -> Case:
+    """Return a case of errors that users see: nothing is tried again."""
     share = percent / 100
     slow = {} if percent >= 20 else {"clear_s": 120.0}
     return _one(
-        f"provider_errors.{percent}",
+        name or f"provider_errors.{percent}",
         "provider_errors",
-        failing(share, INTERNAL, whole_probes=True),
+        failing(share, INTERNAL, **more),
         limit_s=limit_s,
         since_s=_since_s(share),
+        nature={} if more else {"retries": 0},
         **slow,
     )
 
@@ -236,14 +243,17 @@ CASES: Final = (
     _errors(20, FIFTH_S),
     _errors(12, 200.0),
     _errors(10, TENTH_S),
+    _errors(20, FIFTH_S, "provider_errors.20_of_probes", whole_probes=True),
+    _errors(50, GROSS_S, "provider_errors.50_of_attempts", recovers=False),
     _one("provider_overloaded.all", ("provider_overloaded", "outage"), failing(1.0, OVERLOADED)),
     _one("provider_overloaded.60", "provider_overloaded", failing(0.6, BUSY)),
     _one(
         "provider_overloaded.20",
         "provider_overloaded",
-        failing(0.2, OVERLOADED, whole_probes=True),
+        failing(0.2, OVERLOADED),
         limit_s=FIFTH_S,
         since_s=_since_s(0.2),
+        nature={"retries": 0},
     ),
     # Slower.
     _one("provider_queueing.x5", QUEUE, Effect(wait=5.0)),
@@ -460,3 +470,9 @@ def named(which: str = "") -> dict[str, tuple[Case, Setting]]:
                 if case.name in VARIED:
                     found[f"{case.name}@{suffix}"] = case, setting
     return {name: one for name, one in found.items() if name.startswith(which)}
+
+
+def run_of(name: str, seed: int) -> Outline:
+    """Return the run of a scenario; the same name and seed are the same run."""
+    case, setting = named()[name]
+    return outline(case, setting, Random(f"{name} {seed}"))
