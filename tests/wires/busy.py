@@ -1,7 +1,15 @@
 """A machine that is busy with other things: processes that never sleep, on given cores.
 
-Linux shares a core by weight, so one loop beside a monitor costs it little: whoever wakes up from a
-sleep comes first. What a loaded machine does to it takes many loops, or heavier ones.
+Rule 1. Every loop has a session of its own. Linux weighs sessions first (autogroups), so a hundred
+        loops of one session would take from a monitor no more than one does.
+Rule 2. Loops are started stopped, and are told when to work and when to rest: a start takes time
+        in the very moment in which the test wants to see something else.
+Rule 3. Whoever started them may be killed, and a machine must not stay busy for ever: the kernel
+        ends them with their parent.
+
+Even so a monitor that mostly sleeps comes first whenever it wakes up: 64 loops on its core make it
+some 30 ms late at worst. What really stops it for long is what has precedence over everything
+(root): real-time loops, which here work for `BURST_S` and let others run for `PAUSE_S`.
 """
 
 import os
@@ -11,59 +19,75 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
-# One leader forks the others, which are then some hundred kB each. All look now and then whether
-# their parent is still there: a test that is killed must not leave a machine busy for ever.
+BURST_S: Final = 0.4
+PAUSE_S: Final = 0.1
+
+# PR_SET_PDEATHSIG is 1. One leader forks the others, which then are some hundred kB each.
 _LOOPS: Final = """
-import os, sys
-loops, nice, cores = int(sys.argv[1]), int(sys.argv[2]), set(map(int, sys.argv[3:]))
-os.sched_setaffinity(0, cores)
-os.setpriority(os.PRIO_PROCESS, 0, nice)
-for _ in range(loops - 1):
+import ctypes, os, signal, sys, time
+count, realtime = int(sys.argv[1]), sys.argv[2] == "realtime"
+burst_s, pause_s = map(float, sys.argv[3:5])
+os.sched_setaffinity(0, set(map(int, sys.argv[5:])))
+if realtime:
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+libc = ctypes.CDLL(None)
+libc.prctl(1, signal.SIGKILL)
+for _ in range(count - 1):
     if not os.fork():
+        libc.prctl(1, signal.SIGKILL)
+        os.setsid()
         break
-parent = os.getppid()
-os.write(1, b".")
-while os.getppid() == parent:
-    for _ in range(100_000):
+os.write(1, b"%d\\n" % os.getpid())
+os.kill(os.getpid(), signal.SIGSTOP)
+while True:
+    until = time.monotonic() + burst_s
+    while time.monotonic() < until:
         pass
+    if realtime:
+        time.sleep(pause_s)
 """
 
 
 class BusyCores:
-    """Loops that wait for their time, stopped; a context manager."""
+    """Loops on cores, resting until they are told to work; a context manager."""
 
-    def __init__(self, cores: Iterable[int], *, loops: int, nice: int = 0) -> None:
-        """Prepare so many loops on cores that they share; a `nice` below 0 is root's."""
-        self._argv = [str(loops), str(nice), *map(str, cores)]
+    def __init__(self, cores: Iterable[int], *, loops: int, realtime: bool = False) -> None:
+        """Prepare so many loops on cores that they share; with `realtime`, which is root's, they
+        have precedence over all that is not."""
+        kind = "realtime" if realtime else "usual"
+        self._argv = [str(loops), kind, str(BURST_S), str(PAUSE_S), *map(str, cores)]
         self._loops = loops
         self._leader: subprocess.Popen[bytes] | None = None
+        self._pids: list[int] = []
 
     def __enter__(self) -> "BusyCores":
-        """Start the loops, and stop them again.
+        """Start the loops.
 
         Raises:
-            RuntimeError: they do not start.
+            RuntimeError: they do not start; its text says why.
         """
         self._leader = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LOOPS, *self._argv],
             stdout=subprocess.PIPE,
-            process_group=0,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         assert self._leader.stdout is not None
-        started = self._leader.stdout.read(self._loops)
-        self.rest()
-        if len(started) < self._loops:
-            self.__exit__()
-            raise RuntimeError(f"of {self._loops} loops {len(started)} started")
+        for _ in range(self._loops):
+            line = self._leader.stdout.readline()
+            if not line:
+                self._leader.kill()
+                said = self._leader.communicate()[1].decode(errors="replace")
+                raise RuntimeError(f"{len(self._pids)} of {self._loops} loops started: {said}")
+            self._pids.append(int(line))
         return self
 
     def __exit__(self, *_: object) -> None:
         """End them."""
-        if self._leader is not None:
-            self._signal(signal.SIGKILL)
-            self._leader.wait()
-            assert self._leader.stdout is not None
-            self._leader.stdout.close()
+        if self._leader is None:
+            return
+        self._leader.kill()  # and with it, by the kernel, the others
+        self._leader.communicate()
 
     def work(self) -> None:
         """Be busy from now on."""
@@ -74,5 +98,5 @@ class BusyCores:
         self._signal(signal.SIGSTOP)
 
     def _signal(self, number: signal.Signals) -> None:
-        assert self._leader is not None
-        os.killpg(self._leader.pid, number)
+        for pid in self._pids:
+            os.kill(pid, number)
