@@ -17,6 +17,8 @@ from probes.simulator.scenario import (
     Scenario,
     Serving,
     Timeline,
+    TrueCause,
+    TrueIncident,
     steady,
 )
 from probes.simulator.server import SimulatorServer, serve
@@ -33,6 +35,8 @@ __all__ = [
     "Serving",
     "SimulatorServer",
     "Timeline",
+    "TrueCause",
+    "TrueIncident",
     "TruthRecord",
     "UnknownScenarioError",
     "demo_routes",

@@ -16,7 +16,6 @@ from probes.simulator.scenario import (
     Conditions,
     HostedModel,
     ModelTable,
-    Overrides,
     Phase,
     PhaseTable,
     RouteSketch,
@@ -122,8 +121,12 @@ def _timeline(base: Conditions, tables: tuple[PhaseTable, ...], repeat_s: float)
 
 
 def _phase(base: Conditions, table: PhaseTable) -> Phase:
-    overrides: Overrides = table
-    return Phase(start_s=table.start_s, name=table.name, conditions=merge(base, overrides))
+    return Phase(
+        start_s=table.start_s,
+        name=table.name,
+        conditions=merge(base, table),
+        truth=table.truth,
+    )
 
 
 def demo_routes(base_url: str, scenario: str = "demo") -> tuple[Route, ...]:
@@ -139,7 +142,7 @@ def _route(base_url: str, model: HostedModel) -> Route:
     sketch: RouteSketch = model.route
     price: Price | None = None if model.reports_cost else model.price
     return Route(
-        name=sketch.name or model.name,
+        name=model.route_name,
         base_url=f"{base_url.rstrip('/')}/v1",
         model=model.name,
         prompt=sketch.prompt,

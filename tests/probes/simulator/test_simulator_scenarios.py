@@ -14,6 +14,7 @@ from probes.simulator import (
     Scenario,
     ScenarioError,
     Timeline,
+    TrueIncident,
     UnknownScenarioError,
     demo_routes,
     load_scenario,
@@ -246,3 +247,59 @@ async def test_the_outage_route_is_gone_from_40_to_75_seconds_and_again_two_minu
     assert [at for at in failed if 158 < at < 170]
     assert {status for _, status in story.refused} == {0, 503}
     assert not [at for at, _ in story.ttfts if 40 < at < 74]
+
+
+TWO_FAULTS = """
+    title = "t"
+    [[phases]]
+    start_s = 0
+    name = "well"
+    [[phases]]
+    start_s = 60
+    name = "slow"
+    truth = [{ cause = "provider_slow_decode", within_s = 40, also = ["stream_stalls"] }]
+    [[phases]]
+    start_s = 90
+    name = "slow, and errors"
+    truth = [
+        { cause = "provider_slow_decode", within_s = 40, also = ["stream_stalls"] },
+        { cause = "provider_errors" },
+    ]
+    [[phases]]
+    start_s = 150
+    name = "errors"
+    truth = [{ cause = "provider_errors" }]
+"""
+
+
+def test_what_is_wrong_lasts_as_long_as_phases_in_a_row_say_so() -> None:
+    scenario = parse_scenario("mine", TWO_FAULTS.encode())
+    slow = TrueIncident("mine", "provider_slow_decode", 60, 150, 40, ("stream_stalls",))
+    assert scenario.incidents(300) == (slow, TrueIncident("mine", "provider_errors", 90, None, 30))
+    assert scenario.incidents(60) == ()
+
+
+def test_what_is_wrong_comes_again_with_the_timeline_under_the_routes_own_name() -> None:
+    text = """
+        title = "t"
+        [[models]]
+        name = "m"
+        incident = "healthy"
+        repeat_s = 100
+        route.name = "r"
+        phases = [
+            { start_s = 0, name = "well" },
+            { start_s = 80, name = "gone", truth = [{ cause = "outage" }] },
+        ]
+    """
+    told = parse_scenario("mine", text.encode()).incidents(250)
+    assert [(one.route, one.start_s, one.end_s) for one in told] == [
+        ("r", 80, 100),
+        ("r", 180, 200),
+    ]
+
+
+def test_a_cause_that_no_diagnosis_has_is_refused() -> None:
+    text = TWO_FAULTS.replace('"provider_errors"', '"gremlins"')
+    with pytest.raises(ScenarioError, match="gremlins"):
+        parse_scenario("mine", text.encode())
