@@ -119,7 +119,7 @@ def test_a_cause_that_is_allowed_beside_another_is_told() -> None:
 
 
 def test_two_faults_are_judged_apart() -> None:
-    hang = {"cause": "no_answer", "routes": ["b"], "id": "1-2", "since_ns": 110 * S}
+    hang: dict[str, Any] = {"cause": "no_answer", "routes": ["b"], "id": "1-2", "since_ns": 110 * S}
     lines = [said(120), said(122, **hang), said(180, "cleared", **hang), said(200, "cleared")]
     judgement = judge(lines, [QUEUE, HANG], END)
     assert [verdict.named_after_s for verdict in judgement.verdicts] == [20, 12]
