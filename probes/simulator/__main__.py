@@ -21,14 +21,16 @@ import anyio.lowlevel
 import msgspec
 
 from probes.kit.clock import SystemClock
-from probes.simulator.library import UnknownScenarioError, load_scenario
+from probes.simulator.library import ScenarioError, UnknownScenarioError, load_scenario
 from probes.simulator.scenario import Scenario
 from probes.simulator.server import SimulatorServer, serve
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="probes.simulator", description=__doc__)
-    parser.add_argument("--scenario", default="demo", help="name of a scenario (default: demo)")
+    parser.add_argument(
+        "--scenario", default="demo", help="name of a scenario, or a file of one (default: demo)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="repeats a run's chances (default: 1)")
     parser.add_argument("--port", type=_port, default=0, help="0 takes a free port (default)")
     parser.add_argument("--api-key-env", metavar="NAME", help="ask for the key in this variable")
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         scenario = load_scenario(options.scenario)
-    except UnknownScenarioError as error:
+    except (UnknownScenarioError, ScenarioError) as error:
         parser.error(str(error))
     api_key = os.environ.get(options.api_key_env) if options.api_key_env else None
     if options.api_key_env and not api_key:

@@ -11,13 +11,14 @@ the server can be judged: `Scenario.incidents`, in seconds after the server's st
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from probes.config import Price
 from probes.events import Cause
+from probes.kit.words import quoted
 
 Share: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0.0)]
@@ -39,6 +40,9 @@ HangAt: TypeAlias = Literal["request", "headers", "stream"]
 RefusalKind: TypeAlias = Literal[
     "overloaded", "quota", "auth", "permission", "model_missing", "bad_request"
 ]
+
+TurnedKnob: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
+"""Knobs that a scenario may turn: those of `probes.control`, a room of the same floor."""
 
 DEFAULT_PROMPT: Final = "Write one short sentence about the sea."
 
@@ -163,26 +167,21 @@ class Overrides(_Table, frozen=True, kw_only=True):
     faults: dict[str, Any] = {}
 
 
-TableT = TypeVar("TableT", bound=_Table)
-
-
-def _replaced(table: TableT, fields: dict[str, Any]) -> TableT:
-    if not fields:
-        return table
-    return msgspec.convert({**msgspec.to_builtins(table), **fields}, type(table))
-
-
 def merge(base: Conditions, overrides: Overrides) -> Conditions:
     """Return `base` with the named fields replaced.
 
     Raises:
         msgspec.ValidationError: an override names no field, or has an impossible value.
     """
-    return Conditions(
-        serving=_replaced(base.serving, overrides.serving),
-        limits=_replaced(base.limits, overrides.limits),
-        faults=_replaced(base.faults, overrides.faults),
-    )
+    tables = {
+        "serving": overrides.serving,
+        "limits": overrides.limits,
+        "faults": overrides.faults,
+    }
+    if not any(tables.values()):
+        return base
+    whole = {name: {**fields, **tables[name]} for name, fields in msgspec.to_builtins(base).items()}
+    return msgspec.convert(whole, Conditions)
 
 
 class TrueCause(_Table, frozen=True, kw_only=True):
@@ -269,6 +268,7 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
 
     name: Name | None = None
     """None is the model's name."""
+    dialect: Literal["chat", "ollama"] = "chat"
     concurrency: AtLeastOne = 2
     interval: NotNegative = 1.0
     max_tokens: AtLeastOne = 64
@@ -277,8 +277,19 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     """A prompt of so many tokens is generated instead."""
     system: str | None = None
     retries: Count | None = None
-    """None is the default of a route."""
+    """None is the default of a route, as below."""
+    first_token_timeout_s: Positive | None = None
     tags: tuple[str, ...] = ()
+
+
+class KnobTurn(_Table, frozen=True, kw_only=True):
+    """Something that the user of the demo does: a knob of a route is set."""
+
+    at_s: NotNegative
+    """Seconds after the server's start."""
+    route: Name
+    knob: TurnedKnob
+    value: NotNegative
 
 
 class HostedModel(_Table, frozen=True, kw_only=True):
@@ -319,14 +330,22 @@ class Scenario(_Table, frozen=True, kw_only=True):
     name: Name
     title: str = ""
     models: tuple[HostedModel, ...]
+    turns: tuple[KnobTurn, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a provider of nothing, and two models of one name."""
+        """Refuse a provider of nothing, two models of one name, and a knob of no route."""
         names = [model.name for model in self.models]
         if not names:
             raise ValueError("a scenario hosts at least one model")
         if len(set(names)) != len(names):
             raise ValueError("two models of a scenario have the same name")
+        routes = {model.route_name for model in self.models}
+        for turn in self.turns:
+            if turn.route not in routes:
+                raise ValueError(
+                    f"turns: there is no route {quoted(turn.route)}; there are: "
+                    f"{', '.join(sorted(routes))}"
+                )
 
     def incidents(self, until_s: float) -> tuple[TrueIncident, ...]:
         """Return what will have been wrong with any route by `until_s` seconds of the run.
@@ -367,10 +386,22 @@ class ModelTable(Overrides, frozen=True, kw_only=True):
 
 
 class ScenarioFile(Overrides, frozen=True, kw_only=True):
-    """A whole scenario file: an incident, or a composition where `models` is given."""
+    """A whole scenario file: an incident, or a composition where `models` is given.
+
+    The overrides of a composition are those of all its models, after their incidents' own; its
+    phases and routes are the models'.
+    """
 
     title: str
     phases: tuple[PhaseTable, ...] = ()
     repeat_s: NotNegative = 0.0
     route: RouteSketch = RouteSketch()
     models: tuple[ModelTable, ...] = ()
+    turns: tuple[KnobTurn, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody would read."""
+        if self.models and (self.phases or self.repeat_s or self.route != RouteSketch()):
+            raise ValueError(
+                "beside [[models]], phases, repeat_s and route are not read: they stand in a model"
+            )
