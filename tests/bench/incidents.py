@@ -12,7 +12,8 @@ the onset and after it (p95 of the seconds' largest lags). Recordings are kept w
 one NAME.jsonl each: `llmtop replay NAME.jsonl --headless --only diagnosis,summary` says it again.
 
 All of them take half an hour, four at a time. Some need Linux and root, and are left out elsewhere,
-which is said. `--scenario NAME` plays one that ships with the provider, `all` of them all.
+which is said. `--scenario NAME …` plays scenarios that ship with the provider instead, in their own
+times; `all` is each that says what is true of it.
 """
 
 import argparse
@@ -26,10 +27,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from wires.catalogue import BY_NAME, INCIDENTS, Incident, Times  # noqa: E402
+from wires.catalogue import BY_NAME, INCIDENTS, Incident, Times, shipped  # noqa: E402
 from wires.live import Outcome, run, why_not  # noqa: E402
 from wires.playing import end_all  # noqa: E402
 from wires.verdicts import Verdict  # noqa: E402
+
+from probes.simulator.library import scenario_names  # noqa: E402
 
 HEAD = (
     "incident",
@@ -51,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     usual = Times()
     add = parser.add_argument
     add("--only", nargs="+", choices=list(BY_NAME), metavar="NAME", help="instead of all")
+    add("--scenario", nargs="+", metavar="NAME", help="those that ship; all: all of them")
     add("--list", action="store_true", help="tell their names and leave")
     add("--keep", type=Path, metavar="DIR", help="where recordings stay")
     add("--at-once", type=int, default=4, metavar="N", help="played side by side (default: 4)")
@@ -58,6 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--ill", type=float, default=usual.ill_s, metavar="S", help="default: 75")
     add("--after", type=float, default=usual.after_s, metavar="S", help="default: 75")
     return parser
+
+
+def _wanted(options: argparse.Namespace) -> list[Incident]:
+    if not options.scenario:
+        return [one for one in INCIDENTS if not options.only or one.name in options.only]
+    if options.scenario == ["all"]:
+        every = [shipped(name) for name in scenario_names()]
+        return [one for one in every if one.scene(Times()).expected]
+    return [shipped(name) for name in options.scenario]
 
 
 def _say(text: str) -> None:
@@ -166,9 +179,7 @@ def main() -> None:
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
     incidents = []
-    for incident in INCIDENTS:
-        if options.only and incident.name not in options.only:
-            continue
+    for incident in _wanted(options):
         if reason := why_not(incident.scene(times)):
             _say(f"{incident.name}: left out, {reason}")
         else:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from probes.simulator.library import load_scenario
+from probes.simulator.scenario import TrueIncident
 from wires.bad_wire import Weather
 from wires.certificates import Certificate
 from wires.front import Behaviour, Fronting
@@ -374,3 +376,37 @@ INCIDENTS: Final = (
     Incident("observer", "this machine is busy", _busy_observer, is_loud=True),
 )  # fmt: skip
 BY_NAME: Final = {incident.name: incident for incident in INCIDENTS}
+
+
+def shipped(name: str) -> Incident:
+    """Return a scenario that ships with the provider, as an incident; it has its own times.
+
+    Raises:
+        UnknownScenarioError: there is none of that name.
+    """
+    scenario = load_scenario(name)
+    ends_s = max(
+        model.timeline.repeat_s or model.timeline.phases[-1].start_s for model in scenario.models
+    )
+
+    def scene(times: Times) -> Scene:
+        until_s = ends_s + times.after_s
+        # What befalls several routes alike is one thing that is wrong.
+        together: dict[tuple[str, float, float], list[TrueIncident]] = {}
+        for one in scenario.incidents(until_s):
+            end_s = until_s if one.end_s is None else one.end_s
+            together.setdefault((one.cause, one.start_s, end_s), []).append(one)
+        expected = (
+            Expected(
+                cause,
+                frozenset(one.route for one in ones),
+                from_s,
+                to_s,
+                ones[0].within_s,
+                frozenset(ones[0].also),
+            )
+            for (cause, from_s, to_s), ones in together.items()
+        )
+        return Scene(Stage(shipped=name, duration_s=until_s), tuple(expected))
+
+    return Incident(name, scenario.title, scene)

@@ -40,7 +40,6 @@ from wires.spans import Span, SpanT, at, edges
 RECORDING: Final = "recording.jsonl"
 ONLY: Final = "hello,diagnosis,summary"
 _FAR_NAME: Final = "far.test"
-_LINE_END: Final = "\n"
 # No run of a few minutes may meet them: a stage is about servers, not about money.
 _BUDGET: Final = "[budget]\ntokens_per_hour = 100_000_000\nroute_tokens_per_hour = 100_000_000\n"
 
@@ -65,10 +64,13 @@ class WatchedRoute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is played; a part that is empty is not there at all."""
 
-    scenario: str
-    """The provider's scenario, as TOML; its own clock starts with the stage."""
-    routes: tuple[WatchedRoute, ...]
     duration_s: float
+    shipped: str = ""
+    """A scenario of the provider's, played by `llmtop demo`, which brings its routes and turns its
+    knobs. Its clock starts some tenths of a second after the stage's. Nothing else is played."""
+    scenario: str = ""
+    """Else the provider's scenario, as TOML; its own clock starts with the stage."""
+    routes: tuple[WatchedRoute, ...] = ()
     seed: int = 1
     fronting: tuple[Fronting, ...] = ()
     certificates: tuple[Certificate, ...] = ()
@@ -98,6 +100,9 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 async def play(stage: Stage, folder: Path) -> int:
     """Play a stage to its end; return llmtop's exit status."""
     start_ns = time.monotonic_ns()
+    if stage.shipped:
+        _print_start(start_ns)
+        return await _llmtop(stage, ("demo", "--scenario", stage.shipped), folder, set())
 
     def elapsed_s() -> float:
         return (time.monotonic_ns() - start_ns) / NS_PER_S
@@ -144,9 +149,8 @@ async def play(stage: Stage, folder: Path) -> int:
         config = folder / "routes.toml"
         config.write_text(_settings(stage.routes, urls, authority))
         config.chmod(0o600)
-        sys.stdout.write(json.dumps({"type": "stage", "start_ns": start_ns}) + _LINE_END)
-        sys.stdout.flush()
-        status = await _llmtop(stage, config, folder, cores)
+        _print_start(start_ns)
+        status = await _llmtop(stage, ("--config", str(config)), folder, cores)
         for task in acting:
             task.cancel()
     return status
@@ -163,8 +167,13 @@ async def _act(
         await act(at(spans, moment))
 
 
-async def _llmtop(stage: Stage, config: Path, folder: Path, cores: set[int]) -> int:
-    argv = [*LLMTOP, "--headless", "--only", ONLY, "--config", str(config)]
+def _print_start(start_ns: int) -> None:
+    sys.stdout.write(json.dumps({"type": "stage", "start_ns": start_ns}) + "\n")
+    sys.stdout.flush()
+
+
+async def _llmtop(stage: Stage, what: Sequence[str], folder: Path, cores: set[int]) -> int:
+    argv = [*LLMTOP, *what, "--headless", "--only", ONLY]
     argv += ["--record", str(folder / RECORDING), "--duration", f"{stage.duration_s:g}"]
     process = await asyncio.create_subprocess_exec(
         *argv,

@@ -3,7 +3,7 @@
 import pytest
 
 from probes.simulator.library import parse_scenario
-from wires.catalogue import BY_NAME, INCIDENTS, Incident, Times
+from wires.catalogue import BY_NAME, INCIDENTS, Incident, Times, shipped
 
 TIMES = Times(30.0, 20.0, 10.0)
 
@@ -52,3 +52,15 @@ def test_every_cause_that_needs_a_stage_is_played() -> None:
     causes = {expected.cause for one in INCIDENTS for expected in one.scene(TIMES).expected}
     assert {"network_path", "dns", "tls", "connection_churn", "outage", "local_observer"} <= causes
     assert len(causes) >= 17
+
+
+def test_a_scenario_that_ships_says_itself_what_is_true_of_it() -> None:
+    scene = shipped("two-routes-queueing-and-errors").scene(TIMES)
+    told = {(one.cause, *one.routes, one.from_s, one.to_s) for one in scene.expected}
+    assert told == {
+        ("provider_queueing", "hit-a", 120.0, 240.0),
+        ("provider_errors", "hit-b", 120.0, 240.0),
+    }
+    assert scene.stage.duration_s == 240.0 + TIMES.after_s
+    (one,) = shipped("all-routes-queueing").scene(TIMES).expected
+    assert one.routes == {"hit-a", "hit-b", "hit-c"}, "one thing that is wrong with three routes"
