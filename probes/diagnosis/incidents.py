@@ -48,6 +48,8 @@ class Incident:
     members: list[tuple[RouteCauses, Alarm]] = field(default_factory=list)
     told: "_Told | None" = None
     named_ns: int | None = None
+    last: Diagnosis | None = None
+    """What was told of it last."""
 
     def routes(self) -> tuple[str, ...]:
         """Return the routes that are hit, sorted."""
@@ -98,6 +100,10 @@ class Incidents:
             else:
                 incident.members[at] = (route, by)
         incident.members = [one for one in incident.members if one[1] is not _GONE]
+        standing = [alarm for _, alarm in incident.members if not alarm.is_over]
+        if standing:
+            named = [alarm for alarm in standing if alarm.is_named]
+            incident.cause = _most(alarm.cause for alarm in named or standing)
 
     def _place(self, route: RouteCauses, alarm: Alarm, routes: Sequence[RouteCauses]) -> None:
         for incident in self.open:
@@ -119,6 +125,8 @@ class Incidents:
         """Return whether an alarm belongs to an incident."""
         if not incident.members or alarm.cause != incident.cause:
             return False
+        if alarm.cause == "local_observer":
+            return True  # there is one machine of ours
         apart_ns = abs(alarm.since_ns - incident.since_ns)
         hit = [member.watch for member, _ in incident.members]
         if route.watch in hit:
@@ -172,6 +180,12 @@ class Incidents:
     ) -> Diagnosis:
         names = incident.routes() or (() if incident.told is None else incident.told.routes)
         incident.told = _Told(state, incident.cause, names)
+        if incident.last is not None and state in ("cleared", "settled"):
+            # What it was, not what is left of it.
+            incident.last = msgspec.structs.replace(
+                incident.last, at_ns=now_ns, state=state, since_ns=incident.since_ns, advice=None
+            )
+            return incident.last
         ill = [(route.watch, alarm) for route, alarm in incident.members]
         evidence, against = proof_of(incident.cause, ill)
         words = next((alarm for _, alarm in ill if alarm.detail and alarm.slot == "fails"), None)
@@ -185,14 +199,13 @@ class Incidents:
             size=size_of(evidence),
             evidence=evidence,
             against=against,
-            advice=None
-            if state in ("cleared", "settled")
-            else advice_for(incident.cause, [watch for watch, _ in ill], routes),
+            advice=advice_for(incident.cause, [watch for watch, _ in ill], routes),
         )
         told = diagnosis_text(
             event, "" if words is None else server_words(words.status, words.detail)
         )
-        return msgspec.structs.replace(event, text=told)
+        incident.last = msgspec.structs.replace(event, text=told)
+        return incident.last
 
 
 _GONE: Final = Alarm("output", "unknown", 0, 0, is_over=True)
