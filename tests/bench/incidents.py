@@ -9,7 +9,8 @@ It prints a Markdown table: when the right cause was named and on which routes, 
 "since" is, how long anything wrong stood, when it was cleared. No pass or fail: a machine that is
 crowded is itself an incident, so the last column tells how late the engine's own loop was, before
 the onset and after it (p95 of the seconds' largest lags). Recordings are kept where `--keep` says,
-one NAME.jsonl each: `llmtop replay NAME.jsonl --headless --only diagnosis,summary` says it again.
+one NAME.jsonl each, with what is true of it beside it; `--again DIR` replays those with the llmtop
+of today and judges what that says.
 
 All of them take half an hour, four at a time. Some need Linux and root, and are left out elsewhere,
 which is said. `--scenario NAME …` plays scenarios that ship with the provider instead, in their own
@@ -28,8 +29,9 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from wires.catalogue import BY_NAME, INCIDENTS, Incident, Times, shipped  # noqa: E402
-from wires.live import Outcome, run, why_not  # noqa: E402
+from wires.live import FACTS, Outcome, again, run, why_not  # noqa: E402
 from wires.playing import end_all  # noqa: E402
+from wires.stage import RECORDING  # noqa: E402
 from wires.verdicts import Verdict  # noqa: E402
 
 from probes.simulator.library import scenario_names  # noqa: E402
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scenario", nargs="+", metavar="NAME", help="those that ship; all: all of them")
     add("--list", action="store_true", help="tell their names and leave")
     add("--keep", type=Path, metavar="DIR", help="where recordings stay")
+    add("--again", type=Path, metavar="DIR", help="judge what was kept there anew, by replay")
     add("--at-once", type=int, default=4, metavar="N", help="played side by side (default: 4)")
     add("--well", type=float, default=usual.well_s, metavar="S", help="before (default: 120)")
     add("--ill", type=float, default=usual.ill_s, metavar="S", help="default: 75")
@@ -83,9 +86,9 @@ def _one(incident: Incident, times: Times, keep: Path | None) -> Outcome:
     try:
         return run(incident, times, folder)
     finally:
-        recording = folder / "recording.jsonl"
-        if keep is not None and recording.exists():
-            shutil.copy(recording, keep / f"{incident.name}.jsonl")
+        for name, kept in ((RECORDING, "jsonl"), (FACTS, "facts.json")):
+            if keep is not None and (folder / name).exists():
+                shutil.copy(folder / name, keep / f"{incident.name}.{kept}")
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -114,7 +117,7 @@ def _told(outcome: Outcome) -> str:
     """Return in a line for people that an incident has ended, and how."""
     mistakes = [mistake for one in outcome.judgement.verdicts for mistake in one.mistakes]
     wrong = [f"wrong: {words}" for words in outcome.judgement.wrong]
-    return f"{outcome.incident.name}: {'; '.join(mistakes + wrong) or 'right'}"
+    return f"{outcome.incident}: {'; '.join(mistakes + wrong) or 'right'}"
 
 
 def _seconds(value: float | None) -> str:
@@ -126,7 +129,7 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
     judgement, observer = outcome.judgement, outcome.observer
     wrong = f"{judgement.wrong_s:.0f} s" if judgement.wrong else "–"
     lag = f"{observer.lag_before:.0f} / {observer.lag_during:.0f}"
-    name = outcome.incident.name
+    name = outcome.incident
     if not judgement.verdicts:
         verdict = "; ".join(judgement.wrong) or "right"
         yield (name, "nothing", "–", "–", "–", wrong, "–", verdict, lag)
@@ -175,6 +178,21 @@ def main() -> None:
         return
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
+    if options.again is not None:
+        kept = sorted(options.again.glob("*.facts.json"))
+        outcomes = [
+            again(file.with_name(file.name.replace("facts.json", "jsonl")), file) for file in kept
+        ]
+    else:
+        outcomes = _played(options)
+    rows = [row for outcome in outcomes for row in _rows(outcome)]
+    sys.stdout.write(_markdown(rows))
+    right = sum(outcome.judgement.is_right for outcome in outcomes)
+    sys.stdout.write(f"\n{right} of {len(outcomes)} right in everything\n")
+
+
+def _played(options: argparse.Namespace) -> list[Outcome]:
+    """Play what is wanted and can be played; return the outcomes in the order of the catalogue."""
     times = Times(options.well, options.ill, options.after)
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
@@ -186,11 +204,7 @@ def main() -> None:
             incidents.append(incident)
     order = [incident.name for incident in incidents]
     outcomes = list(_outcomes(incidents, times, options.at_once, options.keep))
-    outcomes.sort(key=lambda outcome: order.index(outcome.incident.name))
-    rows = [row for outcome in outcomes for row in _rows(outcome)]
-    sys.stdout.write(_markdown(rows))
-    right = sum(outcome.judgement.is_right for outcome in outcomes)
-    sys.stdout.write(f"\n{right} of {len(incidents)} right in everything\n")
+    return sorted(outcomes, key=lambda outcome: order.index(outcome.incident))
 
 
 if __name__ == "__main__":

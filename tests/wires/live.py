@@ -1,17 +1,27 @@
 """An incident played live and judged: what was said, whether it is right, how the machine was."""
 
 import json
+import subprocess
+import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from typing import Any, Final
+
+import msgspec
+from attacks.running import LLMTOP, home_of
 
 from probes.kit.clock import NS_PER_S
 from wires.catalogue import Expected, Incident, Scene, Times
 from wires.namespaces import missing
-from wires.playing import Played, play
+from wires.playing import Line, play
 from wires.verdicts import Judgement, Truth, judge
+
+FACTS: Final = "facts.json"
+ENDS: Final = (0, 4)
+"""Statuses of a run that went to its end; 4: an incident was named, for whoever asked that."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +33,40 @@ class Observer:
     lag_during: float
 
 
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is true of a recording, kept beside it so that it can be judged again."""
+
+    incident: str
+    start_ns: int
+    """Monotonic; the seconds of what is expected count from here."""
+    end_ns: int
+    expected: tuple[Expected, ...]
+
+    @property
+    def truths(self) -> list[Truth]:
+        """Return them on the recording's own clock."""
+        return [
+            Truth(
+                one.cause,
+                one.routes,
+                self.start_ns + round(one.from_s * NS_PER_S),
+                self.start_ns + round(one.to_s * NS_PER_S),
+                one.within_s,
+                one.also,
+                one.grace_s,
+            )
+            for one in self.expected
+        ]
+
+
 @dataclass
 class Outcome:
     """How an incident fared."""
 
-    incident: Incident
+    incident: str
     judgement: Judgement
-    played: Played
     observer: Observer
-    attempts: Counter[str] = field(default_factory=Counter)
+    attempts: Counter[str]
     """By route, outcome and reason, for whoever asks why."""
 
 
@@ -44,37 +79,53 @@ def why_not(scene: Scene) -> str:
 
 
 def run(incident: Incident, times: Times, folder: Path) -> Outcome:
-    """Play an incident to its end; `folder` takes its files, the recording among them.
+    """Play an incident to its end; `folder` takes its files, recording and facts among them.
 
     Raises:
         RuntimeError: it could not be played.
     """
     scene = incident.scene(times)
     played = play(scene.stage, folder)
-    if played.status not in (0, 4):  # 4: an incident was named, where that was asked for
+    if played.status not in ENDS:
         raise RuntimeError(f"llmtop ended with {played.status}: {played.said[-2000:]}")
     end_ns = played.start_ns + round(scene.stage.duration_s * NS_PER_S)
-    truths = [_truth(expected, played.start_ns) for expected in scene.expected]
-    onset_ns = min((truth.from_ns for truth in truths), default=end_ns)
-    events = [json.loads(line) for line in played.recording.read_bytes().splitlines()]
+    facts = Facts(
+        incident=incident.name,
+        start_ns=played.start_ns,
+        end_ns=end_ns,
+        expected=scene.expected,
+    )
+    (folder / FACTS).write_bytes(msgspec.json.encode(facts))
+    return _outcome(facts, played.lines, played.recording)
+
+
+def again(recording: Path, facts: Path) -> Outcome:
+    """Replay a recording with the llmtop of today, and judge what that says.
+
+    A line counts as read at the stamp of the event that decided.
+
+    Raises:
+        RuntimeError: it cannot be replayed.
+    """
+    argv = [*LLMTOP, "replay", str(recording), "--headless", "--only", "diagnosis"]
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(argv, env=home_of(Path(home)), capture_output=True)
+    if done.returncode not in ENDS:
+        raise RuntimeError(f"the replay ended with {done.returncode}: {done.stderr.decode()}")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [Line(event["at_ns"], event) for event in events]
+    return _outcome(msgspec.json.decode(facts.read_bytes(), type=Facts), lines, recording)
+
+
+def _outcome(facts: Facts, lines: Sequence[Line], recording: Path) -> Outcome:
+    truths = facts.truths
+    onset_ns = min((truth.from_ns for truth in truths), default=facts.end_ns)
+    events = [json.loads(line) for line in recording.read_bytes().splitlines()]
     return Outcome(
-        incident,
-        judge(played.lines, truths, end_ns),
-        played,
+        facts.incident,
+        judge(lines, truths, facts.end_ns),
         _observer(events, onset_ns),
         _attempts(events),
-    )
-
-
-def _truth(expected: Expected, start_ns: int) -> Truth:
-    return Truth(
-        expected.cause,
-        expected.routes,
-        start_ns + round(expected.from_s * NS_PER_S),
-        start_ns + round(expected.to_s * NS_PER_S),
-        expected.within_s,
-        expected.also,
-        expected.grace_s,
     )
 
 
