@@ -147,12 +147,27 @@ def test_open_requests_of_one_second_count_as_one() -> None:
     assert detector.score == 2.25
 
 
-def test_a_request_that_was_overtaken_lends_nothing() -> None:
+def test_a_request_that_others_overtake_is_no_older_than_their_last_answer() -> None:
     detector, at = learned()
     began_ns = at * S
-    feed(detector, [0.3], at=at + 1)
-    detector.lend([(began_ns, 50.0)])
+    at = feed(detector, noise(50), at=at)
+    newest_ns = (at - 1) * S
+    detector.lend([(began_ns, 50.0)], newest_ns)
     assert detector.score == 0.0
+    detector.lend([(began_ns, 50.4)], newest_ns + 4 * S // 10)
+    assert detector.score == 0.0
+    detector.lend([(began_ns, 55.0)], newest_ns + 5 * S)
+    assert detector.score == 2.25
+
+
+def test_an_open_request_names_nothing_that_its_sample_would_not_name() -> None:
+    detector, at = learned()
+    at = feed(detector, [5.0] * 9, at=at)
+    before = detector.score
+    detector.lend([(at * S, 50.0)], at * S + 50 * S)
+    assert detector.score == before + 2.25
+    detector.lend([(at * S, 50.0), ((at + 1) * S, 49.0)], at * S + 50 * S)
+    assert (detector.level, before) == ("perhaps", 11.25)
 
 
 def test_what_is_open_is_forgotten_with_its_engine() -> None:
