@@ -50,13 +50,16 @@ CLIP: Final = 1.5
 """The most one sample counts, in standard normal scores: so a single outlier is worth no more than
 a sample at the 93rd percentile, and about sixteen of them are needed."""
 LENT_CLIP: Final = 2.5
-"""The most one open request counts for a suspicion: it may yet become much older. Towards a name it
-counts no more than a sample, which it may yet be: most of the false names in quiet series were
-given on such a loan."""
+"""The most one open request counts for a suspicion: it may yet become much older; one that is twice
+as old as any in the reference is suspicious by itself, since its worker may hang. Towards a name it
+counts no more than a sample, which it may yet be: most of the false names were given on such a
+loan."""
 DRIFT: Final = 0.25
 """What a sample must be worth not to count against: half the shift that is found best."""
 
-SUSPECTED: Final = 2.0
+SUSPECTED: Final = 3.0
+"""Three samples in a row that all stand out. At two, suspicion costs a route that is probed every
+five seconds a quarter more probes; at three a twentieth, and names come as soon."""
 PERHAPS: Final = 8.0
 
 LOWEST: Final = 14.0
@@ -86,6 +89,8 @@ outliers stretch the reference so that single samples fall short of them."""
 CLEARED: Final = 10.0
 """Evidence against the alarm that clears it."""
 CLEAR_DRIFT: Final = 0.1
+CLEARING: Final = 3.0
+"""From here on more probes would end an alarm sooner."""
 HEADROOM: Final = 4.0
 """The score of an alarm goes so far above the threshold and no further: it must come down within
 a minute."""
@@ -297,6 +302,11 @@ class LevelShift:
         return self._since_ns if self._lent_ns is None else min(self._since_ns, self._lent_ns)
 
     @property
+    def clearing(self) -> bool:
+        """Return whether an alarm seems to be over, and more probes would tell."""
+        return self.named_since_ns is not None and self._cleared >= CLEARING
+
+    @property
     def n_usual(self) -> int:
         """Return how many samples the usual is known from."""
         return len(self._sorted)
@@ -383,20 +393,13 @@ class LevelShift:
         together what the worst of them is worth.
         """
         self._lent, self._lent_sure, self._lent_ns = 0.0, 0.0, None
-        known = self._sorted
-        n = len(known)
-        if n < LEARNED or not requests:
+        if len(self._sorted) < LEARNED:
             return
         lent: dict[int, float] = {}
-        bar = self._margin * self._lift
         for began_ns, age in requests:
             if at_ns is not None and began_ns < self._answered_ns:
-                if at_ns <= self._answered_ns:
-                    continue
-                age *= (at_ns - self._answered_ns) / (at_ns - began_ns)
-            if age <= 0.0:
-                continue
-            worth = _normal_score(bisect_left(known, age / bar), n, LENT_CLIP) - DRIFT
+                age *= max(0, at_ns - self._answered_ns) / max(1, at_ns - began_ns)
+            worth = self._worth(age)
             if worth > 0.0:
                 second = began_ns // NS_PER_S
                 lent[second] = max(worth, lent.get(second, 0.0))
@@ -405,21 +408,33 @@ class LevelShift:
         for worth in lent.values():
             self._lent += worth
             self._lent_sure += min(worth, CLIP - DRIFT)
-        if self.named_since_ns is None and self._is_enough():
+        if lent and self.named_since_ns is None and self._is_enough():
+            if self._since_ns is None and self._lent_ns is not None:
+                self._begin_doubt(self._lent_ns)
             self._name(at_ns if at_ns is not None else self._newest_ns or 0)
             self._on_credit = True
+
+    def _worth(self, age: float) -> float:
+        """Return what a request of that age says for a shift."""
+        known = self._sorted
+        if age > GROSS_MARGIN * self._lift * known[-1]:
+            return SUSPECTED
+        below = bisect_left(known, age / (self._margin * self._lift))
+        return _normal_score(below, len(known), LENT_CLIP) - DRIFT
 
     def forget_open(self) -> None:
         """Take back what was lent: the engine died, and with it what was open."""
         self._lent, self._lent_sure, self._lent_ns = 0.0, 0.0, None
         if self._on_credit:
             self.named_since_ns, self._on_credit = None, False
+            if not self._score:
+                self._forget_doubt()
 
     def settle(self) -> None:
         """Accept the present level: it becomes the usual."""
         self._forget_run()
         if self._since_ns is None:
-            return
+            return  # a ramp took the reference along
         if len(self._doubtful) >= LEARNED + self._guard:
             self._well = array("f", self._doubtful)
         else:
@@ -559,8 +574,6 @@ class LevelShift:
         known = self._sorted
         self._score = min(score, self._wanted() + HEADROOM)
         self._on_credit = self._on_credit and self._score < self._wanted()
-        if self._since_ns is None:
-            self._since_ns = self._lent_ns if self._lent_ns is not None else self._newest_ns
         self._keep(value, evidence)
         if not self._cleared and self.samples_since % RECKONED_EVERY == 0:
             # Only while nothing speaks for its end: samples of the recovery would pull the size
