@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 from bench.incident_streams import healthy, scenarios
@@ -37,9 +38,10 @@ def told(outline: Outline, seed: int = 1) -> list[Event]:
 
 def every_outline() -> Iterator[tuple[str, Outline]]:
     for case in scenarios.CASES:
-        yield case.name, scenarios.run_of(case.name, 1)
+        briefly = replace(case, acts=tuple(replace(act, lasts_s=40.0) for act in case.acts))
+        yield case.name, scenarios.outline(briefly, scenarios.Setting(health_s=100.0), Random(1))
     for kind in healthy.KINDS:
-        yield kind, healthy.run_of(kind, 1, 400.0)
+        yield kind, healthy.run_of(kind, 1, 200.0)
 
 
 OUTLINES = dict(every_outline())

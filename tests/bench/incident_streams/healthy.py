@@ -139,7 +139,7 @@ def together(chance: Random) -> Outline:
 
 
 def breaks(chance: Random) -> Outline:
-    """The engine dies, the machine sleeps, a route is paused."""
+    """The engine dies, the machine sleeps, a route is paused, and its first answer takes longer."""
     turns = (
         Turn(at_s=3000.0, what="die"),
         Turn(at_s=6000.0, what="gap", value=40.0),
@@ -148,7 +148,8 @@ def breaks(chance: Random) -> Outline:
         Turn(at_s=15000.0, what="gap", value=900.0),
         Turn(at_s=20000.0, what="die"),
     )
-    return Outline(natures=_routes(2), turns=turns, length_s=RUN_S)
+    natures = _routes(2, idle_load_s=3.0)
+    return Outline(natures=natures, turns=turns, length_s=RUN_S)
 
 
 def builds(chance: Random) -> Outline:

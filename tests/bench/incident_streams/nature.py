@@ -47,6 +47,7 @@ class Nature:
 
     rtt_s: float = 0.02
     rtt_sigma: float = 0.12
+    is_tls: bool = True
     tells_rtt: bool = True
     """The kernel tells the path's figures."""
     keep_alive_s: float = 75.0
@@ -74,6 +75,10 @@ class Nature:
     truncations: float = 0.0
     stale: float = 0.0
     """Share of attempts that find their kept connection closed."""
+    idle_load_s: float = 0.0
+    """What the first answer takes longer after `idle_after_s` without a request; the server says
+    that it loaded its model."""
+    idle_after_s: float = 300.0
     model: str = "model-1"
     fingerprints: tuple[str, ...] = ("fp_1",)
     """One of them at random in each answer."""
@@ -87,7 +92,7 @@ class Nature:
         """What a `hello` says of it."""
         return RouteInfo(
             name=self.name,
-            base_url=f"https://{self.host}/v1",
+            base_url=f"{'https' if self.is_tls else 'http'}://{self.host}/v1",
             model=self.model,
             dialect="chat",
             concurrency=self.workers,

@@ -46,6 +46,7 @@ WALL_NS: Final = 1_790_000_000 * NS_PER_S
 NEIGHBOURS: Final = 0.3
 """Correlation of the waits of two answers that follow each other."""
 AND_NEWS: Final = sqrt(1 - NEIGHBOURS**2)
+NEVER_NS: Final = 1 << 62
 MOST_EVIDENCE_S: Final = 20
 """For so long at most a suspected route is probed each second; and then it rests as long."""
 HANG_S: Final = 4.0
@@ -505,7 +506,7 @@ class Stream:
     def _attempt(self, now_ns: int, route: _Route, probe: _Probe) -> Iterator[Event]:
         self.attempts += 1
         nature = route.nature
-        route.last_start_ns = now_ns
+        idle_since_ns, route.last_start_ns = route.last_start_ns or now_ns, now_ns
         reserved = nature.input_tokens + route.max_tokens
         yield AttemptStarted(
             at_ns=now_ns,
@@ -519,19 +520,20 @@ class Stream:
             evidence=probe.evidence,
         )
         draft = _Draft(now_ns, route, probe)
+        draft.idle_since_ns = idle_since_ns
         draft.told["reserved_tokens"] = reserved
         failure = self._failure(route, probe)
         self._connect(draft, failure)
         if failure is not None:
             self._fail(draft, failure)
             return
-        first = self._first_token(draft)
+        first, hangs = self._first_token(draft)
         timeout_ns = now_ns + int(nature.first_token_timeout_s * 1e9)
         early = draft.sent + int(draft.rtt_s * 1.1e9)
-        headers = draft.headers = min(first, early) if nature.headers_early else first
+        is_early = route.effect.hangs_late if hangs else nature.headers_early
+        headers = draft.headers = min(first, early) if is_early else first
         if first > timeout_ns:
-            hung = any(on_ns < first and now_ns < off_ns for on_ns, off_ns in route.hangs)
-            if headers < timeout_ns and not hung:
+            if headers < timeout_ns:
                 draft.ladder["headers"] = headers
                 draft.told["status"] = 200
             self._end_badly(draft, SILENT, timeout_ns)
@@ -552,12 +554,13 @@ class Stream:
         rtt_s = draft.rtt_s = base_s * exp(nature.rtt_sigma * self._chance.gauss(0.0, 1.0))
         at_s = draft.lag_s = effect.lag_s * random()
         if cold:
-            at_s += 0.002 + 0.002 * random()
+            at_s += (0.002 + 0.002 * random()) if nature.is_tls else 0.0001
             ladder["dns"] = now_ns + int(at_s * 1e9)
             at_s += rtt_s
             ladder["tcp"] = now_ns + int(at_s * 1e9)
-            at_s += base_s * (1 + 0.2 * random()) + 0.004
-            ladder["tls"] = now_ns + int(at_s * 1e9)
+            if nature.is_tls:
+                at_s += base_s * (1 + 0.2 * random()) + 0.004
+                ladder["tls"] = now_ns + int(at_s * 1e9)
             told["cold"] = True
         at_s += 0.0002
         ladder["sent"] = draft.sent = now_ns + int(at_s * 1e9)
@@ -578,34 +581,46 @@ class Stream:
             told["reordered"] = draft.reordered
             told["rtt_to"] = "server"
 
-    def _first_token(self, draft: "_Draft") -> int:
-        """Draw the wait and return the moment of the first token, if nobody gave up before."""
+    def _first_token(self, draft: "_Draft") -> tuple[int, bool]:
+        """Draw the wait; return when the first token would come, and whether the server hangs."""
         route, now_ns = draft.route, draft.now_ns
-        nature, effect = route.nature, route.effect
-        random, gauss = self._chance.random, self._chance.gauss
-        route.neighbour = NEIGHBOURS * route.neighbour + AND_NEWS * gauss(0.0, 1.0)
-        wait_s = nature.wait_s * route.slow * effect.wait * exp(nature.sigma * route.neighbour)
-        cached = 0.0 if effect.uncached else nature.cached_share
-        if nature.second_mode and random() < nature.second_mode:
-            wait_s *= 2.0
-            cached = 0.0
-        if nature.outliers and random() < nature.outliers:
-            wait_s *= exp(1.5 + 0.4 * gauss(0.0, 1.0))
-        if nature.tail and random() < nature.tail:
-            wait_s *= nature.tail_factor ** random()
-        if effect.crowd:
-            wait_s *= 1 + effect.crowd * len(route.open)
-        if effect.load_s:
-            load_s = effect.load_s * exp(0.15 * gauss(0.0, 1.0))
-            wait_s += load_s
-            draft.told["server_claims"] = (_load_claim(load_s),)
-        draft.cached = cached
+        effect, random = route.effect, self._chance.random
+        wait_s = self._wait_s(draft)
         first_s = draft.at_s + draft.rtt_s + draft.lost_s + wait_s + draft.lag_s
         first = now_ns + int(first_s * 1e9)
         for on_ns, off_ns in route.hangs:
             if first > on_ns and now_ns < off_ns:
-                first = off_ns + int((0.05 + 0.4 * random()) * 1e9)
-        return first
+                return off_ns + int((0.05 + 0.4 * random()) * 1e9), True
+        if effect.hang_share and random() < effect.hang_share:
+            return NEVER_NS, True
+        return first, False
+
+    def _wait_s(self, draft: "_Draft") -> float:
+        """Draw how long the server thinks; note what it says of that, and what its cache held."""
+        route = draft.route
+        nature, effect = route.nature, route.effect
+        random, gauss = self._chance.random, self._chance.gauss
+        route.neighbour = NEIGHBOURS * route.neighbour + AND_NEWS * gauss(0.0, 1.0)
+        wait_s = nature.wait_s * route.slow * effect.wait * exp(nature.sigma * route.neighbour)
+        draft.cached = nature.cached_share
+        if effect.uncached and random() < effect.uncached:
+            wait_s *= effect.uncached_wait
+            draft.cached = 0.0
+        if nature.second_mode and random() < nature.second_mode:
+            wait_s *= 2.0
+            draft.cached = 0.0
+        if nature.outliers and random() < nature.outliers:
+            wait_s *= exp(1.5 + 0.4 * gauss(0.0, 1.0))
+        if nature.tail and random() < nature.tail:
+            wait_s *= nature.tail_factor ** random()
+        wait_s *= 1 + effect.crowd * len(route.open)
+        load_s = effect.load_s
+        if draft.now_ns - draft.idle_since_ns > nature.idle_after_s * NS_PER_S:
+            load_s += nature.idle_load_s
+        if load_s:
+            load_s *= exp(0.15 * gauss(0.0, 1.0))
+            draft.told["server_claims"] = (_load_claim(load_s),)
+        return wait_s + load_s
 
     def _gaps(self, draft: "_Draft", reads: int) -> list[int]:
         """Draw the times between the reads of an answer, in ns."""
@@ -663,6 +678,7 @@ class Stream:
         ladder["headers"] = draft.headers
         ladder["first_event"] = ladder["first_token"] = ladder["first_answer"] = first
         ladder["last_token"] = last
+        swapped = effect.swapped == 1.0 or chance.random() < effect.swapped
         longest_ns = max(gaps, default=0)
         characters = 4 * per_read * reads
         told |= {
@@ -674,8 +690,8 @@ class Stream:
             "chunk_offsets_ns": offsets,
             "longest_gap_ns": longest_ns,
             "ttft_kind": "content",
-            "served_model": effect.model or nature.model,
-            "fingerprint": effect.fingerprint or chance.choice(nature.fingerprints),
+            "served_model": (swapped and effect.model) or nature.model,
+            "fingerprint": (swapped and effect.fingerprint) or chance.choice(nature.fingerprints),
             "first_chunk_tokens": per_read,
         }
         if longest_ns > NS_PER_S:
@@ -798,7 +814,18 @@ class _Draft:
     """What is drawn of one attempt, step by step."""
 
     __slots__ = (
-        *("at_s", "cached", "first", "headers", "ladder", "lag_s", "lost_s", "now_ns", "probe"),
+        *(
+            "at_s",
+            "cached",
+            "first",
+            "headers",
+            "idle_since_ns",
+            "ladder",
+            "lag_s",
+            "lost_s",
+            "now_ns",
+            "probe",
+        ),
         *("reordered", "route", "rtt_s", "sent", "told"),
     )
 
@@ -807,7 +834,7 @@ class _Draft:
         self.route = route
         self.probe = probe
         self.at_s = self.rtt_s = self.lost_s = self.lag_s = self.cached = 0.0
-        self.sent = self.headers = self.first = self.reordered = 0
+        self.sent = self.headers = self.first = self.reordered = self.idle_since_ns = 0
         self.ladder: dict[str, int] = {
             "scheduled": probe.scheduled_ns,
             "admitted": now_ns,
