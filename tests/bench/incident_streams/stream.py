@@ -49,8 +49,8 @@ AND_NEWS: Final = sqrt(1 - NEIGHBOURS**2)
 NEVER_NS: Final = 1 << 62
 MOST_EVIDENCE_S: Final = 20
 """For so long at most a suspected route is probed each second; and then it rests as long."""
-HANG_S: Final = 4.0
-"""A worker whose attempt is older is taken to hang: a probe beside it may be sent."""
+CALM_NS: Final = 60 * NS_PER_S
+"""After an answer that asked for less, nothing is sent beside the pace."""
 LOST: Final = Failure("protocol_error", "stale_connection", took_s=0.001, reached="sent")
 STRAY: Final = Failure("server_error", "internal", 500, message="Internal Server Error")
 SILENT: Final = Failure("timeout", "timeout.first_token", reached="sent")
@@ -64,13 +64,16 @@ _OF_A_LIFE: Final = (_START, _AGAIN, _SAY, _FINISH)
 
 
 class _Worker:
-    __slots__ = ("evidence", "number", "parked", "start_ns", "warm_until_ns")
+    __slots__ = ("busy", "is_due", "number", "parked", "start_ns", "warm_until_ns")
 
-    def __init__(self, number: int, start_ns: int, *, evidence: bool = False) -> None:
+    def __init__(self, number: int, start_ns: int) -> None:
         self.number = number
         self.start_ns = start_ns
         self.warm_until_ns = 0
-        self.evidence = evidence
+        """How long its connection is kept."""
+        self.busy = False
+        self.is_due = False
+        """Its next probe was due while it was busy with one beside the pace."""
         self.parked = False
 
 
@@ -80,10 +83,10 @@ class _Probe:
         *("scheduled_ns", "started_ns", "waited_ns", "worker"),
     )
 
-    def __init__(self, name: str, worker: _Worker, at_ns: int) -> None:
+    def __init__(self, name: str, worker: _Worker, at_ns: int, *, evidence: bool) -> None:
         self.name = name
         self.worker = worker
-        self.scheduled_ns = worker.start_ns
+        self.scheduled_ns = at_ns if evidence else worker.start_ns
         self.started_ns = at_ns
         self.attempts = 0
         self.retries = 0
@@ -91,7 +94,7 @@ class _Probe:
         self.last_end_ns = at_ns
         self.waited_ns = 0
         self.failure: Failure | None = None
-        self.evidence = worker.evidence
+        self.evidence = evidence
 
 
 class _Route:
@@ -105,7 +108,6 @@ class _Route:
         self.max_tokens = nature.max_tokens
         self.cohort = nature.cohort
         self.workers: list[_Worker] = []
-        self.evidence = _Worker(-1, 0, evidence=True)
         self.open: dict[int, tuple[int, int, int, int, _Probe, int, str]] = {}
         """Open attempts, oldest first: started, sent, headers, first token; probe, number,
         cohort."""
@@ -119,6 +121,7 @@ class _Route:
         self.told_limits_ns = 0
         self.skipped = 0
         self.last_start_ns = 0
+        self.asked_less_ns = -CALM_NS
         self.evidence_left = MOST_EVIDENCE_S
         self.rests = 0
         # Noise.
@@ -340,7 +343,7 @@ class Stream:
         counts = tuple(self._counts(route, now_ns) for route in self._routes.values())
         wall_ns = WALL_NS + now_ns - START_NS
         yield Tick(at_ns=now_ns, wall_ns=wall_ns, health=health, routes=counts)
-        for name in self.suspects:
+        for name in sorted(self.suspects):
             if name in self._routes:
                 yield from self._look_closer(self._routes[name], now_ns)
         for route in self._routes.values():
@@ -389,6 +392,8 @@ class Stream:
         """Send a probe beside the pace, where the route is probed less than once a second."""
         if not route.nature.evidence or route.paused or now_ns < route.held_until_ns:
             return
+        if now_ns - route.asked_less_ns < CALM_NS:
+            return
         if route.evidence_left <= 0:
             route.rests += 1
             if route.rests < MOST_EVIDENCE_S:
@@ -396,14 +401,15 @@ class Stream:
             route.evidence_left, route.rests = MOST_EVIDENCE_S, 0
         if now_ns - route.last_start_ns < 0.95 * NS_PER_S:
             return
-        if len(route.open) >= route.target:
-            oldest_ns = next(iter(route.open.values()))[0]
-            if len(route.open) > route.target or now_ns - oldest_ns < HANG_S * NS_PER_S:
-                return
+        resting = [one for one in route.workers if not one.busy]
+        if resting:
+            worker = max(resting, key=lambda one: one.start_ns)
+        elif route.target == 1 and len(route.open) == 1:
+            worker = _Worker(-1, now_ns)  # hangs the server, or that connection?
+        else:
+            return
         route.evidence_left -= 1
-        worker = route.evidence
-        worker.start_ns = now_ns
-        yield from self._probe(now_ns, route, worker)
+        yield from self._probe(now_ns, route, worker, evidence=True)
 
     # ------------------------------------------------------------------ workers and probes
 
@@ -423,17 +429,22 @@ class Stream:
             return
         if route.workers[worker.number] is not worker:
             return
-        if route.paused:
+        if worker.busy:
+            worker.is_due = True
+        elif route.paused:
             worker.parked = True
         elif now_ns < route.held_until_ns:
             later_ns = route.held_until_ns + round(0.1 * NS_PER_S * self._chance.random()) + 1
             self._push(later_ns, _START, (route, worker))
         else:
-            yield from self._probe(now_ns, route, worker)
+            yield from self._probe(now_ns, route, worker, evidence=False)
 
-    def _probe(self, now_ns: int, route: _Route, worker: _Worker) -> Iterator[Event]:
+    def _probe(
+        self, now_ns: int, route: _Route, worker: _Worker, *, evidence: bool
+    ) -> Iterator[Event]:
         self._probes += 1
-        probe = _Probe(f"e{self._engines}-{self._probes}", worker, now_ns)
+        worker.busy = True
+        probe = _Probe(f"e{self._engines}-{self._probes}", worker, now_ns, evidence=evidence)
         yield from self._attempt(now_ns, route, probe)
 
     def _again(self, now_ns: int, route: _Route, probe: _Probe) -> Iterator[Event]:
@@ -454,6 +465,8 @@ class Stream:
         if event.limits and now_ns - route.told_limits_ns >= NS_PER_S:
             route.told_limits_ns = now_ns
             yield LimitReading(at_ns=now_ns, route=route.name, limits=event.limits)
+        if event.outcome == "throttled" or event.reason in ("overloaded", "quota"):
+            route.asked_less_ns = now_ns
         if event.outcome == "throttled" and event.retry_after_s:
             until_ns = now_ns + round(event.retry_after_s * NS_PER_S)
             if until_ns > route.held_until_ns:
@@ -491,7 +504,12 @@ class Stream:
             cohort=event.cohort,
             evidence=probe.evidence,
         )
-        if worker.evidence:
+        worker.busy = False
+        if probe.evidence:
+            if worker.is_due:
+                worker.is_due = False
+                worker.start_ns = now_ns if ok else now_ns + NS_PER_S // 2
+                self._push(worker.start_ns, _START, (route, worker))
             return
         interval_ns = route.interval * NS_PER_S
         if interval_ns:
