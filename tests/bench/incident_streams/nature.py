@@ -38,6 +38,8 @@ class Nature:
     token_s: float = 0.014
     token_sigma: float = 0.06
     """Of the time per token from one answer to the next, on its logarithm."""
+    token_wander_sd: float = 0.0
+    """As `wander_sd`, of the time per token."""
     tokens: float = 26.0
     tokens_sigma: float = 0.12
     per_read: int = 2
@@ -47,6 +49,13 @@ class Nature:
 
     rtt_s: float = 0.02
     rtt_sigma: float = 0.12
+    rtt_spikes: float = 0.0
+    """Share of attempts whose way takes three times as long, as over Wi-Fi."""
+    loss: float = 0.0
+    """Share of attempts that lose a segment."""
+    late_acks: float = 0.0
+    """Share of requests that the server acknowledges 40 ms late, as kernels do that hope to send
+    the acknowledgement along with an answer."""
     is_tls: bool = True
     tells_rtt: bool = True
     """The kernel tells the path's figures."""

@@ -45,6 +45,7 @@ class Setting:
     evidence: bool = True
     tells_phase: bool = True
     tells_rtt: bool = True
+    late_s: float = 0.0
     alone: bool = False
     """One route, with none beside it to compare with."""
     nature: Mapping[str, Any] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Act:
     routes: tuple[str, ...] = HIT
     limit_s: float = GROSS_S
     clear_s: float = 60.0
+    """Longer where attempts of before its end go on failing behind it."""
     since_s: float = 10.0
     ramp_s: float = 0.0
     flap_s: float = 0.0
@@ -100,7 +102,8 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
             if act.effect.hangs:
                 limit_s += pace_s
             else:
-                samples = GROSS_SAMPLES if limit_s <= GROSS_S else SAMPLES
+                shares = any(share < 1.0 for share, _ in act.effect.failures)
+                samples = GROSS_SAMPLES if limit_s <= GROSS_S and not shares else SAMPLES
                 limit_s = max(limit_s, samples * pace_s)
             since_s = max(since_s, 5 * pace_s)
             clear_s = max(clear_s, 12 * pace_s)
@@ -128,6 +131,7 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
         turns=tuple(replace(turn, at_s=onset_s + turn.at_s) for turn in case.turns),
         length_s=max(one.end_s + one.clear_s for one in troubles) + WELL_AFTER_S - 60.0,
         tells_phase=setting.tells_phase,
+        late_s=setting.late_s,
     )
 
 
@@ -291,7 +295,9 @@ CASES: Final = (
     # Streams that stop.
     _one("stream_stalls.50", "stream_stalls", Effect(stall=0.5)),
     _one("stream_stalls.20", "stream_stalls", Effect(stall=0.2), limit_s=FIFTH_S, since_s=15.0),
-    _one("stream_stalls.timeout", "stream_stalls", Effect(stall_out=0.5), limit_s=60.0),
+    _one(
+        "stream_stalls.timeout", "stream_stalls", Effect(stall_out=0.5), limit_s=60.0, clear_s=90.0
+    ),
     _one("stream_truncation.50", "stream_truncation", Effect(truncate=0.5)),
     _one(
         "stream_truncation.20",
@@ -370,7 +376,13 @@ CASES: Final = (
     ),
     _one("network_path.lossy", "network_path", Effect(loss=0.4), routes=HOST, limit_s=X3_S),
     _one("network_path.unreachable", "network_path", failing(1.0, UNREACHABLE), routes=HOST),
-    _one("network_path.connect", "network_path", failing(1.0, CONNECTING), routes=HOST),
+    _one(
+        "network_path.connect",
+        "network_path",
+        failing(1.0, CONNECTING),
+        routes=HOST,
+        clear_s=70.0,
+    ),
     _one("dns", "dns", failing(1.0, NO_NAME), routes=HOST),
     _one("tls.expired", "tls", failing(1.0, EXPIRED), routes=HOST),
     _one("tls.none", "tls", failing(1.0, NO_TLS), routes=HOST),
@@ -481,6 +493,13 @@ CASES: Final = (
         ),
     ),
     Case(
+        name="two.queue_and_decode",
+        acts=(
+            Act(causes=QUEUE, effect=Effect(wait=3.0), limit_s=X3_S),
+            Act(causes=("provider_slow_decode",), effect=Effect(token=3.0), limit_s=X3_S),
+        ),
+    ),
+    Case(
         name="two.one_route",
         acts=(
             Act(causes=("provider_slow_decode",), effect=Effect(token=3.0), limit_s=X3_S),
@@ -558,6 +577,7 @@ VARIATIONS: Final[Mapping[str, Setting]] = {
     ),
     "loopback": Setting(nature={"rtt_s": 0.00006, "is_tls": False, "host": "127.0.0.1"}),
     "alone": Setting(alone=True),
+    "two_engines": Setting(late_s=0.2),
     "early": Setting(health_s=125.0),
     "untold": Setting(tells_phase=False, tells_rtt=False),
 }

@@ -2,7 +2,8 @@
 
 Rule 1. All chance comes from the seed: the same outline and seed give the same stream, as far as
         evidence on demand lets it (what is suspected is the reader's word).
-Rule 2. Events come in the order of their stamps.
+Rule 2. Events come in the order of their stamps, but for those of an outline whose second engine is
+        `late_s`.
 Rule 3. Workers work as the engine's: one probe at a time, the next at max(its end, its start + the
         interval ± 10 %), half a second after a failed one, two retries with back-off, cool-downs.
 Rule 4. An attempt is drawn whole when it begins. What begins to hang takes what then waits with it;
@@ -49,6 +50,9 @@ AND_NEWS: Final = sqrt(1 - NEIGHBOURS**2)
 NEVER_NS: Final = 1 << 62
 MOST_EVIDENCE_S: Final = 20
 """For so long at most a suspected route is probed each second; and then it rests as long."""
+EXTRA: Final = -1
+"""Number of whoever sends one probe beside the workers."""
+SLOT_NS: Final = NS_PER_S // 10
 CALM_NS: Final = 60 * NS_PER_S
 """After an answer that asked for less, nothing is sent beside the pace."""
 LOST: Final = Failure("protocol_error", "stale_connection", took_s=0.001, reached="sent")
@@ -128,10 +132,13 @@ class _Route:
         self.slow = 1.0
         """What wandering, the day and gusts make of the wait now."""
         self.wander = chance.gauss(0.0, nature.wander_sd)
+        self.token_wander = chance.gauss(0.0, nature.token_wander_sd)
         self.phase = chance.random() * tau
         self.gust_until_ns = 0
         self.neighbour = 0.0
-        self.restless = bool(nature.wander_sd or nature.swing or nature.gusts)
+        self.restless = bool(
+            nature.wander_sd or nature.token_wander_sd or nature.swing or nature.gusts
+        )
 
 
 class Stream:
@@ -159,6 +166,25 @@ class Stream:
 
     def events(self) -> Iterator[Event]:
         """Yield the durable events, the first `hello` first."""
+        late_ns = round(self.outline.late_s * NS_PER_S)
+        if not late_ns:
+            yield from self._in_order()
+            return
+        # Every second route is another engine's; each engine writes every 100 ms.
+        names = [one.name for one in self.outline.natures]
+        waiting: list[tuple[int, int, Event]] = []
+        for number, event in enumerate(self._in_order()):
+            while waiting and waiting[0][0] <= event.at_ns:
+                yield heappop(waiting)[2]
+            route = getattr(event, "route", "")
+            is_others = bool(route) and names.index(route) % 2 == 1
+            slot_ns = -(-event.at_ns // SLOT_NS) * SLOT_NS
+            told_ns = slot_ns + late_ns if is_others else slot_ns
+            heappush(waiting, (told_ns, number, event))
+        while waiting:
+            yield heappop(waiting)[2]
+
+    def _in_order(self) -> Iterator[Event]:
         yield self._hello(START_NS)
         for route in self._routes.values():
             self._hire(route, START_NS)
@@ -242,29 +268,30 @@ class Stream:
             self._live_again(until_ns, first + list(self._break_off(until_ns, "local_gap")))
             return
         route = self._routes[turn.route]
-        if turn.what in ("pause", "resume"):
-            paused = turn.what == "pause"
-            yield Knob(
-                at_ns=now_ns,
-                route=route.name,
-                knob="paused",
-                before=float(not paused),
-                after=float(paused),
-            )
-            route.paused = paused
-            if not paused:
-                for worker in route.workers:
-                    if worker.parked:
-                        worker.parked = False
-                        self._push(max(now_ns, worker.start_ns), _START, (route, worker))
+        if turn.what == "knob":
+            yield from self._set_knob(now_ns, route, turn)
             return
+        paused = turn.what == "pause"
+        was, now = float(not paused), float(paused)
+        yield Knob(at_ns=now_ns, route=route.name, knob="paused", before=was, after=now)
+        route.paused = paused
+        for worker in route.workers:
+            if worker.parked and not paused:
+                worker.parked = False
+                self._push(max(now_ns, worker.start_ns), _START, (route, worker))
+
+    def _set_knob(self, now_ns: int, route: _Route, turn: Turn) -> Iterator[Event]:
         before = {
             "concurrency": float(route.target),
             "interval": route.interval,
             "max_tokens": float(route.max_tokens),
         }.get(turn.knob, 0.0)
         yield Knob(at_ns=now_ns, route=route.name, knob=turn.knob, before=before, after=turn.value)
-        if turn.knob == "concurrency":
+        if turn.knob == "burst":
+            for _ in range(round(turn.value)):
+                extra = _Worker(EXTRA, now_ns)
+                yield from self._probe(now_ns, route, extra, evidence=False)
+        elif turn.knob == "concurrency":
             route.target = round(turn.value)
             self._hire(route, now_ns)
         elif turn.knob == "interval":
@@ -376,10 +403,13 @@ class Stream:
 
     def _drift(self, route: _Route, now_ns: int) -> None:
         nature, chance = route.nature, self._chance
+        keep = exp(-1 / nature.wander_s)
+        news = sqrt(1 - keep * keep)
         if nature.wander_sd:
-            keep = exp(-1 / nature.wander_s)
-            route.wander *= keep
-            route.wander += nature.wander_sd * sqrt(1 - keep * keep) * chance.gauss(0.0, 1.0)
+            route.wander = keep * route.wander + news * chance.gauss(0.0, nature.wander_sd)
+        if nature.token_wander_sd:
+            step = chance.gauss(0.0, nature.token_wander_sd)
+            route.token_wander = keep * route.token_wander + news * step
         day = nature.swing * cos(2 * pi * now_ns / (86_400 * NS_PER_S) + route.phase)
         route.slow = exp(route.wander) * (1 + day)
         if nature.gusts:
@@ -405,7 +435,7 @@ class Stream:
         if resting:
             worker = max(resting, key=lambda one: one.start_ns)
         elif route.target == 1 and len(route.open) == 1:
-            worker = _Worker(-1, now_ns)  # hangs the server, or that connection?
+            worker = _Worker(EXTRA, now_ns)  # hangs the server, or that connection?
         else:
             return
         route.evidence_left -= 1
@@ -505,6 +535,8 @@ class Stream:
             evidence=probe.evidence,
         )
         worker.busy = False
+        if worker.number == EXTRA:
+            return
         if probe.evidence:
             if worker.is_due:
                 worker.is_due = False
@@ -569,7 +601,10 @@ class Stream:
         if failure is not None and failure.reached in ("start", "dns", "tcp"):
             cold = True
         base_s = nature.rtt_s * effect.rtt
-        rtt_s = draft.rtt_s = base_s * exp(nature.rtt_sigma * self._chance.gauss(0.0, 1.0))
+        rtt_s = base_s * exp(nature.rtt_sigma * self._chance.gauss(0.0, 1.0))
+        if nature.rtt_spikes and random() < nature.rtt_spikes:
+            rtt_s *= 3.0
+        draft.rtt_s = rtt_s
         at_s = draft.lag_s = effect.lag_s * random()
         if cold:
             at_s += (0.002 + 0.002 * random()) if nature.is_tls else 0.0001
@@ -582,22 +617,35 @@ class Stream:
             told["cold"] = True
         at_s += 0.0002
         ladder["sent"] = draft.sent = now_ns + int(at_s * 1e9)
-        retransmits = 0
-        if effect.loss and random() < effect.loss:
+        draft.at_s = at_s
+        self._lose(draft)
+        if nature.tells_rtt:
+            self._tell_path(draft, base_s)
+
+    def _lose(self, draft: "_Draft") -> None:
+        """Draw whether a segment is lost, on its way there or back."""
+        random, route = self._chance.random, draft.route
+        loss = max(route.effect.loss, route.nature.loss)
+        if loss and random() < loss:
             if random() < 0.5:
-                retransmits = 1
-                draft.lost_s = 0.2 + rtt_s
+                draft.retransmits = 1
+                draft.lost_s = 0.2 + draft.rtt_s
             else:
                 draft.reordered = 1 + int(4 * random())
-        draft.at_s = at_s
-        if nature.tells_rtt:
-            # Where several acknowledgements lie between, the request's own cannot be told.
-            if cold or random() < 0.85:
-                told["rtt_ns"] = int(rtt_s * 1e9)
-            told["rtt_min_ns"] = int(base_s * 0.93e9)
-            told["retransmits"] = retransmits
-            told["reordered"] = draft.reordered
-            told["rtt_to"] = "server"
+
+    def _tell_path(self, draft: "_Draft", base_s: float) -> None:
+        """Say of the path what the kernel does."""
+        told, random = draft.told, self._chance.random
+        late_acks = draft.route.nature.late_acks
+        if "tcp" in draft.ladder:
+            told["rtt_ns"] = int(draft.rtt_s * 1e9)
+        elif random() < 0.85:  # else several acknowledgements lie between: it cannot be told
+            late_s = 0.04 if late_acks and random() < late_acks else 0.0
+            told["rtt_ns"] = int((draft.rtt_s + late_s) * 1e9)
+        told["rtt_min_ns"] = int(base_s * 0.93e9)
+        told["retransmits"] = draft.retransmits
+        told["reordered"] = draft.reordered
+        told["rtt_to"] = "server"
 
     def _first_token(self, draft: "_Draft") -> tuple[int, bool]:
         """Draw the wait; return when the first token would come, and whether the server hangs."""
@@ -644,7 +692,7 @@ class Stream:
         """Draw the times between the reads of an answer, in ns."""
         route = draft.route
         nature, effect, random = route.nature, route.effect, self._chance.random
-        token_s = nature.token_s * effect.token
+        token_s = nature.token_s * effect.token * exp(route.token_wander)
         token_s *= exp(nature.token_sigma * self._chance.gauss(0.0, 1.0))
         step = token_s * nature.per_read * 1e9
         low, high = 0.8 * step, 0.4 * step + (effect.jitter_s + draft.lag_s) * 1e9
@@ -844,7 +892,7 @@ class _Draft:
             "now_ns",
             "probe",
         ),
-        *("reordered", "route", "rtt_s", "sent", "told"),
+        *("reordered", "retransmits", "route", "rtt_s", "sent", "told"),
     )
 
     def __init__(self, now_ns: int, route: _Route, probe: _Probe) -> None:
@@ -852,7 +900,8 @@ class _Draft:
         self.route = route
         self.probe = probe
         self.at_s = self.rtt_s = self.lost_s = self.lag_s = self.cached = 0.0
-        self.sent = self.headers = self.first = self.reordered = self.idle_since_ns = 0
+        self.sent = self.headers = self.first = self.idle_since_ns = 0
+        self.reordered = self.retransmits = 0
         self.ladder: dict[str, int] = {
             "scheduled": probe.scheduled_ns,
             "admitted": now_ns,

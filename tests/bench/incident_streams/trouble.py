@@ -158,5 +158,7 @@ class Outline:
     troubles: tuple[Trouble, ...] = ()
     turns: tuple[Turn, ...] = ()
     length_s: float = 660.0
+    late_s: float = 0.0
+    """Every second route is probed by another engine, whose events come so much later."""
     tells_phase: bool = True
     """Ticks say how far the oldest open request has come."""
