@@ -381,9 +381,10 @@ class RouteRunner:
         if not self.gate.is_calm or self._tools.shortages.now(now_ns):
             return
         if self._resting:
-            # The one that its own pace needs last; it is on its way as soon as it is asked.
+            if self._limiter.available_tokens < 1:
+                return  # the target was lowered: more are under way than it allows
+            # The one that its own pace needs last.
             worker = max(self._resting, key=lambda one: one.start_ns)
-            self._resting.discard(worker)
             worker.evidence = True
             worker.rest.cancel()
         elif self._may_connect and self._hangs_alone:
