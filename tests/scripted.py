@@ -10,6 +10,7 @@ from probes.config import Route
 from probes.events import ClockSource
 from probes.kit.clock import Clock
 from probes.transport import BodySink, Exchange, Request, Steps
+from probes.transport.path import UNTOLD
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Network:
 
 class ScriptedTransport:
     clock_source: ClockSource = "user"
+    path = UNTOLD
 
     def __init__(self, network: Network, clock: Clock) -> None:
         self._network = network
