@@ -307,6 +307,22 @@ async def test_nothing_goes_beside_the_pace_that_the_budget_does_not_hold() -> N
         assert {type(event).__name__ for event in yard.events} & {"Held", "Notice"} == set()
 
 
+async def test_what_holds_a_route_for_a_moment_only_does_not_end_it() -> None:
+    yard = Yard(interval=60.0)
+    async with yard.running():
+        await yard.advance(5)
+        yard.spending.allow((Allowance(route="r", tokens=1, more=True),))
+        yard.runner.thicken(20.0, fresh=False)
+        await yard.advance(3)
+        assert starts(yard, evidence=True) == []
+        yard.spending.allow((Allowance(route="r", tokens=100_000, more=True),))
+        await yard.advance(5)
+        assert len(starts(yard, evidence=True)) == 5
+        yard.runner.gate.cool_down(1.0, yard.clock.now_ns)  # as one of another engine
+        await yard.advance(20)
+        assert len(starts(yard, evidence=True)) == 5
+
+
 async def test_a_shortage_of_ours_is_not_made_worse() -> None:
     yard = Yard(interval=30.0)
     async with yard.running():
