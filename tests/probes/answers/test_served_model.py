@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from official import official_client, route_to
+from probing import probe_once
+from wire import SSE, Wire, data, serve
 
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
@@ -172,3 +175,22 @@ def test_a_refusal_names_no_model() -> None:
     reader = AnswerReader(404, {}, dialect_for("chat"), keep_text=True, wall_ns=0)
     reader.feed(json.dumps({"error": {"message": "no"}, "model": NAME}).encode())
     assert told(reader.finish("complete")) == ("", "")
+
+
+@pytest.mark.anyio
+async def test_the_official_client_reads_the_same() -> None:
+    stream = [json.dumps(one) if isinstance(one, dict) else one for one in TOLD["azure"][0]]
+
+    async def play(wire: Wire) -> bool:
+        await wire.send(SSE, *map(data, stream), b"0\r\n\r\n")
+        return True
+
+    async with serve(play) as server, official_client(server.url) as client:
+        asked = client.chat.completions.create(model="m", messages=[], stream=True)
+        chunks = [chunk async for chunk in await asked]
+        record = await probe_once(route_to(server.url), {})
+    (attempt,) = record.attempts
+    assert {chunk.model for chunk in chunks if chunk.model} == {attempt.served_model}
+    assert {chunk.system_fingerprint for chunk in chunks if chunk.system_fingerprint} == {
+        attempt.fingerprint
+    }
