@@ -22,6 +22,8 @@ class Script:
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
+    connect_s: float = 0.0
+    """Before a connection stands."""
     wait_s: float = 0.1
     parts: tuple[tuple[float, bytes | Exception], ...] = ()
     error: Exception | None = None
@@ -85,6 +87,8 @@ class ScriptedTransport:
         network.most_open = max(network.most_open, network.open)
         try:
             steps.reached("started", now())
+            if script.connect_s:
+                await self._clock.sleep(script.connect_s)
             if not self.open_sockets:
                 steps.reached("tcp", now())
             self.open_sockets = 1
