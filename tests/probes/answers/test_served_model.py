@@ -1,16 +1,19 @@
 """Which model answered, and which build of it, by the word of every dialect's answers."""
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
 from official import official_client, route_to
 from probing import probe_once
+from transports import stamping
 from wire import SSE, Wire, data, serve
 
 from probes.answers.answer import Answer, AnswerReader
 from probes.answers.dialects import dialect_for
 from probes.config import Dialect
+from probes.kit.clock import SystemClock
 
 NAME, BUILD = "gpt-4o-2024-08-06", "fp_8802369eaa"
 
@@ -188,7 +191,9 @@ async def test_the_official_client_reads_the_same() -> None:
     async with serve(play) as server, official_client(server.url) as client:
         asked = client.chat.completions.create(model="m", messages=[], stream=True)
         chunks = [chunk async for chunk in await asked]
-        record = await probe_once(route_to(server.url), {})
+        record = await probe_once(
+            route_to(server.url), {}, clock=SystemClock(), random=Random(1), transport=stamping
+        )
     (attempt,) = record.attempts
     assert {chunk.model for chunk in chunks if chunk.model} == {attempt.served_model}
     assert {chunk.system_fingerprint for chunk in chunks if chunk.system_fingerprint} == {
