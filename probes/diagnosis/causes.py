@@ -66,28 +66,39 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
     "throttles": frozenset(),
     "output": frozenset(),
 }
+_LASTING: Final[frozenset[Slot]] = frozenset(("observer", "path", "build"))
 _FAILURES_THAT_SLOW: Final[frozenset[Cause]] = frozenset(
     (
         *("no_answer", "outage", "provider_errors", "provider_overloaded", "retry_masking"),
         *("network_path", "dns", "tls", "stream_stalls", "stream_truncation"),
     )
 )
+_SILENT: Final[frozenset[Cause]] = frozenset(("no_answer", "stream_stalls", "network_path"))
+"""What time-outs speak of."""
 _HOLD: Final = 8
 """Judgements, one a second, that a latency waits for what may explain it."""
 _CHANGES_AFTER: Final = 3
 """Judgements for which another cause must have held before a named one changes."""
 _OURS_NS: Final = 60 * NS_PER_S
 """So long after we asked for more, what slows is our own load."""
+_ONSET_ERROR_NS: Final = 12 * NS_PER_S
+"""An onset is known to within so much: noise before it may have begun the evidence."""
 _NOTHING_SUCCEEDS: Final = 5
 """Failures without a success among them that are an outage; at one in two they are 3 % likely."""
 _THROTTLED_IN_A_ROW: Final = 4
 """429s without a success between them: a route that cools down is asked too seldom for a share."""
 _WELL_AGAIN: Final = 3
 """Successes in a row that end what was named for failures in a row, or for silence."""
+_SURELY_WELL: Final = 5
+"""Successes in a row that end what nothing had succeeded in, whatever its share says: a success
+there is no chance."""
 _OUTLIVES_NS: Final = 120 * NS_PER_S
 """What was explained and goes on for so long after its explanation is a fault of its own."""
-_LOADS: Final = 0.4
-"""Share of the wait that a server says it spent on loading the model, from which on it did."""
+_SAVED: Final = 15
+"""Probes without a loss that show that retries save them, whatever the share says."""
+_CLEAN: Final = 3
+"""Attempts in a row without a lost segment that end a loss, times its share: at the old share they
+would be one chance in twenty, and round trips are well again, too."""
 
 
 @dataclass(slots=True)
@@ -241,9 +252,19 @@ class RouteCauses:
                 continue  # of the two, the one that was noticed first
             if other.slot == "write" and other.cause != "provider_slow_decode":
                 continue
-            if abs(other.since_ns - alarm.since_ns) <= _SOON_NS:
+            if self._is_near(alarm, other):
                 alarm.explained_by = other
                 return
+
+    def _is_near(self, alarm: Alarm, other: Alarm) -> bool:
+        """Return whether one fault may have brought about both: they began together, or were
+        noticed together; for what lasts, its effects may begin at any time while it stands."""
+        soon_ns = max(_SOON_NS, round(6 * self.watch.pace_s * NS_PER_S))
+        if abs(other.since_ns - alarm.since_ns) <= soon_ns:
+            return True
+        if other.slot in _LASTING and alarm.since_ns > other.since_ns:
+            return True
+        return abs(other.begun_ns - alarm.begun_ns) <= soon_ns // 2
 
     def _explaining_suspicions(self, slot: Slot) -> Iterator[tuple[int, int]]:
         """Give rank and onset of the tests that may yet explain an alarm in `slot`."""
@@ -303,7 +324,7 @@ class RouteCauses:
         raised = self.watch.raised
         if reading is None or raised is None:
             return reading
-        is_ours = -2 * NS_PER_S <= reading.since_ns - raised.at_ns <= _OURS_NS
+        is_ours = -_ONSET_ERROR_NS <= reading.since_ns - raised.at_ns <= _OURS_NS
         return reading._replace(cause="own_load") if is_ours else reading
 
     def _stalling(self) -> _Reading | None:
@@ -319,6 +340,11 @@ class RouteCauses:
     def _on_the_way(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
         tests = (watch.rtt, watch.tcp, watch.resent, watch.reordered)
+        for share in (watch.resent, watch.reordered):
+            lossy = share.test.n - watch.clean_in_a_row
+            lost = share.test.n_failed
+            if lossy > 0 and lost * watch.clean_in_a_row >= _CLEAN * lossy and not watch.rtt.rank:
+                share.test.clear()
         readings = [one for one in (_plain(test, "network_path") for test in tests) if one]
         if not watch.has_path and watch.host in around.hosts_way:
             wait = _plain(watch.wait_series, "network_path")
@@ -373,12 +399,20 @@ class RouteCauses:
         row = watch.row
         if hang is not None:
             self._forced, self._hang_ns = "hang", hang[0]
-            self._hung_cause = "stream_stalls" if hang[2] else "no_answer"
+            if watch.oldest_phase == "connecting":
+                self._hung_cause = "network_path"
+            else:
+                self._hung_cause = "stream_stalls" if hang[2] else "no_answer"
         elif row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:
-            if not self._forced:
-                self._forced = "row"
+            self._forced = self._forced or "row"
         elif self._forced and watch.ok_in_a_row >= _WELL_AGAIN:
             self._forced = ""
+        if self._forced == "hang":
+            # What began before it answered again is the hang's, however late it gives up.
+            watch.stale_before_ns = max(watch.stale_before_ns, watch.last_ok_began_ns or 0)
+        if share is not None and self._is_surely_well(share.since_ns):
+            watch.failed.test.clear()
+            share = None
         if share is None and not self._forced:
             return None
         onsets = [share.since_ns] if share is not None else []
@@ -397,10 +431,10 @@ class RouteCauses:
     def _failure_cause(self, since_ns: int) -> Cause:
         """Return what the failures since their onset speak of."""
         watch = self.watch
-        ends = [end for end in watch.ends if end.began_ns >= since_ns and end.rate is None]
+        ends = self._failed_ends(since_ns)
         failed = [end.failure for end in ends if end.failure is not None]
         row = watch.row
-        if self._forced == "hang" and (not failed or failed[-1] in ("no_answer", "stream_stalls")):
+        if self._forced == "hang" and (not failed or failed[-1] in _SILENT):
             return self._hung_cause
         if row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:
             # What the last of them say one after the other weighs more than an older mixture.
@@ -424,9 +458,25 @@ class RouteCauses:
         # The few probes of the first seconds say little: that retries save nearly all must also
         # follow from the share, if attempts fail independently of one another.
         saves = share ** (watch.info.retries + 1) <= 0.03
-        if rescued and saves and lost <= max(0, 0.01 * len(probes)):
+        saves = saves or (not lost and len(probes) >= _SAVED)
+        if rescued and saves and lost <= 0.01 * len(probes):
             return "retry_masking"
         return "provider_errors"
+
+    def _is_surely_well(self, since_ns: int) -> bool:
+        """Return whether what nothing succeeded in has succeeded often enough since."""
+        if self.watch.ok_in_a_row != _SURELY_WELL:
+            return False
+        ends = self._failed_ends(since_ns)
+        return len(ends) >= _NOTHING_SUCCEEDS and all(end.failure for end in ends)
+
+    def _failed_ends(self, since_ns: int) -> list[End]:
+        """Return the ends since an onset, up to the newest failure: what came after it is the
+        recovery, and says nothing of what was wrong."""
+        ends = [end for end in self.watch.ends if end.began_ns >= since_ns and end.rate is None]
+        while ends and ends[-1].failure is None:
+            ends.pop()
+        return ends
 
     def _tell_failures(self, alarm: Alarm) -> None:
         """Keep the newest words of the server for what the alarm is about."""
@@ -434,10 +484,6 @@ class RouteCauses:
             if end.failure is not None:
                 alarm.detail, alarm.status = end.message, end.status
                 return
-
-    def ends_since(self, since_ns: int) -> list[End]:
-        """Return the ends of attempts that began at `since_ns` or later."""
-        return [end for end in self.watch.ends if end.began_ns >= since_ns]
 
 
 def _plain(test: Series | Shares, cause: Cause) -> _Reading | None:

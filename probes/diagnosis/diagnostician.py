@@ -46,6 +46,9 @@ _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
     )
 )
 """More probes would feed the limit that is reported, or tell nothing new."""
+_UNEVEN: Final = 1.5
+_ONE_FAILURE: Final = 2.0
+"""Score of a share after a single failure."""
 _THICK_S: Final = 1.0
 """Seconds between probes of a route above which more of them tell more."""
 
@@ -62,6 +65,8 @@ class Diagnostician:
         self._incidents = Incidents("")
         self._late: deque[tuple[int, bool]] = deque(maxlen=_LATE_OF)
         """Of the last seconds: when, and whether our loop was late."""
+        self._late_since_ns: int | None = None
+        """Since when it is late all the time; None where it is not."""
 
     def fold(self, event: Event) -> tuple[Diagnosis, ...]:
         """Take one event, in the order of the stream; return what it decided, mostly nothing.
@@ -108,35 +113,33 @@ class Diagnostician:
     # What lies beyond one route.
 
     def _surroundings(self, routes: tuple[RouteCauses, ...]) -> Surroundings:
-        late = [at_ns for at_ns, is_late in self._late if is_late]
-        doubted = sum(is_late for _, is_late in list(self._late)[-5:]) >= _DOUBTED
-        since_ns = None
-        if len(late) >= _LATE_SECONDS or any("observer" in route.alarms for route in routes):
-            since_ns = self._observer_since(late, routes)
         return Surroundings(
             now_ns=self._now_ns,
-            is_observer_late=doubted,
-            observer_since_ns=since_ns,
+            is_observer_late=sum(is_late for _, is_late in list(self._late)[-5:]) >= _DOUBTED,
+            observer_since_ns=self._observer_since(routes),
             hosts_way=_hosts_way(routes),
         )
 
-    def _observer_since(self, late: list[int], routes: tuple[RouteCauses, ...]) -> int | None:
+    def _observer_since(self, routes: tuple[RouteCauses, ...]) -> int | None:
         """Return since when our own machine slows what we see; None where it does not.
 
         Lateness alone is none, for arrivals are dated by the kernel: routes must slow together.
         """
-        if not late:
+        since_ns = self._late_since_ns
+        if since_ns is None:
             return None
+        if any("observer" in route.alarms for route in routes):
+            return since_ns
         known = [route for route in routes if route.watch.learned and route.watch.is_probed]
         slow = [
             route
             for route in known
             if any(
-                test.rank >= 2 and (test.since_ns or 0) >= late[0] - 15 * NS_PER_S
+                test.rank >= 2 and (test.since_ns or 0) >= since_ns - 15 * NS_PER_S
                 for test in (route.watch.wait_series, route.watch.band.per_token)
             )
         ]
-        return late[0] if known and 2 * len(slow) > len(known) else None
+        return since_ns if known and 2 * len(slow) > len(known) else None
 
     # Events. Each says whether it may decide by itself, before the second is over.
 
@@ -149,6 +152,7 @@ class Diagnostician:
             self._routes, self._watches = {}, {}
             self._incidents = Incidents(event.engine)
             self._late.clear()
+            self._late_since_ns = None
         for watch in self._watches.values():
             watch.engine_died()
         for info in event.routes:
@@ -207,6 +211,11 @@ class Diagnostician:
 
     def _ticked(self, event: Tick) -> bool:
         self._late.append((event.at_ns, event.health.loop_lag_p99_ns >= _LATE_NS))
+        late = [at_ns for at_ns, is_late in self._late if is_late]
+        if len(late) >= _LATE_SECONDS:
+            self._late_since_ns = self._late_since_ns or late[0]
+        elif len(late) <= _LATE_SECONDS // 2:
+            self._late_since_ns = None
         for counts in event.routes:
             watch = self._watches.get(counts.route)
             if watch is not None:
@@ -218,14 +227,18 @@ def _is_suspect(route: RouteCauses) -> bool:
     watch = route.watch
     if not watch.info.evidence or not watch.is_probed:
         return False
-    if watch.interval_s / max(1, watch.concurrency) <= _THICK_S and not route.alarms:
+    hangs = watch.hanging(watch.now_ns) is not None
+    if watch.pace_s <= _THICK_S and not hangs:
         return False
     if any(alarm.cause in _NEVER_THICKENED for alarm in route.alarms.values()):
         return False
     if watch.throttled.rank:
         return False
     tests = (watch.wait_series, watch.band.per_token, watch.band.gap, watch.failed, watch.stalled)
-    return any(test.rank in (1, 2) for test in tests) or (watch.hanging(watch.now_ns) is not None)
+    if hangs or any(test.rank in (1, 2) for test in tests):
+        return True
+    # At a slow pace a second failure is long in coming; and a recovery takes as many probes.
+    return watch.failed.test.score >= _ONE_FAILURE or bool(watch.failed.rank and watch.ok_in_a_row)
 
 
 def _hosts_way(routes: tuple[RouteCauses, ...]) -> frozenset[str]:
@@ -246,9 +259,19 @@ def _is_way(watch: RouteWatch) -> bool:
     if not wait.rank or wait.since_ns is None:
         return False
     tests = (watch.tcp, watch.band.gap)
-    return any(
+    together = any(
         test.rank and abs((test.since_ns or 0) - wait.since_ns) <= 30 * NS_PER_S for test in tests
-    ) and (watch.tcp.rank > 0 or not watch.band.per_token.rank)
+    )
+    return together and (watch.tcp.rank > 0 or _is_uneven(watch))
+
+
+def _is_uneven(watch: RouteWatch) -> bool:
+    """Return whether gaps grew by far more than the time per token: segments were lost, while a
+    server that writes slowly does so all the time."""
+    gap, per_token = watch.band.gap.shift(), watch.band.per_token.shift()
+    if gap is None:
+        return False
+    return per_token is None or gap.ratio >= _UNEVEN * per_token.ratio
 
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], bool]]] = {

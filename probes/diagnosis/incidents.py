@@ -48,6 +48,8 @@ class Incident:
     members: list[tuple[RouteCauses, Alarm]] = field(default_factory=list)
     told: "_Told | None" = None
     named_ns: int | None = None
+    last: Diagnosis | None = None
+    """What was told of it last."""
 
     def routes(self) -> tuple[str, ...]:
         """Return the routes that are hit, sorted."""
@@ -75,11 +77,12 @@ class Incidents:
             return []
         told: list[Diagnosis] = []
         for incident in self.open:
-            self._hand_over(incident)
+            self._hand_over(incident, routes)
         for route in routes:
             for alarm in route.alarms.values():
                 if alarm.explained_by is None and not self._has(alarm):
                     self._place(route, alarm, routes)
+        self._merge(routes)
         for incident in tuple(self.open):
             told += self._tell(incident, now_ns, routes)
         return told
@@ -87,17 +90,45 @@ class Incidents:
     def _has(self, alarm: Alarm) -> bool:
         return any(one is alarm for incident in self.open for _, one in incident.members)
 
-    def _hand_over(self, incident: Incident) -> None:
-        """Give the place of an alarm that was explained since to the one that explains it."""
-        for at, (route, alarm) in enumerate(incident.members):
+    def _hand_over(self, incident: Incident, routes: Sequence[RouteCauses]) -> None:
+        """Give the place of an alarm that was explained since to the one that explains it: in the
+        incident that this one is of already, else in the same."""
+        members: list[tuple[RouteCauses, Alarm]] = []
+        for route, alarm in incident.members:
             by = alarm.explained_by
             if by is None or alarm.is_over:
-                continue
-            if by.is_over or self._has(by):
-                incident.members[at] = (route, _GONE)
-            else:
-                incident.members[at] = (route, by)
-        incident.members = [one for one in incident.members if one[1] is not _GONE]
+                members.append((route, alarm))
+            elif not by.is_over and not self._has(by):
+                home = next(
+                    (
+                        other
+                        for other in self.open
+                        if other is not incident
+                        and incident.named_ns is None
+                        and self._is_of(other, route, by, routes)
+                    ),
+                    None,
+                )
+                (members if home is None else home.members).append((route, by))
+        incident.members = members
+        standing = [alarm for _, alarm in incident.members if not alarm.is_over]
+        if standing:
+            named = [alarm for alarm in standing if alarm.is_named]
+            incident.cause = _most(alarm.cause for alarm in named or standing)
+
+    def _merge(self, routes: Sequence[RouteCauses]) -> None:
+        """Make one of incidents that turn out to be: the first keeps its id, the other ends."""
+        for later in reversed(self.open[1:]):
+            for earlier in self.open:
+                if earlier is later:
+                    break
+                if later.members and all(
+                    not alarm.is_over and self._is_of(earlier, route, alarm, routes)
+                    for route, alarm in later.members
+                ):
+                    earlier.members += later.members
+                    later.members = []
+                    break
 
     def _place(self, route: RouteCauses, alarm: Alarm, routes: Sequence[RouteCauses]) -> None:
         for incident in self.open:
@@ -119,6 +150,8 @@ class Incidents:
         """Return whether an alarm belongs to an incident."""
         if not incident.members or alarm.cause != incident.cause:
             return False
+        if alarm.cause == "local_observer":
+            return True  # there is one machine of ours
         apart_ns = abs(alarm.since_ns - incident.since_ns)
         hit = [member.watch for member, _ in incident.members]
         if route.watch in hit:
@@ -172,6 +205,12 @@ class Incidents:
     ) -> Diagnosis:
         names = incident.routes() or (() if incident.told is None else incident.told.routes)
         incident.told = _Told(state, incident.cause, names)
+        if incident.last is not None and state in ("cleared", "settled"):
+            # What it was, not what is left of it.
+            incident.last = msgspec.structs.replace(
+                incident.last, at_ns=now_ns, state=state, since_ns=incident.since_ns, advice=None
+            )
+            return incident.last
         ill = [(route.watch, alarm) for route, alarm in incident.members]
         evidence, against = proof_of(incident.cause, ill)
         words = next((alarm for _, alarm in ill if alarm.detail and alarm.slot == "fails"), None)
@@ -185,18 +224,13 @@ class Incidents:
             size=size_of(evidence),
             evidence=evidence,
             against=against,
-            advice=None
-            if state in ("cleared", "settled")
-            else advice_for(incident.cause, [watch for watch, _ in ill], routes),
+            advice=advice_for(incident.cause, [watch for watch, _ in ill], routes),
         )
         told = diagnosis_text(
             event, "" if words is None else server_words(words.status, words.detail)
         )
-        return msgspec.structs.replace(event, text=told)
-
-
-_GONE: Final = Alarm("output", "unknown", 0, 0, is_over=True)
-"""Takes the place of an alarm that has gone to another incident."""
+        incident.last = msgspec.structs.replace(event, text=told)
+        return incident.last
 
 
 def _most(causes: Iterable[Cause]) -> Cause:

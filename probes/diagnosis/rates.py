@@ -173,6 +173,11 @@ class ShareShift:
         if self._better >= CLEARED or not self._score:
             self._end()
 
+    def clear(self) -> None:
+        """End an alarm that something else has shown to be over."""
+        if self.named_since_ns is not None:
+            self._end()
+
     def settle(self) -> None:
         """Accept the present share: it becomes the usual."""
         if self.since_ns is None:

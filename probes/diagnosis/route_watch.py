@@ -60,8 +60,6 @@ _LONG_STREAM_NS: Final = 2 * NS_PER_S
 """A stream that writes for longer gives its wait before it has ended."""
 _GAP_TIMES_USUAL: Final = 8.0
 """A pause is that much longer than the stream's own usual gap; else all of it is slow."""
-_KNOB_SETTLES_NS: Final = 30 * NS_PER_S
-"""New workers and a new pace bring connections of their own for so long."""
 _BUILDS_LEARNED: Final = 30
 """Answers by which the builds that serve a route are known: a fleet has several at once."""
 _BUILDS_KEPT: Final = 64
@@ -162,6 +160,10 @@ class RouteWatch:
         self.held: set[HeldReason] = set()
         self.has_path = False
         """The kernel told of round trips."""
+        self.stale_before_ns = 0
+        """Time-outs of what began before this are of a hang that is over."""
+        self.clean_in_a_row = 0
+        """Attempts since one that lost a segment."""
         self.build = ""
         """The newest other build, in words."""
         self.ok = 0
@@ -169,8 +171,9 @@ class RouteWatch:
         self._open: dict[tuple[str, int], _Open] = {}
         self._known_builds: Counter[tuple[str, str]] = Counter()
         self._gap: Gap | None = None
-        self._turned_ns = 0
-        self._was_ok = True
+        self._owed = info.concurrency
+        """New connections that are to be expected: one of each worker, and one for each that a
+        failure has cost."""
         self._has_cache = False
 
     def configure(self, info: RouteInfo) -> None:
@@ -187,6 +190,7 @@ class RouteWatch:
         """Forget what only the former engine could have finished."""
         self._open.clear()
         self.held.clear()
+        self._owed = self.concurrency
         self.oldest_phase = None
         for series in self.band:
             series.level.forget_open()
@@ -218,6 +222,8 @@ class RouteWatch:
         if self._gap is not None and began_ns < self._gap.at_ns:
             return
         rate, kind = rate_limit_of(event), failure_of(event)
+        if began_ns < self.stale_before_ns and event.outcome == "timeout":
+            return
         failure = None if kind is None else kind.cause
         words = event.message if event.message else event.reason
         self.ends.append(End(began_ns, event.at_ns, failure, rate, words, event.status))
@@ -225,7 +231,6 @@ class RouteWatch:
         if rate is not None:
             self.throttled_in_a_row += 1
             self.ok_in_a_row = 0
-            self._was_ok = False
             return
         self.failed.add(event.at_ns, kind is not None, began_ns, evidence=event.evidence)
         if kind is not None:
@@ -236,6 +241,7 @@ class RouteWatch:
                 else (kind, 1, began_ns)
             )
             self.ok_in_a_row = 0
+            self._owed = min(self._owed + 1, _OPEN_KEPT)
         else:
             self.row = None
             self.ok_in_a_row += 1
@@ -245,7 +251,6 @@ class RouteWatch:
             if self.last_ok_began_ns is None or began_ns > self.last_ok_began_ns:
                 self.last_ok_began_ns = began_ns
         self._measure(event, began_ns, is_sampled=request is not None and request.is_sampled)
-        self._was_ok = kind is None
 
     def probe_finished(self, event: ProbeFinished) -> None:
         """Note how a probe ended, its retries included."""
@@ -259,11 +264,13 @@ class RouteWatch:
             case "concurrency":
                 if event.after > event.before:
                     self.raised = event
+                    self._owed += int(event.after - event.before)
                 self.concurrency = int(event.after)
             case "interval":
                 if event.after < event.before:
                     self.raised = event
                 self.interval_s = event.after
+                self._owed = max(self._owed, self.concurrency)
             case "max_tokens":
                 self.output = Series(OUTPUT)
                 self.of_the_route = (*self.of_the_route[:-1], self.output)
@@ -271,12 +278,12 @@ class RouteWatch:
                     band.whole = Series(WHOLE)
             case "paused":
                 self.is_paused = bool(event.after)
+                self._owed = max(self._owed, self.concurrency)
             case "usual":
                 self.settle()
                 return
             case _:
                 pass
-        self._turned_ns = event.at_ns
 
     def holding(self, event: Held) -> None:
         """Note that new attempts are held back, or let go again."""
@@ -330,6 +337,11 @@ class RouteWatch:
     def wait_series(self) -> Series:
         """What a user waits for: the first token, or the whole of what comes whole."""
         return self.band.wait if self.info.streamed else self.band.whole
+
+    @property
+    def pace_s(self) -> float:
+        """Seconds from one probe of the route to the next, as wanted."""
+        return self.interval_s / max(1, self.concurrency)
 
     @property
     def open_requests(self) -> int:
@@ -436,6 +448,10 @@ class RouteWatch:
             self.rtt.add(event.rtt_ns / NS_PER_S, began_ns, evidence=evidence)
         if event.retransmits is not None:
             self.resent.add(event.at_ns, event.retransmits > 0, began_ns, evidence=evidence)
+        if event.retransmits or event.reordered:
+            self.clean_in_a_row = 0
+        else:
+            self.clean_in_a_row += 1
         if event.reordered is not None:
             self.reordered.add(event.at_ns, event.reordered > 0, began_ns, evidence=evidence)
         if stamps.tcp is not None:
@@ -446,9 +462,11 @@ class RouteWatch:
             if stamps.tls is not None:
                 tls_s = max(0, stamps.tls - stamps.tcp) / NS_PER_S
                 self.tls.add(tls_s, began_ns, evidence=evidence)
-        # A failure and a turned knob bring connections of their own; a probe beside the pace may
-        # have asked for a fresh one.
-        if self._was_ok and not evidence and began_ns > self._turned_ns + _KNOB_SETTLES_NS:
+        if evidence:
+            return  # it may have asked for a fresh connection
+        if event.cold and self._owed:
+            self._owed -= 1
+        else:
             self.cold.add(event.at_ns, event.cold, began_ns)
 
     def _measure_writing(self, event: AttemptFinished, began_ns: int) -> None:
