@@ -464,4 +464,6 @@ def _knob_text(event: Knob) -> str:
         return "paused" if event.after else "resumed"
     if event.knob == "burst":
         return f"burst {event.after:g}"
+    if event.knob == "usual":
+        return "usual accepted"
     return f"{event.knob} {event.before:g}→{event.after:g}"

@@ -70,6 +70,8 @@ class AttemptIdentity:
     admitted_ns: int
     dialect: str = ""
     """That was asked in."""
+    evidence: bool = False
+    """It goes beside the pace."""
 
 
 SHARED: Final = {
@@ -116,6 +118,9 @@ def route_info(route: Route) -> RouteInfo:
         tags=route.tags,
         paused=route.paused,
         streamed=route.stream,
+        goal_tokens_per_s=route.goals.tokens_per_s,
+        evidence=route.evidence,
+        first_token_timeout_s=route.timeouts.first_token,
     )
 
 
