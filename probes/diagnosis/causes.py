@@ -13,6 +13,7 @@ Rule 4. A latency is named a few seconds late where something that would explain
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from probes.diagnosis.route_watch import End, RouteWatch
@@ -407,10 +408,8 @@ class RouteCauses:
             self._forced = self._forced or "row"
         elif self._forced and watch.ok_in_a_row >= _WELL_AGAIN:
             self._forced = ""
-        if self._forced == "hang":
-            # What began before it answered again is the hang's, however late it gives up.
-            watch.stale_before_ns = max(watch.stale_before_ns, watch.last_ok_began_ns or 0)
-        if share is not None and self._is_surely_well(share.since_ns):
+        if "fails" in self.alarms and hang is None and self._is_surely_well():
+            self._forced, watch.row, row = "", None, None
             watch.failed.test.clear()
             share = None
         if share is None and not self._forced:
@@ -463,12 +462,21 @@ class RouteCauses:
             return "retry_masking"
         return "provider_errors"
 
-    def _is_surely_well(self, since_ns: int) -> bool:
-        """Return whether what nothing succeeded in has succeeded often enough since."""
-        if self.watch.ok_in_a_row != _SURELY_WELL:
+    def _is_surely_well(self) -> bool:
+        """Return whether what nothing succeeded in succeeds, judged in the order in which requests
+        began: those of a hang give up one by one long after it is over, and no longer count."""
+        watch = self.watch
+        since_ns = self.alarms["fails"].since_ns
+        ends = [end for end in watch.ends if end.began_ns >= since_ns]
+        ends.sort(key=attrgetter("began_ns"))
+        well = 0
+        while ends and ends[-1].failure is None and ends[-1].rate is None:
+            well_from_ns = ends.pop().began_ns
+            well += 1
+        if well < _SURELY_WELL or not ends or not all(end.failure for end in ends):
             return False
-        ends = self._failed_ends(since_ns)
-        return len(ends) >= _NOTHING_SUCCEEDS and all(end.failure for end in ends)
+        watch.stale_before_ns = well_from_ns
+        return True
 
     def _failed_ends(self, since_ns: int) -> list[End]:
         """Return the ends since an onset, up to the newest failure: what came after it is the

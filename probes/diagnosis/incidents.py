@@ -52,8 +52,10 @@ class Incident:
     """What was told of it last."""
 
     def routes(self) -> tuple[str, ...]:
-        """Return the routes that are hit, sorted."""
-        return tuple(sorted({route.watch.name for route, _ in self.members}))
+        """Return the routes that are hit, sorted: of an incident that is named, those that it is
+        named of."""
+        named = {route.watch.name for route, alarm in self.members if alarm.is_named}
+        return tuple(sorted(named or {route.watch.name for route, _ in self.members}))
 
 
 class _Told(NamedTuple):
