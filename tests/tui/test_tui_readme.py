@@ -13,12 +13,14 @@ from probes.board import Board, header, states
 from probes.board.figures import SLUGGISH_SHARE, is_enough
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
+from probes.diagnosis import paging
 from probes.engine.health import SHORT_FOR_NS
 from probes.engine.report import route_info
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ClockSource, Hello, ProbeFinished, TtftKind
 from probes.kit.clock import NS_PER_S
 from probes.kit.exit_status import ExitStatus
+from probes.run.report import USUAL_FROM
 from probes.simulator.library import scenario_names
 from probes.sources.rules import HostLimits
 from probes.stats.windows import SLICE_NS
@@ -79,6 +81,12 @@ NUMBERS = {
         f"after {HOST.kill_after_s:g} s it is killed",
         f"After {number(HOST.deaths)} deaths within {minute(HOST.deaths_window_s)} "
         "it stays down until you press `R`",
+    ),
+    "`report`: what was wrong": (
+        f"on a p95: {number(paging._FEWEST_BEYOND)} probes beyond it, and more than "
+        f"{per_cent(paging._SHARE_BEYOND)}",
+        f"before it has stood for {paging.STANDS_S:g} s",
+        f"those with fewer than {USUAL_FROM} that went well",
     ),
     "`--fail-on-goals`": (f"p95 is judged from {P95} samples on",),
 }
