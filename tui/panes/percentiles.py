@@ -6,7 +6,6 @@ that matter most are kept longest.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import Final, TypeAlias
 
 from probes.board.views import PercentileTable, Snapshot, WindowColumn, WindowName
@@ -146,20 +145,15 @@ def _status(table: PercentileTable) -> Line:
     goals = f"goals {three_digits(table.goal_ttft_s if table.streamed else None)}"
     if table.goal_e2e_s is not None:
         goals += f" / {three_digits(table.goal_e2e_s)}"
-    hangs = table.oldest_open_s is not None and table.oldest_open_s > _patience(table)
+    hangs = table.overdue
+    usual = next((one.usual for one in table.usual if one.figure == "ttft"), None)
     return (
         ("oldest open ", "head"),
         (right(age(table.oldest_open_s), 6), "missed" if hangs else "text"),
         ("! ", "missed") if hangs else ("  ", "text"),
         (goals, "head"),
+        ("" if usual is None else f"  usual {three_digits(usual)}", "text"),
     )
-
-
-def _patience(table: PercentileTable) -> float:
-    """Return the age in seconds from which an open probe has missed every goal it has."""
-    if not table.streamed:
-        return inf if table.goal_e2e_s is None else table.goal_e2e_s
-    return max(table.goal_ttft_s, table.goal_e2e_s or 0.0)
 
 
 def _same_points(one: PercentileTable, other: PercentileTable) -> bool:
