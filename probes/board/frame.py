@@ -52,10 +52,7 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         goal_ratio=route.goal_ratio,
         why=route.why,
         said=_said(route, state),
-        observer_busy=any(
-            incident.is_named and incident.event.cause == "local_observer"
-            for incident in route.run.incidents.of(info.name)
-        ),
+        observer_busy=route.observer_busy,
         in_flight=len(route.lanes),
         target=route.target,
         interval=route.interval,
@@ -69,8 +66,8 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         stream_tokens_per_s=figures.speed,
         speed_grade=speed_grade(figures.speed, info.goal_tokens_per_s),
         success_missed=success is not None and success < info.goal_success,
-        oldest_open_s=None if oldest is None else _age_s(oldest.started_ns, now_ns),
-        oldest_phase=None if oldest is None else oldest.phase,
+        oldest_open_s=_age_s(oldest.started_ns, now_ns) if oldest else None,
+        oldest_phase=oldest.phase if oldest else None,
         overdue=_is_overdue(oldest, figures, now_ns),
         last_event_s=_age_s(route.last_event_ns, now_ns),
         cool_down_s=route.cool_down_s(now_ns),
@@ -204,6 +201,8 @@ def recovery_views(incidents: Incidents, now_ns: int) -> tuple[RecoveryView, ...
 
 def _said(route: RouteBoard, state: Standing) -> str:
     """Return the server's last words on a state; nothing where it refuses nobody."""
+    if state.state == "ok":
+        return ""  # as nearly always
     if state.state == "throttled":
         return route.said_since("throttled", state.since_ns)
     return route.said_since("failed", state.since_ns) if state.state in REFUSING else ""

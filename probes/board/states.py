@@ -107,6 +107,8 @@ class Judgement(NamedTuple):
     """What its goals say now, of all that the windows hold."""
     goal_ratio: float
     """Worst ratio of p95, failure share and cost to what their goals allow."""
+    observer_busy: bool
+    """What is measured of it is our machine's trouble."""
     why: str
     """Why it is so, in words; empty where the state says it all. May be a server's: hostile."""
 
@@ -132,7 +134,8 @@ def judge(at: RouteAt) -> Judgement:
         why = "no success since"
     judged = at.tally("1m") if at.tally("1m").finished else at.tally("5m")
     ratio = max(latency.ratio, _failure_ratio(route, judged), _cost_ratio(route, judged))
-    return Judgement(shown, health, graded, latency.grade, ratio, why)
+    busy = any(one.is_named and one.event.cause == "local_observer" for one in incidents)
+    return Judgement(shown, health, graded, latency.grade, ratio, busy, why)
 
 
 def worst_first(routes: list[RouteBoard]) -> list[RouteBoard]:
