@@ -19,7 +19,7 @@ from probes.board.incidents import Incident, Incidents
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.throttles import ThrottleLog
 from probes.board.views import ChartPoint, Marker, RouteState
-from probes.config.goals import e2e_goal_s
+from probes.config.goals import cap_of, e2e_goal_s
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -442,10 +442,7 @@ class RouteBoard:
         """Return the E2E goal of a cohort; of an unnamed one, that of the present answer cap."""
         known, goal_s = self._last_goal
         if not cohort or cohort != known:
-            cap = cohort.partition("/")[0]
-            # A recording may have been edited: more digits than a count has are no cap of ours.
-            is_cap = cap.isdecimal() and len(cap) < 19
-            goal_s = self._goal_e2e_at(int(cap if is_cap else 0) or self.max_tokens)
+            goal_s = self._goal_e2e_at(cap_of(cohort) or self.max_tokens)
             self._last_goal = (cohort, goal_s)
         return goal_s
 

@@ -1,7 +1,8 @@
 """`python -P -m probes.simulator`: the embedded provider as a process of its own.
 
-It prints one JSON line, `{"base_url": …, "scenario": …}`, and serves until SIGINT or SIGTERM, or
-until its standard input ends where `--until-eof` is given.
+It prints one JSON line, `{"base_url": …, "scenario": …, "started_ns": …}`, and serves until SIGINT
+or SIGTERM, or until its standard input ends where `--until-eof` is given. The scenario counts its
+seconds from `started_ns`, which is monotonic.
 """
 
 import argparse
@@ -20,14 +21,16 @@ import anyio.lowlevel
 import msgspec
 
 from probes.kit.clock import SystemClock
-from probes.simulator.library import UnknownScenarioError, load_scenario
+from probes.simulator.library import ScenarioError, UnknownScenarioError, load_scenario
 from probes.simulator.scenario import Scenario
-from probes.simulator.server import serve
+from probes.simulator.server import SimulatorServer, serve
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="probes.simulator", description=__doc__)
-    parser.add_argument("--scenario", default="demo", help="name of a scenario (default: demo)")
+    parser.add_argument(
+        "--scenario", default="demo", help="name of a scenario, or a file of one (default: demo)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="repeats a run's chances (default: 1)")
     parser.add_argument("--port", type=_port, default=0, help="0 takes a free port (default)")
     parser.add_argument("--api-key-env", metavar="NAME", help="ask for the key in this variable")
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         scenario = load_scenario(options.scenario)
-    except UnknownScenarioError as error:
+    except (UnknownScenarioError, ScenarioError) as error:
         parser.error(str(error))
     api_key = os.environ.get(options.api_key_env) if options.api_key_env else None
     if options.api_key_env and not api_key:
@@ -71,7 +74,7 @@ async def _serve(scenario: Scenario, options: argparse.Namespace, api_key: str |
                 _watch_stdin(ended)
             # What lives now lives for ever: the collector need not look at it again.
             gc.freeze()
-            _announce(server.base_url, scenario.name)
+            _announce(server)
             async with anyio.create_task_group() as group:
                 group.start_soon(_set_when_ended, ended, group.cancel_scope)
                 async for _ in signals:
@@ -79,8 +82,14 @@ async def _serve(scenario: Scenario, options: argparse.Namespace, api_key: str |
                 group.cancel_scope.cancel()
 
 
-def _announce(base_url: str, scenario: str) -> None:
-    line = msgspec.json.encode({"base_url": base_url, "scenario": scenario})
+def _announce(server: SimulatorServer) -> None:
+    line = msgspec.json.encode(
+        {
+            "base_url": server.base_url,
+            "scenario": server.scenario.name,
+            "started_ns": server.started_ns,
+        }
+    )
     sys.stdout.write(line.decode("ascii") + "\n")
     sys.stdout.flush()
 

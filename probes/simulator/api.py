@@ -1,7 +1,8 @@
-"""The endpoints: chat completions, models and the server's own truth."""
+"""The endpoints: chat completions in two dialects, models and the server's own truth."""
 
 from collections.abc import Mapping
 from random import Random
+from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
@@ -10,7 +11,6 @@ import msgspec
 from probes.kit.clock import NS_PER_S, Clock
 from probes.simulator.access import check_host, check_key
 from probes.simulator.chat import (
-    DONE,
     ApiError,
     ChatReply,
     ChatRequest,
@@ -18,15 +18,26 @@ from probes.simulator.chat import (
     models_body,
     not_found_model,
 )
-from probes.simulator.exchange import ServedExchange
+from probes.simulator.exchange import HangUp, ServedExchange
 from probes.simulator.model import Refusal, ServingModel
+from probes.simulator.ollama import (
+    OllamaReply,
+    OllamaRequest,
+    decode_ollama_request,
+    ollama_error_body,
+)
 from probes.simulator.prose import Prose
+from probes.simulator.scenario import Conditions, HostedModel
 from probes.simulator.sequence import Prompt, Sequence, SequenceCutError
 from probes.simulator.truth import TruthLog, TruthRecord
 from probes.simulator.wire import ClientConnection, HttpRequest
 
 _CHAT = "/v1/chat/completions"
+_OLLAMA = "/api/chat"
 _MODELS = "/v1/models"
+
+AnyRequest: TypeAlias = ChatRequest | OllamaRequest
+AnyReply: TypeAlias = ChatReply | OllamaReply
 
 
 class Api:
@@ -57,7 +68,7 @@ class Api:
             await self._until_gone(connection, exchange)
         finally:
             exchange.finish()
-            if path.endswith(_CHAT):
+            if path.endswith((_CHAT, _OLLAMA)):
                 self._truth.add(record)
 
     def _identity(self, prefix: str) -> str:
@@ -88,14 +99,17 @@ class Api:
         if path == "/truth":
             _only("GET", request)
             return await exchange.answer(200, self._truth_body(request))
-        if not path.endswith((_CHAT, _MODELS)):
+        if not path.endswith((_CHAT, _OLLAMA, _MODELS)):
             raise ApiError(404, "There is nothing at this URL.", code="unknown_url")
         check_key(request.header("authorization"), self._api_key)
         if path.endswith(_MODELS):
             _only("GET", request)
             return await exchange.answer(200, models_body(tuple(self._models), self._now_s()))
         _only("POST", request)
-        return await self._chat(exchange, decode_request(request.body))
+        if path.endswith(_CHAT):
+            return await self._chat(exchange, decode_request(request.body))
+        exchange.error_body = ollama_error_body
+        return await self._chat(exchange, decode_ollama_request(request.body))
 
     def _now_s(self) -> int:
         return self._clock.wall_ns() // NS_PER_S
@@ -106,42 +120,56 @@ class Api:
             raise ApiError(400, "since must be a record's number.", param="since")
         return msgspec.json.encode(self._truth.page(int(since)))
 
-    async def _chat(self, exchange: ServedExchange, request: ChatRequest) -> None:
+    async def _chat(self, exchange: ServedExchange, request: AnyRequest) -> None:
         model, record = self._models.get(request.model), exchange.record
         if model is None:
             raise not_found_model(request.model)
-        prompt, phase = request.prompt(), model.phase()
+        phase = model.phase()
+        prompt = request.prompt(phase.conditions.serving.prompt_factor)
         record.model, record.phase, record.prompt_tokens = request.model, phase.name, prompt.tokens
         _check_context(prompt, phase.conditions.serving.context_tokens)
         admitted = model.admit(prompt)
         exchange.limit_headers = model.limit_headers()
         if isinstance(admitted, Refusal):
             return _refuse(exchange, admitted)
+        exchange.is_last = admitted.fate.closes
         try:
+            if admitted.fate.hang_at == "request":
+                await anyio.sleep_forever()
             await model.enqueue(admitted)
-            await self._serve(exchange, request, model, admitted)
-        except SequenceCutError:
-            exchange.hang_up = "cut" if record.status else "closed"
+            reply = self._reply(exchange, request, model.hosted, phase.conditions, admitted)
+            prose = Prose(self._random)
+            answer = _stream if request.stream else _whole
+            await answer(exchange, reply, prose, admitted)
+        except SequenceCutError as cut:
+            in_stream: HangUp = "cut" if cut.how == "reset" else "dropped"
+            exchange.hang_up = in_stream if record.status else "closed"
         finally:
             model.release(admitted)
             record.cached_tokens = admitted.cached_tokens
         return None
 
-    async def _serve(
+    def _reply(
         self,
         exchange: ServedExchange,
-        request: ChatRequest,
-        model: ServingModel,
+        request: AnyRequest,
+        hosted: HostedModel,
+        conditions: Conditions,
         sequence: Sequence,
-    ) -> None:
-        price = model.hosted.price if model.hosted.reports_cost else None
-        reply = ChatReply(self._identity("chatcmpl-"), self._now_s(), request, price=price)
-        prose = Prose(self._random)
-        if request.stream:
-            await _stream(exchange, reply, prose, sequence, usage=request.include_usage)
-        else:
-            await _whole(exchange, reply, prose, sequence)
-        exchange.record.finish_reason = sequence.fate.finish_reason
+    ) -> AnyReply:
+        serving, faults, swapped = conditions.serving, conditions.faults, sequence.fate.swapped
+        model = (swapped and faults.swap_model) or request.model
+        if isinstance(request, OllamaRequest):
+            return OllamaReply(self._now_s(), exchange.record.read_ns, model)
+        return ChatReply(
+            self._identity("chatcmpl-"),
+            self._now_s(),
+            request,
+            model=model,
+            fingerprint=(swapped and faults.swap_fingerprint) or serving.fingerprint,
+            price=hosted.price if hosted.reports_cost else None,
+            reports_times=serving.reports_times,
+        )
 
 
 def _only(method: str, request: HttpRequest) -> None:
@@ -170,25 +198,38 @@ def _refuse(exchange: ServedExchange, refusal: Refusal) -> None:
 
 
 async def _stream(
-    exchange: ServedExchange, reply: ChatReply, prose: Prose, sequence: Sequence, *, usage: bool
+    exchange: ServedExchange, reply: AnyReply, prose: Prose, sequence: Sequence
 ) -> None:
-    await exchange.start_stream()
-    # The role comes before the first token is computed, as from servers that answer on admission:
-    # a client that takes it for output measures a TTFT that is too good.
-    await exchange.chunk(reply.chunk({"role": "assistant", "content": "", "refusal": None}))
-    while tokens := await sequence.next_chunk():
-        await exchange.chunk(reply.chunk({"content": prose.tokens(tokens)}), tokens)
-    await exchange.chunk(reply.chunk({}, sequence.fate.finish_reason))
-    if usage:
-        await exchange.chunk(reply.usage_chunk(sequence))
-    await exchange.chunk(DONE)
+    fate, written = sequence.fate, 0
+    await exchange.start_stream(reply.content_type)
+    if fate.hang_at == "headers":
+        await anyio.sleep_forever()
+    for piece in reply.opening():
+        await exchange.chunk(piece)
+    try:
+        while tokens := await sequence.next_chunk():
+            await exchange.chunk(reply.words(prose.tokens(tokens)), tokens)
+            written += tokens
+            if fate.hang_at == "stream" and written >= fate.hang_after:
+                await anyio.sleep_forever()
+    except SequenceCutError as cut:
+        if cut.how != "end":
+            raise
+        await exchange.end_stream("unfinished")
+        return
+    for piece in reply.closing(sequence):
+        await exchange.chunk(piece)
     await exchange.end_stream()
+    exchange.record.finish_reason = fate.finish_reason
 
 
 async def _whole(
-    exchange: ServedExchange, reply: ChatReply, prose: Prose, sequence: Sequence
+    exchange: ServedExchange, reply: AnyReply, prose: Prose, sequence: Sequence
 ) -> None:
+    if sequence.fate.hang_at is not None:
+        await anyio.sleep_forever()
     text = ""
     while tokens := await sequence.next_chunk():
         text += prose.tokens(tokens)
     await exchange.answer(200, reply.whole(text, sequence), tokens=sequence.produced)
+    exchange.record.finish_reason = sequence.fate.finish_reason

@@ -4,12 +4,14 @@ Source: the OpenAI API reference, "Create chat completion", "The chat completion
 "Error codes". Fields a simulated model has no use for are accepted and ignored.
 """
 
-from typing import Annotated, Any, Final
+from collections.abc import Sequence as SequenceOf
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from probes.config import Price
+from probes.kit.clock import seconds
 from probes.simulator.prose import count_tokens
 from probes.simulator.sequence import Prompt, Sequence
 
@@ -81,14 +83,19 @@ class ChatRequest(msgspec.Struct, frozen=True):
         """Whether the stream ends with a usage chunk."""
         return self.stream_options is not None and self.stream_options.include_usage
 
-    def prompt(self) -> Prompt:
-        """Return the conversation as the model sees it."""
-        data = b"".join(_message_bytes(message) for message in self.messages)
+    def prompt(self, factor: float = 1.0) -> Prompt:
+        """Return the conversation as the model sees it, which counts it `factor` times."""
         cap = self.max_completion_tokens or self.max_tokens or DEFAULT_CAP
-        return Prompt(data=data, tokens=count_tokens(data), cap=cap)
+        return prompt_of(self.messages, cap, factor)
 
 
 _decoder = msgspec.json.Decoder(ChatRequest)
+
+
+def prompt_of(messages: SequenceOf[ChatMessage], cap: int, factor: float) -> Prompt:
+    """Return a conversation as a model sees it that counts it `factor` times."""
+    data = b"".join(_message_bytes(message) for message in messages)
+    return Prompt(data=data, tokens=max(1, round(count_tokens(data) * factor)), cap=cap)
 
 
 def _message_bytes(message: ChatMessage) -> bytes:
@@ -99,16 +106,28 @@ def _message_bytes(message: ChatMessage) -> bytes:
     return f"<|{message.role}|>{text}".encode()
 
 
-def decode_request(body: bytes) -> ChatRequest:
+RequestT = TypeVar("RequestT")
+
+
+def decoded(decoder: msgspec.json.Decoder[RequestT], body: bytes) -> RequestT:
     """Return the request of a body.
 
     Raises:
         ApiError: 400, with what is wrong and where.
     """
     try:
-        request = _decoder.decode(body)
+        return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, f"Invalid request body: {error}") from error
+
+
+def decode_request(body: bytes) -> ChatRequest:
+    """Return the request of a body.
+
+    Raises:
+        ApiError: 400, with what is wrong and where.
+    """
+    request = decoded(_decoder, body)
     if request.stream_options is not None and not request.stream:
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         raise ApiError(400, message, param="stream_options")
@@ -144,27 +163,65 @@ def models_body(names: tuple[str, ...], created: int) -> bytes:
 class ChatReply:
     """The bodies of one answer."""
 
+    content_type = "text/event-stream; charset=utf-8"
+
     def __init__(
         self,
         identity: str,
         created: int,
         request: ChatRequest,
         *,
+        model: str,
+        fingerprint: str = "",
         price: Price | None = None,
+        reports_times: bool = False,
     ) -> None:
-        """Keep what all bodies of the answer share; `price` makes the usage carry a cost."""
+        """Keep what all bodies of the answer share.
+
+        `model` is what it calls itself; `price` makes the usage carry a cost, `reports_times` how
+        long its stages took.
+        """
         self._request = request
         self._price = price
-        self._head = {"id": identity, "created": created, "model": request.model}
+        self._reports_times = reports_times
+        self._head = {"id": identity, "created": created, "model": model}
+        if fingerprint:
+            self._head["system_fingerprint"] = fingerprint
 
-    def chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        """Return one event of the stream."""
+    def opening(self) -> tuple[bytes, ...]:
+        """Return the event that comes before any output.
+
+        The role comes before the first token is computed, as from servers that answer on admission:
+        a client that takes it for output measures a TTFT that is too good.
+        """
+        return (self._chunk({"role": "assistant", "content": "", "refusal": None}),)
+
+    def words(self, text: str) -> bytes:
+        """Return the event of a piece of the answer."""
+        return self._chunk({"content": text})
+
+    def closing(self, sequence: Sequence) -> tuple[bytes, ...]:
+        """Return what ends a stream: the finish reason, the usage where it was asked for, DONE."""
+        finish = self._chunk({}, sequence.fate.finish_reason)
+        if not self._request.include_usage:
+            return finish, DONE
+        body: dict[str, Any] = {"choices": [], **self._times(sequence)}
+        return finish, self._event(body, usage=self.usage(sequence)), DONE
+
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return self._event({"choices": [choice]}, usage=None)
 
-    def usage_chunk(self, sequence: Sequence) -> bytes:
-        """Return the event that ends a stream with `include_usage`: no choices, the usage."""
-        return self._event({"choices": []}, usage=self.usage(sequence))
+    def _times(self, sequence: Sequence) -> dict[str, Any]:
+        """Return what vLLM tells beside the usage, with `--enable-per-request-metrics`."""
+        if not self._reports_times:
+            return {}
+        times_ns = {
+            "queue_time_ms": sequence.taken_ns - sequence.queued_ns,
+            "time_to_first_token_ms": sequence.first_ns - sequence.taken_ns,
+            "generation_time_ms": sequence.last_ns - sequence.first_ns,
+        }
+        return {"metrics": {name: seconds(ns) * 1000 for name, ns in times_ns.items()}}
 
     def _event(self, body: dict[str, Any], usage: dict[str, Any] | None) -> bytes:
         event = {**self._head, "object": "chat.completion.chunk", **body}
@@ -182,7 +239,7 @@ class ChatReply:
             "finish_reason": sequence.fate.finish_reason,
         }
         body = {**self._head, "object": "chat.completion", "choices": [choice]}
-        return _encode({**body, "usage": self.usage(sequence)})
+        return _encode({**body, "usage": self.usage(sequence), **self._times(sequence)})
 
     def usage(self, sequence: Sequence) -> dict[str, Any]:
         """Return what the answer used; `estimated_cost` is in USD, as DeepInfra sends it."""

@@ -10,13 +10,10 @@ from probes.simulator.wire import ClientConnection, HttpRequest
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
-HangUp: TypeAlias = Literal["", "closed", "reset", "cut"]
+HangUp: TypeAlias = Literal["", "closed", "reset", "cut", "dropped"]
 
 _JSON: Headers = (("content-type", "application/json"),)
-_EVENT_STREAM: Headers = (
-    ("content-type", "text/event-stream; charset=utf-8"),
-    ("cache-control", "no-cache"),
-)
+_FRESH: Headers = (("cache-control", "no-cache"),)
 
 
 class ServedExchange:
@@ -32,6 +29,10 @@ class ServedExchange:
         """Sent with whatever answer follows."""
         self.hang_up: HangUp = ""
         """How to end the connection once nobody reads from it any more."""
+        self.error_body = error_body
+        """Writes the body of an error in the form that the client speaks."""
+        self.is_last = False
+        """The answer says that the connection ends with it."""
         self._connection = connection
         self._clock = clock
 
@@ -42,11 +43,13 @@ class ServedExchange:
     def _common(self) -> Headers:
         date = formatdate(seconds(self._clock.wall_ns()), usegmt=True)
         identity = (("date", date), ("x-request-id", self.record.request_id))
-        return (*identity, *self.limit_headers)
+        # Its writer takes the header at its word: no further request is read.
+        close = (("connection", "close"),) if self.is_last else ()
+        return (*identity, *close, *self.limit_headers)
 
-    async def start_stream(self) -> None:
-        """Write the headers of an event stream."""
-        await self._start(200, _EVENT_STREAM)
+    async def start_stream(self, content_type: str) -> None:
+        """Write the headers of a stream."""
+        await self._start(200, (("content-type", content_type), *_FRESH))
 
     async def chunk(self, data: bytes, tokens: int = 0) -> None:
         """Write one piece of the body in one send."""
@@ -54,10 +57,10 @@ class ServedExchange:
         self.record.chunk_tokens.append(tokens)
         self.record.output_tokens += tokens
 
-    async def end_stream(self) -> None:
-        """Write the end of an event stream."""
+    async def end_stream(self, ending: Literal["streamed", "unfinished"] = "streamed") -> None:
+        """Write the end of a stream."""
         self.record.ended_ns = await self._connection.end()
-        self.record.ending = "streamed"
+        self.record.ending = ending
 
     async def answer(
         self, status: int, body: bytes, headers: Headers = (), *, tokens: int = 0
@@ -71,7 +74,7 @@ class ServedExchange:
 
     async def answer_error(self, error: ApiError) -> None:
         """Write an error answer."""
-        await self.answer(error.status, error_body(error), error.headers)
+        await self.answer(error.status, self.error_body(error), error.headers)
 
     def finish(self) -> None:
         """End the connection if that was asked for, and complete the truth."""
@@ -80,7 +83,7 @@ class ServedExchange:
             return
         record.ended_ns = self._clock.monotonic_ns()
         record.ending = self.hang_up or "disconnected"
-        if self.hang_up == "closed":
+        if self.hang_up in ("closed", "dropped"):
             self._connection.close()
         elif self.hang_up:
             self._connection.reset()

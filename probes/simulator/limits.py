@@ -13,37 +13,50 @@ _MINUTE_S: Final = 60.0
 
 
 class TokenBucket:
-    """A bucket that holds a minute's worth, is full at first and refills evenly."""
+    """A bucket that is full at first and refills evenly."""
 
-    __slots__ = ("_at_ns", "_level", "per_minute")
+    __slots__ = ("_at_ns", "_gain_per_s", "_level", "capacity", "per_minute")
 
-    def __init__(self, per_minute: float, now_ns: int) -> None:
-        """Start full at `now_ns`."""
-        self.per_minute = per_minute
-        self._level = per_minute
+    def __init__(
+        self, per_minute: float, now_ns: int, *, burst_s: float = _MINUTE_S, others: float = 0.0
+    ) -> None:
+        """Start full at `now_ns`: what flows in `burst_s` seconds is in it, and one at least.
+
+        `others` is the share of the flow that somebody else uses; more than 1 empties it.
+        """
+        self._size(per_minute, burst_s, others)
+        self._level = self.capacity
         self._at_ns = now_ns
+
+    def _size(self, per_minute: float, burst_s: float, others: float) -> None:
+        self.per_minute = per_minute
+        self.capacity = max(1.0, per_minute * burst_s / _MINUTE_S)
+        self._gain_per_s = per_minute * (1.0 - others) / _MINUTE_S
 
     def level(self, now_ns: int) -> float:
         """Return what is in it now."""
-        gained = seconds(now_ns - self._at_ns) * self.per_minute / _MINUTE_S
-        return min(self.per_minute, self._level + gained)
+        gained = seconds(now_ns - self._at_ns) * self._gain_per_s
+        return min(self.capacity, max(0.0, self._level + gained))
 
-    def retune(self, per_minute: float, now_ns: int) -> None:
+    def retune(
+        self, per_minute: float, now_ns: int, *, burst_s: float = _MINUTE_S, others: float = 0.0
+    ) -> None:
         """Change size and rate; what is in it stays, as far as it fits."""
-        if per_minute != self.per_minute:
-            self._level, self._at_ns = min(per_minute, self.level(now_ns)), now_ns
-            self.per_minute = per_minute
+        level = self.level(now_ns)
+        self._size(per_minute, burst_s, others)
+        self._level, self._at_ns = min(self.capacity, level), now_ns
 
     def take(self, amount: float, now_ns: int) -> None:
         """Take `amount`, which must be in it."""
         self._level, self._at_ns = self.level(now_ns) - amount, now_ns
 
     def wait_s(self, amount: float, now_ns: int) -> float | None:
-        """Return the seconds until it holds `amount`; None if it never can."""
-        if amount > self.per_minute:
+        """Return the seconds until it holds `amount`, if others leave it; None if it never can."""
+        if amount > self.capacity:
             return None
         missing = max(0.0, amount - self.level(now_ns))
-        return missing * _MINUTE_S / self.per_minute
+        gain_per_s = self._gain_per_s if self._gain_per_s > 0.0 else self.per_minute / _MINUTE_S
+        return missing / gain_per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +85,8 @@ class LimitGate:
         """Follow the timeline: a limit that is new starts full."""
         if limits == self._limits:
             return
-        self._requests = _retuned(self._requests, limits.requests_per_min, now_ns)
-        self._tokens = _retuned(self._tokens, limits.tokens_per_min, now_ns)
+        self._requests = _retuned(self._requests, limits.requests_per_min, limits, now_ns)
+        self._tokens = _retuned(self._tokens, limits.tokens_per_min, limits, now_ns)
         self._limits = limits
 
     def enter(self, tokens: int, in_flight: int, now_ns: int) -> OverLimit | None:
@@ -97,6 +110,8 @@ class LimitGate:
 
     def headers(self, in_flight: int, now_ns: int) -> Headers:
         """Return the `x-ratelimit-*` headers of the limits that exist, in OpenAI's form."""
+        if not self._limits.sends_headers:
+            return ()
         found: list[tuple[str, str]] = []
         if self._limits.concurrency:
             left = max(0, self._limits.concurrency - in_flight)
@@ -107,10 +122,11 @@ class LimitGate:
         return tuple(found)
 
 
-def _retuned(bucket: TokenBucket, per_minute: float, now_ns: int) -> TokenBucket:
+def _retuned(bucket: TokenBucket, per_minute: float, limits: Limits, now_ns: int) -> TokenBucket:
+    burst_s, others = limits.burst_s, limits.others_share
     if not bucket.per_minute:
-        return TokenBucket(per_minute, now_ns)
-    bucket.retune(per_minute, now_ns)
+        return TokenBucket(per_minute, now_ns, burst_s=burst_s, others=others)
+    bucket.retune(per_minute, now_ns, burst_s=burst_s, others=others)
     return bucket
 
 
@@ -138,7 +154,7 @@ def _charge(bucket: TokenBucket, amount: float, now_ns: int) -> None:
 def _bucket_headers(kind: str, bucket: TokenBucket, now_ns: int) -> Headers:
     if not bucket.per_minute:
         return ()
-    full_in_s = bucket.wait_s(bucket.per_minute, now_ns) or 0.0
+    full_in_s = bucket.wait_s(bucket.capacity, now_ns) or 0.0
     return (
         (f"x-ratelimit-limit-{kind}", f"{bucket.per_minute:.0f}"),
         (f"x-ratelimit-remaining-{kind}", str(math.floor(bucket.level(now_ns)))),

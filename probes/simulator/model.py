@@ -7,8 +7,9 @@ Time and chance are injected.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Literal, NoReturn
 
@@ -17,13 +18,21 @@ import anyio
 from probes.kit.clock import NS_PER_S, Clock, seconds
 from probes.simulator.limits import LimitGate, OverLimit, retry_headers
 from probes.simulator.prefix_cache import PrefixCache
-from probes.simulator.scenario import Conditions, Faults, HostedModel, Phase, Serving
+from probes.simulator.scenario import (
+    Conditions,
+    Faults,
+    HostedModel,
+    Limits,
+    Phase,
+    RefusalKind,
+    Serving,
+)
 from probes.simulator.sequence import Fate, Prompt, Sequence
 
 _ERROR_MESSAGES: Final = {
     500: "The server had an error while processing your request.",
     502: "Bad gateway.",
-    503: "The server is overloaded or not ready yet. Please try again later.",
+    503: "The service is unavailable.",
 }
 
 
@@ -39,6 +48,49 @@ class Refusal:
     code: str | None = None
     message: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+
+
+_REFUSALS: Final[Mapping[RefusalKind, Refusal]] = {
+    "overloaded": Refusal(
+        "answer",
+        503,
+        "server_error",
+        "overloaded",
+        "The engine is currently overloaded, please try again later.",
+    ),
+    "quota": Refusal(
+        "answer",
+        429,
+        "insufficient_quota",
+        "insufficient_quota",
+        "You exceeded your current quota, please check your plan and billing details.",
+    ),
+    "auth": Refusal(
+        "answer", 401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided."
+    ),
+    "permission": Refusal(
+        "answer",
+        403,
+        "permission_error",
+        "permission_denied",
+        "Your key may not use this model.",
+    ),
+    "model_missing": Refusal(
+        "answer",
+        404,
+        "invalid_request_error",
+        "model_not_found",
+        "The model does not exist or you do not have access to it.",
+    ),
+    "bad_request": Refusal(
+        "answer",
+        400,
+        "invalid_request_error",
+        "invalid_value",
+        "Invalid value for 'messages[0].content'.",
+    ),
+}
+"""OpenAI's words, by "Error codes" of its API reference."""
 
 
 def step_seconds(serving: Serving, batch: int, prefill_tokens: float) -> float:
@@ -58,13 +110,25 @@ def draw_fate(random: Random, conditions: Conditions, cap: int) -> Fate:
     wanted = max(1, round(_spread(random, serving.answer_tokens, serving.answer_spread)))
     length = min(wanted, cap)
     stalls, cuts = random.random() < faults.stall_share, random.random() < faults.cut_share
+    hangs = _happens(random, faults.hang_share)
     return Fate(
         answer_tokens=length,
         finish_reason="length" if wanted > cap else "stop",
         stall_at=random.randint(1, max(1, length - 1)) if stalls else None,
         stall_s=_spread(random, faults.stall_s, 0.2) if stalls else 0.0,
         cut_at=random.randint(1, max(1, length - 1)) if cuts else None,
+        cut_how=faults.cut_how,
+        hang_at=faults.hang_at if hangs else None,
+        hang_after=random.randint(1, max(1, length - 1)) if hangs else 0,
+        misses=_happens(random, faults.miss_share),
+        closes=_happens(random, faults.close_share),
+        swapped=_happens(random, faults.swap_share),
     )
+
+
+def _happens(random: Random, share: float) -> bool:
+    """Draw whether something happens; nothing is drawn for what never does."""
+    return bool(share) and random.random() < share
 
 
 class ServingModel:
@@ -108,7 +172,8 @@ class ServingModel:
         self._gate.retune(conditions.limits, now_ns)
         refusal = (
             self._down(conditions.faults)
-            or self._limited(prompt, now_ns)
+            or self._refused(conditions.faults)
+            or self._limited(prompt, conditions.limits, now_ns)
             or self._overloaded(conditions)
             or self._fault(conditions.faults)
         )
@@ -126,6 +191,9 @@ class ServingModel:
         """Pass the gateway, then stand in the queue."""
         serving = self.phase().conditions.serving
         await self._clock.sleep(_spread(self._random, serving.gateway_s, serving.jitter))
+        sequence.queued_ns = self._clock.monotonic_ns()
+        if serving.queue_s:
+            await self._clock.sleep(_spread(self._random, serving.queue_s, serving.jitter))
         self._waiting.append(sequence)
         self._work.set()
 
@@ -143,14 +211,20 @@ class ServingModel:
         self._warm_until_ns = 0
         return _error(503) if faults.down == "unavailable" else Refusal("close")
 
-    def _limited(self, prompt: Prompt, now_ns: int) -> Refusal | None:
+    def _refused(self, faults: Faults) -> Refusal | None:
+        if not _happens(self._random, faults.refuse_share):
+            return None
+        refusal = _REFUSALS[faults.refuse]
+        return replace(refusal, status=faults.refuse_status or refusal.status)
+
+    def _limited(self, prompt: Prompt, limits: Limits, now_ns: int) -> Refusal | None:
         verdict = self._gate.enter(prompt.tokens + prompt.cap, self.in_flight, now_ns)
-        return None if verdict is None else _too_many(verdict)
+        return None if verdict is None else _too_many(verdict, limits)
 
     def _overloaded(self, conditions: Conditions) -> Refusal | None:
         if len(self._waiting) < conditions.limits.max_queue:
             return None
-        return _error(503, code="overloaded")
+        return _REFUSALS["overloaded"]
 
     def _fault(self, faults: Faults) -> Refusal | None:
         draw = self._random.random()
@@ -175,6 +249,8 @@ class ServingModel:
         if self._warm_until_ns is not None and now_ns >= self._warm_until_ns:
             self._cache.clear()
             await self._clock.sleep(serving.cold_start_s)
+            for sequence in self._waiting:
+                sequence.load_ns = self._clock.monotonic_ns() - max(now_ns, sequence.queued_ns)
         self._keep_warm(serving)
 
     def _keep_warm(self, serving: Serving) -> None:
@@ -201,8 +277,10 @@ class ServingModel:
         slots = max(1, serving.max_batch - serving.background)
         while self._waiting and len(self._batch) < slots:
             sequence = self._waiting.popleft()
-            found = min(self._cache.lookup(sequence.prompt.data), sequence.prompt.tokens - 1)
-            sequence.cached_tokens = max(0, found)
+            sequence.taken_ns = self._clock.monotonic_ns()
+            found = 0 if sequence.fate.misses else self._cache.lookup(sequence.prompt.data)
+            counted = round(found * serving.prompt_factor)
+            sequence.cached_tokens = max(0, min(counted, sequence.prompt.tokens - 1))
             computed = sequence.prompt.tokens - sequence.cached_tokens
             sequence.prefill_left = computed + sequence.cached_tokens * serving.cached_token_cost
             self._batch.append(sequence)
@@ -232,30 +310,32 @@ class ServingModel:
 
     def _advance(self, sequence: Sequence, tokens: int) -> None:
         before, fate = sequence.produced, sequence.fate
-        sequence.deliver(tokens)
+        sequence.deliver(tokens, self._clock.monotonic_ns())
         if fate.stall_at is not None and before < fate.stall_at <= sequence.produced:
             sequence.resume_ns = self._clock.monotonic_ns() + round(fate.stall_s * NS_PER_S)
         if fate.cut_at is not None and sequence.produced >= fate.cut_at:
-            sequence.cut("cut")
+            sequence.cut("cut", fate.cut_how)
         if sequence.ended:
             self._batch.remove(sequence)
 
     def _cut_all(self) -> None:
         for sequence in (*self._batch, *self._waiting):
-            sequence.cut("down")
+            sequence.cut("down", "reset")
         self._batch.clear()
         self._waiting.clear()
         self._warm_until_ns = 0
 
 
-def _error(status: int, code: str | None = None) -> Refusal:
+def _error(status: int) -> Refusal:
     message = _ERROR_MESSAGES.get(status, "The server had an error.")
-    return Refusal("answer", status, "server_error", code, message)
+    return Refusal("answer", status, "server_error", None, message)
 
 
-def _too_many(verdict: OverLimit) -> Refusal:
-    headers = retry_headers(verdict.wait_s) if verdict.wait_s else ()
+def _too_many(verdict: OverLimit, limits: Limits) -> Refusal:
+    headers = retry_headers(verdict.wait_s) if verdict.wait_s and limits.sends_headers else ()
     if verdict.hopeless:
         headers = (("x-should-retry", "false"),)
-    code = "rate_limit_exceeded"
-    return Refusal("answer", 429, verdict.kind, code, verdict.message, headers)
+    kind, message = verdict.kind, verdict.message
+    if not limits.says_which:
+        kind, message = "rate_limit_error", "Rate limit reached. Please try again later."
+    return Refusal("answer", 429, kind, "rate_limit_exceeded", message, headers)

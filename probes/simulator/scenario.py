@@ -3,15 +3,22 @@
 A scenario file is data. It names the conditions of one model (an *incident*), or composes several
 models out of incidents. `Conditions` are resolved when a file is loaded, so that a mistake in it
 is found before the server starts and never in the middle of a run.
+
+A phase may say what is wrong in it (`truth`), in the words of a diagnosis, so that a run against
+the server can be judged: `Scenario.incidents`, in seconds after the server's start.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from probes.config import Price
+from probes.events import Cause
+from probes.kit.words import quoted
 
 Share: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0.0)]
@@ -22,6 +29,20 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 
 Down: TypeAlias = Literal["no", "unavailable", "closed"]
 """`unavailable`: 503; `closed`: the connection ends without an answer."""
+
+CutHow: TypeAlias = Literal["reset", "close", "end"]
+"""How a stream stops before its answer does: by a TCP reset; closed before its framing ends; or
+ended in good order, without a finish reason and `[DONE]`."""
+
+HangAt: TypeAlias = Literal["request", "headers", "stream"]
+"""Where a request is left hanging: with nothing said, after the headers, or in mid-stream."""
+
+RefusalKind: TypeAlias = Literal[
+    "overloaded", "quota", "auth", "permission", "model_missing", "bad_request"
+]
+
+TurnedKnob: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
+"""Knobs that a scenario may turn: those of `probes.control`, a room of the same floor."""
 
 DEFAULT_PROMPT: Final = "Write one short sentence about the sea."
 
@@ -35,6 +56,11 @@ class Serving(_Table, frozen=True, kw_only=True):
 
     gateway_s: NotNegative = 0.12
     """Time between the request's arrival and the model's queue: network, gateway, tokenizer."""
+    queue_s: NotNegative = 0.0
+    """Median time that the requests of other customers take which stand before one in the queue."""
+    prompt_factor: Positive = 1.0
+    """What a prompt counts as, as a multiple of its own tokens: a longer template, a tokenizer that
+    cuts finer, a gateway that adds instructions."""
     prefill_tokens_per_s: Positive = 4000.0
     prefill_chunk: AtLeastOne = 512
     """Prompt tokens computed in one step, between decode steps of the running sequences."""
@@ -61,8 +87,12 @@ class Serving(_Table, frozen=True, kw_only=True):
     answer_spread: NotNegative = 0.2
     """Sigma of the log-normal answer length."""
     jitter: NotNegative = 0.08
-    """Sigma of the log-normal factor on gateway times and steps."""
+    """Sigma of the log-normal factor on gateway times, waits in the queue and steps."""
     context_tokens: AtLeastOne = 32_768
+    fingerprint: str = ""
+    """`system_fingerprint` of the answers; empty sends none."""
+    reports_times: bool = False
+    """The usage comes with vLLM's `metrics`: time in the queue, to the first token, of the rest."""
 
 
 class Limits(_Table, frozen=True, kw_only=True):
@@ -72,8 +102,16 @@ class Limits(_Table, frozen=True, kw_only=True):
     requests_per_min: NotNegative = 0.0
     tokens_per_min: NotNegative = 0.0
     """Prompt and answer cap together, charged on admission."""
+    burst_s: Positive = 60.0
+    """Seconds' worth of the two above that may be used at once; at least one request always."""
+    others_share: NotNegative = 0.0
+    """What others use of the two above on the same key, as a share of them; from 1 on all of it."""
     retry_after_s: NotNegative = 1.0
     """What a 429 for concurrency asks to wait; 0 sends no retry-after."""
+    says_which: bool = True
+    """A 429 says which limit was hit."""
+    sends_headers: bool = True
+    """Answers tell the limits and what is left of them, and a 429 what to wait."""
     max_queue: AtLeastOne = 512
     """Waiting sequences above which the model answers 503."""
 
@@ -86,12 +124,31 @@ class Faults(_Table, frozen=True, kw_only=True):
     error_statuses: tuple[Annotated[int, Meta(ge=500, le=599)], ...] = (500, 502, 503)
     reset_share: Share = 0.0
     """Connections reset before an answer."""
+    refuse_share: Share = 0.0
+    """Requests that are refused for the reason `refuse`, whatever they ask."""
+    refuse: RefusalKind = "overloaded"
+    refuse_status: Annotated[int, Meta(ge=400, le=599)] | None = None
+    """Instead of the status that OpenAI gives: 402 for a quota, 529 for an overload."""
+    hang_share: Share = 0.0
+    """Requests that are left hanging until their client goes away."""
+    hang_at: HangAt = "request"
     cut_share: Share = 0.0
-    """Streams reset in their middle."""
+    """Streams that stop in their middle for good."""
+    cut_how: CutHow = "reset"
     stall_share: Share = 0.0
     """Streams that stop in their middle for a while."""
     stall_s: NotNegative = 2.0
     """Median length of a stall."""
+    miss_share: Share = 0.0
+    """Requests that find nothing in the prefix cache, as with several replicas behind one name."""
+    close_share: Share = 0.0
+    """Answers after which the connection is closed, and which say so."""
+    swap_share: Share = 0.0
+    """Answers of another model or build than usual."""
+    swap_model: str = ""
+    """What they call themselves; empty: as they were asked."""
+    swap_fingerprint: str = ""
+    """Instead of the fingerprint."""
 
 
 class Conditions(_Table, frozen=True, kw_only=True):
@@ -110,26 +167,32 @@ class Overrides(_Table, frozen=True, kw_only=True):
     faults: dict[str, Any] = {}
 
 
-TableT = TypeVar("TableT", bound=_Table)
-
-
-def _replaced(table: TableT, fields: dict[str, Any]) -> TableT:
-    if not fields:
-        return table
-    return msgspec.convert({**msgspec.to_builtins(table), **fields}, type(table))
-
-
 def merge(base: Conditions, overrides: Overrides) -> Conditions:
     """Return `base` with the named fields replaced.
 
     Raises:
         msgspec.ValidationError: an override names no field, or has an impossible value.
     """
-    return Conditions(
-        serving=_replaced(base.serving, overrides.serving),
-        limits=_replaced(base.limits, overrides.limits),
-        faults=_replaced(base.faults, overrides.faults),
-    )
+    tables = {
+        "serving": overrides.serving,
+        "limits": overrides.limits,
+        "faults": overrides.faults,
+    }
+    if not any(tables.values()):
+        return base
+    whole = {name: {**fields, **tables[name]} for name, fields in msgspec.to_builtins(base).items()}
+    return msgspec.convert(whole, Conditions)
+
+
+class TrueCause(_Table, frozen=True, kw_only=True):
+    """What is wrong in a phase, for whoever judges a diagnosis by it. The server never reads it."""
+
+    cause: Cause
+    within_s: Positive = 30.0
+    """How soon after its onset it is to be named, in seconds."""
+    also: tuple[Cause, ...] = ()
+    """Causes that are no mistake beside it, or before it is named: what it looks like at first, and
+    what follows from it."""
 
 
 class Phase(_Table, frozen=True, kw_only=True):
@@ -138,6 +201,24 @@ class Phase(_Table, frozen=True, kw_only=True):
     start_s: NotNegative = 0.0
     name: str = "steady"
     conditions: Conditions = Conditions()
+    truth: tuple[TrueCause, ...] = ()
+    """What is wrong; empty where all is well, or nobody says."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrueIncident:
+    """One thing that is wrong with one route, for as long as phases in a row say so."""
+
+    route: str
+    cause: Cause
+    start_s: float
+    """Seconds after the server's start, as `end_s`."""
+    end_s: float | None
+    """None: it goes on."""
+    within_s: float
+    """How soon after `start_s` it is to be named, in seconds."""
+    also: tuple[Cause, ...] = ()
+    """Causes that are no mistake beside it."""
 
 
 class Timeline(_Table, frozen=True, kw_only=True):
@@ -166,6 +247,17 @@ class Timeline(_Table, frozen=True, kw_only=True):
             current = phase
         return current
 
+    def starts(self, until_s: float) -> Iterator[tuple[float, Phase]]:
+        """Yield every phase that begins before `until_s`, and when it does."""
+        cycle_s = 0.0
+        while cycle_s < until_s:
+            for phase in self.phases:
+                if cycle_s + phase.start_s < until_s:
+                    yield cycle_s + phase.start_s, phase
+            if not self.repeat_s:
+                return
+            cycle_s += self.repeat_s
+
 
 STEADY: Final = Timeline()
 """Default conditions, unchanging."""
@@ -176,12 +268,28 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
 
     name: Name | None = None
     """None is the model's name."""
+    dialect: Literal["chat", "ollama"] = "chat"
     concurrency: AtLeastOne = 2
     interval: NotNegative = 1.0
     max_tokens: AtLeastOne = 64
     prompt: str = DEFAULT_PROMPT
+    prompt_tokens: AtLeastOne | None = None
+    """A prompt of so many tokens is generated instead."""
     system: str | None = None
+    retries: Count | None = None
+    """None is the default of a route, as below."""
+    first_token_timeout_s: Positive | None = None
     tags: tuple[str, ...] = ()
+
+
+class KnobTurn(_Table, frozen=True, kw_only=True):
+    """Something that the user of the demo does: a knob of a route is set."""
+
+    at_s: NotNegative
+    """Seconds after the server's start."""
+    route: Name
+    knob: TurnedKnob
+    value: NotNegative
 
 
 class HostedModel(_Table, frozen=True, kw_only=True):
@@ -195,6 +303,26 @@ class HostedModel(_Table, frozen=True, kw_only=True):
     """The usage carries `estimated_cost`, as DeepInfra's does; else the price is the client's."""
     route: RouteSketch = RouteSketch()
 
+    @property
+    def route_name(self) -> str:
+        """Name of the route that watches it."""
+        return self.route.name or self.name
+
+    def incidents(self, until_s: float) -> tuple[TrueIncident, ...]:
+        """Return what will have been wrong by `until_s` seconds of the run, in order of onset."""
+        ended: list[TrueIncident] = []
+        open_since: dict[TrueCause, float] = {}
+        for start_s, phase in self.timeline.starts(until_s):
+            for true in [true for true in open_since if true not in phase.truth]:
+                ended.append(self._incident(true, open_since.pop(true), start_s))
+            for true in phase.truth:
+                open_since.setdefault(true, start_s)
+        ended += [self._incident(true, since_s, None) for true, since_s in open_since.items()]
+        return tuple(sorted(ended, key=lambda one: one.start_s))
+
+    def _incident(self, true: TrueCause, start_s: float, end_s: float | None) -> TrueIncident:
+        return TrueIncident(self.route_name, true.cause, start_s, end_s, true.within_s, true.also)
+
 
 class Scenario(_Table, frozen=True, kw_only=True):
     """Everything one simulated provider hosts."""
@@ -202,14 +330,30 @@ class Scenario(_Table, frozen=True, kw_only=True):
     name: Name
     title: str = ""
     models: tuple[HostedModel, ...]
+    turns: tuple[KnobTurn, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a provider of nothing, and two models of one name."""
+        """Refuse a provider of nothing, two models of one name, and a knob of no route."""
         names = [model.name for model in self.models]
         if not names:
             raise ValueError("a scenario hosts at least one model")
         if len(set(names)) != len(names):
             raise ValueError("two models of a scenario have the same name")
+        routes = {model.route_name for model in self.models}
+        for turn in self.turns:
+            if turn.route not in routes:
+                raise ValueError(
+                    f"turns: there is no route {quoted(turn.route)}; there are: "
+                    f"{', '.join(sorted(routes))}"
+                )
+
+    def incidents(self, until_s: float) -> tuple[TrueIncident, ...]:
+        """Return what will have been wrong with any route by `until_s` seconds of the run.
+
+        Routes that suffer the same at the same time have one each.
+        """
+        every = [one for model in self.models for one in model.incidents(until_s)]
+        return tuple(sorted(every, key=lambda one: (one.start_s, one.route, one.cause)))
 
 
 def steady(name: str, conditions: Conditions | None = None) -> Scenario:
@@ -224,6 +368,7 @@ class PhaseTable(Overrides, frozen=True, kw_only=True):
 
     start_s: NotNegative
     name: str
+    truth: tuple[TrueCause, ...] = ()
 
 
 class ModelTable(Overrides, frozen=True, kw_only=True):
@@ -241,10 +386,22 @@ class ModelTable(Overrides, frozen=True, kw_only=True):
 
 
 class ScenarioFile(Overrides, frozen=True, kw_only=True):
-    """A whole scenario file: an incident, or a composition where `models` is given."""
+    """A whole scenario file: an incident, or a composition where `models` is given.
+
+    The overrides of a composition are those of all its models, after their incidents' own; its
+    phases and routes are the models'.
+    """
 
     title: str
     phases: tuple[PhaseTable, ...] = ()
     repeat_s: NotNegative = 0.0
     route: RouteSketch = RouteSketch()
     models: tuple[ModelTable, ...] = ()
+    turns: tuple[KnobTurn, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody would read."""
+        if self.models and (self.phases or self.repeat_s or self.route != RouteSketch()):
+            raise ValueError(
+                "beside [[models]], phases, repeat_s and route are not read: they stand in a model"
+            )

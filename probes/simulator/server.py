@@ -50,7 +50,9 @@ class SimulatorServer:
         """Without `/v1`."""
         self._listener = listener
         self._clock = clock
-        self._truth = TruthLog()
+        self.started_ns = clock.monotonic_ns()
+        """What the scenario counts its seconds from."""
+        self._truth = TruthLog(self.started_ns)
         self._connections = 0
         self.models = {
             hosted.name: ServingModel(hosted, clock=clock, random=_child(random))

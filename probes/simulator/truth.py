@@ -9,9 +9,20 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-Ending: TypeAlias = Literal["", "answered", "streamed", "closed", "reset", "cut", "disconnected"]
-"""`answered`: one whole body; `streamed`: to `[DONE]`; `closed`, `reset`: no answer at all; `cut`:
-ended by the server in mid-stream; `disconnected`: the client left. Empty while it goes on."""
+Ending: TypeAlias = Literal[
+    "",
+    "answered",
+    "streamed",
+    "closed",
+    "reset",
+    "cut",
+    "dropped",
+    "unfinished",
+    "disconnected",
+]
+"""`answered`: one whole body; `streamed`: to `[DONE]`; `closed`, `reset`: no answer at all; `cut`,
+`dropped`, `unfinished`: in mid-stream, the server reset the connection, closed it, or ended the
+stream in good order; `disconnected`: the client left. Empty while it goes on."""
 
 _CAPACITY: Final = 2_000
 
@@ -56,6 +67,8 @@ class TruthPage(msgspec.Struct, frozen=True, kw_only=True):
 
     clock: str = "CLOCK_MONOTONIC"
     stamped: str = "just before send"
+    started_ns: int
+    """The server's start: what a scenario counts its seconds from."""
     last: int
     """Number of the newest record ever; pass it as `since` for what comes after."""
     dropped: int
@@ -66,8 +79,9 @@ class TruthPage(msgspec.Struct, frozen=True, kw_only=True):
 class TruthLog:
     """The last requests that ended, a bounded number of them."""
 
-    def __init__(self, capacity: int = _CAPACITY) -> None:
-        """Keep at most `capacity` records."""
+    def __init__(self, started_ns: int = 0, capacity: int = _CAPACITY) -> None:
+        """Keep at most `capacity` records of a server that started then."""
+        self._started_ns = started_ns
         self._records: deque[TruthRecord] = deque(maxlen=capacity)
         self._last = 0
 
@@ -80,4 +94,9 @@ class TruthLog:
     def page(self, since: int = 0) -> TruthPage:
         """Return the records numbered above `since`, oldest first."""
         records = tuple(record for record in self._records if record.n > since)
-        return TruthPage(last=self._last, dropped=self._last - len(self._records), records=records)
+        return TruthPage(
+            started_ns=self._started_ns,
+            last=self._last,
+            dropped=self._last - len(self._records),
+            records=records,
+        )

@@ -7,6 +7,7 @@ from random import Random
 
 import anyio
 import httpx
+import openai
 from anyio.lowlevel import checkpoint
 
 from probes.kit.clock import NS_PER_S, SystemClock
@@ -183,6 +184,12 @@ async def drain(sequence: Sequence) -> None:
 def client(server: SimulatorServer, **options: object) -> httpx.AsyncClient:
     """A client of the server."""
     return httpx.AsyncClient(base_url=server.base_url, timeout=10.0, **options)
+
+
+def official(server: SimulatorServer, **options: object) -> openai.AsyncOpenAI:
+    """The official client of the server; it tries nothing again."""
+    defaults = {"api_key": "unused", "max_retries": 0, "timeout": 10.0}
+    return openai.AsyncOpenAI(base_url=f"{server.base_url}/v1", **{**defaults, **options})
 
 
 def quick(**parts: object) -> Scenario:

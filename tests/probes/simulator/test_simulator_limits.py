@@ -28,6 +28,34 @@ def test_a_smaller_bucket_keeps_what_fits() -> None:
     assert bucket.level(NS_PER_S) == 60
 
 
+def test_a_bucket_of_some_seconds_holds_their_worth_and_one_at_least() -> None:
+    assert TokenBucket(600, 0, burst_s=6).level(0) == 60
+    assert TokenBucket(30, 0, burst_s=1).level(0) == 1
+    bucket = TokenBucket(600, 0)
+    bucket.retune(600, 0, burst_s=2)
+    assert bucket.level(60 * NS_PER_S) == 20
+
+
+def test_others_on_the_same_key_use_their_share() -> None:
+    half = TokenBucket(60, 0, others=0.5)
+    half.take(60, 0)
+    assert half.level(10 * NS_PER_S) == pytest.approx(5)
+    assert half.wait_s(1, 0) == pytest.approx(2.0)
+    greedy = TokenBucket(60, 0, others=3.0)
+    assert greedy.level(10 * NS_PER_S) == pytest.approx(40)
+    assert greedy.level(300 * NS_PER_S) == 0
+    # What the server promises, who knows nothing of them.
+    assert greedy.wait_s(1, 300 * NS_PER_S) == pytest.approx(1.0)
+
+
+def test_a_gate_that_sends_no_headers_limits_all_the_same() -> None:
+    gate = LimitGate(0)
+    gate.retune(Limits(requests_per_min=1, sends_headers=False), 0)
+    assert gate.enter(1, 0, 0) is None
+    assert gate.enter(1, 0, 0).kind == "requests"
+    assert gate.headers(0, 0) == ()
+
+
 def test_a_refused_request_is_charged_to_no_bucket() -> None:
     gate = LimitGate(0)
     gate.retune(Limits(requests_per_min=10, tokens_per_min=100), 0)

@@ -58,6 +58,15 @@ async def test_beyond_the_batch_requests_queue_and_ttft_grows(clock: VirtualCloc
     assert first_tokens == pytest.approx([0.11, 1.12, 2.13, 3.14], abs=0.001)
 
 
+async def test_the_queue_of_others_delays_the_first_token_and_nothing_else(
+    clock: VirtualClock,
+) -> None:
+    async with running(hosted(tuned(queue_s=2.0)), clock) as model:
+        (client,) = await ask_all(model, clock, [prompt(tokens=50)])
+    assert client.times_s[0] == pytest.approx(2.15)
+    assert client.gaps_s == [0.1] * 9
+
+
 async def test_background_load_takes_slots_and_slows_steps(clock: VirtualClock) -> None:
     async with running(hosted(tuned(max_batch=3, background=2)), clock) as model:
         clients = await ask_all(model, clock, [prompt(fill=b"a"), prompt(fill=b"b")])
@@ -95,6 +104,22 @@ async def test_without_blocks_the_prefix_cache_is_off(clock: VirtualClock) -> No
         await ask_all(model, clock, [prompt(tokens=160)])
         (again,) = await ask_all(model, clock, [prompt(tokens=160)])
     assert again.sequence.cached_tokens == 0
+
+
+async def test_a_request_that_misses_the_cache_is_computed_whole(clock: VirtualClock) -> None:
+    always = hosted(tuned(cached_token_cost=0.1), faults=Faults(miss_share=1.0))
+    async with running(always, clock) as model:
+        await ask_all(model, clock, [prompt(tokens=160)])
+        (again,) = await ask_all(model, clock, [prompt(tokens=160)])
+    assert again.sequence.cached_tokens == 0
+    assert again.times_s[0] == pytest.approx(0.26)
+
+
+async def test_a_refusal_comes_before_any_limit_is_charged(clock: VirtualClock) -> None:
+    model = hosted(limits=Limits(requests_per_min=1), faults=Faults(refuse_share=1.0))
+    async with running(model, clock) as served:
+        refusals = [client.refusal for client in await ask_all(served, clock, [prompt()] * 3)]
+    assert {(one.status, one.code) for one in refusals} == {(503, "overloaded")}
 
 
 async def test_a_cold_model_is_loaded_first_and_again_after_idling(clock: VirtualClock) -> None:

@@ -2,18 +2,13 @@
 
 import openai
 import pytest
-from simulator_kit import QUICK, SLOW, serving
+from simulator_kit import QUICK, SLOW, official, serving
 
-from probes.simulator import Conditions, Faults, Limits, SimulatorServer, steady
+from probes.simulator import Conditions, Faults, Limits, steady
 
 pytestmark = pytest.mark.anyio
 
 MESSAGES = [{"role": "user", "content": "Tell me about the tide."}]
-
-
-def official(server: SimulatorServer, **options: object) -> openai.AsyncOpenAI:
-    defaults = {"api_key": "unused", "max_retries": 0, "timeout": 10.0}
-    return openai.AsyncOpenAI(base_url=f"{server.base_url}/v1", **{**defaults, **options})
 
 
 async def test_it_streams_text_and_usage() -> None:

@@ -1,6 +1,7 @@
 """Scenario files: strict, found by name, composed; and the story the demo tells."""
 
 import math
+from pathlib import Path
 from random import Random
 
 import anyio
@@ -14,6 +15,7 @@ from probes.simulator import (
     Scenario,
     ScenarioError,
     Timeline,
+    TrueIncident,
     UnknownScenarioError,
     demo_routes,
     load_scenario,
@@ -36,7 +38,8 @@ def test_every_shipped_scenario_loads_and_can_be_watched(name: str) -> None:
     routes = demo_routes("http://127.0.0.1:1/", name)
     assert scenario.title
     assert [route.model for route in routes] == [model.name for model in scenario.models]
-    assert {route.base_url for route in routes} == {"http://127.0.0.1:1/v1"}
+    urls = {"chat": "http://127.0.0.1:1/v1", "ollama": "http://127.0.0.1:1"}
+    assert [route.base_url for route in routes] == [urls[route.dialect] for route in routes]
     assert len({route.name for route in routes}) == len(routes)
 
 
@@ -55,24 +58,104 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title = ", "Invalid value"),
-        ('title = "t"\nspeed = 1', "unknown field `speed`"),
-        ('title = "t"\n[serving]\nspeed = 1', "unknown field `speed`"),
-        ('title = "t"\n[faults]\nerror_share = 2', "<= 1.0"),
-        ('title = "t"\n[limits]\nconcurrency = "4"', "Expected `int`"),
-        ('title = "t"\n[[phases]]\nstart_s = 5\nname = "p"', "first phase must start at 0"),
-        ('title = "t"\n[[models]]\nname = "m"\nincident = "demo"', "composed itself"),
+        ("title = ", "mine: Invalid value (at end of document)"),
+        ('title = "\xff"', "mine: 'utf-8' codec can't decode"),
+        ('titel = "t"', "mine: titel: unknown field `titel`, did you mean title?"),
+        ('title = "t"\nspeed = 1', "mine: speed: unknown field `speed`"),
+        (
+            'title = "t"\n[serving]\njiter = 1',
+            "mine: serving.jiter: unknown field `jiter`, did you mean jitter?",
+        ),
+        (
+            'title = "t"\n[faults]\nerror_share = 2',
+            "mine: faults.error_share is 2: Expected `float` <= 1.0",
+        ),
+        (
+            'title = "t"\n[limits]\nconcurrency = "4"',
+            'mine: limits.concurrency is "4": Expected `int`, got `str`',
+        ),
+        ('title = "t"\nmodels = 3', "mine: models is 3: Expected `array`, got `int`"),
+        (
+            'title = "t"\n[[phases]]\nstart_s = 5\nname = "p"',
+            "mine: phases: the first phase must start at 0 seconds",
+        ),
+        (
+            'title = "t"\n[[phases]]\nstart_s = 0\nname = "a"\n'
+            '[[phases]]\nstart_s = 9\nname = "b"\nfaults.hang_at = "nowhere"',
+            'mine: phases[1].faults.hang_at is "nowhere": expected one of request, headers, stream',
+        ),
+        (
+            'title = "t"\n[[phases]]\nstart_s = 0\nname = "a"\ntruth = [{ cause = "gremlins" }]',
+            'mine: phases[0].truth[0].cause is "gremlins": expected one of no_answer, outage, ',
+        ),
+        (
+            'title = "t"\n[[models]]\nname = "m"\nincident = "demo"',
+            "mine: models[0].incident: demo is composed itself",
+        ),
+        (
+            'title = "t"\n[[models]]\nname = "m"\nincident = "healty"',
+            'mine: models[0].incident: no scenario is named "healty", did you mean healthy?',
+        ),
+        (
+            'title = "t"\n[[models]]\nname = "m"\nincident = "healthy"\n'
+            "[[models.phases]]\nstart_s = 0\nname = 'p'\nlimits.requests_per_min = -1",
+            "mine: models[0].phases[0].limits.requests_per_min is -1: Expected `float` >= 0.0",
+        ),
         (
             'title = "t"\n[[models]]\nname = "m"\nincident = "healthy"\n'
             '[[models]]\nname = "m"\nincident = "flaky"',
-            "same name",
+            "mine: two models of a scenario have the same name",
+        ),
+        (
+            'title = "t"\nrepeat_s = 9\n[[models]]\nname = "m"\nincident = "healthy"',
+            "mine: beside [[models]], phases, repeat_s and route are not read",
+        ),
+        (
+            'title = "t"\n[[turns]]\nat_s = 1\nroute = "r"\nknob = "interval"\nvalue = 2',
+            'mine: turns: there is no route "r"; there are: mine',
         ),
     ],
 )
-def test_a_mistake_in_a_file_is_named(text: str, message: str) -> None:
-    with pytest.raises(ScenarioError, match=message) as caught:
-        parse_scenario("mine", text.encode())
-    assert "mine" in str(caught.value)
+def test_a_mistake_is_told_by_file_key_value_and_what_was_expected(text: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario("mine", text.encode("latin-1"))
+    assert str(caught.value).startswith(f"scenario {message}")
+
+
+def test_a_file_of_ones_own_is_a_scenario_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('title = "My own"\n[faults]\ndown = "closed"')
+    assert [model.name for model in load_scenario(str(path)).models] == ["mine"]
+    assert [route.name for route in demo_routes("http://127.0.0.1:1", str(path))] == ["mine"]
+
+
+def test_a_file_of_ones_own_that_is_wrong_or_away_is_named_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(str(path))
+    assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
+    path.write_text('title = "My own"\nfaults = { down = "up" }')
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(str(path))
+    assert str(caught.value).startswith(f'{path}: faults.down is "up": expected one of no, unavail')
+
+
+def test_overrides_of_a_composition_are_those_of_all_its_models() -> None:
+    text = """
+        title = "t"
+        serving = { gateway_s = 0.5, jitter = 0.0 }
+        [[models]]
+        name = "a"
+        incident = "healthy"
+        [[models]]
+        name = "b"
+        incident = "healthy"
+        serving = { jitter = 0.3 }
+    """
+    models = parse_scenario("mine", text.encode()).models
+    servings = [model.timeline.at(0).conditions.serving for model in models]
+    assert [(one.gateway_s, one.jitter) for one in servings] == [(0.5, 0.0), (0.5, 0.3)]
+    assert {model.timeline.at(0).conditions.limits.requests_per_min for model in models} == {600}
 
 
 def test_phases_override_the_files_conditions_not_each_other() -> None:
@@ -246,3 +329,53 @@ async def test_the_outage_route_is_gone_from_40_to_75_seconds_and_again_two_minu
     assert [at for at in failed if 158 < at < 170]
     assert {status for _, status in story.refused} == {0, 503}
     assert not [at for at, _ in story.ttfts if 40 < at < 74]
+
+
+TWO_FAULTS = """
+    title = "t"
+    [[phases]]
+    start_s = 0
+    name = "well"
+    [[phases]]
+    start_s = 60
+    name = "slow"
+    truth = [{ cause = "provider_slow_decode", within_s = 40, also = ["stream_stalls"] }]
+    [[phases]]
+    start_s = 90
+    name = "slow, and errors"
+    truth = [
+        { cause = "provider_slow_decode", within_s = 40, also = ["stream_stalls"] },
+        { cause = "provider_errors" },
+    ]
+    [[phases]]
+    start_s = 150
+    name = "errors"
+    truth = [{ cause = "provider_errors" }]
+"""
+
+
+def test_what_is_wrong_lasts_as_long_as_phases_in_a_row_say_so() -> None:
+    scenario = parse_scenario("mine", TWO_FAULTS.encode())
+    slow = TrueIncident("mine", "provider_slow_decode", 60, 150, 40, ("stream_stalls",))
+    assert scenario.incidents(300) == (slow, TrueIncident("mine", "provider_errors", 90, None, 30))
+    assert scenario.incidents(60) == ()
+
+
+def test_what_is_wrong_comes_again_with_the_timeline_under_the_routes_own_name() -> None:
+    text = """
+        title = "t"
+        [[models]]
+        name = "m"
+        incident = "healthy"
+        repeat_s = 100
+        route.name = "r"
+        phases = [
+            { start_s = 0, name = "well" },
+            { start_s = 80, name = "gone", truth = [{ cause = "outage" }] },
+        ]
+    """
+    told = parse_scenario("mine", text.encode()).incidents(250)
+    assert [(one.route, one.start_s, one.end_s) for one in told] == [
+        ("r", 80, 100),
+        ("r", 180, 200),
+    ]
