@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from probes.answers.limits import tightest
 from probes.board.figures import RouteFigures, amplification, share, speed_grade
-from probes.board.incidents import Incident, Incidents
+from probes.board.incident_log import IncidentLog, KnownIncident
 from probes.board.route import MARKERS_KEPT, Open, RouteBoard, Standing
 from probes.board.states import REFUSING, STATE_ORDER, refusal_of, state_made, worst_of
 from probes.board.views import (
@@ -166,7 +166,7 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
 
 
 def incident_views(
-    incidents: Incidents, routes: Mapping[str, RouteBoard]
+    incidents: IncidentLog, routes: Mapping[str, RouteBoard]
 ) -> tuple[IncidentView, ...]:
     """Return what is open, worst first: by what it makes of its routes, how sure it is, how many it
     hits, and how old it is."""
@@ -175,7 +175,7 @@ def incident_views(
     return tuple(views)
 
 
-def _incident_view(incident: Incident, routes: Mapping[str, RouteBoard]) -> IncidentView:
+def _incident_view(incident: KnownIncident, routes: Mapping[str, RouteBoard]) -> IncidentView:
     hit = [routes[name] for name in incident.event.routes if name in routes]
     made = [state_made(incident, route, route.live) for route in hit]
     state = worst_of(state for state in made if state is not None)
@@ -191,7 +191,7 @@ def _urgency(view: IncidentView) -> tuple[Any, ...]:
     return rank, event.state == "perhaps", -len(event.routes), event.since_ns, event.id
 
 
-def recovery_views(incidents: Incidents, now_ns: int) -> tuple[RecoveryView, ...]:
+def recovery_views(incidents: IncidentLog, now_ns: int) -> tuple[RecoveryView, ...]:
     """Return what was cleared in the last five minutes, newest first."""
     return tuple(
         RecoveryView(incident.event, worst_of(incident.worst.values()))

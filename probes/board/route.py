@@ -15,7 +15,7 @@ import msgspec
 from probes.answers.limits import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.header import Header
-from probes.board.incidents import Incident, Incidents
+from probes.board.incident_log import IncidentLog, KnownIncident
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.throttles import ThrottleLog
 from probes.board.views import ChartPoint, Marker, RouteState
@@ -86,7 +86,7 @@ class RunState:
         """The run's start."""
         self.header = Header()
         self.throttles = ThrottleLog()
-        self.incidents = Incidents()
+        self.incidents = IncidentLog()
         self.marks: deque[Marker] = deque(maxlen=MARKERS_KEPT)
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self.held: set[HeldReason] = set()
@@ -355,7 +355,7 @@ class RouteBoard:
         self.markers.append(Marker(event.at_ns, text))
         self.is_due = True  # a pause is seen at once: the same key ends it
 
-    def recovered(self, incident: Incident, at_ns: int) -> None:
+    def recovered(self, incident: KnownIncident, at_ns: int) -> None:
         """Note that an incident is over."""
         self.well_from_ns = at_ns
         graded = self.graded

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from probes.board.figures import SLUGGISH_SHARE, RouteAt, is_enough
-from probes.board.incidents import Incident
+from probes.board.incident_log import KnownIncident
 from probes.board.route import UNANSWERED, Refusal, RouteBoard, Standing
 from probes.board.views import RouteState
 from probes.events import Cause, Evidence, HeldReason
@@ -161,7 +161,7 @@ def refusal_of(cause: Cause) -> Refusal | None:
             return "failed" if cause in ("network_path", "unknown") else None
 
 
-def state_made(incident: Incident, route: RouteBoard, live: RouteState) -> RouteState | None:
+def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> RouteState | None:
     """Return what an incident makes of a route it is on; None where that is nothing.
 
     Args:
@@ -184,8 +184,9 @@ def state_made(incident: Incident, route: RouteBoard, live: RouteState) -> Route
         case "refused":
             state = "down" if _nothing_succeeds(route, incident.cause_ns) else "failing"
         case "failing" | "stalling":
-            is_whole = event.size >= 1.0 and _nothing_succeeds(route, incident.since_ns)
-            state = "down" if is_whole else makes
+            # The size is that of the moment it was told at: it may have become worse since.
+            since_ns = incident.since_ns if event.size >= 1.0 else -1
+            state = "down" if _nothing_succeeds(route, since_ns) else makes
         case "latency":
             state = late if late != "ok" else "slow"
         case "masked" | "changed":
@@ -202,7 +203,7 @@ def _nothing_succeeds(route: RouteBoard, from_ns: int) -> bool:
     return route.ok_began_ns < from_ns or route.refused_in_a_row >= _ALL_FAIL
 
 
-def note_worst(incident: Incident, route: RouteBoard) -> None:
+def note_worst(incident: KnownIncident, route: RouteBoard) -> None:
     """Keep the worst that an incident has made of a route: that is what it recovers from."""
     state, name = state_made(incident, route, route.live), route.info.name
     if state is not None:
@@ -210,8 +211,8 @@ def note_worst(incident: Incident, route: RouteBoard) -> None:
 
 
 def _health(
-    route: RouteBoard, graded: Standing, live: RouteState, incidents: Iterable[Incident]
-) -> tuple[Standing, Incident | None]:
+    route: RouteBoard, graded: Standing, live: RouteState, incidents: Iterable[KnownIncident]
+) -> tuple[Standing, KnownIncident | None]:
     """Return what a route is by itself, and the incident that makes it so."""
     worst, cause = graded, None
     for incident in incidents:

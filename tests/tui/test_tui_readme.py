@@ -11,7 +11,7 @@ from pages import SHARES, Page, each_of, fields_of, first_cells, minute, number,
 
 from probes.board import Board, figures, header, states
 from probes.board.figures import SLUGGISH_SHARE, is_enough
-from probes.board.incidents import RECOVERED_SHOWN_NS
+from probes.board.incident_log import RECOVERED_SHOWN_NS
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
 from probes.engine.health import SHORT_FOR_NS
