@@ -285,7 +285,7 @@ def what_words(diagnosis: Diagnosis) -> str:
 
 
 def evidence_parts(diagnosis: Diagnosis, words: str = "") -> Parted:
-    """Return what speaks for it, the strongest first, and last what did not move.
+    """Return what speaks for it, the strongest first.
 
     Args:
         diagnosis: what the evidence is of.
@@ -294,8 +294,7 @@ def evidence_parts(diagnosis: Diagnosis, words: str = "") -> Parted:
     parts = [evidence_words(one) for one in diagnosis.evidence]
     if words:
         parts[:1] = [f"{parts[0]}: {words}" if parts else words]
-    unmoved = as_usual_words(diagnosis.against)
-    return (*parts, unmoved) if unmoved else tuple(parts)
+    return tuple(parts)
 
 
 def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
@@ -308,7 +307,8 @@ def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
     # What is wrong with this machine is nobody's among the routes.
     is_ours = diagnosis.cause == "local_observer"
     parts = ("" if is_ours else who_words(diagnosis.routes), what_words(diagnosis))
-    evidence = "; ".join(evidence_parts(diagnosis, words))
+    told = (*evidence_parts(diagnosis, words), as_usual_words(diagnosis.against))
+    evidence = "; ".join(part for part in told if part)
     line = " · ".join(part for part in (*parts, evidence) if part)
     return line if diagnosis.advice is None else f"{line} → {advice_words(diagnosis.advice)}"
 

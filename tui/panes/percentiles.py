@@ -12,7 +12,17 @@ from probes.board.views import PercentileTable, Snapshot, WindowColumn, WindowNa
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import FAILED
 from tui.draw.table import Cell, Column, fit
-from tui.draw.text import Line, age, clip, count, right, share, side_by_side, three_digits
+from tui.draw.text import (
+    Line,
+    age,
+    clip,
+    count,
+    line_width,
+    right,
+    share,
+    side_by_side,
+    three_digits,
+)
 from tui.panes.routes import figure_cell, selected_route
 from tui.panes.timeline import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 from tui.panes.view import ViewState
@@ -136,24 +146,27 @@ def _table_lines(
     fitted = fit([first, *columns], width)
     lines = [fitted.head_line(window), *(fitted.line(row) for row in kept)]
     if height >= 2:
-        lines.append(_status(table))
+        lines.append(_status(table, width))
     return [clip(line, width) for line in lines[:height]]
 
 
-def _status(table: PercentileTable) -> Line:
+def _status(table: PercentileTable, width: int) -> Line:
     """Return what no finished probe can tell: how long the oldest one has been open."""
     goals = f"goals {three_digits(table.goal_ttft_s if table.streamed else None)}"
     if table.goal_e2e_s is not None:
         goals += f" / {three_digits(table.goal_e2e_s)}"
     hangs = table.overdue
-    usual = next((one.usual for one in table.usual if one.figure == "ttft"), None)
-    return (
+    line: Line = (
         ("oldest open ", "head"),
         (right(age(table.oldest_open_s), 6), "missed" if hangs else "text"),
         ("! ", "missed") if hangs else ("  ", "text"),
         (goals, "head"),
-        ("" if usual is None else f"  usual {three_digits(usual)}", "text"),
     )
+    usual = next((one.usual for one in table.usual if one.figure == "ttft"), None)
+    if usual is not None:
+        told: Line = ((f"  usual {three_digits(usual)}", "text"),)
+        line = (*line, *told) if line_width((*line, *told)) <= width else line
+    return line
 
 
 def _same_points(one: PercentileTable, other: PercentileTable) -> bool:

@@ -2,8 +2,9 @@
 
 Rule 1. A verdict is one line at any width, and there are three at most; the last one counts those
 that are not shown. When all is well there is none, and no empty line either.
-Rule 2. Who, what and since never go. Of the rest goes from the right: the advice first, then what
-speaks for it, the first figure last. What was cut ends in a mark, where there is a cell for one.
+Rule 2. Who, what and since never go. Of the rest goes first what is as usual, then the advice, then
+what speaks for it, the first figure last. A mark stands for the last two, where there is a cell for
+one.
 Rule 3. The words are those of `probes.events.diagnosis_words`, which a report has too.
 """
 
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple
 from probes.board.views import IncidentView, RecoveryView, RouteState, Snapshot
 from probes.events.diagnosis_words import (
     advice_words,
+    as_usual_words,
     evidence_parts,
     recovery_words,
     since_words,
@@ -55,6 +57,8 @@ class Verdict(NamedTuple):
     """The same in fewer cells."""
     evidence: tuple[str, ...] = ()
     """The strongest first."""
+    unmoved: str = ""
+    """What is as usual."""
     advice: str = ""
     faint: bool = False
     """It may be chance: nothing of it is loud."""
@@ -106,7 +110,8 @@ def verdict_line(verdict: Verdict, width: int) -> Line:
     """Return one verdict in at most `width` cells."""
     loud: Role = "dim" if verdict.faint else verdict.role
     line = _head(verdict, loud, width)
-    for evidence in (verdict.evidence, verdict.evidence[:_MOST_EVIDENCE]):
+    fewest = verdict.evidence[:_MOST_EVIDENCE]
+    for evidence in ((*verdict.evidence, verdict.unmoved), verdict.evidence, fewest):
         parts = _parts(evidence, verdict)
         if line_width((*line, *parts)) <= width:
             return (*line, *parts)
@@ -115,7 +120,7 @@ def verdict_line(verdict: Verdict, width: int) -> Line:
         # What follows needs room for the mark that says it is missing.
         if line_width((part,)) + (2 if place < len(parts) - 1 else 0) <= left_over:
             line = (*line, part)
-        elif left_over >= _LEAST_PART and place < len(evidence):
+        elif left_over >= _LEAST_PART and place < len(fewest):
             return (*line, *clip((part,), min(left_over, line_width((part,)) - 1)))
         else:
             return (*line, (f" {MARK}", "dim")) if left_over >= 2 else line
@@ -124,10 +129,9 @@ def verdict_line(verdict: Verdict, width: int) -> Line:
 
 def _parts(evidence: Sequence[str], verdict: Verdict) -> Line:
     """Return what may go, the most needed first."""
-    joints = (" · ", *["; "] * len(evidence))
-    parts: list[Span] = [
-        (joint + part, "dim") for joint, part in zip(joints, evidence, strict=False)
-    ]
+    told = [part for part in evidence if part]
+    joints = (" · ", *["; "] * len(told))
+    parts: list[Span] = [(joint + part, "dim") for joint, part in zip(joints, told, strict=False)]
     if verdict.advice:
         parts.append((f"   → {verdict.advice}", "dim" if verdict.faint else "accent"))
     return tuple(parts)
@@ -171,6 +175,7 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
         since=since_words(moment, lasted_s),
         brief=f"since {moment}",
         evidence=evidence_parts(diagnosis, said),
+        unmoved=as_usual_words(diagnosis.against),
         advice="" if advice is None else neutralise(advice_words(advice), _WORDS_LIMIT),
         faint=is_faint,
     )

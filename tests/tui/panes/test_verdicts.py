@@ -42,20 +42,26 @@ def test_a_verdict_is_who_what_since_why_and_what_to_do() -> None:
     assert text_of(SLOW) == WHOLE
 
 
+FIGURE = WHOLE.partition(";")[0]
+ADVICE = "   → move users to deepseek-eu"
+
+
 @pytest.mark.parametrize(
-    ("less", "text"),
+    ("width", "text"),
     [
-        (0, WHOLE),
-        (1, WHOLE.partition("   →")[0] + " …"),  # the advice goes first
-        (33, WHOLE.partition(" as usual")[0] + " …"),
-        (60, " ▲ queue-eu slow to the first token since 22:20:17 (5m44s) · first token 2.60 s, …"),
+        (len(WHOLE), WHOLE),
+        (len(WHOLE) - 1, FIGURE + ADVICE),  # what is as usual goes first
+        (len(FIGURE + ADVICE), FIGURE + ADVICE),
+        (len(FIGURE + ADVICE) - 1, FIGURE + " …"),  # then the advice
+        (len(FIGURE) + 2, FIGURE + " …"),
+        (len(FIGURE) + 1, FIGURE[:-2] + "…"),  # then what speaks for it
+        (90, FIGURE[:89] + "…"),
+        (72, FIGURE[:71] + "…"),
+        (69, FIGURE[:58] + " …"),
     ],
 )
-def test_where_there_is_no_room_parts_go_from_the_right(less: int, text: str) -> None:
-    told = text_of(SLOW, len(WHOLE) - less)
-    assert len(told) <= len(WHOLE) - less
-    assert told == WHOLE if not less else told.endswith("…")
-    assert told.startswith(text[:58])
+def test_where_there_is_no_room_parts_go_in_turn(width: int, text: str) -> None:
+    assert text_of(SLOW, width) == text
 
 
 @pytest.mark.parametrize("width", [48, 50, 57, 60, 80, 100, 140])
@@ -68,7 +74,7 @@ def test_who_what_and_since_never_go(width: int) -> None:
 def test_what_was_cut_leaves_a_mark_at_every_width() -> None:
     for width in range(1, 49):
         assert "…" in text_of(SLOW, width), width
-    for width in range(60, len(WHOLE)):
+    for width in range(60, len(FIGURE + ADVICE)):
         assert text_of(SLOW, width).endswith("…"), width
 
 
