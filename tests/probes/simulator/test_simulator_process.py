@@ -70,7 +70,7 @@ def test_the_key_is_taken_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--scenario", "nope"), b"there are: demo"),
+        (("--scenario", "nope"), b"there are: all-routes-overloaded, "),
         (("--port", "70000"), b"from 0 to 65535"),
         (("--port", "http"), b"invalid"),
         (("--api-key-env", "SURELY_NOT_SET"), b"SURELY_NOT_SET is not set"),
