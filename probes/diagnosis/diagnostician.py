@@ -1,24 +1,288 @@
 """The fold of the stream into verdicts.
 
 Rule 1: no clock, no I/O, no randomness: the same durable events give the same verdicts, live and
-replayed. `diagnosis` events among them are passed over.
+replayed. `diagnosis` events among them are passed over, transient ones too.
 Rule 2: memory is bounded, whatever comes.
+Rule 3: all routes are judged together once a second of the stream's time, when the first event of
+the next second comes; a route by itself at once where an answer speaks for itself.
 """
 
-from probes.events import Diagnosis, Event
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from probes.diagnosis.causes import RouteCauses, Surroundings
+from probes.diagnosis.incidents import Incidents
+from probes.diagnosis.route_watch import RouteWatch
+from probes.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Cause,
+    Diagnosis,
+    Event,
+    FirstToken,
+    Gap,
+    Held,
+    Hello,
+    Knob,
+    ProbeFinished,
+    Tick,
+)
+from probes.kit.clock import NS_PER_S
+
+_LATE_NS: Final = 20_000_000
+"""Lag of our own loop from which on we are late ourselves: a wait of half a second is not misread
+by less."""
+_LATE_OF: Final = 12
+_LATE_SECONDS: Final = 6
+"""So many of the last `_LATE_OF` seconds late, and our machine is busy: a single pause is not."""
+_DOUBTED: Final = 2
+"""Late seconds of the last five from which on latencies are named with care."""
+_NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
+    (
+        *("rate_limited_requests", "rate_limited_tokens", "rate_limited_concurrency"),
+        *("quota_exhausted", "provider_overloaded", "auth_failure", "bad_request"),
+        "model_missing",
+    )
+)
+"""More probes would feed the limit that is reported, or tell nothing new."""
+_UNEVEN: Final = 1.5
+_ONE_FAILURE: Final = 2.0
+"""Score of a share after a single failure."""
+_THICK_S: Final = 1.0
+"""Seconds between probes of a route above which more of them tell more."""
 
 
 class Diagnostician:
-    """Says of a run what is wrong with its routes."""
+    """Says of a run what is wrong with its routes, since when, and why."""
 
-    def fold(self, _event: Event) -> tuple[Diagnosis, ...]:
+    def __init__(self) -> None:
+        self._clock: tuple[str, str] | None = None
+        self._now_ns = 0
+        self._due_ns = 0
+        self._routes: dict[str, RouteCauses] = {}
+        self._watches: dict[str, RouteWatch] = {}
+        self._incidents = Incidents("")
+        self._late: deque[tuple[int, bool]] = deque(maxlen=_LATE_OF)
+        """Of the last seconds: when, and whether our loop was late."""
+        self._late_since_ns: int | None = None
+        """Since when it is late all the time; None where it is not."""
+
+    def fold(self, event: Event) -> tuple[Diagnosis, ...]:
         """Take one event, in the order of the stream; return what it decided, mostly nothing.
 
         What is returned belongs in the stream right after `event`.
         """
-        return ()
+        handle = _HANDLERS.get(type(event))
+        if handle is None:
+            return ()
+        if event.at_ns > self._now_ns:
+            self._now_ns = event.at_ns
+        is_telling = handle(self, event)
+        if self._now_ns >= self._due_ns:
+            self._due_ns = (self._now_ns // NS_PER_S + 1) * NS_PER_S
+            for watch in self._watches.values():
+                watch.close(self._now_ns)
+        elif not is_telling:
+            return ()
+        return tuple(self._judge())
 
     @property
     def suspects(self) -> frozenset[str]:
         """Routes of which more probes would tell more, now."""
-        return frozenset()
+        return frozenset(name for name, route in self._routes.items() if _is_suspect(route))
+
+    @property
+    def hanging(self) -> frozenset[str]:
+        """Those of the suspects that have nothing but requests which hang."""
+        return frozenset(
+            name
+            for name, route in self._routes.items()
+            if _is_suspect(route)
+            and route.watch.open_requests >= route.watch.concurrency
+            and route.watch.hanging(self._now_ns) is not None
+        )
+
+    def _judge(self) -> list[Diagnosis]:
+        routes = tuple(self._routes.values())
+        around = self._surroundings(routes)
+        for route in routes:
+            route.judge(around)
+        return self._incidents.update(self._now_ns, routes)
+
+    # What lies beyond one route.
+
+    def _surroundings(self, routes: tuple[RouteCauses, ...]) -> Surroundings:
+        return Surroundings(
+            now_ns=self._now_ns,
+            is_observer_late=sum(is_late for _, is_late in list(self._late)[-5:]) >= _DOUBTED,
+            observer_since_ns=self._observer_since(routes),
+            hosts_way=_hosts_way(routes),
+        )
+
+    def _observer_since(self, routes: tuple[RouteCauses, ...]) -> int | None:
+        """Return since when our own machine slows what we see; None where it does not.
+
+        Lateness alone is none, for arrivals are dated by the kernel: routes must slow together.
+        """
+        since_ns = self._late_since_ns
+        if since_ns is None:
+            return None
+        if any("observer" in route.alarms for route in routes):
+            return since_ns
+        known = [route for route in routes if route.watch.learned and route.watch.is_probed]
+        slow = [
+            route
+            for route in known
+            if any(
+                test.rank >= 2 and (test.since_ns or 0) >= since_ns - 15 * NS_PER_S
+                for test in (route.watch.wait_series, route.watch.band.per_token)
+            )
+        ]
+        return since_ns if known and 2 * len(slow) > len(known) else None
+
+    # Events. Each says whether it may decide by itself, before the second is over.
+
+    def _greeted(self, event: Hello) -> bool:
+        clock = (event.boot_id, event.clock_name)
+        if self._clock != clock:
+            self._clock = clock
+            self._now_ns = event.at_ns
+            self._due_ns = 0
+            self._routes, self._watches = {}, {}
+            self._incidents = Incidents(event.engine)
+            self._late.clear()
+            self._late_since_ns = None
+        for watch in self._watches.values():
+            watch.engine_died()
+        for info in event.routes:
+            known = self._watches.get(info.name)
+            if known is not None:
+                known.configure(info)
+            else:
+                watch = RouteWatch(info)
+                self._watches[info.name] = watch
+                self._routes[info.name] = RouteCauses(watch)
+        for route in self._routes.values():
+            route.restarted()
+        return False
+
+    def _attempt_started(self, event: AttemptStarted) -> bool:
+        watch = self._watches.get(event.route)
+        if watch is not None:
+            watch.attempt_started(event)
+        return False
+
+    def _first_token(self, event: FirstToken) -> bool:
+        watch = self._watches.get(event.route)
+        if watch is not None:
+            watch.first_token(event)
+        return False
+
+    def _attempt_finished(self, event: AttemptFinished) -> bool:
+        watch = self._watches.get(event.route)
+        if watch is None:
+            return False
+        watch.attempt_finished(event)
+        return event.outcome not in ("ok", "cancelled") or bool(self._routes[event.route].alarms)
+
+    def _probe_finished(self, event: ProbeFinished) -> bool:
+        watch = self._watches.get(event.route)
+        if watch is not None:
+            watch.probe_finished(event)
+        return False
+
+    def _turned(self, event: Knob) -> bool:
+        watch = self._watches.get(event.route)
+        if watch is not None:
+            watch.turned(event)
+        return False
+
+    def _holding(self, event: Held) -> bool:
+        for name, watch in self._watches.items():
+            if event.route in ("", name):
+                watch.holding(event)
+        return False
+
+    def _slept(self, event: Gap) -> bool:
+        for watch in self._watches.values():
+            watch.slept(event)
+        return False
+
+    def _ticked(self, event: Tick) -> bool:
+        self._late.append((event.at_ns, event.health.loop_lag_p99_ns >= _LATE_NS))
+        late = [at_ns for at_ns, is_late in self._late if is_late]
+        if len(late) >= _LATE_SECONDS:
+            self._late_since_ns = self._late_since_ns or late[0]
+        elif len(late) <= _LATE_SECONDS // 2:
+            self._late_since_ns = None
+        for counts in event.routes:
+            watch = self._watches.get(counts.route)
+            if watch is not None:
+                watch.counted(counts)
+        return False
+
+
+def _is_suspect(route: RouteCauses) -> bool:
+    watch = route.watch
+    if not watch.info.evidence or not watch.is_probed:
+        return False
+    hangs = watch.hanging(watch.now_ns) is not None
+    if watch.pace_s <= _THICK_S and not hangs:
+        return False
+    if any(alarm.cause in _NEVER_THICKENED for alarm in route.alarms.values()):
+        return False
+    if watch.throttled.rank:
+        return False
+    tests = (watch.wait_series, watch.band.per_token, watch.band.gap, watch.failed, watch.stalled)
+    if hangs or any(test.rank in (1, 2) for test in tests):
+        return True
+    # At a slow pace a second failure is long in coming; and a recovery takes as many probes.
+    return watch.failed.test.score >= _ONE_FAILURE or bool(watch.failed.rank and watch.ok_in_a_row)
+
+
+def _hosts_way(routes: tuple[RouteCauses, ...]) -> frozenset[str]:
+    """Return the hosts of which all routes wait longer and, with that, connect slower or have
+    longer gaps, though their tokens come as fast: as a bad way does. For routes of which the kernel
+    tells nothing."""
+    by_host: dict[str, list[RouteWatch]] = {}
+    for route in routes:
+        if not route.watch.has_path and route.watch.is_probed:
+            by_host.setdefault(route.watch.host, []).append(route.watch)
+    return frozenset(
+        host for host, watches in by_host.items() if all(_is_way(watch) for watch in watches)
+    )
+
+
+def _is_way(watch: RouteWatch) -> bool:
+    wait = watch.wait_series
+    if not wait.rank or wait.since_ns is None:
+        return False
+    tests = (watch.tcp, watch.band.gap)
+    together = any(
+        test.rank and abs((test.since_ns or 0) - wait.since_ns) <= 30 * NS_PER_S for test in tests
+    )
+    return together and (watch.tcp.rank > 0 or _is_uneven(watch))
+
+
+def _is_uneven(watch: RouteWatch) -> bool:
+    """Return whether gaps grew by far more than the time per token: segments were lost, while a
+    server that writes slowly does so all the time."""
+    gap, per_token = watch.band.gap.shift(), watch.band.per_token.shift()
+    if gap is None:
+        return False
+    return per_token is None or gap.ratio >= _UNEVEN * per_token.ratio
+
+
+_HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], bool]]] = {
+    Hello: Diagnostician._greeted,
+    AttemptStarted: Diagnostician._attempt_started,
+    FirstToken: Diagnostician._first_token,
+    AttemptFinished: Diagnostician._attempt_finished,
+    ProbeFinished: Diagnostician._probe_finished,
+    Knob: Diagnostician._turned,
+    Held: Diagnostician._holding,
+    Gap: Diagnostician._slept,
+    Tick: Diagnostician._ticked,
+}
+"""What an event changes; those of other types change nothing."""

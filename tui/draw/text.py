@@ -5,13 +5,17 @@ colours. Text is measured in terminal cells. Nothing here interprets markup.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, tzinfo
 from itertools import zip_longest
 from typing import Final, Literal, TypeAlias, get_args
 
 from rich.cells import cell_len, set_cell_size
 
-from probes.kit.clock import NS_PER_S
+# Also for whoever draws: what is shown and what is said of a figure is rounded alike.
+from probes.kit.short_figures import NO_FIGURE as NO_FIGURE
+from probes.kit.short_figures import age as age
+from probes.kit.short_figures import count as count
+from probes.kit.short_figures import three_digits as three_digits
+from probes.kit.short_figures import time_of_day as time_of_day
 
 Role: TypeAlias = Literal[
     "text",
@@ -45,15 +49,8 @@ Line: TypeAlias = tuple[Span, ...]
 
 MARK: Final = "…"
 """Stands where text was cut."""
-NO_FIGURE: Final = "–"
 NOT_STREAMED: Final = "whole"
 """Stands where a TTFT would: the answer came whole."""
-
-_MINUTE: Final = 60
-_HOUR: Final = 3600
-_DAY: Final = 86_400
-_MOST_COUNTED: Final = 999.5e12
-_COUNT_UNITS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def cells(text: str) -> int:
@@ -134,73 +131,9 @@ def _cut(text: str, width: int) -> str:
     return set_cell_size(text, width)
 
 
-def three_digits(value: float | None) -> str:
-    """Return a figure with three significant digits in at most five cells: `0.840`, `41.2`, `1.9k`.
-
-    None gives `–`. Below 0.001 nothing is left but `0.000`; exactly zero is `0`.
-    """
-    if value is None:
-        return NO_FIGURE
-    size = abs(value)
-    if size == 0:
-        return "0"
-    for limit, digits in ((0.9995, 3), (9.995, 2), (99.95, 1), (999.5, 0)):
-        if size < limit:
-            return f"{value:.{digits}f}"
-    return count(value)
-
-
 def seconds(value: float | None) -> str:
     """Return a duration of `value` seconds without its unit, which stands in the head."""
     return three_digits(value)
-
-
-def age(value: float | None) -> str:
-    """Return a duration with its units: `4.1s`, `42s`, `1m12s`, `2h03m`, `3d04h`."""
-    if value is None:
-        return NO_FIGURE
-    if value < 9.95:
-        return f"{max(0.0, value):.1f}s"
-    whole = round(value)
-    if whole < _MINUTE:
-        return f"{whole}s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE}m{whole % _MINUTE:02d}s"
-    if whole < _DAY:
-        return f"{whole // _HOUR}h{whole % _HOUR // _MINUTE:02d}m"
-    return f"{whole // _DAY}d{whole % _DAY // _HOUR:02d}h"
-
-
-def time_of_day(at_ns: int, anchor_ns: int, zone: tzinfo | None = None) -> str:
-    """Return the wall time of a stamp, `–` where no calendar holds it.
-
-    Args:
-        at_ns: the stamp, by a monotonic clock.
-        anchor_ns: what makes Unix time of it.
-        zone: time zone; None is the machine's own.
-    """
-    try:
-        return datetime.fromtimestamp((at_ns + anchor_ns) // NS_PER_S, zone).strftime("%H:%M:%S")
-    except (OverflowError, OSError, ValueError):
-        return NO_FIGURE
-
-
-def count(value: float | None) -> str:
-    """Return a count in at most four cells: `212`, `1.9k`, `60k`, `2.0M`; None gives `–`.
-
-    From 1000 T on, which only a server makes up, it is `≥1P`.
-    """
-    if value is None:
-        return NO_FIGURE
-    if abs(value) < 999.5:
-        return f"{value:.0f}"
-    if abs(value) >= _MOST_COUNTED:
-        return "≥1P" if value > 0 else "-≥1P"
-    for unit, name in _COUNT_UNITS:
-        scaled = value / unit
-        if abs(scaled) >= 0.9995:
-            return f"{scaled:.1f}{name}" if abs(scaled) < 9.95 else f"{scaled:.0f}{name}"
-    return f"{value:.0f}"
 
 
 def share(value: float | None) -> str:

@@ -1,0 +1,499 @@
+"""What is wrong with one route: from its series, shares and open requests to causes.
+
+Rule 1. Each kind of symptom has a *slot*, and an alarm in it has one cause. An alarm begins when
+        its test is at `perhaps` and ends when its test is well again.
+Rule 2. What is explained is no incident of its own: slots are judged in the order of `SLOTS`, and
+        an alarm whose onset lies near that of an earlier one which explains such a thing
+        (`_EXPLAINS`) belongs to it. It stays explained until it is over, for causes may pass
+        sooner than what they brought about: a cache is filled again seconds before the latency is
+        well.
+Rule 3. A named cause changes only where another one has held for some seconds.
+Rule 4. A latency is named a few seconds late where something that would explain it is suspected.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+
+from probes.diagnosis.route_watch import End, RouteWatch
+from probes.diagnosis.series import Series, Shares
+from probes.events import Cause
+from probes.kit.clock import NS_PER_S
+
+Slot: TypeAlias = Literal[
+    "observer",  # our own machine
+    "load",  # the model is loaded
+    "fails",  # attempts fail, or nothing comes at all
+    "throttles",  # 429s
+    "path",  # round trips, loss, connection set-up
+    "dns",
+    "tls",
+    "build",  # another model or build answers
+    "input",  # input tokens
+    "cache",  # the prompt cache
+    "churn",  # new connections where they were kept
+    "stalls",  # pauses in some streams
+    "wait",  # up to the first token
+    "write",  # from there on
+    "output",  # output tokens
+]
+SLOTS: Final[tuple[Slot, ...]] = get_args(Slot)
+
+_SOON_NS: Final = 30 * NS_PER_S
+"""Onsets that lie no further apart are those of one fault: a small shift is found late, and its
+onset is known the worse."""
+_LATENCIES: Final[frozenset[Slot]] = frozenset(("wait", "write", "path", "tls", "dns", "stalls"))
+_EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
+    # A busy machine is late with everything that it dates.
+    "observer": _LATENCIES,
+    "load": frozenset(("fails", "wait", "path")),
+    # A server that fails is slow with what it does answer, and drops connections; what fails on the
+    # way is slow on the way.
+    "fails": frozenset((*_LATENCIES, "churn", "cache", "output", "throttles")),
+    # Lost segments are pauses and late tokens, and connections that break are made anew.
+    "path": frozenset(("dns", "tls", "wait", "write", "stalls", "churn")),
+    "dns": frozenset(("path", "wait")),
+    "tls": frozenset(("path", "wait")),
+    # Another model has another speed, another tokenizer and other answers.
+    "build": frozenset(("input", "cache", "wait", "write", "output")),
+    # A prompt that has changed is in no cache, and takes longer to read.
+    "input": frozenset(("cache", "wait")),
+    "cache": frozenset(("wait",)),
+    "churn": frozenset(("path", "tls", "wait")),
+    "stalls": frozenset(("write",)),
+    "wait": frozenset(("write",)),
+    "write": frozenset(("wait",)),
+    "throttles": frozenset(),
+    "output": frozenset(),
+}
+_LASTING: Final[frozenset[Slot]] = frozenset(("observer", "path", "build"))
+_FAILURES_THAT_SLOW: Final[frozenset[Cause]] = frozenset(
+    (
+        *("no_answer", "outage", "provider_errors", "provider_overloaded", "retry_masking"),
+        *("network_path", "dns", "tls", "stream_stalls", "stream_truncation"),
+    )
+)
+_SILENT: Final[frozenset[Cause]] = frozenset(("no_answer", "stream_stalls", "network_path"))
+"""What time-outs speak of."""
+_HOLD: Final = 8
+"""Judgements, one a second, that a latency waits for what may explain it."""
+_CHANGES_AFTER: Final = 3
+"""Judgements for which another cause must have held before a named one changes."""
+_OURS_NS: Final = 60 * NS_PER_S
+"""So long after we asked for more, what slows is our own load."""
+_ONSET_ERROR_NS: Final = 12 * NS_PER_S
+"""An onset is known to within so much: noise before it may have begun the evidence."""
+_NOTHING_SUCCEEDS: Final = 5
+"""Failures without a success among them that are an outage; at one in two they are 3 % likely."""
+_THROTTLED_IN_A_ROW: Final = 4
+"""429s without a success between them: a route that cools down is asked too seldom for a share."""
+_WELL_AGAIN: Final = 3
+"""Successes in a row that end what was named for failures in a row, or for silence."""
+_SURELY_WELL: Final = 5
+"""Successes in a row that end what nothing had succeeded in, whatever its share says: a success
+there is no chance."""
+_OUTLIVES_NS: Final = 120 * NS_PER_S
+"""What was explained and goes on for so long after its explanation is a fault of its own."""
+_SAVED: Final = 15
+"""Probes without a loss that show that retries save them, whatever the share says."""
+_CLEAN: Final = 3
+"""Attempts in a row without a lost segment that end a loss, times its share: at the old share they
+would be one chance in twenty, and round trips are well again, too."""
+
+
+@dataclass(slots=True)
+class Alarm:
+    """One symptom of a route that is out of order."""
+
+    slot: Slot
+    cause: Cause
+    since_ns: int
+    """Its onset."""
+    begun_ns: int
+    """When it was noticed."""
+    is_named: bool = False
+    explained_by: "Alarm | None" = None
+    is_over: bool = False
+    over_ns: int = 0
+    detail: str = ""
+    """The server's words."""
+    status: int | None = None
+    _held: int = 0
+    _other: Cause | None = None
+    _others: int = 0
+
+    def becomes(self, cause: Cause) -> None:
+        """Take what is the likeliest cause now."""
+        if cause == self.cause:
+            self._others = 0
+        elif not self.is_named:
+            self.cause, self._others = cause, 0
+        else:
+            self._others = self._others + 1 if cause == self._other else 1
+            self._other = cause
+            if self._others >= _CHANGES_AFTER:
+                self.cause, self._others = cause, 0
+
+    def waits(self) -> bool:
+        """Return whether it is still to be held back, and count that it was asked."""
+        self._held += 1
+        return self._held <= _HOLD
+
+
+class _Reading(NamedTuple):
+    """What a slot's tests say now."""
+
+    rank: int
+    """By `series.RANK`."""
+    since_ns: int
+    cause: Cause
+
+
+class Surroundings(NamedTuple):
+    """What is known beyond the route, for its causes."""
+
+    now_ns: int
+    is_observer_late: bool = False
+    """Our own loop is late, so that latencies are to be held back."""
+    observer_since_ns: int | None = None
+    """Since when our own machine is the likeliest cause of what slows; None where it is not."""
+    hosts_way: frozenset[str] = frozenset()
+    """Hosts of which all routes got slower in the way a bad path makes them."""
+
+
+class RouteCauses:
+    """The alarms of one route."""
+
+    def __init__(self, watch: RouteWatch) -> None:
+        self.watch = watch
+        self.alarms: dict[Slot, Alarm] = {}
+        self._forced: Literal["", "row", "hang"] = ""
+        """Failures were named without statistics."""
+        self._hang_ns = 0
+        self._hung_cause: Cause = "no_answer"
+        self._throttled_in_a_row = False
+
+    def judge(self, around: Surroundings) -> None:
+        """Judge the route after a second, or after what speaks for itself."""
+        if not self.alarms and self._is_quiet(around):
+            return
+        for slot in SLOTS:
+            reading = self._read(slot, around)
+            alarm = self.alarms.get(slot)
+            if alarm is None:
+                if reading is None or reading.rank < 2:
+                    continue
+                alarm = Alarm(slot, reading.cause, reading.since_ns, around.now_ns)
+                self.alarms[slot] = alarm
+            elif reading is None or reading.rank == 0:
+                alarm.is_over, alarm.over_ns = True, around.now_ns
+                del self.alarms[slot]
+                continue
+            self._advance(alarm, reading, around)
+
+    def restarted(self) -> None:
+        """Forget what only the former engine's requests said."""
+        if self._forced == "hang":
+            self._forced = ""
+
+    def _is_quiet(self, around: Surroundings) -> bool:
+        """Return whether nothing is out of order: nearly always, so it must cost little."""
+        watch = self.watch
+        return not (
+            watch.row is not None
+            or watch.throttled_in_a_row
+            or watch.load_claim is not None
+            or around.observer_since_ns is not None
+            or self._forced
+            or watch.failed.rank
+            or watch.throttled.rank
+            or any(series.rank for series in watch.band)
+            or any(series.rank for series in watch.of_the_route)
+            or any(share.rank for share in watch.shares)
+            or watch.hanging(around.now_ns) is not None
+        )
+
+    def _advance(self, alarm: Alarm, reading: _Reading, around: Surroundings) -> None:
+        """Take what the tests of an alarm say now."""
+        if alarm.slot == "fails":
+            self._tell_failures(alarm)
+        self._explain(alarm, around)
+        if not alarm.is_named:
+            alarm.since_ns = reading.since_ns
+        else:
+            alarm.since_ns = min(alarm.since_ns, reading.since_ns)
+        alarm.becomes(reading.cause)
+        if reading.rank < 3 or alarm.is_named:
+            return
+        if alarm.slot in ("wait", "write") and alarm.explained_by is None:
+            may_be_explained = around.is_observer_late or any(
+                rank == 1 and abs(since_ns - alarm.since_ns) <= _SOON_NS
+                for rank, since_ns in self._explaining_suspicions(alarm.slot)
+            )
+            if may_be_explained and alarm.waits():
+                return
+        alarm.is_named = True
+
+    def _explain(self, alarm: Alarm, around: Surroundings) -> None:
+        """Find the alarm that explains this one; what has been found stays."""
+        by = alarm.explained_by
+        if by is not None:
+            if by.is_over and around.now_ns - by.over_ns > _OUTLIVES_NS:
+                alarm.explained_by = None
+            return
+        for other in self.alarms.values():
+            if other is alarm or other.explained_by is not None:
+                continue
+            if alarm.slot not in _EXPLAINS[other.slot]:
+                continue
+            if other.slot == "fails" and other.cause not in _FAILURES_THAT_SLOW:
+                continue
+            if {alarm.slot, other.slot} == {"wait", "write"} and other.begun_ns > alarm.begun_ns:
+                continue  # of the two, the one that was noticed first
+            if other.slot == "write" and other.cause != "provider_slow_decode":
+                continue
+            if self._is_near(alarm, other):
+                alarm.explained_by = other
+                return
+
+    def _is_near(self, alarm: Alarm, other: Alarm) -> bool:
+        """Return whether one fault may have brought about both: they began together, or were
+        noticed together; for what lasts, its effects may begin at any time while it stands."""
+        soon_ns = max(_SOON_NS, round(6 * self.watch.pace_s * NS_PER_S))
+        if abs(other.since_ns - alarm.since_ns) <= soon_ns:
+            return True
+        if other.slot in _LASTING and alarm.since_ns > other.since_ns:
+            return True
+        return abs(other.begun_ns - alarm.begun_ns) <= soon_ns // 2
+
+    def _explaining_suspicions(self, slot: Slot) -> Iterator[tuple[int, int]]:
+        """Give rank and onset of the tests that may yet explain an alarm in `slot`."""
+        watch = self.watch
+        tests: list[Series | Shares] = [watch.rtt, watch.tcp, watch.resent, watch.reordered]
+        if slot == "wait":
+            tests += [watch.uncached, watch.input]
+        else:
+            tests += [watch.stalled]
+        tests.append(watch.other_build)
+        for test in tests:
+            if test.since_ns is not None:
+                yield test.rank, test.since_ns
+
+    # What each slot's tests say.
+
+    def _read(  # noqa: C901 - one line a slot
+        self, slot: Slot, around: Surroundings
+    ) -> _Reading | None:
+        watch = self.watch
+        match slot:
+            case "observer":
+                since_ns = around.observer_since_ns
+                return None if since_ns is None else _Reading(3, since_ns, "local_observer")
+            case "load":
+                return self._loading()
+            case "fails":
+                return self._failing(around.now_ns)
+            case "throttles":
+                return self._throttling()
+            case "path":
+                return self._on_the_way(around)
+            case "dns":
+                return _plain(watch.dns, "dns")
+            case "tls":
+                return _plain(watch.tls, "tls")
+            case "build":
+                return _plain(watch.other_build, "model_changed")
+            case "input":
+                return _plain(watch.input, "prompt_growth")
+            case "cache":
+                return _plain(watch.uncached, "cache_loss")
+            case "churn":
+                return _plain(watch.cold, "connection_churn")
+            case "stalls":
+                return self._stalling()
+            case "wait":
+                return self._slowed(watch.wait_series, "provider_queueing")
+            case "write":
+                return self._slowed(watch.band.per_token, "provider_slow_decode")
+            case "output":
+                return _plain(watch.output, "output_growth")
+
+    def _slowed(self, series: Series, cause: Cause) -> _Reading | None:
+        """Read a latency: ours, where we asked for more just before it began."""
+        reading = _plain(series, cause)
+        raised = self.watch.raised
+        if reading is None or raised is None:
+            return reading
+        is_ours = -_ONSET_ERROR_NS <= reading.since_ns - raised.at_ns <= _OURS_NS
+        return reading._replace(cause="own_load") if is_ours else reading
+
+    def _stalling(self) -> _Reading | None:
+        watch = self.watch
+        share, gap = _plain(watch.stalled, "stream_stalls"), _plain(watch.band.gap, "stream_stalls")
+        if share is not None and (gap is None or share.rank >= gap.rank):
+            return share
+        # Longer gaps in all streams are slow writing; by themselves they are pauses.
+        if gap is None or watch.band.per_token.rank or "write" in self.alarms:
+            return share
+        return gap
+
+    def _on_the_way(self, around: Surroundings) -> _Reading | None:
+        watch = self.watch
+        tests = (watch.rtt, watch.tcp, watch.resent, watch.reordered)
+        for share in (watch.resent, watch.reordered):
+            lossy = share.test.n - watch.clean_in_a_row
+            lost = share.test.n_failed
+            if lossy > 0 and lost * watch.clean_in_a_row >= _CLEAN * lossy and not watch.rtt.rank:
+                share.test.clear()
+        readings = [one for one in (_plain(test, "network_path") for test in tests) if one]
+        if not watch.has_path and watch.host in around.hosts_way:
+            wait = _plain(watch.wait_series, "network_path")
+            if wait is not None:
+                readings.append(wait)
+        if not readings:
+            return None
+        rank = max(one.rank for one in readings)
+        return _Reading(rank, min(one.since_ns for one in readings), "network_path")
+
+    def _loading(self) -> _Reading | None:
+        """A server says that it loaded the model, and for that the request waited."""
+        watch = self.watch
+        claim = watch.load_claim
+        if claim is None:
+            return None
+        began_ns, loads_s, ended_ns = claim
+        usual_s = watch.wait_series.usual(0.98)
+        is_long = loads_s >= 0.5 and (usual_s is None or loads_s >= usual_s)
+        if not is_long or (watch.ok_in_a_row > 1 and watch.last_ok_ns > ended_ns):
+            watch.load_claim = None
+            return None
+        return _Reading(3, began_ns, "cold_start")
+
+    def _throttling(self) -> _Reading | None:
+        watch = self.watch
+        share = _plain(watch.throttled, "rate_limited_requests")
+        if watch.throttled_in_a_row >= _THROTTLED_IN_A_ROW:
+            self._throttled_in_a_row = True
+        elif watch.ok_in_a_row >= _WELL_AGAIN:
+            self._throttled_in_a_row = False
+        if share is None and not self._throttled_in_a_row:
+            return None
+        rates = [end for end in watch.ends if end.rate is not None]
+        since_ns = share.since_ns if share is not None else 0
+        if self._throttled_in_a_row and rates:
+            row = rates[-max(watch.throttled_in_a_row, 1) :]
+            since_ns = min(since_ns or row[0].began_ns, row[0].began_ns)
+        causes = [end.rate for end in rates if end.began_ns >= since_ns and end.rate is not None]
+        cause: Cause = (
+            max(sorted(set(causes)), key=causes.count) if causes else ("rate_limited_requests")
+        )
+        rank = 3 if self._throttled_in_a_row else 0
+        return _Reading(max(rank, 0 if share is None else share.rank), since_ns, cause)
+
+    # Failures and silence.
+
+    def _failing(self, now_ns: int) -> _Reading | None:
+        watch = self.watch
+        share = _plain(watch.failed, "provider_errors")
+        hang = watch.hanging(now_ns)
+        row = watch.row
+        if hang is not None:
+            self._forced, self._hang_ns = "hang", hang[0]
+            if watch.oldest_phase == "connecting":
+                self._hung_cause = "network_path"
+            else:
+                self._hung_cause = "stream_stalls" if hang[2] else "no_answer"
+        elif row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:
+            self._forced = self._forced or "row"
+        elif self._forced and watch.ok_in_a_row >= _WELL_AGAIN:
+            self._forced = ""
+        if "fails" in self.alarms and hang is None and self._is_surely_well():
+            self._forced, watch.row, row = "", None, None
+            watch.failed.test.clear()
+            share = None
+        if share is None and not self._forced:
+            return None
+        onsets = [share.since_ns] if share is not None else []
+        if row is not None:
+            onsets.append(row[2])
+        if self._forced == "hang":
+            onsets.append(self._hang_ns)
+        alarm = self.alarms.get("fails")
+        if alarm is not None:
+            onsets.append(alarm.since_ns)
+        since_ns = min(onsets) if onsets else now_ns
+        rank = 3 if self._forced else 0
+        rank = max(rank, 0 if share is None else share.rank)
+        return _Reading(rank, since_ns, self._failure_cause(since_ns))
+
+    def _failure_cause(self, since_ns: int) -> Cause:
+        """Return what the failures since their onset speak of."""
+        watch = self.watch
+        ends = self._failed_ends(since_ns)
+        failed = [end.failure for end in ends if end.failure is not None]
+        row = watch.row
+        if self._forced == "hang" and (not failed or failed[-1] in _SILENT):
+            return self._hung_cause
+        if row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:
+            # What the last of them say one after the other weighs more than an older mixture.
+            return row[0].cause
+        if not failed:
+            return "unknown"
+        most = max(sorted(set(failed)), key=failed.count)
+        nothing_succeeds = len(failed) == len(ends) >= _NOTHING_SUCCEEDS
+        if most in ("provider_errors", "provider_overloaded") and nothing_succeeds:
+            return "outage"
+        if failed.count("provider_overloaded") * 2 >= len(failed):
+            return "provider_overloaded"
+        if most == "outage":
+            return "outage" if nothing_succeeds else "provider_errors"
+        if most != "provider_errors":
+            return most
+        probes = [probe for probe in watch.probes if probe.began_ns >= since_ns]
+        lost = sum(probe.failed for probe in probes)
+        rescued = any(probe.attempts > 1 and not probe.failed for probe in probes)
+        share = len(failed) / len(ends)
+        # The few probes of the first seconds say little: that retries save nearly all must also
+        # follow from the share, if attempts fail independently of one another.
+        saves = share ** (watch.info.retries + 1) <= 0.03
+        saves = saves or (not lost and len(probes) >= _SAVED)
+        if rescued and saves and lost <= 0.01 * len(probes):
+            return "retry_masking"
+        return "provider_errors"
+
+    def _is_surely_well(self) -> bool:
+        """Return whether what nothing succeeded in succeeds, judged in the order in which requests
+        began: those of a hang give up one by one long after it is over, and no longer count."""
+        watch = self.watch
+        since_ns = self.alarms["fails"].since_ns
+        ends = [end for end in watch.ends if end.began_ns >= since_ns]
+        ends.sort(key=attrgetter("began_ns"))
+        well = 0
+        while ends and ends[-1].failure is None and ends[-1].rate is None:
+            well_from_ns = ends.pop().began_ns
+            well += 1
+        if well < _SURELY_WELL or not ends or not all(end.failure for end in ends):
+            return False
+        watch.stale_before_ns = well_from_ns
+        return True
+
+    def _failed_ends(self, since_ns: int) -> list[End]:
+        """Return the ends since an onset, up to the newest failure: what came after it is the
+        recovery, and says nothing of what was wrong."""
+        ends = [end for end in self.watch.ends if end.began_ns >= since_ns and end.rate is None]
+        while ends and ends[-1].failure is None:
+            ends.pop()
+        return ends
+
+    def _tell_failures(self, alarm: Alarm) -> None:
+        """Keep the newest words of the server for what the alarm is about."""
+        for end in reversed(self.watch.ends):
+            if end.failure is not None:
+                alarm.detail, alarm.status = end.message, end.status
+                return
+
+
+def _plain(test: Series | Shares, cause: Cause) -> _Reading | None:
+    rank, since_ns = test.rank, test.since_ns
+    return None if not rank or since_ns is None else _Reading(rank, since_ns, cause)

@@ -1,0 +1,277 @@
+"""Incidents: one for each fault, whichever routes it hits, from its first doubt to its end.
+
+Rule 1. One fault has one id. An alarm belongs to an open incident of the same cause whose onset is
+        near and which its route shares a host with; or a provider, a tag or everything, as long as
+        no route that shares it is well.
+Rule 2. Two faults have two ids: an alarm that nothing explains and that joins nothing begins one.
+Rule 3. An event is told when the cause, the routes or the state of an incident change, never each
+        second. It has the stamp of the event that decided.
+Rule 4. An alarm that an earlier one explains brings its incident along: what was told of it goes on
+        under the same id.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import msgspec
+
+from probes.diagnosis.causes import Alarm, RouteCauses
+from probes.diagnosis.proof import advice_for, proof_of, size_of
+from probes.diagnosis.route_watch import RouteWatch
+from probes.events import Cause, Diagnosis, DiagnosisState
+from probes.events.diagnosis_words import diagnosis_text, server_words
+from probes.kit.clock import NS_PER_S
+
+_SAME_ONSET_NS: Final = 20 * NS_PER_S
+_OF_ONE_HOST_NS: Final = 40 * NS_PER_S
+"""Of routes of one host the onsets may lie further apart: each is known from its own samples."""
+_SETTLES_NS: Final = 3600 * NS_PER_S
+"""What has stood for so long within the goals is the usual from then on."""
+_SETTLING: Final[frozenset[Cause]] = frozenset(
+    (
+        *("provider_queueing", "provider_slow_decode", "network_path", "model_changed"),
+        *("own_load", "prompt_growth", "output_growth", "cache_loss", "connection_churn"),
+        *("dns", "tls"),
+    )
+)
+"""Causes of a new level that may be the usual one day; what fails never is."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """One fault."""
+
+    id: str
+    cause: Cause
+    since_ns: int
+    members: list[tuple[RouteCauses, Alarm]] = field(default_factory=list)
+    told: "_Told | None" = None
+    named_ns: int | None = None
+    last: Diagnosis | None = None
+    """What was told of it last."""
+
+    def routes(self) -> tuple[str, ...]:
+        """Return the routes that are hit, sorted: of an incident that is named, those that it is
+        named of."""
+        named = {route.watch.name for route, alarm in self.members if alarm.is_named}
+        return tuple(sorted(named or {route.watch.name for route, _ in self.members}))
+
+
+class _Told(NamedTuple):
+    state: DiagnosisState
+    cause: Cause
+    routes: tuple[str, ...]
+
+
+class Incidents:
+    """All open incidents of a run."""
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._count = 0
+        self.open: list[Incident] = []
+        """In the order in which they began."""
+
+    def update(self, now_ns: int, routes: Sequence[RouteCauses]) -> list[Diagnosis]:
+        """Bring the incidents in line with the routes' alarms; return what is to be told."""
+        if not self.open and not any(route.alarms for route in routes):
+            return []
+        told: list[Diagnosis] = []
+        for incident in self.open:
+            self._hand_over(incident, routes)
+        for route in routes:
+            for alarm in route.alarms.values():
+                if alarm.explained_by is None and not self._has(alarm):
+                    self._place(route, alarm, routes)
+        self._merge(routes)
+        for incident in tuple(self.open):
+            told += self._tell(incident, now_ns, routes)
+        return told
+
+    def _has(self, alarm: Alarm) -> bool:
+        return any(one is alarm for incident in self.open for _, one in incident.members)
+
+    def _hand_over(self, incident: Incident, routes: Sequence[RouteCauses]) -> None:
+        """Give the place of an alarm that was explained since to the one that explains it: in the
+        incident that this one is of already, else in the same."""
+        members: list[tuple[RouteCauses, Alarm]] = []
+        for route, alarm in incident.members:
+            by = alarm.explained_by
+            if by is None or alarm.is_over:
+                members.append((route, alarm))
+            elif not by.is_over and not self._has(by):
+                home = next(
+                    (
+                        other
+                        for other in self.open
+                        if other is not incident
+                        and incident.named_ns is None
+                        and self._is_of(other, route, by, routes)
+                    ),
+                    None,
+                )
+                (members if home is None else home.members).append((route, by))
+        incident.members = members
+        standing = [alarm for _, alarm in incident.members if not alarm.is_over]
+        if standing:
+            named = [alarm for alarm in standing if alarm.is_named]
+            incident.cause = _most(alarm.cause for alarm in named or standing)
+
+    def _merge(self, routes: Sequence[RouteCauses]) -> None:
+        """Make one of incidents that turn out to be: the first keeps its id, the other ends."""
+        for later in reversed(self.open[1:]):
+            for earlier in self.open:
+                if earlier is later:
+                    break
+                if later.members and all(
+                    not alarm.is_over and self._is_of(earlier, route, alarm, routes)
+                    for route, alarm in later.members
+                ):
+                    earlier.members += later.members
+                    later.members = []
+                    break
+
+    def _place(self, route: RouteCauses, alarm: Alarm, routes: Sequence[RouteCauses]) -> None:
+        for incident in self.open:
+            if self._is_of(incident, route, alarm, routes):
+                incident.members.append((route, alarm))
+                return
+        self._count += 1
+        self.open.append(
+            Incident(f"{self._engine}-{self._count}", alarm.cause, alarm.since_ns, [(route, alarm)])
+        )
+
+    def _is_of(
+        self,
+        incident: Incident,
+        route: RouteCauses,
+        alarm: Alarm,
+        routes: Sequence[RouteCauses],
+    ) -> bool:
+        """Return whether an alarm belongs to an incident."""
+        if not incident.members or alarm.cause != incident.cause:
+            return False
+        if alarm.cause == "local_observer":
+            return True  # there is one machine of ours
+        apart_ns = abs(alarm.since_ns - incident.since_ns)
+        hit = [member.watch for member, _ in incident.members]
+        if route.watch in hit:
+            return apart_ns <= _OF_ONE_HOST_NS
+        if any(watch.host == route.watch.host for watch in hit):
+            return apart_ns <= _OF_ONE_HOST_NS
+        if apart_ns > _SAME_ONSET_NS:
+            return False
+        together = [*hit, route.watch]
+        return any(
+            all(_is_ill(one) for one in routes if shares(one.watch)) for shares in _scopes(together)
+        )
+
+    def _tell(
+        self, incident: Incident, now_ns: int, routes: Sequence[RouteCauses]
+    ) -> list[Diagnosis]:
+        """Say what has changed of an incident; end it where all of it is over."""
+        standing = [one for one in incident.members if not one[1].is_over]
+        if not standing:
+            self.open.remove(incident)
+            if incident.told is None:
+                return []
+            return [self._event(incident, "cleared", now_ns, routes)]
+        incident.members = standing
+        named = [one for one in standing if one[1].is_named]
+        incident.cause = _most(alarm.cause for _, alarm in named or standing)
+        incident.since_ns = min(alarm.since_ns for _, alarm in standing)
+        if named and incident.named_ns is None:
+            incident.named_ns = now_ns
+        state: DiagnosisState = "named" if incident.named_ns is not None else "perhaps"
+        if self._has_settled(incident, now_ns):
+            for route, _ in standing:
+                route.watch.settle()
+            self.open.remove(incident)
+            return [self._event(incident, "settled", now_ns, routes)]
+        now = _Told(state, incident.cause, incident.routes())
+        if now == incident.told:
+            return []
+        return [self._event(incident, state, now_ns, routes)]
+
+    def _has_settled(self, incident: Incident, now_ns: int) -> bool:
+        return (
+            incident.named_ns is not None
+            and now_ns - incident.named_ns >= _SETTLES_NS
+            and incident.cause in _SETTLING
+            and all(_is_within_goals(route.watch) for route, _ in incident.members)
+        )
+
+    def _event(
+        self, incident: Incident, state: DiagnosisState, now_ns: int, routes: Sequence[RouteCauses]
+    ) -> Diagnosis:
+        names = incident.routes() or (() if incident.told is None else incident.told.routes)
+        incident.told = _Told(state, incident.cause, names)
+        if incident.last is not None and state in ("cleared", "settled"):
+            # What it was, not what is left of it.
+            incident.last = msgspec.structs.replace(
+                incident.last, at_ns=now_ns, state=state, since_ns=incident.since_ns, advice=None
+            )
+            return incident.last
+        ill = [(route.watch, alarm) for route, alarm in incident.members]
+        evidence, against = proof_of(incident.cause, ill)
+        words = next((alarm for _, alarm in ill if alarm.detail and alarm.slot == "fails"), None)
+        event = Diagnosis(
+            at_ns=now_ns,
+            id=incident.id,
+            state=state,
+            cause=incident.cause,
+            routes=names,
+            since_ns=incident.since_ns,
+            size=size_of(evidence),
+            evidence=evidence,
+            against=against,
+            advice=advice_for(incident.cause, [watch for watch, _ in ill], routes),
+        )
+        told = diagnosis_text(
+            event, "" if words is None else server_words(words.status, words.detail)
+        )
+        incident.last = msgspec.structs.replace(event, text=told)
+        return incident.last
+
+
+def _most(causes: Iterable[Cause]) -> Cause:
+    counted = list(causes)
+    return max(counted, key=counted.count)
+
+
+def _scopes(watches: Sequence[RouteWatch]) -> Iterable[Callable[[RouteWatch], bool]]:
+    """Give what these routes have in common, as tests of whether another route has it too."""
+    providers = {provider_of(watch.host) for watch in watches}
+    if len(providers) == 1:
+        provider = providers.pop()
+        yield lambda watch: provider_of(watch.host) == provider
+    for tag in sorted(set.intersection(*(set(watch.info.tags) for watch in watches))):
+        yield lambda watch, tag=tag: tag in watch.info.tags  # type: ignore[misc]
+    yield lambda _watch: True
+
+
+def provider_of(host: str) -> str:
+    """Return who runs a host: the last two labels of its name, without port; an address whole."""
+    name = host.rpartition("@")[2]
+    name = name if name.startswith("[") else name.partition(":")[0]
+    labels = name.split(".")
+    if len(labels) < 2 or labels[-1].isdigit() or name.startswith("["):
+        return host
+    return ".".join(labels[-2:])
+
+
+def _is_ill(route: RouteCauses) -> bool:
+    """Return whether a route may be hit by a shared cause: anything but known to be well."""
+    watch = route.watch
+    if not watch.is_probed:
+        return True
+    return bool(route.alarms) or any(
+        test.rank for test in (watch.wait_series, watch.band.per_token, watch.rtt, watch.failed)
+    )
+
+
+def _is_within_goals(watch: RouteWatch) -> bool:
+    wait = watch.wait_series.shift()
+    goal_s = watch.info.goal_ttft_s if watch.info.streamed else watch.info.goal_e2e_s
+    return wait is None or not goal_s or wait.now <= goal_s

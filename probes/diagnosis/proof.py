@@ -1,0 +1,206 @@
+"""What speaks for a cause, what speaks against the others, and what to do about it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from probes.diagnosis.causes import Alarm, RouteCauses
+from probes.diagnosis.route_watch import RouteWatch
+from probes.diagnosis.series import Series, Shares
+from probes.events import Advice, Cause, Evidence
+
+_FOR_MOST: Final = 3
+_AGAINST_MOST: Final = 4
+_PLAIN_ADVICE: Final[dict[Cause, Advice]] = {
+    "auth_failure": Advice(act="check_key"),
+    "quota_exhausted": Advice(act="check_account"),
+    "model_missing": Advice(act="check_model"),
+    "model_changed": Advice(act="check_model"),
+    "bad_request": Advice(act="check_request"),
+    "network_path": Advice(act="check_network"),
+    "dns": Advice(act="check_dns"),
+    "tls": Advice(act="check_certificate"),
+    "connection_churn": Advice(act="keep_connections"),
+    "cold_start": Advice(act="wait"),
+    "cache_loss": Advice(act="tell_provider"),
+    "prompt_growth": Advice(act="check_prompt"),
+    "output_growth": Advice(act="check_prompt"),
+    "retry_masking": Advice(act="none"),
+    "local_observer": Advice(act="check_this_machine"),
+}
+_MOVE: Final[frozenset[Cause]] = frozenset(
+    (
+        *("no_answer", "outage", "provider_errors", "provider_overloaded", "provider_queueing"),
+        *("provider_slow_decode", "stream_stalls", "stream_truncation", "unknown"),
+    )
+)
+_KINDS: Final[dict[Cause, tuple[str, ...]]] = {
+    "provider_queueing": ("wait",),
+    "own_load": ("wait", "per_token"),
+    "cache_loss": ("uncached", "wait"),
+    "prompt_growth": ("input", "wait"),
+    "output_growth": ("output",),
+    "provider_slow_decode": ("per_token",),
+    "stream_stalls": ("stalled", "gap"),
+    "network_path": ("rtt", "resent", "reordered", "tcp", "wait"),
+    "dns": ("failed", "dns"),
+    "tls": ("failed", "tls"),
+    "connection_churn": ("cold",),
+    "model_changed": ("other_build", "per_token", "wait"),
+    "cold_start": ("wait",),
+    "local_observer": ("wait", "per_token"),
+}
+"""Which tests of a route speak for a cause; of all others it is what fails."""
+
+
+def proof_of(
+    cause: Cause, ill: Sequence[tuple[RouteWatch, Alarm]]
+) -> tuple[tuple[Evidence, ...], tuple[Evidence, ...]]:
+    """Return what speaks for a cause, and what did not move, of the route that shows it best."""
+    if not ill:
+        return (), ()
+    found = [(tuple(_speaking(cause, watch, alarm)), watch, alarm) for watch, alarm in ill]
+    speaking, watch, _ = max(found, key=lambda one: len(one[0]))
+    used = {one.figure for one in speaking}
+    unmoved = tuple(one for one in _unmoved(watch) if one.figure not in used)
+    return speaking[:_FOR_MOST], unmoved[:_AGAINST_MOST]
+
+
+def size_of(evidence: Sequence[Evidence]) -> float:
+    """Return how much the first figure moved: a ratio, or of shares the share."""
+    if not evidence:
+        return 0.0
+    first = evidence[0]
+    if first.unit == "share":
+        return 1.0 - first.now if first.figure == "cached_share" else first.now
+    return float(f"{first.now / first.usual:.3g}") if first.usual else 0.0
+
+
+def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCauses]) -> Advice:
+    """Return what to do about a cause."""
+    plain = _PLAIN_ADVICE.get(cause)
+    if plain is not None:
+        return plain
+    if cause == "own_load" or cause == "rate_limited_concurrency":
+        raised = ill[0].raised if ill else None
+        if raised is not None and raised.knob == "concurrency":
+            return Advice(act="undo_knob", knob="concurrency", value=raised.before)
+        fewer = max(1, ill[0].concurrency - 1) if ill else 1
+        return Advice(act="set_knob", knob="concurrency", value=fewer)
+    if cause in ("rate_limited_requests", "rate_limited_tokens") and ill:
+        slower_s = max(1.0, ill[0].interval_s * 2)
+        return Advice(act="set_knob", knob="interval", value=slower_s)
+    if cause in _MOVE:
+        return Advice(act="move", route=_well_route(ill, routes))
+    return Advice(act="wait")
+
+
+def _well_route(ill: Sequence[RouteWatch], routes: Sequence[RouteCauses]) -> str:
+    """Return the fastest route that is well and shares a tag with those that are not."""
+    hurt = {watch.name for watch in ill}
+    tags = {tag for watch in ill for tag in watch.info.tags}
+    well = [
+        (wait_s, route.watch.name)
+        for route in routes
+        if route.watch.name not in hurt
+        and not route.alarms
+        and route.watch.is_probed
+        and (not tags or tags & set(route.watch.info.tags))
+        and (wait_s := route.watch.wait_series.usual(0.5)) is not None
+    ]
+    return min(well)[1] if well else ""
+
+
+def _speaking(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidence]:
+    if cause == "local_observer":
+        yield from _moved(watch)
+        return
+    kinds = _KINDS.get(cause)
+    if kinds is not None and alarm.slot != "fails":
+        for kind in kinds:
+            test = _test(watch, kind)
+            if kind == "uncached":
+                now, usual = 1.0 - watch.uncached.test.share, 1.0 - watch.uncached.test.usual_share
+                yield Evidence(
+                    figure="cached_share",
+                    now=round(now, 4),
+                    usual=round(usual, 4),
+                    n_now=watch.uncached.test.n,
+                    n_usual=watch.uncached.test.n_usual,
+                    unit="share",
+                )
+            elif isinstance(test, Shares):
+                if test.rank:
+                    yield test.evidence()
+            elif test.rank and (evidence := test.evidence()) is not None:
+                yield evidence
+        return
+    yield from _failing(cause, watch, alarm)
+
+
+def _failing(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidence]:
+    """Give what speaks for a cause of failures, of 429s or of silence."""
+    ends = [end for end in watch.ends if end.began_ns >= alarm.since_ns]
+    if alarm.slot == "throttles":
+        hit = sum(end.rate is not None for end in ends)
+        yield watch.throttled.evidence(hit / len(ends) if ends else 0.0, len(ends))
+        return
+    counted = [end for end in ends if end.rate is None]
+    hit = sum(end.failure is not None for end in counted)
+    if counted:
+        yield watch.failed.evidence(hit / len(counted), len(counted))
+    hang = watch.hanging(watch.now_ns)
+    if hang is not None:
+        yield Evidence(
+            figure="open_age",
+            now=round(hang[1], 2),
+            usual=watch.wait_series.usual(0.5),
+            n_now=watch.open_requests,
+            unit="s",
+        )
+    if cause == "retry_masking":
+        probes = [probe for probe in watch.probes if probe.began_ns >= alarm.since_ns]
+        rescued = sum(probe.attempts > 1 and not probe.failed for probe in probes)
+        if probes:
+            yield Evidence(
+                figure="retried_share",
+                now=round(rescued / len(probes), 4),
+                n_now=len(probes),
+                unit="share",
+            )
+
+
+def _test(watch: RouteWatch, kind: str) -> Series | Shares:
+    if kind == "wait":
+        return watch.wait_series
+    found = getattr(watch.band, kind, None) or getattr(watch, kind)
+    assert isinstance(found, Series | Shares)  # noqa: S101 - names of `_KINDS`
+    return found
+
+
+def _moved(watch: RouteWatch) -> Iterator[Evidence]:
+    for series in (watch.wait_series, watch.band.per_token, watch.rtt):
+        if series.rank and (evidence := series.evidence()) is not None:
+            yield evidence
+
+
+def _unmoved(watch: RouteWatch) -> Iterator[Evidence]:
+    """Give what is as usual, where that is known."""
+    for series in (watch.wait_series, watch.band.per_token, watch.rtt, watch.input):
+        usual = series.usual(0.5)
+        if usual is not None and not series.rank:
+            yield Evidence(
+                figure=series.kind.figure,
+                now=float(f"{usual:.4g}"),
+                usual=float(f"{usual:.4g}"),
+                n_usual=series.level.n_usual,
+                unit=series.kind.unit,
+            )
+    if not watch.failed.rank and watch.failed.test.n_usual:
+        share = watch.failed.test.usual_share
+        yield Evidence(
+            figure="failed_share",
+            now=round(share, 4),
+            usual=round(share, 4),
+            n_usual=watch.failed.test.n_usual,
+            unit="share",
+        )

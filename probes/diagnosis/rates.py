@@ -1,0 +1,274 @@
+"""Shares: do failures, 429s, stalls, cold connects or cache misses exceed what they usually are?
+
+Rule 1: nothing is said of one failure. A share is a matter of many attempts.
+Rule 2: one second counts as one, however many attempts end in it: it counts by their share. So a
+worker that fails fast, or eight of them, weigh no more than one.
+Rule 3: what is usual is the share of the last hour in which all was well. While anything is in
+doubt it stands still; what was in doubt enters when the doubt has gone.
+Rule 4: memory is bounded: counts of sixty minutes.
+
+The statistic is the Bernoulli CUSUM (Reynolds and Stoumbos, 1999): the log-likelihood ratio of a
+share of `bad` against the share that is usual.
+"""
+
+import math
+from array import array
+from typing import Final
+
+from probes.diagnosis.level import Level
+from probes.kit.clock import NS_PER_S
+
+USUAL_FACTOR: Final = 1.5
+"""The share that is still taken for usual, over the last hour's: at a steady 3 % a fixed test of
+1 % gives twenty false alarms a day."""
+WORSE_FACTOR: Final = 2.5
+"""What is looked for is at least so many times the share that is still usual."""
+HOPELESS: Final = 0.9
+"""From such a usual share on nothing can be told: it is as bad as it gets."""
+PRIOR_SECONDS: Final = 60
+"""Seconds without a failure that every route starts with, so that one failure in the first minute
+is no usual share of a tenth."""
+MINUTES: Final = 60
+MINUTE_NS: Final = 60 * NS_PER_S
+
+SUSPECTED: Final = 4.0
+"""Two failures near each other; one alone is worth 2.3."""
+PERHAPS: Final = 8.0
+NAMED: Final = 13.7
+"""Six in a row."""
+HEADROOM: Final = 4.0
+
+CLEARED: Final = 8.0
+SURELY_BAD: Final = 0.6
+"""The share of an alarm is taken for no more than this by the clearing test: after an outage four
+successes would clear it, and something that fails every other time has those."""
+DOUBTED_SECONDS: Final = 10
+"""The clearing test takes the share of an alarm as if so many more seconds had been well: the
+failures that named it are an unlucky choice of what the share is."""
+
+
+class ShareShift:
+    """A share of the attempts: does it exceed what it is when all is well?
+
+    `least` is the share that is usual at any rate, `bad` the one that is looked for. `learned`:
+    seconds of which the usual share must be known before anything is judged, for what may well be
+    always so (every connection of a server that closes them is cold); 0 for what is never usual.
+    """
+
+    __slots__ = (
+        "_bad",
+        "_better",
+        "_better_base",
+        "_doubt",
+        "_doubt_failed",
+        "_down",
+        "_evidence",
+        "_failed",
+        "_failed_in",
+        "_failed_well",
+        "_held",
+        "_held_failed",
+        "_learned",
+        "_least",
+        "_minute",
+        "_n",
+        "_place",
+        "_score",
+        "_score_base",
+        "_second",
+        "_up",
+        "_usual",
+        "_well",
+        "_well_in",
+        "n",
+        "n_failed",
+        "named_since_ns",
+        "since_ns",
+    )
+
+    def __init__(self, *, least: float = 0.01, bad: float = 0.10, learned: float = 0) -> None:
+        self._least, self._bad, self._learned = least, bad, learned
+        # The hour that was well: seconds and failed seconds by minute, and their sums.
+        self._well_in, self._failed_in = array("f", [0.0] * MINUTES), array("f", [0.0] * MINUTES)
+        self._place, self._minute = 0, -1
+        self._well = self._failed_well = 0.0
+        # The second that is under way: what stood before it, and what ended in it.
+        self._second = -1
+        self._score_base = self._better_base = 0.0
+        self._n = self._failed = 0
+        self._evidence = False
+        # Seconds since the onset, and those that the clearing test has not made up its mind about.
+        self._doubt = self._doubt_failed = self._held = self._held_failed = 0.0
+        self._score = self._better = 0.0
+        self.n = self.n_failed = 0
+        """Attempts since the onset, and those of them that failed."""
+        self.since_ns: int | None = None
+        """When the first attempt of them began; None while nothing speaks for it."""
+        self.named_since_ns: int | None = None
+        self._weigh()
+
+    @property
+    def level(self) -> Level:
+        """Return how sure it is that the share is higher than usual."""
+        if self._well < self._learned:
+            return "learning"
+        if self.named_since_ns is not None:
+            return "named"
+        if self._score >= PERHAPS:
+            return "perhaps"
+        return "suspected" if self._score >= SUSPECTED else "well"
+
+    @property
+    def score(self) -> float:
+        """Return the evidence for a share above the usual, a log-likelihood ratio."""
+        return self._score
+
+    @property
+    def share(self) -> float:
+        """Return the share of the attempts since the onset; 0 without one."""
+        return self.n_failed / self.n if self.n else 0.0
+
+    @property
+    def usual_share(self) -> float:
+        """Return the share of the last hour in which all was well."""
+        return self._failed_well / self._well if self._well >= 1.0 else 0.0
+
+    @property
+    def n_usual(self) -> int:
+        """Return how many seconds the usual share is known from."""
+        return round(self._well)
+
+    def second(self, at_ns: int, failed: bool, began_ns: int, *, evidence: bool = False) -> None:
+        """Take an attempt that ended at `at_ns`; all that end in one second weigh as one.
+
+        `evidence`: of thickened probes. It is judged and never enters what is usual.
+        """
+        second = at_ns // NS_PER_S
+        if second != self._second:
+            self._close_second()
+            self._second = second
+        self._n += 1
+        self._failed += failed
+        self._evidence = self._evidence or evidence
+        if self._well < self._learned:
+            return
+        share = self._failed / self._n
+        step = share * self._up + (1.0 - share) * self._down
+        self._score = max(0.0, self._score_base + step)
+        if self.since_ns is None:
+            if not self._score:
+                return
+            self.since_ns = began_ns
+        self.n += 1
+        self.n_failed += failed
+        if self.named_since_ns is None:
+            if self._score >= NAMED:
+                self.named_since_ns = at_ns
+                self._better = self._better_base = 0.0
+            elif not self._score:
+                self._forget_onset()
+            return
+        self._score = min(self._score, NAMED + HEADROOM)
+        self._better = max(0.0, self._better_base + self._step_better(share))
+        if self._better >= CLEARED or not self._score:
+            self._end()
+
+    def clear(self) -> None:
+        """End an alarm that something else has shown to be over."""
+        if self.named_since_ns is not None:
+            self._end()
+
+    def settle(self) -> None:
+        """Accept the present share: it becomes the usual."""
+        if self.since_ns is None:
+            return
+        self._close_second()
+        self._well_in, self._failed_in = array("f", [0.0] * MINUTES), array("f", [0.0] * MINUTES)
+        self._well, self._failed_well = (
+            self._doubt + self._held,
+            self._doubt_failed + self._held_failed,
+        )
+        self._well_in[self._place], self._failed_in[self._place] = self._well, self._failed_well
+        self._end()
+        self._weigh()
+
+    def _step_better(self, share: float) -> float:
+        """Return what a second says for the usual share against that of the alarm."""
+        usual, ill = self._usual, self._ill()
+        return share * math.log(usual / ill) + (1.0 - share) * math.log((1.0 - usual) / (1.0 - ill))
+
+    def _ill(self) -> float:
+        """Return the share that the clearing test takes the alarm's for."""
+        share = self._doubt_failed / (self._doubt + DOUBTED_SECONDS)
+        return max(_looked_for(self._usual, self._bad), min(share, SURELY_BAD))
+
+    def _close_second(self) -> None:
+        """Book the second that is over: it is well, in doubt or of an alarm."""
+        if not self._n:
+            return
+        share = self._failed / self._n
+        counts = not self._evidence
+        self._n = self._failed = 0
+        self._evidence = False
+        self._score_base, self._better_base = self._score, self._better
+        if self.named_since_ns is not None:
+            self._held += 1.0
+            self._held_failed += share
+            if not self._better:
+                self._doubt += self._held
+                self._doubt_failed += self._held_failed
+                self._held = self._held_failed = 0.0
+        elif self.since_ns is not None:
+            self._doubt += counts
+            self._doubt_failed += counts * share
+        else:
+            self._admit(self._doubt + counts, self._doubt_failed + counts * share)
+            self._doubt = self._doubt_failed = 0.0
+
+    def _admit(self, seconds: float, failed: float) -> None:
+        """Take seconds that are known to be well into the hour."""
+        minute = self._second * NS_PER_S // MINUTE_NS
+        if minute != self._minute:
+            # The next minute that is well takes the place of the oldest: what lay between, a pause
+            # or an incident, ages nothing.
+            self._minute, self._place = minute, (self._place + 1) % MINUTES
+            self._well -= self._well_in[self._place]
+            self._failed_well -= self._failed_in[self._place]
+            self._well_in[self._place] = self._failed_in[self._place] = 0.0
+        self._well_in[self._place] += seconds
+        self._failed_in[self._place] += failed
+        self._well += seconds
+        self._failed_well += failed
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Reckon the weights of a failure and of a success from what is usual."""
+        if self._learned:
+            share = (self._failed_well + 0.5) / (self._well + 1.0)
+        else:
+            share = self._failed_well / (self._well + PRIOR_SECONDS)
+        usual = max(self._least, min(USUAL_FACTOR * share, (1.0 + share) / 2.0))
+        self._usual = usual
+        if usual >= HOPELESS:
+            self._up = self._down = 0.0
+            return
+        bad = _looked_for(usual, self._bad)
+        self._up, self._down = math.log(bad / usual), math.log((1.0 - bad) / (1.0 - usual))
+
+    def _forget_onset(self) -> None:
+        self.since_ns = None
+        self.n = self.n_failed = 0
+
+    def _end(self) -> None:
+        """End an alarm; nothing of it enters the hour."""
+        self.named_since_ns = None
+        self._score = self._score_base = self._better = self._better_base = 0.0
+        self._doubt = self._doubt_failed = self._held = self._held_failed = 0.0
+        self._n = self._failed = 0
+        self._evidence = False
+        self._forget_onset()
+
+
+def _looked_for(usual: float, bad: float) -> float:
+    """Return the share that is told from a usual one: `bad`, or as much above it as there is."""
+    return max(bad, min(WORSE_FACTOR * usual, (1.0 + usual) / 2.0))

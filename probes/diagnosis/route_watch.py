@@ -1,0 +1,516 @@
+"""What the stream says of one route, as series, shares and requests that are open.
+
+Rule 1. A request counts once. What it failed with counts when the attempt ends, and so does what it
+        waited for; of a stream that writes for long, a little after its first output.
+Rule 2. What our own machine did is never evidence against a route: flagged attempts, those that
+        overlap a gap, those that we cancelled.
+Rule 3. All is bounded: two bands of prompt sizes, and the last `_ENDS_KEPT` ends.
+
+The answer cap of a cohort changes neither the wait for the first token nor the time per token:
+these series belong to the cohort's band of input tokens, and outlive a turned knob. What the cap
+does change, the length of answers and the time a whole one takes, is learned anew.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
+from probes.diagnosis.series import (
+    DNS,
+    GAP,
+    INPUT,
+    OUTPUT,
+    PER_TOKEN,
+    RTT,
+    TCP,
+    TLS,
+    WAIT,
+    WHOLE,
+    Series,
+    Shares,
+)
+from probes.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Cause,
+    FirstToken,
+    Gap,
+    Held,
+    HeldReason,
+    Knob,
+    OpenPhase,
+    ProbeFinished,
+    RouteCounts,
+    RouteInfo,
+)
+from probes.kit.clock import NS_PER_S
+from probes.stats.chunk_gaps import longest_gap_ns
+from probes.stats.tokens import is_exact, seconds_per_token, tokens_after_first_chunk
+
+_ENDS_KEPT: Final = 160
+"""Ends of attempts that a cause is told from: half a minute at five a second."""
+_OPEN_KEPT: Final = 4096
+"""Open requests of a route; more are not looked at one by one."""
+_BANDS_KEPT: Final = 2
+_LONG_STREAM_NS: Final = 2 * NS_PER_S
+"""A stream that writes for longer gives its wait before it has ended."""
+_GAP_TIMES_USUAL: Final = 8.0
+"""A pause is that much longer than the stream's own usual gap; else all of it is slow."""
+_BUILDS_LEARNED: Final = 30
+"""Answers by which the builds that serve a route are known: a fleet has several at once."""
+_BUILDS_KEPT: Final = 64
+_LEARNED_S: Final = 30
+"""Seconds of samples before a share is judged that may well be always so: a server that closes
+every connection, or a way that always loses something."""
+_MOST_EXPECTED_S: Final = 30.0
+"""What a route may take that has not answered yet: nobody knows how long a model thinks."""
+
+
+class End(NamedTuple):
+    """How one attempt ended, as far as a cause is told from it."""
+
+    began_ns: int
+    at_ns: int
+    failure: Cause | None
+    rate: Cause | None
+    message: str
+    status: int | None
+
+
+class ProbeEnd(NamedTuple):
+    """How one probe ended, its retries included."""
+
+    began_ns: int
+    failed: bool
+    attempts: int
+
+
+class _Open:
+    """A request that has not ended."""
+
+    __slots__ = ("band", "began_ns", "evidence", "first_ns", "is_sampled")
+
+    def __init__(self, began_ns: int, band: str, *, evidence: bool) -> None:
+        self.began_ns = began_ns
+        self.band = band
+        self.evidence = evidence
+        self.first_ns: int | None = None
+        self.is_sampled = False
+
+
+class Band:
+    """Series of one band of prompt sizes."""
+
+    __slots__ = ("gap", "per_token", "wait", "whole")
+
+    def __init__(self) -> None:
+        self.wait = Series(WAIT)
+        self.per_token = Series(PER_TOKEN)
+        self.gap = Series(GAP)
+        self.whole = Series(WHOLE)
+
+    def __iter__(self) -> Iterator[Series]:
+        return iter((self.wait, self.per_token, self.gap, self.whole))
+
+
+class RouteWatch:
+    """One route, as the causes see it."""
+
+    def __init__(self, info: RouteInfo) -> None:
+        self.configure(info)
+        self.bands: dict[str, Band] = {}
+        """By upper end of the band, the one that is asked for last."""
+        self.band = Band()
+        self.rtt, self.dns, self.tcp, self.tls = Series(RTT), Series(DNS), Series(TCP), Series(TLS)
+        self.input, self.output = Series(INPUT), Series(OUTPUT)
+        self.failed = Shares("failed_share")
+        self.throttled = Shares("throttled_share")
+        self.stalled = Shares("stalled_share", learned=_LEARNED_S)
+        self.cold = Shares("cold_share", learned=_LEARNED_S)
+        self.uncached = Shares("cached_share", learned=_LEARNED_S)
+        self.other_build = Shares("other_model_share")
+        self.resent = Shares("retransmits", least=0.02, bad=0.15, learned=_LEARNED_S)
+        self.reordered = Shares("reordered", least=0.03, bad=0.2, learned=_LEARNED_S)
+        self.of_the_route = (self.rtt, self.dns, self.tcp, self.tls, self.input, self.output)
+        self.shares = (
+            *(self.failed, self.throttled, self.stalled, self.cold, self.uncached),
+            *(self.other_build, self.resent, self.reordered),
+        )
+        self.ends: deque[End] = deque(maxlen=_ENDS_KEPT)
+        self.probes: deque[ProbeEnd] = deque(maxlen=_ENDS_KEPT)
+        self.row: tuple[FailureKind, int, int] | None = None
+        """Failures of one kind since the last success: the kind, how many, when the first began."""
+        self.ok_in_a_row = 0
+        self.throttled_in_a_row = 0
+        self.last_ok_began_ns: int | None = None
+        """Start of the newest request that has succeeded."""
+        self.last_ok_ns = 0
+        """When one succeeded last."""
+        self.oldest_phase: OpenPhase | None = None
+        """How far the oldest open request has come, by the last tick; None where it did not say."""
+        self.raised: Knob | None = None
+        """The last knob by which we asked for more at once."""
+        self.load_claim: tuple[int, float, int] | None = None
+        """A server's word that it loaded the model: when the request began, seconds, its end."""
+        self.slowest_wait_s = 0.0
+        self.held: set[HeldReason] = set()
+        self.has_path = False
+        """The kernel told of round trips."""
+        self.stale_before_ns = 0
+        """Time-outs of what began before this are of a hang that is over."""
+        self.clean_in_a_row = 0
+        """Attempts since one that lost a segment."""
+        self.build = ""
+        """The newest other build, in words."""
+        self.ok = 0
+        self.now_ns = 0
+        self._open: dict[tuple[str, int], _Open] = {}
+        self._known_builds: Counter[tuple[str, str]] = Counter()
+        self._gap: Gap | None = None
+        self._owed = info.concurrency
+        """New connections that are to be expected: one of each worker, and one for each that a
+        failure has cost."""
+        self._has_cache = False
+
+    def configure(self, info: RouteInfo) -> None:
+        """Take the settings an engine begins with; what was learned stays."""
+        self.info = info
+        self.name = info.name
+        self.host = urlsplit(info.base_url).netloc
+        self.is_paused = info.paused
+        self.concurrency = info.concurrency
+        self.interval_s = info.interval
+        self._stall_ns = longest_gap_ns(info.stall_after)
+
+    def engine_died(self) -> None:
+        """Forget what only the former engine could have finished."""
+        self._open.clear()
+        self.held.clear()
+        self._owed = self.concurrency
+        self.oldest_phase = None
+        for series in self.band:
+            series.level.forget_open()
+
+    # Events.
+
+    def attempt_started(self, event: AttemptStarted) -> None:
+        """Open a request."""
+        band = event.cohort.rpartition("/")[2]
+        self._take_band(band)
+        if len(self._open) < _OPEN_KEPT:
+            self._open[event.probe, event.attempt] = _Open(
+                event.at_ns, band, evidence=event.evidence
+            )
+
+    def first_token(self, event: FirstToken) -> None:
+        """Note that a request has its first output."""
+        request = self._open.get((event.probe, event.attempt))
+        if request is not None:
+            request.first_ns = event.at_ns
+
+    def attempt_finished(self, event: AttemptFinished) -> None:
+        """Take an attempt: how it ended, and what it measured."""
+        request = self._open.pop((event.probe, event.attempt), None)
+        if not speaks_of_route(event):
+            return
+        stamps = event.stamps_ns
+        began_ns = event.at_ns if stamps.started is None else stamps.started
+        if self._gap is not None and began_ns < self._gap.at_ns:
+            return
+        rate, kind = rate_limit_of(event), failure_of(event)
+        if began_ns < self.stale_before_ns and event.outcome == "timeout":
+            return
+        failure = None if kind is None else kind.cause
+        words = event.message if event.message else event.reason
+        self.ends.append(End(began_ns, event.at_ns, failure, rate, words, event.status))
+        self.throttled.add(event.at_ns, rate is not None, began_ns, evidence=event.evidence)
+        if rate is not None:
+            self.throttled_in_a_row += 1
+            self.ok_in_a_row = 0
+            return
+        self.failed.add(event.at_ns, kind is not None, began_ns, evidence=event.evidence)
+        if kind is not None:
+            same = self.row is not None and self.row[0] == kind
+            self.row = (
+                (kind, self.row[1] + 1, self.row[2])
+                if same and self.row is not None
+                else (kind, 1, began_ns)
+            )
+            self.ok_in_a_row = 0
+            self._owed = min(self._owed + 1, _OPEN_KEPT)
+        else:
+            self.row = None
+            self.ok_in_a_row += 1
+            self.ok += 1
+            self.throttled_in_a_row = 0
+            self.last_ok_ns = event.at_ns
+            if self.last_ok_began_ns is None or began_ns > self.last_ok_began_ns:
+                self.last_ok_began_ns = began_ns
+        self._measure(event, began_ns, is_sampled=request is not None and request.is_sampled)
+
+    def probe_finished(self, event: ProbeFinished) -> None:
+        """Note how a probe ended, its retries included."""
+        if event.outcome == "cancelled" or event.flagged:
+            return
+        self.probes.append(ProbeEnd(event.started_ns, event.outcome != "ok", event.attempts))
+
+    def turned(self, event: Knob) -> None:
+        """Note a knob of ours."""
+        match event.knob:
+            case "concurrency":
+                if event.after > event.before:
+                    self.raised = event
+                    self._owed += int(event.after - event.before)
+                self.concurrency = int(event.after)
+            case "interval":
+                if event.after < event.before:
+                    self.raised = event
+                self.interval_s = event.after
+                self._owed = max(self._owed, self.concurrency)
+            case "max_tokens":
+                self.output = Series(OUTPUT)
+                self.of_the_route = (*self.of_the_route[:-1], self.output)
+                for band in self.bands.values():
+                    band.whole = Series(WHOLE)
+            case "paused":
+                self.is_paused = bool(event.after)
+                self._owed = max(self._owed, self.concurrency)
+            case "usual":
+                self.settle()
+                return
+            case _:
+                pass
+
+    def holding(self, event: Held) -> None:
+        """Note that new attempts are held back, or let go again."""
+        if event.released:
+            self.held.discard(event.reason)
+        else:
+            self.held.add(event.reason)
+
+    def counted(self, counts: RouteCounts) -> None:
+        """Note what a tick says of the route."""
+        self.oldest_phase = counts.oldest_phase
+
+    def slept(self, gap: Gap) -> None:
+        """Note that the engine did not run: what was open then has no age that counts."""
+        self._gap = gap
+
+    def settle(self) -> None:
+        """Take the present levels for the usual ones."""
+        for series in (*self.band, *self.of_the_route):
+            series.level.settle()
+        self._known_builds.clear()
+        self.other_build = Shares("other_model_share")
+        self.shares = (*self.shares[:5], self.other_build, *self.shares[6:])
+
+    def close(self, now_ns: int) -> None:
+        """Judge the second that ends now, and let what is open lend its age."""
+        self.now_ns = now_ns
+        ages: list[tuple[int, float]] = []
+        from_ns = 0 if self._gap is None else self._gap.at_ns
+        for request in self._open.values():
+            began_ns = max(request.began_ns, from_ns)
+            if request.first_ns is None:
+                ages.append((began_ns, (now_ns - began_ns) / NS_PER_S))
+            elif not request.is_sampled and now_ns - request.first_ns > _LONG_STREAM_NS:
+                request.is_sampled = True
+                if request.began_ns >= from_ns:
+                    waited_s = (request.first_ns - request.began_ns) / NS_PER_S
+                    self._waited(waited_s, request.began_ns, evidence=request.evidence)
+        for series in self.band:
+            series.close(now_ns)
+        for series in self.of_the_route:
+            series.close(now_ns)
+        if self.info.streamed:
+            self.band.wait.lend(ages)
+        else:
+            self.band.whole.lend(ages)
+
+    # What is asked of it.
+
+    @property
+    def wait_series(self) -> Series:
+        """What a user waits for: the first token, or the whole of what comes whole."""
+        return self.band.wait if self.info.streamed else self.band.whole
+
+    @property
+    def pace_s(self) -> float:
+        """Seconds from one probe of the route to the next, as wanted."""
+        return self.interval_s / max(1, self.concurrency)
+
+    @property
+    def open_requests(self) -> int:
+        """Requests in flight."""
+        return len(self._open)
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether anything is sent: neither paused nor held."""
+        return not self.is_paused and not self.held
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is known what is usual."""
+        return self.wait_series.level.level != "learning"
+
+    def hanging(self, now_ns: int) -> tuple[int, float, bool] | None:
+        """Return the oldest open request that nothing of the route was as old as, and that nothing
+        has succeeded since: when it began, its age in seconds, and whether it has begun to write.
+
+        None where it may still be slow.
+        """
+        if not self._open:
+            return None
+        oldest = min(self._open.values(), key=lambda request: request.began_ns)
+        began_ns = oldest.began_ns
+        if self._gap is not None and began_ns < self._gap.at_ns:
+            began_ns = self._gap.at_ns
+        if self.last_ok_began_ns is not None and self.last_ok_began_ns >= began_ns:
+            return None
+        age_s = (now_ns - began_ns) / NS_PER_S
+        writes = oldest.first_ns is not None
+        return (began_ns, age_s, writes) if age_s > self._patience_s(writes=writes) else None
+
+    def _patience_s(self, *, writes: bool) -> float:
+        """Return how old a request may be before it hangs.
+
+        A first token is waited for ten times as long as all but one of fifty took; a stream that
+        has begun may write for as long as such an answer takes, and once more.
+        """
+        least_s = 8.0 if self.oldest_phase is not None else 11.0
+        usual_s = self.band.wait.usual(0.98)
+        if usual_s is None:
+            usual_s = self.band.whole.usual(0.98)
+        if usual_s is None:
+            # Three times the slowest seen so far, where any was; what thinks may think for long.
+            usual_s = max(self.slowest_wait_s, _MOST_EXPECTED_S / 10) if self.ok else 3.0
+        goal_s = self.info.goal_ttft_s or 0.0
+        patience_s = max(least_s, 10 * usual_s, 2 * goal_s)
+        if writes:
+            per_token_s = self.band.per_token.usual(0.98) or 0.1
+            tokens = self.output.usual(0.98) or 64.0
+            gap_s = self.band.gap.usual(0.98) or 1.0
+            patience_s = max(patience_s, 15.0, usual_s + 3 * per_token_s * tokens + 2 * gap_s)
+        return patience_s
+
+    # What an attempt measured.
+
+    def _measure(self, event: AttemptFinished, began_ns: int, *, is_sampled: bool) -> None:
+        stamps, evidence = event.stamps_ns, event.evidence
+        self._measure_path(event, began_ns)
+        if stamps.first_token is not None and event.ttft_kind not in ("buffered", "not_streamed"):
+            sent_ns = began_ns if stamps.sent is None else stamps.sent
+            waited_s = max(0, stamps.first_token - sent_ns) / NS_PER_S
+            self.slowest_wait_s = max(self.slowest_wait_s, waited_s)
+            if not is_sampled:
+                self._waited(waited_s, began_ns, evidence=evidence)
+            self._measure_writing(event, began_ns)
+        elif event.outcome == "ok" and stamps.done is not None:
+            sent_ns = began_ns if stamps.sent is None else stamps.sent
+            whole_s = max(0, stamps.done - sent_ns) / NS_PER_S
+            self.slowest_wait_s = max(self.slowest_wait_s, whole_s)
+            self.band.whole.add(whole_s, began_ns, evidence=evidence)
+        if event.outcome == "ok":
+            self._measure_answer(event, began_ns)
+
+    def _measure_answer(self, event: AttemptFinished, began_ns: int) -> None:
+        """Take what is known of a whole answer: its tokens, and who gave it."""
+        evidence = event.evidence
+        if event.input_tokens is not None and is_exact(event):
+            self.input.add(event.input_tokens, began_ns, evidence=evidence)
+            if event.cached_tokens:
+                self._has_cache = True
+            if self._has_cache:
+                self.uncached.add(event.at_ns, not event.cached_tokens, began_ns, evidence=evidence)
+        if event.output_tokens is not None and is_exact(event):
+            self.output.add(event.output_tokens, began_ns, evidence=evidence)
+        if event.served_model or event.fingerprint:
+            self._measure_build(event, began_ns)
+        loads_s = max(
+            (claim.seconds for claim in event.server_claims if claim.interval == "load"),
+            default=0.0,
+        )
+        if loads_s > 0:
+            self.load_claim = (began_ns, loads_s, event.at_ns)
+
+    def _waited(self, waited_s: float, began_ns: int, *, evidence: bool) -> None:
+        self.band.wait.add(waited_s, began_ns, evidence=evidence)
+
+    def _measure_path(self, event: AttemptFinished, began_ns: int) -> None:
+        stamps, evidence = event.stamps_ns, event.evidence
+        if event.rtt_ns is not None:
+            self.has_path = True
+            self.rtt.add(event.rtt_ns / NS_PER_S, began_ns, evidence=evidence)
+        if event.retransmits is not None:
+            self.resent.add(event.at_ns, event.retransmits > 0, began_ns, evidence=evidence)
+        if event.retransmits or event.reordered:
+            self.clean_in_a_row = 0
+        else:
+            self.clean_in_a_row += 1
+        if event.reordered is not None:
+            self.reordered.add(event.at_ns, event.reordered > 0, began_ns, evidence=evidence)
+        if stamps.tcp is not None:
+            looked_up_ns = began_ns if stamps.dns is None else stamps.dns
+            if stamps.dns is not None:
+                self.dns.add(max(0, stamps.dns - began_ns) / NS_PER_S, began_ns, evidence=evidence)
+            self.tcp.add(max(0, stamps.tcp - looked_up_ns) / NS_PER_S, began_ns, evidence=evidence)
+            if stamps.tls is not None:
+                tls_s = max(0, stamps.tls - stamps.tcp) / NS_PER_S
+                self.tls.add(tls_s, began_ns, evidence=evidence)
+        if evidence:
+            return  # it may have asked for a fresh connection
+        if event.cold and self._owed:
+            self._owed -= 1
+        else:
+            self.cold.add(event.at_ns, event.cold, began_ns)
+
+    def _measure_writing(self, event: AttemptFinished, began_ns: int) -> None:
+        """Take how fast an answer was written: its pauses apart from the rest."""
+        per_token_s = seconds_per_token(event)
+        if event.chunks < 3:
+            return
+        paused_ns, is_stalled = 0, False
+        if event.longest_gap_ns > self._stall_ns // 2 and len(event.chunk_offsets_ns) > 2:
+            gaps = [after - before for before, after in pairwise(event.chunk_offsets_ns)]
+            usual_ns = median(gaps)
+            pauses = [gap for gap in gaps if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns)]
+            is_stalled = bool(pauses)
+            paused_ns = sum(
+                gap - round(usual_ns)
+                for gap in gaps
+                if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns // 2)
+            )
+        self.stalled.add(event.at_ns, is_stalled, began_ns, evidence=event.evidence)
+        self.band.gap.add(event.longest_gap_ns / NS_PER_S, began_ns, evidence=event.evidence)
+        if per_token_s is not None:
+            tokens = tokens_after_first_chunk(event) or 1
+            written_s = max(per_token_s - paused_ns / NS_PER_S / tokens, per_token_s / 100)
+            self.band.per_token.add(written_s, began_ns, evidence=event.evidence)
+
+    def _measure_build(self, event: AttemptFinished, began_ns: int) -> None:
+        build = (event.served_model, event.fingerprint)
+        known = self._known_builds
+        if known.total() < _BUILDS_LEARNED:
+            known[build] += 1
+            return
+        is_other = build not in known
+        if is_other:
+            self.build = " ".join(word for word in build if word)
+        self.other_build.add(event.at_ns, is_other, began_ns, evidence=event.evidence)
+
+    def _take_band(self, name: str) -> None:
+        band = self.bands.get(name)
+        if band is self.band:
+            return
+        if band is None:
+            if len(self.bands) >= _BANDS_KEPT:
+                del self.bands[next(iter(self.bands))]
+            band = Band()
+        else:
+            del self.bands[name]
+        self.bands[name] = self.band = band

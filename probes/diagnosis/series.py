@@ -1,0 +1,175 @@
+"""The series that a route is judged by: what events bring, as one sample a second.
+
+Rule 1. One second is one sample: the median of what came in it. So neither many workers nor
+        thickened probes change what a second is worth.
+Rule 2. One request is one sample: while it is open it lends what its age is worth, and gives it
+        back when its own sample takes the place.
+Rule 3. What is too small for anybody to feel is no change: each series has a floor that is added to
+        its values, so that 0.1 ms becoming 0.3 ms on loopback is not ×3.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from probes.diagnosis.level import Level, LevelShift, Shift
+from probes.diagnosis.rates import ShareShift
+from probes.events import Evidence, FigureName, FigureUnit
+
+RANK: Final[dict[Level, int]] = {
+    "learning": 0,
+    "well": 0,
+    "suspected": 1,
+    "perhaps": 2,
+    "named": 3,
+}
+"""Levels in order: from 2 on a series is in alarm, dim or not."""
+
+
+class SeriesKind(NamedTuple):
+    """What one series holds."""
+
+    figure: FigureName
+    unit: FigureUnit
+    floor: float
+    """Added to each value, in `unit`: below it nothing is felt."""
+    margin: float
+    """How many times its usual a value may be without counting at all."""
+
+
+WAIT: Final = SeriesKind("ttft", "s", 0.010, 1.2)
+"""From the request's last byte to the first output: what is behind the connection."""
+PER_TOKEN: Final = SeriesKind("time_per_token", "s", 0.0005, 1.25)
+GAP: Final = SeriesKind("chunk_gap", "s", 0.050, 1.5)
+"""The longest of an answer. It is the extreme of many, and so moves more than a median does."""
+WHOLE: Final = SeriesKind("e2e", "s", 0.020, 1.2)
+"""Of answers that come whole, which have no first token of their own."""
+RTT: Final = SeriesKind("rtt", "s", 0.008, 1.3)
+"""Round trips on a wireless link double by themselves; nobody feels 8 ms."""
+DNS: Final = SeriesKind("dns", "s", 0.030, 1.3)
+TCP: Final = SeriesKind("tcp", "s", 0.008, 1.3)
+TLS: Final = SeriesKind("tls", "s", 0.020, 1.3)
+INPUT: Final = SeriesKind("input_tokens", "tokens", 4.0, 1.15)
+"""The same prompt is counted the same; a template's date line moves it by a token or two."""
+OUTPUT: Final = SeriesKind("output_tokens", "tokens", 2.0, 1.2)
+
+
+class Series:
+    """One series on its way into its level: what came in this second."""
+
+    __slots__ = ("_began_ns", "_evidence", "_values", "kind", "level")
+
+    def __init__(self, kind: SeriesKind, level: LevelShift | None = None) -> None:
+        self.kind = kind
+        self.level = level or LevelShift(margin=kind.margin)
+        self._values: list[float] = []
+        self._began_ns = 0
+        self._evidence = False
+
+    def add(self, value: float, began_ns: int, *, evidence: bool) -> None:
+        """Take a sample of the request that began at `began_ns`."""
+        if not self._values:
+            self._began_ns, self._evidence = began_ns, evidence
+        self._values.append(value + self.kind.floor)
+        self._evidence = self._evidence or evidence
+
+    def close(self, at_ns: int) -> None:
+        """Judge the second that ends now."""
+        values = self._values
+        if not values:
+            return
+        values.sort()
+        self.level.sample(at_ns, values[len(values) // 2], self._began_ns, evidence=self._evidence)
+        values.clear()
+
+    def lend(self, ages: Sequence[tuple[int, float]]) -> None:
+        """Take the ages of the requests that are open, in seconds, each with when it began."""
+        floor = self.kind.floor
+        self.level.lend([(began_ns, age + floor) for began_ns, age in ages])
+
+    @property
+    def rank(self) -> int:
+        """How sure it is, by `RANK`."""
+        return RANK[self.level.level]
+
+    @property
+    def since_ns(self) -> int | None:
+        """Its onset; None where nothing is suspected."""
+        return self.level.since_ns
+
+    def shift(self) -> Shift | None:
+        """Return how far it moved; its medians without the floor."""
+        shift = self.level.shift()
+        if shift is None:
+            return None
+        floor = self.kind.floor
+        now, usual = max(0.0, shift.now - floor), max(0.0, shift.usual - floor)
+        # Below the floor a ratio of the bare medians would say more than anybody can feel.
+        plain = usual >= floor
+        return Shift(
+            ratio=now / usual if plain else shift.ratio,
+            low=max(0.0, shift.low * shift.usual - floor) / usual if plain else shift.low,
+            high=max(0.0, shift.high * shift.usual - floor) / usual if plain else shift.high,
+            now=now,
+            usual=usual,
+            n_now=shift.n_now,
+            n_usual=shift.n_usual,
+        )
+
+    def usual(self, q: float) -> float | None:
+        """Return a quantile of what is usual; None while that is being learned."""
+        usual = self.level.usual(q)
+        return None if usual is None else max(0.0, usual - self.kind.floor)
+
+    def evidence(self) -> Evidence | None:
+        """Return the figure as it stands now beside its usual; None where there is no usual."""
+        shift = self.shift()
+        if shift is None:
+            return None
+        return Evidence(
+            figure=self.kind.figure,
+            now=_short(shift.now),
+            usual=_short(shift.usual),
+            n_now=shift.n_now,
+            n_usual=shift.n_usual,
+            unit=self.kind.unit,
+            low=_short(shift.low),
+            high=_short(shift.high),
+        )
+
+
+class Shares:
+    """A share of the attempts, with its test."""
+
+    __slots__ = ("add", "figure", "test")
+
+    def __init__(self, figure: FigureName, **test: float) -> None:
+        self.figure: FigureName = figure
+        self.test = ShareShift(**test)
+        self.add = self.test.second
+
+    @property
+    def rank(self) -> int:
+        """How sure it is, by `RANK`."""
+        return RANK[self.test.level]
+
+    @property
+    def since_ns(self) -> int | None:
+        """Its onset; None where nothing is suspected."""
+        return self.test.since_ns
+
+    def evidence(self, now: float | None = None, n_now: int | None = None) -> Evidence:
+        """Return the share as it stands now, of `n_now` attempts where these are known better."""
+        test = self.test
+        return Evidence(
+            figure=self.figure,
+            now=_short(test.share if now is None else now),
+            usual=_short(test.usual_share),
+            n_now=test.n if n_now is None else n_now,
+            n_usual=test.n_usual,
+            unit="share",
+        )
+
+
+def _short(value: float) -> float:
+    """Return a figure with the digits that it can bear, so that lines stay short."""
+    return float(f"{value:.4g}")

@@ -1,0 +1,359 @@
+"""A diagnosis in words: who · what · since · evidence with n against usual → what to do.
+
+Rule 1: words are made from the fields of the event alone, so that the screen, a report and the
+event's own `text` say the same of the same incident.
+Rule 2: each part is made by itself: where there is little room, the later ones are left out.
+Rule 3: a share tells of how many, a figure its usual and both n, wherever they are known.
+Rule 4: only keys that the cockpit has are named.
+Rule 5: names, details and a server's words are passed on as they are: hostile. Whoever displays
+them neutralises.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from probes.events.parts import Act, Advice, Cause, Evidence, FigureName, KnobKind
+from probes.events.stream import Diagnosis
+from probes.kit.short_figures import NO_FIGURE, count, lasting
+
+_MOST_NAMED: Final = 3
+"""Routes of one incident that are named; of the rest there is the number."""
+_FEW: Final = 20
+"""Up to so many, `3 of 12` says more than a percentage does."""
+_MOST_WORDS: Final = 80
+"""Characters of a server's own words: they shall leave room for ours."""
+
+
+class _What(NamedTuple):
+    one: str
+    several: str = ""
+    """Where more than one route does it, and that is said in other words."""
+
+
+_CAUSES: Final[dict[Cause, _What]] = {
+    "no_answer": _What("answers nothing", "answer nothing"),
+    "outage": _What("provider is down"),
+    "provider_errors": _What("provider answers with errors"),
+    "provider_overloaded": _What("provider is overloaded"),
+    "provider_queueing": _What("slow to the first token"),
+    "provider_slow_decode": _What("provider writes slowly"),
+    "stream_stalls": _What("streams pause"),
+    "stream_truncation": _What("answers stop without their end"),
+    "rate_limited_requests": _What("we send more requests than it allows"),
+    "rate_limited_tokens": _What("we spend more tokens than it allows"),
+    "rate_limited_concurrency": _What("we have more requests open than it allows"),
+    "quota_exhausted": _What("refuses our account", "refuse our account"),
+    "auth_failure": _What("refuses our key", "refuse our key"),
+    "model_missing": _What("does not have the model", "do not have the model"),
+    "model_changed": _What("another model answers"),
+    "bad_request": _What("refuses what we ask", "refuse what we ask"),
+    "network_path": _What("the way is slow"),
+    "dns": _What("name is not found"),
+    "tls": _What("TLS fails"),
+    "connection_churn": _What("connections are not kept"),
+    "cold_start": _What("cold start"),
+    "cache_loss": _What("prompt cache is lost"),
+    "prompt_growth": _What("prompts are longer"),
+    "output_growth": _What("answers are longer"),
+    "retry_masking": _What("errors hidden by retries"),
+    "own_load": _What("slow under our own load"),
+    "local_observer": _What("our machine is busy"),
+    "unknown": _What("something is wrong, not known what"),
+}
+_UNREACHABLE: Final = "unreachable"
+"""A way on which attempts fail is not slow."""
+_GROWN: Final[dict[Cause, str]] = {
+    "prompt_growth": "prompts {} × longer",
+    "output_growth": "answers {} × longer",
+}
+
+_FAILURES: Final[frozenset[FigureName]] = frozenset(
+    ("failed_share", "overloaded_share", "throttled_share", "truncated_share", "in_a_row")
+)
+
+
+class _Shown(NamedTuple):
+    """How a figure is said."""
+
+    name: str
+    """Of a share or a count: what it is a share or a count of."""
+    how: Literal["s", "ms", "rate", "tokens", "count", "share", "of"]
+    """`ms` for what is short by nature, `rate` for the inverse of a time per token, `of` for a
+    share of n things, `share` for one that has no such n."""
+
+
+_FIGURES: Final[dict[FigureName, _Shown]] = {
+    "ttft": _Shown("first token", "s"),
+    "time_per_token": _Shown("tok/s", "rate"),
+    "chunk_gap": _Shown("longest pause", "s"),
+    "e2e": _Shown("whole answer", "s"),
+    "connect": _Shown("connect", "ms"),
+    "dns": _Shown("DNS", "ms"),
+    "tcp": _Shown("TCP", "ms"),
+    "tls": _Shown("TLS", "ms"),
+    "rtt": _Shown("RTT", "ms"),
+    "retransmits": _Shown("resent an attempt", "count"),
+    "reordered": _Shown("out of order an attempt", "count"),
+    "input_tokens": _Shown("prompt counted", "tokens"),
+    "output_tokens": _Shown("answers of", "tokens"),
+    "cached_share": _Shown("of the prompt cached", "share"),
+    "failed_share": _Shown("attempts fail", "of"),
+    "overloaded_share": _Shown("attempts refused as overloaded", "of"),
+    "throttled_share": _Shown("attempts 429", "of"),
+    "truncated_share": _Shown("answers cut", "of"),
+    "stalled_share": _Shown("answers pause", "of"),
+    "cold_share": _Shown("attempts on new connections", "of"),
+    "retried_share": _Shown("probes rescued by a retry", "of"),
+    "in_a_row": _Shown("in a row", "count"),
+    "open_age": _Shown("oldest open", "s"),
+    "open_requests": _Shown("open", "count"),
+    "other_model_share": _Shown("answers by another model", "of"),
+    "limit_left": _Shown("left of the limit", "count"),
+    "loop_lag": _Shown("our loop late by", "ms"),
+    "cpu_share": _Shown("of a core used by us", "share"),
+    "routes_together": _Shown("routes at once", "count"),
+}
+_AS_USUAL: Final[dict[FigureName, str]] = {
+    "time_per_token": "writing speed",
+    "retransmits": "resent segments",
+    "reordered": "order of segments",
+    "input_tokens": "prompt length",
+    "output_tokens": "answer length",
+    "cached_share": "prompt cache",
+    "failed_share": "failures",
+    "overloaded_share": "overload",
+    "throttled_share": "429s",
+    "truncated_share": "cut answers",
+    "stalled_share": "pauses",
+    "cold_share": "new connections",
+    "retried_share": "retries",
+    "in_a_row": "failures",
+    "open_age": "open requests",
+    "open_requests": "open requests",
+    "other_model_share": "served model",
+    "limit_left": "what is left of the limit",
+    "loop_lag": "our loop",
+    "cpu_share": "our CPU",
+    "routes_together": "other routes",
+}
+"""What a figure is called where only that it is as usual is said; else as above."""
+
+_ACTS: Final[dict[Act, str]] = {
+    "move": "send users elsewhere",
+    "set_knob": "ease the load",
+    "undo_knob": "put back the knob that was turned last",
+    "check_key": "check the key: was it rotated?",
+    "check_account": "top up; waiting does not help",
+    "check_model": "check the model's name: renamed or retired?",
+    "check_request": "llmtop once says what it refuses",
+    "check_network": "the host or the way to it: status page, VPN, proxy",
+    "check_dns": "check the name, the resolver, the VPN",
+    "check_certificate": "check its certificate, our clock, a proxy in between",
+    "check_this_machine": "trust no latency until it clears",
+    "check_prompt": "template, tokenizer or a gateway adds to the prompt",
+    "keep_connections": "who closes them? a proxy, a balancer, its keep-alive",
+    "tell_provider": "tell the provider",
+    "wait": "wait",
+    "none": "nothing breaks yet",
+}
+_KNOBS: Final[dict[KnobKind, str]] = {
+    # What is advised eases the load: fewer workers, a longer interval, a shorter answer.
+    "concurrency": "- to {}",
+    "interval": "> to {} s",
+    "max_tokens": "{{ to {}",
+    "paused": "p stops probing",
+    "burst": "b sends a burst of {}",
+    "cool_down": "c ends the cool-down",
+    "usual": "or take this level for the usual one",
+}
+
+Parted: TypeAlias = tuple[str, ...]
+"""Parts of a line, the most needed first."""
+
+
+def who_words(routes: Sequence[str]) -> str:
+    """Return whom an incident hits: `alpha bravo charlie +2`."""
+    more = len(routes) - _MOST_NAMED
+    named = " ".join(routes[:_MOST_NAMED])
+    return f"{named} +{more}" if more > 0 else named
+
+
+def counts_failures(evidence: Iterable[Evidence]) -> bool:
+    """Return whether attempts fail, and are not merely slow."""
+    return any(one.figure in _FAILURES and one.now > 0 for one in evidence)
+
+
+def cause_words(
+    cause: Cause, *, size: float = 0.0, several: bool = False, failing: bool = False
+) -> str:
+    """Return what is wrong, as it follows the names of those that are hit.
+
+    Args:
+        cause: of the diagnosis.
+        size: of the diagnosis: what has grown says how much.
+        several: more than one route is hit.
+        failing: attempts fail; see `counts_failures`.
+    """
+    if cause == "network_path" and failing:
+        return _UNREACHABLE
+    if cause in _GROWN and size > 1:
+        return _GROWN[cause].format(f"{size:.2g}" if size < _FEW else count(size))
+    what = _CAUSES[cause]
+    return (several and what.several) or what.one
+
+
+def evidence_words(evidence: Evidence) -> str:
+    """Return a figure against its usual: `first token 2.60 s, usual 0.73 (n 103/240)`."""
+    name, how = _FIGURES[evidence.figure]
+    now, usual = evidence.now, evidence.usual
+    if how == "of":
+        return _share_of(name, evidence)
+    if how == "share":
+        return f"{_percent(now)} {name}" + _usual(None if usual is None else _percent(usual))
+    if how == "count":
+        return f"{_plain(now)} {name}" + _usual(None if usual is None else _plain(usual))
+    if how == "tokens":
+        told = f"{name} {count(now)} tokens" + _usual(None if usual is None else count(usual))
+    elif how == "rate":
+        told = f"{_per_s(now)} {name}" + _usual(None if usual is None else _per_s(usual))
+    else:
+        longest = max(now, usual or 0.0)
+        scale, unit = (1000.0, "ms") if how == "ms" and longest < 1 else (1.0, "s")
+        told = f"{name} {_short(now * scale)} {unit}"
+        told += _usual(None if usual is None else _short(usual * scale))
+    return told + _samples(evidence)
+
+
+def as_usual_words(evidence: Evidence) -> str:
+    """Return that a figure did not move, and so speaks against other causes."""
+    return f"{_AS_USUAL.get(evidence.figure) or _FIGURES[evidence.figure].name} as usual"
+
+
+def advice_words(advice: Advice) -> str:
+    """Return what to do, with the key that does it where there is one."""
+    if advice.act == "move" and advice.route:
+        told = f"move users to {advice.route}"
+    elif advice.knob is not None and advice.act in ("set_knob", "undo_knob"):
+        told = _KNOBS[advice.knob].format(f"{advice.value or 0.0:g}")
+        if advice.act == "undo_knob":
+            told += " puts it back"
+    else:
+        told = _ACTS[advice.act]
+    return f"{told}; {advice.detail}" if advice.detail else told
+
+
+def since_words(moment: str, lasted_s: float) -> str:
+    """Return since when, and for how long: `since 14:31:04 (1m50s)`.
+
+    Args:
+        moment: time of day of the onset.
+        lasted_s: seconds since then.
+    """
+    return f"since {moment} ({lasting(lasted_s)})"
+
+
+def recovery_words(moment: str, lasted_s: float, was: str = "ill") -> str:
+    """Return that an incident is over: `recovered 14:18:26, was down 55s`.
+
+    Args:
+        moment: time of day of its end.
+        lasted_s: seconds from its onset to its end.
+        was: the state that its routes were in.
+    """
+    return f"recovered {moment}, was {was} {lasting(lasted_s)}"
+
+
+def server_words(status: int | None, message: str) -> str:
+    """Return a server's own words with its status: `503 "overloaded"`; empty without either."""
+    message = " ".join(message.split())
+    cut = message if len(message) <= _MOST_WORDS else message[: _MOST_WORDS - 1] + "…"
+    parts = ("" if status is None else str(status), f'"{cut}"' if cut else "")
+    return " ".join(part for part in parts if part)
+
+
+def what_words(diagnosis: Diagnosis) -> str:
+    """Return what is wrong with those that are hit, with how sure that is."""
+    words = cause_words(
+        diagnosis.cause,
+        size=diagnosis.size,
+        several=len(diagnosis.routes) > 1,
+        failing=counts_failures(diagnosis.evidence),
+    )
+    return f"perhaps {words}" if diagnosis.state == "perhaps" else words
+
+
+def evidence_parts(diagnosis: Diagnosis, words: str = "") -> Parted:
+    """Return what speaks for it, the strongest first, and last what did not move.
+
+    Args:
+        diagnosis: what the evidence is of.
+        words: the server's own, which belong to the first figure.
+    """
+    parts = [evidence_words(one) for one in diagnosis.evidence]
+    if words:
+        parts[:1] = [f"{parts[0]}: {words}" if parts else words]
+    unmoved = dict.fromkeys(as_usual_words(one) for one in diagnosis.against)
+    return (*parts, *unmoved)
+
+
+def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
+    """Return the whole in one line, without its times: who · what · evidence → what to do.
+
+    Args:
+        diagnosis: whose `text` it is to be.
+        words: the server's own, of the failures it is about; see `server_words`.
+    """
+    # What is wrong with this machine is nobody's among the routes.
+    is_ours = diagnosis.cause == "local_observer"
+    parts = ("" if is_ours else who_words(diagnosis.routes), what_words(diagnosis))
+    evidence = "; ".join(evidence_parts(diagnosis, words))
+    line = " · ".join(part for part in (*parts, evidence) if part)
+    return line if diagnosis.advice is None else f"{line} → {advice_words(diagnosis.advice)}"
+
+
+def _share_of(name: str, evidence: Evidence) -> str:
+    share, number = min(max(evidence.now, 0.0), 1.0), evidence.n_now
+    if not number:
+        told = f"{_percent(share)} of {name}"
+    elif number <= _FEW or share == 1:
+        told = f"{count(round(share * number))} of {count(number)} {name}"
+    else:
+        told = f"{_percent(share)} of {count(number)} {name}"
+    return told + _usual(None if evidence.usual is None else _percent(evidence.usual, none="none"))
+
+
+def _usual(words: str | None) -> str:
+    return "" if words is None else f", usual {words}"
+
+
+def _samples(evidence: Evidence) -> str:
+    if not evidence.n_now:
+        return ""
+    usual = f"/{count(evidence.n_usual)}" if evidence.n_usual else ""
+    return f" (n {count(evidence.n_now)}{usual})"
+
+
+def _percent(share: float, none: str = "0 %") -> str:
+    """Return a share in per cent; only a whole one is 100, and none that is one is 0."""
+    if share <= 0:
+        return none
+    if share >= 1:
+        return "100 %"
+    percent = share * 100
+    return f"{max(percent, 0.1):.1f} %" if percent < 1 else f"{min(percent, 99):.0f} %"
+
+
+def _plain(value: float) -> str:
+    """Return a count without decimals that it does not have."""
+    return count(value) if value >= _FEW else f"{value:.2g}"
+
+
+def _per_s(seconds: float) -> str:
+    return _short(1 / seconds) if seconds > 0 else NO_FIGURE
+
+
+def _short(value: float) -> str:
+    """Return a figure as one says it: `2.60`, `0.73`, `41`; below 0.1 three decimals."""
+    if value >= 9.995:
+        return count(value)
+    return f"{value:.2f}" if value >= 0.0995 or value <= 0 else f"{value:.3f}"

@@ -1,0 +1,195 @@
+"""A diagnosis in words: each part by itself, and all of it in one line."""
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.events import (
+    Act,
+    Advice,
+    Cause,
+    Diagnosis,
+    Evidence,
+    FigureName,
+    KnobKind,
+)
+from probes.events.diagnosis_words import (
+    advice_words,
+    as_usual_words,
+    cause_words,
+    counts_failures,
+    diagnosis_text,
+    evidence_parts,
+    evidence_words,
+    recovery_words,
+    server_words,
+    since_words,
+    what_words,
+    who_words,
+)
+
+
+def diagnosis(cause: Cause = "provider_queueing", **changes: Any) -> Diagnosis:
+    fields = {
+        "at_ns": 9,
+        "id": "e1-1",
+        "state": "named",
+        "routes": ("alpha",),
+        "since_ns": 5,
+    }
+    return Diagnosis(cause=cause, **(fields | changes))
+
+
+FAILS = Evidence(figure="failed_share", now=1.0, usual=0.0, n_now=41, unit="share")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        (
+            Evidence(figure="ttft", now=2.6, usual=0.73, n_now=103, n_usual=240),
+            "first token 2.60 s, usual 0.73 (n 103/240)",
+        ),
+        (Evidence(figure="ttft", now=2.6), "first token 2.60 s"),
+        (
+            Evidence(figure="time_per_token", now=1 / 12, usual=1 / 51, n_now=35, n_usual=49),
+            "12 tok/s, usual 51 (n 35/49)",
+        ),
+        (Evidence(figure="time_per_token", now=0.0), "– tok/s"),
+        (Evidence(figure="rtt", now=0.29, usual=0.04), "RTT 290 ms, usual 40"),
+        (Evidence(figure="connect", now=1.5, usual=0.04), "connect 1.50 s, usual 0.040"),
+        (Evidence(figure="loop_lag", now=0.048), "our loop late by 48 ms"),
+        (FAILS, "41 of 41 attempts fail, usual none"),
+        (
+            Evidence(figure="failed_share", now=0.2, usual=0.002, n_now=60, unit="share"),
+            "20 % of 60 attempts fail, usual 0.2 %",
+        ),
+        (
+            Evidence(figure="stalled_share", now=0.4, n_now=18, unit="share"),
+            "7 of 18 answers pause",
+        ),
+        (Evidence(figure="throttled_share", now=0.999, unit="share"), "99 % of attempts 429"),
+        (
+            Evidence(figure="cached_share", now=0.0, usual=0.92, unit="share"),
+            "0 % of the prompt cached, usual 92 %",
+        ),
+        (
+            Evidence(figure="input_tokens", now=480, usual=120, n_now=30, unit="tokens"),
+            "prompt counted 480 tokens, usual 120 (n 30)",
+        ),
+        (Evidence(figure="retransmits", now=0.27, usual=0, unit="count"), None),
+        (Evidence(figure="in_a_row", now=3, unit="count"), "3 in a row"),
+        (Evidence(figure="open_requests", now=41.0, usual=6, unit="count"), "41 open, usual 6"),
+    ],
+)
+def test_a_figure_is_told_against_its_usual(evidence: Evidence, words: str | None) -> None:
+    assert evidence_words(evidence) == (words or "0.27 resent an attempt, usual 0")
+
+
+@pytest.mark.parametrize("figure", get_args(FigureName))
+@given(
+    now=st.floats(0, allow_nan=False),
+    usual=st.none() | st.floats(0, allow_nan=False),
+    number=st.integers(0, 10**12),
+)
+def test_whatever_a_figure_is_it_has_words_of_few_cells(
+    figure: FigureName, now: float, usual: float | None, number: int
+) -> None:
+    evidence = Evidence(figure=figure, now=now, usual=usual, n_now=number, n_usual=number)
+    assert len(evidence_words(evidence)) <= 60
+    assert as_usual_words(evidence).endswith(" as usual")
+
+
+@pytest.mark.parametrize(
+    ("advice", "words"),
+    [
+        (Advice(act="move", route="bravo"), "move users to bravo"),
+        (Advice(act="move"), "send users elsewhere"),
+        (Advice(act="set_knob", knob="concurrency", value=4), "- to 4"),
+        (Advice(act="set_knob", knob="interval", value=2.5), "> to 2.5 s"),
+        (Advice(act="set_knob", knob="max_tokens", value=32), "{ to 32"),
+        (Advice(act="undo_knob", knob="concurrency", value=3), "- to 3 puts it back"),
+        (Advice(act="undo_knob"), "put back the knob that was turned last"),
+        (Advice(act="wait", detail="resets in 12 s"), "wait; resets in 12 s"),
+    ],
+)
+def test_advice_names_the_key_that_does_it(advice: Advice, words: str) -> None:
+    assert advice_words(advice) == words
+
+
+def test_every_act_and_knob_has_words() -> None:
+    acts = [Advice(act=act) for act in get_args(Act)]
+    knobs = [Advice(act="set_knob", knob=knob, value=2) for knob in get_args(KnobKind)]
+    told = [advice_words(advice) for advice in (*acts, *knobs)]
+    assert all(told)
+    assert len(set(told)) == len(told)
+
+
+def test_every_cause_has_words_of_its_own() -> None:
+    one = [cause_words(cause) for cause in get_args(Cause)]
+    several = [cause_words(cause, several=True) for cause in get_args(Cause)]
+    assert len(set(one)) == len(set(several)) == len(get_args(Cause))
+
+
+def test_what_has_grown_says_how_much() -> None:
+    assert cause_words("prompt_growth", size=4.03) == "prompts 4 × longer"
+    assert cause_words("output_growth", size=2.53) == "answers 2.5 × longer"
+    assert cause_words("output_growth") == "answers are longer"
+
+
+def test_a_way_on_which_attempts_fail_is_not_slow() -> None:
+    assert what_words(diagnosis("network_path", evidence=(FAILS,))) == "unreachable"
+    rtt = Evidence(figure="rtt", now=0.29, usual=0.04)
+    assert what_words(diagnosis("network_path", evidence=(rtt,))) == "the way is slow"
+    assert not counts_failures([rtt, Evidence(figure="failed_share", now=0.0)])
+
+
+def test_several_routes_answer_and_one_answers() -> None:
+    assert what_words(diagnosis("no_answer")) == "answers nothing"
+    assert what_words(diagnosis("no_answer", routes=("alpha", "bravo"))) == "answer nothing"
+
+
+def test_what_is_not_sure_says_so() -> None:
+    assert what_words(diagnosis(state="perhaps")) == "perhaps slow to the first token"
+
+
+def test_three_routes_are_named_and_the_rest_counted() -> None:
+    assert who_words(("alpha", "bravo", "carol")) == "alpha bravo carol"
+    assert who_words(("alpha", "bravo", "carol", "delta", "echo")) == "alpha bravo carol +2"
+
+
+def test_times_are_told_with_what_they_lasted() -> None:
+    assert since_words("14:31:04", 110) == "since 14:31:04 (1m50s)"
+    assert recovery_words("14:18:26", 55, "down") == "recovered 14:18:26, was down 55s"
+
+
+def test_a_servers_words_stand_with_the_figure_they_explain() -> None:
+    words = server_words(503, "The engine is \n currently overloaded")
+    assert words == '503 "The engine is currently overloaded"'
+    parts = evidence_parts(diagnosis("outage", evidence=(FAILS,)), words)
+    assert parts == (f"41 of 41 attempts fail, usual none: {words}",)
+    assert evidence_parts(diagnosis("outage"), words) == (words,)
+    assert server_words(None, "") == ""
+    assert server_words(429, " ") == "429"
+    assert len(server_words(None, "x" * 500)) == 82
+
+
+def test_the_whole_is_who_what_evidence_and_what_to_do() -> None:
+    slow = diagnosis(
+        evidence=(Evidence(figure="ttft", now=2.6, usual=0.73, n_now=103, n_usual=240),),
+        against=(Evidence(figure="time_per_token", now=0.02),),
+        advice=Advice(act="move", route="bravo"),
+    )
+    assert diagnosis_text(slow) == (
+        "alpha · slow to the first token · first token 2.60 s, usual 0.73 (n 103/240); "
+        "writing speed as usual → move users to bravo"
+    )
+    assert diagnosis_text(diagnosis("auth_failure")) == "alpha · refuses our key"
+
+
+def test_what_is_wrong_with_this_machine_blames_no_route() -> None:
+    assert diagnosis_text(diagnosis("local_observer", routes=("alpha", "bravo"))) == (
+        "our machine is busy"
+    )
