@@ -155,6 +155,13 @@ class Faults(_Table, frozen=True, kw_only=True):
     swap_fingerprint: str = ""
     """Instead of the fingerprint."""
 
+    def __post_init__(self) -> None:
+        """Refuse a fault that nobody could see."""
+        if self.swap_share and not (self.swap_model or self.swap_fingerprint):
+            raise ValueError("swap_share needs swap_model, swap_fingerprint or both")
+        if self.error_share and not self.error_statuses:
+            raise ValueError("error_share needs one of error_statuses at least")
+
 
 class Conditions(_Table, frozen=True, kw_only=True):
     """Everything that governs one model at one moment."""

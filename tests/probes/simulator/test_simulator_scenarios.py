@@ -68,6 +68,14 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
             'title = "t"\n[limits]\nconcurrency = "4"',
             'mine: limits.concurrency is "4": Expected `int`, got `str`',
         ),
+        (
+            'title = "t"\n[faults]\nswap_share = 0.5',
+            "mine: faults: swap_share needs swap_model, swap_fingerprint or both",
+        ),
+        (
+            'title = "t"\n[faults]\nerror_share = 0.5\nerror_statuses = []',
+            "mine: faults: error_share needs one of error_statuses at least",
+        ),
         ('title = "t"\nmodels = 3', "mine: models is 3: Expected `array`, got `int`"),
         (
             'title = "t"\n[[phases]]\nstart_s = 5\nname = "p"',
