@@ -216,9 +216,12 @@ def test_every_command_is_shown_at_work() -> None:
     assert [name for name, words in shown.items() if words not in text] == []
 
 
-def test_every_window_and_scenario_is_named() -> None:
+def test_every_window_is_named_and_the_scenarios_are_where_it_says() -> None:
     text = PAGE.section("Commands")
-    assert [name for name in (*_WINDOWS, *scenario_names()) if f"`{name}`" not in text] == []
+    assert [name for name in _WINDOWS if f"`{name}`" not in text] == []
+    (row,) = [row for row in PAGE.rows("Commands") if row[0].startswith("`--scenario ")]
+    (link,) = re.findall(r"\]\(\.\./(.+)#the-scenarios\)", row[2])
+    assert first_cells(Page(link).rows("The scenarios")) == list(scenario_names())
 
 
 def test_every_exit_status_is_told_and_no_other() -> None:
