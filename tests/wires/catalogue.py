@@ -280,7 +280,8 @@ INCIDENTS: Final = (
     ),
     _on_the_way(
         "hang-front", "the front takes connections and is silent", "no_answer",
-        _fronting("silent"), within_s=HANG_S, also=("outage",),
+        # Who was in mid-answer has a stream that pauses, and with one worker nothing else.
+        _fronting("silent"), within_s=HANG_S, also=("outage", "stream_stalls"),
     ),
     _at_the_provider(
         "queue", "the queue is five times as long", "provider_queueing",

@@ -73,8 +73,6 @@ class Outcome:
 def why_not(scene: Scene) -> str:
     """Return why a scene cannot be played on this machine; empty where it can."""
     needs = scene.stage.needs
-    if scene.stage.load and scene.stage.load_is_realtime and (said := missing("network")):
-        return said
     return missing(*needs) if needs else ""
 
 

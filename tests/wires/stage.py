@@ -84,7 +84,12 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def needs(self) -> tuple[Need, ...]:
         """What the machine must give for it."""
-        needs: dict[Need, object] = {"tun": self.wire, "network": self.names, "mounts": self.names}
+        needs: dict[Need, object] = {
+            "tun": self.wire,
+            "network": self.names,
+            "mounts": self.names,
+            "realtime": self.load and self.load_is_realtime,
+        }
         return tuple(need for need, wanted in needs.items() if wanted)
 
     @property
@@ -216,8 +221,8 @@ def _settings(routes: Sequence[WatchedRoute], urls: Mapping[bool, str], authorit
 def main() -> int:
     """Play what a file says; return llmtop's exit status."""
     stage = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Stage)
-    if stage.needs:
-        enter(network=True, mounts="mounts" in stage.needs)
+    if stage.wire or stage.names:
+        enter(network=True, mounts=bool(stage.names))
     folder = Path(sys.argv[2])
     if stage.names:
         use(folder)
