@@ -10,6 +10,7 @@ from probes.config import Route
 from probes.events import ClockSource
 from probes.kit.clock import Clock
 from probes.transport import BodySink, Exchange, Request, Steps
+from probes.transport.path import UNTOLD
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Script:
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
+    connect_s: float = 0.0
+    """Before a connection stands."""
     wait_s: float = 0.1
     parts: tuple[tuple[float, bytes | Exception], ...] = ()
     error: Exception | None = None
@@ -67,6 +70,7 @@ class Network:
 
 class ScriptedTransport:
     clock_source: ClockSource = "user"
+    path = UNTOLD
 
     def __init__(self, network: Network, clock: Clock) -> None:
         self._network = network
@@ -83,6 +87,8 @@ class ScriptedTransport:
         network.most_open = max(network.most_open, network.open)
         try:
             steps.reached("started", now())
+            if script.connect_s:
+                await self._clock.sleep(script.connect_s)
             if not self.open_sockets:
                 steps.reached("tcp", now())
             self.open_sockets = 1

@@ -157,6 +157,12 @@ def _add_headless(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_fail_on_incident(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--fail-on-incident", action="store_true", help="end with status 4 if one was named"
+    )
+
+
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     _add_headless(command)
     command.add_argument("--duration", type=_seconds, metavar=_SECONDS, help="end after S seconds")
@@ -166,6 +172,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fail-on-goals", action="store_true", help="end with status 1 if a goal was missed"
     )
+    _add_fail_on_incident(command)
     command.add_argument(
         "--in-process", action="store_true", help="engine in this process: debugging, Windows"
     )
@@ -243,6 +250,7 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
         help="a recording, its parts in order, or the first of them: the others are found",
     )
     _add_headless(command)
+    _add_fail_on_incident(command)
 
 
 def _add_budget(command: argparse.ArgumentParser) -> None:

@@ -15,9 +15,16 @@ from operator import attrgetter
 from typing import Any, Final
 
 from probes.board.figures import RouteAt, RouteFigures, route_figures
-from probes.board.frame import limits_view, route_detail, route_row, totals
+from probes.board.frame import (
+    incident_views,
+    limits_view,
+    recovery_views,
+    route_detail,
+    route_row,
+    totals,
+)
 from probes.board.route import RouteBoard, RunState
-from probes.board.states import judge, worst_first
+from probes.board.states import judge, note_worst, worst_first
 from probes.board.summary import route_summary
 from probes.board.views import Marker, Snapshot
 from probes.events import (
@@ -163,6 +170,8 @@ class Board:
             throttles=run.throttles.view(),
             limits=tuple(view for view in limits if view is not None),
             details={detail.route: detail for detail in details if detail is not None},
+            incidents=incident_views(run.incidents, self._routes),
+            recoveries=recovery_views(run.incidents, now_ns),
         )
 
     def summary(self) -> dict[str, Any]:
@@ -199,7 +208,7 @@ class Board:
         for counts in event.routes:
             route = self._routes.get(counts.route)
             if route is not None:
-                route.counted(counts)
+                route.counted(counts, event.at_ns)
 
     def _holding(self, event: Held) -> None:
         route = self._routes.get(event.route)
@@ -217,7 +226,13 @@ class Board:
         self._run.marks.append(Marker(event.at_ns, event.text))
 
     def _diagnosed(self, event: Diagnosis) -> None:
-        """Take what is known of an incident by now."""
+        """Take what is known of an incident by now, and judge its routes at once."""
+        incident, names = self._run.incidents.diagnosed(event)
+        for name in sorted(names & self._routes.keys()):
+            route = self._routes[name]
+            if event.state == "cleared" and incident.was_named:
+                route.recovered(incident, event.at_ns)
+            self._take_turn(route)
 
     def _noticed(self, event: Notice) -> None:
         if event.price is not None and event.route in self._routes:
@@ -250,9 +265,12 @@ class Board:
         """Judge a route, and read anew what is looked at of it."""
         route.is_due = False
         at, name = RouteAt(route, self._durable_ns), route.info.name
-        state, route.goal_ratio, route.why = judge(at)
-        if state != route.state or route.since_ns is None:
-            route.state, route.since_ns = state, self._durable_ns
+        judged, before = judge(at), route.state
+        route.shown, route.health, route.graded = judged.shown, judged.health, judged.graded
+        route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
+        for incident in self._run.incidents.of(name):
+            note_worst(incident, route)
+        if route.state != before:
             self._order = worst_first(self._order)
         if self._looked_ns is not None and self._now_ns - self._looked_ns < _LOOKED_AT_NS:
             with_detail = name in self._detailed

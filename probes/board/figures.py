@@ -24,6 +24,10 @@ from probes.stats.windows import SLICE_NS, WINDOWS, WindowName, elapsed_s, first
 GREAT_SHARE: Final = 0.6
 SLUGGISH_SHARE: Final = 1.5
 """The bands of the KPI guide, as shares of a goal: great ≤ 0.6 s, fine ≤ 1.0, slow ≤ 1.5."""
+_LEAST_PATIENCE_S: Final = 8.0
+"""Before that nobody calls a request hung, however fast others are."""
+_PATIENCE_P95S: Final = 3.0
+"""So many times the p95: a request in thousands takes longer where nothing is wrong."""
 _CLOSED_CHARTED: Final = 90
 """Slices of a chart beside the open one: 15 minutes."""
 
@@ -42,6 +46,13 @@ def grade_of(value: float, goal: float | None) -> Grade:
     if value <= goal:
         return "fine"
     return "slow" if value <= SLUGGISH_SHARE * goal else "sluggish"
+
+
+def speed_grade(value: float | None, goal: float | None) -> Grade:
+    """Return the band of a speed, which is to reach its goal: the same bands, mirrored."""
+    if value is None or goal is None:
+        return "none"
+    return "sluggish" if value <= 0 else grade_of(goal / value, 1.0)
 
 
 def share(part: float, whole: float) -> float | None:
@@ -117,21 +128,33 @@ class RouteAt:
             found = self._tallies[window] = self.route.tallies.total(window, self.offset_ns)
         return found
 
-    def newest(self) -> tuple[int, int]:
-        """Return how many probes of the last 10 to 20 s finished, and how many of them ok."""
-        return self.route.tallies.newest(self.offset_ns)
+    def reaches_behind(self, window: WindowName, from_ns: int) -> bool:
+        """Return whether a window holds samples of slices that began before a stamp."""
+        return first_slice(window, slice_index(self.offset_ns)) < self._first_after(from_ns)
 
-    def percentiles(self, metric: Metric, window: WindowName) -> Percentiles:
+    def percentiles(
+        self, metric: Metric, window: WindowName, from_ns: int | None = None
+    ) -> Percentiles:
         """Return the percentiles of a metric of the present cohort over a window, graded by the
-        goal that holds at the present answer cap."""
+        goal that holds at the present answer cap.
+
+        With `from_ns` only of slices that began after that stamp.
+        """
+        samples = self.route.cohorts.get(self.route.cohort)
+        if from_ns is not None and self.reaches_behind(window, from_ns):
+            first = self._first_after(from_ns)
+            read = _EMPTY if samples is None else samples.of(metric).since(first, self.offset_ns)
+            return Percentiles(read, self.route.goal_s(metric))
         window = self._shortest[window]
         found = self._percentiles.get((metric, window))
         if found is None:
-            samples = self.route.cohorts.get(self.route.cohort)
             read = _EMPTY if samples is None else samples.of(metric).read(window, self.offset_ns)
             found = Percentiles(read, self.route.goal_s(metric))
             self._percentiles[metric, window] = found
         return found
+
+    def _first_after(self, stamp_ns: int) -> int:
+        return slice_index(stamp_ns - self.route.run.origin_ns) + 1
 
     def chart(self, metric: Charted) -> tuple[ChartPoint, ...]:
         """Return a metric's points of the last 15 minutes, oldest first, the open slice last."""
@@ -202,6 +225,9 @@ class RouteFigures:
     """p50, p95."""
     speed: float | None
     """Median tokens a second of a stream."""
+    patience_s: tuple[float | None, float | None]
+    """How long a request may be open before its first output, and with it; None where nothing is
+    known of how long they take."""
     trend: tuple[ChartPoint, ...]
     detail: DetailFigures | None
     """None where only its row is looked at."""
@@ -221,9 +247,24 @@ def route_figures(at: RouteAt, window: WindowName, *, with_detail: bool) -> Rout
         ttft=at.percentiles("ttft", window).at(0.5, 0.95, 0.99),
         e2e=at.percentiles("e2e", window).at(0.5, 0.95),
         speed=at.percentiles("speed", window).value(0.5),
+        patience_s=(
+            # What is not streamed shows nothing before it is whole.
+            _patience_s(at, "ttft" if at.route.info.streamed else "e2e"),
+            _patience_s(at, "e2e"),
+        ),
         trend=at.chart("ttft"),
         detail=detail,
     )
+
+
+def _patience_s(at: RouteAt, metric: Metric) -> float | None:
+    """Return how long a request may be open: thrice the p95 of five minutes, else thrice the goal,
+    and at least 8 s; None where neither is known."""
+    known = at.percentiles(metric, "5m")
+    usual = at.route.goal_s(metric)
+    if is_enough(known.n, 0.95):
+        usual = known.at(0.95)[0].value
+    return None if usual is None else max(_LEAST_PATIENCE_S, _PATIENCE_P95S * usual)
 
 
 def _column(at: RouteAt, window: WindowName) -> WindowColumn:

@@ -3,14 +3,22 @@
 What is counted and sampled is of the route's last turn; what is open, held and set is of now.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from probes.answers.limits import tightest
-from probes.board.figures import RouteFigures, amplification, share
-from probes.board.route import MARKERS_KEPT, RouteBoard
-from probes.board.states import STATE_ORDER
-from probes.board.views import LimitsView, PercentileTable, RouteDetail, RouteView
+from probes.board.figures import RouteFigures, amplification, share, speed_grade
+from probes.board.incidents import Incident, Incidents
+from probes.board.route import MARKERS_KEPT, RouteBoard, Standing
+from probes.board.states import REFUSING, STATE_ORDER, refusal_of, state_made, worst_of
+from probes.board.views import (
+    IncidentView,
+    LimitsView,
+    PercentileTable,
+    RecoveryView,
+    RouteDetail,
+    RouteView,
+)
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
@@ -28,19 +36,28 @@ _RATES: Final = (
 
 def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteView:
     """Return a route's row at the stamp `now_ns`."""
-    info = route.info
+    info, state = route.info, route.shown
     counted = _counted(figures.tally, figures.window_s)
     success = counted["success"]
+    oldest = route.oldest_open
+    open_s = None if oldest is None else _age_s(oldest.started_ns, now_ns)
+    answered = oldest is not None and oldest.phase == "streaming"
+    patience_s = figures.patience_s[answered]
     return RouteView(
         **counted,
         name=info.name,
         model=info.model,
         base_url=info.base_url,
         tags=info.tags,
-        state=route.state,
-        since_ns=route.since_ns,
+        state=state.state,
+        since_ns=state.since_ns,
         goal_ratio=route.goal_ratio,
         why=route.why,
+        said=_said(route, state),
+        observer_busy=any(
+            incident.is_named and incident.event.cause == "local_observer"
+            for incident in route.run.incidents.of(info.name)
+        ),
         in_flight=len(route.lanes),
         target=route.target,
         interval=route.interval,
@@ -52,8 +69,11 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         e2e_p50=figures.e2e[0],
         e2e_p95=figures.e2e[1],
         stream_tokens_per_s=figures.speed,
+        speed_grade=speed_grade(figures.speed, info.goal_tokens_per_s),
         success_missed=success is not None and success < info.goal_success,
-        oldest_open_s=_age_s(route.lanes.oldest_started_ns(), now_ns),
+        oldest_open_s=open_s,
+        oldest_phase=None if oldest is None else oldest.phase,
+        overdue=open_s is not None and patience_s is not None and open_s > patience_s,
         last_event_s=_age_s(route.last_event_ns, now_ns),
         cool_down_s=route.cool_down_s(now_ns),
         skipped=route.skipped,
@@ -88,6 +108,7 @@ def totals(rows: Sequence[RouteView], tally: Tally) -> RouteView | None:
         target=sum(row.target for row in rows),
         success_missed=any(row.success_missed for row in rows),
         oldest_open_s=_most(row.oldest_open_s for row in rows),
+        overdue=any(row.overdue for row in rows),
         last_event_s=_least(row.last_event_s for row in rows),
         cool_down_s=_most(row.cool_down_s for row in rows),
         skipped=sum(row.skipped for row in rows),
@@ -117,7 +138,7 @@ def _counted(tally: Tally, window_s: float) -> dict[str, Any]:
 
 def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteDetail | None:
     """Return what the panes below the table show of one route; None where that was not read."""
-    detail, info = figures.detail, route.info
+    detail, info, oldest = figures.detail, route.info, route.oldest_open
     if detail is None:
         return None
     markers = sorted((*route.markers, *route.run.marks), key=lambda marker: marker.at_ns)
@@ -128,9 +149,15 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
         markers=tuple(markers[-MARKERS_KEPT:]),
         goal_ttft_s=info.goal_ttft_s,
         goal_e2e_s=route.goal_e2e_s,
-        oldest_open_s=_age_s(route.lanes.oldest_started_ns(), now_ns),
+        oldest_open_s=None if oldest is None else _age_s(oldest.started_ns, now_ns),
         cohort=figures.cohort,
         streamed=info.streamed,
+        usual=tuple(
+            evidence
+            for incident in route.run.incidents.of(info.name)
+            for evidence in incident.event.evidence
+            if evidence.usual is not None
+        ),
     )
     return RouteDetail(
         route=info.name,
@@ -140,6 +167,47 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
         preview=route.preview,
         preview_probe=route.preview_probe,
     )
+
+
+def incident_views(
+    incidents: Incidents, routes: Mapping[str, RouteBoard]
+) -> tuple[IncidentView, ...]:
+    """Return what is open, worst first: by what it makes of its routes, how sure it is, how many it
+    hits, and how old it is."""
+    views = [_incident_view(incident, routes) for incident in incidents]
+    views.sort(key=_urgency)
+    return tuple(views)
+
+
+def _incident_view(incident: Incident, routes: Mapping[str, RouteBoard]) -> IncidentView:
+    hit = [routes[name] for name in incident.event.routes if name in routes]
+    made = [state_made(incident, route, route.live) for route in hit]
+    state = worst_of(state for state in made if state is not None)
+    refusal = refusal_of(incident.event.cause)
+    said = [route.said_since(refusal, incident.since_ns) for route in hit] if refusal else []
+    return IncidentView(incident.event, state, next(filter(None, said), ""))
+
+
+def _urgency(view: IncidentView) -> tuple[Any, ...]:
+    event = view.diagnosis
+    # Ours, which no route is to blame for, comes last: it is told beside what it may explain.
+    rank = len(STATE_ORDER) if view.state is None else STATE_ORDER.index(view.state)
+    return rank, event.state == "perhaps", -len(event.routes), event.since_ns, event.id
+
+
+def recovery_views(incidents: Incidents, now_ns: int) -> tuple[RecoveryView, ...]:
+    """Return what was cleared in the last five minutes, newest first."""
+    return tuple(
+        RecoveryView(incident.event, worst_of(incident.worst.values()))
+        for incident in incidents.recovered(now_ns)
+    )
+
+
+def _said(route: RouteBoard, state: Standing) -> str:
+    """Return the server's last words on a state; nothing where it refuses nobody."""
+    if state.state == "throttled":
+        return route.said_since("throttled", state.since_ns)
+    return route.said_since("failed", state.since_ns) if state.state in REFUSING else ""
 
 
 def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:

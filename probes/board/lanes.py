@@ -7,6 +7,7 @@ Rule 2: when it has ended, the lane is rebuilt from the attempt's own exact acco
 
 from collections import deque
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 from probes.board.views import LaneView
@@ -28,6 +29,9 @@ _MOST_A_CHARACTER: Final = 4
 """No tokeniser spends more tokens on a character: it has at most four bytes."""
 _SHORTEST_SPEED_NS: Final = CELL_NS
 """Less than one cell of a stream says nothing of its speed."""
+
+
+_STARTED: Final = attrgetter("started_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +268,9 @@ class Lanes:
             self._ended.append(lane)
         self._open.clear()
 
-    def oldest_started_ns(self) -> int | None:
-        """Return when the oldest open attempt started."""
-        return min((lane.started_ns for lane in self._open.values()), default=None)
+    def oldest(self) -> Lane | None:
+        """Return the lane of the oldest open attempt."""
+        return min(self._open.values(), key=_STARTED, default=None)
 
     def views(self, route: str, now_ns: int, retries: int) -> tuple[LaneView, ...]:
         """Return open lanes, oldest first, then those of the last 10 s, newest first."""

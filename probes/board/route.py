@@ -8,17 +8,18 @@ Rule 4: nothing is read here. What a screen shows of a route is read in `figures
 """
 
 from collections import deque
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from probes.answers.limits import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.header import Header
+from probes.board.incidents import Incident, Incidents
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.throttles import ThrottleLog
 from probes.board.views import ChartPoint, Marker, RouteState
-from probes.config.goals import e2e_goal_s
+from probes.config.goals import cap_of, e2e_goal_s
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -29,12 +30,14 @@ from probes.events import (
     HeldReason,
     Knob,
     LimitReading,
+    OpenPhase,
     Preview,
     PriceInfo,
     ProbeFinished,
     RouteCounts,
     RouteInfo,
 )
+from probes.events.diagnosis_words import server_words
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import GapBuckets, longest_gap_ns
 from probes.stats.samples import CohortSamples, Metric
@@ -52,6 +55,27 @@ _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
+Refusal: TypeAlias = Literal["throttled", "failed"]
+"""How an attempt ended that was not ok: of each the server's last words are kept."""
+
+
+UNANSWERED: Final[frozenset[RouteState]] = frozenset(("down", "hanging", "failing"))
+"""States that get better only by a success."""
+
+
+class Standing(NamedTuple):
+    """A state, and since when."""
+
+    state: RouteState
+    since_ns: int
+
+
+class Open(NamedTuple):
+    """The oldest open request of a route."""
+
+    started_ns: int
+    phase: OpenPhase | None
+    """How far it has come; None where nobody said."""
 
 
 class RunState:
@@ -62,6 +86,7 @@ class RunState:
         """The run's start."""
         self.header = Header()
         self.throttles = ThrottleLog()
+        self.incidents = Incidents()
         self.marks: deque[Marker] = deque(maxlen=MARKERS_KEPT)
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self.held: set[HeldReason] = set()
@@ -99,12 +124,22 @@ class RouteBoard:
         """Points of sealed slices, by slice: made once, so a chart does not shimmer."""
         self.is_due = False
         """Its state and figures are to be read at once, whenever its turn is."""
-        self.state: RouteState = "starting"
-        self.since_ns: int | None = None
-        """Since when it is in this state; None before it was first judged."""
+        self.shown = self.health = self.graded = Standing("starting", run.origin_ns)
+        """Its state; what it is by itself, our pauses left aside; what its goals alone say."""
+        self.live: RouteState = "ok"
+        """What its goals say now, of what was measured amid an incident too."""
         self.goal_ratio = 0.0
         self.why = ""
+        self.well_from_ns: int | None = None
+        """End of its last incident: what was measured before says nothing of how it is now."""
+        self.ok_began_ns = -1
+        """When the newest attempt that ended ok began; -1 before the first."""
+        self.refused_in_a_row = 0
+        """Attempts that ended otherwise since one ended ok."""
+        self._said: dict[Refusal, tuple[int, str]] = {}
+        """When the server last said why it refuses, and its words: hostile."""
         self._counts = RouteCounts(route=info.name, in_flight=0, target=info.concurrency)
+        self._counted_ns = 0
         self._skipped_before = 0
         self.configure(info)
 
@@ -128,6 +163,31 @@ class RouteBoard:
         self.held.clear()
 
     # What holds now, of the settings and the engine's own words.
+
+    @property
+    def state(self) -> RouteState:
+        """The state it is shown in."""
+        return self.shown.state
+
+    @property
+    def oldest_open(self) -> Open | None:
+        """The oldest open request: one of its lanes, or the one that the last tick told of where
+        the stream began amid it."""
+        oldest = self.lanes.oldest()
+        counts = self._counts
+        told_ns: int | None = None
+        if counts.oldest_open_ns is not None and (self.last_event_ns or 0) <= self._counted_ns:
+            told_ns = self._counted_ns - counts.oldest_open_ns
+        if oldest is None:
+            return None if told_ns is None else Open(told_ns, counts.oldest_phase)
+        if oldest.first_token_ns is not None:
+            return Open(oldest.started_ns, "streaming")
+        return Open(oldest.started_ns, None if told_ns is None else counts.oldest_phase)
+
+    def said_since(self, refusal: Refusal, since_ns: int) -> str:
+        """Return the server's last words of a kind that came after a stamp, else nothing."""
+        at_ns, words = self._said.get(refusal, (-1, ""))
+        return words if at_ns >= since_ns else ""
 
     @property
     def skipped(self) -> int:
@@ -206,8 +266,8 @@ class RouteBoard:
     def attempt_finished(self, event: AttemptFinished) -> None:
         """Count an exchange, once however often it is reported: a host that takes an engine for
         dead ends what it left open, and its own words may still come."""
-        if event.outcome == "throttled":
-            self.run.throttles.throttled(event)
+        if event.outcome != "cancelled":
+            self._served(event)
         if event.output_tokens and not event.chunks:  # it came whole: no arrivals spoke of it
             self.run.header.arrived(event.at_ns, SlotTokens(event.output_tokens, estimated=False))
         self.last_event_ns = event.at_ns
@@ -252,9 +312,9 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         self.limits.add(event.limits, event.at_ns)
 
-    def counted(self, counts: RouteCounts) -> None:
+    def counted(self, counts: RouteCounts, at_ns: int) -> None:
         """Note the engine's own counts, which a tick brings."""
-        self._counts = counts
+        self._counts, self._counted_ns = counts, at_ns
         self.target = counts.target
 
     def priced(self, price: PriceInfo) -> None:
@@ -293,7 +353,35 @@ class RouteBoard:
         self.markers.append(Marker(event.at_ns, text))
         self.is_due = True  # a pause is seen at once: the same key ends it
 
+    def recovered(self, incident: Incident, at_ns: int) -> None:
+        """Note that an incident is over."""
+        self.well_from_ns = at_ns
+        graded = self.graded
+        if incident.event.cause == "local_observer" or graded.state == "starting":
+            return
+        # What the goals said before its onset still holds; what they said since was the incident.
+        if graded.state == "ok" or graded.since_ns >= incident.since_ns:
+            self.graded = Standing("ok", at_ns)
+
     # What several of them need.
+
+    def _served(self, event: AttemptFinished) -> None:
+        """Note whether an attempt succeeded, and what its server said where it did not."""
+        if event.outcome == "ok":
+            # The first success after an onset may end a state, and does so at once.
+            if self.health.state in UNANSWERED and self.ok_began_ns < self.health.since_ns:
+                self.is_due = True
+            self.ok_began_ns = max(self.ok_began_ns, event.stamps_ns.started or event.at_ns)
+            self.refused_in_a_row = 0
+            return
+        if event.outcome == "throttled":
+            self.run.throttles.throttled(event)
+        self.refused_in_a_row += 1
+        words = server_words(event.status, event.message)
+        if not event.message:
+            words = f"{words} {event.reason or event.outcome}".strip()
+        refusal: Refusal = "throttled" if event.outcome == "throttled" else "failed"
+        self._said[refusal] = (event.at_ns, words)
 
     def _change_cohort(self, event: AttemptStarted) -> None:
         if self.cohort:
@@ -352,10 +440,7 @@ class RouteBoard:
         """Return the E2E goal of a cohort; of an unnamed one, that of the present answer cap."""
         known, goal_s = self._last_goal
         if not cohort or cohort != known:
-            cap = cohort.partition("/")[0]
-            # A recording may have been edited: more digits than a count has are no cap of ours.
-            is_cap = cap.isdecimal() and len(cap) < 19
-            goal_s = self._goal_e2e_at(int(cap if is_cap else 0) or self.max_tokens)
+            goal_s = self._goal_e2e_at(cap_of(cohort) or self.max_tokens)
             self._last_goal = (cohort, goal_s)
         return goal_s
 

@@ -1,92 +1,335 @@
-"""How a route is doing, in one word, and how badly: the one judge of a route's state.
+"""How a route is doing, in one word, since when, and why: incidents and goals made a state.
 
-Rule 1: success is judged over the last minute, or the last five where nothing finished in it; a p95
-over the last minute where it has 20 samples, else over five where these have, else not at all.
-Rule 2: down is nothing ok among at least three probes of the last 10 to 20 s, or among all of what
-success is judged by.
-Rule 3: throttled is ≥ 1 % of the last minute's attempts, or cooling down.
-Rule 4: what we do ourselves (paused, held) comes before what the route does.
+Rule 1: what is wrong is judged by the diagnosis alone. Its open incidents make the state, by the
+table below; there is no other threshold on failures or 429s here.
+Rule 2: since is the onset of the incident, whatever grade it has inside; where goals alone make the
+state, the moment they began to; after an incident, the moment it was over.
+Rule 3: a state in which nothing is answered gets better only by a success that began after the
+onset, whatever the diagnosis says.
+Rule 4: what may yet be chance (`perhaps`) never makes a state worse than slow.
+Rule 5: where nothing is open, goals grade a p95: over the last minute where it has 20 samples, else
+over five where these have, else not at all. What was measured amid an incident is not held against
+a route once that is over: then only samples after its end count.
+Rule 6: what we do ourselves (paused, held) comes before what the route does.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple, get_args
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from probes.board.figures import SLUGGISH_SHARE, RouteAt, is_enough
-from probes.board.route import RouteBoard
+from probes.board.incidents import Incident
+from probes.board.route import UNANSWERED, Refusal, RouteBoard, Standing
 from probes.board.views import RouteState
-from probes.events import HeldReason
+from probes.events import Cause, Evidence, HeldReason
+from probes.events.diagnosis_words import counts_failures, what_words
 from probes.stats.samples import Metric
 from probes.stats.tally import Tally
 from probes.stats.windows import WindowName
 
 STATE_ORDER: Final[tuple[RouteState, ...]] = get_args(RouteState)
-_WORST_FIRST: Final = {state: position for position, state in enumerate(STATE_ORDER)}
-_THROTTLED_SHARE: Final = 0.01
-"""Rarer 429s drown in the retries: no user feels them."""
-_DOWN_FROM: Final = 3
-"""Failures in a row that are an outage; fewer may be chance."""
+_RANK: Final = {state: position for position, state in enumerate(STATE_ORDER)}
 _LEAST_TOLERANCE: Final = 0.001
 """A success goal of 100 % allows no failure: the ratio to it must be a number all the same."""
 _HOLDING: Final[frozenset[HeldReason]] = frozenset(("budget", "reader_stalled", "restarting"))
 _JUDGED: Final[tuple[WindowName, ...]] = ("1m", "5m")
+REFUSING: Final = UNANSWERED | {"masked"}
+"""States of which a server's last words of a failure tell why."""
+_ALL_FAIL: Final = 10
+"""So many in a row come once in a thousand where half of them fail: one success among them, at the
+beginning of an outage, is no reason to call it anything else for hours."""
+_WORST_PERHAPS: Final[RouteState] = "slow"
+
+_Makes: TypeAlias = Literal[
+    "hanging",
+    "refused",  # down where nothing succeeds, else failing
+    "failing",  # down where all fail and nothing succeeds
+    "throttled",
+    "stalling",
+    "latency",  # sluggish or slow, by the goals
+    "masked",
+    "changed",
+    "nothing",
+]
+
+_MAKES: Final[Mapping[Cause, _Makes]] = {
+    # Requests are taken and nothing comes: it is no failure yet, and worse than one to wait for.
+    "no_answer": "hanging",
+    # Each is an answer to all requests alike, or to none: what succeeds beside it is an exception.
+    "outage": "refused",
+    "dns": "refused",
+    "tls": "refused",
+    "quota_exhausted": "refused",
+    "auth_failure": "refused",
+    "model_missing": "refused",
+    "bad_request": "refused",
+    # A share fails; only where that is all of them nobody is served.
+    "provider_errors": "failing",
+    "provider_overloaded": "failing",
+    "stream_truncation": "failing",
+    # Ours to ease, and what gets through is well.
+    "rate_limited_requests": "throttled",
+    "rate_limited_tokens": "throttled",
+    "rate_limited_concurrency": "throttled",
+    "stream_stalls": "stalling",
+    # Answers come, later than usual: how bad that is, the goals say. A way on which attempts fail
+    # is `refused` instead.
+    "network_path": "latency",
+    "provider_queueing": "latency",
+    "provider_slow_decode": "latency",
+    "cache_loss": "latency",
+    "own_load": "latency",
+    "cold_start": "latency",
+    # Users feel nothing of it but the time a retry takes.
+    "retry_masking": "masked",
+    # It answers within its goals, and not as before. Beyond them it is slow for that reason.
+    "prompt_growth": "changed",
+    "output_growth": "changed",
+    "model_changed": "changed",
+    "connection_churn": "changed",
+    # This machine's trouble is nobody's state: the row keeps what it was, with a mark.
+    "local_observer": "nothing",
+    # By its size: failures where its evidence counts some, else latency.
+    "unknown": "latency",
+}
+"""What an incident makes of a route it is on."""
 
 
 class Judgement(NamedTuple):
     """What is to be said of a route."""
 
-    state: RouteState
+    shown: Standing
+    """Its state, what we do ourselves included."""
+    health: Standing
+    """What it is by itself, while we pause or hold it too."""
+    graded: Standing
+    """What its goals say of it, incidents left aside."""
+    live: RouteState
+    """What its goals say now, of all that the windows hold."""
     goal_ratio: float
     """Worst ratio of p95, failure share and cost to what their goals allow."""
     why: str
-    """The most frequent reason of what the state was judged by, with its share where there are
-    others; for latency, the worse p95 as a multiple of its goal. Empty where the state says it all.
-    May be a server's words: hostile."""
+    """Why it is so, in words; empty where the state says it all. May be a server's: hostile."""
 
 
 def judge(at: RouteAt) -> Judgement:
     """Judge a route at one stamp."""
-    route, recent = at.route, at.tally("1m")
-    judged = recent if recent.finished else at.tally("5m")
-    latency = {"TTFT": _latency_ratio(at, "ttft"), "E2E": _latency_ratio(at, "e2e")}
-    worst = max(latency.values())
-    state = _state(at, recent, judged, worst)
-    why = ""
-    if state in ("down", "failing"):
-        why = _most_frequent(judged.failed_by)
-    elif state == "throttled":
-        why = _most_frequent(recent.throttled_by)
-    elif state in ("sluggish", "slow"):
-        why = f"{max(latency, key=latency.__getitem__)} p95 {worst:.1f}× goal"
-    ratio = max(worst, _failure_ratio(route, judged), _cost_ratio(route, judged))
-    return Judgement(state, ratio, why)
+    route = at.route
+    latency = _Latency(at)
+    incidents = route.run.incidents.of(route.info.name)
+    graded = _graded(at, latency, any(incident.is_named for incident in incidents))
+    health, cause = _health(route, graded, latency.grade, incidents)
+    if route.health.state in UNANSWERED and health is graded and graded.state == "ok":
+        # The diagnosis may have cleared it before: it is over with the first success.
+        health = graded = Standing("ok", max(graded.since_ns, at.now_ns))
+    shown, why = _shown(at, health), ""
+    if shown is health and cause is not None:
+        why = what_words(cause.event)
+    elif shown.state in ("slow", "sluggish"):
+        why = latency.why
+    elif shown.state == "throttled":
+        why = _most_frequent(at.tally("1m").throttled_by)
+    elif shown.state in UNANSWERED:
+        why = "no success since"
+    judged = at.tally("1m") if at.tally("1m").finished else at.tally("5m")
+    ratio = max(latency.ratio, _failure_ratio(route, judged), _cost_ratio(route, judged))
+    return Judgement(shown, health, graded, latency.grade, ratio, why)
 
 
 def worst_first(routes: list[RouteBoard]) -> list[RouteBoard]:
     """Return the routes by state, then by the ratio to their goals, then by name."""
     return sorted(
-        routes, key=lambda route: (_WORST_FIRST[route.state], -route.goal_ratio, route.info.name)
+        routes, key=lambda route: (_RANK[route.state], -route.goal_ratio, route.info.name)
     )
 
 
-def _state(at: RouteAt, recent: Tally, judged: Tally, latency: float) -> RouteState:
+def worst_of(states: Iterable[RouteState]) -> RouteState | None:
+    """Return the worst of some states; None without any."""
+    return min(states, key=_RANK.__getitem__, default=None)
+
+
+def refusal_of(cause: Cause) -> Refusal | None:
+    """Return how attempts end for a cause; None where they do not end for it."""
+    match _MAKES[cause]:
+        case "throttled":
+            return "throttled"
+        case "refused" | "failing" | "masked":
+            return "failed"
+        case _:
+            return "failed" if cause in ("network_path", "unknown") else None
+
+
+def state_made(incident: Incident, route: RouteBoard, live: RouteState) -> RouteState | None:
+    """Return what an incident makes of a route it is on; None where that is nothing.
+
+    Args:
+        incident: one that is open on it.
+        route: the route.
+        live: what its goals say now.
+    """
+    event = incident.event
+    makes = _MAKES[event.cause]
+    fails = makes == "latency" and counts_failures(event.evidence)
+    if fails and event.cause == "network_path":
+        makes = "refused"
+    elif fails and event.cause == "unknown":
+        makes = "failing"
+    if makes == "nothing":
+        return None
+    late: RouteState = live if live in ("slow", "sluggish") else _by_evidence(event.evidence, route)
+    state: RouteState
+    match makes:
+        case "refused":
+            state = "down" if _nothing_succeeds(route, incident.cause_ns) else "failing"
+        case "failing" | "stalling":
+            is_whole = event.size >= 1.0 and _nothing_succeeds(route, incident.since_ns)
+            state = "down" if is_whole else makes
+        case "latency":
+            state = late if late != "ok" else "slow"
+        case "masked" | "changed":
+            state = late if late != "ok" else makes
+        case _:
+            state = makes
+    if event.state == "perhaps" and _RANK[state] < _RANK[_WORST_PERHAPS]:
+        return _WORST_PERHAPS
+    return state
+
+
+def _nothing_succeeds(route: RouteBoard, from_ns: int) -> bool:
+    """Return whether no attempt that began after a stamp has ended ok, or none for long."""
+    return route.ok_began_ns < from_ns or route.refused_in_a_row >= _ALL_FAIL
+
+
+def note_worst(incident: Incident, route: RouteBoard) -> None:
+    """Keep the worst that an incident has made of a route: that is what it recovers from."""
+    state, name = state_made(incident, route, route.live), route.info.name
+    if state is not None:
+        incident.worst[name] = min(state, incident.worst.get(name, state), key=_RANK.__getitem__)
+
+
+def _health(
+    route: RouteBoard, graded: Standing, live: RouteState, incidents: Iterable[Incident]
+) -> tuple[Standing, Incident | None]:
+    """Return what a route is by itself, and the incident that makes it so."""
+    worst, cause = graded, None
+    for incident in incidents:
+        state = state_made(incident, route, live)
+        if state is None:
+            continue
+        found = Standing(state, incident.since_ns)
+        # Of two that make the same state, the older one says since when.
+        if (_RANK[found.state], found.since_ns) < (_RANK[worst.state], worst.since_ns):
+            worst, cause = found, incident
+    before = route.health
+    if (
+        before.state in UNANSWERED
+        and _RANK[worst.state] > _RANK[before.state]
+        and route.ok_began_ns < before.since_ns
+    ):
+        return before, None
+    return worst, cause
+
+
+def _graded(at: RouteAt, latency: "_Latency", is_ill: bool) -> Standing:
+    """Return what the goals say of a route, incidents left aside."""
+    before = at.route.graded
+    if before.state == "starting":
+        return Standing("ok", at.now_ns) if at.tally("run").ok else before
+    if is_ill:
+        return before  # what is measured now is the incident's
+    grade = latency.grade_after(at.route.well_from_ns)
+    return before if grade in (None, before.state) else Standing(grade, at.now_ns)
+
+
+def _shown(at: RouteAt, health: Standing) -> Standing:
+    """Return the state of a route with what we do ourselves."""
     route, everywhere = at.route, at.route.run.held
+    state: RouteState = health.state
     if route.paused or "paused" in route.held or "paused" in everywhere:
-        return "paused"
-    if not (_HOLDING.isdisjoint(route.held) and _HOLDING.isdisjoint(everywhere)):
-        return "held"
-    finished, ok = at.newest()
-    if (finished >= _DOWN_FROM and not ok) or (judged.finished and not judged.ok):
-        return "down"
-    if judged.finished and judged.ok / judged.finished < route.info.goal_success:
-        return "failing"
-    is_limited = recent.throttled >= max(1.0, _THROTTLED_SHARE * recent.attempts)
-    if is_limited or route.cool_down_s(at.now_ns) is not None:
-        return "throttled"
-    if not judged.finished and not at.tally("run").finished:
-        return "starting"
-    if latency > SLUGGISH_SHARE:
+        state = "paused"
+    elif not (_HOLDING.isdisjoint(route.held) and _HOLDING.isdisjoint(everywhere)):
+        state = "held"
+    elif _RANK[health.state] > _RANK["throttled"] and route.cool_down_s(at.now_ns) is not None:
+        state = "throttled"
+    if state == health.state:
+        return health
+    # A cool-down that a server makes longer goes on; what lasts keeps its beginning.
+    return route.shown if route.shown.state == state else Standing(state, at.now_ns)
+
+
+class _Latency:
+    """The p95s of a route, and its writing speed, against their goals."""
+
+    def __init__(self, at: RouteAt) -> None:
+        self._at = at
+        self._ratios = {
+            "TTFT p95": _ratio(at, "ttft", None),
+            "E2E p95": _ratio(at, "e2e", None),
+            "tok/s": _ratio(at, "speed", None),
+        }
+        self.ratio = max(ratio or 0.0 for ratio in self._ratios.values())
+        self.grade = _grade(self.ratio)
+
+    @property
+    def why(self) -> str:
+        """The worst of them as a multiple of its goal."""
+        name = max(self._ratios, key=lambda name: self._ratios[name] or 0.0)
+        if name == "tok/s":
+            return f"tok/s 1/{self.ratio:.1f} of its goal"
+        return f"{name} {self.ratio:.1f}× goal"
+
+    def grade_after(self, from_ns: int | None) -> RouteState | None:
+        """Return the grade of what was measured after a stamp; None where that is not enough.
+
+        Where the windows reach back no further than that stamp, it is the grade of all of them.
+        """
+        at = self._at
+        if from_ns is None or not at.reaches_behind("5m", from_ns):
+            return self.grade
+        metrics: tuple[Metric, ...] = ("ttft", "e2e", "speed")
+        ratios = [_ratio(at, metric, from_ns) for metric in metrics]
+        known = [ratio for ratio in ratios if ratio is not None]
+        return _grade(max(known)) if known else None
+
+
+def _grade(ratio: float) -> RouteState:
+    if ratio > SLUGGISH_SHARE:
         return "sluggish"
-    return "slow" if latency > 1.0 else "ok"
+    return "slow" if ratio > 1.0 else "ok"
+
+
+def _ratio(at: RouteAt, metric: Metric, from_ns: int | None) -> float | None:
+    """Return a figure as a multiple of its goal; None without a goal or without enough samples.
+
+    A speed is to reach its goal, so there it is the goal as a multiple of the median.
+    """
+    goal = _goal(at.route, metric)
+    if not goal:
+        return None
+    for window in _JUDGED:
+        percentiles = at.percentiles(metric, window, from_ns)
+        if is_enough(percentiles.n, 0.95):
+            value = percentiles.at(0.5 if metric == "speed" else 0.95)[0].value or 0.0
+            if metric == "speed":
+                return goal / value if value else None
+            return value / goal
+    return None
+
+
+def _goal(route: RouteBoard, metric: Metric) -> float | None:
+    return route.info.goal_tokens_per_s if metric == "speed" else route.goal_s(metric)
+
+
+def _by_evidence(evidence: Iterable[Evidence], route: RouteBoard) -> RouteState:
+    """Return the grade of what is measured since the onset: where probes are few, a p95 of the
+    last minutes has not enough of them."""
+    ratio = 0.0
+    for one in evidence:
+        if one.figure in ("ttft", "e2e"):
+            goal = _goal(route, "ttft" if one.figure == "ttft" else "e2e")
+            ratio = max(ratio, one.now / goal if goal else 0.0)
+        elif one.figure == "time_per_token":
+            ratio = max(ratio, one.now * (_goal(route, "speed") or 0.0))
+    return _grade(ratio)
 
 
 def _most_frequent(counts: Mapping[str, int]) -> str:
@@ -95,18 +338,6 @@ def _most_frequent(counts: Mapping[str, int]) -> str:
     reason = max(sorted(counts), key=counts.__getitem__)
     share = counts[reason] / sum(counts.values())
     return reason if share == 1.0 else f"{reason} {share:.0%}"
-
-
-def _latency_ratio(at: RouteAt, metric: Metric) -> float:
-    """Return a p95 as a multiple of its goal; 0 without a goal or without enough samples."""
-    goal_s = at.route.goal_s(metric)
-    if not goal_s:
-        return 0.0
-    for window in _JUDGED:
-        percentiles = at.percentiles(metric, window)
-        if is_enough(percentiles.n, 0.95):
-            return (percentiles.at(0.95)[0].value or 0.0) / goal_s
-    return 0.0
 
 
 def _failure_ratio(route: RouteBoard, judged: Tally) -> float:

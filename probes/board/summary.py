@@ -24,7 +24,7 @@ def route_summary(at: RouteAt) -> dict[str, Any]:
     speed = at.percentiles("speed", "run").at(0.5)
     verdict = goals_verdict(route, tally, ttft[1], e2e[1])
     return {
-        "state": judge(at).state,
+        "state": judge(at).shown.state,
         "cohort": route.cohort,
         **_counts(route, tally),
         **_named("ttft", ttft),

@@ -9,7 +9,17 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from probes.events import ClockSource, HeldReason, Limit, Outcome, PriceInfo, Shortage
+from probes.events import (
+    ClockSource,
+    Diagnosis,
+    Evidence,
+    HeldReason,
+    Limit,
+    OpenPhase,
+    Outcome,
+    PriceInfo,
+    Shortage,
+)
 from probes.stats.chunk_gaps import Stall
 from probes.stats.windows import WINDOWS as WINDOWS  # for panes, which see views alone
 from probes.stats.windows import WindowName as WindowName
@@ -18,15 +28,19 @@ Grade: TypeAlias = Literal["none", "great", "fine", "slow", "sluggish"]
 """Band of a figure against its goal; `none` where there is no goal or too few samples."""
 
 RouteState: TypeAlias = Literal[
-    "down",  # nothing succeeds any more
-    "failing",  # success rate below its goal
-    "throttled",  # 429s in the last minute or cooling
-    "sluggish",  # TTFT or E2E p95 above 1.5 × its goal
-    "slow",  # TTFT or E2E p95 above its goal
+    "down",  # nothing succeeds
+    "hanging",  # requests are taken and nothing comes back
+    "failing",  # a share fails
+    "throttled",  # it refuses us for our rate, or cools down
+    "stalling",  # streams pause in mid-answer
+    "sluggish",  # slow, beyond 1.5 × a goal
+    "slow",  # slower than a goal, or than usual
+    "masked",  # retries hide errors
+    "changed",  # within its goals, and not as before
     "ok",
     "held",  # budget exhausted or reader stalled
     "paused",
-    "starting",  # no finished probe yet
+    "starting",  # no probe has succeeded yet
 ]
 """Ordered worst first; `held` and `paused` are ours, not the route's."""
 
@@ -53,7 +67,7 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     state: RouteState
     since_ns: int | None = None
-    """Since when it is in this state."""
+    """The onset of what made it so; where goals alone do, when they began to."""
     goal_ratio: float = 0.0
     """Worst ratio of a figure to its goal; above 1 a goal is missed."""
     in_flight: int = 0
@@ -73,6 +87,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     e2e_p95: Figure = Figure()
     stream_tokens_per_s: float | None = None
     """Median over streams of 1/TPOT, from exact counts only."""
+    speed_grade: Grade = "none"
+    """Of that, against the goal of a speed."""
     success: float | None = None
     """Share of finished probes that ended ok, our cancellations excluded."""
     success_missed: bool = False
@@ -97,6 +113,10 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """Some of it is computed from a price."""
     oldest_open_s: float | None = None
     """Age of the oldest open attempt."""
+    oldest_phase: OpenPhase | None = None
+    """How far that one has come; None where nobody said."""
+    overdue: bool = False
+    """That one has been open for longer than anybody waits."""
     last_event_s: float | None = None
     """Age of the last event of the route."""
     cool_down_s: float | None = None
@@ -112,7 +132,11 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     held: tuple[HeldReason, ...] = ()
     """Why no new attempts start, in alphabetical order; empty where they do."""
     why: str = ""
-    """Why it is in its state, such as `connect.refused 90%`; empty where the state says it all."""
+    """Why it is in its state, such as `refuses our key`; empty where the state says it all."""
+    said: str = ""
+    """The server's own last words on it, such as `503 "overloaded"`: hostile."""
+    observer_busy: bool = False
+    """What it shows is our machine's trouble: no latency is to be trusted."""
     streamed: bool = True
     """False where answers come whole: there is no TTFT to show then."""
     price: PriceInfo | None = None
@@ -131,6 +155,26 @@ class ChartPoint(msgspec.Struct, frozen=True):
     """Probes."""
     throttled: int
     """Attempts."""
+
+
+class IncidentView(msgspec.Struct, frozen=True):
+    """One thing that is wrong."""
+
+    diagnosis: Diagnosis
+    """The newest that is known of it."""
+    state: RouteState | None
+    """The worst that it makes of its routes; None where it is no route's trouble."""
+    said: str = ""
+    """The server's own last words on it: hostile."""
+
+
+class RecoveryView(msgspec.Struct, frozen=True):
+    """One thing that was wrong, and has been over for less than five minutes."""
+
+    diagnosis: Diagnosis
+    """The last of it: `at_ns` is its end."""
+    was: RouteState | None
+    """The worst that its routes were in; None where it was no route's trouble."""
 
 
 class LaneView(msgspec.Struct, frozen=True):
@@ -200,6 +244,8 @@ class PercentileTable(msgspec.Struct, frozen=True):
     oldest_open_s: float | None
     cohort: str
     streamed: bool = True
+    usual: tuple[Evidence, ...] = ()
+    """What incidents have measured of the route, each with its usual."""
 
 
 class ThrottleEntry(msgspec.Struct, frozen=True):
@@ -332,6 +378,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     limits: tuple[LimitsView, ...]
     details: Mapping[str, RouteDetail] = msgspec.field(default_factory=dict)
     """By route; only those asked for."""
+    incidents: tuple[IncidentView, ...] = ()
+    """What is open, worst first."""
+    recoveries: tuple[RecoveryView, ...] = ()
+    """What was cleared in the last five minutes, newest first."""
 
 
 EMPTY_SNAPSHOT = Snapshot(

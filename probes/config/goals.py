@@ -15,6 +15,9 @@ DEFAULT_E2E_GOAL_S: Final = 3.0
 E2E_GOAL_CAP: Final = 200
 """Tokens up to which the default holds as it is."""
 
+_CAP_DIGITS: Final = 19
+"""As many as 2 ** 63 has."""
+
 DAY_S: Final = 86_400
 """Longest time that can be set: what takes longer is nobody's intention."""
 
@@ -37,6 +40,15 @@ class Goals(Settings, frozen=True, kw_only=True):
     """Share of probes that must be ok."""
     cost_usd_per_probe: Usd | None = None
     """USD that a good probe may cost, and that probes may cost on average."""
+
+
+def cap_of(cohort: str) -> int | None:
+    """Return the answer cap that a cohort such as `64/256` is named after; None where it has none.
+
+    A recording may have been edited: more digits than a count has are no cap of ours.
+    """
+    cap = cohort.partition("/")[0]
+    return int(cap) or None if cap.isdecimal() and len(cap) < _CAP_DIGITS else None
 
 
 def configured_e2e_goal_s(own_s: float | None, cap: int) -> float | None:

@@ -66,6 +66,7 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
     "throttles": frozenset(),
     "output": frozenset(),
 }
+_LASTING: Final[frozenset[Slot]] = frozenset(("observer", "path", "build"))
 _FAILURES_THAT_SLOW: Final[frozenset[Cause]] = frozenset(
     (
         *("no_answer", "outage", "provider_errors", "provider_overloaded", "retry_masking"),
@@ -93,9 +94,11 @@ _SURELY_WELL: Final = 5
 there is no chance."""
 _OUTLIVES_NS: Final = 120 * NS_PER_S
 """What was explained and goes on for so long after its explanation is a fault of its own."""
-_CLEAN: Final = 25
-"""Attempts in a row without a lost segment that end a loss: of one in ten, which is the least that
-is felt, they would be a rare chance."""
+_SAVED: Final = 15
+"""Probes without a loss that show that retries save them, whatever the share says."""
+_CLEAN: Final = 3
+"""Attempts in a row without a lost segment that end a loss, times its share: at the old share they
+would be one chance in twenty, and round trips are well again, too."""
 
 
 @dataclass(slots=True)
@@ -249,9 +252,19 @@ class RouteCauses:
                 continue  # of the two, the one that was noticed first
             if other.slot == "write" and other.cause != "provider_slow_decode":
                 continue
-            if abs(other.since_ns - alarm.since_ns) <= _SOON_NS:
+            if self._is_near(alarm, other):
                 alarm.explained_by = other
                 return
+
+    def _is_near(self, alarm: Alarm, other: Alarm) -> bool:
+        """Return whether one fault may have brought about both: they began together, or were
+        noticed together; for what lasts, its effects may begin at any time while it stands."""
+        soon_ns = max(_SOON_NS, round(6 * self.watch.pace_s * NS_PER_S))
+        if abs(other.since_ns - alarm.since_ns) <= soon_ns:
+            return True
+        if other.slot in _LASTING and alarm.since_ns > other.since_ns:
+            return True
+        return abs(other.begun_ns - alarm.begun_ns) <= soon_ns // 2
 
     def _explaining_suspicions(self, slot: Slot) -> Iterator[tuple[int, int]]:
         """Give rank and onset of the tests that may yet explain an alarm in `slot`."""
@@ -327,9 +340,11 @@ class RouteCauses:
     def _on_the_way(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
         tests = (watch.rtt, watch.tcp, watch.resent, watch.reordered)
-        if watch.clean_in_a_row >= _CLEAN and not watch.rtt.rank:
-            watch.resent.test.clear()
-            watch.reordered.test.clear()
+        for share in (watch.resent, watch.reordered):
+            lossy = share.test.n - watch.clean_in_a_row
+            lost = share.test.n_failed
+            if lossy > 0 and lost * watch.clean_in_a_row >= _CLEAN * lossy and not watch.rtt.rank:
+                share.test.clear()
         readings = [one for one in (_plain(test, "network_path") for test in tests) if one]
         if not watch.has_path and watch.host in around.hosts_way:
             wait = _plain(watch.wait_series, "network_path")
@@ -389,15 +404,15 @@ class RouteCauses:
             else:
                 self._hung_cause = "stream_stalls" if hang[2] else "no_answer"
         elif row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:
-            if not self._forced:
-                self._forced = "row"
+            self._forced = self._forced or "row"
         elif self._forced and watch.ok_in_a_row >= _WELL_AGAIN:
             self._forced = ""
-        if watch.ok_in_a_row == _SURELY_WELL and share is not None:
-            ends = self._failed_ends(share.since_ns)
-            if len(ends) >= _NOTHING_SUCCEEDS and all(end.failure for end in ends):
-                watch.failed.test.clear()
-                share = None
+        if self._forced == "hang":
+            # What began before it answered again is the hang's, however late it gives up.
+            watch.stale_before_ns = max(watch.stale_before_ns, watch.last_ok_began_ns or 0)
+        if share is not None and self._is_surely_well(share.since_ns):
+            watch.failed.test.clear()
+            share = None
         if share is None and not self._forced:
             return None
         onsets = [share.since_ns] if share is not None else []
@@ -443,9 +458,17 @@ class RouteCauses:
         # The few probes of the first seconds say little: that retries save nearly all must also
         # follow from the share, if attempts fail independently of one another.
         saves = share ** (watch.info.retries + 1) <= 0.03
-        if rescued and saves and lost <= max(0, 0.01 * len(probes)):
+        saves = saves or (not lost and len(probes) >= _SAVED)
+        if rescued and saves and lost <= 0.01 * len(probes):
             return "retry_masking"
         return "provider_errors"
+
+    def _is_surely_well(self, since_ns: int) -> bool:
+        """Return whether what nothing succeeded in has succeeded often enough since."""
+        if self.watch.ok_in_a_row != _SURELY_WELL:
+            return False
+        ends = self._failed_ends(since_ns)
+        return len(ends) >= _NOTHING_SUCCEEDS and all(end.failure for end in ends)
 
     def _failed_ends(self, since_ns: int) -> list[End]:
         """Return the ends since an onset, up to the newest failure: what came after it is the

@@ -46,6 +46,9 @@ _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
     )
 )
 """More probes would feed the limit that is reported, or tell nothing new."""
+_UNEVEN: Final = 1.5
+_ONE_FAILURE: Final = 2.0
+"""Score of a share after a single failure."""
 _THICK_S: Final = 1.0
 """Seconds between probes of a route above which more of them tell more."""
 
@@ -224,14 +227,18 @@ def _is_suspect(route: RouteCauses) -> bool:
     watch = route.watch
     if not watch.info.evidence or not watch.is_probed:
         return False
-    if watch.interval_s / max(1, watch.concurrency) <= _THICK_S and not route.alarms:
+    hangs = watch.hanging(watch.now_ns) is not None
+    if watch.pace_s <= _THICK_S and not hangs:
         return False
     if any(alarm.cause in _NEVER_THICKENED for alarm in route.alarms.values()):
         return False
     if watch.throttled.rank:
         return False
     tests = (watch.wait_series, watch.band.per_token, watch.band.gap, watch.failed, watch.stalled)
-    return any(test.rank in (1, 2) for test in tests) or (watch.hanging(watch.now_ns) is not None)
+    if hangs or any(test.rank in (1, 2) for test in tests):
+        return True
+    # At a slow pace a second failure is long in coming; and a recovery takes as many probes.
+    return watch.failed.test.score >= _ONE_FAILURE or bool(watch.failed.rank and watch.ok_in_a_row)
 
 
 def _hosts_way(routes: tuple[RouteCauses, ...]) -> frozenset[str]:
@@ -252,9 +259,19 @@ def _is_way(watch: RouteWatch) -> bool:
     if not wait.rank or wait.since_ns is None:
         return False
     tests = (watch.tcp, watch.band.gap)
-    return any(
+    together = any(
         test.rank and abs((test.since_ns or 0) - wait.since_ns) <= 30 * NS_PER_S for test in tests
-    ) and (watch.tcp.rank > 0 or not watch.band.per_token.rank)
+    )
+    return together and (watch.tcp.rank > 0 or _is_uneven(watch))
+
+
+def _is_uneven(watch: RouteWatch) -> bool:
+    """Return whether gaps grew by far more than the time per token: segments were lost, while a
+    server that writes slowly does so all the time."""
+    gap, per_token = watch.band.gap.shift(), watch.band.per_token.shift()
+    if gap is None:
+        return False
+    return per_token is None or gap.ratio >= _UNEVEN * per_token.ratio
 
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], bool]]] = {

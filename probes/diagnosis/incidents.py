@@ -77,11 +77,12 @@ class Incidents:
             return []
         told: list[Diagnosis] = []
         for incident in self.open:
-            self._hand_over(incident)
+            self._hand_over(incident, routes)
         for route in routes:
             for alarm in route.alarms.values():
                 if alarm.explained_by is None and not self._has(alarm):
                     self._place(route, alarm, routes)
+        self._merge(routes)
         for incident in tuple(self.open):
             told += self._tell(incident, now_ns, routes)
         return told
@@ -89,21 +90,45 @@ class Incidents:
     def _has(self, alarm: Alarm) -> bool:
         return any(one is alarm for incident in self.open for _, one in incident.members)
 
-    def _hand_over(self, incident: Incident) -> None:
-        """Give the place of an alarm that was explained since to the one that explains it."""
-        for at, (route, alarm) in enumerate(incident.members):
+    def _hand_over(self, incident: Incident, routes: Sequence[RouteCauses]) -> None:
+        """Give the place of an alarm that was explained since to the one that explains it: in the
+        incident that this one is of already, else in the same."""
+        members: list[tuple[RouteCauses, Alarm]] = []
+        for route, alarm in incident.members:
             by = alarm.explained_by
             if by is None or alarm.is_over:
-                continue
-            if by.is_over or self._has(by):
-                incident.members[at] = (route, _GONE)
-            else:
-                incident.members[at] = (route, by)
-        incident.members = [one for one in incident.members if one[1] is not _GONE]
+                members.append((route, alarm))
+            elif not by.is_over and not self._has(by):
+                home = next(
+                    (
+                        other
+                        for other in self.open
+                        if other is not incident
+                        and incident.named_ns is None
+                        and self._is_of(other, route, by, routes)
+                    ),
+                    None,
+                )
+                (members if home is None else home.members).append((route, by))
+        incident.members = members
         standing = [alarm for _, alarm in incident.members if not alarm.is_over]
         if standing:
             named = [alarm for alarm in standing if alarm.is_named]
             incident.cause = _most(alarm.cause for alarm in named or standing)
+
+    def _merge(self, routes: Sequence[RouteCauses]) -> None:
+        """Make one of incidents that turn out to be: the first keeps its id, the other ends."""
+        for later in reversed(self.open[1:]):
+            for earlier in self.open:
+                if earlier is later:
+                    break
+                if later.members and all(
+                    not alarm.is_over and self._is_of(earlier, route, alarm, routes)
+                    for route, alarm in later.members
+                ):
+                    earlier.members += later.members
+                    later.members = []
+                    break
 
     def _place(self, route: RouteCauses, alarm: Alarm, routes: Sequence[RouteCauses]) -> None:
         for incident in self.open:
@@ -206,10 +231,6 @@ class Incidents:
         )
         incident.last = msgspec.structs.replace(event, text=told)
         return incident.last
-
-
-_GONE: Final = Alarm("output", "unknown", 0, 0, is_over=True)
-"""Takes the place of an alarm that has gone to another incident."""
 
 
 def _most(causes: Iterable[Cause]) -> Cause:

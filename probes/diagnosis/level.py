@@ -230,8 +230,7 @@ class LevelShift:
         `evidence`: of thickened probes. It is judged and never enters the reference.
         """
         value = _bounded(value)
-        if began_ns > self._answered_ns:
-            self._answered_ns = began_ns
+        self._answered_ns = max(self._answered_ns, at_ns)
         if not evidence:
             self._learn_pace(at_ns)
         known = self._sorted
@@ -262,9 +261,10 @@ class LevelShift:
     def lend(self, requests: Sequence[tuple[int, float]], at_ns: int | None = None) -> None:
         """Take the open requests: when each began, and its age in the unit of the series.
 
-        Replaces what was lent before. One that a later request has overtaken lends nothing: it is
-        the tail of a distribution, and its own sample will say so. Those that began within one
-        second lend together what the worst of them is worth.
+        Replaces what was lent before. With the time `at_ns` of the ages, a request is taken for no
+        older than the newest sample: while others answer, the oldest of many is the tail of a
+        distribution, and its own sample will say so. Those that began within one second lend
+        together what the worst of them is worth.
         """
         self._lent, self._lent_ns = 0.0, None
         known = self._sorted
@@ -273,7 +273,11 @@ class LevelShift:
             return
         lent: dict[int, float] = {}
         for began_ns, age in requests:
-            if began_ns < self._answered_ns or age <= 0.0:
+            if at_ns is not None and began_ns < self._answered_ns:
+                if at_ns <= self._answered_ns:
+                    continue
+                age *= (at_ns - self._answered_ns) / (at_ns - began_ns)
+            if age <= 0.0:
                 continue
             worth = _normal_score(bisect_left(known, age / self._margin), n, LENT_CLIP) - DRIFT
             if worth > 0.0:

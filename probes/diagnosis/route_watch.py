@@ -160,6 +160,8 @@ class RouteWatch:
         self.held: set[HeldReason] = set()
         self.has_path = False
         """The kernel told of round trips."""
+        self.stale_before_ns = 0
+        """Time-outs of what began before this are of a hang that is over."""
         self.clean_in_a_row = 0
         """Attempts since one that lost a segment."""
         self.build = ""
@@ -220,6 +222,8 @@ class RouteWatch:
         if self._gap is not None and began_ns < self._gap.at_ns:
             return
         rate, kind = rate_limit_of(event), failure_of(event)
+        if began_ns < self.stale_before_ns and event.outcome == "timeout":
+            return
         failure = None if kind is None else kind.cause
         words = event.message if event.message else event.reason
         self.ends.append(End(began_ns, event.at_ns, failure, rate, words, event.status))
@@ -333,6 +337,11 @@ class RouteWatch:
     def wait_series(self) -> Series:
         """What a user waits for: the first token, or the whole of what comes whole."""
         return self.band.wait if self.info.streamed else self.band.whole
+
+    @property
+    def pace_s(self) -> float:
+        """Seconds from one probe of the route to the next, as wanted."""
+        return self.interval_s / max(1, self.concurrency)
 
     @property
     def open_requests(self) -> int:

@@ -298,12 +298,13 @@ class Engine:
         self._outbox.delivered()
 
     def _tick(self) -> None:
-        counts = self._counts()
+        now_ns = self._clock.monotonic_ns()
+        counts = tuple(runner.counts_and_oldest(now_ns) for runner in self._routes.values())
         works = [runner.work() for runner in self._routes.values()]
         self._cost = self._meter.measure(Work(*map(sum, zip(*works, strict=True))))
         self._outbox.emit(
             Tick(
-                at_ns=self._clock.monotonic_ns(),
+                at_ns=now_ns,
                 wall_ns=self._clock.wall_ns(),
                 health=self._health(counts),
                 routes=counts,

@@ -313,6 +313,7 @@ class Probe:
             charge=charge,
             retry=plan,
             clock=self._transport.clock_source,
+            path=self._transport.path,
             scrub=tools.scrub,
             include_text=tools.include_text,
         )

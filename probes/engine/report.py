@@ -1,8 +1,8 @@
 """Results as events: pure functions from what was said and measured to what is told.
 
 Rule 1. An attempt's event is made here and once: of what is known of the request, the answer, the
-        stamp recorder and the charge. What is called the same in them and in `AttemptFinished` goes
-        there by its name; all else stands in `attempt_finished`.
+        stamp recorder, the path and the charge. What is called the same in them and in
+        `AttemptFinished` goes there by its name; all else stands in `attempt_finished`.
 Rule 2. Here a key is scrubbed: before this an answer is as its server wrote it, behind this no text
         that a server chose holds a secret of ours. (Only the text of a stream on preview goes
         another way, `engine.preview`, and a traceback, `RouteRunner.fault`.)
@@ -31,6 +31,7 @@ from probes.events import (
     StampLadder,
 )
 from probes.money.pricing import Asked, Charge, PriceSource, Reported, Seen, charge_of, price_info
+from probes.transport import PathReading
 
 BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
 """Upper ends of the bands of input tokens that a cohort names."""
@@ -75,7 +76,7 @@ SHARED: Final = {
     record: tuple(
         name for name in AttemptFinished.__struct_fields__ if name in record.__annotations__
     )
-    for record in (Answer, StampRecorder, AttemptIdentity, Charge)
+    for record in (Answer, StampRecorder, AttemptIdentity, Charge, PathReading)
 }
 """The fields of each record that the event has by the same name; of two of them the later counts
 (a cost is what was charged, not what was said)."""
@@ -151,6 +152,7 @@ def attempt_finished(
     charge: Charge,
     retry: RetryPlan | None,
     clock: ClockSource,
+    path: PathReading,
     scrub: Scrubber,
     include_text: bool,
 ) -> AttemptFinished:
@@ -159,7 +161,7 @@ def attempt_finished(
     ids = request_ids(answer.headers, answer.body_request_id)
     merged: dict[str, Any] = {
         name: getattr(record, name)
-        for record in (answer, recorder, identity, charge)
+        for record in (answer, recorder, identity, charge, path)
         for name in SHARED[type(record)]
     }
     merged |= {

@@ -17,6 +17,7 @@ from random import Random
 from typing import Final, TypeAlias
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from probes.config import Route
@@ -228,6 +229,23 @@ class RouteRunner:
             target=self.concurrency,
             waiting=self.gate.waiting,
             skipped=self.skipped,
+        )
+
+    def counts_and_oldest(self, now_ns: int) -> RouteCounts:
+        """Return the same with the oldest open attempt and its age.
+
+        Apart, for ticks alone: of an age that grows every batch would be news.
+        """
+        oldest_ns, oldest = now_ns, None
+        for probe in self._open.values():
+            started_ns, attempt = probe.open_since_ns, probe.in_flight
+            if started_ns is not None and attempt is not None and started_ns <= oldest_ns:
+                oldest_ns, oldest = started_ns, attempt
+        counts = self.counts()
+        if oldest is None:
+            return counts
+        return msgspec.structs.replace(
+            counts, oldest_open_ns=now_ns - oldest_ns, oldest_phase=oldest.recorder.open_phase
         )
 
     def _say(self, knob: KnobKind, before: float, after: float, who: str) -> None:

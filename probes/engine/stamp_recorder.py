@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from probes.answers.progress import Progress
+from probes.events import OpenPhase
 
 MAX_CHUNK_OFFSETS: Final = 20_000
 """160 kB an attempt, and ten times what a long answer brings: a flood must not fill the memory."""
@@ -47,6 +48,15 @@ class StampRecorder:
     """The stream was cut because more came than it may use."""
     _started_ns: int = 0
     _last_is_exact: bool = True
+
+    @property
+    def open_phase(self) -> OpenPhase:
+        """How far it has come, while it is open."""
+        if self.chunks:
+            return "streaming"
+        if "headers" in self.stamps:
+            return "headers"
+        return "sent" if "sent" in self.stamps else "connecting"
 
     def stamp(self, step: str, at_ns: int, *, exact: bool = True) -> bool:
         """Stamp a step that has no stamp yet; return whether it had none."""

@@ -18,6 +18,8 @@ class ExitStatus(IntEnum):
     """The command line or the settings are wrong, or a recording that was named is none."""
     UNKNOWN = 3
     """Whether the goals were met is not known: nothing, or too little, was measured."""
+    INCIDENT = 4
+    """An incident was named, where it was asked for one."""
     HANGUP = 129
     """The terminal went away while `once` or `check` waited."""
     INTERRUPTED = 130

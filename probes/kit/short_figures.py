@@ -55,10 +55,28 @@ def time_of_day(at_ns: int, anchor_ns: int, zone: tzinfo | None = None) -> str:
         anchor_ns: what makes Unix time of it.
         zone: time zone; None is the machine's own.
     """
+    moment = local_moment(at_ns + anchor_ns, zone)
+    return NO_FIGURE if moment is None else moment.strftime("%H:%M:%S")
+
+
+def date_and_time(wall_ns: int | None, zone: tzinfo | None = None) -> str:
+    """Return Unix ns as `2026-11-29 14:17:31`, `–` where that is not known or in no calendar.
+
+    Without `zone` it is in the machine's own.
+    """
+    moment = None if wall_ns is None else local_moment(wall_ns, zone)
+    return NO_FIGURE if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local_moment(wall_ns: int, zone: tzinfo | None = None) -> datetime | None:
+    """Return Unix ns as a moment of a time zone, in whole seconds; None where no calendar holds it.
+
+    Without `zone` it is in the machine's own.
+    """
     try:
-        return datetime.fromtimestamp((at_ns + anchor_ns) // NS_PER_S, zone).strftime("%H:%M:%S")
+        return datetime.fromtimestamp(wall_ns // NS_PER_S, zone).astimezone(zone)
     except (OverflowError, OSError, ValueError):
-        return NO_FIGURE
+        return None
 
 
 def count(value: float | None) -> str:

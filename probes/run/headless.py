@@ -5,9 +5,9 @@ from typing import BinaryIO
 
 import anyio
 
-from probes.board.goals import goals_remarks, goals_status
 from probes.exports.json_lines import JsonLines
 from probes.kit.exit_status import ExitStatus
+from probes.run.pass_or_fail import PassOrFail
 from probes.run.printing import LOOK_S, Printing
 from probes.run.session import Session
 
@@ -18,6 +18,7 @@ async def run_headless(
     duration_s: float | None,
     out: BinaryIO,
     fail_on_goals: bool,
+    fail_on_incident: bool = False,
     only: Set[str] | None = None,
     report: Callable[[Iterable[str]], object] = list,
 ) -> int:
@@ -26,13 +27,15 @@ async def run_headless(
     Ends `duration_s` seconds after the first hello, on SIGINT, SIGTERM or SIGHUP, when `out` is
     closed by its reader, or when the engine crashes again and again. Where `only` is given, lines
     of other types are left out. Returns a status; `report` takes for a person, a line each, what
-    became of the goals, where `fail_on_goals` asks for it.
+    became of the goals and which incidents were named, where it is asked for.
 
     Raises:
         OSError: `out` could not be written, though its reader had not left.
     """
     output = JsonLines(out, only)
     printing = Printing(session, output)
+    asked = PassOrFail(on_goals=fail_on_goals, on_incident=fail_on_incident)
+    session.subscribe(asked.receive)
     session.subscribe(printing.receive)
     gave_up = False
 
@@ -61,7 +64,4 @@ async def run_headless(
         raise output.failure
     if gave_up:
         return ExitStatus.FAILED
-    if not fail_on_goals:
-        return ExitStatus.OK
-    report(goals_remarks(summary))
-    return goals_status(summary)
+    return asked.status(summary, report)

@@ -1,49 +1,77 @@
-"""A recording as a run without a screen printed it: the same lines, and the same summary last."""
+"""A recording as a run without a screen printed it: the same lines, and the same summary last.
 
-from collections.abc import Sequence, Set
+What is derived of the events is made anew, by the same functions as in a run.
+"""
+
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import BinaryIO
 
 import anyio
 
 from probes.board import Board
+from probes.diagnosis import Diagnostician
 from probes.events import Event, Hello
 from probes.exports.json_lines import JsonLines
-from probes.kit.exit_status import ExitStatus
+from probes.run.pass_or_fail import PassOrFail
 from probes.run.printing import Printing
 from probes.run.sinks import Sink, board_sink
+from probes.run.verdicts import with_verdicts
 from probes.sources.recording import RecordingSource
 from probes.stats.sketch import BACKEND
 from probes.store.recording_reader import RecordingError, Report, recorded_parts
 
 
 async def run_replay(
-    paths: Sequence[Path], *, out: BinaryIO, report: Report, only: Set[str] | None = None
+    paths: Sequence[Path],
+    *,
+    out: BinaryIO,
+    report: Report,
+    only: Set[str] | None = None,
+    fail_on_incident: bool = False,
+    diagnostician: Diagnostician | None = None,
 ) -> int:
     """Print the durable events of a recording, then one line of type `summary`; return a status.
 
     Ends early on SIGINT, SIGTERM or SIGHUP, with the summary of what was read, and when `out` is
     closed by its reader, who may otherwise be as slow as he likes. Where `only` is given, lines of
-    other types are left out. `report` takes what is missing of the recording.
+    other types are left out. `report` takes what is missing of the recording and, where
+    `fail_on_incident` asks for it, which incidents were named in it; `diagnostician` judges in the
+    place of a new one of ours.
 
     Raises:
         RecordingError: it cannot be read.
         OSError: `out` could not be written, though its reader had not left.
     """
-    replay = _Replay(recorded_parts(paths, report), JsonLines(out, only), report)
-    return await replay.run()
+    parts = recorded_parts(paths, report)
+    asked = PassOrFail(on_goals=False, on_incident=fail_on_incident)
+    judge = diagnostician or Diagnostician()
+    return await _Replay(parts, JsonLines(out, only), report, judge, asked).run()
 
 
 class _Replay:
     """The recording's events on their way into the board and onto the output."""
 
-    def __init__(self, parts: Sequence[Path], output: JsonLines, report: Report) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Path],
+        output: JsonLines,
+        report: Report,
+        diagnostician: Diagnostician,
+        asked: PassOrFail,
+    ) -> None:
         self._name = parts[0].name
+        self._diagnostician = diagnostician
         self._board = Board()
         self._source = RecordingSource(parts, self._receive, report)
         self._output = output
         self._printing = Printing(self._source, output)
-        self._sinks: tuple[Sink, ...] = (board_sink(self._board), self._printing.receive)
+        self._asked = asked
+        self._sinks: tuple[Sink, ...] = (
+            board_sink(self._board),
+            asked.receive,
+            self._printing.receive,
+        )
         self._report = report
         self._greeted = False
 
@@ -69,9 +97,14 @@ class _Replay:
             raise failure
         if self._output.failure is not None:
             raise self._output.failure
-        return ExitStatus.OK
+        return self._asked.status({}, self._tell)
+
+    def _tell(self, remarks: Iterable[str]) -> None:
+        for remark in remarks:
+            self._report(remark)
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
+        events, lines = with_verdicts(self._diagnostician, events, lines)
         for sink in self._sinks:
             sink(events, lines)
         if self._greeted:

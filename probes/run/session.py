@@ -3,7 +3,8 @@
 Rule 1: the stream begins with a `hello`, whatever happens before an engine has introduced itself:
 until then what others tell waits. A run that ends before any engine spoke has a hello of our own.
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
-Rule 3: the order in which sinks hear a batch stands in one place, with its reasons.
+Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
+them the diagnostician judges it, and its verdicts are part of the batch.
 """
 
 import os
@@ -27,6 +28,7 @@ from probes.config.tls import unverified
 from probes.control.commands import Command, Configure, Go
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
+from probes.diagnosis import Diagnostician
 from probes.events import SCHEMA_VERSION, Event, Hello, Notice, durable_lines
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
@@ -36,6 +38,7 @@ from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
+from probes.run.verdicts import with_verdicts
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
@@ -68,17 +71,20 @@ class Session:
         apart: Path | None = None,
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
+        diagnostician: Diagnostician | None = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
 
         `headers` are those of each route with its secrets filled in; `apart` is the ledger that
-        takes what the shared one does not at the end.
+        takes what the shared one does not at the end; `diagnostician` judges the run in the place
+        of a new one of ours.
         """
         self._config = config
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
         self._clock = clock or SystemClock()
         self._include_text = include_text
+        self._diagnostician = diagnostician or Diagnostician()
         self._board = Board()
         self._wanted = WantedState(config.routes)
         self._sinks: list[Sink] = [
@@ -263,6 +269,8 @@ class Session:
         # The clock of the stream, by which what an engine was told to wait for is reckoned.
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
+        # Only now: what waited for the hello is judged in its place behind it, as it is recorded.
+        events, lines = with_verdicts(self._diagnostician, events, lines)
         for sink in self._sinks:
             sink(events, lines)
         self._greet(events)

@@ -1,9 +1,22 @@
-"""Counts and health of several engines as those of one: pure."""
+"""Counts and health of several engines as those of one: pure.
+
+Rule 1: an open request is told in ticks, each at a moment of its engine's own: it is kept by when
+it started, so that its age is right whenever it is asked for, and only until it is known to have
+ended. So a request may be told a second late, and none is told that is over.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from probes.events import Batch, Health, RouteCounts, Tick
+import msgspec
+
+from probes.events import AttemptFinished, Batch, Health, OpenPhase, RouteCounts, Tick
+from probes.kit.clock import NS_PER_S
+
+_TICKS_NS: Final = 5 * NS_PER_S // 2
+"""Two ticks and some: of an engine that has missed them nobody knows what is still open, and an age
+that goes on growing while a process stands still would accuse the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +25,15 @@ class _Report:
 
     health: Health
     routes: dict[str, RouteCounts]
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenRequest:
+    """The oldest of an engine and a route, as its last tick told it."""
+
+    started_ns: int
+    phase: OpenPhase | None
+    told_ns: int
 
 
 class HealthRollUp:
@@ -24,6 +46,8 @@ class HealthRollUp:
         """`shares` gives the concurrency wanted of each route on an engine."""
         self._shares = shares
         self._reports: dict[int, _Report] = {}
+        self._oldest: dict[tuple[int, str], _OpenRequest] = {}
+        """By engine and route."""
         self._skipped = dict.fromkeys(routes, 0)
         self._drops = 0
         self._gone: set[int] = set()
@@ -34,10 +58,24 @@ class HealthRollUp:
         self._reports[engine] = _Report(
             event.health, {count.route: count for count in event.routes}
         )
+        for count in event.routes if isinstance(event, Tick) else ():
+            self._oldest.pop((engine, count.route), None)
+            if count.oldest_open_ns is not None:
+                started_ns = event.at_ns - count.oldest_open_ns
+                request = _OpenRequest(started_ns, count.oldest_phase, event.at_ns)
+                self._oldest[engine, count.route] = request
+
+    def ended(self, engine: int, event: AttemptFinished) -> None:
+        """Note that a request of an engine is no longer open."""
+        key = engine, event.route
+        request = self._oldest.get(key)
+        if request is not None and request.started_ns == event.stamps_ns.started:
+            del self._oldest[key]
 
     def left(self, engine: int) -> None:
         """Note that an engine has ended: it has nothing in flight, but its part is still wanted."""
         self._gone.add(engine)
+        self._oldest = {key: one for key, one in self._oldest.items() if key[0] != engine}
         report = self._reports.pop(engine, None)
         if report is None:
             return
@@ -48,6 +86,24 @@ class HealthRollUp:
     def counts(self) -> tuple[RouteCounts, ...]:
         """Return each route's counts on all engines together."""
         return tuple(self._sum(route) for route in self._skipped)
+
+    def counts_and_oldest(self, now_ns: int) -> tuple[RouteCounts, ...]:
+        """Return the same with each route's oldest open request of all engines, for a tick."""
+        oldest: dict[str, _OpenRequest] = {}
+        for (_, route), request in self._oldest.items():
+            known = oldest.get(route, request)
+            if now_ns - request.told_ns < _TICKS_NS and request.started_ns <= known.started_ns:
+                oldest[route] = request
+        return tuple(
+            msgspec.structs.replace(
+                count,
+                oldest_open_ns=now_ns - oldest[count.route].started_ns,
+                oldest_phase=oldest[count.route].phase,
+            )
+            if count.route in oldest
+            else count
+            for count in self.counts()
+        )
 
     def health(self) -> Health:
         """Return sums where they are meant, the worst engine's figure elsewhere.

@@ -219,6 +219,11 @@ class MergedStream:
                 return [] if event.released else self._bury(engine, event)
             case Held():
                 return self._held.hear(engine, event)
+            case AttemptFinished():
+                self._roll_up.ended(engine, event)
+                if event.outcome == "throttled":
+                    self._throttled_ns[event.route] = event.at_ns
+                return [event]
             case _:
                 return [event] if self._is_news(engine, event) else []
 
@@ -236,7 +241,7 @@ class MergedStream:
                 at_ns=at_ns,
                 wall_ns=at_ns + self._wall_anchor_ns,
                 health=health,
-                routes=counts,
+                routes=self._roll_up.counts_and_oldest(at_ns),
                 budgets=_fullest(self._budgets.values()),
             )
             events.append(tick)
@@ -288,8 +293,6 @@ class MergedStream:
             case Preview():
                 self._preview = self._preview or event.probe
                 return self._preview == event.probe
-            case AttemptFinished(outcome="throttled"):
-                self._throttled_ns[event.route] = event.at_ns
             case ProbeFinished() if event.probe == self._preview:
                 self._preview = ""
             case _:

@@ -58,6 +58,14 @@ class SampleWindows(Windows[Digest]):
                 parts.append(part)
         return Quantiles(parts)
 
+    def since(self, first: int, now_ns: int) -> Quantiles:
+        """Return the samples of the slices from `first` up to the one that is open at an offset.
+
+        They are put together anew at each call: for a window that nobody looks at for long.
+        """
+        digests = self.slices.between(first, slice_index(now_ns) + 1)
+        return Quantiles((Distribution(digests),) if digests else ())
+
     def slice(self, index: int) -> Distribution | None:
         """Return the samples of one slice; None without any."""
         digest = self.slices.get(index)

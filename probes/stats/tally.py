@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from probes.events import AttemptFinished, ProbeFinished
-from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice, slice_index
+from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice
 
 _REASONS_KEPT: Final = 32
 """Reasons told apart; more are counted as `other`. Some are a server's words, without end."""
@@ -67,8 +67,6 @@ class Tally:
     exhausted_by: dict[str, int] = field(default_factory=dict)
     waited_by: dict[str, float] = field(default_factory=dict)
     """Reason → seconds waited."""
-    failed_by: dict[str, int] = field(default_factory=dict)
-    """Reason → probes that did not end ok."""
     throttled_by: dict[str, int] = field(default_factory=dict)
     """Reason → attempts the server throttled."""
 
@@ -113,8 +111,6 @@ class Tally:
         self.ok += ok
         self.good += is_good
         self.probe_attempts += event.attempts
-        if not ok:
-            _count(self.failed_by, event.reason or event.outcome, 1, _OTHER)
         if not retried_for:
             return
         self.recovered += ok
@@ -160,8 +156,6 @@ class Tally:
             _add(self.recovered_by, other.recovered_by, _OTHER)
         if other.exhausted_by:
             _add(self.exhausted_by, other.exhausted_by, _OTHER)
-        if other.failed_by:
-            _add(self.failed_by, other.failed_by, _OTHER)
         if other.throttled_by:
             _add(self.throttled_by, other.throttled_by, _OTHER)
 
@@ -189,13 +183,6 @@ class TallyWindows(Windows[Tally]):
     def __init__(self) -> None:
         super().__init__(Tally)
         self._closed: dict[WindowName, tuple[tuple[int, int, int], Tally]] = {}
-
-    def newest(self, now_ns: int) -> tuple[int, int]:
-        """Return how many probes finished, and how many of them ok, in the open slice and the one
-        before it, 10 to 20 s."""
-        index = slice_index(now_ns)
-        slices = self.slices.between(index - 1, index + 1)
-        return sum(one.finished for one in slices), sum(one.ok for one in slices)
 
     def total(self, window: WindowName, now_ns: int) -> Tally:
         """Return a new tally: the sum over `window` at offset `now_ns`."""

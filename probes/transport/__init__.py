@@ -7,12 +7,14 @@ from probes.kit.clock import Clock
 from probes.transport.arrivals import kernel_stamps
 from probes.transport.base import BodySink, Exchange, Request, Steps, Transport
 from probes.transport.options import Connecting, connecting
+from probes.transport.path import PathReading
 from probes.transport.stamping import StampingTransport
 
 __all__ = [
     "BodySink",
     "Connecting",
     "Exchange",
+    "PathReading",
     "Request",
     "StampingTransport",
     "Steps",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from probes.events import ClockSource
+from probes.transport.path import PathReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class Transport(Protocol):
     @property
     def clock_source(self) -> ClockSource:
         """Who took the arrival stamps of the last exchange; before the first, who will."""
+        ...
+
+    @property
+    def path(self) -> PathReading:
+        """What the last exchange showed of the way to the other end, as far as that is known."""
         ...
 
     @property

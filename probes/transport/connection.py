@@ -17,6 +17,7 @@ from probes.transport.arrivals import DatedReads
 from probes.transport.base import BodySink, Steps
 from probes.transport.http1 import ResponseParser
 from probes.transport.lock import is_local, peer_of
+from probes.transport.path import TcpPath
 from probes.transport.tls import TlsLayer
 
 MAX_HELD: Final = 1_048_576
@@ -29,7 +30,9 @@ class Connection:
     It belongs to the event loop it was made on, which must be able to watch descriptors.
     """
 
-    def __init__(self, sock: socket.socket, tls: TlsLayer | None, clock: Clock) -> None:
+    def __init__(
+        self, sock: socket.socket, tls: TlsLayer | None, clock: Clock, path: TcpPath
+    ) -> None:
         """Take over a connected, non-blocking socket, on which `tls` has shaken hands.
 
         Raises:
@@ -38,11 +41,14 @@ class Connection:
         self._socket = sock
         self._tls = tls
         self._clock = clock
+        self.path = path
+        """How the way to its other end is."""
         self.is_private = tls is not None or is_local(sock)
         """Whether nobody can read along, as long as no proxy is on the way."""
         self._arrivals = DatedReads(clock)
         self._loop = asyncio.get_running_loop()
         self._parser: ResponseParser | None = None
+        self._started_ns = 0
         self._head_ns: int | None = None
         self._end_ns: int | None = None
         self._failure: Exception | None = None
@@ -89,9 +95,10 @@ class Connection:
         parser = self._parser = ResponseParser()
         self._head_ns = self._end_ns = None
         self._unsent = self._tls.encrypt(request) if self._tls is not None else request
+        self.path.begin()
         # No await between these three lines: one turn of a busy loop here is up to 40 ms in every
         # TTFT. Encrypting lies before the start: what we compute is not the network's.
-        started_ns = self._clock.monotonic_ns()
+        started_ns = self._started_ns = self._clock.monotonic_ns()
         self._send()
         sent_ns = self._clock.monotonic_ns()
         self._arrivals.begin(started_ns)
@@ -125,6 +132,7 @@ class Connection:
 
     def finish(self) -> None:
         """End the exchange. What is not wholly written, read, and kept by both is closed."""
+        self.path.end()
         parser, self._parser = self._parser, None
         self._held.clear()
         self._held_size = 0
@@ -140,6 +148,7 @@ class Connection:
         """Close the socket; harmless when it is closed."""
         if self.open:
             self.open = False
+            self.path.end()  # it is told nothing of a socket that is closed
             self._watch(False)
             self._socket.close()
 
@@ -239,6 +248,7 @@ class Connection:
             self._hand_on(body, at_ns, parser.cuts, parser.complete and parser.chunked)
         if parser.has_head and self._head_ns is None:
             self._head_ns = at_ns
+            self.path.answered(at_ns - self._started_ns)
             self.head_exact = not (self._held or parser.complete)
             self._wake()
         if parser.failure is not None:

@@ -15,6 +15,7 @@ from probes.config.proxies import Proxy
 from probes.kit.descriptors import leave_reserve
 from probes.transport.arrivals import ask_for_stamps
 from probes.transport.options import Connecting
+from probes.transport.path import TcpPath
 from probes.transport.resolve import resolve
 from probes.transport.tunnel import connect_through, converse, socks_through
 
@@ -31,12 +32,14 @@ async def dial(
     reached: Callable[[str], None],
     *,
     forwarded: bool = False,
+    path: TcpPath | None = None,
 ) -> socket.socket:
     """Return a connected, non-blocking socket whose arrivals are stamped where they can be.
 
     `forwarded` leaves it at the proxy, which is then handed the request itself. A proxy of https is
     not led through here: that takes TLS on the way. `reached` is told of `dns`, for a name, and of
-    `tcp` when the connection stands, tunnels included. Cancelling leaves no socket behind.
+    `tcp` when the connection stands, tunnels included. `path` is given the socket, but for a Unix
+    one, before anything is sent. Cancelling leaves no socket behind.
 
     Raises:
         httpx.ConnectError: no address, or none that answers; its cause is what the system said.
@@ -46,16 +49,18 @@ async def dial(
     if options.unix_socket is not None:
         sock = await _connect_unix(options.unix_socket)
     elif options.proxy is not None or options.unusable_proxy:
-        sock = await dial_proxy(options, reached)
+        sock = await dial_proxy(options, reached, path)
         if not forwarded and options.proxy is not None:
             await _lead(sock, options.proxy, host, port, reached)
     else:
-        sock = await _connect(host, port, reached)
+        sock = await _connect(host, port, reached, path)
     reached("tcp")
     return sock
 
 
-async def dial_proxy(options: Connecting, reached: Callable[[str], None]) -> socket.socket:
+async def dial_proxy(
+    options: Connecting, reached: Callable[[str], None], path: TcpPath | None = None
+) -> socket.socket:
     """Return a socket that is connected to the route's proxy.
 
     Raises:
@@ -65,21 +70,27 @@ async def dial_proxy(options: Connecting, reached: Callable[[str], None]) -> soc
     if proxy is None:
         raise httpx.ProxyError(f"the proxy that the environment names {options.unusable_proxy}")
     try:
-        return await _connect(proxy.host, proxy.port, reached)
+        return await _connect(proxy.host, proxy.port, reached, path)
     except httpx.ConnectError as error:
         raise httpx.ProxyError(f"the proxy {proxy.shown} cannot be reached: {error}") from error
 
 
-async def _connect(host: str, port: int, reached: Callable[[str], None]) -> socket.socket:
+async def _connect(
+    host: str, port: int, reached: Callable[[str], None], path: TcpPath | None
+) -> socket.socket:
     try:
         addresses = _literal(host, port)
         if addresses is None:
             # A literal address has no `dns` step: an absent stamp says so, a zero would lie.
             addresses = await resolve(host, port)
             reached("dns")
-        return await _race(addresses)
+        sock = await _race(addresses)
     except (OSError, RuntimeError, UnicodeError, _SeveralError) as error:
         raise httpx.ConnectError(_words_of(error)) from error
+    # Here, not where the connection stands: what is said to a proxy is acknowledged too.
+    if path is not None:
+        path.connected(sock)
+    return sock
 
 
 class _SeveralError(ExceptionGroup[OSError]):

@@ -21,6 +21,7 @@ from probes.transport.http1 import target_of
 from probes.transport.http2_words import ended_stream, in_words, words_of_ending
 from probes.transport.lock import carries_secret
 from probes.transport.options import DIRECT, KEEP_ALIVE_S, Connecting
+from probes.transport.path import UNTOLD, PathReading
 
 _CUT: Final = "peer closed connection without sending complete message body"
 _STEP_OF_TRACE: Final = {
@@ -55,6 +56,9 @@ class HttpxTransport:
     """httpx's own transport with one connection; arrival is stamped when Python has the bytes."""
 
     clock_source: ClockSource = "user"
+    path: PathReading = UNTOLD
+    """Nothing: HTTP/2 sends frames of its own beside requests, and in a tunnel of TLS within TLS
+    what the kernel counts is the proxy's."""
 
     def __init__(self, clock: Clock, options: Connecting = DIRECT) -> None:
         self._clock = clock

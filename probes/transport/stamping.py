@@ -19,6 +19,7 @@ from probes.transport.dial import dial
 from probes.transport.http1 import Target, request_head, target_of
 from probes.transport.lock import carries_secret, refuse_clear_text
 from probes.transport.options import DIRECT, KEEP_ALIVE_S, Connecting
+from probes.transport.path import UNTOLD, TcpPath
 from probes.transport.tls import TlsLayer
 
 
@@ -34,6 +35,8 @@ class StampingTransport:
         self._idle_ns = 0
         self._reads = 0
         self._by_kernel = kernel_stamps() and options.unix_socket is None
+        self.path = UNTOLD
+        """What the last exchange showed of the way to the other end."""
 
     @property
     def clock_source(self) -> ClockSource:
@@ -53,6 +56,7 @@ class StampingTransport:
     @asynccontextmanager
     async def exchange(self, request: Request, steps: Steps) -> AsyncIterator[Exchange]:
         """Send a request and give its answer; the connection is kept only when read to the end."""
+        self.path = UNTOLD
         target = target_of(request.url)
         size = len(request.body) if request.method == "POST" else None
         head = self._head(request.method, target, request.headers.items(), size)
@@ -122,8 +126,14 @@ class StampingTransport:
         setting = self._options.tls
         context = ssl_context(setting) if target.is_tls else None
         reached("started")
+        path = TcpPath("server" if self._options.proxy is None else "proxy")
         sock = await dial(
-            self._options, target.host, target.port, reached, forwarded=self._forwards(target)
+            self._options,
+            target.host,
+            target.port,
+            reached,
+            forwarded=self._forwards(target),
+            path=path,
         )
         try:
             tls = None
@@ -131,8 +141,10 @@ class StampingTransport:
                 tls = TlsLayer(context, setting.server_name or target.name)
                 await tls.shake_hands(sock)
                 reached("tls")
-            return Connection(sock, tls, self._clock)
+            return Connection(sock, tls, self._clock, path)
         except BaseException:
+            path.end()
+            self.path = path.take()
             sock.close()
             raise
 
@@ -140,6 +152,7 @@ class StampingTransport:
         """End an exchange on a connection, and let the connection go where it cannot be kept."""
         connection.finish()
         self._by_kernel = connection.by_kernel
+        self.path = connection.path.take()
         self._idle_ns = self._clock.monotonic_ns()
         if connection is self._connection and not (self._options.reuse and connection.reusable):
             self._drop()

@@ -29,6 +29,7 @@ from probes.money.pricing import Asked
 from probes.transport.arrivals import READ_BYTES
 from probes.transport.failures import end_of_body
 from probes.transport.http1 import MAX_SILENT, ResponseParser
+from probes.transport.path import UNTOLD
 from probes.transport.stamping import _joined
 
 DIALECTS: tuple[str, ...] = tuple(
@@ -133,6 +134,7 @@ def _event(answer: Answer) -> AttemptFinished:
         charge=charge_for(ASKED, answer, recorder, None, "price"),
         retry=RetryPolicy(2, Random(1)).plan(answer, 1),
         clock="user",
+        path=UNTOLD,
         scrub=SCRUB,
         include_text=True,
     )

@@ -9,6 +9,8 @@ from probes.events import (
     AttemptFinished,
     AttemptStarted,
     Batch,
+    Cause,
+    Diagnosis,
     Event,
     FirstToken,
     Health,
@@ -69,6 +71,15 @@ def batch(at_s: float, seq: int = 0) -> Batch:
 
 def arrivals(at_s: float, *of: Arrival, route: str = "alpha") -> Arrivals:
     return Arrivals(at_ns=at(at_s), route=route, arrivals=of)
+
+
+def diagnosis(
+    at_s: float, cause: Cause = "outage", since_s: float | None = None, **changes: Any
+) -> Diagnosis:
+    """Return what was decided at `at_s` of an incident that began at `since_s`."""
+    values: dict[str, Any] = {"id": "e1-1", "state": "named", "routes": ("alpha",), "size": 1.0}
+    since_ns = at(at_s if since_s is None else since_s)
+    return Diagnosis(at_ns=at(at_s), cause=cause, since_ns=since_ns, **(values | changes))
 
 
 @dataclass

@@ -31,6 +31,7 @@ def run(arguments: Namespace) -> int:
             arguments.paths,
             out=sys.stdout.buffer,
             only=arguments.only,
+            fail_on_incident=arguments.fail_on_incident,
             report=lambda text: complain([text]),
         )
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from probes.board.goals import goals_remarks, goals_status
 from probes.config import Config
 from probes.config.secrets import resolve_headers
 from probes.kit.paths import NOWHERE, state_complaint
 from probes.money.ledger import Ledger
+from probes.run.pass_or_fail import PassOrFail
 from probes.run.session import Session
 from probes.store.recording import Recorder, default_folder
-from tui.commands.output import OK, OutputError, UsageError, complain
+from tui.commands.output import OutputError, UsageError, complain
 from tui.terminal.capabilities import no_screen_because
 
 
@@ -59,8 +59,10 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
     if not arguments.headless:
         from tui.commands.start import run_app
 
+        asked = PassOrFail(on_goals=arguments.fail_on_goals, on_incident=arguments.fail_on_incident)
+        session.subscribe(asked.receive)
         status = run_app(session, config, duration_s=arguments.duration)
-        return status or _goals_status(session, arguments)
+        return status or asked.status(session.board.summary(), complain)
 
     from probes.run.headless import run_headless  # a screen has no need of it
 
@@ -70,6 +72,7 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
             duration_s=arguments.duration,
             out=sys.stdout.buffer,
             fail_on_goals=arguments.fail_on_goals,
+            fail_on_incident=arguments.fail_on_incident,
             only=arguments.only,
             report=complain,
         )
@@ -78,14 +81,6 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
         return anyio.run(headless)
     except OSError as error:
         raise OutputError(f"standard output: {error.strerror or error}") from None
-
-
-def _goals_status(session: Session, arguments: Namespace) -> int:
-    if not arguments.fail_on_goals:
-        return OK
-    summary = session.board.summary()
-    complain(goals_remarks(summary))
-    return goals_status(summary)
 
 
 def need_face(arguments: Namespace, command: str) -> None:

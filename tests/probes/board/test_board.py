@@ -10,6 +10,7 @@ from board_streams import (
     arrivals,
     at,
     batch,
+    diagnosis,
     hello,
     route_info,
     throttled,
@@ -101,7 +102,7 @@ ROW_FIGURES: dict[str, Any] = {
     "cool_down_s": None,
     "goal_ttft_s": 1.0,
     "goal_e2e_s": 3.0,
-    "state": "failing",
+    "state": "ok",
 }
 
 
@@ -289,9 +290,11 @@ def test_a_late_event_amends_a_closed_slice_of_the_chart() -> None:
 def test_the_totals_add_the_routes_up_and_mix_no_percentiles() -> None:
     infos = (route_info("alpha"), route_info("beta", goal_ttft_s=0.5))
     other = ProbeScript("e1-9", 3.0, route="beta")
-    board = board_of(*mixed_minute(), *other.events(), routes=infos)
+    failing = diagnosis(50.5, "provider_errors", 40.0, size=0.25)
+    board = board_of(*mixed_minute(), *other.events(), failing, routes=infos)
     total = board.snapshot().totals
     assert total is not None
+    assert total.since_ns == at(40.0)
     assert (total.n, total.in_flight, total.target, total.skipped) == (5, 1, 10, 3)
     assert total.success == pytest.approx(0.8)
     assert (total.state, total.goal_ttft_s, total.success_missed) == ("failing", 0.5, True)

@@ -1,15 +1,17 @@
 """States of a route, their order, and since when."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from board_streams import ProbeScript, at, hello, route_info, throttled, tick
+from board_streams import ProbeScript, at, diagnosis, hello, route_info, throttled, tick
 
 from probes.board import Board
-from probes.board.figures import grade_of, is_enough
+from probes.board.figures import grade_of, is_enough, speed_grade
+from probes.board.states import STATE_ORDER
 from probes.board.views import RouteView
 from probes.config import Route
-from probes.events import Event, Held, Knob
+from probes.events import Cause, Event, Evidence, Held, Knob, RouteCounts
+from probes.kit.clock import NS_PER_S
 
 
 def folded(*events: Event, routes: tuple[Any, ...] = ()) -> Board:
@@ -40,35 +42,16 @@ FAILED = {"outcome": "server_error", "ttft_s": None}
     [
         ([tick(5)], "starting"),
         ([*probes(3), tick(10)], "ok"),
-        ([*probes(3, **FAILED), tick(10)], "down"),
-        ([*probes(20), *probes(1, 20, **FAILED), tick(30)], "failing"),
+        ([*probes(3, **FAILED), tick(10)], "starting"),
+        ([*probes(20), *probes(8, 20, **FAILED), tick(30)], "ok"),
         ([*probes(20, ttft_s=0.9, e2e_s=1.0), tick(30)], "ok"),
         ([*probes(20, ttft_s=1.01, e2e_s=1.1), tick(30)], "slow"),
         ([*probes(20, e2e_s=4.6), tick(30)], "sluggish"),
         ([*probes(19, e2e_s=4.6), tick(30)], "ok"),
     ],
 )
-def test_a_route_is_in_the_worst_state_that_applies(events: list[Event], state: str) -> None:
+def test_without_an_incident_goals_alone_make_the_state(events: list[Event], state: str) -> None:
     assert view_of(*events).state == state
-
-
-def test_an_outage_is_down_within_seconds_though_the_last_minute_was_well() -> None:
-    well = probes(20)
-    assert view_of(*well, *probes(2, 22, **FAILED), tick(24.5)).state == "failing"
-    assert view_of(*well, *probes(20, 22, **FAILED), tick(43)).state == "down"
-
-
-def test_a_route_that_answers_again_is_no_longer_down() -> None:
-    events = [*probes(20), *probes(20, 22, **FAILED), *probes(1, 43)]
-    assert view_of(*events, tick(45)).state == "failing"
-
-
-def test_one_throttled_attempt_in_a_minute_makes_a_route_throttled() -> None:
-    limited = ProbeScript("e1-x", 3.2)
-    events = [*probes(5), limited.started(), throttled(limited, 3.3, None)]
-    assert view_of(*events, tick(10)).state == "throttled"
-    assert view_of(*events, tick(10)).goal_ratio == 0.0
-    assert view_of(*events, tick(75)).state == "ok"
 
 
 def test_a_cooling_route_is_throttled_until_the_time_is_up() -> None:
@@ -90,8 +73,11 @@ def test_a_held_route_is_held_until_it_is_released(route: str, reason: Any) -> N
 def test_a_paused_route_is_paused_whatever_it_did() -> None:
     knob = Knob(at_ns=at(6), route="alpha", knob="paused", before=0, after=1)
     resumed = Knob(at_ns=at(8), route="alpha", knob="paused", before=1, after=0)
-    assert view_of(*probes(3, **FAILED), knob, tick(7)).state == "paused"
-    assert view_of(*probes(3, **FAILED), knob, resumed, tick(9)).state == "down"
+    down = (*probes(3), diagnosis(5, "outage", 4.5))
+    assert view_of(*down, knob, tick(7)).state == "paused"
+    assert view_of(*down, knob, tick(7)).since_ns == at(6)
+    view = view_of(*down, knob, resumed, tick(9))
+    assert (view.state, view.since_ns) == ("down", at(4.5))
     assert view_of(tick(1), routes=(route_info(paused=True),)).state == "paused"
 
 
@@ -103,22 +89,377 @@ def test_a_pause_and_its_end_are_seen_at_once() -> None:
     assert view_of(*before, pause, resume).state != "paused"
 
 
-def test_a_state_tells_since_when_it_was_judged_so() -> None:
-    events = [*probes(3), tick(10), *probes(2, 70, **FAILED), tick(75), tick(80)]
-    board = folded(*events)
-    view = board.snapshot().routes[0]
-    assert (view.state, view.since_ns) == ("down", at(72))
-    for event in (*probes(1, 90), tick(95)):
-        board.fold(event)
-    view = board.snapshot().routes[0]
-    assert (view.state, view.since_ns) == ("failing", at(95))
-
-
 def test_latency_is_judged_over_five_minutes_where_one_has_too_few_samples() -> None:
     events = [*probes(20, ttft_s=1.4, e2e_s=1.5), *probes(3, 200), tick(210)]
     assert view_of(*events).state == "slow"
     many = [*probes(20, ttft_s=1.4, e2e_s=1.5), *probes(25, 200), tick(226)]
     assert view_of(*many).state == "ok"
+
+
+def test_failures_and_429s_alone_make_no_state() -> None:
+    """What is wrong the diagnosis says: a stray failure is nobody's outage."""
+    stray = [*spread(499, 0.1), *spread(1, 1.0, 52.0, **FAILED), tick(54)]
+    assert view_of(*stray).state == "ok"
+    assert view_of(*spread(20, 1.0, **FAILED), *spread(2, 1.0, 21.0), tick(25)).state == "ok"
+    limited = ProbeScript("e1-x", 3.2)
+    assert view_of(*probes(5), limited.started(), throttled(limited, 3.3, None), tick(9)).why == ""
+    assert view_of(*probes(5), throttled(limited, 3.3, None), tick(9)).state == "ok"
+
+
+SLOW: dict[str, Any] = {"ttft_s": 1.3, "e2e_s": 1.6}
+LATE = Evidence(figure="ttft", now=1.8, usual=0.4, n_now=12)
+FAILS = Evidence(figure="failed_share", now=0.4, n_now=20, unit="share")
+
+
+@pytest.mark.parametrize(
+    ("cause", "changes", "state"),
+    [
+        ("no_answer", {}, "hanging"),
+        *[(cause, {}, "down") for cause in ("outage", "dns", "tls", "quota_exhausted")],
+        *[(cause, {}, "down") for cause in ("auth_failure", "model_missing", "bad_request")],
+        ("provider_errors", {"size": 0.4}, "failing"),
+        ("provider_errors", {"size": 1.0}, "down"),
+        ("provider_overloaded", {"size": 0.9}, "failing"),
+        ("stream_truncation", {"size": 0.2}, "failing"),
+        ("rate_limited_requests", {"size": 0.3}, "throttled"),
+        ("rate_limited_tokens", {}, "throttled"),
+        ("rate_limited_concurrency", {}, "throttled"),
+        ("stream_stalls", {"size": 0.4}, "stalling"),
+        ("stream_stalls", {"size": 1.0}, "down"),
+        ("network_path", {"size": 4.0}, "slow"),
+        ("network_path", {"evidence": (FAILS,)}, "down"),
+        ("provider_queueing", {"size": 2.0}, "slow"),
+        ("provider_queueing", {"size": 4.5, "evidence": (LATE,)}, "sluggish"),
+        *[(cause, {}, "slow") for cause in ("provider_slow_decode", "cache_loss", "own_load")],
+        ("cold_start", {}, "slow"),
+        ("retry_masking", {"size": 0.12}, "masked"),
+        *[(cause, {}, "changed") for cause in ("prompt_growth", "output_growth")],
+        *[(cause, {}, "changed") for cause in ("model_changed", "connection_churn")],
+        ("prompt_growth", {"evidence": (LATE,)}, "sluggish"),
+        ("local_observer", {}, "ok"),
+        ("unknown", {"size": 2.0}, "slow"),
+        ("unknown", {"size": 0.4, "evidence": (FAILS,)}, "failing"),
+    ],
+)
+def test_a_cause_makes_a_state(cause: Cause, changes: dict[str, Any], state: str) -> None:
+    events = [*probes(5), diagnosis(20, cause, 12.5, **changes), tick(22)]
+    view = view_of(*events)
+    assert view.state == state
+    if state != "ok":
+        assert view.since_ns == at(12.5)
+
+
+@pytest.mark.parametrize("cause", get_args(Cause))
+def test_what_may_be_chance_makes_no_state_worse_than_slow(cause: Cause) -> None:
+    state = view_of(*probes(5), diagnosis(20, cause, state="perhaps"), tick(22)).state
+    assert STATE_ORDER.index(state) >= STATE_ORDER.index("slow")
+
+
+def test_where_something_succeeds_beside_refusals_a_route_is_failing() -> None:
+    refused = diagnosis(10, "auth_failure", 8)
+    some = [*probes(5), refused, *probes(1, 12)]
+    assert view_of(*some, tick(15)).state == "failing"
+    early = ProbeScript("e1-x", 7.5, e2e_s=5.0)  # it had begun before the onset
+    assert view_of(*probes(5), refused, *early.events(), tick(15)).state == "down"
+    # One success at its beginning is no reason to call an outage anything else for hours.
+    assert view_of(*some, *probes(9, 14, **FAILED), tick(25)).state == "failing"
+    assert view_of(*some, *probes(10, 14, **FAILED), tick(25)).state == "down"
+
+
+def test_a_change_of_the_cause_keeps_the_onset() -> None:
+    events = [
+        *probes(5),
+        diagnosis(10, "provider_errors", 8, size=0.5),
+        *probes(2, 10.5),
+        diagnosis(30, "outage", 8),
+    ]
+    view = view_of(*events, tick(31))
+    assert (view.state, view.since_ns) == ("down", at(8))
+    assert view_of(*events[:-1], tick(29)).state == "failing"
+    corrected = diagnosis(40, "outage", 7.25)
+    assert view_of(*events, corrected, tick(41)).since_ns == at(7.25)
+
+
+def test_a_state_is_seen_at_once_and_so_is_its_end() -> None:
+    events = [*probes(5), tick(10), diagnosis(10.3, "auth_failure", 8.5)]
+    assert view_of(*events).state == "down"
+    well = ProbeScript("e1-x", 11.5, e2e_s=0.5)
+    events += [*well.events(), diagnosis(12.1, "auth_failure", 8.5, state="cleared")]
+    view = view_of(*events)
+    assert (view.state, view.since_ns) == ("ok", at(12.1))
+
+
+@pytest.mark.parametrize("cause", ["outage", "no_answer", "provider_errors"])
+def test_a_state_gets_better_only_by_a_success(cause: Cause) -> None:
+    ill = [*probes(5), diagnosis(10, cause, 8), diagnosis(20, cause, 8, state="cleared")]
+    view = view_of(*ill, tick(30))
+    assert view.state in ("down", "hanging")
+    assert (view.since_ns, view.why) == (at(8), "no success since")
+    milder = diagnosis(21, "provider_queueing", 8, id="e1-2")
+    assert view_of(*ill, milder, tick(30)).state == view.state
+    success = ProbeScript("e1-x", 31.0, e2e_s=0.75)
+    after = view_of(*ill, tick(30), *success.events())
+    assert (after.state, after.since_ns) == ("ok", at(31.75))
+    assert view_of(*ill, *success.events(), tick(60)).since_ns == at(31.75)
+
+
+def test_an_outage_that_becomes_a_hang_is_still_down_without_a_success() -> None:
+    events = [*probes(5), diagnosis(10, "outage", 8), diagnosis(30, "no_answer", 8)]
+    assert view_of(*events, tick(31)).state == "down"
+
+
+def test_slowness_beyond_a_goal_is_sluggish_since_the_onset() -> None:
+    events = [*probes(20), *probes(20, 20, **SLOW), diagnosis(30, "provider_queueing", 20.5)]
+    assert view_of(*events, tick(41)).state == "slow"
+    worse = probes(20, 45, ttft_s=1.9, e2e_s=2.0)
+    view = view_of(*events, *worse, tick(66))
+    assert (view.state, view.since_ns, view.why) == (
+        "sluggish",
+        at(20.5),
+        "slow to the first token",
+    )
+
+
+def test_what_was_slow_before_an_incident_is_so_again_after_it() -> None:
+    chronic = [*probes(25, **SLOW), tick(28)]
+    before = view_of(*chronic)
+    assert before.state == "slow"
+    limited = diagnosis(30, "rate_limited_tokens", 29)
+    assert view_of(*chronic, limited, tick(31)).state == "throttled"
+    over = diagnosis(35, "rate_limited_tokens", 29, state="cleared")
+    after = view_of(*chronic, limited, over, tick(36))
+    assert (after.state, after.since_ns) == ("slow", before.since_ns)
+    # From twenty samples after its end on, these are judged.
+    assert view_of(*chronic, limited, over, *probes(25, 40), tick(68)).state == "ok"
+
+
+def test_what_was_measured_amid_an_incident_is_not_held_against_the_route_afterwards() -> None:
+    ill = [*probes(20), *probes(30, 20, **SLOW), diagnosis(48, "provider_queueing", 20)]
+    assert view_of(*ill, tick(52)).state == "slow"
+    over = diagnosis(60, "provider_queueing", 20, state="cleared")
+    well = probes(6, 54)
+    for seconds in (61, 75, 110, 250):
+        view = view_of(*ill, *well, over, tick(seconds))
+        assert (view.state, view.since_ns) == ("ok", at(60)), seconds
+    # What comes after it counts.
+    again = view_of(*ill, *well, over, *probes(22, 70, **SLOW), tick(95))
+    assert again.state == "slow"
+
+
+def test_a_level_that_has_settled_is_judged_by_the_goals() -> None:
+    ill = [*probes(20), *probes(30, 20, **SLOW), diagnosis(48, "provider_queueing", 20)]
+    settled = diagnosis(60, "provider_queueing", 20, state="settled")
+    view = view_of(*ill, settled, tick(62))
+    assert (view.state, view.why) == ("slow", "TTFT p95 1.3× goal")
+    assert folded(*ill, settled, tick(62)).snapshot().recoveries == ()
+
+
+def test_our_own_trouble_leaves_a_state_as_it_is_and_marks_it() -> None:
+    busy = diagnosis(20, "local_observer", 18)
+    events = [*probes(20), tick(21), busy, *probes(25, 22, ttft_s=3.0, e2e_s=3.5), tick(50)]
+    view = view_of(*events)
+    assert (view.state, view.observer_busy) == ("ok", True)
+    over = diagnosis(51, "local_observer", 18, state="cleared")
+    after = view_of(*events, over, tick(52))
+    assert (after.state, after.since_ns, after.observer_busy) == ("ok", at(2.0), False)
+    # A route that is really ill is ill beside it.
+    down = diagnosis(48, "auth_failure", 47, id="e1-2")
+    assert view_of(*events, down, tick(50)).state == "down"
+
+
+def test_of_two_incidents_the_worse_one_makes_the_state() -> None:
+    slow = diagnosis(10, "provider_queueing", 5, id="e1-1")
+    limited = diagnosis(12, "rate_limited_requests", 11, id="e1-2")
+    view = view_of(*probes(5), slow, limited, tick(15))
+    assert (view.state, view.since_ns) == ("throttled", at(11))
+    over = diagnosis(20, "rate_limited_requests", 11, id="e1-2", state="cleared")
+    view = view_of(*probes(5), slow, limited, over, tick(21))
+    assert (view.state, view.since_ns) == ("slow", at(5))
+
+
+def test_an_incident_is_on_exactly_the_routes_it_names() -> None:
+    infos = tuple(route_info(name) for name in ("alpha", "bravo", "carol"))
+    each = [event for name in ("alpha", "bravo", "carol") for event in probes(3, route=name)]
+    first = diagnosis(10, "dns", 9, routes=("alpha", "bravo"))
+    then = diagnosis(12, "dns", 9, routes=("bravo", "carol", "unheard-of"))
+
+    def states(*events: Event) -> dict[str, str]:
+        rows = folded(*each, *events, routes=infos).snapshot().routes
+        return {row.name: row.state for row in rows}
+
+    assert states(first) == {"alpha": "down", "bravo": "down", "carol": "ok"}
+    well = ProbeScript("e1-x", 10.5, e2e_s=0.5).events()
+    assert states(first, *well, then) == {"alpha": "ok", "bravo": "down", "carol": "down"}
+
+
+def test_a_route_that_is_dead_from_the_start_is_starting_until_that_is_named() -> None:
+    dead = probes(3, **FAILED)
+    assert view_of(*dead, tick(4)).state == "starting"
+    named = diagnosis(4, "auth_failure", 1.0)
+    assert view_of(*dead, named).state == "down"
+    assert view_of(*dead, named).since_ns == at(1.0)
+
+
+def test_another_boot_begins_without_incidents() -> None:
+    board = folded(*probes(5), diagnosis(10, "outage", 9))
+    assert board.snapshot().routes[0].state == "down"
+    board.fold(hello(at_s=20, boot_id="another"))
+    assert board.snapshot().routes[0].state == "starting"
+    assert board.snapshot().incidents == ()
+    again = folded(*probes(5), diagnosis(10, "outage", 9))
+    again.fold(hello(at_s=20, engine="e2"))
+    again.fold(tick(21))
+    assert again.snapshot().routes[0].state == "down"
+
+
+def test_a_state_tells_the_servers_own_words_since_its_onset() -> None:
+    def refused(at_s: float, **changes: Any) -> list[Event]:
+        words = {"status": 503, "message": "The engine is overloaded"} | changes
+        return ProbeScript("e1-x", at_s, e2e_s=0.1, finished=words, **FAILED).events()
+
+    down = diagnosis(10, "outage", 8)
+    view = view_of(*probes(5), *refused(9), down)
+    assert (view.why, view.said) == ("provider is down", '503 "The engine is overloaded"')
+    assert view_of(*probes(5), *refused(7), down).said == ""
+    bare = {"message": "", "status": None, "reason": "connect.refused"}
+    assert view_of(*probes(5), *refused(9, **bare), down).said == "connect.refused"
+    limited = ProbeScript("e1-y", 9)
+    told = throttled(limited, 9.5, None, message="Slow down")
+    view = view_of(*probes(5), *refused(9), told, diagnosis(10, "rate_limited_tokens", 8))
+    assert view.said == '429 "Slow down"'
+    assert view_of(*probes(5), *refused(9), diagnosis(10, "provider_queueing", 8)).said == ""
+
+
+def test_rows_are_worst_first_and_keep_their_order_within_a_second() -> None:
+    infos = tuple(route_info(name) for name in ("calm", "down", "slow", "slower"))
+    board = folded(
+        *probes(20, route="calm"),
+        *probes(20, route="down"),
+        *probes(20, route="slow", ttft_s=0.95, e2e_s=3.6),
+        *probes(20, route="slower", e2e_s=4.2),
+        tick(30.0),
+        routes=infos,
+    )
+
+    def order() -> list[str]:
+        return [view.name for view in board.snapshot().routes]
+
+    assert order() == ["slower", "slow", "calm", "down"]
+    board.fold(diagnosis(31.2, "outage", 29, routes=("down",)))
+    assert order() == ["down", "slower", "slow", "calm"]
+
+
+def test_verdicts_are_worst_first_with_the_state_they_make() -> None:
+    infos = tuple(route_info(name) for name in ("alpha", "bravo", "carol"))
+    each = [event for name in ("alpha", "bravo", "carol") for event in probes(3, route=name)]
+    events = [
+        diagnosis(10, "local_observer", 9, id="1", routes=("alpha", "bravo", "carol")),
+        diagnosis(10, "provider_queueing", 9, id="2", routes=("alpha",)),
+        diagnosis(11, "provider_queueing", 8, id="3", state="perhaps", routes=("bravo",)),
+        diagnosis(12, "auth_failure", 10, id="4", routes=("carol",)),
+        diagnosis(13, "cache_loss", 12, id="5", routes=("alpha", "bravo")),
+    ]
+    incidents = folded(*each, *events, routes=infos).snapshot().incidents
+    assert [(view.diagnosis.id, view.state) for view in incidents] == [
+        ("4", "down"),
+        ("5", "slow"),
+        ("2", "slow"),
+        ("3", "slow"),
+        ("1", None),
+    ]
+
+
+def test_a_recovery_is_told_for_five_minutes_with_what_it_was() -> None:
+    events = [
+        *probes(5),
+        diagnosis(10, "provider_errors", 8, size=1.0),
+        tick(11),
+        *probes(1, 12),
+        diagnosis(20, "provider_errors", 8, state="cleared", size=0.4),
+    ]
+    (told,) = folded(*events, tick(30)).snapshot().recoveries
+    assert (told.was, told.diagnosis.at_ns - told.diagnosis.since_ns) == ("down", 12 * NS_PER_S)
+    assert len(folded(*events, tick(320)).snapshot().recoveries) == 1
+    assert folded(*events, tick(320.1)).snapshot().recoveries == ()
+    again = diagnosis(40, "outage", 39, id="e1-2")
+    assert folded(*events, again, tick(41)).snapshot().recoveries == ()
+    chance = [diagnosis(10, state="perhaps"), diagnosis(20, state="cleared")]
+    assert folded(*probes(5), *chance, tick(30)).snapshot().recoveries == ()
+
+
+def test_incidents_without_end_are_not_kept_for_ever() -> None:
+    board = folded(*probes(3))
+    for number in range(600):
+        board.fold(diagnosis(10, "cache_loss", 9, id=f"e1-{number}"))
+    assert len(board.snapshot().incidents) == 512
+    for number in range(600):
+        board.fold(diagnosis(11, "cache_loss", 9, id=f"e1-{number}", state="cleared"))
+    assert board.snapshot().incidents == ()
+    assert len(board.snapshot().recoveries) == 32
+
+
+@pytest.mark.parametrize(
+    ("speed", "grade"),
+    [(100.0, "great"), (66.7, "great"), (50.0, "fine"), (40.0, "fine"), (30.0, "slow")],
+)
+def test_a_writing_speed_is_graded_by_the_mirrored_bands(speed: float, grade: str) -> None:
+    assert speed_grade(speed, 40.0) == grade
+    assert speed_grade(20.0, 40.0) == "sluggish"
+    assert speed_grade(0.0, 40.0) == "sluggish"
+    assert speed_grade(speed, None) == "none"
+    assert speed_grade(None, 40.0) == "none"
+
+
+def test_a_route_that_writes_slower_than_its_goal_is_slow() -> None:
+    events = [*probes(20, ttft_s=0.4, e2e_s=1.4), tick(30)]  # 10 tokens a second
+    assert view_of(*events, routes=(route_info(goal_tokens_per_s=10.0),)).state == "ok"
+    slow = view_of(*events, routes=(route_info(goal_tokens_per_s=13.0),))
+    assert (slow.state, slow.speed_grade, slow.why) == ("slow", "slow", "tok/s 1/1.3 of its goal")
+    assert slow.goal_ratio == pytest.approx(1.3, rel=0.01)
+    much = view_of(*events, routes=(route_info(goal_tokens_per_s=20.0),))
+    assert (much.state, much.speed_grade) == ("sluggish", "sluggish")
+    assert view_of(*events).speed_grade == "none"
+
+
+def test_the_oldest_open_request_grows_older_between_ticks() -> None:
+    began = ProbeScript("e1-x", 20.0).started()
+    view = view_of(*probes(20), began, tick(24), tick(27.5))
+    assert (view.oldest_open_s, view.overdue) == (7.5, False)
+    assert view_of(*probes(20), began, tick(28.1)).overdue
+    # Where first tokens take long, more patience is due: thrice the p95.
+    late = [*probes(20, ttft_s=5.0, e2e_s=5.5), ProbeScript("e1-x", 30.0).started()]
+    assert not view_of(*late, tick(44)).overdue
+    assert view_of(*late, tick(45.5)).overdue
+
+
+def test_a_stream_that_writes_has_the_patience_of_whole_answers() -> None:
+    script = ProbeScript("e1-x", 40.0, e2e_s=60.0)
+    events = [*probes(20, e2e_s=10.0), script.started(), script.first_token()]
+    view = view_of(*events, tick(60))
+    assert (view.oldest_phase, view.overdue) == ("streaming", False)
+    assert view_of(*events, tick(71)).overdue
+
+
+def test_a_tick_tells_the_phase_and_what_began_before_the_stream() -> None:
+    count = RouteCounts(
+        route="alpha",
+        in_flight=1,
+        target=4,
+        oldest_open_ns=9 * NS_PER_S,
+        oldest_phase="headers",
+    )
+    view = view_of(tick(10, count), tick(11))
+    assert (view.oldest_open_s, view.oldest_phase, view.overdue) == (10.0, "headers", True)
+    known = view_of(ProbeScript("e1-x", 1.0).started(), tick(10, count))
+    assert (known.oldest_open_s, known.oldest_phase) == (9.0, "headers")
+    # What has ended since is not open.
+    assert view_of(tick(10, count), *probes(1, 10.5), tick(12)).oldest_open_s is None
+
+
+def test_figures_of_an_incident_stand_with_their_usual_in_the_detail() -> None:
+    board = folded(*probes(3), diagnosis(10, "provider_queueing", 9, evidence=(LATE, FAILS)))
+    detail = board.snapshot(detail_routes=("alpha",)).details["alpha"]
+    assert detail.percentiles.usual == (LATE,)
 
 
 def test_pain_is_the_worst_ratio_to_a_goal() -> None:
@@ -130,27 +471,6 @@ def test_pain_is_the_worst_ratio_to_a_goal() -> None:
     assert view_of(*probes(2, cost_usd=0.004), tick(5), routes=(dear,)).goal_ratio == pytest.approx(
         4.0
     )
-
-
-def test_rows_are_worst_first_and_keep_their_order_within_a_second() -> None:
-    infos = tuple(route_info(name) for name in ("calm", "down", "slow", "slower"))
-    board = folded(
-        *probes(20, route="calm"),
-        *probes(20, route="slow", ttft_s=0.95, e2e_s=3.6),
-        *probes(20, route="slower", e2e_s=4.2),
-        tick(30.0),
-        routes=infos,
-    )
-
-    def order() -> list[str]:
-        return [view.name for view in board.snapshot().routes]
-
-    assert order() == ["slower", "slow", "calm", "down"]
-    for event in ProbeScript("e1-x", 30.1, route="down", e2e_s=0.2, **FAILED).events():
-        board.fold(event)
-    assert order() == ["slower", "slow", "calm", "down"]
-    board.fold(tick(31.25))  # the turn of the second of four routes
-    assert order() == ["down", "slower", "slow", "calm"]
 
 
 @pytest.mark.parametrize(
@@ -175,33 +495,6 @@ def test_enough_is_the_inverse_of_the_tail(probability: float, least: int) -> No
     assert is_enough(least, probability)
 
 
-REFUSED = {"outcome": "protocol_error", "reason": "connect.refused", "ttft_s": None}
-
-
-@pytest.mark.parametrize(
-    ("events", "why"),
-    [
-        ([tick(5)], ""),
-        ([*probes(3), tick(10)], ""),
-        ([*probes(3, **REFUSED), tick(10)], "connect.refused"),
-        ([*probes(3, **FAILED), tick(10)], "server_error"),
-        ([*probes(3, **REFUSED), *probes(1, 4, **FAILED), tick(10)], "connect.refused 75%"),
-        ([*probes(20), *probes(1, 20, **REFUSED), tick(30)], "connect.refused"),
-        ([*probes(20, ttft_s=1.2, e2e_s=1.3), tick(30)], "TTFT p95 1.2× goal"),
-        ([*probes(20, e2e_s=6.0), tick(30)], "E2E p95 2.0× goal"),
-    ],
-)
-def test_a_state_tells_why(events: list[Event], why: str) -> None:
-    assert view_of(*events).why == why
-
-
-def test_a_throttled_route_tells_the_most_frequent_limit_of_the_last_minute() -> None:
-    limited = ProbeScript("e1-x", 3.2)
-    events = [*probes(5), limited.started(), throttled(limited, 3.3, None)]
-    assert view_of(*events, tick(10)).why == throttled(limited, 3.3, None).reason
-    assert view_of(*events, tick(75)).why == ""
-
-
 def spread(count: int, every_s: float, begin_s: float = 0.0, **changes: Any) -> list[Event]:
     """Return the events of probes `every_s` apart, each half a second long."""
     scripts = [
@@ -209,61 +502,6 @@ def spread(count: int, every_s: float, begin_s: float = 0.0, **changes: Any) -> 
         for number in range(count)
     ]
     return [event for script in scripts for event in script.events()]
-
-
-@pytest.mark.parametrize(
-    ("well", "limited", "state"), [(99, 1, "throttled"), (100, 1, "ok"), (100, 2, "throttled")]
-)
-def test_a_route_is_throttled_from_one_attempt_in_a_hundred(
-    well: int, limited: int, state: str
-) -> None:
-    events = spread(well, 0.5)
-    for number in range(limited):
-        script = ProbeScript(f"e1-x{number}", 50.2 + number)
-        events += [script.started(), throttled(script, 50.3 + number, None)]
-    assert view_of(*events, tick(55)).state == state
-
-
-@pytest.mark.parametrize(("failed", "state"), [(2, "failing"), (3, "down")])
-def test_a_route_is_down_from_three_probes_without_one_that_is_ok(failed: int, state: str) -> None:
-    events = [*spread(10, 1.0), *spread(failed, 1.0, 20.5, **FAILED), tick(24)]
-    assert view_of(*events).state == state
-
-
-@pytest.mark.parametrize(("at_s", "state"), [(29.9, "failing"), (30, "down"), (39.9, "down")])
-def test_an_outage_is_judged_by_the_last_ten_to_twenty_seconds(at_s: float, state: str) -> None:
-    """Of these one was ok at 19.5 s, and three failed from 20.5 s on."""
-    events = [*spread(20, 1.0), *spread(3, 1.0, 20.5, **FAILED), tick(at_s)]
-    assert view_of(*events).state == state
-
-
-@pytest.mark.parametrize(("well", "state"), [(99, "ok"), (98, "failing")])
-def test_a_success_rate_at_its_default_goal_is_met(well: int, state: str) -> None:
-    goal = Route(name="alpha", base_url="http://h", model="m").goals.success
-    info = route_info(goal_success=goal)
-    events = [*spread(well, 0.5), *spread(1, 1.0, 50.2, **FAILED), tick(55)]
-    assert view_of(*events, routes=(info,)).state == state
-
-
-@pytest.mark.parametrize(
-    ("at_s", "state"),
-    [
-        (69.9, "failing"),  # the last minute, which reaches back 60 to 70 s
-        (70, "failing"),  # nothing in it: the last five
-        (309.9, "failing"),
-        (310, "ok"),  # nothing in these either: there is no pain that could be told
-    ],
-)
-def test_success_is_judged_over_five_minutes_where_nothing_finished_in_one(
-    at_s: float, state: str
-) -> None:
-    assert view_of(*spread(8, 1.0), *spread(1, 1.0, 8.0, **FAILED), tick(at_s)).state == state
-
-
-def test_success_of_the_last_minute_outweighs_that_of_five() -> None:
-    failed = spread(8, 1.0, **FAILED)
-    assert view_of(*failed, tick(69)).state == "down"
-    assert view_of(*failed, *spread(1, 1.0, 70.5), tick(72)).state == "ok"
 
 
 @pytest.mark.parametrize(

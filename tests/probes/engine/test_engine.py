@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 
 import anyio
 import pytest
-from clocks import ManualClock, settle
+from clocks import NS, ManualClock, settle
 from scripted import Network, Script, chat, sse
 
 from probes.config import Route
@@ -25,6 +26,7 @@ from probes.control.commands import (
 from probes.engine.engine import run_engine
 from probes.events import (
     Arrivals,
+    AttemptStarted,
     Batch,
     Event,
     Held,
@@ -122,6 +124,47 @@ async def test_batches_come_ten_times_a_second_in_sequence_and_ticks_once() -> N
         assert sequence == list(range(1, len(sequence) + 1))
         assert 29 <= len(sequence) <= 31
         assert 3 <= len(engine.of(Tick)) <= 4
+
+
+async def test_a_tick_tells_the_oldest_open_request_and_a_batch_does_not() -> None:
+    output = sse({"choices": [{"index": 0, "delta": {"content": "a"}}]})
+    hangs = Script(wait_s=2.5, parts=((2.0, output), (60.0, b"")))
+    engine = Engine(hangs)
+    async with engine.running():
+        engine.tell(configure(route("a"), route("b", paused=True)), Go())
+        await engine.clock.advance(7)
+        ticks = engine.of(Tick)
+        (started,) = engine.of(AttemptStarted)
+        told = [(count.oldest_open_ns, count.oldest_phase) for count in ticks[-1].routes]
+        assert told == [(ticks[-1].at_ns - started.at_ns, "streaming"), (None, None)]
+        phases = [tick.routes[0].oldest_phase for tick in ticks]
+        assert [phase for phase, _ in groupby(phases)][-3:] == ["sent", "headers", "streaming"]
+        assert {count.oldest_open_ns for one in engine.of(Batch) for count in one.routes} == {None}
+
+
+async def test_a_request_that_hangs_before_it_is_sent_is_open_and_connecting() -> None:
+    engine = Engine(Script(connect_s=30.0))
+    async with engine.running():
+        engine.tell(configure(route("a")), Go())
+        await engine.clock.advance(5)
+        assert len(engine.of(AttemptStarted)) == 1
+        (count,) = engine.of(Tick)[-1].routes
+        assert count.oldest_phase == "connecting"
+        assert count.oldest_open_ns is not None
+        assert count.oldest_open_ns > 3.5 * NS
+
+
+async def test_of_several_open_requests_the_oldest_counts_and_none_when_it_has_ended() -> None:
+    engine = Engine(chat("a", wait_s=4.5), chat("a", wait_s=60))
+    async with engine.running():
+        engine.tell(configure(route("a", concurrency=2, interval=4.0)), Go())
+        await engine.clock.advance(4.3)
+        first, second = engine.of(AttemptStarted)
+        tick = engine.of(Tick)[-1]
+        assert tick.routes[0].oldest_open_ns == tick.at_ns - first.at_ns
+        await engine.clock.advance(1)
+        tick = engine.of(Tick)[-1]
+        assert tick.routes[0].oldest_open_ns == tick.at_ns - second.at_ns
 
 
 async def test_where_nothing_happens_it_only_ticks() -> None:

@@ -16,6 +16,7 @@ from probes.engine.report import (
 from probes.engine.stamp_recorder import StampRecorder
 from probes.events import AttemptFinished, Limit, ServerClaim, encode_event
 from probes.money.pricing import Asked
+from probes.transport.path import UNTOLD
 
 SECRET = "sk-very-secret-value-that-is-quite-long"
 ASKED = Asked(reserved_tokens=84)
@@ -33,6 +34,7 @@ def event_of(
         charge=charge_for(ASKED, answer, recorder, None),
         retry=None,
         clock="user",
+        path=UNTOLD,
         scrub=Scrubber(frozenset({SECRET})),
         include_text=text,
     )

@@ -12,18 +12,27 @@ from probes.config import Route
 from probes.engine.report import route_info
 from probes.events import (
     DURABLE_TYPES,
+    Act,
+    Advice,
     BudgetState,
+    Cause,
     CostSource,
+    DiagnosisState,
     Event,
+    Evidence,
+    FigureName,
+    FigureUnit,
     Health,
     HeldReason,
     Hello,
     KnobKind,
     Limit,
+    OpenPhase,
     PriceInfo,
     RetryPlan,
     RouteCounts,
     RouteInfo,
+    RttTo,
     ServerClaim,
     Shortage,
     StampLadder,
@@ -36,6 +45,8 @@ TRANSIENT = {kind.__struct_config__.tag for kind in get_args(Event)} - EVENTS.ke
 RECORDS = {
     "`stamps_ns`: the stamp ladder": StampLadder,
     "`routes` of `hello`": RouteInfo,
+    "`evidence` and `against` of `diagnosis`": Evidence,
+    "`advice` of `diagnosis`": Advice,
     "`price` of `notice` and `hello`": PriceInfo,
     "`retry` of `attempt_finished`": RetryPlan,
     "`limits` of `attempt_finished` and `limit`": Limit,
@@ -107,11 +118,28 @@ def test_the_stamps_stand_in_their_order() -> None:
         ("`held`", HeldReason),
         ("`health` of `tick`", Shortage),
         ("`attempt_finished`", CostSource),
+        ("`attempt_finished`", RttTo),
+        ("`routes` of `tick`", OpenPhase),
+        ("`diagnosis`", DiagnosisState),
+        ("`evidence` and `against` of `diagnosis`", FigureUnit),
     ],
 )
 def test_every_word_that_a_field_may_hold_is_named(title: str, words: object) -> None:
     text = PAGE.section(title)
     assert [word for word in get_args(words) if word and f"`{word}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("`cause` of `diagnosis`", Cause),
+        ("`figure` of `evidence`", FigureName),
+        ("`act` of `advice`", Act),
+    ],
+)
+def test_a_closed_list_is_told_word_by_word(title: str, words: object) -> None:
+    told = first_cells(PAGE.rows(title))
+    assert sorted(told) == sorted(get_args(words))
 
 
 def test_the_sources_of_a_token_count_are_those_that_there_are() -> None:

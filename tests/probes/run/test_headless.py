@@ -14,8 +14,12 @@ from typing import Any
 
 import anyio
 import pytest
+from changed import replace
+from judges import ListedDiagnostician
 
 from probes.config import Config, Route
+from probes.diagnosis import Diagnostician
+from probes.events import Diagnosis
 from probes.money.ledger import Ledger
 from probes.run.headless import run_headless
 from probes.run.session import Session
@@ -37,7 +41,12 @@ def ledger() -> Iterator[Ledger]:
     made.close()
 
 
-def session(mode: str, ledger: Ledger, recorder: Recorder | None = None) -> Session:
+def session(
+    mode: str,
+    ledger: Ledger,
+    recorder: Recorder | None = None,
+    judge: Diagnostician | None = None,
+) -> Session:
     """Return a session whose engines all behave as `mode`."""
     return Session(
         Config(routes=(Route(name="r", base_url="http://127.0.0.1:9", model="m"),)),
@@ -46,6 +55,7 @@ def session(mode: str, ledger: Ledger, recorder: Recorder | None = None) -> Sess
         ledger=ledger,
         limits=QUICK,
         launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, mode]),
+        diagnostician=judge,
     )
 
 
@@ -223,6 +233,34 @@ async def test_goals_are_a_status_only_where_asked(
         watched, duration_s=0.1, out=io.BytesIO(), fail_on_goals=fail_on_goals, report=told.extend
     )
     assert (answer, told) == (status, remarks)
+
+
+VERDICT = Diagnosis(at_ns=0, id="1.1", state="named", cause="tls", routes=("r",), since_ns=0)
+
+
+@pytest.mark.parametrize("state", ["perhaps", "named"])
+@pytest.mark.parametrize("asked", [False, True])
+async def test_an_incident_that_was_named_is_a_status_only_where_asked(
+    ledger: Ledger, asked: bool, state: Any
+) -> None:
+    watched = session("good", ledger, judge=ListedDiagnostician(replace(VERDICT, state=state)))
+    told: list[str] = []
+    out = io.BytesIO()
+    status = await run_headless(
+        watched,
+        duration_s=0.1,
+        out=out,
+        fail_on_goals=False,
+        fail_on_incident=asked,
+        only={"diagnosis", "summary"},
+        report=told.extend,
+    )
+    found = asked and state == "named"
+    assert (status, len(told)) == ((4, 1) if found else (0, 0))
+    assert all(remark.startswith("r: tls since ") for remark in told)
+    verdict, summary = parsed(out.getvalue())
+    assert (verdict["type"], verdict["state"]) == ("diagnosis", state)
+    assert summary["type"] == "summary"
 
 
 async def test_a_duration_counts_from_the_hello(ledger: Ledger) -> None:

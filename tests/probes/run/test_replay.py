@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,12 +21,14 @@ from changed import replace
 from clocks import ManualClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from judges import FickleDiagnostician, ListedDiagnostician
 from scripted import Network, Script, chat, refusal
 
 from probes.config import Budget, Config, Route
 from probes.control.commands import Burst, Command, MarkTime, Pause, SetKnob
+from probes.diagnosis import Diagnostician
 from probes.engine.engine import run_engine
-from probes.events import Event, Gap, Held, Hello, Knob, Mark, encode_event
+from probes.events import Diagnosis, Event, Gap, Held, Hello, Knob, Mark, encode_event
 from probes.exports.json_lines import JsonLines
 from probes.kit.clock import Clock
 from probes.money.ledger import Ledger
@@ -43,12 +46,16 @@ pytestmark = pytest.mark.anyio
 
 FAKE = str(Path(__file__).parents[1] / "fake_engine.py")
 QUICK = HostLimits(backoff_first_s=0.02, backoff_max_s=0.05, terminate_grace_s=0.2)
+VERDICT = b'{"type":"diagnosis"'
 
 
-async def replayed(*paths: Path, only: Set[str] | None = None) -> tuple[bytes, list[str]]:
+async def replayed(
+    *paths: Path, only: Set[str] | None = None, judge: Diagnostician | None = None
+) -> tuple[bytes, list[str]]:
     """Return what a replay prints, and what it remarks."""
     out, remarks = io.BytesIO(), list[str]()
-    assert await run_replay(paths, out=out, report=remarks.append, only=only) == 0
+    replay = run_replay(paths, out=out, report=remarks.append, only=only, diagnostician=judge)
+    assert await replay == 0
     return out.getvalue(), remarks
 
 
@@ -81,6 +88,7 @@ class Run:
             clock=self.clock,
             limits=HostLimits(backoff_first_s=1.0),
             launch=launch,
+            diagnostician=FickleDiagnostician(),
         )
         self.printed = JsonLines(self.out)
         self.session.subscribe(self.printed.receive)
@@ -158,11 +166,64 @@ async def test_a_replay_prints_what_the_run_printed(
     await run.run(steps=40)
     live = run.out.getvalue()
     parts = sorted(tmp_path.iterdir())  # noqa: ASYNC240
-    printed, remarks = await replayed(parts[0])
+    printed, remarks = await replayed(parts[0], judge=FickleDiagnostician())
     assert remarks == []
     assert printed == live
     summary = json.loads(live.splitlines()[-1])["routes"]
     assert sum(route["attempts_begun"] for route in summary.values()) > 10
+    assert live.count(VERDICT) > 10
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+async def test_verdicts_of_the_recording_are_dropped_and_made_anew(
+    tmp_path: Path, engines: int
+) -> None:
+    run = Run(tmp_path / "live", seed=3, engines=engines)
+    await run.run(steps=20)
+    live = run.out.getvalue()
+    content = b"".join(path.read_bytes() for path in sorted((tmp_path / "live").iterdir()))
+    assert content.count(VERDICT) > 5
+    bare, false = tmp_path / "bare.jsonl", tmp_path / "false.jsonl"
+    lines = content.splitlines(keepends=True)
+    bare.write_bytes(b"".join(line for line in lines if not line.startswith(VERDICT)))
+    false.write_bytes(content.replace(b'"cause":"provider_errors"', b'"cause":"dns"'))
+    for path in (bare, false):
+        assert await replayed(path, judge=FickleDiagnostician()) == (live, [])
+    printed, _ = await replayed(bare)
+    assert await replayed(false) == (printed, [])  # nor are they told by a judge that finds none
+
+
+@pytest.mark.parametrize("state", ["perhaps", "named"])
+async def test_an_incident_that_was_named_in_a_recording_is_a_status_where_asked(
+    tmp_path: Path, state: Any
+) -> None:
+    verdict = Diagnosis(
+        at_ns=1, id="1.1", state=state, cause="dns", routes=("\u202er",), since_ns=-9
+    )
+    path = recording(tmp_path, marks(2))
+    for asked, expected in ((False, 0), (True, 4 if state == "named" else 0)):
+        remarks = list[str]()
+        status = await run_replay(
+            [path],
+            out=io.BytesIO(),
+            report=remarks.append,
+            fail_on_incident=asked,
+            diagnostician=ListedDiagnostician(verdict),
+        )
+        assert (status, len(remarks)) == (expected, expected and 1)
+        assert all("r: dns since " in remark for remark in remarks)
+
+
+async def test_events_of_types_that_we_do_not_know_are_passed_over(tmp_path: Path) -> None:
+    novel = b'{"type":"reference","at_ns":4,"of":{"type":"mark","at_ns":1,"text":"x"}}\n'
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    one.write_bytes(encode_event(HELLO) + novel + marks(2) + novel + marks(1))
+    other.write_bytes(encode_event(HELLO) + marks(2) + marks(1))
+    printed, (remark,) = await replayed(one)
+    assert (printed, []) == await replayed(other)
+    assert remark == (
+        "one.jsonl: 2 lines are left out, the first is line 2: 2 no event that this version knows"
+    )
 
 
 def session(mode: str, ledger: Ledger, recorder: Recorder) -> Session:
@@ -174,6 +235,7 @@ def session(mode: str, ledger: Ledger, recorder: Recorder) -> Session:
         ledger=ledger,
         limits=QUICK,
         launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, mode]),
+        diagnostician=FickleDiagnostician(every=1),
     )
 
 
@@ -186,7 +248,8 @@ async def test_whatever_becomes_of_the_engine_a_replay_prints_the_same(
     watched = session(mode, ledger, Recorder.to_file(path))
     await run_headless(watched, duration_s=0.6, out=out, fail_on_goals=False)
     ledger.close()
-    assert await replayed(path) == (out.getvalue(), [])
+    assert out.getvalue().count(VERDICT) > 0
+    assert await replayed(path, judge=FickleDiagnostician(every=1)) == (out.getvalue(), [])
 
 
 HELLO = Hello(at_ns=1, wall_ns=2, engine="1", version="0", routes=(), schema=1, digests=BACKEND)

@@ -165,6 +165,63 @@ def test_counts_and_health_are_summed_and_the_worst_lag_is_told() -> None:
     assert health.short_of == "ports"
 
 
+def ticks(at_ns: int, route: str = "a", **oldest: object) -> Tick:
+    """Return an engine's tick with the oldest open request of a route."""
+    counts = RouteCounts(route=route, in_flight=1, target=1, **oldest)
+    return Tick(at_ns=at_ns, wall_ns=at_ns, health=Health(), routes=(counts,), budgets=())
+
+
+def ended(started_ns: int, at_ns: int) -> AttemptFinished:
+    """Return the end of an attempt of route a."""
+    return AttemptFinished(
+        at_ns=at_ns,
+        route="a",
+        probe="1-1",
+        attempt=0,
+        outcome="ok",
+        stamps_ns=StampLadder(started=started_ns, ended=at_ns),
+    )
+
+
+def oldest_of(told: list[Event], kind: type[Event] = Tick) -> list[tuple[int | None, str | None]]:
+    """Return the oldest open request of each route, as a tick tells it."""
+    (one,) = of_kind(told, kind)
+    assert isinstance(one, Tick | Batch)
+    return [(count.oldest_open_ns, count.oldest_phase) for count in one.routes]
+
+
+def test_the_oldest_open_request_of_all_engines_is_told_at_its_age_of_the_tick() -> None:
+    made = stream()
+    made.hear(0, ticks(100 * MS, oldest_open_ns=40 * MS, oldest_phase="headers"))
+    made.hear(1, ticks(300 * MS, oldest_open_ns=250 * MS, oldest_phase="sent"))
+    made.hear(0, batch(400 * MS))
+    made.hear(1, batch(400 * MS))
+    told = made.close_round()
+    assert oldest_of(told) == [(350 * MS, "sent"), (None, None)]
+    assert oldest_of(told, Batch) == [(None, None), (None, None)]
+
+
+def test_a_request_that_has_ended_since_its_engines_tick_is_not_told() -> None:
+    made = stream()
+    made.hear(0, ticks(100 * MS, oldest_open_ns=40 * MS, oldest_phase="headers"))
+    made.hear(1, ticks(100 * MS, oldest_open_ns=90 * MS, oldest_phase="sent"))
+    made.hear(0, ended(10 * MS, 150 * MS))  # of another engine, and by chance as old
+    assert made.hear(1, ended(10 * MS, 150 * MS)) == [ended(10 * MS, 150 * MS)]
+    made.hear(0, batch(200 * MS))
+    assert oldest_of(made.close_round()) == [(140 * MS, "headers"), (None, None)]
+
+
+def test_nothing_is_open_of_an_engine_that_died_or_has_not_ticked_for_seconds() -> None:
+    made = stream()
+    made.hear(0, ticks(0, oldest_open_ns=0, oldest_phase="sent"))
+    made.hear(1, ticks(0, oldest_open_ns=0, oldest_phase="headers"))
+    made.hear(0, died(1))
+    made.hear(1, batch(2 * S))
+    assert oldest_of(made.close_round())[0] == (2 * S, "headers")
+    made.hear(1, batch(3 * S))
+    assert oldest_of(made.close_round())[0] == (None, None)
+
+
 def test_the_kernels_clock_is_told_where_every_engine_has_it() -> None:
     made = stream()
     for engine in range(2):

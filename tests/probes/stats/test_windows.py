@@ -226,9 +226,9 @@ def test_reasons_are_bounded_when_counted_and_when_absorbed() -> None:
     assert tally.exhausted_by["other"] == 1_000 - 32
     whole = Tally()
     for number in range(100):
-        whole.absorb(Tally(failed_by={f"reason{number}": 1}))
-    assert len(whole.failed_by) <= 33
-    assert sum(whole.failed_by.values()) == 100
+        whole.absorb(Tally(throttled_by={f"reason{number}": 1}))
+    assert len(whole.throttled_by) <= 33
+    assert sum(whole.throttled_by.values()) == 100
 
 
 @pytest.mark.parametrize("window", WINDOWS)

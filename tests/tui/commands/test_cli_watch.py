@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from judges import ListedDiagnostician
 
 from probes.board import Board
 from probes.config.file import parse_config
+from probes.events import Diagnosis, Hello
 from probes.money.ledger import Ledger
 from probes.run.session import Session
 from tui.cli import parser
@@ -71,11 +73,43 @@ def test_a_run_without_a_screen_is_asked_for_what_was_asked_of_it(
 
     monkeypatch.setattr("probes.run.headless.run_headless", run_headless)
     config = parse_config(ROUTES, Path("routes.toml"), {})
-    for options in (["--duration", "60"], ["--fail-on-goals"]):
+    for options in (["--duration", "60"], ["--fail-on-goals"], ["--fail-on-incident"]):
         arguments = parser().parse_args(["--headless", "--no-record", *options])
         assert watch(config, arguments, Ledger(None)) == 3
-    told = [(one["duration_s"], one["fail_on_goals"]) for one in asked]
-    assert told == [(60.0, False), (None, True)]
+    told = [(one["duration_s"], one["fail_on_goals"], one["fail_on_incident"]) for one in asked]
+    assert told == [(60.0, False, False), (None, True, False), (None, False, True)]
+
+
+@pytest.mark.parametrize(
+    ("options", "of_the_screen", "status"),
+    [
+        ([], 0, 0),
+        (["--fail-on-incident"], 0, 4),
+        (["--fail-on-incident"], 129, 129),
+        (["--fail-on-incident", "--fail-on-goals"], 0, 3),
+    ],
+)
+def test_an_incident_that_was_named_decides_on_the_status_of_a_screen(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    of_the_screen: int,
+    status: int,
+) -> None:
+    verdict = Diagnosis(at_ns=1, id="1.1", state="named", cause="dns", routes=("a",), since_ns=0)
+
+    def run_app(session: Session, _config: object, *, duration_s: float | None) -> int:
+        session._receive(
+            [Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=(), schema=1)], b""
+        )
+        return of_the_screen
+
+    monkeypatch.setattr("tui.commands.start.run_app", run_app)
+    monkeypatch.setattr("probes.run.session.Diagnostician", lambda: ListedDiagnostician(verdict))
+    arguments = parser().parse_args(["--no-record", *options])
+    config = parse_config(ROUTES, Path("routes.toml"), {})
+    assert watch(config, arguments, Ledger(None)) == status
+    assert ("a: dns since " in capsys.readouterr().err) == (status in (3, 4))
 
 
 @pytest.mark.parametrize("complaint", [None, "nothing can be kept"])

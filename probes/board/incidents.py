@@ -1,0 +1,95 @@
+"""What is wrong by the diagnosis: incidents that are open, and those that have just ended.
+
+Rule 1: an incident is all events of one id; each replaces the one before it. `cleared` and
+`settled` end it.
+Rule 2: nothing is judged here. What an incident makes of a route is said in `states.py`.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from probes.board.views import RouteState
+from probes.events import Diagnosis, DiagnosisState
+from probes.kit.clock import NS_PER_S
+
+RECOVERED_SHOWN_NS: Final = 300 * NS_PER_S
+"""How long it is told that something is over: as long as the home window reaches back."""
+_OPEN_KEPT: Final = 512
+"""More than the routes of any run have at once: an end that never comes must not be kept for."""
+_ENDED_KEPT: Final = 32
+_ENDS: Final[frozenset[DiagnosisState]] = frozenset(("cleared", "settled"))
+
+
+@dataclass(slots=True)
+class Incident:
+    """One incident as far as it is known."""
+
+    event: Diagnosis
+    """The newest of its events."""
+    cause_ns: int
+    """Since when it has its present cause; at first its onset."""
+    was_named: bool
+    """It has been sure once."""
+    ended_ns: int | None = None
+    worst: dict[str, RouteState] = field(default_factory=dict)
+    """Route → the worst state it was in for this reason."""
+
+    @property
+    def since_ns(self) -> int:
+        """Its onset, as far as it is known."""
+        return self.event.since_ns
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is sure, and not over."""
+        return self.event.state == "named"
+
+
+class Incidents:
+    """The incidents of one run."""
+
+    __slots__ = ("_ended", "_open")
+
+    def __init__(self) -> None:
+        self._open: dict[str, Incident] = {}
+        self._ended: deque[Incident] = deque(maxlen=_ENDED_KEPT)
+
+    def __iter__(self) -> Iterator[Incident]:
+        return iter(self._open.values())
+
+    def of(self, route: str) -> list[Incident]:
+        """Return those that are open on a route, oldest id first."""
+        return [incident for incident in self._open.values() if route in incident.event.routes]
+
+    def diagnosed(self, event: Diagnosis) -> tuple[Incident, frozenset[str]]:
+        """Take an event; return its incident and the routes it was on before or is on now."""
+        known = self._open.get(event.id)
+        if known is None:
+            if len(self._open) >= _OPEN_KEPT:
+                del self._open[next(iter(self._open))]
+            known = self._open[event.id] = Incident(event, event.since_ns, was_named=False)
+        touched = frozenset((*known.event.routes, *event.routes))
+        if event.cause != known.event.cause:
+            known.cause_ns = event.at_ns
+        known.event = event
+        known.was_named = known.was_named or event.state == "named"
+        if event.state in _ENDS:
+            known.ended_ns = event.at_ns
+            del self._open[event.id]
+            if known.was_named:
+                self._ended.append(known)
+        return known, touched
+
+    def recovered(self, now_ns: int) -> list[Incident]:
+        """Return those that were cleared in the last five minutes, newest first, but those of which
+        a route suffers again."""
+        ill = {name for incident in self if incident.is_named for name in incident.event.routes}
+        return [
+            incident
+            for incident in reversed(self._ended)
+            if incident.event.state == "cleared"
+            and now_ns - (incident.ended_ns or 0) <= RECOVERED_SHOWN_NS
+            and ill.isdisjoint(incident.event.routes)
+        ]

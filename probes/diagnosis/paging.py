@@ -1,0 +1,307 @@
+"""Whom to wake: which verdicts are alerts. A pure fold of the stream with its verdicts.
+
+Rule 1: a verdict is not an alert. Nobody is paged for what is only `perhaps`, for what is over or
+settled, nor twice for one incident.
+Rule 2: a named incident is paged as soon as its routes, since its onset, fail probes or miss a
+goal. That is looked at with each tick, and when it is named.
+Rule 3: a named one that does neither is paged when it has stood for two minutes, but for one that
+merely makes a route slower while the goals that judge that are met: that is a line on the screen,
+and users have what they were promised. An incident does not stand while none of its routes is
+probed.
+Rule 4: what our own machine does is no missed goal of a route. It is paged when it stands: until it
+clears nothing that is measured can be trusted.
+Rule 5: memory is bounded, whatever comes.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from probes.config.goals import cap_of, e2e_goal_s
+from probes.events import (
+    AttemptFinished,
+    Cause,
+    Diagnosis,
+    Event,
+    Held,
+    HeldReason,
+    Hello,
+    Knob,
+    ProbeFinished,
+    RouteInfo,
+    Tick,
+)
+from probes.kit.clock import NS_PER_S, seconds
+from probes.kit.short_figures import lasting
+from probes.stats.tokens import seconds_per_token
+
+STANDS_S: Final = 120.0
+"""Nobody gets up for what is over by the time the screen is on."""
+_FEWEST_BEYOND: Final = 3
+"""Probes beyond a goal on its p95: two mishaps are none of an incident's doing."""
+_SHARE_BEYOND: Final = 0.05
+"""A p95 above its goal says that more than this share is."""
+_FEWEST_FAILED: Final = 2
+"""Even where nothing may fail: one is a mishap, and the incident may be of something else."""
+_PROBES_KEPT: Final = 256
+"""Of each route, the newest: enough to see one in a hundred, and quickly looked through."""
+_INCIDENTS_KEPT: Final = 1_000
+
+_NOTHING_ANSWERED: Final[frozenset[Cause]] = frozenset({"no_answer", "outage"})
+"""Probes that hang have not failed yet, and theirs is the worst failure."""
+_MERELY_SLOWER: Final[frozenset[Cause]] = frozenset(
+    {
+        "provider_queueing",
+        "provider_slow_decode",
+        "network_path",
+        "connection_churn",
+        "cold_start",
+        "cache_loss",
+        "own_load",
+    }
+)
+
+PageReason: TypeAlias = Literal["nothing_answered", "probes_fail", "goal_missed", "stands"]
+PagedGoal: TypeAlias = Literal["", "success", "ttft", "e2e", "tokens_per_s", "cost"]
+
+
+class Harm(NamedTuple):
+    """What users of a route had of an incident when somebody was paged for it."""
+
+    reason: PageReason
+    route: str = ""
+    """The one that showed it; empty where none did."""
+    goal: PagedGoal = ""
+    limit: float = 0.0
+    """The goal, in its own unit: a share, seconds, tokens per second or USD."""
+    beyond: int = 0
+    """Probes or answers that failed or were beyond the goal, since the onset."""
+    among: int = 0
+    """Of so many."""
+
+
+class Page(NamedTuple):
+    """Somebody is to be woken, now."""
+
+    at_ns: int
+    incident: Diagnosis
+    """As it was known then."""
+    harm: Harm
+
+
+@dataclass(slots=True, frozen=True)
+class _Probe:
+    """What a probe that ended, or an attempt's writing, has to do with the goals."""
+
+    at_ns: int
+    failed: bool = False
+    ttft_s: float | None = None
+    e2e_s: float | None = None
+    e2e_goal_s: float | None = None
+    cost_usd: float | None = None
+
+
+class _Route:
+    """The goals of a route, and what came of its newest probes."""
+
+    def __init__(self, info: RouteInfo) -> None:
+        self.info = info
+        self._probes: deque[_Probe] = deque(maxlen=_PROBES_KEPT)
+        self._speeds: deque[tuple[int, float]] = deque(maxlen=_PROBES_KEPT)
+        """End of an attempt, and its tokens per second."""
+
+    def attempt_finished(self, event: AttemptFinished) -> None:
+        if self.info.goal_tokens_per_s is None or event.flagged:
+            return
+        per_token_s = seconds_per_token(event)
+        if per_token_s:
+            self._speeds.append((event.at_ns, 1 / per_token_s))
+
+    def probe_finished(self, event: ProbeFinished) -> None:
+        if event.outcome == "cancelled":
+            return
+        is_timed = event.outcome == "ok" and not event.flagged
+        self._probes.append(
+            _Probe(
+                at_ns=event.at_ns,
+                failed=event.outcome != "ok",
+                ttft_s=_lasted_s(event.started_ns, event.first_token_ns) if is_timed else None,
+                e2e_s=_lasted_s(event.started_ns, event.done_ns) if is_timed else None,
+                e2e_goal_s=self._e2e_goal_s(event.cohort),
+                cost_usd=event.cost_usd,
+            )
+        )
+
+    def harms(self, since_ns: int) -> Iterator[Harm]:
+        """Give what users have of it since an onset, the worst first."""
+        name, info = self.info.name, self.info
+        probes = [probe for probe in self._probes if probe.at_ns >= since_ns]
+        failed = sum(probe.failed for probe in probes)
+        if failed >= _FEWEST_FAILED and failed > (1 - info.goal_success) * len(probes):
+            yield Harm("probes_fail", name, "success", info.goal_success, failed, len(probes))
+        ttfts = [probe.ttft_s for probe in probes if probe.ttft_s is not None]
+        slow = sum(ttft > info.goal_ttft_s for ttft in ttfts)
+        if info.streamed and _misses_p95(slow, len(ttfts)):
+            yield Harm("goal_missed", name, "ttft", info.goal_ttft_s, slow, len(ttfts))
+        judged = [
+            (probe.e2e_s, probe.e2e_goal_s)
+            for probe in probes
+            if probe.e2e_s is not None and probe.e2e_goal_s is not None
+        ]
+        long = sum(e2e > goal for e2e, goal in judged)
+        if _misses_p95(long, len(judged)):
+            yield Harm("goal_missed", name, "e2e", judged[-1][1], long, len(judged))
+        least = info.goal_tokens_per_s
+        speeds = [speed for at_ns, speed in self._speeds if at_ns >= since_ns]
+        if least is not None and len(speeds) >= _FEWEST_BEYOND:
+            slowly = sum(speed < least for speed in speeds)
+            if 2 * slowly > len(speeds):  # it is a goal of the median
+                yield Harm("goal_missed", name, "tokens_per_s", least, slowly, len(speeds))
+        most = info.goal_cost_usd_per_probe
+        costs = [probe.cost_usd for probe in probes if probe.cost_usd is not None]
+        if most is not None and len(costs) >= _FEWEST_BEYOND and sum(costs) > most * len(costs):
+            dear = sum(cost > most for cost in costs)
+            yield Harm("goal_missed", name, "cost", most, dear, len(costs))
+
+    def tells_slowness(self, cause: Cause, since_ns: int) -> bool:
+        """Whether a goal has judged, since an onset, what a cause makes slower."""
+        probes = [probe for probe in self._probes if probe.at_ns >= since_ns]
+        has_first = self.info.streamed and cause != "provider_slow_decode"
+        told = sum(
+            (has_first and probe.ttft_s is not None)
+            or (probe.e2e_s is not None and probe.e2e_goal_s is not None)
+            for probe in probes
+        )
+        written = sum(at_ns >= since_ns for at_ns, _ in self._speeds)
+        return max(told, written) >= _FEWEST_BEYOND
+
+    def _e2e_goal_s(self, cohort: str) -> float | None:
+        info = self.info
+        return e2e_goal_s(
+            info.goal_e2e_s,
+            cap_of(cohort) or info.max_tokens,
+            is_own=info.goal_e2e_set,
+            configured_cap=info.max_tokens,
+        )
+
+
+class Pager:
+    """Says of a stream, verdicts included, when somebody would have been woken."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, _Route] = {}
+        self._clock: tuple[str, str] | None = None
+        self._held: set[tuple[str, HeldReason]] = set()
+        """Routes that are not probed, and why; all of them where the name is empty."""
+        self._watched: dict[str, Diagnosis] = {}
+        """Named incidents that nobody was paged for yet, by id."""
+        self._paged: dict[str, None] = {}
+        """Ids, oldest first."""
+
+    def fold(self, event: Event) -> tuple[Page, ...]:
+        """Take one event, in the order of the stream; return the pages that it decides."""
+        match event:
+            case ProbeFinished() if event.route in self._routes:
+                self._routes[event.route].probe_finished(event)
+            case AttemptFinished() if event.route in self._routes:
+                self._routes[event.route].attempt_finished(event)
+            case Knob(knob="paused"):
+                self._hold(event.route, "paused", is_held=event.after > 0)
+            case Held() if event.reason != "cool_down":  # that is the server's doing
+                self._hold(event.route, event.reason, is_held=not event.released)
+            case Tick() if self._watched:
+                return self._pages(event.at_ns, self._watched.values())
+            case Diagnosis():
+                return self._hear(event)
+            case Hello():
+                self._greet(event)
+            case _:
+                pass
+        return ()
+
+    def _hold(self, route: str, reason: HeldReason, *, is_held: bool) -> None:
+        if not route or route in self._routes:
+            (self._held.add if is_held else self._held.discard)((route, reason))
+
+    def _hear(self, word: Diagnosis) -> tuple[Page, ...]:
+        self._watched.pop(word.id, None)
+        if word.state != "named" or word.id in self._paged:
+            return ()
+        if len(self._watched) < _INCIDENTS_KEPT:
+            self._watched[word.id] = word
+        return self._pages(word.at_ns, [word])
+
+    def _greet(self, hello: Hello) -> None:
+        """Take the goals; forget what went by another clock, for its stamps compare with none."""
+        clock = (hello.boot_id, hello.clock_name)
+        if self._clock not in (None, clock):
+            self._routes.clear()
+            self._watched.clear()
+        self._clock = clock
+        self._held = {(info.name, "paused") for info in hello.routes if info.paused}
+        for info in hello.routes:
+            known = self._routes.get(info.name)
+            if known is None:
+                self._routes[info.name] = _Route(info)
+            else:
+                known.info = info
+
+    def _pages(self, at_ns: int, incidents: Iterable[Diagnosis]) -> tuple[Page, ...]:
+        found = [(one, harm) for one in incidents if (harm := self._harm(one, at_ns)) is not None]
+        for incident, _ in found:
+            self._watched.pop(incident.id, None)
+            self._paged[incident.id] = None
+            if len(self._paged) > _INCIDENTS_KEPT:
+                del self._paged[next(iter(self._paged))]
+        return tuple(Page(at_ns, incident, harm) for incident, harm in found)
+
+    def _harm(self, incident: Diagnosis, at_ns: int) -> Harm | None:
+        """Return why somebody is to be paged for a named incident; None where nobody is."""
+        cause, since_ns = incident.cause, incident.since_ns
+        routes = [self._routes[name] for name in incident.routes if name in self._routes]
+        if cause in _NOTHING_ANSWERED:
+            return Harm("nothing_answered", incident.routes[0] if incident.routes else "")
+        if cause != "local_observer":
+            harm = next((harm for route in routes for harm in route.harms(since_ns)), None)
+            if harm is not None:
+                return harm
+        if seconds(at_ns - since_ns) < STANDS_S:
+            return None
+        held = {name for name, _ in self._held}
+        if "" in held or (routes and held.issuperset(incident.routes)):
+            return None
+        is_judged = routes and all(route.tells_slowness(cause, since_ns) for route in routes)
+        return None if cause in _MERELY_SLOWER and is_judged else Harm("stands")
+
+
+_LIMITS: Final[dict[PagedGoal, Callable[[float], str]]] = {
+    "ttft": lambda limit: f"first token after more than {limit:g} s",
+    "e2e": lambda limit: f"whole answer after more than {limit:g} s",
+    "tokens_per_s": lambda limit: f"fewer than {limit:g} tokens/s",
+    "cost": lambda limit: f"more than ${limit:g}",
+}
+
+
+def harm_words(page: Page) -> str:
+    """Return why somebody was paged: `21 of 25 probes of alpha: first token after more than 1 s`.
+
+    Names of routes are passed on as they are: whoever displays them neutralises.
+    """
+    harm = page.harm
+    if harm.reason == "nothing_answered":
+        return "nothing is answered"
+    if harm.reason == "stands":
+        return f"it has stood for {lasting(seconds(page.at_ns - page.incident.since_ns))}"
+    of = f"{harm.beyond} of {harm.among} probes of {harm.route}"
+    if harm.reason == "probes_fail":
+        return f"{of} failed"
+    return f"{of}: {_LIMITS[harm.goal](harm.limit)}"
+
+
+def _misses_p95(beyond: int, among: int) -> bool:
+    return beyond >= _FEWEST_BEYOND and beyond > _SHARE_BEYOND * among
+
+
+def _lasted_s(started_ns: int, ended_ns: int | None) -> float | None:
+    return None if ended_ns is None else (ended_ns - started_ns) / NS_PER_S

@@ -1,0 +1,111 @@
+"""What became of each incident of a run: a pure fold of its verdicts.
+
+Rule 1: the last word that says what it is counts, for cause, routes, since and figures; that it is
+over is kept beside it, so that a cleared incident still tells what it had been.
+Rule 2: memory is bounded: of incidents that are over the oldest go first.
+Rule 3: wall times are those of the clock by which the stream went when the incident was last spoken
+of; where it never told one they are not known.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from probes.events import Diagnosis, Event, Hello, Tick
+from probes.kit.exit_status import ExitStatus
+from probes.kit.short_figures import date_and_time
+
+_KEPT: Final = 1_000
+"""More than a person reads of a run; some 2 MB."""
+_ROUTES_NAMED: Final = 8
+"""In a remark; the stream has all."""
+
+
+@dataclass(slots=True)
+class IncidentRecord:
+    """One incident, by what is known of it by now."""
+
+    word: Diagnosis
+    """The last that said what it is: `perhaps` or `named`."""
+    begun_ns: int
+    """When it was first spoken of."""
+    named_ns: int | None = None
+    """When it was named; None where it never was."""
+    end: Diagnosis | None = None
+    """That it is over, or the usual from then on; None while it is open."""
+    anchor_ns: int | None = None
+    """What makes Unix time of its stamps; None where that is not known."""
+
+    def wall_ns(self, at_ns: int) -> int | None:
+        """Return a stamp of its as Unix time; None where that is not known."""
+        return None if self.anchor_ns is None else at_ns + self.anchor_ns
+
+
+class IncidentLog:
+    """Every incident of a stream, in the order in which they were first spoken of."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, IncidentRecord] = {}
+        self._anchor_ns: int | None = None
+
+    @property
+    def records(self) -> tuple[IncidentRecord, ...]:
+        """All that are kept."""
+        return tuple(self._records.values())
+
+    @property
+    def named(self) -> tuple[IncidentRecord, ...]:
+        """Those that were named, whatever became of them."""
+        return tuple(record for record in self._records.values() if record.named_ns is not None)
+
+    def fold(self, event: Event) -> None:
+        """Take one event, in the order of the stream."""
+        if isinstance(event, (Hello, Tick)):
+            self._anchor_ns = event.wall_ns - event.at_ns
+        elif isinstance(event, Diagnosis):
+            self._hear(event)
+
+    def receive(self, events: list[Event], _lines: bytes) -> None:
+        """Take a batch."""
+        for event in events:
+            self.fold(event)
+
+    def _hear(self, word: Diagnosis) -> None:
+        record = self._records.get(word.id)
+        if record is None:
+            record = self._records[word.id] = IncidentRecord(word, word.at_ns)
+            self._forget()
+        record.anchor_ns = self._anchor_ns
+        if word.state in ("cleared", "settled"):
+            record.end = word
+            return
+        record.word, record.end = word, None
+        if word.state == "named" and record.named_ns is None:
+            record.named_ns = word.at_ns
+
+    def _forget(self) -> None:
+        if len(self._records) <= _KEPT:
+            return
+        over = (name for name, record in self._records.items() if record.end is not None)
+        del self._records[next(over, next(iter(self._records)))]
+
+
+def incidents_status(log: IncidentLog) -> ExitStatus:
+    """Return what `--fail-on-incident` ends a run with."""
+    return ExitStatus.INCIDENT if log.named else ExitStatus.OK
+
+
+def incident_remarks(log: IncidentLog) -> Iterable[str]:
+    """Return, a line each, what was named in a run: `alpha: dns since …, until …`."""
+    for record in log.named:
+        word, end = record.word, record.end
+        more = len(word.routes) - _ROUTES_NAMED
+        names = ", ".join(word.routes[:_ROUTES_NAMED]) + (f" and {more} more" if more > 0 else "")
+        since = date_and_time(record.wall_ns((end or word).since_ns))
+        if end is None:
+            ending = "not over"
+        elif end.state == "cleared":
+            ending = f"until {date_and_time(record.wall_ns(end.at_ns))}"
+        else:
+            ending = f"the usual since {date_and_time(record.wall_ns(end.at_ns))}"
+        yield f"{names or 'all routes'}: {word.cause} since {since}, {ending}"

@@ -1,0 +1,296 @@
+"""Is what is diagnosed true, and soon enough? `python tests/bench/detector.py` (all causes).
+
+    python tests/bench/detector.py [--only NAME] [--seeds 10]     each cause, mild and gross
+    python tests/bench/detector.py --days 100 [--only KIND]       healthy routes: false causes a day
+    python tests/bench/detector.py --only NAME --seed 3 --verbose one run, with what was said of it
+    python tests/bench/detector.py --only NAME --seed 3 --write FILE   the same as a recording
+    python tests/bench/detector.py --cost                         what an attempt and a route cost
+
+Whole event streams are made up by `incident_streams` on a clock of their own and go through the
+`Diagnostician` that a run has; what it says is held against what was done to the routes. Probes
+that it asks for are sent, as an engine would. On as many processes as there are cores, or `--jobs`.
+"""
+
+import argparse
+import gc
+import os
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import Pool
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from incident_streams import healthy, scenarios  # noqa: E402
+from incident_streams.judge import Report, diagnose  # noqa: E402
+from incident_streams.stream import START_NS, Stream  # noqa: E402
+from incident_streams.trouble import Outline  # noqa: E402
+
+from probes.diagnosis import Diagnostician  # noqa: E402
+from probes.events import AttemptFinished, Diagnosis, Event, encode_event  # noqa: E402
+from probes.kit.clock import NS_PER_S  # noqa: E402
+
+
+def say(text: str) -> None:
+    """Print a line, at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+# ---------------------------------------------------------------------- incidents
+
+
+def judged(job: tuple[str, int]) -> tuple[str, int, Report]:
+    """Run one scenario with one seed."""
+    name, seed = job
+    report = diagnose(scenarios.run_of(name, seed), seed)
+    report.lines.clear()
+    return name, seed, report
+
+
+def incident_table(names: Sequence[str], seeds: Sequence[int], jobs: int) -> None:
+    """Print a row for each scenario, and below each run that is not as it should be."""
+    work = [(name, seed) for name in names for seed in seeds]
+    with Pool(jobs) as pool:
+        found = pool.map(judged, work, chunksize=max(1, len(seeds) // 2))
+    by_name: dict[str, list[tuple[int, Report]]] = {name: [] for name in names}
+    for name, seed, report in found:
+        by_name[name].append((seed, report))
+    say(
+        "| scenario | named in time | delay: median / max (limit) | since off | cleared in time "
+        "| wrong s | flaps | as it should be |\n|---|---|---|---|---|---|---|---|"
+    )
+    good = 0
+    failures: list[str] = []
+    for name, runs in by_name.items():
+        findings = [one for _, report in runs for one in report.findings]
+        soon = [
+            one
+            for one in findings
+            if one.named_s is not None and one.named_s <= one.trouble.limit_s
+        ]
+        delays = sorted(one.named_s for one in findings if one.named_s is not None)
+        cleared = [
+            one
+            for one in findings
+            if one.cleared_s is not None and one.cleared_s <= one.trouble.clear_s
+        ]
+        since = [abs(one.since_off_s) for one in findings if one.since_off_s is not None]
+        wrong_s = sum(report.wrong_s for _, report in runs)
+        flaps = sum(one.flaps for one in findings)
+        well = sum(not report.faults for _, report in runs)
+        good += well
+        limit_s = max(one.trouble.limit_s for one in findings)
+        delay = f"{median(delays):.0f} / {delays[-1]:.0f}" if delays else "–"
+        off = f"{median(since):.0f}" if since else "–"
+        say(
+            f"| {name} | {len(soon)}/{len(findings)} | {delay} ({limit_s:.0f}) | {off} "
+            f"| {len(cleared)}/{len(findings)} | {wrong_s:.0f} | {flaps} | {well}/{len(runs)} |"
+        )
+        failures += [
+            f"--only {name} --seed {seed}: {'; '.join(report.faults)}"
+            for seed, report in runs
+            if report.faults
+        ]
+    say(f"\n{good} of {len(work)} runs as they should be ({good / len(work):.1%})")
+    if failures:
+        say("\n" + "\n".join(failures))
+
+
+# ---------------------------------------------------------------------- health
+
+
+@dataclass(slots=True)
+class Days:
+    """What was said of a healthy run."""
+
+    kind: str
+    seed: int
+    route_days: float
+    false: list[str] = field(default_factory=list)
+    perhaps: int = 0
+    suspected_s: int = 0
+
+
+def watched(job: tuple[str, int, float]) -> Days:
+    """Run one kind of health with one seed."""
+    kind, seed, length_s = job
+    outline = healthy.run_of(kind, seed, length_s)
+    found = Days(kind, seed, len(outline.natures) * length_s / healthy.DAY_S)
+    named: set[str] = set()
+
+    def see(_event: Event, said: Sequence[Diagnosis]) -> None:
+        for line in said:
+            found.perhaps += line.state == "perhaps"
+            if line.state == "named" and line.id not in named:
+                named.add(line.id)
+                at_s = (line.at_ns - START_NS) / NS_PER_S
+                found.false.append(
+                    f"--days 1 --only {kind} --seed {seed}: at {at_s:.0f} s {line.cause} of "
+                    f"{'+'.join(line.routes)} ×{line.size:.2f}: {line.text}"
+                )
+
+    diagnose(outline, seed, see)
+    return found
+
+
+def health_table(kinds: Sequence[str], days: float, seed: int | None, jobs: int) -> None:
+    """Print how many causes were named of healthy routes, by kind of noise."""
+    if seed is not None:
+        work = [(kind, seed, healthy.RUN_S) for kind in kinds]
+    else:
+        work = healthy.runs(kinds, days)
+    begin = time.monotonic()
+    total: dict[str, list[Days]] = {kind: [] for kind in kinds}
+    with Pool(jobs) as pool:
+        for found in pool.imap_unordered(watched, work):
+            total[found.kind].append(found)
+            for text in found.false:
+                say(text)
+    say(
+        "\n| healthy routes | route-days | false causes | a route-day | perhaps a route-day |"
+        "\n|---|---|---|---|---|"
+    )
+    every = [one for kind in total.values() for one in kind]
+    for kind, runs in [*total.items(), ("**all**", every)]:
+        length = sum(one.route_days for one in runs)
+        if length:
+            false = sum(len(one.false) for one in runs)
+            perhaps = sum(one.perhaps for one in runs)
+            say(
+                f"| {kind} | {length:.1f} | {false} | {false / length:.2f} "
+                f"| {perhaps / length:.2f} |"
+            )
+    say(f"\n{time.monotonic() - begin:.0f} s")
+
+
+# ---------------------------------------------------------------------- one run, and costs
+
+
+def one_run(outline: Outline, seed: int, *, verbose: bool, write: Path | None) -> None:
+    """Run one outline; print what was said of it."""
+    for trouble in outline.troubles:
+        if trouble.causes:
+            say(
+                f"{trouble.onset_s:7.1f} to {trouble.end_s:.1f}: {trouble.causes[0]} of "
+                f"{'+'.join(trouble.routes)}, to be named in {trouble.limit_s:.0f} s"
+            )
+    with (write or Path(os.devnull)).open("wb") as out:
+
+        def see(event: Event, said: Sequence[Diagnosis]) -> None:
+            if write is not None:
+                out.write(encode_event(event))
+            for line in said if verbose else ():
+                say(in_words(line))
+
+        report = diagnose(outline, seed, see)
+    for finding in report.findings:
+        if finding.trouble.causes:
+            say(
+                f"{finding.trouble.causes[0]}: named after {finding.named_s}, of its routes after "
+                f"{finding.whole_s}, since off by {finding.since_off_s}, cleared after "
+                f"{finding.cleared_s}"
+            )
+    for span in report.wrong:
+        routes = "+".join(sorted(span.routes))
+        say(f"wrong: {span.cause} of {routes}, {span.begin_s:.1f} to {span.end_s:.1f}")
+    say("; ".join(report.faults) or "as it should be")
+
+
+def in_words(line: Diagnosis) -> str:
+    """Return a diagnosis on a line."""
+    at_s, since_s = ((ns - START_NS) / NS_PER_S for ns in (line.at_ns, line.since_ns))
+    told = (
+        f"{one.figure} {one.now:.4g}"
+        + (f" (usual {one.usual:.4g})" if one.usual is not None else "")
+        for one in line.evidence
+    )
+    return (
+        f"{at_s:7.1f} {line.id} {line.state} {line.cause} {'+'.join(line.routes)} since "
+        f"{since_s:.1f} ×{line.size:.2f} [{', '.join(told)}] {line.text}"
+    )
+
+
+def costs() -> None:
+    """Print what an attempt costs to make up and to diagnose, and what a route weighs."""
+    outline = healthy.run_of("sigma0.3", 1, 3600.0)
+    gc.collect()
+    begin = time.process_time()
+    events = list(Stream(outline, 1).events())
+    made_s = time.process_time() - begin
+    attempts = sum(isinstance(event, AttemptFinished) for event in events)
+    gc.disable()  # passes over all that this benchmark holds are no part of a run
+    best_s = float("inf")
+    for _ in range(3):
+        fold = Diagnostician().fold
+        begin = time.process_time()
+        for event in events:
+            fold(event)
+        best_s = min(best_s, time.process_time() - begin)
+    gc.enable()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    kept = Diagnostician()
+    for event in events:
+        kept.fold(event)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    say(
+        f"{attempts:,} attempts, {len(events):,} events, {len(outline.natures)} routes\n"
+        f"made up: {made_s / attempts * 1e6:.1f} µs an attempt\n"
+        f"diagnosed: {best_s / attempts * 1e6:.1f} µs an attempt, "
+        f"{best_s / len(events) * 1e6:.1f} an event\n"
+        f"kept: {(after - before) / len(outline.natures) / 1024:.0f} KB a route"
+    )
+
+
+def chosen(names: Iterable[str], only: str | None) -> list[str]:
+    """Return the name that was asked for, or those that begin with it."""
+    names = list(names)
+    if only is None:
+        return names
+    found = [only] if only in names else [name for name in names if name.startswith(only)]
+    if not found:
+        raise SystemExit(f"detector.py: --only {only}: there is {', '.join(names)}")
+    return found
+
+
+def main() -> None:
+    """Do what was asked for."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--only", help="a scenario or a kind of health, or how its name begins")
+    options.add_argument("--seeds", type=int, default=10)
+    options.add_argument("--seed", type=int)
+    options.add_argument("--days", type=float, help="so many healthy route-days instead")
+    options.add_argument("--jobs", type=int, default=os.cpu_count())
+    options.add_argument("--verbose", action="store_true")
+    options.add_argument("--write", type=Path, help="the stream as a recording")
+    options.add_argument("--cost", action="store_true")
+    asked = options.parse_args()
+    if asked.cost:
+        costs()
+        return
+    make = scenarios.run_of if asked.days is None else healthy.run_of
+    names = chosen(scenarios.named() if asked.days is None else healthy.KINDS, asked.only)
+    if asked.verbose or asked.write is not None:
+        if len(names) != 1:
+            raise SystemExit("detector.py: --verbose and --write want --only with one name")
+        seed = 1 if asked.seed is None else asked.seed
+        one_run(make(names[0], seed), seed, verbose=asked.verbose, write=asked.write)
+    elif asked.days is not None:
+        health_table(names, asked.days, asked.seed, asked.jobs)
+    else:
+        seeds = range(1, asked.seeds + 1) if asked.seed is None else [asked.seed]
+        incident_table(names, list(seeds), asked.jobs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""How a route behaves while it is well: its figures, and the noise that is no incident.
+
+Durations are seconds, shares 0 to 1. Every noise has a field of its own, all off by default but the
+spread of the wait, so that a run can have one of them or all.
+"""
+
+from dataclasses import dataclass
+
+from probes.events import RouteInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nature:
+    """One route as it is while nothing is wrong with it."""
+
+    name: str = "alpha"
+    host: str = "one.example"
+    tags: tuple[str, ...] = ()
+    workers: int = 4
+    interval: float = 4.0
+    """From one start to the next of a worker; the route's pace is `interval / workers`."""
+    max_tokens: int = 64
+    input_tokens: int = 24
+    retries: int = 2
+    goal_ttft_s: float = 1.0
+    evidence: bool = True
+    first_token_timeout_s: float = 60.0
+    stall_timeout_s: float = 30.0
+
+    wait_s: float = 0.3
+    """Median of sent → first token, beside the round trip."""
+    sigma: float = 0.3
+    """Of the wait's logarithm."""
+    tail: float = 0.0
+    """Share of answers whose wait is longer by up to `tail_factor`, evenly on the logarithm: models
+    that think before they speak."""
+    tail_factor: float = 12.0
+    token_s: float = 0.014
+    token_sigma: float = 0.06
+    """Of the time per token from one answer to the next, on its logarithm."""
+    tokens: float = 26.0
+    tokens_sigma: float = 0.12
+    per_read: int = 2
+    """Tokens that one read brings."""
+    headers_early: bool = False
+    """The head of the answer comes before the model was asked, not with the first token."""
+
+    rtt_s: float = 0.02
+    rtt_sigma: float = 0.12
+    tells_rtt: bool = True
+    """The kernel tells the path's figures."""
+    keep_alive_s: float = 75.0
+    """How long a connection may lie idle; 0 connects anew for every attempt."""
+    cached_share: float = 0.0
+    """Of the input, by the server's word."""
+
+    second_mode: float = 0.0
+    """Share of answers that take twice as long to begin: the prompt was not in the cache."""
+    wander_sd: float = 0.0
+    """Of a slow wandering of the wait's logarithm, which forgets itself in `wander_s`."""
+    wander_s: float = 1200.0
+    swing: float = 0.0
+    """Of the wait over a day: 0.22 is ± 22 %."""
+    gusts: bool = False
+    """3 to 6 s of × 2.5, one in ten minutes."""
+    outliers: float = 0.0
+    """Share of answers that take some 4.5 times as long."""
+    errors: float = 0.0
+    """Share of attempts that end with a 500."""
+    throttles: float = 0.0
+    """The same with a 429."""
+    stalls: float = 0.0
+    """Share of streams that pause for 1 to 3 s."""
+    truncations: float = 0.0
+    stale: float = 0.0
+    """Share of attempts that find their kept connection closed."""
+    model: str = "model-1"
+    fingerprints: tuple[str, ...] = ("fp_1",)
+    """One of them at random in each answer."""
+
+    @property
+    def cohort(self) -> str:
+        return f"{self.max_tokens}/256"
+
+    @property
+    def info(self) -> RouteInfo:
+        """What a `hello` says of it."""
+        return RouteInfo(
+            name=self.name,
+            base_url=f"https://{self.host}/v1",
+            model=self.model,
+            dialect="chat",
+            concurrency=self.workers,
+            interval=self.interval,
+            max_tokens=self.max_tokens,
+            prompt_tokens=self.input_tokens,
+            stall_after=1.0,
+            goal_ttft_s=self.goal_ttft_s,
+            goal_e2e_s=3.0,
+            retries=self.retries,
+            tags=self.tags,
+            evidence=self.evidence,
+            first_token_timeout_s=self.first_token_timeout_s,
+        )
