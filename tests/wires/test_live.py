@@ -28,7 +28,7 @@ def recorded(path: Path, failing: range) -> None:
         )
         counts = RouteCounts(route="alpha", in_flight=0, target=1)
         events += [*script.events(), tick(second + 0.9, counts)]
-    path.write_bytes(b"".join(encode_event(event) + b"\n" for event in events))
+    path.write_bytes(b"".join(encode_event(event) for event in events))
 
 
 def kept(folder: Path, failing: range) -> tuple[Path, Path]:
