@@ -25,3 +25,4 @@ def test_an_incident_is_named_in_time_and_cleared(name: str, tmp_path: Path) -> 
     told = (judgement, observer, outcome.attempts)
     assert judgement.wrong_s <= 10.0, told
     assert [verdict.mistakes for verdict in judgement.verdicts] == [[]], told
+    assert outcome.replays_alike

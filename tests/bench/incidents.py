@@ -3,7 +3,7 @@
 Plays incidents against real sockets: the embedded provider, the front before it, a bad wire, names
 and certificates that fail, a busy core, each with an `llmtop --headless` of its own at a probe a
 second. Each is well for two minutes, then ill, then well again. What llmtop says is held to what is
-true, by the moment at which its line could be read.
+true, by the moment at which its line could be read; and to what a replay of its recording says.
 
 It prints a Markdown table: when the right cause was named and on which routes, how far off its
 "since" is, how long anything wrong stood, when it was cleared. No pass or fail: a machine that is
@@ -115,9 +115,14 @@ def _outcomes(
 
 def _told(outcome: Outcome) -> str:
     """Return in a line for people that an incident has ended, and how."""
-    mistakes = [mistake for one in outcome.judgement.verdicts for mistake in one.mistakes]
-    wrong = [f"wrong: {words}" for words in outcome.judgement.wrong]
-    return f"{outcome.incident}: {'; '.join(mistakes + wrong) or 'right'}"
+    words = [mistake for one in outcome.judgement.verdicts for mistake in one.mistakes]
+    words += [f"wrong: {words}" for words in outcome.judgement.wrong]
+    words += _replay(outcome)
+    return f"{outcome.incident}: {'; '.join(words) or 'right'}"
+
+
+def _replay(outcome: Outcome) -> list[str]:
+    return [] if outcome.replays_alike else ["its replay says otherwise"]
 
 
 def _seconds(value: float | None) -> str:
@@ -131,10 +136,10 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
     lag = f"{observer.lag_before:.0f} / {observer.lag_during:.0f}"
     name = outcome.incident
     if not judgement.verdicts:
-        verdict = "; ".join(judgement.wrong) or "right"
+        verdict = "; ".join(judgement.wrong + _replay(outcome)) or "right"
         yield (name, "nothing", "–", "–", "–", wrong, "–", verdict, lag)
     for number, one in enumerate(judgement.verdicts):
-        words = one.mistakes + (judgement.wrong if number == 0 else [])
+        words = one.mistakes + (judgement.wrong + _replay(outcome) if number == 0 else [])
         if one.beside:
             words.append(f"(beside it: {', '.join(one.beside)})")
         yield (
@@ -145,7 +150,7 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
             _routes(one),
             wrong if number == 0 else "",
             _seconds(one.cleared_after_s),
-            "; ".join(words) if one.mistakes or words else "right",
+            "; ".join(words) or "right",
             lag,
         )
 

@@ -68,6 +68,8 @@ class Outcome:
     observer: Observer
     attempts: Counter[str]
     """By route, outcome and reason, for whoever asks why."""
+    replays_alike: bool
+    """A replay of the recording says the same, line by line."""
 
 
 def why_not(scene: Scene) -> str:
@@ -94,7 +96,9 @@ def run(incident: Incident, times: Times, folder: Path) -> Outcome:
         expected=scene.expected,
     )
     (folder / FACTS).write_bytes(msgspec.json.encode(facts))
-    return _outcome(facts, played.lines, played.recording)
+    live = [line.event for line in played.lines if line.event["type"] == "diagnosis"]
+    alike = live == _replayed(played.recording)
+    return _outcome(facts, played.lines, played.recording, alike=alike)
 
 
 def again(recording: Path, facts: Path) -> Outcome:
@@ -105,17 +109,26 @@ def again(recording: Path, facts: Path) -> Outcome:
     Raises:
         RuntimeError: it cannot be replayed.
     """
+    lines = [Line(event["at_ns"], event) for event in _replayed(recording)]
+    known = msgspec.json.decode(facts.read_bytes(), type=Facts)
+    return _outcome(known, lines, recording, alike=True)
+
+
+def _replayed(recording: Path) -> list[dict[str, Any]]:
+    """Return the verdicts of a replay.
+
+    Raises:
+        RuntimeError: it cannot be replayed.
+    """
     argv = [*LLMTOP, "replay", str(recording), "--headless", "--only", "diagnosis"]
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(argv, env=home_of(Path(home)), capture_output=True)
     if done.returncode not in ENDS:
         raise RuntimeError(f"the replay ended with {done.returncode}: {done.stderr.decode()}")
-    events = [json.loads(line) for line in done.stdout.splitlines()]
-    lines = [Line(event["at_ns"], event) for event in events]
-    return _outcome(msgspec.json.decode(facts.read_bytes(), type=Facts), lines, recording)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _outcome(facts: Facts, lines: Sequence[Line], recording: Path) -> Outcome:
+def _outcome(facts: Facts, lines: Sequence[Line], recording: Path, *, alike: bool) -> Outcome:
     truths = facts.truths
     onset_ns = min((truth.from_ns for truth in truths), default=facts.end_ns)
     events = [json.loads(line) for line in recording.read_bytes().splitlines()]
@@ -124,6 +137,7 @@ def _outcome(facts: Facts, lines: Sequence[Line], recording: Path) -> Outcome:
         judge(lines, truths, facts.end_ns),
         _observer(events, onset_ns),
         _attempts(events),
+        alike,
     )
 
 

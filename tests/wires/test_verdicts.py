@@ -94,6 +94,8 @@ def test_routes_that_are_found_one_after_the_other_are_right_once_all_are() -> N
     ]
     (verdict,) = judge(lines, [both], END).verdicts
     assert (verdict.named_after_s, verdict.routes_after_s, verdict.mistakes) == (10, 14, [])
+    late = [lines[0], said(141, cause="dns", routes=["a", "b"]), lines[2]]
+    assert judge(late, [both], END).verdicts[0].mistakes == ["routes late"]
     (verdict,) = judge([lines[0], said(180, "cleared")], [both], END).verdicts
     assert verdict.mistakes == ["other routes"]
 
