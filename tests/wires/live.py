@@ -14,7 +14,7 @@ import msgspec
 from attacks.running import LLMTOP, home_of
 
 from probes.kit.clock import NS_PER_S
-from wires.catalogue import Expected, Incident, Scene, Times
+from wires.catalogue import Course, Expected, Incident, Scene
 from wires.namespaces import missing
 from wires.playing import Line, play
 from wires.verdicts import Judgement, Truth, judge
@@ -78,13 +78,13 @@ def why_not(scene: Scene) -> str:
     return missing(*needs) if needs else ""
 
 
-def run(incident: Incident, times: Times, folder: Path) -> Outcome:
+def run(incident: Incident, course: Course, folder: Path) -> Outcome:
     """Play an incident to its end; `folder` takes its files, recording and facts among them.
 
     Raises:
         RuntimeError: it could not be played.
     """
-    scene = incident.scene(times)
+    scene = incident.scene(course)
     played = play(scene.stage, folder)
     if played.status not in ENDS:
         raise RuntimeError(f"llmtop ended with {played.status}: {played.said[-2000:]}")

@@ -107,7 +107,8 @@ async def play(stage: Stage, folder: Path) -> int:
     start_ns = time.monotonic_ns()
     if stage.shipped:
         _print_start(start_ns)
-        return await _llmtop(stage, ("demo", "--scenario", stage.shipped), folder, set())
+        what = ("demo", "--scenario", stage.shipped, "--seed", str(stage.seed))
+        return await _llmtop(stage, what, folder, set())
 
     def elapsed_s() -> float:
         return (time.monotonic_ns() - start_ns) / NS_PER_S
