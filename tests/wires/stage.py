@@ -81,6 +81,11 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     load_is_realtime: bool = True
     """The loops have precedence over llmtop; root's."""
 
+    def __post_init__(self) -> None:
+        """Refuse what would need the far side to have two names."""
+        if sum(map(bool, (self.wire, self.names, self.certificates))) > 1:
+            raise ValueError("of wire, names and certificates a stage has one at most")
+
     @property
     def needs(self) -> tuple[Need, ...]:
         """What the machine must give for it."""

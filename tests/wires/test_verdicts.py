@@ -120,6 +120,17 @@ def test_a_cause_that_is_allowed_beside_another_is_told() -> None:
     assert judgement.verdicts[0].named_after_s == 15
 
 
+def test_an_incident_may_end_under_a_name_that_is_allowed_beside_it() -> None:
+    hang: dict[str, Any] = {"routes": ["b"], "since_ns": 110 * S}
+    lines = [
+        said(125, cause="no_answer", **hang),
+        said(160, cause="outage", **hang),
+        said(180, "cleared", cause="outage", **hang),
+    ]
+    (verdict,) = judge(lines, [HANG], END).verdicts
+    assert (verdict.cleared_after_s, verdict.mistakes) == (10, [])
+
+
 def test_two_faults_are_judged_apart() -> None:
     hang: dict[str, Any] = {"cause": "no_answer", "routes": ["b"], "id": "1-2", "since_ns": 110 * S}
     lines = [said(120), said(122, **hang), said(180, "cleared", **hang), said(200, "cleared")]

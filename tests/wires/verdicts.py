@@ -153,7 +153,8 @@ def _verdict(truth: Truth, stood: Sequence[Standing], lines: Sequence[Line]) -> 
     exact = [one for one in named if one.routes == truth.routes]
     if exact:
         verdict.routes_after_s = (exact[0].from_ns - truth.from_ns) / _S
-    last = named[-1]
+    # An incident may end under another name: errors that retries came to hide, say.
+    last = [one for one in of_it if one.id in verdict.ids][-1]
     verdict.since_off_s = (last.since_ns - truth.from_ns) / _S
     if last.ended in ("cleared", "settled"):
         verdict.cleared_after_s = (last.to_ns - truth.to_ns) / _S
