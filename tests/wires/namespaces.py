@@ -120,8 +120,9 @@ def missing(*needs: Need) -> str:
     command = [sys.executable, "-P", "-m", "wires.namespaces", *needs]
     environ = {**os.environ, "PYTHONPATH": str(_TESTS)}
     tried = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_TRY_S)
-    said = tried.stderr.strip().splitlines()
-    return said[-1] if tried.returncode and said else ""
+    if tried.returncode == 0:
+        return ""
+    return (tried.stderr.strip() or f"trying it ends with {tried.returncode}").splitlines()[-1]
 
 
 def _check(result: int, what: str) -> None:
