@@ -42,9 +42,10 @@ CLEARED: Final = 8.0
 SURELY_BAD: Final = 0.6
 """The share of an alarm is taken for no more than this by the clearing test: after an outage four
 successes would clear it, and something that fails every other time has those."""
-DOUBTED_SECONDS: Final = 10
+DOUBTED_SECONDS: Final = 25
 """The clearing test takes the share of an alarm as if so many more seconds had been well: the
-failures that named it are an unlucky choice of what the share is."""
+failures that named it are an unlucky choice of what the share is. With ten of them one alarm of a
+tenth in sixteen was cleared while it lasted, with so many one in a hundred."""
 
 
 class ShareShift:

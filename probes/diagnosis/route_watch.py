@@ -340,9 +340,9 @@ class RouteWatch:
         for series in self.of_the_route:
             series.close(now_ns)
         if self.info.streamed:
-            self.band.wait.lend(ages)
+            self.band.wait.lend(ages, now_ns)
         else:
-            self.band.whole.lend(ages)
+            self.band.whole.lend(ages, now_ns)
 
     # What is asked of it.
 
