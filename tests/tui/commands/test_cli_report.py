@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,24 @@ FAILS = Evidence(figure="failed_share", now=0.22, usual=0.0, n_now=55, n_usual=3
 
 
 @pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read by the clock of a place whose zone is known; let there be no state and no settings."""
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be neither settings nor a state folder: a report needs none."""
 
     def none(*_: object, **__: object) -> str:
         pytest.fail("a report reads its recording alone")
 
     monkeypatch.setattr("platformdirs.user_config_dir", none)
     monkeypatch.setattr("platformdirs.user_state_dir", none)
-    monkeypatch.setenv("TZ", "UTC")
-    __import__("time").tzset()
+
+
+@pytest.fixture(autouse=True)
+def utc() -> Iterator[None]:
+    """Read recordings on a machine of a zone that is known."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture
