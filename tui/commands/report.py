@@ -71,9 +71,9 @@ def run(arguments: Namespace) -> int:
     finally:
         line.draw("")
     if arguments.json:
-        # Whatever is no number of JSON becomes null; whatever is not ASCII is escaped.
+        # Whatever is no number of JSON becomes null; whatever a terminal obeys is escaped.
         fields = msgspec.json.decode(msgspec.json.encode(report_fields(report)))
-        say([json.dumps(fields, ensure_ascii=True)])
+        say([json.dumps(fields, ensure_ascii=True).replace("\x7f", "\\u007f")])
         return OK
     complain(report.missing)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH

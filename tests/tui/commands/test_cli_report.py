@@ -230,7 +230,7 @@ def test_it_fits_a_narrow_terminal(
 def test_hostile_words_are_made_harmless(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], judged: Callable[..., None]
 ) -> None:
-    evil = "\x1b[2Jevil\u202e\x9b31m"
+    evil = "\x1b[2Jevil\u202e\x9b31m\x7f"
     judged(
         word(
             124,
