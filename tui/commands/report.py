@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.diagnosis.paging import harm_words
-from probes.events import Diagnosis, Evidence
+from probes.events import Advice, Diagnosis, Evidence, KnobKind
 from probes.events.diagnosis_words import (
     advice_words,
     cause_words,
@@ -50,6 +50,11 @@ _NARROWEST: Final = 40
 _INDENT: Final = "    "
 _LABEL: Final = 9
 _ROUTES_NAMED: Final = 12
+_KNOBS: Final[dict[KnobKind, str]] = {
+    "concurrency": "the concurrency {}to {:g}",
+    "interval": "the interval {}to {:g} s",
+    "max_tokens": "the answer cap {}to {:g} tokens",
+}
 _QUIET_S: Final = 2.0
 """Whoever waits so long wants to know for what."""
 _REDRAW_S: Final = 0.2
@@ -186,7 +191,7 @@ def _incident_lines(
         ("users", [_users(incident)]),
         ("for", [_evidence(one) for one in word.evidence]),
         ("against", [_evidence(one) for one in word.against]),
-        ("do", [] if word.advice is None else [advice_words(word.advice)]),
+        ("do", [] if word.advice is None else [_advice(word.advice)]),
         ("in short", [word.text] if word.text else []),
         ("paged", [_paged(page, times) for page in _pages_of(record, report)]),
     ):
@@ -230,6 +235,16 @@ def _size(word: Diagnosis) -> str:
     if counts_failures(word.evidence) and word.size <= 1:
         return f"; {word.size * 100:.0f} % fail"
     return f"; ×{word.size:.2g} the usual"
+
+
+def _advice(advice: Advice) -> str:
+    """Return what to do. Who reads a report has no key under the finger: a knob is named."""
+    knob = _KNOBS.get(advice.knob) if advice.knob is not None else None
+    if knob is None or advice.act not in ("set_knob", "undo_knob"):
+        return advice_words(advice)
+    back = "back " if advice.act == "undo_knob" else ""
+    told = f"set {knob.format(back, advice.value or 0.0)}"
+    return f"{told}; {advice.detail}" if advice.detail else told
 
 
 def _evidence(one: Evidence) -> str:
@@ -329,7 +344,7 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
         "size": word.size,
         "evidence": [_fields(one) for one in word.evidence],
         "against": [_fields(one) for one in word.against],
-        "advice": None if advice is None else {**_fields(advice), "words": advice_words(advice)},
+        "advice": None if advice is None else {**_fields(advice), "words": _advice(advice)},
         "text": word.text,
         "paged": len(_pages_of(record, report)),
     }

@@ -167,6 +167,34 @@ def test_a_share_of_failures_is_no_multiple(
     assert "against" not in told
 
 
+@pytest.mark.parametrize(
+    ("advice", "words"),
+    [
+        (Advice(act="set_knob", knob="concurrency", value=3.0), "set the concurrency to 3"),
+        (Advice(act="set_knob", knob="interval", value=2.5), "set the interval to 2.5 s"),
+        (
+            Advice(act="undo_knob", knob="max_tokens", value=64, detail="it was 512"),
+            "set the answer cap back to 64 tokens; it was 512",
+        ),
+        (Advice(act="move", route="bravo", knob="interval"), "move users to bravo"),
+        (Advice(act="set_knob", knob="paused", value=1.0), "p stops probing"),
+        (Advice(act="check_key"), "check the key: was it rotated?"),
+    ],
+)
+def test_what_to_do_is_said_without_keys_to_press(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    judged: Callable[..., None],
+    advice: Advice,
+    words: str,
+) -> None:
+    judged(word(124, advice=advice))
+    path = str(slow_for_a_while(tmp_path))
+    assert f"\n    do       {words}\n" in shown(capsys, path)
+    (incident,) = json.loads(shown(capsys, path, "--json"))["incidents"]
+    assert incident["advice"]["words"] == words
+
+
 def test_where_nothing_was_wrong_one_calm_sentence_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], judged: Callable[..., None]
 ) -> None:
