@@ -119,8 +119,8 @@ def report_lines(report: IncidentReport, width: int) -> Iterator[str]:
         yield ""
         yield "Suspected, and never sure enough to be named:"
         for record in doubts:
-            since = times.at(record, record.word.since_ns)
-            what = f"{_who(record.word)}: {what_words(record.word)}"
+            since = times.at(record, record.since_ns)
+            what = f"{_who(record.word, record.routes)}: {what_words(record.word)}"
             yield from _wrapped(f"{what}, {_ending(record, report, times)}", width, f"  {since}  ")
 
 
@@ -173,7 +173,9 @@ def _page_lines(report: IncidentReport, times: _Times, width: int) -> Iterator[s
     yield f"I would have paged you {often}:"
     for page in report.pages:
         word = page.page.incident
-        told = f"{_who(word)}: {what_words(word)} · {neutralise(harm_words(page.page))}"
+        told = (
+            f"{_who(word, word.routes)}: {what_words(word)} · {neutralise(harm_words(page.page))}"
+        )
         yield from _wrapped(told, width, f"  {times.of(page.wall_ns)}  ")
 
 
@@ -181,9 +183,9 @@ def _incident_lines(
     number: int, incident: RecordedIncident, report: IncidentReport, times: _Times, width: int
 ) -> Iterator[str]:
     record, word = incident.record, incident.record.word
-    yield from _wrapped(f"{number}. {_who(word)}: {what_words(word)}", width)
+    yield from _wrapped(f"{number}. {_who(word, record.routes)}: {what_words(word)}", width)
     named = times.at(record, record.named_ns or 0)
-    since = times.at(record, word.since_ns)
+    since = times.at(record, record.since_ns)
     told = f"since {since}, named {named}, {_ending(record, report, times)}{_size(word)}"
     yield from _wrapped(told, width, _INDENT)
     for label, parts in (
@@ -216,7 +218,7 @@ def _users(incident: RecordedIncident) -> str:
 
 
 def _ending(record: IncidentRecord, report: IncidentReport, times: _Times) -> str:
-    end, since_ns = record.end, record.word.since_ns
+    end, since_ns = record.end, record.since_ns
     if end is None:
         # By the clock of the stream it is as old as the recording.
         ended_ns, began_ns = report.ended_ns, record.wall_ns(since_ns)
@@ -262,11 +264,11 @@ def _paged(page: RecordedPage, times: _Times) -> str:
     return f"{times.of(page.wall_ns)}: {harm_words(page.page)}"
 
 
-def _who(word: Diagnosis) -> str:
-    if not word.routes or word.cause == "local_observer":
+def _who(word: Diagnosis, routes: Sequence[str]) -> str:
+    if not routes or word.cause == "local_observer":
         return "all routes"
-    named = [neutralise(name, 40) for name in word.routes[:_ROUTES_NAMED]]
-    more = len(word.routes) - len(named)
+    named = [neutralise(name, 40) for name in routes[:_ROUTES_NAMED]]
+    more = len(routes) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
@@ -327,14 +329,14 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
         "state": (end or word).state,
         "cause": word.cause,
         "what": what_words(word),
-        "routes": list(word.routes),
-        "since": _utc(record.wall_ns(word.since_ns)),
-        "since_ns": word.since_ns,
+        "routes": list(record.routes),
+        "since": _utc(record.wall_ns(record.since_ns)),
+        "since_ns": record.since_ns,
         "named": None if record.named_ns is None else _utc(record.wall_ns(record.named_ns)),
         "named_ns": record.named_ns,
         "until": None if end is None else _utc(record.wall_ns(end.at_ns)),
         "until_ns": None if end is None else end.at_ns,
-        "lasted_s": None if end is None else (end.at_ns - word.since_ns) / 1e9,
+        "lasted_s": None if end is None else (end.at_ns - record.since_ns) / 1e9,
         "causes": [
             {"cause": cause, "at": _utc(record.wall_ns(at_ns)), "at_ns": at_ns}
             for at_ns, cause in record.causes
