@@ -190,7 +190,11 @@ def _add_demo(command: argparse.ArgumentParser) -> None:
 
 
 def _add_scenario(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--scenario", default="demo", metavar="NAME", help="default: demo")
+    command.add_argument(
+        "--scenario", default="demo", metavar="NAME", help="or a file of one; default: demo"
+    )
+    command.add_argument("--list", action="store_true", help="print all scenarios, and end")
+    command.set_defaults(list=False)
     command.add_argument(
         "--seed", type=_whole, default=None, metavar="N", help="repeats a run's chances"
     )

@@ -124,6 +124,7 @@ class Gate:
         if until_ns <= max(now_ns, self._cool_down_until_ns or 0):
             return
         self._cool_down_until_ns = until_ns
+        self._asked_less_ns = now_ns  # of an engine before this one, or beside it
         self._released = 0
         self._tell_held("cool_down", now_ns, until_ns=until_ns, asked_s=retry_after_s)
 

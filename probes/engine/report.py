@@ -41,6 +41,7 @@ OVERHEAD_TOKENS: Final = 8
 """Chat templates wrap each message in a few tokens of their own."""
 FROM_THE_SERVER: Final = (
     *("message", "finish_reason", "request_id", "request_ids", "response_id", "headers"),
+    *("served_model", "fingerprint"),
     *("limits", "server_timing", "server_claims", "text", "reasoning_text"),
 )
 """Fields of the event in which a server chose the words; the rest are words of our own."""

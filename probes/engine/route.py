@@ -241,11 +241,13 @@ class RouteRunner:
         """Let one probe a second start in all, for some seconds from now; 0 ends that.
 
         With `fresh` one at a time may go on a connection of its own where the only worker is busy.
-        Nothing happens where the settings forbid it, and where the gate is not calm.
+        Nothing happens where the settings forbid it, and while the route is paused. Whether the
+        gate is calm counts whenever one is to go: a lease may be dry for this very moment.
         """
-        if not self.route.evidence or self._group is None or self.gate.stopping:
+        forbidden = not self.route.evidence or self.gate.paused
+        if forbidden or self._group is None or self.gate.stopping:
             return
-        for_ns = round(for_s * NS_PER_S) if self.gate.is_calm else 0
+        for_ns = round(for_s * NS_PER_S)
         self._evidence_until_ns = self._tools.clock.monotonic_ns() + for_ns
         self._may_connect = fresh
         if for_ns and not self._seeking:
@@ -381,9 +383,10 @@ class RouteRunner:
         if not self.gate.is_calm or self._tools.shortages.now(now_ns):
             return
         if self._resting:
-            # The one that its own pace needs last; it is on its way as soon as it is asked.
+            if self._limiter.available_tokens < 1:
+                return  # the target was lowered: more are under way than it allows
+            # The one that its own pace needs last.
             worker = max(self._resting, key=lambda one: one.start_ns)
-            self._resting.discard(worker)
             worker.evidence = True
             worker.rest.cancel()
         elif self._may_connect and self._hangs_alone:

@@ -228,7 +228,7 @@ class ServingModel:
 
     def _fault(self, faults: Faults) -> Refusal | None:
         draw = self._random.random()
-        if draw < faults.error_share and faults.error_statuses:
+        if draw < faults.error_share:
             return _error(self._random.choice(faults.error_statuses))
         if draw < faults.error_share + faults.reset_share:
             return Refusal("reset")

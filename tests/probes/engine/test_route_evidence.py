@@ -1,5 +1,6 @@
 """Probes beside the pace, while something is suspected of a route."""
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -41,6 +42,8 @@ async def test_a_route_that_is_thickened_starts_a_probe_each_second_and_no_more(
         beside = starts(yard, evidence=True)
         assert len(beside) == 8
         assert 5.0 <= beside[0] <= beside[-1] < 13.0
+        (first, *_) = (e for e in yard.events if isinstance(e, AttemptStarted) and e.evidence)
+        assert first.scheduled_ns == first.at_ns  # no wait of ours is told of it
         assert yard.knobs() == []
         assert (yard.network.most_open, yard.network.transports) == (1, 1)
         assert yard.runner.interval == 30.0
@@ -109,6 +112,31 @@ async def test_workers_that_hang_leave_the_others_to_send_each_second() -> None:
         assert (yard.network.most_open, yard.network.transports) == (3, 3)
 
 
+async def test_the_worker_that_its_own_pace_needs_last_is_the_one_that_lends_itself() -> None:
+    yard = Yard(chat("a"), chat("a", wait_s=7.0), chat("a"), concurrency=2, interval=20.0)
+    async with yard.running():
+        await yard.advance(5)
+        yard.runner.thicken(1.0, fresh=False)
+        await yard.advance(20)
+        assert starts(yard, evidence=True) == [5.0]
+        assert starts(yard, evidence=False)[1] == 10.0  # of the other, at rest until then
+
+
+async def test_no_worker_lends_itself_while_more_are_under_way_than_are_wanted_by_now() -> None:
+    slow = chat("a", wait_s=30.0)
+    yard = Yard(chat("a"), slow, slow, chat("a"), concurrency=3, interval=3.0)
+    async with yard.running():
+        await yard.advance(2.5)
+        assert yard.network.open == 2
+        yard.runner.set_knob("interval", 1_000.0, "user")
+        yard.runner.set_knob("concurrency", 1, "user")
+        yard.runner.thicken(20.0, fresh=True)
+        await yard.advance(20)
+        assert (yard.network.open, starts(yard, evidence=True)) == (2, [])
+        await yard.advance(20)  # nor later, when they have ended: nobody asks any more
+        assert (yard.network.open, starts(yard, evidence=True)) == (0, [])
+
+
 async def test_slow_answers_are_awaited_within_the_concurrency() -> None:
     yard = Yard(chat("a", wait_s=2.9), concurrency=2, interval=100.0)
     async with yard.running():
@@ -159,6 +187,28 @@ async def test_no_more_than_the_workers_are_sent_otherwise(concurrency: int, fre
         assert yard.network.open == concurrency
 
 
+async def test_one_more_is_sent_at_a_time_also_where_the_worker_is_away() -> None:
+    breaks = Script(wait_s=12.0, error=RuntimeError("ours"))
+    yard = Yard(breaks, HANGS)
+    async with yard.running():
+        await yard.advance(9)
+        yard.runner.thicken(20.0, fresh=True)
+        await yard.advance(3.5)  # the worker waits for a second, after a defect of ours
+        assert len(yard.runner._open) == 1
+        assert len(starts(yard, evidence=True)) == 1
+
+
+async def test_one_more_is_not_sent_where_another_worker_is_only_away() -> None:
+    breaks = Script(error=RuntimeError("ours"))
+    yard = Yard(HANGS, breaks, concurrency=2, interval=2.0)
+    async with yard.running():
+        await yard.advance(5)
+        assert len(yard.runner._open) == 1
+        yard.runner.thicken(20.0, fresh=True)
+        await yard.advance(2)
+        assert starts(yard, evidence=True) == []
+
+
 async def test_one_more_is_not_sent_beside_a_burst() -> None:
     yard = Yard(HANGS, HANGS)
     async with yard.running():
@@ -169,7 +219,8 @@ async def test_one_more_is_not_sent_beside_a_burst() -> None:
         assert starts(yard, evidence=True) == []
 
 
-async def test_a_pause_ends_it_at_once_and_for_good() -> None:
+@pytest.mark.parametrize("asked_again", [False, True])
+async def test_a_pause_ends_it_at_once_and_for_good(asked_again: bool) -> None:
     yard = Yard(interval=30.0)
     async with yard.running():
         await yard.advance(5)
@@ -177,7 +228,8 @@ async def test_a_pause_ends_it_at_once_and_for_good() -> None:
         await yard.advance(2)
         sent = len(starts(yard))
         yard.runner.pause(True, cancel=False, who="user")
-        yard.runner.thicken(20.0, fresh=True)
+        if asked_again:
+            yard.runner.thicken(20.0, fresh=True)
         await yard.advance(1)
         yard.runner.pause(False, cancel=False, who="user")
         await yard.advance(15)
@@ -255,6 +307,22 @@ async def test_nothing_goes_beside_the_pace_that_the_budget_does_not_hold() -> N
         assert {type(event).__name__ for event in yard.events} & {"Held", "Notice"} == set()
 
 
+async def test_what_holds_a_route_for_a_moment_only_does_not_end_it() -> None:
+    yard = Yard(interval=60.0)
+    async with yard.running():
+        await yard.advance(5)
+        yard.spending.allow((Allowance(route="r", tokens=1, more=True),))
+        yard.runner.thicken(20.0, fresh=False)
+        await yard.advance(3)
+        assert starts(yard, evidence=True) == []
+        yard.spending.allow((Allowance(route="r", tokens=100_000, more=True),))
+        await yard.advance(5)
+        assert len(starts(yard, evidence=True)) == 5
+        yard.runner.gate.cool_down(1.0, yard.clock.now_ns)  # as one of another engine
+        await yard.advance(20)
+        assert len(starts(yard, evidence=True)) == 5
+
+
 async def test_a_shortage_of_ours_is_not_made_worse() -> None:
     yard = Yard(interval=30.0)
     async with yard.running():
@@ -276,15 +344,24 @@ async def test_a_failure_beside_the_pace_is_retried_as_any_other() -> None:
 
 
 async def test_a_long_answer_beside_the_pace_delays_it_as_one_of_its_own_would() -> None:
-    yard = Yard(chat("a"), chat("a", wait_s=18.0), chat("a"), interval=5.0)
+    yard = Yard(chat("a"), chat("a", wait_s=18.5), chat("a"), interval=10.0)
+    async with yard.running():
+        await yard.advance(7.5)
+        yard.runner.thicken(1.0, fresh=False)
+        await yard.advance(19)
+        assert starts(yard, evidence=True) == [7.5]
+        assert starts(yard, evidence=False) == [0.0, pytest.approx(26.04)]
+        assert yard.runner.skipped == 2  # those of about 20 and 30 s; that of 10 s came late
+
+
+async def test_after_a_failure_beside_the_pace_the_worker_pauses_too() -> None:
+    fails = replace(refusal(500), wait_s=8.0)
+    yard = Yard(chat("a"), fails, chat("a"), interval=5.0, retries=0)
     async with yard.running():
         await yard.advance(1)
-        yard.runner.thicken(2.0, fresh=False)
-        await yard.advance(30)
-        (beside,) = starts(yard, evidence=True)
-        own = starts(yard, evidence=False)
-        assert own[1] == pytest.approx(beside + 18.04, abs=0.01)
-        assert yard.runner.skipped == 3  # of those at 5, 10 and 15 s one came late, and at 20 s
+        yard.runner.thicken(1.0, fresh=False)
+        await yard.advance(10)
+        assert starts(yard) == [0.0, 1.0, pytest.approx(9.5)]
 
 
 async def test_an_interval_that_is_turned_meanwhile_moves_the_next_start() -> None:
