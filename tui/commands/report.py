@@ -173,9 +173,8 @@ def _page_lines(report: IncidentReport, times: _Times, width: int) -> Iterator[s
     yield f"I would have paged you {often}:"
     for page in report.pages:
         word = page.page.incident
-        told = (
-            f"{_who(word, word.routes)}: {what_words(word)} · {neutralise(harm_words(page.page))}"
-        )
+        what = f"{_who(word, word.routes)}: {what_words(word)}"
+        told = f"{what} · {neutralise(harm_words(page.page))}"
         yield from _wrapped(told, width, f"  {times.of(page.wall_ns)}  ")
 
 
