@@ -1,7 +1,7 @@
 """Every scenario that names its truth, played: what our own client measures of the fault it names.
 
-Outcomes and counts over real sockets, with the server's clock twenty times as fast and set to the
-phase that is wanted: each is probed until its fault is seen, and a bounded number of times. What is
+Outcomes and counts over real sockets, with the server's clock made fast and set to the phase that
+is wanted: each is probed until its fault is seen, and a bounded number of times. What is
 a matter of time alone, on a clock that stands still but for the test.
 """
 
@@ -36,32 +36,35 @@ from probes.simulator import (
     serve,
 )
 
-SPEED = 20.0
+FAST, STEADY = 20.0, 2.0
+"""How many seconds of the server's pass in one of ours. Where a fault is one of rates, few: on a
+busy machine a probe costs so much of the hastened time that no limit would be hit."""
 STRETCHED = 1_000
 """Phases last so much longer, so that none ends while it is measured, however busy the machine."""
-LEAST, MOST = 4, 60
+LEAST, MOST = 3, 60
 """Probes of a worker in one phase: so many always, and so many before a fault is given up."""
-PATIENCE_S = 0.4
-"""What a probe waits for what never comes: far above any answer at that speed."""
+PATIENCE_S, FOR_EVER_S = 0.8, 30.0
+"""What a probe waits where something never comes, and where all does, however busy the machine."""
 
 
 class FastClock:
-    """The server's time: as fast as `SPEED` says, and set forward by a test."""
+    """The server's time: it runs fast, and is set forward by a test."""
 
-    def __init__(self) -> None:
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
         self._system = SystemClock()
         self._began_ns = self._system.monotonic_ns()
         self._ahead_ns = 0
 
     def monotonic_ns(self) -> int:
         passed_ns = self._system.monotonic_ns() - self._began_ns
-        return self._began_ns + self._ahead_ns + round(passed_ns * SPEED)
+        return self._began_ns + self._ahead_ns + round(passed_ns * self._speed)
 
     def wall_ns(self) -> int:
         return self._system.wall_ns()
 
     async def sleep(self, seconds: float) -> None:
-        await self._system.sleep(seconds / SPEED)
+        await self._system.sleep(seconds / self._speed)
 
     def set_to(self, ns: int) -> None:
         self._ahead_ns += max(0, ns - self.monotonic_ns())
@@ -71,12 +74,19 @@ class FastClock:
 class Measured:
     """What was seen of one route in one phase."""
 
+    workers: int = 0
+    """Each has a connection of its own."""
     attempts: list[AttemptFinished] = field(default_factory=list)
 
     def of(self, figure: Callable[[AttemptFinished], float | None]) -> float:
         """Return the median of a figure over the attempts that have it."""
         values = [value for one in self.attempts if (value := figure(one)) is not None]
         return median(values) if values else 0.0
+
+    @property
+    def made_anew(self) -> int:
+        """Connections that a worker made after its first."""
+        return sum(map(is_cold, self.attempts)) - self.workers
 
     def share(self, sees: Callable[[AttemptFinished], bool]) -> float:
         return sum(map(sees, self.attempts)) / max(1, len(self.attempts))
@@ -135,7 +145,7 @@ SIGNS: dict[Cause, Sign] = {
     "auth_failure": fails("client_error", "auth"),
     "model_missing": fails("client_error", "model_not_found"),
     "bad_request": fails("client_error", "bad_request"),
-    "connection_churn": lambda well, ill: ill.share(is_cold) > well.share(is_cold) + 0.1,
+    "connection_churn": lambda well, ill: ill.made_anew > 0 == well.made_anew,
     "cold_start": lambda well, ill: ill.of(load_s) > 10 * well.of(load_s) > 0,
     "cache_loss": lambda well, ill: ill.share(is_cached) < well.share(is_cached) - 0.2,
     "prompt_growth": grows(lambda one: one.input_tokens, 1.4, 4.1),
@@ -162,7 +172,7 @@ SIGNS_OF: dict[str, Sign] = {
     "bad-request": fails("client_error", "bad_request", 400, always=True),
     "no-answer": fails("timeout", "timeout.first_token", always=True),
     "no-answer-after-headers": fails("timeout", "timeout.first_token", 200, always=True),
-    "connection-churn": lambda well, ill: ill.share(is_cold) > 0.8 > well.share(is_cold),
+    "connection-churn": lambda well, ill: ill.share(is_cold) == 1.0 and not well.made_anew,
 }
 
 
@@ -226,18 +236,20 @@ class Play:
         self._clock.set_to(self._server.started_ns + round(phase.start_s * STRETCHED * NS_PER_S))
 
     async def measure(
-        self, model: HostedModel, sign: Sign, well: Measured | None = None, workers: int = 0
+        self, model: HostedModel, phase: Phase, sign: Sign, well: Measured | None = None
     ) -> Measured:
         """Probe a model as its route does, but back to back, until there is a sign of its fault.
 
         Without `well` it is well, and what is measured is what the sign is told from.
         """
+        wait_s = PATIENCE_S if phase.conditions.faults.hang_share else FOR_EVER_S
         route = msgspec.structs.replace(
             self._routes[model.name],
-            timeouts=Timeouts(connect=5, first_token=PATIENCE_S, stall=PATIENCE_S, total=20),
+            timeouts=Timeouts(connect=20, first_token=wait_s, stall=wait_s, total=FOR_EVER_S),
             retries=0,
         )
-        measured = Measured()
+        workers = route.concurrency * (3 if is_limited(model) else 1)
+        measured = Measured(workers)
 
         async def work() -> None:
             transport = stamping(route, SystemClock())
@@ -255,7 +267,7 @@ class Play:
             await transport.aclose()
 
         async with anyio.create_task_group() as group:
-            for _ in range(workers or route.concurrency):
+            for _ in range(workers):
                 group.start_soon(work)
         return measured
 
@@ -271,7 +283,8 @@ class Play:
 
 @asynccontextmanager
 async def playing(name: str) -> AsyncIterator[Play]:
-    scenario, clock = load_scenario(name), FastClock()
+    scenario = load_scenario(name)
+    clock = FastClock(STEADY if any(map(is_limited, scenario.models)) else FAST)
     models = tuple(stretched(model) for model in scenario.models)
     slow = msgspec.structs.replace(scenario, models=models)
     async with serve(slow, clock=clock, random=Random(3)) as server:
@@ -309,20 +322,22 @@ async def test_a_fault_is_measured_on_the_routes_it_is_of(name: str) -> None:
     found: dict[str, Measured] = {}
     async with playing(name) as play:
 
-        async def measure(model: HostedModel, sign: Sign, before: Measured | None) -> None:
-            workers = 0 if before is None else busier(model)
-            found[model.name] = await play.measure(model, sign, before, workers)
+        async def measure(
+            model: HostedModel, phase: Phase, sign: Sign, before: Measured | None
+        ) -> None:
+            found[model.name] = await play.measure(model, phase, sign, before)
 
         async with anyio.create_task_group() as group:
             for model in scenario.models:
-                group.start_soon(measure, model, both(), None)
+                group.start_soon(measure, model, model.timeline.phases[0], both(), None)
         well = dict(found)
         for phase in sorted(ill.values(), key=lambda one: one.start_s):
             play.go_to(phase)
         async with anyio.create_task_group() as group:
             for model in scenario.models:
                 sign = both(*signs.get(model.name, ()))
-                group.start_soon(measure, model, sign, well[model.name])
+                phase = ill.get(model.name, model.timeline.phases[0])
+                group.start_soon(measure, model, phase, sign, well[model.name])
     for name, seen in well.items():
         assert {one.outcome for one in seen.attempts} == {"ok"}, name
     for name, seen in found.items():
@@ -331,14 +346,10 @@ async def test_a_fault_is_measured_on_the_routes_it_is_of(name: str) -> None:
         assert name in ill or outcomes == {("ok", "")}
 
 
-def busier(model: HostedModel) -> int:
-    """Return the workers that it takes to hit a limit; 0 where there is none.
-
-    A probe costs us more of the server's hastened time than of its own, which they make up for.
-    """
+def is_limited(model: HostedModel) -> bool:
+    """Whether the fault of a model is one of rates: it takes more workers than usual to hit it."""
     phase = ill_phase(model)
-    limited = phase is not None and "rate_limited" in phase.truth[0].cause
-    return 3 * model.route.concurrency if limited else 0
+    return phase is not None and any("rate_limited" in true.cause for true in phase.truth)
 
 
 @pytest.mark.anyio
