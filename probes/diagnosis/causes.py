@@ -119,6 +119,8 @@ class Alarm:
     detail: str = ""
     """The server's words."""
     status: int | None = None
+    is_of_round_trips: bool = False
+    """Of the way there: longer round trips named it."""
     _held: int = 0
     _other: Cause | None = None
     _others: int = 0
@@ -239,7 +241,8 @@ class RouteCauses:
         """Find the alarm that explains this one; what has been found stays."""
         by = alarm.explained_by
         if by is not None:
-            if by.is_over and around.now_ns - by.over_ns > _OUTLIVES_NS:
+            outlives_ns = max(_OUTLIVES_NS, round(12 * self.watch.pace_s * NS_PER_S))
+            if by.is_over and around.now_ns - by.over_ns > outlives_ns:
                 alarm.explained_by = None
             return
         for other in self.alarms.values():
@@ -341,16 +344,21 @@ class RouteCauses:
     def _on_the_way(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
         tests = (watch.rtt, watch.tcp, watch.resent, watch.reordered)
+        alarm = self.alarms.get("path")
+        if watch.rtt.rank == 3 and alarm is not None:
+            alarm.is_of_round_trips = True
         for share in (watch.resent, watch.reordered):
             lossy = share.test.n - watch.clean_in_a_row
             lost = share.test.n_failed
-            if lossy > 0 and lost * watch.clean_in_a_row >= _CLEAN * lossy and not watch.rtt.rank:
+            is_clean = lossy > 0 and lost * watch.clean_in_a_row >= _CLEAN * lossy
+            # Where round trips told of it, they tell of its end, too: losses are rarer.
+            is_clean = is_clean or (alarm is not None and alarm.is_of_round_trips)
+            if is_clean and not watch.rtt.rank:
                 share.test.clear()
         readings = [one for one in (_plain(test, "network_path") for test in tests) if one]
-        if not watch.has_path and watch.host in around.hosts_way:
-            wait = _plain(watch.wait_series, "network_path")
-            if wait is not None:
-                readings.append(wait)
+        if not watch.has_path and (watch.host in around.hosts_way or alarm is not None):
+            felt = (watch.wait_series, watch.band.per_token, watch.band.gap)
+            readings += [one for one in (_plain(test, "network_path") for test in felt) if one]
         if not readings:
             return None
         rank = max(one.rank for one in readings)

@@ -174,8 +174,8 @@ class ShareShift:
             self._end()
 
     def clear(self) -> None:
-        """End an alarm that something else has shown to be over."""
-        if self.named_since_ns is not None:
+        """End an alarm, or a doubt, that something else has shown to be over."""
+        if self.since_ns is not None:
             self._end()
 
     def settle(self) -> None:

@@ -68,6 +68,10 @@ _LEARNED_S: Final = 30
 every connection, or a way that always loses something."""
 _MOST_EXPECTED_S: Final = 30.0
 """What a route may take that has not answered yet: nobody knows how long a model thinks."""
+_SOME: Final = 10
+"""Answers from which on the slowest of them says what may be expected."""
+_STREAMS_S: Final = 15.0
+"""A stream that has begun may write for so long at least."""
 
 
 class End(NamedTuple):
@@ -157,6 +161,8 @@ class RouteWatch:
         self.load_claim: tuple[int, float, int] | None = None
         """A server's word that it loaded the model: when the request began, seconds, its end."""
         self.slowest_wait_s = 0.0
+        self.slowest_answer_s = 0.0
+        """Of the answers that ended ok, from first output to last."""
         self.held: set[HeldReason] = set()
         self.has_path = False
         """The kernel told of round trips."""
@@ -387,15 +393,12 @@ class RouteWatch:
         if usual_s is None:
             usual_s = self.band.whole.usual(0.98)
         if usual_s is None:
-            # Three times the slowest seen so far, where any was; what thinks may think for long.
-            usual_s = max(self.slowest_wait_s, _MOST_EXPECTED_S / 10) if self.ok else 3.0
+            # The slowest seen so far, once there are some; what thinks may think for long.
+            usual_s = self.slowest_wait_s if self.ok >= _SOME else _MOST_EXPECTED_S / 10
         goal_s = self.info.goal_ttft_s or 0.0
         patience_s = max(least_s, 10 * usual_s, 2 * goal_s)
         if writes:
-            per_token_s = self.band.per_token.usual(0.98) or 0.1
-            tokens = self.output.usual(0.98) or 64.0
-            gap_s = self.band.gap.usual(0.98) or 1.0
-            patience_s = max(patience_s, 15.0, usual_s + 3 * per_token_s * tokens + 2 * gap_s)
+            patience_s = max(patience_s, _STREAMS_S, 3 * self.slowest_answer_s)
         return patience_s
 
     # What an attempt measured.
@@ -420,7 +423,10 @@ class RouteWatch:
 
     def _measure_answer(self, event: AttemptFinished, began_ns: int) -> None:
         """Take what is known of a whole answer: its tokens, and who gave it."""
-        evidence = event.evidence
+        evidence, first_ns = event.evidence, event.stamps_ns.first_token
+        if first_ns is not None:
+            written_s = (event.at_ns - first_ns) / NS_PER_S
+            self.slowest_answer_s = max(self.slowest_answer_s, written_s)
         if event.input_tokens is not None and is_exact(event):
             self.input.add(event.input_tokens, began_ns, evidence=evidence)
             if event.cached_tokens:

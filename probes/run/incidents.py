@@ -8,15 +8,17 @@ of; where it never told one they are not known.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from probes.events import Diagnosis, Event, Hello, Tick
+from probes.events import Cause, Diagnosis, Event, Hello, Tick
 from probes.kit.exit_status import ExitStatus
 from probes.kit.short_figures import date_and_time
 
 _KEPT: Final = 1_000
 """More than a person reads of a run; some 2 MB."""
+_CAUSES_KEPT: Final = 20
+"""What changes its mind more often has no mind."""
 _ROUTES_NAMED: Final = 8
 """In a remark; the stream has all."""
 
@@ -33,6 +35,8 @@ class IncidentRecord:
     """When it was named; None where it never was."""
     end: Diagnosis | None = None
     """That it is over, or the usual from then on; None while it is open."""
+    causes: list[tuple[int, Cause]] = field(default_factory=list)
+    """Everything that it was taken for, each with when that began; the newest last."""
     anchor_ns: int | None = None
     """What makes Unix time of its stamps; None where that is not known."""
 
@@ -80,6 +84,8 @@ class IncidentLog:
             record.end = word
             return
         record.word, record.end = word, None
+        if not record.causes or record.causes[-1][1] != word.cause:
+            record.causes = [*record.causes[-_CAUSES_KEPT + 1 :], (word.at_ns, word.cause)]
         if word.state == "named" and record.named_ns is None:
             record.named_ns = word.at_ns
 

@@ -39,9 +39,11 @@ _ROUNDING_US: Final = _KERNEL_SHARE
 _SLACK_US: Final = 1_000
 """By so much more than the whole wait for the answer a round trip may seem: jiffies, and two
 clocks."""
-HELD_BACK_US: Final = 50_000
-"""The longest that an acknowledgement waits for an answer to go with: 40 ms with Linux, plus a tick
-of its timer. macOS takes up to 100 ms, Windows 40 to 200."""
+LINUX_HOLDS_US: Final = 40_000
+"""So long Linux holds an acknowledgement back for an answer to go with (TCP_ATO_MIN). macOS takes
+up to 100 ms, Windows 40 to 200, and they do so with every one."""
+HELD_BACK_US: Final = LINUX_HOLDS_US + 10_000
+"""The same with a tick of its timer, which is 4 to 10 ms."""
 NEAR_US: Final = 5_000
 """So much more than the shortest round trip is no matter to anyone who waits for tokens."""
 NEAR_SHARE: Final = 4

@@ -5,6 +5,7 @@
     python tests/bench/detector.py --only NAME --seed 3 --verbose one run, with what was said of it
     python tests/bench/detector.py --only NAME --seed 3 --write FILE   the same as a recording
     python tests/bench/detector.py --cost                         what an attempt and a route cost
+    python tests/bench/detector.py --race [OPTIONS]               single series: `detector_race.py`
 
 Whole event streams are made up by `incident_streams` on a clock of their own and go through the
 `Diagnostician` that a run has; what it says is held against what was done to the routes. Probes
@@ -14,6 +15,7 @@ that it asks for are sent, as an engine would. On as many processes as there are
 import argparse
 import gc
 import os
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -274,7 +276,13 @@ def main() -> None:
     options.add_argument("--verbose", action="store_true")
     options.add_argument("--write", type=Path, help="the stream as a recording")
     options.add_argument("--cost", action="store_true")
-    asked = options.parse_args()
+    options.add_argument("--race", action="store_true", help="single series instead")
+    asked, for_race = options.parse_known_args()
+    if asked.race:
+        script = Path(__file__).with_name("detector_race.py")
+        raise SystemExit(subprocess.call([sys.executable, str(script), *for_race]))
+    if for_race:
+        options.error(f"unknown: {' '.join(for_race)}")
     if asked.cost:
         costs()
         return
