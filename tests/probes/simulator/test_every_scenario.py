@@ -13,12 +13,11 @@ from statistics import median
 from typing import get_args
 
 import anyio
-import httpx
 import msgspec
 import pytest
 from official import KeptTransport
 from probing import probe_once
-from simulator_kit import CHAT, Story, VirtualClock, body
+from simulator_kit import Story, VirtualClock
 from transports import stamping
 
 from probes.config import Timeouts
@@ -88,6 +87,11 @@ class Measured:
         """Connections that a worker made after its first."""
         return sum(map(is_cold, self.attempts)) - self.workers
 
+    @property
+    def builds(self) -> set[tuple[str, str]]:
+        """Who answered: model and fingerprint."""
+        return {(one.served_model, one.fingerprint) for one in self.attempts}
+
     def share(self, sees: Callable[[AttemptFinished], bool]) -> float:
         return sum(map(sees, self.attempts)) / max(1, len(self.attempts))
 
@@ -145,6 +149,7 @@ SIGNS: dict[Cause, Sign] = {
     "auth_failure": fails("client_error", "auth"),
     "model_missing": fails("client_error", "model_not_found"),
     "bad_request": fails("client_error", "bad_request"),
+    "model_changed": lambda well, ill: bool(ill.builds - well.builds) and len(well.builds) == 1,
     "connection_churn": lambda well, ill: ill.made_anew > 0 == well.made_anew,
     "cold_start": lambda well, ill: ill.of(load_s) > 10 * well.of(load_s) > 0,
     "cache_loss": lambda well, ill: ill.share(is_cached) < well.share(is_cached) - 0.2,
@@ -172,12 +177,9 @@ SIGNS_OF: dict[str, Sign] = {
     "bad-request": fails("client_error", "bad_request", 400, always=True),
     "no-answer": fails("timeout", "timeout.first_token", always=True),
     "no-answer-after-headers": fails("timeout", "timeout.first_token", 200, always=True),
+    "model-changed": lambda well, ill: ill.builds == {("hit-2-mini", "fp_9c14")} != well.builds,
     "connection-churn": lambda well, ill: ill.share(is_cold) == 1.0 and not well.made_anew,
 }
-
-
-SWAPPED = ("model-changed", "model-changed-mild")
-"""Of which no figure tells: who answered does."""
 
 
 @dataclass
@@ -271,15 +273,6 @@ class Play:
                 group.start_soon(work)
         return measured
 
-    async def served(self) -> set[tuple[str, str]]:
-        """Return who answers the first model, by model and fingerprint."""
-        model = self.scenario.models[0].name
-        async with httpx.AsyncClient(base_url=self._server.base_url) as http:
-            answers = [
-                (await http.post(CHAT, json=body(model, max_tokens=2))).json() for _ in range(20)
-            ]
-        return {(answer["model"], answer["system_fingerprint"]) for answer in answers}
-
 
 @asynccontextmanager
 async def playing(name: str) -> AsyncIterator[Play]:
@@ -311,7 +304,7 @@ ONLY_TIMED = TIMED.keys() - SIGNS_OF.keys() - {"cache-loss"}
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("name", sorted(JUDGED.keys() - set(SWAPPED) - ONLY_TIMED))
+@pytest.mark.parametrize("name", sorted(JUDGED.keys() - ONLY_TIMED))
 async def test_a_fault_is_measured_on_the_routes_it_is_of(name: str) -> None:
     scenario = JUDGED[name]
     ill = {model.name: phase for model in scenario.models if (phase := ill_phase(model))}
@@ -376,29 +369,13 @@ async def test_a_fault_of_time_takes_as_much_longer_as_its_title_says(name: str)
     assert TIMED[name](well, Span.of(story, phase.start_s + 3, phase.start_s + 60))
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("name", SWAPPED)
-async def test_another_model_or_build_says_so_in_its_answers(name: str) -> None:
-    scenario = JUDGED[name]
-    (phase,) = filter(None, map(ill_phase, scenario.models))
-    served: dict[float, set[tuple[str, str]]] = {0.0: set(), phase.start_s: set()}
-    async with playing(name) as play:
-        for at in (scenario.models[0].timeline.phases[0], phase):
-            play.go_to(at)
-            served[at.start_s] = await play.served()
-    before, since = served.values()
-    assert len(before) == 1
-    assert since - before
-    assert all(model and fingerprint for model, fingerprint in since)
-
-
 def test_every_scenario_of_a_cause_is_named_after_it_and_has_a_sign() -> None:
     for name, scenario in JUDGED.items():
         causes = {one.cause for one in scenario.incidents(10_000)}
         if len(causes) == 1 and not name.startswith("all-routes-"):
             (cause,) = causes
             assert name.startswith(cause.replace("_", "-")), name
-        signs = name in SIGNS_OF or name in TIMED or name in SWAPPED
+        signs = name in SIGNS_OF or name in TIMED
         assert signs or causes <= {*SIGNS, "provider_queueing", "provider_slow_decode"}, name
 
 
