@@ -99,8 +99,8 @@ _WELL_AGAIN: Final = 3
 """Successes in a row that end what was named for failures in a row, or for silence."""
 _SURELY_WELL: Final = 5
 _SURE: Final = 9.5
-"""Successes in a row that end an alarm: as many as are one chance in thirteen thousand at its share,
-for it is asked of each of them; and five of what nothing succeeded in."""
+"""Successes in a row that end an alarm: as many as are one chance in thirteen thousand at its
+share, for it is asked of each of them; and five of what nothing succeeded in."""
 _OUTLIVES_NS: Final = 120 * NS_PER_S
 """What was explained and goes on for so long after its explanation is a fault of its own."""
 _SAVED: Final = 15
