@@ -113,6 +113,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: tuple[tuple[str, str], ...] = ()
     """(name, arguments) of each call."""
     response_id: str | None = None
+    served_model: str = ""
+    fingerprint: str = ""
     dialect: str = ""
     """In which it is, where that is another one than was asked in."""
     body_request_id: str | None = None
@@ -381,6 +383,8 @@ class AnswerReader:
             refusal=clean("".join(transcript.refusal)) if self._keep_text else "",
             tool_calls=tuple((clean(name), clean(given)) for name, given in calls),
             response_id=_clean_or_none(transcript.response_id),
+            served_model=clean(transcript.served_model),
+            fingerprint=clean(transcript.fingerprint),
             dialect=self._other_dialect,
             body_request_id=clean(error.request_id or transcript.request_id or "") or None,
             hidden_retries=hidden_retries(self._headers, transcript.further_tries),

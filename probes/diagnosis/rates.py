@@ -57,6 +57,7 @@ class ShareShift:
     `least` is the share that is usual at any rate, `bad` the one that is looked for. `learned`:
     seconds of which the usual share must be known before anything is judged, for what may well be
     always so (every connection of a server that closes them is cold); 0 for what is never usual.
+    `named`: the score at which it is named.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class ShareShift:
         "_learned",
         "_least",
         "_minute",
+        "_named",
         "_place",
         "_score",
         "_up",
@@ -88,8 +90,10 @@ class ShareShift:
         "since_ns",
     )
 
-    def __init__(self, *, least: float = 0.01, bad: float = 0.10, learned: float = 0) -> None:
-        self._least, self._bad, self._learned = least, bad, learned
+    def __init__(
+        self, *, least: float = 0.01, bad: float = 0.10, learned: float = 0, named: float = NAMED
+    ) -> None:
+        self._least, self._bad, self._learned, self._named = least, bad, learned, named
         # The hour that was well: seconds and failed seconds by minute, and their sums.
         self._well_in, self._failed_in = array("d", [0.0] * MINUTES), array("d", [0.0] * MINUTES)
         self._place, self._minute = 0, -1
@@ -167,12 +171,12 @@ class ShareShift:
         if not evidence:
             self._doubt += weight
             self._doubt_failed += weight * failed
-        if self._score >= NAMED:
+        if self._score >= self._named:
             self.named_since_ns = at_ns
 
     def clear(self) -> None:
-        """End an alarm that something else has shown to be over."""
-        if self.named_since_ns is not None:
+        """End an alarm, or a doubt, that something else has shown to be over."""
+        if self.since_ns is not None:
             self._end()
 
     def settle(self) -> None:
@@ -197,7 +201,7 @@ class ShareShift:
 
     def _judge_named(self, weight: float, failed: bool) -> None:
         """Ask of an alarm whether the share is the usual one again."""
-        self._score = min(self._score, NAMED + HEADROOM)
+        self._score = min(self._score, self._named + HEADROOM)
         usual, ill = self._usual, self._ill_share()
         ratio = usual / ill if failed else (1.0 - usual) / (1.0 - ill)
         self._better = max(0.0, self._better + weight * math.log(ratio))

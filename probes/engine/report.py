@@ -41,6 +41,7 @@ OVERHEAD_TOKENS: Final = 8
 """Chat templates wrap each message in a few tokens of their own."""
 FROM_THE_SERVER: Final = (
     *("message", "finish_reason", "request_id", "request_ids", "response_id", "headers"),
+    *("served_model", "fingerprint"),
     *("limits", "server_timing", "server_claims", "text", "reasoning_text"),
 )
 """Fields of the event in which a server chose the words; the rest are words of our own."""
@@ -70,6 +71,8 @@ class AttemptIdentity:
     admitted_ns: int
     dialect: str = ""
     """That was asked in."""
+    evidence: bool = False
+    """It goes beside the pace."""
 
 
 SHARED: Final = {
@@ -116,6 +119,9 @@ def route_info(route: Route) -> RouteInfo:
         tags=route.tags,
         paused=route.paused,
         streamed=route.stream,
+        goal_tokens_per_s=route.goals.tokens_per_s,
+        evidence=route.evidence,
+        first_token_timeout_s=route.timeouts.first_token,
     )
 
 

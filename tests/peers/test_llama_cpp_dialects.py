@@ -40,6 +40,7 @@ async def test_a_stream_is_ok_with_exact_counts_and_a_whole_ladder(
     assert attempt.text is not None
     assert len(attempt.text.split()) == CAP
     assert attempt.response_id
+    assert attempt.served_model
     assert_ladder(attempt.stamps_ns)
 
 

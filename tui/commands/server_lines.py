@@ -61,6 +61,16 @@ def id_lines(attempt: AttemptFinished) -> list[str]:
     return [f"ids: {' · '.join(ids)}"] if ids else []
 
 
+def model_line(attempt: AttemptFinished, asked: str) -> str:
+    """Return which model answered, and which build of it; nothing where it is just what was asked
+    for."""
+    model, fingerprint = attempt.served_model, attempt.fingerprint
+    if model in ("", asked) and not fingerprint:
+        return ""
+    named = [neutralise(name, _LONGEST) for name in (model or asked, fingerprint) if name]
+    return f"served by {', '.join(named)}"
+
+
 def _named(claims: tuple[ServerClaim, ...]) -> str:
     return " · ".join(f"{claim.interval} {duration(claim.seconds)}" for claim in claims)
 

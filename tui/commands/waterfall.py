@@ -15,7 +15,7 @@ from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 from probes.stats.tokens import seconds_per_token
 from tui.commands.figures import duration, e2e_s, look_again, tokens_text, ttfa_s, ttft_s
-from tui.commands.server_lines import gateway_line, id_lines, server_lines
+from tui.commands.server_lines import gateway_line, id_lines, model_line, server_lines
 from tui.draw.glyphs import EIGHTHS, LEFT_EIGHTHS
 
 _GAP: Final = "·"
@@ -73,7 +73,7 @@ def waterfall(
         if previous is not None:
             lines.append(_wait(previous, attempt, axis))
         lines.extend(_attempt_lines(attempt, axis))
-    return [*lines, "", *_summary(attempts, probe)]
+    return [*lines, "", *_summary(route, attempts, probe)]
 
 
 def _first_stamp(attempts: tuple[AttemptFinished, ...], probe: ProbeFinished) -> int:
@@ -115,11 +115,29 @@ def _attempt_lines(attempt: AttemptFinished, axis: _Axis) -> list[str]:
         else:
             drawn = bar(axis.cell(start), axis.cell(end), axis.width)
         lines.append(_row(label, drawn, start, end, axis))
-    below = server_lines(attempt)
+    path = path_words(attempt)
+    below = [("path", path)] if path else []
+    below += server_lines(attempt)
     behind = gateway_line(attempt)
     if behind:
         below.append(("gateway", behind))
     return lines + [line for label, words in below for line in _wrapped(label, words, axis)]
+
+
+def path_words(attempt: AttemptFinished) -> str:
+    """Return what is known of the way to the other end; nothing where nobody measured it."""
+    if attempt.rtt_to is None:
+        return ""
+    times = (("rtt", attempt.rtt_ns), ("min", attempt.rtt_min_ns))
+    counts = (("resent", attempt.retransmits), ("out of order", attempt.reordered))
+    words = [f"{name} {_round_trip(ns)}" for name, ns in times if ns is not None]
+    words += [f"{name} {number}" for name, number in counts if number is not None]
+    return f"{', '.join(words)} (to the {attempt.rtt_to})" if words else ""
+
+
+def _round_trip(ns: int) -> str:
+    """Return a round trip, which within a machine takes hundredths of a millisecond."""
+    return duration(seconds(ns)) if ns >= _SHORTEST_SHOWN_NS else f"{ns / 1e6:.2f} ms"
 
 
 def _wrapped(label: str, words: str, axis: _Axis) -> list[str]:
@@ -194,12 +212,16 @@ def _arrivals(attempt: AttemptFinished) -> list[int]:
     return [started + offset for offset in attempt.chunk_offsets_ns]
 
 
-def _summary(attempts: tuple[AttemptFinished, ...], probe: ProbeFinished) -> list[str]:
+def _summary(
+    route: Route, attempts: tuple[AttemptFinished, ...], probe: ProbeFinished
+) -> list[str]:
     outcome = probe.outcome.replace("_", " ")
     reason = f" ({neutralise(probe.reason, 60)})" if probe.reason else ""
     lines = [f"{outcome}{reason}" + "".join(f" · {text}" for text in _felt(attempts, probe))]
     if attempts:
         lines.append(_tokens_and_cost(attempts[-1], probe))
+        if served := model_line(attempts[-1], route.model):
+            lines.append(served)
         lines.extend(id_lines(attempts[-1]))
         lines.extend(_server_words(attempts[-1]))
     return lines

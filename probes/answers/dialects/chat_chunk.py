@@ -95,6 +95,8 @@ class Chunk(msgspec.Struct, gc=False):
     """A chunk, or a whole answer."""
 
     id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
     choices: list[Choice] | None = None
     usage: Any = None
     x_groq: Any = None

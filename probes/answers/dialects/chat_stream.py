@@ -133,6 +133,7 @@ class ChatInterpreter(Interpreter):
         transcript = self.transcript
         transcript.began = transcript.began or chunk.choices is not None
         transcript.identify(chunk.id)
+        transcript.serve(chunk.model, chunk.system_fingerprint)
         had_output = transcript.output
         parts: list[Progress] = []
         failed = False

@@ -170,6 +170,7 @@ class MessagesInterpreter(Interpreter):
         transcript = self.transcript
         transcript.began = True
         transcript.identify(message.get("id"))
+        transcript.serve(message.get("model"))
         content = message.get("content")
         if isinstance(content, str):
             content = [{"text": content}]

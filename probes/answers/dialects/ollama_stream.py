@@ -61,6 +61,7 @@ class LineMessage(msgspec.Struct, gc=False):
 class Line(msgspec.Struct, gc=False):
     """A line, or a whole answer."""
 
+    model: str | None = None
     message: LineMessage | None = None
     response: str | None = None
     thinking: str | None = None
@@ -154,6 +155,7 @@ class OllamaInterpreter(Interpreter):
         transcript = self.transcript
         transcript.error = error_in(body) if line.error or not _is_answer(line) else None
         transcript.began = transcript.began or _is_answer(line)
+        transcript.serve(line.model)
         had_output = transcript.output
         message = line.message or LineMessage()
         called = self._add_calls(message.tool_calls) if message.tool_calls else 0

@@ -145,6 +145,7 @@ class ResponsesInterpreter(Interpreter):
             return
         transcript.began = True
         transcript.identify(response.get("id"))
+        transcript.serve(response.get("model"))
         if response.get("status") in _RUNNING:
             self._rest(response)
             self._take_usage(response)
@@ -180,6 +181,7 @@ class ResponsesInterpreter(Interpreter):
         if not response and event.get("object") == "response":
             response = event
         transcript.identify(response.get("id"))
+        transcript.serve(response.get("model"))
         if kind in _ENDINGS:
             return self._end(_ENDINGS[kind], response, event)
         self._take_usage(response)

@@ -22,7 +22,7 @@ from probes.kit.tolerant_json import begins_json, begins_page
 
 LONGEST_ID: Final = 200
 LONGEST_REASON: Final = 80
-"""Of ids and finish reasons, which stand in the event: longer ones are cut."""
+"""Of ids and models, and of finish reasons, which stand in the event: longer ones are cut."""
 _MOST_CALLS: Final = 128
 """Tool calls that are kept; a probe asks for none."""
 _LONGEST_NAME: Final = 256
@@ -155,6 +155,10 @@ class Transcript:
     malformed: str = ""
     """Why the stream cannot be read on; empty while it can."""
     response_id: str | None = None
+    served_model: str = ""
+    """The model that answered, by the server's word; empty where it named none."""
+    fingerprint: str = ""
+    """Of the build that answered; empty where none was told."""
     request_id: str | None = None
     """The id under which support knows the request, where the body tells one."""
     further_tries: int = 0
@@ -243,6 +247,16 @@ class Transcript:
     def identify(self, name: object) -> None:
         """Keep the first id that the answer gives itself."""
         self.response_id = self.response_id or string(name)[:LONGEST_ID] or None
+
+    def serve(self, model: object, fingerprint: object = None) -> None:
+        """Keep the first name and the first fingerprint that are not empty.
+
+        The first, for one answer is compared with the next: the last would be another one where a
+        stream breaks off before a gateway's own last chunk, which calls the model by another name.
+        Azure leaves the name of its first chunk empty.
+        """
+        self.served_model = self.served_model or string(model)[:LONGEST_ID]
+        self.fingerprint = self.fingerprint or string(fingerprint)[:LONGEST_ID]
 
     def add_usage(self, usage: Usage) -> None:
         """Take a report of counts, which are totals so far: the newest counts, never their sum."""

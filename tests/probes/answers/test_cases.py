@@ -36,7 +36,7 @@ TOLD = (
     *("outcome", "reason", "retryable", "message", "text", "reasoning_text", "refusal"),
     *("output_tokens", "input_tokens", "finish_reason", "token_source", "cost_usd"),
     *("cached_tokens", "reasoning_tokens", "hidden_tokens", "retry_after_s"),
-    *("server_timing", "hidden_retries"),
+    *("server_timing", "hidden_retries", "served_model", "fingerprint"),
 )
 
 

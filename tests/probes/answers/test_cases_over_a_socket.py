@@ -103,6 +103,8 @@ async def test_a_case_is_told_as_it_is_meant(
         "server_timing": attempt.server_timing,
         "hidden_retries": attempt.hidden_retries,
         "request_id": attempt.request_id,
+        "served_model": attempt.served_model,
+        "fingerprint": attempt.fingerprint,
         "cost_usd": attempt.cost_usd,
         "retry_after_s": attempt.retry_after_s,
         "limits_told": bool(attempt.limits),

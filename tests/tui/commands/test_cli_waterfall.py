@@ -12,7 +12,7 @@ from probes.stats.tokens import seconds_per_token
 from tui.commands.check import Row, table
 from tui.commands.figures import duration
 from tui.commands.once import json_line
-from tui.commands.waterfall import bar, waterfall
+from tui.commands.waterfall import bar, path_words, waterfall
 
 MS = 1_000_000
 ROUTE = Route(name="busy", base_url="https://h.example/v1?key=hidden", model="m")
@@ -293,3 +293,39 @@ def test_an_answer_that_came_whole_is_told_to_have_no_ttft() -> None:
 def test_what_was_spoken_is_told_where_it_is_not_the_usual(version: str, told: bool) -> None:
     text = "\n".join(waterfall(ROUTE, (answered(http_version=version),), RECORD.probe, 76))
     assert ("· HTTP/" in text) is told
+
+
+PATH = {
+    "rtt_ns": 18_400_000, "rtt_min_ns": 17_000_000, "retransmits": 0, "reordered": 3,
+    "rtt_to": "proxy",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "rtt 18 ms, min 17 ms, resent 0, out of order 3 (to the proxy)"),
+        (
+            {"rtt_ns": 26_000, "rtt_to": "server"},
+            "rtt 0.03 ms, min 17 ms, resent 0, out of order 3",
+        ),
+        ({"rtt_ns": None}, "min 17 ms, resent 0, out of order 3 (to the proxy)"),
+        ({"retransmits": None, "reordered": None}, "rtt 18 ms, min 17 ms (to the proxy)"),
+        ({"rtt_to": None}, ""),
+    ],
+)
+def test_of_the_path_what_is_known_is_told(changes: dict[str, object], words: str) -> None:
+    assert path_words(answered(**{**PATH, **changes})).startswith(words)
+
+
+def test_the_path_and_the_model_that_answered_stand_below_the_bars() -> None:
+    told = answered(**PATH, served_model="m-2024", fingerprint="fp_1")
+    lines = waterfall(ROUTE, (told,), RECORD.probe, 76)
+    end = next(number for number, line in enumerate(lines) if "end of body" in line)
+    assert lines[end + 1] == (
+        "  path        rtt 18 ms, min 17 ms, resent 0, out of order 3 (to the proxy)"
+    )
+    assert "served by m-2024, fp_1" in lines
+    fields = json.loads(json_line(ProbeRecord(probe(), (told,)), include_text=False))["attempts"][0]
+    assert {name: fields[name] for name in PATH} == PATH
+    assert (fields["served_model"], fields["fingerprint"]) == ("m-2024", "fp_1")

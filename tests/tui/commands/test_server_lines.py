@@ -7,7 +7,7 @@ import pytest
 from probes.answers.server_timing import claims_of
 from probes.config import Route
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
-from tui.commands.server_lines import gateway_line, id_lines, server_lines
+from tui.commands.server_lines import gateway_line, id_lines, model_line, server_lines
 from tui.commands.waterfall import waterfall
 
 MS = 1_000_000
@@ -112,3 +112,25 @@ def test_the_waterfall_holds_them_under_the_bars_and_within_its_width() -> None:
     assert labels.index("server says") > labels.index("end of body")
     assert {"· headers", "· 1st token", "· the end", "gateway"} <= set(labels)
     assert max(map(len, lines)) <= 72
+
+
+@pytest.mark.parametrize(
+    ("model", "fingerprint", "words"),
+    [
+        ("", "", ""),
+        ("m", "", ""),
+        ("m-2024-08-06", "", "served by m-2024-08-06"),
+        ("m-2024-08-06", "fp_1", "served by m-2024-08-06, fp_1"),
+        ("m", "fp_1", "served by m, fp_1"),
+        ("", "fp_1", "served by m, fp_1"),
+        ("a\x1b[31mb\u202e", "f\np", "served by a�b·, f⏎p"),
+    ],
+)
+def test_who_answered_is_told_where_it_is_not_just_what_was_asked(
+    model: str, fingerprint: str, words: str
+) -> None:
+    assert model_line(attempt(served_model=model, fingerprint=fingerprint), "m") == words
+
+
+def test_a_long_name_is_cut() -> None:
+    assert len(model_line(attempt(served_model="m" * 200, fingerprint="f" * 200), "m")) < 180
