@@ -45,10 +45,10 @@ CLEARED: Final = 8.0
 SURELY_BAD: Final = 0.6
 """The share of an alarm is taken for no more than this by the clearing test: after an outage four
 successes would clear it, and something that fails every other time has those."""
-DOUBTED_SECONDS: Final = 25
-"""The clearing test takes the share of an alarm as if so many more seconds had been well: the
-failures that named it are an unlucky choice of what the share is. With ten of them one alarm of a
-tenth in sixteen was cleared while it lasted, with so many one in a hundred."""
+DOUBT: Final = 1.5
+"""The clearing test takes the share of an alarm for the lower end of what it may be, by so many
+standard deviations (Wilson's interval): the failures that named it are an unlucky choice of what
+the share is, and taken as it stands alarms are cleared while they last."""
 
 
 class ShareShift:
@@ -217,8 +217,11 @@ class ShareShift:
 
     def _ill_share(self) -> float:
         """Return the share that the clearing test takes the alarm's for."""
-        share = self._ill_failed / (self._ill + DOUBTED_SECONDS)
-        return max(_looked_for(self._usual, self._bad), min(share, SURELY_BAD))
+        n, square = self._ill, DOUBT * DOUBT
+        share = self._ill_failed / n
+        spread = DOUBT * math.sqrt(share * (1.0 - share) / n + square / (4.0 * n * n))
+        lower = (share + square / (2.0 * n) - spread) / (1.0 + square / n)
+        return max(_looked_for(self._usual, self._bad), min(lower, SURELY_BAD))
 
     def _admit(self, seconds: float, failed: float) -> None:
         """Take seconds that are known to be well into the hour."""
