@@ -19,6 +19,7 @@ from tui.keys import KEYS
 FRONT = Page("README.md")
 TRANSPORT = Page("probes/transport/README.md")
 ANSWERS = Page("probes/answers/README.md")
+TUI = Page("tui/README.md")
 ROUTE = Route(name="r", base_url="https://h", model="m")
 P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
 P99 = next(n for n in range(1, 1000) if is_enough(n, 0.99))
@@ -90,6 +91,12 @@ def test_the_keys_are_keys() -> None:
 def test_the_incident_is_one_of_the_demo() -> None:
     name = re.findall(r"Select `([^`]+)`", FRONT.section("An incident, step by step"))
     assert set(name) < {route.name for route in demo_routes("http://127.0.0.1:1")}
+
+
+def test_the_incident_that_was_is_the_one_that_a_report_tells() -> None:
+    (told,) = re.findall(r"```\n(.*?)```", FRONT.section("What was wrong last night"), re.DOTALL)
+    whole = TUI.section("`report`: what was wrong").splitlines()  # which is held to the command
+    assert [line for line in told.splitlines() if line not in whole] == []
 
 
 def test_the_example_settings_are_good() -> None:

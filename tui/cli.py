@@ -132,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands.add_parser("check", help="validate, then send one probe a route"))
     _add_once(commands.add_parser("once", help="send one probe and show its waterfall"))
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
+    _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
     return top
 
@@ -189,7 +190,11 @@ def _add_demo(command: argparse.ArgumentParser) -> None:
 
 
 def _add_scenario(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--scenario", default="demo", metavar="NAME", help="default: demo")
+    command.add_argument(
+        "--scenario", default="demo", metavar="NAME", help="or a file of one; default: demo"
+    )
+    command.add_argument("--list", action="store_true", help="print all scenarios, and end")
+    command.set_defaults(list=False)
     command.add_argument(
         "--seed", type=_whole, default=None, metavar="N", help="repeats a run's chances"
     )
@@ -242,6 +247,23 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
         "Print the events of a recording as JSON lines, and last the summary of its run, as "
         "--headless printed them. Nothing but the recording is read."
     )
+    _add_paths(command)
+    _add_headless(command)
+    _add_fail_on_incident(command)
+
+
+def _add_report(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.report", json=False)
+    command.description = (
+        "Tell what was wrong in a recorded run: each incident with its cause, since when, the "
+        "evidence and what to do, and whether somebody would have been paged. Nothing but the "
+        "recording is read."
+    )
+    _add_paths(command)
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _add_paths(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "paths",
         nargs="+",
@@ -249,8 +271,6 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a recording, its parts in order, or the first of them: the others are found",
     )
-    _add_headless(command)
-    _add_fail_on_incident(command)
 
 
 def _add_budget(command: argparse.ArgumentParser) -> None:

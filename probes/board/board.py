@@ -268,6 +268,7 @@ class Board:
         judged, before = judge(at), route.state
         route.shown, route.health, route.graded = judged.shown, judged.health, judged.graded
         route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
+        route.observer_busy = judged.observer_busy
         for incident in self._run.incidents.of(name):
             note_worst(incident, route)
         if route.state != before:

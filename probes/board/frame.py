@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 from probes.answers.limits import tightest
 from probes.board.figures import RouteFigures, amplification, share, speed_grade
-from probes.board.incidents import Incident, Incidents
-from probes.board.route import MARKERS_KEPT, RouteBoard, Standing
+from probes.board.incident_log import IncidentLog, KnownIncident
+from probes.board.route import MARKERS_KEPT, Open, RouteBoard, Standing
 from probes.board.states import REFUSING, STATE_ORDER, refusal_of, state_made, worst_of
 from probes.board.views import (
     IncidentView,
@@ -40,9 +40,6 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
     counted = _counted(figures.tally, figures.window_s)
     success = counted["success"]
     oldest = route.oldest_open
-    open_s = None if oldest is None else _age_s(oldest.started_ns, now_ns)
-    answered = oldest is not None and oldest.phase == "streaming"
-    patience_s = figures.patience_s[answered]
     return RouteView(
         **counted,
         name=info.name,
@@ -51,13 +48,11 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         tags=info.tags,
         state=state.state,
         since_ns=state.since_ns,
+        since_s=_age_s(state.since_ns, now_ns),
         goal_ratio=route.goal_ratio,
         why=route.why,
         said=_said(route, state),
-        observer_busy=any(
-            incident.is_named and incident.event.cause == "local_observer"
-            for incident in route.run.incidents.of(info.name)
-        ),
+        observer_busy=route.observer_busy,
         in_flight=len(route.lanes),
         target=route.target,
         interval=route.interval,
@@ -71,9 +66,9 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         stream_tokens_per_s=figures.speed,
         speed_grade=speed_grade(figures.speed, info.goal_tokens_per_s),
         success_missed=success is not None and success < info.goal_success,
-        oldest_open_s=open_s,
-        oldest_phase=None if oldest is None else oldest.phase,
-        overdue=open_s is not None and patience_s is not None and open_s > patience_s,
+        oldest_open_s=_age_s(oldest.started_ns, now_ns) if oldest else None,
+        oldest_phase=oldest.phase if oldest else None,
+        overdue=_is_overdue(oldest, figures, now_ns),
         last_event_s=_age_s(route.last_event_ns, now_ns),
         cool_down_s=route.cool_down_s(now_ns),
         skipped=route.skipped,
@@ -151,6 +146,7 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
         goal_e2e_s=route.goal_e2e_s,
         oldest_open_s=None if oldest is None else _age_s(oldest.started_ns, now_ns),
         cohort=figures.cohort,
+        overdue=_is_overdue(oldest, figures, now_ns),
         streamed=info.streamed,
         usual=tuple(
             evidence
@@ -170,7 +166,7 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
 
 
 def incident_views(
-    incidents: Incidents, routes: Mapping[str, RouteBoard]
+    incidents: IncidentLog, routes: Mapping[str, RouteBoard]
 ) -> tuple[IncidentView, ...]:
     """Return what is open, worst first: by what it makes of its routes, how sure it is, how many it
     hits, and how old it is."""
@@ -179,7 +175,7 @@ def incident_views(
     return tuple(views)
 
 
-def _incident_view(incident: Incident, routes: Mapping[str, RouteBoard]) -> IncidentView:
+def _incident_view(incident: KnownIncident, routes: Mapping[str, RouteBoard]) -> IncidentView:
     hit = [routes[name] for name in incident.event.routes if name in routes]
     made = [state_made(incident, route, route.live) for route in hit]
     state = worst_of(state for state in made if state is not None)
@@ -195,7 +191,7 @@ def _urgency(view: IncidentView) -> tuple[Any, ...]:
     return rank, event.state == "perhaps", -len(event.routes), event.since_ns, event.id
 
 
-def recovery_views(incidents: Incidents, now_ns: int) -> tuple[RecoveryView, ...]:
+def recovery_views(incidents: IncidentLog, now_ns: int) -> tuple[RecoveryView, ...]:
     """Return what was cleared in the last five minutes, newest first."""
     return tuple(
         RecoveryView(incident.event, worst_of(incident.worst.values()))
@@ -205,6 +201,8 @@ def recovery_views(incidents: Incidents, now_ns: int) -> tuple[RecoveryView, ...
 
 def _said(route: RouteBoard, state: Standing) -> str:
     """Return the server's last words on a state; nothing where it refuses nobody."""
+    if state.state == "ok":
+        return ""  # as nearly always
     if state.state == "throttled":
         return route.said_since("throttled", state.since_ns)
     return route.said_since("failed", state.since_ns) if state.state in REFUSING else ""
@@ -221,6 +219,14 @@ def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:
         cool_down_s=left_s,
         cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
     )
+
+
+def _is_overdue(oldest: Open | None, figures: RouteFigures, now_ns: int) -> bool:
+    """Return whether a request has been open for longer than anybody waits."""
+    if oldest is None:
+        return False
+    patience_s = figures.patience_s[oldest.phase == "streaming"]
+    return patience_s is not None and now_ns - oldest.started_ns > patience_s * NS_PER_S
 
 
 def _age_s(stamp_ns: int | None, now_ns: int) -> float | None:

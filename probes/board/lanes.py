@@ -270,7 +270,7 @@ class Lanes:
 
     def oldest(self) -> Lane | None:
         """Return the lane of the oldest open attempt."""
-        return min(self._open.values(), key=_STARTED, default=None)
+        return min(self._open.values(), key=_STARTED) if self._open else None
 
     def views(self, route: str, now_ns: int, retries: int) -> tuple[LaneView, ...]:
         """Return open lanes, oldest first, then those of the last 10 s, newest first."""

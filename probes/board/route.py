@@ -15,7 +15,7 @@ import msgspec
 from probes.answers.limits import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.header import Header
-from probes.board.incidents import Incident, Incidents
+from probes.board.incident_log import IncidentLog, KnownIncident
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.throttles import ThrottleLog
 from probes.board.views import ChartPoint, Marker, RouteState
@@ -86,7 +86,7 @@ class RunState:
         """The run's start."""
         self.header = Header()
         self.throttles = ThrottleLog()
-        self.incidents = Incidents()
+        self.incidents = IncidentLog()
         self.marks: deque[Marker] = deque(maxlen=MARKERS_KEPT)
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self.held: set[HeldReason] = set()
@@ -130,6 +130,7 @@ class RouteBoard:
         """What its goals say now, of what was measured amid an incident too."""
         self.goal_ratio = 0.0
         self.why = ""
+        self.observer_busy = False
         self.well_from_ns: int | None = None
         """End of its last incident: what was measured before says nothing of how it is now."""
         self.ok_began_ns = -1
@@ -173,16 +174,17 @@ class RouteBoard:
     def oldest_open(self) -> Open | None:
         """The oldest open request: one of its lanes, or the one that the last tick told of where
         the stream began amid it."""
-        oldest = self.lanes.oldest()
-        counts = self._counts
-        told_ns: int | None = None
-        if counts.oldest_open_ns is not None and (self.last_event_ns or 0) <= self._counted_ns:
-            told_ns = self._counted_ns - counts.oldest_open_ns
-        if oldest is None:
-            return None if told_ns is None else Open(told_ns, counts.oldest_phase)
-        if oldest.first_token_ns is not None:
+        oldest, counts = self.lanes.oldest(), self._counts
+        if oldest is not None and oldest.first_token_ns is not None:
             return Open(oldest.started_ns, "streaming")
-        return Open(oldest.started_ns, None if told_ns is None else counts.oldest_phase)
+        # What a tick tells holds until the next event of the route.
+        is_told = counts.oldest_open_ns is not None and (
+            self.last_event_ns is None or self.last_event_ns <= self._counted_ns
+        )
+        phase = counts.oldest_phase if is_told else None
+        if oldest is not None:
+            return Open(oldest.started_ns, phase)
+        return Open(self._counted_ns - (counts.oldest_open_ns or 0), phase) if is_told else None
 
     def said_since(self, refusal: Refusal, since_ns: int) -> str:
         """Return the server's last words of a kind that came after a stamp, else nothing."""
@@ -353,7 +355,7 @@ class RouteBoard:
         self.markers.append(Marker(event.at_ns, text))
         self.is_due = True  # a pause is seen at once: the same key ends it
 
-    def recovered(self, incident: Incident, at_ns: int) -> None:
+    def recovered(self, incident: KnownIncident, at_ns: int) -> None:
         """Note that an incident is over."""
         self.well_from_ns = at_ns
         graded = self.graded
@@ -464,4 +466,6 @@ def _knob_text(event: Knob) -> str:
         return "paused" if event.after else "resumed"
     if event.knob == "burst":
         return f"burst {event.after:g}"
+    if event.knob == "usual":
+        return "usual accepted"
     return f"{event.knob} {event.before:g}→{event.after:g}"

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from probes.board.figures import SLUGGISH_SHARE, RouteAt, is_enough
-from probes.board.incidents import Incident
+from probes.board.incident_log import KnownIncident
 from probes.board.route import UNANSWERED, Refusal, RouteBoard, Standing
 from probes.board.views import RouteState
 from probes.events import Cause, Evidence, HeldReason
@@ -107,6 +107,8 @@ class Judgement(NamedTuple):
     """What its goals say now, of all that the windows hold."""
     goal_ratio: float
     """Worst ratio of p95, failure share and cost to what their goals allow."""
+    observer_busy: bool
+    """What is measured of it is our machine's trouble."""
     why: str
     """Why it is so, in words; empty where the state says it all. May be a server's: hostile."""
 
@@ -132,7 +134,8 @@ def judge(at: RouteAt) -> Judgement:
         why = "no success since"
     judged = at.tally("1m") if at.tally("1m").finished else at.tally("5m")
     ratio = max(latency.ratio, _failure_ratio(route, judged), _cost_ratio(route, judged))
-    return Judgement(shown, health, graded, latency.grade, ratio, why)
+    busy = any(one.is_named and one.event.cause == "local_observer" for one in incidents)
+    return Judgement(shown, health, graded, latency.grade, ratio, busy, why)
 
 
 def worst_first(routes: list[RouteBoard]) -> list[RouteBoard]:
@@ -158,7 +161,7 @@ def refusal_of(cause: Cause) -> Refusal | None:
             return "failed" if cause in ("network_path", "unknown") else None
 
 
-def state_made(incident: Incident, route: RouteBoard, live: RouteState) -> RouteState | None:
+def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> RouteState | None:
     """Return what an incident makes of a route it is on; None where that is nothing.
 
     Args:
@@ -181,8 +184,9 @@ def state_made(incident: Incident, route: RouteBoard, live: RouteState) -> Route
         case "refused":
             state = "down" if _nothing_succeeds(route, incident.cause_ns) else "failing"
         case "failing" | "stalling":
-            is_whole = event.size >= 1.0 and _nothing_succeeds(route, incident.since_ns)
-            state = "down" if is_whole else makes
+            # The size is that of the moment it was told at: it may have become worse since.
+            since_ns = incident.since_ns if event.size >= 1.0 else -1
+            state = "down" if _nothing_succeeds(route, since_ns) else makes
         case "latency":
             state = late if late != "ok" else "slow"
         case "masked" | "changed":
@@ -199,7 +203,7 @@ def _nothing_succeeds(route: RouteBoard, from_ns: int) -> bool:
     return route.ok_began_ns < from_ns or route.refused_in_a_row >= _ALL_FAIL
 
 
-def note_worst(incident: Incident, route: RouteBoard) -> None:
+def note_worst(incident: KnownIncident, route: RouteBoard) -> None:
     """Keep the worst that an incident has made of a route: that is what it recovers from."""
     state, name = state_made(incident, route, route.live), route.info.name
     if state is not None:
@@ -207,8 +211,8 @@ def note_worst(incident: Incident, route: RouteBoard) -> None:
 
 
 def _health(
-    route: RouteBoard, graded: Standing, live: RouteState, incidents: Iterable[Incident]
-) -> tuple[Standing, Incident | None]:
+    route: RouteBoard, graded: Standing, live: RouteState, incidents: Iterable[KnownIncident]
+) -> tuple[Standing, KnownIncident | None]:
     """Return what a route is by itself, and the incident that makes it so."""
     worst, cause = graded, None
     for incident in incidents:

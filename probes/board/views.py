@@ -68,6 +68,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     state: RouteState
     since_ns: int | None = None
     """The onset of what made it so; where goals alone do, when they began to."""
+    since_s: float | None = None
+    """How long ago that is."""
     goal_ratio: float = 0.0
     """Worst ratio of a figure to its goal; above 1 a goal is missed."""
     in_flight: int = 0
@@ -243,6 +245,8 @@ class PercentileTable(msgspec.Struct, frozen=True):
     goal_e2e_s: float | None
     oldest_open_s: float | None
     cohort: str
+    overdue: bool = False
+    """The oldest open attempt has been open for longer than anybody waits."""
     streamed: bool = True
     usual: tuple[Evidence, ...] = ()
     """What incidents have measured of the route, each with its usual."""

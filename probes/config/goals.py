@@ -38,6 +38,10 @@ class Goals(Settings, frozen=True, kw_only=True):
     the cap where a knob goes beyond that."""
     success: Annotated[float, Range("a share", 0, 1)] = 0.99
     """Share of probes that must be ok."""
+    tokens_per_s: Annotated[
+        float | None, Range("a number of tokens per second", 0, exclusive=True)
+    ] = None
+    """Output tokens that a stream must write each second, in the median."""
     cost_usd_per_probe: Usd | None = None
     """USD that a good probe may cost, and that probes may cost on average."""
 

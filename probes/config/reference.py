@@ -66,7 +66,7 @@ def _settings_of(table: str, record: type[Settings], prefix: str) -> Iterator[Se
             yield Setting(table, prefix + key, field, known[key])
 
 
-def meanings(record: type[Settings]) -> dict[str, str]:
+def meanings(record: type[msgspec.Struct]) -> dict[str, str]:
     """Return the docstrings under a record's fields; nothing where there is no source to read.
 
     Python keeps them nowhere else. A field without one is no key.

@@ -181,6 +181,9 @@ class Route(Settings, frozen=True, kw_only=True):
     # As often as the official clients try again.
     retries: Annotated[int, Range(_WHOLE, 0, 10)] = 2
     """Per probe at most; 0 for none."""
+    evidence: bool = True
+    """Probe more often while something is suspected: up to once a second, at most 20 s at a time,
+    within concurrency and budget; never within 60 s of a 429, an overload or a spent quota."""
     goals: Goals = Goals()
     price: Price | None = None
     price_list: Annotated[bool | None, Unset("unless on loopback")] = None

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from probes.config import Route
+from probes.control.evidence import LONGEST_EVIDENCE_S
 from probes.control.knobs import KNOBS, MAX_BURST
 
 
@@ -122,6 +123,30 @@ class EndCoolDown(_EngineCommand, frozen=True, kw_only=True, tag="end_cool_down"
     who: str = "user"
 
 
+class Thicken(_EngineCommand, frozen=True, kw_only=True, tag="thicken"):
+    """Probe a route once a second in all for a while, where its pace is slower: something is
+    suspected. A new engine does not remember it; it is no knob and no event."""
+
+    route: str
+    for_s: float
+    """Seconds from now, as they are within 0, which ends it, and `LONGEST_EVIDENCE_S`."""
+    fresh: bool = False
+    """Where the only worker is busy all the time, one more probe may go on a connection of its own:
+    does the server hang, or that connection?"""
+
+    def __post_init__(self) -> None:
+        """Keep the time within its bounds; what is no number ends it."""
+        nearest = min(max(0.0, self.for_s), LONGEST_EVIDENCE_S)
+        msgspec.structs.force_setattr(self, "for_s", nearest)
+
+
+class AcceptUsual(_EngineCommand, frozen=True, kw_only=True, tag="accept_usual"):
+    """Take a route's present level as its usual one from now on."""
+
+    route: str
+    who: str = "user"
+
+
 class WatchText(_EngineCommand, frozen=True, kw_only=True, tag="watch_text"):
     """Put the oldest open stream of a route on preview; of none where `route` is empty."""
 
@@ -139,7 +164,18 @@ class Stop(_EngineCommand, frozen=True, kw_only=True, tag="stop"):
 
 
 Command: TypeAlias = (
-    Configure | Allow | Go | SetKnob | Pause | Burst | EndCoolDown | WatchText | MarkTime | Stop
+    Configure
+    | Allow
+    | Go
+    | SetKnob
+    | Pause
+    | Burst
+    | EndCoolDown
+    | Thicken
+    | AcceptUsual
+    | WatchText
+    | MarkTime
+    | Stop
 )
 
 _encoder = msgspec.json.Encoder()

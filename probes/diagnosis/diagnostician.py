@@ -242,27 +242,33 @@ def _is_suspect(route: RouteCauses) -> bool:
 
 
 def _hosts_way(routes: tuple[RouteCauses, ...]) -> frozenset[str]:
-    """Return the hosts of which all routes wait longer and, with that, connect slower or have
-    longer gaps, though their tokens come as fast: as a bad way does. For routes of which the kernel
-    tells nothing."""
+    """Return the hosts of which all routes got slower together in the way a bad path makes them.
+
+    For routes of which the kernel tells nothing. Where connections are made anew, all of them wait
+    and connect for longer. On kept ones, lost segments make some of them wait and others write more
+    slowly, with gaps that grow by more than that.
+    """
     by_host: dict[str, list[RouteWatch]] = {}
     for route in routes:
         if not route.watch.has_path and route.watch.is_probed:
             by_host.setdefault(route.watch.host, []).append(route.watch)
-    return frozenset(
-        host for host, watches in by_host.items() if all(_is_way(watch) for watch in watches)
-    )
+    return frozenset(host for host, watches in by_host.items() if _is_way(watches))
 
 
-def _is_way(watch: RouteWatch) -> bool:
-    wait = watch.wait_series
-    if not wait.rank or wait.since_ns is None:
+def _is_way(watches: list[RouteWatch]) -> bool:
+    onsets = [_onset(watch) for watch in watches]
+    known = [onset for onset in onsets if onset is not None]
+    if len(known) < len(onsets) or max(known) - min(known) > 30 * NS_PER_S:
         return False
-    tests = (watch.tcp, watch.band.gap)
-    together = any(
-        test.rank and abs((test.since_ns or 0) - wait.since_ns) <= 30 * NS_PER_S for test in tests
-    )
-    return together and (watch.tcp.rank > 0 or _is_uneven(watch))
+    waits = any(watch.wait_series.rank for watch in watches)
+    connects = all(watch.tcp.rank and watch.wait_series.rank for watch in watches)
+    return connects or (waits and len(watches) > 1 and any(map(_is_uneven, watches)))
+
+
+def _onset(watch: RouteWatch) -> int | None:
+    """Return since when anything of a route's latency is suspected; None where nothing is."""
+    tests = (watch.wait_series, watch.band.per_token, watch.band.gap, watch.tcp)
+    return min((test.since_ns for test in tests if test.rank and test.since_ns), default=None)
 
 
 def _is_uneven(watch: RouteWatch) -> bool:

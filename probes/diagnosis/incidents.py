@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from probes.diagnosis.causes import Alarm, RouteCauses
-from probes.diagnosis.proof import advice_for, proof_of, size_of
+from probes.diagnosis.evidence import advice_for, evidence_of, size_of
 from probes.diagnosis.route_watch import RouteWatch
 from probes.events import Cause, Diagnosis, DiagnosisState
 from probes.events.diagnosis_words import diagnosis_text, server_words
@@ -214,7 +214,7 @@ class Incidents:
             )
             return incident.last
         ill = [(route.watch, alarm) for route, alarm in incident.members]
-        evidence, against = proof_of(incident.cause, ill)
+        evidence, against = evidence_of(incident.cause, ill)
         words = next((alarm for _, alarm in ill if alarm.detail and alarm.slot == "fails"), None)
         event = Diagnosis(
             at_ns=now_ns,

@@ -6,12 +6,15 @@ Rule 2: it must be higher by more than the margin: a sample is ranked as if it w
 Nobody is told of a tenth.
 Rule 3: one second is one sample, and one request is one sample. The caller makes the one; an open
 request lends what its age is worth, once, until its own sample takes the place.
-Rule 4: what is usual is learned from what is known to be well. While anything is in doubt it
+Rule 4: one bar does not fit all. A restless series, or one whose neighbours resemble each other,
+runs up more of a score by chance; its own last minutes say how much, and the bar moves with them.
+Rule 5: what is usual is learned from what is known to be well. While anything is in doubt it
 stands still; what was in doubt enters when the doubt has gone, else the reference would lose its
 own upper end and every gust would count for more. An alarm and thickened probes never enter.
-Rule 5: memory is bounded: numbers in arrays, and no more of them than the constants say.
+Rule 6: memory is bounded: numbers in arrays, and no more of them than the constants say.
 
-The statistic is a CUSUM (Page, 1954) of normal scores of ranks.
+The statistic is a CUSUM (Page, 1954) of normal scores of ranks. `tests/bench/detector_race.py` says
+how soon it knows and how often it is wrong; the constants were chosen by it.
 """
 
 import math
@@ -47,24 +50,47 @@ CLIP: Final = 1.5
 """The most one sample counts, in standard normal scores: so a single outlier is worth no more than
 a sample at the 93rd percentile, and about sixteen of them are needed."""
 LENT_CLIP: Final = 2.5
-"""The most one open request counts: it may yet become much older."""
+"""The most one open request counts for a suspicion: it may yet become much older; one that is twice
+as old as any in the reference is suspicious by itself, since its worker may hang. Towards a name it
+counts no more than a sample, which it may yet be: most of the false names were given on such a
+loan."""
 DRIFT: Final = 0.25
 """What a sample must be worth not to count against: half the shift that is found best."""
 
-SUSPECTED: Final = 2.0
+SUSPECTED: Final = 3.0
+"""Three samples in a row that all stand out. At two, suspicion costs a route that is probed every
+five seconds a quarter more probes; at three a twentieth, and names come as soon."""
 PERHAPS: Final = 8.0
 
-GROSS_SAMPLES: Final = 5
-GROSS_FACTOR: Final = 1.5
+LOWEST: Final = 14.0
+"""No score below this names a shift: a gust of six seconds comes to eight, and may not be alone."""
+RARE: Final = 13.0
+"""A score that chance reaches once in exp(13) samples is enough for a series that has shown how
+quiet it is: by Wald's approximation exp(−2 h × drift / variance)."""
+ROUGH_SPREAD: Final = 1.86
+MOST_SPREAD: Final = 1.8
+"""The threshold is meant for neighbours that correlate by 0.3 at most, whose sums vary (1 + 0.3) /
+(1 − 0.3) as much as those of strangers. Where they correlate more it is raised in proportion, up to
+1.8 ×: eight workers see the same second of the server, and gave one false alarm a day."""
+LEAST_VARIANCE: Final = 0.3
+"""Scores that vary less are all far below the margin, and their likeness sums up to nothing."""
+
+GROSS_MARGIN: Final = 2.0
+GROSS_CLIP: Final = 2.5
+GROSS_DRIFT: Final = 0.75
+GROSS: Final = 8.0
 GROSS_NS: Final = 10 * NS_PER_S
 GROSS_SCORE: Final = 5.0
-"""So many finished samples in a row beyond 1.5 × the 98th percentile, over ten seconds, name a
-shift before the score does: a route with one worker slows its own sampling down when it is ill. Ten
-seconds, because gusts last for six."""
+"""A second CUSUM, of samples taken for half as high: five that are far beyond what ever was seen,
+over ten seconds, name a shift before the first does. A route with one worker slows its own sampling
+down when it is ill. Ten seconds, because gusts last for six; a sum and no run in a row, because
+outliers stretch the reference so that single samples fall short of them."""
 
 CLEARED: Final = 10.0
 """Evidence against the alarm that clears it."""
 CLEAR_DRIFT: Final = 0.1
+CLEARING: Final = 3.0
+"""From here on more probes would end an alarm sooner."""
 HEADROOM: Final = 4.0
 """The score of an alarm goes so far above the threshold and no further: it must come down within
 a minute."""
@@ -79,6 +105,33 @@ RECKONED_EVERY: Final = 5
 
 HEIR_SAMPLES: Final = 12
 """Samples of a new cohort by which the old reference is scaled."""
+
+BLOCK: Final = 60
+SLOW_BLOCK: Final = 12
+"""Well samples that become one median: a minute of them, or where they come slowly, enough of them
+that the median means something."""
+BLOCKS: Final = 60
+"""Blocks that are kept one by one: an hour of them."""
+LEVEL_BLOCKS: Final = 5
+"""Blocks of which the mean is taken for a level: the noise of one median would pass for wander."""
+LIFT_QUANTILE: Final = 0.8
+MOST_LIFT: Final = 1.5
+"""A wandering route is not ill for coming back to where it was half an hour ago: where the
+reference lies below the level that a fifth of the hour exceeded, samples must exceed that one by
+the margin. Never by more than this: an hour that began slow must not hide what comes next."""
+
+ANCHORS: Final = 120
+"""Medians that stand for the whole run. When so many are there, each two neighbours become one."""
+ANCHORED: Final = 20
+ANCHOR_AGE: Final = 30
+"""A block enters them when it is half an hour old: no ramp may raise what it is held against."""
+RAMP_MARGIN: Final = 1.5
+"""A day's swing is ±22 %, so its crest is ×1.5 of its trough."""
+RAMP_NAMED: Final = 8.0
+"""Seven minutes that all stand far out. Neighbouring minutes resemble each other, so that the sum
+of their scores says less than it would of strangers; it is the margin that makes a ramp sure."""
+RAMP_BLOCKS: Final = 5
+"""Blocks from which the size of a ramp is reckoned."""
 
 LEAST, MOST = 1e-9, 1e18
 """Bounds of a value, whatever a server made of it: zero has no ratio, and a float of four bytes
@@ -112,8 +165,14 @@ class LevelShift:
     """
 
     __slots__ = (
+        "_anchor_blocks",
+        "_anchor_waiting",
+        "_anchors",
         "_answered_ns",
+        "_block",
+        "_blocks",
         "_cleared",
+        "_covariance",
         "_doubtful",
         "_former",
         "_former_now",
@@ -121,49 +180,84 @@ class LevelShift:
         "_gross_ns",
         "_guard",
         "_half",
+        "_last",
         "_lent",
         "_lent_ns",
+        "_lent_sure",
+        "_lift",
         "_margin",
+        "_mean",
         "_newest_ns",
         "_on_credit",
+        "_own",
         "_pace_ns",
+        "_ramp",
+        "_ramp_ns",
         "_recent",
         "_score",
+        "_scores_before",
         "_since_ns",
         "_sorted",
+        "_thickened",
         "_threshold",
+        "_variance",
         "_well",
         "named_since_ns",
+        "ramp_named_ns",
         "samples_since",
     )
 
     def __init__(self, *, margin: float = 1.2, threshold: float = 19.0) -> None:
         self._margin, self._threshold = margin, threshold
+        # The reference.
         self._well: array[float] = array("f")
         """Samples known to be well, in their order: the reference, then those on guard."""
         self._sorted: array[float] = array("f")
         """The reference in order of size."""
-        self._doubtful: array[float] = array("f")
-        """Samples since the onset that enter the reference if nothing comes of it."""
-        self._recent: array[float] = array("f")
-        """Samples since the onset, those of thickened probes too."""
         self._former: array[float] | None = None
         """What is to be scaled to the first samples, for an heir, and where its series stood."""
         self._former_now = 1.0
         self._guard = GUARD
         self._newest_ns: int | None = None
         self._pace_ns = 0.0
-        self._answered_ns = -1
-        self._score = self._cleared = self._lent = 0.0
+        # How scores behave while all is well; at first as those of a rough route.
+        self._mean, self._variance, self._covariance, self._last = -0.3, 0.8, 0.24, 0.0
+        self._scores_before = (self._mean, self._variance, self._covariance)
+        self._own = threshold
+        # Doubt and alarm.
+        self._score = self._cleared = self._gross = 0.0
         self._since_ns: int | None = None
-        self._lent_ns: int | None = None
-        self._gross, self._gross_ns = 0, 0
+        self._gross_ns = 0
+        self._doubtful: array[float] = array("f")
+        """Samples since the onset that enter the reference if nothing comes of it."""
+        self._recent: array[float] = array("f")
+        """Samples since the onset, those of thickened probes too."""
+        self._thickened = False
         self._half = 1.0
-        self._on_credit = False
         self.samples_since = 0
         """Samples judged since the onset."""
         self.named_since_ns: int | None = None
         """When it was named, as long as it is; who settles a level asks for this."""
+        # What is open.
+        self._answered_ns = -1
+        self._lent = self._lent_sure = 0.0
+        self._lent_ns: int | None = None
+        self._on_credit = False
+        # The hour and the run.
+        self._block: array[float] = array("f")
+        self._blocks: array[float] = array("f")
+        """Medians of the last blocks that were well."""
+        self._lift = 1.0
+        """By how much the reference lies below where the hour has been."""
+        self._anchors: array[float] = array("f")
+        """Medians of the run's older blocks."""
+        self._anchor_blocks = 1
+        """Blocks that one of them stands for."""
+        self._anchor_waiting = 0
+        self._ramp = 0.0
+        self._ramp_ns: int | None = None
+        self.ramp_named_ns: int | None = None
+        """When a slow ramp was named, as long as it is."""
 
     @classmethod
     def heir(cls, former: "LevelShift") -> "LevelShift":
@@ -208,6 +302,11 @@ class LevelShift:
         return self._since_ns if self._lent_ns is None else min(self._since_ns, self._lent_ns)
 
     @property
+    def clearing(self) -> bool:
+        """Return whether an alarm seems to be over, and more probes would tell."""
+        return self.named_since_ns is not None and self._cleared >= CLEARING
+
+    @property
     def n_usual(self) -> int:
         """Return how many samples the usual is known from."""
         return len(self._sorted)
@@ -221,6 +320,31 @@ class LevelShift:
         if not self._recent or len(self._sorted) < LEARNED:
             return None
         return _shift_between(sorted(self._recent), self._sorted)
+
+    @property
+    def restless(self) -> float | None:
+        """Return the smallest ratio that is surely named in some minutes; None while learning.
+
+        A sample of such a shift lies, in the middle, at the 64th percentile of what counts at all.
+        """
+        known = self._sorted
+        if len(known) < LEARNED:
+            return None
+        return self._margin * self._lift * _quantile(known, 0.64) / _quantile(known, 0.5)
+
+    @property
+    def ramp_since_ns(self) -> int | None:
+        """Return about when a slow ramp left what the run had been; None without one."""
+        return self._ramp_ns if self.ramp_named_ns is not None else None
+
+    def ramp(self) -> Shift | None:
+        """Return how far the last minutes lie above the run; None unless that is named.
+
+        What creeps takes the reference along and never is a shift; it is one against an hour ago.
+        """
+        if self.ramp_named_ns is None:
+            return None
+        return _shift_between(sorted(self._blocks[-RAMP_BLOCKS:]), sorted(self._anchors))
 
     # ------------------------------------------------------------------ what it is told
 
@@ -239,8 +363,8 @@ class LevelShift:
             if not evidence:
                 self._learn(value)
             return
-        below = bisect_left(known, value / self._margin)
-        score = self._score + _normal_score(below, n, CLIP) - DRIFT
+        z = _normal_score(bisect_left(known, value / (self._margin * self._lift)), n, CLIP)
+        score = self._score + z - DRIFT
         if self.named_since_ns is not None:
             self._judge_named(value, score, evidence)
             return
@@ -248,14 +372,16 @@ class LevelShift:
             self._score = 0.0
             self._back_to_zero()
             if not evidence:
+                self._learn_scores(z)
                 self._admit(value)
             return
         self._score = score
         if self._since_ns is None:
-            self._since_ns = began_ns
+            self._begin_doubt(began_ns)
+        if not evidence:
+            self._learn_scores(z)
         self._keep(value, evidence)
-        gross = self._is_gross(at_ns, value, began_ns)
-        if self.score >= self._wanted() or gross:
+        if self._is_gross(at_ns, value, began_ns) or self._is_enough():
             self._name(at_ns)
 
     def lend(self, requests: Sequence[tuple[int, float]], at_ns: int | None = None) -> None:
@@ -266,40 +392,54 @@ class LevelShift:
         distribution, and its own sample will say so. Those that began within one second lend
         together what the worst of them is worth.
         """
-        self._lent, self._lent_ns = 0.0, None
-        known = self._sorted
-        n = len(known)
-        if n < LEARNED or not requests:
+        self._lent, self._lent_sure, self._lent_ns = 0.0, 0.0, None
+        if len(self._sorted) < LEARNED:
             return
         lent: dict[int, float] = {}
         for began_ns, age in requests:
             if at_ns is not None and began_ns < self._answered_ns:
-                if at_ns <= self._answered_ns:
-                    continue
-                age *= (at_ns - self._answered_ns) / (at_ns - began_ns)
-            if age <= 0.0:
-                continue
-            worth = _normal_score(bisect_left(known, age / self._margin), n, LENT_CLIP) - DRIFT
+                age *= max(0, at_ns - self._answered_ns) / max(1, at_ns - began_ns)
+            worth = self._worth(age)
             if worth > 0.0:
                 second = began_ns // NS_PER_S
                 lent[second] = max(worth, lent.get(second, 0.0))
                 if self._lent_ns is None or began_ns < self._lent_ns:
                     self._lent_ns = began_ns
-        self._lent = sum(lent.values())
-        if self.named_since_ns is None and self.score >= self._wanted():
+        for worth in lent.values():
+            self._lent += worth
+            self._lent_sure += min(worth, CLIP - DRIFT)
+        if lent and self.named_since_ns is None and self._is_enough():
+            if self._since_ns is None and self._lent_ns is not None:
+                self._begin_doubt(self._lent_ns)
             self._name(at_ns if at_ns is not None else self._newest_ns or 0)
             self._on_credit = True
 
+    def _worth(self, age: float) -> float:
+        """Return what a request of that age says for a shift."""
+        known = self._sorted
+        if age > GROSS_MARGIN * self._lift * known[-1]:
+            return SUSPECTED
+        below = bisect_left(known, age / (self._margin * self._lift))
+        return _normal_score(below, len(known), LENT_CLIP) - DRIFT
+
     def forget_open(self) -> None:
         """Take back what was lent: the engine died, and with it what was open."""
-        self._lent, self._lent_ns = 0.0, None
+        self._lent, self._lent_sure, self._lent_ns = 0.0, 0.0, None
         if self._on_credit:
             self.named_since_ns, self._on_credit = None, False
+            if not self._score:
+                self._forget_doubt()
 
     def settle(self) -> None:
-        """Accept the present level: it becomes the usual."""
-        if self._since_ns is None:
+        """Accept the present level: it becomes the usual.
+
+        Nothing changes in a series of which nothing is said: noise is no level.
+        """
+        if self.ramp_named_ns is not None:
+            self._forget_run()  # the reference has gone along
+        if self.level not in ("perhaps", "named"):
             return
+        self._forget_run()
         if len(self._doubtful) >= LEARNED + self._guard:
             self._well = array("f", self._doubtful)
         else:
@@ -333,9 +473,23 @@ class LevelShift:
                 self._rebuild()
         self._newest_ns = at_ns
 
+    def _learn_scores(self, z: float) -> None:
+        """Learn how scores of this series behave: mean, variance, and likeness of neighbours.
+
+        Over as many samples as the reference has.
+        """
+        off, weight = z - self._mean, 1.0 / len(self._sorted)
+        self._mean += off * weight
+        self._variance += (off * off - self._variance) * weight
+        self._covariance += (off * self._last - self._covariance) * weight
+        self._last = off
+
     def _admit(self, value: float) -> None:
         """Take a sample that is known to be well; the oldest on guard enters the reference."""
         well, known = self._well, self._sorted
+        self._block.append(value)
+        if len(self._block) >= (BLOCK if self._guard == GUARD else SLOW_BLOCK):
+            self._close_block()
         well.append(value)
         at = len(well) - 1 - self._guard
         if at < 0:
@@ -353,15 +507,35 @@ class LevelShift:
 
     # ------------------------------------------------------------------ doubt and alarm
 
+    def _own_threshold(self) -> float:
+        """Return the score at which this series is named, from how it behaves while it is well."""
+        alike = min(max(self._covariance / max(self._variance, LEAST_VARIANCE), 0.0), 0.8)
+        spread = (1.0 + alike) / (1.0 - alike)
+        if spread > ROUGH_SPREAD:
+            return self._threshold * min(spread / ROUGH_SPREAD, MOST_SPREAD)
+        chance = RARE * self._variance * spread / (2.0 * max(DRIFT - self._mean, 0.1))
+        return min(self._threshold, max(LOWEST, chance))
+
     def _wanted(self) -> float:
-        young = YOUNG_FACTOR if len(self._sorted) < YOUNG else 1.0
-        return self._threshold * young
+        # Thickened probes lie closer together than those that the scores are known from.
+        wanted = max(self._own, self._threshold) if self._thickened else self._own
+        return wanted * (YOUNG_FACTOR if len(self._sorted) < YOUNG else 1.0)
+
+    def _is_enough(self) -> bool:
+        return self._score + self._lent_sure >= self._wanted()
+
+    def _begin_doubt(self, began_ns: int) -> None:
+        """Note the onset, and how things stood: what follows may be no part of the usual."""
+        self._since_ns = began_ns
+        self._own = self._own_threshold()
+        self._scores_before = (self._mean, self._variance, self._covariance)
 
     def _keep(self, value: float, evidence: bool) -> None:
         self.samples_since += 1
         self._recent.append(value)
         if len(self._recent) > RECENT:
             del self._recent[0]
+        self._thickened = self._thickened or evidence
         if not evidence:
             self._doubtful.append(value)
             if len(self._doubtful) > REFERENCE + GUARD:
@@ -378,26 +552,26 @@ class LevelShift:
     def _forget_doubt(self) -> None:
         self._since_ns = None
         self._doubtful, self._recent = array("f"), array("f")
-        self._gross = self.samples_since = 0
+        self._gross, self.samples_since, self._thickened = 0.0, 0, False
 
     def _is_gross(self, at_ns: int, value: float, began_ns: int) -> bool:
-        """Return whether finished samples in a row are so far out that the score need not wait."""
+        """Return whether samples are so far out that the score need not wait."""
         known = self._sorted
-        if value <= GROSS_FACTOR * known[int(0.98 * len(known))]:
-            self._gross = 0
+        below = bisect_left(known, value / (GROSS_MARGIN * self._lift))
+        gross = self._gross + _normal_score(below, len(known), GROSS_CLIP) - GROSS_DRIFT
+        if gross <= 0.0:
+            self._gross = 0.0
             return False
         if not self._gross:
             self._gross_ns = began_ns
-        self._gross += 1
-        return (
-            self._gross >= GROSS_SAMPLES
-            and at_ns - self._gross_ns >= GROSS_NS
-            and self._score > GROSS_SCORE
-        )
+        self._gross = min(gross, GROSS + HEADROOM)
+        return gross >= GROSS and at_ns - self._gross_ns >= GROSS_NS and self._score > GROSS_SCORE
 
     def _name(self, at_ns: int) -> None:
         self.named_since_ns = at_ns
         self._cleared = 0.0
+        if self._since_ns is not None:
+            self._mean, self._variance, self._covariance = self._scores_before
         self._reckon_half()
 
     def _judge_named(self, value: float, score: float, evidence: bool) -> None:
@@ -405,8 +579,6 @@ class LevelShift:
         known = self._sorted
         self._score = min(score, self._wanted() + HEADROOM)
         self._on_credit = self._on_credit and self._score < self._wanted()
-        if self._since_ns is None:
-            self._since_ns = self._lent_ns if self._lent_ns is not None else self._newest_ns
         self._keep(value, evidence)
         if not self._cleared and self.samples_since % RECKONED_EVERY == 0:
             # Only while nothing speaks for its end: samples of the recovery would pull the size
@@ -431,6 +603,59 @@ class LevelShift:
         self._on_credit = False
         self._forget_doubt()
 
+    # ------------------------------------------------------------------ the hour and the run
+
+    def _close_block(self) -> None:
+        """Make a block of well samples one median, and see where the hour and the run stand."""
+        median = _quantile(sorted(self._block), 0.5)
+        del self._block[:]
+        blocks = self._blocks
+        blocks.append(median)
+        if len(blocks) > BLOCKS:
+            del blocks[0]
+        levels = sorted(
+            _geometric_mean(blocks[end - LEVEL_BLOCKS : end])
+            for end in range(len(blocks), LEVEL_BLOCKS - 1, -LEVEL_BLOCKS)
+        )
+        if len(levels) > 1 and len(self._sorted) >= LEARNED:
+            lift = _quantile(levels, LIFT_QUANTILE) / _quantile(self._sorted, 0.5)
+            self._lift = min(max(1.0, lift), MOST_LIFT)
+        self._judge_ramp(median)
+
+    def _judge_ramp(self, median: float) -> None:
+        """Judge a block against the run: the reference goes along with what creeps."""
+        anchors = self._anchors
+        if len(anchors) >= ANCHORED:
+            below = bisect_left(sorted(anchors), median / RAMP_MARGIN)
+            ramp = self._ramp + _normal_score(below, len(anchors), CLIP) - DRIFT
+            self._ramp = min(max(0.0, ramp), RAMP_NAMED + HEADROOM)
+            if not self._ramp:
+                self._ramp_ns = self.ramp_named_ns = None
+            else:
+                if self._ramp_ns is None:
+                    self._ramp_ns = self._newest_ns
+                if self._ramp >= RAMP_NAMED and self.ramp_named_ns is None:
+                    self.ramp_named_ns = self._newest_ns
+        # As the reference does, the run stands still while a ramp is in doubt.
+        if self._ramp or len(self._blocks) <= ANCHOR_AGE:
+            return
+        self._anchor_waiting += 1
+        if self._anchor_waiting < self._anchor_blocks:
+            return
+        self._anchor_waiting = 0
+        end = len(self._blocks) - ANCHOR_AGE
+        anchors.append(_geometric_mean(self._blocks[max(0, end - self._anchor_blocks) : end]))
+        if len(anchors) >= ANCHORS:
+            self._anchor_blocks *= 2
+            pairs = zip(anchors[::2], anchors[1::2], strict=True)
+            self._anchors = array("f", (math.sqrt(one * other) for one, other in pairs))
+
+    def _forget_run(self) -> None:
+        self._block, self._blocks, self._anchors = array("f"), array("f"), array("f")
+        self._anchor_blocks, self._anchor_waiting, self._lift = 1, 0, 1.0
+        self._ramp = 0.0
+        self._ramp_ns = self.ramp_named_ns = None
+
 
 def _bounded(value: float) -> float:
     """Return a value that has a ratio to others; what is no number counts as the least."""
@@ -451,6 +676,10 @@ def _quantile(known: Sequence[float], q: float) -> float:
     lower = int(place)
     upper = min(lower + 1, len(known) - 1)
     return known[lower] + (place - lower) * (known[upper] - known[lower])
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
 def _median_bounds(n: int) -> tuple[int, int]:

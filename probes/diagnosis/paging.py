@@ -276,15 +276,15 @@ class Pager:
 
 
 _LIMITS: Final[dict[PagedGoal, Callable[[float], str]]] = {
-    "ttft": lambda limit: f"first token after more than {limit:g} s",
-    "e2e": lambda limit: f"whole answer after more than {limit:g} s",
-    "tokens_per_s": lambda limit: f"fewer than {limit:g} tokens/s",
-    "cost": lambda limit: f"more than ${limit:g}",
+    "ttft": lambda limit: f"waited more than {limit:g} s for the first token",
+    "e2e": lambda limit: f"took more than {limit:g} s",
+    "tokens_per_s": lambda limit: f"wrote fewer than {limit:g} tokens/s",
+    "cost": lambda limit: f"cost more than ${limit:g}",
 }
 
 
 def harm_words(page: Page) -> str:
-    """Return why somebody was paged: `21 of 25 probes of alpha: first token after more than 1 s`.
+    """Return why somebody was paged: `21 of 25 probes of alpha took more than 3 s`.
 
     Names of routes are passed on as they are: whoever displays them neutralises.
     """
@@ -296,7 +296,7 @@ def harm_words(page: Page) -> str:
     of = f"{harm.beyond} of {harm.among} probes of {harm.route}"
     if harm.reason == "probes_fail":
         return f"{of} failed"
-    return f"{of}: {_LIMITS[harm.goal](harm.limit)}"
+    return f"{of} {_LIMITS[harm.goal](harm.limit)}"
 
 
 def _misses_p95(beyond: int, among: int) -> bool:

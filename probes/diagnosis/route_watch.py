@@ -68,6 +68,14 @@ _LEARNED_S: Final = 30
 every connection, or a way that always loses something."""
 _MOST_EXPECTED_S: Final = 30.0
 """What a route may take that has not answered yet: nobody knows how long a model thinks."""
+_SOME: Final = 10
+"""Answers from which on the slowest of them says what may be expected."""
+_LOAD_S: Final = 0.5
+"""What a model's loading takes at least; less is a look at whether it is there."""
+_LOADED_AGAIN: Final = 4
+"""Answers without it that show that the model stays loaded."""
+_STREAMS_S: Final = 15.0
+"""A stream that has begun may write for so long at least."""
 
 
 class End(NamedTuple):
@@ -129,7 +137,8 @@ class RouteWatch:
         self.input, self.output = Series(INPUT), Series(OUTPUT)
         self.failed = Shares("failed_share")
         self.throttled = Shares("throttled_share")
-        self.stalled = Shares("stalled_share", learned=_LEARNED_S)
+        # Answers do not pause by chance as often as single attempts fail.
+        self.stalled = Shares("stalled_share", learned=_LEARNED_S, named=10.3)
         self.cold = Shares("cold_share", learned=_LEARNED_S)
         self.uncached = Shares("cached_share", learned=_LEARNED_S)
         self.other_build = Shares("other_model_share")
@@ -154,9 +163,13 @@ class RouteWatch:
         """How far the oldest open request has come, by the last tick; None where it did not say."""
         self.raised: Knob | None = None
         """The last knob by which we asked for more at once."""
-        self.load_claim: tuple[int, float, int] | None = None
-        """A server's word that it loaded the model: when the request began, seconds, its end."""
+        self.loading_since_ns: int | None = None
+        """Start of the first request for which the server says that it loaded the model; None where
+        it is loaded."""
+        self.unloaded_in_a_row = 0
         self.slowest_wait_s = 0.0
+        self.slowest_answer_s = 0.0
+        """Of the answers that ended ok, from first output to last."""
         self.held: set[HeldReason] = set()
         self.has_path = False
         """The kernel told of round trips."""
@@ -327,9 +340,9 @@ class RouteWatch:
         for series in self.of_the_route:
             series.close(now_ns)
         if self.info.streamed:
-            self.band.wait.lend(ages)
+            self.band.wait.lend(ages, now_ns)
         else:
-            self.band.whole.lend(ages)
+            self.band.whole.lend(ages, now_ns)
 
     # What is asked of it.
 
@@ -357,6 +370,12 @@ class RouteWatch:
     def learned(self) -> bool:
         """Whether it is known what is usual."""
         return self.wait_series.level.level != "learning"
+
+    def oldest_open_ns(self, from_ns: int) -> int | None:
+        """Return when the oldest open request began, of those from a stamp on; None without one."""
+        return min(
+            (one.began_ns for one in self._open.values() if one.began_ns >= from_ns), default=None
+        )
 
     def hanging(self, now_ns: int) -> tuple[int, float, bool] | None:
         """Return the oldest open request that nothing of the route was as old as, and that nothing
@@ -387,15 +406,12 @@ class RouteWatch:
         if usual_s is None:
             usual_s = self.band.whole.usual(0.98)
         if usual_s is None:
-            # Three times the slowest seen so far, where any was; what thinks may think for long.
-            usual_s = max(self.slowest_wait_s, _MOST_EXPECTED_S / 10) if self.ok else 3.0
+            # The slowest seen so far, once there are some; what thinks may think for long.
+            usual_s = self.slowest_wait_s if self.ok >= _SOME else _MOST_EXPECTED_S / 10
         goal_s = self.info.goal_ttft_s or 0.0
         patience_s = max(least_s, 10 * usual_s, 2 * goal_s)
         if writes:
-            per_token_s = self.band.per_token.usual(0.98) or 0.1
-            tokens = self.output.usual(0.98) or 64.0
-            gap_s = self.band.gap.usual(0.98) or 1.0
-            patience_s = max(patience_s, 15.0, usual_s + 3 * per_token_s * tokens + 2 * gap_s)
+            patience_s = max(patience_s, _STREAMS_S, 3 * self.slowest_answer_s)
         return patience_s
 
     # What an attempt measured.
@@ -420,7 +436,10 @@ class RouteWatch:
 
     def _measure_answer(self, event: AttemptFinished, began_ns: int) -> None:
         """Take what is known of a whole answer: its tokens, and who gave it."""
-        evidence = event.evidence
+        evidence, first_ns = event.evidence, event.stamps_ns.first_token
+        if first_ns is not None:
+            written_s = (event.at_ns - first_ns) / NS_PER_S
+            self.slowest_answer_s = max(self.slowest_answer_s, written_s)
         if event.input_tokens is not None and is_exact(event):
             self.input.add(event.input_tokens, began_ns, evidence=evidence)
             if event.cached_tokens:
@@ -431,12 +450,7 @@ class RouteWatch:
             self.output.add(event.output_tokens, began_ns, evidence=evidence)
         if event.served_model or event.fingerprint:
             self._measure_build(event, began_ns)
-        loads_s = max(
-            (claim.seconds for claim in event.server_claims if claim.interval == "load"),
-            default=0.0,
-        )
-        if loads_s > 0:
-            self.load_claim = (began_ns, loads_s, event.at_ns)
+        self._measure_load(event, began_ns)
 
     def _waited(self, waited_s: float, began_ns: int, *, evidence: bool) -> None:
         self.band.wait.add(waited_s, began_ns, evidence=evidence)
@@ -491,6 +505,24 @@ class RouteWatch:
             tokens = tokens_after_first_chunk(event) or 1
             written_s = max(per_token_s - paused_ns / NS_PER_S / tokens, per_token_s / 100)
             self.band.per_token.add(written_s, began_ns, evidence=event.evidence)
+
+    def _measure_load(self, event: AttemptFinished, began_ns: int) -> None:
+        """Take a server's word that it loaded the model, where that is what the request waited for.
+
+        Some say so of every request, in milliseconds; some keep no model loaded, which is usual.
+        """
+        loads_s = max(
+            (claim.seconds for claim in event.server_claims if claim.interval == "load"),
+            default=0.0,
+        )
+        usual_s = self.wait_series.usual(0.5)
+        if loads_s >= _LOAD_S and (usual_s is None or loads_s >= usual_s):
+            self.loading_since_ns = self.loading_since_ns or began_ns
+            self.unloaded_in_a_row = 0
+        elif self.loading_since_ns:
+            self.unloaded_in_a_row += 1
+            if self.unloaded_in_a_row >= _LOADED_AGAIN:
+                self.loading_since_ns = None
 
     def _measure_build(self, event: AttemptFinished, began_ns: int) -> None:
         build = (event.served_model, event.fingerprint)

@@ -24,6 +24,7 @@ from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import secret_values
 from probes.control.commands import (
+    AcceptUsual,
     Allow,
     Burst,
     Command,
@@ -34,6 +35,7 @@ from probes.control.commands import (
     Pause,
     SetKnob,
     Stop,
+    Thicken,
     WatchText,
 )
 from probes.engine.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
@@ -177,7 +179,7 @@ class Engine:
             case WatchText():
                 for name, runner in self._routes.items():
                     runner.watch_text(name == command.route)
-            case SetKnob() | Pause() | Burst() | EndCoolDown():
+            case SetKnob() | Pause() | Burst() | EndCoolDown() | Thicken() | AcceptUsual():
                 if command.route in self._routes:
                     self._obey_route(command, self._routes[command.route])
                 else:
@@ -186,7 +188,9 @@ class Engine:
                 self._notice("", f"command {type(command).__name__} came out of turn")
 
     def _obey_route(
-        self, command: SetKnob | Pause | Burst | EndCoolDown, runner: RouteRunner
+        self,
+        command: SetKnob | Pause | Burst | EndCoolDown | Thicken | AcceptUsual,
+        runner: RouteRunner,
     ) -> None:
         match command:
             case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
@@ -197,6 +201,10 @@ class Engine:
                 runner.pause(command.paused, cancel=command.cancel, who=command.who)
             case Burst():
                 runner.burst(command.count, command.who)
+            case Thicken():
+                runner.thicken(command.for_s, fresh=command.fresh)
+            case AcceptUsual():
+                runner.accept_usual(command.who)
             case EndCoolDown(until_s=0):
                 runner.end_cool_down(command.who)
             case EndCoolDown():

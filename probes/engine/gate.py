@@ -3,7 +3,9 @@
 Rule 1. Whatever holds attempts back says so once, and once when it lets go.
 Rule 2. The reasons count in this order: paused, cool-down, reader, budget. Money is reserved last,
         for nothing is awaited between the reservation and the attempt.
-Rule 3. A cool-down is never shortened by a later answer; when it ends, its workers come back one by
+Rule 3. Beside the pace an attempt goes only where all is calm: it waits for nothing, it says of
+        nothing that it is held, and it stays away from a server that asked for less.
+Rule 4. A cool-down is never shortened by a later answer; when it ends, its workers come back one by
         one. (`engine.retry` tells how a 429 becomes one.)
 """
 
@@ -12,6 +14,7 @@ from random import Random
 from typing import Any, Final
 
 from probes.answers.limits import LimitState
+from probes.control.evidence import CALM_S, asks_for_less
 from probes.engine.retry import cool_down_s
 from probes.events import AttemptFinished, Event, Held, HeldReason, Limit, LimitReading
 from probes.kit.clock import NS_PER_S, Clock
@@ -59,6 +62,8 @@ class Gate:
         self._released = 0
         """Workers that the cool-down which ended last has let go."""
         self._held: HeldReason | None = None
+        self._asked_less_ns: int | None = None
+        """When an answer last asked for less."""
         self._dry_ns: int | None = None
         """Since when no lease lets an attempt start."""
         self._reservations: list[AttemptReservation] = []
@@ -66,16 +71,23 @@ class Gate:
         self._told_limits: tuple[Limit, ...] = ()
         self._told_limits_ns: int | None = None
 
-    async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
+    async def admit(
+        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+    ) -> bool:
         """Wait until an attempt may start and reserve its tokens; False when it no longer may.
 
         `tokens` is asked anew each time, for the answer cap may change while an attempt waits.
+        One that goes beside the pace, as `evidence`, does not wait: it may start now or not at all.
         """
         cooled = False
         while not (self.stopping or cancelled()):
-            reason = self._reserve(tokens())
+            if evidence and not self.is_calm:
+                return False
+            reason = self._reserve(tokens(), evidence=evidence)
             if reason is None:
                 return True
+            if evidence:
+                return False
             if reason == "cool_down":
                 cooled = True
             self.waiting += 1
@@ -99,6 +111,8 @@ class Gate:
                 if self._held == "budget":
                     self.changed.ring()
                 break
+        if asks_for_less(event.outcome, event.reason, event.retry_after_s):
+            self._asked_less_ns = event.at_ns
         seconds = cool_down_s(event.outcome, event.retry_after_s)
         if seconds is not None:
             self.cool_down(seconds, event.at_ns, event.retry_after_s)
@@ -110,6 +124,7 @@ class Gate:
         if until_ns <= max(now_ns, self._cool_down_until_ns or 0):
             return
         self._cool_down_until_ns = until_ns
+        self._asked_less_ns = now_ns  # of an engine before this one, or beside it
         self._released = 0
         self._tell_held("cool_down", now_ns, until_ns=until_ns, asked_s=retry_after_s)
 
@@ -123,13 +138,24 @@ class Gate:
         return True
 
     @property
+    def is_calm(self) -> bool:
+        """Whether an attempt may go beside the pace: nothing holds the route, nobody waits, and no
+        answer asked for less within the last minute."""
+        if self.stopping or self.paused or self.waiting or self.cool_down_left_s > 0:
+            return False
+        if self._held is not None or self._dry_ns is not None or self._reader_stalled():
+            return False
+        passed_ns = self._clock.monotonic_ns() - (self._asked_less_ns or 0)
+        return self._asked_less_ns is None or passed_ns >= CALM_S * NS_PER_S
+
+    @property
     def cool_down_left_s(self) -> float:
         """Seconds left of the cool-down; 0 without one."""
         if self._cool_down_until_ns is None:
             return 0.0
         return max(0, self._cool_down_until_ns - self._clock.monotonic_ns()) / NS_PER_S
 
-    def _reserve(self, tokens: int) -> HeldReason | None:
+    def _reserve(self, tokens: int, *, evidence: bool = False) -> HeldReason | None:
         """Reserve an attempt's tokens, or return why it may not start."""
         if self._cool_down_until_ns is not None and self.cool_down_left_s == 0:
             self.end_cool_down()
@@ -141,6 +167,8 @@ class Gate:
             self._hold("reader_stalled")
             return "reader_stalled"
         reservation = self._spending.reserve(self._route, tokens, self._usd_of(tokens))
+        if reservation is None and evidence:
+            return "budget"  # there may be enough for what the pace asks: nothing is held
         if reservation is None:
             # A lease runs dry every few seconds and is filled again: that is no news, a budget is.
             now_ns = self._clock.monotonic_ns()

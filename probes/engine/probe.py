@@ -4,6 +4,8 @@ Rule 1. What the user felt is counted from the first attempt's start, failed att
         included.
 Rule 2. Every attempt that was admitted is settled once, whatever ends it, a defect of ours too.
 Rule 3. What one probe learns of the server, or of what its answers cost, all of the route know.
+Rule 4. One that goes beside the pace, as `evidence`, is a probe like any other, with its retries,
+        but that it never waits at the gate and never asks again a server that asked for less.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +18,7 @@ from probes.answers.answer import Answer
 from probes.answers.progress import Progress
 from probes.config import Price, Route
 from probes.config.scrubbing import Scrubber
+from probes.control.evidence import asks_for_less
 from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
 from probes.engine.outbox import OpenStream
@@ -59,11 +62,14 @@ from probes.transport import Transport
 class Admission(Protocol):
     """Decides when an attempt may go, and hears what it cost and what it met."""
 
-    async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
+    async def admit(
+        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+    ) -> bool:
         """Wait until an attempt of at most `tokens()` may start, which is then reserved.
 
-        Returns False, with nothing reserved, when none may any more or `cancelled()` is true;
-        nothing is awaited between the reservation and the return.
+        One of a probe beside the pace, as `evidence`, does not wait. Returns False, with nothing
+        reserved, when none may any more or `cancelled()` is true; nothing is awaited between the
+        reservation and the return.
         """
         ...
 
@@ -151,7 +157,13 @@ class Probe:
     """Runs once; is the listener of its attempts."""
 
     def __init__(
-        self, identity: str, tools: ProbeTools, transport: Transport, *, scheduled_ns: int
+        self,
+        identity: str,
+        tools: ProbeTools,
+        transport: Transport,
+        *,
+        scheduled_ns: int,
+        evidence: bool = False,
     ) -> None:
         self.identity = identity
         self.open_since_ns: int | None = None
@@ -163,8 +175,10 @@ class Probe:
         self._tools = tools
         self._transport = transport
         self._scheduled_ns = scheduled_ns
+        self._evidence = evidence
         self._stream: OpenStream | None = None
         self._cancelled = False
+        self._why_cancelled = "user"
         self._bell = Signal()
         self._attempt: AttemptIdentity
         """The newest that was admitted."""
@@ -187,8 +201,10 @@ class Probe:
 
     async def run(self) -> ProbeFinished | None:
         """Do the request; return its last event, or None where it was never admitted."""
-        tools = self._tools
-        while await tools.gate.admit(lambda: tools.most_tokens, lambda: self._cancelled):
+        tools, evidence = self._tools, self._evidence
+        while await tools.gate.admit(
+            lambda: tools.most_tokens, lambda: self._cancelled, evidence=evidence
+        ):
             event = await self._run_attempt()
             if self._cancelled:
                 return self._finish()
@@ -200,6 +216,8 @@ class Probe:
             self._number += 1
             if event.retry is not None:  # a request that was only adapted goes again at once
                 await self._bell.wait(tools.clock, event.retry.wait_s)
+        if evidence and not self._cancelled:
+            self._why_cancelled = "evidence"  # its retry may not go now, and does not wait
         self._cancelled = True
         return self._finish()
 
@@ -221,6 +239,7 @@ class Probe:
                 cohort=attempt.cohort,
                 reserved_tokens=reserved_tokens,
                 reserved_usd=self._tools.most_usd(reserved_tokens),
+                evidence=self._evidence,
             )
         )
 
@@ -267,6 +286,7 @@ class Probe:
                 prompt_tokens=tools.prompt_tokens,
                 max_tokens=tools.max_tokens,
             ),
+            evidence=self._evidence,
         )
         attempt = self.in_flight = Attempt(
             transport=self._transport,
@@ -303,7 +323,10 @@ class Probe:
         # By the price as it is now: a provider's list may have told it while the answer came.
         charge = charge_for(asked, answer, recorder, tools.price, tools.price_source)
         plan = None
-        if not self._cancelled:  # a retry that is told is a retry that comes
+        feeds = self._evidence and asks_for_less(
+            answer.outcome, answer.reason, answer.retry_after_s
+        )
+        if not (self._cancelled or feeds):  # a retry that is told is a retry that comes
             plan = tools.policy.plan(answer, self._retries + 1)
             self._retries += plan is not None
         event = attempt_finished(
@@ -361,6 +384,7 @@ class Probe:
             reserved_tokens=reserved,
             charged_tokens=reserved if began else 0,
             charged_usd=self._tools.most_usd(reserved) if began else 0.0,
+            evidence=self._evidence,
             stamps_ns=StampLadder(
                 scheduled=attempt.scheduled_ns,
                 admitted=attempt.admitted_ns,
@@ -398,7 +422,7 @@ class Probe:
             route=last.route,
             probe=self.identity,
             outcome="cancelled" if cancelled else last.outcome,
-            reason="user" if cancelled else last.reason,
+            reason=self._why_cancelled if cancelled else last.reason,
             attempts=len(self._finished),
             started_ns=self._started_ns,
             scheduled_ns=self._scheduled_ns,
@@ -411,6 +435,7 @@ class Probe:
             cost_usd=total_cost(self._finished),
             cohort=last.cohort,
             flagged=self._flagged,
+            evidence=self._evidence,
         )
         self._tools.emit(event)
         return event

@@ -71,6 +71,8 @@ class AttemptIdentity:
     admitted_ns: int
     dialect: str = ""
     """That was asked in."""
+    evidence: bool = False
+    """It goes beside the pace."""
 
 
 SHARED: Final = {
@@ -117,6 +119,9 @@ def route_info(route: Route) -> RouteInfo:
         tags=route.tags,
         paused=route.paused,
         streamed=route.stream,
+        goal_tokens_per_s=route.goals.tokens_per_s,
+        evidence=route.evidence,
+        first_token_timeout_s=route.timeouts.first_token,
     )
 
 

@@ -4,7 +4,9 @@ Rule 1. Each worker has a connection of its own and sends one probe at a time; i
         through a probe's retries and waits.
 Rule 2. A worker's next probe is due at max(its end, its start + the interval, 10 % more or less).
 Rule 3. Knobs act at once and cancel nothing in flight.
-Rule 4. A defect of ours in one probe is told and survived; no other route notices.
+Rule 4. While something is suspected, probes go beside the pace (`thicken`): workers that rest lend
+        themselves to them. The pace goes on as it was: a worker's next start stays where it is.
+Rule 5. A defect of ours in one probe is told and survived; no other route notices.
 """
 
 import os
@@ -22,6 +24,7 @@ from anyio.abc import TaskGroup
 
 from probes.config import Route
 from probes.config.scrubbing import Scrubber
+from probes.control.evidence import EVIDENCE_EVERY_S
 from probes.control.knobs import KnobName
 from probes.engine.gate import Gate
 from probes.engine.health import GapWatch, Shortages, Work
@@ -48,6 +51,12 @@ FIRST_SHORT_S: Final = 0.5
 MOST_SHORT_S: Final = 10.0
 """What a worker waits that has met a shortage of ours, doubling up to this: what is not there is
 not there sooner for being asked for by a hundred workers twice a second."""
+EVIDENCE_EVERY_NS: Final = round(EVIDENCE_EVERY_S * NS_PER_S)
+NEAR_NS: Final = EVIDENCE_EVERY_NS // 2
+"""A probe of the pace so shortly after one beside it is due takes its place: two starts within half
+a second tell a judge by the second no more than one."""
+LOOK_AGAIN_S: Final = 0.2
+"""How often one looks for a worker that rests while a probe beside the pace is due."""
 LONGEST_FAULT: Final = 20_000
 """Characters of a traceback that are told."""
 
@@ -75,14 +84,19 @@ class RouteTools:
     shortages: Shortages = field(default_factory=Shortages)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Worker:
     """A worker's place; it retires when its number is above the target."""
 
     number: int
     start_ns: int
+    """When its pace wants its next probe."""
     short_s: float = 0.0
     """What it waited last for a shortage of ours; 0 where it met none."""
+    rest: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    """Its wait for the next start; cancelled, it wakes alone."""
+    evidence: bool = False
+    """Its next probe goes now, beside the pace."""
 
 
 class RouteRunner:
@@ -97,7 +111,19 @@ class RouteRunner:
         self._limiter = anyio.CapacityLimiter(max(1, route.concurrency))
         self._group: TaskGroup | None = None
         self._workers = 0
+        self._resting: set[_Worker] = set()
+        """Those that wait for their next start."""
         self._open: dict[str, Probe] = {}
+        self._last_start_ns = 0
+        """Of any probe."""
+        self._evidence_until_ns = 0
+        """Until then probes may go beside the pace."""
+        self._may_connect = False
+        """Whether one of them may do so on a connection of its own."""
+        self._seeking = False
+        """Whether somebody looks when the next of them is due."""
+        self._connecting_anew = False
+        """Whether one on a connection of its own is under way."""
         self._sockets: set[Transport] = set()
         self._closed_reads = 0
         """Of transports that are closed."""
@@ -197,6 +223,8 @@ class RouteRunner:
         if self.gate.paused != paused:
             self._say("paused", float(self.gate.paused), float(paused), who)
         self.gate.paused = paused
+        if paused:
+            self._evidence_until_ns = 0
         if paused and cancel:
             self.cancel_open()
         self.gate.changed.ring()
@@ -208,6 +236,27 @@ class RouteRunner:
         self._say("burst", 0, number, who)
         for _ in range(number):
             self._group.start_soon(self._run_once)
+
+    def thicken(self, for_s: float, *, fresh: bool) -> None:
+        """Let one probe a second start in all, for some seconds from now; 0 ends that.
+
+        With `fresh` one at a time may go on a connection of its own where the only worker is busy.
+        Nothing happens where the settings forbid it, and while the route is paused. Whether the
+        gate is calm counts whenever one is to go: a lease may be dry for this very moment.
+        """
+        forbidden = not self.route.evidence or self.gate.paused
+        if forbidden or self._group is None or self.gate.stopping:
+            return
+        for_ns = round(for_s * NS_PER_S)
+        self._evidence_until_ns = self._tools.clock.monotonic_ns() + for_ns
+        self._may_connect = fresh
+        if for_ns and not self._seeking:
+            self._seeking = True
+            self._group.start_soon(self._seek_evidence)
+
+    def accept_usual(self, who: str) -> None:
+        """Say that the present level is the usual one from now on; whoever judges it hears that."""
+        self._say("usual", 0, 1, who)
 
     def end_cool_down(self, who: str) -> None:
         """Probe at once although the server asked us to wait."""
@@ -274,7 +323,7 @@ class RouteRunner:
             while await self._due(worker):
                 try:
                     transport = transport or self._new_transport()
-                    await self._paced_probe(worker, transport)
+                    await self._worker_probe(worker, transport)
                     back_off_s = 1.0
                 except Exception as error:
                     self.fault(error, back_off_s)
@@ -285,35 +334,100 @@ class RouteRunner:
             await self._let_go(transport)
 
     async def _due(self, worker: _Worker) -> bool:
-        """Wait for the worker's next start; False when it is not needed any more."""
-        while not self.gate.stopping:
-            if self._is_surplus(worker):
-                return False
-            left_ns = worker.start_ns - self._tools.clock.monotonic_ns()
-            if left_ns <= 0 and not self.gate.paused:
-                return True
-            left_s = None if self.gate.paused else left_ns / NS_PER_S
-            interval = self.interval
-            if await self.gate.changed.wait(self._tools.clock, left_s):
+        """Wait for the worker's next start, or until it is to go beside the pace; False when it is
+        not needed any more."""
+        self._resting.add(worker)
+        try:
+            while not self.gate.stopping:
+                if self._is_surplus(worker):
+                    return False
+                left_ns = worker.start_ns - self._tools.clock.monotonic_ns()
+                if worker.evidence or (left_ns <= 0 and not self.gate.paused):
+                    return True
+                left_s = None if self.gate.paused else left_ns / NS_PER_S
+                interval = self.interval
+                with anyio.CancelScope() as worker.rest:
+                    await self.gate.changed.wait(self._tools.clock, left_s)
                 # The interval may have been changed: that brings this wait forward, or back.
                 worker.start_ns += round((self.interval - interval) * NS_PER_S)
-        return False
+            return False
+        finally:
+            self._resting.discard(worker)
+
+    async def _seek_evidence(self) -> None:
+        """Send probes beside the pace where it leaves more than a second between two starts."""
+        while not self.gate.stopping:
+            now_ns = self._tools.clock.monotonic_ns()
+            left_ns = self._evidence_until_ns - now_ns
+            if left_ns <= 0:
+                break
+            wait_ns = self._evidence_due_ns() - now_ns
+            if wait_ns <= 0:
+                self._send_evidence(now_ns)
+                wait_ns = round(LOOK_AGAIN_S * NS_PER_S)
+            await self.gate.changed.wait(self._tools.clock, min(wait_ns, left_ns) / NS_PER_S)
+        self._seeking = False
+
+    def _evidence_due_ns(self) -> int:
+        """Return when the next probe beside the pace is due: a second after the last start, and
+        after those that the pace itself brings soon."""
+        due_ns = self._last_start_ns + EVIDENCE_EVERY_NS
+        for start_ns in sorted(worker.start_ns for worker in self._resting):
+            if start_ns > due_ns + NEAR_NS:
+                break
+            due_ns = max(due_ns, start_ns + EVIDENCE_EVERY_NS)
+        return due_ns
+
+    def _send_evidence(self, now_ns: int) -> None:
+        """Send a probe beside the pace, by a worker that rests or as one more; or none."""
+        if not self.gate.is_calm or self._tools.shortages.now(now_ns):
+            return
+        if self._resting:
+            if self._limiter.available_tokens < 1:
+                return  # the target was lowered: more are under way than it allows
+            # The one that its own pace needs last.
+            worker = max(self._resting, key=lambda one: one.start_ns)
+            worker.evidence = True
+            worker.rest.cancel()
+        elif self._may_connect and self._hangs_alone:
+            assert self._group is not None  # noqa: S101 - set in run
+            self._connecting_anew = True
+            self._group.start_soon(self._run_anew)
+        else:
+            return
+        self._last_start_ns = now_ns
+
+    @property
+    def _hangs_alone(self) -> bool:
+        """Whether the only worker is busy, and nothing else is under way."""
+        return self.concurrency == 1 and len(self._open) == 1 and not self._connecting_anew
 
     def _is_surplus(self, worker: _Worker) -> bool:
         return worker.number >= self.concurrency and self._workers > self.concurrency
 
-    async def _paced_probe(self, worker: _Worker, transport: Transport) -> None:
-        scheduled_ns = worker.start_ns
+    async def _worker_probe(self, worker: _Worker, transport: Transport) -> None:
+        """Send a worker's probe, and set its next start."""
+        evidence, worker.evidence = worker.evidence, False
+        paced_ns, interval = worker.start_ns, self.interval
+        scheduled_ns = self._tools.clock.monotonic_ns() if evidence else paced_ns
         async with self._limiter:  # where the target was lowered, more workers than turns are left
             if self._is_surplus(worker):
                 return  # the target was lowered while it waited for its turn
             start_ns = self._tools.clock.monotonic_ns()
-            finished = await self._probe(transport, scheduled_ns)
+            finished = await self._probe(transport, scheduled_ns, evidence=evidence)
         end_ns = self._tools.clock.monotonic_ns()
         failed = finished is not None and finished.outcome not in ("ok", "cancelled")
-        worker.start_ns = next_start_ns(
-            start_ns, end_ns, self.interval, self._tools.random, failed=failed
-        )
+        if evidence:
+            # The pace goes on as it was, late where this probe took so long; an interval that was
+            # turned meanwhile moves it as it moves one that waits.
+            paced_ns += round((self.interval - interval) * NS_PER_S)
+            start_ns = paced_ns - round(self.interval * NS_PER_S)  # its ticks count from there
+            pause_ns = round(FAILURE_PAUSE_S * NS_PER_S) if failed else 0
+            worker.start_ns = max(paced_ns, end_ns + pause_ns)
+        else:
+            worker.start_ns = next_start_ns(
+                start_ns, end_ns, self.interval, self._tools.random, failed=failed
+            )
         if finished is not None and finished.reason.startswith(LOCAL):
             worker.short_s = min(max(FIRST_SHORT_S, worker.short_s * 2), MOST_SHORT_S)
             worker.start_ns = max(worker.start_ns, end_ns + round(worker.short_s * NS_PER_S))
@@ -322,21 +436,33 @@ class RouteRunner:
         if self.interval > 0:
             self.skipped += max(0, round((end_ns - start_ns) / (self.interval * NS_PER_S)) - 1)
 
-    async def _run_once(self) -> None:
-        """One probe of a burst, on a connection of its own."""
+    async def _run_anew(self) -> None:
+        """One probe beside the pace, on a connection of its own."""
+        try:
+            await self._run_once(evidence=True)
+        finally:
+            self._connecting_anew = False
+
+    async def _run_once(self, *, evidence: bool = False) -> None:
+        """One probe on a connection of its own."""
         transport: Transport | None = None
         try:
             transport = self._new_transport()
-            await self._probe(transport, self._tools.clock.monotonic_ns())
+            await self._probe(transport, self._tools.clock.monotonic_ns(), evidence=evidence)
         except Exception as error:
             self.fault(error)
         finally:
             await self._let_go(transport)
 
-    async def _probe(self, transport: Transport, scheduled_ns: int) -> ProbeFinished | None:
+    async def _probe(
+        self, transport: Transport, scheduled_ns: int, *, evidence: bool
+    ) -> ProbeFinished | None:
         identity = f"{self._tools.engine}-{next(self._tools.numbers)}"
-        probe = Probe(identity, self.probe_tools, transport, scheduled_ns=scheduled_ns)
+        probe = Probe(
+            identity, self.probe_tools, transport, scheduled_ns=scheduled_ns, evidence=evidence
+        )
         self._open[identity] = probe
+        self._last_start_ns = self._tools.clock.monotonic_ns()
         try:
             finished = await probe.run()
             if finished is not None and finished.reason.startswith(LOCAL):

@@ -55,7 +55,7 @@ class ProbeRecord:
 class _OpenGate:
     """Everybody may pass: the caller has reserved what the probe may cost."""
 
-    async def admit(self, tokens: object, cancelled: Callable[[], bool]) -> bool:  # noqa: ARG002
+    async def admit(self, tokens: object, cancelled: Callable[[], bool], **_: bool) -> bool:  # noqa: ARG002
         return not cancelled()
 
     def settle(self, event: AttemptFinished) -> None:

@@ -39,9 +39,9 @@ _CAUSES: Final[dict[Cause, _What]] = {
     "provider_slow_decode": _What("provider writes slowly"),
     "stream_stalls": _What("streams pause"),
     "stream_truncation": _What("answers stop without their end"),
-    "rate_limited_requests": _What("we send more requests than it allows"),
-    "rate_limited_tokens": _What("we spend more tokens than it allows"),
-    "rate_limited_concurrency": _What("we have more requests open than it allows"),
+    "rate_limited_requests": _What("we exceed its request limit"),
+    "rate_limited_tokens": _What("we exceed its token limit"),
+    "rate_limited_concurrency": _What("we exceed its limit at once"),
     "quota_exhausted": _What("refuses our account", "refuse our account"),
     "auth_failure": _What("refuses our key", "refuse our key"),
     "model_missing": _What("does not have the model", "do not have the model"),
@@ -99,7 +99,7 @@ _FIGURES: Final[dict[FigureName, _Shown]] = {
     "cached_share": _Shown("of the prompt cached", "share"),
     "failed_share": _Shown("attempts fail", "of"),
     "overloaded_share": _Shown("attempts refused as overloaded", "of"),
-    "throttled_share": _Shown("attempts 429", "of"),
+    "throttled_share": _Shown("attempts throttled", "of"),
     "truncated_share": _Shown("answers cut", "of"),
     "stalled_share": _Shown("answers pause", "of"),
     "cold_share": _Shown("attempts on new connections", "of"),
@@ -224,9 +224,11 @@ def evidence_words(evidence: Evidence) -> str:
     return told + _samples(evidence)
 
 
-def as_usual_words(evidence: Evidence) -> str:
-    """Return that a figure did not move, and so speaks against other causes."""
-    return f"{_AS_USUAL.get(evidence.figure) or _FIGURES[evidence.figure].name} as usual"
+def as_usual_words(unmoved: Iterable[Evidence]) -> str:
+    """Return which figures did not move, and so speak against other causes: `writing speed, RTT as
+    usual`; empty without any."""
+    names = dict.fromkeys(_AS_USUAL.get(one.figure) or _FIGURES[one.figure].name for one in unmoved)
+    return f"{', '.join(names)} as usual" if names else ""
 
 
 def advice_words(advice: Advice) -> str:
@@ -283,7 +285,7 @@ def what_words(diagnosis: Diagnosis) -> str:
 
 
 def evidence_parts(diagnosis: Diagnosis, words: str = "") -> Parted:
-    """Return what speaks for it, the strongest first, and last what did not move.
+    """Return what speaks for it, the strongest first.
 
     Args:
         diagnosis: what the evidence is of.
@@ -292,8 +294,7 @@ def evidence_parts(diagnosis: Diagnosis, words: str = "") -> Parted:
     parts = [evidence_words(one) for one in diagnosis.evidence]
     if words:
         parts[:1] = [f"{parts[0]}: {words}" if parts else words]
-    unmoved = dict.fromkeys(as_usual_words(one) for one in diagnosis.against)
-    return (*parts, *unmoved)
+    return tuple(parts)
 
 
 def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
@@ -306,7 +307,8 @@ def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
     # What is wrong with this machine is nobody's among the routes.
     is_ours = diagnosis.cause == "local_observer"
     parts = ("" if is_ours else who_words(diagnosis.routes), what_words(diagnosis))
-    evidence = "; ".join(evidence_parts(diagnosis, words))
+    told = (*evidence_parts(diagnosis, words), as_usual_words(diagnosis.against))
+    evidence = "; ".join(part for part in told if part)
     line = " · ".join(part for part in (*parts, evidence) if part)
     return line if diagnosis.advice is None else f"{line} → {advice_words(diagnosis.advice)}"
 
@@ -319,7 +321,10 @@ def _share_of(name: str, evidence: Evidence) -> str:
         told = f"{count(round(share * number))} of {count(number)} {name}"
     else:
         told = f"{_percent(share)} of {count(number)} {name}"
-    return told + _usual(None if evidence.usual is None else _percent(evidence.usual, none="none"))
+    usual = evidence.usual
+    if not usual and evidence.figure in _FAILURES:
+        return told  # that nothing fails is what everybody takes for granted
+    return told + _usual(None if usual is None else _percent(usual, none="none"))
 
 
 def _usual(words: str | None) -> str:

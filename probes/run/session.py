@@ -5,6 +5,7 @@ until then what others tell waits. A run that ends before any engine spoke has a
 Rule 2: each engine has a lease of its own on the one ledger; several are merged into one source.
 Rule 3: the order in which sinks hear a batch stands in one place, with its reasons. Before all of
 them the diagnostician judges it, and its verdicts are part of the batch.
+Rule 4: after a batch the engines are asked for more probes of what is suspected by then.
 """
 
 import os
@@ -38,6 +39,7 @@ from probes.money.ledger_file import LedgerError
 from probes.money.run_ledger import RunLedger
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
+from probes.run.thickening import Thickening
 from probes.run.verdicts import with_verdicts
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
@@ -85,6 +87,7 @@ class Session:
         self._clock = clock or SystemClock()
         self._include_text = include_text
         self._diagnostician = diagnostician or Diagnostician()
+        self._thickening = Thickening({route.name for route in config.routes if route.evidence})
         self._board = Board()
         self._wanted = WantedState(config.routes)
         self._sinks: list[Sink] = [
@@ -274,6 +277,19 @@ class Session:
         for sink in self._sinks:
             sink(events, lines)
         self._greet(events)
+        self._seek_evidence()
+
+    def _seek_evidence(self) -> None:
+        """Ask the engines for more probes where they would tell more."""
+        wanted = self._wanted.now.routes
+        hanging = {
+            name
+            for name in self._diagnostician.hanging
+            if name in wanted and wanted[name].concurrency == 1
+        }
+        now_ns = self._clock.monotonic_ns()
+        for command in self._thickening.commands(now_ns, self._diagnostician.suspects, hanging):
+            self._source.send(command)
 
     def _greet(self, events: list[Event]) -> None:
         """After the first hello, tell what waited for it, what cannot be enforced, and what is not

@@ -69,12 +69,17 @@ class UnknownScenarioError(KeyError):
         self.name = name
         self.known = known
 
+    @property
+    def guess(self) -> str:
+        """The sentence without the known ones, but for the one that was most likely meant."""
+        meant = nearest(self.name, self.known)
+        hint = f", did you mean {meant}?" if meant else ""
+        return f"no scenario is named {quoted(self.name)}{hint}"
+
     def __str__(self) -> str:
         """Return a sentence for people, where KeyError would return a quoted key."""
-        meant = nearest(self.name, self.known)
-        hint = f", did you mean {meant}?" if meant else ";"
-        listed = ", ".join(self.known)
-        return f"no scenario is named {quoted(self.name)}{hint} there are: {listed}"
+        guess = self.guess if self.guess.endswith("?") else f"{self.guess};"
+        return f"{guess} there are: {', '.join(self.known)}"
 
 
 def _folder() -> Traversable:

@@ -28,15 +28,8 @@ AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 
 Down: TypeAlias = Literal["no", "unavailable", "closed"]
-"""`unavailable`: 503; `closed`: the connection ends without an answer."""
-
 CutHow: TypeAlias = Literal["reset", "close", "end"]
-"""How a stream stops before its answer does: by a TCP reset; closed before its framing ends; or
-ended in good order, without a finish reason and `[DONE]`."""
-
 HangAt: TypeAlias = Literal["request", "headers", "stream"]
-"""Where a request is left hanging: with nothing said, after the headers, or in mid-stream."""
-
 RefusalKind: TypeAlias = Literal[
     "overloaded", "quota", "auth", "permission", "model_missing", "bad_request"
 ]
@@ -62,6 +55,7 @@ class Serving(_Table, frozen=True, kw_only=True):
     """What a prompt counts as, as a multiple of its own tokens: a longer template, a tokenizer that
     cuts finer, a gateway that adds instructions."""
     prefill_tokens_per_s: Positive = 4000.0
+    """Speed at which prompts are computed."""
     prefill_chunk: AtLeastOne = 512
     """Prompt tokens computed in one step, between decode steps of the running sequences."""
     cached_token_cost: Share = 0.05
@@ -89,6 +83,7 @@ class Serving(_Table, frozen=True, kw_only=True):
     jitter: NotNegative = 0.08
     """Sigma of the log-normal factor on gateway times, waits in the queue and steps."""
     context_tokens: AtLeastOne = 32_768
+    """Prompt and answer cap together; what does not fit is a 400."""
     fingerprint: str = ""
     """`system_fingerprint` of the answers; empty sends none."""
     reports_times: bool = False
@@ -99,9 +94,11 @@ class Limits(_Table, frozen=True, kw_only=True):
     """What a key may ask for; 0 is no limit."""
 
     concurrency: Count = 0
+    """Requests at a time."""
     requests_per_min: NotNegative = 0.0
+    """Requests a minute, charged on admission."""
     tokens_per_min: NotNegative = 0.0
-    """Prompt and answer cap together, charged on admission."""
+    """Tokens a minute: prompt and answer cap together, charged on admission."""
     burst_s: Positive = 60.0
     """Seconds' worth of the two above that may be used at once; at least one request always."""
     others_share: NotNegative = 0.0
@@ -120,21 +117,29 @@ class Faults(_Table, frozen=True, kw_only=True):
     """What goes wrong, as shares of requests."""
 
     down: Down = "no"
+    """`unavailable`: every request is a 503; `closed`: the connection ends without an answer. Open
+    streams are cut, and the model comes back cold."""
     error_share: Share = 0.0
+    """Requests that are errors."""
     error_statuses: tuple[Annotated[int, Meta(ge=500, le=599)], ...] = (500, 502, 503)
+    """Statuses that these errors are drawn from."""
     reset_share: Share = 0.0
     """Connections reset before an answer."""
     refuse_share: Share = 0.0
     """Requests that are refused for the reason `refuse`, whatever they ask."""
     refuse: RefusalKind = "overloaded"
+    """Why: the server is full, or the account, key, model or request is not what it should be."""
     refuse_status: Annotated[int, Meta(ge=400, le=599)] | None = None
     """Instead of the status that OpenAI gives: 402 for a quota, 529 for an overload."""
     hang_share: Share = 0.0
     """Requests that are left hanging until their client goes away."""
     hang_at: HangAt = "request"
+    """Where they are left: with nothing said, after the headers, or in mid-stream."""
     cut_share: Share = 0.0
     """Streams that stop in their middle for good."""
     cut_how: CutHow = "reset"
+    """How: by a TCP reset; closed before the framing ends; or ended in good order, but without a
+    finish reason and `[DONE]`."""
     stall_share: Share = 0.0
     """Streams that stop in their middle for a while."""
     stall_s: NotNegative = 2.0
@@ -149,6 +154,13 @@ class Faults(_Table, frozen=True, kw_only=True):
     """What they call themselves; empty: as they were asked."""
     swap_fingerprint: str = ""
     """Instead of the fingerprint."""
+
+    def __post_init__(self) -> None:
+        """Refuse a fault that nobody could see."""
+        if self.swap_share and not (self.swap_model or self.swap_fingerprint):
+            raise ValueError("swap_share needs swap_model, swap_fingerprint or both")
+        if self.error_share and not self.error_statuses:
+            raise ValueError("error_share needs one of error_statuses at least")
 
 
 class Conditions(_Table, frozen=True, kw_only=True):
@@ -188,6 +200,7 @@ class TrueCause(_Table, frozen=True, kw_only=True):
     """What is wrong in a phase, for whoever judges a diagnosis by it. The server never reads it."""
 
     cause: Cause
+    """The cause, as a `diagnosis` names it."""
     within_s: Positive = 30.0
     """How soon after its onset it is to be named, in seconds."""
     also: tuple[Cause, ...] = ()
@@ -267,19 +280,27 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     """How the demo watches a model; the fields are those of `probes.config.Route`."""
 
     name: Name | None = None
-    """None is the model's name."""
+    """Name of the route; without it the model's."""
     dialect: Literal["chat", "ollama"] = "chat"
+    """The API spoken; Ollama's says how long a model was loaded."""
     concurrency: AtLeastOne = 2
+    """Workers: probes at the same time."""
     interval: NotNegative = 1.0
+    """Seconds from one start to the next, per worker."""
     max_tokens: AtLeastOne = 64
+    """Answer cap."""
     prompt: str = DEFAULT_PROMPT
+    """User message."""
     prompt_tokens: AtLeastOne | None = None
     """A prompt of so many tokens is generated instead."""
     system: str | None = None
+    """System message."""
     retries: Count | None = None
-    """None is the default of a route, as below."""
+    """Per probe at most; without it as many as on any route."""
     first_token_timeout_s: Positive | None = None
+    """To the first output; without it as long as on any route."""
     tags: tuple[str, ...] = ()
+    """For the filter."""
 
 
 class KnobTurn(_Table, frozen=True, kw_only=True):
@@ -288,8 +309,11 @@ class KnobTurn(_Table, frozen=True, kw_only=True):
     at_s: NotNegative
     """Seconds after the server's start."""
     route: Name
+    """Name of the route."""
     knob: TurnedKnob
+    """Which knob."""
     value: NotNegative
+    """What it is set to."""
 
 
 class HostedModel(_Table, frozen=True, kw_only=True):
@@ -367,22 +391,30 @@ class PhaseTable(Overrides, frozen=True, kw_only=True):
     """A `[[phases]]` table: overrides of the file's own conditions, not of the phase before."""
 
     start_s: NotNegative
+    """Seconds after the server's start; the first phase starts at 0."""
     name: str
+    """Stands in the server's own log."""
     truth: tuple[TrueCause, ...] = ()
+    """What is wrong meanwhile; phases in a row that say the same are one incident."""
 
 
 class ModelTable(Overrides, frozen=True, kw_only=True):
     """A `[[models]]` table: an incident under a model's name, with its own overrides."""
 
     name: Name
+    """The model's name in requests."""
     incident: Name
     """Name of another scenario file, one that has no `[[models]]` itself."""
     phases: tuple[PhaseTable, ...] | None = None
-    """Replaces the incident's timeline, together with `repeat_s`."""
+    """Replace the incident's timeline, together with `repeat_s`."""
     repeat_s: NotNegative = 0.0
+    """Seconds after which the phases begin anew; 0: the last one lasts."""
     price: Price | None = None
+    """`{ input = USD, output = USD }` per million tokens."""
     reports_cost: bool = False
+    """The usage tells the cost; else the route has the price."""
     route: RouteSketch = RouteSketch()
+    """How it is watched."""
 
 
 class ScenarioFile(Overrides, frozen=True, kw_only=True):
@@ -393,11 +425,17 @@ class ScenarioFile(Overrides, frozen=True, kw_only=True):
     """
 
     title: str
+    """What it plays, in a line."""
     phases: tuple[PhaseTable, ...] = ()
+    """The timeline; without any nothing changes."""
     repeat_s: NotNegative = 0.0
+    """Seconds after which the phases begin anew; 0: the last one lasts."""
     route: RouteSketch = RouteSketch()
+    """How it is watched."""
     models: tuple[ModelTable, ...] = ()
+    """Several models instead of one named as the file: then phases and routes are theirs."""
     turns: tuple[KnobTurn, ...] = ()
+    """What the user of the demo does meanwhile."""
 
     def __post_init__(self) -> None:
         """Refuse what nobody would read."""

@@ -72,6 +72,12 @@ class HealthRollUp:
         if request is not None and request.started_ns == event.stamps_ns.started:
             del self._oldest[key]
 
+    def in_flight(self, engine: int, route: str) -> int:
+        """Return how many attempts of a route an engine had open when it last told so."""
+        report = self._reports.get(engine)
+        count = None if report is None else report.routes.get(route)
+        return 0 if count is None else count.in_flight
+
     def left(self, engine: int) -> None:
         """Note that an engine has ended: it has nothing in flight, but its part is still wanted."""
         self._gone.add(engine)

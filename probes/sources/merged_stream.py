@@ -183,6 +183,10 @@ class MergedStream:
         """The engines that have introduced themselves and have not ended."""
         return frozenset(self._living)
 
+    def in_flight(self, engine: int, route: str) -> int:
+        """Return how many attempts of a route an engine had open when it last told so."""
+        return self._roll_up.in_flight(engine, route)
+
     def watch(self) -> None:
         """Another stream is to be on preview: the next that has output."""
         self._preview = ""

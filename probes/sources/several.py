@@ -6,14 +6,16 @@ ourselves, once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 import msgspec
 
 from probes.config import Route
 from probes.control.commands import (
+    AcceptUsual,
     Burst,
     Command,
     Configure,
@@ -21,12 +23,16 @@ from probes.control.commands import (
     MarkTime,
     Pause,
     SetKnob,
+    Thicken,
     WatchText,
 )
+from probes.control.evidence import CALM_S, EVIDENCE_EVERY_S, asks_for_less
 from probes.control.status import HostStatus, worst_of
 from probes.control.wanted import knob_changes, wanted_of
 from probes.events import (
     DURABLE_TYPES,
+    AttemptFinished,
+    AttemptStarted,
     Event,
     Held,
     Knob,
@@ -43,6 +49,20 @@ from probes.sources.source import Brief, Receive, Source
 
 MakeEngine: TypeAlias = Callable[[int, Sequence[Route], Brief, Receive], Source]
 """Make the source of one engine: its place, its part of the routes, what it is told, who hears."""
+
+
+_IDLE_S: Final = 3 * EVIDENCE_EVERY_S
+"""An engine that was to probe more often and began nothing for so long has no worker at rest. No
+sooner does its turn go to another, which would begin one at once: it knows of no start before."""
+
+
+@dataclass(slots=True)
+class _Thickening:
+    """The engine that probes a route more often."""
+
+    engine: int
+    active_ns: int
+    """When it was chosen, or last began a probe beside the pace."""
 
 
 class SeveralEngines:
@@ -68,6 +88,10 @@ class SeveralEngines:
         self._numbers = count(1)
         self._wanted = wanted_of(tuple(routes))
         self._cool_down_ended_ns: dict[str, int] = {}
+        self._thickening: dict[str, _Thickening] = {}
+        """By route, the engine that was told last to probe more often."""
+        self._asked_less_ns: dict[str, int] = {}
+        """By route, when an answer to any engine last asked for less."""
         concurrency = {route.name: route.concurrency for route in routes}
         self._division = Division(concurrency, engines)
         self._merge = TimeMerge(engines + 1)
@@ -105,6 +129,10 @@ class SeveralEngines:
                     self._tell([_knob(command, "burst", 0.0, float(command.count), now_ns)])
                 for engine, number in parts.items():
                     self._engines[engine].send(msgspec.structs.replace(command, count=number))
+            case Thicken() if known:
+                self._thicken(command, now_ns)
+            case AcceptUsual() if known:
+                self._tell([_knob(command, "usual", 0.0, 1.0, now_ns)])
             case MarkTime():
                 self._tell([Mark(at_ns=now_ns, text=command.text)])
             case _:
@@ -217,6 +245,56 @@ class SeveralEngines:
                 part = msgspec.structs.replace(command, value=float(after[engine]), part=True)
                 source.send(part)
 
+    def _thicken(self, command: Thicken, now_ns: int) -> None:
+        """Have one engine probe more often, and no other.
+
+        It knows of its own starts alone, so none is asked where the whole pace is a second or less;
+        and an only worker is only where there is one in all. What another engine was answered
+        counts as what itself was.
+        """
+        name, wanted = command.route, self._wanted.routes[command.route]
+        before = self._thickening.pop(name, None)
+        asked_less_ns = self._asked_less_ns.get(name)
+        calm = asked_less_ns is None or seconds(now_ns - asked_less_ns) >= CALM_S
+        is_slow = wanted.interval > EVIDENCE_EVERY_S * wanted.concurrency
+        chosen = None
+        if command.for_s > 0 and calm and (is_slow or wanted.concurrency == 1):
+            chosen = self._thickening_engine(name, before, now_ns)
+        if before is not None and (chosen is None or chosen.engine != before.engine):
+            self._engines[before.engine].send(Thicken(route=name, for_s=0.0))
+        if chosen is not None:
+            self._thickening[name] = chosen
+            fresh = command.fresh and wanted.concurrency == 1
+            self._engines[chosen.engine].send(msgspec.structs.replace(command, fresh=fresh))
+
+    def _thickening_engine(
+        self, route: str, before: "_Thickening | None", now_ns: int
+    ) -> "_Thickening | None":
+        """Return which engine is to probe more often: the one that does so already, as long as it
+        can; else the one with most workers at rest; None where none works on the route."""
+        shares = self._division.shares(route)
+        working = [one for one in sorted(self._stream.living) if shares[one]]
+        if before is not None and before.engine in working:
+            if seconds(now_ns - before.active_ns) < _IDLE_S:
+                return before
+        elif not working:
+            return None
+        at_rest = [shares[one] - self._stream.in_flight(one, route) for one in working]
+        return _Thickening(working[at_rest.index(max(at_rest))], now_ns)
+
+    def _hear_attempt(self, engine: int, event: AttemptStarted | AttemptFinished) -> None:
+        """Note that an engine goes on probing more often, or what a server asked of one: another
+        that probes more often ends that."""
+        known = self._thickening.get(event.route)
+        if isinstance(event, AttemptStarted):
+            if known is not None and event.evidence and engine == known.engine:
+                known.active_ns = event.at_ns
+        elif asks_for_less(event.outcome, event.reason, event.retry_after_s):
+            self._asked_less_ns[event.route] = event.at_ns
+            if known is not None and engine != known.engine:
+                del self._thickening[event.route]
+                self._engines[known.engine].send(Thicken(route=event.route, for_s=0.0))
+
     def _parts(self, engine: int, routes: Sequence[Route]) -> tuple[Route, ...]:
         shares = self._division.of(engine)
         return tuple(
@@ -246,6 +324,8 @@ class SeveralEngines:
                 if isinstance(event, Held) and event.reason == "cool_down":
                     # Not when it is its turn in the stream: until then they would go on sending.
                     self._cool_down_others(engine, event)
+                elif isinstance(event, AttemptStarted | AttemptFinished):
+                    self._hear_attempt(engine, event)
             self._merge.add(engine, events, lines)
             self._look()
 
@@ -273,7 +353,11 @@ class SeveralEngines:
 
 
 def _knob(
-    command: Burst | EndCoolDown, knob: KnobKind, before: float, after: float, now_ns: int
+    command: Burst | EndCoolDown | AcceptUsual,
+    knob: KnobKind,
+    before: float,
+    after: float,
+    now_ns: int,
 ) -> Knob:
     return Knob(
         at_ns=now_ns, route=command.route, knob=knob, before=before, after=after, who=command.who

@@ -533,6 +533,7 @@ def _end_attempt(
         charged_tokens=started.reserved_tokens,
         charged_usd=started.reserved_usd,
         reserved_tokens=started.reserved_tokens,
+        evidence=started.evidence,
     )
 
 
@@ -548,6 +549,7 @@ def _end_probe(name: str, probe: _UnfinishedProbe, at_ns: int, reason: str) -> P
         scheduled_ns=probe.first.scheduled_ns,
         first_token_ns=probe.first_token_ns,
         cohort=probe.first.cohort,
+        evidence=probe.first.evidence,
     )
 
 

@@ -237,7 +237,8 @@ def run_lane(  # noqa: C901
                 lane.named.append((tick, (detector.since_ns or 0) / NS))
             else:
                 lane.cleared.append(tick)
-        if thicken and tick >= thick_until and rested and level in ("suspected", "perhaps"):
+        wanted = level in ("suspected", "perhaps") or detector.clearing
+        if thicken and tick >= thick_until and rested and wanted:
             thick_until, rested = tick + THICK_S, False
     return lane
 

@@ -3,7 +3,7 @@
 Plays incidents against real sockets: the embedded provider, the front before it, a bad wire, names
 and certificates that fail, a busy core, each with an `llmtop --headless` of its own at a probe a
 second. Each is well for two minutes, then ill, then well again. What llmtop says is held to what is
-true, by the moment at which its line could be read.
+true, by the moment at which its line could be read; and to what a replay of its recording says.
 
 It prints a Markdown table: when the right cause was named and on which routes, how far off its
 "since" is, how long anything wrong stood, when it was cleared. No pass or fail: a machine that is
@@ -28,7 +28,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from wires.catalogue import BY_NAME, INCIDENTS, Incident, Times, shipped  # noqa: E402
+from wires.catalogue import BY_NAME, INCIDENTS, Course, Incident, shipped  # noqa: E402
 from wires.live import FACTS, Outcome, again, run, why_not  # noqa: E402
 from wires.playing import end_all  # noqa: E402
 from wires.stage import RECORDING  # noqa: E402
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    usual = Times()
+    usual = Course()
     add = parser.add_argument
     add("--only", nargs="+", choices=list(BY_NAME), metavar="NAME", help="instead of all")
     add("--scenario", nargs="+", metavar="NAME", help="those that ship; all: all of them")
@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--well", type=float, default=usual.well_s, metavar="S", help="before (default: 120)")
     add("--ill", type=float, default=usual.ill_s, metavar="S", help="default: 75")
     add("--after", type=float, default=usual.after_s, metavar="S", help="default: 75")
+    add("--jitter", type=float, default=usual.jitter, metavar="SIGMA", help="default: 0.15")
+    add("--seed", type=int, default=usual.seed, help="another one is another run")
     return parser
 
 
@@ -72,7 +74,7 @@ def _wanted(options: argparse.Namespace) -> list[Incident]:
         return [one for one in INCIDENTS if not options.only or one.name in options.only]
     if options.scenario == ["all"]:
         every = [shipped(name) for name in scenario_names()]
-        return [one for one in every if one.scene(Times()).expected]
+        return [one for one in every if one.scene(Course()).expected]
     return [shipped(name) for name in options.scenario]
 
 
@@ -81,10 +83,10 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _one(incident: Incident, times: Times, keep: Path | None) -> Outcome:
+def _one(incident: Incident, course: Course, keep: Path | None) -> Outcome:
     folder = Path(tempfile.mkdtemp(prefix=f"incident-{incident.name}-"))
     try:
-        return run(incident, times, folder)
+        return run(incident, course, folder)
     finally:
         for name, kept in ((RECORDING, "jsonl"), (FACTS, "facts.json")):
             if keep is not None and (folder / name).exists():
@@ -93,13 +95,13 @@ def _one(incident: Incident, times: Times, keep: Path | None) -> Outcome:
 
 
 def _outcomes(
-    incidents: Sequence[Incident], times: Times, at_once: int, keep: Path | None
+    incidents: Sequence[Incident], course: Course, at_once: int, keep: Path | None
 ) -> Iterator[Outcome]:
     """Play all, the loud ones after the others and alone; give each as it ends."""
     for loud, workers in ((False, at_once), (True, 1)):
         with ThreadPoolExecutor(workers) as pool:
             playing = {
-                pool.submit(_one, incident, times, keep): incident
+                pool.submit(_one, incident, course, keep): incident
                 for incident in incidents
                 if incident.is_loud == loud
             }
@@ -115,9 +117,14 @@ def _outcomes(
 
 def _told(outcome: Outcome) -> str:
     """Return in a line for people that an incident has ended, and how."""
-    mistakes = [mistake for one in outcome.judgement.verdicts for mistake in one.mistakes]
-    wrong = [f"wrong: {words}" for words in outcome.judgement.wrong]
-    return f"{outcome.incident}: {'; '.join(mistakes + wrong) or 'right'}"
+    words = [mistake for one in outcome.judgement.verdicts for mistake in one.mistakes]
+    words += [f"wrong: {words}" for words in outcome.judgement.wrong]
+    words += _replay(outcome)
+    return f"{outcome.incident}: {'; '.join(words) or 'right'}"
+
+
+def _replay(outcome: Outcome) -> list[str]:
+    return [] if outcome.replays_alike else ["its replay says otherwise"]
 
 
 def _seconds(value: float | None) -> str:
@@ -131,10 +138,10 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
     lag = f"{observer.lag_before:.0f} / {observer.lag_during:.0f}"
     name = outcome.incident
     if not judgement.verdicts:
-        verdict = "; ".join(judgement.wrong) or "right"
+        verdict = "; ".join(judgement.wrong + _replay(outcome)) or "right"
         yield (name, "nothing", "–", "–", "–", wrong, "–", verdict, lag)
     for number, one in enumerate(judgement.verdicts):
-        words = one.mistakes + (judgement.wrong if number == 0 else [])
+        words = one.mistakes + (judgement.wrong + _replay(outcome) if number == 0 else [])
         if one.beside:
             words.append(f"(beside it: {', '.join(one.beside)})")
         yield (
@@ -145,7 +152,7 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, ...]]:
             _routes(one),
             wrong if number == 0 else "",
             _seconds(one.cleared_after_s),
-            "; ".join(words) if one.mistakes or words else "right",
+            "; ".join(words) or "right",
             lag,
         )
 
@@ -193,17 +200,17 @@ def main() -> None:
 
 def _played(options: argparse.Namespace) -> list[Outcome]:
     """Play what is wanted and can be played; return the outcomes in the order of the catalogue."""
-    times = Times(options.well, options.ill, options.after)
+    course = Course(options.well, options.ill, options.after, options.jitter, options.seed)
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
     incidents = []
     for incident in _wanted(options):
-        if reason := why_not(incident.scene(times)):
+        if reason := why_not(incident.scene(course)):
             _say(f"{incident.name}: left out, {reason}")
         else:
             incidents.append(incident)
     order = [incident.name for incident in incidents]
-    outcomes = list(_outcomes(incidents, times, options.at_once, options.keep))
+    outcomes = list(_outcomes(incidents, course, options.at_once, options.keep))
     return sorted(outcomes, key=lambda outcome: order.index(outcome.incident))
 
 

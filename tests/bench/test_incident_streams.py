@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 from bench.incident_streams import healthy, scenarios
@@ -37,9 +38,10 @@ def told(outline: Outline, seed: int = 1) -> list[Event]:
 
 def every_outline() -> Iterator[tuple[str, Outline]]:
     for case in scenarios.CASES:
-        yield case.name, scenarios.run_of(case.name, 1)
+        briefly = replace(case, acts=tuple(replace(act, lasts_s=40.0) for act in case.acts))
+        yield case.name, scenarios.outline(briefly, scenarios.Setting(health_s=100.0), Random(1))
     for kind in healthy.KINDS:
-        yield kind, healthy.run_of(kind, 1, 400.0)
+        yield kind, healthy.run_of(kind, 1, 200.0)
 
 
 OUTLINES = dict(every_outline())
@@ -174,3 +176,22 @@ def test_a_route_that_wants_none_is_not_looked_at() -> None:
     stream = Stream(replace(outline, length_s=200.0), 1)
     stream.suspects = frozenset({"alpha"})
     assert not any(isinstance(one, AttemptStarted) and one.evidence for one in stream.events())
+
+
+def test_what_a_late_engine_tells_is_the_same_in_another_order() -> None:
+    outline = healthy.run_of("sigma0.3", 1, 100.0)
+    in_order = told(outline)
+    late = told(replace(outline, late_s=0.2))
+    assert late != in_order
+    assert sorted(map(encode_event, late)) == sorted(map(encode_event, in_order))
+    newest_ns = 0
+    for event in late:
+        assert event.at_ns > newest_ns - 0.5 * NS_PER_S
+        newest_ns = max(newest_ns, event.at_ns)
+
+
+def test_a_burst_is_sent_beside_the_pace() -> None:
+    outline = healthy.run_of("turned", 1, 9100.0)
+    began = [one for one in told(outline) if isinstance(one, AttemptStarted)]
+    at_once = Counter(one.at_ns for one in began)
+    assert max(at_once.values()) == 10

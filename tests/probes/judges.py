@@ -27,6 +27,7 @@ class FickleDiagnostician(Diagnostician):
     """
 
     def __init__(self, every: int = 3) -> None:
+        super().__init__()
         self.folded: deque[Event] = deque(maxlen=10_000)
         self._every = every
         self._count = 0
@@ -59,10 +60,27 @@ class FickleDiagnostician(Diagnostician):
         )
 
 
+class SuspiciousDiagnostician(Diagnostician):
+    """Suspects what a test tells it to."""
+
+    def __init__(self, *suspects: str, hanging: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.told, self.hang = frozenset(suspects), frozenset(hanging)
+
+    @property
+    def suspects(self) -> frozenset[str]:
+        return self.told
+
+    @property
+    def hanging(self) -> frozenset[str]:
+        return self.hang
+
+
 class ListedDiagnostician(Diagnostician):
     """Gives verdicts that a test has written, each with the first event at or after its stamp."""
 
     def __init__(self, *verdicts: Diagnosis) -> None:
+        super().__init__()
         self._left = deque(sorted(verdicts, key=lambda verdict: verdict.at_ns))
 
     def fold(self, event: Event) -> tuple[Diagnosis, ...]:

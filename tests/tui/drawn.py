@@ -22,6 +22,7 @@ from tui.draw.text import Line, line_text  # noqa: E402
 from tui.panes.header import Strips  # noqa: E402
 from tui.panes.home import home_panes  # noqa: E402
 from tui.panes.throttling import throttling_lines  # noqa: E402
+from tui.panes.verdicts import verdicts_lines  # noqa: E402
 from tui.panes.view import ViewState  # noqa: E402
 
 Draw: TypeAlias = Callable[[Snapshot, int, int], Sequence[Line]]
@@ -40,6 +41,10 @@ def _throttling(shown: Snapshot, width: int, height: int) -> Sequence[Line]:
     return throttling_lines(shown, SCROLLED, width, height, UTC)
 
 
+def _verdicts(shown: Snapshot, width: int, height: int) -> Sequence[Line]:
+    return verdicts_lines(shown, VIEW, width, height, UTC)
+
+
 def _of(name: str) -> Draw:
     """Return what draws a pane on the home screen."""
     spec = next(spec for spec in home_panes(Strips(FakeStatus())) if spec.name == name)
@@ -48,13 +53,13 @@ def _of(name: str) -> Draw:
 
 PANES: Final[dict[str, Draw]] = {
     name: _of(name) for name in ("header", "routes", "arrival", "percentiles", "retries")
-} | {"throttling": _throttling}
+} | {"throttling": _throttling, "verdicts": _verdicts}
 
 
 def drawing(pane: str) -> str:
     """Return what the file of a pane holds."""
     draw = PANES[pane]
-    busy, calm = made.snapshot(), made.snapshot(throttles=(), totals=None)
+    busy, calm = made.snapshot(), made.snapshot(throttles=(), totals=None, incidents=())
     parts = []
     for width, height in SHOWN:
         lines = [line_text(line).rstrip() for line in draw(busy, width, height)]

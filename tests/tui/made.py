@@ -10,10 +10,12 @@ from probes.board.views import (
     Figure,
     Grade,
     HeaderView,
+    IncidentView,
     LaneView,
     LimitsView,
     Marker,
     PercentileTable,
+    RecoveryView,
     RetryRow,
     RetryView,
     RouteDetail,
@@ -24,7 +26,7 @@ from probes.board.views import (
     WindowColumn,
     WindowName,
 )
-from probes.events import Limit
+from probes.events import Advice, Cause, Diagnosis, Evidence, Limit
 from probes.kit.clock import NS_PER_S
 from probes.stats.windows import WINDOWS
 
@@ -99,6 +101,7 @@ def route(name: str, state: RouteState = "ok", ttft: float = 0.5, **changes: Any
         output_tokens=96.0,
         usd_per_hour=0.09,
         cost_estimated=False,
+        since_s=90.0,
         oldest_open_s=1.9,
         last_event_s=0.2,
         cool_down_s=None,
@@ -389,6 +392,96 @@ def routes() -> tuple[RouteView, ...]:
     )
 
 
+def diagnosis(
+    cause: Cause = "provider_queueing", since_s: float = 110.0, **fields: Any
+) -> Diagnosis:
+    """Return what is known of an incident that began so many seconds ago."""
+    made = Diagnosis(
+        at_ns=NOW_NS - 2 * NS_PER_S,
+        id="e1-1",
+        state="named",
+        cause=cause,
+        routes=("queue-eu",),
+        since_ns=NOW_NS - int(since_s * NS_PER_S),
+    )
+    return replace(made, **fields)
+
+
+def incidents() -> tuple[IncidentView, ...]:
+    """Return five things that are wrong: three of them are named, one may be chance."""
+    share = {"unit": "share"}
+    return (
+        IncidentView(
+            diagnosis(
+                "outage",
+                routes=("eastus-gpt",),
+                evidence=(Evidence(figure="failed_share", now=1.0, usual=0.0, n_now=41, **share),),
+                advice=Advice(act="move"),
+            ),
+            "down",
+            '503 "The engine is currently overloaded"',
+        ),
+        IncidentView(
+            diagnosis(
+                "rate_limited_concurrency",
+                78.0,
+                routes=("busy-llama",),
+                evidence=(
+                    Evidence(figure="throttled_share", now=0.31, n_now=117, **share),
+                    Evidence(figure="open_requests", now=6, usual=3, unit="count"),
+                ),
+                advice=Advice(act="undo_knob", knob="concurrency", value=4),
+            ),
+            "throttled",
+            '429 "Too many requests"',
+        ),
+        IncidentView(
+            diagnosis(
+                "provider_queueing",
+                344.0,
+                size=3.6,
+                evidence=(Evidence(figure="ttft", now=2.6, usual=0.73, n_now=103, n_usual=240),),
+                against=(
+                    Evidence(figure="time_per_token", now=0.03, usual=0.03, n_now=103),
+                    Evidence(figure="rtt", now=0.018, usual=0.018, n_now=103),
+                ),
+                advice=Advice(act="move", route="deepseek-eu"),
+            ),
+            "sluggish",
+        ),
+        IncidentView(
+            diagnosis(
+                "prompt_growth",
+                700.0,
+                size=4.0,
+                routes=("deepseek-eu", "local-llama"),
+                evidence=(
+                    Evidence(figure="input_tokens", now=480, usual=120, n_now=30, unit="tokens"),
+                ),
+                advice=Advice(act="check_prompt"),
+            ),
+            "changed",
+        ),
+        IncidentView(
+            diagnosis(
+                "cache_loss",
+                50.0,
+                state="perhaps",
+                routes=("local-llama",),
+                evidence=(Evidence(figure="cached_share", now=0.0, usual=0.92, n_now=8, **share),),
+            ),
+            "slow",
+        ),
+    )
+
+
+def recovery(**changes: Any) -> RecoveryView:
+    """Return an outage that ended 95 s ago, after 55 s."""
+    over = diagnosis("outage", 150.0, state="cleared", routes=("deepseek-eu",))
+    made = RecoveryView(replace(over, at_ns=NOW_NS - 95 * NS_PER_S), "down")
+    return replace(made, **changes)
+
+
 def header(**changes: Any) -> HeaderView:
     """Return a busy header."""
     made = HeaderView(
@@ -442,6 +535,8 @@ def snapshot(**changes: Any) -> Snapshot:
         throttles=tuple(throttle(2.0 * index + 1) for index in range(12)),
         limits=(limits(), limits("queue-eu", cool_down_s=None, cool_down_asked_s=None)),
         details={row.name: detail(row.name) for row in rows},
+        incidents=incidents(),
+        recoveries=(recovery(),),
     )
     return replace(made, **changes)
 

@@ -79,6 +79,7 @@ ROW = RouteView(
     output_tokens=126.0,
     usd_per_hour=1.27,
     cost_estimated=False,
+    since_s=135.0,
     oldest_open_s=128.0,
     last_event_s=129.0,
     cool_down_s=None,
@@ -94,8 +95,11 @@ ROW = RouteView(
 ROUTE_HEADS: dict[str, tuple[Head, str]] = {
     "name": (("ROUTE", "l"), "alpha"),
     "model": (("MODEL", "l"), "mod-1"),
-    "state": (("STATE", "l"), "failing why-5"),
+    "state": (("STATE", "l"), "failing"),
+    "since": (("SINCE", "r"), "2m15s"),
+    "why": (("WHY", "l"), "why-5"),
     "conc": (("CONC", "r"), "105/106"),
+    "open": (("OPEN", "r"), "2m08s"),
     "per_min": (("/min", "r"), "110"),
     "ttft_p50": (("p50", "r"), "1.11"),
     "ttft_p95": (("p95", "r"), "1.12"),
@@ -114,7 +118,10 @@ ROUTE_HEADS: dict[str, tuple[Head, str]] = {
 SORTED_BY = {
     "model": "mod-1",
     "state": 104.0,
+    "since": 135.0,
+    "why": "why-5",
     "conc": 106,
+    "open": 128.0,
     "per_min": 110.0,
     "ttft_p50": 1.11,
     "ttft_p95": 1.12,
@@ -224,6 +231,7 @@ def test_each_cell_of_the_totals_is_its_own_and_percentiles_have_none() -> None:
     expected = {
         "name": "all routes",
         "conc": "205/206",
+        "open": "2m08s",
         "per_min": "210",
         "ok": "21.7",
         "good": "21.8",
@@ -253,10 +261,10 @@ def test_the_foot_says_by_whose_word_tokens_cost_what() -> None:
     assert "per M" not in routes_subtitle(only(ROW), ViewState())
 
 
-def test_a_cooling_route_says_how_long_in_its_state() -> None:
+def test_a_cooling_route_says_how_long_beside_why() -> None:
     head, lines, keys = shown_at(320, only(replace(ROW, cool_down_s=30.0)))
     heads = [ROUTE_HEADS[key][0] for key in keys]
-    assert cells_under(head, lines[0], heads)[2] == "cooling 30s why-5"
+    assert cells_under(head, lines[0], heads)[keys.index("why")] == "cooling 30s why-5"
 
 
 def numbered_table() -> tuple[PercentileTable, dict[tuple[str, str], str]]:
@@ -304,7 +312,7 @@ def test_each_percentile_stands_in_its_own_row_and_window(window: Any) -> None:
         for name, text in zip(WINDOWS, cells_under(lines[0], line, heads), strict=True):
             found[f"{group} {label[-1]}", name] = text
     assert found == expected
-    assert lines[-1].split() == ["oldest", "open", "5m03s!", "goals", "301", "/", "302"]
+    assert lines[-1].split() == ["oldest", "open", "5m03s", "goals", "301", "/", "302"]
 
 
 def test_narrow_percentiles_keep_each_figure_under_its_window() -> None:
@@ -539,4 +547,9 @@ def test_rows_are_read_back_from_the_order_they_stand_in() -> None:
     head, lines, keys = shown_at(320, snapshot)
     heads = [ROUTE_HEADS[key][0] for key in keys]
     read = [cells_under(head, line, heads) for line in lines[:3]]
-    assert [(cells[0], cells[4]) for cells in read] == [("r0", "100"), ("r1", "101"), ("r2", "102")]
+    per_min = keys.index("per_min")
+    assert [(cells[0], cells[per_min]) for cells in read] == [
+        ("r0", "100"),
+        ("r1", "101"),
+        ("r2", "102"),
+    ]

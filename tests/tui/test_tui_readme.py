@@ -9,16 +9,19 @@ import pytest
 from drawn import DRAWINGS
 from pages import SHARES, Page, each_of, fields_of, first_cells, minute, number, per_cent, quoted
 
-from probes.board import Board, header, states
+from probes.board import Board, figures, header, states
 from probes.board.figures import SLUGGISH_SHARE, is_enough
+from probes.board.incident_log import RECOVERED_SHOWN_NS
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
+from probes.diagnosis import paging
 from probes.engine.health import SHORT_FOR_NS
 from probes.engine.report import route_info
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ClockSource, Hello, ProbeFinished, TtftKind
 from probes.kit.clock import NS_PER_S
 from probes.kit.exit_status import ExitStatus
+from probes.run.report import USUAL_FROM
 from probes.simulator.library import scenario_names
 from probes.sources.rules import HostLimits
 from probes.stats.windows import SLICE_NS
@@ -39,6 +42,7 @@ from tui.panes.observer import (
     observer_remarks,
 )
 from tui.panes.routes import COLUMNS, STATE_GLYPHS
+from tui.panes.verdicts import MOST_VERDICTS
 from tui.screens.glossary import GLOSSARY
 from tui.screens.layout import _TWO_COLUMNS
 from tui.terminal import pace
@@ -55,13 +59,18 @@ NUMBERS = {
         f"From some {_TWO_COLUMNS} columns on",
     ),
     "States": (
-        f"none of at least {number(states._DOWN_FROM)} probes of the last "
-        f"{SLICE_S} to {2 * SLICE_S} s",
-        f"at least {per_cent(states._THROTTLED_SHARE)} of the last minute's attempts",
         f"TTFT or E2E p95 is above {SLUGGISH_SHARE:g} × its goal",
-        "Success and throttling are judged over the last minute, an outage over the last "
-        f"{SLICE_S} to {2 * SLICE_S} s; a p95 over the last minute if that has {P95} samples, "
-        "else over the last five",
+        f"unless {states._ALL_FAIL} attempts in a row fail",
+        f"A p95 is judged over the last minute if that has {P95} samples, else over the last five",
+    ),
+    "Verdicts": (
+        f"Up to {number(MOST_VERDICTS)} lines under the header",
+        f"tells for {number(RECOVERED_SHOWN_NS / NS_PER_S / 60)} minutes that something is over",
+    ),
+    "Columns of the routes table": (
+        f"longer than {number(figures._PATIENCE_P95S)} times the p95",
+        f"and {figures._LEAST_PATIENCE_S:g} s:",
+        f"`▲` below 1/{SLUGGISH_SHARE:g} of it",
     ),
     "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
     "Is the observer well?": (
@@ -79,6 +88,12 @@ NUMBERS = {
         f"after {HOST.kill_after_s:g} s it is killed",
         f"After {number(HOST.deaths)} deaths within {minute(HOST.deaths_window_s)} "
         "it stays down until you press `R`",
+    ),
+    "`report`: what was wrong": (
+        f"on a p95: {number(paging._FEWEST_BEYOND)} probes beyond it, and more than "
+        f"{per_cent(paging._SHARE_BEYOND)}",
+        f"before it has stood for {paging.STANDS_S:g} s",
+        f"those with fewer than {USUAL_FROM} that went well",
     ),
     "`--fail-on-goals`": (f"p95 is judged from {P95} samples on",),
 }
@@ -201,9 +216,12 @@ def test_every_command_is_shown_at_work() -> None:
     assert [name for name, words in shown.items() if words not in text] == []
 
 
-def test_every_window_and_scenario_is_named() -> None:
+def test_every_window_is_named_and_the_scenarios_are_where_it_says() -> None:
     text = PAGE.section("Commands")
-    assert [name for name in (*_WINDOWS, *scenario_names()) if f"`{name}`" not in text] == []
+    assert [name for name in _WINDOWS if f"`{name}`" not in text] == []
+    (row,) = [row for row in PAGE.rows("Commands") if row[0].startswith("`--scenario ")]
+    (link,) = re.findall(r"\]\(\.\./(.+)#the-scenarios\)", row[2])
+    assert first_cells(Page(link).rows("The scenarios")) == list(scenario_names())
 
 
 def test_every_exit_status_is_told_and_no_other() -> None:

@@ -10,7 +10,7 @@ say themselves.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from probes.simulator.library import load_scenario
@@ -34,24 +34,33 @@ _TOKENS: Final = 24
 _PACE: Final[Mapping[str, Any]] = {"interval": 1, "max_tokens": _TOKENS}
 # A well answer takes some 0.65 s, so that one worker keeps its pace of a probe a second; none is
 # cut short of its cap, and the provider's own limits are out of the way.
-_USUAL: Final = {"gateway_s": 0.15, "answer_tokens": 3 * _TOKENS, "jitter": 0.15}
+_USUAL: Final = {"gateway_s": 0.15, "answer_tokens": 3 * _TOKENS}
 _NO_LIMITS: Final = {"requests_per_min": 0, "tokens_per_min": 0}
 
 Table: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Times:
-    """How long an incident is well, ill, and well again; seconds."""
+class Course:
+    """How an incident runs: well, ill and well again, in seconds; and how restless it all is."""
 
     well_s: float = 120.0
     ill_s: float = 75.0
     after_s: float = 75.0
+    jitter: float = 0.15
+    """Sigma of the log-normal noise on the provider's waits and steps."""
+    seed: int = 1
+    """Of all chance."""
 
     @property
     def to_s(self) -> float:
         """The end of what is ill, since the stage's start."""
         return self.well_s + self.ill_s
+
+    @property
+    def ill(self) -> dict[str, float]:
+        """While it is ill, as spans have it."""
+        return {"from_s": self.well_s, "to_s": self.to_s}
 
     @property
     def all_s(self) -> float:
@@ -89,7 +98,7 @@ class Incident:
 
     name: str
     title: str
-    scene: Callable[[Times], Scene]
+    scene: Callable[[Course], Scene]
     is_loud: bool = False
     """It takes a core of the machine: nothing else may be played beside it."""
 
@@ -99,19 +108,19 @@ def _inline(table: Table) -> str:
     return "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in table.items()) + " }"
 
 
-def _model(name: str, times: Times, ill: Mapping[str, Table], usual: Table) -> str:
+def _model(name: str, course: Course, ill: Mapping[str, Table], usual: Table) -> str:
     """Return a model of the provider; `ill` replaces its tables while it is ill."""
     lines = [
         "[[models]]",
         f'name = "{name}"',
         'incident = "healthy"',
-        f"serving = {_inline({**_USUAL, **usual})}",
+        f"serving = {_inline({**_USUAL, 'jitter': course.jitter, **usual})}",
         f"limits = {_inline(_NO_LIMITS)}",
     ]
     for start_s, phase, tables in (
         (0.0, "well", {}),
-        (times.well_s, "ill", ill),
-        (times.to_s, "well again", {}),
+        (course.well_s, "ill", ill),
+        (course.to_s, "well again", {}),
     ):
         lines += ["[[models.phases]]", f"start_s = {start_s}", f'name = "{phase}"']
         lines += [f"{kind} = {_inline(table)}" for kind, table in tables.items()]
@@ -135,16 +144,17 @@ def _at_the_provider(
 ) -> Incident:
     """An incident of one model, watched by the route `hit`; another of the provider is well."""
 
-    def scene(times: Times) -> Scene:
-        models = [_model("hit", times, ill, usual or {}), _model("well", times, {}, usual or {})]
+    def scene(course: Course) -> Scene:
+        models = [_model("hit", course, ill, usual or {}), _model("well", course, {}, usual or {})]
         pace = {**_PACE, **(settings or {})}
         stage = Stage(
             scenario=_provider(models),
             routes=tuple(WatchedRoute(name=n, model=n, settings=pace) for n in ("hit", "well")),
-            duration_s=times.all_s,
+            duration_s=course.all_s,
+            seed=course.seed,
         )
         routes = frozenset({"hit"})
-        truth = Expected(cause, routes, times.well_s, times.to_s, within_s, frozenset(also))
+        truth = Expected(cause, routes, course.well_s, course.to_s, within_s, frozenset(also))
         return Scene(stage, (truth,))
 
     return Incident(name, title, scene)
@@ -154,7 +164,7 @@ def _on_the_way(
     name: str,
     title: str,
     cause: str,
-    parts: Callable[[Times], dict[str, Any]],
+    parts: Callable[[Course], dict[str, Any]],
     *,
     settings: Table | None = None,
     within_s: float = GROSS_S,
@@ -162,77 +172,81 @@ def _on_the_way(
 ) -> Incident:
     """An incident of all that is far: two routes to two models; a third goes another way."""
 
-    def scene(times: Times) -> Scene:
+    def scene(course: Course) -> Scene:
         far = {**_PACE, **(settings or {})}
         stage = Stage(
-            scenario=_provider(_model(n, times, {}, {}) for n in ("one", "two")),
+            scenario=_provider(_model(n, course, {}, {}) for n in ("one", "two")),
             routes=(
                 WatchedRoute(name="far-one", model="one", settings=far),
                 WatchedRoute(name="far-two", model="two", settings=far),
                 WatchedRoute(name="well", model="one", is_far=False, settings=dict(_PACE)),
             ),
-            duration_s=times.all_s,
-            **parts(times),
+            duration_s=course.all_s,
+            seed=course.seed,
+            **parts(course),
         )
         routes = frozenset({"far-one", "far-two"})
-        truth = Expected(cause, routes, times.well_s, times.to_s, within_s, frozenset(also))
+        truth = Expected(cause, routes, course.well_s, course.to_s, within_s, frozenset(also))
         return Scene(stage, (truth,))
 
     return Incident(name, title, scene)
 
 
-def _fronting(behaviour: Behaviour) -> Callable[[Times], dict[str, Any]]:
-    def parts(times: Times) -> dict[str, Any]:
-        return {"fronting": (Fronting(from_s=times.well_s, to_s=times.to_s, behaviour=behaviour),)}
+def _fronting(behaviour: Behaviour) -> Callable[[Course], dict[str, Any]]:
+    def parts(course: Course) -> dict[str, Any]:
+        return {"fronting": (Fronting(**course.ill, behaviour=behaviour),)}
 
     return parts
 
 
 def _weather(*, loss: float = 0.0, delay_ms: float = 5.0, jitter_ms: float = 0.5) -> Any:
-    def parts(times: Times) -> dict[str, Any]:
-        usual = Weather(from_s=0.0, to_s=times.all_s, delay_ms=5.0, jitter_ms=0.5)
+    def parts(course: Course) -> dict[str, Any]:
+        usual = Weather(from_s=0.0, to_s=course.all_s, delay_ms=5.0, jitter_ms=0.5)
         bad = Weather(
-            from_s=times.well_s, to_s=times.to_s, delay_ms=delay_ms, jitter_ms=jitter_ms, loss=loss
+            from_s=course.well_s,
+            to_s=course.to_s,
+            delay_ms=delay_ms,
+            jitter_ms=jitter_ms,
+            loss=loss,
         )
         return {"wire": (usual, bad)}
 
     return parts
 
 
-def _names(bad: Table) -> Callable[[Times], dict[str, Any]]:
+def _names(bad: Table) -> Callable[[Course], dict[str, Any]]:
     """Names go bad; and connections are not kept, else nobody would ask for a name again."""
 
-    def parts(times: Times) -> dict[str, Any]:
-        well = Names(from_s=0.0, to_s=times.all_s)
-        return {"names": (well, Names(from_s=times.well_s, to_s=times.to_s, **bad))}
+    def parts(course: Course) -> dict[str, Any]:
+        well = Names(from_s=0.0, to_s=course.all_s)
+        return {"names": (well, Names(**{**bad, **course.ill}))}
 
     return parts
 
 
-def _expired(times: Times) -> dict[str, Any]:
-    well = Certificate(from_s=0.0, to_s=times.well_s)
-    return {
-        "certificates": (well, Certificate(from_s=times.well_s, to_s=times.to_s, flaw="expired"))
-    }
+def _expired(course: Course) -> dict[str, Any]:
+    well = Certificate(from_s=0.0, to_s=course.well_s)
+    return {"certificates": (well, Certificate(**course.ill, flaw="expired"))}
 
 
-def _two_at_once(times: Times) -> Scene:
+def _two_at_once(course: Course) -> Scene:
     """Two faults of two models, the second ten seconds after the first; a third model is well."""
-    later = Times(times.well_s + 10.0, times.ill_s - 10.0, times.after_s)
-    models: dict[str, tuple[Times, Mapping[str, Table]]] = {
-        "slow": (times, {"serving": {"decode_tokens_per_s": 10}}),
+    later = replace(course, well_s=course.well_s + 10.0, ill_s=course.ill_s - 10.0)
+    models: dict[str, tuple[Course, Mapping[str, Table]]] = {
+        "slow": (course, {"serving": {"decode_tokens_per_s": 10}}),
         "failing": (later, {"faults": {"error_share": 0.6}}),
-        "well": (times, {}),
+        "well": (course, {}),
     }
     stage = Stage(
         scenario=_provider(_model(n, when, ill, {}) for n, (when, ill) in models.items()),
         routes=tuple(WatchedRoute(name=n, model=n, settings=dict(_PACE)) for n in models),
-        duration_s=times.all_s,
+        duration_s=course.all_s,
+        seed=course.seed,
     )
     return Scene(
         stage,
         (
-            Expected("provider_slow_decode", frozenset({"slow"}), times.well_s, times.to_s),
+            Expected("provider_slow_decode", frozenset({"slow"}), course.well_s, course.to_s),
             Expected(
                 "provider_errors",
                 frozenset({"failing"}),
@@ -244,27 +258,29 @@ def _two_at_once(times: Times) -> Scene:
     )
 
 
-def _busy_observer(times: Times) -> Scene:
+def _busy_observer(course: Course) -> Scene:
     stage = Stage(
-        scenario=_provider(_model(n, times, {}, {}) for n in ("one", "two")),
+        scenario=_provider(_model(n, course, {}, {}) for n in ("one", "two")),
         routes=(
             WatchedRoute(name="far-one", model="one", settings=dict(_PACE)),
             WatchedRoute(name="far-two", model="two", settings=dict(_PACE)),
             WatchedRoute(name="near", model="one", is_far=False, settings=dict(_PACE)),
         ),
-        duration_s=times.all_s,
-        load=(Load(from_s=times.well_s, to_s=times.to_s),),
+        duration_s=course.all_s,
+        seed=course.seed,
+        load=(Load(**course.ill),),
     )
     every = frozenset(route.name for route in stage.routes)
-    return Scene(stage, (Expected("local_observer", every, times.well_s, times.to_s),))
+    return Scene(stage, (Expected("local_observer", every, course.well_s, course.to_s),))
 
 
-def _well(times: Times) -> Scene:
+def _well(course: Course) -> Scene:
     """Nothing happens: whatever is said is wrong."""
     stage = Stage(
-        scenario=_provider(_model(n, times, {}, {}) for n in ("one", "two")),
+        scenario=_provider(_model(n, course, {}, {}) for n in ("one", "two")),
         routes=tuple(WatchedRoute(name=n, model=n, settings=dict(_PACE)) for n in ("one", "two")),
-        duration_s=times.all_s,
+        duration_s=course.all_s,
+        seed=course.seed,
     )
     return Scene(stage, ())
 
@@ -280,7 +296,8 @@ INCIDENTS: Final = (
     ),
     _on_the_way(
         "hang-front", "the front takes connections and is silent", "no_answer",
-        _fronting("silent"), within_s=HANG_S, also=("outage",),
+        # Who was in mid-answer has a stream that pauses, and with one worker nothing else.
+        _fronting("silent"), within_s=HANG_S, also=("outage", "stream_stalls"),
     ),
     _at_the_provider(
         "queue", "the queue is five times as long", "provider_queueing",
@@ -340,8 +357,8 @@ INCIDENTS: Final = (
         {"faults": {"cut_share": 0.5, "cut_how": "end"}}, also=("retry_masking",),
     ),
     _at_the_provider(
-        "stalls", "four in ten streams pause for two seconds", "stream_stalls",
-        {"faults": {"stall_share": 0.4, "stall_s": 2.0}},
+        "stalls", "half of the streams pause for two seconds", "stream_stalls",
+        {"faults": {"stall_share": 0.5, "stall_s": 2.0}},
     ),
     _at_the_provider(
         "cache", "nothing is found in the prompt cache", "cache_loss",
@@ -389,8 +406,8 @@ def shipped(name: str) -> Incident:
         model.timeline.repeat_s or model.timeline.phases[-1].start_s for model in scenario.models
     )
 
-    def scene(times: Times) -> Scene:
-        until_s = ends_s + times.after_s
+    def scene(course: Course) -> Scene:
+        until_s = ends_s + course.after_s
         # What befalls several routes alike is one thing that is wrong.
         together: dict[tuple[str, float, float], list[TrueIncident]] = {}
         for one in scenario.incidents(until_s):
@@ -407,6 +424,6 @@ def shipped(name: str) -> Incident:
             )
             for (cause, from_s, to_s), ones in together.items()
         )
-        return Scene(Stage(shipped=name, duration_s=until_s), tuple(expected))
+        return Scene(Stage(shipped=name, duration_s=until_s, seed=course.seed), tuple(expected))
 
     return Incident(name, scenario.title, scene)

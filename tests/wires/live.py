@@ -14,7 +14,7 @@ import msgspec
 from attacks.running import LLMTOP, home_of
 
 from probes.kit.clock import NS_PER_S
-from wires.catalogue import Expected, Incident, Scene, Times
+from wires.catalogue import Course, Expected, Incident, Scene
 from wires.namespaces import missing
 from wires.playing import Line, play
 from wires.verdicts import Judgement, Truth, judge
@@ -68,23 +68,23 @@ class Outcome:
     observer: Observer
     attempts: Counter[str]
     """By route, outcome and reason, for whoever asks why."""
+    replays_alike: bool
+    """A replay of the recording says the same, line by line."""
 
 
 def why_not(scene: Scene) -> str:
     """Return why a scene cannot be played on this machine; empty where it can."""
     needs = scene.stage.needs
-    if scene.stage.load and scene.stage.load_is_realtime and (said := missing("network")):
-        return said
     return missing(*needs) if needs else ""
 
 
-def run(incident: Incident, times: Times, folder: Path) -> Outcome:
+def run(incident: Incident, course: Course, folder: Path) -> Outcome:
     """Play an incident to its end; `folder` takes its files, recording and facts among them.
 
     Raises:
         RuntimeError: it could not be played.
     """
-    scene = incident.scene(times)
+    scene = incident.scene(course)
     played = play(scene.stage, folder)
     if played.status not in ENDS:
         raise RuntimeError(f"llmtop ended with {played.status}: {played.said[-2000:]}")
@@ -96,7 +96,9 @@ def run(incident: Incident, times: Times, folder: Path) -> Outcome:
         expected=scene.expected,
     )
     (folder / FACTS).write_bytes(msgspec.json.encode(facts))
-    return _outcome(facts, played.lines, played.recording)
+    live = [line.event for line in played.lines if line.event["type"] == "diagnosis"]
+    alike = live == _replayed(played.recording)
+    return _outcome(facts, played.lines, played.recording, alike=alike)
 
 
 def again(recording: Path, facts: Path) -> Outcome:
@@ -107,17 +109,26 @@ def again(recording: Path, facts: Path) -> Outcome:
     Raises:
         RuntimeError: it cannot be replayed.
     """
+    lines = [Line(event["at_ns"], event) for event in _replayed(recording)]
+    known = msgspec.json.decode(facts.read_bytes(), type=Facts)
+    return _outcome(known, lines, recording, alike=True)
+
+
+def _replayed(recording: Path) -> list[dict[str, Any]]:
+    """Return the verdicts of a replay.
+
+    Raises:
+        RuntimeError: it cannot be replayed.
+    """
     argv = [*LLMTOP, "replay", str(recording), "--headless", "--only", "diagnosis"]
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(argv, env=home_of(Path(home)), capture_output=True)
     if done.returncode not in ENDS:
         raise RuntimeError(f"the replay ended with {done.returncode}: {done.stderr.decode()}")
-    events = [json.loads(line) for line in done.stdout.splitlines()]
-    lines = [Line(event["at_ns"], event) for event in events]
-    return _outcome(msgspec.json.decode(facts.read_bytes(), type=Facts), lines, recording)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _outcome(facts: Facts, lines: Sequence[Line], recording: Path) -> Outcome:
+def _outcome(facts: Facts, lines: Sequence[Line], recording: Path, *, alike: bool) -> Outcome:
     truths = facts.truths
     onset_ns = min((truth.from_ns for truth in truths), default=facts.end_ns)
     events = [json.loads(line) for line in recording.read_bytes().splitlines()]
@@ -126,6 +137,7 @@ def _outcome(facts: Facts, lines: Sequence[Line], recording: Path) -> Outcome:
         judge(lines, truths, facts.end_ns),
         _observer(events, onset_ns),
         _attempts(events),
+        alike,
     )
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ _LEAVE_S: Final = 30.0
 """What starting and ending may take beside the stage's own duration, on a busy machine."""
 _running: Final[set[int]] = set()
 """Stages that play, by process."""
+_over: Final = threading.Event()
+"""No more stages are to be played."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,10 @@ def play(stage: Stage, folder: Path) -> Played:
     """Play a stage to its end in a process of its own; `folder` takes all its files.
 
     Raises:
-        RuntimeError: it did not start, or did not end.
+        RuntimeError: it did not start, or did not end, or no more are to be played.
     """
+    if _over.is_set():
+        raise RuntimeError("no more stages are to be played")
     file = folder / "stage.json"
     file.write_bytes(msgspec.json.encode(stage))
     argv = [sys.executable, "-P", "-m", "wires.stage", str(file), str(folder)]
@@ -99,7 +104,8 @@ def play(stage: Stage, folder: Path) -> Played:
 
 
 def end_all() -> None:
-    """End all stages that other threads play; these are told so by an error."""
+    """End all stages that other threads play, and let none begin; these are told by an error."""
+    _over.set()
     for pid in tuple(_running):
         _kill(pid)
 

@@ -81,10 +81,20 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     load_is_realtime: bool = True
     """The loops have precedence over llmtop; root's."""
 
+    def __post_init__(self) -> None:
+        """Refuse what would need the far side to have two names."""
+        if sum(map(bool, (self.wire, self.names, self.certificates))) > 1:
+            raise ValueError("of wire, names and certificates a stage has one at most")
+
     @property
     def needs(self) -> tuple[Need, ...]:
         """What the machine must give for it."""
-        needs: dict[Need, object] = {"tun": self.wire, "network": self.names, "mounts": self.names}
+        needs: dict[Need, object] = {
+            "tun": self.wire,
+            "network": self.names,
+            "mounts": self.names,
+            "realtime": self.load and self.load_is_realtime,
+        }
         return tuple(need for need, wanted in needs.items() if wanted)
 
     @property
@@ -102,7 +112,8 @@ async def play(stage: Stage, folder: Path) -> int:
     start_ns = time.monotonic_ns()
     if stage.shipped:
         _print_start(start_ns)
-        return await _llmtop(stage, ("demo", "--scenario", stage.shipped), folder, set())
+        what = ("demo", "--scenario", stage.shipped, "--seed", str(stage.seed))
+        return await _llmtop(stage, what, folder, set())
 
     def elapsed_s() -> float:
         return (time.monotonic_ns() - start_ns) / NS_PER_S
@@ -216,8 +227,8 @@ def _settings(routes: Sequence[WatchedRoute], urls: Mapping[bool, str], authorit
 def main() -> int:
     """Play what a file says; return llmtop's exit status."""
     stage = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Stage)
-    if stage.needs:
-        enter(network=True, mounts="mounts" in stage.needs)
+    if stage.wire or stage.names:
+        enter(network=True, mounts=bool(stage.names))
     folder = Path(sys.argv[2])
     if stage.names:
         use(folder)

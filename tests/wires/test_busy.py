@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wires.busy import BURST_S, BusyCores
+from wires.namespaces import missing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cores are chosen on Linux alone")
 
@@ -58,7 +59,8 @@ def test_the_loops_wait_for_their_time_and_leave_nothing_behind() -> None:
     assert len(loops()) == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.long  # not that it takes long: it stops all that runs beside it
+@pytest.mark.skipif(bool(missing("realtime")), reason=missing("realtime"))
 def test_real_time_loops_come_before_everything_and_pause() -> None:
     core = max(os.sched_getaffinity(0))
     with BusyCores([core], loops=1, realtime=True) as cores:

@@ -60,9 +60,7 @@ def test_a_front_refuses_when_it_is_told_and_only_the_far_route_suffers(tmp_path
     far = reasons(attempts, "far")
     assert far["connect.refused"] >= 2, far
     refused = [one for one in attempts if one.get("reason") == "connect.refused"]
-    moments = [run.after_s(one["at_ns"]) for one in refused]
-    assert min(moments) >= 3.0
-    assert max(moments) < 5.5, "a busy machine is late"
+    assert min(run.after_s(one["at_ns"]) for one in refused) >= 3.0
     well = [run.after_s(one["at_ns"]) for one in attempts if one["outcome"] == "ok"]
     assert [at for at in well if at > 4.5], "it was well again"
 
@@ -79,13 +77,13 @@ def test_a_certificate_goes_bad_in_mid_run(tmp_path: Path) -> None:
 def test_a_far_server_is_as_far_as_the_wire_is_long(tmp_path: Path) -> None:
     _, attempts = played(tmp_path, wire=(Weather(from_s=0.0, to_s=9.0, delay_ms=40.0),))
     assert set(reasons(attempts, "far")) == {""}
-    connected = {
-        one["route"]: (one["stamps_ns"]["tcp"] - one["stamps_ns"]["started"]) / 1e6
-        for one in attempts
-        if one["outcome"] == "ok"
-    }
-    assert connected["far"] >= 80.0
-    assert connected["near"] < 60.0
+    connected_ms: dict[str, list[float]] = {"far": [], "near": []}
+    for one in attempts:
+        if one["outcome"] == "ok":
+            stamps = one["stamps_ns"]
+            connected_ms[one["route"]].append((stamps["tcp"] - stamps["started"]) / 1e6)
+    assert min(connected_ms["far"]) >= 80.0
+    assert min(connected_ms["near"]) < 40.0
     hello = json.loads((tmp_path / "recording.jsonl").read_bytes().splitlines()[0])
     assert f"//{FAR}:" in hello["routes"][0]["base_url"]
 
@@ -100,7 +98,7 @@ def test_names_fail_in_mid_run(tmp_path: Path) -> None:
         ),
     )
     far = reasons(attempts, "far")
-    assert far[""] >= 3
+    assert far[""] >= 1
     assert far["connect.dns"] >= 2
     assert set(reasons(attempts, "near")) == {""}
 
@@ -109,3 +107,12 @@ def test_a_stage_that_cannot_be_played_says_why(tmp_path: Path) -> None:
     stage = Stage(scenario="title = 1", routes=ROUTES, duration_s=1.0)
     with pytest.raises(RuntimeError, match=r"(?s)the stage did not start: .*scenario stage"):
         play(stage, tmp_path)
+
+
+def test_the_far_side_has_one_name() -> None:
+    parts: dict[str, Any] = {
+        "wire": (Weather(from_s=0.0, to_s=1.0),),
+        "names": (Names(from_s=0.0, to_s=1.0),),
+    }
+    with pytest.raises(ValueError, match="one at most"):
+        Stage(scenario=SCENARIO, routes=ROUTES, duration_s=1.0, **parts)

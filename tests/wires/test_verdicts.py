@@ -94,6 +94,8 @@ def test_routes_that_are_found_one_after_the_other_are_right_once_all_are() -> N
     ]
     (verdict,) = judge(lines, [both], END).verdicts
     assert (verdict.named_after_s, verdict.routes_after_s, verdict.mistakes) == (10, 14, [])
+    late = [lines[0], said(141, cause="dns", routes=["a", "b"]), lines[2]]
+    assert judge(late, [both], END).verdicts[0].mistakes == ["routes late"]
     (verdict,) = judge([lines[0], said(180, "cleared")], [both], END).verdicts
     assert verdict.mistakes == ["other routes"]
 
@@ -116,6 +118,17 @@ def test_a_cause_that_is_allowed_beside_another_is_told() -> None:
     assert judgement.wrong_s == 0
     assert judgement.verdicts[0].beside == ["outage"]
     assert judgement.verdicts[0].named_after_s == 15
+
+
+def test_an_incident_may_end_under_a_name_that_is_allowed_beside_it() -> None:
+    hang: dict[str, Any] = {"routes": ["b"], "since_ns": 110 * S}
+    lines = [
+        said(125, cause="no_answer", **hang),
+        said(160, cause="outage", **hang),
+        said(180, "cleared", cause="outage", **hang),
+    ]
+    (verdict,) = judge(lines, [HANG], END).verdicts
+    assert (verdict.cleared_after_s, verdict.mistakes) == (10, [])
 
 
 def test_two_faults_are_judged_apart() -> None:

@@ -19,6 +19,8 @@ GRACE_S: Final = 60.0
 """How long a fault may be cleared after its end."""
 SLOW_GRACE_S: Final = 120.0
 """The same of faults that hit less than a fifth of the requests."""
+ROUTES_LATER_S: Final = 10.0
+"""How much later than its cause all its routes may be known: each shows it by its own samples."""
 SINCE_WITHIN_S: Final = 10.0
 WRONG_AT_MOST_S: Final = 10.0
 _S: Final = 1e9
@@ -151,7 +153,8 @@ def _verdict(truth: Truth, stood: Sequence[Standing], lines: Sequence[Line]) -> 
     exact = [one for one in named if one.routes == truth.routes]
     if exact:
         verdict.routes_after_s = (exact[0].from_ns - truth.from_ns) / _S
-    last = named[-1]
+    # An incident may end under another name: errors that retries came to hide, say.
+    last = [one for one in of_it if one.id in verdict.ids][-1]
     verdict.since_off_s = (last.since_ns - truth.from_ns) / _S
     if last.ended in ("cleared", "settled"):
         verdict.cleared_after_s = (last.to_ns - truth.to_ns) / _S
@@ -165,6 +168,8 @@ def _mistakes(verdict: Verdict) -> list[str]:
         found.append("late")
     if verdict.routes_after_s is None:
         found.append("other routes")
+    elif verdict.routes_after_s > truth.within_s + ROUTES_LATER_S:
+        found.append("routes late")
     if verdict.since_off_s is not None and abs(verdict.since_off_s) > SINCE_WITHIN_S:
         found.append("since off")
     if verdict.cleared_after_s is None:

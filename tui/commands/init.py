@@ -113,7 +113,7 @@ _WITHOUT_DEFAULT: Final = {"usd_per_hour": "1.0"}
 """Examples of settings whose built-in value is none."""
 _MORE_WORDS: Final = {
     "concurrency": "; + and - while watching",
-    "goals": f"e2e_s by itself where max_tokens <= {E2E_GOAL_CAP}",
+    "goals": f"e2e_s by itself where max_tokens <= {E2E_GOAL_CAP}; tokens_per_s has none",
 }
 """What is said beside what a field means."""
 

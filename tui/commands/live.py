@@ -50,7 +50,8 @@ def _begin(arguments: Namespace) -> int:
     found = [provider.variable for provider in init.found_providers(os.environ)]
     choice = run_first_run(path, found)
     if choice == "demo":
-        return demo.run(Namespace(**{**vars(arguments), "scenario": "demo", "seed": None}))
+        asked = {**vars(arguments), "scenario": "demo", "seed": None, "list": False}
+        return demo.run(Namespace(**asked))
     if choice == "write":
         _write(path)
     return OK

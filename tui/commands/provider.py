@@ -23,6 +23,7 @@ class _Greeting(msgspec.Struct):
     """First line of the simulator."""
 
     base_url: str
+    started_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class RunningProvider:
 
     base_url: str
     """Without `/v1`."""
+    started_ns: int
+    """What its scenario counts its seconds from, monotonic."""
     process: subprocess.Popen[bytes]
 
     def wait(self) -> None:
@@ -51,7 +54,8 @@ def embedded_provider(
     """
     with _started(_argv(scenario, seed, port)) as (process, words):
         try:
-            yield RunningProvider(_greeting(process, words).base_url, process)
+            greeting = _greeting(process, words)
+            yield RunningProvider(greeting.base_url, greeting.started_ns, process)
         finally:
             _end(process)
 

@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-from probes.simulator.library import UnknownScenarioError, load_scenario
-from tui.commands.output import FAILED, OK, UsageError, complain, say
+from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.provider import embedded_provider
+from tui.commands.scenarios import asked_scenario, say_scenarios
 
 
 def run(arguments: Namespace) -> int:
@@ -13,10 +13,10 @@ def run(arguments: Namespace) -> int:
     Raises:
         UsageError: there is no scenario of that name, or the port is taken.
     """
-    try:
-        scenario = load_scenario(arguments.scenario)
-    except UnknownScenarioError as error:
-        raise UsageError(str(error)) from None
+    if arguments.list:
+        say_scenarios()
+        return OK
+    scenario = asked_scenario(arguments)
     models = ", ".join(model.name for model in scenario.models)
     with embedded_provider(
         arguments.scenario, seed=arguments.seed, port=arguments.port

@@ -49,31 +49,17 @@ def waited_words(probe: Waited) -> str:
     return f"waited {probe.waited_s:.1f} s, {probe.stage}"
 
 
-class WaitingLine:
-    """Tells on stderr what is waited for; `open_probes` gives that by route name."""
+class OverwrittenLine:
+    """One line of a terminal's stderr, which each that follows is written over."""
 
-    def __init__(self, open_probes: Callable[[], Sequence[tuple[str, Waited]]]) -> None:
-        self._open_probes = open_probes
-        self._is_terminal = sys.stderr.isatty()
+    def __init__(self) -> None:
         self._drawn = 0
 
-    async def run(self) -> None:
-        """Tell until cancelled."""
-        while True:
-            await anyio.sleep(_REDRAW_S if self._is_terminal else _SAY_S)
-            probes = self._open_probes()
-            if self._is_terminal:
-                waits = [pair for pair in probes if pair[1].waited_s >= _QUIET_S]
-                self._draw(_in_one_line(waits) if waits else "")
-            elif probes:
-                complain([_in_one_line(probes)])
+    def draw(self, text: str) -> None:
+        """Write a line over the one before, or take it off where `text` is empty.
 
-    def clear(self) -> None:
-        """Take the line off the terminal, for something that stays."""
-        self._draw("")
-
-    def _draw(self, text: str) -> None:
-        """Write a line over the one before; blanks, for not every terminal knows how to erase."""
+        That is done with blanks, for not every terminal knows how to erase.
+        """
         room = max(1, shutil.get_terminal_size().columns - 1)
         shown = left(text, min(room, cell_len(text)))
         width = cell_len(shown)
@@ -82,6 +68,30 @@ class WaitingLine:
         end = " " * max(0, min(room, self._drawn) - width)
         warn([f"\r{shown}{end}" if width else f"\r{end}\r"])
         self._drawn = width
+
+
+class WaitingLine:
+    """Tells on stderr what is waited for; `open_probes` gives that by route name."""
+
+    def __init__(self, open_probes: Callable[[], Sequence[tuple[str, Waited]]]) -> None:
+        self._open_probes = open_probes
+        self._is_terminal = sys.stderr.isatty()
+        self._line = OverwrittenLine()
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            await anyio.sleep(_REDRAW_S if self._is_terminal else _SAY_S)
+            probes = self._open_probes()
+            if self._is_terminal:
+                waits = [pair for pair in probes if pair[1].waited_s >= _QUIET_S]
+                self._line.draw(_in_one_line(waits) if waits else "")
+            elif probes:
+                complain([_in_one_line(probes)])
+
+    def clear(self) -> None:
+        """Take the line off the terminal, for something that stays."""
+        self._line.draw("")
 
 
 def _in_one_line(probes: Sequence[tuple[str, Waited]]) -> str:

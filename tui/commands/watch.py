@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -20,11 +21,17 @@ from tui.terminal.capabilities import no_screen_because
 
 
 def watch(
-    config: Config, arguments: Namespace, ledger: Ledger, *, apart: Path | None = None
+    config: Config,
+    arguments: Namespace,
+    ledger: Ledger,
+    *,
+    apart: Path | None = None,
+    accompany: Callable[[Session], object] | None = None,
 ) -> int:
     """Run a session on the screen, or headless; return the exit status.
 
-    `apart` is the ledger that takes what the shared one does not at the end.
+    `apart` is the ledger that takes what the shared one does not at the end; `accompany` is given
+    the session before it runs.
 
     Raises:
         UsageError: --record cannot be written, or several engines were to share this process.
@@ -46,6 +53,8 @@ def watch(
         engines=arguments.engines,
         include_text=config.recording.text,
     )
+    if accompany is not None:
+        accompany(session)
     complaint = state_complaint()
     if complaint is not None and ledger.shared:
         session.note(complaint)

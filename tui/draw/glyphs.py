@@ -30,6 +30,10 @@ STAND_INS: Final[dict[str, str]] = {
     "■": "#",
     "‖": "=",
     "○": "o",
+    "↻": "&",
+    "≠": "~",
+    "◌": "0",
+    "✓": "+",
     "●": "*",
     "◉": "@",
     # lanes: a failure, one cut off, a time-out, the first token, a stall, the end

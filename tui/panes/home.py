@@ -10,6 +10,7 @@ from tui.panes.percentiles import Charts, percentiles_lines, percentiles_title
 from tui.panes.retries import retries_lines, retries_title
 from tui.panes.routes import Trends, cursor_row, routes_lines, routes_subtitle, routes_title
 from tui.panes.throttling import throttling_lines, throttling_title
+from tui.panes.verdicts import verdicts_lines
 
 
 def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
@@ -17,6 +18,7 @@ def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
     return (
         PaneSpec("header", 0, strips.header, moves=True),
         PaneSpec("banner", 0, strips.banner, moves=True),
+        PaneSpec("verdicts", 0, verdicts_lines),
         PaneSpec(
             "routes",
             1,

@@ -6,14 +6,23 @@ that matter most are kept longest.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import Final, TypeAlias
 
 from probes.board.views import PercentileTable, Snapshot, WindowColumn, WindowName
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import FAILED
 from tui.draw.table import Cell, Column, fit
-from tui.draw.text import Line, age, clip, count, right, share, side_by_side, three_digits
+from tui.draw.text import (
+    Line,
+    age,
+    clip,
+    count,
+    line_width,
+    right,
+    share,
+    side_by_side,
+    three_digits,
+)
 from tui.panes.routes import figure_cell, selected_route
 from tui.panes.timeline import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 from tui.panes.view import ViewState
@@ -137,29 +146,27 @@ def _table_lines(
     fitted = fit([first, *columns], width)
     lines = [fitted.head_line(window), *(fitted.line(row) for row in kept)]
     if height >= 2:
-        lines.append(_status(table))
+        lines.append(_status(table, width))
     return [clip(line, width) for line in lines[:height]]
 
 
-def _status(table: PercentileTable) -> Line:
+def _status(table: PercentileTable, width: int) -> Line:
     """Return what no finished probe can tell: how long the oldest one has been open."""
     goals = f"goals {three_digits(table.goal_ttft_s if table.streamed else None)}"
     if table.goal_e2e_s is not None:
         goals += f" / {three_digits(table.goal_e2e_s)}"
-    hangs = table.oldest_open_s is not None and table.oldest_open_s > _patience(table)
-    return (
+    hangs = table.overdue
+    line: Line = (
         ("oldest open ", "head"),
         (right(age(table.oldest_open_s), 6), "missed" if hangs else "text"),
         ("! ", "missed") if hangs else ("  ", "text"),
         (goals, "head"),
     )
-
-
-def _patience(table: PercentileTable) -> float:
-    """Return the age in seconds from which an open probe has missed every goal it has."""
-    if not table.streamed:
-        return inf if table.goal_e2e_s is None else table.goal_e2e_s
-    return max(table.goal_ttft_s, table.goal_e2e_s or 0.0)
+    usual = next((one.usual for one in table.usual if one.figure == "ttft"), None)
+    if usual is not None:
+        told: Line = ((f"  usual {three_digits(usual)}", "text"),)
+        line = (*line, *told) if line_width((*line, *told)) <= width else line
+    return line
 
 
 def _same_points(one: PercentileTable, other: PercentileTable) -> bool:

@@ -30,6 +30,7 @@ from tui.draw.text import (
     age,
     cells,
     count,
+    lasting,
     left,
     seconds,
     share,
@@ -45,10 +46,14 @@ DrawTrend: TypeAlias = Callable[[Sequence[ChartPoint], int, float, float, int], 
 
 STATE_GLYPHS: Final[dict[RouteState, str]] = {
     "down": "✖",
+    "hanging": "◷",
     "failing": "▼",
     "throttled": "⊘",
+    "stalling": "⋯",
     "sluggish": "▲",
     "slow": "△",
+    "masked": "↻",
+    "changed": "≠",
     "ok": "·",
     "held": "■",
     "paused": "‖",
@@ -56,16 +61,22 @@ STATE_GLYPHS: Final[dict[RouteState, str]] = {
 }
 STATE_ROLES: Final[dict[RouteState, Role]] = {
     "down": "alert",
+    "hanging": "alert",
     "failing": "missed",
     "throttled": "throttled",
+    "stalling": "stall",
     "sluggish": "sluggish",
     "slow": "slow",
+    "masked": "accent",
+    "changed": "accent",
     "ok": "good",
     "held": "alert",
     "paused": "dim",
     "starting": "dim",
 }
 
+OURS: Final = "◌"
+"""Beside what is our own machine's trouble: no latency is to be trusted."""
 FEW_SAMPLES: Final = "°"
 """Beside a figure of too few samples: it is the largest of them, not yet a percentile."""
 TREND_TOP_S: Final = 4.0
@@ -73,6 +84,9 @@ TREND_TOP_S: Final = 4.0
 default goal of 1 s stands at a quarter of it, and what is four times as slow is off the scale."""
 
 _GRADE_MARKS: Final[dict[Grade, str]] = {"slow": "△", "sluggish": "▲"}
+_SEVERE: Final = frozenset[RouteState](("down", "hanging"))
+_CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
+"""States of which nobody asks since when."""
 _GOOD_ENOUGH: Final = 0.95
 """Goodput from which nobody need look."""
 _NOTICEABLE_AMPLIFICATION: Final = 1.005
@@ -87,8 +101,9 @@ _MOST_NAME: Final = 24
 _LEAST_MODEL: Final = 6
 _USUAL_MODEL: Final = 14
 _MOST_MODEL: Final = 40
-_LEAST_STATE: Final = 14
-_MOST_STATE: Final = 28
+_STATE: Final = 9  # "throttled"
+_LEAST_WHY: Final = 14
+_MOST_WHY: Final = 28
 _LEAST_TREND: Final = 10
 _USUAL_TREND: Final = 19
 _MOST_TREND: Final = 90
@@ -97,6 +112,7 @@ _NAME_LIMIT: Final = 120
 _TEXT_LIMIT: Final = 80
 _NOTICE_LIMIT: Final = 100
 _WHY_LIMIT: Final = 40
+_SAID_LIMIT: Final = 60
 _MINUTE_S: Final = 60
 _FRAME_ROWS: Final = 2  # the heads and the totals
 _TRENDS_KEPT: Final = 256
@@ -161,10 +177,32 @@ def _model(route: RouteView) -> Cell:
 
 
 def _state(route: RouteView) -> Cell:
-    why = f" {neutralise(route.why, _TEXT_LIMIT)}" if route.why else ""
+    ours = f" {OURS}" if route.observer_busy else ""
+    role: Role = "faint" if route.state == "ok" else STATE_ROLES[route.state]
+    return Cell(route.state + ours, role)
+
+
+def _reason(route: RouteView) -> Cell:
+    # The server's own words say more than ours, and both would seldom fit.
+    words = neutralise(route.said or route.why, _TEXT_LIMIT)
     if route.cool_down_s:
-        return Cell(f"cooling {age(route.cool_down_s)}{why}", "throttled")
-    return Cell(route.state + why, "faint" if route.state == "ok" else STATE_ROLES[route.state])
+        words = f"cooling {age(route.cool_down_s)} {words}".rstrip()
+        return Cell(words, "throttled")
+    return Cell(words, "dim")
+
+
+def _since(route: RouteView) -> Cell:
+    if route.since_s is None:
+        return Cell(NO_FIGURE, "faint")
+    return Cell(lasting(route.since_s), "faint" if route.state in _CALM else "text")
+
+
+def _open(route: RouteView) -> Cell:
+    if route.oldest_open_s is None:
+        return Cell(NO_FIGURE, "faint")
+    if route.overdue:
+        return Cell(age(route.oldest_open_s), "missed", "!")
+    return Cell(age(route.oldest_open_s), "dim")
 
 
 def _concurrency(route: RouteView) -> Cell:
@@ -174,8 +212,9 @@ def _concurrency(route: RouteView) -> Cell:
 
 
 def _stream_speed(route: RouteView) -> Cell:
-    speed = route.stream_tokens_per_s
-    return Cell(three_digits(speed), "faint" if speed is None else "dim")
+    speed, grade = route.stream_tokens_per_s, route.speed_grade
+    role: Role = "faint" if speed is None else "dim" if grade == "none" else grade
+    return Cell(three_digits(speed), role, _GRADE_MARKS.get(grade, " "))
 
 
 def _success(route: RouteView) -> Cell:
@@ -216,7 +255,7 @@ COLUMNS: Final = (
         "MODEL",
         _LEAST_MODEL,
         _model,
-        13,
+        18,
         key="model",
         flush_left=True,
         value=lambda route: route.model.lower(),
@@ -224,41 +263,64 @@ COLUMNS: Final = (
     ),
     RouteColumn(
         "STATE",
-        _LEAST_STATE,
+        _STATE,
         _state,
-        19,
+        8,
         key="state",
         flush_left=True,
-        # Its glyph says it already: words come when model and trend have their usual widths.
-        room=_LEAST_STATE + _USUAL_MODEL + _USUAL_TREND - _LEAST_TREND,
         value=lambda route: route.goal_ratio,
         totalled=False,
     ),
-    RouteColumn("CONC", 5, _concurrency, 2, key="conc", value=lambda route: route.target),
-    _rate("per_min", "/min", 5, "dim", lambda route: route.probes_per_min),
-    _percentile("TTFT", "p50", 10, lambda route: route.ttft_p50),
+    RouteColumn(
+        "SINCE",
+        5,
+        _since,
+        2,
+        key="since",
+        value=lambda route: route.since_s,
+        totalled=False,
+    ),
+    RouteColumn(
+        "WHY",
+        _LEAST_WHY,
+        _reason,
+        21,
+        key="why",
+        flush_left=True,
+        # Verdicts say it already: words come when model and trend have their usual widths.
+        room=_LEAST_WHY + _USUAL_MODEL + _USUAL_TREND - _LEAST_TREND,
+        value=lambda route: route.why,
+        totalled=False,
+    ),
+    RouteColumn("CONC", 5, _concurrency, 3, key="conc", value=lambda route: route.target),
+    RouteColumn(
+        "OPEN", 5, _open, 10, key="open", marked=True, value=lambda route: route.oldest_open_s
+    ),
+    _rate("per_min", "/min", 16, "dim", lambda route: route.probes_per_min),
+    _percentile("TTFT", "p50", 12, lambda route: route.ttft_p50),
     _percentile("TTFT", "p95", 1, lambda route: route.ttft_p95),
-    _percentile("TTFT", "p99", 14, lambda route: route.ttft_p99),
-    _percentile("E2E", "p50", 15, lambda route: route.e2e_p50),
-    _percentile("E2E", "p95", 8, lambda route: route.e2e_p95),
+    _percentile("TTFT", "p99", 19, lambda route: route.ttft_p99),
+    _percentile("E2E", "p50", 14, lambda route: route.e2e_p50),
+    _percentile("E2E", "p95", 9, lambda route: route.e2e_p95),
     RouteColumn(
         "tok/s",
         5,
         _stream_speed,
         11,
         key="speed",
+        marked=True,
         value=lambda route: route.stream_tokens_per_s,
         totalled=False,
     ),
-    RouteColumn("OK%", 4, _success, 3, key="ok", marked=True, value=lambda route: route.success),
+    RouteColumn("OK%", 4, _success, 4, key="ok", marked=True, value=lambda route: route.success),
     RouteColumn("GOOD%", 5, _goodput, 6, key="good", value=lambda route: route.goodput),
-    _rate("throttled", "429/m", 4, "throttled", lambda route: route.throttled_per_min),
-    _rate("timeouts", "TOUT/m", 16, "missed", lambda route: route.timeouts_per_min),
+    _rate("throttled", "429/m", 5, "throttled", lambda route: route.throttled_per_min),
+    _rate("timeouts", "TOUT/m", 20, "missed", lambda route: route.timeouts_per_min),
     RouteColumn(
-        "RETRY", 5, _amplification, 9, key="retry", value=lambda route: route.amplification
+        "RETRY", 5, _amplification, 13, key="retry", value=lambda route: route.amplification
     ),
-    RouteColumn("IN/OUT", 9, _tokens, 17, key="tokens", value=lambda route: route.output_tokens),
-    RouteColumn("$/h", 6, _cost, 12, key="usd", value=lambda route: route.usd_per_hour),
+    RouteColumn("IN/OUT", 9, _tokens, 15, key="tokens", value=lambda route: route.output_tokens),
+    RouteColumn("$/h", 6, _cost, 17, key="usd", value=lambda route: route.usd_per_hour),
 )
 """All but the name, which comes first, and the trend, which comes last."""
 
@@ -380,7 +442,7 @@ def routes_table(
         *([("trend", _USUAL_TREND)] if roomy else []),
         ("model", min(model, _USUAL_MODEL)),
         ("trend", _USUAL_TREND),
-        ("state", _MOST_STATE),
+        ("why", _MOST_WHY),
         ("model", min(model, _MOST_MODEL)),
         ("trend", _MOST_TREND),
     )
@@ -519,13 +581,13 @@ def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[st
     if route.since_ns is not None:
         at = time_of_day(route.since_ns, snapshot.wall_anchor_ns, zone)
         state = f"{state} since {at} ({_lasting((snapshot.now_ns - route.since_ns) // NS_PER_S)})"
-    price = ""
+    price, why = "", _why(route)
     if route.price is not None:
         price = f"${route.price.input:g}/{route.price.output:g} per M"  # tokens, in and out
         price += " by its list" if route.price.source == "list" else ""
     return [
         neutralise(route.name, _MOST_NAME),
-        f"{state}: {neutralise(route.why, _WHY_LIMIT)}" if route.why else state,
+        f"{state}: {why}" if why else state,
         f"every {route.interval:g} s" if route.interval else "back to back",
         f"cap {route.max_tokens}",
         "" if route.streamed else "not streamed",
@@ -533,6 +595,12 @@ def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[st
         f"{route.skipped} skipped" if route.skipped else "",
         price,
     ]
+
+
+def _why(route: RouteView) -> str:
+    """Return why a route is in its state: in our words, and then in its server's own."""
+    parts = (neutralise(route.why, _WHY_LIMIT), neutralise(route.said, _SAID_LIMIT))
+    return " · ".join(part for part in parts if part)
 
 
 def _lasting(for_s: int) -> str:
@@ -544,10 +612,13 @@ def _lasting(for_s: int) -> str:
 
 
 def _worse(selected: RouteView | None, snapshot: Snapshot) -> str:
-    """Return which other route is down, and why: it must not go unseen."""
-    rows = (row for row in snapshot.routes if row.state == "down" and row is not selected)
+    """Return which other route is down, and why: it must not go unseen where no verdict tells."""
+    if snapshot.incidents:
+        return ""
+    rows = (row for row in snapshot.routes if row.state in _SEVERE and row is not selected)
     row = next(rows, None)
     if row is None:
         return ""
-    why = f": {neutralise(row.why, _WHY_LIMIT)}" if row.why else ""
-    return f"{STATE_GLYPHS['down']} {neutralise(row.name, _MOST_NAME)} down{why}"
+    why = _why(row)
+    told = f"{STATE_GLYPHS[row.state]} {neutralise(row.name, _MOST_NAME)} {row.state}"
+    return f"{told}: {why}" if why else told

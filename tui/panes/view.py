@@ -9,6 +9,7 @@ from probes.board.views import WindowName
 PaneName: TypeAlias = Literal[
     "header",
     "banner",
+    "verdicts",
     "routes",
     "arrival",
     "percentiles",

@@ -30,6 +30,7 @@ from tui.panes.routes import (
     selected_route,
     settled,
 )
+from tui.panes.verdicts import verdict_count
 from tui.panes.view import PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.canvas import Canvas
@@ -85,7 +86,7 @@ class BoardScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange` says which of them are displayed."""
         panes = self._panes
-        yield from (panes["header"], panes["banner"], panes["routes"])
+        yield from (panes["header"], panes["banner"], panes["verdicts"], panes["routes"])
         with Grid(id="lower"):
             yield from (self._pane(number) for number in LOWER_PANES)
         yield Input(placeholder="name, model, tag or state", id="filter", compact=True)
@@ -163,6 +164,7 @@ class BoardScreen(Screen[None]):
             self.size.height,
             routes=len(self._frames.latest.routes),
             banner=banner.display,
+            verdicts=verdict_count(self._frames.latest),
             current=self._current,
             maximised=self.view.maximised,
         )
@@ -174,6 +176,9 @@ class BoardScreen(Screen[None]):
         self.set_class(not arrangement.framed, "-bare")
         self._panes["header"].display = arrangement.header
         self._panes["footer"].display = arrangement.footer
+        verdicts = self._panes["verdicts"]
+        verdicts.display = arrangement.verdicts > 0
+        verdicts.styles.height = max(1, arrangement.verdicts)
         routes = self._panes["routes"]
         routes.display = arrangement.routes_height > 0
         routes.styles.height = max(1, arrangement.routes_height)

@@ -27,15 +27,19 @@ class Section:
 
 
 STATE_MEANINGS: Final[dict[RouteState, str]] = {
-    "down": "Nothing succeeds any more: none of the last few probes.",
-    "failing": "The success rate is below its goal.",
-    "throttled": "429s in the last minute, or cooling down.",
-    "sluggish": "TTFT or E2E p95 above 1.5 × its goal.",
-    "slow": "TTFT or E2E p95 above its goal.",
-    "ok": "All goals are met.",
+    "down": "Nothing succeeds: it refuses all, or cannot be reached.",
+    "hanging": "It takes requests and answers nothing.",
+    "failing": "A share of what is asked fails, more than ever by chance.",
+    "throttled": "It refuses us for our rate, or cools down.",
+    "stalling": "Streams pause in mid-answer, more than usual.",
+    "sluggish": "Beyond 1.5 × a goal: TTFT or E2E p95, or tok/s.",
+    "slow": "Beyond a goal, or slower than usual within its goals.",
+    "masked": "Retries hide errors: users only wait longer.",
+    "changed": "Within its goals, and not as before.",
+    "ok": "All goals are met, and nothing is wrong.",
     "held": "We stopped: a budget is spent, or nobody reads.",
     "paused": "You stopped it.",
-    "starting": "No probe has finished yet.",
+    "starting": "No probe has succeeded yet.",
 }
 
 _FIGURES: Final = Section(
@@ -48,11 +52,14 @@ _FIGURES: Final = Section(
         Term("E2E", "From the start to the last byte of the answer."),
         Term("p50 p95", "Half, 95 of 100 probes were at least this fast."),
         Term("n", "Samples behind a percentile."),
+        Term("SINCE", "How long ago that began which makes the state; seconds below ten minutes."),
         Term("CONC", "Probes in flight / the most at once."),
+        Term("OPEN", "Age of the oldest open request; ! when nobody would wait for it any more."),
         Term("/min", "Finished probes a minute."),
         Term(
             "tok/s",
-            "Tokens a second of one stream, the median; exact counts of streamed tokens only.",
+            "Tokens a second of one stream, the median; exact counts of streamed tokens only. "
+            "△ ▲ below its goal, where it has one.",
         ),
         Term("OK%", "Probes that ended ok; those we cancelled do not count. ▼ below its goal."),
         Term("GOOD%", "Probes that were ok and within every goal: TTFT, E2E, cost."),

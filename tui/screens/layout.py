@@ -15,14 +15,19 @@ _TABLE_FRAME: Final = 5  # borders, heads, a blank line, totals
 _LEAST_FRAMED_HEIGHT: Final = 8  # below it the borders would take a third of the lines
 _LEAST_FRAMED_WIDTH: Final = 30
 _LEAST_HEADED_HEIGHT: Final = 3
+_LEAST_FOR_VERDICTS: Final = (8, 20, 32)
+"""Height from which there is a first, a second and a third verdict: the table that they are about
+must keep most of the room."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrangement:
-    """What is shown; the strips take a line each."""
+    """What is shown; header, banner and footer take a line each."""
 
     header: bool
     footer: bool
+    verdicts: int
+    """Lines they take."""
     framed: bool
     """Panes have borders."""
     routes_height: int
@@ -33,30 +38,36 @@ class Arrangement:
 
 
 def arrange(
-    width: int, height: int, *, routes: int, banner: bool, current: int, maximised: int | None
+    width: int,
+    height: int,
+    *,
+    routes: int,
+    banner: bool,
+    verdicts: int,
+    current: int,
+    maximised: int | None,
 ) -> Arrangement:
     """Return what fits on a terminal of `width` × `height`.
 
-    `current` is the pane the user is in: it is always shown. A maximised pane is alone.
+    `current` is the pane the user is in: it is always shown. A maximised pane is alone. `verdicts`
+    is how many lines of them there are to tell.
     """
     framed = height >= _LEAST_FRAMED_HEIGHT and width >= _LEAST_FRAMED_WIDTH
     header = height >= _LEAST_HEADED_HEIGHT
-    room = max(1, height - header - framed - banner)
+    verdicts = min(verdicts, sum(height >= least for least in _LEAST_FOR_VERDICTS))
+    room = max(1, height - header - framed - banner - verdicts)
     alone = maximised if maximised is not None else current if room < _LEAST_FOR_TWO else None
     if alone is not None:
-        return _alone(alone, room, header=header, framed=framed)
+        is_table = alone == 1
+        below = () if is_table else (alone,)
+        return Arrangement(header, framed, verdicts, framed, room if is_table else 0, below, 1)
     columns = 2 if width >= _TWO_COLUMNS else 1
     lower_least = max(_LEAST_PANE - 1, room // 2)
     routes_height = min(max(routes, 1) + _TABLE_FRAME, room - lower_least)
     rows = max(1, (room - routes_height) // _LEAST_PANE)
     panes = _chosen(columns * rows, current)
-    return Arrangement(header, framed, framed, routes_height, panes, min(columns, len(panes)))
-
-
-def _alone(pane: int, room: int, *, header: bool, framed: bool) -> Arrangement:
-    if pane == 1:
-        return Arrangement(header, framed, framed, room, (), 1)
-    return Arrangement(header, framed, framed, 0, (pane,), 1)
+    shown = min(columns, len(panes))
+    return Arrangement(header, framed, verdicts, framed, routes_height, panes, shown)
 
 
 def _chosen(room: int, current: int) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ def _routes(count: int, **figures: object) -> tuple[Nature, ...]:
     names = ("alpha", "beta", "gamma", "delta")
     hosts = ("one", "one", "two", "three")
     return tuple(
-        Nature(name=names[at], host=f"{hosts[at]}.example", **figures)  # type: ignore[arg-type]
+        Nature(**{"name": names[at], "host": f"{hosts[at]}.example"} | figures)  # type: ignore[arg-type]
         for at in range(count)
     )
 
@@ -107,7 +107,9 @@ def turned(chance: Random) -> Outline:
     turns = []
     for number in range(1, 16):
         at_s, route = number * 1800.0, ("alpha", "beta")[number % 2]
-        if number % 3 == 0:
+        if number == 5:
+            turn = Turn(at_s=at_s, what="knob", route=route, knob="burst", value=10.0)
+        elif number % 3 == 0:
             turn = Turn(at_s=at_s, what="knob", route=route, value=chance.choice((2.0, 4.0, 8.0)))
         elif number % 3 == 1:
             caps = (32.0, 64.0, 128.0)
@@ -120,7 +122,9 @@ def turned(chance: Random) -> Outline:
                 at_s=at_s, what="knob", route=route, knob="interval", value=chance.choice(paces)
             )
         turns.append(turn)
-    return Outline(natures=_routes(2), turns=tuple(turns), length_s=RUN_S)
+    # Answers that a higher cap lets grow.
+    natures = _routes(2, tokens=50.0, tokens_sigma=0.4)
+    return Outline(natures=natures, turns=tuple(turns), length_s=RUN_S)
 
 
 def together(chance: Random) -> Outline:
@@ -139,7 +143,7 @@ def together(chance: Random) -> Outline:
 
 
 def breaks(chance: Random) -> Outline:
-    """The engine dies, the machine sleeps, a route is paused."""
+    """The engine dies, the machine sleeps, a route is paused, and its first answer takes longer."""
     turns = (
         Turn(at_s=3000.0, what="die"),
         Turn(at_s=6000.0, what="gap", value=40.0),
@@ -148,7 +152,53 @@ def breaks(chance: Random) -> Outline:
         Turn(at_s=15000.0, what="gap", value=900.0),
         Turn(at_s=20000.0, what="die"),
     )
-    return Outline(natures=_routes(2), turns=turns, length_s=RUN_S)
+    natures = _routes(2, idle_load_s=3.0)
+    return Outline(natures=natures, turns=turns, length_s=RUN_S)
+
+
+def rough(chance: Random) -> Outline:
+    """All of it at once, at three scatters."""
+    first, second, third = _routes(
+        3,
+        second_mode=0.15,
+        outliers=0.02,
+        gusts=True,
+        wander_sd=0.1,
+        swing=0.22,
+        errors=0.002,
+        stalls=0.002,
+        token_sigma=0.15,
+    )
+    natures = first, replace(second, sigma=0.6), replace(third, sigma=0.9)
+    return Outline(natures=natures, length_s=RUN_S)
+
+
+def bad_reception(chance: Random) -> Outline:
+    natures = _routes(2, rtt_s=0.03, rtt_sigma=0.4, rtt_spikes=0.05, loss=0.02, late_acks=0.3)
+    return Outline(natures=natures, length_s=RUN_S)
+
+
+def uneven_writing(chance: Random) -> Outline:
+    natures = _routes(2, token_sigma=0.3, token_wander_sd=0.12, tokens_sigma=0.4, per_read=1)
+    return Outline(natures=natures, length_s=RUN_S)
+
+
+def next_door(chance: Random) -> Outline:
+    """Servers on this machine: nothing takes long, and everything is told by its jitter."""
+    natures = _routes(
+        2,
+        host="127.0.0.1",
+        is_tls=False,
+        rtt_s=0.00005,
+        rtt_sigma=0.5,
+        wait_s=0.03,
+        sigma=0.4,
+        token_s=0.004,
+        token_sigma=0.15,
+        workers=1,
+        interval=1.0,
+    )
+    return Outline(natures=natures, length_s=RUN_S)
 
 
 def builds(chance: Random) -> Outline:
@@ -176,6 +226,10 @@ KINDS: Final[dict[str, Callable[[Random], Outline]]] = {
     "together": together,
     "breaks": breaks,
     "builds": builds,
+    "rough": rough,
+    "bad_reception": bad_reception,
+    "uneven_writing": uneven_writing,
+    "next_door": next_door,
 }
 
 

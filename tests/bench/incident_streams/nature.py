@@ -38,6 +38,8 @@ class Nature:
     token_s: float = 0.014
     token_sigma: float = 0.06
     """Of the time per token from one answer to the next, on its logarithm."""
+    token_wander_sd: float = 0.0
+    """As `wander_sd`, of the time per token."""
     tokens: float = 26.0
     tokens_sigma: float = 0.12
     per_read: int = 2
@@ -47,6 +49,14 @@ class Nature:
 
     rtt_s: float = 0.02
     rtt_sigma: float = 0.12
+    rtt_spikes: float = 0.0
+    """Share of attempts whose way takes three times as long, as over Wi-Fi."""
+    loss: float = 0.0
+    """Share of attempts that lose a segment."""
+    late_acks: float = 0.0
+    """Share of requests that the server acknowledges 40 ms late, as kernels do that hope to send
+    the acknowledgement along with an answer."""
+    is_tls: bool = True
     tells_rtt: bool = True
     """The kernel tells the path's figures."""
     keep_alive_s: float = 75.0
@@ -74,6 +84,10 @@ class Nature:
     truncations: float = 0.0
     stale: float = 0.0
     """Share of attempts that find their kept connection closed."""
+    idle_load_s: float = 0.0
+    """What the first answer takes longer after `idle_after_s` without a request; the server says
+    that it loaded its model."""
+    idle_after_s: float = 300.0
     model: str = "model-1"
     fingerprints: tuple[str, ...] = ("fp_1",)
     """One of them at random in each answer."""
@@ -87,7 +101,7 @@ class Nature:
         """What a `hello` says of it."""
         return RouteInfo(
             name=self.name,
-            base_url=f"https://{self.host}/v1",
+            base_url=f"{'https' if self.is_tls else 'http'}://{self.host}/v1",
             model=self.model,
             dialect="chat",
             concurrency=self.workers,

@@ -45,6 +45,13 @@ class Setting:
     evidence: bool = True
     tells_phase: bool = True
     tells_rtt: bool = True
+    late_s: float = 0.0
+    alone: bool = False
+    """One route, with none beside it to compare with."""
+    nature: Mapping[str, Any] = field(default_factory=dict)
+    """What else is particular of all routes."""
+    patience: float = 1.0
+    """What the limits are multiplied by, for noise that is rougher than theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +63,14 @@ class Act:
     routes: tuple[str, ...] = HIT
     limit_s: float = GROSS_S
     clear_s: float = 60.0
+    """Longer where attempts of before its end go on failing behind it."""
     since_s: float = 10.0
     ramp_s: float = 0.0
     flap_s: float = 0.0
     starts_s: float = 0.0
     """After the first of its case."""
+    lasts_s: float = 0.0
+    """0 for half as long again as its limit, and 100 s at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,40 +83,38 @@ class Case:
     """What is particular of all its routes."""
     turns: tuple[Turn, ...] = ()
     """Their seconds are from the onset."""
-    lasts_s: float = 0.0
-    """0 for half as long again as its limit, and 100 s at least."""
     setting: Mapping[str, Any] = field(default_factory=dict)
 
 
 def outline(case: Case, setting: Setting, chance: Random) -> Outline:
     """Return a run of a case: health, the incident, health."""
     setting = replace(setting, **case.setting)
-    natures = tuple(
-        _nature(name, host, case, setting, chance)
-        for name, host in (("alpha", "one"), ("beta", "one"), ("gamma", "two"))
-    )
+    there = (("alpha", "one"), ("beta", "one"), ("gamma", "two"))[: 1 if setting.alone else 3]
+    natures = tuple(_nature(name, host, case, setting, chance) for name, host in there)
     pace_s = max(1.0, setting.pace_s)
     # The onset is not in step with the ticks.
     onset_s = setting.health_s * max(1.0, pace_s / 5.0) + chance.random() * pace_s
     troubles: list[Trouble] = []
     for act in case.acts:
-        limit_s, since_s, clear_s = act.limit_s, act.since_s, act.clear_s
+        limit_s, since_s, clear_s = act.limit_s * setting.patience, act.since_s, act.clear_s
+        routes = HIT if setting.alone else act.routes
         if pace_s > 1.0:
             if act.effect.hangs:
                 limit_s += pace_s
             else:
-                samples = GROSS_SAMPLES if limit_s <= GROSS_S else SAMPLES
+                shares = any(share < 1.0 for share, _ in act.effect.failures)
+                samples = GROSS_SAMPLES if limit_s <= GROSS_S and not shares else SAMPLES
                 limit_s = max(limit_s, samples * pace_s)
             since_s = max(since_s, 5 * pace_s)
-            clear_s = max(clear_s, 12 * pace_s)
+            clear_s = max(clear_s, SAMPLES * pace_s)
         if setting.sigma > 0.45 and (act.effect.wait > 1.0 or act.effect.hangs):
             limit_s *= 1.5 if setting.sigma < 0.75 else 3.0
-        lasts_s = max(case.lasts_s, 100.0, 1.5 * limit_s) if not case.lasts_s else case.lasts_s
+        lasts_s = act.lasts_s or max(100.0, 1.5 * limit_s)
         begin_s = onset_s + act.starts_s
         troubles.append(
             Trouble(
                 causes=act.causes,
-                routes=act.routes,
+                routes=routes,
                 onset_s=begin_s,
                 end_s=begin_s + lasts_s,
                 effect=act.effect,
@@ -123,6 +131,7 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
         turns=tuple(replace(turn, at_s=onset_s + turn.at_s) for turn in case.turns),
         length_s=max(one.end_s + one.clear_s for one in troubles) + WELL_AFTER_S - 60.0,
         tells_phase=setting.tells_phase,
+        late_s=setting.late_s,
     )
 
 
@@ -131,6 +140,7 @@ def _nature(name: str, host: str, case: Case, setting: Setting, chance: Random) 
     # One worker that is to probe each second has less than a second for an answer.
     hurry = workers == 1 and setting.pace_s <= 1.0
     figures: dict[str, Any] = {
+        "host": f"{host}.example",
         "workers": workers,
         "interval": setting.pace_s * workers,
         "wait_s": chance.uniform(0.15, 0.3) if hurry else chance.uniform(0.2, 0.6),
@@ -141,11 +151,10 @@ def _nature(name: str, host: str, case: Case, setting: Setting, chance: Random) 
     }
     return Nature(
         name=name,
-        host=f"{host}.example",
         sigma=setting.sigma,
         evidence=setting.evidence,
         tells_rtt=setting.tells_rtt,
-        **figures | dict(case.nature),
+        **figures | dict(setting.nature) | dict(case.nature),
     )
 
 
@@ -200,15 +209,21 @@ def _since_s(share: float) -> float:
     return max(10.0, 3.0 / share)
 
 
+REFUSALS: Final[tuple[tuple[Cause, Failure], ...]] = (
+    ("auth_failure", NO_KEY),
+    ("quota_exhausted", SPENT),
+    ("model_missing", NO_MODEL),
+    ("bad_request", BAD),
+)
+"""Definite answers, which may come to a share of the attempts only: one of several keys is bad."""
+
 # ---------------------------------------------------------------------- the cases
 
 QUEUE: Final[tuple[Cause, ...]] = ("provider_queueing",)
 
 
 def _one(name: str, causes: tuple[Cause, ...] | Cause, effect: Effect, **more: Any) -> Case:
-    of_case = {
-        key: more.pop(key) for key in ("nature", "turns", "lasts_s", "setting") if key in more
-    }
+    of_case = {key: more.pop(key) for key in ("nature", "turns", "setting") if key in more}
     act = Act(causes=(causes,) if isinstance(causes, str) else causes, effect=effect, **more)
     return Case(name=name, acts=(act,), **of_case)
 
@@ -236,6 +251,21 @@ CASES: Final = (
     # Nothing comes, or nothing but failures.
     _one("no_answer.hang", "no_answer", Effect(hangs=True), limit_s=HANG_S, lasts_s=100.0),
     _one("no_answer.short", "no_answer", Effect(hangs=True), limit_s=HANG_S, lasts_s=40.0),
+    _one(
+        "no_answer.headers",
+        "no_answer",
+        Effect(hangs=True, hangs_late=True),
+        limit_s=HANG_S,
+        lasts_s=100.0,
+    ),
+    _one(
+        "no_answer.30",
+        "no_answer",
+        Effect(hang_share=0.3),
+        limit_s=60.0,
+        since_s=15.0,
+        nature={"retries": 0, "first_token_timeout_s": 5.0},
+    ),
     _one("outage.refused", "outage", failing(1.0, REFUSED)),
     _one("outage.503", "outage", failing(1.0, UNAVAILABLE)),
     _one("outage.closed", "outage", failing(1.0, CLOSED)),
@@ -262,10 +292,18 @@ CASES: Final = (
     _one("provider_slow_decode.x5", "provider_slow_decode", Effect(token=5.0)),
     _one("provider_slow_decode.x3", "provider_slow_decode", Effect(token=3.0), limit_s=X3_S),
     _one("provider_slow_decode.x2", "provider_slow_decode", Effect(token=2.0), limit_s=X2_S),
+    _one(
+        "provider_slow.throughout",
+        ("provider_queueing", "provider_slow_decode"),
+        Effect(wait=3.0, token=3.0),
+        limit_s=X3_S,
+    ),
     # Streams that stop.
     _one("stream_stalls.50", "stream_stalls", Effect(stall=0.5)),
     _one("stream_stalls.20", "stream_stalls", Effect(stall=0.2), limit_s=FIFTH_S, since_s=15.0),
-    _one("stream_stalls.timeout", "stream_stalls", Effect(stall_out=0.5), limit_s=60.0),
+    _one(
+        "stream_stalls.timeout", "stream_stalls", Effect(stall_out=0.5), limit_s=60.0, clear_s=90.0
+    ),
     _one("stream_truncation.50", "stream_truncation", Effect(truncate=0.5)),
     _one(
         "stream_truncation.20",
@@ -297,8 +335,25 @@ CASES: Final = (
     _one("model_missing", "model_missing", failing(1.0, NO_MODEL)),
     _one("bad_request", "bad_request", failing(1.0, BAD)),
     _one("bad_request.context", "bad_request", failing(1.0, TOO_LONG)),
+    *(
+        _one(
+            f"{cause}.33",
+            cause,
+            failing(0.33, failure),
+            limit_s=FIFTH_S,
+            since_s=15.0,
+        )
+        for cause, failure in REFUSALS
+    ),
     _one("model_changed.model", "model_changed", Effect(model="model-1-mini")),
     _one("model_changed.build", "model_changed", Effect(fingerprint="fp_2")),
+    _one(
+        "model_changed.30",
+        "model_changed",
+        Effect(fingerprint="fp_2", swapped=0.3),
+        limit_s=FIFTH_S,
+        since_s=15.0,
+    ),
     # The way there.
     _one(
         "network_path.loss",
@@ -325,22 +380,51 @@ CASES: Final = (
         Effect(rtt=5.0, loss=0.25, jitter_s=0.02),
         routes=ALL,
     ),
+    _one("network_path.lossy", "network_path", Effect(loss=0.4), routes=HOST, limit_s=X3_S),
     _one("network_path.unreachable", "network_path", failing(1.0, UNREACHABLE), routes=HOST),
-    _one("network_path.connect", "network_path", failing(1.0, CONNECTING), routes=HOST),
+    _one(
+        "network_path.connect",
+        "network_path",
+        failing(1.0, CONNECTING),
+        routes=HOST,
+        clear_s=70.0,
+    ),
     _one("dns", "dns", failing(1.0, NO_NAME), routes=HOST),
     _one("tls.expired", "tls", failing(1.0, EXPIRED), routes=HOST),
     _one("tls.none", "tls", failing(1.0, NO_TLS), routes=HOST),
     _one("connection_churn.all", "connection_churn", Effect(cold=1.0)),
     _one("connection_churn.50", "connection_churn", Effect(cold=0.5)),
+    _one("connection_churn.30", "connection_churn", Effect(cold=0.3), limit_s=60.0, since_s=15.0),
     # What it is asked with, and what it makes of it.
     _one("cold_start.load", "cold_start", Effect(load_s=4.0)),
-    _one("cache_loss", "cache_loss", Effect(uncached=True, wait=2.5), nature=_CACHED),
+    _one("cold_start.brief", "cold_start", Effect(load_s=0.8), limit_s=60.0),
     _one(
-        "cache_loss.mild",
+        "cache_loss.all",
         "cache_loss",
-        Effect(uncached=True, wait=1.6),
+        Effect(uncached=1.0, uncached_wait=2.5),
+        nature=_CACHED,
+    ),
+    _one(
+        "cache_loss.cheap",
+        "cache_loss",
+        Effect(uncached=1.0, uncached_wait=1.3),
         nature=_CACHED,
         limit_s=X3_S,
+    ),
+    _one(
+        "cache_loss.50",
+        "cache_loss",
+        Effect(uncached=0.5, uncached_wait=2.5),
+        nature=_CACHED,
+        limit_s=60.0,
+        since_s=15.0,
+    ),
+    _one(
+        "cache_loss.from_85",
+        "cache_loss",
+        Effect(uncached=1.0, uncached_wait=2.0),
+        nature={**_CACHED, "second_mode": 0.15},
+        limit_s=X2_S,
     ),
     _one("prompt_growth.x4", "prompt_growth", Effect(input=4.0, wait=1.8)),
     _one("prompt_growth.x2", "prompt_growth", Effect(input=2.0), limit_s=X3_S),
@@ -360,6 +444,13 @@ CASES: Final = (
         "retry_masking",
         failing(0.3, INTERNAL, recovers=True),
         limit_s=60.0,
+    ),
+    _one(
+        "retry_masking.20_of_attempts",
+        ("retry_masking", "provider_errors"),
+        failing(0.2, INTERNAL),
+        limit_s=FIFTH_S,
+        since_s=_since_s(0.2),
     ),
     _one(
         "own_load",
@@ -393,6 +484,8 @@ CASES: Final = (
     _one("host.queueing_x3", QUEUE, Effect(wait=3.0), routes=HOST, limit_s=X3_S),
     _one("host.errors_50", "provider_errors", failing(0.5, INTERNAL), routes=HOST),
     _one("host.hang", "no_answer", Effect(hangs=True), routes=HOST, limit_s=HANG_S),
+    _one("all.queueing_x3", QUEUE, Effect(wait=3.0), routes=ALL, limit_s=X3_S),
+    _one("all.errors_50", "provider_errors", failing(0.5, INTERNAL), routes=ALL),
     Case(
         name="two.routes",
         acts=(
@@ -410,6 +503,17 @@ CASES: Final = (
         acts=(
             Act(causes=("provider_slow_decode",), effect=Effect(token=3.0), limit_s=X3_S),
             Act(causes=("stream_truncation",), effect=Effect(truncate=0.5), starts_s=30.0),
+        ),
+    ),
+    Case(
+        name="two.one_after_the_other",
+        acts=(
+            Act(causes=QUEUE, effect=Effect(wait=5.0), lasts_s=100.0),
+            Act(
+                causes=("provider_errors",),
+                effect=failing(0.5, INTERNAL),
+                starts_s=220.0,
+            ),
         ),
     ),
     # The run goes on.
@@ -434,6 +538,25 @@ CASES: Final = (
         failing(0.5, INTERNAL),
         turns=(Turn(at_s=50.0, what="die"),),
     ),
+    _one(
+        "pause.within",
+        QUEUE,
+        Effect(wait=5.0),
+        lasts_s=300.0,
+        turns=(
+            Turn(at_s=60.0, what="pause", route="alpha"),
+            Turn(at_s=160.0, what="resume", route="alpha"),
+        ),
+    ),
+    _one(
+        "ramp.queueing_x4",
+        QUEUE,
+        Effect(wait=4.0),
+        ramp_s=600.0,
+        lasts_s=900.0,
+        limit_s=600.0,
+        since_s=400.0,
+    ),
     _one("flapping.errors", ("provider_errors", "outage"), failing(0.9, INTERNAL), flap_s=15.0),
     _one("flapping.queueing", QUEUE, Effect(wait=5.0), flap_s=15.0, limit_s=60.0),
 )
@@ -446,9 +569,19 @@ VARIATIONS: Final[Mapping[str, Setting]] = {
     "every5s": Setting(pace_s=5.0, workers=1),
     "every5s.no_evidence": Setting(pace_s=5.0, workers=1, evidence=False),
     "every30s": Setting(pace_s=30.0, workers=1),
+    "sigma0.9": Setting(sigma=0.9, patience=1.5),
+    "rough": Setting(
+        nature={"second_mode": 0.15, "outliers": 0.02, "wander_sd": 0.1, "token_sigma": 0.15},
+        patience=1.5,
+    ),
+    "loopback": Setting(nature={"rtt_s": 0.00006, "is_tls": False, "host": "127.0.0.1"}),
+    "alone": Setting(alone=True),
+    "two_engines": Setting(late_s=0.2),
     "early": Setting(health_s=125.0),
     "untold": Setting(tells_phase=False, tells_rtt=False),
 }
+EVERYWHERE: Final = ("alone", "loopback")
+"""Settings in which every case is tried that has a meaning there."""
 VARIED: Final = (
     "no_answer.hang",
     "provider_queueing.x5",
@@ -461,15 +594,27 @@ VARIED: Final = (
 """Cases that are tried in every setting."""
 
 
-def named(which: str = "") -> dict[str, tuple[Case, Setting]]:
+def named() -> dict[str, tuple[Case, Setting]]:
     """Return all scenarios by name: each case as it is, and some in every other setting."""
     found = {case.name: (case, VARIATIONS[""]) for case in CASES}
     for suffix, setting in VARIATIONS.items():
-        if suffix:
-            for case in CASES:
-                if case.name in VARIED:
-                    found[f"{case.name}@{suffix}"] = case, setting
-    return {name: one for name, one in found.items() if name.startswith(which)}
+        for case in CASES:
+            if suffix and (case.name in VARIED or suffix in EVERYWHERE) and _fits(case, suffix):
+                found[f"{case.name}@{suffix}"] = case, setting
+    return found
+
+
+def _fits(case: Case, suffix: str) -> bool:
+    """Tell whether a case is what it is called in another setting."""
+    if suffix == "alone":
+        return all("alpha" in act.routes for act in case.acts) and case.acts[0].routes != ALL
+    # One machine with several ports has no path of its own to any of them.
+    return suffix != "loopback" or (case.acts[0].routes == HIT and "churn" not in case.name)
+
+
+def cause_of(name: str) -> Cause:
+    """Return the best name of a case's first act."""
+    return next(case.acts[0].causes[0] for case in CASES if case.name == name)
 
 
 def run_of(name: str, seed: int) -> Outline:

@@ -2,7 +2,8 @@
 
 Rule 1. All chance comes from the seed: the same outline and seed give the same stream, as far as
         evidence on demand lets it (what is suspected is the reader's word).
-Rule 2. Events come in the order of their stamps.
+Rule 2. Events come in the order of their stamps, but for those of an outline whose second engine is
+        `late_s`.
 Rule 3. Workers work as the engine's: one probe at a time, the next at max(its end, its start + the
         interval ± 10 %), half a second after a failed one, two retries with back-off, cool-downs.
 Rule 4. An attempt is drawn whole when it begins. What begins to hang takes what then waits with it;
@@ -46,10 +47,14 @@ WALL_NS: Final = 1_790_000_000 * NS_PER_S
 NEIGHBOURS: Final = 0.3
 """Correlation of the waits of two answers that follow each other."""
 AND_NEWS: Final = sqrt(1 - NEIGHBOURS**2)
+NEVER_NS: Final = 1 << 62
 MOST_EVIDENCE_S: Final = 20
 """For so long at most a suspected route is probed each second; and then it rests as long."""
-HANG_S: Final = 4.0
-"""A worker whose attempt is older is taken to hang: a probe beside it may be sent."""
+EXTRA: Final = -1
+"""Number of whoever sends one probe beside the workers."""
+SLOT_NS: Final = NS_PER_S // 10
+CALM_NS: Final = 60 * NS_PER_S
+"""After an answer that asked for less, nothing is sent beside the pace."""
 LOST: Final = Failure("protocol_error", "stale_connection", took_s=0.001, reached="sent")
 STRAY: Final = Failure("server_error", "internal", 500, message="Internal Server Error")
 SILENT: Final = Failure("timeout", "timeout.first_token", reached="sent")
@@ -63,13 +68,16 @@ _OF_A_LIFE: Final = (_START, _AGAIN, _SAY, _FINISH)
 
 
 class _Worker:
-    __slots__ = ("evidence", "number", "parked", "start_ns", "warm_until_ns")
+    __slots__ = ("busy", "is_due", "number", "parked", "start_ns", "warm_until_ns")
 
-    def __init__(self, number: int, start_ns: int, *, evidence: bool = False) -> None:
+    def __init__(self, number: int, start_ns: int) -> None:
         self.number = number
         self.start_ns = start_ns
         self.warm_until_ns = 0
-        self.evidence = evidence
+        """How long its connection is kept."""
+        self.busy = False
+        self.is_due = False
+        """Its next probe was due while it was busy with one beside the pace."""
         self.parked = False
 
 
@@ -79,10 +87,10 @@ class _Probe:
         *("scheduled_ns", "started_ns", "waited_ns", "worker"),
     )
 
-    def __init__(self, name: str, worker: _Worker, at_ns: int) -> None:
+    def __init__(self, name: str, worker: _Worker, at_ns: int, *, evidence: bool) -> None:
         self.name = name
         self.worker = worker
-        self.scheduled_ns = worker.start_ns
+        self.scheduled_ns = at_ns if evidence else worker.start_ns
         self.started_ns = at_ns
         self.attempts = 0
         self.retries = 0
@@ -90,7 +98,7 @@ class _Probe:
         self.last_end_ns = at_ns
         self.waited_ns = 0
         self.failure: Failure | None = None
-        self.evidence = worker.evidence
+        self.evidence = evidence
 
 
 class _Route:
@@ -104,7 +112,6 @@ class _Route:
         self.max_tokens = nature.max_tokens
         self.cohort = nature.cohort
         self.workers: list[_Worker] = []
-        self.evidence = _Worker(-1, 0, evidence=True)
         self.open: dict[int, tuple[int, int, int, int, _Probe, int, str]] = {}
         """Open attempts, oldest first: started, sent, headers, first token; probe, number,
         cohort."""
@@ -118,16 +125,20 @@ class _Route:
         self.told_limits_ns = 0
         self.skipped = 0
         self.last_start_ns = 0
+        self.asked_less_ns = -CALM_NS
         self.evidence_left = MOST_EVIDENCE_S
         self.rests = 0
         # Noise.
         self.slow = 1.0
         """What wandering, the day and gusts make of the wait now."""
         self.wander = chance.gauss(0.0, nature.wander_sd)
+        self.token_wander = chance.gauss(0.0, nature.token_wander_sd)
         self.phase = chance.random() * tau
         self.gust_until_ns = 0
         self.neighbour = 0.0
-        self.restless = bool(nature.wander_sd or nature.swing or nature.gusts)
+        self.restless = bool(
+            nature.wander_sd or nature.token_wander_sd or nature.swing or nature.gusts
+        )
 
 
 class Stream:
@@ -155,6 +166,25 @@ class Stream:
 
     def events(self) -> Iterator[Event]:
         """Yield the durable events, the first `hello` first."""
+        late_ns = round(self.outline.late_s * NS_PER_S)
+        if not late_ns:
+            yield from self._in_order()
+            return
+        # Every second route is another engine's; each engine writes every 100 ms.
+        names = [one.name for one in self.outline.natures]
+        waiting: list[tuple[int, int, Event]] = []
+        for number, event in enumerate(self._in_order()):
+            while waiting and waiting[0][0] <= event.at_ns:
+                yield heappop(waiting)[2]
+            route = getattr(event, "route", "")
+            is_others = bool(route) and names.index(route) % 2 == 1
+            slot_ns = -(-event.at_ns // SLOT_NS) * SLOT_NS
+            told_ns = slot_ns + late_ns if is_others else slot_ns
+            heappush(waiting, (told_ns, number, event))
+        while waiting:
+            yield heappop(waiting)[2]
+
+    def _in_order(self) -> Iterator[Event]:
         yield self._hello(START_NS)
         for route in self._routes.values():
             self._hire(route, START_NS)
@@ -238,29 +268,30 @@ class Stream:
             self._live_again(until_ns, first + list(self._break_off(until_ns, "local_gap")))
             return
         route = self._routes[turn.route]
-        if turn.what in ("pause", "resume"):
-            paused = turn.what == "pause"
-            yield Knob(
-                at_ns=now_ns,
-                route=route.name,
-                knob="paused",
-                before=float(not paused),
-                after=float(paused),
-            )
-            route.paused = paused
-            if not paused:
-                for worker in route.workers:
-                    if worker.parked:
-                        worker.parked = False
-                        self._push(max(now_ns, worker.start_ns), _START, (route, worker))
+        if turn.what == "knob":
+            yield from self._set_knob(now_ns, route, turn)
             return
+        paused = turn.what == "pause"
+        was, now = float(not paused), float(paused)
+        yield Knob(at_ns=now_ns, route=route.name, knob="paused", before=was, after=now)
+        route.paused = paused
+        for worker in route.workers:
+            if worker.parked and not paused:
+                worker.parked = False
+                self._push(max(now_ns, worker.start_ns), _START, (route, worker))
+
+    def _set_knob(self, now_ns: int, route: _Route, turn: Turn) -> Iterator[Event]:
         before = {
             "concurrency": float(route.target),
             "interval": route.interval,
             "max_tokens": float(route.max_tokens),
         }.get(turn.knob, 0.0)
         yield Knob(at_ns=now_ns, route=route.name, knob=turn.knob, before=before, after=turn.value)
-        if turn.knob == "concurrency":
+        if turn.knob == "burst":
+            for _ in range(round(turn.value)):
+                extra = _Worker(EXTRA, now_ns)
+                yield from self._probe(now_ns, route, extra, evidence=False)
+        elif turn.knob == "concurrency":
             route.target = round(turn.value)
             self._hire(route, now_ns)
         elif turn.knob == "interval":
@@ -339,7 +370,7 @@ class Stream:
         counts = tuple(self._counts(route, now_ns) for route in self._routes.values())
         wall_ns = WALL_NS + now_ns - START_NS
         yield Tick(at_ns=now_ns, wall_ns=wall_ns, health=health, routes=counts)
-        for name in self.suspects:
+        for name in sorted(self.suspects):
             if name in self._routes:
                 yield from self._look_closer(self._routes[name], now_ns)
         for route in self._routes.values():
@@ -372,10 +403,13 @@ class Stream:
 
     def _drift(self, route: _Route, now_ns: int) -> None:
         nature, chance = route.nature, self._chance
+        keep = exp(-1 / nature.wander_s)
+        news = sqrt(1 - keep * keep)
         if nature.wander_sd:
-            keep = exp(-1 / nature.wander_s)
-            route.wander *= keep
-            route.wander += nature.wander_sd * sqrt(1 - keep * keep) * chance.gauss(0.0, 1.0)
+            route.wander = keep * route.wander + news * chance.gauss(0.0, nature.wander_sd)
+        if nature.token_wander_sd:
+            step = chance.gauss(0.0, nature.token_wander_sd)
+            route.token_wander = keep * route.token_wander + news * step
         day = nature.swing * cos(2 * pi * now_ns / (86_400 * NS_PER_S) + route.phase)
         route.slow = exp(route.wander) * (1 + day)
         if nature.gusts:
@@ -388,6 +422,8 @@ class Stream:
         """Send a probe beside the pace, where the route is probed less than once a second."""
         if not route.nature.evidence or route.paused or now_ns < route.held_until_ns:
             return
+        if now_ns - route.asked_less_ns < CALM_NS:
+            return
         if route.evidence_left <= 0:
             route.rests += 1
             if route.rests < MOST_EVIDENCE_S:
@@ -395,14 +431,15 @@ class Stream:
             route.evidence_left, route.rests = MOST_EVIDENCE_S, 0
         if now_ns - route.last_start_ns < 0.95 * NS_PER_S:
             return
-        if len(route.open) >= route.target:
-            oldest_ns = next(iter(route.open.values()))[0]
-            if len(route.open) > route.target or now_ns - oldest_ns < HANG_S * NS_PER_S:
-                return
+        resting = [one for one in route.workers if not one.busy]
+        if resting:
+            worker = max(resting, key=lambda one: one.start_ns)
+        elif route.target == 1 and len(route.open) == 1:
+            worker = _Worker(EXTRA, now_ns)  # hangs the server, or that connection?
+        else:
+            return
         route.evidence_left -= 1
-        worker = route.evidence
-        worker.start_ns = now_ns
-        yield from self._probe(now_ns, route, worker)
+        yield from self._probe(now_ns, route, worker, evidence=True)
 
     # ------------------------------------------------------------------ workers and probes
 
@@ -422,17 +459,22 @@ class Stream:
             return
         if route.workers[worker.number] is not worker:
             return
-        if route.paused:
+        if worker.busy:
+            worker.is_due = True
+        elif route.paused:
             worker.parked = True
         elif now_ns < route.held_until_ns:
             later_ns = route.held_until_ns + round(0.1 * NS_PER_S * self._chance.random()) + 1
             self._push(later_ns, _START, (route, worker))
         else:
-            yield from self._probe(now_ns, route, worker)
+            yield from self._probe(now_ns, route, worker, evidence=False)
 
-    def _probe(self, now_ns: int, route: _Route, worker: _Worker) -> Iterator[Event]:
+    def _probe(
+        self, now_ns: int, route: _Route, worker: _Worker, *, evidence: bool
+    ) -> Iterator[Event]:
         self._probes += 1
-        probe = _Probe(f"e{self._engines}-{self._probes}", worker, now_ns)
+        worker.busy = True
+        probe = _Probe(f"e{self._engines}-{self._probes}", worker, now_ns, evidence=evidence)
         yield from self._attempt(now_ns, route, probe)
 
     def _again(self, now_ns: int, route: _Route, probe: _Probe) -> Iterator[Event]:
@@ -453,6 +495,8 @@ class Stream:
         if event.limits and now_ns - route.told_limits_ns >= NS_PER_S:
             route.told_limits_ns = now_ns
             yield LimitReading(at_ns=now_ns, route=route.name, limits=event.limits)
+        if event.outcome == "throttled" or event.reason in ("overloaded", "quota"):
+            route.asked_less_ns = now_ns
         if event.outcome == "throttled" and event.retry_after_s:
             until_ns = now_ns + round(event.retry_after_s * NS_PER_S)
             if until_ns > route.held_until_ns:
@@ -490,7 +534,14 @@ class Stream:
             cohort=event.cohort,
             evidence=probe.evidence,
         )
-        if worker.evidence:
+        worker.busy = False
+        if worker.number == EXTRA:
+            return
+        if probe.evidence:
+            if worker.is_due:
+                worker.is_due = False
+                worker.start_ns = now_ns if ok else now_ns + NS_PER_S // 2
+                self._push(worker.start_ns, _START, (route, worker))
             return
         interval_ns = route.interval * NS_PER_S
         if interval_ns:
@@ -505,7 +556,7 @@ class Stream:
     def _attempt(self, now_ns: int, route: _Route, probe: _Probe) -> Iterator[Event]:
         self.attempts += 1
         nature = route.nature
-        route.last_start_ns = now_ns
+        idle_since_ns, route.last_start_ns = route.last_start_ns or now_ns, now_ns
         reserved = nature.input_tokens + route.max_tokens
         yield AttemptStarted(
             at_ns=now_ns,
@@ -519,19 +570,20 @@ class Stream:
             evidence=probe.evidence,
         )
         draft = _Draft(now_ns, route, probe)
+        draft.idle_since_ns = idle_since_ns
         draft.told["reserved_tokens"] = reserved
         failure = self._failure(route, probe)
         self._connect(draft, failure)
         if failure is not None:
             self._fail(draft, failure)
             return
-        first = self._first_token(draft)
+        first, hangs = self._first_token(draft)
         timeout_ns = now_ns + int(nature.first_token_timeout_s * 1e9)
         early = draft.sent + int(draft.rtt_s * 1.1e9)
-        headers = draft.headers = min(first, early) if nature.headers_early else first
+        is_early = route.effect.hangs_late if hangs else nature.headers_early
+        headers = draft.headers = min(first, early) if is_early else first
         if first > timeout_ns:
-            hung = any(on_ns < first and now_ns < off_ns for on_ns, off_ns in route.hangs)
-            if headers < timeout_ns and not hung:
+            if headers < timeout_ns:
                 draft.ladder["headers"] = headers
                 draft.told["status"] = 200
             self._end_badly(draft, SILENT, timeout_ns)
@@ -549,69 +601,98 @@ class Stream:
         if failure is not None and failure.reached in ("start", "dns", "tcp"):
             cold = True
         base_s = nature.rtt_s * effect.rtt
-        rtt_s = draft.rtt_s = base_s * exp(nature.rtt_sigma * self._chance.gauss(0.0, 1.0))
+        rtt_s = base_s * exp(nature.rtt_sigma * self._chance.gauss(0.0, 1.0))
+        if nature.rtt_spikes and random() < nature.rtt_spikes:
+            rtt_s *= 3.0
+        draft.rtt_s = rtt_s
         at_s = draft.lag_s = effect.lag_s * random()
         if cold:
-            at_s += 0.002 + 0.002 * random()
+            at_s += (0.002 + 0.002 * random()) if nature.is_tls else 0.0001
             ladder["dns"] = now_ns + int(at_s * 1e9)
             at_s += rtt_s
             ladder["tcp"] = now_ns + int(at_s * 1e9)
-            at_s += base_s * (1 + 0.2 * random()) + 0.004
-            ladder["tls"] = now_ns + int(at_s * 1e9)
+            if nature.is_tls:
+                at_s += base_s * (1 + 0.2 * random()) + 0.004
+                ladder["tls"] = now_ns + int(at_s * 1e9)
             told["cold"] = True
         at_s += 0.0002
         ladder["sent"] = draft.sent = now_ns + int(at_s * 1e9)
-        retransmits = 0
-        if effect.loss and random() < effect.loss:
+        draft.at_s = at_s
+        self._lose(draft)
+        if nature.tells_rtt:
+            self._tell_path(draft, base_s)
+
+    def _lose(self, draft: "_Draft") -> None:
+        """Draw whether a segment is lost, on its way there or back."""
+        random, route = self._chance.random, draft.route
+        loss = max(route.effect.loss, route.nature.loss)
+        if loss and random() < loss:
             if random() < 0.5:
-                retransmits = 1
-                draft.lost_s = 0.2 + rtt_s
+                draft.retransmits = 1
+                draft.lost_s = 0.2 + draft.rtt_s
             else:
                 draft.reordered = 1 + int(4 * random())
-        draft.at_s = at_s
-        if nature.tells_rtt:
-            # Where several acknowledgements lie between, the request's own cannot be told.
-            if cold or random() < 0.85:
-                told["rtt_ns"] = int(rtt_s * 1e9)
-            told["rtt_min_ns"] = int(base_s * 0.93e9)
-            told["retransmits"] = retransmits
-            told["reordered"] = draft.reordered
-            told["rtt_to"] = "server"
 
-    def _first_token(self, draft: "_Draft") -> int:
-        """Draw the wait and return the moment of the first token, if nobody gave up before."""
+    def _tell_path(self, draft: "_Draft", base_s: float) -> None:
+        """Say of the path what the kernel does."""
+        told, random = draft.told, self._chance.random
+        late_acks = draft.route.nature.late_acks
+        if "tcp" in draft.ladder:
+            told["rtt_ns"] = int(draft.rtt_s * 1e9)
+        elif random() < 0.85:  # else several acknowledgements lie between: it cannot be told
+            late_s = 0.04 if late_acks and random() < late_acks else 0.0
+            told["rtt_ns"] = int((draft.rtt_s + late_s) * 1e9)
+        told["rtt_min_ns"] = int(base_s * 0.93e9)
+        told["retransmits"] = draft.retransmits
+        told["reordered"] = draft.reordered
+        told["rtt_to"] = "server"
+
+    def _first_token(self, draft: "_Draft") -> tuple[int, bool]:
+        """Draw the wait; return when the first token would come, and whether the server hangs."""
         route, now_ns = draft.route, draft.now_ns
-        nature, effect = route.nature, route.effect
-        random, gauss = self._chance.random, self._chance.gauss
-        route.neighbour = NEIGHBOURS * route.neighbour + AND_NEWS * gauss(0.0, 1.0)
-        wait_s = nature.wait_s * route.slow * effect.wait * exp(nature.sigma * route.neighbour)
-        cached = 0.0 if effect.uncached else nature.cached_share
-        if nature.second_mode and random() < nature.second_mode:
-            wait_s *= 2.0
-            cached = 0.0
-        if nature.outliers and random() < nature.outliers:
-            wait_s *= exp(1.5 + 0.4 * gauss(0.0, 1.0))
-        if nature.tail and random() < nature.tail:
-            wait_s *= nature.tail_factor ** random()
-        if effect.crowd:
-            wait_s *= 1 + effect.crowd * len(route.open)
-        if effect.load_s:
-            load_s = effect.load_s * exp(0.15 * gauss(0.0, 1.0))
-            wait_s += load_s
-            draft.told["server_claims"] = (_load_claim(load_s),)
-        draft.cached = cached
+        effect, random = route.effect, self._chance.random
+        wait_s = self._wait_s(draft)
         first_s = draft.at_s + draft.rtt_s + draft.lost_s + wait_s + draft.lag_s
         first = now_ns + int(first_s * 1e9)
         for on_ns, off_ns in route.hangs:
             if first > on_ns and now_ns < off_ns:
-                first = off_ns + int((0.05 + 0.4 * random()) * 1e9)
-        return first
+                return off_ns + int((0.05 + 0.4 * random()) * 1e9), True
+        if effect.hang_share and random() < effect.hang_share:
+            return NEVER_NS, True
+        return first, False
+
+    def _wait_s(self, draft: "_Draft") -> float:
+        """Draw how long the server thinks; note what it says of that, and what its cache held."""
+        route = draft.route
+        nature, effect = route.nature, route.effect
+        random, gauss = self._chance.random, self._chance.gauss
+        route.neighbour = NEIGHBOURS * route.neighbour + AND_NEWS * gauss(0.0, 1.0)
+        wait_s = nature.wait_s * route.slow * effect.wait * exp(nature.sigma * route.neighbour)
+        draft.cached = nature.cached_share
+        if effect.uncached and random() < effect.uncached:
+            wait_s *= effect.uncached_wait
+            draft.cached = 0.0
+        if nature.second_mode and random() < nature.second_mode:
+            wait_s *= 2.0
+            draft.cached = 0.0
+        if nature.outliers and random() < nature.outliers:
+            wait_s *= exp(1.5 + 0.4 * gauss(0.0, 1.0))
+        if nature.tail and random() < nature.tail:
+            wait_s *= nature.tail_factor ** random()
+        wait_s *= 1 + effect.crowd * len(route.open)
+        load_s = effect.load_s
+        if draft.now_ns - draft.idle_since_ns > nature.idle_after_s * NS_PER_S:
+            load_s += nature.idle_load_s
+        if load_s:
+            load_s *= exp(0.15 * gauss(0.0, 1.0))
+            draft.told["server_claims"] = (_load_claim(load_s),)
+        return wait_s + load_s
 
     def _gaps(self, draft: "_Draft", reads: int) -> list[int]:
         """Draw the times between the reads of an answer, in ns."""
         route = draft.route
         nature, effect, random = route.nature, route.effect, self._chance.random
-        token_s = nature.token_s * effect.token
+        token_s = nature.token_s * effect.token * exp(route.token_wander)
         token_s *= exp(nature.token_sigma * self._chance.gauss(0.0, 1.0))
         step = token_s * nature.per_read * 1e9
         low, high = 0.8 * step, 0.4 * step + (effect.jitter_s + draft.lag_s) * 1e9
@@ -663,6 +744,7 @@ class Stream:
         ladder["headers"] = draft.headers
         ladder["first_event"] = ladder["first_token"] = ladder["first_answer"] = first
         ladder["last_token"] = last
+        swapped = effect.swapped == 1.0 or chance.random() < effect.swapped
         longest_ns = max(gaps, default=0)
         characters = 4 * per_read * reads
         told |= {
@@ -674,8 +756,8 @@ class Stream:
             "chunk_offsets_ns": offsets,
             "longest_gap_ns": longest_ns,
             "ttft_kind": "content",
-            "served_model": effect.model or nature.model,
-            "fingerprint": effect.fingerprint or chance.choice(nature.fingerprints),
+            "served_model": (swapped and effect.model) or nature.model,
+            "fingerprint": (swapped and effect.fingerprint) or chance.choice(nature.fingerprints),
             "first_chunk_tokens": per_read,
         }
         if longest_ns > NS_PER_S:
@@ -798,8 +880,19 @@ class _Draft:
     """What is drawn of one attempt, step by step."""
 
     __slots__ = (
-        *("at_s", "cached", "first", "headers", "ladder", "lag_s", "lost_s", "now_ns", "probe"),
-        *("reordered", "route", "rtt_s", "sent", "told"),
+        *(
+            "at_s",
+            "cached",
+            "first",
+            "headers",
+            "idle_since_ns",
+            "ladder",
+            "lag_s",
+            "lost_s",
+            "now_ns",
+            "probe",
+        ),
+        *("reordered", "retransmits", "route", "rtt_s", "sent", "told"),
     )
 
     def __init__(self, now_ns: int, route: _Route, probe: _Probe) -> None:
@@ -807,7 +900,8 @@ class _Draft:
         self.route = route
         self.probe = probe
         self.at_s = self.rtt_s = self.lost_s = self.lag_s = self.cached = 0.0
-        self.sent = self.headers = self.first = self.reordered = 0
+        self.sent = self.headers = self.first = self.idle_since_ns = 0
+        self.reordered = self.retransmits = 0
         self.ladder: dict[str, int] = {
             "scheduled": probe.scheduled_ns,
             "admitted": now_ns,

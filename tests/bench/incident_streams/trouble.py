@@ -48,16 +48,25 @@ class Effect:
     """Retries never fail."""
     hangs: bool = False
     """Requests are taken and nothing comes; those that wait when it ends are answered then."""
+    hang_share: float = 0.0
+    """So many never get an answer, whenever it ends."""
+    hangs_late: bool = False
+    """What hangs does so behind the head of the answer."""
     stall: float = 0.0
     stall_s: float = 2.5
     stall_out: float = 0.0
     """Share of streams that fall silent until our clock ends them."""
     truncate: float = 0.0
-    uncached: bool = False
+    uncached: float = 0.0
+    """Share of prompts that the cache does not have any more."""
+    uncached_wait: float = 1.0
+    """What their wait is multiplied by."""
     input: float = 1.0
     output: float = 1.0
     model: str = ""
     fingerprint: str = ""
+    swapped: float = 1.0
+    """Share of answers that come from this other model or build."""
     cold: float = 0.0
     """Share of attempts that find their connection closed, and make a new one."""
     load_s: float = 0.0
@@ -91,6 +100,8 @@ class Effect:
                     merged[one.name] = a + b
                 case "stall_s":
                     merged[one.name] = a if self.stall else b
+                case "uncached_wait" | "swapped":
+                    merged[one.name] = b if a == one.default else a
                 case _:
                     merged[one.name] = max(a, b)
         return Effect(**merged)
@@ -147,5 +158,7 @@ class Outline:
     troubles: tuple[Trouble, ...] = ()
     turns: tuple[Turn, ...] = ()
     length_s: float = 660.0
+    late_s: float = 0.0
+    """Every second route is probed by another engine, whose events come so much later."""
     tells_phase: bool = True
     """Ticks say how far the oldest open request has come."""

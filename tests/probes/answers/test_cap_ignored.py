@@ -162,7 +162,7 @@ class Row:
             gate=self,
         )
 
-    async def admit(self, tokens: object, cancelled: object) -> bool:
+    async def admit(self, tokens: object, cancelled: object, **_: bool) -> bool:
         return True
 
     def settle(self, event: AttemptFinished) -> None:

@@ -231,6 +231,22 @@ def test_a_knob_takes_no_goal_away_and_its_mark_tells_what_becomes_of_it() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("knob", "before", "after", "text"),
+    [
+        ("interval", 5.0, 0.5, "interval 5→0.5"),
+        ("paused", 0.0, 1.0, "paused"),
+        ("paused", 1.0, 0.0, "resumed"),
+        ("burst", 0.0, 20.0, "burst 20"),
+        ("usual", 0.0, 1.0, "usual accepted"),
+    ],
+)
+def test_a_knob_is_marked_in_words(knob: str, before: float, after: float, text: str) -> None:
+    turned = Knob(at_ns=at(10), route="alpha", knob=knob, before=before, after=after)
+    table = board_of(turned, tick(11.0)).snapshot("5m", ("alpha",)).details["alpha"].percentiles
+    assert [marker.text for marker in table.markers] == [text]
+
+
 def slow_ones(cap: int, e2e_s: float, begin_s: float) -> list[Event]:
     scripts = (
         ProbeScript(f"{cap}-{n}", begin_s + n, e2e_s=e2e_s, cohort=f"{cap}/256") for n in range(20)

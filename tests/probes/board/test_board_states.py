@@ -166,6 +166,13 @@ def test_where_something_succeeds_beside_refusals_a_route_is_failing() -> None:
     assert view_of(*some, *probes(10, 14, **FAILED), tick(25)).state == "down"
 
 
+def test_a_share_that_fails_becomes_an_outage_when_nothing_succeeds_any_more() -> None:
+    some = [*probes(5), diagnosis(10, "provider_errors", 8, size=0.5), *probes(1, 11)]
+    assert view_of(*some, *probes(9, 13, **FAILED), tick(30)).state == "failing"
+    assert view_of(*some, *probes(10, 13, **FAILED), tick(30)).state == "down"
+    assert view_of(*some, *probes(10, 13, **FAILED), *probes(1, 24), tick(30)).state == "failing"
+
+
 def test_a_change_of_the_cause_keeps_the_onset() -> None:
     events = [
         *probes(5),

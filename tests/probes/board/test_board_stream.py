@@ -70,7 +70,8 @@ def transients(durable: list[Event], source: random.Random) -> list[Event]:
 
 def durable_row(view: RouteView) -> RouteView:
     """Leave out the ages, which are told at the time of any event."""
-    return replace(view, oldest_open_s=None, last_event_s=None, cool_down_s=None)
+    told = replace(view, oldest_open_s=None, last_event_s=None, cool_down_s=None)
+    return replace(told, since_s=None, overdue=False)
 
 
 @settings(max_examples=25, deadline=None)

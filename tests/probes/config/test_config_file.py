@@ -199,6 +199,9 @@ def test_a_route_replaces_the_prompt_and_key_of_the_defaults(load, tmp_path: Pat
         ("concurrency = 0", "got 0, expected a whole number from 1"),
         ("timeouts = 3", "got 3, expected a table"),
         ("timeouts = {total = 0}", "timeouts.total: got 0, expected a number of seconds above 0"),
+        ("goals = {tokens_per_s = 0}", "got 0, expected a number of tokens per second above 0"),
+        ("goals = {tokens_per_s = inf}", "expected a number of tokens per second above 0"),
+        ("evidence = 'no'", 'evidence: got "no", expected true or false'),
         ("price = {input = 1}", "price.output: is missing"),
         ("prompt_file = 'gone.txt'", "gone.txt: No such file or directory"),
         ("prompt = ' '", "expected a text that is not empty"),
@@ -212,6 +215,24 @@ def test_an_impossible_value_is_one_line(complaints, line: str, complaint: str) 
     assert len(problems) == 1
     assert problems[0].startswith("routes.toml: routes.r.")
     assert complaint in problems[0]
+
+
+def test_probing_more_often_and_writing_speed_are_set_for_all_routes_or_for_one(load) -> None:
+    one, two = load("""
+        [defaults]
+        base_url = "https://h.example/v1"
+        model = "m"
+        evidence = false
+        goals = { tokens_per_s = 20 }
+        [routes.one]
+        [routes.two]
+        evidence = true
+        goals = { ttft_s = 2 }
+    """).routes
+    assert (one.evidence, one.goals) == (False, Goals(tokens_per_s=20.0))
+    assert (two.evidence, two.goals) == (True, Goals(ttft_s=2.0, tokens_per_s=20.0))
+    (usual,) = load(MINIMAL).routes
+    assert (usual.evidence, usual.goals.tokens_per_s) == (True, None)
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:1", "[::1]:8000", "a.localhost"])

@@ -13,6 +13,7 @@ from probes.config.key_command import COMMAND_BYTES, COMMAND_SECONDS
 from probes.config.reference import TABLES, table
 from probes.config.scrubbing import PIECE
 from probes.config.settings import LONGEST_PROMPT_MB
+from probes.control.evidence import CALM_S, LONGEST_EVIDENCE_S
 from probes.discovery.loopback import HOSTS, PORTS
 from probes.discovery.loopback_network import _TIMEOUT_S
 from probes.engine.route import JITTER
@@ -36,6 +37,8 @@ NUMBERS = {
         f"± {per_cent(JITTER)}",
         f"`max_tokens` is at most {E2E_GOAL_CAP}",
         f"at most {LONGEST_PROMPT_MB} MB",
+        f"at most {LONGEST_EVIDENCE_S:g} s at a time",
+        f"never within {CALM_S:g} s of a 429",
     ),
     "Budgets, recordings, the screen": (
         f"a slow terminal gets fewer, down to {pace._SLOWEST_HZ:g}",

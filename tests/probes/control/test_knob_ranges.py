@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from probes.config import Route
 from probes.config.fields import fields_of
-from probes.control.commands import Burst, SetKnob, decode_command, encode_command
+from probes.control.commands import Burst, SetKnob, Thicken, decode_command, encode_command
+from probes.control.evidence import LONGEST_EVIDENCE_S
 from probes.control.knobs import KNOBS, MAX_BURST, KnobName, Move
 from probes.control.wanted import knob_changes, wanted_of
 
@@ -150,3 +151,23 @@ def test_a_burst_is_bounded(asked: int, sent: int) -> None:
     command = Burst(route="a", count=asked)
     assert command.count == sent
     assert decode_command(encode_command(command)) == command
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "kept_s"),
+    [
+        (5.0, 5.0),
+        (0.0, 0.0),
+        (-3.0, 0.0),
+        (21.0, LONGEST_EVIDENCE_S),
+        (math.inf, LONGEST_EVIDENCE_S),
+        (math.nan, 0.0),
+    ],
+)
+def test_a_route_is_thickened_within_bounds(asked_s: float, kept_s: float) -> None:
+    command = Thicken(route="a", for_s=asked_s)
+    assert command.for_s == kept_s
+    assert decode_command(encode_command(command)) == command
+    if math.isfinite(asked_s):
+        wire = b'{"type":"thicken","route":"a","for_s":%s}' % str(asked_s).encode()
+        assert decode_command(wire) == command

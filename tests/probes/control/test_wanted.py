@@ -1,7 +1,16 @@
 """What a restarted engine is told, so that it forgets nothing."""
 
 from probes.config import Route
-from probes.control.commands import Burst, EndCoolDown, MarkTime, Pause, SetKnob, WatchText
+from probes.control.commands import (
+    AcceptUsual,
+    Burst,
+    EndCoolDown,
+    MarkTime,
+    Pause,
+    SetKnob,
+    Thicken,
+    WatchText,
+)
 from probes.control.wanted import Wanted, commands_for_restart, knob_changes, wanted_of
 from probes.events import Held, Knob
 
@@ -76,6 +85,8 @@ def test_what_concerns_the_moment_or_nobody_changes_nothing() -> None:
     for command in (
         Burst(route="a", count=9),
         MarkTime(text="x"),
+        Thicken(route="a", for_s=9.0, fresh=True),
+        AcceptUsual(route="a"),
         SetKnob(route="gone", knob="concurrency", value=2),
         SetKnob(route="a", knob="no such knob", value=2),
         Pause(route="gone", paused=True),

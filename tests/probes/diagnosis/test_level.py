@@ -2,6 +2,7 @@
 
 import math
 import random
+import sys
 
 import pytest
 
@@ -131,11 +132,11 @@ def test_an_open_request_lends_once_and_grows_with_its_age() -> None:
     detector.lend([(at * S, 0.4)])
     assert detector.score == 0.0
     scores = []
-    for age in (0.8, 1.0, 5.0, 50.0, 500.0):
+    for age in (0.8, 1.0, 2.0, 50.0, 500.0):
         detector.lend([(at * S, age)])
         scores.append(detector.score)
     assert scores == sorted(scores)
-    assert scores[-1] == scores[-2] == 2.25
+    assert scores[-1] == scores[-2] == 3.0
     assert (detector.level, detector.since_ns) == ("suspected", at * S)
     detector.lend([])
     assert (detector.level, detector.score, detector.since_ns) == ("well", 0.0, None)
@@ -144,15 +145,30 @@ def test_an_open_request_lends_once_and_grows_with_its_age() -> None:
 def test_open_requests_of_one_second_count_as_one() -> None:
     detector, at = learned()
     detector.lend([(at * S + worker, 50.0) for worker in range(8)])
-    assert detector.score == 2.25
+    assert detector.score == 3.0
 
 
-def test_a_request_that_was_overtaken_lends_nothing() -> None:
+def test_a_request_that_others_overtake_is_no_older_than_their_last_answer() -> None:
     detector, at = learned()
     began_ns = at * S
-    feed(detector, [0.3], at=at + 1)
-    detector.lend([(began_ns, 50.0)])
+    at = feed(detector, noise(50), at=at)
+    newest_ns = (at - 1) * S
+    detector.lend([(began_ns, 50.0)], newest_ns)
     assert detector.score == 0.0
+    detector.lend([(began_ns, 50.4)], newest_ns + 4 * S // 10)
+    assert detector.score == 0.0
+    detector.lend([(began_ns, 55.0)], newest_ns + 5 * S)
+    assert detector.score == 3.0
+
+
+def test_an_open_request_names_nothing_that_its_sample_would_not_name() -> None:
+    detector, at = learned()
+    at = feed(detector, [5.0] * 9, at=at)
+    before = detector.score
+    detector.lend([(at * S, 50.0)], at * S + 50 * S)
+    assert detector.score == before + 3.0
+    detector.lend([(at * S, 50.0), ((at + 1) * S, 49.0)], at * S + 50 * S)
+    assert (detector.level, before) == ("perhaps", 11.25)
 
 
 def test_what_is_open_is_forgotten_with_its_engine() -> None:
@@ -214,3 +230,123 @@ def test_an_heir_of_nothing_learns_afresh() -> None:
     heir = LevelShift.heir(LevelShift())
     feed(heir, [0.5] * 59)
     assert heir.level == "learning"
+
+
+def test_a_hang_that_is_named_on_loan_has_an_onset_and_is_cleared_by_good_samples() -> None:
+    detector, at = learned()
+    began_ns = at * S
+    detector.lend([(began_ns + each * S, 50.0) for each in range(20)])
+    assert detector.level == "named"
+    detector.lend([])
+    assert (detector.level, detector.since_ns) == ("named", began_ns)
+    at = feed(detector, noise(30, seed=4), at=at + 20)
+    assert (detector.level, detector.since_ns) == ("well", None)
+
+
+def test_a_level_settled_on_loan_is_no_alarm_any_more() -> None:
+    detector, at = learned()
+    usual = detector.usual(0.5)
+    detector.lend([((at + each) * S, 50.0) for each in range(20)])
+    detector.settle()
+    detector.lend([])
+    assert (detector.level, detector.usual(0.5)) == ("well", usual)
+
+
+def test_the_end_of_an_alarm_asks_for_more_probes() -> None:
+    detector, at = learned()
+    at = feed(detector, noise(60, median=1.5, seed=2), at=at)
+    assert not detector.clearing
+    feed(detector, noise(4, seed=3), at=at)
+    assert detector.clearing
+    feed(detector, noise(60, seed=3), at=at + 4)
+    assert not detector.clearing
+
+
+def test_gross_illness_is_named_although_outliers_have_stretched_the_reference() -> None:
+    detector = LevelShift()
+    usual = noise(400)
+    usual[::40] = [4.0] * 10
+    at = feed(detector, usual)
+    took = until(detector, noise(12, median=4.0, sigma=0.1, seed=2), "named", at=at, step=4)
+    assert took is not None
+    assert took <= 7  # by the score alone it takes sixteen
+
+
+def test_seconds_that_resemble_each_other_raise_the_bar() -> None:
+    def alike(likeness: float) -> LevelShift:
+        rng, level, detector = random.Random(5), 0.0, LevelShift()
+        for second in range(2000):
+            level = likeness * level + rng.gauss(0.0, math.sqrt(1.0 - likeness**2))
+            detector.sample(second * S, 0.5 * math.exp(0.5 * level), second * S)
+        return detector
+
+    took = [until(alike(each), [1.5] * 60, "named", at=2000) for each in (0.0, 0.8)]
+    assert took[0] is not None
+    assert took[1] is not None
+    assert took[1] > 1.5 * took[0]
+
+
+def test_coming_back_to_where_the_hour_was_is_no_shift() -> None:
+    detector, at = learned(sigma=0.1, n=1500)
+    at = feed(detector, noise(600, median=0.38, sigma=0.1, seed=2), at=at)
+    assert until(detector, noise(300, sigma=0.1, seed=3), "perhaps", at=at) is None
+
+
+def test_what_creeps_is_held_against_the_run_and_settled_by_hand() -> None:
+    detector, at = learned(n=3600)
+    ramp = [value * math.exp(second / 7200) for second, value in enumerate(noise(7200, seed=2))]
+    named_at = None
+    for value in ramp:
+        detector.sample(at * S, value, at * S)
+        at += 1
+        if detector.ramp_since_ns is not None and named_at is None:
+            named_at = at
+    assert named_at is not None
+    shift = detector.ramp()
+    assert shift is not None
+    assert shift.low > 1.5
+    assert detector.ramp_since_ns is not None
+    assert 3600 < detector.ramp_since_ns / S < named_at
+    assert detector.level in ("well", "suspected")
+    detector.settle()
+    assert (detector.ramp(), detector.ramp_since_ns) == (None, None)
+
+
+def test_a_ramp_ends_when_the_level_is_back() -> None:
+    detector, at = learned(n=3600)
+    ramp = [value * math.exp(second / 7200) for second, value in enumerate(noise(6600, seed=2))]
+    at = feed(detector, ramp, at=at)
+    assert detector.ramp() is not None
+    feed(detector, noise(900, seed=3), at=at)
+    assert detector.ramp() is None
+
+
+def test_a_day_is_no_ramp() -> None:
+    detector = LevelShift()
+    for second in range(0, 86_400, 2):
+        value = 0.5 * math.exp(-0.2 * math.cos(2 * math.pi * second / 86_400))
+        detector.sample(second * S, value, second * S)
+        assert detector.ramp_since_ns is None
+
+
+@pytest.mark.parametrize(
+    ("sigma", "low", "high"), [(0.1, 1.2, 1.3), (0.3, 1.25, 1.5), (0.9, 1.5, 2)]
+)
+def test_the_more_restless_a_series_the_larger_what_can_be_told(
+    sigma: float, low: float, high: float
+) -> None:
+    detector, at = learned(sigma=sigma)
+    restless = detector.restless
+    assert restless is not None
+    assert low <= restless <= high
+    worse = noise(300, median=0.5 * restless * 1.1, sigma=sigma, seed=2)
+    assert until(detector, worse, "named", at=at) is not None
+
+
+def test_memory_is_bounded() -> None:
+    detector, at = learned(n=20_000)
+    feed(detector, [50.0] * 2000, at=at)
+    held = sys.getsizeof(detector) + sum(
+        sys.getsizeof(getattr(detector, name)) for name in LevelShift.__slots__
+    )
+    assert held < 8_000

@@ -11,6 +11,7 @@ from scripted import Network, Script, chat, sse
 
 from probes.config import Route
 from probes.control.commands import (
+    AcceptUsual,
     Allow,
     Allowance,
     Burst,
@@ -21,6 +22,7 @@ from probes.control.commands import (
     Pause,
     SetKnob,
     Stop,
+    Thicken,
     WatchText,
 )
 from probes.engine.engine import run_engine
@@ -193,6 +195,34 @@ async def test_knobs_pauses_marks_and_bursts_are_events() -> None:
         await engine.clock.advance(1)
         assert [event.knob for event in engine.of(Knob)] == ["concurrency", "burst", "paused"]
         assert engine.of(Mark)[0].text == "now"
+
+
+async def test_a_level_that_is_accepted_is_told_and_changes_nothing() -> None:
+    engine = Engine()
+    async with engine.running():
+        engine.tell(configure(route("a"), route("b")), Go(), AcceptUsual(route="b", who="ann"))
+        await engine.clock.advance(1)
+        (knob,) = engine.of(Knob)
+        assert (knob.route, knob.knob, knob.before, knob.after, knob.who) == (
+            "b",
+            "usual",
+            0.0,
+            1.0,
+            "ann",
+        )
+
+
+async def test_a_route_is_thickened_by_a_command_and_no_other_with_it() -> None:
+    engine = Engine()
+    async with engine.running():
+        engine.tell(configure(route("a", interval=60.0), route("b", interval=60.0)), Go())
+        await engine.clock.advance(2)
+        engine.tell(Thicken(route="a", for_s=5.0), Thicken(route="nobody", for_s=5.0))
+        await engine.clock.advance(10)
+        beside = [event for event in engine.of(ProbeFinished) if event.evidence]
+        assert [event.route for event in beside] == ["a"] * 5
+        assert engine.of(Knob) == []
+        assert [event.text for event in engine.of(Notice)] == ["no such route"]
 
 
 async def test_what_it_does_not_know_it_says_and_goes_on() -> None:

@@ -309,3 +309,120 @@ async def test_stopping_ends_a_staggered_release_at_once() -> None:
         await settle()
         assert room.gate.waiting == 0
     assert room.admitted < 10
+
+
+async def admitted_beside_the_pace(room: Room) -> bool:
+    """Return whether an attempt may go beside the pace; it must not wait."""
+    with anyio.fail_after(1):
+        return await room.gate.admit(lambda: room.tokens, lambda: False, evidence=True)
+
+
+async def test_beside_the_pace_an_attempt_goes_where_all_is_calm_and_is_reserved() -> None:
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=150),))
+    assert room.gate.is_calm
+    assert await admitted_beside_the_pace(room)
+    assert room.spending.reserve("r", 51) is None
+    room.gate.settle(room.finished(charged_tokens=20))
+    assert room.spending.reserve("r", 130) is not None
+
+
+async def test_beside_the_pace_a_budget_that_does_not_suffice_is_no_news() -> None:
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=99),))
+    assert not await admitted_beside_the_pace(room)
+    assert room.events == []
+    room.tokens = 99  # what the pace asks may be less, and goes
+    await room.admit()
+    assert (room.admitted, room.events) == (1, [])
+
+
+async def test_nothing_goes_beside_the_pace_while_a_budget_holds_the_route() -> None:
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=99),))
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        room.tokens = 10
+        assert not await admitted_beside_the_pace(room)
+        group.cancel_scope.cancel()
+    assert not await admitted_beside_the_pace(room)  # nobody waits, and it is held all the same
+    room.spending.allow((Allowance(route="r", tokens=500),))
+    await room.admit()
+    assert await admitted_beside_the_pace(room)
+
+
+async def test_nothing_goes_beside_the_pace_of_a_lease_that_is_dry_or_while_somebody_waits() -> (
+    None
+):
+    room = Room()
+    room.spending.allow((Allowance(route="r", tokens=99, more=True),))
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.admit)
+        await settle()
+        room.tokens = 10
+        assert not await admitted_beside_the_pace(room)
+        room.spending.allow((Allowance(route="r", tokens=500),))
+        room.gate.changed.ring()
+    assert room.admitted == 1
+    assert await admitted_beside_the_pace(room)
+
+
+async def test_nothing_goes_beside_the_pace_of_a_route_that_is_paused_or_ending() -> None:
+    room = Room()
+    room.gate.paused = True
+    assert not await admitted_beside_the_pace(room)
+    room.gate.paused = False
+    assert await admitted_beside_the_pace(room)
+    room.gate.stopping = True
+    assert not room.gate.is_calm
+    assert not await admitted_beside_the_pace(room)
+
+
+async def test_nothing_goes_beside_the_pace_while_the_reader_has_stopped() -> None:
+    room = Room()
+    room.reader_stalled = True
+    assert not await admitted_beside_the_pace(room)
+    assert room.events == []
+    room.reader_stalled = False
+    assert await admitted_beside_the_pace(room)
+
+
+async def test_nothing_goes_beside_the_pace_during_a_cool_down() -> None:
+    room = Room()
+    room.gate.cool_down(100, room.clock.now_ns)
+    room.clock.now_ns += 99 * NS
+    assert not await admitted_beside_the_pace(room)
+    room.clock.now_ns += NS
+    assert await admitted_beside_the_pace(room)
+    assert room.held() == [("cool_down", False), ("cool_down", True)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told", "for_less"),
+    [
+        ("throttled", {"reason": "rate_limit"}, True),
+        ("throttled", {"reason": "overloaded"}, True),
+        ("server_error", {"reason": "overloaded"}, True),
+        ("client_error", {"reason": "quota"}, True),
+        ("server_error", {"reason": "unavailable", "retry_after_s": 1.0}, True),
+        ("server_error", {"reason": "unavailable", "retry_after_s": 0.0}, False),
+        ("server_error", {"reason": "internal"}, False),
+        ("client_error", {"reason": "auth"}, False),
+        ("timeout", {"reason": "timeout.first_token"}, False),
+        ("ok", {}, False),
+    ],
+)
+async def test_for_a_minute_nothing_goes_beside_the_pace_to_who_asked_for_less(
+    outcome: str, told: dict[str, object], for_less: bool
+) -> None:
+    room = Room()
+    room.gate.settle(room.finished(outcome, **told))
+    room.gate.end_cool_down()  # a key ends the cool-down, not the calm
+    assert await admitted_beside_the_pace(room) != for_less
+    await room.admit()
+    assert room.admitted == 1  # the pace goes on
+    room.clock.now_ns += 60 * NS - 1
+    assert await admitted_beside_the_pace(room) != for_less
+    room.clock.now_ns += 1
+    assert await admitted_beside_the_pace(room)

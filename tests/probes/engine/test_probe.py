@@ -31,7 +31,7 @@ SECRET = "sk-very-secret-value"
 class Desk:
     """A probe with everything around it."""
 
-    def __init__(self, *scripts: Script, **route: object) -> None:
+    def __init__(self, *scripts: Script, evidence: bool = False, **route: object) -> None:
         self.clock = ManualClock()
         self.network = Network(list(scripts))
         self.events: list[Event] = []
@@ -53,9 +53,15 @@ class Desk:
             max_tokens=64,
         )
         transport = self.network.transport(self.route, self.clock)
-        self.probe = Probe("1-1", self.tools, transport, scheduled_ns=self.clock.now_ns)
+        self.admitted_as: list[bool] = []
+        self.probe = Probe(
+            "1-1", self.tools, transport, scheduled_ns=self.clock.now_ns, evidence=evidence
+        )
 
-    async def admit(self, tokens: Callable[[], int], cancelled: Callable[[], bool]) -> bool:
+    async def admit(
+        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+    ) -> bool:
+        self.admitted_as.append(evidence)
         if self.hold is not None:
             await self.hold.wait()
         return self.admit_answers.pop(0) and not cancelled()
@@ -146,6 +152,59 @@ async def test_a_probe_that_is_never_admitted_leaves_no_trace() -> None:
     desk.admit_answers = [False]
     assert await desk.run() is None
     assert desk.events == []
+
+
+async def test_a_probe_beside_the_pace_is_marked_in_all_that_is_told_of_it() -> None:
+    desk = Desk(refusal(500), chat("a"), evidence=True)
+    finished = await desk.run()
+    assert finished is not None
+    assert (finished.outcome, finished.attempts) == ("ok", 2)
+    told = [*desk.of(AttemptStarted), *desk.of(AttemptFinished), *desk.of(ProbeFinished)]
+    assert [event.evidence for event in told] == [True] * 5
+    assert desk.admitted_as == [True, True]
+    usual = Desk(chat("a"))
+    await usual.run()
+    told = [*usual.of(AttemptStarted), *usual.of(AttemptFinished), *usual.of(ProbeFinished)]
+    assert [event.evidence for event in told] == [False] * 3
+    assert usual.admitted_as == [False]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(429),
+        refusal(429, "the model is overloaded"),
+        refusal(529),
+        refusal(402),
+        refusal(503, retry_after="1"),
+    ],
+)
+async def test_a_probe_beside_the_pace_does_not_ask_again_who_asked_for_less(
+    answer: Script,
+) -> None:
+    desk = Desk(answer, evidence=True)
+    finished = await desk.run()
+    assert finished is not None
+    assert (finished.outcome, finished.attempts) == (desk.settled[0].outcome, 1)
+    assert finished.outcome in ("throttled", "server_error", "client_error")
+    assert desk.settled[0].retry is None
+
+
+async def test_a_retry_beside_the_pace_that_may_not_go_ends_its_probe() -> None:
+    desk = Desk(refusal(500), evidence=True)
+    desk.admit_answers = [True, False]
+    finished = await desk.run()
+    assert finished is not None
+    assert (finished.outcome, finished.reason) == ("cancelled", "evidence")
+    assert len(desk.network.requests) == 1
+
+
+async def test_a_defect_of_ours_beside_the_pace_stays_marked() -> None:
+    desk = Desk(Script(error=RuntimeError("ours")), evidence=True)
+    with pytest.raises(ExceptionGroup):
+        await desk.run(2)
+    told = [*desk.of(AttemptStarted), *desk.of(AttemptFinished), *desk.of(ProbeFinished)]
+    assert [event.evidence for event in told] == [True] * 3
 
 
 async def test_an_unsupported_cap_field_is_changed_once_and_said() -> None:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from probes.answers.answer import Answer
+from probes.config import Goals, Route, Timeouts
 from probes.config.scrubbing import MASK, Scrubber
 from probes.engine.report import (
     LONGEST_TEXT,
@@ -12,6 +13,7 @@ from probes.engine.report import (
     attempt_finished,
     charge_for,
     cohort_of,
+    route_info,
 )
 from probes.engine.stamp_recorder import StampRecorder
 from probes.events import AttemptFinished, Limit, ServerClaim, encode_event
@@ -73,6 +75,25 @@ def test_no_place_of_an_answer_carries_a_secret_into_an_event() -> None:
     line = encode_event(event_of(answer, headers, text=True)).decode()
     assert SECRET not in line
     assert MASK in line
+
+
+def test_a_route_is_told_with_what_it_is_judged_by() -> None:
+    usual = route_info(Route(name="r", base_url="https://h", model="m"))
+    assert (usual.goal_tokens_per_s, usual.evidence, usual.first_token_timeout_s) == (
+        None,
+        True,
+        60.0,
+    )
+    own = Route(
+        name="r",
+        base_url="https://h",
+        model="m",
+        evidence=False,
+        goals=Goals(tokens_per_s=20.0),
+        timeouts=Timeouts(first_token=7.0),
+    )
+    told = route_info(own)
+    assert (told.goal_tokens_per_s, told.evidence, told.first_token_timeout_s) == (20.0, False, 7.0)
 
 
 def test_a_cut_leaves_no_beginning_of_a_secret() -> None:

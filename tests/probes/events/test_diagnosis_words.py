@@ -61,16 +61,16 @@ FAILS = Evidence(figure="failed_share", now=1.0, usual=0.0, n_now=41, unit="shar
         (Evidence(figure="rtt", now=0.29, usual=0.04), "RTT 290 ms, usual 40"),
         (Evidence(figure="connect", now=1.5, usual=0.04), "connect 1.50 s, usual 0.040"),
         (Evidence(figure="loop_lag", now=0.048), "our loop late by 48 ms"),
-        (FAILS, "41 of 41 attempts fail, usual none"),
+        (FAILS, "41 of 41 attempts fail"),
         (
             Evidence(figure="failed_share", now=0.2, usual=0.002, n_now=60, unit="share"),
             "20 % of 60 attempts fail, usual 0.2 %",
         ),
         (
-            Evidence(figure="stalled_share", now=0.4, n_now=18, unit="share"),
-            "7 of 18 answers pause",
+            Evidence(figure="stalled_share", now=0.4, usual=0.0, n_now=18, unit="share"),
+            "7 of 18 answers pause, usual none",
         ),
-        (Evidence(figure="throttled_share", now=0.999, unit="share"), "99 % of attempts 429"),
+        (Evidence(figure="throttled_share", now=0.999, unit="share"), "99 % of attempts throttled"),
         (
             Evidence(figure="cached_share", now=0.0, usual=0.92, unit="share"),
             "0 % of the prompt cached, usual 92 %",
@@ -99,7 +99,7 @@ def test_whatever_a_figure_is_it_has_words_of_few_cells(
 ) -> None:
     evidence = Evidence(figure=figure, now=now, usual=usual, n_now=number, n_usual=number)
     assert len(evidence_words(evidence)) <= 60
-    assert as_usual_words(evidence).endswith(" as usual")
+    assert as_usual_words([evidence]).endswith(" as usual")
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,12 @@ def test_every_cause_has_words_of_its_own() -> None:
     one = [cause_words(cause) for cause in get_args(Cause)]
     several = [cause_words(cause, several=True) for cause in get_args(Cause)]
     assert len(set(one)) == len(set(several)) == len(get_args(Cause))
+
+
+def test_what_did_not_move_is_told_together() -> None:
+    speed, rtt = Evidence(figure="time_per_token", now=0.02), Evidence(figure="rtt", now=0.02)
+    assert as_usual_words([speed, rtt, rtt]) == "writing speed, RTT as usual"
+    assert as_usual_words([]) == ""
 
 
 def test_what_has_grown_says_how_much() -> None:
@@ -169,7 +175,7 @@ def test_a_servers_words_stand_with_the_figure_they_explain() -> None:
     words = server_words(503, "The engine is \n currently overloaded")
     assert words == '503 "The engine is currently overloaded"'
     parts = evidence_parts(diagnosis("outage", evidence=(FAILS,)), words)
-    assert parts == (f"41 of 41 attempts fail, usual none: {words}",)
+    assert parts == (f"41 of 41 attempts fail: {words}",)
     assert evidence_parts(diagnosis("outage"), words) == (words,)
     assert server_words(None, "") == ""
     assert server_words(429, " ") == "429"

@@ -15,14 +15,17 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+from judges import SuspiciousDiagnostician
 from recorded import recorded_events
 
 from probes.config import Budget, Config, Route, Tls
-from probes.control.commands import MarkTime, Pause, SetKnob
+from probes.control.commands import Command, MarkTime, Pause, SetKnob, Thicken
+from probes.diagnosis import Diagnostician
 from probes.events import (
     SCHEMA_VERSION,
     AttemptFinished,
     AttemptStarted,
+    Batch,
     Event,
     Hello,
     Knob,
@@ -33,6 +36,7 @@ from probes.events import (
     encode_event,
 )
 from probes.money.ledger import Ledger, route_key
+from probes.run.funded import FundedEngine
 from probes.run.session import Session
 from probes.simulator.library import demo_routes
 from probes.sources.child_process import launch_process
@@ -72,7 +76,9 @@ async def running(session: Session) -> AsyncIterator[list[Event]]:
         session.stop()
 
 
-def fake_session(mode: str, ledger: Ledger, config: Config | None = None) -> Session:
+def fake_session(
+    mode: str, ledger: Ledger, config: Config | None = None, judge: Diagnostician | None = None
+) -> Session:
     """Return a session whose engines all behave as `mode`."""
     return Session(
         config or Config(routes=(ROUTE,)),
@@ -81,6 +87,7 @@ def fake_session(mode: str, ledger: Ledger, config: Config | None = None) -> Ses
         ledger=ledger,
         limits=QUICK,
         launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, mode]),
+        diagnostician=judge,
     )
 
 
@@ -105,6 +112,40 @@ async def test_a_restarted_engine_is_told_knobs_pauses_and_money(ledger: Ledger)
     assert second[1]["value"] == 5
     assert second[2]["paused"] is True
     assert session.status.restarts == 1
+
+
+@pytest.mark.parametrize(
+    ("evidence", "concurrency", "hanging", "expected"),
+    [
+        (True, 1, (), [Thicken(route="r", for_s=20.0)]),
+        (True, 1, ("r",), [Thicken(route="r", for_s=20.0, fresh=True)]),
+        (True, 2, ("r",), [Thicken(route="r", for_s=20.0)]),
+        (False, 1, ("r",), []),
+    ],
+)
+async def test_more_is_asked_of_a_route_that_is_suspected(
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    evidence: bool,
+    concurrency: int,
+    hanging: tuple[str, ...],
+    expected: list[Thicken],
+) -> None:
+    sent: list[Command] = []
+    monkeypatch.setattr(FundedEngine, "send", lambda _engine, command: sent.append(command))
+    route = msgspec.structs.replace(ROUTE, evidence=evidence)
+    judge = SuspiciousDiagnostician("r", hanging=hanging)
+    session = fake_session("good", ledger, Config(routes=(route,)), judge)
+    session.command(SetKnob(route="r", knob="concurrency", value=concurrency))
+    async with running(session) as heard:
+        await until(lambda: sum(isinstance(event, Batch) for event in heard) >= 3)
+        asked = [one for one in sent if isinstance(one, Thicken)]
+        judge.told = judge.hang = frozenset()
+        seen = len(heard)
+        await until(lambda: len(heard) > seen + 1)
+    assert asked == expected
+    ends = [Thicken(route="r", for_s=0.0)] if expected else []
+    assert [one for one in sent if isinstance(one, Thicken)] == [*expected, *ends]
 
 
 def allowed(told: list[dict[str, Any]]) -> int:

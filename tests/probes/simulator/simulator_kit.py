@@ -4,6 +4,7 @@ import heapq
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
+from statistics import median
 
 import anyio
 import httpx
@@ -23,7 +24,7 @@ from probes.simulator import (
     steady,
 )
 from probes.simulator.model import Refusal, ServingModel
-from probes.simulator.sequence import Prompt, Sequence
+from probes.simulator.sequence import Prompt, Sequence, SequenceCutError
 
 CHAT = "/v1/chat/completions"
 
@@ -146,6 +147,51 @@ class Client:
     def gaps_s(self) -> list[float]:
         pairs = zip(self.times_s, self.times_s[1:], strict=False)
         return [round(later - earlier, 6) for earlier, later in pairs]
+
+
+class Story:
+    """What one route of a scenario looks like from outside, second by second."""
+
+    def __init__(self, hosted: HostedModel, clock: VirtualClock) -> None:
+        self.hosted, self.clock = hosted, clock
+        self.model = ServingModel(hosted, clock=clock, random=Random(1))
+        self.started_ns = clock.monotonic_ns()
+        self.asked = prompt(hosted.route.prompt_tokens or 20, hosted.route.max_tokens)
+        self.ttfts: list[tuple[float, float]] = []
+        self.ends: list[tuple[float, float]] = []
+        self.longest_gaps: list[tuple[float, float]] = []
+        self.token_s: list[tuple[float, float]] = []
+        """Median time of a token of each answer."""
+        self.refused: list[tuple[float, int]] = []
+
+    def now_s(self) -> float:
+        return (self.clock.monotonic_ns() - self.started_ns) / NS_PER_S
+
+    async def worker(self) -> None:
+        while True:
+            started_s = self.now_s()
+            client = Client(self.model, self.clock, self.asked)
+            try:
+                await client.run()
+            except SequenceCutError:
+                self.refused.append((started_s, 0))
+            if client.refusal is not None:
+                self.refused.append((started_s, client.refusal.status))
+                await self.clock.sleep(0.5)
+            elif len(client.times_s) > 1:
+                self.ttfts.append((started_s, client.times_s[0]))
+                self.ends.append((started_s, client.times_s[-1]))
+                self.longest_gaps.append((started_s, max(client.gaps_s)))
+                self.token_s.append((started_s, median(client.gaps_s)))
+            await self.clock.sleep(started_s + self.hosted.route.interval - self.now_s())
+
+    async def play(self, seconds: float, concurrency: int) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.model.run)
+            for _ in range(concurrency):
+                group.start_soon(self.worker)
+            await self.clock.advance(seconds)
+            group.cancel_scope.cancel()
 
 
 async def ask_all(

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 import probes
+from probes.kit.clock import NS_PER_S
 
 ROOT = Path(probes.__file__).parents[1]
 COMMAND = [sys.executable, "-P", "-m", "probes.simulator"]
@@ -47,6 +49,9 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
 def test_it_announces_itself_serves_and_ends_with_its_standard_input() -> None:
     with started("--scenario", "healthy", "--until-eof") as (process, line):
         assert line["scenario"] == "healthy"
+        truth = httpx.get(f"{line['base_url']}/truth").json()
+        assert truth["started_ns"] == line["started_ns"]
+        assert 0 < time.monotonic_ns() - line["started_ns"] < 60 * NS_PER_S
         models = httpx.get(f"{line['base_url']}/v1/models").json()["data"]
         assert [model["id"] for model in models] == ["healthy"]
         assert end(process) == (0, b"", b"")
@@ -70,7 +75,7 @@ def test_the_key_is_taken_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--scenario", "nope"), b"there are: demo"),
+        (("--scenario", "nope"), b"there are: all-routes-overloaded, "),
         (("--port", "70000"), b"from 0 to 65535"),
         (("--port", "http"), b"invalid"),
         (("--api-key-env", "SURELY_NOT_SET"), b"SURELY_NOT_SET is not set"),

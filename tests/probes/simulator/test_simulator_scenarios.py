@@ -2,15 +2,11 @@
 
 import math
 from pathlib import Path
-from random import Random
 
-import anyio
 import pytest
-from simulator_kit import Client, VirtualClock, prompt
+from simulator_kit import Story, VirtualClock
 
-from probes.kit.clock import NS_PER_S
 from probes.simulator import (
-    HostedModel,
     Phase,
     Scenario,
     ScenarioError,
@@ -22,8 +18,6 @@ from probes.simulator import (
     scenario_names,
 )
 from probes.simulator.library import parse_scenario
-from probes.simulator.model import ServingModel
-from probes.simulator.sequence import SequenceCutError
 
 INCIDENTS = ("flaky", "healthy", "outage", "queueing", "stalling", "throttling")
 
@@ -73,6 +67,14 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         (
             'title = "t"\n[limits]\nconcurrency = "4"',
             'mine: limits.concurrency is "4": Expected `int`, got `str`',
+        ),
+        (
+            'title = "t"\n[faults]\nswap_share = 0.5',
+            "mine: faults: swap_share needs swap_model, swap_fingerprint or both",
+        ),
+        (
+            'title = "t"\n[faults]\nerror_share = 0.5\nerror_statuses = []',
+            "mine: faults: error_share needs one of error_statuses at least",
         ),
         ('title = "t"\nmodels = 3', "mine: models is 3: Expected `array`, got `int`"),
         (
@@ -226,47 +228,6 @@ def test_a_scenario_of_nothing_is_refused() -> None:
         Scenario(name="empty", models=())
 
 
-class Story:
-    """What one route of the demo looks like from outside, second by second."""
-
-    def __init__(self, hosted: HostedModel, clock: VirtualClock) -> None:
-        self.hosted, self.clock = hosted, clock
-        self.model = ServingModel(hosted, clock=clock, random=Random(1))
-        self.started_ns = clock.monotonic_ns()
-        self.ttfts: list[tuple[float, float]] = []
-        self.ends: list[tuple[float, float]] = []
-        self.longest_gaps: list[float] = []
-        self.refused: list[tuple[float, int]] = []
-
-    def now_s(self) -> float:
-        return (self.clock.monotonic_ns() - self.started_ns) / NS_PER_S
-
-    async def worker(self) -> None:
-        while True:
-            started_s = self.now_s()
-            client = Client(self.model, self.clock, prompt(20, self.hosted.route.max_tokens))
-            try:
-                await client.run()
-            except SequenceCutError:
-                self.refused.append((started_s, 0))
-            if client.refusal is not None:
-                self.refused.append((started_s, client.refusal.status))
-                await self.clock.sleep(0.5)
-            elif client.times_s:
-                self.ttfts.append((started_s, client.times_s[0]))
-                self.ends.append((started_s, client.times_s[-1]))
-                self.longest_gaps.append(max(client.gaps_s))
-            await self.clock.sleep(started_s + self.hosted.route.interval - self.now_s())
-
-    async def play(self, seconds: float, concurrency: int) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(self.model.run)
-            for _ in range(concurrency):
-                group.start_soon(self.worker)
-            await self.clock.advance(seconds)
-            group.cancel_scope.cancel()
-
-
 async def told(name: str, seconds: float = 60.0, concurrency: int | None = None) -> Story:
     models = {model.route.name: model for model in load_scenario("demo").models}
     story = Story(models[name], VirtualClock())
@@ -314,7 +275,7 @@ async def test_the_flaky_route_fails_often_but_not_so_often_that_retries_do_not_
 @pytest.mark.anyio
 async def test_the_stalling_route_has_gaps_well_above_a_second_on_some_streams() -> None:
     story = await told("mistral-small")
-    stalled = [gap for gap in story.longest_gaps if gap > 1.2]
+    stalled = [gap for _, gap in story.longest_gaps if gap > 1.2]
     assert 0.1 < len(stalled) / len(story.longest_gaps) < 0.6
     assert p95(story.ttfts) < 1.0
 

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,13 @@ def _started(probe: str, attempt: int, at_ns: int) -> AttemptStarted:
         cohort="64/256",
         reserved_tokens=80,
     )
+
+
+@pytest.mark.parametrize("evidence", [False, True])
+def test_what_went_beside_the_pace_is_ended_as_such(evidence: bool) -> None:
+    work = OpenWork()
+    work.fold(msgspec.structs.replace(_started("1-1", 0, 10), evidence=evidence))
+    assert [event.evidence for event in work.end_all("engine_died")] == [evidence] * 2
 
 
 def test_open_attempts_and_probes_are_ended_as_they_were_left() -> None:

@@ -8,17 +8,19 @@ import msgspec
 import pytest
 from clocks import NS, ManualClock
 from group_of_engines import Group, route
-from scripted import chat, refusal
+from scripted import Script, chat, refusal
 
 from probes.board import Board
 from probes.config import Route
 from probes.control.commands import (
+    AcceptUsual,
     Burst,
     Command,
     EndCoolDown,
     MarkTime,
     Pause,
     SetKnob,
+    Thicken,
     WatchText,
 )
 from probes.control.status import HostStatus
@@ -316,6 +318,128 @@ async def test_only_what_changes_is_told() -> None:
     told = [(event.route, event.knob, event.before, event.after) for event in group.of(Knob)]
     assert told == [("a", "interval", 1, 0), ("a", "paused", 0, 1), ("b", "paused", 1, 0)]
     assert group.of(Held) == []
+
+
+def beside(group: Group) -> Counter[str]:
+    """Return how many attempts each life of an engine began beside the pace."""
+    began = (event for event in group.of(AttemptStarted) if event.evidence)
+    return Counter(event.probe.partition("-")[0] for event in began)
+
+
+async def test_a_level_is_accepted_once_for_all_engines() -> None:
+    group = Group(route(), route("b"))
+    group.send(AcceptUsual(route="b"))
+    async with group.running():
+        await group.clock.advance(1)
+        group.send(AcceptUsual(route="a", who="ann"))
+        group.send(AcceptUsual(route="gone"))
+        await group.clock.advance(1)
+    told = [(event.route, event.knob, event.after, event.who) for event in group.of(Knob)]
+    assert told == [("b", "usual", 1.0, "user"), ("a", "usual", 1.0, "ann")]
+    assert [event.text for event in group.of(Notice)] == ["no such route"]
+
+
+async def test_a_route_is_thickened_by_one_engine() -> None:
+    group = Group(route(concurrency=2, interval=100.0))
+    async with group.running():
+        await group.clock.advance(60)
+        for _ in range(20):  # whoever asks again and again, while a probe is open, too
+            group.send(Thicken(route="a", for_s=20.0, fresh=True))
+            await group.clock.advance(0.5)
+        group.send(Thicken(route="gone", for_s=20.0))
+        group.send(Thicken(route="a", for_s=0.0))
+        await group.clock.advance(20)
+        assert beside(group) in ({"1": 10}, {"1": 11})
+        assert group.of(Knob) == []
+        assert [event.text for event in group.of(Notice)] == ["no such route"]
+
+
+async def test_the_engine_that_has_a_worker_at_rest_is_the_one() -> None:
+    hangs = chat("a", wait_s=1_000.0)
+    group = Group(route(concurrency=2, interval=100.0), scripts=[hangs, chat("a")])
+    async with group.running():
+        await group.clock.advance(60)
+        assert group.network.open == 1
+        (hanging,) = {event.probe for event in group.of(AttemptStarted)} - {
+            event.probe for event in group.of(ProbeFinished)
+        }
+        group.send(Thicken(route="a", for_s=10.0, fresh=True))
+        await group.clock.advance(12)
+        other = {"1": "2", "2": "1"}[hanging[0]]
+        assert beside(group).keys() == {other}
+        assert beside(group)[other] >= 9
+        assert group.network.most_open == 2
+
+
+async def test_where_the_turn_goes_to_another_engine_the_first_ends() -> None:
+    answers = [chat("a"), chat("a"), chat("a"), chat("a", wait_s=1_000.0), chat("a")]
+    group = Group(route(concurrency=2, interval=100.0), scripts=answers)
+    async with group.running():
+        await group.clock.advance(60)
+        group.send(Thicken(route="a", for_s=20.0))
+        await group.clock.advance(5)
+        assert beside(group) == {"1": 2}  # its only worker waits for an answer by now
+        group.send(Thicken(route="a", for_s=20.0))
+        await group.clock.advance(5)
+        assert beside(group)["1"] == 2
+        assert beside(group)["2"] in (4, 5)
+
+
+async def test_only_where_all_engines_have_one_worker_together_may_one_more_be_sent() -> None:
+    hangs = chat("a", wait_s=1_000.0)
+    for concurrency, sent in ((1, 2), (2, 2)):
+        group = Group(route(concurrency=concurrency, interval=100.0), scripts=[hangs])
+        async with group.running():
+            await group.clock.advance(60)
+            assert group.network.open == concurrency
+            group.send(Thicken(route="a", for_s=20.0, fresh=True))
+            await group.clock.advance(20)
+            assert group.network.open == group.network.most_open == sent
+
+
+async def test_engines_that_send_one_a_second_together_send_nothing_beside() -> None:
+    group = Group(route(concurrency=4, interval=4.0))
+    async with group.running():
+        await group.clock.advance(5)
+        group.send(Thicken(route="a", for_s=20.0))
+        await group.clock.advance(20)
+        assert beside(group) == {}
+
+
+@pytest.mark.parametrize("answer", [refusal(429), refusal(529)])
+async def test_what_one_engine_is_answered_ends_the_thickening_by_another(answer: Script) -> None:
+    answers = [chat("a"), chat("a"), chat("a"), chat("a"), answer, chat("a")]
+    routes = msgspec.structs.replace(route(concurrency=2, interval=100.0), retries=0)
+    group = Group(routes, scripts=answers)
+    async with group.running():
+        await group.clock.advance(60)
+        group.send(Thicken(route="a", for_s=20.0))
+        await group.clock.advance(1.5)
+        assert beside(group) == {"1": 2}
+        group.host._engines[1].send(Burst(route="a", count=1))
+        await group.clock.advance(1)
+        assert group.network.scripts == answers[-1:]
+        sent = beside(group)["1"]
+        group.send(Thicken(route="a", for_s=20.0))
+        await group.clock.advance(20)
+        assert beside(group)["1"] == sent <= 3
+        await group.clock.advance(40)
+        group.send(Thicken(route="a", for_s=3.0))
+        await group.clock.advance(5)
+        assert sum(beside(group).values()) >= sent + 2
+
+
+async def test_a_new_engine_knows_of_no_thickening() -> None:
+    group = Group(route(concurrency=1, interval=100.0), engines=1)
+    async with group.running():
+        await group.clock.advance(10)
+        group.send(Thicken(route="a", for_s=20.0))
+        await group.clock.advance(2.5)
+        assert beside(group) == {"1": 3}
+        group.scopes[0].cancel()
+        await group.clock.advance(15)
+        assert group.engines_of()["2"] == 1
+        assert beside(group) == {"1": 3}
 
 
 class Silent:

@@ -13,12 +13,13 @@ import anyio
 import pytest
 import trustme
 from anyio.abc import SocketAttribute, SocketStream
-from far_side import failure, good, listening, post, server_context, transport_of
+from far_side import Steps, failure, good, listening, post, server_context, transport_of
 from transports import KINDS
 from wire import serve
 
 from probes.config import Tls
-from probes.transport import kernel_stamps, resolve
+from probes.config.proxies import read_proxy
+from probes.transport import Request, kernel_stamps, resolve
 
 pytestmark = pytest.mark.anyio
 
@@ -214,3 +215,26 @@ async def test_cancelling_a_connection_that_does_not_come_leaves_nothing(kind: s
         await anyio.sleep(0.02)
         # The far side's descriptors are ours too, until it notices.
         assert descriptors() <= before + 3
+
+
+@pytest.mark.parametrize(
+    ("silent", "reached"), [("proxy", ["started"]), ("tls", ["started", "tcp"])]
+)
+async def test_an_exchange_whose_connection_does_not_come_has_begun_already(
+    kind: str, silent: str, reached: list[str]
+) -> None:
+    """Else a request that hangs there would be open without anybody knowing it."""
+
+    async def sleepy(_: SocketStream) -> None:
+        await anyio.sleep(30)
+
+    async with listening(sleepy) as port:
+        address = f"127.0.0.1:{port}"
+        options = {"proxy": read_proxy(f"http://{address}")} if silent == "proxy" else {}
+        async with transport_of(kind, **options) as transport:
+            steps, request = Steps(), Request(f"https://{address}/v1", {}, b"{}")
+            with anyio.move_on_after(0.2) as scope:
+                async with transport.exchange(request, steps):
+                    pytest.fail("nobody answered")
+            assert scope.cancelled_caught
+            assert list(steps.stamps) == reached

@@ -15,6 +15,7 @@ from probes.board.views import (
     WindowColumn,
     WindowName,
 )
+from probes.events import Evidence
 from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line, line_text, line_width
 from tui.panes.percentiles import Charts, percentiles_lines, percentiles_title
@@ -159,7 +160,7 @@ def test_failures_stand_out_only_where_the_goal_is_missed():
 
 
 def test_a_hang_is_not_hidden_behind_old_figures():
-    hung = replace(percentiles(), oldest_open_s=42.0)
+    hung = replace(percentiles(), oldest_open_s=42.0, overdue=True)
     assert texts(hung, 44, 15)[-1].startswith("oldest open    42s!")
     fine = replace(percentiles(), oldest_open_s=0.4)
     assert "!" not in texts(fine, 44, 15)[-1]
@@ -266,6 +267,7 @@ tables = st.builds(
     goal_ttft_s=st.floats(0.001, 1e6),
     goal_e2e_s=st.none() | st.floats(0.001, 1e6),
     oldest_open_s=st.none() | st.floats(0, 1e9),
+    overdue=st.booleans(),
     cohort=st.text(max_size=20),
 )
 
@@ -310,9 +312,10 @@ def test_a_route_that_is_not_streamed_has_e2e_alone() -> None:
         assert not any("TTFT" in line for line in chart)
 
 
-@pytest.mark.parametrize(("goal_e2e_s", "hangs"), [(3.0, True), (9.0, False), (None, False)])
-def test_an_open_probe_that_is_not_streamed_hangs_by_its_e2e_goal(
-    goal_e2e_s: float | None, hangs: bool
-) -> None:
-    table = replace(percentiles(), streamed=False, goal_e2e_s=goal_e2e_s, oldest_open_s=4.1)
-    assert ("!" in texts(table, 44, 15)[8]) == hangs
+def test_what_an_incident_measured_stands_with_its_usual() -> None:
+    usual = (
+        Evidence(figure="time_per_token", now=0.1, usual=0.02),
+        Evidence(figure="ttft", now=2.6, usual=0.73),
+    )
+    assert texts(replace(percentiles(), usual=usual), 60, 15)[-1].endswith("usual 0.730")
+    assert "usual" not in texts(replace(percentiles(), usual=usual[:1]), 60, 15)[-1]

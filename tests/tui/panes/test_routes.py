@@ -1,6 +1,7 @@
 """The routes table: what fits, what each row says, where the cursor is."""
 
 from datetime import UTC
+from typing import get_args
 
 import made
 import pytest
@@ -8,10 +9,12 @@ from changed import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.board.views import Figure, RouteView
+from probes.board.views import Figure, RouteState, RouteView
 from tui.draw.chart import trend_cells
 from tui.draw.text import Line, line_text, line_width
 from tui.panes.routes import (
+    STATE_GLYPHS,
+    STATE_ROLES,
     Trends,
     cursor_row,
     routes_lines,
@@ -64,10 +67,12 @@ def test_columns_do_not_move_when_figures_grow() -> None:
 @pytest.mark.parametrize(
     ("width", "shown", "dropped"),
     [
-        (78, "TTFT p95", "IN/OUT"),
+        (56, "SINCE", "STATE"),
+        (80, "STATE", "OPEN"),
+        (98, "OPEN", "tok/s"),
         (118, "RETRY", "IN/OUT"),
-        (158, "IN/OUT", "STATE"),
-        (298, "STATE", "nothing"),
+        (160, "IN/OUT", "TOUT"),
+        (298, "WHY", "nothing"),
     ],
 )
 def test_columns_are_dropped_by_priority(width: int, shown: str, dropped: str) -> None:
@@ -77,11 +82,11 @@ def test_columns_are_dropped_by_priority(width: int, shown: str, dropped: str) -
     assert dropped not in head
 
 
-def test_the_home_screen_has_every_column() -> None:
+def test_the_home_screen_has_every_column_that_a_judge_of_llms_asks_for() -> None:
     head = texts(routes_lines(made.snapshot(), VIEW, 158, 40))[0]
     assert " ".join(head.split()) == (
-        "ROUTE MODEL CONC /min TTFT p50 p95 p99 E2E p50 p95 tok/s OK% GOOD% 429/m TOUT/m RETRY "
-        "IN/OUT $/h p95 15m 0–4s goal 1"
+        "ROUTE MODEL STATE SINCE CONC OPEN /min TTFT p50 p95 p99 E2E p50 p95 tok/s OK% GOOD% 429/m "
+        "RETRY IN/OUT $/h 15m 0–4s"
     )
 
 
@@ -163,8 +168,16 @@ def test_the_title_tells_order_window_and_filter(view: ViewState, title: str) ->
 def test_the_subtitle_tells_since_when_and_the_knobs() -> None:
     assert routes_subtitle(made.snapshot(), VIEW, UTC) == (
         "busy-llama · throttled since 22:24:31 (1m) · every 5 s · cap 64 · cooling 2 s"
-        " · ✖ eastus-gpt down"
     )
+
+
+def test_the_subtitle_tells_which_route_is_down_where_no_verdict_does() -> None:
+    told = routes_subtitle(made.snapshot(incidents=()), VIEW, UTC)
+    assert told.endswith(" · cooling 2 s · ✖ eastus-gpt down")
+    rows = (made.route("calm"), made.route("mute", "hanging"))
+    hung = made.snapshot(routes=rows, incidents=())
+    told = routes_subtitle(hung, ViewState(selected="calm"), UTC)
+    assert told.endswith("◷ mute hanging")
 
 
 def test_the_newest_notice_is_in_the_subtitle_harmlessly() -> None:
@@ -175,13 +188,56 @@ def test_the_newest_notice_is_in_the_subtitle_harmlessly() -> None:
 def test_a_route_that_is_down_says_why_in_row_and_subtitle() -> None:
     down = made.route("gone", "down", 9.0, why="connect.\x1b[2Jrefused 90%")
     calm = made.route("calm")
-    snapshot = made.snapshot(routes=(down, calm))
-    assert "down connect.�refused 90%" in line_text(row_of(down, 220))
+    snapshot = made.snapshot(routes=(down, calm), incidents=())
+    assert "connect.�refused 90%" in line_text(row_of(down, 220))
     assert "down since" in (own := routes_subtitle(snapshot, ViewState(selected="gone"), UTC))
     assert "): connect.�refused 90%" in own
     assert "✖ gone down: connect.�refused 90%" in routes_subtitle(
         snapshot, ViewState(selected="calm"), UTC
     )
+
+
+def test_a_state_has_its_servers_own_words_in_row_and_subtitle() -> None:
+    row = made.route("gone", "down", why="refuses our key", said='401 "no\x1b[2J such key"')
+    assert '401 "no� such key"' in line_text(row_of(row, 240))
+    snapshot = made.snapshot(routes=(row,))
+    told = routes_subtitle(snapshot, ViewState(), UTC)
+    assert '(1m): refuses our key · 401 "no� such key" · ' in told
+
+
+def test_every_state_has_a_glyph_of_its_own_and_stands_in_words() -> None:
+    assert list(STATE_GLYPHS) == list(STATE_ROLES) == list(get_args(RouteState))
+    assert len(set(STATE_GLYPHS.values())) == len(STATE_GLYPHS)
+    for state, glyph in STATE_GLYPHS.items():
+        assert f"{glyph} r" in (text := line_text(row_of(made.route("r", state), 120)))
+        assert f" {state} " in text
+
+
+@pytest.mark.parametrize(
+    ("since_s", "text"),
+    [(None, "–"), (0.0, "0s"), (41.0, "41s"), (599.0, "9m59s"), (600.0, "10m"), (4320.0, "1h12m")],
+)
+def test_since_tells_seconds_below_ten_minutes(since_s: float | None, text: str) -> None:
+    line = row_of(made.route("r", "down", since_s=since_s))
+    assert role_of(line, text) == ("faint" if since_s is None else "text")
+    assert role_of(row_of(made.route("r", since_s=41.0)), "41s") == "faint"
+
+
+def test_a_request_that_is_open_for_too_long_is_marked() -> None:
+    assert role_of(row_of(made.route("r", oldest_open_s=9.1, overdue=True)), "9.1s!") == "missed"
+    assert role_of(row_of(made.route("r", oldest_open_s=9.1)), "9.1s") == "dim"
+    assert "!" not in line_text(row_of(made.route("r", oldest_open_s=None)))
+
+
+def test_a_writing_speed_below_its_goal_is_marked() -> None:
+    row = row_of(made.route("r", stream_tokens_per_s=12.0, speed_grade="sluggish"))
+    assert role_of(row, "12.0▲") == "sluggish"
+    assert role_of(row_of(made.route("r", stream_tokens_per_s=12.0)), "12.0") == "dim"
+
+
+def test_a_busy_machine_of_ours_is_marked_beside_the_state() -> None:
+    line = line_text(row_of(made.route("r", "ok", observer_busy=True), 100))
+    assert " ok ◌ " in line
 
 
 def test_no_figure_of_a_large_route_is_cut() -> None:

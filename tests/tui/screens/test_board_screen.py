@@ -73,6 +73,34 @@ async def cockpit(
         yield Cockpit(app, session, pilot, clock)
 
 
+@pytest.mark.parametrize(("size", "lines"), [((160, 50), 3), ((80, 24), 2), ((80, 9), 1)])
+async def test_verdicts_stand_under_the_header_as_many_as_there_is_room_for(
+    size: tuple[int, int], lines: int
+) -> None:
+    async with cockpit(size) as screen:
+        verdicts = screen.board.query_one("#verdicts", Pane)
+        assert verdicts.region == Region(0, 1, size[0], lines)
+        told = screen.text("#verdicts").splitlines()
+        assert told[0].startswith(" ✖ eastus-gpt ")
+        assert told[-1].endswith(f" +{5 - lines} more")
+
+
+async def test_verdicts_come_and_go_with_what_is_wrong() -> None:
+    session = FakeSession(board=FakeBoard(made.snapshot(incidents=(), recoveries=())))
+    async with cockpit(session=session) as screen:
+        assert not screen.board.query_one("#verdicts", Pane).display
+        assert screen.board.query_one("#routes", Pane).region.y == 1
+        session.board.whole = made.snapshot(incidents=made.incidents()[:1], version=2)
+        screen.board.pull()
+        await screen.pilot.pause()
+        assert screen.board.query_one("#verdicts", Pane).region == Region(0, 1, 160, 2)
+        assert "✓ deepseek-eu recovered" in screen.text("#verdicts")
+        session.board.whole = made.snapshot(incidents=(), recoveries=(), version=3)
+        screen.board.pull()
+        await screen.pilot.pause()
+        assert screen.board.query_one("#routes", Pane).region.y == 1
+
+
 @pytest.mark.parametrize(
     ("key", "command"),
     [

@@ -52,7 +52,7 @@ _KINDS: Final[dict[Cause, tuple[str, ...]]] = {
 """Which tests of a route speak for a cause; of all others it is what fails."""
 
 
-def proof_of(
+def evidence_of(
     cause: Cause, ill: Sequence[tuple[RouteWatch, Alarm]]
 ) -> tuple[tuple[Evidence, ...], tuple[Evidence, ...]]:
     """Return what speaks for a cause, and what did not move, of the route that shows it best."""

@@ -23,7 +23,7 @@ _ENDS: Final[frozenset[DiagnosisState]] = frozenset(("cleared", "settled"))
 
 
 @dataclass(slots=True)
-class Incident:
+class KnownIncident:
     """One incident as far as it is known."""
 
     event: Diagnosis
@@ -47,29 +47,29 @@ class Incident:
         return self.event.state == "named"
 
 
-class Incidents:
+class IncidentLog:
     """The incidents of one run."""
 
     __slots__ = ("_ended", "_open")
 
     def __init__(self) -> None:
-        self._open: dict[str, Incident] = {}
-        self._ended: deque[Incident] = deque(maxlen=_ENDED_KEPT)
+        self._open: dict[str, KnownIncident] = {}
+        self._ended: deque[KnownIncident] = deque(maxlen=_ENDED_KEPT)
 
-    def __iter__(self) -> Iterator[Incident]:
+    def __iter__(self) -> Iterator[KnownIncident]:
         return iter(self._open.values())
 
-    def of(self, route: str) -> list[Incident]:
+    def of(self, route: str) -> list[KnownIncident]:
         """Return those that are open on a route, oldest id first."""
         return [incident for incident in self._open.values() if route in incident.event.routes]
 
-    def diagnosed(self, event: Diagnosis) -> tuple[Incident, frozenset[str]]:
+    def diagnosed(self, event: Diagnosis) -> tuple[KnownIncident, frozenset[str]]:
         """Take an event; return its incident and the routes it was on before or is on now."""
         known = self._open.get(event.id)
         if known is None:
             if len(self._open) >= _OPEN_KEPT:
                 del self._open[next(iter(self._open))]
-            known = self._open[event.id] = Incident(event, event.since_ns, was_named=False)
+            known = self._open[event.id] = KnownIncident(event, event.since_ns, was_named=False)
         touched = frozenset((*known.event.routes, *event.routes))
         if event.cause != known.event.cause:
             known.cause_ns = event.at_ns
@@ -82,7 +82,7 @@ class Incidents:
                 self._ended.append(known)
         return known, touched
 
-    def recovered(self, now_ns: int) -> list[Incident]:
+    def recovered(self, now_ns: int) -> list[KnownIncident]:
         """Return those that were cleared in the last five minutes, newest first, but those of which
         a route suffers again."""
         ill = {name for incident in self if incident.is_named for name in incident.event.routes}

@@ -1,0 +1,180 @@
+"""The verdicts under the header: who, what, since, why, what to do; in that order they stay."""
+
+from datetime import UTC
+from typing import Any
+
+import made
+import pytest
+from changed import replace
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.board.views import IncidentView, RouteState, Snapshot
+from probes.events import Advice, Evidence
+from tui.draw.text import Line, line_text, line_width
+from tui.panes.routes import STATE_GLYPHS
+from tui.panes.verdicts import verdict_count, verdicts_lines
+from tui.panes.view import ViewState
+
+SLOW = made.incidents()[2]
+WHOLE = (
+    " ▲ queue-eu slow to the first token since 22:20:17 (5m44s) · "
+    "first token 2.60 s, usual 0.73 (n 103/240); writing speed, RTT as usual"
+    "   → move users to deepseek-eu"
+)
+
+
+def lines_of(*incidents: IncidentView, width: int = 200, height: int = 3) -> list[Line]:
+    shown = made.snapshot(incidents=incidents, recoveries=())
+    return verdicts_lines(shown, ViewState(), width, height, UTC)
+
+
+def text_of(incident: IncidentView, width: int = 200) -> str:
+    (line,) = lines_of(incident, width=width)
+    return line_text(line)
+
+
+def of(diagnosis_changes: dict[str, Any], **changes: Any) -> IncidentView:
+    return replace(SLOW, diagnosis=replace(SLOW.diagnosis, **diagnosis_changes), **changes)
+
+
+def test_a_verdict_is_who_what_since_why_and_what_to_do() -> None:
+    assert text_of(SLOW) == WHOLE
+
+
+FIGURE = WHOLE.partition(";")[0]
+ADVICE = "   → move users to deepseek-eu"
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (len(WHOLE), WHOLE),
+        (len(WHOLE) - 1, FIGURE + ADVICE),  # what is as usual goes first
+        (len(FIGURE + ADVICE), FIGURE + ADVICE),
+        (len(FIGURE + ADVICE) - 1, FIGURE + " …"),  # then the advice
+        (len(FIGURE) + 2, FIGURE + " …"),
+        (len(FIGURE) + 1, FIGURE[:-2] + "…"),  # then what speaks for it
+        (90, FIGURE[:89] + "…"),
+        (72, FIGURE[:71] + "…"),
+        (69, FIGURE[:58] + " …"),
+    ],
+)
+def test_where_there_is_no_room_parts_go_in_turn(width: int, text: str) -> None:
+    assert text_of(SLOW, width) == text
+
+
+@pytest.mark.parametrize("width", [48, 50, 57, 60, 80, 100, 140])
+def test_who_what_and_since_never_go(width: int) -> None:
+    told = text_of(SLOW, width)
+    assert "slow to the first token since 22:20:17" in told
+    assert told.startswith(" ▲ queue")
+
+
+def test_what_was_cut_leaves_a_mark_at_every_width() -> None:
+    for width in range(1, 49):
+        assert "…" in text_of(SLOW, width), width
+    for width in range(60, len(FIGURE + ADVICE)):
+        assert text_of(SLOW, width).endswith("…"), width
+
+
+def test_more_figures_than_two_stand_where_all_of_them_have_room() -> None:
+    three = tuple(Evidence(figure=name, now=2.0) for name in ("ttft", "e2e", "connect"))
+    incident = of({"evidence": three, "against": ()})
+    whole = text_of(incident, 200)
+    assert "; connect 2.00 s   → move" in whole
+    two = whole.replace("; connect 2.00 s", "")
+    assert text_of(incident, len(whole) - 1) == text_of(incident, len(two)) == two
+
+
+def test_at_most_as_many_as_there_are_lines_and_the_rest_is_counted() -> None:
+    lines = [line_text(line) for line in lines_of(*made.incidents(), width=120)]
+    assert len(lines) == 3
+    assert lines[2].endswith(" +2 more")
+    assert "+" not in "".join(lines[:2])
+    (one,) = lines_of(*made.incidents(), width=120, height=1)
+    assert line_text(one).endswith(" +4 more")
+    assert line_width(one) == 120
+
+
+def test_when_all_is_well_there_is_no_line() -> None:
+    well = made.snapshot(incidents=(), recoveries=())
+    assert verdicts_lines(well, ViewState(), 100, 3, UTC) == []
+    assert verdict_count(well) == 0
+
+
+@pytest.mark.parametrize(
+    ("open_ones", "over", "count"), [(0, 1, 1), (1, 1, 2), (3, 1, 3), (9, 9, 3)]
+)
+def test_three_lines_at_most_are_asked_for(open_ones: int, over: int, count: int) -> None:
+    shown = made.snapshot(incidents=(SLOW,) * open_ones, recoveries=(made.recovery(),) * over)
+    assert verdict_count(shown) == count
+    assert len(verdicts_lines(shown, ViewState(), 80, 3, UTC)) == count
+
+
+def test_what_has_recovered_stands_last_and_is_calm() -> None:
+    shown = made.snapshot(incidents=(SLOW,))
+    _, line = verdicts_lines(shown, ViewState(), 100, 3, UTC)
+    assert line_text(line) == " ✓ deepseek-eu recovered 22:24:26, was down 55s"
+    assert {role for text, role in line if text.strip()} == {"good", "dim"}
+    shown = made.snapshot()
+    assert "✓" not in "".join(map(line_text, verdicts_lines(shown, ViewState(), 100, 3, UTC)))
+
+
+def test_our_own_trouble_blames_no_route() -> None:
+    ours = IncidentView(made.diagnosis("local_observer", 20.0, advice=Advice(act="wait")), None)
+    told = " ◌ our machine is busy since 22:25:41 (20s)   → wait"
+    assert text_of(ours) == told
+    over = replace(ours.diagnosis, state="cleared", at_ns=made.NOW_NS)
+    recovery = made.recovery(diagnosis=over, was=None)
+    shown = made.snapshot(incidents=(), recoveries=(recovery,))
+    (line,) = verdicts_lines(shown, ViewState(), 100, 3, UTC)
+    assert line_text(line) == " ✓ our machine recovered 22:26:01, was busy 20s"
+
+
+def test_what_may_be_chance_is_dim() -> None:
+    (line,) = lines_of(of({"state": "perhaps"}))
+    assert " perhaps slow to the first token " in line_text(line)
+    assert {role for text, role in line if text.strip()} == {"dim"}
+
+
+@pytest.mark.parametrize(
+    "state", ["down", "hanging", "failing", "throttled", "stalling", "changed"]
+)
+def test_the_glyph_is_that_of_the_state_it_makes(state: RouteState) -> None:
+    assert text_of(replace(SLOW, state=state)).startswith(f" {STATE_GLYPHS[state]} ")
+
+
+def test_on_wide_terminals_what_is_wrong_begins_in_one_column() -> None:
+    wide = [line_text(line) for line in lines_of(*made.incidents()[:3], width=160)]
+    starts = {
+        text.index(words)
+        for text, words in zip(wide, ("provider", "we exceed", "slow"), strict=True)
+    }
+    assert starts == {14}
+
+
+def test_a_servers_words_and_names_are_harmless() -> None:
+    hostile = of(
+        {
+            "routes": (made.HOSTILE, "b"),
+            "evidence": (Evidence(figure="failed_share", now=1.0, n_now=3, unit="share"),),
+            "advice": Advice(act="move", route=made.HOSTILE, detail=made.HOSTILE),
+        },
+        said=made.HOSTILE,
+    )
+    told = text_of(hostile, 600)
+    assert told.isprintable()
+    assert not {"\x1b", "\u202e", "\u200b"} & set(told)
+
+
+@given(width=st.integers(1, 240), height=st.integers(1, 5), which=st.sets(st.integers(0, 4)))
+def test_no_line_is_wider_or_more_than_there_is_room(
+    width: int, height: int, which: set[int]
+) -> None:
+    shown: Snapshot = made.snapshot(
+        incidents=tuple(made.incidents()[index] for index in sorted(which))
+    )
+    lines = verdicts_lines(shown, ViewState(), width, height, UTC)
+    assert len(lines) <= height
+    assert all(line_width(line) <= width for line in lines)
