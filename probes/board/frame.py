@@ -190,7 +190,7 @@ def _incident_view(
 
 
 def _of_now(event: Diagnosis, hit: Iterable[RouteBoard], now_ns: int) -> Diagnosis:
-    """Return a diagnosis with what is open as it is now: it is told once, and a hang grows older."""
+    """Return a diagnosis with the age of what is open as it is now: a hang grows older."""
     if all(one.figure != "open_age" for one in event.evidence):
         return event
     oldest = [route.oldest_open for route in hit]
