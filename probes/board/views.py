@@ -163,7 +163,7 @@ class IncidentView(msgspec.Struct, frozen=True):
     """One thing that is wrong."""
 
     diagnosis: Diagnosis
-    """The newest that is known of it."""
+    """The newest that is known of it; the age of what is open is that of the frame."""
     state: RouteState | None
     """The worst that it makes of its routes; None where it is no route's trouble."""
     said: str = ""

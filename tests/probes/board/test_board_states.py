@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import pytest
 from board_streams import ProbeScript, at, diagnosis, hello, route_info, throttled, tick
+from changed import replace
 
 from probes.board import Board
 from probes.board.figures import grade_of, is_enough, speed_grade
@@ -461,6 +462,18 @@ def test_a_tick_tells_the_phase_and_what_began_before_the_stream() -> None:
     assert (known.oldest_open_s, known.oldest_phase) == (9.0, "headers")
     # What has ended since is not open.
     assert view_of(tick(10, count), *probes(1, 10.5), tick(12)).oldest_open_s is None
+
+
+def test_a_hang_grows_older_in_its_verdict_as_it_does_in_its_row() -> None:
+    began = ProbeScript("e1-x", 20.0).started()
+    age = Evidence(figure="open_age", now=8.5, usual=0.4, n_now=1)
+    hang = diagnosis(28.5, "no_answer", 20.0, evidence=(age, LATE))
+    snapshot = folded(*probes(5), began, hang, tick(50)).snapshot()
+    (told,) = snapshot.incidents
+    assert told.diagnosis.evidence == (replace(age, now=30.0), LATE)
+    assert snapshot.routes[0].oldest_open_s == 30.0
+    nothing = folded(*probes(5), hang, tick(50)).snapshot().incidents
+    assert nothing[0].diagnosis.evidence == (age, LATE)
 
 
 def test_figures_of_an_incident_stand_with_their_usual_in_the_detail() -> None:
