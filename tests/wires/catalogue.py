@@ -357,8 +357,8 @@ INCIDENTS: Final = (
         {"faults": {"cut_share": 0.5, "cut_how": "end"}}, also=("retry_masking",),
     ),
     _at_the_provider(
-        "stalls", "four in ten streams pause for two seconds", "stream_stalls",
-        {"faults": {"stall_share": 0.4, "stall_s": 2.0}},
+        "stalls", "half of the streams pause for two seconds", "stream_stalls",
+        {"faults": {"stall_share": 0.5, "stall_s": 2.0}},
     ),
     _at_the_provider(
         "cache", "nothing is found in the prompt cache", "cache_loss",
