@@ -574,7 +574,9 @@ VARIATIONS: Final[Mapping[str, Setting]] = {
         nature={"second_mode": 0.15, "outliers": 0.02, "wander_sd": 0.1, "token_sigma": 0.15},
         patience=1.5,
     ),
-    "loopback": Setting(nature={"rtt_s": 0.00006, "is_tls": False, "host": "127.0.0.1"}),
+    "loopback": Setting(
+        nature={"rtt_s": 0.00003, "rtt_sigma": 0.6, "is_tls": False, "host": "127.0.0.1:8000"}
+    ),
     "alone": Setting(alone=True),
     "two_engines": Setting(late_s=0.2),
     "early": Setting(health_s=125.0),
