@@ -101,9 +101,12 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
         if pace_s > 1.0:
             if act.effect.hangs:
                 limit_s += pace_s
+            elif act.effect.is_share:
+                limit_s *= pace_s
+                clear_s *= pace_s
+                since_s *= pace_s
             else:
-                shares = any(share < 1.0 for share, _ in act.effect.failures)
-                samples = GROSS_SAMPLES if limit_s <= GROSS_S and not shares else SAMPLES
+                samples = GROSS_SAMPLES if limit_s <= GROSS_S else SAMPLES
                 limit_s = max(limit_s, samples * pace_s)
             since_s = max(since_s, 5 * pace_s)
             clear_s = max(clear_s, SAMPLES * pace_s)
@@ -244,7 +247,7 @@ def _errors(percent: int, limit_s: float, name: str = "", **more: Any) -> Case:
 
 
 _CACHED: Final = {"cached_share": 0.8, "input_tokens": 2000}
-_LONG: Final = {"max_tokens": 256, "tokens": 24.0, "token_s": 0.01, "workers": 4, "interval": 4.0}
+_LONG: Final = {"max_tokens": 256, "tokens": 24.0, "token_s": 0.01}
 _FRESH: Final = {"keep_alive_s": 0.0, "wait_s": 0.2, "rtt_s": 0.05}
 
 CASES: Final = (
@@ -527,6 +530,12 @@ CASES: Final = (
         ),
     ),
     _one(
+        "after.hold",
+        QUEUE,
+        Effect(wait=5.0),
+        turns=(Turn(at_s=-60.0, what="hold", route="alpha", value=58.0),),
+    ),
+    _one(
         "engine_dies.before",
         QUEUE,
         Effect(wait=5.0),
@@ -574,13 +583,15 @@ VARIATIONS: Final[Mapping[str, Setting]] = {
         nature={"second_mode": 0.15, "outliers": 0.02, "wander_sd": 0.1, "token_sigma": 0.15},
         patience=1.5,
     ),
-    "loopback": Setting(nature={"rtt_s": 0.00006, "is_tls": False, "host": "127.0.0.1"}),
+    "loopback": Setting(
+        nature={"rtt_s": 0.00003, "rtt_sigma": 0.6, "is_tls": False, "host": "127.0.0.1:8000"}
+    ),
     "alone": Setting(alone=True),
     "two_engines": Setting(late_s=0.2),
     "early": Setting(health_s=125.0),
     "untold": Setting(tells_phase=False, tells_rtt=False),
 }
-EVERYWHERE: Final = ("alone", "loopback")
+EVERYWHERE: Final = ("alone", "loopback", "every5s")
 """Settings in which every case is tried that has a meaning there."""
 VARIED: Final = (
     "no_answer.hang",
@@ -608,6 +619,9 @@ def _fits(case: Case, suffix: str) -> bool:
     """Tell whether a case is what it is called in another setting."""
     if suffix == "alone":
         return all("alpha" in act.routes for act in case.acts) and case.acts[0].routes != ALL
+    if suffix == "every5s":
+        # Their seconds are those of one probe a second.
+        return not case.turns and not any(act.flap_s or act.ramp_s for act in case.acts)
     # One machine with several ports has no path of its own to any of them.
     return suffix != "loopback" or (case.acts[0].routes == HIT and "churn" not in case.name)
 

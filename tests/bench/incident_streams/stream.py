@@ -271,6 +271,12 @@ class Stream:
         if turn.what == "knob":
             yield from self._set_knob(now_ns, route, turn)
             return
+        if turn.what == "hold":
+            until_ns = route.held_until_ns = now_ns + round(turn.value * NS_PER_S)
+            yield Held(at_ns=now_ns, reason="budget", route=route.name)
+            let_go = Held(at_ns=until_ns, reason="budget", route=route.name, released=True)
+            self._push(until_ns, _SAY, let_go)
+            return
         paused = turn.what == "pause"
         was, now = float(not paused), float(paused)
         yield Knob(at_ns=now_ns, route=route.name, knob="paused", before=was, after=now)

@@ -77,6 +77,16 @@ class Effect:
     """Of this machine: all that comes is seen later, by up to so much."""
     cpu_share: float = 0.0
 
+    @property
+    def is_share(self) -> bool:
+        """Tell whether it is felt by some attempts only: the rest look well."""
+        shares = (
+            *(share for share, _ in self.failures),
+            *(self.hang_share, self.stall, self.stall_out, self.truncate, self.uncached),
+            *(self.cold, self.loss, self.swapped),
+        )
+        return any(0.0 < share < 1.0 for share in shares)
+
     def scaled(self, share: float) -> "Effect":
         """Return it with its factors grown only to a share of their logarithm: a ramp."""
         return _replaced(
@@ -143,11 +153,11 @@ class Turn:
     """What somebody does, or what happens to the engine, at a moment of the run."""
 
     at_s: float
-    what: Literal["knob", "pause", "resume", "die", "gap"]
+    what: Literal["knob", "pause", "resume", "hold", "die", "gap"]
     route: str = ""
     knob: KnobKind = "concurrency"
     value: float = 0.0
-    """Of the knob; seconds of a gap."""
+    """Of the knob; seconds for which the route is held back, or of a gap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
