@@ -11,6 +11,7 @@ Rule 3. A named cause changes only where another one has held for some seconds.
 Rule 4. A latency is named a few seconds late where something that would explain it is suspected.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -76,6 +77,12 @@ _FAILURES_THAT_SLOW: Final[frozenset[Cause]] = frozenset(
 )
 _SILENT: Final[frozenset[Cause]] = frozenset(("no_answer", "stream_stalls", "network_path"))
 """What time-outs speak of."""
+_SIBLINGS: Final[frozenset[Slot]] = frozenset(("wait", "write"))
+_LARGE: Final = 1.6
+_AS_LARGE: Final = 0.6
+"""Of the logarithm of the other shift, beside which a second one is no by-product of it."""
+_SOME: Final = 8
+"""Samples from which on a shift's size is known well enough for that."""
 _HOLD: Final = 8
 """Judgements, one a second, that a latency waits for what may explain it."""
 _CHANGES_AFTER: Final = 3
@@ -91,8 +98,9 @@ _THROTTLED_IN_A_ROW: Final = 4
 _WELL_AGAIN: Final = 3
 """Successes in a row that end what was named for failures in a row, or for silence."""
 _SURELY_WELL: Final = 5
-"""Successes in a row that end what nothing had succeeded in, whatever its share says: a success
-there is no chance."""
+_SURE: Final = 7.0
+"""Successes in a row that end an alarm: as many as are one chance in a thousand at its share, and
+five of what nothing succeeded in."""
 _OUTLIVES_NS: Final = 120 * NS_PER_S
 """What was explained and goes on for so long after its explanation is a fault of its own."""
 _SAVED: Final = 15
@@ -205,7 +213,7 @@ class RouteCauses:
         return not (
             watch.row is not None
             or watch.throttled_in_a_row
-            or watch.load_claim is not None
+            or watch.loading_since_ns is not None
             or around.observer_since_ns is not None
             or self._forced
             or watch.failed.rank
@@ -240,25 +248,42 @@ class RouteCauses:
     def _explain(self, alarm: Alarm, around: Surroundings) -> None:
         """Find the alarm that explains this one; what has been found stays."""
         by = alarm.explained_by
-        if by is not None:
+        if by is None:
+            explaining = (other for other in self.alarms.values() if self._explains(other, alarm))
+            alarm.explained_by = next(explaining, None)
+        elif {alarm.slot, by.slot} == _SIBLINGS:
+            is_young = around.now_ns - alarm.begun_ns <= _SOON_NS
+            if is_young and self._is_as_large(alarm.slot):
+                alarm.explained_by = None
+        else:
             outlives_ns = max(_OUTLIVES_NS, round(12 * self.watch.pace_s * NS_PER_S))
             if by.is_over and around.now_ns - by.over_ns > outlives_ns:
                 alarm.explained_by = None
-            return
-        for other in self.alarms.values():
-            if other is alarm or other.explained_by is not None:
-                continue
-            if alarm.slot not in _EXPLAINS[other.slot]:
-                continue
-            if other.slot == "fails" and other.cause not in _FAILURES_THAT_SLOW:
-                continue
-            if {alarm.slot, other.slot} == {"wait", "write"} and other.begun_ns > alarm.begun_ns:
-                continue  # of the two, the one that was noticed first
-            if other.slot == "write" and other.cause != "provider_slow_decode":
-                continue
-            if self._is_near(alarm, other):
-                alarm.explained_by = other
-                return
+
+    def _explains(self, other: Alarm, alarm: Alarm) -> bool:
+        """Return whether an alarm explains another one."""
+        if other is alarm or other.explained_by is not None:
+            return False
+        if alarm.slot not in _EXPLAINS[other.slot]:
+            return False
+        if other.slot == "fails" and other.cause not in _FAILURES_THAT_SLOW:
+            return False
+        # Of the two, the one that was noticed first brings the other along.
+        if {alarm.slot, other.slot} == _SIBLINGS and (
+            other.begun_ns > alarm.begun_ns or self._is_as_large(alarm.slot)
+        ):
+            return False
+        return self._is_near(alarm, other)
+
+    def _is_as_large(self, slot: Slot) -> bool:
+        """Return whether of wait and writing this one is shifted as far as the other: a crowded
+        server is somewhat slower in both, while two faults are two faults."""
+        watch = self.watch
+        shifts = watch.wait_series.shift(), watch.band.per_token.shift()
+        own, other = shifts if slot == "wait" else reversed(shifts)
+        if own is None or other is None or own.n_now < _SOME or own.low < _LARGE:
+            return False
+        return math.log(own.ratio) >= _AS_LARGE * math.log(max(other.ratio, 1.0))
 
     def _is_near(self, alarm: Alarm, other: Alarm) -> bool:
         """Return whether one fault may have brought about both: they began together, or were
@@ -366,17 +391,8 @@ class RouteCauses:
 
     def _loading(self) -> _Reading | None:
         """A server says that it loaded the model, and for that the request waited."""
-        watch = self.watch
-        claim = watch.load_claim
-        if claim is None:
-            return None
-        began_ns, loads_s, ended_ns = claim
-        usual_s = watch.wait_series.usual(0.98)
-        is_long = loads_s >= 0.5 and (usual_s is None or loads_s >= usual_s)
-        if not is_long or (watch.ok_in_a_row > 1 and watch.last_ok_ns > ended_ns):
-            watch.load_claim = None
-            return None
-        return _Reading(3, began_ns, "cold_start")
+        since_ns = self.watch.loading_since_ns
+        return None if since_ns is None else _Reading(3, since_ns, "cold_start")
 
     def _throttling(self) -> _Reading | None:
         watch = self.watch
@@ -471,17 +487,27 @@ class RouteCauses:
         return "provider_errors"
 
     def _is_surely_well(self) -> bool:
-        """Return whether what nothing succeeded in succeeds, judged in the order in which requests
-        began: those of a hang give up one by one long after it is over, and no longer count."""
-        watch = self.watch
-        since_ns = self.alarms["fails"].since_ns
-        ends = [end for end in watch.ends if end.began_ns >= since_ns]
+        """Return whether so many have succeeded that the old share is over, judged in the order in
+        which requests began.
+
+        Those of a hang give up one by one long after it is over, and no longer count. What has not
+        ended yet counts as not well once it is older than answers are.
+        """
+        watch, since_ns = self.watch, self.alarms["fails"].since_ns
+        ends = [end for end in watch.ends if end.began_ns >= since_ns and end.rate is None]
         ends.sort(key=attrgetter("began_ns"))
-        well = 0
-        while ends and ends[-1].failure is None and ends[-1].rate is None:
+        well, well_from_ns = 0, 0
+        while ends and ends[-1].failure is None:
             well_from_ns = ends.pop().began_ns
             well += 1
-        if well < _SURELY_WELL or not ends or not all(end.failure for end in ends):
+        if well < _SURELY_WELL or not ends:
+            return False
+        share = sum(end.failure is not None for end in ends) / len(ends)
+        if well < _SURE / -math.log(1 - min(share, 0.999)):
+            return False
+        oldest_ns = watch.oldest_open_ns(well_from_ns)
+        slowest_s = watch.slowest_wait_s + watch.slowest_answer_s
+        if oldest_ns is not None and watch.now_ns - oldest_ns > max(1.0, slowest_s) * NS_PER_S:
             return False
         watch.stale_before_ns = well_from_ns
         return True

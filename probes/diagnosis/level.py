@@ -431,10 +431,15 @@ class LevelShift:
                 self._forget_doubt()
 
     def settle(self) -> None:
-        """Accept the present level: it becomes the usual."""
+        """Accept the present level: it becomes the usual.
+
+        Nothing changes in a series of which nothing is said: noise is no level.
+        """
+        if self.ramp_named_ns is not None:
+            self._forget_run()  # the reference has gone along
+        if self.level not in ("perhaps", "named"):
+            return
         self._forget_run()
-        if self._since_ns is None:
-            return  # a ramp took the reference along
         if len(self._doubtful) >= LEARNED + self._guard:
             self._well = array("f", self._doubtful)
         else:

@@ -42,9 +42,10 @@ CLEARED: Final = 8.0
 SURELY_BAD: Final = 0.6
 """The share of an alarm is taken for no more than this by the clearing test: after an outage four
 successes would clear it, and something that fails every other time has those."""
-DOUBTED_SECONDS: Final = 10
+DOUBTED_SECONDS: Final = 25
 """The clearing test takes the share of an alarm as if so many more seconds had been well: the
-failures that named it are an unlucky choice of what the share is."""
+failures that named it are an unlucky choice of what the share is. With ten of them one alarm of a
+tenth in sixteen was cleared while it lasted, with so many one in a hundred."""
 
 
 class ShareShift:
@@ -53,6 +54,7 @@ class ShareShift:
     `least` is the share that is usual at any rate, `bad` the one that is looked for. `learned`:
     seconds of which the usual share must be known before anything is judged, for what may well be
     always so (every connection of a server that closes them is cold); 0 for what is never usual.
+    `named`: the score at which it is named.
     """
 
     __slots__ = (
@@ -72,6 +74,7 @@ class ShareShift:
         "_least",
         "_minute",
         "_n",
+        "_named",
         "_place",
         "_score",
         "_score_base",
@@ -86,8 +89,10 @@ class ShareShift:
         "since_ns",
     )
 
-    def __init__(self, *, least: float = 0.01, bad: float = 0.10, learned: float = 0) -> None:
-        self._least, self._bad, self._learned = least, bad, learned
+    def __init__(
+        self, *, least: float = 0.01, bad: float = 0.10, learned: float = 0, named: float = NAMED
+    ) -> None:
+        self._least, self._bad, self._learned, self._named = least, bad, learned, named
         # The hour that was well: seconds and failed seconds by minute, and their sums.
         self._well_in, self._failed_in = array("f", [0.0] * MINUTES), array("f", [0.0] * MINUTES)
         self._place, self._minute = 0, -1
@@ -162,13 +167,13 @@ class ShareShift:
         self.n += 1
         self.n_failed += failed
         if self.named_since_ns is None:
-            if self._score >= NAMED:
+            if self._score >= self._named:
                 self.named_since_ns = at_ns
                 self._better = self._better_base = 0.0
             elif not self._score:
                 self._forget_onset()
             return
-        self._score = min(self._score, NAMED + HEADROOM)
+        self._score = min(self._score, self._named + HEADROOM)
         self._better = max(0.0, self._better_base + self._step_better(share))
         if self._better >= CLEARED or not self._score:
             self._end()

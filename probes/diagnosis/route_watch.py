@@ -70,6 +70,10 @@ _MOST_EXPECTED_S: Final = 30.0
 """What a route may take that has not answered yet: nobody knows how long a model thinks."""
 _SOME: Final = 10
 """Answers from which on the slowest of them says what may be expected."""
+_LOAD_S: Final = 0.5
+"""What a model's loading takes at least; less is a look at whether it is there."""
+_LOADED_AGAIN: Final = 4
+"""Answers without it that show that the model stays loaded."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
 
@@ -133,7 +137,8 @@ class RouteWatch:
         self.input, self.output = Series(INPUT), Series(OUTPUT)
         self.failed = Shares("failed_share")
         self.throttled = Shares("throttled_share")
-        self.stalled = Shares("stalled_share", learned=_LEARNED_S)
+        # Answers do not pause by chance as often as single attempts fail.
+        self.stalled = Shares("stalled_share", learned=_LEARNED_S, named=10.3)
         self.cold = Shares("cold_share", learned=_LEARNED_S)
         self.uncached = Shares("cached_share", learned=_LEARNED_S)
         self.other_build = Shares("other_model_share")
@@ -158,8 +163,10 @@ class RouteWatch:
         """How far the oldest open request has come, by the last tick; None where it did not say."""
         self.raised: Knob | None = None
         """The last knob by which we asked for more at once."""
-        self.load_claim: tuple[int, float, int] | None = None
-        """A server's word that it loaded the model: when the request began, seconds, its end."""
+        self.loading_since_ns: int | None = None
+        """Start of the first request for which the server says that it loaded the model; None where
+        it is loaded."""
+        self.unloaded_in_a_row = 0
         self.slowest_wait_s = 0.0
         self.slowest_answer_s = 0.0
         """Of the answers that ended ok, from first output to last."""
@@ -333,9 +340,9 @@ class RouteWatch:
         for series in self.of_the_route:
             series.close(now_ns)
         if self.info.streamed:
-            self.band.wait.lend(ages)
+            self.band.wait.lend(ages, now_ns)
         else:
-            self.band.whole.lend(ages)
+            self.band.whole.lend(ages, now_ns)
 
     # What is asked of it.
 
@@ -363,6 +370,12 @@ class RouteWatch:
     def learned(self) -> bool:
         """Whether it is known what is usual."""
         return self.wait_series.level.level != "learning"
+
+    def oldest_open_ns(self, from_ns: int) -> int | None:
+        """Return when the oldest open request began, of those from a stamp on; None without one."""
+        return min(
+            (one.began_ns for one in self._open.values() if one.began_ns >= from_ns), default=None
+        )
 
     def hanging(self, now_ns: int) -> tuple[int, float, bool] | None:
         """Return the oldest open request that nothing of the route was as old as, and that nothing
@@ -437,12 +450,7 @@ class RouteWatch:
             self.output.add(event.output_tokens, began_ns, evidence=evidence)
         if event.served_model or event.fingerprint:
             self._measure_build(event, began_ns)
-        loads_s = max(
-            (claim.seconds for claim in event.server_claims if claim.interval == "load"),
-            default=0.0,
-        )
-        if loads_s > 0:
-            self.load_claim = (began_ns, loads_s, event.at_ns)
+        self._measure_load(event, began_ns)
 
     def _waited(self, waited_s: float, began_ns: int, *, evidence: bool) -> None:
         self.band.wait.add(waited_s, began_ns, evidence=evidence)
@@ -497,6 +505,24 @@ class RouteWatch:
             tokens = tokens_after_first_chunk(event) or 1
             written_s = max(per_token_s - paused_ns / NS_PER_S / tokens, per_token_s / 100)
             self.band.per_token.add(written_s, began_ns, evidence=event.evidence)
+
+    def _measure_load(self, event: AttemptFinished, began_ns: int) -> None:
+        """Take a server's word that it loaded the model, where that is what the request waited for.
+
+        Some say so of every request, in milliseconds; some keep no model loaded, which is usual.
+        """
+        loads_s = max(
+            (claim.seconds for claim in event.server_claims if claim.interval == "load"),
+            default=0.0,
+        )
+        usual_s = self.wait_series.usual(0.5)
+        if loads_s >= _LOAD_S and (usual_s is None or loads_s >= usual_s):
+            self.loading_since_ns = self.loading_since_ns or began_ns
+            self.unloaded_in_a_row = 0
+        elif self.loading_since_ns:
+            self.unloaded_in_a_row += 1
+            if self.unloaded_in_a_row >= _LOADED_AGAIN:
+                self.loading_since_ns = None
 
     def _measure_build(self, event: AttemptFinished, began_ns: int) -> None:
         build = (event.served_model, event.fingerprint)

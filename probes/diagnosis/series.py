@@ -81,10 +81,10 @@ class Series:
         self.level.sample(at_ns, values[len(values) // 2], self._began_ns, evidence=self._evidence)
         values.clear()
 
-    def lend(self, ages: Sequence[tuple[int, float]]) -> None:
-        """Take the ages of the requests that are open, in seconds, each with when it began."""
+    def lend(self, ages: Sequence[tuple[int, float]], at_ns: int) -> None:
+        """Take the ages that requests in flight have at `at_ns`, each with when it began."""
         floor = self.kind.floor
-        self.level.lend([(began_ns, age + floor) for began_ns, age in ages])
+        self.level.lend([(began_ns, age + floor) for began_ns, age in ages], at_ns)
 
     @property
     def rank(self) -> int:

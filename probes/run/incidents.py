@@ -1,7 +1,8 @@
 """What became of each incident of a run: a pure fold of its verdicts.
 
-Rule 1: the last word that says what it is counts, for cause, routes, since and figures; that it is
-over is kept beside it, so that a cleared incident still tells what it had been.
+Rule 1: the last word that says what it is counts, for cause, since and figures; that it is over is
+kept beside it, so that a cleared incident still tells what it had been. Routes recover one by one:
+a word that merely names fewer of them than the one before says how it ends, not what it was.
 Rule 2: memory is bounded: of incidents that are over the oldest go first.
 Rule 3: wall times are those of the clock by which the stream went when the incident was last spoken
 of; where it never told one they are not known.
@@ -28,17 +29,25 @@ class IncidentRecord:
     """One incident, by what is known of it by now."""
 
     word: Diagnosis
-    """The last that said what it is: `perhaps` or `named`."""
+    """The last that said what it is, `perhaps` or `named`; but for rule 1."""
     begun_ns: int
     """When it was first spoken of."""
     named_ns: int | None = None
     """When it was named; None where it never was."""
+    routes: tuple[str, ...] = ()
+    """All that it ever hit, sorted; once it was named, those that were named."""
     end: Diagnosis | None = None
     """That it is over, or the usual from then on; None while it is open."""
     causes: list[tuple[int, Cause]] = field(default_factory=list)
     """Everything that it was taken for, each with when that began; the newest last."""
     anchor_ns: int | None = None
     """What makes Unix time of its stamps; None where that is not known."""
+
+    @property
+    def since_ns(self) -> int:
+        """Its onset, as far as is known by now."""
+        end = self.end
+        return end.since_ns if end and end.routes == self.word.routes else self.word.since_ns
 
     def wall_ns(self, at_ns: int) -> int | None:
         """Return a stamp of its as Unix time; None where that is not known."""
@@ -83,10 +92,15 @@ class IncidentLog:
         if word.state in ("cleared", "settled"):
             record.end = word
             return
-        record.word, record.end = word, None
+        record.end = None
+        is_naming = word.state == "named" and record.named_ns is None
+        hit = word.routes if is_naming else (*record.routes, *word.routes)
+        record.routes = tuple(sorted(set(hit)))
+        if is_naming or not _is_recovery(record.word, word):
+            record.word = word
         if not record.causes or record.causes[-1][1] != word.cause:
             record.causes = [*record.causes[-_CAUSES_KEPT + 1 :], (word.at_ns, word.cause)]
-        if word.state == "named" and record.named_ns is None:
+        if is_naming:
             record.named_ns = word.at_ns
 
     def _forget(self) -> None:
@@ -94,6 +108,12 @@ class IncidentLog:
             return
         over = (name for name, record in self._records.items() if record.end is not None)
         del self._records[next(over, next(iter(self._records)))]
+
+
+def _is_recovery(before: Diagnosis, word: Diagnosis) -> bool:
+    """Whether a word says no more than that some of the routes are well again."""
+    same = (before.cause, before.state) == (word.cause, word.state)
+    return same and set(word.routes) < set(before.routes)
 
 
 def incidents_status(log: IncidentLog) -> ExitStatus:
@@ -105,9 +125,9 @@ def incident_remarks(log: IncidentLog) -> Iterable[str]:
     """Return, a line each, what was named in a run: `alpha: dns since …, until …`."""
     for record in log.named:
         word, end = record.word, record.end
-        more = len(word.routes) - _ROUTES_NAMED
-        names = ", ".join(word.routes[:_ROUTES_NAMED]) + (f" and {more} more" if more > 0 else "")
-        since = date_and_time(record.wall_ns((end or word).since_ns))
+        more = len(record.routes) - _ROUTES_NAMED
+        names = ", ".join(record.routes[:_ROUTES_NAMED]) + (f" and {more} more" if more > 0 else "")
+        since = date_and_time(record.wall_ns(record.since_ns))
         if end is None:
             ending = "not over"
         elif end.state == "cleared":

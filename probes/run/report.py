@@ -217,9 +217,9 @@ class _Reading:
         )
 
     def _with_its_probes(self, record: IncidentRecord) -> RecordedIncident:
-        since_ns = record.word.since_ns
+        since_ns = record.since_ns
         until_ns = self._last_ns if record.end is None else record.end.at_ns
-        hit = [self._ended[name] for name in record.word.routes if name in self._ended]
+        hit = [self._ended[name] for name in record.routes if name in self._ended]
         return RecordedIncident(
             record,
             probes=sum(since_ns <= at_ns <= until_ns for ends in hit for at_ns in ends.all_ns),

@@ -29,6 +29,9 @@ from probes.simulator.scenario import (
 )
 from probes.simulator.sequence import Fate, Prompt, Sequence
 
+_MADE_GOOD_NS: Final = 10_000_000
+"""By how much a step may begin before its time because the one before ended late."""
+
 _ERROR_MESSAGES: Final = {
     500: "The server had an error while processing your request.",
     502: "Bad gateway.",
@@ -149,6 +152,8 @@ class ServingModel:
         self._waiting: deque[Sequence] = deque()
         self._batch: list[Sequence] = []
         self._work = anyio.Event()
+        self._due_ns = 0
+        """When the last step should have ended."""
         self._warm_until_ns: int | None = 0
         """None while no idle time unloads the model."""
 
@@ -241,6 +246,7 @@ class ServingModel:
                 self._work = anyio.Event()
                 await self._work.wait()
                 await self._load()
+                self._due_ns = self._clock.monotonic_ns()
             await self._step()
 
     async def _load(self) -> None:
@@ -265,11 +271,15 @@ class ServingModel:
         serving = conditions.serving
         self._fill_batch(serving)
         started_ns = self._clock.monotonic_ns()
+        # A timer on a busy machine is late at every step: what one loses the next makes good, so
+        # that answers are as fast as the scenario says. Not more, or it would come in bursts.
+        begun_ns = max(self._due_ns, started_ns - _MADE_GOOD_NS)
         decoding = [s for s in self._batch if not s.prefill_left and s.resume_ns <= started_ns]
         prefilled, work = self._prefill(serving)
         batch = len(decoding) + serving.background
         duration_s = _spread(self._random, step_seconds(serving, batch, work), serving.jitter)
-        await self._clock.sleep(duration_s - seconds(self._clock.monotonic_ns() - started_ns))
+        self._due_ns = begun_ns + round(duration_s * NS_PER_S)
+        await self._clock.sleep(seconds(self._due_ns - self._clock.monotonic_ns()))
         self._deliver(decoding, prefilled, serving)
         self._keep_warm(serving)
 

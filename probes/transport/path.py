@@ -5,9 +5,9 @@ Linux tells of a connection its round trips, what it sent again and what came ou
 its request is sent, when the head of its answer is there, and at its end.
 
 Rule 1  Of round trips the sample is told, not the kernel's average. That of the handshake is all
-        the kernel knows right after connecting. Later it folds each sample in as an eighth, and
-        what is an eighth of two averages is a sample where exactly one lies between them: one
-        segment went out, nothing is or was on its way, nothing was sent again.
+        the kernel knows right after connecting. Later it folds in an eighth of each sample, so
+        that of two averages a sample can be had back where exactly one lies between them: one
+        acknowledgement came, nothing is or was on its way, nothing was sent again.
 Rule 2  An acknowledgement is the network's only if the other end did not hold it back. Where it
         may have waited for the answer, what it tells may be the server's time: then a sample
         counts only where it lies so near the shortest round trip, or so far beyond it, that this
@@ -84,8 +84,8 @@ class TcpInfo(NamedTuple):
 
 
 def read_tcp_info(sock: socket.socket) -> TcpInfo | None:
-    """Return what the kernel tells of a TCP connection; None where it tells nothing."""
-    if sys.platform != "linux" or sock.family not in (socket.AF_INET, socket.AF_INET6):
+    """Return what the kernel tells of a connection; None where it is none of TCP, or closed."""
+    if sys.platform != "linux":
         return None
     try:
         told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAYOUT.size)
@@ -157,11 +157,12 @@ class TcpPath:
         if self._socket is None or before is None or (info := self._read(self._socket)) is None:
             return
         self._answered, waited_us = True, waited_ns // _NS_PER_US
+        late = waited_us > info.rtt_min_us + HELD_BACK_US
         if before is not _FRESH:
-            sample_us = self._sample_us(before, info)
+            sample_us = self._sample_us(before, info, late=late)
             if sample_us is not None and sample_us <= waited_us + _SLACK_US:
                 self._rtt_us = sample_us
-        self._prompt = waited_us <= info.rtt_min_us + HELD_BACK_US
+        self._prompt = not late
 
     def end(self) -> None:
         """The exchange is over, well or not. Call it while the socket is open; once will do."""
@@ -170,7 +171,7 @@ class TcpPath:
             return
         # A request that nobody answered was acknowledged all the same, if it got there.
         if not (self._answered or before is _FRESH):
-            self._rtt_us = self._sample_us(before, info)
+            self._rtt_us = self._sample_us(before, info, late=True)
         # It has sent, and says that it sent nothing: this is no kernel that counts.
         counts = info.data_segments_out > 0
         self._reading = PathReading(
@@ -186,11 +187,21 @@ class TcpPath:
         reading, self._reading = self._reading, UNTOLD
         return reading
 
-    def _sample_us(self, before: TcpInfo, after: TcpInfo) -> int | None:
-        """Return the round trip of the one segment between two readings; None where in doubt."""
-        one = after.data_segments_out - before.data_segments_out == 1
+    def _sample_us(self, before: TcpInfo, after: TcpInfo, *, late: bool) -> int | None:
+        """Return the one round trip between two readings; None where in doubt.
+
+        `late` says that the answer came too late for an acknowledgement to go with it.
+        """
+        sent = after.data_segments_out - before.data_segments_out
         on_their_way = before.unacknowledged or after.unacknowledged
-        if not one or on_their_way or after.retransmits != before.retransmits:
+        if sent < 1 or on_their_way or after.retransmits != before.retransmits:
+            return None
+        # Those that came and were nothing but an acknowledgement.
+        alone = (after.segments_in - before.segments_in) - (
+            after.data_segments_in - before.data_segments_in
+        )
+        # Several segments may be acknowledged by one: network cards hand them on as one.
+        if sent > 1 and not (late and alone == 1):
             return None
         sample_us = after.rtt_us
         if before.rtt_us:  # else it is the first of all, and so the average itself
@@ -199,11 +210,9 @@ class TcpPath:
         # None is shorter than the shortest: what seems so is more than one sample, or none.
         if shortest_us in (0, _UNKNOWN) or sample_us < shortest_us - _ROUNDING_US:
             return None
-        segments = after.segments_in - before.segments_in
-        with_answer = segments <= after.data_segments_in - before.data_segments_in
         excess_us = sample_us - shortest_us
         near_us = max(NEAR_US, shortest_us // NEAR_SHARE)
-        if (with_answer or self._prompt) and near_us < excess_us <= HELD_BACK_US:
+        if (alone < 1 or self._prompt) and near_us < excess_us <= HELD_BACK_US:
             return None
         return sample_us
 

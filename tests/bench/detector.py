@@ -21,6 +21,7 @@ import time
 import tracemalloc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import exp
 from multiprocessing import Pool
 from pathlib import Path
 from statistics import median
@@ -55,53 +56,52 @@ def judged(job: tuple[str, int]) -> tuple[str, int, Report]:
     return name, seed, report
 
 
-def incident_table(names: Sequence[str], seeds: Sequence[int], jobs: int) -> None:
-    """Print a row for each scenario, and below each run that is not as it should be."""
+def incident_tables(names: Sequence[str], seeds: Sequence[int], jobs: int) -> None:
+    """Print a row for each scenario, cause and setting; then each run that is not well told."""
     work = [(name, seed) for name in names for seed in seeds]
     with Pool(jobs) as pool:
         found = pool.map(judged, work, chunksize=max(1, len(seeds) // 2))
-    by_name: dict[str, list[tuple[int, Report]]] = {name: [] for name in names}
-    for name, seed, report in found:
-        by_name[name].append((seed, report))
-    say(
-        "| scenario | named in time | delay: median / max (limit) | since off | cleared in time "
-        "| wrong s | flaps | as it should be |\n|---|---|---|---|---|---|---|---|"
+    head = "| {} | named in time | delay: median / max (limit) | since off | cleared in time "
+    head += "| wrong s | flaps | as it should be |\n|---|---|---|---|---|---|---|---|"
+    tables: dict[str, dict[str, list[Report]]] = {"scenario": {}, "cause": {}, "setting": {}}
+    for name, _, report in found:
+        case, _, setting = name.partition("@")
+        tables["scenario"].setdefault(name, []).append(report)
+        tables["setting"].setdefault(setting or "as they are", []).append(report)
+        if not setting:
+            tables["cause"].setdefault(scenarios.cause_of(case), []).append(report)
+    for title, rows in tables.items():
+        say(head.format(title))
+        for name, reports in rows.items():
+            say(incident_row(name, reports))
+        say("")
+    failures = [(name, seed, report.faults) for name, seed, report in found if report.faults]
+    good = len(work) - len(failures)
+    say(f"{good} of {len(work)} runs as they should be ({good / len(work):.1%})\n")
+    for name, seed, faults in failures:
+        say(f"--only {name} --seed {seed}: {'; '.join(faults)}")
+
+
+def incident_row(name: str, reports: Sequence[Report]) -> str:
+    """Return what became of several runs, as a row of a table."""
+    findings = [one for report in reports for one in report.findings]
+    named = [(one.named_s, one.trouble.limit_s) for one in findings if one.named_s is not None]
+    ended = [(one.cleared_s, one.trouble.clear_s) for one in findings if one.cleared_s is not None]
+    delays = [named_s for named_s, _ in named] or [float("nan")]
+    off = [abs(one.since_off_s) for one in findings if one.since_off_s is not None]
+    limits = {round(one.trouble.limit_s) for one in findings}
+    limit = f"{min(limits)}" if len(limits) == 1 else f"{min(limits)} to {max(limits)}"
+    cells = (
+        name,
+        f"{sum(took <= limit_s for took, limit_s in named)}/{len(findings)}",
+        f"{median(delays):.0f} / {max(delays):.0f} ({limit})",
+        f"{median(off) if off else float('nan'):.0f}",
+        f"{sum(took <= limit_s for took, limit_s in ended)}/{len(findings)}",
+        f"{sum(report.wrong_s for report in reports):.0f}",
+        f"{sum(one.flaps for one in findings)}",
+        f"{sum(not report.faults for report in reports)}/{len(reports)}",
     )
-    good = 0
-    failures: list[str] = []
-    for name, runs in by_name.items():
-        findings = [one for _, report in runs for one in report.findings]
-        soon = [
-            one
-            for one in findings
-            if one.named_s is not None and one.named_s <= one.trouble.limit_s
-        ]
-        delays = sorted(one.named_s for one in findings if one.named_s is not None)
-        cleared = [
-            one
-            for one in findings
-            if one.cleared_s is not None and one.cleared_s <= one.trouble.clear_s
-        ]
-        since = [abs(one.since_off_s) for one in findings if one.since_off_s is not None]
-        wrong_s = sum(report.wrong_s for _, report in runs)
-        flaps = sum(one.flaps for one in findings)
-        well = sum(not report.faults for _, report in runs)
-        good += well
-        limit_s = max(one.trouble.limit_s for one in findings)
-        delay = f"{median(delays):.0f} / {delays[-1]:.0f}" if delays else "–"
-        off = f"{median(since):.0f}" if since else "–"
-        say(
-            f"| {name} | {len(soon)}/{len(findings)} | {delay} ({limit_s:.0f}) | {off} "
-            f"| {len(cleared)}/{len(findings)} | {wrong_s:.0f} | {flaps} | {well}/{len(runs)} |"
-        )
-        failures += [
-            f"--only {name} --seed {seed}: {'; '.join(report.faults)}"
-            for seed, report in runs
-            if report.faults
-        ]
-    say(f"\n{good} of {len(work)} runs as they should be ({good / len(work):.1%})")
-    if failures:
-        say("\n" + "\n".join(failures))
+    return f"| {' | '.join(cells)} |"
 
 
 # ---------------------------------------------------------------------- health
@@ -168,7 +168,35 @@ def health_table(kinds: Sequence[str], days: float, seed: int | None, jobs: int)
                 f"| {kind} | {length:.1f} | {false} | {false / length:.2f} "
                 f"| {perhaps / length:.2f} |"
             )
-    say(f"\n{time.monotonic() - begin:.0f} s")
+    false, length = sum(len(one.false) for one in every), sum(one.route_days for one in every)
+    low, high = poisson_interval(false)
+    say(
+        f"\n{false} false causes in {length:.1f} route-days: {false / length:.3f} a route-day, "
+        f"with 95 % between {low / length:.3f} and {high / length:.3f}; "
+        f"{time.monotonic() - begin:.0f} s"
+    )
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """Return between which means a count of rare events lies with 95 % (Garwood, 1936).
+
+    >>> tuple(round(one, 2) for one in poisson_interval(3))
+    (0.62, 8.77)
+    """
+
+    def mean_where(most: int, chance: float) -> float:
+        """Return the mean at which so many or fewer come with this chance."""
+        low, high = 0.0, 10.0 * (count + 5)
+        for _ in range(60):
+            mean = (low + high) / 2
+            term = total = exp(-mean)
+            for number in range(1, most + 1):
+                term *= mean / number
+                total += term
+            low, high = (mean, high) if total > chance else (low, mean)
+        return low
+
+    return (mean_where(count - 1, 0.975) if count else 0.0), mean_where(count, 0.025)
 
 
 # ---------------------------------------------------------------------- one run, and costs
@@ -297,7 +325,7 @@ def main() -> None:
         health_table(names, asked.days, asked.seed, asked.jobs)
     else:
         seeds = range(1, asked.seeds + 1) if asked.seed is None else [asked.seed]
-        incident_table(names, list(seeds), asked.jobs)
+        incident_tables(names, list(seeds), asked.jobs)
 
 
 if __name__ == "__main__":

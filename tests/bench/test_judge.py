@@ -148,6 +148,30 @@ def test_a_since_may_be_corrected_later() -> None:
     assert report.faults == []
 
 
+def test_what_is_late_is_not_wrong_even_where_it_loses_a_route() -> None:
+    report = judged(line(320.0), line(470.0, routes=("alpha",)), line(480.0, "cleared"))
+    assert report.faults == ["cleared after 80 s, not 60"]
+    assert report.wrong_s == 0.0
+
+
+def test_either_of_two_causes_or_both_may_be_told_of_what_has_both() -> None:
+    both = Trouble(
+        causes=("provider_queueing", "provider_slow_decode"),
+        routes=("alpha", "beta"),
+        onset_s=300.0,
+        end_s=400.0,
+    )
+    slow = {"id": "e1-2", "cause": "provider_slow_decode"}
+    lines = [
+        line(320.0),
+        line(321.0, **slow),
+        line(430.0, "cleared"),
+        line(430.0, "cleared", **slow),
+    ]
+    assert judged(*lines, troubles=(both,)).faults == []
+    assert judged(lines[0], lines[2], troubles=(both,)).faults == []
+
+
 def test_health_has_nothing_to_be_named() -> None:
     report = judged(line(100.0), line(130.0, "settled"), troubles=())
     assert (report.false, report.wrong_s) == (1, 30.0)

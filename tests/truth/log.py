@@ -3,6 +3,7 @@
 Kept compact, as a run at full speed makes 25,000 stamps a second.
 """
 
+import time
 from array import array
 from collections import deque
 from dataclasses import dataclass, field
@@ -152,6 +153,7 @@ class MetronomeLog:
         the arrival of requests."""
         self._scores: deque[tuple[int, Score]] = deque(maxlen=capacity)
         self._arrival_clock = arrival_clock
+        self._started_ns = time.monotonic_ns()
         self._last = 0
         self._cleared = 0
         self.clear()
@@ -179,6 +181,7 @@ class MetronomeLog:
     def page(self, since: int = 0) -> MetronomePage:
         """Return the records numbered above `since`, oldest first."""
         return MetronomePage(
+            started_ns=self._started_ns,
             last=self._last,
             dropped=self._last - self._cleared - len(self._scores),
             records=tuple(score.record(n) for n, score in self._scores if n > since),

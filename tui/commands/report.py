@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.diagnosis.paging import harm_words
-from probes.events import Diagnosis, Evidence
+from probes.events import Advice, Diagnosis, Evidence, KnobKind
 from probes.events.diagnosis_words import (
     advice_words,
     cause_words,
@@ -50,6 +50,11 @@ _NARROWEST: Final = 40
 _INDENT: Final = "    "
 _LABEL: Final = 9
 _ROUTES_NAMED: Final = 12
+_KNOBS: Final[dict[KnobKind, str]] = {
+    "concurrency": "the concurrency {}to {:g}",
+    "interval": "the interval {}to {:g} s",
+    "max_tokens": "the answer cap {}to {:g} tokens",
+}
 _QUIET_S: Final = 2.0
 """Whoever waits so long wants to know for what."""
 _REDRAW_S: Final = 0.2
@@ -71,9 +76,9 @@ def run(arguments: Namespace) -> int:
     finally:
         line.draw("")
     if arguments.json:
-        # Whatever is no number of JSON becomes null; whatever is not ASCII is escaped.
+        # Whatever is no number of JSON becomes null; whatever a terminal obeys is escaped.
         fields = msgspec.json.decode(msgspec.json.encode(report_fields(report)))
-        say([json.dumps(fields, ensure_ascii=True)])
+        say([json.dumps(fields, ensure_ascii=True).replace("\x7f", "\\u007f")])
         return OK
     complain(report.missing)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
@@ -114,8 +119,8 @@ def report_lines(report: IncidentReport, width: int) -> Iterator[str]:
         yield ""
         yield "Suspected, and never sure enough to be named:"
         for record in doubts:
-            since = times.at(record, record.word.since_ns)
-            what = f"{_who(record.word)}: {what_words(record.word)}"
+            since = times.at(record, record.since_ns)
+            what = f"{_who(record.word, record.routes)}: {what_words(record.word)}"
             yield from _wrapped(f"{what}, {_ending(record, report, times)}", width, f"  {since}  ")
 
 
@@ -168,7 +173,8 @@ def _page_lines(report: IncidentReport, times: _Times, width: int) -> Iterator[s
     yield f"I would have paged you {often}:"
     for page in report.pages:
         word = page.page.incident
-        told = f"{_who(word)}: {what_words(word)} · {neutralise(harm_words(page.page))}"
+        what = f"{_who(word, word.routes)}: {what_words(word)}"
+        told = f"{what} · {neutralise(harm_words(page.page))}"
         yield from _wrapped(told, width, f"  {times.of(page.wall_ns)}  ")
 
 
@@ -176,9 +182,9 @@ def _incident_lines(
     number: int, incident: RecordedIncident, report: IncidentReport, times: _Times, width: int
 ) -> Iterator[str]:
     record, word = incident.record, incident.record.word
-    yield from _wrapped(f"{number}. {_who(word)}: {what_words(word)}", width)
+    yield from _wrapped(f"{number}. {_who(word, record.routes)}: {what_words(word)}", width)
     named = times.at(record, record.named_ns or 0)
-    since = times.at(record, word.since_ns)
+    since = times.at(record, record.since_ns)
     told = f"since {since}, named {named}, {_ending(record, report, times)}{_size(word)}"
     yield from _wrapped(told, width, _INDENT)
     for label, parts in (
@@ -186,7 +192,7 @@ def _incident_lines(
         ("users", [_users(incident)]),
         ("for", [_evidence(one) for one in word.evidence]),
         ("against", [_evidence(one) for one in word.against]),
-        ("do", [] if word.advice is None else [advice_words(word.advice)]),
+        ("do", [] if word.advice is None else [_advice(word.advice)]),
         ("in short", [word.text] if word.text else []),
         ("paged", [_paged(page, times) for page in _pages_of(record, report)]),
     ):
@@ -211,7 +217,7 @@ def _users(incident: RecordedIncident) -> str:
 
 
 def _ending(record: IncidentRecord, report: IncidentReport, times: _Times) -> str:
-    end, since_ns = record.end, record.word.since_ns
+    end, since_ns = record.end, record.since_ns
     if end is None:
         # By the clock of the stream it is as old as the recording.
         ended_ns, began_ns = report.ended_ns, record.wall_ns(since_ns)
@@ -232,6 +238,16 @@ def _size(word: Diagnosis) -> str:
     return f"; ×{word.size:.2g} the usual"
 
 
+def _advice(advice: Advice) -> str:
+    """Return what to do. Who reads a report has no key under the finger: a knob is named."""
+    knob = _KNOBS.get(advice.knob) if advice.knob is not None else None
+    if knob is None or advice.act not in ("set_knob", "undo_knob"):
+        return advice_words(advice)
+    back = "back " if advice.act == "undo_knob" else ""
+    told = f"set {knob.format(back, advice.value or 0.0)}"
+    return f"{told}; {advice.detail}" if advice.detail else told
+
+
 def _evidence(one: Evidence) -> str:
     told = evidence_words(one)
     if one.low is None or one.high is None:
@@ -247,11 +263,11 @@ def _paged(page: RecordedPage, times: _Times) -> str:
     return f"{times.of(page.wall_ns)}: {harm_words(page.page)}"
 
 
-def _who(word: Diagnosis) -> str:
-    if not word.routes or word.cause == "local_observer":
+def _who(word: Diagnosis, routes: Sequence[str]) -> str:
+    if not routes or word.cause == "local_observer":
         return "all routes"
-    named = [neutralise(name, 40) for name in word.routes[:_ROUTES_NAMED]]
-    more = len(word.routes) - len(named)
+    named = [neutralise(name, 40) for name in routes[:_ROUTES_NAMED]]
+    more = len(routes) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
@@ -312,14 +328,14 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
         "state": (end or word).state,
         "cause": word.cause,
         "what": what_words(word),
-        "routes": list(word.routes),
-        "since": _utc(record.wall_ns(word.since_ns)),
-        "since_ns": word.since_ns,
+        "routes": list(record.routes),
+        "since": _utc(record.wall_ns(record.since_ns)),
+        "since_ns": record.since_ns,
         "named": None if record.named_ns is None else _utc(record.wall_ns(record.named_ns)),
         "named_ns": record.named_ns,
         "until": None if end is None else _utc(record.wall_ns(end.at_ns)),
         "until_ns": None if end is None else end.at_ns,
-        "lasted_s": None if end is None else (end.at_ns - word.since_ns) / 1e9,
+        "lasted_s": None if end is None else (end.at_ns - record.since_ns) / 1e9,
         "causes": [
             {"cause": cause, "at": _utc(record.wall_ns(at_ns)), "at_ns": at_ns}
             for at_ns, cause in record.causes
@@ -329,7 +345,7 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
         "size": word.size,
         "evidence": [_fields(one) for one in word.evidence],
         "against": [_fields(one) for one in word.against],
-        "advice": None if advice is None else {**_fields(advice), "words": advice_words(advice)},
+        "advice": None if advice is None else {**_fields(advice), "words": _advice(advice)},
         "text": word.text,
         "paged": len(_pages_of(record, report)),
     }

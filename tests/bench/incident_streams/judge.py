@@ -51,6 +51,8 @@ class Finding:
     cleared_s: float | None = None
     """From its end until nothing said so any more."""
     ids: set[str] = field(default_factory=set)
+    twins: int = 0
+    """Ids beyond the first of the same cause."""
     flaps: int = 0
     unknown_s: float = 0.0
 
@@ -77,7 +79,7 @@ class Finding:
             # Of what comes and goes, each coming may be an incident of its own.
             (not flaps and abs(off_s) > trouble.since_s, f"since off by {off_s:+.0f} s"),
             (not flaps and self.flaps > 0, f"{self.flaps} flaps"),
-            (not flaps and len(self.ids) > 1 + self.flaps, f"{len(self.ids)} ids"),
+            (not flaps and self.twins > self.flaps, f"{1 + self.twins} ids"),
         )
         return [text for is_so, text in held if is_so]
 
@@ -152,7 +154,8 @@ class Judge:
                 right = [one for one in now if span.cause in one.causes]
                 allowed = {name for one in right for name in one.routes}
                 unnamed = span.cause == "unknown" and span.routes <= hit
-                late = any(_is_late(one, span, low) for one in troubles)
+                begun_s = next(one.begin_s for one in self._spans if one.id == span.id)
+                late = any(_is_late(one, span, begun_s, low) for one in troubles)
                 if unnamed or late or (right and span.routes <= allowed):
                     wrong_s -= high - low
                 elif not span.routes <= hit:
@@ -193,6 +196,9 @@ class Judge:
         told = [one for one in mine if one.begin_s <= trouble.end_s] or mine
         finding.since_off_s = told[-1].since_s - trouble.onset_s
         finding.ids = {one.id for one in mine}
+        finding.twins = len({(one.cause, one.id) for one in mine}) - len(
+            {one.cause for one in mine}
+        )
         last_s = max(one.end_s for one in mine)
         # What was named anew after its end with the same id stands on.
         for span in self._spans:
@@ -232,13 +238,14 @@ def _holds(trouble: Trouble, at_s: float) -> bool:
     return trouble.onset_s <= at_s < trouble.end_s + trouble.clear_s
 
 
-def _is_late(trouble: Trouble, span: Span, at_s: float) -> bool:
-    """Tell whether a right name stands when it should have been cleared."""
+def _is_late(trouble: Trouble, span: Span, begun_s: float, at_s: float) -> bool:
+    """Tell whether a right name, whose incident was first named at `begun_s`, stands when it should
+    have been cleared."""
     return (
         at_s >= trouble.end_s + trouble.clear_s
         and span.cause in trouble.causes
         and span.routes <= set(trouble.routes)
-        and span.begin_s < trouble.end_s + trouble.clear_s
+        and begun_s < trouble.end_s + trouble.clear_s
     )
 
 

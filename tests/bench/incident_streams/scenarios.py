@@ -106,7 +106,7 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
                 samples = GROSS_SAMPLES if limit_s <= GROSS_S and not shares else SAMPLES
                 limit_s = max(limit_s, samples * pace_s)
             since_s = max(since_s, 5 * pace_s)
-            clear_s = max(clear_s, 12 * pace_s)
+            clear_s = max(clear_s, SAMPLES * pace_s)
         if setting.sigma > 0.45 and (act.effect.wait > 1.0 or act.effect.hangs):
             limit_s *= 1.5 if setting.sigma < 0.75 else 3.0
         lasts_s = act.lasts_s or max(100.0, 1.5 * limit_s)
@@ -292,6 +292,12 @@ CASES: Final = (
     _one("provider_slow_decode.x5", "provider_slow_decode", Effect(token=5.0)),
     _one("provider_slow_decode.x3", "provider_slow_decode", Effect(token=3.0), limit_s=X3_S),
     _one("provider_slow_decode.x2", "provider_slow_decode", Effect(token=2.0), limit_s=X2_S),
+    _one(
+        "provider_slow.throughout",
+        ("provider_queueing", "provider_slow_decode"),
+        Effect(wait=3.0, token=3.0),
+        limit_s=X3_S,
+    ),
     # Streams that stop.
     _one("stream_stalls.50", "stream_stalls", Effect(stall=0.5)),
     _one("stream_stalls.20", "stream_stalls", Effect(stall=0.2), limit_s=FIFTH_S, since_s=15.0),
@@ -493,13 +499,6 @@ CASES: Final = (
         ),
     ),
     Case(
-        name="two.queue_and_decode",
-        acts=(
-            Act(causes=QUEUE, effect=Effect(wait=3.0), limit_s=X3_S),
-            Act(causes=("provider_slow_decode",), effect=Effect(token=3.0), limit_s=X3_S),
-        ),
-    ),
-    Case(
         name="two.one_route",
         acts=(
             Act(causes=("provider_slow_decode",), effect=Effect(token=3.0), limit_s=X3_S),
@@ -611,6 +610,11 @@ def _fits(case: Case, suffix: str) -> bool:
         return all("alpha" in act.routes for act in case.acts) and case.acts[0].routes != ALL
     # One machine with several ports has no path of its own to any of them.
     return suffix != "loopback" or (case.acts[0].routes == HIT and "churn" not in case.name)
+
+
+def cause_of(name: str) -> Cause:
+    """Return the best name of a case's first act."""
+    return next(case.acts[0].causes[0] for case in CASES if case.name == name)
 
 
 def run_of(name: str, seed: int) -> Outline:

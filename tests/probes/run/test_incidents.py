@@ -54,6 +54,29 @@ def test_an_incident_keeps_what_it_was_when_it_is_over() -> None:
     assert record.end.at_ns == at(90)
 
 
+def test_routes_that_recover_one_by_one_do_not_change_what_it_was() -> None:
+    three = word(40, routes=("alpha", "bravo", "carol"), size=0.85, since_ns=at(18))
+    log = log_of(
+        word(30, "perhaps", routes=("alpha", "zulu")),
+        three,
+        word(60, routes=("bravo", "carol"), size=0.7, since_ns=at(19)),
+        word(61, routes=("carol",), size=0.6, since_ns=at(20)),
+        word(70, "cleared", routes=("carol",), since_ns=at(20)),
+    )
+    (record,) = log.records
+    assert record.word == three
+    assert (record.routes, record.since_ns) == (("alpha", "bravo", "carol"), at(18))
+    (remark,) = incident_remarks(log)
+    assert remark.startswith(f"alpha, bravo, carol: provider_slow_decode since {wall(18)}, until")
+
+
+def test_fewer_routes_of_another_cause_are_news_and_all_that_were_hit_are_kept() -> None:
+    news = word(60, routes=("bravo",), cause="dns")
+    (record,) = log_of(word(40, routes=("alpha", "bravo")), news).records
+    assert (record.word, record.routes) == (news, ("alpha", "bravo"))
+    assert [cause for _, cause in record.causes] == ["provider_slow_decode", "dns"]
+
+
 def test_what_was_never_named_is_kept_and_not_counted() -> None:
     log = log_of(word(30, "perhaps"), word(45, "cleared"))
     assert len(log.records) == 1

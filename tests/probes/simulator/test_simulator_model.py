@@ -36,6 +36,21 @@ async def test_one_request_alone_gets_its_tokens_at_full_speed(clock: VirtualClo
     assert client.gaps_s == [0.1] * 9
 
 
+class LateClock(VirtualClock):
+    """Wakes everybody 4 ms late, as a busy machine does."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds + 0.004 if seconds > 0 else seconds)
+
+
+async def test_answers_are_as_fast_as_they_should_be_though_every_timer_is_late() -> None:
+    clock = LateClock()
+    async with running(hosted(), clock) as model:
+        (client,) = await ask_all(model, clock, [prompt(tokens=50)])
+    assert client.times_s[0] == pytest.approx(0.154)
+    assert client.times_s[-1] == pytest.approx(0.154 + 0.9)
+
+
 async def test_a_bigger_batch_decodes_slower_for_everyone(clock: VirtualClock) -> None:
     async with running(hosted(), clock) as model:
         clients = await ask_all(model, clock, [prompt(fill=b"%d" % n) for n in range(3)])

@@ -198,7 +198,12 @@ def test_counters_go_round() -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        pytest.param({}, {"data_segments_out": 3}, id="a request of two segments"),
+        pytest.param(
+            {}, {"data_segments_out": 3, "segments_in": 23}, id="two segments, each acknowledged"
+        ),
+        pytest.param(
+            {}, {"data_segments_out": 3, "segments_in": 21}, id="two segments, one with the answer"
+        ),
         pytest.param({}, {"data_segments_out": 1}, id="a request that never left"),
         pytest.param({"unacknowledged": 1}, {}, id="something was still on its way"),
         pytest.param({}, {"unacknowledged": 1}, id="nothing was acknowledged"),
@@ -220,6 +225,13 @@ def test_where_it_is_not_one_sample_none_is_told(
     reading = second_exchange(begun, answered(begun, 22)._replace(**after))
     assert reading.rtt_ns is None
     assert reading.rtt_to == "server", "what else is known is told all the same"
+
+
+def test_several_segments_may_have_one_acknowledgement() -> None:
+    after = answered(IDLE, 22)._replace(data_segments_out=IDLE.data_segments_out + 3)
+    assert second_exchange(IDLE, after).rtt_ns == pytest.approx(22 * NS, abs=8_000)
+    prompt = second_exchange(IDLE, after, waited_ms=40)
+    assert prompt.rtt_ns is None, "the answer may have carried another"
 
 
 def test_the_first_sample_of_all_is_the_average() -> None:

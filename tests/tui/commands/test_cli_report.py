@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from judges import ListedDiagnostician
 from pages import Page, fields_of, first_cells, quoted
 
 from probes.events import Advice, Diagnosis, Event, Evidence, Hello, Mark, encode_event
+from probes.events.diagnosis_words import evidence_words
 from probes.kit.clock import NS_PER_S
 from tui.cli import main
 from tui.commands import report as command
@@ -28,16 +30,24 @@ FAILS = Evidence(figure="failed_share", now=0.22, usual=0.0, n_now=55, n_usual=3
 
 
 @pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read by the clock of a place whose zone is known; let there be no state and no settings."""
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be neither settings nor a state folder: a report needs none."""
 
     def none(*_: object, **__: object) -> str:
         pytest.fail("a report reads its recording alone")
 
     monkeypatch.setattr("platformdirs.user_config_dir", none)
     monkeypatch.setattr("platformdirs.user_state_dir", none)
-    monkeypatch.setenv("TZ", "UTC")
-    __import__("time").tzset()
+
+
+@pytest.fixture(autouse=True)
+def utc() -> Iterator[None]:
+    """Read recordings on a machine of a zone that is known."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture
@@ -154,8 +164,36 @@ def test_a_share_of_failures_is_no_multiple(
     judged(word(124, cause="provider_errors", size=0.22, evidence=(FAILS,), against=()))
     told = shown(capsys, str(slow_for_a_while(tmp_path)))
     assert "; 22 % fail\n" in told
-    assert "    for      22 % of 55 attempts fail, usual none\n" in told
+    assert f"    for      {evidence_words(FAILS)}\n" in told
     assert "against" not in told
+
+
+@pytest.mark.parametrize(
+    ("advice", "words"),
+    [
+        (Advice(act="set_knob", knob="concurrency", value=3.0), "set the concurrency to 3"),
+        (Advice(act="set_knob", knob="interval", value=2.5), "set the interval to 2.5 s"),
+        (
+            Advice(act="undo_knob", knob="max_tokens", value=64, detail="it was 512"),
+            "set the answer cap back to 64 tokens; it was 512",
+        ),
+        (Advice(act="move", route="bravo", knob="interval"), "move users to bravo"),
+        (Advice(act="set_knob", knob="paused", value=1.0), "p stops probing"),
+        (Advice(act="check_key"), "check the key: was it rotated?"),
+    ],
+)
+def test_what_to_do_is_said_without_keys_to_press(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    judged: Callable[..., None],
+    advice: Advice,
+    words: str,
+) -> None:
+    judged(word(124, advice=advice))
+    path = str(slow_for_a_while(tmp_path))
+    assert f"\n    do       {words}\n" in shown(capsys, path)
+    (incident,) = json.loads(shown(capsys, path, "--json"))["incidents"]
+    assert incident["advice"]["words"] == words
 
 
 def test_where_nothing_was_wrong_one_calm_sentence_says_so(
@@ -221,7 +259,7 @@ def test_it_fits_a_narrow_terminal(
 def test_hostile_words_are_made_harmless(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], judged: Callable[..., None]
 ) -> None:
-    evil = "\x1b[2Jevil\u202e\x9b31m"
+    evil = "\x1b[2Jevil\u202e\x9b31m\x7f"
     judged(
         word(
             124,
