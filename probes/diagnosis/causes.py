@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
-from probes.diagnosis.route_watch import End, RouteWatch
+from probes.diagnosis.route_watch import End, Hang, RouteWatch
 from probes.diagnosis.series import Series, Shares
 from probes.events import Cause
 from probes.kit.clock import NS_PER_S
@@ -98,9 +98,9 @@ _THROTTLED_IN_A_ROW: Final = 4
 _WELL_AGAIN: Final = 3
 """Successes in a row that end what was named for failures in a row, or for silence."""
 _SURELY_WELL: Final = 5
-_SURE: Final = 7.0
-"""Successes in a row that end an alarm: as many as are one chance in a thousand at its share, and
-five of what nothing succeeded in."""
+_SURE: Final = 9.5
+"""Successes in a row that end an alarm: as many as are one chance in thirteen thousand at its
+share, for it is asked of each of them; and five of what nothing succeeded in."""
 _OUTLIVES_NS: Final = 120 * NS_PER_S
 """What was explained and goes on for so long after its explanation is a fault of its own."""
 _SAVED: Final = 15
@@ -423,11 +423,7 @@ class RouteCauses:
         hang = watch.hanging(now_ns)
         row = watch.row
         if hang is not None:
-            self._forced, self._hang_ns = "hang", hang[0]
-            if watch.oldest_phase == "connecting":
-                self._hung_cause = "network_path"
-            else:
-                self._hung_cause = "stream_stalls" if hang[2] else "no_answer"
+            self._hangs(hang)
         elif row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:
             self._forced = self._forced or "row"
         elif self._forced and watch.ok_in_a_row >= _WELL_AGAIN:
@@ -450,6 +446,15 @@ class RouteCauses:
         rank = 3 if self._forced else 0
         rank = max(rank, 0 if share is None else share.rank)
         return _Reading(rank, since_ns, self._failure_cause(since_ns))
+
+    def _hangs(self, hang: Hang) -> None:
+        """Note that nothing comes; of one silence the cause stays, whatever single requests do."""
+        if self._forced != "hang":
+            if self.watch.oldest_phase == "connecting":
+                self._hung_cause = "network_path"
+            else:
+                self._hung_cause = "stream_stalls" if hang.writes else "no_answer"
+        self._forced, self._hang_ns = "hang", hang.began_ns
 
     def _failure_cause(self, since_ns: int) -> Cause:
         """Return what the failures since their onset speak of."""

@@ -152,7 +152,7 @@ def _failing(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidence
     if hang is not None:
         yield Evidence(
             figure="open_age",
-            now=round(hang[1], 2),
+            now=round(hang.age_s, 2),
             usual=watch.wait_series.usual(0.5),
             n_now=watch.open_requests,
             unit="s",

@@ -72,6 +72,8 @@ _SOME: Final = 10
 """Answers from which on the slowest of them says what may be expected."""
 _LOAD_S: Final = 0.5
 """What a model's loading takes at least; less is a look at whether it is there."""
+_IDLE_S: Final = 60.0
+"""A silence after which servers have put a model away."""
 _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
 _STREAMS_S: Final = 15.0
@@ -87,6 +89,15 @@ class End(NamedTuple):
     rate: Cause | None
     message: str
     status: int | None
+
+
+class Hang(NamedTuple):
+    """A request that is older than requests get."""
+
+    began_ns: int
+    age_s: float
+    writes: bool
+    """It has begun to write."""
 
 
 class ProbeEnd(NamedTuple):
@@ -188,6 +199,7 @@ class RouteWatch:
         """New connections that are to be expected: one of each worker, and one for each that a
         failure has cost."""
         self._has_cache = False
+        self._ended_ns = 0
 
     def configure(self, info: RouteInfo) -> None:
         """Take the settings an engine begins with; what was learned stays."""
@@ -377,23 +389,25 @@ class RouteWatch:
             (one.began_ns for one in self._open.values() if one.began_ns >= from_ns), default=None
         )
 
-    def hanging(self, now_ns: int) -> tuple[int, float, bool] | None:
-        """Return the oldest open request that nothing of the route was as old as, and that nothing
-        has succeeded since: when it began, its age in seconds, and whether it has begun to write.
+    def hanging(self, now_ns: int) -> Hang | None:
+        """Return the oldest open request of those that nothing which began later has overtaken.
 
         None where it may still be slow.
         """
-        if not self._open:
+        ok_ns = -1 if self.last_ok_began_ns is None else self.last_ok_began_ns
+        oldest: _Open | None = None
+        for request in self._open.values():
+            if request.began_ns > ok_ns and (oldest is None or request.began_ns < oldest.began_ns):
+                oldest = request
+        if oldest is None:
             return None
-        oldest = min(self._open.values(), key=lambda request: request.began_ns)
         began_ns = oldest.began_ns
         if self._gap is not None and began_ns < self._gap.at_ns:
             began_ns = self._gap.at_ns
-        if self.last_ok_began_ns is not None and self.last_ok_began_ns >= began_ns:
-            return None
         age_s = (now_ns - began_ns) / NS_PER_S
         writes = oldest.first_ns is not None
-        return (began_ns, age_s, writes) if age_s > self._patience_s(writes=writes) else None
+        hangs = age_s > self._patience_s(writes=writes)
+        return Hang(began_ns, age_s, writes) if hangs else None
 
     def _patience_s(self, *, writes: bool) -> float:
         """Return how old a request may be before it hangs.
@@ -433,6 +447,7 @@ class RouteWatch:
             self.band.whole.add(whole_s, began_ns, evidence=evidence)
         if event.outcome == "ok":
             self._measure_answer(event, began_ns)
+        self._ended_ns = event.at_ns
 
     def _measure_answer(self, event: AttemptFinished, began_ns: int) -> None:
         """Take what is known of a whole answer: its tokens, and who gave it."""
@@ -507,7 +522,8 @@ class RouteWatch:
             self.band.per_token.add(written_s, began_ns, evidence=event.evidence)
 
     def _measure_load(self, event: AttemptFinished, began_ns: int) -> None:
-        """Take a server's word that it loaded the model, where that is what the request waited for.
+        """Take a server's word that it loaded the model, where that is what the request waited for;
+        and without its word what the first request after a long silence waited.
 
         Some say so of every request, in milliseconds; some keep no model loaded, which is usual.
         """
@@ -516,7 +532,14 @@ class RouteWatch:
             default=0.0,
         )
         usual_s = self.wait_series.usual(0.5)
-        if loads_s >= _LOAD_S and (usual_s is None or loads_s >= usual_s):
+        slowest_s = self.wait_series.usual(0.98)
+        waited_ns = (event.stamps_ns.first_token or event.at_ns) - began_ns
+        is_after_idle = (
+            slowest_s is not None
+            and began_ns - self._ended_ns >= max(_IDLE_S, 4 * self.pace_s) * NS_PER_S
+            and waited_ns >= max(3 * slowest_s, slowest_s + 1.0) * NS_PER_S
+        )
+        if is_after_idle or (loads_s >= _LOAD_S and (usual_s is None or loads_s >= usual_s)):
             self.loading_since_ns = self.loading_since_ns or began_ns
             self.unloaded_in_a_row = 0
         elif self.loading_since_ns:
