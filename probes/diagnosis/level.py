@@ -64,9 +64,10 @@ PERHAPS: Final = 8.0
 
 LOWEST: Final = 14.0
 """No score below this names a shift: a gust of six seconds comes to eight, and may not be alone."""
-RARE: Final = 13.0
-"""A score that chance reaches once in exp(13) samples is enough for a series that has shown how
-quiet it is: by Wald's approximation exp(−2 h × drift / variance)."""
+RARE: Final = 17.0
+"""A score that chance reaches once in exp(17) samples, which is most of a year, is enough for a
+series that has shown how quiet it is; by Wald's approximation it does so with exp(−2 × score ×
+drift / variance)."""
 ROUGH_SPREAD: Final = 1.86
 MOST_SPREAD: Final = 1.8
 """The threshold is meant for neighbours that correlate by 0.3 at most, whose sums vary (1 + 0.3) /
@@ -389,19 +390,20 @@ class LevelShift:
 
         Replaces what was lent before. With the time `at_ns` of the ages, a request is taken for no
         older than the newest sample: while others answer, the oldest of many is the tail of a
-        distribution, and its own sample will say so. Those that began within one second lend
-        together what the worst of them is worth.
+        distribution, and its own sample will say so. Those that began within one second, or before
+        the newest sample, lend together what the worst of them is worth.
         """
         self._lent, self._lent_sure, self._lent_ns = 0.0, 0.0, None
         if len(self._sorted) < LEARNED:
             return
         lent: dict[int, float] = {}
         for began_ns, age in requests:
+            second = began_ns // NS_PER_S
             if at_ns is not None and began_ns < self._answered_ns:
                 age *= max(0, at_ns - self._answered_ns) / max(1, at_ns - began_ns)
+                second = self._answered_ns // NS_PER_S
             worth = self._worth(age)
             if worth > 0.0:
-                second = began_ns // NS_PER_S
                 lent[second] = max(worth, lent.get(second, 0.0))
                 if self._lent_ns is None or began_ns < self._lent_ns:
                     self._lent_ns = began_ns

@@ -1,8 +1,8 @@
 """Shares: do failures, 429s, stalls, cold connects or cache misses exceed what they usually are?
 
 Rule 1: nothing is said of one failure. A share is a matter of many attempts.
-Rule 2: one second counts as one, however many attempts end in it: it counts by their share. So a
-worker that fails fast, or eight of them, weigh no more than one.
+Rule 2: a second is worth one attempt, however many end in it. So a worker that fails fast, or eight
+of them, weigh no more than one. What an attempt weighs is known before its outcome is looked at.
 Rule 3: what is usual is the share of the last hour in which all was well. While anything is in
 doubt it stands still; what was in doubt enters when the doubt has gone.
 Rule 4: memory is bounded: counts of sixty minutes.
@@ -28,6 +28,9 @@ HOPELESS: Final = 0.9
 PRIOR_SECONDS: Final = 60
 """Seconds without a failure that every route starts with, so that one failure in the first minute
 is no usual share of a tenth."""
+CREDIT: Final = 2.0
+"""Attempts that may weigh one each although they end at once: of a probe a second, often two end in
+one second of the clock and none in the next, and would be worth a half each."""
 MINUTES: Final = 60
 MINUTE_NS: Final = 60 * NS_PER_S
 
@@ -42,10 +45,10 @@ CLEARED: Final = 8.0
 SURELY_BAD: Final = 0.6
 """The share of an alarm is taken for no more than this by the clearing test: after an outage four
 successes would clear it, and something that fails every other time has those."""
-DOUBTED_SECONDS: Final = 25
-"""The clearing test takes the share of an alarm as if so many more seconds had been well: the
-failures that named it are an unlucky choice of what the share is. With ten of them one alarm of a
-tenth in sixteen was cleared while it lasted, with so many one in a hundred."""
+DOUBT: Final = 1.5
+"""The clearing test takes the share of an alarm for the lower end of what it may be, by so many
+standard deviations (Wilson's interval): the failures that named it are an unlucky choice of what
+the share is, and taken as it stands alarms are cleared while they last."""
 
 
 class ShareShift:
@@ -58,27 +61,25 @@ class ShareShift:
     """
 
     __slots__ = (
+        "_at_ns",
         "_bad",
         "_better",
-        "_better_base",
+        "_credit",
         "_doubt",
         "_doubt_failed",
         "_down",
-        "_evidence",
-        "_failed",
         "_failed_in",
         "_failed_well",
         "_held",
         "_held_failed",
+        "_ill",
+        "_ill_failed",
         "_learned",
         "_least",
         "_minute",
-        "_n",
         "_named",
         "_place",
         "_score",
-        "_score_base",
-        "_second",
         "_up",
         "_usual",
         "_well",
@@ -94,16 +95,15 @@ class ShareShift:
     ) -> None:
         self._least, self._bad, self._learned, self._named = least, bad, learned, named
         # The hour that was well: seconds and failed seconds by minute, and their sums.
-        self._well_in, self._failed_in = array("f", [0.0] * MINUTES), array("f", [0.0] * MINUTES)
+        self._well_in, self._failed_in = array("d", [0.0] * MINUTES), array("d", [0.0] * MINUTES)
         self._place, self._minute = 0, -1
         self._well = self._failed_well = 0.0
-        # The second that is under way: what stood before it, and what ended in it.
-        self._second = -1
-        self._score_base = self._better_base = 0.0
-        self._n = self._failed = 0
-        self._evidence = False
-        # Seconds since the onset, and those that the clearing test has not made up its mind about.
-        self._doubt = self._doubt_failed = self._held = self._held_failed = 0.0
+        self._at_ns: int | None = None
+        self._credit = CREDIT
+        # Seconds since the onset: those that may yet be usual, all of them, and of an alarm those
+        # that the clearing test has not made up its mind about.
+        self._doubt = self._doubt_failed = 0.0
+        self._ill = self._ill_failed = self._held = self._held_failed = 0.0
         self._score = self._better = 0.0
         self.n = self.n_failed = 0
         """Attempts since the onset, and those of them that failed."""
@@ -148,35 +148,31 @@ class ShareShift:
 
         `evidence`: of thickened probes. It is judged and never enters what is usual.
         """
-        second = at_ns // NS_PER_S
-        if second != self._second:
-            self._close_second()
-            self._second = second
-        self._n += 1
-        self._failed += failed
-        self._evidence = self._evidence or evidence
+        weight = self._weight(at_ns)
         if self._well < self._learned:
+            if not evidence:
+                self._admit(weight, weight * failed)
             return
-        share = self._failed / self._n
-        step = share * self._up + (1.0 - share) * self._down
-        self._score = max(0.0, self._score_base + step)
+        self._score = max(0.0, self._score + weight * (self._up if failed else self._down))
+        if not self._score and self.named_since_ns is None:
+            self._back_to_zero()
+            if not evidence:
+                self._admit(weight, weight * failed)
+            return
         if self.since_ns is None:
-            if not self._score:
-                return
             self.since_ns = began_ns
         self.n += 1
         self.n_failed += failed
-        if self.named_since_ns is None:
-            if self._score >= self._named:
-                self.named_since_ns = at_ns
-                self._better = self._better_base = 0.0
-            elif not self._score:
-                self._forget_onset()
+        if self.named_since_ns is not None:
+            self._judge_named(weight, failed)
             return
-        self._score = min(self._score, self._named + HEADROOM)
-        self._better = max(0.0, self._better_base + self._step_better(share))
-        if self._better >= CLEARED or not self._score:
-            self._end()
+        self._ill += weight
+        self._ill_failed += weight * failed
+        if not evidence:
+            self._doubt += weight
+            self._doubt_failed += weight * failed
+        if self._score >= self._named:
+            self.named_since_ns = at_ns
 
     def clear(self) -> None:
         """End an alarm, or a doubt, that something else has shown to be over."""
@@ -185,54 +181,51 @@ class ShareShift:
 
     def settle(self) -> None:
         """Accept the present share: it becomes the usual."""
-        if self.since_ns is None:
+        if self.level not in ("perhaps", "named"):
             return
-        self._close_second()
-        self._well_in, self._failed_in = array("f", [0.0] * MINUTES), array("f", [0.0] * MINUTES)
-        self._well, self._failed_well = (
-            self._doubt + self._held,
-            self._doubt_failed + self._held_failed,
-        )
-        self._well_in[self._place], self._failed_in[self._place] = self._well, self._failed_well
+        self._well_in, self._failed_in = array("d", [0.0] * MINUTES), array("d", [0.0] * MINUTES)
+        self._well = self._failed_well = 0.0
+        well, failed = self._ill + self._held, self._ill_failed + self._held_failed
         self._end()
-        self._weigh()
+        self._admit(well, failed)
 
-    def _step_better(self, share: float) -> float:
-        """Return what a second says for the usual share against that of the alarm."""
-        usual, ill = self._usual, self._ill()
-        return share * math.log(usual / ill) + (1.0 - share) * math.log((1.0 - usual) / (1.0 - ill))
+    def _weight(self, at_ns: int) -> float:
+        """Return what an attempt weighs that ends now."""
+        if self._at_ns is not None:
+            passed_s = max(0, at_ns - self._at_ns) / NS_PER_S
+            self._credit = min(CREDIT, self._credit + passed_s)
+        self._at_ns = at_ns
+        weight = min(1.0, self._credit)
+        self._credit -= weight
+        return weight
 
-    def _ill(self) -> float:
+    def _judge_named(self, weight: float, failed: bool) -> None:
+        """Ask of an alarm whether the share is the usual one again."""
+        self._score = min(self._score, self._named + HEADROOM)
+        usual, ill = self._usual, self._ill_share()
+        ratio = usual / ill if failed else (1.0 - usual) / (1.0 - ill)
+        self._better = max(0.0, self._better + weight * math.log(ratio))
+        self._held += weight
+        self._held_failed += weight * failed
+        if not self._better:
+            # Only now: the successes at its end are no part of an alarm.
+            self._ill += self._held
+            self._ill_failed += self._held_failed
+            self._held = self._held_failed = 0.0
+        if self._better >= CLEARED or not self._score:
+            self._end()
+
+    def _ill_share(self) -> float:
         """Return the share that the clearing test takes the alarm's for."""
-        share = self._doubt_failed / (self._doubt + DOUBTED_SECONDS)
-        return max(_looked_for(self._usual, self._bad), min(share, SURELY_BAD))
-
-    def _close_second(self) -> None:
-        """Book the second that is over: it is well, in doubt or of an alarm."""
-        if not self._n:
-            return
-        share = self._failed / self._n
-        counts = not self._evidence
-        self._n = self._failed = 0
-        self._evidence = False
-        self._score_base, self._better_base = self._score, self._better
-        if self.named_since_ns is not None:
-            self._held += 1.0
-            self._held_failed += share
-            if not self._better:
-                self._doubt += self._held
-                self._doubt_failed += self._held_failed
-                self._held = self._held_failed = 0.0
-        elif self.since_ns is not None:
-            self._doubt += counts
-            self._doubt_failed += counts * share
-        else:
-            self._admit(self._doubt + counts, self._doubt_failed + counts * share)
-            self._doubt = self._doubt_failed = 0.0
+        n, square = self._ill, DOUBT * DOUBT
+        share = self._ill_failed / n
+        spread = DOUBT * math.sqrt(share * (1.0 - share) / n + square / (4.0 * n * n))
+        lower = (share + square / (2.0 * n) - spread) / (1.0 + square / n)
+        return max(_looked_for(self._usual, self._bad), min(lower, SURELY_BAD))
 
     def _admit(self, seconds: float, failed: float) -> None:
         """Take seconds that are known to be well into the hour."""
-        minute = self._second * NS_PER_S // MINUTE_NS
+        minute = (self._at_ns or 0) // MINUTE_NS
         if minute != self._minute:
             # The next minute that is well takes the place of the oldest: what lay between, a pause
             # or an incident, ages nothing.
@@ -260,18 +253,20 @@ class ShareShift:
         bad = _looked_for(usual, self._bad)
         self._up, self._down = math.log(bad / usual), math.log((1.0 - bad) / (1.0 - usual))
 
-    def _forget_onset(self) -> None:
-        self.since_ns = None
-        self.n = self.n_failed = 0
+    def _back_to_zero(self) -> None:
+        """Let what was in doubt into the hour: nothing came of it."""
+        if self.since_ns is not None:
+            doubt, failed = self._doubt, self._doubt_failed
+            self._end()
+            self._admit(doubt, failed)
 
     def _end(self) -> None:
-        """End an alarm; nothing of it enters the hour."""
-        self.named_since_ns = None
-        self._score = self._score_base = self._better = self._better_base = 0.0
-        self._doubt = self._doubt_failed = self._held = self._held_failed = 0.0
-        self._n = self._failed = 0
-        self._evidence = False
-        self._forget_onset()
+        """End an onset or an alarm; nothing of it enters the hour."""
+        self.named_since_ns = self.since_ns = None
+        self.n = self.n_failed = 0
+        self._score = self._better = 0.0
+        self._doubt = self._doubt_failed = 0.0
+        self._ill = self._ill_failed = self._held = self._held_failed = 0.0
 
 
 def _looked_for(usual: float, bad: float) -> float:

@@ -1,7 +1,8 @@
 """The series that a route is judged by: what events bring, as one sample a second.
 
 Rule 1. One second is one sample: the median of what came in it. So neither many workers nor
-        thickened probes change what a second is worth.
+        thickened probes change what a second is worth. Two samples may come in one where none came
+        in the one before: a probe a second does not keep step with our clock.
 Rule 2. One request is one sample: while it is open it lends what its age is worth, and gives it
         back when its own sample takes the place.
 Rule 3. What is too small for anybody to feel is no change: each series has a floor that is added to
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from probes.diagnosis.level import Level, LevelShift, Shift
-from probes.diagnosis.rates import ShareShift
+from probes.diagnosis.rates import CREDIT, ShareShift
 from probes.events import Evidence, FigureName, FigureUnit
+from probes.kit.clock import NS_PER_S
 
 RANK: Final[dict[Level, int]] = {
     "learning": 0,
@@ -56,30 +58,40 @@ OUTPUT: Final = SeriesKind("output_tokens", "tokens", 2.0, 1.2)
 class Series:
     """One series on its way into its level: what came in this second."""
 
-    __slots__ = ("_began_ns", "_evidence", "_values", "kind", "level")
+    __slots__ = ("_closed_ns", "_credit", "_evidence", "_values", "kind", "level")
 
     def __init__(self, kind: SeriesKind, level: LevelShift | None = None) -> None:
         self.kind = kind
         self.level = level or LevelShift(margin=kind.margin)
-        self._values: list[float] = []
-        self._began_ns = 0
+        self._values: list[tuple[float, int]] = []
+        """What came in this second, each with when its request began."""
         self._evidence = False
+        self._closed_ns: int | None = None
+        self._credit = CREDIT
 
     def add(self, value: float, began_ns: int, *, evidence: bool) -> None:
         """Take a sample of the request that began at `began_ns`."""
-        if not self._values:
-            self._began_ns, self._evidence = began_ns, evidence
-        self._values.append(value + self.kind.floor)
+        self._values.append((value + self.kind.floor, began_ns))
         self._evidence = self._evidence or evidence
 
     def close(self, at_ns: int) -> None:
         """Judge the second that ends now."""
+        if self._closed_ns is not None:
+            passed_s = max(0, at_ns - self._closed_ns) / NS_PER_S
+            self._credit = min(CREDIT, self._credit + passed_s)
+        self._closed_ns = at_ns
         values = self._values
         if not values:
             return
-        values.sort()
-        self.level.sample(at_ns, values[len(values) // 2], self._began_ns, evidence=self._evidence)
-        values.clear()
+        if len(values) > max(1.0, self._credit):
+            # More than a sample a second: one stands for all of them.
+            first_ns = values[0][1]
+            values.sort()
+            values = [(values[len(values) // 2][0], first_ns)]
+        for value, began_ns in values:
+            self.level.sample(at_ns, value, began_ns, evidence=self._evidence)
+        self._credit = max(0.0, self._credit - len(values))
+        self._values, self._evidence = [], False
 
     def lend(self, ages: Sequence[tuple[int, float]], at_ns: int) -> None:
         """Take the ages that requests in flight have at `at_ns`, each with when it began."""

@@ -120,6 +120,7 @@ ROOMS: Final = {
             "tests/probes/engine/test_report.py",
         ),
     ),
+    "path": Room(("probes/transport/path.py",), ("tests/probes/transport/test_path.py",)),
     "board": Room(
         ("probes/board/*.py", "probes/stats/windows.py", "probes/config/goals.py"),
         (

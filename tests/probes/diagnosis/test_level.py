@@ -161,6 +161,14 @@ def test_a_request_that_others_overtake_is_no_older_than_their_last_answer() -> 
     assert detector.score == 3.0
 
 
+def test_those_that_wait_since_the_last_answer_wait_together() -> None:
+    detector, at = learned()
+    began = [(at + each) * S for each in range(8)]
+    at = feed(detector, [0.5] * 9, at=at)
+    detector.lend([(each, 50.0) for each in began], (at + 60) * S)
+    assert detector.score == 3.0
+
+
 def test_an_open_request_names_nothing_that_its_sample_would_not_name() -> None:
     detector, at = learned()
     at = feed(detector, [5.0] * 9, at=at)

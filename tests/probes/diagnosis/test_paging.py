@@ -105,6 +105,13 @@ def test_few_of_many_are_within_a_p95() -> None:
     assert pages(probes(150), few, word(), LONG) == []
 
 
+def test_a_twentieth_is_within_a_p95_and_more_is_not() -> None:
+    named = word(170)
+    for well, woken in ((57, False), (56, True)):
+        given = [*probes(well), *probes(3, 101.5, ttft_s=1.5, e2e_s=2.0)]
+        assert bool(pages(given, named, ticks(165, 175))) == woken
+
+
 def test_probes_that_fail_wake_somebody() -> None:
     failing = probes(6, 110, outcome="server_error", reason="http_500", ttft_s=None)
     (page,) = pages(probes(25), failing, word(cause="provider_errors"), LONG)

@@ -73,12 +73,22 @@ def test_an_alarm_clears_within_a_minute_of_successes() -> None:
 
 def test_attempts_of_one_second_weigh_as_one() -> None:
     eight, one = ShareShift(), ShareShift()
-    for second in range(4):
-        one.second(second * S, True, second * S)
+    for second in range(20):
+        failed = second >= 16
+        one.second(second * S, failed, second * S)
         for worker in range(8):
-            eight.second(second * S + worker, True, second * S)
-    assert eight.score == pytest.approx(one.score)
+            eight.second(second * S + worker * S // 8, failed, second * S)
+    assert eight.score == pytest.approx(one.score, rel=0.02)
     assert (eight.n, one.n) == (32, 4)
+
+
+def test_two_attempts_within_a_second_of_the_clock_weigh_one_each() -> None:
+    # A probe a second ends at 0.0, 1.1, 1.9, 3.1, 3.9 ...
+    paired, even = ShareShift(), ShareShift()
+    for second in range(6):
+        even.second(second * S, True, second * S)
+        paired.second(second * S + (second % 2) * S // 10, True, second * S)
+    assert paired.score == even.score
 
 
 def test_a_second_counts_by_the_share_of_its_attempts() -> None:
@@ -116,3 +126,20 @@ def test_a_settled_share_is_the_usual_one() -> None:
     assert shares.usual_share == pytest.approx(0.3, abs=0.06)
     feed(shares, chance(600, 0.3, seed=3), at=at)
     assert shares.level != "named"
+
+
+def test_an_alarm_of_thickened_probes_clears_as_soon() -> None:
+    took = []
+    for evidence in (False, True):
+        shares, at = ShareShift(), 300
+        feed(shares, [False] * at)
+        for failed in chance(100, 0.3):
+            shares.second(at * S, failed, at * S, evidence=evidence)
+            at += 1
+        assert shares.level == "named"
+        begin = at
+        while shares.level == "named":
+            shares.second(at * S, False, at * S, evidence=evidence)
+            at += 1
+        took.append(at - begin)
+    assert took[1] == took[0] <= 60

@@ -102,6 +102,11 @@ def test_spans_of_two_boots_add_up(tmp_path: Path) -> None:
     assert report.began_ns == at(0) + 7
 
 
+def test_an_engine_that_was_started_anew_goes_on_with_the_span(tmp_path: Path) -> None:
+    path = recorded(tmp_path, hello(), tick(50), hello(at_s=60, engine="e2"), tick(90))
+    assert told(path).lasted_s == 90.0
+
+
 def test_parts_are_read_as_one_run(tmp_path: Path) -> None:
     stem = "20260101T000000Z-1-00000000"
     first = recorded(tmp_path, hello(), *probes(0, 70), name=f"{stem}.0001.jsonl")
@@ -124,9 +129,10 @@ def test_what_it_cannot_tell_is_said(tmp_path: Path) -> None:
         f"fewer than {USUAL_FROM} probes of alpha went well: what is usual there is not known, so "
         "that only failures and hangs were judged",
     ]
-    many = hello(*(route_info(f"r{number}") for number in range(9)))
-    (missing,) = missing_of(tmp_path, many)
-    assert "no probe of r0, r1, r2, r3, r4 and 4 more finished" in missing
+    for number, more in ((5, ""), (6, " and 1 more"), (9, " and 4 more")):
+        many = hello(*(route_info(f"r{number}") for number in range(number)))
+        (missing,) = missing_of(tmp_path, many)
+        assert f"no probe of r0, r1, r2, r3, r4{more} finished" in missing
 
 
 @pytest.mark.parametrize("number", [USUAL_FROM - 1, USUAL_FROM])

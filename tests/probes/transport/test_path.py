@@ -265,8 +265,13 @@ def test_on_a_long_way_a_fourth_of_it_is_near() -> None:
     assert second_exchange(far, answered(far, 252, alone=False), waited_ms=260).rtt_ns is not None
 
 
-def test_a_request_that_nobody_answers_was_acknowledged_all_the_same() -> None:
-    after = answered(IDLE, 22)._replace(data_segments_in=IDLE.data_segments_in)
+@pytest.mark.parametrize("sent", [1, 3])
+def test_a_request_that_nobody_answers_was_acknowledged_all_the_same(sent: int) -> None:
+    after = answered(IDLE, 22)._replace(
+        segments_in=IDLE.segments_in + 1,
+        data_segments_in=IDLE.data_segments_in,
+        data_segments_out=IDLE.data_segments_out + sent,
+    )
     path = path_over(HANDSHAKE, IDLE, IDLE, IDLE, after)
     path.connected(ANY_SOCKET)
     path.answered(250 * NS)
