@@ -492,7 +492,8 @@ class RouteCauses:
         probes = [probe for probe in watch.probes if probe.began_ns >= since_ns]
         lost = sum(probe.failed for probe in probes)
         rescued = any(probe.attempts > 1 and not probe.failed for probe in probes)
-        share = len(failed) / len(ends)
+        # Of few attempts the share may well be larger than what is seen.
+        share = (len(failed) + 2) / (len(ends) + 2)
         # The few probes of the first seconds say little: that retries save nearly all must also
         # follow from the share, if attempts fail independently of one another.
         saves = share ** (watch.info.retries + 1) <= 0.03
