@@ -377,6 +377,24 @@ def test_verdicts_are_worst_first_with_the_state_they_make() -> None:
     ]
 
 
+def test_an_incident_of_routes_that_are_paused_neither_stands_nor_clears() -> None:
+    infos = tuple(route_info(name) for name in ("alpha", "bravo"))
+    each = [event for name in ("alpha", "bravo") for event in probes(3, route=name)]
+    both = diagnosis(10, "dns", 9, routes=("alpha", "bravo"))
+    one, other = (
+        Knob(at_ns=at(at_s), route=name, knob="paused", before=0, after=1)
+        for at_s, name in ((12, "alpha"), (15, "bravo"))
+    )
+
+    def idle(*events: Event) -> int | None:
+        (view,) = folded(*each, both, *events, tick(20), routes=infos).snapshot().incidents
+        return view.idle_since_ns
+
+    assert idle() is None
+    assert idle(one) is None
+    assert idle(one, other) == at(15)
+
+
 def test_a_recovery_is_told_for_five_minutes_with_what_it_was() -> None:
     events = [
         *probes(5),
