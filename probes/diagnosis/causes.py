@@ -64,7 +64,7 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
     "churn": frozenset(("path", "tls", "wait")),
     "stalls": frozenset(("write",)),
     "wait": frozenset(("write",)),
-    "write": frozenset(("wait",)),
+    "write": frozenset(("wait", "stalls")),
     "throttles": frozenset(),
     "output": frozenset(),
 }
@@ -367,10 +367,10 @@ class RouteCauses:
         share, gap = _plain(watch.stalled, "stream_stalls"), _plain(watch.band.gap, "stream_stalls")
         if share is not None and (gap is None or share.rank >= gap.rank):
             return share
-        # Longer gaps in all streams are slow writing; by themselves they are pauses.
-        if gap is None or watch.band.per_token.rank or "write" in self.alarms:
-            return share
-        return gap
+        # Longer gaps in all streams are slow writing, which is known a little later; by themselves
+        # they are pauses.
+        is_early = watch.band.per_token.rank and self.alarms.keys().isdisjoint(("stalls", "write"))
+        return share if gap is None or is_early else gap
 
     def _on_the_way(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
@@ -464,6 +464,8 @@ class RouteCauses:
         is_gone = not hang.writes or self.watch.host in around.silent_hosts
         if self._hung_cause == "stream_stalls" and is_gone:
             self._hung_cause = "no_answer"
+        if is_first:
+            self.watch.ok_in_a_row = 0  # those before it say nothing of its end
         self._forced, self._hang_ns = "hang", hang.began_ns
 
     def _failure_cause(self, since_ns: int) -> Cause:

@@ -14,7 +14,6 @@ does change, the length of answers and the time a whole one takes, is learned an
 from collections import Counter, deque
 from collections.abc import Iterator
 from itertools import pairwise
-from statistics import median
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -506,11 +505,11 @@ class RouteWatch:
         paused_ns, is_stalled = 0, False
         if event.longest_gap_ns > self._stall_ns // 2 and len(event.chunk_offsets_ns) > 2:
             gaps = [after - before for before, after in pairwise(event.chunk_offsets_ns)]
-            usual_ns = median(gaps)
+            usual_ns = sorted(gaps)[len(gaps) // 2]
             pauses = [gap for gap in gaps if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns)]
             is_stalled = bool(pauses)
             paused_ns = sum(
-                gap - round(usual_ns)
+                gap - usual_ns
                 for gap in gaps
                 if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns // 2)
             )
