@@ -6,8 +6,8 @@ Rule 2: it must be higher by more than the margin: a sample is ranked as if it w
 Nobody is told of a tenth.
 Rule 3: one second is one sample, and one request is one sample. The caller makes the one; an open
 request lends what its age is worth, once, until its own sample takes the place.
-Rule 4: one bar does not fit all. A restless series, or one whose neighbours resemble each other,
-runs up more of a score by chance; its own last minutes say how much, and the bar moves with them.
+Rule 4: the threshold is the series' own. A restless one, or one whose neighbours resemble each
+other, runs up more of a score by chance; how scores behaved while it was well says how much.
 Rule 5: what is usual is learned from what is known to be well. While anything is in doubt it
 stands still; what was in doubt enters when the doubt has gone, else the reference would lose its
 own upper end and every gust would count for more. An alarm and thickened probes never enter.
@@ -22,6 +22,7 @@ from array import array
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, Literal, TypeAlias
 
@@ -37,7 +38,8 @@ GUARD: Final = 30
 """A sample enters the reference when so many newer ones are known to be well: an onset that is not
 noticed yet must not become the usual."""
 SLOW_GUARD: Final = 12
-"""The same where samples come slowly: thirty of them would be an old route's morning."""
+"""The same where samples come slowly: at one in thirty seconds, thirty would take a quarter of an
+hour."""
 SLOW_PACE_NS: Final = 2_500_000_000
 """Time between samples from which on they come slowly."""
 LEARNED: Final = 30
@@ -355,7 +357,7 @@ class LevelShift:
         `evidence`: of thickened probes. It is judged and never enters the reference.
         """
         value = _bounded(value)
-        self._answered_ns = max(self._answered_ns, at_ns)
+        self._answered_ns = at_ns
         if not evidence:
             self._learn_pace(at_ns)
         known = self._sorted
@@ -467,7 +469,7 @@ class LevelShift:
         """Learn how fast samples come, and from it how many of them stand on guard."""
         if self._newest_ns is not None:
             # A pause is no pace: an hour counts as a minute.
-            gap_ns = min(at_ns - self._newest_ns, 60 * NS_PER_S)
+            gap_ns = min(max(0, at_ns - self._newest_ns), 60 * NS_PER_S)
             self._pace_ns += (gap_ns - self._pace_ns) / 8.0 if self._pace_ns else gap_ns
             guard = SLOW_GUARD if self._pace_ns > SLOW_PACE_NS else GUARD
             if guard != self._guard:
@@ -594,8 +596,9 @@ class LevelShift:
 
     def _reckon_half(self) -> None:
         """Put the bar of the clearing test half way to the present level."""
-        shift = self.shift()
-        ratio = shift.ratio if shift is not None else SMALLEST_SHIFT
+        ratio = SMALLEST_SHIFT
+        if self._recent:
+            ratio = _quantile(sorted(self._recent), 0.5) / _quantile(self._sorted, 0.5)
         self._half = math.sqrt(min(max(ratio, SMALLEST_SHIFT), LARGEST_SHIFT))
 
     def _clear(self) -> None:
@@ -684,6 +687,7 @@ def _geometric_mean(values: Sequence[float]) -> float:
     return math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
+@lru_cache(maxsize=REFERENCE + RECENT)
 def _median_bounds(n: int) -> tuple[int, int]:
     """Return the places, counted from 0, of the two values that hold the median with 95 %.
 

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import pytest
 from board_streams import ProbeScript, at, diagnosis, hello, route_info, throttled, tick
+from changed import replace
 
 from probes.board import Board
 from probes.board.figures import grade_of, is_enough, speed_grade
@@ -376,6 +377,24 @@ def test_verdicts_are_worst_first_with_the_state_they_make() -> None:
     ]
 
 
+def test_an_incident_of_routes_that_are_paused_neither_stands_nor_clears() -> None:
+    infos = tuple(route_info(name) for name in ("alpha", "bravo"))
+    each = [event for name in ("alpha", "bravo") for event in probes(3, route=name)]
+    both = diagnosis(10, "dns", 9, routes=("alpha", "bravo"))
+    one, other = (
+        Knob(at_ns=at(at_s), route=name, knob="paused", before=0, after=1)
+        for at_s, name in ((12, "alpha"), (15, "bravo"))
+    )
+
+    def idle(*events: Event) -> int | None:
+        (view,) = folded(*each, both, *events, tick(20), routes=infos).snapshot().incidents
+        return view.idle_since_ns
+
+    assert idle() is None
+    assert idle(one) is None
+    assert idle(one, other) == at(15)
+
+
 def test_a_recovery_is_told_for_five_minutes_with_what_it_was() -> None:
     events = [
         *probes(5),
@@ -461,6 +480,18 @@ def test_a_tick_tells_the_phase_and_what_began_before_the_stream() -> None:
     assert (known.oldest_open_s, known.oldest_phase) == (9.0, "headers")
     # What has ended since is not open.
     assert view_of(tick(10, count), *probes(1, 10.5), tick(12)).oldest_open_s is None
+
+
+def test_a_hang_grows_older_in_its_verdict_as_it_does_in_its_row() -> None:
+    began = ProbeScript("e1-x", 20.0).started()
+    age = Evidence(figure="open_age", now=8.5, usual=0.4, n_now=1)
+    hang = diagnosis(28.5, "no_answer", 20.0, evidence=(age, LATE))
+    snapshot = folded(*probes(5), began, hang, tick(50)).snapshot()
+    (told,) = snapshot.incidents
+    assert told.diagnosis.evidence == (replace(age, now=30.0), LATE)
+    assert snapshot.routes[0].oldest_open_s == 30.0
+    nothing = folded(*probes(5), hang, tick(50)).snapshot().incidents
+    assert nothing[0].diagnosis.evidence == (age, LATE)
 
 
 def test_figures_of_an_incident_stand_with_their_usual_in_the_detail() -> None:
