@@ -22,6 +22,7 @@ from probes.events import (
     Event,
     FirstToken,
     Gap,
+    Health,
     Held,
     Hello,
     Knob,
@@ -33,6 +34,8 @@ from probes.kit.clock import NS_PER_S
 _LATE_NS: Final = 20_000_000
 """Lag of our own loop from which on we are late ourselves: a wait of half a second is not misread
 by less."""
+_BUSY: Final = 0.95
+"""Share of a core at which an engine has no time left."""
 _LATE_OF_NS: Final = 12 * NS_PER_S
 _LATE_IN_IT_NS: Final = 6 * NS_PER_S
 """So much of the last `_LATE_OF_NS` late, and our machine is busy: a single pause is not."""
@@ -216,12 +219,14 @@ class Diagnostician:
         return False
 
     def _slept(self, event: Gap) -> bool:
+        if event.at_ns > event.started_ns:
+            self._late.append((event.started_ns, event.at_ns))
         for watch in self._watches.values():
             watch.slept(event)
         return False
 
     def _ticked(self, event: Tick) -> bool:
-        if event.health.loop_lag_p99_ns >= _LATE_NS and event.at_ns > self._ticked_ns:
+        if _is_late(event.health) and event.at_ns > self._ticked_ns:
             self._late.append((self._ticked_ns, event.at_ns))
         self._ticked_ns = event.at_ns
         late_ns = self._late_in_last(_LATE_OF_NS)
@@ -236,6 +241,13 @@ class Diagnostician:
             if watch is not None:
                 watch.counted(counts)
         return False
+
+
+def _is_late(health: Health) -> bool:
+    """Return whether our own loop is late, or has no time left to be in time."""
+    busy = max(health.busiest_cpu_share, health.cpu_share if not health.busiest_cpu_share else 0.0)
+    lag_ns = health.loop_lag_p99_ns
+    return lag_ns >= _LATE_NS or (busy >= _BUSY and lag_ns >= _LATE_NS // 4)
 
 
 def _is_suspect(route: RouteCauses) -> bool:

@@ -8,7 +8,7 @@ Rule 3. All is bounded: two bands of prompt sizes, and the last `_ENDS_KEPT` end
 
 The answer cap of a cohort changes neither the wait for the first token nor the time per token:
 these series belong to the cohort's band of input tokens, and outlive a turned knob. What the cap
-does change, the length of answers and the time a whole one takes, is learned anew.
+does change, the length of answers and the time a whole one takes, starts from what it was, scaled.
 """
 
 from collections import Counter, deque
@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
+from probes.diagnosis.level import LevelShift
 from probes.diagnosis.series import (
     DNS,
     GAP,
@@ -296,10 +297,10 @@ class RouteWatch:
                 self.interval_s = event.after
                 self._owed = max(self._owed, self.concurrency)
             case "max_tokens":
-                self.output = Series(OUTPUT)
+                self.output = Series(OUTPUT, LevelShift.heir(self.output.level))
                 self.of_the_route = (*self.of_the_route[:-1], self.output)
                 for band in self.bands.values():
-                    band.whole = Series(WHOLE)
+                    band.whole = Series(WHOLE, LevelShift.heir(band.whole.level))
             case "paused":
                 self.is_paused = bool(event.after)
                 self._owed = max(self._owed, self.concurrency)
