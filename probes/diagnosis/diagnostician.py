@@ -261,7 +261,7 @@ def _is_suspect(route: RouteCauses) -> bool:
         return False
     if watch.throttled.rank:
         return False
-    tests = (watch.wait_series, watch.band.per_token, watch.band.gap, watch.failed, watch.stalled)
+    tests = (*watch.band, *watch.of_the_route, watch.failed, watch.stalled)
     if hangs or any(test.rank in (1, 2) for test in tests):
         return True
     # At a slow pace a second failure is long in coming; and a recovery takes as many probes.

@@ -198,6 +198,7 @@ class LevelShift:
         "_ramp_ns",
         "_recent",
         "_score",
+        "_scored",
         "_scores_before",
         "_since_ns",
         "_sorted",
@@ -225,6 +226,7 @@ class LevelShift:
         self._pace_ns = 0.0
         # How scores behave while all is well; at first as those of a rough route.
         self._mean, self._variance, self._covariance, self._last = -0.3, 0.8, 0.24, 0.0
+        self._scored = 0
         self._scores_before = (self._mean, self._variance, self._covariance)
         self._own = threshold
         # Doubt and alarm.
@@ -482,8 +484,13 @@ class LevelShift:
 
         Over as many samples as the reference has.
         """
+        self._scored += 1
+        if self._scored == 1:
+            # No guess of the mean would do: until it is forgotten, neighbours seem alike.
+            self._mean = z
+            return
         off, weight = z - self._mean, 1.0 / len(self._sorted)
-        self._mean += off * weight
+        self._mean += off * max(weight, 1.0 / self._scored)
         self._variance += (off * off - self._variance) * weight
         self._covariance += (off * self._last - self._covariance) * weight
         self._last = off
