@@ -570,6 +570,15 @@ CASES: Final = (
             Turn(at_s=-0.5, what="resume", route="alpha"),
         ),
     ),
+    Case(
+        name="usual.accepted",
+        acts=(
+            Act(causes=QUEUE, effect=Effect(wait=2.0), lasts_s=150.0, limit_s=X2_S),
+            Act(causes=(), effect=Effect(wait=2.0), starts_s=150.0, lasts_s=300.0),
+        ),
+        turns=(Turn(at_s=148.0, what="knob", route="alpha", knob="usual", value=1.0),),
+    ),
+    _one("usual.settles", QUEUE, Effect(wait=2.0), limit_s=X2_S, lasts_s=4500.0),
     _one(
         "after.hold",
         QUEUE,
@@ -628,6 +637,23 @@ VARIATIONS: Final[Mapping[str, Setting]] = {
         nature={"rtt_s": 0.00003, "rtt_sigma": 0.6, "is_tls": False, "host": "127.0.0.1:8000"}
     ),
     "alone": Setting(alone=True),
+    "thinking": Setting(
+        nature={
+            "wait_s": 6.0,
+            "tail": 0.3,
+            "tail_factor": 8.0,
+            "tokens": 200.0,
+            "tokens_sigma": 0.6,
+            "per_read": 8,
+            "max_tokens": 2000,
+            "goal_ttft_s": 20.0,
+            "first_token_timeout_s": 300.0,
+        },
+        workers=8,
+        sigma=0.5,
+        patience=3.0,
+    ),
+    "whole_answers": Setting(nature={"is_streamed": False}),
     "two_engines": Setting(late_s=0.2),
     "early": Setting(health_s=125.0),
     "untold": Setting(tells_phase=False, tells_rtt=False),
@@ -661,6 +687,12 @@ def _fits(case: Case, suffix: str) -> bool:
     if suffix == "alone":
         hit = all("alpha" in act.routes for act in case.acts)
         return hit and case.places is THREE and case.acts[0].routes != ALL
+    if suffix in ("thinking", "whole_answers"):
+        # What hangs there looks like what thinks; nobody can tell which half of a whole is slow.
+        cause = case.acts[0].causes[0]
+        return (
+            cause == "auth_failure" or cause == "provider_errors" or suffix == "thinking" != cause
+        )
     if suffix == "every5s":
         # Their seconds are those of one probe a second.
         return not case.turns and not any(act.flap_s or act.ramp_s for act in case.acts)
