@@ -9,6 +9,7 @@ the next second comes; a route by itself at once where an answer speaks for itse
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from probes.diagnosis.causes import RouteCauses, Surroundings
@@ -52,6 +53,8 @@ _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
     )
 )
 """More probes would feed the limit that is reported, or tell nothing new."""
+_ENDS_HEEDED: Final = 8
+"""Ends of attempts of which none may have said so."""
 _UNEVEN: Final = 1.5
 _ONE_FAILURE: Final = 2.0
 """Score of a share after a single failure."""
@@ -167,6 +170,10 @@ class Diagnostician:
             self._late.clear()
             self._ticked_ns = event.at_ns
             self._late_since_ns = None
+        probed = {info.name for info in event.routes}
+        for name in [name for name in self._routes if name not in probed]:
+            self._routes.pop(name).gone()
+            del self._watches[name]
         for watch in self._watches.values():
             watch.engine_died()
         for info in event.routes:
@@ -259,8 +266,10 @@ def _is_suspect(route: RouteCauses) -> bool:
         return False
     if any(alarm.cause in _NEVER_THICKENED for alarm in route.alarms.values()):
         return False
-    if watch.throttled.rank:
-        return False
+    # Before there is an alarm, and of an outage that is one of overload: what the last ones said.
+    for end in islice(reversed(watch.ends), _ENDS_HEEDED):
+        if (end.rate or end.failure) in _NEVER_THICKENED:
+            return False
     tests = (*watch.band, *watch.of_the_route, watch.failed, watch.stalled)
     if hangs or any(test.rank in (1, 2) for test in tests):
         return True

@@ -78,6 +78,9 @@ _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
+_MOST_SET: Final = 1e6
+"""Workers or seconds beyond which no setting of ours goes: what a broken recording says is still
+reckoned with."""
 
 
 class End(NamedTuple):
@@ -190,12 +193,14 @@ class RouteWatch:
         """Attempts since one that lost a segment."""
         self.build = ""
         """The newest other build, in words."""
+        self.is_accepted = False
+        """Its present levels were taken for the usual ones, since it was judged last."""
         self.ok = 0
         self.now_ns = 0
         self._open: dict[tuple[str, int], _Open] = {}
         self._known_builds: Counter[tuple[str, str]] = Counter()
         self._gap: Gap | None = None
-        self._owed = info.concurrency
+        self._owed = self.concurrency
         """New connections that are to be expected: one of each worker, and one for each that a
         failure has cost."""
         self._has_cache = False
@@ -205,11 +210,11 @@ class RouteWatch:
         """Take the settings an engine begins with; what was learned stays."""
         self.info = info
         self.name = info.name
-        self.host = urlsplit(info.base_url).netloc
+        self.host = _host_of(info.base_url)
         self.is_paused = info.paused
-        self.concurrency = info.concurrency
-        self.interval_s = info.interval
-        self._stall_ns = longest_gap_ns(info.stall_after)
+        self.concurrency = int(_bounded(info.concurrency))
+        self.interval_s = _bounded(info.interval)
+        self._stall_ns = longest_gap_ns(_bounded(info.stall_after))
 
     def engine_died(self) -> None:
         """Forget what only the former engine could have finished."""
@@ -243,7 +248,7 @@ class RouteWatch:
         if not speaks_of_route(event):
             return
         stamps = event.stamps_ns
-        began_ns = event.at_ns if stamps.started is None else stamps.started
+        began_ns = event.at_ns if stamps.started is None else min(stamps.started, event.at_ns)
         if self._gap is not None and began_ns < self._gap.at_ns:
             return
         rate, kind = rate_limit_of(event), failure_of(event)
@@ -281,20 +286,22 @@ class RouteWatch:
         """Note how a probe ended, its retries included."""
         if event.outcome == "cancelled" or event.flagged:
             return
-        self.probes.append(ProbeEnd(event.started_ns, event.outcome != "ok", event.attempts))
+        began_ns = min(event.started_ns, event.at_ns)
+        self.probes.append(ProbeEnd(began_ns, event.outcome != "ok", event.attempts))
 
     def turned(self, event: Knob) -> None:
         """Note a knob of ours."""
+        before, after = _bounded(event.before), _bounded(event.after)
         match event.knob:
             case "concurrency":
-                if event.after > event.before:
+                if after > before:
                     self.raised = event
-                    self._owed += int(event.after - event.before)
-                self.concurrency = int(event.after)
+                    self._owed = min(self._owed + int(after - before), _OPEN_KEPT)
+                self.concurrency = int(after)
             case "interval":
-                if event.after < event.before:
+                if after < before:
                     self.raised = event
-                self.interval_s = event.after
+                self.interval_s = after
                 self._owed = max(self._owed, self.concurrency)
             case "max_tokens":
                 self.output = Series(OUTPUT, LevelShift.heir(self.output.level))
@@ -306,7 +313,7 @@ class RouteWatch:
                 self._owed = max(self._owed, self.concurrency)
             case "usual":
                 self.settle()
-                return
+                self.is_accepted = True
             case _:
                 pass
 
@@ -329,6 +336,9 @@ class RouteWatch:
         """Take the present levels for the usual ones."""
         for series in (*self.band, *self.of_the_route):
             series.level.settle()
+        # Of failures, 429s and pauses no share is ever usual.
+        for share in (self.cold, self.uncached, self.resent, self.reordered):
+            share.test.settle()
         self._known_builds.clear()
         self.other_build = Shares("other_model_share")
         self.shares = (*self.shares[:5], self.other_build, *self.shares[6:])
@@ -569,3 +579,16 @@ class RouteWatch:
         else:
             del self.bands[name]
         self.bands[name] = self.band = band
+
+
+def _bounded(value: float) -> float:
+    """Return a setting within what is reckoned with; 0 for what is no number."""
+    return min(value, _MOST_SET) if value > 0 else 0.0
+
+
+def _host_of(base_url: str) -> str:
+    """Return host and port that a URL names; of one that is none the whole of it."""
+    try:
+        return urlsplit(base_url).netloc or base_url
+    except ValueError:
+        return base_url

@@ -12,7 +12,7 @@ Rule 3. What is too small for anybody to feel is no change: each series has a fl
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from probes.diagnosis.level import Level, LevelShift, Shift
+from probes.diagnosis.level import MOST, Level, LevelShift, Shift
 from probes.diagnosis.rates import CREDIT, ShareShift
 from probes.events import Evidence, FigureName, FigureUnit
 from probes.kit.clock import NS_PER_S
@@ -71,7 +71,7 @@ class Series:
 
     def add(self, value: float, began_ns: int, *, evidence: bool) -> None:
         """Take a sample of the request that began at `began_ns`."""
-        self._values.append((value + self.kind.floor, began_ns))
+        self._values.append((min(value, MOST) + self.kind.floor, began_ns))
         self._evidence = self._evidence or evidence
 
     def close(self, at_ns: int) -> None:
