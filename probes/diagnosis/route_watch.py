@@ -76,6 +76,8 @@ _IDLE_S: Final = 60.0
 """A silence after which servers have put a model away."""
 _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
+_TOLD_OF: Final = 16
+"""Attempts over which it is looked at whether they tell their round trips."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
 _MOST_SET: Final = 1e6
@@ -205,6 +207,8 @@ class RouteWatch:
         failure has cost."""
         self._has_cache = False
         self._ended_ns = 0
+        self._told_rtt = 0.5
+        """Share of the attempts, lately, that told a round trip of their own."""
 
     def configure(self, info: RouteInfo) -> None:
         """Take the settings an engine begins with; what was learned stays."""
@@ -482,9 +486,15 @@ class RouteWatch:
 
     def _measure_path(self, event: AttemptFinished, began_ns: int) -> None:
         stamps, evidence = event.stamps_ns, event.evidence
-        if event.rtt_ns is not None:
+        # A server whose answer is there at once hides its acknowledgement in it: while all is well
+        # few of its attempts tell their own round trip, and the shortest so far stands for them.
+        rtt_ns = event.rtt_ns
+        self._told_rtt += ((rtt_ns is not None) - self._told_rtt) / _TOLD_OF
+        if rtt_ns is None and self._told_rtt < 0.5:
+            rtt_ns = event.rtt_min_ns
+        if rtt_ns is not None:
             self.has_path = True
-            self.rtt.add(event.rtt_ns / NS_PER_S, began_ns, evidence=evidence)
+            self.rtt.add(rtt_ns / NS_PER_S, began_ns, evidence=evidence)
         if event.retransmits is not None:
             self.resent.add(event.at_ns, event.retransmits > 0, began_ns, evidence=evidence)
         if event.retransmits or event.reordered:
@@ -563,7 +573,11 @@ class RouteWatch:
         if known.total() < _BUILDS_LEARNED:
             known[build] += 1
             return
-        is_other = build not in known
+        # Of a stream that broke off, or of a server that says one of them seldom, half is known.
+        is_other = not any(
+            all(not ours or ours == theirs for ours, theirs in zip(build, one, strict=True))
+            for one in known
+        )
         if is_other:
             self.build = " ".join(word for word in build if word)
         self.other_build.add(event.at_ns, is_other, began_ns, evidence=event.evidence)
