@@ -64,7 +64,7 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
     "churn": frozenset(("path", "tls", "wait")),
     "stalls": frozenset(("write",)),
     "wait": frozenset(("write",)),
-    "write": frozenset(("wait",)),
+    "write": frozenset(("wait", "stalls")),
     "throttles": frozenset(),
     "output": frozenset(),
 }
@@ -105,6 +105,8 @@ _OUTLIVES_NS: Final = 120 * NS_PER_S
 """What was explained and goes on for so long after its explanation is a fault of its own."""
 _SAVED: Final = 15
 """Probes without a loss that show that retries save them, whatever the share says."""
+_MOST_RETRIES: Final = 100
+"""More than anybody sets; of more a power may be too small for a number."""
 _CLEAN: Final = 3
 """Attempts in a row without a lost segment that end a loss, times its share: at the old share they
 would be one chance in twenty, and round trips are well again, too."""
@@ -129,21 +131,23 @@ class Alarm:
     status: int | None = None
     is_of_round_trips: bool = False
     """Of the way there: longer round trips named it."""
+    is_accepted: bool = False
+    """It is over because its level was taken for the usual one."""
+    cause_ns: int = 0
+    """When it took its cause."""
     _held: int = 0
     _other: Cause | None = None
     _others: int = 0
 
-    def becomes(self, cause: Cause) -> None:
+    def becomes(self, cause: Cause, now_ns: int) -> None:
         """Take what is the likeliest cause now."""
         if cause == self.cause:
             self._others = 0
-        elif not self.is_named:
-            self.cause, self._others = cause, 0
-        else:
-            self._others = self._others + 1 if cause == self._other else 1
-            self._other = cause
-            if self._others >= _CHANGES_AFTER:
-                self.cause, self._others = cause, 0
+            return
+        self._others = self._others + 1 if cause == self._other else 1
+        self._other = cause
+        if not self.is_named or self._others >= _CHANGES_AFTER:
+            self.cause, self.cause_ns, self._others = cause, now_ns, 0
 
     def waits(self) -> bool:
         """Return whether it is still to be held back, and count that it was asked."""
@@ -188,6 +192,7 @@ class RouteCauses:
 
     def judge(self, around: Surroundings) -> None:
         """Judge the route after a second, or after what speaks for itself."""
+        is_accepted, self.watch.is_accepted = self.watch.is_accepted, False
         if not self.alarms and self._is_quiet(around):
             return
         for slot in SLOTS:
@@ -200,6 +205,7 @@ class RouteCauses:
                 self.alarms[slot] = alarm
             elif reading is None or reading.rank == 0:
                 alarm.is_over, alarm.over_ns = True, around.now_ns
+                alarm.is_accepted = is_accepted
                 del self.alarms[slot]
                 continue
             self._advance(alarm, reading, around)
@@ -208,6 +214,12 @@ class RouteCauses:
     def is_silent(self) -> bool:
         """Whether requests are taken and nothing comes back."""
         return self._forced == "hang" and self._hung_cause == "no_answer"
+
+    def gone(self) -> None:
+        """End what is said of a route that is probed no more: nobody will see it get well."""
+        for alarm in self.alarms.values():
+            alarm.is_over = True
+        self.alarms.clear()
 
     def restarted(self) -> None:
         """Forget what only the former engine's requests said."""
@@ -240,7 +252,7 @@ class RouteCauses:
             alarm.since_ns = reading.since_ns
         else:
             alarm.since_ns = min(alarm.since_ns, reading.since_ns)
-        alarm.becomes(reading.cause)
+        alarm.becomes(reading.cause, around.now_ns)
         if reading.rank < 3 or alarm.is_named:
             return
         if alarm.slot in _LATENCIES and alarm.explained_by is None:
@@ -367,10 +379,10 @@ class RouteCauses:
         share, gap = _plain(watch.stalled, "stream_stalls"), _plain(watch.band.gap, "stream_stalls")
         if share is not None and (gap is None or share.rank >= gap.rank):
             return share
-        # Longer gaps in all streams are slow writing; by themselves they are pauses.
-        if gap is None or watch.band.per_token.rank or "write" in self.alarms:
-            return share
-        return gap
+        # Longer gaps in all streams are slow writing, which is known a little later; by themselves
+        # they are pauses.
+        is_early = watch.band.per_token.rank and self.alarms.keys().isdisjoint(("stalls", "write"))
+        return share if gap is None or is_early else gap
 
     def _on_the_way(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
@@ -464,6 +476,8 @@ class RouteCauses:
         is_gone = not hang.writes or self.watch.host in around.silent_hosts
         if self._hung_cause == "stream_stalls" and is_gone:
             self._hung_cause = "no_answer"
+        if is_first:
+            self.watch.ok_in_a_row = 0  # those before it say nothing of its end
         self._forced, self._hang_ns = "hang", hang.began_ns
 
     def _failure_cause(self, since_ns: int) -> Cause:
@@ -496,7 +510,7 @@ class RouteCauses:
         share = (len(failed) + 2) / (len(ends) + 2)
         # The few probes of the first seconds say little: that retries save nearly all must also
         # follow from the share, if attempts fail independently of one another.
-        saves = share ** (watch.info.retries + 1) <= 0.03
+        saves = share ** (min(max(watch.info.retries, 0), _MOST_RETRIES) + 1) <= 0.03
         saves = saves or (not lost and len(probes) >= _SAVED)
         if rescued and saves and lost <= 0.01 * len(probes):
             return "retry_masking"

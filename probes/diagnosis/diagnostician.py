@@ -9,6 +9,7 @@ the next second comes; a route by itself at once where an answer speaks for itse
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from probes.diagnosis.causes import RouteCauses, Surroundings
@@ -22,6 +23,7 @@ from probes.events import (
     Event,
     FirstToken,
     Gap,
+    Health,
     Held,
     Hello,
     Knob,
@@ -33,6 +35,8 @@ from probes.kit.clock import NS_PER_S
 _LATE_NS: Final = 20_000_000
 """Lag of our own loop from which on we are late ourselves: a wait of half a second is not misread
 by less."""
+_BUSY: Final = 0.95
+"""Share of a core at which an engine has no time left."""
 _LATE_OF_NS: Final = 12 * NS_PER_S
 _LATE_IN_IT_NS: Final = 6 * NS_PER_S
 """So much of the last `_LATE_OF_NS` late, and our machine is busy: a single pause is not."""
@@ -49,6 +53,8 @@ _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
     )
 )
 """More probes would feed the limit that is reported, or tell nothing new."""
+_ENDS_HEEDED: Final = 8
+"""Ends of attempts of which none may have said so."""
 _UNEVEN: Final = 1.5
 _ONE_FAILURE: Final = 2.0
 """Score of a share after a single failure."""
@@ -164,6 +170,10 @@ class Diagnostician:
             self._late.clear()
             self._ticked_ns = event.at_ns
             self._late_since_ns = None
+        probed = {info.name for info in event.routes}
+        for name in [name for name in self._routes if name not in probed]:
+            self._routes.pop(name).gone()
+            del self._watches[name]
         for watch in self._watches.values():
             watch.engine_died()
         for info in event.routes:
@@ -216,12 +226,14 @@ class Diagnostician:
         return False
 
     def _slept(self, event: Gap) -> bool:
+        if event.at_ns > event.started_ns:
+            self._late.append((event.started_ns, event.at_ns))
         for watch in self._watches.values():
             watch.slept(event)
         return False
 
     def _ticked(self, event: Tick) -> bool:
-        if event.health.loop_lag_p99_ns >= _LATE_NS and event.at_ns > self._ticked_ns:
+        if _is_late(event.health) and event.at_ns > self._ticked_ns:
             self._late.append((self._ticked_ns, event.at_ns))
         self._ticked_ns = event.at_ns
         late_ns = self._late_in_last(_LATE_OF_NS)
@@ -238,6 +250,13 @@ class Diagnostician:
         return False
 
 
+def _is_late(health: Health) -> bool:
+    """Return whether our own loop is late, or has no time left to be in time."""
+    busy = max(health.busiest_cpu_share, health.cpu_share if not health.busiest_cpu_share else 0.0)
+    lag_ns = health.loop_lag_p99_ns
+    return lag_ns >= _LATE_NS or (busy >= _BUSY and lag_ns >= _LATE_NS // 4)
+
+
 def _is_suspect(route: RouteCauses) -> bool:
     watch = route.watch
     if not watch.info.evidence or not watch.is_probed:
@@ -247,9 +266,11 @@ def _is_suspect(route: RouteCauses) -> bool:
         return False
     if any(alarm.cause in _NEVER_THICKENED for alarm in route.alarms.values()):
         return False
-    if watch.throttled.rank:
-        return False
-    tests = (watch.wait_series, watch.band.per_token, watch.band.gap, watch.failed, watch.stalled)
+    # Before there is an alarm, and of an outage that is one of overload: what the last ones said.
+    for end in islice(reversed(watch.ends), _ENDS_HEEDED):
+        if (end.rate or end.failure) in _NEVER_THICKENED:
+            return False
+    tests = (*watch.band, *watch.of_the_route, watch.failed, watch.stalled)
     if hangs or any(test.rank in (1, 2) for test in tests):
         return True
     # At a slow pace a second failure is long in coming; and a recovery takes as many probes.
