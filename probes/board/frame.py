@@ -186,7 +186,13 @@ def _incident_view(
     state = worst_of(state for state in made if state is not None)
     refusal = refusal_of(incident.event.cause)
     said = [route.said_since(refusal, incident.since_ns) for route in hit] if refusal else []
-    return IncidentView(_of_now(incident.event, hit, now_ns), state, next(filter(None, said), ""))
+    idle = [route.shown.since_ns for route in hit if route.shown.state in ("paused", "held")]
+    return IncidentView(
+        diagnosis=_of_now(incident.event, hit, now_ns),
+        state=state,
+        said=next(filter(None, said), ""),
+        idle_since_ns=max(idle) if idle and len(idle) == len(hit) else None,
+    )
 
 
 def _of_now(event: Diagnosis, hit: Iterable[RouteBoard], now_ns: int) -> Diagnosis:

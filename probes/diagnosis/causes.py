@@ -64,7 +64,7 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
     "churn": frozenset(("path", "tls", "wait")),
     "stalls": frozenset(("write",)),
     "wait": frozenset(("write",)),
-    "write": frozenset(("wait",)),
+    "write": frozenset(("wait", "stalls")),
     "throttles": frozenset(),
     "output": frozenset(),
 }
@@ -172,6 +172,8 @@ class Surroundings(NamedTuple):
     """Our own loop is late, so that latencies are to be held back."""
     observer_since_ns: int | None = None
     """Since when our own machine is the likeliest cause of what slows; None where it is not."""
+    silent_hosts: frozenset[str] = frozenset()
+    """Hosts that answer a route nothing."""
     hosts_way: frozenset[str] = frozenset()
     """Hosts of which all routes got slower in the way a bad path makes them."""
 
@@ -214,6 +216,11 @@ class RouteCauses:
             alarm.is_over = True
         self.alarms.clear()
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether requests are taken and nothing comes back."""
+        return self._forced == "hang" and self._hung_cause == "no_answer"
+
     def restarted(self) -> None:
         """Forget what only the former engine's requests said."""
         if self._forced == "hang":
@@ -248,7 +255,7 @@ class RouteCauses:
         alarm.becomes(reading.cause, around.now_ns)
         if reading.rank < 3 or alarm.is_named:
             return
-        if alarm.slot in ("wait", "write") and alarm.explained_by is None:
+        if alarm.slot in _LATENCIES and alarm.explained_by is None:
             may_be_explained = around.is_observer_late or any(
                 rank == 1 and abs(since_ns - alarm.since_ns) <= _SOON_NS
                 for rank, since_ns in self._explaining_suspicions(alarm.slot)
@@ -310,11 +317,10 @@ class RouteCauses:
     def _explaining_suspicions(self, slot: Slot) -> Iterator[tuple[int, int]]:
         """Give rank and onset of the tests that may yet explain an alarm in `slot`."""
         watch = self.watch
+        if slot not in _SIBLINGS:
+            return
         tests: list[Series | Shares] = [watch.rtt, watch.tcp, watch.resent, watch.reordered]
-        if slot == "wait":
-            tests += [watch.uncached, watch.input]
-        else:
-            tests += [watch.stalled]
+        tests += [watch.uncached, watch.input] if slot == "wait" else [watch.stalled]
         tests.append(watch.other_build)
         for test in tests:
             if test.since_ns is not None:
@@ -333,7 +339,7 @@ class RouteCauses:
             case "load":
                 return self._loading()
             case "fails":
-                return self._failing(around.now_ns)
+                return self._failing(around)
             case "throttles":
                 return self._throttling()
             case "path":
@@ -373,10 +379,10 @@ class RouteCauses:
         share, gap = _plain(watch.stalled, "stream_stalls"), _plain(watch.band.gap, "stream_stalls")
         if share is not None and (gap is None or share.rank >= gap.rank):
             return share
-        # Longer gaps in all streams are slow writing; by themselves they are pauses.
-        if gap is None or watch.band.per_token.rank or "write" in self.alarms:
-            return share
-        return gap
+        # Longer gaps in all streams are slow writing, which is known a little later; by themselves
+        # they are pauses.
+        is_early = watch.band.per_token.rank and self.alarms.keys().isdisjoint(("stalls", "write"))
+        return share if gap is None or is_early else gap
 
     def _on_the_way(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
@@ -429,13 +435,13 @@ class RouteCauses:
 
     # Failures and silence.
 
-    def _failing(self, now_ns: int) -> _Reading | None:
+    def _failing(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
         share = _plain(watch.failed, "provider_errors")
-        hang = watch.hanging(now_ns)
+        hang = watch.hanging(around.now_ns)
         row = watch.row
         if hang is not None:
-            self._hangs(hang)
+            self._hangs(hang, around)
         elif row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:
             self._forced = self._forced or "row"
         elif self._forced and watch.ok_in_a_row >= _WELL_AGAIN:
@@ -454,18 +460,24 @@ class RouteCauses:
         alarm = self.alarms.get("fails")
         if alarm is not None:
             onsets.append(alarm.since_ns)
-        since_ns = min(onsets) if onsets else now_ns
+        since_ns = min(onsets) if onsets else around.now_ns
         rank = 3 if self._forced else 0
         rank = max(rank, 0 if share is None else share.rank)
         return _Reading(rank, since_ns, self._failure_cause(since_ns))
 
-    def _hangs(self, hang: Hang) -> None:
-        """Note that nothing comes; of one silence the cause stays, whatever single requests do."""
-        if self._forced != "hang":
-            if self.watch.oldest_phase == "connecting":
-                self._hung_cause = "network_path"
-            else:
-                self._hung_cause = "stream_stalls" if hang.writes else "no_answer"
+    def _hangs(self, hang: Hang, around: Surroundings) -> None:
+        """Note that nothing comes; of one silence the cause stays, whatever single requests do: but
+        a stream that pauses for ever may have been the first sign of a server that is gone."""
+        is_first = self._forced != "hang"
+        if is_first and self.watch.oldest_phase == "connecting":
+            self._hung_cause = "network_path"
+        elif is_first:
+            self._hung_cause = "stream_stalls" if hang.writes else "no_answer"
+        is_gone = not hang.writes or self.watch.host in around.silent_hosts
+        if self._hung_cause == "stream_stalls" and is_gone:
+            self._hung_cause = "no_answer"
+        if is_first:
+            self.watch.ok_in_a_row = 0  # those before it say nothing of its end
         self._forced, self._hang_ns = "hang", hang.began_ns
 
     def _failure_cause(self, since_ns: int) -> Cause:
@@ -494,7 +506,8 @@ class RouteCauses:
         probes = [probe for probe in watch.probes if probe.began_ns >= since_ns]
         lost = sum(probe.failed for probe in probes)
         rescued = any(probe.attempts > 1 and not probe.failed for probe in probes)
-        share = len(failed) / len(ends)
+        # Of few attempts the share may well be larger than what is seen.
+        share = (len(failed) + 2) / (len(ends) + 2)
         # The few probes of the first seconds say little: that retries save nearly all must also
         # follow from the share, if attempts fail independently of one another.
         saves = share ** (min(max(watch.info.retries, 0), _MOST_RETRIES) + 1) <= 0.03

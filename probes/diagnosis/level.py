@@ -20,10 +20,9 @@ how soon it knows and how often it is wrong; the constants were chosen by it.
 import math
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from statistics import NormalDist
+from functools import cache, lru_cache
 from typing import Final, Literal, TypeAlias
 
 from probes.kit.clock import NS_PER_S
@@ -45,8 +44,11 @@ SLOW_PACE_NS: Final = 2_500_000_000
 LEARNED: Final = 30
 """Samples from which on there is a usual at all."""
 YOUNG: Final = 150
-"""Below so many samples the reference is itself uncertain, and more evidence is asked for."""
 YOUNG_FACTOR: Final = 1.3
+"""Below so many samples the reference is itself uncertain, and more evidence is asked for: samples
+must exceed the upper end of what its median may be, by one standard deviation, and the threshold is
+1.3 × as high. It also goes on learning from what has been in weak doubt for long: thirty samples
+that lie low by chance would stand still for ever, with everything that follows above them."""
 
 CLIP: Final = 1.5
 """The most one sample counts, in standard normal scores: so a single outlier is worth no more than
@@ -64,7 +66,7 @@ SUSPECTED: Final = 3.0
 five seconds a quarter more probes; at three a twentieth, and names come as soon."""
 PERHAPS: Final = 8.0
 
-LOWEST: Final = 14.0
+LOWEST: Final = 15.0
 """No score below this names a shift: a gust of six seconds comes to eight, and may not be alone."""
 RARE: Final = 17.0
 """A score that chance reaches once in exp(17) samples, which is most of a year, is enough for a
@@ -139,8 +141,6 @@ RAMP_BLOCKS: Final = 5
 LEAST, MOST = 1e-9, 1e18
 """Bounds of a value, whatever a server made of it: zero has no ratio, and a float of four bytes
 ends at 3e38."""
-
-_NORMAL: Final = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +333,7 @@ class LevelShift:
         known = self._sorted
         if len(known) < LEARNED:
             return None
-        return self._margin * self._lift * _quantile(known, 0.64) / _quantile(known, 0.5)
+        return self._least_shift() * _quantile(known, 0.64) / _quantile(known, 0.5)
 
     @property
     def ramp_since_ns(self) -> int | None:
@@ -366,7 +366,7 @@ class LevelShift:
             if not evidence:
                 self._learn(value)
             return
-        z = _normal_score(bisect_left(known, value / (self._margin * self._lift)), n, CLIP)
+        z = _normal_score(bisect_left(known, value / self._least_shift()), n, CLIP)
         score = self._score + z - DRIFT
         if self.named_since_ns is not None:
             self._judge_named(value, score, evidence)
@@ -423,7 +423,7 @@ class LevelShift:
         known = self._sorted
         if age > GROSS_MARGIN * self._lift * known[-1]:
             return SUSPECTED
-        below = bisect_left(known, age / (self._margin * self._lift))
+        below = bisect_left(known, age / self._least_shift())
         return _normal_score(below, len(known), LENT_CLIP) - DRIFT
 
     def forget_open(self) -> None:
@@ -511,6 +511,15 @@ class LevelShift:
 
     # ------------------------------------------------------------------ doubt and alarm
 
+    def _least_shift(self) -> float:
+        """Return the ratio that a sample must exceed to count."""
+        known = self._sorted
+        n = len(known)
+        if n >= YOUNG:
+            return self._margin * self._lift
+        # The rank of the median is binomial: its standard deviation is half the root of n.
+        return self._margin * self._lift * known[(n + math.isqrt(n)) // 2] / known[n // 2]
+
     def _own_threshold(self) -> float:
         """Return the score at which this series is named, from how it behaves while it is well."""
         alike = min(max(self._covariance / max(self._variance, LEAST_VARIANCE), 0.0), 0.8)
@@ -542,7 +551,12 @@ class LevelShift:
         self._thickened = self._thickened or evidence
         if not evidence:
             self._doubtful.append(value)
-            if len(self._doubtful) > REFERENCE + GUARD:
+            weak = self.named_since_ns is None and self._score < PERHAPS
+            if weak and len(self._sorted) < YOUNG:
+                if len(self._doubtful) > self._guard:
+                    self._admit(self._doubtful[0])
+                    del self._doubtful[0]
+            elif len(self._doubtful) > REFERENCE + GUARD:
                 del self._doubtful[0]
 
     def _back_to_zero(self) -> None:
@@ -669,9 +683,18 @@ def _bounded(value: float) -> float:
     return MOST if value > MOST else LEAST
 
 
+@cache
+def _inverse_normal() -> Callable[[float], float]:
+    """Return the quantile function of the standard normal distribution."""
+    # It brings fractions and decimals, 18 ms of every start; the first sample comes much later.
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf
+
+
 def _normal_score(below: int, n: int, clip: float) -> float:
     """Return where a sample stands with `below` of `n` beneath it, as a standard normal score."""
-    z = _NORMAL.inv_cdf((below + 0.5) / (n + 1))
+    z = _inverse_normal()((below + 0.5) / (n + 1))
     return clip if z > clip else max(z, -clip)
 
 

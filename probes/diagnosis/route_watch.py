@@ -8,17 +8,17 @@ Rule 3. All is bounded: two bands of prompt sizes, and the last `_ENDS_KEPT` end
 
 The answer cap of a cohort changes neither the wait for the first token nor the time per token:
 these series belong to the cohort's band of input tokens, and outlive a turned knob. What the cap
-does change, the length of answers and the time a whole one takes, is learned anew.
+does change, the length of answers and the time a whole one takes, starts from what it was, scaled.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterator
 from itertools import pairwise
-from statistics import median
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
+from probes.diagnosis.level import LevelShift
 from probes.diagnosis.series import (
     DNS,
     GAP,
@@ -304,10 +304,10 @@ class RouteWatch:
                 self.interval_s = after
                 self._owed = max(self._owed, self.concurrency)
             case "max_tokens":
-                self.output = Series(OUTPUT)
+                self.output = Series(OUTPUT, LevelShift.heir(self.output.level))
                 self.of_the_route = (*self.of_the_route[:-1], self.output)
                 for band in self.bands.values():
-                    band.whole = Series(WHOLE)
+                    band.whole = Series(WHOLE, LevelShift.heir(band.whole.level))
             case "paused":
                 self.is_paused = bool(event.after)
                 self._owed = max(self._owed, self.concurrency)
@@ -516,11 +516,11 @@ class RouteWatch:
         paused_ns, is_stalled = 0, False
         if event.longest_gap_ns > self._stall_ns // 2 and len(event.chunk_offsets_ns) > 2:
             gaps = [after - before for before, after in pairwise(event.chunk_offsets_ns)]
-            usual_ns = median(gaps)
+            usual_ns = sorted(gaps)[len(gaps) // 2]
             pauses = [gap for gap in gaps if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns)]
             is_stalled = bool(pauses)
             paused_ns = sum(
-                gap - round(usual_ns)
+                gap - usual_ns
                 for gap in gaps
                 if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns // 2)
             )

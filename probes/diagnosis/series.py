@@ -100,17 +100,24 @@ class Series:
 
     @property
     def rank(self) -> int:
-        """How sure it is, by `RANK`."""
-        return RANK[self.level.level]
+        """How sure it is, by `RANK`; of a slow ramp one is sure or says nothing."""
+        rank = RANK[self.level.level]
+        return rank if self.level.ramp_named_ns is None else RANK["named"]
 
     @property
     def since_ns(self) -> int | None:
         """Its onset; None where nothing is suspected."""
-        return self.level.since_ns
+        level = self.level
+        return level.ramp_since_ns if self._is_ramp else level.since_ns
+
+    @property
+    def _is_ramp(self) -> bool:
+        """Whether it crept up, and did not jump: then it is held against the run."""
+        return self.level.ramp_named_ns is not None and self.level.named_since_ns is None
 
     def shift(self) -> Shift | None:
         """Return how far it moved; its medians without the floor."""
-        shift = self.level.shift()
+        shift = self.level.ramp() if self._is_ramp else self.level.shift()
         if shift is None:
             return None
         floor = self.kind.floor

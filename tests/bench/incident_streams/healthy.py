@@ -152,8 +152,14 @@ def breaks(chance: Random) -> Outline:
         Turn(at_s=15000.0, what="gap", value=900.0),
         Turn(at_s=20000.0, what="die"),
     )
+    loaded = [
+        Trouble(
+            causes=("cold_start",), routes=names, onset_s=at_s, end_s=at_s + 10.0, is_passing=True
+        )
+        for at_s, names in ((10000.0, ("alpha",)), (15900.0, ("alpha", "beta")))
+    ]
     natures = _routes(2, idle_load_s=3.0)
-    return Outline(natures=natures, turns=turns, length_s=RUN_S)
+    return Outline(natures=natures, troubles=tuple(loaded), turns=turns, length_s=RUN_S)
 
 
 def rough(chance: Random) -> Outline:

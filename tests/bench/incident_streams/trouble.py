@@ -146,6 +146,8 @@ class Trouble:
     ramp_s: float = 0.0
     flap_s: float = 0.0
     """It is there and not there by turns, each so long."""
+    is_passing: bool = False
+    """It is over before it needs a name: right where it is said, and nothing is missing if not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,14 @@ def test_what_was_in_doubt_enters_when_the_doubt_has_gone() -> None:
     assert detector.usual(0.9) == pytest.approx(0.5 * math.exp(0.6 * 1.2816), rel=0.12)
 
 
+def test_a_young_reference_that_lies_low_by_chance_goes_on_learning() -> None:
+    detector = LevelShift()
+    at = feed(detector, [0.5] * 60)
+    feed(detector, [0.7, 0.5, 0.7, 0.5, 0.7] * 60, at=at)
+    assert detector.level in ("well", "suspected")
+    assert detector.n_usual > 150
+
+
 def test_an_open_request_lends_once_and_grows_with_its_age() -> None:
     detector, at = learned()
     detector.lend([(at * S, 0.4)])

@@ -17,7 +17,7 @@ TESTS = Path(__file__).parents[2]
 MS = 1_000_000
 DOUBTED_MS = (6, 45)
 """Above the shortest round trip: what may be an acknowledgement that was held back. A busy machine
-holds the wire itself back, and for longer."""
+may hold the wire itself back for as long, now and then."""
 
 EXCHANGES = """
 import asyncio, json, ssl, sys, time
@@ -144,7 +144,7 @@ def test_a_wire_that_gets_worse_is_told_at_once_and_not_smoothed() -> None:
 def test_a_server_that_answers_at_once_hides_a_small_change_and_no_large_one() -> None:
     """Its acknowledgements come with its answers, and take what these take."""
     small = over(throughout(delay_ms=5), thinks_ms=[*[1] * 4, *[28] * 6])
-    assert doubtful_ms(small) == []
+    assert len(doubtful_ms(small)) <= 1, "else all six"
     assert len(trips_ms(small[5:])) <= 2
     worse = {"from_s": 0.6, "to_s": 99, "delay_ms": 60}
     large = trips_ms(over(throughout(delay_ms=5), worse, thinks_ms=[1] * 26))
@@ -153,10 +153,10 @@ def test_a_server_that_answers_at_once_hides_a_small_change_and_no_large_one() -
 
 def test_an_acknowledgement_that_was_held_back_is_not_the_wires() -> None:
     """A server that answered at once waits in vain for the next answer, once."""
-    readings = over(throughout(delay_ms=5), thinks_ms=[*[1] * 6, *[150] * 4])
-    assert doubtful_ms(readings[:7]) == []
-    assert len(trips_ms(readings[7:])) == 3
-    assert median(trips_ms(readings[7:])) < 30
+    readings = over(throughout(delay_ms=5), thinks_ms=[*[1] * 3, *[120] * 2] * 4)
+    assert len(doubtful_ms(readings)) <= 1, "else four: the first of those that took long"
+    prompt = [reading.rtt_ns is not None for reading in readings[4::5]]
+    assert prompt == [True] * 4, "the second of those tells its round trip again"
 
 
 def test_what_is_lost_is_told_in_both_directions() -> None:
