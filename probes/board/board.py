@@ -170,7 +170,7 @@ class Board:
             throttles=run.throttles.view(),
             limits=tuple(view for view in limits if view is not None),
             details={detail.route: detail for detail in details if detail is not None},
-            incidents=incident_views(run.incidents, self._routes),
+            incidents=incident_views(run.incidents, self._routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
         )
 

@@ -6,6 +6,8 @@ What is counted and sampled is of the route's last turn; what is open, held and 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from probes.answers.limits import tightest
 from probes.board.figures import RouteFigures, amplification, share, speed_grade
 from probes.board.incident_log import IncidentLog, KnownIncident
@@ -19,6 +21,7 @@ from probes.board.views import (
     RouteDetail,
     RouteView,
 )
+from probes.events import Diagnosis
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
@@ -166,22 +169,45 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
 
 
 def incident_views(
-    incidents: IncidentLog, routes: Mapping[str, RouteBoard]
+    incidents: IncidentLog, routes: Mapping[str, RouteBoard], now_ns: int
 ) -> tuple[IncidentView, ...]:
     """Return what is open, worst first: by what it makes of its routes, how sure it is, how many it
     hits, and how old it is."""
-    views = [_incident_view(incident, routes) for incident in incidents]
+    views = [_incident_view(incident, routes, now_ns) for incident in incidents]
     views.sort(key=_urgency)
     return tuple(views)
 
 
-def _incident_view(incident: KnownIncident, routes: Mapping[str, RouteBoard]) -> IncidentView:
+def _incident_view(
+    incident: KnownIncident, routes: Mapping[str, RouteBoard], now_ns: int
+) -> IncidentView:
     hit = [routes[name] for name in incident.event.routes if name in routes]
     made = [state_made(incident, route, route.live) for route in hit]
     state = worst_of(state for state in made if state is not None)
     refusal = refusal_of(incident.event.cause)
     said = [route.said_since(refusal, incident.since_ns) for route in hit] if refusal else []
-    return IncidentView(incident.event, state, next(filter(None, said), ""))
+    idle = [route.shown.since_ns for route in hit if route.shown.state in ("paused", "held")]
+    return IncidentView(
+        diagnosis=_of_now(incident.event, hit, now_ns),
+        state=state,
+        said=next(filter(None, said), ""),
+        idle_since_ns=max(idle) if idle and len(idle) == len(hit) else None,
+    )
+
+
+def _of_now(event: Diagnosis, hit: Iterable[RouteBoard], now_ns: int) -> Diagnosis:
+    """Return a diagnosis with the age of what is open as it is now: a hang grows older."""
+    if all(one.figure != "open_age" for one in event.evidence):
+        return event
+    oldest = [route.oldest_open for route in hit]
+    open_s = _most(_age_s(one.started_ns, now_ns) for one in oldest if one is not None)
+    evidence = tuple(
+        one
+        if one.figure != "open_age" or open_s is None
+        else msgspec.structs.replace(one, now=max(one.now, open_s))
+        for one in event.evidence
+    )
+    return msgspec.structs.replace(event, evidence=evidence)
 
 
 def _urgency(view: IncidentView) -> tuple[Any, ...]:

@@ -4,13 +4,16 @@ Rule 1. Nothing is met by a route that measured nothing: without one finished pr
 Rule 2. Success and cost are judged from the first finished probe on.
 Rule 3. A p95 is judged from 20 samples on. Of fewer only their maximum is known: where even that is
 within the goal the goal is met, else it is unknown, as too few do not tell a tail from a mishap.
-Rule 4. What was missed outweighs what is unknown, in a route and in the run.
+Rule 4. A writing speed is judged by its median, from as many samples on as a p95; of fewer it is
+unknown.
+Rule 5. What was missed outweighs what is unknown, in a route and in the run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from probes.board.figures import is_enough
 from probes.board.route import RouteBoard
 from probes.board.views import Figure
 from probes.events import HeldReason
@@ -39,7 +42,7 @@ class GoalsVerdict:
     """What was missed of a route's goals, and what is not known of them."""
 
     missed: tuple[str, ...] = ()
-    """`ttft` and `e2e` (p95), `success`, `cost`."""
+    """`ttft` and `e2e` (p95), `success`, `cost`, `tokens_per_s` (median)."""
     unknown: tuple[str, ...] = ()
     """Reasons for a person, such as `no probe finished`."""
 
@@ -52,9 +55,9 @@ class GoalsVerdict:
 
 
 def goals_verdict(
-    route: RouteBoard, tally: Tally, ttft_p95: Figure, e2e_p95: Figure
+    route: RouteBoard, tally: Tally, ttft_p95: Figure, e2e_p95: Figure, speed_p50: Figure
 ) -> GoalsVerdict:
-    """Judge the run of one route by what it counted and its two p95s."""
+    """Judge the run of one route by what it counted, its two p95s and its median speed."""
     if not tally.finished:
         return GoalsVerdict(unknown=(_why_nothing(route, tally),))
     info = route.info
@@ -63,14 +66,20 @@ def goals_verdict(
         ("ttft", ttft_p95, info.goal_ttft_s if info.streamed else None),
         ("e2e", e2e_p95, route.goal_e2e_s),
     )
+    speed_goal, speed = info.goal_tokens_per_s, speed_p50.value
+    is_timed = speed_goal is not None and is_enough(speed_p50.n, 0.95)
+    unknown = [*_unknown_latencies(p95s, tally)]
+    if speed_goal is not None and not is_timed and tally.ok:
+        unknown.append(f"tokens_per_s: too few samples for a median: {speed_p50.n}")
     verdicts = {
         **{name: figure.grade in ("slow", "sluggish") for name, figure, _ in p95s},
         "success": tally.ok / tally.finished < info.goal_success,
         "cost": cost_goal is not None and tally.cost_usd / tally.finished > cost_goal,
+        "tokens_per_s": is_timed and (speed or 0.0) < (speed_goal or 0.0),
     }
     return GoalsVerdict(
         missed=tuple(name for name, missed in verdicts.items() if missed),
-        unknown=tuple(_unknown_latencies(p95s, tally)),
+        unknown=tuple(unknown),
     )
 
 

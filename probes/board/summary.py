@@ -22,7 +22,7 @@ def route_summary(at: RouteAt) -> dict[str, Any]:
     ttft = at.percentiles("ttft", "run").at(0.5, 0.95, 0.99)
     e2e = at.percentiles("e2e", "run").at(0.5, 0.95, 0.99)
     speed = at.percentiles("speed", "run").at(0.5)
-    verdict = goals_verdict(route, tally, ttft[1], e2e[1])
+    verdict = goals_verdict(route, tally, ttft[1], e2e[1], speed[0])
     return {
         "state": judge(at).shown.state,
         "cohort": route.cohort,
@@ -84,6 +84,7 @@ def _goals(route: RouteBoard) -> dict[str, float | None]:
         "e2e_s": route.goal_e2e_s,
         "success": info.goal_success,
         "cost_usd_per_probe": info.goal_cost_usd_per_probe,
+        "tokens_per_s": info.goal_tokens_per_s,
     }
 
 

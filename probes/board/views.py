@@ -163,11 +163,14 @@ class IncidentView(msgspec.Struct, frozen=True):
     """One thing that is wrong."""
 
     diagnosis: Diagnosis
-    """The newest that is known of it."""
+    """The newest that is known of it; the age of what is open is that of the frame."""
     state: RouteState | None
     """The worst that it makes of its routes; None where it is no route's trouble."""
     said: str = ""
     """The server's own last words on it: hostile."""
+    idle_since_ns: int | None = None
+    """Since when none of its routes is probed, paused or held, so that nobody knows whether it goes
+    on; None while one is."""
 
 
 class RecoveryView(msgspec.Struct, frozen=True):

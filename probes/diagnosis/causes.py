@@ -64,7 +64,7 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
     "churn": frozenset(("path", "tls", "wait")),
     "stalls": frozenset(("write",)),
     "wait": frozenset(("write",)),
-    "write": frozenset(("wait",)),
+    "write": frozenset(("wait", "stalls")),
     "throttles": frozenset(),
     "output": frozenset(),
 }
@@ -105,6 +105,8 @@ _OUTLIVES_NS: Final = 120 * NS_PER_S
 """What was explained and goes on for so long after its explanation is a fault of its own."""
 _SAVED: Final = 15
 """Probes without a loss that show that retries save them, whatever the share says."""
+_MOST_RETRIES: Final = 100
+"""More than anybody sets; of more a power may be too small for a number."""
 _CLEAN: Final = 3
 """Attempts in a row without a lost segment that end a loss, times its share: at the old share they
 would be one chance in twenty, and round trips are well again, too."""
@@ -129,21 +131,23 @@ class Alarm:
     status: int | None = None
     is_of_round_trips: bool = False
     """Of the way there: longer round trips named it."""
+    is_accepted: bool = False
+    """It is over because its level was taken for the usual one."""
+    cause_ns: int = 0
+    """When it took its cause."""
     _held: int = 0
     _other: Cause | None = None
     _others: int = 0
 
-    def becomes(self, cause: Cause) -> None:
+    def becomes(self, cause: Cause, now_ns: int) -> None:
         """Take what is the likeliest cause now."""
         if cause == self.cause:
             self._others = 0
-        elif not self.is_named:
-            self.cause, self._others = cause, 0
-        else:
-            self._others = self._others + 1 if cause == self._other else 1
-            self._other = cause
-            if self._others >= _CHANGES_AFTER:
-                self.cause, self._others = cause, 0
+            return
+        self._others = self._others + 1 if cause == self._other else 1
+        self._other = cause
+        if not self.is_named or self._others >= _CHANGES_AFTER:
+            self.cause, self.cause_ns, self._others = cause, now_ns, 0
 
     def waits(self) -> bool:
         """Return whether it is still to be held back, and count that it was asked."""
@@ -168,6 +172,8 @@ class Surroundings(NamedTuple):
     """Our own loop is late, so that latencies are to be held back."""
     observer_since_ns: int | None = None
     """Since when our own machine is the likeliest cause of what slows; None where it is not."""
+    silent_hosts: frozenset[str] = frozenset()
+    """Hosts that answer a route nothing."""
     hosts_way: frozenset[str] = frozenset()
     """Hosts of which all routes got slower in the way a bad path makes them."""
 
@@ -186,6 +192,7 @@ class RouteCauses:
 
     def judge(self, around: Surroundings) -> None:
         """Judge the route after a second, or after what speaks for itself."""
+        is_accepted, self.watch.is_accepted = self.watch.is_accepted, False
         if not self.alarms and self._is_quiet(around):
             return
         for slot in SLOTS:
@@ -198,9 +205,21 @@ class RouteCauses:
                 self.alarms[slot] = alarm
             elif reading is None or reading.rank == 0:
                 alarm.is_over, alarm.over_ns = True, around.now_ns
+                alarm.is_accepted = is_accepted
                 del self.alarms[slot]
                 continue
             self._advance(alarm, reading, around)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether requests are taken and nothing comes back."""
+        return self._forced == "hang" and self._hung_cause == "no_answer"
+
+    def gone(self) -> None:
+        """End what is said of a route that is probed no more: nobody will see it get well."""
+        for alarm in self.alarms.values():
+            alarm.is_over = True
+        self.alarms.clear()
 
     def restarted(self) -> None:
         """Forget what only the former engine's requests said."""
@@ -233,10 +252,10 @@ class RouteCauses:
             alarm.since_ns = reading.since_ns
         else:
             alarm.since_ns = min(alarm.since_ns, reading.since_ns)
-        alarm.becomes(reading.cause)
+        alarm.becomes(reading.cause, around.now_ns)
         if reading.rank < 3 or alarm.is_named:
             return
-        if alarm.slot in ("wait", "write") and alarm.explained_by is None:
+        if alarm.slot in _LATENCIES and alarm.explained_by is None:
             may_be_explained = around.is_observer_late or any(
                 rank == 1 and abs(since_ns - alarm.since_ns) <= _SOON_NS
                 for rank, since_ns in self._explaining_suspicions(alarm.slot)
@@ -298,11 +317,10 @@ class RouteCauses:
     def _explaining_suspicions(self, slot: Slot) -> Iterator[tuple[int, int]]:
         """Give rank and onset of the tests that may yet explain an alarm in `slot`."""
         watch = self.watch
+        if slot not in _SIBLINGS:
+            return
         tests: list[Series | Shares] = [watch.rtt, watch.tcp, watch.resent, watch.reordered]
-        if slot == "wait":
-            tests += [watch.uncached, watch.input]
-        else:
-            tests += [watch.stalled]
+        tests += [watch.uncached, watch.input] if slot == "wait" else [watch.stalled]
         tests.append(watch.other_build)
         for test in tests:
             if test.since_ns is not None:
@@ -321,7 +339,7 @@ class RouteCauses:
             case "load":
                 return self._loading()
             case "fails":
-                return self._failing(around.now_ns)
+                return self._failing(around)
             case "throttles":
                 return self._throttling()
             case "path":
@@ -361,10 +379,10 @@ class RouteCauses:
         share, gap = _plain(watch.stalled, "stream_stalls"), _plain(watch.band.gap, "stream_stalls")
         if share is not None and (gap is None or share.rank >= gap.rank):
             return share
-        # Longer gaps in all streams are slow writing; by themselves they are pauses.
-        if gap is None or watch.band.per_token.rank or "write" in self.alarms:
-            return share
-        return gap
+        # Longer gaps in all streams are slow writing, which is known a little later; by themselves
+        # they are pauses.
+        is_early = watch.band.per_token.rank and self.alarms.keys().isdisjoint(("stalls", "write"))
+        return share if gap is None or is_early else gap
 
     def _on_the_way(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
@@ -417,13 +435,13 @@ class RouteCauses:
 
     # Failures and silence.
 
-    def _failing(self, now_ns: int) -> _Reading | None:
+    def _failing(self, around: Surroundings) -> _Reading | None:
         watch = self.watch
         share = _plain(watch.failed, "provider_errors")
-        hang = watch.hanging(now_ns)
+        hang = watch.hanging(around.now_ns)
         row = watch.row
         if hang is not None:
-            self._hangs(hang)
+            self._hangs(hang, around)
         elif row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:
             self._forced = self._forced or "row"
         elif self._forced and watch.ok_in_a_row >= _WELL_AGAIN:
@@ -442,18 +460,24 @@ class RouteCauses:
         alarm = self.alarms.get("fails")
         if alarm is not None:
             onsets.append(alarm.since_ns)
-        since_ns = min(onsets) if onsets else now_ns
+        since_ns = min(onsets) if onsets else around.now_ns
         rank = 3 if self._forced else 0
         rank = max(rank, 0 if share is None else share.rank)
         return _Reading(rank, since_ns, self._failure_cause(since_ns))
 
-    def _hangs(self, hang: Hang) -> None:
-        """Note that nothing comes; of one silence the cause stays, whatever single requests do."""
-        if self._forced != "hang":
-            if self.watch.oldest_phase == "connecting":
-                self._hung_cause = "network_path"
-            else:
-                self._hung_cause = "stream_stalls" if hang.writes else "no_answer"
+    def _hangs(self, hang: Hang, around: Surroundings) -> None:
+        """Note that nothing comes; of one silence the cause stays, whatever single requests do: but
+        a stream that pauses for ever may have been the first sign of a server that is gone."""
+        is_first = self._forced != "hang"
+        if is_first and self.watch.oldest_phase == "connecting":
+            self._hung_cause = "network_path"
+        elif is_first:
+            self._hung_cause = "stream_stalls" if hang.writes else "no_answer"
+        is_gone = not hang.writes or self.watch.host in around.silent_hosts
+        if self._hung_cause == "stream_stalls" and is_gone:
+            self._hung_cause = "no_answer"
+        if is_first:
+            self.watch.ok_in_a_row = 0  # those before it say nothing of its end
         self._forced, self._hang_ns = "hang", hang.began_ns
 
     def _failure_cause(self, since_ns: int) -> Cause:
@@ -482,10 +506,11 @@ class RouteCauses:
         probes = [probe for probe in watch.probes if probe.began_ns >= since_ns]
         lost = sum(probe.failed for probe in probes)
         rescued = any(probe.attempts > 1 and not probe.failed for probe in probes)
-        share = len(failed) / len(ends)
+        # Of few attempts the share may well be larger than what is seen.
+        share = (len(failed) + 2) / (len(ends) + 2)
         # The few probes of the first seconds say little: that retries save nearly all must also
         # follow from the share, if attempts fail independently of one another.
-        saves = share ** (watch.info.retries + 1) <= 0.03
+        saves = share ** (min(max(watch.info.retries, 0), _MOST_RETRIES) + 1) <= 0.03
         saves = saves or (not lost and len(probes) >= _SAVED)
         if rescued and saves and lost <= 0.01 * len(probes):
             return "retry_masking"

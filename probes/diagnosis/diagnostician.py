@@ -9,6 +9,7 @@ the next second comes; a route by itself at once where an answer speaks for itse
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from probes.diagnosis.causes import RouteCauses, Surroundings
@@ -22,6 +23,7 @@ from probes.events import (
     Event,
     FirstToken,
     Gap,
+    Health,
     Held,
     Hello,
     Knob,
@@ -33,11 +35,16 @@ from probes.kit.clock import NS_PER_S
 _LATE_NS: Final = 20_000_000
 """Lag of our own loop from which on we are late ourselves: a wait of half a second is not misread
 by less."""
-_LATE_OF: Final = 12
-_LATE_SECONDS: Final = 6
-"""So many of the last `_LATE_OF` seconds late, and our machine is busy: a single pause is not."""
-_DOUBTED: Final = 2
-"""Late seconds of the last five from which on latencies are named with care."""
+_BUSY: Final = 0.95
+"""Share of a core at which an engine has no time left."""
+_LATE_OF_NS: Final = 12 * NS_PER_S
+_LATE_IN_IT_NS: Final = 6 * NS_PER_S
+"""So much of the last `_LATE_OF_NS` late, and our machine is busy: a single pause is not."""
+_DOUBT_OF_NS: Final = 5 * NS_PER_S
+_DOUBT_IN_IT_NS: Final = 2 * NS_PER_S
+"""So much late of the last `_DOUBT_OF_NS`, and latencies are named with care."""
+_SPANS_KEPT: Final = 16
+"""Spans between ticks; an engine that is held up ticks seldom."""
 _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
     (
         *("rate_limited_requests", "rate_limited_tokens", "rate_limited_concurrency"),
@@ -46,6 +53,8 @@ _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
     )
 )
 """More probes would feed the limit that is reported, or tell nothing new."""
+_ENDS_HEEDED: Final = 8
+"""Ends of attempts of which none may have said so."""
 _UNEVEN: Final = 1.5
 _ONE_FAILURE: Final = 2.0
 """Score of a share after a single failure."""
@@ -63,8 +72,9 @@ class Diagnostician:
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
         self._incidents = Incidents("")
-        self._late: deque[tuple[int, bool]] = deque(maxlen=_LATE_OF)
-        """Of the last seconds: when, and whether our loop was late."""
+        self._late: deque[tuple[int, int]] = deque(maxlen=_SPANS_KEPT)
+        """Spans between two ticks in which our loop was late."""
+        self._ticked_ns = 0
         self._late_since_ns: int | None = None
         """Since when it is late all the time; None where it is not."""
 
@@ -115,10 +125,16 @@ class Diagnostician:
     def _surroundings(self, routes: tuple[RouteCauses, ...]) -> Surroundings:
         return Surroundings(
             now_ns=self._now_ns,
-            is_observer_late=sum(is_late for _, is_late in list(self._late)[-5:]) >= _DOUBTED,
+            is_observer_late=self._late_in_last(_DOUBT_OF_NS) >= _DOUBT_IN_IT_NS,
             observer_since_ns=self._observer_since(routes),
+            silent_hosts=frozenset(route.watch.host for route in routes if route.is_silent),
             hosts_way=_hosts_way(routes),
         )
+
+    def _late_in_last(self, span_ns: int) -> int:
+        """Return for how long our loop was late in the last `span_ns`, in ns."""
+        from_ns = self._now_ns - span_ns
+        return sum(end - max(begin, from_ns) for begin, end in self._late if end > from_ns)
 
     def _observer_since(self, routes: tuple[RouteCauses, ...]) -> int | None:
         """Return since when our own machine slows what we see; None where it does not.
@@ -152,7 +168,12 @@ class Diagnostician:
             self._routes, self._watches = {}, {}
             self._incidents = Incidents(event.engine)
             self._late.clear()
+            self._ticked_ns = event.at_ns
             self._late_since_ns = None
+        probed = {info.name for info in event.routes}
+        for name in [name for name in self._routes if name not in probed]:
+            self._routes.pop(name).gone()
+            del self._watches[name]
         for watch in self._watches.values():
             watch.engine_died()
         for info in event.routes:
@@ -205,22 +226,35 @@ class Diagnostician:
         return False
 
     def _slept(self, event: Gap) -> bool:
+        if event.at_ns > event.started_ns:
+            self._late.append((event.started_ns, event.at_ns))
         for watch in self._watches.values():
             watch.slept(event)
         return False
 
     def _ticked(self, event: Tick) -> bool:
-        self._late.append((event.at_ns, event.health.loop_lag_p99_ns >= _LATE_NS))
-        late = [at_ns for at_ns, is_late in self._late if is_late]
-        if len(late) >= _LATE_SECONDS:
-            self._late_since_ns = self._late_since_ns or late[0]
-        elif len(late) <= _LATE_SECONDS // 2:
+        if _is_late(event.health) and event.at_ns > self._ticked_ns:
+            self._late.append((self._ticked_ns, event.at_ns))
+        self._ticked_ns = event.at_ns
+        late_ns = self._late_in_last(_LATE_OF_NS)
+        if late_ns >= _LATE_IN_IT_NS:
+            from_ns = self._now_ns - _LATE_OF_NS
+            first_ns = min(begin for begin, end in self._late if end > from_ns)
+            self._late_since_ns = self._late_since_ns or first_ns
+        elif late_ns <= _LATE_IN_IT_NS // 2:
             self._late_since_ns = None
         for counts in event.routes:
             watch = self._watches.get(counts.route)
             if watch is not None:
                 watch.counted(counts)
         return False
+
+
+def _is_late(health: Health) -> bool:
+    """Return whether our own loop is late, or has no time left to be in time."""
+    busy = max(health.busiest_cpu_share, health.cpu_share if not health.busiest_cpu_share else 0.0)
+    lag_ns = health.loop_lag_p99_ns
+    return lag_ns >= _LATE_NS or (busy >= _BUSY and lag_ns >= _LATE_NS // 4)
 
 
 def _is_suspect(route: RouteCauses) -> bool:
@@ -232,9 +266,11 @@ def _is_suspect(route: RouteCauses) -> bool:
         return False
     if any(alarm.cause in _NEVER_THICKENED for alarm in route.alarms.values()):
         return False
-    if watch.throttled.rank:
-        return False
-    tests = (watch.wait_series, watch.band.per_token, watch.band.gap, watch.failed, watch.stalled)
+    # Before there is an alarm, and of an outage that is one of overload: what the last ones said.
+    for end in islice(reversed(watch.ends), _ENDS_HEEDED):
+        if (end.rate or end.failure) in _NEVER_THICKENED:
+            return False
+    tests = (*watch.band, *watch.of_the_route, watch.failed, watch.stalled)
     if hangs or any(test.rank in (1, 2) for test in tests):
         return True
     # At a slow pace a second failure is long in coming; and a recovery takes as many probes.

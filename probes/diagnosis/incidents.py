@@ -51,11 +51,15 @@ class Incident:
     last: Diagnosis | None = None
     """What was told of it last."""
 
+    def hit(self) -> list[tuple[RouteCauses, Alarm]]:
+        """Return the alarms that are told of: those of its cause, and of an incident that is named
+        those that are named. What has another cause by now is no part of what is said."""
+        of_it = [one for one in self.members if one[1].cause == self.cause]
+        return [one for one in of_it if one[1].is_named] or of_it
+
     def routes(self) -> tuple[str, ...]:
-        """Return the routes that are hit, sorted: of an incident that is named, those that it is
-        named of."""
-        named = {route.watch.name for route, alarm in self.members if alarm.is_named}
-        return tuple(sorted(named or {route.watch.name for route, _ in self.members}))
+        """Return the routes that are hit, sorted."""
+        return tuple(sorted({route.watch.name for route, _ in self.hit()}))
 
 
 class _Told(NamedTuple):
@@ -72,14 +76,19 @@ class Incidents:
         self._count = 0
         self.open: list[Incident] = []
         """In the order in which they began."""
+        self._placed: set[int] = set()
+        """Identities of the alarms that are of an open incident, while these are brought in
+        line."""
 
     def update(self, now_ns: int, routes: Sequence[RouteCauses]) -> list[Diagnosis]:
         """Bring the incidents in line with the routes' alarms; return what is to be told."""
         if not self.open and not any(route.alarms for route in routes):
             return []
         told: list[Diagnosis] = []
+        self._placed = {id(alarm) for incident in self.open for _, alarm in incident.members}
         for incident in self.open:
             self._hand_over(incident, routes)
+            self._part(incident, now_ns)
         for route in routes:
             for alarm in route.alarms.values():
                 if alarm.explained_by is None and not self._has(alarm):
@@ -90,7 +99,7 @@ class Incidents:
         return told
 
     def _has(self, alarm: Alarm) -> bool:
-        return any(one is alarm for incident in self.open for _, one in incident.members)
+        return id(alarm) in self._placed
 
     def _hand_over(self, incident: Incident, routes: Sequence[RouteCauses]) -> None:
         """Give the place of an alarm that was explained since to the one that explains it: in the
@@ -112,25 +121,44 @@ class Incidents:
                     None,
                 )
                 (members if home is None else home.members).append((route, by))
+                self._placed.add(id(by))
         incident.members = members
-        standing = [alarm for _, alarm in incident.members if not alarm.is_over]
-        if standing:
-            named = [alarm for alarm in standing if alarm.is_named]
-            incident.cause = _most(alarm.cause for alarm in named or standing)
+
+    def _part(self, incident: Incident, now_ns: int) -> None:
+        """Tell the cause of an incident, and let go what has had another one for long: routes that
+        fell ill together may have two faults. Not at once, for one fault may change its cause on
+        one route after the other."""
+        standing = [one for one in incident.members if not one[1].is_over]
+        if not standing:
+            return
+        named = [one for one in standing if one[1].is_named]
+        incident.cause = _most(alarm.cause for _, alarm in named or standing)
+        parted = [
+            one
+            for one in named
+            if one[1].cause != incident.cause and now_ns - one[1].cause_ns > _SAME_ONSET_NS
+        ]
+        if parted:
+            incident.members = [one for one in incident.members if one not in parted]
+            self._placed -= {id(alarm) for _, alarm in parted}
 
     def _merge(self, routes: Sequence[RouteCauses]) -> None:
         """Make one of incidents that turn out to be: the first keeps its id, the other ends."""
-        for later in reversed(self.open[1:]):
-            for earlier in self.open:
-                if earlier is later:
-                    break
-                if later.members and all(
-                    not alarm.is_over and self._is_of(earlier, route, alarm, routes)
+        for place, later in reversed(tuple(enumerate(self.open))):
+            for earlier in self.open[:place]:
+                if not later.members or earlier.cause != later.cause:
+                    continue
+                joins = [
+                    (route, alarm)
                     for route, alarm in later.members
-                ):
-                    earlier.members += later.members
-                    later.members = []
-                    break
+                    if not alarm.is_over and self._is_of(earlier, route, alarm, routes)
+                ]
+                if len(joins) < len(later.members):
+                    # Two faults, then; but of one route the same is never said twice.
+                    hit = [route for route, _ in earlier.hit()]
+                    joins = [one for one in joins if one[0] in hit]
+                earlier.members += joins
+                later.members = [one for one in later.members if one not in joins]
 
     def _place(self, route: RouteCauses, alarm: Alarm, routes: Sequence[RouteCauses]) -> None:
         for incident in self.open:
@@ -155,9 +183,9 @@ class Incidents:
         if alarm.cause == "local_observer":
             return True  # there is one machine of ours
         apart_ns = abs(alarm.since_ns - incident.since_ns)
-        hit = [member.watch for member, _ in incident.members]
+        hit = [member.watch for member, _ in incident.hit()]
         if route.watch in hit:
-            return apart_ns <= _OF_ONE_HOST_NS
+            return True  # whichever of its symptoms shows it
         if any(watch.host == route.watch.host for watch in hit):
             return apart_ns <= _OF_ONE_HOST_NS
         if apart_ns > _SAME_ONSET_NS:
@@ -172,15 +200,18 @@ class Incidents:
     ) -> list[Diagnosis]:
         """Say what has changed of an incident; end it where all of it is over."""
         standing = [one for one in incident.members if not one[1].is_over]
-        if not standing:
+        named = [one for one in standing if one[1].is_named]
+        over = [alarm for _, alarm in incident.members if alarm.is_over]
+        if not standing or (not named and any(alarm.is_named for alarm in over)):
+            # What is left and was never named is an incident of its own, if it is one.
             self.open.remove(incident)
             if incident.told is None:
                 return []
-            return [self._event(incident, "cleared", now_ns, routes)]
+            is_accepted = incident.told.state == "named" and any(one.is_accepted for one in over)
+            return [self._event(incident, "settled" if is_accepted else "cleared", now_ns, routes)]
         incident.members = standing
-        named = [one for one in standing if one[1].is_named]
         incident.cause = _most(alarm.cause for _, alarm in named or standing)
-        incident.since_ns = min(alarm.since_ns for _, alarm in standing)
+        incident.since_ns = min(alarm.since_ns for _, alarm in incident.hit())
         if named and incident.named_ns is None:
             incident.named_ns = now_ns
         state: DiagnosisState = "named" if incident.named_ns is not None else "perhaps"
@@ -213,7 +244,7 @@ class Incidents:
                 incident.last, at_ns=now_ns, state=state, since_ns=incident.since_ns, advice=None
             )
             return incident.last
-        ill = [(route.watch, alarm) for route, alarm in incident.members]
+        ill = [(route.watch, alarm) for route, alarm in incident.hit()]
         evidence, against = evidence_of(incident.cause, ill)
         words = next((alarm for _, alarm in ill if alarm.detail and alarm.slot == "fails"), None)
         event = Diagnosis(

@@ -20,10 +20,9 @@ how soon it knows and how often it is wrong; the constants were chosen by it.
 import math
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from statistics import NormalDist
+from functools import cache, lru_cache
 from typing import Final, Literal, TypeAlias
 
 from probes.kit.clock import NS_PER_S
@@ -144,8 +143,6 @@ LEAST, MOST = 1e-9, 1e18
 """Bounds of a value, whatever a server made of it: zero has no ratio, and a float of four bytes
 ends at 3e38."""
 
-_NORMAL: Final = NormalDist()
-
 
 @dataclass(frozen=True, slots=True)
 class Shift:
@@ -203,6 +200,7 @@ class LevelShift:
         "_ramp_ns",
         "_recent",
         "_score",
+        "_scored",
         "_scores_before",
         "_since_ns",
         "_sorted",
@@ -230,6 +228,7 @@ class LevelShift:
         self._pace_ns = 0.0
         # How scores behave while all is well; at first as those of a rough route.
         self._mean, self._variance, self._covariance, self._last = -0.3, 0.8, 0.24, 0.0
+        self._scored = 0
         self._scores_before = (self._mean, self._variance, self._covariance)
         self._own = threshold
         # Doubt and alarm.
@@ -488,8 +487,13 @@ class LevelShift:
 
         Over as many samples as the reference has.
         """
+        self._scored += 1
+        if self._scored == 1:
+            # No guess of the mean would do: until it is forgotten, neighbours seem alike.
+            self._mean = z
+            return
         off, weight = z - self._mean, 1.0 / len(self._sorted)
-        self._mean += off * weight
+        self._mean += off * max(weight, 1.0 / self._scored)
         self._variance += (off * off - self._variance) * weight
         self._covariance += (off * self._last - self._covariance) * weight
         self._last = off
@@ -696,9 +700,18 @@ def _bounded(value: float) -> float:
     return MOST if value > MOST else LEAST
 
 
+@cache
+def _inverse_normal() -> Callable[[float], float]:
+    """Return the quantile function of the standard normal distribution."""
+    # It brings fractions and decimals, 18 ms of every start; the first sample comes much later.
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf
+
+
 def _normal_score(below: int, n: int, clip: float) -> float:
     """Return where a sample stands with `below` of `n` beneath it, as a standard normal score."""
-    z = _NORMAL.inv_cdf((below + 0.5) / (n + 1))
+    z = _inverse_normal()((below + 0.5) / (n + 1))
     return clip if z > clip else max(z, -clip)
 
 

@@ -110,6 +110,7 @@ class ShareShift:
         self.since_ns: int | None = None
         """When the first attempt of them began; None while nothing speaks for it."""
         self.named_since_ns: int | None = None
+        self._usual = -1.0
         self._weigh()
 
     @property
@@ -246,6 +247,8 @@ class ShareShift:
         else:
             share = self._failed_well / (self._well + PRIOR_SECONDS)
         usual = max(self._least, min(USUAL_FACTOR * share, (1.0 + share) / 2.0))
+        if usual == self._usual:
+            return  # nearly always: the least that is usual at any rate
         self._usual = usual
         if usual >= HOPELESS:
             self._up = self._down = 0.0

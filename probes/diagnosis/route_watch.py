@@ -8,17 +8,17 @@ Rule 3. All is bounded: two bands of prompt sizes, and the last `_ENDS_KEPT` end
 
 The answer cap of a cohort changes neither the wait for the first token nor the time per token:
 these series belong to the cohort's band of input tokens, and outlive a turned knob. What the cap
-does change, the length of answers and the time a whole one takes, is learned anew.
+does change, the length of answers and the time a whole one takes, starts from what it was, scaled.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterator
 from itertools import pairwise
-from statistics import median
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
+from probes.diagnosis.level import LevelShift
 from probes.diagnosis.series import (
     DNS,
     GAP,
@@ -78,6 +78,9 @@ _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
+_MOST_SET: Final = 1e6
+"""Workers or seconds beyond which no setting of ours goes: what a broken recording says is still
+reckoned with."""
 
 
 class End(NamedTuple):
@@ -190,12 +193,14 @@ class RouteWatch:
         """Attempts since one that lost a segment."""
         self.build = ""
         """The newest other build, in words."""
+        self.is_accepted = False
+        """Its present levels were taken for the usual ones, since it was judged last."""
         self.ok = 0
         self.now_ns = 0
         self._open: dict[tuple[str, int], _Open] = {}
         self._known_builds: Counter[tuple[str, str]] = Counter()
         self._gap: Gap | None = None
-        self._owed = info.concurrency
+        self._owed = self.concurrency
         """New connections that are to be expected: one of each worker, and one for each that a
         failure has cost."""
         self._has_cache = False
@@ -205,11 +210,11 @@ class RouteWatch:
         """Take the settings an engine begins with; what was learned stays."""
         self.info = info
         self.name = info.name
-        self.host = urlsplit(info.base_url).netloc
+        self.host = _host_of(info.base_url)
         self.is_paused = info.paused
-        self.concurrency = info.concurrency
-        self.interval_s = info.interval
-        self._stall_ns = longest_gap_ns(info.stall_after)
+        self.concurrency = int(_bounded(info.concurrency))
+        self.interval_s = _bounded(info.interval)
+        self._stall_ns = longest_gap_ns(_bounded(info.stall_after))
 
     def engine_died(self) -> None:
         """Forget what only the former engine could have finished."""
@@ -243,7 +248,7 @@ class RouteWatch:
         if not speaks_of_route(event):
             return
         stamps = event.stamps_ns
-        began_ns = event.at_ns if stamps.started is None else stamps.started
+        began_ns = event.at_ns if stamps.started is None else min(stamps.started, event.at_ns)
         if self._gap is not None and began_ns < self._gap.at_ns:
             return
         rate, kind = rate_limit_of(event), failure_of(event)
@@ -281,32 +286,34 @@ class RouteWatch:
         """Note how a probe ended, its retries included."""
         if event.outcome == "cancelled" or event.flagged:
             return
-        self.probes.append(ProbeEnd(event.started_ns, event.outcome != "ok", event.attempts))
+        began_ns = min(event.started_ns, event.at_ns)
+        self.probes.append(ProbeEnd(began_ns, event.outcome != "ok", event.attempts))
 
     def turned(self, event: Knob) -> None:
         """Note a knob of ours."""
+        before, after = _bounded(event.before), _bounded(event.after)
         match event.knob:
             case "concurrency":
-                if event.after > event.before:
+                if after > before:
                     self.raised = event
-                    self._owed += int(event.after - event.before)
-                self.concurrency = int(event.after)
+                    self._owed = min(self._owed + int(after - before), _OPEN_KEPT)
+                self.concurrency = int(after)
             case "interval":
-                if event.after < event.before:
+                if after < before:
                     self.raised = event
-                self.interval_s = event.after
+                self.interval_s = after
                 self._owed = max(self._owed, self.concurrency)
             case "max_tokens":
-                self.output = Series(OUTPUT)
+                self.output = Series(OUTPUT, LevelShift.heir(self.output.level))
                 self.of_the_route = (*self.of_the_route[:-1], self.output)
                 for band in self.bands.values():
-                    band.whole = Series(WHOLE)
+                    band.whole = Series(WHOLE, LevelShift.heir(band.whole.level))
             case "paused":
                 self.is_paused = bool(event.after)
                 self._owed = max(self._owed, self.concurrency)
             case "usual":
                 self.settle()
-                return
+                self.is_accepted = True
             case _:
                 pass
 
@@ -329,6 +336,9 @@ class RouteWatch:
         """Take the present levels for the usual ones."""
         for series in (*self.band, *self.of_the_route):
             series.level.settle()
+        # Of failures, 429s and pauses no share is ever usual.
+        for share in (self.cold, self.uncached, self.resent, self.reordered):
+            share.test.settle()
         self._known_builds.clear()
         self.other_build = Shares("other_model_share")
         self.shares = (*self.shares[:5], self.other_build, *self.shares[6:])
@@ -506,11 +516,11 @@ class RouteWatch:
         paused_ns, is_stalled = 0, False
         if event.longest_gap_ns > self._stall_ns // 2 and len(event.chunk_offsets_ns) > 2:
             gaps = [after - before for before, after in pairwise(event.chunk_offsets_ns)]
-            usual_ns = median(gaps)
+            usual_ns = sorted(gaps)[len(gaps) // 2]
             pauses = [gap for gap in gaps if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns)]
             is_stalled = bool(pauses)
             paused_ns = sum(
-                gap - round(usual_ns)
+                gap - usual_ns
                 for gap in gaps
                 if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns // 2)
             )
@@ -569,3 +579,16 @@ class RouteWatch:
         else:
             del self.bands[name]
         self.bands[name] = self.band = band
+
+
+def _bounded(value: float) -> float:
+    """Return a setting within what is reckoned with; 0 for what is no number."""
+    return min(value, _MOST_SET) if value > 0 else 0.0
+
+
+def _host_of(base_url: str) -> str:
+    """Return host and port that a URL names; of one that is none the whole of it."""
+    try:
+        return urlsplit(base_url).netloc or base_url
+    except ValueError:
+        return base_url

@@ -12,7 +12,7 @@ Rule 3. What is too small for anybody to feel is no change: each series has a fl
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from probes.diagnosis.level import Level, LevelShift, Shift
+from probes.diagnosis.level import MOST, Level, LevelShift, Shift
 from probes.diagnosis.rates import CREDIT, ShareShift
 from probes.events import Evidence, FigureName, FigureUnit
 from probes.kit.clock import NS_PER_S
@@ -71,7 +71,7 @@ class Series:
 
     def add(self, value: float, began_ns: int, *, evidence: bool) -> None:
         """Take a sample of the request that began at `began_ns`."""
-        self._values.append((value + self.kind.floor, began_ns))
+        self._values.append((min(value, MOST) + self.kind.floor, began_ns))
         self._evidence = self._evidence or evidence
 
     def close(self, at_ns: int) -> None:
@@ -100,17 +100,24 @@ class Series:
 
     @property
     def rank(self) -> int:
-        """How sure it is, by `RANK`."""
-        return RANK[self.level.level]
+        """How sure it is, by `RANK`; of a slow ramp one is sure or says nothing."""
+        rank = RANK[self.level.level]
+        return rank if self.level.ramp_named_ns is None else RANK["named"]
 
     @property
     def since_ns(self) -> int | None:
         """Its onset; None where nothing is suspected."""
-        return self.level.since_ns
+        level = self.level
+        return level.ramp_since_ns if self._is_ramp else level.since_ns
+
+    @property
+    def _is_ramp(self) -> bool:
+        """Whether it crept up, and did not jump: then it is held against the run."""
+        return self.level.ramp_named_ns is not None and self.level.named_since_ns is None
 
     def shift(self) -> Shift | None:
         """Return how far it moved; its medians without the floor."""
-        shift = self.level.shift()
+        shift = self.level.ramp() if self._is_ramp else self.level.shift()
         if shift is None:
             return None
         floor = self.kind.floor

@@ -55,7 +55,7 @@ from probes.events import (
     Tick,
     encode_event,
 )
-from probes.kit.clock import Clock, SystemClock
+from probes.kit.clock import NS_PER_S, Clock, SystemClock
 from probes.kit.descriptors import room_for_connections
 from probes.kit.process_identity import boot_id
 from probes.kit.signals import Signal
@@ -69,8 +69,9 @@ Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 
 GRACE_S: Final = 0.5
 """How long open attempts have to end when the engine is told to stop."""
-TICK_BATCHES: Final = round(1 / BATCH_S)
-"""A tick each second."""
+TICK_S: Final = 1.0
+_TICK_NS: Final = round((TICK_S - BATCH_S / 2) * NS_PER_S)
+"""So early a tick may be, since it goes with a batch and these do not fall on whole seconds."""
 FULL_COLLECTION_BATCHES: Final = 600
 """All generations once a minute: what the engine keeps is frozen, so little is left to look at."""
 
@@ -278,9 +279,14 @@ class Engine:
     async def _report(self) -> None:
         """Write a batch each 100 ms and a tick each second, whatever the reader does."""
         ending = False
+        tick_due_ns = 0
         for number in count():
-            if number % TICK_BATCHES == 0:
+            # By the clock and not by the batches: on a busy machine these come late, and then of
+            # all times a judge needs to hear each second how late.
+            now_ns = self._clock.monotonic_ns()
+            if now_ns >= tick_due_ns:
                 self._tick()
+                tick_due_ns = now_ns + _TICK_NS
             await self._flush()
             if ending:
                 return

@@ -236,7 +236,7 @@ class _Reading:
         few = [one.name for one in routes if one.probes and one.probes - one.failed < USUAL_FROM]
         if few:
             yield (
-                f"fewer than {USUAL_FROM} probes of {_listed(few)} went well: what is usual there "
+                f"fewer than {USUAL_FROM} probes went well of {_listed(few)}: what is usual there "
                 "is not known, so that only failures and hangs were judged"
             )
         if self._reticent_ticks >= _RETICENT_TICKS and not self._tells_open:

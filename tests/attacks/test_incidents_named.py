@@ -15,7 +15,7 @@ pytestmark = pytest.mark.long
 COURSE = Course(well_s=75.0, ill_s=45.0, after_s=65.0)
 
 
-@pytest.mark.parametrize("name", ["hang-front", "outage", "wire"])
+@pytest.mark.parametrize("name", ["hang", "outage", "wire"])
 def test_an_incident_is_named_in_time_and_cleared(name: str, tmp_path: Path) -> None:
     incident = BY_NAME[name]
     if reason := why_not(incident.scene(COURSE)):

@@ -116,7 +116,6 @@ class Days:
     route_days: float
     false: list[str] = field(default_factory=list)
     perhaps: int = 0
-    suspected_s: int = 0
 
 
 def watched(job: tuple[str, int, float]) -> Days:
@@ -124,20 +123,15 @@ def watched(job: tuple[str, int, float]) -> Days:
     kind, seed, length_s = job
     outline = healthy.run_of(kind, seed, length_s)
     found = Days(kind, seed, len(outline.natures) * length_s / healthy.DAY_S)
-    named: set[str] = set()
 
     def see(_event: Event, said: Sequence[Diagnosis]) -> None:
-        for line in said:
-            found.perhaps += line.state == "perhaps"
-            if line.state == "named" and line.id not in named:
-                named.add(line.id)
-                at_s = (line.at_ns - START_NS) / NS_PER_S
-                found.false.append(
-                    f"--days 1 --only {kind} --seed {seed}: at {at_s:.0f} s {line.cause} of "
-                    f"{'+'.join(line.routes)} ×{line.size:.2f}: {line.text}"
-                )
+        found.perhaps += sum(line.state == "perhaps" for line in said)
 
-    diagnose(outline, seed, see)
+    for span in {one.id: one for one in reversed(diagnose(outline, seed, see).wrong)}.values():
+        found.false.append(
+            f"--days 1 --only {kind} --seed {seed}: at {span.begin_s:.0f} s {span.cause} of "
+            f"{'+'.join(sorted(span.routes))}: {span.text}"
+        )
     return found
 
 

@@ -186,9 +186,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
     if options.again is not None:
-        kept = sorted(options.again.glob("*.facts.json"))
+        names = sorted(file.name.partition(".")[0] for file in options.again.glob("*.facts.json"))
         outcomes = [
-            again(file.with_name(file.name.replace("facts.json", "jsonl")), file) for file in kept
+            again(options.again / f"{name}.jsonl", options.again / f"{name}.facts.json")
+            for name in names
+            if not options.only or name in options.only
         ]
     else:
         outcomes = _played(options)

@@ -32,6 +32,8 @@ _PACKET_BYTES: Final = 65_535
 _TCP: Final = 6
 _SYN_ACK_BITS: Final = 0x12
 _SYN: Final = 0x02
+_APART_S: Final = 1e-6
+"""Between packets that leave one after the other: timers of one moment go off in any order."""
 _AT_ONCE: Final = 64
 """Packets read before others have a turn on the loop."""
 
@@ -115,7 +117,8 @@ class BadWire:
         wait_s = max(0.0, self._random.gauss(weather.delay_ms, weather.jitter_ms)) / 1000
         due_s = loop.time() + wait_s
         if self._random.random() >= weather.overtake:
-            due_s = self._last_due_s[there] = max(due_s, self._last_due_s[there])
+            due_s = max(due_s, self._last_due_s[there] + _APART_S)
+            self._last_due_s[there] = due_s
         if due_s <= loop.time():
             self._deliver(turned)
         else:

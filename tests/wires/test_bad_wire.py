@@ -21,6 +21,8 @@ from random import Random
 from wires.bad_wire import FAR, HERE, BadWire, Weather
 from wires.namespaces import enter
 
+BURST = 200
+
 async def echo(reader, writer):
     while data := await reader.read(65536):
         writer.write(data)
@@ -38,14 +40,20 @@ async def main(weather, times):
             writer.write(b"%4d" % number)
             assert await reader.readexactly(4) == b"%4d" % number
             waits.append(time.monotonic() - sent)
+        for number in range(BURST):
+            writer.write(b"%4d" % number)
+            await asyncio.sleep(0.0005)
+        echoed = await reader.readexactly(4 * BURST)
+        assert echoed == b"".join(b"%4d" % number for number in range(BURST))
         peer = writer.get_extra_info("peername")[0]
-        raw = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        raw = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
         writer.close()
         await writer.wait_closed()
         server.close()
         (retransmits,) = struct.unpack_from("I", raw, 100)
+        (reordered,) = struct.unpack_from("I", raw, 224)
         print(json.dumps({"waits": waits, "lost": wire.lost, "peer": peer,
-                          "retransmits": retransmits}))
+                          "retransmits": retransmits, "reordered": reordered}))
 
 enter(network=True)
 asyncio.run(main([Weather(**one) for one in json.loads(sys.argv[1])], int(sys.argv[2])))
@@ -79,6 +87,13 @@ def test_one_way_can_be_bad_alone_and_a_fair_wire_is_as_fast_as_loopback() -> No
         assert min(waits) >= 0.040
         assert sorted(waits)[2] < 0.079
     assert sorted(over(times=20)["waits"])[10] < 0.010
+
+
+@needs_wire
+def test_no_packet_overtakes_another_unless_it_is_told() -> None:
+    restless = {"from_s": 0, "to_s": 99, "delay_ms": 40, "jitter_ms": 20}
+    assert over(restless, times=2)["reordered"] == 0
+    assert over({**restless, "overtake": 1.0}, times=2)["reordered"] > 0
 
 
 @needs_wire

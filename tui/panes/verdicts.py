@@ -166,7 +166,10 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
     is_faint = diagnosis.state == "perhaps"
     glyph, role = _look_of(incident.state or "slow")
     said = neutralise(incident.said, _WORDS_LIMIT)
-    advice = diagnosis.advice
+    advice, idle_ns = diagnosis.advice, incident.idle_since_ns
+    idle: tuple[str, ...] = ()
+    if idle_ns is not None:
+        idle = (f"not probed since {time_of_day(idle_ns, snapshot.wall_anchor_ns, zone)}",)
     return Verdict(
         glyph=OURS if is_ours else glyph,
         role="dim" if is_faint else role,
@@ -174,7 +177,7 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
         what=what_words(diagnosis),
         since=since_words(moment, lasted_s),
         brief=f"since {moment}",
-        evidence=evidence_parts(diagnosis, said),
+        evidence=(*idle, *evidence_parts(diagnosis, said)),
         unmoved=as_usual_words(diagnosis.against),
         advice="" if advice is None else neutralise(advice_words(advice), _WORDS_LIMIT),
         faint=is_faint,

@@ -59,9 +59,11 @@ class Finding:
     @property
     def faults(self) -> list[str]:
         """What is to be held against it, in words."""
+        trouble = self.trouble
+        if not trouble.causes or trouble.is_passing:
+            return []
         if self.named_s is None:
             return ["not named"]
-        trouble = self.trouble
         named_s, whole_s, cleared_s = self.named_s, self.whole_s, self.cleared_s
         off_s, flaps = self.since_off_s or 0.0, bool(trouble.flap_s)
         held = (

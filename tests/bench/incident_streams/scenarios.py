@@ -27,6 +27,24 @@ GROSS_SAMPLES: Final = 7
 """At a slow pace: about twenty finished samples, and five where it is gross, with the one that was
 under way and the one that is not over yet."""
 
+Place = tuple[str, str, tuple[str, ...]]
+"""A route's name, its host and its tags."""
+THREE: Final[tuple[Place, ...]] = (
+    ("alpha", "one", ()),
+    ("beta", "one", ()),
+    ("gamma", "two", ()),
+)
+FLEET: Final[tuple[Place, ...]] = (
+    ("alpha", "one", ("eu",)),
+    ("beta", "one", ("us",)),
+    ("gamma", "one", ("us",)),
+    ("delta", "two", ("eu",)),
+    ("epsilon", "two", ("us",)),
+    ("zeta", "two", ("asia",)),
+    ("eta", "three", ("asia",)),
+    ("theta", "three", ("eu",)),
+)
+"""Eight routes of three hosts."""
 HIT: Final = ("alpha",)
 HOST: Final = ("alpha", "beta")
 ALL: Final = ("alpha", "beta", "gamma")
@@ -84,13 +102,14 @@ class Case:
     turns: tuple[Turn, ...] = ()
     """Their seconds are from the onset."""
     setting: Mapping[str, Any] = field(default_factory=dict)
+    places: tuple[Place, ...] = THREE
 
 
 def outline(case: Case, setting: Setting, chance: Random) -> Outline:
     """Return a run of a case: health, the incident, health."""
     setting = replace(setting, **case.setting)
-    there = (("alpha", "one"), ("beta", "one"), ("gamma", "two"))[: 1 if setting.alone else 3]
-    natures = tuple(_nature(name, host, case, setting, chance) for name, host in there)
+    there = case.places[:1] if setting.alone else case.places
+    natures = tuple(_nature(place, case, setting, chance) for place in there)
     pace_s = max(1.0, setting.pace_s)
     # The onset is not in step with the ticks.
     onset_s = setting.health_s * max(1.0, pace_s / 5.0) + chance.random() * pace_s
@@ -101,9 +120,12 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
         if pace_s > 1.0:
             if act.effect.hangs:
                 limit_s += pace_s
+            elif act.effect.is_share:
+                limit_s *= pace_s
+                clear_s *= pace_s
+                since_s *= pace_s
             else:
-                shares = any(share < 1.0 for share, _ in act.effect.failures)
-                samples = GROSS_SAMPLES if limit_s <= GROSS_S and not shares else SAMPLES
+                samples = GROSS_SAMPLES if limit_s <= GROSS_S else SAMPLES
                 limit_s = max(limit_s, samples * pace_s)
             since_s = max(since_s, 5 * pace_s)
             clear_s = max(clear_s, SAMPLES * pace_s)
@@ -135,12 +157,14 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
     )
 
 
-def _nature(name: str, host: str, case: Case, setting: Setting, chance: Random) -> Nature:
+def _nature(place: Place, case: Case, setting: Setting, chance: Random) -> Nature:
+    name, host, tags = place
     workers = setting.workers or chance.choice((1, 2, 4))
     # One worker that is to probe each second has less than a second for an answer.
     hurry = workers == 1 and setting.pace_s <= 1.0
     figures: dict[str, Any] = {
         "host": f"{host}.example",
+        "tags": tags,
         "workers": workers,
         "interval": setting.pace_s * workers,
         "wait_s": chance.uniform(0.15, 0.3) if hurry else chance.uniform(0.2, 0.6),
@@ -223,7 +247,9 @@ QUEUE: Final[tuple[Cause, ...]] = ("provider_queueing",)
 
 
 def _one(name: str, causes: tuple[Cause, ...] | Cause, effect: Effect, **more: Any) -> Case:
-    of_case = {key: more.pop(key) for key in ("nature", "turns", "setting") if key in more}
+    of_case = {
+        key: more.pop(key) for key in ("nature", "turns", "setting", "places") if key in more
+    }
     act = Act(causes=(causes,) if isinstance(causes, str) else causes, effect=effect, **more)
     return Case(name=name, acts=(act,), **of_case)
 
@@ -244,7 +270,7 @@ def _errors(percent: int, limit_s: float, name: str = "", **more: Any) -> Case:
 
 
 _CACHED: Final = {"cached_share": 0.8, "input_tokens": 2000}
-_LONG: Final = {"max_tokens": 256, "tokens": 24.0, "token_s": 0.01, "workers": 4, "interval": 4.0}
+_LONG: Final = {"max_tokens": 256, "tokens": 24.0, "token_s": 0.01}
 _FRESH: Final = {"keep_alive_s": 0.0, "wait_s": 0.2, "rtt_s": 0.05}
 
 CASES: Final = (
@@ -486,6 +512,24 @@ CASES: Final = (
     _one("host.hang", "no_answer", Effect(hangs=True), routes=HOST, limit_s=HANG_S),
     _one("all.queueing_x3", QUEUE, Effect(wait=3.0), routes=ALL, limit_s=X3_S),
     _one("all.errors_50", "provider_errors", failing(0.5, INTERNAL), routes=ALL),
+    *(
+        _one(f"fleet.{name}", causes, effect, routes=routes, limit_s=limit_s, places=FLEET)
+        for name, causes, effect, routes, limit_s in (
+            ("one_x3", QUEUE, Effect(wait=3.0), ("delta",), X3_S),
+            ("host_x2", QUEUE, Effect(wait=2.0), ("alpha", "beta", "gamma"), X2_S),
+            ("host_x3", QUEUE, Effect(wait=3.0), ("eta", "theta"), X3_S),
+            ("tag_x3", QUEUE, Effect(wait=3.0), ("alpha", "delta", "theta"), X3_S),
+            ("all_x2", QUEUE, Effect(wait=2.0), tuple(name for name, *_ in FLEET), X2_S),
+            ("host_path", ("network_path",), Effect(rtt=5.0), ("delta", "epsilon", "zeta"), X3_S),
+            (
+                "host_errors",
+                ("provider_errors",),
+                failing(0.5, INTERNAL),
+                ("delta", "epsilon", "zeta"),
+                GROSS_S,
+            ),
+        )
+    ),
     Case(
         name="two.routes",
         acts=(
@@ -525,6 +569,21 @@ CASES: Final = (
             Turn(at_s=-90.0, what="pause", route="alpha"),
             Turn(at_s=-0.5, what="resume", route="alpha"),
         ),
+    ),
+    Case(
+        name="usual.accepted",
+        acts=(
+            Act(causes=QUEUE, effect=Effect(wait=2.0), lasts_s=150.0, limit_s=X2_S),
+            Act(causes=(), effect=Effect(wait=2.0), starts_s=150.0, lasts_s=300.0),
+        ),
+        turns=(Turn(at_s=148.0, what="knob", route="alpha", knob="usual", value=1.0),),
+    ),
+    _one("usual.settles", QUEUE, Effect(wait=2.0), limit_s=X2_S, lasts_s=4500.0),
+    _one(
+        "after.hold",
+        QUEUE,
+        Effect(wait=5.0),
+        turns=(Turn(at_s=-60.0, what="hold", route="alpha", value=58.0),),
     ),
     _one(
         "engine_dies.before",
@@ -574,13 +633,32 @@ VARIATIONS: Final[Mapping[str, Setting]] = {
         nature={"second_mode": 0.15, "outliers": 0.02, "wander_sd": 0.1, "token_sigma": 0.15},
         patience=1.5,
     ),
-    "loopback": Setting(nature={"rtt_s": 0.00006, "is_tls": False, "host": "127.0.0.1"}),
+    "loopback": Setting(
+        nature={"rtt_s": 0.00003, "rtt_sigma": 0.6, "is_tls": False, "host": "127.0.0.1:8000"}
+    ),
     "alone": Setting(alone=True),
+    "thinking": Setting(
+        nature={
+            "wait_s": 6.0,
+            "tail": 0.3,
+            "tail_factor": 8.0,
+            "tokens": 200.0,
+            "tokens_sigma": 0.6,
+            "per_read": 8,
+            "max_tokens": 2000,
+            "goal_ttft_s": 20.0,
+            "first_token_timeout_s": 300.0,
+        },
+        workers=8,
+        sigma=0.5,
+        patience=3.0,
+    ),
+    "whole_answers": Setting(nature={"is_streamed": False}),
     "two_engines": Setting(late_s=0.2),
     "early": Setting(health_s=125.0),
     "untold": Setting(tells_phase=False, tells_rtt=False),
 }
-EVERYWHERE: Final = ("alone", "loopback")
+EVERYWHERE: Final = ("alone", "loopback", "every5s")
 """Settings in which every case is tried that has a meaning there."""
 VARIED: Final = (
     "no_answer.hang",
@@ -607,7 +685,17 @@ def named() -> dict[str, tuple[Case, Setting]]:
 def _fits(case: Case, suffix: str) -> bool:
     """Tell whether a case is what it is called in another setting."""
     if suffix == "alone":
-        return all("alpha" in act.routes for act in case.acts) and case.acts[0].routes != ALL
+        hit = all("alpha" in act.routes for act in case.acts)
+        return hit and case.places is THREE and case.acts[0].routes != ALL
+    if suffix in ("thinking", "whole_answers"):
+        # What hangs there looks like what thinks; nobody can tell which half of a whole is slow.
+        cause = case.acts[0].causes[0]
+        return (
+            cause == "auth_failure" or cause == "provider_errors" or suffix == "thinking" != cause
+        )
+    if suffix == "every5s":
+        # Their seconds are those of one probe a second.
+        return not case.turns and not any(act.flap_s or act.ramp_s for act in case.acts)
     # One machine with several ports has no path of its own to any of them.
     return suffix != "loopback" or (case.acts[0].routes == HIT and "churn" not in case.name)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
-from probes.events import Cause, KnobKind, Limit, Outcome
+from probes.events import Cause, KnobKind, Limit, Outcome, Shortage
 
 from .nature import Nature
 
@@ -76,6 +76,18 @@ class Effect:
     lag_s: float = 0.0
     """Of this machine: all that comes is seen later, by up to so much."""
     cpu_share: float = 0.0
+    short_of: Shortage = ""
+    """What this machine has too little of, by its own word."""
+
+    @property
+    def is_share(self) -> bool:
+        """Tell whether it is felt by some attempts only: the rest look well."""
+        shares = (
+            *(share for share, _ in self.failures),
+            *(self.hang_share, self.stall, self.stall_out, self.truncate, self.uncached),
+            *(self.cold, self.loss, self.swapped),
+        )
+        return any(0.0 < share < 1.0 for share in shares)
 
     def scaled(self, share: float) -> "Effect":
         """Return it with its factors grown only to a share of their logarithm: a ramp."""
@@ -136,6 +148,8 @@ class Trouble:
     ramp_s: float = 0.0
     flap_s: float = 0.0
     """It is there and not there by turns, each so long."""
+    is_passing: bool = False
+    """It is over before it needs a name: right where it is said, and nothing is missing if not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +157,12 @@ class Turn:
     """What somebody does, or what happens to the engine, at a moment of the run."""
 
     at_s: float
-    what: Literal["knob", "pause", "resume", "die", "gap"]
+    what: Literal["knob", "pause", "cancel", "resume", "hold", "die", "gap"]
+    """`cancel` pauses, and cancels what is open."""
     route: str = ""
     knob: KnobKind = "concurrency"
     value: float = 0.0
-    """Of the knob; seconds of a gap."""
+    """Of the knob; seconds for which the route is held back, or of a gap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,5 +175,7 @@ class Outline:
     length_s: float = 660.0
     late_s: float = 0.0
     """Every second route is probed by another engine, whose events come so much later."""
+    busy: float = 0.0
+    """Share of the seconds in which the engine's own loop is late, to nobody's harm."""
     tells_phase: bool = True
     """Ticks say how far the oldest open request has come."""

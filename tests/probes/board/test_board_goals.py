@@ -48,6 +48,16 @@ TOO_FEW = "{}: too few samples for a p95: {}, not all of them within the goal"
         ({}, probes(1, ttft_s=1.2), TOO_FEW.format("ttft", 1)),
         ({}, probes(19, e2e_s=3.5), TOO_FEW.format("e2e", 19)),
         ({}, probes(30, flagged="local_gap"), "e2e: no sample that counts"),
+        (
+            {"goal_tokens_per_s": 5.0},
+            probes(19, ttft_s=0.4, e2e_s=1.4),  # 10 tokens a second
+            "tokens_per_s: too few samples for a median: 19",
+        ),
+        (
+            {"goal_tokens_per_s": 5.0},
+            probes(30, ttft_s=0.4, e2e_s=1.4, tokens=None),
+            "tokens_per_s: too few samples for a median: 0",
+        ),
     ],
 )
 def test_what_measured_nothing_or_too_little_is_unknown(
@@ -120,3 +130,11 @@ def test_a_goal_that_was_missed_is_named(
 def test_the_worst_route_decides(verdicts: tuple[bool | None, ...], run: str) -> None:
     routes = {str(number): {"goals_met": met} for number, met in enumerate(verdicts)}
     assert run_verdict(routes) == run
+
+
+@pytest.mark.parametrize(("goal", "missed"), [(9.9, []), (10.5, ["tokens_per_s"]), (None, [])])
+def test_a_speed_is_judged_by_its_median(goal: float | None, missed: list[str]) -> None:
+    told = summary(route_info(goal_tokens_per_s=goal), *probes(20, ttft_s=0.4, e2e_s=1.4))
+    assert told["alpha"]["goals_missed"] == missed
+    assert told["alpha"]["goals_unknown"] == []
+    assert told["alpha"]["goals"]["tokens_per_s"] == goal

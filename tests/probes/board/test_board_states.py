@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import pytest
 from board_streams import ProbeScript, at, diagnosis, hello, route_info, throttled, tick
+from changed import replace
 
 from probes.board import Board
 from probes.board.figures import grade_of, is_enough, speed_grade
@@ -227,6 +228,34 @@ def test_slowness_beyond_a_goal_is_sluggish_since_the_onset() -> None:
     )
 
 
+SLOW_WORDS = Evidence(figure="time_per_token", now=0.1, usual=0.02)  # ten tokens a second
+
+
+@pytest.mark.parametrize(
+    ("evidence", "goals", "state"),
+    [
+        (LATE, {"goal_ttft_s": 2.0}, "slow"),
+        (LATE, {"goal_ttft_s": 1.25}, "slow"),
+        (LATE, {"goal_ttft_s": 1.1}, "sluggish"),
+        (Evidence(figure="e2e", now=4.0), {"goal_e2e_s": 2.0}, "sluggish"),
+        (Evidence(figure="e2e", now=4.0), {"goal_e2e_s": 8.0}, "slow"),
+        (Evidence(figure="e2e", now=4.0), {"goal_e2e_s": None, "max_tokens": 900}, "slow"),
+        (SLOW_WORDS, {"goal_tokens_per_s": 14.0}, "slow"),
+        (SLOW_WORDS, {"goal_tokens_per_s": 16.0}, "sluggish"),
+        (SLOW_WORDS, {}, "slow"),
+        (Evidence(figure="rtt", now=9.0), {}, "slow"),
+    ],
+)
+def test_where_probes_are_few_the_evidence_is_held_against_the_goals(
+    evidence: Evidence, goals: dict[str, Any], state: str
+) -> None:
+    late = diagnosis(20, "provider_queueing", 12, evidence=(evidence,))
+    info = route_info(**goals)
+    cohort = f"{info.max_tokens}/256"
+    events = [*probes(5, cohort=cohort), late, tick(22)]
+    assert view_of(*events, routes=(info,)).state == state
+
+
 def test_what_was_slow_before_an_incident_is_so_again_after_it() -> None:
     chronic = [*probes(25, **SLOW), tick(28)]
     before = view_of(*chronic)
@@ -336,6 +365,17 @@ def test_a_state_tells_the_servers_own_words_since_its_onset() -> None:
     assert view.said == '429 "Slow down"'
     assert view_of(*probes(5), *refused(9), diagnosis(10, "provider_queueing", 8)).said == ""
 
+    def verdict(cause: Cause, **changes: Any) -> str:
+        events = [*probes(5), *refused(9), told, diagnosis(10, cause, 8, **changes)]
+        return folded(*events).snapshot().incidents[0].said
+
+    failed = '503 "The engine is overloaded"'
+    for cause in ("outage", "provider_errors", "retry_masking", "unknown", "network_path"):
+        assert verdict(cause) == failed
+    assert verdict("rate_limited_tokens") == '429 "Slow down"'
+    for cause in ("provider_queueing", "model_changed", "stream_stalls", "no_answer"):
+        assert verdict(cause) == ""
+
 
 def test_rows_are_worst_first_and_keep_their_order_within_a_second() -> None:
     infos = tuple(route_info(name) for name in ("calm", "down", "slow", "slower"))
@@ -374,6 +414,24 @@ def test_verdicts_are_worst_first_with_the_state_they_make() -> None:
         ("3", "slow"),
         ("1", None),
     ]
+
+
+def test_an_incident_of_routes_that_are_paused_neither_stands_nor_clears() -> None:
+    infos = tuple(route_info(name) for name in ("alpha", "bravo"))
+    each = [event for name in ("alpha", "bravo") for event in probes(3, route=name)]
+    both = diagnosis(10, "dns", 9, routes=("alpha", "bravo"))
+    one, other = (
+        Knob(at_ns=at(at_s), route=name, knob="paused", before=0, after=1)
+        for at_s, name in ((12, "alpha"), (15, "bravo"))
+    )
+
+    def idle(*events: Event) -> int | None:
+        (view,) = folded(*each, both, *events, tick(20), routes=infos).snapshot().incidents
+        return view.idle_since_ns
+
+    assert idle() is None
+    assert idle(one) is None
+    assert idle(one, other) == at(15)
 
 
 def test_a_recovery_is_told_for_five_minutes_with_what_it_was() -> None:
@@ -419,6 +477,10 @@ def test_a_writing_speed_is_graded_by_the_mirrored_bands(speed: float, grade: st
 
 def test_a_route_that_writes_slower_than_its_goal_is_slow() -> None:
     events = [*probes(20, ttft_s=0.4, e2e_s=1.4), tick(30)]  # 10 tokens a second
+    fast = probes(9, 21, ttft_s=0.4, e2e_s=0.6)
+    assert view_of(
+        *events, *fast, tick(32), routes=(route_info(goal_tokens_per_s=13.0),)
+    ).state == ("slow")
     assert view_of(*events, routes=(route_info(goal_tokens_per_s=10.0),)).state == "ok"
     slow = view_of(*events, routes=(route_info(goal_tokens_per_s=13.0),))
     assert (slow.state, slow.speed_grade, slow.why) == ("slow", "slow", "tok/s 1/1.3 of its goal")
@@ -463,6 +525,18 @@ def test_a_tick_tells_the_phase_and_what_began_before_the_stream() -> None:
     assert view_of(tick(10, count), *probes(1, 10.5), tick(12)).oldest_open_s is None
 
 
+def test_a_hang_grows_older_in_its_verdict_as_it_does_in_its_row() -> None:
+    began = ProbeScript("e1-x", 20.0).started()
+    age = Evidence(figure="open_age", now=8.5, usual=0.4, n_now=1)
+    hang = diagnosis(28.5, "no_answer", 20.0, evidence=(age, LATE))
+    snapshot = folded(*probes(5), began, hang, tick(50)).snapshot()
+    (told,) = snapshot.incidents
+    assert told.diagnosis.evidence == (replace(age, now=30.0), LATE)
+    assert snapshot.routes[0].oldest_open_s == 30.0
+    nothing = folded(*probes(5), hang, tick(50)).snapshot().incidents
+    assert nothing[0].diagnosis.evidence == (age, LATE)
+
+
 def test_figures_of_an_incident_stand_with_their_usual_in_the_detail() -> None:
     board = folded(*probes(3), diagnosis(10, "provider_queueing", 9, evidence=(LATE, FAILS)))
     detail = board.snapshot(detail_routes=("alpha",)).details["alpha"]
@@ -472,6 +546,7 @@ def test_figures_of_an_incident_stand_with_their_usual_in_the_detail() -> None:
 def test_pain_is_the_worst_ratio_to_a_goal() -> None:
     slow = [*probes(20, ttft_s=0.5, e2e_s=2.7), tick(30)]
     assert view_of(*slow).goal_ratio == pytest.approx(0.9)
+    assert view_of(tick(30)).goal_ratio == 0.0
     failing = [*probes(9), *probes(1, 9, **FAILED), tick(12)]
     assert view_of(*failing).goal_ratio == pytest.approx(10.0)
     dear = route_info(goal_cost_usd_per_probe=0.001)

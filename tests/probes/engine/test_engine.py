@@ -128,6 +128,22 @@ async def test_batches_come_ten_times_a_second_in_sequence_and_ticks_once() -> N
         assert 3 <= len(engine.of(Tick)) <= 4
 
 
+async def test_ticks_come_each_second_where_batches_come_late() -> None:
+    """As on a machine that is busy with other things, or with a reader that takes its time."""
+    engine = Engine(chat("a", wait_s=20.0))
+
+    async def late(batch: bytes) -> None:
+        engine.batches.append(batch)
+        await engine.clock.sleep(0.4)
+
+    engine.write = late  # type: ignore[method-assign]
+    async with engine.running():
+        engine.tell(configure(route("a")), Go())
+        await engine.clock.advance(10)
+        assert 9 <= len(engine.of(Tick)) <= 11
+        assert len(engine.of(Batch)) < 30
+
+
 async def test_a_tick_tells_the_oldest_open_request_and_a_batch_does_not() -> None:
     output = sse({"choices": [{"index": 0, "delta": {"content": "a"}}]})
     hangs = Script(wait_s=2.5, parts=((2.0, output), (60.0, b"")))

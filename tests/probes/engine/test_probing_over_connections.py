@@ -1,6 +1,7 @@
 """A probe over connections as a route sets them: what its record says, and does not say."""
 
 import json
+import sys
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -59,6 +60,16 @@ async def test_what_is_not_verified_is_said_first(authority: trustme.CA) -> None
     assert record.probe.outcome == "ok"
     assert "certificates are not verified" in record.notices[0]
     assert record.attempts[0].http_version == "HTTP/1.1"
+
+
+async def test_an_attempt_tells_its_path_and_one_that_reached_nobody_tells_none() -> None:
+    async with serve(good) as server:
+        (told,) = (await probe(route_to(server.url))).attempts
+    if sys.platform == "linux":
+        assert told.rtt_to == "server"
+        assert told.rtt_ns is not None
+    (failed,) = (await probe(route_to(server.url))).attempts
+    assert (failed.reason, failed.rtt_ns, failed.rtt_to) == ("connect.refused", None, None)
 
 
 async def test_a_proxys_password_is_nowhere_even_where_a_server_tells_it(

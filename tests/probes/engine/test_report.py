@@ -1,5 +1,7 @@
 """Results as events: nothing secret, nothing too long."""
 
+from dataclasses import fields
+
 import msgspec
 import pytest
 
@@ -16,8 +18,9 @@ from probes.engine.report import (
     route_info,
 )
 from probes.engine.stamp_recorder import StampRecorder
-from probes.events import AttemptFinished, Limit, ServerClaim, encode_event
+from probes.events import AttemptFinished, Limit, ServerClaim, decode_event, encode_event
 from probes.money.pricing import Asked
+from probes.transport import PathReading
 from probes.transport.path import UNTOLD
 
 SECRET = "sk-very-secret-value-that-is-quite-long"
@@ -25,7 +28,12 @@ ASKED = Asked(reserved_tokens=84)
 
 
 def event_of(
-    answer: Answer, headers: dict[str, str], *, text: bool = False, **more: int
+    answer: Answer,
+    headers: dict[str, str],
+    *,
+    text: bool = False,
+    path: PathReading = UNTOLD,
+    **more: int,
 ) -> AttemptFinished:
     answer = msgspec.structs.replace(answer, status=200, headers=headers)
     recorder = StampRecorder(0, stamps={"started": 1, "sent": 2, "ended": 3, **more})
@@ -36,7 +44,7 @@ def event_of(
         charge=charge_for(ASKED, answer, recorder, None),
         retry=None,
         clock="user",
-        path=UNTOLD,
+        path=path,
         scrub=Scrubber(frozenset({SECRET})),
         include_text=text,
     )
@@ -64,6 +72,8 @@ def test_no_place_of_an_answer_carries_a_secret_into_an_event() -> None:
         message=f"bad key {SECRET}",
         finish_reason=SECRET,
         response_id=f"id-{SECRET}",
+        served_model=SECRET,
+        fingerprint=f"fp-{SECRET}",
         text=f"you sent {SECRET}",
         reasoning_text=SECRET,
         server_timing={SECRET: 1.0},
@@ -103,6 +113,8 @@ def test_a_cut_leaves_no_beginning_of_a_secret() -> None:
         message="x" * 480 + cut,
         finish_reason="y" * 60 + cut,
         response_id=cut,
+        served_model="m" * 180 + cut,
+        fingerprint="f" * 180 + cut,
         text="z" * (LONGEST_TEXT - 20) + SECRET,
         server_timing={cut: 1.0},
     )
@@ -137,3 +149,14 @@ def test_what_goes_into_the_event_by_its_name_is_of_the_type_the_event_has() -> 
 def test_an_attempt_is_cold_where_a_connection_was_made_for_it() -> None:
     assert event_of(Answer(outcome="ok"), {}, tcp=2).cold
     assert not event_of(Answer(outcome="ok"), {}).cold
+
+
+def test_what_was_counted_of_the_path_is_told_and_what_was_not_is_absent() -> None:
+    counted = event_of(Answer(outcome="ok"), {}, path=PathReading(9, 8, 0, 0, "proxy"))
+    told = (counted.rtt_ns, counted.rtt_min_ns, counted.retransmits, counted.reordered)
+    assert (told, counted.rtt_to) == ((9, 8, 0, 0), "proxy")
+    line = encode_event(counted)
+    assert b'"retransmits":0,"reordered":0,"rtt_to":"proxy"' in line
+    assert decode_event(line) == counted
+    unknown = encode_event(event_of(Answer(outcome="ok"), {}))
+    assert not any(field.name.encode() in unknown for field in fields(PathReading))

@@ -126,7 +126,7 @@ def test_what_it_cannot_tell_is_said(tmp_path: Path) -> None:
     two = hello(route_info(), route_info("bravo"))
     assert missing_of(tmp_path, two, *probes(0, 10)) == [
         "no probe of bravo finished: nothing is known there",
-        f"fewer than {USUAL_FROM} probes of alpha went well: what is usual there is not known, so "
+        f"fewer than {USUAL_FROM} probes went well of alpha: what is usual there is not known, so "
         "that only failures and hangs were judged",
     ]
     for number, more in ((5, ""), (6, " and 1 more"), (9, " and 4 more")):

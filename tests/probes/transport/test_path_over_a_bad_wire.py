@@ -15,8 +15,9 @@ from probes.transport import PathReading
 
 TESTS = Path(__file__).parents[2]
 MS = 1_000_000
-HELD_MS = 45
-"""So long Linux holds an acknowledgement back, its timer's tick included."""
+DOUBTED_MS = (6, 45)
+"""Above the shortest round trip: what may be an acknowledgement that was held back. A busy machine
+may hold the wire itself back for as long, now and then."""
 
 EXCHANGES = """
 import asyncio, json, ssl, sys, time
@@ -105,6 +106,18 @@ def trips_ms(readings: list[PathReading]) -> list[float]:
     return [reading.rtt_ns / MS for reading in readings if reading.rtt_ns is not None]
 
 
+def doubtful_ms(readings: list[PathReading]) -> list[float]:
+    """Round trips that may be a server's time."""
+    least_ms, most_ms = DOUBTED_MS
+    return [
+        reading.rtt_ns / MS
+        for reading in readings
+        if reading.rtt_ns is not None
+        and reading.rtt_min_ns is not None
+        and least_ms < (reading.rtt_ns - reading.rtt_min_ns) / MS < most_ms
+    ]
+
+
 def throughout(**weather: float) -> dict[str, float]:
     return {"from_s": 0, "to_s": 99, **weather}
 
@@ -131,19 +144,19 @@ def test_a_wire_that_gets_worse_is_told_at_once_and_not_smoothed() -> None:
 def test_a_server_that_answers_at_once_hides_a_small_change_and_no_large_one() -> None:
     """Its acknowledgements come with its answers, and take what these take."""
     small = over(throughout(delay_ms=5), thinks_ms=[*[1] * 4, *[28] * 6])
-    assert trips_ms(small[5:]) == []
-    assert max(trips_ms(small[:4])) < 30
-    worse = {"from_s": 0.8, "to_s": 99, "delay_ms": 60}
-    large = trips_ms(over(throughout(delay_ms=5), worse, thinks_ms=[1] * 16))
+    assert len(doubtful_ms(small)) <= 1, "else all six"
+    assert len(trips_ms(small[5:])) <= 2
+    worse = {"from_s": 0.6, "to_s": 99, "delay_ms": 60}
+    large = trips_ms(over(throughout(delay_ms=5), worse, thinks_ms=[1] * 26))
     assert median(large[-4:]) == pytest.approx(121, abs=25)
 
 
 def test_an_acknowledgement_that_was_held_back_is_not_the_wires() -> None:
     """A server that answered at once waits in vain for the next answer, once."""
-    readings = over(throughout(delay_ms=5), thinks_ms=[*[1] * 6, *[150] * 4])
-    assert readings[6].rtt_ns is None
-    assert len(trips_ms(readings[7:])) == 3
-    assert median(trips_ms(readings[7:])) < 10 + HELD_MS / 2
+    readings = over(throughout(delay_ms=5), thinks_ms=[*[1] * 3, *[120] * 2] * 4)
+    assert len(doubtful_ms(readings)) <= 1, "else four: the first of those that took long"
+    prompt = [reading.rtt_ns is not None for reading in readings[4::5]]
+    assert prompt == [True] * 4, "the second of those tells its round trip again"
 
 
 def test_what_is_lost_is_told_in_both_directions() -> None:

@@ -299,7 +299,7 @@ def test_what_is_missing_of_a_recording_is_said_on_stderr(
     assert told.err.splitlines() == [
         "llmtop: run.jsonl: 1 line is left out: line 82 is cut short",
         "llmtop: no probe of bravo finished: nothing is known there",
-        "llmtop: fewer than 60 probes of alpha went well: what is usual there is not known, so "
+        "llmtop: fewer than 60 probes went well of alpha: what is usual there is not known, so "
         "that only failures and hangs were judged",
     ]
     assert main(["report", "--json", str(path)]) == 0

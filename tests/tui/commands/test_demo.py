@@ -6,15 +6,18 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from made import NOW_NS
 
 from probes.control.commands import Command, SetKnob
+from probes.control.knobs import KNOBS
 from probes.events import Event, Health, Tick
 from probes.kit.clock import NS_PER_S
 from probes.run.session import Sink
 from probes.simulator import KnobTurn, load_scenario, scenario_names
+from probes.simulator.scenario import TurnedKnob
 from tui.cli import main
 from tui.commands.demo import turn_knobs
 
@@ -68,6 +71,10 @@ def test_a_scenario_without_turns_asks_nothing_of_a_session() -> None:
     session = Told()
     turn_knobs(session, turns=(), started_ns=NOW_NS)
     assert session.sinks == []
+
+
+def test_a_scenario_may_turn_the_knobs_that_there_are() -> None:
+    assert set(get_args(TurnedKnob)) == KNOBS.keys()
 
 
 @pytest.mark.parametrize("command", ["demo", "simulate"])

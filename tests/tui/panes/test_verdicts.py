@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from probes.board.views import IncidentView, RouteState, Snapshot
 from probes.events import Advice, Evidence
+from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line, line_text, line_width
 from tui.panes.routes import STATE_GLYPHS
 from tui.panes.verdicts import verdict_count, verdicts_lines
@@ -119,6 +120,11 @@ def test_what_has_recovered_stands_last_and_is_calm() -> None:
     assert {role for text, role in line if text.strip()} == {"good", "dim"}
     shown = made.snapshot()
     assert "✓" not in "".join(map(line_text, verdicts_lines(shown, ViewState(), 100, 3, UTC)))
+
+
+def test_an_incident_of_routes_that_are_not_probed_says_since_when() -> None:
+    idle = replace(SLOW, idle_since_ns=made.NOW_NS - 61 * NS_PER_S)
+    assert "(5m44s) · not probed since 22:25:00; first token 2.60 s" in text_of(idle)
 
 
 def test_our_own_trouble_blames_no_route() -> None:
