@@ -71,10 +71,11 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
 _LASTING: Final[frozenset[Slot]] = frozenset(("observer", "path", "build"))
 _FAILURES_THAT_SLOW: Final[frozenset[Cause]] = frozenset(
     (
-        *("no_answer", "outage", "provider_errors", "provider_overloaded", "retry_masking"),
-        *("network_path", "dns", "tls", "stream_stalls", "stream_truncation"),
+        *("no_answer", "outage", "provider_overloaded", "stream_stalls"),
+        *("network_path", "dns", "tls"),
     )
 )
+"""A server that answers one request in five with a 500 has no reason to be slow with the others."""
 _SILENT: Final[frozenset[Cause]] = frozenset(("no_answer", "stream_stalls", "network_path"))
 """What time-outs speak of."""
 _SIBLINGS: Final[frozenset[Slot]] = frozenset(("wait", "write"))
