@@ -400,27 +400,29 @@ class RouteWatch:
             (one.began_ns for one in self._open.values() if one.began_ns >= from_ns), default=None
         )
 
-    def hanging(self, now_ns: int) -> Hang | None:
+    def hanging(self, now_ns: int, patience: float = 1.0) -> Hang | None:
         """Return the oldest open request of those that nothing which began later has overtaken.
 
-        None where it may still be slow.
+        None where it may still be slow. `patience` is a part of what is waited for before that is
+        said: a probe that asks anew may be sent sooner.
         """
         if not self._open:
             return None
         ok_ns = -1 if self.last_ok_began_ns is None else self.last_ok_began_ns
-        oldest: _Open | None = None
+        oldest: dict[bool, int] = {}
         for request in self._open.values():
-            if request.began_ns > ok_ns and (oldest is None or request.began_ns < oldest.began_ns):
-                oldest = request
-        if oldest is None:
-            return None
-        began_ns = oldest.began_ns
-        if self._gap is not None and began_ns < self._gap.at_ns:
-            began_ns = self._gap.at_ns
-        age_s = (now_ns - began_ns) / NS_PER_S
-        writes = oldest.first_ns is not None
-        hangs = age_s > self._patience_s(writes=writes)
-        return Hang(began_ns, age_s, writes) if hangs else None
+            writes, began_ns = request.first_ns is not None, request.began_ns
+            if ok_ns < began_ns < oldest.get(writes, began_ns + 1):
+                oldest[writes] = began_ns
+        from_ns = 0 if self._gap is None else self._gap.at_ns
+        # Silence first: it says more than a stream that pauses.
+        for writes in (False, True):
+            if writes in oldest:
+                began_ns = max(oldest[writes], from_ns)
+                age_s = (now_ns - began_ns) / NS_PER_S
+                if age_s > patience * self._patience_s(writes=writes):
+                    return Hang(began_ns, age_s, writes)
+        return None
 
     def _patience_s(self, *, writes: bool) -> float:
         """Return how old a request may be before it hangs.
