@@ -69,7 +69,7 @@ class Setting:
     nature: Mapping[str, Any] = field(default_factory=dict)
     """What else is particular of all routes."""
     patience: float = 1.0
-    """What the limits are multiplied by, for noise that is rougher than theirs."""
+    """What all limits are multiplied by, for noise that is rougher than theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,9 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
     onset_s = setting.health_s * max(1.0, pace_s / 5.0) + chance.random() * pace_s
     troubles: list[Trouble] = []
     for act in case.acts:
-        limit_s, since_s, clear_s = act.limit_s * setting.patience, act.since_s, act.clear_s
+        limit_s, since_s, clear_s = (
+            seconds * setting.patience for seconds in (act.limit_s, act.since_s, act.clear_s)
+        )
         routes = HIT if setting.alone else act.routes
         if pace_s > 1.0:
             if act.effect.hangs:
@@ -687,12 +689,11 @@ def _fits(case: Case, suffix: str) -> bool:
     if suffix == "alone":
         hit = all("alpha" in act.routes for act in case.acts)
         return hit and case.places is THREE and case.acts[0].routes != ALL
-    if suffix in ("thinking", "whole_answers"):
-        # What hangs there looks like what thinks; nobody can tell which half of a whole is slow.
-        cause = case.acts[0].causes[0]
-        return (
-            cause == "auth_failure" or cause == "provider_errors" or suffix == "thinking" != cause
-        )
+    cause = case.acts[0].causes[0]
+    if suffix == "thinking":
+        return cause not in ("no_answer", "network_path")  # what hangs looks like what thinks
+    if suffix == "whole_answers":
+        return cause in ("auth_failure", "provider_errors")  # which part of a whole is slow?
     if suffix == "every5s":
         # Their seconds are those of one probe a second.
         return not case.turns and not any(act.flap_s or act.ramp_s for act in case.acts)

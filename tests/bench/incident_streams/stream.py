@@ -900,7 +900,8 @@ class Stream:
                 wait_s = doubled_s * (1 - 0.25 * self._chance.random())
             reason = failure.reason or failure.outcome
             plan = RetryPlan(reason=reason, wait_s=wait_s, number=probe.retries)
-        if failure.reached != "answer" or failure.outcome in ("timeout", "truncated"):
+        is_whole = failure.reached == "answer" and failure.outcome not in ("timeout", "truncated")
+        if not is_whole and failure.outcome != "cancelled":
             probe.worker.warm_until_ns = 0  # the connection is of no more use
         told.setdefault("status", failure.status)
         ladder["ended"] = end
