@@ -71,10 +71,11 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
 _LASTING: Final[frozenset[Slot]] = frozenset(("observer", "path", "build"))
 _FAILURES_THAT_SLOW: Final[frozenset[Cause]] = frozenset(
     (
-        *("no_answer", "outage", "provider_errors", "provider_overloaded", "retry_masking"),
-        *("network_path", "dns", "tls", "stream_stalls", "stream_truncation"),
+        *("no_answer", "outage", "provider_overloaded", "stream_stalls"),
+        *("network_path", "dns", "tls"),
     )
 )
+"""A server that answers one request in five with a 500 has no reason to be slow with the others."""
 _SILENT: Final[frozenset[Cause]] = frozenset(("no_answer", "stream_stalls", "network_path"))
 """What time-outs speak of."""
 _SIBLINGS: Final[frozenset[Slot]] = frozenset(("wait", "write"))
@@ -210,16 +211,16 @@ class RouteCauses:
                 continue
             self._advance(alarm, reading, around)
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether requests are taken and nothing comes back."""
-        return self._forced == "hang" and self._hung_cause == "no_answer"
-
     def gone(self) -> None:
         """End what is said of a route that is probed no more: nobody will see it get well."""
         for alarm in self.alarms.values():
             alarm.is_over = True
         self.alarms.clear()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether requests are taken and nothing comes back."""
+        return self._forced == "hang" and self._hung_cause == "no_answer"
 
     def restarted(self) -> None:
         """Forget what only the former engine's requests said."""
@@ -229,19 +230,18 @@ class RouteCauses:
     def _is_quiet(self, around: Surroundings) -> bool:
         """Return whether nothing is out of order: nearly always, so it must cost little."""
         watch = self.watch
-        return not (
+        if (
             watch.row is not None
             or watch.throttled_in_a_row
             or watch.loading_since_ns is not None
             or around.observer_since_ns is not None
             or self._forced
-            or watch.failed.rank
-            or watch.throttled.rank
-            or any(series.rank for series in watch.band)
-            or any(series.rank for series in watch.of_the_route)
-            or any(share.rank for share in watch.shares)
-            or watch.hanging(around.now_ns) is not None
-        )
+        ):
+            return False
+        for test in watch.tests:
+            if test.rank:
+                return False
+        return watch.hanging(around.now_ns) is None
 
     def _advance(self, alarm: Alarm, reading: _Reading, around: Surroundings) -> None:
         """Take what the tests of an alarm say now."""

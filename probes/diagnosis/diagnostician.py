@@ -270,8 +270,7 @@ def _is_suspect(route: RouteCauses) -> bool:
     for end in islice(reversed(watch.ends), _ENDS_HEEDED):
         if (end.rate or end.failure) in _NEVER_THICKENED:
             return False
-    tests = (*watch.band, *watch.of_the_route, watch.failed, watch.stalled)
-    if hangs or any(test.rank in (1, 2) for test in tests):
+    if hangs or any(test.rank in (1, 2) for test in watch.tests):
         return True
     # At a slow pace a second failure is long in coming; and a recovery takes as many probes.
     return watch.failed.test.score >= _ONE_FAILURE or bool(watch.failed.rank and watch.ok_in_a_row)

@@ -12,7 +12,7 @@ does change, the length of answers and the time a whole one takes, starts from w
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -46,6 +46,7 @@ from probes.events import (
     ProbeFinished,
     RouteCounts,
     RouteInfo,
+    ServerClaim,
 )
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import longest_gap_ns
@@ -76,6 +77,8 @@ _IDLE_S: Final = 60.0
 """A silence after which servers have put a model away."""
 _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
+_TOLD_OF: Final = 16
+"""Attempts over which it is looked at whether they tell their round trips."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
 _MOST_SET: Final = 1e6
@@ -116,7 +119,7 @@ class _Open:
 
     __slots__ = ("band", "began_ns", "evidence", "first_ns", "is_sampled")
 
-    def __init__(self, began_ns: int, band: str, *, evidence: bool) -> None:
+    def __init__(self, began_ns: int, band: "Band", *, evidence: bool) -> None:
         self.began_ns = began_ns
         self.band = band
         self.evidence = evidence
@@ -158,11 +161,7 @@ class RouteWatch:
         self.other_build = Shares("other_model_share")
         self.resent = Shares("retransmits", least=0.02, bad=0.15, learned=_LEARNED_S)
         self.reordered = Shares("reordered", least=0.03, bad=0.2, learned=_LEARNED_S)
-        self.of_the_route = (self.rtt, self.dns, self.tcp, self.tls, self.input, self.output)
-        self.shares = (
-            *(self.failed, self.throttled, self.stalled, self.cold, self.uncached),
-            *(self.other_build, self.resent, self.reordered),
-        )
+        self._gather()
         self.ends: deque[End] = deque(maxlen=_ENDS_KEPT)
         self.probes: deque[ProbeEnd] = deque(maxlen=_ENDS_KEPT)
         self.row: tuple[FailureKind, int, int] | None = None
@@ -205,6 +204,8 @@ class RouteWatch:
         failure has cost."""
         self._has_cache = False
         self._ended_ns = 0
+        self._told_rtt = 0.5
+        """Share of the attempts, lately, that told a round trip of their own."""
 
     def configure(self, info: RouteInfo) -> None:
         """Take the settings an engine begins with; what was learned stays."""
@@ -229,11 +230,10 @@ class RouteWatch:
 
     def attempt_started(self, event: AttemptStarted) -> None:
         """Open a request."""
-        band = event.cohort.rpartition("/")[2]
-        self._take_band(band)
+        self._take_band(event.cohort.rpartition("/")[2])
         if len(self._open) < _OPEN_KEPT:
             self._open[event.probe, event.attempt] = _Open(
-                event.at_ns, band, evidence=event.evidence
+                event.at_ns, self.band, evidence=event.evidence
             )
 
     def first_token(self, event: FirstToken) -> None:
@@ -280,7 +280,8 @@ class RouteWatch:
             self.last_ok_ns = event.at_ns
             if self.last_ok_began_ns is None or began_ns > self.last_ok_began_ns:
                 self.last_ok_began_ns = began_ns
-        self._measure(event, began_ns, is_sampled=request is not None and request.is_sampled)
+        band = self.band if request is None else request.band
+        self._measure(event, began_ns, band, is_sampled=request is not None and request.is_sampled)
 
     def probe_finished(self, event: ProbeFinished) -> None:
         """Note how a probe ended, its retries included."""
@@ -305,7 +306,7 @@ class RouteWatch:
                 self._owed = max(self._owed, self.concurrency)
             case "max_tokens":
                 self.output = Series(OUTPUT, LevelShift.heir(self.output.level))
-                self.of_the_route = (*self.of_the_route[:-1], self.output)
+                self._gather()
                 for band in self.bands.values():
                     band.whole = Series(WHOLE, LevelShift.heir(band.whole.level))
             case "paused":
@@ -334,14 +335,15 @@ class RouteWatch:
 
     def settle(self) -> None:
         """Take the present levels for the usual ones."""
-        for series in (*self.band, *self.of_the_route):
-            series.level.settle()
+        for test in self.tests:
+            if isinstance(test, Series):
+                test.level.settle()
         # Of failures, 429s and pauses no share is ever usual.
         for share in (self.cold, self.uncached, self.resent, self.reordered):
             share.test.settle()
         self._known_builds.clear()
         self.other_build = Shares("other_model_share")
-        self.shares = (*self.shares[:5], self.other_build, *self.shares[6:])
+        self._gather()
 
     def close(self, now_ns: int) -> None:
         """Judge the second that ends now, and let what is open lend its age."""
@@ -351,20 +353,19 @@ class RouteWatch:
         for request in self._open.values():
             began_ns = max(request.began_ns, from_ns)
             if request.first_ns is None:
-                ages.append((began_ns, (now_ns - began_ns) / NS_PER_S))
+                if request.band is self.band:
+                    ages.append((began_ns, (now_ns - began_ns) / NS_PER_S))
             elif not request.is_sampled and now_ns - request.first_ns > _LONG_STREAM_NS:
                 request.is_sampled = True
                 if request.began_ns >= from_ns:
                     waited_s = (request.first_ns - request.began_ns) / NS_PER_S
-                    self._waited(waited_s, request.began_ns, evidence=request.evidence)
-        for series in self.band:
+                    request.band.wait.add(waited_s, request.began_ns, evidence=request.evidence)
+        for band in self.bands.values():
+            for series in band:
+                series.close(now_ns)
+        for series in self._of_the_route:
             series.close(now_ns)
-        for series in self.of_the_route:
-            series.close(now_ns)
-        if self.info.streamed:
-            self.band.wait.lend(ages, now_ns)
-        else:
-            self.band.whole.lend(ages, now_ns)
+        self.wait_series.lend(ages, now_ns)
 
     # What is asked of it.
 
@@ -404,6 +405,8 @@ class RouteWatch:
 
         None where it may still be slow.
         """
+        if not self._open:
+            return None
         ok_ns = -1 if self.last_ok_began_ns is None else self.last_ok_began_ns
         oldest: _Open | None = None
         for request in self._open.values():
@@ -440,7 +443,9 @@ class RouteWatch:
 
     # What an attempt measured.
 
-    def _measure(self, event: AttemptFinished, began_ns: int, *, is_sampled: bool) -> None:
+    def _measure(
+        self, event: AttemptFinished, began_ns: int, band: Band, *, is_sampled: bool
+    ) -> None:
         stamps, evidence = event.stamps_ns, event.evidence
         self._measure_path(event, began_ns)
         if stamps.first_token is not None and event.ttft_kind not in ("buffered", "not_streamed"):
@@ -448,13 +453,13 @@ class RouteWatch:
             waited_s = max(0, stamps.first_token - sent_ns) / NS_PER_S
             self.slowest_wait_s = max(self.slowest_wait_s, waited_s)
             if not is_sampled:
-                self._waited(waited_s, began_ns, evidence=evidence)
-            self._measure_writing(event, began_ns)
+                band.wait.add(waited_s, began_ns, evidence=evidence)
+            self._measure_writing(event, began_ns, band)
         elif event.outcome == "ok" and stamps.done is not None:
             sent_ns = began_ns if stamps.sent is None else stamps.sent
             whole_s = max(0, stamps.done - sent_ns) / NS_PER_S
             self.slowest_wait_s = max(self.slowest_wait_s, whole_s)
-            self.band.whole.add(whole_s, began_ns, evidence=evidence)
+            band.whole.add(whole_s, began_ns, evidence=evidence)
         if event.outcome == "ok":
             self._measure_answer(event, began_ns)
         self._ended_ns = event.at_ns
@@ -477,14 +482,17 @@ class RouteWatch:
             self._measure_build(event, began_ns)
         self._measure_load(event, began_ns)
 
-    def _waited(self, waited_s: float, began_ns: int, *, evidence: bool) -> None:
-        self.band.wait.add(waited_s, began_ns, evidence=evidence)
-
     def _measure_path(self, event: AttemptFinished, began_ns: int) -> None:
-        stamps, evidence = event.stamps_ns, event.evidence
-        if event.rtt_ns is not None:
+        evidence = event.evidence
+        # A server whose answer is there at once hides its acknowledgement in it: while all is well
+        # few of its attempts tell their own round trip, and the shortest so far stands for them.
+        rtt_ns = event.rtt_ns
+        self._told_rtt += ((rtt_ns is not None) - self._told_rtt) / _TOLD_OF
+        if rtt_ns is None and self._told_rtt < 0.5:
+            rtt_ns = event.rtt_min_ns
+        if rtt_ns is not None:
             self.has_path = True
-            self.rtt.add(event.rtt_ns / NS_PER_S, began_ns, evidence=evidence)
+            self.rtt.add(rtt_ns / NS_PER_S, began_ns, evidence=evidence)
         if event.retransmits is not None:
             self.resent.add(event.at_ns, event.retransmits > 0, began_ns, evidence=evidence)
         if event.retransmits or event.reordered:
@@ -493,6 +501,11 @@ class RouteWatch:
             self.clean_in_a_row += 1
         if event.reordered is not None:
             self.reordered.add(event.at_ns, event.reordered > 0, began_ns, evidence=evidence)
+        self._measure_connecting(event, began_ns)
+
+    def _measure_connecting(self, event: AttemptFinished, began_ns: int) -> None:
+        """Take what setting up a connection took, where there was none."""
+        stamps, evidence = event.stamps_ns, event.evidence
         if stamps.tcp is not None:
             looked_up_ns = began_ns if stamps.dns is None else stamps.dns
             if stamps.dns is not None:
@@ -508,7 +521,7 @@ class RouteWatch:
         else:
             self.cold.add(event.at_ns, event.cold, began_ns)
 
-    def _measure_writing(self, event: AttemptFinished, began_ns: int) -> None:
+    def _measure_writing(self, event: AttemptFinished, began_ns: int, band: Band) -> None:
         """Take how fast an answer was written: its pauses apart from the rest."""
         per_token_s = seconds_per_token(event)
         if event.chunks < 3:
@@ -525,11 +538,11 @@ class RouteWatch:
                 if gap > max(_GAP_TIMES_USUAL * usual_ns, self._stall_ns // 2)
             )
         self.stalled.add(event.at_ns, is_stalled, began_ns, evidence=event.evidence)
-        self.band.gap.add(event.longest_gap_ns / NS_PER_S, began_ns, evidence=event.evidence)
+        band.gap.add(event.longest_gap_ns / NS_PER_S, began_ns, evidence=event.evidence)
         if per_token_s is not None:
             tokens = tokens_after_first_chunk(event) or 1
             written_s = max(per_token_s - paused_ns / NS_PER_S / tokens, per_token_s / 100)
-            self.band.per_token.add(written_s, began_ns, evidence=event.evidence)
+            band.per_token.add(written_s, began_ns, evidence=event.evidence)
 
     def _measure_load(self, event: AttemptFinished, began_ns: int) -> None:
         """Take a server's word that it loaded the model, where that is what the request waited for;
@@ -537,19 +550,7 @@ class RouteWatch:
 
         Some say so of every request, in milliseconds; some keep no model loaded, which is usual.
         """
-        loads_s = max(
-            (claim.seconds for claim in event.server_claims if claim.interval == "load"),
-            default=0.0,
-        )
-        usual_s = self.wait_series.usual(0.5)
-        slowest_s = self.wait_series.usual(0.98)
-        waited_ns = (event.stamps_ns.first_token or event.at_ns) - began_ns
-        is_after_idle = (
-            slowest_s is not None
-            and began_ns - self._ended_ns >= max(_IDLE_S, 4 * self.pace_s) * NS_PER_S
-            and waited_ns >= max(3 * slowest_s, slowest_s + 1.0) * NS_PER_S
-        )
-        if is_after_idle or (loads_s >= _LOAD_S and (usual_s is None or loads_s >= usual_s)):
+        if self._is_long_load(event.server_claims) or self._is_after_idle(event, began_ns):
             self.loading_since_ns = self.loading_since_ns or began_ns
             self.unloaded_in_a_row = 0
         elif self.loading_since_ns:
@@ -557,13 +558,37 @@ class RouteWatch:
             if self.unloaded_in_a_row >= _LOADED_AGAIN:
                 self.loading_since_ns = None
 
+    def _is_long_load(self, claims: Sequence[ServerClaim]) -> bool:
+        loads_s = 0.0
+        for claim in claims:
+            if claim.interval == "load":
+                loads_s = max(loads_s, claim.seconds)
+        if loads_s < _LOAD_S:
+            return False
+        usual_s = self.wait_series.usual(0.5)
+        return usual_s is None or loads_s >= usual_s
+
+    def _is_after_idle(self, event: AttemptFinished, began_ns: int) -> bool:
+        """Return whether it waited for long because nothing was asked for long."""
+        if began_ns - self._ended_ns < max(_IDLE_S, 4 * self.pace_s) * NS_PER_S:
+            return False
+        slowest_s = self.wait_series.usual(0.98)
+        if slowest_s is None:
+            return False
+        waited_ns = (event.stamps_ns.first_token or event.at_ns) - began_ns
+        return waited_ns >= max(3 * slowest_s, slowest_s + 1.0) * NS_PER_S
+
     def _measure_build(self, event: AttemptFinished, began_ns: int) -> None:
         build = (event.served_model, event.fingerprint)
         known = self._known_builds
         if known.total() < _BUILDS_LEARNED:
             known[build] += 1
             return
-        is_other = build not in known
+        # Of a stream that broke off, or of a server that says one of them seldom, half is known.
+        is_other = not any(
+            all(not ours or ours == theirs for ours, theirs in zip(build, one, strict=True))
+            for one in known
+        )
         if is_other:
             self.build = " ".join(word for word in build if word)
         self.other_build.add(event.at_ns, is_other, began_ns, evidence=event.evidence)
@@ -578,7 +603,20 @@ class RouteWatch:
             band = Band()
         else:
             del self.bands[name]
+        # What waits there still is told apart from now on.
+        for series in self.band:
+            series.level.forget_open()
         self.bands[name] = self.band = band
+        self._gather()
+
+    def _gather(self) -> None:
+        """Put together what is asked each second, after one of it was replaced."""
+        self._of_the_route = (self.rtt, self.dns, self.tcp, self.tls, self.input, self.output)
+        self.tests: tuple[Series | Shares, ...] = (
+            *(self.failed, self.throttled, *self.band, *self._of_the_route),
+            *(self.stalled, self.cold, self.uncached, self.other_build),
+            *(self.resent, self.reordered),
+        )
 
 
 def _bounded(value: float) -> float:

@@ -76,13 +76,13 @@ class Series:
 
     def close(self, at_ns: int) -> None:
         """Judge the second that ends now."""
+        values = self._values
+        if not values:
+            return  # most seconds of most series, so it must cost nothing
         if self._closed_ns is not None:
             passed_s = max(0, at_ns - self._closed_ns) / NS_PER_S
             self._credit = min(CREDIT, self._credit + passed_s)
         self._closed_ns = at_ns
-        values = self._values
-        if not values:
-            return
         if len(values) > max(1.0, self._credit):
             # More than a sample a second: one stands for all of them.
             first_ns = values[0][1]
