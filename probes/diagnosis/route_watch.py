@@ -54,6 +54,8 @@ from probes.stats.tokens import is_exact, seconds_per_token, tokens_after_first_
 
 _ENDS_KEPT: Final = 160
 """Ends of attempts that a cause is told from: half a minute at five a second."""
+_WORDS_KEPT: Final = 120
+"""Characters of a server's words; fewer than those are shown."""
 _OPEN_KEPT: Final = 4096
 """Open requests of a route; more are not looked at one by one."""
 _BANDS_KEPT: Final = 2
@@ -63,7 +65,6 @@ _GAP_TIMES_USUAL: Final = 8.0
 """A pause is that much longer than the stream's own usual gap; else all of it is slow."""
 _BUILDS_LEARNED: Final = 30
 """Answers by which the builds that serve a route are known: a fleet has several at once."""
-_BUILDS_KEPT: Final = 64
 _LEARNED_S: Final = 30
 """Seconds of samples before a share is judged that may well be always so: a server that closes
 every connection, or a way that always loses something."""
@@ -255,7 +256,7 @@ class RouteWatch:
         if began_ns < self.stale_before_ns and event.outcome == "timeout":
             return
         failure = None if kind is None else kind.cause
-        words = event.message if event.message else event.reason
+        words = (event.message or event.reason)[:_WORDS_KEPT]
         self.ends.append(End(began_ns, event.at_ns, failure, rate, words, event.status))
         self.throttled.add(event.at_ns, rate is not None, began_ns, evidence=event.evidence)
         if rate is not None:
@@ -581,7 +582,7 @@ class RouteWatch:
         return waited_ns >= max(3 * slowest_s, slowest_s + 1.0) * NS_PER_S
 
     def _measure_build(self, event: AttemptFinished, began_ns: int) -> None:
-        build = (event.served_model, event.fingerprint)
+        build = (event.served_model[:_WORDS_KEPT], event.fingerprint[:_WORDS_KEPT])
         known = self._known_builds
         if known.total() < _BUILDS_LEARNED:
             known[build] += 1
