@@ -78,6 +78,9 @@ MOST_SPREAD: Final = 1.8
 """The threshold is meant for neighbours that correlate by 0.3 at most, whose sums vary (1 + 0.3) /
 (1 − 0.3) as much as those of strangers. Where they correlate more it is raised in proportion, up to
 1.8 ×: eight workers see the same second of the server, and gave one false alarm a day."""
+THICKENED_FACTOR: Final = 1.2
+"""Thickened probes lie closer together than those that the scores are known from, and meet all of a
+gust of which the others met one second."""
 LEAST_VARIANCE: Final = 0.3
 """Scores that vary less are all far below the margin, and their likeness sums up to nothing."""
 
@@ -116,9 +119,10 @@ HEIR_SAMPLES: Final = 12
 """Samples of a new cohort by which the old reference is scaled."""
 
 BLOCK: Final = 60
-SLOW_BLOCK: Final = 12
+SLOW_BLOCK: Final = 30
 """Well samples that become one median: a minute of them, or where they come slowly, enough of them
-that the median means something."""
+that the median means something. With twelve, a route of one probe in five seconds had a false ramp
+in four days."""
 BLOCKS: Final = 60
 """Blocks that are kept one by one: an hour of them."""
 LEVEL_BLOCKS: Final = 5
@@ -128,6 +132,10 @@ MOST_LIFT: Final = 1.5
 """A wandering route is not ill for coming back to where it was half an hour ago: where the
 reference lies below the level that a fifth of the hour exceeded, samples must exceed that one by
 the margin. Never by more than this: an hour that began slow must not hide what comes next."""
+HOUR_NS: Final = 3600 * NS_PER_S
+SWING: Final = 0.05
+"""What a level moves in an hour of health: a day's swing of ±22 % does 5.8 % at its steepest. At
+one probe in thirty seconds the reference is two hours and a half long."""
 
 ANCHORS: Final = 120
 """Medians that stand for the whole run. When so many are there, each two neighbours become one."""
@@ -546,8 +554,9 @@ class LevelShift:
         return min(self._threshold, max(LOWEST, chance))
 
     def _wanted(self) -> float:
-        # Thickened probes lie closer together than those that the scores are known from.
-        wanted = max(self._own, self._threshold) if self._thickened else self._own
+        wanted = self._own
+        if self._thickened:
+            wanted = max(wanted, THICKENED_FACTOR * self._threshold)
         return wanted * (YOUNG_FACTOR if len(self._sorted) < YOUNG else 1.0)
 
     def _is_enough(self) -> bool:
@@ -680,9 +689,11 @@ class LevelShift:
             _geometric_mean(blocks[end - LEVEL_BLOCKS : end])
             for end in range(len(blocks), LEVEL_BLOCKS - 1, -LEVEL_BLOCKS)
         )
+        lift = 1.0
         if len(levels) > 1 and len(self._sorted) >= LEARNED:
             lift = _quantile(levels, LIFT_QUANTILE) / _quantile(self._sorted, 0.5)
-            self._lift = min(max(1.0, lift), MOST_LIFT)
+        span_ns = REFERENCE * self._pace_ns
+        self._lift = min(max(1.0 + SWING * span_ns / HOUR_NS, lift), MOST_LIFT)
         self._judge_ramp(median)
 
     def _judge_ramp(self, median: float) -> None:
