@@ -303,6 +303,10 @@ def _is_ill(route: RouteCauses) -> bool:
 
 
 def _is_within_goals(watch: RouteWatch) -> bool:
-    wait = watch.wait_series.shift()
-    goal_s = watch.info.goal_ttft_s if watch.info.streamed else watch.info.goal_e2e_s
-    return wait is None or not goal_s or wait.now <= goal_s
+    info = watch.info
+    wait, per_token = watch.wait_series.shift(), watch.band.per_token.shift()
+    goal_s = info.goal_ttft_s if info.streamed else info.goal_e2e_s
+    if wait is not None and goal_s and wait.now > goal_s:
+        return False
+    goal = info.goal_tokens_per_s
+    return per_token is None or not goal or per_token.now * goal <= 1.0

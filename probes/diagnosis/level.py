@@ -133,8 +133,8 @@ ANCHOR_AGE: Final = 30
 """A block enters them when it is half an hour old: no ramp may raise what it is held against."""
 RAMP_MARGIN: Final = 1.5
 """A day's swing is ±22 %, so its crest is ×1.5 of its trough."""
-RAMP_NAMED: Final = 5.0
-"""Four minutes that all stand far out. Neighbouring minutes resemble each other, so that the sum
+RAMP_NAMED: Final = 7.0
+"""Six minutes that all stand far out. Neighbouring minutes resemble each other, so that the sum
 of their scores says less than it would of strangers; it is the margin that makes a ramp sure."""
 RAMP_BLOCKS: Final = 5
 """Blocks from which the size of a ramp is reckoned."""

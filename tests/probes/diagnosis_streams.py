@@ -142,6 +142,7 @@ def life(event: AttemptFinished, attempts: int = 1) -> list[Event]:
         attempts=attempts,
         started_ns=stamps.started,
         scheduled_ns=stamps.started,
+        flagged=event.flagged,
     )
     return [*said, event, whole]
 
