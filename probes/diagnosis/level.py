@@ -66,8 +66,9 @@ SUSPECTED: Final = 3.0
 five seconds a quarter more probes; at three a twentieth, and names come as soon."""
 PERHAPS: Final = 8.0
 
-LOWEST: Final = 15.0
-"""No score below this names a shift: a gust of six seconds comes to eight, and may not be alone."""
+LOWEST: Final = 17.0
+"""No score below this names a shift: a gust of six seconds comes to eight, and two that touch to
+fifteen."""
 RARE: Final = 17.0
 """A score that chance reaches once in exp(17) samples, which is most of a year, is enough for a
 series that has shown how quiet it is; by Wald's approximation it does so with exp(−2 × score ×
@@ -84,12 +85,12 @@ GROSS_MARGIN: Final = 2.0
 GROSS_CLIP: Final = 2.5
 GROSS_DRIFT: Final = 0.75
 GROSS: Final = 8.0
-GROSS_NS: Final = 10 * NS_PER_S
+GROSS_NS: Final = 12 * NS_PER_S
 GROSS_SCORE: Final = 5.0
 """A second CUSUM, of samples taken for half as high: five that are far beyond what ever was seen,
-over ten seconds, name a shift before the first does. A route with one worker slows its own sampling
-down when it is ill. Ten seconds, because gusts last for six; a sum and no run in a row, because
-outliers stretch the reference so that single samples fall short of them."""
+over twelve seconds, name a shift before the first does. A route with one worker slows its own
+sampling down when it is ill. Twelve seconds, because gusts last for six and may touch; a sum and no
+run in a row, because outliers stretch the reference so that single samples fall short of them."""
 
 CLEARED: Final = 10.0
 """Evidence against the alarm that clears it."""
@@ -132,8 +133,8 @@ ANCHOR_AGE: Final = 30
 """A block enters them when it is half an hour old: no ramp may raise what it is held against."""
 RAMP_MARGIN: Final = 1.5
 """A day's swing is ±22 %, so its crest is ×1.5 of its trough."""
-RAMP_NAMED: Final = 8.0
-"""Seven minutes that all stand far out. Neighbouring minutes resemble each other, so that the sum
+RAMP_NAMED: Final = 7.0
+"""Six minutes that all stand far out. Neighbouring minutes resemble each other, so that the sum
 of their scores says less than it would of strangers; it is the margin that makes a ramp sure."""
 RAMP_BLOCKS: Final = 5
 """Blocks from which the size of a ramp is reckoned."""
@@ -174,6 +175,7 @@ class LevelShift:
         "_answered_ns",
         "_block",
         "_blocks",
+        "_blocks_ns",
         "_cleared",
         "_covariance",
         "_doubtful",
@@ -198,6 +200,7 @@ class LevelShift:
         "_ramp_ns",
         "_recent",
         "_score",
+        "_scored",
         "_scores_before",
         "_since_ns",
         "_sorted",
@@ -225,6 +228,7 @@ class LevelShift:
         self._pace_ns = 0.0
         # How scores behave while all is well; at first as those of a rough route.
         self._mean, self._variance, self._covariance, self._last = -0.3, 0.8, 0.24, 0.0
+        self._scored = 0
         self._scores_before = (self._mean, self._variance, self._covariance)
         self._own = threshold
         # Doubt and alarm.
@@ -249,7 +253,8 @@ class LevelShift:
         # The hour and the run.
         self._block: array[float] = array("f")
         self._blocks: array[float] = array("f")
-        """Medians of the last blocks that were well."""
+        """Medians of the last blocks that were well, and when each ended."""
+        self._blocks_ns = array("q")
         self._lift = 1.0
         """By how much the reference lies below where the hour has been."""
         self._anchors: array[float] = array("f")
@@ -482,8 +487,13 @@ class LevelShift:
 
         Over as many samples as the reference has.
         """
+        self._scored += 1
+        if self._scored == 1:
+            # No guess of the mean would do: until it is forgotten, neighbours seem alike.
+            self._mean = z
+            return
         off, weight = z - self._mean, 1.0 / len(self._sorted)
-        self._mean += off * weight
+        self._mean += off * max(weight, 1.0 / self._scored)
         self._variance += (off * off - self._variance) * weight
         self._covariance += (off * self._last - self._covariance) * weight
         self._last = off
@@ -630,8 +640,9 @@ class LevelShift:
         del self._block[:]
         blocks = self._blocks
         blocks.append(median)
+        self._blocks_ns.append(self._newest_ns or 0)
         if len(blocks) > BLOCKS:
-            del blocks[0]
+            del blocks[0], self._blocks_ns[0]
         levels = sorted(
             _geometric_mean(blocks[end - LEVEL_BLOCKS : end])
             for end in range(len(blocks), LEVEL_BLOCKS - 1, -LEVEL_BLOCKS)
@@ -650,11 +661,9 @@ class LevelShift:
             self._ramp = min(max(0.0, ramp), RAMP_NAMED + HEADROOM)
             if not self._ramp:
                 self._ramp_ns = self.ramp_named_ns = None
-            else:
-                if self._ramp_ns is None:
-                    self._ramp_ns = self._newest_ns
-                if self._ramp >= RAMP_NAMED and self.ramp_named_ns is None:
-                    self.ramp_named_ns = self._newest_ns
+            elif self._ramp >= RAMP_NAMED and self.ramp_named_ns is None:
+                self.ramp_named_ns = self._newest_ns
+                self._ramp_ns = self._last_usual_ns(_quantile(sorted(anchors), 0.75))
         # As the reference does, the run stands still while a ramp is in doubt.
         if self._ramp or len(self._blocks) <= ANCHOR_AGE:
             return
@@ -669,8 +678,16 @@ class LevelShift:
             pairs = zip(anchors[::2], anchors[1::2], strict=True)
             self._anchors = array("f", (math.sqrt(one * other) for one, other in pairs))
 
+    def _last_usual_ns(self, usual: float) -> int:
+        """Return when a block last was no higher than this: what creeps passed the margin late."""
+        for median, at_ns in zip(reversed(self._blocks), reversed(self._blocks_ns), strict=True):
+            if median <= usual:
+                return at_ns
+        return self._blocks_ns[0]
+
     def _forget_run(self) -> None:
         self._block, self._blocks, self._anchors = array("f"), array("f"), array("f")
+        self._blocks_ns = array("q")
         self._anchor_blocks, self._anchor_waiting, self._lift = 1, 0, 1.0
         self._ramp = 0.0
         self._ramp_ns = self.ramp_named_ns = None

@@ -31,6 +31,8 @@ is no usual share of a tenth."""
 CREDIT: Final = 2.0
 """Attempts that may weigh one each although they end at once: of a probe a second, often two end in
 one second of the clock and none in the next, and would be worth a half each."""
+SPACING: Final = 1 / 16
+"""Weight of the newest time between two ends in what is usual of it."""
 MINUTES: Final = 60
 MINUTE_NS: Final = 60 * NS_PER_S
 
@@ -41,6 +43,10 @@ NAMED: Final = 13.7
 """Six in a row."""
 HEADROOM: Final = 4.0
 
+SURE: Final = 9.5
+"""Attempts in a row without a failure clear an alarm where they are one chance in exp(9.5) at its
+share; that is asked of each of them."""
+SURELY_WELL: Final = 6
 CLEARED: Final = 8.0
 SURELY_BAD: Final = 0.6
 """The share of an alarm is taken for no more than this by the clearing test: after an outage four
@@ -64,6 +70,7 @@ class ShareShift:
         "_at_ns",
         "_bad",
         "_better",
+        "_clean",
         "_credit",
         "_doubt",
         "_doubt_failed",
@@ -80,6 +87,7 @@ class ShareShift:
         "_named",
         "_place",
         "_score",
+        "_spacing_s",
         "_up",
         "_usual",
         "_well",
@@ -100,6 +108,8 @@ class ShareShift:
         self._well = self._failed_well = 0.0
         self._at_ns: int | None = None
         self._credit = CREDIT
+        self._spacing_s = 1.0
+        self._clean = 0
         # Seconds since the onset: those that may yet be usual, all of them, and of an alarm those
         # that the clearing test has not made up its mind about.
         self._doubt = self._doubt_failed = 0.0
@@ -195,8 +205,10 @@ class ShareShift:
         if self._at_ns is not None:
             passed_s = max(0, at_ns - self._at_ns) / NS_PER_S
             self._credit = min(CREDIT, self._credit + passed_s)
+            self._spacing_s += (min(passed_s, 1.0) - self._spacing_s) * SPACING
         self._at_ns = at_ns
-        weight = min(1.0, self._credit)
+        # As much as its fellows: what fails, fails fast, and so ends soon after the one before it.
+        weight = min(self._spacing_s, self._credit)
         self._credit -= weight
         return weight
 
@@ -213,8 +225,19 @@ class ShareShift:
             self._ill += self._held
             self._ill_failed += self._held_failed
             self._held = self._held_failed = 0.0
-        if self._better >= CLEARED or not self._score:
+        self._clean = 0 if failed else self._clean + 1
+        if self._better >= CLEARED or not self._score or self._is_surely_over():
             self._end()
+
+    def _is_surely_over(self) -> bool:
+        """Return whether more attempts in a row were well than the old share ever leaves alone.
+
+        The share of an alarm is taken for less than what named it, so that an unlucky choice does
+        not clear it; a run without a single failure needs no such care.
+        """
+        before = self.n - self._clean
+        share = min(self.n_failed / before, 0.999) if before > 0 else 0.999
+        return self._clean >= max(SURELY_WELL, SURE / -math.log(1.0 - share))
 
     def _ill_share(self) -> float:
         """Return the share that the clearing test takes the alarm's for."""
@@ -268,6 +291,7 @@ class ShareShift:
         self.named_since_ns = self.since_ns = None
         self.n = self.n_failed = 0
         self._score = self._better = 0.0
+        self._clean = 0
         self._doubt = self._doubt_failed = 0.0
         self._ill = self._ill_failed = self._held = self._held_failed = 0.0
 

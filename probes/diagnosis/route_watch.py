@@ -78,6 +78,8 @@ _IDLE_S: Final = 60.0
 """A silence after which servers have put a model away."""
 _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
+_TOLD_OF: Final = 16
+"""Attempts over which it is looked at whether they tell their round trips."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
 _MOST_SET: Final = 1e6
@@ -203,6 +205,8 @@ class RouteWatch:
         failure has cost."""
         self._has_cache = False
         self._ended_ns = 0
+        self._told_rtt = 0.5
+        """Share of the attempts, lately, that told a round trip of their own."""
 
     def configure(self, info: RouteInfo) -> None:
         """Take the settings an engine begins with; what was learned stays."""
@@ -397,27 +401,29 @@ class RouteWatch:
             (one.began_ns for one in self._open.values() if one.began_ns >= from_ns), default=None
         )
 
-    def hanging(self, now_ns: int) -> Hang | None:
+    def hanging(self, now_ns: int, patience: float = 1.0) -> Hang | None:
         """Return the oldest open request of those that nothing which began later has overtaken.
 
-        None where it may still be slow.
+        None where it may still be slow. `patience` is a part of what is waited for before that is
+        said: a probe that asks anew may be sent sooner.
         """
         if not self._open:
             return None
         ok_ns = -1 if self.last_ok_began_ns is None else self.last_ok_began_ns
-        oldest: _Open | None = None
+        oldest: dict[bool, int] = {}
         for request in self._open.values():
-            if request.began_ns > ok_ns and (oldest is None or request.began_ns < oldest.began_ns):
-                oldest = request
-        if oldest is None:
-            return None
-        began_ns = oldest.began_ns
-        if self._gap is not None and began_ns < self._gap.at_ns:
-            began_ns = self._gap.at_ns
-        age_s = (now_ns - began_ns) / NS_PER_S
-        writes = oldest.first_ns is not None
-        hangs = age_s > self._patience_s(writes=writes)
-        return Hang(began_ns, age_s, writes) if hangs else None
+            writes, began_ns = request.first_ns is not None, request.began_ns
+            if ok_ns < began_ns < oldest.get(writes, began_ns + 1):
+                oldest[writes] = began_ns
+        from_ns = 0 if self._gap is None else self._gap.at_ns
+        # Silence first: it says more than a stream that pauses.
+        for writes in (False, True):
+            if writes in oldest:
+                began_ns = max(oldest[writes], from_ns)
+                age_s = (now_ns - began_ns) / NS_PER_S
+                if age_s > patience * self._patience_s(writes=writes):
+                    return Hang(began_ns, age_s, writes)
+        return None
 
     def _patience_s(self, *, writes: bool) -> float:
         """Return how old a request may be before it hangs.
@@ -480,10 +486,16 @@ class RouteWatch:
         self._measure_load(event, began_ns)
 
     def _measure_path(self, event: AttemptFinished, began_ns: int) -> None:
-        stamps, evidence = event.stamps_ns, event.evidence
-        if event.rtt_ns is not None:
+        evidence = event.evidence
+        # A server whose answer is there at once hides its acknowledgement in it: while all is well
+        # few of its attempts tell their own round trip, and the shortest so far stands for them.
+        rtt_ns = event.rtt_ns
+        self._told_rtt += ((rtt_ns is not None) - self._told_rtt) / _TOLD_OF
+        if rtt_ns is None and self._told_rtt < 0.5:
+            rtt_ns = event.rtt_min_ns
+        if rtt_ns is not None:
             self.has_path = True
-            self.rtt.add(event.rtt_ns / NS_PER_S, began_ns, evidence=evidence)
+            self.rtt.add(rtt_ns / NS_PER_S, began_ns, evidence=evidence)
         if event.retransmits is not None:
             self.resent.add(event.at_ns, event.retransmits > 0, began_ns, evidence=evidence)
         if event.retransmits or event.reordered:
@@ -492,6 +504,11 @@ class RouteWatch:
             self.clean_in_a_row += 1
         if event.reordered is not None:
             self.reordered.add(event.at_ns, event.reordered > 0, began_ns, evidence=evidence)
+        self._measure_connecting(event, began_ns)
+
+    def _measure_connecting(self, event: AttemptFinished, began_ns: int) -> None:
+        """Take what setting up a connection took, where there was none."""
+        stamps, evidence = event.stamps_ns, event.evidence
         if stamps.tcp is not None:
             looked_up_ns = began_ns if stamps.dns is None else stamps.dns
             if stamps.dns is not None:
@@ -570,7 +587,11 @@ class RouteWatch:
         if known.total() < _BUILDS_LEARNED:
             known[build] += 1
             return
-        is_other = build not in known
+        # Of a stream that broke off, or of a server that says one of them seldom, half is known.
+        is_other = not any(
+            all(not ours or ours == theirs for ours, theirs in zip(build, one, strict=True))
+            for one in known
+        )
         if is_other:
             self.build = " ".join(word for word in build if word)
         self.other_build.add(event.at_ns, is_other, began_ns, evidence=event.evidence)

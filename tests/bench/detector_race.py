@@ -165,6 +165,8 @@ class Lane:
     probes: int = 0
     thick: int = 0
     """Of the probes, those that suspicion asked for."""
+    ramps: list[tuple[float, float]] = field(default_factory=list)
+    """When a slow ramp was named, and since when by its word."""
 
 
 Change = Callable[[float, float], float]
@@ -186,7 +188,7 @@ def run_lane(  # noqa: C901
     planned = [every * worker / workers for worker in range(workers)]
     free = [0.0] * workers
     openly: list[tuple[float, float, bool] | None] = [None] * workers
-    named, thick_until, rested = False, -1.0, True
+    named, creeps, thick_until, rested = False, False, -1.0, True
     for second in range(seconds):
         tick = second + 1.0
         done: list[tuple[float, float, bool]] = []
@@ -238,6 +240,10 @@ def run_lane(  # noqa: C901
             else:
                 lane.cleared.append(tick)
         wanted = level in ("suspected", "perhaps") or detector.clearing
+        if (detector.ramp_since_ns is not None) is not creeps:
+            creeps = not creeps
+            if creeps:
+                lane.ramps.append((tick, (detector.ramp_since_ns or 0) / NS))
         if thicken and tick >= thick_until and rested and wanted:
             thick_until, rested = tick + THICK_S, False
     return lane
@@ -251,15 +257,17 @@ def detector_of(kind: Kind, threshold: float) -> LevelShift:
 def healthy(given: argparse.Namespace) -> None:
     """False alarms of series in which nothing is wrong."""
     say("\n### Nothing is wrong: false alarms a route-day of one series\n")
-    say("| series | one probe in | route-days | false alarms | a route-day | extra probes |")
-    say("|---|---|---|---|---|---|")
+    say(
+        "| series | one probe in | route-days | false alarms | a route-day | ramps | extra probes |"
+    )
+    say("|---|---|---|---|---|---|---|")
     rows = [(kind, 1.0, False) for kind in KINDS]
     rows += [(ROUGH, 5.0, False), (ROUGH, 5.0, True), (ROUGH, 30.0, False), (ROUGH, 30.0, True)]
     for kind, every, thicken in rows:
         if given.kind and given.kind not in kind.name:
             continue
         rng = random.Random(f"{given.seed} {kind.name} {every}")
-        alarms = probes = thick = 0
+        alarms = ramps = probes = thick = 0
         # What is probed less often is modelled for longer: as many samples in every row.
         seconds = round(HEALTHY_S * min(6.0, every))
         for number in range(given.lanes):
@@ -272,12 +280,14 @@ def healthy(given: argparse.Namespace) -> None:
                 thicken=thicken,
             )
             alarms += len(lane.named)
+            ramps += len(lane.ramps)
             probes += lane.probes
             thick += lane.thick
         days = given.lanes * seconds / DAY_S
         pace = f"{every:g} s" + (", thickened" if thicken else "")
         extra = f"{100 * thick / (probes - thick):.1f} %" if thicken else "–"
-        say(f"| {kind.name} | {pace} | {days:.0f} | {alarms} | {alarms / days:.3f} | {extra} |")
+        row = f"{days:.0f} | {alarms} | {alarms / days:.3f} | {ramps} | {extra}"
+        say(f"| {kind.name} | {pace} | {row} |")
 
 
 @dataclass
@@ -373,6 +383,37 @@ def shifts(given: argparse.Namespace) -> None:
                 say(f"| {kind.name} | {sigma} | {pace} | ×{shift:g} | {verdicts.row()} |")
 
 
+def ramps(given: argparse.Namespace) -> None:
+    """What creeps: from where it begins until it is named, after two hours of health."""
+    say("\n### Slow ramps, rough noise, one probe a second\n")
+    say("| to | within | named after min, median / p95 | missed % | at | error of since, min |")
+    say("|---|---|---|---|---|---|")
+    for last, minutes in ((2.0, 20), (2.0, 60), (3.0, 60), (3.0, 180)):
+        rng = random.Random(f"{given.seed} {last} {minutes}")
+        delays, since, ratios = [], [], []
+        for number in range(max(6, given.lanes // 3)):
+            onset, whole = 7200.0, 60.0 * minutes
+
+            def creep(at: float, value: float, on=onset, span=whole, to=last) -> float:
+                return value * to ** min(1.0, max(0.0, at - on) / span)
+
+            sigma = SIGMAS[number % len(SIGMAS)]
+            seconds = round(onset + whole + 1800)
+            detector = detector_of(ROUGH, given.threshold)
+            lane = run_lane(
+                Series(ROUGH, sigma, rng, seconds), detector, seconds, 1.0, change=creep
+            )
+            both = sorted(one for one in (*lane.named, *lane.ramps) if one[0] >= onset)
+            delays.append((both[0][0] - onset) / 60.0 if both else math.inf)
+            if both:
+                since.append(abs(both[0][1] - onset) / 60.0)
+                ratios.append(creep(both[0][0], 1.0))
+        missed = 100.0 * sum(not math.isfinite(delay) for delay in delays) / len(delays)
+        ratio = f"×{statistics.median(ratios):.2f}" if ratios else "–"
+        row = f"{_two(delays)} | {missed:.0f} | {ratio} | {_two(since)}"
+        say(f"| ×{last:g} | {minutes} min | {row} |")
+
+
 # ---------------------------------------------------------------- shares
 
 
@@ -464,7 +505,13 @@ def cost(given: argparse.Namespace) -> None:
     say(f"| an attempt's share | {1e6 * (time.process_time() - begin) / len(values):.1f} |")
 
 
-PARTS: Final = {"healthy": healthy, "shifts": shifts, "failures": failures, "cost": cost}
+PARTS: Final = {
+    "healthy": healthy,
+    "shifts": shifts,
+    "ramps": ramps,
+    "failures": failures,
+    "cost": cost,
+}
 
 
 def main() -> None:

@@ -6,10 +6,13 @@ from random import Random
 from typing import Final
 
 from .nature import Nature
-from .trouble import Effect, Outline, Trouble, Turn
+from .trouble import Effect, Failure, Outline, Trouble, Turn
 
 DAY_S: Final = 86_400.0
 RUN_S: Final = 8 * 3600.0
+SHORT: Final = Failure(
+    "cancelled", "local.descriptors", retryable=False, took_s=0.0005, reached="start"
+)
 
 
 def _routes(count: int, **figures: object) -> tuple[Nature, ...]:
@@ -151,6 +154,8 @@ def breaks(chance: Random) -> Outline:
         Turn(at_s=10000.0, what="resume", route="alpha"),
         Turn(at_s=15000.0, what="gap", value=900.0),
         Turn(at_s=20000.0, what="die"),
+        Turn(at_s=22000.0, what="cancel", route="beta"),
+        Turn(at_s=22200.0, what="resume", route="beta"),
     )
     loaded = [
         Trouble(
@@ -207,6 +212,23 @@ def next_door(chance: Random) -> Outline:
     return Outline(natures=natures, length_s=RUN_S)
 
 
+def crowded_machine(chance: Random) -> Outline:
+    """Somebody else works on this machine, and once it has no descriptors left for a minute."""
+    short = Trouble(
+        causes=("local_observer",),
+        routes=("alpha", "beta"),
+        onset_s=2000.0,
+        end_s=2060.0,
+        effect=Effect(failures=((0.5, SHORT),), short_of="descriptors"),
+        is_passing=True,
+    )
+    return Outline(natures=_routes(2), troubles=(short,), busy=0.05, length_s=RUN_S)
+
+
+def whole_answers(chance: Random) -> Outline:
+    return Outline(natures=_routes(2, is_streamed=False, tokens_sigma=0.5), length_s=RUN_S)
+
+
 def builds(chance: Random) -> Outline:
     """Answers come from one of several builds at random."""
     return Outline(natures=_routes(2, fingerprints=("fp_1", "fp_2", "fp_3")), length_s=RUN_S)
@@ -231,6 +253,8 @@ KINDS: Final[dict[str, Callable[[Random], Outline]]] = {
     "turned": turned,
     "together": together,
     "breaks": breaks,
+    "crowded_machine": crowded_machine,
+    "whole_answers": whole_answers,
     "builds": builds,
     "rough": rough,
     "bad_reception": bad_reception,

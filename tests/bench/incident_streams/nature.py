@@ -44,6 +44,8 @@ class Nature:
     tokens_sigma: float = 0.12
     per_read: int = 2
     """Tokens that one read brings."""
+    is_streamed: bool = True
+    """Else answers come whole, as they were asked for."""
     headers_early: bool = False
     """The head of the answer comes before the model was asked, not with the first token."""
 
@@ -113,6 +115,7 @@ class Nature:
             goal_e2e_s=3.0,
             retries=self.retries,
             tags=self.tags,
+            streamed=self.is_streamed,
             evidence=self.evidence,
             first_token_timeout_s=self.first_token_timeout_s,
         )

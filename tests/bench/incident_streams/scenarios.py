@@ -69,7 +69,7 @@ class Setting:
     nature: Mapping[str, Any] = field(default_factory=dict)
     """What else is particular of all routes."""
     patience: float = 1.0
-    """What the limits are multiplied by, for noise that is rougher than theirs."""
+    """What all limits are multiplied by, for noise that is rougher than theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,9 @@ def outline(case: Case, setting: Setting, chance: Random) -> Outline:
     onset_s = setting.health_s * max(1.0, pace_s / 5.0) + chance.random() * pace_s
     troubles: list[Trouble] = []
     for act in case.acts:
-        limit_s, since_s, clear_s = act.limit_s * setting.patience, act.since_s, act.clear_s
+        limit_s, since_s, clear_s = (
+            seconds * setting.patience for seconds in (act.limit_s, act.since_s, act.clear_s)
+        )
         routes = HIT if setting.alone else act.routes
         if pace_s > 1.0:
             if act.effect.hangs:
@@ -570,6 +572,15 @@ CASES: Final = (
             Turn(at_s=-0.5, what="resume", route="alpha"),
         ),
     ),
+    Case(
+        name="usual.accepted",
+        acts=(
+            Act(causes=QUEUE, effect=Effect(wait=2.0), lasts_s=150.0, limit_s=X2_S),
+            Act(causes=(), effect=Effect(wait=2.0), starts_s=150.0, lasts_s=300.0),
+        ),
+        turns=(Turn(at_s=148.0, what="knob", route="alpha", knob="usual", value=1.0),),
+    ),
+    _one("usual.settles", QUEUE, Effect(wait=2.0), limit_s=X2_S, lasts_s=4500.0),
     _one(
         "after.hold",
         QUEUE,
@@ -628,6 +639,23 @@ VARIATIONS: Final[Mapping[str, Setting]] = {
         nature={"rtt_s": 0.00003, "rtt_sigma": 0.6, "is_tls": False, "host": "127.0.0.1:8000"}
     ),
     "alone": Setting(alone=True),
+    "thinking": Setting(
+        nature={
+            "wait_s": 6.0,
+            "tail": 0.3,
+            "tail_factor": 8.0,
+            "tokens": 200.0,
+            "tokens_sigma": 0.6,
+            "per_read": 8,
+            "max_tokens": 2000,
+            "goal_ttft_s": 20.0,
+            "first_token_timeout_s": 300.0,
+        },
+        workers=8,
+        sigma=0.5,
+        patience=3.0,
+    ),
+    "whole_answers": Setting(nature={"is_streamed": False}),
     "two_engines": Setting(late_s=0.2),
     "early": Setting(health_s=125.0),
     "untold": Setting(tells_phase=False, tells_rtt=False),
@@ -661,6 +689,11 @@ def _fits(case: Case, suffix: str) -> bool:
     if suffix == "alone":
         hit = all("alpha" in act.routes for act in case.acts)
         return hit and case.places is THREE and case.acts[0].routes != ALL
+    cause = case.acts[0].causes[0]
+    if suffix == "thinking":
+        return cause not in ("no_answer", "network_path")  # what hangs looks like what thinks
+    if suffix == "whole_answers":
+        return cause in ("auth_failure", "provider_errors")  # which part of a whole is slow?
     if suffix == "every5s":
         # Their seconds are those of one probe a second.
         return not case.turns and not any(act.flap_s or act.ramp_s for act in case.acts)

@@ -33,6 +33,7 @@ from probes.events import (
     RetryPlan,
     RouteCounts,
     ServerClaim,
+    Shortage,
     StampLadder,
     Tick,
 )
@@ -62,8 +63,8 @@ STALLED: Final = Failure("timeout", "timeout.stall", 200, retryable=False)
 TRUNCATED: Final = Failure("truncated", "cut", 200, retryable=False)
 SCARCE: Final = Failure("throttled", "rate_limit", 429, message="Too many requests")
 
-_START, _AGAIN, _SAY, _FINISH, _TICK, _CHANGE, _TURN = range(7)
-_OF_A_LIFE: Final = (_START, _AGAIN, _SAY, _FINISH)
+_START, _AGAIN, _SAY, _FIRST, _FINISH, _TICK, _CHANGE, _TURN = range(8)
+_OF_A_LIFE: Final = (_START, _AGAIN, _SAY, _FIRST, _FINISH)
 """What is planned for workers, and ends with them."""
 
 
@@ -163,6 +164,7 @@ class Stream:
         self._silent_until_ns = 0
         self._lag_s = 0.0
         self._cpu_share = 0.08
+        self._short_of: Shortage = ""
 
     def events(self) -> Iterator[Event]:
         """Yield the durable events, the first `hello` first."""
@@ -197,6 +199,7 @@ class Stream:
         acts = {
             _START: self._start,
             _AGAIN: self._again,
+            _FIRST: self._first,
             _FINISH: self._finish,
             _TICK: self._tick,
             _CHANGE: self._change,
@@ -241,6 +244,7 @@ class Stream:
         now = [one for route in self._routes.values() for one in route.troubles]
         self._lag_s = max((one.effect.lag_s for one in now), default=0.0)
         self._cpu_share = max((one.effect.cpu_share for one in now), default=0.0) or 0.08
+        self._short_of = next((one.effect.short_of for one in now if one.effect.short_of), "")
         return ()
 
     def _grow(self, route: _Route, now_ns: int) -> None:
@@ -277,11 +281,15 @@ class Stream:
             let_go = Held(at_ns=until_ns, reason="budget", route=route.name, released=True)
             self._push(until_ns, _SAY, let_go)
             return
-        paused = turn.what == "pause"
+        paused = turn.what != "resume"
         was, now = float(not paused), float(paused)
         yield Knob(at_ns=now_ns, route=route.name, knob="paused", before=was, after=now)
         route.paused = paused
+        if turn.what == "cancel":
+            yield from self._cut_off(route, now_ns, "user")
         for worker in route.workers:
+            if turn.what == "cancel" and worker.busy:
+                worker.busy, worker.parked, worker.warm_until_ns = False, True, 0
             if worker.parked and not paused:
                 worker.parked = False
                 self._push(max(now_ns, worker.start_ns), _START, (route, worker))
@@ -309,27 +317,30 @@ class Stream:
     def _break_off(self, at_ns: int, reason: str) -> Iterator[Event]:
         """End all that is open, as an engine's host does for one that died."""
         for route in self._routes.values():
-            for started_ns, _, _, _, probe, number, cohort in route.open.values():
-                same: dict[str, Any] = {
-                    "at_ns": at_ns,
-                    "route": route.name,
-                    "probe": probe.name,
-                    "outcome": "cancelled",
-                    "reason": reason,
-                    "cohort": cohort,
-                    "flagged": reason if reason == "local_gap" else "",
-                }
-                ladder = StampLadder(started=started_ns, ended=at_ns)
-                yield AttemptFinished(attempt=number, stamps_ns=ladder, **same)
-                yield ProbeFinished(
-                    attempts=number + 1,
-                    started_ns=probe.started_ns,
-                    scheduled_ns=probe.scheduled_ns,
-                    first_token_ns=probe.first_ns,
-                    **same,
-                )
-            route.open.clear()
+            yield from self._cut_off(route, at_ns, reason)
             route.workers.clear()
+
+    def _cut_off(self, route: _Route, at_ns: int, reason: str) -> Iterator[Event]:
+        for started_ns, _, _, _, probe, number, cohort in route.open.values():
+            same: dict[str, Any] = {
+                "at_ns": at_ns,
+                "route": route.name,
+                "probe": probe.name,
+                "outcome": "cancelled",
+                "reason": reason,
+                "cohort": cohort,
+                "flagged": reason if reason == "local_gap" else "",
+            }
+            ladder = StampLadder(started=started_ns, ended=at_ns)
+            yield AttemptFinished(attempt=number, stamps_ns=ladder, **same)
+            yield ProbeFinished(
+                attempts=number + 1,
+                started_ns=probe.started_ns,
+                scheduled_ns=probe.scheduled_ns,
+                first_token_ns=probe.first_ns,
+                **same,
+            )
+        route.open.clear()
 
     def _live_again(self, at_ns: int, first: list[Event]) -> None:
         """Let all workers begin anew at a moment; what was to come of the old ones never does."""
@@ -365,11 +376,14 @@ class Stream:
         if now_ns < self._silent_until_ns:
             return
         lag_ns, random = self._lag_s * 1e9, self._chance.random
+        if self.outline.busy and random() < self.outline.busy:
+            lag_ns += 60e6  # somebody else's work on this machine, to nobody's harm
         health = Health(
             loop_lag_p50_ns=int(60_000 + 0.4 * lag_ns * random()),
             loop_lag_p99_ns=int(300_000 * (1 + random()) + lag_ns * (0.7 + 0.6 * random())),
             loop_lag_max_ns=int(900_000 * (1 + random()) + lag_ns * (1.3 + random())),
             cpu_share=self._cpu_share * (0.9 + 0.2 * random()),
+            short_of=self._short_of,
             open_streams=sum(len(route.open) for route in self._routes.values()),
             clock="kernel",
         )
@@ -484,20 +498,19 @@ class Stream:
         yield from self._attempt(now_ns, route, probe)
 
     def _again(self, now_ns: int, route: _Route, probe: _Probe) -> Iterator[Event]:
+        if not probe.worker.busy:
+            return  # it was cancelled
         if now_ns < route.held_until_ns:
             self._push(route.held_until_ns + 1, _AGAIN, (route, probe))
             return
         probe.waited_ns += now_ns - probe.last_end_ns
         yield from self._attempt(now_ns, route, probe)
 
-    def _finish(
-        self, now_ns: int, route: _Route, probe: _Probe, key: int, event: AttemptFinished
-    ) -> Iterator[Event]:
-        del route.open[key]
-        yield event
-        probe.attempts += 1
-        probe.last_end_ns = now_ns
-        worker = probe.worker
+    def _first(self, _now_ns: int, route: _Route, key: int, event: FirstToken) -> tuple[Event, ...]:
+        return (event,) if key in route.open else ()
+
+    def _settle(self, now_ns: int, route: _Route, event: AttemptFinished) -> Iterator[Event]:
+        """Take what an answer says of limits and cool-downs, and say so."""
         if event.limits and now_ns - route.told_limits_ns >= NS_PER_S:
             route.told_limits_ns = now_ns
             yield LimitReading(at_ns=now_ns, route=route.name, limits=event.limits)
@@ -516,6 +529,17 @@ class Stream:
                 )
                 let_go = Held(at_ns=until_ns, reason="cool_down", route=route.name, released=True)
                 self._push(until_ns, _SAY, let_go)
+
+    def _finish(
+        self, now_ns: int, route: _Route, probe: _Probe, key: int, event: AttemptFinished
+    ) -> Iterator[Event]:
+        if route.open.pop(key, None) is None:
+            return  # it was cancelled
+        yield event
+        probe.attempts += 1
+        probe.last_end_ns = now_ns
+        worker = probe.worker
+        yield from self._settle(now_ns, route, event)
         if event.retry is not None:
             wait_ns = round(event.retry.wait_s * NS_PER_S)
             self._push(now_ns + wait_ns, _AGAIN, (route, probe))
@@ -577,6 +601,8 @@ class Stream:
         )
         draft = _Draft(now_ns, route, probe)
         draft.idle_since_ns = idle_since_ns
+        self._order += 1
+        draft.key = self._order
         draft.told["reserved_tokens"] = reserved
         failure = self._failure(route, probe)
         self._connect(draft, failure)
@@ -734,7 +760,7 @@ class Stream:
         offsets = tuple(accumulate(gaps, initial=first - now_ns))
         last = now_ns + offsets[-1]
         draft.first = first
-        if probe.first_ns is None:
+        if probe.first_ns is None and nature.is_streamed:
             probe.first_ns = first
             event = FirstToken(
                 at_ns=first,
@@ -745,7 +771,7 @@ class Stream:
                 kind="content",
                 cohort=route.cohort,
             )
-            self._push(first, _SAY, event)
+            self._push(first, _FIRST, (route, draft.key, event))
         ladder, told = draft.ladder, draft.told
         ladder["headers"] = draft.headers
         ladder["first_event"] = ladder["first_token"] = ladder["first_answer"] = first
@@ -768,6 +794,8 @@ class Stream:
         }
         if longest_ns > NS_PER_S:
             told["stalls"] = sum(gap > NS_PER_S for gap in gaps)
+        if not nature.is_streamed:
+            self._hold_back(draft, last)
         if cut is not None:
             silent_s = nature.stall_timeout_s if cut is STALLED else 0.002
             self._end_badly(draft, cut, last + int(silent_s * 1e9))
@@ -788,6 +816,23 @@ class Stream:
             **told,
         )
         self._open(draft, event)
+
+    def _hold_back(self, draft: "_Draft", last: int) -> None:
+        """Let an answer come whole, at its end."""
+        for step in ("first_event", "first_token", "first_answer", "last_token"):
+            del draft.ladder[step]
+        if not draft.route.nature.headers_early:
+            draft.ladder["headers"] = draft.headers = last
+        draft.first = NEVER_NS
+        for name in (
+            "chunk_offsets_ns",
+            "longest_gap_ns",
+            "stalls",
+            "chunks",
+            "first_chunk_tokens",
+        ):
+            draft.told.pop(name, None)
+        draft.told["ttft_kind"] = "not_streamed"
 
     def _failure(self, route: _Route, probe: _Probe) -> Failure | None:
         """Draw whether an attempt fails, and how."""
@@ -855,7 +900,8 @@ class Stream:
                 wait_s = doubled_s * (1 - 0.25 * self._chance.random())
             reason = failure.reason or failure.outcome
             plan = RetryPlan(reason=reason, wait_s=wait_s, number=probe.retries)
-        if failure.reached != "answer" or failure.outcome in ("timeout", "truncated"):
+        is_whole = failure.reached == "answer" and failure.outcome not in ("timeout", "truncated")
+        if not is_whole and failure.outcome != "cancelled":
             probe.worker.warm_until_ns = 0  # the connection is of no more use
         told.setdefault("status", failure.status)
         ladder["ended"] = end
@@ -874,8 +920,7 @@ class Stream:
         self._open(draft, event)
 
     def _open(self, draft: "_Draft", event: AttemptFinished) -> None:
-        self._order += 1
-        key, end_ns, route, probe = self._order, event.at_ns, draft.route, draft.probe
+        key, end_ns, route, probe = draft.key, event.at_ns, draft.route, draft.probe
         headers, first = draft.headers or end_ns, draft.first or end_ns
         stamps = (draft.now_ns, draft.sent, headers, first)
         route.open[key] = (*stamps, probe, probe.attempts, event.cohort)
@@ -886,19 +931,9 @@ class _Draft:
     """What is drawn of one attempt, step by step."""
 
     __slots__ = (
-        *(
-            "at_s",
-            "cached",
-            "first",
-            "headers",
-            "idle_since_ns",
-            "ladder",
-            "lag_s",
-            "lost_s",
-            "now_ns",
-            "probe",
-        ),
-        *("reordered", "retransmits", "route", "rtt_s", "sent", "told"),
+        *("at_s", "cached", "first", "headers", "idle_since_ns", "key", "ladder", "lag_s"),
+        *("lost_s", "now_ns", "probe", "reordered", "retransmits", "route", "rtt_s", "sent"),
+        "told",
     )
 
     def __init__(self, now_ns: int, route: _Route, probe: _Probe) -> None:
@@ -906,7 +941,7 @@ class _Draft:
         self.route = route
         self.probe = probe
         self.at_s = self.rtt_s = self.lost_s = self.lag_s = self.cached = 0.0
-        self.sent = self.headers = self.first = self.idle_since_ns = 0
+        self.sent = self.headers = self.first = self.idle_since_ns = self.key = 0
         self.reordered = self.retransmits = 0
         self.ladder: dict[str, int] = {
             "scheduled": probe.scheduled_ns,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Final, Literal
 
-from probes.events import Cause, KnobKind, Limit, Outcome
+from probes.events import Cause, KnobKind, Limit, Outcome, Shortage
 
 from .nature import Nature
 
@@ -76,6 +76,8 @@ class Effect:
     lag_s: float = 0.0
     """Of this machine: all that comes is seen later, by up to so much."""
     cpu_share: float = 0.0
+    short_of: Shortage = ""
+    """What this machine has too little of, by its own word."""
 
     @property
     def is_share(self) -> bool:
@@ -155,7 +157,8 @@ class Turn:
     """What somebody does, or what happens to the engine, at a moment of the run."""
 
     at_s: float
-    what: Literal["knob", "pause", "resume", "hold", "die", "gap"]
+    what: Literal["knob", "pause", "cancel", "resume", "hold", "die", "gap"]
+    """`cancel` pauses, and cancels what is open."""
     route: str = ""
     knob: KnobKind = "concurrency"
     value: float = 0.0
@@ -172,5 +175,7 @@ class Outline:
     length_s: float = 660.0
     late_s: float = 0.0
     """Every second route is probed by another engine, whose events come so much later."""
+    busy: float = 0.0
+    """Share of the seconds in which the engine's own loop is late, to nobody's harm."""
     tells_phase: bool = True
     """Ticks say how far the oldest open request has come."""

@@ -156,6 +156,27 @@ def test_what_may_be_chance_makes_no_state_worse_than_slow(cause: Cause) -> None
     assert STATE_ORDER.index(state) >= STATE_ORDER.index("slow")
 
 
+def test_the_goals_go_on_judging_beside_what_may_be_chance() -> None:
+    chance = diagnosis(25, "provider_queueing", 21, state="perhaps")
+    view = view_of(*probes(20), tick(21), *probes(25, 22, ttft_s=1.9, e2e_s=2.0), chance, tick(50))
+    assert view.state == "sluggish"
+    assert view.since_ns > at(22)
+    well = view_of(*probes(25), diagnosis(26, "cache_loss", 5, state="perhaps"), tick(28))
+    assert (well.state, well.since_ns) == ("slow", at(5))
+
+
+def test_a_cooling_route_tells_which_limits_it_met() -> None:
+    held = Held(at_ns=at(6), reason="cool_down", route="alpha", until_ns=at(90), asked_s=84)
+    kinds = ("rate_limit.tokens", "rate_limit.requests", "rate_limit.tokens")
+    limited = [
+        throttled(ProbeScript(f"e1-x{number}", 3.2 + number), 3.4 + number, None, reason=kind)
+        for number, kind in enumerate(kinds)
+    ]
+    assert view_of(*probes(3), *limited, held, tick(8)).why == "rate_limit.tokens 67%"
+    assert view_of(*probes(3), limited[1], held, tick(8)).why == "rate_limit.requests"
+    assert view_of(*probes(3), held, tick(8)).why == ""
+
+
 def test_where_something_succeeds_beside_refusals_a_route_is_failing() -> None:
     refused = diagnosis(10, "auth_failure", 8)
     some = [*probes(5), refused, *probes(1, 12)]

@@ -189,7 +189,7 @@ def test_an_open_request_names_nothing_that_its_sample_would_not_name() -> None:
 
 def test_what_is_open_is_forgotten_with_its_engine() -> None:
     detector, at = learned()
-    detector.lend([((at + each) * S, 50.0) for each in range(12)])
+    detector.lend([((at + each) * S, 50.0) for each in range(20)])
     assert detector.level == "named"
     detector.forget_open()
     assert (detector.level, detector.since_ns) == ("well", None)
@@ -299,7 +299,7 @@ def test_seconds_that_resemble_each_other_raise_the_bar() -> None:
     took = [until(alike(each), [1.5] * 60, "named", at=2000) for each in (0.0, 0.8)]
     assert took[0] is not None
     assert took[1] is not None
-    assert took[1] > 1.5 * took[0]
+    assert took[1] > 1.3 * took[0]
 
 
 def test_coming_back_to_where_the_hour_was_is_no_shift() -> None:
@@ -322,7 +322,7 @@ def test_what_creeps_is_held_against_the_run_and_settled_by_hand() -> None:
     assert shift is not None
     assert shift.low > 1.5
     assert detector.ramp_since_ns is not None
-    assert 3600 < detector.ramp_since_ns / S < named_at
+    assert abs(detector.ramp_since_ns / S - 3600) < 900
     assert detector.level in ("well", "suspected")
     detector.settle()
     assert (detector.ramp(), detector.ramp_since_ns) == (None, None)

@@ -88,7 +88,8 @@ def test_two_attempts_within_a_second_of_the_clock_weigh_one_each() -> None:
     for second in range(6):
         even.second(second * S, True, second * S)
         paired.second(second * S + (second % 2) * S // 10, True, second * S)
-    assert paired.score == even.score
+    # Ends that are not quite a second apart are worth not quite one each.
+    assert paired.score == pytest.approx(even.score, rel=0.02)
 
 
 def test_a_second_counts_by_the_share_of_its_attempts() -> None:

@@ -141,7 +141,10 @@ def test_our_own_trouble_blames_no_route() -> None:
 def test_what_may_be_chance_is_dim() -> None:
     (line,) = lines_of(of({"state": "perhaps"}))
     assert " perhaps slow to the first token " in line_text(line)
+    assert "→ move users" in line_text(line)
     assert {role for text, role in line if text.strip()} == {"dim"}
+    (sure,) = lines_of(SLOW)
+    assert [role for text, role in sure if "→" in text] == ["accent"]
 
 
 @pytest.mark.parametrize(
