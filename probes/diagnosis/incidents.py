@@ -48,8 +48,18 @@ class Incident:
     members: list[tuple[RouteCauses, Alarm]] = field(default_factory=list)
     told: "_Told | None" = None
     named_ns: int | None = None
+    cause_ns: int = 0
+    """When it took its cause."""
     last: Diagnosis | None = None
     """What was told of it last."""
+
+    def takes_cause(self, standing: Sequence[tuple[RouteCauses, Alarm]], now_ns: int) -> None:
+        """Take the cause that most of what stands has, of what is named where something is."""
+        causes = [alarm.cause for _, alarm in standing if alarm.is_named]
+        causes = causes or [alarm.cause for _, alarm in standing]
+        most = max(causes, key=lambda cause: (causes.count(cause), cause == self.cause))
+        if most != self.cause:
+            self.cause, self.cause_ns = most, now_ns
 
     def hit(self) -> list[tuple[RouteCauses, Alarm]]:
         """Return the alarms that are told of: those of its cause, and of an incident that is named
@@ -132,11 +142,12 @@ class Incidents:
         if not standing:
             return
         named = [one for one in standing if one[1].is_named]
-        incident.cause = _most(alarm.cause for _, alarm in named or standing)
+        incident.takes_cause(standing, now_ns)
         parted = [
-            one
-            for one in named
-            if one[1].cause != incident.cause and now_ns - one[1].cause_ns > _SAME_ONSET_NS
+            (route, alarm)
+            for route, alarm in named
+            if alarm.cause != incident.cause
+            and now_ns - max(alarm.cause_ns, incident.cause_ns) > _SAME_ONSET_NS
         ]
         if parted:
             incident.members = [one for one in incident.members if one not in parted]
@@ -210,7 +221,7 @@ class Incidents:
             is_accepted = incident.told.state == "named" and any(one.is_accepted for one in over)
             return [self._event(incident, "settled" if is_accepted else "cleared", now_ns, routes)]
         incident.members = standing
-        incident.cause = _most(alarm.cause for _, alarm in named or standing)
+        incident.takes_cause(standing, now_ns)
         incident.since_ns = min(alarm.since_ns for _, alarm in incident.hit())
         if named and incident.named_ns is None:
             incident.named_ns = now_ns
@@ -264,11 +275,6 @@ class Incidents:
         )
         incident.last = msgspec.structs.replace(event, text=told)
         return incident.last
-
-
-def _most(causes: Iterable[Cause]) -> Cause:
-    counted = list(causes)
-    return max(counted, key=counted.count)
 
 
 def _scopes(watches: Sequence[RouteWatch]) -> Iterable[Callable[[RouteWatch], bool]]:
