@@ -19,7 +19,7 @@ import msgspec
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.evidence import advice_for, evidence_of, size_of
 from probes.diagnosis.route_watch import RouteWatch
-from probes.events import Cause, Diagnosis, DiagnosisState
+from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState
 from probes.events.diagnosis_words import diagnosis_text, server_words
 from probes.kit.clock import NS_PER_S
 
@@ -28,14 +28,6 @@ _OF_ONE_HOST_NS: Final = 40 * NS_PER_S
 """Of routes of one host the onsets may lie further apart: each is known from its own samples."""
 SETTLES_NS: Final = 3600 * NS_PER_S
 """What has stood for so long within the goals is the usual from then on."""
-_SETTLING: Final[frozenset[Cause]] = frozenset(
-    (
-        *("provider_queueing", "provider_slow_decode", "network_path", "model_changed"),
-        *("own_load", "prompt_growth", "output_growth", "cache_loss", "connection_churn"),
-        *("dns", "tls"),
-    )
-)
-"""Causes of a new level that may be the usual one day; what fails never is."""
 
 
 @dataclass(slots=True)
@@ -240,7 +232,7 @@ class Incidents:
         return (
             incident.named_ns is not None
             and now_ns - incident.named_ns >= SETTLES_NS
-            and incident.cause in _SETTLING
+            and incident.cause in NEW_LEVELS
             and all(_is_within_goals(route.watch) for route, _ in incident.members)
         )
 
