@@ -26,7 +26,7 @@ from probes.kit.clock import NS_PER_S
 _SAME_ONSET_NS: Final = 20 * NS_PER_S
 _OF_ONE_HOST_NS: Final = 40 * NS_PER_S
 """Of routes of one host the onsets may lie further apart: each is known from its own samples."""
-_SETTLES_NS: Final = 3600 * NS_PER_S
+SETTLES_NS: Final = 3600 * NS_PER_S
 """What has stood for so long within the goals is the usual from then on."""
 _SETTLING: Final[frozenset[Cause]] = frozenset(
     (
@@ -239,7 +239,7 @@ class Incidents:
     def _has_settled(self, incident: Incident, now_ns: int) -> bool:
         return (
             incident.named_ns is not None
-            and now_ns - incident.named_ns >= _SETTLES_NS
+            and now_ns - incident.named_ns >= SETTLES_NS
             and incident.cause in _SETTLING
             and all(_is_within_goals(route.watch) for route, _ in incident.members)
         )
