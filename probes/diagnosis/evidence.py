@@ -90,12 +90,18 @@ def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCa
 
 
 def _lighter(watch: RouteWatch, cause: Cause) -> Advice:
-    """Return the knob by which less is asked at once: the one that was turned, where to put it back
-    is less still."""
+    """Return the knob by which less is asked at once: the one that was turned, where putting it
+    back still makes it less."""
     raised = watch.raised
     if raised is not None and raised.knob == "concurrency" and raised.before < watch.concurrency:
         return Advice(act="undo_knob", knob="concurrency", value=raised.before)
-    if raised is not None and raised.knob == "interval" and cause == "own_load":
+    is_faster = raised is not None and raised.knob == "interval"
+    if (
+        raised is not None
+        and is_faster
+        and cause == "own_load"
+        and raised.before > watch.interval_s
+    ):
         return Advice(act="undo_knob", knob="interval", value=raised.before)
     if watch.concurrency > 1:
         return Advice(act="set_knob", knob="concurrency", value=watch.concurrency - 1)

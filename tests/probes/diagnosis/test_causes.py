@@ -42,7 +42,7 @@ PAIRS = [(by, slot) for by, slots in _EXPLAINS.items() for slot in sorted(slots)
 @pytest.mark.parametrize(("by", "slot"), PAIRS)
 def test_what_began_together_is_explained_and_what_did_not_is_not(by: Slot, slot: Slot) -> None:
     route = causes()
-    cause: Cause = "provider_errors" if by == "fails" else "unknown"
+    cause: Cause = "outage" if by == "fails" else "unknown"
     first = alarm(by, 1000, 1010, cause)
     for since_s, begun_s, near in (
         *((1030, 1200, True), (970, 1200, True), (900, 1020, True)),
@@ -67,7 +67,8 @@ def test_what_is_itself_explained_explains_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "slows"), [("outage", True), ("no_answer", True), ("auth_failure", False)]
+    ("cause", "slows"),
+    [("outage", True), ("no_answer", True), ("provider_errors", False), ("auth_failure", False)],
 )
 def test_only_failures_that_slow_explain_what_is_slow(cause: Cause, slows: bool) -> None:
     first = alarm("fails", 1000, 1000, cause)
