@@ -71,10 +71,11 @@ _EXPLAINS: Final[Mapping[Slot, frozenset[Slot]]] = {
 _LASTING: Final[frozenset[Slot]] = frozenset(("observer", "path", "build"))
 _FAILURES_THAT_SLOW: Final[frozenset[Cause]] = frozenset(
     (
-        *("no_answer", "outage", "provider_errors", "provider_overloaded", "retry_masking"),
-        *("network_path", "dns", "tls", "stream_stalls", "stream_truncation"),
+        *("no_answer", "outage", "provider_overloaded", "stream_stalls"),
+        *("network_path", "dns", "tls"),
     )
 )
+"""A server that answers one request in five with a 500 has no reason to be slow with the others."""
 _SILENT: Final[frozenset[Cause]] = frozenset(("no_answer", "stream_stalls", "network_path"))
 """What time-outs speak of."""
 _SIBLINGS: Final[frozenset[Slot]] = frozenset(("wait", "write"))
@@ -97,7 +98,7 @@ _THROTTLED_IN_A_ROW: Final = 4
 """429s without a success between them: a route that cools down is asked too seldom for a share."""
 _WELL_AGAIN: Final = 3
 """Successes in a row that end what was named for failures in a row, or for silence."""
-_SURELY_WELL: Final = 5
+SURELY_WELL: Final = 5
 _SURE: Final = 9.5
 """Successes in a row that end an alarm: as many as are one chance in thirteen thousand at its
 share, for it is asked of each of them; and five of what nothing succeeded in."""
@@ -493,7 +494,9 @@ class RouteCauses:
         if not failed:
             return "unknown"
         most = max(sorted(set(failed)), key=failed.count)
-        nothing_succeeds = len(failed) == len(ends) >= _NOTHING_SUCCEEDS
+        # What says itself that it has too much to do lets some through, sooner or later.
+        least = _NOTHING_SUCCEEDS + (3 if most == "provider_overloaded" else 0)
+        nothing_succeeds = len(failed) == len(ends) >= least
         if most in ("provider_errors", "provider_overloaded") and nothing_succeeds:
             return "outage"
         if failed.count("provider_overloaded") * 2 >= len(failed):
@@ -529,7 +532,7 @@ class RouteCauses:
         while ends and ends[-1].failure is None:
             well_from_ns = ends.pop().began_ns
             well += 1
-        if well < _SURELY_WELL or not ends:
+        if well < SURELY_WELL or not ends:
             return False
         share = sum(end.failure is not None for end in ends) / len(ends)
         if well < _SURE / -math.log(1 - min(share, 0.999)):

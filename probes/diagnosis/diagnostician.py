@@ -56,6 +56,8 @@ _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
 _ENDS_HEEDED: Final = 8
 """Ends of attempts of which none may have said so."""
 _UNEVEN: Final = 1.5
+_SOONER: Final = 0.5
+"""Part of the patience after which one more probe is to say whether all of it hangs."""
 _ONE_FAILURE: Final = 2.0
 """Score of a share after a single failure."""
 _THICK_S: Final = 1.0
@@ -110,7 +112,7 @@ class Diagnostician:
             for name, route in self._routes.items()
             if _is_suspect(route)
             and route.watch.open_requests >= route.watch.concurrency
-            and route.watch.hanging(self._now_ns) is not None
+            and route.watch.hanging(self._now_ns, _SOONER) is not None
         )
 
     def _judge(self) -> list[Diagnosis]:
@@ -261,7 +263,7 @@ def _is_suspect(route: RouteCauses) -> bool:
     watch = route.watch
     if not watch.info.evidence or not watch.is_probed:
         return False
-    hangs = watch.hanging(watch.now_ns) is not None
+    hangs = watch.hanging(watch.now_ns, _SOONER) is not None
     if watch.pace_s <= _THICK_S and not hangs:
         return False
     if any(alarm.cause in _NEVER_THICKENED for alarm in route.alarms.values()):

@@ -80,18 +80,36 @@ def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCa
     plain = _PLAIN_ADVICE.get(cause)
     if plain is not None:
         return plain
-    if cause == "own_load" or cause == "rate_limited_concurrency":
-        raised = ill[0].raised if ill else None
-        if raised is not None and raised.knob == "concurrency":
-            return Advice(act="undo_knob", knob="concurrency", value=raised.before)
-        fewer = max(1, ill[0].concurrency - 1) if ill else 1
-        return Advice(act="set_knob", knob="concurrency", value=fewer)
-    if cause in ("rate_limited_requests", "rate_limited_tokens") and ill:
-        slower_s = max(1.0, ill[0].interval_s * 2)
-        return Advice(act="set_knob", knob="interval", value=slower_s)
+    if ill and cause in ("own_load", "rate_limited_concurrency"):
+        return _lighter(ill[0], cause)
+    if ill and cause in ("rate_limited_requests", "rate_limited_tokens"):
+        return _slower(ill[0])
     if cause in _MOVE:
         return Advice(act="move", route=_well_route(ill, routes))
     return Advice(act="wait")
+
+
+def _lighter(watch: RouteWatch, cause: Cause) -> Advice:
+    """Return the knob by which less is asked at once: the one that was turned, where putting it
+    back still makes it less."""
+    raised = watch.raised
+    if raised is not None and raised.knob == "concurrency" and raised.before < watch.concurrency:
+        return Advice(act="undo_knob", knob="concurrency", value=raised.before)
+    is_faster = raised is not None and raised.knob == "interval"
+    if (
+        raised is not None
+        and is_faster
+        and cause == "own_load"
+        and raised.before > watch.interval_s
+    ):
+        return Advice(act="undo_knob", knob="interval", value=raised.before)
+    if watch.concurrency > 1:
+        return Advice(act="set_knob", knob="concurrency", value=watch.concurrency - 1)
+    return _slower(watch)
+
+
+def _slower(watch: RouteWatch) -> Advice:
+    return Advice(act="set_knob", knob="interval", value=max(1.0, watch.interval_s * 2))
 
 
 def _well_route(ill: Sequence[RouteWatch], routes: Sequence[RouteCauses]) -> str:

@@ -51,8 +51,9 @@ _BY_REASON: Final = {
     "timeout.connect": _NO_CONNECTION,
     "timeout.first_token": _NO_ANSWER,
     "timeout.stall": _STALL,
-    # A gateway that waits in vain for what is behind it: to the user it is a hang.
-    "gateway_timeout": _ERRORS,
+    # The same request may well pass the next time: it is not what is asked.
+    "conflict": _ERRORS,
+    "client_closed": _ERRORS,
 }
 _NOT_THE_ROUTES: Final = frozenset(("refusal", "content_filter"))
 """The model answered, and what it said is its answer to the prompt: nothing is out of order."""

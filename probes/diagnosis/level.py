@@ -78,6 +78,9 @@ MOST_SPREAD: Final = 1.8
 """The threshold is meant for neighbours that correlate by 0.3 at most, whose sums vary (1 + 0.3) /
 (1 − 0.3) as much as those of strangers. Where they correlate more it is raised in proportion, up to
 1.8 ×: eight workers see the same second of the server, and gave one false alarm a day."""
+THICKENED_FACTOR: Final = 1.2
+"""Thickened probes lie closer together than those that the scores are known from, and meet all of a
+gust of which the others met one second."""
 LEAST_VARIANCE: Final = 0.3
 """Scores that vary less are all far below the margin, and their likeness sums up to nothing."""
 
@@ -106,6 +109,9 @@ found, held within these: nearer than the first, noise would clear it; farther t
 route that has come down to twice its usual would pass for well."""
 RECENT: Final = 120
 """Samples since the onset that the size is reckoned from, the newest."""
+_MOST_MS: Final = 2**32 - 1
+SHARP: Final = 5
+"""Samples at least, the newest, that tell how large a shift is when its onset is dated."""
 RECKONED_EVERY: Final = 5
 """Samples between two reckonings of the size in an alarm: a median costs as much as ten samples."""
 
@@ -113,9 +119,10 @@ HEIR_SAMPLES: Final = 12
 """Samples of a new cohort by which the old reference is scaled."""
 
 BLOCK: Final = 60
-SLOW_BLOCK: Final = 12
+SLOW_BLOCK: Final = 30
 """Well samples that become one median: a minute of them, or where they come slowly, enough of them
-that the median means something."""
+that the median means something. With twelve, a route of one probe in five seconds had a false ramp
+in four days."""
 BLOCKS: Final = 60
 """Blocks that are kept one by one: an hour of them."""
 LEVEL_BLOCKS: Final = 5
@@ -125,6 +132,10 @@ MOST_LIFT: Final = 1.5
 """A wandering route is not ill for coming back to where it was half an hour ago: where the
 reference lies below the level that a fifth of the hour exceeded, samples must exceed that one by
 the margin. Never by more than this: an hour that began slow must not hide what comes next."""
+HOUR_NS: Final = 3600 * NS_PER_S
+SWING: Final = 0.05
+"""What a level moves in an hour of health: a day's swing of ±22 % does 5.8 % at its steepest. At
+one probe in thirty seconds the reference is two hours and a half long."""
 
 ANCHORS: Final = 120
 """Medians that stand for the whole run. When so many are there, each two neighbours become one."""
@@ -133,8 +144,8 @@ ANCHOR_AGE: Final = 30
 """A block enters them when it is half an hour old: no ramp may raise what it is held against."""
 RAMP_MARGIN: Final = 1.5
 """A day's swing is ±22 %, so its crest is ×1.5 of its trough."""
-RAMP_NAMED: Final = 5.0
-"""Four minutes that all stand far out. Neighbouring minutes resemble each other, so that the sum
+RAMP_NAMED: Final = 7.0
+"""Six minutes that all stand far out. Neighbouring minutes resemble each other, so that the sum
 of their scores says less than it would of strangers; it is the margin that makes a ramp sure."""
 RAMP_BLOCKS: Final = 5
 """Blocks from which the size of a ramp is reckoned."""
@@ -199,6 +210,7 @@ class LevelShift:
         "_ramp",
         "_ramp_ns",
         "_recent",
+        "_recent_ms",
         "_score",
         "_scored",
         "_scores_before",
@@ -239,6 +251,8 @@ class LevelShift:
         """Samples since the onset that enter the reference if nothing comes of it."""
         self._recent: array[float] = array("f")
         """Samples since the onset, those of thickened probes too."""
+        self._recent_ms: array[int] = array("I")
+        """When their requests began, in ms from the onset."""
         self._thickened = False
         self._half = 1.0
         self.samples_since = 0
@@ -374,7 +388,7 @@ class LevelShift:
         z = _normal_score(bisect_left(known, value / self._least_shift()), n, CLIP)
         score = self._score + z - DRIFT
         if self.named_since_ns is not None:
-            self._judge_named(value, score, evidence)
+            self._judge_named(value, score, evidence, began_ns)
             return
         if score <= 0.0:
             self._score = 0.0
@@ -388,7 +402,7 @@ class LevelShift:
             self._begin_doubt(began_ns)
         if not evidence:
             self._learn_scores(z)
-        self._keep(value, evidence)
+        self._keep(value, evidence, began_ns)
         if self._is_gross(at_ns, value, began_ns) or self._is_enough():
             self._name(at_ns)
 
@@ -540,8 +554,9 @@ class LevelShift:
         return min(self._threshold, max(LOWEST, chance))
 
     def _wanted(self) -> float:
-        # Thickened probes lie closer together than those that the scores are known from.
-        wanted = max(self._own, self._threshold) if self._thickened else self._own
+        wanted = self._own
+        if self._thickened:
+            wanted = max(wanted, THICKENED_FACTOR * self._threshold)
         return wanted * (YOUNG_FACTOR if len(self._sorted) < YOUNG else 1.0)
 
     def _is_enough(self) -> bool:
@@ -553,11 +568,37 @@ class LevelShift:
         self._own = self._own_threshold()
         self._scores_before = (self._mean, self._variance, self._covariance)
 
-    def _keep(self, value: float, evidence: bool) -> None:
+    def _sharpen_onset(self) -> None:
+        """Date the onset anew, now that it is known how large the shift is.
+
+        The score may have hovered above zero by noise for a minute before. The likeliest onset of a
+        shift of this size is where the scores, less half of what its samples are worth, sum up to
+        the most.
+        """
+        known, n = self._sorted, len(self._sorted)
+        bar = self._margin * self._lift
+        scores = [_normal_score(bisect_left(known, one / bar), n, CLIP) for one in self._recent]
+        if len(scores) < SHARP or self._since_ns is None:
+            return
+        drift = max(DRIFT, 0.4 * sum(scores[-SHARP:]) / SHARP)
+        best, total, onset = 0.0, 0.0, 0
+        for place in range(len(scores) - 1, -1, -1):
+            total += scores[place] - drift
+            if total > best:
+                best, onset = total, place
+        later_ms = self._recent_ms[onset]
+        self._since_ns += later_ms * 1_000_000
+        # They are told from the onset.
+        self._recent_ms = array("I", (max(0, one - later_ms) for one in self._recent_ms))
+
+    def _keep(self, value: float, evidence: bool, began_ns: int) -> None:
         self.samples_since += 1
         self._recent.append(value)
+        since_ms = (began_ns - (self._since_ns or began_ns)) // 1_000_000
+        self._recent_ms.append(min(max(since_ms, 0), _MOST_MS))
         if len(self._recent) > RECENT:
             del self._recent[0]
+            del self._recent_ms[0]
         self._thickened = self._thickened or evidence
         if not evidence:
             self._doubtful.append(value)
@@ -579,7 +620,7 @@ class LevelShift:
 
     def _forget_doubt(self) -> None:
         self._since_ns = None
-        self._doubtful, self._recent = array("f"), array("f")
+        self._doubtful, self._recent, self._recent_ms = array("f"), array("f"), array("I")
         self._gross, self.samples_since, self._thickened = 0.0, 0, False
 
     def _is_gross(self, at_ns: int, value: float, began_ns: int) -> bool:
@@ -598,16 +639,17 @@ class LevelShift:
     def _name(self, at_ns: int) -> None:
         self.named_since_ns = at_ns
         self._cleared = 0.0
+        self._sharpen_onset()
         if self._since_ns is not None:
             self._mean, self._variance, self._covariance = self._scores_before
         self._reckon_half()
 
-    def _judge_named(self, value: float, score: float, evidence: bool) -> None:
+    def _judge_named(self, value: float, score: float, evidence: bool, began_ns: int) -> None:
         """Judge a sample of an alarm by two tests: either may clear it."""
         known = self._sorted
         self._score = min(score, self._wanted() + HEADROOM)
         self._on_credit = self._on_credit and self._score < self._wanted()
-        self._keep(value, evidence)
+        self._keep(value, evidence, began_ns)
         if not self._cleared and self.samples_since % RECKONED_EVERY == 0:
             # Only while nothing speaks for its end: samples of the recovery would pull the size
             # down, and with it the bar that they have to come under.
@@ -647,9 +689,11 @@ class LevelShift:
             _geometric_mean(blocks[end - LEVEL_BLOCKS : end])
             for end in range(len(blocks), LEVEL_BLOCKS - 1, -LEVEL_BLOCKS)
         )
+        lift = 1.0
         if len(levels) > 1 and len(self._sorted) >= LEARNED:
             lift = _quantile(levels, LIFT_QUANTILE) / _quantile(self._sorted, 0.5)
-            self._lift = min(max(1.0, lift), MOST_LIFT)
+        span_ns = REFERENCE * self._pace_ns
+        self._lift = min(max(1.0 + SWING * span_ns / HOUR_NS, lift), MOST_LIFT)
         self._judge_ramp(median)
 
     def _judge_ramp(self, median: float) -> None:

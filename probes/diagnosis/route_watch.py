@@ -54,6 +54,8 @@ from probes.stats.tokens import is_exact, seconds_per_token, tokens_after_first_
 
 _ENDS_KEPT: Final = 160
 """Ends of attempts that a cause is told from: half a minute at five a second."""
+_WORDS_KEPT: Final = 120
+"""Characters of a server's words; fewer than those are shown."""
 _OPEN_KEPT: Final = 4096
 """Open requests of a route; more are not looked at one by one."""
 _BANDS_KEPT: Final = 2
@@ -63,7 +65,6 @@ _GAP_TIMES_USUAL: Final = 8.0
 """A pause is that much longer than the stream's own usual gap; else all of it is slow."""
 _BUILDS_LEARNED: Final = 30
 """Answers by which the builds that serve a route are known: a fleet has several at once."""
-_BUILDS_KEPT: Final = 64
 _LEARNED_S: Final = 30
 """Seconds of samples before a share is judged that may well be always so: a server that closes
 every connection, or a way that always loses something."""
@@ -79,6 +80,12 @@ _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
 _TOLD_OF: Final = 16
 """Attempts over which it is looked at whether they tell their round trips."""
+PATIENCE_S: Final = 8.0
+UNTOLD_PATIENCE_S: Final = 11.0
+"""The least age at which a request hangs; where the ticks do not tell how far it has come, it may
+be our own connecting that is slow."""
+TIMES_USUAL: Final = 10
+"""How many times what all but one in fifty take a request may take."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
 _MOST_SET: Final = 1e6
@@ -255,7 +262,7 @@ class RouteWatch:
         if began_ns < self.stale_before_ns and event.outcome == "timeout":
             return
         failure = None if kind is None else kind.cause
-        words = event.message if event.message else event.reason
+        words = (event.message or event.reason)[:_WORDS_KEPT]
         self.ends.append(End(began_ns, event.at_ns, failure, rate, words, event.status))
         self.throttled.add(event.at_ns, rate is not None, began_ns, evidence=event.evidence)
         if rate is not None:
@@ -400,27 +407,29 @@ class RouteWatch:
             (one.began_ns for one in self._open.values() if one.began_ns >= from_ns), default=None
         )
 
-    def hanging(self, now_ns: int) -> Hang | None:
+    def hanging(self, now_ns: int, patience: float = 1.0) -> Hang | None:
         """Return the oldest open request of those that nothing which began later has overtaken.
 
-        None where it may still be slow.
+        None where it may still be slow. `patience` is a part of what is waited for before that is
+        said: a probe that asks anew may be sent sooner.
         """
         if not self._open:
             return None
         ok_ns = -1 if self.last_ok_began_ns is None else self.last_ok_began_ns
-        oldest: _Open | None = None
+        oldest: dict[bool, int] = {}
         for request in self._open.values():
-            if request.began_ns > ok_ns and (oldest is None or request.began_ns < oldest.began_ns):
-                oldest = request
-        if oldest is None:
-            return None
-        began_ns = oldest.began_ns
-        if self._gap is not None and began_ns < self._gap.at_ns:
-            began_ns = self._gap.at_ns
-        age_s = (now_ns - began_ns) / NS_PER_S
-        writes = oldest.first_ns is not None
-        hangs = age_s > self._patience_s(writes=writes)
-        return Hang(began_ns, age_s, writes) if hangs else None
+            writes, began_ns = request.first_ns is not None, request.began_ns
+            if ok_ns < began_ns < oldest.get(writes, began_ns + 1):
+                oldest[writes] = began_ns
+        from_ns = 0 if self._gap is None else self._gap.at_ns
+        # Silence first: it says more than a stream that pauses.
+        for writes in (False, True):
+            if writes in oldest:
+                began_ns = max(oldest[writes], from_ns)
+                age_s = (now_ns - began_ns) / NS_PER_S
+                if age_s > patience * self._patience_s(writes=writes):
+                    return Hang(began_ns, age_s, writes)
+        return None
 
     def _patience_s(self, *, writes: bool) -> float:
         """Return how old a request may be before it hangs.
@@ -428,15 +437,15 @@ class RouteWatch:
         A first token is waited for ten times as long as all but one of fifty took; a stream that
         has begun may write for as long as such an answer takes, and once more.
         """
-        least_s = 8.0 if self.oldest_phase is not None else 11.0
+        least_s = PATIENCE_S if self.oldest_phase is not None else UNTOLD_PATIENCE_S
         usual_s = self.band.wait.usual(0.98)
         if usual_s is None:
             usual_s = self.band.whole.usual(0.98)
         if usual_s is None:
             # The slowest seen so far, once there are some; what thinks may think for long.
-            usual_s = self.slowest_wait_s if self.ok >= _SOME else _MOST_EXPECTED_S / 10
+            usual_s = self.slowest_wait_s if self.ok >= _SOME else _MOST_EXPECTED_S / TIMES_USUAL
         goal_s = self.info.goal_ttft_s or 0.0
-        patience_s = max(least_s, 10 * usual_s, 2 * goal_s)
+        patience_s = max(least_s, TIMES_USUAL * usual_s, 2 * goal_s)
         if writes:
             patience_s = max(patience_s, _STREAMS_S, 3 * self.slowest_answer_s)
         return patience_s
@@ -579,7 +588,7 @@ class RouteWatch:
         return waited_ns >= max(3 * slowest_s, slowest_s + 1.0) * NS_PER_S
 
     def _measure_build(self, event: AttemptFinished, began_ns: int) -> None:
-        build = (event.served_model, event.fingerprint)
+        build = (event.served_model[:_WORDS_KEPT], event.fingerprint[:_WORDS_KEPT])
         known = self._known_builds
         if known.total() < _BUILDS_LEARNED:
             known[build] += 1

@@ -275,13 +275,17 @@ def costs() -> None:
 
 
 def chosen(names: Iterable[str], only: str | None) -> list[str]:
-    """Return the name that was asked for, or those that begin with it."""
+    """Return the name that was asked for, those that begin with it, or those of a `@SETTING`."""
     names = list(names)
-    if only is None:
-        return names
-    found = [only] if only in names else [name for name in names if name.startswith(only)]
+    if only is None or only in names:
+        return names if only is None else [only]
+    found = [
+        one for one in names if one.startswith(only) or (only[0] == "@" and one.endswith(only))
+    ]
     if not found:
-        raise SystemExit(f"detector.py: --only {only}: there is {', '.join(names)}")
+        plain = [one for one in names if "@" not in one]
+        settings = sorted({one[one.index("@") :] for one in names if "@" in one})
+        raise SystemExit(f"detector.py: --only {only}: there is {', '.join([*plain, *settings])}")
     return found
 
 
@@ -290,7 +294,7 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--only", help="a scenario or a kind of health, or how its name begins")
+    options.add_argument("--only", help="a scenario, @SETTING or kind of health, or how it begins")
     options.add_argument("--seeds", type=int, default=10)
     options.add_argument("--seed", type=int)
     options.add_argument("--days", type=float, help="so many healthy route-days instead")

@@ -320,9 +320,14 @@ INCIDENTS: Final = (
         {"faults": {"error_share": 0.6, "error_statuses": [500]}}, also=("retry_masking",),
     ),
     _at_the_provider(
-        "errors-fifth", "a fifth of the requests gets a 500", "provider_errors",
-        {"faults": {"error_share": 0.2, "error_statuses": [500]}},
-        within_s=FIFTH_S, also=("retry_masking",),
+        "errors-fifth", "a fifth of the requests gets a 500, and nobody tries again",
+        "provider_errors", {"faults": {"error_share": 0.2, "error_statuses": [500]}},
+        settings={"retries": 0}, within_s=FIFTH_S,
+    ),
+    _at_the_provider(
+        "errors-masked", "a fifth of the requests gets a 500, and the next try an answer",
+        "retry_masking", {"faults": {"error_share": 0.2, "error_statuses": [500]}},
+        within_s=FIFTH_S, also=("provider_errors",),
     ),
     _at_the_provider(
         "overload", "eight in ten requests are refused: overloaded", "provider_overloaded",
