@@ -542,7 +542,13 @@ class RouteCauses:
             well += 1
         if well < SURELY_WELL or not ends:
             return False
-        share = sum(end.failure is not None for end in ends) / len(ends)
+        # Failures in a row count as one: retries fail with what they retry.
+        runs = sum(
+            end.failure is not None and (before is None or before.failure is None)
+            for before, end in zip([None, *ends], ends, strict=False)
+        )
+        well_before = sum(end.failure is None for end in ends)
+        share = runs / (runs + well_before)
         if well < _SURE / -math.log(1 - min(share, 0.999)):
             return False
         oldest_ns = watch.oldest_open_ns(well_from_ns)
