@@ -135,8 +135,6 @@ ROOMS: Final = {
         (
             "probes/diagnosis/failure_kinds.py",
             "probes/diagnosis/series.py",
-            "probes/diagnosis/level.py",
-            "probes/diagnosis/rates.py",
             "probes/diagnosis/route_watch.py",
             "probes/diagnosis/causes.py",
             "probes/diagnosis/incidents.py",
@@ -147,8 +145,6 @@ ROOMS: Final = {
         (
             "tests/probes/diagnosis/test_failure_kinds.py",
             "tests/probes/diagnosis/test_series.py",
-            "tests/probes/diagnosis/test_level.py",
-            "tests/probes/diagnosis/test_rates.py",
             "tests/probes/diagnosis/test_route_watch.py",
             "tests/probes/diagnosis/test_causes.py",
             "tests/probes/diagnosis/test_incidents.py",
@@ -235,6 +231,7 @@ ROOMS: Final = {
             "tests/tui/commands/test_once_cases.py",
             "tests/tui/test_cli.py",
             "tests/tui/commands/test_init.py",
+            "tests/tui/commands/test_demo.py",
         ),
     ),
 }
