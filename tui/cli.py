@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from probes import __version__
 from probes.config.errors import ConfigError
@@ -256,17 +256,18 @@ def _add_report(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.report", json=False)
     command.description = (
         "Tell what was wrong in a recorded run: each incident with its cause, since when, the "
-        "evidence and what to do, and whether somebody would have been paged. Nothing but the "
-        "recording is read."
+        "evidence and what to do, and whether somebody would have been paged. Without a PATH it is "
+        "the run that was recorded last. Nothing but the recording is read."
     )
-    _add_paths(command)
+    _add_paths(command, least="*")
     command.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _add_paths(command: argparse.ArgumentParser) -> None:
+def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+") -> None:
     command.add_argument(
         "paths",
-        nargs="+",
+        nargs=least,
+        default=[],
         type=_path,
         metavar="PATH",
         help="a recording, its parts in order, or the first of them: the others are found",

@@ -91,6 +91,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "pace.", "knobs", "burst", 10),
     Hotkey("end_cool_down", "c", "c", "end cool-down", "Probe at once although the server asked us "
         "to wait.", "knobs", "end_cool_down"),
+    Hotkey("accept_usual", "U", "U", "take as usual", "The route's present level is its usual one "
+        "from now on; what fails is never.", "knobs", "accept_usual", 15, ("U", "usual")),
     Hotkey("pause", "p", "p", "pause", "Start no new attempts on the route; again: go on.",
         "knobs", "pause", 11),
     Hotkey("panic", "P", "P", "panic", "Pause all routes and cancel what is in flight; again: go "

@@ -98,7 +98,7 @@ _THROTTLED_IN_A_ROW: Final = 4
 """429s without a success between them: a route that cools down is asked too seldom for a share."""
 _WELL_AGAIN: Final = 3
 """Successes in a row that end what was named for failures in a row, or for silence."""
-_SURELY_WELL: Final = 5
+SURELY_WELL: Final = 5
 _SURE: Final = 9.5
 """Successes in a row that end an alarm: as many as are one chance in thirteen thousand at its
 share, for it is asked of each of them; and five of what nothing succeeded in."""
@@ -532,9 +532,15 @@ class RouteCauses:
         while ends and ends[-1].failure is None:
             well_from_ns = ends.pop().began_ns
             well += 1
-        if well < _SURELY_WELL or not ends:
+        if well < SURELY_WELL or not ends:
             return False
-        share = sum(end.failure is not None for end in ends) / len(ends)
+        # Failures in a row count as one: retries fail with what they retry.
+        runs = sum(
+            end.failure is not None and (before is None or before.failure is None)
+            for before, end in zip([None, *ends], ends, strict=False)
+        )
+        well_before = sum(end.failure is None for end in ends)
+        share = runs / (runs + well_before)
         if well < _SURE / -math.log(1 - min(share, 0.999)):
             return False
         oldest_ns = watch.oldest_open_ns(well_from_ns)

@@ -7,10 +7,11 @@ Rule 3: all routes are judged together once a second of the stream's time, when 
 the next second comes; a route by itself at once where an answer speaks for itself.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from probes.diagnosis.causes import RouteCauses, Surroundings
 from probes.diagnosis.incidents import Incidents
@@ -35,6 +36,11 @@ from probes.kit.clock import NS_PER_S
 _LATE_NS: Final = 20_000_000
 """Lag of our own loop from which on we are late ourselves: a wait of half a second is not misread
 by less."""
+_LAGS: Final = 10.0
+"""How many times its lag a busy machine adds to a wait at most: it sends late, it is told late, and
+what answers may stand on it, too."""
+_SLOW_BEFORE_NS: Final = 15 * NS_PER_S
+"""So long before we were known to be late what slows may have been of it."""
 _BUSY: Final = 0.95
 """Share of a core at which an engine has no time left."""
 _LATE_OF_NS: Final = 12 * NS_PER_S
@@ -64,6 +70,15 @@ _THICK_S: Final = 1.0
 """Seconds between probes of a route above which more of them tell more."""
 
 
+class _Late(NamedTuple):
+    """A time between two ticks in which our loop was late."""
+
+    begin_ns: int
+    end_ns: int
+    lag_ns: int
+    """How late."""
+
+
 class Diagnostician:
     """Says of a run what is wrong with its routes, since when, and why."""
 
@@ -74,8 +89,7 @@ class Diagnostician:
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
         self._incidents = Incidents("")
-        self._late: deque[tuple[int, int]] = deque(maxlen=_SPANS_KEPT)
-        """Spans between two ticks in which our loop was late."""
+        self._late: deque[_Late] = deque(maxlen=_SPANS_KEPT)
         self._ticked_ns = 0
         self._late_since_ns: int | None = None
         """Since when it is late all the time; None where it is not."""
@@ -136,7 +150,11 @@ class Diagnostician:
     def _late_in_last(self, span_ns: int) -> int:
         """Return for how long our loop was late in the last `span_ns`, in ns."""
         from_ns = self._now_ns - span_ns
-        return sum(end - max(begin, from_ns) for begin, end in self._late if end > from_ns)
+        return sum(
+            late.end_ns - max(late.begin_ns, from_ns)
+            for late in self._late
+            if late.end_ns > from_ns
+        )
 
     def _observer_since(self, routes: tuple[RouteCauses, ...]) -> int | None:
         """Return since when our own machine slows what we see; None where it does not.
@@ -149,15 +167,12 @@ class Diagnostician:
         if any("observer" in route.alarms for route in routes):
             return since_ns
         known = [route for route in routes if route.watch.learned and route.watch.is_probed]
-        slow = [
-            route
-            for route in known
-            if any(
-                test.rank >= 2 and (test.since_ns or 0) >= since_ns - 15 * NS_PER_S
-                for test in (route.watch.wait_series, route.watch.band.per_token)
-            )
-        ]
-        return since_ns if known and 2 * len(slow) > len(known) else None
+        lag_s = max((late.lag_ns for late in self._late), default=0) / NS_PER_S
+        if len({route.watch.host for route in known}) > 1:
+            lag_s = math.inf  # hosts do not slow together by chance
+        from_ns = since_ns - _SLOW_BEFORE_NS
+        slow = sum(_may_be_ours(route.watch, from_ns, lag_s) for route in known)
+        return since_ns if known and 2 * slow > len(known) else None
 
     # Events. Each says whether it may decide by itself, before the second is over.
 
@@ -229,19 +244,21 @@ class Diagnostician:
 
     def _slept(self, event: Gap) -> bool:
         if event.at_ns > event.started_ns:
-            self._late.append((event.started_ns, event.at_ns))
+            lag_ns = event.at_ns - event.started_ns
+            self._late.append(_Late(event.started_ns, event.at_ns, lag_ns))
         for watch in self._watches.values():
             watch.slept(event)
         return False
 
     def _ticked(self, event: Tick) -> bool:
         if _is_late(event.health) and event.at_ns > self._ticked_ns:
-            self._late.append((self._ticked_ns, event.at_ns))
+            lag_ns = event.health.loop_lag_p99_ns
+            self._late.append(_Late(self._ticked_ns, event.at_ns, lag_ns))
         self._ticked_ns = event.at_ns
         late_ns = self._late_in_last(_LATE_OF_NS)
         if late_ns >= _LATE_IN_IT_NS:
             from_ns = self._now_ns - _LATE_OF_NS
-            first_ns = min(begin for begin, end in self._late if end > from_ns)
+            first_ns = min(late.begin_ns for late in self._late if late.end_ns > from_ns)
             self._late_since_ns = self._late_since_ns or first_ns
         elif late_ns <= _LATE_IN_IT_NS // 2:
             self._late_since_ns = None
@@ -250,6 +267,18 @@ class Diagnostician:
             if watch is not None:
                 watch.counted(counts)
         return False
+
+
+def _may_be_ours(watch: RouteWatch, from_ns: int, lag_s: float) -> bool:
+    """Return whether a route got slower since, and by no more than our own lateness can do.
+
+    A loop that is 30 ms late makes no first token late by two seconds, however busy the machine.
+    """
+    for test in (watch.wait_series, watch.band.per_token):
+        shift = test.shift() if test.rank >= 2 and (test.since_ns or 0) >= from_ns else None
+        if shift is not None and shift.now - shift.usual <= _LAGS * lag_s:
+            return True
+    return False
 
 
 def _is_late(health: Health) -> bool:

@@ -90,8 +90,8 @@ def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCa
 
 
 def _lighter(watch: RouteWatch, cause: Cause) -> Advice:
-    """Return the knob by which less is asked at once: the one that was turned, where putting it back
-    still makes it less."""
+    """Return the knob by which less is asked at once: the one that was turned, where putting it
+    back still makes it less."""
     raised = watch.raised
     if raised is not None and raised.knob == "concurrency" and raised.before < watch.concurrency:
         return Advice(act="undo_knob", knob="concurrency", value=raised.before)

@@ -19,23 +19,15 @@ import msgspec
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.evidence import advice_for, evidence_of, size_of
 from probes.diagnosis.route_watch import RouteWatch
-from probes.events import Cause, Diagnosis, DiagnosisState
+from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState
 from probes.events.diagnosis_words import diagnosis_text, server_words
 from probes.kit.clock import NS_PER_S
 
 _SAME_ONSET_NS: Final = 20 * NS_PER_S
 _OF_ONE_HOST_NS: Final = 40 * NS_PER_S
 """Of routes of one host the onsets may lie further apart: each is known from its own samples."""
-_SETTLES_NS: Final = 3600 * NS_PER_S
+SETTLES_NS: Final = 3600 * NS_PER_S
 """What has stood for so long within the goals is the usual from then on."""
-_SETTLING: Final[frozenset[Cause]] = frozenset(
-    (
-        *("provider_queueing", "provider_slow_decode", "network_path", "model_changed"),
-        *("own_load", "prompt_growth", "output_growth", "cache_loss", "connection_churn"),
-        *("dns", "tls"),
-    )
-)
-"""Causes of a new level that may be the usual one day; what fails never is."""
 
 
 @dataclass(slots=True)
@@ -48,8 +40,18 @@ class Incident:
     members: list[tuple[RouteCauses, Alarm]] = field(default_factory=list)
     told: "_Told | None" = None
     named_ns: int | None = None
+    cause_ns: int = 0
+    """When it took its cause."""
     last: Diagnosis | None = None
     """What was told of it last."""
+
+    def takes_cause(self, standing: Sequence[tuple[RouteCauses, Alarm]], now_ns: int) -> None:
+        """Take the cause that most of what stands has, of what is named where something is."""
+        causes = [alarm.cause for _, alarm in standing if alarm.is_named]
+        causes = causes or [alarm.cause for _, alarm in standing]
+        most = max(causes, key=lambda cause: (causes.count(cause), cause == self.cause))
+        if most != self.cause:
+            self.cause, self.cause_ns = most, now_ns
 
     def hit(self) -> list[tuple[RouteCauses, Alarm]]:
         """Return the alarms that are told of: those of its cause, and of an incident that is named
@@ -132,11 +134,12 @@ class Incidents:
         if not standing:
             return
         named = [one for one in standing if one[1].is_named]
-        incident.cause = _most(alarm.cause for _, alarm in named or standing)
+        incident.takes_cause(standing, now_ns)
         parted = [
-            one
-            for one in named
-            if one[1].cause != incident.cause and now_ns - one[1].cause_ns > _SAME_ONSET_NS
+            (route, alarm)
+            for route, alarm in named
+            if alarm.cause != incident.cause
+            and now_ns - max(alarm.cause_ns, incident.cause_ns) > _SAME_ONSET_NS
         ]
         if parted:
             incident.members = [one for one in incident.members if one not in parted]
@@ -210,7 +213,7 @@ class Incidents:
             is_accepted = incident.told.state == "named" and any(one.is_accepted for one in over)
             return [self._event(incident, "settled" if is_accepted else "cleared", now_ns, routes)]
         incident.members = standing
-        incident.cause = _most(alarm.cause for _, alarm in named or standing)
+        incident.takes_cause(standing, now_ns)
         incident.since_ns = min(alarm.since_ns for _, alarm in incident.hit())
         if named and incident.named_ns is None:
             incident.named_ns = now_ns
@@ -228,8 +231,8 @@ class Incidents:
     def _has_settled(self, incident: Incident, now_ns: int) -> bool:
         return (
             incident.named_ns is not None
-            and now_ns - incident.named_ns >= _SETTLES_NS
-            and incident.cause in _SETTLING
+            and now_ns - incident.named_ns >= SETTLES_NS
+            and incident.cause in NEW_LEVELS
             and all(_is_within_goals(route.watch) for route, _ in incident.members)
         )
 
@@ -264,11 +267,6 @@ class Incidents:
         )
         incident.last = msgspec.structs.replace(event, text=told)
         return incident.last
-
-
-def _most(causes: Iterable[Cause]) -> Cause:
-    counted = list(causes)
-    return max(counted, key=counted.count)
 
 
 def _scopes(watches: Sequence[RouteWatch]) -> Iterable[Callable[[RouteWatch], bool]]:

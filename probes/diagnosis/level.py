@@ -109,6 +109,9 @@ found, held within these: nearer than the first, noise would clear it; farther t
 route that has come down to twice its usual would pass for well."""
 RECENT: Final = 120
 """Samples since the onset that the size is reckoned from, the newest."""
+_MOST_MS: Final = 2**32 - 1
+SHARP: Final = 5
+"""Samples at least, the newest, that tell how large a shift is when its onset is dated."""
 RECKONED_EVERY: Final = 5
 """Samples between two reckonings of the size in an alarm: a median costs as much as ten samples."""
 
@@ -207,6 +210,7 @@ class LevelShift:
         "_ramp",
         "_ramp_ns",
         "_recent",
+        "_recent_ms",
         "_score",
         "_scored",
         "_scores_before",
@@ -247,6 +251,8 @@ class LevelShift:
         """Samples since the onset that enter the reference if nothing comes of it."""
         self._recent: array[float] = array("f")
         """Samples since the onset, those of thickened probes too."""
+        self._recent_ms: array[int] = array("I")
+        """When their requests began, in ms from the onset."""
         self._thickened = False
         self._half = 1.0
         self.samples_since = 0
@@ -382,7 +388,7 @@ class LevelShift:
         z = _normal_score(bisect_left(known, value / self._least_shift()), n, CLIP)
         score = self._score + z - DRIFT
         if self.named_since_ns is not None:
-            self._judge_named(value, score, evidence)
+            self._judge_named(value, score, evidence, began_ns)
             return
         if score <= 0.0:
             self._score = 0.0
@@ -396,7 +402,7 @@ class LevelShift:
             self._begin_doubt(began_ns)
         if not evidence:
             self._learn_scores(z)
-        self._keep(value, evidence)
+        self._keep(value, evidence, began_ns)
         if self._is_gross(at_ns, value, began_ns) or self._is_enough():
             self._name(at_ns)
 
@@ -562,11 +568,37 @@ class LevelShift:
         self._own = self._own_threshold()
         self._scores_before = (self._mean, self._variance, self._covariance)
 
-    def _keep(self, value: float, evidence: bool) -> None:
+    def _sharpen_onset(self) -> None:
+        """Date the onset anew, now that it is known how large the shift is.
+
+        The score may have hovered above zero by noise for a minute before. The likeliest onset of a
+        shift of this size is where the scores, less half of what its samples are worth, sum up to
+        the most.
+        """
+        known, n = self._sorted, len(self._sorted)
+        bar = self._margin * self._lift
+        scores = [_normal_score(bisect_left(known, one / bar), n, CLIP) for one in self._recent]
+        if len(scores) < SHARP or self._since_ns is None:
+            return
+        drift = max(DRIFT, 0.4 * sum(scores[-SHARP:]) / SHARP)
+        best, total, onset = 0.0, 0.0, 0
+        for place in range(len(scores) - 1, -1, -1):
+            total += scores[place] - drift
+            if total > best:
+                best, onset = total, place
+        later_ms = self._recent_ms[onset]
+        self._since_ns += later_ms * 1_000_000
+        # They are told from the onset.
+        self._recent_ms = array("I", (max(0, one - later_ms) for one in self._recent_ms))
+
+    def _keep(self, value: float, evidence: bool, began_ns: int) -> None:
         self.samples_since += 1
         self._recent.append(value)
+        since_ms = (began_ns - (self._since_ns or began_ns)) // 1_000_000
+        self._recent_ms.append(min(max(since_ms, 0), _MOST_MS))
         if len(self._recent) > RECENT:
             del self._recent[0]
+            del self._recent_ms[0]
         self._thickened = self._thickened or evidence
         if not evidence:
             self._doubtful.append(value)
@@ -588,7 +620,7 @@ class LevelShift:
 
     def _forget_doubt(self) -> None:
         self._since_ns = None
-        self._doubtful, self._recent = array("f"), array("f")
+        self._doubtful, self._recent, self._recent_ms = array("f"), array("f"), array("I")
         self._gross, self.samples_since, self._thickened = 0.0, 0, False
 
     def _is_gross(self, at_ns: int, value: float, began_ns: int) -> bool:
@@ -607,16 +639,17 @@ class LevelShift:
     def _name(self, at_ns: int) -> None:
         self.named_since_ns = at_ns
         self._cleared = 0.0
+        self._sharpen_onset()
         if self._since_ns is not None:
             self._mean, self._variance, self._covariance = self._scores_before
         self._reckon_half()
 
-    def _judge_named(self, value: float, score: float, evidence: bool) -> None:
+    def _judge_named(self, value: float, score: float, evidence: bool, began_ns: int) -> None:
         """Judge a sample of an alarm by two tests: either may clear it."""
         known = self._sorted
         self._score = min(score, self._wanted() + HEADROOM)
         self._on_credit = self._on_credit and self._score < self._wanted()
-        self._keep(value, evidence)
+        self._keep(value, evidence, began_ns)
         if not self._cleared and self.samples_since % RECKONED_EVERY == 0:
             # Only while nothing speaks for its end: samples of the recovery would pull the size
             # down, and with it the bar that they have to come under.

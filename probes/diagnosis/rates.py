@@ -90,6 +90,7 @@ class ShareShift:
         "_minute",
         "_named",
         "_place",
+        "_runs",
         "_score",
         "_spacing_s",
         "_up",
@@ -113,7 +114,8 @@ class ShareShift:
         self._at_ns: int | None = None
         self._credit = CREDIT
         self._spacing_s = 1.0
-        self._clean = 0
+        # Attempts since the newest failure, and runs of failures since the onset.
+        self._clean = self._runs = 0
         # Seconds since the onset: those that may yet be usual, all of them, and of an alarm those
         # that the clearing test has not made up its mind about.
         self._doubt = self._doubt_failed = 0.0
@@ -178,6 +180,11 @@ class ShareShift:
             self.since_ns = began_ns
         self.n += 1
         self.n_failed += failed
+        if failed:
+            self._runs += self._clean > 0 or self.n == 1
+            self._clean = 0
+        else:
+            self._clean += 1
         if self.named_since_ns is not None:
             self._judge_named(weight, failed)
             return
@@ -232,7 +239,6 @@ class ShareShift:
             self._ill += self._held
             self._ill_failed += self._held_failed
             self._held = self._held_failed = 0.0
-        self._clean = 0 if failed else self._clean + 1
         if self._better >= CLEARED or not self._score or self._is_surely_over():
             self._end()
 
@@ -240,10 +246,11 @@ class ShareShift:
         """Return whether more attempts in a row were well than the old share ever leaves alone.
 
         The share of an alarm is taken for less than what named it, so that an unlucky choice does
-        not clear it; a run without a single failure needs no such care.
+        not clear it; a run without a single failure needs no such care. Failures in a row count for
+        one: retries fail with what they retry, and between such runs much is well.
         """
-        before = self.n - self._clean
-        share = min(self.n_failed / before, 0.999) if before > 0 else 0.999
+        well = self.n - self.n_failed - self._clean
+        share = min(self._runs / (well + self._runs), 0.999)
         return self._clean >= max(SURELY_WELL, SURE / -math.log(1.0 - share))
 
     def _ill_share(self) -> float:
@@ -298,7 +305,7 @@ class ShareShift:
         self.named_since_ns = self.since_ns = None
         self.n = self.n_failed = 0
         self._score = self._better = 0.0
-        self._clean = 0
+        self._clean = self._runs = 0
         self._doubt = self._doubt_failed = 0.0
         self._ill = self._ill_failed = self._held = self._held_failed = 0.0
 

@@ -80,6 +80,12 @@ _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
 _TOLD_OF: Final = 16
 """Attempts over which it is looked at whether they tell their round trips."""
+PATIENCE_S: Final = 8.0
+UNTOLD_PATIENCE_S: Final = 11.0
+"""The least age at which a request hangs; where the ticks do not tell how far it has come, it may
+be our own connecting that is slow."""
+TIMES_USUAL: Final = 10
+"""How many times what all but one in fifty take a request may take."""
 _STREAMS_S: Final = 15.0
 """A stream that has begun may write for so long at least."""
 _MOST_SET: Final = 1e6
@@ -431,15 +437,15 @@ class RouteWatch:
         A first token is waited for ten times as long as all but one of fifty took; a stream that
         has begun may write for as long as such an answer takes, and once more.
         """
-        least_s = 8.0 if self.oldest_phase is not None else 11.0
+        least_s = PATIENCE_S if self.oldest_phase is not None else UNTOLD_PATIENCE_S
         usual_s = self.band.wait.usual(0.98)
         if usual_s is None:
             usual_s = self.band.whole.usual(0.98)
         if usual_s is None:
             # The slowest seen so far, once there are some; what thinks may think for long.
-            usual_s = self.slowest_wait_s if self.ok >= _SOME else _MOST_EXPECTED_S / 10
+            usual_s = self.slowest_wait_s if self.ok >= _SOME else _MOST_EXPECTED_S / TIMES_USUAL
         goal_s = self.info.goal_ttft_s or 0.0
-        patience_s = max(least_s, 10 * usual_s, 2 * goal_s)
+        patience_s = max(least_s, TIMES_USUAL * usual_s, 2 * goal_s)
         if writes:
             patience_s = max(patience_s, _STREAMS_S, 3 * self.slowest_answer_s)
         return patience_s

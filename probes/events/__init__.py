@@ -2,6 +2,7 @@
 
 from probes.events.parts import (
     LOCAL,
+    NEW_LEVELS,
     Act,
     Advice,
     Arrival,
@@ -66,6 +67,7 @@ __all__ = [
     "DURABLE_TYPES",
     "LINE_TYPES",
     "LOCAL",
+    "NEW_LEVELS",
     "SCHEMA_VERSION",
     "Act",
     "Advice",

@@ -164,7 +164,7 @@ _KNOBS: Final[dict[KnobKind, str]] = {
     "paused": "p stops probing",
     "burst": "b sends a burst of {}",
     "cool_down": "c ends the cool-down",
-    "usual": "or take this level for the usual one",
+    "usual": "U takes this level for the usual one",
 }
 
 Parted: TypeAlias = tuple[str, ...]

@@ -150,6 +150,15 @@ Cause: TypeAlias = Literal[
 ]
 """What is wrong."""
 
+NEW_LEVELS: Final[frozenset[Cause]] = frozenset(
+    (
+        *("provider_queueing", "provider_slow_decode", "network_path", "model_changed"),
+        *("own_load", "prompt_growth", "output_growth", "cache_loss", "connection_churn"),
+        *("dns", "tls"),
+    )
+)
+"""Causes of a new level that may be the usual one day; what fails never is."""
+
 DiagnosisState: TypeAlias = Literal[
     "perhaps",  # likely, and may yet turn out to be chance
     "named",

@@ -59,6 +59,25 @@ class RecordingError(Exception):
     """A recording cannot be read; its message is for a person."""
 
 
+def newest_recording(folder: Path) -> list[Path]:
+    """Return what is left of the run that began last, of those recorded into a folder, in order.
+
+    Raises:
+        RecordingError: there is none, or the folder cannot be read.
+    """
+    try:
+        found = [path for path in folder.iterdir() if RECORDING_NAME.fullmatch(path.name)]
+    except FileNotFoundError:
+        found = []
+    except OSError as error:
+        raise RecordingError(f"{folder}: {error.strerror or error}") from error
+    if not found:
+        raise RecordingError(f"{folder}: no run is recorded there: name a recording")
+    # A name begins with the moment at which its run began.
+    newest = max(path.name for path in found).split(".", 1)[0]
+    return sorted((path for path in found if path.name.startswith(newest)), key=part_number)
+
+
 def recorded_parts(paths: Sequence[Path], report: Report) -> list[Path]:
     """Return the files to read for what a person named, in the order of the run.
 

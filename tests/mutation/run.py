@@ -131,6 +131,31 @@ ROOMS: Final = {
             "tests/tui/test_own_numbers.py",
         ),
     ),
+    "diagnosis": Room(
+        (
+            "probes/diagnosis/failure_kinds.py",
+            "probes/diagnosis/series.py",
+            "probes/diagnosis/level.py",
+            "probes/diagnosis/rates.py",
+            "probes/diagnosis/route_watch.py",
+            "probes/diagnosis/causes.py",
+            "probes/diagnosis/incidents.py",
+            "probes/diagnosis/evidence.py",
+            "probes/diagnosis/diagnostician.py",
+        ),
+        # Not `test_proof.py`: it takes minutes.
+        (
+            "tests/probes/diagnosis/test_failure_kinds.py",
+            "tests/probes/diagnosis/test_series.py",
+            "tests/probes/diagnosis/test_level.py",
+            "tests/probes/diagnosis/test_rates.py",
+            "tests/probes/diagnosis/test_route_watch.py",
+            "tests/probes/diagnosis/test_causes.py",
+            "tests/probes/diagnosis/test_incidents.py",
+            "tests/probes/diagnosis/test_evidence.py",
+            "tests/probes/diagnosis/test_diagnostician.py",
+        ),
+    ),
     "host": Room(
         (
             "probes/sources/*.py",

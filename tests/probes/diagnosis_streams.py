@@ -150,9 +150,9 @@ def life(event: AttemptFinished, attempts: int = 1) -> list[Event]:
 class Yard:
     """Routes that are probed once a second, and their diagnostician."""
 
-    def __init__(self, *infos: RouteInfo) -> None:
+    def __init__(self, *infos: RouteInfo, diagnostician: Any = None) -> None:
         self.infos = infos or (probed(),)
-        self.diagnostician = Diagnostician()
+        self.diagnostician = diagnostician or Diagnostician()
         self.now_s = 0.0
         """Whole seconds since the start; where the next probes begin."""
         self.told: list[Diagnosis] = []

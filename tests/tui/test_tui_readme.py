@@ -14,7 +14,7 @@ from probes.board.figures import SLUGGISH_SHARE, is_enough
 from probes.board.incident_log import RECOVERED_SHOWN_NS
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
-from probes.diagnosis import paging
+from probes.diagnosis import incidents, paging
 from probes.engine.health import SHORT_FOR_NS
 from probes.engine.report import route_info
 from probes.engine.single import ProbeRecord
@@ -66,6 +66,7 @@ NUMBERS = {
     "Verdicts": (
         f"Up to {number(MOST_VERDICTS)} lines under the header",
         f"tells for {number(RECOVERED_SHOWN_NS / NS_PER_S / 60)} minutes that something is over",
+        f"is said for {number(incidents._SETTLES_NS / NS_PER_S / 3600)} hour,",
     ),
     "Columns of the routes table": (
         f"longer than {number(figures._PATIENCE_P95S)} times the p95",

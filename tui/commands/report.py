@@ -29,6 +29,7 @@ from probes.events.diagnosis_words import (
     evidence_words,
     what_words,
 )
+from probes.kit.paths import NOWHERE
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import date_and_time, lasting
 from probes.run.incidents import IncidentRecord
@@ -39,7 +40,8 @@ from probes.run.report import (
     RecordedPage,
     read_report,
 )
-from probes.store.recording_reader import RecordingError
+from probes.store.recording import default_folder
+from probes.store.recording_reader import RecordingError, newest_recording
 from tui.commands.output import OK, UsageError, complain, say
 from tui.commands.waiting import OverwrittenLine
 from tui.terminal.collector import passes_seldom
@@ -64,13 +66,14 @@ def run(arguments: Namespace) -> int:
     """Print the incidents of a recording, in words or as one JSON object; return the exit status.
 
     Raises:
-        UsageError: there is no recording at a path.
+        UsageError: there is no recording at a path, or without one none at all.
         OutputError: it cannot be written.
     """
     line = OverwrittenLine()
     try:
+        paths = arguments.paths or _newest()
         with passes_seldom():
-            report = read_report(arguments.paths, progress=_progress(arguments.paths, line))
+            report = read_report(paths, progress=_progress(paths, line))
     except RecordingError as error:
         raise UsageError(str(error)) from None
     finally:
@@ -84,6 +87,21 @@ def run(arguments: Namespace) -> int:
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
     say(report_lines(report, max(columns, _NARROWEST)))
     return OK
+
+
+def _newest() -> list[Path]:
+    """Return the run that was recorded last, and say on stderr which it is.
+
+    Raises:
+        RecordingError: none was.
+    """
+    folder = default_folder()
+    if folder.is_relative_to(NOWHERE):
+        raise RecordingError("without a home folder nothing is recorded: name a recording")
+    parts = newest_recording(folder)
+    more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
+    complain([f"the newest recording: {parts[0]}{more}"])
+    return parts
 
 
 def _progress(paths: Sequence[Path], line: OverwrittenLine) -> Progress:

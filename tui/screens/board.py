@@ -342,6 +342,14 @@ class BoardScreen(Screen[None]):
         if route := self._route():
             self._send(EndCoolDown(route=route.name))
 
+    def action_accept_usual(self) -> None:
+        """Take the route's present level for its usual one, where a new one is open."""
+        if route := self._route():
+            command = knobs.accepted(self._frames.latest.incidents, route.name)
+            self._send(command)
+            if command is None:
+                self.notify("No new level is open on this route; what fails is never the usual.")
+
     def action_pause(self) -> None:
         """Pause the route, or let it go on."""
         if route := self._route():

@@ -5,9 +5,14 @@ pressed faster than the engine answers, on a frozen screen, or while no engine l
 goes, and in which steps, is `probes.control.knobs`' to say.
 """
 
-from probes.control.commands import Burst, Pause, SetKnob
+from collections.abc import Iterable
+
+from probes.board.views import IncidentView
+from probes.control.commands import AcceptUsual, Burst, Pause, SetKnob
 from probes.control.knobs import KNOBS, KnobName, Move
 from probes.control.wanted import Wanted
+from probes.events import NEW_LEVELS
+from probes.events.diagnosis_words import counts_failures
 
 
 def turned(wanted: Wanted, route: str, knob: KnobName, move: Move) -> SetKnob | None:
@@ -20,6 +25,21 @@ def turned(wanted: Wanted, route: str, knob: KnobName, move: Move) -> SetKnob | 
 def burst(wanted: Wanted, route: str) -> Burst:
     """Return the command for as many probes now as the route's concurrency."""
     return Burst(route=route, count=round(wanted.routes[route].concurrency))
+
+
+def accepted(incidents: Iterable[IncidentView], route: str) -> AcceptUsual | None:
+    """Return the command that takes a route's present level for its usual one.
+
+    None where no new level is open on it. An engine asked all the same would note that one was
+    accepted, and the chart would show it, though nothing changed.
+    """
+    for incident in incidents:
+        diagnosis = incident.diagnosis
+        # Slower for a reason not known yet is a level too.
+        is_level = diagnosis.cause in NEW_LEVELS or diagnosis.cause == "unknown"
+        if route in diagnosis.routes and is_level and not counts_failures(diagnosis.evidence):
+            return AcceptUsual(route=route)
+    return None
 
 
 def paused(wanted: Wanted, route: str) -> Pause:

@@ -95,10 +95,6 @@ class Nature:
     """One of them at random in each answer."""
 
     @property
-    def cohort(self) -> str:
-        return f"{self.max_tokens}/256"
-
-    @property
     def info(self) -> RouteInfo:
         """What a `hello` says of it."""
         return RouteInfo(

@@ -408,7 +408,7 @@ CASES: Final = (
         Effect(rtt=5.0, loss=0.25, jitter_s=0.02),
         routes=ALL,
     ),
-    _one("network_path.lossy", "network_path", Effect(loss=0.4), routes=HOST, limit_s=X3_S),
+    _one("network_path.lossy", "network_path", Effect(loss=0.4), routes=HOST, limit_s=FIFTH_S),
     _one("network_path.unreachable", "network_path", failing(1.0, UNREACHABLE), routes=HOST),
     _one(
         "network_path.connect",

@@ -17,6 +17,7 @@ from math import cos, exp, pi, sqrt, tau
 from random import Random
 from typing import Any, Final
 
+from probes.engine.report import cohort_of
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -111,7 +112,7 @@ class _Route:
         self.interval = nature.interval
         self.target = nature.workers
         self.max_tokens = nature.max_tokens
-        self.cohort = nature.cohort
+        self.cohort = cohort_of(nature.max_tokens, nature.input_tokens)
         self.workers: list[_Worker] = []
         self.open: dict[int, tuple[int, int, int, int, _Probe, int, str]] = {}
         """Open attempts, oldest first: started, sent, headers, first token; probe, number,
@@ -312,7 +313,7 @@ class Stream:
             route.interval = turn.value
         elif turn.knob == "max_tokens":
             route.max_tokens = round(turn.value)
-            route.cohort = f"{route.max_tokens}/256"
+            route.cohort = cohort_of(route.max_tokens, route.nature.input_tokens)
 
     def _break_off(self, at_ns: int, reason: str) -> Iterator[Event]:
         """End all that is open, as an engine's host does for one that died."""
@@ -349,6 +350,7 @@ class Stream:
         for event in first:
             self._push(at_ns, _SAY, event)
         for route in self._routes.values():
+            route.held_until_ns = 0  # a new engine knows of no cool-down
             self._hire(route, at_ns)
 
     def _hello(self, at_ns: int) -> Hello:

@@ -62,7 +62,7 @@ class Listener:
         self.ended: set[str] = set()
         self.told: list[Diagnosis] = []
 
-    def fold(self, event: Event) -> None:
+    def fold(self, event: Event) -> tuple[Diagnosis, ...]:
         if isinstance(event, Hello):
             clock = (event.boot_id, event.clock_name)
             if clock != self.clock:
@@ -77,6 +77,7 @@ class Listener:
         self.told += told
         hit = [(name, one.cause) for one in self.open.values() for name in one.routes]
         assert len(hit) == len(set(hit)), f"one fault with two ids: {self.open}"
+        return told
 
     def _hear(self, one: Diagnosis) -> None:
         assert one.at_ns == self.now_ns
@@ -385,6 +386,72 @@ def test_events_in_any_order_are_folded_and_what_is_told_is_well_formed(seed: in
     listener = listening()
     for event in events:
         listener.fold(event)
+
+
+SPELLS: tuple[dict[str, Any] | None, ...] = (
+    *({}, {}, {}, None),
+    *({"wait_s": 0.9}, {"wait_s": 0.6}, {"wait_s": 3.0}, {"token_s": 0.04}),
+    {"wait_s": 0.9, "token_s": 0.03},
+    {"rtt_ns": 90_000_000, "wait_s": 0.5},
+    *({"retransmits": 1}, {"connect_s": 0.5}, {"connect_s": 0.02}, {"cached_tokens": 0}),
+    *({"input_tokens": 200}, {"output_tokens": 90}, {"served_model": "n"}),
+    {"gaps_s": [0.02] * 4 + [0.8] + [0.02] * 4},
+    {"cohort": "64/1k"},
+    *({"outcome": "server_error", "reason": "internal"}, {"outcome": "truncated", "reason": "cut"}),
+    *(
+        {"outcome": "client_error", "reason": "auth"},
+        {"outcome": "server_error", "reason": "overloaded"},
+    ),
+    *(
+        {"outcome": "throttled", "reason": "rate_limit"},
+        {"outcome": "throttled", "reason": "rate_limit.tokens"},
+    ),
+    {"outcome": "timeout", "reason": "timeout.stall"},
+    {"outcome": "timeout", "reason": "timeout.connect"},
+    {"outcome": "protocol_error", "reason": "connect.dns"},
+)
+KNOBS: tuple[Any, ...] = ("concurrency", "interval", "max_tokens", "paused", "usual")
+
+
+def spells(seed: int, listener: Listener, length_s: int) -> None:
+    """Let four routes of three hosts be well and ill in turns, alone and together."""
+    random = Random(seed)
+    infos = [
+        probed(name, base_url=f"http://{host}/v1", tags=tags)
+        for name, host, tags in (
+            *(("alpha", "a.one.net", ("x",)), ("bravo", "a.one.net", ("x",))),
+            *(("charlie", "b.one.net", ()), ("delta", "c.two.net", ("x",))),
+        )
+    ]
+    usual = {"rtt_ns": 20_000_000, "retransmits": 0, "cached_tokens": 10, "served_model": "m"}
+    yard = Yard(*infos, diagnostician=listener)
+    does: dict[str, Any] = {info.name: usual for info in infos}
+    yard.seconds(90, does)
+    lag_ns = 300_000
+    while yard.now_s < length_s:
+        spell = random.choice(SPELLS)
+        for name in random.sample(list(does), random.choice((1, 1, 2, 4))):
+            does[name] = None if spell is None else usual | spell
+        if random.random() < 0.1:
+            knob, route = random.choice(KNOBS), random.choice(list(does))
+            yard.turn(knob, random.choice((0, 1, 4)), random.choice((0, 1, 4)), route=route)
+        if random.random() < 0.1:
+            yard.open(random.choice(list(does)))
+        lag_ns = random.choice((300_000, 300_000, 300_000, 200_000_000))
+        for _ in range(random.choice((1, 3, 10, 30))):
+            some = {
+                name: usual if one is not None and random.random() < 0.3 else one
+                for name, one in does.items()
+            }
+            yard.second(some if random.random() < 0.5 else does, lag_ns=lag_ns)
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**32))
+def test_whichever_routes_fall_ill_what_is_told_is_well_formed(seed: int) -> None:
+    listener = Listener()
+    spells(seed, listener, 600)
+    assert listener.told
 
 
 def test_many_chunks_and_long_words_cost_no_more_than_their_length() -> None:

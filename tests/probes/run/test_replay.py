@@ -489,5 +489,9 @@ def test_no_damage_and_no_editing_breaks_a_replay(
         lines = edited(lines, chance)
     path = tmp_path_factory.mktemp("edited") / "run.jsonl"
     path.write_bytes(b"".join(lines))
-    printed, _ = anyio.run(replayed, path)
-    assert json.loads(printed.splitlines()[-1])["type"] == "summary"
+    try:
+        printed, _ = anyio.run(replayed, path)
+    except RecordingError as error:
+        assert "schema" in str(error)  # noqa: PT017 - an edit may make it one of a later llmtop
+    else:
+        assert json.loads(printed.splitlines()[-1])["type"] == "summary"

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.events import Arrivals, Event, Hello, Mark, encode_event
-from probes.store.recording_reader import RecordingError, read_recording, recorded_parts
+from probes.store.recording_reader import (
+    RecordingError,
+    newest_recording,
+    read_recording,
+    recorded_parts,
+)
 
 
 def hello(engine: str = "1", schema: int = 1) -> Hello:
@@ -318,3 +323,27 @@ def test_no_damage_between_lines_loses_another_line(
     events, given_lines, _ = read(tmp_path_factory.mktemp("damaged") / "run.jsonl", b"".join(parts))
     assert events == whole
     assert given_lines == lines(*whole)
+
+
+def test_the_newest_recording_is_of_the_run_that_began_last(tmp_path: Path) -> None:
+    runs = ("20261128T235959Z-9-00000000", "20261129T000001Z-1-ffffffff")
+    for name in (
+        f"{runs[1]}.9999.jsonl",
+        f"{runs[1]}.10000.jsonl",
+        f"{runs[0]}.0001.jsonl",
+        "ledger.sqlite3",
+        "20270101.jsonl",
+    ):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / f"{runs[1]}.9999.jsonl", (0, 0))
+    found = [path.name for path in newest_recording(tmp_path)]
+    assert found == [f"{runs[1]}.9999.jsonl", f"{runs[1]}.10000.jsonl"]
+
+
+def test_without_any_run_there_is_no_newest_recording(tmp_path: Path) -> None:
+    (tmp_path / "notes.jsonl").touch()
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(RecordingError, match="no run is recorded there: name a recording"):
+            newest_recording(folder)
+    with pytest.raises(RecordingError, match="Not a directory"):
+        newest_recording(tmp_path / "notes.jsonl")

@@ -16,6 +16,7 @@ from pages import Page, fields_of, first_cells, quoted
 from probes.events import Advice, Diagnosis, Event, Evidence, Hello, Mark, encode_event
 from probes.events.diagnosis_words import evidence_words
 from probes.kit.clock import NS_PER_S
+from probes.kit.paths import NOWHERE
 from tui.cli import main
 from tui.commands import report as command
 
@@ -349,6 +350,52 @@ def test_what_is_no_recording_is_one_line_and_status_2(
     assert main(["report", str(path)]) == 2
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", f"llmtop: {path}: {words}\n")
+
+
+def test_without_a_path_it_is_the_run_that_was_recorded_last(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    judged: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judged()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("platformdirs.user_state_dir", lambda *_, **__: str(tmp_path))
+    folder = tmp_path / "recordings"
+    assert main(["report"]) == 2
+    told = capsys.readouterr()
+    words = f"llmtop: {folder}: no run is recorded there: name a recording\n"
+    assert (told.out, told.err) == ("", words)
+
+    folder.mkdir()
+    first = folder / "20261129T140000Z-1-00000000.0001.jsonl"
+    slow_for_a_while(tmp_path).rename(first)
+    assert main(["report"]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"llmtop: the newest recording: {first}\n"
+    assert told.out.startswith(f"{first.name}: 2026-11-29 14:00:00")
+
+    first.with_name(first.name.replace("0001.jsonl", "0002.jsonl")).write_bytes(first.read_bytes())
+    assert main(["report", "--json"]) == 0
+    told = capsys.readouterr()
+    assert told.err == f"llmtop: the newest recording: {first} and 1 more\n"
+    assert len(json.loads(told.out)["recordings"]) == 2
+
+
+def test_without_a_path_and_a_home_folder_it_says_that_nothing_is_recorded(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.commands.report.default_folder", lambda: NOWHERE / "recordings")
+    assert main(["report"]) == 2
+    assert capsys.readouterr().err == (
+        "llmtop: without a home folder nothing is recorded: name a recording\n"
+    )
+
+
+def test_a_folder_is_no_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    words = f"llmtop: {tmp_path}: is a directory, expected a regular file\n"
+    assert capsys.readouterr().err == words
 
 
 def test_as_data_it_is_one_object(

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from probes.board.views import Snapshot
 from probes.control.commands import (
+    AcceptUsual,
     Burst,
     Command,
     EndCoolDown,
@@ -124,6 +125,26 @@ async def test_a_knob_sends_its_command(key: str, command: Command) -> None:
     async with cockpit() as it:
         await it.press("j", key)
         assert it.session.commands == [command]
+
+
+async def test_a_new_level_is_taken_for_the_usual_one() -> None:
+    async with cockpit() as it:
+        queueing = next(row for row in it.board._frames.latest.routes if row.name == "queue-eu")
+        await it.press("j", "j")
+        assert it.board.view.selected == queueing.name
+        await it.press("U")
+        assert it.session.commands == [AcceptUsual(route="queue-eu")]
+        assert not it.app._notifications
+
+
+async def test_where_no_new_level_is_open_nothing_is_taken_for_the_usual_one() -> None:
+    async with cockpit() as it:
+        await it.press("j", "U")
+        assert it.board.view.selected == "busy-llama", "it throttles us, and has no new level"
+        assert it.session.commands == []
+        assert [told.message for told in it.app._notifications] == [
+            "No new level is open on this route; what fails is never the usual."
+        ]
 
 
 async def test_keys_add_up_and_undo_one_another_on_a_screen_that_stands_still() -> None:
@@ -376,7 +397,8 @@ async def test_keys_without_a_route_do_nothing() -> None:
     session = FakeSession()
     session.board.whole = made.snapshot(routes=(), totals=None, details={})
     async with cockpit(session=session) as it:
-        await it.press("j", "+", "-", "<", "{", "b", "c", "p", "s", "G", "enter", "escape", "v")
+        await it.press("j", "+", "-", "<", "{", "b", "c", "U", "p", "s", "G")
+        await it.press("enter", "escape", "v")
         assert it.session.commands == []
         assert "waiting for the engine" in it.text("#routes")
 

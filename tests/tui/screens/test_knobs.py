@@ -2,11 +2,14 @@
 
 from types import MappingProxyType
 
+import made
 import pytest
 
-from probes.control.commands import Burst, Pause, SetKnob
+from probes.board.views import IncidentView
+from probes.control.commands import AcceptUsual, Burst, Pause, SetKnob
 from probes.control.knobs import KnobName, Move
 from probes.control.wanted import Wanted, WantedRoute
+from probes.events import Cause, Evidence
 from tui.screens import knobs
 
 
@@ -76,3 +79,34 @@ def test_panic_pauses_all_and_cancels_unless_all_are_paused() -> None:
 
 def test_bursts_are_as_large_as_the_concurrency() -> None:
     assert knobs.burst(wanted(), "r") == Burst(route="r", count=4)
+
+
+def level(cause: Cause, **changes: object) -> IncidentView:
+    """Return an open incident of one route `r`."""
+    moved = Evidence(figure="ttft", now=2.6, usual=0.7, n_now=20, n_usual=200)
+    return IncidentView(
+        made.diagnosis(cause, **{"routes": ("r",), "evidence": (moved,), **changes}), "slow"
+    )
+
+
+@pytest.mark.parametrize("cause", ["provider_slow_decode", "prompt_growth", "dns", "unknown"])
+@pytest.mark.parametrize("state", ["perhaps", "named"])
+def test_a_new_level_may_become_the_usual_one(cause: Cause, state: str) -> None:
+    other = level("outage", routes=("s",))
+    incidents = [other, level(cause, state=state)]
+    assert knobs.accepted(incidents, "r") == AcceptUsual(route="r")
+
+
+def test_only_of_the_route_that_it_is_of() -> None:
+    assert knobs.accepted([], "r") is None
+    assert knobs.accepted([level("provider_queueing", routes=("s",))], "r") is None
+
+
+@pytest.mark.parametrize("cause", ["outage", "provider_errors", "local_observer", "stream_stalls"])
+def test_neither_what_fails_nor_our_own_machine_makes_a_usual(cause: Cause) -> None:
+    assert knobs.accepted([level(cause)], "r") is None
+
+
+def test_a_name_that_is_not_found_is_no_slower_name() -> None:
+    fails = Evidence(figure="in_a_row", now=5, n_now=5, unit="count")
+    assert knobs.accepted([level("dns", evidence=(fails,))], "r") is None

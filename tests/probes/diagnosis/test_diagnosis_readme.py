@@ -1,0 +1,80 @@
+"""The page of the diagnosis names every cause, every series and the constants of both."""
+
+from typing import get_args
+
+from pages import ROOT, WORDS, Page, each_of, first_cells
+
+from probes.diagnosis import failure_kinds, series
+from probes.diagnosis.causes import SURELY_WELL
+from probes.diagnosis.failure_kinds import FailureKind
+from probes.diagnosis.incidents import SETTLES_NS
+from probes.diagnosis.rates import ShareShift
+from probes.diagnosis.route_watch import PATIENCE_S, TIMES_USUAL, UNTOLD_PATIENCE_S
+from probes.events import Cause
+from probes.kit.clock import NS_PER_S
+
+PAGE = Page("probes/diagnosis/README.md")
+TENS = {10: "ten"}
+
+
+def failures_that_name() -> int:
+    """Count failures of one a second until a share is named."""
+    share, number = ShareShift(), 0
+    while share.level != "named":
+        share.second(number * NS_PER_S, True, number * NS_PER_S)
+        number += 1
+    return number
+
+
+NUMBERS = {
+    "Higher than usual": (
+        f"has stood for {'an hour' if SETTLES_NS == 3600 * NS_PER_S else '?'} within the goals",
+    ),
+    "Failing more than usual": (
+        f"{WORDS[failures_that_name()].capitalize()} failures in a row name it",
+        "three in a row are enough, of time-outs two",
+        f"is well after {WORDS[SURELY_WELL]} successes in a row",
+    ),
+    "Nothing comes": (
+        f"older than {TENS[TIMES_USUAL]} times what all but one in fifty of them took",
+        f"than {PATIENCE_S:g} s ({UNTOLD_PATIENCE_S:g} s where the ticks do not tell its phase)",
+    ),
+    "Causes": ("retries save 99 % of the probes",),
+}
+
+
+@each_of(NUMBERS)
+def test_the_page_says_what_the_program_has(title: str, words: str) -> None:
+    assert words in PAGE.line(title)
+
+
+def test_no_quantity_is_left_out() -> None:
+    assert PAGE.loose(NUMBERS, measured=("How true it is",)) == []
+
+
+def test_every_cause_is_told() -> None:
+    told = [cell.strip("`") for cell in first_cells(PAGE.rows("Causes"))]
+    assert sorted(told) == sorted(get_args(Cause))
+
+
+def test_every_series_is_told() -> None:
+    kinds = [one for one in vars(series).values() if isinstance(one, series.SeriesKind)]
+    told = [
+        name.strip(" `")
+        for cell in (row[0] for row in PAGE.rows("What it reads"))
+        for name in cell.split(",")
+    ]
+    assert sorted(told) == sorted(kind.figure for kind in kinds)
+
+
+def test_every_file_of_the_room_is_told() -> None:
+    files = {path.name for path in (ROOT / "probes/diagnosis").glob("*.py")} - {"__init__.py"}
+    assert set(first_cells(PAGE.rows("Where to look"))) == files
+
+
+def test_definite_answers_need_three_and_time_outs_two() -> None:
+    kinds = [one for one in vars(failure_kinds).values() if isinstance(one, FailureKind)]
+    assert {kind.in_a_row for kind in kinds} == {None, 2, 3}
+    assert {kind.cause for kind in kinds if kind.in_a_row == 2} == {
+        *("no_answer", "network_path", "stream_stalls"),
+    }
