@@ -190,14 +190,10 @@ class ShareShift:
             return
         self._ill += weight
         self._ill_failed += weight * failed
-        if not evidence:
-            self._doubt += weight
-            self._doubt_failed += weight * failed
         if self._score >= self._named:
             self.named_since_ns = at_ns
-        elif self._well < YOUNG_SECONDS and self._doubt >= WEAK_SECONDS and self._score < PERHAPS:
-            self._admit(self._doubt, self._doubt_failed)
-            self._doubt = self._doubt_failed = 0.0
+        elif not evidence:
+            self._keep_in_doubt(weight, failed)
 
     def clear(self) -> None:
         """End an alarm, or a doubt, that something else has shown to be over."""
@@ -225,6 +221,15 @@ class ShareShift:
         weight = min(self._spacing_s, self._credit)
         self._credit -= weight
         return weight
+
+    def _keep_in_doubt(self, weight: float, failed: bool) -> None:
+        """Keep an attempt that may yet be a usual one."""
+        self._doubt += weight
+        self._doubt_failed += weight * failed
+        is_weak = self._doubt >= WEAK_SECONDS and self._score < PERHAPS
+        if is_weak and self._well < YOUNG_SECONDS:
+            self._admit(self._doubt, self._doubt_failed)
+            self._doubt = self._doubt_failed = 0.0
 
     def _judge_named(self, weight: float, failed: bool) -> None:
         """Ask of an alarm whether the share is the usual one again."""
