@@ -88,6 +88,8 @@ class Diagnostician:
         self._due_ns = 0
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
+        self._around = Surroundings(now_ns=0)
+        """As it was when all were judged last."""
         self._incidents = Incidents("")
         self._late: deque[_Late] = deque(maxlen=_SPANS_KEPT)
         self._ticked_ns = 0
@@ -104,14 +106,13 @@ class Diagnostician:
             return ()
         if event.at_ns > self._now_ns:
             self._now_ns = event.at_ns
-        is_telling = handle(self, event)
+        telling = handle(self, event)
         if self._now_ns >= self._due_ns:
             self._due_ns = (self._now_ns // NS_PER_S + 1) * NS_PER_S
-            for watch in self._watches.values():
-                watch.close(self._now_ns)
-        elif not is_telling:
+            return tuple(self._judge_all())
+        if telling is None:
             return ()
-        return tuple(self._judge())
+        return tuple(self._judge_one(telling))
 
     @property
     def suspects(self) -> frozenset[str]:
@@ -129,12 +130,21 @@ class Diagnostician:
             and route.watch.hanging(self._now_ns, _SOONER) is not None
         )
 
-    def _judge(self) -> list[Diagnosis]:
+    def _judge_all(self) -> list[Diagnosis]:
+        for watch in self._watches.values():
+            watch.close(self._now_ns)
         routes = tuple(self._routes.values())
-        around = self._surroundings(routes)
+        self._around = self._surroundings(routes)
         for route in routes:
-            route.judge(around)
+            route.judge(self._around)
         return self._incidents.update(self._now_ns, routes)
+
+    def _judge_one(self, route: RouteCauses) -> list[Diagnosis]:
+        """Judge the route of an attempt that ended, between two seconds: what it costs must not
+        grow with the number of routes, of which each may fail several times a second."""
+        if not route.judge(self._around._replace(now_ns=self._now_ns)):
+            return []
+        return self._incidents.update(self._now_ns, tuple(self._routes.values()))
 
     # What lies beyond one route.
 
@@ -174,15 +184,16 @@ class Diagnostician:
         slow = sum(_may_be_ours(route.watch, from_ns, lag_s) for route in known)
         return since_ns if known and 2 * slow > len(known) else None
 
-    # Events. Each says whether it may decide by itself, before the second is over.
+    # Events. Each returns the route that may be judged at once, before the second is over.
 
-    def _greeted(self, event: Hello) -> bool:
+    def _greeted(self, event: Hello) -> RouteCauses | None:
         clock = (event.boot_id, event.clock_name)
         if self._clock != clock:
             self._clock = clock
             self._now_ns = event.at_ns
             self._due_ns = 0
             self._routes, self._watches = {}, {}
+            self._around = Surroundings(now_ns=event.at_ns)
             self._incidents = Incidents(event.engine)
             self._late.clear()
             self._ticked_ns = event.at_ns
@@ -201,54 +212,55 @@ class Diagnostician:
                 watch = RouteWatch(info)
                 self._watches[info.name] = watch
                 self._routes[info.name] = RouteCauses(watch)
-        return False
+        return None
 
-    def _attempt_started(self, event: AttemptStarted) -> bool:
+    def _attempt_started(self, event: AttemptStarted) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is not None:
             watch.attempt_started(event)
-        return False
+        return None
 
-    def _first_token(self, event: FirstToken) -> bool:
+    def _first_token(self, event: FirstToken) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is not None:
             watch.first_token(event)
-        return False
+        return None
 
-    def _attempt_finished(self, event: AttemptFinished) -> bool:
+    def _attempt_finished(self, event: AttemptFinished) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is None:
-            return False
+            return None
         watch.attempt_finished(event)
-        return event.outcome not in ("ok", "cancelled") or bool(self._routes[event.route].alarms)
+        route = self._routes[event.route]
+        return route if event.outcome not in ("ok", "cancelled") or route.alarms else None
 
-    def _probe_finished(self, event: ProbeFinished) -> bool:
+    def _probe_finished(self, event: ProbeFinished) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is not None:
             watch.probe_finished(event)
-        return False
+        return None
 
-    def _turned(self, event: Knob) -> bool:
+    def _turned(self, event: Knob) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is not None:
             watch.turned(event)
-        return False
+        return None
 
-    def _holding(self, event: Held) -> bool:
+    def _holding(self, event: Held) -> RouteCauses | None:
         for name, watch in self._watches.items():
             if event.route in ("", name):
                 watch.holding(event)
-        return False
+        return None
 
-    def _slept(self, event: Gap) -> bool:
+    def _slept(self, event: Gap) -> RouteCauses | None:
         if event.at_ns > event.started_ns:
             lag_ns = event.at_ns - event.started_ns
             self._late.append(_Late(event.started_ns, event.at_ns, lag_ns))
         for watch in self._watches.values():
             watch.slept(event)
-        return False
+        return None
 
-    def _ticked(self, event: Tick) -> bool:
+    def _ticked(self, event: Tick) -> RouteCauses | None:
         if _is_late(event.health) and event.at_ns > self._ticked_ns:
             lag_ns = event.health.loop_lag_p99_ns
             self._late.append(_Late(self._ticked_ns, event.at_ns, lag_ns))
@@ -264,7 +276,7 @@ class Diagnostician:
             watch = self._watches.get(counts.route)
             if watch is not None:
                 watch.counted(counts)
-        return False
+        return None
 
 
 def _may_be_ours(watch: RouteWatch, from_ns: int, lag_s: float) -> bool:
@@ -344,7 +356,7 @@ def _is_uneven(watch: RouteWatch) -> bool:
     return per_token is None or gap.ratio >= _UNEVEN * per_token.ratio
 
 
-_HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], bool]]] = {
+_HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], RouteCauses | None]]] = {
     Hello: Diagnostician._greeted,
     AttemptStarted: Diagnostician._attempt_started,
     FirstToken: Diagnostician._first_token,
