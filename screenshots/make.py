@@ -1,19 +1,22 @@
-"""Make the pictures of this folder from the real app: `python screenshots/make.py` (two minutes).
+"""Make the pictures of this folder from the real app: `python screenshots/make.py` (five minutes).
 
-The engine probes the embedded provider in real time; keys are pressed as a user would. Only the
-terminal is Textual's headless one, whose screen is exported as SVG.
+The engine probes the embedded provider in real time; keys are pressed as a user would, and verdicts
+are waited for, never made up. Only the terminal is Textual's headless one, whose screen is exported
+as SVG.
 """
 
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from probes.config import Budget, Config, Route
+from probes.config import Budget, Config
+from probes.events import Cause
 from probes.money.ledger import Ledger
 from probes.run.session import Session
-from probes.simulator import demo_routes
+from probes.simulator.library import demo_routes
 from tui.app import LlmtopApp
 from tui.commands.provider import embedded_provider
 from tui.screens.first_run import FirstRunApp
@@ -24,10 +27,12 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 HOME = (160, 50)
+PATIENCE_S = 240
+"""Within which a verdict comes, or something is wrong with what names it."""
 PLENTY = Budget(tokens_per_hour=20_000_000, route_tokens_per_hour=5_000_000)
 
 
-def save(app: "App[object]", name: str) -> None:
+def save(app: "App[Any]", name: str) -> None:
     """Write the screen as it is now."""
     svg = app.export_screenshot(title="llmtop")
     (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
@@ -36,7 +41,8 @@ def save(app: "App[object]", name: str) -> None:
 
 async def story(pilot: "Pilot[None]", app: LlmtopApp) -> None:
     """Watch the demo, and show what it has to show."""
-    await pilot.pause(70)
+    await named(pilot, app, "kimi-k2", "outage")
+    await pilot.pause(2)
     save(app, "home")
     await pilot.resize_terminal(80, 24)
     await pilot.pause(1)
@@ -48,28 +54,52 @@ async def story(pilot: "Pilot[None]", app: LlmtopApp) -> None:
     await pilot.press("escape")
     await select(pilot, app, "deepseek-v3")
     await pilot.press("plus", "plus", "plus")
-    await pilot.pause(15)
+    await named(pilot, app, "deepseek-v3", "rate_limited_concurrency")
+    await pilot.pause(10)
     save(app, "throttling")
+
+
+async def incident(pilot: "Pilot[None]", app: LlmtopApp) -> None:
+    """Wait until a route writes slowly, and for long enough that its charts show it."""
+    await select(pilot, app, "llama-70b-eu")
+    await named(pilot, app, "llama-70b-eu", "provider_slow_decode")
+    await pilot.pause(25)
+    save(app, "incident")
+
+
+async def named(pilot: "Pilot[None]", app: LlmtopApp, route: str, cause: Cause) -> None:
+    """Wait until a cause is named of a route. Raises TimeoutError."""
+    with anyio.fail_after(PATIENCE_S):
+        while not any(
+            route in one.diagnosis.routes
+            and one.diagnosis.cause == cause
+            and one.diagnosis.state == "named"
+            for one in app.session.board.snapshot(window="5m").incidents
+        ):
+            await pilot.pause(0.5)
 
 
 async def select(pilot: "Pilot[None]", app: LlmtopApp, route: str) -> None:
     """Move the cursor to a route."""
+    await pilot.pause(2)
     await pilot.press("g")
     names = [row.name for row in app.session.board.snapshot(window="5m").routes]
     await pilot.press(*["j"] * names.index(route))
 
 
-async def demo(routes: tuple[Route, ...]) -> None:
-    """Run the whole app on the demo's routes."""
-    config = Config(routes=routes, budget=PLENTY)
-    session = Session(config, {}, recorder=None, ledger=Ledger(None))
-    async with anyio.create_task_group() as group:
-        group.start_soon(session.run)
-        app = LlmtopApp(session, config)
-        app.theme = "llmtop"
-        async with app.run_test(size=HOME) as pilot:
-            await story(pilot, app)
-        session.stop()
+async def watch(scenario: str, tell: Callable[["Pilot[None]", LlmtopApp], Awaitable[None]]) -> None:
+    """Run the whole app on a scenario's routes."""
+    with embedded_provider(scenario, seed=1) as provider:
+        routes = demo_routes(provider.base_url, scenario)
+        config = Config(routes=routes, budget=PLENTY)
+        session = Session(config, {}, recorder=None, ledger=Ledger(None))
+        async with anyio.create_task_group() as group:
+            group.start_soon(session.run)
+            app = LlmtopApp(session, config)
+            app.theme = "llmtop"
+            async with app.run_test(size=HOME) as pilot:
+                await tell(pilot, app)
+            session.stop()
 
 
 async def first_run() -> None:
@@ -86,8 +116,8 @@ async def first_run() -> None:
 def main() -> None:
     """Make all pictures."""
     anyio.run(first_run)
-    with embedded_provider("demo", seed=1) as provider:
-        anyio.run(demo, demo_routes(provider.base_url))
+    anyio.run(watch, "demo", story)
+    anyio.run(watch, str(FOLDER / "incident.toml"), incident)
 
 
 if __name__ == "__main__":

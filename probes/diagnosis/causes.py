@@ -230,11 +230,6 @@ class RouteCauses:
         """Whether requests are taken and nothing comes back."""
         return self._forced == "hang" and self._hung_cause == "no_answer"
 
-    def restarted(self) -> None:
-        """Forget what only the former engine's requests said."""
-        if self._forced == "hang":
-            self._forced = ""
-
     def _is_quiet(self, around: Surroundings) -> bool:
         """Return whether nothing is out of order: nearly always, so it must cost little."""
         watch = self.watch

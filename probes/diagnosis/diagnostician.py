@@ -212,8 +212,6 @@ class Diagnostician:
                 watch = RouteWatch(info)
                 self._watches[info.name] = watch
                 self._routes[info.name] = RouteCauses(watch)
-        for route in self._routes.values():
-            route.restarted()
         return None
 
     def _attempt_started(self, event: AttemptStarted) -> RouteCauses | None:

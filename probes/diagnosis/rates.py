@@ -28,6 +28,10 @@ HOPELESS: Final = 0.9
 PRIOR_SECONDS: Final = 60
 """Seconds without a failure that every route starts with, so that one failure in the first minute
 is no usual share of a tenth."""
+YOUNG_SECONDS: Final = 600
+WEAK_SECONDS: Final = 120
+"""While so little is known of the usual share, two minutes of weak doubt enter it all the same: a
+route that always fails one in thirty would never be free of doubt long enough to show it."""
 CREDIT: Final = 2.0
 """Attempts that may weigh one each although they end at once: of a probe a second, often two end in
 one second of the clock and none in the next, and would be worth a half each."""
@@ -186,11 +190,10 @@ class ShareShift:
             return
         self._ill += weight
         self._ill_failed += weight * failed
-        if not evidence:
-            self._doubt += weight
-            self._doubt_failed += weight * failed
         if self._score >= self._named:
             self.named_since_ns = at_ns
+        elif not evidence:
+            self._keep_in_doubt(weight, failed)
 
     def clear(self) -> None:
         """End an alarm, or a doubt, that something else has shown to be over."""
@@ -218,6 +221,15 @@ class ShareShift:
         weight = min(self._spacing_s, self._credit)
         self._credit -= weight
         return weight
+
+    def _keep_in_doubt(self, weight: float, failed: bool) -> None:
+        """Keep an attempt that may yet be a usual one."""
+        self._doubt += weight
+        self._doubt_failed += weight * failed
+        is_weak = self._doubt >= WEAK_SECONDS and self._score < PERHAPS
+        if is_weak and self._well < YOUNG_SECONDS:
+            self._admit(self._doubt, self._doubt_failed)
+            self._doubt = self._doubt_failed = 0.0
 
     def _judge_named(self, weight: float, failed: bool) -> None:
         """Ask of an alarm whether the share is the usual one again."""

@@ -17,6 +17,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
+
 from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
 from probes.diagnosis.level import LevelShift
 from probes.diagnosis.series import (
@@ -56,6 +58,8 @@ _ENDS_KEPT: Final = 160
 """Ends of attempts that a cause is told from: half a minute at five a second."""
 _WORDS_KEPT: Final = 120
 """Characters of a server's words; fewer than those are shown."""
+_ONE_TURN_NS: Final = 10 * NS_PER_S
+"""Presses of a key that follow each other so closely are one turn of the knob."""
 _OPEN_KEPT: Final = 4096
 """Open requests of a route; more are not looked at one by one."""
 _BANDS_KEPT: Final = 2
@@ -180,7 +184,7 @@ class RouteWatch:
         self.oldest_phase: OpenPhase | None = None
         """How far the oldest open request has come, by the last tick; None where it did not say."""
         self.raised: Knob | None = None
-        """The last knob by which we asked for more at once."""
+        """The last knob by which we asked for more at once; `before` is that of its first step."""
         self.loading_since_ns: int | None = None
         """Start of the first request for which the server says that it loaded the model; None where
         it is loaded."""
@@ -300,12 +304,12 @@ class RouteWatch:
         match event.knob:
             case "concurrency":
                 if after > before:
-                    self.raised = event
+                    self._asked_for_more(event)
                     self._owed = min(self._owed + int(after - before), _OPEN_KEPT)
                 self.concurrency = int(after)
             case "interval":
                 if after < before:
-                    self.raised = event
+                    self._asked_for_more(event)
                 self.interval_s = after
                 self._owed = max(self._owed, self.concurrency)
             case "max_tokens":
@@ -321,6 +325,18 @@ class RouteWatch:
                 self.is_accepted = True
             case _:
                 pass
+
+    def _asked_for_more(self, event: Knob) -> None:
+        """Note a knob that was turned up, with what it stood at before the first of several steps:
+        to put back the last one alone would hardly help."""
+        last = self.raised
+        if (
+            last is not None
+            and (last.knob, last.after) == (event.knob, event.before)
+            and event.at_ns - last.at_ns <= _ONE_TURN_NS
+        ):
+            event = msgspec.structs.replace(event, before=last.before)
+        self.raised = event
 
     def holding(self, event: Held) -> None:
         """Note that new attempts are held back, or let go again."""

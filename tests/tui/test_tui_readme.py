@@ -66,7 +66,7 @@ NUMBERS = {
     "Verdicts": (
         f"Up to {number(MOST_VERDICTS)} lines under the header",
         f"tells for {number(RECOVERED_SHOWN_NS / NS_PER_S / 60)} minutes that something is over",
-        f"is said for {number(incidents._SETTLES_NS / NS_PER_S / 3600)} hour,",
+        f"is said for {number(incidents.SETTLES_NS / NS_PER_S / 3600)} hour,",
     ),
     "Columns of the routes table": (
         f"longer than {number(figures._PATIENCE_P95S)} times the p95",

@@ -2,9 +2,11 @@
 
 Rule 1. A verdict is one line at any width, and there are three at most; the last one counts those
 that are not shown. When all is well there is none, and no empty line either.
-Rule 2. Who, what and since never go. Of the rest goes first what is as usual, then the advice, then
-what speaks for it, the first figure last. A mark stands for the last two, where there is a cell for
-one.
+Rule 2. Who, what and since never go. Of the rest goes first what is as usual, then figures beyond
+the second, the server's own words (which the table's foot has too), the second figure, how long it
+has been (which is a column of the table), the advice, and the first figure last. A mark stands for
+the last two, where there is a cell for one. A figure that would be cut leaves its place to advice
+that need not be: half a figure says nothing.
 Rule 3. The words are those of `probes.events.diagnosis_words`, which a report has too.
 """
 
@@ -55,10 +57,14 @@ class Verdict(NamedTuple):
     since: str
     brief: str = ""
     """The same in fewer cells."""
+    idle: str = ""
+    """That nobody looks at it, and since when."""
     evidence: tuple[str, ...] = ()
     """The strongest first."""
-    unmoved: str = ""
-    """What is as usual."""
+    said: str = ""
+    """The server's own words, which belong to the first of it."""
+    unmoved: tuple[str, ...] = ()
+    """What is as usual: all of it, and then fewer and fewer."""
     advice: str = ""
     faint: bool = False
     """It may be chance: nothing of it is loud."""
@@ -108,28 +114,53 @@ def verdicts_lines(
 
 def verdict_line(verdict: Verdict, width: int) -> Line:
     """Return one verdict in at most `width` cells."""
-    loud: Role = "dim" if verdict.faint else verdict.role
-    line = _head(verdict, loud, width)
-    fewest = verdict.evidence[:_MOST_EVIDENCE]
-    for evidence in ((*verdict.evidence, verdict.unmoved), verdict.evidence, fewest):
-        parts = _parts(evidence, verdict)
+    said, fewest = verdict.said, verdict.evidence[:_MOST_EVIDENCE]
+    whole, brief = (_head(verdict, since, width) for since in (verdict.since, verdict.brief))
+    # Beside the figures and the advice: the words have what is left over, their joint included.
+    beside = line_width((*whole, *_parts(_told(verdict, fewest, ""), verdict))) + len(" · ")
+    cut = left(said, width - beside).rstrip() if width - beside >= _LEAST_PART else ""
+    least = _told(verdict, fewest[:1], "")
+    for line, told in (
+        *((whole, (*_told(verdict, verdict.evidence, said), few)) for few in verdict.unmoved),
+        (whole, _told(verdict, verdict.evidence, said)),
+        (whole, _told(verdict, fewest, said)),
+        (whole, _told(verdict, fewest, cut)),
+        (whole, least),
+        (brief, least),
+    ):
+        parts = _parts(told, verdict)
         if line_width((*line, *parts)) <= width:
             return (*line, *parts)
+    told = _told(verdict, fewest, said)
+    parts = _parts(told, verdict)
+    line = whole if line_width((*whole, *parts[:1])) + 2 <= width else brief
+    figure = _parts(least, verdict)[:1]
+    if least and verdict.advice and line_width((*brief, *figure)) + 2 > width:
+        instead: Line = (*brief, (f" {MARK}", "dim"), (f" → {verdict.advice}", parts[-1][1]))
+        if line_width(instead) <= width:
+            return instead
     for place, part in enumerate(parts):
         left_over = width - line_width(line)
         # What follows needs room for the mark that says it is missing.
         if line_width((part,)) + (2 if place < len(parts) - 1 else 0) <= left_over:
             line = (*line, part)
-        elif left_over >= _LEAST_PART and place < len(fewest):
+        elif left_over >= _LEAST_PART and place < len(told):
             return (*line, *clip((part,), min(left_over, line_width((part,)) - 1)))
         else:
             return (*line, (f" {MARK}", "dim")) if left_over >= 2 else line
     return line
 
 
-def _parts(evidence: Sequence[str], verdict: Verdict) -> Line:
+def _told(verdict: Verdict, evidence: Sequence[str], said: str) -> tuple[str, ...]:
+    """Return what speaks for it, with so much of the server's own words."""
+    if said:
+        evidence = (f"{evidence[0]}: {said}", *evidence[1:]) if evidence else (said,)
+    return tuple(part for part in (verdict.idle, *evidence) if part)
+
+
+def _parts(told: Sequence[str], verdict: Verdict) -> Line:
     """Return what may go, the most needed first."""
-    told = [part for part in evidence if part]
+    told = [part for part in told if part]
     joints = (" · ", *["; "] * len(told))
     parts: list[Span] = [(joint + part, "dim") for joint, part in zip(joints, told, strict=False)]
     if verdict.advice:
@@ -137,10 +168,11 @@ def _parts(evidence: Sequence[str], verdict: Verdict) -> Line:
     return tuple(parts)
 
 
-def _head(verdict: Verdict, loud: Role, width: int) -> Line:
+def _head(verdict: Verdict, since: str, width: int) -> Line:
     """Return who, what and since, in as few words as the width asks for."""
+    loud: Role = "dim" if verdict.faint else verdict.role
     who_role: Role = "dim" if verdict.faint else "title"
-    who, what, since = verdict.who, verdict.what, verdict.since
+    who, what = verdict.who, verdict.what
     fixed = 3 + bool(who) + cells(verdict.what) + bool(since)  # the glyph, and blanks
     if fixed + cells(who) + cells(since) > width and verdict.brief:
         since = verdict.brief
@@ -167,9 +199,9 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
     glyph, role = _look_of(incident.state or "slow")
     said = neutralise(incident.said, _WORDS_LIMIT)
     advice, idle_ns = diagnosis.advice, incident.idle_since_ns
-    idle: tuple[str, ...] = ()
+    idle = ""
     if idle_ns is not None:
-        idle = (f"not probed since {time_of_day(idle_ns, snapshot.wall_anchor_ns, zone)}",)
+        idle = f"not probed since {time_of_day(idle_ns, snapshot.wall_anchor_ns, zone)}"
     return Verdict(
         glyph=OURS if is_ours else glyph,
         role="dim" if is_faint else role,
@@ -177,8 +209,13 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
         what=what_words(diagnosis),
         since=since_words(moment, lasted_s),
         brief=f"since {moment}",
-        evidence=(*idle, *evidence_parts(diagnosis, said)),
-        unmoved=as_usual_words(diagnosis.against),
+        idle=idle,
+        evidence=evidence_parts(diagnosis),
+        said=said,
+        unmoved=tuple(
+            as_usual_words(diagnosis.against[:number])
+            for number in range(len(diagnosis.against), 0, -1)
+        ),
         advice="" if advice is None else neutralise(advice_words(advice), _WORDS_LIMIT),
         faint=is_faint,
     )

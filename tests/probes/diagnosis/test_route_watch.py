@@ -458,6 +458,19 @@ def test_asking_for_more_is_remembered_and_for_less_is_not(well: Watched) -> Non
     assert well.watch.raised.knob == "interval"
 
 
+def test_steps_that_follow_each_other_closely_are_one_turn(well: Watched) -> None:
+    for before in (3, 4, 5):
+        well.turn("concurrency", before, before + 1)
+    assert well.watch.raised is not None
+    assert (well.watch.raised.before, well.watch.raised.after) == (3, 6)
+    well.wait(11)
+    well.turn("concurrency", 6, 7)
+    assert well.watch.raised.before == 6
+    well.turn("concurrency", 7, 2)
+    well.turn("concurrency", 2, 4)
+    assert well.watch.raised.before == 2, "it was less in between"
+
+
 def test_what_is_paused_or_held_is_not_probed(well: Watched) -> None:
     watch = well.watch
     assert watch.is_probed

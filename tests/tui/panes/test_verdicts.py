@@ -45,20 +45,30 @@ def test_a_verdict_is_who_what_since_why_and_what_to_do() -> None:
 
 FIGURE = WHOLE.partition(";")[0]
 ADVICE = "   → move users to deepseek-eu"
+FEWER = WHOLE.replace("writing speed, RTT as usual", "writing speed as usual")
+BRIEF = FIGURE.replace(" (5m44s)", "")
+ADVISED = BRIEF.partition(" ·")[0] + " … → move users to deepseek-eu"
 
 
 @pytest.mark.parametrize(
     ("width", "text"),
     [
         (len(WHOLE), WHOLE),
-        (len(WHOLE) - 1, FIGURE + ADVICE),  # what is as usual goes first
+        (len(WHOLE) - 1, FEWER),  # what is as usual goes first
+        (len(FEWER), FEWER),
+        (len(FEWER) - 1, FIGURE + ADVICE),
         (len(FIGURE + ADVICE), FIGURE + ADVICE),
-        (len(FIGURE + ADVICE) - 1, FIGURE + " …"),  # then the advice
+        (len(FIGURE + ADVICE) - 1, BRIEF + ADVICE),  # then for how long
+        (len(BRIEF + ADVICE), BRIEF + ADVICE),
+        (len(BRIEF + ADVICE) - 1, FIGURE + " …"),  # then the advice
         (len(FIGURE) + 2, FIGURE + " …"),
-        (len(FIGURE) + 1, FIGURE[:-2] + "…"),  # then what speaks for it
-        (90, FIGURE[:89] + "…"),
-        (72, FIGURE[:71] + "…"),
-        (69, FIGURE[:58] + " …"),
+        (len(FIGURE) + 1, BRIEF + " …"),
+        (len(BRIEF) + 2, BRIEF + " …"),
+        (len(BRIEF) + 1, ADVISED),  # a figure is not cut where advice has room
+        (len(ADVISED), ADVISED),
+        (len(ADVISED) - 1, BRIEF[: len(ADVISED) - 2] + "…"),  # then what speaks for it
+        (62, BRIEF[:61] + "…"),
+        (59, BRIEF[:50] + " …"),
     ],
 )
 def test_where_there_is_no_room_parts_go_in_turn(width: int, text: str) -> None:
@@ -75,8 +85,8 @@ def test_who_what_and_since_never_go(width: int) -> None:
 def test_what_was_cut_leaves_a_mark_at_every_width() -> None:
     for width in range(1, 49):
         assert "…" in text_of(SLOW, width), width
-    for width in range(60, len(FIGURE + ADVICE)):
-        assert text_of(SLOW, width).endswith("…"), width
+    for width in range(60, len(BRIEF + ADVICE)):
+        assert "…" in text_of(SLOW, width), width
 
 
 def test_more_figures_than_two_stand_where_all_of_them_have_room() -> None:
@@ -86,6 +96,44 @@ def test_more_figures_than_two_stand_where_all_of_them_have_room() -> None:
     assert "; connect 2.00 s   → move" in whole
     two = whole.replace("; connect 2.00 s", "")
     assert text_of(incident, len(whole) - 1) == text_of(incident, len(two)) == two
+
+
+THROTTLED = of(
+    {
+        "cause": "rate_limited_concurrency",
+        "evidence": (
+            Evidence(figure="throttled_share", now=0.38, n_now=42, unit="share"),
+            Evidence(figure="limit_left", now=0, unit="count"),
+        ),
+        "against": (),
+        "advice": Advice(act="undo_knob", knob="concurrency", value=3),
+    },
+    said='429 "Rate limit reached: 4 concurrent requests. Please try again in 1 s."',
+)
+
+
+def test_what_to_do_is_said_before_all_that_a_server_says_and_before_a_second_figure() -> None:
+    whole = text_of(THROTTLED, 300)
+    said, advice = f": {THROTTLED.said}", "   → - to 3 puts it back"
+    assert said + "; 0 left of the limit" + advice in whole
+    bare = whole.replace(said, "")
+    for width in range(len(bare) + 16, len(whole)):
+        told = text_of(THROTTLED, width)
+        assert told.endswith(advice)
+        assert ': 429 "R' in told
+        assert "…; 0 left of the limit" in told
+    assert text_of(THROTTLED, len(bare)) == bare
+    first = bare.replace("; 0 left of the limit", "")
+    assert text_of(THROTTLED, len(bare) - 1) == text_of(THROTTLED, len(first)) == first
+    brief = first.replace(" (5m44s)", "")
+    assert text_of(THROTTLED, len(first) - 1) == text_of(THROTTLED, len(brief)) == brief
+    assert text_of(THROTTLED, len(brief) - 1).endswith("…")
+    assert text_of(THROTTLED, 80).endswith("22:20:17 … → - to 3 puts it back")
+
+
+def test_a_servers_words_stand_alone_where_there_is_no_figure() -> None:
+    told = text_of(of({"evidence": (), "against": ()}, said='503 "busy"'))
+    assert ' · 503 "busy"   → move' in told
 
 
 def test_at_most_as_many_as_there_are_lines_and_the_rest_is_counted() -> None:
