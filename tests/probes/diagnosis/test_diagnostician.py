@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probes.diagnosis import Diagnostician
+from probes.diagnosis.incidents import Incidents
 from probes.events import (
     Arrival,
     Arrivals,
@@ -557,6 +558,26 @@ def test_the_rest_is_told_with_the_first_event_of_the_next_second() -> None:
     assert all(one.at_ns % 1_000_000_000 < 400_000_000 for one in told)
 
 
+def test_a_cause_that_changes_between_two_seconds_is_told_with_the_attempt_that_decided() -> None:
+    yard = well_yard()
+    yard.seconds(12, {"alpha": {"outcome": "server_error", "reason": "internal"}})
+    assert yard.causes == ["outage"]
+    begin_s = yard.now_s
+    yard.seconds(6, {"alpha": {"outcome": "client_error", "reason": "auth", "takes_s": 0.3}})
+    # The third in a row says so, and two seconds later that has held.
+    assert (yard.told[-1].cause, yard.told[-1].at_ns) == ("auth_failure", at(begin_s + 4.3))
+
+
+def test_what_is_held_of_one_route_or_of_all_is_not_known_to_be_well() -> None:
+    for route in ("bravo", ""):
+        yard = well_yard()
+        yard.fold(Held(at_ns=at(yard.now_s), reason="budget", route=route))
+        probed_now = {
+            name for name, watch in yard.diagnostician._watches.items() if watch.is_probed
+        }
+        assert probed_now == ({"alpha", "charlie"} if route else set())
+
+
 def test_another_clock_begins_anew_and_the_same_goes_on() -> None:
     yard = well_yard()
     refused = {"alpha": {"outcome": "client_error", "reason": "auth"}}
@@ -661,6 +682,26 @@ def test_a_route_whose_only_worker_hangs_is_told_apart() -> None:
 
 
 # ------------------------------------------------------------------ bounds
+
+
+def test_what_goes_on_failing_costs_no_look_at_all_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"r{number}" for number in range(12)]
+    yard = Yard(*map(probed, names))
+    yard.seconds(40)
+    does = dict.fromkeys(names, {"outcome": "server_error", "reason": "internal"})
+    yard.seconds(20, does)
+    looks = []
+    update = Incidents.update
+
+    def counting(self: Incidents, *given: Any) -> list[Diagnosis]:
+        looks.append(given)
+        return update(self, *given)
+
+    monkeypatch.setattr(Incidents, "update", counting)
+    yard.seconds(20, does)
+    assert len(looks) == 20  # one a second, though 240 attempts failed
 
 
 @pytest.mark.parametrize("length_s", [600, pytest.param(3 * 3600, marks=pytest.mark.long)])
