@@ -690,7 +690,7 @@ def test_what_goes_on_failing_costs_no_look_at_all_the_others(
     names = [f"r{number}" for number in range(12)]
     yard = Yard(*map(probed, names))
     yard.seconds(40)
-    does = dict.fromkeys(names, {"outcome": "server_error", "reason": "internal"})
+    does = {key: {"outcome": "server_error", "reason": "internal"} for key in names}
     yard.seconds(20, does)
     looks = []
     update = Incidents.update
