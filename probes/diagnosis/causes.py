@@ -84,10 +84,10 @@ _AS_LARGE: Final = 0.6
 """Of the logarithm of the other shift, beside which a second one is no by-product of it."""
 _SOME: Final = 8
 """Samples from which on a shift's size is known well enough for that."""
-_HOLD: Final = 8
-"""Judgements, one a second, that a latency waits for what may explain it."""
-_CHANGES_AFTER: Final = 3
-"""Judgements for which another cause must have held before a named one changes."""
+_HOLD_NS: Final = 4 * NS_PER_S
+"""So long a latency waits for what may explain it."""
+_CHANGES_AFTER_NS: Final = 2 * NS_PER_S
+"""So long another cause must have held before a named one changes."""
 _OURS_NS: Final = 60 * NS_PER_S
 """So long after we asked for more, what slows is our own load."""
 _ONSET_ERROR_NS: Final = 12 * NS_PER_S
@@ -113,7 +113,7 @@ _CLEAN: Final = 3
 would be one chance in twenty, and round trips are well again, too."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Alarm:
     """One symptom of a route that is out of order."""
 
@@ -136,24 +136,25 @@ class Alarm:
     """It is over because its level was taken for the usual one."""
     cause_ns: int = 0
     """When it took its cause."""
-    _held: int = 0
+    _held_ns: int | None = None
     _other: Cause | None = None
-    _others: int = 0
+    _other_ns: int = 0
 
     def becomes(self, cause: Cause, now_ns: int) -> None:
         """Take what is the likeliest cause now."""
         if cause == self.cause:
-            self._others = 0
+            self._other = None
             return
-        self._others = self._others + 1 if cause == self._other else 1
-        self._other = cause
-        if not self.is_named or self._others >= _CHANGES_AFTER:
-            self.cause, self.cause_ns, self._others = cause, now_ns, 0
+        if cause != self._other:
+            self._other, self._other_ns = cause, now_ns
+        if not self.is_named or now_ns - self._other_ns >= _CHANGES_AFTER_NS:
+            self.cause, self.cause_ns, self._other = cause, now_ns, None
 
-    def waits(self) -> bool:
-        """Return whether it is still to be held back, and count that it was asked."""
-        self._held += 1
-        return self._held <= _HOLD
+    def waits(self, now_ns: int) -> bool:
+        """Return whether it is still to be held back; the first that asks starts the clock."""
+        if self._held_ns is None:
+            self._held_ns = now_ns
+        return now_ns - self._held_ns < _HOLD_NS
 
 
 class _Reading(NamedTuple):
@@ -191,11 +192,13 @@ class RouteCauses:
         self._hung_cause: Cause = "no_answer"
         self._throttled_in_a_row = False
 
-    def judge(self, around: Surroundings) -> None:
-        """Judge the route after a second, or after what speaks for itself."""
+    def judge(self, around: Surroundings) -> bool:
+        """Judge the route after a second, or after what speaks for itself; return whether there is
+        something to be told."""
         is_accepted, self.watch.is_accepted = self.watch.is_accepted, False
         if not self.alarms and self._is_quiet(around):
-            return
+            return False
+        has_news = False
         for slot in SLOTS:
             reading = self._read(slot, around)
             alarm = self.alarms.get(slot)
@@ -204,12 +207,17 @@ class RouteCauses:
                     continue
                 alarm = Alarm(slot, reading.cause, reading.since_ns, around.now_ns)
                 self.alarms[slot] = alarm
+                has_news = True
             elif reading is None or reading.rank == 0:
                 alarm.is_over, alarm.over_ns = True, around.now_ns
                 alarm.is_accepted = is_accepted
                 del self.alarms[slot]
+                has_news = True
                 continue
+            before = (alarm.cause, alarm.is_named, alarm.explained_by)
             self._advance(alarm, reading, around)
+            has_news = has_news or before != (alarm.cause, alarm.is_named, alarm.explained_by)
+        return has_news
 
     def gone(self) -> None:
         """End what is said of a route that is probed no more: nobody will see it get well."""
@@ -221,11 +229,6 @@ class RouteCauses:
     def is_silent(self) -> bool:
         """Whether requests are taken and nothing comes back."""
         return self._forced == "hang" and self._hung_cause == "no_answer"
-
-    def restarted(self) -> None:
-        """Forget what only the former engine's requests said."""
-        if self._forced == "hang":
-            self._forced = ""
 
     def _is_quiet(self, around: Surroundings) -> bool:
         """Return whether nothing is out of order: nearly always, so it must cost little."""
@@ -260,7 +263,7 @@ class RouteCauses:
                 rank == 1 and abs(since_ns - alarm.since_ns) <= _SOON_NS
                 for rank, since_ns in self._explaining_suspicions(alarm.slot)
             )
-            if may_be_explained and alarm.waits():
+            if may_be_explained and alarm.waits(around.now_ns):
                 return
         alarm.is_named = True
 
@@ -534,7 +537,13 @@ class RouteCauses:
             well += 1
         if well < SURELY_WELL or not ends:
             return False
-        share = sum(end.failure is not None for end in ends) / len(ends)
+        # Failures in a row count as one: retries fail with what they retry.
+        runs = sum(
+            end.failure is not None and (before is None or before.failure is None)
+            for before, end in zip([None, *ends], ends, strict=False)
+        )
+        well_before = sum(end.failure is None for end in ends)
+        share = runs / (runs + well_before)
         if well < _SURE / -math.log(1 - min(share, 0.999)):
             return False
         oldest_ns = watch.oldest_open_ns(well_from_ns)

@@ -7,10 +7,11 @@ Rule 3: all routes are judged together once a second of the stream's time, when 
 the next second comes; a route by itself at once where an answer speaks for itself.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from probes.diagnosis.causes import RouteCauses, Surroundings
 from probes.diagnosis.incidents import Incidents
@@ -35,6 +36,11 @@ from probes.kit.clock import NS_PER_S
 _LATE_NS: Final = 20_000_000
 """Lag of our own loop from which on we are late ourselves: a wait of half a second is not misread
 by less."""
+_LAGS: Final = 10.0
+"""How many times its lag a busy machine adds to a wait at most: it sends late, it is told late, and
+what answers may stand on it, too."""
+_SLOW_BEFORE_NS: Final = 15 * NS_PER_S
+"""So long before we were known to be late what slows may have been of it."""
 _BUSY: Final = 0.95
 """Share of a core at which an engine has no time left."""
 _LATE_OF_NS: Final = 12 * NS_PER_S
@@ -64,6 +70,15 @@ _THICK_S: Final = 1.0
 """Seconds between probes of a route above which more of them tell more."""
 
 
+class _Late(NamedTuple):
+    """A time between two ticks in which our loop was late."""
+
+    begin_ns: int
+    end_ns: int
+    lag_ns: int
+    """How late."""
+
+
 class Diagnostician:
     """Says of a run what is wrong with its routes, since when, and why."""
 
@@ -73,9 +88,10 @@ class Diagnostician:
         self._due_ns = 0
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
+        self._around = Surroundings(now_ns=0)
+        """As it was when all were judged last."""
         self._incidents = Incidents("")
-        self._late: deque[tuple[int, int]] = deque(maxlen=_SPANS_KEPT)
-        """Spans between two ticks in which our loop was late."""
+        self._late: deque[_Late] = deque(maxlen=_SPANS_KEPT)
         self._ticked_ns = 0
         self._late_since_ns: int | None = None
         """Since when it is late all the time; None where it is not."""
@@ -90,14 +106,13 @@ class Diagnostician:
             return ()
         if event.at_ns > self._now_ns:
             self._now_ns = event.at_ns
-        is_telling = handle(self, event)
+        telling = handle(self, event)
         if self._now_ns >= self._due_ns:
             self._due_ns = (self._now_ns // NS_PER_S + 1) * NS_PER_S
-            for watch in self._watches.values():
-                watch.close(self._now_ns)
-        elif not is_telling:
+            return tuple(self._judge_all())
+        if telling is None:
             return ()
-        return tuple(self._judge())
+        return tuple(self._judge_one(telling))
 
     @property
     def suspects(self) -> frozenset[str]:
@@ -115,12 +130,21 @@ class Diagnostician:
             and route.watch.hanging(self._now_ns, _SOONER) is not None
         )
 
-    def _judge(self) -> list[Diagnosis]:
+    def _judge_all(self) -> list[Diagnosis]:
+        for watch in self._watches.values():
+            watch.close(self._now_ns)
         routes = tuple(self._routes.values())
-        around = self._surroundings(routes)
+        self._around = self._surroundings(routes)
         for route in routes:
-            route.judge(around)
+            route.judge(self._around)
         return self._incidents.update(self._now_ns, routes)
+
+    def _judge_one(self, route: RouteCauses) -> list[Diagnosis]:
+        """Judge the route of an attempt that ended, between two seconds: what it costs must not
+        grow with the number of routes, of which each may fail several times a second."""
+        if not route.judge(self._around._replace(now_ns=self._now_ns)):
+            return []
+        return self._incidents.update(self._now_ns, tuple(self._routes.values()))
 
     # What lies beyond one route.
 
@@ -136,7 +160,11 @@ class Diagnostician:
     def _late_in_last(self, span_ns: int) -> int:
         """Return for how long our loop was late in the last `span_ns`, in ns."""
         from_ns = self._now_ns - span_ns
-        return sum(end - max(begin, from_ns) for begin, end in self._late if end > from_ns)
+        return sum(
+            late.end_ns - max(late.begin_ns, from_ns)
+            for late in self._late
+            if late.end_ns > from_ns
+        )
 
     def _observer_since(self, routes: tuple[RouteCauses, ...]) -> int | None:
         """Return since when our own machine slows what we see; None where it does not.
@@ -149,25 +177,23 @@ class Diagnostician:
         if any("observer" in route.alarms for route in routes):
             return since_ns
         known = [route for route in routes if route.watch.learned and route.watch.is_probed]
-        slow = [
-            route
-            for route in known
-            if any(
-                test.rank >= 2 and (test.since_ns or 0) >= since_ns - 15 * NS_PER_S
-                for test in (route.watch.wait_series, route.watch.band.per_token)
-            )
-        ]
-        return since_ns if known and 2 * len(slow) > len(known) else None
+        lag_s = max((late.lag_ns for late in self._late), default=0) / NS_PER_S
+        if len({route.watch.host for route in known}) > 1:
+            lag_s = math.inf  # hosts do not slow together by chance
+        from_ns = since_ns - _SLOW_BEFORE_NS
+        slow = sum(_may_be_ours(route.watch, from_ns, lag_s) for route in known)
+        return since_ns if known and 2 * slow > len(known) else None
 
-    # Events. Each says whether it may decide by itself, before the second is over.
+    # Events. Each returns the route that may be judged at once, before the second is over.
 
-    def _greeted(self, event: Hello) -> bool:
+    def _greeted(self, event: Hello) -> RouteCauses | None:
         clock = (event.boot_id, event.clock_name)
         if self._clock != clock:
             self._clock = clock
             self._now_ns = event.at_ns
             self._due_ns = 0
             self._routes, self._watches = {}, {}
+            self._around = Surroundings(now_ns=event.at_ns)
             self._incidents = Incidents(event.engine)
             self._late.clear()
             self._ticked_ns = event.at_ns
@@ -186,62 +212,63 @@ class Diagnostician:
                 watch = RouteWatch(info)
                 self._watches[info.name] = watch
                 self._routes[info.name] = RouteCauses(watch)
-        for route in self._routes.values():
-            route.restarted()
-        return False
+        return None
 
-    def _attempt_started(self, event: AttemptStarted) -> bool:
+    def _attempt_started(self, event: AttemptStarted) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is not None:
             watch.attempt_started(event)
-        return False
+        return None
 
-    def _first_token(self, event: FirstToken) -> bool:
+    def _first_token(self, event: FirstToken) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is not None:
             watch.first_token(event)
-        return False
+        return None
 
-    def _attempt_finished(self, event: AttemptFinished) -> bool:
+    def _attempt_finished(self, event: AttemptFinished) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is None:
-            return False
+            return None
         watch.attempt_finished(event)
-        return event.outcome not in ("ok", "cancelled") or bool(self._routes[event.route].alarms)
+        route = self._routes[event.route]
+        return route if event.outcome not in ("ok", "cancelled") or route.alarms else None
 
-    def _probe_finished(self, event: ProbeFinished) -> bool:
+    def _probe_finished(self, event: ProbeFinished) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is not None:
             watch.probe_finished(event)
-        return False
+        return None
 
-    def _turned(self, event: Knob) -> bool:
+    def _turned(self, event: Knob) -> RouteCauses | None:
         watch = self._watches.get(event.route)
         if watch is not None:
             watch.turned(event)
-        return False
+        return None
 
-    def _holding(self, event: Held) -> bool:
+    def _holding(self, event: Held) -> RouteCauses | None:
         for name, watch in self._watches.items():
             if event.route in ("", name):
                 watch.holding(event)
-        return False
+        return None
 
-    def _slept(self, event: Gap) -> bool:
+    def _slept(self, event: Gap) -> RouteCauses | None:
         if event.at_ns > event.started_ns:
-            self._late.append((event.started_ns, event.at_ns))
+            lag_ns = event.at_ns - event.started_ns
+            self._late.append(_Late(event.started_ns, event.at_ns, lag_ns))
         for watch in self._watches.values():
             watch.slept(event)
-        return False
+        return None
 
-    def _ticked(self, event: Tick) -> bool:
+    def _ticked(self, event: Tick) -> RouteCauses | None:
         if _is_late(event.health) and event.at_ns > self._ticked_ns:
-            self._late.append((self._ticked_ns, event.at_ns))
+            lag_ns = event.health.loop_lag_p99_ns
+            self._late.append(_Late(self._ticked_ns, event.at_ns, lag_ns))
         self._ticked_ns = event.at_ns
         late_ns = self._late_in_last(_LATE_OF_NS)
         if late_ns >= _LATE_IN_IT_NS:
             from_ns = self._now_ns - _LATE_OF_NS
-            first_ns = min(begin for begin, end in self._late if end > from_ns)
+            first_ns = min(late.begin_ns for late in self._late if late.end_ns > from_ns)
             self._late_since_ns = self._late_since_ns or first_ns
         elif late_ns <= _LATE_IN_IT_NS // 2:
             self._late_since_ns = None
@@ -249,7 +276,19 @@ class Diagnostician:
             watch = self._watches.get(counts.route)
             if watch is not None:
                 watch.counted(counts)
-        return False
+        return None
+
+
+def _may_be_ours(watch: RouteWatch, from_ns: int, lag_s: float) -> bool:
+    """Return whether a route got slower since, and by no more than our own lateness can do.
+
+    A loop that is 30 ms late makes no first token late by two seconds, however busy the machine.
+    """
+    for test in (watch.wait_series, watch.band.per_token):
+        shift = test.shift() if test.rank >= 2 and (test.since_ns or 0) >= from_ns else None
+        if shift is not None and shift.now - shift.usual <= _LAGS * lag_s:
+            return True
+    return False
 
 
 def _is_late(health: Health) -> bool:
@@ -317,7 +356,7 @@ def _is_uneven(watch: RouteWatch) -> bool:
     return per_token is None or gap.ratio >= _UNEVEN * per_token.ratio
 
 
-_HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], bool]]] = {
+_HANDLERS: Final[Mapping[type[Event], Callable[[Diagnostician, Any], RouteCauses | None]]] = {
     Hello: Diagnostician._greeted,
     AttemptStarted: Diagnostician._attempt_started,
     FirstToken: Diagnostician._first_token,

@@ -8,6 +8,8 @@ from probes.diagnosis.route_watch import RouteWatch
 from probes.diagnosis.series import Series, Shares
 from probes.events import Advice, Cause, Evidence
 
+_DOUBT: Final = 0.25
+"""Part of the patience with a request after which its route is not sent any users."""
 _FOR_MOST: Final = 3
 _AGAINST_MOST: Final = 4
 _PLAIN_ADVICE: Final[dict[Cause, Advice]] = {
@@ -113,19 +115,26 @@ def _slower(watch: RouteWatch) -> Advice:
 
 
 def _well_route(ill: Sequence[RouteWatch], routes: Sequence[RouteCauses]) -> str:
-    """Return the fastest route that is well and shares a tag with those that are not."""
+    """Return the fastest route that is well and shares a tag with those that are not.
+
+    One of another host is better, for the fault may be the host's; one of which anything is in
+    doubt is none.
+    """
     hurt = {watch.name for watch in ill}
+    hosts = {watch.host for watch in ill}
     tags = {tag for watch in ill for tag in watch.info.tags}
     well = [
-        (wait_s, route.watch.name)
+        (route.watch.host in hosts, wait_s, route.watch.name)
         for route in routes
         if route.watch.name not in hurt
         and not route.alarms
         and route.watch.is_probed
         and (not tags or tags & set(route.watch.info.tags))
+        and not any(test.rank for test in route.watch.tests)
+        and route.watch.hanging(route.watch.now_ns, _DOUBT) is None
         and (wait_s := route.watch.wait_series.usual(0.5)) is not None
     ]
-    return min(well)[1] if well else ""
+    return min(well)[2] if well else ""
 
 
 def _speaking(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidence]:

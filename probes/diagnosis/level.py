@@ -133,8 +133,8 @@ MOST_LIFT: Final = 1.5
 reference lies below the level that a fifth of the hour exceeded, samples must exceed that one by
 the margin. Never by more than this: an hour that began slow must not hide what comes next."""
 HOUR_NS: Final = 3600 * NS_PER_S
-SWING: Final = 0.05
-"""What a level moves in an hour of health: a day's swing of ±22 % does 5.8 % at its steepest. At
+SWING: Final = 0.03
+"""What a level moves in an hour of health: a day's swing of ±22 % does 3.7 % between its ends. At
 one probe in thirty seconds the reference is two hours and a half long."""
 
 ANCHORS: Final = 120

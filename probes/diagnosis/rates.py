@@ -28,6 +28,10 @@ HOPELESS: Final = 0.9
 PRIOR_SECONDS: Final = 60
 """Seconds without a failure that every route starts with, so that one failure in the first minute
 is no usual share of a tenth."""
+YOUNG_SECONDS: Final = 600
+WEAK_SECONDS: Final = 120
+"""While so little is known of the usual share, two minutes of weak doubt enter it all the same: a
+route that always fails one in thirty would never be free of doubt long enough to show it."""
 CREDIT: Final = 2.0
 """Attempts that may weigh one each although they end at once: of a probe a second, often two end in
 one second of the clock and none in the next, and would be worth a half each."""
@@ -86,6 +90,7 @@ class ShareShift:
         "_minute",
         "_named",
         "_place",
+        "_runs",
         "_score",
         "_spacing_s",
         "_up",
@@ -109,7 +114,8 @@ class ShareShift:
         self._at_ns: int | None = None
         self._credit = CREDIT
         self._spacing_s = 1.0
-        self._clean = 0
+        # Attempts since the newest failure, and runs of failures since the onset.
+        self._clean = self._runs = 0
         # Seconds since the onset: those that may yet be usual, all of them, and of an alarm those
         # that the clearing test has not made up its mind about.
         self._doubt = self._doubt_failed = 0.0
@@ -174,16 +180,20 @@ class ShareShift:
             self.since_ns = began_ns
         self.n += 1
         self.n_failed += failed
+        if failed:
+            self._runs += self._clean > 0 or self.n == 1
+            self._clean = 0
+        else:
+            self._clean += 1
         if self.named_since_ns is not None:
             self._judge_named(weight, failed)
             return
         self._ill += weight
         self._ill_failed += weight * failed
-        if not evidence:
-            self._doubt += weight
-            self._doubt_failed += weight * failed
         if self._score >= self._named:
             self.named_since_ns = at_ns
+        elif not evidence:
+            self._keep_in_doubt(weight, failed)
 
     def clear(self) -> None:
         """End an alarm, or a doubt, that something else has shown to be over."""
@@ -212,6 +222,15 @@ class ShareShift:
         self._credit -= weight
         return weight
 
+    def _keep_in_doubt(self, weight: float, failed: bool) -> None:
+        """Keep an attempt that may yet be a usual one."""
+        self._doubt += weight
+        self._doubt_failed += weight * failed
+        is_weak = self._doubt >= WEAK_SECONDS and self._score < PERHAPS
+        if is_weak and self._well < YOUNG_SECONDS:
+            self._admit(self._doubt, self._doubt_failed)
+            self._doubt = self._doubt_failed = 0.0
+
     def _judge_named(self, weight: float, failed: bool) -> None:
         """Ask of an alarm whether the share is the usual one again."""
         self._score = min(self._score, self._named + HEADROOM)
@@ -225,7 +244,6 @@ class ShareShift:
             self._ill += self._held
             self._ill_failed += self._held_failed
             self._held = self._held_failed = 0.0
-        self._clean = 0 if failed else self._clean + 1
         if self._better >= CLEARED or not self._score or self._is_surely_over():
             self._end()
 
@@ -233,10 +251,11 @@ class ShareShift:
         """Return whether more attempts in a row were well than the old share ever leaves alone.
 
         The share of an alarm is taken for less than what named it, so that an unlucky choice does
-        not clear it; a run without a single failure needs no such care.
+        not clear it; a run without a single failure needs no such care. Failures in a row count for
+        one: retries fail with what they retry, and between such runs much is well.
         """
-        before = self.n - self._clean
-        share = min(self.n_failed / before, 0.999) if before > 0 else 0.999
+        well = self.n - self.n_failed - self._clean
+        share = min(self._runs / (well + self._runs), 0.999)
         return self._clean >= max(SURELY_WELL, SURE / -math.log(1.0 - share))
 
     def _ill_share(self) -> float:
@@ -291,7 +310,7 @@ class ShareShift:
         self.named_since_ns = self.since_ns = None
         self.n = self.n_failed = 0
         self._score = self._better = 0.0
-        self._clean = 0
+        self._clean = self._runs = 0
         self._doubt = self._doubt_failed = 0.0
         self._ill = self._ill_failed = self._held = self._held_failed = 0.0
 

@@ -181,8 +181,6 @@ class RouteWatch:
         self.throttled_in_a_row = 0
         self.last_ok_began_ns: int | None = None
         """Start of the newest request that has succeeded."""
-        self.last_ok_ns = 0
-        """When one succeeded last."""
         self.oldest_phase: OpenPhase | None = None
         """How far the oldest open request has come, by the last tick; None where it did not say."""
         self.raised: Knob | None = None
@@ -288,7 +286,6 @@ class RouteWatch:
             self.ok_in_a_row += 1
             self.ok += 1
             self.throttled_in_a_row = 0
-            self.last_ok_ns = event.at_ns
             if self.last_ok_began_ns is None or began_ns > self.last_ok_began_ns:
                 self.last_ok_began_ns = began_ns
         band = self.band if request is None else request.band
@@ -345,6 +342,7 @@ class RouteWatch:
         """Note that new attempts are held back, or let go again."""
         if event.released:
             self.held.discard(event.reason)
+            self._owed = max(self._owed, self.concurrency)
         else:
             self.held.add(event.reason)
 
@@ -355,6 +353,7 @@ class RouteWatch:
     def slept(self, gap: Gap) -> None:
         """Note that the engine did not run: what was open then has no age that counts."""
         self._gap = gap
+        self._owed = max(self._owed, self.concurrency)
 
     def settle(self) -> None:
         """Take the present levels for the usual ones."""

@@ -207,6 +207,10 @@ ROOMS: Final = {
             "tests/tui/commands/test_cli_report.py",
         ),
     ),
+    "detectors": Room(
+        ("probes/diagnosis/level.py", "probes/diagnosis/rates.py"),
+        ("tests/probes/diagnosis/test_level.py", "tests/probes/diagnosis/test_rates.py"),
+    ),
     "panes": Room(
         ("tui/panes/*.py", "tui/draw/table.py"),
         (

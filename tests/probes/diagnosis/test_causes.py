@@ -6,7 +6,7 @@ import pytest
 from board_streams import at
 from diagnosis_streams import Yard, attempt, life, probed
 
-from probes.diagnosis.causes import _EXPLAINS, _HOLD, SLOTS, Alarm, RouteCauses, Slot, Surroundings
+from probes.diagnosis.causes import _EXPLAINS, SLOTS, Alarm, RouteCauses, Slot, Surroundings
 from probes.diagnosis.route_watch import RouteWatch
 from probes.events import Cause
 from probes.kit.clock import NS_PER_S
@@ -116,17 +116,26 @@ def test_a_cause_that_is_not_named_changes_at_once_and_a_named_one_late() -> Non
     one.becomes("provider_errors", 5)
     assert (one.cause, one.cause_ns) == ("provider_errors", 5)
     one.is_named = True
-    for now, cause in enumerate(("outage", "outage", "provider_errors", "outage", "dns"), 6):
-        one.becomes(cause, now)  # type: ignore[arg-type]
-    assert one.cause == "provider_errors"
-    for now in (20, 21, 22):
-        one.becomes("outage", now)
-    assert (one.cause, one.cause_ns) == ("outage", 22)
+    for now_s, cause in ((6.0, "outage"), (7.9, "outage"), (8.0, "dns"), (9.9, "outage")):
+        one.becomes(cause, round(now_s * S))  # type: ignore[arg-type]
+        assert one.cause == "provider_errors"
+    one.becomes("outage", round(11.9 * S))
+    assert (one.cause, one.cause_ns) == ("outage", round(11.9 * S))
 
 
-def test_an_alarm_waits_only_so_often() -> None:
+def test_what_was_the_cause_all_along_stays_it() -> None:
+    one = alarm("fails", 0, cause="outage")
+    one.is_named = True
+    one.becomes("dns", S)
+    one.becomes("outage", 2 * S)
+    one.becomes("dns", 3 * S)
+    assert one.cause == "outage"
+
+
+def test_an_alarm_waits_only_so_long_however_often_it_is_asked() -> None:
     one = alarm("wait", 0)
-    assert [one.waits() for _ in range(_HOLD + 1)] == [True] * _HOLD + [False]
+    assert all(one.waits(round(now_s * S)) for now_s in (5.0, 5.1, 5.2, 5.3, 6.0, 8.9))
+    assert not one.waits(9 * S)
 
 
 def test_a_recovery_does_not_change_the_cause() -> None:

@@ -215,17 +215,40 @@ def test_an_explanation_goes_on_under_the_same_id() -> None:
     assert bench.update() == [("e1-1", "named", "cache_loss", ("alpha",))]
 
 
-def test_an_explanation_that_another_incident_has_is_not_told_twice() -> None:
+def test_what_is_explained_by_what_another_incident_is_of_joins_that_one() -> None:
     bench = two()
+    slow = bench.alarm(0, "wait", "provider_queueing", 990, named=False)
     bench.alarm(1, "path", "network_path", 990)
+    assert [one[0] for one in bench.update()] == ["e1-1", "e1-2"]
+    slow.explained_by = bench.alarm(0, "path", "network_path", 991)
+    # Not under the older id, for then what was named would be cleared.
+    assert sorted(bench.update()) == [
+        ("e1-1", "cleared", "provider_queueing", ("alpha",)),
+        ("e1-2", "named", "network_path", ("alpha", "bravo")),
+    ]
+
+
+def test_what_was_named_goes_on_under_its_id_and_takes_the_other_in() -> None:
+    bench = two()
+    slow = bench.alarm(0, "wait", "provider_queueing", 990)
+    bench.alarm(1, "path", "network_path", 990, named=False)
+    assert [one[0] for one in bench.update()] == ["e1-1", "e1-2"]
+    slow.explained_by = bench.alarm(0, "path", "network_path", 991)
+    assert sorted(bench.update()) == [
+        ("e1-1", "named", "network_path", ("alpha",)),
+        ("e1-2", "cleared", "network_path", ("bravo",)),
+    ]
+
+
+def test_what_is_explained_by_what_is_over_is_told_no_more() -> None:
+    bench = two()
     slow = bench.alarm(0, "wait", "provider_queueing", 990, named=False)
     bench.update()
-    slow.explained_by = bench.alarm(0, "path", "network_path", 991)
-    assert bench.update() == [
-        ("e1-2", "cleared", "provider_queueing", ("alpha",)),
-        ("e1-1", "named", "network_path", ("alpha", "bravo")),
-    ] or bench.incidents.open[0].routes() == ("alpha", "bravo")
-    assert len(bench.incidents.open) == 1
+    slow.explained_by = bench.alarm(0, "cache", "cache_loss", 989)
+    bench.end(0, "cache")
+    assert bench.update() == [("e1-1", "cleared", "provider_queueing", ("alpha",))]
+    slow.explained_by = None  # it went on for long
+    assert bench.update(200.0) == [("e1-2", "perhaps", "provider_queueing", ("alpha",))]
 
 
 def test_incidents_that_turn_out_to_be_one_become_the_earlier() -> None:

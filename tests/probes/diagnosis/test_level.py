@@ -71,6 +71,17 @@ def test_a_doubled_level_is_named_with_its_onset_and_size() -> None:
     assert shift.n_usual == 300
 
 
+def test_the_interval_is_that_of_the_order_statistics() -> None:
+    # Of twelve samples the third and the tenth hold the median with 96 %.
+    detector = LevelShift()
+    at = feed(detector, [1.0] * 400)
+    feed(detector, [2.0 + each / 10 for each in range(12)], at=at)
+    shift = detector.shift()
+    assert shift is not None
+    assert (shift.n_now, shift.now, shift.usual) == (12, pytest.approx(2.55), 1.0)
+    assert (shift.low, shift.high) == (pytest.approx(2.2), pytest.approx(2.9))
+
+
 def test_the_levels_come_in_their_order() -> None:
     detector, at = learned()
     said: list[Level] = []

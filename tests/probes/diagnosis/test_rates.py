@@ -61,6 +61,21 @@ def test_a_steady_share_is_the_usual_one() -> None:
     assert shares.usual_share == pytest.approx(0.02, abs=0.008)
 
 
+@pytest.mark.parametrize("seed", [121, 139, 171, 188])
+def test_a_share_that_was_there_from_the_start_is_the_usual_one(seed: int) -> None:
+    # Of 300 runs these are falsely named where weak doubt never enters what is usual.
+    shares = ShareShift()
+    assert until_named(shares, chance(1200, 0.03, seed=seed), at=0) is None
+
+
+def test_an_early_onset_is_named_all_the_same() -> None:
+    shares = ShareShift()
+    at = feed(shares, [False] * 120)
+    took = until_named(shares, chance(300, 0.1, seed=2), at=at)
+    assert took is not None
+    assert took <= 250
+
+
 def test_an_alarm_clears_within_a_minute_of_successes() -> None:
     shares = ShareShift()
     at = feed(shares, [False] * 300)

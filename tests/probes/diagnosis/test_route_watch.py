@@ -375,6 +375,16 @@ def test_new_connections_are_expected_after_a_knob(
     assert well.watch.cold.test.score > 0
 
 
+def test_new_connections_are_expected_after_a_hold_and_after_a_gap(well: Watched) -> None:
+    well.seconds(1, connect_s=0.05)  # that of the first
+    well.watch.holding(Held(at_ns=at(101), reason="cool_down"))
+    well.watch.holding(Held(at_ns=at(161), reason="cool_down", released=True))
+    well.seconds(1, connect_s=0.05)
+    well.watch.slept(Gap(at_ns=at(102), started_ns=at(102)))
+    well.seconds(1, connect_s=0.05)
+    assert well.watch.cold.test.score == 0
+
+
 def test_probes_beside_the_pace_may_connect_anew(well: Watched) -> None:
     well.seconds(10, connect_s=0.05, evidence=True)
     assert well.watch.cold.test.score == 0
