@@ -11,6 +11,7 @@ from pages import ROOT, Page, each_of, first_cells, quoted
 from probes.board.figures import is_enough
 from probes.config import Route
 from probes.config.file import parse_config
+from probes.control.evidence import LONGEST_EVIDENCE_S
 from probes.simulator.library import demo_routes
 from probes.stats.windows import WINDOWS
 from tui.cli import parser
@@ -46,6 +47,7 @@ NUMBERS = {
     "Money and safety": (
         f"an answer of at most {ROUTE.max_tokens}, every {ROUTE.interval:g} s",
         f"some {3600 / ROUTE.interval * (10 + 60):,.0f} tokens an hour".replace("50,400", "50,000"),
+        f"for {LONGEST_EVIDENCE_S:g} s at a time",
     ),
     "Can I trust the figures?": (
         "Up to {} streams of 50 tokens/s, what llmtop says is within {} ms".format(*worst_error()),

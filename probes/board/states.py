@@ -241,7 +241,11 @@ def _graded(at: RouteAt, latency: "_Latency", is_ill: bool) -> Standing:
     if is_ill:
         return before  # what is measured now is the incident's
     grade = latency.grade_after(at.route.well_from_ns)
-    return before if grade in (None, before.state) else Standing(grade, at.now_ns)
+    if grade is None or grade == before.state:
+        return before
+    # What gets worse, or less bad, has gone on since a goal began to be missed.
+    goes_on = grade != "ok" and before.state != "ok"
+    return Standing(grade, before.since_ns if goes_on else at.now_ns)
 
 
 def _shown(at: RouteAt, health: Standing) -> Standing:

@@ -456,14 +456,20 @@ class LevelShift:
     def settle(self) -> None:
         """Accept the present level: it becomes the usual.
 
-        Nothing changes in a series of which nothing is said: noise is no level.
+        Nothing changes in a series that is well: noise is no level. One that is merely suspected
+        may have moved with what is accepted, as the gaps of a stream do with its speed: it keeps
+        its shape, and learns from its next samples where it stands. Else it would be named next.
         """
         if self.ramp_named_ns is not None:
             self._forget_run()  # the reference has gone along
-        if self.level not in ("perhaps", "named"):
+        level = self.level
+        if level in ("learning", "well"):
             return
         self._forget_run()
-        if len(self._doubtful) >= LEARNED + self._guard:
+        if level == "suspected":
+            self._former, self._former_now = self._well, _quantile(self._sorted, 0.5)
+            self._well = array("f")
+        elif len(self._doubtful) >= LEARNED + self._guard:
             self._well = array("f", self._doubtful)
         else:
             # Too few to be a reference of their own: keep the shape, move the level.

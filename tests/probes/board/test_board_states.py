@@ -55,6 +55,14 @@ def test_without_an_incident_goals_alone_make_the_state(events: list[Event], sta
     assert view_of(*events).state == state
 
 
+def test_what_gets_worse_has_gone_on_since_a_goal_began_to_be_missed() -> None:
+    late = [*probes(20, ttft_s=1.01, e2e_s=1.1), tick(30)]
+    first = view_of(*late)
+    worse = view_of(*late, *probes(20, 31, ttft_s=2.0, e2e_s=2.5), tick(60))
+    assert (first.state, worse.state) == ("slow", "sluggish")
+    assert worse.since_ns == first.since_ns
+
+
 def test_a_cooling_route_is_throttled_until_the_time_is_up() -> None:
     held = Held(at_ns=at(5), reason="cool_down", route="alpha", until_ns=at(90), asked_s=85)
     assert view_of(*probes(3), held, tick(80)).state == "throttled"

@@ -235,6 +235,26 @@ def test_a_level_settled_early_keeps_the_shape_of_the_noise() -> None:
     assert detector.n_usual == 300
 
 
+def test_what_is_only_suspected_when_a_level_is_accepted_goes_along() -> None:
+    """It moved with what was accepted, and would be named next, as if it were another fault."""
+    detector, at = learned()
+    at = feed(detector, noise(5, median=2.0, seed=2), at=at)
+    assert detector.level == "suspected"
+    detector.settle()
+    at = feed(detector, noise(12, median=2.0, seed=3), at=at)
+    assert detector.level == "well"
+    assert detector.usual(0.5) == pytest.approx(2.0, rel=0.25)
+    assert until(detector, noise(300, median=2.0, seed=4), "perhaps", at=at) is None
+
+
+def test_of_what_is_well_nothing_is_accepted() -> None:
+    detector, _ = learned()
+    usual = detector.usual(0.5)
+    assert detector.level == "well"
+    detector.settle()
+    assert (detector.level, detector.usual(0.5)) == ("well", usual)
+
+
 def test_an_heir_judges_by_the_old_reference_at_its_own_level() -> None:
     former, at = learned()
     heir = LevelShift.heir(former)
