@@ -264,6 +264,9 @@ class Diagnostician:
         if _is_late(event.health) and event.at_ns > self._ticked_ns:
             lag_ns = event.health.loop_lag_p99_ns
             self._late.append(_Late(self._ticked_ns, event.at_ns, lag_ns))
+        lag_s = event.health.loop_lag_p99_ns / NS_PER_S
+        for route in self._routes.values():
+            route.watch.lag_s = lag_s
         self._ticked_ns = event.at_ns
         late_ns = self._late_in_last(_LATE_OF_NS)
         if late_ns >= _LATE_IN_IT_NS:

@@ -1,5 +1,6 @@
 """What speaks for a cause, what speaks against the others, and what to do about it."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -68,13 +69,15 @@ def evidence_of(
 
 
 def size_of(evidence: Sequence[Evidence]) -> float:
-    """Return how much the first figure moved: a ratio, or of shares the share."""
-    if not evidence:
-        return 0.0
-    first = evidence[0]
-    if first.unit == "share":
-        return 1.0 - first.now if first.figure == "cached_share" else first.now
-    return float(f"{first.now / first.usual:.3g}") if first.usual else 0.0
+    """Return how much the first figure that tells it moved: a ratio, or of shares the share."""
+    for one in evidence:
+        if one.unit == "share":
+            return 1.0 - one.now if one.figure == "cached_share" else one.now
+        if one.usual:
+            # Its interval heeds what is too small to be felt, which a bare ratio does not.
+            ratio = min(one.now / one.usual, one.high or math.inf)
+            return float(f"{ratio:.3g}")
+    return 0.0
 
 
 def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCauses]) -> Advice:
@@ -139,6 +142,7 @@ def _well_route(ill: Sequence[RouteWatch], routes: Sequence[RouteCauses]) -> str
 
 def _speaking(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidence]:
     if cause == "local_observer":
+        yield Evidence(figure="loop_lag", now=float(f"{watch.lag_s:.3g}"))
         yield from _moved(watch)
         return
     kinds = _KINDS.get(cause)

@@ -205,6 +205,8 @@ class RouteWatch:
         """Its present levels were taken for the usual ones, since it was judged last."""
         self.ok = 0
         self.now_ns = 0
+        self.lag_s = 0.0
+        """How late our own loop was when it was last looked at."""
         self._open: dict[tuple[str, int], _Open] = {}
         self._known_builds: Counter[tuple[str, str]] = Counter()
         self._gap: Gap | None = None
