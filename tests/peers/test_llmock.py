@@ -281,12 +281,13 @@ async def test_an_outage_shows_on_the_board_as_three_attempts_a_probe(peer: Peer
     route = peer.route(concurrency=4, interval=0.0)
 
     def enough(run: Watched) -> bool:
-        return len(run.probes("llmock")) >= 8 and run.row("llmock").state != "starting"
+        # However many attempts fail: some seconds of them are an outage, and less may be a blip.
+        return len(run.probes("llmock")) >= 8 and run.row("llmock").state == "down"
 
     run = await watched(route, until=enough)
     assert {probe.attempts for probe in run.probes("llmock")} == {3}
     row = run.row("llmock")
-    assert (row.state, row.success) == ("down", 0.0)
+    assert row.success == 0.0
     assert row.amplification == 3.0
 
 

@@ -65,7 +65,8 @@ def test_headless_tells_the_truth_of_each_route(peers: Peers, tmp_path: Path) ->
         base_url = "{peers.imitated}"
     """)
     settings.chmod(0o600)
-    options = ["--config", str(settings), "--headless", "--duration", "2", "--no-record"]
+    # So long it takes until what fails is more than a blip.
+    options = ["--config", str(settings), "--headless", "--duration", "12", "--no-record"]
     ended = subprocess.run(
         python("-m", "tui.cli", *options),
         capture_output=True,
