@@ -275,8 +275,11 @@ def costs() -> None:
 
 
 def chosen(names: Iterable[str], only: str | None) -> list[str]:
-    """Return the name that was asked for, those that begin with it, or those of a `@SETTING`."""
+    """Return the name that was asked for, those that begin with it, or those of a `@SETTING`; of a
+    bare `@` those of none, as they are."""
     names = list(names)
+    if only == "@":
+        return [one for one in names if "@" not in one]
     if only is None or only in names:
         return names if only is None else [only]
     found = [
@@ -294,7 +297,9 @@ def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--only", help="a scenario, @SETTING or kind of health, or how it begins")
+    options.add_argument(
+        "--only", help="a scenario, @SETTING (@: none) or kind of health, or how it begins"
+    )
     options.add_argument("--seeds", type=int, default=10)
     options.add_argument("--seed", type=int)
     options.add_argument("--days", type=float, help="so many healthy route-days instead")
