@@ -62,6 +62,8 @@ _NEVER_THICKENED: Final[frozenset[Cause]] = frozenset(
 _ENDS_HEEDED: Final = 8
 """Ends of attempts of which none may have said so."""
 _UNEVEN: Final = 1.5
+_RESTLESS: Final = 2.0
+"""Smallest ratio that is told, from which on that is worth saying: users feel a doubled wait."""
 _SOONER: Final = 0.5
 """Part of the patience after which one more probe is to say whether all of it hangs."""
 _ONE_FAILURE: Final = 2.0
@@ -118,6 +120,12 @@ class Diagnostician:
     def suspects(self) -> frozenset[str]:
         """Routes of which more probes would tell more, now."""
         return frozenset(name for name, route in self._routes.items() if _is_suspect(route))
+
+    @property
+    def restless(self) -> dict[str, float]:
+        """Routes whose first token scatters so much that a shift of less is not told from it."""
+        ratios = {name: watch.wait_series.level.restless for name, watch in self._watches.items()}
+        return {name: ratio for name, ratio in ratios.items() if ratio and ratio >= _RESTLESS}
 
     @property
     def hanging(self) -> frozenset[str]:
@@ -315,6 +323,9 @@ def _is_suspect(route: RouteCauses) -> bool:
         if (end.rate or end.failure) in _NEVER_THICKENED:
             return False
     if hangs or any(test.rank in (1, 2) for test in watch.tests):
+        return True
+    # At a slow pace the end of an alarm is as long in coming as its beginning.
+    if any(series.level.clearing for series in watch.band):
         return True
     # At a slow pace a second failure is long in coming; and a recovery takes as many probes.
     return watch.failed.test.score >= _ONE_FAILURE or bool(watch.failed.rank and watch.ok_in_a_row)

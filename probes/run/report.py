@@ -239,6 +239,12 @@ class _Reading:
                 f"fewer than {USUAL_FROM} probes went well of {_listed(few)}: what is usual there "
                 "is not known, so that only failures and hangs were judged"
             )
+        if restless := self._diagnostician.restless:
+            least = min(restless.values())
+            yield (
+                f"the first token of {_listed(sorted(restless))} is too restless to judge: less "
+                f"than {least:.1f} times the usual may go unnoticed"
+            )
         if self._reticent_ticks >= _RETICENT_TICKS and not self._tells_open:
             yield (
                 "it does not tell the age of open requests (an older llmtop wrote it), so that a "

@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 from bench.incident_streams import scenarios
+from bench.incident_streams.nature import Nature
 from bench.incident_streams.stream import Stream
+from bench.incident_streams.trouble import Outline
 from board_streams import at, hello, route_info
 from diagnosis_streams import Yard, attempt, probed, started
 from hypothesis import given, settings
@@ -764,3 +766,15 @@ def test_a_route_takes_64_kb_a_band_whatever_comes_and_little_for_what_is_open(
         tracemalloc.stop()
     assert kept < 2 * 64 * 1024
     assert with_open - kept < 4096 * 400
+
+
+def test_a_route_that_scatters_too_much_to_be_judged_is_told() -> None:
+    natures = tuple(
+        Nature(name=name, host="one.example", sigma=sigma)
+        for name, sigma in (("alpha", 0.3), ("bravo", 2.5))
+    )
+    judge = Diagnostician()
+    for event in Stream(Outline(natures=natures, length_s=300.0), 1).events():
+        judge.fold(event)
+    assert list(judge.restless) == ["bravo"]
+    assert judge.restless["bravo"] > 2
