@@ -93,9 +93,12 @@ class SimulatorServer:
             await self._requests(ClientConnection(sock, self._clock))
         except OSError as error:
             _logger.debug("connection lost: %s", error)
-        except Exception:
-            # One bad exchange must not end the server; its client sees the connection close.
-            _logger.exception("a connection failed")
+        except Exception as error:
+            if isinstance(error, ExceptionGroup) and error.split(OSError)[1] is None:
+                _logger.debug("connection lost: %s", error)
+            else:
+                # One bad exchange must not end the server; its client sees the connection close.
+                _logger.exception("a connection failed")
         finally:
             self._connections -= 1
             sock.close()
