@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from probes.diagnosis.route_watch import End, Hang, RouteWatch
-from probes.diagnosis.series import Series, Shares
+from probes.diagnosis.series import JudgedSeries, Shares
 from probes.events import Cause
 from probes.kit.clock import NS_PER_S
 
@@ -322,7 +322,7 @@ class RouteCauses:
         watch = self.watch
         if slot not in _SIBLINGS:
             return
-        tests: list[Series | Shares] = [watch.rtt, watch.tcp, watch.resent, watch.reordered]
+        tests: list[JudgedSeries | Shares] = [watch.rtt, watch.tcp, watch.resent, watch.reordered]
         tests += [watch.uncached, watch.input] if slot == "wait" else [watch.stalled]
         tests.append(watch.other_build)
         for test in tests:
@@ -368,7 +368,7 @@ class RouteCauses:
             case "output":
                 return _plain(watch.output, "output_growth")
 
-    def _slowed(self, series: Series, cause: Cause) -> _Reading | None:
+    def _slowed(self, series: JudgedSeries, cause: Cause) -> _Reading | None:
         """Read a latency: ours, where we asked for more just before it began."""
         reading = _plain(series, cause)
         raised = self.watch.raised
@@ -569,6 +569,6 @@ class RouteCauses:
                 return
 
 
-def _plain(test: Series | Shares, cause: Cause) -> _Reading | None:
+def _plain(test: JudgedSeries | Shares, cause: Cause) -> _Reading | None:
     rank, since_ns = test.rank, test.since_ns
     return None if not rank or since_ns is None else _Reading(rank, since_ns, cause)

@@ -6,7 +6,7 @@ from typing import Final
 
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.route_watch import RouteWatch
-from probes.diagnosis.series import Series, Shares
+from probes.diagnosis.series import JudgedSeries, Shares
 from probes.events import Advice, Cause, Evidence
 
 _DOUBT: Final = 0.25
@@ -200,11 +200,11 @@ def _failing(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidence
             )
 
 
-def _test(watch: RouteWatch, kind: str) -> Series | Shares:
+def _test(watch: RouteWatch, kind: str) -> JudgedSeries | Shares:
     if kind == "wait":
         return watch.wait_series
     found = getattr(watch.band, kind, None) or getattr(watch, kind)
-    assert isinstance(found, Series | Shares)  # noqa: S101 - names of `_KINDS`
+    assert isinstance(found, JudgedSeries | Shares)  # noqa: S101 - names of `_KINDS`
     return found
 
 

@@ -81,7 +81,7 @@ class Harm(NamedTuple):
     """Of so many."""
 
 
-class Page(NamedTuple):
+class PagedIncident(NamedTuple):
     """Somebody is to be woken, now."""
 
     at_ns: int
@@ -199,7 +199,7 @@ class Pager:
         self._paged: dict[str, None] = {}
         """Ids, oldest first."""
 
-    def fold(self, event: Event) -> tuple[Page, ...]:
+    def fold(self, event: Event) -> tuple[PagedIncident, ...]:
         """Take one event, in the order of the stream; return the pages that it decides."""
         match event:
             case ProbeFinished() if event.route in self._routes:
@@ -224,7 +224,7 @@ class Pager:
         if not route or route in self._routes:
             (self._held.add if is_held else self._held.discard)((route, reason))
 
-    def _hear(self, word: Diagnosis) -> tuple[Page, ...]:
+    def _hear(self, word: Diagnosis) -> tuple[PagedIncident, ...]:
         self._watched.pop(word.id, None)
         if word.state != "named" or word.id in self._paged:
             return ()
@@ -247,14 +247,14 @@ class Pager:
             else:
                 known.info = info
 
-    def _pages(self, at_ns: int, incidents: Iterable[Diagnosis]) -> tuple[Page, ...]:
+    def _pages(self, at_ns: int, incidents: Iterable[Diagnosis]) -> tuple[PagedIncident, ...]:
         found = [(one, harm) for one in incidents if (harm := self._harm(one, at_ns)) is not None]
         for incident, _ in found:
             self._watched.pop(incident.id, None)
             self._paged[incident.id] = None
             if len(self._paged) > _INCIDENTS_KEPT:
                 del self._paged[next(iter(self._paged))]
-        return tuple(Page(at_ns, incident, harm) for incident, harm in found)
+        return tuple(PagedIncident(at_ns, incident, harm) for incident, harm in found)
 
     def _harm(self, incident: Diagnosis, at_ns: int) -> Harm | None:
         """Return why somebody is to be paged for a named incident; None where nobody is."""
@@ -283,7 +283,7 @@ _LIMITS: Final[dict[PagedGoal, Callable[[float], str]]] = {
 }
 
 
-def harm_words(page: Page) -> str:
+def harm_words(page: PagedIncident) -> str:
     """Return why somebody was paged: `21 of 25 probes of alpha took more than 3 s`.
 
     Names of routes are passed on as they are: whoever displays them neutralises.

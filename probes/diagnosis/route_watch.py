@@ -32,7 +32,7 @@ from probes.diagnosis.series import (
     TLS,
     WAIT,
     WHOLE,
-    Series,
+    JudgedSeries,
     Shares,
 )
 from probes.events import (
@@ -144,12 +144,12 @@ class Band:
     __slots__ = ("gap", "per_token", "wait", "whole")
 
     def __init__(self) -> None:
-        self.wait = Series(WAIT)
-        self.per_token = Series(PER_TOKEN)
-        self.gap = Series(GAP)
-        self.whole = Series(WHOLE)
+        self.wait = JudgedSeries(WAIT)
+        self.per_token = JudgedSeries(PER_TOKEN)
+        self.gap = JudgedSeries(GAP)
+        self.whole = JudgedSeries(WHOLE)
 
-    def __iter__(self) -> Iterator[Series]:
+    def __iter__(self) -> Iterator[JudgedSeries]:
         return iter((self.wait, self.per_token, self.gap, self.whole))
 
 
@@ -161,8 +161,13 @@ class RouteWatch:
         self.bands: dict[str, Band] = {}
         """By upper end of the band, the one that is asked for last."""
         self.band = Band()
-        self.rtt, self.dns, self.tcp, self.tls = Series(RTT), Series(DNS), Series(TCP), Series(TLS)
-        self.input, self.output = Series(INPUT), Series(OUTPUT)
+        self.rtt, self.dns, self.tcp, self.tls = (
+            JudgedSeries(RTT),
+            JudgedSeries(DNS),
+            JudgedSeries(TCP),
+            JudgedSeries(TLS),
+        )
+        self.input, self.output = JudgedSeries(INPUT), JudgedSeries(OUTPUT)
         self.failed = Shares("failed_share")
         self.throttled = Shares("throttled_share")
         # Answers do not pause by chance as often as single attempts fail.
@@ -315,10 +320,10 @@ class RouteWatch:
                 self.interval_s = after
                 self._owed = max(self._owed, self.concurrency)
             case "max_tokens":
-                self.output = Series(OUTPUT, LevelShift.heir(self.output.level))
+                self.output = JudgedSeries(OUTPUT, LevelShift.heir(self.output.level))
                 self._gather()
                 for band in self.bands.values():
-                    band.whole = Series(WHOLE, LevelShift.heir(band.whole.level))
+                    band.whole = JudgedSeries(WHOLE, LevelShift.heir(band.whole.level))
             case "paused":
                 self.is_paused = bool(event.after)
                 self._owed = max(self._owed, self.concurrency)
@@ -360,7 +365,7 @@ class RouteWatch:
     def settle(self) -> None:
         """Take the present levels for the usual ones."""
         for test in self.tests:
-            if isinstance(test, Series):
+            if isinstance(test, JudgedSeries):
                 test.level.settle()
         # Of failures, 429s and pauses no share is ever usual.
         for share in (self.cold, self.uncached, self.resent, self.reordered):
@@ -394,7 +399,7 @@ class RouteWatch:
     # What is asked of it.
 
     @property
-    def wait_series(self) -> Series:
+    def wait_series(self) -> JudgedSeries:
         """What a user waits for: the first token, or the whole of what comes whole."""
         return self.band.wait if self.info.streamed else self.band.whole
 
@@ -638,7 +643,7 @@ class RouteWatch:
     def _gather(self) -> None:
         """Put together what is asked each second, after one of it was replaced."""
         self._of_the_route = (self.rtt, self.dns, self.tcp, self.tls, self.input, self.output)
-        self.tests: tuple[Series | Shares, ...] = (
+        self.tests: tuple[JudgedSeries | Shares, ...] = (
             *(self.failed, self.throttled, *self.band, *self._of_the_route),
             *(self.stalled, self.cold, self.uncached, self.other_build),
             *(self.resent, self.reordered),

@@ -55,7 +55,7 @@ INPUT: Final = SeriesKind("input_tokens", "tokens", 4.0, 1.15)
 OUTPUT: Final = SeriesKind("output_tokens", "tokens", 2.0, 1.2)
 
 
-class Series:
+class JudgedSeries:
     """One series on its way into its level: what came in this second."""
 
     __slots__ = ("_closed_ns", "_credit", "_evidence", "_values", "kind", "level")

@@ -54,7 +54,7 @@ class IncidentRecord:
         return None if self.anchor_ns is None else at_ns + self.anchor_ns
 
 
-class IncidentLog:
+class RunIncidents:
     """Every incident of a stream, in the order in which they were first spoken of."""
 
     def __init__(self) -> None:
@@ -116,12 +116,12 @@ def _is_recovery(before: Diagnosis, word: Diagnosis) -> bool:
     return same and set(word.routes) < set(before.routes)
 
 
-def incidents_status(log: IncidentLog) -> ExitStatus:
+def incidents_status(log: RunIncidents) -> ExitStatus:
     """Return what `--fail-on-incident` ends a run with."""
     return ExitStatus.INCIDENT if log.named else ExitStatus.OK
 
 
-def incident_remarks(log: IncidentLog) -> Iterable[str]:
+def incident_remarks(log: RunIncidents) -> Iterable[str]:
     """Return, a line each, what was named in a run: `alpha: dns since …, until …`."""
     for record in log.named:
         word, end = record.word, record.end

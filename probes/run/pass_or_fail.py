@@ -10,7 +10,7 @@ from typing import Any
 from probes.board.goals import goals_remarks, goals_status
 from probes.events import Event
 from probes.kit.exit_status import ExitStatus
-from probes.run.incidents import IncidentLog, incident_remarks, incidents_status
+from probes.run.incidents import RunIncidents, incident_remarks, incidents_status
 
 
 class PassOrFail:
@@ -20,7 +20,7 @@ class PassOrFail:
         """Judge by what was asked for: `--fail-on-goals`, `--fail-on-incident`."""
         self._on_goals = on_goals
         self._on_incident = on_incident
-        self._log = IncidentLog()
+        self._log = RunIncidents()
 
     def receive(self, events: list[Event], lines: bytes) -> None:
         """Take a batch."""

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 
 from probes.diagnosis import Diagnostician
 from probes.diagnosis.level import GUARD, LEARNED
-from probes.diagnosis.paging import Page, Pager
+from probes.diagnosis.paging import PagedIncident, Pager
 from probes.events import AttemptFinished, Event, Gap, Hello, ProbeFinished, Tick
 from probes.kit.clock import seconds
-from probes.run.incidents import IncidentLog, IncidentRecord
+from probes.run.incidents import IncidentRecord, RunIncidents
 from probes.run.verdicts import with_verdicts
 from probes.store.recording_reader import read_recording, recorded_parts
 
@@ -35,7 +35,7 @@ class RecordedPage(NamedTuple):
 
     wall_ns: int | None
     """When, in Unix ns; None where the recording tells no wall time."""
-    page: Page
+    page: PagedIncident
 
 
 class RouteCount(NamedTuple):
@@ -123,7 +123,7 @@ class _Reading:
 
     def __init__(self, diagnostician: Diagnostician) -> None:
         self._diagnostician = diagnostician
-        self._log = IncidentLog()
+        self._log = RunIncidents()
         self._pager = Pager()
         self._pages: list[RecordedPage] = []
         self._hello: Hello | None = None

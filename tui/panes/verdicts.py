@@ -46,7 +46,7 @@ _ALIGNED_FROM: Final = 120
 """Cells from which what is wrong begins in one column: the eye finds it, and there is room."""
 
 
-class Verdict(NamedTuple):
+class VerdictLine(NamedTuple):
     """One line in its parts."""
 
     glyph: str
@@ -112,7 +112,7 @@ def verdicts_lines(
     return lines
 
 
-def verdict_line(verdict: Verdict, width: int) -> Line:
+def verdict_line(verdict: VerdictLine, width: int) -> Line:
     """Return one verdict in at most `width` cells."""
     said, fewest = verdict.said, verdict.evidence[:_MOST_EVIDENCE]
     whole, brief = (_head(verdict, since, width) for since in (verdict.since, verdict.brief))
@@ -151,14 +151,14 @@ def verdict_line(verdict: Verdict, width: int) -> Line:
     return line
 
 
-def _told(verdict: Verdict, evidence: Sequence[str], said: str) -> tuple[str, ...]:
+def _told(verdict: VerdictLine, evidence: Sequence[str], said: str) -> tuple[str, ...]:
     """Return what speaks for it, with so much of the server's own words."""
     if said:
         evidence = (f"{evidence[0]}: {said}", *evidence[1:]) if evidence else (said,)
     return tuple(part for part in (verdict.idle, *evidence) if part)
 
 
-def _parts(told: Sequence[str], verdict: Verdict) -> Line:
+def _parts(told: Sequence[str], verdict: VerdictLine) -> Line:
     """Return what may go, the most needed first."""
     told = [part for part in told if part]
     joints = (" · ", *["; "] * len(told))
@@ -168,7 +168,7 @@ def _parts(told: Sequence[str], verdict: Verdict) -> Line:
     return tuple(parts)
 
 
-def _head(verdict: Verdict, since: str, width: int) -> Line:
+def _head(verdict: VerdictLine, since: str, width: int) -> Line:
     """Return who, what and since, in as few words as the width asks for."""
     loud: Role = "dim" if verdict.faint else verdict.role
     who_role: Role = "dim" if verdict.faint else "title"
@@ -191,7 +191,7 @@ def _head(verdict: Verdict, since: str, width: int) -> Line:
     return clip(line, width)
 
 
-def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None) -> Verdict:
+def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None) -> VerdictLine:
     diagnosis, is_ours = incident.diagnosis, incident.diagnosis.cause == "local_observer"
     moment = time_of_day(diagnosis.since_ns, snapshot.wall_anchor_ns, zone)
     lasted_s = (snapshot.now_ns - diagnosis.since_ns) / NS_PER_S
@@ -202,7 +202,7 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
     idle = ""
     if idle_ns is not None:
         idle = f"not probed since {time_of_day(idle_ns, snapshot.wall_anchor_ns, zone)}"
-    return Verdict(
+    return VerdictLine(
         glyph=OURS if is_ours else glyph,
         role="dim" if is_faint else role,
         who="" if is_ours else _who(diagnosis.routes),
@@ -221,7 +221,7 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
     )
 
 
-def _of_recovery(recovery: RecoveryView, snapshot: Snapshot, zone: tzinfo | None) -> Verdict:
+def _of_recovery(recovery: RecoveryView, snapshot: Snapshot, zone: tzinfo | None) -> VerdictLine:
     diagnosis = recovery.diagnosis
     moment = time_of_day(diagnosis.at_ns, snapshot.wall_anchor_ns, zone)
     lasted_s = (diagnosis.at_ns - diagnosis.since_ns) / NS_PER_S
@@ -229,7 +229,9 @@ def _of_recovery(recovery: RecoveryView, snapshot: Snapshot, zone: tzinfo | None
         who, was = "our machine", "busy"
     else:
         who, was = _who(diagnosis.routes), recovery.was or "ill"
-    return Verdict(RECOVERED, "good", who, recovery_words(moment, lasted_s, was), "", faint=True)
+    return VerdictLine(
+        RECOVERED, "good", who, recovery_words(moment, lasted_s, was), "", faint=True
+    )
 
 
 def _who(routes: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from probes.diagnosis.paging import (
     _PROBES_KEPT,
     STANDS_S,
     Harm,
-    Page,
+    PagedIncident,
     Pager,
     harm_words,
 )
@@ -58,7 +58,7 @@ def ticks(first_s: int, last_s: int) -> list[Event]:
     return [tick(float(second)) for second in range(first_s, last_s + 1)]
 
 
-def pages(*given: list[Event] | Event, routes: tuple[RouteInfo, ...] = ()) -> list[Page]:
+def pages(*given: list[Event] | Event, routes: tuple[RouteInfo, ...] = ()) -> list[PagedIncident]:
     """Return whom a stream of all these would have woken, in the order of their stamps."""
     events = [event for one in given for event in (one if isinstance(one, list) else [one])]
     pager = Pager()

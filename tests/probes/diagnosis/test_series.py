@@ -5,13 +5,13 @@ import math
 import pytest
 from diagnosis_streams import GOLDEN
 
-from probes.diagnosis.series import INPUT, RTT, WAIT, Series, Shares
+from probes.diagnosis.series import INPUT, RTT, WAIT, JudgedSeries, Shares
 
 S = 1_000_000_000
 
 
-def known(kind=WAIT, usual: float = 0.3, seconds: int = 120) -> Series:  # type: ignore[no-untyped-def]
-    series = Series(kind)
+def known(kind=WAIT, usual: float = 0.3, seconds: int = 120) -> JudgedSeries:  # type: ignore[no-untyped-def]
+    series = JudgedSeries(kind)
     for second in range(seconds):
         series.add(usual * (1 + 0.1 * (second * GOLDEN % 1.0)), second * S, evidence=False)
         series.close((second + 1) * S)

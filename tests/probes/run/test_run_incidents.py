@@ -9,7 +9,7 @@ from board_streams import at, hello, tick
 from probes.events import Diagnosis, Mark
 from probes.kit.exit_status import ExitStatus
 from probes.kit.short_figures import date_and_time
-from probes.run.incidents import _KEPT, IncidentLog, incident_remarks, incidents_status
+from probes.run.incidents import _KEPT, RunIncidents, incident_remarks, incidents_status
 from probes.run.pass_or_fail import PassOrFail
 
 MISSED = {"goals_met": False, "goals_missed": ["ttft"], "goals_unknown": []}
@@ -34,8 +34,8 @@ def wall(at_s: float) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def log_of(*words: Diagnosis) -> IncidentLog:
-    log = IncidentLog()
+def log_of(*words: Diagnosis) -> RunIncidents:
+    log = RunIncidents()
     log.receive([hello(), tick(0.5), Mark(at_ns=at(1), text="m"), *words], b"")
     return log
 
@@ -127,7 +127,7 @@ def test_a_remark_is_one_line_however_many_routes_there_are() -> None:
 
 
 def test_where_no_wall_time_was_told_none_is_made_up() -> None:
-    log = IncidentLog()
+    log = RunIncidents()
     log.fold(word(40))
     assert list(incident_remarks(log)) == ["alpha: provider_slow_decode since –, not over"]
     assert date_and_time(10**30) == "–"
