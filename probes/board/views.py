@@ -4,12 +4,14 @@ Durations are seconds, rates are per minute, shares are 0 to 1, money is USD. `N
 Stamps (`*_ns`) are monotonic ns of the engine, comparable with `Snapshot.now_ns`.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
 from probes.events import (
+    AttemptFinished,
     ClockSource,
     Diagnosis,
     Evidence,
@@ -18,6 +20,7 @@ from probes.events import (
     OpenPhase,
     Outcome,
     PriceInfo,
+    ProbeFinished,
     Shortage,
 )
 from probes.stats.chunk_gaps import Stall
@@ -55,8 +58,24 @@ class Figure(msgspec.Struct, frozen=True):
     grade: Grade = "none"
 
 
+class UsualView(msgspec.Struct, frozen=True):
+    """What a route's figures were while it was well, by the diagnosis; None while it learns."""
+
+    ttft_p50: float | None = None
+    """Seconds, as are the three below."""
+    ttft_p95: float | None = None
+    e2e_p50: float | None = None
+    e2e_p95: float | None = None
+    tokens_per_s: float | None = None
+    n: int = 0
+    """Samples it knows."""
+
+
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`.
+
+    Over the shortest window they begin no earlier than the onset of what is wrong: they say how it
+    is now.
 
     What has a default is absent from the totals row, or was not measured.
     """
@@ -97,6 +116,10 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """It is below its goal."""
     goodput: float | None = None
     """Share of finished probes that ended ok within every goal."""
+    hurt_share: float | None = None
+    """Share of the probes that were not good; what is open and hangs is among them."""
+    stalled_share: float | None = None
+    """Share of the answers that paused in mid-stream."""
     good_per_min: float = 0.0
     throttled_per_min: float = 0.0
     """Attempts, as are timeouts and retries."""
@@ -129,8 +152,15 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """Finished probes in the window."""
     trend: tuple["ChartPoint", ...] = ()
     """The last 15 minutes by 10 s slices, oldest first, the open slice last."""
+    usual: UsualView = UsualView()
     goal_ttft_s: float = 0.0
     goal_e2e_s: float | None = None
+    goal_scaled: bool = False
+    """The E2E goal follows an answer cap above those for which it was made."""
+    learning: bool = False
+    """Too little is known of it yet to say what is usual."""
+    evidence: bool = False
+    """It is probed more often for now, because something is suspected."""
     held: tuple[HeldReason, ...] = ()
     """Why no new attempts start, in alphabetical order; empty where they do."""
     why: str = ""
@@ -157,6 +187,14 @@ class ChartPoint(msgspec.Struct, frozen=True):
     """Probes."""
     throttled: int
     """Attempts."""
+    finished: int = 0
+    """Probes, our cancellations left out."""
+    good: int = 0
+    """Of them those within every goal."""
+    stalled: int = 0
+    """Answers that paused in mid-stream."""
+    recovered: int = 0
+    """Probes that a retry rescued."""
 
 
 class IncidentView(msgspec.Struct, frozen=True):
@@ -180,6 +218,75 @@ class RecoveryView(msgspec.Struct, frozen=True):
     """The last of it: `at_ns` is its end."""
     was: RouteState | None
     """The worst that its routes were in; None where it was no route's trouble."""
+
+
+KnobFigure: TypeAlias = Literal["throttled_share", "ttft_p95", "tokens_per_s", "good_share"]
+"""What is compared before and after a knob was turned."""
+
+Judged: TypeAlias = Literal["better", "worse", "unclear", "waiting"]
+"""`unclear`: not to be told apart by these samples; `waiting`: there are too few of them yet."""
+
+
+class KnobComparison(msgspec.Struct, frozen=True):
+    """One figure before and after a knob was turned."""
+
+    figure: KnobFigure
+    before: float | None
+    """Seconds, tokens a second or a share; None without a sample."""
+    after: float | None
+    n_before: int
+    n_after: int
+    judged: Judged = "waiting"
+    p: float | None = None
+    """How probable so great a difference is by chance; None while too few samples are known."""
+
+
+class KnobEffect(msgspec.Struct, frozen=True):
+    """What a turn of a knob did to its route, as far as it is known."""
+
+    comparisons: tuple[KnobComparison, ...]
+    judged: Judged
+    """Of all of them together: the worst that is sure, else the best that is."""
+    until_ns: int | None = None
+    """Where the comparison ended: another knob, another cohort; None while it goes on."""
+
+
+HappeningKind: TypeAlias = Literal[
+    "onset",  # an incident is known to have begun
+    "cause",  # it has another cause than was thought
+    "recovered",
+    "settled",
+    "throttled",  # 429s of one route, grouped
+    "knob",
+    "mark",
+    "notice",
+    "fault",  # a defect of ours in one route
+    "gap",  # we ourselves did not run
+    "held",
+    "engine",  # another engine took over
+]
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of what happened: newest first in the log, a group where many alike came."""
+
+    at_ns: int
+    """When it happened: of an onset the onset, however late it was known."""
+    kind: HappeningKind
+    routes: tuple[str, ...] = ()
+    """Empty where it is about all of them or none."""
+    state: RouteState | None = None
+    """What it made of its routes; of a recovery, what they recovered from."""
+    text: str = ""
+    """In words, without route and time; hostile text is possible."""
+    count: int = 1
+    """How many alike it stands for."""
+    until_ns: int | None = None
+    """The last of them, or when it was over."""
+    incident: str = ""
+    """Id of the incident it is part of."""
+    effect: KnobEffect | None = None
+    """Of a knob."""
 
 
 class LaneView(msgspec.Struct, frozen=True):
@@ -313,6 +420,170 @@ class RetryView(msgspec.Struct, frozen=True):
     """Further tries behind gateways, by their own word."""
 
 
+HEAT_FLOOR_S: Final = 0.001
+HEAT_STEPS_A_DECADE: Final = 8
+HEAT_ROWS: Final = 5 * HEAT_STEPS_A_DECADE
+"""Rows of a heat map: from 1 ms to 100 s, eight a decade, each a third longer than the one below.
+What is shorter or longer is in the first or the last."""
+
+
+def heat_row(value_s: float) -> int:
+    """Return the row of a duration, 0 for the shortest."""
+    if not value_s > HEAT_FLOOR_S:
+        return 0
+    row = int(math.log10(value_s / HEAT_FLOOR_S) * HEAT_STEPS_A_DECADE)
+    return min(row, HEAT_ROWS - 1)
+
+
+def heat_floor_s(row: int) -> float:
+    """Return the shortest duration of a row, in seconds."""
+    return HEAT_FLOOR_S * 10 ** (row / HEAT_STEPS_A_DECADE)
+
+
+class HeatSlice(msgspec.Struct, frozen=True):
+    """How many of 10 s took how long."""
+
+    start_ns: int
+    counts: tuple[tuple[int, int], ...]
+    """(row, how many), rows that have any, shortest first."""
+
+
+PhaseName: TypeAlias = Literal["retries", "connect", "headers", "first_token", "writing"]
+"""Where a probe's time goes: earlier attempts and their waits; name, TCP, TLS and our own sending;
+from the request sent to the response headers; on to the first token; on to the end."""
+PHASES: Final[tuple[PhaseName, ...]] = get_args(PhaseName)
+
+
+class PhaseSlice(msgspec.Struct, frozen=True):
+    """Where the time of the probes that ended in 10 s went."""
+
+    start_ns: int
+    n: int
+    p50_s: tuple[float, ...]
+    """By `PHASES`; empty without a probe that ended ok."""
+
+
+class PhaseRow(msgspec.Struct, frozen=True):
+    """One phase, now against usual."""
+
+    phase: PhaseName
+    now_s: float | None
+    """Median since the onset, at most of the last minute."""
+    usual_s: float | None
+    """Median of the last 15 minutes in which the route was well."""
+    n_now: int
+    n_usual: int
+
+
+class FeltFigure(msgspec.Struct, frozen=True):
+    """A percentile over all that was asked: what failed never came, what is open is at least so
+    old."""
+
+    value: float | None = None
+    """Seconds."""
+    is_least: bool = False
+    """The percentile lies among what failed or is open: it is at least so much."""
+    n: int = 0
+    """All that was asked, failed and open ones included."""
+    enough: bool = False
+    grade: Grade = "none"
+
+
+class FeltColumn(msgspec.Struct, frozen=True):
+    """Figures of one span of time, side by side on the route page."""
+
+    name: str
+    """`now`, `usual`, or that of a window."""
+    ttft: tuple[FeltFigure, FeltFigure, FeltFigure]
+    """p50, p95, p99."""
+    e2e: tuple[FeltFigure, FeltFigure, FeltFigure]
+    tokens_per_s: float | None = None
+    gap_p99_s: float | None = None
+    """Time between two chunks."""
+    gap_max_s: float | None = None
+    cached_share: float | None = None
+    """Of the input tokens."""
+    rtt_s: float | None = None
+    """Median round trip of the connection."""
+    finished: int = 0
+    good: int = 0
+    failed: int = 0
+    throttled: int = 0
+    usd_per_hour: float | None = None
+
+
+class CohortView(msgspec.Struct, frozen=True):
+    """Figures of one cohort over the run; they never mix."""
+
+    name: str
+    ttft: tuple[Figure, Figure]
+    """p50, p95."""
+    e2e: tuple[Figure, Figure]
+    is_current: bool = False
+
+
+class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe that ended, as a strip."""
+
+    probe: str
+    at_ns: int
+    """Its end."""
+    started_ns: int
+    outcome: Outcome
+    reason: str = ""
+    status: int | None = None
+    attempts: int = 1
+    ttft_s: float | None = None
+    """Felt."""
+    e2e_s: float | None = None
+    """None where it did not end ok."""
+    lasted_s: float = 0.0
+    """From its start to its end, however it ended."""
+    output_tokens: int | None = None
+    tokens_per_s: float | None = None
+    longest_gap_s: float = 0.0
+    stalls: int = 0
+    throttled: int = 0
+    """Attempts."""
+    wait_s: float = 0.0
+    """Between attempts, in all."""
+    cells: tuple[int, ...] = ()
+    """Output chunks by tenths of a second from its start; at most a minute of them."""
+    request_id: str = ""
+    is_good: bool = True
+    """Within every goal."""
+    evidence: bool = False
+    cohort: str = ""
+
+
+class RequestView(msgspec.Struct, frozen=True):
+    """One probe, whole."""
+
+    route: str
+    probe: ProbeFinished
+    attempts: tuple[AttemptFinished, ...]
+    """In order; texts, ids and headers are hostile."""
+
+
+class RoutePage(msgspec.Struct, frozen=True):
+    """What the page of one route shows beside the panes of the home screen."""
+
+    phases: tuple[PhaseSlice, ...] = ()
+    """The last 15 minutes, oldest first."""
+    phase_rows: tuple[PhaseRow, ...] = ()
+    ttft_heat: tuple[HeatSlice, ...] = ()
+    """Felt TTFT of each probe, of the last 15 minutes, oldest first."""
+    gap_heat: tuple[HeatSlice, ...] = ()
+    """Each time between two chunks."""
+    columns: tuple[FeltColumn, ...] = ()
+    """Now, usual, and the windows from the shortest."""
+    cohorts: tuple[CohortView, ...] = ()
+    probes: tuple[ProbeView, ...] = ()
+    """The last 200 that ended, newest first."""
+    ended: int = 0
+    """How many there have been in all."""
+
+
 class RouteDetail(msgspec.Struct, frozen=True):
     """Everything the panes below the table show of one route."""
 
@@ -324,6 +595,8 @@ class RouteDetail(msgspec.Struct, frozen=True):
     preview: str = ""
     """Text of the stream on preview as it came: hostile."""
     preview_probe: str = ""
+    page: RoutePage | None = None
+    """None where nobody looks at the page of the route."""
 
 
 class HeaderView(msgspec.Struct, frozen=True):
@@ -338,6 +611,17 @@ class HeaderView(msgspec.Struct, frozen=True):
     throttled_per_min: float = 0.0
     retries_per_min: float = 0.0
     failures_per_min: float = 0.0
+    finished: int = 0
+    """Probes of all rows over the window of the table, as are the three below of probes and
+    attempts: the header's counts are those of the rows."""
+    failed: int = 0
+    throttled: int = 0
+    retries: int = 0
+    good_share: float | None = None
+    hurt: int = 0
+    """Routes that are neither well nor paused nor just starting."""
+    well_since_ns: int | None = None
+    """Since when all routes are well; None while one is not."""
     usd_per_hour: float | None = None
     """None where no attempt had a known cost."""
     budget_share: float | None = None
@@ -389,6 +673,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """What is open, worst first."""
     recoveries: tuple[RecoveryView, ...] = ()
     """What was cleared in the last five minutes, newest first."""
+    happenings: tuple[Happening, ...] = ()
+    """What happened, newest first, at most 500."""
 
 
 EMPTY_SNAPSHOT = Snapshot(

@@ -33,7 +33,7 @@ from probes.answers.sse import Decoder  # noqa: E402
 from probes.board.views import Snapshot  # noqa: E402
 from probes.config import Dialect  # noqa: E402
 from tui.app import LlmtopApp  # noqa: E402
-from tui.screens.board import BoardScreen  # noqa: E402
+from tui.screens.home import HomeScreen  # noqa: E402
 
 CHUNKS = 20_000
 BLOCK = 64 * 1024
@@ -216,7 +216,7 @@ def of_responses() -> Figure:
     return Figure("Responses delta → Progress", alike, "µs", "the same, the long way", others)
 
 
-def draw(screen: BoardScreen) -> int:
+def draw(screen: HomeScreen) -> int:
     """Draw a frame down to the bytes for a terminal; return how many."""
     screen.pull()
     update: Any = screen._compositor.render_update(full=True)
@@ -233,7 +233,7 @@ async def of_frames() -> list[Figure]:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         screen = app.screen
-        assert isinstance(screen, BoardScreen)
+        assert isinstance(screen, HomeScreen)
         for number in range(2 * FRAMES):
             changed = bool(number % 2)
             if changed:

@@ -23,7 +23,7 @@ from probes.money.ledger import Ledger
 from probes.run.session import Session
 from probes.sources.child_process import launch_process
 from tui.commands.start import run_app
-from tui.screens.board import BoardScreen
+from tui.screens.home import HomeScreen
 
 CONTROL = int(os.environ["SCREEN_CONTROL"])
 ROUTES = 8
@@ -45,7 +45,7 @@ class Gauge:
 
     def attach(self) -> None:
         """Put the gauge round the pull, the repaint and the driver's write."""
-        self._time(BoardScreen, "pull")
+        self._time(HomeScreen, "pull")
         self._time(Screen, "_on_timer_update")
         write = LinuxDriver.write
 

@@ -22,7 +22,7 @@ from probes.money.ledger import Ledger
 from probes.run.session import Session
 from tui.app import LlmtopApp
 from tui.panes.pane import Pane
-from tui.screens.board import BoardScreen
+from tui.screens.home import HomeScreen
 
 pytestmark = [pytest.mark.anyio, missing_packages("xllamacpp", "gguf", "numpy", "llmock")]
 
@@ -93,7 +93,7 @@ def test_headless_tells_the_truth_of_each_route(peers: Peers, tmp_path: Path) ->
 class Cockpit:
     """A running screen."""
 
-    board: BoardScreen
+    board: HomeScreen
     pilot: Pilot[None]
 
     def lines(self, selector: str) -> list[str]:
@@ -128,7 +128,7 @@ async def cockpit(*routes: Route) -> AsyncIterator[Cockpit]:
         group.start_soon(session.run)
         try:
             await pilot.pause()
-            assert isinstance(app.screen, BoardScreen)
+            assert isinstance(app.screen, HomeScreen)
             yield Cockpit(app.screen, pilot)
         finally:
             session.stop()

@@ -8,7 +8,7 @@ import anyio
 import made
 from changed import replace
 
-from probes.board.views import Snapshot
+from probes.board.views import RequestView, Snapshot
 from probes.config import Config, Display
 from probes.control.commands import Command
 from probes.control.status import HostState
@@ -52,6 +52,7 @@ class FakeBoard:
 
     whole: Snapshot = field(default_factory=made.snapshot)
     asked: list[tuple[WindowName, tuple[str, ...]]] = field(default_factory=list)
+    requests: dict[tuple[str, str], RequestView] = field(default_factory=dict)
 
     @property
     def version(self) -> int:
@@ -62,11 +63,15 @@ class FakeBoard:
         *,
         window: WindowName = "5m",
         detail_routes: Collection[str] = (),
+        pages: Collection[str] = (),
         anew: bool = False,
     ) -> Snapshot:
         self.asked.append((window, tuple(detail_routes)))
         details = {name: self.whole.details[name] for name in detail_routes}
         return replace(self.whole, window=window, details=details)
+
+    def request(self, route: str, probe: str) -> RequestView | None:
+        return self.requests.get((route, probe))
 
 
 @dataclass

@@ -81,7 +81,7 @@ async def test_the_palette_has_every_key() -> None:
     app = make_app()
     async with app.run_test() as pilot:
         titles = {command.title for command in app.get_system_commands(app.screen)}
-        assert {"burst (b)", "panic (P)"} <= titles
+        assert {"burst (b)", "pause all (P)"} <= titles
         await pilot.press("ctrl+p")
         assert isinstance(app.screen, CommandPalette)
 

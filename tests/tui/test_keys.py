@@ -1,13 +1,16 @@
 """The one table of keys."""
 
+from typing import get_args
+
 from textual.binding import Binding, BindingsMap
 
 from probes.board.views import EMPTY_SNAPSHOT
 from tui.draw.text import Line, line_text, line_width
-from tui.keys import KEYS, bindings, footer_keys
+from tui.keys import KEYS, ScreenName, bindings, footer_keys, keys_of
 from tui.panes.footer import footer_lines
 from tui.panes.view import Freeze, ViewState
-from tui.screens.board import BoardScreen
+from tui.screens.home import HomeScreen
+from tui.screens.route import RouteScreen
 
 
 def footer_line(view: ViewState, width: int) -> Line:
@@ -16,9 +19,10 @@ def footer_line(view: ViewState, width: int) -> Line:
 
 def test_ids_and_keys_are_unique() -> None:
     ids = [key.id for key in KEYS]
-    keys = [name for key in KEYS for name in key.keys.split(",")]
     assert len(set(ids)) == len(ids)
-    assert len(set(keys)) == len(keys)
+    for screen in get_args(ScreenName):
+        keys = [name for key in keys_of(screen) for name in key.keys.split(",")]
+        assert len(set(keys)) == len(keys)
 
 
 def test_every_key_tells_what_it_does() -> None:
@@ -28,14 +32,15 @@ def test_every_key_tells_what_it_does() -> None:
 
 
 def test_every_action_exists() -> None:
-    for key in KEYS:
-        name = key.action.partition("(")[0]
-        assert name.startswith("app.") or hasattr(BoardScreen, f"action_{name}")
+    for screen in (HomeScreen, RouteScreen):
+        for key in keys_of(screen.NAME):
+            name = key.action.partition("(")[0]
+            assert name.startswith("app.") or hasattr(screen, f"action_{name}")
 
 
 def test_bindings_carry_id_and_tooltip() -> None:
-    made = [binding for binding in bindings() if isinstance(binding, Binding)]
-    assert {binding.id for binding in made} == {key.id for key in KEYS}
+    made = [binding for binding in bindings("home") if isinstance(binding, Binding)]
+    assert {binding.id for binding in made} == {key.id for key in keys_of("home")}
     assert all(binding.tooltip for binding in made)
     assert BindingsMap(made).key_to_bindings
 
@@ -46,7 +51,7 @@ def test_the_footer_shows_whole_entries_only() -> None:
         text = line_text(footer_line(ViewState(), width))
         assert len(text) <= width
         assert everything.startswith(text)
-    assert len(footer_keys()) == everything.count("  ") + 1
+    assert len(footer_keys("home")) == everything.count("  ") + 1
 
 
 def test_the_footer_says_how_to_leave_a_freeze() -> None:

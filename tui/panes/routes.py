@@ -85,7 +85,7 @@ default goal of 1 s stands at a quarter of it, and what is four times as slow is
 
 _GRADE_MARKS: Final[dict[Grade, str]] = {"slow": "△", "sluggish": "▲"}
 _SEVERE: Final = frozenset[RouteState](("down", "hanging"))
-_CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
+CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
 """States of which nobody asks since when."""
 _GOOD_ENOUGH: Final = 0.95
 """Goodput from which nobody need look."""
@@ -194,7 +194,7 @@ def _reason(route: RouteView) -> Cell:
 def _since(route: RouteView) -> Cell:
     if route.since_s is None:
         return Cell(NO_FIGURE, "faint")
-    return Cell(lasting(route.since_s), "faint" if route.state in _CALM else "text")
+    return Cell(lasting(route.since_s), "faint" if route.state in CALM else "text")
 
 
 def _open(route: RouteView) -> Cell:
@@ -399,6 +399,18 @@ def moved_to_edge(snapshot: Snapshot, view: ViewState, *, last: bool) -> ViewSta
     """Return the view with the cursor on the first or the last row."""
     number = len(visible_routes(snapshot, view))
     return moved(snapshot, view, number if last else -number)
+
+
+def next_trouble(snapshot: Snapshot, view: ViewState, step: int) -> ViewState | None:
+    """Return the view with the cursor on the next row that hurts, or with `step` −1 on the one
+    before; None where there is no other."""
+    rows, current = visible_routes(snapshot, view), selected_route(snapshot, view)
+    if current is None:
+        return None
+    at = rows.index(current)
+    others = (*rows[at + 1 :], *rows[:at])
+    hurt = [row for row in others[::step] if row.state not in CALM]
+    return replace(view, selected=hurt[0].name, offsets={}) if hurt else None
 
 
 def next_sort(view: ViewState) -> ViewState:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from probes.board.views import WindowName
+from probes.board.views import FeltColumn, WindowName
 
 PaneName: TypeAlias = Literal[
     "header",
@@ -15,7 +15,17 @@ PaneName: TypeAlias = Literal[
     "percentiles",
     "throttling",
     "retries",
+    "happenings",
     "footer",
+    # of the page of a route
+    "crumbs",
+    "verdict",
+    "phases",
+    "heat",
+    "figures",
+    "probes",
+    # of the page of a probe
+    "request",
 ]
 
 
@@ -30,6 +40,26 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class PageView:
+    """How the page of a route is looked at."""
+
+    probe: str = ""
+    """Id of the selected probe; empty selects the newest."""
+    gaps: bool = False
+    """The heat map is of the time between chunks, not of TTFT."""
+    only_failed: bool = False
+    """Only probes that were not good are listed."""
+    slowest: bool = False
+    """They are listed slowest first, not newest first."""
+    t0: FeltColumn | None = None
+    """What the figures are compared with, where the user has set it."""
+    t0_ns: int | None = None
+    """When it was set, stamp of the engine."""
+    against_t0: bool = False
+    """The figures are shown as what they are against T0."""
+
+
+@dataclass(frozen=True, slots=True)
 class ViewState:
     """Selection, order, filter, window and scroll: nothing of it changes what is measured."""
 
@@ -41,11 +71,16 @@ class ViewState:
     filter: str = ""
     """Lower-case words that a route's name, model, tags or state must all contain."""
     window: WindowName = "5m"
+    only_hurt: bool = False
+    """Only routes that hurt are rows of the table."""
+    private: bool = False
+    """Names of routes, models and hosts, and a server's words, are masked: somebody looks on."""
     preview: bool = False
     """The token arrival pane shows the text as it comes."""
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
     freeze: Freeze | None = None
+    page: "PageView" = field(default_factory=lambda: PageView())
     offsets: Mapping[PaneName, int] = field(default_factory=dict)
     """Pane → lines scrolled down."""
 

@@ -1,5 +1,7 @@
 """Snapshots for the screen, live or held still."""
 
+from collections.abc import Collection
+
 from probes.board.views import EMPTY_SNAPSHOT, Snapshot
 from probes.kit.clock import Clock, seconds
 from tui.panes.routes import selected_route
@@ -23,17 +25,18 @@ class Frames:
         """What the screen shows: the frozen snapshot, or the last one taken."""
         return self._held or self._latest
 
-    def take(self, view: ViewState) -> Snapshot:
-        """Return what to show now, with the details of the selected route."""
+    def take(self, view: ViewState, pages: Collection[str] = ()) -> Snapshot:
+        """Return what to show now, with the details of the selected route and of those in `pages`
+        all that their page shows."""
         if self._held is not None:
             return self._held
-        self._latest = self._live(view)
+        self._latest = self._live(view, pages)
         return self._latest
 
     def freeze(self, view: ViewState) -> None:
         """Hold this moment, with the details of every route."""
         names = tuple(route.name for route in self._latest.routes)
-        self._held = self._board.snapshot(window=view.window, detail_routes=names)
+        self._held = self._board.snapshot(window=view.window, detail_routes=names, pages=names)
         self._held_ns = self._clock.monotonic_ns()
 
     def thaw(self) -> None:
@@ -66,11 +69,11 @@ class Frames:
             or any(route.cool_down_s for route in shown.routes)
         )
 
-    def _live(self, view: ViewState) -> Snapshot:
+    def _live(self, view: ViewState, pages: Collection[str]) -> Snapshot:
         guess = selected_route(self._latest, view)
         names = (guess.name,) if guess is not None else ()
-        snapshot = self._board.snapshot(window=view.window, detail_routes=names)
+        snapshot = self._board.snapshot(window=view.window, detail_routes=names, pages=pages)
         route = selected_route(snapshot, view)
         if route is None or route.name in snapshot.details:
             return snapshot
-        return self._board.snapshot(window=view.window, detail_routes=(route.name,))
+        return self._board.snapshot(window=view.window, detail_routes=(route.name,), pages=pages)

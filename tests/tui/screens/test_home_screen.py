@@ -26,8 +26,9 @@ from probes.control.commands import (
 from probes.kit.clock import NS_PER_S
 from tui.app import LlmtopApp
 from tui.panes.pane import Pane
-from tui.screens.board import BoardScreen
+from tui.screens.cockpit import CockpitState
 from tui.screens.help import HelpScreen
+from tui.screens.home import HomeScreen
 
 pytestmark = pytest.mark.anyio
 
@@ -44,9 +45,9 @@ class Cockpit:
         self.clock = clock
 
     @property
-    def board(self) -> BoardScreen:
+    def board(self) -> HomeScreen:
         screen = self.app.screen_stack[1]
-        assert isinstance(screen, BoardScreen)
+        assert isinstance(screen, HomeScreen)
         return screen
 
     async def press(self, *keys: str) -> None:
@@ -129,7 +130,10 @@ async def test_a_knob_sends_its_command(key: str, command: Command) -> None:
 
 async def test_a_new_level_is_taken_for_the_usual_one() -> None:
     async with cockpit() as it:
-        queueing = next(row for row in it.board._frames.latest.routes if row.name == "queue-eu")
+        queueing = next(
+        rows = it.board.cockpit.frames.latest.routes
+        queueing = next(row for row in rows if row.name == "queue-eu")
+        )
         await it.press("j", "j")
         assert it.board.view.selected == queueing.name
         await it.press("U")
@@ -258,7 +262,7 @@ async def test_a_number_goes_to_a_pane_and_again_gives_it_the_screen() -> None:
         assert it.shown() == {2}
         await it.press("escape")
         assert it.shown() == {1, 2, 3, 4, 5}
-        await it.press("enter")
+        await it.press("z")
         assert it.shown() == {2}
         await it.press("2")
         assert it.shown() == {1, 2, 3, 4, 5}
@@ -398,14 +402,14 @@ async def test_keys_without_a_route_do_nothing() -> None:
     session.board.whole = made.snapshot(routes=(), totals=None, details={})
     async with cockpit(session=session) as it:
         await it.press("j", "+", "-", "<", "{", "b", "c", "U", "p", "s", "G")
-        await it.press("enter", "escape", "v")
+        await it.press("z", "escape", "v")
         assert it.session.commands == []
         assert "waiting for the engine" in it.text("#routes")
 
 
 async def test_the_strip_shows_the_engine_at_once() -> None:
     async with cockpit() as it:
-        assert it.board._strips.status == it.session.status
+        assert it.board.cockpit.strips.status == it.session.status
 
 
 async def test_a_change_of_theme_reaches_the_ground_of_every_pane() -> None:
@@ -436,7 +440,7 @@ class Paper:
         return 0.0
 
 
-def composed(board: BoardScreen) -> list[list[tuple[str, frozenset[str]]]]:
+def composed(board: HomeScreen) -> list[list[tuple[str, frozenset[str]]]]:
     """Return what Textual draws when it draws everything anew."""
     grid, (width, height) = Grid(), board.size
     for pane in board.query(Pane):
@@ -530,9 +534,11 @@ def at_rest(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, details=details, routes=rows, header=header)
 
 
-async def beating(it: Cockpit, paper: Paper) -> BoardScreen:
+async def beating(it: Cockpit, paper: Paper) -> HomeScreen:
     """Show a board that beats ten times a second, when a test says so."""
-    board = BoardScreen(it.session, it.clock, refresh_hz=10.0, window="5m", terminal=paper)
+    board = HomeScreen(
+        CockpitState(it.session, it.clock, refresh_hz=10.0, window="5m", terminal=paper)
+    )
     await it.app.push_screen(board)
     await it.pilot.pause()
     return board

@@ -1,0 +1,77 @@
+"""What all live screens of a cockpit share: what is looked at, what was turned, and the pace."""
+
+from dataclasses import dataclass
+
+from probes.board.views import WindowName
+from probes.control.commands import Command, Pause, SetKnob
+from probes.kit.clock import Clock
+from tui.panes.header import Strips
+from tui.panes.view import ViewState
+from tui.screens.frames import Frames
+from tui.session import CockpitSession
+from tui.terminal.driver import Terminal
+from tui.terminal.pace import CpuMeter, Pace
+
+_UNDONE_MOST = 100
+"""Turns that can be taken back: more than anybody remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A knob as it was turned, and what takes that back."""
+
+    words: str
+    undo: Command
+
+
+class CockpitState:
+    """One session and how somebody looks at it, whichever screen is in front."""
+
+    def __init__(
+        self,
+        session: CockpitSession,
+        clock: Clock,
+        *,
+        refresh_hz: float,
+        window: WindowName,
+        terminal: Terminal | None = None,
+    ) -> None:
+        self.view = ViewState(window=window)
+        self.session = session
+        self.clock = clock
+        self.terminal = terminal
+        self.interval_s = 1 / refresh_hz
+        self.pace = Pace(refresh_hz, clock.monotonic_ns())
+        self.cpu = CpuMeter(clock)
+        self.frames = Frames(session.board, clock)
+        self.strips = Strips()
+        self._turned: list[Turned] = []
+
+    def turn(self, command: Command) -> None:
+        """Hand a command to the engine, and remember what takes it back where something can."""
+        turned = self._undoing(command)
+        if turned is not None:
+            self._turned = [*self._turned[1 - _UNDONE_MOST :], turned]
+        self.session.command(command)
+
+    def undo(self) -> Turned | None:
+        """Take back the knob that was turned last; return it, or None where none is left."""
+        if not self._turned:
+            return None
+        turned = self._turned.pop()
+        self.session.command(turned.undo)
+        return turned
+
+    def _undoing(self, command: Command) -> Turned | None:
+        """Return what takes a command back: the value that was wanted until now."""
+        wanted = self.session.wanted
+        match command:
+            case SetKnob(route=route, knob=knob, value=value) if route in wanted.routes:
+                before: float = getattr(wanted.routes[route], knob)
+                words = f"{route}: {knob} {before:g}→{value:g}"
+                return Turned(words, SetKnob(route=route, knob=knob, value=before))
+            case Pause(route=route, paused=paused):
+                words = f"{route or 'all routes'}: {'paused' if paused else 'resumed'}"
+                return Turned(words, Pause(route=route, paused=not paused))
+            case _:
+                return None

@@ -1,0 +1,320 @@
+"""What every live screen does: it pulls frames at the cockpit's pace and turns keys into commands.
+
+Rule 1. Nothing is pushed at a screen. It takes a snapshot where something may have changed, and
+hands it to the panes that are shown.
+Rule 2. What is looked at belongs to the cockpit, not to a screen: whoever goes to another one finds
+the same route selected, frozen or not.
+Rule 3. A screen that is not in front neither pulls nor draws.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from textual.screen import Screen
+
+from probes.board.views import RouteView, Snapshot
+from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
+from probes.control.knobs import KnobName, Move
+from probes.control.status import HostStatus
+from tui.keys import ScreenName
+from tui.panes.observer import Cockpit
+from tui.panes.pane import Pane, PaneSpec
+from tui.panes.routes import next_trouble, next_window, selected_route, settled
+from tui.panes.view import PaneName, ViewState
+from tui.screens import knobs
+from tui.screens.canvas import Canvas
+from tui.screens.cockpit import CockpitState
+from tui.screens.help import HelpScreen
+
+_FROZEN_BEAT_S: Final = 0.5
+"""A frozen screen only tells how many seconds it has stood: waking up more often for that would be
+half of what it costs."""
+SCROLL_STEP: Final = 5
+_MOST_SCROLLED: Final = 200
+"""Lines: more than any log keeps, so that a key held down for long is soon undone."""
+
+
+class LiveScreen(Screen[None]):
+    """A screen of panes over the board's snapshots."""
+
+    NAME: ClassVar[ScreenName]
+    """Which keys are its own."""
+
+    def __init__(self, cockpit: CockpitState, specs: Iterable[PaneSpec]) -> None:
+        super().__init__()
+        self.cockpit = cockpit
+        self.panes: dict[PaneName, Pane] = {spec.name: Pane(spec) for spec in specs}
+        self.current = 1
+        """Number of the pane that the user is in."""
+        self._canvas: Canvas | None = None
+        self._watched = ""
+        self._moment: tuple[object, ...] = ()
+
+    # What a screen says of itself.
+
+    def arrange_panes(self) -> object:
+        """Show the panes that have room, and return what was arranged: a frame is drawn whole where
+        that is another one."""
+        raise NotImplementedError
+
+    def pages(self) -> tuple[str, ...]:
+        """Return the routes of which the screen shows more than the panes below the table do."""
+        return ()
+
+    # Frames.
+
+    @property
+    def view(self) -> ViewState:
+        """What the user chose to look at."""
+        return self.cockpit.view
+
+    @view.setter
+    def view(self, view: ViewState) -> None:
+        self.cockpit.view = view
+
+    @property
+    def latest(self) -> Snapshot:
+        """What is shown."""
+        return self.cockpit.frames.latest
+
+    def on_mount(self) -> None:
+        """Begin to pull."""
+        overlays = next(iter(self.query("#textual-toastrack")), None)
+        cockpit = self.cockpit
+        self._canvas = Canvas(tuple(self.panes.values()), overlays, cockpit.terminal, cockpit.clock)
+        self._beats = self.set_interval(cockpit.interval_s, self._beat)
+        self._frozen_beats = self.set_interval(_FROZEN_BEAT_S, self._beat, pause=True)
+        self._keep_time()
+        self.pull()
+
+    def on_resize(self) -> None:
+        """Arrange the panes for the new size."""
+        self.pull()
+
+    def on_screen_resume(self) -> None:
+        """Catch up after another screen was in front."""
+        if self._canvas is not None:
+            self._keep_time()
+            self.look(self.view)
+
+    def _keep_time(self) -> None:
+        """Beat as often as what is shown wants it."""
+        frozen = self.view.frozen
+        for beats, wanted in ((self._beats, not frozen), (self._frozen_beats, frozen)):
+            if wanted:
+                beats.resume()
+            else:
+                beats.pause()
+
+    def _beat(self) -> None:
+        """Pull, where that is due and something may have changed."""
+        if not self.is_current:
+            return
+        cockpit, terminal = self.cockpit, self.cockpit.terminal
+        busy = terminal is not None and terminal.busy
+        slowest_s = terminal.slowest_s() if terminal is not None else 0.0
+        if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
+            return
+        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status))
+        owed = self._canvas is not None and self._canvas.owes_tables()
+        if moment != self._moment or owed or cockpit.frames.moving():
+            self._moment = moment
+            self.pull()
+            if self.view.frozen:
+                self._beats.pause()
+
+    def pull(self) -> None:
+        """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
+        if not self.is_current or not self.size.height:
+            return
+        cockpit = self.cockpit
+        snapshot = cockpit.frames.take(self.view, self.pages())
+        self.view = settled(snapshot, self.view)
+        self.view = replace(self.view, freeze=cockpit.frames.frozen())
+        self._watch_text()
+        status = cockpit.strips.status = cockpit.session.status
+        arranged = self.arrange_panes()
+        cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
+        standing = replace(self.view, freeze=None)
+        look = (standing, self.view.frozen, self.size, arranged)
+        if self._canvas is not None:
+            self._canvas.show(
+                snapshot,
+                self.view,
+                look,
+                (self.view.freeze, *_shown_of(status)),
+                self.app.cursor_position,
+                moving=cockpit.frames.moving(),
+                on_top=self.app.screen is self,
+            )
+
+    def look(self, view: ViewState) -> None:
+        """Take a new view and show it at once; on a busy terminal with the next frame it takes."""
+        self.view = view
+        terminal = self.cockpit.terminal
+        if terminal is not None and terminal.busy:
+            self._moment = ()
+            self._beats.resume()  # a frozen screen's own come too seldom to answer a key
+        else:
+            self.pull()
+
+    def _watch_text(self) -> None:
+        """Have the text of the selected route sent along while the preview is on."""
+        route = self.route() if self.view.preview else None
+        wanted = route.name if route is not None else ""
+        if wanted != self._watched:
+            self._watched = wanted
+            self.cockpit.session.command(WatchText(route=wanted))
+
+    def pane(self, number: int) -> Pane:
+        """Return the pane of a number."""
+        return next(pane for pane in self.panes.values() if number == pane.spec.number)
+
+    def route(self) -> RouteView | None:
+        """Return the route that knobs turn."""
+        return selected_route(self.latest, self.view)
+
+    def send(self, command: Command | None) -> None:
+        """Hand a command to the engine; what it does is shown as soon as it does it."""
+        if command is not None:
+            self.cockpit.turn(command)
+            if self._canvas is not None:
+                self._canvas.hurry()
+
+    def on_descendant_focus(self) -> None:
+        """Remember which pane the user is in: where there is room for few it is one of them."""
+        if isinstance(self.focused, Pane):
+            self.current = self.focused.spec.number
+
+    # Keys that do the same on every screen.
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.app.push_screen(HelpScreen())
+
+    def action_trouble(self, step: int) -> None:
+        """Go to the next route that hurts, or to the one before."""
+        view = next_trouble(self.latest, self.view, step)
+        if view is None:
+            self.notify("No other route hurts.")
+        else:
+            self.look(view)
+
+    def action_pane(self, number: int) -> None:
+        """Go to a pane; where the user is there already, give it the whole screen, or its place."""
+        again = self.current == number
+        alone = number if self.view.maximised or again else None
+        if again and self.view.maximised == number:
+            alone = None
+        self.current = number
+        self.look(replace(self.view, maximised=alone))
+        self.pane(number).focus()
+
+    def action_maximise(self) -> None:
+        """Give the current pane the whole screen, or its place back."""
+        alone = None if self.view.maximised else self.current
+        self.look(replace(self.view, maximised=alone))
+
+    def action_scroll_pane(self, direction: int) -> None:
+        """Scroll the current pane by some lines."""
+        name = self.pane(self.current).spec.name
+        moved_to = self.view.offset(name) + direction * SCROLL_STEP
+        offset = min(max(0, moved_to), _MOST_SCROLLED)
+        self.look(replace(self.view, offsets={**self.view.offsets, name: offset}))
+
+    def action_window(self) -> None:
+        """Take the next window of time; a frozen screen has only its own."""
+        if self.view.frozen:
+            self.notify("The screen is frozen: space lets it go on.")
+        else:
+            self.look(next_window(self.view))
+
+    def action_freeze(self) -> None:
+        """Hold the screen still, or let it go on."""
+        frames = self.cockpit.frames
+        if self.view.frozen:
+            frames.thaw()
+        else:
+            frames.freeze(self.view)
+        self.view = replace(self.view, freeze=frames.frozen())
+        self._keep_time()
+        self.pull()
+
+    def action_concurrency(self, direction: Move) -> None:
+        """Change how many probes run at once."""
+        self._turn("concurrency", direction)
+
+    def action_interval(self, longer: bool) -> None:
+        """Change the interval."""
+        self._turn("interval", "longer" if longer else "shorter")
+
+    def action_cap(self, longer: bool) -> None:
+        """Change the answer cap."""
+        self._turn("max_tokens", "longer" if longer else "shorter")
+
+    def _turn(self, knob: KnobName, move: Move) -> None:
+        if route := self.route():
+            self.send(knobs.turned(self.cockpit.session.wanted, route.name, knob, move))
+
+    def action_undo(self) -> None:
+        """Turn the last knob back."""
+        turned = self.cockpit.undo()
+        if turned is None:
+            self.notify("No knob was turned that could be turned back.")
+            return
+        if self._canvas is not None:
+            self._canvas.hurry()
+        self.notify(f"{turned.words} undone")
+
+    def action_burst(self) -> None:
+        """Send as many probes now as the route's concurrency."""
+        if route := self.route():
+            self.send(knobs.burst(self.cockpit.session.wanted, route.name))
+
+    def action_end_cool_down(self) -> None:
+        """End the route's cool-down."""
+        if route := self.route():
+            self.send(EndCoolDown(route=route.name))
+
+    def action_accept_usual(self) -> None:
+        """Take the route's present level for its usual one, where a new one is open."""
+        if route := self.route():
+            command = knobs.accepted(self.latest.incidents, route.name)
+            self.send(command)
+            if command is None:
+                self.notify("No new level is open on this route; what fails is never the usual.")
+
+    def action_pause(self) -> None:
+        """Pause the route, or let it go on."""
+        if route := self.route():
+            self.send(knobs.paused(self.cockpit.session.wanted, route.name))
+
+    def action_panic(self) -> None:
+        """Stop everything, or let it go on."""
+        self.send(knobs.panic(self.cockpit.session.wanted))
+
+    def action_mark(self) -> None:
+        """Put a mark on the timeline."""
+        self.send(MarkTime(text="mark"))
+
+    def action_lift(self) -> None:
+        """Let the budgets count from what is known, where only the emergency part is left."""
+        if self.latest.header.budget_doubt:
+            self.cockpit.session.lift()
+
+    def action_retry(self) -> None:
+        """Start the engine again after it gave up."""
+        if self.cockpit.session.status.state == "gave_up":
+            self.cockpit.session.retry()
+
+
+def _shown_of(status: HostStatus) -> tuple[object, ...]:
+    """Return what the strips show of the engine's process; times in whole seconds.
+
+    One that runs has no times to show: it may well be silent for a second, every second.
+    """
+    if status.state == "running" and not status.restarts:
+        return status.state, status.detail
+    times = int(status.silent_s), int(status.since_s)
+    return status.state, status.detail, *times, status.restarts
