@@ -130,10 +130,8 @@ async def test_a_knob_sends_its_command(key: str, command: Command) -> None:
 
 async def test_a_new_level_is_taken_for_the_usual_one() -> None:
     async with cockpit() as it:
-        queueing = next(
         rows = it.board.cockpit.frames.latest.routes
         queueing = next(row for row in rows if row.name == "queue-eu")
-        )
         await it.press("j", "j")
         assert it.board.view.selected == queueing.name
         await it.press("U")
