@@ -26,6 +26,8 @@ _ASSUMED_KEPT: Final = 8_192
 class ProbeAccount:
     """A probe between its first attempt and its end."""
 
+    began_ns: int = 0
+    """When its first attempt began."""
     attempts: int = 0
     """Attempts of it that have begun."""
     attempt: int | None = None
@@ -73,7 +75,14 @@ class Accounts:
         """Attempts that have begun and not ended."""
         return self.attempts - self.outcomes.total()
 
-    def attempt_began(self, name: str, attempt: int) -> tuple[ProbeAccount, RetryPlan | None]:
+    @property
+    def oldest_ns(self) -> int | None:
+        """When the oldest probe began that is open, its waits included; None where none is."""
+        return next(iter(self._open.values())).began_ns if self._open else None
+
+    def attempt_began(
+        self, name: str, attempt: int, at_ns: int
+    ) -> tuple[ProbeAccount, RetryPlan | None]:
         """Return a probe with this attempt open, and the plan it fulfils where it is a retry that
         only begins with this: what was planned may have been cancelled in its wait."""
         probe = self._open.get(name)
@@ -81,7 +90,7 @@ class Accounts:
             if len(self._open) >= _OPEN_KEPT:
                 oldest = next(iter(self._open))
                 self._lose(oldest, self._open.pop(oldest))
-            probe = self._open[name] = ProbeAccount()
+            probe = self._open[name] = ProbeAccount(at_ns)
         if probe.attempt == attempt:
             return probe, None
         plan, probe.planned = probe.planned, None
