@@ -14,7 +14,7 @@ from typing import Final
 
 from probes.board.views import RouteState
 from probes.events import Cause, Diagnosis, DiagnosisState
-from probes.kit.clock import NS_PER_S
+from probes.kit.clock import NS_PER_S, kept_ns
 
 RECOVERED_SHOWN_NS: Final = 300 * NS_PER_S
 """How long it is told that something is over: as long as the home window reaches back."""
@@ -70,7 +70,7 @@ class FailureStamps:
     def add(self, at_ns: int) -> None:
         """Take a probe that failed."""
         self.n += 1
-        self._newest.append(at_ns)
+        self._newest.append(kept_ns(at_ns))
         if len(self._newest) > 2 * _FAILURES_KEPT:
             del self._newest[:_FAILURES_KEPT]
 

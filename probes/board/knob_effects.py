@@ -24,7 +24,7 @@ from probes.board.views import Judged, KnobComparison, KnobEffect, KnobFigure
 from probes.config.goals import cap_of
 from probes.events import Knob, KnobKind
 from probes.events.knob_turns import is_next_step
-from probes.kit.clock import NS_PER_S
+from probes.kit.clock import NS_PER_S, kept_ns
 from probes.stats.comparison import LOOKS, SURE, fisher_exact, mann_whitney
 
 BEFORE_NS: Final = 120 * NS_PER_S
@@ -65,6 +65,7 @@ class _Samples:
 
     def add(self, began_ns: int, value: float) -> None:
         """Take a sample, in the place of the oldest where there are enough."""
+        began_ns = kept_ns(began_ns)
         if len(self.values) < self._most:
             self.began.append(began_ns)
             self.values.append(value)
