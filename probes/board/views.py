@@ -339,11 +339,17 @@ class WindowColumn(msgspec.Struct, frozen=True):
     failure_share: float | None
 
 
+MarkerKind: TypeAlias = Literal["knob", "cohort", "onset", "recovered", "mark"]
+"""What a mark on a chart is about: an incident's beginning and end, what the user did or noted."""
+
+
 class Marker(msgspec.Struct, frozen=True):
-    """A vertical mark on a chart: a knob change, a cohort change, a user's mark."""
+    """A vertical mark on a chart."""
 
     at_ns: int
     text: str
+    """In a word or two; a user's own may be long and hostile."""
+    kind: MarkerKind = "mark"
 
 
 class PercentileTable(msgspec.Struct, frozen=True):

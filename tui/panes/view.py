@@ -29,6 +29,10 @@ PaneName: TypeAlias = Literal[
 ]
 
 
+LogFilter: TypeAlias = Literal["all", "route", "incidents"]
+"""What the log shows: everything, the selected route, or only incidents and knobs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Freeze:
     """The screen stands still while collection goes on."""
@@ -75,6 +79,7 @@ class ViewState:
     """Only routes that hurt are rows of the table."""
     private: bool = False
     """Names of routes, models and hosts, and a server's words, are masked: somebody looks on."""
+    log_filter: LogFilter = "all"
     preview: bool = False
     """The token arrival pane shows the text as it comes."""
     maximised: int | None = None
