@@ -176,7 +176,7 @@ def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
         new, old = number(row, now), number(row, t0)
         if not new or not old or row.is_count:
             return BLANK
-        return Cell(f"×{min(new / old, 999):.3g}", "text")
+        return Cell(f"×{three_digits(new / old)}", "text")
 
     return [
         _column(0, now, False, ""),

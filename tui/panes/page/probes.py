@@ -209,12 +209,13 @@ def strip_cells(probe: ProbeView, scale: Scale) -> list[Span]:
     for begin_s, until_s in probe.waits_s:
         for column in range(scale.column(begin_s), scale.column(until_s) + 1):
             made[column] = ("↻", "slow")
-    _draw_output(made, probe.cells, scale, "graph_dim", end)
+    first = 0 if first_s is None else scale.column(first_s)
+    _draw_output(made, probe.cells, scale, "graph_dim", first, end)
     for begin_s, until_s in _stalls(probe):
         for column in range(scale.column(begin_s) + 1, scale.column(until_s)):
             made[column] = ("⋯", "stall")
     if first_s is not None and scale.holds(first_s):
-        made[scale.column(first_s)] = ("▶", "good")
+        made[first] = ("▶", "good")
     if end > 0:
         made[0] = ("▕", "dim")
     if not scale.holds(probe.lasted_s) and end > 0:
@@ -224,17 +225,28 @@ def strip_cells(probe: ProbeView, scale: Scale) -> list[Span]:
 
 
 def _draw_output(
-    made: list[Span], counts: Sequence[int], scale: Scale, role: Role, end: int
+    made: list[Span],
+    counts: Sequence[int],
+    scale: Scale,
+    role: Role,
+    first: int,
+    end: int,
 ) -> None:
-    """Draw output chunks as blocks, as high as so many come in a tenth of a second."""
+    """Draw output chunks as blocks, as high as so many come in a tenth of a second.
+
+    None stands before `first`, the cell of the first token: its tenth may have begun before it.
+    """
     sums: dict[int, int] = {}
-    for place, number in enumerate(counts):
-        if number > 0 and scale.holds(place * CELL_S):
-            column = scale.column(place * CELL_S)
-            sums[column] = sums.get(column, 0) + number
     slots = max(1.0, scale.top_s / scale.cells / CELL_S)
+    for place, number in enumerate(counts):
+        if number <= 0 or not scale.holds(place * CELL_S):
+            continue
+        begin, after = scale.column(place * CELL_S), scale.column((place + 1) * CELL_S)
+        # Where a cell stands for less than a slot, the slot is as wide as several of them.
+        for column in range(begin, max(begin + 1, after)):
+            sums[column] = sums.get(column, 0) + number
     for column, number in sums.items():
-        if column <= end:
+        if first <= column <= end:
             height = min(ceil(number / slots), len(EIGHTHS))
             made[column] = (EIGHTHS[height - 1], role)
 
@@ -270,17 +282,19 @@ def open_cells(lane: LaneView, now_ns: int, scale: Scale) -> list[Span]:
         if 0 <= place <= lasted_s / CELL_S:
             counts[place] = counts.get(place, 0) + number
     longest = max(counts, default=-1)
-    _draw_output(made, [counts.get(at, 0) for at in range(longest + 1)], scale, "graph", end)
+    first_ns = lane.first_token_ns
+    first_s = None if first_ns is None else (first_ns - lane.started_ns) / NS_PER_S
+    first = 0 if first_s is None else scale.column(first_s)
+    slots = [counts.get(at, 0) for at in range(longest + 1)]
+    _draw_output(made, slots, scale, "graph", first, end)
     for begin_ns, until_ns in lane.stalls:
         begin, until = (
             scale.column((at - lane.started_ns) / NS_PER_S) for at in (begin_ns, until_ns)
         )
         for column in range(begin + 1, until + 1):
             made[column] = ("⋯", "stall")
-    if lane.first_token_ns is not None:
-        first_s = (lane.first_token_ns - lane.started_ns) / NS_PER_S
-        if scale.holds(first_s):
-            made[scale.column(first_s)] = ("▶", "good")
+    if first_s is not None and scale.holds(first_s):
+        made[first] = ("▶", "good")
     if end > 0:
         made[0] = ("▕", "dim")
     if not scale.holds(lasted_s):
