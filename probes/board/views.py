@@ -507,6 +507,13 @@ class FeltColumn(msgspec.Struct, frozen=True):
     """Of the input tokens."""
     rtt_s: float | None = None
     """Median round trip of the connection."""
+    cold_share: float | None = None
+    """Of the attempts, those on a connection that was made for them."""
+    stalled_share: float | None = None
+    """Of the answers, those that paused in mid-stream."""
+    input_tokens: float | None = None
+    """Mean per attempt with a count, as is the next."""
+    output_tokens: float | None = None
     finished: int = 0
     good: int = 0
     failed: int = 0
