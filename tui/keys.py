@@ -71,8 +71,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "pane(5)", where=HOME),
     Hotkey("pane_6", "6", "6", "what happened", "Go to what happened; again: the whole screen.",
         "move", "pane(6)", where=HOME),
-    Hotkey("open", "enter", "⏎", "route", "Open the page of the selected route; there, that of the "
-        "selected probe.", "move", "open", 5),
+    Hotkey("open", "enter", "⏎", "route", "Open the page of the selected route.", "move", "open", 5,
+        where=HOME),
+    Hotkey("open_probe", "enter", "⏎", "probe", "Open the page of the selected probe.", "move",
+        "open", 5, where=ROUTE),
     Hotkey("maximise", "z", "z", "maximise",
         "Give the pane the whole screen, or its place back.", "move", "maximise"),
     Hotkey("back", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview, the "
@@ -93,6 +95,16 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "look", "freeze", 10, where=EVERYWHERE),
     Hotkey("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
         "look", "preview", 14, where=HOME),
+    Hotkey("gaps", "h", "h", "gaps", "Show the map of gaps between chunks; again: of TTFT.",
+        "look", "gaps", 19, where=ROUTE),
+    Hotkey("slowest", "o", "o", "slowest first", "List the slowest probes first; again: the "
+        "newest.", "look", "slowest", 20, where=ROUTE),
+    Hotkey("only_failed", "x", "x", "only not good", "List only probes that were not good; again: "
+        "all.", "look", "only_failed", 21, where=ROUTE),
+    Hotkey("take_t0", "T", "T", "set T0", "Keep the figures of now as T0.", "look", "take_t0", 11,
+        where=ROUTE),
+    Hotkey("against_t0", "0", "0", "against T0", "Show now against T0; again: all columns.",
+        "look", "against_t0", 12, where=ROUTE),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
         "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc")),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",

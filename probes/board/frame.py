@@ -48,6 +48,7 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         name=info.name,
         model=info.model,
         base_url=info.base_url,
+        dialect=info.dialect,
         tags=info.tags,
         state=state.state,
         since_ns=state.since_ns,

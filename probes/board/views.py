@@ -87,6 +87,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     model: str = ""
     base_url: str = ""
+    dialect: str = ""
+    """Which API is spoken, such as `chat` or `messages`."""
     tags: tuple[str, ...] = ()
     state: RouteState
     since_ns: int | None = None
@@ -544,6 +546,8 @@ class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
     """Attempts."""
     wait_s: float = 0.0
     """Between attempts, in all."""
+    waits_s: tuple[tuple[float, float], ...] = ()
+    """Where each of those waits lies, from its start: begin and end."""
     cells: tuple[int, ...] = ()
     """Output chunks by tenths of a second from its start; at most a minute of them."""
     request_id: str = ""

@@ -57,6 +57,8 @@ class PageView:
     """They are listed slowest first, not newest first."""
     t0: FeltColumn | None = None
     """What the figures are compared with, where the user has set it."""
+    t0_route: str = ""
+    """Whose figures those are."""
     t0_ns: int | None = None
     """When it was set, stamp of the engine."""
     against_t0: bool = False
