@@ -12,6 +12,8 @@ _LEAST_OFF: Final = 0.05
 """Tokens a chunk that differ less from one are not worth a word."""
 _WORTH_A_WORD_S: Final = 60.0
 """Whoever reads of a shorter wait has waited it."""
+SHORTEST_SHOWN_NS: Final = 50_000
+"""Less prints as 0.0 ms."""
 _MILLI: Final = 1e-3
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
@@ -86,3 +88,19 @@ def _chunks_text(attempt: AttemptFinished) -> str:
     if mean is None or abs(mean - 1) < _LEAST_OFF:
         return ""
     return f" · {f'{mean:.2g}' if mean < 10 else f'{mean:,.0f}'} a chunk"
+
+
+def path_words(attempt: AttemptFinished) -> str:
+    """Return what is known of the way to the other end; nothing where nobody measured it."""
+    if attempt.rtt_to is None:
+        return ""
+    times = (("rtt", attempt.rtt_ns), ("min", attempt.rtt_min_ns))
+    counts = (("resent", attempt.retransmits), ("out of order", attempt.reordered))
+    words = [f"{name} {_round_trip(ns)}" for name, ns in times if ns is not None]
+    words += [f"{name} {number}" for name, number in counts if number is not None]
+    return f"{', '.join(words)} (to the {attempt.rtt_to})" if words else ""
+
+
+def _round_trip(ns: int) -> str:
+    """Return a round trip, which within a machine takes hundredths of a millisecond."""
+    return duration(seconds(ns)) if ns >= SHORTEST_SHOWN_NS else f"{ns / 1e6:.2f} ms"

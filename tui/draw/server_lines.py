@@ -6,7 +6,7 @@ from probes.answers.comparison import Comparison, Span, comparisons, stages
 from probes.answers.gateway import tries_reported
 from probes.events import AttemptFinished, ServerClaim
 from probes.kit.sanitise import neutralise
-from tui.commands.figures import duration
+from tui.draw.probe_figures import duration
 
 _LONGEST: Final = 80
 _MOST_METRICS: Final = 6
