@@ -5,7 +5,12 @@ from typing import Final
 from probes.answers.limits.resets import reset_in_words_s
 from probes.events import AttemptFinished, ProbeFinished
 from probes.kit.clock import seconds
-from probes.stats.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
+from probes.stats.tokens import (
+    EXACT_SOURCES,
+    CharactersPerToken,
+    seconds_per_token,
+    tokens_per_chunk,
+)
 from tui.draw.text import age
 
 _LEAST_OFF: Final = 0.05
@@ -80,6 +85,32 @@ def tokens_text(attempt: AttemptFinished) -> str:
         guess = CharactersPerToken().tokens_of(attempt.characters)
         return f"no token counts, ~{guess} out" if guess else "no token counts"
     return f"tokens {', '.join(texts)} [{attempt.token_source}]{_chunks_text(attempt)}"
+
+
+def tokens_per_s(attempt: AttemptFinished) -> float | None:
+    """Return how fast the stream was written, from exact counts only."""
+    per_token = seconds_per_token(attempt)
+    return 1 / per_token if per_token else None
+
+
+def cost_text(attempt: AttemptFinished) -> str:
+    """Return what the attempt cost, by whose word, and what the budget was charged where that is
+    another sum; empty where nobody knows."""
+    texts = []
+    if attempt.cost_usd is not None:
+        texts.append(f"{_dollars(attempt.cost_usd)} ({attempt.cost_source})")
+    if attempt.charged_usd is not None and attempt.charged_usd != attempt.cost_usd:
+        texts.append(f"{_dollars(attempt.charged_usd)} charged to the budget")
+    if attempt.charged_tokens:
+        texts.append(f"{attempt.charged_tokens:,} tokens charged")
+    return " · ".join(texts)
+
+
+def _dollars(value: float) -> str:
+    """Return dollars; of a small sum two digits, for one answer costs a hundredth of a cent."""
+    if value >= 1:
+        return f"${value:.2f}"
+    return f"${float(f'{value:.2g}'):.8f}".rstrip("0").rstrip(".")
 
 
 def _chunks_text(attempt: AttemptFinished) -> str:

@@ -80,13 +80,14 @@ def waterfall_lines(
     """
     room = max(NARROWEST, width - LABEL - 2 * _FIGURE - 3)
     axis = Axis(_first_stamp(attempts, probe), probe.at_ns, room)
+    longest_ns = _longest_step(attempts)
     lines: list[Line] = [
         ((f"{'':{LABEL}} {'':{room}} {'took':>{_FIGURE}} {'at':>{_FIGURE}}", "head"),)
     ]
     for previous, attempt in zip((None, *attempts), attempts, strict=False):
         if previous is not None:
             lines.append(_wait(previous, attempt, axis))
-        lines.extend(_attempt_lines(attempt, axis))
+        lines.extend(_attempt_lines(attempt, axis, longest_ns))
         for label, words in below(attempt):
             lines.extend(_wrapped(label, words, axis))
     return lines
@@ -97,6 +98,12 @@ def _first_stamp(attempts: Sequence[AttemptFinished], probe: ProbeFinished) -> i
     return min(stamps, default=probe.started_ns)
 
 
+def _longest_step(attempts: Sequence[AttemptFinished]) -> int:
+    """Return how long the longest step of all attempts took, in ns."""
+    stamps = [_shown_stamps(attempt) for attempt in attempts]
+    return max((end - start for one in stamps for (_, start), (_, end) in pairwise(one)), default=0)
+
+
 def _stamps(ladder: StampLadder) -> list[tuple[str, int]]:
     """Return the stamps that happened, in the order they did; out of order is legal."""
     found = [(name, getattr(ladder, name)) for name in STEPS]
@@ -105,19 +112,20 @@ def _stamps(ladder: StampLadder) -> list[tuple[str, int]]:
     )
 
 
-def _row(label: str, drawn: Line, start_ns: int, end_ns: int, axis: Axis) -> Line:
+def _row(label: str, drawn: Span, start_ns: int, end_ns: int, axis: Axis, role: Role) -> Line:
     took = duration(seconds(end_ns - start_ns))
     at = duration(seconds(end_ns - axis.start_ns))
-    blank = axis.width - sum(len(text) for text, _ in drawn)
+    blank = axis.width - len(drawn[0])
     return (
         (f"{label:{LABEL}} ", "dim"),
-        *drawn,
-        (f"{'':{blank}} {took:>{_FIGURE}}", "text"),
+        drawn,
+        (f"{'':{blank}} {took:>{_FIGURE}}", role),
         (f" {at:>{_FIGURE}}", "dim"),
     )
 
 
-def _attempt_lines(attempt: AttemptFinished, axis: Axis) -> list[Line]:
+def _attempt_lines(attempt: AttemptFinished, axis: Axis, longest_ns: int) -> list[Line]:
+    """Return the bars of an attempt; the figure of the longest step of all stands out."""
     lines: list[Line] = [_attempt_title(attempt)]
     for (_, start), (name, end) in pairwise(_shown_stamps(attempt)):
         if end - start < SHORTEST_SHOWN_NS:
@@ -125,9 +133,10 @@ def _attempt_lines(attempt: AttemptFinished, axis: Axis) -> list[Line]:
         if name == "last_token":
             drawn = density(arrivals(attempt), axis.cell(start), axis.cell(end), axis)
         else:
-            role: Role = "missed" if name == "ended" else "graph"
-            drawn = ((bar(axis.cell(start), axis.cell(end), axis.width), role),)
-        lines.append(_row(f"  {STEPS[name]}", drawn, start, end, axis))
+            drawn = bar(axis.cell(start), axis.cell(end), axis.width)
+        role: Role = "missed" if name == "ended" else "graph"
+        weight: Role = "title" if end - start == longest_ns else "text"
+        lines.append(_row(f"  {STEPS[name]}", (drawn, role), start, end, axis, weight))
     return lines
 
 
@@ -180,7 +189,7 @@ def _wait(before: AttemptFinished, after: AttemptFinished, axis: Axis) -> Line:
     start = before.stamps_ns.ended or before.at_ns
     end = after.stamps_ns.started or after.at_ns
     drawn = bar(axis.cell(start), axis.cell(end), axis.width).replace("█", "┄")
-    return _row("retry wait", ((drawn, "throttled"),), start, end, axis)
+    return _row("retry wait", (drawn, "throttled"), start, end, axis, "text")
 
 
 def bar(start: float, end: float, width: int) -> str:
@@ -191,16 +200,19 @@ def bar(start: float, end: float, width: int) -> str:
     return (" " * first + "█" * full + (LEFT_EIGHTHS[rest - 1] if rest else ""))[:width]
 
 
-def density(arrived: Sequence[int], start: float, end: float, axis: Axis) -> Line:
-    """Return how many output chunks arrived in each cell from `start` to `end`; gaps are dots."""
+def density(arrived: Sequence[int], start: float, end: float, axis: Axis, fullest: int = 1) -> str:
+    """Return how many output chunks arrived in each cell from `start` to `end`; gaps are dots.
+
+    A cell is full with the most that one has, but with no fewer than `fullest`.
+    """
     first = min(axis.width - 1, max(0, int(start)))
     last = min(axis.width - 1, max(first, int(end)))
     counts = [0] * (last - first + 1)
     for at_ns in arrived:
         place = int(axis.cell(at_ns)) - first
         counts[min(len(counts) - 1, max(0, place))] += 1
-    most = max(counts, default=0) or 1
-    return ((" " * first + "".join(_level(count, most) for count in counts), "graph"),)
+    most = max(fullest, *counts)
+    return " " * first + "".join(_level(count, most) for count in counts)
 
 
 def _level(count: int, most: int) -> str:
