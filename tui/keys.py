@@ -11,6 +11,7 @@ ScreenName: TypeAlias = Literal["home", "route", "probe"]
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
+PROBE: Final[frozenset[ScreenName]] = frozenset(("probe",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(("home", "route", "probe"))
 
@@ -125,6 +126,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "undo", 7),
     Hotkey("burst", "b", "b", "burst", "Send as many probes as the concurrency now, beside the "
         "pace.", "knobs", "burst", 15),
+    Hotkey("fresh", "B", "B", "fresh connection", "Send one probe now, on a connection of its own: "
+        "it tells a server that hangs from a connection that does.", "knobs", "fresh", 19),
     Hotkey("end_cool_down", "c", "c", "end cool-down", "Probe at once although the server asked us "
         "to wait.", "knobs", "end_cool_down"),
     Hotkey("accept_usual", "U", "U", "take as usual", "The route's present level is its usual one "
@@ -138,6 +141,20 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "the spending ledger fails or was lost.", "program", "lift"),
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
+    Hotkey("line_down", "j,down", "j ↓", "line down", "Scroll the page by a line.",
+        "move", "scroll(1)", where=PROBE),
+    Hotkey("line_up", "k,up", "k ↑", "line up", "Scroll the page back by a line.",
+        "move", "scroll(-1)", where=PROBE),
+    Hotkey("page_top", "g,home", "g", "top", "Go to the top of the page.",
+        "move", "edge(False)", where=PROBE),
+    Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
+        "move", "edge(True)", where=PROBE),
+    Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
+        "move", "neighbour(1)", 5, ("J K", "next, previous probe"), where=PROBE),
+    Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",
+        "move", "neighbour(-1)", where=PROBE),
+    Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
+        "up; terminals that know OSC 52 take it.", "look", "copy", 6, where=PROBE),
 )  # fmt: skip
 """Groups: `program`, `move`, `look`, `knobs`."""
 

@@ -272,6 +272,11 @@ class LiveScreen(Screen[None]):
         if route := self.route():
             self.send(knobs.burst(self.cockpit.session.wanted, route.name))
 
+    def action_fresh(self) -> None:
+        """Send one probe on a connection of its own."""
+        if route := self.route():
+            self.send(knobs.fresh(route.name))
+
     def action_end_cool_down(self) -> None:
         """End the route's cool-down."""
         if route := self.route():
