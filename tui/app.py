@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
-from tui.keys import keys_of
+from tui.keys import keys_of, remapped
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
@@ -53,6 +53,7 @@ class LlmtopApp(TerminalApp[None]):
         super().__init__(on_leaving, config.display.theme)
         self.session = session
         self._display_settings = config.display
+        self._keys = remapped(config.keys)
         self._clock = clock or SystemClock()
         self._collector = Collector()
 
@@ -65,6 +66,7 @@ class LlmtopApp(TerminalApp[None]):
             refresh_hz=settings.refresh_hz,
             window=settings.window,
             terminal=self._terminal,
+            keys=self._keys,
         )
         self.push_screen(HomeScreen(cockpit))
         self.call_after_refresh(self._collector.start)
@@ -83,6 +85,6 @@ class LlmtopApp(TerminalApp[None]):
         """Return Textual's own commands and every key of the table."""
         yield from super().get_system_commands(screen)
         if isinstance(screen, LiveScreen):
-            for key in keys_of(screen.NAME):
-                title = f"{key.label} ({key.shown})"
+            for key in keys_of(screen.NAME, self._keys):
+                title = f"{key.label} ({key.shown})" if key.shown else key.label
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))

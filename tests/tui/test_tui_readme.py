@@ -45,12 +45,13 @@ from tui.panes.observer import (
 )
 from tui.panes.routes import COLUMNS, STATE_GLYPHS
 from tui.panes.verdicts import MOST_VERDICTS
+from tui.screens.command_line import page_table
 from tui.screens.glossary import GLOSSARY
 from tui.screens.layout import _TWO_COLUMNS
 from tui.terminal import pace
 
 PAGE = Page("tui/README.md")
-IN_PROSE = {"^p": "Ctrl-P", "^z": "Ctrl-Z", "⏎": "Enter"}
+IN_PROSE = {"^p": "Ctrl-P", "^z": "Ctrl-Z", "⏎": "Enter", "S-Tab": "Shift-Tab"}
 HOST = HostLimits()
 SLICE_S = SLICE_NS // NS_PER_S
 P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
@@ -182,11 +183,15 @@ def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockS
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)
 def test_every_key_is_in_the_table_of_keys(key: Hotkey) -> None:
     told = set(quoted(PAGE.section("Keys")))
-    shown = IN_PROSE.get(key.shown, key.shown).split(" ")
+    shown = filter(None, IN_PROSE.get(key.shown, key.shown).split(" "))
     if key.id.startswith("pane_"):
         assert {"1", "5"} <= told
     else:
         assert set(shown) <= told
+
+
+def test_the_commands_that_are_typed_stand_there() -> None:
+    assert page_table() in PAGE.text, "python -m tui.screens.command_line prints it"
 
 
 def test_every_theme_that_a_terminal_may_ask_for_is_named() -> None:

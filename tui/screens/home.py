@@ -100,6 +100,11 @@ class HomeScreen(LiveScreen):
             self.view = replace(self.view, maximised=None)
             self.app.push_screen(RouteScreen(self.cockpit))
 
+    def go_to(self, name: str) -> None:
+        """Select a route and open its page."""
+        super().go_to(name)
+        self.action_open()
+
     def action_filter(self) -> None:
         """Open the filter."""
         self.query_one("#filter").display = True
