@@ -180,7 +180,7 @@ _SHOWN: Final = {
     "right": "→",
     "delete": "Del",
     "insert": "Ins",
-    "backspace": "⌫",
+    "backspace": "Bksp",
 }
 
 

@@ -46,7 +46,7 @@ from tui.panes.observer import (
 from tui.panes.routes import COLUMNS, STATE_GLYPHS
 from tui.panes.verdicts import MOST_VERDICTS
 from tui.screens.command_line import page_table
-from tui.screens.glossary import GLOSSARY
+from tui.screens.glossary import COLUMN_MEANINGS, GLOSSARY, PANE_COLUMNS, states_table
 from tui.screens.layout import _TWO_COLUMNS
 from tui.terminal import pace
 
@@ -129,6 +129,25 @@ def test_the_panes_are_those_that_there_are() -> None:
 def test_the_states_are_those_that_there_are_worst_first() -> None:
     told = first_cells(PAGE.rows("States"))
     assert told == [f"{STATE_GLYPHS[state]} {state}" for state in get_args(RouteState)]
+
+
+def test_the_help_has_the_words_of_the_page_for_each_state() -> None:
+    assert states_table() in PAGE.text, "python -m tui.screens.glossary prints it"
+
+
+def test_the_help_has_the_words_of_the_page_for_each_column() -> None:
+    told = [row[2] for row in PAGE.rows("Columns of the routes table")]
+    assert [COLUMN_MEANINGS[column.key] for column in COLUMNS] == told
+
+
+def test_the_help_has_the_words_of_the_page_for_the_columns_of_other_panes() -> None:
+    told: dict[str, list[tuple[str, str]]] = {}
+    for pane, columns, meaning in PAGE.rows("Columns of the other panes"):
+        name = pane.removeprefix("token ")
+        told.setdefault(name, []).append((columns.replace("`", ""), meaning))
+    assert told == {
+        name: [(term.shown, term.meaning) for term in terms] for name, terms in PANE_COLUMNS.items()
+    }
 
 
 def test_the_columns_are_those_that_there_are() -> None:

@@ -51,6 +51,7 @@ class Known:
     themes: Sequence[str] = ()
     sorts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """What a user calls a column → its key."""
+    help_pages: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb("window", "W", "window of the figures", lambda _: WINDOWS),
     Verb("theme", "NAME", "colours", lambda known: known.themes),
     Verb("mark", "[TEXT]", "put a mark on the timeline"),
-    Verb("help", "", "keys and what the words mean"),
+    Verb("help", "[PAGE]", "keys and what the words mean", lambda known: known.help_pages),
     Verb("q", "", "quit"),
 )
 _OTHER_NAMES: Final[Mapping[str, VerbName]] = {

@@ -19,6 +19,7 @@ from probes.board.views import RouteView, Snapshot, WindowName
 from probes.control.commands import Command, EndCoolDown, MarkTime, SetKnob, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
+from probes.kit.sanitise import neutralise
 from tui.keys import Hotkey, ScreenName, bindings
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
@@ -40,6 +41,7 @@ from tui.screens.command_line import (
     hint,
     read,
 )
+from tui.screens.glossary import HELP_PAGES, HelpPage
 from tui.screens.help import HelpScreen
 from tui.screens.prompt import Prompt
 
@@ -47,6 +49,8 @@ _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
 SCROLL_STEP: Final = 5
+_NAME_LIMIT: Final = 40
+"""Characters of a route's name in a line about it."""
 _MOST_SCROLLED: Final = 200
 """Lines: more than any log keeps, so that a key held down for long is soon undone."""
 
@@ -268,6 +272,7 @@ class LiveScreen(Screen[None]):
             routes=tuple(route.name for route in self.latest.routes),
             themes=tuple(sorted(self.app.available_themes)),
             sorts=sorts,
+            help_pages=HELP_PAGES,
         )
 
     def _command(self, text: str) -> str | None:
@@ -303,7 +308,8 @@ class LiveScreen(Screen[None]):
             case "mark":
                 self._mark(text)
             case _:
-                self.call_later(self.run_action, "app.quit" if asked.verb == "q" else asked.verb)
+                actions = {"q": "app.quit", "help": f"help({text!r})"}
+                self.call_later(self.run_action, actions.get(asked.verb, asked.verb))
         return None
 
     def _look_at(self, asked: Asked) -> None:
@@ -349,9 +355,23 @@ class LiveScreen(Screen[None]):
 
     # Keys that do the same on every screen.
 
-    def action_help(self) -> None:
-        """Show the keys."""
-        self.app.push_screen(HelpScreen())
+    def action_help(self, page: str = "") -> None:
+        """Show what the words and keys mean: at first those of the pane one is in, and what to do
+        about the state of the selected route."""
+        route = self.route()
+        here: PaneName = next(
+            (pane.spec.name for pane in self.panes.values() if pane.spec.number == self.current),
+            "routes",
+        )
+        self.app.push_screen(
+            HelpScreen(
+                cast(HelpPage, page or "here"),
+                keys=self.view.keys,
+                pane=here,
+                route=neutralise(route.name, _NAME_LIMIT) if route is not None else "",
+                state=route.state if route is not None else None,
+            )
+        )
 
     def action_trouble(self, step: int) -> None:
         """Go to the next route that hurts, or to the one before."""

@@ -6,6 +6,7 @@ from textual.widgets import Input, Static
 
 from probes.control.commands import MarkTime, Pause, SetKnob
 from tui.panes.footer import footer_parts
+from tui.screens.help import HelpScreen, HelpText
 from tui.screens.prompt import Prompt
 from tui.screens.route import RouteScreen
 
@@ -186,3 +187,17 @@ async def test_tab_reaches_panes_that_have_no_room_beside_others() -> None:
         assert 4 in it.shown()
         await it.press("z", "tab")
         assert it.shown() == {5}
+
+
+async def test_help_opens_on_the_pane_and_on_the_state_of_the_selected_route() -> None:
+    async with cockpit() as it:
+        await it.press("j", "4", "question_mark")
+        screen = it.app.screen
+        assert isinstance(screen, HelpScreen)
+        titles = [section.title for section in screen.query_one(HelpText).sections]
+        assert titles[:2] == ["the state of busy-llama", "columns of throttling"]
+        await it.press("escape")
+        await typed(it, "help marks")
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, HelpScreen)
+        assert it.app.screen.page == "marks"
