@@ -9,7 +9,9 @@ from textual import work
 from textual.app import SystemCommand
 from textual.command import CommandPalette
 from textual.css.query import NoMatches
+from textual.events import Key
 from textual.screen import Screen
+from textual.widgets import Input
 
 from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
@@ -75,6 +77,18 @@ class LlmtopApp(TerminalApp[None]):
     def on_unmount(self) -> None:
         """Give the collector back."""
         self._collector.stop()
+
+    def on_key(self, event: Key) -> None:
+        """Give the line to type on what was typed before it was there.
+
+        Keys go to what is focused when they come, and only then is asked what they do: after a
+        colon and a word in a row, the word's letters come here. As keys they would turn knobs.
+        """
+        line = self.focused
+        if isinstance(line, Input) and event.is_printable and event.character:
+            line.insert_text_at_cursor(event.character)
+            event.prevent_default()
+            event.stop()
 
     def action_command_palette(self) -> None:
         """Show the palette."""

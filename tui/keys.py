@@ -101,6 +101,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "scroll_pane(-1)", where=EVERYWHERE),
     Hotkey("sort", "s", "s", "sort", "Sort by the next column; after the last: most users hurt "
         "first.", "look", "sort", 12, where=HOME),
+    Hotkey("sort_menu", "S", "S", "sort menu", "Choose the column to sort by; what each means.",
+        "look", "sort_menu", where=HOME),
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),
     Hotkey("window", "w", "w", "window", "Take the next window: 1m, 5m, 15m, 1h, run.",
         "look", "window", 13),

@@ -242,7 +242,7 @@ class LiveScreen(Screen[None]):
 
     # Lines to type on.
 
-    def ask(
+    async def ask(
         self,
         lead: str,
         take: Callable[[str], str | None],
@@ -253,12 +253,13 @@ class LiveScreen(Screen[None]):
     ) -> None:
         """Ask for a line of text at the foot of the screen; see `Prompt`."""
         if not self.query(Prompt):
-            self.mount(Prompt(lead, take, hint=hint, complete=complete, history=history))
+            # Awaited, for what is typed next belongs to it.
+            await self.mount(Prompt(lead, take, hint=hint, complete=complete, history=history))
 
-    def action_command(self) -> None:
+    async def action_command(self) -> None:
         """Ask for a command."""
         known = self._known()
-        self.ask(
+        await self.ask(
             ":",
             self._command,
             hint=lambda text: hint(text, known),
@@ -484,10 +485,10 @@ class LiveScreen(Screen[None]):
         """Stop everything, or let it go on."""
         self.send(knobs.panic(self.cockpit.session.wanted))
 
-    def action_mark(self) -> None:
+    async def action_mark(self) -> None:
         """Ask for the text of a mark on the timeline."""
         words = "a text for the mark: Enter puts it, with none it is called mark; Esc leaves"
-        self.ask("mark ", self._mark, hint=lambda _: words)
+        await self.ask("mark ", self._mark, hint=lambda _: words)
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""

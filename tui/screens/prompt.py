@@ -72,7 +72,7 @@ class Prompt(Vertical):
     def on_mount(self) -> None:
         """Take the keys."""
         self._before = self.screen.focused
-        self._input.focus()
+        self.screen.set_focus(self._input)
         self._say(self._hint(""), wrong=False)
 
     @property

@@ -2,6 +2,7 @@
 
 import pytest
 from test_home_screen import Cockpit, cockpit
+from textual.events import Key
 from textual.widgets import Input, Static
 
 from probes.control.commands import MarkTime, Pause, SetKnob
@@ -121,6 +122,19 @@ async def test_what_is_typed_turns_no_knob_and_filters_nothing() -> None:
         assert it.session.commands == []
         assert it.board.view.filter == ""
         assert not it.app._exit
+
+
+@pytest.mark.parametrize("opening", [("colon", ":"), ("m", "m"), ("slash", "/")])
+async def test_what_is_typed_in_one_go_is_typed_on_the_line(opening: tuple[str, str]) -> None:
+    async with cockpit() as it:
+        for key in (opening, *((letter, letter) for letter in "cpb")):
+            it.app.post_message(Key(*key))
+        for _ in range(5):
+            await it.pilot.pause()
+        assert it.session.commands == []
+        line = it.app.focused
+        assert isinstance(line, Input)
+        assert line.value == "cpb"
 
 
 async def test_frames_go_on_above_the_line() -> None:
