@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from probes.board.views import FeltColumn, WindowName
+from tui.keys import KEYS, Hotkey
 
 PaneName: TypeAlias = Literal[
     "header",
@@ -87,6 +88,10 @@ class ViewState:
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
     freeze: Freeze | None = None
+    keys: tuple[Hotkey, ...] = KEYS
+    """The keys that the user has: whoever shows one takes it from here."""
+    lit: str = ""
+    """Id of the key whose entry in the footer the mouse is on; empty for none."""
     page: "PageView" = field(default_factory=lambda: PageView())
     offsets: Mapping[PaneName, int] = field(default_factory=dict)
     """Pane → lines scrolled down."""

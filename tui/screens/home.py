@@ -19,6 +19,7 @@ from tui.screens.cockpit import CockpitState
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.screens.live import SCROLL_STEP, LiveScreen
 from tui.screens.route import RouteScreen
+from tui.screens.sort_menu import SortMenu
 
 _LOG: Final = 6
 """Number of the pane of what happened."""
@@ -123,10 +124,15 @@ class HomeScreen(LiveScreen):
         offsets = {**self.view.offsets, "happenings": 0}
         self.look(replace(self.view, log_filter=chosen, offsets=offsets))
 
+    def go_to(self, name: str) -> None:
+        """Select a route and open its page."""
+        super().go_to(name)
+        self.action_open()
+
     def action_filter(self) -> None:
         """Open the filter."""
         self.query_one("#filter").display = True
-        self.query_one("#filter").focus()
+        self.set_focus(self.query_one("#filter"))  # at once: what is typed next belongs to it
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
@@ -157,6 +163,14 @@ class HomeScreen(LiveScreen):
     def action_sort(self) -> None:
         """Sort by the next column."""
         self.look(next_sort(self.view))
+
+    def action_sort_menu(self) -> None:
+        """Ask by which column to sort."""
+        self.app.push_screen(SortMenu(self.view.sort), self._sort_by)
+
+    def _sort_by(self, key: str | None) -> None:
+        if key is not None:
+            self.look(replace(self.view, sort=key, reversed=False))
 
     def action_reverse(self) -> None:
         """Turn the order round."""
