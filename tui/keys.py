@@ -90,6 +90,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "look", "freeze", 10, where=EVERYWHERE),
     Hotkey("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
         "look", "preview", 14, where=HOME),
+    Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
+        "say; again: show them.", "look", "private", 19, where=EVERYWHERE),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
         "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc")),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",

@@ -182,11 +182,12 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
 def _lamp(header: HeaderView, view: ViewState, status: HostStatus) -> Line:
     clock: Span = (f" {_elapsed(header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
+    masked: Line = ((" masked", "accent"),) if view.private else ()
     if view.freeze is not None:
         stood = age(view.freeze.for_s).replace(".0s", "s")
         since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
-        return (start, (since, "alert"), clock)
-    return (start, _LAMPS[status.state], clock)
+        return (start, (since, "alert"), clock, *masked)
+    return (start, _LAMPS[status.state], clock, *masked)
 
 
 def _elapsed(seconds: float) -> str:

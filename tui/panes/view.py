@@ -75,6 +75,9 @@ class ViewState:
     """Only routes that hurt are rows of the table."""
     private: bool = False
     """Names of routes, models and hosts, and a server's words, are masked: somebody looks on."""
+    rows: tuple[str, ...] | None = None
+    """The rows of the table in their order, where that was made of other names than those shown;
+    None where filter and order make it."""
     preview: bool = False
     """The token arrival pane shows the text as it comes."""
     maximised: int | None = None
