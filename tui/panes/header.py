@@ -49,7 +49,7 @@ class Strips:
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width."""
-        line = banner_line(snapshot, self.status) or ()
+        line = clip(banner_line(snapshot, self.status) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
 
