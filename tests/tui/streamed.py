@@ -19,7 +19,6 @@ from probes.diagnosis import Diagnostician
 from probes.events import Event
 from probes.kit.clock import NS_PER_S
 from tui.app import LlmtopApp
-from tui.panes.pane import Pane
 from tui.screens.cockpit import CockpitState
 from tui.screens.live import LiveScreen
 
@@ -104,13 +103,6 @@ class Streamed(Stage):
     def _arranged(self) -> list[object]:
         panes = self.live.panes.values()
         return [(pane.display, pane.styles.height) for pane in panes]
-
-    def pane(self, name: str) -> list[str]:
-        """Return the lines of a pane, its borders left out; none where it is not shown."""
-        pane = self.live.query_one(f"#{name}", Pane)
-        if not pane.display:
-            return []
-        return [pane.render_line(y).text for y in range(pane.size.height)]
 
 
 @asynccontextmanager
