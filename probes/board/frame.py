@@ -165,6 +165,7 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
         retries=detail.retries,
         preview=route.preview,
         preview_probe=route.preview_probe,
+        page=figures.page,
     )
 
 

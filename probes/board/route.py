@@ -17,6 +17,7 @@ from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.header import Header
 from probes.board.incident_log import IncidentLog, KnownIncident
 from probes.board.lanes import Lanes, SlotTokens
+from probes.board.probe_log import BYTES_KEPT, ProbeLog
 from probes.board.throttles import ThrottleLog
 from probes.board.views import ChartPoint, Marker, RouteState
 from probes.config.goals import cap_of, e2e_goal_s
@@ -39,11 +40,13 @@ from probes.events import (
 )
 from probes.events.diagnosis_words import server_words
 from probes.kit.clock import NS_PER_S
-from probes.stats.chunk_gaps import GapBuckets, longest_gap_ns
+from probes.stats.chunk_gaps import gaps_between, longest_gap_ns
+from probes.stats.ladders import steps_of
+from probes.stats.log_buckets import DurationWindows, LogBuckets
 from probes.stats.samples import CohortSamples, Metric
 from probes.stats.tally import Tally, TallyWindows
 from probes.stats.tokens import seconds_per_token
-from probes.stats.windows import SLICE_NS, slice_index
+from probes.stats.windows import SLICE_NS, Slices, slice_index
 
 MARKERS_KEPT: Final = 50
 """More labels than a chart has room for."""
@@ -51,6 +54,10 @@ _COHORTS_KEPT: Final = 8
 """Answer caps that somebody goes back and forth between; each costs the samples of an hour."""
 _PREVIEW_CHARACTERS: Final = 4000
 """A pane at its largest."""
+_HEAT_SLICES: Final = 90
+"""A heat map shows 15 minutes."""
+_ILL_KEPT: Final = 64
+"""Incidents of one route: more than 15 minutes see of one that is worth a usual."""
 _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
 
@@ -91,6 +98,8 @@ class RunState:
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self.held: set[HeldReason] = set()
         """What holds back new attempts of every route."""
+        self.log_bytes_a_route = BYTES_KEPT
+        """Most bytes of probes that a route keeps."""
 
     def engine_ran(self, started_ns: int, ended_ns: int) -> bool:
         """Return whether the engine ran all the time between two stamps, so that they hold."""
@@ -111,7 +120,12 @@ class RouteBoard:
         """Least recently used first."""
         self.cohort = ""
         """The one that new attempts belong to."""
-        self.chunk_gaps = GapBuckets()
+        self.chunk_gaps = DurationWindows()
+        """Of all cohorts, as are round trips and TTFT of the heat map."""
+        self.rtt = DurationWindows()
+        """Of the connection's own packets, by the kernel."""
+        self.ttft_heat = Slices(_HEAT_SLICES, LogBuckets)
+        self.probe_log = ProbeLog()
         self.markers: deque[Marker] = deque(maxlen=MARKERS_KEPT)
         self.limits = LimitState()
         self.cool_down: Held | None = None
@@ -133,6 +147,8 @@ class RouteBoard:
         self.observer_busy = False
         self.well_from_ns: int | None = None
         """End of its last incident: what was measured before says nothing of how it is now."""
+        self.ill_ns: deque[tuple[int, int]] = deque(maxlen=_ILL_KEPT)
+        """Onset and end of the incidents that are over."""
         self.ok_began_ns = -1
         """When the newest attempt that ended ok began; -1 before the first."""
         self.refused_in_a_row = 0
@@ -202,11 +218,12 @@ class RouteBoard:
         turned does not judge what was measured before it."""
         return self._goal_e2e_of(self.cohort)
 
-    def goal_s(self, metric: Metric) -> float | None:
-        """Return the goal of a metric's p95 that holds now; None where it has none."""
+    def goal_s(self, metric: Metric, cohort: str = "") -> float | None:
+        """Return the goal of a metric's p95 that holds now, or for another cohort; None where it
+        has none."""
         if metric == "ttft":
             return self.info.goal_ttft_s
-        return self.goal_e2e_s if metric == "e2e" else None
+        return self._goal_e2e_of(cohort or self.cohort) if metric == "e2e" else None
 
     def cool_down_s(self, now_ns: int) -> float | None:
         """Return the seconds left of a cool-down; None where there is none."""
@@ -223,6 +240,9 @@ class RouteBoard:
             size = samples.seal(offset_ns)
             if size:
                 return size
+        size = self.chunk_gaps.seal(offset_ns) or self.rtt.seal(offset_ns)
+        if size:
+            return size
         # Last, so that what they have sealed, the samples have too.
         return self.tallies.seal(offset_ns)
 
@@ -238,21 +258,23 @@ class RouteBoard:
             samples = self._samples(self.cohort)
             del self.cohorts[self.cohort]
             self.cohorts[self.cohort] = samples
-        self._attempt_began(event.probe, event.attempt, event.at_ns)
+        self._attempt_began(event, event.at_ns, event.at_ns)
         self.run.throttles.resumed(event)
 
     def first_token(self, event: FirstToken) -> None:
         """Take the felt TTFT of a probe's first output."""
         self.last_event_ns = event.at_ns
         self.lanes.first_token(event)
-        probe = self._attempt_began(event.probe, event.attempt, event.at_ns)
+        began_ns = event.at_ns - event.felt_ns
+        probe = self._attempt_began(event, event.at_ns, began_ns)
         if (
             not probe.has_felt_ttft
             and event.kind not in ("not_streamed", "none")
-            and self.run.engine_ran(event.at_ns - event.felt_ns, event.at_ns)
+            and self.run.engine_ran(began_ns, event.at_ns)
         ):
-            samples = self._samples(event.cohort)
-            samples.ttft.add(self._slice_offset(event.at_ns), event.felt_ns / NS_PER_S)
+            samples, offset_ns = self._samples(event.cohort), self._slice_offset(event.at_ns)
+            samples.ttft.add(offset_ns, event.felt_ns / NS_PER_S)
+            self.ttft_heat.at(slice_index(offset_ns)).add(event.felt_ns)
         probe.has_felt_ttft = True
 
     def arrivals(self, event: Arrivals) -> None:
@@ -278,22 +300,30 @@ class RouteBoard:
             return
         probe = self.accounts.with_open(event.probe, event.attempt)
         if probe is None and not self.accounts.attempt_ended_late(event):
-            probe = self._attempt_began(event.probe, event.attempt, event.at_ns)
+            began_ns = event.stamps_ns.started or event.at_ns
+            probe = self._attempt_began(event, event.at_ns, began_ns)
         if probe is not None:
             self.accounts.attempt_ended(probe, event)
+        self.probe_log.attempt_ended(event)
         self.limits.hear(event)
         guessed_tokens = 0
         if event.output_tokens is None:
             guessed_tokens = self.lanes.sizes.tokens_of(event.characters)
         self.lanes.sizes.learn(event)
-        for tally in self._tallies(event.at_ns):
+        offset_ns = self._slice_offset(event.at_ns)
+        for tally in self.tallies.at(offset_ns):
             tally.count_attempt(event, guessed_tokens)
-        if event.flagged:
-            return
-        self.chunk_gaps.add_between(event.chunk_offsets_ns)
+        if not event.flagged:
+            self._timed(event, offset_ns, per_token_s)
+
+    def _timed(self, event: AttemptFinished, offset_ns: int, per_token_s: float | None) -> None:
+        """Take what an attempt measured, of which its stamps hold."""
+        if len(event.chunk_offsets_ns) > 1:
+            self.chunk_gaps.add_all(offset_ns, gaps_between(event.chunk_offsets_ns))
+        if event.rtt_ns is not None:
+            self.rtt.add(offset_ns, event.rtt_ns)
         if per_token_s:
-            samples = self._samples(event.cohort)
-            samples.speed.add(self._slice_offset(event.at_ns), 1 / per_token_s)
+            self._samples(event.cohort).speed.add(offset_ns, 1 / per_token_s)
 
     def probe_finished(self, event: ProbeFinished) -> None:
         """Count a probe; take its E2E where it ended ok."""
@@ -301,12 +331,19 @@ class RouteBoard:
         retried_for = self.accounts.probe_ended(event.probe, event.outcome)
         is_measured = not event.flagged and self.run.engine_ran(event.started_ns, event.at_ns)
         is_good = event.outcome == "ok" and self._is_good(event, is_measured)
-        for tally in self._tallies(event.at_ns):
+        offset_ns = self._slice_offset(event.at_ns)
+        for tally in self.tallies.at(offset_ns):
             tally.count_probe(event, is_good, retried_for)
-        if event.outcome == "ok" and is_measured and event.done_ns is not None:
+        last = self.probe_log.probe_ended(event, self.run.log_bytes_a_route, is_good=is_good)
+        if is_measured and event.outcome != "cancelled":
             samples = self._samples(event.cohort)
-            e2e_s = (event.done_ns - event.started_ns) / NS_PER_S
-            samples.e2e.add(self._slice_offset(event.at_ns), e2e_s)
+            if event.outcome != "ok":
+                samples.lost.add(offset_ns, is_silent=event.first_token_ns is None)
+            elif event.done_ns is not None:
+                samples.e2e.add(offset_ns, (event.done_ns - event.started_ns) / NS_PER_S)
+                if last is not None:
+                    ladder = steps_of(event.started_ns, last, event.done_ns)
+                    samples.ladders.at(slice_index(offset_ns)).add(ladder)
         self.run.throttles.ended(event)
 
     def limit_read(self, event: LimitReading) -> None:
@@ -393,9 +430,16 @@ class RouteBoard:
             points.clear()
         self.is_due = True  # the percentiles of one cohort never stand under another's name
 
-    def _attempt_began(self, name: str, attempt: int, at_ns: int) -> ProbeAccount:
-        """Return a probe with this attempt open; count the retry that this begins, if any."""
-        probe, plan = self.accounts.attempt_began(name, attempt)
+    def _attempt_began(
+        self, event: AttemptStarted | FirstToken | AttemptFinished, at_ns: int, began_ns: int
+    ) -> ProbeAccount:
+        """Return a probe with this attempt open; count the retry that this begins, if any.
+
+        `began_ns` is the earliest that the event knows of the probe.
+        """
+        probe, plan = self.accounts.attempt_began(event.probe, event.attempt)
+        if not probe.started_ns:
+            probe.started_ns, probe.cohort = began_ns, event.cohort
         if plan is not None:
             waited_s = (at_ns - probe.failed_ns) / NS_PER_S
             for tally in self._tallies(at_ns):
