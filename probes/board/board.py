@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from operator import attrgetter
 from typing import Any, Final
 
-from probes.board.figures import RouteAt, RouteFigures, route_figures
+from probes.board.figures import RouteAt, RouteFigures, now_hurt_share, route_figures
 from probes.board.frame import (
     incident_views,
     limits_view,
@@ -23,8 +23,9 @@ from probes.board.frame import (
     route_row,
     totals,
 )
+from probes.board.order import RowOrder
 from probes.board.route import RouteBoard, RunState
-from probes.board.states import judge, note_worst, worst_first
+from probes.board.states import judge, note_worst
 from probes.board.summary import route_summary
 from probes.board.views import Marker, RequestView, Snapshot
 from probes.events import (
@@ -46,6 +47,7 @@ from probes.events import (
     Preview,
     ProbeFinished,
     Tick,
+    Usual,
 )
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import summed
@@ -76,8 +78,7 @@ class Board:
         self._now_ns = self._durable_ns = origin_ns
         self._wall_anchor_ns = 0
         self._routes: dict[str, RouteBoard] = {}
-        self._order: list[RouteBoard] = []
-        """Worst first."""
+        self._order = RowOrder()
         self._turns: tuple[RouteBoard, ...] = ()
         """The second is divided among them in this order."""
         self._due_ns = 0
@@ -151,9 +152,10 @@ class Board:
         self._detailed = frozenset(name for name in detail_routes if name in self._routes)
         if anew:
             self._figures.clear()
-        read = [(route, self._figures_of(route)) for route in self._order]
+        read = [(route, self._figures_of(route)) for route in self._order.routes]
         rows = tuple([route_row(route, figures, now_ns) for route, figures in read])
-        whole = totals(rows, summed(figures.tally for _, figures in read))
+        counts = summed(figures.tally for _, figures in read)
+        whole = totals(rows, counts)
         counted = [(figures.tally, figures.window_s) for _, figures in read]
         details = [
             route_detail(route, figures, now_ns)
@@ -166,7 +168,7 @@ class Board:
             now_ns=now_ns,
             wall_anchor_ns=self._wall_anchor_ns,
             window=window,
-            header=run.header.view(rows, whole, counted, run.origin_ns, now_ns),
+            header=run.header.view(rows, whole, counts, counted, run.origin_ns, now_ns),
             routes=rows,
             totals=whole,
             throttles=run.throttles.view(),
@@ -202,7 +204,7 @@ class Board:
                 known.configure(info)
             else:
                 self._routes[info.name] = RouteBoard(info, self._run)
-                self._order.append(self._routes[info.name])
+                self._order.add(self._routes[info.name])
         self._turns = tuple(self._routes.values())
         self._due_ns, self._step = 0, -1  # the goals that the new engine has hold from here on
         self._run.header.clock = event.clock
@@ -264,8 +266,8 @@ class Board:
         second = self._durable_ns // NS_PER_S
         if second != self._sorted_s:
             self._sorted_s = second
-            self._closing = self._closing or deque(self._order)
-            self._order = worst_first(self._order)
+            self._closing = self._closing or deque(self._order.routes)
+            self._order.update(self._durable_ns)
 
     def _take_turn(self, route: RouteBoard) -> None:
         """Judge a route, and read anew what is looked at of it."""
@@ -275,10 +277,12 @@ class Board:
         route.shown, route.health, route.graded = judged.shown, judged.health, judged.graded
         route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
         route.observer_busy = judged.observer_busy
+        route.onset_ns, route.is_sure = judged.onset_ns, judged.is_sure
+        self._order.note(route, now_hurt_share(at) if route.hurts else None)
         for incident in self._run.incidents.of(name):
             note_worst(incident, route)
         if route.state != before:
-            self._order = worst_first(self._order)
+            self._order.update(self._durable_ns)
         if self._looked_ns is not None and self._now_ns - self._looked_ns < _LOOKED_AT_NS:
             with_detail = name in self._detailed
             self._figures[name] = route_figures(at, self._window, with_detail=with_detail)
@@ -299,7 +303,7 @@ class Board:
     def _seal(self) -> None:
         """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
         self._seal_from_ns = self._durable_ns + _SEALING_NS
-        left = _SEALED_A_ROUTE * len(self._order)
+        left = _SEALED_A_ROUTE * len(self._routes)
         while self._closing and left > 0:
             size = self._closing[0].seal(self._durable_ns)
             left -= size
@@ -316,6 +320,7 @@ _OF_A_ROUTE: Final[Mapping[type[Event], Callable[[RouteBoard, Any], None]]] = {
     ProbeFinished: RouteBoard.probe_finished,
     LimitReading: RouteBoard.limit_read,
     Knob: RouteBoard.turned,
+    Usual: RouteBoard.known_usual,
 }
 """What an event of one route changes."""
 
