@@ -107,8 +107,9 @@ class Tally:
             _count(self.throttled_by, event.reason or event.outcome, 1, _OTHER)
         self.timeouts += event.outcome == "timeout"
         self.stalls += event.stalls
-        self.answers += event.chunks > 0
-        self.stalled += event.stalls > 0
+        if event.chunks:
+            self.answers += 1
+            self.stalled += event.stalls > 0
         self.hidden_retries += event.hidden_retries
 
     def count_probe(

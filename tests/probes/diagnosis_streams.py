@@ -143,6 +143,10 @@ def life(event: AttemptFinished, attempts: int = 1) -> list[Event]:
         attempts=attempts,
         started_ns=stamps.started,
         scheduled_ns=stamps.started,
+        first_token_ns=stamps.first_token,
+        done_ns=stamps.done if event.outcome == "ok" else None,
+        cohort=event.cohort,
+        evidence=event.evidence,
         flagged=event.flagged,
     )
     return [*said, event, whole]

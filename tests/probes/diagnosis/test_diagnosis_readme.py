@@ -32,7 +32,8 @@ NUMBERS = {
         f"has stood for {'an hour' if SETTLES_NS == 3600 * NS_PER_S else '?'} within the goals",
     ),
     "What is usual": (
-        f"every {_TOLD_NS / NS_PER_S:g} s at most, and where a figure has moved by {per_cent(_MOVED)}",
+        f"every {_TOLD_NS / NS_PER_S:g} s at most, and where a figure has moved by "
+        f"{per_cent(_MOVED)}",
     ),
     "Failing more than usual": (
         f"{WORDS[failures_that_name()].capitalize()} failures in a row name it",
