@@ -37,7 +37,7 @@ SYNC_QUERY, SYNC_ANSWER = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 WARM_S = 4.0
 SLOW_BYTES_PER_S = 20_000
 STARTS = 5
-FIRST_PAINTED = b"worst first"
+FIRST_PAINTED = b"most users hurt first"
 IMPORTS = "import tui.cli, tui.commands.live, tui.commands.watch, tui.app"
 
 

@@ -32,6 +32,7 @@ from tui.draw.chart import SPANS_NS
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
 from tui.keys import KEYS, Hotkey
+from tui.panes import routes
 from tui.panes.header import Strips
 from tui.panes.home import home_panes
 from tui.panes.observer import (
@@ -74,6 +75,11 @@ NUMBERS = {
         f"longer than {number(figures._PATIENCE_P95S)} times the p95",
         f"and {figures._LEAST_PATIENCE_S:g} s:",
         f"`▲` below 1/{SLUGGISH_SHARE:g} of it",
+        "from 5, 10 and 50 % on",
+        f"from ×{routes.NOTABLE_RATIO:g} on",
+        f"from ×{routes.SEVERE_RATIO:g} on",
+        "from ×0.8 down",
+        f"scale of 0 to {routes.STRIP_TOP_S:g} s",
     ),
     "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
     "Is the observer well?": (
@@ -131,7 +137,7 @@ def test_the_states_are_those_that_there_are_worst_first() -> None:
 
 
 def test_the_columns_are_those_that_there_are() -> None:
-    there = [(f"{each.group} {each.head}".strip(), str(each.priority)) for each in COLUMNS]
+    there = [(f"{each.group}{each.head}", str(each.priority)) for each in COLUMNS]
     assert [
         (quoted(row[0])[0], row[1]) for row in PAGE.rows("Columns of the routes table")
     ] == there

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from probes.board.views import RouteState
-from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, THROTTLED
+from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import NO_FIGURE, NOT_STREAMED, Role
-from tui.panes.routes import FEW_SAMPLES, STATE_GLYPHS, STATE_ROLES
+from tui.panes.routes import FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,12 @@ _FIGURES: Final = Section(
         ),
         Term("E2E", "From the start to the last byte of the answer."),
         Term("p50 p95", "Half, 95 of 100 probes were at least this fast."),
+        Term("50 95 99", "The same, in the table of routes."),
+        Term(
+            "×",
+            "Times its usual: p95 of TTFT, of E2E, tok/s. Blank where it is as usual; "
+            "learn: not known yet.",
+        ),
         Term("n", "Samples behind a percentile."),
         Term("SINCE", "How long ago that began which makes the state; seconds below ten minutes."),
         Term("CONC", "Probes in flight / the most at once."),
@@ -63,6 +69,7 @@ _FIGURES: Final = Section(
         ),
         Term("OK%", "Probes that ended ok; those we cancelled do not count. ▼ below its goal."),
         Term("GOOD%", "Probes that were ok and within every goal: TTFT, E2E, cost."),
+        Term("STALL", "Share of the answers that paused in mid-stream, in per cent."),
         Term("429/m", "Throttled attempts a minute."),
         Term("TOUT/m", "Timeouts a minute."),
         Term("RETRY ×", "Attempts a probe: ×1.00 is none retried."),
@@ -88,6 +95,7 @@ _MARKS: Final = Section(
             "dim",
         ),
         Term(NO_FIGURE, "No sample.", "faint"),
+        Term(MORE_PROBES, "Probed more often: something is suspected.", "dim"),
         Term(NOT_STREAMED, "The route is not streamed: its answers have no TTFT.", "faint"),
     ),
 )
@@ -111,9 +119,10 @@ _CHARTS: Final = Section(
         Term("⣶⣶", "TTFT p50.", "graph_dim"),
         Term("┄┄", "The goal.", "goal"),
         Term("▾ ┊", "A knob was turned, or you set a mark.", "accent"),
-        Term(OFF_SCALE, "Above the scale of the trend.", "sluggish"),
-        Term(FAILED, "Failures.", "missed"),
-        Term(THROTTLED, "429s.", "throttled"),
+        Term(OFF_SCALE, "Above the scale of the strip.", "sluggish"),
+        Term(FAILED, "Failures; in a strip most of what ended.", "missed"),
+        Term(THROTTLED, "429s; in a strip a quarter of the attempts.", "throttled"),
+        Term(f"{STALLED} {RESCUED}", "A tenth paused; a tenth was rescued by retries.", "stall"),
         Term(NO_SAMPLE, "No sample.", "faint"),
     ),
 )
