@@ -4,6 +4,13 @@ from functools import partial
 
 from tui.panes.arrival import arrival_brief, arrival_lines, arrival_title, arrival_wants
 from tui.panes.footer import footer_pane
+from tui.panes.happenings import (
+    happenings_brief,
+    happenings_count,
+    happenings_lines,
+    happenings_title,
+    happenings_wants,
+)
 from tui.panes.header import Strips
 from tui.panes.pane import PaneSpec
 from tui.panes.percentiles import (
@@ -73,6 +80,15 @@ def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
         ),
         PaneSpec(
             "retries", 5, retries_lines, retries_title, brief=retries_brief, wants=retries_wants
+        ),
+        PaneSpec(
+            "happenings",
+            6,
+            happenings_lines,
+            happenings_title,
+            count=happenings_count,
+            brief=happenings_brief,
+            wants=happenings_wants,
         ),
         footer_pane("home"),
     )

@@ -446,12 +446,17 @@ def hurts(route: RouteView) -> bool:
 
 def is_shown(route: RouteView, view: ViewState) -> bool:
     """Tell whether a route is a row of the table."""
+    if view.rows is not None:
+        return route.name in view.rows
     return matches(route, view.filter) and (not view.only_hurt or hurts(route))
 
 
 def visible_routes(snapshot: Snapshot, view: ViewState) -> tuple[RouteView, ...]:
     """Return the rows of the table: filtered, in the order of the view."""
     rows = [route for route in snapshot.routes if is_shown(route, view)]
+    if view.rows is not None:
+        by_name = {route.name: route for route in rows}
+        return tuple(by_name[name] for name in view.rows)
     if view.sort:
         rows = _sorted(rows, view.sort)
     return tuple(reversed(rows) if view.reversed else rows)

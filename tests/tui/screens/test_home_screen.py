@@ -13,12 +13,12 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from probes.board.views import RetryView, Snapshot
+from probes.config import Config
 from probes.control.commands import (
     AcceptUsual,
     Burst,
     Command,
     EndCoolDown,
-    MarkTime,
     Pause,
     SetKnob,
     WatchText,
@@ -70,11 +70,13 @@ class Cockpit:
 
 @asynccontextmanager
 async def cockpit(
-    size: tuple[int, int] = (160, 50), session: FakeSession | None = None
+    size: tuple[int, int] = (160, 50),
+    session: FakeSession | None = None,
+    settings: Config | None = None,
 ) -> AsyncIterator[Cockpit]:
     session = session or FakeSession()
     clock = FakeClock()
-    app = LlmtopApp(session, config(), clock)
+    app = LlmtopApp(session, settings or config(), clock)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield Cockpit(app, session, pilot, clock)
@@ -120,7 +122,7 @@ async def test_verdicts_come_and_go_with_what_is_wrong() -> None:
         ("{", SetKnob(route="busy-llama", knob="max_tokens", value=32.0)),
         ("}", SetKnob(route="busy-llama", knob="max_tokens", value=128.0)),
         ("b", Burst(route="busy-llama", count=8)),
-        ("m", MarkTime(text="mark")),
+        ("B", Burst(route="busy-llama", count=1)),
         ("p", Pause(route="busy-llama", paused=True)),
         ("P", Pause(paused=True, cancel=True)),
         ("c", EndCoolDown(route="busy-llama")),
@@ -244,16 +246,21 @@ def many(number: int) -> FakeSession:
     return FakeSession(board=FakeBoard(made.snapshot(routes=rows, details=details)))
 
 
+def told_above(pane: Pane) -> str:
+    title = pane._border_title
+    return "" if title is None else title.plain
+
+
 async def test_hidden_rows_are_counted_in_the_border_and_the_wheel_brings_them() -> None:
     async with cockpit(session=many(41)) as it:
         routes = it.board.query_one("#routes", Pane)
-        assert str(routes.border_title).endswith(" 1–19 of 41")
+        assert told_above(routes).endswith(" 1–18 of 41")
         routes.post_message(Pane.Pointed(routes, 3, 3, turned=1))
         await it.pilot.pause()
-        assert str(routes.border_title).endswith(" 4–22 of 41")
+        assert told_above(routes).endswith(" 4–21 of 41")
         assert it.board.view.selected is None
         await it.press("G")
-        assert str(routes.border_title).endswith(" 23–41 of 41")
+        assert told_above(routes).endswith(" 24–41 of 41")
 
 
 async def test_a_click_on_a_head_sorts_by_it_and_again_turns_it_round() -> None:
@@ -301,7 +308,7 @@ def calm(version: int = 1) -> Snapshot:
 async def test_panes_with_nothing_to_say_are_one_line_with_their_names() -> None:
     async with cockpit(session=FakeSession(board=FakeBoard(calm()))) as it:
         throttling = it.board.query_one("#throttling", Pane)
-        assert throttling.region == Region(0, 48, 80, 1)
+        assert throttling.region == Region(0, 48, 53, 1)
         assert it.text("#throttling").rstrip() == " ⁴throttling  no 429 since start"
         assert it.text("#retries").strip() == "⁵retries  nothing was retried in the last 1 m"
         await it.press("4")
@@ -412,25 +419,25 @@ async def test_space_again_goes_on() -> None:
 
 async def test_a_number_goes_to_a_pane_and_again_gives_it_the_screen() -> None:
     async with cockpit() as it:
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 3, 4, 5, 6}
         await it.press("4")
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 3, 4, 5, 6}
         await it.press("4")
         assert it.shown() == {4}
         await it.press("2")
         assert it.shown() == {2}
         await it.press("escape")
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 3, 4, 5, 6}
         await it.press("z")
         assert it.shown() == {2}
         await it.press("2")
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 3, 4, 5, 6}
 
 
 async def test_a_small_terminal_shows_the_pane_that_is_asked_for() -> None:
     async with cockpit((80, 24)) as it:
         assert it.opened() == {1, 2}
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 4, 5, 6}
         await it.press("5")
         assert it.opened() == {1, 5}
 
@@ -807,3 +814,19 @@ async def test_a_slow_terminal_is_said_in_the_header(monkeypatch: pytest.MonkeyP
             board._beat()
         header = board.query_one("#header", Pane)
         assert "Hz: slow terminal" in header.render_line(0).text
+
+
+async def test_keys_are_those_of_the_settings() -> None:
+    keys = {"more": ("i",), "pause": ("f2",), "panic": ()}
+    async with cockpit(settings=replace(config(), keys=keys)) as it:
+        await it.press("j", "plus", "i", "f2", "p", "P")
+        assert it.session.commands == [
+            SetKnob(route="busy-llama", knob="concurrency", value=9.0),
+            Pause(route="busy-llama", paused=True),
+        ]
+        footer = it.text("#footer")
+        assert " i - conc " in footer
+        assert " F2 pause " in footer
+        assert "pause all" not in footer
+        titles = {command.title for command in it.app.get_system_commands(it.app.screen)}
+        assert {"concurrency up (i)", "pause (F2)", "pause all"} <= titles
