@@ -254,13 +254,13 @@ def told_above(pane: Pane) -> str:
 async def test_hidden_rows_are_counted_in_the_border_and_the_wheel_brings_them() -> None:
     async with cockpit(session=many(41)) as it:
         routes = it.board.query_one("#routes", Pane)
-        assert told_above(routes).endswith(" 1–18 of 41")
+        assert told_above(routes).endswith(" 1–19 of 41")
         routes.post_message(Pane.Pointed(routes, 3, 3, turned=1))
         await it.pilot.pause()
-        assert told_above(routes).endswith(" 4–21 of 41")
+        assert told_above(routes).endswith(" 4–22 of 41")
         assert it.board.view.selected is None
         await it.press("G")
-        assert told_above(routes).endswith(" 24–41 of 41")
+        assert told_above(routes).endswith(" 23–41 of 41")
 
 
 async def test_a_click_on_a_head_sorts_by_it_and_again_turns_it_round() -> None:
