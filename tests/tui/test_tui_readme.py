@@ -32,6 +32,7 @@ from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
 from tui.draw.waterfall import STEPS
 from tui.keys import KEYS, Hotkey
+from tui.panes import routes
 from tui.panes.header import Strips
 from tui.panes.home import home_panes
 from tui.panes.observer import (
@@ -73,8 +74,13 @@ NUMBERS = {
     ),
     "Columns of the routes table": (
         f"longer than {number(figures._PATIENCE_P95S)} times the p95",
-        f"and {figures._LEAST_PATIENCE_S:g} s:",
+        f"and {figures.LEAST_PATIENCE_S:g} s:",
         f"`▲` below 1/{SLUGGISH_SHARE:g} of it",
+        "from 5, 10 and 50 % on",
+        f"from ×{routes.NOTABLE_RATIO:g} on",
+        f"from ×{routes.SEVERE_RATIO:g} on",
+        "from ×0.8 down",
+        f"scale of 0 to {routes.STRIP_TOP_S:g} s",
     ),
     "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
     "Is the observer well?": (
@@ -151,7 +157,7 @@ def test_the_help_has_the_words_of_the_page_for_the_columns_of_other_panes() -> 
 
 
 def test_the_columns_are_those_that_there_are() -> None:
-    there = [(f"{each.group} {each.head}".strip(), str(each.priority)) for each in COLUMNS]
+    there = [(f"{each.group}{each.head}", str(each.priority)) for each in COLUMNS]
     assert [
         (quoted(row[0])[0], row[1]) for row in PAGE.rows("Columns of the routes table")
     ] == there
@@ -204,7 +210,7 @@ def test_every_key_is_in_the_table_of_keys(key: Hotkey) -> None:
     told = set(quoted(PAGE.section("Keys")))
     shown = filter(None, IN_PROSE.get(key.shown, key.shown).split(" "))
     if key.id.startswith("pane_"):
-        assert {"1", "5"} <= told
+        assert {"1", "6"} <= told
     else:
         assert set(shown) <= told
 

@@ -26,6 +26,7 @@ from tui.draw.text import (
     NO_FIGURE,
     Line,
     Role,
+    Span,
     cells,
     clip,
     count,
@@ -34,6 +35,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.panes.pane import Want
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES, selected_route
 from tui.panes.view import LogFilter, ViewState
 
@@ -65,6 +67,9 @@ _LEAST_FOR_ROUTE: Final = 36
 """Cells below which the words alone stand behind the time."""
 _WORDS: Final = 400
 """Characters of hostile text that are looked at."""
+_NOTHING: Final[Span] = ("nothing has happened yet", "dim")
+_LEAST_LINES: Final = 2
+_MOST_LINES: Final = 40
 _TURN: Final = 18
 """Cells of `you: pace 0.5→0.2 s`, so that effects stand in line where there is room."""
 _LEAST_EFFECT: Final = 10
@@ -115,7 +120,7 @@ def happenings_lines(
         return ()
     shown = shown_happenings(snapshot, view)
     if not shown:
-        return (clip((("nothing has happened yet", "dim"),), width),)
+        return (clip((_NOTHING,), width),)
     first = _first(len(shown), view)
     return [_line(one, snapshot, width, zone) for one in shown[first : first + height]]
 
@@ -131,6 +136,21 @@ def happenings_title(snapshot: Snapshot, view: ViewState) -> str:
         case "all":
             chosen = _ALL
     return f"what happened · {chosen} · newest first"
+
+
+def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
+    """Return lines for all that happened; one before anything has."""
+    return Want(_LEAST_LINES, _MOST_LINES, quiet=not snapshot.happenings)
+
+
+def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
+    """Return the newest of what happened."""
+    if not snapshot.happenings:
+        return (_NOTHING,)
+    newest = snapshot.happenings[0]
+    glyph = _look(newest)
+    words = f" {_who(newest.routes, _ROUTE)} {neutralise(newest.text, _WORDS)}"
+    return (glyph, (words, "dim"))
 
 
 def happenings_count(snapshot: Snapshot, view: ViewState, height: int) -> str:
