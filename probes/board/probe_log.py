@@ -32,7 +32,7 @@ _UNENDED_KEPT: Final = 512
 _BLOCK: Final = 16
 """Probes that are compressed together: what they have in common makes up two thirds of each, and
 whoever looks at one unpacks no more than these."""
-_BESIDE: Final = 400
+_BESIDE: Final = 300
 """Bytes that keeping a probe costs beside what is packed of it."""
 
 _Parts = tuple[bytes, ...]
@@ -203,7 +203,7 @@ class ProbeLog:
 
     def _shrink(self) -> None:
         """Free some bytes: of what is not compressed yet, or of the oldest."""
-        if len(self._kept) - self._compressed > 2 * _BLOCK:
+        if len(self._kept) - self._compressed > _BLOCK:
             begin = self._compressed
             probes = list(islice(self._kept.values(), begin, begin + _BLOCK))
             block = _Block([probe.parts for probe in probes])
