@@ -46,7 +46,7 @@ _GLYPHS: Final[dict[HappeningKind, tuple[str, Role]]] = {
     "throttled": (STATE_GLYPHS["throttled"], "throttled"),
     "knob": ("⚙", "accent"),
     "mark": ("▾", "accent"),
-    "notice": ("¡", "dim"),
+    "notice": ("i", "dim"),
     "fault": ("✕", "missed"),
     "gap": (OURS, "stall"),
     "held": (STATE_GLYPHS["held"], "throttled"),
