@@ -112,7 +112,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),
     Hotkey("window", "w", "w", "window", "Take the next window: 1m, 5m, 15m, 1h, run.",
         "look", "window", 13),
-    Hotkey("log_filter", "f", "f", "filter what happened", "Show in what happened the selected "
+    Hotkey("log_filter", "f", "f", "log filter", "Show in what happened the selected "
         "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
         where=HOME),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on.",

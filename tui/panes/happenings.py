@@ -48,7 +48,7 @@ _GLYPHS: Final[dict[HappeningKind, tuple[str, Role]]] = {
     "throttled": (STATE_GLYPHS["throttled"], "throttled"),
     "knob": ("⚙", "accent"),
     "mark": ("▾", "accent"),
-    "notice": ("¡", "dim"),
+    "notice": ("i", "dim"),
     "fault": ("✕", "missed"),
     "gap": (OURS, "stall"),
     "held": (STATE_GLYPHS["held"], "throttled"),
@@ -180,18 +180,19 @@ def effect_words(effect: KnobEffect, width: int) -> Line:
     """Return what a turn of a knob did, in at most `width` cells: `429 0→31 %  TTFT p95 0.35→1.31 s
     GOOD 100→91 %  n 112/117  worse`. Empty where not even the judgement has room."""
     parts = _parts(effect)
-    kept = sorted(parts, key=lambda part: part.need)
-    while kept and _width(kept) > width:
-        kept.pop()
-    line: list[tuple[str, Role]] = []
+    kept: list[_Part] = []
+    for part in sorted(parts, key=lambda part: part.need):
+        size = cells(part.text) + (2 if kept else 0)
+        if size > width and not part.need:
+            return ()
+        if size <= width:
+            kept.append(part)
+            width -= size
+    line: list[Span] = []
     for part in parts:
         if part in kept:
             line.append((f"{'  ' if line else ''}{part.text}", part.role))
     return tuple(line)
-
-
-def _width(parts: Sequence[_Part]) -> int:
-    return sum(cells(part.text) for part in parts) + 2 * (len(parts) - 1)
 
 
 def _parts(effect: KnobEffect) -> list[_Part]:
