@@ -67,27 +67,37 @@ class _Row:
     form: Callable[[float], str] = three_digits
     hurts: Role | None = None
     """Of a count: what it looks like where it is above 0."""
+    of_streams: bool = False
+    """There is none where answers come whole."""
     is_count: bool = False
     """A difference of it says nothing: the spans are not equally long."""
 
 
+def _percent(value: float) -> str:
+    return f"{share(value)}%"
+
+
 _ROWS: Final = (
-    _Row("TTFT p50", lambda column: column.ttft[0]),
-    _Row("     p95", lambda column: column.ttft[1]),
-    _Row("     p99", lambda column: column.ttft[2]),
+    _Row("TTFT p50", lambda column: column.ttft[0], of_streams=True),
+    _Row("     p95", lambda column: column.ttft[1], of_streams=True),
+    _Row("     p99", lambda column: column.ttft[2], of_streams=True),
     _Row("E2E  p50", lambda column: column.e2e[0]),
     _Row("     p95", lambda column: column.e2e[1]),
     _Row("     p99", lambda column: column.e2e[2]),
-    _Row("tok/s", lambda column: column.tokens_per_s),
-    _Row("gap  p99", lambda column: column.gap_p99_s),
-    _Row("     max", lambda column: column.gap_max_s),
+    _Row("tok/s", lambda column: column.tokens_per_s, of_streams=True),
+    _Row("stalls %", lambda column: column.stalled_share, share, of_streams=True),
+    _Row("gap  p99", lambda column: column.gap_p99_s, of_streams=True),
+    _Row("     max", lambda column: column.gap_max_s, of_streams=True),
     _Row(
         "good %", lambda column: column.good / column.finished if column.finished else None, share
     ),
     _Row("probes", lambda column: float(column.finished), count, is_count=True),
     _Row("failed", lambda column: float(column.failed), count, "missed", is_count=True),
     _Row("429s", lambda column: float(column.throttled), count, "throttled", is_count=True),
+    _Row("in tok", lambda column: column.input_tokens),
+    _Row("out tok", lambda column: column.output_tokens),
     _Row("RTT ms", lambda column: None if column.rtt_s is None else column.rtt_s * 1000),
+    _Row("new conn", lambda column: column.cold_share, _percent),
     _Row("cached %", lambda column: column.cached_share, share),
     _Row("$/h", lambda column: column.usd_per_hour, usd),
 )
@@ -141,7 +151,7 @@ def _table(subject: Subject, snapshot: Snapshot, view: ViewState, width: int) ->
 
 
 def _is_of_streams(row: _Row) -> bool:
-    return row in (*_ROWS[:3], *_ROWS[6:9])
+    return row.of_streams
 
 
 def _column(place: int, of: FeltColumn, is_t0: bool, lit: str) -> Column[_Row]:

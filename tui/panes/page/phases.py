@@ -133,8 +133,9 @@ class Phases:
             return side_by_side(chart, _cut(table, height), at)
         room = height - len(table)
         if width >= _LEAST_CHART and room >= _LEAST_PLOT + _FRAME:
-            return [*self._chart(snapshot, view, subject, width, room), *table]
-        return _cut([clip(line, width) for line in table], height)
+            chart = self._chart(snapshot, view, subject, width, room)
+            return [*chart, *(clip(line, width) for line in table)]
+        return [clip(line, width) for line in _cut(table, height)]
 
     def _chart(
         self, snapshot: Snapshot, view: ViewState, subject: Subject, width: int, height: int
