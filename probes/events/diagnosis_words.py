@@ -273,11 +273,12 @@ def recovery_words(moment: str, lasted_s: float, was: str = "ill") -> str:
     """Return that an incident is over: `recovered 14:18:26, was down 55s`.
 
     Args:
-        moment: time of day of its end.
+        moment: time of day of its end; empty where that stands beside it.
         lasted_s: seconds from its onset to its end.
         was: the state that its routes were in.
     """
-    return f"recovered {moment}, was {was} {lasting(lasted_s)}"
+    recovered = f"recovered {moment}" if moment else "recovered"
+    return f"{recovered}, was {was} {lasting(lasted_s)}"
 
 
 def server_words(status: int | None, message: str) -> str:
