@@ -12,10 +12,18 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
-from probes.board.views import Snapshot
+from probes.board.views import ChartPoint, Snapshot
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.draw.chart import SLICE_NS, SPANS_NS, join_cells, nice_top
+from tui.draw.chart import (
+    FAILED,
+    NO_SAMPLE,
+    SLICE_NS,
+    SPANS_NS,
+    THROTTLED,
+    join_cells,
+    nice_top,
+)
 from tui.draw.text import Line, Role, Span, cells, time_of_day
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of
 from tui.panes.routes import STATE_ROLES
@@ -70,6 +78,26 @@ class TimeAxis:
                 begin = max(start_ns, column * self.column_ns)
                 until = min(end_ns, (column + 1) * self.column_ns)
                 yield column - self.first, (until - begin) / SLICE_NS
+
+
+class Redraw:
+    """Tells when a chart is to be drawn anew: for another size, axis or mark at once, for what is
+    new in its open slice once a second."""
+
+    def __init__(self) -> None:
+        self._drawn: tuple[object, ...] = ()
+        self._second = 0
+
+    def due(self, now_ns: int, *drawn: object) -> bool:
+        """Tell whether a chart that shows `drawn` at a moment is another one than was drawn.
+
+        The first of them is what may wait for the next second.
+        """
+        second = now_ns // NS_PER_S
+        if drawn[1:] == self._drawn[1:] and (second == self._second or drawn[0] == self._drawn[0]):
+            return False
+        self._drawn, self._second = drawn, second
+        return True
 
 
 def axis_until(now_ns: int, starts: Sequence[int], columns: int) -> TimeAxis:
@@ -139,6 +167,29 @@ def draw_down(rows: Sequence[list[Span]], axis: TimeAxis, marks: Iterable[PageMa
         for row in rows:
             if row[column][0] in " ┄":
                 row[column] = (DOWN, mark.role)
+
+
+def base_line(
+    axis: TimeAxis, points: Sequence[ChartPoint], has_sample: Sequence[bool]
+) -> list[Span]:
+    """Return the base of a chart: columns in which something failed or was throttled, and those
+    without a sample since the first one, say so."""
+    failed, throttled = [0] * axis.columns, [0] * axis.columns
+    for point in points:
+        if point.failures or point.throttled:
+            for column, _ in axis.shares(point.start_ns):
+                failed[column] += point.failures
+                throttled[column] += point.throttled
+    begun = next((at for at, there in enumerate(has_sample) if there), axis.columns)
+    base: list[Span] = []
+    for column, there in enumerate(has_sample):
+        if failed[column] or throttled[column]:
+            more = throttled[column] > failed[column]
+            base.append((THROTTLED, "throttled") if more else (FAILED, "missed"))
+        else:
+            silent = not there and column >= begun
+            base.append((NO_SAMPLE, "faint") if silent else (RULE, "border"))
+    return base
 
 
 def axis_lines(

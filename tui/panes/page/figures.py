@@ -17,7 +17,6 @@ from probes.board.views import (
     FeltFigure,
     Figure,
     KnobEffect,
-    KnobFigure,
     RouteView,
     Snapshot,
 )
@@ -28,7 +27,6 @@ from tui.draw.text import (
     NO_FIGURE,
     Line,
     Role,
-    Span,
     age,
     cells,
     clip,
@@ -38,6 +36,7 @@ from tui.draw.text import (
     time_of_day,
     usd,
 )
+from tui.panes.happenings import effect_parts
 from tui.panes.page.axis import t0_is_of
 from tui.panes.page.subject import Subject, subject_of
 from tui.panes.page.wrapping import wrapped
@@ -235,7 +234,7 @@ def _below(subject: Subject, snapshot: Snapshot, width: int, zone: tzinfo | None
     for number, one in enumerate(turned):
         at = time_of_day(one.at_ns, snapshot.wall_anchor_ns, zone)
         head: Line = ((f"{at} ", "dim"), (neutralise(one.text, 60), "text"))
-        lines += wrapped("knobs" if not number else "", [head, *effect_parts(one.effect)], width)
+        lines += wrapped("knobs" if not number else "", [head, *told_of(one.effect)], width)
     if len(subject.page.cohorts) > 1:
         lines += [(), *_cohorts(subject.page.cohorts, width)]
     return lines
@@ -263,36 +262,11 @@ def _goals(route: RouteView, width: int) -> list[Line]:
     return wrapped("goals", parts, width) if parts else []
 
 
-_KNOB_FIGURES: Final[dict[KnobFigure, tuple[str, Callable[[float | None], str], str]]] = {
-    "throttled_share": ("429", share, " %"),
-    "ttft_p95": ("TTFT p95", three_digits, " s"),
-    "tokens_per_s": ("tok/s", three_digits, ""),
-    "good_share": ("good", share, " %"),
-}
-_JUDGED: Final[dict[str, Span]] = {
-    "better": ("better", "good"),
-    "worse": ("worse", "missed"),
-    "unclear": ("not to be told apart", "dim"),
-    "waiting": ("too few samples yet", "dim"),
-}
-
-
-def effect_parts(effect: KnobEffect | None) -> list[Line]:
-    """Return what a turn of a knob did, each figure before and after, and whether that is sure."""
+def told_of(effect: KnobEffect | None) -> list[Line]:
+    """Return what a turn of a knob did, a part each: figures before and after, how sure that is."""
     if effect is None:
         return []
-    parts: list[Line] = []
-    for one in effect.comparisons:
-        if one.before is None and one.after is None:
-            continue
-        name, form, unit = _KNOB_FIGURES[one.figure]
-        role = _JUDGED[one.judged][1] if one.judged in ("better", "worse") else "dim"
-        parts.append(((f"{name} {form(one.before)}→{form(one.after)}{unit}", role),))
-    n_before = max((one.n_before for one in effect.comparisons), default=0)
-    n_after = max((one.n_after for one in effect.comparisons), default=0)
-    parts.append(((f"n {count(n_before)}/{count(n_after)}", "faint"),))
-    parts.append((_JUDGED[effect.judged],))
-    return parts
+    return [((part.text, part.role),) for part in effect_parts(effect)]
 
 
 def _cohorts(cohorts: Sequence[CohortView], width: int) -> list[Line]:
@@ -332,6 +306,3 @@ def figures_subtitle(snapshot: Snapshot, view: ViewState) -> str:
     if subject is None or not t0_is_of(view, subject):
         return "T takes now as T0"
     return "0 all columns" if view.page.against_t0 else "0 now against T0"
-
-
-__all__ = ["Figures", "effect_parts", "felt_cell", "figures_subtitle", "figures_title"]

@@ -39,7 +39,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
-from tui.panes.page.figures import effect_parts
+from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
 from tui.panes.page.wrapping import wrapped
 from tui.panes.routes import CALM, OURS, STATE_GLYPHS, STATE_ROLES
@@ -144,7 +144,7 @@ class Verdict:
                 return []
             at = time_of_day(one.at_ns, snapshot.wall_anchor_ns, self._zone)
             head: Line = ((f"{at} ", "dim"), (neutralise(one.text, _NAME_LIMIT), "text"))
-            return wrapped("knob", [head, *effect_parts(one.effect)], width, before=_BEFORE)
+            return wrapped("knob", [head, *told_of(one.effect)], width, before=_BEFORE)
         return []
 
 
