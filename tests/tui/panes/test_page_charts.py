@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from made import NOW_NS
 
 from probes.board.views import (
+    ChartPoint,
     HeatSlice,
     Marker,
     PhaseRow,
@@ -128,16 +129,25 @@ def test_onsets_ends_knobs_and_t0_are_marked() -> None:
     now = made_page.column("now")
     page = PageView(t0=now, t0_ns=NOW_NS - 30 * NS_PER_S, t0_route=made_page.NAME)
     view = ViewState(selected=made_page.NAME, page=page)
-    over = replace(made.recovery().diagnosis, routes=(made_page.NAME,))
-    shown = replace(made_page.snapshot(), recoveries=(made.recovery(diagnosis=over),))
+    markers = (
+        Marker(NOW_NS - 700 * NS_PER_S, "down", "onset"),
+        Marker(NOW_NS - 600 * NS_PER_S, "down", "recovered"),
+        Marker(NOW_NS - made_page.ONSET_S * NS_PER_S, "sluggish", "onset"),
+        Marker(NOW_NS - 300 * NS_PER_S, "CONC 3→6", "knob"),
+    )
+    shown = made_page.snapshot()
+    detail = shown.details[made_page.NAME]
+    detail = replace(detail, percentiles=replace(detail.percentiles, markers=markers))
+    shown = replace(shown, details={made_page.NAME: detail})
     subject = subject_of(shown, view)
     assert subject is not None
-    assert [(mark.glyph, mark.words) for mark in marks_of(shown, view, subject, UTC)] == [
-        ("▲", "22:20:17"),
-        ("▾", "concurrency 4 → 8"),
-        ("▲", "22:23:31"),
-        ("✓", "22:24:26"),
-        ("▾", "T0"),
+    marks = marks_of(shown, view, subject, UTC)
+    assert [(mark.glyph, mark.role, mark.words) for mark in marks] == [
+        ("▲", "dim", "22:14:21"),
+        ("✓", "good", "22:16:01"),
+        ("▲", "sluggish", "22:20:17"),
+        ("▾", "accent", "CONC 3→6"),
+        ("▾", "title", "T0"),
     ]
     elsewhere = replace(view, page=replace(page, t0_route="another"))
     assert "T0" not in [mark.words for mark in marks_of(shown, elsewhere, subject, UTC)]
@@ -192,17 +202,22 @@ def test_each_phase_has_a_glyph_of_its_own() -> None:
     assert column == ["▓", "▓", "▚", "▚", "▒", "▒", "░", "░", "↻", "↻"]
 
 
-def test_a_column_in_which_all_failed_says_so_on_the_axis() -> None:
-    slices = (
-        PhaseSlice(NOW_NS // SLICE_NS * SLICE_NS - 3 * SLICE_NS, 4, (0.0, 0.0, 0.3, 0.1, 0.9)),
-        PhaseSlice(NOW_NS // SLICE_NS * SLICE_NS - 2 * SLICE_NS, 4, ()),
+def test_a_column_in_which_something_failed_says_so_on_the_axis() -> None:
+    newest = NOW_NS // SLICE_NS * SLICE_NS
+    ok = (0.0, 0.0, 0.3, 0.1, 0.9)
+    slices = tuple(
+        PhaseSlice(newest - back * SLICE_NS, 4 if p50_s else 0, p50_s)
+        for back, p50_s in ((4, ok), (3, ()), (2, ok), (1, ()), (0, ()))
+    )
+    bad = {"p50": None, "p95": None, "n": 4}
+    points = (
+        ChartPoint(newest - 3 * SLICE_NS, failures=4, throttled=1, **bad),
+        ChartPoint(newest - 2 * SLICE_NS, failures=0, throttled=2, **bad),
     )
     axis = axis_until(NOW_NS, [one.start_ns for one in slices], 12)
-    rule = texts(stack_lines(slices, axis, (), 8))[-2][6:]
-    failed = axis.column_of(slices[1].start_ns)
-    assert failed is not None
-    assert rule[failed] == "✕"
-    assert rule[-1] == "·", "nothing ended in the newest"
+    rule = texts(stack_lines(slices, axis, (), 8, (), points))[-2][6:]
+    columns = [axis.column_of(one.start_ns) or 0 for one in slices]
+    assert [rule[column] for column in columns] == ["─", "✕", "⊘", "·", "·"]
 
 
 def test_a_young_route_has_no_phases_yet() -> None:

@@ -53,8 +53,8 @@ def test_it_says_what_since_how_many_why_what_to_do_and_what_speaks_against() ->
         "   do       move users to deepseek-eu: TTFT p95 0.620 s, 99.0 % good",
         "   against  writing speed, RTT as usual · also eastus-gpt down, busy-llama throttled, "
         "2 others fine",
-        "   knob     22:20:11 you: CONC 3→6 · 429 0.0→0.0 % · TTFT p95 0.900→3.26 s · "
-        "tok/s 33.4→33.0 · good 100→21.8 % · n 112/117 · worse",
+        "   knob     22:20:11 you: CONC 3→6 · 429 0→0 % · TTFT p95 0.90→3.26 s · "
+        "tok/s 33→33 · GOOD 100→22 % · n 112/117 · worse",
     ]
 
 

@@ -25,7 +25,7 @@ from tui.draw.chart import (
     nice_top,
 )
 from tui.draw.text import Line, Role, Span, cells, time_of_day
-from tui.panes.page.subject import Subject, incidents_of, recoveries_of
+from tui.panes.page.subject import Subject, incidents_of
 from tui.panes.routes import STATE_ROLES
 from tui.panes.view import ViewState
 
@@ -130,19 +130,21 @@ def marks_of(
     def clock(at_ns: int) -> str:
         return time_of_day(at_ns, snapshot.wall_anchor_ns, zone)
 
+    # What is open has the colour of what it makes of the route; what is over is dim.
+    onsets: dict[int, Role] = {
+        one.diagnosis.since_ns: _on_line(STATE_ROLES[one.state or "slow"])
+        for one in incidents_of(snapshot, subject.route.name)
+    }
     marks = []
-    for one in incidents_of(snapshot, subject.route.name):
-        begun_ns, role = one.diagnosis.since_ns, STATE_ROLES[one.state or "slow"]
-        marks.append(PageMark(begun_ns, ONSET, _on_line(role), clock(begun_ns)))
-    for over in recoveries_of(snapshot, subject.route.name):
-        begun_ns, ended_ns = over.diagnosis.since_ns, over.diagnosis.at_ns
-        marks.append(PageMark(begun_ns, ONSET, "dim", clock(begun_ns)))
-        marks.append(PageMark(ended_ns, OVER, "good", clock(ended_ns)))
-    if subject.detail is not None:
-        marks += [
-            PageMark(mark.at_ns, TURNED, "accent", neutralise(mark.text, _LONGEST_MARK))
-            for mark in subject.detail.percentiles.markers
-        ]
+    for mark in subject.detail.percentiles.markers if subject.detail is not None else ():
+        words = neutralise(mark.text, _LONGEST_MARK)
+        if mark.kind == "onset":
+            onsets.setdefault(mark.at_ns, "dim")
+        elif mark.kind == "recovered":
+            marks.append(PageMark(mark.at_ns, OVER, "good", clock(mark.at_ns)))
+        else:
+            marks.append(PageMark(mark.at_ns, TURNED, "accent", words))
+    marks += [PageMark(at_ns, ONSET, role, clock(at_ns)) for at_ns, role in onsets.items()]
     if view.page.t0_ns is not None and t0_is_of(view, subject):
         marks.append(PageMark(view.page.t0_ns, TURNED, "title", "T0"))
     return tuple(sorted(marks, key=lambda mark: mark.at_ns))

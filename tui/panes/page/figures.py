@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
+import msgspec
+
 from probes.board.views import (
     CohortView,
     FeltColumn,
@@ -46,6 +48,7 @@ from tui.panes.view import ViewState
 
 _LABEL: Final = 8
 _FIGURE: Final = 6
+_T0: Final = "T0"
 _NAMED: Final = 24
 """Characters of a cohort's name."""
 _GRADE_MARKS: Final = {"slow": "△", "sluggish": "▲"}
@@ -141,22 +144,21 @@ def _table(subject: Subject, snapshot: Snapshot, view: ViewState, width: int) ->
         columns = _against(subject.now, t0)
     else:
         if t0 is not None:
-            at = min(1, len(shown))
-            shown[at:at] = [t0]
-        columns = [_column(place, one, one is t0, lit) for place, one in enumerate(shown)]
+            shown.insert(1, msgspec.structs.replace(t0, name=_T0))
+        columns = [_column(place, one, lit) for place, one in enumerate(shown)]
     table: Table[_Row] = fit([first, *columns], width)
     rows = [row for row in _ROWS if subject.route.streamed or not _is_of_streams(row)]
-    return [table.head_line(lit), *(clip(table.line(row), width) for row in rows)]
+    return [clip(line, width) for line in (table.head_line(lit), *map(table.line, rows))]
 
 
 def _is_of_streams(row: _Row) -> bool:
     return row.of_streams
 
 
-def _column(place: int, of: FeltColumn, is_t0: bool, lit: str) -> Column[_Row]:
+def _column(place: int, of: FeltColumn, lit: str) -> Column[_Row]:
     """Return a column; `now` and the window that the home screen is on are the last to go."""
-    name = "T0" if is_t0 else of.name
-    priority = 0 if name == "now" else 1 if name in ("usual", lit, "T0") else place + 1
+    name = of.name
+    priority = 0 if name == "now" else 1 if name in ("usual", lit, _T0) else place + 1
     return Column(
         name,
         _FIGURE,
@@ -188,8 +190,8 @@ def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
         return Cell(f"×{three_digits(new / old)}", "text")
 
     return [
-        _column(0, now, False, ""),
-        _column(1, t0, True, ""),
+        _column(0, now, ""),
+        _column(1, msgspec.structs.replace(t0, name=_T0), ""),
         Column("more", _FIGURE + 1, more, 2, marked=True),
         Column("times", _FIGURE, times, 3, marked=True),
     ]
@@ -248,7 +250,7 @@ def _open(route: RouteView) -> list[Line]:
         role: Role = "missed" if route.overdue else "dim"
         parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
     if route.skipped:
-        parts.append(((f"{count(route.skipped)} ticks of the pace skipped", "slow"),))
+        parts.append(((f"{count(route.skipped)} ticks of the pace skipped", "dim"),))
     return parts
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
 
-from probes.board.views import IncidentView, RecoveryView, RouteView, Snapshot
+from probes.board.views import FeltFigure, Figure, IncidentView, RecoveryView, RouteView, Snapshot
 from probes.events import Advice
 from probes.events.diagnosis_words import (
     advice_words,
@@ -237,7 +237,7 @@ def _without_incident(
         glyph, parts = RECOVERED, [((f"well{for_words}", "good"),)]
         if good := _good_part(subject):
             parts.append(good)
-        parts += _goals_met(route)
+        parts += _goals_met(subject)
         if route.learning:
             parts.append((("what is usual is still being learnt", "dim"),))
         return _wrapped_head(glyph, role, parts, width)
@@ -255,21 +255,24 @@ def _without_incident(
     if good := _good_part(subject):
         parts.append(good)
     if route.state not in CALM and route.state != "held":
-        parts += _goals_met(route)
+        parts += _goals_met(subject)
         parts.append((("no cause is known yet", "dim"),))
     lines = _wrapped_head(glyph, role, parts, width)
     said = neutralise(route.said, _WORDS_LIMIT)
     return [*lines, *wrapped("says", _plain([said], "text"), width, before=_BEFORE)]
 
 
-def _goals_met(route: RouteView) -> list[Line]:
-    """Return each goal with how much of it is used: `TTFT p95 0.31 s, 31 % of its goal`."""
-    pairs = [("E2E p95", route.e2e_p95, route.goal_e2e_s)]
+def _goals_met(subject: Subject) -> list[Line]:
+    """Return each goal with how much of it is used now: `TTFT p95 0.31 s, 31 % of its goal`."""
+    route, now = subject.route, subject.now
+    ttft: Figure | FeltFigure = route.ttft_p95 if now is None else now.ttft[1]
+    e2e: Figure | FeltFigure = route.e2e_p95 if now is None else now.e2e[1]
+    pairs = [("E2E p95", e2e, route.goal_e2e_s)]
     if route.streamed:
-        pairs.insert(0, ("TTFT p95", route.ttft_p95, route.goal_ttft_s or None))
+        pairs.insert(0, ("TTFT p95", ttft, route.goal_ttft_s or None))
     parts: list[Line] = []
     for name, figure, goal_s in pairs:
-        if figure.value is None or not goal_s:
+        if figure.value is None or not goal_s or not figure.enough:
             continue
         used = f"{figure.value / goal_s * 100:.0f} %" if figure.value < 99 * goal_s else "≥99 times"
         role: Role = "text" if figure.value > goal_s else "dim"
