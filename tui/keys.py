@@ -126,6 +126,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         where=ROUTE),
     Hotkey("against_t0", "0", "0", "against T0", "Show now against T0; again: all columns.",
         "look", "against_t0", 12, where=ROUTE),
+    Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
+        "say; again: show them.", "look", "private", 19, where=EVERYWHERE),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
         "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc"), "fewer"),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",

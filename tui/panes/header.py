@@ -50,7 +50,7 @@ class Strips:
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width."""
-        line = banner_line(snapshot, self.status) or ()
+        line = clip(banner_line(snapshot, self.status) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
     def of_screen(
@@ -199,11 +199,12 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
 def _lamp(header: HeaderView, view: ViewState, status: HostStatus) -> Line:
     clock: Span = (f" {_elapsed(header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
+    masked: Line = ((" masked", "accent"),) if view.private else ()
     if view.freeze is not None:
         stood = age(view.freeze.for_s).replace(".0s", "s")
         since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
-        return (start, (since, "alert"), clock)
-    return (start, _LAMPS[status.state], clock)
+        return (start, (since, "alert"), clock, *masked)
+    return (start, _LAMPS[status.state], clock, *masked)
 
 
 def _elapsed(seconds: float) -> str:

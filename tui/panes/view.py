@@ -83,6 +83,9 @@ class ViewState:
     private: bool = False
     """Names of routes, models and hosts, and a server's words, are masked: somebody looks on."""
     log_filter: LogFilter = "all"
+    rows: tuple[str, ...] | None = None
+    """The rows of the table in their order, where that was made of other names than those shown;
+    None where filter and order make it."""
     preview: bool = False
     """The token arrival pane shows the text as it comes."""
     maximised: int | None = None
