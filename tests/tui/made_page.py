@@ -113,7 +113,7 @@ def columns() -> tuple[FeltColumn, ...]:
     worst = (felt(2.6), felt(3.26), felt(4.1, is_least=True))
     return (
         replace(column("now", 2.6, 3.9, good=22, failed=2), ttft=worst),
-        column("usual", finished=240, good=240),
+        column("usual", finished=0, good=0),
         column("1m", 2.6, 3.9, good=22, failed=2),
         column("5m", 1.55, 3.1, finished=500, good=220, failed=2),
         column("15m", 1.1, 2.6, finished=1_500, good=1_100, failed=2),

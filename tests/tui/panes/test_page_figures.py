@@ -43,7 +43,8 @@ def test_now_usual_and_windows_stand_side_by_side() -> None:
     lines = told()
     assert lines[0].split() == ["seconds", "now", "usual", "1m", "5m", "15m", "1h", "run"]
     assert row_of(lines, "TTFT p50")[:4] == ["2.60▲", "0.730", "2.60▲", "1.55▲"]
-    assert row_of(lines, "  good %")[:3] == ["22.0", "100", "22.0"]
+    assert row_of(lines, "  good %")[:3] == ["22.0", "–", "22.0"]
+    assert row_of(lines, "  probes")[:3] == ["100", "–", "100"]
     assert row_of(lines, "    429s")[-2:] == ["1", "1"]
 
 
@@ -133,6 +134,13 @@ def test_what_is_not_streamed_has_no_figures_of_streams() -> None:
     lines = told(made_page.snapshot(made_page.row(streamed=False)))
     assert not [line for line in lines if line.startswith(("TTFT", "   tok/s", "gap", "stalls"))]
     assert row_of(lines, "E2E  p50")
+
+
+def test_what_nobody_lets_us_know_has_no_row() -> None:
+    bare = tuple(replace(one, cached_share=None, rtt_s=None) for one in made_page.columns())
+    lines = told(made_page.snapshot(columns=bare))
+    assert not [line for line in lines if line.startswith(("cached", "  RTT"))]
+    assert [line for line in lines if line.startswith(" out tok")]
 
 
 def test_what_has_no_room_is_counted_and_scrolled_to() -> None:

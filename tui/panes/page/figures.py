@@ -71,6 +71,8 @@ class _Row:
     """Of a count: what it looks like where it is above 0."""
     of_streams: bool = False
     """There is none where answers come whole."""
+    is_optional: bool = False
+    """Not every server lets it be known: where no column has it there is no row."""
     is_count: bool = False
     """A difference of it says nothing: the spans are not equally long."""
 
@@ -87,7 +89,7 @@ _ROWS: Final = (
     _Row("     p95", lambda column: column.e2e[1]),
     _Row("     p99", lambda column: column.e2e[2]),
     _Row("tok/s", lambda column: column.tokens_per_s, of_streams=True),
-    _Row("stalls %", lambda column: column.stalled_share, share, of_streams=True),
+    _Row("stalls %", lambda column: column.stalled_share, share, of_streams=True, is_optional=True),
     _Row("gap  p99", lambda column: column.gap_p99_s, of_streams=True),
     _Row("     max", lambda column: column.gap_max_s, of_streams=True),
     _Row(
@@ -96,12 +98,16 @@ _ROWS: Final = (
     _Row("probes", lambda column: float(column.finished), count, is_count=True),
     _Row("failed", lambda column: float(column.failed), count, "missed", is_count=True),
     _Row("429s", lambda column: float(column.throttled), count, "throttled", is_count=True),
-    _Row("in tok", lambda column: column.input_tokens),
-    _Row("out tok", lambda column: column.output_tokens),
-    _Row("RTT ms", lambda column: None if column.rtt_s is None else column.rtt_s * 1000),
-    _Row("new conn", lambda column: column.cold_share, _percent),
-    _Row("cached %", lambda column: column.cached_share, share),
-    _Row("$/h", lambda column: column.usd_per_hour, usd),
+    _Row("in tok", lambda column: column.input_tokens, is_optional=True),
+    _Row("out tok", lambda column: column.output_tokens, is_optional=True),
+    _Row(
+        "RTT ms",
+        lambda column: None if column.rtt_s is None else column.rtt_s * 1000,
+        is_optional=True,
+    ),
+    _Row("new conn", lambda column: column.cold_share, _percent, is_optional=True),
+    _Row("cached %", lambda column: column.cached_share, share, is_optional=True),
+    _Row("$/h", lambda column: column.usd_per_hour, usd, is_optional=True),
 )
 
 
@@ -147,12 +153,13 @@ def _table(subject: Subject, snapshot: Snapshot, view: ViewState, width: int) ->
             shown.insert(1, msgspec.structs.replace(t0, name=_T0))
         columns = [_column(place, one, lit) for place, one in enumerate(shown)]
     table: Table[_Row] = fit([first, *columns], width)
-    rows = [row for row in _ROWS if subject.route.streamed or not _is_of_streams(row)]
+    rows = [
+        row
+        for row in _ROWS
+        if (subject.route.streamed or not row.of_streams)
+        and (not row.is_optional or any(row.value(one) is not None for one in shown))
+    ]
     return [clip(line, width) for line in (table.head_line(lit), *map(table.line, rows))]
-
-
-def _is_of_streams(row: _Row) -> bool:
-    return row.of_streams
 
 
 def _column(place: int, of: FeltColumn, lit: str) -> Column[_Row]:
@@ -203,6 +210,8 @@ def _cell(row: _Row, of: FeltColumn, *, loud: bool) -> Cell:
         return felt_cell(value)
     if value is None:
         return Cell(NO_FIGURE, "faint")
+    if row.is_count and of.name == "usual":
+        return Cell(NO_FIGURE, "faint")  # it is of no span of time
     if row.is_count:
         role: Role = row.hurts if row.hurts and value > 0 else "faint"
         return Cell(row.form(value), role)

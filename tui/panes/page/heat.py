@@ -35,8 +35,16 @@ from tui.panes.page.subject import subject_of
 from tui.panes.view import ViewState
 
 _SHADES: Final = "░▒▓█"
-_STEPS: Final = ((1, 2, 3, 4), (1, 2, 4, 8), (1, 5, 10, 20))
-"""How many in 10 s make each shade; above these tens and hundreds of the last."""
+_STEPS: Final = (
+    (1, 2, 3, 4),
+    (1, 2, 4, 8),
+    *(
+        (1, 5 * times, 10 * times, 20 * times)
+        for power in range(6)
+        for times in (10**power, 2 * 10**power, 5 * 10**power)
+    ),
+)
+"""How many in 10 s make each shade. One alone has the lightest, however many others have."""
 _LABEL: Final = 5
 _GUTTER: Final = _LABEL + 1
 _LEAST_WIDTH: Final = _GUTTER + 12
@@ -146,13 +154,10 @@ def _range(slices: Sequence[HeatSlice], rows: int, goal_s: float | None) -> tupl
 
 def _shades_for(most: float) -> tuple[int, ...]:
     """Return how many in 10 s make each shade, where `most` are in the fullest cell."""
-    scale = 1
-    while True:
-        for step in _STEPS:
-            steps = (1, *(number * scale for number in step[1:]))
-            if most < steps[-1] * 2:
-                return steps
-        scale *= 10
+    for steps in _STEPS:
+        if most < steps[-1] * 2:
+            return steps
+    return _STEPS[-1]
 
 
 def _shade(number: float, steps: Sequence[int]) -> str:
