@@ -101,9 +101,14 @@ def test_stalls_are_the_longest_silences_of_the_answer() -> None:
 def test_what_lasts_far_longer_than_the_others_ends_in_a_mark() -> None:
     long = made_page.failed(1, "timeout", "timeout", None, 1.0, lasted_s=60.0)
     assert strip(long) == "▕" + "·" * 37 + "…◷"
-    assert scale_for([2.0] * 20 + [60.0], 40).top_s == 6.0
-    assert scale_for([60.0] * 20, 40).top_s == 64.0
-    assert scale_for([], 40).top_s == 1.0
+    assert scale_for([2.0] * 20, [60.0], 40).top_s == 6.0
+    assert scale_for([], [60.0] * 20, 40).top_s == 64.0
+    assert scale_for([], [], 40).top_s == 1.0
+
+
+def test_what_fails_at_once_does_not_make_the_scale() -> None:
+    assert scale_for([0.9, 1.0, 1.1], [0.01] * 30, 40).top_s == 1.5
+    assert scale_for([], [0.01] * 30, 40).top_s == 0.5
 
 
 def test_chunks_are_as_high_on_any_scale() -> None:

@@ -30,6 +30,7 @@ from probes.kit.sanitise import neutralise
 from tui.draw.text import (
     Line,
     Role,
+    age,
     clip,
     count,
     lasting,
@@ -172,9 +173,12 @@ def _wrapped_head(glyph: str, role: Role, parts: Sequence[Line], width: int) -> 
 
 def _good_part(subject: Subject) -> Line:
     """Return how many of the probes of now were good, and why the others were not."""
-    now = subject.now
+    now, route = subject.now, subject.route
+    if now is not None and not now.finished and route.oldest_open_s is not None:
+        told = f", {count(route.in_flight)} open, the oldest {age(route.oldest_open_s)}"
+        return (("no probe has ended", "title"), (told, "text"))
     if now is None or not now.finished:
-        goodput = subject.route.goodput
+        goodput = route.goodput
         return () if goodput is None else ((f"GOOD {share(goodput)} %", "title"),)
     bad = now.finished - now.good
     line: Line = ((f"GOOD {share(now.good / now.finished)} %", "title"),)
@@ -207,12 +211,9 @@ def _other_routes(snapshot: Snapshot, hit: Sequence[str]) -> tuple[int, list[str
 
 def _advice(advice: Advice, snapshot: Snapshot) -> list[str]:
     """Return what to do; of a route to go to, how it fares."""
-    words = neutralise(advice_words(advice), _WORDS_LIMIT)
     row = next((row for row in snapshot.routes if advice.route and row.name == advice.route), None)
-    if row is None:
-        return [words]
-    figures = _how_it_fares(row)
-    return [f"{words}: {figures}" if figures else words]
+    words = advice_words(advice, "" if row is None else _how_it_fares(row))
+    return [neutralise(words, _WORDS_LIMIT)]
 
 
 def _how_it_fares(row: RouteView) -> str:
