@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.app import ComposeResult
 
-from probes.board.views import RequestView, RouteView, Snapshot
+from probes.board.views import PhaseRow, RequestView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, fold
 from tui.keys import bindings
@@ -77,20 +77,29 @@ class RequestScreen(LiveScreen):
 
     def _draw(self, snapshot: Snapshot, width: int) -> None:
         """Make the page for a width, where that is another one."""
-        asked, anchor_ns = self._asked(snapshot), snapshot.wall_anchor_ns
-        drawn = (self._probe, width, anchor_ns, asked)
+        anchor_ns = snapshot.wall_anchor_ns
+        asked, usual = self._asked(snapshot), self._usual(snapshot)
+        drawn = (self._probe, width, anchor_ns, asked, [row.usual_s for row in usual])
         if drawn == self._drawn:
             return
         self._drawn = drawn
         if self._request is None:
             self._all = fold(((NO_LONGER_KEPT, "title"),), width)
         else:
-            self._all = request_lines(self._request, width, anchor_ns, asked)
+            self._all = request_lines(self._request, width, anchor_ns, asked, usual)
+
+    def _usual(self, snapshot: Snapshot) -> tuple[PhaseRow, ...]:
+        """Return what the phases usually take, where that is known of answers of this length."""
+        detail = snapshot.details.get(self._route)
+        cohorts = [route.cohort for route in snapshot.routes if route.name == self._route]
+        if detail is None or detail.page is None or self._request is None:
+            return ()
+        return detail.page.phase_rows if self._request.probe.cohort in cohorts else ()
 
     def _asked(self, snapshot: Snapshot) -> str:
         """Return the model that the route asks for."""
-        routes: dict[str, RouteView] = {route.name: route for route in snapshot.routes}
-        return routes[self._route].model if self._route in routes else ""
+        models = [route.model for route in snapshot.routes if route.name == self._route]
+        return models[0] if models else ""
 
     def _first(self, view: ViewState, height: int) -> int:
         """Return the first line that is shown: the page's end is as far as it goes."""
