@@ -16,6 +16,7 @@ from tui.panes.pane import Pane
 from tui.screens.cockpit import CockpitState
 from tui.screens.live import SCROLL_STEP, LiveScreen
 from tui.screens.page_layout import PAGE_PANES, PageArrangement, arrange_page
+from tui.screens.request import RequestScreen
 
 _PROBES: Final = 4
 _ALL_PROBES: Final = 1_000_000
@@ -152,6 +153,8 @@ class RouteScreen(LiveScreen):
         probe, route = selected_probe(self.latest, self.view), self.route()
         if probe is None or route is None:
             self.notify("No probe has ended yet.")
+        else:
+            self.app.push_screen(RequestScreen(self.cockpit, route.name, probe.probe))
 
     def action_gaps(self) -> None:
         """Show the map of the gaps between chunks, or that of TTFT again."""
