@@ -62,10 +62,10 @@ _FELT_S: Final = 0.05
 """What nobody feels never stands out."""
 _PHASES: Final[dict[PhaseName, str]] = {
     "retries": "retries",
-    "connect": "connect, send",
-    "headers": "wait headers",
-    "first_token": "first token",
-    "writing": "write tokens",
+    "connect": "connect",
+    "headers": "headers",
+    "first_token": "1st token",
+    "writing": "writing",
 }
 _MOST_NAMED_GAPS: Final = 3
 _LONG_GAP: Final = 3.0

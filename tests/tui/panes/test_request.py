@@ -140,10 +140,10 @@ def test_each_phase_stands_against_its_usual_and_what_took_longer_stands_out() -
     start = next(place for place, text in enumerate(texts) if text.startswith("phase"))
     assert texts[start : start + 5] == [
         "phase            it took     usual         ×  usual: median of 240 probes while well",
-        "connect, send     0.4 ms    0.4 ms      1.00",
-        "wait headers      2.38 s    510 ms      4.67▲",
-        "first token       220 ms    220 ms      1.00",
-        "write tokens      1.25 s    1.31 s     0.957",
+        "connect           0.4 ms    0.4 ms      1.00",
+        "headers           2.38 s    510 ms      4.67▲",
+        "1st token         220 ms    220 ms      1.00",
+        "writing           1.25 s    1.31 s     0.957",
     ]
     (loud,) = [line for line in lines if any(text.endswith("▲") for text, _ in line)]
     assert loud[-1] == ("      4.67▲", "sluggish")
@@ -157,7 +157,7 @@ def test_retries_stand_out_where_there_usually_are_none() -> None:
 def test_what_nobody_feels_does_not_stand_out() -> None:
     usual = (PhaseRow("connect", 0.0, 0.0001, 9, 240),)
     lines = request_lines(made_request.SLOW, 100, made.WALL_ANCHOR_NS, "m", usual, UTC)
-    assert "connect, send     0.4 ms    0.1 ms      4.00" in map(line_text, lines)
+    assert "connect           0.4 ms    0.1 ms      4.00" in map(line_text, lines)
 
 
 def test_where_no_usual_is_known_there_is_no_table_of_it() -> None:
