@@ -176,7 +176,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
         "move", "edge(True)", where=PROBE),
     Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
-        "move", "neighbour(1)", 5, ("J K", "next, previous probe"), where=PROBE),
+        "move", "neighbour(1)", 5, ("J K", "next, previous"), "newer", where=PROBE),
     Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",
         "move", "neighbour(-1)", where=PROBE),
     Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
