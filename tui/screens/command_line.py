@@ -27,6 +27,7 @@ VerbName: TypeAlias = Literal[
     "window",
     "theme",
     "mark",
+    "write",
     "help",
     "q",
 ]
@@ -94,6 +95,7 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb("window", "W", "window of the figures", lambda _: WINDOWS),
     Verb("theme", "NAME", "colours", lambda known: known.themes),
     Verb("mark", "[TEXT]", "put a mark on the timeline"),
+    Verb("write", "", "save knobs, theme and window to the settings file, after asking"),
     Verb("help", "[PAGE]", "keys and what the words mean", lambda known: known.help_pages),
     Verb("q", "", "quit"),
 )
@@ -101,6 +103,7 @@ _OTHER_NAMES: Final[Mapping[str, VerbName]] = {
     "concurrency": "conc",
     "max_tokens": "cap",
     "quit": "q",
+    "w": "write",
 }
 """What people type who know a setting's name, or vim."""
 

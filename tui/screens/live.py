@@ -49,6 +49,8 @@ _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
 SCROLL_STEP: Final = 5
+_LINE_LIMIT: Final = 200
+"""Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
 """Characters of a route's name in a line about it."""
 _MOST_SCROLLED: Final = 200
@@ -250,11 +252,14 @@ class LiveScreen(Screen[None]):
         hint: Callable[[str], str],
         complete: Callable[[str], Sequence[str]] = lambda _: (),
         history: Sequence[str] = (),
+        letters: str = "",
     ) -> None:
         """Ask for a line of text at the foot of the screen; see `Prompt`."""
-        if not self.query(Prompt):
-            # Awaited, for what is typed next belongs to it.
-            await self.mount(Prompt(lead, take, hint=hint, complete=complete, history=history))
+        await self.query(Prompt).remove()  # one that asked for this one is on its way out
+        # Awaited, for what is typed next belongs to it.
+        await self.mount(
+            Prompt(lead, take, hint=hint, complete=complete, history=history, letters=letters)
+        )
 
     async def action_command(self) -> None:
         """Ask for a command."""
@@ -265,6 +270,35 @@ class LiveScreen(Screen[None]):
             hint=lambda text: hint(text, known),
             complete=lambda text: completions(text, known),
             history=self.cockpit.typed,
+        )
+
+    async def action_write(self) -> None:
+        """Show what saving would change in the settings file, and ask whether it shall."""
+        display = {"theme": self.app.theme, "window": self.view.window}
+        proposal = self.cockpit.proposal(**display)
+        if proposal.refusal or not proposal.lines:
+            words = proposal.refusal or "Nothing to save: the file has what is set."
+            self.notify(
+                words, markup=False, severity="warning" if proposal.refusal else "information"
+            )
+            return
+        room = max(1, self.size.height // 3)
+        lines = [neutralise(line, _LINE_LIMIT) for line in proposal.lines[:room]]
+        if len(proposal.lines) > room:
+            lines[-1] = f"… and {len(proposal.lines) - room + 1} more"
+
+        def take(answer: str) -> str | None:
+            if answer.lower() == "y":
+                failed = proposal.write()
+                if not failed:
+                    self.cockpit.settle(**display)
+                words = failed or f"Saved to {proposal.file}"
+                self.notify(words, markup=False, severity="error" if failed else "information")
+            return None
+
+        file = neutralise(proposal.file, _LINE_LIMIT)
+        await self.ask(
+            f"write this to {file}? y n", take, hint=lambda _: "\n".join(lines), letters="yn"
         )
 
     def _known(self) -> Known:
