@@ -21,6 +21,7 @@ ScreenName: TypeAlias = Literal["home", "route", "probe"]
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
+PROBE: Final[frozenset[ScreenName]] = frozenset(("probe",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(("home", "route", "probe"))
 
@@ -88,8 +89,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "pane(5)", where=HOME),
     Hotkey("pane_6", "6", "6", "what happened", "Go to what happened; again: the whole screen.",
         "move", "pane(6)", where=HOME),
-    Hotkey("open", "enter", "⏎", "route", "Open the page of the selected route; there, that of the "
-        "selected probe.", "move", "open", 5),
+    Hotkey("open", "enter", "⏎", "route", "Open the page of the selected route.", "move", "open", 5,
+        where=HOME),
+    Hotkey("open_probe", "enter", "⏎", "probe", "Open the page of the selected probe.", "move",
+        "open", 5, where=ROUTE),
     Hotkey("ring", "tab", "Tab", "next pane", "Go to the next pane.", "move", "ring(1)"),
     Hotkey("ring_back", "shift+tab", "S-Tab", "pane before", "Go to the pane before.",
         "move", "ring(-1)"),
@@ -108,10 +111,25 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),
     Hotkey("window", "w", "w", "window", "Take the next window: 1m, 5m, 15m, 1h, run.",
         "look", "window", 13),
+    Hotkey("log_filter", "f", "f", "filter what happened", "Show in what happened the selected "
+        "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
+        where=HOME),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on.",
         "look", "freeze", 10, where=EVERYWHERE),
     Hotkey("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
         "look", "preview", 14, where=HOME),
+    Hotkey("gaps", "h", "h", "gaps", "Show the map of gaps between chunks; again: of TTFT.",
+        "look", "gaps", 19, where=ROUTE),
+    Hotkey("slowest", "o", "o", "slowest first", "List the slowest probes first; again: the "
+        "newest.", "look", "slowest", 20, where=ROUTE),
+    Hotkey("only_failed", "x", "x", "only not good", "List only probes that were not good; again: "
+        "all.", "look", "only_failed", 21, where=ROUTE),
+    Hotkey("take_t0", "T", "T", "set T0", "Keep the figures of now as T0.", "look", "take_t0", 11,
+        where=ROUTE),
+    Hotkey("against_t0", "0", "0", "against T0", "Show now against T0; again: all columns.",
+        "look", "against_t0", 12, where=ROUTE),
+    Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
+        "say; again: show them.", "look", "private", 19, where=EVERYWHERE),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
         "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc"), "fewer"),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",
@@ -132,6 +150,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "undo", 7),
     Hotkey("burst", "b", "b", "burst", "Send as many probes as the concurrency now, beside the "
         "pace.", "knobs", "burst", 15),
+    Hotkey("fresh", "B", "B", "fresh connection", "Send one probe now, on a connection of its own: "
+        "it tells a server that hangs from a connection that does.", "knobs", "fresh", 19),
     Hotkey("end_cool_down", "c", "c", "end cool-down", "Probe at once although the server asked us "
         "to wait.", "knobs", "end_cool_down"),
     Hotkey("accept_usual", "U", "U", "take as usual", "The route's present level is its usual one "
@@ -146,6 +166,20 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "the spending ledger fails or was lost.", "program", "lift"),
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
+    Hotkey("line_down", "j,down", "j ↓", "line down", "Scroll the page by a line.",
+        "move", "scroll(1)", where=PROBE),
+    Hotkey("line_up", "k,up", "k ↑", "line up", "Scroll the page back by a line.",
+        "move", "scroll(-1)", where=PROBE),
+    Hotkey("page_top", "g,home", "g", "top", "Go to the top of the page.",
+        "move", "edge(False)", where=PROBE),
+    Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
+        "move", "edge(True)", where=PROBE),
+    Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
+        "move", "neighbour(1)", 5, ("J K", "next, previous probe"), where=PROBE),
+    Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",
+        "move", "neighbour(-1)", where=PROBE),
+    Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
+        "up; terminals that know OSC 52 take it.", "look", "copy", 6, where=PROBE),
 )  # fmt: skip
 """Groups: `program`, `move`, `look`, `knobs`."""
 

@@ -11,6 +11,7 @@ with the first event that names them.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,9 @@ _ASSUMED_KEPT: Final = 8_192
 class ProbeAccount:
     """A probe between its first attempt and its end."""
 
+    started_ns: int = 0
+    """When its first attempt began, as far as that is known."""
+    cohort: str = ""
     attempts: int = 0
     """Attempts of it that have begun."""
     attempt: int | None = None
@@ -72,6 +76,15 @@ class Accounts:
     def open_attempts(self) -> int:
         """Attempts that have begun and not ended."""
         return self.attempts - self.outcomes.total()
+
+    @property
+    def oldest_ns(self) -> int | None:
+        """When the oldest probe began that is open, its waits included; None where none is."""
+        return next(iter(self._open.values())).started_ns if self._open else None
+
+    def open_probes(self) -> Iterable[ProbeAccount]:
+        """Return those that have begun and not ended."""
+        return self._open.values()
 
     def attempt_began(self, name: str, attempt: int) -> tuple[ProbeAccount, RetryPlan | None]:
         """Return a probe with this attempt open, and the plan it fulfils where it is a retry that

@@ -21,12 +21,15 @@ from probes.board.frame import (
     recovery_views,
     route_detail,
     route_row,
+    said_of,
     totals,
 )
+from probes.board.page import route_page
+from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
-from probes.board.states import judge, note_worst, worst_first
+from probes.board.states import judge, note_worst, worst_first, worst_of
 from probes.board.summary import route_summary
-from probes.board.views import Marker, RequestView, Snapshot
+from probes.board.views import RequestView, Snapshot, UsualView
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -90,6 +93,7 @@ class Board:
         """What was read of the routes that are looked at, by route."""
         self._window: WindowName = "5m"
         self._detailed: frozenset[str] = frozenset()
+        self._paged: frozenset[str] = frozenset()
         self._looked_ns: int | None = None
         """When the last snapshot was taken; None before the first."""
 
@@ -135,20 +139,21 @@ class Board:
         self,
         window: WindowName = "5m",
         detail_routes: Collection[str] = (),
-        pages: Collection[str] = (),  # noqa: ARG002 - given by the next change
+        pages: Collection[str] = (),
         *,
         anew: bool = False,
     ) -> Snapshot:
         """Return one frame: figures over `window`, details of the routes asked for, and of those in
         `pages` all that their page shows.
 
-        Names in `detail_routes` that are not known are left out. What is looked at for the first
+        Names that are not known are left out. What is looked at for the first
         time is read now, and at the turns of its routes from then on; `anew` reads all of it now,
         for a last frame.
         """
         now_ns, run = self._now_ns, self._run
         self._looked_ns, self._window = now_ns, window
-        self._detailed = frozenset(name for name in detail_routes if name in self._routes)
+        self._paged = frozenset(name for name in pages if name in self._routes)
+        self._detailed = self._paged.union(name for name in detail_routes if name in self._routes)
         if anew:
             self._figures.clear()
         read = [(route, self._figures_of(route)) for route in self._order]
@@ -174,11 +179,13 @@ class Board:
             details={detail.route: detail for detail in details if detail is not None},
             incidents=incident_views(run.incidents, self._routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
+            happenings=run.happenings.view(),
         )
 
-    def request(self, route: str, probe: str) -> RequestView | None:  # noqa: ARG002
+    def request(self, route: str, probe: str) -> RequestView | None:
         """Return one probe that ended, whole; None where it is not kept any more."""
-        return None
+        known = self._routes.get(route)
+        return None if known is None else known.probe_log.request(route, probe)
 
     def summary(self) -> dict[str, Any]:
         """Return the run so far by route, as JSON-able values; see `route_summary`."""
@@ -192,6 +199,8 @@ class Board:
         clock = (event.boot_id, event.clock_name)
         if self._hello is None or (self._hello.boot_id, self._hello.clock_name) != clock:
             self._begin_run(event.at_ns)
+        elif self._hello.engine != event.engine:
+            self._run.happenings.greeted(event.at_ns, event.engine)
         self._hello = event
         self._run.held.clear()
         for route in self._routes.values():
@@ -204,6 +213,7 @@ class Board:
                 self._routes[info.name] = RouteBoard(info, self._run)
                 self._order.append(self._routes[info.name])
         self._turns = tuple(self._routes.values())
+        self._run.log_bytes_a_route = BYTES_KEPT // max(1, len(self._routes))
         self._due_ns, self._step = 0, -1  # the goals that the new engine has hold from here on
         self._run.header.clock = event.clock
         self._wall_anchor_ns = event.wall_ns - event.at_ns
@@ -218,6 +228,8 @@ class Board:
 
     def _holding(self, event: Held) -> None:
         route = self._routes.get(event.route)
+        if route is not None or not event.route:
+            self._run.happenings.holding(event)
         if route is not None:
             route.holding(event)
         elif not event.route and event.released:
@@ -227,25 +239,38 @@ class Board:
 
     def _slept(self, event: Gap) -> None:
         self._run.gaps.append(event)
+        self._run.happenings.slept(event)
 
     def _marked(self, event: Mark) -> None:
-        self._run.marks.append(Marker(event.at_ns, event.text))
+        self._run.happenings.marked(event)
 
     def _diagnosed(self, event: Diagnosis) -> None:
         """Take what is known of an incident by now, and judge its routes at once."""
         incident, names = self._run.incidents.diagnosed(event)
-        for name in sorted(names & self._routes.keys()):
-            route = self._routes[name]
+        hit = [self._routes[name] for name in sorted(names & self._routes.keys())]
+        for route in hit:
+            name = route.info.name
+            if name not in incident.lost_before:
+                incident.lost_before[name] = route.failures.before(event.since_ns)
+            if incident.was_named and (incident.ended_ns or name not in event.routes):
+                route.ill_ns.append((incident.since_ns, event.at_ns))
             if event.state == "cleared" and incident.was_named:
                 route.recovered(incident, event.at_ns)
             self._take_turn(route)
+        incident.lost = sum(
+            self._routes[name].failures.n - before for name, before in incident.lost_before.items()
+        )
+        said, state = said_of(incident, hit), worst_of(incident.worst.values())
+        self._run.happenings.diagnosed(event, incident, state, said)
 
     def _noticed(self, event: Notice) -> None:
         if event.price is not None and event.route in self._routes:
             self._routes[event.route].priced(event.price)
+        self._run.happenings.noticed(event)
         self._run.header.note(f"{event.route}: {event.text}" if event.route else event.text)
 
     def _failed(self, event: Fault) -> None:
+        self._run.happenings.failed(event)
         again = f"restarts in {event.restart_in_s:g} s"
         self._run.header.note(f"{event.route}: {event.error}; {again}")
 
@@ -276,25 +301,41 @@ class Board:
         route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
         route.observer_busy = judged.observer_busy
         for incident in self._run.incidents.of(name):
-            note_worst(incident, route)
+            if note_worst(incident, route):
+                worst = worst_of(incident.worst.values())
+                self._run.happenings.worsened(incident.event.id, worst)
+        if route.knob_effects.is_watching:
+            route.look_at_knob(self._durable_ns)
         if route.state != before:
             self._order = worst_first(self._order)
         if self._looked_ns is not None and self._now_ns - self._looked_ns < _LOOKED_AT_NS:
-            with_detail = name in self._detailed
-            self._figures[name] = route_figures(at, self._window, with_detail=with_detail)
+            self._figures[name] = self._read(at)
         else:
             self._figures.pop(name, None)
+            route.probe_log.forget_views()
 
     def _figures_of(self, route: RouteBoard) -> RouteFigures:
         """Return what was read of a route at its turn; now, where it was not looked at then."""
         name = route.info.name
-        with_detail = name in self._detailed
         known = self._figures.get(name)
-        if known is None or known.window != self._window or (with_detail and known.detail is None):
-            at = RouteAt(route, self._durable_ns)
-            known = route_figures(at, self._window, with_detail=with_detail)
-            self._figures[name] = known
+        if (
+            known is None
+            or known.window != self._window
+            or (known.detail is None and name in self._detailed)
+            or (known.page is None and name in self._paged)
+        ):
+            known = self._figures[name] = self._read(RouteAt(route, self._durable_ns))
         return known
+
+    def _read(self, at: RouteAt) -> RouteFigures:
+        """Read all that is looked at of a route at one stamp."""
+        name, page = at.route.info.name, None
+        if name in self._paged:
+            page = route_page(at, UsualView())
+        else:
+            at.route.probe_log.forget_views()
+        with_detail = name in self._detailed
+        return route_figures(at, self._window, with_detail=with_detail, page=page)
 
     def _seal(self) -> None:
         """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""

@@ -15,7 +15,15 @@ from functools import lru_cache
 from typing import Final
 
 from probes.board.route import Charted, RouteBoard
-from probes.board.views import ChartPoint, Figure, Grade, RetryRow, RetryView, WindowColumn
+from probes.board.views import (
+    ChartPoint,
+    Figure,
+    Grade,
+    RetryRow,
+    RetryView,
+    RoutePage,
+    WindowColumn,
+)
 from probes.stats.quantiles import Quantiles
 from probes.stats.samples import Metric
 from probes.stats.tally import Tally
@@ -153,6 +161,32 @@ class RouteAt:
             self._percentiles[metric, window] = found
         return found
 
+    def first_now(self) -> int:
+        """Return the first slice of how it is now: of the last minute, but after the newest onset
+        on the route, and after its last incident."""
+        route = self.route
+        since = [incident.since_ns for incident in route.run.incidents.of(route.info.name)]
+        if route.well_from_ns is not None:
+            since.append(route.well_from_ns)
+        firsts = [self._first_after(stamp_ns) for stamp_ns in since]
+        return max(0, first_slice("1m", slice_index(self.offset_ns)), *firsts)
+
+    def well_slices(self, first: int, end: int) -> list[int]:
+        """Return the slices from `first` to before `end` in which no incident was open on the
+        route."""
+        route, origin_ns = self.route, self.route.run.origin_ns
+        is_open = route.run.incidents.of(route.info.name)
+        ill = [*route.ill_ns, *[(incident.since_ns, self.now_ns) for incident in is_open]]
+        spans = [
+            ((since - origin_ns) // SLICE_NS, (until - origin_ns) // SLICE_NS)
+            for since, until in ill
+        ]
+        return [
+            index
+            for index in range(max(0, first), end)
+            if not any(begin <= index <= last for begin, last in spans)
+        ]
+
     def _first_after(self, stamp_ns: int) -> int:
         return slice_index(stamp_ns - self.route.run.origin_ns) + 1
 
@@ -231,10 +265,15 @@ class RouteFigures:
     trend: tuple[ChartPoint, ...]
     detail: DetailFigures | None
     """None where only its row is looked at."""
+    page: RoutePage | None
+    """None where nobody looks at its page."""
 
 
-def route_figures(at: RouteAt, window: WindowName, *, with_detail: bool) -> RouteFigures:
-    """Return what a route's row shows over `window`, and its panes where asked for."""
+def route_figures(
+    at: RouteAt, window: WindowName, *, with_detail: bool, page: RoutePage | None = None
+) -> RouteFigures:
+    """Return what a route's row shows over `window`, and its panes where asked for, beside the
+    page that was read at the same stamp."""
     detail = None
     if with_detail:
         columns = tuple(_column(at, shown) for shown in WINDOWS)
@@ -254,6 +293,7 @@ def route_figures(at: RouteAt, window: WindowName, *, with_detail: bool) -> Rout
         ),
         trend=at.chart("ttft"),
         detail=detail,
+        page=page,
     )
 
 

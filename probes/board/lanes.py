@@ -18,7 +18,7 @@ from probes.stats.tokens import CharactersPerToken, is_exact
 
 CELL_NS: Final = 100_000_000
 """One slot of the engine's batches."""
-_CELLS_KEPT: Final = 600
+CELLS_KEPT: Final = 600
 """A minute: no screen is so wide that it shows more."""
 _ENDED_KEPT: Final = 24
 """More than a pane has lines for."""
@@ -83,7 +83,7 @@ class Lane:
         if self.cells and self.cells[-1][0] == start:
             chunks += self.cells.pop()[1]
         self.cells.append((start, chunks))
-        if len(self.cells) > _CELLS_KEPT:
+        if len(self.cells) > CELLS_KEPT:
             del self.cells[0]
 
     def count(self, arrival: Arrival, sizes: CharactersPerToken) -> SlotTokens:
@@ -111,7 +111,7 @@ class Lane:
         """
         earliest = arrival.last_ns - (CELL_NS if arrival.chunks > 1 else 0)
         if earliest - last_ns > longest_ns:
-            self.stalls = (*self.stalls, (last_ns, earliest))[-_CELLS_KEPT:]
+            self.stalls = (*self.stalls, (last_ns, earliest))[-CELLS_KEPT:]
 
     def finish(self, event: AttemptFinished, per_token_s: float | None) -> None:
         """Replace what was estimated while open by what the whole attempt says."""
@@ -146,7 +146,7 @@ class Lane:
             arrivals = [self.started_ns + offset for offset in self.undrawn]
             for at_ns in arrivals:
                 self.draw(at_ns, 1)
-            self.stalls = tuple(stalls_between(arrivals, longest_ns)[-_CELLS_KEPT:])
+            self.stalls = tuple(stalls_between(arrivals, longest_ns)[-CELLS_KEPT:])
             self.undrawn = ()
         return LaneView(
             route=route,

@@ -14,11 +14,14 @@ import msgspec
 
 from probes.answers.limits import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
+from probes.board.happenings import HappeningLog
 from probes.board.header import Header
-from probes.board.incident_log import IncidentLog, KnownIncident
+from probes.board.incident_log import FailureStamps, IncidentLog, KnownIncident
+from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
+from probes.board.probe_log import BYTES_KEPT, ProbeLog
 from probes.board.throttles import ThrottleLog
-from probes.board.views import ChartPoint, Marker, RouteState
+from probes.board.views import ChartPoint, KnobEffect, Marker, RouteState
 from probes.config.goals import cap_of, e2e_goal_s
 from probes.events import (
     Arrivals,
@@ -39,18 +42,24 @@ from probes.events import (
 )
 from probes.events.diagnosis_words import server_words
 from probes.kit.clock import NS_PER_S
-from probes.stats.chunk_gaps import GapBuckets, longest_gap_ns
+from probes.stats.chunk_gaps import gaps_between, longest_gap_ns
+from probes.stats.ladders import steps_of
+from probes.stats.log_buckets import DurationWindows, LogBuckets
 from probes.stats.samples import CohortSamples, Metric
 from probes.stats.tally import Tally, TallyWindows
 from probes.stats.tokens import seconds_per_token
-from probes.stats.windows import SLICE_NS, slice_index
+from probes.stats.windows import SLICE_NS, Slices, slice_index
 
-MARKERS_KEPT: Final = 50
+_MARKERS_KEPT: Final = 50
 """More labels than a chart has room for."""
 _COHORTS_KEPT: Final = 8
 """Answer caps that somebody goes back and forth between; each costs the samples of an hour."""
 _PREVIEW_CHARACTERS: Final = 4000
 """A pane at its largest."""
+_HEAT_SLICES: Final = 90
+"""A heat map shows 15 minutes."""
+_ILL_KEPT: Final = 64
+"""Incidents of one route: more than 15 minutes see of one that is worth a usual."""
 _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
 
@@ -58,6 +67,8 @@ Charted: TypeAlias = Literal["ttft", "e2e"]
 Refusal: TypeAlias = Literal["throttled", "failed"]
 """How an attempt ended that was not ok: of each the server's last words are kept."""
 
+
+_Marked: TypeAlias = tuple[tuple[Marker, ...], Marker | None, tuple[Marker, ...]]
 
 UNANSWERED: Final[frozenset[RouteState]] = frozenset(("down", "hanging", "failing"))
 """States that get better only by a success."""
@@ -87,10 +98,12 @@ class RunState:
         self.header = Header()
         self.throttles = ThrottleLog()
         self.incidents = IncidentLog()
-        self.marks: deque[Marker] = deque(maxlen=MARKERS_KEPT)
+        self.happenings = HappeningLog()
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self.held: set[HeldReason] = set()
         """What holds back new attempts of every route."""
+        self.log_bytes_a_route = BYTES_KEPT
+        """Most bytes of probes that a route keeps."""
 
     def engine_ran(self, started_ns: int, ended_ns: int) -> bool:
         """Return whether the engine ran all the time between two stamps, so that they hold."""
@@ -111,8 +124,18 @@ class RouteBoard:
         """Least recently used first."""
         self.cohort = ""
         """The one that new attempts belong to."""
-        self.chunk_gaps = GapBuckets()
-        self.markers: deque[Marker] = deque(maxlen=MARKERS_KEPT)
+        self.chunk_gaps = DurationWindows()
+        """Of all cohorts, as are round trips and TTFT of the heat map."""
+        self.rtt = DurationWindows()
+        """Of the connection's own packets, by the kernel."""
+        self.ttft_heat = Slices(_HEAT_SLICES, LogBuckets)
+        self.probe_log = ProbeLog()
+        self._cohort_marks: deque[Marker] = deque(maxlen=_MARKERS_KEPT)
+        """Where another cohort began; what else is marked stands in the log."""
+        self._marked: _Marked = ((), None, ())
+        """What its marks were made of, and they."""
+        self.knob_effects = KnobEffects()
+        self.failures = FailureStamps()
         self.limits = LimitState()
         self.cool_down: Held | None = None
         self.held: set[HeldReason] = set()
@@ -133,6 +156,8 @@ class RouteBoard:
         self.observer_busy = False
         self.well_from_ns: int | None = None
         """End of its last incident: what was measured before says nothing of how it is now."""
+        self.ill_ns: deque[tuple[int, int]] = deque(maxlen=_ILL_KEPT)
+        """Onset and end of the incidents that are over."""
         self.ok_began_ns = -1
         """When the newest attempt that ended ok began; -1 before the first."""
         self.refused_in_a_row = 0
@@ -159,9 +184,30 @@ class RouteBoard:
         """Forget what only the former engine could have finished; its figures stay."""
         self.lanes.engine_died(at_ns)
         self.accounts.engine_died()
+        self._tell_effect(self.knob_effects.broken_off(at_ns))
         self._skipped_before = self.skipped
         self._counts = RouteCounts(route=self.info.name, in_flight=0, target=self.target)
         self.held.clear()
+
+    def look_at_knob(self, now_ns: int) -> None:
+        """Tell the log what the last turn of a knob did, as far as that is known."""
+        self._tell_effect(self.knob_effects.looked(now_ns, self.accounts.oldest_ns))
+
+    def _tell_effect(self, effect: KnobEffect | None) -> None:
+        if effect is not None:
+            self.run.happenings.effect_known(self.info.name, effect)
+
+    def markers(self) -> tuple[Marker, ...]:
+        """Return what is to be marked on its charts, oldest first: the same object until there is
+        something new, so that no chart is drawn again for nothing."""
+        happened = self.run.happenings.markers(self.info.name)
+        newest = self._cohort_marks[-1] if self._cohort_marks else None
+        known, cohort, marked = self._marked
+        if known is not happened or cohort is not newest:
+            both = sorted((*happened, *self._cohort_marks), key=lambda marker: marker.at_ns)
+            marked = tuple(both[-_MARKERS_KEPT:])
+            self._marked = (happened, newest, marked)
+        return marked
 
     # What holds now, of the settings and the engine's own words.
 
@@ -202,11 +248,12 @@ class RouteBoard:
         turned does not judge what was measured before it."""
         return self._goal_e2e_of(self.cohort)
 
-    def goal_s(self, metric: Metric) -> float | None:
-        """Return the goal of a metric's p95 that holds now; None where it has none."""
+    def goal_s(self, metric: Metric, cohort: str = "") -> float | None:
+        """Return the goal of a metric's p95 that holds now, or for another cohort; None where it
+        has none."""
         if metric == "ttft":
             return self.info.goal_ttft_s
-        return self.goal_e2e_s if metric == "e2e" else None
+        return self._goal_e2e_of(cohort or self.cohort) if metric == "e2e" else None
 
     def cool_down_s(self, now_ns: int) -> float | None:
         """Return the seconds left of a cool-down; None where there is none."""
@@ -223,6 +270,9 @@ class RouteBoard:
             size = samples.seal(offset_ns)
             if size:
                 return size
+        size = self.chunk_gaps.seal(offset_ns) or self.rtt.seal(offset_ns)
+        if size:
+            return size
         # Last, so that what they have sealed, the samples have too.
         return self.tallies.seal(offset_ns)
 
@@ -234,25 +284,31 @@ class RouteBoard:
         self.lanes.started(event)
         if event.cohort and event.cohort != self.cohort:
             self._change_cohort(event)
+        if event.cohort:
+            self._tell_effect(self.knob_effects.began(event.cohort, event.at_ns))
         if len(self.cohorts) != 1 or self.cohort not in self.cohorts:
             samples = self._samples(self.cohort)
             del self.cohorts[self.cohort]
             self.cohorts[self.cohort] = samples
-        self._attempt_began(event.probe, event.attempt, event.at_ns)
+        self._attempt_began(event, event.at_ns, event.at_ns)
         self.run.throttles.resumed(event)
 
     def first_token(self, event: FirstToken) -> None:
         """Take the felt TTFT of a probe's first output."""
         self.last_event_ns = event.at_ns
         self.lanes.first_token(event)
-        probe = self._attempt_began(event.probe, event.attempt, event.at_ns)
+        began_ns = event.at_ns - event.felt_ns
+        probe = self._attempt_began(event, event.at_ns, began_ns)
         if (
             not probe.has_felt_ttft
             and event.kind not in ("not_streamed", "none")
-            and self.run.engine_ran(event.at_ns - event.felt_ns, event.at_ns)
+            and self.run.engine_ran(began_ns, event.at_ns)
         ):
-            samples = self._samples(event.cohort)
-            samples.ttft.add(self._slice_offset(event.at_ns), event.felt_ns / NS_PER_S)
+            samples, offset_ns = self._samples(event.cohort), self._slice_offset(event.at_ns)
+            felt_s = event.felt_ns / NS_PER_S
+            samples.ttft.add(offset_ns, felt_s)
+            self.ttft_heat.at(slice_index(offset_ns)).add(event.felt_ns)
+            self.knob_effects.add("ttft_p95", event.cohort, began_ns, felt_s)
         probe.has_felt_ttft = True
 
     def arrivals(self, event: Arrivals) -> None:
@@ -276,24 +332,35 @@ class RouteBoard:
         per_token_s = seconds_per_token(event)
         if not self.lanes.finished(event, per_token_s):
             return
+        self.knob_effects.ended(len(self.lanes), event.at_ns)
         probe = self.accounts.with_open(event.probe, event.attempt)
         if probe is None and not self.accounts.attempt_ended_late(event):
-            probe = self._attempt_began(event.probe, event.attempt, event.at_ns)
+            began_ns = event.stamps_ns.started or event.at_ns
+            probe = self._attempt_began(event, event.at_ns, began_ns)
         if probe is not None:
             self.accounts.attempt_ended(probe, event)
+        self.probe_log.attempt_ended(event)
         self.limits.hear(event)
         guessed_tokens = 0
         if event.output_tokens is None:
             guessed_tokens = self.lanes.sizes.tokens_of(event.characters)
         self.lanes.sizes.learn(event)
-        for tally in self._tallies(event.at_ns):
+        offset_ns = self._slice_offset(event.at_ns)
+        for tally in self.tallies.at(offset_ns):
             tally.count_attempt(event, guessed_tokens)
-        if event.flagged:
-            return
-        self.chunk_gaps.add_between(event.chunk_offsets_ns)
+        if not event.flagged:
+            self._timed(event, offset_ns, per_token_s)
+
+    def _timed(self, event: AttemptFinished, offset_ns: int, per_token_s: float | None) -> None:
+        """Take what an attempt measured, of which its stamps hold."""
+        if len(event.chunk_offsets_ns) > 1:
+            self.chunk_gaps.add_all(offset_ns, gaps_between(event.chunk_offsets_ns))
+        if event.rtt_ns is not None:
+            self.rtt.add(offset_ns, event.rtt_ns)
         if per_token_s:
-            samples = self._samples(event.cohort)
-            samples.speed.add(self._slice_offset(event.at_ns), 1 / per_token_s)
+            self._samples(event.cohort).speed.add(offset_ns, 1 / per_token_s)
+            began_ns = event.stamps_ns.started or event.at_ns
+            self.knob_effects.add("tokens_per_s", event.cohort, began_ns, 1 / per_token_s)
 
     def probe_finished(self, event: ProbeFinished) -> None:
         """Count a probe; take its E2E where it ended ok."""
@@ -301,12 +368,22 @@ class RouteBoard:
         retried_for = self.accounts.probe_ended(event.probe, event.outcome)
         is_measured = not event.flagged and self.run.engine_ran(event.started_ns, event.at_ns)
         is_good = event.outcome == "ok" and self._is_good(event, is_measured)
-        for tally in self._tallies(event.at_ns):
+        offset_ns = self._slice_offset(event.at_ns)
+        for tally in self.tallies.at(offset_ns):
             tally.count_probe(event, is_good, retried_for)
-        if event.outcome == "ok" and is_measured and event.done_ns is not None:
+        last = self.probe_log.probe_ended(event, self.run.log_bytes_a_route, is_good=is_good)
+        if event.outcome not in ("ok", "cancelled"):
+            self.failures.add(event.at_ns)
+        if is_measured and event.outcome != "cancelled":
+            self.knob_effects.add("good_share", event.cohort, event.started_ns, is_good)
             samples = self._samples(event.cohort)
-            e2e_s = (event.done_ns - event.started_ns) / NS_PER_S
-            samples.e2e.add(self._slice_offset(event.at_ns), e2e_s)
+            if event.outcome != "ok":
+                samples.lost.add(offset_ns, is_silent=event.first_token_ns is None)
+            elif event.done_ns is not None:
+                samples.e2e.add(offset_ns, (event.done_ns - event.started_ns) / NS_PER_S)
+                if last is not None:
+                    ladder = steps_of(event.started_ns, last, event.done_ns)
+                    samples.ladders.at(slice_index(offset_ns)).add(ladder)
         self.run.throttles.ended(event)
 
     def limit_read(self, event: LimitReading) -> None:
@@ -349,10 +426,13 @@ class RouteBoard:
                 self.cool_down = None
             case _:
                 pass
-        text, new_s = _knob_text(event), self._goal_e2e_at(self.max_tokens)
+        more, new_s = "", self._goal_e2e_at(self.max_tokens)
         if new_s != goal_s:
-            text += f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
-        self.markers.append(Marker(event.at_ns, text))
+            more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
+        if event.knob != "usual":  # it says what is usual, and changes nothing of what we do
+            still_open, oldest_ns = len(self.lanes), self.accounts.oldest_ns
+            self._tell_effect(self.knob_effects.turned(event, still_open, oldest_ns))
+        self.run.happenings.turned(event, more)
         self.is_due = True  # a pause is seen at once: the same key ends it
 
     def recovered(self, incident: KnownIncident, at_ns: int) -> None:
@@ -369,6 +449,11 @@ class RouteBoard:
 
     def _served(self, event: AttemptFinished) -> None:
         """Note whether an attempt succeeded, and what its server said where it did not."""
+        if not event.flagged:
+            began_ns, is_throttled = event.stamps_ns.started, event.outcome == "throttled"
+            self.knob_effects.add(
+                "throttled_share", event.cohort, began_ns or event.at_ns, is_throttled
+            )
         if event.outcome == "ok":
             # The first success after an onset may end a state, and does so at once.
             if self.health.state in UNANSWERED and self.ok_began_ns < self.health.since_ns:
@@ -378,6 +463,7 @@ class RouteBoard:
             return
         if event.outcome == "throttled":
             self.run.throttles.throttled(event)
+            self.run.happenings.throttled(event)
         self.refused_in_a_row += 1
         words = server_words(event.status, event.message)
         if not event.message:
@@ -387,15 +473,23 @@ class RouteBoard:
 
     def _change_cohort(self, event: AttemptStarted) -> None:
         if self.cohort:
-            self.markers.append(Marker(event.at_ns, f"cohort {self.cohort}→{event.cohort}"))
+            text = f"cohort {self.cohort}→{event.cohort}"
+            self._cohort_marks.append(Marker(event.at_ns, text, "cohort"))
         self.cohort = event.cohort
         for points in self.chart_points.values():
             points.clear()
         self.is_due = True  # the percentiles of one cohort never stand under another's name
 
-    def _attempt_began(self, name: str, attempt: int, at_ns: int) -> ProbeAccount:
-        """Return a probe with this attempt open; count the retry that this begins, if any."""
-        probe, plan = self.accounts.attempt_began(name, attempt)
+    def _attempt_began(
+        self, event: AttemptStarted | FirstToken | AttemptFinished, at_ns: int, began_ns: int
+    ) -> ProbeAccount:
+        """Return a probe with this attempt open; count the retry that this begins, if any.
+
+        `began_ns` is the earliest that the event knows of the probe.
+        """
+        probe, plan = self.accounts.attempt_began(event.probe, event.attempt)
+        if not probe.started_ns:
+            probe.started_ns, probe.cohort = began_ns, event.cohort
         if plan is not None:
             waited_s = (at_ns - probe.failed_ns) / NS_PER_S
             for tally in self._tallies(at_ns):
@@ -459,13 +553,3 @@ def _is_within(stamp_ns: int | None, started_ns: int, goal_s: float | None) -> b
 
 def _goal_text(goal_s: float | None) -> str:
     return "none" if goal_s is None else f"{goal_s:.3g} s"
-
-
-def _knob_text(event: Knob) -> str:
-    if event.knob == "paused":
-        return "paused" if event.after else "resumed"
-    if event.knob == "burst":
-        return f"burst {event.after:g}"
-    if event.knob == "usual":
-        return "usual accepted"
-    return f"{event.knob} {event.before:g}→{event.after:g}"

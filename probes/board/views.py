@@ -4,8 +4,7 @@ Durations are seconds, rates are per minute, shares are 0 to 1, money is USD. `N
 Stamps (`*_ns`) are monotonic ns of the engine, comparable with `Snapshot.now_ns`.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -24,7 +23,12 @@ from probes.events import (
     Shortage,
 )
 from probes.stats.chunk_gaps import Stall
-from probes.stats.windows import WINDOWS as WINDOWS  # for panes, which see views alone
+from probes.stats.log_buckets import HEAT_FLOOR_S as HEAT_FLOOR_S
+from probes.stats.log_buckets import HEAT_ROWS as HEAT_ROWS
+from probes.stats.log_buckets import HEAT_STEPS_A_DECADE as HEAT_STEPS_A_DECADE
+from probes.stats.log_buckets import heat_floor_s as heat_floor_s
+from probes.stats.log_buckets import heat_row as heat_row
+from probes.stats.windows import WINDOWS as WINDOWS
 from probes.stats.windows import WindowName as WindowName
 
 Grade: TypeAlias = Literal["none", "great", "fine", "slow", "sluggish"]
@@ -83,6 +87,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     model: str = ""
     base_url: str = ""
+    dialect: str = ""
+    """Which API is spoken, such as `chat` or `messages`."""
     tags: tuple[str, ...] = ()
     state: RouteState
     since_ns: int | None = None
@@ -335,11 +341,17 @@ class WindowColumn(msgspec.Struct, frozen=True):
     failure_share: float | None
 
 
+MarkerKind: TypeAlias = Literal["knob", "cohort", "onset", "recovered", "mark"]
+"""What a mark on a chart is about: an incident's beginning and end, what the user did or noted."""
+
+
 class Marker(msgspec.Struct, frozen=True):
-    """A vertical mark on a chart: a knob change, a cohort change, a user's mark."""
+    """A vertical mark on a chart."""
 
     at_ns: int
     text: str
+    """In a word or two; a user's own may be long and hostile."""
+    kind: MarkerKind = "mark"
 
 
 class PercentileTable(msgspec.Struct, frozen=True):
@@ -420,26 +432,6 @@ class RetryView(msgspec.Struct, frozen=True):
     """Further tries behind gateways, by their own word."""
 
 
-HEAT_FLOOR_S: Final = 0.001
-HEAT_STEPS_A_DECADE: Final = 8
-HEAT_ROWS: Final = 5 * HEAT_STEPS_A_DECADE
-"""Rows of a heat map: from 1 ms to 100 s, eight a decade, each a third longer than the one below.
-What is shorter or longer is in the first or the last."""
-
-
-def heat_row(value_s: float) -> int:
-    """Return the row of a duration, 0 for the shortest."""
-    if not value_s > HEAT_FLOOR_S:
-        return 0
-    row = int(math.log10(value_s / HEAT_FLOOR_S) * HEAT_STEPS_A_DECADE)
-    return min(row, HEAT_ROWS - 1)
-
-
-def heat_floor_s(row: int) -> float:
-    """Return the shortest duration of a row, in seconds."""
-    return HEAT_FLOOR_S * 10 ** (row / HEAT_STEPS_A_DECADE)
-
-
 class HeatSlice(msgspec.Struct, frozen=True):
     """How many of 10 s took how long."""
 
@@ -505,6 +497,13 @@ class FeltColumn(msgspec.Struct, frozen=True):
     """Of the input tokens."""
     rtt_s: float | None = None
     """Median round trip of the connection."""
+    cold_share: float | None = None
+    """Of the attempts, those on a connection that was made for them."""
+    stalled_share: float | None = None
+    """Of the answers, those that paused in mid-stream."""
+    input_tokens: float | None = None
+    """Mean per attempt with a count, as is the next."""
+    output_tokens: float | None = None
     finished: int = 0
     good: int = 0
     failed: int = 0
@@ -547,6 +546,8 @@ class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
     """Attempts."""
     wait_s: float = 0.0
     """Between attempts, in all."""
+    waits_s: tuple[tuple[float, float], ...] = ()
+    """Where each of those waits lies, from its start: begin and end."""
     cells: tuple[int, ...] = ()
     """Output chunks by tenths of a second from its start; at most a minute of them."""
     request_id: str = ""
@@ -578,8 +579,9 @@ class RoutePage(msgspec.Struct, frozen=True):
     columns: tuple[FeltColumn, ...] = ()
     """Now, usual, and the windows from the shortest."""
     cohorts: tuple[CohortView, ...] = ()
-    probes: tuple[ProbeView, ...] = ()
-    """The last 200 that ended, newest first."""
+    probes: Sequence[ProbeView] = ()
+    """The last 200 that ended, newest first, however they ended; each is made when it is looked
+    at, of this page's own moment."""
     ended: int = 0
     """How many there have been in all."""
 

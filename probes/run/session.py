@@ -282,13 +282,15 @@ class Session:
     def _seek_evidence(self) -> None:
         """Ask the engines for more probes where they would tell more."""
         wanted = self._wanted.now.routes
+        suspects = self._diagnostician.suspects
+        # What hangs is among them: of nothing, with each batch, it need not be asked.
         hanging = {
             name
-            for name in self._diagnostician.hanging
+            for name in (self._diagnostician.hanging if suspects else ())
             if name in wanted and wanted[name].concurrency == 1
         }
         now_ns = self._clock.monotonic_ns()
-        for command in self._thickening.commands(now_ns, self._diagnostician.suspects, hanging):
+        for command in self._thickening.commands(now_ns, suspects, hanging):
             self._source.send(command)
 
     def _greet(self, events: list[Event]) -> None:

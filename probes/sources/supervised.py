@@ -421,8 +421,12 @@ class _ReadGate:
             self._opened = anyio.Event()
 
     async def wait(self) -> None:
-        """Return as soon as it is open."""
-        await self._opened.wait()
+        """Return as soon as it is open.
+
+        Where it is, the loop is not asked to go round once more: that would be once a batch.
+        """
+        if not self._opened.is_set():
+            await self._opened.wait()
 
 
 class LineSplitter:

@@ -117,6 +117,14 @@ class Quantiles:
         tables, share = [part.table() for part in filled], filled[0].n / self.n
         return tuple(_read(tables, p * self.n, self.n, share) for p in probabilities)
 
+    def upto(self, value: float) -> float:
+        """Return how many samples are at most `value`."""
+        if self.n <= _SORTED and self._is_exact:
+            return sum([bisect_right(part.values, value) for part in self._parts])
+        tables = [part.table() for part in self._parts if part.n]
+        reached, _ = _reached(tables, value, [0] * len(tables), [len(one[0]) for one in tables])
+        return min(max(0.0, reached), self.n)
+
 
 def _read(tables: Sequence[_Table], rank: float, total: int, share: float) -> float:
     """Return the value at `rank` of `total`; the first table has that `share` of all samples."""

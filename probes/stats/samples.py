@@ -6,11 +6,12 @@ together ahead, while the newest slice is still open, a piece at a time, so that
 wait for it. An hour and the run have a part more, which changes once a minute.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from probes.stats.digest import Digest
+from probes.stats.ladders import LadderSlices
 from probes.stats.quantiles import Distribution, Quantiles
 from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice, slice_index
 
@@ -136,12 +137,63 @@ class SampleWindows(Windows[Digest]):
 
 
 @dataclass(slots=True)
+class Lost:
+    """Probes of one slice that ended otherwise than ok, but those we cancelled."""
+
+    failed: int = 0
+    silent: int = 0
+    """Of these, those of which no output came at all."""
+
+    def absorb(self, other: "Lost") -> None:
+        """Add what `other` has counted."""
+        self.failed += other.failed
+        self.silent += other.silent
+
+    def compact(self) -> int:
+        """Return 1: counters are as small as they get."""
+        return 1
+
+
+class LostWindows(Windows[Lost]):
+    """Failed probes of one cohort: in a percentile of all that was asked they never came."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(Lost)
+
+    def add(self, offset_ns: int, *, is_silent: bool) -> None:
+        """Count a probe in the slice of its end."""
+        for lost in self.at(offset_ns):
+            lost.failed += 1
+            lost.silent += is_silent
+
+    def total(self, window: WindowName, now_ns: int) -> Lost:
+        """Return the sum over `window` at offset `now_ns`."""
+        return _added(self.parts(window, now_ns))
+
+    def since(self, first: int, now_ns: int) -> Lost:
+        """Return the sum of the slices from `first` up to the one that is open at an offset."""
+        return _added(self.slices.between(first, slice_index(now_ns) + 1))
+
+
+def _added(parts: Iterable[Lost]) -> Lost:
+    total = Lost()
+    for part in parts:
+        total.absorb(part)
+    return total
+
+
+@dataclass(slots=True)
 class CohortSamples:
     """What was measured under one cohort."""
 
     ttft: SampleWindows = field(default_factory=SampleWindows)
     e2e: SampleWindows = field(default_factory=SampleWindows)
     speed: SampleWindows = field(default_factory=SampleWindows)
+    lost: LostWindows = field(default_factory=LostWindows)
+    ladders: LadderSlices = field(default_factory=LadderSlices)
+    """Of the probes that ended ok."""
 
     def of(self, metric: Metric) -> SampleWindows:
         """Return the windows of one metric."""
@@ -151,4 +203,9 @@ class CohortSamples:
 
     def seal(self, now_ns: int) -> int:
         """Do one piece of what is due at offset `now_ns`; return its size, 0 when all is done."""
-        return self.ttft.seal(now_ns) or self.e2e.seal(now_ns) or self.speed.seal(now_ns)
+        return (
+            self.ttft.seal(now_ns)
+            or self.e2e.seal(now_ns)
+            or self.speed.seal(now_ns)
+            or self.lost.seal(now_ns)
+        )

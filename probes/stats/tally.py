@@ -48,6 +48,10 @@ class Tally:
     output_tokens: int = 0
     output_counts: int = 0
     """Attempts whose output tokens are known."""
+    cached_tokens: int = 0
+    """Input tokens that came from the provider's cache."""
+    cached_of: int = 0
+    """Input tokens of the attempts of which that is known."""
     token_estimates: int = 0
     """Attempts whose output tokens are an estimate."""
     guessed_tokens: int = 0
@@ -80,6 +84,9 @@ class Tally:
         if event.input_tokens is not None:
             self.input_tokens += event.input_tokens
             self.input_counts += 1
+            if event.cached_tokens is not None:
+                self.cached_tokens += event.cached_tokens
+                self.cached_of += event.input_tokens
         if event.output_tokens is not None:
             self.output_tokens += event.output_tokens
             self.output_counts += 1
@@ -139,6 +146,8 @@ class Tally:
         self.stalls += other.stalls
         self.input_tokens += other.input_tokens
         self.input_counts += other.input_counts
+        self.cached_tokens += other.cached_tokens
+        self.cached_of += other.cached_of
         self.output_tokens += other.output_tokens
         self.output_counts += other.output_counts
         self.token_estimates += other.token_estimates

@@ -184,6 +184,13 @@ class Windows(Generic[A]):
             *self.slices.between(end_minute * SLICES_A_MINUTE, end),
         ]
 
+    def parts(self, window: WindowName, now_ns: int) -> list[A]:
+        """Return what holds `window` at offset `now_ns`, in pieces."""
+        index = slice_index(now_ns)
+        if window != "run":
+            return self.pieces(first_slice(window, index), index + 1)
+        return [self.run, *self.pieces(self.minutes.sealed * SLICES_A_MINUTE, index + 1)]
+
     def _places(self, index: int) -> tuple[A, ...]:
         """Return where a slice is written to, and remember it where that may be done."""
         if index < self.slices.sealed or index < self.slices.oldest:

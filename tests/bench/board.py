@@ -21,8 +21,9 @@ from tdigest import TDigest
 from probes.board import Board
 from probes.events import DURABLE_TYPES, Event, decode_event, encode_event
 from probes.stats import digest as digest_module
-from probes.stats.chunk_gaps import GapBuckets
+from probes.stats.chunk_gaps import gaps_between
 from probes.stats.digest import Digest
+from probes.stats.log_buckets import LogBuckets
 from probes.stats.quantiles import Distribution, Quantiles
 from probes.stats.sketch import BACKEND, SKETCHES
 
@@ -69,14 +70,14 @@ def digest_rows() -> list[tuple[str, float]]:
     slices = [filled(SAMPLES[at : at + 100], closed=True) for at in range(0, 1_400, 100)]
     parts = [Distribution(slices), Distribution([filled(SAMPLES[:60])])]
     few = [Distribution([filled(SAMPLES[at : at + 10], closed=True)]) for at in range(0, 60, 10)]
-    gaps, offsets = GapBuckets(), tuple(range(0, 12 * 20_000_000, 20_000_000))
+    gaps, offsets = LogBuckets(), tuple(range(0, 12 * 20_000_000, 20_000_000))
     rows += [
         ("Digest.add, a slice of 100", cost_us(lambda: filled(SAMPLES[:100]), 20) / 100),
         ("closing a slice of 100", cost_us(lambda: filled(SAMPLES[:100], closed=True), 20)),
         ("a window of 14 pieces put together", cost_us(lambda: Distribution(slices), 10)),
         ("p50, p95 and p99 of it", cost_us(lambda: Quantiles(parts).at(0.5, 0.95, 0.99), 50)),
         ("p95 of 60 samples that are known", cost_us(lambda: Quantiles(few).at(0.95), 50)),
-        ("12 chunk gaps", cost_us(lambda: gaps.add_between(offsets), 200)),
+        ("12 chunk gaps", cost_us(lambda: gaps.add_all(gaps_between(offsets)), 200)),
     ]
     return rows
 

@@ -2,13 +2,14 @@
 
 Runs the real cockpit in a pseudo-terminal on a stream of 8 routes and 50 open streams of 50 tokens
 a second, which a process of its own writes (`screen_engine.py`), and prints the cockpit's CPU
-share of one core, the time of a frame and its bytes: live, at 1 Hz, frozen, and with everything
-paused. In the same run an empty app of Textual's, which is what cannot be had cheaper. Then how
-long the first frame takes from the start of the process, and what becomes of the refresh rate on a
-terminal that takes 20 kB a second. `--span S` sets the seconds of each reading, `--streams N` the
-open streams. No pass or fail: machines differ, and are busy at times; the last column is the CPU
-time of a million additions in Python right after the reading: about 35 ms on a quiet core, and what
-else is slower then is slower in that ratio.
+share of one core, the time of a frame and its bytes: live, on the page of a route, at 1 Hz, frozen,
+with everything paused, and with 41 routes. In the same run an empty app of Textual's, which is what
+cannot be had cheaper. One route fails, so that verdicts, strips and the log have something to say.
+Then how long the first frame takes from the start of the process, and what becomes of the refresh
+rate on a terminal that takes 20 kB a second. `--span S` sets the seconds of each reading,
+`--streams N` the open streams. No pass or fail: machines differ, and are busy at times; the last
+column is the CPU time of a million additions in Python right after the reading: about 35 ms on a
+quiet core, and what else is slower then is slower in that ratio.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from pathlib import Path
 COCKPIT = Path(__file__).with_name("screen_cockpit.py")
 ROOT = Path(__file__).parents[2]
 SYNC_QUERY, SYNC_ANSWER = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+ROUTES, MANY_ROUTES = 8, 41
 WARM_S = 4.0
 SLOW_BYTES_PER_S = 20_000
 STARTS = 5
@@ -177,9 +179,17 @@ def environment() -> dict[str, str]:
     }
 
 
-def cockpit(kind: str, size: tuple[int, int], hz: float, streams: int, slow: int = 0) -> Terminal:
+def cockpit(
+    kind: str,
+    size: tuple[int, int],
+    hz: float,
+    streams: int,
+    *,
+    slow: int = 0,
+    routes: int = ROUTES,
+) -> Terminal:
     """Start the program under measurement."""
-    program = [sys.executable, str(COCKPIT), kind, str(hz), str(streams)]
+    program = [sys.executable, str(COCKPIT), kind, str(hz), str(streams), str(routes)]
     return Terminal(program, size, slow)
 
 
@@ -200,7 +210,16 @@ def spans(size: tuple[int, int], span_s: float, streams: int) -> None:
     terminal.close()
     terminal = cockpit("llmtop", size, 10, streams)
     time.sleep(WARM_S + 10)
-    show("llmtop live, 10 Hz", terminal.reading(span_s))
+    live = terminal.reading(span_s)
+    show("llmtop live, 10 Hz", live)
+    terminal.press("\r")
+    time.sleep(2)
+    show("page of a route, 10 Hz", terminal.reading(span_s))
+    terminal.press(" ")
+    time.sleep(1)
+    show("page of a route, frozen", terminal.reading(span_s))
+    terminal.press(" \x1b")
+    time.sleep(2)
     terminal.press(" ")
     time.sleep(1)
     show("llmtop frozen", terminal.reading(span_s))
@@ -208,6 +227,13 @@ def spans(size: tuple[int, int], span_s: float, streams: int) -> None:
     time.sleep(12)  # until the last lane has left the screen
     show("llmtop, all paused", terminal.reading(span_s))
     terminal.close()
+    terminal = cockpit("llmtop", size, 10, streams, routes=MANY_ROUTES)
+    time.sleep(WARM_S + 10)
+    many = terminal.reading(span_s)
+    show(f"llmtop live, {MANY_ROUTES} routes", many)
+    terminal.close()
+    ratio = many.cpu / live.cpu
+    sys.stdout.write(f"\n{MANY_ROUTES} routes cost {ratio:.2f} times what {ROUTES} do\n")
 
 
 def show(name: str, reading: Reading) -> None:
@@ -218,7 +244,7 @@ def show(name: str, reading: Reading) -> None:
 
 def slow_terminal(size: tuple[int, int], streams: int) -> None:
     """Print what the header says of the rate on a slow terminal, and after it is fast again."""
-    terminal = cockpit("llmtop", size, 10, streams, SLOW_BYTES_PER_S)
+    terminal = cockpit("llmtop", size, 10, streams, slow=SLOW_BYTES_PER_S)
     time.sleep(15)
     said = re.findall(rb"[\d.]+ Hz: slow terminal", bytes(terminal.seen))
     slow = said[-1].decode() if said else "nothing"

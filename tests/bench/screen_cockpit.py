@@ -1,8 +1,8 @@
-"""The cockpit under measurement, run by `screen.py` in a pty: `screen_cockpit.py KIND HZ N`.
+"""The cockpit under measurement, run by `screen.py` in a pty: `screen_cockpit.py KIND HZ N [R]`.
 
 KIND is `llmtop`, the real app on the real session and host, whose engine is `screen_engine.py` with
-N streams; `soak`, the same with `soak_engine.py`, whose time is N times as fast; or `empty`, an app
-of Textual's without any widget, whose timer does nothing. The socket numbered by
+N streams on R routes; `soak`, the same with `soak_engine.py`, whose time is N times as fast; or
+`empty`, an app of Textual's without any widget, whose timer does nothing. The socket numbered by
 SCREEN_CONTROL is asked, a byte each time, and answers with a JSON line of what was used since.
 """
 
@@ -23,7 +23,7 @@ from probes.money.ledger import Ledger
 from probes.run.session import Session
 from probes.sources.child_process import launch_process
 from tui.commands.start import run_app
-from tui.screens.home import HomeScreen
+from tui.screens.live import LiveScreen
 
 CONTROL = int(os.environ["SCREEN_CONTROL"])
 ROUTES = 8
@@ -45,7 +45,7 @@ class Gauge:
 
     def attach(self) -> None:
         """Put the gauge round the pull, the repaint and the driver's write."""
-        self._time(HomeScreen, "pull")
+        self._time(LiveScreen, "pull")
         self._time(Screen, "_on_timer_update")
         write = LinuxDriver.write
 
@@ -104,18 +104,18 @@ class EmptyApp(App[None]):
         self.set_interval(self._interval, lambda: None)
 
 
-def llmtop(refresh_hz: float, engine_file: str, argument: int, concurrency: int) -> None:
+def llmtop(refresh_hz: float, engine_file: str, argument: int, count: int = ROUTES) -> None:
     """Run the real app on an engine of ours, which gets one argument."""
     routes = tuple(
         Route(
             name=f"route-{number}",
             base_url="http://127.0.0.1:9/v1",
             model=f"model-{number}",
-            concurrency=concurrency,
+            concurrency=max(1, argument // count) if engine_file == "screen_engine.py" else 1,
             interval=0.0,
             max_tokens=200,
         )
-        for number in range(ROUTES)
+        for number in range(count)
     )
     plenty = Budget(tokens_per_hour=10**9, route_tokens_per_hour=10**9)
     config = Config(routes=routes, budget=plenty, display=Display(refresh_hz=refresh_hz))
@@ -134,7 +134,7 @@ def main() -> None:
     """Run one kind of app until the terminal ends it."""
     kind, refresh_hz, argument = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     if kind == "soak":  # without the gauge, which keeps what it measures until it is asked
-        llmtop(refresh_hz, "soak_engine.py", argument, 1)
+        llmtop(refresh_hz, "soak_engine.py", argument)
         return
     gauge = Gauge()
     gauge.attach()
@@ -142,7 +142,7 @@ def main() -> None:
     if kind == "empty":
         EmptyApp(refresh_hz).run()
     else:
-        llmtop(refresh_hz, "screen_engine.py", argument, max(1, argument // ROUTES))
+        llmtop(refresh_hz, "screen_engine.py", argument, *map(int, sys.argv[4:]))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Stream:
     first_ns: int
     tokens: int
     throttled: bool = False
+    failed: bool = False
     told_first: bool = False
     sent: int = 0
 
@@ -79,10 +80,22 @@ class Engine:
             number = self.number
             route = self.routes[number % len(self.routes)].name
             throttled = number % 29 == 0
+            failed = number % len(self.routes) == 0 and not throttled
             wait_ns = 250_000_000 + (number * 37 % 40) * 20_000_000
-            tokens = 0 if throttled else 200 - (number * 53 % 190 if number <= self.streams else 0)
+            tokens = (
+                0
+                if throttled or failed
+                else 200 - (number * 53 % 190 if number <= self.streams else 0)
+            )
             stream = Stream(
-                route, f"1-{number}", 0, now_ns, now_ns + wait_ns, tokens, throttled=throttled
+                route,
+                f"1-{number}",
+                0,
+                now_ns,
+                now_ns + wait_ns,
+                tokens,
+                throttled=throttled,
+                failed=failed,
             )
             self.open.append(stream)
             yield AttemptStarted(
@@ -100,7 +113,7 @@ class Engine:
         """Give what came in the last batch: first tokens, chunks by route, ends, new streams."""
         arrivals: dict[str, list[Arrival]] = {}
         for stream in [one for one in self.open if one.first_ns <= now_ns]:
-            if not stream.told_first and not stream.throttled:
+            if not stream.told_first and stream.tokens:
                 stream.told_first = True
                 yield self._first(stream)
             chunks = min(CHUNKS_PER_BATCH, stream.tokens - stream.sent)
@@ -163,7 +176,8 @@ class Engine:
         )
 
     def _end(self, stream: Stream, now_ns: int, outcome: Outcome | None = None) -> Iterable[Event]:
-        outcome = outcome or ("throttled" if stream.throttled else "ok")
+        ended: Outcome = "server_error" if stream.failed else "ok"
+        outcome = outcome or ("throttled" if stream.throttled else ended)
         ok = outcome == "ok"
         first_ns = stream.first_ns if stream.sent else None
         step_ns = BATCH_NS // CHUNKS_PER_BATCH
@@ -174,11 +188,12 @@ class Engine:
             probe=stream.probe,
             attempt=0,
             outcome=outcome,
-            reason="rate_limit.requests" if stream.throttled else "",
+            reason="rate_limit.requests" if stream.throttled else "overloaded" * stream.failed,
+            message="The engine is currently overloaded" if stream.failed else "",
             retry=RetryPlan(reason="rate_limit", wait_s=1.0, number=1)
             if stream.throttled
             else None,
-            status=429 if stream.throttled else 200,
+            status=429 if stream.throttled else 503 if stream.failed else 200,
             stamps_ns=StampLadder(
                 started=stream.started_ns,
                 sent=stream.started_ns,

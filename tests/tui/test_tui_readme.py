@@ -27,10 +27,10 @@ from probes.sources.rules import HostLimits
 from probes.stats.windows import SLICE_NS
 from tui.cli import _WINDOWS, parser
 from tui.commands.once import json_line
-from tui.commands.waterfall import _STEPS
 from tui.draw.chart import SPANS_NS
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
+from tui.draw.waterfall import STEPS
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.home import home_panes
@@ -274,7 +274,7 @@ def test_the_fields_of_the_summary_that_tell_of_goals_are_named() -> None:
 
 
 def test_every_bar_of_the_waterfall_is_told() -> None:
-    bars = set(_STEPS.values()) - {"scheduled"}  # where all bars begin
+    bars = set(STEPS.values()) - {"scheduled"}  # where all bars begin
     assert set(first_cells(PAGE.rows("`once`: a waterfall"))) == bars
 
 

@@ -1,6 +1,7 @@
 """The header strip, and the banner beneath it for what must not be overlooked."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,8 +50,19 @@ class Strips:
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width."""
-        line = banner_line(snapshot, self.status) or ()
+        line = clip(banner_line(snapshot, self.status) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
+
+    def of_screen(
+        self, snapshot: Snapshot, view: ViewState, width: int, parts: Sequence[tuple[Line, float]]
+    ) -> Line:
+        """Return the strip of another screen: the lamp, its own parts, how far it can be trusted.
+
+        Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
+        """
+        lamp = _Part(_lamp(snapshot.header, view, self.status), 0)
+        figures = [lamp, *(_Part(line, priority) for line, priority in parts)]
+        return _strip(figures, snapshot.header, self.cockpit, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,11 @@ def header_line(
     """
     header = snapshot.header
     figures = [_Part(_lamp(header, view, status), 0), *_figures(header)]
+    return _strip(figures, header, cockpit, width)
+
+
+def _strip(figures: list[_Part], header: HeaderView, cockpit: Cockpit, width: int) -> Line:
+    """Return figures at the left and the badge at the right, as far as they have room."""
     badge = _worded(figures, observer_remarks(header, cockpit), width)
     figures, badge = _fitting(figures, badge, width)
     line, health = join(part.line for part in figures), join(part.line for part in badge)
@@ -182,11 +199,12 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
 def _lamp(header: HeaderView, view: ViewState, status: HostStatus) -> Line:
     clock: Span = (f" {_elapsed(header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
+    masked: Line = ((" masked", "accent"),) if view.private else ()
     if view.freeze is not None:
         stood = age(view.freeze.for_s).replace(".0s", "s")
         since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
-        return (start, (since, "alert"), clock)
-    return (start, _LAMPS[status.state], clock)
+        return (start, (since, "alert"), clock, *masked)
+    return (start, _LAMPS[status.state], clock, *masked)
 
 
 def _elapsed(seconds: float) -> str:

@@ -344,6 +344,9 @@ def matches(route: RouteView, words: str) -> bool:
 
 def visible_routes(snapshot: Snapshot, view: ViewState) -> tuple[RouteView, ...]:
     """Return the rows of the table: filtered, in the order of the view."""
+    if view.rows is not None:
+        by_name = {route.name: route for route in snapshot.routes}
+        return tuple(by_name[name] for name in view.rows)
     rows = [route for route in snapshot.routes if matches(route, view.filter)]
     if view.sort:
         rows = _sorted(rows, view.sort)

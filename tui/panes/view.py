@@ -30,6 +30,10 @@ PaneName: TypeAlias = Literal[
 ]
 
 
+LogFilter: TypeAlias = Literal["all", "route", "incidents"]
+"""What the log shows: everything, the selected route, or only incidents and knobs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Freeze:
     """The screen stands still while collection goes on."""
@@ -54,6 +58,8 @@ class PageView:
     """They are listed slowest first, not newest first."""
     t0: FeltColumn | None = None
     """What the figures are compared with, where the user has set it."""
+    t0_route: str = ""
+    """Whose figures those are."""
     t0_ns: int | None = None
     """When it was set, stamp of the engine."""
     against_t0: bool = False
@@ -76,6 +82,10 @@ class ViewState:
     """Only routes that hurt are rows of the table."""
     private: bool = False
     """Names of routes, models and hosts, and a server's words, are masked: somebody looks on."""
+    log_filter: LogFilter = "all"
+    rows: tuple[str, ...] | None = None
+    """The rows of the table in their order, where that was made of other names than those shown;
+    None where filter and order make it."""
     preview: bool = False
     """The token arrival pane shows the text as it comes."""
     maximised: int | None = None

@@ -1,12 +1,15 @@
 """The home screen: strips, the routes table and the panes beneath it."""
 
 from dataclasses import replace
+from typing import Final
 
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.widgets import Input
 
+from probes.board.views import Happening
 from tui.keys import bindings
+from tui.panes.happenings import happening_at, next_filter, route_of
 from tui.panes.header import banner_line
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane
@@ -17,6 +20,9 @@ from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.screens.live import SCROLL_STEP, LiveScreen
 from tui.screens.route import RouteScreen
 from tui.screens.sort_menu import SortMenu
+
+_LOG: Final = 6
+"""Number of the pane of what happened."""
 
 
 class HomeScreen(LiveScreen):
@@ -96,10 +102,27 @@ class HomeScreen(LiveScreen):
         self.panes["routes"].focus()
 
     def action_open(self) -> None:
-        """Open the page of the selected route."""
+        """Open the page of the selected route; in what happened, that of the first line's."""
+        if self.current == _LOG and not self._select(happening_at(self.latest, self.view)):
+            return
         if self.route() is not None:
             self.view = replace(self.view, maximised=None)
             self.app.push_screen(RouteScreen(self.cockpit))
+
+    def _select(self, happening: Happening | None) -> bool:
+        """Select the route that a line of what happened leads to; return whether there is one."""
+        name = route_of(happening, self.latest)
+        if name is None:
+            self.notify("That is about no single route.")
+            return False
+        self.view = replace(self.view, selected=name)
+        return True
+
+    def action_log_filter(self) -> None:
+        """Show less, or all, of what happened."""
+        chosen = next_filter(self.view.log_filter)
+        offsets = {**self.view.offsets, "happenings": 0}
+        self.look(replace(self.view, log_filter=chosen, offsets=offsets))
 
     def go_to(self, name: str) -> None:
         """Select a route and open its page."""

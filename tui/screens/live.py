@@ -13,6 +13,7 @@ from typing import ClassVar, Final, cast
 
 from textual.binding import BindingsMap
 from textual.events import Click, MouseMove
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from probes.board.views import RouteView, Snapshot, WindowName
@@ -43,6 +44,7 @@ from tui.screens.command_line import (
 )
 from tui.screens.glossary import HELP_PAGES, HelpPage
 from tui.screens.help import HelpScreen
+from tui.screens.masking import Mask, mask_of, masked_status
 from tui.screens.prompt import Prompt
 
 _FROZEN_BEAT_S: Final = 0.5
@@ -166,21 +168,43 @@ class LiveScreen(Screen[None]):
         self.view = settled(snapshot, self.view)
         self.view = replace(self.view, freeze=cockpit.frames.frozen())
         self._watch_text()
-        status = cockpit.strips.status = cockpit.session.status
+        status = cockpit.session.status
+        mask = self.mask()
+        cockpit.strips.status = status if mask is None else masked_status(status)
         arranged = self.arrange_panes()
         cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None)
         look = (standing, self.view.frozen, self.size, arranged)
         if self._canvas is not None:
             self._canvas.show(
-                snapshot,
-                self.view,
+                snapshot if mask is None else mask.snapshot(snapshot),
+                self.view if mask is None else mask.view(snapshot, self.view),
                 look,
                 (self.view.freeze, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
             )
+
+    def mask(self) -> Mask | None:
+        """Return what stands for the names of what is shown; None where they are shown."""
+        if not self.view.private:
+            return None
+        return mask_of(self.cockpit.session.wanted.routes, self.latest)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Say something in a corner: never read as markup, and masked where the screen is."""
+        mask = self.mask()
+        told = message if mask is None else mask.words(message)
+        super().notify(told, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def look(self, view: ViewState) -> None:
         """Take a new view and show it at once; on a busy terminal with the next frame it takes."""
@@ -466,6 +490,10 @@ class LiveScreen(Screen[None]):
         self._keep_time()
         self.pull()
 
+    def action_private(self) -> None:
+        """Mask the names of routes, models and hosts, and a server's words; or show them again."""
+        self.look(replace(self.view, private=not self.view.private))
+
     def action_concurrency(self, direction: Move) -> None:
         """Change how many probes run at once."""
         self._turn("concurrency", direction)
@@ -496,6 +524,11 @@ class LiveScreen(Screen[None]):
         """Send as many probes now as the route's concurrency."""
         if route := self.route():
             self.send(knobs.burst(self.cockpit.session.wanted, route.name))
+
+    def action_fresh(self) -> None:
+        """Send one probe on a connection of its own."""
+        if route := self.route():
+            self.send(knobs.fresh(route.name))
 
     def action_end_cool_down(self) -> None:
         """End the route's cool-down."""

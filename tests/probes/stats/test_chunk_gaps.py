@@ -1,8 +1,5 @@
 """A stall is one thing: for the attempt that counts it, the lane that shows it, and the summary."""
 
-import math
-import random
-
 import pytest
 from board_streams import ProbeScript, arrivals, at, hello, route_info, tick
 from hypothesis import given
@@ -13,7 +10,7 @@ from probes.board import Board
 from probes.board.views import LaneView
 from probes.engine.stamp_recorder import StampRecorder
 from probes.events import Arrival
-from probes.stats.chunk_gaps import GapBuckets, longest_gap_ns, stalls_between
+from probes.stats.chunk_gaps import longest_gap_ns, stalls_between
 
 MS = 1_000_000
 CHUNK = Progress("content")
@@ -110,19 +107,3 @@ def test_a_gap_as_long_as_the_measure_is_none(
     gap_ns: int, stall_after: float, stalls: bool
 ) -> None:
     assert bool(stalls_between((0, gap_ns), longest_gap_ns(stall_after))) == stalls
-
-
-def test_gap_buckets_are_within_their_width() -> None:
-    source = random.Random(2)
-    gaps = [round(source.lognormvariate(17.0, 1.0)) for _ in range(5_000)]
-    buckets = GapBuckets()
-    for gap in gaps:
-        buckets.add_between((7, 7 + gap))
-    gaps.sort()
-    for probability in (0.5, 0.95, 0.99):
-        exact = gaps[math.ceil(probability * len(gaps)) - 1]
-        assert buckets.quantile(probability) == pytest.approx(exact, rel=0.0453)
-
-
-def test_gap_buckets_without_samples_have_no_quantile() -> None:
-    assert GapBuckets().quantile(0.5) is None

@@ -117,6 +117,7 @@ async def test_verdicts_come_and_go_with_what_is_wrong() -> None:
         ("{", SetKnob(route="busy-llama", knob="max_tokens", value=32.0)),
         ("}", SetKnob(route="busy-llama", knob="max_tokens", value=128.0)),
         ("b", Burst(route="busy-llama", count=8)),
+        ("B", Burst(route="busy-llama", count=1)),
         ("p", Pause(route="busy-llama", paused=True)),
         ("P", Pause(paused=True, cancel=True)),
         ("c", EndCoolDown(route="busy-llama")),

@@ -1,0 +1,149 @@
+"""The page of one route: what proves its verdict, all of one moment.
+
+Rule 1: everything is read at one stamp, through the same `RouteAt` as the row of the route.
+Rule 2: it costs nothing where nobody looks. What has closed is put together once.
+Rule 3: now is the last minute, or the time since the newest onset on the route, or since its last
+incident was over, whichever is shorter.
+"""
+
+from typing import Final
+
+from probes.board.felt import Asked
+from probes.board.figures import Percentiles, RouteAt, share
+from probes.board.heat import heat_slices
+from probes.board.phases import phase_rows, phase_slices
+from probes.board.views import (
+    CohortView,
+    FeltColumn,
+    FeltFigure,
+    RoutePage,
+    UsualView,
+)
+from probes.kit.clock import NS_PER_S
+from probes.stats.log_buckets import DurationWindows, LogBuckets
+from probes.stats.quantiles import Quantiles
+from probes.stats.samples import CohortSamples, Lost, Metric
+from probes.stats.tally import Tally, summed
+from probes.stats.windows import SLICE_NS, WindowName, elapsed_s, slice_index
+
+_COLUMNS: Final[tuple[WindowName, ...]] = ("5m", "1h", "run")
+_METRICS: Final[tuple[Metric, ...]] = ("ttft", "e2e")
+
+
+def route_page(at: RouteAt, usual: UsualView) -> RoutePage:
+    """Return the page of a route at one stamp."""
+    route = at.route
+    first_now = at.first_now()
+    now = _Span(at, None, first_now)
+    windows = [_Span(at, window, 0) for window in _COLUMNS]
+    return RoutePage(
+        phases=phase_slices(at),
+        phase_rows=phase_rows(at, first_now),
+        ttft_heat=heat_slices(at, route.ttft_heat),
+        gap_heat=heat_slices(at, route.chunk_gaps.slices),
+        columns=(now.column(), _usual_column(usual), *[span.column() for span in windows]),
+        cohorts=tuple([_cohort_view(at, name) for name in route.cohorts]),
+        probes=route.probe_log.views(),
+        ended=route.probe_log.ended,
+    )
+
+
+class _Span:
+    """What is read of a route over one span of time: a window, or its slices from `first` on."""
+
+    def __init__(self, at: RouteAt, window: WindowName | None, first: int) -> None:
+        self._at, self._window, self._first = at, window, first
+        self._samples = at.route.cohorts.get(at.route.cohort) or CohortSamples()
+
+    def column(self) -> FeltColumn:
+        """Return its figures."""
+        tally, gaps = self._tally(), self._durations(self._at.route.chunk_gaps)
+        lost = self._lost()
+        return FeltColumn(
+            name=self._window or "now",
+            ttft=self._felt("ttft", lost.silent),
+            e2e=self._felt("e2e", lost.failed),
+            tokens_per_s=self._quantiles("speed").at(0.5)[0],
+            gap_p99_s=_seconds(gaps.quantile_ns(0.99)),
+            gap_max_s=_seconds(gaps.longest_ns or None),
+            cached_share=share(tally.cached_tokens, tally.cached_of),
+            rtt_s=_seconds(self._durations(self._at.route.rtt).quantile_ns(0.5)),
+            finished=tally.finished,
+            good=tally.good,
+            failed=tally.failures,
+            throttled=tally.throttled,
+            usd_per_hour=tally.cost_usd * 3600.0 / self._elapsed_s() if tally.costs else None,
+        )
+
+    def _felt(self, metric: Metric, lost: int) -> tuple[FeltFigure, FeltFigure, FeltFigure]:
+        route = self._at.route
+        if metric == "ttft" and not route.info.streamed:
+            return (FeltFigure(), FeltFigure(), FeltFigure())
+        ages_s = [
+            max(0, self._at.now_ns - probe.started_ns) / NS_PER_S
+            for probe in route.accounts.open_probes()
+            if probe.cohort in ("", route.cohort) and not (metric == "ttft" and probe.has_felt_ttft)
+        ]
+        asked = Asked(self._quantiles(metric), lost, ages_s, route.goal_s(metric))
+        p50, p95, p99 = asked.at(0.5, 0.95, 0.99)
+        return (p50, p95, p99)
+
+    def _quantiles(self, metric: Metric) -> Quantiles:
+        samples, offset_ns = self._samples.of(metric), self._at.offset_ns
+        if self._window is None:
+            return samples.since(self._first, offset_ns)
+        return samples.read(self._window, offset_ns)
+
+    def _lost(self) -> Lost:
+        lost, offset_ns = self._samples.lost, self._at.offset_ns
+        if self._window is None:
+            return lost.since(self._first, offset_ns)
+        return lost.total(self._window, offset_ns)
+
+    def _durations(self, windows: DurationWindows) -> LogBuckets:
+        if self._window is None:
+            return windows.since(self._first, self._at.offset_ns)
+        return windows.total(self._window, self._at.offset_ns)
+
+    def _tally(self) -> Tally:
+        if self._window is not None:
+            return self._at.tally(self._window)
+        end = slice_index(self._at.offset_ns) + 1
+        return summed(self._at.route.tallies.slices.between(self._first, end))
+
+    def _elapsed_s(self) -> float:
+        if self._window is not None:
+            return elapsed_s(self._window, self._at.offset_ns)
+        return max(1.0, (self._at.offset_ns - self._first * SLICE_NS) / NS_PER_S)
+
+
+def _usual_column(usual: UsualView) -> FeltColumn:
+    def figure(value: float | None) -> FeltFigure:
+        return FeltFigure() if value is None else FeltFigure(value, n=usual.n, enough=True)
+
+    return FeltColumn(
+        name="usual",
+        ttft=(figure(usual.ttft_p50), figure(usual.ttft_p95), FeltFigure()),
+        e2e=(figure(usual.e2e_p50), figure(usual.e2e_p95), FeltFigure()),
+        tokens_per_s=usual.tokens_per_s,
+    )
+
+
+def _cohort_view(at: RouteAt, name: str) -> CohortView:
+    ttft, e2e = [
+        Percentiles(
+            at.route.cohorts[name].of(metric).read("run", at.offset_ns),
+            at.route.goal_s(metric, name),
+        ).at(0.5, 0.95)
+        for metric in _METRICS
+    ]
+    return CohortView(
+        name=name,
+        ttft=(ttft[0], ttft[1]),
+        e2e=(e2e[0], e2e[1]),
+        is_current=name == at.route.cohort,
+    )
+
+
+def _seconds(span_ns: float | None) -> float | None:
+    return None if span_ns is None else span_ns / NS_PER_S

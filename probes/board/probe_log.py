@@ -1,0 +1,314 @@
+"""The last probes of a route that ended, each whole, in few bytes.
+
+Rule 1: an attempt is packed when it ends, its probe likewise; they are unpacked when somebody
+looks. What a list shows of a probe is made at its first look.
+Rule 2: bounded by number and by bytes, whatever a server sends and however many routes there are.
+Where the bytes run short the oldest are compressed, and then given up.
+Rule 3: attempts of a probe whose end never comes stand under the same bounds.
+Rule 4: nothing is judged here and nothing made harmless: texts, ids and headers are a server's.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Final, overload
+
+import msgspec
+
+from probes.board.lanes import CELL_NS, CELLS_KEPT
+from probes.board.views import ProbeView, RequestView
+from probes.events import AttemptFinished, ProbeFinished, StampLadder
+from probes.kit.clock import NS_PER_S
+from probes.stats.tokens import seconds_per_token
+
+PROBES_KEPT: Final = 200
+"""Of a probe a second the last three minutes: more than anybody reads through."""
+BYTES_KEPT: Final = 10_000_000
+"""Of all routes together. An attempt of 50 chunks has some 1.8 kB, and a third of that when it is
+compressed beside others: 200 probes of 41 routes find room."""
+_UNENDED_KEPT: Final = 512
+"""Probes between two of their attempts: as many as an engine has streams."""
+_BLOCK: Final = 16
+"""Probes that are compressed together: what they have in common makes up two thirds of each, and
+whoever looks at one unpacks no more than these."""
+_BESIDE: Final = 400
+"""Bytes that keeping a probe costs beside what is packed of it."""
+
+_Parts = tuple[bytes, ...]
+"""A probe and its attempts in order, packed each."""
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack_probe: Final = msgspec.msgpack.Decoder(ProbeFinished).decode
+_unpack_attempt: Final = msgspec.msgpack.Decoder(AttemptFinished).decode
+_unpack_block: Final = msgspec.msgpack.Decoder(tuple[_Parts, ...]).decode
+
+
+class _Block:
+    """Some probes, compressed together."""
+
+    __slots__ = ("left", "packed")
+
+    def __init__(self, probes: Sequence[_Parts]) -> None:
+        self.packed = zlib.compress(_pack(probes), 1)  # a higher level costs twice and saves 5 %
+        self.left = len(probes)
+        """How many of them are still kept."""
+
+
+@lru_cache(maxsize=2)
+def _opened(packed: bytes) -> tuple[_Parts, ...]:
+    """Return what a block holds: a list looks at one of its probes after the other."""
+    return _unpack_block(zlib.decompress(packed))
+
+
+class KeptProbe:
+    """One probe that ended, however it did."""
+
+    __slots__ = ("_block", "_is_good", "_parts", "_place", "_view")
+
+    def __init__(self, parts: _Parts, *, is_good: bool) -> None:
+        self._parts = parts
+        self._block: _Block | None = None
+        """What holds its parts, if anything else does."""
+        self._place = 0
+        self._is_good = is_good
+        self._view: ProbeView | None = None
+
+    @property
+    def parts(self) -> _Parts:
+        """What is packed of it."""
+        return self._parts if self._block is None else _opened(self._block.packed)[self._place]
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether a block holds it."""
+        return self._block is not None
+
+    def whole(self) -> tuple[ProbeFinished, tuple[AttemptFinished, ...]]:
+        """Return it and its attempts in order."""
+        probe, *attempts = self.parts
+        return _unpack_probe(probe), tuple([_unpack_attempt(one) for one in attempts])
+
+    def view(self) -> ProbeView:
+        """Return what a list shows of it."""
+        if self._view is None:
+            self._view = _probe_view(*self.whole(), is_good=self._is_good)
+        return self._view
+
+    def forget_view(self) -> None:
+        """Nobody looks any more."""
+        self._view = None
+
+    def move_to(self, block: _Block, place: int) -> None:
+        """Let a block hold it."""
+        self._parts, self._block, self._place = (), block, place
+
+    def leave(self) -> int:
+        """Return how many bytes it frees that it is given up."""
+        if self._block is None:
+            return _size(self._parts)
+        self._block.left -= 1
+        return _BESIDE + (0 if self._block.left else len(self._block.packed))
+
+
+class _Unended:
+    """Attempts of a probe that has not ended."""
+
+    __slots__ = ("last", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = _BESIDE
+        self.last: StampLadder | None = None
+
+
+class ProbeLog:
+    """The last probes of one route that ended."""
+
+    __slots__ = ("_compressed", "_has_views", "_kept", "_size", "_unended", "ended")
+
+    def __init__(self) -> None:
+        self._kept: dict[str, KeptProbe] = {}
+        """By probe, oldest first."""
+        self._compressed = 0
+        """So many of them, the oldest, are in blocks."""
+        self._unended: dict[str, _Unended] = {}
+        self._size = 0
+        """Bytes of all of them."""
+        self._has_views = False
+        self.ended = 0
+        """How many there have been in all."""
+
+    def attempt_ended(self, event: AttemptFinished) -> None:
+        """Keep an attempt until its probe ends."""
+        try:
+            packed = _pack(event)
+        except OverflowError:  # a stamp of more than 64 bits, in a recording that was edited
+            return
+        probe = self._unended.get(event.probe)
+        if probe is None:
+            if len(self._unended) >= _UNENDED_KEPT:
+                self._size -= self._unended.pop(next(iter(self._unended))).size
+            probe = self._unended[event.probe] = _Unended()
+            self._size += _BESIDE
+        probe.parts.append(packed)
+        probe.size += len(packed)
+        self._size += len(packed)
+        probe.last = event.stamps_ns
+
+    def probe_ended(
+        self, event: ProbeFinished, bytes_kept: int, *, is_good: bool
+    ) -> StampLadder | None:
+        """Keep a probe with its attempts, in at most so many bytes for all of the route's; return
+        the stamps of its last attempt, where that is known."""
+        unended, before = self._unended.pop(event.probe, None), self._kept.pop(event.probe, None)
+        last: StampLadder | None = None
+        attempts: list[bytes] = []
+        if unended is not None:
+            last, attempts = unended.last, unended.parts
+            self._size -= unended.size
+        try:
+            parts: _Parts = (_pack(event), *attempts)
+        except OverflowError:
+            return None
+        if before is None:
+            self.ended += 1
+        else:  # its host had taken it for cancelled
+            parts = _with_former(parts, before.parts)
+            self._give_up(before)
+        self._kept[event.probe] = KeptProbe(parts, is_good=is_good)
+        self._size += _size(parts)
+        if len(self._kept) > PROBES_KEPT:
+            self._give_up(self._kept.pop(next(iter(self._kept))))
+        while self._size > bytes_kept and (len(self._kept) > 1 or self._unended):
+            self._shrink()
+        return last
+
+    def views(self) -> "ProbeViews":
+        """Return what a list shows of them, newest first, as they are now."""
+        self._has_views = True
+        return ProbeViews(tuple(reversed(self._kept.values())))
+
+    def forget_views(self) -> None:
+        """Nobody looks any more."""
+        if self._has_views:
+            self._has_views = False
+            for probe in self._kept.values():
+                probe.forget_view()
+
+    def request(self, route: str, probe: str) -> RequestView | None:
+        """Return one of them whole; None where it is not kept."""
+        kept = self._kept.get(probe)
+        return None if kept is None else RequestView(route, *kept.whole())
+
+    def _shrink(self) -> None:
+        """Free some bytes: of what is not compressed yet, or of the oldest."""
+        if len(self._kept) - self._compressed > 2 * _BLOCK:
+            begin = self._compressed
+            probes = list(islice(self._kept.values(), begin, begin + _BLOCK))
+            block = _Block([probe.parts for probe in probes])
+            self._size += len(block.packed) + _BESIDE * len(probes)
+            for place, probe in enumerate(probes):
+                self._size -= probe.leave()
+                probe.move_to(block, place)
+            self._compressed += len(probes)
+        elif len(self._kept) > 1:
+            self._give_up(self._kept.pop(next(iter(self._kept))))
+        else:
+            self._size -= self._unended.pop(next(iter(self._unended))).size
+
+    def _give_up(self, probe: KeptProbe) -> None:
+        self._compressed -= probe.is_compressed
+        self._size -= probe.leave()
+
+
+class ProbeViews(Sequence[ProbeView]):
+    """What a list shows of some probes, each made when it is looked at: a frame that is frozen has
+    the lists of all routes, and is looked at a page at a time."""
+
+    __slots__ = ("_probes",)
+
+    def __init__(self, probes: tuple[KeptProbe, ...] = ()) -> None:
+        self._probes = probes
+
+    def __len__(self) -> int:
+        return len(self._probes)
+
+    def __iter__(self) -> Iterator[ProbeView]:
+        return (probe.view() for probe in self._probes)
+
+    @overload
+    def __getitem__(self, index: int) -> ProbeView: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ProbeView, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> ProbeView | tuple[ProbeView, ...]:
+        if isinstance(index, slice):
+            return tuple([probe.view() for probe in self._probes[index]])
+        return self._probes[index].view()
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, ProbeViews) and self._probes == other._probes:
+            return True
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _size(parts: _Parts) -> int:
+    return _BESIDE + sum(map(len, parts))
+
+
+def _with_former(parts: _Parts, former: _Parts) -> _Parts:
+    """Return a probe that ended a second time with the attempts of the first, where the second does
+    not know them better."""
+    attempts = {_unpack_attempt(one).attempt: one for one in (*former[1:], *parts[1:])}
+    return (parts[0], *[attempts[number] for number in sorted(attempts)])
+
+
+def _probe_view(
+    probe: ProbeFinished, attempts: tuple[AttemptFinished, ...], *, is_good: bool
+) -> ProbeView:
+    last = attempts[-1] if attempts else None
+    per_token_s = None if last is None else seconds_per_token(last)
+    return ProbeView(
+        probe=probe.probe,
+        at_ns=probe.at_ns,
+        started_ns=probe.started_ns,
+        outcome=probe.outcome,
+        reason=probe.reason,
+        status=None if last is None else last.status,
+        attempts=probe.attempts,
+        ttft_s=_since(probe.started_ns, probe.first_token_ns),
+        e2e_s=_since(probe.started_ns, probe.done_ns) if probe.outcome == "ok" else None,
+        lasted_s=max(0, probe.at_ns - probe.started_ns) / NS_PER_S,
+        output_tokens=probe.output_tokens,
+        tokens_per_s=1 / per_token_s if per_token_s else None,
+        longest_gap_s=max((one.longest_gap_ns for one in attempts), default=0) / NS_PER_S,
+        stalls=sum(one.stalls for one in attempts),
+        throttled=sum(one.outcome == "throttled" for one in attempts),
+        wait_s=probe.retry_wait_ns / NS_PER_S,
+        cells=_cells(probe.started_ns, attempts),
+        request_id="" if last is None else last.request_id or "",
+        is_good=is_good,
+        evidence=probe.evidence,
+        cohort=probe.cohort,
+    )
+
+
+def _since(started_ns: int, stamp_ns: int | None) -> float | None:
+    return None if stamp_ns is None else (stamp_ns - started_ns) / NS_PER_S
+
+
+def _cells(started_ns: int, attempts: Sequence[AttemptFinished]) -> tuple[int, ...]:
+    """Return the output chunks by tenths of a second from the start of the probe."""
+    counts: dict[int, int] = {}
+    for attempt in attempts:
+        began_ns = (attempt.stamps_ns.started or started_ns) - started_ns
+        for offset_ns in attempt.chunk_offsets_ns:
+            cell = max(0, began_ns + offset_ns) // CELL_NS
+            if cell >= CELLS_KEPT:
+                break
+            counts[cell] = counts.get(cell, 0) + 1
+    return tuple([counts.get(cell, 0) for cell in range(max(counts, default=-1) + 1)])

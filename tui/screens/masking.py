@@ -1,0 +1,253 @@
+"""What a screen shows while somebody looks over a shoulder: the same figures under other names.
+
+Rule 1. A pure function: from a snapshot, or from one probe, to the same without names and words of
+others. Panes know nothing of it; what a key does goes by the true names.
+Rule 2. A route is `route 3`: its place in the settings, so that it keeps its number for as long as
+the run lasts and a row that moves can be followed.
+Rule 3. What a server, a user or a file wrote is left out; of an error its HTTP status is kept,
+which nobody chose. In words of our own, names are replaced where they stand.
+Rule 4. What does not change stays the same object: panes know by that what they have drawn.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final, TypeAlias, TypeVar
+
+from msgspec.structs import replace
+
+from probes.board.views import (
+    Happening,
+    HappeningKind,
+    IncidentView,
+    Marker,
+    PercentileTable,
+    RequestView,
+    RouteDetail,
+    RouteView,
+    Snapshot,
+    ThrottleEntry,
+)
+from probes.control.status import HostStatus
+from probes.events import AttemptFinished, Diagnosis, Limit
+from tui.panes.routes import visible_routes
+from tui.panes.view import ViewState
+
+MODEL: Final = "model"
+URL: Final = "https://host"
+MASKED: Final = "masked"
+"""Stands for words that say something by being there."""
+
+_OTHERS_WORDS: Final[frozenset[HappeningKind]] = frozenset(("mark", "notice", "fault"))
+"""Happenings whose text is somebody's own, or an exception's."""
+_FINISH_REASONS: Final = frozenset(
+    ("stop", "length", "tool_calls", "content_filter", "end_turn", "max_tokens", "completed")
+)
+"""Those of the public APIs; any other is a server's own word."""
+_STATUS: Final = re.compile(r"\b[1-5]\d\d\b")
+_QUOTED: Final = re.compile(r"\"[^\"]*(\"|$)|“[^”]*(”|$)")
+
+_Item = TypeVar("_Item")
+_Pattern: TypeAlias = re.Pattern[str]
+
+
+class Mask:
+    """What stands for the names of one run."""
+
+    def __init__(self, names: Iterable[str], secrets: Iterable[str] = ()) -> None:
+        """Give numbers to routes.
+
+        Args:
+            names: of all routes, in the order of the settings.
+            secrets: what else is masked where it stands in words of ours: models and URLs.
+        """
+        self._routes = {name: f"route {at}" for at, name in enumerate(dict.fromkeys(names), 1)}
+        self._instead = {secret: MASKED for secret in secrets if secret} | self._routes
+        self._pattern = _pattern_of(tuple(self._instead))
+
+    def route(self, name: str) -> str:
+        """Return what stands for a route; what is no route's name stays empty, or is masked."""
+        return self._routes.get(name, MASKED) if name else ""
+
+    def routes(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return what stands for routes."""
+        return tuple([self.route(name) for name in names])
+
+    def words(self, text: str) -> str:
+        """Return words of ours without the names and the quotations in them."""
+        if not text:
+            return text
+        text = _QUOTED.sub("…", text)
+        return self._pattern.sub(lambda found: self._instead[found[0]], text)
+
+    def snapshot(self, shown: Snapshot) -> Snapshot:
+        """Return a frame without names."""
+        details = [self._detail(detail) for detail in shown.details.values()]
+        return replace(
+            shown,
+            header=replace(
+                shown.header,
+                notices=(),
+                budget_doubt=MASKED if shown.header.budget_doubt else "",
+            ),
+            routes=tuple([self._row(row) for row in shown.routes]),
+            totals=None if shown.totals is None else self._row(shown.totals),
+            throttles=tuple([self._throttled(entry) for entry in shown.throttles]),
+            limits=tuple(
+                [
+                    replace(view, route=self.route(view.route), limits=_limits(view.limits))
+                    for view in shown.limits
+                ]
+            ),
+            details={detail.route: detail for detail in details},
+            incidents=tuple([self._incident(one) for one in shown.incidents]),
+            recoveries=tuple(
+                [replace(one, diagnosis=self._diagnosis(one.diagnosis)) for one in shown.recoveries]
+            ),
+            happenings=tuple([self._happening(one) for one in shown.happenings]),
+        )
+
+    def request(self, request: RequestView) -> RequestView:
+        """Return one probe without names, ids and words."""
+        return replace(
+            request,
+            route=self.route(request.route),
+            probe=replace(request.probe, route=self.route(request.probe.route)),
+            attempts=tuple([self._attempt(attempt) for attempt in request.attempts]),
+        )
+
+    def view(self, shown: Snapshot, view: ViewState) -> ViewState:
+        """Return a view of the masked frame that has the rows and the cursor of the true one."""
+        return dataclasses.replace(
+            view,
+            selected=None if view.selected is None else self.route(view.selected),
+            filter=MASKED if view.filter else "",
+            rows=self.routes(row.name for row in visible_routes(shown, view)),
+        )
+
+    def _row(self, row: RouteView) -> RouteView:
+        return replace(
+            row,
+            name=self.route(row.name),
+            model=MODEL if row.model else "",
+            base_url=URL if row.base_url else "",
+            tags=(),
+            why=self.words(row.why),
+            said=_status(row.said),
+        )
+
+    def _detail(self, detail: RouteDetail) -> RouteDetail:
+        route, page = self.route(detail.route), detail.page
+        if page is not None:
+            probes = tuple([replace(one, request_id="") for one in page.probes])
+            page = replace(page, probes=probes)
+        return replace(
+            detail,
+            route=route,
+            lanes=tuple([replace(lane, route=route) for lane in detail.lanes]),
+            percentiles=self._table(detail.percentiles),
+            preview="",
+            page=page,
+        )
+
+    def _table(self, table: PercentileTable) -> PercentileTable:
+        markers = _same(
+            table.markers, [Marker(one.at_ns, self.words(one.text)) for one in table.markers]
+        )
+        return table if markers is table.markers else replace(table, markers=markers)
+
+    def _throttled(self, entry: ThrottleEntry) -> ThrottleEntry:
+        return replace(entry, route=self.route(entry.route), request_id="", message="")
+
+    def _incident(self, incident: IncidentView) -> IncidentView:
+        return replace(
+            incident,
+            diagnosis=self._diagnosis(incident.diagnosis),
+            said=_status(incident.said),
+        )
+
+    def _diagnosis(self, diagnosis: Diagnosis) -> Diagnosis:
+        advice = diagnosis.advice
+        if advice is not None:
+            advice = replace(advice, route=self.route(advice.route), detail="")
+        # The id is made of a route's name; nothing is drawn of it but that it is the same.
+        return replace(
+            diagnosis,
+            id=self.words(diagnosis.id),
+            routes=self.routes(diagnosis.routes),
+            advice=advice,
+            text="",
+        )
+
+    def _happening(self, happening: Happening) -> Happening:
+        others = happening.kind in _OTHERS_WORDS
+        return replace(
+            happening,
+            routes=self.routes(happening.routes),
+            text=MASKED if others else self.words(happening.text),
+            incident=self.words(happening.incident),
+        )
+
+    def _attempt(self, attempt: AttemptFinished) -> AttemptFinished:
+        known = attempt.finish_reason in _FINISH_REASONS
+        return replace(
+            attempt,
+            route=self.route(attempt.route),
+            message="",
+            request_id=None,
+            request_ids={},
+            response_id=None,
+            headers=dict.fromkeys(attempt.headers, MASKED),
+            limits=_limits(attempt.limits),
+            server_timing={},
+            server_claims=tuple([replace(claim, source="") for claim in attempt.server_claims]),
+            finish_reason=attempt.finish_reason if known else None,
+            text=None,
+            text_sha256="",
+            reasoning_text=None,
+            served_model=MODEL if attempt.served_model else "",
+            fingerprint="",
+        )
+
+
+def mask_of(names: Iterable[str], shown: Snapshot) -> Mask:
+    """Return the mask of a frame.
+
+    Args:
+        names: of the routes in the order of the settings; others of the frame come after them.
+        shown: whose models and URLs are masked too.
+    """
+    others = sorted(row.name for row in shown.routes)
+    secrets = {text for row in shown.routes for text in (row.model, row.base_url, *row.tags)}
+    return Mask((*names, *others), sorted(secrets))
+
+
+def masked_status(status: HostStatus) -> HostStatus:
+    """Return how the engine is without its words: a traceback names hosts and files."""
+    if not status.last_words and not status.detail:
+        return status
+    return dataclasses.replace(status, last_words="", detail="")
+
+
+@lru_cache(maxsize=4)
+def _pattern_of(names: tuple[str, ...]) -> _Pattern:
+    """Return what finds any of the names, the longest first: one may begin another."""
+    longest = sorted(names, key=len, reverse=True)
+    found = "|".join(map(re.escape, longest)) or r"(?!)"
+    return re.compile(rf"(?<!\w)(?:{found})(?!\w)")
+
+
+def _status(said: str) -> str:
+    """Return the HTTP status that a server's words begin with."""
+    found = _STATUS.search(said)
+    return found[0] if found else ""
+
+
+def _limits(limits: Sequence[Limit]) -> tuple[Limit, ...]:
+    return tuple([replace(one, scope="") for one in limits])
+
+
+def _same(before: tuple[_Item, ...], after: Sequence[_Item]) -> tuple[_Item, ...]:
+    """Return what was there before, where nothing of it has changed."""
+    return before if list(before) == list(after) else tuple(after)
