@@ -21,7 +21,7 @@ from probes.control.commands import Command, EndCoolDown, MarkTime, SetKnob, Wat
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
 from probes.kit.sanitise import neutralise
-from tui.keys import Hotkey, ScreenName, bindings
+from tui.keys import Hotkey, ScreenName, bindings, hotkey
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
@@ -206,6 +206,11 @@ class LiveScreen(Screen[None]):
         told = message if mask is None else mask.words(message)
         super().notify(told, title=title, severity=severity, timeout=timeout, markup=markup)
 
+    def _called(self, name: str) -> str:
+        """Return a route's name as it may be shown."""
+        mask = self.mask()
+        return neutralise(name, _NAME_LIMIT) if mask is None else mask.route(name)
+
     def look(self, view: ViewState) -> None:
         """Take a new view and show it at once; on a busy terminal with the next frame it takes."""
         self.view = view
@@ -307,7 +312,9 @@ class LiveScreen(Screen[None]):
             )
             return
         room = max(1, self.size.height // 3)
-        lines = [neutralise(line, _LINE_LIMIT) for line in proposal.lines[:room]]
+        mask = self.mask()
+        shown = proposal.lines[:room] if mask is None else map(mask.words, proposal.lines[:room])
+        lines = [neutralise(line, _LINE_LIMIT) for line in shown]
         if len(proposal.lines) > room:
             lines[-1] = f"… and {len(proposal.lines) - room + 1} more"
 
@@ -316,11 +323,11 @@ class LiveScreen(Screen[None]):
                 failed = proposal.write()
                 if not failed:
                     self.cockpit.settle(**display)
-                words = failed or f"Saved to {proposal.file}"
-                self.notify(words, markup=False, severity="error" if failed else "information")
+                words = failed or f"Saved to {file}"
+                self.notify(words, severity="error" if failed else "information")
             return None
 
-        file = neutralise(proposal.file, _LINE_LIMIT)
+        file = neutralise(proposal.file, _LINE_LIMIT) if mask is None else "the settings file"
         await self.ask(
             f"write this to {file}? y n", take, hint=lambda _: "\n".join(lines), letters="yn"
         )
@@ -328,7 +335,7 @@ class LiveScreen(Screen[None]):
     def _known(self) -> Known:
         sorts = {WORST_FIRST: "", **{each.replace("_", "-"): each for each in SORT_KEYS if each}}
         return Known(
-            routes=tuple(route.name for route in self.latest.routes),
+            routes={self._called(route.name): route.name for route in self.latest.routes},
             themes=tuple(sorted(self.app.available_themes)),
             sorts=sorts,
             help_pages=HELP_PAGES,
@@ -394,7 +401,7 @@ class LiveScreen(Screen[None]):
             return "no route is selected"
         now: float = getattr(self.cockpit.session.wanted.routes[name], knob)
         if now == asked.value:
-            return f"{name}: {knob} is {now:g} already"
+            return f"{self._called(name)}: {knob} is {now:g} already"
         self.send(SetKnob(route=name, knob=knob, value=asked.value))
         return None
 
@@ -402,9 +409,13 @@ class LiveScreen(Screen[None]):
         """Select a route, and open its page where the screen shows all of them."""
         self.look(replace(self.view, selected=name, filter="", offsets={}))
 
+    def _frozen_words(self) -> str:
+        key = hotkey("freeze", self.view.keys)
+        return f"The screen is frozen: {key.shown or key.label} lets it go on."
+
     def _take_window(self, window: WindowName) -> str | None:
         if self.view.frozen:
-            return "the screen is frozen: space lets it go on"
+            return self._frozen_words()
         self.look(replace(self.view, window=window))
         return None
 
@@ -427,7 +438,7 @@ class LiveScreen(Screen[None]):
                 cast(HelpPage, page or "here"),
                 keys=self.view.keys,
                 pane=here,
-                route=neutralise(route.name, _NAME_LIMIT) if route is not None else "",
+                route=self._called(route.name) if route is not None else "",
                 state=route.state if route is not None else None,
             )
         )
@@ -475,7 +486,7 @@ class LiveScreen(Screen[None]):
     def action_window(self) -> None:
         """Take the next window of time; a frozen screen has only its own."""
         if self.view.frozen:
-            self.notify("The screen is frozen: space lets it go on.")
+            self.notify(self._frozen_words())
         else:
             self.look(next_window(self.view))
 

@@ -188,14 +188,15 @@ async def test_an_entry_of_the_footer_does_what_it_says() -> None:
 
 async def test_tab_goes_round_the_panes() -> None:
     async with cockpit() as it:
+        numbers = sorted(pane.spec.number for pane in it.board.panes.values() if pane.spec.number)
         seen = [it.board.current]
-        for _ in range(5):
+        for _ in numbers:
             await it.press("tab")
             seen.append(it.board.current)
-        assert seen == [1, 2, 3, 4, 5, 1]
+        assert seen == [*numbers, 1]
         await it.press("shift+tab")
-        assert it.board.current == 5
-        assert it.app.focused is it.board.pane(5)
+        assert it.board.current == numbers[-1]
+        assert it.app.focused is it.board.pane(numbers[-1])
 
 
 async def test_tab_reaches_panes_that_have_no_room_beside_others() -> None:
@@ -306,3 +307,21 @@ async def test_what_the_terminal_made_of_the_theme_is_not_saved(
         await typed(it, "write")
         assert "concurrency 8 → 9" in hint(it)
         assert "theme" not in hint(it)
+
+
+async def test_names_are_masked_where_somebody_looks_on(file: Path) -> None:
+    async with cockpit(settings=load_config(file, {})) as it:
+        await it.press("j", "M", "plus")
+        await typed(it, "write")
+        assert "busy-llama" not in hint(it)
+        assert "concurrency 8 → 9" in hint(it)
+        assert file.name not in str(it.app.screen.query_one("#prompt .lead", Static).content)
+        await it.press("escape", "colon", *"route ")
+        assert "busy-llama" not in hint(it)
+        await it.press("tab", "enter")
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, RouteScreen)
+        await it.press("question_mark")
+        assert isinstance(it.app.screen, HelpScreen)
+        title = it.app.screen.query_one(HelpText).sections[0].title
+        assert title == "the state of route 1"
