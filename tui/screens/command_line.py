@@ -27,6 +27,7 @@ VerbName: TypeAlias = Literal[
     "theme",
     "mark",
     "write",
+    "manual",
     "help",
     "q",
 ]
@@ -96,6 +97,7 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb("theme", "NAME", "colours", lambda known: known.themes),
     Verb("mark", "[TEXT]", "put a mark on the timeline"),
     Verb("write", "", "save knobs, theme and window to the settings file, after asking"),
+    Verb("manual", "[TOPIC]", "what states, figures and settings mean, at length"),
     Verb("help", "[PAGE]", "keys and what the words mean", lambda known: known.help_pages),
     Verb("q", "", "quit"),
 )

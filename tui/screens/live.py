@@ -22,6 +22,7 @@ from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
 from probes.kit.sanitise import neutralise
 from tui.keys import Hotkey, ScreenName, bindings, hotkey
+from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
@@ -44,6 +45,7 @@ from tui.screens.command_line import (
 )
 from tui.screens.glossary import HELP_PAGES, HelpPage
 from tui.screens.help import HelpScreen
+from tui.screens.manual import ManualScreen
 from tui.screens.masking import Mask, mask_of, masked_status
 from tui.screens.prompt import Prompt
 
@@ -374,7 +376,8 @@ class LiveScreen(Screen[None]):
             case "mark":
                 self._mark(text)
             case _:
-                actions = {"q": "app.quit", "help": f"help({text!r})"}
+                with_text = f"{asked.verb}({text!r})"
+                actions = {"q": "app.quit", "help": with_text, "manual": with_text}
                 self.call_later(self.run_action, actions.get(asked.verb, asked.verb))
         return None
 
@@ -442,6 +445,14 @@ class LiveScreen(Screen[None]):
                 state=route.state if route is not None else None,
             )
         )
+
+    def action_manual(self, topic: str = "") -> None:
+        """Open a topic of the manual, or the list of those that begin so."""
+        some = find(topic) if topic else ()
+        if topic and not some:
+            self.notify(f"No topic of the manual begins with {topic}.")
+        else:
+            self.app.push_screen(ManualScreen(some))
 
     def action_trouble(self, step: int) -> None:
         """Go to the next route that hurts, or to the one before."""
