@@ -60,6 +60,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "program", "app.quit", 2, where=EVERYWHERE),
     Hotkey("command", "colon", ":", "command", "Type a command, such as :conc 4 or :theme "
         "llmtop-light; Tab completes.", "program", "command", 17, where=EVERYWHERE),
+    Hotkey("manual", "", "", "manual", "Read what states, figures and settings mean, at length.",
+        "program", "manual", where=EVERYWHERE),
+    Hotkey("write", "", "", "save settings", "Write the knobs, the theme and the window as they "
+        "are now to the settings file, with its comments.", "program", "write", where=EVERYWHERE),
     Hotkey("palette", "ctrl+p", "^p", "palette", "Find any command by its name.",
         "program", "app.command_palette", where=EVERYWHERE),
     Hotkey("suspend", "ctrl+z", "^z", "suspend",
