@@ -9,11 +9,13 @@ from textual import work
 from textual.app import SystemCommand
 from textual.command import CommandPalette
 from textual.css.query import NoMatches
+from textual.events import Key
 from textual.screen import Screen
+from textual.widgets import Input
 
 from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
-from tui.keys import keys_of
+from tui.keys import keys_of, remapped
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
@@ -53,6 +55,7 @@ class LlmtopApp(TerminalApp[None]):
         super().__init__(on_leaving, config.display.theme)
         self.session = session
         self._display_settings = config.display
+        self._keys = remapped(config.keys)
         self._clock = clock or SystemClock()
         self._collector = Collector()
 
@@ -65,6 +68,7 @@ class LlmtopApp(TerminalApp[None]):
             refresh_hz=settings.refresh_hz,
             window=settings.window,
             terminal=self._terminal,
+            keys=self._keys,
         )
         self.push_screen(HomeScreen(cockpit))
         self.call_after_refresh(self._collector.start)
@@ -73,6 +77,18 @@ class LlmtopApp(TerminalApp[None]):
     def on_unmount(self) -> None:
         """Give the collector back."""
         self._collector.stop()
+
+    def on_key(self, event: Key) -> None:
+        """Give the line to type on what was typed before it was there.
+
+        Keys go to what is focused when they come, and only then is asked what they do: after a
+        colon and a word in a row, the word's letters come here. As keys they would turn knobs.
+        """
+        line = self.focused
+        if isinstance(line, Input) and event.is_printable and event.character:
+            line.insert_text_at_cursor(event.character)
+            event.prevent_default()
+            event.stop()
 
     def action_command_palette(self) -> None:
         """Show the palette."""
@@ -83,6 +99,6 @@ class LlmtopApp(TerminalApp[None]):
         """Return Textual's own commands and every key of the table."""
         yield from super().get_system_commands(screen)
         if isinstance(screen, LiveScreen):
-            for key in keys_of(screen.NAME):
-                title = f"{key.label} ({key.shown})"
+            for key in keys_of(screen.NAME, self._keys):
+                title = f"{key.label} ({key.shown})" if key.shown else key.label
                 yield SystemCommand(title, key.tooltip, partial(screen.run_action, key.action))

@@ -1,16 +1,27 @@
-"""The one table of keys: bindings, footer, help and palette are all made from it."""
+"""The one table of keys: bindings, footer, help, palette and mouse are all made from it.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+A user may give its rows other keys (`[keys]` in routes.toml): `remapped` makes a table of those,
+and whoever shows a key asks the table that the view carries. `python -m tui.keys` prints the table
+of the settings' page.
+"""
+
+import string
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias, get_args
 
 from textual.binding import Binding, BindingType
+from textual.keys import Keys, _character_to_key, format_key
+
+from probes.config.errors import nearest
 
 ScreenName: TypeAlias = Literal["home", "route", "probe"]
 """Screens that are live: all routes, one route, one probe of it."""
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
+PROBE: Final[frozenset[ScreenName]] = frozenset(("probe",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(("home", "route", "probe"))
 
@@ -22,9 +33,10 @@ class Hotkey:
     id: str
     """Stable name, for remapping."""
     keys: str
-    """As Textual wants them: names or characters with commas between."""
+    """As Textual wants them: names or characters with commas between; empty where only the palette
+    and the command line have it."""
     shown: str
-    """As people read them."""
+    """As people read them; empty where there is none."""
     label: str
     """A word or two for the footer and the palette."""
     tooltip: str
@@ -34,7 +46,9 @@ class Hotkey:
     footer: int = 0
     """Order in the footer, 1 first; 0 is not in it."""
     strip: tuple[str, str] | None = None
-    """Keys and label in the footer, where one entry stands for several keys."""
+    """Keys and label in the footer, where they are others than `shown` and `label`."""
+    partner: str = ""
+    """Id of the second key of that entry, where it stands for two."""
     where: frozenset[ScreenName] = BOTH
     """Screens on which it does that. Of one key on one screen there is one."""
 
@@ -44,6 +58,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "program", "help", 1, where=EVERYWHERE),
     Hotkey("quit", "q,ctrl+c", "q", "quit", "Leave; a summary is printed to the terminal.",
         "program", "app.quit", 2, where=EVERYWHERE),
+    Hotkey("command", "colon", ":", "command", "Type a command, such as :conc 4 or :theme "
+        "llmtop-light; Tab completes.", "program", "command", 17, where=EVERYWHERE),
     Hotkey("palette", "ctrl+p", "^p", "palette", "Find any command by its name.",
         "program", "app.command_palette", where=EVERYWHERE),
     Hotkey("suspend", "ctrl+z", "^z", "suspend",
@@ -71,8 +87,13 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "pane(5)", where=HOME),
     Hotkey("pane_6", "6", "6", "what happened", "Go to what happened; again: the whole screen.",
         "move", "pane(6)", where=HOME),
-    Hotkey("open", "enter", "⏎", "route", "Open the page of the selected route; there, that of the "
-        "selected probe.", "move", "open", 5),
+    Hotkey("open", "enter", "⏎", "route", "Open the page of the selected route.", "move", "open", 5,
+        where=HOME),
+    Hotkey("open_probe", "enter", "⏎", "probe", "Open the page of the selected probe.", "move",
+        "open", 5, where=ROUTE),
+    Hotkey("ring", "tab", "Tab", "next pane", "Go to the next pane.", "move", "ring(1)"),
+    Hotkey("ring_back", "shift+tab", "S-Tab", "pane before", "Go to the pane before.",
+        "move", "ring(-1)"),
     Hotkey("maximise", "z", "z", "maximise",
         "Give the pane the whole screen, or its place back.", "move", "maximise"),
     Hotkey("back", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview, the "
@@ -83,17 +104,32 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "scroll_pane(-1)", where=EVERYWHERE),
     Hotkey("sort", "s", "s", "sort", "Sort by the next column; after the last: most users hurt "
         "first.", "look", "sort", 12, where=HOME),
+    Hotkey("sort_menu", "S", "S", "sort menu", "Choose the column to sort by; what each means.",
+        "look", "sort_menu", where=HOME),
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),
     Hotkey("window", "w", "w", "window", "Take the next window: 1m, 5m, 15m, 1h, run.",
         "look", "window", 13),
+    Hotkey("log_filter", "f", "f", "filter what happened", "Show in what happened the selected "
+        "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
+        where=HOME),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on.",
         "look", "freeze", 10, where=EVERYWHERE),
     Hotkey("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
         "look", "preview", 14, where=HOME),
+    Hotkey("gaps", "h", "h", "gaps", "Show the map of gaps between chunks; again: of TTFT.",
+        "look", "gaps", 19, where=ROUTE),
+    Hotkey("slowest", "o", "o", "slowest first", "List the slowest probes first; again: the "
+        "newest.", "look", "slowest", 20, where=ROUTE),
+    Hotkey("only_failed", "x", "x", "only not good", "List only probes that were not good; again: "
+        "all.", "look", "only_failed", 21, where=ROUTE),
+    Hotkey("take_t0", "T", "T", "set T0", "Keep the figures of now as T0.", "look", "take_t0", 11,
+        where=ROUTE),
+    Hotkey("against_t0", "0", "0", "against T0", "Show now against T0; again: all columns.",
+        "look", "against_t0", 12, where=ROUTE),
     Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
         "say; again: show them.", "look", "private", 19, where=EVERYWHERE),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
-        "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc")),
+        "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc"), "fewer"),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",
         "knobs", "concurrency('fewer')"),
     Hotkey("double", "asterisk", "*", "concurrency ×2", "Twice as many probes at once.",
@@ -101,7 +137,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("halve", "underscore", "_", "concurrency ÷2", "Half as many probes at once.",
         "knobs", "concurrency('halve')"),
     Hotkey("sooner", "less_than_sign", "<", "interval shorter", "Send more often: a shorter "
-        "interval.", "knobs", "interval(False)", 9, ("< >", "pace")),
+        "interval.", "knobs", "interval(False)", 9, ("< >", "pace"), "later"),
     Hotkey("later", "greater_than_sign", ">", "interval longer", "Send less often: a longer "
         "interval.", "knobs", "interval(True)"),
     Hotkey("shorter", "left_curly_bracket,alt+down", "{", "answers shorter", "Halve the answer "
@@ -112,29 +148,92 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "undo", 7),
     Hotkey("burst", "b", "b", "burst", "Send as many probes as the concurrency now, beside the "
         "pace.", "knobs", "burst", 15),
+    Hotkey("fresh", "B", "B", "fresh connection", "Send one probe now, on a connection of its own: "
+        "it tells a server that hangs from a connection that does.", "knobs", "fresh", 19),
     Hotkey("end_cool_down", "c", "c", "end cool-down", "Probe at once although the server asked us "
         "to wait.", "knobs", "end_cool_down"),
     Hotkey("accept_usual", "U", "U", "take as usual", "The route's present level is its usual one "
         "from now on; what fails is never.", "knobs", "accept_usual", 18, ("U", "usual")),
     Hotkey("pause", "p", "p", "pause", "Start no new attempts on the route; again: go on.",
-        "knobs", "pause", 3),
+        "knobs", "pause", 3, where=EVERYWHERE),
     Hotkey("panic", "P", "P", "pause all", "Pause all routes and cancel what is in flight; again: "
-        "go on.", "knobs", "panic", 4),
-    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline.", "knobs", "mark", 16),
+        "go on.", "knobs", "panic", 4, where=EVERYWHERE),
+    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours.",
+        "knobs", "mark", 16),
     Hotkey("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
         "the spending ledger fails or was lost.", "program", "lift"),
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
+    Hotkey("line_down", "j,down", "j ↓", "line down", "Scroll the page by a line.",
+        "move", "scroll(1)", where=PROBE),
+    Hotkey("line_up", "k,up", "k ↑", "line up", "Scroll the page back by a line.",
+        "move", "scroll(-1)", where=PROBE),
+    Hotkey("page_top", "g,home", "g", "top", "Go to the top of the page.",
+        "move", "edge(False)", where=PROBE),
+    Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
+        "move", "edge(True)", where=PROBE),
+    Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
+        "move", "neighbour(1)", 5, ("J K", "next, previous probe"), where=PROBE),
+    Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",
+        "move", "neighbour(-1)", where=PROBE),
+    Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
+        "up; terminals that know OSC 52 take it.", "look", "copy", 6, where=PROBE),
 )  # fmt: skip
 """Groups: `program`, `move`, `look`, `knobs`."""
 
 
-def keys_of(screen: ScreenName) -> tuple[Hotkey, ...]:
+ALWAYS_SHOWN: Final = 4
+"""Order in the footer up to which an entry is never left out: help, quit, and both pauses."""
+_ALWAYS_QUITS: Final = "ctrl+q"
+"""Textual's own, and the way out that no table can take away."""
+
+
+EXPECTED_KEY: Final = 'a character such as "x", or a name such as "f2", "ctrl+u" or "pageup"'
+
+
+_MODIFIERS: Final = frozenset(("ctrl", "alt", "shift"))
+_NAMES: Final = frozenset(
+    key.value
+    for key in Keys
+    if "+" not in key.value and key.value[0] not in "<" and "-" not in key.value
+) | {_character_to_key(character) for character in string.punctuation}
+"""Keys that have a name, and characters by Textual's names of them."""
+
+
+_SHORT: Final = {"ctrl": "^", "alt": "Alt", "shift": "S"}
+_SHOWN: Final = {
+    "enter": "⏎",
+    "escape": "Esc",
+    "space": "space",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "tab": "Tab",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "delete": "Del",
+    "insert": "Ins",
+    "backspace": "Bksp",
+}
+
+
+class KeymapError(ValueError):
+    """Keys cannot be given out as asked; `problems` has the id and what is wrong with it, each."""
+
+    def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
+        super().__init__("\n".join(f"{name}: {text}" for name, text in problems))
+        self.problems = problems
+
+
+def keys_of(screen: ScreenName, keys: Sequence[Hotkey] = KEYS) -> tuple[Hotkey, ...]:
     """Return the keys of one screen, in the order of the table."""
-    return tuple(key for key in KEYS if screen in key.where)
+    return tuple(key for key in keys if screen in key.where)
 
 
-def bindings(screen: ScreenName) -> list[BindingType]:
+def bindings(screen: ScreenName, keys: Sequence[Hotkey] = KEYS) -> list[BindingType]:
     """Return the keys of one screen as Textual bindings."""
     return [
         Binding(
@@ -147,10 +246,125 @@ def bindings(screen: ScreenName) -> list[BindingType]:
             id=key.id,
             priority=key.id == "palette",
         )
-        for key in keys_of(screen)
+        for key in keys_of(screen, keys)
+        if key.keys
     ]
 
 
-def footer_keys(screen: ScreenName) -> Sequence[Hotkey]:
+def footer_keys(screen: ScreenName, keys: Sequence[Hotkey] = KEYS) -> Sequence[Hotkey]:
     """Return the keys of a screen's footer, most wanted first."""
-    return sorted((key for key in keys_of(screen) if key.footer), key=lambda key: key.footer)
+    shown = (key for key in keys_of(screen, keys) if key.footer and key.keys)
+    return sorted(shown, key=lambda key: key.footer)
+
+
+def hotkey(name: str, keys: Sequence[Hotkey] = KEYS) -> Hotkey:
+    """Return the row of an id."""
+    return next(key for key in keys if key.id == name)
+
+
+def remapped(wanted: Mapping[str, Sequence[str]]) -> tuple[Hotkey, ...]:
+    """Return the table with the keys that are `wanted` by id; none takes an id's keys away.
+
+    Raises:
+        KeymapError: an id or a key is not known, two have one key on a screen, or nothing quits.
+    """
+    problems: list[tuple[str, str]] = []
+    given: dict[str, tuple[str, ...]] = {}
+    known = {key.id for key in KEYS}
+    for name, words in wanted.items():
+        if name not in known:
+            problems.append((name, f"unknown key{_meant(name, known)}"))
+            continue
+        found = {word: key_named(word) for word in words}
+        for word, key in found.items():
+            if key is None:
+                problems.append((name, f"got {word}, expected {EXPECTED_KEY}{_meant_key(word)}"))
+            elif key == _ALWAYS_QUITS and name != "quit":
+                problems.append((name, f"got {word}, which always quits, expected another key"))
+        given[name] = tuple(dict.fromkeys(key for key in found.values() if key is not None))
+    made = {key.id: _with_keys(key, given[key.id]) if key.id in given else key for key in KEYS}
+    if not made["quit"].keys and not any(name == "quit" for name, _ in problems):
+        problems.append(("quit", "has no key, expected one at least: it is the way out"))
+    problems.extend(_shared(tuple(made.values()), given))
+    if problems:
+        raise KeymapError(tuple(problems))
+    return tuple(_with_strip(key, made) for key in made.values())
+
+
+def key_named(word: str) -> str | None:
+    """Return Textual's name of a key that a user names; None where it is none."""
+    if len(word) == 1:
+        return _character_to_key(word) if word.isprintable() else None
+    *modifiers, last = word.lower().split("+")
+    if len(set(modifiers)) != len(modifiers) or not set(modifiers) <= _MODIFIERS:
+        return None
+    if last not in _NAMES and not (modifiers and len(last) == 1 and last.isalnum()):
+        return None
+    if modifiers == ["shift"] and len(last) == 1:
+        return last.upper()  # what a terminal sends of it
+    return "+".join((*sorted(modifiers), last))  # in which order Textual names them
+
+
+def _with_keys(key: Hotkey, names: Sequence[str]) -> Hotkey:
+    return replace(key, keys=",".join(names), shown=" ".join(map(shown_key, names)))
+
+
+def shown_key(name: str) -> str:
+    """Return a key as people read it: `+`, `^u`, `PgDn`."""
+    if name in _SHOWN:
+        return _SHOWN[name]
+    *modifiers, last = name.split("+")
+    plain = _SHOWN.get(last) or (last.upper() if last[1:].isdigit() else format_key(last))
+    if modifiers == ["ctrl"] and len(plain) == 1:
+        return f"^{plain}"
+    return "-".join((*(_SHORT.get(modifier, modifier) for modifier in modifiers), plain))
+
+
+def _with_strip(key: Hotkey, made: Mapping[str, Hotkey]) -> Hotkey:
+    """Return a row whose entry in the footer shows the keys that it has by now."""
+    if key.strip is None:
+        return key
+    both = (key, made[key.partner]) if key.partner else (key,)
+    firsts = (one.shown.partition(" ")[0] for one in both)
+    return replace(key, strip=(" ".join(filter(None, firsts)), key.strip[1]))
+
+
+def _shared(
+    table: Sequence[Hotkey], given: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
+    """Give what is wrong where two ids have one key on one screen: once for each two of them."""
+    told: set[tuple[str, str]] = set()
+    for screen in get_args(ScreenName):
+        owners: dict[str, str] = {}
+        for row in keys_of(screen, table):
+            for name in filter(None, row.keys.split(",")):
+                other = owners.setdefault(name, row.id)
+                # The one that was remapped is at fault; of two, the later one.
+                at_fault, rightful = (row.id, other) if row.id in given else (other, row.id)
+                if other != row.id and (at_fault, rightful) not in told:
+                    told.add((at_fault, rightful))
+                    words = f"expected another key than that of {rightful} on the same screen"
+                    yield at_fault, f"got {name}, {words}"
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    meant = nearest(word, known)
+    return f", did you mean {meant}?" if meant else f", expected one of {', '.join(sorted(known))}"
+
+
+def _meant_key(word: str) -> str:
+    meant = nearest(word, _NAMES)
+    return f"; did you mean {meant}?" if meant else ""
+
+
+def page_table() -> str:
+    """Return the table of ids for the page of the settings, in Markdown."""
+    lines = ["| `[keys]` | default | what it does |", "|---|---|---|"]
+    for key in KEYS:
+        names = ", ".join(f'`"{name}"`' for name in filter(None, key.keys.split(","))) or "–"
+        lines.append(f"| `{key.id}` | {names} | {key.tooltip} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page_table())

@@ -77,6 +77,11 @@ class Accounts:
         """Attempts that have begun and not ended."""
         return self.attempts - self.outcomes.total()
 
+    @property
+    def oldest_ns(self) -> int | None:
+        """When the oldest probe began that is open, its waits included; None where none is."""
+        return next(iter(self._open.values())).started_ns if self._open else None
+
     def open_probes(self) -> Iterable[ProbeAccount]:
         """Return those that have begun and not ended."""
         return self._open.values()

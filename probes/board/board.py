@@ -21,14 +21,15 @@ from probes.board.frame import (
     recovery_views,
     route_detail,
     route_row,
+    said_of,
     totals,
 )
 from probes.board.page import route_page
 from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
-from probes.board.states import judge, note_worst, worst_first
+from probes.board.states import judge, note_worst, worst_first, worst_of
 from probes.board.summary import route_summary
-from probes.board.views import Marker, RequestView, Snapshot, UsualView
+from probes.board.views import RequestView, Snapshot, UsualView
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -178,6 +179,7 @@ class Board:
             details={detail.route: detail for detail in details if detail is not None},
             incidents=incident_views(run.incidents, self._routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
+            happenings=run.happenings.view(),
         )
 
     def request(self, route: str, probe: str) -> RequestView | None:
@@ -197,6 +199,8 @@ class Board:
         clock = (event.boot_id, event.clock_name)
         if self._hello is None or (self._hello.boot_id, self._hello.clock_name) != clock:
             self._begin_run(event.at_ns)
+        elif self._hello.engine != event.engine:
+            self._run.happenings.greeted(event.at_ns, event.engine)
         self._hello = event
         self._run.held.clear()
         for route in self._routes.values():
@@ -224,6 +228,8 @@ class Board:
 
     def _holding(self, event: Held) -> None:
         route = self._routes.get(event.route)
+        if route is not None or not event.route:
+            self._run.happenings.holding(event)
         if route is not None:
             route.holding(event)
         elif not event.route and event.released:
@@ -233,27 +239,38 @@ class Board:
 
     def _slept(self, event: Gap) -> None:
         self._run.gaps.append(event)
+        self._run.happenings.slept(event)
 
     def _marked(self, event: Mark) -> None:
-        self._run.marks.append(Marker(event.at_ns, event.text))
+        self._run.happenings.marked(event)
 
     def _diagnosed(self, event: Diagnosis) -> None:
         """Take what is known of an incident by now, and judge its routes at once."""
         incident, names = self._run.incidents.diagnosed(event)
-        for name in sorted(names & self._routes.keys()):
-            route = self._routes[name]
+        hit = [self._routes[name] for name in sorted(names & self._routes.keys())]
+        for route in hit:
+            name = route.info.name
+            if name not in incident.lost_before:
+                incident.lost_before[name] = route.failures.before(event.since_ns)
             if incident.was_named and (incident.ended_ns or name not in event.routes):
                 route.ill_ns.append((incident.since_ns, event.at_ns))
             if event.state == "cleared" and incident.was_named:
                 route.recovered(incident, event.at_ns)
             self._take_turn(route)
+        incident.lost = sum(
+            self._routes[name].failures.n - before for name, before in incident.lost_before.items()
+        )
+        said, state = said_of(incident, hit), worst_of(incident.worst.values())
+        self._run.happenings.diagnosed(event, incident, state, said)
 
     def _noticed(self, event: Notice) -> None:
         if event.price is not None and event.route in self._routes:
             self._routes[event.route].priced(event.price)
+        self._run.happenings.noticed(event)
         self._run.header.note(f"{event.route}: {event.text}" if event.route else event.text)
 
     def _failed(self, event: Fault) -> None:
+        self._run.happenings.failed(event)
         again = f"restarts in {event.restart_in_s:g} s"
         self._run.header.note(f"{event.route}: {event.error}; {again}")
 
@@ -284,7 +301,11 @@ class Board:
         route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
         route.observer_busy = judged.observer_busy
         for incident in self._run.incidents.of(name):
-            note_worst(incident, route)
+            if note_worst(incident, route):
+                worst = worst_of(incident.worst.values())
+                self._run.happenings.worsened(incident.event.id, worst)
+        if route.knob_effects.is_watching:
+            route.look_at_knob(self._durable_ns)
         if route.state != before:
             self._order = worst_first(self._order)
         if self._looked_ns is not None and self._now_ns - self._looked_ns < _LOOKED_AT_NS:

@@ -11,7 +11,7 @@ import msgspec
 from probes.answers.limits import tightest
 from probes.board.figures import RouteFigures, amplification, share, speed_grade
 from probes.board.incident_log import IncidentLog, KnownIncident
-from probes.board.route import MARKERS_KEPT, Open, RouteBoard, Standing
+from probes.board.route import Open, RouteBoard, Standing
 from probes.board.states import REFUSING, STATE_ORDER, refusal_of, state_made, worst_of
 from probes.board.views import (
     IncidentView,
@@ -48,6 +48,7 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         name=info.name,
         model=info.model,
         base_url=info.base_url,
+        dialect=info.dialect,
         tags=info.tags,
         state=state.state,
         since_ns=state.since_ns,
@@ -139,12 +140,11 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
     detail, info, oldest = figures.detail, route.info, route.oldest_open
     if detail is None:
         return None
-    markers = sorted((*route.markers, *route.run.marks), key=lambda marker: marker.at_ns)
     percentiles = PercentileTable(
         columns=detail.columns,
         timeline=figures.trend,
         e2e_timeline=detail.e2e_chart,
-        markers=tuple(markers[-MARKERS_KEPT:]),
+        markers=route.markers(),
         goal_ttft_s=info.goal_ttft_s,
         goal_e2e_s=route.goal_e2e_s,
         oldest_open_s=None if oldest is None else _age_s(oldest.started_ns, now_ns),
@@ -185,15 +185,20 @@ def _incident_view(
     hit = [routes[name] for name in incident.event.routes if name in routes]
     made = [state_made(incident, route, route.live) for route in hit]
     state = worst_of(state for state in made if state is not None)
-    refusal = refusal_of(incident.event.cause)
-    said = [route.said_since(refusal, incident.since_ns) for route in hit] if refusal else []
     idle = [route.shown.since_ns for route in hit if route.shown.state in ("paused", "held")]
     return IncidentView(
         diagnosis=_of_now(incident.event, hit, now_ns),
         state=state,
-        said=next(filter(None, said), ""),
+        said=said_of(incident, hit),
         idle_since_ns=max(idle) if idle and len(idle) == len(hit) else None,
     )
+
+
+def said_of(incident: KnownIncident, hit: Iterable[RouteBoard]) -> str:
+    """Return the server's own last words on an incident; nothing where nobody is refused."""
+    refusal = refusal_of(incident.event.cause)
+    said = [route.said_since(refusal, incident.since_ns) for route in hit] if refusal else []
+    return next(filter(None, said), "")
 
 
 def _of_now(event: Diagnosis, hit: Iterable[RouteBoard], now_ns: int) -> Diagnosis:

@@ -14,21 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from probes.board.figures import is_enough
+from probes.board.happenings import HELD_WORDS
 from probes.board.route import RouteBoard
 from probes.board.views import Figure
-from probes.events import HeldReason
 from probes.kit.exit_status import ExitStatus
 from probes.stats.tally import Tally
 
 GoalsResult: TypeAlias = Literal["met", "missed", "unknown"]
-
-_HELD_WORDS: Final[Mapping[HeldReason, str]] = {
-    "budget": "its budget is spent",
-    "cool_down": "it cools down",
-    "paused": "it is paused",
-    "reader_stalled": "nobody read our events",
-    "restarting": "the engine starts again",
-}
 
 _STATUSES: Final[Mapping[GoalsResult, ExitStatus]] = {
     "met": ExitStatus.OK,
@@ -104,7 +96,7 @@ def _why_nothing(route: RouteBoard, tally: Tally) -> str:
         held.add("paused")
     if route.cool_down is not None:
         held.add("cool_down")
-    reasons = [_HELD_WORDS.get(reason, reason) for reason in sorted(held)]
+    reasons = [HELD_WORDS.get(reason, reason) for reason in sorted(held)]
     if tally.cancelled:
         reasons.append(f"{tally.cancelled} cancelled at the end of the run")
     return f"{what} ({', '.join(reasons)})" if reasons else what

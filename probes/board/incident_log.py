@@ -5,20 +5,24 @@ Rule 1: an incident is all events of one id; each replaces the one before it. `c
 Rule 2: nothing is judged here. What an incident makes of a route is said in `states.py`.
 """
 
+from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from probes.board.views import RouteState
-from probes.events import Diagnosis, DiagnosisState
-from probes.kit.clock import NS_PER_S
+from probes.events import Cause, Diagnosis, DiagnosisState
+from probes.kit.clock import NS_PER_S, kept_ns
 
 RECOVERED_SHOWN_NS: Final = 300 * NS_PER_S
 """How long it is told that something is over: as long as the home window reaches back."""
 _OPEN_KEPT: Final = 512
 """More than the routes of any run have at once: an end that never comes must not be kept for."""
 _ENDED_KEPT: Final = 32
+_FAILURES_KEPT: Final = 1024
+"""Stamps of failures: an onset is known long before so many came since."""
 _ENDS: Final[frozenset[DiagnosisState]] = frozenset(("cleared", "settled"))
 
 
@@ -35,6 +39,12 @@ class KnownIncident:
     ended_ns: int | None = None
     worst: dict[str, RouteState] = field(default_factory=dict)
     """Route → the worst state it was in for this reason."""
+    lost_before: dict[str, int] = field(default_factory=dict)
+    """Route → probes that had failed before the onset."""
+    lost: int = 0
+    """Probes that have failed since; known at its end."""
+    told_cause: Cause | None = None
+    """The cause that was told last; None before it was sure."""
 
     @property
     def since_ns(self) -> int:
@@ -45,6 +55,28 @@ class KnownIncident:
     def is_named(self) -> bool:
         """Whether it is sure, and not over."""
         return self.event.state == "named"
+
+
+class FailureStamps:
+    """When probes of one route failed: an onset is known only later, and what failed since is lost
+    to it."""
+
+    __slots__ = ("_newest", "n")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._newest = array("q")
+
+    def add(self, at_ns: int) -> None:
+        """Take a probe that failed."""
+        self.n += 1
+        self._newest.append(kept_ns(at_ns))
+        if len(self._newest) > 2 * _FAILURES_KEPT:
+            del self._newest[:_FAILURES_KEPT]
+
+    def before(self, at_ns: int) -> int:
+        """Return how many had failed before a stamp."""
+        return self.n - len(self._newest) + bisect_left(self._newest, at_ns)
 
 
 class IncidentLog:
@@ -73,6 +105,8 @@ class IncidentLog:
         touched = frozenset((*known.event.routes, *event.routes))
         if event.cause != known.event.cause:
             known.cause_ns = event.at_ns
+        if event.since_ns != known.event.since_ns:
+            known.lost_before.clear()
         known.event = event
         known.was_named = known.was_named or event.state == "named"
         if event.state in _ENDS:

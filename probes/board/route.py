@@ -14,12 +14,14 @@ import msgspec
 
 from probes.answers.limits import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
+from probes.board.happenings import HappeningLog
 from probes.board.header import Header
-from probes.board.incident_log import IncidentLog, KnownIncident
+from probes.board.incident_log import FailureStamps, IncidentLog, KnownIncident
+from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.probe_log import BYTES_KEPT, ProbeLog
 from probes.board.throttles import ThrottleLog
-from probes.board.views import ChartPoint, Marker, RouteState
+from probes.board.views import ChartPoint, KnobEffect, Marker, RouteState
 from probes.config.goals import cap_of, e2e_goal_s
 from probes.events import (
     Arrivals,
@@ -48,7 +50,7 @@ from probes.stats.tally import Tally, TallyWindows
 from probes.stats.tokens import seconds_per_token
 from probes.stats.windows import SLICE_NS, Slices, slice_index
 
-MARKERS_KEPT: Final = 50
+_MARKERS_KEPT: Final = 50
 """More labels than a chart has room for."""
 _COHORTS_KEPT: Final = 8
 """Answer caps that somebody goes back and forth between; each costs the samples of an hour."""
@@ -65,6 +67,8 @@ Charted: TypeAlias = Literal["ttft", "e2e"]
 Refusal: TypeAlias = Literal["throttled", "failed"]
 """How an attempt ended that was not ok: of each the server's last words are kept."""
 
+
+_Marked: TypeAlias = tuple[tuple[Marker, ...], Marker | None, tuple[Marker, ...]]
 
 UNANSWERED: Final[frozenset[RouteState]] = frozenset(("down", "hanging", "failing"))
 """States that get better only by a success."""
@@ -94,7 +98,7 @@ class RunState:
         self.header = Header()
         self.throttles = ThrottleLog()
         self.incidents = IncidentLog()
-        self.marks: deque[Marker] = deque(maxlen=MARKERS_KEPT)
+        self.happenings = HappeningLog()
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self.held: set[HeldReason] = set()
         """What holds back new attempts of every route."""
@@ -126,7 +130,12 @@ class RouteBoard:
         """Of the connection's own packets, by the kernel."""
         self.ttft_heat = Slices(_HEAT_SLICES, LogBuckets)
         self.probe_log = ProbeLog()
-        self.markers: deque[Marker] = deque(maxlen=MARKERS_KEPT)
+        self._cohort_marks: deque[Marker] = deque(maxlen=_MARKERS_KEPT)
+        """Where another cohort began; what else is marked stands in the log."""
+        self._marked: _Marked = ((), None, ())
+        """What its marks were made of, and they."""
+        self.knob_effects = KnobEffects()
+        self.failures = FailureStamps()
         self.limits = LimitState()
         self.cool_down: Held | None = None
         self.held: set[HeldReason] = set()
@@ -175,9 +184,30 @@ class RouteBoard:
         """Forget what only the former engine could have finished; its figures stay."""
         self.lanes.engine_died(at_ns)
         self.accounts.engine_died()
+        self._tell_effect(self.knob_effects.broken_off(at_ns))
         self._skipped_before = self.skipped
         self._counts = RouteCounts(route=self.info.name, in_flight=0, target=self.target)
         self.held.clear()
+
+    def look_at_knob(self, now_ns: int) -> None:
+        """Tell the log what the last turn of a knob did, as far as that is known."""
+        self._tell_effect(self.knob_effects.looked(now_ns, self.accounts.oldest_ns))
+
+    def _tell_effect(self, effect: KnobEffect | None) -> None:
+        if effect is not None:
+            self.run.happenings.effect_known(self.info.name, effect)
+
+    def markers(self) -> tuple[Marker, ...]:
+        """Return what is to be marked on its charts, oldest first: the same object until there is
+        something new, so that no chart is drawn again for nothing."""
+        happened = self.run.happenings.markers(self.info.name)
+        newest = self._cohort_marks[-1] if self._cohort_marks else None
+        known, cohort, marked = self._marked
+        if known is not happened or cohort is not newest:
+            both = sorted((*happened, *self._cohort_marks), key=lambda marker: marker.at_ns)
+            marked = tuple(both[-_MARKERS_KEPT:])
+            self._marked = (happened, newest, marked)
+        return marked
 
     # What holds now, of the settings and the engine's own words.
 
@@ -254,6 +284,8 @@ class RouteBoard:
         self.lanes.started(event)
         if event.cohort and event.cohort != self.cohort:
             self._change_cohort(event)
+        if event.cohort:
+            self._tell_effect(self.knob_effects.began(event.cohort, event.at_ns))
         if len(self.cohorts) != 1 or self.cohort not in self.cohorts:
             samples = self._samples(self.cohort)
             del self.cohorts[self.cohort]
@@ -273,8 +305,10 @@ class RouteBoard:
             and self.run.engine_ran(began_ns, event.at_ns)
         ):
             samples, offset_ns = self._samples(event.cohort), self._slice_offset(event.at_ns)
-            samples.ttft.add(offset_ns, event.felt_ns / NS_PER_S)
+            felt_s = event.felt_ns / NS_PER_S
+            samples.ttft.add(offset_ns, felt_s)
             self.ttft_heat.at(slice_index(offset_ns)).add(event.felt_ns)
+            self.knob_effects.add("ttft_p95", event.cohort, began_ns, felt_s)
         probe.has_felt_ttft = True
 
     def arrivals(self, event: Arrivals) -> None:
@@ -298,6 +332,7 @@ class RouteBoard:
         per_token_s = seconds_per_token(event)
         if not self.lanes.finished(event, per_token_s):
             return
+        self.knob_effects.ended(len(self.lanes), event.at_ns)
         probe = self.accounts.with_open(event.probe, event.attempt)
         if probe is None and not self.accounts.attempt_ended_late(event):
             began_ns = event.stamps_ns.started or event.at_ns
@@ -324,6 +359,8 @@ class RouteBoard:
             self.rtt.add(offset_ns, event.rtt_ns)
         if per_token_s:
             self._samples(event.cohort).speed.add(offset_ns, 1 / per_token_s)
+            began_ns = event.stamps_ns.started or event.at_ns
+            self.knob_effects.add("tokens_per_s", event.cohort, began_ns, 1 / per_token_s)
 
     def probe_finished(self, event: ProbeFinished) -> None:
         """Count a probe; take its E2E where it ended ok."""
@@ -335,7 +372,10 @@ class RouteBoard:
         for tally in self.tallies.at(offset_ns):
             tally.count_probe(event, is_good, retried_for)
         last = self.probe_log.probe_ended(event, self.run.log_bytes_a_route, is_good=is_good)
+        if event.outcome not in ("ok", "cancelled"):
+            self.failures.add(event.at_ns)
         if is_measured and event.outcome != "cancelled":
+            self.knob_effects.add("good_share", event.cohort, event.started_ns, is_good)
             samples = self._samples(event.cohort)
             if event.outcome != "ok":
                 samples.lost.add(offset_ns, is_silent=event.first_token_ns is None)
@@ -386,10 +426,13 @@ class RouteBoard:
                 self.cool_down = None
             case _:
                 pass
-        text, new_s = _knob_text(event), self._goal_e2e_at(self.max_tokens)
+        more, new_s = "", self._goal_e2e_at(self.max_tokens)
         if new_s != goal_s:
-            text += f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
-        self.markers.append(Marker(event.at_ns, text))
+            more = f", E2E goal {_goal_text(goal_s)}→{_goal_text(new_s)}"
+        if event.knob != "usual":  # it says what is usual, and changes nothing of what we do
+            still_open, oldest_ns = len(self.lanes), self.accounts.oldest_ns
+            self._tell_effect(self.knob_effects.turned(event, still_open, oldest_ns))
+        self.run.happenings.turned(event, more)
         self.is_due = True  # a pause is seen at once: the same key ends it
 
     def recovered(self, incident: KnownIncident, at_ns: int) -> None:
@@ -406,6 +449,11 @@ class RouteBoard:
 
     def _served(self, event: AttemptFinished) -> None:
         """Note whether an attempt succeeded, and what its server said where it did not."""
+        if not event.flagged:
+            began_ns, is_throttled = event.stamps_ns.started, event.outcome == "throttled"
+            self.knob_effects.add(
+                "throttled_share", event.cohort, began_ns or event.at_ns, is_throttled
+            )
         if event.outcome == "ok":
             # The first success after an onset may end a state, and does so at once.
             if self.health.state in UNANSWERED and self.ok_began_ns < self.health.since_ns:
@@ -415,6 +463,7 @@ class RouteBoard:
             return
         if event.outcome == "throttled":
             self.run.throttles.throttled(event)
+            self.run.happenings.throttled(event)
         self.refused_in_a_row += 1
         words = server_words(event.status, event.message)
         if not event.message:
@@ -424,7 +473,8 @@ class RouteBoard:
 
     def _change_cohort(self, event: AttemptStarted) -> None:
         if self.cohort:
-            self.markers.append(Marker(event.at_ns, f"cohort {self.cohort}→{event.cohort}"))
+            text = f"cohort {self.cohort}→{event.cohort}"
+            self._cohort_marks.append(Marker(event.at_ns, text, "cohort"))
         self.cohort = event.cohort
         for points in self.chart_points.values():
             points.clear()
@@ -503,13 +553,3 @@ def _is_within(stamp_ns: int | None, started_ns: int, goal_s: float | None) -> b
 
 def _goal_text(goal_s: float | None) -> str:
     return "none" if goal_s is None else f"{goal_s:.3g} s"
-
-
-def _knob_text(event: Knob) -> str:
-    if event.knob == "paused":
-        return "paused" if event.after else "resumed"
-    if event.knob == "burst":
-        return f"burst {event.after:g}"
-    if event.knob == "usual":
-        return "usual accepted"
-    return f"{event.knob} {event.before:g}→{event.after:g}"

@@ -203,11 +203,15 @@ def _nothing_succeeds(route: RouteBoard, from_ns: int) -> bool:
     return route.ok_began_ns < from_ns or route.refused_in_a_row >= _ALL_FAIL
 
 
-def note_worst(incident: KnownIncident, route: RouteBoard) -> None:
-    """Keep the worst that an incident has made of a route: that is what it recovers from."""
+def note_worst(incident: KnownIncident, route: RouteBoard) -> bool:
+    """Keep the worst that an incident has made of a route: that is what it recovers from. Return
+    whether it has become worse."""
     state, name = state_made(incident, route, route.live), route.info.name
-    if state is not None:
-        incident.worst[name] = min(state, incident.worst.get(name, state), key=_RANK.__getitem__)
+    known = incident.worst.get(name)
+    if state is None or (known is not None and _RANK[known] <= _RANK[state]):
+        return False
+    incident.worst[name] = state
+    return True
 
 
 def _health(

@@ -87,6 +87,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     model: str = ""
     base_url: str = ""
+    dialect: str = ""
+    """Which API is spoken, such as `chat` or `messages`."""
     tags: tuple[str, ...] = ()
     state: RouteState
     since_ns: int | None = None
@@ -339,11 +341,17 @@ class WindowColumn(msgspec.Struct, frozen=True):
     failure_share: float | None
 
 
+MarkerKind: TypeAlias = Literal["knob", "cohort", "onset", "recovered", "mark"]
+"""What a mark on a chart is about: an incident's beginning and end, what the user did or noted."""
+
+
 class Marker(msgspec.Struct, frozen=True):
-    """A vertical mark on a chart: a knob change, a cohort change, a user's mark."""
+    """A vertical mark on a chart."""
 
     at_ns: int
     text: str
+    """In a word or two; a user's own may be long and hostile."""
+    kind: MarkerKind = "mark"
 
 
 class PercentileTable(msgspec.Struct, frozen=True):
@@ -538,6 +546,8 @@ class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
     """Attempts."""
     wait_s: float = 0.0
     """Between attempts, in all."""
+    waits_s: tuple[tuple[float, float], ...] = ()
+    """Where each of those waits lies, from its start: begin and end."""
     cells: tuple[int, ...] = ()
     """Output chunks by tenths of a second from its start; at most a minute of them."""
     request_id: str = ""

@@ -1,7 +1,7 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
 Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts, .tls
-and .price, [budget], [recording], [display]. What a key takes stands on its field in
+and .price, [budget], [recording], [display], [keys]. What a key takes stands on its field in
 `probes.config.settings`. The values of secrets never appear in an error; names of variables and
 headers do.
 """
@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
-from probes.config.errors import ConfigError, KeyPath, Problems, dotted
+from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
 from probes.config.fields import fields_of, needed, note_missing, read_table
 from probes.config.prompts import generated_prompt
 from probes.config.settings import (
@@ -40,7 +40,7 @@ _MAXIMUM_BYTES: Final = 1_000_000
 _MAXIMUM_NAME: Final = 64
 """Characters of a route's name, which stands in every event and row."""
 _OTHER_TABLES: Final = {"budget": Budget, "recording": Recording, "display": Display}
-_TABLES: Final = ("defaults", "routes", *_OTHER_TABLES)
+_TABLES: Final = ("defaults", "routes", *_OTHER_TABLES, "keys")
 _MERGED_TABLES: Final = ("goals", "timeouts", "tls")
 """A price is not merged: half of it from elsewhere would be the price of nothing."""
 
@@ -142,9 +142,10 @@ def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
         key: read_table(raw.get(key, {}), fields_of(record), (key,), problems)
         for key, record in _OTHER_TABLES.items()
     }
+    keys = _read_keys(raw.get("keys", {}), problems)
     problems.raise_if_any()
     made = {key: record(**others[key]) for key, record in _OTHER_TABLES.items()}
-    return Config(routes=routes, source=str(path), **made)
+    return Config(routes=routes, keys=keys, source=str(path), **made)
 
 
 def single_route_config(
@@ -262,6 +263,25 @@ def _read_routes(
         routes.append(Route(name=name, **merged))
         check_route(routes[-1], path, problems)
     return tuple(routes)
+
+
+def _read_keys(raw: object, problems: Problems) -> dict[str, tuple[str, ...]]:
+    """Return [keys]: a key or a list of them for each action; empty for none.
+
+    Only their shape is judged. Which actions and keys there are is the screen's to say.
+    """
+    if not isinstance(raw, dict):
+        problems.add(("keys",), f"got {shown(raw)}, expected a table")
+        return {}
+    keys: dict[str, tuple[str, ...]] = {}
+    for action, value in raw.items():
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            words = 'expected a key such as "plus", a list of them, or "" for none'
+            problems.add(("keys", action), f"got {shown(value)}, {words}")
+            continue
+        keys[action] = tuple(name for name in names if name)
+    return keys
 
 
 def _read_route_keys(

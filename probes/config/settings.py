@@ -259,6 +259,9 @@ class Config(Settings, frozen=True, kw_only=True):
     budget: Budget = Budget()
     recording: Recording = Recording()
     display: Display = Display()
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the cockpit does → the keys that do it, where they are not its own; whoever has a screen
+    knows which of both there are."""
     source: str = ""
     """The file it came from; empty for `--base-url` and the demo."""
 

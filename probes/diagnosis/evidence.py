@@ -90,7 +90,9 @@ def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCa
     if ill and cause in ("rate_limited_requests", "rate_limited_tokens"):
         return _slower(ill[0])
     if cause in _MOVE:
-        return Advice(act="move", route=_well_route(ill, routes))
+        # Whether the server hangs or a connection to it, one more tells.
+        detail = "B sends one on a fresh connection" if cause == "no_answer" else ""
+        return Advice(act="move", route=_well_route(ill, routes), detail=detail)
     return Advice(act="wait")
 
 

@@ -50,6 +50,7 @@ from probes.events import (
     RouteInfo,
     ServerClaim,
 )
+from probes.events.knob_turns import is_next_step
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import longest_gap_ns
 from probes.stats.tokens import is_exact, seconds_per_token, tokens_after_first_chunk
@@ -58,8 +59,6 @@ _ENDS_KEPT: Final = 160
 """Ends of attempts that a cause is told from: half a minute at five a second."""
 _WORDS_KEPT: Final = 120
 """Characters of a server's words; fewer than those are shown."""
-_ONE_TURN_NS: Final = 10 * NS_PER_S
-"""Presses of a key that follow each other so closely are one turn of the knob."""
 _OPEN_KEPT: Final = 4096
 """Open requests of a route; more are not looked at one by one."""
 _BANDS_KEPT: Final = 2
@@ -337,11 +336,7 @@ class RouteWatch:
         """Note a knob that was turned up, with what it stood at before the first of several steps:
         to put back the last one alone would hardly help."""
         last = self.raised
-        if (
-            last is not None
-            and (last.knob, last.after) == (event.knob, event.before)
-            and event.at_ns - last.at_ns <= _ONE_TURN_NS
-        ):
+        if last is not None and is_next_step(last, event):
             event = msgspec.structs.replace(event, before=last.before)
         self.raised = event
 

@@ -231,6 +231,21 @@ def as_usual_words(unmoved: Iterable[Evidence]) -> str:
     return f"{', '.join(names)} as usual" if names else ""
 
 
+def others_words(well: int, hurt: Sequence[str]) -> str:
+    """Return how the routes fare that are not hit: `2 others fine`; empty where there are none.
+
+    Args:
+        well: how many of them are fine.
+        hurt: those that are not, each with its state; they are told first, for they are why.
+    """
+    more = len(hurt) - _MOST_NAMED
+    told = ", ".join(hurt[:_MOST_NAMED]) + (f" +{more}" if more > 0 else "")
+    parts = [f"also {told}"] if hurt else []
+    if well:
+        parts.append(f"{count(well)} other{'s' if well > 1 else ''} fine")
+    return ", ".join(parts)
+
+
 def advice_words(advice: Advice) -> str:
     """Return what to do, with the key that does it where there is one."""
     if advice.act == "move" and advice.route:
@@ -258,11 +273,12 @@ def recovery_words(moment: str, lasted_s: float, was: str = "ill") -> str:
     """Return that an incident is over: `recovered 14:18:26, was down 55s`.
 
     Args:
-        moment: time of day of its end.
+        moment: time of day of its end; empty where that stands beside it.
         lasted_s: seconds from its onset to its end.
         was: the state that its routes were in.
     """
-    return f"recovered {moment}, was {was} {lasting(lasted_s)}"
+    recovered = f"recovered {moment}" if moment else "recovered"
+    return f"{recovered}, was {was} {lasting(lasted_s)}"
 
 
 def server_words(status: int | None, message: str) -> str:

@@ -9,6 +9,12 @@ from typing import Final, Protocol
 import anyio
 
 NS_PER_S: Final = 1_000_000_000
+_LAST_NS: Final = (1 << 63) - 1
+
+
+def kept_ns(stamp_ns: int) -> int:
+    """Return a stamp as 64 bits hold it, for an array: a file that somebody edited may say more."""
+    return min(max(stamp_ns, -_LAST_NS), _LAST_NS)
 
 
 class Clock(Protocol):

@@ -224,7 +224,7 @@ ROOMS: Final = {
             "tests/tui/test_cli_*.py",
             "tests/tui/commands/test_cli_*.py",
             "tests/tui/screens/test_knobs.py",
-            "tests/tui/commands/test_server_lines.py",
+            "tests/tui/draw/test_server_lines.py",
             "tests/tui/commands/test_start.py",
             "tests/tui/commands/test_summary.py",
             "tests/tui/test_own_numbers.py",

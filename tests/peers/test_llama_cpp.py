@@ -15,7 +15,7 @@ from watched import Watched, assert_ladder, probed, watched
 from probes.answers.comparison import comparisons
 from probes.config import Dialect, Route
 from probes.events import FirstToken
-from tui.commands.server_lines import server_lines
+from tui.draw.server_lines import server_lines
 
 pytestmark = [pytest.mark.anyio, missing_packages("xllamacpp", "gguf", "numpy")]
 

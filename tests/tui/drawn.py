@@ -15,12 +15,19 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
 
 import made  # noqa: E402
+import made_page  # noqa: E402
 from fakes import FakeStatus  # noqa: E402
 
 from probes.board.views import Snapshot  # noqa: E402
 from tui.draw.text import Line, line_text  # noqa: E402
 from tui.panes.header import Strips  # noqa: E402
 from tui.panes.home import home_panes  # noqa: E402
+from tui.panes.page.crumbs import crumbs_pane  # noqa: E402
+from tui.panes.page.figures import Figures  # noqa: E402
+from tui.panes.page.heat import HeatMaps  # noqa: E402
+from tui.panes.page.phases import Phases  # noqa: E402
+from tui.panes.page.probes import Probes  # noqa: E402
+from tui.panes.page.verdict import Verdict  # noqa: E402
 from tui.panes.throttling import throttling_lines  # noqa: E402
 from tui.panes.verdicts import verdicts_lines  # noqa: E402
 from tui.panes.view import ViewState  # noqa: E402
@@ -51,15 +58,32 @@ def _of(name: str) -> Draw:
     return lambda shown, width, height: spec.lines(shown, VIEW, width, height)
 
 
+def _of_page(name: str) -> Draw:
+    """Return what draws a pane on the page of a route; of another one than the home screen's."""
+    draw = {
+        "crumbs": crumbs_pane(Strips(FakeStatus())),
+        "verdict": Verdict(UTC).lines,
+        "phases": Phases(UTC).lines,
+        "heat": HeatMaps(UTC).lines,
+        "figures": Figures(UTC).lines,
+        "probes": Probes(UTC).lines,
+    }[name]
+    return lambda shown, width, height: draw(shown, made_page.VIEW, width, height)
+
+
+OF_PAGE: Final = ("crumbs", "verdict", "phases", "heat", "figures", "probes")
 PANES: Final[dict[str, Draw]] = {
     name: _of(name) for name in ("header", "routes", "arrival", "percentiles", "retries")
 } | {"throttling": _throttling, "verdicts": _verdicts}
+PANES.update({name: _of_page(name) for name in OF_PAGE})
 
 
 def drawing(pane: str) -> str:
     """Return what the file of a pane holds."""
     draw = PANES[pane]
     busy, calm = made.snapshot(), made.snapshot(throttles=(), totals=None, incidents=())
+    if pane in OF_PAGE:
+        busy, calm = made_page.snapshot(), made_page.calm()
     parts = []
     for width, height in SHOWN:
         lines = [line_text(line).rstrip() for line in draw(busy, width, height)]

@@ -27,10 +27,10 @@ from probes.sources.rules import HostLimits
 from probes.stats.windows import SLICE_NS
 from tui.cli import _WINDOWS, parser
 from tui.commands.once import json_line
-from tui.commands.waterfall import _STEPS
 from tui.draw.chart import SPANS_NS
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
+from tui.draw.waterfall import STEPS
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.home import home_panes
@@ -45,12 +45,13 @@ from tui.panes.observer import (
 )
 from tui.panes.routes import COLUMNS, STATE_GLYPHS
 from tui.panes.verdicts import MOST_VERDICTS
-from tui.screens.glossary import GLOSSARY
+from tui.screens.command_line import page_table
+from tui.screens.glossary import COLUMN_MEANINGS, GLOSSARY, PANE_COLUMNS, states_table
 from tui.screens.layout import _TWO_COLUMNS
 from tui.terminal import pace
 
 PAGE = Page("tui/README.md")
-IN_PROSE = {"^p": "Ctrl-P", "^z": "Ctrl-Z", "⏎": "Enter"}
+IN_PROSE = {"^p": "Ctrl-P", "^z": "Ctrl-Z", "⏎": "Enter", "S-Tab": "Shift-Tab"}
 HOST = HostLimits()
 SLICE_S = SLICE_NS // NS_PER_S
 P95 = next(n for n in range(1, 1000) if is_enough(n, 0.95))
@@ -130,6 +131,25 @@ def test_the_states_are_those_that_there_are_worst_first() -> None:
     assert told == [f"{STATE_GLYPHS[state]} {state}" for state in get_args(RouteState)]
 
 
+def test_the_help_has_the_words_of_the_page_for_each_state() -> None:
+    assert states_table() in PAGE.text, "python -m tui.screens.glossary prints it"
+
+
+def test_the_help_has_the_words_of_the_page_for_each_column() -> None:
+    told = [row[2] for row in PAGE.rows("Columns of the routes table")]
+    assert [COLUMN_MEANINGS[column.key] for column in COLUMNS] == told
+
+
+def test_the_help_has_the_words_of_the_page_for_the_columns_of_other_panes() -> None:
+    told: dict[str, list[tuple[str, str]]] = {}
+    for pane, columns, meaning in PAGE.rows("Columns of the other panes"):
+        name = pane.removeprefix("token ")
+        told.setdefault(name, []).append((columns.replace("`", ""), meaning))
+    assert told == {
+        name: [(term.shown, term.meaning) for term in terms] for name, terms in PANE_COLUMNS.items()
+    }
+
+
 def test_the_columns_are_those_that_there_are() -> None:
     there = [(f"{each.group} {each.head}".strip(), str(each.priority)) for each in COLUMNS]
     assert [
@@ -182,11 +202,15 @@ def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockS
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.id)
 def test_every_key_is_in_the_table_of_keys(key: Hotkey) -> None:
     told = set(quoted(PAGE.section("Keys")))
-    shown = IN_PROSE.get(key.shown, key.shown).split(" ")
+    shown = filter(None, IN_PROSE.get(key.shown, key.shown).split(" "))
     if key.id.startswith("pane_"):
         assert {"1", "5"} <= told
     else:
         assert set(shown) <= told
+
+
+def test_the_commands_that_are_typed_stand_there() -> None:
+    assert page_table() in PAGE.text, "python -m tui.screens.command_line prints it"
 
 
 def test_every_theme_that_a_terminal_may_ask_for_is_named() -> None:
@@ -250,7 +274,7 @@ def test_the_fields_of_the_summary_that_tell_of_goals_are_named() -> None:
 
 
 def test_every_bar_of_the_waterfall_is_told() -> None:
-    bars = set(_STEPS.values()) - {"scheduled"}  # where all bars begin
+    bars = set(STEPS.values()) - {"scheduled"}  # where all bars begin
     assert set(first_cells(PAGE.rows("`once`: a waterfall"))) == bars
 
 

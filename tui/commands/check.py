@@ -21,12 +21,12 @@ from probes.kit.clock import SystemClock
 from probes.kit.sanitise import neutralise
 from probes.stats.tokens import EXACT_SOURCES
 from tui.commands.asked import asked_lines
-from tui.commands.figures import duration, e2e_s, look_again, ttft_s
 from tui.commands.once import as_json, json_object
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import needed_settings
 from tui.commands.spend import ProbeReservations
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
+from tui.draw.probe_figures import duration, e2e_s, look_again, ttft_s
 from tui.draw.table import BLANK, Cell, Column, printed
 from tui.draw.text import NO_FIGURE, NOT_STREAMED, cells
 

@@ -19,12 +19,12 @@ from probes.kit.clock import SystemClock
 from probes.kit.sanitise import neutralise
 from probes.stats.tokens import seconds_per_token, tokens_per_chunk
 from tui.commands.asked import asked_lines
-from tui.commands.figures import e2e_s, ttfa_s, ttft_s
 from tui.commands.output import FAILED, OK, complain, say
 from tui.commands.settings import chosen_route, needed_settings
 from tui.commands.spend import ProbeReservations
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
 from tui.commands.waterfall import waterfall
+from tui.draw.probe_figures import e2e_s, ttfa_s, ttft_s
 
 _WIDEST: Final = 120
 _TEXTS: Final = ("text", "reasoning_text")

@@ -14,7 +14,7 @@ import anyio
 from anyio import to_thread
 
 from probes.config import Config
-from probes.config.errors import ConfigError
+from probes.config.errors import ConfigError, dotted
 from tui.commands.output import OutputError, discard, say
 from tui.commands.summary import summary_text
 from tui.draw.theme_names import OWN_THEMES
@@ -50,11 +50,10 @@ def run_app(session: CockpitSession, config: Config, *, duration_s: float | None
     Prints a summary of the run after the screen is gone; returns the exit status.
 
     Raises:
-        ConfigError: there is no theme of the name that the settings ask for.
+        ConfigError: there is no theme or key such as the settings ask for.
         ExceptionGroup: the session failed in a way it does not handle; the terminal is restored.
     """
-    if config.display.theme not in OWN_THEMES:
-        _check_theme(config)
+    check_display(config)
 
     with no_passes_at_the_start(), Leaving(terminal_state()) as leaving:
 
@@ -118,15 +117,27 @@ async def _leave(session: CockpitSession, screen: Screen, after_s: float) -> Non
     screen.exit()
 
 
-def _check_theme(config: Config) -> None:
-    from textual.theme import BUILTIN_THEMES  # an import that only other people's themes pay
+def check_display(config: Config) -> None:
+    """Make sure that there is what the settings ask of the screen.
 
-    known = sorted({*OWN_THEMES, *BUILTIN_THEMES})
-    if config.display.theme not in known:
-        name = Path(config.source).name
-        raise ConfigError(
-            (
-                f"{name}: display.theme: got {config.display.theme}, "
-                f"expected one of {', '.join(known)}",
-            )
-        )
+    Raises:
+        ConfigError: there is no such theme, or keys cannot be given out so; all lines at once.
+    """
+    problems: list[str] = []
+    name = Path(config.source).name
+    if config.display.theme not in OWN_THEMES:
+        from textual.theme import BUILTIN_THEMES  # an import that only other people's themes pay
+
+        known = sorted({*OWN_THEMES, *BUILTIN_THEMES})
+        if config.display.theme not in known:
+            expected = f"expected one of {', '.join(known)}"
+            problems.append(f"{name}: display.theme: got {config.display.theme}, {expected}")
+    if config.keys:
+        from tui.keys import KeymapError, remapped  # the same of keys
+
+        try:
+            remapped(config.keys)
+        except KeymapError as error:
+            problems += [f"{name}: {dotted(('keys', key))}: {text}" for key, text in error.problems]
+    if problems:
+        raise ConfigError(tuple(problems))

@@ -46,6 +46,8 @@ STAND_INS: Final[dict[str, str]] = {
     # amounts
     **dict(zip(EIGHTHS, "_,-~+=*#", strict=True)),
     **dict(zip(LEFT_EIGHTHS, "|--==###", strict=True)),
+    # shades, and the phases of a probe
+    **dict(zip("░▒▓▚", ".:%/", strict=True)),
     # lines and frames
     **dict.fromkeys("─━┄╌╴╶▔▀", "-"),
     "━": "=",

@@ -4,8 +4,9 @@ A line is a tuple of spans, a span is text and the *role* it plays; `tui.draw.th
 colours. Text is measured in terminal cells. Nothing here interprets markup.
 """
 
+import re
 from collections.abc import Iterable
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Final, Literal, TypeAlias, get_args
 
 from rich.cells import cell_len, set_cell_size
@@ -98,6 +99,57 @@ def pad(line: Line, width: int) -> Line:
 def join(parts: Iterable[Line]) -> Line:
     """Return one line of several."""
     return tuple(span for part in parts for span in part)
+
+
+def fold(line: Line, width: int, indent: int = 0) -> list[Line]:
+    """Return the line in as many as it takes in `width` cells, broken between words where that can
+    be; all but the first begin with `indent` blanks."""
+    width = max(1, width)
+    indent = min(indent, max(0, width - 2))  # so that a wide character has room
+    start: list[Span] = [(" " * indent, "text")] if indent else []
+    lines: list[list[Span]] = [[]]
+    room, is_empty = width, True
+    for piece, role in ((piece, role) for text, role in line for piece in _pieces(text)):
+        if cells(piece) > room and piece.isspace():
+            continue  # the break stands for it
+        rest = piece
+        while cells(rest) > room:
+            is_longer = cells(rest) > width - indent
+            if is_empty or (is_longer and room >= max(2, width // 2)):  # such as an id
+                head = _longest_head(rest, room)
+                lines[-1].append((head, role))
+                rest = rest[len(head) :]
+            if not rest:
+                break
+            lines.append([*start])
+            room, is_empty = width - indent, True
+        if rest:
+            lines[-1].append((rest, role))
+            room, is_empty = room - cells(rest), False
+    return [_simplified(parts) for parts in lines]
+
+
+def _simplified(spans: Iterable[Span]) -> Line:
+    """Return spans with neighbours of one role put together."""
+    return tuple(
+        ("".join(text for text, _ in group), role)
+        for role, group in groupby(spans, key=lambda span: span[1])
+    )
+
+
+def _pieces(text: str) -> list[str]:
+    """Return words and the blanks between them."""
+    return re.findall(r" +|[^ ]+", text)
+
+
+def _longest_head(text: str, width: int) -> str:
+    """Return as many characters as fit into `width` cells, at least one."""
+    taken = 0
+    for place, character in enumerate(text):
+        taken += cells(character)
+        if taken > width:
+            return text[: max(1, place)]
+    return text
 
 
 def side_by_side(left_lines: Iterable[Line], right_lines: Iterable[Line], at: int) -> list[Line]:

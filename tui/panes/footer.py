@@ -1,13 +1,28 @@
-"""The footer: the keys that matter most, as many as fit."""
+"""The footer: the keys that matter most, as many as fit; each can be clicked.
 
-from collections.abc import Sequence
+Rule 1. Help, quit and both pauses are never left out: where there is no room for words, the keys
+stand alone.
+Rule 2. An entry is whole or not there. What the mouse finds in a cell is what is drawn there.
+"""
+
+from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from probes.board.views import Snapshot
-from tui.draw.text import Line, Span, line_width
-from tui.keys import ScreenName, footer_keys
+from tui.draw.text import Line, Span, cells
+from tui.keys import ALWAYS_SHOWN, Hotkey, ScreenName, footer_keys, hotkey
 from tui.panes.pane import PaneSpec
 from tui.panes.view import ViewState
+
+
+class Part(NamedTuple):
+    """A piece of the footer, and what a click on it does."""
+
+    text: str
+    is_key: bool
+    id: str
+    """Id of the key; empty where nothing is to be done."""
 
 
 def footer_pane(screen: ScreenName) -> PaneSpec:
@@ -24,13 +39,55 @@ def footer_lines(
     screen: ScreenName = "home",
 ) -> Sequence[Line]:
     """Return keys and what they do, most wanted first, without cutting one in two."""
-    line: Line = ()
-    for key in footer_keys(screen):
-        shown, label = key.strip or (key.shown, key.label)
-        if key.id == "freeze" and view.frozen:
-            label = "go on"
-        pair: tuple[Span, Span] = ((f" {shown} ", "accent"), (f"{label} ", "dim"))
-        if line_width((*line, *pair)) > width:
+    return [tuple(_span(part, view) for part in footer_parts(view, width, screen))]
+
+
+def _span(part: Part, view: ViewState) -> Span:
+    if part.id and part.id == view.lit:
+        return part.text, "title"
+    return part.text, "accent" if part.is_key else "dim"
+
+
+def footer_parts(view: ViewState, width: int, screen: ScreenName) -> Sequence[Part]:
+    """Return what stands in the footer, from the left."""
+    keys = footer_keys(screen, view.keys)
+    needed = [key for key in keys if key.footer <= ALWAYS_SHOWN]
+    if _width(part for key in needed for part in _entry(key, view)) > width:
+        # Each key has a blank before it, so that two are not read as one.
+        return [Part(f" {key.shown.partition(' ')[0]}", True, key.id) for key in needed]
+    parts: list[Part] = []
+    for key in keys:
+        entry = _entry(key, view)
+        if _width((*parts, *entry)) > width:
             break
-        line = (*line, *pair)
-    return [line]
+        parts += entry
+    return parts
+
+
+def key_at(view: ViewState, width: int, screen: ScreenName, x: int) -> Hotkey | None:
+    """Return the key whose entry is at cell `x` of the footer; None where there is none."""
+    at = 0
+    for part in footer_parts(view, width, screen):
+        at += cells(part.text)
+        if x < at:
+            return hotkey(part.id, view.keys) if part.id else None
+    return None
+
+
+def _entry(key: Hotkey, view: ViewState) -> tuple[Part, ...]:
+    shown, label = key.strip or (key.shown, key.label)
+    if key.id == "freeze" and view.frozen:
+        label = "go on"
+    first, _, second = shown.partition(" ")
+    if not key.partner or not second:
+        return Part(f" {first} ", True, key.id), Part(f"{label} ", False, key.id)
+    # A click on the word between two keys would have to guess which of them is meant.
+    return (
+        Part(f" {first}", True, key.id),
+        Part(f" {second} ", True, key.partner),
+        Part(f"{label} ", False, ""),
+    )
+
+
+def _width(parts: Iterable[Part]) -> int:
+    return sum(cells(part.text) for part in parts)

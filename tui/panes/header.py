@@ -1,6 +1,7 @@
 """The header strip, and the banner beneath it for what must not be overlooked."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,6 +53,17 @@ class Strips:
         line = clip(banner_line(snapshot, self.status) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
+    def of_screen(
+        self, snapshot: Snapshot, view: ViewState, width: int, parts: Sequence[tuple[Line, float]]
+    ) -> Line:
+        """Return the strip of another screen: the lamp, its own parts, how far it can be trusted.
+
+        Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
+        """
+        lamp = _Part(_lamp(snapshot.header, view, self.status), 0)
+        figures = [lamp, *(_Part(line, priority) for line, priority in parts)]
+        return _strip(figures, snapshot.header, self.cockpit, width)
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -79,6 +91,11 @@ def header_line(
     """
     header = snapshot.header
     figures = [_Part(_lamp(header, view, status), 0), *_figures(header)]
+    return _strip(figures, header, cockpit, width)
+
+
+def _strip(figures: list[_Part], header: HeaderView, cockpit: Cockpit, width: int) -> Line:
+    """Return figures at the left and the badge at the right, as far as they have room."""
     badge = _worded(figures, observer_remarks(header, cockpit), width)
     figures, badge = _fitting(figures, badge, width)
     line, health = join(part.line for part in figures), join(part.line for part in badge)

@@ -4,6 +4,7 @@ from functools import partial
 
 from tui.panes.arrival import arrival_lines, arrival_title
 from tui.panes.footer import footer_pane
+from tui.panes.happenings import happenings_lines, happenings_title
 from tui.panes.header import Strips
 from tui.panes.pane import PaneSpec
 from tui.panes.percentiles import Charts, percentiles_lines, percentiles_title
@@ -33,5 +34,6 @@ def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
         ),
         PaneSpec("throttling", 4, throttling_lines, throttling_title),
         PaneSpec("retries", 5, retries_lines, retries_title),
+        PaneSpec("happenings", 6, happenings_lines, happenings_title),
         footer_pane("home"),
     )

@@ -17,6 +17,7 @@ from tui.draw.text import (
     NO_FIGURE,
     Line,
     Role,
+    Span,
     age,
     clip,
     count,
@@ -179,6 +180,23 @@ def _log_table(width: int) -> Table[_Logged]:
 def throttling_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - a pane's own
     """Return the pane's name; the log is of all routes."""
     return "throttling · all routes"
+
+
+def limit_words(view: LimitsView, now_ns: int) -> list[Span]:
+    """Return what one route has left of its limits, a part each: `requests/min 212/600, 12s`."""
+    words: list[Span] = []
+    if view.cool_down_s is not None:
+        asked = "" if view.cool_down_asked_s is None else f", asked {age(view.cool_down_asked_s)}"
+        words.append((f"cools {age(view.cool_down_s)}{asked}", "throttled"))
+    for limit in view.limits:
+        age_s = _age_s(limit, now_ns)
+        in_force, share = is_in_force(limit, age_s), _share_left(limit)
+        role: Role = _left_role(share) if in_force and share is not None else "dim"
+        when = _when(limit, age_s, in_force=in_force)
+        told = f"{_label(limit.kind, limit.window)} "
+        told += f"{_amount(limit.remaining)}/{_amount(limit.limit)}"
+        words.append((f"{told}, {when}" if when else told, role))
+    return words
 
 
 def _limit_lines(snapshot: Snapshot, width: int, room: int) -> list[Line]:

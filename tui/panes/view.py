@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from probes.board.views import FeltColumn, WindowName
+from tui.keys import KEYS, Hotkey
 
 PaneName: TypeAlias = Literal[
     "header",
@@ -27,6 +28,10 @@ PaneName: TypeAlias = Literal[
     # of the page of a probe
     "request",
 ]
+
+
+LogFilter: TypeAlias = Literal["all", "route", "incidents"]
+"""What the log shows: everything, the selected route, or only incidents and knobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class PageView:
     """They are listed slowest first, not newest first."""
     t0: FeltColumn | None = None
     """What the figures are compared with, where the user has set it."""
+    t0_route: str = ""
+    """Whose figures those are."""
     t0_ns: int | None = None
     """When it was set, stamp of the engine."""
     against_t0: bool = False
@@ -75,6 +82,7 @@ class ViewState:
     """Only routes that hurt are rows of the table."""
     private: bool = False
     """Names of routes, models and hosts, and a server's words, are masked: somebody looks on."""
+    log_filter: LogFilter = "all"
     rows: tuple[str, ...] | None = None
     """The rows of the table in their order, where that was made of other names than those shown;
     None where filter and order make it."""
@@ -83,6 +91,10 @@ class ViewState:
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
     freeze: Freeze | None = None
+    keys: tuple[Hotkey, ...] = KEYS
+    """The keys that the user has: whoever shows one takes it from here."""
+    lit: str = ""
+    """Id of the key whose entry in the footer the mouse is on; empty for none."""
     page: "PageView" = field(default_factory=lambda: PageView())
     offsets: Mapping[PaneName, int] = field(default_factory=dict)
     """Pane → lines scrolled down."""

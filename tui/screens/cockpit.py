@@ -1,10 +1,13 @@
 """What all live screens of a cockpit share: what is looked at, what was turned, and the pace."""
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probes.board.views import WindowName
 from probes.control.commands import Command, Pause, SetKnob
 from probes.kit.clock import Clock
+from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ViewState
 from tui.screens.frames import Frames
@@ -14,6 +17,8 @@ from tui.terminal.pace import CpuMeter, Pace
 
 _UNDONE_MOST = 100
 """Turns that can be taken back: more than anybody remembers."""
+
+_TYPED_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,9 @@ class CockpitState:
         refresh_hz: float,
         window: WindowName,
         terminal: Terminal | None = None,
+        keys: Sequence[Hotkey] = KEYS,
     ) -> None:
-        self.view = ViewState(window=window)
+        self.view = ViewState(window=window, keys=tuple(keys))
         self.session = session
         self.clock = clock
         self.terminal = terminal
@@ -45,6 +51,8 @@ class CockpitState:
         self.cpu = CpuMeter(clock)
         self.frames = Frames(session.board, clock)
         self.strips = Strips()
+        self.typed: deque[str] = deque(maxlen=_TYPED_MOST)
+        """Commands that were typed, the last one last."""
         self._turned: list[Turned] = []
 
     def turn(self, command: Command) -> None:

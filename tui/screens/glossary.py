@@ -1,12 +1,22 @@
-"""What the words and glyphs on the screen mean: the right half of the help."""
+"""What the words and glyphs on the screen mean, and what to do about each state: the help's words.
 
+Rule 1. A meaning stands here and nowhere else in the program: help and menus take it from here,
+and a test holds the tables of the room's README to the same words.
+Rule 2. Between backticks stands what is on the screen, on the keyboard or in the settings. `{id}`
+is the key of that id, whichever the user has.
+"""
+
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, THROTTLED
 from tui.draw.text import NO_FIGURE, NOT_STREAMED, Role
-from tui.panes.routes import FEW_SAMPLES, STATE_GLYPHS, STATE_ROLES
+from tui.keys import KEYS, Hotkey
+from tui.panes.routes import COLUMNS, FEW_SAMPLES, STATE_GLYPHS, STATE_ROLES
+from tui.panes.view import PaneName
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +36,119 @@ class Section:
     terms: tuple[Term, ...]
 
 
-STATE_MEANINGS: Final[dict[RouteState, str]] = {
-    "down": "Nothing succeeds: it refuses all, or cannot be reached.",
-    "hanging": "It takes requests and answers nothing.",
-    "failing": "A share of what is asked fails, more than ever by chance.",
-    "throttled": "It refuses us for our rate, or cools down.",
-    "stalling": "Streams pause in mid-answer, more than usual.",
-    "sluggish": "Beyond 1.5 × a goal: TTFT or E2E p95, or tok/s.",
-    "slow": "Beyond a goal, or slower than usual within its goals.",
-    "masked": "Retries hide errors: users only wait longer.",
-    "changed": "Within its goals, and not as before.",
-    "ok": "All goals are met, and nothing is wrong.",
-    "held": "We stopped: a budget is spent, or nobody reads.",
-    "paused": "You stopped it.",
-    "starting": "No probe has succeeded yet.",
+@dataclass(frozen=True, slots=True)
+class StateHelp:
+    """What a route's state means, and what somebody on call does about it.
+
+    The same words stand in the room's README. `{id}` is the key of that id, whichever the user has
+    for it; what stands between backticks is lit.
+    """
+
+    meaning: str
+    look: str
+    """What to look at."""
+    do: str
+    """What to do, with which key."""
+
+
+STATES: Final[dict[RouteState, StateHelp]] = {
+    "down": StateHelp(
+        "nothing succeeds: an outage, DNS, TLS, the way there, or a refusal of all we ask (key, "
+        "account, model, request); or all of it fails otherwise, such as with 5xx",
+        "the verdict names the cause and has the server's own words; `llmtop once ROUTE` shows one "
+        "request of it",
+        "send users elsewhere; a knob does not help",
+    ),
+    "hanging": StateHelp(
+        "it takes requests and answers nothing",
+        "`OPEN`, and the waiting dots in the lanes",
+        "send users elsewhere",
+    ),
+    "failing": StateHelp(
+        "a share fails, more than ever by chance",
+        "the outcomes in the lanes, the reasons in the retries pane",
+        "timeouts and 5xx that grow with the concurrency: {fewer}; else send users elsewhere",
+    ),
+    "throttled": StateHelp(
+        "it refuses us for our rate, or cools down",
+        "the throttling pane: which limit, what is left of it",
+        "`concurrency`: {fewer} to below the limit. `requests` or `tokens` a minute: {later}, or a "
+        "smaller cap with {shorter}. A long cool-down that is over by your own knowledge: "
+        "{end_cool_down}",
+    ),
+    "stalling": StateHelp(
+        "streams pause in mid-answer, more than usual",
+        "`⋯` in the lanes",
+        "tell the provider; users who read along notice it first",
+    ),
+    "sluggish": StateHelp(
+        "TTFT or E2E p95 is above 1.5 × its goal, or tok/s is as far below its own",
+        "waiting dots before `▶`: a queue. Thin cells after it: slow decoding",
+        "a queue: try {fewer}. Slow decoding: move users, or shorter answers with {shorter}",
+    ),
+    "slow": StateHelp(
+        "a goal is missed by less; or slower than usual, though within the goals; or an incident "
+        "of which it is not sure",
+        "the same, earlier",
+        "nothing yet; if the level is here to stay: {accept_usual}",
+    ),
+    "masked": StateHelp(
+        "retries hide errors: users only wait longer",
+        "the retries pane",
+        "nothing breaks yet",
+    ),
+    "changed": StateHelp(
+        "within its goals, and not as before: longer prompts or answers, another model, "
+        "connections that are not kept",
+        "the verdict says what. Cost may follow",
+        "if it is meant to be so: {accept_usual}",
+    ),
+    "ok": StateHelp("all goals are met, and nothing is wrong", "–", "–"),
+    "held": StateHelp(
+        "we stopped: a budget is spent, nobody read our events, or the engine starts again",
+        "the red line says which. The route itself may be well",
+        "wait, or raise the budget",
+    ),
+    "paused": StateHelp("you stopped it", "–", "{pause}, or {panic} for all"),
+    "starting": StateHelp(
+        "no probe has succeeded yet, and nothing is known to be wrong",
+        "the lanes",
+        "wait one interval",
+    ),
 }
+"""Worst first."""
+
+COLUMN_MEANINGS: Final[dict[str, str]] = {
+    "model": "its model",
+    "state": "the state in words",
+    "since": "how long ago that began which makes the state; seconds below ten minutes",
+    "why": "why it is in that state, in the server's own words where there are any; how long it "
+    "still cools",
+    "conc": "attempts in flight / the most at once",
+    "open": "age of the oldest open request; `!` when it has been open for longer than three times "
+    "the p95 (its goal where too few are known) and 8 s: for whole answers once it writes, for "
+    "first tokens before",
+    "per_min": "probes finished a minute",
+    "ttft_p50": "of the window",
+    "ttft_p95": "of the window; graded by its goal; `whole` where the route is not streamed",
+    "ttft_p99": "of the window",
+    "e2e_p50": "of the window",
+    "e2e_p95": "of the window; graded by its goal",
+    "speed": "of a stream, the median; graded by `goals.tokens_per_s`, where that is set: `△` "
+    "below it, `▲` below 1/1.5 of it",
+    "ok": "success; `▼` below its goal",
+    "good": "ok and within every goal",
+    "throttled": "throttled attempts a minute",
+    "timeouts": "timeouts a minute",
+    "retry": "attempts a probe",
+    "tokens": "tokens of an attempt, the mean",
+    "usd": "what probing costs; `~` where that is an estimate",
+    "ttft_times": "× its usual, the p95; blank where it is about as usual",
+    "e2e_times": "× its usual, the p95",
+    "speed_times": "× its usual speed",
+    "stall": "share of answers that paused in their midst",
+}
+"""By the key of the column of the routes table; the same words stand in the room's README."""
 
 _FIGURES: Final = Section(
     "figures",
@@ -52,23 +160,9 @@ _FIGURES: Final = Section(
         Term("E2E", "From the start to the last byte of the answer."),
         Term("p50 p95", "Half, 95 of 100 probes were at least this fast."),
         Term("n", "Samples behind a percentile."),
-        Term("SINCE", "How long ago that began which makes the state; seconds below ten minutes."),
-        Term("CONC", "Probes in flight / the most at once."),
-        Term("OPEN", "Age of the oldest open request; ! when nobody would wait for it any more."),
-        Term("/min", "Finished probes a minute."),
-        Term(
-            "tok/s",
-            "Tokens a second of one stream, the median; exact counts of streamed tokens only. "
-            "△ ▲ below its goal, where it has one.",
-        ),
-        Term("OK%", "Probes that ended ok; those we cancelled do not count. ▼ below its goal."),
-        Term("GOOD%", "Probes that were ok and within every goal: TTFT, E2E, cost."),
-        Term("429/m", "Throttled attempts a minute."),
-        Term("TOUT/m", "Timeouts a minute."),
-        Term("RETRY ×", "Attempts a probe: ×1.00 is none retried."),
+        Term("now", "The last minute, or since the onset where that is shorter."),
+        Term("usual", "What a figure was while the route was well; × is how many times that."),
         Term("gateway", "Behind it: further tries it says it made itself, unseen by us."),
-        Term("IN/OUT", "Tokens of an attempt, the mean of those that were counted."),
-        Term("$/h", "What probing costs."),
         Term("failed %", "Probes that did not end ok."),
     ),
 )
@@ -117,14 +211,6 @@ _CHARTS: Final = Section(
         Term(NO_SAMPLE, "No sample.", "faint"),
     ),
 )
-_STATES: Final = Section(
-    "states, worst first",
-    tuple(
-        Term(f"{STATE_GLYPHS[state]} {state}", meaning, STATE_ROLES[state])
-        for state, meaning in STATE_MEANINGS.items()
-    ),
-)
-
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
@@ -143,4 +229,150 @@ _OBSERVER: Final = Section(
     ),
 )
 
-GLOSSARY: Final = (_FIGURES, _MARKS, _STATES, _LANES, _CHARTS, _OBSERVER)
+_COLUMNS: Final = Section(
+    "columns of the routes table",
+    tuple(
+        Term(f"{column.group} {column.head}".strip(), COLUMN_MEANINGS.get(column.key, ""))
+        for column in COLUMNS
+    ),
+)
+
+PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
+    "arrival": (
+        Term("id", "the probe's number"),
+        Term(
+            "age, tok, tok/s",
+            "since its start; output tokens so far; their speed. `~` is an estimate",
+        ),
+    ),
+    "percentiles": (
+        Term("p50 … p99, max, n", "of TTFT and E2E, and of how many samples; a column a window"),
+        Term(
+            "failed %, oldest open",
+            "what did not end ok; how long the oldest open stream has been waited for",
+        ),
+    ),
+    "throttling": (
+        Term("TIME, ROUTE", "of each 429, newest first; above them a line for each limit"),
+        Term(
+            "LIMIT, ASKED s, WAITED s",
+            "which limit was hit; the wait it asked for; the wait it got",
+        ),
+        Term("LEFT, RESETS", "what was left of it; until when"),
+        Term("REQUEST, MESSAGE", "the id that support asks for; the server's words"),
+    ),
+    "retries": (
+        Term("REASON, 1st, 2nd", "why; how many first, second, … retries"),
+        Term("RECOVERED, EXHAUSTED", "probes that were rescued; that failed all the same"),
+        Term("ADDED WAIT", "the time they spent waiting"),
+    ),
+}
+"""What the columns of a pane are; the same words stand in the room's README."""
+
+_OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
+    "routes": (_COLUMNS, _MARKS),
+    "arrival": (_LANES,),
+    "percentiles": (_CHARTS, _MARKS),
+    "phases": (_CHARTS,),
+    "heat": (_CHARTS,),
+    "figures": (_FIGURES, _MARKS),
+    "probes": (_LANES,),
+    "request": (_LANES,),
+}
+
+GLOSSARY: Final = (_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _OBSERVER)
+"""All but the states."""
+
+HelpPage: TypeAlias = Literal["here", "keys", "states", "figures", "marks", "observer"]
+HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
+
+
+def state_words(state: RouteState, keys: Sequence[Hotkey] = KEYS) -> StateHelp:
+    """Return what a state means and what to do, with the keys that the user has."""
+    help_ = STATES[state]
+    named = {key.id: f"`{key.shown.partition(' ')[0]}`" if key.shown else key.label for key in keys}
+    return StateHelp(*(words.format_map(named) for words in (help_.meaning, help_.look, help_.do)))
+
+
+def states_section(keys: Sequence[Hotkey], only: RouteState | None = None) -> Section:
+    """Return the states, worst first, or one of them, and what to do about each."""
+    terms: list[Term] = []
+    for state in STATES if only is None else (only,):
+        words = state_words(state, keys)
+        terms.append(
+            Term(f"{STATE_GLYPHS[state]} {state}", _sentence(words.meaning), STATE_ROLES[state])
+        )
+        if words.look != "–":
+            terms.append(Term("  look at", _sentence(words.look), "dim"))
+        if words.do != "–":
+            terms.append(Term("  do", _sentence(words.do), "dim"))
+    return Section("states, worst first" if only is None else "the state of {route}", tuple(terms))
+
+
+def _sentence(words: str) -> str:
+    first = words[:1].upper() + words[1:]
+    return first if first.endswith(".") else f"{first}."
+
+
+_GROUPS: Final = {
+    "knobs": "knobs of the route",
+    "look": "look",
+    "move": "move",
+    "program": "program",
+}
+
+
+def keys_sections(keys: Sequence[Hotkey]) -> tuple[Section, ...]:
+    """Return the keys in their groups; what has none is in the palette and behind `:`."""
+    groups = dict.fromkeys([*_GROUPS, *(key.group for key in keys)])
+    return tuple(
+        Section(
+            _GROUPS.get(group, group),
+            tuple(Term(key.shown or "–", key.tooltip, "accent") for key in members),
+        )
+        for group in groups
+        if (members := [key for key in keys if key.group == group])
+    )
+
+
+def sections_of(
+    page: HelpPage,
+    keys: Sequence[Hotkey] = KEYS,
+    *,
+    pane: PaneName = "routes",
+    state: RouteState | None = None,
+) -> tuple[Section, ...]:
+    """Return one page of the help; the first one is of a pane, and of a route in some state."""
+    match page:
+        case "here":
+            own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
+            of_state = (states_section(keys, state),) if state is not None else ()
+            columns = (own,) if own.terms else ()
+            return (*of_state, *columns, *_OF_PANES.get(pane, ()))
+        case "keys":
+            return keys_sections(keys)
+        case "states":
+            return (states_section(keys),)
+        case "figures":
+            return (_FIGURES, _COLUMNS)
+        case "marks":
+            return (_MARKS, _LANES, _CHARTS)
+        case "observer":
+            return (_OBSERVER,)
+
+
+def states_table() -> str:
+    """Return the table of states for the room's README, in Markdown."""
+    lines = [
+        "| state | what it means | what to look at | what to do |",
+        "|---|---|---|---|",
+    ]
+    for state in STATES:
+        words = state_words(state)
+        cells = (f"`{STATE_GLYPHS[state]} {state}`", words.meaning, words.look, words.do)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(states_table())

@@ -1,94 +1,120 @@
-"""The help: every key from the one table, every word and glyph from the glossary."""
+"""The help: pages of a screen or two, the first of them about what one is looking at.
 
-from collections.abc import Iterator, Sequence
+Rule 1. Keys come from the one table, as the user has them; every word and glyph from the glossary.
+Rule 2. Nothing is cut: what does not fit a line is flowed into the next.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widgets import Input
 
-from tui.draw.text import Line, side_by_side
-from tui.keys import KEYS, Hotkey
-from tui.screens.glossary import GLOSSARY, Section
-from tui.screens.page import Page, wrapped_entry
+from probes.board.views import RouteState
+from tui.draw.flow import flow, hanging, marked
+from tui.draw.text import Line, Role, cells, left, side_by_side
+from tui.keys import KEYS, Hotkey, hotkey
+from tui.panes.view import PaneName
+from tui.screens.glossary import HELP_PAGES, HelpPage, Section, Term, sections_of
+from tui.screens.page import Page
 
-_GROUPS: Final = {
-    "knobs": "knobs of the route",
-    "look": "look",
-    "move": "move",
-    "program": "program",
-}
-_TWO_COLUMNS_FROM: Final = 64
-_SENTENCES_FROM: Final = 100
-_BRIEF_COLUMN: Final = 28
-_GUTTER: Final = 2
-_KEY_INDENT: Final = 8
-_TERM_INDENT: Final = 12
+_TWO_COLUMNS_FROM: Final = 100
+"""Width from which a sentence is still read in one go in half of it."""
+_GUTTER: Final = 3
+_MOST_INDENT: Final = 13
+"""Cells that a term may take beside its meaning; a longer one has a line of its own."""
+_LEAST_BESIDE: Final = 40
+"""Width below which meanings stand under their terms: beside them there would be a word a line."""
 
 
-def help_lines(width: int, keys: Sequence[Hotkey] = KEYS) -> list[Line]:
-    """Return the help for `width` cells: keys left and words right, one below the other if narrow.
-
-    Where two whole sentences do not fit side by side a key has only its label. Nothing is cut: what
-    does not fit a line is wrapped.
-    """
+def help_lines(sections: Iterable[Section], width: int) -> list[Line]:
+    """Return sections for `width` cells, side by side where there is room for two."""
+    blocks = [list(_section_lines(section, width)) for section in sections]
     if width < _TWO_COLUMNS_FROM:
-        return [*_key_lines(keys, width), *_glossary_lines(GLOSSARY, width)]
-    brief = width < _SENTENCES_FROM
-    at = _BRIEF_COLUMN if brief else width // 2
-    left = _key_lines(keys, at - _GUTTER, brief=brief)
-    return side_by_side(left, _glossary_lines(GLOSSARY, width - at), at)
+        return [line for block in blocks for line in block]
+    half = (width - _GUTTER) // 2
+    blocks = [list(_section_lines(section, half)) for section in sections]
+    if len(blocks) == 1:
+        return _halved(blocks[0], half + _GUTTER)
+    first: list[Line] = []
+    total, taken = sum(map(len, blocks)), 0
+    while blocks and (not first or taken + len(blocks[0]) / 2 <= total / 2):
+        taken += len(blocks[0])
+        first += blocks.pop(0)
+    second = [line for block in blocks for line in block]
+    return side_by_side(first, second, half + _GUTTER)
 
 
-def _key_lines(keys: Sequence[Hotkey], width: int, *, brief: bool = False) -> Iterator[Line]:
-    groups = [*_GROUPS, *(key.group for key in keys)]
-    for group in dict.fromkeys(groups):
-        members = [key for key in keys if key.group == group]
-        if not members:
-            continue
-        yield from _title(_GROUPS.get(group, group), width)
-        for key in members:
-            text = key.label if brief else key.tooltip
-            yield from wrapped_entry(
-                (key.shown, "accent"), text, indent=_KEY_INDENT, width=width, role="text"
-            )
-        yield ()
+def _halved(lines: Sequence[Line], at: int) -> list[Line]:
+    """Return one section in two columns, cut where an entry begins."""
+    begins = [row for row, line in enumerate(lines) if line and not line[0][0].startswith(" ")]
+    middle = next((row for row in begins if row * 2 >= len(lines)), len(lines))
+    return side_by_side(lines[:middle], lines[middle:], at)
 
 
-def _glossary_lines(sections: Sequence[Section], width: int) -> Iterator[Line]:
-    for section in sections:
-        yield from _title(section.title, width)
+def _section_lines(section: Section, width: int) -> Iterator[Line]:
+    yield from flow(((section.title, "head"),), width)
+    longest = max((cells(term.shown) for term in section.terms), default=0)
+    indent = min(longest, _MOST_INDENT) + 1
+    for term in section.terms:
+        yield from _term_lines(term, indent, width)
+    yield ()
+
+
+def _term_lines(term: Term, indent: int, width: int) -> Iterator[Line]:
+    role: Role = "text" if term.role in ("accent", "dim") else "dim"
+    if width < _LEAST_BESIDE or cells(term.shown) >= indent:
+        yield from flow(((term.shown, term.role),), width)
+        for line in flow(marked(term.meaning, role), width - 2):
+            yield (("  ", "text"), *line)
+        return
+    yield from hanging(
+        (term.shown, term.role), marked(term.meaning, role), indent=indent, width=width
+    )
+
+
+def found(words: str, pages: Iterable[Sequence[Section]]) -> tuple[Section, ...]:
+    """Return what of all pages contains all the words, in its sections, each once."""
+    wanted = words.lower().split()
+    sections: dict[str, dict[Term, None]] = {}
+    for section in (section for page in pages for section in page):
         for term in section.terms:
-            yield from wrapped_entry(
-                (term.shown, term.role),
-                term.meaning,
-                indent=_TERM_INDENT,
-                width=width,
-                role="dim",
-            )
-        yield ()
+            text = f"{term.shown} {term.meaning}".lower()
+            if all(word in text for word in wanted):
+                sections.setdefault(section.title, {})[term] = None
+    return tuple(Section(title, tuple(terms)) for title, terms in sections.items())
 
 
-def _title(text: str, width: int) -> Iterator[Line]:
-    return wrapped_entry(("", "text"), text, indent=0, width=width, role="head")
+class HelpText(Page):
+    """One page of the help."""
 
-
-class HelpPage(Page):
-    """The help's text."""
+    def __init__(self, sections: Sequence[Section]) -> None:
+        super().__init__()
+        self.sections = sections
 
     def draw(self, width: int) -> Sequence[Line]:
-        """Return keys and glossary."""
-        return help_lines(width)
+        """Return the page."""
+        return help_lines(self.sections, width)
 
 
 class HelpScreen(ModalScreen[None]):
-    """Keys and words over the home screen; collection goes on behind it."""
+    """Keys and words over a live screen; collection goes on behind it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q", "dismiss", "close"),
+        Binding("escape", "close", show=False),
         Binding("j", "scroll(1)", show=False),
         Binding("k", "scroll(-1)", show=False),
+        Binding("right,l,tab", "turn(1)", show=False),
+        Binding("left,h,shift+tab", "turn(-1)", show=False),
+        Binding("slash", "search", show=False),
+        *(
+            Binding(str(number), f"page({number})", show=False)
+            for number in range(1, len(HELP_PAGES) + 1)
+        ),
     ]
     AUTO_FOCUS = "VerticalScroll"
     DEFAULT_CSS = """
@@ -96,11 +122,10 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen VerticalScroll {
         width: 100%;
         max-width: 132;
-        height: 100%;
+        height: 1fr;
         background: $background;
         border: round $border;
-        border-title-color: $foreground;
-        border-title-style: bold;
+        border-title-color: $foreground 60%;
         border-subtitle-color: $foreground 50%;
         border-subtitle-align: right;
         padding: 0 1;
@@ -112,15 +137,117 @@ class HelpScreen(ModalScreen[None]):
         scrollbar-background-hover: $background;
         scrollbar-background-active: $background;
     }
+    HelpScreen Input {
+        dock: bottom; height: 1; border: none; background: $panel; padding: 0 1; display: none;
+    }
     """
 
+    def __init__(
+        self,
+        page: HelpPage = "here",
+        *,
+        keys: Sequence[Hotkey] = KEYS,
+        pane: PaneName = "routes",
+        route: str = "",
+        state: RouteState | None = None,
+    ) -> None:
+        """Prepare to open at a page; the first one is of a pane and of the route's state."""
+        super().__init__()
+        sections = {name: sections_of(name, keys, pane=pane, state=state) for name in HELP_PAGES}
+        self._pages = {
+            name: tuple(
+                Section(section.title.format(route=route), section.terms) for section in page
+            )
+            for name, page in sections.items()
+        }
+        self._names = {**{name: name for name in HELP_PAGES}, "here": pane}
+        self._page = page if self._pages[page] else "keys"
+        for name in ("help", "quit"):
+            for key in filter(None, hotkey(name, keys).keys.split(",")):
+                self._bindings.bind(key, "close", show=False)
+
     def compose(self) -> ComposeResult:
-        """Return the page in a box that scrolls."""
-        box = VerticalScroll(HelpPage())
-        box.border_title = "help"
-        box.border_subtitle = "↑ ↓ scroll · Esc close"
-        yield box
+        """Return the page in a box that scrolls, and the line to search on."""
+        yield VerticalScroll(HelpText(self._pages[self._page]))
+        yield Input(placeholder="words to look for", compact=True)
+
+    def on_mount(self) -> None:
+        """Name the pages."""
+        self._show(self._page)
+
+    @property
+    def page(self) -> HelpPage:
+        """The page that is shown."""
+        return self._page
+
+    def _show(self, page: HelpPage) -> None:
+        self._page = page
+        self._fill(self._pages[page])
+
+    def _fill(self, sections: Sequence[Section]) -> None:
+        box = self.query_one(VerticalScroll)
+        text = self.query_one(HelpText)
+        text.sections = sections
+        text.redraw()
+        box.scroll_home(animate=False)
+        room = min(self.app.size.width, 132) - 4
+        box.border_title = self._tabs(room)
+        keys = "← → page  ↑ ↓ scroll  / search  Esc close"
+        box.border_subtitle = keys if cells(keys) <= room else "← → /  Esc"
+
+    def _tabs(self, room: int) -> Content:
+        """Return the pages by number, as many as fit; the one that is shown stands out."""
+        parts: list[str | tuple[str, str]] = [("help", "$foreground bold")]
+        room -= cells("help")
+        for number, name in enumerate(HELP_PAGES, 1):
+            entry = f" {number} {self._names[name]}"
+            if cells(entry) > room:
+                break
+            room -= cells(entry)
+            parts.append((entry, "$accent bold" if name == self._page else "not bold"))
+        return Content.assemble(*parts)
+
+    def action_close(self) -> None:
+        """Leave the search, or the help."""
+        line = self.query_one(Input)
+        if line.display:
+            line.display = False
+            line.value = ""
+            self.query_one(VerticalScroll).focus()
+            self._show(self._page)
+        else:
+            self.dismiss()
+
+    def action_turn(self, step: int) -> None:
+        """Turn to the next page, or to the one before."""
+        at = HELP_PAGES.index(self._page) + step
+        self._show(HELP_PAGES[at % len(HELP_PAGES)])
+
+    def action_page(self, number: int) -> None:
+        """Open the page of a number."""
+        self._show(HELP_PAGES[number - 1])
 
     def action_scroll(self, lines: int) -> None:
         """Scroll by lines."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_search(self) -> None:
+        """Ask for words to look for on all pages."""
+        line = self.query_one(Input)
+        line.display = True
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show what has the words."""
+        event.stop()
+        words = event.value.strip()
+        if not words:
+            self._show(self._page)
+            return
+        nothing = Section(f"nothing has {left(words, 20).strip()} in it", ())
+        self._fill(found(words, self._pages.values()) or (nothing,))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Read what was found."""
+        event.stop()
+        self.query_one(VerticalScroll).focus()

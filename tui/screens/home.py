@@ -1,12 +1,15 @@
 """The home screen: strips, the routes table and the panes beneath it."""
 
 from dataclasses import replace
+from typing import Final
 
 from textual.app import ComposeResult
 from textual.containers import Grid
 from textual.widgets import Input
 
+from probes.board.views import Happening
 from tui.keys import bindings
+from tui.panes.happenings import happening_at, next_filter, route_of
 from tui.panes.header import banner_line
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane
@@ -16,6 +19,10 @@ from tui.screens.cockpit import CockpitState
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.screens.live import SCROLL_STEP, LiveScreen
 from tui.screens.route import RouteScreen
+from tui.screens.sort_menu import SortMenu
+
+_LOG: Final = 6
+"""Number of the pane of what happened."""
 
 
 class HomeScreen(LiveScreen):
@@ -95,15 +102,37 @@ class HomeScreen(LiveScreen):
         self.panes["routes"].focus()
 
     def action_open(self) -> None:
-        """Open the page of the selected route."""
+        """Open the page of the selected route; in what happened, that of the first line's."""
+        if self.current == _LOG and not self._select(happening_at(self.latest, self.view)):
+            return
         if self.route() is not None:
             self.view = replace(self.view, maximised=None)
             self.app.push_screen(RouteScreen(self.cockpit))
 
+    def _select(self, happening: Happening | None) -> bool:
+        """Select the route that a line of what happened leads to; return whether there is one."""
+        name = route_of(happening, self.latest)
+        if name is None:
+            self.notify("That is about no single route.")
+            return False
+        self.view = replace(self.view, selected=name)
+        return True
+
+    def action_log_filter(self) -> None:
+        """Show less, or all, of what happened."""
+        chosen = next_filter(self.view.log_filter)
+        offsets = {**self.view.offsets, "happenings": 0}
+        self.look(replace(self.view, log_filter=chosen, offsets=offsets))
+
+    def go_to(self, name: str) -> None:
+        """Select a route and open its page."""
+        super().go_to(name)
+        self.action_open()
+
     def action_filter(self) -> None:
         """Open the filter."""
         self.query_one("#filter").display = True
-        self.query_one("#filter").focus()
+        self.set_focus(self.query_one("#filter"))  # at once: what is typed next belongs to it
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
@@ -134,6 +163,14 @@ class HomeScreen(LiveScreen):
     def action_sort(self) -> None:
         """Sort by the next column."""
         self.look(next_sort(self.view))
+
+    def action_sort_menu(self) -> None:
+        """Ask by which column to sort."""
+        self.app.push_screen(SortMenu(self.view.sort), self._sort_by)
+
+    def _sort_by(self, key: str | None) -> None:
+        if key is not None:
+            self.look(replace(self.view, sort=key, reversed=False))
 
     def action_reverse(self) -> None:
         """Turn the order round."""

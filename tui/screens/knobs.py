@@ -27,6 +27,11 @@ def burst(wanted: Wanted, route: str) -> Burst:
     return Burst(route=route, count=round(wanted.routes[route].concurrency))
 
 
+def fresh(route: str) -> Burst:
+    """Return the command for one probe on a connection of its own, as each of a burst has one."""
+    return Burst(route=route, count=1)
+
+
 def accepted(incidents: Iterable[IncidentView], route: str) -> AcceptUsual | None:
     """Return the command that takes a route's present level for its usual one.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-LOWER_PANES: Final = (2, 3, 4, 5)
+LOWER_PANES: Final = (2, 3, 4, 5, 6)
 
 _TWO_COLUMNS: Final = 116
 """Width from which a lane with its figures and a table of all windows stand side by side."""

@@ -7,32 +7,52 @@ the same route selected, frozen or not.
 Rule 3. A screen that is not in front neither pulls nor draws.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, cast
 
+from textual.binding import BindingsMap
+from textual.events import Click, MouseMove
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from probes.board.views import RouteView, Snapshot
-from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
+from probes.board.views import RouteView, Snapshot, WindowName
+from probes.control.commands import Command, EndCoolDown, MarkTime, SetKnob, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
-from tui.keys import ScreenName
+from probes.kit.sanitise import neutralise
+from tui.keys import Hotkey, ScreenName, bindings
+from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
-from tui.panes.routes import next_trouble, next_window, selected_route, settled
+from tui.panes.routes import SORT_KEYS, next_trouble, next_window, selected_route, settled
 from tui.panes.view import PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
+from tui.screens.command_line import (
+    ALL_ROUTES,
+    ONLY,
+    VERBS,
+    WORST_FIRST,
+    Asked,
+    CommandError,
+    Known,
+    completions,
+    hint,
+    read,
+)
+from tui.screens.glossary import HELP_PAGES, HelpPage
 from tui.screens.help import HelpScreen
 from tui.screens.masking import Mask, mask_of, masked_status
+from tui.screens.prompt import Prompt
 
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
 SCROLL_STEP: Final = 5
+_NAME_LIMIT: Final = 40
+"""Characters of a route's name in a line about it."""
 _MOST_SCROLLED: Final = 200
 """Lines: more than any log keeps, so that a key held down for long is soon undone."""
 
@@ -46,12 +66,23 @@ class LiveScreen(Screen[None]):
     def __init__(self, cockpit: CockpitState, specs: Iterable[PaneSpec]) -> None:
         super().__init__()
         self.cockpit = cockpit
+        self._bind(cockpit.view.keys)
         self.panes: dict[PaneName, Pane] = {spec.name: Pane(spec) for spec in specs}
         self.current = 1
         """Number of the pane that the user is in."""
         self._canvas: Canvas | None = None
         self._watched = ""
         self._moment: tuple[object, ...] = ()
+
+    def _bind(self, keys: Sequence[Hotkey]) -> None:
+        """Take the keys that the user has. Of what Textual binds, what has none of these stays."""
+        own = BindingsMap(bindings(self.NAME, keys)).key_to_bindings
+        others = {
+            key: [binding for binding in bound if not binding.id]
+            for key, bound in self._bindings.key_to_bindings.items()
+            if key not in own
+        }
+        self._bindings = BindingsMap.from_keys({**others, **own})
 
     # What a screen says of itself.
 
@@ -221,11 +252,161 @@ class LiveScreen(Screen[None]):
         if isinstance(self.focused, Pane):
             self.current = self.focused.spec.number
 
+    # The mouse on the footer.
+
+    def on_click(self, event: Click) -> None:
+        """Do what the entry of the footer says that was clicked."""
+        key = self._footer_key(event)
+        if key is not None:
+            self.call_later(self.run_action, key.action)
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Light the entry that the mouse is on."""
+        key = self._footer_key(event)
+        lit = key.id if key is not None else ""
+        if lit != self.view.lit:
+            self.look(replace(self.view, lit=lit))
+
+    def _footer_key(self, event: Click | MouseMove) -> Hotkey | None:
+        footer = self.panes.get("footer")
+        region = footer.region if footer is not None and footer.display else None
+        if region is None or not region.contains(event.screen_x, event.screen_y):
+            return None
+        return key_at(self.view, region.width, self.NAME, event.screen_x - region.x)
+
+    # Lines to type on.
+
+    async def ask(
+        self,
+        lead: str,
+        take: Callable[[str], str | None],
+        *,
+        hint: Callable[[str], str],
+        complete: Callable[[str], Sequence[str]] = lambda _: (),
+        history: Sequence[str] = (),
+    ) -> None:
+        """Ask for a line of text at the foot of the screen; see `Prompt`."""
+        if not self.query(Prompt):
+            # Awaited, for what is typed next belongs to it.
+            await self.mount(Prompt(lead, take, hint=hint, complete=complete, history=history))
+
+    async def action_command(self) -> None:
+        """Ask for a command."""
+        known = self._known()
+        await self.ask(
+            ":",
+            self._command,
+            hint=lambda text: hint(text, known),
+            complete=lambda text: completions(text, known),
+            history=self.cockpit.typed,
+        )
+
+    def _known(self) -> Known:
+        sorts = {WORST_FIRST: "", **{each.replace("_", "-"): each for each in SORT_KEYS if each}}
+        return Known(
+            routes=tuple(route.name for route in self.latest.routes),
+            themes=tuple(sorted(self.app.available_themes)),
+            sorts=sorts,
+            help_pages=HELP_PAGES,
+        )
+
+    def _command(self, text: str) -> str | None:
+        """Do what a line asks for; return what is wrong with it."""
+        if not text.strip():
+            return None
+        try:
+            asked = read(text, self._known())
+        except CommandError as error:
+            return str(error)
+        self.cockpit.typed.append(text.strip())
+        return self.obey(asked)
+
+    def obey(self, asked: Asked) -> str | None:
+        """Do what was asked for; return why it cannot be done."""
+        text = asked.text
+        match asked.verb:
+            case "conc" | "interval" | "cap":
+                return self._set_knob(asked)
+            case "window":
+                return self._take_window(cast(WindowName, text))
+            case "filter" | "only" | "sort":
+                self._look_at(asked)
+            case "pause":
+                if text == ALL_ROUTES:
+                    self.action_panic()
+                elif name := text or self._selected():
+                    self.send(knobs.paused(self.cockpit.session.wanted, name))
+            case "route":
+                self.go_to(text)
+            case "theme":
+                self.app.theme = text
+            case "mark":
+                self._mark(text)
+            case _:
+                actions = {"q": "app.quit", "help": f"help({text!r})"}
+                self.call_later(self.run_action, actions.get(asked.verb, asked.verb))
+        return None
+
+    def _look_at(self, asked: Asked) -> None:
+        """Show other routes, or in another order."""
+        view, text = self.view, asked.text
+        match asked.verb:
+            case "filter":
+                self.look(replace(view, filter=text.lower()))
+            case "only":
+                self.look(replace(view, only_hurt=text == ONLY[0]))
+            case _:
+                self.look(replace(view, sort=text, reversed=False))
+
+    def _selected(self) -> str:
+        route = self.route()
+        return route.name if route is not None else ""
+
+    def _set_knob(self, asked: Asked) -> str | None:
+        """Set a knob of the selected route to a value."""
+        name = self._selected()
+        knob = next(verb.knob for verb in VERBS if verb.name == asked.verb)
+        if not name or knob is None:
+            return "no route is selected"
+        now: float = getattr(self.cockpit.session.wanted.routes[name], knob)
+        if now == asked.value:
+            return f"{name}: {knob} is {now:g} already"
+        self.send(SetKnob(route=name, knob=knob, value=asked.value))
+        return None
+
+    def go_to(self, name: str) -> None:
+        """Select a route, and open its page where the screen shows all of them."""
+        self.look(replace(self.view, selected=name, filter="", offsets={}))
+
+    def _take_window(self, window: WindowName) -> str | None:
+        if self.view.frozen:
+            return "the screen is frozen: space lets it go on"
+        self.look(replace(self.view, window=window))
+        return None
+
+    def _mark(self, text: str) -> str | None:
+        self.send(MarkTime(text=text.strip() or "mark"))
+        return None
+
     # Keys that do the same on every screen.
 
-    def action_help(self) -> None:
-        """Show the keys."""
-        self.app.push_screen(HelpScreen())
+    def action_help(self, page: str = "") -> None:
+        """Show what the words and keys mean: at first those of the pane one is in, and what to do
+        about the state of the selected route."""
+        route = self.route()
+        here: PaneName = next(
+            (pane.spec.name for pane in self.panes.values() if pane.spec.number == self.current),
+            "routes",
+        )
+        self.app.push_screen(
+            HelpScreen(
+                cast(HelpPage, page or "here"),
+                keys=self.view.keys,
+                pane=here,
+                route=neutralise(route.name, _NAME_LIMIT) if route is not None else "",
+                state=route.state if route is not None else None,
+            )
+        )
 
     def action_trouble(self, step: int) -> None:
         """Go to the next route that hurts, or to the one before."""
@@ -242,6 +423,16 @@ class LiveScreen(Screen[None]):
         if again and self.view.maximised == number:
             alone = None
         self.current = number
+        self.look(replace(self.view, maximised=alone))
+        self.pane(number).focus()
+
+    def action_ring(self, step: int) -> None:
+        """Go to the next pane, or the one before."""
+        numbers = sorted(pane.spec.number for pane in self.panes.values() if pane.spec.number)
+        at = numbers.index(self.current) if self.current in numbers else 0
+        number = numbers[(at + step) % len(numbers)]
+        self.current = number
+        alone = number if self.view.maximised else None
         self.look(replace(self.view, maximised=alone))
         self.pane(number).focus()
 
@@ -310,6 +501,11 @@ class LiveScreen(Screen[None]):
         if route := self.route():
             self.send(knobs.burst(self.cockpit.session.wanted, route.name))
 
+    def action_fresh(self) -> None:
+        """Send one probe on a connection of its own."""
+        if route := self.route():
+            self.send(knobs.fresh(route.name))
+
     def action_end_cool_down(self) -> None:
         """End the route's cool-down."""
         if route := self.route():
@@ -332,9 +528,10 @@ class LiveScreen(Screen[None]):
         """Stop everything, or let it go on."""
         self.send(knobs.panic(self.cockpit.session.wanted))
 
-    def action_mark(self) -> None:
-        """Put a mark on the timeline."""
-        self.send(MarkTime(text="mark"))
+    async def action_mark(self) -> None:
+        """Ask for the text of a mark on the timeline."""
+        words = "a text for the mark: Enter puts it, with none it is called mark; Esc leaves"
+        await self.ask("mark ", self._mark, hint=lambda _: words)
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""

@@ -59,7 +59,7 @@ class Page(Widget):
 
 def wrapped_entry(head: Span, text: str, *, indent: int, width: int, role: Role) -> Iterator[Line]:
     """Yield a term and what it means, wrapped into a hanging indent."""
-    lines = wrap(text, max(1, width - indent)) or [""]
+    lines = wrap(text, max(1, width - indent), break_on_hyphens=False) or [""]
     start = pad((head,), indent)
     for number, words in enumerate(lines):
         yield (*(start if number == 0 else ((" " * indent, "text"),)), (words, role))

@@ -211,7 +211,7 @@ def test_a_new_cohort_starts_its_own_percentiles_and_is_marked() -> None:
     assert view.ttft_p50 == Figure(value=0.9, n=1)
     assert view.n == 2
     assert [(marker.at_ns, marker.text) for marker in table.markers] == [
-        (at(10), "max_tokens 64→128"),
+        (at(10), "cap 64→128"),
         (at(11), "cohort 64/256→128/256"),
     ]
     assert [point.p50 for point in view.trend] == [0.2, 0.9]
@@ -226,15 +226,15 @@ def test_a_knob_takes_no_goal_away_and_its_mark_tells_what_becomes_of_it() -> No
     assert row(board_of(knob, routes=(own,))).goal_e2e_s == 8.0
     table = board_of(knob, back).snapshot("5m", ("alpha",)).details["alpha"].percentiles
     assert [marker.text for marker in table.markers] == [
-        "max_tokens 64→400, E2E goal 3 s→6 s",
-        "max_tokens 400→100, E2E goal 6 s→3 s",
+        "cap 64→400, E2E goal 3 s→6 s",
+        "cap 400→100, E2E goal 6 s→3 s",
     ]
 
 
 @pytest.mark.parametrize(
     ("knob", "before", "after", "text"),
     [
-        ("interval", 5.0, 0.5, "interval 5→0.5"),
+        ("interval", 5.0, 0.5, "pace 5→0.5 s"),
         ("paused", 0.0, 1.0, "paused"),
         ("paused", 1.0, 0.0, "resumed"),
         ("burst", 0.0, 20.0, "burst 20"),

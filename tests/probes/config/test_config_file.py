@@ -366,3 +366,25 @@ def test_what_the_reader_of_toml_gives_up_on_is_one_line(
     complaints, value: str, complaint: str
 ) -> None:
     assert complaints(f"{MINIMAL}tags = {value}") == (complaint,)
+
+
+def test_keys_of_the_cockpit_are_read_as_lists(load) -> None:
+    keys = MINIMAL + '[keys]\nmore = "plus"\nundo = ["u", "ctrl+u"]\npanic = ""\nmark = []\n'
+    assert load(keys).keys == {
+        "more": ("plus",),
+        "undo": ("u", "ctrl+u"),
+        "panic": (),
+        "mark": (),
+    }
+
+
+def test_what_is_no_key_is_one_line_each(complaints) -> None:
+    expected = 'expected a key such as "plus", a list of them, or "" for none'
+    assert complaints(MINIMAL + '[keys]\nmore = 5\nundo = ["u", 1]\nmark = {}\n') == (
+        f"routes.toml: keys.more: got 5, {expected}",
+        f"routes.toml: keys.undo: got a list, {expected}",
+        f"routes.toml: keys.mark: got a table, {expected}",
+    )
+    assert complaints(f'keys = "vim"\n{MINIMAL}') == (
+        'routes.toml: keys: got "vim", expected a table',
+    )

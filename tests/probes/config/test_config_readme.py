@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from pages import KB, Page, each_of, number, per_cent
+from pages import KB, Page, each_of, number, per_cent, quoted
 
 from probes.config.file import parse_config
 from probes.config.goals import E2E_GOAL_CAP
@@ -20,6 +20,7 @@ from probes.engine.route import JITTER
 from probes.kit.open_regular import PIPE_SECONDS
 from tui.commands.init import _LISTS_S, PROVIDERS
 from tui.draw.theme_names import OWN_THEMES
+from tui.keys import key_named, page_table, remapped
 from tui.terminal import pace
 
 PAGE = Page("probes/config/README.md")
@@ -76,7 +77,32 @@ def test_every_provider_that_init_looks_for_is_named() -> None:
 
 
 def test_the_example_settings_are_good() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.text, re.DOTALL)
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.section("The file"), re.DOTALL)
     assert tomllib.loads(example)
     config = parse_config(example, Path("routes.toml"), {"DEEPINFRA_API_KEY": "k" * 20})
     assert config.routes[0].goals.ttft_s == 0.8
+
+
+def test_the_keys_of_the_cockpit_stand_there_as_its_table_has_them() -> None:
+    assert page_table() in PAGE.text, "python -m tui.keys prints it"
+
+
+def test_the_example_of_keys_is_good() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.section("Keys of the cockpit"), re.DOTALL)
+    keys = {key.id: key for key in remapped(keys_in(example))}
+    assert keys["more"].keys == "i"
+    assert keys["undo"].keys == "u,ctrl+u"
+    assert keys["panic"].keys == ""
+
+
+def test_every_key_that_is_named_there_is_one() -> None:
+    section = PAGE.section("Keys of the cockpit").partition("A key is a character")[2]
+    named = quoted(section.partition(". ")[0])
+    assert named
+    assert [name for name in named if key_named(name) is None] == []
+
+
+def keys_in(text: str) -> dict[str, tuple[str, ...]]:
+    """Return [keys] of a file that has a route, too."""
+    route = '[routes.a]\nbase_url = "https://h"\nmodel = "m"\n'
+    return parse_config(route + text, Path("routes.toml"), {}).keys

@@ -182,7 +182,13 @@ def test_users_move_to_the_fastest_well_route_of_the_same_tag() -> None:
     )
     assert advice(yard, "outage") == Advice(act="move", route="charlie")
     assert advice(yard, "outage", "alpha", "charlie") == Advice(act="move", route="bravo")
-    assert advice(yard, "no_answer", "delta") == Advice(act="move", route="")
+    assert advice(yard, "outage", "delta") == Advice(act="move", route="")
+
+
+def test_where_nothing_comes_back_a_fresh_connection_is_advised_too() -> None:
+    yard = routes(probed("alpha"), probed("bravo"))
+    told = Advice(act="move", route="bravo", detail="B sends one on a fresh connection")
+    assert advice(yard, "no_answer") == told
 
 
 def test_a_route_without_tags_moves_to_any() -> None:

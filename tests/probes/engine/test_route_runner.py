@@ -123,6 +123,32 @@ async def test_a_burst_goes_beside_the_pace_and_above_the_concurrency() -> None:
         assert len(yard.finished()) == 7
 
 
+async def test_a_burst_of_one_tells_a_connection_that_hangs_from_a_server_that_does() -> None:
+    yard = Yard(chat("a", wait_s=60), chat("b", wait_s=0.5), interval=1.0)
+    async with yard.running():
+        await yard.advance(5)
+        assert (yard.network.open, yard.network.transports) == (1, 1)
+        yard.runner.burst(1, "user")
+        await yard.advance(2)
+        assert yard.network.transports == 2
+        assert [(event.outcome, event.evidence) for event in yard.finished()] == [("ok", False)]
+        assert yard.knobs() == [("burst", 0.0, 1.0)]
+        assert (yard.network.open, yard.runner.open_sockets) == (1, 1)  # the worker's own, as ever
+
+
+async def test_a_burst_waits_as_any_probe_does_where_the_route_is_paused() -> None:
+    yard = Yard(chat("a"), interval=3_600.0)
+    async with yard.running():
+        await yard.advance(2)
+        yard.runner.pause(True, cancel=False, who="user")
+        yard.runner.burst(1, "user")
+        await yard.advance(5)
+        assert len(yard.finished()) == 1
+        yard.runner.pause(False, cancel=False, who="user")
+        await yard.advance(2)
+        assert len(yard.finished()) == 2
+
+
 async def test_stopping_reports_what_was_open_as_cancelled() -> None:
     yard = Yard(chat("a", wait_s=60))
     async with yard.running():

@@ -10,9 +10,10 @@ from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, Limit, ProbeFinished, RetryPlan, StampLadder
 from probes.stats.tokens import seconds_per_token
 from tui.commands.check import Row, table
-from tui.commands.figures import duration
 from tui.commands.once import json_line
-from tui.commands.waterfall import bar, path_words, waterfall
+from tui.commands.waterfall import waterfall
+from tui.draw.probe_figures import duration, path_words
+from tui.draw.waterfall import bar
 
 MS = 1_000_000
 ROUTE = Route(name="busy", base_url="https://h.example/v1?key=hidden", model="m")

@@ -130,3 +130,20 @@ def test_starting_waits_for_neither_textual_nor_the_provider() -> None:
     modules = told.stdout.split()
     for late in ("textual", "httpx", "probes.simulator", "probes.engine.engine"):
         assert late not in modules
+
+
+def test_all_that_is_wrong_with_theme_and_keys_is_told_at_once() -> None:
+    settings = Config(
+        routes=(),
+        source="/etc/routes.toml",
+        display=Display(theme="neon"),
+        keys={"mor": ("x",), "undo": ("q",)},
+    )
+    with pytest.raises(ConfigError) as caught:
+        run_app(FakeSession(), settings)
+    theme, *keys = caught.value.problems
+    assert theme.startswith("routes.toml: display.theme: got neon, expected one of ")
+    assert keys == [
+        "routes.toml: keys.mor: unknown key, did you mean more?",
+        "routes.toml: keys.undo: got q, expected another key than that of quit on the same screen",
+    ]

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from tui.draw.glyphs import STAND_INS, encoding_for, make_readable, stand_in
 from tui.draw.text import line_text
 from tui.panes.routes import STATE_GLYPHS
-from tui.screens.glossary import GLOSSARY
+from tui.screens.glossary import GLOSSARY, HELP_PAGES, sections_of
 from tui.screens.help import help_lines
 
 ROOT = Path(__file__).parents[3]
@@ -73,7 +73,8 @@ def test_letters_lose_their_accents_and_nothing_loses_its_cells(text: str) -> No
 
 
 def test_the_whole_help_is_readable_in_ascii() -> None:
-    text = "\n".join(line_text(line) for line in help_lines(120))
+    sections = [section for page in HELP_PAGES for section in sections_of(page)]
+    text = "\n".join(line_text(line) for line in help_lines(sections, 120))
     marks = {
         character for section in GLOSSARY for term in section.terms for character in term.shown
     }

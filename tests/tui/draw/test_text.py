@@ -9,6 +9,7 @@ from tui.draw.text import (
     MARK,
     Line,
     clip,
+    fold,
     join,
     left,
     line_text,
@@ -34,6 +35,25 @@ def test_a_cut_line_ends_in_a_mark(line: Line, width: int) -> None:
     clipped = clip(line, width)
     assert line_width(clipped) <= width
     assert clipped == line or not width or line_text(clipped).endswith(MARK)
+
+
+@given(LINES, st.integers(min_value=2, max_value=40), st.integers(min_value=0, max_value=6))
+def test_a_folded_line_keeps_every_character_but_blanks(
+    line: Line, width: int, indent: int
+) -> None:
+    folded = fold(line, width, min(indent, width - 2))
+    assert all(line_width(one) <= width for one in folded)
+    text = "".join(map(line_text, folded))
+    assert text.replace(" ", "") == line_text(line).replace(" ", "")
+
+
+def test_a_line_is_folded_between_words_and_a_long_word_where_it_must_be() -> None:
+    line: Line = (("id ", "dim"), ("req_1 req_0123456789", "text"))
+    assert [line_text(one) for one in fold(line, 10, 3)] == [
+        "id req_1 ",
+        "   req_012",
+        "   3456789",
+    ]
 
 
 @given(WORDS, WIDTHS)

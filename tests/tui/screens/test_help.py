@@ -1,4 +1,4 @@
-"""The help: every key of the table, every word and glyph of the screen."""
+"""The help: every key of the table, every word and glyph of the screen, and what to do."""
 
 from typing import get_args
 
@@ -6,87 +6,142 @@ import pytest
 from changed import replace
 from textual.app import App
 from textual.containers import VerticalScroll
+from textual.widgets import Input
 
 from probes.board.views import RouteState
 from tui.draw.text import line_text, line_width
 from tui.draw.theme import THEMES
-from tui.keys import KEYS
+from tui.keys import KEYS, remapped
 from tui.panes.routes import COLUMNS, STATE_GLYPHS
-from tui.screens.glossary import GLOSSARY, STATE_MEANINGS
-from tui.screens.help import HelpScreen, help_lines
+from tui.screens.glossary import (
+    HELP_PAGES,
+    PANE_COLUMNS,
+    STATES,
+    HelpPage,
+    Section,
+    keys_sections,
+    sections_of,
+    state_words,
+)
+from tui.screens.help import HelpScreen, HelpText, found, help_lines
 
 pytestmark = pytest.mark.anyio
+
+ALL = {page: sections_of(page) for page in HELP_PAGES}
 
 
 class Host(App[None]):
     """An app with nothing but the help over it."""
 
+    def __init__(self, screen: HelpScreen | None = None) -> None:
+        super().__init__()
+        self._help = screen or HelpScreen()
+
     def on_mount(self) -> None:
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = "llmtop"
-        self.push_screen(HelpScreen())
+        self.push_screen(self._help)
 
 
-def words(width: int) -> str:
-    """Return the help's words without their wrapping."""
-    return " ".join(" ".join(line_text(line) for line in help_lines(width)).split())
+def words(page: HelpPage, width: int = 70) -> str:
+    """Return a page's words without their wrapping and their marks."""
+    text = " ".join(line_text(line) for line in help_lines(ALL[page], width))
+    return " ".join(text.split())
+
+
+def plain(text: str) -> str:
+    return text.replace("`", "")
 
 
 def test_every_key_is_there_with_what_it_does():
-    text = words(60)
+    text = words("keys")
     for key in KEYS:
-        assert f"{key.shown} {key.tooltip}" in text
-
-
-def test_a_small_terminal_has_every_key_with_its_label():
-    left = [line_text(line)[:26].rstrip() for line in help_lines(72)]
-    for key in KEYS:
-        assert f"{key.shown:<8}{key.label}" in left
+        assert f"{key.shown or '–'} {key.tooltip}" in text
 
 
 def test_a_key_of_an_unknown_group_is_shown_too():
     odd = replace(KEYS[0], group="elsewhere", tooltip="Does something else.")
-    text = "\n".join(line_text(line) for line in help_lines(60, (odd,)))
+    text = "\n".join(line_text(line) for line in help_lines(keys_sections((odd,)), 60))
     assert "elsewhere" in text
     assert "Does something else." in text
 
 
-def test_every_route_state_is_explained_with_its_glyph():
-    assert list(STATE_MEANINGS) == list(get_args(RouteState))
-    text = words(60)
-    for state, meaning in STATE_MEANINGS.items():
-        assert f"{STATE_GLYPHS[state]} {state} {meaning}" in text
+def test_every_state_has_what_it_means_what_to_look_at_and_what_to_do():
+    assert list(STATES) == list(get_args(RouteState))
+    text = words("states").lower()
+    for state in STATES:
+        told = state_words(state)
+        assert f"{STATE_GLYPHS[state]} {state} {plain(told.meaning)}".lower() in text
+        assert told.look == "–" or f"look at {plain(told.look)}".lower() in text
+        assert told.do == "–" or f"do {plain(told.do)}".lower() in text
+
+
+def test_what_to_do_names_the_keys_that_the_user_has():
+    assert state_words("throttled").do.startswith("`concurrency`: `-` to below the limit")
+    keys = remapped({"fewer": ("d",), "end_cool_down": ()})
+    told = state_words("throttled", keys).do
+    assert told.startswith("`concurrency`: `d` to below the limit")
+    assert told.endswith("your own knowledge: end cool-down")
 
 
 def test_every_column_of_the_routes_table_is_explained():
-    explained = " ".join(term.shown for section in GLOSSARY for term in section.terms).split()
-    plain = {"MODEL", "STATE", "WHY", "p99"}
+    explained = [term.shown for section in ALL["figures"] for term in section.terms if term.meaning]
     for column in COLUMNS:
-        assert column.head in plain or column.head in explained
-        assert not column.group or column.group in explained
+        assert f"{column.group} {column.head}".strip() in explained
 
 
-def test_terms_fit_their_column():
-    assert all(len(term.shown) < 12 for section in GLOSSARY for term in section.terms)
+def test_the_first_page_is_of_the_pane_and_of_the_state():
+    first, second, *_ = sections_of("here", pane="throttling", state="hanging")
+    assert [term.shown for term in first.terms] == ["◷ hanging", "  look at", "  do"]
+    assert second.terms == PANE_COLUMNS["throttling"]
+    assert not [part for part in sections_of("here", pane="arrival") if not part.terms]
 
 
-@pytest.mark.parametrize("width", [20, 40, 63, 64, 72, 100, 128])
-def test_nothing_is_cut_at_any_width(width: int):
-    lines = help_lines(width)
+@pytest.mark.parametrize("width", [16, 36, 56, 63, 64, 72, 99, 100, 128])
+@pytest.mark.parametrize("page", HELP_PAGES)
+def test_nothing_is_cut_at_any_width(page: HelpPage, width: int):
+    lines = help_lines(ALL[page], width)
     assert all(line_width(line) <= width for line in lines)
-    assert not any("…" in line_text(line) for line in lines)
+    longest = max(map(len, plain(text_of(ALL[page])).split()))
+    if width >= longest + 2:
+        told = sorted(" ".join(line_text(line) for line in lines).split())
+        assert told == sorted(plain(text_of(ALL[page])).split())
+
+
+def text_of(sections: tuple[Section, ...]) -> str:
+    return " ".join(
+        f"{section.title} {term.shown} {term.meaning}"
+        if term is section.terms[0]
+        else f"{term.shown} {term.meaning}"
+        for section in sections
+        for term in section.terms
+    )
+
+
+def test_a_page_is_a_screen_or_two_at_the_size_that_terminals_open_with():
+    assert {page for page in HELP_PAGES if len(help_lines(ALL[page], 76)) > 2.5 * 22} <= {"keys"}
+    for page in HELP_PAGES:
+        assert len(help_lines(ALL[page], 128)) <= 45
 
 
 def test_it_has_two_columns_where_they_fit():
-    first = line_text(help_lines(72)[0])
-    assert "knobs" in first
-    assert "figures" in first
-    assert "figures" not in line_text(help_lines(50)[0])
+    wide, narrow = help_lines(ALL["marks"], 120), help_lines(ALL["marks"], 80)
+    assert len(wide) < len(narrow) * 0.8
+    assert "marks on figures" in line_text(wide[0])
+    assert len(line_text(wide[0]).split("  ")) > 2
+
+
+def test_words_are_found_on_all_pages():
+    sections = found("retry", ALL.values())
+    assert {"columns of the routes table", "marks on figures"} & {part.title for part in sections}
+    shown = [term for section in sections for term in section.terms]
+    assert len(set(shown)) == len(shown)
+    assert found("no such word", ALL.values()) == ()
 
 
 async def test_it_scrolls_to_its_end():
-    app = Host()
+    app = Host(HelpScreen("keys"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         box = app.screen.query_one(VerticalScroll)
@@ -106,6 +161,49 @@ async def test_a_key_closes_it(key: str):
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
         await pilot.press(key)
+        await pilot.pause()
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_the_keys_that_the_user_has_for_help_close_it():
+    app = Host(HelpScreen(keys=remapped({"help": ("f1",)})))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("f1")
+        await pilot.pause()
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_pages_are_turned():
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, HelpScreen)
+        assert screen.page == "here"
+        seen = []
+        for key in ("right", "right", "left", "6", "right", "left", "3"):
+            await pilot.press(key)
+            seen.append(screen.page)
+        assert seen == ["keys", "states", "keys", "observer", "here", "observer", "states"]
+        assert "states" in str(screen.query_one(VerticalScroll).border_title)
+
+
+async def test_the_search_shows_what_has_the_words_and_escape_leaves_it():
+    app = Host()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("slash", *"429")
+        await pilot.pause()
+        text = app.screen.query_one(HelpText)
+        shown = [term for section in text.sections for term in section.terms]
+        assert shown
+        assert all("429" in f"{term.shown} {term.meaning}" for term in shown)
+        await pilot.press("escape")
+        assert not app.screen.query_one(Input).display
+        assert text.sections == ALL["here"]
+        await pilot.press("slash", *"nosuchword")
+        assert [part.title for part in text.sections] == ["nothing has nosuchword in it"]
+        await pilot.press("escape", "escape")
         await pilot.pause()
         assert not isinstance(app.screen, HelpScreen)
 

@@ -13,12 +13,12 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from probes.board.views import Snapshot
+from probes.config import Config
 from probes.control.commands import (
     AcceptUsual,
     Burst,
     Command,
     EndCoolDown,
-    MarkTime,
     Pause,
     SetKnob,
     WatchText,
@@ -65,11 +65,13 @@ class Cockpit:
 
 @asynccontextmanager
 async def cockpit(
-    size: tuple[int, int] = (160, 50), session: FakeSession | None = None
+    size: tuple[int, int] = (160, 50),
+    session: FakeSession | None = None,
+    settings: Config | None = None,
 ) -> AsyncIterator[Cockpit]:
     session = session or FakeSession()
     clock = FakeClock()
-    app = LlmtopApp(session, config(), clock)
+    app = LlmtopApp(session, settings or config(), clock)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield Cockpit(app, session, pilot, clock)
@@ -115,7 +117,7 @@ async def test_verdicts_come_and_go_with_what_is_wrong() -> None:
         ("{", SetKnob(route="busy-llama", knob="max_tokens", value=32.0)),
         ("}", SetKnob(route="busy-llama", knob="max_tokens", value=128.0)),
         ("b", Burst(route="busy-llama", count=8)),
-        ("m", MarkTime(text="mark")),
+        ("B", Burst(route="busy-llama", count=1)),
         ("p", Pause(route="busy-llama", paused=True)),
         ("P", Pause(paused=True, cancel=True)),
         ("c", EndCoolDown(route="busy-llama")),
@@ -645,3 +647,19 @@ async def test_a_slow_terminal_is_said_in_the_header(monkeypatch: pytest.MonkeyP
             board._beat()
         header = board.query_one("#header", Pane)
         assert "Hz: slow terminal" in header.render_line(0).text
+
+
+async def test_keys_are_those_of_the_settings() -> None:
+    keys = {"more": ("i",), "pause": ("f2",), "panic": ()}
+    async with cockpit(settings=replace(config(), keys=keys)) as it:
+        await it.press("j", "plus", "i", "f2", "p", "P")
+        assert it.session.commands == [
+            SetKnob(route="busy-llama", knob="concurrency", value=9.0),
+            Pause(route="busy-llama", paused=True),
+        ]
+        footer = it.text("#footer")
+        assert " i - conc " in footer
+        assert " F2 pause " in footer
+        assert "pause all" not in footer
+        titles = {command.title for command in it.app.get_system_commands(it.app.screen)}
+        assert {"concurrency up (i)", "pause (F2)", "pause all"} <= titles

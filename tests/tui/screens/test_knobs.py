@@ -81,6 +81,10 @@ def test_bursts_are_as_large_as_the_concurrency() -> None:
     assert knobs.burst(wanted(), "r") == Burst(route="r", count=4)
 
 
+def test_a_fresh_connection_is_a_burst_of_one() -> None:
+    assert knobs.fresh("r") == Burst(route="r", count=1)
+
+
 def level(cause: Cause, **changes: object) -> IncidentView:
     """Return an open incident of one route `r`."""
     moved = Evidence(figure="ttft", now=2.6, usual=0.7, n_now=20, n_usual=200)

@@ -1,17 +1,24 @@
 """What server and gateway say of one attempt, as lines below its bars: pure functions."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from probes.answers.comparison import Comparison, Span, comparisons, stages
 from probes.answers.gateway import tries_reported
-from probes.events import AttemptFinished, ServerClaim
+from probes.events import AttemptFinished, ServerClaim, ServerInterval
+from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
-from tui.commands.figures import duration
+from tui.draw.probe_figures import duration
 
 _LONGEST: Final = 80
 _MOST_METRICS: Final = 6
 _SERVED_BY: Final = ("x-litellm-model-api-base", "x-portkey-provider", "ngrok-aig-model")
 """Headers in which a gateway names whom it asked in the end."""
+_STAGES: Final[dict[ServerInterval, str]] = {
+    "queue": "queue",
+    "load": "model load",
+    "prompt": "prompt",
+    "decode": "writing",
+}
 _SPANS: Final[dict[Span, str]] = {
     "headers": "· headers",
     "first_token": "· 1st token",
@@ -36,6 +43,54 @@ def server_lines(attempt: AttemptFinished) -> list[tuple[str, str]]:
     if others:
         lines.append(("· besides", _sourced(others)))
     return lines
+
+
+class Beside(NamedTuple):
+    """One interval by the server's word, and by ours where we saw both its ends."""
+
+    name: str
+    claimed_s: float
+    measured_s: float | None = None
+    rest_s: float | None = None
+    """Network, gateways, and what the server does not count."""
+    excess_s: float = 0.0
+    """What is claimed above what we measured."""
+    sources: tuple[str, ...] = ()
+    """Where it was said: hostile."""
+
+
+def claims_beside(attempt: AttemptFinished) -> list[Beside]:
+    """Return what is claimed, in the order of time, each beside what we measured of the same.
+
+    Ours of the writing is from the first to the last output that came; of the spans, from where the
+    whole request was sent.
+    """
+    claims, stamps = attempt.server_claims, attempt.stamps_ns
+    rows = []
+    for claim in stages(claims):
+        ours_s = None
+        if claim.interval == "decode" and stamps.first_token and stamps.last_token:
+            ours_s = seconds(stamps.last_token - stamps.first_token)
+        rows.append(Beside(_STAGES[claim.interval], claim.seconds, ours_s, sources=(claim.source,)))
+    for comparison in comparisons(attempt):
+        sources = tuple(claim.source for claim in claims if claim.interval == comparison.span)
+        excess_s = comparison.excess_s
+        rows.append(
+            Beside(
+                _SPANS[comparison.span].removeprefix("· "),
+                comparison.claimed_s,
+                comparison.measured_s,
+                None if excess_s else comparison.rest_s,
+                excess_s,
+                sources or ("its stages together",),
+            )
+        )
+    for claim in claims:
+        if claim.interval == "overhead":
+            rows.append(Beside("gateway", claim.seconds, sources=(claim.source,)))
+    others = [claim for claim in claims if claim.interval == "other"]
+    rows += [Beside("besides", one.seconds, sources=(one.source,)) for one in others]
+    return rows
 
 
 def gateway_line(attempt: AttemptFinished) -> str:

@@ -7,8 +7,8 @@ import pytest
 from probes.answers.server_timing import claims_of
 from probes.config import Route
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
-from tui.commands.server_lines import gateway_line, id_lines, model_line, server_lines
 from tui.commands.waterfall import waterfall
+from tui.draw.server_lines import gateway_line, id_lines, model_line, server_lines
 
 MS = 1_000_000
 

@@ -5,13 +5,20 @@ from typing import Final
 from probes.answers.limits.resets import reset_in_words_s
 from probes.events import AttemptFinished, ProbeFinished
 from probes.kit.clock import seconds
-from probes.stats.tokens import EXACT_SOURCES, CharactersPerToken, tokens_per_chunk
+from probes.stats.tokens import (
+    EXACT_SOURCES,
+    CharactersPerToken,
+    seconds_per_token,
+    tokens_per_chunk,
+)
 from tui.draw.text import age
 
 _LEAST_OFF: Final = 0.05
 """Tokens a chunk that differ less from one are not worth a word."""
 _WORTH_A_WORD_S: Final = 60.0
 """Whoever reads of a shorter wait has waited it."""
+SHORTEST_SHOWN_NS: Final = 50_000
+"""Less prints as 0.0 ms."""
 _MILLI: Final = 1e-3
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
@@ -80,9 +87,51 @@ def tokens_text(attempt: AttemptFinished) -> str:
     return f"tokens {', '.join(texts)} [{attempt.token_source}]{_chunks_text(attempt)}"
 
 
+def tokens_per_s(attempt: AttemptFinished) -> float | None:
+    """Return how fast the stream was written, from exact counts only."""
+    per_token = seconds_per_token(attempt)
+    return 1 / per_token if per_token else None
+
+
+def cost_text(attempt: AttemptFinished) -> str:
+    """Return what the attempt cost, by whose word, and what the budget was charged where that is
+    another sum; empty where nobody knows."""
+    texts = []
+    if attempt.cost_usd is not None:
+        texts.append(f"{_dollars(attempt.cost_usd)} ({attempt.cost_source})")
+    if attempt.charged_usd is not None and attempt.charged_usd != attempt.cost_usd:
+        texts.append(f"{_dollars(attempt.charged_usd)} charged to the budget")
+    if attempt.charged_tokens:
+        texts.append(f"{attempt.charged_tokens:,} tokens charged")
+    return " · ".join(texts)
+
+
+def _dollars(value: float) -> str:
+    """Return dollars; of a small sum two digits, for one answer costs a hundredth of a cent."""
+    if value >= 1:
+        return f"${value:.2f}"
+    return f"${float(f'{value:.2g}'):.8f}".rstrip("0").rstrip(".")
+
+
 def _chunks_text(attempt: AttemptFinished) -> str:
     """Tell of chunks that are not tokens, as far as exact counts allow."""
     mean = tokens_per_chunk(attempt)
     if mean is None or abs(mean - 1) < _LEAST_OFF:
         return ""
     return f" · {f'{mean:.2g}' if mean < 10 else f'{mean:,.0f}'} a chunk"
+
+
+def path_words(attempt: AttemptFinished) -> str:
+    """Return what is known of the way to the other end; nothing where nobody measured it."""
+    if attempt.rtt_to is None:
+        return ""
+    times = (("rtt", attempt.rtt_ns), ("min", attempt.rtt_min_ns))
+    counts = (("resent", attempt.retransmits), ("out of order", attempt.reordered))
+    words = [f"{name} {_round_trip(ns)}" for name, ns in times if ns is not None]
+    words += [f"{name} {number}" for name, number in counts if number is not None]
+    return f"{', '.join(words)} (to the {attempt.rtt_to})" if words else ""
+
+
+def _round_trip(ns: int) -> str:
+    """Return a round trip, which within a machine takes hundredths of a millisecond."""
+    return duration(seconds(ns)) if ns >= SHORTEST_SHOWN_NS else f"{ns / 1e6:.2f} ms"

@@ -1,0 +1,200 @@
+"""The verdict of a route's page: whole, wrapped, what to do before what is only of use."""
+
+from datetime import UTC
+from typing import Any
+
+import made
+import made_page
+import pytest
+from changed import replace
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.board.views import IncidentView, RouteView, Snapshot
+from probes.events import Advice, Evidence
+from probes.kit.clock import NS_PER_S
+from tui.draw.text import Line, line_text, line_width
+from tui.panes.page.verdict import Verdict
+from tui.panes.routes import STATE_GLYPHS
+
+VERDICT = Verdict(UTC)
+
+
+def lines_of(snapshot: Snapshot, width: int = 160, height: int = 40) -> list[Line]:
+    return VERDICT.lines(snapshot, made_page.VIEW, width, height)
+
+
+def text_of(snapshot: Snapshot, width: int = 160) -> list[str]:
+    return [line_text(line).rstrip() for line in lines_of(snapshot, width)]
+
+
+def ill(*incidents: IncidentView, **changes: Any) -> Snapshot:
+    shown = made_page.snapshot()
+    return replace(shown, incidents=incidents, recoveries=(), happenings=(), **changes)
+
+
+QUEUEING = made.incidents()[2]
+
+
+def of(changes: dict[str, Any], **fields: Any) -> IncidentView:
+    return replace(QUEUEING, diagnosis=replace(QUEUEING.diagnosis, **changes), **fields)
+
+
+def with_row(route: RouteView) -> Snapshot:
+    shown = made_page.snapshot(route)
+    return replace(shown, incidents=(), recoveries=(), happenings=())
+
+
+def test_it_says_what_since_how_many_why_what_to_do_and_what_speaks_against() -> None:
+    assert text_of(made_page.snapshot()) == [
+        " ▲ slow to the first token since 22:20:17 (5m44s) · GOOD 22.0 %: of 100 probes 2 failed, "
+        "76 beyond a goal (TTFT 1.00 s, E2E 3.00 s)",
+        "   for      first token 2.60 s, usual 0.73 (n 103/240)",
+        "   do       move users to deepseek-eu: TTFT p95 0.620 s, 99.0 % good",
+        "   against  writing speed, RTT as usual · also eastus-gpt down, busy-llama throttled, "
+        "2 others fine",
+        "   knob     22:20:11 you: CONC 3→6 · 429 0.0→0.0 % · TTFT p95 0.900→3.26 s · "
+        "tok/s 33.4→33.0 · good 100→21.8 % · n 112/117 · worse",
+    ]
+
+
+def test_every_figure_that_speaks_for_it_is_told_at_any_width() -> None:
+    names = ("ttft", "e2e", "connect", "dns", "tcp", "tls", "rtt", "open_age")
+    evidence = tuple(Evidence(figure=name, now=2.0, usual=1.0, n_now=40) for name in names)
+    shown = ill(of({"evidence": evidence}))
+    for width in (60, 80, 160, 300):
+        told = " ".join(" ".join(text_of(shown, width)).split())
+        assert told.count("usual 1.00") == len(names), width
+        assert "…" not in told, width
+
+
+def test_the_servers_own_words_are_told_and_are_harmless() -> None:
+    said = f'503 "{made.HOSTILE} The engine is overloaded"'
+    lines = text_of(ill(of({}, said=said)))
+    (line,) = [line for line in lines if line.startswith("   says")]
+    assert '503 "' in line
+    assert not {"\x1b", "\u202e", "\u200b"} & set("".join(lines))
+
+
+def test_when_all_others_are_well_they_are_counted() -> None:
+    shown = ill(QUEUEING)
+    rows = tuple(replace(row, state="ok") for row in shown.routes)
+    told = text_of(replace(shown, routes=rows))
+    assert "   against  writing speed, RTT as usual · 5 others fine" in told
+
+
+def test_a_route_that_is_alone_has_no_others() -> None:
+    shown = ill(QUEUEING)
+    rows = tuple(row for row in shown.routes if row.name == made_page.NAME)
+    told = text_of(replace(shown, routes=rows))
+    assert "   against  writing speed, RTT as usual" in told
+
+
+def test_advice_without_a_route_to_go_to_has_no_figures() -> None:
+    told = text_of(ill(of({"advice": Advice(act="set_knob", knob="concurrency", value=3)})))
+    assert "   do       - to 3" in told
+
+
+def test_several_incidents_are_each_told_and_how_many_were_good_once() -> None:
+    stalls = of({"cause": "stream_stalls", "id": "e1-2"}, state="stalling")
+    told = text_of(ill(QUEUEING, stalls))
+    heads = [line for line in told if line[1] in STATE_GLYPHS.values()]
+    assert [line[:10] for line in heads] == [" ▲ slow to", " ⋯ streams"]
+    assert sum("GOOD" in line for line in told) == 1
+
+
+def test_an_incident_of_other_routes_is_not_told() -> None:
+    outage = made.incidents()[0]
+    assert "down" not in " ".join(text_of(ill(outage)))
+
+
+def test_our_own_machines_trouble_is_told_on_every_page() -> None:
+    ours = IncidentView(made.diagnosis("local_observer", 20.0, routes=()), None)
+    told = text_of(ill(ours))
+    assert told[0].startswith(" ◌ our machine is busy since 22:25:41 (20s)")
+
+
+def test_whom_it_hits_too_is_told() -> None:
+    both = of({"routes": ("deepseek-eu", "queue-eu")})
+    assert "(5m44s) · with deepseek-eu · GOOD" in text_of(ill(both))[0]
+
+
+def test_what_may_be_chance_is_not_loud() -> None:
+    (head, *_) = lines_of(ill(of({"state": "perhaps"})))
+    assert "perhaps slow to the first token" in line_text(head)
+    assert head[0] == (" ▲ ", "dim")
+
+
+def test_a_route_that_is_not_probed_says_so() -> None:
+    idle = replace(QUEUEING, idle_since_ns=made.NOW_NS - 61 * NS_PER_S)
+    assert "not probed since 22:25:00" in text_of(ill(idle))[0]
+
+
+def test_a_well_route_says_for_how_long_and_how_much_of_its_goals_is_used() -> None:
+    assert text_of(made_page.calm()) == [
+        " ✓ well for 12m · GOOD 99.0 % · TTFT p95 0.310 s, 31 % of its goal · "
+        "E2E p95 1.36 s, 45 % of its goal",
+    ]
+
+
+def test_a_route_that_is_still_learnt_says_so() -> None:
+    route = made.route(made_page.NAME, "ok", learning=True)
+    assert "what is usual is still being learnt" in " ".join(text_of(with_row(route)))
+
+
+def test_a_route_that_hurts_without_a_known_cause_says_by_how_much() -> None:
+    route = made_page.row(state="slow", why="TTFT above its goal", said='429 "x"')
+    told = text_of(with_row(route))
+    assert told[0].startswith(" △ slow since 22:20:17 (5m44s) · TTFT above its goal · GOOD 22.0 %")
+    assert "TTFT p95 3.26 s, 326 % of its goal" in " ".join(told)
+    assert "no cause is known yet" in " ".join(told)
+    assert told[-1] == '   says     429 "x"'
+
+
+def test_a_paused_route_says_how_it_goes_on() -> None:
+    route = made_page.row(state="paused", held=("paused",))
+    told = " ".join(text_of(with_row(route)))
+    assert "‖ paused" in told
+    assert "p lets it go on" in told
+
+
+def test_what_has_recovered_stands_below() -> None:
+    over = made.recovery(diagnosis=replace(made.recovery().diagnosis, routes=(made_page.NAME,)))
+    shown = replace(made_page.calm(), recoveries=(over,))
+    told = text_of(shown)
+    assert told[0].startswith(" ✓ well")
+    assert told[1] == (" ✓ recovered 22:24:26, was down 55s · provider is down, from 22:23:31")
+
+
+def test_what_an_old_knob_did_is_no_news() -> None:
+    shown = replace(made_page.snapshot(), happenings=(made_page.turned(16 * 60),))
+    assert not [line for line in text_of(shown) if line.startswith("   knob")]
+
+
+def test_what_has_no_room_is_counted() -> None:
+    whole = VERDICT.whole(made_page.snapshot(), made_page.VIEW, 80)
+    for height in range(1, len(whole)):
+        lines = lines_of(made_page.snapshot(), 80, height)
+        assert len(lines) == height
+        assert line_text(lines[-1]).endswith(f" +{len(whole) - height} lines")
+    assert lines_of(made_page.snapshot(), 80, len(whole)) == whole
+
+
+@pytest.mark.parametrize("height", range(3, 9))
+def test_what_to_do_is_told_before_what_speaks_against(height: int) -> None:
+    told = [line_text(line)[:10].strip() for line in lines_of(made_page.snapshot(), 160, height)]
+    assert told[1:3] == ["for", "do"]
+
+
+@given(width=st.integers(1, 300), height=st.integers(1, 12), which=st.sets(st.integers(0, 4)))
+def test_no_line_is_wider_or_more_than_there_is_room(
+    width: int, height: int, which: set[int]
+) -> None:
+    incidents = tuple(
+        replace(one, diagnosis=replace(one.diagnosis, routes=(made_page.NAME,)))
+        for at, one in enumerate(made.incidents())
+        if at in which
+    )
+    lines = lines_of(replace(made_page.snapshot(), incidents=incidents), width, height)
+    assert len(lines) <= height
+    assert all(line_width(line) <= width for line in lines)

@@ -1,0 +1,217 @@
+"""Commands, marks and the mouse on a live screen: what is sent, what is shown, what is left."""
+
+import pytest
+from test_home_screen import Cockpit, cockpit
+from textual.events import Key
+from textual.widgets import Input, Static
+
+from probes.control.commands import MarkTime, Pause, SetKnob
+from tui.panes.footer import footer_parts
+from tui.screens.help import HelpScreen, HelpText
+from tui.screens.prompt import Prompt
+from tui.screens.route import RouteScreen
+
+pytestmark = pytest.mark.anyio
+
+
+async def typed(it: Cockpit, text: str) -> None:
+    """Type a command and Enter."""
+    await it.press("colon")
+    it.app.screen.query_one("#prompt Input", Input).value = text
+    await it.pilot.pause()
+    await it.press("enter")
+
+
+def hint(it: Cockpit) -> str:
+    return str(it.app.screen.query_one("#prompt .hint", Static).content)
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("conc 4", SetKnob(route="busy-llama", knob="concurrency", value=4.0)),
+        ("interval 2.5", SetKnob(route="busy-llama", knob="interval", value=2.5)),
+        ("cap 128", SetKnob(route="busy-llama", knob="max_tokens", value=128.0)),
+        ("pause", Pause(route="busy-llama", paused=True)),
+        ("pause queue-eu", Pause(route="queue-eu", paused=True)),
+        ("pause all", Pause(paused=True, cancel=True)),
+        ("mark deploy of 14:03", MarkTime(text="deploy of 14:03")),
+        ("mark", MarkTime(text="mark")),
+    ],
+)
+async def test_a_command_is_sent(text: str, command: object) -> None:
+    async with cockpit() as it:
+        await it.press("j")
+        await typed(it, text)
+        assert it.session.commands == [command]
+        assert not it.app.screen.query(Prompt)
+        assert it.app.focused is it.board.query_one("#routes")
+
+
+async def test_a_command_changes_what_is_looked_at() -> None:
+    async with cockpit() as it:
+        await typed(it, "sort good")
+        await typed(it, "filter eu")
+        await typed(it, "window 1h")
+        await typed(it, "only hurt")
+        view = it.board.view
+        assert (view.sort, view.filter, view.window, view.only_hurt) == ("good", "eu", "1h", True)
+        await typed(it, "only all")
+        await typed(it, "sort hurt")
+        assert (it.board.view.sort, it.board.view.only_hurt) == ("", False)
+        await typed(it, "theme llmtop-light")
+        assert it.app.theme == "llmtop-light"
+        assert it.session.commands == []
+
+
+async def test_a_knob_that_was_set_is_undone() -> None:
+    async with cockpit() as it:
+        await it.press("j")
+        await typed(it, "conc 4")
+        await typed(it, "undo")
+        await it.pilot.pause()
+        assert it.session.commands[-1] == SetKnob(route="busy-llama", knob="concurrency", value=8.0)
+
+
+async def test_what_cannot_be_done_is_said_and_the_line_stays() -> None:
+    async with cockpit() as it:
+        await it.press("j")
+        await typed(it, "conc 4000")
+        assert hint(it) == "conc: got 4000, expected a whole number from 1 to 1,000"
+        await it.press("backspace", "backspace", "backspace", "enter")
+        assert it.session.commands == [SetKnob(route="busy-llama", knob="concurrency", value=4.0)]
+        await typed(it, "conc 4")
+        assert hint(it) == "busy-llama: concurrency is 4 already"
+        await it.press("escape")
+        assert not it.app.screen.query(Prompt)
+        assert len(it.session.commands) == 1
+
+
+async def test_a_route_is_gone_to() -> None:
+    async with cockpit() as it:
+        await typed(it, "route queue")
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, RouteScreen)
+        assert it.board.view.selected == "queue-eu"
+        await typed(it, "q")
+        await it.pilot.pause()
+        assert it.app._exit
+
+
+async def test_names_are_completed_and_lines_come_back() -> None:
+    async with cockpit() as it:
+        await it.press("colon", "t", "h", "tab")
+        line = it.app.screen.query_one("#prompt Input", Input)
+        assert line.value == "theme "
+        await it.press(*"llmtop-l", "tab")
+        assert line.value == "theme llmtop-light"
+        await it.press("enter", "colon", "up")
+        line = it.app.screen.query_one("#prompt Input", Input)
+        assert line.value == "theme llmtop-light"
+        await it.press("down")
+        assert line.value == ""
+        await it.press(*"window ", "tab", "tab")
+        assert line.value == "window 5m"
+        await it.press("shift+tab")
+        assert line.value == "window 1m"
+
+
+async def test_what_is_typed_turns_no_knob_and_filters_nothing() -> None:
+    async with cockpit() as it:
+        await it.press("j", "colon", "p", "P", "space", "q", "plus", "escape")
+        assert it.session.commands == []
+        assert it.board.view.filter == ""
+        assert not it.app._exit
+
+
+@pytest.mark.parametrize("opening", [("colon", ":"), ("m", "m"), ("slash", "/")])
+async def test_what_is_typed_in_one_go_is_typed_on_the_line(opening: tuple[str, str]) -> None:
+    async with cockpit() as it:
+        for key in (opening, *((letter, letter) for letter in "cpb")):
+            it.app.post_message(Key(*key))
+        for _ in range(5):
+            await it.pilot.pause()
+        assert it.session.commands == []
+        line = it.app.focused
+        assert isinstance(line, Input)
+        assert line.value == "cpb"
+
+
+async def test_frames_go_on_above_the_line() -> None:
+    async with cockpit() as it:
+        await it.press("colon")
+        before = len(it.session.board.asked)
+        it.board.pull()
+        assert len(it.session.board.asked) > before
+
+
+@pytest.mark.parametrize("size", [(20, 5), (60, 20), (160, 50)])
+async def test_the_line_stays_on_the_screen(size: tuple[int, int]) -> None:
+    async with cockpit(size) as it:
+        await it.press("colon")
+        region = it.app.screen.query_one(Prompt).region
+        assert region.right <= size[0]
+        assert region.bottom == size[1]
+        assert region.height == 2
+
+
+async def test_a_mark_has_the_text_that_was_typed() -> None:
+    async with cockpit() as it:
+        await it.press("m", *"deploy", "enter")
+        await it.press("m", "x", "escape")
+        await it.press("m", "enter")
+        assert it.session.commands == [MarkTime(text="deploy"), MarkTime(text="mark")]
+
+
+async def test_an_entry_of_the_footer_does_what_it_says() -> None:
+    async with cockpit() as it:
+        await it.press("j")
+        footer = it.board.panes["footer"]
+        parts = footer_parts(it.board.view, footer.region.width, "home")
+        at = 0
+        for part in parts:
+            if part.id == "more":
+                break
+            at += len(part.text)
+        await it.pilot.hover("#footer", offset=(at + 1, 0))
+        assert it.board.view.lit == "more"
+        await it.pilot.click("#footer", offset=(at + 1, 0))
+        await it.pilot.pause()
+        assert it.session.commands == [SetKnob(route="busy-llama", knob="concurrency", value=9.0)]
+        await it.pilot.hover("#routes")
+        assert it.board.view.lit == ""
+
+
+async def test_tab_goes_round_the_panes() -> None:
+    async with cockpit() as it:
+        seen = [it.board.current]
+        for _ in range(5):
+            await it.press("tab")
+            seen.append(it.board.current)
+        assert seen == [1, 2, 3, 4, 5, 1]
+        await it.press("shift+tab")
+        assert it.board.current == 5
+        assert it.app.focused is it.board.pane(5)
+
+
+async def test_tab_reaches_panes_that_have_no_room_beside_others() -> None:
+    async with cockpit((80, 24)) as it:
+        await it.press("tab", "tab", "tab")
+        assert it.board.current == 4
+        assert 4 in it.shown()
+        await it.press("z", "tab")
+        assert it.shown() == {5}
+
+
+async def test_help_opens_on_the_pane_and_on_the_state_of_the_selected_route() -> None:
+    async with cockpit() as it:
+        await it.press("j", "4", "question_mark")
+        screen = it.app.screen
+        assert isinstance(screen, HelpScreen)
+        titles = [section.title for section in screen.query_one(HelpText).sections]
+        assert titles[:2] == ["the state of busy-llama", "columns of throttling"]
+        await it.press("escape")
+        await typed(it, "help marks")
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, HelpScreen)
+        assert it.app.screen.page == "marks"

@@ -1,0 +1,327 @@
+"""Pane 3 of a route's page: the figures of now beside the usual ones, T0 and windows of time; then
+what is open, the limits, what knobs did, and the cohorts.
+
+Rule 1. Percentiles are over all that was asked: where one lies among what failed or is still open,
+it is at least so much, which `≥` says.
+Rule 2. What has no room is counted in the last line, and scrolled to.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Final
+
+from probes.board.views import (
+    CohortView,
+    FeltColumn,
+    FeltFigure,
+    Figure,
+    KnobEffect,
+    KnobFigure,
+    RouteView,
+    Snapshot,
+)
+from probes.events import OpenPhase
+from probes.kit.sanitise import neutralise
+from tui.draw.table import BLANK, Cell, Column, Table, fit
+from tui.draw.text import (
+    NO_FIGURE,
+    Line,
+    Role,
+    Span,
+    age,
+    cells,
+    clip,
+    count,
+    share,
+    three_digits,
+    time_of_day,
+    usd,
+)
+from tui.panes.page.axis import t0_is_of
+from tui.panes.page.subject import Subject, subject_of
+from tui.panes.page.wrapping import wrapped
+from tui.panes.routes import FEW_SAMPLES, figure_cell
+from tui.panes.throttling import limit_words
+from tui.panes.view import ViewState
+
+_LABEL: Final = 8
+_FIGURE: Final = 6
+_NAMED: Final = 24
+"""Characters of a cohort's name."""
+_GRADE_MARKS: Final = {"slow": "△", "sluggish": "▲"}
+_PHASES: Final[dict[OpenPhase, str]] = {
+    "connecting": "is connecting",
+    "sent": "waits for headers",
+    "headers": "waits for its first token",
+    "streaming": "streams",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row: what it is of a column, and how that is written."""
+
+    label: str
+    value: Callable[[FeltColumn], FeltFigure | float | None]
+    form: Callable[[float], str] = three_digits
+    hurts: Role | None = None
+    """Of a count: what it looks like where it is above 0."""
+    is_count: bool = False
+    """A difference of it says nothing: the spans are not equally long."""
+
+
+_ROWS: Final = (
+    _Row("TTFT p50", lambda column: column.ttft[0]),
+    _Row("     p95", lambda column: column.ttft[1]),
+    _Row("     p99", lambda column: column.ttft[2]),
+    _Row("E2E  p50", lambda column: column.e2e[0]),
+    _Row("     p95", lambda column: column.e2e[1]),
+    _Row("     p99", lambda column: column.e2e[2]),
+    _Row("tok/s", lambda column: column.tokens_per_s),
+    _Row("gap  p99", lambda column: column.gap_p99_s),
+    _Row("     max", lambda column: column.gap_max_s),
+    _Row(
+        "good %", lambda column: column.good / column.finished if column.finished else None, share
+    ),
+    _Row("probes", lambda column: float(column.finished), count, is_count=True),
+    _Row("failed", lambda column: float(column.failed), count, "missed", is_count=True),
+    _Row("429s", lambda column: float(column.throttled), count, "throttled", is_count=True),
+    _Row("RTT ms", lambda column: None if column.rtt_s is None else column.rtt_s * 1000),
+    _Row("cached %", lambda column: column.cached_share, share),
+    _Row("$/h", lambda column: column.usd_per_hour, usd),
+)
+
+
+class Figures:
+    """Draws the pane; holds nothing but the time zone of its wall times."""
+
+    def __init__(self, zone: tzinfo | None = None) -> None:
+        self._zone = zone
+
+    def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+        """Return as many lines as fit, from the one that is scrolled to."""
+        if width <= 0 or height <= 0:
+            return []
+        subject = subject_of(snapshot, view)
+        if subject is None:
+            return [clip((("no route selected", "dim"),), width)]
+        head, *body = _table(subject, snapshot, view, width)
+        body += [clip(line, width) for line in _below(subject, snapshot, width, self._zone)]
+        room = height - 1
+        if len(body) <= room:
+            return [head, *body]
+        room -= 1
+        if room <= 0:
+            return [head][:height]
+        first = min(view.offset("figures"), len(body) - room)
+        told = f"lines {first + 1}–{first + room} of {len(body)} · PgDn"
+        foot: Line = ((told, "faint"),)
+        return [head, *body[first : first + room], clip(foot, width)]
+
+
+def _table(subject: Subject, snapshot: Snapshot, view: ViewState, width: int) -> list[Line]:
+    """Return the figures, a column a span of time; those that matter most go last."""
+    shown = list(subject.page.columns)
+    t0 = view.page.t0 if t0_is_of(view, subject) else None
+    first: Column[_Row] = Column(
+        "seconds", _LABEL, lambda row: Cell(row.label, "head"), marked=True
+    )
+    lit = snapshot.window
+    if t0 is not None and view.page.against_t0 and subject.now is not None:
+        columns = _against(subject.now, t0)
+    else:
+        if t0 is not None:
+            at = min(1, len(shown))
+            shown[at:at] = [t0]
+        columns = [_column(place, one, one is t0, lit) for place, one in enumerate(shown)]
+    table: Table[_Row] = fit([first, *columns], width)
+    rows = [row for row in _ROWS if subject.route.streamed or not _is_of_streams(row)]
+    return [table.head_line(lit), *(clip(table.line(row), width) for row in rows)]
+
+
+def _is_of_streams(row: _Row) -> bool:
+    return row in (*_ROWS[:3], *_ROWS[6:9])
+
+
+def _column(place: int, of: FeltColumn, is_t0: bool, lit: str) -> Column[_Row]:
+    """Return a column; `now` and the window that the home screen is on are the last to go."""
+    name = "T0" if is_t0 else of.name
+    priority = 0 if name == "now" else 1 if name in ("usual", lit, "T0") else place + 1
+    return Column(
+        name,
+        _FIGURE,
+        lambda row: _cell(row, of, loud=name == "now"),
+        priority,
+        key=name,
+        marked=True,
+    )
+
+
+def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
+    """Return the columns of now against T0: both, how much more it is, and how many times."""
+
+    def number(row: _Row, of: FeltColumn) -> float | None:
+        value = row.value(of)
+        return value.value if isinstance(value, FeltFigure) else value
+
+    def more(row: _Row) -> Cell:
+        new, old = number(row, now), number(row, t0)
+        if new is None or old is None or row.is_count:
+            return BLANK
+        sign = "+" if new > old else "−" if new < old else ""
+        return Cell(sign + row.form(abs(new - old)), "text")
+
+    def times(row: _Row) -> Cell:
+        new, old = number(row, now), number(row, t0)
+        if not new or not old or row.is_count:
+            return BLANK
+        return Cell(f"×{three_digits(new / old)}", "text")
+
+    return [
+        _column(0, now, False, ""),
+        _column(1, t0, True, ""),
+        Column("more", _FIGURE + 1, more, 2, marked=True),
+        Column("times", _FIGURE, times, 3, marked=True),
+    ]
+
+
+def _cell(row: _Row, of: FeltColumn, *, loud: bool) -> Cell:
+    value = row.value(of)
+    if isinstance(value, FeltFigure):
+        return felt_cell(value)
+    if value is None:
+        return Cell(NO_FIGURE, "faint")
+    if row.is_count:
+        role: Role = row.hurts if row.hurts and value > 0 else "faint"
+        return Cell(row.form(value), role)
+    return Cell(row.form(value), "text" if loud else "dim")
+
+
+def felt_cell(figure: FeltFigure) -> Cell:
+    """Return a percentile over all that was asked; `≥` where it never came."""
+    if figure.value is None:
+        return Cell(NO_FIGURE, "faint")
+    text = ("≥" if figure.is_least else "") + three_digits(figure.value)
+    if not figure.enough:
+        return Cell(text, "faint", FEW_SAMPLES)
+    role: Role = "dim" if figure.grade == "none" else figure.grade
+    return Cell(text, role, _GRADE_MARKS.get(figure.grade, " "))
+
+
+def _below(subject: Subject, snapshot: Snapshot, width: int, zone: tzinfo | None) -> list[Line]:
+    """Return what is open, the goals, the limits, what knobs did, and the cohorts."""
+    route = subject.route
+    lines: list[Line] = [(), *wrapped("open", _open(route), width), *_goals(route, width)]
+    for limits in snapshot.limits:
+        if limits.route == route.name and (limits.limits or limits.cool_down_s):
+            words = limit_words(limits, snapshot.now_ns)
+            lines += wrapped("limits", [((text, role),) for text, role in words], width)
+    turned = [
+        one
+        for one in snapshot.happenings
+        if one.kind == "knob" and (not one.routes or route.name in one.routes)
+    ]
+    for number, one in enumerate(turned):
+        at = time_of_day(one.at_ns, snapshot.wall_anchor_ns, zone)
+        head: Line = ((f"{at} ", "dim"), (neutralise(one.text, 60), "text"))
+        lines += wrapped("knobs" if not number else "", [head, *effect_parts(one.effect)], width)
+    if len(subject.page.cohorts) > 1:
+        lines += [(), *_cohorts(subject.page.cohorts, width)]
+    return lines
+
+
+def _open(route: RouteView) -> list[Line]:
+    parts: list[Line] = [((f"{route.in_flight} of {route.target} at once", "dim"),)]
+    if route.oldest_open_s is not None:
+        phase = "" if route.oldest_phase is None else f", {_PHASES[route.oldest_phase]}"
+        mark = "!" if route.overdue else ""
+        role: Role = "missed" if route.overdue else "dim"
+        parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
+    if route.skipped:
+        parts.append(((f"{count(route.skipped)} ticks of the pace skipped", "slow"),))
+    return parts
+
+
+def _goals(route: RouteView, width: int) -> list[Line]:
+    parts: list[Line] = []
+    if route.streamed and route.goal_ttft_s:
+        parts.append(((f"TTFT p95 {three_digits(route.goal_ttft_s)} s", "dim"),))
+    if route.goal_e2e_s is not None:
+        scaled = ", scaled with the cap" if route.goal_scaled else ""
+        parts.append(((f"E2E p95 {three_digits(route.goal_e2e_s)} s{scaled}", "dim"),))
+    return wrapped("goals", parts, width) if parts else []
+
+
+_KNOB_FIGURES: Final[dict[KnobFigure, tuple[str, Callable[[float | None], str], str]]] = {
+    "throttled_share": ("429", share, " %"),
+    "ttft_p95": ("TTFT p95", three_digits, " s"),
+    "tokens_per_s": ("tok/s", three_digits, ""),
+    "good_share": ("good", share, " %"),
+}
+_JUDGED: Final[dict[str, Span]] = {
+    "better": ("better", "good"),
+    "worse": ("worse", "missed"),
+    "unclear": ("not to be told apart", "dim"),
+    "waiting": ("too few samples yet", "dim"),
+}
+
+
+def effect_parts(effect: KnobEffect | None) -> list[Line]:
+    """Return what a turn of a knob did, each figure before and after, and whether that is sure."""
+    if effect is None:
+        return []
+    parts: list[Line] = []
+    for one in effect.comparisons:
+        if one.before is None and one.after is None:
+            continue
+        name, form, unit = _KNOB_FIGURES[one.figure]
+        role = _JUDGED[one.judged][1] if one.judged in ("better", "worse") else "dim"
+        parts.append(((f"{name} {form(one.before)}→{form(one.after)}{unit}", role),))
+    n_before = max((one.n_before for one in effect.comparisons), default=0)
+    n_after = max((one.n_after for one in effect.comparisons), default=0)
+    parts.append(((f"n {count(n_before)}/{count(n_after)}", "faint"),))
+    parts.append((_JUDGED[effect.judged],))
+    return parts
+
+
+def _cohorts(cohorts: Sequence[CohortView], width: int) -> list[Line]:
+    """Return the cohorts of the run: they never mix."""
+    widest = min(max(cells(neutralise(one.name, _NAMED)) for one in cohorts), _NAMED)
+
+    def name(one: CohortView) -> Cell:
+        role: Role = "text" if one.is_current else "dim"
+        return Cell(neutralise(one.name, _NAMED), role)
+
+    def figure(pick: Callable[[CohortView], Figure]) -> Callable[[CohortView], Cell]:
+        return lambda one: figure_cell(pick(one))
+
+    columns: list[Column[CohortView]] = [
+        Column("cohort", max(widest, 6), name, flush_left=True),
+        Column("", 3, lambda one: Cell("now" if one.is_current else "", "accent"), 5),
+        Column("p50", 5, figure(lambda one: one.ttft[0]), 2, group="TTFT", marked=True),
+        Column("p95", 5, figure(lambda one: one.ttft[1]), 1, group="TTFT", marked=True),
+        Column("p50", 5, figure(lambda one: one.e2e[0]), 4, group="E2E", marked=True),
+        Column("p95", 5, figure(lambda one: one.e2e[1]), 3, group="E2E", marked=True),
+    ]
+    table = fit(columns, width, gap=1)
+    return [table.head_line(), *(table.line(one) for one in cohorts)]
+
+
+def figures_title(snapshot: Snapshot, view: ViewState) -> str:
+    """Return what stands side by side."""
+    subject = subject_of(snapshot, view)
+    if subject is None or not t0_is_of(view, subject):
+        return "figures"
+    return "figures · now against T0" if view.page.against_t0 else "figures"
+
+
+def figures_subtitle(snapshot: Snapshot, view: ViewState) -> str:
+    """Return how to compare with a moment that the user chooses."""
+    subject = subject_of(snapshot, view)
+    if subject is None or not t0_is_of(view, subject):
+        return "T takes now as T0"
+    return "0 all columns" if view.page.against_t0 else "0 now against T0"
+
+
+__all__ = ["Figures", "effect_parts", "felt_cell", "figures_subtitle", "figures_title"]

@@ -1,0 +1,278 @@
+"""The verdict of a route's page, whole: what, since when, what speaks for and against it, what to
+do.
+
+Rule 1. Nothing of it is cut: it is wrapped to the width. What has no room in height is counted.
+Rule 2. What to do comes before what the server says and what speaks against: where there is little
+room, those are what is only counted.
+Rule 3. Of several incidents each is told, the worst first; and last what the newest turn of a knob
+did.
+Rule 4. The words are those of `probes.events.diagnosis_words`, which a report has too.
+"""
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Final
+
+from probes.board.views import IncidentView, RecoveryView, RouteView, Snapshot
+from probes.events import Advice
+from probes.events.diagnosis_words import (
+    advice_words,
+    as_usual_words,
+    evidence_parts,
+    others_words,
+    recovery_words,
+    since_words,
+    what_words,
+    who_words,
+)
+from probes.kit.clock import NS_PER_S
+from probes.kit.sanitise import neutralise
+from tui.draw.text import (
+    Line,
+    Role,
+    clip,
+    count,
+    lasting,
+    line_width,
+    pad,
+    share,
+    three_digits,
+    time_of_day,
+)
+from tui.panes.page.figures import effect_parts
+from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
+from tui.panes.page.wrapping import wrapped
+from tui.panes.routes import CALM, OURS, STATE_GLYPHS, STATE_ROLES
+from tui.panes.verdicts import RECOVERED
+from tui.panes.view import ViewState
+
+_NAME_LIMIT: Final = 60
+_WORDS_LIMIT: Final = 240
+"""Characters of what a server says: the page of a probe has all that it said."""
+_BEFORE: Final = 3
+"""Blank cells before a label: as wide as the glyph with its blanks."""
+_KNOB_IS_NEWS_NS: Final = 15 * 60 * NS_PER_S
+"""How long what a knob did stands here: as long as the charts show it."""
+
+
+class Verdict:
+    """Draws the verdict; holds nothing but the time zone of its wall times."""
+
+    def __init__(self, zone: tzinfo | None = None) -> None:
+        self._zone = zone
+
+    def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+        """Return as many lines as there is room for; the last counts those that are not shown."""
+        lines = self.whole(snapshot, view, width)
+        if len(lines) <= height or height <= 0:
+            return lines[: max(0, height)]
+        note = f" +{len(lines) - height} lines"
+        last = pad(clip(lines[height - 1], max(0, width - len(note))), max(0, width - len(note)))
+        return [*lines[: height - 1], clip((*last, (note, "title")), width)]
+
+    def whole(self, snapshot: Snapshot, view: ViewState, width: int) -> list[Line]:
+        """Return all of it."""
+        subject = subject_of(snapshot, view)
+        if subject is None or width <= 0:
+            return []
+        lines: list[Line] = []
+        incidents = incidents_of(snapshot, subject.route.name)
+        for number, incident in enumerate(incidents):
+            good = _good_part(subject) if not number else ()
+            lines += self._incident(incident, good, snapshot, subject, width)
+        over = recoveries_of(snapshot, subject.route.name)
+        for one in over:
+            lines += _wrapped_head(*self._recovery(one, snapshot), width)
+        if not incidents:
+            lines = [*_without_incident(subject, snapshot, self._zone, width), *lines]
+        return [*lines, *self._knob(snapshot, subject, width)]
+
+    def _incident(
+        self, one: IncidentView, good: Line, snapshot: Snapshot, subject: Subject, width: int
+    ) -> list[Line]:
+        diagnosis, is_ours = one.diagnosis, one.diagnosis.cause == "local_observer"
+        is_faint = diagnosis.state == "perhaps"
+        state = one.state or "slow"
+        role: Role = "dim" if is_faint else _loud(STATE_ROLES[state])
+        glyph = OURS if is_ours else STATE_GLYPHS[state]
+        since = since_words(
+            time_of_day(diagnosis.since_ns, snapshot.wall_anchor_ns, self._zone),
+            (snapshot.now_ns - diagnosis.since_ns) / NS_PER_S,
+        )
+        parts: list[Line] = [((what_words(diagnosis), role), (f" {since}", "text"))]
+        if len(diagnosis.routes) > 1:
+            names = [neutralise(name, _NAME_LIMIT) for name in diagnosis.routes]
+            parts.append(((f"with {who_words(_others(names, subject.route.name))}", "title"),))
+        if one.idle_since_ns is not None:
+            at = time_of_day(one.idle_since_ns, snapshot.wall_anchor_ns, self._zone)
+            parts.append(((f"not probed since {at}", "slow"),))
+        if good:
+            parts.append(good)
+        lines = _wrapped_head(glyph, role, parts, width)
+        told = evidence_parts(diagnosis)
+        lines += wrapped("for", _plain(told, "text"), width, before=_BEFORE)
+        if diagnosis.advice is not None:
+            do = _advice(diagnosis.advice, snapshot)
+            lines += wrapped("do", _plain(do, "accent"), width, before=_BEFORE)
+        said = neutralise(one.said, _WORDS_LIMIT)
+        lines += wrapped("says", _plain([said], "text"), width, before=_BEFORE)
+        against = [
+            as_usual_words(diagnosis.against),
+            others_words(*_other_routes(snapshot, diagnosis.routes)),
+        ]
+        lines += wrapped("against", _plain(against, "dim"), width, before=_BEFORE)
+        return lines
+
+    def _recovery(self, one: RecoveryView, snapshot: Snapshot) -> tuple[str, Role, list[Line]]:
+        diagnosis = one.diagnosis
+        ended = time_of_day(diagnosis.at_ns, snapshot.wall_anchor_ns, self._zone)
+        lasted_s = (diagnosis.at_ns - diagnosis.since_ns) / NS_PER_S
+        words = recovery_words(ended, lasted_s, one.was or "ill")
+        begun = time_of_day(diagnosis.since_ns, snapshot.wall_anchor_ns, self._zone)
+        parts: list[Line] = [
+            ((words, "good"),),
+            ((f"{what_words(diagnosis)}, from {begun}", "dim"),),
+        ]
+        return RECOVERED, "good", parts
+
+    def _knob(self, snapshot: Snapshot, subject: Subject, width: int) -> list[Line]:
+        """Return what the newest turn of a knob did to the route."""
+        for one in snapshot.happenings:
+            if one.kind != "knob" or one.effect is None or subject.route.name not in one.routes:
+                continue
+            if snapshot.now_ns - one.at_ns > _KNOB_IS_NEWS_NS:
+                return []
+            at = time_of_day(one.at_ns, snapshot.wall_anchor_ns, self._zone)
+            head: Line = ((f"{at} ", "dim"), (neutralise(one.text, _NAME_LIMIT), "text"))
+            return wrapped("knob", [head, *effect_parts(one.effect)], width, before=_BEFORE)
+        return []
+
+
+def _others(names: Sequence[str], own: str) -> list[str]:
+    return [name for name in names if name != own]
+
+
+def _loud(role: Role) -> Role:
+    # White on red is for a glyph alone: a line of it would hide the others.
+    return "missed" if role == "alert" else role
+
+
+def _plain(texts: Sequence[str], role: Role) -> list[Line]:
+    return [((text, role),) for text in texts if text]
+
+
+def _wrapped_head(glyph: str, role: Role, parts: Sequence[Line], width: int) -> list[Line]:
+    lines = wrapped("", parts, width, before=_BEFORE, indent=0)
+    if not lines:
+        return lines
+    start: Line = ((f" {glyph} ", role),)
+    first = lines[0][1:] if line_width(lines[0][:1]) == _BEFORE else lines[0]
+    return [clip((*start, *first), width), *lines[1:]]
+
+
+def _good_part(subject: Subject) -> Line:
+    """Return how many of the probes of now were good, and why the others were not."""
+    now = subject.now
+    if now is None or not now.finished:
+        goodput = subject.route.goodput
+        return () if goodput is None else ((f"GOOD {share(goodput)} %", "title"),)
+    bad = now.finished - now.good
+    line: Line = ((f"GOOD {share(now.good / now.finished)} %", "title"),)
+    if not bad:
+        return (*line, (f" of {count(now.finished)} probes", "dim"))
+    failed = min(now.failed, bad)
+    why = [f"{count(failed)} failed" if failed else ""]
+    if bad > failed:
+        why.append(f"{count(bad - failed)} beyond a goal{_goal_words(subject.route)}")
+    told = ", ".join(part for part in why if part)
+    return (*line, (f": of {count(now.finished)} probes {told}", "text"))
+
+
+def _goal_words(route: RouteView) -> str:
+    goals = [
+        f"TTFT {three_digits(route.goal_ttft_s)} s" if route.streamed and route.goal_ttft_s else "",
+        "" if route.goal_e2e_s is None else f"E2E {three_digits(route.goal_e2e_s)} s",
+    ]
+    told = ", ".join(goal for goal in goals if goal)
+    return f" ({told})" if told else ""
+
+
+def _other_routes(snapshot: Snapshot, hit: Sequence[str]) -> tuple[int, list[str]]:
+    """Return how many other routes are well, and which hurt too."""
+    others = [row for row in snapshot.routes if row.name not in hit]
+    hurt = [row for row in others if row.state not in CALM]
+    well = sum(row.state == "ok" for row in others)
+    return well, [f"{neutralise(row.name, _NAME_LIMIT)} {row.state}" for row in hurt]
+
+
+def _advice(advice: Advice, snapshot: Snapshot) -> list[str]:
+    """Return what to do; of a route to go to, how it fares."""
+    words = neutralise(advice_words(advice), _WORDS_LIMIT)
+    row = next((row for row in snapshot.routes if advice.route and row.name == advice.route), None)
+    if row is None:
+        return [words]
+    figures = _how_it_fares(row)
+    return [f"{words}: {figures}" if figures else words]
+
+
+def _how_it_fares(row: RouteView) -> str:
+    first = row.ttft_p95 if row.streamed else row.e2e_p95
+    name = "TTFT p95" if row.streamed else "E2E p95"
+    parts = [
+        "" if first.value is None else f"{name} {three_digits(first.value)} s",
+        "" if row.goodput is None else f"{share(row.goodput)} % good",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _without_incident(
+    subject: Subject, snapshot: Snapshot, zone: tzinfo | None, width: int
+) -> list[Line]:
+    """Return how a route is of which nothing wrong is known."""
+    route = subject.route
+    glyph, role = STATE_GLYPHS[route.state], STATE_ROLES[route.state]
+    for_words = "" if route.since_s is None else f" for {lasting(route.since_s)}"
+    parts: list[Line]
+    if route.state == "ok":
+        glyph, parts = RECOVERED, [((f"well{for_words}", "good"),)]
+        if good := _good_part(subject):
+            parts.append(good)
+        parts += _goals_met(route)
+        if route.learning:
+            parts.append((("what is usual is still being learnt", "dim"),))
+        return _wrapped_head(glyph, role, parts, width)
+    since = ""
+    if route.since_ns is not None and route.since_s is not None:
+        at = time_of_day(route.since_ns, snapshot.wall_anchor_ns, zone)
+        since = f" {since_words(at, route.since_s)}"
+    parts = [((route.state, _loud(role)), (since, "text"))]
+    if route.why:
+        parts.append(((neutralise(route.why, _NAME_LIMIT), "text"),))
+    if route.held:
+        parts.append(((f"held: {', '.join(route.held)}", "text"),))
+    if route.state == "paused":
+        parts.append((("p lets it go on", "accent"),))
+    if good := _good_part(subject):
+        parts.append(good)
+    if route.state not in CALM and route.state != "held":
+        parts += _goals_met(route)
+        parts.append((("no cause is known yet", "dim"),))
+    lines = _wrapped_head(glyph, role, parts, width)
+    said = neutralise(route.said, _WORDS_LIMIT)
+    return [*lines, *wrapped("says", _plain([said], "text"), width, before=_BEFORE)]
+
+
+def _goals_met(route: RouteView) -> list[Line]:
+    """Return each goal with how much of it is used: `TTFT p95 0.31 s, 31 % of its goal`."""
+    pairs = [("E2E p95", route.e2e_p95, route.goal_e2e_s)]
+    if route.streamed:
+        pairs.insert(0, ("TTFT p95", route.ttft_p95, route.goal_ttft_s or None))
+    parts: list[Line] = []
+    for name, figure, goal_s in pairs:
+        if figure.value is None or not goal_s:
+            continue
+        used = f"{figure.value / goal_s * 100:.0f} %" if figure.value < 99 * goal_s else "≥99 times"
+        role: Role = "text" if figure.value > goal_s else "dim"
+        told = f"{name} {three_digits(figure.value)} s, {used} of its goal"
+        parts.append(((told, role),))
+    return parts

@@ -1,0 +1,215 @@
+"""The command line behind `:`: what can be typed there, how it is read, how it is completed.
+
+Rule 1. What is typed is read here, purely; what comes of it is the screen's to do.
+Rule 2. A word or a value that cannot be is answered by one line: what was got, what was expected.
+Rule 3. The beginning of a word is enough where it means one thing.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from probes.board.views import WINDOWS
+from probes.control.knobs import KNOBS, KnobName
+
+VerbName: TypeAlias = Literal[
+    "conc",
+    "interval",
+    "cap",
+    "undo",
+    "pause",
+    "route",
+    "filter",
+    "only",
+    "sort",
+    "window",
+    "theme",
+    "mark",
+    "help",
+    "q",
+]
+
+ONLY: Final = ("hurt", "all")
+"""What `:only` takes."""
+ALL_ROUTES: Final = "all"
+"""What `:pause` takes beside a route's name."""
+WORST_FIRST: Final = "hurt"
+"""What `:sort` takes for the order that a table has by itself."""
+
+
+class CommandError(ValueError):
+    """What was typed cannot be done; the text says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is to name."""
+
+    routes: Sequence[str] = ()
+    themes: Sequence[str] = ()
+    sorts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What a user calls a column → its key."""
+    help_pages: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A word that can be typed."""
+
+    name: VerbName
+    takes: str
+    """What follows it; in brackets where it may be left out; empty for nothing."""
+    meaning: str
+    words: Callable[[Known], Sequence[str]] = lambda _: ()
+    """What it can be followed by, where that can be listed."""
+    knob: KnobName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command that can be done."""
+
+    verb: VerbName
+    text: str = ""
+    value: float = 0.0
+
+
+VERBS: Final[tuple[Verb, ...]] = (
+    Verb("conc", "N", "probes at once on the selected route", knob="concurrency"),
+    Verb("interval", "S", "seconds from one start to the next", knob="interval"),
+    Verb("cap", "N", "tokens that an answer may have", knob="max_tokens"),
+    Verb("undo", "", "turn the last knob back"),
+    Verb(
+        "pause",
+        "[ROUTE]",
+        "pause a route, or let it go on; all of them by the name all",
+        lambda known: (ALL_ROUTES, *known.routes),
+    ),
+    Verb("route", "NAME", "open the page of a route", lambda known: known.routes),
+    Verb("filter", "[WORDS]", "show routes that have all the words; none shows all"),
+    Verb("only", "hurt|all", "show routes that hurt alone, or all", lambda _: ONLY),
+    Verb("sort", "COLUMN", "sort by a column", lambda known: tuple(known.sorts)),
+    Verb("window", "W", "window of the figures", lambda _: WINDOWS),
+    Verb("theme", "NAME", "colours", lambda known: known.themes),
+    Verb("mark", "[TEXT]", "put a mark on the timeline"),
+    Verb("help", "[PAGE]", "keys and what the words mean", lambda known: known.help_pages),
+    Verb("q", "", "quit"),
+)
+_OTHER_NAMES: Final[Mapping[str, VerbName]] = {
+    "concurrency": "conc",
+    "max_tokens": "cap",
+    "quit": "q",
+}
+"""What people type who know a setting's name, or vim."""
+
+
+def read(text: str, known: Known) -> Asked:
+    """Return what a line asks for.
+
+    Raises:
+        CommandError: there is no such word, or its value cannot be.
+    """
+    word, _, rest = text.strip().partition(" ")
+    verb, value = _verb(word), rest.strip()
+    if value and not verb.takes:
+        raise CommandError(f"{verb.name}: got {value}, expected nothing after it")
+    if not value and verb.takes and not verb.takes.startswith("["):
+        raise CommandError(f"{verb.name}: expected {verb.takes}: {_expected(verb, known)}")
+    if verb.knob is not None:
+        return Asked(verb.name, value=_number(verb, verb.knob, value))
+    words = verb.words(known)
+    if words and value:
+        value = _one_of(verb, value, words)
+    if verb.name == "sort":
+        value = known.sorts[value]
+    return Asked(verb.name, value)
+
+
+def completions(text: str, known: Known) -> tuple[str, ...]:
+    """Return the lines that a beginning of one can become, in order of their words."""
+    word, blank, rest = text.lstrip().partition(" ")
+    if not blank:
+        return tuple(
+            verb.name + (" " if verb.takes else "") for verb in VERBS if verb.name.startswith(word)
+        )
+    try:
+        verb = _verb(word)
+    except CommandError:
+        return ()
+    begun = rest.lstrip().lower()
+    found = (each for each in verb.words(known) if each.lower().startswith(begun))
+    return tuple(f"{verb.name} {each}" for each in found)
+
+
+def hint(text: str, known: Known) -> str:
+    """Return what can be typed next, in one line."""
+    word, blank, rest = text.lstrip().partition(" ")
+    verbs = [verb for verb in VERBS if verb.name.startswith(word)]
+    if not blank and (not word or len(verbs) > 1):
+        return "  ".join(verb.name for verb in verbs)
+    try:
+        verb = _verb(word)
+    except CommandError as error:
+        return str(error)
+    usage = f"{verb.name} {verb.takes}".rstrip()
+    begun = rest.strip().lower()
+    words = [each for each in verb.words(known) if each.lower().startswith(begun)]
+    more = "  ".join(words) if blank else ""
+    if verb.knob is not None:
+        more = _expected(verb, known)
+    return f"{usage}: {verb.meaning}" + (f"   {more}" if more else "")
+
+
+def _verb(word: str) -> Verb:
+    if word in _OTHER_NAMES:
+        word = _OTHER_NAMES[word]
+    exact = [verb for verb in VERBS if verb.name == word]
+    found = exact or [verb for verb in VERBS if word and verb.name.startswith(word)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(verb.name for verb in found or VERBS)
+    raise CommandError(f"got {word or 'nothing'}, expected one of {names}")
+
+
+def _expected(verb: Verb, known: Known) -> str:
+    if verb.knob is not None:
+        knob = KNOBS[verb.knob]
+        kind = "a whole number" if knob.whole else "seconds"
+        return f"{kind} from {knob.least:,.0f} to {knob.most:,.0f}"
+    return f"one of {', '.join(verb.words(known))}"
+
+
+def _number(verb: Verb, name: KnobName, text: str) -> float:
+    try:
+        value = float(text)
+        # Beyond its range a knob would take its nearest value: nobody asked for that one.
+        good = KNOBS[name].nearest(value) == value
+    except ValueError:
+        good = False
+    if not good:
+        raise CommandError(f"{verb.name}: got {text}, expected {_expected(verb, Known())}")
+    return value
+
+
+def _one_of(verb: Verb, text: str, words: Sequence[str]) -> str:
+    wanted = text.lower()
+    found = [word for word in words if word.lower() == wanted]
+    found = found or [word for word in words if word.lower().startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    raise CommandError(f"{verb.name}: got {text}, expected one of {', '.join(found or words)}")
+
+
+def page_table() -> str:
+    """Return the table of commands for the page of the cockpit, in Markdown."""
+    lines = ["| command | what it does |", "|---|---|"]
+    for verb in VERBS:
+        usage = f":{verb.name} {verb.takes}".rstrip().replace("|", "\\|")
+        lines.append(f"| `{usage}` | {verb.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page_table())
