@@ -285,10 +285,22 @@ class LiveScreen(Screen[None]):
         complete: Callable[[str], Sequence[str]] = lambda _: (),
         history: Sequence[str] = (),
     ) -> None:
-        """Ask for a line of text at the foot of the screen; see `Prompt`."""
-        if not self.query(Prompt):
-            # Awaited, for what is typed next belongs to it.
-            await self.mount(Prompt(lead, take, hint=hint, complete=complete, history=history))
+        """Ask for a line of text at the foot of the screen; see `Prompt`.
+
+        While names are masked, none is offered, and none is repeated.
+        """
+        if self.query(Prompt):
+            return
+        prompt = Prompt(lead, take, hint=hint, complete=complete, history=history)
+        mask = self.mask()
+        if mask is not None:
+            prompt = Prompt(
+                lead,
+                lambda text: mask.words(take(text) or "") or None,
+                hint=lambda text: mask.words(hint(text)),
+            )
+        # Awaited, for what is typed next belongs to it.
+        await self.mount(prompt)
 
     async def action_command(self) -> None:
         """Ask for a command."""
@@ -393,7 +405,8 @@ class LiveScreen(Screen[None]):
     def action_help(self, page: str = "") -> None:
         """Show what the words and keys mean: at first those of the pane one is in, and what to do
         about the state of the selected route."""
-        route = self.route()
+        route, mask = self.route(), self.mask()
+        name = "" if route is None else route.name if mask is None else mask.route(route.name)
         here: PaneName = next(
             (pane.spec.name for pane in self.panes.values() if pane.spec.number == self.current),
             "routes",
@@ -403,7 +416,7 @@ class LiveScreen(Screen[None]):
                 cast(HelpPage, page or "here"),
                 keys=self.view.keys,
                 pane=here,
-                route=neutralise(route.name, _NAME_LIMIT) if route is not None else "",
+                route=neutralise(name, _NAME_LIMIT),
                 state=route.state if route is not None else None,
             )
         )

@@ -78,14 +78,16 @@ class RequestScreen(LiveScreen):
     def _draw(self, snapshot: Snapshot, width: int) -> None:
         """Make the page for a width, where that is another one."""
         asked, anchor_ns = self._asked(snapshot), snapshot.wall_anchor_ns
-        drawn = (self._probe, width, anchor_ns, asked)
+        mask, request = self.mask(), self._request
+        drawn = (self._probe, width, anchor_ns, asked, mask is None)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        if self._request is None:
+        if request is None:
             self._all = fold(((NO_LONGER_KEPT, "title"),), width)
         else:
-            self._all = request_lines(self._request, width, anchor_ns, asked)
+            request = request if mask is None else mask.request(request)
+            self._all = request_lines(request, width, anchor_ns, asked)
 
     def _asked(self, snapshot: Snapshot) -> str:
         """Return the model that the route asks for."""
@@ -98,7 +100,9 @@ class RequestScreen(LiveScreen):
 
     def _title(self, snapshot: Snapshot, view: ViewState) -> str:
         self._draw(snapshot, self.pane(1).size.width)
-        name, probe = neutralise(self._route, _NAME), neutralise(self._probe, _NAME)
+        mask = self.mask()
+        route = self._route if mask is None else mask.route(self._route)
+        name, probe = neutralise(route, _NAME), neutralise(self._probe, _NAME)
         return f"probe {probe} of {name}{self._place(view)}"
 
     def _place(self, view: ViewState) -> str:
@@ -156,5 +160,6 @@ class RequestScreen(LiveScreen):
             return
         self.app.copy_to_clipboard(found)
         named = f" ({header})" if header else ""
+        found = "The id was" if self.view.private else found
         # Nobody answers OSC 52, so nobody knows whether this terminal obeyed.
         self.notify(f"{found}{named} copied, where the terminal takes OSC 52.", markup=False)
