@@ -11,7 +11,7 @@ from pages import MB, ROOT, Page, each_of, number, per_cent, quoted
 
 from probes.answers.body import _LONGEST_WORDS
 from probes.answers.lenient import _MOST_TOKENS
-from probes.board import header
+from probes.board import header, order
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.board.lanes import CELL_NS
 from probes.config import Goals
@@ -56,6 +56,7 @@ NUMBERS = {
         f"up to {', '.join(name for _, name in BANDS)}, above",
         f"Slices of {SLICE_S} s are kept for {SPANS.get(_SLICES_KEPT * SLICE_S)}, minutes for "
         f"{SPANS.get(_MINUTES_KEPT * 60)}",
+        f"for {order._STANDS_NS / NS_PER_S:g} s after the rows have moved they stand",
         f"samples ({P95} for p95, {P99} for p99)",
         f"great ≤ {GREAT_SHARE:g} × goal < fine ≤ goal < slow ≤ {SLUGGISH_SHARE:g} × goal",
         f"TTFT p95 ≤ {Goals().ttft_s:.1f} s, E2E p95 ≤ {DEFAULT_E2E_GOAL_S:g} s (where the answer "
