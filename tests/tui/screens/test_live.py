@@ -44,3 +44,13 @@ async def test_under_the_help_it_goes_on() -> None:
         home.arrange_panes = lambda: pulls.append(home)  # type: ignore[method-assign]
         home.pull()
         assert pulls == [home]
+
+
+@pytest.mark.parametrize("theme", ["llmtop", "llmtop-light", "llmtop-ansi", "llmtop-plain"])
+async def test_behind_a_menu_the_routes_are_still_seen(theme: str) -> None:
+    async with stage(troubled(6), (160, 50)) as staged:
+        staged.app.theme = theme
+        await staged.press("S")
+        told = staged.app.export_screenshot()
+        assert "hurt" in told
+        assert "r000x" in told
