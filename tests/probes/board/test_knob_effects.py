@@ -353,7 +353,7 @@ def test_turning_nothing_says_better_or_worse_in_few_of_a_hundred() -> None:
     """The whole of it, four figures and all looks, where nothing differs: what is said falsely."""
     source = random.Random(4)
     wrong = dict.fromkeys(("ttft_p95", "tokens_per_s", "throttled_share", "good_share"), 0)
-    lines_wrong, turns = 0, 150
+    lines_wrong, turns = 0, 100
     for _ in range(turns):
         effects, said = KnobEffects(), set[KnobFigure]()
         effects.began(COHORT, 0)

@@ -84,7 +84,7 @@ def test_an_effect_that_has_no_room_leaves_a_mark():
     assert line.endswith("you: CONC 3→6  → …")
     [narrow] = texts(turned(20.0, "you: CONC 3→6", WORSE), width=20)
     assert narrow.endswith("…")
-    assert "worse" in texts(turned(20.0, "you: CONC 3→6", WORSE), width=48)[0]
+    assert "worse" in texts(turned(20.0, "you: CONC 3→6", WORSE), width=49)[0]
 
 
 def test_before_there_are_enough_samples_it_waits_and_in_the_end_they_were_too_few():
