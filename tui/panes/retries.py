@@ -24,7 +24,7 @@ _FEWEST: Final = 2
 """Of them, before what came of the retries may stand: the default is two retries."""
 _NUMBER_WIDTH: Final = 6
 _LEAST_LINES: Final = 3
-_MOST_LINES: Final = 6
+_MOST_LINES: Final = 5
 """Heads, totals, and more reasons than an incident has."""
 
 

@@ -219,7 +219,8 @@ _CHARTS: Final = Section(
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
-        Term("◉ kernel", "The kernel stamps what arrives, when it arrives.", "good"),
+        Term("◉ exact", "The kernel stamps what arrives, and nearly each chunk by itself.", "good"),
+        Term("◉ kernel", "It does, and some chunks came together.", "good"),
         Term("○ user", "The engine stamps it when it wakes: lag makes TTFT read high.", "dim"),
         Term("lag", "How late the engine's loop wakes, p99 of the last second.", "dim"),
         Term("cpu 7/9%", "Share of a core: the engine's, the screen's.", "dim"),
