@@ -253,6 +253,8 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
     ),
     "percentiles": (
         Term("p50 … p99, max, n", "of TTFT and E2E, and of how many samples; a column a window"),
+        Term("now, usual", "the shortest window; what a figure was while the route was well"),
+        Term("tok/s", "of a stream, over the window of the table"),
         Term(
             "failed %, oldest open",
             "what did not end ok; how long the oldest open stream has been waited for",
