@@ -16,6 +16,7 @@ from textual.widgets import Input
 from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
 from tui.keys import keys_of, remapped
+from tui.panes.header import terminal_title
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
@@ -24,6 +25,8 @@ from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
 
 _SWEEP_EVERY_S: Final = 1.0
+_TITLE_EVERY_S: Final = 1.0
+"""A title that changes more often is not read."""
 
 
 class Palette(CommandPalette):
@@ -71,8 +74,15 @@ class LlmtopApp(TerminalApp[None]):
             keys=self._keys,
         )
         self.push_screen(HomeScreen(cockpit))
+        self.set_interval(_TITLE_EVERY_S, partial(self._show_title, cockpit))
         self.call_after_refresh(self._collector.start)
         self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
+
+    def _show_title(self, cockpit: CockpitState) -> None:
+        """Have the terminal's title tell the worst, for whoever looks at another window."""
+        if self._terminal is not None:
+            shown = terminal_title(cockpit.frames.latest, self.session.status)
+            self._terminal.title(shown)
 
     def on_unmount(self) -> None:
         """Give the collector back."""

@@ -232,6 +232,20 @@ def worst_state(snapshot: Snapshot) -> RouteState | None:
     return min(states, key=order.index, default=None)
 
 
+def terminal_title(snapshot: Snapshot, status: HostStatus) -> str:
+    """Return what the terminal's window or tab is called: `✖ 2 down · llmtop`.
+
+    It is made of our own words alone: a terminal believes what stands there.
+    """
+    if status.state in _ENGINE_BANNERS:
+        return f"✖ {_ENGINE_BANNERS[status.state][0].lower()} · llmtop"
+    worst = worst_state(snapshot)
+    if worst is None:
+        return "llmtop"
+    number = sum(route.state == worst for route in snapshot.routes)
+    return f"{STATE_GLYPHS[worst]} {number} {worst} · llmtop"
+
+
 def _loud(state: RouteState) -> Role:
     # White on red is for a glyph on a row: the strip has one red line of its own.
     role = STATE_ROLES[state]

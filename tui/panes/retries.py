@@ -110,7 +110,8 @@ def retries_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 
     if not routes:
         return ((f"nothing was retried {_when(snapshot.window)}", "dim"),)
     rate = sum(route.retries_per_min for route in routes)
-    return ((f"{count(rate)}/min", "slow"), (f" on {len(routes)} routes", "dim"))
+    where = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
+    return ((f"{count(rate)}/min", "slow"), (f" on {where}", "dim"))
 
 
 def _retrying(snapshot: Snapshot) -> list[RouteView]:

@@ -7,11 +7,11 @@ from fakes import FakeStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.board.views import EMPTY_SNAPSHOT, RouteView, WindowName
+from probes.board.views import EMPTY_SNAPSHOT, RouteState, RouteView, WindowName
 from probes.control.status import HostState
 from probes.events import HeldReason
 from tui.draw.text import line_text, line_width
-from tui.panes.header import banner_line, header_line
+from tui.panes.header import banner_line, header_line, terminal_title
 from tui.panes.view import Freeze, ViewState
 
 RUNNING = FakeStatus()
@@ -102,6 +102,24 @@ def test_freeze_is_said_with_what_was_missed() -> None:
     text = header(view=ViewState(freeze=Freeze(12.0, 340)))
     assert "FROZEN 12s · 340 events since" in text
     assert "LIVE" not in text
+
+
+@pytest.mark.parametrize(
+    ("states", "title"),
+    [
+        ((), "llmtop"),
+        (("ok", "starting", "paused"), "llmtop"),
+        (("ok", "slow"), "△ 1 slow · llmtop"),
+        (("slow", "down", "ok", "down"), "✖ 2 down · llmtop"),
+    ],
+)
+def test_the_terminals_title_tells_the_worst(states: tuple[RouteState, ...], title: str) -> None:
+    rows = tuple(made.route(made.HOSTILE, state) for state in states)
+    assert terminal_title(made.snapshot(routes=rows), RUNNING) == title
+
+
+def test_the_terminals_title_tells_of_an_engine_that_is_gone() -> None:
+    assert terminal_title(made.snapshot(), FakeStatus("gave_up")) == "✖ engine dead · llmtop"
 
 
 def test_nothing_to_say_means_no_banner() -> None:

@@ -599,9 +599,13 @@ class Paper:
         self.busy = False
         self.gone = False
         self.frames: list[str] = []
+        self.titles: list[str] = []
 
     def write(self, data: str) -> None:
         self.frames.append(data)
+
+    def title(self, text: str) -> None:
+        self.titles.append(text)
 
     def slowest_s(self) -> float:
         return 0.0
