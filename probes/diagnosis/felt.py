@@ -5,6 +5,8 @@ what is in doubt is said by the series.
 """
 
 from array import array
+from bisect import bisect_left, insort
+from collections.abc import Sequence
 from typing import Final
 
 from probes.diagnosis.level import LEARNED
@@ -22,11 +24,13 @@ _ON_GUARD: Final = 90
 class FeltTimes:
     """What single probes took while all was well, in seconds."""
 
-    __slots__ = ("_counts", "_is_ill", "_known", "_second", "_waiting")
+    __slots__ = ("_counts", "_is_ill", "_known", "_ordered", "_second", "_waiting")
 
     def __init__(self) -> None:
         self._known: array[float] = array("f")
         """Those that were well, oldest first."""
+        self._ordered: array[float] = array("f")
+        """The same, in order of size."""
         self._second: list[float] = []
         """What came in this second."""
         self._waiting: array[float] = array("f")
@@ -56,14 +60,14 @@ class FeltTimes:
         while len(self._counts) > waits:
             count = self._counts.pop(0)
             if not in_doubt and not in_alarm:
-                self._known.extend(self._waiting[:count])
+                self._admit(self._waiting[:count])
             del self._waiting[:count]
-        del self._known[:-_KEPT]
 
     def settle(self) -> None:
         """Take what was measured last for what is usual."""
         if self._is_ill or len(self._waiting) >= LEARNED:
             self._known, self._waiting, self._counts = self._waiting, array("f"), array("B")
+            self._ordered = array("f", sorted(self._known))
             self._is_ill = False
 
     def __len__(self) -> int:
@@ -74,8 +78,16 @@ class FeltTimes:
         n = len(self._known)
         if n < LEARNED:
             return (None,) * len(shares)
-        ordered = sorted(self._known)
-        return tuple([ordered[min(int(share * n), n - 1)] for share in shares])
+        return tuple([self._ordered[min(int(share * n), n - 1)] for share in shares])
+
+    def _admit(self, values: Sequence[float]) -> None:
+        known, ordered = self._known, self._ordered
+        known.extend(values)
+        for value in values:
+            insort(ordered, value)
+        for value in known[:-_KEPT]:
+            del ordered[bisect_left(ordered, value)]
+        del known[:-_KEPT]
 
 
 class Felt:
