@@ -57,7 +57,7 @@ _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
 """Characters of a route's name in a line about it."""
-_MOST_SCROLLED: Final = 200
+_MOST_SCROLLED: Final = 500
 """Lines: more than any log keeps, so that a key held down for long is soon undone."""
 
 
