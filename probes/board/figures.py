@@ -128,6 +128,10 @@ class RouteAt:
         self._tallies: dict[WindowName, Tally] = {}
         self._percentiles: dict[tuple[Metric, WindowName], Percentiles] = {}
 
+    def shortest_alike(self, window: WindowName) -> WindowName:
+        """Return the shortest window that begins where `window` does."""
+        return self._shortest[window]
+
     def tally(self, window: WindowName) -> Tally:
         """Return the counters over `window`."""
         window = self._shortest[window]

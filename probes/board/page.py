@@ -6,7 +6,10 @@ Rule 3: now is the last minute, or the time since the newest onset on the route,
 incident was over, whichever is shorter.
 """
 
+from collections.abc import Iterator
 from typing import Final, TypeVar
+
+import msgspec
 
 from probes.board.felt import Asked
 from probes.board.figures import Percentiles, RouteAt, share
@@ -36,18 +39,26 @@ def route_page(at: RouteAt, usual: UsualView) -> RoutePage:
     """Return the page of a route at one stamp."""
     route = at.route
     first_now = at.first_now()
-    now = _Span(at, None, first_now)
-    windows = [_Span(at, window, 0) for window in _COLUMNS]
     return RoutePage(
         phases=phase_slices(at),
         phase_rows=phase_rows(at, first_now),
         ttft_heat=heat_slices(at, route.ttft_heat),
         gap_heat=heat_slices(at, route.chunk_gaps.slices),
-        columns=(now.column(), _usual_column(usual), *[span.column() for span in windows]),
+        columns=(_Span(at, None, first_now).column(), _usual_column(usual), *_window_columns(at)),
         cohorts=tuple([_cohort_view(at, name) for name in route.cohorts]),
         probes=route.probe_log.views(),
         ended=route.probe_log.ended,
     )
+
+
+def _window_columns(at: RouteAt) -> Iterator[FeltColumn]:
+    """Give the windows' columns; those that reach back equally far are read once."""
+    known: dict[WindowName, FeltColumn] = {}
+    for window in _COLUMNS:
+        shortest = at.shortest_alike(window)
+        if shortest not in known:
+            known[shortest] = _Span(at, shortest, 0).column()
+        yield msgspec.structs.replace(known[shortest], name=window)
 
 
 class _Span:
