@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from operator import attrgetter
 from typing import Any, Final
 
-from probes.board.figures import RouteAt, RouteFigures, route_figures
+from probes.board.figures import RouteAt, RouteFigures, now_hurt_share, route_figures
 from probes.board.frame import (
     incident_views,
     limits_view,
@@ -23,13 +23,15 @@ from probes.board.frame import (
     route_row,
     said_of,
     totals,
+    usual_view,
 )
+from probes.board.order import RowOrder
 from probes.board.page import route_page
 from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
-from probes.board.states import judge, note_worst, worst_first, worst_of
+from probes.board.states import judge, note_worst, worst_of
 from probes.board.summary import route_summary
-from probes.board.views import RequestView, Snapshot, UsualView
+from probes.board.views import RequestView, Snapshot
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -49,6 +51,7 @@ from probes.events import (
     Preview,
     ProbeFinished,
     Tick,
+    Usual,
 )
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import summed
@@ -79,8 +82,7 @@ class Board:
         self._now_ns = self._durable_ns = origin_ns
         self._wall_anchor_ns = 0
         self._routes: dict[str, RouteBoard] = {}
-        self._order: list[RouteBoard] = []
-        """Worst first."""
+        self._order = RowOrder()
         self._turns: tuple[RouteBoard, ...] = ()
         """The second is divided among them in this order."""
         self._due_ns = 0
@@ -156,9 +158,10 @@ class Board:
         self._detailed = self._paged.union(name for name in detail_routes if name in self._routes)
         if anew:
             self._figures.clear()
-        read = [(route, self._figures_of(route)) for route in self._order]
+        read = [(route, self._figures_of(route)) for route in self._order.routes]
         rows = tuple([route_row(route, figures, now_ns) for route, figures in read])
-        whole = totals(rows, summed(figures.tally for _, figures in read))
+        counts = summed(figures.tally for _, figures in read)
+        whole = totals(rows, counts)
         counted = [(figures.tally, figures.window_s) for _, figures in read]
         details = [
             route_detail(route, figures, now_ns)
@@ -171,7 +174,7 @@ class Board:
             now_ns=now_ns,
             wall_anchor_ns=self._wall_anchor_ns,
             window=window,
-            header=run.header.view(rows, whole, counted, run.origin_ns, now_ns),
+            header=run.header.view(rows, whole, counts, counted, run.origin_ns, now_ns),
             routes=rows,
             totals=whole,
             throttles=run.throttles.view(),
@@ -211,7 +214,7 @@ class Board:
                 known.configure(info)
             else:
                 self._routes[info.name] = RouteBoard(info, self._run)
-                self._order.append(self._routes[info.name])
+                self._order.add(self._routes[info.name])
         self._turns = tuple(self._routes.values())
         self._run.log_bytes_a_route = BYTES_KEPT // max(1, len(self._routes))
         self._due_ns, self._step = 0, -1  # the goals that the new engine has hold from here on
@@ -289,8 +292,8 @@ class Board:
         second = self._durable_ns // NS_PER_S
         if second != self._sorted_s:
             self._sorted_s = second
-            self._closing = self._closing or deque(self._order)
-            self._order = worst_first(self._order)
+            self._closing = self._closing or deque(self._order.routes)
+            self._order.update(self._durable_ns)
 
     def _take_turn(self, route: RouteBoard) -> None:
         """Judge a route, and read anew what is looked at of it."""
@@ -300,6 +303,8 @@ class Board:
         route.shown, route.health, route.graded = judged.shown, judged.health, judged.graded
         route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
         route.observer_busy = judged.observer_busy
+        route.onset_ns, route.is_sure = judged.onset_ns, judged.is_sure
+        self._order.note(route, now_hurt_share(at) if route.hurts else None)
         for incident in self._run.incidents.of(name):
             if note_worst(incident, route):
                 worst = worst_of(incident.worst.values())
@@ -307,7 +312,7 @@ class Board:
         if route.knob_effects.is_watching:
             route.look_at_knob(self._durable_ns)
         if route.state != before:
-            self._order = worst_first(self._order)
+            self._order.update(self._durable_ns)
         if self._looked_ns is not None and self._now_ns - self._looked_ns < _LOOKED_AT_NS:
             self._figures[name] = self._read(at)
         else:
@@ -331,7 +336,7 @@ class Board:
         """Read all that is looked at of a route at one stamp."""
         name, page = at.route.info.name, None
         if name in self._paged:
-            page = route_page(at, UsualView())
+            page = route_page(at, usual_view(at.route))
         else:
             at.route.probe_log.forget_views()
         with_detail = name in self._detailed
@@ -340,7 +345,7 @@ class Board:
     def _seal(self) -> None:
         """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""
         self._seal_from_ns = self._durable_ns + _SEALING_NS
-        left = _SEALED_A_ROUTE * len(self._order)
+        left = _SEALED_A_ROUTE * len(self._routes)
         while self._closing and left > 0:
             size = self._closing[0].seal(self._durable_ns)
             left -= size
@@ -357,6 +362,7 @@ _OF_A_ROUTE: Final[Mapping[type[Event], Callable[[RouteBoard, Any], None]]] = {
     ProbeFinished: RouteBoard.probe_finished,
     LimitReading: RouteBoard.limit_read,
     Knob: RouteBoard.turned,
+    Usual: RouteBoard.known_usual,
 }
 """What an event of one route changes."""
 

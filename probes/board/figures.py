@@ -6,13 +6,15 @@ its state is judged by) is read at one stamp, through one `RouteAt`, and stands 
 next turn.
 Rule 2: windows that reach back equally far hold the same, as all of them do in a young run: they
 are read once, under the name of the shortest.
-Rule 3: below n = 1/(1−p) a percentile is the maximum of n, and neither graded nor judged by.
+Rule 3: the shortest window is now: it begins no earlier than the slice that holds the onset of what
+is wrong, so that it says how the route is, and not how it was. States are judged by whole windows.
+Rule 4: below n = 1/(1−p) a percentile is the maximum of n, and neither graded nor judged by.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from probes.board.route import Charted, RouteBoard
 from probes.board.views import (
@@ -24,6 +26,7 @@ from probes.board.views import (
     RoutePage,
     WindowColumn,
 )
+from probes.kit.clock import NS_PER_S
 from probes.stats.quantiles import Quantiles
 from probes.stats.samples import Metric
 from probes.stats.tally import Tally
@@ -32,10 +35,11 @@ from probes.stats.windows import SLICE_NS, WINDOWS, WindowName, elapsed_s, first
 GREAT_SHARE: Final = 0.6
 SLUGGISH_SHARE: Final = 1.5
 """The bands of the KPI guide, as shares of a goal: great ≤ 0.6 s, fine ≤ 1.0, slow ≤ 1.5."""
-_LEAST_PATIENCE_S: Final = 8.0
+LEAST_PATIENCE_S: Final = 8.0
 """Before that nobody calls a request hung, however fast others are."""
 _PATIENCE_P95S: Final = 3.0
 """So many times the p95: a request in thousands takes longer where nothing is wrong."""
+NOW: Final = WINDOWS[0]
 _CLOSED_CHARTED: Final = 90
 """Slices of a chart beside the open one: 15 minutes."""
 
@@ -118,7 +122,16 @@ class RouteAt:
     Made, used up and dropped between two events: what it is asked for later is not of its stamp.
     """
 
-    __slots__ = ("_percentiles", "_shortest", "_tallies", "now_ns", "offset_ns", "route")
+    __slots__ = (
+        "_now_percentiles",
+        "_now_tally",
+        "_percentiles",
+        "_shortest",
+        "_tallies",
+        "now_ns",
+        "offset_ns",
+        "route",
+    )
 
     def __init__(self, route: RouteBoard, now_ns: int) -> None:
         self.route = route
@@ -127,6 +140,8 @@ class RouteAt:
         self._shortest = _shortest_alike(slice_index(self.offset_ns))
         self._tallies: dict[WindowName, Tally] = {}
         self._percentiles: dict[tuple[Metric, WindowName], Percentiles] = {}
+        self._now_tally: Tally | None = None
+        self._now_percentiles: dict[Metric, Percentiles] = {}
 
     def shortest_alike(self, window: WindowName) -> WindowName:
         """Return the shortest window that begins where `window` does."""
@@ -166,14 +181,10 @@ class RouteAt:
         return found
 
     def first_now(self) -> int:
-        """Return the first slice of how it is now: of the last minute, but after the newest onset
-        on the route, and after its last incident."""
-        route = self.route
-        since = [incident.since_ns for incident in route.run.incidents.of(route.info.name)]
-        if route.well_from_ns is not None:
-            since.append(route.well_from_ns)
-        firsts = [self._first_after(stamp_ns) for stamp_ns in since]
-        return max(0, first_slice("1m", slice_index(self.offset_ns)), *firsts)
+        """Return the first slice of how it is now: of the shortest window, but none before the one
+        that holds the onset of what is wrong."""
+        first = self._first_of_now(NOW)
+        return max(0, first_slice(NOW, slice_index(self.offset_ns))) if first is None else first
 
     def well_slices(self, first: int, end: int) -> list[int]:
         """Return the slices from `first` to before `end` in which no incident was open on the
@@ -193,6 +204,45 @@ class RouteAt:
 
     def _first_after(self, stamp_ns: int) -> int:
         return slice_index(stamp_ns - self.route.run.origin_ns) + 1
+
+    # What is shown: over the shortest window nothing that was before an incident.
+
+    def shown_tally(self, window: WindowName) -> Tally:
+        """Return the counters that stand under the name of a window."""
+        first = self._first_of_now(window)
+        if first is None:
+            return self.tally(window)
+        if self._now_tally is None:
+            self._now_tally = self.route.tallies.since(first, self.offset_ns)
+        return self._now_tally
+
+    def shown_percentiles(self, metric: Metric, window: WindowName) -> Percentiles:
+        """Return the percentiles that stand under the name of a window."""
+        first = self._first_of_now(window)
+        if first is None:
+            return self.percentiles(metric, window)
+        found = self._now_percentiles.get(metric)
+        if found is None:
+            samples = self.route.cohorts.get(self.route.cohort)
+            read = _EMPTY if samples is None else samples.of(metric).since(first, self.offset_ns)
+            found = self._now_percentiles[metric] = Percentiles(read, self.route.goal_s(metric))
+        return found
+
+    def shown_s(self, window: WindowName) -> float:
+        """Return the seconds that what is shown truly covers, at least one."""
+        first = self._first_of_now(window)
+        if first is None:
+            return elapsed_s(window, self.offset_ns)
+        return max(1.0, (self.offset_ns - first * SLICE_NS) / NS_PER_S)
+
+    def _first_of_now(self, window: WindowName) -> int | None:
+        """Return the slice that holds the onset of what is wrong, where the shortest window would
+        reach behind it; else None."""
+        if window != NOW or self.route.onset_ns is None:
+            return None
+        open_index = slice_index(self.offset_ns)
+        onset = slice_index(self.route.onset_ns - self.route.run.origin_ns)
+        return min(onset, open_index) if onset > first_slice(window, open_index) else None
 
     def chart(self, metric: Charted) -> tuple[ChartPoint, ...]:
         """Return a metric's points of the last 15 minutes, oldest first, the open slice last."""
@@ -220,6 +270,10 @@ class RouteAt:
             n=0 if found is None else found.n,
             failures=tally.failures,
             throttled=tally.throttled,
+            finished=tally.finished,
+            good=tally.good,
+            stalled=tally.stalled,
+            recovered=tally.recovered,
         )
         if index < route.tallies.slices.sealed:
             route.chart_points[metric][index] = point
@@ -227,6 +281,10 @@ class RouteAt:
 
 
 _EMPTY: Final = Quantiles(())
+
+Patience: TypeAlias = tuple[float | None, float | None]
+"""Seconds that a request may be open before its first output, and with it; None where nothing is
+known of how long they take."""
 
 
 @lru_cache(maxsize=4)
@@ -263,9 +321,7 @@ class RouteFigures:
     """p50, p95."""
     speed: float | None
     """Median tokens a second of a stream."""
-    patience_s: tuple[float | None, float | None]
-    """How long a request may be open before its first output, and with it; None where nothing is
-    known of how long they take."""
+    patience_s: Patience
     trend: tuple[ChartPoint, ...]
     detail: DetailFigures | None
     """None where only its row is looked at."""
@@ -281,24 +337,46 @@ def route_figures(
     detail = None
     if with_detail:
         columns = tuple(_column(at, shown) for shown in WINDOWS)
-        detail = DetailFigures(columns, at.chart("e2e"), retry_view(at.tally(window)))
+        detail = DetailFigures(columns, at.chart("e2e"), retry_view(at.shown_tally(window)))
     return RouteFigures(
         window=window,
-        window_s=elapsed_s(window, at.offset_ns),
-        tally=at.tally(window),
+        window_s=at.shown_s(window),
+        tally=at.shown_tally(window),
         cohort=at.route.cohort,
-        ttft=at.percentiles("ttft", window).at(0.5, 0.95, 0.99),
-        e2e=at.percentiles("e2e", window).at(0.5, 0.95),
-        speed=at.percentiles("speed", window).value(0.5),
-        patience_s=(
-            # What is not streamed shows nothing before it is whole.
-            _patience_s(at, "ttft" if at.route.info.streamed else "e2e"),
-            _patience_s(at, "e2e"),
-        ),
+        ttft=at.shown_percentiles("ttft", window).at(0.5, 0.95, 0.99),
+        e2e=at.shown_percentiles("e2e", window).at(0.5, 0.95),
+        speed=at.shown_percentiles("speed", window).value(0.5),
+        patience_s=patience_s(at),
         trend=at.chart("ttft"),
         detail=detail,
         page=page,
     )
+
+
+def patience_s(at: RouteAt) -> Patience:
+    """Return how long a request may be open before its first output, and with it."""
+    # What is not streamed shows nothing before it is whole.
+    return (
+        _patience_s(at, "ttft" if at.route.info.streamed else "e2e"),
+        _patience_s(at, "e2e"),
+    )
+
+
+def hurt_share(tally: Tally, overdue: int) -> float | None:
+    """Return the share of the probes that were not good; what is overdue is not, and will not be.
+
+    >>> hurt_share(Tally(finished=3, good=2), overdue=1)
+    0.5
+    """
+    return share(tally.finished - tally.good + overdue, tally.finished + overdue)
+
+
+def now_hurt_share(at: RouteAt) -> float | None:
+    """Return the share of a route's probes that are not good now, whatever is looked at."""
+    oldest, overdue = at.route.lanes.oldest(), 0
+    if oldest is not None and at.now_ns - oldest.started_ns > LEAST_PATIENCE_S * NS_PER_S:
+        overdue = at.route.lanes.overdue(at.now_ns, *patience_s(at))
+    return hurt_share(at.shown_tally(NOW), overdue)
 
 
 def _patience_s(at: RouteAt, metric: Metric) -> float | None:
@@ -308,15 +386,15 @@ def _patience_s(at: RouteAt, metric: Metric) -> float | None:
     usual = at.route.goal_s(metric)
     if is_enough(known.n, 0.95):
         usual = known.at(0.95)[0].value
-    return None if usual is None else max(_LEAST_PATIENCE_S, _PATIENCE_P95S * usual)
+    return None if usual is None else max(LEAST_PATIENCE_S, _PATIENCE_P95S * usual)
 
 
 def _column(at: RouteAt, window: WindowName) -> WindowColumn:
-    tally = at.tally(window)
+    tally = at.shown_tally(window)
     return WindowColumn(
         window=window,
-        ttft=_column_figures(at.percentiles("ttft", window)),
-        e2e=_column_figures(at.percentiles("e2e", window)),
+        ttft=_column_figures(at.shown_percentiles("ttft", window)),
+        e2e=_column_figures(at.shown_percentiles("e2e", window)),
         failures=tally.failures,
         finished=tally.finished,
         failure_share=share(tally.failures, tally.finished),

@@ -9,7 +9,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from probes.answers.limits import tightest
-from probes.board.figures import RouteFigures, amplification, share, speed_grade
+from probes.board.figures import (
+    LEAST_PATIENCE_S,
+    RouteFigures,
+    amplification,
+    hurt_share,
+    share,
+    speed_grade,
+)
 from probes.board.incident_log import IncidentLog, KnownIncident
 from probes.board.route import Open, RouteBoard, Standing
 from probes.board.states import REFUSING, STATE_ORDER, refusal_of, state_made, worst_of
@@ -20,13 +27,19 @@ from probes.board.views import (
     RecoveryView,
     RouteDetail,
     RouteView,
+    UsualView,
 )
+from probes.config.goals import band_of
 from probes.events import Diagnosis
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
 
 N = TypeVar("N", int, float)
 
+_EVIDENCE_NS: Final = 20 * NS_PER_S
+"""So long after a probe beside the pace a route is said to be probed more often: longer than the
+time between two of them, and than the requests that name what is suspected."""
+_NO_USUAL: Final = UsualView()
 _RATES: Final = (
     "probes_per_min",
     "good_per_min",
@@ -43,6 +56,7 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
     counted = _counted(figures.tally, figures.window_s)
     success = counted["success"]
     oldest = route.oldest_open
+    overdue = _overdue(route, oldest, figures, now_ns)
     return RouteView(
         **counted,
         name=info.name,
@@ -73,12 +87,19 @@ def route_row(route: RouteBoard, figures: RouteFigures, now_ns: int) -> RouteVie
         oldest_open_s=_age_s(oldest.started_ns, now_ns) if oldest else None,
         oldest_phase=oldest.phase if oldest else None,
         overdue=_is_overdue(oldest, figures, now_ns),
+        overdue_open=overdue,
+        hurt_share=hurt_share(figures.tally, overdue),
+        window_s=figures.window_s,
         last_event_s=_age_s(route.last_event_ns, now_ns),
         cool_down_s=route.cool_down_s(now_ns),
         skipped=route.skipped,
         trend=figures.trend,
         goal_ttft_s=info.goal_ttft_s,
         goal_e2e_s=route.goal_e2e_s,
+        goal_scaled=route.is_goal_scaled,
+        usual=usual_view(route),
+        learning=route.usual is None,
+        evidence=route.evidence_ns is not None and now_ns - route.evidence_ns < _EVIDENCE_NS,
         held=tuple(sorted(route.held.union(route.run.held))),
         streamed=info.streamed,
         price=info.price,
@@ -97,6 +118,7 @@ def totals(rows: Sequence[RouteView], tally: Tally) -> RouteView | None:
     counted = _counted(tally, 1.0)
     counted.update((name, sum(getattr(row, name) for row in rows)) for name in _RATES)
     counted["usd_per_hour"] = _sum(row.usd_per_hour for row in rows)
+    overdue = sum(row.overdue_open for row in rows)
     return RouteView(
         **counted,
         name="total",
@@ -108,6 +130,8 @@ def totals(rows: Sequence[RouteView], tally: Tally) -> RouteView | None:
         success_missed=any(row.success_missed for row in rows),
         oldest_open_s=_most(row.oldest_open_s for row in rows),
         overdue=any(row.overdue for row in rows),
+        overdue_open=overdue,
+        hurt_share=hurt_share(tally, overdue),
         last_event_s=_least(row.last_event_s for row in rows),
         cool_down_s=_most(row.cool_down_s for row in rows),
         skipped=sum(row.skipped for row in rows),
@@ -122,6 +146,7 @@ def _counted(tally: Tally, window_s: float) -> dict[str, Any]:
         "probes_per_min": tally.finished * 60.0 / window_s,
         "success": share(tally.ok, tally.finished),
         "goodput": share(tally.good, tally.finished),
+        "stalled_share": share(tally.stalled, tally.answers),
         "good_per_min": tally.good * 60.0 / window_s,
         "throttled_per_min": tally.throttled * 60.0 / window_s,
         "timeouts_per_min": tally.timeouts * 60.0 / window_s,
@@ -251,6 +276,31 @@ def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:
         cool_down_s=left_s,
         cool_down_asked_s=None if route.cool_down is None else route.cool_down.asked_s,
     )
+
+
+def usual_view(route: RouteBoard) -> UsualView:
+    """Return what is usual of the cohort that is shown: of another answer cap nobody knows how long
+    answers take, of another band of prompts nobody knows anything."""
+    usual = route.usual
+    if usual is None or band_of(usual.cohort) != band_of(route.cohort):
+        return _NO_USUAL
+    is_same = usual.cohort == route.cohort
+    return UsualView(
+        ttft_p50=usual.ttft_p50_s,
+        ttft_p95=usual.ttft_p95_s,
+        e2e_p50=usual.e2e_p50_s if is_same else None,
+        e2e_p95=usual.e2e_p95_s if is_same else None,
+        tokens_per_s=usual.tokens_per_s,
+        n=usual.n,
+    )
+
+
+def _overdue(route: RouteBoard, oldest: Open | None, figures: RouteFigures, now_ns: int) -> int:
+    """Return how many requests have been open for longer than anybody waits."""
+    if oldest is None or now_ns - oldest.started_ns <= LEAST_PATIENCE_S * NS_PER_S:
+        return 0  # as nearly always
+    found = route.lanes.overdue(now_ns, *figures.patience_s)
+    return max(found, _is_overdue(oldest, figures, now_ns))  # one may have begun before the stream
 
 
 def _is_overdue(oldest: Open | None, figures: RouteFigures, now_ns: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 
 from probes.board.lanes import SlotTokens
 from probes.board.throttles import short_number
-from probes.board.views import HeaderView, RouteView
+from probes.board.views import HURT_STATES, HeaderView, RouteView
 from probes.events import Batch, BudgetState, ClockSource, Health, Tick
 from probes.kit.clock import NS_PER_S
 from probes.stats.tally import Tally
@@ -97,14 +97,15 @@ class Header:
         self,
         rows: Sequence[RouteView],
         whole: RouteView | None,
+        counts: Tally,
         counted: Sequence[tuple[Tally, float]],
         origin_ns: int,
         now_ns: int,
     ) -> HeaderView:
         """Return the strip over the routes of a frame.
 
-        Its rates are those of the table's totals, `whole`, and so the sums of the rows; `counted`
-        is what each route has counted, and in how many seconds.
+        Its rates are those of the table's totals, `whole`, and so the sums of the rows, as are its
+        `counts`; `counted` is what each route has counted, and in how many seconds.
         """
         elapsed_s = max(0, now_ns - origin_ns) / NS_PER_S
         tokens, estimated = self._tokens_per_s(counted, elapsed_s, now_ns)
@@ -117,6 +118,13 @@ class Header:
             probes_per_min=rates.probes_per_min,
             tokens_per_s=tokens,
             tokens_estimated=estimated,
+            finished=counts.finished,
+            failed=counts.failures,
+            throttled=counts.throttled,
+            retries=counts.retries,
+            good_share=rates.goodput,
+            hurt=sum(row.state in HURT_STATES for row in rows),
+            well_since_ns=_well_since_ns(rows),
             throttled_per_min=rates.throttled_per_min,
             retries_per_min=rates.retries_per_min,
             failures_per_min=rates.failures_per_min,
@@ -159,6 +167,14 @@ class Header:
         lasted = min(_ARRIVAL_NS / NS_PER_S, max(1.0, elapsed_s))
         estimated = not recent or any(written.estimated for written in recent)
         return sum(written.tokens for written in recent) / lasted, estimated
+
+
+def _well_since_ns(rows: Sequence[RouteView]) -> int | None:
+    """Return since when all routes are well but those that are paused; None while one is not."""
+    probed = [row for row in rows if row.state != "paused"]
+    if any(row.state != "ok" for row in probed):
+        return None
+    return max((row.since_ns for row in probed if row.since_ns is not None), default=None)
 
 
 def _at_once(health: Health) -> tuple[int, str]:

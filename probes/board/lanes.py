@@ -7,6 +7,7 @@ Rule 2: when it has ended, the lane is rebuilt from the attempt's own exact acco
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from operator import attrgetter
 from typing import Final
 
@@ -271,6 +272,15 @@ class Lanes:
     def oldest(self) -> Lane | None:
         """Return the lane of the oldest open attempt."""
         return min(self._open.values(), key=_STARTED) if self._open else None
+
+    def overdue(self, now_ns: int, before_s: float | None, writing_s: float | None) -> int:
+        """Return how many are open for longer than so many seconds, before their first output or
+        since; None is without end."""
+        bounds = tuple(inf if s is None else s * NS_PER_S for s in (before_s, writing_s))
+        return sum(
+            now_ns - lane.started_ns > bounds[lane.first_token_ns is not None]
+            for lane in self._open.values()
+        )
 
     def views(self, route: str, now_ns: int, retries: int) -> tuple[LaneView, ...]:
         """Return open lanes, oldest first, then those of the last 10 s, newest first."""

@@ -2,8 +2,7 @@
 
 Rule 1: everything is read at one stamp, through the same `RouteAt` as the row of the route.
 Rule 2: it costs nothing where nobody looks. What has closed is put together once.
-Rule 3: now is the last minute, or the time since the newest onset on the route, or since its last
-incident was over, whichever is shorter.
+Rule 3: now is what the row calls so: the last minute, or the time since the onset of what is wrong.
 """
 
 from collections.abc import Iterator

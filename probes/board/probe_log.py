@@ -12,7 +12,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final, TypeAlias, overload
 
 import msgspec
@@ -277,6 +277,7 @@ def _probe_view(
         stalls=sum(one.stalls for one in attempts),
         throttled=sum(one.outcome == "throttled" for one in attempts),
         wait_s=probe.retry_wait_ns / NS_PER_S,
+        waits_s=_waits_s(probe.started_ns, attempts),
         cells=_cells(probe.started_ns, attempts),
         request_id="" if last is None else last.request_id or "",
         is_good=is_good,
@@ -287,6 +288,19 @@ def _probe_view(
 
 def _since(started_ns: int, stamp_ns: int | None) -> float | None:
     return None if stamp_ns is None else (stamp_ns - started_ns) / NS_PER_S
+
+
+def _waits_s(
+    started_ns: int, attempts: Sequence[AttemptFinished]
+) -> tuple[tuple[float, float], ...]:
+    """Return where the waits between attempts lie, in s from the start of the probe."""
+    waits = []
+    for before, after in pairwise(attempts):
+        ended_ns, begun_ns = before.stamps_ns.ended, after.stamps_ns.started
+        if ended_ns is not None and begun_ns is not None and begun_ns > ended_ns:
+            begin_ns, until_ns = ended_ns - started_ns, begun_ns - started_ns
+            waits.append((begin_ns / NS_PER_S, until_ns / NS_PER_S))
+    return tuple(waits)
 
 
 def _cells(started_ns: int, attempts: Sequence[AttemptFinished]) -> tuple[int, ...]:

@@ -21,8 +21,8 @@ from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.probe_log import BYTES_KEPT, ProbeLog
 from probes.board.throttles import ThrottleLog
-from probes.board.views import ChartPoint, KnobEffect, Marker, RouteState
-from probes.config.goals import cap_of, e2e_goal_s
+from probes.board.views import HURT_STATES, ChartPoint, KnobEffect, Marker, RouteState
+from probes.config.goals import cap_of, e2e_goal_s, is_e2e_goal_scaled
 from probes.events import (
     Arrivals,
     AttemptFinished,
@@ -39,6 +39,7 @@ from probes.events import (
     ProbeFinished,
     RouteCounts,
     RouteInfo,
+    Usual,
 )
 from probes.events.diagnosis_words import server_words
 from probes.kit.clock import NS_PER_S
@@ -155,6 +156,15 @@ class RouteBoard:
         self.goal_ratio = 0.0
         self.why = ""
         self.observer_busy = False
+        self.onset_ns: int | None = None
+        """Onset of the incident that makes its health: what was measured before says nothing of how
+        it is now. None where no incident does."""
+        self.is_sure = True
+        """Its health is not what may yet be chance."""
+        self.usual: Usual | None = None
+        """What its figures are while it is well; None while that is being learned."""
+        self.evidence_ns: int | None = None
+        """When it was last probed beside its pace."""
         self.well_from_ns: int | None = None
         """End of its last incident: what was measured before says nothing of how it is now."""
         self.ill_ns: deque[tuple[int, int]] = deque(maxlen=_ILL_KEPT)
@@ -218,6 +228,11 @@ class RouteBoard:
         return self.shown.state
 
     @property
+    def hurts(self) -> bool:
+        """Whether its users surely feel what is wrong with it, or retries hide it from them."""
+        return self.is_sure and self.state in HURT_STATES
+
+    @property
     def oldest_open(self) -> Open | None:
         """The oldest open request: one of its lanes, or the one that the last tick told of where
         the stream began amid it."""
@@ -256,6 +271,14 @@ class RouteBoard:
             return self.info.goal_ttft_s
         return self._goal_e2e_of(cohort or self.cohort) if metric == "e2e" else None
 
+    @property
+    def is_goal_scaled(self) -> bool:
+        """Whether the E2E goal of the present cohort has grown with its answer cap."""
+        info, cap = self.info, cap_of(self.cohort) or self.max_tokens
+        return is_e2e_goal_scaled(
+            info.goal_e2e_s, cap, is_own=info.goal_e2e_set, configured_cap=info.max_tokens
+        )
+
     def cool_down_s(self, now_ns: int) -> float | None:
         """Return the seconds left of a cool-down; None where there is none."""
         if self.cool_down is None or self.cool_down.until_ns is None:
@@ -279,6 +302,8 @@ class RouteBoard:
     def attempt_started(self, event: AttemptStarted) -> None:
         """Open a lane; settle the wait of the retry that this may be."""
         self.last_event_ns = event.at_ns
+        if event.evidence:
+            self.evidence_ns = event.at_ns
         self.lanes.started(event)
         if event.cohort and event.cohort != self.cohort:
             self._change_cohort(event)
@@ -432,6 +457,10 @@ class RouteBoard:
             self._tell_effect(self.knob_effects.turned(event, still_open, oldest_ns))
         self.run.happenings.turned(event, more)
         self.is_due = True  # a pause is seen at once: the same key ends it
+
+    def known_usual(self, event: Usual) -> None:
+        """Note what its figures are while it is well."""
+        self.usual = event
 
     def recovered(self, incident: KnownIncident, at_ns: int) -> None:
         """Note that an incident is over."""

@@ -27,7 +27,7 @@ from probes.stats.tally import Tally
 from probes.stats.windows import WindowName
 
 STATE_ORDER: Final[tuple[RouteState, ...]] = get_args(RouteState)
-_RANK: Final = {state: position for position, state in enumerate(STATE_ORDER)}
+RANK: Final = {state: position for position, state in enumerate(STATE_ORDER)}
 _LEAST_TOLERANCE: Final = 0.001
 """A success goal of 100 % allows no failure: the ratio to it must be a number all the same."""
 _HOLDING: Final[frozenset[HeldReason]] = frozenset(("budget", "reader_stalled", "restarting"))
@@ -111,6 +111,10 @@ class Judgement(NamedTuple):
     """What is measured of it is our machine's trouble."""
     why: str
     """Why it is so, in words; empty where the state says it all. May be a server's: hostile."""
+    onset_ns: int | None
+    """Onset of the incident that makes its health; None where none does that is sure."""
+    is_sure: bool
+    """Its health is not what may yet be chance."""
 
 
 def judge(at: RouteAt) -> Judgement:
@@ -135,19 +139,16 @@ def judge(at: RouteAt) -> Judgement:
     judged = at.tally("1m") if at.tally("1m").finished else at.tally("5m")
     ratio = max(latency.ratio, _failure_ratio(route, judged), _cost_ratio(route, judged))
     busy = any(one.is_named and one.event.cause == "local_observer" for one in incidents)
-    return Judgement(shown, health, graded, latency.grade, ratio, busy, why)
-
-
-def worst_first(routes: list[RouteBoard]) -> list[RouteBoard]:
-    """Return the routes by state, then by the ratio to their goals, then by name."""
-    return sorted(
-        routes, key=lambda route: (_RANK[route.state], -route.goal_ratio, route.info.name)
+    is_sure = cause is None or cause.is_named
+    onset_ns = health.since_ns if is_sure and health is not graded else None
+    return Judgement(
+        shown, health, graded, latency.grade, ratio, busy, why, onset_ns=onset_ns, is_sure=is_sure
     )
 
 
 def worst_of(states: Iterable[RouteState]) -> RouteState | None:
     """Return the worst of some states; None without any."""
-    return min(states, key=_RANK.__getitem__, default=None)
+    return min(states, key=RANK.__getitem__, default=None)
 
 
 def refusal_of(cause: Cause) -> Refusal | None:
@@ -193,7 +194,7 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
             state = late if late != "ok" else makes
         case _:
             state = makes
-    if event.state == "perhaps" and _RANK[state] < _RANK[_WORST_PERHAPS]:
+    if event.state == "perhaps" and RANK[state] < RANK[_WORST_PERHAPS]:
         return _WORST_PERHAPS
     return state
 
@@ -208,7 +209,7 @@ def note_worst(incident: KnownIncident, route: RouteBoard) -> bool:
     whether it has become worse."""
     state, name = state_made(incident, route, route.live), route.info.name
     known = incident.worst.get(name)
-    if state is None or (known is not None and _RANK[known] <= _RANK[state]):
+    if state is None or (known is not None and RANK[known] <= RANK[state]):
         return False
     incident.worst[name] = state
     return True
@@ -225,12 +226,12 @@ def _health(
             continue
         found = Standing(state, incident.since_ns)
         # Of two that make the same state, the older one says since when.
-        if (_RANK[found.state], found.since_ns) < (_RANK[worst.state], worst.since_ns):
+        if (RANK[found.state], found.since_ns) < (RANK[worst.state], worst.since_ns):
             worst, cause = found, incident
     before = route.health
     if (
         before.state in UNANSWERED
-        and _RANK[worst.state] > _RANK[before.state]
+        and RANK[worst.state] > RANK[before.state]
         and route.ok_began_ns < before.since_ns
     ):
         return before, None
@@ -260,7 +261,7 @@ def _shown(at: RouteAt, health: Standing) -> Standing:
         state = "paused"
     elif not (_HOLDING.isdisjoint(route.held) and _HOLDING.isdisjoint(everywhere)):
         state = "held"
-    elif _RANK[health.state] > _RANK["throttled"] and route.cool_down_s(at.now_ns) is not None:
+    elif RANK[health.state] > RANK["throttled"] and route.cool_down_s(at.now_ns) is not None:
         state = "throttled"
     if state == health.state:
         return health

@@ -50,6 +50,11 @@ RouteState: TypeAlias = Literal[
     "starting",  # no probe has succeeded yet
 ]
 """Ordered worst first; `held` and `paused` are ours, not the route's."""
+HURT_STATES: Final[frozenset[RouteState]] = frozenset(get_args(RouteState)) - {
+    *("ok", "held", "paused", "starting"),
+}
+"""What users feel, or retries hide from them. Of what we hold back ourselves, or have just begun to
+probe, nobody knows whether they do."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -148,6 +153,10 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """How far that one has come; None where nobody said."""
     overdue: bool = False
     """That one has been open for longer than anybody waits."""
+    overdue_open: int = 0
+    """How many have."""
+    window_s: float = 0.0
+    """Seconds that the figures truly cover."""
     last_event_s: float | None = None
     """Age of the last event of the route."""
     cool_down_s: float | None = None
@@ -621,9 +630,10 @@ class HeaderView(msgspec.Struct, frozen=True):
     retries: int = 0
     good_share: float | None = None
     hurt: int = 0
-    """Routes that are neither well nor paused nor just starting."""
+    """Rows in a state that is neither well nor ours (paused, held) nor just starting."""
     well_since_ns: int | None = None
-    """Since when all routes are well; None while one is not."""
+    """Since when all routes are well but those that are paused; None while one is not, or while
+    nobody knows whether it is."""
     usd_per_hour: float | None = None
     """None where no attempt had a known cost."""
     budget_share: float | None = None
@@ -664,7 +674,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     window: WindowName
     header: HeaderView
     routes: tuple[RouteView, ...]
-    """Worst first."""
+    """Most users hurt first, then those that hurt nobody by name."""
     totals: RouteView | None
     throttles: tuple[ThrottleEntry, ...]
     """All routes, newest first, at most 200."""

@@ -55,11 +55,23 @@ def cap_of(cohort: str) -> int | None:
     return int(cap) or None if cap.isdecimal() and len(cap) < _CAP_DIGITS else None
 
 
+def band_of(cohort: str) -> str:
+    """Return the band of input tokens that a cohort such as `64/256` is of, by its upper end."""
+    return cohort.rpartition("/")[2]
+
+
 def configured_e2e_goal_s(own_s: float | None, cap: int) -> float | None:
     """Return the E2E goal of a route as it is configured, in seconds; None where it has none."""
     if own_s is not None:
         return own_s
     return DEFAULT_E2E_GOAL_S if cap <= E2E_GOAL_CAP else None
+
+
+def is_e2e_goal_scaled(
+    goal_s: float | None, cap: int, *, is_own: bool, configured_cap: int
+) -> bool:
+    """Return whether the E2E goal at an answer cap is one that has grown with it (rule 3)."""
+    return not (goal_s is None or is_own or cap == configured_cap or cap <= E2E_GOAL_CAP)
 
 
 def e2e_goal_s(

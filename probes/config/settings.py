@@ -245,7 +245,7 @@ class Display(Settings, frozen=True, kw_only=True):
         float, Range("a rate", 0.5, 30, bounds="from {least} to {most} a second")
     ] = 10.0
     """Frames a second; a slow terminal gets fewer, down to 1."""
-    window: Literal["1m", "5m", "15m", "1h", "run"] = "5m"
+    window: Literal["1m", "5m", "15m", "1h", "run"] = "1m"
     """Of the home screen's figures; also `--window`."""
     theme: Annotated[str, Shape("the name of a theme", _is_name)] = "llmtop"
     """`llmtop-light`, `llmtop-ansi`, `llmtop-ansi-light`, `llmtop-plain` or one of Textual's; the
@@ -264,6 +264,8 @@ class Config(Settings, frozen=True, kw_only=True):
     knows which of both there are."""
     source: str = ""
     """The file it came from; empty for `--base-url` and the demo."""
+    digest: str = ""
+    """Of that file's text when it was read: what is saved must be a change of just that."""
 
 
 def route_keys() -> Mapping[str, Field]:

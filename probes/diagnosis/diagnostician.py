@@ -1,7 +1,7 @@
-"""The fold of the stream into verdicts.
+"""The fold of the stream into verdicts, and into what is usual beside them.
 
 Rule 1: no clock, no I/O, no randomness: the same durable events give the same verdicts, live and
-replayed. `diagnosis` events among them are passed over, transient ones too.
+replayed. `diagnosis` and `usual` events among them are passed over, transient ones too.
 Rule 2: memory is bounded, whatever comes.
 Rule 3: all routes are judged together once a second of the stream's time, when the first event of
 the next second comes; a route by itself at once where an answer speaks for itself.
@@ -16,10 +16,12 @@ from typing import Any, Final, NamedTuple
 from probes.diagnosis.causes import RouteCauses, Surroundings
 from probes.diagnosis.incidents import Incidents
 from probes.diagnosis.route_watch import RouteWatch
+from probes.diagnosis.usual import UsualTold
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
     Cause,
+    Derived,
     Diagnosis,
     Event,
     FirstToken,
@@ -90,6 +92,7 @@ class Diagnostician:
         self._due_ns = 0
         self._routes: dict[str, RouteCauses] = {}
         self._watches: dict[str, RouteWatch] = {}
+        self._usual: dict[str, UsualTold] = {}
         self._around = Surroundings(now_ns=0)
         """As it was when all were judged last."""
         self._incidents = Incidents("")
@@ -98,7 +101,7 @@ class Diagnostician:
         self._late_since_ns: int | None = None
         """Since when it is late all the time; None where it is not."""
 
-    def fold(self, event: Event) -> tuple[Diagnosis, ...]:
+    def fold(self, event: Event) -> tuple[Derived, ...]:
         """Take one event, in the order of the stream; return what it decided, mostly nothing.
 
         What is returned belongs in the stream right after `event`.
@@ -138,21 +141,35 @@ class Diagnostician:
             and route.watch.hanging(self._now_ns, _SOONER) is not None
         )
 
-    def _judge_all(self) -> list[Diagnosis]:
+    def _judge_all(self) -> list[Derived]:
         for watch in self._watches.values():
             watch.close(self._now_ns)
         routes = tuple(self._routes.values())
         self._around = self._surroundings(routes)
         for route in routes:
             route.judge(self._around)
-        return self._incidents.update(self._now_ns, routes)
+        told = self._with_usual(self._incidents.update(self._now_ns, routes))
+        for usual in self._usual.values():
+            if (moved := usual.after_second(self._now_ns)) is not None:
+                told.append(moved)
+        return told
 
-    def _judge_one(self, route: RouteCauses) -> list[Diagnosis]:
+    def _judge_one(self, route: RouteCauses) -> list[Derived]:
         """Judge the route of an attempt that ended, between two seconds: what it costs must not
         grow with the number of routes, of which each may fail several times a second."""
         if not route.judge(self._around._replace(now_ns=self._now_ns)):
             return []
-        return self._incidents.update(self._now_ns, tuple(self._routes.values()))
+        return self._with_usual(self._incidents.update(self._now_ns, tuple(self._routes.values())))
+
+    def _with_usual(self, verdicts: list[Diagnosis]) -> list[Derived]:
+        """Return verdicts, and before them what is usual of their routes where that has moved: who
+        shows both shows one usual."""
+        told: list[Derived] = []
+        for name in sorted({name for verdict in verdicts for name in verdict.routes}):
+            usual = self._usual.get(name)
+            if usual is not None and (moved := usual.before_verdict(self._now_ns)) is not None:
+                told.append(moved)
+        return [*told, *verdicts]
 
     # What lies beyond one route.
 
@@ -200,7 +217,7 @@ class Diagnostician:
             self._clock = clock
             self._now_ns = event.at_ns
             self._due_ns = 0
-            self._routes, self._watches = {}, {}
+            self._routes, self._watches, self._usual = {}, {}, {}
             self._around = Surroundings(now_ns=event.at_ns)
             self._incidents = Incidents(event.engine)
             self._late.clear()
@@ -209,7 +226,7 @@ class Diagnostician:
         probed = {info.name for info in event.routes}
         for name in [name for name in self._routes if name not in probed]:
             self._routes.pop(name).gone()
-            del self._watches[name]
+            del self._watches[name], self._usual[name]
         for watch in self._watches.values():
             watch.engine_died()
         for info in event.routes:
@@ -220,6 +237,7 @@ class Diagnostician:
                 watch = RouteWatch(info)
                 self._watches[info.name] = watch
                 self._routes[info.name] = RouteCauses(watch)
+                self._usual[info.name] = UsualTold(watch)
         return None
 
     def _attempt_started(self, event: AttemptStarted) -> RouteCauses | None:

@@ -329,6 +329,11 @@ class LevelShift:
         return self.named_since_ns is not None and self._cleared >= CLEARING
 
     @property
+    def guard(self) -> int:
+        """Return how many newer samples must be well before one enters what is usual."""
+        return self._guard
+
+    @property
     def n_usual(self) -> int:
         """Return how many samples the usual is known from."""
         return len(self._sorted)

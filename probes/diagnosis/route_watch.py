@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
+from probes.diagnosis.felt import Felt, FeltTimes
 from probes.diagnosis.level import LevelShift
 from probes.diagnosis.series import (
     DNS,
@@ -27,6 +28,7 @@ from probes.diagnosis.series import (
     INPUT,
     OUTPUT,
     PER_TOKEN,
+    RANK,
     RTT,
     TCP,
     TLS,
@@ -140,9 +142,10 @@ class _Open:
 class Band:
     """Series of one band of prompt sizes."""
 
-    __slots__ = ("gap", "per_token", "wait", "whole")
+    __slots__ = ("felt", "gap", "per_token", "wait", "whole")
 
     def __init__(self) -> None:
+        self.felt = Felt()
         self.wait = JudgedSeries(WAIT)
         self.per_token = JudgedSeries(PER_TOKEN)
         self.gap = JudgedSeries(GAP)
@@ -160,6 +163,8 @@ class RouteWatch:
         self.bands: dict[str, Band] = {}
         """By upper end of the band, the one that is asked for last."""
         self.band = Band()
+        self.cohort = ""
+        """Of the newest attempt."""
         self.rtt, self.dns, self.tcp, self.tls = (
             JudgedSeries(RTT),
             JudgedSeries(DNS),
@@ -245,7 +250,8 @@ class RouteWatch:
 
     def attempt_started(self, event: AttemptStarted) -> None:
         """Open a request."""
-        self._take_band(event.cohort.rpartition("/")[2])
+        if event.cohort != self.cohort:
+            self._take_cohort(event.cohort)
         if len(self._open) < _OPEN_KEPT:
             self._open[event.probe, event.attempt] = _Open(
                 event.at_ns, self.band, evidence=event.evidence
@@ -303,6 +309,19 @@ class RouteWatch:
             return
         began_ns = min(event.started_ns, event.at_ns)
         self.probes.append(ProbeEnd(began_ns, event.outcome != "ok", event.attempts))
+        if (
+            event.outcome != "ok"
+            or event.attempts > 1
+            or event.evidence
+            or event.cohort not in ("", self.cohort)
+            or (self._gap is not None and began_ns < self._gap.at_ns)
+        ):
+            return
+        felt = self.band.felt
+        if event.first_token_ns is not None:
+            felt.ttft.add(max(0, event.first_token_ns - began_ns) / NS_PER_S)
+        if event.done_ns is not None:
+            felt.e2e.add(max(0, event.done_ns - began_ns) / NS_PER_S)
 
     def turned(self, event: Knob) -> None:
         """Note a knob of ours."""
@@ -362,6 +381,8 @@ class RouteWatch:
         for test in self.tests:
             if isinstance(test, JudgedSeries):
                 test.level.settle()
+        self.band.felt.ttft.settle()
+        self.band.felt.e2e.settle()
         # Of failures, 429s and pauses no share is ever usual.
         for share in (self.cold, self.uncached, self.resent, self.reordered):
             share.test.settle()
@@ -390,6 +411,9 @@ class RouteWatch:
         for series in self._of_the_route:
             series.close(now_ns)
         self.wait_series.lend(ages, now_ns)
+        rank, guard = max(test.rank for test in self._felt_by), self.wait_series.level.guard
+        for felt in (self.band.felt.ttft, self.band.felt.e2e):
+            felt.close(guard, in_doubt=rank > 0, in_alarm=rank >= RANK["named"])
 
     # What is asked of it.
 
@@ -619,6 +643,13 @@ class RouteWatch:
             self.build = " ".join(word for word in build if word)
         self.other_build.add(event.at_ns, is_other, began_ns, evidence=event.evidence)
 
+    def _take_cohort(self, cohort: str) -> None:
+        if cohort.partition("/")[0] != self.cohort.partition("/")[0]:
+            for band in self.bands.values():
+                band.felt.e2e = FeltTimes()  # of answers of another length
+        self.cohort = cohort
+        self._take_band(cohort.rpartition("/")[2])
+
     def _take_band(self, name: str) -> None:
         band = self.bands.get(name)
         if band is self.band:
@@ -642,6 +673,10 @@ class RouteWatch:
             *(self.failed, self.throttled, *self.band, *self._of_the_route),
             *(self.stalled, self.cold, self.uncached, self.other_build),
             *(self.resent, self.reordered),
+        )
+        self._felt_by: tuple[JudgedSeries | Shares, ...] = (
+            *(*self.band, self.rtt, self.dns, self.tcp, self.tls),
+            *(self.output, self.stalled),
         )
 
 

@@ -146,13 +146,13 @@ class JudgedSeries:
             return None
         return Evidence(
             figure=self.kind.figure,
-            now=_short(shift.now),
-            usual=_short(shift.usual),
+            now=short(shift.now),
+            usual=short(shift.usual),
             n_now=shift.n_now,
             n_usual=shift.n_usual,
             unit=self.kind.unit,
-            low=_short(shift.low),
-            high=_short(shift.high),
+            low=short(shift.low),
+            high=short(shift.high),
         )
 
 
@@ -181,14 +181,14 @@ class Shares:
         test = self.test
         return Evidence(
             figure=self.figure,
-            now=_short(test.share if now is None else now),
-            usual=_short(test.usual_share),
+            now=short(test.share if now is None else now),
+            usual=short(test.usual_share),
             n_now=test.n if n_now is None else n_now,
             n_usual=test.n_usual,
             unit="share",
         )
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
     """Return a figure with the digits that it can bear, so that lines stay short."""
     return float(f"{value:.4g}")

@@ -357,6 +357,29 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     """The whole in one line; may hold a server's words: hostile."""
 
 
+class Usual(Record, frozen=True, kw_only=True, tag_field="type", tag="usual"):
+    """What the figures of a route are while it is well, as the verdicts compare with it.
+
+    Derived, as a diagnosis is: a replay leaves out those of the recording and makes its own. Told
+    when it is known first, then where a figure has moved, and before a verdict on the route.
+    """
+
+    at_ns: int
+    """Stamp of the event that decided."""
+    route: str
+    cohort: str
+    """What was asked for by then; of another the E2E is not known yet."""
+    ttft_p50_s: float | None = None
+    """None where too little is known of it, as in the four below."""
+    ttft_p95_s: float | None = None
+    e2e_p50_s: float | None = None
+    e2e_p95_s: float | None = None
+    tokens_per_s: float | None = None
+    """Median over streams."""
+    n: int = 0
+    """Samples that its medians are known from, of one second each."""
+
+
 class Tick(Record, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     """Each second: clocks, health and counts. Its absence is itself a reading."""
 
@@ -414,6 +437,7 @@ Event: TypeAlias = (
     | Fault
     | Notice
     | Diagnosis
+    | Usual
     | Tick
     | Batch
     | Arrivals
@@ -434,8 +458,12 @@ DURABLE_TYPES: Final = (
     Fault,
     Notice,
     Diagnosis,
+    Usual,
     Tick,
 )
+
+Derived: TypeAlias = Diagnosis | Usual
+"""What is made of the events before it: dropped where it comes with a recording, and made anew."""
 
 LINE_TYPES: Final = (*(str(kind.__struct_config__.tag) for kind in DURABLE_TYPES), "summary")
 """The types of the lines that a run prints without a screen: durable events, and the line that

@@ -3,19 +3,21 @@
 Rule 1: the diagnostician sees each durable event once, in the order in which it is recorded, and
 nothing else: what a replay cannot bring back (transient events, bounds of batches, our clock) must
 not decide.
-Rule 2: a verdict stands right after the event that decided. It has a line like any durable event,
-so that board, recording, JSON lines and subscribers have it in one order.
-Rule 3: verdicts that come with the events of a source are dropped. They are derived, and there is
-one judge: a recording gives the same with its own and without.
+Rule 2: a verdict stands right after the event that decided, and so does what is usual, which it
+compares with. Each has a line like any durable event, so that board, recording, JSON lines and
+subscribers have it in one order.
+Rule 3: what comes of either with the events of a source is dropped. It is derived, and there is one
+judge: a recording gives the same with its own and without.
 Rule 4: every other line stays as it came, byte for byte: it may hold fields that we do not know.
 """
 
-from typing import Final
+from typing import Final, get_args
 
 from probes.diagnosis import Diagnostician
-from probes.events import DURABLE_TYPES, Diagnosis, Event, encode_event
+from probes.events import DURABLE_TYPES, Derived, Event, encode_event
 
 _DURABLE: Final = frozenset(DURABLE_TYPES)
+_DERIVED: Final = frozenset(get_args(Derived))
 
 
 def with_verdicts(
@@ -26,10 +28,10 @@ def with_verdicts(
     `lines` has one line for each durable event, in order. What decides nothing, which is nearly
     every batch, is returned as it is.
     """
-    decided: dict[int, tuple[Diagnosis, ...]] = {}
+    decided: dict[int, tuple[Derived, ...]] = {}
     for place, event in enumerate(events):
         kind = type(event)
-        if kind is Diagnosis:
+        if kind in _DERIVED:
             decided[place] = ()
         elif kind in _DURABLE and (verdicts := diagnostician.fold(event)):
             decided[place] = verdicts
@@ -40,7 +42,7 @@ def with_verdicts(
     given = iter(lines.split(b"\n"))
     for place, event in enumerate(events):
         line = next(given) + b"\n" if type(event) in _DURABLE else b""
-        if type(event) is not Diagnosis:
+        if type(event) not in _DERIVED:
             told.append(event)
             written.append(line)
         for verdict in decided.get(place, ()):

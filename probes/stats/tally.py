@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from probes.events import AttemptFinished, ProbeFinished
-from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice
+from probes.stats.windows import (
+    SLICES_A_MINUTE,
+    WindowName,
+    Windows,
+    first_slice,
+    slice_index,
+)
 
 _REASONS_KEPT: Final = 32
 """Reasons told apart; more are counted as `other`. Some are a server's words, without end."""
@@ -42,6 +48,10 @@ class Tally:
     hidden_retries: int = 0
     """Further tries behind gateways, by their own word."""
     stalls: int = 0
+    answers: int = 0
+    """Attempts that brought output."""
+    stalled: int = 0
+    """Of these, those that paused."""
     input_tokens: int = 0
     input_counts: int = 0
     """Attempts whose input tokens are known."""
@@ -104,6 +114,9 @@ class Tally:
             _count(self.throttled_by, event.reason or event.outcome, 1, _OTHER)
         self.timeouts += event.outcome == "timeout"
         self.stalls += event.stalls
+        if event.chunks:
+            self.answers += 1
+            self.stalled += event.stalls > 0
         self.hidden_retries += event.hidden_retries
 
     def count_probe(
@@ -144,6 +157,8 @@ class Tally:
         self.retries += other.retries
         self.hidden_retries += other.hidden_retries
         self.stalls += other.stalls
+        self.answers += other.answers
+        self.stalled += other.stalled
         self.input_tokens += other.input_tokens
         self.input_counts += other.input_counts
         self.cached_tokens += other.cached_tokens
@@ -212,6 +227,11 @@ class TallyWindows(Windows[Tally]):
             self._closed[window] = known
         unsealed = index if self.slices.sealed >= index else index - 1
         return summed([known[1], *self.slices.between(max(first, unsealed), index + 1)])
+
+    def since(self, first: int, now_ns: int) -> Tally:
+        """Return a new tally: the sum of the slices from `first`, of the newest fifteen minutes, up
+        to the one that is open at offset `now_ns`."""
+        return summed(self.slices.between(first, slice_index(now_ns) + 1))
 
     def _changed(self) -> None:
         self._closed.clear()

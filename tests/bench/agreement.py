@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from probes.board.views import HeaderView, RouteView, Snapshot
+from probes.board.views import HURT_STATES, HeaderView, RouteView, Snapshot
 from probes.stats.windows import WindowName, first_slice, slice_index
 
 RATES = (
@@ -26,6 +26,8 @@ CLAIMS = (
     "rates of the header are not the sums of the rows shown",
     "the totals are not the sums of the rows",
     "the state knows of a milder p95 than the columns",
+    "counts of the header are not those of the rows shown",
+    "routes that hurt are not as many as the header says",
 )
 
 
@@ -34,7 +36,7 @@ def disagreements(snapshot: Snapshot, origin_ns: int) -> Iterator[str]:
     for row in snapshot.routes:
         detail = snapshot.details.get(row.name)
         if detail is not None:
-            yield from _of_columns(detail.percentiles.columns, snapshot.now_ns - origin_ns)
+            yield from _of_columns(detail.percentiles.columns, row, snapshot.now_ns, origin_ns)
             yield from _of_row(row, detail, snapshot.window)
     if snapshot.totals is not None and not _adds_up(snapshot.totals, snapshot.routes):
         yield CLAIMS[8]
@@ -46,14 +48,32 @@ def header_disagreements(header: HeaderView, rows: tuple[RouteView, ...]) -> Ite
         yield CLAIMS[6]
     if not _adds_up(header, rows):
         yield CLAIMS[7]
+    counts = (
+        (header.finished, sum(row.n for row in rows)),
+        (header.failed, sum(row.n * (1.0 - (row.success or 0.0)) for row in rows)),
+        (
+            (header.good_share or 0.0) * header.finished,
+            sum((row.goodput or 0.0) * row.n for row in rows),
+        ),
+        (header.throttled, sum(row.throttled_per_min * row.window_s / 60 for row in rows)),
+        (header.retries, sum(row.retries_per_min * row.window_s / 60 for row in rows)),
+    )
+    if not all(_close(one, other) for one, other in counts):
+        yield CLAIMS[10]
+    hurting = [row for row in rows if row.state in HURT_STATES]
+    if header.hurt != len(hurting) or (hurting and header.well_since_ns is not None):
+        yield CLAIMS[11]
 
 
-def _of_columns(columns: Any, offset_ns: int) -> Iterator[str]:
-    open_index = slice_index(offset_ns)
+def _of_columns(columns: Any, row: RouteView, now_ns: int, origin_ns: int) -> Iterator[str]:
+    open_index = slice_index(now_ns - origin_ns)
+    onset = slice_index((row.since_ns or 0) - origin_ns) if row.state in HURT_STATES else 0
     for shorter, longer in pairwise(columns):
         begins = [max(0, first_slice(c.window, open_index)) for c in (shorter, longer)]
         for count in (lambda c: c.ttft[0].n, lambda c: c.e2e[0].n, lambda c: c.finished):
-            if begins[0] == begins[1] and count(shorter) != count(longer):
+            # The shortest window begins no earlier than the onset of what is wrong.
+            is_cut = shorter is columns[0] and onset > begins[0]
+            if begins[0] == begins[1] and not is_cut and count(shorter) != count(longer):
                 yield CLAIMS[0]
             if count(shorter) > count(longer):
                 yield CLAIMS[1]

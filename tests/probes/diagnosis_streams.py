@@ -25,6 +25,7 @@ from probes.events import (
     RouteInfo,
     StampLadder,
     Tick,
+    Usual,
 )
 
 GOLDEN = 0.618_033_988_749_895
@@ -142,6 +143,10 @@ def life(event: AttemptFinished, attempts: int = 1) -> list[Event]:
         attempts=attempts,
         started_ns=stamps.started,
         scheduled_ns=stamps.started,
+        first_token_ns=stamps.first_token,
+        done_ns=stamps.done if event.outcome == "ok" else None,
+        cohort=event.cohort,
+        evidence=event.evidence,
         flagged=event.flagged,
     )
     return [*said, event, whole]
@@ -156,6 +161,7 @@ class Yard:
         self.now_s = 0.0
         """Whole seconds since the start; where the next probes begin."""
         self.told: list[Diagnosis] = []
+        self.usual: list[Usual] = []
         self.events: list[Event] = []
         self._probes = 0
         self.fold(hello(*self.infos))
@@ -165,7 +171,9 @@ class Yard:
         told: list[Diagnosis] = []
         for event in events:
             self.events.append(event)
-            told += self.diagnostician.fold(event)
+            said = self.diagnostician.fold(event)
+            told += [one for one in said if isinstance(one, Diagnosis)]
+            self.usual += [one for one in said if isinstance(one, Usual)]
         self.told += told
         return told
 

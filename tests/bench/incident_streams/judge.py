@@ -266,7 +266,7 @@ def diagnose(
     stream, judge, diagnostician = Stream(outline, seed), Judge(outline), Diagnostician()
     fold = diagnostician.fold
     for event in stream.events():
-        said = fold(event)
+        said = [one for one in fold(event) if isinstance(one, Diagnosis)]
         for line in said:
             judge.hear(line)
         if see is not None:

@@ -29,6 +29,8 @@ class Oracle:
     events: Sequence[Event]
     route: str
     window: str
+    onset_ns: int | None = None
+    """Of the incident that makes its state: the shortest window begins with the slice of it."""
 
     def __post_init__(self) -> None:
         hello = next(event for event in self.events if isinstance(event, Hello))
@@ -39,6 +41,9 @@ class Oracle:
             width_s, closed = REACH[self.window]
             self.begin = max(0, (self.now // (width_s * SECOND) - closed) * width_s * SECOND)
         self.origin = hello.at_ns
+        if self.window == "1m" and self.onset_ns is not None:
+            slice_ns = 10 * SECOND
+            self.begin = max(self.begin, (self.onset_ns - self.origin) // slice_ns * slice_ns)
         self.seconds = max(1.0, (self.now - self.begin) / SECOND)
         self.first_started: dict[str, int] = {}
         self.cohort = ""
@@ -114,6 +119,11 @@ class Oracle:
         )
         return fast and whole
 
+    def stalled_share(self) -> float | None:
+        """Return the share of the answers that paused."""
+        answers = [one for one in self.attempts() if one.chunks]
+        return sum(one.stalls > 0 for one in answers) / len(answers) if answers else None
+
     def counted(self) -> dict[str, float | None]:
         """Return every counter of a row, under the names of `RouteView`."""
         probes, attempts = self.probes(), self.attempts()
@@ -129,6 +139,8 @@ class Oracle:
             "probes_per_min": len(probes) / minutes,
             "success": ok / len(probes) if probes else None,
             "goodput": good / len(probes) if probes else None,
+            "hurt_share": (len(probes) - good) / len(probes) if probes else None,
+            "stalled_share": self.stalled_share(),
             "good_per_min": good / minutes,
             "throttled_per_min": sum(one.outcome == "throttled" for one in attempts) / minutes,
             "timeouts_per_min": sum(one.outcome == "timeout" for one in attempts) / minutes,

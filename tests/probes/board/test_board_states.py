@@ -406,25 +406,6 @@ def test_a_state_tells_the_servers_own_words_since_its_onset() -> None:
         assert verdict(cause) == ""
 
 
-def test_rows_are_worst_first_and_keep_their_order_within_a_second() -> None:
-    infos = tuple(route_info(name) for name in ("calm", "down", "slow", "slower"))
-    board = folded(
-        *probes(20, route="calm"),
-        *probes(20, route="down"),
-        *probes(20, route="slow", ttft_s=0.95, e2e_s=3.6),
-        *probes(20, route="slower", e2e_s=4.2),
-        tick(30.0),
-        routes=infos,
-    )
-
-    def order() -> list[str]:
-        return [view.name for view in board.snapshot().routes]
-
-    assert order() == ["slower", "slow", "calm", "down"]
-    board.fold(diagnosis(31.2, "outage", 29, routes=("down",)))
-    assert order() == ["down", "slower", "slow", "calm"]
-
-
 def test_verdicts_are_worst_first_with_the_state_they_make() -> None:
     infos = tuple(route_info(name) for name in ("alpha", "bravo", "carol"))
     each = [event for name in ("alpha", "bravo", "carol") for event in probes(3, route=name)]

@@ -237,7 +237,7 @@ def test_memory_is_bounded_over_two_hundred_thousand_events() -> None:
     assert len(detail.percentiles.markers) == 50
     assert len(snapshot.routes[0].trend) == 91
     assert snapshot.routes[0].n == 36_000
-    [route] = board._order
+    [route] = board._order.routes
     assert len(route.accounts._open) <= 4_096
     assert len(route.tallies.slices) <= 91
     centroids = sum(
@@ -256,7 +256,7 @@ def test_memory_is_bounded_over_two_hundred_thousand_events() -> None:
 def test_cohorts_are_bounded_and_the_least_recently_used_goes_first() -> None:
     scripts = [ProbeScript(f"e1-{n}", n * 3.0, cohort=f"{n}/256") for n in range(20)]
     board = folded([hello(), *(event for script in scripts for event in script.events())])
-    [route] = board._order
+    [route] = board._order.routes
     assert list(route.cohorts) == [f"{n}/256" for n in range(12, 20)]
     assert board.snapshot().routes[0].ttft_p50.n == 1
 

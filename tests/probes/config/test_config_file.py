@@ -105,7 +105,7 @@ def test_a_minimal_file_has_every_default_of_the_design(load) -> None:
     assert config.routes[0].e2e_goal_s == 3.0
     assert config.budget == Budget(tokens_per_hour=2_000_000, route_tokens_per_hour=500_000)
     assert config.recording == Recording(enabled=True, max_mb=256.0, max_days=7.0, text=False)
-    assert config.display == Display(refresh_hz=10.0, window="5m")
+    assert config.display == Display(refresh_hz=10.0, window="1m")
     assert config.source.endswith("routes.toml")
 
 

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from pages import ROOT, WORDS, Page, each_of, first_cells
+from pages import ROOT, WORDS, Page, each_of, first_cells, per_cent
 
 from probes.diagnosis import failure_kinds, series
 from probes.diagnosis.causes import SURELY_WELL
@@ -10,6 +10,7 @@ from probes.diagnosis.failure_kinds import FailureKind
 from probes.diagnosis.incidents import SETTLES_NS
 from probes.diagnosis.rates import ShareShift
 from probes.diagnosis.route_watch import PATIENCE_S, TIMES_USUAL, UNTOLD_PATIENCE_S
+from probes.diagnosis.usual import _MOVED, _TOLD_NS
 from probes.events import Cause
 from probes.kit.clock import NS_PER_S
 
@@ -29,6 +30,10 @@ def failures_that_name() -> int:
 NUMBERS = {
     "Higher than usual": (
         f"has stood for {'an hour' if SETTLES_NS == 3600 * NS_PER_S else '?'} within the goals",
+    ),
+    "What is usual": (
+        f"every {_TOLD_NS / NS_PER_S:g} s at most, and where a figure has moved by "
+        f"{per_cent(_MOVED)}",
     ),
     "Failing more than usual": (
         f"{WORDS[failures_that_name()].capitalize()} failures in a row name it",

@@ -46,6 +46,7 @@ from probes.events import (
     ServerClaim,
     StampLadder,
     Tick,
+    Usual,
     decode_event,
     encode_event,
 )
@@ -72,15 +73,28 @@ class Listener:
                 self.clock, self.now_ns = clock, None
                 self.open, self.ended = {}, set()
             self.routes |= {info.name for info in event.routes}
-        told = self.diagnostician.fold(event)
+        said = self.diagnostician.fold(event)
         if self.now_ns is None or event.at_ns > self.now_ns:
             self.now_ns = event.at_ns
+        for one in said:
+            if isinstance(one, Usual):
+                self._hear_usual(one)
+        told = tuple(one for one in said if isinstance(one, Diagnosis))
         for one in told:
             self._hear(one)
         self.told += told
         hit = [(name, one.cause) for one in self.open.values() for name in one.routes]
         assert len(hit) == len(set(hit)), f"one fault with two ids: {self.open}"
         return told
+
+    def _hear_usual(self, one: Usual) -> None:
+        assert one.at_ns == self.now_ns
+        assert one.route in self.routes
+        figures = (one.ttft_p50_s, one.ttft_p95_s, one.e2e_p50_s, one.e2e_p95_s, one.tokens_per_s)
+        assert any(figure is not None for figure in figures)
+        assert all(figure is None or 0 <= figure < math.inf for figure in figures)
+        assert one.n > 0
+        assert decode_event(encode_event(one)) == one
 
     def _hear(self, one: Diagnosis) -> None:
         assert one.at_ns == self.now_ns

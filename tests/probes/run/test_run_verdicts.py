@@ -1,7 +1,13 @@
 """Verdicts stand in the stream right after the event that decided, and only the judge's own."""
 
 import random
+from functools import reduce
+from operator import or_
 
+import msgspec
+import pytest
+from bench.incident_streams import healthy
+from bench.incident_streams.stream import Stream
 from board_streams import ProbeScript, arrivals, at, batch, hello, tick
 from changed import replace
 from hypothesis import given, settings
@@ -15,6 +21,7 @@ from probes.events import (
     Event,
     Knob,
     Mark,
+    Usual,
     decode_event,
     durable_lines,
     encode_event,
@@ -102,10 +109,11 @@ def test_verdicts_of_others_and_bounds_of_batches_change_nothing(seed: int) -> N
     chance = random.Random(seed)
     expected = told(FickleDiagnostician(), [stream()])
     littered: list[Event] = []
-    for event in stream():
+    for number, event in enumerate(stream()):
         littered.append(event)
         if chance.random() < 0.2:
             littered.append(replace(STALE, id=f"old.{chance.random()}", at_ns=event.at_ns))
+            littered.append(Usual(at_ns=event.at_ns, route="alpha", cohort="", n=number))
     batches: list[list[Event]] = [[]]
     for event in littered:
         if chance.random() < 0.2:
@@ -114,3 +122,23 @@ def test_verdicts_of_others_and_bounds_of_batches_change_nothing(seed: int) -> N
     assert told(FickleDiagnostician(), batches) == expected
     again, _ = told(FickleDiagnostician(), [expected[0]])
     assert again == expected[0]
+
+
+def test_what_is_usual_is_told_again_by_a_replay_in_the_same_places() -> None:
+    events = list(Stream(healthy.run_of("stray", 3, 400.0), 3).events())
+    live, lines = told(Diagnostician(), [events])
+    usual = [event for event in live if isinstance(event, Usual)]
+    assert len(usual) > 4
+    recorded = [decode_event(line) for line in lines.splitlines()]
+    batches = [recorded[at : at + 97] for at in range(0, len(recorded), 97)]
+    again, again_lines = told(Diagnostician(), batches)
+    assert again_lines == lines
+    assert again == recorded
+
+
+def test_a_reader_that_does_not_know_what_is_usual_passes_it_over() -> None:
+    line = encode_event(Usual(at_ns=5, route="alpha", cohort="64/256", ttft_p50_s=0.3, n=30))
+    known = reduce(or_, [kind for kind in DURABLE_TYPES if kind is not Usual])
+    older = msgspec.json.Decoder(known)
+    with pytest.raises(msgspec.ValidationError, match="usual"):  # not what is torn or damaged
+        older.decode(line)
