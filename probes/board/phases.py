@@ -45,12 +45,12 @@ def _charted(at: RouteAt, index: int) -> SliceLadders | None:
     return max(filter(None, others), key=lambda other: other.n, default=None)
 
 
-def phase_rows(at: RouteAt, first_now: int) -> tuple[PhaseRow, ...]:
-    """Return each phase now, from the slice `first_now` on, against usual."""
+def phase_rows(at: RouteAt) -> tuple[PhaseRow, ...]:
+    """Return each phase now against usual."""
     samples, index = at.route.cohorts.get(at.route.cohort), slice_index(at.offset_ns)
     if samples is None:
         return tuple([PhaseRow(phase, None, None, 0, 0) for phase in PHASES])
-    now = samples.ladders.between(first_now, index + 1)
+    now = samples.ladders.between(at.first_now(), index + 1)
     now_s, n_now = _seconds(medians_of([part.spans() for part in now])), sum([p.n for p in now])
     usual_s, n_usual = _usual(at, samples.ladders, index)
     rows = []
