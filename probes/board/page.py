@@ -69,9 +69,7 @@ class _Span:
     def column(self) -> FeltColumn:
         """Return its figures."""
         tally, lost = self._tally(), lost_in(self._of(self._samples.lost))
-        gaps, rtt = [
-            added(self._of(one)) for one in (self._at.route.chunk_gaps, self._at.route.rtt)
-        ]
+        gaps, rtt = added(self._of(self._route.chunk_gaps)), added(self._of(self._route.rtt))
         return FeltColumn(
             name=self._window or "now",
             ttft=self._felt("ttft", lost.silent),
@@ -135,19 +133,20 @@ def _usual_column(usual: UsualView) -> FeltColumn:
 
 
 def _cohort_view(at: RouteAt, name: str) -> CohortView:
-    ttft, e2e = [
-        Percentiles(
-            at.route.cohorts[name].of(metric).read("run", at.offset_ns),
-            at.route.goal_s(metric, name),
-        ).at(0.5, 0.95)
-        for metric in _METRICS
-    ]
+    ttft, e2e = [_of_run(at, metric, name).at(0.5, 0.95) for metric in _METRICS]
     return CohortView(
         name=name,
         ttft=(ttft[0], ttft[1]),
         e2e=(e2e[0], e2e[1]),
         is_current=name == at.route.cohort,
     )
+
+
+def _of_run(at: RouteAt, metric: Metric, cohort: str) -> Percentiles:
+    if cohort == at.route.cohort:
+        return at.percentiles(metric, "run")
+    samples = at.route.cohorts[cohort].of(metric).read("run", at.offset_ns)
+    return Percentiles(samples, at.route.goal_s(metric, cohort))
 
 
 def _seconds(span_ns: float | None) -> float | None:
