@@ -215,10 +215,19 @@ def axis_lines(
             continue
         end = placed[number + 1][0] if number + 1 < len(placed) else axis.columns
         size = len(mark.words)
-        begin = column + 1
-        if begin + size > end:
-            begin = column - size
-        if begin < free or begin + size > max(end, column):
+        # Right of the mark, or left of it; what stands on the axis is not hidden by words.
+        places = ((column + 1, end), (column - size, column))
+        begin = next(
+            (
+                begin
+                for begin, until in places
+                if free <= begin
+                and begin + size <= until
+                and all(cell[0] == RULE for cell in line[begin : begin + size])
+            ),
+            None,
+        )
+        if begin is None:
             free = column + 1
             continue
         line[begin : begin + size] = [(letter, "dim") for letter in mark.words]

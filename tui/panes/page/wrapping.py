@@ -42,7 +42,9 @@ def wrapped(
             body.append(line)
             line = word
         elif line:
-            line = (*line, (" ", word[0][1]), *word)
+            # Between words of two roles the blank has neither: it would be reversed with one.
+            role = word[0][1]
+            line = (*line, (" ", role if line[-1][1] == role else "text"), *word)
         else:
             line = word
     if line:
