@@ -258,7 +258,7 @@ def advice_words(advice: Advice, fares: str = "") -> str:
     elif advice.knob is not None and advice.act in ("set_knob", "undo_knob"):
         told = _KNOBS[advice.knob].format(f"{advice.value or 0.0:g}")
         if advice.act == "undo_knob":
-            told += " puts it back"
+            told = f"u undoes it (or {told})"
     else:
         told = _ACTS[advice.act]
     return f"{told}; {advice.detail}" if advice.detail else told

@@ -26,6 +26,7 @@ from tui.draw.text import (
     NO_FIGURE,
     Line,
     Role,
+    Span,
     cells,
     clip,
     count,
@@ -34,6 +35,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.panes.pane import Want
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES, selected_route
 from tui.panes.view import LogFilter, ViewState
 
@@ -46,7 +48,7 @@ _GLYPHS: Final[dict[HappeningKind, tuple[str, Role]]] = {
     "throttled": (STATE_GLYPHS["throttled"], "throttled"),
     "knob": ("⚙", "accent"),
     "mark": ("▾", "accent"),
-    "notice": ("¡", "dim"),
+    "notice": ("i", "dim"),
     "fault": ("✕", "missed"),
     "gap": (OURS, "stall"),
     "held": (STATE_GLYPHS["held"], "throttled"),
@@ -65,6 +67,9 @@ _LEAST_FOR_ROUTE: Final = 36
 """Cells below which the words alone stand behind the time."""
 _WORDS: Final = 400
 """Characters of hostile text that are looked at."""
+_NOTHING: Final[Span] = ("nothing has happened yet", "dim")
+_LEAST_LINES: Final = 2
+_MOST_LINES: Final = 40
 _TURN: Final = 18
 """Cells of `you: pace 0.5→0.2 s`, so that effects stand in line where there is room."""
 _LEAST_EFFECT: Final = 10
@@ -117,7 +122,7 @@ def happenings_lines(
         return ()
     shown = shown_happenings(snapshot, view)
     if not shown:
-        return (clip((("nothing has happened yet", "dim"),), width),)
+        return (clip((_NOTHING,), width),)
     first = _first(len(shown), view)
     return [_line(one, snapshot, width, zone) for one in shown[first : first + height]]
 
@@ -133,6 +138,21 @@ def happenings_title(snapshot: Snapshot, view: ViewState) -> str:
         case "all":
             chosen = _ALL
     return f"what happened · {chosen} · newest first"
+
+
+def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
+    """Return lines for all that happened; one before anything has."""
+    return Want(_LEAST_LINES, _MOST_LINES, quiet=not snapshot.happenings)
+
+
+def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
+    """Return the newest of what happened."""
+    if not snapshot.happenings:
+        return (_NOTHING,)
+    newest = snapshot.happenings[0]
+    glyph = _look(newest)
+    words = f" {_who(newest.routes, _ROUTE)} {neutralise(newest.text, _WORDS)}"
+    return (glyph, (words, "dim"))
 
 
 def happenings_count(snapshot: Snapshot, view: ViewState, height: int) -> str:
@@ -162,18 +182,19 @@ def effect_words(effect: KnobEffect, width: int) -> Line:
     """Return what a turn of a knob did, in at most `width` cells: `429 0→31 %  TTFT p95 0.35→1.31 s
     GOOD 100→91 %  n 112/117  worse`. Empty where not even the judgement has room."""
     parts = effect_parts(effect)
-    kept = sorted(parts, key=lambda part: part.need)
-    while kept and _width(kept) > width:
-        kept.pop()
-    line: list[tuple[str, Role]] = []
+    kept: list[EffectPart] = []
+    for part in sorted(parts, key=lambda part: part.need):
+        size = cells(part.text) + (2 if kept else 0)
+        if size > width and not part.need:
+            return ()
+        if size <= width:
+            kept.append(part)
+            width -= size
+    line: list[Span] = []
     for part in parts:
         if part in kept:
             line.append((f"{'  ' if line else ''}{part.text}", part.role))
     return tuple(line)
-
-
-def _width(parts: Sequence[EffectPart]) -> int:
-    return sum(cells(part.text) for part in parts) + 2 * (len(parts) - 1)
 
 
 def effect_parts(effect: KnobEffect) -> list[EffectPart]:

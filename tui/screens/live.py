@@ -25,7 +25,7 @@ from tui.keys import Hotkey, ScreenName, bindings
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
-from tui.panes.routes import SORT_KEYS, next_trouble, next_window, selected_route, settled
+from tui.panes.routes import SORT_KEYS, next_trouble, next_window, selected_route
 from tui.panes.view import PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.canvas import Canvas
@@ -163,7 +163,6 @@ class LiveScreen(Screen[None]):
             return
         cockpit = self.cockpit
         snapshot = cockpit.frames.take(self.view, self.pages())
-        self.view = settled(snapshot, self.view)
         self.view = replace(self.view, freeze=cockpit.frames.frozen())
         self._watch_text()
         status = cockpit.session.status
@@ -433,9 +432,12 @@ class LiveScreen(Screen[None]):
 
     def action_scroll_pane(self, direction: int) -> None:
         """Scroll the current pane by some lines."""
-        name = self.pane(self.current).spec.name
-        moved_to = self.view.offset(name) + direction * SCROLL_STEP
-        offset = min(max(0, moved_to), _MOST_SCROLLED)
+        self.scroll(self.pane(self.current), direction * SCROLL_STEP)
+
+    def scroll(self, pane: Pane, by: int) -> None:
+        """Scroll a pane by some lines."""
+        name = pane.spec.name
+        offset = min(max(0, self.view.offset(name) + by), _MOST_SCROLLED)
         self.look(replace(self.view, offsets={**self.view.offsets, name: offset}))
 
     def action_window(self) -> None:

@@ -21,7 +21,6 @@ from probes.board.views import (
     Happening,
     HappeningKind,
     IncidentView,
-    Marker,
     PercentileTable,
     RequestView,
     RouteDetail,
@@ -153,7 +152,7 @@ class Mask:
 
     def _table(self, table: PercentileTable) -> PercentileTable:
         markers = _same(
-            table.markers, [Marker(one.at_ns, self.words(one.text)) for one in table.markers]
+            table.markers, [replace(one, text=self.words(one.text)) for one in table.markers]
         )
         return table if markers is table.markers else replace(table, markers=markers)
 

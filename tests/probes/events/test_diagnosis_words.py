@@ -111,7 +111,7 @@ def test_whatever_a_figure_is_it_has_words_of_few_cells(
         (Advice(act="set_knob", knob="concurrency", value=4), "- to 4"),
         (Advice(act="set_knob", knob="interval", value=2.5), "> to 2.5 s"),
         (Advice(act="set_knob", knob="max_tokens", value=32), "{ to 32"),
-        (Advice(act="undo_knob", knob="concurrency", value=3), "- to 3 puts it back"),
+        (Advice(act="undo_knob", knob="concurrency", value=3), "u undoes it (or - to 3)"),
         (Advice(act="set_knob", knob="usual", value=1), "U takes this level for the usual one"),
         (Advice(act="undo_knob"), "put back the knob that was turned last"),
         (Advice(act="wait", detail="resets in 12 s"), "wait; resets in 12 s"),
