@@ -32,6 +32,8 @@ from tui.panes.view import ViewState
 ONSET: Final = "▲"
 TURNED: Final = "▾"
 OVER: Final = "✓"
+T0: Final[tuple[str, Role, str]] = ("T", "title", "0")
+"""Read together; where there is no room for both the letter is left."""
 RULE: Final = "─"
 DOWN: Final = "┊"
 """What a mark looks like in a chart, where nothing else stands."""
@@ -146,7 +148,7 @@ def marks_of(
             marks.append(PageMark(mark.at_ns, TURNED, "accent", words))
     marks += [PageMark(at_ns, ONSET, role, clock(at_ns)) for at_ns, role in onsets.items()]
     if view.page.t0_ns is not None and t0_is_of(view, subject):
-        marks.append(PageMark(view.page.t0_ns, TURNED, "title", "T0"))
+        marks.append(PageMark(view.page.t0_ns, *T0))
     return tuple(sorted(marks, key=lambda mark: mark.at_ns))
 
 
