@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import work
@@ -83,8 +84,14 @@ class LlmtopApp(TerminalApp[None]):
         cockpit.settle(theme=self.theme, window=settings.window)
         self.push_screen(HomeScreen(cockpit))
         self.set_interval(_TITLE_EVERY_S, partial(self._show_title, cockpit))
-        self.call_after_refresh(self._collector.start)
+        self.call_after_refresh(self._settle_in)
         self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
+
+    def _settle_in(self) -> None:
+        """Load what the first frame did not need and the first key may, and take over the
+        collector: it never looks at what was there before."""
+        import_module("tui.screens.route")
+        self._collector.start()
 
     def _propose(
         self, routes: Mapping[str, Mapping[str, float]], display: Mapping[str, str]

@@ -102,6 +102,20 @@ class LiveScreen(Screen[None]):
     # Frames.
 
     @property
+    def is_current(self) -> bool:
+        """Whether somebody sees the screen: nothing lies over it but dialogues.
+
+        Textual's own is true of the second screen of the stack too, though the first one hides it:
+        it would take every other turn of the pace, and frames without what the first one needs.
+        """
+        for screen in reversed(self.app.screen_stack):
+            if screen is self:
+                return True
+            if not screen.is_modal:
+                return False
+        return False
+
+    @property
     def view(self) -> ViewState:
         """What the user chose to look at."""
         return self.cockpit.view
