@@ -73,7 +73,7 @@ NUMBERS = {
     ),
     "Columns of the routes table": (
         f"longer than {number(figures._PATIENCE_P95S)} times the p95",
-        f"and {figures._LEAST_PATIENCE_S:g} s:",
+        f"and {figures.LEAST_PATIENCE_S:g} s:",
         f"`▲` below 1/{SLUGGISH_SHARE:g} of it",
     ),
     "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
