@@ -26,7 +26,7 @@ from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
-from tui.panes.routes import SORT_KEYS, next_trouble, next_window, selected_route, settled
+from tui.panes.routes import SORT_KEYS, next_trouble, next_window, selected_route
 from tui.panes.view import PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.canvas import Canvas
@@ -146,7 +146,7 @@ class LiveScreen(Screen[None]):
 
     def _beat(self) -> None:
         """Pull, where that is due and something may have changed."""
-        if not self.is_current:
+        if not self._is_in_front():
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
         busy = terminal is not None and terminal.busy
@@ -161,13 +161,22 @@ class LiveScreen(Screen[None]):
             if self.view.frozen:
                 self._beats.pause()
 
+    def _is_in_front(self) -> bool:
+        """Tell whether no other live screen lies over it; the help lets it be seen.
+
+        Textual calls the screen below the one in front current, too, however opaque that is.
+        """
+        live = (
+            screen for screen in reversed(self.app.screen_stack) if isinstance(screen, LiveScreen)
+        )
+        return next(live, None) is self
+
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
-        if not self.is_current or not self.size.height:
+        if not self._is_in_front() or not self.size.height:
             return
         cockpit = self.cockpit
         snapshot = cockpit.frames.take(self.view, self.pages())
-        self.view = settled(snapshot, self.view)
         self.view = replace(self.view, freeze=cockpit.frames.frozen())
         self._watch_text()
         status = cockpit.session.status
@@ -285,12 +294,25 @@ class LiveScreen(Screen[None]):
         history: Sequence[str] = (),
         letters: str = "",
     ) -> None:
-        """Ask for a line of text at the foot of the screen; see `Prompt`."""
+        """Ask for a line of text at the foot of the screen; see `Prompt`.
+
+        While names are masked, none is offered, and none is repeated.
+        """
         await self.query(Prompt).remove()  # one that asked for this one is on its way out
+        mask = self.mask()
+        if mask is None:
+            prompt = Prompt(
+                lead, take, hint=hint, complete=complete, history=history, letters=letters
+            )
+        else:
+            prompt = Prompt(
+                lead,
+                lambda text: mask.words(take(text) or "") or None,
+                hint=lambda text: mask.words(hint(text)),
+                letters=letters,
+            )
         # Awaited, for what is typed next belongs to it.
-        await self.mount(
-            Prompt(lead, take, hint=hint, complete=complete, history=history, letters=letters)
-        )
+        await self.mount(prompt)
 
     async def action_command(self) -> None:
         """Ask for a command."""
@@ -431,7 +453,8 @@ class LiveScreen(Screen[None]):
     def action_help(self, page: str = "") -> None:
         """Show what the words and keys mean: at first those of the pane one is in, and what to do
         about the state of the selected route."""
-        route = self.route()
+        route, mask = self.route(), self.mask()
+        name = "" if route is None else route.name if mask is None else mask.route(route.name)
         here: PaneName = next(
             (pane.spec.name for pane in self.panes.values() if pane.spec.number == self.current),
             "routes",
@@ -441,7 +464,7 @@ class LiveScreen(Screen[None]):
                 cast(HelpPage, page or "here"),
                 keys=self.view.keys,
                 pane=here,
-                route=self._called(route.name) if route is not None else "",
+                route=neutralise(name, _NAME_LIMIT),
                 state=route.state if route is not None else None,
             )
         )
@@ -489,9 +512,12 @@ class LiveScreen(Screen[None]):
 
     def action_scroll_pane(self, direction: int) -> None:
         """Scroll the current pane by some lines."""
-        name = self.pane(self.current).spec.name
-        moved_to = self.view.offset(name) + direction * SCROLL_STEP
-        offset = min(max(0, moved_to), _MOST_SCROLLED)
+        self.scroll(self.pane(self.current), direction * SCROLL_STEP)
+
+    def scroll(self, pane: Pane, by: int) -> None:
+        """Scroll a pane by some lines."""
+        name = pane.spec.name
+        offset = min(max(0, self.view.offset(name) + by), _MOST_SCROLLED)
         self.look(replace(self.view, offsets={**self.view.offsets, name: offset}))
 
     def action_window(self) -> None:
