@@ -21,6 +21,7 @@ from probes.board.views import (
     Happening,
     HappeningKind,
     IncidentView,
+    Marker,
     PercentileTable,
     ProbeView,
     RequestView,
