@@ -18,7 +18,7 @@ from typing import Final, Self
 
 ROOT: Final = Path(__file__).parents[2]
 PATIENCE_S: Final = 30.0
-DRAWN: Final = b"worst first"
+DRAWN: Final = b"most users hurt first"
 """Stands on the screen as soon as the table does."""
 _MARK: Final = "LLMTOP_ATTACK"
 

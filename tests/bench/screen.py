@@ -39,7 +39,7 @@ ROUTES, MANY_ROUTES = 8, 41
 WARM_S = 4.0
 SLOW_BYTES_PER_S = 20_000
 STARTS = 5
-FIRST_PAINTED = b"worst first"
+FIRST_PAINTED = b"most users hurt first"
 IMPORTS = "import tui.cli, tui.commands.live, tui.commands.watch, tui.app"
 
 

@@ -26,7 +26,16 @@ SPANS_NS: Final = tuple(minutes * 60 * NS_PER_S for minutes in (2, 5, 15))
 NO_SAMPLE: Final = "·"
 FAILED: Final = "✕"
 THROTTLED: Final = "⊘"
+STALLED: Final = "⋯"
+RESCUED: Final = "↻"
 OFF_SCALE: Final = "▲"
+
+_THROTTLED_SHARE: Final = 0.25
+"""Share of the attempts of a cell of a strip from which it is throttling that users feel most: each
+fourth one waits for a retry, or fails."""
+_MARKED_SHARE: Final = 0.1
+"""Share of its answers that paused, or that a retry rescued, from which a cell says so: a single
+one among many is chance, and of five it is no small part."""
 
 _BRAILLE_BASE: Final = 0x2800
 _BRAILLE_DOTS: Final = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
@@ -43,8 +52,9 @@ _DOT_RUNS: Final = tuple(
 )
 """By dot column, the bits of a run from its lowest to its highest dot."""
 
-Sample: TypeAlias = float | Literal["failed", "throttled"] | None
-"""A value, or why there is none; None is no sample at all."""
+Sample: TypeAlias = float | Literal["failed", "throttled", "stalled", "rescued", "done"] | None
+"""A value, or what is to be said instead of it; `done` is well without a value, None is no sample
+at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,27 +137,44 @@ def span_of(points: Sequence[ChartPoint]) -> int:
     return next((span_ns for span_ns in SPANS_NS if reach_ns <= span_ns), SPANS_NS[-1])
 
 
-def trend_cells(
-    points: Sequence[ChartPoint], width: int, top_s: float, goal_s: float, span_ns: int
+def strip_cells(
+    points: Sequence[ChartPoint], width: int, top_s: float, goal_s: float, cell_ns: int
 ) -> Line:
-    """Return the p95 of the last `span_ns` in `width` columns, the newest at the right."""
+    """Return how a route has been in `width` cells of `cell_ns`, the newest at the right.
+
+    Its height is the p95, unless something else in the cell hurt users more. A cell before the
+    first slice is blank; one in which no probe ended has a mark of its own.
+    """
     if width <= 0:
         return ()
-    buckets = rebucket(points, width, span_ns=span_ns)
-    samples = [bucket_sample(bucket) for bucket in buckets.slots]
-    return sparkline(samples, width, top_s, goal_s)
+    buckets = rebucket(points, width, span_ns=cell_ns * width)
+    cells: list[Span] = []
+    for bucket in buckets.slots:
+        if bucket is None:
+            cells.append((" ", "faint"))
+        else:
+            cells.append(_spark_cell(bucket_sample(bucket), top_s, goal_s))
+    return join_cells(cells)
 
 
 def bucket_sample(bucket: ChartPoint | None) -> Sample:
-    """Return what a bucket is drawn as: its p95, unless most of what ended in it failed."""
+    """Return what a bucket is drawn as: its p95, unless most of it failed, much was throttled, or
+    answers paused or were rescued by retries."""
     if bucket is None:
         return None
-    bad = bucket.failures + bucket.throttled
-    if bucket.p95 is not None and bad <= bucket.n:
+    ended = max(bucket.finished, bucket.n + bucket.failures)
+    if bucket.failures * 2 > ended and bucket.failures >= bucket.throttled:
+        return "failed"
+    attempts = ended + bucket.throttled
+    if bucket.throttled and bucket.throttled >= _THROTTLED_SHARE * attempts:
+        return "throttled"
+    if not ended:
         return bucket.p95
-    if bad:
-        return "throttled" if bucket.throttled > bucket.failures else "failed"
-    return bucket.p95
+    if bucket.stalled and bucket.stalled >= _MARKED_SHARE * ended:
+        return "stalled"
+    if bucket.recovered and bucket.recovered >= _MARKED_SHARE * ended:
+        return "rescued"
+    return "done" if bucket.p95 is None else bucket.p95
 
 
 def rebucket(
@@ -231,6 +258,12 @@ def _spark_cell(value: Sample, top: float, goal: float | None) -> Span:
         return FAILED, "missed"
     if value == "throttled":
         return THROTTLED, "throttled"
+    if value == "stalled":
+        return STALLED, "stall"
+    if value == "rescued":
+        return RESCUED, "accent"
+    if value == "done":
+        return EIGHTHS[0], "graph_dim"
     return level_glyph(value, top, goal), role_of(value, goal)
 
 
@@ -260,6 +293,10 @@ def _merged(slices: Sequence[ChartPoint]) -> ChartPoint:
         n=sum([point.n for point in slices]),
         failures=sum([point.failures for point in slices]),
         throttled=sum([point.throttled for point in slices]),
+        finished=sum([point.finished for point in slices]),
+        good=sum([point.good for point in slices]),
+        stalled=sum([point.stalled for point in slices]),
+        recovered=sum([point.recovered for point in slices]),
     )
 
 

@@ -31,11 +31,14 @@ STAND_INS: Final[dict[str, str]] = {
     "‖": "=",
     "○": "o",
     "↻": "&",
+    "⇡": "^",
     "≠": "~",
     "◌": "0",
     "✓": "+",
     "●": "*",
     "◉": "@",
+    # a knob was turned
+    "⚙": "*",
     # lanes: a failure, one cut off, a time-out, the first token, a stall, the end
     "✕": "x",
     "╱": "/",

@@ -45,7 +45,7 @@ class Column(Generic[Row]):
     key: str = ""
     """What it is called within its table by those who sort by it, widen it or leave it blank."""
     group: str = ""
-    """Written before the head of the first column of the group that is shown."""
+    """Written right before the head of the first column of the group that is shown."""
     marked: bool = False
     """It keeps one more cell for a mark, so that its figures stay in line."""
     flush_left: bool = False
@@ -207,5 +207,5 @@ def _heads(shown: Sequence[Column[Row]]) -> tuple[str, ...]:
     for column in shown:
         first = column.group not in seen
         seen.add(column.group)
-        heads.append(f"{column.group} {column.head}" if first else column.head)
+        heads.append(f"{column.group}{column.head}" if first else column.head)
     return tuple(heads)

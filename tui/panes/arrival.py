@@ -16,6 +16,7 @@ from tui.draw.chart import FAILED, THROTTLED, join_cells
 from tui.draw.glyphs import EIGHTHS
 from tui.draw.table import Cell, Column, fit
 from tui.draw.text import NO_FIGURE, Line, Role, Span, age, clip, count, line_width
+from tui.panes.pane import Want
 from tui.panes.routes import selected_route
 from tui.panes.view import ViewState
 
@@ -37,6 +38,11 @@ _LEAST_WITH_NOTE: Final = 70
 _LEAST_FRAMED: Final = 4
 """Lines from which heads and axis are worth one each, and the legend one more."""
 _LEAST_WITH_LEGEND: Final = 9
+_LEAST_LANES: Final = 3
+_FEW_LANES: Final = 8
+_MANY_LANES: Final = 24
+"""Lanes that the pane wants where workers are few, and where they are many: more than these no eye
+follows."""
 _CUT: Final = "╱"
 _PREVIEW_LIMIT: Final = 4000
 """Characters of a stream's text: more than a screen of 300×100 shows in its share of lines."""
@@ -148,6 +154,26 @@ def arrival_title(snapshot: Snapshot, view: ViewState) -> str:
     """Return the pane's title: whose streams they are."""
     route = selected_route(snapshot, view)
     return "token arrival" + (f" · {neutralise(route.name, 40)}" if route is not None else "")
+
+
+def arrival_wants(snapshot: Snapshot, view: ViewState) -> Want:
+    """Return lines for two lanes a worker, open and just ended: of the route that has most of them,
+    so that the pane keeps its height while the cursor moves."""
+    workers = max((route.target for route in snapshot.routes), default=0)
+    preview = _MOST_PREVIEW if view.preview else 0
+    return Want(_LEAST_LANES, min(max(2 * workers, _FEW_LANES), _MANY_LANES) + 4 + preview)
+
+
+def arrival_brief(snapshot: Snapshot, view: ViewState) -> Line:
+    """Return how many streams are open, and for how long the oldest is."""
+    route = selected_route(snapshot, view)
+    if route is None or route.oldest_open_s is None:
+        return (("no open stream", "dim"),)
+    role: Role = "missed" if route.overdue else "dim"
+    return (
+        (f"{route.in_flight} open, oldest ", "dim"),
+        (age(route.oldest_open_s) + ("!" if route.overdue else ""), role),
+    )
 
 
 def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:

@@ -26,6 +26,7 @@ from tui.draw.text import (
     NO_FIGURE,
     Line,
     Role,
+    Span,
     cells,
     clip,
     count,
@@ -34,6 +35,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.panes.pane import Want
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES, selected_route
 from tui.panes.view import LogFilter, ViewState
 
@@ -46,7 +48,7 @@ _GLYPHS: Final[dict[HappeningKind, tuple[str, Role]]] = {
     "throttled": (STATE_GLYPHS["throttled"], "throttled"),
     "knob": ("⚙", "accent"),
     "mark": ("▾", "accent"),
-    "notice": ("¡", "dim"),
+    "notice": ("i", "dim"),
     "fault": ("✕", "missed"),
     "gap": (OURS, "stall"),
     "held": (STATE_GLYPHS["held"], "throttled"),
@@ -65,6 +67,9 @@ _LEAST_FOR_ROUTE: Final = 36
 """Cells below which the words alone stand behind the time."""
 _WORDS: Final = 400
 """Characters of hostile text that are looked at."""
+_NOTHING: Final[Span] = ("nothing has happened yet", "dim")
+_LEAST_LINES: Final = 2
+_MOST_LINES: Final = 40
 _TURN: Final = 18
 """Cells of `you: pace 0.5→0.2 s`, so that effects stand in line where there is room."""
 _LEAST_EFFECT: Final = 10
@@ -82,7 +87,9 @@ _Need: TypeAlias = Literal[0, 1, 2, 3, 4]
 """What goes last has the least."""
 
 
-class _Part(NamedTuple):
+class EffectPart(NamedTuple):
+    """One thing that is told of an effect."""
+
     text: str
     role: Role
     need: _Need
@@ -115,7 +122,7 @@ def happenings_lines(
         return ()
     shown = shown_happenings(snapshot, view)
     if not shown:
-        return (clip((("nothing has happened yet", "dim"),), width),)
+        return (clip((_NOTHING,), width),)
     first = _first(len(shown), view)
     return [_line(one, snapshot, width, zone) for one in shown[first : first + height]]
 
@@ -131,6 +138,21 @@ def happenings_title(snapshot: Snapshot, view: ViewState) -> str:
         case "all":
             chosen = _ALL
     return f"what happened · {chosen} · newest first"
+
+
+def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
+    """Return lines for all that happened; one before anything has."""
+    return Want(_LEAST_LINES, _MOST_LINES, quiet=not snapshot.happenings)
+
+
+def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
+    """Return the newest of what happened."""
+    if not snapshot.happenings:
+        return (_NOTHING,)
+    newest = snapshot.happenings[0]
+    glyph = _look(newest)
+    words = f" {_who(newest.routes, _ROUTE)} {neutralise(newest.text, _WORDS)}"
+    return (glyph, (words, "dim"))
 
 
 def happenings_count(snapshot: Snapshot, view: ViewState, height: int) -> str:
@@ -159,22 +181,23 @@ def route_of(happening: Happening | None, snapshot: Snapshot) -> str | None:
 def effect_words(effect: KnobEffect, width: int) -> Line:
     """Return what a turn of a knob did, in at most `width` cells: `429 0→31 %  TTFT p95 0.35→1.31 s
     GOOD 100→91 %  n 112/117  worse`. Empty where not even the judgement has room."""
-    parts = _parts(effect)
-    kept = sorted(parts, key=lambda part: part.need)
-    while kept and _width(kept) > width:
-        kept.pop()
-    line: list[tuple[str, Role]] = []
+    parts = effect_parts(effect)
+    kept: list[EffectPart] = []
+    for part in sorted(parts, key=lambda part: part.need):
+        size = cells(part.text) + (2 if kept else 0)
+        if size > width and not part.need:
+            return ()
+        if size <= width:
+            kept.append(part)
+            width -= size
+    line: list[Span] = []
     for part in parts:
         if part in kept:
             line.append((f"{'  ' if line else ''}{part.text}", part.role))
     return tuple(line)
 
 
-def _width(parts: Sequence[_Part]) -> int:
-    return sum(cells(part.text) for part in parts) + 2 * (len(parts) - 1)
-
-
-def _parts(effect: KnobEffect) -> list[_Part]:
+def effect_parts(effect: KnobEffect) -> list[EffectPart]:
     """Return what there is to tell of an effect, in the order in which it is read."""
     parts = [_figure(one) for one in effect.comparisons if _has_sample(one)]
     words, role = _JUDGED[effect.judged]
@@ -183,10 +206,10 @@ def _parts(effect: KnobEffect) -> list[_Part]:
     most = max(effect.comparisons, key=lambda one: one.n_after, default=None)
     if most is not None:
         n = f"n {count(most.n_before)}/{count(most.n_after)}"
-        parts.append(_Part(n, "dim", 2))
-    parts.append(_Part(words, role, 0))
+        parts.append(EffectPart(n, "dim", 2))
+    parts.append(EffectPart(words, role, 0))
     if all(one.figure != "ttft_p95" for one in effect.comparisons):
-        parts.append(_Part(_OTHER_COHORT, "faint", 4))
+        parts.append(EffectPart(_OTHER_COHORT, "faint", 4))
     return parts
 
 
@@ -194,7 +217,7 @@ def _has_sample(one: KnobComparison) -> bool:
     return one.before is not None and one.after is not None
 
 
-def _figure(one: KnobComparison) -> _Part:
+def _figure(one: KnobComparison) -> EffectPart:
     """Return one figure before and after: `TTFT p95 0.35→1.31 s`."""
     match one.figure:
         case "throttled_share":
@@ -207,7 +230,7 @@ def _figure(one: KnobComparison) -> _Part:
             text = f"tok/s {_short(one.before)}→{_short(one.after)}"
     is_sure = one.judged in ("better", "worse")
     role = _JUDGED[one.judged][1] if is_sure else "dim"
-    return _Part(text, role, 1 if is_sure else 3)
+    return EffectPart(text, role, 1 if is_sure else 3)
 
 
 def _short(value: float | None) -> str:

@@ -2,15 +2,39 @@
 
 from functools import partial
 
-from tui.panes.arrival import arrival_lines, arrival_title
+from tui.panes.arrival import arrival_brief, arrival_lines, arrival_title, arrival_wants
 from tui.panes.footer import footer_pane
-from tui.panes.happenings import happenings_lines, happenings_title
+from tui.panes.happenings import (
+    happenings_brief,
+    happenings_count,
+    happenings_lines,
+    happenings_title,
+    happenings_wants,
+)
 from tui.panes.header import Strips
 from tui.panes.pane import PaneSpec
-from tui.panes.percentiles import Charts, percentiles_lines, percentiles_title
-from tui.panes.retries import retries_lines, retries_title
-from tui.panes.routes import Trends, cursor_row, routes_lines, routes_subtitle, routes_title
-from tui.panes.throttling import throttling_lines, throttling_title
+from tui.panes.percentiles import (
+    Charts,
+    percentiles_brief,
+    percentiles_lines,
+    percentiles_title,
+    percentiles_wants,
+)
+from tui.panes.retries import retries_brief, retries_lines, retries_title, retries_wants
+from tui.panes.routes import (
+    Trends,
+    cursor_row,
+    routes_count,
+    routes_lines,
+    routes_subtitle,
+    routes_title,
+)
+from tui.panes.throttling import (
+    throttling_brief,
+    throttling_lines,
+    throttling_title,
+    throttling_wants,
+)
 from tui.panes.verdicts import verdicts_lines
 
 
@@ -27,13 +51,44 @@ def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
             routes_title,
             routes_subtitle,
             cursor_row,
+            count=routes_count,
         ),
-        PaneSpec("arrival", 2, arrival_lines, arrival_title, moves=True),
         PaneSpec(
-            "percentiles", 3, partial(percentiles_lines, draw_chart=Charts()), percentiles_title
+            "arrival",
+            2,
+            arrival_lines,
+            arrival_title,
+            moves=True,
+            brief=arrival_brief,
+            wants=arrival_wants,
         ),
-        PaneSpec("throttling", 4, throttling_lines, throttling_title),
-        PaneSpec("retries", 5, retries_lines, retries_title),
-        PaneSpec("happenings", 6, happenings_lines, happenings_title),
+        PaneSpec(
+            "percentiles",
+            3,
+            partial(percentiles_lines, draw_chart=Charts()),
+            percentiles_title,
+            brief=percentiles_brief,
+            wants=percentiles_wants,
+        ),
+        PaneSpec(
+            "throttling",
+            4,
+            throttling_lines,
+            throttling_title,
+            brief=throttling_brief,
+            wants=throttling_wants,
+        ),
+        PaneSpec(
+            "retries", 5, retries_lines, retries_title, brief=retries_brief, wants=retries_wants
+        ),
+        PaneSpec(
+            "happenings",
+            6,
+            happenings_lines,
+            happenings_title,
+            count=happenings_count,
+            brief=happenings_brief,
+            wants=happenings_wants,
+        ),
         footer_pane("home"),
     )

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
-from textual.events import Click
+from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -20,7 +20,7 @@ from textual.widget import Widget
 
 from probes.board.views import EMPTY_SNAPSHOT, Snapshot
 from tui.draw.ink import Brush, Pens, pens_for
-from tui.draw.text import Line, Role, pad
+from tui.draw.text import Line, Role, cells, clip, left, pad
 from tui.draw.theme import role_styles
 from tui.panes.view import DEFAULT_VIEW, PaneName, ViewState
 
@@ -31,8 +31,32 @@ DrawLines: TypeAlias = Callable[[Snapshot, ViewState, int, int], Sequence[Line]]
 Title: TypeAlias = Callable[[Snapshot, ViewState], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a pane would do with lines, borders left out."""
+
+    least: int = 2
+    """With fewer it says nothing that is worth a frame."""
+    most: int = 1000
+    """With more it says nothing more."""
+    quiet: bool = False
+    """It has nothing to say: one line is enough."""
+
+
 def _nothing(_: Snapshot, __: ViewState) -> str:
     return ""
+
+
+def _no_count(_: Snapshot, __: ViewState, ___: int) -> str:
+    return ""
+
+
+def _no_brief(_: Snapshot, __: ViewState) -> Line:
+    return ()
+
+
+def _wants_all(_: Snapshot, __: ViewState) -> Want:
+    return Want()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +75,12 @@ class PaneSpec:
     """Gives the row that carries the cursor in a height; a row that is clicked is reported."""
     moves: bool = False
     """It is drawn at each frame, not only twice a second: it moves with the time."""
+    count: Callable[[Snapshot, ViewState, int], str] = _no_count
+    """Which of its rows stand in a height, and of how many: at the right of the upper border."""
+    brief: Callable[[Snapshot, ViewState], Line] = _no_brief
+    """What it says while it is one line, after its name."""
+    wants: Callable[[Snapshot, ViewState], Want] = _wants_all
+    """What it would do with lines; it must not change from frame to frame."""
 
 
 def paint(line: Line, styles: dict[Role, Style], width: int, *, ground: Style) -> Strip:
@@ -72,6 +102,18 @@ class Pane(Widget, can_focus=True):
     Pane { height: 1fr; padding: 0; }
     """
 
+    class Pointed(Message):
+        """The user clicked in a pane, or turned the wheel over it."""
+
+        def __init__(self, pane: "Pane", x: int, y: int, *, clicks: int = 0, turned: int = 0):
+            super().__init__()
+            self.pane = pane
+            self.x, self.y = x, y
+            """Cell of its content."""
+            self.clicks = clicks
+            self.turned = turned
+            """Steps of the wheel, down from the user's hand."""
+
     class RowClicked(Message):
         """The user pointed at a row, counted from the cursor's."""
 
@@ -83,6 +125,8 @@ class Pane(Widget, can_focus=True):
         super().__init__(id=spec.name, classes="numbered" if spec.number else "strip")
         self.spec = spec
         self.can_focus = spec.number > 0
+        self.folded = False
+        """It is one line, with its name before what it says."""
         self._snapshot: Snapshot = EMPTY_SNAPSHOT
         self._view: ViewState = DEFAULT_VIEW
         self._drawn: tuple[Line, ...] = ()
@@ -90,7 +134,7 @@ class Pane(Widget, can_focus=True):
         self._highlighted: int | None = None
         self._grounds: dict[bool, Style] = {}
         self._pens: dict[bool, Pens] = {}
-        self._shown_title = ""
+        self._shown_upper: tuple[str, str, int, bool] = ("", "", 0, False)
         self._shown_subtitle = ""
 
     def show(self, snapshot: Snapshot, view: ViewState, brush: Brush | None = None) -> None:
@@ -109,6 +153,14 @@ class Pane(Widget, can_focus=True):
         self._redraw(None)
         self.refresh()
 
+    def on_focus(self) -> None:
+        """Draw the border's own line in its new colour."""
+        self._set_titles()
+
+    def on_blur(self) -> None:
+        """Draw the border's own line in its new colour."""
+        self._set_titles()
+
     def notify_style_update(self) -> None:
         """Look colours up anew: the theme has changed."""
         super().notify_style_update()
@@ -124,9 +176,27 @@ class Pane(Widget, can_focus=True):
     def on_click(self, event: Click) -> None:
         """Report which row was pointed at, where there is a cursor."""
         offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        self.post_message(self.Pointed(self, offset.x, offset.y, clicks=event.chain))
         cursor = self._cursor_row(self.size.height)
-        if offset is not None and cursor is not None:
+        if cursor is not None:
             self.post_message(self.RowClicked(offset.y - cursor))
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Report that the wheel was turned."""
+        self.post_message(self.Pointed(self, event.x, event.y, turned=1))
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Report that the wheel was turned."""
+        self.post_message(self.Pointed(self, event.x, event.y, turned=-1))
+
+    def fold(self, folded: bool) -> None:
+        """Make it one line, or a pane with borders."""
+        if folded != self.folded:
+            self.folded = folded
+            self.set_class(folded, "-folded")
+            self._drawn = ()
 
     def _cursor_row(self, height: int) -> int | None:
         cursor = self.spec.cursor
@@ -137,7 +207,7 @@ class Pane(Widget, can_focus=True):
         if width <= 0 or height <= 0:
             return
         drawn_before, cursor_before, before = self._drawn, self._highlighted, self._rows
-        self._drawn = tuple(self.spec.lines(self._snapshot, self._view, width, height)[:height])
+        self._drawn = tuple(self._lines(width, height)[:height])
         self._highlighted = self._cursor_row(height)
         changed = _changed_rows(drawn_before, self._drawn)
         self._rows = [
@@ -153,6 +223,13 @@ class Pane(Widget, can_focus=True):
         elif rows and brush is not None:
             known = {row: line for row, line in enumerate(before) if row not in recoloured}
             self._write(rows, known, brush)
+
+    def _lines(self, width: int, height: int) -> Sequence[Line]:
+        if not self.folded:
+            return self.spec.lines(self._snapshot, self._view, width, height)
+        name = self.spec.title(self._snapshot, self._view).partition(" · ")[0]
+        start: Line = ((f" {_SUPERSCRIPTS[self.spec.number]}", "accent"), (f"{name}  ", "title"))
+        return [clip((*start, *self.spec.brief(self._snapshot, self._view)), width)]
 
     def _write(self, rows: Sequence[int], before: Mapping[int, Line], brush: Brush) -> None:
         """Write rows of which the terminal shows `before`."""
@@ -191,10 +268,21 @@ class Pane(Widget, can_focus=True):
     def _set_titles(self) -> None:
         title = self.spec.title(self._snapshot, self._view)
         subtitle = self.spec.subtitle(self._snapshot, self._view)
-        if title != self._shown_title:
-            self._shown_title = title
-            number = _SUPERSCRIPTS[self.spec.number] if self.spec.number else ""
-            self.border_title = Content.assemble((number, "$accent bold"), title)
+        width, height = self.size
+        count = self.spec.count(self._snapshot, self._view, height)
+        number = _SUPERSCRIPTS[self.spec.number] if self.spec.number else ""
+        upper = (title, count, width, self.has_focus)
+        if upper != self._shown_upper:
+            self._shown_upper = upper
+            # A blank at either end of a label is the border's own, and one of ours before a count.
+            room = width - 4 - len(number) - (cells(count) + 3 if count else 0)
+            name = title if cells(title) <= room else left(title, max(0, room))
+            parts: list[str | tuple[str, str]] = [(number, "$accent bold"), name]
+            if count:
+                line = "─" * (room - cells(name) + 1)
+                hue = "$accent 60%" if self.has_focus else "$border"
+                parts += [(f" {line} ", f"{hue} not bold"), (count, "$foreground 60% not bold")]
+            self.border_title = Content.assemble(*parts)
         if subtitle != self._shown_subtitle:
             self._shown_subtitle = subtitle
             self.border_subtitle = Content(subtitle)

@@ -23,6 +23,7 @@ from tui.draw.text import (
     side_by_side,
     three_digits,
 )
+from tui.panes.pane import Want
 from tui.panes.routes import figure_cell, selected_route
 from tui.panes.timeline import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 from tui.panes.view import ViewState
@@ -30,6 +31,8 @@ from tui.panes.view import ViewState
 _NAME_LIMIT: Final = 40
 _LABEL_WIDTH: Final = 8
 _FIGURE_WIDTH: Final = 6
+_LEAST_LINES: Final = 6
+_MOST_LINES: Final = 26
 _GAP: Final = 2
 """Between the table and the chart beside it."""
 
@@ -111,6 +114,24 @@ def percentiles_lines(
         return tuple(side_by_side(figures, draw_chart(table, width - at, height), at))
     figures = _table_lines(table, rows, snapshot.window, width, height)
     return (*figures, *draw_chart(table, width, height - len(figures)))
+
+
+def percentiles_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001
+    """Return lines for the table, and beside it for charts of TTFT and E2E that can be read."""
+    return Want(_LEAST_LINES, _MOST_LINES)
+
+
+def percentiles_brief(snapshot: Snapshot, view: ViewState) -> Line:
+    """Return the two figures that goals are set on."""
+    route = selected_route(snapshot, view)
+    if route is None:
+        return ()
+    return (
+        ("TTFT p95 ", "dim"),
+        (three_digits(route.ttft_p95.value), "text"),
+        ("  E2E ", "dim"),
+        (three_digits(route.e2e_p95.value), "text"),
+    )
 
 
 def percentiles_title(snapshot: Snapshot, view: ViewState) -> str:

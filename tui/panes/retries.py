@@ -1,13 +1,17 @@
-"""Pane 5: retries of the selected route: reason by retry number, what they brought and cost."""
+"""Pane 5: retries: of the selected route by reason and number, with what they brought and cost.
+
+Where that one has none, how many each other route has: retries anywhere are never out of sight.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
-from probes.board.views import RetryRow, RetryView, Snapshot, WindowName
+from probes.board.views import RetryRow, RetryView, RouteView, Snapshot, WindowName
 from probes.kit.sanitise import neutralise
 from tui.draw.table import Cell, Column, Table, fit
 from tui.draw.text import Line, age, clip, count, three_digits
-from tui.panes.routes import selected_route
+from tui.panes.pane import Want
+from tui.panes.routes import selected_route, spaced
 from tui.panes.view import ViewState
 
 _NAME_LIMIT: Final = 40
@@ -19,6 +23,9 @@ _ORDINALS: Final = ("1st", "2nd", "3rd", "4th", "5th", "6th")
 _FEWEST: Final = 2
 """Of them, before what came of the retries may stand: the default is two retries."""
 _NUMBER_WIDTH: Final = 6
+_LEAST_LINES: Final = 3
+_MOST_LINES: Final = 6
+"""Heads, totals, and more reasons than an incident has."""
 
 
 def _numbered(place: int, head: str, *, rest: bool = False) -> Column[RetryRow]:
@@ -49,6 +56,25 @@ _CAME_OF_IT: Final[tuple[Column[RetryRow], ...]] = (
 )
 
 
+_ROUTE_COLUMNS: Final[tuple[Column[RouteView], ...]] = (
+    Column(
+        "ROUTE",
+        12,
+        lambda row: Cell(neutralise(row.name, _LONGEST), "dim"),
+        key="route",
+        flush_left=True,
+    ),
+    Column("RETRIES/m", 9, lambda row: Cell(count(row.retries_per_min), "slow")),
+    Column("RETRY", 6, lambda row: Cell(f"×{three_digits(row.amplification)}", "text"), 1),
+    Column("FAILED/m", 8, lambda row: _failures(row.failures_per_min), 2),
+)
+"""Of all routes, where the selected one has no retries."""
+
+
+def _failures(rate: float) -> Cell:
+    return Cell(count(rate), "missed" if rate > 0 else "faint")
+
+
 def retries_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
     """Return the retries of the selected route over the home screen's window.
 
@@ -60,7 +86,9 @@ def retries_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
     if width <= 0 or height <= 0:
         return ()
     if not retries.rows:
-        return _calm(retries, snapshot.window, width)
+        others = _retrying(snapshot)
+        calm = _calm(retries, snapshot.window, width)
+        return _of_all(others, width, height) if others and height > 1 else calm[:height]
     table = _table(retries.rows, width)
     room = height - 2
     rows = retries.rows if len(retries.rows) <= room else retries.rows[: max(0, room - 1)]
@@ -71,12 +99,35 @@ def retries_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
     return tuple(clip(line, width) for line in lines)
 
 
+def retries_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
+    """Return lines for some reasons; one where no route retries."""
+    return Want(_LEAST_LINES, _MOST_LINES, quiet=not _retrying(snapshot))
+
+
+def retries_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
+    """Return how many retries there were, and of how many routes."""
+    routes = _retrying(snapshot)
+    if not routes:
+        return ((f"nothing was retried {_when(snapshot.window)}", "dim"),)
+    rate = sum(route.retries_per_min for route in routes)
+    return ((f"{count(rate)}/min", "slow"), (f" on {len(routes)} routes", "dim"))
+
+
+def _retrying(snapshot: Snapshot) -> list[RouteView]:
+    """Return the routes that retry, those that do so most first."""
+    routes = [route for route in snapshot.routes if route.retries_per_min > 0]
+    return sorted(routes, key=lambda route: -route.retries_per_min)
+
+
 def retries_title(snapshot: Snapshot, view: ViewState) -> str:
     """Return the route and the window."""
     route = selected_route(snapshot, view)
     if route is None:
         return "retries"
-    return f"retries · {neutralise(route.name, _NAME_LIMIT)} · {snapshot.window}"
+    detail = snapshot.details.get(route.name)
+    is_own = (detail is not None and detail.retries.rows) or not _retrying(snapshot)
+    whose = neutralise(route.name, _NAME_LIMIT) if is_own else "all routes"
+    return f"retries · {whose} · {spaced(snapshot.window)}"
 
 
 def _table(rows: Sequence[RetryRow], width: int) -> Table[RetryRow]:
@@ -95,12 +146,25 @@ def _table(rows: Sequence[RetryRow], width: int) -> Table[RetryRow]:
     return fit([_REASON, *numbered, *tail], width).grown(("reason", _MOST_REASON))
 
 
+def _of_all(routes: Sequence[RouteView], width: int, height: int) -> tuple[Line, ...]:
+    """Return the routes that retry, those that do so most first."""
+    table = fit(_ROUTE_COLUMNS, width, gap=2).grown(("route", _MOST_REASON))
+    shown = routes if len(routes) < height else routes[: height - 2]
+    lines = [table.head_line(), *map(table.line, shown)]
+    if len(shown) < len(routes):
+        lines.append(((f"… {len(routes) - len(shown)} more routes", "faint"),))
+    return tuple(clip(line, width) for line in lines[:height])
+
+
 def _calm(view: RetryView, window: WindowName, width: int) -> tuple[Line, ...]:
-    when = "since start" if window == "run" else f"in the last {window}"
-    lines: list[Line] = [((f"nothing retried {when}", "dim"),)]
+    lines: list[Line] = [((f"nothing was retried {_when(window)}", "dim"),)]
     if view.hidden:
         lines.append(((_behind(view), "text"),))
     return tuple(clip(line, width) for line in lines)
+
+
+def _when(window: WindowName) -> str:
+    return "since start" if window == "run" else f"in the last {spaced(window)}"
 
 
 def _behind(view: RetryView) -> str:

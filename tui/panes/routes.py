@@ -1,12 +1,14 @@
 """Pane 1: the routes table: its columns, which rows it has in what order, and the lines it makes.
 
-The row under the cursor is what the other panes show, so they ask here which one it is.
+Rule 1. What is fine is dim: × its usual stands only where a figure has left it.
+Rule 2. Rows that are hidden are counted, and the worst three are never among them while they hurt.
+Rule 3. The cursor is on the worst route until the user moves it; then it stays with its route. The
+row under it is what the other panes show, so they ask here which one it is.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
-from math import ceil
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from probes.board.views import (
@@ -17,10 +19,12 @@ from probes.board.views import (
     RouteState,
     RouteView,
     Snapshot,
+    WindowName,
 )
+from probes.events.diagnosis_words import advice_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.draw.chart import SPANS_NS, span_of, trend_cells
+from tui.draw.chart import strip_cells
 from tui.draw.table import BLANK, Cell, Column, Table, fit
 from tui.draw.text import (
     NO_FIGURE,
@@ -32,17 +36,17 @@ from tui.draw.text import (
     count,
     lasting,
     left,
+    pad,
     seconds,
     share,
     three_digits,
-    time_of_day,
     usd,
 )
 from tui.panes.view import ViewState
 
 SortValue: TypeAlias = float | str | None
 DrawTrend: TypeAlias = Callable[[Sequence[ChartPoint], int, float, float, int], Line]
-"""Draws points in a width, against the top of the scale in s, a goal in s and a span in ns."""
+"""Draws points in a width, against the top of the scale in s, a goal in s, in cells of some ns."""
 
 STATE_GLYPHS: Final[dict[RouteState, str]] = {
     "down": "✖",
@@ -79,24 +83,38 @@ OURS: Final = "◌"
 """Beside what is our own machine's trouble: no latency is to be trusted."""
 FEW_SAMPLES: Final = "°"
 """Beside a figure of too few samples: it is the largest of them, not yet a percentile."""
-TREND_TOP_S: Final = 4.0
-"""The trend's scale is fixed, 0 to this many seconds of TTFT, so that rows can be compared. The
+MORE_PROBES: Final = "⇡"
+"""Beside the concurrency of a route that is probed more often while something is suspected."""
+LEARNING: Final = "learn"
+"""Where × its usual would stand, while too little is known to say what that is."""
+STRIP_TOP_S: Final = 4.0
+"""The strip's scale is fixed, 0 to this many seconds of TTFT, so that rows can be compared. The
 default goal of 1 s stands at a quarter of it, and what is four times as slow is off the scale."""
+NOTABLE_RATIO: Final = 1.2
+"""Times its usual from which a figure has left it: a p95 of a minute scatters by less."""
+SEVERE_RATIO: Final = 2.0
+"""Twice as slow as usual is what users notice without being asked."""
 
 _GRADE_MARKS: Final[dict[Grade, str]] = {"slow": "△", "sluggish": "▲"}
 _SEVERE: Final = frozenset[RouteState](("down", "hanging"))
 CALM: Final = frozenset[RouteState](("ok", "paused", "starting"))
 """States of which nobody asks since when."""
-_GOOD_ENOUGH: Final = 0.95
-"""Goodput from which nobody need look."""
+_HURT_SHARES: Final[tuple[tuple[float, Role], ...]] = (
+    (0.5, "missed"),
+    (0.1, "sluggish"),
+    (0.05, "slow"),
+)
+"""Share of the users that are hurt from which that stands out so loudly; below the last nobody need
+look."""
+_STALLS_SHOW: Final = 0.05
+"""Share of the answers that pause from which it stands out."""
 _NOTICEABLE_AMPLIFICATION: Final = 1.005
 """From here on the two decimals of the factor are no longer 1.00."""
-_SETTLING_S: Final = 10.0
-"""How long the cursor rests on whatever row is the worst: by then each route has been probed at
-the default interval of 5 s."""
-
-_MARKER_WIDTH: Final = 4  # the cursor, a blank, the state's glyph, a blank
+_MARKER_WIDTH: Final = 3  # the cursor, the state's glyph, a blank or our own trouble
 _LEAST_NAME: Final = 10  # "all routes"
+_USUAL_NAME: Final = 13
+"""What a name takes at least, where it is so long: the columns of a narrow terminal leave no more.
+Where there is room it stands whole."""
 _MOST_NAME: Final = 24
 _LEAST_MODEL: Final = 6
 _USUAL_MODEL: Final = 14
@@ -104,17 +122,29 @@ _MOST_MODEL: Final = 40
 _STATE: Final = 9  # "throttled"
 _LEAST_WHY: Final = 14
 _MOST_WHY: Final = 28
-_LEAST_TREND: Final = 10
-_USUAL_TREND: Final = 19
-_MOST_TREND: Final = 90
+_STRIP_MINUTES: Final = 5
+_MOST_STRIP_MINUTES: Final = 15
+"""What the board keeps."""
+_CELLS_S: Final = (20, 30, 60)
+"""Seconds that a cell of the strip may stand for: with the first whose cells reach back far enough
+it is drawn."""
+_LEAST_STRIP: Final = _STRIP_MINUTES * 60 // _CELLS_S[-1]
+_USUAL_STRIP: Final = _STRIP_MINUTES * 60 // _CELLS_S[0]
+_MOST_STRIP: Final = _MOST_STRIP_MINUTES * 60 // _CELLS_S[0]
+_AFTER_STRIP: Final = 5 + _USUAL_STRIP - _LEAST_STRIP
+"""Cells that must be free for a column which the strip's five minutes are needed before."""
 _NAME_LIMIT: Final = 120
 """Characters of what others wrote that are looked at: no column is wider."""
 _TEXT_LIMIT: Final = 80
 _NOTICE_LIMIT: Final = 100
 _WHY_LIMIT: Final = 40
 _SAID_LIMIT: Final = 60
-_MINUTE_S: Final = 60
-_FRAME_ROWS: Final = 2  # the heads and the totals
+_LEAST_HEADED: Final = 2
+_LEAST_TOTALLED: Final = 8
+"""Lines from which the totals stand although rows are hidden: below it they would take the place of
+too many."""
+_PINNED: Final = 3
+"""Rows that are never scrolled away while they hurt."""
 _TRENDS_KEPT: Final = 256
 """More than the rows of any screen, less than a thousand routes' worth of memory."""
 
@@ -140,10 +170,10 @@ def figure_cell(figure: Figure) -> Cell:
 
 
 def _percentile(
-    group: str, head: str, priority: int, pick: Callable[[RouteView], Figure]
+    group: str, head: str, priority: int, pick: Callable[[RouteView], Figure], *, room: int = 0
 ) -> RouteColumn:
     def cell(route: RouteView) -> Cell:
-        if group == "TTFT" and head == "p95" and not route.streamed:
+        if group == "TTFT" and head == "95" and not route.streamed:
             return Cell(NOT_STREAMED, "faint")
         return figure_cell(pick(route))
 
@@ -152,12 +182,58 @@ def _percentile(
         5,
         cell,
         priority,
-        key=f"{group}_{head}".lower(),
+        key=f"{group}_p{head}".lower(),
         group=group,
         marked=True,
         value=lambda route: pick(route).value,
         totalled=False,
+        room=room,
     )
+
+
+def _times_usual(
+    group: str, key: str, priority: int, ratio: Callable[[RouteView], float | None]
+) -> RouteColumn:
+    """Return a column of how many times its usual a figure is, the slower the larger."""
+
+    def cell(route: RouteView) -> Cell:
+        slower = ratio(route)
+        if slower is None:
+            return Cell(f"{LEARNING}", "faint") if route.learning and key == "ttft_times" else BLANK
+        if slower < NOTABLE_RATIO:
+            return BLANK
+        shown = 1 / slower if key == "speed_times" else slower
+        text = f"×{shown:.1f}" if shown < 9.95 else f"×{min(shown, 999):.0f}"
+        # There is one judge: where it calls the route well, nothing is loud that is not severe.
+        if slower < SEVERE_RATIO and route.state in CALM:
+            return Cell(f"{text} ", "dim")
+        if slower < SEVERE_RATIO or route.state in CALM:
+            return Cell(text + _GRADE_MARKS["slow"], "slow")
+        return Cell(text + _GRADE_MARKS["sluggish"], "sluggish")
+
+    return RouteColumn("×", 5, cell, priority, key=key, group=group, value=ratio, totalled=False)
+
+
+def _slower(now: Figure, usual: float | None) -> float | None:
+    if now.value is None or not now.enough or not usual:
+        return None
+    return now.value / usual
+
+
+def ttft_times(route: RouteView) -> float | None:
+    """Return how many times its usual the TTFT p95 is; None where either is unknown."""
+    return _slower(route.ttft_p95, route.usual.ttft_p95)
+
+
+def e2e_times(route: RouteView) -> float | None:
+    """Return the same of E2E."""
+    return _slower(route.e2e_p95, route.usual.e2e_p95)
+
+
+def speed_times(route: RouteView) -> float | None:
+    """Return how many times slower than usual it writes; None where either speed is unknown."""
+    now, usual = route.stream_tokens_per_s, route.usual.tokens_per_s
+    return usual / now if now and usual else None
 
 
 def _rate(
@@ -177,9 +253,7 @@ def _model(route: RouteView) -> Cell:
 
 
 def _state(route: RouteView) -> Cell:
-    ours = f" {OURS}" if route.observer_busy else ""
-    role: Role = "faint" if route.state == "ok" else STATE_ROLES[route.state]
-    return Cell(route.state + ours, role)
+    return Cell(route.state, "faint" if route.state == "ok" else STATE_ROLES[route.state])
 
 
 def _reason(route: RouteView) -> Cell:
@@ -207,8 +281,9 @@ def _open(route: RouteView) -> Cell:
 
 def _concurrency(route: RouteView) -> Cell:
     # More in flight than the target: it was lowered, and what was open then is let end.
-    role: Role = "text" if route.in_flight <= route.target else "slow"
-    return Cell(f"{route.in_flight}/{route.target}", role)
+    role: Role = "dim" if route.in_flight <= route.target else "slow"
+    more = MORE_PROBES if route.evidence else " "
+    return Cell(f"{route.in_flight}/{route.target}", role, more)
 
 
 def _stream_speed(route: RouteView) -> Cell:
@@ -228,7 +303,21 @@ def _success(route: RouteView) -> Cell:
 def _goodput(route: RouteView) -> Cell:
     if route.goodput is None:
         return Cell(NO_FIGURE, "faint")
-    return Cell(share(route.goodput), "dim" if route.goodput >= _GOOD_ENOUGH else "text")
+    # What hangs has not finished: it is in the share that is hurt, not yet in the goodput.
+    hurt = 1 - route.goodput if route.hurt_share is None else route.hurt_share
+    role: Role = next((role for least, role in _HURT_SHARES if hurt >= least), "dim")
+    return Cell(share(route.goodput), role)
+
+
+def _stalls(route: RouteView) -> Cell:
+    stalled = route.stalled_share
+    if stalled is None:
+        return Cell(NO_FIGURE, "faint")
+    if stalled <= 0:
+        return Cell("0", "faint")
+    percent = stalled * 100
+    text = f"{percent:.0f}" if percent >= 9.95 else f"{max(percent, 0.1):.1f}"
+    return Cell(text, "stall" if stalled >= _STALLS_SHOW else "dim")
 
 
 def _amplification(route: RouteView) -> Cell:
@@ -255,9 +344,10 @@ COLUMNS: Final = (
         "MODEL",
         _LEAST_MODEL,
         _model,
-        18,
+        22,
         key="model",
         flush_left=True,
+        room=_AFTER_STRIP + _USUAL_MODEL,
         value=lambda route: route.model.lower(),
         totalled=False,
     ),
@@ -265,7 +355,7 @@ COLUMNS: Final = (
         "STATE",
         _STATE,
         _state,
-        8,
+        4,
         key="state",
         flush_left=True,
         value=lambda route: route.goal_ratio,
@@ -280,55 +370,62 @@ COLUMNS: Final = (
         value=lambda route: route.since_s,
         totalled=False,
     ),
+    RouteColumn("GOOD%", 5, _goodput, 3, key="good", value=lambda route: route.goodput),
+    RouteColumn("OK%", 4, _success, 10, key="ok", marked=True, value=lambda route: route.success),
+    _percentile("TTFT", "50", 14, lambda route: route.ttft_p50),
+    _percentile("TTFT", "95", 1, lambda route: route.ttft_p95),
+    _percentile("TTFT", "99", 20, lambda route: route.ttft_p99, room=_AFTER_STRIP),
+    _times_usual("TTFT", "ttft_times", 8, ttft_times),
+    _percentile("E2E", "50", 18, lambda route: route.e2e_p50),
+    _percentile("E2E", "95", 12, lambda route: route.e2e_p95),
+    _times_usual("E2E", "e2e_times", 15, e2e_times),
     RouteColumn(
-        "WHY",
-        _LEAST_WHY,
-        _reason,
-        21,
-        key="why",
-        flush_left=True,
-        # Verdicts say it already: words come when model and trend have their usual widths.
-        room=_LEAST_WHY + _USUAL_MODEL + _USUAL_TREND - _LEAST_TREND,
-        value=lambda route: route.why,
-        totalled=False,
-    ),
-    RouteColumn("CONC", 5, _concurrency, 3, key="conc", value=lambda route: route.target),
-    RouteColumn(
-        "OPEN", 5, _open, 10, key="open", marked=True, value=lambda route: route.oldest_open_s
-    ),
-    _rate("per_min", "/min", 16, "dim", lambda route: route.probes_per_min),
-    _percentile("TTFT", "p50", 12, lambda route: route.ttft_p50),
-    _percentile("TTFT", "p95", 1, lambda route: route.ttft_p95),
-    _percentile("TTFT", "p99", 19, lambda route: route.ttft_p99),
-    _percentile("E2E", "p50", 14, lambda route: route.e2e_p50),
-    _percentile("E2E", "p95", 9, lambda route: route.e2e_p95),
-    RouteColumn(
-        "tok/s",
+        "",
         5,
         _stream_speed,
-        11,
+        9,
         key="speed",
+        group="tok/s",
         marked=True,
         value=lambda route: route.stream_tokens_per_s,
         totalled=False,
     ),
-    RouteColumn("OK%", 4, _success, 4, key="ok", marked=True, value=lambda route: route.success),
-    RouteColumn("GOOD%", 5, _goodput, 6, key="good", value=lambda route: route.goodput),
-    _rate("throttled", "429/m", 5, "throttled", lambda route: route.throttled_per_min),
-    _rate("timeouts", "TOUT/m", 20, "missed", lambda route: route.timeouts_per_min),
+    _times_usual("tok/s", "speed_times", 19, speed_times),
+    RouteColumn("STALL", 5, _stalls, 16, key="stall", value=lambda route: route.stalled_share),
+    _rate("throttled", "429/m", 6, "throttled", lambda route: route.throttled_per_min),
+    _rate("timeouts", "TOUT/m", 24, "missed", lambda route: route.timeouts_per_min),
     RouteColumn(
-        "RETRY", 5, _amplification, 13, key="retry", value=lambda route: route.amplification
+        "RETRY", 5, _amplification, 11, key="retry", value=lambda route: route.amplification
     ),
-    RouteColumn("IN/OUT", 9, _tokens, 15, key="tokens", value=lambda route: route.output_tokens),
-    RouteColumn("$/h", 6, _cost, 17, key="usd", value=lambda route: route.usd_per_hour),
+    RouteColumn("IN/OUT", 9, _tokens, 17, key="tokens", value=lambda route: route.output_tokens),
+    RouteColumn(
+        "CONC", 5, _concurrency, 5, key="conc", marked=True, value=lambda route: route.target
+    ),
+    RouteColumn(
+        "OPEN", 5, _open, 13, key="open", marked=True, value=lambda route: route.oldest_open_s
+    ),
+    _rate("per_min", "/min", 25, "dim", lambda route: route.probes_per_min),
+    RouteColumn("$/h", 6, _cost, 23, key="usd", value=lambda route: route.usd_per_hour),
+    RouteColumn(
+        "WHY",
+        _LEAST_WHY,
+        _reason,
+        26,
+        key="why",
+        flush_left=True,
+        # Verdicts say it already: words come when all else has its usual width.
+        room=_AFTER_STRIP + _USUAL_MODEL + _LEAST_WHY,
+        value=lambda route: route.why,
+        totalled=False,
+    ),
 )
-"""All but the name, which comes first, and the trend, which comes last."""
+"""All but the name, which comes first, and the strip, which comes last."""
 
 SORT_KEYS: Final[tuple[str, ...]] = ("", "name", *(column.key for column in COLUMNS))
 """What `s` goes through; empty is worst first."""
 
 _FOOT: Final = {column.key: BLANK for column in COLUMNS if not column.totalled}
-_TREND: Final[Column[RouteView]] = Column("", _LEAST_TREND, None, 7, key="trend", gap=2)
+_STRIP: Final[Column[RouteView]] = Column("", _LEAST_STRIP, None, 7, key="strip")
 
 
 def column_named(key: str) -> RouteColumn | None:
@@ -342,12 +439,24 @@ def matches(route: RouteView, words: str) -> bool:
     return all(word in text for word in words.lower().split())
 
 
+def hurts(route: RouteView) -> bool:
+    """Tell whether a route's state is one of which somebody asks since when."""
+    return route.state not in CALM
+
+
+def is_shown(route: RouteView, view: ViewState) -> bool:
+    """Tell whether a route is a row of the table."""
+    if view.rows is not None:
+        return route.name in view.rows
+    return matches(route, view.filter) and (not view.only_hurt or hurts(route))
+
+
 def visible_routes(snapshot: Snapshot, view: ViewState) -> tuple[RouteView, ...]:
     """Return the rows of the table: filtered, in the order of the view."""
+    rows = [route for route in snapshot.routes if is_shown(route, view)]
     if view.rows is not None:
-        by_name = {route.name: route for route in snapshot.routes}
+        by_name = {route.name: route for route in rows}
         return tuple(by_name[name] for name in view.rows)
-    rows = [route for route in snapshot.routes if matches(route, view.filter)]
     if view.sort:
         rows = _sorted(rows, view.sort)
     return tuple(reversed(rows) if view.reversed else rows)
@@ -370,22 +479,14 @@ def _descending(value: SortValue) -> tuple[bool, float]:
 
 
 def selected_route(snapshot: Snapshot, view: ViewState) -> RouteView | None:
-    """Return the row under the cursor: the selected one while it is visible, else the first."""
-    rows = visible_routes(snapshot, view)
-    chosen = next((route for route in rows if route.name == view.selected), None)
-    return chosen or (rows[0] if rows else None)
-
-
-def settled(snapshot: Snapshot, view: ViewState) -> ViewState:
-    """Return the view with its cursor on a route of its own.
-
-    At first the cursor rests on the worst row; once the first figures are in, or when the user
-    moves, it belongs to a route and follows it.
-    """
-    if view.selected is not None or snapshot.header.elapsed_s < _SETTLING_S:
-        return view
-    route = selected_route(snapshot, view)
-    return view if route is None else replace(view, selected=route.name)
+    """Return the row under the cursor: the selected one while it is visible, else the worst."""
+    worst = None
+    for route in snapshot.routes:  # worst first, however the table is sorted
+        if is_shown(route, view):
+            if view.selected in (None, route.name):
+                return route
+            worst = worst or route
+    return worst
 
 
 def moved(snapshot: Snapshot, view: ViewState, by: int) -> ViewState:
@@ -394,14 +495,30 @@ def moved(snapshot: Snapshot, view: ViewState, by: int) -> ViewState:
     current = selected_route(snapshot, view)
     if current is None:
         return view
-    index = min(max(rows.index(current) + by, 0), len(rows) - 1)
+    index = min(max(_place(rows, current) + by, 0), len(rows) - 1)
     return replace(view, selected=rows[index].name, offsets={})
 
 
-def moved_to_edge(snapshot: Snapshot, view: ViewState, *, last: bool) -> ViewState:
-    """Return the view with the cursor on the first or the last row."""
-    number = len(visible_routes(snapshot, view))
-    return moved(snapshot, view, number if last else -number)
+def moved_to_last(snapshot: Snapshot, view: ViewState) -> ViewState:
+    """Return the view with the cursor on the last row."""
+    return moved(snapshot, view, len(visible_routes(snapshot, view)))
+
+
+def following(view: ViewState) -> ViewState:
+    """Return the view with the cursor on the worst route, whichever that will be."""
+    return replace(view, selected=None, offsets={})
+
+
+def scrolled(snapshot: Snapshot, view: ViewState, by: int, height: int) -> ViewState:
+    """Return the view with the rows scrolled by some lines; the cursor stays with its route."""
+    shown = table_rows(snapshot, view, height)
+    most = shown.among - len(shown.rows)
+    first = min(max(0, shown.first + by), most)
+    return replace(view, offsets={**view.offsets, "routes": first}) if most > 0 else view
+
+
+def _place(rows: Sequence[RouteView], route: RouteView) -> int:
+    return next(place for place, row in enumerate(rows) if row.name == route.name)
 
 
 def next_trouble(snapshot: Snapshot, view: ViewState, step: int) -> ViewState | None:
@@ -410,9 +527,9 @@ def next_trouble(snapshot: Snapshot, view: ViewState, step: int) -> ViewState | 
     rows, current = visible_routes(snapshot, view), selected_route(snapshot, view)
     if current is None:
         return None
-    at = rows.index(current)
+    at = _place(rows, current)
     others = (*rows[at + 1 :], *rows[:at])
-    hurt = [row for row in others[::step] if row.state not in CALM]
+    hurt = [row for row in others[::step] if hurts(row)]
     return replace(view, selected=hurt[0].name, offsets={}) if hurt else None
 
 
@@ -433,38 +550,37 @@ def routes_table(
 ) -> Table[RouteView]:
     """Return the table that fits into `width` cells, markers not counted, as `rows` need it.
 
-    The trend comes last and is left to whoever draws it. `current` is the row under the cursor.
+    The strip comes last and is left to whoever draws it. `current` is the row under the cursor.
     """
 
     def name(route: RouteView) -> Cell:
-        stands_out = route is current or route.state not in ("ok", "paused")
+        stands_out = route is current or hurts(route)
         return Cell(neutralise(route.name, _NAME_LIMIT), "title" if stands_out else "text")
 
     longest = max((cells(neutralise(row.name, _NAME_LIMIT)) for row in rows), default=0)
-    wide = min(max(longest, _LEAST_NAME), _MOST_NAME, max(1, width))
-    first: Column[RouteView] = Column(left("ROUTE", wide), wide, name, key="name", flush_left=True)
+    wide = min(max(longest, _LEAST_NAME), _MOST_NAME)
+    least = min(wide, _USUAL_NAME, max(1, width))
+    first: Column[RouteView] = Column("ROUTE", least, name, key="name", flush_left=True)
     # As wide as the sum of all targets needs, which is in the foot.
     digits = len(str(sum(row.target for row in rows)))
     columns = [
         replace(column, width=max(column.width, 2 * digits + 1)) if column.key == "conc" else column
         for column in COLUMNS
     ]
-    table = fit([first, *columns, _TREND], width, gap=1)
+    table = fit([first, *columns, _STRIP], width, gap=1)
     model = max((cells(neutralise(row.model, _NAME_LIMIT)) for row in rows), default=0)
-    # Where no column but the state has gone, the trend has its usual width before others grow.
-    roomy = len(table.columns) > len(columns) and table.spare >= _USUAL_TREND - _LEAST_TREND
     return table.grown(
-        *([("trend", _USUAL_TREND)] if roomy else []),
+        ("name", min(wide, max(1, width))),
+        ("strip", _USUAL_STRIP),
         ("model", min(model, _USUAL_MODEL)),
-        ("trend", _USUAL_TREND),
         ("why", _MOST_WHY),
         ("model", min(model, _MOST_MODEL)),
-        ("trend", _MOST_TREND),
+        ("strip", _MOST_STRIP),
     )
 
 
 class Trends:
-    """Draws each trend once for as long as the board hands on the same points: for a second."""
+    """Draws each strip once for as long as the board hands on the same points: for a second."""
 
     def __init__(self) -> None:
         self._drawn: dict[int, tuple[Sequence[ChartPoint], tuple[float, ...], Line]] = {}
@@ -473,18 +589,73 @@ class Trends:
         return len(self._drawn)
 
     def __call__(
-        self, points: Sequence[ChartPoint], width: int, top_s: float, goal_s: float, span_ns: int
+        self, points: Sequence[ChartPoint], width: int, top_s: float, goal_s: float, cell_ns: int
     ) -> Line:
-        how = (width, top_s, goal_s, span_ns)
+        how = (width, top_s, goal_s, cell_ns)
         known = self._drawn.get(id(points))
         # An id is given anew when its object is gone: the points themselves are kept with it.
         if known is not None and known[0] is points and known[1] == how:
             return known[2]
         if len(self._drawn) >= _TRENDS_KEPT:
             self._drawn.clear()
-        line = trend_cells(points, width, top_s, goal_s, span_ns)
+        line = strip_cells(points, width, top_s, goal_s, cell_ns)
         self._drawn[id(points)] = (points, how, line)
         return line
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Which rows stand in a table of some height."""
+
+    rows: tuple[RouteView, ...]
+    """As they stand: the pinned ones, then those that are scrolled."""
+    among: int
+    """Rows that there are."""
+    first: int
+    """How far those that are scrolled are scrolled down."""
+    places: tuple[int, ...]
+    """Where each of `rows` stands among all, counted from 1."""
+    headed: bool
+    totalled: bool
+
+    @property
+    def hidden(self) -> int:
+        """How many rows have no line."""
+        return self.among - len(self.rows)
+
+
+def table_rows(snapshot: Snapshot, view: ViewState, height: int) -> TableRows:
+    """Return which rows stand in `height` lines: those around the cursor, or where the user has
+    scrolled to; the worst three in any case, while they hurt."""
+    rows = visible_routes(snapshot, view)
+    headed = height >= _LEAST_HEADED
+    body = max(1, height - headed)
+    totalled = snapshot.totals is not None and (body > len(rows) or height >= _LEAST_TOTALLED)
+    body = max(1, body - totalled)
+    if len(rows) <= body:
+        places = tuple(range(1, len(rows) + 1))
+        return TableRows(rows, len(rows), 0, places, headed, totalled)
+    worst = [row.name for row in snapshot.routes if is_shown(row, view) and hurts(row)]
+    pinned = frozenset(worst[: min(_PINNED, body // 2)])
+    numbered = list(enumerate(rows, start=1))
+    kept = [(place, row) for place, row in numbered if row.name in pinned]
+    rest = [(place, row) for place, row in numbered if row.name not in pinned]
+    room = body - len(kept)
+    first = view.offsets.get("routes")
+    if first is None:
+        current = selected_route(snapshot, view)
+        under = (at for at, (_, row) in enumerate(rest) if current and row.name == current.name)
+        first = max(0, next(under, 0) - room + 1)
+    first = min(first, len(rest) - room)
+    shown = (*kept, *rest[first : first + room])
+    return TableRows(
+        tuple(row for _, row in shown),
+        len(rows),
+        first,
+        tuple(place for place, _ in shown),
+        headed,
+        totalled,
+    )
 
 
 def routes_lines(
@@ -492,121 +663,207 @@ def routes_lines(
     view: ViewState,
     width: int,
     height: int,
-    draw_trend: DrawTrend = trend_cells,
+    draw_trend: DrawTrend = strip_cells,
 ) -> list[Line]:
     """Return the table: heads, the rows around the cursor, and the totals in the last line."""
-    rows = visible_routes(snapshot, view)
+    shown = table_rows(snapshot, view, height)
     current = selected_route(snapshot, view)
-    table = routes_table(snapshot.routes, width - _MARKER_WIDTH, current)
-    span_ns = max((span_of(row.trend) for row in snapshot.routes), default=SPANS_NS[0])
-    head = _head(table, snapshot, view, span_ns)
-    if not rows:
+    # The bar takes a cell for as long as it has something to tell.
+    table = routes_table(snapshot.routes, width - _MARKER_WIDTH - bool(shown.hidden), current)
+    strip_width = table.width("strip")
+    cell_s = strip_cell_s(strip_width)
+    head = _head(table, snapshot, view)
+    if not shown.rows:
         return [head, *_nothing(snapshot, view)][:height]
-    trend_width = table.width("trend")
-    body, first = _window(snapshot, view, height)
     lines: list[Line] = []
-    for row in rows[first : first + body]:
-        trend: Line = ()
-        if trend_width and row.streamed:
-            trend = draw_trend(row.trend, trend_width, TREND_TOP_S, row.goal_ttft_s, span_ns)
-        elif trend_width:
-            trend = ((left("not streamed", trend_width), "faint"),)
+    for row in shown.rows:
+        strip: Line = ()
+        if strip_width:
+            strip = draw_trend(
+                row.trend, strip_width, STRIP_TOP_S, row.goal_ttft_s, cell_s * NS_PER_S
+            )
+        is_current = current is not None and row.name == current.name
         marker: Line = (
-            ("▸ " if row is current else "  ", "accent"),
+            ("▸" if is_current else " ", "accent"),
             (STATE_GLYPHS[row.state], STATE_ROLES[row.state]),
-            (" ", "text"),
+            (OURS if row.observer_busy else " ", "dim"),
         )
-        gap: Line = (("  ", "text"),) if trend else ()
-        lines.append((*marker, *table.line(row), *gap, *trend))
-    if height < _FRAME_ROWS:
-        return lines
-    lines.insert(0, head)
-    if snapshot.totals is not None and height > _FRAME_ROWS:
+        gap: Line = ((" ", "text"),) if strip else ()
+        lines.append((*marker, *table.line(row), *gap, *strip))
+    if shown.hidden and len(lines) > 1:
+        lines = _barred(lines, shown, width)
+    if shown.headed:
+        lines.insert(0, head)
+    if shown.totalled and snapshot.totals is not None:
         blank: list[Line] = [()] * max(0, min(1, height - len(lines) - 1))
         foot = table.line(snapshot.totals, {**_FOOT, "name": Cell("all routes", "head")})
         lines += [*blank, ((" " * _MARKER_WIDTH, "text"), *foot)]
     return lines
 
 
-def _head(table: Table[RouteView], snapshot: Snapshot, view: ViewState, span_ns: int) -> Line:
+def _barred(lines: Sequence[Line], shown: TableRows, width: int) -> list[Line]:
+    """Return rows with a bar at their right that tells which part of all of them they are."""
+    seen = len(lines)
+    length = max(1, round(seen * seen / shown.among))
+    begin = round((seen - length) * shown.first / shown.hidden)
+    return [
+        (*pad(line, width - 1), ("┃", "head") if begin <= at < begin + length else ("│", "border"))
+        for at, line in enumerate(lines)
+    ]
+
+
+def strip_cell_s(width: int) -> int:
+    """Return the seconds that a cell of a strip stands for: it reaches back five minutes or so."""
+    return next((s for s in _CELLS_S if s * width >= _STRIP_MINUTES * 60), _CELLS_S[-1])
+
+
+def _head(table: Table[RouteView], snapshot: Snapshot, view: ViewState) -> Line:
     heads: Line = ((" " * _MARKER_WIDTH, "head"), *table.head_line(view.sort))
-    trend_width = table.width("trend")
-    if not trend_width:
+    strip_width = table.width("strip")
+    if not strip_width:
         return heads
+    cell_s = strip_cell_s(strip_width)
+    span = f"{max(1, strip_width * cell_s // 60)}m"
     goals = {row.goal_ttft_s for row in snapshot.routes if row.streamed}
-    goal = f" goal {goals.pop():g}" if len(goals) == 1 else ""
-    scale = f"{span_ns // (_MINUTE_S * NS_PER_S)}m 0–{TREND_TOP_S:g}s"
-    texts = (f"TTFT p95 {scale}{goal}", f"p95 {scale}{goal}", f"{scale}{goal}")
-    text = next((text for text in texts if len(text) <= trend_width), scale)
-    return (*heads, ("  " + left(text, trend_width), "head"))
+    goal = f", goal {goals.pop():g}" if len(goals) == 1 else ""
+    scale = f"0–{STRIP_TOP_S:g}s"
+    texts = (
+        f"{span}, a cell {cell_s}s: TTFT p95 {scale}{goal}",
+        f"{span}, a cell {cell_s}s: {scale}{goal}",
+        f"{span}, a cell {cell_s}s: {scale}",
+        f"{span} by {cell_s}s, {scale}",
+        f"{span} {scale}",
+    )
+    text = next((text for text in texts if len(text) <= strip_width), span)
+    return (*heads, (" " + left(text, strip_width), "head"))
 
 
 def _nothing(snapshot: Snapshot, view: ViewState) -> list[Line]:
     if snapshot.routes and view.filter:
         return [((f"  no route matches {neutralise(view.filter, 40)} · Esc shows all", "dim"),)]
+    if snapshot.routes:
+        return [((f"  none of {len(snapshot.routes)} routes hurts · x shows all", "dim"),)]
     return [(("  waiting for the engine", "dim"),)]
 
 
-def _window(snapshot: Snapshot, view: ViewState, height: int) -> tuple[int, int]:
-    """Return how many rows fit and the first of them, such that the cursor is among them."""
-    rows = visible_routes(snapshot, view)
-    frame = 0 if height < _FRAME_ROWS else 1 if height == _FRAME_ROWS else _FRAME_ROWS
-    body = max(1, height - frame)
-    current = selected_route(snapshot, view)
-    index = rows.index(current) if current else 0
-    return body, max(0, index - body + 1)
-
-
 def cursor_row(snapshot: Snapshot, view: ViewState, height: int) -> int | None:
-    """Return the row of the selected route in `routes_lines`; None where there is none."""
+    """Return the line of the selected route in `routes_lines`; None where it has none."""
     current = selected_route(snapshot, view)
-    if current is None:
-        return None
-    _, first = _window(snapshot, view, height)
-    return visible_routes(snapshot, view).index(current) - first + (height >= _FRAME_ROWS)
+    shown = table_rows(snapshot, view, height)
+    lines = enumerate(shown.rows, start=shown.headed)
+    return next((at for at, row in lines if current and row.name == current.name), None)
+
+
+def row_at(snapshot: Snapshot, view: ViewState, height: int, line: int) -> RouteView | None:
+    """Return the route of a line of `routes_lines`; None where it is none."""
+    shown = table_rows(snapshot, view, height)
+    place = line - shown.headed
+    return shown.rows[place] if 0 <= place < len(shown.rows) else None
+
+
+def sort_key_at(
+    snapshot: Snapshot, view: ViewState, width: int, height: int, cell: int
+) -> str | None:
+    """Return the sort key of the head that stands over a cell; None where none does."""
+    hidden = table_rows(snapshot, view, height).hidden
+    table = routes_table(snapshot.routes, width - _MARKER_WIDTH - bool(hidden))
+    end = _MARKER_WIDTH
+    for column, column_width, gap in zip(table.columns, table.widths, table.gaps, strict=True):
+        end += len(gap) + column_width + column.marked
+        if cell < end:
+            return column.key if column.key in SORT_KEYS else None
+    return None
 
 
 def routes_title(snapshot: Snapshot, view: ViewState) -> str:
     """Return the pane's title: the order, the window and the filter."""
     column = column_named(view.sort)
-    head = f"{column.group} {column.head}".strip() if column else view.sort
-    order = f"by {head}" if view.sort else "worst first"
-    parts = ["routes", order + (", reversed" if view.reversed else ""), f"window {view.window}"]
+    head = f"{column.group}{column.head}" if column else view.sort
+    order = f"by {head}" if view.sort else "most users hurt first"
+    parts = ["routes", order + (", reversed" if view.reversed else "")]
+    shown = sum(is_shown(route, view) for route in snapshot.routes)
+    among = f"{shown} of {len(snapshot.routes)}"
     if view.filter:
-        shown = len(visible_routes(snapshot, view))
-        parts.append(f"filter {neutralise(view.filter, 30)}: {shown} of {len(snapshot.routes)}")
+        parts.append(f"filter {neutralise(view.filter, 30)}: {among}")
+    if view.only_hurt:
+        hidden = len(snapshot.routes) - shown
+        parts.append(f"only what hurts, {hidden} hidden (x)" if not view.filter else "x: hurt only")
+    parts.append(window_words(view.window))
+    parts.append("× = times its usual")
     return " · ".join(parts)
 
 
-def routes_subtitle(snapshot: Snapshot, view: ViewState, zone: tzinfo | None = None) -> str:
-    """Return the selected route's state with its begin, its knobs, and the newest notice.
+def window_words(window: WindowName) -> str:
+    """Return what the figures of the table are of; the shortest window is what is called now."""
+    if window == WINDOWS[0]:
+        return f"now = last {spaced(window)}"
+    return f"last {spaced(window)}" if window != "run" else "since start"
 
-    Args:
-        zone: time zone of the wall time; None is the machine's own.
+
+def spaced(window: WindowName) -> str:
+    """Return a window as a quantity: `1 m`."""
+    return f"{window[:-1]} {window[-1]}"
+
+
+def routes_count(snapshot: Snapshot, view: ViewState, height: int) -> str:
+    """Return which rows stand in `height` lines, and of how many: `1–3, 10–26 of 41`."""
+    shown = table_rows(snapshot, view, height)
+    if not shown.rows:
+        return ""
+    begins = [shown.places[0]]
+    ends = []
+    for before, place in pairwise(shown.places):
+        if place != before + 1:
+            ends.append(before)
+            begins.append(place)
+    ends.append(shown.places[-1])
+    runs = zip(begins, ends, strict=True)
+    told = ", ".join(f"{begin}–{end}" if begin < end else f"{begin}" for begin, end in runs)
+    return f"{told} of {shown.among}"
+
+
+def routes_subtitle(snapshot: Snapshot, view: ViewState) -> str:
+    """Return what to do for the selected route, its knobs, and the newest notice.
+
+    What a narrow verdict had no room for stands here: what is needed most comes first.
     """
     notices = snapshot.header.notices
     note = f"{neutralise(notices[-1], _NOTICE_LIMIT)}" if notices else ""
     route = selected_route(snapshot, view)
-    parts = [] if route is None else _about(route, snapshot, zone)
-    return " · ".join(part for part in (*parts, _worse(route, snapshot), note) if part)
+    if route is None:
+        return note
+    if view.selected is None:
+        cursor = "cursor follows the worst until you move it"
+    else:
+        cursor = "g follows the worst"
+    parts = (_advice(route, snapshot), cursor, *_about(route), _worse(route, snapshot), note)
+    return " · ".join(part for part in parts if part)
 
 
-def _about(route: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> list[str]:
-    state: str = route.state
-    if route.since_ns is not None:
-        at = time_of_day(route.since_ns, snapshot.wall_anchor_ns, zone)
-        state = f"{state} since {at} ({_lasting((snapshot.now_ns - route.since_ns) // NS_PER_S)})"
-    price, why = "", _why(route)
+def _advice(route: RouteView, snapshot: Snapshot) -> str:
+    """Return what to do for a route, by the worst of its incidents that has advice."""
+    for incident in snapshot.incidents:
+        advice = incident.diagnosis.advice
+        if advice is not None and route.name in incident.diagnosis.routes:
+            return f"→ {neutralise(advice_words(advice), _NOTICE_LIMIT)}"
+    return ""
+
+
+def _about(route: RouteView) -> list[str]:
+    price = ""
     if route.price is not None:
         price = f"${route.price.input:g}/{route.price.output:g} per M"  # tokens, in and out
         price += " by its list" if route.price.source == "list" else ""
+    goal = ""
+    if route.goal_scaled and route.goal_e2e_s is not None:
+        goal = f"E2E goal {route.goal_e2e_s:g} s, for this cap"
     return [
-        neutralise(route.name, _MOST_NAME),
-        f"{state}: {why}" if why else state,
+        _why(route) if hurts(route) else "",
         f"every {route.interval:g} s" if route.interval else "back to back",
         f"cap {route.max_tokens}",
+        goal,
         "" if route.streamed else "not streamed",
-        f"cooling {ceil(route.cool_down_s)} s" if route.cool_down_s else "",
+        "probed more often: something is suspected" if route.evidence else "",
         f"{route.skipped} skipped" if route.skipped else "",
         price,
     ]
@@ -616,14 +873,6 @@ def _why(route: RouteView) -> str:
     """Return why a route is in its state: in our words, and then in its server's own."""
     parts = (neutralise(route.why, _WHY_LIMIT), neutralise(route.said, _SAID_LIMIT))
     return " · ".join(part for part in parts if part)
-
-
-def _lasting(for_s: int) -> str:
-    """Return how long a state has lasted in whole minutes: a border is costly to draw again."""
-    if for_s < _MINUTE_S:
-        return "<1m"
-    hours, minutes = divmod(for_s // _MINUTE_S, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m"
 
 
 def _worse(selected: RouteView | None, snapshot: Snapshot) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from probes.board.views import LimitsView, Snapshot, ThrottleEntry
 from probes.events import Limit
 from probes.events.limit_periods import as_of, is_in_force
-from probes.kit.clock import seconds
+from probes.kit.clock import NS_PER_S, seconds
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import bar
 from tui.draw.table import Cell, Column, Table, fit
@@ -27,6 +27,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.panes.pane import Want
 from tui.panes.routes import selected_route
 from tui.panes.view import ViewState
 
@@ -49,6 +50,12 @@ _MOST_REQUEST: Final = 24
 _LEAST_MESSAGE: Final = 8
 """Cells below which words of the server's are left out rather than cut to nothing."""
 _GAP: Final = "  "
+_CALM: Final[Span] = ("no 429 since start", "dim")
+_LEAST_LINES: Final = 4
+_MOST_LOGGED: Final = 20
+_MINUTE_NS: Final = 60 * NS_PER_S
+_NEWS_NS: Final = 5 * _MINUTE_NS
+"""How long after a 429 the pane has lines of its own: as long as a recovery is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +159,7 @@ def throttling_lines(
     gauges = _gauges(snapshot, width, height // 2 if entries else height - 2)
     limits = gauges or _limit_lines(snapshot, width, max(1, height // 2))
     if not entries:
-        calm: Line = (("no 429 since start", "dim"),)
-        return tuple([*limits, *([()] if limits else []), clip(calm, width)][:height])
+        return tuple([*limits, *([()] if limits else []), clip((_CALM,), width)][:height])
     table = _log_table(width)
     # The message comes when the request's id has all its room.
     whole_id = table.width("request") == _MOST_REQUEST
@@ -178,8 +184,46 @@ def _log_table(width: int) -> Table[_Logged]:
 
 
 def throttling_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - a pane's own
-    """Return the pane's name; the log is of all routes."""
-    return "throttling · all routes"
+    """Return the pane's name, and how many routes the log is of."""
+    throttled = len({entry.route for entry in snapshot.throttles})
+    among = f"{throttled} of {len(snapshot.routes)} routes" if throttled else "all routes"
+    return f"throttling · {among}"
+
+
+def throttling_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
+    """Return lines for each limit and for as many 429s as there are; one where none is new."""
+    limits = sum(max(1, len(view.limits)) for view in _reported(snapshot))
+    entries = min(len(snapshot.throttles), _MOST_LOGGED)
+    return Want(_LEAST_LINES, limits + 1 + entries, quiet=not _is_news(snapshot))
+
+
+def throttling_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
+    """Return how many 429s there were lately, or how long ago the last one was."""
+    entries = snapshot.throttles
+    if not entries:
+        return (_CALM,)
+    recent = sum(entry.at_ns >= snapshot.now_ns - _MINUTE_NS for entry in entries)
+    if recent:
+        last = neutralise(entries[0].route, _ROUTE)
+        return ((f"{recent} 429s in the last 1 m", "throttled"), (f" · last {last}", "dim"))
+    return ((f"last 429 {_coarse(seconds(snapshot.now_ns - entries[0].at_ns))} ago", "dim"),)
+
+
+def _is_news(snapshot: Snapshot) -> bool:
+    """Tell whether a 429 is not long past, a route cools down, or a limit is nearly spent."""
+    entries = snapshot.throttles
+    if entries and entries[0].at_ns >= snapshot.now_ns - _NEWS_NS:
+        return True
+    return any(
+        view.cool_down_s is not None or any(_is_scarce(limit) for limit in view.limits)
+        for view in snapshot.limits
+    )
+
+
+def _is_scarce(limit: Limit) -> bool:
+    """Tell whether nearly nothing is left of it; requests at once are meant to be used up."""
+    left_over = _share_left(limit)
+    return limit.kind != "concurrency" and left_over is not None and left_over <= _LOW
 
 
 def limit_words(view: LimitsView, now_ns: int) -> list[Span]:

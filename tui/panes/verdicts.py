@@ -242,3 +242,13 @@ def _look_of(state: RouteState) -> tuple[str, Role]:
     role = STATE_ROLES[state]
     # White on red is for a glyph alone: a whole line of it would hide the other lines.
     return STATE_GLYPHS[state], "missed" if role == "alert" else role
+
+
+def verdict_route(snapshot: Snapshot, height: int, line: int) -> str | None:
+    """Return the first route of the verdict in a line; None where it is of none that there is."""
+    told = [one.diagnosis for one in snapshot.incidents[:height]]
+    told += [one.diagnosis for one in snapshot.recoveries]
+    if not 0 <= line < len(told):
+        return None
+    there = {route.name for route in snapshot.routes}
+    return next((name for name in told[line].routes if name in there), None)

@@ -77,7 +77,7 @@ class ViewState:
     reversed: bool = False
     filter: str = ""
     """Lower-case words that a route's name, model, tags or state must all contain."""
-    window: WindowName = "5m"
+    window: WindowName = "1m"
     only_hurt: bool = False
     """Only routes that hurt are rows of the table."""
     private: bool = False

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 from probes.board.views import RouteState
-from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, THROTTLED
+from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import NO_FIGURE, NOT_STREAMED, Role
 from tui.keys import KEYS, Hotkey
-from tui.panes.routes import COLUMNS, FEW_SAMPLES, STATE_GLYPHS, STATE_ROLES
+from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import PaneName
 
 
@@ -122,31 +122,34 @@ COLUMN_MEANINGS: Final[dict[str, str]] = {
     "model": "its model",
     "state": "the state in words",
     "since": "how long ago that began which makes the state; seconds below ten minutes",
-    "why": "why it is in that state, in the server's own words where there are any; how long it "
-    "still cools",
-    "conc": "attempts in flight / the most at once",
-    "open": "age of the oldest open request; `!` when it has been open for longer than three times "
-    "the p95 (its goal where too few are known) and 8 s: for whole answers once it writes, for "
-    "first tokens before",
-    "per_min": "probes finished a minute",
-    "ttft_p50": "of the window",
-    "ttft_p95": "of the window; graded by its goal; `whole` where the route is not streamed",
-    "ttft_p99": "of the window",
-    "e2e_p50": "of the window",
-    "e2e_p95": "of the window; graded by its goal",
+    "good": "ok and within every goal; the louder the more users are hurt: from 5, 10 and 50 "
+    "% on, what is open and hangs among them",
+    "ok": "success; `▼` below its goal",
+    "ttft_p50": "median TTFT, graded by its goal as the percentiles below",
+    "ttft_p95": "p95; `whole` where the route is not streamed",
+    "ttft_p99": "p99",
+    "ttft_times": "p95 against the usual one, from ×1.2 on: blank where it is as usual, `learn` "
+    "where too little is known. `△`, and from ×2 on `▲`; dim where the state is `ok`",
+    "e2e_p50": "median E2E",
+    "e2e_p95": "p95",
+    "e2e_times": "as `TTFT×`",
     "speed": "of a stream, the median; graded by `goals.tokens_per_s`, where that is set: `△` "
     "below it, `▲` below 1/1.5 of it",
-    "ok": "success; `▼` below its goal",
-    "good": "ok and within every goal",
+    "speed_times": "against the usual speed, from ×0.8 down",
+    "stall": "share of the answers that paused in mid-stream, in per cent",
     "throttled": "throttled attempts a minute",
     "timeouts": "timeouts a minute",
     "retry": "attempts a probe",
     "tokens": "tokens of an attempt, the mean",
+    "conc": "attempts in flight / the most at once; `⇡` while it is probed more often because"
+    " something is suspected",
+    "open": "age of the oldest open request; `!` when it has been open for longer than three "
+    "times the p95 (its goal where too few are known) and 8 s: for whole answers once"
+    " it writes, for first tokens before",
+    "per_min": "probes finished a minute",
     "usd": "what probing costs; `~` where that is an estimate",
-    "ttft_times": "× its usual, the p95; blank where it is about as usual",
-    "e2e_times": "× its usual, the p95",
-    "speed_times": "× its usual speed",
-    "stall": "share of answers that paused in their midst",
+    "why": "why it is in that state, in the server's own words where there are any; how long"
+    " it still cools",
 }
 """By the key of the column of the routes table; the same words stand in the room's README."""
 
@@ -182,6 +185,7 @@ _MARKS: Final = Section(
             "dim",
         ),
         Term(NO_FIGURE, "No sample.", "faint"),
+        Term(MORE_PROBES, "Probed more often: something is suspected.", "dim"),
         Term(NOT_STREAMED, "The route is not streamed: its answers have no TTFT.", "faint"),
     ),
 )
@@ -205,9 +209,10 @@ _CHARTS: Final = Section(
         Term("⣶⣶", "TTFT p50.", "graph_dim"),
         Term("┄┄", "The goal.", "goal"),
         Term("▾ ┊", "A knob was turned, or you set a mark.", "accent"),
-        Term(OFF_SCALE, "Above the scale of the trend.", "sluggish"),
-        Term(FAILED, "Failures.", "missed"),
-        Term(THROTTLED, "429s.", "throttled"),
+        Term(OFF_SCALE, "Above the scale of the strip.", "sluggish"),
+        Term(FAILED, "Failures; in a strip most of what ended.", "missed"),
+        Term(THROTTLED, "429s; in a strip a quarter of the attempts.", "throttled"),
+        Term(f"{STALLED} {RESCUED}", "A tenth paused; a tenth was rescued by retries.", "stall"),
         Term(NO_SAMPLE, "No sample.", "faint"),
     ),
 )
@@ -232,7 +237,7 @@ _OBSERVER: Final = Section(
 _COLUMNS: Final = Section(
     "columns of the routes table",
     tuple(
-        Term(f"{column.group} {column.head}".strip(), COLUMN_MEANINGS.get(column.key, ""))
+        Term(f"{column.group}{column.head}", COLUMN_MEANINGS.get(column.key, ""))
         for column in COLUMNS
     ),
 )

@@ -1,20 +1,38 @@
-"""The home screen: strips, the routes table and the panes beneath it."""
+"""The home screen: strips, the routes table and the panes beneath it.
 
+Rule 1. `tui.screens.layout` says what stands where; here it is only put there.
+Rule 2. What panes have to say changes their heights every few seconds at most: nothing jumps.
+Rule 3. The cursor follows the worst route until the user moves it or turns a knob: from then on
+what is turned is what is looked at.
+"""
+
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from textual.app import ComposeResult
-from textual.containers import Grid
+from textual.widget import Widget
 from textual.widgets import Input
 
 from probes.board.views import Happening
+from probes.control.commands import Command
+from probes.kit.clock import NS_PER_S
 from tui.keys import bindings
 from tui.panes.happenings import happening_at, next_filter, route_of
 from tui.panes.header import banner_line
 from tui.panes.home import home_panes
-from tui.panes.pane import Pane
-from tui.panes.routes import moved, moved_to_edge, next_sort
-from tui.panes.verdicts import verdict_count
+from tui.panes.pane import Pane, Want
+from tui.panes.routes import (
+    following,
+    moved,
+    moved_to_last,
+    next_sort,
+    row_at,
+    scrolled,
+    sort_key_at,
+)
+from tui.panes.verdicts import verdict_count, verdict_route
+from tui.panes.view import PaneName
 from tui.screens.cockpit import CockpitState
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.screens.live import SCROLL_STEP, LiveScreen
@@ -23,6 +41,11 @@ from tui.screens.sort_menu import SortMenu
 
 _LOG: Final = 6
 """Number of the pane of what happened."""
+
+_STANDS_NS: Final = 5 * NS_PER_S
+"""How long panes keep their heights whatever they come to say: as long as the rows their order."""
+_WHEEL_STEP: Final = 3
+_DOUBLE: Final = 2
 
 
 class HomeScreen(LiveScreen):
@@ -35,59 +58,124 @@ class HomeScreen(LiveScreen):
     def __init__(self, cockpit: CockpitState) -> None:
         super().__init__(cockpit, home_panes(cockpit.strips))
         self._arrangement: Arrangement | None = None
+        self._wants: Mapping[int, Want] = {}
+        self._wanted_ns = 0
+        """Since when they stand."""
+        self._was_followed = ""
+        """The route whose page was opened while the cursor followed the worst."""
 
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange_panes` says which of them are displayed."""
-        panes = self.panes
-        yield from (panes["header"], panes["banner"], panes["verdicts"], panes["routes"])
-        with Grid(id="lower"):
-            yield from (self.pane(number) for number in LOWER_PANES)
+        for pane in self.panes.values():
+            pane.display = not pane.spec.number
+            yield pane
         yield Input(placeholder="name, model, tag or state", id="filter", compact=True)
-        yield panes["footer"]
 
     def on_mount(self) -> None:
         """Hide the filter until it is asked for."""
         self.query_one("#filter").display = False
 
+    def on_screen_resume(self) -> None:
+        """Follow the worst again, where the page that was opened from it has been left."""
+        if self._was_followed and self.view.selected == self._was_followed:
+            self.view = following(self.view)
+        self._was_followed = ""
+
     def arrange_panes(self) -> Arrangement:
         """Show the panes that have room."""
-        banner = self.panes["banner"]
-        banner.display = banner_line(self.latest, self.cockpit.strips.status) is not None
+        latest = self.latest
         arrangement = arrange(
             self.size.width,
             self.size.height,
-            routes=len(self.latest.routes),
-            banner=banner.display,
-            verdicts=verdict_count(self.latest),
+            routes=len(latest.routes),
+            banner=banner_line(latest, self.cockpit.strips.status) is not None,
+            verdicts=verdict_count(latest),
             current=self.current,
             maximised=self.view.maximised,
+            wants=self._held_wants(),
+            filtering=self.query_one("#filter").display,
         )
         if arrangement != self._arrangement:
             self._arrangement = arrangement
             self._apply(arrangement)
         return arrangement
 
-    def _apply(self, arrangement: Arrangement) -> None:
-        self.set_class(not arrangement.framed, "-bare")
-        self.panes["header"].display = arrangement.header
-        self.panes["footer"].display = arrangement.footer
-        verdicts = self.panes["verdicts"]
-        verdicts.display = arrangement.verdicts > 0
-        verdicts.styles.height = max(1, arrangement.verdicts)
-        routes = self.panes["routes"]
-        routes.display = arrangement.routes_height > 0
-        routes.styles.height = max(1, arrangement.routes_height)
-        lower = self.query_one("#lower")
-        lower.display = bool(arrangement.panes)
-        lower.styles.grid_size_columns = arrangement.columns
-        lower.set_class(arrangement.columns == 1, "-single")
-        lower.set_class(len(arrangement.panes) == len(LOWER_PANES), "-whole")
-        for number in LOWER_PANES:
-            self.pane(number).display = number in arrangement.panes
+    def _held_wants(self) -> Mapping[int, Want]:
+        """Return what the lower panes want, as it has stood for a while."""
+        now_ns = self.cockpit.clock.monotonic_ns()
+        if not self._wants or now_ns - self._wanted_ns >= _STANDS_NS:
+            wants = {
+                pane.spec.number: pane.spec.wants(self.latest, self.view)
+                for pane in self.panes.values()
+                if pane.spec.number in LOWER_PANES
+            }
+            if wants != self._wants:
+                # Before the first figures nobody has seen any pane at its height.
+                self._wanted_ns = now_ns if self.latest.routes else 0
+                self._wants = wants
+        return self._wants
 
-    def on_pane_row_clicked(self, event: Pane.RowClicked) -> None:
-        """Select the row that was pointed at."""
-        self.action_move(event.rows_down)
+    def _apply(self, arrangement: Arrangement) -> None:
+        width, height = self.size
+        self.set_class(not arrangement.framed, "-bare")
+        y = 0
+        strips: tuple[tuple[PaneName, int], ...] = (
+            ("header", arrangement.header),
+            ("banner", arrangement.banner),
+            ("verdicts", arrangement.verdicts),
+        )
+        for name, lines in strips:
+            _put(self.panes[name], 0, y, width, lines)
+            y += lines
+        filtering = self.query_one("#filter")
+        if filtering.display:
+            _put(filtering, 0, height - 1 - arrangement.footer, width, 1)
+        _put(self.panes["footer"], 0, height - 1, width, arrangement.footer)
+        for pane in self.panes.values():
+            if not pane.spec.number:
+                continue
+            place = arrangement.place(pane.spec.number)
+            if place is None:
+                pane.display = False
+                continue
+            pane.fold(place.folded)
+            _put(pane, place.x, place.y, place.width, place.height)
+
+    def on_pane_pointed(self, event: Pane.Pointed) -> None:
+        """Do what the user pointed at: a row, a head, a verdict, a folded pane."""
+        pane, number = event.pane, event.pane.spec.number
+        if event.turned:
+            self._turn_wheel(pane, event.turned)
+        elif pane.folded:
+            self.action_pane(number)
+        elif number == 1:
+            self._point_at_table(pane, event)
+        elif pane.spec.name == "verdicts":
+            route = verdict_route(self.latest, pane.size.height, event.y)
+            if route is not None:
+                self.look(replace(self.view, selected=route, offsets={}))
+
+    def _point_at_table(self, pane: Pane, event: Pane.Pointed) -> None:
+        width, height = pane.size
+        row = row_at(self.latest, self.view, height, event.y)
+        if row is not None:
+            self.look(replace(self.view, selected=row.name))
+            if event.clicks == _DOUBLE:
+                self.action_open()
+        elif event.y == 0:
+            key = sort_key_at(self.latest, self.view, width, height, event.x)
+            again = key is not None and key == self.view.sort
+            if again:
+                self.action_reverse()
+            elif key is not None:
+                self.look(replace(self.view, sort=key, reversed=False))
+
+    def _turn_wheel(self, pane: Pane, steps: int) -> None:
+        by = steps * _WHEEL_STEP
+        if pane.spec.number == 1:
+            self.look(scrolled(self.latest, self.view, by, pane.size.height))
+        elif pane.spec.number:
+            self.scroll(pane, by)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while the user types."""
@@ -100,13 +188,16 @@ class HomeScreen(LiveScreen):
     def _close_filter(self) -> None:
         self.query_one("#filter").display = False
         self.panes["routes"].focus()
+        self.look(self.view)
 
     def action_open(self) -> None:
         """Open the page of the selected route; in what happened, that of the first line's."""
         if self.current == _LOG and not self._select(happening_at(self.latest, self.view)):
             return
-        if self.route() is not None:
-            self.view = replace(self.view, maximised=None)
+        route = self.route()
+        if route is not None:
+            self._was_followed = route.name if self.view.selected is None else ""
+            self.view = replace(self.view, maximised=None, selected=route.name)
             self.app.push_screen(RouteScreen(self.cockpit))
 
     def _select(self, happening: Happening | None) -> bool:
@@ -133,17 +224,18 @@ class HomeScreen(LiveScreen):
         """Open the filter."""
         self.query_one("#filter").display = True
         self.set_focus(self.query_one("#filter"))  # at once: what is typed next belongs to it
+        self.look(self.view)
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
         self.look(moved(self.latest, self.view, by))
 
     def action_edge(self, last: bool) -> None:
-        """Move the cursor to the first or the last row."""
-        self.look(moved_to_edge(self.latest, self.view, last=last))
+        """Move the cursor to the last row, or give it back to the worst."""
+        self.look(moved_to_last(self.latest, self.view) if last else following(self.view))
 
     def action_back(self) -> None:
-        """Undo the nearest of: filter, maximised pane, preview."""
+        """Undo the nearest of: filter, maximised pane, preview, a cursor of the user's."""
         view = self.view
         if self.query_one("#filter").display or view.filter:
             self.query_one("#filter", Input).value = ""
@@ -152,6 +244,8 @@ class HomeScreen(LiveScreen):
             self.look(replace(view, maximised=None))
         elif view.preview:
             self.action_preview()
+        elif view.selected is not None:
+            self.look(following(view))
 
     def action_scroll_pane(self, direction: int) -> None:
         """Scroll the current pane by some lines; the table moves its cursor."""
@@ -159,6 +253,16 @@ class HomeScreen(LiveScreen):
             self.action_move(direction * SCROLL_STEP)
         else:
             super().action_scroll_pane(direction)
+
+    def action_only_hurt(self) -> None:
+        """Show only routes that hurt, or all of them."""
+        self.look(replace(self.view, only_hurt=not self.view.only_hurt, offsets={}))
+
+    def send(self, command: Command | None) -> None:
+        """Hand a command to the engine; its route is the user's from now on."""
+        if self.view.selected is None and (name := getattr(command, "route", "")):
+            self.view = replace(self.view, selected=name)
+        super().send(command)
 
     def action_sort(self) -> None:
         """Sort by the next column."""
@@ -179,3 +283,11 @@ class HomeScreen(LiveScreen):
     def action_preview(self) -> None:
         """Show the text of the selected route's oldest stream, or stop."""
         self.look(replace(self.view, preview=not self.view.preview))
+
+
+def _put(widget: Widget, x: int, y: int, width: int, height: int) -> None:
+    """Put a widget where it belongs; one without lines is not shown."""
+    widget.display = height > 0
+    styles = widget.styles
+    styles.offset = (x, y)
+    styles.width, styles.height = width, max(1, height)

@@ -26,7 +26,7 @@ def choices() -> dict[str, tuple[str, str]]:
     """Return each order by its key: the head that it stands under, and what it means."""
     columns = {
         column.key: (
-            f"{column.group} {column.head}".strip(),
+            f"{column.group}{column.head}",
             COLUMN_MEANINGS.get(column.key, ""),
         )
         for column in COLUMNS

@@ -11,8 +11,10 @@ from tui.draw.chart import (
     FAILED,
     NO_SAMPLE,
     OFF_SCALE,
+    RESCUED,
     SLICE_NS,
     SPANS_NS,
+    STALLED,
     THROTTLED,
     Series,
     bar,
@@ -26,7 +28,7 @@ from tui.draw.chart import (
     row_of,
     span_of,
     sparkline,
-    trend_cells,
+    strip_cells,
 )
 from tui.draw.text import line_text, line_width
 
@@ -160,12 +162,54 @@ def test_a_bucket_where_most_failed_says_so_instead_of_looking_fast():
     assert bucket_sample(None) is None
 
 
-def test_a_trend_fills_fifteen_minutes_and_leaves_what_was_before_unsampled():
-    assert NO_SAMPLE not in line_text(trend_cells(trend(0.5), 15, 4.0, 1.0, QUARTER_NS))
-    young = line_text(trend_cells(trend(0.5)[-6:], 15, 4.0, 1.0, QUARTER_NS))
-    assert young.count(NO_SAMPLE) >= 13
-    assert line_text(trend_cells((), 5, 4.0, 1.0, QUARTER_NS)) == NO_SAMPLE * 5
-    assert trend_cells((), 0, 4.0, 1.0, QUARTER_NS) == ()
+CELL_NS = 20 * NS_PER_S
+
+
+def of_cell(**counts: int) -> ChartPoint:
+    failures, throttled = counts.pop("failures", 0), counts.pop("throttled", 0)
+    return ChartPoint(0, 0.2, 0.3, 20, failures, throttled, **counts)
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"finished": 20, "good": 20}, 0.3),
+        ({"finished": 20, "stalled": 1}, 0.3),
+        ({"finished": 20, "stalled": 2}, "stalled"),
+        ({"finished": 20, "recovered": 1}, 0.3),
+        ({"finished": 20, "recovered": 2}, "rescued"),
+        ({"finished": 20, "recovered": 9, "stalled": 2}, "stalled"),
+        ({"finished": 20, "throttled": 6}, 0.3),
+        ({"finished": 20, "throttled": 7}, "throttled"),
+        ({"finished": 40, "failures": 20}, 0.3),
+        ({"finished": 40, "failures": 21}, "failed"),
+        ({"finished": 40, "failures": 21, "throttled": 90}, "throttled"),
+    ],
+)
+def test_a_cell_says_what_hurt_users_most_in_it(counts: dict[str, int], told: object):
+    assert bucket_sample(of_cell(**counts)) == told
+
+
+def test_what_is_said_instead_of_a_height_has_a_glyph_of_its_own():
+    line = line_text(sparkline(["stalled", "rescued", "done"], 3, top=4.0, goal=1.0))
+    assert line == f"{STALLED}{RESCUED}▁"
+
+
+def test_a_strip_is_blank_before_the_first_slice_and_marks_cells_without_a_probe():
+    assert " " not in line_text(strip_cells(trend(0.5), 15, 4.0, 1.0, CELL_NS))
+    young = line_text(strip_cells(trend(0.5)[-6:], 15, 4.0, 1.0, CELL_NS))
+    assert young.count(" ") >= 11
+    idle = [point(index, None, n=0) for index in range(60)]
+    assert line_text(strip_cells(idle, 5, 4.0, 1.0, CELL_NS)) == NO_SAMPLE * 5
+    assert line_text(strip_cells((), 5, 4.0, 1.0, CELL_NS)) == " " * 5
+    assert strip_cells((), 0, 4.0, 1.0, CELL_NS) == ()
+
+
+def test_a_strip_scrolls_by_whole_cells_and_keeps_what_it_showed():
+    points = [point(index, 0.05 * (index % 40)) for index in range(200)]
+    earlier = line_text(strip_cells(points[:100], 15, 4.0, 1.0, CELL_NS))
+    later = line_text(strip_cells(points[:102], 15, 4.0, 1.0, CELL_NS))
+    assert later[:-1] == earlier[1:]
 
 
 def test_a_bar_fills_by_eighths_and_is_bounded():
@@ -209,8 +253,8 @@ def test_what_no_scale_holds_stays_inside_the_chart():
 
 @settings(deadline=None)
 @given(points_of, st.integers(-2, 200), st.floats(0.01, 1e9), st.floats(0.01, 1e9))
-def test_a_trend_is_exactly_as_wide_as_asked(points, width, top, goal):
-    assert line_width(trend_cells(points, width, top, goal, QUARTER_NS)) == max(0, width)
+def test_a_strip_is_exactly_as_wide_as_asked(points, width, top, goal):
+    assert line_width(strip_cells(points, width, top, goal, CELL_NS)) == max(0, width)
 
 
 @settings(deadline=None)

@@ -6,11 +6,11 @@ import pytest
 from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import HOSTILE, of_one, retries, snapshot
+from made import HOSTILE, detail, of_one, retries, route, snapshot
 
-from probes.board.views import EMPTY_SNAPSHOT, RetryRow, RetryView, WindowName
+from probes.board.views import EMPTY_SNAPSHOT, RetryRow, RetryView, Snapshot, WindowName
 from tui.draw.text import Line, line_text, line_width
-from tui.panes.retries import retries_lines, retries_title
+from tui.panes.retries import retries_brief, retries_lines, retries_title, retries_wants
 from tui.panes.view import DEFAULT_VIEW, ViewState
 
 
@@ -20,14 +20,23 @@ def lines_of(
     return retries_lines(of_one(window, retries=view), DEFAULT_VIEW, width, height)
 
 
+def of_all(*rates: float) -> Snapshot:
+    """Return a frame in which the selected route, the first, has no retries."""
+    rows = tuple(
+        route(f"r{index}", retries_per_min=rate, amplification=1.5, failures_per_min=index)
+        for index, rate in enumerate(rates)
+    )
+    return snapshot(routes=rows, details={"r0": detail("r0", retries=RetryView())})
+
+
 def texts(view: RetryView, width: int = 80, height: int = 10) -> list[str]:
     return [line_text(line) for line in lines_of(view, width, height)]
 
 
-@pytest.mark.parametrize(("window", "words"), [("5m", "in the last 5m"), ("run", "since start")])
+@pytest.mark.parametrize(("window", "words"), [("5m", "in the last 5 m"), ("run", "since start")])
 def test_nothing_retried_is_one_calm_line(window: WindowName, words: str):
     lines = lines_of(RetryView(), 60, 8, window)
-    assert lines == (((f"nothing retried {words}", "dim"),),)
+    assert lines == (((f"nothing was retried {words}", "dim"),),)
 
 
 def test_reasons_by_retry_number_with_what_came_of_them():
@@ -38,11 +47,35 @@ def test_reasons_by_retry_number_with_what_came_of_them():
     assert totals == "×1.31 attempts a probe · 32 recovered · 3 exhausted · 1m15s waited"
 
 
+def test_where_the_selected_route_has_none_those_of_all_routes_stand():
+    shown = of_all(0.0, 4.0, 22.0, 0.0)
+    head, *lines = [line_text(line) for line in retries_lines(shown, DEFAULT_VIEW, 80, 9)]
+    assert head.split() == ["ROUTE", "RETRIES/m", "RETRY", "FAILED/m"]
+    assert [line.split() for line in lines] == [
+        ["r2", "22", "×1.50", "2"],
+        ["r1", "4", "×1.50", "1"],
+    ]
+    assert retries_title(shown, DEFAULT_VIEW) == "retries · all routes · 5 m"
+    low = [line_text(line) for line in retries_lines(shown, DEFAULT_VIEW, 80, 2)]
+    assert low[-1] == "… 2 more routes"
+
+
+def test_where_no_route_retries_the_pane_is_one_line():
+    assert not retries_wants(of_all(0.0, 4.0), DEFAULT_VIEW).quiet
+    assert line_text(retries_brief(of_all(0.0, 4.0, 22.0), DEFAULT_VIEW)) == "26/min on 2 routes"
+    calm = of_all(0.0, 0.0)
+    assert retries_wants(calm, DEFAULT_VIEW).quiet
+    assert line_text(retries_brief(calm, DEFAULT_VIEW)) == "nothing was retried in the last 5 m"
+
+
 def test_tries_behind_the_gateway_stand_with_our_own():
     assert texts(replace(retries(), hidden=3), width=120)[-1].endswith(
         "1m15s waited · 3 behind the gateway"
     )
-    assert texts(RetryView(hidden=3)) == ["nothing retried in the last 5m", "3 behind the gateway"]
+    assert texts(RetryView(hidden=3)) == [
+        "nothing was retried in the last 5 m",
+        "3 behind the gateway",
+    ]
 
 
 def test_figures_end_under_their_heads():
@@ -118,7 +151,7 @@ def test_no_size_and_no_figure_breaks_out_of_the_pane(view, width, height):
 
 def test_the_pane_shows_the_selected_route_over_the_window():
     view = ViewState(selected="busy-llama")
-    assert retries_title(snapshot(), view) == "retries · busy-llama · 5m"
+    assert retries_title(snapshot(), view) == "retries · busy-llama · 5 m"
     assert line_text(retries_lines(snapshot(), view, 80, 8)[1]).startswith("rate_limit")
     assert retries_title(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "retries"
     first = retries_lines(EMPTY_SNAPSHOT, DEFAULT_VIEW, 80, 8)[0]

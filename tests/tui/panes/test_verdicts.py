@@ -114,7 +114,7 @@ THROTTLED = of(
 
 def test_what_to_do_is_said_before_all_that_a_server_says_and_before_a_second_figure() -> None:
     whole = text_of(THROTTLED, 300)
-    said, advice = f": {THROTTLED.said}", "   → - to 3 puts it back"
+    said, advice = f": {THROTTLED.said}", "   → u undoes it (or - to 3)"
     assert said + "; 0 left of the limit" + advice in whole
     bare = whole.replace(said, "")
     for width in range(len(bare) + 16, len(whole)):
@@ -128,7 +128,7 @@ def test_what_to_do_is_said_before_all_that_a_server_says_and_before_a_second_fi
     brief = first.replace(" (5m44s)", "")
     assert text_of(THROTTLED, len(first) - 1) == text_of(THROTTLED, len(brief)) == brief
     assert text_of(THROTTLED, len(brief) - 1).endswith("…")
-    assert text_of(THROTTLED, 80).endswith("22:20:17 … → - to 3 puts it back")
+    assert text_of(THROTTLED, 80).endswith("22:20:17 … → u undoes it (or - to 3)")
 
 
 def test_a_servers_words_stand_alone_where_there_is_no_figure() -> None:

@@ -27,7 +27,7 @@ def test_one_question_is_enough_once_the_route_is_known() -> None:
     frames.take(ViewState())
     board.asked.clear()
     frames.take(ViewState())
-    assert board.asked == [("5m", ("eastus-gpt",))]
+    assert board.asked == [("1m", ("eastus-gpt",))]
 
 
 def test_a_frozen_frame_has_all_details_and_stays() -> None:

@@ -12,7 +12,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from probes.board.views import Snapshot
+from probes.board.views import RetryView, Snapshot
 from probes.config import Config
 from probes.control.commands import (
     AcceptUsual,
@@ -29,6 +29,7 @@ from tui.panes.pane import Pane
 from tui.screens.cockpit import CockpitState
 from tui.screens.help import HelpScreen
 from tui.screens.home import HomeScreen
+from tui.screens.route import RouteScreen
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +62,10 @@ class Cockpit:
     def shown(self) -> set[int]:
         numbered = self.board.query("Pane.numbered").results(Pane)
         return {pane.spec.number for pane in numbered if pane.is_on_screen}
+
+    def opened(self) -> set[int]:
+        numbered = self.board.query("Pane.numbered").results(Pane)
+        return {p.spec.number for p in numbered if p.is_on_screen and not p.folded}
 
 
 @asynccontextmanager
@@ -174,7 +179,165 @@ async def test_the_cursor_moves_and_its_row_is_marked() -> None:
         await it.press("G")
         assert it.board.view.selected == "new-route"
         await it.press("g")
+        assert it.board.view.selected is None
+        assert "eastus-gpt" in str(it.board.query_one("#arrival").border_title)
+
+
+async def test_the_cursor_follows_the_worst_until_the_user_moves_it_and_again_after_esc() -> None:
+    async with cockpit() as it:
+        routes = it.board.query_one("#routes", Pane)
+        rows = made.routes()
+
+        async def looks_worst(name: str) -> None:
+            worst = next(row for row in rows if row.name == name)
+            others = tuple(row for row in rows if row is not worst)
+            whole = it.session.board.whole
+            it.session.board.whole = replace(
+                whole, routes=(worst, *others), version=whole.version + 1
+            )
+            it.clock.now_ns += NS_PER_S
+            it.board.pull()
+            await it.pilot.pause()
+
+        assert "cursor follows the worst" in str(routes.border_subtitle)
+        await looks_worst("queue-eu")
+        assert "queue-eu" in str(it.board.query_one("#arrival").border_title)
+        await it.press("j")
+        assert "g follows the worst" in str(routes.border_subtitle)
+        mine = it.board.view.selected
+        await looks_worst("busy-llama")
+        assert it.board.view.selected == mine
+        await it.press("escape")
+        assert "busy-llama" in str(it.board.query_one("#arrival").border_title)
+
+
+async def test_a_knob_that_is_turned_keeps_the_cursor_on_its_route() -> None:
+    async with cockpit() as it:
+        assert it.board.view.selected is None
+        await it.press("+")
         assert it.board.view.selected == "eastus-gpt"
+        await it.press("g", "m")
+        assert it.board.view.selected is None, "a mark is no route's"
+
+
+async def test_the_page_of_a_route_stays_with_it_and_the_cursor_follows_again_after_it() -> None:
+    async with cockpit() as it:
+        await it.press("enter")
+        assert it.board.view.selected == "eastus-gpt"
+        await it.press("escape")
+        assert it.app.screen is it.board
+        assert it.board.view.selected is None
+        await it.press("j", "enter", "escape")
+        assert it.board.view.selected == "busy-llama"
+
+
+async def test_only_what_hurts_is_a_key() -> None:
+    async with cockpit() as it:
+        await it.press("x")
+        assert "deepseek-eu" not in it.text("#routes")
+        assert "3 hidden" in str(it.board.query_one("#routes").border_title)
+        await it.press("x")
+        assert "deepseek-eu" in it.text("#routes")
+
+
+def many(number: int) -> FakeSession:
+    rows = tuple(made.route(f"route-{index:02d}") for index in range(number))
+    details = {row.name: made.detail(row.name) for row in rows}
+    return FakeSession(board=FakeBoard(made.snapshot(routes=rows, details=details)))
+
+
+def told_above(pane: Pane) -> str:
+    title = pane._border_title
+    return "" if title is None else title.plain
+
+
+async def test_hidden_rows_are_counted_in_the_border_and_the_wheel_brings_them() -> None:
+    async with cockpit(session=many(41)) as it:
+        routes = it.board.query_one("#routes", Pane)
+        assert told_above(routes).endswith(" 1–19 of 41")
+        routes.post_message(Pane.Pointed(routes, 3, 3, turned=1))
+        await it.pilot.pause()
+        assert told_above(routes).endswith(" 4–22 of 41")
+        assert it.board.view.selected is None
+        await it.press("G")
+        assert told_above(routes).endswith(" 23–41 of 41")
+
+
+async def test_a_click_on_a_head_sorts_by_it_and_again_turns_it_round() -> None:
+    async with cockpit() as it:
+        head = it.text("#routes").splitlines()[0]
+        at = (head.index("429/m") + 2, 1)
+        await it.pilot.click("#routes", offset=at)
+        await it.pilot.pause()
+        assert (it.board.view.sort, it.board.view.reversed) == ("throttled", False)
+        await it.pilot.click("#routes", offset=at)
+        await it.pilot.pause()
+        assert (it.board.view.sort, it.board.view.reversed) == ("throttled", True)
+
+
+async def test_a_double_click_opens_the_page() -> None:
+    async with cockpit() as it:
+        await it.pilot.click("#routes", offset=(10, 4), times=2)
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, RouteScreen)
+        assert it.board.view.selected == "queue-eu"
+
+
+async def test_a_click_on_a_verdict_goes_to_its_route() -> None:
+    async with cockpit() as it:
+        await it.pilot.click("#verdicts", offset=(30, 1))
+        await it.pilot.pause()
+        assert it.board.view.selected == "busy-llama"
+
+
+async def test_the_wheel_scrolls_the_pane_it_is_over() -> None:
+    async with cockpit() as it:
+        pane = it.board.query_one("#throttling", Pane)
+        pane.post_message(Pane.Pointed(pane, 3, 3, turned=1))
+        await it.pilot.pause()
+        assert it.board.view.offset("throttling") == 3
+        assert it.board.current == 1
+
+
+def calm(version: int = 1) -> Snapshot:
+    rows = tuple(replace(row, retries_per_min=0.0) for row in made.routes())
+    details = {row.name: made.detail(row.name, retries=RetryView()) for row in rows}
+    return made.snapshot(routes=rows, throttles=(), limits=(), details=details, version=version)
+
+
+async def test_panes_with_nothing_to_say_are_one_line_with_their_names() -> None:
+    async with cockpit(session=FakeSession(board=FakeBoard(calm()))) as it:
+        throttling = it.board.query_one("#throttling", Pane)
+        assert throttling.region == Region(0, 48, 53, 1)
+        assert it.text("#throttling").rstrip() == " ⁴throttling  no 429 since start"
+        assert it.text("#retries").strip() == "⁵retries  nothing was retried in the last 1 m"
+        await it.press("4")
+        assert not throttling.folded
+        assert throttling.size.height > 1
+        await it.press("1")
+        assert throttling.folded
+        await it.pilot.click("#retries", offset=(3, 0))
+        await it.pilot.pause()
+        assert it.board.current == 5
+
+
+async def test_panes_change_their_heights_every_few_seconds_at_most() -> None:
+    async with cockpit(session=FakeSession(board=FakeBoard(calm()))) as it:
+        throttling = it.board.query_one("#throttling", Pane)
+
+        async def beat(whole: Snapshot, seconds: float) -> bool:
+            it.session.board.whole = whole
+            it.clock.now_ns += int(seconds * NS_PER_S)
+            it.board.pull()
+            await it.pilot.pause()
+            return throttling.folded
+
+        assert not await beat(made.snapshot(version=2), 5)
+        assert not await beat(calm(3), 1)
+        assert not await beat(calm(4), 3)
+        assert await beat(calm(5), 1)
+        assert await beat(made.snapshot(version=6), 4)
+        assert not await beat(made.snapshot(version=7), 1)
 
 
 async def test_the_preview_follows_the_worst_row_while_the_cursor_rests_on_it() -> None:
@@ -225,9 +388,12 @@ async def test_sort_and_reverse() -> None:
 
 async def test_the_window_goes_round() -> None:
     async with cockpit() as it:
+        assert "now = last 1 m" in str(it.board.query_one("#routes").border_title)
         await it.press("w")
-        assert it.session.board.asked[-1][0] == "15m"
-        assert "window 15m" in str(it.board.query_one("#routes").border_title)
+        assert it.session.board.asked[-1][0] == "5m"
+        title = str(it.board.query_one("#routes").border_title)
+        assert "last 5 m" in title
+        assert "now" not in title
 
 
 async def test_freeze_holds_the_screen_and_counts() -> None:
@@ -239,7 +405,7 @@ async def test_freeze_holds_the_screen_and_counts() -> None:
         assert "busy-llama" in it.text("#routes")
         assert "FROZEN 1s · 340 events since" in it.text("#header")
         await it.press("w")
-        assert it.board.view.window == "5m"
+        assert it.board.view.window == "1m"
         await it.press("j")
         assert "busy-llama" in str(it.board.query_one("#arrival").border_title)
         assert "#8812" in it.text("#arrival")
@@ -253,26 +419,27 @@ async def test_space_again_goes_on() -> None:
 
 async def test_a_number_goes_to_a_pane_and_again_gives_it_the_screen() -> None:
     async with cockpit() as it:
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 3, 4, 5, 6}
         await it.press("4")
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 3, 4, 5, 6}
         await it.press("4")
         assert it.shown() == {4}
         await it.press("2")
         assert it.shown() == {2}
         await it.press("escape")
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 3, 4, 5, 6}
         await it.press("z")
         assert it.shown() == {2}
         await it.press("2")
-        assert it.shown() == {1, 2, 3, 4, 5}
+        assert it.shown() == {1, 2, 3, 4, 5, 6}
 
 
 async def test_a_small_terminal_shows_the_pane_that_is_asked_for() -> None:
     async with cockpit((80, 24)) as it:
-        assert it.shown() == {1, 2}
+        assert it.opened() == {1, 2}
+        assert it.shown() == {1, 2, 4, 5, 6}
         await it.press("5")
-        assert it.shown() == {1, 5}
+        assert it.opened() == {1, 5}
 
 
 async def test_page_keys_scroll_the_current_pane() -> None:
