@@ -6,7 +6,7 @@ from typing import Final
 from probes.answers.limits.resets import reset_in_words_s
 from probes.events import AttemptFinished, ProbeFinished
 from probes.kit.clock import seconds
-from probes.stats.ladders import spans_between, steps_of
+from probes.stats.ladders import SliceLadders
 from probes.stats.tokens import (
     EXACT_SOURCES,
     CharactersPerToken,
@@ -98,8 +98,9 @@ def phases_s(attempts: Sequence[AttemptFinished], probe: ProbeFinished) -> tuple
     if not attempts:
         return ()
     end_ns = probe.at_ns if probe.done_ns is None else probe.done_ns
-    spans = spans_between(steps_of(probe.started_ns, attempts[-1].stamps_ns, end_ns))
-    return tuple(seconds(column[0]) for column in spans)
+    ladder = SliceLadders()
+    ladder.add(probe.started_ns, attempts[-1].stamps_ns, end_ns)
+    return tuple(seconds(span_ns) for span_ns in ladder.medians())
 
 
 def tokens_per_s(attempt: AttemptFinished) -> float | None:

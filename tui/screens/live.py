@@ -146,7 +146,7 @@ class LiveScreen(Screen[None]):
 
     def _beat(self) -> None:
         """Pull, where that is due and something may have changed."""
-        if not self.is_current:
+        if not self._is_in_front():
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
         busy = terminal is not None and terminal.busy
@@ -161,9 +161,19 @@ class LiveScreen(Screen[None]):
             if self.view.frozen:
                 self._beats.pause()
 
+    def _is_in_front(self) -> bool:
+        """Tell whether no other live screen lies over it; the help lets it be seen.
+
+        Textual calls the screen below the one in front current, too, however opaque that is.
+        """
+        live = (
+            screen for screen in reversed(self.app.screen_stack) if isinstance(screen, LiveScreen)
+        )
+        return next(live, None) is self
+
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
-        if not self.is_current or not self.size.height:
+        if not self._is_in_front() or not self.size.height:
             return
         cockpit = self.cockpit
         snapshot = cockpit.frames.take(self.view, self.pages())
