@@ -294,12 +294,25 @@ class LiveScreen(Screen[None]):
         history: Sequence[str] = (),
         letters: str = "",
     ) -> None:
-        """Ask for a line of text at the foot of the screen; see `Prompt`."""
+        """Ask for a line of text at the foot of the screen; see `Prompt`.
+
+        While names are masked, none is offered, and none is repeated.
+        """
         await self.query(Prompt).remove()  # one that asked for this one is on its way out
+        mask = self.mask()
+        if mask is None:
+            prompt = Prompt(
+                lead, take, hint=hint, complete=complete, history=history, letters=letters
+            )
+        else:
+            prompt = Prompt(
+                lead,
+                lambda text: mask.words(take(text) or "") or None,
+                hint=lambda text: mask.words(hint(text)),
+                letters=letters,
+            )
         # Awaited, for what is typed next belongs to it.
-        await self.mount(
-            Prompt(lead, take, hint=hint, complete=complete, history=history, letters=letters)
-        )
+        await self.mount(prompt)
 
     async def action_command(self) -> None:
         """Ask for a command."""
