@@ -98,9 +98,9 @@ def phases_s(attempts: Sequence[AttemptFinished], probe: ProbeFinished) -> tuple
     if not attempts:
         return ()
     end_ns = probe.at_ns if probe.done_ns is None else probe.done_ns
-    ladder = SliceLadders()
-    ladder.add(probe.started_ns, attempts[-1].stamps_ns, end_ns)
-    return tuple(seconds(span_ns) for span_ns in ladder.medians())
+    ladders = SliceLadders()
+    ladders.add(probe.started_ns, attempts[-1].stamps_ns, end_ns)
+    return tuple(seconds(column[0]) for column in ladders.spans() if column)
 
 
 def tokens_per_s(attempt: AttemptFinished) -> float | None:
