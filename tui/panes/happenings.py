@@ -72,6 +72,8 @@ _NOTHING: Final[Span] = ("nothing has happened yet", "dim")
 _LEAST_LINES: Final = 2
 _MOST_LINES: Final = 40
 """What one glance can hold; who wants more gives it the whole screen."""
+_STEP: Final = 4
+"""Lines that it grows by: one more for each thing that happens would be restless."""
 _TURN: Final = 18
 """Cells of `you: pace 0.5→0.2 s`, so that effects stand in line where there is room."""
 _ARROW: Final = "→ "
@@ -143,7 +145,9 @@ def happenings_title(snapshot: Snapshot, view: ViewState) -> str:
 
 def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
     """Return lines for all that happened; one before anything has."""
-    return Want(_LEAST_LINES, _MOST_LINES, quiet=not snapshot.happenings)
+    number = -(-len(snapshot.happenings) // _STEP) * _STEP
+    most = min(max(number, _LEAST_LINES), _MOST_LINES)
+    return Want(_LEAST_LINES, most, quiet=not snapshot.happenings)
 
 
 def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own

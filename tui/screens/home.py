@@ -36,7 +36,6 @@ from tui.panes.view import PaneName
 from tui.screens.cockpit import CockpitState
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.screens.live import SCROLL_STEP, LiveScreen
-from tui.screens.route import RouteScreen
 from tui.screens.sort_menu import SortMenu
 
 _LOG: Final = 6
@@ -210,6 +209,8 @@ class HomeScreen(LiveScreen):
         if route is not None:
             self._was_followed = route.name if self.view.selected is None else ""
             self.view = replace(self.view, maximised=None, selected=route.name)
+            from tui.screens.route import RouteScreen  # which the first frame need not wait for
+
             self.app.push_screen(RouteScreen(self.cockpit))
 
     def _select(self, happening: Happening | None) -> bool:
