@@ -113,7 +113,7 @@ NUMBERS = {
 }
 EXAMPLES = (
     "cut to 500 characters",  # another test holds it
-    *("1.1 % of rank tests", "wrong in 4.5 %"),  # measured of 4,000
+    *("0.4 % of rank tests", "it would be 4.4 %", "wrong in 2 % of turns"),  # measured
 )
 
 

@@ -372,6 +372,11 @@ def test_what_the_connection_and_the_cache_did_is_of_each_span() -> None:
             "rtt_ns": 20_000_000 if n % 2 else 40_000_000,
             "input_tokens": 100,
             "cached_tokens": None if n < 10 else 50,
+            "output_tokens": 20 if n % 2 else 40,
+            "token_source": "usage",
+            "cold": n % 4 == 0,
+            "stalls": n % 5 == 0,
+            "chunks": 2,
             "chunk_offsets_ns": (10**9, 10**9 + (n + 1) * 10**6),
         }
         for event in ProbeScript(f"e1-{n}", n * 1.0, finished=told).events():
@@ -379,6 +384,8 @@ def test_what_the_connection_and_the_cache_did_is_of_each_span() -> None:
     board.fold(tick(43.0))
     run = column(page_of(board), "run")
     assert run.cached_share == 0.5
+    assert (run.cold_share, run.stalled_share) == (0.25, 0.2)
+    assert (run.input_tokens, run.output_tokens) == (100.0, 30.0)
     assert run.rtt_s == pytest.approx(0.02, rel=0.037)
     assert run.gap_max_s == pytest.approx(0.04)
     assert run.gap_p99_s == pytest.approx(0.04, rel=0.037)
