@@ -83,7 +83,7 @@ def test_the_commands_are_those_that_there_are() -> None:
 
 
 def test_the_keys_are_keys() -> None:
-    shown = {name for key in KEYS for name in key.shown.split(" ")}
+    shown = {name for key in KEYS for name in key.shown.replace("⏎", "Enter").split(" ")}
     told = {
         name for row in FRONT.rows("Keys") for cell in (row[0], row[2]) for name in quoted(cell)
     }

@@ -1,9 +1,10 @@
 """The cockpit's App: home screen, palette, the collector's beat."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from textual import work
 from textual.app import SystemCommand
@@ -20,9 +21,12 @@ from tui.panes.header import terminal_title
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
-from tui.session import CockpitSession
+from tui.session import CockpitSession, Proposal
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
+
+if TYPE_CHECKING:
+    from probes.config.saving import SettingsFile
 
 _SWEEP_EVERY_S: Final = 1.0
 _TITLE_EVERY_S: Final = 1.0
@@ -59,6 +63,8 @@ class LlmtopApp(TerminalApp[None]):
         self.session = session
         self._display_settings = config.display
         self._keys = remapped(config.keys)
+        self._config = config
+        self._file: SettingsFile | None = None
         self._clock = clock or SystemClock()
         self._collector = Collector()
 
@@ -72,7 +78,9 @@ class LlmtopApp(TerminalApp[None]):
             window=settings.window,
             terminal=self._terminal,
             keys=self._keys,
+            propose=self._propose,
         )
+        cockpit.settle(theme=self.theme, window=settings.window)
         self.push_screen(HomeScreen(cockpit))
         self.set_interval(_TITLE_EVERY_S, partial(self._show_title, cockpit))
         self.call_after_refresh(self._collector.start)
@@ -83,6 +91,29 @@ class LlmtopApp(TerminalApp[None]):
         if self._terminal is not None:
             shown = terminal_title(cockpit.frames.latest, self.session.status)
             self._terminal.title(shown)
+
+    def _propose(
+        self, routes: Mapping[str, Mapping[str, float]], display: Mapping[str, str]
+    ) -> Proposal:
+        """Say what saving would change in the settings file, if there is one."""
+        if not self._config.source:
+            return Proposal(refusal="there is no settings file: `llmtop init` writes one")
+        from probes.config.saving import SaveError, SettingsFile  # nobody else has a need of it
+
+        file = self._file = self._file or SettingsFile(self._config, os.environ)
+
+        def write() -> str:
+            try:
+                file.write(changes)
+            except SaveError as error:
+                return str(error)
+            return ""
+
+        try:
+            changes = file.propose(routes, display)
+        except SaveError as error:
+            return Proposal(refusal=str(error))
+        return Proposal(tuple(change.words for change in changes), "", str(file.path), write)
 
     def on_unmount(self) -> None:
         """Give the collector back."""

@@ -134,6 +134,7 @@ def parser() -> argparse.ArgumentParser:
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
+    _add_manual(commands.add_parser("manual", help="what states, figures and settings mean"))
     return top
 
 
@@ -283,6 +284,15 @@ def _add_budget(command: argparse.ArgumentParser) -> None:
         "--lift", action="store_true", help="count from what is known, after a broken ledger"
     )
     command.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _add_manual(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.manual", topic=[])
+    command.description = (
+        "Print a topic of the manual: a room, such as tui or config, or a heading, of which the "
+        "beginning is enough. Without one, all topics are listed."
+    )
+    command.add_argument("topic", nargs="*", default=[], metavar="TOPIC", help="such as states")
 
 
 def _read(

@@ -60,6 +60,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "program", "app.quit", 2, where=EVERYWHERE),
     Hotkey("command", "colon", ":", "command", "Type a command, such as :conc 4 or :theme "
         "llmtop-light; Tab completes.", "program", "command", 17, where=EVERYWHERE),
+    Hotkey("manual", "", "", "manual", "Read what states, figures and settings mean, at length.",
+        "program", "manual", where=EVERYWHERE),
+    Hotkey("write", "", "", "save settings", "Write the knobs, the theme and the window as they "
+        "are now to the settings file, with its comments.", "program", "write", where=EVERYWHERE),
     Hotkey("palette", "ctrl+p", "^p", "palette", "Find any command by its name.",
         "program", "app.command_palette", where=EVERYWHERE),
     Hotkey("suspend", "ctrl+z", "^z", "suspend",
@@ -112,7 +116,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),
     Hotkey("window", "w", "w", "window", "Take the next window: 1m, 5m, 15m, 1h, run.",
         "look", "window", 13),
-    Hotkey("log_filter", "f", "f", "filter what happened", "Show in what happened the selected "
+    Hotkey("log_filter", "f", "f", "log filter", "Show in what happened the selected "
         "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
         where=HOME),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on.",
@@ -176,7 +180,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
         "move", "edge(True)", where=PROBE),
     Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
-        "move", "neighbour(1)", 5, ("J K", "next, previous probe"), where=PROBE),
+        "move", "neighbour(1)", 5, ("J K", "next, previous"), "newer", where=PROBE),
     Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",
         "move", "neighbour(-1)", where=PROBE),
     Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "

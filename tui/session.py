@@ -1,7 +1,8 @@
 """What the cockpit asks of whoever runs the engine: `probes.run.session`, or a test's own."""
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from probes.board.views import RequestView, Snapshot, WindowName
 from probes.control.commands import Command
@@ -83,3 +84,20 @@ class CockpitSession(Protocol):
     def stop(self) -> None:
         """End `run` soon; may be called twice."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What saving would change in the settings file."""
+
+    lines: tuple[str, ...] = ()
+    """A line for each change."""
+    refusal: str = ""
+    """Why nothing can be saved; empty where it can."""
+    file: str = ""
+    write: Callable[[], str] = str
+    """Writes it; returns why that failed, empty where it is written."""
+
+
+Propose: TypeAlias = Callable[[Mapping[str, Mapping[str, float]], Mapping[str, str]], Proposal]
+"""Takes the keys of routes by their names, and those of [display]."""

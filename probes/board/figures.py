@@ -177,14 +177,10 @@ class RouteAt:
         return found
 
     def first_now(self) -> int:
-        """Return the first slice of how it is now: of the last minute, but after the newest onset
-        on the route, and after its last incident."""
-        route = self.route
-        since = [incident.since_ns for incident in route.run.incidents.of(route.info.name)]
-        if route.well_from_ns is not None:
-            since.append(route.well_from_ns)
-        firsts = [self._first_after(stamp_ns) for stamp_ns in since]
-        return max(0, first_slice("1m", slice_index(self.offset_ns)), *firsts)
+        """Return the first slice of how it is now: of the shortest window, but none before the one
+        that holds the onset of what is wrong."""
+        first = self._first_of_now(NOW)
+        return max(0, first_slice(NOW, slice_index(self.offset_ns))) if first is None else first
 
     def well_slices(self, first: int, end: int) -> list[int]:
         """Return the slices from `first` to before `end` in which no incident was open on the

@@ -2,11 +2,10 @@
 
 Rule 1: everything is read at one stamp, through the same `RouteAt` as the row of the route.
 Rule 2: it costs nothing where nobody looks. What has closed is put together once.
-Rule 3: now is the last minute, or the time since the newest onset on the route, or since its last
-incident was over, whichever is shorter.
+Rule 3: now is what the row calls so: the last minute, or the time since the onset of what is wrong.
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 from probes.board.felt import Asked
 from probes.board.figures import Percentiles, RouteAt, share
@@ -20,13 +19,15 @@ from probes.board.views import (
     UsualView,
 )
 from probes.kit.clock import NS_PER_S
-from probes.stats.log_buckets import DurationWindows, LogBuckets
+from probes.stats.log_buckets import added
 from probes.stats.quantiles import Quantiles
-from probes.stats.samples import CohortSamples, Lost, Metric
+from probes.stats.samples import CohortSamples, Metric, lost_in
 from probes.stats.tally import Tally, summed
-from probes.stats.windows import SLICE_NS, WindowName, elapsed_s, slice_index
+from probes.stats.windows import SLICE_NS, Absorbing, Rolling, WindowName, elapsed_s, slice_index
 
 _COLUMNS: Final[tuple[WindowName, ...]] = ("5m", "1h", "run")
+A = TypeVar("A", bound=Absorbing)
+
 _METRICS: Final[tuple[Metric, ...]] = ("ttft", "e2e")
 
 
@@ -53,12 +54,15 @@ class _Span:
 
     def __init__(self, at: RouteAt, window: WindowName | None, first: int) -> None:
         self._at, self._window, self._first = at, window, first
+        self._route = at.route
         self._samples = at.route.cohorts.get(at.route.cohort) or CohortSamples()
 
     def column(self) -> FeltColumn:
         """Return its figures."""
-        tally, gaps = self._tally(), self._durations(self._at.route.chunk_gaps)
-        lost = self._lost()
+        tally, lost = self._tally(), lost_in(self._of(self._samples.lost))
+        gaps, rtt = [
+            added(self._of(one)) for one in (self._at.route.chunk_gaps, self._at.route.rtt)
+        ]
         return FeltColumn(
             name=self._window or "now",
             ttft=self._felt("ttft", lost.silent),
@@ -67,7 +71,7 @@ class _Span:
             gap_p99_s=_seconds(gaps.quantile_ns(0.99)),
             gap_max_s=_seconds(gaps.longest_ns or None),
             cached_share=share(tally.cached_tokens, tally.cached_of),
-            rtt_s=_seconds(self._durations(self._at.route.rtt).quantile_ns(0.5)),
+            rtt_s=_seconds(rtt.quantile_ns(0.5)),
             finished=tally.finished,
             good=tally.good,
             failed=tally.failures,
@@ -76,7 +80,7 @@ class _Span:
         )
 
     def _felt(self, metric: Metric, lost: int) -> tuple[FeltFigure, FeltFigure, FeltFigure]:
-        route = self._at.route
+        route = self._route
         if metric == "ttft" and not route.info.streamed:
             return (FeltFigure(), FeltFigure(), FeltFigure())
         ages_s = [
@@ -94,22 +98,16 @@ class _Span:
             return samples.since(self._first, offset_ns)
         return samples.read(self._window, offset_ns)
 
-    def _lost(self) -> Lost:
-        lost, offset_ns = self._samples.lost, self._at.offset_ns
+    def _of(self, rolling: Rolling[A]) -> list[A]:
         if self._window is None:
-            return lost.since(self._first, offset_ns)
-        return lost.total(self._window, offset_ns)
-
-    def _durations(self, windows: DurationWindows) -> LogBuckets:
-        if self._window is None:
-            return windows.since(self._first, self._at.offset_ns)
-        return windows.total(self._window, self._at.offset_ns)
+            return rolling.since(self._first, self._at.offset_ns)
+        return rolling.total(self._window, self._at.offset_ns)
 
     def _tally(self) -> Tally:
         if self._window is not None:
             return self._at.tally(self._window)
         end = slice_index(self._at.offset_ns) + 1
-        return summed(self._at.route.tallies.slices.between(self._first, end))
+        return summed(self._route.tallies.slices.between(self._first, end))
 
     def _elapsed_s(self) -> float:
         if self._window is not None:

@@ -9,10 +9,11 @@ Rule 4: nothing is judged here and nothing made harmless: texts, ids and headers
 """
 
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
-from typing import Final, overload
+from itertools import islice, pairwise
+from typing import Final, TypeAlias, overload
 
 import msgspec
 
@@ -32,12 +33,13 @@ _UNENDED_KEPT: Final = 512
 _BLOCK: Final = 16
 """Probes that are compressed together: what they have in common makes up two thirds of each, and
 whoever looks at one unpacks no more than these."""
-_BESIDE: Final = 400
+_BESIDE: Final = 300
 """Bytes that keeping a probe costs beside what is packed of it."""
 
-_Parts = tuple[bytes, ...]
+_Parts: TypeAlias = tuple[bytes, ...]
 """A probe and its attempts in order, packed each."""
 
+_UNKNOWN: Final[tuple[StampLadder | None, _Parts, int]] = (None, (), 0)
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack_probe: Final = msgspec.msgpack.Decoder(ProbeFinished).decode
 _unpack_attempt: Final = msgspec.msgpack.Decoder(AttemptFinished).decode
@@ -64,14 +66,17 @@ def _opened(packed: bytes) -> tuple[_Parts, ...]:
 class KeptProbe:
     """One probe that ended, however it did."""
 
-    __slots__ = ("_block", "_is_good", "_parts", "_place", "_view")
+    __slots__ = ("_block", "_parts", "_place", "_view", "is_good", "name", "size")
 
-    def __init__(self, parts: _Parts, *, is_good: bool) -> None:
+    def __init__(self, name: str, parts: _Parts, size: int, is_good: bool) -> None:
+        self.name = name
+        self.size = size
+        """Bytes that keeping it costs, but for those of a block."""
+        self.is_good = is_good
         self._parts = parts
         self._block: _Block | None = None
         """What holds its parts, if anything else does."""
         self._place = 0
-        self._is_good = is_good
         self._view: ProbeView | None = None
 
     @property
@@ -92,7 +97,7 @@ class KeptProbe:
     def view(self) -> ProbeView:
         """Return what a list shows of it."""
         if self._view is None:
-            self._view = _probe_view(*self.whole(), is_good=self._is_good)
+            self._view = _probe_view(*self.whole(), is_good=self.is_good)
         return self._view
 
     def forget_view(self) -> None:
@@ -101,25 +106,14 @@ class KeptProbe:
 
     def move_to(self, block: _Block, place: int) -> None:
         """Let a block hold it."""
-        self._parts, self._block, self._place = (), block, place
+        self._parts, self._block, self._place, self.size = (), block, place, _BESIDE
 
     def leave(self) -> int:
         """Return how many bytes it frees that it is given up."""
         if self._block is None:
-            return _size(self._parts)
+            return self.size
         self._block.left -= 1
-        return _BESIDE + (0 if self._block.left else len(self._block.packed))
-
-
-class _Unended:
-    """Attempts of a probe that has not ended."""
-
-    __slots__ = ("last", "parts", "size")
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = _BESIDE
-        self.last: StampLadder | None = None
+        return self.size + (0 if self._block.left else len(self._block.packed))
 
 
 class ProbeLog:
@@ -128,96 +122,101 @@ class ProbeLog:
     __slots__ = ("_compressed", "_has_views", "_kept", "_size", "_unended", "ended")
 
     def __init__(self) -> None:
-        self._kept: dict[str, KeptProbe] = {}
-        """By probe, oldest first."""
+        self._kept: deque[KeptProbe] = deque()
+        """Oldest first. One that its host had given up may be in it twice: the newer counts."""
         self._compressed = 0
         """So many of them, the oldest, are in blocks."""
-        self._unended: dict[str, _Unended] = {}
+        self._unended: dict[str, tuple[StampLadder, _Parts, int]] = {}
+        """Of a probe that has not ended the stamps of its last attempt, its attempts, and bytes."""
         self._size = 0
         """Bytes of all of them."""
         self._has_views = False
         self.ended = 0
-        """How many there have been in all."""
+        """How many ends there have been in all."""
 
     def attempt_ended(self, event: AttemptFinished) -> None:
         """Keep an attempt until its probe ends."""
+        unended, name = self._unended, event.probe
         try:
             packed = _pack(event)
         except OverflowError:  # a stamp of more than 64 bits, in a recording that was edited
             return
-        probe = self._unended.get(event.probe)
-        if probe is None:
-            if len(self._unended) >= _UNENDED_KEPT:
-                self._size -= self._unended.pop(next(iter(self._unended))).size
-            probe = self._unended[event.probe] = _Unended()
+        size = len(packed)
+        parts: _Parts = (packed,)
+        if name in unended:
+            _, before, size_before = unended.pop(name)
+            parts, size = (*before, packed), size + size_before
+        else:
+            size += _BESIDE
             self._size += _BESIDE
-        probe.parts.append(packed)
-        probe.size += len(packed)
+            if len(unended) >= _UNENDED_KEPT:
+                self._size -= unended.pop(next(iter(unended)))[2]
         self._size += len(packed)
-        probe.last = event.stamps_ns
+        unended[name] = (event.stamps_ns, parts, size)
 
     def probe_ended(
         self, event: ProbeFinished, bytes_kept: int, *, is_good: bool
     ) -> StampLadder | None:
         """Keep a probe with its attempts, in at most so many bytes for all of the route's; return
         the stamps of its last attempt, where that is known."""
-        unended, before = self._unended.pop(event.probe, None), self._kept.pop(event.probe, None)
-        last: StampLadder | None = None
-        attempts: list[bytes] = []
-        if unended is not None:
-            last, attempts = unended.last, unended.parts
-            self._size -= unended.size
+        last, attempts, before = self._unended.pop(event.probe, _UNKNOWN)
+        self.ended += 1
         try:
-            parts: _Parts = (_pack(event), *attempts)
+            packed = _pack(event)
         except OverflowError:
+            self._size -= before
             return None
-        if before is None:
-            self.ended += 1
-        else:  # its host had taken it for cancelled
-            parts = _with_former(parts, before.parts)
-            self._give_up(before)
-        self._kept[event.probe] = KeptProbe(parts, is_good=is_good)
-        self._size += _size(parts)
-        if len(self._kept) > PROBES_KEPT:
-            self._give_up(self._kept.pop(next(iter(self._kept))))
-        while self._size > bytes_kept and (len(self._kept) > 1 or self._unended):
+        size = (before or _BESIDE) + len(packed)
+        self._size += size - before
+        kept = self._kept
+        kept.append(KeptProbe(event.probe, (packed, *attempts), size, is_good))
+        if len(kept) > PROBES_KEPT:
+            self._give_up_oldest()
+        while self._size > bytes_kept and (len(kept) > 1 or self._unended):
             self._shrink()
         return last
 
     def views(self) -> "ProbeViews":
         """Return what a list shows of them, newest first, as they are now."""
         self._has_views = True
-        return ProbeViews(tuple(reversed(self._kept.values())))
+        newest: dict[str, KeptProbe] = {}
+        for probe in reversed(self._kept):
+            newest.setdefault(probe.name, probe)
+        return ProbeViews(tuple(newest.values()))
 
     def forget_views(self) -> None:
         """Nobody looks any more."""
         if self._has_views:
             self._has_views = False
-            for probe in self._kept.values():
+            for probe in self._kept:
                 probe.forget_view()
 
-    def request(self, route: str, probe: str) -> RequestView | None:
+    def request(self, route: str, name: str) -> RequestView | None:
         """Return one of them whole; None where it is not kept."""
-        kept = self._kept.get(probe)
-        return None if kept is None else RequestView(route, *kept.whole())
+        same = [probe.whole() for probe in self._kept if probe.name == name]
+        if not same:
+            return None
+        # One that its host had given up has told of some attempts before.
+        attempts = {one.attempt: one for _, attempts in same for one in attempts}
+        return RequestView(route, same[-1][0], tuple([attempts[n] for n in sorted(attempts)]))
 
     def _shrink(self) -> None:
         """Free some bytes: of what is not compressed yet, or of the oldest."""
-        if len(self._kept) - self._compressed > 2 * _BLOCK:
-            begin = self._compressed
-            probes = list(islice(self._kept.values(), begin, begin + _BLOCK))
+        if len(self._kept) - self._compressed > _BLOCK:
+            probes = list(islice(self._kept, self._compressed, self._compressed + _BLOCK))
             block = _Block([probe.parts for probe in probes])
-            self._size += len(block.packed) + _BESIDE * len(probes)
+            self._size += len(block.packed) + _BESIDE * _BLOCK
             for place, probe in enumerate(probes):
-                self._size -= probe.leave()
+                self._size -= probe.size
                 probe.move_to(block, place)
-            self._compressed += len(probes)
+            self._compressed += _BLOCK
         elif len(self._kept) > 1:
-            self._give_up(self._kept.pop(next(iter(self._kept))))
+            self._give_up_oldest()
         else:
-            self._size -= self._unended.pop(next(iter(self._unended))).size
+            self._size -= self._unended.pop(next(iter(self._unended)))[2]
 
-    def _give_up(self, probe: KeptProbe) -> None:
+    def _give_up_oldest(self) -> None:
+        probe = self._kept.popleft()
         self._compressed -= probe.is_compressed
         self._size -= probe.leave()
 
@@ -256,17 +255,6 @@ class ProbeViews(Sequence[ProbeView]):
     __hash__ = None  # type: ignore[assignment]
 
 
-def _size(parts: _Parts) -> int:
-    return _BESIDE + sum(map(len, parts))
-
-
-def _with_former(parts: _Parts, former: _Parts) -> _Parts:
-    """Return a probe that ended a second time with the attempts of the first, where the second does
-    not know them better."""
-    attempts = {_unpack_attempt(one).attempt: one for one in (*former[1:], *parts[1:])}
-    return (parts[0], *[attempts[number] for number in sorted(attempts)])
-
-
 def _probe_view(
     probe: ProbeFinished, attempts: tuple[AttemptFinished, ...], *, is_good: bool
 ) -> ProbeView:
@@ -289,6 +277,7 @@ def _probe_view(
         stalls=sum(one.stalls for one in attempts),
         throttled=sum(one.outcome == "throttled" for one in attempts),
         wait_s=probe.retry_wait_ns / NS_PER_S,
+        waits_s=_waits_s(probe.started_ns, attempts),
         cells=_cells(probe.started_ns, attempts),
         request_id="" if last is None else last.request_id or "",
         is_good=is_good,
@@ -299,6 +288,19 @@ def _probe_view(
 
 def _since(started_ns: int, stamp_ns: int | None) -> float | None:
     return None if stamp_ns is None else (stamp_ns - started_ns) / NS_PER_S
+
+
+def _waits_s(
+    started_ns: int, attempts: Sequence[AttemptFinished]
+) -> tuple[tuple[float, float], ...]:
+    """Return where the waits between attempts lie, in s from the start of the probe."""
+    waits = []
+    for before, after in pairwise(attempts):
+        ended_ns, begun_ns = before.stamps_ns.ended, after.stamps_ns.started
+        if ended_ns is not None and begun_ns is not None and begun_ns > ended_ns:
+            begin_ns, until_ns = ended_ns - started_ns, begun_ns - started_ns
+            waits.append((begin_ns / NS_PER_S, until_ns / NS_PER_S))
+    return tuple(waits)
 
 
 def _cells(started_ns: int, attempts: Sequence[AttemptFinished]) -> tuple[int, ...]:

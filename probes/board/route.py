@@ -44,7 +44,6 @@ from probes.events import (
 from probes.events.diagnosis_words import server_words
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import gaps_between, longest_gap_ns
-from probes.stats.ladders import steps_of
 from probes.stats.log_buckets import DurationWindows, LogBuckets
 from probes.stats.samples import CohortSamples, Metric
 from probes.stats.tally import Tally, TallyWindows
@@ -293,9 +292,6 @@ class RouteBoard:
             size = samples.seal(offset_ns)
             if size:
                 return size
-        size = self.chunk_gaps.seal(offset_ns) or self.rtt.seal(offset_ns)
-        if size:
-            return size
         # Last, so that what they have sealed, the samples have too.
         return self.tallies.seal(offset_ns)
 
@@ -407,8 +403,8 @@ class RouteBoard:
             elif event.done_ns is not None:
                 samples.e2e.add(offset_ns, (event.done_ns - event.started_ns) / NS_PER_S)
                 if last is not None:
-                    ladder = steps_of(event.started_ns, last, event.done_ns)
-                    samples.ladders.at(slice_index(offset_ns)).add(ladder)
+                    ladders = samples.ladders.at(slice_index(offset_ns))
+                    ladders.add(event.started_ns, last, event.done_ns)
         self.run.throttles.ended(event)
 
     def limit_read(self, event: LimitReading) -> None:

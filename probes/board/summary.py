@@ -8,6 +8,7 @@ from probes.board.route import RouteBoard
 from probes.board.states import judge
 from probes.board.views import Figure
 from probes.kit.clock import NS_PER_S
+from probes.stats.log_buckets import added
 from probes.stats.tally import Tally
 
 
@@ -22,7 +23,7 @@ def route_summary(at: RouteAt) -> dict[str, Any]:
     ttft = at.percentiles("ttft", "run").at(0.5, 0.95, 0.99)
     e2e = at.percentiles("e2e", "run").at(0.5, 0.95, 0.99)
     speed = at.percentiles("speed", "run").at(0.5)
-    gaps = route.chunk_gaps.total("run", at.offset_ns)
+    gaps = added(route.chunk_gaps.total("run", at.offset_ns))
     verdict = goals_verdict(route, tally, ttft[1], e2e[1], speed[0])
     return {
         "state": judge(at).shown.state,

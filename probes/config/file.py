@@ -9,6 +9,7 @@ headers do.
 import re
 import tomllib
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,12 +108,18 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: the file cannot be read, or has mistakes: all of them, one line each.
     """
-    text = _read_settings(path)
+    text = read_settings(path)
     if not text.strip():
         words = "is empty, expected at least one table [routes.NAME]"
         advice = "`llmtop init --stdout` prints a whole file to begin with"
         raise ConfigError((f"{path}: {words}; {advice}",))
-    return parse_config(text, path, environ)
+    config = parse_config(text, path, environ)
+    return msgspec.structs.replace(config, digest=digest_of(text))
+
+
+def digest_of(text: str) -> str:
+    """Return what tells a settings file's text from any other."""
+    return sha256(text.encode()).hexdigest()
 
 
 def parse_config(text: str, path: Path, environ: Mapping[str, str]) -> Config:
@@ -202,8 +209,12 @@ def _option(path: KeyPath) -> str:
     return f"--{path[-1].replace('_', '-')}{suffix}"
 
 
-def _read_settings(path: Path) -> str:
-    """Return the text of a settings file that only its owner can write, or of a given pipe."""
+def read_settings(path: Path) -> str:
+    """Return the text of a settings file that only its owner can write, or of a given pipe.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         return decode_text(read_trusted(path, _MAXIMUM_BYTES, may_be_given=True))
     except EncodingError as error:

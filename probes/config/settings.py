@@ -264,6 +264,8 @@ class Config(Settings, frozen=True, kw_only=True):
     knows which of both there are."""
     source: str = ""
     """The file it came from; empty for `--base-url` and the demo."""
+    digest: str = ""
+    """Of that file's text when it was read: what is saved must be a change of just that."""
 
 
 def route_keys() -> Mapping[str, Field]:

@@ -246,10 +246,15 @@ def others_words(well: int, hurt: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def advice_words(advice: Advice) -> str:
-    """Return what to do, with the key that does it where there is one."""
+def advice_words(advice: Advice, fares: str = "") -> str:
+    """Return what to do, with the key that does it where there is one.
+
+    Args:
+        advice: of the diagnosis.
+        fares: how the route does that users may be sent to, where somebody knows.
+    """
     if advice.act == "move" and advice.route:
-        told = f"move users to {advice.route}"
+        told = f"move users to {advice.route}" + (f" ({fares})" if fares else "")
     elif advice.knob is not None and advice.act in ("set_knob", "undo_knob"):
         told = _KNOBS[advice.knob].format(f"{advice.value or 0.0:g}")
         if advice.act == "undo_knob":

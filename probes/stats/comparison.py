@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 LOOKS: Final = (20, 40, 80, 160, 320, 640, 1280, 2560)
 """Samples of the second sample at which the two are compared. From 20 on the normal approximation
 of the rank test holds within a few per cent; 2,560 are more than five minutes at eight a second."""
+SURE_OVER_ALL: Final = 0.99
+"""How sure what is said shall be, of all looks together."""
 SURE: Final = 0.0025
 """Below this p a look is sure. Where nothing differs, 1.1 % of rank tests are sure at any of the
 eight looks (4.5 % would be, at 0.01): the whole is a test at 99 %. Measured by the tests, of 200

@@ -29,19 +29,6 @@ Spans: TypeAlias = "tuple[array[int], ...]"
 to the first token, and to its end: five columns of one length."""
 
 
-def steps_of(started_ns: int, last: StampLadder, done_ns: int) -> Sequence[int]:
-    """Return the stamps of a probe, of its last attempt those of `last`."""
-    began, sent, headers, first = last.started, last.sent, last.headers, last.first_token
-    return (
-        started_ns,
-        _NEVER if began is None else began,
-        _NEVER if sent is None else sent,
-        _NEVER if headers is None else headers,
-        _NEVER if first is None else first,
-        done_ns,
-    )
-
-
 def spans_between(steps: Sequence[int]) -> Spans:
     """Return the spans of probes whose stamps stand one after the other.
 
@@ -74,11 +61,13 @@ class SliceLadders:
         self._medians: tuple[int, ...] = ()
         self._stride = 1
 
-    def add(self, steps: Sequence[int]) -> None:
-        """Take one probe."""
+    def add(self, started_ns: int, last: StampLadder, done_ns: int) -> None:
+        """Take a probe by its start, the stamps of its last attempt, and its end."""
         if self.n % self._stride == 0:
+            began, sent = last.started or _NEVER, last.sent or _NEVER
+            headers, first = last.headers or _NEVER, last.first_token or _NEVER
             try:
-                self._raw.extend(steps)
+                self._raw.extend((started_ns, began, sent, headers, first, done_ns))
             except OverflowError:  # in a recording that was edited
                 del self._raw[len(self._raw) // _STEPS * _STEPS :]
                 return

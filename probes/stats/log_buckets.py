@@ -15,7 +15,7 @@ from operator import mul
 from typing import Final
 
 from probes.kit.clock import NS_PER_S
-from probes.stats.windows import WindowName, Windows, slice_index
+from probes.stats.windows import Rolling
 
 BUCKETS_A_DECADE: Final = 32
 _BUCKETS_A_ROW: Final = 4
@@ -62,7 +62,8 @@ class LogBuckets:
 
     def add(self, value_ns: int) -> None:
         """Count one duration."""
-        self._counts[bucket_of(value_ns)] += 1
+        bucket, counts = bucket_of(value_ns), self._counts
+        counts[bucket] = counts.get(bucket, 0) + 1
         self._rows = None
         if value_ns > self.longest_ns:
             self.longest_ns = value_ns
@@ -79,7 +80,9 @@ class LogBuckets:
             buckets = [bucket_of(value) for value in values_ns]
         self._counts.update(buckets)
         self._rows = None
-        self.longest_ns = max(self.longest_ns, *values_ns)
+        longest = max(values_ns)
+        if longest > self.longest_ns:
+            self.longest_ns = longest
 
     def absorb(self, other: "LogBuckets") -> None:
         """Add everything `other` has counted."""
@@ -92,17 +95,22 @@ class LogBuckets:
     def compact(self) -> int:
         """Make it small, as nothing more is expected; return in how many buckets there is some."""
         if self._counts:
-            counts = self.counts()
+            counts = self._all()
             self._buckets, self._times = array("H", counts), array("Q", counts.values())
             self._counts = Counter()
         return len(self._buckets)
 
-    def counts(self) -> Mapping[int, int]:
-        """Return how many there are in each bucket that has any, from the shortest on."""
+    def _all(self) -> dict[int, int]:
+        if not self._buckets:
+            return self._counts
         found = dict(zip(self._buckets, self._times, strict=True))
         for bucket, times in self._counts.items():
             found[bucket] = found.get(bucket, 0) + times
-        return dict(sorted(found.items()))
+        return found
+
+    def counts(self) -> Mapping[int, int]:
+        """Return how many there are in each bucket that has any, from the shortest on."""
+        return dict(sorted(self._all().items()))
 
     def quantile_ns(self, probability: float) -> float | None:
         """Return the geometric middle in ns of the bucket at that rank, at most the longest; None
@@ -127,7 +135,7 @@ class LogBuckets:
         return self._rows
 
 
-class DurationWindows(Windows[LogBuckets]):
+class DurationWindows(Rolling[LogBuckets]):
     """Durations of one route by time."""
 
     __slots__ = ()
@@ -144,14 +152,6 @@ class DurationWindows(Windows[LogBuckets]):
         """Count many durations in the slice of their stamp."""
         for buckets in self.at(offset_ns):
             buckets.add_all(values_ns)
-
-    def total(self, window: WindowName, now_ns: int) -> LogBuckets:
-        """Return the sum over `window` at offset `now_ns`."""
-        return added(self.parts(window, now_ns))
-
-    def since(self, first: int, now_ns: int) -> LogBuckets:
-        """Return the sum of the slices from `first` up to the one that is open at an offset."""
-        return added(self.slices.between(first, slice_index(now_ns) + 1))
 
 
 def added(parts: Iterable[LogBuckets]) -> LogBuckets:

@@ -13,7 +13,14 @@ from typing import Literal, TypeAlias
 from probes.stats.digest import Digest
 from probes.stats.ladders import LadderSlices
 from probes.stats.quantiles import Distribution, Quantiles
-from probes.stats.windows import SLICES_A_MINUTE, WindowName, Windows, first_slice, slice_index
+from probes.stats.windows import (
+    SLICES_A_MINUTE,
+    Rolling,
+    WindowName,
+    Windows,
+    first_slice,
+    slice_index,
+)
 
 Metric: TypeAlias = Literal["ttft", "e2e", "speed"]
 """TTFT and E2E in seconds; speed in tokens a second of one stream."""
@@ -154,7 +161,7 @@ class Lost:
         return 1
 
 
-class LostWindows(Windows[Lost]):
+class LostWindows(Rolling[Lost]):
     """Failed probes of one cohort: in a percentile of all that was asked they never came."""
 
     __slots__ = ()
@@ -168,16 +175,9 @@ class LostWindows(Windows[Lost]):
             lost.failed += 1
             lost.silent += is_silent
 
-    def total(self, window: WindowName, now_ns: int) -> Lost:
-        """Return the sum over `window` at offset `now_ns`."""
-        return _added(self.parts(window, now_ns))
 
-    def since(self, first: int, now_ns: int) -> Lost:
-        """Return the sum of the slices from `first` up to the one that is open at an offset."""
-        return _added(self.slices.between(first, slice_index(now_ns) + 1))
-
-
-def _added(parts: Iterable[Lost]) -> Lost:
+def lost_in(parts: Iterable[Lost]) -> Lost:
+    """Return the sum of some counts."""
     total = Lost()
     for part in parts:
         total.absorb(part)
@@ -203,9 +203,4 @@ class CohortSamples:
 
     def seal(self, now_ns: int) -> int:
         """Do one piece of what is due at offset `now_ns`; return its size, 0 when all is done."""
-        return (
-            self.ttft.seal(now_ns)
-            or self.e2e.seal(now_ns)
-            or self.speed.seal(now_ns)
-            or self.lost.seal(now_ns)
-        )
+        return self.ttft.seal(now_ns) or self.e2e.seal(now_ns) or self.speed.seal(now_ns)

@@ -35,13 +35,19 @@ _CLOSED: Final[dict[WindowName, tuple[int, int]]] = {
 """Window → slices that close at once, and how many times that many it reaches back."""
 
 
-class _Absorbing(Protocol):
-    def absorb(self, other: Self) -> None: ...
+class Absorbing(Protocol):
+    """What slices are made of."""
 
-    def compact(self) -> int: ...
+    def absorb(self, other: Self) -> None:
+        """Take everything `other` has."""
+        ...
+
+    def compact(self) -> int:
+        """Become small, as nothing more is expected; return how many parts there were."""
+        ...
 
 
-A = TypeVar("A", bound=_Absorbing)
+A = TypeVar("A", bound=Absorbing)
 
 
 def slice_index(offset_ns: int) -> int:
@@ -184,13 +190,6 @@ class Windows(Generic[A]):
             *self.slices.between(end_minute * SLICES_A_MINUTE, end),
         ]
 
-    def parts(self, window: WindowName, now_ns: int) -> list[A]:
-        """Return what holds `window` at offset `now_ns`, in pieces."""
-        index = slice_index(now_ns)
-        if window != "run":
-            return self.pieces(first_slice(window, index), index + 1)
-        return [self.run, *self.pieces(self.minutes.sealed * SLICES_A_MINUTE, index + 1)]
-
     def _places(self, index: int) -> tuple[A, ...]:
         """Return where a slice is written to, and remember it where that may be done."""
         if index < self.slices.sealed or index < self.slices.oldest:
@@ -254,3 +253,64 @@ class Windows(Generic[A]):
 
     def _changed(self) -> None:
         """Forget what is remembered of closed slices."""
+
+
+class Rolling(Generic[A]):
+    """One kind of thing kept by 10 s, by minute and for the run, as in `Windows`, but that nobody
+    has to seal it: what has closed is taken into what is wider when the next slice is written to.
+    For what is seldom read, and then added up anew.
+    """
+
+    __slots__ = ("_last", "_last_index", "minutes", "run", "slices")
+
+    def __init__(self, make: Callable[[], A]) -> None:
+        self.slices: Slices[A] = Slices(_SLICES_KEPT, make)
+        self.minutes: Slices[A] = Slices(_MINUTES_KEPT, make)
+        self.run = make()
+        """Everything up to the last minute that has closed."""
+        self._last_index = -1
+        """The newest slice, which alone is in no minute yet."""
+        self._last: tuple[A, ...] = ()
+
+    def at(self, offset_ns: int) -> tuple[A, ...]:
+        """Return the places where something of this stamp is written: mostly its slice alone."""
+        index = offset_ns // SLICE_NS if offset_ns > 0 else 0
+        if index > self._last_index:
+            self._roll(index)
+        elif index < self._last_index:
+            return self._late(index)
+        return self._last
+
+    def total(self, window: WindowName, now_ns: int) -> list[A]:
+        """Return what holds `window` at offset `now_ns`, in pieces."""
+        index = slice_index(now_ns)
+        if window != "run" and _CLOSED[window][0] == 1:
+            return self.since(first_slice(window, index), now_ns)
+        minute = self._last_index // SLICES_A_MINUTE
+        if window == "run":
+            return [self.run, *self.minutes.between(minute, minute + 1), *self._last]
+        first = first_slice(window, index) // SLICES_A_MINUTE
+        return [*self.minutes.between(first, minute + 1), *(self._last if minute >= first else ())]
+
+    def since(self, first: int, now_ns: int) -> list[A]:
+        """Return the slices from `first` up to the one that is open at an offset."""
+        return self.slices.between(first, slice_index(now_ns) + 1)
+
+    def _roll(self, index: int) -> None:
+        """Open a slice, and close the one before it."""
+        before = self._last_index
+        if before >= 0:
+            minute = before // SLICES_A_MINUTE
+            self.slices.at(before).compact()
+            self.minutes.at(minute).absorb(self.slices.at(before))
+            if index // SLICES_A_MINUTE > minute:
+                self.minutes.at(minute).compact()
+                self.run.absorb(self.minutes.at(minute))
+        self._last_index, self._last = index, (self.slices.at(index),)
+
+    def _late(self, index: int) -> tuple[A, ...]:
+        """Return all places of a slice that has closed; one that is no longer kept has none that
+        lasts, which `Slices.at` sees to."""
+        minute = index // SLICES_A_MINUTE
+        places = (self.slices.at(index), self.minutes.at(minute))
+        return places if minute == self._last_index // SLICES_A_MINUTE else (*places, self.run)

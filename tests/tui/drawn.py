@@ -15,11 +15,13 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
 
 import made  # noqa: E402
+import made_happenings  # noqa: E402
 import made_page  # noqa: E402
 from fakes import FakeStatus  # noqa: E402
 
 from probes.board.views import Snapshot  # noqa: E402
 from tui.draw.text import Line, line_text  # noqa: E402
+from tui.panes.happenings import happenings_lines  # noqa: E402
 from tui.panes.header import Strips  # noqa: E402
 from tui.panes.home import home_panes  # noqa: E402
 from tui.panes.page.crumbs import crumbs_pane  # noqa: E402
@@ -52,6 +54,10 @@ def _verdicts(shown: Snapshot, width: int, height: int) -> Sequence[Line]:
     return verdicts_lines(shown, VIEW, width, height, UTC)
 
 
+def _happenings(shown: Snapshot, width: int, height: int) -> Sequence[Line]:
+    return happenings_lines(shown, VIEW, width, height, UTC)
+
+
 def _of(name: str) -> Draw:
     """Return what draws a pane on the home screen."""
     spec = next(spec for spec in home_panes(Strips(FakeStatus())) if spec.name == name)
@@ -74,14 +80,15 @@ def _of_page(name: str) -> Draw:
 OF_PAGE: Final = ("crumbs", "verdict", "phases", "heat", "figures", "probes")
 PANES: Final[dict[str, Draw]] = {
     name: _of(name) for name in ("header", "routes", "arrival", "percentiles", "retries")
-} | {"throttling": _throttling, "verdicts": _verdicts}
+} | {"throttling": _throttling, "verdicts": _verdicts, "happenings": _happenings}
 PANES.update({name: _of_page(name) for name in OF_PAGE})
 
 
 def drawing(pane: str) -> str:
     """Return what the file of a pane holds."""
     draw = PANES[pane]
-    busy, calm = made.snapshot(), made.snapshot(throttles=(), totals=None, incidents=())
+    busy = made.snapshot(happenings=made_happenings.HAPPENINGS)
+    calm = made.snapshot(throttles=(), totals=None, incidents=())
     if pane in OF_PAGE:
         busy, calm = made_page.snapshot(), made_page.calm()
     parts = []

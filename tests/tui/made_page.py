@@ -1,6 +1,7 @@
 """Hand-made pages of a route: an incident of queueing as it is seen 5m44s after its onset."""
 
 import math
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -42,6 +43,7 @@ def is_ill(start_ns: int) -> bool:
     return start_ns >= NOW_NS - ONSET_S * NS_PER_S
 
 
+@cache
 def phases() -> tuple[PhaseSlice, ...]:
     """Return phases of which the wait for the headers grows at the onset."""
     made = []
@@ -63,6 +65,7 @@ def phase_rows() -> tuple[PhaseRow, ...]:
     )
 
 
+@cache
 def heat(normal_s: float, ill_s: float, spread: float, number: int = 40) -> tuple[HeatSlice, ...]:
     """Return a map with one hump before the onset, and another one behind it."""
     chance = Random(7)
@@ -94,6 +97,10 @@ def column(name: str, ttft: float = 0.73, e2e: float = 2.05, **changes: Any) -> 
         gap_max_s=0.31,
         cached_share=0.92,
         rtt_s=0.018,
+        cold_share=0.02,
+        stalled_share=0.0,
+        input_tokens=212.0,
+        output_tokens=40.0,
         finished=100,
         good=100,
         usd_per_hour=0.14,
@@ -106,7 +113,7 @@ def columns() -> tuple[FeltColumn, ...]:
     worst = (felt(2.6), felt(3.26), felt(4.1, is_least=True))
     return (
         replace(column("now", 2.6, 3.9, good=22, failed=2), ttft=worst),
-        column("usual", finished=240, good=240),
+        column("usual", finished=0, good=0),
         column("1m", 2.6, 3.9, good=22, failed=2),
         column("5m", 1.55, 3.1, finished=500, good=220, failed=2),
         column("15m", 1.1, 2.6, finished=1_500, good=1_100, failed=2),
@@ -147,6 +154,7 @@ def failed(number: int, outcome: Outcome, reason: str, status: int | None, ago_s
     return probe(number, ago_s, outcome=outcome, reason=reason, status=status, e2e_s=None, **fields)
 
 
+@cache
 def probes(number: int = 200) -> tuple[ProbeView, ...]:
     """Return the last probes, newest first: slow ones, every kind of end, and before them well."""
     kinds = (

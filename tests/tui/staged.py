@@ -136,21 +136,28 @@ def happenings(rows: Sequence[RouteView]) -> tuple[Happening, ...]:
     """Return three hundred of all kinds."""
     comparison = KnobComparison("ttft_p95", 0.35, 1.31, 112, 117, "worse", 0.001)
     share = KnobComparison("throttled_share", 0.0, 0.31, 112, 117, "worse", 0.001)
-    return tuple(
-        Happening(
-            at_ns=made.NOW_NS - at * 3 * NS_PER_S,
-            kind=_KINDS[at % len(_KINDS)],
-            routes=(rows[at % len(rows)].name,),
-            state=rows[at % len(rows)].state,
-            text="concurrency 3→6" if _KINDS[at % len(_KINDS)] == "knob" else SAID,
-            count=1 + at % 3 * 20,
-            until_ns=made.NOW_NS if at % 3 else None,
-            effect=KnobEffect((comparison, share), "worse")
-            if _KINDS[at % len(_KINDS)] == "knob"
-            else None,
+    told: dict[HappeningKind, str] = {
+        **dict.fromkeys(("onset", "cause"), f'provider is down · 12 of 12: 503 "{SAID}"'),
+        "knob": "you: CONC 3→6",
+        "mark": f"a note on {rows[0].name}",
+        **dict.fromkeys(("notice", "fault"), f"the newest notice: {SAID}"),
+    }
+    made_up = []
+    for at in range(300):
+        kind, row = _KINDS[at % len(_KINDS)], rows[at % len(rows)]
+        made_up.append(
+            Happening(
+                at_ns=made.NOW_NS - at * 3 * NS_PER_S,
+                kind=kind,
+                routes=(row.name,),
+                state=row.state,
+                text=told.get(kind, f"429 ×14 in 12 s on {row.name}"),
+                count=1 + at % 3 * 20,
+                until_ns=made.NOW_NS if at % 3 else None,
+                effect=KnobEffect((comparison, share), "worse") if kind == "knob" else None,
+            )
         )
-        for at in range(300)
-    )
+    return tuple(made_up)
 
 
 def page() -> RoutePage:
@@ -413,22 +420,23 @@ def unfit(text: str) -> Iterator[str]:
             yield f"U+{ord(character):04X}"
 
 
-def cut_without_a_mark(text: str, line: str, least: int = 5) -> Iterator[str]:
+def cut_without_a_mark(text: str, line: str, below: str = "", least: int = 5) -> Iterator[str]:
     """Give each place where a line has the beginning of a text, not all of it, and no `…`.
 
     Args:
         text: as it would be shown if there were room.
         line: one line of the terminal.
+        below: the line under it, on which the text may go on.
         least: so many characters of the beginning tell it from all else.
     """
-    begin = text[:least]
-    at = line.find(begin)
+    at = line.find(text[:least])
     while at >= 0:
         same = 0
         while same < len(text) and line[at + same : at + same + 1] == text[same]:
             same += 1
         rest = line[at + same :]
+        goes_on = not rest.strip(" │") and text[same:][:least] in below
         # Half a wide character leaves a blank before the mark.
-        if same < len(text) and not rest.startswith(("…", " …")):
+        if same < len(text) and not rest.startswith(("…", " …")) and not goes_on:
             yield line[max(0, at - 10) : at + same + 12]
-        at = line.find(begin, at + 1)
+        at = line.find(text[:least], at + 1)

@@ -11,6 +11,7 @@ from pages import SHARES, Page, each_of, fields_of, first_cells, minute, number,
 
 from probes.board import Board, figures, header, states
 from probes.board.figures import SLUGGISH_SHARE, is_enough
+from probes.board.happenings import _ALIKE_NS, BURST_NS, HAPPENINGS_KEPT
 from probes.board.incident_log import RECOVERED_SHOWN_NS
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
@@ -24,6 +25,7 @@ from probes.kit.exit_status import ExitStatus
 from probes.run.report import USUAL_FROM
 from probes.simulator.library import scenario_names
 from probes.sources.rules import HostLimits
+from probes.stats.comparison import LOOKS, SURE_OVER_ALL
 from probes.stats.windows import SLICE_NS
 from tui.cli import _WINDOWS, parser
 from tui.commands.once import json_line
@@ -33,6 +35,7 @@ from tui.draw.theme_names import OWN_THEMES
 from tui.draw.waterfall import STEPS
 from tui.keys import KEYS, Hotkey
 from tui.panes import routes
+from tui.panes.happenings import _JUDGED, _TOO_FEW
 from tui.panes.header import Strips
 from tui.panes.home import home_panes
 from tui.panes.observer import (
@@ -81,6 +84,13 @@ NUMBERS = {
         f"from ×{routes.SEVERE_RATIO:g} on",
         "from ×0.8 down",
         f"scale of 0 to {routes.STRIP_TOP_S:g} s",
+    ),
+    "What happened": (
+        f"which ends {BURST_NS / NS_PER_S:g} s after the last of them",
+        f"has the same words within {_ALIKE_NS / NS_PER_S:g} s is one line",
+        f"The newest {HAPPENINGS_KEPT} lines are kept",
+        f"sure at {per_cent(SURE_OVER_ALL)}, over all figures",
+        f"there are not {LOOKS[0]} samples on both sides yet",
     ),
     "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
     "Is the observer well?": (
@@ -161,6 +171,12 @@ def test_the_columns_are_those_that_there_are() -> None:
     assert [
         (quoted(row[0])[0], row[1]) for row in PAGE.rows("Columns of the routes table")
     ] == there
+
+
+def test_every_judgement_of_a_turn_is_told() -> None:
+    there = [words for words, _ in _JUDGED.values()] + [_TOO_FEW]
+    told = [name for row in PAGE.rows("What happened") for name in quoted(row[0])]
+    assert sorted(told) == sorted(there)
 
 
 @pytest.mark.parametrize("pane", ["arrival", "percentiles", "throttling", "retries"])

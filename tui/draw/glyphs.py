@@ -37,6 +37,8 @@ STAND_INS: Final[dict[str, str]] = {
     "✓": "+",
     "●": "*",
     "◉": "@",
+    # a knob was turned
+    "⚙": "*",
     # lanes: a failure, one cut off, a time-out, the first token, a stall, the end
     "✕": "x",
     "╱": "/",

@@ -1,10 +1,12 @@
 """Figures of one probe, derived from its stamps; None where one is not defined."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from probes.answers.limits.resets import reset_in_words_s
 from probes.events import AttemptFinished, ProbeFinished
 from probes.kit.clock import seconds
+from probes.stats.ladders import SliceLadders
 from probes.stats.tokens import (
     EXACT_SOURCES,
     CharactersPerToken,
@@ -85,6 +87,20 @@ def tokens_text(attempt: AttemptFinished) -> str:
         guess = CharactersPerToken().tokens_of(attempt.characters)
         return f"no token counts, ~{guess} out" if guess else "no token counts"
     return f"tokens {', '.join(texts)} [{attempt.token_source}]{_chunks_text(attempt)}"
+
+
+def phases_s(attempts: Sequence[AttemptFinished], probe: ProbeFinished) -> tuple[float, ...]:
+    """Return where the probe's time went in seconds: earlier attempts and their waits; connection
+    and sending; the wait for headers; on to the first token; on to the end. Empty without one.
+
+    They add up to its whole time.
+    """
+    if not attempts:
+        return ()
+    end_ns = probe.at_ns if probe.done_ns is None else probe.done_ns
+    ladders = SliceLadders()
+    ladders.add(probe.started_ns, attempts[-1].stamps_ns, end_ns)
+    return tuple(seconds(column[0]) for column in ladders.spans() if column)
 
 
 def tokens_per_s(attempt: AttemptFinished) -> float | None:

@@ -48,7 +48,7 @@ _GLYPHS: Final[dict[HappeningKind, tuple[str, Role]]] = {
     "throttled": (STATE_GLYPHS["throttled"], "throttled"),
     "knob": ("⚙", "accent"),
     "mark": ("▾", "accent"),
-    "notice": ("¡", "dim"),
+    "notice": ("i", "dim"),
     "fault": ("✕", "missed"),
     "gap": (OURS, "stall"),
     "held": (STATE_GLYPHS["held"], "throttled"),
@@ -89,7 +89,9 @@ _Need: TypeAlias = Literal[0, 1, 2, 3, 4]
 """What goes last has the least."""
 
 
-class _Part(NamedTuple):
+class EffectPart(NamedTuple):
+    """One thing that is told of an effect."""
+
     text: str
     role: Role
     need: _Need
@@ -183,22 +185,23 @@ def route_of(happening: Happening | None, snapshot: Snapshot) -> str | None:
 def effect_words(effect: KnobEffect, width: int) -> Line:
     """Return what a turn of a knob did, in at most `width` cells: `429 0→31 %  TTFT p95 0.35→1.31 s
     GOOD 100→91 %  n 112/117  worse`. Empty where not even the judgement has room."""
-    parts = _parts(effect)
-    kept = sorted(parts, key=lambda part: part.need)
-    while kept and _width(kept) > width:
-        kept.pop()
-    line: list[tuple[str, Role]] = []
+    parts = effect_parts(effect)
+    kept: list[EffectPart] = []
+    for part in sorted(parts, key=lambda part: part.need):
+        size = cells(part.text) + (2 if kept else 0)
+        if size > width and not part.need:
+            return ()
+        if size <= width:
+            kept.append(part)
+            width -= size
+    line: list[Span] = []
     for part in parts:
         if part in kept:
             line.append((f"{'  ' if line else ''}{part.text}", part.role))
     return tuple(line)
 
 
-def _width(parts: Sequence[_Part]) -> int:
-    return sum(cells(part.text) for part in parts) + 2 * (len(parts) - 1)
-
-
-def _parts(effect: KnobEffect) -> list[_Part]:
+def effect_parts(effect: KnobEffect) -> list[EffectPart]:
     """Return what there is to tell of an effect, in the order in which it is read."""
     parts = [_figure(one) for one in effect.comparisons if _has_sample(one)]
     words, role = _JUDGED[effect.judged]
@@ -207,10 +210,10 @@ def _parts(effect: KnobEffect) -> list[_Part]:
     most = max(effect.comparisons, key=lambda one: one.n_after, default=None)
     if most is not None:
         n = f"n {count(most.n_before)}/{count(most.n_after)}"
-        parts.append(_Part(n, "dim", 2))
-    parts.append(_Part(words, role, 0))
+        parts.append(EffectPart(n, "dim", 2))
+    parts.append(EffectPart(words, role, 0))
     if all(one.figure != "ttft_p95" for one in effect.comparisons):
-        parts.append(_Part(_OTHER_COHORT, "faint", 4))
+        parts.append(EffectPart(_OTHER_COHORT, "faint", 4))
     return parts
 
 
@@ -218,7 +221,7 @@ def _has_sample(one: KnobComparison) -> bool:
     return one.before is not None and one.after is not None
 
 
-def _figure(one: KnobComparison) -> _Part:
+def _figure(one: KnobComparison) -> EffectPart:
     """Return one figure before and after: `TTFT p95 0.35→1.31 s`."""
     match one.figure:
         case "throttled_share":
@@ -231,7 +234,7 @@ def _figure(one: KnobComparison) -> _Part:
             text = f"tok/s {_short(one.before)}→{_short(one.after)}"
     is_sure = one.judged in ("better", "worse")
     role = _JUDGED[one.judged][1] if is_sure else "dim"
-    return _Part(text, role, 1 if is_sure else 3)
+    return EffectPart(text, role, 1 if is_sure else 3)
 
 
 def _short(value: float | None) -> str:

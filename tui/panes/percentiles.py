@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from probes.board.views import (
     WINDOWS,
-    Marker,
     PercentileTable,
     RouteView,
     Snapshot,
@@ -36,7 +35,7 @@ from tui.draw.text import (
     three_digits,
 )
 from tui.panes.pane import Want
-from tui.panes.routes import STATE_GLYPHS, figure_cell, selected_route
+from tui.panes.routes import figure_cell, selected_route
 from tui.panes.timeline import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 from tui.panes.view import ViewState
 
@@ -138,7 +137,6 @@ def percentiles_lines(
     if route is None or detail is None:
         return (clip((("no route selected", "dim"),), width),)
     table = detail.percentiles
-    table = _marked(table, snapshot, route)
     rows = _rows(route, snapshot.window)
     full = _LABEL_WIDTH + 1 + (_FIGURE_WIDTH + 1) * (len(table.columns) + 1)
     if full + _GAP + MIN_WIDTH <= width + _FIGURE_WIDTH + 1 and width < full + _GAP + _WIDE_CHART:
@@ -246,22 +244,12 @@ def _usual(row: _Row) -> Cell:
     return Cell(text, "dim")
 
 
-def _marked(table: PercentileTable, snapshot: Snapshot, route: RouteView) -> PercentileTable:
-    """Return the table with a mark where each thing that is wrong with its route began."""
-    onsets = [
-        Marker(one.diagnosis.since_ns, f"{STATE_GLYPHS[one.state]} {one.state}")
-        for one in snapshot.incidents
-        if one.state is not None and route.name in one.diagnosis.routes
-    ]
-    return replace(table, markers=(*table.markers, *onsets)) if onsets else table
-
-
 def _same_points(one: PercentileTable, other: PercentileTable) -> bool:
     """Tell whether two tables share what a chart is drawn from: the board hands it on unchanged."""
     return (
         one.timeline is other.timeline
         and one.e2e_timeline is other.e2e_timeline
-        and one.markers == other.markers
+        and one.markers is other.markers
         and one.streamed == other.streamed
         and (one.goal_ttft_s, one.goal_e2e_s) == (other.goal_ttft_s, other.goal_e2e_s)
     )

@@ -7,13 +7,14 @@ Rule 2. What somebody else measured stands beside what we measured, never in its
 Rule 3. Nothing is cut but hostile text of no end; what does not fit a line goes on below it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from itertools import pairwise
 from statistics import median
 from typing import Final, NamedTuple
 
-from probes.board.views import RequestView
+from probes.board.views import PHASES, PhaseName, PhaseRow, RequestView
 from probes.events import AttemptFinished, Limit
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
@@ -23,13 +24,27 @@ from tui.draw.probe_figures import (
     e2e_s,
     look_again,
     path_words,
+    phases_s,
     tokens_per_s,
     tokens_text,
     ttfa_s,
     ttft_s,
 )
 from tui.draw.server_lines import Beside, claims_beside, gateway_line
-from tui.draw.text import Line, Role, Span, age, cells, clip, count, fold, pad, right, time_of_day
+from tui.draw.text import (
+    Line,
+    Role,
+    Span,
+    age,
+    cells,
+    clip,
+    count,
+    fold,
+    pad,
+    right,
+    three_digits,
+    time_of_day,
+)
 from tui.draw.waterfall import LABEL, Axis, arrivals, density, outcome_role, waterfall_lines
 
 NO_LONGER_KEPT: Final = "This probe is not kept any more: of each route the last 200 are."
@@ -39,6 +54,19 @@ _WORDS: Final = 500
 _VALUE: Final = 300
 """Characters of a header or an id; what is longer is no id that a provider could look up."""
 _NAME: Final = 80
+_FIGURE: Final = 10
+"""Cells of a column of figures."""
+_LONGER: Final = 1.5
+"""Times the usual from which a phase stands out, as a figure does above its goal."""
+_FELT_S: Final = 0.05
+"""What nobody feels never stands out."""
+_PHASES: Final[dict[PhaseName, str]] = {
+    "retries": "retries",
+    "connect": "connect",
+    "headers": "headers",
+    "first_token": "1st token",
+    "writing": "writing",
+}
 _MOST_NAMED_GAPS: Final = 3
 _LONG_GAP: Final = 3.0
 """Times the median from which a gap is named: below that it is how that server writes."""
@@ -57,6 +85,7 @@ def request_lines(
     width: int,
     wall_anchor_ns: int,
     asked: str = "",
+    usual: Sequence[PhaseRow] = (),
     zone: tzinfo | None = None,
 ) -> list[Line]:
     """Return the whole page in lines of at most `width` cells.
@@ -66,6 +95,8 @@ def request_lines(
         width: cells of a line.
         wall_anchor_ns: what makes wall time of its stamps.
         asked: the model that was asked for.
+        usual: what each phase takes while the route is well; empty where that is not known of
+            answers of this length.
         zone: time zone of the wall time; None is the machine's own.
     """
     width = max(1, width)
@@ -74,6 +105,7 @@ def request_lines(
     drawn = waterfall_lines(attempts, request.probe, width)
     for line in drawn:
         lines.extend(fold(line, width, 2))
+    lines.extend(_phases(request, usual, width))
     for attempt in reversed(attempts):
         lines.append(())
         lines.extend(_attempt_section(attempt, len(attempts), width, asked))
@@ -138,6 +170,40 @@ def _head(
     if probe.flagged:
         flagged = f"stamps not to be trusted: {neutralise(probe.flagged, _NAME)}"
         yield from fold(((flagged, "missed"),), width, 2)
+
+
+# Where its time went, against usual.
+
+
+def _phases(request: RequestView, usual: Sequence[PhaseRow], width: int) -> Iterator[Line]:
+    took = phases_s(request.attempts, request.probe)
+    known = [row for row in usual if row.usual_s is not None]
+    if not took or not known:
+        return
+    by_phase = dict(zip(PHASES, took, strict=True))
+    yield ()
+    heads = "".join(right(head, _FIGURE) for head in ("it took", "usual", "×"))
+    probes = f"  usual: median of {count(known[0].n_usual)} probes while well"
+    yield from fold(((f"{'phase':{LABEL}} {heads}", "head"), (probes, "faint")), width, 2)
+    for row in known:
+        if not by_phase[row.phase] and not row.usual_s:
+            continue
+        ratio = by_phase[row.phase] / row.usual_s if row.usual_s else math.inf
+        # What takes no time on either side is no trouble, however many times as long.
+        slower_s = by_phase[row.phase] - (row.usual_s or 0.0)
+        is_long = ratio >= _LONGER and slower_s >= _FELT_S
+        times = "" if math.isinf(ratio) else three_digits(ratio)
+        yield from fold(
+            (
+                (f"{_PHASES[row.phase]:{LABEL}} ", "dim"),
+                (right(duration(by_phase[row.phase]), _FIGURE), "title" if is_long else "text"),
+                (right(duration(row.usual_s or 0.0), _FIGURE), "dim"),
+                (right(times, _FIGURE), "sluggish" if is_long else "dim"),
+                ("▲" if is_long else "", "sluggish"),
+            ),
+            width,
+            2,
+        )
 
 
 # One attempt.
@@ -261,13 +327,12 @@ def _server_times(attempt: AttemptFinished, width: int) -> Iterator[Line]:
     rows = claims_beside(attempt)
     if not rows:
         return
-    figure = 10
     label = max(LABEL, *(cells(row.name) + 1 for row in rows))
-    heads = "".join(right(head, figure) for head in ("it says", "we saw", "rest"))
+    heads = "".join(right(head, _FIGURE) for head in ("it says", "we saw", "rest"))
     yield from fold(((f"{'the server':{label}} {heads}", "head"),), width, 2)
     for row in rows:
         numbers = (row.claimed_s, row.measured_s, row.rest_s)
-        texts = [right("" if one is None else duration(one), figure) for one in numbers]
+        texts = [right("" if one is None else duration(one), _FIGURE) for one in numbers]
         line: list[Span] = [(f"{row.name:{label}} ", "dim"), (texts[0], "text")]
         line += [(texts[1], "text"), (texts[2], "dim")]
         note = _beside_words(row)

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
-from rich.cells import cell_len
-
-from probes.board.views import ChartPoint, Marker, PercentileTable
+from probes.board.views import ChartPoint, Marker, MarkerKind, PercentileTable
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import (
@@ -24,7 +22,7 @@ from tui.draw.chart import (
     span_of,
 )
 from tui.draw.glyphs import EIGHTHS
-from tui.draw.text import Line, Span, clip, line_width, pad, right, three_digits
+from tui.draw.text import Line, Role, Span, cells, left, line_width, right, three_digits
 from tui.panes.routes import hurt_role
 
 MIN_HEIGHT: Final = 6
@@ -42,6 +40,18 @@ _MARKER_ROW_FROM: Final = 8
 _BAD_FROM: Final = 9
 """Height from which a line beneath the chart tells how many probes were not good."""
 _LONGEST_MARK: Final = 24
+_LEAST_MARK: Final = 8
+"""Cells in which the beginning of a mark's words still says something."""
+_TOGETHER: Final = 2
+"""Cells between two marks up to which they are one group: their words would hide each other."""
+_MARK_ROLES: Final[dict[MarkerKind, Role]] = {
+    "onset": "missed",
+    "recovered": "good",
+    "knob": "accent",
+    "mark": "accent",
+    "cohort": "dim",
+}
+"""The most needed first: whose words stand where there is room for those of one."""
 _UNDER_GOAL: Final[tuple[Span, ...]] = ((" ", "graph"), ("⣿", "graph_dim"))
 """Blank, or inside the area: where the goal's line is drawn over."""
 _TIMES: Final = {
@@ -61,6 +71,8 @@ class _Subject:
     goal: float | None
     markers: Sequence[Marker]
     span_ns: int
+    in_words: bool = True
+    """The marks' words stand above it, not only their lines in it."""
 
 
 def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Line, ...]:
@@ -80,7 +92,7 @@ def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Lin
     ttft = _Subject("TTFT s", table.timeline, table.goal_ttft_s, table.markers, span_ns)
     if height < _BOTH_FROM:
         return _chart(ttft, width, height)
-    e2e = _Subject("E2E s", table.e2e_timeline, goal_e2e_s, (), span_ns)
+    e2e = _Subject("E2E s", table.e2e_timeline, goal_e2e_s, table.markers, span_ns, in_words=False)
     lower = height // 2
     return (*_chart(ttft, width, height - lower), *_chart(e2e, width, lower))
 
@@ -91,7 +103,7 @@ def _chart(subject: _Subject, width: int, height: int) -> tuple[Line, ...]:
     top = nice_top(_all_values(buckets), subject.goal or 0.0)
     head = [_legend(subject.name, width)]
     marks = _marks(subject.markers, buckets)
-    if marks and height >= _MARKER_ROW_FROM:
+    if marks and subject.in_words and height >= _MARKER_ROW_FROM:
         head.append(_marker_row(marks, columns))
     with_bad = height >= _BAD_FROM and any(point.finished for point in subject.points)
     rows = height - len(head) - 2 - with_bad
@@ -198,36 +210,85 @@ def _times(columns: int, span_ns: int) -> Line:
     return ((" " * _GUTTER + text.ljust(columns - len(now)) + now, "head"),)
 
 
-def _marks(markers: Sequence[Marker], buckets: Buckets) -> list[tuple[int, str]]:
-    """Return the cell column and the words of each mark that is in sight, oldest first."""
-    placed = ((buckets.column_of(marker.at_ns), marker.text) for marker in markers)
-    return sorted(
-        (column // _DOTS, neutralise(text, _LONGEST_MARK))
-        for column, text in placed
+class _Mark(NamedTuple):
+    column: int
+    """Cell of the plot."""
+    text: str
+    kind: MarkerKind
+
+
+def _marks(markers: Sequence[Marker], buckets: Buckets) -> list[_Mark]:
+    """Return the marks that are in sight, oldest first."""
+    placed = ((buckets.column_of(marker.at_ns), marker) for marker in markers)
+    return [
+        _Mark(column // _DOTS, neutralise(marker.text, _LONGEST_MARK), marker.kind)
+        for column, marker in sorted(placed, key=lambda one: one[1].at_ns)
         if column is not None
-    )
+    ]
 
 
-def _marker_row(marks: Sequence[tuple[int, str]], columns: int) -> Line:
-    """Return the marks with their words, to the right of the mark or, failing that, left of it."""
-    ends = [column for column, _ in marks[1:]] + [columns]
-    line: Line = ((" " * _GUTTER, "text"),)
-    for (column, text), end in zip(marks, ends, strict=True):
-        free = _GUTTER + column - line_width(line)
-        words = cell_len(text)
-        if words < end - column or words > free:
-            line = pad(line, _GUTTER + column)
-            line = (*line, *clip((("▾", "accent"), (text, "dim")), end - column))
+def _marker_row(marks: Sequence[_Mark], columns: int) -> Line:
+    """Return the marks with their words, right or left of them; those that lie together have words
+    in common, and where there is no room for any their number."""
+    row: list[Span] = [(" ", "text")] * columns
+    for mark in sorted(marks, key=lambda one: -_need(one)):
+        row[mark.column] = ("▾", _MARK_ROLES[mark.kind])
+    groups: list[list[_Mark]] = []
+    for mark in marks:
+        if groups and mark.column - groups[-1][-1].column <= _TOGETHER:
+            groups[-1].append(mark)
         else:
-            line = (*pad(line, _GUTTER + column - words), (text, "dim"), ("▾", "accent"))
-    return line
+            groups.append([mark])
+    # The newest of the most needed first: it is what one looks for.
+    for group in sorted(groups, key=lambda group: (min(map(_need, group)), -group[-1].column)):
+        _put_words(row, group)
+    return ((" " * _GUTTER, "text"), *join_cells(row))
 
 
-def _overlay_marks(plot: Sequence[list[Span]], marks: Sequence[tuple[int, str]]) -> None:
-    for cells in plot:
-        for column, _ in marks:
-            if cells[column][0] in " ┄":
-                cells[column] = ("┊", "accent")
+def _need(mark: _Mark) -> int:
+    return list(_MARK_ROLES).index(mark.kind)
+
+
+def _put_words(row: list[Span], group: Sequence[_Mark]) -> None:
+    """Write as much of a group's words as there is room for beside it."""
+    first, last = group[0].column, group[-1].column
+    after, before = _free(row, last + 1, 1), _free(row, first - 1, -1)
+    named = min(reversed(group), key=_need).text
+    texts = list(dict.fromkeys(mark.text for mark in group))
+    more = len(group) - 1
+    tries = [", ".join(texts), f"{named} +{more}" if more else named]
+    if max(after, before) >= _LEAST_MARK and not more:
+        tries.append(left(named, max(after, before)))
+    tries += [f"×{len(group)}"] if more else []
+    for text in tries:
+        size = cells(text)
+        if 0 < size <= after:
+            start = last + 1
+        elif 0 < size <= before:
+            start = first - size
+        else:
+            continue
+        # Wide characters take two cells of the row, of which the second holds nothing.
+        rest: list[Span] = [("", "dim")] * (size - 1)
+        row[start : start + size] = [(text, "dim"), *rest]
+        return
+
+
+def _free(row: Sequence[Span], start: int, step: int) -> int:
+    """Return how many cells are blank from one on, a blank before what comes next left out."""
+    place = start
+    while 0 <= place < len(row) and row[place][0] == " ":
+        place += step
+    number = abs(place - start)
+    return number if not 0 <= place < len(row) else max(0, number - 1)
+
+
+def _overlay_marks(plot: Sequence[list[Span]], marks: Sequence[_Mark]) -> None:
+    # The most needed last, over the others of its cell.
+    for mark in sorted(marks, key=_need, reverse=True):
+        for row in plot:
+            if row[mark.column][0] in " ┄┊":
+                row[mark.column] = ("┊", _MARK_ROLES[mark.kind])
 
 
 def _overlay_text(cells: list[Span], text: str) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from probes.board.views import WindowName
 from probes.control.commands import Command, Pause, SetKnob
+from probes.control.knobs import KNOBS
 from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ViewState
 from tui.screens.frames import Frames
-from tui.session import CockpitSession
+from tui.session import CockpitSession, Proposal, Propose
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
@@ -41,6 +42,7 @@ class CockpitState:
         window: WindowName,
         terminal: Terminal | None = None,
         keys: Sequence[Hotkey] = KEYS,
+        propose: Propose | None = None,
     ) -> None:
         self.view = ViewState(window=window, keys=tuple(keys))
         self.session = session
@@ -51,9 +53,31 @@ class CockpitState:
         self.cpu = CpuMeter(clock)
         self.frames = Frames(session.board, clock)
         self.strips = Strips()
+        self._propose = propose
+        self._settled: dict[str, str] = {}
+        """What of [display] is as it was at the start, or as it was saved since."""
         self.typed: deque[str] = deque(maxlen=_TYPED_MOST)
         """Commands that were typed, the last one last."""
         self._turned: list[Turned] = []
+
+    def settle(self, **display: str) -> None:
+        """Take what is looked at for what the settings say: only what is another is ever saved.
+
+        The terminal may have changed the theme, and `--window` the window: nobody asked for these
+        to be kept.
+        """
+        self._settled = display
+
+    def proposal(self, **display: str) -> Proposal:
+        """Return what saving would change: knobs as they are wanted now, and what is looked at."""
+        if self._propose is None:
+            return Proposal(refusal="there is no settings file")
+        routes = {
+            name: {knob: getattr(route, knob) for knob in KNOBS}
+            for name, route in self.session.wanted.routes.items()
+        }
+        turned = {key: word for key, word in display.items() if word != self._settled.get(key)}
+        return self._propose(routes, turned)
 
     def turn(self, command: Command) -> None:
         """Hand a command to the engine, and remember what takes it back where something can."""

@@ -8,7 +8,6 @@ Rule 3. The beginning of a word is enough where it means one thing.
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from probes.board.views import WINDOWS
@@ -27,6 +26,8 @@ VerbName: TypeAlias = Literal[
     "window",
     "theme",
     "mark",
+    "write",
+    "manual",
     "help",
     "q",
 ]
@@ -47,9 +48,10 @@ class CommandError(ValueError):
 class Known:
     """What there is to name."""
 
-    routes: Sequence[str] = ()
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """What a route is called on the screen → its name."""
     themes: Sequence[str] = ()
-    sorts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    sorts: Mapping[str, str] = field(default_factory=dict)
     """What a user calls a column → its key."""
     help_pages: Sequence[str] = ()
 
@@ -87,13 +89,15 @@ VERBS: Final[tuple[Verb, ...]] = (
         "pause a route, or let it go on; all of them by the name all",
         lambda known: (ALL_ROUTES, *known.routes),
     ),
-    Verb("route", "NAME", "open the page of a route", lambda known: known.routes),
+    Verb("route", "NAME", "open the page of a route", lambda known: tuple(known.routes)),
     Verb("filter", "[WORDS]", "show routes that have all the words; none shows all"),
     Verb("only", "hurt|all", "show routes that hurt alone, or all", lambda _: ONLY),
     Verb("sort", "COLUMN", "sort by a column", lambda known: tuple(known.sorts)),
     Verb("window", "W", "window of the figures", lambda _: WINDOWS),
     Verb("theme", "NAME", "colours", lambda known: known.themes),
     Verb("mark", "[TEXT]", "put a mark on the timeline"),
+    Verb("write", "", "save knobs, theme and window to the settings file, after asking"),
+    Verb("manual", "[TOPIC]", "what states, figures and settings mean, at length"),
     Verb("help", "[PAGE]", "keys and what the words mean", lambda known: known.help_pages),
     Verb("q", "", "quit"),
 )
@@ -101,6 +105,7 @@ _OTHER_NAMES: Final[Mapping[str, VerbName]] = {
     "concurrency": "conc",
     "max_tokens": "cap",
     "quit": "q",
+    "w": "write",
 }
 """What people type who know a setting's name, or vim."""
 
@@ -124,6 +129,8 @@ def read(text: str, known: Known) -> Asked:
         value = _one_of(verb, value, words)
     if verb.name == "sort":
         value = known.sorts[value]
+    elif verb.name in ("route", "pause"):
+        value = known.routes.get(value, value)
     return Asked(verb.name, value)
 
 

@@ -21,7 +21,8 @@ from probes.control.commands import Command, EndCoolDown, MarkTime, SetKnob, Wat
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
 from probes.kit.sanitise import neutralise
-from tui.keys import Hotkey, ScreenName, bindings
+from tui.keys import Hotkey, ScreenName, bindings, hotkey
+from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
@@ -44,6 +45,7 @@ from tui.screens.command_line import (
 )
 from tui.screens.glossary import HELP_PAGES, HelpPage
 from tui.screens.help import HelpScreen
+from tui.screens.manual import ManualScreen
 from tui.screens.masking import Mask, mask_of, masked_status
 from tui.screens.prompt import Prompt
 
@@ -51,6 +53,8 @@ _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
 SCROLL_STEP: Final = 5
+_LINE_LIMIT: Final = 200
+"""Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
 """Characters of a route's name in a line about it."""
 _MOST_SCROLLED: Final = 200
@@ -142,7 +146,7 @@ class LiveScreen(Screen[None]):
 
     def _beat(self) -> None:
         """Pull, where that is due and something may have changed."""
-        if not self.is_current:
+        if not self._is_in_front():
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
         busy = terminal is not None and terminal.busy
@@ -157,9 +161,19 @@ class LiveScreen(Screen[None]):
             if self.view.frozen:
                 self._beats.pause()
 
+    def _is_in_front(self) -> bool:
+        """Tell whether no other live screen lies over it; the help lets it be seen.
+
+        Textual calls the screen below the one in front current, too, however opaque that is.
+        """
+        live = (
+            screen for screen in reversed(self.app.screen_stack) if isinstance(screen, LiveScreen)
+        )
+        return next(live, None) is self
+
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
-        if not self.is_current or not self.size.height:
+        if not self._is_in_front() or not self.size.height:
             return
         cockpit = self.cockpit
         snapshot = cockpit.frames.take(self.view, self.pages())
@@ -202,6 +216,11 @@ class LiveScreen(Screen[None]):
         mask = self.mask()
         told = message if mask is None else mask.words(message)
         super().notify(told, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def _called(self, name: str) -> str:
+        """Return a route's name as it may be shown."""
+        mask = self.mask()
+        return neutralise(name, _NAME_LIMIT) if mask is None else mask.route(name)
 
     def look(self, view: ViewState) -> None:
         """Take a new view and show it at once; on a busy terminal with the next frame it takes."""
@@ -273,11 +292,27 @@ class LiveScreen(Screen[None]):
         hint: Callable[[str], str],
         complete: Callable[[str], Sequence[str]] = lambda _: (),
         history: Sequence[str] = (),
+        letters: str = "",
     ) -> None:
-        """Ask for a line of text at the foot of the screen; see `Prompt`."""
-        if not self.query(Prompt):
-            # Awaited, for what is typed next belongs to it.
-            await self.mount(Prompt(lead, take, hint=hint, complete=complete, history=history))
+        """Ask for a line of text at the foot of the screen; see `Prompt`.
+
+        While names are masked, none is offered, and none is repeated.
+        """
+        await self.query(Prompt).remove()  # one that asked for this one is on its way out
+        mask = self.mask()
+        if mask is None:
+            prompt = Prompt(
+                lead, take, hint=hint, complete=complete, history=history, letters=letters
+            )
+        else:
+            prompt = Prompt(
+                lead,
+                lambda text: mask.words(take(text) or "") or None,
+                hint=lambda text: mask.words(hint(text)),
+                letters=letters,
+            )
+        # Awaited, for what is typed next belongs to it.
+        await self.mount(prompt)
 
     async def action_command(self) -> None:
         """Ask for a command."""
@@ -290,10 +325,41 @@ class LiveScreen(Screen[None]):
             history=self.cockpit.typed,
         )
 
+    async def action_write(self) -> None:
+        """Show what saving would change in the settings file, and ask whether it shall."""
+        display = {"theme": self.app.theme, "window": self.view.window}
+        proposal = self.cockpit.proposal(**display)
+        if proposal.refusal or not proposal.lines:
+            words = proposal.refusal or "Nothing to save: the file has what is set."
+            self.notify(
+                words, markup=False, severity="warning" if proposal.refusal else "information"
+            )
+            return
+        room = max(1, self.size.height // 3)
+        mask = self.mask()
+        shown = proposal.lines[:room] if mask is None else map(mask.words, proposal.lines[:room])
+        lines = [neutralise(line, _LINE_LIMIT) for line in shown]
+        if len(proposal.lines) > room:
+            lines[-1] = f"… and {len(proposal.lines) - room + 1} more"
+
+        def take(answer: str) -> str | None:
+            if answer.lower() == "y":
+                failed = proposal.write()
+                if not failed:
+                    self.cockpit.settle(**display)
+                words = failed or f"Saved to {file}"
+                self.notify(words, severity="error" if failed else "information")
+            return None
+
+        file = neutralise(proposal.file, _LINE_LIMIT) if mask is None else "the settings file"
+        await self.ask(
+            f"write this to {file}? y n", take, hint=lambda _: "\n".join(lines), letters="yn"
+        )
+
     def _known(self) -> Known:
         sorts = {WORST_FIRST: "", **{each.replace("_", "-"): each for each in SORT_KEYS if each}}
         return Known(
-            routes=tuple(route.name for route in self.latest.routes),
+            routes={self._called(route.name): route.name for route in self.latest.routes},
             themes=tuple(sorted(self.app.available_themes)),
             sorts=sorts,
             help_pages=HELP_PAGES,
@@ -332,7 +398,8 @@ class LiveScreen(Screen[None]):
             case "mark":
                 self._mark(text)
             case _:
-                actions = {"q": "app.quit", "help": f"help({text!r})"}
+                with_text = f"{asked.verb}({text!r})"
+                actions = {"q": "app.quit", "help": with_text, "manual": with_text}
                 self.call_later(self.run_action, actions.get(asked.verb, asked.verb))
         return None
 
@@ -359,7 +426,7 @@ class LiveScreen(Screen[None]):
             return "no route is selected"
         now: float = getattr(self.cockpit.session.wanted.routes[name], knob)
         if now == asked.value:
-            return f"{name}: {knob} is {now:g} already"
+            return f"{self._called(name)}: {knob} is {now:g} already"
         self.send(SetKnob(route=name, knob=knob, value=asked.value))
         return None
 
@@ -367,9 +434,13 @@ class LiveScreen(Screen[None]):
         """Select a route, and open its page where the screen shows all of them."""
         self.look(replace(self.view, selected=name, filter="", offsets={}))
 
+    def _frozen_words(self) -> str:
+        key = hotkey("freeze", self.view.keys)
+        return f"The screen is frozen: {key.shown or key.label} lets it go on."
+
     def _take_window(self, window: WindowName) -> str | None:
         if self.view.frozen:
-            return "the screen is frozen: space lets it go on"
+            return self._frozen_words()
         self.look(replace(self.view, window=window))
         return None
 
@@ -382,7 +453,8 @@ class LiveScreen(Screen[None]):
     def action_help(self, page: str = "") -> None:
         """Show what the words and keys mean: at first those of the pane one is in, and what to do
         about the state of the selected route."""
-        route = self.route()
+        route, mask = self.route(), self.mask()
+        name = "" if route is None else route.name if mask is None else mask.route(route.name)
         here: PaneName = next(
             (pane.spec.name for pane in self.panes.values() if pane.spec.number == self.current),
             "routes",
@@ -392,10 +464,18 @@ class LiveScreen(Screen[None]):
                 cast(HelpPage, page or "here"),
                 keys=self.view.keys,
                 pane=here,
-                route=neutralise(route.name, _NAME_LIMIT) if route is not None else "",
+                route=neutralise(name, _NAME_LIMIT),
                 state=route.state if route is not None else None,
             )
         )
+
+    def action_manual(self, topic: str = "") -> None:
+        """Open a topic of the manual, or the list of those that begin so."""
+        some = find(topic) if topic else ()
+        if topic and not some:
+            self.notify(f"No topic of the manual begins with {topic}.")
+        else:
+            self.app.push_screen(ManualScreen(some))
 
     def action_trouble(self, step: int) -> None:
         """Go to the next route that hurts, or to the one before."""
@@ -443,7 +523,7 @@ class LiveScreen(Screen[None]):
     def action_window(self) -> None:
         """Take the next window of time; a frozen screen has only its own."""
         if self.view.frozen:
-            self.notify("The screen is frozen: space lets it go on.")
+            self.notify(self._frozen_words())
         else:
             self.look(next_window(self.view))
 

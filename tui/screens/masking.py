@@ -13,7 +13,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, overload
 
 from msgspec.structs import replace
 
@@ -23,6 +23,7 @@ from probes.board.views import (
     IncidentView,
     Marker,
     PercentileTable,
+    ProbeView,
     RequestView,
     RouteDetail,
     RouteView,
@@ -39,14 +40,15 @@ URL: Final = "https://host"
 MASKED: Final = "masked"
 """Stands for words that say something by being there."""
 
-_OTHERS_WORDS: Final[frozenset[HappeningKind]] = frozenset(("mark", "notice", "fault"))
+_OTHERS_WORDS: Final[frozenset[HappeningKind]] = frozenset(("mark", "notice", "fault", "engine"))
 """Happenings whose text is somebody's own, or an exception's."""
 _FINISH_REASONS: Final = frozenset(
     ("stop", "length", "tool_calls", "content_filter", "end_turn", "max_tokens", "completed")
 )
 """Those of the public APIs; any other is a server's own word."""
 _STATUS: Final = re.compile(r"\b[1-5]\d\d\b")
-_QUOTED: Final = re.compile(r"\"[^\"]*(\"|$)|“[^”]*(”|$)")
+_QUOTED: Final = re.compile(r"\"(.*\"|.*)|“(.*”|.*)", re.DOTALL)
+"""From the first quotation mark to the last: what is quoted may hold some of its own."""
 
 _Item = TypeVar("_Item")
 _Pattern: TypeAlias = re.Pattern[str]
@@ -124,6 +126,7 @@ class Mask:
             selected=None if view.selected is None else self.route(view.selected),
             filter=MASKED if view.filter else "",
             rows=self.routes(row.name for row in visible_routes(shown, view)),
+            page=dataclasses.replace(view.page, t0_route=self.route(view.page.t0_route)),
         )
 
     def _row(self, row: RouteView) -> RouteView:
@@ -140,8 +143,7 @@ class Mask:
     def _detail(self, detail: RouteDetail) -> RouteDetail:
         route, page = self.route(detail.route), detail.page
         if page is not None:
-            probes = tuple([replace(one, request_id="") for one in page.probes])
-            page = replace(page, probes=probes)
+            page = replace(page, probes=_Probes(page.probes))
         return replace(
             detail,
             route=route,
@@ -152,10 +154,11 @@ class Mask:
         )
 
     def _table(self, table: PercentileTable) -> PercentileTable:
-        markers = _same(
-            table.markers, [Marker(one.at_ns, self.words(one.text)) for one in table.markers]
-        )
+        markers = _same(table.markers, [self._marker(one) for one in table.markers])
         return table if markers is table.markers else replace(table, markers=markers)
+
+    def _marker(self, marker: Marker) -> Marker:
+        return replace(marker, text=MASKED if marker.kind == "mark" else self.words(marker.text))
 
     def _throttled(self, entry: ThrottleEntry) -> ThrottleEntry:
         return replace(entry, route=self.route(entry.route), request_id="", message="")
@@ -209,6 +212,25 @@ class Mask:
             served_model=MODEL if attempt.served_model else "",
             fingerprint="",
         )
+
+
+class _Probes(Sequence[ProbeView]):
+    """Probes without their ids, each made when it is looked at: there are two hundred."""
+
+    def __init__(self, probes: Sequence[ProbeView]) -> None:
+        self._probes = probes
+
+    def __len__(self) -> int:
+        return len(self._probes)
+
+    @overload
+    def __getitem__(self, place: int) -> ProbeView: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[ProbeView]: ...
+    def __getitem__(self, place: int | slice) -> ProbeView | Sequence[ProbeView]:
+        if isinstance(place, slice):
+            return [replace(one, request_id="") for one in self._probes[place]]
+        return replace(self._probes[place], request_id="")
 
 
 def mask_of(names: Iterable[str], shown: Snapshot) -> Mask:

@@ -15,8 +15,8 @@ _FIGURES_SHARE: Final = 0.42
 """Of the width at most."""
 _MOST_ABOVE: Final = 26
 """Lines of the charts: above that they say no more, and the probes can use them."""
-_LEAST_FRAMED_HEIGHT: Final = 8  # below it the borders would take a third of the lines
-_LEAST_FRAMED_WIDTH: Final = 30
+LEAST_FRAMED_HEIGHT: Final = 8  # below it the borders would take a third of the lines
+LEAST_FRAMED_WIDTH: Final = 30
 _LEAST_HEADED_HEIGHT: Final = 3
 _VERDICT_SHARE: Final = 3
 """The verdict takes at most every third line: it is proved by what stands below it."""
@@ -55,10 +55,10 @@ def arrange_page(
     `current` is the pane the user is in: it is always shown. A maximised pane is alone. `verdict`
     is how many lines of it there are to tell.
     """
-    framed = height >= _LEAST_FRAMED_HEIGHT and width >= _LEAST_FRAMED_WIDTH
+    framed = height >= LEAST_FRAMED_HEIGHT and width >= LEAST_FRAMED_WIDTH
     header = height >= _LEAST_HEADED_HEIGHT
     lines = max(1, height - header - framed - banner)
-    verdict = min(verdict, height // _VERDICT_SHARE) if height >= _LEAST_FRAMED_HEIGHT else 0
+    verdict = min(verdict, height // _VERDICT_SHARE) if height >= LEAST_FRAMED_HEIGHT else 0
     room = max(1, lines - verdict)
     columns = 2 if width >= _TWO_COLUMNS else 1
     if maximised is not None or room < _LEAST_PANE * 2:

@@ -45,11 +45,13 @@ class Prompt(Vertical):
         hint: Callable[[str], str],
         complete: Callable[[str], Sequence[str]] = lambda _: (),
         history: Sequence[str] = (),
+        letters: str = "",
     ) -> None:
         """Prepare to ask.
 
         `take` is given the line; what it returns is what is wrong with it, and the line stays.
-        `hint` says what can be typed, `complete` what a beginning can become.
+        `hint` says what can be typed, `complete` what a beginning can become. Where `letters` are
+        given one of them is the answer, and needs no Enter.
         """
         super().__init__(id="prompt")
         self._lead = lead
@@ -58,6 +60,7 @@ class Prompt(Vertical):
         self._complete = complete
         self._history = (*history, "")
         self._at = len(history)
+        self._letters = letters
         self._round: Sequence[str] = ()
         """What Tab goes round, and the line that it was asked for."""
         self._completed = ""
@@ -90,6 +93,9 @@ class Prompt(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what can follow."""
         event.stop()  # the screen below has a line of its own, the filter
+        if self._letters:
+            self._answer(event.value[-1:].lower())
+            return
         if event.value != self._completed:
             self._round = ()
         self._say(self._hint(event.value), wrong=False)
@@ -97,11 +103,21 @@ class Prompt(Vertical):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Give the line to whoever asked; where it is wrong, say why."""
         event.stop()
+        if self._letters:
+            return  # Enter alone says neither yes nor no
         wrong = self._take(event.value)
         if wrong is None:
             self._end()
         else:
             self._say(wrong, wrong=True)
+
+    def _answer(self, letter: str) -> None:
+        """Take a letter for the answer, if it is one of those that were asked for."""
+        if letter and letter in self._letters:
+            self._take(letter)
+            self._end()
+        else:
+            self._input.value = ""
 
     def on_descendant_blur(self) -> None:
         """Leave where a click went elsewhere."""

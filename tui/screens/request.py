@@ -10,18 +10,21 @@ from typing import Final
 
 from textual.app import ComposeResult
 
-from probes.board.views import RequestView, RouteView, Snapshot
+from probes.board.views import PhaseRow, RequestView, RouteView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, fold
 from tui.keys import bindings
 from tui.panes.footer import footer_pane
+from tui.panes.header import banner_line
+from tui.panes.page.probes import listed_probes, probe_name
 from tui.panes.pane import PaneSpec
 from tui.panes.request import NO_LONGER_KEPT, request_id, request_lines
 from tui.panes.view import ViewState
 from tui.screens.cockpit import CockpitState
 from tui.screens.live import LiveScreen
+from tui.screens.page_layout import LEAST_FRAMED_HEIGHT, LEAST_FRAMED_WIDTH
 
-_NAME: Final = 40
+_NAME: Final = 32
 
 
 class RequestScreen(LiveScreen):
@@ -32,10 +35,12 @@ class RequestScreen(LiveScreen):
     AUTO_FOCUS = "#request"
 
     def __init__(self, cockpit: CockpitState, route: str, probe: str) -> None:
+        strips = cockpit.strips
         super().__init__(
             cockpit,
             (
-                PaneSpec("crumbs", 0, cockpit.strips.header, moves=True),
+                PaneSpec("crumbs", 0, self._crumbs, moves=True),
+                PaneSpec("banner", 0, strips.banner, moves=True),
                 PaneSpec("request", 1, self._lines, self._title, self._subtitle),
                 footer_pane("probe"),
             ),
@@ -53,11 +58,16 @@ class RequestScreen(LiveScreen):
         yield from self.panes.values()
 
     def arrange_panes(self) -> object:
-        """Show everything there is; another probe is another page."""
-        return self._probe
+        """Show what has room; another probe is another page."""
+        banner, (columns, rows) = self.panes["banner"], self.size
+        banner.display = banner_line(self.latest, self.cockpit.strips.status) is not None
+        framed = columns >= LEAST_FRAMED_WIDTH and rows >= LEAST_FRAMED_HEIGHT
+        self.set_class(not framed, "-bare")
+        self.panes["footer"].display = framed
+        return self._probe, framed, banner.display
 
     def pages(self) -> tuple[str, ...]:
-        """Return the route of the probe: its other probes are the next and the one before."""
+        """Return the route of the probe: its page has the other probes, and what is usual."""
         return (self._route,)
 
     def _take(self, probe: str) -> None:
@@ -70,6 +80,15 @@ class RequestScreen(LiveScreen):
 
     # What is drawn.
 
+    def _crumbs(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002 - as all are drawn
+        """Return where one is: of which route which probe, and the way back."""
+        parts: list[tuple[Line, float]] = [
+            ((("   routes ▸", "dim"),), 0.5),
+            (((f" {neutralise(self._shown_route(), _NAME)}", "title"),), 0.2),
+            (((" ▸", "dim"), (f" probe {probe_name(self._probe)}", "title")), 0),
+        ]
+        return [self.cockpit.strips.of_screen(snapshot, view, width, parts)]
+
     def _lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
         """Return the lines of the page that the view is scrolled to."""
         self._draw(snapshot, width)
@@ -77,37 +96,49 @@ class RequestScreen(LiveScreen):
 
     def _draw(self, snapshot: Snapshot, width: int) -> None:
         """Make the page for a width, where that is another one."""
-        asked, anchor_ns = self._asked(snapshot), snapshot.wall_anchor_ns
-        drawn = (self._probe, width, anchor_ns, asked)
+        route, anchor_ns = self._row(snapshot), snapshot.wall_anchor_ns
+        model, usual = (route.model if route is not None else ""), self._usual(snapshot, route)
+        usual_s = [row.usual_s for row in usual]
+        mask, request = self.mask(), self._request
+        drawn = (self._probe, width, anchor_ns, model, usual_s, mask is None)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        if self._request is None:
+        if request is None:
             self._all = fold(((NO_LONGER_KEPT, "title"),), width)
         else:
-            self._all = request_lines(self._request, width, anchor_ns, asked)
+            shown = request if mask is None else mask.request(request)
+            self._all = request_lines(shown, width, anchor_ns, model, usual)
 
-    def _asked(self, snapshot: Snapshot) -> str:
-        """Return the model that the route asks for."""
-        routes: dict[str, RouteView] = {route.name: route for route in snapshot.routes}
-        return routes[self._route].model if self._route in routes else ""
+    def _shown_route(self) -> str:
+        """Return what the route is called on this screen."""
+        mask = self.mask()
+        return self._route if mask is None else mask.route(self._route)
+
+    def _row(self, snapshot: Snapshot) -> RouteView | None:
+        name = self._shown_route()
+        return next((route for route in snapshot.routes if route.name == name), None)
+
+    def _usual(self, snapshot: Snapshot, route: RouteView | None) -> Sequence[PhaseRow]:
+        """Return what the phases usually take, where that is known of answers of this length."""
+        detail = snapshot.details.get(route.name) if route is not None else None
+        if route is None or detail is None or detail.page is None or self._request is None:
+            return ()
+        return detail.page.phase_rows if self._request.probe.cohort == route.cohort else ()
 
     def _first(self, view: ViewState, height: int) -> int:
         """Return the first line that is shown: the page's end is as far as it goes."""
         return max(0, min(view.offset("request"), len(self._all) - height))
 
     def _title(self, snapshot: Snapshot, view: ViewState) -> str:
-        self._draw(snapshot, self.pane(1).size.width)
-        name, probe = neutralise(self._route, _NAME), neutralise(self._probe, _NAME)
-        return f"probe {probe} of {name}{self._place(view)}"
-
-    def _place(self, view: ViewState) -> str:
-        """Return which lines are shown, where that is not all of them."""
-        height, lines = self.pane(1).size.height, len(self._all)
-        if not lines or lines <= height:
-            return ""
-        first = self._first(view, height)
-        return f" · lines {first + 1}–{first + height} of {lines}"
+        pane = self.pane(1)
+        self._draw(snapshot, pane.size.width)
+        title = f"probe {neutralise(self._probe, _NAME)}"
+        height, lines = pane.size.height, len(self._all)
+        if lines > height:
+            first = self._first(view, height)
+            title += f" · lines {first + 1}–{first + height} of {lines}"
+        return title
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
         return "y copies the request id · Esc back"
@@ -134,16 +165,17 @@ class RequestScreen(LiveScreen):
         self.action_scroll(len(self._all) if last else -len(self._all))
 
     def action_neighbour(self, step: int) -> None:
-        """Show the next older probe of the route, or the next newer one."""
+        """Show the next probe of the route page's list, or the one before."""
         detail = self.latest.details.get(self._route)
         page = detail.page if detail is not None else None
-        probes = [probe.probe for probe in page.probes] if page is not None else []
+        listed = listed_probes(page.probes, self.view) if page is not None else ()
+        probes = [probe.probe for probe in listed]
         if self._probe not in probes:
-            self.notify(NO_LONGER_KEPT if probes else "No other probe is known yet.")
+            self.notify("This probe is in the list no more." if probes else "Nothing is listed.")
             return
         place = probes.index(self._probe) + step
         if not 0 <= place < len(probes):
-            self.notify("This is the oldest that is kept." if step > 0 else "This is the newest.")
+            self.notify("This is the last of the list." if step > 0 else "This is the first.")
             return
         self._take(probes[place])
         self.pull()
@@ -155,6 +187,7 @@ class RequestScreen(LiveScreen):
             self.notify("No server gave this request an id.")
             return
         self.app.copy_to_clipboard(found)
-        named = f" ({header})" if header else ""
+        named = f"{found} ({header})" if header else found
+        told = named if self.mask() is None else "The request id is"
         # Nobody answers OSC 52, so nobody knows whether this terminal obeyed.
-        self.notify(f"{found}{named} copied, where the terminal takes OSC 52.", markup=False)
+        self.notify(f"{told} copied, where the terminal takes OSC 52.")

@@ -6,6 +6,7 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from probes.kit.clock import NS_PER_S
 from tui.keys import bindings
 from tui.panes.header import banner_line
 from tui.panes.page.panes import page_panes
@@ -16,6 +17,7 @@ from tui.panes.pane import Pane
 from tui.screens.cockpit import CockpitState
 from tui.screens.live import SCROLL_STEP, LiveScreen
 from tui.screens.page_layout import PAGE_PANES, PageArrangement, arrange_page
+from tui.screens.request import RequestScreen
 
 _PROBES: Final = 4
 _ALL_PROBES: Final = 1_000_000
@@ -34,6 +36,7 @@ class RouteScreen(LiveScreen):
         self._arrangement: PageArrangement | None = None
         self._verdict = Verdict()
         self._told: tuple[object, ...] = ()
+        self._told_second = 0
         self._told_lines = 0
 
     def compose(self) -> ComposeResult:
@@ -69,11 +72,12 @@ class RouteScreen(LiveScreen):
         subject = subject_of(self.latest, self.view)
         name = subject.route.name if subject is not None else ""
         wrong = tuple(one.diagnosis.id for one in self.latest.incidents)
-        told = (name, self.size.width, wrong)
+        told, second = (name, self.size.width, wrong), self.latest.now_ns // NS_PER_S
+        if (told, second) == (self._told, self._told_second):
+            return self._told_lines
         lines = len(self._verdict.whole(self.latest, self.view, self.size.width))
-        if told != self._told:
-            self._told, self._told_lines = told, lines
-        self._told_lines = max(self._told_lines, lines)
+        self._told_lines = max(self._told_lines, lines) if told == self._told else lines
+        self._told, self._told_second = told, second
         return self._told_lines
 
     def _apply(self, arrangement: PageArrangement) -> None:
@@ -152,6 +156,8 @@ class RouteScreen(LiveScreen):
         probe, route = selected_probe(self.latest, self.view), self.route()
         if probe is None or route is None:
             self.notify("No probe has ended yet.")
+        else:
+            self.app.push_screen(RequestScreen(self.cockpit, route.name, probe.probe))
 
     def action_gaps(self) -> None:
         """Show the map of the gaps between chunks, or that of TTFT again."""

@@ -14,6 +14,7 @@ from probes.config.reference import TABLES, table
 from probes.config.scrubbing import PIECE
 from probes.config.settings import LONGEST_PROMPT_MB
 from probes.control.evidence import CALM_S, LONGEST_EVIDENCE_S
+from probes.control.knobs import KNOBS
 from probes.discovery.loopback import HOSTS, PORTS
 from probes.discovery.loopback_network import _TIMEOUT_S
 from probes.engine.route import JITTER
@@ -106,3 +107,8 @@ def keys_in(text: str) -> dict[str, tuple[str, ...]]:
     """Return [keys] of a file that has a route, too."""
     route = '[routes.a]\nbase_url = "https://h"\nmodel = "m"\n'
     return parse_config(route + text, Path("routes.toml"), {}).keys
+
+
+def test_what_is_saved_is_told() -> None:
+    text = PAGE.section("Saving from the cockpit")
+    assert {f"`{name}`" for name in (*KNOBS, "theme", "window")} <= set(re.findall(r"`\w+`", text))

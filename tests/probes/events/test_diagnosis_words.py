@@ -23,6 +23,7 @@ from probes.events.diagnosis_words import (
     diagnosis_text,
     evidence_parts,
     evidence_words,
+    others_words,
     recovery_words,
     server_words,
     since_words,
@@ -200,3 +201,24 @@ def test_what_is_wrong_with_this_machine_blames_no_route() -> None:
     assert diagnosis_text(diagnosis("local_observer", routes=("alpha", "bravo"))) == (
         "our machine is busy"
     )
+
+
+def test_how_a_route_fares_stands_beside_its_name() -> None:
+    advice = Advice(act="move", route="eu", detail="B tries it")
+    assert advice_words(advice, "100 % good") == "move users to eu (100 % good); B tries it"
+    nowhere = Advice(act="move")
+    assert advice_words(nowhere, "100 % good") == advice_words(nowhere)
+
+
+@pytest.mark.parametrize(
+    ("well", "hurt", "words"),
+    [
+        (0, [], ""),
+        (1, [], "1 other fine"),
+        (4, [], "4 others fine"),
+        (2, ["a down", "b slow"], "also a down, b slow, 2 others fine"),
+        (0, ["a down", "b slow", "c slow", "d slow"], "also a down, b slow, c slow +1"),
+    ],
+)
+def test_how_the_other_routes_fare_is_told(well: int, hurt: list[str], words: str) -> None:
+    assert others_words(well, hurt) == words

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.stats.comparison import LOOKS, SURE, fisher_exact, mann_whitney
+from probes.stats.comparison import LOOKS, SURE, SURE_OVER_ALL, fisher_exact, mann_whitney
 
 TIED = (1, 1, 2, 2, 2, 3, 3, 4, 5, 5, 5, 6, 7, 8, 8, 9, 9, 9, 10, 10)
 TIED_TOO = (2, 2, 3, 3, 4, 5, 5, 6, 6, 7, 8, 8, 9, 10, 10, 11, 11, 12, 12, 13, 13)
@@ -99,7 +99,7 @@ def sure_at_any_look(source: random.Random, factor: float, before: int = 200) ->
 def test_where_nothing_differs_one_in_a_hundred_is_sure_over_all_looks():
     source = random.Random(1)
     wrong = sum(sure_at_any_look(source, 1.0) for _ in range(600))
-    assert wrong / 600 <= 0.02  # 1.1 % of 4,000
+    assert wrong / 600 < 1.5 * (1 - SURE_OVER_ALL)  # 1.0 to 1.1 % of 4,000, by the seed
 
 
 def test_shares_that_do_not_differ_are_sure_less_often_than_that():

@@ -1,6 +1,8 @@
 import math
 import random
 from collections import Counter
+from collections.abc import Iterable
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from probes.stats.log_buckets import (
     heat_floor_s,
     heat_row,
 )
-from probes.stats.windows import SLICE_NS
+from probes.stats.windows import WindowName
 
 DURATIONS = st.lists(st.integers(-5, 10**13), max_size=60)
 
@@ -80,14 +82,37 @@ def test_what_is_beyond_the_rows_is_in_the_last_of_them(seconds: float, row: int
     assert heat_row(seconds) == row
 
 
-def test_a_window_is_the_sum_of_its_slices_however_they_were_sealed() -> None:
+def counted_in(parts: Iterable[LogBuckets]) -> int:
+    return sum(added(parts).counts().values())
+
+
+@given(st.lists(st.tuples(st.integers(0, 9_000), st.booleans()), min_size=1, max_size=120))
+def test_a_window_has_what_was_written_in_it_late_or_not(
+    written: list[tuple[int, bool]],
+) -> None:
+    windows, told, now_s = DurationWindows(), [], 0
+    for second, is_late in written:
+        at_s = min(second, now_s) if is_late else max(second, now_s)
+        now_s = max(now_s, at_s)
+        windows.add(at_s * NS_PER_S, (at_s + 1) * 1_000)
+        told.append(at_s)
+    now_ns, newest = now_s * NS_PER_S, now_s // 10
+    for window, width in (("1m", 6), ("5m", 30), ("15m", 90)):
+        inside = sum(newest - width <= at_s // 10 for at_s in told)
+        assert counted_in(windows.total(cast("WindowName", window), now_ns)) == inside
+    hour = sum(newest // 6 - 60 <= at_s // 60 for at_s in told)
+    assert counted_in(windows.total("1h", now_ns)) == hour
+    assert counted_in(windows.total("run", now_ns)) == len(told)
+    assert added(windows.total("run", now_ns)).longest_ns == (max(told) + 1) * 1_000
+    assert counted_in(windows.since(newest - 2, now_ns)) == sum(
+        newest - 2 <= at_s // 10 for at_s in told
+    )
+
+
+def test_time_goes_on_where_nothing_is_written() -> None:
     windows = DurationWindows()
-    for second in range(0, 8_000, 5):
-        windows.add(second * NS_PER_S, (second + 1) * 1_000)
-        while windows.seal(second * NS_PER_S):
-            pass
-    now_ns = 7_995 * NS_PER_S
-    assert sum(windows.total("run", now_ns).counts().values()) == 1_600
-    assert sum(windows.total("5m", now_ns).counts().values()) == 62
-    assert sum(windows.since(now_ns // SLICE_NS - 2, now_ns).counts().values()) == 6
-    assert windows.total("run", now_ns).longest_ns == 7_996_000
+    windows.add(5 * NS_PER_S, 1_000)
+    assert counted_in(windows.total("1m", 200 * NS_PER_S)) == 0
+    assert counted_in(windows.total("1h", 200 * NS_PER_S)) == 1
+    assert counted_in(windows.total("1h", 4_000 * NS_PER_S)) == 0
+    assert counted_in(windows.total("run", 4_000 * NS_PER_S)) == 1

@@ -147,3 +147,12 @@ def test_all_that_is_wrong_with_theme_and_keys_is_told_at_once() -> None:
         "routes.toml: keys.mor: unknown key, did you mean more?",
         "routes.toml: keys.undo: got q, expected another key than that of quit on the same screen",
     ]
+
+
+def test_what_only_a_few_ask_for_is_not_imported_with_the_screen() -> None:
+    program = "import sys, tui.app; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    rare = {"tomlkit", "markdown_it", "probes.config.saving"}
+    assert rare.isdisjoint(ended.stdout.split())

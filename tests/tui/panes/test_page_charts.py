@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from made import NOW_NS
 
 from probes.board.views import (
+    ChartPoint,
     HeatSlice,
     Marker,
     PhaseRow,
@@ -128,16 +129,25 @@ def test_onsets_ends_knobs_and_t0_are_marked() -> None:
     now = made_page.column("now")
     page = PageView(t0=now, t0_ns=NOW_NS - 30 * NS_PER_S, t0_route=made_page.NAME)
     view = ViewState(selected=made_page.NAME, page=page)
-    over = replace(made.recovery().diagnosis, routes=(made_page.NAME,))
-    shown = replace(made_page.snapshot(), recoveries=(made.recovery(diagnosis=over),))
+    markers = (
+        Marker(NOW_NS - 700 * NS_PER_S, "down", "onset"),
+        Marker(NOW_NS - 600 * NS_PER_S, "down", "recovered"),
+        Marker(NOW_NS - made_page.ONSET_S * NS_PER_S, "sluggish", "onset"),
+        Marker(NOW_NS - 300 * NS_PER_S, "CONC 3→6", "knob"),
+    )
+    shown = made_page.snapshot()
+    detail = shown.details[made_page.NAME]
+    detail = replace(detail, percentiles=replace(detail.percentiles, markers=markers))
+    shown = replace(shown, details={made_page.NAME: detail})
     subject = subject_of(shown, view)
     assert subject is not None
-    assert [(mark.glyph, mark.words) for mark in marks_of(shown, view, subject, UTC)] == [
-        ("▲", "22:20:17"),
-        ("▾", "concurrency 4 → 8"),
-        ("▲", "22:23:31"),
-        ("✓", "22:24:26"),
-        ("▾", "T0"),
+    marks = marks_of(shown, view, subject, UTC)
+    assert [(mark.glyph, mark.role, mark.words) for mark in marks] == [
+        ("▲", "dim", "22:14:21"),
+        ("✓", "good", "22:16:01"),
+        ("▲", "sluggish", "22:20:17"),
+        ("▾", "accent", "CONC 3→6"),
+        ("▾", "title", "T0"),
     ]
     elsewhere = replace(view, page=replace(page, t0_route="another"))
     assert "T0" not in [mark.words for mark in marks_of(shown, elsewhere, subject, UTC)]
@@ -177,8 +187,7 @@ def test_a_tiny_phase_that_is_many_times_its_usual_has_not_grown() -> None:
 
 
 def test_the_part_of_the_stack_that_grew_is_bright_from_the_onset_on() -> None:
-    lines = phases(width=118, height=16)
-    chart = [line[:-8] for line in lines]
+    chart = phases(width=118, height=24)[10:]  # below the table
     assert "sluggish" in roles_of(chart, "▒")
     assert "graph" in roles_of(chart, "▒")
     assert "sluggish" not in roles_of(chart, "▓")
@@ -193,17 +202,22 @@ def test_each_phase_has_a_glyph_of_its_own() -> None:
     assert column == ["▓", "▓", "▚", "▚", "▒", "▒", "░", "░", "↻", "↻"]
 
 
-def test_a_column_in_which_all_failed_says_so_on_the_axis() -> None:
-    slices = (
-        PhaseSlice(NOW_NS // SLICE_NS * SLICE_NS - 3 * SLICE_NS, 4, (0.0, 0.0, 0.3, 0.1, 0.9)),
-        PhaseSlice(NOW_NS // SLICE_NS * SLICE_NS - 2 * SLICE_NS, 4, ()),
+def test_a_column_in_which_something_failed_says_so_on_the_axis() -> None:
+    newest = NOW_NS // SLICE_NS * SLICE_NS
+    ok = (0.0, 0.0, 0.3, 0.1, 0.9)
+    slices = tuple(
+        PhaseSlice(newest - back * SLICE_NS, 4 if p50_s else 0, p50_s)
+        for back, p50_s in ((4, ok), (3, ()), (2, ok), (1, ()), (0, ()))
+    )
+    bad = {"p50": None, "p95": None, "n": 4}
+    points = (
+        ChartPoint(newest - 3 * SLICE_NS, failures=4, throttled=1, **bad),
+        ChartPoint(newest - 2 * SLICE_NS, failures=0, throttled=2, **bad),
     )
     axis = axis_until(NOW_NS, [one.start_ns for one in slices], 12)
-    rule = texts(stack_lines(slices, axis, (), 8))[-2][6:]
-    failed = axis.column_of(slices[1].start_ns)
-    assert failed is not None
-    assert rule[failed] == "✕"
-    assert rule[-1] == "·", "nothing ended in the newest"
+    rule = texts(stack_lines(slices, axis, (), 8, (), points))[-2][6:]
+    columns = [axis.column_of(one.start_ns) or 0 for one in slices]
+    assert [rule[column] for column in columns] == ["─", "✕", "⊘", "·", "·"]
 
 
 def test_a_young_route_has_no_phases_yet() -> None:
@@ -262,7 +276,7 @@ def test_the_map_of_gaps_has_no_goal() -> None:
 
 def test_shades_are_a_fixed_number_in_10_s_at_any_width() -> None:
     start_ns = NOW_NS // SLICE_NS * SLICE_NS - 30 * SLICE_NS
-    slices = tuple(HeatSlice(start_ns + at * SLICE_NS, ((heat_row(0.7), 12),)) for at in range(31))
+    slices = tuple(HeatSlice(start_ns + at * SLICE_NS, ((heat_row(0.7), 17),)) for at in range(31))
     for columns in (45, 90, 133, 200):
         axis = axis_until(NOW_NS, [NOW_NS - 890 * NS_PER_S], columns)
         told = texts(heat_lines(slices, axis, (), 12, None))
@@ -280,7 +294,7 @@ def test_a_single_probe_is_seen() -> None:
 
 def test_more_than_the_usual_counts_change_the_shades_and_the_legend() -> None:
     start_ns = NOW_NS // SLICE_NS * SLICE_NS
-    axis = axis_until(NOW_NS, [start_ns], 12)
+    axis = axis_until(NOW_NS, [start_ns], 60)
     for number, legend in ((2, "█ 4"), (9, "█ 8"), (30, "█ 20"), (300, "█ 200")):
         slices = (HeatSlice(start_ns - SLICE_NS, ((20, number),)),)
         assert legend in texts(heat_lines(slices, axis, (), 8, None))[-1], number
@@ -291,7 +305,7 @@ def test_rows_are_those_that_have_data_where_there_is_little_room() -> None:
     assert len(told) == 9
     shown = "".join(text[6:] for text in told[:-3])
     assert set("▓█") & set(shown)
-    assert any("goal" in text for text in told)
+    assert any("┄" in text for text in told)
 
 
 def test_before_the_first_answer_the_map_says_so() -> None:

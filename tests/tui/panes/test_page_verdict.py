@@ -50,11 +50,11 @@ def test_it_says_what_since_how_many_why_what_to_do_and_what_speaks_against() ->
         " ▲ slow to the first token since 22:20:17 (5m44s) · GOOD 22.0 %: of 100 probes 2 failed, "
         "76 beyond a goal (TTFT 1.00 s, E2E 3.00 s)",
         "   for      first token 2.60 s, usual 0.73 (n 103/240)",
-        "   do       move users to deepseek-eu: TTFT p95 0.620 s, 99.0 % good",
+        "   do       move users to deepseek-eu (TTFT p95 0.620 s, 99.0 % good)",
         "   against  writing speed, RTT as usual · also eastus-gpt down, busy-llama throttled, "
         "2 others fine",
-        "   knob     22:20:11 you: CONC 3→6 · 429 0.0→0.0 % · TTFT p95 0.900→3.26 s · "
-        "tok/s 33.4→33.0 · good 100→21.8 % · n 112/117 · worse",
+        "   knob     22:20:11 you: CONC 3→6 · 429 0→0 % · TTFT p95 0.90→3.26 s · "
+        "tok/s 33→33 · GOOD 100→22 % · n 112/117 · worse",
     ]
 
 
@@ -93,6 +93,22 @@ def test_a_route_that_is_alone_has_no_others() -> None:
 def test_advice_without_a_route_to_go_to_has_no_figures() -> None:
     told = text_of(ill(of({"advice": Advice(act="set_knob", knob="concurrency", value=3)})))
     assert "   do       - to 3" in told
+
+
+def test_how_a_route_fares_stands_beside_its_name() -> None:
+    advice = Advice(act="move", route="deepseek-eu", detail="B sends one on a fresh connection")
+    (line,) = [line for line in text_of(ill(of({"advice": advice}))) if line.startswith("   do")]
+    assert line.endswith("deepseek-eu (TTFT p95 0.620 s, 99.0 % good); B sends one on a fresh "
+                         "connection")  # fmt: skip
+
+
+def test_where_nothing_ends_it_says_what_is_open() -> None:
+    silent = tuple(
+        replace(one, finished=0, good=0, failed=0) if one.name == "now" else one
+        for one in made_page.columns()
+    )
+    shown = made_page.snapshot(made_page.row(oldest_open_s=41.0), columns=silent)
+    assert "(5m44s) · no probe has ended, 6 open, the oldest 41s" in text_of(shown)[0]
 
 
 def test_several_incidents_are_each_told_and_how_many_were_good_once() -> None:
@@ -146,8 +162,9 @@ def test_a_route_that_hurts_without_a_known_cause_says_by_how_much() -> None:
     route = made_page.row(state="slow", why="TTFT above its goal", said='429 "x"')
     told = text_of(with_row(route))
     assert told[0].startswith(" △ slow since 22:20:17 (5m44s) · TTFT above its goal · GOOD 22.0 %")
-    assert "TTFT p95 3.26 s, 326 % of its goal" in " ".join(told)
-    assert "no cause is known yet" in " ".join(told)
+    flat = " ".join(" ".join(told).split())
+    assert "TTFT p95 3.26 s, 326 % of its goal" in flat
+    assert "no cause is known yet" in flat
     assert told[-1] == '   says     429 "x"'
 
 

@@ -1,5 +1,8 @@
 """The percentiles pane: what is kept at which size, and what every glyph says."""
 
+import re
+from typing import get_args
+
 import pytest
 from changed import replace
 from hypothesis import given, settings
@@ -12,6 +15,7 @@ from probes.board.views import (
     ChartPoint,
     Figure,
     Marker,
+    MarkerKind,
     PercentileTable,
     Snapshot,
     UsualView,
@@ -107,18 +111,6 @@ def test_a_chart_is_worth_more_than_a_window_between_others():
     assert narrow.split()[:6] == ["seconds", "now", "usual", "5m", "1h", "run"]
     assert "TTFT s" in narrow
     assert "15m" in texts(percentiles(), 70, 15, window="15m")[0]
-
-
-def test_onsets_of_what_is_wrong_are_marked_like_knobs():
-    def chart(name: str) -> str:
-        details = {name: detail(name, percentiles=replace(percentiles(), markers=()))}
-        shown = replace(snapshot(), details=details)
-        lines = percentiles_lines(shown, ViewState(selected=name), 160, 20)
-        return "\n".join(map(line_text, lines))
-
-    assert "▾▲ sluggish" in chart("queue-eu")
-    assert "┊" in chart("queue-eu")
-    assert "┊" not in chart("new-route")
 
 
 def test_a_strip_beneath_the_chart_tells_how_many_probes_were_not_good():
@@ -267,6 +259,84 @@ def test_words_that_do_not_fit_right_of_a_mark_stand_left_of_it():
     table = replace(percentiles(), markers=(Marker(NOW_NS - 30 * NS_PER_S, "interval 5 → 1"),))
     row = line_text(timeline_lines(table, 60, 14)[1])
     assert "interval 5 → 1▾" in row
+
+
+def marks(*placed: tuple[float, str, MarkerKind], width: int = 96, height: int = 14) -> list[str]:
+    """Return the chart of a route with marks, so many seconds ago."""
+    found = tuple(
+        Marker(NOW_NS - round(ago_s * NS_PER_S), text, kind) for ago_s, text, kind in placed
+    )
+    lines = timeline_lines(replace(percentiles(0.2), markers=found), width, height)
+    return [line_text(line) for line in lines]
+
+
+def test_marks_that_lie_together_have_their_words_in_common():
+    row = marks((450.0, "CONC 3→6", "knob"), (440.0, "throttled", "onset"))[1]
+    assert "▾▾CONC 3→6, throttled" in row
+
+
+def test_where_there_is_room_for_one_it_is_the_most_needed_and_the_others_are_counted():
+    placed: list[tuple[float, str, MarkerKind]] = [
+        (30.0, "cap 64→400, E2E goal 3 s", "knob"),
+        (25.0, "down", "onset"),
+        (20.0, "cohort 64/256→400/256", "cohort"),
+    ]
+    assert "down +2▾" in marks(*placed, width=40)[1]
+
+
+def test_where_there_is_room_for_no_words_marks_are_counted_and_none_is_cut_to_nonsense():
+    placed: list[tuple[float, str, MarkerKind]] = [
+        (850.0 - 100.0 * number, "concurrency 4→8", "knob") for number in range(9)
+    ]
+    row = marks(*placed, width=36)[1]
+    assert row.count("▾") == 9
+    assert set(row) <= set("▾ ")  # eight cells apart begin the words of none
+    crowd: list[tuple[float, str, MarkerKind]] = [
+        (400.0 + number, "a mark of many words", "mark") for number in range(5)
+    ]
+    assert "×5" in marks(*crowd, (200.0, "next", "mark"), (520.0, "last", "mark"), width=24)[1]
+
+
+def test_a_long_mark_alone_is_cut_with_a_mark_where_its_beginning_has_room():
+    row = marks((200.0, "deploy of the gateway", "mark"), width=30)[1]
+    assert re.search(r"deploy[a-z ]*…▾", row)
+
+
+def test_where_there_is_room_for_the_words_of_one_mark_they_are_those_of_the_incident():
+    only = []
+    for width in range(24, 80):
+        row = marks((320.0, "throttled", "onset"), (180.0, "turned up", "knob"), width=width)[1]
+        shown = [words for words in ("thrott", "turned") if words in row]
+        only += shown if len(shown) == 1 else []
+    assert only
+    assert set(only) == {"thrott"}
+
+
+def test_marks_are_in_both_charts_and_their_words_above_the_first():
+    lines = marks((450.0, "CONC 3→6", "knob"), height=24)
+    assert sum("CONC" in line for line in lines) == 1
+    upper, lower = lines[: len(lines) // 2], lines[len(lines) // 2 :]
+    assert any("┊" in line for line in upper)
+    assert any("┊" in line for line in lower)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(-20, 1000),
+            st.sampled_from(["CONC 3→6", "漢字漢字", HOSTILE, "", "x" * 60]),
+            st.sampled_from(get_args(MarkerKind)),
+        ),
+        max_size=30,
+    ),
+    st.integers(20, 120),
+)
+def test_whatever_is_marked_the_chart_keeps_its_width(placed, width):
+    found = tuple(
+        Marker(NOW_NS - round(ago_s * NS_PER_S), text, kind) for ago_s, text, kind in placed
+    )
+    for line in timeline_lines(replace(percentiles(0.2), markers=found), width, 14):
+        assert line_width(line) <= width
 
 
 def test_marks_that_are_out_of_sight_are_not_drawn():

@@ -8,7 +8,7 @@ import pytest
 from changed import replace
 from made_request import MS, answered, claim, evenly, probe_of, refused
 
-from probes.board.views import RequestView
+from probes.board.views import PhaseRow, RequestView
 from probes.events import Limit
 from tui.draw.text import Line, line_text, line_width
 from tui.panes.request import request_id, request_lines
@@ -17,7 +17,7 @@ WIDTHS = (*range(2, 60, 3), 60, 78, 80, 118, 158, 300)
 
 
 def page(request: RequestView, width: int = 158, asked: str = "m") -> list[Line]:
-    return request_lines(request, width, made.WALL_ANCHOR_NS, asked, UTC)
+    return request_lines(request, width, made.WALL_ANCHOR_NS, asked, zone=UTC)
 
 
 def text(request: RequestView, width: int = 158, asked: str = "m") -> str:
@@ -123,6 +123,47 @@ def test_gateways_and_other_metrics_are_told_too() -> None:
     assert "gateway            12 ms" in told
     assert "besides           500 ms" in told
     assert "2 further tries that we did not see" in told
+
+
+USUAL = (
+    PhaseRow("retries", 0.0, 0.0, 9, 240),
+    PhaseRow("connect", 0.0, 0.0004, 9, 240),
+    PhaseRow("headers", 2.4, 0.51, 9, 240),
+    PhaseRow("first_token", 0.2, 0.22, 9, 240),
+    PhaseRow("writing", 1.3, 1.31, 9, 240),
+)
+
+
+def test_each_phase_stands_against_its_usual_and_what_took_longer_stands_out() -> None:
+    lines = request_lines(made_request.SLOW, 100, made.WALL_ANCHOR_NS, "m", USUAL, UTC)
+    texts = [line_text(line) for line in lines]
+    start = next(place for place, text in enumerate(texts) if text.startswith("phase"))
+    assert texts[start : start + 5] == [
+        "phase            it took     usual         ×  usual: median of 240 probes while well",
+        "connect           0.4 ms    0.4 ms      1.00",
+        "headers           2.38 s    510 ms      4.67▲",
+        "1st token         220 ms    220 ms      1.00",
+        "writing           1.25 s    1.31 s     0.957",
+    ]
+    (loud,) = [line for line in lines if any(text.endswith("▲") for text, _ in line)]
+    assert loud[-1] == ("      4.67▲", "sluggish")
+
+
+def test_retries_stand_out_where_there_usually_are_none() -> None:
+    lines = request_lines(made_request.RETRIED, 100, made.WALL_ANCHOR_NS, "m", USUAL, UTC)
+    assert "retries           1.60 s    0.0 ms          ▲" in map(line_text, lines)
+
+
+def test_what_nobody_feels_does_not_stand_out() -> None:
+    usual = (PhaseRow("connect", 0.0, 0.0001, 9, 240),)
+    lines = request_lines(made_request.SLOW, 100, made.WALL_ANCHOR_NS, "m", usual, UTC)
+    assert "connect           0.4 ms    0.1 ms      4.00" in map(line_text, lines)
+
+
+def test_where_no_usual_is_known_there_is_no_table_of_it() -> None:
+    unknown = tuple(replace(row, usual_s=None) for row in USUAL)
+    lines = request_lines(made_request.SLOW, 100, made.WALL_ANCHOR_NS, "m", unknown, UTC)
+    assert not any(line_text(line).startswith("phase") for line in lines)
 
 
 def test_a_stall_is_drawn_where_it_was_and_named() -> None:

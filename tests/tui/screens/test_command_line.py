@@ -14,7 +14,7 @@ from tui.screens.command_line import (
 )
 
 KNOWN = Known(
-    routes=("alpha", "alpine", "beta"),
+    routes={"alpha": "alpha", "alpine": "alpine", "beta": "the-true-name"},
     themes=("llmtop", "llmtop-light"),
     sorts={"hurt": "", "good": "good", "ttft-p95": "ttft_p95"},
 )
@@ -37,7 +37,7 @@ KNOWN = Known(
         ("filter", Asked("filter")),
         ("mark deploy of 14:03", Asked("mark", "deploy of 14:03")),
         ("only hurt", Asked("only", "hurt")),
-        ("route BETA", Asked("route", "beta")),
+        ("route BETA", Asked("route", "the-true-name")),
         ("pause", Asked("pause")),
         ("pause all", Asked("pause", "all")),
         ("  undo ", Asked("undo")),

@@ -59,6 +59,8 @@ def test_each_size_has_its_turn() -> None:
 def test_what_is_cut_without_a_mark_is_found() -> None:
     assert [*cut_without_a_mark("r001x-of-the-team", "│ r001x-of-the  ok")]
     assert [*cut_without_a_mark("r001x漢字", "│ r001x漢 ok")]
+    assert not [*cut_without_a_mark("r001x-of-the-team", "│ r001x-of   │", "│  -the-team")]
+    assert [*cut_without_a_mark("r001x-of-the-team", "│ r001x-of   │", "│  and all")]
     for line in ("│ r001x-of-the-team ok", "│ r001x-of-… ok", "│ r001x-of …", "r002x"):
         assert not [*cut_without_a_mark("r001x-of-the-team", line)]
     assert [*unfit("a\x1b[2Jb\u202ec")] == ["U+001B", "U+202E"]
@@ -105,7 +107,8 @@ def _faults(staged: Stage, width: int, height: int) -> Iterator[str]:
             yield f"line {y} has {character}"
         for text in texts:
             if text[:5] in strip.text:
-                yield from (f"cut: {part}" for part in cut_without_a_mark(text, strip.text))
+                below = strips[y + 1].text if y + 1 < len(strips) else ""
+                yield from (f"cut: {part}" for part in cut_without_a_mark(text, strip.text, below))
     for pane in staged.screen.query(Pane).results(Pane):
         if pane.display and pane.is_on_screen:
             yield from _of_pane(pane)

@@ -1,6 +1,6 @@
 """What is masked while somebody looks on: every text there is, but for those that are ours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -9,18 +9,26 @@ import made
 import msgspec
 import pytest
 from changed import replace
-from fakes import FakeBoard, FakeSession, FakeStatus
-from test_home_screen import cockpit
+from fakes import FakeStatus
+from staged import name_of, stage, state_of, troubled
 
-from probes.board.views import Happening, RequestView, Snapshot
+from probes.board.views import Happening, Marker, RequestView, Snapshot
 from probes.control.commands import SetKnob
 from tui.panes.routes import selected_route, visible_routes
 from tui.panes.view import ViewState
 from tui.screens.masking import Mask, mask_of, masked_status
 
+pytestmark = pytest.mark.anyio
+
 OURS = {
     # Figures and words of a vocabulary of ours.
-    *("RouteView.cohort", "PercentileTable.cohort", "CohortView.name", "FeltColumn.name"),
+    *(
+        "RouteView.dialect",
+        "RouteView.cohort",
+        "PercentileTable.cohort",
+        "CohortView.name",
+        "FeltColumn.name",
+    ),
     *("ProbeView.cohort", "ProbeFinished.cohort", "AttemptFinished.cohort"),
     *("LaneView.reason", "RetryRow.reason", "ProbeView.reason", "ProbeFinished.reason"),
     *("AttemptFinished.reason", "RetryPlan.reason", "ThrottleEntry.kind", "ThrottleEntry.window"),
@@ -51,6 +59,10 @@ def filled(kind: Any, secrets: Iterator[int]) -> Any:
         return inner[0]
     if origin in (Union, UnionType):
         return filled(next(one for one in inner if one is not type(None)), secrets)
+    if kind is tuple:
+        return ()
+    if origin is Sequence:
+        return (filled(inner[0], secrets),)
     if origin is tuple:
         return tuple(filled(one, secrets) for one in inner if one is not Ellipsis)
     if origin is not None:  # a mapping
@@ -66,11 +78,11 @@ def surviving(value: Any, place: str = "") -> Iterator[str]:
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             yield from surviving(getattr(value, name), f"{type(value).__name__}.{name}")
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from surviving(one, place)
     elif isinstance(value, dict):
         for one in (*value, *value.values()):
+            yield from surviving(one, place)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for one in value:
             yield from surviving(one, place)
 
 
@@ -102,6 +114,7 @@ def test_in_words_of_ours_names_and_quotations_are_replaced() -> None:
     mask = Mask(["kimi", "kimi-k2", "a"], ["gpt-4o-mini", ""])
     assert mask.words("kimi-k2: a knob, kimi") == "route 2: route 3 knob, route 1"
     assert mask.words('503 "Engine of Moonshot" (gpt-4o-mini)') == "503 … (masked)"
+    assert mask.words('503 "of "Moonshot" itself"') == "503 …"
     assert mask.words("kimichi and “cut off") == "kimichi and …"
     assert mask.words("") == ""
     assert Mask(()).words("as it is") == "as it is"
@@ -126,7 +139,12 @@ def test_happenings_of_others_words_say_only_that_they_were() -> None:
 
 
 def test_what_does_not_change_stays_the_same_object() -> None:
-    shown = made.snapshot()
+    markers = (Marker(made.NOW_NS, "CONC 3→6", "knob"),)
+    details = {
+        name: replace(one, percentiles=replace(one.percentiles, markers=markers))
+        for name, one in made.snapshot().details.items()
+    }
+    shown = made.snapshot(details=details)
     masked = mask_of((), shown).snapshot(shown)
     for before, after in zip(shown.routes, masked.routes, strict=True):
         assert after.trend is before.trend
@@ -163,37 +181,55 @@ def test_an_engines_words_are_left_out() -> None:
     assert masked_status(calm) is calm  # type: ignore[arg-type,comparison-overlap]
 
 
-WORDS = (
-    *(row.name for row in made.routes()),
-    *(row.model for row in made.routes()),
-    *("example.test", "req_7f3a9c01", "Too many requests", "sea was calm"),
+SECRETS = (
+    *(name_of(number, "plain") for number in range(6)),
+    *(f"m{number:03d}x" for number in range(6)),
+    *("example.test", "engine is overloaded", "req_", "req�", "newest notice"),
 )
+"""What must not be seen; see `staged`."""
+WALK = {
+    "home": ("j", "v"),
+    "the log": ("6", "6"),
+    "another order and a filter": ("6", "s", "slash", *"r00", "enter"),
+    "a command": ("escape", "colon", *"route "),
+    "an unknown one": (*"hyper", "enter"),
+    "a knob, undone": ("escape", "plus", "u"),
+    "the help": ("question_mark",),
+    "the sort menu": ("escape", "S"),
+    "the route's page": ("escape", "enter"),
+    "its probes": ("4",),
+    "a probe": ("enter",),
+    "its end": ("G",),
+}
 
 
-def lines_of(screen: Any) -> str:
-    strips = screen._compositor.render_strips()
-    assert len(strips) == screen.size.height
-    return "\n".join(strip.text for strip in strips)
+@pytest.mark.parametrize("size", [(200, 60), (80, 24)])
+async def test_the_mask_goes_over_every_screen(size: tuple[int, int]) -> None:
+    async with stage(troubled(6), size) as staged:
+        plain: set[str] = set()
+        for keys in WALK.values():
+            await staged.press(*keys)
+            plain |= {word for word in SECRETS if word in "\n".join(staged.lines())}
+        assert len(plain) > 6
+    async with stage(troubled(6), size) as staged:
+        await staged.press("M")
+        for way, keys in WALK.items():
+            await staged.press(*keys)
+            told = "\n".join(staged.lines())
+            assert [word for word in SECRETS if word in told] == [], (way, told)
+        await staged.press("escape", "escape", "escape")
+        assert "route 1" in "\n".join(staged.lines())
+        assert " masked" in staged.lines()[0]
+        await staged.press("M")
+        assert name_of(0, "plain") in "\n".join(staged.lines())
 
 
-@pytest.mark.anyio
-async def test_the_mask_goes_over_the_whole_screen_and_knobs_still_turn_the_true_route() -> None:
-    session = FakeSession(board=FakeBoard(made.snapshot()))
-    async with cockpit((200, 60), session) as screen:
-        await screen.press("j", "v")
-        plain = lines_of(screen.board)
-        assert sum(word in plain for word in WORDS) > 8
-        await screen.press("M")
-        masked = lines_of(screen.board)
-        assert [word for word in WORDS if word in masked] == []
-        assert "route 1" in masked
-        assert " masked" in masked.splitlines()[0]
-        await screen.press("plus", "u")
-        assert session.commands[-2:] == [
-            SetKnob(route="busy-llama", knob="concurrency", value=9.0),
-            SetKnob(route="busy-llama", knob="concurrency", value=8.0),
+async def test_under_the_mask_knobs_turn_the_true_route() -> None:
+    async with stage(troubled(6)) as staged:
+        await staged.press("M", "j", "plus", "u")
+        selected = selected_route(staged.session.board.whole, state_of(staged.app).view)
+        assert selected is not None
+        assert staged.session.commands[-2:] == [
+            SetKnob(route=selected.name, knob="concurrency", value=5.0),
+            SetKnob(route=selected.name, knob="concurrency", value=4.0),
         ]
-        await screen.pilot.pause()
-        assert [word for word in WORDS if word in lines_of(screen.app.screen)] == []
-        await screen.press("M")
-        assert "busy-llama" in lines_of(screen.board)

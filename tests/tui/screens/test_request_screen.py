@@ -91,7 +91,9 @@ async def test_the_page_begins_with_what_it_came_to_and_says_how_much_there_is(
 ) -> None:
     async with shown(size=size) as page:
         assert page.text.startswith("ok after 3 attempts · TTFT 4.20 s")
-        assert f"probe 1-1690 of {ROUTE}" in page.title
+        assert "probe 1-1690" in page.title
+        crumbs = page.screen.query_one("#crumbs", Pane).render_line(0).text
+        assert f"{ROUTE} ▸ probe #1690" in crumbs
         height, every = page.pane.size.height, len(page.screen._all)
         assert height == size[1] - 4
         place = f" · lines 1–{height} of {every}"
@@ -131,10 +133,18 @@ async def test_the_next_probe_is_the_older_one_and_begins_at_its_top() -> None:
         assert page.text.startswith("ok after 3 attempts")
         assert page.screen.view.page.probe == "1-1689", "there the list's cursor stands too"
         await page.press("J")
-        assert page.notes == ["This is the oldest that is kept."]
+        assert page.notes == ["This is the last of the list."]
         await page.press("K", "K", "K")
         assert "probe 1-1691 " in page.title
-        assert page.notes[-1] == "This is the newest."
+        assert page.notes[-1] == "This is the first."
+
+
+async def test_the_next_probe_is_that_of_the_list_as_it_stands() -> None:
+    async with shown() as page:
+        view = page.screen.view
+        page.screen.view = replace(view, page=replace(view.page, only_failed=True))
+        await page.press("J")
+        assert page.notes == ["Nothing is listed."], "all of them are good"
 
 
 async def test_a_probe_that_is_not_kept_any_more_says_so() -> None:
@@ -143,7 +153,7 @@ async def test_a_probe_that_is_not_kept_any_more_says_so() -> None:
         await page.press("y", "J")
         assert page.notes == [
             "No server gave this request an id.",
-            "No other probe is known yet.",
+            "Nothing is listed.",
         ]
 
 
@@ -169,6 +179,20 @@ async def test_a_hostile_id_is_copied_harmless_and_is_no_markup() -> None:
         await page.press("y")
         assert page.app.clipboard.isprintable()
         assert "[red]a" in page.notes[0]
+
+
+async def test_while_somebody_looks_on_it_says_no_names_and_no_words() -> None:
+    async with shown(size=(120, 60)) as page:
+        await page.press("M")
+        told = page.text + page.title + page.screen.query_one("#crumbs", Pane).render_line(0).text
+        for secret in (ROUTE, "req_", "chatcmpl", "cloudflare", "Rate limit", "Qwen", "fp_447"):
+            assert secret not in told, secret
+        assert "ok after 3 attempts" in page.text
+        await page.press("y")
+        assert page.app.clipboard.startswith("req_"), "who copies it wants the true one"
+        assert page.notes == ["The request id is copied, where the terminal takes OSC 52."]
+        await page.press("M")
+        assert "req_" in page.text
 
 
 async def test_back_goes_back() -> None:

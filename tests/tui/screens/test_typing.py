@@ -1,10 +1,13 @@
 """Commands, marks and the mouse on a live screen: what is sent, what is shown, what is left."""
 
+from pathlib import Path
+
 import pytest
 from test_home_screen import Cockpit, cockpit
 from textual.events import Key
 from textual.widgets import Input, Static
 
+from probes.config.file import load_config
 from probes.control.commands import MarkTime, Pause, SetKnob
 from tui.panes.footer import footer_parts
 from tui.screens.help import HelpScreen, HelpText
@@ -20,6 +23,7 @@ async def typed(it: Cockpit, text: str) -> None:
     it.app.screen.query_one("#prompt Input", Input).value = text
     await it.pilot.pause()
     await it.press("enter")
+    await it.pilot.pause()
 
 
 def hint(it: Cockpit) -> str:
@@ -184,14 +188,15 @@ async def test_an_entry_of_the_footer_does_what_it_says() -> None:
 
 async def test_tab_goes_round_the_panes() -> None:
     async with cockpit() as it:
+        numbers = sorted(pane.spec.number for pane in it.board.panes.values() if pane.spec.number)
         seen = [it.board.current]
-        for _ in range(6):
+        for _ in numbers:
             await it.press("tab")
             seen.append(it.board.current)
-        assert seen == [1, 2, 3, 4, 5, 6, 1]
+        assert seen == [*numbers, 1]
         await it.press("shift+tab")
-        assert it.board.current == 6
-        assert it.app.focused is it.board.pane(6)
+        assert it.board.current == numbers[-1]
+        assert it.app.focused is it.board.pane(numbers[-1])
 
 
 async def test_tab_reaches_panes_that_have_no_room_beside_others() -> None:
@@ -215,3 +220,108 @@ async def test_help_opens_on_the_pane_and_on_the_state_of_the_selected_route() -
         await it.pilot.pause()
         assert isinstance(it.app.screen, HelpScreen)
         assert it.app.screen.page == "marks"
+
+
+ROUTES = """\
+[routes.busy-llama]
+base_url = "https://h"
+model = "m"
+concurrency = 8  # why eight
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "routes.toml"
+    path.write_text(ROUTES)
+    path.chmod(0o600)
+    return path
+
+
+def text_of(file: Path) -> str:
+    return file.read_text()
+
+
+def change(file: Path) -> None:
+    file.write_text(ROUTES + "# mine\n")
+
+
+def told(it: Cockpit) -> list[str]:
+    return [each.message for each in it.app._notifications]
+
+
+async def test_what_was_turned_is_saved_when_that_is_asked_for_and_confirmed(file: Path) -> None:
+    async with cockpit(settings=load_config(file, {})) as it:
+        await it.press("j")
+        await typed(it, "conc 6")
+        await typed(it, "theme llmtop-light")
+        assert text_of(file) == ROUTES
+        await typed(it, "w")
+        assert hint(it).splitlines()[0] == "routes.busy-llama: concurrency 8 → 6"
+        assert 'display: theme "llmtop" → "llmtop-light"' in hint(it)
+        await it.press("x", "enter")
+        assert text_of(file) == ROUTES
+        await it.press("y")
+        assert not it.app.screen.query(Prompt)
+        assert "concurrency = 6  # why eight" in text_of(file)
+        assert load_config(file, {}).display.theme == "llmtop-light"
+        assert told(it) == [f"Saved to {file}"]
+        await typed(it, "write")
+        assert told(it)[-1] == "Nothing to save: the file has what is set."
+
+
+async def test_no_leaves_the_file_alone(file: Path) -> None:
+    async with cockpit(settings=load_config(file, {})) as it:
+        await it.press("j", "plus")
+        for answer in ("n", "escape"):
+            await typed(it, "write")
+            await it.press(answer)
+            assert not it.app.screen.query(Prompt)
+        assert text_of(file) == ROUTES
+
+
+async def test_a_file_that_changed_meanwhile_is_refused(file: Path) -> None:
+    async with cockpit(settings=load_config(file, {})) as it:
+        await it.press("j", "plus")
+        await typed(it, "write")
+        change(file)
+        await it.press("y")
+        assert "has changed on disk" in told(it)[-1]
+        assert text_of(file) == ROUTES + "# mine\n"
+
+
+async def test_without_a_file_there_is_nothing_to_save_to() -> None:
+    async with cockpit() as it:
+        await it.press("j", "plus")
+        await typed(it, "write")
+        assert told(it) == ["there is no settings file: `llmtop init` writes one"]
+
+
+async def test_what_the_terminal_made_of_the_theme_is_not_saved(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with cockpit(settings=load_config(file, {})) as it:
+        assert it.app.theme == "llmtop-plain"
+        await it.press("j", "plus")
+        await typed(it, "write")
+        assert "concurrency 8 → 9" in hint(it)
+        assert "theme" not in hint(it)
+
+
+async def test_names_are_masked_where_somebody_looks_on(file: Path) -> None:
+    async with cockpit(settings=load_config(file, {})) as it:
+        await it.press("j", "M", "plus")
+        await typed(it, "write")
+        assert "busy-llama" not in hint(it)
+        assert "concurrency 8 → 9" in hint(it)
+        assert file.name not in str(it.app.screen.query_one("#prompt .lead", Static).content)
+        await it.press("escape", "colon", *"route ")
+        assert "busy-llama" not in hint(it)
+        await it.press("tab", "enter")
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, RouteScreen)
+        await it.press("question_mark")
+        assert isinstance(it.app.screen, HelpScreen)
+        title = it.app.screen.query_one(HelpText).sections[0].title
+        assert title == "the state of route 1"

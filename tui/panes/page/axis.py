@@ -12,12 +12,20 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
-from probes.board.views import Snapshot
+from probes.board.views import ChartPoint, Snapshot
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.draw.chart import SLICE_NS, SPANS_NS, join_cells, nice_top
+from tui.draw.chart import (
+    FAILED,
+    NO_SAMPLE,
+    SLICE_NS,
+    SPANS_NS,
+    THROTTLED,
+    join_cells,
+    nice_top,
+)
 from tui.draw.text import Line, Role, Span, cells, time_of_day
-from tui.panes.page.subject import Subject, incidents_of, recoveries_of
+from tui.panes.page.subject import Subject, incidents_of
 from tui.panes.routes import STATE_ROLES
 from tui.panes.view import ViewState
 
@@ -72,6 +80,26 @@ class TimeAxis:
                 yield column - self.first, (until - begin) / SLICE_NS
 
 
+class Redraw:
+    """Tells when a chart is to be drawn anew: for another size, axis or mark at once, for what is
+    new in its open slice once a second."""
+
+    def __init__(self) -> None:
+        self._drawn: tuple[object, ...] = ()
+        self._second = 0
+
+    def due(self, now_ns: int, *drawn: object) -> bool:
+        """Tell whether a chart that shows `drawn` at a moment is another one than was drawn.
+
+        The first of them is what may wait for the next second.
+        """
+        second = now_ns // NS_PER_S
+        if drawn[1:] == self._drawn[1:] and (second == self._second or drawn[0] == self._drawn[0]):
+            return False
+        self._drawn, self._second = drawn, second
+        return True
+
+
 def axis_until(now_ns: int, starts: Sequence[int], columns: int) -> TimeAxis:
     """Return an axis that ends at the slice of `now_ns` and holds slices from the first of
     `starts` on, as far back as a page reaches."""
@@ -102,19 +130,21 @@ def marks_of(
     def clock(at_ns: int) -> str:
         return time_of_day(at_ns, snapshot.wall_anchor_ns, zone)
 
+    # What is open has the colour of what it makes of the route; what is over is dim.
+    onsets: dict[int, Role] = {
+        one.diagnosis.since_ns: _on_line(STATE_ROLES[one.state or "slow"])
+        for one in incidents_of(snapshot, subject.route.name)
+    }
     marks = []
-    for one in incidents_of(snapshot, subject.route.name):
-        begun_ns, role = one.diagnosis.since_ns, STATE_ROLES[one.state or "slow"]
-        marks.append(PageMark(begun_ns, ONSET, _on_line(role), clock(begun_ns)))
-    for over in recoveries_of(snapshot, subject.route.name):
-        begun_ns, ended_ns = over.diagnosis.since_ns, over.diagnosis.at_ns
-        marks.append(PageMark(begun_ns, ONSET, "dim", clock(begun_ns)))
-        marks.append(PageMark(ended_ns, OVER, "good", clock(ended_ns)))
-    if subject.detail is not None:
-        marks += [
-            PageMark(mark.at_ns, TURNED, "accent", neutralise(mark.text, _LONGEST_MARK))
-            for mark in subject.detail.percentiles.markers
-        ]
+    for mark in subject.detail.percentiles.markers if subject.detail is not None else ():
+        words = neutralise(mark.text, _LONGEST_MARK)
+        if mark.kind == "onset":
+            onsets.setdefault(mark.at_ns, "dim")
+        elif mark.kind == "recovered":
+            marks.append(PageMark(mark.at_ns, OVER, "good", clock(mark.at_ns)))
+        else:
+            marks.append(PageMark(mark.at_ns, TURNED, "accent", words))
+    marks += [PageMark(at_ns, ONSET, role, clock(at_ns)) for at_ns, role in onsets.items()]
     if view.page.t0_ns is not None and t0_is_of(view, subject):
         marks.append(PageMark(view.page.t0_ns, TURNED, "title", "T0"))
     return tuple(sorted(marks, key=lambda mark: mark.at_ns))
@@ -139,6 +169,29 @@ def draw_down(rows: Sequence[list[Span]], axis: TimeAxis, marks: Iterable[PageMa
         for row in rows:
             if row[column][0] in " ┄":
                 row[column] = (DOWN, mark.role)
+
+
+def base_line(
+    axis: TimeAxis, points: Sequence[ChartPoint], has_sample: Sequence[bool]
+) -> list[Span]:
+    """Return the base of a chart: columns in which something failed or was throttled, and those
+    without a sample since the first one, say so."""
+    failed, throttled = [0] * axis.columns, [0] * axis.columns
+    for point in points:
+        if point.failures or point.throttled:
+            for column, _ in axis.shares(point.start_ns):
+                failed[column] += point.failures
+                throttled[column] += point.throttled
+    begun = next((at for at, there in enumerate(has_sample) if there), axis.columns)
+    base: list[Span] = []
+    for column, there in enumerate(has_sample):
+        if failed[column] or throttled[column]:
+            more = throttled[column] > failed[column]
+            base.append((THROTTLED, "throttled") if more else (FAILED, "missed"))
+        else:
+            silent = not there and column >= begun
+            base.append((NO_SAMPLE, "faint") if silent else (RULE, "border"))
+    return base
 
 
 def axis_lines(

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
+import msgspec
+
 from probes.board.views import (
     CohortView,
     FeltColumn,
     FeltFigure,
     Figure,
     KnobEffect,
-    KnobFigure,
     RouteView,
     Snapshot,
 )
@@ -28,7 +29,6 @@ from tui.draw.text import (
     NO_FIGURE,
     Line,
     Role,
-    Span,
     age,
     cells,
     clip,
@@ -38,6 +38,7 @@ from tui.draw.text import (
     time_of_day,
     usd,
 )
+from tui.panes.happenings import effect_parts
 from tui.panes.page.axis import t0_is_of
 from tui.panes.page.subject import Subject, subject_of
 from tui.panes.page.wrapping import wrapped
@@ -47,6 +48,7 @@ from tui.panes.view import ViewState
 
 _LABEL: Final = 8
 _FIGURE: Final = 6
+_T0: Final = "T0"
 _NAMED: Final = 24
 """Characters of a cohort's name."""
 _GRADE_MARKS: Final = {"slow": "△", "sluggish": "▲"}
@@ -67,29 +69,45 @@ class _Row:
     form: Callable[[float], str] = three_digits
     hurts: Role | None = None
     """Of a count: what it looks like where it is above 0."""
+    of_streams: bool = False
+    """There is none where answers come whole."""
+    is_optional: bool = False
+    """Not every server lets it be known: where no column has it there is no row."""
     is_count: bool = False
     """A difference of it says nothing: the spans are not equally long."""
 
 
+def _percent(value: float) -> str:
+    return f"{share(value)}%"
+
+
 _ROWS: Final = (
-    _Row("TTFT p50", lambda column: column.ttft[0]),
-    _Row("     p95", lambda column: column.ttft[1]),
-    _Row("     p99", lambda column: column.ttft[2]),
+    _Row("TTFT p50", lambda column: column.ttft[0], of_streams=True),
+    _Row("     p95", lambda column: column.ttft[1], of_streams=True),
+    _Row("     p99", lambda column: column.ttft[2], of_streams=True),
     _Row("E2E  p50", lambda column: column.e2e[0]),
     _Row("     p95", lambda column: column.e2e[1]),
     _Row("     p99", lambda column: column.e2e[2]),
-    _Row("tok/s", lambda column: column.tokens_per_s),
-    _Row("gap  p99", lambda column: column.gap_p99_s),
-    _Row("     max", lambda column: column.gap_max_s),
+    _Row("tok/s", lambda column: column.tokens_per_s, of_streams=True),
+    _Row("stalls %", lambda column: column.stalled_share, share, of_streams=True, is_optional=True),
+    _Row("gap  p99", lambda column: column.gap_p99_s, of_streams=True),
+    _Row("     max", lambda column: column.gap_max_s, of_streams=True),
     _Row(
         "good %", lambda column: column.good / column.finished if column.finished else None, share
     ),
     _Row("probes", lambda column: float(column.finished), count, is_count=True),
     _Row("failed", lambda column: float(column.failed), count, "missed", is_count=True),
     _Row("429s", lambda column: float(column.throttled), count, "throttled", is_count=True),
-    _Row("RTT ms", lambda column: None if column.rtt_s is None else column.rtt_s * 1000),
-    _Row("cached %", lambda column: column.cached_share, share),
-    _Row("$/h", lambda column: column.usd_per_hour, usd),
+    _Row("in tok", lambda column: column.input_tokens, is_optional=True),
+    _Row("out tok", lambda column: column.output_tokens, is_optional=True),
+    _Row(
+        "RTT ms",
+        lambda column: None if column.rtt_s is None else column.rtt_s * 1000,
+        is_optional=True,
+    ),
+    _Row("new conn", lambda column: column.cold_share, _percent, is_optional=True),
+    _Row("cached %", lambda column: column.cached_share, share, is_optional=True),
+    _Row("$/h", lambda column: column.usd_per_hour, usd, is_optional=True),
 )
 
 
@@ -132,22 +150,22 @@ def _table(subject: Subject, snapshot: Snapshot, view: ViewState, width: int) ->
         columns = _against(subject.now, t0)
     else:
         if t0 is not None:
-            at = min(1, len(shown))
-            shown[at:at] = [t0]
-        columns = [_column(place, one, one is t0, lit) for place, one in enumerate(shown)]
+            shown.insert(1, msgspec.structs.replace(t0, name=_T0))
+        columns = [_column(place, one, lit) for place, one in enumerate(shown)]
     table: Table[_Row] = fit([first, *columns], width)
-    rows = [row for row in _ROWS if subject.route.streamed or not _is_of_streams(row)]
-    return [table.head_line(lit), *(clip(table.line(row), width) for row in rows)]
+    rows = [
+        row
+        for row in _ROWS
+        if (subject.route.streamed or not row.of_streams)
+        and (not row.is_optional or any(row.value(one) is not None for one in shown))
+    ]
+    return [clip(line, width) for line in (table.head_line(lit), *map(table.line, rows))]
 
 
-def _is_of_streams(row: _Row) -> bool:
-    return row in (*_ROWS[:3], *_ROWS[6:9])
-
-
-def _column(place: int, of: FeltColumn, is_t0: bool, lit: str) -> Column[_Row]:
+def _column(place: int, of: FeltColumn, lit: str) -> Column[_Row]:
     """Return a column; `now` and the window that the home screen is on are the last to go."""
-    name = "T0" if is_t0 else of.name
-    priority = 0 if name == "now" else 1 if name in ("usual", lit, "T0") else place + 1
+    name = of.name
+    priority = 0 if name == "now" else 1 if name in ("usual", lit, _T0) else place + 1
     return Column(
         name,
         _FIGURE,
@@ -179,8 +197,8 @@ def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
         return Cell(f"×{three_digits(new / old)}", "text")
 
     return [
-        _column(0, now, False, ""),
-        _column(1, t0, True, ""),
+        _column(0, now, ""),
+        _column(1, msgspec.structs.replace(t0, name=_T0), ""),
         Column("more", _FIGURE + 1, more, 2, marked=True),
         Column("times", _FIGURE, times, 3, marked=True),
     ]
@@ -192,6 +210,8 @@ def _cell(row: _Row, of: FeltColumn, *, loud: bool) -> Cell:
         return felt_cell(value)
     if value is None:
         return Cell(NO_FIGURE, "faint")
+    if row.is_count and of.name == "usual":
+        return Cell(NO_FIGURE, "faint")  # it is of no span of time
     if row.is_count:
         role: Role = row.hurts if row.hurts and value > 0 else "faint"
         return Cell(row.form(value), role)
@@ -225,7 +245,7 @@ def _below(subject: Subject, snapshot: Snapshot, width: int, zone: tzinfo | None
     for number, one in enumerate(turned):
         at = time_of_day(one.at_ns, snapshot.wall_anchor_ns, zone)
         head: Line = ((f"{at} ", "dim"), (neutralise(one.text, 60), "text"))
-        lines += wrapped("knobs" if not number else "", [head, *effect_parts(one.effect)], width)
+        lines += wrapped("knobs" if not number else "", [head, *told_of(one.effect)], width)
     if len(subject.page.cohorts) > 1:
         lines += [(), *_cohorts(subject.page.cohorts, width)]
     return lines
@@ -239,7 +259,7 @@ def _open(route: RouteView) -> list[Line]:
         role: Role = "missed" if route.overdue else "dim"
         parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
     if route.skipped:
-        parts.append(((f"{count(route.skipped)} ticks of the pace skipped", "slow"),))
+        parts.append(((f"{count(route.skipped)} ticks of the pace skipped", "dim"),))
     return parts
 
 
@@ -253,36 +273,11 @@ def _goals(route: RouteView, width: int) -> list[Line]:
     return wrapped("goals", parts, width) if parts else []
 
 
-_KNOB_FIGURES: Final[dict[KnobFigure, tuple[str, Callable[[float | None], str], str]]] = {
-    "throttled_share": ("429", share, " %"),
-    "ttft_p95": ("TTFT p95", three_digits, " s"),
-    "tokens_per_s": ("tok/s", three_digits, ""),
-    "good_share": ("good", share, " %"),
-}
-_JUDGED: Final[dict[str, Span]] = {
-    "better": ("better", "good"),
-    "worse": ("worse", "missed"),
-    "unclear": ("not to be told apart", "dim"),
-    "waiting": ("too few samples yet", "dim"),
-}
-
-
-def effect_parts(effect: KnobEffect | None) -> list[Line]:
-    """Return what a turn of a knob did, each figure before and after, and whether that is sure."""
+def told_of(effect: KnobEffect | None) -> list[Line]:
+    """Return what a turn of a knob did, a part each: figures before and after, how sure that is."""
     if effect is None:
         return []
-    parts: list[Line] = []
-    for one in effect.comparisons:
-        if one.before is None and one.after is None:
-            continue
-        name, form, unit = _KNOB_FIGURES[one.figure]
-        role = _JUDGED[one.judged][1] if one.judged in ("better", "worse") else "dim"
-        parts.append(((f"{name} {form(one.before)}→{form(one.after)}{unit}", role),))
-    n_before = max((one.n_before for one in effect.comparisons), default=0)
-    n_after = max((one.n_after for one in effect.comparisons), default=0)
-    parts.append(((f"n {count(n_before)}/{count(n_after)}", "faint"),))
-    parts.append((_JUDGED[effect.judged],))
-    return parts
+    return [((part.text, part.role),) for part in effect_parts(effect)]
 
 
 def _cohorts(cohorts: Sequence[CohortView], width: int) -> list[Line]:
@@ -322,6 +317,3 @@ def figures_subtitle(snapshot: Snapshot, view: ViewState) -> str:
     if subject is None or not t0_is_of(view, subject):
         return "T takes now as T0"
     return "0 all columns" if view.page.against_t0 else "0 now against T0"
-
-
-__all__ = ["Figures", "effect_parts", "felt_cell", "figures_subtitle", "figures_title"]

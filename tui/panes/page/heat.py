@@ -12,20 +12,22 @@ from typing import Final
 from probes.board.views import (
     HEAT_FLOOR_S,
     HEAT_ROWS,
+    ChartPoint,
     HeatSlice,
     RouteView,
     Snapshot,
     heat_floor_s,
     heat_row,
 )
-from tui.draw.chart import NO_SAMPLE, SLICE_NS, join_cells, role_of
+from tui.draw.chart import SLICE_NS, join_cells, role_of
 from tui.draw.text import Line, Role, Span, clip, count, line_width, right
 from tui.panes.page.axis import (
-    RULE,
     PageMark,
+    Redraw,
     TimeAxis,
     axis_lines,
     axis_until,
+    base_line,
     draw_down,
     marks_of,
 )
@@ -33,8 +35,16 @@ from tui.panes.page.subject import subject_of
 from tui.panes.view import ViewState
 
 _SHADES: Final = "░▒▓█"
-_STEPS: Final = ((1, 2, 3, 4), (1, 2, 4, 8), (1, 5, 10, 20))
-"""How many in 10 s make each shade; above these tens and hundreds of the last."""
+_STEPS: Final = (
+    (1, 2, 3, 4),
+    (1, 2, 4, 8),
+    *(
+        (1, 5 * times, 10 * times, 20 * times)
+        for power in range(6)
+        for times in (10**power, 2 * 10**power, 5 * 10**power)
+    ),
+)
+"""How many in 10 s make each shade. One alone has the lightest, however many others have."""
 _LABEL: Final = 5
 _GUTTER: Final = _LABEL + 1
 _LEAST_WIDTH: Final = _GUTTER + 12
@@ -49,8 +59,7 @@ class HeatMaps:
 
     def __init__(self, zone: tzinfo | None = None) -> None:
         self._zone = zone
-        self._drawn: tuple[object, ...] = ()
-        self._slices: tuple[HeatSlice, ...] = ()
+        self._redraw = Redraw()
         self._lines: tuple[Line, ...] = ()
 
     def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
@@ -68,10 +77,10 @@ class HeatMaps:
         goal_s = None if is_of_gaps(view, subject.route) else subject.route.goal_ttft_s or None
         axis = axis_until(snapshot.now_ns, [one.start_ns for one in slices], width - _GUTTER)
         marks = marks_of(snapshot, view, subject, self._zone)
-        drawn = (axis, marks, height, goal_s)
-        if drawn != self._drawn or slices is not self._slices:
-            self._drawn, self._slices = drawn, slices
-            self._lines = heat_lines(slices, axis, marks, height, goal_s)
+        points = subject.detail.percentiles.timeline if subject.detail is not None else ()
+        what = is_of_gaps(view, subject.route), subject.route.name
+        if self._redraw.due(snapshot.now_ns, slices, axis, marks, height, goal_s, what):
+            self._lines = heat_lines(slices, axis, marks, height, goal_s, points)
         return self._lines
 
 
@@ -86,6 +95,7 @@ def heat_lines(
     marks: Sequence[PageMark],
     height: int,
     goal_s: float | None,
+    points: Sequence[ChartPoint] = (),
 ) -> tuple[Line, ...]:
     """Return the map with scale, axis, times and legend, in exactly `height` lines."""
     rows = height - _FRAME
@@ -95,7 +105,7 @@ def heat_lines(
     slices_a_column = axis.column_ns / SLICE_NS
     for one in slices:
         for column, share in axis.shares(one.start_ns):
-            is_covered[column] = True
+            is_covered[column] |= bool(one.counts)
             for row, many in one.counts:
                 line = min(max(0, (row - low) // step), rows - 1)
                 grid[line][column] += many * share / slices_a_column
@@ -113,9 +123,9 @@ def heat_lines(
         plot[goal_line] = [("┄", "goal") if cell[0] == " " else cell for cell in plot[goal_line]]
         _name_goal(plot[goal_line])
     draw_down(plot, axis, marks)
-    if not slices:
+    if not any(is_covered):
         _write_in(plot[rows // 2], "no answer has come yet")
-    base = _base(slices, axis, is_covered)
+    base = base_line(axis, points, is_covered)
     body = [
         (*_scale(low + (rows - 1 - at) * step, step, at == goal_line), *join_cells(cells))
         for at, cells in enumerate(plot)
@@ -144,13 +154,10 @@ def _range(slices: Sequence[HeatSlice], rows: int, goal_s: float | None) -> tupl
 
 def _shades_for(most: float) -> tuple[int, ...]:
     """Return how many in 10 s make each shade, where `most` are in the fullest cell."""
-    scale = 1
-    while True:
-        for step in _STEPS:
-            steps = (1, *(number * scale for number in step[1:]))
-            if most < steps[-1] * 2:
-                return steps
-        scale *= 10
+    for steps in _STEPS:
+        if most < steps[-1] * 2:
+            return steps
+    return _STEPS[-1]
 
 
 def _shade(number: float, steps: Sequence[int]) -> str:
@@ -164,16 +171,6 @@ def _role(row: int, goal_s: float | None) -> Role:
     if goal_s is None or row <= heat_row(goal_s):
         return "graph"
     return role_of(heat_floor_s(row), goal_s)
-
-
-def _base(slices: Sequence[HeatSlice], axis: TimeAxis, is_covered: Sequence[bool]) -> list[Span]:
-    """Return the base line: a column without a sample, since the first one, says so."""
-    first = axis.column_of(slices[0].start_ns) if slices else None
-    begin = first or 0
-    return [
-        (NO_SAMPLE, "faint") if slices and at >= begin and not there else (RULE, "border")
-        for at, there in enumerate(is_covered)
-    ]
 
 
 def _scale(row: int, step: int, is_goal: bool) -> Line:

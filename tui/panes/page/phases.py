@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
-from probes.board.views import PHASES, PhaseName, PhaseRow, PhaseSlice, Snapshot
-from tui.draw.chart import FAILED, NO_SAMPLE, join_cells, row_of
+from probes.board.views import PHASES, ChartPoint, PhaseName, PhaseRow, PhaseSlice, Snapshot
+from tui.draw.chart import join_cells, row_of
 from tui.draw.table import Cell, Column, Table, fit
 from tui.draw.text import (
     Line,
@@ -23,11 +23,12 @@ from tui.draw.text import (
     three_digits,
 )
 from tui.panes.page.axis import (
-    RULE,
     PageMark,
+    Redraw,
     TimeAxis,
     axis_lines,
     axis_until,
+    base_line,
     draw_down,
     marks_of,
     scale_top,
@@ -115,8 +116,7 @@ class Phases:
 
     def __init__(self, zone: tzinfo | None = None) -> None:
         self._zone = zone
-        self._drawn: tuple[object, ...] = ()
-        self._slices: tuple[PhaseSlice, ...] = ()
+        self._redraw = Redraw()
         self._lines: tuple[Line, ...] = ()
 
     def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
@@ -133,8 +133,9 @@ class Phases:
             return side_by_side(chart, _cut(table, height), at)
         room = height - len(table)
         if width >= _LEAST_CHART and room >= _LEAST_PLOT + _FRAME:
-            return [*self._chart(snapshot, view, subject, width, room), *table]
-        return _cut([clip(line, width) for line in table], height)
+            chart = self._chart(snapshot, view, subject, width, room)
+            return [*chart, *(clip(line, width) for line in table)]
+        return [clip(line, width) for line in _cut(table, height)]
 
     def _chart(
         self, snapshot: Snapshot, view: ViewState, subject: Subject, width: int, height: int
@@ -142,12 +143,11 @@ class Phases:
         slices = subject.page.phases
         axis = axis_until(snapshot.now_ns, [one.start_ns for one in slices], width - _GUTTER)
         marks = marks_of(snapshot, view, subject, self._zone)
-        drawn = (axis, marks, height)
-        if drawn != self._drawn or slices is not self._slices:
-            self._drawn, self._slices = drawn, slices
+        points = subject.detail.percentiles.timeline if subject.detail is not None else ()
+        if self._redraw.due(snapshot.now_ns, slices, axis, marks, height, subject.route.name):
             usual = {row.phase: row.usual_s for row in subject.page.phase_rows}
             usual_s = tuple(usual.get(phase) for phase in PHASES)
-            self._lines = stack_lines(slices, axis, marks, height, usual_s)
+            self._lines = stack_lines(slices, axis, marks, height, usual_s, points)
         return self._lines
 
 
@@ -157,10 +157,12 @@ def stack_lines(
     marks: Sequence[PageMark],
     height: int,
     usual_s: Sequence[float | None] = (),
+    points: Sequence[ChartPoint] = (),
 ) -> tuple[Line, ...]:
     """Return the phases stacked over time, with scale and axis, in exactly `height` lines.
 
-    Where a phase takes far longer than `usual_s`, by `PHASES`, it is bright.
+    Where a phase takes far longer than `usual_s`, by `PHASES`, it is bright. What failed, by
+    `points`, stands on the axis.
     """
     stacks = _stacks(slices, axis)
     top = scale_top(max((sum(stack) for stack in stacks), default=0.0))
@@ -170,9 +172,9 @@ def stack_lines(
         for row, cell in enumerate(_column(stack, rows, top, usual_s)):
             plot[rows - 1 - row][column] = cell
     draw_down(plot, axis, marks)
-    if not slices:
+    if not any(stacks):
         _write_in(plot[rows // 2], "no probe has ended yet")
-    base = [_base(column, slices, axis, stack) for column, stack in enumerate(stacks)]
+    base = base_line(axis, points, [bool(stack) for stack in stacks])
     body = [(*_scale(row, rows, top), *join_cells(cells)) for row, cells in enumerate(plot)]
     return (*body, *axis_lines(axis, marks, _GUTTER, base))
 
@@ -219,19 +221,6 @@ def _column(
     if not made and stack and sum(stack) > 0:
         made.append(cells[max(range(len(stack)), key=stack.__getitem__)])
     return made
-
-
-def _base(
-    column: int, slices: Sequence[PhaseSlice], axis: TimeAxis, stack: Sequence[float]
-) -> Span:
-    """Return what the base line says of a column: why it is empty, where it is."""
-    if stack or not slices:
-        return RULE, "border"
-    begin = (axis.first + column) * axis.column_ns
-    if begin + axis.column_ns <= slices[0].start_ns:
-        return RULE, "border"
-    ended = any(one.n for one in slices if any(at == column for at, _ in axis.shares(one.start_ns)))
-    return (FAILED, "missed") if ended else (NO_SAMPLE, "faint")
 
 
 def _scale(row: int, rows: int, top: float) -> Line:

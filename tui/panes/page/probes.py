@@ -43,6 +43,8 @@ CELL_S: Final = 0.1
 _LEAST_STRIP: Final = 16
 _MOST_TIMES_MEDIAN: Final = 3.0
 """The scale holds what takes up to so many times the median of what is listed."""
+_LEAST_SCALE_S: Final = 0.5
+"""Below that a tenth of a second, for which chunks are counted, would be too wide."""
 _OPEN_SHARE: Final = 3
 """At most every third row is of what is open."""
 _ENDS: Final[dict[Outcome, Span]] = {
@@ -190,13 +192,21 @@ class Scale:
         return at_s <= self.top_s
 
 
-def scale_for(lasted: Sequence[float], cells: int) -> Scale:
-    """Return the scale on which all strips stand, but for those that are far longer than most."""
+def scale_for(usual_s: Sequence[float], others_s: Sequence[float], cells: int) -> Scale:
+    """Return the scale on which all strips stand, but for those that are far longer than most.
+
+    Args:
+        usual_s: how long those lasted that brought output; the scale is theirs.
+        others_s: how long the others did: what fails at once or hangs for a minute says little of
+            how long answers take.
+        cells: of a strip.
+    """
+    lasted = sorted(usual_s) or sorted(others_s)
     if not lasted:
         return Scale(cells, 1.0)
-    ordered = sorted(lasted)
-    most = _MOST_TIMES_MEDIAN * max(ordered[len(ordered) // 2], CELL_S)
-    return Scale(cells, scale_top(min(ordered[-1], most)))
+    most = _MOST_TIMES_MEDIAN * lasted[len(lasted) // 2]
+    longest = max((*usual_s, *others_s))
+    return Scale(cells, scale_top(max(min(longest, most), _LEAST_SCALE_S)))
 
 
 def strip_cells(probe: ProbeView, scale: Scale) -> list[Span]:
@@ -360,6 +370,8 @@ def _gap(row: ListRow) -> Cell:
 
 
 def _tries(row: ListRow) -> Cell:
+    if row.lane is not None:
+        return Cell(str(row.lane.attempt + 1) if row.lane.attempt else "", "slow")
     if row.probe is None or row.probe.attempts <= 1:
         return Cell("", "dim")
     waited = f" +{age(row.probe.wait_s)}" if row.probe.wait_s else ""
@@ -417,7 +429,9 @@ class Probes:
         table = _table(width)
         strip = table.width("strip") + table.spare
         open_s = [(snapshot.now_ns - lane.started_ns) / NS_PER_S for lane in listed.open]
-        scale = scale_for([*(one.lasted_s for one in shown), *open_s], strip)
+        brought = [one.lasted_s for one in shown if one.ttft_s is not None]
+        others = [one.lasted_s for one in shown if one.ttft_s is None]
+        scale = scale_for(brought, [*others, *open_s], strip)
         lines: list[Line] = []
         for lane, for_s in zip(listed.open, open_s, strict=True):
             row = ListRow(None, lane, age(for_s))

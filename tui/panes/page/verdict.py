@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
 
-from probes.board.views import IncidentView, RecoveryView, RouteView, Snapshot
+from probes.board.views import FeltFigure, Figure, IncidentView, RecoveryView, RouteView, Snapshot
 from probes.events import Advice
 from probes.events.diagnosis_words import (
     advice_words,
@@ -30,6 +30,7 @@ from probes.kit.sanitise import neutralise
 from tui.draw.text import (
     Line,
     Role,
+    age,
     clip,
     count,
     lasting,
@@ -39,7 +40,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
-from tui.panes.page.figures import effect_parts
+from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
 from tui.panes.page.wrapping import wrapped
 from tui.panes.routes import CALM, OURS, STATE_GLYPHS, STATE_ROLES
@@ -144,7 +145,7 @@ class Verdict:
                 return []
             at = time_of_day(one.at_ns, snapshot.wall_anchor_ns, self._zone)
             head: Line = ((f"{at} ", "dim"), (neutralise(one.text, _NAME_LIMIT), "text"))
-            return wrapped("knob", [head, *effect_parts(one.effect)], width, before=_BEFORE)
+            return wrapped("knob", [head, *told_of(one.effect)], width, before=_BEFORE)
         return []
 
 
@@ -172,9 +173,12 @@ def _wrapped_head(glyph: str, role: Role, parts: Sequence[Line], width: int) -> 
 
 def _good_part(subject: Subject) -> Line:
     """Return how many of the probes of now were good, and why the others were not."""
-    now = subject.now
+    now, route = subject.now, subject.route
+    if now is not None and not now.finished and route.oldest_open_s is not None:
+        told = f", {count(route.in_flight)} open, the oldest {age(route.oldest_open_s)}"
+        return (("no probe has ended", "title"), (told, "text"))
     if now is None or not now.finished:
-        goodput = subject.route.goodput
+        goodput = route.goodput
         return () if goodput is None else ((f"GOOD {share(goodput)} %", "title"),)
     bad = now.finished - now.good
     line: Line = ((f"GOOD {share(now.good / now.finished)} %", "title"),)
@@ -207,12 +211,9 @@ def _other_routes(snapshot: Snapshot, hit: Sequence[str]) -> tuple[int, list[str
 
 def _advice(advice: Advice, snapshot: Snapshot) -> list[str]:
     """Return what to do; of a route to go to, how it fares."""
-    words = neutralise(advice_words(advice), _WORDS_LIMIT)
     row = next((row for row in snapshot.routes if advice.route and row.name == advice.route), None)
-    if row is None:
-        return [words]
-    figures = _how_it_fares(row)
-    return [f"{words}: {figures}" if figures else words]
+    words = advice_words(advice, "" if row is None else _how_it_fares(row))
+    return [neutralise(words, _WORDS_LIMIT)]
 
 
 def _how_it_fares(row: RouteView) -> str:
@@ -237,7 +238,7 @@ def _without_incident(
         glyph, parts = RECOVERED, [((f"well{for_words}", "good"),)]
         if good := _good_part(subject):
             parts.append(good)
-        parts += _goals_met(route)
+        parts += _goals_met(subject)
         if route.learning:
             parts.append((("what is usual is still being learnt", "dim"),))
         return _wrapped_head(glyph, role, parts, width)
@@ -255,21 +256,24 @@ def _without_incident(
     if good := _good_part(subject):
         parts.append(good)
     if route.state not in CALM and route.state != "held":
-        parts += _goals_met(route)
+        parts += _goals_met(subject)
         parts.append((("no cause is known yet", "dim"),))
     lines = _wrapped_head(glyph, role, parts, width)
     said = neutralise(route.said, _WORDS_LIMIT)
     return [*lines, *wrapped("says", _plain([said], "text"), width, before=_BEFORE)]
 
 
-def _goals_met(route: RouteView) -> list[Line]:
-    """Return each goal with how much of it is used: `TTFT p95 0.31 s, 31 % of its goal`."""
-    pairs = [("E2E p95", route.e2e_p95, route.goal_e2e_s)]
+def _goals_met(subject: Subject) -> list[Line]:
+    """Return each goal with how much of it is used now: `TTFT p95 0.31 s, 31 % of its goal`."""
+    route, now = subject.route, subject.now
+    ttft: Figure | FeltFigure = route.ttft_p95 if now is None else now.ttft[1]
+    e2e: Figure | FeltFigure = route.e2e_p95 if now is None else now.e2e[1]
+    pairs = [("E2E p95", e2e, route.goal_e2e_s)]
     if route.streamed:
-        pairs.insert(0, ("TTFT p95", route.ttft_p95, route.goal_ttft_s or None))
+        pairs.insert(0, ("TTFT p95", ttft, route.goal_ttft_s or None))
     parts: list[Line] = []
     for name, figure, goal_s in pairs:
-        if figure.value is None or not goal_s:
+        if figure.value is None or not goal_s or not figure.enough:
             continue
         used = f"{figure.value / goal_s * 100:.0f} %" if figure.value < 99 * goal_s else "≥99 times"
         role: Role = "text" if figure.value > goal_s else "dim"

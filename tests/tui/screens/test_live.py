@@ -1,0 +1,56 @@
+"""What every live screen does, whichever is in front."""
+
+import pytest
+from staged import stage, troubled
+
+from tui.screens.home import HomeScreen
+from tui.screens.live import LiveScreen
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_screen_under_another_live_one_neither_pulls_nor_draws() -> None:
+    async with stage(troubled(6)) as staged:
+        home = staged.screen
+        assert isinstance(home, HomeScreen)
+        await staged.press("enter")
+        page = staged.screen
+        assert isinstance(page, LiveScreen)
+        assert page is not home
+        board = staged.session.board
+        board.asked.clear()
+        pulls: list[LiveScreen] = []
+        for screen in (home, page):
+            screen.arrange_panes = lambda screen=screen: pulls.append(screen)  # type: ignore[method-assign, misc]
+        home._beat()
+        home.pull()
+        page.pull()
+        assert pulls == [page]
+        del home.arrange_panes, page.arrange_panes
+        await staged.press("escape")
+        assert staged.screen is home
+        home.arrange_panes = lambda: pulls.append(home)  # type: ignore[method-assign]
+        home.pull()
+        assert pulls == [page, home]
+
+
+async def test_under_the_help_it_goes_on() -> None:
+    async with stage(troubled(6)) as staged:
+        home = staged.screen
+        assert isinstance(home, HomeScreen)
+        await staged.press("question_mark")
+        assert staged.screen is not home
+        pulls: list[LiveScreen] = []
+        home.arrange_panes = lambda: pulls.append(home)  # type: ignore[method-assign]
+        home.pull()
+        assert pulls == [home]
+
+
+@pytest.mark.parametrize("theme", ["llmtop", "llmtop-light", "llmtop-ansi", "llmtop-plain"])
+async def test_behind_a_menu_the_routes_are_still_seen(theme: str) -> None:
+    async with stage(troubled(6), (160, 50)) as staged:
+        staged.app.theme = theme
+        await staged.press("S")
+        told = staged.app.export_screenshot()
+        assert "hurt" in told
+        assert "r000x" in told
