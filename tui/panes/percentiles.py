@@ -45,6 +45,9 @@ _FIGURE_WIDTH: Final = 6
 _WIDE_CHART: Final = 30
 """Width from which a chart beside the table leaves room for all windows."""
 _KEPT: Final[tuple[WindowName, ...]] = ("1m", "5m", "1h", "run")
+_TALL_CHART: Final = 10
+"""Height from which one below it is as good to read."""
+_FRAME_LINES: Final = 2  # the heads, and the line below the rows
 NOW: Final = "now"
 USUAL: Final = "usual"
 _LEAST_LINES: Final = 6
@@ -139,12 +142,16 @@ def percentiles_lines(
     table = detail.percentiles
     rows = _rows(route, snapshot.window)
     full = _LABEL_WIDTH + 1 + (_FIGURE_WIDTH + 1) * (len(table.columns) + 1)
-    if full + _GAP + MIN_WIDTH <= width + _FIGURE_WIDTH + 1 and width < full + _GAP + _WIDE_CHART:
+    is_narrow = width < full + _GAP + _WIDE_CHART
+    # Where a chart would be narrow beside the table and has room below it, it is wide there.
+    below = is_narrow and height >= len(rows) + _FRAME_LINES + _TALL_CHART
+    if is_narrow and not below and width >= full + _GAP + MIN_WIDTH - (_FIGURE_WIDTH + 1):
         # A chart that can be read is worth more than a window between two others.
         kept = [one for one in table.columns if one.window in (snapshot.window, *_KEPT)]
         full -= (_FIGURE_WIDTH + 1) * (len(table.columns) - len(kept))
         table = replace(table, columns=tuple(kept))
-    if width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT:
+    beside = width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT
+    if beside and not below:
         at = full + _GAP
         figures = _table_lines(table, rows, snapshot.window, full, height, scaled=route.goal_scaled)
         return tuple(side_by_side(figures, draw_chart(table, width - at, height), at))

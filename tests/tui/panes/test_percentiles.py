@@ -113,6 +113,15 @@ def test_a_chart_is_worth_more_than_a_window_between_others():
     assert "15m" in texts(percentiles(), 70, 15, window="15m")[0]
 
 
+def test_a_narrow_chart_stands_below_the_table_where_it_has_room_there():
+    low, tall = texts(percentiles(), 70, 25), texts(percentiles(), 70, 26)
+    assert "TTFT s" in low[0]
+    assert "TTFT s" not in tall[0]
+    assert "15m" in tall[0]
+    assert tall[16].startswith("TTFT s")
+    assert "TTFT s" in texts(percentiles(), 90, 40)[0]
+
+
 def test_a_strip_beneath_the_chart_tells_how_many_probes_were_not_good():
     half = [replace(p, finished=10, good=5 if i >= 45 else 10) for i, p in enumerate(trend(0.5))]
     lines = timeline_lines(replace(NOTHING, timeline=tuple(half)), 96, 12)
