@@ -235,7 +235,8 @@ _PAGE: Final = Section(
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
-        Term("◉ kernel", "The kernel stamps what arrives, when it arrives.", "good"),
+        Term("◉ exact", "The kernel stamps what arrives, and nearly each chunk by itself.", "good"),
+        Term("◉ kernel", "It does, and some chunks came together.", "good"),
         Term("○ user", "The engine stamps it when it wakes: lag makes TTFT read high.", "dim"),
         Term("lag", "How late the engine's loop wakes, p99 of the last second.", "dim"),
         Term("cpu 7/9%", "Share of a core: the engine's, the screen's.", "dim"),
@@ -268,6 +269,8 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
     ),
     "percentiles": (
         Term("p50 … p99, max, n", "of TTFT and E2E, and of how many samples; a column a window"),
+        Term("now, usual", "the shortest window; what a figure was while the route was well"),
+        Term("tok/s", "of a stream, over the window of the table"),
         Term(
             "failed %, oldest open",
             "what did not end ok; how long the oldest open stream has been waited for",
