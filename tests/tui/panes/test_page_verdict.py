@@ -51,7 +51,7 @@ def test_it_says_what_since_how_many_why_what_to_do_and_what_speaks_against() ->
         "76 beyond a goal (TTFT 1.00 s, E2E 3.00 s)",
         "   for      first token 2.60 s, usual 0.73 (n 103/240)",
         "   do       move users to deepseek-eu (TTFT p95 0.620 s, 99.0 % good)",
-        "   against  writing speed, RTT as usual · also eastus-gpt down, busy-llama throttled, "
+        "   against  writing speed, RTT as usual · us: lag 0.3 ms · also eastus-gpt down, busy-llama throttled, "
         "2 others fine",
         "   knob     22:20:11 you: CONC 3→6 · 429 0→0 % · TTFT p95 0.90→3.26 s · "
         "tok/s 33→33 · GOOD 100→22 % · n 112/117 · worse",
@@ -80,14 +80,19 @@ def test_when_all_others_are_well_they_are_counted() -> None:
     shown = ill(QUEUEING)
     rows = tuple(replace(row, state="ok") for row in shown.routes)
     told = text_of(replace(shown, routes=rows))
-    assert "   against  writing speed, RTT as usual · 5 others fine" in told
+    assert "   against  writing speed, RTT as usual · us: lag 0.3 ms · 5 others fine" in told
+
+
+def test_where_our_own_loop_is_late_it_does_not_speak_against_us() -> None:
+    late = replace(ill(QUEUEING), header=made.header(loop_lag_p99_s=0.05))
+    assert "us: lag" not in " ".join(text_of(late))
 
 
 def test_a_route_that_is_alone_has_no_others() -> None:
     shown = ill(QUEUEING)
     rows = tuple(row for row in shown.routes if row.name == made_page.NAME)
     told = text_of(replace(shown, routes=rows))
-    assert "   against  writing speed, RTT as usual" in told
+    assert "   against  writing speed, RTT as usual · us: lag 0.3 ms" in told
 
 
 def test_advice_without_a_route_to_go_to_has_no_figures() -> None:
