@@ -51,8 +51,8 @@ def test_it_says_what_since_how_many_why_what_to_do_and_what_speaks_against() ->
         "76 beyond a goal (TTFT 1.00 s, E2E 3.00 s)",
         "   for      first token 2.60 s, usual 0.73 (n 103/240)",
         "   do       move users to deepseek-eu (TTFT p95 0.620 s, 99.0 % good)",
-        "   against  writing speed, RTT as usual · us: lag 0.3 ms · also eastus-gpt down, busy-llama throttled, "
-        "2 others fine",
+        "   against  writing speed, RTT as usual · us: lag 0.3 ms · also eastus-gpt down, "
+        "busy-llama throttled, 2 others fine",
         "   knob     22:20:11 you: CONC 3→6 · 429 0→0 % · TTFT p95 0.90→3.26 s · "
         "tok/s 33→33 · GOOD 100→22 % · n 112/117 · worse",
     ]
