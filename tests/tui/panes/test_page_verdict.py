@@ -164,13 +164,20 @@ def test_a_route_that_is_still_learnt_says_so() -> None:
 
 
 def test_a_route_that_hurts_without_a_known_cause_says_by_how_much() -> None:
-    route = made_page.row(state="slow", why="TTFT above its goal", said='429 "x"')
+    route = made_page.row(state="slow", said='429 "x"')
     told = text_of(with_row(route))
-    assert told[0].startswith(" △ slow since 22:20:17 (5m44s) · TTFT above its goal · GOOD 22.0 %")
+    assert told[0].startswith(" △ slow since 22:20:17 (5m44s) · GOOD 22.0 %")
     flat = " ".join(" ".join(told).split())
     assert "TTFT p95 3.26 s, 326 % of its goal" in flat
     assert "no cause is known yet" in flat
     assert told[-1] == '   says     429 "x"'
+
+
+def test_why_a_route_is_in_its_state_is_said_once() -> None:
+    route = made_page.row(state="slow", why="TTFT p95 3.3× goal")
+    told = " ".join(text_of(with_row(route)))
+    assert "(5m44s) · TTFT p95 3.3× goal · GOOD" in told
+    assert "of its goal" not in told
 
 
 def test_a_paused_route_says_how_it_goes_on() -> None:

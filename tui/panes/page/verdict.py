@@ -273,7 +273,7 @@ def _without_incident(
     if good := _good_part(subject):
         parts.append(good)
     if route.state not in CALM and route.state != "held":
-        parts += _goals_met(subject)
+        parts += _goals_met(subject) if not route.why else []
         parts.append((("no cause is known yet", "dim"),))
     lines = _wrapped_head(glyph, role, parts, width)
     said = neutralise(route.said, _WORDS_LIMIT)
