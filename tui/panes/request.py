@@ -153,14 +153,8 @@ def _head(
         figures.append(f"{duration(seconds(probe.retry_wait_ns))} of it between attempts")
     line.extend((f" · {figure}", "text") for figure in figures)
     yield from fold(tuple(line), width, 2)
-    begun = time_of_day(probe.started_ns, wall_anchor_ns, zone)
-    ended = time_of_day(probe.at_ns, wall_anchor_ns, zone)
-    when = [f"{begun} to {ended}" if begun != ended else begun]
-    if probe.cohort:
-        when.append(f"cohort {neutralise(probe.cohort, _NAME)}")
-    if probe.evidence:
-        when.append("sent beside the pace, because something was suspected")
-    yield from fold(((" · ".join(when), "dim"),), width, 2)
+    when = _when_words(request, wall_anchor_ns, zone)
+    yield from fold(((when, "dim"),), width, 2)
     if last is not None and last.message:
         role: Role = "text" if probe.outcome == "ok" else "title"
         words: Line = (("detail: ", "dim"), (neutralise(last.message, _WORDS), role))
@@ -170,6 +164,21 @@ def _head(
     if probe.flagged:
         flagged = f"stamps not to be trusted: {neutralise(probe.flagged, _NAME)}"
         yield from fold(((flagged, "missed"),), width, 2)
+
+
+def _when_words(request: RequestView, wall_anchor_ns: int, zone: tzinfo | None) -> str:
+    probe = request.probe
+    begun = time_of_day(probe.started_ns, wall_anchor_ns, zone)
+    ended = time_of_day(probe.at_ns, wall_anchor_ns, zone)
+    when = [f"{begun} to {ended}" if begun != ended else begun]
+    if probe.cohort:
+        when.append(f"cohort {neutralise(probe.cohort, _NAME)}")
+    named, _ = request_id(request)
+    if named:
+        when.append(f"request {named}")
+    if probe.evidence:
+        when.append("sent beside the pace, because something was suspected")
+    return " · ".join(when)
 
 
 # Where its time went, against usual.
