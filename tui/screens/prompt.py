@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Key
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from tui.draw.text import clip, line_text
@@ -27,6 +28,10 @@ class TypedLine(Input):
     def __init__(self, prompt: "Prompt") -> None:
         super().__init__(compact=True, select_on_focus=False, max_length=_LONGEST)
         self._prompt = prompt
+
+    def on_unmount(self) -> None:
+        """Be forgotten: Textual keeps each line that was ever shown, for as long as its screen."""
+        self._prompt.home.text_selection_started_signal.unsubscribe(self)
 
     def on_key(self, event: Key) -> None:
         """Obey what ends the line at once; Textual would after the letters that follow it."""
@@ -119,6 +124,7 @@ class Prompt(Vertical):
 
     def on_mount(self) -> None:
         """Take the keys."""
+        self.home: Screen[object] = self.screen
         self._before = self.screen.focused
         self.screen.set_focus(self._input)
         self._say(self._hint(""), wrong=False)
