@@ -22,6 +22,7 @@ from tui.panes.header import terminal_title
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
+from tui.screens.prompt import TypedLine
 from tui.session import CockpitSession, Proposal
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
@@ -133,8 +134,14 @@ class LlmtopApp(TerminalApp[None]):
         colon and a word in a row, the word's letters come here. As keys they would turn knobs.
         """
         line = self.focused
-        if isinstance(line, Input) and event.is_printable and event.character:
+        if isinstance(line, TypedLine):
+            taken = line.type_ahead(event)
+        elif isinstance(line, Input) and event.is_printable and event.character:
             line.insert_text_at_cursor(event.character)
+            taken = True
+        else:
+            taken = False
+        if taken:
             event.prevent_default()
             event.stop()
 
