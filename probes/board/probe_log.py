@@ -25,7 +25,7 @@ from probes.stats.tokens import seconds_per_token
 
 PROBES_KEPT: Final = 200
 """Of a probe a second the last three minutes: more than anybody reads through."""
-BYTES_KEPT: Final = 10_000_000
+BYTES_KEPT: Final = 10 << 20
 """Of all routes together. An attempt of 50 chunks has some 1.8 kB, and a third of that when it is
 compressed beside others: 200 probes of 41 routes find room."""
 _UNENDED_KEPT: Final = 512

@@ -122,11 +122,22 @@ ROOMS: Final = {
     ),
     "path": Room(("probes/transport/path.py",), ("tests/probes/transport/test_path.py",)),
     "board": Room(
-        ("probes/board/*.py", "probes/stats/windows.py", "probes/config/goals.py"),
+        (
+            "probes/board/*.py",
+            "probes/stats/windows.py",
+            "probes/stats/ladders.py",
+            "probes/stats/log_buckets.py",
+            "probes/config/goals.py",
+        ),
         (
             "tests/probes/stats/test_windows.py",
+            "tests/probes/stats/test_ladders.py",
+            "tests/probes/stats/test_log_buckets.py",
             "tests/probes/config/test_goals.py",
             "tests/probes/board/test_board*.py",
+            "tests/probes/board/test_felt.py",
+            "tests/probes/board/test_page.py",
+            "tests/probes/board/test_probe_log.py",
             "tests/probes/board/test_order.py",
             "tests/tui/commands/test_summary.py",
             "tests/tui/test_own_numbers.py",

@@ -39,6 +39,7 @@ from tui.panes.pane import Want
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES, selected_route
 from tui.panes.view import LogFilter, ViewState
 
+_NUMBER: Final = 6
 LOG_FILTERS: Final[tuple[LogFilter, ...]] = get_args(LogFilter)
 _GLYPHS: Final[dict[HappeningKind, tuple[str, Role]]] = {
     "onset": (OURS, "dim"),  # where it is no route's; else that of the state
@@ -70,9 +71,11 @@ _WORDS: Final = 400
 _NOTHING: Final[Span] = ("nothing has happened yet", "dim")
 _LEAST_LINES: Final = 2
 _MOST_LINES: Final = 40
+"""What one glance can hold; who wants more gives it the whole screen."""
+_STEP: Final = 4
+"""Lines that it grows by: one more for each thing that happens would be restless."""
 _TURN: Final = 18
 """Cells of `you: pace 0.5→0.2 s`, so that effects stand in line where there is room."""
-_LEAST_EFFECT: Final = 10
 _ARROW: Final = "→ "
 _JUDGED: Final[dict[Judged, tuple[str, Role]]] = {
     "better": ("better", "good"),
@@ -142,7 +145,9 @@ def happenings_title(snapshot: Snapshot, view: ViewState) -> str:
 
 def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
     """Return lines for all that happened; one before anything has."""
-    return Want(_LEAST_LINES, _MOST_LINES, quiet=not snapshot.happenings)
+    number = -(-len(snapshot.happenings) // _STEP) * _STEP
+    most = min(max(number, _LEAST_LINES), _MOST_LINES)
+    return Want(_LEAST_LINES, most, quiet=not snapshot.happenings)
 
 
 def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
@@ -162,6 +167,12 @@ def happenings_count(snapshot: Snapshot, view: ViewState, height: int) -> str:
         return ""
     first = _first(number, view)
     return f"{first + 1}–{min(first + height, number)} of {number}"
+
+
+def happenings_cursor(snapshot: Snapshot, view: ViewState, height: int) -> int | None:  # noqa: ARG001
+    """Return the row that Enter goes to the route of, where somebody reads the log."""
+    is_read = view.maximised == _NUMBER or view.offset("happenings") > 0
+    return 0 if is_read and shown_happenings(snapshot, view) else None
 
 
 def happening_at(snapshot: Snapshot, view: ViewState, row: int = 0) -> Happening | None:

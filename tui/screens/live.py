@@ -57,7 +57,7 @@ _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
 """Characters of a route's name in a line about it."""
-_MOST_SCROLLED: Final = 200
+_MOST_SCROLLED: Final = 500
 """Lines: more than any log keeps, so that a key held down for long is soon undone."""
 
 
@@ -100,6 +100,20 @@ class LiveScreen(Screen[None]):
         return ()
 
     # Frames.
+
+    @property
+    def is_current(self) -> bool:
+        """Whether somebody sees the screen: nothing lies over it but dialogues.
+
+        Textual's own is true of the second screen of the stack too, though the first one hides it:
+        it would take every other turn of the pace, and frames without what the first one needs.
+        """
+        for screen in reversed(self.app.screen_stack):
+            if screen is self:
+                return True
+            if not screen.is_modal:
+                return False
+        return False
 
     @property
     def view(self) -> ViewState:

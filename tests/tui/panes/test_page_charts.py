@@ -147,10 +147,10 @@ def test_onsets_ends_knobs_and_t0_are_marked() -> None:
         ("✓", "good", "22:16:01"),
         ("▲", "sluggish", "22:20:17"),
         ("▾", "accent", "CONC 3→6"),
-        ("▾", "title", "T0"),
+        ("T", "title", "0"),
     ]
     elsewhere = replace(view, page=replace(page, t0_route="another"))
-    assert "T0" not in [mark.words for mark in marks_of(shown, elsewhere, subject, UTC)]
+    assert "T" not in [mark.glyph for mark in marks_of(shown, elsewhere, subject, UTC)]
 
 
 def test_a_scale_holds_what_it_must_and_is_not_half_empty() -> None:

@@ -91,7 +91,7 @@ async def test_verdicts_stand_under_the_header_as_many_as_there_is_room_for(
         assert verdicts.region == Region(0, 1, size[0], lines)
         told = screen.text("#verdicts").splitlines()
         assert told[0].startswith(" ✖ eastus-gpt ")
-        assert told[-1].endswith(f" +{5 - lines} more")
+        assert told[-1].endswith(f" +{5 - lines} n")
 
 
 async def test_verdicts_come_and_go_with_what_is_wrong() -> None:
@@ -599,9 +599,13 @@ class Paper:
         self.busy = False
         self.gone = False
         self.frames: list[str] = []
+        self.titles: list[str] = []
 
     def write(self, data: str) -> None:
         self.frames.append(data)
+
+    def title(self, text: str) -> None:
+        self.titles.append(text)
 
     def slowest_s(self) -> float:
         return 0.0

@@ -195,6 +195,28 @@ async def test_while_somebody_looks_on_it_says_no_names_and_no_words() -> None:
         assert "req_" in page.text
 
 
+async def test_screens_that_nobody_sees_neither_ask_the_board_nor_take_a_frame_s_turn() -> None:
+    async with shown() as page:
+        home, board = page.app.screen_stack[1], page.screen.cockpit.session.board
+        assert isinstance(home, HomeScreen)
+        assert isinstance(board, FakeBoard)
+        board.asked.clear()
+        board.whole = replace(board.whole, version=board.whole.version + 1)
+        home._beat()
+        home.pull()
+        assert board.asked == []
+        assert not home.is_current
+        page.screen._beat()
+        assert len(board.asked) == 1
+
+
+async def test_a_screen_under_the_help_goes_on() -> None:
+    async with shown() as page:
+        await page.press("question_mark")
+        assert page.app.screen is not page.screen
+        assert page.screen.is_current
+
+
 async def test_back_goes_back() -> None:
     async with shown() as page:
         await page.press("escape")
