@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from probes.board.views import (
     WINDOWS,
-    Marker,
     PercentileTable,
     RouteView,
     Snapshot,
@@ -36,7 +35,7 @@ from tui.draw.text import (
     three_digits,
 )
 from tui.panes.pane import Want
-from tui.panes.routes import STATE_GLYPHS, figure_cell, selected_route
+from tui.panes.routes import figure_cell, selected_route
 from tui.panes.timeline import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 from tui.panes.view import ViewState
 
@@ -138,7 +137,6 @@ def percentiles_lines(
     if route is None or detail is None:
         return (clip((("no route selected", "dim"),), width),)
     table = detail.percentiles
-    table = _marked(table, snapshot, route)
     rows = _rows(route, snapshot.window)
     full = _LABEL_WIDTH + 1 + (_FIGURE_WIDTH + 1) * (len(table.columns) + 1)
     if full + _GAP + MIN_WIDTH <= width + _FIGURE_WIDTH + 1 and width < full + _GAP + _WIDE_CHART:
@@ -244,16 +242,6 @@ def _usual(row: _Row) -> Cell:
         return BLANK
     text = count(row.usual) if row.label == "n" else three_digits(row.usual)
     return Cell(text, "dim")
-
-
-def _marked(table: PercentileTable, snapshot: Snapshot, route: RouteView) -> PercentileTable:
-    """Return the table with a mark where each thing that is wrong with its route began."""
-    onsets = [
-        Marker(one.diagnosis.since_ns, f"{STATE_GLYPHS[one.state]} {one.state}")
-        for one in snapshot.incidents
-        if one.state is not None and route.name in one.diagnosis.routes
-    ]
-    return replace(table, markers=(*table.markers, *onsets)) if onsets else table
 
 
 def _same_points(one: PercentileTable, other: PercentileTable) -> bool:

@@ -113,16 +113,17 @@ def test_a_chart_is_worth_more_than_a_window_between_others():
     assert "15m" in texts(percentiles(), 70, 15, window="15m")[0]
 
 
-def test_onsets_of_what_is_wrong_are_marked_like_knobs():
-    def chart(name: str) -> str:
-        details = {name: detail(name, percentiles=replace(percentiles(), markers=()))}
-        shown = replace(snapshot(), details=details)
-        lines = percentiles_lines(shown, ViewState(selected=name), 160, 20)
+def test_an_onset_is_marked_like_a_knob_and_once_whoever_tells_it():
+    def chart(*markers: Marker) -> str:
+        made = detail("queue-eu", percentiles=replace(percentiles(), markers=markers))
+        shown = replace(snapshot(), details={"queue-eu": made})
+        lines = percentiles_lines(shown, ViewState(selected="queue-eu"), 160, 20)
         return "\n".join(map(line_text, lines))
 
-    assert "▾▲ sluggish" in chart("queue-eu")
-    assert "┊" in chart("queue-eu")
-    assert "┊" not in chart("new-route")
+    marked = chart(Marker(NOW_NS - 344 * NS_PER_S, "sluggish", "onset"))
+    assert marked.count("▾sluggish") == 1
+    assert "┊" in marked
+    assert "┊" not in chart()
 
 
 def test_a_strip_beneath_the_chart_tells_how_many_probes_were_not_good():
