@@ -290,6 +290,7 @@ def _probe_view(
         waits_s=_waits_s(probe.started_ns, attempts),
         cells=_cells(probe.started_ns, attempts),
         request_id="" if last is None else last.request_id or "",
+        served_by="" if last is None else f"{last.served_model} {last.fingerprint}".strip(),
         is_good=is_good,
         evidence=probe.evidence,
         cohort=probe.cohort,
