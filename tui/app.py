@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import work
@@ -21,6 +22,7 @@ from tui.panes.header import terminal_title
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
+from tui.screens.prompt import TypedLine
 from tui.session import CockpitSession, Proposal
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
@@ -83,8 +85,14 @@ class LlmtopApp(TerminalApp[None]):
         cockpit.settle(theme=self.theme, window=settings.window)
         self.push_screen(HomeScreen(cockpit))
         self.set_interval(_TITLE_EVERY_S, partial(self._show_title, cockpit))
-        self.call_after_refresh(self._collector.start)
+        self.call_after_refresh(self._settle_in)
         self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
+
+    def _settle_in(self) -> None:
+        """Load what the first frame did not need and the first key may, and take over the
+        collector: it never looks at what was there before."""
+        import_module("tui.screens.route")
+        self._collector.start()
 
     def _show_title(self, cockpit: CockpitState) -> None:
         """Have the terminal's title tell the worst, for whoever looks at another window."""
@@ -126,8 +134,14 @@ class LlmtopApp(TerminalApp[None]):
         colon and a word in a row, the word's letters come here. As keys they would turn knobs.
         """
         line = self.focused
-        if isinstance(line, Input) and event.is_printable and event.character:
+        if isinstance(line, TypedLine):
+            taken = line.type_ahead(event)
+        elif isinstance(line, Input) and event.is_printable and event.character:
             line.insert_text_at_cursor(event.character)
+            taken = True
+        else:
+            taken = False
+        if taken:
             event.prevent_default()
             event.stop()
 

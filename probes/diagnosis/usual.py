@@ -7,19 +7,26 @@ Rule 2. The rest is felt, of probes that needed no retry: the p95s, for a sample
         whose connections are usually made anew, for its users wait for these, too.
 Rule 3. All of it stands still while anything of the route's latency is in doubt. What was in doubt
         enters when the doubt has gone, and nothing of an alarm does.
-Rule 4. It is told once it is known, then every ten seconds at most, and where a figure has moved by
-        2 %; and before a verdict on the route, so that both say the same of what is usual.
+Rule 4. It is told once it is known, then seldom, and where a figure has moved by 2 %; and before a
+        verdict on the route, so that both say the same of what is usual.
 """
 
 from typing import Final
 
+from probes.diagnosis.level import LEARNED
 from probes.diagnosis.route_watch import RouteWatch
 from probes.diagnosis.series import short
 from probes.events import Usual
 from probes.kit.clock import NS_PER_S
 
 _MOSTLY: Final = 0.5
-_TOLD_NS: Final = 10 * NS_PER_S
+_NO_MEDIAN: Final = 3 * LEARNED
+"""Felt E2Es after which no median is waited for: an answer that comes whole, though a stream was
+asked for, has no first token."""
+_LEARNS_NS: Final = 10 * NS_PER_S
+_TOLD_NS: Final = 30 * NS_PER_S
+"""Time from one look at a route to the next, while some of its figures are not known yet and later:
+nothing that is usual moves within half a minute, and to put felt times in order is dear."""
 _MOVED: Final = 0.02
 """Below that nobody sees the third digit of what is compared with it."""
 
@@ -27,21 +34,25 @@ _MOVED: Final = 0.02
 class UsualTold:
     """What was told of one route."""
 
-    __slots__ = ("_due_ns", "_last", "_watch")
+    __slots__ = ("_is_whole", "_last", "_looked_ns", "_watch")
 
     def __init__(self, watch: RouteWatch) -> None:
         self._watch = watch
         self._last: Usual | None = None
-        self._due_ns = 0
+        self._looked_ns = -_LEARNS_NS
+        self._is_whole = False
+        """Nothing was missing when it was looked at."""
 
     def after_second(self, now_ns: int) -> Usual | None:
         """Return what is to be told now that a second is over; mostly nothing."""
-        if now_ns < self._due_ns:
+        last = self._last
+        is_learned = last is not None and self._is_whole and last.cohort == self._watch.cohort
+        if now_ns - self._looked_ns < (_TOLD_NS if is_learned else _LEARNS_NS):
             return None
         found = _usual_of(self._watch, now_ns)
         if found is None:
             return None
-        self._due_ns = now_ns + _TOLD_NS
+        self._looked_ns, self._is_whole = now_ns, None not in _figures(found)
         return self._tell(found, _MOVED)
 
     def before_verdict(self, now_ns: int) -> Usual | None:
@@ -72,7 +83,7 @@ def _usual_of(watch: RouteWatch, now_ns: int) -> Usual | None:
     elif median is not None:
         ttft_p50, ttft_p95 = felt.ttft.at(0.5, 0.95)
         ttft_p50 = median if is_kept else ttft_p50
-    if median is None and e2e_p50 is None:
+    if median is None and (e2e_p50 is None or len(felt.e2e) < _NO_MEDIAN):
         return None
     per_token_s = band.per_token.usual(0.5)
     return Usual(

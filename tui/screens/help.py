@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from probes.board.views import RouteState
 from tui.draw.flow import flow, hanging, marked
-from tui.draw.text import Line, Role, cells, left, side_by_side
+from tui.draw.text import Line, cells, left, side_by_side
 from tui.keys import KEYS, Hotkey, hotkey
 from tui.panes.view import PaneName
 from tui.screens.glossary import HELP_PAGES, HelpPage, Section, Term, sections_of
@@ -66,14 +66,13 @@ def _section_lines(section: Section, width: int) -> Iterator[Line]:
 
 
 def _term_lines(term: Term, indent: int, width: int) -> Iterator[Line]:
-    role: Role = "text" if term.role in ("accent", "dim") else "dim"
     if width < _LEAST_BESIDE or cells(term.shown) >= indent:
         yield from flow(((term.shown, term.role),), width)
-        for line in flow(marked(term.meaning, role), width - 2):
+        for line in flow(marked(term.meaning, term.said), width - 2):
             yield (("  ", "text"), *line)
         return
     yield from hanging(
-        (term.shown, term.role), marked(term.meaning, role), indent=indent, width=width
+        (term.shown, term.role), marked(term.meaning, term.said), indent=indent, width=width
     )
 
 
@@ -98,7 +97,7 @@ class HelpText(Page):
 
     def draw(self, width: int) -> Sequence[Line]:
         """Return the page."""
-        return help_lines(self.sections, width)
+        return help_lines(self.sections, width - 1)  # a blank before the scroll bar
 
 
 class HelpScreen(ModalScreen[None]):

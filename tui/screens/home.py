@@ -39,7 +39,6 @@ from tui.panes.view import PaneName
 from tui.screens.cockpit import CockpitState
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.screens.live import SCROLL_STEP, LiveScreen
-from tui.screens.route import RouteScreen
 from tui.screens.sort_menu import SortMenu
 
 _LOG: Final = 6
@@ -173,10 +172,19 @@ class HomeScreen(LiveScreen):
             self.action_pane(number)
         elif number == 1:
             self._point_at_table(pane, event)
+        elif number == _LOG:
+            self._point_at_log(event)
         elif pane.spec.name == "verdicts":
             route = verdict_route(self.latest, pane.size.height, event.y)
             if route is not None:
                 self.look(replace(self.view, selected=route, offsets={}))
+
+    def _point_at_log(self, event: Pane.Pointed) -> None:
+        happening = happening_at(self.latest, self.view, event.y)
+        if happening is not None and self._select(happening):
+            self.look(self.view)
+            if event.clicks == _DOUBLE:
+                self._open_page()
 
     def _point_at_table(self, pane: Pane, event: Pane.Pointed) -> None:
         width, height = pane.size
@@ -184,7 +192,7 @@ class HomeScreen(LiveScreen):
         if row is not None:
             self.look(replace(self.view, selected=row.name))
             if event.clicks == _DOUBLE:
-                self.action_open()
+                self._open_page()
         elif event.y == 0:
             key = sort_key_at(self.latest, self.view, width, height, event.x)
             again = key is not None and key == self.view.sort
@@ -217,10 +225,15 @@ class HomeScreen(LiveScreen):
         """Open the page of the selected route; in what happened, that of the first line's."""
         if self.current == _LOG and not self._select(happening_at(self.latest, self.view)):
             return
+        self._open_page()
+
+    def _open_page(self) -> None:
         route = self.route()
         if route is not None:
             self._was_followed = route.name if self.view.selected is None else ""
             self.view = replace(self.view, maximised=None, selected=route.name)
+            from tui.screens.route import RouteScreen  # which the first frame need not wait for
+
             self.app.push_screen(RouteScreen(self.cockpit))
 
     def _select(self, happening: Happening | None) -> bool:
@@ -241,7 +254,7 @@ class HomeScreen(LiveScreen):
     def go_to(self, name: str) -> None:
         """Select a route and open its page."""
         super().go_to(name)
-        self.action_open()
+        self._open_page()
 
     def action_filter(self) -> None:
         """Open the filter."""
@@ -250,8 +263,11 @@ class HomeScreen(LiveScreen):
         self.look(self.view)
 
     def action_move(self, by: int) -> None:
-        """Move the cursor."""
-        self.look(moved(self.latest, self.view, by))
+        """Move the cursor; what happened has its own, which is its first line."""
+        if self.current == _LOG:
+            self.scroll(self.panes["happenings"], by)
+        else:
+            self.look(moved(self.latest, self.view, by))
 
     def action_edge(self, last: bool) -> None:
         """Move the cursor to the last row, or give it back to the worst."""

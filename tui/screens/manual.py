@@ -63,7 +63,7 @@ class ManualText(Page):
             return list_lines(self.some, self.at, width)
         from tui.draw.markdown import markdown_lines  # nobody else on the screen has a need of it
 
-        return markdown_lines(self.some[self.at].own, width)
+        return markdown_lines(self.some[self.at].own, width - 1)  # a blank before the scroll bar
 
 
 class ManualScreen(ModalScreen[None]):

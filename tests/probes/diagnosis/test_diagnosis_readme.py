@@ -10,7 +10,7 @@ from probes.diagnosis.failure_kinds import FailureKind
 from probes.diagnosis.incidents import SETTLES_NS
 from probes.diagnosis.rates import ShareShift
 from probes.diagnosis.route_watch import PATIENCE_S, TIMES_USUAL, UNTOLD_PATIENCE_S
-from probes.diagnosis.usual import _MOVED, _TOLD_NS
+from probes.diagnosis.usual import _LEARNS_NS, _MOVED, _TOLD_NS
 from probes.events import Cause
 from probes.kit.clock import NS_PER_S
 
@@ -32,8 +32,8 @@ NUMBERS = {
         f"has stood for {'an hour' if SETTLES_NS == 3600 * NS_PER_S else '?'} within the goals",
     ),
     "What is usual": (
-        f"every {_TOLD_NS / NS_PER_S:g} s at most, and where a figure has moved by "
-        f"{per_cent(_MOVED)}",
+        f"every {_LEARNS_NS / NS_PER_S:g} s at most while some of it is being learned, later every "
+        f"{_TOLD_NS / NS_PER_S:g} s, and only where a figure has moved by {per_cent(_MOVED)}",
     ),
     "Failing more than usual": (
         f"{WORDS[failures_that_name()].capitalize()} failures in a row name it",

@@ -122,6 +122,19 @@ def test_a_narrow_chart_stands_below_the_table_where_it_has_room_there():
     assert "TTFT s" in texts(percentiles(), 90, 40)[0]
 
 
+def test_an_onset_is_marked_like_a_knob_and_once_whoever_tells_it():
+    def chart(*markers: Marker) -> str:
+        made = detail("queue-eu", percentiles=replace(percentiles(), markers=markers))
+        shown = replace(snapshot(), details={"queue-eu": made})
+        lines = percentiles_lines(shown, ViewState(selected="queue-eu"), 160, 20)
+        return "\n".join(map(line_text, lines))
+
+    marked = chart(Marker(NOW_NS - 344 * NS_PER_S, "sluggish", "onset"))
+    assert marked.count("▾sluggish") == 1
+    assert "┊" in marked
+    assert "┊" not in chart()
+
+
 def test_a_strip_beneath_the_chart_tells_how_many_probes_were_not_good():
     half = [replace(p, finished=10, good=5 if i >= 45 else 10) for i, p in enumerate(trend(0.5))]
     lines = timeline_lines(replace(NOTHING, timeline=tuple(half)), 96, 12)
