@@ -22,6 +22,7 @@ from tui.panes.header import terminal_title
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
+from tui.screens.prompt import TypedLine
 from tui.session import CockpitSession, Proposal
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
@@ -93,6 +94,12 @@ class LlmtopApp(TerminalApp[None]):
         import_module("tui.screens.route")
         self._collector.start()
 
+    def _show_title(self, cockpit: CockpitState) -> None:
+        """Have the terminal's title tell the worst, for whoever looks at another window."""
+        if self._terminal is not None:
+            shown = terminal_title(cockpit.frames.latest, self.session.status)
+            self._terminal.title(shown)
+
     def _propose(
         self, routes: Mapping[str, Mapping[str, float]], display: Mapping[str, str]
     ) -> Proposal:
@@ -116,12 +123,6 @@ class LlmtopApp(TerminalApp[None]):
             return Proposal(refusal=str(error))
         return Proposal(tuple(change.words for change in changes), "", str(file.path), write)
 
-    def _show_title(self, cockpit: CockpitState) -> None:
-        """Have the terminal's title tell the worst, for whoever looks at another window."""
-        if self._terminal is not None:
-            shown = terminal_title(cockpit.frames.latest, self.session.status)
-            self._terminal.title(shown)
-
     def on_unmount(self) -> None:
         """Give the collector back."""
         self._collector.stop()
@@ -133,8 +134,14 @@ class LlmtopApp(TerminalApp[None]):
         colon and a word in a row, the word's letters come here. As keys they would turn knobs.
         """
         line = self.focused
-        if isinstance(line, Input) and event.is_printable and event.character:
+        if isinstance(line, TypedLine):
+            taken = line.type_ahead(event)
+        elif isinstance(line, Input) and event.is_printable and event.character:
             line.insert_text_at_cursor(event.character)
+            taken = True
+        else:
+            taken = False
+        if taken:
             event.prevent_default()
             event.stop()
 

@@ -310,7 +310,7 @@ class LiveScreen(Screen[None]):
     ) -> None:
         """Ask for a line of text at the foot of the screen; see `Prompt`.
 
-        While names are masked, none is offered, and none is repeated.
+        While names are masked, nothing that was typed before is repeated: it may have them.
         """
         await self.query(Prompt).remove()  # one that asked for this one is on its way out
         mask = self.mask()
@@ -323,6 +323,7 @@ class LiveScreen(Screen[None]):
                 lead,
                 lambda text: mask.words(take(text) or "") or None,
                 hint=lambda text: mask.words(hint(text)),
+                complete=complete,
                 letters=letters,
             )
         # Awaited, for what is typed next belongs to it.
