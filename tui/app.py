@@ -94,6 +94,12 @@ class LlmtopApp(TerminalApp[None]):
         import_module("tui.screens.route")
         self._collector.start()
 
+    def _show_title(self, cockpit: CockpitState) -> None:
+        """Have the terminal's title tell the worst, for whoever looks at another window."""
+        if self._terminal is not None:
+            shown = terminal_title(cockpit.frames.latest, self.session.status)
+            self._terminal.title(shown)
+
     def _propose(
         self, routes: Mapping[str, Mapping[str, float]], display: Mapping[str, str]
     ) -> Proposal:
@@ -116,12 +122,6 @@ class LlmtopApp(TerminalApp[None]):
         except SaveError as error:
             return Proposal(refusal=str(error))
         return Proposal(tuple(change.words for change in changes), "", str(file.path), write)
-
-    def _show_title(self, cockpit: CockpitState) -> None:
-        """Have the terminal's title tell the worst, for whoever looks at another window."""
-        if self._terminal is not None:
-            shown = terminal_title(cockpit.frames.latest, self.session.status)
-            self._terminal.title(shown)
 
     def on_unmount(self) -> None:
         """Give the collector back."""

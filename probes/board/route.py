@@ -362,7 +362,7 @@ class RouteBoard:
             probe = self._attempt_began(event, event.at_ns, began_ns)
         if probe is not None:
             self.accounts.attempt_ended(probe, event)
-        self.probe_log.attempt_ended(event)
+        self.probe_log.attempt_ended(event, self.run.log_bytes_a_route)
         self.limits.hear(event)
         guessed_tokens = 0
         if event.output_tokens is None:

@@ -13,12 +13,16 @@ Rule 4. It is told once it is known, then seldom, and where a figure has moved b
 
 from typing import Final
 
+from probes.diagnosis.level import LEARNED
 from probes.diagnosis.route_watch import RouteWatch
 from probes.diagnosis.series import short
 from probes.events import Usual
 from probes.kit.clock import NS_PER_S
 
 _MOSTLY: Final = 0.5
+_NO_MEDIAN: Final = 3 * LEARNED
+"""Felt E2Es after which no median is waited for: an answer that comes whole, though a stream was
+asked for, has no first token."""
 _LEARNS_NS: Final = 10 * NS_PER_S
 _TOLD_NS: Final = 30 * NS_PER_S
 """Time from one look at a route to the next, while some of its figures are not known yet and later:
@@ -79,7 +83,7 @@ def _usual_of(watch: RouteWatch, now_ns: int) -> Usual | None:
     elif median is not None:
         ttft_p50, ttft_p95 = felt.ttft.at(0.5, 0.95)
         ttft_p50 = median if is_kept else ttft_p50
-    if median is None and e2e_p50 is None:
+    if median is None and (e2e_p50 is None or len(felt.e2e) < _NO_MEDIAN):
         return None
     per_token_s = band.per_token.usual(0.5)
     return Usual(

@@ -229,12 +229,19 @@ ROOMS: Final = {
             "tests/tui/draw/test_table.py",
             "tests/tui/test_drawings.py",
             "tests/tui/test_own_numbers.py",
-            "tests/tui/screens/test_board_screen.py",
+            "tests/tui/screens/test_home_screen.py",
         ),
         layout=True,
     ),
     "commands": Room(
-        ("tui/commands/*.py", "tui/screens/knobs.py", "probes/kit/exit_status.py"),
+        (
+            "tui/commands/*.py",
+            "tui/draw/probe_figures.py",
+            "tui/draw/server_lines.py",
+            "tui/draw/waterfall.py",
+            "tui/screens/knobs.py",
+            "probes/kit/exit_status.py",
+        ),
         (
             "tests/tui/test_cli_*.py",
             "tests/tui/commands/test_cli_*.py",

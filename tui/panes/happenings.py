@@ -156,7 +156,7 @@ def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG0
         return (_NOTHING,)
     newest = snapshot.happenings[0]
     glyph = _look(newest)
-    words = f" {_who(newest.routes, _ROUTE)} {neutralise(newest.text, _WORDS)}"
+    words = f" {_who(newest.routes, snapshot, _ROUTE)} {neutralise(newest.text, _WORDS)}"
     return (glyph, (words, "dim"))
 
 
@@ -273,7 +273,10 @@ def _line(one: Happening, snapshot: Snapshot, width: int, zone: tzinfo | None) -
     head: Line = ((f"{at} ", role), (f"{glyph} ", glyph_role))
     if width >= _LEAST_FOR_ROUTE:
         room = _WIDE_ROUTE if width >= _WIDE_FROM else _ROUTE
-        head = (*head, (left(_who(one.routes, room), room) + "  ", "title" if is_open else role))
+        head = (
+            *head,
+            (left(_who(one.routes, snapshot, room), room) + "  ", "title" if is_open else role),
+        )
     words = neutralise(one.text, _WORDS)
     if one.count > max(1, len(one.routes)) and one.kind != "throttled":  # those count themselves
         words += f" ×{one.count}"
@@ -294,9 +297,9 @@ def _look(one: Happening) -> tuple[str, Role]:
     return STATE_GLYPHS[one.state], "missed" if role == "alert" else role
 
 
-def _who(routes: Sequence[str], room: int) -> str:
+def _who(routes: Sequence[str], snapshot: Snapshot, room: int) -> str:
     """Return whose it is: `alpha`, `alpha +5`, `all routes`."""
-    if not routes:
+    if not routes or 1 < len(snapshot.routes) <= len(routes):
         return _ALL
     more = f" +{len(routes) - 1}" if len(routes) > 1 else ""
     name = neutralise(routes[0], _WIDE_ROUTE)

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from probes.board.views import (
     WINDOWS,
-    Marker,
     PercentileTable,
     RouteView,
     Snapshot,
@@ -36,7 +35,7 @@ from tui.draw.text import (
     three_digits,
 )
 from tui.panes.pane import Want
-from tui.panes.routes import STATE_GLYPHS, figure_cell, selected_route
+from tui.panes.routes import figure_cell, selected_route
 from tui.panes.timeline import MIN_HEIGHT, MIN_WIDTH, timeline_lines
 from tui.panes.view import ViewState
 
@@ -46,6 +45,9 @@ _FIGURE_WIDTH: Final = 6
 _WIDE_CHART: Final = 30
 """Width from which a chart beside the table leaves room for all windows."""
 _KEPT: Final[tuple[WindowName, ...]] = ("1m", "5m", "1h", "run")
+_TALL_CHART: Final = 10
+"""Height from which one below it is as good to read."""
+_FRAME_LINES: Final = 2  # the heads, and the line below the rows
 NOW: Final = "now"
 USUAL: Final = "usual"
 _LEAST_LINES: Final = 6
@@ -138,15 +140,18 @@ def percentiles_lines(
     if route is None or detail is None:
         return (clip((("no route selected", "dim"),), width),)
     table = detail.percentiles
-    table = _marked(table, snapshot, route)
     rows = _rows(route, snapshot.window)
     full = _LABEL_WIDTH + 1 + (_FIGURE_WIDTH + 1) * (len(table.columns) + 1)
-    if full + _GAP + MIN_WIDTH <= width + _FIGURE_WIDTH + 1 and width < full + _GAP + _WIDE_CHART:
+    is_narrow = width < full + _GAP + _WIDE_CHART
+    # Where a chart would be narrow beside the table and has room below it, it is wide there.
+    below = is_narrow and height >= len(rows) + _FRAME_LINES + _TALL_CHART
+    if is_narrow and not below and width >= full + _GAP + MIN_WIDTH - (_FIGURE_WIDTH + 1):
         # A chart that can be read is worth more than a window between two others.
         kept = [one for one in table.columns if one.window in (snapshot.window, *_KEPT)]
         full -= (_FIGURE_WIDTH + 1) * (len(table.columns) - len(kept))
         table = replace(table, columns=tuple(kept))
-    if width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT:
+    beside = width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT
+    if beside and not below:
         at = full + _GAP
         figures = _table_lines(table, rows, snapshot.window, full, height, scaled=route.goal_scaled)
         return tuple(side_by_side(figures, draw_chart(table, width - at, height), at))
@@ -246,22 +251,12 @@ def _usual(row: _Row) -> Cell:
     return Cell(text, "dim")
 
 
-def _marked(table: PercentileTable, snapshot: Snapshot, route: RouteView) -> PercentileTable:
-    """Return the table with a mark where each thing that is wrong with its route began."""
-    onsets = [
-        Marker(one.diagnosis.since_ns, f"{STATE_GLYPHS[one.state]} {one.state}")
-        for one in snapshot.incidents
-        if one.state is not None and route.name in one.diagnosis.routes
-    ]
-    return replace(table, markers=(*table.markers, *onsets)) if onsets else table
-
-
 def _same_points(one: PercentileTable, other: PercentileTable) -> bool:
     """Tell whether two tables share what a chart is drawn from: the board hands it on unchanged."""
     return (
         one.timeline is other.timeline
         and one.e2e_timeline is other.e2e_timeline
-        and one.markers == other.markers
+        and one.markers is other.markers
         and one.streamed == other.streamed
         and (one.goal_ttft_s, one.goal_e2e_s) == (other.goal_ttft_s, other.goal_e2e_s)
     )

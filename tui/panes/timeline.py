@@ -22,16 +22,7 @@ from tui.draw.chart import (
     span_of,
 )
 from tui.draw.glyphs import EIGHTHS
-from tui.draw.text import (
-    Line,
-    Role,
-    Span,
-    cells,
-    left,
-    line_width,
-    right,
-    three_digits,
-)
+from tui.draw.text import Line, Role, Span, cells, left, line_width, right, three_digits
 from tui.panes.routes import hurt_role
 
 MIN_HEIGHT: Final = 6

@@ -11,6 +11,7 @@ import pytest
 from bench.flat import Traffic
 from board_oracle import Oracle
 from board_streams import ProbeScript, at, diagnosis, hello, route_info, tick
+from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_felt import by_the_book
@@ -152,6 +153,42 @@ def test_nobody_looks_and_nothing_is_read() -> None:
     assert snapshot.details["route0"].page is None
     assert board.snapshot("5m", pages=("route1", "unknown")).details.keys() == {"route1"}
     assert board.snapshot("5m", ("route0",), ("route1",)).details.keys() == {"route0", "route1"}
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 9_999), after=st.integers(0, 400))
+def test_pages_of_many_routes_are_of_the_moment_of_their_frame(seed: int, after: int) -> None:
+    chance, events = random.Random(seed), traffic(60)
+    upto = chance.randrange(400, len(events) - after)
+    wrong = diagnosis(0.0, "provider_queueing", routes=("route0",))
+    wrong = replace(wrong, at_ns=events[upto - 1].at_ns, since_ns=events[upto - 300].at_ns)
+    later: list[Event] = [*events[upto : upto + after]]
+    later.insert(chance.randrange(after + 1), wrong)
+    board, other = folded(events[:upto]), folded(events[:upto])
+    for one in (board, other):
+        one.snapshot("5m", ("route0",))  # somebody looks: turns read what is looked at
+    frame = board.snapshot("5m", pages=board.routes, anew=True)
+    looked_at = chance.choice(((), board.routes[:1]))
+    at_once = [frame.details[route].page for route in looked_at]
+    for event in later:
+        board.fold(event)
+    for route in board.routes:
+        wanted = other.snapshot("5m", pages=(route,), anew=True).details[route].page
+        assert frame.details[route].page == wanted
+        assert frame.details[route].page is frame.details[route].page
+    assert at_once == [frame.details[route].page for route in looked_at]
+
+
+def test_pages_of_a_frame_that_nobody_has_any_more_are_not_read() -> None:
+    events = traffic(30)
+    board = folded(events[:-200])
+    frame = board.snapshot("5m", pages=board.routes)
+    assert len(frame.details) == len(board._owed) == 2
+    assert "route0" in frame.details
+    del frame
+    for event in events[-200:]:
+        board.fold(event)
+    assert not board._owed
 
 
 def test_a_replay_gives_the_same_page_as_the_run() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from board_streams import route_info
-from diagnosis_streams import Yard, probed
+from diagnosis_streams import Yard, attempt, life, probed
 
 from probes.diagnosis.felt import FeltTimes
 from probes.events import Diagnosis, Event, Usual
@@ -214,3 +214,17 @@ def test_a_route_that_nothing_is_known_of_says_nothing() -> None:
     yard = Yard(route_info())
     yard.seconds(200, {"alpha": {"outcome": "server_error"}})
     assert yard.usual == []
+
+
+def test_the_first_that_is_told_has_a_median_but_where_there_will_never_be_one() -> None:
+    yard = Yard()
+    for _ in range(60):
+        yard.second()
+        for _ in range(3):  # the E2E of many is known before a median of seconds
+            yard.fold(*life(attempt(yard.now_s - 0.9, probe=f"x{len(yard.events)}")))
+    assert yard.usual[0].ttft_p50_s is not None
+    whole = Yard()
+    for _ in range(200):
+        whole.second({"alpha": {"ttft_kind": "not_streamed", "gaps_s": []}})
+    assert (whole.usual[0].ttft_p50_s, whole.usual[0].n) == (None, 90)
+    assert whole.usual[0].e2e_p50_s is not None

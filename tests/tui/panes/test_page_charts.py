@@ -217,7 +217,8 @@ def test_a_column_in_which_something_failed_says_so_on_the_axis() -> None:
     axis = axis_until(NOW_NS, [one.start_ns for one in slices], 12)
     rule = texts(stack_lines(slices, axis, (), 8, (), points))[-2][6:]
     columns = [axis.column_of(one.start_ns) or 0 for one in slices]
-    assert [rule[column] for column in columns] == ["─", "✕", "⊘", "·", "·"]
+    assert [rule[column] for column in columns] == ["─", "✕", "⊘", "·", "─"]
+    assert rule[-1] == "─", "what has begun in the open slice may end in it yet"
 
 
 def test_a_young_route_has_no_phases_yet() -> None:

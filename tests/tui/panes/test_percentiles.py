@@ -113,16 +113,26 @@ def test_a_chart_is_worth_more_than_a_window_between_others():
     assert "15m" in texts(percentiles(), 70, 15, window="15m")[0]
 
 
-def test_onsets_of_what_is_wrong_are_marked_like_knobs():
-    def chart(name: str) -> str:
-        details = {name: detail(name, percentiles=replace(percentiles(), markers=()))}
-        shown = replace(snapshot(), details=details)
-        lines = percentiles_lines(shown, ViewState(selected=name), 160, 20)
+def test_a_narrow_chart_stands_below_the_table_where_it_has_room_there():
+    low, tall = texts(percentiles(), 70, 25), texts(percentiles(), 70, 26)
+    assert "TTFT s" in low[0]
+    assert "TTFT s" not in tall[0]
+    assert "15m" in tall[0]
+    assert tall[16].startswith("TTFT s")
+    assert "TTFT s" in texts(percentiles(), 90, 40)[0]
+
+
+def test_an_onset_is_marked_like_a_knob_and_once_whoever_tells_it():
+    def chart(*markers: Marker) -> str:
+        made = detail("queue-eu", percentiles=replace(percentiles(), markers=markers))
+        shown = replace(snapshot(), details={"queue-eu": made})
+        lines = percentiles_lines(shown, ViewState(selected="queue-eu"), 160, 20)
         return "\n".join(map(line_text, lines))
 
-    assert "▾▲ sluggish" in chart("queue-eu")
-    assert "┊" in chart("queue-eu")
-    assert "┊" not in chart("new-route")
+    marked = chart(Marker(NOW_NS - 344 * NS_PER_S, "sluggish", "onset"))
+    assert marked.count("▾sluggish") == 1
+    assert "┊" in marked
+    assert "┊" not in chart()
 
 
 def test_a_strip_beneath_the_chart_tells_how_many_probes_were_not_good():

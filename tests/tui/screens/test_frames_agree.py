@@ -3,6 +3,8 @@
 The frames are read as text, from the terminal's lines alone; see `frame_reader`.
 """
 
+import dataclasses
+import re
 from collections.abc import Collection
 from random import Random
 from typing import Any
@@ -14,6 +16,7 @@ from bench.incident_streams import healthy, scenarios
 from bench.incident_streams.trouble import Outline
 from frame_reader import Frame, contradictions, read
 from snapshots import bad_day
+from staged import state_of
 from streamed import Streamed, streamed
 
 from probes.board import Board
@@ -24,6 +27,7 @@ from probes.stats.windows import WindowName
 pytestmark = pytest.mark.anyio
 
 SIZE = (200, 60)
+BAD_DAY = bad_day()
 
 
 def frame_of(screen: Streamed) -> Frame:
@@ -40,13 +44,18 @@ def frame_of(screen: Streamed) -> Frame:
 
 
 async def watched(
-    outline: Outline, *, until_s: float, board: Board | None = None, step_s: float = 1.7
+    outline: Outline,
+    until_s: float,
+    *,
+    from_s: float = 5.0,
+    board: Board | None = None,
+    step_s: float = 2.5,
 ) -> list[str]:
     """Return what the frames of a run contradict, the cursor on each route by turns."""
     found: list[str] = []
     async with streamed(outline, size=SIZE, board=board) as screen:
         chance, before = Random(1), None
-        at_s = 5.0
+        at_s = from_s
         while at_s < until_s:
             at_s += step_s * (0.5 + chance.random())
             if chance.random() < 0.1:
@@ -63,14 +72,14 @@ async def watched(
 @pytest.mark.parametrize(
     ("outline", "until_s"),
     [
-        (bad_day(), 640.0),
+        (BAD_DAY, 640.0),
         (healthy.run_of("stray", 1, 400.0), 400.0),
         (scenarios.run_of("no_answer.hang", 1), 500.0),
     ],
     ids=["a bad day", "health", "a hang"],
 )
 async def test_what_is_said_twice_is_said_alike(outline: Outline, until_s: float) -> None:
-    assert await watched(outline, until_s=until_s) == []
+    assert await watched(outline, until_s) == []
 
 
 class Lying(Board):
@@ -116,7 +125,27 @@ class Lying(Board):
 
 @pytest.mark.parametrize("lie", ["n falls", "in flight", "429/m", "SINCE", "TTFT95"])
 async def test_a_screen_that_contradicts_itself_is_found_out(lie: str) -> None:
-    outline = bad_day()
-    found = await watched(outline, until_s=280.0, board=Lying(lie), step_s=2.0)
+    found = await watched(BAD_DAY, 270.0, from_s=210.0, board=Lying(lie))
     assert any(lie in one for one in found), found[:3]
-    assert await watched(outline, until_s=40.0, board=Lying("")) == []
+
+
+async def test_a_screen_that_does_not_is_not() -> None:
+    assert await watched(BAD_DAY, 270.0, from_s=210.0, board=Lying("")) == []
+
+
+async def test_the_usual_of_a_verdict_is_that_of_the_figures() -> None:
+    async with streamed(BAD_DAY, size=SIZE) as screen:
+        for at_s in range(5, 400, 5):
+            await screen.until(float(at_s))
+        cockpit = state_of(screen.app)
+        cockpit.view = dataclasses.replace(cockpit.view, selected="qwen3-235b")
+        await screen.press("enter")
+        for at_s in (401.0, 430.0, 460.0):
+            await screen.until(at_s)
+            verdict = " ".join(lines_of(screen.live, "verdict"))
+            told = re.search(r"first token [\d.]+ s, usual ([\d.]+)", verdict)
+            figures = lines_of(screen.live, "figures")
+            row = next(line for line in figures if "TTFT p50" in line).split()
+            place = figures[0].split().index("usual") + 1  # the label is of two words
+            assert told is not None, verdict
+            assert float(told[1]) == pytest.approx(float(row[place]), abs=0.0051)

@@ -15,6 +15,7 @@ from tui.app import LlmtopApp
 from tui.panes.pane import Pane
 from tui.screens.home import HomeScreen
 from tui.screens.request import RequestScreen
+from tui.screens.route import RouteScreen
 
 pytestmark = pytest.mark.anyio
 
@@ -215,6 +216,18 @@ async def test_a_screen_under_the_help_goes_on() -> None:
         await page.press("question_mark")
         assert page.app.screen is not page.screen
         assert page.screen.is_current
+
+
+async def test_enter_opens_the_selected_route_and_there_the_selected_probe() -> None:
+    async with shown() as page:
+        await page.press("escape", "enter")
+        assert isinstance(page.app.screen, RouteScreen)
+        await page.press("4", "j", "enter")
+        opened = page.app.screen
+        assert isinstance(opened, RequestScreen)
+        assert "1-1689" in str(opened.query_one("#request", Pane).border_title)
+        await page.press("escape", "escape")
+        assert isinstance(page.app.screen, HomeScreen)
 
 
 async def test_back_goes_back() -> None:

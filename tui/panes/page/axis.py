@@ -185,13 +185,15 @@ def base_line(
                 failed[column] += point.failures
                 throttled[column] += point.throttled
     begun = next((at for at, there in enumerate(has_sample) if there), axis.columns)
+    # What has begun in the open slice may end in it yet.
+    closed = axis.columns - -(-SLICE_NS // axis.column_ns)
     base: list[Span] = []
     for column, there in enumerate(has_sample):
         if failed[column] or throttled[column]:
             more = throttled[column] > failed[column]
             base.append((THROTTLED, "throttled") if more else (FAILED, "missed"))
         else:
-            silent = not there and column >= begun
+            silent = not there and begun <= column < closed
             base.append((NO_SAMPLE, "faint") if silent else (RULE, "border"))
     return base
 
