@@ -124,8 +124,8 @@ COLUMN_MEANINGS: Final[dict[str, str]] = {
     "model": "its model",
     "state": "the state in words",
     "since": "how long ago that began which makes the state; seconds below ten minutes",
-    "good": "ok and within every goal; the louder the more users are hurt: from 5, 10 and 50 "
-    "% on, what is open and hangs among them",
+    "good": "ok and within every goal; what is open and hangs is not. The louder the more users "
+    "are hurt: from 5, 10 and 50 % on",
     "ok": "success; `▼` below its goal",
     "ttft_p50": "median TTFT, graded by its goal as the percentiles below",
     "ttft_p95": "p95; `whole` where the route is not streamed",
