@@ -35,6 +35,8 @@ from tui.keys import KEYS
 
 ROUTES = 8
 MOST_GROWN = 1.10
+MOST_MB = 120.0
+"""Of a cockpit and its engine together."""
 KEY_EVERY_S = 0.3
 START_WITHIN_S = 30.0
 FILLING = "real cockpit"
@@ -51,7 +53,11 @@ PAIRED = {  # what is pressed after it, so that no walk of the knobs ends the tr
     "panic": "panic",
     "freeze": "freeze",
     "preview": "preview",
+    "private": "private",
+    "only_hurt": "only_hurt",
 }
+TYPED = ("help", "palette", "filter", "command", "mark", "sort_menu")
+"""What is typed behind these goes elsewhere: they have rows of their own."""
 WRITTEN = {
     "escape": "\x1b",
     "enter": "\r",
@@ -60,6 +66,9 @@ WRITTEN = {
     "pageup": "\x1b[5~",
     "ctrl+p": "\x10",
     "question_mark": "?",
+    "tab": "\t",
+    "shift+tab": "\x1b[Z",
+    "colon": ":",
     "slash": "/",
     "plus": "+",
     "minus": "-",
@@ -94,11 +103,16 @@ def strokes(chance: random.Random) -> Iterator[Sequence[str]]:
     rows: list[Sequence[str]] = [
         (written[key], written[PAIRED[key]]) if key in PAIRED else (written[key],)
         for key in written
-        if key not in (*PAIRED.values(), "help", "palette", "filter") or PAIRED.get(key) == key
+        if key not in (*PAIRED.values(), *TYPED) or PAIRED.get(key) == key
     ]
     rows += [
         ("?", "j", "j", "\x1b[6~", "\x1b"),
         ("\x10", "c", "o", "n", "\x1b"),
+        (":", *"window 15m", "\r"),
+        (":", *"conc 3", "\r", "u"),
+        ("m", *"a note", "\r"),
+        ("S", "j", "\x1b"),
+        ("g", "\r", "4", "j", "\r", "J", "K", "G", "\x1b", "h", "o", "o", "T", "0", "0", "\x1b"),
         ("/", "r", "o", str(chance.randrange(ROUTES)), "\r", "\x1b"),
     ]
     while True:
@@ -238,6 +252,9 @@ def run(cockpits: list[Used], minutes: float, base: float) -> dict[str, float]:
         note = "" if name in judged else " (not judged: its windows are filling)"
         since = FULL_AFTER if name == FILLING and name in judged else base
         say(f"{name}: {then:.1f} MB at {since:g} min, {now:.1f} at the end: {now / then:.3f}{note}")
+    for used in cockpits:
+        both = sum(weight for name, weight in latest.items() if name.startswith(used.name))
+        say(f"{used.name}, cockpit and engine: {both:.0f} MB, of {MOST_MB:.0f} at most")
     return {name: latest[name] / basis[name] for name in judged}
 
 
