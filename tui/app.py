@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import work
@@ -17,9 +18,11 @@ from textual.widgets import Input
 from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
 from tui.keys import keys_of, remapped
+from tui.panes.header import terminal_title
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
+from tui.screens.prompt import TypedLine
 from tui.session import CockpitSession, Proposal
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from probes.config.saving import SettingsFile
 
 _SWEEP_EVERY_S: Final = 1.0
+_TITLE_EVERY_S: Final = 1.0
+"""A title that changes more often is not read."""
 
 
 class Palette(CommandPalette):
@@ -79,8 +84,21 @@ class LlmtopApp(TerminalApp[None]):
         )
         cockpit.settle(theme=self.theme, window=settings.window)
         self.push_screen(HomeScreen(cockpit))
-        self.call_after_refresh(self._collector.start)
+        self.set_interval(_TITLE_EVERY_S, partial(self._show_title, cockpit))
+        self.call_after_refresh(self._settle_in)
         self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
+
+    def _settle_in(self) -> None:
+        """Load what the first frame did not need and the first key may, and take over the
+        collector: it never looks at what was there before."""
+        import_module("tui.screens.route")
+        self._collector.start()
+
+    def _show_title(self, cockpit: CockpitState) -> None:
+        """Have the terminal's title tell the worst, for whoever looks at another window."""
+        if self._terminal is not None:
+            shown = terminal_title(cockpit.frames.latest, self.session.status)
+            self._terminal.title(shown)
 
     def _propose(
         self, routes: Mapping[str, Mapping[str, float]], display: Mapping[str, str]
@@ -116,8 +134,14 @@ class LlmtopApp(TerminalApp[None]):
         colon and a word in a row, the word's letters come here. As keys they would turn knobs.
         """
         line = self.focused
-        if isinstance(line, Input) and event.is_printable and event.character:
+        if isinstance(line, TypedLine):
+            taken = line.type_ahead(event)
+        elif isinstance(line, Input) and event.is_printable and event.character:
             line.insert_text_at_cursor(event.character)
+            taken = True
+        else:
+            taken = False
+        if taken:
             event.prevent_default()
             event.stop()
 

@@ -11,8 +11,10 @@ Figures are read only while somebody looks; a knob and a change of the cohort ar
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
+from weakref import ref
 
 from probes.board.figures import RouteAt, RouteFigures, now_hurt_share, route_figures
 from probes.board.frame import (
@@ -26,6 +28,7 @@ from probes.board.frame import (
     usual_view,
 )
 from probes.board.order import RowOrder
+from probes.board.owed_pages import FrameDetails, OwedPage
 from probes.board.page import route_page
 from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
@@ -96,6 +99,8 @@ class Board:
         self._window: WindowName = "5m"
         self._detailed: frozenset[str] = frozenset()
         self._paged: frozenset[str] = frozenset()
+        self._owed: dict[str, ref[OwedPage]] = {}
+        """Pages that frames have promised, by route."""
         self._looked_ns: int | None = None
         """When the last snapshot was taken; None before the first."""
 
@@ -109,7 +114,7 @@ class Board:
         """Names of all routes, in the order they were announced."""
         return tuple(self._routes)
 
-    def fold(self, event: Event) -> None:
+    def fold(self, event: Event) -> None:  # noqa: C901 - hot: a call for each would cost more
         """Take one event, in the order of the stream.
 
         Events of a route that no `hello` announced are left out.
@@ -128,6 +133,8 @@ class Board:
         if of_a_route is None:
             _OF_THE_RUN[kind](self, event)
         elif (route := self._routes.get(_route_of(event))) is not None:
+            if self._owed and is_durable:
+                self._settle(route)
             of_a_route(route, event)
             if route.is_due:
                 self._take_turn(route)
@@ -158,7 +165,8 @@ class Board:
         self._detailed = self._paged.union(name for name in detail_routes if name in self._routes)
         if anew:
             self._figures.clear()
-        read = [(route, self._figures_of(route)) for route in self._order.routes]
+        owed: dict[str, OwedPage] = {}
+        read = [(route, self._figures_of(route, owed)) for route in self._order.routes]
         rows = tuple([route_row(route, figures, now_ns) for route, figures in read])
         counts = summed(figures.tally for _, figures in read)
         whole = totals(rows, counts)
@@ -179,7 +187,9 @@ class Board:
             totals=whole,
             throttles=run.throttles.view(),
             limits=tuple(view for view in limits if view is not None),
-            details={detail.route: detail for detail in details if detail is not None},
+            details=FrameDetails(
+                {detail.route: detail for detail in details if detail is not None}, owed
+            ),
             incidents=incident_views(run.incidents, self._routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
             happenings=run.happenings.view(),
@@ -207,6 +217,7 @@ class Board:
         self._hello = event
         self._run.held.clear()
         for route in self._routes.values():
+            self._settle(route)
             route.engine_died(event.at_ns)
         for info in event.routes:
             known = self._routes.get(info.name)
@@ -249,6 +260,11 @@ class Board:
 
     def _diagnosed(self, event: Diagnosis) -> None:
         """Take what is known of an incident by now, and judge its routes at once."""
+        if self._owed:
+            known = [one for one in self._run.incidents if one.event.id == event.id]
+            for name in {*event.routes, *(n for one in known for n in one.event.routes)}:
+                if name in self._routes:
+                    self._settle(self._routes[name])
         incident, names = self._run.incidents.diagnosed(event)
         hit = [self._routes[name] for name in sorted(names & self._routes.keys())]
         for route in hit:
@@ -297,6 +313,7 @@ class Board:
 
     def _take_turn(self, route: RouteBoard) -> None:
         """Judge a route, and read anew what is looked at of it."""
+        self._settle(route)
         route.is_due = False
         at, name = RouteAt(route, self._durable_ns), route.info.name
         judged, before = judge(at), route.state
@@ -319,28 +336,44 @@ class Board:
             self._figures.pop(name, None)
             route.probe_log.forget_views()
 
-    def _figures_of(self, route: RouteBoard) -> RouteFigures:
-        """Return what was read of a route at its turn; now, where it was not looked at then."""
+    def _figures_of(self, route: RouteBoard, owed: dict[str, OwedPage]) -> RouteFigures:
+        """Return what was read of a route at its turn; now, where it was not looked at then. Where
+        several pages are looked at for the first time, they are owed."""
         name = route.info.name
-        known = self._figures.get(name)
+        known, lacks_page = self._figures.get(name), False
+        if known is not None and name in self._paged:
+            lacks_page = known.page is None
         if (
             known is None
             or known.window != self._window
             or (known.detail is None and name in self._detailed)
-            or (known.page is None and name in self._paged)
+            or lacks_page
         ):
-            known = self._figures[name] = self._read(RouteAt(route, self._durable_ns))
+            at = RouteAt(route, self._durable_ns)
+            is_owed = name in self._paged and len(self._paged) > 1
+            if is_owed:
+                self._settle(route)
+                owed[name] = OwedPage(partial(route_page, at, usual_view(route)))
+                self._owed[name] = ref(owed[name])
+            known = self._figures[name] = self._read(at, with_page=not is_owed)
         return known
 
-    def _read(self, at: RouteAt) -> RouteFigures:
+    def _read(self, at: RouteAt, *, with_page: bool = True) -> RouteFigures:
         """Read all that is looked at of a route at one stamp."""
         name, page = at.route.info.name, None
-        if name in self._paged:
-            page = route_page(at, usual_view(at.route))
-        else:
+        if name not in self._paged:
             at.route.probe_log.forget_views()
+        elif with_page:
+            page = route_page(at, usual_view(at.route))
         with_detail = name in self._detailed
         return route_figures(at, self._window, with_detail=with_detail, page=page)
+
+    def _settle(self, route: RouteBoard) -> None:
+        """Read what is owed of a route, as it is about to change."""
+        promised = self._owed.pop(route.info.name, None)
+        owed = None if promised is None else promised()
+        if owed is not None:
+            owed.page()
 
     def _seal(self) -> None:
         """Seal some of what has closed: neither an event nor a batch has to pay for all of it."""

@@ -80,11 +80,11 @@ def amplification(tally: Tally) -> float | None:
 class Percentiles:
     """The percentiles of one metric over one window; each is read once, however many ask for it."""
 
-    __slots__ = ("_found", "_goal", "_samples", "n")
+    __slots__ = ("_found", "_goal", "n", "samples")
 
     def __init__(self, samples: Quantiles, goal: float | None) -> None:
         """Take the samples of a window, to be graded by `goal`."""
-        self._samples = samples
+        self.samples = samples
         self._goal = goal
         self._found: dict[float, Figure] = {}
         self.n = samples.n
@@ -95,21 +95,21 @@ class Percentiles:
             return (_NONE,) * len(probabilities)
         missing = [one for one in probabilities if one not in self._found]
         if missing:
-            for probability, value in zip(missing, self._samples.at(*missing), strict=True):
+            for probability, value in zip(missing, self.samples.at(*missing), strict=True):
                 self._found[probability] = self._figure(probability, value)
         return tuple([self._found[one] for one in probabilities])
 
     def value(self, probability: float) -> float | None:
         """Return a percentile as it is, however few samples there are; None without any."""
-        return self._samples.at(probability)[0]
+        return self.samples.at(probability)[0]
 
     def maximum(self) -> Figure:
         """Return the exact maximum, which is never graded."""
-        return Figure(self._samples.maximum, self.n, enough=True) if self.n else _NONE
+        return Figure(self.samples.maximum, self.n, enough=True) if self.n else _NONE
 
     def _figure(self, probability: float, value: float | None) -> Figure:
         if value is None or not is_enough(self.n, probability):
-            return Figure(self._samples.maximum, self.n)
+            return Figure(self.samples.maximum, self.n)
         return Figure(value, self.n, enough=True, grade=grade_of(value, self._goal))
 
 
@@ -142,6 +142,10 @@ class RouteAt:
         self._percentiles: dict[tuple[Metric, WindowName], Percentiles] = {}
         self._now_tally: Tally | None = None
         self._now_percentiles: dict[Metric, Percentiles] = {}
+
+    def shortest_alike(self, window: WindowName) -> WindowName:
+        """Return the shortest window that begins where `window` does."""
+        return self._shortest[window]
 
     def tally(self, window: WindowName) -> Tally:
         """Return the counters over `window`."""

@@ -5,10 +5,13 @@ Rule 2: it costs nothing where nobody looks. What has closed is put together onc
 Rule 3: now is what the row calls so: the last minute, or the time since the onset of what is wrong.
 """
 
+from collections.abc import Iterator
 from typing import Final, TypeVar
 
+import msgspec
+
 from probes.board.felt import Asked
-from probes.board.figures import Percentiles, RouteAt, share
+from probes.board.figures import NOW, Percentiles, RouteAt, share
 from probes.board.heat import heat_slices
 from probes.board.phases import phase_rows, phase_slices
 from probes.board.views import (
@@ -22,8 +25,8 @@ from probes.kit.clock import NS_PER_S
 from probes.stats.log_buckets import added
 from probes.stats.quantiles import Quantiles
 from probes.stats.samples import CohortSamples, Metric, lost_in
-from probes.stats.tally import Tally, summed
-from probes.stats.windows import SLICE_NS, Absorbing, Rolling, WindowName, elapsed_s, slice_index
+from probes.stats.tally import Tally
+from probes.stats.windows import Absorbing, Rolling, WindowName, elapsed_s
 
 _COLUMNS: Final[tuple[WindowName, ...]] = ("5m", "1h", "run")
 A = TypeVar("A", bound=Absorbing)
@@ -34,35 +37,39 @@ _METRICS: Final[tuple[Metric, ...]] = ("ttft", "e2e")
 def route_page(at: RouteAt, usual: UsualView) -> RoutePage:
     """Return the page of a route at one stamp."""
     route = at.route
-    first_now = at.first_now()
-    now = _Span(at, None, first_now)
-    windows = [_Span(at, window, 0) for window in _COLUMNS]
     return RoutePage(
         phases=phase_slices(at),
-        phase_rows=phase_rows(at, first_now),
+        phase_rows=phase_rows(at),
         ttft_heat=heat_slices(at, route.ttft_heat),
         gap_heat=heat_slices(at, route.chunk_gaps.slices),
-        columns=(now.column(), _usual_column(usual), *[span.column() for span in windows]),
+        columns=(_Span(at, None).column(), _usual_column(usual), *_window_columns(at)),
         cohorts=tuple([_cohort_view(at, name) for name in route.cohorts]),
         probes=route.probe_log.views(),
         ended=route.probe_log.ended,
     )
 
 
-class _Span:
-    """What is read of a route over one span of time: a window, or its slices from `first` on."""
+def _window_columns(at: RouteAt) -> Iterator[FeltColumn]:
+    """Give the windows' columns; those that reach back equally far are read once."""
+    known: dict[WindowName, FeltColumn] = {}
+    for window in _COLUMNS:
+        shortest = at.shortest_alike(window)
+        if shortest not in known:
+            known[shortest] = _Span(at, shortest).column()
+        yield msgspec.structs.replace(known[shortest], name=window)
 
-    def __init__(self, at: RouteAt, window: WindowName | None, first: int) -> None:
-        self._at, self._window, self._first = at, window, first
-        self._route = at.route
+
+class _Span:
+    """What is read of a route over one span of time: a window, or now."""
+
+    def __init__(self, at: RouteAt, window: WindowName | None) -> None:
+        self._at, self._window, self._route = at, window, at.route
         self._samples = at.route.cohorts.get(at.route.cohort) or CohortSamples()
 
     def column(self) -> FeltColumn:
         """Return its figures."""
         tally, lost = self._tally(), lost_in(self._of(self._samples.lost))
-        gaps, rtt = [
-            added(self._of(one)) for one in (self._at.route.chunk_gaps, self._at.route.rtt)
-        ]
+        gaps, rtt = added(self._of(self._route.chunk_gaps)), added(self._of(self._route.rtt))
         return FeltColumn(
             name=self._window or "now",
             ttft=self._felt("ttft", lost.silent),
@@ -72,6 +79,10 @@ class _Span:
             gap_max_s=_seconds(gaps.longest_ns or None),
             cached_share=share(tally.cached_tokens, tally.cached_of),
             rtt_s=_seconds(rtt.quantile_ns(0.5)),
+            cold_share=share(tally.cold, tally.attempts),
+            stalled_share=share(tally.stalled, tally.answers),
+            input_tokens=share(tally.input_tokens, tally.input_counts),
+            output_tokens=share(tally.output_tokens, tally.output_counts),
             finished=tally.finished,
             good=tally.good,
             failed=tally.failures,
@@ -93,26 +104,24 @@ class _Span:
         return (p50, p95, p99)
 
     def _quantiles(self, metric: Metric) -> Quantiles:
-        samples, offset_ns = self._samples.of(metric), self._at.offset_ns
         if self._window is None:
-            return samples.since(self._first, offset_ns)
-        return samples.read(self._window, offset_ns)
+            return self._at.shown_percentiles(metric, NOW).samples
+        return self._at.percentiles(metric, self._window).samples
+
+    def _tally(self) -> Tally:
+        if self._window is None:
+            return self._at.shown_tally(NOW)
+        return self._at.tally(self._window)
+
+    def _elapsed_s(self) -> float:
+        if self._window is None:
+            return self._at.shown_s(NOW)
+        return elapsed_s(self._window, self._at.offset_ns)
 
     def _of(self, rolling: Rolling[A]) -> list[A]:
         if self._window is None:
-            return rolling.since(self._first, self._at.offset_ns)
+            return rolling.since(self._at.first_now(), self._at.offset_ns)
         return rolling.total(self._window, self._at.offset_ns)
-
-    def _tally(self) -> Tally:
-        if self._window is not None:
-            return self._at.tally(self._window)
-        end = slice_index(self._at.offset_ns) + 1
-        return summed(self._route.tallies.slices.between(self._first, end))
-
-    def _elapsed_s(self) -> float:
-        if self._window is not None:
-            return elapsed_s(self._window, self._at.offset_ns)
-        return max(1.0, (self._at.offset_ns - self._first * SLICE_NS) / NS_PER_S)
 
 
 def _usual_column(usual: UsualView) -> FeltColumn:
@@ -128,19 +137,20 @@ def _usual_column(usual: UsualView) -> FeltColumn:
 
 
 def _cohort_view(at: RouteAt, name: str) -> CohortView:
-    ttft, e2e = [
-        Percentiles(
-            at.route.cohorts[name].of(metric).read("run", at.offset_ns),
-            at.route.goal_s(metric, name),
-        ).at(0.5, 0.95)
-        for metric in _METRICS
-    ]
+    ttft, e2e = [_of_run(at, metric, name).at(0.5, 0.95) for metric in _METRICS]
     return CohortView(
         name=name,
         ttft=(ttft[0], ttft[1]),
         e2e=(e2e[0], e2e[1]),
         is_current=name == at.route.cohort,
     )
+
+
+def _of_run(at: RouteAt, metric: Metric, cohort: str) -> Percentiles:
+    if cohort == at.route.cohort:
+        return at.percentiles(metric, "run")
+    samples = at.route.cohorts[cohort].of(metric).read("run", at.offset_ns)
+    return Percentiles(samples, at.route.goal_s(metric, cohort))
 
 
 def _seconds(span_ns: float | None) -> float | None:

@@ -13,7 +13,7 @@ from probes.board.figures import RouteAt
 from probes.board.views import PHASES, PhaseName, PhaseRow, PhaseSlice
 from probes.kit.clock import NS_PER_S
 from probes.stats.ladders import SliceLadders, medians_of
-from probes.stats.windows import SLICE_NS, first_slice, slice_index
+from probes.stats.windows import SLICE_NS, Slices, first_slice, slice_index
 
 _STREAMED_ONLY: Final[PhaseName] = "first_token"
 
@@ -45,22 +45,14 @@ def _charted(at: RouteAt, index: int) -> SliceLadders | None:
     return max(filter(None, others), key=lambda other: other.n, default=None)
 
 
-def phase_rows(at: RouteAt, first_now: int) -> tuple[PhaseRow, ...]:
-    """Return each phase now, from the slice `first_now` on, against usual."""
+def phase_rows(at: RouteAt) -> tuple[PhaseRow, ...]:
+    """Return each phase now against usual."""
     samples, index = at.route.cohorts.get(at.route.cohort), slice_index(at.offset_ns)
     if samples is None:
         return tuple([PhaseRow(phase, None, None, 0, 0) for phase in PHASES])
-    now = samples.ladders.between(first_now, index + 1)
-    well = [
-        ladders
-        for number in at.well_slices(first_slice("15m", index), index)
-        if (ladders := samples.ladders.get(number)) is not None
-    ]
-    sides = []
-    for parts in (now, well):
-        medians = _seconds(medians_of([part.spans() for part in parts]))
-        sides.append((sum([part.n for part in parts]), medians))
-    (n_now, now_s), (n_usual, usual_s) = sides
+    now = samples.ladders.between(at.first_now(), index + 1)
+    now_s, n_now = _seconds(medians_of([part.spans() for part in now])), sum([p.n for p in now])
+    usual_s, n_usual = _usual(at, samples.ladders, index)
     rows = []
     for place, phase in enumerate(PHASES):
         if phase == _STREAMED_ONLY and not at.route.info.streamed:
@@ -69,6 +61,18 @@ def phase_rows(at: RouteAt, first_now: int) -> tuple[PhaseRow, ...]:
         values = [medians[place] if medians else None for medians in (now_s, usual_s)]
         rows.append(PhaseRow(phase, values[0], values[1], n_now, n_usual))
     return tuple(rows)
+
+
+def _usual(at: RouteAt, ladders: Slices[SliceLadders], index: int) -> tuple[tuple[float, ...], int]:
+    """Return the usual medians, put together anew only where there is more to them."""
+    numbers = at.well_slices(first_slice("15m", index), index)
+    parts = [part for part in map(ladders.get, numbers) if part is not None]
+    n = sum([part.n for part in parts])
+    key = (at.route.cohort, *numbers[:1], *numbers[-1:], len(parts), n)
+    if at.route.usual_phases[0] != key:
+        medians_s = _seconds(medians_of([part.spans() for part in parts]))
+        at.route.usual_phases = (key, medians_s)
+    return at.route.usual_phases[1], n
 
 
 def _seconds(spans_ns: tuple[int, ...]) -> tuple[float, ...]:

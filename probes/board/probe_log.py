@@ -25,7 +25,7 @@ from probes.stats.tokens import seconds_per_token
 
 PROBES_KEPT: Final = 200
 """Of a probe a second the last three minutes: more than anybody reads through."""
-BYTES_KEPT: Final = 10_000_000
+BYTES_KEPT: Final = 10 << 20
 """Of all routes together. An attempt of 50 chunks has some 1.8 kB, and a third of that when it is
 compressed beside others: 200 probes of 41 routes find room."""
 _UNENDED_KEPT: Final = 512
@@ -134,8 +134,8 @@ class ProbeLog:
         self.ended = 0
         """How many ends there have been in all."""
 
-    def attempt_ended(self, event: AttemptFinished) -> None:
-        """Keep an attempt until its probe ends."""
+    def attempt_ended(self, event: AttemptFinished, bytes_kept: int) -> None:
+        """Keep an attempt until its probe ends, in at most so many bytes for all of the route's."""
         unended, name = self._unended, event.probe
         try:
             packed = _pack(event)
@@ -153,12 +153,14 @@ class ProbeLog:
                 self._size -= unended.pop(next(iter(unended)))[2]
         self._size += len(packed)
         unended[name] = (event.stamps_ns, parts, size)
+        if self._size > bytes_kept:
+            self._shrink_to(bytes_kept, 0)
 
     def probe_ended(
         self, event: ProbeFinished, bytes_kept: int, *, is_good: bool
     ) -> StampLadder | None:
-        """Keep a probe with its attempts, in at most so many bytes for all of the route's; return
-        the stamps of its last attempt, where that is known."""
+        """Keep a probe with its attempts, within the same bytes; return the stamps of its last
+        attempt, where that is known."""
         last, attempts, before = self._unended.pop(event.probe, _UNKNOWN)
         self.ended += 1
         try:
@@ -172,8 +174,8 @@ class ProbeLog:
         kept.append(KeptProbe(event.probe, (packed, *attempts), size, is_good))
         if len(kept) > PROBES_KEPT:
             self._give_up_oldest()
-        while self._size > bytes_kept and (len(kept) > 1 or self._unended):
-            self._shrink()
+        if self._size > bytes_kept:
+            self._shrink_to(bytes_kept, 1)
         return last
 
     def views(self) -> "ProbeViews":
@@ -200,20 +202,28 @@ class ProbeLog:
         attempts = {one.attempt: one for _, attempts in same for one in attempts}
         return RequestView(route, same[-1][0], tuple([attempts[n] for n in sorted(attempts)]))
 
-    def _shrink(self) -> None:
-        """Free some bytes: of what is not compressed yet, or of the oldest."""
-        if len(self._kept) - self._compressed > _BLOCK:
-            probes = list(islice(self._kept, self._compressed, self._compressed + _BLOCK))
-            block = _Block([probe.parts for probe in probes])
-            self._size += len(block.packed) + _BESIDE * _BLOCK
-            for place, probe in enumerate(probes):
-                self._size -= probe.size
-                probe.move_to(block, place)
-            self._compressed += _BLOCK
-        elif len(self._kept) > 1:
-            self._give_up_oldest()
-        else:
-            self._size -= self._unended.pop(next(iter(self._unended)))[2]
+    def _shrink_to(self, bytes_kept: int, spared: int) -> None:
+        """Free bytes until no more than that are kept, sparing so many of the newest probes, or
+        with none the newest attempt: it is on its way into one."""
+        while self._size > bytes_kept:
+            if len(self._kept) - self._compressed > _BLOCK:
+                self._compress()
+            elif len(self._kept) > spared:
+                self._give_up_oldest()
+            elif len(self._unended) > 1 - spared:
+                self._size -= self._unended.pop(next(iter(self._unended)))[2]
+            else:
+                return
+
+    def _compress(self) -> None:
+        """Compress the oldest that are not."""
+        probes = list(islice(self._kept, self._compressed, self._compressed + _BLOCK))
+        block = _Block([probe.parts for probe in probes])
+        self._size += len(block.packed) + _BESIDE * _BLOCK
+        for place, probe in enumerate(probes):
+            self._size -= probe.size
+            probe.move_to(block, place)
+        self._compressed += _BLOCK
 
     def _give_up_oldest(self) -> None:
         probe = self._kept.popleft()
@@ -280,6 +290,7 @@ def _probe_view(
         waits_s=_waits_s(probe.started_ns, attempts),
         cells=_cells(probe.started_ns, attempts),
         request_id="" if last is None else last.request_id or "",
+        served_by="" if last is None else f"{last.served_model} {last.fingerprint}".strip(),
         is_good=is_good,
         evidence=probe.evidence,
         cohort=probe.cohort,

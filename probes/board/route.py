@@ -129,6 +129,8 @@ class RouteBoard:
         self.rtt = DurationWindows()
         """Of the connection's own packets, by the kernel."""
         self.ttft_heat = Slices(_HEAT_SLICES, LogBuckets)
+        self.usual_phases: tuple[tuple[object, ...], tuple[float, ...]] = ((), ())
+        """Medians of where the time went while it was well, with what they were made of."""
         self.probe_log = ProbeLog()
         self._cohort_marks: deque[Marker] = deque(maxlen=_MARKERS_KEPT)
         """Where another cohort began; what else is marked stands in the log."""
@@ -360,7 +362,7 @@ class RouteBoard:
             probe = self._attempt_began(event, event.at_ns, began_ns)
         if probe is not None:
             self.accounts.attempt_ended(probe, event)
-        self.probe_log.attempt_ended(event)
+        self.probe_log.attempt_ended(event, self.run.log_bytes_a_route)
         self.limits.hear(event)
         guessed_tokens = 0
         if event.output_tokens is None:

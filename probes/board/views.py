@@ -560,6 +560,8 @@ class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[int, ...] = ()
     """Output chunks by tenths of a second from its start; at most a minute of them."""
     request_id: str = ""
+    served_by: str = ""
+    """Model and build that answered, by the server's word: hostile, as is the id."""
     is_good: bool = True
     """Within every goal."""
     evidence: bool = False

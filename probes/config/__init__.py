@@ -3,9 +3,10 @@
 `settings`: every key with type, range, default and meaning, on the field of its record; `goals`
 those of a good probe. `fields`: how a field is read. `file`: a whole file found, read, checked and
 merged; `checks` for what takes more than one key, or the environment. `reference`: all keys in the
-tables of the README. `keys`: an API key that can never be right; `secrets`: where keys come from;
-`key_command` and its `keeper`: the command that prints one; `scrubbing`: keys taken out of what a
-server sends. `urls`, `proxies`, `proxy_choice`, `no_proxy`, `tls`: how a server is reached.
+tables of the README. `saving`: changes written back into the file, with its comments. `keys`: an
+API key that can never be right; `secrets`: where keys come from; `key_command` and its `keeper`:
+the command that prints one; `scrubbing`: keys taken out of what a server sends. `urls`, `proxies`,
+`proxy_choice`, `no_proxy`, `tls`: how a server is reached.
 """
 
 from probes.config.goals import Goals

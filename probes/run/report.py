@@ -16,7 +16,7 @@ from probes.diagnosis import Diagnostician
 from probes.diagnosis.level import GUARD, LEARNED
 from probes.diagnosis.paging import PagedIncident, Pager
 from probes.events import AttemptFinished, Event, Gap, Hello, ProbeFinished, Tick
-from probes.kit.clock import seconds
+from probes.kit.clock import kept_ns, seconds
 from probes.run.incidents import IncidentRecord, RunIncidents
 from probes.run.verdicts import with_verdicts
 from probes.store.recording_reader import read_recording, recorded_parts
@@ -156,9 +156,9 @@ class _Reading:
         match event:
             case ProbeFinished() if event.outcome != "cancelled":
                 ends = self._ended.setdefault(event.route, _Ends())
-                ends.all_ns.append(event.at_ns)
+                ends.all_ns.append(kept_ns(event.at_ns))
                 if event.outcome != "ok":
-                    ends.failed_ns.append(event.at_ns)
+                    ends.failed_ns.append(kept_ns(event.at_ns))
             case AttemptFinished():
                 self._attempts += 1
                 self._tells_path = self._tells_path or event.rtt_to is not None

@@ -20,10 +20,10 @@ LOOKS: Final = (20, 40, 80, 160, 320, 640, 1280, 2560)
 of the rank test holds within a few per cent; 2,560 are more than five minutes at eight a second."""
 SURE_OVER_ALL: Final = 0.99
 """How sure what is said shall be, of all looks together."""
-SURE: Final = 0.0025
-"""Below this p a look is sure. Where nothing differs, 1.1 % of rank tests are sure at any of the
-eight looks (4.5 % would be, at 0.01): the whole is a test at 99 %. Measured by the tests, of 200
-samples against as many as there are looks for."""
+SURE: Final = 0.001
+"""Below this p a look is sure. Where nothing differs, 0.4 % of rank tests are sure at any of the
+eight looks; at 0.01 it would be 4.4 % (of 10,000, each of 200 samples against as many as there are
+looks for). So a judgement on four figures together is still wrong in 2 % alone."""
 
 
 class RankTest(NamedTuple):

@@ -89,8 +89,9 @@ class SliceLadders:
     def medians(self) -> tuple[int, ...]:
         """Return the median of each span in ns; empty without a probe."""
         spans = self.spans()
-        if not self._medians:
-            self._medians = medians_of((spans,))
+        if not self._medians and spans[0]:
+            middle = (len(spans[0]) - 1) // 2
+            self._medians = tuple([sorted(column)[middle] for column in spans])
         return self._medians
 
     def absorb(self, other: "SliceLadders") -> None:

@@ -41,6 +41,8 @@ class Tally:
     """Attempts of the finished probes."""
     attempts: int = 0
     """Attempts that ended, but those we cancelled."""
+    cold: int = 0
+    """Of these, those on a connection that was made for them."""
     throttled: int = 0
     timeouts: int = 0
     retries: int = 0
@@ -109,6 +111,7 @@ class Tally:
         if event.outcome == "cancelled":
             return
         self.attempts += 1
+        self.cold += event.cold
         if event.outcome == "throttled":
             self.throttled += 1
             _count(self.throttled_by, event.reason or event.outcome, 1, _OTHER)
@@ -152,6 +155,7 @@ class Tally:
         self.cancelled += other.cancelled
         self.probe_attempts += other.probe_attempts
         self.attempts += other.attempts
+        self.cold += other.cold
         self.throttled += other.throttled
         self.timeouts += other.timeouts
         self.retries += other.retries

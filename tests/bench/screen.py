@@ -1,15 +1,16 @@
 """What does the screen cost? `python tests/bench/screen.py [80x24 160x50 …]` (default 160x50).
 
 Runs the real cockpit in a pseudo-terminal on a stream of 8 routes and 50 open streams of 50 tokens
-a second, which a process of its own writes (`screen_engine.py`), and prints the cockpit's CPU
-share of one core, the time of a frame and its bytes: live, on the page of a route, at 1 Hz, frozen,
-with everything paused, and with 41 routes. In the same run an empty app of Textual's, which is what
+a second, which a process of its own writes (`screen_engine.py`), and prints the cockpit's CPU share
+of one core, the time of a frame and its bytes: live, on the page of a route, at 1 Hz, frozen, with
+everything paused, and with 41 routes. In the same run an empty app of Textual's, which is what
 cannot be had cheaper. One route fails, so that verdicts, strips and the log have something to say.
-Then how long the first frame takes from the start of the process, and what becomes of the refresh
-rate on a terminal that takes 20 kB a second. `--span S` sets the seconds of each reading,
-`--streams N` the open streams. No pass or fail: machines differ, and are busy at times; the last
-column is the CPU time of a million additions in Python right after the reading: about 35 ms on a
-quiet core, and what else is slower then is slower in that ratio.
+Then how long the first frame takes from the start of the process, and the way out, beside those of
+an empty app; and what becomes of the refresh rate on a terminal that takes 20 kB a second. `--span
+S` sets the seconds of each reading, `--streams N` the open streams. No pass or fail: machines
+differ, and are busy at times; the last column is the CPU time of a million additions in Python
+right after the reading: about 35 ms on a quiet core, and what else is slower then is slower in that
+ratio.
 """
 
 import argparse
@@ -40,6 +41,18 @@ WARM_S = 4.0
 SLOW_BYTES_PER_S = 20_000
 STARTS = 5
 FIRST_PAINTED = b"most users hurt first"
+EMPTY = f"""
+from textual.app import App
+from textual.widgets import Label
+
+class Empty(App):
+    BINDINGS = [("q", "quit", "quit")]
+
+    def compose(self):
+        yield Label({FIRST_PAINTED.decode()!r})
+
+Empty().run()
+"""
 IMPORTS = "import tui.cli, tui.commands.live, tui.commands.watch, tui.app"
 
 
@@ -261,20 +274,36 @@ def slow_terminal(size: tuple[int, int], streams: int) -> None:
 
 
 def first_frame(size: tuple[int, int]) -> None:
-    """Print how long the first frame takes, and how much of it is imports."""
+    """Print how long the first frame and the way out take, and how much of that is imports: of the
+    cockpit, and turn by turn with it of an app of Textual's that shows a word."""
     url = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--no-record"]
+    programs = {
+        "llmtop": [sys.executable, "-m", "tui.cli", *url],
+        "an empty app": [sys.executable, "-c", EMPTY],
+    }
     timed(IMPORTS)  # compiles
-    painted, cpu = [], []
+    painted, cpu, ended = ({name: [] for name in programs} for _ in range(3))
     for _ in range(STARTS):
-        terminal = Terminal([sys.executable, "-m", "tui.cli", *url], size)
-        painted.append(terminal.wait_for(FIRST_PAINTED, 20.0) or 20.0)
-        cpu.append(cpu_seconds(terminal.process.pid))
-        terminal.close()
+        for name, program in programs.items():
+            terminal = Terminal(program, size)
+            painted[name].append(terminal.wait_for(FIRST_PAINTED, 20.0) or 20.0)
+            cpu[name].append(cpu_seconds(terminal.process.pid))
+            begun = time.monotonic()
+            terminal.close()
+            ended[name].append(time.monotonic() - begun)
     bare, imports = (min(timed(program) for _ in range(STARTS)) for program in ("pass", IMPORTS))
     sys.stdout.write(
-        f"\nfirst frame: median {statistics.median(painted):.2f} s after the start, best "
-        f"{min(painted):.2f} (CPU {min(cpu):.2f}); best of the interpreter alone {bare:.2f}, "
-        f"with all imports {imports:.2f}\n"
+        "\n| program | first frame s after the start, median / best | its CPU s, best "
+        "| quit s, median / best |\n|---|---|---|---|\n"
+    )
+    for name in programs:
+        sys.stdout.write(
+            f"| {name} | {statistics.median(painted[name]):.2f} / {min(painted[name]):.2f} "
+            f"| {min(cpu[name]):.2f} "
+            f"| {statistics.median(ended[name]):.2f} / {min(ended[name]):.2f} |\n"
+        )
+    sys.stdout.write(
+        f"\nbest of the interpreter alone {bare:.2f} s, with all imports {imports:.2f}\n"
     )
 
 

@@ -15,6 +15,7 @@ from probes.board import header, order
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.board.knob_effects import _PATIENCE_NS, AFTER_NS, BEFORE_MOST, BEFORE_NS
 from probes.board.lanes import CELL_NS
+from probes.board.probe_log import BYTES_KEPT, PROBES_KEPT
 from probes.config import Goals
 from probes.config.goals import DEFAULT_E2E_GOAL_S, E2E_GOAL_CAP, e2e_goal_s
 from probes.engine.outbox import BATCH_S
@@ -22,7 +23,15 @@ from probes.engine.report import BANDS
 from probes.events.knob_turns import ONE_TURN_NS
 from probes.kit.clock import NS_PER_S
 from probes.sources.merged_stream import PATIENCE_NS
+from probes.stats import ladders
 from probes.stats.comparison import LOOKS, SURE, SURE_OVER_ALL
+from probes.stats.log_buckets import (
+    BUCKETS_A_DECADE,
+    HEAT_FLOOR_S,
+    HEAT_ROWS,
+    HEAT_STEPS_A_DECADE,
+    heat_floor_s,
+)
 from probes.stats.tokens import _FEWEST_A_CHUNK, _LEAST_TOKENS, _USUAL
 from probes.stats.windows import _MINUTES_KEPT, _SLICES_KEPT, SLICE_NS, SLICES_A_MINUTE
 from probes.store.recording import FLUSH_S, PART_BYTES
@@ -78,6 +87,15 @@ NUMBERS = {
         f"at one of the {number(len(LOOKS))} looks",
         f"a figure is sure at {per_cent(SURE_OVER_ALL)}",
     ),
+    "What the page of a route shows": (
+        f"closed slices of the last {ladders._SLICES * SLICE_S // 60} minutes",
+        f"A slice keeps up to {ladders._KEPT} probes",
+        f"by {SLICE_S} s and by rows, {number(HEAT_STEPS_A_DECADE)} to a decade from "
+        f"{HEAT_FLOOR_S * 1000:g} ms to {heat_floor_s(HEAT_ROWS):g} s",
+        f"are within {per_cent(round(10 ** (1 / BUCKETS_A_DECADE / 2) - 1, 3))}",
+        f"the last {PROBES_KEPT} that ended",
+        f"at most {BYTES_KEPT // MB} MB for all routes together",
+    ),
     "Tokens, and whose count they are": (
         f"{_USUAL:g} until {_LEAST_TOKENS} tokens were counted",
         f"absurd counts (above {_MOST_TOKENS / 1e9:g} billion) are unknown",
@@ -95,7 +113,8 @@ NUMBERS = {
 }
 EXAMPLES = (
     "cut to 500 characters",  # another test holds it
-    *("1.1 % of rank tests", "wrong in 4.5 %"),  # measured of 4,000
+    *("0.4 % of rank tests", "it would be 4.4 %", "wrong in 2 % of turns"),  # measured
+    *("healthy routes 1 % were judged", "and 11 % with a level that wanders by 15 %"),
 )
 
 
@@ -206,7 +225,8 @@ def test_where_is_what_names_files_that_are_there() -> None:
 
 
 def test_every_figure_of_the_help_is_defined() -> None:
-    told = {row[0].replace(" ", "") for row in PAGE.rows("What each figure means")}
+    cells = [row[0].replace(" ", "") for row in PAGE.rows("What each figure means")]
+    told = {each for cell in cells for each in cell.split(",")}
     figures = [term.shown for part in GLOSSARY[:2] for term in part.terms]
     defined = [each for each in figures if "/" in each or each.isupper()]
     told |= {each.removesuffix("×") for each in told} | {"MODEL", "STATE", "WHY"}

@@ -140,6 +140,7 @@ def probe(number: int = 1690, ago_s: float = 0.8, **changes: Any) -> ProbeView:
         longest_gap_s=0.06,
         cells=cells,
         request_id=f"req_{number:08x}",
+        served_by="qwen3-235b fp_7a",
         is_good=False,
         cohort="64/256",
     )

@@ -107,10 +107,13 @@ class Streamed(Stage):
 
 @asynccontextmanager
 async def streamed(
-    outline: Outline, seed: int = 1, size: tuple[int, int] = (160, 50)
+    outline: Outline,
+    seed: int = 1,
+    size: tuple[int, int] = (160, 50),
+    board: Board | None = None,
 ) -> AsyncIterator[Streamed]:
     """Run the app on a made-up run, at its beginning."""
-    run, clock = Run(outline, seed), FakeClock()
+    run, clock = Run(outline, seed, board or Board()), FakeClock()
     run.until(1.0)
     clock.now_ns = START_NS + NS_PER_S
     session = RunSession(run)

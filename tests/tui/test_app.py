@@ -97,7 +97,7 @@ async def test_a_palette_closed_while_a_search_begins_does_no_harm() -> None:
         assert not app._exception
 
 
-@pytest.mark.parametrize("opening", ["question_mark", "ctrl+p"])
+@pytest.mark.parametrize("opening", ["question_mark", "ctrl+p", "colon", "S"])
 async def test_what_was_closed_is_given_back(opening: str) -> None:
     """Each widget has one such cache, with all the lines it has drawn."""
 
@@ -109,6 +109,9 @@ async def test_what_was_closed_is_given_back(opening: str) -> None:
     async with app.run_test(size=(160, 50)) as pilot:
         await pilot.pause()
         home = app.screen
+        # Textual keeps the last layout of a screen, with what was on it.
+        await pilot.press(opening, "escape")
+        await pilot.pause(0.1)
         before = held()
         for _ in range(4):
             await pilot.press(opening, "escape")

@@ -173,6 +173,19 @@ def test_several_mistakes_of_a_file_are_a_line_each(
     ]
 
 
+def test_keys_that_cannot_be_given_out_are_a_mistake_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "routes.toml"
+    keys = '[keys]\nmor = "x"\nundo = "q"\nquit = "f99"\n'
+    file.write_text(f"[routes.a]\nbase_url = 'http://127.0.0.1:9'\nmodel = 'm'\n{keys}")
+    file.chmod(0o600)
+    assert main(["check", "--config", str(file)]) == 2
+    mor, quit_ = capsys.readouterr().err.splitlines()
+    assert mor == "llmtop: routes.toml: keys.mor: unknown key, did you mean more?"
+    assert quit_.startswith("llmtop: routes.toml: keys.quit: got f99, expected a character such as")
+
+
 def test_a_route_that_is_not_there_is_told_with_the_nearest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

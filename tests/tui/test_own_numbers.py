@@ -314,17 +314,24 @@ def test_each_percentile_stands_in_its_own_row_and_window(window: Any) -> None:
     lines = [
         line_text(line)
         for line in percentiles_lines(
-            made.of_one(window, percentiles=numbered), ViewState(), 44, 15, lambda *_: ()
+            made.of_one(window, ROW, percentiles=numbered), ViewState(), 51, 16, lambda *_: ()
         )
     ]
-    heads: list[Head] = [(name, "r") for name in WINDOWS]
+    names = ("now", "usual", *WINDOWS[1:])
+    heads: list[Head] = [(name, "r") for name in names]
     found, group = {}, ""
     for line in lines[1:-1]:
         label = line[:8].split()
         group = label[0] if len(label) == 2 else group
-        for name, text in zip(WINDOWS, cells_under(lines[0], line, heads), strict=True):
-            found[f"{group} {label[-1]}", name] = text
-    assert found == expected
+        name = label[0] if label == ["tok/s"] else f"{group} {label[-1]}"
+        for head, text in zip(names, cells_under(lines[0], line, heads), strict=True):
+            found[name, WINDOWS[0] if head == "now" else head] = text
+    usual = {"TTFT p50": "0.100", "TTFT p95": "0.560", "E2E p50": "0.200", "E2E p95": "0.500"}
+    usual |= {"tok/s": "290", "TTFT n": "303"}
+    assert {name: text for (name, head), text in found.items() if head == "usual" and text} == usual
+    speeds = {head: text for (name, head), text in found.items() if name == "tok/s" and text}
+    assert speeds == {"usual": "290", window: "116"}
+    assert {at: text for at, text in found.items() if at in expected} == expected
     assert lines[-1].split() == ["oldest", "open", "5m03s", "goals", "301", "/", "302"]
 
 
@@ -336,6 +343,7 @@ def test_narrow_percentiles_keep_each_figure_under_its_window() -> None:
     names = head.split()[1:]
     assert "1h" in names
     cells = cells_under(head, first, [(name, "r") for name in names])
+    expected |= {("TTFT p50", "now"): expected["TTFT p50", "1m"], ("TTFT p50", "usual"): ""}
     assert cells == [expected["TTFT p50", name] for name in names]
 
 
@@ -474,6 +482,11 @@ def test_each_figure_of_the_header_is_its_own() -> None:
         throttled_per_min=108.0,
         retries_per_min=109.0,
         failures_per_min=110.0,
+        finished=131,
+        failed=132,
+        throttled=133,
+        retries=134,
+        hurt=100,
         usd_per_hour=1.11,
         budget_share=0.12,
         budget_text="budget-13",
@@ -489,9 +502,10 @@ def test_each_figure_of_the_header_is_its_own() -> None:
         made.snapshot(header=header), ViewState(), FakeStatus(), 250, Cockpit(cpu_share=0.21)
     )
     assert line_text(line).split() == [
-        *("llmtop", "●", "LIVE", "01:02:03", "104", "routes", "105", "in", "flight"),
-        *("106", "probes/min", "107", "tok/s", "429", "108/min", "retries", "109/min"),
-        *("failed", "110/min", "$1.11/h", "12%", "budget"),
+        *("llmtop", "●", "LIVE", "1:02:03", "104", "routes:", "✖", "100", "hurt,", "3", "ok,"),
+        *("1", "idle", "│", "last", "5", "m", "131", "probes", "132", "failed"),
+        *("133", "429s", "134", "retries", "│", "$1.11/h", "12%", "of", "cap"),
+        *("105", "open", "107", "tok/s"),
         *("◉", "kernel", "lag", "11.4ms", "cpu", "16/21%", "drops", "117", "inexact", "18", "%"),
     ]
 

@@ -23,7 +23,7 @@ from probes.stats.tokens import EXACT_SOURCES
 from tui.commands.asked import asked_lines
 from tui.commands.once import as_json, json_object
 from tui.commands.output import FAILED, OK, complain, say
-from tui.commands.settings import needed_settings
+from tui.commands.settings import check_display, needed_settings
 from tui.commands.spend import ProbeReservations
 from tui.commands.waiting import Interrupt, WaitingLine, waited_words
 from tui.draw.probe_figures import duration, e2e_s, look_again, ttft_s
@@ -123,6 +123,7 @@ def run(arguments: Namespace) -> int:
         ConfigError: the settings have mistakes.
     """
     config = needed_settings(arguments, os.environ)
+    check_display(config)
     headers = resolve_headers(config, os.environ)
     checking = _Checking(config, as_json=arguments.json)
     with ProbeReservations(config, command="llmtop check") as reservations:

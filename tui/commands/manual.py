@@ -10,6 +10,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from tui.commands.output import OK, UsageError, say
@@ -75,11 +76,18 @@ def _show(lines: Sequence[str]) -> None:
     if not pager:
         say(lines)
         return
-    environ = {"LESS": _LESS_OPTIONS, **os.environ}
     text = "".join(f"{line}\n" for line in lines)
     encoding = sys.stdout.encoding or "utf-8"
     # The user's own word, as every program takes it; it gets nothing but the text.
-    subprocess.run(pager, input=text.encode(encoding, "replace"), env=environ, check=False)  # noqa: S603
+    environ = {"LESS": _LESS_OPTIONS, **os.environ}
+    with subprocess.Popen(pager, stdin=subprocess.PIPE, env=environ) as process:  # noqa: S603
+        # A pager that is left early takes no more, and Ctrl-C is for it alone: were we gone before
+        # it, it would fight with the shell for the terminal.
+        with suppress(BrokenPipeError, KeyboardInterrupt):
+            process.communicate(text.encode(encoding, "replace"))
+        while process.returncode is None:
+            with suppress(KeyboardInterrupt):
+                process.wait()
 
 
 def pager_of(environ: Mapping[str, str]) -> list[str]:

@@ -2,11 +2,13 @@
 
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 
 from probes.config import Config, Route
-from probes.config.errors import nearest
+from probes.config.errors import ConfigError, dotted, nearest
 from probes.config.file import default_config_path, load_config, locate_config, single_route_config
 from tui.commands.output import UsageError
+from tui.draw.theme_names import OWN_THEMES
 
 
 def given_settings(arguments: Namespace, environ: Mapping[str, str]) -> Config | None:
@@ -67,3 +69,29 @@ def chosen_route(config: Config, name: str | None) -> Route:
     suggestion = nearest(name, names)
     hint = f"did you mean {suggestion}?" if suggestion else f"there are: {', '.join(names)}"
     raise UsageError(f"no route is named {name}; {hint}")
+
+
+def check_display(config: Config) -> None:
+    """Make sure that there is what the settings ask of the screen.
+
+    Raises:
+        ConfigError: there is no such theme, or keys cannot be given out so; all lines at once.
+    """
+    problems: list[str] = []
+    name = Path(config.source).name
+    if config.display.theme not in OWN_THEMES:
+        from textual.theme import BUILTIN_THEMES  # an import that only other people's themes pay
+
+        known = sorted({*OWN_THEMES, *BUILTIN_THEMES})
+        if config.display.theme not in known:
+            expected = f"expected one of {', '.join(known)}"
+            problems.append(f"{name}: display.theme: got {config.display.theme}, {expected}")
+    if config.keys:
+        from tui.keys import KeymapError, remapped  # the same of keys
+
+        try:
+            remapped(config.keys)
+        except KeymapError as error:
+            problems += [f"{name}: {dotted(('keys', key))}: {text}" for key, text in error.problems]
+    if problems:
+        raise ConfigError(tuple(problems))

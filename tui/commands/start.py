@@ -7,17 +7,15 @@ engine's process starts and sends its first requests.
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import anyio
 from anyio import to_thread
 
 from probes.config import Config
-from probes.config.errors import ConfigError, dotted
 from tui.commands.output import OutputError, discard, say
+from tui.commands.settings import check_display
 from tui.commands.summary import summary_text
-from tui.draw.theme_names import OWN_THEMES
 from tui.session import CockpitSession
 from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.leaving import Leaving, terminal_state
@@ -115,29 +113,3 @@ def _held(leaving: Leaving | None, screen: Screen) -> AbstractContextManager[Non
 async def _leave(session: CockpitSession, screen: Screen, after_s: float) -> None:
     await session.outlast(after_s)
     screen.exit()
-
-
-def check_display(config: Config) -> None:
-    """Make sure that there is what the settings ask of the screen.
-
-    Raises:
-        ConfigError: there is no such theme, or keys cannot be given out so; all lines at once.
-    """
-    problems: list[str] = []
-    name = Path(config.source).name
-    if config.display.theme not in OWN_THEMES:
-        from textual.theme import BUILTIN_THEMES  # an import that only other people's themes pay
-
-        known = sorted({*OWN_THEMES, *BUILTIN_THEMES})
-        if config.display.theme not in known:
-            expected = f"expected one of {', '.join(known)}"
-            problems.append(f"{name}: display.theme: got {config.display.theme}, {expected}")
-    if config.keys:
-        from tui.keys import KeymapError, remapped  # the same of keys
-
-        try:
-            remapped(config.keys)
-        except KeymapError as error:
-            problems += [f"{name}: {dotted(('keys', key))}: {text}" for key, text in error.problems]
-    if problems:
-        raise ConfigError(tuple(problems))

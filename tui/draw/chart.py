@@ -143,17 +143,20 @@ def strip_cells(
     """Return how a route has been in `width` cells of `cell_ns`, the newest at the right.
 
     Its height is the p95, unless something else in the cell hurt users more. A cell before the
-    first slice is blank; one in which no probe ended has a mark of its own.
+    first slice is blank; one in which no probe ended has a mark of its own, once it is over.
     """
     if width <= 0:
         return ()
     buckets = rebucket(points, width, span_ns=cell_ns * width)
     cells: list[Span] = []
-    for bucket in buckets.slots:
-        if bucket is None:
+    last = len(buckets.slots) - 1
+    for place, bucket in enumerate(buckets.slots):
+        sample = bucket_sample(bucket)
+        # In the newest cell a probe may well end yet: it has no mark for none.
+        if bucket is None or (sample is None and place == last):
             cells.append((" ", "faint"))
         else:
-            cells.append(_spark_cell(bucket_sample(bucket), top_s, goal_s))
+            cells.append(_spark_cell(sample, top_s, goal_s))
     return join_cells(cells)
 
 

@@ -35,7 +35,9 @@ def flow(spans: Iterable[Span], width: int) -> list[Line]:
             lines.append([])
             used = blank = 0
         if blank:
-            lines[-1].append((" ", word[0][1]))
+            # Between words of two roles it has neither: it would be reversed with one of them.
+            role = word[0][1]
+            lines[-1].append((" ", role if lines[-1][-1][1] == role else "text"))
             used += 1
         for text, role in word:
             for character in _broken(text, size > width):

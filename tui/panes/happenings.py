@@ -39,6 +39,7 @@ from tui.panes.pane import Want
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES, selected_route
 from tui.panes.view import LogFilter, ViewState
 
+_NUMBER: Final = 6
 LOG_FILTERS: Final[tuple[LogFilter, ...]] = get_args(LogFilter)
 _GLYPHS: Final[dict[HappeningKind, tuple[str, Role]]] = {
     "onset": (OURS, "dim"),  # where it is no route's; else that of the state
@@ -70,9 +71,11 @@ _WORDS: Final = 400
 _NOTHING: Final[Span] = ("nothing has happened yet", "dim")
 _LEAST_LINES: Final = 2
 _MOST_LINES: Final = 40
+"""What one glance can hold; who wants more gives it the whole screen."""
+_STEP: Final = 4
+"""Lines that it grows by: one more for each thing that happens would be restless."""
 _TURN: Final = 18
 """Cells of `you: pace 0.5→0.2 s`, so that effects stand in line where there is room."""
-_LEAST_EFFECT: Final = 10
 _ARROW: Final = "→ "
 _JUDGED: Final[dict[Judged, tuple[str, Role]]] = {
     "better": ("better", "good"),
@@ -142,7 +145,9 @@ def happenings_title(snapshot: Snapshot, view: ViewState) -> str:
 
 def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
     """Return lines for all that happened; one before anything has."""
-    return Want(_LEAST_LINES, _MOST_LINES, quiet=not snapshot.happenings)
+    number = -(-len(snapshot.happenings) // _STEP) * _STEP
+    most = min(max(number, _LEAST_LINES), _MOST_LINES)
+    return Want(_LEAST_LINES, most, quiet=not snapshot.happenings)
 
 
 def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
@@ -151,7 +156,7 @@ def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG0
         return (_NOTHING,)
     newest = snapshot.happenings[0]
     glyph = _look(newest)
-    words = f" {_who(newest.routes, _ROUTE)} {neutralise(newest.text, _WORDS)}"
+    words = f" {_who(newest.routes, snapshot, _ROUTE)} {neutralise(newest.text, _WORDS)}"
     return (glyph, (words, "dim"))
 
 
@@ -162,6 +167,12 @@ def happenings_count(snapshot: Snapshot, view: ViewState, height: int) -> str:
         return ""
     first = _first(number, view)
     return f"{first + 1}–{min(first + height, number)} of {number}"
+
+
+def happenings_cursor(snapshot: Snapshot, view: ViewState, height: int) -> int | None:  # noqa: ARG001
+    """Return the row that Enter goes to the route of, where somebody reads the log."""
+    is_read = view.maximised == _NUMBER or view.offset("happenings") > 0
+    return 0 if is_read and shown_happenings(snapshot, view) else None
 
 
 def happening_at(snapshot: Snapshot, view: ViewState, row: int = 0) -> Happening | None:
@@ -262,7 +273,10 @@ def _line(one: Happening, snapshot: Snapshot, width: int, zone: tzinfo | None) -
     head: Line = ((f"{at} ", role), (f"{glyph} ", glyph_role))
     if width >= _LEAST_FOR_ROUTE:
         room = _WIDE_ROUTE if width >= _WIDE_FROM else _ROUTE
-        head = (*head, (left(_who(one.routes, room), room) + "  ", "title" if is_open else role))
+        head = (
+            *head,
+            (left(_who(one.routes, snapshot, room), room) + "  ", "title" if is_open else role),
+        )
     words = neutralise(one.text, _WORDS)
     if one.count > max(1, len(one.routes)) and one.kind != "throttled":  # those count themselves
         words += f" ×{one.count}"
@@ -283,9 +297,9 @@ def _look(one: Happening) -> tuple[str, Role]:
     return STATE_GLYPHS[one.state], "missed" if role == "alert" else role
 
 
-def _who(routes: Sequence[str], room: int) -> str:
+def _who(routes: Sequence[str], snapshot: Snapshot, room: int) -> str:
     """Return whose it is: `alpha`, `alpha +5`, `all routes`."""
-    if not routes:
+    if not routes or 1 < len(snapshot.routes) <= len(routes):
         return _ALL
     more = f" +{len(routes) - 1}" if len(routes) > 1 else ""
     name = neutralise(routes[0], _WIDE_ROUTE)

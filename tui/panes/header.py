@@ -1,16 +1,21 @@
-"""The header strip, and the banner beneath it for what must not be overlooked."""
+"""The header strip, and the banner beneath it for what must not be overlooked.
+
+What it counts is of the window of the table: it is the sum of the rows below it. Its light has the
+colour of the worst of them.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, get_args
 
-from probes.board.views import HeaderView, Snapshot
+from probes.board.views import HeaderView, RouteState, Snapshot
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, Role, Span, age, clip, count, join, line_width, usd
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
+from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
 from tui.panes.view import ViewState
 
 _WORDS_LIMIT: Final = 160
@@ -21,6 +26,9 @@ _BUDGET_NEAR: Final = 0.8
 """Share of the hour's budget from which it stands out: at an even pace twelve minutes are left."""
 _MOST_NAMED: Final = 3
 """Routes that are named in the banner; of the rest it has the number."""
+
+_RESTING: Final = frozenset[RouteState](("paused", "starting"))
+"""Neither well nor hurt: nobody asks them, or they have not answered yet."""
 
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
@@ -60,7 +68,7 @@ class Strips:
 
         Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
         """
-        lamp = _Part(_lamp(snapshot.header, view, self.status), 0)
+        lamp = _Part(_lamp(snapshot, view, self.status), 0)
         figures = [lamp, *(_Part(line, priority) for line, priority in parts)]
         return _strip(figures, snapshot.header, self.cockpit, width)
 
@@ -90,7 +98,7 @@ def header_line(
     trusted is said at any width that holds it.
     """
     header = snapshot.header
-    figures = [_Part(_lamp(header, view, status), 0), *_figures(header)]
+    figures = [_Part(_lamp(snapshot, view, status), 0), *_figures(snapshot)]
     return _strip(figures, header, cockpit, width)
 
 
@@ -196,50 +204,102 @@ def _held_why(reasons: frozenset[HeldReason], header: HeaderView) -> str:
     return "the engine starts again"
 
 
-def _lamp(header: HeaderView, view: ViewState, status: HostStatus) -> Line:
-    clock: Span = (f" {_elapsed(header.elapsed_s)}", "title")
+def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
+    """Return whether this is live, and for how long; its light is as red as the worst route."""
+    clock: Span = (f" {_elapsed(snapshot.header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
-    masked: Line = ((" masked", "accent"),) if view.private else ()
     if view.freeze is not None:
         stood = age(view.freeze.for_s).replace(".0s", "s")
         since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
-        return (start, (since, "alert"), clock, *masked)
-    return (start, _LAMPS[status.state], clock, *masked)
+        return (start, (since, "alert"), clock)
+    text, role = _LAMPS[status.state]
+    worst = worst_state(snapshot)
+    if status.state == "running" and worst is not None:
+        return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock)
+    return (start, (text, role), clock)
 
 
 def _elapsed(seconds: float) -> str:
     whole = int(seconds)
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes:02d}:{whole % 60:02d}"
 
 
-def _figures(header: HeaderView) -> list[_Part]:
+def worst_state(snapshot: Snapshot) -> RouteState | None:
+    """Return the worst state of a route that hurts; None where none does."""
+    order = get_args(RouteState)
+    states = [route.state for route in snapshot.routes if hurts(route)]
+    return min(states, key=order.index, default=None)
+
+
+def terminal_title(snapshot: Snapshot, status: HostStatus) -> str:
+    """Return what the terminal's window or tab is called: `✖ 2 down · llmtop`.
+
+    It is made of our own words alone: a terminal believes what stands there.
+    """
+    if status.state in _ENGINE_BANNERS:
+        return f"✖ {_ENGINE_BANNERS[status.state][0].lower()} · llmtop"
+    worst = worst_state(snapshot)
+    if worst is None:
+        return "llmtop"
+    number = sum(route.state == worst for route in snapshot.routes)
+    return f"{STATE_GLYPHS[worst]} {number} {worst} · llmtop"
+
+
+def _loud(state: RouteState) -> Role:
+    # White on red is for a glyph on a row: the strip has one red line of its own.
+    role = STATE_ROLES[state]
+    return "missed" if role == "alert" else role
+
+
+def _figures(snapshot: Snapshot) -> list[_Part]:
+    header = snapshot.header
+    bar: Line = ((" │", "border"),)
+    window = window_words(snapshot.window).removeprefix("now = ")
     tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
     return [
-        _Part(_figure(count(header.routes), 2, "routes", "dim"), 8),
-        _Part(_figure(count(header.in_flight), 3, "in flight", "title"), 3),
-        _Part(_figure(count(header.probes_per_min), 4, "probes/min", "title"), 4),
-        _Part(_figure(tokens, 5, "tok/s", "title"), 5),
-        _Part(_trouble("429", header.throttled_per_min, "throttled"), 1),
-        _Part(_trouble("retries", header.retries_per_min, "slow"), 6),
-        _Part(_trouble("failed", header.failures_per_min, "missed"), 2),
-        _Part(_money(header), 6.4),
+        _Part(_routes(snapshot), 0.9),
+        _Part((*bar, (f" {window}", "dim")), 4.2),
+        _Part(_figure(count(header.finished), 4, "probes", "title"), 4),
+        _Part(_trouble("failed", header.failed, "missed"), 2),
+        _Part(_trouble("429s", header.throttled, "throttled"), 1),
+        _Part(_trouble("retries", header.retries, "slow"), 3),
+        _Part((*bar, *_money(header)), 6.4),
+        _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
+        _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
+
+
+def _routes(snapshot: Snapshot) -> Line:
+    """Return how many routes there are, and how many of them hurt."""
+    header, worst = snapshot.header, worst_state(snapshot)
+    routes = f"  {count(header.routes)} route" + ("s" if header.routes != 1 else "")
+    if worst is None:
+        return ((f"{routes}", "dim"),)
+    resting = sum(route.state in _RESTING for route in snapshot.routes)
+    well = header.routes - header.hurt - resting
+    rest = [f"{count(well)} ok"] if well > 0 else []
+    rest += [f"{count(resting)} idle"] if resting > 0 else []
+    return (
+        (f"{routes}: ", "dim"),
+        (f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)),
+        (", " + ", ".join(rest) if rest else "", "dim"),
+    )
 
 
 def _figure(text: str, width: int, unit: str, role: Role) -> Line:
     return ((f"  {text:>{width}}", role), (f" {unit}", "dim"))
 
 
-def _trouble(name: str, rate: float, role: Role) -> Line:
-    text = "0" if rate <= 0 else f"{rate:.1f}" if rate < 0.95 else count(rate)
-    if rate <= 0:
-        return ((f"  {name} {text:>2}/min", "faint"),)
-    return ((f"  {name} ", "dim"), (f"{text:>2}", role), ("/min", "dim"))
+def _trouble(name: str, number: int, role: Role) -> Line:
+    if number <= 0:
+        return ((f"  {0:>4} {name}", "faint"),)
+    return ((f"  {count(number):>4}", role), (f" {name}", "dim"))
 
 
 def _money(header: HeaderView) -> Line:
-    spent: Line = ((f"  ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
+    spent: Line = ((f" ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
     if header.budget_share is None:
         return spent
     role: Role = "missed" if header.budget_share >= _BUDGET_NEAR else "dim"
-    return (*spent, (f" {header.budget_share * 100:.0f}% budget", role))
+    return (*spent, (f" {header.budget_share * 100:.0f}% of cap", role))

@@ -7,6 +7,7 @@ from tui.panes.footer import footer_pane
 from tui.panes.happenings import (
     happenings_brief,
     happenings_count,
+    happenings_cursor,
     happenings_lines,
     happenings_title,
     happenings_wants,
@@ -86,6 +87,7 @@ def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
             6,
             happenings_lines,
             happenings_title,
+            cursor=happenings_cursor,
             count=happenings_count,
             brief=happenings_brief,
             wants=happenings_wants,

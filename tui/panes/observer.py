@@ -59,7 +59,8 @@ def observer_remarks(header: HeaderView, cockpit: Cockpit) -> list[Remark]:
         remarks.append(_wrong(f"no {header.short_of} left", "probes not sent"))
 
     lamp: Span = (" ◉", "good") if kernel else (" ○", "dim")
-    remarks.append(_calm((lamp, (f" {header.clock}", "dim")), 5.5))
+    is_exact = kernel and header.inexact_share < INEXACT_SHOWN and not header.drops_shown
+    remarks.append(_calm((lamp, (" exact" if is_exact else f" {header.clock}", "dim")), 5.5))
 
     lag_ms = header.loop_lag_p99_s * 1000
     if header.loop_lag_p99_s <= LAG_HURTS_S:

@@ -1,23 +1,34 @@
-"""Pane 3: percentiles of the selected route: windows side by side, and charts of the last minutes.
+"""Pane 3: percentiles of the selected route: now, usual and windows side by side, and charts.
 
-Columns are windows of time, rows are percentiles: where there is too little room for either, those
-that matter most are kept longest.
+Columns are windows of time, the shortest of them is now, and beside it stands what is usual; rows
+are percentiles: where there is too little room for either, those that matter most are kept longest.
+Charts have marks where a knob was turned and where what is wrong began, and beneath them the share
+of the probes that were not good.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from probes.board.views import PercentileTable, Snapshot, WindowColumn, WindowName
+from msgspec.structs import replace
+
+from probes.board.views import (
+    WINDOWS,
+    PercentileTable,
+    RouteView,
+    Snapshot,
+    UsualView,
+    WindowColumn,
+    WindowName,
+)
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import FAILED
-from tui.draw.table import Cell, Column, fit
+from tui.draw.table import BLANK, Cell, Column, fit
 from tui.draw.text import (
     Line,
     age,
     clip,
     count,
-    line_width,
     right,
     share,
     side_by_side,
@@ -31,6 +42,14 @@ from tui.panes.view import ViewState
 _NAME_LIMIT: Final = 40
 _LABEL_WIDTH: Final = 8
 _FIGURE_WIDTH: Final = 6
+_WIDE_CHART: Final = 30
+"""Width from which a chart beside the table leaves room for all windows."""
+_KEPT: Final[tuple[WindowName, ...]] = ("1m", "5m", "1h", "run")
+_TALL_CHART: Final = 10
+"""Height from which one below it is as good to read."""
+_FRAME_LINES: Final = 2  # the heads, and the line below the rows
+NOW: Final = "now"
+USUAL: Final = "usual"
 _LEAST_LINES: Final = 6
 _MOST_LINES: Final = 26
 _GAP: Final = 2
@@ -49,30 +68,45 @@ class _Row:
     label: str
     needed: int
     cell: Callable[[WindowColumn], Cell]
+    usual: float | None = None
+    """What is usual of it."""
 
 
-def _rows(*, success_missed: bool) -> tuple[_Row, ...]:
-    def failed(window: WindowColumn) -> Cell:
-        text = share(window.failure_share)
-        if not window.failures:
+def _rows(route: RouteView, window: WindowName) -> tuple[_Row, ...]:
+    usual = route.usual
+
+    def failed(column: WindowColumn) -> Cell:
+        text = share(column.failure_share)
+        if not column.failures:
             return Cell(text, "faint")
-        return Cell(text, "missed", FAILED) if success_missed else Cell(text)
+        return Cell(text, "missed", FAILED) if route.success_missed else Cell(text)
+
+    def speed(column: WindowColumn) -> Cell:
+        # The route has one figure, of the window that the table shows.
+        if column.window != window:
+            return BLANK
+        return Cell(three_digits(route.stream_tokens_per_s), "text")
 
     return (
-        _Row("TTFT", "p50", 2, lambda window: figure_cell(window.ttft[0])),
-        _Row("TTFT", "p90", 9, lambda window: figure_cell(window.ttft[1])),
-        _Row("TTFT", "p95", 0, lambda window: figure_cell(window.ttft[2])),
-        _Row("TTFT", "p99", 5, lambda window: figure_cell(window.ttft[3])),
-        _Row("TTFT", "max", 8, lambda window: figure_cell(window.ttft[4])),
-        _Row("TTFT", "n", 6, lambda window: Cell(count(window.ttft[0].n), "faint")),
-        _Row("E2E", "p50", 3, lambda window: figure_cell(window.e2e[0])),
-        _Row("E2E", "p90", 11, lambda window: figure_cell(window.e2e[1])),
-        _Row("E2E", "p95", 1, lambda window: figure_cell(window.e2e[2])),
-        _Row("E2E", "p99", 7, lambda window: figure_cell(window.e2e[3])),
-        _Row("E2E", "max", 10, lambda window: figure_cell(window.e2e[4])),
-        _Row("E2E", "n", 12, lambda window: Cell(count(window.e2e[0].n), "faint")),
+        _Row("TTFT", "p50", 2, lambda column: figure_cell(column.ttft[0]), usual.ttft_p50),
+        _Row("TTFT", "p90", 10, lambda column: figure_cell(column.ttft[1])),
+        _Row("TTFT", "p95", 0, lambda column: figure_cell(column.ttft[2]), usual.ttft_p95),
+        _Row("TTFT", "p99", 6, lambda column: figure_cell(column.ttft[3])),
+        _Row("TTFT", "max", 9, lambda column: figure_cell(column.ttft[4])),
+        _Row("TTFT", "n", 7, lambda column: Cell(count(column.ttft[0].n), "faint"), _n(usual)),
+        _Row("E2E", "p50", 3, lambda column: figure_cell(column.e2e[0]), usual.e2e_p50),
+        _Row("E2E", "p90", 12, lambda column: figure_cell(column.e2e[1])),
+        _Row("E2E", "p95", 1, lambda column: figure_cell(column.e2e[2]), usual.e2e_p95),
+        _Row("E2E", "p99", 8, lambda column: figure_cell(column.e2e[3])),
+        _Row("E2E", "max", 11, lambda column: figure_cell(column.e2e[4])),
+        _Row("E2E", "n", 13, lambda column: Cell(count(column.e2e[0].n), "faint")),
+        _Row("tok/s", "", 5, speed, usual.tokens_per_s),
         _Row("failed", "%", 4, failed),
     )
+
+
+def _n(usual: UsualView) -> float | None:
+    return usual.n or None
 
 
 class Charts:
@@ -106,13 +140,22 @@ def percentiles_lines(
     if route is None or detail is None:
         return (clip((("no route selected", "dim"),), width),)
     table = detail.percentiles
-    rows = _rows(success_missed=route.success_missed)
-    full = _LABEL_WIDTH + 1 + (_FIGURE_WIDTH + 1) * len(table.columns)
-    if width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT:
+    rows = _rows(route, snapshot.window)
+    full = _LABEL_WIDTH + 1 + (_FIGURE_WIDTH + 1) * (len(table.columns) + 1)
+    is_narrow = width < full + _GAP + _WIDE_CHART
+    # Where a chart would be narrow beside the table and has room below it, it is wide there.
+    below = is_narrow and height >= len(rows) + _FRAME_LINES + _TALL_CHART
+    if is_narrow and not below and width >= full + _GAP + MIN_WIDTH - (_FIGURE_WIDTH + 1):
+        # A chart that can be read is worth more than a window between two others.
+        kept = [one for one in table.columns if one.window in (snapshot.window, *_KEPT)]
+        full -= (_FIGURE_WIDTH + 1) * (len(table.columns) - len(kept))
+        table = replace(table, columns=tuple(kept))
+    beside = width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT
+    if beside and not below:
         at = full + _GAP
-        figures = _table_lines(table, rows, snapshot.window, full, height)
+        figures = _table_lines(table, rows, snapshot.window, full, height, scaled=route.goal_scaled)
         return tuple(side_by_side(figures, draw_chart(table, width - at, height), at))
-    figures = _table_lines(table, rows, snapshot.window, width, height)
+    figures = _table_lines(table, rows, snapshot.window, width, height, scaled=route.goal_scaled)
     return (*figures, *draw_chart(table, width, height - len(figures)))
 
 
@@ -140,26 +183,41 @@ def percentiles_title(snapshot: Snapshot, view: ViewState) -> str:
     if route is None:
         return "percentiles"
     how = "" if route.streamed else "not streamed"
-    names = [neutralise(text, _NAME_LIMIT) for text in (route.name, route.cohort, how) if text]
-    return " · ".join(["percentiles", *names])
+    names = (route.name, cohort_words(route.cohort), how)
+    return " · ".join(["percentiles", *(neutralise(text, _NAME_LIMIT) for text in names if text)])
+
+
+def cohort_words(cohort: str) -> str:
+    """Return a cohort in words: `cap 64, in ≤256`."""
+    cap, _, band = cohort.partition("/")
+    return f"cap {cap}, in {band if band.startswith('>') else f'≤{band}'}" if band else cohort
 
 
 def _table_lines(
-    table: PercentileTable, rows: Sequence[_Row], window: WindowName, width: int, height: int
+    table: PercentileTable,
+    rows: Sequence[_Row],
+    window: WindowName,
+    width: int,
+    height: int,
+    *,
+    scaled: bool,
 ) -> list[Line]:
     def column(place: int, of: WindowColumn) -> Column[_Row]:
-        # The window that the home screen is on is the last to go.
+        # The window that the home screen is on is the last to go, before it what is usual.
         priority = 0 if of.window == window else place
-        head, cell = of.window, lambda row: row.cell(of)
-        return Column(head, _FIGURE_WIDTH, cell, priority, key=head, marked=True)
+        head = NOW if of.window == WINDOWS[0] else of.window
+        cell = lambda row: row.cell(of)  # noqa: E731 - one for each window
+        return Column(head, _FIGURE_WIDTH, cell, priority, key=of.window, marked=True)
 
-    columns = [column(place, of) for place, of in enumerate(table.columns, start=1)]
+    columns = [column(place, of) for place, of in enumerate(table.columns, start=2)]
+    columns.insert(1, Column(USUAL, _FIGURE_WIDTH, _usual, 1, key=USUAL, marked=True))
     rows = [row for row in rows if table.streamed or row.group != "TTFT"]
     needed = sorted(row.needed for row in rows)[: max(0, height - 2)]
     kept = [row for row in rows if row.needed in needed]
     labels, group = {}, ""
     for row in kept:
-        labels[row.needed] = row.label if row.group == group else f"{row.group} {row.label}"
+        whole = f"{row.group} {row.label}".rstrip()
+        labels[row.needed] = row.label if row.group == group else whole
         group = row.group
     first: Column[_Row] = Column(
         "seconds", _LABEL_WIDTH, lambda row: Cell(labels[row.needed], "head"), marked=True
@@ -167,15 +225,15 @@ def _table_lines(
     fitted = fit([first, *columns], width)
     lines = [fitted.head_line(window), *(fitted.line(row) for row in kept)]
     if height >= 2:
-        lines.append(_status(table, width))
+        lines.append(_status(table, scaled=scaled))
     return [clip(line, width) for line in lines[:height]]
 
 
-def _status(table: PercentileTable, width: int) -> Line:
+def _status(table: PercentileTable, *, scaled: bool) -> Line:
     """Return what no finished probe can tell: how long the oldest one has been open."""
     goals = f"goals {three_digits(table.goal_ttft_s if table.streamed else None)}"
     if table.goal_e2e_s is not None:
-        goals += f" / {three_digits(table.goal_e2e_s)}"
+        goals += f" / {three_digits(table.goal_e2e_s)}" + (" for this cap" if scaled else "")
     hangs = table.overdue
     line: Line = (
         ("oldest open ", "head"),
@@ -183,11 +241,14 @@ def _status(table: PercentileTable, width: int) -> Line:
         ("! ", "missed") if hangs else ("  ", "text"),
         (goals, "head"),
     )
-    usual = next((one.usual for one in table.usual if one.figure == "ttft"), None)
-    if usual is not None:
-        told: Line = ((f"  usual {three_digits(usual)}", "text"),)
-        line = (*line, *told) if line_width((*line, *told)) <= width else line
     return line
+
+
+def _usual(row: _Row) -> Cell:
+    if row.usual is None:
+        return BLANK
+    text = count(row.usual) if row.label == "n" else three_digits(row.usual)
+    return Cell(text, "dim")
 
 
 def _same_points(one: PercentileTable, other: PercentileTable) -> bool:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Final, NamedTuple
 
-from probes.board.views import PHASES, PhaseName, PhaseRow, RequestView
+from probes.board.views import PHASES, PhaseRow, RequestView
 from probes.events import AttemptFinished, Limit
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
@@ -46,6 +46,7 @@ from tui.draw.text import (
     time_of_day,
 )
 from tui.draw.waterfall import LABEL, Axis, arrivals, density, outcome_role, waterfall_lines
+from tui.panes.page.phases import GROWN_MUCH, PHASE_NAMES
 
 NO_LONGER_KEPT: Final = "This probe is not kept any more: of each route the last 200 are."
 
@@ -56,17 +57,8 @@ _VALUE: Final = 300
 _NAME: Final = 80
 _FIGURE: Final = 10
 """Cells of a column of figures."""
-_LONGER: Final = 1.5
-"""Times the usual from which a phase stands out, as a figure does above its goal."""
 _FELT_S: Final = 0.05
 """What nobody feels never stands out."""
-_PHASES: Final[dict[PhaseName, str]] = {
-    "retries": "retries",
-    "connect": "connect",
-    "headers": "headers",
-    "first_token": "1st token",
-    "writing": "writing",
-}
 _MOST_NAMED_GAPS: Final = 3
 _LONG_GAP: Final = 3.0
 """Times the median from which a gap is named: below that it is how that server writes."""
@@ -105,6 +97,8 @@ def request_lines(
     drawn = waterfall_lines(attempts, request.probe, width)
     for line in drawn:
         lines.extend(fold(line, width, 2))
+    if request.probe.attempts and not attempts:  # they were before a recording begins
+        lines.extend(fold((("its attempts are not known", "dim"),), width))
     lines.extend(_phases(request, usual, width))
     for attempt in reversed(attempts):
         lines.append(())
@@ -153,14 +147,8 @@ def _head(
         figures.append(f"{duration(seconds(probe.retry_wait_ns))} of it between attempts")
     line.extend((f" · {figure}", "text") for figure in figures)
     yield from fold(tuple(line), width, 2)
-    begun = time_of_day(probe.started_ns, wall_anchor_ns, zone)
-    ended = time_of_day(probe.at_ns, wall_anchor_ns, zone)
-    when = [f"{begun} to {ended}" if begun != ended else begun]
-    if probe.cohort:
-        when.append(f"cohort {neutralise(probe.cohort, _NAME)}")
-    if probe.evidence:
-        when.append("sent beside the pace, because something was suspected")
-    yield from fold(((" · ".join(when), "dim"),), width, 2)
+    when = _when_words(request, wall_anchor_ns, zone)
+    yield from fold(((when, "dim"),), width, 2)
     if last is not None and last.message:
         role: Role = "text" if probe.outcome == "ok" else "title"
         words: Line = (("detail: ", "dim"), (neutralise(last.message, _WORDS), role))
@@ -170,6 +158,21 @@ def _head(
     if probe.flagged:
         flagged = f"stamps not to be trusted: {neutralise(probe.flagged, _NAME)}"
         yield from fold(((flagged, "missed"),), width, 2)
+
+
+def _when_words(request: RequestView, wall_anchor_ns: int, zone: tzinfo | None) -> str:
+    probe = request.probe
+    begun = time_of_day(probe.started_ns, wall_anchor_ns, zone)
+    ended = time_of_day(probe.at_ns, wall_anchor_ns, zone)
+    when = [f"{begun} to {ended}" if begun != ended else begun]
+    if probe.cohort:
+        when.append(f"cohort {neutralise(probe.cohort, _NAME)}")
+    named, _ = request_id(request)
+    if named:
+        when.append(f"request {named}")
+    if probe.evidence:
+        when.append("sent beside the pace, because something was suspected")
+    return " · ".join(when)
 
 
 # Where its time went, against usual.
@@ -191,11 +194,11 @@ def _phases(request: RequestView, usual: Sequence[PhaseRow], width: int) -> Iter
         ratio = by_phase[row.phase] / row.usual_s if row.usual_s else math.inf
         # What takes no time on either side is no trouble, however many times as long.
         slower_s = by_phase[row.phase] - (row.usual_s or 0.0)
-        is_long = ratio >= _LONGER and slower_s >= _FELT_S
+        is_long = ratio >= GROWN_MUCH and slower_s >= _FELT_S
         times = "" if math.isinf(ratio) else three_digits(ratio)
         yield from fold(
             (
-                (f"{_PHASES[row.phase]:{LABEL}} ", "dim"),
+                (f"{PHASE_NAMES[row.phase]:{LABEL}} ", "dim"),
                 (right(duration(by_phase[row.phase]), _FIGURE), "title" if is_long else "text"),
                 (right(duration(row.usual_s or 0.0), _FIGURE), "dim"),
                 (right(times, _FIGURE), "sluggish" if is_long else "dim"),

@@ -24,7 +24,7 @@ _FEWEST: Final = 2
 """Of them, before what came of the retries may stand: the default is two retries."""
 _NUMBER_WIDTH: Final = 6
 _LEAST_LINES: Final = 3
-_MOST_LINES: Final = 6
+_MOST_LINES: Final = 5
 """Heads, totals, and more reasons than an incident has."""
 
 
@@ -110,7 +110,8 @@ def retries_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 
     if not routes:
         return ((f"nothing was retried {_when(snapshot.window)}", "dim"),)
     rate = sum(route.retries_per_min for route in routes)
-    return ((f"{count(rate)}/min", "slow"), (f" on {len(routes)} routes", "dim"))
+    where = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
+    return ((f"{count(rate)}/min", "slow"), (f" on {where}", "dim"))
 
 
 def _retrying(snapshot: Snapshot) -> list[RouteView]:

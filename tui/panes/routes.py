@@ -305,8 +305,12 @@ def _goodput(route: RouteView) -> Cell:
         return Cell(NO_FIGURE, "faint")
     # What hangs has not finished: it is in the share that is hurt, not yet in the goodput.
     hurt = 1 - route.goodput if route.hurt_share is None else route.hurt_share
-    role: Role = next((role for least, role in _HURT_SHARES if hurt >= least), "dim")
-    return Cell(share(route.goodput), role)
+    return Cell(share(route.goodput), hurt_role(hurt))
+
+
+def hurt_role(hurt: float) -> Role:
+    """Return how loud a share of users that are hurt is."""
+    return next((role for least, role in _HURT_SHARES if hurt >= least), "dim")
 
 
 def _stalls(route: RouteView) -> Cell:

@@ -21,7 +21,9 @@ from tui.draw.chart import (
     row_of,
     span_of,
 )
+from tui.draw.glyphs import EIGHTHS
 from tui.draw.text import Line, Role, Span, cells, left, line_width, right, three_digits
+from tui.panes.routes import hurt_role
 
 MIN_HEIGHT: Final = 6
 """Legend, three rows of plot, axis, times."""
@@ -35,6 +37,8 @@ _BOTH_FROM: Final = 18
 """Height from which E2E has a chart too."""
 _MARKER_ROW_FROM: Final = 8
 """Height from which the marks have a row of their own for what they say."""
+_BAD_FROM: Final = 9
+"""Height from which a line beneath the chart tells how many probes were not good."""
 _LONGEST_MARK: Final = 24
 _LEAST_MARK: Final = 8
 """Cells in which the beginning of a mark's words still says something."""
@@ -101,14 +105,16 @@ def _chart(subject: _Subject, width: int, height: int) -> tuple[Line, ...]:
     marks = _marks(subject.markers, buckets)
     if marks and subject.in_words and height >= _MARKER_ROW_FROM:
         head.append(_marker_row(marks, columns))
-    rows = height - len(head) - 2
+    with_bad = height >= _BAD_FROM and any(point.finished for point in subject.points)
+    rows = height - len(head) - 2 - with_bad
     plot = _plot(subject.goal, buckets, columns, rows, top)
     _overlay_marks(plot, marks)
     if not subject.points:
         _overlay_text(plot[rows // 2], "no sample yet")
     labels = _labels(rows, top, subject.goal)
     body = [(*labels[row], *join_cells(cells)) for row, cells in enumerate(plot)]
-    return (*head, *body, _axis(buckets), _times(columns, subject.span_ns))
+    bad = (_bad_row(buckets),) if with_bad else ()
+    return (*head, *body, _axis(buckets), *bad, _times(columns, subject.span_ns))
 
 
 def _all_values(buckets: Buckets) -> list[float | None]:
@@ -177,6 +183,21 @@ def _axis_cell(pair: Sequence[ChartPoint | None]) -> Span:
         return (THROTTLED, "throttled") if throttled > failures else (FAILED, "missed")
     sampled = any(slot.p95 is not None for slot in slots)
     return ("─", "border") if sampled or not slots else (NO_SAMPLE, "faint")
+
+
+def _bad_row(buckets: Buckets) -> Line:
+    """Return the share of the probes that were not good, on a scale of 0 to 100 %."""
+    pairs = zip(buckets.slots[::_DOTS], buckets.slots[1::_DOTS], strict=True)
+    return ((f"{'bad %':>{_LABEL}}│", "head"), *join_cells(_bad_cell(pair) for pair in pairs))
+
+
+def _bad_cell(pair: Sequence[ChartPoint | None]) -> Span:
+    finished = sum(slot.finished for slot in pair if slot is not None)
+    bad = finished - sum(slot.good for slot in pair if slot is not None)
+    if not finished or bad <= 0:
+        return " ", "faint"
+    share = bad / finished
+    return EIGHTHS[min(int(share * len(EIGHTHS)), len(EIGHTHS) - 1)], hurt_role(share)
 
 
 def _times(columns: int, span_ns: int) -> Line:

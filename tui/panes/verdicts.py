@@ -1,12 +1,10 @@
 """The verdicts under the header: what is wrong, since when, why one thinks so, what to do.
 
 Rule 1. A verdict is one line at any width, and there are three at most; the last one counts those
-that are not shown. When all is well there is none, and no empty line either.
-Rule 2. Who, what and since never go. Of the rest goes first what is as usual, then figures beyond
-the second, the server's own words (which the table's foot has too), the second figure, how long it
-has been (which is a column of the table), the advice, and the first figure last. A mark stands for
-the last two, where there is a cell for one. A figure that would be cut leaves its place to advice
-that need not be: half a figure says nothing.
+that are not shown, which `n` goes to. When all is well one calm line says since when.
+Rule 2. Who, what and since never go. First goes what is as usual and what is beyond the second
+figure, and the server's own words are cut to their beginning; then, from the right, the advice,
+which the foot of the table has too, the second figure, and the first. A cut ends in a mark.
 Rule 3. The words are those of `probes.events.diagnosis_words`, which a report has too.
 """
 
@@ -26,19 +24,35 @@ from probes.events.diagnosis_words import (
 )
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.draw.text import MARK, Line, Role, Span, cells, clip, left, line_width, pad, time_of_day
+from tui.draw.text import (
+    MARK,
+    Line,
+    Role,
+    cells,
+    clip,
+    count,
+    lasting,
+    left,
+    line_width,
+    pad,
+    share,
+    time_of_day,
+)
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import ViewState
 
 MOST_VERDICTS: Final = 3
 """More lines than one glance takes in would push away what they are about."""
 RECOVERED: Final = "✓"
+WELL: Final = "·"
 
 _NAME_LIMIT: Final = 24
 """Characters of a route's name, as in the table."""
 _WORDS_LIMIT: Final = 160
 _MOST_EVIDENCE: Final = 2
 """Parts of it that come before the advice where there is no room for all."""
+_LEAST_WORDS: Final = 24
+"""The same of a server's own words: behind their status."""
 _LEAST_PART: Final = 12
 """Cells in which the beginning of a figure still says something."""
 _LEAST_WHO: Final = 6
@@ -72,12 +86,26 @@ class VerdictLine(NamedTuple):
 
 def verdict_count(snapshot: Snapshot) -> int:
     """Return how many lines there are to be shown, where there is room."""
-    return min(MOST_VERDICTS, len(snapshot.incidents) + len(snapshot.recoveries))
+    told = len(snapshot.incidents) + len(snapshot.recoveries) + (well_words(snapshot) != "")
+    return min(MOST_VERDICTS, told)
+
+
+def well_words(snapshot: Snapshot) -> str:
+    """Return since when all routes are well; empty where one is not."""
+    header = snapshot.header
+    if header.well_since_ns is None or snapshot.incidents:
+        return ""
+    lasted_s = max(0.0, (snapshot.now_ns - header.well_since_ns) / NS_PER_S)
+    who = f"all {count(header.routes)} routes" if header.routes > 1 else "the route is"
+    told = f"{who} well for {lasting(lasted_s)} · {count(header.finished)} probes"
+    if header.good_share is not None:
+        told += f", {share(header.good_share)} % good"
+    return told
 
 
 def verdicts_lines(
     snapshot: Snapshot,
-    view: ViewState,  # noqa: ARG001
+    view: ViewState,
     width: int,
     height: int,
     zone: tzinfo | None = None,
@@ -86,7 +114,7 @@ def verdicts_lines(
 
     Args:
         snapshot: what there is to tell.
-        view: nothing of it matters here.
+        view: of it the key that goes to what is not shown.
         width: cells of a line.
         height: lines at most.
         zone: time zone of the wall time; None is the machine's own.
@@ -106,49 +134,47 @@ def verdicts_lines(
         ]
     lines = [verdict_line(verdict, width) for verdict in verdicts]
     if more > 0 and lines:
-        note = f" +{more} more"
+        keys = next((key.shown for key in view.keys if key.id == "trouble"), "")
+        note = f" +{more} {keys}" if keys else f" +{more} more"
         shorter = verdict_line(verdicts[-1], max(0, width - len(note)))
         lines[-1] = clip((*pad(shorter, max(0, width - len(note))), (note, "title")), width)
+    well = well_words(snapshot)
+    if well and len(lines) < height:
+        lines.append(clip(((f" {WELL} ", "good"), (well, "dim")), width))
     return lines
 
 
 def verdict_line(verdict: VerdictLine, width: int) -> Line:
     """Return one verdict in at most `width` cells."""
-    said, fewest = verdict.said, verdict.evidence[:_MOST_EVIDENCE]
-    whole, brief = (_head(verdict, since, width) for since in (verdict.since, verdict.brief))
-    # Beside the figures and the advice: the words have what is left over, their joint included.
-    beside = line_width((*whole, *_parts(_told(verdict, fewest, ""), verdict))) + len(" · ")
-    cut = left(said, width - beside).rstrip() if width - beside >= _LEAST_PART else ""
-    least = _told(verdict, fewest[:1], "")
-    for line, told in (
-        *((whole, (*_told(verdict, verdict.evidence, said), few)) for few in verdict.unmoved),
-        (whole, _told(verdict, verdict.evidence, said)),
-        (whole, _told(verdict, fewest, said)),
-        (whole, _told(verdict, fewest, cut)),
-        (whole, least),
-        (brief, least),
+    said, few = verdict.said, verdict.evidence[:_MOST_EVIDENCE]
+    # Where nothing else has room a mark has, for there is more to tell.
+    has_more = bool(said or verdict.evidence or verdict.advice or verdict.idle)
+    head = _head(verdict, verdict.since, width - has_more)
+    advice: Line = ()
+    if verdict.advice:
+        advice = ((f"   → {verdict.advice}", "dim" if verdict.faint else "accent"),)
+    # Beside the figures and the advice the words have what is left over, their joint included.
+    beside = line_width((*head, *_parts(_told(verdict, few, "")), *advice)) + len(" · ")
+    cut = left(said, width - beside).rstrip() if width - beside >= _LEAST_WORDS else said
+    for told in (
+        *((*_told(verdict, verdict.evidence, said), usual) for usual in verdict.unmoved),
+        _told(verdict, verdict.evidence, said),
+        _told(verdict, few, said),
+        _told(verdict, few, cut),
     ):
-        parts = _parts(told, verdict)
-        if line_width((*line, *parts)) <= width:
-            return (*line, *parts)
-    told = _told(verdict, fewest, said)
-    parts = _parts(told, verdict)
-    line = whole if line_width((*whole, *parts[:1])) + 2 <= width else brief
-    figure = _parts(least, verdict)[:1]
-    if least and verdict.advice and line_width((*brief, *figure)) + 2 > width:
-        instead: Line = (*brief, (f" {MARK}", "dim"), (f" → {verdict.advice}", parts[-1][1]))
-        if line_width(instead) <= width:
-            return instead
-    for place, part in enumerate(parts):
-        left_over = width - line_width(line)
-        # What follows needs room for the mark that says it is missing.
-        if line_width((part,)) + (2 if place < len(parts) - 1 else 0) <= left_over:
-            line = (*line, part)
-        elif left_over >= _LEAST_PART and place < len(told):
-            return (*line, *clip((part,), min(left_over, line_width((part,)) - 1)))
-        else:
-            return (*line, (f" {MARK}", "dim")) if left_over >= 2 else line
-    return line
+        line = (*head, *_parts(told), *advice)
+        if line_width(line) <= width:
+            return line
+    gone: Line = ((f" {MARK}", "dim"),)
+    for told in (_told(verdict, few, said), _told(verdict, few[:1], said)):
+        # Without advice nothing that could be said is left out with both figures whole.
+        line = (*head, *_parts(told), *(gone if advice or len(told) < len(few) else ()))
+        if line_width(line) <= width:
+            return line
+    first = _parts(_told(verdict, few[:1], said))
+    if first and width - line_width(head) >= _LEAST_PART:
+        return clip((*head, *first, *gone), width)
+    return clip((*head, *gone), width) if told else clip(head, width)
 
 
 def _told(verdict: VerdictLine, evidence: Sequence[str], said: str) -> tuple[str, ...]:
@@ -158,14 +184,11 @@ def _told(verdict: VerdictLine, evidence: Sequence[str], said: str) -> tuple[str
     return tuple(part for part in (verdict.idle, *evidence) if part)
 
 
-def _parts(told: Sequence[str], verdict: VerdictLine) -> Line:
-    """Return what may go, the most needed first."""
-    told = [part for part in told if part]
-    joints = (" · ", *["; "] * len(told))
-    parts: list[Span] = [(joint + part, "dim") for joint, part in zip(joints, told, strict=False)]
-    if verdict.advice:
-        parts.append((f"   → {verdict.advice}", "dim" if verdict.faint else "accent"))
-    return tuple(parts)
+def _parts(told: Sequence[str]) -> Line:
+    """Return what speaks for a verdict behind its head."""
+    kept = [part for part in told if part]
+    joints = (" · ", *["; "] * len(kept))
+    return tuple((joint + part, "dim") for joint, part in zip(joints, kept, strict=False))
 
 
 def _head(verdict: VerdictLine, since: str, width: int) -> Line:

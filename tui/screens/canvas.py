@@ -34,6 +34,13 @@ _OF_ROUTES: Final = (
     "throttled_per_min",
     "retries_per_min",
     "failures_per_min",
+    "finished",
+    "failed",
+    "throttled",
+    "retries",
+    "good_share",
+    "hurt",
+    "well_since_ns",
     "usd_per_hour",
 )
 """Fields of the header that are sums over the rows of the table."""

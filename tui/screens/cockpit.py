@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from probes.board.views import WindowName
 from probes.control.commands import Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
+from probes.events.knob_turns import knob_words
 from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
@@ -100,7 +101,7 @@ class CockpitState:
         match command:
             case SetKnob(route=route, knob=knob, value=value) if route in wanted.routes:
                 before: float = getattr(wanted.routes[route], knob)
-                words = f"{route}: {knob} {before:g}→{value:g}"
+                words = f"{route}: {knob_words(KNOBS[knob].name, before, value)}"
                 return Turned(words, SetKnob(route=route, knob=knob, value=before))
             case Pause(route=route, paused=paused):
                 words = f"{route or 'all routes'}: {'paused' if paused else 'resumed'}"

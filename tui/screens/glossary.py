@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
-from tui.draw.text import NO_FIGURE, NOT_STREAMED, Role
+from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
 from tui.keys import KEYS, Hotkey
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import PaneName
@@ -26,6 +26,8 @@ class Term:
     shown: str
     meaning: str
     role: Role = "title"
+    said: Role = "dim"
+    """Role of the meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +218,27 @@ _CHARTS: Final = Section(
         Term(NO_SAMPLE, "No sample.", "faint"),
     ),
 )
+_PAGE: Final = Section(
+    "page of a route",
+    (
+        Term("▓", "Writing: from the first token to the end.", "graph_dim"),
+        Term("▚", "1st token: from the response headers to it.", "accent"),
+        Term("▒", "Headers: from the request sent to them; a queue is here.", "graph"),
+        Term("░", "Connect: name, TCP, TLS, and our own sending.", "faint"),
+        Term("↻", "Retries: attempts that failed before, and the waits after them.", "slow"),
+        Term("░▒▓█", "In the map: how many took so long in 10 s; the legend has the numbers.",
+             "graph"),
+        Term("▲ ✓", "On an axis: an onset, an end; ✕ ⊘ · as in trends.", "slow"),
+        Term("≥", "It lies among what failed or is still open: at least so much.", "sluggish"),
+        Term("T0", "What `T` kept of the figures, to compare with.", "title"),
+        Term(MARK, "A strip goes on beyond the scale.", "title"),
+    ),
+)  # fmt: skip
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
-        Term("◉ kernel", "The kernel stamps what arrives, when it arrives.", "good"),
+        Term("◉ exact", "The kernel stamps what arrives, and nearly each chunk by itself.", "good"),
+        Term("◉ kernel", "It does, and some chunks came together.", "good"),
         Term("○ user", "The engine stamps it when it wakes: lag makes TTFT read high.", "dim"),
         Term("lag", "How late the engine's loop wakes, p99 of the last second.", "dim"),
         Term("cpu 7/9%", "Share of a core: the engine's, the screen's.", "dim"),
@@ -252,6 +271,8 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
     ),
     "percentiles": (
         Term("p50 … p99, max, n", "of TTFT and E2E, and of how many samples; a column a window"),
+        Term("now, usual", "the shortest window; what a figure was while the route was well"),
+        Term("tok/s", "of a stream, over the window of the table"),
         Term(
             "failed %, oldest open",
             "what did not end ok; how long the oldest open stream has been waited for",
@@ -271,6 +292,21 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
         Term("RECOVERED, EXHAUSTED", "probes that were rescued; that failed all the same"),
         Term("ADDED WAIT", "the time they spent waiting"),
     ),
+    "figures": (
+        Term(
+            "now, usual, T0",
+            "the last minute or since the onset; while it was well; when you set it",
+        ),
+        Term("gap", "time between two chunks"),
+        Term("cached %", "of the input tokens, those that the provider had in its cache"),
+        Term("RTT ms", "round trip of the connection, the median"),
+    ),
+    "probes": (
+        Term("ENDED", "how it ended, or that it is open"),
+        Term("TRIES", "attempts, and the time that failed ones and their waits took"),
+        Term("GAP", "the longest time between two chunks"),
+        Term("WHY", "the precise reason, where it did not end ok"),
+    ),
 }
 """What the columns of a pane are; the same words stand in the room's README."""
 
@@ -278,14 +314,14 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "routes": (_COLUMNS, _MARKS),
     "arrival": (_LANES,),
     "percentiles": (_CHARTS, _MARKS),
-    "phases": (_CHARTS,),
-    "heat": (_CHARTS,),
-    "figures": (_FIGURES, _MARKS),
-    "probes": (_LANES,),
+    "phases": (_PAGE, _CHARTS),
+    "heat": (_PAGE, _CHARTS),
+    "figures": (_FIGURES, _MARKS, _PAGE),
+    "probes": (_LANES, _PAGE),
     "request": (_LANES,),
 }
 
-GLOSSARY: Final = (_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _OBSERVER)
+GLOSSARY: Final = (_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _OBSERVER)
 """All but the states."""
 
 HelpPage: TypeAlias = Literal["here", "keys", "states", "figures", "marks", "observer"]
@@ -308,9 +344,9 @@ def states_section(keys: Sequence[Hotkey], only: RouteState | None = None) -> Se
             Term(f"{STATE_GLYPHS[state]} {state}", _sentence(words.meaning), STATE_ROLES[state])
         )
         if words.look != "–":
-            terms.append(Term("  look at", _sentence(words.look), "dim"))
+            terms.append(Term("  look at", _sentence(words.look), "dim", "text"))
         if words.do != "–":
-            terms.append(Term("  do", _sentence(words.do), "dim"))
+            terms.append(Term("  do", _sentence(words.do), "dim", "text"))
     return Section("states, worst first" if only is None else "the state of {route}", tuple(terms))
 
 
@@ -333,7 +369,7 @@ def keys_sections(keys: Sequence[Hotkey]) -> tuple[Section, ...]:
     return tuple(
         Section(
             _GROUPS.get(group, group),
-            tuple(Term(key.shown or "–", key.tooltip, "accent") for key in members),
+            tuple(Term(key.shown or "–", key.tooltip, "accent", "text") for key in members),
         )
         for group in groups
         if (members := [key for key in keys if key.group == group])

@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from probes.board.views import RouteState
 from tui.draw.flow import flow, hanging, marked
-from tui.draw.text import Line, Role, cells, left, side_by_side
+from tui.draw.text import MARK, Line, cells, left, side_by_side
 from tui.keys import KEYS, Hotkey, hotkey
 from tui.panes.view import PaneName
 from tui.screens.glossary import HELP_PAGES, HelpPage, Section, Term, sections_of
@@ -66,14 +66,13 @@ def _section_lines(section: Section, width: int) -> Iterator[Line]:
 
 
 def _term_lines(term: Term, indent: int, width: int) -> Iterator[Line]:
-    role: Role = "text" if term.role in ("accent", "dim") else "dim"
     if width < _LEAST_BESIDE or cells(term.shown) >= indent:
         yield from flow(((term.shown, term.role),), width)
-        for line in flow(marked(term.meaning, role), width - 2):
+        for line in flow(marked(term.meaning, term.said), width - 2):
             yield (("  ", "text"), *line)
         return
     yield from hanging(
-        (term.shown, term.role), marked(term.meaning, role), indent=indent, width=width
+        (term.shown, term.role), marked(term.meaning, term.said), indent=indent, width=width
     )
 
 
@@ -98,7 +97,7 @@ class HelpText(Page):
 
     def draw(self, width: int) -> Sequence[Line]:
         """Return the page."""
-        return help_lines(self.sections, width)
+        return help_lines(self.sections, width - 1)  # a blank before the scroll bar
 
 
 class HelpScreen(ModalScreen[None]):
@@ -190,7 +189,7 @@ class HelpScreen(ModalScreen[None]):
         text.sections = sections
         text.redraw()
         box.scroll_home(animate=False)
-        room = min(self.app.size.width, 132) - 4
+        room = max(0, min(self.app.size.width, 132) - 4)
         box.border_title = self._tabs(room)
         keys = "← → page  ↑ ↓ scroll  / search  Esc close"
         box.border_subtitle = keys if cells(keys) <= room else "← → /  Esc"
@@ -201,7 +200,9 @@ class HelpScreen(ModalScreen[None]):
         room -= cells("help")
         for number, name in enumerate(HELP_PAGES, 1):
             entry = f" {number} {self._names[name]}"
-            if cells(entry) > room:
+            more = 0 if number == len(HELP_PAGES) else 2
+            if cells(entry) + more > room:
+                parts.append((f" {MARK}", "not bold"))
                 break
             room -= cells(entry)
             parts.append((entry, "$accent bold" if name == self._page else "not bold"))

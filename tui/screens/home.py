@@ -11,6 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from textual.app import ComposeResult
+from textual.containers import Container
+from textual.geometry import Size
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -36,7 +39,6 @@ from tui.panes.view import PaneName
 from tui.screens.cockpit import CockpitState
 from tui.screens.layout import LOWER_PANES, Arrangement, arrange
 from tui.screens.live import SCROLL_STEP, LiveScreen
-from tui.screens.route import RouteScreen
 from tui.screens.sort_menu import SortMenu
 
 _LOG: Final = 6
@@ -46,6 +48,17 @@ _STANDS_NS: Final = 5 * NS_PER_S
 """How long panes keep their heights whatever they come to say: as long as the rows their order."""
 _WHEEL_STEP: Final = 3
 _DOUBLE: Final = 2
+
+
+class Body(Container):
+    """Where strips and panes stand: all that a line to type on leaves of the screen."""
+
+    class Resized(Message):
+        """There is more or less room."""
+
+    def on_resize(self) -> None:
+        """Have the panes arranged for it."""
+        self.post_message(self.Resized())
 
 
 class HomeScreen(LiveScreen):
@@ -66,10 +79,11 @@ class HomeScreen(LiveScreen):
 
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange_panes` says which of them are displayed."""
-        for pane in self.panes.values():
-            pane.display = not pane.spec.number
-            yield pane
-        yield Input(placeholder="name, model, tag or state", id="filter", compact=True)
+        with Body(id="body"):
+            for pane in self.panes.values():
+                pane.display = not pane.spec.number
+                yield pane
+            yield Input(placeholder="name, model, tag or state", id="filter", compact=True)
 
     def on_mount(self) -> None:
         """Hide the filter until it is asked for."""
@@ -83,10 +97,10 @@ class HomeScreen(LiveScreen):
 
     def arrange_panes(self) -> Arrangement:
         """Show the panes that have room."""
-        latest = self.latest
+        latest, (width, height) = self.latest, self._room()
         arrangement = arrange(
-            self.size.width,
-            self.size.height,
+            width,
+            height,
             routes=len(latest.routes),
             banner=banner_line(latest, self.cockpit.strips.status) is not None,
             verdicts=verdict_count(latest),
@@ -115,8 +129,12 @@ class HomeScreen(LiveScreen):
                 self._wants = wants
         return self._wants
 
+    def _room(self) -> Size:
+        """Return what a line to type on leaves of the screen."""
+        return self.query_one(Body).size or self.size
+
     def _apply(self, arrangement: Arrangement) -> None:
-        width, height = self.size
+        width, height = self._room()
         self.set_class(not arrangement.framed, "-bare")
         y = 0
         strips: tuple[tuple[PaneName, int], ...] = (
@@ -141,6 +159,10 @@ class HomeScreen(LiveScreen):
             pane.fold(place.folded)
             _put(pane, place.x, place.y, place.width, place.height)
 
+    def on_body_resized(self) -> None:
+        """Arrange the panes for the new room."""
+        self.pull()
+
     def on_pane_pointed(self, event: Pane.Pointed) -> None:
         """Do what the user pointed at: a row, a head, a verdict, a folded pane."""
         pane, number = event.pane, event.pane.spec.number
@@ -150,10 +172,19 @@ class HomeScreen(LiveScreen):
             self.action_pane(number)
         elif number == 1:
             self._point_at_table(pane, event)
+        elif number == _LOG:
+            self._point_at_log(event)
         elif pane.spec.name == "verdicts":
             route = verdict_route(self.latest, pane.size.height, event.y)
             if route is not None:
                 self.look(replace(self.view, selected=route, offsets={}))
+
+    def _point_at_log(self, event: Pane.Pointed) -> None:
+        happening = happening_at(self.latest, self.view, event.y)
+        if happening is not None and self._select(happening):
+            self.look(self.view)
+            if event.clicks == _DOUBLE:
+                self._open_page()
 
     def _point_at_table(self, pane: Pane, event: Pane.Pointed) -> None:
         width, height = pane.size
@@ -161,7 +192,7 @@ class HomeScreen(LiveScreen):
         if row is not None:
             self.look(replace(self.view, selected=row.name))
             if event.clicks == _DOUBLE:
-                self.action_open()
+                self._open_page()
         elif event.y == 0:
             key = sort_key_at(self.latest, self.view, width, height, event.x)
             again = key is not None and key == self.view.sort
@@ -194,10 +225,15 @@ class HomeScreen(LiveScreen):
         """Open the page of the selected route; in what happened, that of the first line's."""
         if self.current == _LOG and not self._select(happening_at(self.latest, self.view)):
             return
+        self._open_page()
+
+    def _open_page(self) -> None:
         route = self.route()
         if route is not None:
             self._was_followed = route.name if self.view.selected is None else ""
             self.view = replace(self.view, maximised=None, selected=route.name)
+            from tui.screens.route import RouteScreen  # which the first frame need not wait for
+
             self.app.push_screen(RouteScreen(self.cockpit))
 
     def _select(self, happening: Happening | None) -> bool:
@@ -218,7 +254,7 @@ class HomeScreen(LiveScreen):
     def go_to(self, name: str) -> None:
         """Select a route and open its page."""
         super().go_to(name)
-        self.action_open()
+        self._open_page()
 
     def action_filter(self) -> None:
         """Open the filter."""
@@ -227,8 +263,11 @@ class HomeScreen(LiveScreen):
         self.look(self.view)
 
     def action_move(self, by: int) -> None:
-        """Move the cursor."""
-        self.look(moved(self.latest, self.view, by))
+        """Move the cursor; what happened has its own, which is its first line."""
+        if self.current == _LOG:
+            self.scroll(self.panes["happenings"], by)
+        else:
+            self.look(moved(self.latest, self.view, by))
 
     def action_edge(self, last: bool) -> None:
         """Move the cursor to the last row, or give it back to the worst."""

@@ -37,6 +37,10 @@ _NEED: Final = (2, 6, 3, 4, 5)
 retries have a figure each in the table, and in their folded lines."""
 _FOLDED_FIRST: Final = (4, 5, 6, 3, 2)
 """The same of those that are one line, where there is not room for all beside one another."""
+_FOLDED_WHERE_LOW: Final = (4, 5)
+_LOW: Final = 16
+"""Lines below the table from which throttling and retries have lines of their own: before that
+lanes and log need them all."""
 _WEIGHTS: Final[Mapping[int, int]] = {2: 5, 3: 5, 4: 3, 5: 3, 6: 4}
 """How the lines that nobody needs are shared, until a pane has all that it wants."""
 
@@ -118,6 +122,8 @@ def arrange(
     heights: dict[tuple[int, ...], int] = {}
     left = room - table
     for group in groups:
+        if group[0] in _FOLDED_WHERE_LOW and current not in group and room - table < _LOW:
+            continue
         least = frame + max(wants[n].least for n in group)
         others = len(wants) - sum(map(len, opened)) - len(group)
         if least + bool(others) <= left or (not opened and left >= frame + 1):

@@ -57,7 +57,7 @@ _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
 """Characters of a route's name in a line about it."""
-_MOST_SCROLLED: Final = 200
+_MOST_SCROLLED: Final = 500
 """Lines: more than any log keeps, so that a key held down for long is soon undone."""
 
 
@@ -100,6 +100,20 @@ class LiveScreen(Screen[None]):
         return ()
 
     # Frames.
+
+    @property
+    def is_current(self) -> bool:
+        """Whether somebody sees the screen: nothing lies over it but dialogues.
+
+        Textual's own is true of the second screen of the stack too, though the first one hides it:
+        it would take every other turn of the pace, and frames without what the first one needs.
+        """
+        for screen in reversed(self.app.screen_stack):
+            if screen is self:
+                return True
+            if not screen.is_modal:
+                return False
+        return False
 
     @property
     def view(self) -> ViewState:
@@ -296,7 +310,7 @@ class LiveScreen(Screen[None]):
     ) -> None:
         """Ask for a line of text at the foot of the screen; see `Prompt`.
 
-        While names are masked, none is offered, and none is repeated.
+        While names are masked, nothing that was typed before is repeated: it may have them.
         """
         await self.query(Prompt).remove()  # one that asked for this one is on its way out
         mask = self.mask()
@@ -309,6 +323,7 @@ class LiveScreen(Screen[None]):
                 lead,
                 lambda text: mask.words(take(text) or "") or None,
                 hint=lambda text: mask.words(hint(text)),
+                complete=complete,
                 letters=letters,
             )
         # Awaited, for what is typed next belongs to it.
@@ -453,8 +468,7 @@ class LiveScreen(Screen[None]):
     def action_help(self, page: str = "") -> None:
         """Show what the words and keys mean: at first those of the pane one is in, and what to do
         about the state of the selected route."""
-        route, mask = self.route(), self.mask()
-        name = "" if route is None else route.name if mask is None else mask.route(route.name)
+        route = self.route()
         here: PaneName = next(
             (pane.spec.name for pane in self.panes.values() if pane.spec.number == self.current),
             "routes",
@@ -464,7 +478,7 @@ class LiveScreen(Screen[None]):
                 cast(HelpPage, page or "here"),
                 keys=self.view.keys,
                 pane=here,
-                route=neutralise(name, _NAME_LIMIT),
+                route=self._called(route.name) if route is not None else "",
                 state=route.state if route is not None else None,
             )
         )

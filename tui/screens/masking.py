@@ -229,8 +229,12 @@ class _Probes(Sequence[ProbeView]):
     def __getitem__(self, place: slice) -> Sequence[ProbeView]: ...
     def __getitem__(self, place: int | slice) -> ProbeView | Sequence[ProbeView]:
         if isinstance(place, slice):
-            return [replace(one, request_id="") for one in self._probes[place]]
-        return replace(self._probes[place], request_id="")
+            return [_masked_probe(one) for one in self._probes[place]]
+        return _masked_probe(self._probes[place])
+
+
+def _masked_probe(probe: ProbeView) -> ProbeView:
+    return replace(probe, request_id="", served_by=MODEL if probe.served_by else "")
 
 
 def mask_of(names: Iterable[str], shown: Snapshot) -> Mask:

@@ -1,6 +1,9 @@
 """A line to type on, at the foot of a live screen, which goes on above it.
 
-It is there only while it is asked for: whoever asks mounts it, and it takes itself away.
+Rule 1. It is there only while it is asked for: whoever asks mounts it, and it takes itself away.
+Rule 2. Keys count in the order in which they were pressed, however fast. What was typed before the
+line was there is given to it by the app; Enter and Esc are obeyed where the letters before them
+are, and what comes after them goes back to be a key.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +12,8 @@ from typing import ClassVar, Final
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from tui.draw.text import clip, line_text
@@ -17,11 +22,52 @@ _LONGEST: Final = 400
 """Characters that can be typed: more than any command, filter or mark."""
 
 
+class TypedLine(Input):
+    """The line itself."""
+
+    def __init__(self, prompt: "Prompt") -> None:
+        super().__init__(compact=True, select_on_focus=False, max_length=_LONGEST)
+        self._prompt = prompt
+
+    def on_unmount(self) -> None:
+        """Be forgotten: Textual keeps each line that was ever shown, for as long as its screen."""
+        self._prompt.home.text_selection_started_signal.unsubscribe(self)
+
+    def on_key(self, event: Key) -> None:
+        """Obey what ends the line at once; Textual would after the letters that follow it."""
+        if self._prompt.ended:
+            self.app.post_message(Key(event.key, event.character))
+        elif not self.take_key(event):
+            return  # as any other line does
+        event.stop()
+        event.prevent_default()
+
+    def take_key(self, event: Key) -> bool:
+        """Take a key that ends the line, or answers it; tell whether it was one."""
+        if event.key == "enter":
+            self._prompt.submit(self.value)
+        elif event.key == "escape":
+            self._prompt.leave()
+        elif not self._prompt.answer(event):
+            return False
+        return True
+
+    def type_ahead(self, event: Key) -> bool:
+        """Take a key that was pressed before the line was there; tell whether it was for it."""
+        if self._prompt.ended:
+            return False
+        if self.take_key(event):
+            return True
+        if event.is_printable and event.character:
+            self.insert_text_at_cursor(event.character)
+            return True
+        return False
+
+
 class Prompt(Vertical):
     """Asks for one line of text; Esc leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", show=False),
         # A completion is this line's own; on the screen Tab goes from pane to pane.
         Binding("tab", "complete(1)", show=False, priority=True),
         Binding("shift+tab", "complete(-1)", show=False, priority=True),
@@ -61,6 +107,10 @@ class Prompt(Vertical):
         self._history = (*history, "")
         self._at = len(history)
         self._letters = letters
+        self._refused: str | None = None
+        """The line that is wrong, for as long as that is said."""
+        self.ended = False
+        """It takes no more keys."""
         self._round: Sequence[str] = ()
         """What Tab goes round, and the line that it was asked for."""
         self._completed = ""
@@ -70,17 +120,18 @@ class Prompt(Vertical):
         yield Static(classes="hint", markup=False)
         with Horizontal():
             yield Static(self._lead, classes="lead", markup=False)
-            yield Input(compact=True, select_on_focus=False, max_length=_LONGEST)
+            yield TypedLine(self)
 
     def on_mount(self) -> None:
         """Take the keys."""
+        self.home: Screen[object] = self.screen
         self._before = self.screen.focused
         self.screen.set_focus(self._input)
         self._say(self._hint(""), wrong=False)
 
     @property
-    def _input(self) -> Input:
-        return self.query_one(Input)
+    def _input(self) -> TypedLine:
+        return self.query_one(TypedLine)
 
     def _say(self, words: str, *, wrong: bool) -> None:
         room = max(0, self.app.size.width - 2)
@@ -93,46 +144,47 @@ class Prompt(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what can follow."""
         event.stop()  # the screen below has a line of its own, the filter
-        if self._letters:
-            self._answer(event.value[-1:].lower())
+        if self.ended or event.value == self._refused:
             return
         if event.value != self._completed:
             self._round = ()
-        self._say(self._hint(event.value), wrong=False)
+        if event.value == self._input.value:  # else it tells of what was there before
+            self._refused = None
+            self._say(self._hint(event.value), wrong=False)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def submit(self, text: str) -> None:
         """Give the line to whoever asked; where it is wrong, say why."""
-        event.stop()
         if self._letters:
             return  # Enter alone says neither yes nor no
-        wrong = self._take(event.value)
+        wrong = self._take(text)
         if wrong is None:
-            self._end()
+            self.leave()
         else:
+            self._refused = text
             self._say(wrong, wrong=True)
 
-    def _answer(self, letter: str) -> None:
-        """Take a letter for the answer, if it is one of those that were asked for."""
-        if letter and letter in self._letters:
+    def answer(self, event: Key) -> bool:
+        """Take a letter for the answer, where one was asked for: no other is typed then."""
+        letter = (event.character or "").lower()
+        if not self._letters or not event.is_printable:
+            return False
+        if letter in self._letters:
             self._take(letter)
-            self._end()
-        else:
-            self._input.value = ""
+            self.leave()
+        return True
 
     def on_descendant_blur(self) -> None:
         """Leave where a click went elsewhere."""
         if self.is_mounted and self.screen.focused is not self._input:
-            self._end()
+            self.leave()
 
-    def action_leave(self) -> None:
-        """Leave without a line."""
-        self._end()
-
-    def _end(self) -> None:
-        if not self.is_attached:
+    def leave(self) -> None:
+        """Go, and give the keys back to whom they belonged."""
+        if self.ended:
             return
-        if self._before is not None and self.screen.focused is self._input:
-            self._before.focus()
+        self.ended = True
+        if self.screen.focused is self._input:
+            self.screen.set_focus(self._before)
         self.remove()
 
     def action_complete(self, step: int) -> None:

@@ -99,15 +99,15 @@ class RequestScreen(LiveScreen):
         route, anchor_ns = self._row(snapshot), snapshot.wall_anchor_ns
         model, usual = (route.model if route is not None else ""), self._usual(snapshot, route)
         usual_s = [row.usual_s for row in usual]
-        mask, request = self.mask(), self._request
+        mask = self.mask()
         drawn = (self._probe, width, anchor_ns, model, usual_s, mask is None)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        if request is None:
+        if self._request is None:
             self._all = fold(((NO_LONGER_KEPT, "title"),), width)
         else:
-            shown = request if mask is None else mask.request(request)
+            shown = self._request if mask is None else mask.request(self._request)
             self._all = request_lines(shown, width, anchor_ns, model, usual)
 
     def _shown_route(self) -> str:

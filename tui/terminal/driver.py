@@ -8,16 +8,22 @@ Textual's thread would end of that error, and the screen would wait for ever at 
 empties.
 """
 
+import os
 import select
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import IO, Protocol, cast
+from typing import IO, Final, Protocol, cast
 
 from textual.app import App
 from textual.driver import Driver
 
 from probes.kit.clock import Clock, SystemClock, seconds
+from probes.kit.sanitise import neutralise
+
+_MOST_TITLE: Final = 60
+_UNTITLED: Final = "linux"
+"""A console without windows: it has no title, and old ones print what sets it."""
 
 
 class Terminal(Protocol):
@@ -42,6 +48,10 @@ class Terminal(Protocol):
     @property
     def gone(self) -> bool:
         """Whether nobody is at the far end any more."""
+        ...
+
+    def title(self, text: str) -> None:
+        """Show a title in the terminal's window or tab; at the end it has its former one back."""
         ...
 
 
@@ -121,6 +131,16 @@ class MeteredFile:
         return self._file.fileno()
 
 
+_PUSH_TITLE: Final = "\x1b[22;0t"
+_POP_TITLE: Final = "\x1b]2;\x1b\\\x1b[23;0t"
+"""Empty, for terminals that do not know the stack of titles, and then the former one."""
+
+
+def title_sequence(text: str) -> str:
+    """Return what sets a terminal's title; control characters in it end no sequence early."""
+    return f"\x1b]2;{neutralise(text, _MOST_TITLE)}\x1b\\"
+
+
 def is_terminal(stream: IO[str] | None) -> bool:
     """Return whether a stream is there and leads to a terminal."""
     try:
@@ -158,6 +178,8 @@ if sys.platform != "win32":
             self._metered = MeteredFile(cast("IO[str]", screen), self._meter)
             # Textual's own type is that of stderr; its writer thread needs no more than this.
             self._file = cast("TextIOWrapper", self._metered)
+            self._title: str | None = None
+            """None where the terminal has its own."""
             if attach := getattr(app, "attach_terminal", None):
                 attach(self)
 
@@ -186,8 +208,19 @@ if sys.platform != "win32":
             """Whether the terminal hung up."""
             return self._metered.gone or _hung_up(self.fileno)
 
+        def title(self, text: str) -> None:
+            """Show a title, where that is another one."""
+            if text == self._title or os.environ.get("TERM", "").startswith(_UNTITLED):
+                return
+            before = _PUSH_TITLE if self._title is None else ""
+            self._title = text
+            self.write(before + title_sequence(text))
+
         def stop_application_mode(self) -> None:
             """Give the terminal back."""
+            if self._title is not None:
+                self._title = None
+                self.write(_POP_TITLE)
             if self._mouse_pixels:
                 self.write("\x1b[?1016l")  # Textual leaves it on
             super().stop_application_mode()

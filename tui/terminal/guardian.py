@@ -27,9 +27,10 @@ GIVE_BACK: Final = (
     "\x1b[?2004l\x1b[?7h\x1b[?2048l"  # pasted text as typed, lines wrap, no reports of the size
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # no reports of the mouse
     "\x1b[<u"  # the keyboard as before; each screen has its own, so this one's comes first
+    "\x1b[23;0t"  # the title that it had
     "\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?1004l"  # the shell's screen, its cursor, no reports of focus
 )
-"""Undoes all that Textual's driver asks of a terminal."""
+"""Undoes all that Textual's driver and ours ask of a terminal."""
 
 _WRITE_FOR_S: Final = 0.5
 """How long a terminal that takes nothing is tried."""

@@ -6,7 +6,17 @@ from bisect import bisect_right
 from typing import Any, get_args
 
 import pytest
-from board_streams import ProbeScript, arrivals, at, batch, hello, route_info, throttled, tick
+from board_streams import (
+    ProbeScript,
+    arrivals,
+    at,
+    batch,
+    diagnosis,
+    hello,
+    route_info,
+    throttled,
+    tick,
+)
 from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +55,15 @@ def stream(seed: int, probes: int) -> list[Event]:
         events += script.events()
     events += [tick(float(second)) for second in range(round(probes * 0.7))]
     events.append(Gap(at_ns=at(4.0), started_ns=at(1.0)))
+    ends_s = probes * 0.7
+    events += [
+        Knob(at_ns=at(ends_s * part), route="alpha", knob="concurrency", before=4, after=after)
+        for part, after in ((0.3, 8), (0.6, 2))
+    ]
+    events += [
+        diagnosis(ends_s * part, since_s=ends_s / 9, state=state)
+        for part, state in ((0.2, "named"), (0.7, "cleared"))
+    ]
     return [hello(*ROUTES), *sorted(events, key=lambda event: event.at_ns)]
 
 
@@ -92,6 +111,7 @@ def test_transient_events_and_looking_change_no_durable_figure(
             durable_row(view) for view in other.routes
         ]
         assert one.throttles == other.throttles
+        assert one.happenings == other.happenings
         assert one.details["beta"].retries == other.details["beta"].retries
 
 

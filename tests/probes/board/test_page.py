@@ -11,12 +11,13 @@ import pytest
 from bench.flat import Traffic
 from board_oracle import Oracle
 from board_streams import ProbeScript, at, diagnosis, hello, route_info, tick
+from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_felt import by_the_book
 
 from probes.board import Board
-from probes.board.views import PHASES, FeltColumn, PhaseRow, RoutePage, heat_row
+from probes.board.views import PHASES, FeltColumn, FeltFigure, PhaseRow, RoutePage, heat_row
 from probes.events import (
     DURABLE_TYPES,
     AttemptFinished,
@@ -25,6 +26,7 @@ from probes.events import (
     FirstToken,
     ProbeFinished,
     StampLadder,
+    Usual,
 )
 from probes.kit.clock import NS_PER_S
 
@@ -153,6 +155,42 @@ def test_nobody_looks_and_nothing_is_read() -> None:
     assert board.snapshot("5m", ("route0",), ("route1",)).details.keys() == {"route0", "route1"}
 
 
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 9_999), after=st.integers(0, 400))
+def test_pages_of_many_routes_are_of_the_moment_of_their_frame(seed: int, after: int) -> None:
+    chance, events = random.Random(seed), traffic(60)
+    upto = chance.randrange(400, len(events) - after)
+    wrong = diagnosis(0.0, "provider_queueing", routes=("route0",))
+    wrong = replace(wrong, at_ns=events[upto - 1].at_ns, since_ns=events[upto - 300].at_ns)
+    later: list[Event] = [*events[upto : upto + after]]
+    later.insert(chance.randrange(after + 1), wrong)
+    board, other = folded(events[:upto]), folded(events[:upto])
+    for one in (board, other):
+        one.snapshot("5m", ("route0",))  # somebody looks: turns read what is looked at
+    frame = board.snapshot("5m", pages=board.routes, anew=True)
+    looked_at = chance.choice(((), board.routes[:1]))
+    at_once = [frame.details[route].page for route in looked_at]
+    for event in later:
+        board.fold(event)
+    for route in board.routes:
+        wanted = other.snapshot("5m", pages=(route,), anew=True).details[route].page
+        assert frame.details[route].page == wanted
+        assert frame.details[route].page is frame.details[route].page
+    assert at_once == [frame.details[route].page for route in looked_at]
+
+
+def test_pages_of_a_frame_that_nobody_has_any_more_are_not_read() -> None:
+    events = traffic(30)
+    board = folded(events[:-200])
+    frame = board.snapshot("5m", pages=board.routes)
+    assert len(frame.details) == len(board._owed) == 2
+    assert "route0" in frame.details
+    del frame
+    for event in events[-200:]:
+        board.fold(event)
+    assert not board._owed
+
+
 def test_a_replay_gives_the_same_page_as_the_run() -> None:
     events = traffic(400)
     live, chance = Board(), random.Random(4)
@@ -261,7 +299,7 @@ def test_phases_now_stand_against_what_they_were_while_the_route_was_well() -> N
     board.fold(tick(363.0))
     row = rows_of(page_of(board))["headers"]
     assert (row.now_s, row.usual_s) == pytest.approx((2.5, 0.5))
-    assert row.n_now == 61  # those that ended in the slices from 300 s on, which has the onset
+    assert row.n_now == 61  # those that ended in the slices from 300 s on
     assert row.n_usual == 299  # those that ended in the slices up to 300 s
     assert rows_of(page_of(board))["writing"].now_s == pytest.approx(1.0)
 
@@ -324,17 +362,34 @@ def test_failures_of_another_answer_cap_are_not_of_this_one() -> None:
     assert (five.ttft[1].n, five.ttft[1].is_least, five.e2e[1].n) == (30, False, 30)
 
 
-def test_now_begins_with_the_newest_onset() -> None:
-    board = folded([hello()])
+def test_now_begins_with_the_slice_of_the_onset_as_in_the_row() -> None:
+    board = folded([hello(route_info(goal_e2e_s=None))])
     for n in range(120):
-        script = ProbeScript(f"e1-{n}", n * 1.0, ttft_s=0.4 if n < 90 else 4.0, e2e_s=5.0)
+        script = ProbeScript(f"e1-{n}", n * 1.0, ttft_s=0.4 if n < 90 else 0.9, e2e_s=5.0)
         for event in script.events():
             board.fold(event)
     board.fold(tick(126.0))
     assert column(page_of(board), "now").finished == 65
     board.fold(diagnosis(127.0, "provider_queueing", since_s=94.5))
-    now = column(page_of(board), "now")
-    assert (now.finished, now.ttft[0].value) == (35, pytest.approx(4.0))
+    snapshot = board.snapshot("1m", pages=("alpha",), anew=True)
+    page, row = snapshot.details["alpha"].page, snapshot.routes[0]
+    assert page is not None
+    now = column(page, "now")
+    assert (now.finished, now.ttft[0].value) == (35, 0.9)
+    assert (row.n, row.ttft_p50.value) == (35, 0.9)
+
+
+def test_usual_is_what_the_diagnosis_knows_of_the_route() -> None:
+    board = folded([hello(), *ProbeScript("e1-1", 1.0).events()])
+    assert column(page_of(board), "usual") == FeltColumn(
+        name="usual", ttft=(FeltFigure(),) * 3, e2e=(FeltFigure(),) * 3
+    )
+    known: dict[str, Any] = {"ttft_p50_s": 0.4, "ttft_p95_s": 0.6, "tokens_per_s": 33.0, "n": 77}
+    board.fold(Usual(at_ns=at(4.0), route="alpha", cohort="64/256", **known))
+    usual = column(page_of(board), "usual")
+    assert [figure.value for figure in usual.ttft] == [0.4, 0.6, None]
+    assert {(figure.n, figure.enough) for figure in usual.ttft[:2]} == {(77, True)}
+    assert usual.tokens_per_s == 33.0
 
 
 def test_a_hang_shows_how_old_it_is() -> None:
@@ -354,6 +409,11 @@ def test_what_the_connection_and_the_cache_did_is_of_each_span() -> None:
             "rtt_ns": 20_000_000 if n % 2 else 40_000_000,
             "input_tokens": 100,
             "cached_tokens": None if n < 10 else 50,
+            "output_tokens": 20 if n % 2 else 40,
+            "token_source": "usage",
+            "cold": n % 4 == 0,
+            "stalls": n % 5 == 0,
+            "chunks": 2,
             "chunk_offsets_ns": (10**9, 10**9 + (n + 1) * 10**6),
         }
         for event in ProbeScript(f"e1-{n}", n * 1.0, finished=told).events():
@@ -361,6 +421,8 @@ def test_what_the_connection_and_the_cache_did_is_of_each_span() -> None:
     board.fold(tick(43.0))
     run = column(page_of(board), "run")
     assert run.cached_share == 0.5
+    assert (run.cold_share, run.stalled_share) == (0.25, 0.2)
+    assert (run.input_tokens, run.output_tokens) == (100.0, 30.0)
     assert run.rtt_s == pytest.approx(0.02, rel=0.037)
     assert run.gap_max_s == pytest.approx(0.04)
     assert run.gap_p99_s == pytest.approx(0.04, rel=0.037)

@@ -230,7 +230,7 @@ def test_the_probes_of_forty_one_routes_are_kept_in_twelve_megabytes() -> None:
         logs = [ProbeLog() for _ in range(41)]
         for log in logs:
             for one, probe in events:
-                log.attempt_ended(one)
+                log.attempt_ended(one, BYTES_KEPT // 41)
                 log.probe_ended(probe, BYTES_KEPT // 41, is_good=True)
         held, _ = tracemalloc.get_traced_memory()
     finally:
@@ -253,7 +253,7 @@ def test_whatever_a_server_sends_the_bytes_stay_within_their_bound(
     log, told = ProbeLog(), {}
     for number, size in enumerate(sizes):
         one = attempt(f"e1-{number}", chunks=0, message="x" * size)
-        log.attempt_ended(one)
+        log.attempt_ended(one, bytes_kept)
         if number not in never_end:
             told[f"e1-{number}"] = one
             log.probe_ended(ended(f"e1-{number}"), bytes_kept, is_good=True)
@@ -274,7 +274,7 @@ def test_whatever_a_server_sends_the_bytes_stay_within_their_bound(
 def test_attempts_whose_probes_never_end_do_not_pile_up() -> None:
     log = ProbeLog()
     for number in range(5_000):
-        log.attempt_ended(attempt(f"e1-{number}", chunks=3))
+        log.attempt_ended(attempt(f"e1-{number}", chunks=3), BYTES_KEPT)
     assert len(log._unended) <= 512
     log.probe_ended(ended("e1-4999"), 20_000, is_good=True)
     assert log.request("alpha", "e1-4999") is not None

@@ -65,6 +65,13 @@ def test_it_says_what_was_measured_and_when(tmp_path: Path) -> None:
     assert (report.incidents, report.pages, report.missing) == ((), (), ())
 
 
+def test_a_stamp_that_no_clock_has_breaks_no_report(tmp_path: Path) -> None:
+    begun, *_, ended = ProbeScript("1-alpha-1", 1.0, outcome="timeout").events()
+    edited = [replace(ended, at_ns=stamp) for stamp in ((1 << 64) - 1, -(1 << 63))]
+    report = told(recorded(tmp_path, hello(), begun, *edited))
+    assert report.routes == (RouteCount("alpha", 2, 2),)
+
+
 def test_an_incident_comes_with_the_probes_of_its_routes_while_it_stood(tmp_path: Path) -> None:
     alpha = [*probes(0, 100), *probes(100, 110, outcome="timeout"), *probes(110, 200)]
     bravo = probes(0, 200, route="bravo")

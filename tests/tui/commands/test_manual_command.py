@@ -1,5 +1,6 @@
 """`llmtop manual`: topics as plain text, by a pager where there is a terminal."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +90,22 @@ def test_on_a_terminal_the_pager_gets_the_text(
     assert 50 < max(map(cells, lines)) <= 60
 
 
+def test_ctrl_c_is_for_the_pager_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pager = tmp_path / "pager.py"
+    pager.write_text(
+        "import os, signal, sys, time\n"
+        "sys.stdin.read()\n"
+        "os.kill(os.getppid(), signal.SIGINT)\n"
+        "time.sleep(0.2)\n"  # of wall time: the parent must not be gone by then
+        "open(sys.argv[1], 'w').write(str(os.getppid()))\n"
+    )
+    monkeypatch.setenv("PAGER", f"{sys.executable} {pager} {tmp_path / 'parent'}")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert main(["manual", "verdicts"]) == 0
+    assert (tmp_path / "parent").read_text() == str(os.getpid())
+
+
 def test_on_a_pipe_there_is_no_pager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a pager was run"))
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a pager was run"))
     assert main(["manual", "verdicts"]) == 0
     assert manual._width() == 80

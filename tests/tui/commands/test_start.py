@@ -12,8 +12,9 @@ from fakes import FakeSession
 
 from probes.config import Config, Display
 from probes.config.errors import ConfigError
-from tui.commands.start import OWN_THEMES, Screen, run_app, run_cockpit
+from tui.commands.start import Screen, run_app, run_cockpit
 from tui.draw.theme import THEMES
+from tui.draw.theme_names import OWN_THEMES
 
 
 @dataclass

@@ -200,7 +200,7 @@ def test_a_strip_is_blank_before_the_first_slice_and_marks_cells_without_a_probe
     young = line_text(strip_cells(trend(0.5)[-6:], 15, 4.0, 1.0, CELL_NS))
     assert young.count(" ") >= 11
     idle = [point(index, None, n=0) for index in range(60)]
-    assert line_text(strip_cells(idle, 5, 4.0, 1.0, CELL_NS)) == NO_SAMPLE * 5
+    assert line_text(strip_cells(idle, 5, 4.0, 1.0, CELL_NS)) == NO_SAMPLE * 4 + " "
     assert line_text(strip_cells((), 5, 4.0, 1.0, CELL_NS)) == " " * 5
     assert strip_cells((), 0, 4.0, 1.0, CELL_NS) == ()
 

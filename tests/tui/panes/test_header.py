@@ -7,11 +7,11 @@ from fakes import FakeStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.board.views import EMPTY_SNAPSHOT
+from probes.board.views import EMPTY_SNAPSHOT, RouteState, RouteView, WindowName
 from probes.control.status import HostState
 from probes.events import HeldReason
 from tui.draw.text import line_text, line_width
-from tui.panes.header import banner_line, header_line
+from tui.panes.header import banner_line, header_line, terminal_title
 from tui.panes.view import Freeze, ViewState
 
 RUNNING = FakeStatus()
@@ -30,34 +30,96 @@ def test_the_strip_fits_any_width(width: int) -> None:
 def test_the_home_screen_shows_every_figure() -> None:
     text = header()
     for part in (
-        "● LIVE 00:12:41",
-        "23 in flight",
-        "312 probes/min",
-        "~1.9k tok/s",
-        "429 14/min",
-        "retries  9/min",
-        "failed  2/min",
-        "$0.42/h 21% budget",
-        "◉ kernel lag 0.3ms cpu 7/0%",
+        "● LIVE 12:41  6 routes: ✖ 3 hurt, 2 ok, 1 idle │ last 5 m   605 probes",
+        "    38 failed    14 429s    31 retries │ $0.42/h 21% of cap ",
+        "◉ exact lag 0.3ms",
     ):
         assert part in text
 
 
 def test_narrow_terminals_keep_what_hurts() -> None:
     text = header(80)
-    assert "429 14/min" in text
-    assert "failed" in text
-    assert "tok/s" not in text
+    assert "✖ 3 hurt, 2 ok, 1 idle" in text
+    assert "38 failed" in text
+    assert "14 429s" in text
+    assert "probes" not in text
+
+
+def test_a_wide_terminal_has_what_goes_on_too() -> None:
+    text = header(220)
+    assert "23 open" in text
+    assert "~1.9k tok/s" in text
+    assert "cpu 7/0%" in text
+
+
+def test_the_light_has_the_colour_of_the_worst_route() -> None:
+    def light(*rows: RouteView) -> str:
+        line = header_line(made.snapshot(routes=rows), ViewState(), RUNNING, 120)
+        return next(role for text, role in line if text.startswith("●"))
+
+    assert light(made.route("a"), made.route("b", "starting")) == "good"
+    assert light(made.route("a"), made.route("b", "slow")) == "slow"
+    assert light(made.route("b", "slow"), made.route("a", "down")) == "missed"
+    assert light(made.route("a", "paused")) == "good"
+
+
+@pytest.mark.parametrize(
+    ("rows", "hurt", "told"),
+    [
+        ((made.route("a"),), 0, "1 route │"),
+        ((made.route("a"), made.route("b")), 0, "2 routes │"),
+        ((made.route("a", "down"), made.route("b")), 1, "2 routes: ✖ 1 hurt, 1 ok │"),
+        ((made.route("a", "slow"),), 1, "1 route: △ 1 hurt │"),
+        (
+            (made.route("a", "slow"), made.route("b", "paused")),
+            1,
+            "2 routes: △ 1 hurt, 1 idle │",
+        ),
+    ],
+)
+def test_it_says_how_many_routes_hurt(rows: tuple[RouteView, ...], hurt: int, told: str) -> None:
+    shown = made.snapshot(routes=rows, header=made.header(routes=len(rows), hurt=hurt))
+    assert f"  {told}" in line_text(header_line(shown, ViewState(), RUNNING, 160))
+
+
+@pytest.mark.parametrize(
+    ("window", "told"), [("1m", "last 1 m"), ("1h", "last 1 h"), ("run", "since start")]
+)
+def test_its_counts_are_of_the_window_of_the_table(window: WindowName, told: str) -> None:
+    shown = made.snapshot(window=window)
+    assert f" │ {told}   605 probes" in line_text(header_line(shown, ViewState(), RUNNING, 160))
+
+
+def test_an_hour_has_hours() -> None:
+    assert "LIVE 1:02:03" in header(elapsed_s=3723.0)
 
 
 def test_figures_do_not_move_as_they_grow() -> None:
-    assert header(probes_per_min=4.0).index("probes/min") == header().index("probes/min")
+    assert header(finished=4, failed=0).index("retries") == header().index("retries")
 
 
 def test_freeze_is_said_with_what_was_missed() -> None:
     text = header(view=ViewState(freeze=Freeze(12.0, 340)))
     assert "FROZEN 12s · 340 events since" in text
     assert "LIVE" not in text
+
+
+@pytest.mark.parametrize(
+    ("states", "title"),
+    [
+        ((), "llmtop"),
+        (("ok", "starting", "paused"), "llmtop"),
+        (("ok", "slow"), "△ 1 slow · llmtop"),
+        (("slow", "down", "ok", "down"), "✖ 2 down · llmtop"),
+    ],
+)
+def test_the_terminals_title_tells_the_worst(states: tuple[RouteState, ...], title: str) -> None:
+    rows = tuple(made.route(made.HOSTILE, state) for state in states)
+    assert terminal_title(made.snapshot(routes=rows), RUNNING) == title
+
+
+def test_the_terminals_title_tells_of_an_engine_that_is_gone() -> None:
+    assert terminal_title(made.snapshot(), FakeStatus("gave_up")) == "✖ engine dead · llmtop"
 
 
 def test_nothing_to_say_means_no_banner() -> None:

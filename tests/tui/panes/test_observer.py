@@ -27,7 +27,7 @@ def told(cockpit: Cockpit = CALM, **changes: object) -> dict[str, str]:
 
 def test_a_well_observer_is_dim() -> None:
     calm = told(Cockpit(cpu_share=0.09))
-    assert list(calm) == ["◉ kernel", "lag 0.3ms", "cpu 7/9%", "drops 0"]
+    assert list(calm) == ["◉ exact", "lag 0.3ms", "cpu 7/9%", "drops 0"]
     assert set(calm.values()) == {"dim"}
 
 
@@ -108,6 +108,13 @@ def test_below_a_twentieth_nothing_is_said_of_inexact_stamps() -> None:
     assert not any("inexact" in text for text in told(inexact_share=0.0499))
 
 
+def test_stamps_are_called_exact_only_where_all_that_is_shown_of_them_is() -> None:
+    assert "◉ exact" in told()
+    assert "◉ kernel" in told(inexact_share=0.06)
+    assert "◉ kernel" in told(drops=3, drops_shown=True)
+    assert "○ user" in told(clock="user")
+
+
 def test_without_the_kernels_stamps_nothing_is_called_inexact() -> None:
     assert not any("inexact" in text for text in told(inexact_share=0.5, clock="user"))
 
@@ -121,17 +128,17 @@ def test_red_stays_at_any_width_that_holds_it(width: int) -> None:
 
 def test_words_go_before_figures_that_hurt_and_marks_lose_theirs_first() -> None:
     everything = {"engine_cpu": 0.98, "drops": 3, "drops_shown": True, "loop_lag_p99_s": 0.05}
-    wide, middle, narrow = (line_text(strip(width, **everything)) for width in (200, 165, 90))
+    wide, middle, narrow = (line_text(strip(width, **everything)) for width in (215, 185, 100))
     assert "token arrival incomplete" in wide
     assert "lag 50 ms: probes leave late" in wide
     assert "token arrival incomplete" in middle
     assert "lag 50 ms" in middle
     assert "probes leave late  " not in middle
     assert "✖ engine CPU 98 %  ✖ drops 3" in narrow
-    assert "429 14/min" in narrow
+    assert "14 429s" in narrow
 
 
 def test_calm_readings_make_room_for_figures_that_hurt() -> None:
     text = line_text(strip(80))
-    assert "failed  2/min" in text
+    assert "38 failed" in text
     assert "cpu" not in text

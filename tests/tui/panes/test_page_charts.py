@@ -147,10 +147,10 @@ def test_onsets_ends_knobs_and_t0_are_marked() -> None:
         ("✓", "good", "22:16:01"),
         ("▲", "sluggish", "22:20:17"),
         ("▾", "accent", "CONC 3→6"),
-        ("▾", "title", "T0"),
+        ("T", "title", "0"),
     ]
     elsewhere = replace(view, page=replace(page, t0_route="another"))
-    assert "T0" not in [mark.words for mark in marks_of(shown, elsewhere, subject, UTC)]
+    assert "T" not in [mark.glyph for mark in marks_of(shown, elsewhere, subject, UTC)]
 
 
 def test_a_scale_holds_what_it_must_and_is_not_half_empty() -> None:
@@ -217,7 +217,8 @@ def test_a_column_in_which_something_failed_says_so_on_the_axis() -> None:
     axis = axis_until(NOW_NS, [one.start_ns for one in slices], 12)
     rule = texts(stack_lines(slices, axis, (), 8, (), points))[-2][6:]
     columns = [axis.column_of(one.start_ns) or 0 for one in slices]
-    assert [rule[column] for column in columns] == ["─", "✕", "⊘", "·", "·"]
+    assert [rule[column] for column in columns] == ["─", "✕", "⊘", "·", "─"]
+    assert rule[-1] == "─", "what has begun in the open slice may end in it yet"
 
 
 def test_a_young_route_has_no_phases_yet() -> None:

@@ -207,6 +207,19 @@ def test_the_row_of_the_cursor_is_in_sight_wherever_it_is(down: int, height: int
     assert probe_name(probe.probe) in told(shown, view, 160, height)[row]
 
 
+def test_where_another_model_answers_it_is_told_of_each() -> None:
+    changed = replace(
+        made.incidents()[2],
+        diagnosis=made.diagnosis("model_changed", routes=(made_page.NAME,)),
+    )
+    probes = (made_page.probe(9, served_by="qwen3-8b fp_1"), *made_page.probes()[:20])
+    lines = told(replace(frame(probes), incidents=(changed,)), width=100)
+    assert "ANSWERED BY" in lines[0]
+    assert "qwen3-8b fp_1" in lines[1]
+    assert "qwen3-235b fp_7a" in lines[2]
+    assert "ANSWERED BY" not in told(frame(probes), width=200)[0]
+
+
 def test_a_servers_words_are_harmless() -> None:
     bad = made_page.failed(1, "server_error", made.HOSTILE, None, 1.0, probe=made.HOSTILE)
     text = "".join(told(frame((bad,)), width=200))

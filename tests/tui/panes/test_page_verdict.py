@@ -51,8 +51,8 @@ def test_it_says_what_since_how_many_why_what_to_do_and_what_speaks_against() ->
         "76 beyond a goal (TTFT 1.00 s, E2E 3.00 s)",
         "   for      first token 2.60 s, usual 0.73 (n 103/240)",
         "   do       move users to deepseek-eu (TTFT p95 0.620 s, 99.0 % good)",
-        "   against  writing speed, RTT as usual · also eastus-gpt down, busy-llama throttled, "
-        "2 others fine",
+        "   against  writing speed, RTT as usual · us: lag 0.3 ms · also eastus-gpt down, "
+        "busy-llama throttled, 2 others fine",
         "   knob     22:20:11 you: CONC 3→6 · 429 0→0 % · TTFT p95 0.90→3.26 s · "
         "tok/s 33→33 · GOOD 100→22 % · n 112/117 · worse",
     ]
@@ -80,14 +80,19 @@ def test_when_all_others_are_well_they_are_counted() -> None:
     shown = ill(QUEUEING)
     rows = tuple(replace(row, state="ok") for row in shown.routes)
     told = text_of(replace(shown, routes=rows))
-    assert "   against  writing speed, RTT as usual · 5 others fine" in told
+    assert "   against  writing speed, RTT as usual · us: lag 0.3 ms · 5 others fine" in told
+
+
+def test_where_our_own_loop_is_late_it_does_not_speak_against_us() -> None:
+    late = replace(ill(QUEUEING), header=made.header(loop_lag_p99_s=0.05))
+    assert "us: lag" not in " ".join(text_of(late))
 
 
 def test_a_route_that_is_alone_has_no_others() -> None:
     shown = ill(QUEUEING)
     rows = tuple(row for row in shown.routes if row.name == made_page.NAME)
     told = text_of(replace(shown, routes=rows))
-    assert "   against  writing speed, RTT as usual" in told
+    assert "   against  writing speed, RTT as usual · us: lag 0.3 ms" in told
 
 
 def test_advice_without_a_route_to_go_to_has_no_figures() -> None:
@@ -159,13 +164,20 @@ def test_a_route_that_is_still_learnt_says_so() -> None:
 
 
 def test_a_route_that_hurts_without_a_known_cause_says_by_how_much() -> None:
-    route = made_page.row(state="slow", why="TTFT above its goal", said='429 "x"')
+    route = made_page.row(state="slow", said='429 "x"')
     told = text_of(with_row(route))
-    assert told[0].startswith(" △ slow since 22:20:17 (5m44s) · TTFT above its goal · GOOD 22.0 %")
+    assert told[0].startswith(" △ slow since 22:20:17 (5m44s) · GOOD 22.0 %")
     flat = " ".join(" ".join(told).split())
     assert "TTFT p95 3.26 s, 326 % of its goal" in flat
     assert "no cause is known yet" in flat
     assert told[-1] == '   says     429 "x"'
+
+
+def test_why_a_route_is_in_its_state_is_said_once() -> None:
+    route = made_page.row(state="slow", why="TTFT p95 3.3× goal")
+    told = " ".join(text_of(with_row(route)))
+    assert "(5m44s) · TTFT p95 3.3× goal · GOOD" in told
+    assert "of its goal" not in told
 
 
 def test_a_paused_route_says_how_it_goes_on() -> None:

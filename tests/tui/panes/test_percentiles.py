@@ -8,6 +8,7 @@ from changed import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import HOSTILE, NOW_NS, detail, figure, of_one, percentiles, route, snapshot, trend
+from reading import cells_under
 
 from probes.board.views import (
     EMPTY_SNAPSHOT,
@@ -16,13 +17,19 @@ from probes.board.views import (
     Marker,
     MarkerKind,
     PercentileTable,
+    Snapshot,
+    UsualView,
     WindowColumn,
     WindowName,
 )
-from probes.events import Evidence
 from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line, line_text, line_width
-from tui.panes.percentiles import Charts, percentiles_lines, percentiles_title
+from tui.panes.percentiles import (
+    Charts,
+    cohort_words,
+    percentiles_lines,
+    percentiles_title,
+)
 from tui.panes.routes import FEW_SAMPLES
 from tui.panes.timeline import MIN_HEIGHT, timeline_lines
 from tui.panes.view import DEFAULT_VIEW, ViewState
@@ -69,33 +76,95 @@ def test_a_tall_chart_shows_e2e_beneath_ttft_with_its_own_goal() -> None:
 
 
 def test_all_windows_stand_side_by_side_with_every_percentile_and_n():
-    lines = texts(percentiles(), 44, 15)
-    assert lines[0].split() == ["seconds", "1m", "5m", "15m", "1h", "run"]
-    labels = [line[:8].strip() for line in lines[1:14]]
+    lines = texts(percentiles(), 51, 16)
+    assert lines[0].split() == ["seconds", "now", "usual", "5m", "15m", "1h", "run"]
+    labels = [line[:8].strip() for line in lines[1:15]]
     assert labels == [
         *("TTFT p50", "p90", "p95", "p99", "max", "n"),
-        *("E2E p50", "p90", "p95", "p99", "max", "n", "failed %"),
+        *("E2E p50", "p90", "p95", "p99", "max", "n", "tok/s", "failed %"),
     ]
-    assert lines[14].startswith("oldest open   4.1s")
+    assert lines[15].startswith("oldest open   4.1s")
+
+
+def known(**usual: float) -> Snapshot:
+    row = route("a", usual=UsualView(**usual), stream_tokens_per_s=33.0)
+    return of_one("1m", row)
+
+
+def test_what_is_usual_stands_beside_now():
+    shown = known(ttft_p50=0.41, ttft_p95=0.73, e2e_p50=1.5, e2e_p95=2.5, tokens_per_s=51, n=900)
+    lines = [line_text(line) for line in percentiles_lines(shown, DEFAULT_VIEW, 51, 16)]
+    heads = [("now", "r"), ("usual", "r")]
+    told = {line[:8].strip(): cells_under(lines[0], line, heads) for line in lines[1:15]}
+    assert told["TTFT p50"] == ["0.540", "0.410"]
+    assert [cells_under(lines[0], line, heads)[1] for line in lines[1:15]] == [
+        *("0.410", "", "0.730", "", "", "900", "1.50", "", "2.50", "", "", "", "51.0", ""),
+    ]
+    assert told["tok/s"] == ["33.0", "51.0"]
+    unknown = [line_text(line) for line in percentiles_lines(known(), DEFAULT_VIEW, 51, 16)]
+    assert {cells_under(unknown[0], line, heads)[1] for line in unknown[1:15]} == {""}
+
+
+def test_a_chart_is_worth_more_than_a_window_between_others():
+    wide, narrow = texts(percentiles(), 90, 15)[0], texts(percentiles(), 70, 15)[0]
+    assert "15m" in wide
+    assert narrow.split()[:6] == ["seconds", "now", "usual", "5m", "1h", "run"]
+    assert "TTFT s" in narrow
+    assert "15m" in texts(percentiles(), 70, 15, window="15m")[0]
+
+
+def test_a_narrow_chart_stands_below_the_table_where_it_has_room_there():
+    low, tall = texts(percentiles(), 70, 25), texts(percentiles(), 70, 26)
+    assert "TTFT s" in low[0]
+    assert "TTFT s" not in tall[0]
+    assert "15m" in tall[0]
+    assert tall[16].startswith("TTFT s")
+    assert "TTFT s" in texts(percentiles(), 90, 40)[0]
+
+
+def test_an_onset_is_marked_like_a_knob_and_once_whoever_tells_it():
+    def chart(*markers: Marker) -> str:
+        made = detail("queue-eu", percentiles=replace(percentiles(), markers=markers))
+        shown = replace(snapshot(), details={"queue-eu": made})
+        lines = percentiles_lines(shown, ViewState(selected="queue-eu"), 160, 20)
+        return "\n".join(map(line_text, lines))
+
+    marked = chart(Marker(NOW_NS - 344 * NS_PER_S, "sluggish", "onset"))
+    assert marked.count("▾sluggish") == 1
+    assert "┊" in marked
+    assert "┊" not in chart()
+
+
+def test_a_strip_beneath_the_chart_tells_how_many_probes_were_not_good():
+    half = [replace(p, finished=10, good=5 if i >= 45 else 10) for i, p in enumerate(trend(0.5))]
+    lines = timeline_lines(replace(NOTHING, timeline=tuple(half)), 96, 12)
+    bad = line_text(lines[-2])
+    assert bad.startswith("bad %│")
+    assert bad[6:51].strip() == ""
+    assert set(bad[52:]) == {"▅"}
+    assert {role for text, role in lines[-2] if "▅" in text} == {"missed"}
+    assert len(lines) == 12
+    unknown = timeline_lines(replace(NOTHING, timeline=trend(0.5)), 96, 12)
+    assert not any("bad" in line_text(line) for line in unknown)
 
 
 def test_columns_end_where_their_heads_end():
-    lines = texts(percentiles(), 44, 15)
-    ends = [len(part) for part in (lines[0][:15], lines[0][:22])]
-    assert all(line[end - 1] not in " " for line in lines[:14] for end in ends)
+    lines = texts(percentiles(), 51, 16)
+    ends = [len(part) for part in (lines[0][:15], lines[0][:29])]
+    assert all(line[end - 1] not in " " for line in lines[:13] for end in ends)
 
 
 def test_a_wide_pane_has_the_chart_at_the_right_and_a_tall_one_below():
     assert "−15m" in texts(percentiles(), 90, 15)[-1]
-    tall = texts(percentiles(), 50, 24)
+    tall = texts(percentiles(), 51, 24)
     assert tall[0].startswith(" seconds")
-    assert tall[15].startswith("TTFT s")
+    assert tall[16].startswith("TTFT s")
     assert "now" in tall[-1]
 
 
 def test_the_chart_is_left_out_before_the_table_is():
-    assert not any("now" in line for line in texts(percentiles(), 50, 15 + MIN_HEIGHT - 1))
-    assert any("now" in line for line in texts(percentiles(), 50, 15 + MIN_HEIGHT))
+    assert not any("TTFT s" in line for line in texts(percentiles(), 51, 16 + MIN_HEIGHT - 1))
+    assert any("TTFT s" in line for line in texts(percentiles(), 51, 16 + MIN_HEIGHT))
 
 
 def test_a_low_pane_keeps_what_goals_are_set_on():
@@ -105,7 +174,8 @@ def test_a_low_pane_keeps_what_goals_are_set_on():
 
 
 BY_NEED = (
-    *("TTFT p95", "E2E p95", "TTFT p50", "E2E p50", "failed %", "TTFT p99", "TTFT n", "E2E p99"),
+    *("TTFT p95", "E2E p95", "TTFT p50", "E2E p50", "failed %", "tok/s", "TTFT p99", "TTFT n"),
+    "E2E p99",
     *("TTFT max", "TTFT p90", "E2E max", "E2E p90", "E2E n"),
 )
 """The rows of the table, the most needed first."""
@@ -117,7 +187,7 @@ def test_each_line_more_brings_the_next_row_by_need(rows: int) -> None:
     for line in texts(percentiles(), 44, rows + 2)[1:-1]:
         *before, name = line[:8].split()
         group = before[0] if before else group
-        shown.add(f"{group} {name}")
+        shown.add(name if name == "tok/s" else f"{group} {name}")
     assert shown == set(BY_NEED[:rows])
 
 
@@ -131,7 +201,8 @@ def test_the_charts_are_drawn_anew_where_the_pane_has_another_size() -> None:
 
 def test_a_narrow_pane_keeps_the_window_of_the_home_screen():
     assert texts(percentiles(), 16, 15, window="1h")[0].split() == ["seconds", "1h"]
-    assert texts(percentiles(), 23, 15, window="run")[0].split() == ["seconds", "1m", "run"]
+    assert texts(percentiles(), 23, 15, window="run")[0].split() == ["seconds", "usual", "run"]
+    assert texts(percentiles(), 23, 15, window="1m")[0].split() == ["seconds", "now", "usual"]
 
 
 def test_the_window_of_the_home_screen_is_lit():
@@ -158,9 +229,9 @@ def test_grades_have_marks_beside_their_colours(made: Figure, text: str, role: s
 def test_failures_stand_out_only_where_the_goal_is_missed():
     calm = lines_of(percentiles())
     hurt = lines_of(percentiles(), success_missed=True)
-    assert "missed" not in {role for _, role in calm[13]}
-    assert "missed" in {role for _, role in hurt[13]}
-    assert "0.8✕" in line_text(hurt[13])
+    assert "missed" not in {role for _, role in calm[-2]}
+    assert "missed" in {role for _, role in hurt[-2]}
+    assert "0.8✕" in line_text(hurt[-2])
 
 
 def test_a_hang_is_not_hidden_behind_old_figures():
@@ -364,7 +435,9 @@ def test_no_size_and_no_figure_breaks_out_of_the_pane(table, width, height):
 
 def test_the_title_names_route_and_cohort():
     title = percentiles_title(snapshot(), ViewState(selected="busy-llama"))
-    assert title == "percentiles · busy-llama · 64/256"
+    assert title == "percentiles · busy-llama · cap 64, in ≤256"
+    assert cohort_words("64/>64k") == "cap 64, in >64k"
+    assert cohort_words("odd") == "odd"
     assert percentiles_title(EMPTY_SNAPSHOT, DEFAULT_VIEW) == "percentiles"
     lines = percentiles_lines(EMPTY_SNAPSHOT, DEFAULT_VIEW, 40, 5)
     assert line_text(lines[0]) == "no route selected"
@@ -384,9 +457,9 @@ def test_the_pane_draws_the_selected_route():
 def test_a_route_that_is_not_streamed_has_e2e_alone() -> None:
     table = replace(percentiles(), streamed=False)
     lines = texts(table, 44, 15)
-    labels = [line[:8].strip() for line in lines[1:8]]
-    assert labels == ["E2E p50", "p90", "p95", "p99", "max", "n", "failed %"]
-    assert lines[8].split()[-4:] == ["goals", "–", "/", "3.00"]
+    labels = [line[:8].strip() for line in lines[1:9]]
+    assert labels == ["E2E p50", "p90", "p95", "p99", "max", "n", "tok/s", "failed %"]
+    assert lines[9].split()[-4:] == ["goals", "–", "/", "3.00"]
     for height in (10, 20):
         chart = [line_text(line) for line in timeline_lines(table, 60, height)]
         assert len(chart) == height
@@ -394,10 +467,8 @@ def test_a_route_that_is_not_streamed_has_e2e_alone() -> None:
         assert not any("TTFT" in line for line in chart)
 
 
-def test_what_an_incident_measured_stands_with_its_usual() -> None:
-    usual = (
-        Evidence(figure="time_per_token", now=0.1, usual=0.02),
-        Evidence(figure="ttft", now=2.6, usual=0.73),
+def test_a_goal_that_follows_the_cap_says_so():
+    shown = of_one("5m", route("a", goal_scaled=True), percentiles=percentiles())
+    assert line_text(percentiles_lines(shown, DEFAULT_VIEW, 60, 15)[-1]).endswith(
+        "3.00 for this cap"
     )
-    assert texts(replace(percentiles(), usual=usual), 60, 15)[-1].endswith("usual 0.730")
-    assert "usual" not in texts(replace(percentiles(), usual=usual[:1]), 60, 15)[-1]

@@ -48,7 +48,7 @@ def test_the_first_line_says_what_it_came_to_and_the_next_in_whose_words() -> No
         "server error (overloaded) after 3 attempts · over after 2.50 s"
         " · 2.00 s of it between attempts"
     )
-    assert lines[1] == "22:25:41 to 22:25:43 · cohort 64/256"
+    assert lines[1] == "22:25:41 to 22:25:43 · cohort 64/256 · request req_throttled_2"
     assert lines[2] == "detail: The engine is currently overloaded, please try again later"
     assert page(made_request.FAILED)[0][0][1] == "missed"
     assert page(made_request.SLOW)[0][0] == ("ok", "title")
@@ -87,7 +87,7 @@ def test_one_attempt_needs_no_heading() -> None:
 
 
 def test_all_ids_stand_by_their_header_and_no_header_twice() -> None:
-    told = text(made_request.SLOW)
+    _, told = text(made_request.SLOW).split("took")
     assert "x-request-id  req_cd100bbad896cec01fa32f6b" in told
     assert "cf-ray  8d1f0c4a2b7e9c31-FRA" in told
     assert "response  chatcmpl-9b85edc937083c07b10ed29c" in told
@@ -208,6 +208,13 @@ def test_an_answer_that_came_whole_has_no_strip() -> None:
 
 def test_a_probe_that_never_began_has_a_page_too() -> None:
     assert text(made_request.NEVER).startswith("cancelled · over after 0.0 ms")
+
+
+def test_attempts_that_nobody_heard_of_are_said_to_be_unknown() -> None:
+    assert "its attempts are not known" in text(
+        replace(made_request.NEVER, probe=replace(made_request.NEVER.probe, attempts=2))
+    )
+    assert "not known" not in text(made_request.NEVER)
 
 
 def test_which_model_answered_is_told_where_it_is_another_one() -> None:

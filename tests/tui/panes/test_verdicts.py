@@ -1,5 +1,6 @@
 """The verdicts under the header: who, what, since, why, what to do; in that order they stay."""
 
+import dataclasses
 from datetime import UTC
 from typing import Any
 
@@ -13,8 +14,9 @@ from probes.board.views import IncidentView, RouteState, Snapshot
 from probes.events import Advice, Evidence
 from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line, line_text, line_width
+from tui.keys import KEYS, Hotkey
 from tui.panes.routes import STATE_GLYPHS
-from tui.panes.verdicts import verdict_count, verdicts_lines
+from tui.panes.verdicts import verdict_count, verdict_route, verdicts_lines
 from tui.panes.view import ViewState
 
 SLOW = made.incidents()[2]
@@ -46,8 +48,7 @@ def test_a_verdict_is_who_what_since_why_and_what_to_do() -> None:
 FIGURE = WHOLE.partition(";")[0]
 ADVICE = "   → move users to deepseek-eu"
 FEWER = WHOLE.replace("writing speed, RTT as usual", "writing speed as usual")
-BRIEF = FIGURE.replace(" (5m44s)", "")
-ADVISED = BRIEF.partition(" ·")[0] + " … → move users to deepseek-eu"
+HEAD = FIGURE.partition(" ·")[0]
 
 
 @pytest.mark.parametrize(
@@ -58,24 +59,33 @@ ADVISED = BRIEF.partition(" ·")[0] + " … → move users to deepseek-eu"
         (len(FEWER), FEWER),
         (len(FEWER) - 1, FIGURE + ADVICE),
         (len(FIGURE + ADVICE), FIGURE + ADVICE),
-        (len(FIGURE + ADVICE) - 1, BRIEF + ADVICE),  # then for how long
-        (len(BRIEF + ADVICE), BRIEF + ADVICE),
-        (len(BRIEF + ADVICE) - 1, FIGURE + " …"),  # then the advice
+        (len(FIGURE + ADVICE) - 1, FIGURE + " …"),  # then the advice
         (len(FIGURE) + 2, FIGURE + " …"),
-        (len(FIGURE) + 1, BRIEF + " …"),
-        (len(BRIEF) + 2, BRIEF + " …"),
-        (len(BRIEF) + 1, ADVISED),  # a figure is not cut where advice has room
-        (len(ADVISED), ADVISED),
-        (len(ADVISED) - 1, BRIEF[: len(ADVISED) - 2] + "…"),  # then what speaks for it
-        (62, BRIEF[:61] + "…"),
-        (59, BRIEF[:50] + " …"),
+        (len(FIGURE) + 1, FIGURE + "…"),  # then what speaks for it
+        (len(FIGURE), FIGURE[:-1] + "…"),
+        (len(HEAD) + 12, FIGURE[: len(HEAD) + 11] + "…"),
+        (len(HEAD) + 11, HEAD + " …"),
+        (len(HEAD) + 2, HEAD + " …"),
+        (len(HEAD) + 1, HEAD + "…"),
     ],
 )
 def test_where_there_is_no_room_parts_go_in_turn(width: int, text: str) -> None:
     assert text_of(SLOW, width) == text
 
 
-@pytest.mark.parametrize("width", [48, 50, 57, 60, 80, 100, 140])
+def test_the_second_figure_goes_after_the_advice_and_before_the_first() -> None:
+    two = tuple(Evidence(figure=name, now=2.0) for name in ("ttft", "e2e"))
+    incident = of({"evidence": two, "against": ()})
+    whole = text_of(incident, 200)
+    bare = whole.removesuffix(ADVICE)
+    assert bare.endswith("; whole answer 2.00 s")
+    first = bare.removesuffix("; whole answer 2.00 s")
+    assert text_of(incident, len(whole) - 1) == text_of(incident, len(bare) + 2) == bare + " …"
+    assert text_of(incident, len(bare) + 1) == text_of(incident, len(first) + 2) == first + " …"
+    assert text_of(incident, len(first) + 1) == first + "…"
+
+
+@pytest.mark.parametrize("width", [49, 50, 57, 60, 80, 100, 140])
 def test_who_what_and_since_never_go(width: int) -> None:
     told = text_of(SLOW, width)
     assert "slow to the first token since 22:20:17" in told
@@ -83,9 +93,7 @@ def test_who_what_and_since_never_go(width: int) -> None:
 
 
 def test_what_was_cut_leaves_a_mark_at_every_width() -> None:
-    for width in range(1, 49):
-        assert "…" in text_of(SLOW, width), width
-    for width in range(60, len(BRIEF + ADVICE)):
+    for width in range(1, len(FIGURE + ADVICE)):
         assert "…" in text_of(SLOW, width), width
 
 
@@ -112,23 +120,19 @@ THROTTLED = of(
 )
 
 
-def test_what_to_do_is_said_before_all_that_a_server_says_and_before_a_second_figure() -> None:
+def test_a_servers_words_are_cut_to_their_beginning_before_advice_goes() -> None:
     whole = text_of(THROTTLED, 300)
     said, advice = f": {THROTTLED.said}", "   → u undoes it (or - to 3)"
     assert said + "; 0 left of the limit" + advice in whole
     bare = whole.replace(said, "")
-    for width in range(len(bare) + 16, len(whole)):
+    for width in range(len(bare) + 27, len(whole)):
         told = text_of(THROTTLED, width)
         assert told.endswith(advice)
-        assert ': 429 "R' in told
+        assert ': 429 "Rate limit reach' in told
         assert "…; 0 left of the limit" in told
-    assert text_of(THROTTLED, len(bare)) == bare
-    first = bare.replace("; 0 left of the limit", "")
-    assert text_of(THROTTLED, len(bare) - 1) == text_of(THROTTLED, len(first)) == first
-    brief = first.replace(" (5m44s)", "")
-    assert text_of(THROTTLED, len(first) - 1) == text_of(THROTTLED, len(brief)) == brief
-    assert text_of(THROTTLED, len(brief) - 1).endswith("…")
-    assert text_of(THROTTLED, 80).endswith("22:20:17 … → u undoes it (or - to 3)")
+    told = text_of(THROTTLED, len(bare) + 20)
+    assert "→" not in told
+    assert told.endswith("…")
 
 
 def test_a_servers_words_stand_alone_where_there_is_no_figure() -> None:
@@ -139,17 +143,59 @@ def test_a_servers_words_stand_alone_where_there_is_no_figure() -> None:
 def test_at_most_as_many_as_there_are_lines_and_the_rest_is_counted() -> None:
     lines = [line_text(line) for line in lines_of(*made.incidents(), width=120)]
     assert len(lines) == 3
-    assert lines[2].endswith(" +2 more")
+    assert lines[2].endswith(" +2 n")
     assert "+" not in "".join(lines[:2])
     (one,) = lines_of(*made.incidents(), width=120, height=1)
-    assert line_text(one).endswith(" +4 more")
+    assert line_text(one).endswith(" +4 n")
     assert line_width(one) == 120
+    keys = tuple(replace_key(key) for key in KEYS)
+    shown = made.snapshot(recoveries=())
+    (other,) = verdicts_lines(shown, ViewState(keys=keys), 120, 1, UTC)
+    assert line_text(other).endswith(" +4 F5")
 
 
-def test_when_all_is_well_there_is_no_line() -> None:
-    well = made.snapshot(incidents=(), recoveries=())
-    assert verdicts_lines(well, ViewState(), 100, 3, UTC) == []
-    assert verdict_count(well) == 0
+def replace_key(key: Hotkey) -> Hotkey:
+    return dataclasses.replace(key, shown="F5") if key.id == "trouble" else key
+
+
+def well(since_s: float = 720.0, **changes: Any) -> Snapshot:
+    since_ns = made.NOW_NS - int(since_s * NS_PER_S)
+    known = {"well_since_ns": since_ns, "good_share": 0.998, **changes}
+    return made.snapshot(incidents=(), recoveries=(), header=made.header(**known))
+
+
+def told_of(shown: Snapshot, width: int = 100) -> list[str]:
+    return [line_text(line) for line in verdicts_lines(shown, ViewState(), width, 3, UTC)]
+
+
+def test_when_all_is_well_one_calm_line_says_since_when() -> None:
+    assert told_of(well()) == [" · all 6 routes well for 12m · 605 probes, 99.8 % good"]
+    assert told_of(well(41, routes=1)) == [" · the route is well for 41s · 605 probes, 99.8 % good"]
+    assert told_of(well(good_share=None)) == [" · all 6 routes well for 12m · 605 probes"]
+    (line,) = verdicts_lines(well(), ViewState(), 100, 3, UTC)
+    assert {role for _, role in line} == {"good", "dim"}
+    assert verdict_count(well()) == 1
+
+
+def test_what_has_recovered_stands_above_the_calm_line() -> None:
+    both = replace(well(), recoveries=(made.recovery(),))
+    assert [text[:3] for text in told_of(both)] == [" ✓ ", " · "]
+    assert verdict_count(both) == 2
+
+
+def test_while_one_route_is_not_well_nobody_says_so() -> None:
+    ill = made.snapshot(incidents=(), recoveries=())
+    assert told_of(ill) == []
+    assert verdict_count(ill) == 0
+    suspected = replace(well(), incidents=(SLOW,))
+    assert len(told_of(suspected)) == verdict_count(suspected) == 1
+
+
+def test_a_line_leads_to_its_route() -> None:
+    shown = made.snapshot()
+    routes = [verdict_route(shown, 3, line) for line in range(-1, 4)]
+    assert routes == [None, "eastus-gpt", "busy-llama", "queue-eu", "deepseek-eu"]
+    assert verdict_route(well(), 3, 0) is None
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-"""On every terminal: nothing wider, nothing cut without a mark."""
+"""On every terminal: nothing wider, nothing cut without a mark, no row hidden without a count."""
 
+import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
 import pytest
-from staged import Naming, Stage, cut_without_a_mark, stage, troubled, unfit
+from staged import Naming, Stage, cut_without_a_mark, name_of, stage, troubled, unfit
+from textual.screen import ModalScreen
+from textual.strip import Strip
 
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, cells, line_text, line_width
@@ -98,20 +102,28 @@ def _faults(staged: Stage, width: int, height: int) -> Iterator[str]:
     strips = staged.strips()
     if len(strips) != height:
         yield f"{len(strips)} lines"
-    shown = staged.session.board.whole
-    texts = [neutralise(text) for row in shown.routes for text in (row.name, row.model)]
     for y, strip in enumerate(strips):
         if strip.cell_length != width or cells(strip.text) != width:
             yield f"line {y} has {strip.cell_length} cells"
         for character in unfit(strip.text):
             yield f"line {y} has {character}"
-        for text in texts:
-            if text[:5] in strip.text:
-                below = strips[y + 1].text if y + 1 < len(strips) else ""
-                yield from (f"cut: {part}" for part in cut_without_a_mark(text, strip.text, below))
+    yield from _cut_names(staged, strips)
     for pane in staged.screen.query(Pane).results(Pane):
         if pane.display and pane.is_on_screen:
             yield from _of_pane(pane)
+
+
+def _cut_names(staged: Stage, strips: list[Strip]) -> Iterator[str]:
+    """Give the names that are cut without a mark."""
+    rows = staged.session.board.whole.routes
+    texts = [neutralise(text) for row in rows for text in (row.name, row.model)]
+    if isinstance(staged.screen, ModalScreen):  # what it covers is not cut
+        box = staged.screen.children[0].region
+        strips = [strip.crop(box.x, box.right) for strip in strips[box.y : box.bottom]]
+    for line, below in pairwise([*(strip.text for strip in strips), ""]):
+        for text in texts:
+            if text[:5] in line:
+                yield from (f"cut: {part}" for part in cut_without_a_mark(text, line, below))
 
 
 def _of_pane(pane: Pane) -> Iterator[str]:
@@ -125,6 +137,8 @@ def _of_pane(pane: Pane) -> Iterator[str]:
             yield f"{pane.spec.name}: {line_width(line)} cells in {width}: {line_text(line)!r}"
         if pane.spec.name != "footer" and _is_cut(line, width):
             yield f"{pane.spec.name}: cut at the edge: {line_text(line)!r}"
+    if pane.spec.name == "routes":
+        yield from _uncounted(pane, lines)
 
 
 def _is_cut(line: Line, width: int) -> bool:
@@ -136,3 +150,20 @@ def _is_cut(line: Line, width: int) -> bool:
     words = "The engine is overloaded, try again later: "
     told = text[begin:]
     return "…" not in told and '"' not in told and not told.startswith(words)
+
+
+def _uncounted(pane: Pane, lines: Iterable[Line]) -> Iterator[str]:
+    """Give what the table hides and does not count, or counts otherwise than it is."""
+    routes = [row.name for row in pane._snapshot.routes]
+    told = "\n".join(line_text(line) for line in lines)
+    shown = sum(name_of(number, "plain") in told for number in range(len(routes)))
+    border = f"{pane.border_title} {pane.border_subtitle}"
+    counted = re.search(rf"((?:\d+(?:–\d+)?(?:, )?)+) of {len(routes)}\b", border)
+    if counted is None:
+        if shown < len(routes):
+            yield f"routes: {len(routes) - shown} of {len(routes)} are hidden, nothing says so"
+        return
+    runs = [run.split("–") for run in counted[1].split(", ")]
+    number = sum(int(run[-1]) - int(run[0]) + 1 for run in runs)
+    if number != shown:
+        yield f"routes: {counted[0]}, but {shown} rows are shown"

@@ -15,6 +15,7 @@ from tui.app import LlmtopApp
 from tui.panes.pane import Pane
 from tui.screens.home import HomeScreen
 from tui.screens.request import RequestScreen
+from tui.screens.route import RouteScreen
 
 pytestmark = pytest.mark.anyio
 
@@ -193,6 +194,40 @@ async def test_while_somebody_looks_on_it_says_no_names_and_no_words() -> None:
         assert page.notes == ["The request id is copied, where the terminal takes OSC 52."]
         await page.press("M")
         assert "req_" in page.text
+
+
+async def test_screens_that_nobody_sees_neither_ask_the_board_nor_take_a_frame_s_turn() -> None:
+    async with shown() as page:
+        home, board = page.app.screen_stack[1], page.screen.cockpit.session.board
+        assert isinstance(home, HomeScreen)
+        assert isinstance(board, FakeBoard)
+        board.asked.clear()
+        board.whole = replace(board.whole, version=board.whole.version + 1)
+        home._beat()
+        home.pull()
+        assert board.asked == []
+        assert not home.is_current
+        page.screen._beat()
+        assert len(board.asked) == 1
+
+
+async def test_a_screen_under_the_help_goes_on() -> None:
+    async with shown() as page:
+        await page.press("question_mark")
+        assert page.app.screen is not page.screen
+        assert page.screen.is_current
+
+
+async def test_enter_opens_the_selected_route_and_there_the_selected_probe() -> None:
+    async with shown() as page:
+        await page.press("escape", "enter")
+        assert isinstance(page.app.screen, RouteScreen)
+        await page.press("4", "j", "enter")
+        opened = page.app.screen
+        assert isinstance(opened, RequestScreen)
+        assert "1-1689" in str(opened.query_one("#request", Pane).border_title)
+        await page.press("escape", "escape")
+        assert isinstance(page.app.screen, HomeScreen)
 
 
 async def test_back_goes_back() -> None:

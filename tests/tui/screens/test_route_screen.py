@@ -192,7 +192,7 @@ async def test_t0_is_kept_and_compared_with() -> None:
         assert it.text("#figures").splitlines()[0].split()[:3] == ["seconds", "now", "T0"]
         await it.press("0")
         assert "+2.60" in it.text("#figures").splitlines()[1]
-        assert "T0▾" in it.text("#phases") or "▾T0" in it.text("#phases")
+        assert "T0" in it.text("#phases")
         await it.press("0")
         assert "usual" in it.text("#figures").splitlines()[0]
 
@@ -232,6 +232,27 @@ async def test_n_goes_to_the_page_of_the_next_route_that_hurts() -> None:
         assert "routes ▸ eastus-gpt" in it.text("#crumbs")
         await it.press("N")
         assert it.screen.view.selected == made_page.NAME
+
+
+async def test_a_cursor_is_not_taken_along_to_the_page_of_another_route() -> None:
+    async with page() as it:
+        await it.press("j", "j", "escape")
+        await it.press("enter")
+        assert it.screen.view.page.probe == ""
+        await it.press("j")
+        it.screen.go_to("deepseek-eu")
+        await it.pilot.pause()
+        assert it.screen.view.page.probe == ""
+        assert "routes ▸ deepseek-eu" in it.text("#crumbs")
+
+
+async def test_tab_goes_round_the_panes_whether_they_are_shown_or_not() -> None:
+    async with page((80, 24)) as it:
+        seen = []
+        for _ in range(4):
+            await it.press("tab")
+            seen.append(it.shown())
+        assert seen == [{2}, {3}, {4}, {1}]
 
 
 async def test_knobs_are_those_of_the_route() -> None:

@@ -141,6 +141,37 @@ async def test_what_is_typed_in_one_go_is_typed_on_the_line(opening: tuple[str, 
         assert line.value == "cpb"
 
 
+async def press_in_one_go(it: Cockpit, *keys: str) -> None:
+    """Press keys faster than anything is done of them, as a terminal pastes them."""
+    names = {":": "colon", " ": "space", ".": "full_stop", "⏎": "enter", "⎋": "escape"}
+    for key in keys:
+        character = {"⏎": "\r", "⎋": "\x1b"}.get(key, key)
+        it.app.post_message(Key(names.get(key, key), character))
+    for _ in range(12):
+        await it.pilot.pause()
+
+
+async def test_commands_in_one_go_are_obeyed_one_after_the_other() -> None:
+    async with cockpit() as it:
+        await it.press("j")
+        await press_in_one_go(it, *":conc 4⏎:interval 2.5⏎p")
+        assert it.session.commands == [
+            SetKnob(route="busy-llama", knob="concurrency", value=4.0),
+            SetKnob(route="busy-llama", knob="interval", value=2.5),
+            Pause(route="busy-llama", paused=True),
+        ]
+        assert not it.app.screen.query(Prompt)
+        assert it.app.screen is it.board
+
+
+async def test_what_is_left_in_one_go_leaves_nothing_behind() -> None:
+    async with cockpit() as it:
+        await it.press("j")
+        await press_in_one_go(it, *":conc 4⎋mdeploy⏎:conc 4000⏎")
+        assert it.session.commands == [MarkTime(text="deploy")]
+        assert hint(it) == "conc: got 4000, expected a whole number from 1 to 1,000"
+
+
 async def test_frames_go_on_above_the_line() -> None:
     async with cockpit() as it:
         await it.press("colon")

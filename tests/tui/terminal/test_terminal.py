@@ -18,7 +18,7 @@ import pytest
 from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
 from probes.kit.clock import SystemClock
-from tui.terminal.driver import MeteredFile, WriteMeter
+from tui.terminal.driver import MeteredFile, WriteMeter, title_sequence
 
 PROGRAM = """
 import sys
@@ -108,6 +108,29 @@ def test_q_leaves_a_summary_on_the_restored_terminal(terminal: Terminal) -> None
     summary = terminal.written[terminal.written.rindex(LEAVE) :]
     assert "llmtop ran 12m41s" in summary.decode()
     assert b"busy-llama" in summary
+
+
+PUSH, POP = b"\x1b[22;0t", b"\x1b[23;0t"
+TITLE = "\x1b]2;✖ 1 down · llmtop\x1b\\".encode()
+
+
+def test_the_title_tells_the_worst_once_and_the_former_one_comes_back(terminal: Terminal) -> None:
+    terminal.wait_for(TITLE)
+    terminal.wait_for(b"LIVE")
+    time.sleep(2.5)  # it is asked for once a second
+    os.write(terminal.master, b"q")
+    assert terminal.ended() == 0
+    assert terminal.written.count(TITLE) == terminal.written.count(PUSH) == 1
+    end = terminal.written[terminal.written.index(TITLE) + len(TITLE) :]
+    assert end.count(POP) == 1
+    assert end.index(b"\x1b]2;\x1b\\" + POP) < end.index(LEAVE)
+
+
+def test_what_is_in_a_title_cannot_end_it() -> None:
+    told = title_sequence("a\x07b\x1b\\c" + "x" * 500)
+    assert told.count("\x1b") == 2
+    assert "\x07" not in told
+    assert len(told) < 100
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -32,6 +32,8 @@ from tui.panes.view import ViewState
 ONSET: Final = "▲"
 TURNED: Final = "▾"
 OVER: Final = "✓"
+T0: Final[tuple[str, Role, str]] = ("T", "title", "0")
+"""Read together; where there is no room for both the letter is left."""
 RULE: Final = "─"
 DOWN: Final = "┊"
 """What a mark looks like in a chart, where nothing else stands."""
@@ -146,7 +148,7 @@ def marks_of(
             marks.append(PageMark(mark.at_ns, TURNED, "accent", words))
     marks += [PageMark(at_ns, ONSET, role, clock(at_ns)) for at_ns, role in onsets.items()]
     if view.page.t0_ns is not None and t0_is_of(view, subject):
-        marks.append(PageMark(view.page.t0_ns, TURNED, "title", "T0"))
+        marks.append(PageMark(view.page.t0_ns, *T0))
     return tuple(sorted(marks, key=lambda mark: mark.at_ns))
 
 
@@ -183,13 +185,15 @@ def base_line(
                 failed[column] += point.failures
                 throttled[column] += point.throttled
     begun = next((at for at, there in enumerate(has_sample) if there), axis.columns)
+    # What has begun in the open slice may end in it yet.
+    closed = axis.columns - -(-SLICE_NS // axis.column_ns)
     base: list[Span] = []
     for column, there in enumerate(has_sample):
         if failed[column] or throttled[column]:
             more = throttled[column] > failed[column]
             base.append((THROTTLED, "throttled") if more else (FAILED, "missed"))
         else:
-            silent = not there and column >= begun
+            silent = not there and begun <= column < closed
             base.append((NO_SAMPLE, "faint") if silent else (RULE, "border"))
     return base
 
@@ -215,10 +219,19 @@ def axis_lines(
             continue
         end = placed[number + 1][0] if number + 1 < len(placed) else axis.columns
         size = len(mark.words)
-        begin = column + 1
-        if begin + size > end:
-            begin = column - size
-        if begin < free or begin + size > max(end, column):
+        # Right of the mark, or left of it; what stands on the axis is not hidden by words.
+        places = ((column + 1, end), (column - size, column))
+        begin = next(
+            (
+                begin
+                for begin, until in places
+                if free <= begin
+                and begin + size <= until
+                and all(cell[0] == RULE for cell in line[begin : begin + size])
+            ),
+            None,
+        )
+        if begin is None:
             free = column + 1
             continue
         line[begin : begin + size] = [(letter, "dim") for letter in mark.words]

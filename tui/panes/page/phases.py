@@ -50,11 +50,12 @@ _LOOKS: Final[dict[PhaseName, _Look]] = {
     "first_token": _Look("▚", "accent", "1st token"),
     "writing": _Look("▓", "graph_dim", "writing"),
 }
+PHASE_NAMES: Final = {phase: look.name for phase, look in _LOOKS.items()}
 
 _GROWN: Final = 1.25
 """Times its usual from which a phase has grown: a quarter is more than medians of a minute scatter
 by themselves."""
-_GROWN_MUCH: Final = 1.5
+GROWN_MUCH: Final = 1.5
 """As the bands of a goal."""
 _FELT_SHARE: Final = 0.1
 """Of the usual whole: by less than that nobody feels a phase grow, however many times its usual it
@@ -265,7 +266,7 @@ def _growth(now_s: float, usual_s: float | None, usual_all_s: float) -> tuple[Ro
     """Return how a phase is shown against its usual: what has grown so that one feels it."""
     if usual_s is None or now_s - usual_s < _FELT_SHARE * usual_all_s:
         return "dim", " "
-    if now_s >= _GROWN_MUCH * usual_s:
+    if now_s >= GROWN_MUCH * usual_s:
         return "sluggish", "▲"
     return ("slow", "△") if now_s >= _GROWN * usual_s else ("dim", " ")
 

@@ -35,7 +35,7 @@ from tui.draw.text import (
     time_of_day,
 )
 from tui.panes.page.axis import scale_top
-from tui.panes.page.subject import Subject, subject_of
+from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
 from tui.panes.view import ViewState
 
 CELL_S: Final = 0.1
@@ -104,7 +104,7 @@ class Listed(NamedTuple):
 
     open: tuple[LaneView, ...]
     hidden_open: int
-    ended: tuple[ProbeView, ...]
+    ended: Sequence[ProbeView]
     first: int
     """Of `ended`, the first that is in sight."""
     room: int
@@ -115,13 +115,15 @@ class Listed(NamedTuple):
     """There is a head and a foot."""
 
 
-def listed_probes(probes: Sequence[ProbeView], view: ViewState) -> tuple[ProbeView, ...]:
+def listed_probes(probes: Sequence[ProbeView], view: ViewState) -> Sequence[ProbeView]:
     """Return the probes of a list in the order of the view."""
     page = view.page
+    if not (page.only_failed or page.slowest):
+        return probes  # each is made when it is looked at
     chosen = [one for one in probes if not (page.only_failed and one.is_good)]
     if page.slowest:
         chosen.sort(key=lambda one: -one.lasted_s)
-    return tuple(chosen)
+    return chosen
 
 
 def selected_index(probes: Sequence[ProbeView], view: ViewState) -> int | None:
@@ -378,6 +380,10 @@ def _tries(row: ListRow) -> Cell:
     return Cell(f"{row.probe.attempts}{waited}", "slow")
 
 
+def _by(row: ListRow) -> Cell:
+    return Cell(neutralise(row.probe.served_by if row.probe is not None else "", 60), "text")
+
+
 def _name(row: ListRow) -> Cell:
     name = row.probe.probe if row.probe is not None else row.lane.probe if row.lane else ""
     return Cell(probe_name(name), "dim")
@@ -402,6 +408,7 @@ _COLUMNS: Final[tuple[Column[ListRow], ...]] = (
     Column("tok/s", 5, _speed, 8),
     Column("GAP", 5, _gap, 7),
     Column("TRIES", 7, _tries, 2),
+    Column("ANSWERED BY", 18, _by, 10, key="by", flush_left=True),
     Column("WHY", 14, _why, 9, flush_left=True),
 )
 """Before the strip; TTFT, E2E and GAP are in seconds."""
@@ -426,7 +433,7 @@ class Probes:
             return [clip((("no route selected", "dim"),), width)]
         listed = listing(subject, view, height)
         shown = listed.ended[listed.first : listed.first + listed.room]
-        table = _table(width)
+        table = _table(width, by=_changed(snapshot, subject))
         strip = table.width("strip") + table.spare
         open_s = [(snapshot.now_ns - lane.started_ns) / NS_PER_S for lane in listed.open]
         brought = [one.lasted_s for one in shown if one.ttft_s is not None]
@@ -448,12 +455,26 @@ class Probes:
         return [_head(table, scale, width), *lines, *blank, _foot(listed, subject, width)]
 
 
-def _table(width: int) -> Table[ListRow]:
-    """Return the columns that leave the strip its share of the width, as far as that goes."""
+def _table(width: int, *, by: bool) -> Table[ListRow]:
+    """Return the columns that leave the strip its share of the width, as far as that goes; with
+    who answered, where that has changed, before what is less needed."""
+    columns = [
+        replace(column, priority=2) if column.key == "by" else column
+        for column in _COLUMNS
+        if by or column.key != "by"
+    ]
     wished = replace(
         _STRIP, room=min(max(_WISHED_STRIP, int(width * _STRIP_SHARE)), max(0, width - 10))
     )
-    return fit([*_COLUMNS, wished], width, gap=1)
+    return fit([*columns, wished], width, gap=1)
+
+
+def _changed(snapshot: Snapshot, subject: Subject) -> bool:
+    """Tell whether another model or build answers than did, or it did a while ago."""
+    name = subject.route.name
+    open_ones = [one.diagnosis for one in incidents_of(snapshot, name)]
+    over = [one.diagnosis for one in recoveries_of(snapshot, name)]
+    return any(one.cause == "model_changed" for one in (*open_ones, *over))
 
 
 def _line(table: Table[ListRow], row: ListRow, strip: Sequence[Span], width: int) -> Line:

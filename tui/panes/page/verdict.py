@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
 
-from probes.board.views import FeltFigure, Figure, IncidentView, RecoveryView, RouteView, Snapshot
+from probes.board.views import (
+    FeltFigure,
+    Figure,
+    HeaderView,
+    IncidentView,
+    RecoveryView,
+    RouteView,
+    Snapshot,
+)
 from probes.events import Advice
 from probes.events.diagnosis_words import (
     advice_words,
@@ -40,6 +48,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.panes.observer import LAG_HURTS_S
 from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
 from tui.panes.page.wrapping import wrapped
@@ -119,6 +128,7 @@ class Verdict:
         lines += wrapped("says", _plain([said], "text"), width, before=_BEFORE)
         against = [
             as_usual_words(diagnosis.against),
+            "" if is_ours else _of_us(snapshot.header),
             others_words(*_other_routes(snapshot, diagnosis.routes)),
         ]
         lines += wrapped("against", _plain(against, "dim"), width, before=_BEFORE)
@@ -147,6 +157,13 @@ class Verdict:
             head: Line = ((f"{at} ", "dim"), (neutralise(one.text, _NAME_LIMIT), "text"))
             return wrapped("knob", [head, *told_of(one.effect)], width, before=_BEFORE)
         return []
+
+
+def _of_us(header: HeaderView) -> str:
+    """Return that our own loop is in time, where it is: then it is not us."""
+    if header.loop_lag_p99_s > LAG_HURTS_S:
+        return ""
+    return f"us: lag {header.loop_lag_p99_s * 1000:.1f} ms"
 
 
 def _others(names: Sequence[str], own: str) -> list[str]:
@@ -256,7 +273,7 @@ def _without_incident(
     if good := _good_part(subject):
         parts.append(good)
     if route.state not in CALM and route.state != "held":
-        parts += _goals_met(subject)
+        parts += _goals_met(subject) if not route.why else []
         parts.append((("no cause is known yet", "dim"),))
     lines = _wrapped_head(glyph, role, parts, width)
     said = neutralise(route.said, _WORDS_LIMIT)

@@ -1,15 +1,19 @@
-"""Words wrapped into a hanging indent behind a label: nothing of them is cut."""
+"""What is said of a route, wrapped into a hanging indent behind a label: nothing of it is cut."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from tui.draw.text import Line, Span, cells, line_width, pad
+from tui.draw.flow import flow
+from tui.draw.text import Line, Span, pad
 
 INDENT: Final = 9
 """Cells of a label: the longest is `against`, a blank on either side."""
 _LEAST_ROOM: Final = 24
 """Cells beside a label below which it stands in the text, and takes no column from it."""
 _NARROW_INDENT: Final = 2
+_JOINT: Final = "·"
+"""Between two parts; it ends a line and never begins one."""
+_JOINT_ROOM: Final = 2
 
 
 def wrapped(
@@ -26,65 +30,32 @@ def wrapped(
     """
     if width <= 0 or not parts:
         return []
-    words = list(_words(parts))
+    spans: list[Span] = []
+    for part in parts:
+        if spans:
+            spans.append((f" {_JOINT} ", "dim"))
+        spans += part
     at = before + indent
     if width - at < _LEAST_ROOM:
         at = min(_NARROW_INDENT, width - 1)
         if label:
-            words.insert(0, ((label, "head"),))
+            spans.insert(0, (f"{label} ", "head"))
             label = ""
-    room = width - at
     body: list[Line] = []
-    line: Line = ()
-    for word in (piece for whole in words for piece in _broken(whole, room)):
-        gap = 1 if line else 0
-        if line and line_width(line) + gap + line_width(word) > room:
-            body.append(line)
-            line = word
-        elif line:
-            line = (*line, (" ", word[0][1]), *word)
-        else:
-            line = word
-    if line:
-        body.append(line)
+    for line in flow(spans, max(1, width - at - _JOINT_ROOM)):
+        joint, rest = _without_joint(line)
+        if joint and body and width - at > _JOINT_ROOM:
+            body[-1] = (*body[-1], (f" {_JOINT}", "dim"))
+        body += [rest] if rest else []
     start = pad(((" " * before, "text"), (label, "head")), at)
     blank: Line = ((" " * at, "text"),)
     return [(*(blank if number else start), *line) for number, line in enumerate(body)]
 
 
-def _words(parts: Sequence[Line]) -> Iterator[Line]:
-    """Yield what must not be parted; the dot between two parts stays with what is before it."""
-    for number, part in enumerate(parts):
-        made: list[Line] = []
-        word: Line = ()
-        for text, role in part:
-            for place, piece in enumerate(text.split(" ")):
-                if place and word:
-                    made.append(word)
-                    word = ()
-                if piece:
-                    word = (*word, (piece, role))
-        if word:
-            made.append(word)
-        if made and number < len(parts) - 1:
-            made[-1] = (*made[-1], (" ·", "dim"))
-        yield from made
-
-
-def _broken(word: Line, room: int) -> Iterator[Line]:
-    """Yield a word in pieces that each have room: only what is longer than a line is broken."""
-    if line_width(word) <= room:
-        yield word
-        return
-    piece: list[Span] = []
-    used = 0
-    for text, role in word:
-        for character in text:
-            size = cells(character)
-            if used + size > max(1, room) and piece:
-                yield tuple(piece)
-                piece, used = [], 0
-            piece.append((character, role))
-            used += size
-    if piece:
-        yield tuple(piece)
+def _without_joint(line: Line) -> tuple[bool, Line]:
+    """Return whether a line begins with the joint, and what follows it."""
+    if not line or not line[0][0].startswith(_JOINT):
+        return False, line
+    first, role = line[0]
+    rest = first.removeprefix(_JOINT).lstrip()
+    return True, ((rest, role), *line[1:]) if rest else line[1:]
