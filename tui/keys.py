@@ -103,8 +103,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "ring(-1)"),
     Hotkey("maximise", "z", "z", "maximise",
         "Give the pane the whole screen, or its place back.", "move", "maximise"),
-    Hotkey("back", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview, the "
-        "page.", "move", "back", where=EVERYWHERE),
+    Hotkey("back", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview.",
+        "move", "back", where=HOME),
+    Hotkey("leave", "escape", "Esc", "back", "Leave the whole screen, the page.", "move", "back", 5,
+        where=EVERYWHERE - HOME),
     Hotkey("scroll_down", "pagedown", "PgDn", "scroll down", "Scroll the pane down.",
         "move", "scroll_pane(1)", where=EVERYWHERE),
     Hotkey("scroll_up", "pageup", "PgUp", "scroll up", "Scroll the pane up.",

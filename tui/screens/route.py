@@ -33,6 +33,7 @@ class RouteScreen(LiveScreen):
 
     def __init__(self, cockpit: CockpitState) -> None:
         super().__init__(cockpit, page_panes(cockpit.strips))
+        self._select_newest()
         self._arrangement: PageArrangement | None = None
         self._verdict = Verdict()
         self._told: tuple[object, ...] = ()
@@ -123,8 +124,17 @@ class RouteScreen(LiveScreen):
     def action_trouble(self, step: int) -> None:
         """Go to the page of the next route that hurts, or of the one before; its newest probe is
         selected."""
-        self.view = replace(self.view, page=replace(self.view.page, probe=""))
+        self._select_newest()
         super().action_trouble(step)
+
+    def go_to(self, name: str) -> None:
+        """Go to the page of a route; its newest probe is selected."""
+        self._select_newest()
+        super().go_to(name)
+
+    def _select_newest(self) -> None:
+        """Let the cursor go from a probe: it is of the route that was looked at."""
+        self.view = replace(self.view, page=replace(self.view.page, probe=""))
 
     def action_scroll_pane(self, direction: int) -> None:
         """Scroll the current pane by some lines; the probes move their cursor."""

@@ -234,6 +234,27 @@ async def test_n_goes_to_the_page_of_the_next_route_that_hurts() -> None:
         assert it.screen.view.selected == made_page.NAME
 
 
+async def test_a_cursor_is_not_taken_along_to_the_page_of_another_route() -> None:
+    async with page() as it:
+        await it.press("j", "j", "escape")
+        await it.press("enter")
+        assert it.screen.view.page.probe == ""
+        await it.press("j")
+        it.screen.go_to("deepseek-eu")
+        await it.pilot.pause()
+        assert it.screen.view.page.probe == ""
+        assert "routes ▸ deepseek-eu" in it.text("#crumbs")
+
+
+async def test_tab_goes_round_the_panes_whether_they_are_shown_or_not() -> None:
+    async with page((80, 24)) as it:
+        seen = []
+        for _ in range(4):
+            await it.press("tab")
+            seen.append(it.shown())
+        assert seen == [{2}, {3}, {4}, {1}]
+
+
 async def test_knobs_are_those_of_the_route() -> None:
     async with page() as it:
         before = it.session.wanted.routes[made_page.NAME].concurrency
