@@ -294,7 +294,9 @@ def _figure(text: str, width: int, unit: str, role: Role) -> Line:
 def _trouble(name: str, number: int, role: Role) -> Line:
     if number <= 0:
         return ((f"  {0:>4} {name}", "faint"),)
-    return ((f"  {count(number):>4}", role), (f" {name}", "dim"))
+    text = count(number)
+    # The blanks before it are not its own: without colours it may be reversed.
+    return ((" " * (6 - len(text)), "dim"), (text, role), (f" {name}", "dim"))
 
 
 def _money(header: HeaderView) -> Line:
