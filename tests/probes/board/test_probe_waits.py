@@ -20,7 +20,7 @@ def attempt(number: int, started_s: float | None, ended_s: float | None) -> Atte
 def waits_of(*attempts: AttemptFinished) -> tuple[tuple[float, float], ...]:
     log = ProbeLog()
     for one in attempts:
-        log.attempt_ended(one)
+        log.attempt_ended(one, BYTES_KEPT)
     probe = ProbeFinished(
         at_ns=START + 9 * NS_PER_S, route="r", probe="1-1", outcome="ok", attempts=len(attempts),
         started_ns=START, scheduled_ns=START,
