@@ -97,6 +97,8 @@ def request_lines(
     drawn = waterfall_lines(attempts, request.probe, width)
     for line in drawn:
         lines.extend(fold(line, width, 2))
+    if request.probe.attempts and not attempts:  # they were before a recording begins
+        lines.extend(fold((("its attempts are not known", "dim"),), width))
     lines.extend(_phases(request, usual, width))
     for attempt in reversed(attempts):
         lines.append(())

@@ -292,29 +292,11 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
         Term("RECOVERED, EXHAUSTED", "probes that were rescued; that failed all the same"),
         Term("ADDED WAIT", "the time they spent waiting"),
     ),
-    "phases": (
-        Term(
-            "retries, connect",
-            "what went before: tries that failed and their waits; ours, DNS, TCP and TLS",
-        ),
-        Term("headers", "from the request's last byte to the headers: a queue is here"),
-        Term("1st token", "from the headers to the first token: the prompt is read"),
-        Term("writing", "from there to the end of the answer"),
-        Term("now, usual, ×", "their medians, and how many times its usual each takes"),
-    ),
-    "heat": (
-        Term(
-            "░ ▒ ▓ █",
-            "few to many probes of that duration at that time; rows are a log scale. Two "
-            "humps are two causes",
-        ),
-    ),
     "figures": (
         Term(
             "now, usual, T0",
             "the last minute or since the onset; while it was well; when you set it",
         ),
-        Term("≥", "at least: that percentile lies among what failed or is still open"),
         Term("gap", "time between two chunks"),
         Term("cached %", "of the input tokens, those that the provider had in its cache"),
         Term("RTT ms", "round trip of the connection, the median"),

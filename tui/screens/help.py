@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from probes.board.views import RouteState
 from tui.draw.flow import flow, hanging, marked
-from tui.draw.text import Line, cells, left, side_by_side
+from tui.draw.text import MARK, Line, cells, left, side_by_side
 from tui.keys import KEYS, Hotkey, hotkey
 from tui.panes.view import PaneName
 from tui.screens.glossary import HELP_PAGES, HelpPage, Section, Term, sections_of
@@ -189,7 +189,7 @@ class HelpScreen(ModalScreen[None]):
         text.sections = sections
         text.redraw()
         box.scroll_home(animate=False)
-        room = min(self.app.size.width, 132) - 4
+        room = max(0, min(self.app.size.width, 132) - 4)
         box.border_title = self._tabs(room)
         keys = "← → page  ↑ ↓ scroll  / search  Esc close"
         box.border_subtitle = keys if cells(keys) <= room else "← → /  Esc"
@@ -200,7 +200,9 @@ class HelpScreen(ModalScreen[None]):
         room -= cells("help")
         for number, name in enumerate(HELP_PAGES, 1):
             entry = f" {number} {self._names[name]}"
-            if cells(entry) > room:
+            more = 0 if number == len(HELP_PAGES) else 2
+            if cells(entry) + more > room:
+                parts.append((f" {MARK}", "not bold"))
                 break
             room -= cells(entry)
             parts.append((entry, "$accent bold" if name == self._page else "not bold"))

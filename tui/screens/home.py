@@ -11,6 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from textual.app import ComposeResult
+from textual.containers import Container
+from textual.geometry import Size
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -47,6 +50,17 @@ _WHEEL_STEP: Final = 3
 _DOUBLE: Final = 2
 
 
+class Body(Container):
+    """Where strips and panes stand: all that a line to type on leaves of the screen."""
+
+    class Resized(Message):
+        """There is more or less room."""
+
+    def on_resize(self) -> None:
+        """Have the panes arranged for it."""
+        self.post_message(self.Resized())
+
+
 class HomeScreen(LiveScreen):
     """Everything at a glance."""
 
@@ -65,10 +79,11 @@ class HomeScreen(LiveScreen):
 
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange_panes` says which of them are displayed."""
-        for pane in self.panes.values():
-            pane.display = not pane.spec.number
-            yield pane
-        yield Input(placeholder="name, model, tag or state", id="filter", compact=True)
+        with Body(id="body"):
+            for pane in self.panes.values():
+                pane.display = not pane.spec.number
+                yield pane
+            yield Input(placeholder="name, model, tag or state", id="filter", compact=True)
 
     def on_mount(self) -> None:
         """Hide the filter until it is asked for."""
@@ -82,10 +97,10 @@ class HomeScreen(LiveScreen):
 
     def arrange_panes(self) -> Arrangement:
         """Show the panes that have room."""
-        latest = self.latest
+        latest, (width, height) = self.latest, self._room()
         arrangement = arrange(
-            self.size.width,
-            self.size.height,
+            width,
+            height,
             routes=len(latest.routes),
             banner=banner_line(latest, self.cockpit.strips.status) is not None,
             verdicts=verdict_count(latest),
@@ -114,8 +129,12 @@ class HomeScreen(LiveScreen):
                 self._wants = wants
         return self._wants
 
+    def _room(self) -> Size:
+        """Return what a line to type on leaves of the screen."""
+        return self.query_one(Body).size or self.size
+
     def _apply(self, arrangement: Arrangement) -> None:
-        width, height = self.size
+        width, height = self._room()
         self.set_class(not arrangement.framed, "-bare")
         y = 0
         strips: tuple[tuple[PaneName, int], ...] = (
@@ -139,6 +158,10 @@ class HomeScreen(LiveScreen):
                 continue
             pane.fold(place.folded)
             _put(pane, place.x, place.y, place.width, place.height)
+
+    def on_body_resized(self) -> None:
+        """Arrange the panes for the new room."""
+        self.pull()
 
     def on_pane_pointed(self, event: Pane.Pointed) -> None:
         """Do what the user pointed at: a row, a head, a verdict, a folded pane."""

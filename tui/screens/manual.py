@@ -30,7 +30,7 @@ def has(topic: Topic, words: str) -> bool:
 def list_lines(some: Sequence[Topic], at: int, width: int) -> list[Line]:
     """Return a line for each topic; `at` is the one that the cursor is on."""
     names = max([cells(topic.title) for topic in some], default=0) + 2
-    names = min(names, max(12, width // 2))
+    names = min(names, max(12, width * 2 // 5))
     lines: list[Line] = []
     for row, topic in enumerate(some):
         here = row == at
@@ -59,11 +59,12 @@ class ManualText(Page):
 
     def draw(self, width: int) -> Sequence[Line]:
         """Return the list, or the topic."""
+        width -= 1  # a blank before the scroll bar
         if not self.open:
             return list_lines(self.some, self.at, width)
         from tui.draw.markdown import markdown_lines  # nobody else on the screen has a need of it
 
-        return markdown_lines(self.some[self.at].own, width - 1)  # a blank before the scroll bar
+        return markdown_lines(self.some[self.at].own, width)
 
 
 class ManualScreen(ModalScreen[None]):

@@ -93,7 +93,7 @@ class SortMenu(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Return the menu in a box that scrolls."""
         box = VerticalScroll(self._list)
-        box.border_title = "sort by"
+        box.border_title = f"sort by one of {len(SORT_KEYS)}"
         box.border_subtitle = "j k Enter, or the first letter · Esc"
         yield box
 

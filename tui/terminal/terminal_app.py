@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from textual.app import App
 from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
+from textual.theme import Theme
 
 from tui.draw.theme import THEMES
 from tui.draw.theme_names import DARK
@@ -63,6 +64,18 @@ class TerminalApp(App[_Result]):
     def on_mount(self) -> None:
         """Begin to look after the terminal."""
         self.set_interval(_LOOK_EVERY_S, self._leave_a_terminal_that_is_gone)
+        self.theme_changed_signal.subscribe(self, self._paint_anew)
+
+    def _paint_anew(self, _: Theme) -> None:
+        """Take another theme's colours for what is drawn by roles.
+
+        Textual paints only what its own style sheet draws otherwise: between two themes on the
+        terminal's ground that is the borders.
+        """
+        for screen in self.screen_stack:
+            for widget in screen.query("*"):
+                widget.notify_style_update()
+                widget.refresh()
 
     def exit(
         self,

@@ -210,6 +210,13 @@ def test_a_probe_that_never_began_has_a_page_too() -> None:
     assert text(made_request.NEVER).startswith("cancelled · over after 0.0 ms")
 
 
+def test_attempts_that_nobody_heard_of_are_said_to_be_unknown() -> None:
+    assert "its attempts are not known" in text(
+        replace(made_request.NEVER, probe=replace(made_request.NEVER.probe, attempts=2))
+    )
+    assert "not known" not in text(made_request.NEVER)
+
+
 def test_which_model_answered_is_told_where_it_is_another_one() -> None:
     served = "Qwen/Qwen3-235B-A22B-Instruct-2507"
     assert "asked for was small-model" in text(made_request.SLOW, asked="small-model")

@@ -6,6 +6,7 @@ import pytest
 from changed import replace
 from textual.app import App
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Input
 
 from probes.board.views import RouteState
@@ -216,3 +217,13 @@ async def test_it_stays_on_the_screen(size: tuple[int, int]):
         box = app.screen.query_one(VerticalScroll)
         assert box.region.right <= size[0]
         assert box.region.bottom <= size[1]
+
+
+@pytest.mark.parametrize("width", [20, 60, 66, 70, 80])
+async def test_pages_that_have_no_room_in_the_border_leave_a_mark(width: int):
+    app = Host()
+    async with app.run_test(size=(width, 20)) as pilot:
+        await pilot.pause()
+        title = Content.from_markup(str(app.screen.query_one(VerticalScroll).border_title)).plain
+        assert title.endswith("6 observer" if width >= 66 else " …")
+        assert len(title) <= width - 4

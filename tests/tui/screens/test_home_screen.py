@@ -362,6 +362,21 @@ async def test_the_preview_follows_the_cursor() -> None:
         ]
 
 
+async def test_a_line_to_type_on_takes_its_room_from_the_panes() -> None:
+    async with cockpit() as it:
+        footer = it.board.query_one("#footer", Pane)
+        assert footer.region.y == 49
+        await it.press("colon")
+        prompt = it.board.query_one("#prompt").region
+        assert prompt.bottom == 50
+        assert footer.region.bottom == prompt.y
+        assert all(
+            pane.region.bottom <= prompt.y for pane in it.board.query(Pane) if pane.is_on_screen
+        )
+        await it.press("escape")
+        assert footer.region.y == 49
+
+
 async def test_the_filter_narrows_while_typing_and_escape_widens() -> None:
     async with cockpit() as it:
         await it.press("slash", *"queue")
@@ -638,7 +653,7 @@ def changed(version: int, moved_s: float) -> Snapshot:
     rows[1] = replace(rows[1], in_flight=version, throttled_per_min=float(version))
     rows[3] = made.route("deepseek-eu", ttft=0.7 + version / 10, model="DeepSeek-V3")
     now_ns = made.NOW_NS + int(moved_s * NS_PER_S)
-    header = made.header(in_flight=20 + version)
+    header = made.header(in_flight=20 + version, failed=20 + version)
     return made.snapshot(version=version, now_ns=now_ns, routes=tuple(rows), header=header)
 
 
@@ -689,12 +704,12 @@ async def test_between_two_tables_only_what_moves_is_drawn() -> None:
         it.board.pull()
         assert it.text("#routes") == shown
         assert it.text("#arrival") != lanes
-        assert "22 in flight" in it.text("#header"), "the sum of the rows that are shown"
+        assert " 22 failed" in it.text("#header"), "the sum of the rows that are shown"
         it.clock.now_ns += NS_PER_S // 2
         it.session.board.whole = changed(9, 0.7)
         it.board.pull()
         assert "9/8" in it.text("#routes")
-        assert "29 in flight" in it.text("#header")
+        assert " 29 failed" in it.text("#header")
 
 
 def at_rest(snapshot: Snapshot) -> Snapshot:

@@ -3,6 +3,7 @@
 import pytest
 from staged import stage, troubled
 
+from tui.draw.theme import ANSI, ANSI_LIGHT, DARK, LIGHT, PLAIN, role_styles
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
 
@@ -54,3 +55,21 @@ async def test_behind_a_menu_the_routes_are_still_seen(theme: str) -> None:
         told = staged.app.export_screenshot()
         assert "hurt" in told
         assert "r000x" in told
+
+
+async def test_another_theme_repaints_all_that_is_drawn() -> None:
+    async with stage(troubled(6), (160, 50)) as staged:
+        for theme in (ANSI_LIGHT, PLAIN, ANSI, DARK, LIGHT):
+            staged.app.theme = theme.name
+            await staged.pilot.pause()
+            loud = role_styles(theme)["missed"]
+            segments = [one for one in staged.strips()[1] if one.text == "answers nothing"]
+            (told,) = [one.style for one in segments]
+            assert told is not None
+            assert (told.reverse or False, told.underline or False, told.bold) == (
+                loud.reverse or False,
+                loud.underline or False,
+                True,
+            )
+            if theme is not PLAIN:
+                assert told.color == loud.color
