@@ -4,10 +4,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from probes.board.views import WindowName
 from probes.control.commands import Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
-from probes.events.knob_turns import knob_words
+from probes.events import Knob
+from probes.events.knob_turns import is_next_step, knob_words
 from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
@@ -29,6 +32,8 @@ class Turned:
 
     words: str
     undo: Command
+    step: Knob | None = None
+    """The turn as an event would tell it; None of what has no value."""
 
 
 class CockpitState:
@@ -83,6 +88,12 @@ class CockpitState:
     def turn(self, command: Command) -> None:
         """Hand a command to the engine, and remember what takes it back where something can."""
         turned = self._undoing(command)
+        step = turned.step if turned is not None else None
+        last = self._turned[-1].step if self._turned else None
+        if step and last and step.route == last.route and is_next_step(last, step):
+            # A key that was pressed several times is one turn, in the log as here.
+            self._turned.pop()
+            turned = _turned(msgspec.structs.replace(step, before=last.before))
         if turned is not None:
             self._turned = [*self._turned[1 - _UNDONE_MOST :], turned]
         self.session.command(command)
@@ -101,10 +112,23 @@ class CockpitState:
         match command:
             case SetKnob(route=route, knob=knob, value=value) if route in wanted.routes:
                 before: float = getattr(wanted.routes[route], knob)
-                words = f"{route}: {knob_words(KNOBS[knob].name, before, value)}"
-                return Turned(words, SetKnob(route=route, knob=knob, value=before))
+                return _turned(
+                    Knob(
+                        at_ns=self.clock.monotonic_ns(),
+                        route=route,
+                        knob=KNOBS[knob].name,
+                        before=before,
+                        after=value,
+                    )
+                )
             case Pause(route=route, paused=paused):
                 words = f"{route or 'all routes'}: {'paused' if paused else 'resumed'}"
                 return Turned(words, Pause(route=route, paused=not paused))
             case _:
                 return None
+
+
+def _turned(step: Knob) -> Turned:
+    """Return the turn of a knob with what takes it back."""
+    words = f"{step.route}: {knob_words(step.knob, step.before, step.after)}"
+    return Turned(words, SetKnob(route=step.route, knob=step.knob, value=step.before), step)

@@ -1,8 +1,11 @@
 """What every live screen does, whichever is in front."""
 
 import pytest
-from staged import stage, troubled
+from staged import stage, state_of, troubled
 
+from probes.control.commands import SetKnob
+from probes.events.knob_turns import ONE_TURN_NS
+from probes.kit.clock import NS_PER_S
 from tui.draw.theme import ANSI, ANSI_LIGHT, DARK, LIGHT, PLAIN, role_styles
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
@@ -73,3 +76,28 @@ async def test_another_theme_repaints_all_that_is_drawn() -> None:
             )
             if theme is not PLAIN:
                 assert told.color == loud.color
+
+
+def set_to(value: float) -> SetKnob:
+    return SetKnob(route="r000x", knob="concurrency", value=value)
+
+
+async def test_what_was_turned_in_several_steps_is_undone_at_once() -> None:
+    async with stage(troubled(6)) as staged:
+        commands = staged.session.commands
+        await staged.press("plus", "plus", "plus", "u")
+        assert commands == [set_to(5.0), set_to(6.0), set_to(7.0), set_to(4.0)]
+        await staged.press("u")
+        assert len(commands) == 4, "there is nothing left to undo"
+
+
+async def test_another_way_or_a_while_later_is_another_turn() -> None:
+    async with stage(troubled(6)) as staged:
+        commands, clock = staged.session.commands, state_of(staged.app).clock
+        await staged.press("plus", "minus", "u", "u")
+        assert commands == [set_to(5.0), set_to(4.0), set_to(5.0), set_to(4.0)]
+        commands.clear()
+        await staged.press("plus")
+        await clock.sleep(ONE_TURN_NS / NS_PER_S + 1)
+        await staged.press("plus", "u", "u")
+        assert commands == [set_to(5.0), set_to(6.0), set_to(5.0), set_to(4.0)]
