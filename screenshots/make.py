@@ -1,10 +1,13 @@
-"""Make the pictures of this folder from the real app: `python screenshots/make.py` (five minutes).
+"""Make the pictures of this folder from the real app: `python screenshots/make.py` (ten minutes).
+
+With names of stories (`demo`, `slow`, `queueing`, `hang`, `first-run`) only theirs are made.
 
 The engine probes the embedded provider in real time; keys are pressed as a user would, and verdicts
 are waited for, never made up. Only the terminal is Textual's headless one, whose screen is exported
 as SVG.
 """
 
+import argparse
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 HOME = (160, 50)
+LESSON = (120, 40)
+"""Of the pictures that teach: they stand in the middle of a page."""
 PATIENCE_S = 240
 """Within which a verdict comes, or something is wrong with what names it."""
 PLENTY = Budget(tokens_per_hour=20_000_000, route_tokens_per_hour=5_000_000)
@@ -57,6 +62,35 @@ async def story(pilot: "Pilot[None]", app: LlmtopApp) -> None:
     await named(pilot, app, "deepseek-v3", "rate_limited_concurrency")
     await pilot.pause(10)
     save(app, "throttling")
+    await pilot.resize_terminal(*LESSON)
+    await pilot.press("enter")
+    await pilot.pause(1)
+    save(app, "limit")
+    await pilot.press("escape", "u")
+    await pilot.pause(45)  # until there are enough probes behind it to be judged
+    save(app, "undone")
+
+
+async def queueing(pilot: "Pilot[None]", app: LlmtopApp) -> None:
+    """Wait until a provider queues, and show what proves it."""
+    await pilot.resize_terminal(*LESSON)
+    await named(pilot, app, "hit", "provider_queueing")
+    await pilot.pause(15)
+    save(app, "queueing")
+    await pilot.press("enter")
+    await pilot.pause(2)
+    save(app, "queueing_page")
+
+
+async def hang(pilot: "Pilot[None]", app: LlmtopApp) -> None:
+    """Wait until a route takes requests and answers nothing, and show what proves it."""
+    await pilot.resize_terminal(*LESSON)
+    await named(pilot, app, "hit", "no_answer")
+    await pilot.pause(15)
+    save(app, "hang")
+    await pilot.press("enter")
+    await pilot.pause(2)
+    save(app, "hang_page")
 
 
 async def incident(pilot: "Pilot[None]", app: LlmtopApp) -> None:
@@ -113,11 +147,21 @@ async def first_run() -> None:
         save(app, "first_run")
 
 
+STORIES: dict[str, Callable[[], Awaitable[None]]] = {
+    "first-run": first_run,
+    "demo": lambda: watch("demo", story),
+    "slow": lambda: watch(str(FOLDER / "incident.toml"), incident),
+    "queueing": lambda: watch("provider-queueing", queueing),
+    "hang": lambda: watch("no-answer", hang),
+}
+
+
 def main() -> None:
-    """Make all pictures."""
-    anyio.run(first_run)
-    anyio.run(watch, "demo", story)
-    anyio.run(watch, str(FOLDER / "incident.toml"), incident)
+    """Make the pictures of all stories, or of those that are named."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("stories", nargs="*", metavar="STORY", choices=[[], *STORIES])
+    for name in parser.parse_args().stories or STORIES:
+        anyio.run(STORIES[name])
 
 
 if __name__ == "__main__":

@@ -391,6 +391,7 @@ def routes() -> tuple[RouteView, ...]:
             n=0,
             success=None,
             goodput=None,
+            hurt_share=None,
             ttft_p50=Figure(),
             ttft_p95=Figure(),
             ttft_p99=Figure(),

@@ -303,12 +303,17 @@ def _success(route: RouteView) -> Cell:
     return Cell(share(route.success), "dim")
 
 
+def _good_share(route: RouteView) -> float | None:
+    """Return the share of the probes that were good. What hangs has not finished, so that it is in
+    the share that is hurt and not yet in the goodput: it is not good."""
+    return route.goodput if route.hurt_share is None else 1 - route.hurt_share
+
+
 def _goodput(route: RouteView) -> Cell:
-    if route.goodput is None:
+    good = _good_share(route)
+    if good is None:
         return Cell(NO_FIGURE, "faint")
-    # What hangs has not finished: it is in the share that is hurt, not yet in the goodput.
-    hurt = 1 - route.goodput if route.hurt_share is None else route.hurt_share
-    return Cell(share(route.goodput), hurt_role(hurt))
+    return Cell(share(good), hurt_role(1 - good))
 
 
 def hurt_role(hurt: float) -> Role:
@@ -377,7 +382,7 @@ COLUMNS: Final = (
         value=lambda route: route.since_s,
         totalled=False,
     ),
-    RouteColumn("GOOD%", 5, _goodput, 3, key="good", value=lambda route: route.goodput),
+    RouteColumn("GOOD%", 5, _goodput, 3, key="good", value=_good_share),
     RouteColumn("OK%", 4, _success, 10, key="ok", marked=True, value=lambda route: route.success),
     _percentile("TTFT", "50", 14, lambda route: route.ttft_p50),
     _percentile("TTFT", "95", 1, lambda route: route.ttft_p95),

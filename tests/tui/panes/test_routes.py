@@ -381,7 +381,8 @@ def test_while_too_little_is_known_it_says_that_it_learns() -> None:
 )
 def test_good_is_as_loud_as_many_are_hurt(good: float, hurt: float | None, role: str) -> None:
     row = row_of(made.route("r", goodput=good, hurt_share=hurt, success=0.123))
-    assert role_of(row, f"{good * 100:.1f}" if good < 1 else "100") == role
+    told = good if hurt is None else 1 - hurt
+    assert role_of(row, f"{told * 100:.1f}") == role
 
 
 @pytest.mark.parametrize(
