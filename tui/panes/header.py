@@ -208,10 +208,11 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     """Return whether this is live, and for how long; its light is as red as the worst route."""
     clock: Span = (f" {_elapsed(snapshot.header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
+    masked: Line = ((" masked", "accent"),) if view.private else ()
     if view.freeze is not None:
         stood = age(view.freeze.for_s).replace(".0s", "s")
         since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
-        return (start, (since, "alert"), clock)
+        return (start, (since, "alert"), clock, *masked)
     text, role = _LAMPS[status.state]
     worst = worst_state(snapshot)
     if status.state == "running" and worst is not None:
