@@ -216,8 +216,8 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     text, role = _LAMPS[status.state]
     worst = worst_state(snapshot)
     if status.state == "running" and worst is not None:
-        return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock)
-    return (start, (text, role), clock)
+        return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock, *masked)
+    return (start, (text, role), clock, *masked)
 
 
 def _elapsed(seconds: float) -> str:
