@@ -140,7 +140,7 @@ def judge(at: RouteAt) -> Judgement:
     ratio = max(latency.ratio, _failure_ratio(route, judged), _cost_ratio(route, judged))
     busy = any(one.is_named and one.event.cause == "local_observer" for one in incidents)
     is_sure = cause is None or cause.is_named
-    onset_ns = health.since_ns if is_sure and health is not graded else None
+    onset_ns = _onset(route, health, graded, latency.grade, incidents) if is_sure else None
     return Judgement(
         shown, health, graded, latency.grade, ratio, busy, why, onset_ns=onset_ns, is_sure=is_sure
     )
@@ -236,6 +236,25 @@ def _health(
     ):
         return before, None
     return worst, cause
+
+
+def _onset(
+    route: RouteBoard,
+    health: Standing,
+    graded: Standing,
+    live: RouteState,
+    incidents: Iterable[KnownIncident],
+) -> int | None:
+    """Return the onset of what makes the health of a route, though a goal may have been missed
+    before it; None where goals alone make it."""
+    onsets = [
+        incident.since_ns
+        for incident in incidents
+        if incident.is_named and state_made(incident, route, live) == health.state
+    ]
+    if not onsets and health is not graded:
+        return health.since_ns  # nothing has succeeded since what was cleared
+    return min(onsets, default=None)
 
 
 def _graded(at: RouteAt, latency: "_Latency", is_ill: bool) -> Standing:

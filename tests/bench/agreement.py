@@ -36,7 +36,9 @@ def disagreements(snapshot: Snapshot, origin_ns: int) -> Iterator[str]:
     for row in snapshot.routes:
         detail = snapshot.details.get(row.name)
         if detail is not None:
-            yield from _of_columns(detail.percentiles.columns, row, snapshot.now_ns, origin_ns)
+            onset = slice_index(_newest_onset(snapshot, row) - origin_ns)
+            open_index = slice_index(snapshot.now_ns - origin_ns)
+            yield from _of_columns(detail.percentiles.columns, onset, open_index)
             yield from _of_row(row, detail, snapshot.window)
     if snapshot.totals is not None and not _adds_up(snapshot.totals, snapshot.routes):
         yield CLAIMS[8]
@@ -65,9 +67,13 @@ def header_disagreements(header: HeaderView, rows: tuple[RouteView, ...]) -> Ite
         yield CLAIMS[11]
 
 
-def _of_columns(columns: Any, row: RouteView, now_ns: int, origin_ns: int) -> Iterator[str]:
-    open_index = slice_index(now_ns - origin_ns)
-    onset = slice_index((row.since_ns or 0) - origin_ns) if row.state in HURT_STATES else 0
+def _newest_onset(snapshot: Snapshot, row: RouteView) -> int:
+    """Return the newest onset on a route, of which the shortest window may begin."""
+    told = [view.diagnosis for view in snapshot.incidents]
+    return max(row.since_ns or 0, *(one.since_ns for one in told if row.name in one.routes), 0)
+
+
+def _of_columns(columns: Any, onset: int, open_index: int) -> Iterator[str]:
     for shorter, longer in pairwise(columns):
         begins = [max(0, first_slice(c.window, open_index)) for c in (shorter, longer)]
         for count in (lambda c: c.ttft[0].n, lambda c: c.e2e[0].n, lambda c: c.finished):

@@ -208,15 +208,16 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     """Return whether this is live, and for how long; its light is as red as the worst route."""
     clock: Span = (f" {_elapsed(snapshot.header.elapsed_s)}", "title")
     start: Span = (" llmtop ", "title")
+    masked: Line = ((" masked", "accent"),) if view.private else ()
     if view.freeze is not None:
         stood = age(view.freeze.for_s).replace(".0s", "s")
         since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
-        return (start, (since, "alert"), clock)
+        return (start, (since, "alert"), clock, *masked)
     text, role = _LAMPS[status.state]
     worst = worst_state(snapshot)
     if status.state == "running" and worst is not None:
-        return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock)
-    return (start, (text, role), clock)
+        return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock, *masked)
+    return (start, (text, role), clock, *masked)
 
 
 def _elapsed(seconds: float) -> str:
@@ -294,7 +295,9 @@ def _figure(text: str, width: int, unit: str, role: Role) -> Line:
 def _trouble(name: str, number: int, role: Role) -> Line:
     if number <= 0:
         return ((f"  {0:>4} {name}", "faint"),)
-    return ((f"  {count(number):>4}", role), (f" {name}", "dim"))
+    text = count(number)
+    # The blanks before it are not its own: without colours it may be reversed.
+    return ((" " * (6 - len(text)), "dim"), (text, role), (f" {name}", "dim"))
 
 
 def _money(header: HeaderView) -> Line:

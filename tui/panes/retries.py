@@ -108,7 +108,7 @@ def retries_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 
     """Return how many retries there were, and of how many routes."""
     routes = _retrying(snapshot)
     if not routes:
-        return ((f"nothing was retried {_when(snapshot.window)}", "dim"),)
+        return (("nothing was retried", "dim"),)
     rate = sum(route.retries_per_min for route in routes)
     where = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
     return ((f"{count(rate)}/min", "slow"), (f" on {where}", "dim"))

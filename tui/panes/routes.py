@@ -8,6 +8,7 @@ row under it is what the other panes show, so they ask here which one it is.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -116,6 +117,8 @@ _USUAL_NAME: Final = 13
 """What a name takes at least, where it is so long: the columns of a narrow terminal leave no more.
 Where there is room it stands whole."""
 _MOST_NAME: Final = 24
+_LEAST_BOTH_ENDS: Final = 8
+"""Cells below which the beginning of a name says more than both of its ends."""
 _LEAST_MODEL: Final = 6
 _USUAL_MODEL: Final = 14
 _MOST_MODEL: Final = 40
@@ -562,9 +565,10 @@ def routes_table(
     The strip comes last and is left to whoever draws it. `current` is the row under the cursor.
     """
 
-    def name(route: RouteView) -> Cell:
+    def name(route: RouteView, room: int = _MOST_NAME) -> Cell:
         stands_out = route is current or hurts(route)
-        return Cell(neutralise(route.name, _NAME_LIMIT), "title" if stands_out else "text")
+        shown = shortened(neutralise(route.name, _NAME_LIMIT), room)
+        return Cell(shown, "title" if stands_out else "text")
 
     longest = max((cells(neutralise(row.name, _NAME_LIMIT)) for row in rows), default=0)
     wide = min(max(longest, _LEAST_NAME), _MOST_NAME)
@@ -576,9 +580,9 @@ def routes_table(
         replace(column, width=max(column.width, 2 * digits + 1)) if column.key == "conc" else column
         for column in COLUMNS
     ]
-    table = fit([first, *columns, _STRIP], width, gap=1)
+    table: Table[RouteView] = fit([first, *columns, _STRIP], width, gap=1)
     model = max((cells(neutralise(row.model, _NAME_LIMIT)) for row in rows), default=0)
-    return table.grown(
+    table = table.grown(
         ("name", min(wide, max(1, width))),
         ("strip", _USUAL_STRIP),
         ("model", min(model, _USUAL_MODEL)),
@@ -586,6 +590,20 @@ def routes_table(
         ("model", min(model, _MOST_MODEL)),
         ("strip", _MOST_STRIP),
     )
+    names = replace(table.columns[0], cell=partial(name, room=table.width("name")))
+    return replace(table, columns=(names, *table.columns[1:]))
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name in `width` cells, cut in its middle: those of a fleet differ at their ends."""
+    if cells(name) <= width or width < _LEAST_BOTH_ENDS:
+        return name
+    tail = ""
+    for character in reversed(name):
+        if cells(character + tail) > (width - 1) // 2:
+            break
+        tail = character + tail
+    return left(name, width - cells(tail)).rstrip() + tail
 
 
 class Trends:

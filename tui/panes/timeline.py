@@ -197,7 +197,11 @@ def _bad_cell(pair: Sequence[ChartPoint | None]) -> Span:
     if not finished or bad <= 0:
         return " ", "faint"
     share = bad / finished
-    return EIGHTHS[min(int(share * len(EIGHTHS)), len(EIGHTHS) - 1)], hurt_role(share)
+    role = hurt_role(share)
+    # A bar is never reversed, which without colours would read the other way.
+    return EIGHTHS[min(int(share * len(EIGHTHS)), len(EIGHTHS) - 1)], (
+        "sluggish" if role == "missed" else role
+    )
 
 
 def _times(columns: int, span_ns: int) -> Line:

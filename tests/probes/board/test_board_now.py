@@ -258,3 +258,17 @@ def test_all_routes_are_well_since_the_last_of_them_became_so() -> None:
     board.fold(tick(12.0))
     header = board.snapshot().header
     assert (header.hurt, header.well_since_ns) == (0, None)  # of what is held nobody knows
+
+
+def test_a_goal_that_was_missed_before_the_onset_does_not_keep_now_from_it() -> None:
+    events: list[Event] = [hello()]
+    for second in range(120):
+        script = ProbeScript(f"e1-{second}", float(second), ttft_s=1.9 if second < 90 else 6.0)
+        events += replace(script, e2e_s=6.5).events()
+    events.sort(key=lambda event: event.at_ns)
+    events += [tick(126.9), diagnosis(127.0, "provider_queueing", since_s=94.5)]
+    row = row_of(events)
+    assert row.state == "sluggish"
+    assert row.since_ns is not None
+    assert row.since_ns < at(90)
+    assert row.n == len([e for n in range(120) if (e := n + 6.5) >= 90])

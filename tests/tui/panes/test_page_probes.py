@@ -93,7 +93,7 @@ def test_stalls_are_the_longest_silences_of_the_answer() -> None:
     assert strip(stalled) == "▕····▶▂⋯⋯⋯⋯⋯⋯⋯⋯▂··▂·┤"
     for_ever = made_page.failed(
         2, "timeout", "timeout.stall", 200, 1.0,
-        ttft_s=0.5, lasted_s=3.0, stalls=1, cells=(*[0] * 5, 2, 2),
+        ttft_s=0.5, lasted_s=3.0, cells=(*[0] * 5, 2, 2),
     )  # fmt: skip
     assert strip(for_ever) == "▕····▶▂" + "⋯" * 23 + "◷"
 

@@ -142,7 +142,7 @@ def test_a_strip_beneath_the_chart_tells_how_many_probes_were_not_good():
     assert bad.startswith("bad %│")
     assert bad[6:51].strip() == ""
     assert set(bad[52:]) == {"▅"}
-    assert {role for text, role in lines[-2] if "▅" in text} == {"missed"}
+    assert {role for text, role in lines[-2] if "▅" in text} == {"sluggish"}, "never reversed"
     assert len(lines) == 12
     unknown = timeline_lines(replace(NOTHING, timeline=trend(0.5)), 96, 12)
     assert not any("bad" in line_text(line) for line in unknown)

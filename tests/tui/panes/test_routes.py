@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from probes.board.views import Figure, RouteState, RouteView, UsualView
 from tui.draw.chart import strip_cells
-from tui.draw.text import Line, line_text, line_width
+from tui.draw.text import Line, cells, line_text, line_width
 from tui.panes.routes import (
     STATE_GLYPHS,
     STATE_ROLES,
@@ -22,6 +22,7 @@ from tui.panes.routes import (
     routes_table,
     routes_title,
     row_at,
+    shortened,
     sort_key_at,
 )
 from tui.panes.view import ViewState
@@ -108,7 +109,9 @@ def test_a_wide_terminal_has_the_rest_and_a_longer_strip() -> None:
 COLUMNS_OF_WIDE = ("MODEL", "99", "TOUT/m", "/min", "$/h", "WHY")
 
 
-@pytest.mark.parametrize(("name", "shown"), [("x" * 19, "x" * 19), ("x" * 30, "x" * 23 + "…")])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("x" * 19, "x" * 19), ("a" * 15 + "b" * 15, "a" * 12 + "…" + "b" * 11)]
+)
 def test_a_long_name_stands_whole_where_there_is_room_and_costs_no_column(
     name: str, shown: str
 ) -> None:
@@ -118,7 +121,17 @@ def test_a_long_name_stands_whole_where_there_is_room_and_costs_no_column(
     assert "OPEN" in lines[0]
     assert lines[1][3:].startswith(f"{shown} ")
     narrow = texts(routes_lines(made.snapshot(routes=rows), VIEW, 78, 40))
-    assert narrow[1][3:].startswith("x" * 12 + "…")
+    assert narrow[1][3:].startswith(f"{name[:6]}…{name[-6:]} ")
+
+
+@pytest.mark.parametrize("width", range(1, 30))
+def test_a_name_is_cut_in_its_middle_for_the_ends_of_a_fleet_differ(width: int) -> None:
+    for name in ("team-gateway-eu-west-1-prod-07", "漢字の経路漢字の経路-30", "short"):
+        told = shortened(name, width)
+        if width >= 8:
+            assert cells(told) <= width
+            assert told == name or (told[:2] == name[:2] and told[-3:] == name[-3:])
+            assert ("…" in told) == (told != name)
 
 
 def test_a_row_says_what_its_figures_are() -> None:

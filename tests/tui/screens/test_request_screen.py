@@ -225,7 +225,7 @@ async def test_enter_opens_the_selected_route_and_there_the_selected_probe() -> 
         await page.press("4", "j", "enter")
         opened = page.app.screen
         assert isinstance(opened, RequestScreen)
-        assert "1-1689" in str(opened.query_one("#request", Pane).border_title)
+        assert "1-1690" in str(opened.query_one("#request", Pane).border_title)
         await page.press("escape", "escape")
         assert isinstance(page.app.screen, HomeScreen)
 

@@ -264,9 +264,8 @@ def _draw_output(
 
 
 def _stalls(probe: ProbeView) -> list[tuple[float, float]]:
-    """Return a probe's stalls, in s from its start: its longest silences in mid-stream."""
-    if not probe.stalls:
-        return []
+    """Return a probe's stalls, in s from its start: its longest silences in mid-stream, and the one
+    that it was given up for, which never ended and so is not counted."""
     runs: list[tuple[int, int]] = []
     last: int | None = None
     for place, number in enumerate(probe.cells):
@@ -274,11 +273,11 @@ def _stalls(probe: ProbeView) -> list[tuple[float, float]]:
             if last is not None and place - last > 1:
                 runs.append((last, place))
             last = place
-    lasted = int(probe.lasted_s / CELL_S)
-    if last is not None and probe.outcome != "ok" and lasted - last > 1:
-        runs.append((last, lasted))
-    runs.sort(key=lambda run: run[0] - run[1])
-    return [(begin * CELL_S, until * CELL_S) for begin, until in runs[: probe.stalls]]
+    runs = sorted(runs, key=lambda run: run[0] - run[1])[: probe.stalls]
+    ended = int(probe.lasted_s / CELL_S)
+    if last is not None and probe.outcome == "timeout" and ended - last > 1:
+        runs.append((last, ended))
+    return [(begin * CELL_S, until * CELL_S) for begin, until in runs]
 
 
 def open_cells(lane: LaneView, now_ns: int, scale: Scale) -> list[Span]:
