@@ -70,7 +70,7 @@ def saved(file: Path, routes: dict[str, dict[str, float]], **display: str) -> tu
 
 
 def test_what_would_change_is_said(tmp_path: Path) -> None:
-    changes = opened(settings(tmp_path)).propose(WISHES, {"theme": "llmtop-light", "window": "5m"})
+    changes = opened(settings(tmp_path)).propose(WISHES, {"theme": "llmtop-light", "window": "1m"})
     assert [change.words for change in changes] == [
         "routes.alpha: concurrency 3 → 6",
         "routes.beta: interval 5.0 → 2.5, in its own table",
