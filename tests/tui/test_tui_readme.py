@@ -13,6 +13,7 @@ from probes.board import Board, figures, header, states
 from probes.board.figures import SLUGGISH_SHARE, is_enough
 from probes.board.happenings import _ALIKE_NS, BURST_NS, HAPPENINGS_KEPT
 from probes.board.incident_log import RECOVERED_SHOWN_NS
+from probes.board.probe_log import PROBES_KEPT
 from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
 from probes.diagnosis import incidents, paging
@@ -64,6 +65,8 @@ NUMBERS = {
     "The screen": (
         "Charts span {}, {} or {} minutes".format(*(span // (60 * NS_PER_S) for span in SPANS_NS)),
         f"From some {_TWO_COLUMNS} columns on",
+        f"each phase by {SLICE_S} s",
+        f"the last {PROBES_KEPT} as strips",
     ),
     "States": (
         f"TTFT or E2E p95 is above {SLUGGISH_SHARE:g} × its goal",

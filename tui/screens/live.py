@@ -106,7 +106,8 @@ class LiveScreen(Screen[None]):
         """Whether somebody sees the screen: nothing lies over it but dialogues.
 
         Textual's own is true of the second screen of the stack too, though the first one hides it:
-        it would take every other turn of the pace, and frames without what the first one needs.
+        it would take every other turn of the pace, frames without what the first one needs, and
+        write over it.
         """
         for screen in reversed(self.app.screen_stack):
             if screen is self:
@@ -160,7 +161,7 @@ class LiveScreen(Screen[None]):
 
     def _beat(self) -> None:
         """Pull, where that is due and something may have changed."""
-        if not self._is_in_front():
+        if not self.is_current:
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
         busy = terminal is not None and terminal.busy
@@ -175,19 +176,9 @@ class LiveScreen(Screen[None]):
             if self.view.frozen:
                 self._beats.pause()
 
-    def _is_in_front(self) -> bool:
-        """Tell whether no other live screen lies over it; the help lets it be seen.
-
-        Textual calls the screen below the one in front current, too, however opaque that is.
-        """
-        live = (
-            screen for screen in reversed(self.app.screen_stack) if isinstance(screen, LiveScreen)
-        )
-        return next(live, None) is self
-
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
-        if not self._is_in_front() or not self.size.height:
+        if not self.is_current or not self.size.height:
             return
         cockpit = self.cockpit
         snapshot = cockpit.frames.take(self.view, self.pages())
