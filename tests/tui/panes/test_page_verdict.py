@@ -45,6 +45,13 @@ def with_row(route: RouteView) -> Snapshot:
     return replace(shown, incidents=(), recoveries=(), happenings=())
 
 
+def test_what_hangs_is_not_good() -> None:
+    shown = made_page.snapshot()
+    route = next(row for row in shown.routes if row.name == made_page.VIEW.selected)
+    told = text_of(with_row(replace(route, overdue_open=2)))[0]
+    assert "GOOD 21.6 %: of 102 probes 2 hang, 2 failed, 76 beyond a goal" in told
+
+
 def test_it_says_what_since_how_many_why_what_to_do_and_what_speaks_against() -> None:
     assert text_of(made_page.snapshot()) == [
         " ▲ slow to the first token since 22:20:17 (5m44s) · GOOD 22.0 %: of 100 probes 2 failed, "

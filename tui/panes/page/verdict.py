@@ -197,16 +197,21 @@ def _good_part(subject: Subject) -> Line:
     if now is None or not now.finished:
         goodput = route.goodput
         return () if goodput is None else ((f"GOOD {share(goodput)} %", "title"),)
-    bad = now.finished - now.good
-    line: Line = ((f"GOOD {share(now.good / now.finished)} %", "title"),)
-    if not bad:
-        return (*line, (f" of {count(now.finished)} probes", "dim"))
+    # What hangs is not good, though it has not ended: the table counts it so, too.
+    hanging = route.overdue_open
+    asked, bad = now.finished + hanging, now.finished - now.good
+    line: Line = ((f"GOOD {share(now.good / asked)} %", "title"),)
+    if not bad and not hanging:
+        return (*line, (f" of {count(asked)} probes", "dim"))
     failed = min(now.failed, bad)
-    why = [f"{count(failed)} failed" if failed else ""]
+    why = [
+        f"{count(hanging)} hang" + ("s" if hanging == 1 else "") if hanging else "",
+        f"{count(failed)} failed" if failed else "",
+    ]
     if bad > failed:
         why.append(f"{count(bad - failed)} beyond a goal{_goal_words(subject.route)}")
     told = ", ".join(part for part in why if part)
-    return (*line, (f": of {count(now.finished)} probes {told}", "text"))
+    return (*line, (f": of {count(asked)} probes {told}", "text"))
 
 
 def _goal_words(route: RouteView) -> str:
