@@ -6,8 +6,8 @@ its state is judged by) is read at one stamp, through one `RouteAt`, and stands 
 next turn.
 Rule 2: windows that reach back equally far hold the same, as all of them do in a young run: they
 are read once, under the name of the shortest.
-Rule 3: the shortest window is now: it begins no earlier than the slice that holds the onset of what
-is wrong, so that it says how the route is, and not how it was. States are judged by whole windows.
+Rule 3: the shortest window is now: it begins no earlier than the onset of what is wrong, so that it
+says how the route is, and not how it was. States are judged by whole windows.
 Rule 4: below n = 1/(1−p) a percentile is the maximum of n, and neither graded nor judged by.
 """
 
@@ -181,8 +181,8 @@ class RouteAt:
         return found
 
     def first_now(self) -> int:
-        """Return the first slice of how it is now: of the shortest window, but none before the one
-        that holds the onset of what is wrong."""
+        """Return the first slice of how it is now: of the shortest window, but none from before the
+        onset of what is wrong."""
         first = self._first_of_now(NOW)
         return max(0, first_slice(NOW, slice_index(self.offset_ns))) if first is None else first
 
@@ -236,13 +236,23 @@ class RouteAt:
         return max(1.0, (self.offset_ns - first * SLICE_NS) / NS_PER_S)
 
     def _first_of_now(self, window: WindowName) -> int | None:
-        """Return the slice that holds the onset of what is wrong, where the shortest window would
-        reach behind it; else None."""
+        """Return the first slice since the onset of what is wrong, where the shortest window would
+        reach behind it; else None.
+
+        It is the one that holds the onset, and half of that may be of before: so the next one is,
+        as soon as a probe has ended since that began.
+        """
         if window != NOW or self.route.onset_ns is None:
             return None
         open_index = slice_index(self.offset_ns)
-        onset = slice_index(self.route.onset_ns - self.route.run.origin_ns)
-        return min(onset, open_index) if onset > first_slice(window, open_index) else None
+        onset_ns = self.route.onset_ns - self.route.run.origin_ns
+        onset = slice_index(onset_ns)
+        if onset <= first_slice(window, open_index):
+            return None
+        later = self.route.tallies.slices.between(onset + 1, open_index + 1)
+        if onset_ns > onset * SLICE_NS and any(tally.finished for tally in later):
+            onset += 1
+        return min(onset, open_index)
 
     def chart(self, metric: Charted) -> tuple[ChartPoint, ...]:
         """Return a metric's points of the last 15 minutes, oldest first, the open slice last."""

@@ -80,6 +80,7 @@ class _Span:
             cached_share=share(tally.cached_tokens, tally.cached_of),
             rtt_s=_seconds(rtt.quantile_ns(0.5)),
             cold_share=share(tally.cold, tally.attempts),
+            lost_segments=share(tally.resent + tally.reordered, tally.paths),
             stalled_share=share(tally.stalled, tally.answers),
             input_tokens=share(tally.input_tokens, tally.input_counts),
             output_tokens=share(tally.output_tokens, tally.output_counts),

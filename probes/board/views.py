@@ -508,6 +508,8 @@ class FeltColumn(msgspec.Struct, frozen=True):
     """Median round trip of the connection."""
     cold_share: float | None = None
     """Of the attempts, those on a connection that was made for them."""
+    lost_segments: float | None = None
+    """An attempt: what we sent again, and what came out of order because some was lost or late."""
     stalled_share: float | None = None
     """Of the answers, those that paused in mid-stream."""
     input_tokens: float | None = None

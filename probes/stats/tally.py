@@ -42,6 +42,12 @@ class Tally:
     attempts: int = 0
     """Attempts that ended, but those we cancelled."""
     cold: int = 0
+    paths: int = 0
+    """Attempts of which the kernel tells what was lost on their way; the next two are of those."""
+    resent: int = 0
+    """Segments of ours."""
+    reordered: int = 0
+    """Segments that came out of order."""
     """Of these, those on a connection that was made for them."""
     throttled: int = 0
     timeouts: int = 0
@@ -112,6 +118,10 @@ class Tally:
             return
         self.attempts += 1
         self.cold += event.cold
+        if event.retransmits is not None:
+            self.paths += 1
+            self.resent += event.retransmits
+            self.reordered += event.reordered or 0
         if event.outcome == "throttled":
             self.throttled += 1
             _count(self.throttled_by, event.reason or event.outcome, 1, _OTHER)
@@ -156,6 +166,9 @@ class Tally:
         self.probe_attempts += other.probe_attempts
         self.attempts += other.attempts
         self.cold += other.cold
+        self.paths += other.paths
+        self.resent += other.resent
+        self.reordered += other.reordered
         self.throttled += other.throttled
         self.timeouts += other.timeouts
         self.retries += other.retries

@@ -185,7 +185,10 @@ PROOFS: Final[Mapping[str, Proof]] = {
     "bad_request": _listed(_FAILED),
     "model_changed": _other_build,
     "network_path": _either(
-        _against_run("rtt_s"), _phase("connect", "headers"), _listed("timeout protocol_error")
+        _against_run("lost_segments"),
+        _against_run("rtt_s"),
+        _phase("connect", "headers"),
+        _listed("timeout protocol_error"),
     ),
     "dns": _either(_phase("connect"), _listed(_FAILED, "connect")),
     "tls": _either(_phase("connect"), _listed(_FAILED, "connect")),
@@ -237,7 +240,7 @@ def _events(recording: Path, judge: Diagnostician) -> Iterator[Event]:
 
 def _seen(board: Board, diagnosis: Diagnosis) -> Moment:
     route = diagnosis.routes[0] if diagnosis.routes else board.routes[0]
-    snapshot = board.snapshot("1m", (route,), (route,), anew=True)
+    snapshot = board.snapshot("1m", board.routes, (route,), anew=True)
     page = snapshot.details[route].page
     assert page is not None
     known = (board.request(route, one.probe) for one in page.probes)

@@ -135,7 +135,7 @@ ROOMS: Final = {
             "tests/probes/stats/test_windows.py",
             "tests/probes/stats/test_ladders.py",
             "tests/probes/stats/test_log_buckets.py",
-            "tests/probes/stats/test_comparison.py",
+            "tests/probes/stats/test_two_samples.py",
             "tests/probes/config/test_goals.py",
             "tests/probes/events/test_knob_turns.py",
             "tests/probes/board/test_board*.py",

@@ -106,11 +106,11 @@ class Cockpit:
         return next((line for line in self.lines("#routes") if f" {route} " in line), "")
 
     async def select(self, route: str) -> None:
-        """Move the cursor down to a route."""
-        await self.pilot.press("g")
+        """Move the cursor up to a route."""
+        await self.pilot.press("G")
         with anyio.fail_after(LONGEST_WAIT_S):
             while self.board.view.selected != route:
-                await self.pilot.press("j")
+                await self.pilot.press("k")
 
     async def until(self, shown: Callable[[], bool]) -> None:
         """Wait for the engine and the next frame."""

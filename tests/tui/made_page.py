@@ -98,6 +98,7 @@ def column(name: str, ttft: float = 0.73, e2e: float = 2.05, **changes: Any) -> 
         cached_share=0.92,
         rtt_s=0.018,
         cold_share=0.02,
+        lost_segments=0.1,
         stalled_share=0.0,
         input_tokens=212.0,
         output_tokens=40.0,

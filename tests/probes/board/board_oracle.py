@@ -30,7 +30,8 @@ class Oracle:
     route: str
     window: str
     onset_ns: int | None = None
-    """Of the incident that makes its state: the shortest window begins with the slice of it."""
+    """Of the incident that makes its state: the shortest window begins with the slice of it, or
+    with the next one once a probe has ended in that."""
 
     def __post_init__(self) -> None:
         hello = next(event for event in self.events if isinstance(event, Hello))
@@ -43,7 +44,12 @@ class Oracle:
         self.origin = hello.at_ns
         if self.window == "1m" and self.onset_ns is not None:
             slice_ns = 10 * SECOND
-            self.begin = max(self.begin, (self.onset_ns - self.origin) // slice_ns * slice_ns)
+            onset = self.onset_ns - self.origin
+            begin = onset // slice_ns * slice_ns
+            if begin > self.begin:
+                self.begin = begin + slice_ns
+                if onset == begin or not self.probes():
+                    self.begin = begin
         self.seconds = max(1.0, (self.now - self.begin) / SECOND)
         self.first_started: dict[str, int] = {}
         self.cohort = ""

@@ -73,6 +73,12 @@ def test_now_is_never_empty_and_says_nothing_of_before() -> None:
     assert row_of(events).success == 0.0
 
 
+def test_what_was_before_in_the_slice_of_the_onset_goes_once_there_is_more() -> None:
+    at_first, later = row_of(ill(103, 109, known_s=106)), row_of(ill(103, 112, known_s=106))
+    assert (at_first.n, at_first.success) == (9, pytest.approx(3 / 9))
+    assert (later.n, later.success) == (2, 0.0)
+
+
 def test_now_is_the_last_minute_again_once_it_is_over() -> None:
     events = [*ill(100, 110, known_s=103), diagnosis(110.0, "outage", 100.0, state="cleared")]
     events += [*ProbeScript("e1-x", 110.1, e2e_s=0.4).events(), tick(111.0)]
@@ -271,4 +277,4 @@ def test_a_goal_that_was_missed_before_the_onset_does_not_keep_now_from_it() -> 
     assert row.state == "sluggish"
     assert row.since_ns is not None
     assert row.since_ns < at(90)
-    assert row.n == len([e for n in range(120) if (e := n + 6.5) >= 90])
+    assert row.n == len([e for n in range(120) if (e := n + 6.5) >= 100])

@@ -362,7 +362,7 @@ def test_failures_of_another_answer_cap_are_not_of_this_one() -> None:
     assert (five.ttft[1].n, five.ttft[1].is_least, five.e2e[1].n) == (30, False, 30)
 
 
-def test_now_begins_with_the_slice_of_the_onset_as_in_the_row() -> None:
+def test_now_begins_after_the_slice_of_the_onset_as_in_the_row() -> None:
     board = folded([hello(route_info(goal_e2e_s=None))])
     for n in range(120):
         script = ProbeScript(f"e1-{n}", n * 1.0, ttft_s=0.4 if n < 90 else 0.9, e2e_s=5.0)
@@ -375,8 +375,8 @@ def test_now_begins_with_the_slice_of_the_onset_as_in_the_row() -> None:
     page, row = snapshot.details["alpha"].page, snapshot.routes[0]
     assert page is not None
     now = column(page, "now")
-    assert (now.finished, now.ttft[0].value) == (35, 0.9)
-    assert (row.n, row.ttft_p50.value) == (35, 0.9)
+    assert (now.finished, now.ttft[0].value) == (25, 0.9)
+    assert (row.n, row.ttft_p50.value) == (25, 0.9)
 
 
 def test_usual_is_what_the_diagnosis_knows_of_the_route() -> None:
@@ -412,6 +412,8 @@ def test_what_the_connection_and_the_cache_did_is_of_each_span() -> None:
             "output_tokens": 20 if n % 2 else 40,
             "token_source": "usage",
             "cold": n % 4 == 0,
+            "retransmits": n % 2,
+            "reordered": None,
             "stalls": n % 5 == 0,
             "chunks": 2,
             "chunk_offsets_ns": (10**9, 10**9 + (n + 1) * 10**6),
@@ -421,7 +423,7 @@ def test_what_the_connection_and_the_cache_did_is_of_each_span() -> None:
     board.fold(tick(43.0))
     run = column(page_of(board), "run")
     assert run.cached_share == 0.5
-    assert (run.cold_share, run.stalled_share) == (0.25, 0.2)
+    assert (run.cold_share, run.stalled_share, run.lost_segments) == (0.25, 0.2, 0.5)
     assert (run.input_tokens, run.output_tokens) == (100.0, 30.0)
     assert run.rtt_s == pytest.approx(0.02, rel=0.037)
     assert run.gap_max_s == pytest.approx(0.04)

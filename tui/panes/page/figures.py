@@ -105,6 +105,7 @@ _ROWS: Final = (
         lambda column: None if column.rtt_s is None else column.rtt_s * 1000,
         is_optional=True,
     ),
+    _Row("lost/try", lambda column: column.lost_segments, is_optional=True),
     _Row("new conn", lambda column: column.cold_share, _percent, is_optional=True),
     _Row("cached %", lambda column: column.cached_share, share, is_optional=True),
     _Row("$/h", lambda column: column.usd_per_hour, usd, is_optional=True),
