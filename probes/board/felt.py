@@ -21,7 +21,7 @@ _HAIR: Final = 1e-9
 """Share of all that rounding may have cost a rank."""
 
 
-class Asked:
+class AskedProbes:
     """One metric of all that was asked in a span of time."""
 
     __slots__ = ("_ages_s", "_came", "_goal", "_lost", "_pieces", "n")

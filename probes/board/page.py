@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from probes.board.felt import Asked
+from probes.board.felt import AskedProbes
 from probes.board.figures import NOW, Percentiles, RouteAt, share
 from probes.board.heat import heat_slices
 from probes.board.phases import phase_rows, phase_slices
@@ -100,7 +100,7 @@ class _Span:
             for probe in route.accounts.open_probes()
             if probe.cohort in ("", route.cohort) and not (metric == "ttft" and probe.has_felt_ttft)
         ]
-        asked = Asked(self._quantiles(metric), lost, ages_s, route.goal_s(metric))
+        asked = AskedProbes(self._quantiles(metric), lost, ages_s, route.goal_s(metric))
         p50, p95, p99 = asked.at(0.5, 0.95, 0.99)
         return (p50, p95, p99)
 

@@ -29,7 +29,7 @@ from tui.panes.page.figures import Figures  # noqa: E402
 from tui.panes.page.heat import HeatMaps  # noqa: E402
 from tui.panes.page.phases import Phases  # noqa: E402
 from tui.panes.page.probes import Probes  # noqa: E402
-from tui.panes.page.verdict import Verdict  # noqa: E402
+from tui.panes.page.verdict import RouteVerdict  # noqa: E402
 from tui.panes.throttling import throttling_lines  # noqa: E402
 from tui.panes.verdicts import verdicts_lines  # noqa: E402
 from tui.panes.view import ViewState  # noqa: E402
@@ -68,7 +68,7 @@ def _of_page(name: str) -> Draw:
     """Return what draws a pane on the page of a route; of another one than the home screen's."""
     draw = {
         "crumbs": crumbs_pane(Strips(FakeStatus())),
-        "verdict": Verdict(UTC).lines,
+        "verdict": RouteVerdict(UTC).lines,
         "phases": Phases(UTC).lines,
         "heat": HeatMaps(UTC).lines,
         "figures": Figures(UTC).lines,

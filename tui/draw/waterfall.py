@@ -50,7 +50,7 @@ Below: TypeAlias = Callable[[AttemptFinished], Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class WaterfallAxis:
     """A span of time on `width` cells."""
 
     start_ns: int
@@ -79,7 +79,7 @@ def waterfall_lines(
     At each bar stands what it took and when it ended, both from the start of the probe.
     """
     room = max(NARROWEST, width - LABEL - 2 * _FIGURE - 3)
-    axis = Axis(_first_stamp(attempts, probe), probe.at_ns, room)
+    axis = WaterfallAxis(_first_stamp(attempts, probe), probe.at_ns, room)
     longest_ns = _longest_step(attempts)
     lines: list[Line] = [
         ((f"{'':{LABEL}} {'':{room}} {'took':>{_FIGURE}} {'at':>{_FIGURE}}", "head"),)
@@ -112,7 +112,9 @@ def _stamps(ladder: StampLadder) -> list[tuple[str, int]]:
     )
 
 
-def _row(label: str, drawn: Span, start_ns: int, end_ns: int, axis: Axis, role: Role) -> Line:
+def _row(
+    label: str, drawn: Span, start_ns: int, end_ns: int, axis: WaterfallAxis, role: Role
+) -> Line:
     took = duration(seconds(end_ns - start_ns))
     at = duration(seconds(end_ns - axis.start_ns))
     blank = axis.width - len(drawn[0])
@@ -124,7 +126,7 @@ def _row(label: str, drawn: Span, start_ns: int, end_ns: int, axis: Axis, role: 
     )
 
 
-def _attempt_lines(attempt: AttemptFinished, axis: Axis, longest_ns: int) -> list[Line]:
+def _attempt_lines(attempt: AttemptFinished, axis: WaterfallAxis, longest_ns: int) -> list[Line]:
     """Return the bars of an attempt; the figure of the longest step of all stands out."""
     lines: list[Line] = [_attempt_title(attempt)]
     for (_, start), (name, end) in pairwise(_shown_stamps(attempt)):
@@ -140,7 +142,7 @@ def _attempt_lines(attempt: AttemptFinished, axis: Axis, longest_ns: int) -> lis
     return lines
 
 
-def _wrapped(label: str, words: str, axis: Axis) -> list[Line]:
+def _wrapped(label: str, words: str, axis: WaterfallAxis) -> list[Line]:
     """Return words under the bars, no wider than these and their figures."""
     width = axis.width + 2 * _FIGURE + 2
     first, *rest = wrap(words, max(NARROWEST, width)) or [""]
@@ -185,7 +187,7 @@ def outcome_role(outcome: str) -> Role:
     return "throttled" if outcome == "throttled" else "missed"
 
 
-def _wait(before: AttemptFinished, after: AttemptFinished, axis: Axis) -> Line:
+def _wait(before: AttemptFinished, after: AttemptFinished, axis: WaterfallAxis) -> Line:
     start = before.stamps_ns.ended or before.at_ns
     end = after.stamps_ns.started or after.at_ns
     drawn = bar(axis.cell(start), axis.cell(end), axis.width).replace("█", "┄")
@@ -200,7 +202,9 @@ def bar(start: float, end: float, width: int) -> str:
     return (" " * first + "█" * full + (LEFT_EIGHTHS[rest - 1] if rest else ""))[:width]
 
 
-def density(arrived: Sequence[int], start: float, end: float, axis: Axis, fullest: int = 1) -> str:
+def density(
+    arrived: Sequence[int], start: float, end: float, axis: WaterfallAxis, fullest: int = 1
+) -> str:
     """Return how many output chunks arrived in each cell from `start` to `end`; gaps are dots.
 
     A cell is full with the most that one has, but with no fewer than `fullest`.

@@ -16,7 +16,7 @@ from tui.panes.pane import PaneSpec
 from tui.panes.view import ViewState
 
 
-class Part(NamedTuple):
+class FooterPart(NamedTuple):
     """A piece of the footer, and what a click on it does."""
 
     text: str
@@ -42,20 +42,20 @@ def footer_lines(
     return [tuple(_span(part, view) for part in footer_parts(view, width, screen))]
 
 
-def _span(part: Part, view: ViewState) -> Span:
+def _span(part: FooterPart, view: ViewState) -> Span:
     if part.id and part.id == view.lit:
         return part.text, "title"
     return part.text, "accent" if part.is_key else "dim"
 
 
-def footer_parts(view: ViewState, width: int, screen: ScreenName) -> Sequence[Part]:
+def footer_parts(view: ViewState, width: int, screen: ScreenName) -> Sequence[FooterPart]:
     """Return what stands in the footer, from the left."""
     keys = footer_keys(screen, view.keys)
     needed = [key for key in keys if key.footer <= ALWAYS_SHOWN]
     if _width(part for key in needed for part in _entry(key, view)) > width:
         # Each key has a blank before it, so that two are not read as one.
-        return [Part(f" {key.shown.partition(' ')[0]}", True, key.id) for key in needed]
-    parts: list[Part] = []
+        return [FooterPart(f" {key.shown.partition(' ')[0]}", True, key.id) for key in needed]
+    parts: list[FooterPart] = []
     for key in keys:
         entry = _entry(key, view)
         if _width((*parts, *entry)) > width:
@@ -74,20 +74,20 @@ def key_at(view: ViewState, width: int, screen: ScreenName, x: int) -> Hotkey | 
     return None
 
 
-def _entry(key: Hotkey, view: ViewState) -> tuple[Part, ...]:
+def _entry(key: Hotkey, view: ViewState) -> tuple[FooterPart, ...]:
     shown, label = key.strip or (key.shown, key.label)
     if key.id == "freeze" and view.frozen:
         label = "go on"
     first, _, second = shown.partition(" ")
     if not key.partner or not second:
-        return Part(f" {first} ", True, key.id), Part(f"{label} ", False, key.id)
+        return FooterPart(f" {first} ", True, key.id), FooterPart(f"{label} ", False, key.id)
     # A click on the word between two keys would have to guess which of them is meant.
     return (
-        Part(f" {first}", True, key.id),
-        Part(f" {second} ", True, key.partner),
-        Part(f"{label} ", False, ""),
+        FooterPart(f" {first}", True, key.id),
+        FooterPart(f" {second} ", True, key.partner),
+        FooterPart(f"{label} ", False, ""),
     )
 
 
-def _width(parts: Iterable[Part]) -> int:
+def _width(parts: Iterable[FooterPart]) -> int:
     return sum(cells(part.text) for part in parts)

@@ -45,7 +45,14 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
-from tui.draw.waterfall import LABEL, Axis, arrivals, density, outcome_role, waterfall_lines
+from tui.draw.waterfall import (
+    LABEL,
+    WaterfallAxis,
+    arrivals,
+    density,
+    outcome_role,
+    waterfall_lines,
+)
 from tui.panes.page.phases import GROWN_MUCH, PHASE_NAMES
 
 NO_LONGER_KEPT: Final = "This probe is not kept any more: of each route the last 200 are."
@@ -391,7 +398,7 @@ def _tokens(attempt: AttemptFinished, width: int) -> Iterator[Line]:
         gap for gap in longest[:_MOST_NAMED_GAPS] if gap.lasted_ns > _LONG_GAP * usual_ns
     ]
     room = max(1, width - LABEL - 1)
-    axis = Axis(arrived[0], arrived[-1], room)
+    axis = WaterfallAxis(arrived[0], arrived[-1], room)
     yield from _strip(arrived, axis, stalls, width)
     yield from _named_gaps(named, axis, width)
     yield from _entry("", _gap_words(attempt, gaps, named or longest[:1], usual_ns), width, "dim")
@@ -399,7 +406,7 @@ def _tokens(attempt: AttemptFinished, width: int) -> Iterator[Line]:
 
 
 def _strip(
-    arrived: Sequence[int], axis: Axis, stalls: Sequence[_Gap], width: int
+    arrived: Sequence[int], axis: WaterfallAxis, stalls: Sequence[_Gap], width: int
 ) -> Iterator[Line]:
     drawn = density(arrived, 0, axis.width, axis, _FULL_CELL)
     stalled = [(int(axis.cell(gap.start_ns)), int(axis.cell(gap.end_ns))) for gap in stalls]
@@ -410,7 +417,7 @@ def _strip(
     yield clip(tuple(spans), width)
 
 
-def _named_gaps(named: Sequence[_Gap], axis: Axis, width: int) -> Iterator[Line]:
+def _named_gaps(named: Sequence[_Gap], axis: WaterfallAxis, width: int) -> Iterator[Line]:
     """Yield how long the named gaps are, each below its place; one that has no room there is in the
     words below."""
     line: list[Span] = []

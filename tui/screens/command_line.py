@@ -70,7 +70,7 @@ class Verb:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TypedCommand:
     """A command that can be done."""
 
     verb: VerbName
@@ -110,7 +110,7 @@ _OTHER_NAMES: Final[Mapping[str, VerbName]] = {
 """What people type who know a setting's name, or vim."""
 
 
-def read(text: str, known: Known) -> Asked:
+def read(text: str, known: Known) -> TypedCommand:
     """Return what a line asks for.
 
     Raises:
@@ -123,7 +123,7 @@ def read(text: str, known: Known) -> Asked:
     if not value and verb.takes and not verb.takes.startswith("["):
         raise CommandError(f"{verb.name}: expected {verb.takes}: {_expected(verb, known)}")
     if verb.knob is not None:
-        return Asked(verb.name, value=_number(verb, verb.knob, value))
+        return TypedCommand(verb.name, value=_number(verb, verb.knob, value))
     words = verb.words(known)
     if words and value:
         value = _one_of(verb, value, words)
@@ -131,7 +131,7 @@ def read(text: str, known: Known) -> Asked:
         value = known.sorts[value]
     elif verb.name in ("route", "pause"):
         value = known.routes.get(value, value)
-    return Asked(verb.name, value)
+    return TypedCommand(verb.name, value)
 
 
 def completions(text: str, known: Known) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ _WEIGHTS: Final[Mapping[int, int]] = {2: 5, 3: 5, 4: 3, 5: 3, 6: 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PanePlace:
     """Where a pane stands, borders included."""
 
     number: int
@@ -69,10 +69,10 @@ class Arrangement:
     """Lines they take."""
     framed: bool
     """Panes have borders."""
-    places: tuple[Place, ...]
+    places: tuple[PanePlace, ...]
     """Numbered panes, from the top down."""
 
-    def place(self, number: int) -> Place | None:
+    def place(self, number: int) -> PanePlace | None:
         """Return where a pane stands; None where it does not."""
         return next((place for place in self.places if place.number == number), None)
 
@@ -109,10 +109,10 @@ def arrange(
     room = max(1, height - top - framed - filtering)
     alone = maximised if maximised is not None else current if room < _LEAST_FOR_TWO else None
     if alone is not None:
-        whole = Place(alone, 0, top, width, room)
+        whole = PanePlace(alone, 0, top, width, room)
         return Arrangement(header, banner, framed, verdicts, framed, (whole,))
     table = min(max(routes, 1) + _TABLE_FRAME, room - max(_LEAST_LOWER, room // 2))
-    places = [Place(1, 0, top, width, table)]
+    places = [PanePlace(1, 0, top, width, table)]
     frame = 2 * framed
     speaking = [n for n in _NEED if n in wants and (n == current or not wants[n].quiet)]
     columns = 2 if width >= _TWO_COLUMNS else 1
@@ -138,9 +138,9 @@ def arrange(
     y = top + table
     for group in sorted(opened):
         at = width * _LEFT_OF_20 // 20 if len(group) > 1 else width
-        places.append(Place(group[0], 0, y, at, heights[group]))
+        places.append(PanePlace(group[0], 0, y, at, heights[group]))
         if len(group) > 1:
-            places.append(Place(group[1], at, y, width - at, heights[group]))
+            places.append(PanePlace(group[1], at, y, width - at, heights[group]))
         y += heights[group]
     places += _folded(folded, y, width)
     return Arrangement(header, banner, framed, verdicts, framed, tuple(places))
@@ -166,11 +166,11 @@ def _share(
         heights[min(heights)] += left
 
 
-def _folded(numbers: Sequence[int], y: int, width: int) -> list[Place]:
+def _folded(numbers: Sequence[int], y: int, width: int) -> list[PanePlace]:
     """Return panes that are one line beside one another, as many as say something."""
     shown = sorted(numbers[: max(1, width // _LEAST_FOLDED)])
     if not shown:
         return []
     edges = [width * place // len(shown) for place in range(len(shown) + 1)]
     ends = zip(shown, edges, edges[1:], strict=False)
-    return [Place(n, begin, y, end - begin, 1, folded=True) for n, begin, end in ends]
+    return [PanePlace(n, begin, y, end - begin, 1, folded=True) for n, begin, end in ends]

@@ -36,9 +36,9 @@ from tui.screens.command_line import (
     ONLY,
     VERBS,
     WORST_FIRST,
-    Asked,
     CommandError,
     Known,
+    TypedCommand,
     completions,
     hint,
     read,
@@ -47,7 +47,7 @@ from tui.screens.glossary import HELP_PAGES, HelpPage
 from tui.screens.help import HelpScreen
 from tui.screens.manual import ManualScreen
 from tui.screens.masking import Mask, mask_of, masked_status
-from tui.screens.prompt import Prompt
+from tui.screens.prompt import PromptLine
 
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
@@ -299,18 +299,18 @@ class LiveScreen(Screen[None]):
         history: Sequence[str] = (),
         letters: str = "",
     ) -> None:
-        """Ask for a line of text at the foot of the screen; see `Prompt`.
+        """Ask for a line of text at the foot of the screen; see `PromptLine`.
 
         While names are masked, nothing that was typed before is repeated: it may have them.
         """
-        await self.query(Prompt).remove()  # one that asked for this one is on its way out
+        await self.query(PromptLine).remove()  # one that asked for this one is on its way out
         mask = self.mask()
         if mask is None:
-            prompt = Prompt(
+            prompt = PromptLine(
                 lead, take, hint=hint, complete=complete, history=history, letters=letters
             )
         else:
-            prompt = Prompt(
+            prompt = PromptLine(
                 lead,
                 lambda text: mask.words(take(text) or "") or None,
                 hint=lambda text: mask.words(hint(text)),
@@ -382,7 +382,7 @@ class LiveScreen(Screen[None]):
         self.cockpit.typed.append(text.strip())
         return self.obey(asked)
 
-    def obey(self, asked: Asked) -> str | None:
+    def obey(self, asked: TypedCommand) -> str | None:
         """Do what was asked for; return why it cannot be done."""
         text = asked.text
         match asked.verb:
@@ -409,7 +409,7 @@ class LiveScreen(Screen[None]):
                 self.call_later(self.run_action, actions.get(asked.verb, asked.verb))
         return None
 
-    def _look_at(self, asked: Asked) -> None:
+    def _look_at(self, asked: TypedCommand) -> None:
         """Show other routes, or in another order."""
         view, text = self.view, asked.text
         match asked.verb:
@@ -424,7 +424,7 @@ class LiveScreen(Screen[None]):
         route = self.route()
         return route.name if route is not None else ""
 
-    def _set_knob(self, asked: Asked) -> str | None:
+    def _set_knob(self, asked: TypedCommand) -> str | None:
         """Set a knob of the selected route to a value."""
         name = self._selected()
         knob = next(verb.knob for verb in VERBS if verb.name == asked.verb)

@@ -25,7 +25,7 @@ _LONGEST: Final = 400
 class TypedLine(Input):
     """The line itself."""
 
-    def __init__(self, prompt: "Prompt") -> None:
+    def __init__(self, prompt: "PromptLine") -> None:
         super().__init__(compact=True, select_on_focus=False, max_length=_LONGEST)
         self._prompt = prompt
 
@@ -64,7 +64,7 @@ class TypedLine(Input):
         return False
 
 
-class Prompt(Vertical):
+class PromptLine(Vertical):
     """Asks for one line of text; Esc leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -75,12 +75,12 @@ class Prompt(Vertical):
         Binding("down", "recall(1)", show=False),
     ]
     DEFAULT_CSS = """
-    Prompt { dock: bottom; height: auto; background: $panel; }
-    Prompt > .hint { height: auto; width: 100%; color: $foreground 60%; padding: 0 1; }
-    Prompt > .hint.-wrong { color: $error; text-style: bold; }
-    Prompt > Horizontal { height: 1; }
-    Prompt .lead { width: auto; color: $accent; text-style: bold; padding: 0 0 0 1; }
-    Prompt Input { height: 1; border: none; padding: 0; width: 1fr; background: $panel; }
+    PromptLine { dock: bottom; height: auto; background: $panel; }
+    PromptLine > .hint { height: auto; width: 100%; color: $foreground 60%; padding: 0 1; }
+    PromptLine > .hint.-wrong { color: $error; text-style: bold; }
+    PromptLine > Horizontal { height: 1; }
+    PromptLine .lead { width: auto; color: $accent; text-style: bold; padding: 0 0 0 1; }
+    PromptLine Input { height: 1; border: none; padding: 0; width: 1fr; background: $panel; }
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from tui.panes.header import banner_line
 from tui.panes.page.panes import page_panes
 from tui.panes.page.probes import moved_probe, selected_probe
 from tui.panes.page.subject import subject_of
-from tui.panes.page.verdict import Verdict
+from tui.panes.page.verdict import RouteVerdict
 from tui.panes.pane import Pane
 from tui.screens.cockpit import CockpitState
 from tui.screens.live import SCROLL_STEP, LiveScreen
@@ -35,7 +35,7 @@ class RouteScreen(LiveScreen):
         super().__init__(cockpit, page_panes(cockpit.strips))
         self._select_newest()
         self._arrangement: PageArrangement | None = None
-        self._verdict = Verdict()
+        self._verdict = RouteVerdict()
         self._told: tuple[object, ...] = ()
         self._told_second = 0
         self._told_lines = 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.board.felt import Asked
+from probes.board.felt import AskedProbes
 from probes.board.views import FeltFigure
 from probes.stats.digest import Digest
 from probes.stats.quantiles import Distribution, Quantiles
@@ -25,8 +25,8 @@ def quantiles(values: list[float]) -> Quantiles:
 
 def asked(
     came: list[float], lost: int = 0, ages_s: list[float] | None = None, goal: float | None = 1.0
-) -> Asked:
-    return Asked(quantiles(came), lost, ages_s or [], goal)
+) -> AskedProbes:
+    return AskedProbes(quantiles(came), lost, ages_s or [], goal)
 
 
 def by_the_book(

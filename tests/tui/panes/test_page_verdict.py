@@ -14,10 +14,10 @@ from probes.board.views import IncidentView, RouteView, Snapshot
 from probes.events import Advice, Evidence
 from probes.kit.clock import NS_PER_S
 from tui.draw.text import Line, line_text, line_width
-from tui.panes.page.verdict import Verdict
+from tui.panes.page.verdict import RouteVerdict
 from tui.panes.routes import STATE_GLYPHS
 
-VERDICT = Verdict(UTC)
+VERDICT = RouteVerdict(UTC)
 
 
 def lines_of(snapshot: Snapshot, width: int = 160, height: int = 40) -> list[Line]:

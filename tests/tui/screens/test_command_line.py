@@ -5,9 +5,9 @@ import pytest
 from probes.control.knobs import KNOBS
 from tui.screens.command_line import (
     VERBS,
-    Asked,
     CommandError,
     Known,
+    TypedCommand,
     completions,
     hint,
     read,
@@ -23,30 +23,30 @@ KNOWN = Known(
 @pytest.mark.parametrize(
     ("text", "asked"),
     [
-        ("conc 4", Asked("conc", value=4.0)),
-        ("concurrency 4", Asked("conc", value=4.0)),
-        ("interval 2.5", Asked("interval", value=2.5)),
-        ("cap 128", Asked("cap", value=128.0)),
-        ("theme llmtop-light", Asked("theme", "llmtop-light")),
-        ("theme llmtop", Asked("theme", "llmtop")),
-        ("window 5m", Asked("window", "5m")),
-        ("sort good", Asked("sort", "good")),
-        ("sort ttft", Asked("sort", "ttft_p95")),
-        ("sort hurt", Asked("sort", "")),
-        ("filter eu gpt", Asked("filter", "eu gpt")),
-        ("filter", Asked("filter")),
-        ("mark deploy of 14:03", Asked("mark", "deploy of 14:03")),
-        ("only hurt", Asked("only", "hurt")),
-        ("route BETA", Asked("route", "the-true-name")),
-        ("pause", Asked("pause")),
-        ("pause all", Asked("pause", "all")),
-        ("  undo ", Asked("undo")),
-        ("q", Asked("q")),
-        ("quit", Asked("q")),
-        ("he", Asked("help")),
+        ("conc 4", TypedCommand("conc", value=4.0)),
+        ("concurrency 4", TypedCommand("conc", value=4.0)),
+        ("interval 2.5", TypedCommand("interval", value=2.5)),
+        ("cap 128", TypedCommand("cap", value=128.0)),
+        ("theme llmtop-light", TypedCommand("theme", "llmtop-light")),
+        ("theme llmtop", TypedCommand("theme", "llmtop")),
+        ("window 5m", TypedCommand("window", "5m")),
+        ("sort good", TypedCommand("sort", "good")),
+        ("sort ttft", TypedCommand("sort", "ttft_p95")),
+        ("sort hurt", TypedCommand("sort", "")),
+        ("filter eu gpt", TypedCommand("filter", "eu gpt")),
+        ("filter", TypedCommand("filter")),
+        ("mark deploy of 14:03", TypedCommand("mark", "deploy of 14:03")),
+        ("only hurt", TypedCommand("only", "hurt")),
+        ("route BETA", TypedCommand("route", "the-true-name")),
+        ("pause", TypedCommand("pause")),
+        ("pause all", TypedCommand("pause", "all")),
+        ("  undo ", TypedCommand("undo")),
+        ("q", TypedCommand("q")),
+        ("quit", TypedCommand("q")),
+        ("he", TypedCommand("help")),
     ],
 )
-def test_a_line_is_read(text: str, asked: Asked) -> None:
+def test_a_line_is_read(text: str, asked: TypedCommand) -> None:
     assert read(text, KNOWN) == asked
 
 

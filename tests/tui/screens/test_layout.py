@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.panes.pane import Want
-from tui.screens.layout import LOWER_PANES, Arrangement, Place, arrange
+from tui.screens.layout import LOWER_PANES, Arrangement, PanePlace, arrange
 
 SPEAKING = {number: Want(3, 1000) for number in LOWER_PANES}
 QUIET = Want(3, 8, quiet=True)
@@ -111,11 +111,11 @@ def test_panes_that_are_not_there_take_no_room() -> None:
 
 def test_a_maximised_pane_is_alone() -> None:
     assert at(160, 50, maximised=4) == Arrangement(
-        True, False, True, 0, True, (Place(4, 0, 1, 160, 48),)
+        True, False, True, 0, True, (PanePlace(4, 0, 1, 160, 48),)
     )
-    assert at(160, 50, maximised=1, banner=True).places == (Place(1, 0, 2, 160, 47),)
-    assert at(160, 50, maximised=1, verdicts=3).places == (Place(1, 0, 4, 160, 45),)
-    assert at(160, 50, maximised=1, filtering=True).places == (Place(1, 0, 1, 160, 47),)
+    assert at(160, 50, maximised=1, banner=True).places == (PanePlace(1, 0, 2, 160, 47),)
+    assert at(160, 50, maximised=1, verdicts=3).places == (PanePlace(1, 0, 4, 160, 45),)
+    assert at(160, 50, maximised=1, filtering=True).places == (PanePlace(1, 0, 1, 160, 47),)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from probes.config.file import load_config
 from probes.control.commands import MarkTime, Pause, SetKnob
 from tui.panes.footer import footer_parts
 from tui.screens.help import HelpScreen, HelpText
-from tui.screens.prompt import Prompt
+from tui.screens.prompt import PromptLine
 from tui.screens.route import RouteScreen
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +48,7 @@ async def test_a_command_is_sent(text: str, command: object) -> None:
         await it.press("j")
         await typed(it, text)
         assert it.session.commands == [command]
-        assert not it.app.screen.query(Prompt)
+        assert not it.app.screen.query(PromptLine)
         assert it.app.focused is it.board.query_one("#routes")
 
 
@@ -87,7 +87,7 @@ async def test_what_cannot_be_done_is_said_and_the_line_stays() -> None:
         await typed(it, "conc 4")
         assert hint(it) == "busy-llama: concurrency is 4 already"
         await it.press("escape")
-        assert not it.app.screen.query(Prompt)
+        assert not it.app.screen.query(PromptLine)
         assert len(it.session.commands) == 1
 
 
@@ -160,7 +160,7 @@ async def test_commands_in_one_go_are_obeyed_one_after_the_other() -> None:
             SetKnob(route="busy-llama", knob="interval", value=2.5),
             Pause(route="busy-llama", paused=True),
         ]
-        assert not it.app.screen.query(Prompt)
+        assert not it.app.screen.query(PromptLine)
         assert it.app.screen is it.board
 
 
@@ -184,7 +184,7 @@ async def test_frames_go_on_above_the_line() -> None:
 async def test_the_line_stays_on_the_screen(size: tuple[int, int]) -> None:
     async with cockpit(size) as it:
         await it.press("colon")
-        region = it.app.screen.query_one(Prompt).region
+        region = it.app.screen.query_one(PromptLine).region
         assert region.right <= size[0]
         assert region.bottom == size[1]
         assert region.height == 2
@@ -293,7 +293,7 @@ async def test_what_was_turned_is_saved_when_that_is_asked_for_and_confirmed(fil
         await it.press("x", "enter")
         assert text_of(file) == ROUTES
         await it.press("y")
-        assert not it.app.screen.query(Prompt)
+        assert not it.app.screen.query(PromptLine)
         assert "concurrency = 6  # why eight" in text_of(file)
         assert load_config(file, {}).display.theme == "llmtop-light"
         assert told(it) == [f"Saved to {file}"]
@@ -307,7 +307,7 @@ async def test_no_leaves_the_file_alone(file: Path) -> None:
         for answer in ("n", "escape"):
             await typed(it, "write")
             await it.press(answer)
-            assert not it.app.screen.query(Prompt)
+            assert not it.app.screen.query(PromptLine)
         assert text_of(file) == ROUTES
 
 

@@ -7,7 +7,7 @@ from tui.panes.page.figures import Figures, figures_subtitle, figures_title
 from tui.panes.page.heat import HeatMaps, heat_subtitle, heat_title
 from tui.panes.page.phases import Phases, phases_subtitle, phases_title
 from tui.panes.page.probes import Probes, probes_cursor, probes_subtitle, probes_title
-from tui.panes.page.verdict import Verdict
+from tui.panes.page.verdict import RouteVerdict
 from tui.panes.pane import PaneSpec
 
 
@@ -16,7 +16,7 @@ def page_panes(strips: Strips) -> tuple[PaneSpec, ...]:
     return (
         PaneSpec("crumbs", 0, crumbs_pane(strips), moves=True),
         PaneSpec("banner", 0, strips.banner, moves=True),
-        PaneSpec("verdict", 0, Verdict().lines),
+        PaneSpec("verdict", 0, RouteVerdict().lines),
         PaneSpec("phases", 1, Phases().lines, phases_title, phases_subtitle),
         PaneSpec("heat", 2, HeatMaps().lines, heat_title, heat_subtitle),
         PaneSpec("figures", 3, Figures().lines, figures_title, figures_subtitle),

@@ -65,7 +65,7 @@ _KNOB_IS_NEWS_NS: Final = 15 * 60 * NS_PER_S
 """How long what a knob did stands here: as long as the charts show it."""
 
 
-class Verdict:
+class RouteVerdict:
     """Draws the verdict; holds nothing but the time zone of its wall times."""
 
     def __init__(self, zone: tzinfo | None = None) -> None:
