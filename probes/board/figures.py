@@ -247,7 +247,7 @@ class RouteAt:
         open_index = slice_index(self.offset_ns)
         onset_ns = self.route.onset_ns - self.route.run.origin_ns
         onset = slice_index(onset_ns)
-        if onset <= first_slice(window, open_index):
+        if onset < first_slice(window, open_index):
             return None
         later = self.route.tallies.slices.between(onset + 1, open_index + 1)
         if onset_ns > onset * SLICE_NS and any(tally.finished for tally in later):

@@ -78,7 +78,7 @@ def _of_columns(columns: Any, onset: int, open_index: int) -> Iterator[str]:
         begins = [max(0, first_slice(c.window, open_index)) for c in (shorter, longer)]
         for count in (lambda c: c.ttft[0].n, lambda c: c.e2e[0].n, lambda c: c.finished):
             # The shortest window begins no earlier than the onset of what is wrong.
-            is_cut = shorter is columns[0] and onset > first_slice(shorter.window, open_index)
+            is_cut = shorter is columns[0] and onset >= first_slice(shorter.window, open_index)
             if begins[0] == begins[1] and not is_cut and count(shorter) != count(longer):
                 yield CLAIMS[0]
             if count(shorter) > count(longer):

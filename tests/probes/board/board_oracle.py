@@ -46,7 +46,7 @@ class Oracle:
             slice_ns = 10 * SECOND
             onset = self.onset_ns - self.origin
             begin = onset // slice_ns * slice_ns
-            if begin > self.begin:
+            if begin >= self.begin:
                 self.begin = begin + slice_ns
                 if onset == begin or not self.probes():
                     self.begin = begin
