@@ -299,7 +299,7 @@ def test_phases_now_stand_against_what_they_were_while_the_route_was_well() -> N
     board.fold(tick(363.0))
     row = rows_of(page_of(board))["headers"]
     assert (row.now_s, row.usual_s) == pytest.approx((2.5, 0.5))
-    assert row.n_now == 61  # those that ended in the slices from 300 s on
+    assert row.n_now == 53  # those that ended in the slices from 310 s on
     assert row.n_usual == 299  # those that ended in the slices up to 300 s
     assert rows_of(page_of(board))["writing"].now_s == pytest.approx(1.0)
 
