@@ -81,18 +81,6 @@ def hold_no_widgets() -> None:
     StylesCache.get_inner_outer = get_inner_outer  # type: ignore[method-assign, assignment]
 
 
-def _give_back_pages() -> None:
-    """Have the C library give back what was freed, where it can: glibc keeps it for itself.
-
-    Attempts that are kept packed come and go in sizes of all kinds, and leave holes.
-    """
-    import ctypes  # a screen that is closed within a minute needs none
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 class Collector:
     """Owns the process's collector while the screen runs.
 
@@ -115,10 +103,7 @@ class Collector:
     def sweep(self) -> None:
         """Run one bounded pass; call it about once a second, between frames."""
         self._passes += 1
-        is_full = self._passes % _FULL_PASS_EVERY == 0
-        gc.collect(2 if is_full else 1)
-        if is_full:
-            _give_back_pages()
+        gc.collect(2 if self._passes % _FULL_PASS_EVERY == 0 else 1)
 
     def stop(self) -> None:
         """Give the collector back as it was."""
