@@ -104,6 +104,11 @@ class Board:
         self._looked_ns: int | None = None
         """When the last snapshot was taken; None before the first."""
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what a copy begins with: the same state, and nobody who looks at it."""
+        idle: dict[str, object] = {"_figures": {}, "_owed": {}, "_looked_ns": None}
+        return {**vars(self), "_detailed": frozenset(), "_paged": frozenset(), **idle}
+
     @property
     def version(self) -> int:
         """Grows with every change: two snapshots of one version differ by time only."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import Final
 
+from probes.kit.frozen_array import FrozenArray
 from probes.stats.centroids import Centroid, merged, point
 from probes.stats.sketch import Sketch, new_sketch
 
@@ -25,6 +26,7 @@ BUFFER: Final = 512
 a few, and most slices never come to so many."""
 _COLUMNS: Final = 5
 """Numbers in a centroid."""
+_NOTHING: Final[FrozenArray[float]] = FrozenArray("d")
 
 
 class Digest:
@@ -40,8 +42,9 @@ class Digest:
         self.n = 0
         self.maximum = -math.inf
         self._samples: list[float] = []
-        self._packed: array[float] = array("d")
-        """Centroids one after the other: a quarter of the memory of as many tuples."""
+        self._packed: array[float] = _NOTHING
+        """Centroids one after the other: a quarter of the memory of as many tuples. Frozen where
+        nothing but them is held."""
         self._sketch: Sketch | None = None
         self._is_compact = True
 
@@ -60,7 +63,7 @@ class Digest:
         self.n += other.n
         self.maximum = max(self.maximum, other.maximum)
         self._is_compact = False
-        self._packed.extend(chain.from_iterable(other.centroids()))
+        self._packed = array("d", chain(self._packed, chain.from_iterable(other.centroids())))
         if len(self._packed) >= BUFFER * _COLUMNS:
             self._spill()
 
@@ -71,7 +74,7 @@ class Digest:
         """
         many = self.centroids()
         if not self._is_compact:
-            self._packed = array("d", chain.from_iterable(merged(many, CENTROIDS)))
+            self._packed = FrozenArray("d", chain.from_iterable(merged(many, CENTROIDS)))
             self._samples, self._sketch, self._is_compact = [], None, True
         return len(many)
 
@@ -99,7 +102,7 @@ class Digest:
         if self._sketch is None:
             self._sketch = new_sketch()
         self._sketch.absorb(chain(_unpacked(self._packed), map(point, self._samples)))
-        self._samples, self._packed = [], array("d")
+        self._samples, self._packed = [], _NOTHING
 
 
 def _unpacked(packed: "array[float]") -> list[Centroid]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 from probes.events import StampLadder
+from probes.kit.frozen_array import FrozenArray
 from probes.stats.windows import Slices
 
 _STEPS: Final = 6
@@ -78,8 +79,7 @@ class SliceLadders:
     def spans(self) -> Spans:
         """Return the spans of those that are kept."""
         if self._raw:
-            for column, more in zip(self._spans, spans_between(self._raw), strict=True):
-                column.extend(more)
+            self._spans = _joined(self._spans, spans_between(self._raw))
             self._raw, self._medians = array("q"), ()
             while len(self._spans[0]) >= _KEPT:
                 self._spans = tuple([column[::2] for column in self._spans])
@@ -97,13 +97,17 @@ class SliceLadders:
     def absorb(self, other: "SliceLadders") -> None:
         """Take the probes of another."""
         self.n += other.n
-        for column, more in zip(self.spans(), other.spans(), strict=True):
-            column.extend(more)
-        self._medians = ()
+        self._spans, self._medians = _joined(self.spans(), other.spans()), ()
 
     def compact(self) -> int:
-        """Return how many are kept."""
-        return len(self.spans()[0])
+        """Make them such as copies share; return how many are kept."""
+        self._spans = tuple([FrozenArray("q", column) for column in self.spans()])
+        return len(self._spans[0])
+
+
+def _joined(spans: Spans, more: Spans) -> Spans:
+    """Return the spans of both. Neither is changed: somebody else may hold them."""
+    return tuple([array("q", before) + after for before, after in zip(spans, more, strict=True)])
 
 
 def medians_of(parts: Iterable[Spans]) -> tuple[int, ...]:
@@ -125,3 +129,9 @@ class LadderSlices(Slices[SliceLadders]):
 
     def __init__(self) -> None:
         super().__init__(_SLICES, SliceLadders)
+
+    def at(self, index: int) -> SliceLadders:
+        """Return the slice to write to, and make the one before it small when a new one opens."""
+        if index > self._newest and (before := self.get(self._newest)) is not None:
+            before.compact()
+        return super().at(index)

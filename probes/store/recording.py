@@ -6,6 +6,7 @@ Rule 2. Each part of a run begins with the `hello` that was the last before it, 
 read alone: `hello` carries the schema and the routes.
 Rule 3. A disk that takes nothing stops nothing: it is reported once, tried again, and what is lost
 meanwhile is counted; a `hello` never is.
+Rule 4. Where in its parts each byte went that was given is known, for whoever goes back to it.
 """
 
 import os
@@ -13,13 +14,15 @@ import queue
 import secrets
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from probes.kit.paths import state_folder
-from probes.store.recording_files import OpenPart, open_part, retain
+from probes.store.recording_files import OpenPart, Place, open_part, retain
 
 HELLO_PREFIX: Final = b'{"type":"hello"'
 """Whoever encodes an event writes its type first."""
@@ -59,6 +62,17 @@ class _Place:
         return self.path if self.is_file else self.path / f"{self.stem}.{number:04}.jsonl"
 
 
+class _Stretch(NamedTuple):
+    """Lines that stand in one part, without a gap."""
+
+    begin: int
+    """Bytes that were given before them."""
+    end: int
+    part: Path
+    offset: int
+    """Of the first of them in the part."""
+
+
 class Recorder:
     """Appends durable lines to disk from a thread of its own; never blocks its caller.
 
@@ -92,6 +106,14 @@ class Recorder:
         self._pending_bytes = 0
         self._lost_lines = 0
         self._failing = False
+        self.given = 0
+        """Bytes of lines that were given so far."""
+        self._waits_from = 0
+        """Of these, those before the first that waits to be written."""
+        self._repeated = 0
+        """Bytes at the head of what waits that were given before: the `hello` of what was lost."""
+        self._stretches: tuple[_Stretch, ...] = ()
+        """Replaced whole by the writer's thread, and read by others."""
 
     @classmethod
     def to_folder(
@@ -140,7 +162,23 @@ class Recorder:
     def append(self, lines: bytes) -> None:
         """Take whole lines; returns at once."""
         if lines:
+            self.given += len(lines)
             self._queue.put(lines)
+
+    @property
+    def parts(self) -> tuple[Path, ...]:
+        """The files that were written, in order; retention may have deleted the first of them."""
+        return tuple(dict.fromkeys(stretch.part for stretch in self._stretches))
+
+    def place(self, given: int, hello: bytes) -> Place | None:
+        """Return where the lines stand that followed so many bytes of those given, `hello` being
+        the last of its kind before them; None where they are not written yet, or were lost."""
+        stretches = self._stretches
+        at = bisect_right(stretches, given, key=attrgetter("begin")) - 1
+        if at < 0 or given > stretches[at].end:
+            return None
+        begin, _, part, offset = stretches[at]
+        return Place(part, offset + given - begin, hello)
 
     def close(self) -> None:
         """Write what waits, bring it to the disk, end the thread; waits 5 s at most."""
@@ -180,10 +218,13 @@ class Recorder:
         while self._pending_bytes > MAX_PENDING_BYTES and len(self._pending) > 1:
             lost = self._pending.pop(0)
             self._pending_bytes -= len(lost)
+            self._waits_from += len(lost) - self._repeated
+            self._repeated = 0
             self._lost_lines += lost.count(b"\n")
             if hello := _hello_in(lost):  # without it nobody could tell whose events follow
                 self._pending[0] = hello + self._pending[0]
                 self._pending_bytes += len(hello)
+                self._repeated = len(hello)
                 self._lost_lines -= 1
 
     def _flush(self) -> None:
@@ -206,9 +247,18 @@ class Recorder:
         is_full = part is not None and 0 < part.size > place.part_bytes - len(data)
         if part is None or (is_full and not place.is_file):
             part = self._rotate(len(hello) + len(data))
+        offset, known = part.size + self._repeated, len(data) - self._repeated
         if part.size == 0 and not data.startswith(HELLO_PREFIX):
+            offset += len(hello)
             data = hello + data
         part.write(data)
+        before, begin, end = self._stretches, self._waits_from, self._waits_from + known
+        if before and before[-1].part == self.path and before[-1].end == begin:
+            self._stretches = (*before[:-1], before[-1]._replace(end=end))
+        else:
+            self._stretches = (*before, _Stretch(begin, end, self.path, offset))
+        self._waits_from = end
+        self._repeated = 0
 
     def _rotate(self, size: int) -> OpenPart:
         """Close the part that is full and begin the next, with `size` bytes first."""

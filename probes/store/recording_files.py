@@ -9,7 +9,7 @@ import errno
 import os
 import re
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -24,6 +24,16 @@ _LONGEST_HELLO: Final = 16 << 20
 may have no newline at all, would be read whole."""
 _READ_BYTES: Final = 1 << 16
 _NS_PER_DAY: Final = 86_400 * 1_000_000_000
+
+
+class Place(NamedTuple):
+    """A place between two lines of a recording."""
+
+    part: Path
+    offset: int
+    """Bytes before it in the part."""
+    hello: bytes
+    """The line of the last `hello` before it, which a part repeats at its head."""
 
 
 def part_number(path: Path) -> int:

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, Literal, TypeAlias
+from typing import IO, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, decode_event
 from probes.kit.open_regular import open_regular
-from probes.store.recording_files import RECORDING_NAME, RecordingHead, part_number
+from probes.store.recording_files import RECORDING_NAME, Place, RecordingHead, part_number
 
 LONGEST_LINE: Final = 16 << 20
 """Bytes. An attempt with all of its texts and 100,000 chunks has a twentieth of it."""
@@ -57,6 +57,16 @@ _WORDS: Final[dict[_Reason, str]] = {
 
 class RecordingError(Exception):
     """A recording cannot be read; its message is for a person."""
+
+
+class Piece(NamedTuple):
+    """Some events of a recording, in order."""
+
+    events: list[Event]
+    lines: bytes
+    """Those of the durable ones."""
+    end: Place
+    """Where the next piece begins."""
 
 
 def newest_recording(folder: Path) -> list[Path]:
@@ -121,13 +131,18 @@ def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list
         RecordingError: a file cannot be read, none holds an event, or the first `hello` is of
             another schema.
     """
+    return ((piece.events, piece.lines) for piece in read_pieces(parts, report))
+
+
+def read_pieces(parts: Sequence[Path], report: Report) -> Iterator[Piece]:
+    """Yield what `read_recording` yields, each time with where it ends. Raises RecordingError."""
     reading = _Reading()
     remarks: list[str] = []
     for part in parts:
         skipped = reading.skipped = _Skipped()
         try:
             with _opened(part) as file:
-                yield from reading.batches(file)
+                yield from reading.pieces(part, file)
         except FileNotFoundError:  # it was there: another run's retention has come to it
             remarks.append(f"{part.name}: was deleted meanwhile, and is left out")
         except _OtherSchemaError as error:
@@ -141,6 +156,26 @@ def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list
     if not reading.events:
         why = "is empty" if reading.is_empty else "no line of it is an event"
         raise RecordingError(f"{parts[0]}: {why}: no recording of llmtop")
+
+
+def read_on(parts: Sequence[Path], place: Place) -> Iterator[Piece]:
+    """Yield what follows a place that was reached before, up to what is written by now.
+
+    A last line without its end is still being written, and is left for the next time. What is
+    damaged is skipped without a word: who has been at that place has been told.
+
+    Raises:
+        RecordingError: a file cannot be read, or is not there any more.
+    """
+    reading = _Reading(place.hello)
+    for part in parts[parts.index(place.part) :]:
+        try:
+            with _opened(part) as file:
+                if part == place.part:
+                    file.seek(place.offset)
+                yield from reading.pieces(part, file, is_growing=True)
+        except OSError as error:
+            raise RecordingError(f"{part}: {error.strerror or error}") from error
 
 
 def _is_beyond(line: bytes) -> bool:
@@ -199,34 +234,38 @@ class _Skipped:
 class _Reading:
     """What is known between one line and the next, and between one file and the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, hello: bytes = b"") -> None:
+        """Begin where that `hello` was the last line of its kind."""
         self.events = 0
         """Events given so far."""
         self.is_empty = True
         """No file had a line."""
         self.skipped = _Skipped()
-        self._hello = b""
+        self._hello = hello
         self._schema = SCHEMA_VERSION
+        self._offset = 0
+        """Bytes of the file before what is read next."""
 
-    def batches(self, file: IO[bytes]) -> Iterator[tuple[list[Event], bytes]]:
-        """Yield what one file holds. Raises OSError, _OtherSchemaError."""
+    def pieces(self, part: Path, file: IO[bytes], *, is_growing: bool = False) -> Iterator[Piece]:
+        """Yield what one file holds from where it is open. Raises OSError, _OtherSchemaError."""
+        self._offset = file.tell()
         events: list[Event] = []
         lines: list[bytes] = []
         size = 0
-        for event, line in self._events(file):
+        for event, line in self._events(self._lines(file, is_growing=is_growing)):
             events.append(event)
             if type(event) in _DURABLE:
                 # The last line of a file may lack its end, and nothing else.
                 lines.append(line if line.endswith(b"\n") else line + b"\n")
             size += len(line)
             if size > _BATCH_BYTES:
-                yield events, b"".join(lines)
+                yield Piece(events, b"".join(lines), Place(part, self._offset, self._hello))
                 events, lines, size = [], [], 0
         if events:
-            yield events, b"".join(lines)
+            yield Piece(events, b"".join(lines), Place(part, self._offset, self._hello))
 
-    def _events(self, file: IO[bytes]) -> Iterator[tuple[Event, bytes]]:
-        for number, line in self._lines(file):
+    def _events(self, lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[Event, bytes]]:
+        for number, line in lines:
             try:
                 event = decode_event(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -248,19 +287,24 @@ class _Reading:
             self.events += 1
             yield event, line
 
-    def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    def _lines(self, file: IO[bytes], *, is_growing: bool) -> Iterator[tuple[int, bytes]]:
         """Yield the lines with their ends and numbers, but those that are too long."""
         number = 0
         while line := file.readline(LONGEST_LINE + 1):
+            if is_growing and len(line) <= LONGEST_LINE and not line.endswith(b"\n"):
+                return
             number += 1
+            self._offset += len(line)
             self.is_empty = False
             if len(line) <= LONGEST_LINE:
                 yield number, line
                 continue
             self.skipped.note("too long", number)
             del line  # as large as two of them would be
-            while (piece := file.readline(_PIECE)) and not piece.endswith(b"\n"):
-                pass
+            while piece := file.readline(_PIECE):
+                self._offset += len(piece)
+                if piece.endswith(b"\n"):
+                    break
 
     def _salvage(self, line: bytes, number: int, error: Exception) -> tuple[Event, bytes] | None:
         """Count a line that is no event of ours; return the event that is glued to its end."""
