@@ -3,7 +3,7 @@
 Nothing but the files is read: no settings, no ledger, no state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -12,7 +12,8 @@ from anyio.lowlevel import checkpoint
 from probes.control.commands import Command
 from probes.control.status import HostState, HostStatus
 from probes.sources.source import Receive
-from probes.store.recording_reader import Report, read_recording
+from probes.store.recording_files import Place
+from probes.store.recording_reader import Report, read_pieces
 
 
 class RecordingSource:
@@ -27,6 +28,17 @@ class RecordingSource:
         self._stopping = False
         self._released = anyio.Event()
         self._released.set()
+        self._end: Place | None = None
+
+    @property
+    def parts(self) -> Sequence[Path]:
+        """The files, in order."""
+        return self._parts
+
+    def here(self, _hello: bytes) -> Callable[[], Place | None]:
+        """Return what tells the place behind all that was given by now; it knows its `hello`."""
+        place = self._end
+        return lambda: place
 
     @property
     def status(self) -> HostStatus:
@@ -61,8 +73,9 @@ class RecordingSource:
         """
         self._state = "running"
         try:
-            for events, lines in read_recording(self._parts, self._report):
-                self._receive(events, lines)
+            for piece in read_pieces(self._parts, self._report):
+                self._end = piece.end
+                self._receive(piece.events, piece.lines)
                 await checkpoint()  # signals are heard between two batches
                 await self._released.wait()
                 if self._stopping:

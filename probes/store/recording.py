@@ -17,6 +17,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -169,6 +170,10 @@ class Recorder:
     def parts(self) -> tuple[Path, ...]:
         """The files that were written, in order; retention may have deleted the first of them."""
         return tuple(dict.fromkeys(stretch.part for stretch in self._stretches))
+
+    def here(self, hello: bytes) -> Callable[[], Place | None]:
+        """Return what tells where the lines stand that follow those given by now; see `place`."""
+        return partial(self.place, self.given, hello)
 
     def place(self, given: int, hello: bytes) -> Place | None:
         """Return where the lines stand that followed so many bytes of those given, `hello` being

@@ -1,0 +1,342 @@
+"""The moments of a run that one can go back to.
+
+Rule 1: a past board is a checkpoint of the board and what the recording has after it. Nothing else
+is kept of the past, so without a recording there is none.
+Rule 2: checkpoints stand as far apart as folding from one to the next may take, and within a bound
+of bytes. Where that runs short, those go that leave the smallest hole.
+Rule 3: what decides stays what was decided. In a run its verdicts are read as they were recorded;
+of a recording that is judged anew, what this version says is kept beside it and put in its place.
+Rule 4: collecting goes on whatever somebody looks at. Going back is done on a board of its own,
+from any one thread at a time.
+Rule 5: where retention has deleted parts, the past begins after them.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, TypeAlias, get_args
+
+from probes.board import Board
+from probes.board.checkpoint import Checkpoint
+from probes.events import DURABLE_TYPES, Derived, Event
+from probes.kit.clock import NS_PER_S
+from probes.store.recording import HELLO_PREFIX
+from probes.store.recording_files import Place
+from probes.store.recording_reader import Piece, RecordingError, read_on
+
+EVENTS_APART: Final = 8_000
+"""Durable events from one checkpoint to the next: a third of a second of folding."""
+LEAST_APART_NS: Final = 30 * NS_PER_S
+"""Taking one stops the screen for the twentieth part of a second."""
+BYTES_KEPT: Final = 56 << 20
+"""Of all checkpoints of a run: an hour of 8 routes with 50 streams."""
+STEP_NS: Final = 10 * NS_PER_S
+"""One step back; so far apart are the checkpoints prepared before the place that is shown."""
+_PREPARED_MOST: Final = 26
+"""Prepared checkpoints: of two stretches between others."""
+
+_DURABLE: Final = frozenset(DURABLE_TYPES)
+_DERIVED: Final = frozenset(get_args(Derived))
+
+Locate: TypeAlias = Callable[[], Place | None]
+"""Return where a moment stands in the recording; None while it is not written, or was lost."""
+
+
+class Recorded(Protocol):
+    """The recording of a run, being written or being read."""
+
+    @property
+    def parts(self) -> Sequence[Path]:
+        """Its files so far, in order; the first of them may have been deleted."""
+        ...
+
+    def here(self, hello: bytes, /) -> Locate:
+        """Return what tells where the lines after those stand that were given by now; `hello` was
+        the last of its kind among them."""
+        ...
+
+
+class TimeSpan(NamedTuple):
+    """What there is of a run, in ns of its stream."""
+
+    begin_ns: int
+    """The first moment that can be shown."""
+    end_ns: int
+    """The last."""
+    is_cut: bool
+    """The run began earlier, and that part of it was deleted."""
+
+
+@dataclass(slots=True)
+class _Moment:
+    """A checkpoint and where it belongs."""
+
+    at_ns: int
+    """Stamp of the last durable event before it."""
+    number: int
+    """Of the durable events before it that were not derived."""
+    checkpoint: Checkpoint
+    locate: Locate
+    bytes_kept: int
+    """That would be free without it."""
+    done: int = 0
+    """Events behind its place that are in it already."""
+
+
+_AT_NS: Final = attrgetter("at_ns")
+
+
+class Timeline:
+    """Takes a run's batches after its board and its recorder have; see the rules."""
+
+    def __init__(
+        self, board: Board, recorded: Recorded, *, judges_anew: bool, bytes_kept: int = BYTES_KEPT
+    ) -> None:
+        """Begin with an empty board; `judges_anew` where the verdicts of the batches are not those
+        of the recording."""
+        self._board = board
+        self._recorded = recorded
+        self.judges_anew = judges_anew
+        self._most_bytes = bytes_kept
+        self._hello = b""
+        self._number = 0
+        self._moments: list[_Moment] = []
+        self._verdicts: dict[int, list[Event]] = {}
+        """By the number of the event that decided, where they are not read."""
+        self._begin_ns: int | None = None
+        self._end_ns = 0
+        self._next_number = 0
+        self._next_ns = 0
+
+    def receive(self, events: list[Event], lines: bytes) -> None:
+        """Note a batch that was folded; take a checkpoint where one is due."""
+        if self._begin_ns is None and events:
+            self._begin_ns = self._end_ns = events[0].at_ns
+        for event in events:
+            kind = type(event)
+            if kind not in _DURABLE:
+                continue
+            if kind in _DERIVED:
+                if self.judges_anew:
+                    self._verdicts.setdefault(self._number, []).append(event)
+                continue
+            self._number += 1
+            self._end_ns = max(self._end_ns, event.at_ns)
+        if HELLO_PREFIX in lines:
+            self._hello = _last_hello(lines)
+        if self._hello and self._number >= self._next_number and self._end_ns >= self._next_ns:
+            self._take()
+
+    @property
+    def span(self) -> TimeSpan:
+        """What of the run can be shown by now."""
+        moments = self._readable()
+        begin_ns = moments[0].at_ns if moments else self._end_ns
+        return TimeSpan(
+            begin_ns, self._end_ns, bool(moments) and moments[0] is not self._moments[0]
+        )
+
+    @property
+    def checkpoints(self) -> int:
+        """How many there are."""
+        return len(self._moments)
+
+    @property
+    def bytes_kept(self) -> int:
+        """Memory that they take."""
+        return sum(moment.bytes_kept for moment in self._moments)
+
+    def past(self) -> "Past":
+        """Return a board that goes through the run on its own."""
+        return Past(self)
+
+    def before(self, at_ns: int) -> _Moment | None:
+        """Return the last checkpoint that is not after a stamp, else the first there is."""
+        moments = self._readable()
+        place = bisect_right(moments, at_ns, key=_AT_NS)
+        return moments[max(0, place - 1)] if moments else None
+
+    def read_on(self, place: Place) -> Iterator[Piece]:
+        """Yield what is recorded after a place by now. Raises RecordingError."""
+        parts = list(self._recorded.parts)
+        return read_on(parts if place.part in parts else [place.part], place)
+
+    def verdicts(self, number: int) -> Sequence[Event]:
+        """Return what was derived from the event of a number, where that is judged anew."""
+        return self._verdicts.get(number, ())
+
+    def _readable(self) -> list[_Moment]:
+        """Return the checkpoints after which nothing was deleted."""
+        first = 0
+        for at, moment in enumerate(self._moments):
+            place = moment.locate()
+            if place is None or place.part.exists():
+                break
+            first = at + 1
+        return self._moments[first:]
+
+    def _take(self) -> None:
+        checkpoint = Checkpoint(self._board)
+        checkpoint.compress()
+        before = set(map(id, self._moments[-1].checkpoint.shared)) if self._moments else set()
+        fresh = [numbers for numbers in checkpoint.shared if id(numbers) not in before]
+        kept = checkpoint.size + sum(len(numbers) * numbers.itemsize for numbers in fresh)
+        locate = self._recorded.here(self._hello)
+        self._moments.append(_Moment(self._end_ns, self._number, checkpoint, locate, kept))
+        self._next_number = self._number + EVENTS_APART
+        self._next_ns = self._end_ns + LEAST_APART_NS
+        while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Give up the checkpoint that leaves the smallest hole; neither the first nor the last."""
+        moments = self._moments
+        holes = {
+            at: moments[at + 1].number - moments[at - 1].number for at in range(1, len(moments) - 1)
+        }
+        least = min(holes, key=lambda at: (holes[at], at))
+        gone, after = moments.pop(least), moments[least]
+        # What the next one shares with it alone stays.
+        owned = set(map(id, moments[least - 1].checkpoint.shared))
+        still = {id(numbers) for numbers in after.checkpoint.shared}
+        after.bytes_kept += sum(
+            len(numbers) * numbers.itemsize
+            for numbers in gone.checkpoint.shared
+            if id(numbers) in still and id(numbers) not in owned
+        )
+
+
+class Past:
+    """A board that stands somewhere in the past of a run. Any one thread may use it at a time."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._reading: _Reading | None = None
+        self._prepared: list[_Moment] = []
+        """Oldest first."""
+
+    @property
+    def at_ns(self) -> int:
+        """Stamp of the last durable event that it has folded."""
+        return 0 if self._reading is None else self._reading.at_ns
+
+    @property
+    def board(self) -> Board:
+        """The board of that moment; empty before the first `go`."""
+        return Board() if self._reading is None else self._reading.board
+
+    def go(self, at_ns: int) -> None:
+        """Be where the run was at a stamp: before the first event that is after it.
+
+        Raises:
+            RecordingError: what is recorded cannot be read.
+        """
+        moment = self._nearest(at_ns)
+        reading = self._reading
+        if reading is None or at_ns < reading.at_ns or moment.number > reading.number:
+            reading = self._reading = _Reading(self._timeline, moment)
+        reading.fold_until(at_ns)
+
+    def prepare(self) -> None:
+        """Take checkpoints before the present place, so that the next steps back are short.
+
+        Raises:
+            RecordingError: what is recorded cannot be read.
+        """
+        reading: _Reading | None = None
+        for steps in range(_PREPARED_MOST // 2, 0, -1):
+            at_ns = self.at_ns - steps * STEP_NS
+            nearest = self._nearest(at_ns)
+            if at_ns - nearest.at_ns < STEP_NS:
+                continue
+            if reading is None or nearest.number > reading.number:
+                reading = _Reading(self._timeline, nearest)
+            reading.fold_until(at_ns)
+            insort(self._prepared, reading.moment(), key=_AT_NS)
+        while len(self._prepared) > _PREPARED_MOST:
+            # What is farthest from here is needed last.
+            ends = (0, -1)
+            del self._prepared[
+                max(ends, key=lambda end: abs(self._prepared[end].at_ns - self.at_ns))
+            ]
+
+    def _nearest(self, at_ns: int) -> _Moment:
+        """Return the last checkpoint before a stamp. Raises RecordingError."""
+        moment = self._timeline.before(at_ns)
+        if moment is None:
+            raise RecordingError("nothing is recorded that one could go back to")
+        place = bisect_right(self._prepared, at_ns, key=_AT_NS)
+        if place and self._prepared[place - 1].at_ns > moment.at_ns:
+            return self._prepared[place - 1]
+        return moment
+
+
+class _Reading:
+    """A board made of a checkpoint, and what it folds next."""
+
+    def __init__(self, timeline: Timeline, moment: _Moment) -> None:
+        """Raises RecordingError where nothing is recorded after the checkpoint yet."""
+        place = moment.locate()
+        self.board = moment.checkpoint.board()
+        self.at_ns, self.number = moment.at_ns, moment.number
+        self._timeline = timeline
+        self._place = place
+        """Where the piece begins that is being folded; None while that is not written."""
+        self._locate = moment.locate
+        self._done = moment.done
+        """Events of the piece that are folded."""
+        self._piece: Piece | None = None
+        self._pieces: Iterator[Piece] | None = None
+
+    def fold_until(self, at_ns: int) -> None:
+        """Fold what is recorded by now, up to the first event after a stamp. Raises
+        RecordingError."""
+        while (piece := self._piece or self._next_piece()) is not None:
+            events = piece.events
+            while self._done < len(events):
+                event = events[self._done]
+                if event.at_ns > at_ns:
+                    return
+                self._done += 1
+                self._fold(event)
+            self._piece, self._place, self._done = None, piece.end, 0
+
+    def moment(self) -> _Moment:
+        """Return a checkpoint of where it stands."""
+        checkpoint = Checkpoint(self.board)
+        checkpoint.compress()
+        place = self._place
+        return _Moment(self.at_ns, self.number, checkpoint, lambda: place, 0, self._done)
+
+    def _next_piece(self) -> Piece | None:
+        if self._place is None:
+            self._place = self._locate()
+            if self._place is None:
+                return None
+        if self._pieces is None:
+            self._pieces = self._timeline.read_on(self._place)
+        self._piece = next(self._pieces, None)
+        if self._piece is None:
+            self._pieces = None  # more may have been written when it is asked for again
+        return self._piece
+
+    def _fold(self, event: Event) -> None:
+        kind = type(event)
+        if kind in _DERIVED:
+            if not self._timeline.judges_anew:
+                self.board.fold(event)
+            return
+        self.board.fold(event)
+        if kind in _DURABLE:
+            self.number += 1
+            self.at_ns = max(self.at_ns, event.at_ns)
+            for verdict in self._timeline.verdicts(self.number):
+                self.board.fold(verdict)
+
+
+def _last_hello(lines: bytes) -> bytes:
+    """Return the last line of some that is a `hello`."""
+    found = [line for line in lines.split(b"\n") if line.startswith(HELLO_PREFIX)]
+    return found[-1] + b"\n" if found else b""

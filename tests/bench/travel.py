@@ -1,0 +1,133 @@
+"""What does it cost to go back in a run? `python tests/bench/travel.py [--minutes 60] [--rate 3]`
+
+Eight routes at so many probes a second each, some 50 streams in all by default, are made up with
+events of the size that real ones have, folded into a board and recorded as a session does. What
+taking checkpoints costs is CPU time of whoever folds. Then somebody goes back: 200 steps of 10 s
+with the pause between two that a person makes (`--pause`, 0.2 s; checkpoints are prepared
+meanwhile, in a thread, as the cockpit does), and 40 jumps to anywhere. Times are on the wall, from
+the key to the snapshot that a screen needs, in ms; baseline is one snapshot of the live board.
+"""
+
+import argparse
+import gc
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median, quantiles
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from flat import Traffic  # noqa: E402
+from replay import as_large_as_a_real_one  # noqa: E402
+
+from probes.board import Board  # noqa: E402
+from probes.events import (  # noqa: E402
+    DURABLE_TYPES,
+    AttemptFinished,
+    Event,
+    durable_lines,
+)
+from probes.kit.clock import NS_PER_S  # noqa: E402
+from probes.run.sinks import board_sink, recorder_sink  # noqa: E402
+from probes.run.timeline import Past, Timeline  # noqa: E402
+from probes.store.recording import Recorder  # noqa: E402
+
+ROUTES = 8
+
+
+def rss_mb() -> float:
+    """Return the resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+def batches(minutes: float, rate: float) -> "list[Event]":
+    """Yield what arrives each 100 ms."""
+    traffic = Traffic(ROUTES, rate)
+    yield [traffic.hello()]
+    for number, told in enumerate(traffic.slots()):
+        if number >= minutes * 600:
+            return
+        durable = [event for event in told if isinstance(event, DURABLE_TYPES)]
+        yield [
+            as_large_as_a_real_one(event) if isinstance(event, AttemptFinished) else event
+            for event in durable
+        ]
+
+
+def wall_ms(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return (time.perf_counter() - begin) * 1e3
+
+
+def told(title: str, found: list[float]) -> str:
+    """Return a row of a table."""
+    p95 = quantiles(found, n=20)[-1]
+    return f"| {title} | {len(found)} | {median(found):.1f} | {p95:.1f} | {max(found):.1f} |\n"
+
+
+def look(past: Past, at_ns: int) -> None:
+    """Do what a key does."""
+    past.go(at_ns)
+    past.board.snapshot(anew=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--minutes", type=float, default=60.0)
+    options.add_argument("--rate", type=float, default=3.0)
+    options.add_argument("--pause", type=float, default=0.2)
+    asked = options.parse_args()
+    write = sys.stdout.write
+    with tempfile.TemporaryDirectory() as folder:
+        board, recorder = Board(), Recorder.to_folder(Path(folder), max_mb=4096, max_days=7)
+        timeline = Timeline(board, recorder, judges_anew=False)
+        recorder.start(write)
+        fold, record = board_sink(board), recorder_sink(recorder)
+        taking: list[float] = []
+        begin, spent = time.process_time(), 0.0
+        for events in batches(asked.minutes, asked.rate):
+            lines = durable_lines(events)
+            began = time.thread_time()
+            fold(events, lines)
+            spent += time.thread_time() - began
+            record(events, lines)
+            before, began = timeline.checkpoints, time.thread_time()
+            timeline.receive(events, lines)
+            if timeline.checkpoints != before:
+                taking.append((time.thread_time() - began) * 1e3)
+        recorder.close()
+        gc.collect()
+        size = sum(part.stat().st_size for part in recorder.parts) / 1e6
+        write(f"{asked.minutes:g} minutes, {size:.0f} MB recorded, folded in {spent:.1f} s CPU; ")
+        write(f"{timeline.checkpoints} checkpoints of {timeline.bytes_kept / 1e6:.1f} MB, ")
+        write(f"{rss_mb():.0f} MB resident\n\n| | n | median ms | p95 | most |\n|---|---|---|---|---|\n")
+        write(told("taking a checkpoint, CPU", taking))
+        write(told("a snapshot of the live board", [wall_ms(lambda: board.snapshot(anew=True)) for _ in range(20)]))
+        past, span = timeline.past(), timeline.span
+        look(past, span.end_ns - NS_PER_S)
+        steps, at_ns = [], past.at_ns
+        with ThreadPoolExecutor(1) as aside:
+            for _ in range(200):
+                at_ns -= 10 * NS_PER_S
+                steps.append(wall_ms(lambda: aside.submit(look, past, at_ns).result()))
+                aside.submit(past.prepare)
+                time.sleep(asked.pause)
+        write(told("a step back of 10 s", steps))
+        chance, jumps = random.Random(1), []
+        for _ in range(40):
+            past, at_ns = timeline.past(), chance.randrange(span.begin_ns, span.end_ns)
+            jumps.append(wall_ms(lambda: look(past, at_ns)))
+        write(told("a jump to anywhere", jumps))
+        write(f"\n{rss_mb():.0f} MB resident\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Going back in a run shows what was shown then, to the last digit."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench.incident_streams import scenarios
+from bench.incident_streams.nature import Nature
+from bench.incident_streams.stream import Stream
+from bench.incident_streams.trouble import Outline, Trouble, Turn
+
+from probes.board import Board
+from probes.board.views import Snapshot
+from probes.diagnosis import Diagnostician
+from probes.events import Event, durable_lines
+from probes.kit.clock import NS_PER_S
+from probes.run.sinks import board_sink, recorder_sink
+from probes.run.timeline import EVENTS_APART, Timeline
+from probes.run.verdicts import with_verdicts
+from probes.store.recording import Recorder
+
+OUTLINE = Outline(
+    natures=(
+        Nature(name="alpha", workers=3, interval=1.0),
+        Nature(name="bravo", workers=2, interval=1.0),
+    ),
+    troubles=(
+        Trouble(
+            causes=("outage",),
+            routes=("bravo",),
+            onset_s=400.0,
+            end_s=600.0,
+            effect=scenarios.failing(1.0, scenarios.BUSY),
+        ),
+    ),
+    turns=(Turn(at_s=300.0, what="knob", route="alpha", value=6.0),),
+    length_s=1500.0,
+)
+
+
+class Run:
+    """A run that was recorded, with every event as the board folded it."""
+
+    def __init__(self, folder: Path, **options: float) -> None:
+        self.board, self.events = Board(), []
+        self.recorder = Recorder.to_folder(folder, max_mb=64, max_days=7)
+        self.timeline = Timeline(self.board, self.recorder, judges_anew=False)
+        self.recorder.start(pytest.fail)
+        fold, record = board_sink(self.board), recorder_sink(self.recorder)
+        judge = Diagnostician()
+        for batch in batches():
+            events, lines = with_verdicts(judge, batch, durable_lines(batch))
+            self.events += events
+            fold(events, lines)
+            record(events, lines)
+            self.timeline.receive(events, lines)
+        self.recorder.close()
+
+    def board_at(self, at_ns: int) -> Board:
+        """Return what a run that ended then would have."""
+        board = Board()
+        for event in self.events:
+            if event.at_ns > at_ns:
+                break
+            board.fold(event)
+        return board
+
+
+def batches() -> Iterator[list[Event]]:
+    """Yield the events as they would come, some at a time."""
+    waiting: list[Event] = []
+    for event in Stream(OUTLINE, seed=3).events():
+        waiting.append(event)
+        if len(waiting) == 7:
+            yield waiting
+            waiting = []
+    yield waiting
+
+
+def shown(board: Board) -> tuple[Snapshot, dict[str, object]]:
+    names = board.routes
+    frame = board.snapshot(detail_routes=names, pages=names, anew=True)
+    return frame, dict(frame.details)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(tmp_path_factory.mktemp("recordings"))
+
+
+def test_past_board_is_that_of_the_moment(run: Run) -> None:
+    past, span = run.timeline.past(), run.timeline.span
+    chance = random.Random(1)
+    assert run.timeline.checkpoints > 2
+    for _ in range(12):
+        at_ns = chance.randrange(span.begin_ns, span.end_ns)
+        past.go(at_ns)
+        assert shown(past.board) == shown(run.board_at(at_ns))
+        assert past.board.summary() == run.board_at(at_ns).summary()
