@@ -9,10 +9,12 @@ Rule 4. One that goes beside the pace, as `evidence`, is a probe like any other,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import InitVar, dataclass, field
 from itertools import pairwise
 from random import Random
 from typing import Protocol
+
+import msgspec
 
 from probes.answers.answer import Answer
 from probes.answers.progress import Progress
@@ -319,7 +321,7 @@ class Probe:
 
     def _report(self, answer: Answer, recorder: StampRecorder, sent_bytes: int) -> AttemptFinished:
         tools = self._tools
-        asked = replace(self._attempt.asked, sent_bytes=sent_bytes)
+        asked = msgspec.structs.replace(self._attempt.asked, sent_bytes=sent_bytes)
         # By the price as it is now: a provider's list may have told it while the answer came.
         charge = charge_for(asked, answer, recorder, tools.price, tools.price_source)
         plan = None
