@@ -23,6 +23,7 @@ from probes.config.scrubbing import Scrubber
 from probes.control.evidence import asks_for_less
 from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
+from probes.engine.introduction import prompt_tokens
 from probes.engine.outbox import OpenStream
 from probes.engine.preview import TextPreview
 from probes.engine.report import (
@@ -30,7 +31,6 @@ from probes.engine.report import (
     attempt_finished,
     charge_for,
     cohort_of,
-    prompt_tokens,
 )
 from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
