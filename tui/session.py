@@ -1,8 +1,9 @@
 """What the cockpit asks of whoever runs the engine: `probes.run.session`, or a test's own."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from probes.board.views import RequestView, Snapshot, WindowName
 from probes.control.commands import Command
@@ -86,8 +87,7 @@ class CockpitSession(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True):
     """What saving would change in the settings file."""
 
     lines: tuple[str, ...] = ()

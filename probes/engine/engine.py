@@ -39,8 +39,8 @@ from probes.control.commands import (
     WatchText,
 )
 from probes.engine.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
+from probes.engine.introduction import route_info
 from probes.engine.outbox import BATCH_S, Outbox
-from probes.engine.report import route_info
 from probes.engine.route import RouteRunner, RouteTools, TransportFactory, default_transport
 from probes.events import (
     SCHEMA_VERSION,

@@ -17,9 +17,10 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from probes.kit.file_lock import take_lock
 from probes.kit.words import plainly
@@ -93,8 +94,7 @@ class _BrokenError(Exception):
     """What is wrong with the file, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Doubt:
+class _Doubt(msgspec.Struct, frozen=True):
     since: int
     until: int
     why: str

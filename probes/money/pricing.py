@@ -15,7 +15,6 @@ Rule 5. In USD an attempt is charged its cost; where that is unknown, what it is
         by the price. Whoever keeps a budget takes that figure from the event and works out none.
 """
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Final, Literal, TypeAlias
 
@@ -57,8 +56,7 @@ FORGETS: Final = 8
 """A route forgets this part of what it used beyond an attempt, with each attempt that uses less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What an attempt sent and what it may use."""
 
     reserved_tokens: int
@@ -70,8 +68,7 @@ class Asked:
     """Of the request's body; a token is at least one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(msgspec.Struct, frozen=True):
     """What the server says was used."""
 
     input_tokens: int | None = None
@@ -89,8 +86,7 @@ class Reported:
         return max(self.output_tokens, self.billed_tokens or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What came, whatever the server says of it."""
 
     pieces: int = 0
@@ -130,8 +126,7 @@ class LearnedUse:
             self.tokens = max(charged, self.tokens - ceil(excess / FORGETS))
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """What an attempt is charged, and what it cost."""
 
     tokens: int

@@ -11,11 +11,11 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
+import msgspec
 from anyio import to_thread
 
 from probes.config import Budget, Route
@@ -45,8 +45,7 @@ _Result = TypeVar("_Result")
 _Amount = TypeVar("_Amount", int, float)
 
 
-@dataclass(frozen=True, slots=True)
-class _Emergency:
+class _Emergency(msgspec.Struct, frozen=True):
     """While the shared ledger fails: a ledger in memory, and what it may give."""
 
     ledger: Ledger
@@ -366,7 +365,7 @@ def _sum(ask: Ask, owed: Ask | None) -> Ask:
     """Return a question that tells of what is owed, too."""
     if owed is None:
         return ask
-    return replace(
+    return msgspec.structs.replace(
         ask,
         spent_tokens=ask.spent_tokens + owed.spent_tokens,
         spent_usd=ask.spent_usd + owed.spent_usd,

@@ -8,7 +8,6 @@ Rule 3: whatever it writes, memory is bounded: a line that is too long, or no ev
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 import anyio
@@ -461,8 +460,7 @@ class LineSplitter:
             self.oversized += 1
 
 
-@dataclass(frozen=True, slots=True)
-class _UnfinishedProbe:
+class _UnfinishedProbe(msgspec.Struct, frozen=True):
     """A probe that has begun, and its attempt where one is open."""
 
     first: AttemptStarted
@@ -492,11 +490,13 @@ class OpenWork:
                 # A probe that dies after it had output was felt by its user to have begun.
                 known = self._probes.get(event.probe)
                 if known is not None and known.open is not None:
-                    self._probes[event.probe] = replace(known, first_token_ns=event.at_ns)
+                    self._probes[event.probe] = msgspec.structs.replace(
+                        known, first_token_ns=event.at_ns
+                    )
             case AttemptFinished():
                 known = self._probes.get(event.probe)
                 if known is not None:
-                    self._probes[event.probe] = replace(known, open=None)
+                    self._probes[event.probe] = msgspec.structs.replace(known, open=None)
             case ProbeFinished():
                 self._probes.pop(event.probe, None)
             case _:

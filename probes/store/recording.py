@@ -14,9 +14,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from probes.kit.paths import state_folder
 from probes.store.recording_files import OpenPart, open_part, retain
@@ -40,8 +41,7 @@ def default_folder() -> Path:
     return state_folder() / "recordings"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where parts go: into a folder, with rotation; or all of it into one file, without."""
 
     path: Path

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from probes.config import Config, Route
-from probes.engine.report import prompt_tokens
+from probes.engine.introduction import prompt_tokens
 from probes.engine.single import ProbeRecord
 from probes.money.ledger import (
     Ledger,

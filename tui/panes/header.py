@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
+import msgspec
+
 from probes.board.views import HeaderView, RouteState, Snapshot
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
@@ -73,8 +75,7 @@ class Strips:
         return _strip(figures, snapshot.header, self.cockpit, width)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A piece of the strip; the highest priority goes first where there is no room."""
 
     line: Line

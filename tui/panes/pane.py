@@ -6,9 +6,9 @@ would repaint every cell for each change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import msgspec
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
@@ -31,8 +31,7 @@ DrawLines: TypeAlias = Callable[[Snapshot, ViewState, int, int], Sequence[Line]]
 Title: TypeAlias = Callable[[Snapshot, ViewState], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(msgspec.Struct, frozen=True):
     """What a pane would do with lines, borders left out."""
 
     least: int = 2
@@ -59,8 +58,7 @@ def _wants_all(_: Snapshot, __: ViewState) -> Want:
     return Want()
 
 
-@dataclass(frozen=True, slots=True)
-class PaneSpec:
+class PaneSpec(msgspec.Struct, frozen=True):
     """All that is particular to one pane."""
 
     name: PaneName

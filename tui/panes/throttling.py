@@ -1,10 +1,11 @@
 """Pane 4: throttling: what is left of each limit, then the log of 429s of all routes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import tzinfo
 from math import ceil
 from typing import Final
+
+import msgspec
 
 from probes.board.views import LimitsView, Snapshot, ThrottleEntry
 from probes.events import Limit
@@ -58,8 +59,7 @@ _NEWS_NS: Final = 5 * _MINUTE_NS
 """How long after a 429 the pane has lines of its own: as long as a recovery is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Style:
+class _Style(msgspec.Struct, frozen=True):
     """Widths of a limits line: cool-down, label, bar, countdown; 0 leaves a part out."""
 
     cooling: int
@@ -81,8 +81,7 @@ _LEAST_GAUGE: Final = 85
 """Name, cool-down, label, bar, what is left and the countdown of a gauge."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Logged:
+class _Logged(msgspec.Struct, frozen=True):
     """One 429 on the moment's screen."""
 
     entry: ThrottleEntry
@@ -288,7 +287,7 @@ def _gauges_of(view: LimitsView, now_ns: int, width: int) -> list[Line]:
 def _gauge_cells(limit: Limit, age_s: float, room: int) -> Line:
     """Return label, a thin bar, what is left, and when it is whole again or how old this is."""
     share = _share_left(limit)
-    label, figures, countdown = _limit_cells(limit, age_s, replace(_GAUGE, bar=0))
+    label, figures, countdown = _limit_cells(limit, age_s, msgspec.structs.replace(_GAUGE, bar=0))
     role: Role = "graph_dim" if figures[1] in ("dim", "graph") else figures[1]
     filled = 0 if share is None else ceil(min(1.0, max(0.0, share)) * _GAUGE.bar)
     line: Line = (

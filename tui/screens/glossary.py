@@ -8,8 +8,9 @@ is the key of that id, whichever the user has.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
+
+import msgspec
 
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
@@ -19,8 +20,7 @@ from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, ST
 from tui.panes.view import PaneName
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """A word or glyph as it stands on the screen, and what it means."""
 
     shown: str
@@ -30,16 +30,14 @@ class Term:
     """Role of the meaning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """Terms that belong together."""
 
     title: str
     terms: tuple[Term, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StateHelp:
+class StateHelp(msgspec.Struct, frozen=True):
     """What a route's state means, and what somebody on call does about it.
 
     The same words stand in the room's README. `{id}` is the key of that id, whichever the user has

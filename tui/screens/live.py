@@ -8,9 +8,9 @@ Rule 3. A screen that is not in front neither pulls nor draws.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import ClassVar, Final, cast
 
+from msgspec.structs import replace
 from textual.binding import BindingsMap
 from textual.events import Click, MouseMove
 from textual.notifications import SeverityLevel

@@ -5,9 +5,9 @@ even when the board keeps it no longer.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 
 from probes.board.views import PhaseRow, RequestView, RouteView, Snapshot

@@ -1,8 +1,8 @@
 """The page of one route: what proves the verdict, and the last probes one by one."""
 
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.containers import Container
 

@@ -1,6 +1,5 @@
 """The verdicts under the header: who, what, since, why, what to do; in that order they stay."""
 
-import dataclasses
 from datetime import UTC
 from typing import Any
 
@@ -155,7 +154,7 @@ def test_at_most_as_many_as_there_are_lines_and_the_rest_is_counted() -> None:
 
 
 def replace_key(key: Hotkey) -> Hotkey:
-    return dataclasses.replace(key, shown="F5") if key.id == "trouble" else key
+    return replace(key, shown="F5") if key.id == "trouble" else key
 
 
 def well(since_s: float = 720.0, **changes: Any) -> Snapshot:

@@ -7,11 +7,14 @@ is much longer than the others ends in a mark: it shall not squeeze them into a 
 Rule 3. What is open stands above what ended: a request that hangs is no row of those that ended.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import tzinfo
 from math import ceil
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from probes.board.views import LaneView, ProbeView, Snapshot
 from probes.events import Outcome
@@ -458,11 +461,11 @@ def _table(width: int, *, by: bool) -> Table[ListRow]:
     """Return the columns that leave the strip its share of the width, as far as that goes; with
     who answered, where that has changed, before what is less needed."""
     columns = [
-        replace(column, priority=2) if column.key == "by" else column
+        dataclasses.replace(column, priority=2) if column.key == "by" else column
         for column in _COLUMNS
         if by or column.key != "by"
     ]
-    wished = replace(
+    wished = dataclasses.replace(
         _STRIP, room=min(max(_WISHED_STRIP, int(width * _STRIP_SHARE)), max(0, width - 10))
     )
     return fit([*columns, wished], width, gap=1)
