@@ -66,6 +66,13 @@ class CockpitSession(Protocol):
         """Hand a command to the engine; never blocks."""
         ...
 
+    def gather(self, for_s: float) -> None:
+        """Let the board learn what came about so many seconds late, much at once; 0: as it comes.
+
+        Nothing is lost, and nothing is dated otherwise.
+        """
+        ...
+
     def retry(self) -> None:
         """Start the engine again after it gave up."""
         ...

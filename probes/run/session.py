@@ -178,6 +178,10 @@ class Session:
         """Read on."""
         self._source.release()
 
+    def gather(self, for_s: float) -> None:
+        """Take events about so many seconds after they came, much at once; 0: as they come."""
+        self._source.gather(for_s)
+
     def retry(self) -> None:
         """Start an engine now, after crashes made us give up."""
         self._source.retry()

@@ -49,6 +49,9 @@ from tui.screens.manual import ManualScreen
 from tui.screens.masking import Mask, mask_of, masked_status
 from tui.screens.prompt import PromptLine
 
+_FROZEN_GATHERS_S: Final = 0.5
+"""While nothing of what comes is shown, it is read so much later: half of what a second allows
+until it must be on record."""
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
@@ -540,6 +543,7 @@ class LiveScreen(Screen[None]):
         else:
             frames.freeze(self.view)
         self.view = replace(self.view, freeze=frames.frozen())
+        self.cockpit.session.gather(_FROZEN_GATHERS_S if self.view.frozen else 0.0)
         self._keep_time()
         self.pull()
 
