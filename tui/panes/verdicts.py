@@ -8,7 +8,7 @@ which the foot of the table has too, the second figure, and the first. A cut end
 Rule 3. The words are those of `probes.events.diagnosis_words`, which a report has too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
@@ -38,6 +38,7 @@ from tui.draw.text import (
     share,
     time_of_day,
 )
+from tui.keys import advice_keys, first_key
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import ViewState
 
@@ -120,7 +121,8 @@ def verdicts_lines(
         zone: time zone of the wall time; None is the machine's own.
     """
     open_ones = snapshot.incidents[:height]
-    verdicts = [_of_incident(one, snapshot, zone) for one in open_ones]
+    keys = advice_keys(view.keys)
+    verdicts = [_of_incident(one, snapshot, keys, zone) for one in open_ones]
     over = snapshot.recoveries[: max(0, height - len(verdicts))]
     verdicts += [_of_recovery(one, snapshot, zone) for one in over]
     more = len(snapshot.incidents) - len(open_ones)
@@ -134,8 +136,7 @@ def verdicts_lines(
         ]
     lines = [verdict_line(verdict, width) for verdict in verdicts]
     if more > 0 and lines:
-        keys = next((key.shown for key in view.keys if key.id == "trouble"), "")
-        note = f" +{more} {keys}" if keys else f" +{more} more"
+        note = f" +{more} {first_key('trouble', view.keys) or 'more'}"
         shorter = verdict_line(verdicts[-1], max(0, width - len(note)))
         lines[-1] = clip((*pad(shorter, max(0, width - len(note))), (note, "title")), width)
     well = well_words(snapshot)
@@ -214,7 +215,9 @@ def _head(verdict: VerdictLine, since: str, width: int) -> Line:
     return clip(line, width)
 
 
-def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None) -> VerdictLine:
+def _of_incident(
+    incident: IncidentView, snapshot: Snapshot, keys: Mapping[str, str], zone: tzinfo | None
+) -> VerdictLine:
     diagnosis, is_ours = incident.diagnosis, incident.diagnosis.cause == "local_observer"
     moment = time_of_day(diagnosis.since_ns, snapshot.wall_anchor_ns, zone)
     lasted_s = (snapshot.now_ns - diagnosis.since_ns) / NS_PER_S
@@ -239,7 +242,7 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
             as_usual_words(diagnosis.against[:number])
             for number in range(len(diagnosis.against), 0, -1)
         ),
-        advice="" if advice is None else neutralise(advice_words(advice), _WORDS_LIMIT),
+        advice="" if advice is None else neutralise(advice_words(advice, keys=keys), _WORDS_LIMIT),
         faint=is_faint,
     )
 
