@@ -269,7 +269,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
         _Part(_trouble("failed", header.failed, "missed"), 2),
         _Part(_trouble("429s", header.throttled, "throttled"), 1),
         _Part(_trouble("retries", header.retries, "slow"), 3),
-        _Part((*bar, *_money(header)), 6.4),
+        *([_Part((*bar, *money), 6.4)] if (money := _money(header)) else []),
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
@@ -305,7 +305,10 @@ def _trouble(name: str, number: int, role: Role) -> Line:
 
 
 def _money(header: HeaderView) -> Line:
-    spent: Line = ((f" ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
+    """Return what probing costs, where a price is known, and how near the budget is."""
+    spent: Line = ()
+    if header.usd_per_hour is not None:
+        spent = ((f" ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
     if header.budget_share is None:
         return spent
     role: Role = "missed" if header.budget_share >= _BUDGET_NEAR else "dim"

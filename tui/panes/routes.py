@@ -762,7 +762,7 @@ def _head(table: Table[RouteView], snapshot: Snapshot, view: ViewState) -> Line:
         f"{span} by {cell_s}s, {scale}",
         f"{span} {scale}",
     )
-    text = next((text for text in texts if len(text) <= strip_width), span)
+    text = next((text for text in texts if len(text) < strip_width), span)
     return (*heads, (" " + left(text, strip_width), "head"))
 
 

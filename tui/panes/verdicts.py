@@ -97,7 +97,8 @@ def well_words(snapshot: Snapshot) -> str:
     if header.well_since_ns is None or snapshot.incidents:
         return ""
     lasted_s = max(0.0, (snapshot.now_ns - header.well_since_ns) / NS_PER_S)
-    who = f"all {count(header.routes)} routes" if header.routes > 1 else "the route is"
+    several = "both" if header.routes == 2 else f"all {count(header.routes)}"
+    who = f"{several} routes" if header.routes > 1 else "the route is"
     told = f"{who} well for {lasting(lasted_s)} · {count(header.finished)} probes"
     if header.good_share is not None:
         told += f", {share(header.good_share)} % good"
@@ -125,7 +126,7 @@ def verdicts_lines(
     verdicts = [_of_incident(one, snapshot, keys, zone) for one in open_ones]
     over = snapshot.recoveries[: max(0, height - len(verdicts))]
     verdicts += [_of_recovery(one, snapshot, zone) for one in over]
-    more = len(snapshot.incidents) - len(open_ones)
+    more, past = len(snapshot.incidents) - len(open_ones), len(snapshot.recoveries) - len(over)
     if width >= _ALIGNED_FROM:
         widest = max((cells(one.who) for one in verdicts), default=0)
         verdicts = [
@@ -135,8 +136,10 @@ def verdicts_lines(
             for one in verdicts
         ]
     lines = [verdict_line(verdict, width) for verdict in verdicts]
-    if more > 0 and lines:
-        note = f" +{more} {first_key('trouble', view.keys) or 'more'}"
+    # No key goes to what is over: the log has it. What goes on is counted before it.
+    told = (first_key("trouble", view.keys) if more else "") or "more"
+    if lines and (more or (past and not open_ones)):
+        note = f" +{more or past} {told} "
         shorter = verdict_line(verdicts[-1], max(0, width - len(note)))
         lines[-1] = clip((*pad(shorter, max(0, width - len(note))), (note, "title")), width)
     well = well_words(snapshot)
