@@ -8,6 +8,7 @@ from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.route_watch import RouteWatch
 from probes.diagnosis.series import JudgedSeries, Shares
 from probes.events import Advice, Cause, Evidence
+from probes.events.diagnosis_words import fresh_words
 
 _DOUBT: Final = 0.25
 """Part of the patience with a request after which its route is not sent any users."""
@@ -91,7 +92,7 @@ def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCa
         return _slower(ill[0])
     if cause in _MOVE:
         # Whether the server hangs or a connection to it, one more tells.
-        detail = "B sends one on a fresh connection" if cause == "no_answer" else ""
+        detail = fresh_words() if cause == "no_answer" else ""
         return Advice(act="move", route=_well_route(ill, routes), detail=detail)
     return Advice(act="wait")
 

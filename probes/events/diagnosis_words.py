@@ -4,12 +4,12 @@ Rule 1: words are made from the fields of the event alone, so that the screen, a
 event's own `text` say the same of the same incident.
 Rule 2: each part is made by itself: where there is little room, the later ones are left out.
 Rule 3: a share tells of how many, a figure its usual and both n, wherever they are known.
-Rule 4: only keys that the cockpit has are named.
+Rule 4: only keys that the cockpit has are named; on a screen they are those that its user has.
 Rule 5: names, details and a server's words are passed on as they are: hostile. Whoever displays
 them neutralises.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from probes.events.parts import Act, Advice, Cause, Evidence, FigureName, KnobKind
@@ -41,7 +41,7 @@ _CAUSES: Final[dict[Cause, _What]] = {
     "stream_truncation": _What("answers stop without their end"),
     "rate_limited_requests": _What("we exceed its request limit"),
     "rate_limited_tokens": _What("we exceed its token limit"),
-    "rate_limited_concurrency": _What("we exceed its limit at once"),
+    "rate_limited_concurrency": _What("we send too many at once"),
     "quota_exhausted": _What("refuses our account", "refuse our account"),
     "auth_failure": _What("refuses our key", "refuse our key"),
     "model_missing": _What("does not have the model", "do not have the model"),
@@ -156,15 +156,28 @@ _ACTS: Final[dict[Act, str]] = {
     "wait": "wait",
     "none": "nothing breaks yet",
 }
+ADVICE_KEYS: Final[Mapping[str, str]] = {
+    "fewer": "-",
+    "later": ">",
+    "shorter": "{",
+    "undo": "u",
+    "pause": "p",
+    "burst": "b",
+    "fresh": "B",
+    "end_cool_down": "c",
+    "accept_usual": "U",
+}
+"""The keys that advice names, by their ids in the cockpit's table of keys, as that has them until
+its user gives them others: an event's own `text` is read by people without that table."""
 _KNOBS: Final[dict[KnobKind, str]] = {
     # What is advised eases the load: fewer workers, a longer interval, a shorter answer.
-    "concurrency": "- to {}",
-    "interval": "> to {} s",
-    "max_tokens": "{{ to {}",
-    "paused": "p stops probing",
-    "burst": "b sends a burst of {}",
-    "cool_down": "c ends the cool-down",
-    "usual": "U takes this level for the usual one",
+    "concurrency": "{fewer} to {value}",
+    "interval": "{later} to {value} s",
+    "max_tokens": "{shorter} to {value}",
+    "paused": "{pause} stops probing",
+    "burst": "{burst} sends a burst of {value}",
+    "cool_down": "{end_cool_down} ends the cool-down",
+    "usual": "{accept_usual} takes this level for the usual one",
 }
 
 Parted: TypeAlias = tuple[str, ...]
@@ -246,22 +259,30 @@ def others_words(well: int, hurt: Sequence[str]) -> str:
     return ", ".join(parts)
 
 
-def advice_words(advice: Advice, fares: str = "") -> str:
+def fresh_words(keys: Mapping[str, str] = ADVICE_KEYS) -> str:
+    """Return what tells a server that hangs from a connection that does."""
+    return f"{keys['fresh']} sends one on a fresh connection"
+
+
+def advice_words(advice: Advice, fares: str = "", keys: Mapping[str, str] = ADVICE_KEYS) -> str:
     """Return what to do, with the key that does it where there is one.
 
     Args:
         advice: of the diagnosis.
         fares: how the route does that users may be sent to, where somebody knows.
+        keys: what the reader has for each of `ADVICE_KEYS`.
     """
     if advice.act == "move" and advice.route:
         told = f"move users to {advice.route}" + (f" ({fares})" if fares else "")
     elif advice.knob is not None and advice.act in ("set_knob", "undo_knob"):
-        told = _KNOBS[advice.knob].format(f"{advice.value or 0.0:g}")
+        told = _KNOBS[advice.knob].format(value=f"{advice.value or 0.0:g}", **keys)
         if advice.act == "undo_knob":
-            told = f"u undoes it (or {told})"
+            told = f"{keys['undo']} undoes it (or {told})"
     else:
         told = _ACTS[advice.act]
-    return f"{told}; {advice.detail}" if advice.detail else told
+    # The event has the one detail that names a key in the words of the keys that all begin with.
+    detail = fresh_words(keys) if advice.detail == fresh_words() else advice.detail
+    return f"{told}; {detail}" if detail else told
 
 
 def since_words(moment: str, lasted_s: float) -> str:

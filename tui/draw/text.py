@@ -96,6 +96,15 @@ def pad(line: Line, width: int) -> Line:
     return (*line, (" " * missing, "text")) if missing > 0 else line
 
 
+def parted(text: str) -> tuple[str, str, str]:
+    """Return the blanks before a text, the text, and the blanks after it."""
+    core = text.strip(" ")
+    if not core:
+        return text, "", ""
+    begin = text.index(core)
+    return text[:begin], core, text[begin + len(core) :]
+
+
 def join(parts: Iterable[Line]) -> Line:
     """Return one line of several."""
     return tuple(span for part in parts for span in part)

@@ -16,6 +16,7 @@ from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, Role, Span, age, clip, count, join, line_width, usd
+from tui.keys import KEYS, Hotkey, with_keys
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
 from tui.panes.view import ViewState
@@ -35,7 +36,7 @@ _RESTING: Final = frozenset[RouteState](("paused", "starting"))
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
     "restarting": ("ENGINE DEAD", ""),
-    "gave_up": ("ENGINE DEAD", "R starts it again"),
+    "gave_up": ("ENGINE DEAD", "{retry} starts it again"),
 }
 _LAMPS: Final[dict[HostState, Span]] = {
     "starting": ("○ STARTING", "dim"),
@@ -60,7 +61,7 @@ class Strips:
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width."""
-        line = clip(banner_line(snapshot, self.status) or (), width)
+        line = clip(banner_line(snapshot, self.status, view.keys) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
     def of_screen(
@@ -138,13 +139,15 @@ def _fitting(
     return [part for part in figures if part in parts], [part for part in badge if part in parts]
 
 
-def banner_line(snapshot: Snapshot, status: HostStatus) -> Line | None:
+def banner_line(
+    snapshot: Snapshot, status: HostStatus, keys: Sequence[Hotkey] = KEYS
+) -> Line | None:
     """Return what must not be overlooked, on red; None where there is nothing of the kind."""
     engine = _ENGINE_BANNERS.get(status.state)
     if engine is not None:
-        text = _engine_text(engine, status)
+        text = _engine_text((engine[0], with_keys(engine[1], keys)), status)
     else:
-        text = _money_text(snapshot) or _held_text(snapshot) or _restarted_text(status)
+        text = _money_text(snapshot, keys) or _held_text(snapshot, keys) or _restarted_text(status)
     return ((f" {text} ", "alert"),) if text else None
 
 
@@ -174,16 +177,17 @@ def _last_words(status: HostStatus) -> str:
     return f"last words: {words}" if words else ""
 
 
-def _money_text(snapshot: Snapshot) -> str:
+def _money_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
     """Return that nobody knows what was spent, and what is held back meanwhile."""
     doubt = neutralise(snapshot.header.budget_doubt, _WORDS_LIMIT)
     if not doubt:
         return ""
-    parts = ("BUDGET UNKNOWN · emergency part only · L counts on", _held_text(snapshot), doubt)
+    told = with_keys("BUDGET UNKNOWN · emergency part only · {lift} counts on", keys)
+    parts = (told, _held_text(snapshot, keys), doubt)
     return " · ".join(part for part in parts if part)
 
 
-def _held_text(snapshot: Snapshot) -> str:
+def _held_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
     """Return which routes are held back by us, and why, as far as a view knows."""
     routes = snapshot.routes
     held = [route for route in routes if route.state == "held"]
@@ -193,7 +197,7 @@ def _held_text(snapshot: Snapshot) -> str:
         reasons = frozenset(reason for route in held for reason in route.held)
         return f"HELD {names}{more} · {_held_why(reasons, snapshot.header)}"
     if routes and all(route.state == "paused" for route in routes):
-        return "ALL ROUTES PAUSED · P goes on"
+        return with_keys("ALL ROUTES PAUSED · {panic} goes on", keys)
     return ""
 
 
@@ -266,7 +270,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
         _Part(_trouble("failed", header.failed, "missed"), 2),
         _Part(_trouble("429s", header.throttled, "throttled"), 1),
         _Part(_trouble("retries", header.retries, "slow"), 3),
-        _Part((*bar, *_money(header)), 6.4),
+        *([_Part((*bar, *money), 6.4)] if (money := _money(header)) else []),
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
@@ -302,7 +306,10 @@ def _trouble(name: str, number: int, role: Role) -> Line:
 
 
 def _money(header: HeaderView) -> Line:
-    spent: Line = ((f" ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
+    """Return what probing costs, where a price is known, and how near the budget is."""
+    spent: Line = ()
+    if header.usd_per_hour is not None:
+        spent = ((f" ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
     if header.budget_share is None:
         return spent
     role: Role = "missed" if header.budget_share >= _BUDGET_NEAR else "dim"

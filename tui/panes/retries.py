@@ -100,15 +100,16 @@ def retries_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
 
 
 def retries_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
-    """Return lines for some reasons; one where no route retries."""
-    return Want(_LEAST_LINES, _MOST_LINES, quiet=not _retrying(snapshot))
+    """Return lines for some reasons, or the routes that retry; one where none does."""
+    number = len(_retrying(snapshot))
+    return Want(_LEAST_LINES, min(_LEAST_LINES + number, _MOST_LINES), quiet=not number)
 
 
 def retries_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
     """Return how many retries there were, and of how many routes."""
     routes = _retrying(snapshot)
     if not routes:
-        return (("nothing was retried", "dim"),)
+        return (("none", "dim"),)
     rate = sum(route.retries_per_min for route in routes)
     where = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
     return ((f"{count(rate)}/min", "slow"), (f" on {where}", "dim"))
@@ -175,10 +176,12 @@ def _behind(view: RetryView) -> str:
 
 def _totals(view: RetryView) -> Line:
     """Return the pane in one sentence: attempts a probe, and what they were good for."""
-    amplification = f"×{three_digits(view.amplification)}"
+    start: Line = ((f"×{three_digits(view.amplification)}", "title"), (" attempts a probe", "dim"))
+    if len(view.rows) == 1 and not view.hidden:
+        return start  # the row above has the rest
     return (
-        (amplification, "title"),
-        (" attempts a probe · ", "dim"),
+        *start,
+        (" · ", "dim"),
         (f"{count(view.recovered)} recovered", "text"),
         (" · ", "dim"),
         (f"{count(view.exhausted)} exhausted", "missed" if view.exhausted else "text"),

@@ -47,6 +47,7 @@ from tui.draw.text import (
     three_digits,
     usd,
 )
+from tui.keys import advice_keys, first_key, hints, key_or_label
 from tui.panes.view import ViewState
 
 SortValue: TypeAlias = float | str | None
@@ -766,15 +767,17 @@ def _head(table: Table[RouteView], snapshot: Snapshot, view: ViewState) -> Line:
         f"{span} by {cell_s}s, {scale}",
         f"{span} {scale}",
     )
-    text = next((text for text in texts if len(text) <= strip_width), span)
+    text = next((text for text in texts if len(text) < strip_width), span)
     return (*heads, (" " + left(text, strip_width), "head"))
 
 
 def _nothing(snapshot: Snapshot, view: ViewState) -> list[Line]:
     if snapshot.routes and view.filter:
-        return [((f"  no route matches {neutralise(view.filter, 40)} · Esc shows all", "dim"),)]
+        told = f"  no route matches {neutralise(view.filter, 40)}"
+        return [((f"{told} · {key_or_label('back', view.keys)} shows all", "dim"),)]
     if snapshot.routes:
-        return [((f"  none of {len(snapshot.routes)} routes hurts · x shows all", "dim"),)]
+        told = f"  none of {len(snapshot.routes)} routes hurts"
+        return [((f"{told} · {key_or_label('only_hurt', view.keys)} shows all", "dim"),)]
     return [(("  waiting for the engine", "dim"),)]
 
 
@@ -819,7 +822,9 @@ def routes_title(snapshot: Snapshot, view: ViewState) -> str:
         parts.append(f"filter {neutralise(view.filter, 30)}: {among}")
     if view.only_hurt:
         hidden = len(snapshot.routes) - shown
-        parts.append(f"only what hurts, {hidden} hidden (x)" if not view.filter else "x: hurt only")
+        key = first_key("only_hurt", view.keys)
+        told = f"only what hurts, {hidden} hidden" + (f" ({key})" if key else "")
+        parts.append(told if not view.filter else "only what hurts")
     parts.append(window_words(view.window))
     parts.append("× = times its usual")
     return " · ".join(parts)
@@ -867,17 +872,20 @@ def routes_subtitle(snapshot: Snapshot, view: ViewState) -> str:
     if view.selected is None:
         cursor = "cursor follows the worst until you move it"
     else:
-        cursor = "g follows the worst"
-    parts = (_advice(route, snapshot), cursor, *_about(route), _worse(route, snapshot), note)
+        cursor = hints(view.keys, ("first", "follows the worst"))
+    # Of the server's words as much as there is room for; the hint that all know goes before them.
+    advice, (why, *about) = _advice(route, snapshot, view), _about(route)
+    parts = (advice, why, cursor, *about, _worse(route, snapshot), note)
     return " · ".join(part for part in parts if part)
 
 
-def _advice(route: RouteView, snapshot: Snapshot) -> str:
+def _advice(route: RouteView, snapshot: Snapshot, view: ViewState) -> str:
     """Return what to do for a route, by the worst of its incidents that has advice."""
     for incident in snapshot.incidents:
         advice = incident.diagnosis.advice
         if advice is not None and route.name in incident.diagnosis.routes:
-            return f"→ {neutralise(advice_words(advice), _NOTICE_LIMIT)}"
+            words = advice_words(advice, keys=advice_keys(view.keys))
+            return f"→ {neutralise(words, _NOTICE_LIMIT)}"
     return ""
 
 

@@ -200,7 +200,7 @@ def throttling_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG0
     """Return how many 429s there were lately, or how long ago the last one was."""
     entries = snapshot.throttles
     if not entries:
-        return (_CALM,)
+        return (("no 429 yet", "dim"),)
     recent = sum(entry.at_ns >= snapshot.now_ns - _MINUTE_NS for entry in entries)
     if recent:
         last = neutralise(entries[0].route, _ROUTE)

@@ -15,7 +15,7 @@ import msgspec
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
-from tui.keys import KEYS, Hotkey
+from tui.keys import KEYS, Hotkey, first_key
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import PaneName
 
@@ -329,7 +329,7 @@ HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 def state_words(state: RouteState, keys: Sequence[Hotkey] = KEYS) -> StateHelp:
     """Return what a state means and what to do, with the keys that the user has."""
     help_ = STATES[state]
-    named = {key.id: f"`{key.shown.partition(' ')[0]}`" if key.shown else key.label for key in keys}
+    named = {key.id: f"`{first_key(key.id, keys)}`" if key.shown else key.label for key in keys}
     return StateHelp(*(words.format_map(named) for words in (help_.meaning, help_.look, help_.do)))
 
 

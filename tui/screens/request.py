@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from probes.board.views import PhaseRow, RequestView, RouteView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, fold
-from tui.keys import bindings
+from tui.keys import bindings, hints
 from tui.panes.footer import footer_pane
 from tui.panes.header import banner_line
 from tui.panes.page.probes import listed_probes, probe_name
@@ -141,7 +141,7 @@ class RequestScreen(LiveScreen):
         return title
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
-        return "y copies the request id · Esc back"
+        return hints(view.keys, ("copy_id", "copies the request id"), ("leave", "back"))
 
     # Keys.
 

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from probes.kit.clock import NS_PER_S
-from tui.keys import bindings
+from tui.keys import bindings, with_keys
 from tui.panes.header import banner_line
 from tui.panes.page.panes import page_panes
 from tui.panes.page.probes import moved_probe, selected_probe
@@ -205,6 +205,10 @@ class RouteScreen(LiveScreen):
         page = self.view.page
         subject = subject_of(self.latest, self.view)
         if page.t0 is None or subject is None or page.t0_route != subject.route.name:
-            self.notify("No T0 of this route yet: T takes the figures of now.")
+            self.notify(
+                with_keys(
+                    "No T0 of this route yet: {take_t0} takes the figures of now.", self.view.keys
+                )
+            )
             return
         self.look(replace(self.view, page=replace(page, against_t0=not page.against_t0)))

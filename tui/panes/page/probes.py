@@ -37,6 +37,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.keys import hints, with_keys
 from tui.panes.page.axis import scale_top
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
 from tui.panes.view import ViewState
@@ -516,7 +517,12 @@ def _foot(listed: Listed, subject: Subject, width: int) -> Line:
 
 def _nothing(subject: Subject, view: ViewState) -> Line:
     if view.page.only_failed and subject.page.probes:
-        return (("all of the last probes were good · x shows them", "dim"),)
+        return (
+            (
+                with_keys("all of the last probes were good · {only_failed} shows them", view.keys),
+                "dim",
+            ),
+        )
     return (("no probe has ended yet", "dim"),)
 
 
@@ -540,6 +546,7 @@ def probes_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - 
 
 def probes_subtitle(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001
     """Return the keys that change that."""
-    order = "o newest first" if view.page.slowest else "o slowest first"
-    which = "x all" if view.page.only_failed else "x only those not good"
-    return f"{order} · {which} · ⏎ one probe"
+    order = "newest first" if view.page.slowest else "slowest first"
+    which = "all" if view.page.only_failed else "only those not good"
+    each = (("slowest", order), ("only_failed", which), ("open_probe", "one probe"))
+    return hints(view.keys, *each)

@@ -48,6 +48,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.keys import advice_keys, with_keys
 from tui.panes.observer import LAG_HURTS_S
 from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
@@ -89,16 +90,16 @@ class RouteVerdict:
         incidents = incidents_of(snapshot, subject.route.name)
         for number, incident in enumerate(incidents):
             good = _good_part(subject) if not number else ()
-            lines += self._incident(incident, good, snapshot, subject, width)
+            lines += self._incident(incident, good, snapshot, view, width)
         over = recoveries_of(snapshot, subject.route.name)
         for one in over:
             lines += _wrapped_head(*self._recovery(one, snapshot), width)
         if not incidents:
-            lines = [*_without_incident(subject, snapshot, self._zone, width), *lines]
+            lines = [*_without_incident(subject, snapshot, view, self._zone, width), *lines]
         return [*lines, *self._knob(snapshot, subject, width)]
 
     def _incident(
-        self, one: IncidentView, good: Line, snapshot: Snapshot, subject: Subject, width: int
+        self, one: IncidentView, good: Line, snapshot: Snapshot, view: ViewState, width: int
     ) -> list[Line]:
         diagnosis, is_ours = one.diagnosis, one.diagnosis.cause == "local_observer"
         is_faint = diagnosis.state == "perhaps"
@@ -110,9 +111,11 @@ class RouteVerdict:
             (snapshot.now_ns - diagnosis.since_ns) / NS_PER_S,
         )
         parts: list[Line] = [((what_words(diagnosis), role), (f" {since}", "text"))]
+        subject = subject_of(snapshot, view)
+        shown = "" if subject is None else subject.route.name
         if len(diagnosis.routes) > 1:
             names = [neutralise(name, _NAME_LIMIT) for name in diagnosis.routes]
-            parts.append(((f"with {who_words(_others(names, subject.route.name))}", "title"),))
+            parts.append(((f"with {who_words(_others(names, shown))}", "title"),))
         if one.idle_since_ns is not None:
             at = time_of_day(one.idle_since_ns, snapshot.wall_anchor_ns, self._zone)
             parts.append(((f"not probed since {at}", "slow"),))
@@ -122,7 +125,7 @@ class RouteVerdict:
         told = evidence_parts(diagnosis)
         lines += wrapped("for", _plain(told, "text"), width, before=_BEFORE)
         if diagnosis.advice is not None:
-            do = _advice(diagnosis.advice, snapshot)
+            do = _advice(diagnosis.advice, snapshot, view)
             lines += wrapped("do", _plain(do, "accent"), width, before=_BEFORE)
         said = neutralise(one.said, _WORDS_LIMIT)
         lines += wrapped("says", _plain([said], "text"), width, before=_BEFORE)
@@ -231,10 +234,11 @@ def _other_routes(snapshot: Snapshot, hit: Sequence[str]) -> tuple[int, list[str
     return well, [f"{neutralise(row.name, _NAME_LIMIT)} {row.state}" for row in hurt]
 
 
-def _advice(advice: Advice, snapshot: Snapshot) -> list[str]:
+def _advice(advice: Advice, snapshot: Snapshot, view: ViewState) -> list[str]:
     """Return what to do; of a route to go to, how it fares."""
     row = next((row for row in snapshot.routes if advice.route and row.name == advice.route), None)
-    words = advice_words(advice, "" if row is None else _how_it_fares(row))
+    fares = "" if row is None else _how_it_fares(row)
+    words = advice_words(advice, fares, advice_keys(view.keys))
     return [neutralise(words, _WORDS_LIMIT)]
 
 
@@ -249,7 +253,7 @@ def _how_it_fares(row: RouteView) -> str:
 
 
 def _without_incident(
-    subject: Subject, snapshot: Snapshot, zone: tzinfo | None, width: int
+    subject: Subject, snapshot: Snapshot, view: ViewState, zone: tzinfo | None, width: int
 ) -> list[Line]:
     """Return how a route is of which nothing wrong is known."""
     route = subject.route
@@ -274,7 +278,7 @@ def _without_incident(
     if route.held:
         parts.append(((f"held: {', '.join(route.held)}", "text"),))
     if route.state == "paused":
-        parts.append((("p lets it go on", "accent"),))
+        parts.append(((with_keys("{pause} lets it go on", view.keys), "accent"),))
     if good := _good_part(subject):
         parts.append(good)
     if route.state not in CALM and route.state != "held":
