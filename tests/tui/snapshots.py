@@ -118,13 +118,14 @@ SCENES: Final[dict[str, Scene]] = {
     "home-masked": Scene(BAD_DAY, 420.0, ("M",)),
     "route-outage": Scene(BAD_DAY, 420.0, ("g", "enter")),
     "route-queueing": Scene(BAD_DAY, 420.0, ("g", "j", "enter")),
-    "route-gaps": Scene(BAD_DAY, 420.0, ("g", "j", "j", "enter", "tab")),
+    "route-gaps": Scene(BAD_DAY, 420.0, ("g", "j", "j", "enter", "h")),
     "probe": Scene(BAD_DAY, 420.0, ("g", "j", "enter", "enter")),
     "probe-failed": Scene(BAD_DAY, 420.0, ("g", "enter", "enter")),
     "help": Scene(BAD_DAY, 420.0, ("question_mark",)),
     "sort-menu": Scene(BAD_DAY, 420.0, ("S",)),
     "command": Scene(BAD_DAY, 420.0, ("colon",)),
-    "manual": Scene(BAD_DAY, 420.0, ("f1",)),
+    "manual": Scene(BAD_DAY, 420.0, ("colon", *"manual", "enter")),
+    "manual-page": Scene(BAD_DAY, 420.0, ("colon", *"manual states", "enter")),
     "log": Scene(BAD_DAY, 420.0, ("6", "6")),
 }
 Size = tuple[int, int]

@@ -221,10 +221,10 @@ _CHARTS: Final = Section(
 _PAGE: Final = Section(
     "page of a route",
     (
-        Term("▓", "Writing: from the first token to the end.", "graph_dim"),
+        Term("░", "Writing: from the first token to the end.", "graph_dim"),
         Term("▚", "1st token: from the response headers to it.", "accent"),
-        Term("▒", "Headers: from the request sent to them; a queue is here.", "graph"),
-        Term("░", "Connect: name, TCP, TLS, and our own sending.", "faint"),
+        Term("▓", "Headers: from the request sent to them; a queue is here.", "graph"),
+        Term("▒", "Connect: name, TCP, TLS, and our own sending.", "faint"),
         Term("↻", "Retries: attempts that failed before, and the waits after them.", "slow"),
         Term("░▒▓█", "In the map: how many took so long in 10 s; the legend has the numbers.",
              "graph"),

@@ -41,11 +41,21 @@ def row_of(lines: list[str], label: str) -> list[str]:
 
 def test_now_usual_and_windows_stand_side_by_side() -> None:
     lines = told()
-    assert lines[0].split() == ["seconds", "now", "usual", "1m", "5m", "15m", "1h", "run"]
-    assert row_of(lines, "TTFT p50")[:4] == ["2.60▲", "0.730", "2.60▲", "1.55▲"]
+    assert lines[0].split() == ["seconds", "now", "usual", "×", "1m", "5m", "15m", "1h", "run"]
+    assert row_of(lines, "TTFT p50")[:4] == ["2.60▲", "0.730", "×3.6", "2.60▲"]
     assert row_of(lines, "  good %")[:3] == ["22.0", "–", "22.0"]
     assert row_of(lines, "  probes")[:3] == ["100", "–", "100"]
     assert row_of(lines, "    429s")[-2:] == ["1", "1"]
+
+
+def test_a_figure_that_has_left_its_usual_says_how_many_times_it_is() -> None:
+    lines = told(width=48)
+    assert lines[0].split() == ["seconds", "now", "usual", "×", "1m", "5m"]
+    assert row_of(lines, "TTFT p50")[2] == "×3.6"
+    assert row_of(lines, "E2E  p50")[2] == "×1.9"
+    assert not [word for word in row_of(lines, "   tok/s") if "×" in word], "it is as usual"
+    assert not [word for word in row_of(lines, "  probes") if "×" in word]
+    assert "×" not in told(width=24)[0], "what it is a multiple of has gone"
 
 
 def test_a_percentile_among_what_failed_is_at_least_so_much() -> None:

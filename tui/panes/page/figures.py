@@ -40,14 +40,17 @@ from tui.draw.text import (
 )
 from tui.panes.happenings import effect_parts
 from tui.panes.page.axis import t0_is_of
-from tui.panes.page.subject import Subject, subject_of
+from tui.panes.page.subject import Subject, of_subject, subject_of
 from tui.panes.page.wrapping import wrapped
-from tui.panes.routes import FEW_SAMPLES, figure_cell
+from tui.panes.routes import FEW_SAMPLES, NOTABLE_RATIO, figure_cell
 from tui.panes.throttling import limit_words
 from tui.panes.view import ViewState
 
 _LABEL: Final = 8
 _FIGURE: Final = 6
+_TIMES: Final = 5
+_TIMES_PRIORITY: Final = 2
+"""It goes before `usual`, without which it says nothing, and after the windows."""
 _T0: Final = "T0"
 _NAMED: Final = 24
 """Characters of a cohort's name."""
@@ -77,10 +80,6 @@ class _Row:
     """A difference of it says nothing: the spans are not equally long."""
 
 
-def _percent(value: float) -> str:
-    return f"{share(value)}%"
-
-
 _ROWS: Final = (
     _Row("TTFT p50", lambda column: column.ttft[0], of_streams=True),
     _Row("     p95", lambda column: column.ttft[1], of_streams=True),
@@ -105,8 +104,8 @@ _ROWS: Final = (
         lambda column: None if column.rtt_s is None else column.rtt_s * 1000,
         is_optional=True,
     ),
-    _Row("lost/try", lambda column: column.lost_segments, is_optional=True),
-    _Row("new conn", lambda column: column.cold_share, _percent, is_optional=True),
+    _Row("lost seg", lambda column: column.lost_segments, is_optional=True),
+    _Row("cold %", lambda column: column.cold_share, share, is_optional=True),
     _Row("cached %", lambda column: column.cached_share, share, is_optional=True),
     _Row("$/h", lambda column: column.usd_per_hour, usd, is_optional=True),
 )
@@ -118,13 +117,11 @@ class Figures:
     def __init__(self, zone: tzinfo | None = None) -> None:
         self._zone = zone
 
-    def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+    @of_subject
+    def lines(
+        self, subject: Subject, snapshot: Snapshot, view: ViewState, width: int, height: int
+    ) -> Sequence[Line]:
         """Return as many lines as fit, from the one that is scrolled to."""
-        if width <= 0 or height <= 0:
-            return []
-        subject = subject_of(snapshot, view)
-        if subject is None:
-            return [clip((("no route selected", "dim"),), width)]
         head, *body = _table(subject, snapshot, view, width)
         body += [clip(line, width) for line in _below(subject, snapshot, width, self._zone)]
         room = height - 1
@@ -153,6 +150,9 @@ def _table(subject: Subject, snapshot: Snapshot, view: ViewState, width: int) ->
         if t0 is not None:
             shown.insert(1, msgspec.structs.replace(t0, name=_T0))
         columns = [_column(place, one, lit) for place, one in enumerate(shown)]
+        usual = next((one for one in shown if one.name == "usual"), None)
+        if subject.now is not None and usual is not None:
+            columns.insert(shown.index(usual) + 1, _times_usual(subject.now, usual))
     table: Table[_Row] = fit([first, *columns], width)
     rows = [
         row
@@ -177,22 +177,43 @@ def _column(place: int, of: FeltColumn, lit: str) -> Column[_Row]:
     )
 
 
+def _times_usual(now: FeltColumn, usual: FeltColumn) -> Column[_Row]:
+    """Return the column of how many times its usual each figure is, where it has left that."""
+
+    def times(row: _Row) -> Cell:
+        new, old = _number(row, now), _number(row, usual)
+        # Of how good they were, and of what is 0, no multiple says anything.
+        if not new or not old or row.is_count or not _is_enough(row, now):
+            return BLANK
+        if 1 / NOTABLE_RATIO < new / old < NOTABLE_RATIO:
+            return BLANK
+        return Cell(f"×{new / old:.1f}" if new < 9.95 * old else "×" + count(new / old), "text")
+
+    return Column("×", _TIMES, times, _TIMES_PRIORITY)
+
+
+def _number(row: _Row, of: FeltColumn) -> float | None:
+    value = row.value(of)
+    return value.value if isinstance(value, FeltFigure) else value
+
+
+def _is_enough(row: _Row, of: FeltColumn) -> bool:
+    value = row.value(of)
+    return not isinstance(value, FeltFigure) or value.enough
+
+
 def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
     """Return the columns of now against T0: both, how much more it is, and how many times."""
 
-    def number(row: _Row, of: FeltColumn) -> float | None:
-        value = row.value(of)
-        return value.value if isinstance(value, FeltFigure) else value
-
     def more(row: _Row) -> Cell:
-        new, old = number(row, now), number(row, t0)
+        new, old = _number(row, now), _number(row, t0)
         if new is None or old is None or row.is_count:
             return BLANK
         sign = "+" if new > old else "−" if new < old else ""
         return Cell(sign + row.form(abs(new - old)), "text")
 
     def times(row: _Row) -> Cell:
-        new, old = number(row, now), number(row, t0)
+        new, old = _number(row, now), _number(row, t0)
         if not new or not old or row.is_count:
             return BLANK
         return Cell(f"×{three_digits(new / old)}", "text")
@@ -260,7 +281,7 @@ def _open(route: RouteView) -> list[Line]:
         role: Role = "missed" if route.overdue else "dim"
         parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
     if route.skipped:
-        parts.append(((f"{count(route.skipped)} ticks of the pace skipped", "dim"),))
+        parts.append(((f"{count(route.skipped)} sends skipped: no slot was free", "dim"),))
     return parts
 
 

@@ -210,8 +210,11 @@ def _good_part(subject: Subject) -> Line:
     ]
     if bad > failed:
         why.append(f"{count(bad - failed)} beyond a goal{_goal_words(subject.route)}")
-    told = ", ".join(part for part in why if part)
-    return (*line, (f": of {count(asked)} probes {told}", "text"))
+    reasons = [part for part in why if part]
+    if len(reasons) == 1:
+        many, _, how = reasons[0].partition(" ")
+        return (*line, (f": {many} of {count(asked)} probes {how}", "text"))
+    return (*line, (f": of {count(asked)} probes {', '.join(reasons)}", "text"))
 
 
 def _goal_words(route: RouteView) -> str:
