@@ -488,6 +488,20 @@ class FeltFigure(msgspec.Struct, frozen=True):
     """All that was asked, failed and open ones included."""
     enough: bool = False
     grade: Grade = "none"
+    low: float | None = None
+    """Seconds between which it lies with 97.5 %, by the ranks of the samples; None where a side is
+    open. Of a column other than `now` nobody asks."""
+    high: float | None = None
+
+    def more_than(self, before: "FeltFigure") -> tuple[float | None, float | None]:
+        """Return between how many seconds more than another it is with 95 %; None is an open side.
+
+        The ends are those of two spans of 97.5 % each, so it holds whatever the distributions are,
+        and also where both have samples in common. It is wider than it would have to be.
+        """
+        least = None if self.low is None or before.high is None else self.low - before.high
+        most = None if self.high is None or before.low is None else self.high - before.low
+        return least, most
 
 
 class FeltColumn(msgspec.Struct, frozen=True):
