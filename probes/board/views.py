@@ -593,6 +593,19 @@ class RequestView(msgspec.Struct, frozen=True):
     """In order; texts, ids and headers are hostile."""
 
 
+class OpenLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last probes took that began with few open beside them."""
+
+    open: int
+    """Open at most as each of them began, itself among them."""
+    n: int
+    ttft_p50: float | None
+    """Seconds, of all that was asked; None where so many never came."""
+    e2e_p50: float | None
+    throttled: int
+    """Probes that got a 429."""
+
+
 class RoutePage(msgspec.Struct, frozen=True):
     """What the page of one route shows beside the panes of the home screen."""
 
@@ -611,6 +624,8 @@ class RoutePage(msgspec.Struct, frozen=True):
     at, of this page's own moment."""
     ended: int = 0
     """How many there have been in all."""
+    loads: tuple[OpenLoad, ...] = ()
+    """Of each concurrency that is advised, what it took at that, where that is known."""
 
 
 class RouteDetail(msgspec.Struct, frozen=True):

@@ -118,7 +118,7 @@ SCENES: Final[dict[str, Scene]] = {
     "home-masked": Scene(BAD_DAY, 420.0, ("M",)),
     "route-outage": Scene(BAD_DAY, 420.0, ("g", "enter")),
     "route-queueing": Scene(BAD_DAY, 420.0, ("g", "j", "enter")),
-    "route-gaps": Scene(BAD_DAY, 420.0, ("g", "j", "j", "enter", "h")),
+    "route-gaps": Scene(BAD_DAY, 420.0, ("g", "j", "j", "enter", "tab")),
     "probe": Scene(BAD_DAY, 420.0, ("g", "j", "enter", "enter")),
     "probe-failed": Scene(BAD_DAY, 420.0, ("g", "enter", "enter")),
     "help": Scene(BAD_DAY, 420.0, ("question_mark",)),

@@ -141,7 +141,8 @@ class RequestScreen(LiveScreen):
         return title
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
-        return "y copies the request id · Esc back"
+        has_id = self._request is not None and request_id(self._request)[0]
+        return "y copies the request id · Esc back" if has_id else "Esc back"
 
     # Keys.
 

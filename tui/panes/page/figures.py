@@ -192,14 +192,16 @@ def _times_usual(now: FeltColumn, usual: FeltColumn) -> Column[_Row]:
 
     def times(row: _Row) -> Cell:
         new, old = _number(row, now), _number(row, usual)
-        # Of how good they were, and of what is 0, no multiple says anything.
+        # Of what is 0 no multiple says anything, nor of how many there were.
         if not new or not old or row.is_count or not _is_enough(row, now):
             return BLANK
         if 1 / NOTABLE_RATIO < new / old < NOTABLE_RATIO:
             return BLANK
-        return Cell(f"×{new / old:.1f}" if new < 9.95 * old else "×" + count(new / old), "text")
+        bound = "≥" if _is_least(row, now) else "×"
+        text = f"{new / old:.1f}" if new < 9.95 * old else count(new / old)
+        return Cell(bound + text, "text")
 
-    return Column("×", _TIMES, times, _TIMES_PRIORITY)
+    return Column("×", _TIMES, times, _TIMES_PRIORITY, marked=True)
 
 
 def _number(row: _Row, of: FeltColumn) -> float | None:

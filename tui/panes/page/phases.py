@@ -49,7 +49,7 @@ _LOOKS: Final[dict[PhaseName, _Look]] = {
     "connect": _Look("▒", "faint", "connect"),
     "headers": _Look("▓", "graph", "headers"),
     "first_token": _Look("▚", "accent", "1st token"),
-    "writing": _Look("░", "graph_dim", "writing"),
+    "writing": _Look("░", "graph", "writing"),
 }
 """The darkest shade beside the lightest where two phases mostly meet: waiting and writing are told
 apart where both have nearly one colour, and where there is none."""

@@ -420,7 +420,7 @@ def probe_name(probe: str) -> str:
 
 _COLUMNS: Final[tuple[Column[ListRow], ...]] = (
     Column("TIME", 8, lambda row: Cell(row.at, "dim"), 5, flush_left=True),
-    Column("PROBE", 7, _name, 4, flush_left=True),
+    Column("PROBE", 8, _name, 4, flush_left=True),
     Column("", 1, _glyph),
     Column("ENDED", 7, _ended, flush_left=True),
     Column("TTFT", 5, _first, 1),
