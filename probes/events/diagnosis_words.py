@@ -237,6 +237,40 @@ def evidence_words(evidence: Evidence) -> str:
     return told + _samples(evidence)
 
 
+def by_now_words(evidence: Evidence, now: float, n: int, *, is_least: bool = False) -> str:
+    """Return what a figure has become since it was named: `by now 3.40 s (n 88)`.
+
+    Empty where that reads as it did when it was named.
+
+    Args:
+        evidence: as it was named.
+        now: the figure by now, in the unit of the evidence.
+        n: samples of it; 0 where they are not counted.
+        is_least: it is at least so much.
+    """
+    how = _FIGURES[evidence.figure].how
+    told = _value_words(how, now, evidence)
+    if told == _value_words(how, evidence.now, evidence) and not is_least:
+        return ""
+    samples = f" (n {count(n)})" if n else ""
+    return f"by now {'≥' if is_least else ''}{told}{samples}"
+
+
+def _value_words(how: str, value: float, evidence: Evidence) -> str:
+    """Return a figure with its unit, in the scale in which the evidence is told."""
+    if how in ("of", "share"):
+        return _percent(min(max(value, 0.0), 1.0))
+    if how == "count":
+        return _plain(value)
+    if how == "tokens":
+        return count(value)
+    if how == "rate":
+        return f"{_per_s(value)} {_FIGURES[evidence.figure].name}"
+    if how == "ms" and max(evidence.now, evidence.usual or 0.0) < 1:
+        return f"{_short(value * 1000)} ms"
+    return f"{_short(value)} s"
+
+
 def as_usual_words(unmoved: Iterable[Evidence]) -> str:
     """Return which figures did not move, and so speak against other causes: `writing speed, RTT as
     usual`; empty without any."""
@@ -264,12 +298,15 @@ def fresh_words(keys: Mapping[str, str] = ADVICE_KEYS) -> str:
     return f"{keys['fresh']} sends one on a fresh connection"
 
 
-def advice_words(advice: Advice, fares: str = "", keys: Mapping[str, str] = ADVICE_KEYS) -> str:
+def advice_words(
+    advice: Advice, fares: str = "", took: str = "", keys: Mapping[str, str] = ADVICE_KEYS
+) -> str:
     """Return what to do, with the key that does it where there is one.
 
     Args:
         advice: of the diagnosis.
         fares: how the route does that users may be sent to, where somebody knows.
+        took: how it was with the knob where it is to be set, where somebody knows.
         keys: what the reader has for each of `ADVICE_KEYS`.
     """
     if advice.act == "move" and advice.route:
@@ -278,6 +315,7 @@ def advice_words(advice: Advice, fares: str = "", keys: Mapping[str, str] = ADVI
         told = _KNOBS[advice.knob].format(value=f"{advice.value or 0.0:g}", **keys)
         if advice.act == "undo_knob":
             told = f"{keys['undo']} undoes it (or {told})"
+        told += f": {took}" if took else ""
     else:
         told = _ACTS[advice.act]
     # The event has the one detail that names a key in the words of the keys that all begin with.

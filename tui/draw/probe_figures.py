@@ -141,7 +141,7 @@ def path_words(attempt: AttemptFinished) -> str:
     """Return what is known of the way to the other end; nothing where nobody measured it."""
     if attempt.rtt_to is None:
         return ""
-    times = (("rtt", attempt.rtt_ns), ("min", attempt.rtt_min_ns))
+    times = (("RTT", attempt.rtt_ns), ("min", attempt.rtt_min_ns))
     counts = (("resent", attempt.retransmits), ("out of order", attempt.reordered))
     words = [f"{name} {_round_trip(ns)}" for name, ns in times if ns is not None]
     words += [f"{name} {number}" for name, number in counts if number is not None]

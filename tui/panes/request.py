@@ -54,6 +54,7 @@ from tui.draw.waterfall import (
     waterfall_lines,
 )
 from tui.panes.page.phases import GROWN_MUCH, PHASE_NAMES
+from tui.panes.percentiles import cohort_words
 
 NO_LONGER_KEPT: Final = "This probe is not kept any more: of each route the last 200 are."
 
@@ -173,7 +174,7 @@ def _when_words(request: RequestView, wall_anchor_ns: int, zone: tzinfo | None) 
     ended = time_of_day(probe.at_ns, wall_anchor_ns, zone)
     when = [f"{begun} to {ended}" if begun != ended else begun]
     if probe.cohort:
-        when.append(f"cohort {neutralise(probe.cohort, _NAME)}")
+        when.append(neutralise(cohort_words(probe.cohort), _NAME))
     named, _ = request_id(request)
     if named:
         when.append(f"request {named}")
@@ -193,7 +194,7 @@ def _phases(request: RequestView, usual: Sequence[PhaseRow], width: int) -> Iter
     by_phase = dict(zip(PHASES, took, strict=True))
     yield ()
     heads = "".join(right(head, _FIGURE) for head in ("it took", "usual", "×"))
-    probes = f"  usual: median of {count(known[0].n_usual)} probes while well"
+    probes = f"  median of {count(known[0].n_usual)} while well"
     yield from fold(((f"{'phase':{LABEL}} {heads}", "head"), (probes, "faint")), width, 2)
     for row in known:
         if not by_phase[row.phase] and not row.usual_s:

@@ -49,8 +49,9 @@ class PageView(msgspec.Struct, frozen=True):
 
     probe: str = ""
     """Id of the selected probe; empty selects the newest."""
-    gaps: bool = False
-    """The heat map is of the time between chunks, not of TTFT."""
+    gaps: bool | None = None
+    """The heat map is of the time between chunks, not of TTFT; None where nobody has chosen: then
+    it is of what hurts."""
     only_failed: bool = False
     """Only probes that were not good are listed."""
     slowest: bool = False

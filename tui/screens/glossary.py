@@ -219,10 +219,10 @@ _CHARTS: Final = Section(
 _PAGE: Final = Section(
     "page of a route",
     (
-        Term("▓", "Writing: from the first token to the end.", "graph_dim"),
+        Term("░", "Writing: from the first token to the end.", "graph"),
         Term("▚", "1st token: from the response headers to it.", "accent"),
-        Term("▒", "Headers: from the request sent to them; a queue is here.", "graph"),
-        Term("░", "Connect: name, TCP, TLS, and our own sending.", "faint"),
+        Term("▓", "Headers: from the request sent to them; a queue is here.", "graph"),
+        Term("▒", "Connect: name, TCP, TLS, and our own sending.", "faint"),
         Term("↻", "Retries: attempts that failed before, and the waits after them.", "slow"),
         Term("░▒▓█", "In the map: how many took so long in 10 s; the legend has the numbers.",
              "graph"),
@@ -295,7 +295,14 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
             "now, usual, T0",
             "the last minute or since the onset; while it was well; when you set it",
         ),
+        Term("×", "`now` as so many times `usual`, where it has left that; `≥` at least so many"),
+        Term(
+            "more, at least, at most",
+            "what `now` is against `T0`, and where that surely lies",
+        ),
         Term("gap", "time between two chunks"),
+        Term("cold %", "of the attempts, those on a connection that was made for them"),
+        Term("lost seg", "segments an attempt that were sent again, or came out of order"),
         Term("cached %", "of the input tokens, those that the provider had in its cache"),
         Term("RTT ms", "round trip of the connection, the median"),
     ),

@@ -18,6 +18,7 @@ from probes.events import (
 from probes.events.diagnosis_words import (
     advice_words,
     as_usual_words,
+    by_now_words,
     cause_words,
     counts_failures,
     diagnosis_text,
@@ -222,3 +223,35 @@ def test_how_a_route_fares_stands_beside_its_name() -> None:
 )
 def test_how_the_other_routes_fare_is_told(well: int, hurt: list[str], words: str) -> None:
     assert others_words(well, hurt) == words
+
+
+@pytest.mark.parametrize(
+    ("named", "now", "n", "words"),
+    [
+        (Evidence(figure="ttft", now=2.6, usual=0.73), 3.4, 88, "by now 3.40 s (n 88)"),
+        (Evidence(figure="ttft", now=2.6, usual=0.73), 2.601, 88, ""),
+        (Evidence(figure="rtt", now=0.29, usual=0.04), 0.31, 0, "by now 310 ms"),
+        (Evidence(figure="time_per_token", now=0.08), 0.05, 40, "by now 20 tok/s (n 40)"),
+        (Evidence(figure="stalled_share", now=0.4, n_now=15), 0.33, 48, "by now 33 % (n 48)"),
+        (Evidence(figure="cached_share", now=0.1), 0.92, 0, "by now 92 %"),
+        (Evidence(figure="input_tokens", now=480.0), 1_200.0, 30, "by now 1.2k (n 30)"),
+        (Evidence(figure="retransmits", now=3.0), 4.0, 0, "by now 4"),
+    ],
+)
+def test_what_a_figure_is_by_now_is_told_in_the_unit_it_was_named_in(
+    named: Evidence, now: float, n: int, words: str
+) -> None:
+    assert by_now_words(named, now, n) == words
+
+
+def test_what_is_at_least_so_much_by_now_says_so_though_it_reads_the_same() -> None:
+    named = Evidence(figure="ttft", now=2.6, usual=0.73)
+    assert by_now_words(named, 2.6, 9, is_least=True) == "by now ≥2.60 s (n 9)"
+
+
+def test_an_advice_says_how_it_was_with_the_knob_where_it_is_to_be_set() -> None:
+    advice = Advice(act="set_knob", knob="concurrency", value=3.0)
+    assert advice_words(advice, took="at 3 it took 0.9 s") == "- to 3: at 3 it took 0.9 s"
+    undo = Advice(act="undo_knob", knob="concurrency", value=3.0)
+    assert advice_words(undo, took="at 3 it took 0.9 s").endswith("(or - to 3): at 3 it took 0.9 s")
+    assert advice_words(Advice(act="wait"), took="at 3 it took 0.9 s") == "wait"
