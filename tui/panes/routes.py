@@ -35,6 +35,7 @@ from tui.draw.text import (
     age,
     cells,
     count,
+    counted,
     lasting,
     left,
     pad,
@@ -769,7 +770,9 @@ def _nothing(snapshot: Snapshot, view: ViewState) -> list[Line]:
     if snapshot.routes and view.filter:
         return [((f"  no route matches {neutralise(view.filter, 40)} · Esc shows all", "dim"),)]
     if snapshot.routes:
-        return [((f"  none of {len(snapshot.routes)} routes hurts · x shows all", "dim"),)]
+        return [
+            ((f"  none of {counted(len(snapshot.routes), 'route')} hurts · x shows all", "dim"),)
+        ]
     return [(("  waiting for the engine", "dim"),)]
 
 

@@ -33,6 +33,7 @@ from tui.draw.text import (
     cells,
     clip,
     count,
+    counted,
     share,
     three_digits,
     time_of_day,
@@ -260,7 +261,8 @@ def _open(route: RouteView) -> list[Line]:
         role: Role = "missed" if route.overdue else "dim"
         parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
     if route.skipped:
-        parts.append(((f"{count(route.skipped)} ticks of the pace skipped", "dim"),))
+        skipped = counted(route.skipped, "tick", short=True)
+        parts.append(((f"{skipped} of the pace skipped", "dim"),))
     return parts
 
 
