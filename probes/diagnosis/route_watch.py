@@ -118,6 +118,9 @@ class Hang(NamedTuple):
     age_s: float
     writes: bool
     """It has begun to write."""
+    may_be_silence: bool = False
+    """It writes, and what began after it has waited for longer than requests do: soon that tells
+    whether the stream pauses, or nothing comes at all."""
 
 
 class ProbeEnd(NamedTuple):
@@ -473,8 +476,19 @@ class RouteWatch:
                 began_ns = max(oldest[writes], from_ns)
                 age_s = (now_ns - began_ns) / NS_PER_S
                 if age_s > patience * self._patience_s(writes=writes):
-                    return Hang(began_ns, age_s, writes)
+                    return Hang(
+                        began_ns,
+                        age_s,
+                        writes,
+                        may_be_silence=writes and self._is_late(oldest.get(False), now_ns),
+                    )
         return None
+
+    def _is_late(self, began_ns: int | None, now_ns: int) -> bool:
+        """Return whether a request has waited for longer than all but one in fifty do."""
+        usual_s = self.band.wait.usual(0.98)
+        late_s = self.slowest_wait_s if usual_s is None else usual_s
+        return began_ns is not None and now_ns - began_ns > late_s * NS_PER_S
 
     def _patience_s(self, *, writes: bool) -> float:
         """Return how old a request may be before it hangs.
