@@ -333,7 +333,7 @@ class Board:
         route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
         route.observer_busy = judged.observer_busy
         route.onset_ns, route.is_sure = judged.onset_ns, judged.is_sure
-        self._order.note(route, now_hurt_share(at) if route.hurts else None)
+        self._order.note(route, now_hurt_share(at) if route.hurts else None, self._durable_ns)
         for incident in self._run.incidents.of(name):
             if note_worst(incident, route):
                 worst = worst_of(incident.worst.values())

@@ -46,6 +46,7 @@ from probes.events import (
     TtftKind,
 )
 from probes.kit.clock import Clock
+from probes.kit.short_figures import counted
 from probes.kit.signals import Signal
 from probes.money.price_list import NO_PRICE, PriceListError
 from probes.money.pricing import (
@@ -351,12 +352,12 @@ class Probe:
         tools = self._tools
         given = tools.prompt_tokens if event.input_tokens is None else event.input_tokens
         output = charge.tokens - given
-        reserved = f"{tools.most_tokens:,} tokens are reserved for the next"
+        reserved = f"{counted(tools.most_tokens, 'token is', 'tokens are')} reserved for the next"
         if event.reason == "cap_ignored":
             text = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
             self._say_once("cap", event, f"{text}, and {reserved}")
         elif output > output_limit(tools.prompt_tokens, tools.max_tokens):
-            text = f"an answer took {output:,} tokens under a cap of {tools.max_tokens}"
+            text = f"an answer took {counted(output, 'token')} under a cap of {tools.max_tokens}"
             self._say_once("cap", event, f"{text}: {reserved}")
         if charge.doubt:
             self._say_once("doubt", event, charge.doubt)

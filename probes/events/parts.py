@@ -211,7 +211,9 @@ Act: TypeAlias = Literal[
     "check_dns",
     "check_certificate",
     "check_this_machine",
+    "pin_model",  # who answers is not who was asked, or no longer: an alias, a fallback, a rollout
     "check_prompt",  # template, tokenizer or a gateway changed what is sent
+    "check_answers",  # what is asked is as before, and what ends an answer is not
     "keep_connections",  # somebody between us and the server closes them
     "tell_provider",
     "wait",

@@ -23,6 +23,7 @@ import msgspec
 from probes.config import Price, Route
 from probes.config.urls import UrlError, read_url
 from probes.events import AttemptFinished, CostSource, PriceInfo
+from probes.kit.short_figures import counted
 
 PriceSource: TypeAlias = Literal["price", "list"]
 """Where a price is from: the settings, or the provider's own list."""
@@ -291,9 +292,10 @@ def _too_much(asked: Asked, reported: Reported, seen: Seen) -> str:
     """Return the count that no bytes carry, in words; empty where there is none."""
     given, output = reported.input_tokens or 0, reported.output or 0
     if given > most_input_tokens(asked):
-        return f"{given:,} input tokens, more than {asked.sent_bytes:,} bytes sent can be"
+        return f"{counted(given, 'input token')}, more than {asked.sent_bytes:,} bytes sent can be"
     if output > most_output_tokens(asked, seen):
-        return f"{output:,} output tokens, more than {seen.characters:,} characters can be"
+        characters = counted(seen.characters, "character")
+        return f"{counted(output, 'output token')}, more than {characters} can be"
     return ""
 
 
@@ -301,7 +303,7 @@ def _too_little(reported: Reported, seen: Seen) -> str:
     """Return the output count that is less than half of what surely came, in words."""
     if reported.output is None or seen.tokens < LEAST_SEEN or 2 * reported.output >= seen.tokens:
         return ""
-    return f"{reported.output:,} output tokens where at least {seen.tokens:,} came"
+    return f"{counted(reported.output, 'output token')} where at least {seen.tokens:,} came"
 
 
 def _cost_by(price: Price, reported: Reported) -> float | None:

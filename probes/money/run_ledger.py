@@ -20,6 +20,7 @@ from anyio import to_thread
 
 from probes.config import Budget, Route
 from probes.kit.clock import NS_PER_S, Clock
+from probes.kit.short_figures import counted
 from probes.money.ledger import (
     OVERALL,
     Ask,
@@ -278,9 +279,9 @@ class RunLedger:
         self._emergency = await self._begin_emergency(why, lifted=False)
         part = emergency_part(self._budget)
         self._news.append(
-            f"{error}; until it works again all routes may spend {part.tokens_per_hour:,} tokens, a"
-            f" route {part.route_tokens_per_hour:,}: the emergency part of the budget"
-            " (L in the cockpit lifts that)"
+            f"{error}; until it works again all routes may spend"
+            f" {counted(part.tokens_per_hour, 'token')}, a route {part.route_tokens_per_hour:,}:"
+            " the emergency part of the budget (L in the cockpit lifts that)"
         )
 
     async def _begin_emergency(self, why: str, *, lifted: bool) -> _Emergency:

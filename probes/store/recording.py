@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from probes.kit.paths import state_folder
+from probes.kit.short_figures import counted
 from probes.store.recording_files import OpenPart, open_part, retain
 
 HELLO_PREFIX: Final = b'{"type":"hello"'
@@ -245,7 +246,7 @@ class Recorder:
         if self._failing:
             self._failing = False
             lost, self._lost_lines = self._lost_lines, 0
-            self._report(f"recording again; {lost} lines were lost")
+            self._report(f"recording again; {counted(lost, 'line was', 'lines were')} lost")
 
 
 def _hello_in(data: bytes) -> bytes:

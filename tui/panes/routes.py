@@ -39,6 +39,7 @@ from tui.draw.text import (
     age,
     cells,
     count,
+    counted,
     lasting,
     left,
     pad,
@@ -776,7 +777,7 @@ def _nothing(snapshot: Snapshot, view: ViewState) -> list[Line]:
         told = f"  no route matches {neutralise(view.filter, 40)}"
         return [((f"{told} · {key_or_label('back', view.keys)} shows all", "dim"),)]
     if snapshot.routes:
-        told = f"  none of {len(snapshot.routes)} routes hurts"
+        told = f"  none of {counted(len(snapshot.routes), 'route')} hurts"
         return [((f"{told} · {key_or_label('only_hurt', view.keys)} shows all", "dim"),)]
     return [(("  waiting for the engine", "dim"),)]
 

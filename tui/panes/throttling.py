@@ -22,6 +22,7 @@ from tui.draw.text import (
     age,
     clip,
     count,
+    counted,
     left,
     line_width,
     right,
@@ -185,7 +186,9 @@ def _log_table(width: int) -> Table[_Logged]:
 def throttling_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - a pane's own
     """Return the pane's name, and how many routes the log is of."""
     throttled = len({entry.route for entry in snapshot.throttles})
-    among = f"{throttled} of {len(snapshot.routes)} routes" if throttled else "all routes"
+    among = (
+        f"{throttled} of {counted(len(snapshot.routes), 'route')}" if throttled else "all routes"
+    )
     return f"throttling · {among}"
 
 
@@ -246,7 +249,7 @@ def _limit_lines(snapshot: Snapshot, width: int, room: int) -> list[Line]:
     views = _reported(snapshot)
     views.sort(key=lambda view: view.cool_down_s is None)
     if len(views) > room:
-        more: Line = ((f"… {len(views) - room + 1} more routes with limits", "faint"),)
+        more: Line = ((f"… {counted(len(views) - room + 1, 'more route')} with limits", "faint"),)
         shown = [_limit_line(view, snapshot.now_ns, width) for view in views[: room - 1]]
         return [*shown, clip(more, width)]
     return [_limit_line(view, snapshot.now_ns, width) for view in views]

@@ -34,6 +34,7 @@ from tui.draw.text import (
     cells,
     clip,
     count,
+    counted,
     share,
     three_digits,
     time_of_day,
@@ -367,7 +368,8 @@ def _open(route: RouteView) -> list[Line]:
         role: Role = "missed" if route.overdue else "dim"
         parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
     if route.skipped:
-        parts.append(((f"{count(route.skipped)} sends skipped: no slot was free", "dim"),))
+        skipped = counted(route.skipped, "send", short=True)
+        parts.append(((f"{skipped} skipped: no slot was free", "dim"),))
     return parts
 
 

@@ -44,6 +44,7 @@ from tui.draw.text import (
     age,
     clip,
     count,
+    counted,
     lasting,
     line_width,
     pad,
@@ -93,7 +94,7 @@ class RouteVerdict:
         lines = self.whole(snapshot, view, width)
         if len(lines) <= height or height <= 0:
             return lines[: max(0, height)]
-        note = f" +{len(lines) - height} lines"
+        note = f" +{counted(len(lines) - height, 'line')}"
         last = pad(clip(lines[height - 1], max(0, width - len(note))), max(0, width - len(note)))
         return [*lines[: height - 1], clip((*last, (note, "title")), width)]
 
@@ -225,10 +226,10 @@ def _good_part(subject: Subject) -> Line:
     asked, bad = now.finished + hanging, now.finished - now.good
     line: Line = ((f"GOOD {share(now.good / asked)} %", "title"),)
     if not bad and not hanging:
-        return (*line, (f" of {count(asked)} probes", "dim"))
+        return (*line, (f" of {counted(asked, 'probe', short=True)}", "dim"))
     failed = min(now.failed, bad)
     why = [
-        f"{count(hanging)} hang" + ("s" if hanging == 1 else "") if hanging else "",
+        counted(hanging, "hangs", "hang", short=True) if hanging else "",
         f"{count(failed)} failed" if failed else "",
     ]
     if bad > failed:
@@ -236,8 +237,10 @@ def _good_part(subject: Subject) -> Line:
     reasons = [part for part in why if part]
     if len(reasons) == 1:
         many, _, how = reasons[0].partition(" ")
-        return (*line, (f": {many} of {count(asked)} probes {how}", "text"))
-    return (*line, (f": of {count(asked)} probes {', '.join(reasons)}", "text"))
+        of = f"{many} of {counted(asked, 'probe', short=True)}"
+        return (*line, (f": {of} {how}", "text"))
+    told = ", ".join(reasons)
+    return (*line, (f": of {counted(asked, 'probe', short=True)} {told}", "text"))
 
 
 def _goal_words(route: RouteView) -> str:
