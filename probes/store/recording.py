@@ -16,13 +16,15 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from probes.kit.paths import state_folder
+from probes.kit.short_figures import counted
 from probes.store.recording_files import OpenPart, Place, open_part, retain
 
 HELLO_PREFIX: Final = b'{"type":"hello"'
@@ -44,8 +46,7 @@ def default_folder() -> Path:
     return state_folder() / "recordings"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where parts go: into a folder, with rotation; or all of it into one file, without."""
 
     path: Path
@@ -300,7 +301,7 @@ class Recorder:
         if self._failing:
             self._failing = False
             lost, self._lost_lines = self._lost_lines, 0
-            self._report(f"recording again; {lost} lines were lost")
+            self._report(f"recording again; {counted(lost, 'line was', 'lines were')} lost")
 
 
 def _hello_in(data: bytes) -> bytes:

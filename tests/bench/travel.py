@@ -108,9 +108,16 @@ def main() -> None:
         size = sum(part.stat().st_size for part in recorder.parts) / 1e6
         write(f"{asked.minutes:g} minutes, {size:.0f} MB recorded, folded in {spent:.1f} s CPU; ")
         write(f"{timeline.checkpoints} checkpoints of {timeline.bytes_kept / 1e6:.1f} MB, ")
-        write(f"{rss_mb():.0f} MB resident\n\n| | n | median ms | p95 | most |\n|---|---|---|---|---|\n")
+        write(
+            f"{rss_mb():.0f} MB resident\n\n| | n | median ms | p95 | most |\n|---|---|---|---|---|\n"
+        )
         write(told("taking a checkpoint, CPU", taking))
-        write(told("a snapshot of the live board", [wall_ms(lambda: board.snapshot(anew=True)) for _ in range(20)]))
+        write(
+            told(
+                "a snapshot of the live board",
+                [wall_ms(lambda: board.snapshot(anew=True)) for _ in range(20)],
+            )
+        )
         past, span = timeline.past(), timeline.span
         look(past, span.end_ns - NS_PER_S)
         steps, at_ns = [], past.at_ns

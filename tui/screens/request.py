@@ -5,15 +5,15 @@ even when the board keeps it no longer.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 
 from probes.board.views import PhaseRow, RequestView, RouteView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, fold
-from tui.keys import bindings
+from tui.keys import bindings, hints
 from tui.panes.footer import footer_pane
 from tui.panes.header import banner_line
 from tui.panes.page.probes import listed_probes, probe_name
@@ -141,7 +141,9 @@ class RequestScreen(LiveScreen):
         return title
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
-        return "y copies the request id · Esc back"
+        has_id = self._request is not None and request_id(self._request)[0]
+        copy = (("copy_id", "copies the request id"),) if has_id else ()
+        return hints(view.keys, *copy, ("leave", "back"))
 
     # Keys.
 

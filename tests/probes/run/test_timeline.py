@@ -14,9 +14,8 @@ from probes.board import Board
 from probes.board.views import Snapshot
 from probes.diagnosis import Diagnostician
 from probes.events import Event, durable_lines
-from probes.kit.clock import NS_PER_S
 from probes.run.sinks import board_sink, recorder_sink
-from probes.run.timeline import EVENTS_APART, Timeline
+from probes.run.timeline import Timeline
 from probes.run.verdicts import with_verdicts
 from probes.store.recording import Recorder
 

@@ -132,10 +132,10 @@ def test_probes_are_listed_newest_first_with_their_figures() -> None:
     lines = told(frame(made_page.probes()), width=120)
     assert lines[0].split()[:7] == ["TIME", "PROBE", "ENDED", "TTFT", "E2E", "TOK", "tok/s"]
     assert names(lines)[:3] == ["#1690", "#1689", "#1688"]
-    assert lines[1].split()[:7] == ["22:26:00", "#1690", "ok", "△", "2.61", "3.92", "40"]
-    assert lines[2].split()[2:4] == ["429", "⊘"]
+    assert lines[1].split()[:7] == ["22:26:00", "#1690", "△", "ok", "2.61", "3.92", "40"]
+    assert lines[2].split()[2:4] == ["⊘", "429"]
     assert "3 +2.1s" in lines[2]
-    assert lines[4].split()[2:4] == ["503", "✕"]
+    assert lines[4].split()[2:4] == ["✕", "503"]
 
 
 def test_the_slowest_come_first_where_that_is_asked_for() -> None:

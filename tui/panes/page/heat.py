@@ -21,6 +21,7 @@ from probes.board.views import (
 )
 from tui.draw.chart import SLICE_NS, join_cells, role_of
 from tui.draw.text import Line, Role, Span, clip, count, line_width, right
+from tui.keys import first_key, with_keys
 from tui.panes.page.axis import (
     PageMark,
     Redraw,
@@ -30,8 +31,9 @@ from tui.panes.page.axis import (
     base_line,
     draw_down,
     marks_of,
+    write_in,
 )
-from tui.panes.page.subject import subject_of
+from tui.panes.page.subject import Subject, of_subject, subject_of
 from tui.panes.view import ViewState
 
 _SHADES: Final = "░▒▓█"
@@ -62,15 +64,13 @@ class HeatMaps:
         self._redraw = Redraw()
         self._lines: tuple[Line, ...] = ()
 
-    def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
+    @of_subject
+    def lines(
+        self, subject: Subject, snapshot: Snapshot, view: ViewState, width: int, height: int
+    ) -> Sequence[Line]:
         """Return the map of TTFT, or of the gaps between chunks."""
-        if width <= 0 or height <= 0:
-            return ()
-        subject = subject_of(snapshot, view)
-        if subject is None:
-            return (clip((("no route selected", "dim"),), width),)
         if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
-            return (clip((("no room for a map: z", "dim"),), width),)
+            return (clip(((with_keys("no room for a map: {maximise}", view.keys), "dim"),), width),)
         slices = (
             subject.page.gap_heat if is_of_gaps(view, subject.route) else subject.page.ttft_heat
         )
@@ -85,8 +85,12 @@ class HeatMaps:
 
 
 def is_of_gaps(view: ViewState, route: RouteView) -> bool:
-    """Tell whether the map is of gaps; what is not streamed has no TTFT, and no gaps either."""
-    return view.page.gaps and route.streamed
+    """Tell whether the map is of gaps; what is not streamed has no TTFT, and no gaps either.
+
+    Until somebody chooses, a route whose streams pause shows where: that is what is to be proved.
+    """
+    chosen = view.page.gaps
+    return route.streamed and (route.state == "stalling" if chosen is None else chosen)
 
 
 def heat_lines(
@@ -124,7 +128,7 @@ def heat_lines(
         _name_goal(plot[goal_line])
     draw_down(plot, axis, marks)
     if not any(is_covered):
-        _write_in(plot[rows // 2], "no answer has come yet")
+        write_in(plot[rows // 2], "no answer has come yet")
     base = base_line(axis, points, is_covered)
     body = [
         (*_scale(low + (rows - 1 - at) * step, step, at == goal_line), *join_cells(cells))
@@ -223,20 +227,15 @@ def _legend(steps: Sequence[int], width: int) -> Line:
     return line
 
 
-def _write_in(cells: list[Span], text: str) -> None:
-    start = (len(cells) - len(text)) // 2
-    if start >= 0:
-        cells[start : start + len(text)] = [(letter, "dim") for letter in text]
-
-
 def heat_title(snapshot: Snapshot, view: ViewState) -> str:
     """Return what the map is of."""
     subject = subject_of(snapshot, view)
+    key = first_key("gaps", view.keys)
     if subject is not None and is_of_gaps(view, subject.route):
-        return "gaps between chunks · log scale · TTFT: h"
+        return "gaps between chunks · log scale" + (f" · TTFT: {key}" if key else "")
     if subject is not None and not subject.route.streamed:
         return "not streamed: no TTFT"
-    return "TTFT, all probes · log scale · gaps: h"
+    return "TTFT, all probes · log scale" + (f" · gaps: {key}" if key else "")
 
 
 def heat_subtitle(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - a pane's own
