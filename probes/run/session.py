@@ -41,6 +41,7 @@ from probes.money.run_ledger import RunLedger
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
+from probes.run.timeline import Timeline
 from probes.run.verdicts import with_verdicts
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
@@ -94,6 +95,7 @@ class Session:
         # A screen that is there before its engine shows what is about to be probed.
         self._board.expect(self._routes)
         self._wanted = WantedState(config.routes)
+        self._timeline = None if recorder is None else Timeline(self._board, recorder)
         self._sinks: list[Sink] = [
             # Whoever comes later and looks at the board sees the batch that it is called with.
             board_sink(self._board),
@@ -101,6 +103,8 @@ class Session:
             self._wanted.receive,
             # What a subscriber prints, or fails at, is on record already.
             *([] if recorder is None else [recorder_sink(recorder)]),
+            # Its checkpoints are of what the board has folded and the recorder has been given.
+            *([] if self._timeline is None else [self._timeline.receive]),
             # Subscribers, in the order in which they come.
         ]
         self._ledger = RunLedger(
@@ -150,6 +154,11 @@ class Session:
     def status(self) -> HostStatus:
         """How the engine is."""
         return self._source.status
+
+    @property
+    def timeline(self) -> Timeline | None:
+        """What of the run can be gone back to; None where nothing is recorded."""
+        return self._timeline
 
     @property
     def recording_path(self) -> str:

@@ -92,7 +92,12 @@ class Timeline:
     """Takes a run's batches after its board and its recorder have; see the rules."""
 
     def __init__(
-        self, board: Board, recorded: Recorded, *, judges_anew: bool, bytes_kept: int = BYTES_KEPT
+        self,
+        board: Board,
+        recorded: Recorded,
+        *,
+        judges_anew: bool = False,
+        bytes_kept: int = BYTES_KEPT,
     ) -> None:
         """Begin with an empty board; `judges_anew` where the verdicts of the batches are not those
         of the recording."""
