@@ -39,12 +39,76 @@ class BoardSource(Protocol):
         ...
 
 
+class Span(Protocol):
+    """What there is of a run, in ns of its stream."""
+
+    @property
+    def begin_ns(self) -> int:
+        """The first moment that can be shown."""
+        ...
+
+    @property
+    def end_ns(self) -> int:
+        """The last."""
+        ...
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the run began earlier, and that part of it was deleted."""
+        ...
+
+
+class PastBoard(Protocol):
+    """A board that stands somewhere in the past; any one thread uses it at a time."""
+
+    @property
+    def at_ns(self) -> int:
+        """The moment that it shows."""
+        ...
+
+    @property
+    def board(self) -> BoardSource:
+        """The state of that moment: another object where it has gone back."""
+        ...
+
+    def go(self, at_ns: int) -> None:
+        """Be where the run was at a stamp; takes up to a second."""
+        ...
+
+    def prepare(self) -> None:
+        """Make the next steps back short; takes up to a second."""
+        ...
+
+
+class TimelineSource(Protocol):
+    """The moments of a run that one can go back to."""
+
+    @property
+    def span(self) -> Span:
+        """What of the run can be shown by now."""
+        ...
+
+    @property
+    def failure(self) -> type[Exception]:
+        """What a past board raises where what is recorded cannot be read."""
+        ...
+
+    def past(self) -> PastBoard:
+        """Return a board that goes through the run on its own."""
+        ...
+
+
 class CockpitSession(Protocol):
     """A running engine, its board, and the way to command it."""
 
     @property
     def board(self) -> BoardSource:
         """State folded from the engine's events."""
+        ...
+
+    @property
+    def timeline(self) -> TimelineSource | None:
+        """What of the run can be gone back to; None where nothing is recorded."""
         ...
 
     @property

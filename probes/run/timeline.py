@@ -153,6 +153,11 @@ class Timeline:
         """Memory that they take."""
         return sum(moment.bytes_kept for moment in self._moments)
 
+    @property
+    def failure(self) -> type[Exception]:
+        """What a past board raises where what is recorded cannot be read."""
+        return RecordingError
+
     def past(self) -> "Past":
         """Return a board that goes through the run on its own."""
         return Past(self)

@@ -15,6 +15,7 @@ from probes.control.status import HostState
 from probes.control.wanted import Wanted, WantedRoute
 from probes.kit.clock import NS_PER_S
 from probes.stats.windows import WindowName
+from tui.session import TimelineSource
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class FakeSession:
     lifted: int = 0
     gathered: list[float] = field(default_factory=list)
     recording_path: str = ""
+    timeline: TimelineSource | None = None
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
     @property

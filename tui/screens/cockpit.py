@@ -15,6 +15,7 @@ from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ViewState
 from tui.screens.frames import Frames
+from tui.screens.travel import Travel
 from tui.session import CockpitSession, Proposal, Propose
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
@@ -55,7 +56,8 @@ class CockpitState:
         self.interval_s = 1 / refresh_hz
         self.pace = Pace(refresh_hz, clock.monotonic_ns())
         self.cpu = CpuMeter(clock)
-        self.frames = Frames(session.board, clock)
+        self.travel = Travel(session.timeline)
+        self.frames = Frames(session.board, clock, self.travel)
         self.strips = Strips()
         self._propose = propose
         self._settled: dict[str, str] = {}

@@ -6,14 +6,17 @@ from probes.board.views import EMPTY_SNAPSHOT, Snapshot
 from probes.kit.clock import Clock, seconds
 from tui.panes.routes import selected_route
 from tui.panes.view import Freeze, ViewState
+from tui.screens.travel import Travel
 from tui.session import BoardSource
 
 
 class Frames:
     """The board's snapshots as the view wants them; it holds the one that is frozen."""
 
-    def __init__(self, board: BoardSource, clock: Clock) -> None:
-        self._board = board
+    def __init__(self, board: BoardSource, clock: Clock, travel: Travel | None = None) -> None:
+        """Take them of the live board, or of the one that `travel` has arrived with."""
+        self._live_board = board
+        self._travel = travel or Travel(None)
         self._clock = clock
         self._latest: Snapshot = EMPTY_SNAPSHOT
         self._held: Snapshot | None = None
@@ -30,14 +33,22 @@ class Frames:
         all that their page shows."""
         if self._held is not None:
             return self._held
-        self._latest = self._live(view, pages)
+        board = self._board
+        if board is not None:
+            self._latest = _taken(board, self._latest, view, pages)
         return self._latest
+
+    @property
+    def _board(self) -> BoardSource | None:
+        """The board that is shown; None while it is on its way."""
+        return self._live_board if self._travel.is_live else self._travel.board
 
     def freeze(self, view: ViewState) -> None:
         """Hold this moment, with the details of every route."""
         names = tuple(route.name for route in self._latest.routes)
-        self._held = self._board.snapshot(window=view.window, detail_routes=names, pages=names)
-        self._held_ns = self._clock.monotonic_ns()
+        if (board := self._board) is not None:
+            self._held = board.snapshot(window=view.window, detail_routes=names, pages=names)
+            self._held_ns = self._clock.monotonic_ns()
 
     def thaw(self) -> None:
         """Show live snapshots again."""
@@ -52,28 +63,38 @@ class Frames:
             return None
         stood = int(seconds(self._clock.monotonic_ns() - self._held_ns))
         if self._freeze is None or stood != self._freeze.for_s:
-            missed = self._board.version - self._held.version
+            missed = self._live_board.version - self._held.version
             self._freeze = Freeze(for_s=stood, versions=missed)
         return self._freeze
 
     def moment(self) -> object:
         """Return what stays equal for as long as a pull would show what the last one showed."""
-        return self.frozen() or self._board.version
+        if not self._travel.is_live:
+            return self.frozen() or self._travel.place(), self._travel.board is None
+        return self.frozen() or self._live_board.version
 
     def moving(self) -> bool:
         """Tell whether the last frame looks different a moment later although nothing happens."""
         shown = self._latest
-        return self._held is None and (
-            shown.header.in_flight > 0
-            or any(detail.lanes for detail in shown.details.values())
-            or any(route.cool_down_s for route in shown.routes)
+        return (
+            self._held is None
+            and self._travel.is_live
+            and (
+                shown.header.in_flight > 0
+                or any(detail.lanes for detail in shown.details.values())
+                or any(route.cool_down_s for route in shown.routes)
+            )
         )
 
-    def _live(self, view: ViewState, pages: Collection[str]) -> Snapshot:
-        guess = selected_route(self._latest, view)
-        names = (guess.name,) if guess is not None else ()
-        snapshot = self._board.snapshot(window=view.window, detail_routes=names, pages=pages)
-        route = selected_route(snapshot, view)
-        if route is None or route.name in snapshot.details:
-            return snapshot
-        return self._board.snapshot(window=view.window, detail_routes=(route.name,), pages=pages)
+
+def _taken(
+    board: BoardSource, latest: Snapshot, view: ViewState, pages: Collection[str]
+) -> Snapshot:
+    """Return a snapshot with the details of what is selected on it, as the last one lets guess."""
+    guess = selected_route(latest, view)
+    names = (guess.name,) if guess is not None else ()
+    snapshot = board.snapshot(window=view.window, detail_routes=names, pages=pages)
+    route = selected_route(snapshot, view)
+    if route is None or route.name in snapshot.details:
+        return snapshot
+    return board.snapshot(window=view.window, detail_routes=(route.name,), pages=pages)

@@ -20,6 +20,7 @@ from probes.board.views import RouteView, Snapshot
 from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
+from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
 from tui.keys import Hotkey, ScreenName, bindings, hotkey
 from tui.manual import find
@@ -458,6 +459,30 @@ class LiveScreen(Screen[None]):
         self.view = replace(self.view, freeze=frames.frozen())
         self.cockpit.session.gather(_FROZEN_GATHERS_S if self.view.frozen else 0.0)
         self._keep_time()
+        self.pull()
+
+    # Where in time.
+
+    def action_travel(self, by_s: float) -> None:
+        """Go back or forth by some seconds."""
+        travel = self.cockpit.travel
+        if not travel.can_go_back:
+            self.notify("Nothing is recorded that one could go back to.", severity="warning")
+        elif travel.step(round(by_s * NS_PER_S)):
+            self.run_worker(travel.go(self._arrived), group="travel")
+
+    def action_follow(self) -> None:
+        """Show the present again."""
+        self.cockpit.frames.thaw()
+        self.cockpit.travel.follow()
+        self.look(replace(self.view, freeze=None))
+
+    def _arrived(self) -> None:
+        """Show the place that was reached, or why it was not."""
+        travel = self.cockpit.travel
+        if travel.problem:
+            self.notify(travel.problem, severity="error")
+        self._moment = ()
         self.pull()
 
     def action_private(self) -> None:
