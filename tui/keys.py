@@ -54,6 +54,9 @@ class Hotkey(msgspec.Struct, frozen=True):
     """Screens on which it does that. Of one key on one screen there is one."""
 
 
+STEP_S: Final = 10
+"""One step in the run, back or forth: as a player of films has it."""
+
 KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("help", "question_mark", "?", "help", "Show all keys and what the words mean.",
         "program", "help", 1, where=EVERYWHERE),
@@ -124,9 +127,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         where=HOME),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on.",
         "look", "freeze", 10, where=EVERYWHERE),
-    Hotkey("back_10", "left", "←", "10 s back", "Go back 10 s in the run.", "look",
-        "travel(-10)", 15, where=EVERYWHERE),
-    Hotkey("on_10", "right", "→", "10 s on", "Go on by 10 s in the run.", "look", "travel(10)",
+    Hotkey("back_10", "left", "←", f"{STEP_S} s back", f"Go back {STEP_S} s in the run.", "look",
+        f"travel(-{STEP_S})", 15, where=EVERYWHERE),
+    Hotkey("on_10", "right", "→", f"{STEP_S} s on", f"Go on by {STEP_S} s in the run.", "look",
+        f"travel({STEP_S})",
         where=EVERYWHERE),
     Hotkey("live", "F,end", "F", "live", "Show the present again.", "look", "follow", 16,
         where=EVERYWHERE),

@@ -21,7 +21,7 @@ from probes.engine.route import JITTER
 from probes.kit.open_regular import PIPE_SECONDS
 from tui.commands.init import _LISTS_S, PROVIDERS
 from tui.draw.theme_names import OWN_THEMES
-from tui.keys import key_named, page_table, remapped
+from tui.keys import STEP_S, key_named, page_table, remapped
 from tui.terminal import pace
 
 PAGE = Page("probes/config/README.md")
@@ -44,6 +44,10 @@ NUMBERS = {
     ),
     "Budgets, recordings, the screen": (
         f"a slow terminal gets fewer, down to {pace._SLOWEST_HZ:g}",
+    ),
+    "Keys of the cockpit": (
+        f"Go back {STEP_S} s in the run",
+        f"Go on by {STEP_S} s in the run",
     ),
     "Keys and other people": (
         f"in any part of {PIECE} characters or more",
