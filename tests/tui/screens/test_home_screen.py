@@ -310,7 +310,7 @@ async def test_panes_with_nothing_to_say_are_one_line_with_their_names() -> None
         throttling = it.board.query_one("#throttling", Pane)
         assert throttling.region == Region(0, 48, 53, 1)
         assert it.text("#throttling").rstrip() == " ⁴throttling  no 429 since start"
-        assert it.text("#retries").strip() == "⁵retries  nothing was retried"
+        assert it.text("#retries").strip() == "⁵retries  none"
         await it.press("4")
         assert not throttling.folded
         assert throttling.size.height > 1
