@@ -294,7 +294,7 @@ def advice_words(advice: Advice, fares: str = "", took: str = "") -> str:
         told = _KNOBS[advice.knob].format(f"{advice.value or 0.0:g}")
         if advice.act == "undo_knob":
             told = f"u undoes it (or {told})"
-        told += f": {took}" if took else ""
+        told += f"; {took}" if took else ""
     else:
         told = _ACTS[advice.act]
     return f"{told}; {advice.detail}" if advice.detail else told

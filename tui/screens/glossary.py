@@ -298,7 +298,10 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
             "the last minute or since the onset; while it was well; when you set it",
         ),
         Term("×", "`now` as so many times `usual`, where it has left that; `≥` at least so many"),
-        Term("more, at least, at most", "what `now` is against `T0`, and between what that surely lies"),
+        Term(
+            "more, at least, at most",
+            "what `now` is against `T0`, and between what that surely lies",
+        ),
         Term("gap", "time between two chunks"),
         Term("cold %", "of the attempts, those on a connection that was made for them"),
         Term("lost seg", "segments an attempt that were sent again, or came out of order"),
