@@ -37,6 +37,8 @@ THEMES: Final = {
     "plain": theme_names.PLAIN,
 }
 """`plain` is what NO_COLOR gets."""
+ON_LIGHT: Final = {"#292929": "#fdfdfd", "#c5c8c6": "#2e2e2e", "#9a9b99": "#767676"}
+"""Ground, text and dim text of a light terminal, for those that an export takes."""
 SCALE: Final = 0.62
 """Of the sheets: at this scale a terminal of 200 columns is still read on a screen."""
 
@@ -174,7 +176,12 @@ def _dress(app: Any, theme: str) -> None:
 
 def _save(app: Any, out: Path, name: str, theme: str, size: Size) -> None:
     path = out / f"{name}.{theme}.{size[0]}x{size[1]}.svg"
-    path.write_text(app.export_screenshot(title=f"{name} · {theme}"), encoding="utf-8")
+    picture = app.export_screenshot(title=f"{name} · {theme}")
+    if theme == "ansi-light":
+        # The terminal's own colours are this theme's ground, and an export takes it for dark.
+        for dark, light in ON_LIGHT.items():
+            picture = picture.replace(dark, light)
+    path.write_text(picture, encoding="utf-8")
 
 
 def sheet(out: Path, name: str, theme: str) -> Path | None:
