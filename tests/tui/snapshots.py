@@ -189,6 +189,8 @@ SCENES: Final[dict[str, Scene]] = {
     "home-masked": Scene(BAD_DAY, 420.0, ("M",)),
     "route-outage": Scene(BAD_DAY, 420.0, ("g", "enter")),
     "route-queueing": Scene(BAD_DAY, 420.0, ("g", "j", "enter")),
+    "route-t0": Scene(BAD_DAY, 420.0, ("g", "j", "enter", "T", "0")),
+    "route-throttled": Scene(BAD_DAY, 420.0, ("n", "n", "n", "enter")),
     "route-gaps": Scene(BAD_DAY, 420.0, ("g", "j", "j", "enter", "tab")),
     "probe": Scene(BAD_DAY, 420.0, ("g", "j", "enter", "enter")),
     "probe-failed": Scene(BAD_DAY, 420.0, ("g", "enter", "enter")),
