@@ -9,9 +9,9 @@ import re
 import string
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
+import msgspec
 from textual.binding import Binding, BindingType
 from textual.keys import Keys, _character_to_key, format_key
 
@@ -28,8 +28,7 @@ BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(("home", "route", "probe"))
 
 
-@dataclass(frozen=True, slots=True)
-class Hotkey:
+class Hotkey(msgspec.Struct, frozen=True):
     """One thing the user can do, and the keys that do it."""
 
     id: str
@@ -351,7 +350,7 @@ def key_named(word: str) -> str | None:
 
 
 def _with_keys(key: Hotkey, names: Sequence[str]) -> Hotkey:
-    return replace(key, keys=",".join(names), shown=" ".join(map(shown_key, names)))
+    return msgspec.structs.replace(key, keys=",".join(names), shown=" ".join(map(shown_key, names)))
 
 
 def shown_key(name: str) -> str:
@@ -371,7 +370,7 @@ def _with_strip(key: Hotkey, made: Mapping[str, Hotkey]) -> Hotkey:
         return key
     both = (key, made[key.partner]) if key.partner else (key,)
     firsts = (one.shown.partition(" ")[0] for one in both)
-    return replace(key, strip=(" ".join(filter(None, firsts)), key.strip[1]))
+    return msgspec.structs.replace(key, strip=(" ".join(filter(None, firsts)), key.strip[1]))
 
 
 def _shared(

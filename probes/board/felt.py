@@ -5,7 +5,9 @@ its age, and says nothing of what is slower (Kaplan and Meier, 1958). So where n
 all is p × asked / came of what came.
 Rule 2: where the percentile lies beyond what came it is `≥ x`: x is the largest of what came and of
 the ages.
-Rule 3: of too few the maximum is shown, and not graded, as elsewhere. An open one that is younger
+Rule 3: how sure a percentile is, is told by two samples that hold it between them, whatever the
+distribution. Of too few samples none do on one side: that side is open.
+Rule 4: of too few the maximum is shown, and not graded, as elsewhere. An open one that is younger
 than the figure is none of those that it is made of.
 """
 
@@ -13,10 +15,18 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from probes.board.figures import grade_of, is_enough
 from probes.board.views import FeltFigure, Grade
+from probes.stats.order_statistics import ranks_around
 from probes.stats.quantiles import Quantiles
 
+SPAN_SURE: Final = 0.975
+"""How sure it is that a percentile lies in its span: of two spans both do in 95 % at least, even
+where they have samples in common (Bonferroni)."""
+_RANK_ERROR: Final = 0.01
+"""Share of the samples by which a condensed digest may miss a rank: it is most at p50."""
 _HAIR: Final = 1e-9
 """Share of all that rounding may have cost a rank."""
 
@@ -49,6 +59,34 @@ class AskedProbes:
         if not self.n:
             return (FeltFigure(),) * len(probabilities)
         return tuple([self._figure(probability) for probability in probabilities])
+
+    def spanned(self, *probabilities: float) -> tuple[FeltFigure, ...]:
+        """Return one figure for each probability, with the values between which it lies.
+
+        Those are two of the samples, by their ranks: see `probes.stats.order_statistics`. What is
+        open and younger than the figure is none of its samples. Where a digest has condensed them,
+        the ranks are further apart by as much as it may be wrong.
+        """
+        return tuple(
+            [
+                self._with_span(figure, probability)
+                for figure, probability in zip(self.at(*probabilities), probabilities, strict=True)
+            ]
+        )
+
+    def _with_span(self, figure: FeltFigure, probability: float) -> FeltFigure:
+        if not figure.enough or figure.value is None:
+            return figure
+        n = self.n - bisect_right(self._ages_s, figure.value)
+        low, high = ranks_around(n, probability, SPAN_SURE)
+        slack = 0.0 if self._came.is_exact else _RANK_ERROR
+        below = None if low is None else low / n - slack
+        above = None if high is None else high / n + slack
+        return msgspec.structs.replace(
+            figure,
+            low=None if below is None or below <= 0 else self._value(below),
+            high=None if above is None or above > 1 else self._value(above),
+        )
 
     def _figure(self, probability: float) -> FeltFigure:
         value = self._value(probability)

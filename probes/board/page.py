@@ -13,14 +13,18 @@ import msgspec
 from probes.board.felt import AskedProbes
 from probes.board.figures import NOW, Percentiles, RouteAt, share
 from probes.board.heat import heat_slices
+from probes.board.open_load import load_at
 from probes.board.phases import phase_rows, phase_slices
+from probes.board.probe_log import ProbeViews
 from probes.board.views import (
     CohortView,
     FeltColumn,
     FeltFigure,
+    OpenLoad,
     RoutePage,
     UsualView,
 )
+from probes.events import Diagnosis
 from probes.kit.clock import NS_PER_S
 from probes.stats.log_buckets import added
 from probes.stats.quantiles import Quantiles
@@ -37,6 +41,7 @@ _METRICS: Final[tuple[Metric, ...]] = ("ttft", "e2e")
 def route_page(at: RouteAt, usual: UsualView) -> RoutePage:
     """Return the page of a route at one stamp."""
     route = at.route
+    probes = route.probe_log.views()
     return RoutePage(
         phases=phase_slices(at),
         phase_rows=phase_rows(at),
@@ -44,9 +49,30 @@ def route_page(at: RouteAt, usual: UsualView) -> RoutePage:
         gap_heat=heat_slices(at, route.chunk_gaps.slices),
         columns=(_Span(at, None).column(), _usual_column(usual), *_window_columns(at)),
         cohorts=tuple([_cohort_view(at, name) for name in route.cohorts]),
-        probes=route.probe_log.views(),
+        probes=probes,
         ended=route.probe_log.ended,
+        loads=tuple(_loads(at, probes)),
     )
+
+
+def _loads(at: RouteAt, ended: ProbeViews) -> Iterator[OpenLoad]:
+    """Give what the route took at each concurrency that is advised: only then all are looked at."""
+    route = at.route
+    incidents = route.run.incidents.of(route.info.name)
+    for value in sorted({most for one in incidents if (most := _advised_open(one.event)) >= 1}):
+        open_ns = [probe.started_ns for probe in route.accounts.open_probes()]
+        forgotten = route.probe_log.ended > len(ended)
+        load = load_at(value, ended, forgotten, open_ns, route.cohort)
+        if load is not None:
+            yield load
+
+
+def _advised_open(event: Diagnosis) -> int:
+    """Return to how many at once an incident's advice is to go; 0 where that is none of it."""
+    advice = event.advice
+    if advice is None or advice.knob != "concurrency" or advice.value is None:
+        return 0
+    return int(advice.value)
 
 
 def _window_columns(at: RouteAt) -> Iterator[FeltColumn]:
@@ -101,7 +127,9 @@ class _Span:
             if probe.cohort in ("", route.cohort) and not (metric == "ttft" and probe.has_felt_ttft)
         ]
         asked = AskedProbes(self._quantiles(metric), lost, ages_s, route.goal_s(metric))
-        p50, p95, p99 = asked.at(0.5, 0.95, 0.99)
+        # Of now alone somebody may ask how sure it is: it is what T0 is taken of.
+        read = asked.spanned if self._window is None else asked.at
+        p50, p95, p99 = read(0.5, 0.95, 0.99)
         return (p50, p95, p99)
 
     def _quantiles(self, metric: Metric) -> Quantiles:

@@ -488,6 +488,20 @@ class FeltFigure(msgspec.Struct, frozen=True):
     """All that was asked, failed and open ones included."""
     enough: bool = False
     grade: Grade = "none"
+    low: float | None = None
+    """Seconds between which it lies with 97.5 %, by the ranks of the samples; None where a side is
+    open. Of a column other than `now` nobody asks."""
+    high: float | None = None
+
+    def more_than(self, before: "FeltFigure") -> tuple[float | None, float | None]:
+        """Return between how many seconds more than another it is with 95 %; None is an open side.
+
+        The ends are those of two spans of 97.5 % each, so it holds whatever the distributions are,
+        and also where both have samples in common. It is wider than it would have to be.
+        """
+        least = None if self.low is None or before.high is None else self.low - before.high
+        most = None if self.high is None or before.low is None else self.high - before.low
+        return least, most
 
 
 class FeltColumn(msgspec.Struct, frozen=True):
@@ -579,6 +593,19 @@ class RequestView(msgspec.Struct, frozen=True):
     """In order; texts, ids and headers are hostile."""
 
 
+class OpenLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last probes took that began with few open beside them."""
+
+    open: int
+    """Open at most as each of them began, itself among them."""
+    n: int
+    ttft_p50: float | None
+    """Seconds, of all that was asked; None where so many never came."""
+    e2e_p50: float | None
+    throttled: int
+    """Probes that got a 429."""
+
+
 class RoutePage(msgspec.Struct, frozen=True):
     """What the page of one route shows beside the panes of the home screen."""
 
@@ -597,6 +624,8 @@ class RoutePage(msgspec.Struct, frozen=True):
     at, of this page's own moment."""
     ended: int = 0
     """How many there have been in all."""
+    loads: tuple[OpenLoad, ...] = ()
+    """Of each concurrency that is advised, what it took at that, where that is known."""
 
 
 class RouteDetail(msgspec.Struct, frozen=True):

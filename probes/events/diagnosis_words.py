@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from probes.events.parts import Act, Advice, Cause, Evidence, FigureName, KnobKind
 from probes.events.stream import Diagnosis
-from probes.kit.short_figures import NO_FIGURE, count, lasting
+from probes.kit.short_figures import NO_FIGURE, count, counted, lasting
 
 _MOST_NAMED: Final = 3
 """Routes of one incident that are named; of the rest there is the number."""
@@ -80,6 +80,8 @@ class _Shown(NamedTuple):
     how: Literal["s", "ms", "rate", "tokens", "count", "share", "of"]
     """`ms` for what is short by nature, `rate` for the inverse of a time per token, `of` for a
     share of n things, `share` for one that has no such n."""
+    one: str = ""
+    """Of `of`: the name where n is one."""
 
 
 _FIGURES: Final[dict[FigureName, _Shown]] = {
@@ -97,17 +99,19 @@ _FIGURES: Final[dict[FigureName, _Shown]] = {
     "input_tokens": _Shown("prompt counted", "tokens"),
     "output_tokens": _Shown("answers of", "tokens"),
     "cached_share": _Shown("of the prompt cached", "share"),
-    "failed_share": _Shown("attempts fail", "of"),
-    "overloaded_share": _Shown("attempts refused as overloaded", "of"),
-    "throttled_share": _Shown("attempts throttled", "of"),
-    "truncated_share": _Shown("answers cut", "of"),
-    "stalled_share": _Shown("answers pause", "of"),
-    "cold_share": _Shown("attempts on new connections", "of"),
-    "retried_share": _Shown("probes rescued by a retry", "of"),
+    "failed_share": _Shown("attempts fail", "of", "attempt fails"),
+    "overloaded_share": _Shown(
+        "attempts refused as overloaded", "of", "attempt refused as overloaded"
+    ),
+    "throttled_share": _Shown("attempts throttled", "of", "attempt throttled"),
+    "truncated_share": _Shown("answers cut", "of", "answer cut"),
+    "stalled_share": _Shown("answers pause", "of", "answer pauses"),
+    "cold_share": _Shown("attempts on new connections", "of", "attempt on a new connection"),
+    "retried_share": _Shown("probes rescued by a retry", "of", "probe rescued by a retry"),
     "in_a_row": _Shown("in a row", "count"),
     "open_age": _Shown("oldest open", "s"),
     "open_requests": _Shown("open", "count"),
-    "other_model_share": _Shown("answers by another model", "of"),
+    "other_model_share": _Shown("answers by another model", "of", "answer by another model"),
     "limit_left": _Shown("left of the limit", "count"),
     "loop_lag": _Shown("our loop late by", "ms"),
     "cpu_share": _Shown("of a core used by us", "share"),
@@ -150,7 +154,9 @@ _ACTS: Final[dict[Act, str]] = {
     "check_dns": "check the name, the resolver, the VPN",
     "check_certificate": "check its certificate, our clock, a proxy in between",
     "check_this_machine": "trust no latency until it clears",
+    "pin_model": "an alias, a fallback or a rollout? pin the version",
     "check_prompt": "template, tokenizer or a gateway adds to the prompt",
+    "check_answers": "a new build, a lost stop word? a lower answer cap bounds them",
     "keep_connections": "who closes them? a proxy, a balancer, its keep-alive",
     "tell_provider": "tell the provider",
     "wait": "wait",
@@ -217,16 +223,17 @@ def cause_words(
 
 def evidence_words(evidence: Evidence) -> str:
     """Return a figure against its usual: `first token 2.60 s, usual 0.73 (n 103/240)`."""
-    name, how = _FIGURES[evidence.figure]
+    name, how, one = _FIGURES[evidence.figure]
     now, usual = evidence.now, evidence.usual
     if how == "of":
-        return _share_of(name, evidence)
+        return _share_of(name, one, evidence)
     if how == "share":
         return f"{_percent(now)} {name}" + _usual(None if usual is None else _percent(usual))
     if how == "count":
         return f"{_plain(now)} {name}" + _usual(None if usual is None else _plain(usual))
     if how == "tokens":
-        told = f"{name} {count(now)} tokens" + _usual(None if usual is None else count(usual))
+        told = f"{name} {counted(now, 'token', short=True)}"
+        told += _usual(None if usual is None else count(usual))
     elif how == "rate":
         told = f"{_per_s(now)} {name}" + _usual(None if usual is None else _per_s(usual))
     else:
@@ -235,6 +242,40 @@ def evidence_words(evidence: Evidence) -> str:
         told = f"{name} {_short(now * scale)} {unit}"
         told += _usual(None if usual is None else _short(usual * scale))
     return told + _samples(evidence)
+
+
+def by_now_words(evidence: Evidence, now: float, n: int, *, is_least: bool = False) -> str:
+    """Return what a figure has become since it was named: `by now 3.40 s (n 88)`.
+
+    Empty where that reads as it did when it was named.
+
+    Args:
+        evidence: as it was named.
+        now: the figure by now, in the unit of the evidence.
+        n: samples of it; 0 where they are not counted.
+        is_least: it is at least so much.
+    """
+    how = _FIGURES[evidence.figure].how
+    told = _value_words(how, now, evidence)
+    if told == _value_words(how, evidence.now, evidence) and not is_least:
+        return ""
+    samples = f" (n {count(n)})" if n else ""
+    return f"by now {'≥' if is_least else ''}{told}{samples}"
+
+
+def _value_words(how: str, value: float, evidence: Evidence) -> str:
+    """Return a figure with its unit, in the scale in which the evidence is told."""
+    if how in ("of", "share"):
+        return _percent(min(max(value, 0.0), 1.0))
+    if how == "count":
+        return _plain(value)
+    if how == "tokens":
+        return count(value)
+    if how == "rate":
+        return f"{_per_s(value)} {_FIGURES[evidence.figure].name}"
+    if how == "ms" and max(evidence.now, evidence.usual or 0.0) < 1:
+        return f"{_short(value * 1000)} ms"
+    return f"{_short(value)} s"
 
 
 def as_usual_words(unmoved: Iterable[Evidence]) -> str:
@@ -255,7 +296,7 @@ def others_words(well: int, hurt: Sequence[str]) -> str:
     told = ", ".join(hurt[:_MOST_NAMED]) + (f" +{more}" if more > 0 else "")
     parts = [f"also {told}"] if hurt else []
     if well:
-        parts.append(f"{count(well)} other{'s' if well > 1 else ''} fine")
+        parts.append(f"{counted(well, 'other', short=True)} fine")
     return ", ".join(parts)
 
 
@@ -264,12 +305,15 @@ def fresh_words(keys: Mapping[str, str] = ADVICE_KEYS) -> str:
     return f"{keys['fresh']} sends one on a fresh connection"
 
 
-def advice_words(advice: Advice, fares: str = "", keys: Mapping[str, str] = ADVICE_KEYS) -> str:
+def advice_words(
+    advice: Advice, fares: str = "", took: str = "", keys: Mapping[str, str] = ADVICE_KEYS
+) -> str:
     """Return what to do, with the key that does it where there is one.
 
     Args:
         advice: of the diagnosis.
         fares: how the route does that users may be sent to, where somebody knows.
+        took: how it was with the knob where it is to be set, where somebody knows.
         keys: what the reader has for each of `ADVICE_KEYS`.
     """
     if advice.act == "move" and advice.route:
@@ -278,6 +322,7 @@ def advice_words(advice: Advice, fares: str = "", keys: Mapping[str, str] = ADVI
         told = _KNOBS[advice.knob].format(value=f"{advice.value or 0.0:g}", **keys)
         if advice.act == "undo_knob":
             told = f"{keys['undo']} undoes it (or {told})"
+        told += f"; {took}" if took else ""
     else:
         told = _ACTS[advice.act]
     # The event has the one detail that names a key in the words of the keys that all begin with.
@@ -355,14 +400,15 @@ def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
     return line if diagnosis.advice is None else f"{line} → {advice_words(diagnosis.advice)}"
 
 
-def _share_of(name: str, evidence: Evidence) -> str:
+def _share_of(several: str, one: str, evidence: Evidence) -> str:
     share, number = min(max(evidence.now, 0.0), 1.0), evidence.n_now
+    asked = counted(number, one, several, short=True)
     if not number:
-        told = f"{_percent(share)} of {name}"
+        told = f"{_percent(share)} of {several}"
     elif number <= _FEW or share == 1:
-        told = f"{count(round(share * number))} of {count(number)} {name}"
+        told = f"{count(round(share * number))} of {asked}"
     else:
-        told = f"{_percent(share)} of {count(number)} {name}"
+        told = f"{_percent(share)} of {asked}"
     usual = evidence.usual
     if not usual and evidence.figure in _FAILURES:
         return told  # that nothing fails is what everybody takes for granted

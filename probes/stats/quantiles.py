@@ -99,6 +99,11 @@ class Quantiles:
         self._ordered: list[float] | None = None
 
     @property
+    def is_exact(self) -> bool:
+        """Whether every sample is known, and so every rank is right."""
+        return self._is_exact
+
+    @property
     def maximum(self) -> float:
         """The greatest sample, exactly; -inf without any."""
         return max((part.maximum for part in self._parts), default=-inf)

@@ -127,7 +127,7 @@ HINTS: Final = {
         lambda keys: text_of(routes_lines(SHOWN, view_of(keys, filter="zzz"), 160, 9)),
     ),
     "none hurts": (
-        "routes hurts · {only_hurt} shows all",
+        "hurts · {only_hurt} shows all",
         lambda keys: text_of(
             routes_lines(
                 made.snapshot(routes=(made.route("calm"),)), view_of(keys, only_hurt=True), 160, 9

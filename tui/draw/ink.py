@@ -5,9 +5,9 @@ times a second cannot afford that. A `Brush` writes the changed cells of rows by
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -20,8 +20,7 @@ from tui.draw.text import Line, Role, Span, cells, parted
 _RESET = "\x1b[0m"
 
 
-@dataclass(frozen=True, slots=True)
-class Pen:
+class Pen(msgspec.Struct, frozen=True):
     """The sequences of one style."""
 
     whole: str

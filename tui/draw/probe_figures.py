@@ -13,7 +13,7 @@ from probes.stats.tokens import (
     seconds_per_token,
     tokens_per_chunk,
 )
-from tui.draw.text import age
+from tui.draw.text import age, counted
 
 _LEAST_OFF: Final = 0.05
 """Tokens a chunk that differ less from one are not worth a word."""
@@ -118,7 +118,7 @@ def cost_text(attempt: AttemptFinished) -> str:
     if attempt.charged_usd is not None and attempt.charged_usd != attempt.cost_usd:
         texts.append(f"{_dollars(attempt.charged_usd)} charged to the budget")
     if attempt.charged_tokens:
-        texts.append(f"{attempt.charged_tokens:,} tokens charged")
+        texts.append(f"{counted(attempt.charged_tokens, 'token')} charged")
     return " · ".join(texts)
 
 
@@ -141,7 +141,7 @@ def path_words(attempt: AttemptFinished) -> str:
     """Return what is known of the way to the other end; nothing where nobody measured it."""
     if attempt.rtt_to is None:
         return ""
-    times = (("rtt", attempt.rtt_ns), ("min", attempt.rtt_min_ns))
+    times = (("RTT", attempt.rtt_ns), ("min", attempt.rtt_min_ns))
     counts = (("resent", attempt.retransmits), ("out of order", attempt.reordered))
     words = [f"{name} {_round_trip(ns)}" for name, ns in times if ns is not None]
     words += [f"{name} {number}" for name, number in counts if number is not None]

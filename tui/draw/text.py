@@ -15,6 +15,7 @@ from rich.cells import cell_len, set_cell_size
 from probes.kit.short_figures import NO_FIGURE as NO_FIGURE
 from probes.kit.short_figures import age as age
 from probes.kit.short_figures import count as count
+from probes.kit.short_figures import counted as counted
 from probes.kit.short_figures import lasting as lasting
 from probes.kit.short_figures import three_digits as three_digits
 from probes.kit.short_figures import time_of_day as time_of_day

@@ -4,9 +4,10 @@ A cell is a slot of time whose edges are whole multiples of its length, so lanes
 Its height is the number of output chunks per 100 ms, on the fixed scale of the legend.
 """
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Final
+
+import msgspec
 
 from probes.board.views import LaneView, RouteDetail, Snapshot
 from probes.events import Outcome
@@ -94,8 +95,7 @@ _END_GLYPHS: Final[dict[Outcome, Span]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(msgspec.Struct, frozen=True):
     """The time a lane's cells stand for."""
 
     cells: int
@@ -113,8 +113,7 @@ class Axis:
         return at_ns // self.slot_ns - self.last + self.cells - 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(msgspec.Struct, frozen=True):
     """A lane at a moment."""
 
     lane: LaneView

@@ -50,7 +50,7 @@ def _span(part: FooterPart, view: ViewState) -> Span:
 
 def footer_parts(view: ViewState, width: int, screen: ScreenName) -> Sequence[FooterPart]:
     """Return what stands in the footer, from the left."""
-    keys = footer_keys(screen, view.keys)
+    keys = [key for key in footer_keys(screen, view.keys) if _applies(key, view)]
     needed = [key for key in keys if key.footer <= ALWAYS_SHOWN]
     if _width(part for key in needed for part in _entry(key, view)) > width:
         # Each key has a blank before it, so that two are not read as one.
@@ -72,6 +72,11 @@ def key_at(view: ViewState, width: int, screen: ScreenName, x: int) -> Hotkey | 
         if x < at:
             return hotkey(part.id, view.keys) if part.id else None
     return None
+
+
+def _applies(key: Hotkey, view: ViewState) -> bool:
+    """Tell whether a key does anything now: without a T0 there is nothing to compare with."""
+    return key.id != "against_t0" or view.page.t0 is not None
 
 
 def _entry(key: Hotkey, view: ViewState) -> tuple[FooterPart, ...]:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
+import msgspec
+
 from probes.board.views import HeaderView, RouteState, Snapshot
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.sanitise import neutralise
-from tui.draw.text import Line, Role, Span, age, clip, count, join, line_width, usd
+from tui.draw.text import Line, Role, Span, age, clip, count, counted, join, line_width, usd
 from tui.keys import KEYS, Hotkey, with_keys
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
@@ -74,8 +76,7 @@ class Strips:
         return _strip(figures, snapshot.header, self.cockpit, width)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A piece of the strip; the highest priority goes first where there is no room."""
 
     line: Line
@@ -215,7 +216,7 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     masked: Line = ((" masked", "accent"),) if view.private else ()
     if view.freeze is not None:
         stood = age(view.freeze.for_s).replace(".0s", "s")
-        since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
+        since = f"‖ FROZEN {stood} · {counted(view.freeze.versions, 'event', short=True)} since"
         return (start, (since, "alert"), clock, *masked)
     text, role = _LAMPS[status.state]
     worst = worst_state(snapshot)
@@ -262,13 +263,14 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
     bar: Line = ((" │", "border"),)
     window = window_words(snapshot.window).removeprefix("now = ")
     tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
+    probes = _unit(header.finished, "probe", "probes")
     return [
         _Part(_routes(snapshot), 0.9),
         _Part((*bar, (f" {window}", "dim")), 4.2),
-        _Part(_figure(count(header.finished), 4, "probes", "title"), 4),
-        _Part(_trouble("failed", header.failed, "missed"), 2),
-        _Part(_trouble("429s", header.throttled, "throttled"), 1),
-        _Part(_trouble("retries", header.retries, "slow"), 3),
+        _Part(_figure(count(header.finished), 4, probes, "title"), 4),
+        _Part(_trouble(header.failed, "failed", "failed", "missed"), 2),
+        _Part(_trouble(header.throttled, "429", "429s", "throttled"), 1),
+        _Part(_trouble(header.retries, "retry", "retries", "slow"), 3),
         *([_Part((*bar, *money), 6.4)] if (money := _money(header)) else []),
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
@@ -278,7 +280,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
 def _routes(snapshot: Snapshot) -> Line:
     """Return how many routes there are, and how many of them hurt."""
     header, worst = snapshot.header, worst_state(snapshot)
-    routes = f"  {count(header.routes)} route" + ("s" if header.routes != 1 else "")
+    routes = f"  {counted(header.routes, 'route', short=True)}"
     if worst is None:
         return ((f"{routes}", "dim"),)
     resting = sum(route.state in _RESTING for route in snapshot.routes)
@@ -296,7 +298,13 @@ def _figure(text: str, width: int, unit: str, role: Role) -> Line:
     return ((f"  {text:>{width}}", role), (f" {unit}", "dim"))
 
 
-def _trouble(name: str, number: int, role: Role) -> Line:
+def _unit(number: int, one: str, several: str) -> str:
+    """Return what is counted, as wide for one of them as for many: the strip must not jump."""
+    return f"{one if number == 1 else several:{len(several)}}"
+
+
+def _trouble(number: int, one: str, several: str, role: Role) -> Line:
+    name = _unit(number, one, several)
     if number <= 0:
         return ((f"  {0:>4} {name}", "faint"),)
     text = count(number)

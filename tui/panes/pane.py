@@ -6,9 +6,9 @@ would repaint every cell for each change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import msgspec
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
@@ -33,8 +33,7 @@ DrawLines: TypeAlias = Callable[[Snapshot, ViewState, int, int], Sequence[Line]]
 Title: TypeAlias = Callable[[Snapshot, ViewState], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(msgspec.Struct, frozen=True):
     """What a pane would do with lines, borders left out."""
 
     least: int = 2
@@ -61,8 +60,7 @@ def _wants_all(_: Snapshot, __: ViewState) -> Want:
     return Want()
 
 
-@dataclass(frozen=True, slots=True)
-class PaneSpec:
+class PaneSpec(msgspec.Struct, frozen=True):
     """All that is particular to one pane."""
 
     name: PaneName
@@ -134,6 +132,8 @@ class Pane(Widget, can_focus=True):
         self.can_focus = spec.number > 0
         self.folded = False
         """It is one line, with its name before what it says."""
+        self.note = ""
+        """What the screen says at the right of the upper border, where the pane counts no rows."""
         self._snapshot: Snapshot = EMPTY_SNAPSHOT
         self._view: ViewState = DEFAULT_VIEW
         self._drawn: tuple[Line, ...] = ()
@@ -276,7 +276,7 @@ class Pane(Widget, can_focus=True):
         title = self.spec.title(self._snapshot, self._view)
         subtitle = self.spec.subtitle(self._snapshot, self._view)
         width, height = self.size
-        count = self.spec.count(self._snapshot, self._view, height)
+        count = self.spec.count(self._snapshot, self._view, height) or self.note
         number = _SUPERSCRIPTS[self.spec.number] if self.spec.number else ""
         upper = (title, count, width, self.has_focus)
         if upper != self._shown_upper:

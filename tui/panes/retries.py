@@ -9,7 +9,7 @@ from typing import Final
 from probes.board.views import RetryRow, RetryView, RouteView, Snapshot, WindowName
 from probes.kit.sanitise import neutralise
 from tui.draw.table import Cell, Column, Table, fit
-from tui.draw.text import Line, age, clip, count, three_digits
+from tui.draw.text import Line, age, clip, count, counted, three_digits
 from tui.panes.pane import Want
 from tui.panes.routes import selected_route, spaced
 from tui.panes.view import ViewState
@@ -94,7 +94,7 @@ def retries_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
     rows = retries.rows if len(retries.rows) <= room else retries.rows[: max(0, room - 1)]
     lines = [table.head_line(), *(table.line(row) for row in rows)]
     if len(rows) < len(retries.rows) and room > 0:
-        lines.append(((f"… {len(retries.rows) - len(rows)} more reasons", "faint"),))
+        lines.append(((f"… {counted(len(retries.rows) - len(rows), 'more reason')}", "faint"),))
     lines = [*lines[: height - 1], _totals(retries)]
     return tuple(clip(line, width) for line in lines)
 
@@ -111,7 +111,7 @@ def retries_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 
     if not routes:
         return (("none", "dim"),)
     rate = sum(route.retries_per_min for route in routes)
-    where = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
+    where = counted(len(routes), "route")
     return ((f"{count(rate)}/min", "slow"), (f" on {where}", "dim"))
 
 
@@ -154,7 +154,7 @@ def _of_all(routes: Sequence[RouteView], width: int, height: int) -> tuple[Line,
     shown = routes if len(routes) < height else routes[: height - 2]
     lines = [table.head_line(), *map(table.line, shown)]
     if len(shown) < len(routes):
-        lines.append(((f"… {len(routes) - len(shown)} more routes", "faint"),))
+        lines.append(((f"… {counted(len(routes) - len(shown), 'more route')}", "faint"),))
     return tuple(clip(line, width) for line in lines[:height])
 
 

@@ -6,11 +6,15 @@ Rule 3. The cursor is on the worst route until the user moves it; then it stays 
 row under it is what the other panes show, so they ask here which one it is.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Final, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.board.views import (
     WINDOWS,
@@ -35,6 +39,7 @@ from tui.draw.text import (
     age,
     cells,
     count,
+    counted,
     lasting,
     left,
     pad,
@@ -578,7 +583,9 @@ def routes_table(
     # As wide as the sum of all targets needs, which is in the foot.
     digits = len(str(sum(row.target for row in rows)))
     columns = [
-        replace(column, width=max(column.width, 2 * digits + 1)) if column.key == "conc" else column
+        dataclasses.replace(column, width=max(column.width, 2 * digits + 1))
+        if column.key == "conc"
+        else column
         for column in COLUMNS
     ]
     table: Table[RouteView] = fit([first, *columns, _STRIP], width, gap=1)
@@ -591,8 +598,8 @@ def routes_table(
         ("model", min(model, _MOST_MODEL)),
         ("strip", _MOST_STRIP),
     )
-    names = replace(table.columns[0], cell=partial(name, room=table.width("name")))
-    return replace(table, columns=(names, *table.columns[1:]))
+    names = dataclasses.replace(table.columns[0], cell=partial(name, room=table.width("name")))
+    return dataclasses.replace(table, columns=(names, *table.columns[1:]))
 
 
 def shortened(name: str, width: int) -> str:
@@ -631,8 +638,7 @@ class Trends:
         return line
 
 
-@dataclass(frozen=True, slots=True)
-class TableRows:
+class TableRows(msgspec.Struct, frozen=True):
     """Which rows stand in a table of some height."""
 
     rows: tuple[RouteView, ...]
@@ -774,7 +780,7 @@ def _nothing(snapshot: Snapshot, view: ViewState) -> list[Line]:
         told = f"  no route matches {neutralise(view.filter, 40)}"
         return [((f"{told} · {key_or_label('back', view.keys)} shows all", "dim"),)]
     if snapshot.routes:
-        told = f"  none of {len(snapshot.routes)} routes hurts"
+        told = f"  none of {counted(len(snapshot.routes), 'route')} hurts"
         return [((f"{told} · {key_or_label('only_hurt', view.keys)} shows all", "dim"),)]
     return [(("  waiting for the engine", "dim"),)]
 

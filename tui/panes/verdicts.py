@@ -32,7 +32,7 @@ from tui.draw.text import (
     Role,
     cells,
     clip,
-    count,
+    counted,
     lasting,
     left,
     line_width,
@@ -105,9 +105,12 @@ def well_words(snapshot: Snapshot) -> str:
     if header.well_since_ns is None or snapshot.incidents:
         return ""
     lasted_s = max(0.0, (snapshot.now_ns - header.well_since_ns) / NS_PER_S)
-    several = "both" if header.routes == 2 else f"all {count(header.routes)}"
-    who = f"{several} routes" if header.routes > 1 else "the route is"
-    told = f"{who} well for {lasting(lasted_s)} · {count(header.finished)} probes"
+    who = "the route is"
+    if header.routes == 2:
+        who = "both routes"
+    elif header.routes > 2:
+        who = f"all {counted(header.routes, 'route', short=True)}"
+    told = f"{who} well for {lasting(lasted_s)} · {counted(header.finished, 'probe', short=True)}"
     if header.good_share is not None:
         told += f", {share(header.good_share)} % good"
     return told

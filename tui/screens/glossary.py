@@ -8,8 +8,9 @@ is the key of that id, whichever the user has.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
+
+import msgspec
 
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
@@ -19,8 +20,7 @@ from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, ST
 from tui.panes.view import PaneName
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """A word or glyph as it stands on the screen, and what it means."""
 
     shown: str
@@ -30,16 +30,14 @@ class Term:
     """Role of the meaning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """Terms that belong together."""
 
     title: str
     terms: tuple[Term, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StateHelp:
+class StateHelp(msgspec.Struct, frozen=True):
     """What a route's state means, and what somebody on call does about it.
 
     The same words stand in the room's README. `{id}` is the key of that id, whichever the user has
@@ -221,10 +219,10 @@ _CHARTS: Final = Section(
 _PAGE: Final = Section(
     "page of a route",
     (
-        Term("▓", "Writing: from the first token to the end.", "graph_dim"),
+        Term("░", "Writing: from the first token to the end.", "graph"),
         Term("▚", "1st token: from the response headers to it.", "accent"),
-        Term("▒", "Headers: from the request sent to them; a queue is here.", "graph"),
-        Term("░", "Connect: name, TCP, TLS, and our own sending.", "faint"),
+        Term("▓", "Headers: from the request sent to them; a queue is here.", "graph"),
+        Term("▒", "Connect: name, TCP, TLS, and our own sending.", "faint"),
         Term("↻", "Retries: attempts that failed before, and the waits after them.", "slow"),
         Term("░▒▓█", "In the map: how many took so long in 10 s; the legend has the numbers.",
              "graph"),
@@ -297,7 +295,14 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
             "now, usual, T0",
             "the last minute or since the onset; while it was well; when you set it",
         ),
+        Term("×", "`now` as so many times `usual`, where it has left that; `≥` at least so many"),
+        Term(
+            "more, at least, at most",
+            "what `now` is against `T0`, and where that surely lies",
+        ),
         Term("gap", "time between two chunks"),
+        Term("cold %", "of the attempts, those on a connection that was made for them"),
+        Term("lost seg", "segments an attempt that were sent again, or came out of order"),
         Term("cached %", "of the input tokens, those that the provider had in its cache"),
         Term("RTT ms", "round trip of the connection, the median"),
     ),

@@ -5,7 +5,7 @@ Rule 2. Nothing is cut: what does not fit a line is flowed into the next.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -25,6 +25,8 @@ from tui.screens.page import Page
 _TWO_COLUMNS_FROM: Final = 100
 """Width from which a sentence is still read in one go in half of it."""
 _GUTTER: Final = 3
+_PARTED: Final = 4
+"""Lines that two columns may differ by before a section is parted for it."""
 _MOST_INDENT: Final = 13
 """Cells that a term may take beside its meaning; a longer one has a line of its own."""
 _LEAST_BESIDE: Final = 40
@@ -32,37 +34,51 @@ _LEAST_BESIDE: Final = 40
 
 
 def help_lines(sections: Iterable[Section], width: int) -> list[Line]:
-    """Return sections for `width` cells, side by side where there is room for two."""
-    blocks = [list(_section_lines(section, width)) for section in sections]
+    """Return sections for `width` cells, in two columns of about one height where there is room."""
     if width < _TWO_COLUMNS_FROM:
-        return [line for block in blocks for line in block]
+        return [line for section in sections for line in _joined(_entries(section, width))]
     half = (width - _GUTTER) // 2
-    blocks = [list(_section_lines(section, half)) for section in sections]
-    if len(blocks) == 1:
-        return _halved(blocks[0], half + _GUTTER)
-    first: list[Line] = []
-    total, taken = sum(map(len, blocks)), 0
-    while blocks and (not first or taken + len(blocks[0]) / 2 <= total / 2):
-        taken += len(blocks[0])
-        first += blocks.pop(0)
-    second = [line for block in blocks for line in block]
+    blocks = [list(_entries(section, half)) for section in sections]
+    first, second = min(_cuts(blocks), key=lambda cut: cut.cost)[:2]
     return side_by_side(first, second, half + _GUTTER)
 
 
-def _halved(lines: Sequence[Line], at: int) -> list[Line]:
-    """Return one section in two columns, cut where an entry begins."""
-    begins = [row for row, line in enumerate(lines) if line and not line[0][0].startswith(" ")]
-    middle = next((row for row in begins if row * 2 >= len(lines)), len(lines))
-    return side_by_side(lines[:middle], lines[middle:], at)
+class _Cut(NamedTuple):
+    """One way to part sections into two columns."""
+
+    first: list[Line]
+    second: list[Line]
+    cost: int
 
 
-def _section_lines(section: Section, width: int) -> Iterator[Line]:
-    yield from flow(((section.title, "head"),), width)
+def _cuts(blocks: Sequence[list[list[Line]]]) -> Iterator[_Cut]:
+    """Give each way to part them: between two sections, or within one where an entry begins."""
+    lines = [_joined(entries) for entries in blocks]
+    for place, entries in enumerate(blocks):
+        before = _joined(lines[:place])
+        after = _joined(lines[place + 1 :])
+        for at in range(1, len(entries) + 1):
+            first = [*before, *_joined(entries[:at])]
+            rest = _joined(entries[at:])
+            second = [*rest, *after]
+            yield _Cut(first, second, max(len(first), len(second)) + _PARTED * bool(rest))
+
+
+def _joined(parts: Iterable[Sequence[Line]]) -> list[Line]:
+    return [line for part in parts for line in part]
+
+
+def _entries(section: Section, width: int) -> Iterator[list[Line]]:
+    """Give the lines of each term; the title stands with the first, a blank line with the last."""
     longest = max((cells(term.shown) for term in section.terms), default=0)
     indent = min(longest, _MOST_INDENT) + 1
-    for term in section.terms:
-        yield from _term_lines(term, indent, width)
-    yield ()
+    title = list(flow(((section.title, "head"),), width))
+    if not section.terms:
+        yield [*title, ()]
+    for number, term in enumerate(section.terms):
+        head = [] if number else title
+        foot: list[Line] = [()] if term is section.terms[-1] else []
+        yield [*head, *_term_lines(term, indent, width), *foot]
 
 
 def _term_lines(term: Term, indent: int, width: int) -> Iterator[Line]:

@@ -10,8 +10,9 @@ much that neither wants half of the lines, they stand one below the other, as wi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from tui.panes.pane import Want
 
@@ -50,8 +51,7 @@ _WEIGHTS: Final[Mapping[int, int]] = {2: 5, 3: 5, 4: 3, 5: 3, 6: 4}
 """How the lines that nobody needs are shared, until a pane has all that it wants."""
 
 
-@dataclass(frozen=True, slots=True)
-class PanePlace:
+class PanePlace(msgspec.Struct, frozen=True):
     """Where a pane stands, borders included."""
 
     number: int
@@ -63,8 +63,7 @@ class PanePlace:
     """It is one line, without borders."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
+class Arrangement(msgspec.Struct, frozen=True):
     """What is shown; header, banner, filter and footer take a line each."""
 
     header: bool

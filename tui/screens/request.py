@@ -5,9 +5,9 @@ even when the board keeps it no longer.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 
 from probes.board.views import PhaseRow, RequestView, RouteView, Snapshot
@@ -141,7 +141,9 @@ class RequestScreen(LiveScreen):
         return title
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
-        return hints(view.keys, ("copy_id", "copies the request id"), ("leave", "back"))
+        has_id = self._request is not None and request_id(self._request)[0]
+        copy = (("copy_id", "copies the request id"),) if has_id else ()
+        return hints(view.keys, *copy, ("leave", "back"))
 
     # Keys.
 

@@ -1,14 +1,16 @@
 """The page of one route: what proves the verdict, and the last probes one by one."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.containers import Container
 
 from probes.kit.clock import NS_PER_S
-from tui.keys import bindings, with_keys
+from tui.keys import bindings, hotkey, with_keys
 from tui.panes.header import banner_line
+from tui.panes.page.heat import is_of_gaps
 from tui.panes.page.panes import page_panes
 from tui.panes.page.probes import moved_probe, selected_probe
 from tui.panes.page.subject import subject_of
@@ -65,7 +67,15 @@ class RouteScreen(LiveScreen):
         if arrangement != self._arrangement:
             self._arrangement = arrangement
             self._apply(arrangement)
+        self._count_hidden((*arrangement.above, *arrangement.below))
         return arrangement
+
+    def _count_hidden(self, shown: Sequence[int]) -> None:
+        """Let the last pane say how many have no room, and the key that goes to them."""
+        hidden = len(PAGE_PANES) - len(shown) if self.view.maximised is None else 0
+        told = f"+{hidden} pane{'s' if hidden > 1 else ''} · {hotkey('ring', self.view.keys).shown}"
+        for number in shown:
+            self.pane(number).note = told if hidden and number == shown[-1] else ""
 
     def _verdict_lines(self) -> int:
         """Return how many lines the verdict takes: of one route and width never fewer than it had,
@@ -171,8 +181,10 @@ class RouteScreen(LiveScreen):
 
     def action_gaps(self) -> None:
         """Show the map of the gaps between chunks, or that of TTFT again."""
-        page = self.view.page
-        self.look(replace(self.view, page=replace(page, gaps=not page.gaps)))
+        subject = subject_of(self.latest, self.view)
+        if subject is not None:
+            gaps = not is_of_gaps(self.view, subject.route)
+            self.look(replace(self.view, page=replace(self.view.page, gaps=gaps)))
 
     def action_slowest(self) -> None:
         """List the slowest probes first, or the newest again."""

@@ -128,3 +128,48 @@ def test_a_median_of_what_failed_and_what_is_open(
 
 def test_without_a_goal_nothing_is_graded() -> None:
     assert {one.grade for one in asked([1.0] * 40, 30, goal=None).at(*PROBABILITIES)} == {"none"}
+
+
+def test_a_span_holds_the_percentile_by_the_ranks_of_its_samples() -> None:
+    values = [float(at) for at in range(1, 101)]
+    p50, p95, p99 = asked(values).spanned(*PROBABILITIES)
+    assert (p50.value, p50.low, p50.high) == (50.0, 39.0, 62.0)
+    assert (p95.value, p95.low, p95.high) == (95.0, 90.0, 100.0)
+    assert (p99.value, p99.high) == (99.0, None), "none of a hundred is surely above"
+    assert p99.low is not None
+
+
+def test_the_span_of_a_percentile_among_what_failed_is_open_above() -> None:
+    values = [float(at) for at in range(1, 61)]
+    (p50,) = asked(values, lost=40).spanned(0.5)
+    assert (p50.value, p50.low, p50.high) == (50.0, 39.0, None)
+    (never,) = asked(values[:45], lost=55).spanned(0.5)
+    assert (never.is_least, never.low, never.high) == (True, 39.0, None)
+
+
+def test_the_span_of_too_few_is_open() -> None:
+    (p50,) = asked([1.0, 2.0, 3.0]).spanned(0.5)
+    assert (p50.value, p50.low, p50.high) == (2.0, None, None)
+
+
+def test_a_difference_lies_between_the_ends_of_both_spans() -> None:
+    slow = FeltFigure(2.6, low=2.5, high=2.75)
+    fast = FeltFigure(0.7, low=0.65, high=0.8)
+    assert slow.more_than(fast) == pytest.approx((1.7, 2.1))
+    assert fast.more_than(slow) == pytest.approx((-2.1, -1.7))
+    assert FeltFigure(2.6, True, low=2.5).more_than(fast) == (pytest.approx(1.7), None)
+    assert slow.more_than(FeltFigure(0.7)) == (None, None)
+
+
+def test_two_spans_of_one_distribution_are_hardly_ever_told_apart() -> None:
+    chance, apart = random.Random(5), 0
+    for _ in range(100):
+        one, other = [
+            asked([chance.lognormvariate(0.0, 0.5) for _ in range(60)]).spanned(0.5)[0]
+            for _ in range(2)
+        ]
+        least, most = one.more_than(other)
+        assert least is not None
+        assert most is not None
+        apart += least > 0 or most < 0
+    assert apart <= 5

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.diagnosis.evidence import advice_for
 from probes.events import (
     Act,
     Advice,
@@ -18,6 +19,7 @@ from probes.events import (
 from probes.events.diagnosis_words import (
     advice_words,
     as_usual_words,
+    by_now_words,
     cause_words,
     counts_failures,
     diagnosis_text,
@@ -222,3 +224,72 @@ def test_how_a_route_fares_stands_beside_its_name() -> None:
 )
 def test_how_the_other_routes_fare_is_told(well: int, hurt: list[str], words: str) -> None:
     assert others_words(well, hurt) == words
+
+
+@pytest.mark.parametrize(
+    ("named", "now", "n", "words"),
+    [
+        (Evidence(figure="ttft", now=2.6, usual=0.73), 3.4, 88, "by now 3.40 s (n 88)"),
+        (Evidence(figure="ttft", now=2.6, usual=0.73), 2.601, 88, ""),
+        (Evidence(figure="rtt", now=0.29, usual=0.04), 0.31, 0, "by now 310 ms"),
+        (Evidence(figure="time_per_token", now=0.08), 0.05, 40, "by now 20 tok/s (n 40)"),
+        (Evidence(figure="stalled_share", now=0.4, n_now=15), 0.33, 48, "by now 33 % (n 48)"),
+        (Evidence(figure="cached_share", now=0.1), 0.92, 0, "by now 92 %"),
+        (Evidence(figure="input_tokens", now=480.0), 1_200.0, 30, "by now 1.2k (n 30)"),
+        (Evidence(figure="retransmits", now=3.0), 4.0, 0, "by now 4"),
+    ],
+)
+def test_what_a_figure_is_by_now_is_told_in_the_unit_it_was_named_in(
+    named: Evidence, now: float, n: int, words: str
+) -> None:
+    assert by_now_words(named, now, n) == words
+
+
+def test_what_is_at_least_so_much_by_now_says_so_though_it_reads_the_same() -> None:
+    named = Evidence(figure="ttft", now=2.6, usual=0.73)
+    assert by_now_words(named, 2.6, 9, is_least=True) == "by now ≥2.60 s (n 9)"
+
+
+def test_an_advice_says_how_it_was_with_the_knob_where_it_is_to_be_set() -> None:
+    advice = Advice(act="set_knob", knob="concurrency", value=3.0)
+    assert advice_words(advice, took="at 3 it took 0.9 s") == "- to 3; at 3 it took 0.9 s"
+    undo = Advice(act="undo_knob", knob="concurrency", value=3.0)
+    assert advice_words(undo, took="at 3 it took 0.9 s").endswith("(or - to 3); at 3 it took 0.9 s")
+    assert advice_words(Advice(act="wait"), took="at 3 it took 0.9 s") == "wait"
+
+
+# ------------------------------------------------------------------ what is advised, cause by cause
+
+ADVISED = {
+    "auth_failure": "check the key: was it rotated?",
+    "quota_exhausted": "top up; waiting does not help",
+    "model_missing": "check the model's name: renamed or retired?",
+    "model_changed": "an alias, a fallback or a rollout? pin the version",
+    "bad_request": "llmtop once says what it refuses",
+    "network_path": "the host or the way to it: status page, VPN, proxy",
+    "dns": "check the name, the resolver, the VPN",
+    "tls": "check its certificate, our clock, a proxy in between",
+    "connection_churn": "who closes them? a proxy, a balancer, its keep-alive",
+    "cold_start": "wait; the next answers find the model loaded",
+    "cache_loss": "tell the provider; its cache or its balancing changed",
+    "prompt_growth": "template, tokenizer or a gateway adds to the prompt",
+    "output_growth": "a new build, a lost stop word? a lower answer cap bounds them",
+    "retry_masking": "nothing breaks yet",
+    "local_observer": "trust no latency until it clears",
+    "no_answer": "send users elsewhere; B sends one on a fresh connection",
+    "unknown": "send users elsewhere",
+}
+"""What stands behind the name of each cause; what ends all of these alike is left out."""
+
+
+@pytest.mark.parametrize("cause", get_args(Cause))
+def test_what_is_advised_fits_its_cause(cause: Cause) -> None:
+    told = advice_words(advice_for(cause, (), ()))
+    eased = cause.startswith("rate_limited") or cause == "own_load"
+    # Without a route there is no knob to ease it with.
+    assert told == ADVISED.get(cause, "wait" if eased else ADVISED["unknown"])
+
+
+def test_of_prompts_only_what_is_wrong_with_prompts_speaks() -> None:
+    speaking = {cause for cause in get_args(Cause) if "prompt" in ADVISED.get(cause, "")}
+    assert speaking == {"prompt_growth"}

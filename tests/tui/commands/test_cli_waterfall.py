@@ -305,13 +305,13 @@ PATH = {
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "rtt 18 ms, min 17 ms, resent 0, out of order 3 (to the proxy)"),
+        ({}, "RTT 18 ms, min 17 ms, resent 0, out of order 3 (to the proxy)"),
         (
             {"rtt_ns": 26_000, "rtt_to": "server"},
-            "rtt 0.03 ms, min 17 ms, resent 0, out of order 3",
+            "RTT 0.03 ms, min 17 ms, resent 0, out of order 3",
         ),
         ({"rtt_ns": None}, "min 17 ms, resent 0, out of order 3 (to the proxy)"),
-        ({"retransmits": None, "reordered": None}, "rtt 18 ms, min 17 ms (to the proxy)"),
+        ({"retransmits": None, "reordered": None}, "RTT 18 ms, min 17 ms (to the proxy)"),
         ({"rtt_to": None}, ""),
     ],
 )
@@ -324,9 +324,16 @@ def test_the_path_and_the_model_that_answered_stand_below_the_bars() -> None:
     lines = waterfall(ROUTE, (told,), RECORD.probe, 76)
     end = next(number for number, line in enumerate(lines) if "end of body" in line)
     assert lines[end + 1] == (
-        "  path        rtt 18 ms, min 17 ms, resent 0, out of order 3 (to the proxy)"
+        "  path        RTT 18 ms, min 17 ms, resent 0, out of order 3 (to the proxy)"
     )
     assert "served by m-2024, fp_1" in lines
     fields = json.loads(json_line(ProbeRecord(probe(), (told,)), include_text=False))["attempts"][0]
     assert {name: fields[name] for name in PATH} == PATH
     assert (fields["served_model"], fields["fingerprint"]) == ("m-2024", "fp_1")
+
+
+@pytest.mark.parametrize(("stalls", "words"), [(1, "1 stall, longest"), (2, "2 stalls, longest")])
+def test_pauses_of_an_answer_are_counted_in_words_that_agree(stalls: int, words: str) -> None:
+    paused = answered(stalls=stalls, longest_gap_ns=1500 * MS)
+    lines = waterfall(ROUTE, (paused,), RECORD.probe, 120)
+    assert any(f" · {words} 1.5" in line for line in lines)

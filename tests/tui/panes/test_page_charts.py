@@ -170,8 +170,8 @@ def phases(width: int = 78, height: int = 16, **changes: object) -> list[Line]:
 def test_the_table_says_where_the_wait_grew() -> None:
     told = [text[-31:] for text in texts(phases())]
     assert told[0].split() == ["seconds", "now", "usual", "×"]
-    assert told[3].split() == ["▒", "headers", "2.38▲", "0.510", "×4.7"]
-    assert told[1].split() == ["▓", "writing", "1.31", "1.30"]
+    assert told[3].split() == ["▓", "headers", "2.38▲", "0.510", "×4.7"]
+    assert told[1].split() == ["░", "writing", "1.31", "1.30"]
     assert told[6].split() == ["in", "all", "3.93", "2.05"]
     assert phases_subtitle(made_page.snapshot(), made_page.VIEW) == "most in headers: +1.87 s"
 
@@ -188,9 +188,9 @@ def test_a_tiny_phase_that_is_many_times_its_usual_has_not_grown() -> None:
 
 def test_the_part_of_the_stack_that_grew_is_bright_from_the_onset_on() -> None:
     chart = phases(width=118, height=24)[10:]  # below the table
-    assert "sluggish" in roles_of(chart, "▒")
-    assert "graph" in roles_of(chart, "▒")
-    assert "sluggish" not in roles_of(chart, "▓")
+    assert "sluggish" in roles_of(chart, "▓")
+    assert "graph" in roles_of(chart, "▓")
+    assert "sluggish" not in roles_of(chart, "░")
 
 
 def test_each_phase_has_a_glyph_of_its_own() -> None:
@@ -199,7 +199,7 @@ def test_each_phase_has_a_glyph_of_its_own() -> None:
     even = PhaseSlice(start_ns, 4, (0.2, 0.2, 0.2, 0.2, 0.2))
     lines = stack_lines((even,), axis, (), 12)
     column = [text[6:][axis.column_of(NOW_NS) or 0] for text in texts(lines)[:10]]
-    assert column == ["▓", "▓", "▚", "▚", "▒", "▒", "░", "░", "↻", "↻"]
+    assert column == ["░", "░", "▚", "▚", "▓", "▓", "▒", "▒", "↻", "↻"]
 
 
 def test_a_column_in_which_something_failed_says_so_on_the_axis() -> None:
@@ -249,6 +249,14 @@ def test_the_stack_is_drawn_once_for_each_slice_mark_and_size() -> None:
 def heat(view: ViewState = made_page.VIEW, width: int = 78, height: int = 16,
          shown: Snapshot | None = None) -> list[str]:  # fmt: skip
     return texts(HeatMaps(UTC).lines(shown or made_page.snapshot(), view, width, height))
+
+
+def test_where_streams_pause_the_map_is_of_gaps_until_somebody_chooses() -> None:
+    stalling = made_page.snapshot(made_page.row(state="stalling"))
+    ttft = replace(made_page.VIEW, page=PageView(gaps=False))
+    assert heat_title(stalling, made_page.VIEW).startswith("gaps between chunks")
+    assert heat_title(stalling, ttft).startswith("TTFT")
+    assert heat(shown=stalling) == heat(GAPS, shown=stalling) != heat(ttft, shown=stalling)
 
 
 def test_two_humps_stand_apart_and_the_goal_between_them() -> None:

@@ -41,11 +41,21 @@ def row_of(lines: list[str], label: str) -> list[str]:
 
 def test_now_usual_and_windows_stand_side_by_side() -> None:
     lines = told()
-    assert lines[0].split() == ["seconds", "now", "usual", "1m", "5m", "15m", "1h", "run"]
-    assert row_of(lines, "TTFT p50")[:4] == ["2.60▲", "0.730", "2.60▲", "1.55▲"]
+    assert lines[0].split() == ["seconds", "now", "usual", "×", "1m", "5m", "15m", "1h", "run"]
+    assert row_of(lines, "TTFT p50")[:4] == ["2.60▲", "0.730", "×3.6", "2.60▲"]
     assert row_of(lines, "  good %")[:3] == ["22.0", "–", "22.0"]
     assert row_of(lines, "  probes")[:3] == ["100", "–", "100"]
     assert row_of(lines, "    429s")[-2:] == ["1", "1"]
+
+
+def test_a_figure_that_has_left_its_usual_says_how_many_times_it_is() -> None:
+    lines = told(width=48)
+    assert lines[0].split() == ["seconds", "now", "usual", "×", "1m", "5m"]
+    assert row_of(lines, "TTFT p50")[2] == "×3.6"
+    assert row_of(lines, "E2E  p50")[2] == "×1.9"
+    assert not [word for word in row_of(lines, "   tok/s") if "×" in word], "it is as usual"
+    assert not [word for word in row_of(lines, "  probes") if "×" in word]
+    assert "×" not in told(width=24)[0], "what it is a multiple of has gone"
 
 
 def test_a_percentile_among_what_failed_is_at_least_so_much() -> None:
@@ -81,13 +91,60 @@ def test_t0_that_was_just_taken_is_not_mistaken_for_now() -> None:
 
 def test_now_against_t0_says_how_much_more_and_how_many_times() -> None:
     view = with_t0(against_t0=True)
-    lines = told(view=view)
-    assert lines[0].split() == ["seconds", "now", "T0", "more", "times"]
+    said, *lines = told(view=view)
+    assert said == "TTFT p50: too few to say what has changed, n 100/100"
+    assert lines[0].split() == [
+        "seconds",
+        "now",
+        "T0",
+        "more",
+        "times",
+        "at",
+        "least",
+        "at",
+        "most",
+    ]
     assert row_of(lines, "TTFT p50") == ["2.60▲", "0.730", "+1.87", "×3.56"]
     assert row_of(lines, "  good %") == ["22.0", "100", "−78.0", "×0.220"]
     assert row_of(lines, "  failed") == ["2", "0"], "the spans are not equally long"
     assert row_of(lines, "   tok/s") == ["33.0", "33.0", "0", "×1.00"]
     assert figures_title(made_page.snapshot(), view) == "figures · now against T0"
+
+
+def against(now: FeltFigure, t0: FeltFigure, width: int = 60) -> list[str]:
+    columns = made_page.columns()
+    others = columns[0].ttft[1:]
+    shown = made_page.snapshot(
+        columns=(replace(columns[0], ttft=(now, *others)), *columns[1:]),
+    )
+    view = with_t0(against_t0=True)
+    before = replace(made_page.column("now"), ttft=(t0, *others))
+    return told(shown, replace(view, page=replace(view.page, t0=before)), width)
+
+
+def test_what_is_sure_of_a_difference_is_said() -> None:
+    now = made_page.felt(2.6, n=103, low=2.5, high=2.75)
+    lines = against(now, made_page.felt(0.7, n=240, low=0.65, high=0.8))
+    assert lines[0] == "TTFT p50 +1.90 s (95 %: +1.70 to +2.10 s), n 103/240"
+    assert row_of(lines[1:], "TTFT p50") == ["2.60▲", "0.700", "+1.90", "×3.71", "+1.70", "+2.10"]
+    assert row_of(lines, "E2E  p50")[2:] == ["+1.85", "×1.90"], "nobody knows how sure that is"
+
+
+def test_what_may_be_chance_is_not_told_apart() -> None:
+    now = made_page.felt(0.75, n=103, low=0.7, high=0.82)
+    lines = against(now, made_page.felt(0.7, n=98, low=0.65, high=0.8))
+    assert " ".join(lines[:2]) == (
+        "TTFT p50 not to be told apart (95 %: −0.100 to +0.170 s), n 103/98"
+    )
+
+
+def test_a_difference_of_what_is_at_least_so_much_is_at_least_so_much() -> None:
+    now = made_page.felt(9.1, n=40, is_least=True, low=4.0)
+    lines = against(now, made_page.felt(0.7, n=98, low=0.65, high=0.8))
+    assert lines[0] == "TTFT p50 more (95 %: at least +3.20 s), n 40/98"
+    assert row_of(lines[1:], "TTFT p50")[2:] == ["≥+8.40", "+3.20", "–"]
+    both = against(now, made_page.felt(8.0, n=40, is_least=True, low=3.0))
+    assert row_of(both[1:], "TTFT p50")[2] == "–"
 
 
 def test_t0_of_another_route_is_not_compared() -> None:

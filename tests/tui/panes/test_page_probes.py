@@ -132,10 +132,10 @@ def test_probes_are_listed_newest_first_with_their_figures() -> None:
     lines = told(frame(made_page.probes()), width=120)
     assert lines[0].split()[:7] == ["TIME", "PROBE", "ENDED", "TTFT", "E2E", "TOK", "tok/s"]
     assert names(lines)[:3] == ["#1690", "#1689", "#1688"]
-    assert lines[1].split()[:7] == ["22:26:00", "#1690", "ok", "△", "2.61", "3.92", "40"]
-    assert lines[2].split()[2:4] == ["429", "⊘"]
+    assert lines[1].split()[:7] == ["22:26:00", "#1690", "△", "ok", "2.61", "3.92", "40"]
+    assert lines[2].split()[2:4] == ["⊘", "429"]
     assert "3 +2.1s" in lines[2]
-    assert lines[4].split()[2:4] == ["503", "✕"]
+    assert lines[4].split()[2:4] == ["✕", "503"]
 
 
 def test_the_slowest_come_first_where_that_is_asked_for() -> None:
@@ -252,3 +252,23 @@ def test_a_strip_has_as_many_cells_as_its_scale(
     drawn = strip_cells(probe, Scale(width, top_s))
     assert len(drawn) == width
     assert all(line_width((cell,)) == 1 for cell in drawn)
+
+
+def test_the_legend_explains_what_is_in_sight() -> None:
+    calm = told(frame(tuple(made_page.probe(at) for at in range(9, 0, -1))), width=100)
+    assert calm[-1].endswith("▶ first token  ▁█ chunks  ┤ end")
+    failed = made_page.failed(10, "timeout", "timeout", None, 1.0, lasted_s=60.0)
+    rare = told(frame((failed, *(made_page.probe(at) for at in range(9, 0, -1)))), width=100)
+    assert "◷ timeout" in rare[-1]
+    assert "… goes on" in rare[-1]
+
+
+def test_where_the_legend_has_no_room_the_least_needed_goes_first() -> None:
+    narrow = told(frame(made_page.probes()), width=70)[-1]
+    assert "▶ first token" in narrow
+    assert "chunks" not in narrow
+
+
+def test_a_name_of_another_engine_is_whole() -> None:
+    lines = told(frame((made_page.probe(9, probe="2-12345"),)), width=120)
+    assert "#2-12345 " in lines[1]

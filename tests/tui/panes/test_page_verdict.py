@@ -10,9 +10,10 @@ from changed import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.board.views import IncidentView, RouteView, Snapshot
+from probes.board.views import IncidentView, OpenLoad, RouteView, Snapshot
 from probes.events import Advice, Evidence
 from probes.kit.clock import NS_PER_S
+from probes.kit.short_figures import counted
 from tui.draw.text import Line, line_text, line_width
 from tui.panes.page.verdict import RouteVerdict
 from tui.panes.routes import STATE_GLYPHS
@@ -63,6 +64,54 @@ def test_it_says_what_since_how_many_why_what_to_do_and_what_speaks_against() ->
         "   knob     22:20:11 you: CONC 3→6 · 429 0→0 % · TTFT p95 0.90→3.26 s · "
         "tok/s 33→33 · GOOD 100→22 % · n 112/117 · worse",
     ]
+
+
+def test_what_a_figure_has_become_since_it_was_named_stands_beside_it() -> None:
+    named = (Evidence(figure="ttft", now=1.9, usual=0.73, n_now=12, n_usual=240),)
+    told = text_of(ill(of({"evidence": named})))[1]
+    assert told == ("   for      first token 1.90 s, usual 0.73 (n 12/240), by now 2.60 s (n 100)")
+
+
+def test_a_figure_that_reads_as_it_was_named_is_told_once() -> None:
+    assert "by now" not in " ".join(text_of(ill(QUEUEING)))
+
+
+def test_of_several_routes_nobody_knows_whose_figure_was_named() -> None:
+    named = (Evidence(figure="ttft", now=1.9, usual=0.73, n_now=12, n_usual=240),)
+    several = of({"evidence": named, "routes": (made_page.NAME, "deepseek-eu")})
+    assert "by now" not in " ".join(text_of(ill(several)))
+
+
+def test_what_is_at_least_so_much_by_now_says_so() -> None:
+    named = (Evidence(figure="ttft", now=1.9, usual=0.73, n_now=12, n_usual=240),)
+    columns = made_page.columns()
+    hangs = (made_page.felt(9.0, is_least=True), *columns[0].ttft[1:])
+    page = made_page.snapshot(columns=(replace(columns[0], ttft=hangs), *columns[1:]))
+    shown = replace(page, incidents=(of({"evidence": named}),))
+    assert "by now ≥9.00 s (n 100)" in text_of(shown)[1]
+
+
+def advised(cause: str, load: OpenLoad, *, streamed: bool = True) -> str:
+    advice = Advice(act="set_knob", knob="concurrency", value=3.0)
+    shown = made_page.snapshot(made_page.row(streamed=streamed), loads=(load,))
+    incident = of({"cause": cause, "advice": advice})
+    told = text_of(replace(shown, incidents=(incident,)))
+    return next(line for line in told if line.startswith("   do"))
+
+
+def test_what_it_took_with_fewer_open_is_told_where_that_is_known() -> None:
+    load = OpenLoad(open=3, n=40, ttft_p50=0.9, e2e_p50=2.2, throttled=0)
+    assert advised("own_load", load).endswith(
+        "- to 3; with at most 3 open the first token took 0.900 s (n 40)"
+    )
+    assert advised("own_load", load, streamed=False).endswith("the answer took 2.20 s (n 40)")
+    assert advised("rate_limited_concurrency", load).endswith(
+        "- to 3; with at most 3 open 0 of 40 probes got a 429"
+    )
+    other = replace(load, open=2)
+    assert advised("own_load", other).endswith("- to 3")
+    never = replace(load, ttft_p50=None)
+    assert advised("own_load", never).endswith("- to 3")
 
 
 def test_every_figure_that_speaks_for_it_is_told_at_any_width() -> None:
@@ -212,7 +261,7 @@ def test_what_has_no_room_is_counted() -> None:
     for height in range(1, len(whole)):
         lines = lines_of(made_page.snapshot(), 80, height)
         assert len(lines) == height
-        assert line_text(lines[-1]).endswith(f" +{len(whole) - height} lines")
+        assert line_text(lines[-1]).endswith(f" +{counted(len(whole) - height, 'line')}")
     assert lines_of(made_page.snapshot(), 80, len(whole)) == whole
 
 

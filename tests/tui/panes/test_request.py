@@ -48,7 +48,7 @@ def test_the_first_line_says_what_it_came_to_and_the_next_in_whose_words() -> No
         "server error (overloaded) after 3 attempts · over after 2.50 s"
         " · 2.00 s of it between attempts"
     )
-    assert lines[1] == "22:25:41 to 22:25:43 · cohort 64/256 · request req_throttled_2"
+    assert lines[1] == "22:25:41 to 22:25:43 · cap 64, in ≤256 · request req_throttled_2"
     assert lines[2] == "detail: The engine is currently overloaded, please try again later"
     assert page(made_request.FAILED)[0][0][1] == "missed"
     assert page(made_request.SLOW)[0][0] == ("ok", "title")
@@ -139,7 +139,7 @@ def test_each_phase_stands_against_its_usual_and_what_took_longer_stands_out() -
     texts = [line_text(line) for line in lines]
     start = next(place for place, text in enumerate(texts) if text.startswith("phase"))
     assert texts[start : start + 5] == [
-        "phase            it took     usual         ×  usual: median of 240 probes while well",
+        "phase            it took     usual         ×  median of 240 probes while well",
         "connect           0.4 ms    0.4 ms      1.00",
         "headers           2.38 s    510 ms      4.67▲",
         "1st token         220 ms    220 ms      1.00",
@@ -230,7 +230,7 @@ def test_what_is_spent_and_what_was_lost_on_the_way_stands_out() -> None:
     roles = {line_text(line).strip(): line[-1][1] for line in page(lossy) if line}
     words = "limit         tokens · 0 of 4.0k left · counts for upstream"
     assert roles[words] == "missed"
-    assert roles["path          rtt 1.0 ms, resent 3 (to the server)"] == "slow"
+    assert roles["path          RTT 1.0 ms, resent 3 (to the server)"] == "slow"
 
 
 def test_stamps_that_are_not_to_be_trusted_are_said_so() -> None:

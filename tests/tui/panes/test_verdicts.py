@@ -1,6 +1,5 @@
 """The verdicts under the header: who, what, since, why, what to do; in that order they stay."""
 
-import dataclasses
 from datetime import UTC
 from typing import Any
 
@@ -190,7 +189,7 @@ def test_recoveries_that_are_not_shown_are_counted_though_no_key_goes_to_them() 
 
 
 def replace_key(key: Hotkey) -> Hotkey:
-    return dataclasses.replace(key, shown="F5") if key.id == "trouble" else key
+    return replace(key, shown="F5") if key.id == "trouble" else key
 
 
 def well(since_s: float = 720.0, **changes: Any) -> Snapshot:

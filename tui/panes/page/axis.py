@@ -173,6 +173,13 @@ def draw_down(rows: Sequence[list[Span]], axis: TimeAxis, marks: Iterable[PageMa
                 row[column] = (DOWN, mark.role)
 
 
+def write_in(row: list[Span], text: str) -> None:
+    """Write words into the middle of a chart that has nothing else to show."""
+    start = (len(row) - len(text)) // 2
+    if start >= 0:
+        row[start : start + len(text)] = [(letter, "dim") for letter in text]
+
+
 def base_line(
     axis: TimeAxis, points: Sequence[ChartPoint], has_sample: Sequence[bool]
 ) -> list[Span]:

@@ -9,7 +9,7 @@ Rule 2. What has no room is counted in the last line, and scrolled to.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -29,10 +29,12 @@ from tui.draw.text import (
     NO_FIGURE,
     Line,
     Role,
+    Span,
     age,
     cells,
     clip,
     count,
+    counted,
     share,
     three_digits,
     time_of_day,
@@ -41,15 +43,20 @@ from tui.draw.text import (
 from tui.keys import first_key, hints
 from tui.panes.happenings import effect_parts
 from tui.panes.page.axis import t0_is_of
-from tui.panes.page.subject import Subject, subject_of
+from tui.panes.page.subject import Subject, of_subject, subject_of
 from tui.panes.page.wrapping import wrapped
-from tui.panes.routes import FEW_SAMPLES, figure_cell
+from tui.panes.routes import FEW_SAMPLES, NOTABLE_RATIO, figure_cell
 from tui.panes.throttling import limit_words
 from tui.panes.view import ViewState
 
 _LABEL: Final = 8
 _FIGURE: Final = 6
+_TIMES: Final = 5
+_TIMES_PRIORITY: Final = 2
+"""It goes before `usual`, without which it says nothing, and after the windows."""
 _T0: Final = "T0"
+_LEAST_BODY: Final = 4
+"""Rows below which a sentence above the heads would take the figures' place."""
 _NAMED: Final = 24
 """Characters of a cohort's name."""
 _GRADE_MARKS: Final = {"slow": "△", "sluggish": "▲"}
@@ -78,10 +85,6 @@ class _Row:
     """A difference of it says nothing: the spans are not equally long."""
 
 
-def _percent(value: float) -> str:
-    return f"{share(value)}%"
-
-
 _ROWS: Final = (
     _Row("TTFT p50", lambda column: column.ttft[0], of_streams=True),
     _Row("     p95", lambda column: column.ttft[1], of_streams=True),
@@ -106,8 +109,8 @@ _ROWS: Final = (
         lambda column: None if column.rtt_s is None else column.rtt_s * 1000,
         is_optional=True,
     ),
-    _Row("lost/try", lambda column: column.lost_segments, is_optional=True),
-    _Row("new conn", lambda column: column.cold_share, _percent, is_optional=True),
+    _Row("lost seg", lambda column: column.lost_segments, is_optional=True),
+    _Row("cold %", lambda column: column.cold_share, share, is_optional=True),
     _Row("cached %", lambda column: column.cached_share, share, is_optional=True),
     _Row("$/h", lambda column: column.usd_per_hour, usd, is_optional=True),
 )
@@ -119,42 +122,49 @@ class Figures:
     def __init__(self, zone: tzinfo | None = None) -> None:
         self._zone = zone
 
-    def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+    @of_subject
+    def lines(
+        self, subject: Subject, snapshot: Snapshot, view: ViewState, width: int, height: int
+    ) -> Sequence[Line]:
         """Return as many lines as fit, from the one that is scrolled to."""
-        if width <= 0 or height <= 0:
-            return []
-        subject = subject_of(snapshot, view)
-        if subject is None:
-            return [clip((("no route selected", "dim"),), width)]
-        head, *body = _table(subject, snapshot, view, width)
+        head, body = _table(subject, snapshot, view, width)
         body += [clip(line, width) for line in _below(subject, snapshot, width, self._zone)]
-        room = height - 1
+        if height < len(head) + _LEAST_BODY:
+            head = head[-1:]
+        room = height - len(head)
         if len(body) <= room:
-            return [head, *body]
+            return [*head, *body]
         room -= 1
         if room <= 0:
-            return [head][:height]
+            return head[:height]
         first = min(view.offset("figures"), len(body) - room)
         key = first_key("scroll_down", view.keys)
         told = f"lines {first + 1}–{first + room} of {len(body)}" + (f" · {key}" if key else "")
         foot: Line = ((told, "faint"),)
-        return [head, *body[first : first + room], clip(foot, width)]
+        return [*head, *body[first : first + room], clip(foot, width)]
 
 
-def _table(subject: Subject, snapshot: Snapshot, view: ViewState, width: int) -> list[Line]:
-    """Return the figures, a column a span of time; those that matter most go last."""
+def _table(
+    subject: Subject, snapshot: Snapshot, view: ViewState, width: int
+) -> tuple[list[Line], list[Line]]:
+    """Return the heads and the figures, a column a span of time; those that matter most go last."""
     shown = list(subject.page.columns)
     t0 = view.page.t0 if t0_is_of(view, subject) else None
     first: Column[_Row] = Column(
         "seconds", _LABEL, lambda row: Cell(row.label, "head"), marked=True
     )
     lit = snapshot.window
+    said: list[Line] = []
     if t0 is not None and view.page.against_t0 and subject.now is not None:
         columns = _against(subject.now, t0)
+        said = wrapped("", [_difference(subject, subject.now, t0)], width, indent=0)
     else:
         if t0 is not None:
             shown.insert(1, msgspec.structs.replace(t0, name=_T0))
         columns = [_column(place, one, lit) for place, one in enumerate(shown)]
+        usual = next((one for one in shown if one.name == "usual"), None)
+        if subject.now is not None and usual is not None:
+            columns.insert(shown.index(usual) + 1, _times_usual(subject.now, usual))
     table: Table[_Row] = fit([first, *columns], width)
     rows = [
         row
@@ -162,7 +172,8 @@ def _table(subject: Subject, snapshot: Snapshot, view: ViewState, width: int) ->
         if (subject.route.streamed or not row.of_streams)
         and (not row.is_optional or any(row.value(one) is not None for one in shown))
     ]
-    return [clip(line, width) for line in (table.head_line(lit), *map(table.line, rows))]
+    head = [clip(line, width) for line in (*said, table.head_line(lit))]
+    return head, [clip(table.line(row), width) for row in rows]
 
 
 def _column(place: int, of: FeltColumn, lit: str) -> Column[_Row]:
@@ -179,32 +190,127 @@ def _column(place: int, of: FeltColumn, lit: str) -> Column[_Row]:
     )
 
 
-def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
-    """Return the columns of now against T0: both, how much more it is, and how many times."""
-
-    def number(row: _Row, of: FeltColumn) -> float | None:
-        value = row.value(of)
-        return value.value if isinstance(value, FeltFigure) else value
-
-    def more(row: _Row) -> Cell:
-        new, old = number(row, now), number(row, t0)
-        if new is None or old is None or row.is_count:
-            return BLANK
-        sign = "+" if new > old else "−" if new < old else ""
-        return Cell(sign + row.form(abs(new - old)), "text")
+def _times_usual(now: FeltColumn, usual: FeltColumn) -> Column[_Row]:
+    """Return the column of how many times its usual each figure is, where it has left that."""
 
     def times(row: _Row) -> Cell:
-        new, old = number(row, now), number(row, t0)
-        if not new or not old or row.is_count:
+        new, old = _number(row, now), _number(row, usual)
+        # Of what is 0 no multiple says anything, nor of how many there were.
+        if not new or not old or row.is_count or not _is_enough(row, now):
+            return BLANK
+        if 1 / NOTABLE_RATIO < new / old < NOTABLE_RATIO:
+            return BLANK
+        bound = "≥" if _is_least(row, now) else "×"
+        text = f"{new / old:.1f}" if new < 9.95 * old else count(new / old)
+        return Cell(bound + text, "text")
+
+    return Column("×", _TIMES, times, _TIMES_PRIORITY, marked=True)
+
+
+def _number(row: _Row, of: FeltColumn) -> float | None:
+    value = row.value(of)
+    return value.value if isinstance(value, FeltFigure) else value
+
+
+def _is_enough(row: _Row, of: FeltColumn) -> bool:
+    value = row.value(of)
+    return not isinstance(value, FeltFigure) or value.enough
+
+
+def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
+    """Return the columns of now against T0: both, how much more it is, how sure that is, and how
+    many times."""
+
+    def more(row: _Row) -> Cell:
+        new, old = _number(row, now), _number(row, t0)
+        if new is None or old is None or row.is_count:
+            return BLANK
+        new_is_least, old_is_least = _is_least(row, now), _is_least(row, t0)
+        if new_is_least and old_is_least:
+            return Cell(NO_FIGURE, "faint")
+        bound = "≥" if new_is_least else "≤" if old_is_least else ""
+        text = bound + _signed(new - old, row.form)
+        span = _span(row, now, t0)
+        return Cell(text, "text" if span is None or _is_told_apart(span) else "faint")
+
+    def times(row: _Row) -> Cell:
+        new, old = _number(row, now), _number(row, t0)
+        if not new or not old or row.is_count or _is_least(row, now) or _is_least(row, t0):
             return BLANK
         return Cell(f"×{three_digits(new / old)}", "text")
+
+    def end(which: int) -> Callable[[_Row], Cell]:
+        def cell(row: _Row) -> Cell:
+            span = _span(row, now, t0)
+            if span is None:
+                return BLANK
+            bound = span[which]
+            text = NO_FIGURE if bound is None else _signed(bound, row.form)
+            return Cell(text, "dim" if _is_told_apart(span) else "faint")
+
+        return cell
 
     return [
         _column(0, now, ""),
         _column(1, msgspec.structs.replace(t0, name=_T0), ""),
         Column("more", _FIGURE + 1, more, 2, marked=True),
-        Column("times", _FIGURE, times, 3, marked=True),
+        Column("times", _FIGURE, times, 4),
+        Column("at least", _FIGURE, end(0), 3, gap=1),
+        Column("at most", _FIGURE, end(1), 3, gap=1),
     ]
+
+
+_Span: TypeAlias = tuple[float | None, float | None]
+
+
+def _span(row: _Row, now: FeltColumn, t0: FeltColumn) -> _Span | None:
+    """Return between what the difference of a percentile lies; None where nobody knows."""
+    new, old = row.value(now), row.value(t0)
+    if not isinstance(new, FeltFigure) or not isinstance(old, FeltFigure):
+        return None
+    span = new.more_than(old)
+    return None if span == (None, None) else span
+
+
+def _is_told_apart(span: _Span) -> bool:
+    least, most = span
+    return (least is not None and least > 0) or (most is not None and most < 0)
+
+
+def _is_least(row: _Row, of: FeltColumn) -> bool:
+    value = row.value(of)
+    return isinstance(value, FeltFigure) and value.is_least
+
+
+def _signed(value: float, form: Callable[[float], str] = three_digits) -> str:
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return sign + form(abs(value))
+
+
+def _difference(subject: Subject, now: FeltColumn, t0: FeltColumn) -> Line:
+    """Return what now is against T0 in a sentence: of the median of what users wait for first."""
+    row = next(row for row in _ROWS if subject.route.streamed or not row.of_streams)
+    new, old = row.value(now), row.value(t0)
+    if not isinstance(new, FeltFigure) or not isinstance(old, FeltFigure):
+        return ()
+    name = " ".join(row.label.split())
+    samples: Span = (f", n {count(new.n)}/{count(old.n)}", "dim")
+    span = _span(row, now, t0)
+    if span is None:
+        return ((f"{name}: too few to say what has changed", "dim"), samples)
+    least, most = span
+    if least is None or most is None:
+        words = (
+            f"at most {_signed(most)}" if most is not None else f"at least {_signed(least or 0)}"
+        )
+    else:
+        words = f"{_signed(least)} to {_signed(most)}"
+    sure: Span = (f" (95 %: {words} s)", "text")
+    if not _is_told_apart(span):
+        return ((f"{name} not to be told apart", "dim"), (sure[0], "dim"), samples)
+    if new.value is None or old.value is None or new.is_least or old.is_least:
+        return ((f"{name} {'more' if (least or 0) > 0 else 'less'}", "title"), sure, samples)
+    return ((f"{name} {_signed(new.value - old.value)} s", "title"), sure, samples)
 
 
 def _cell(row: _Row, of: FeltColumn, *, loud: bool) -> Cell:
@@ -262,7 +368,8 @@ def _open(route: RouteView) -> list[Line]:
         role: Role = "missed" if route.overdue else "dim"
         parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
     if route.skipped:
-        parts.append(((f"{count(route.skipped)} ticks of the pace skipped", "dim"),))
+        skipped = counted(route.skipped, "send", short=True)
+        parts.append(((f"{skipped} skipped: no slot was free", "dim"),))
     return parts
 
 

@@ -31,8 +31,9 @@ from tui.panes.page.axis import (
     base_line,
     draw_down,
     marks_of,
+    write_in,
 )
-from tui.panes.page.subject import subject_of
+from tui.panes.page.subject import Subject, of_subject, subject_of
 from tui.panes.view import ViewState
 
 _SHADES: Final = "░▒▓█"
@@ -63,13 +64,11 @@ class HeatMaps:
         self._redraw = Redraw()
         self._lines: tuple[Line, ...] = ()
 
-    def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> Sequence[Line]:
+    @of_subject
+    def lines(
+        self, subject: Subject, snapshot: Snapshot, view: ViewState, width: int, height: int
+    ) -> Sequence[Line]:
         """Return the map of TTFT, or of the gaps between chunks."""
-        if width <= 0 or height <= 0:
-            return ()
-        subject = subject_of(snapshot, view)
-        if subject is None:
-            return (clip((("no route selected", "dim"),), width),)
         if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
             return (clip(((with_keys("no room for a map: {maximise}", view.keys), "dim"),), width),)
         slices = (
@@ -86,8 +85,12 @@ class HeatMaps:
 
 
 def is_of_gaps(view: ViewState, route: RouteView) -> bool:
-    """Tell whether the map is of gaps; what is not streamed has no TTFT, and no gaps either."""
-    return view.page.gaps and route.streamed
+    """Tell whether the map is of gaps; what is not streamed has no TTFT, and no gaps either.
+
+    Until somebody chooses, a route whose streams pause shows where: that is what is to be proved.
+    """
+    chosen = view.page.gaps
+    return route.streamed and (route.state == "stalling" if chosen is None else chosen)
 
 
 def heat_lines(
@@ -125,7 +128,7 @@ def heat_lines(
         _name_goal(plot[goal_line])
     draw_down(plot, axis, marks)
     if not any(is_covered):
-        _write_in(plot[rows // 2], "no answer has come yet")
+        write_in(plot[rows // 2], "no answer has come yet")
     base = base_line(axis, points, is_covered)
     body = [
         (*_scale(low + (rows - 1 - at) * step, step, at == goal_line), *join_cells(cells))
@@ -222,12 +225,6 @@ def _legend(steps: Sequence[int], width: int) -> Line:
         if line_width(line) + len(words) <= width:
             return (*line, (words, "faint"))
     return line
-
-
-def _write_in(cells: list[Span], text: str) -> None:
-    start = (len(cells) - len(text)) // 2
-    if start >= 0:
-        cells[start : start + len(text)] = [(letter, "dim") for letter in text]
 
 
 def heat_title(snapshot: Snapshot, view: ViewState) -> str:

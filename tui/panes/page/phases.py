@@ -17,6 +17,7 @@ from tui.draw.text import (
     Span,
     clip,
     count,
+    counted,
     line_width,
     right,
     side_by_side,
@@ -32,8 +33,9 @@ from tui.panes.page.axis import (
     draw_down,
     marks_of,
     scale_top,
+    write_in,
 )
-from tui.panes.page.subject import Subject, subject_of
+from tui.panes.page.subject import Subject, of_subject, subject_of
 from tui.panes.view import ViewState
 
 
@@ -45,11 +47,13 @@ class _Look(NamedTuple):
 
 _LOOKS: Final[dict[PhaseName, _Look]] = {
     "retries": _Look("↻", "slow", "retries"),
-    "connect": _Look("░", "faint", "connect"),
-    "headers": _Look("▒", "graph", "headers"),
+    "connect": _Look("▒", "faint", "connect"),
+    "headers": _Look("▓", "graph", "headers"),
     "first_token": _Look("▚", "accent", "1st token"),
-    "writing": _Look("▓", "graph_dim", "writing"),
+    "writing": _Look("░", "graph", "writing"),
 }
+"""The darkest shade beside the lightest where two phases mostly meet: waiting and writing are told
+apart where both have nearly one colour, and where there is none."""
 PHASE_NAMES: Final = {phase: look.name for phase, look in _LOOKS.items()}
 
 _GROWN: Final = 1.25
@@ -120,13 +124,11 @@ class Phases:
         self._redraw = Redraw()
         self._lines: tuple[Line, ...] = ()
 
-    def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+    @of_subject
+    def lines(
+        self, subject: Subject, snapshot: Snapshot, view: ViewState, width: int, height: int
+    ) -> Sequence[Line]:
         """Return the stack and the table: side by side, one below the other, or the table alone."""
-        if width <= 0 or height <= 0:
-            return []
-        subject = subject_of(snapshot, view)
-        if subject is None:
-            return [clip((("no route selected", "dim"),), width)]
         table, table_width = _table_lines(subject, width)
         if width >= _TABLE_WIDTH + _GAP + _LEAST_CHART and height >= _LEAST_PLOT + _FRAME:
             at = width - table_width
@@ -174,7 +176,7 @@ def stack_lines(
             plot[rows - 1 - row][column] = cell
     draw_down(plot, axis, marks)
     if not any(stacks):
-        _write_in(plot[rows // 2], "no probe has ended yet")
+        write_in(plot[rows // 2], "no probe has ended yet")
     base = base_line(axis, points, [bool(stack) for stack in stacks])
     body = [(*_scale(row, rows, top), *join_cells(cells)) for row, cells in enumerate(plot)]
     return (*body, *axis_lines(axis, marks, _GUTTER, base))
@@ -276,13 +278,7 @@ def _cut(lines: list[Line], height: int) -> list[Line]:
     if len(lines) <= height:
         return lines
     hidden = len(lines) - height + 1
-    return [*lines[: height - 1], ((f"+{hidden} lines", "faint"),)]
-
-
-def _write_in(cells: list[Span], text: str) -> None:
-    start = (len(cells) - len(text)) // 2
-    if start >= 0:
-        cells[start : start + len(text)] = [(letter, "dim") for letter in text]
+    return [*lines[: height - 1], ((f"+{counted(hidden, 'line')}", "faint"),)]
 
 
 def phases_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - a pane's own

@@ -7,11 +7,14 @@ is much longer than the others ends in a mark: it shall not squeeze them into a 
 Rule 3. What is open stands above what ended: a request that hangs is no row of those that ended.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import dataclasses
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from datetime import tzinfo
 from math import ceil
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from probes.board.views import LaneView, ProbeView, Snapshot
 from probes.events import Outcome
@@ -36,7 +39,13 @@ from tui.draw.text import (
 )
 from tui.keys import hints, with_keys
 from tui.panes.page.axis import scale_top
-from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
+from tui.panes.page.subject import (
+    Subject,
+    incidents_of,
+    of_subject,
+    recoveries_of,
+    subject_of,
+)
 from tui.panes.view import ViewState
 
 CELL_S: Final = 0.1
@@ -69,26 +78,33 @@ _ENDED: Final[dict[Outcome, str]] = {
     "content_error": "content",
     "cancelled": "by us",
 }
-_LEGEND: Final[Line] = (
-    ("▶", "good"),
-    (" first token  ", "faint"),
-    ("▁█", "graph"),
-    (" chunks  ", "faint"),
-    ("⋯", "stall"),
-    (" stall  ", "faint"),
-    ("↻", "slow"),
-    (" waits to retry  ", "faint"),
-    (THROTTLED, "throttled"),
-    (" 429  ", "faint"),
-    (FAILED, "missed"),
-    (" failed  ", "faint"),
-    ("╱", "missed"),
-    (" cut  ", "faint"),
-    ("◷", "missed"),
-    (" timeout  ", "faint"),
-    ("┤", "dim"),
-    (" end  ", "faint"),
+
+
+class _Explained(NamedTuple):
+    """A glyph of the strips, and what it means."""
+
+    shown: str
+    role: Role
+    words: str
+    also: str = ""
+    """Glyphs that it stands for."""
+
+
+_LEGEND: Final = (
+    _Explained("▶", "good", "first token"),
+    _Explained("↻", "slow", "waits to retry"),
+    _Explained("⋯", "stall", "stall"),
+    _Explained(THROTTLED, "throttled", "429"),
+    _Explained(FAILED, "missed", "failed"),
+    _Explained("╱", "missed", "cut"),
+    _Explained("◷", "missed", "timeout"),
+    _Explained("▁█", "graph", "chunks", "".join(EIGHTHS)),
+    _Explained("○", "dim", "by us"),
+    _Explained(MARK, "title", "goes on"),
+    _Explained("┤", "dim", "end"),
 )
+"""What a strip's glyphs mean. Only those in sight are explained: then there is room for the rare
+ones where they matter. What has none goes from the end."""
 
 
 class ListRow(NamedTuple):
@@ -314,17 +330,25 @@ def open_cells(lane: LaneView, now_ns: int, scale: Scale) -> list[Span]:
     return made
 
 
+def _glyph(row: ListRow) -> Cell:
+    if row.probe is None:
+        return Cell("")
+    if row.probe.outcome == "ok":
+        return Cell("" if row.probe.is_good else "△", "slow")
+    return Cell(_ENDS[row.probe.outcome][0], _ended(row).role)
+
+
 def _ended(row: ListRow) -> Cell:
     if row.probe is None:
         return Cell("open", "accent")
     probe = row.probe
     if probe.outcome == "ok":
-        return Cell("ok", "faint") if probe.is_good else Cell("ok", "slow", "△")
+        return Cell("ok", "faint" if probe.is_good else "slow")
     refused = probe.status is not None and probe.status >= 400
     what = str(probe.status) if refused else _ENDED.get(probe.outcome, str(probe.outcome))
     role: Role = "throttled" if probe.outcome == "throttled" else "missed"
     role = "dim" if probe.outcome == "cancelled" else role
-    return Cell(what, role, _ENDS[probe.outcome][0])
+    return Cell(what, role)
 
 
 def _why(row: ListRow) -> Cell:
@@ -400,8 +424,9 @@ def probe_name(probe: str) -> str:
 
 _COLUMNS: Final[tuple[Column[ListRow], ...]] = (
     Column("TIME", 8, lambda row: Cell(row.at, "dim"), 5, flush_left=True),
-    Column("PROBE", 7, _name, 4, flush_left=True),
-    Column("ENDED", 8, _ended, flush_left=True, marked=True),
+    Column("PROBE", 8, _name, 4, flush_left=True),
+    Column("", 1, _glyph),
+    Column("ENDED", 7, _ended, flush_left=True),
     Column("TTFT", 5, _first, 1),
     Column("E2E", 5, _whole, 3),
     Column("TOK", 4, _tokens, 6),
@@ -413,7 +438,7 @@ _COLUMNS: Final[tuple[Column[ListRow], ...]] = (
 )
 """Before the strip; TTFT, E2E and GAP are in seconds."""
 _STRIP: Final[Column[ListRow]] = Column("", _LEAST_STRIP, None, 0, key="strip")
-_WISHED_STRIP: Final = 30
+_WISHED_STRIP: Final = 28
 _STRIP_SHARE: Final = 0.36
 """Of the width: then figures of less need make room."""
 
@@ -424,13 +449,11 @@ class Probes:
     def __init__(self, zone: tzinfo | None = None) -> None:
         self._zone = zone
 
-    def lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+    @of_subject
+    def lines(
+        self, subject: Subject, snapshot: Snapshot, view: ViewState, width: int, height: int
+    ) -> Sequence[Line]:
         """Return head, what is open, the probes around the cursor, and the foot with the count."""
-        if width <= 0 or height <= 0:
-            return []
-        subject = subject_of(snapshot, view)
-        if subject is None:
-            return [clip((("no route selected", "dim"),), width)]
         listed = listing(subject, view, height)
         shown = listed.ended[listed.first : listed.first + listed.room]
         table = _table(width, by=_changed(snapshot, subject))
@@ -440,30 +463,35 @@ class Probes:
         others = [one.lasted_s for one in shown if one.ttft_s is None]
         scale = scale_for(brought, [*others, *open_s], strip)
         lines: list[Line] = []
+        seen: set[str] = set()
         for lane, for_s in zip(listed.open, open_s, strict=True):
             row = ListRow(None, lane, age(for_s))
-            lines.append(_line(table, row, open_cells(lane, snapshot.now_ns, scale), width))
+            drawn = open_cells(lane, snapshot.now_ns, scale)
+            seen.update(glyph for glyph, _ in drawn)
+            lines.append(_line(table, row, drawn, width))
         for probe in shown:
             at = time_of_day(probe.at_ns, snapshot.wall_anchor_ns, self._zone)
             row = ListRow(probe, None, at)
-            lines.append(_line(table, row, strip_cells(probe, scale), width))
+            drawn = strip_cells(probe, scale)
+            seen.update(glyph for glyph, _ in drawn)
+            lines.append(_line(table, row, drawn, width))
         if not listed.ended:
             lines.append(clip(_nothing(subject, view), width))
         if not listed.framed:
             return lines[:height]
         blank: list[Line] = [()] * max(0, height - 2 - len(lines))
-        return [_head(table, scale, width), *lines, *blank, _foot(listed, subject, width)]
+        return [_head(table, scale, width), *lines, *blank, _foot(listed, subject, seen, width)]
 
 
 def _table(width: int, *, by: bool) -> Table[ListRow]:
     """Return the columns that leave the strip its share of the width, as far as that goes; with
     who answered, where that has changed, before what is less needed."""
     columns = [
-        replace(column, priority=2) if column.key == "by" else column
+        dataclasses.replace(column, priority=2) if column.key == "by" else column
         for column in _COLUMNS
         if by or column.key != "by"
     ]
-    wished = replace(
+    wished = dataclasses.replace(
         _STRIP, room=min(max(_WISHED_STRIP, int(width * _STRIP_SHARE)), max(0, width - 10))
     )
     return fit([*columns, wished], width, gap=1)
@@ -495,8 +523,8 @@ def _head(table: Table[ListRow], scale: Scale, width: int) -> Line:
     return clip((*heads, (f" {text}", "head")), width)
 
 
-def _foot(listed: Listed, subject: Subject, width: int) -> Line:
-    """Return which part of the list is in sight, and what the strips' glyphs mean."""
+def _foot(listed: Listed, subject: Subject, seen: Set[str], width: int) -> Line:
+    """Return which part of the list is in sight, and what the glyphs of its strips mean."""
     number, shown = len(listed.ended), min(len(listed.ended) - listed.first, listed.room)
     ended = f" ({subject.page.ended:,} ended)" if subject.page.ended > number else ""
     words = f"{listed.first + 1}–{listed.first + shown} of {number}{ended}" if number else "none"
@@ -504,11 +532,15 @@ def _foot(listed: Listed, subject: Subject, width: int) -> Line:
     if listed.hidden_open:
         line = (*line, (f" · +{listed.hidden_open} open", "accent"))
     line = clip(line, width)
-    for size in range(len(_LEGEND), 0, -2):
-        legend = _LEGEND[:size]
+    told = [one for one in _LEGEND if seen & set(one.shown + one.also)]
+    while told:
+        legend: Line = tuple(
+            span for one in told for span in ((one.shown, one.role), (f" {one.words}  ", "faint"))
+        )
         gap = width - line_width(line) - line_width(legend)
         if gap >= 2:
             return (*line, (" " * gap, "text"), *legend)
+        told.pop()
     return line
 
 

@@ -1,6 +1,8 @@
 """What the panes of a route's page are about: the route, its page, and what is wrong with it."""
 
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from probes.board.views import (
     FeltColumn,
@@ -11,6 +13,7 @@ from probes.board.views import (
     RouteView,
     Snapshot,
 )
+from tui.draw.text import Line, clip
 from tui.panes.routes import selected_route
 from tui.panes.view import ViewState
 
@@ -38,6 +41,29 @@ def subject_of(snapshot: Snapshot, view: ViewState) -> Subject | None:
     detail = snapshot.details.get(route.name)
     page = (detail.page if detail is not None else None) or _EMPTY_PAGE
     return Subject(route, page, detail)
+
+
+P = TypeVar("P")
+DrawPane: TypeAlias = Callable[[P, Snapshot, ViewState, int, int], Sequence[Line]]
+DrawSubject: TypeAlias = Callable[[P, Subject, Snapshot, ViewState, int, int], Sequence[Line]]
+
+
+def of_subject(draw: DrawSubject[P]) -> DrawPane[P]:
+    """Make the `lines` of a pane's class from what draws its subject in some room: without room
+    there is nothing, and without a route the pane says so."""
+
+    @wraps(draw)
+    def lines(
+        pane: P, snapshot: Snapshot, view: ViewState, width: int, height: int
+    ) -> Sequence[Line]:
+        if width <= 0 or height <= 0:
+            return []
+        subject = subject_of(snapshot, view)
+        if subject is None:
+            return [clip((("no route selected", "dim"),), width)]
+        return draw(pane, subject, snapshot, view, width, height)
+
+    return lines
 
 
 def incidents_of(snapshot: Snapshot, route: str) -> tuple[IncidentView, ...]:

@@ -9,23 +9,26 @@ did.
 Rule 4. The words are those of `probes.events.diagnosis_words`, which a report has too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
 
 from probes.board.views import (
+    FeltColumn,
     FeltFigure,
     Figure,
     HeaderView,
     IncidentView,
+    OpenLoad,
     RecoveryView,
     RouteView,
     Snapshot,
 )
-from probes.events import Advice
+from probes.events import Diagnosis, Evidence, FigureName
 from probes.events.diagnosis_words import (
     advice_words,
     as_usual_words,
+    by_now_words,
     evidence_parts,
     others_words,
     recovery_words,
@@ -41,6 +44,7 @@ from tui.draw.text import (
     age,
     clip,
     count,
+    counted,
     lasting,
     line_width,
     pad,
@@ -48,7 +52,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
-from tui.keys import advice_keys, with_keys
+from tui.keys import Hotkey, advice_keys, with_keys
 from tui.panes.observer import LAG_HURTS_S
 from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
@@ -62,6 +66,19 @@ _WORDS_LIMIT: Final = 240
 """Characters of what a server says: the page of a probe has all that it said."""
 _BEFORE: Final = 3
 """Blank cells before a label: as wide as the glyph with its blanks."""
+_BY_NOW: Final[Mapping[FigureName, Callable[[FeltColumn], FeltFigure | float | None]]] = {
+    "ttft": lambda now: now.ttft[0],
+    "e2e": lambda now: now.e2e[0],
+    "time_per_token": lambda now: 1 / now.tokens_per_s if now.tokens_per_s else None,
+    "rtt": lambda now: now.rtt_s,
+    "stalled_share": lambda now: now.stalled_share,
+    "cold_share": lambda now: now.cold_share,
+    "cached_share": lambda now: now.cached_share,
+    "input_tokens": lambda now: now.input_tokens,
+    "output_tokens": lambda now: now.output_tokens,
+}
+"""Figures of the evidence that the page has too, in the unit of the evidence. What it has of
+failures is of probes, not of attempts, and stands in the first line."""
 _KNOB_IS_NEWS_NS: Final = 15 * 60 * NS_PER_S
 """How long what a knob did stands here: as long as the charts show it."""
 
@@ -77,7 +94,7 @@ class RouteVerdict:
         lines = self.whole(snapshot, view, width)
         if len(lines) <= height or height <= 0:
             return lines[: max(0, height)]
-        note = f" +{len(lines) - height} lines"
+        note = f" +{counted(len(lines) - height, 'line')}"
         last = pad(clip(lines[height - 1], max(0, width - len(note))), max(0, width - len(note)))
         return [*lines[: height - 1], clip((*last, (note, "title")), width)]
 
@@ -90,7 +107,7 @@ class RouteVerdict:
         incidents = incidents_of(snapshot, subject.route.name)
         for number, incident in enumerate(incidents):
             good = _good_part(subject) if not number else ()
-            lines += self._incident(incident, good, snapshot, view, width)
+            lines += self._incident(incident, good, snapshot, subject, view.keys, width)
         over = recoveries_of(snapshot, subject.route.name)
         for one in over:
             lines += _wrapped_head(*self._recovery(one, snapshot), width)
@@ -99,7 +116,13 @@ class RouteVerdict:
         return [*lines, *self._knob(snapshot, subject, width)]
 
     def _incident(
-        self, one: IncidentView, good: Line, snapshot: Snapshot, view: ViewState, width: int
+        self,
+        one: IncidentView,
+        good: Line,
+        snapshot: Snapshot,
+        subject: Subject,
+        keys: Sequence[Hotkey],
+        width: int,
     ) -> list[Line]:
         diagnosis, is_ours = one.diagnosis, one.diagnosis.cause == "local_observer"
         is_faint = diagnosis.state == "perhaps"
@@ -111,21 +134,19 @@ class RouteVerdict:
             (snapshot.now_ns - diagnosis.since_ns) / NS_PER_S,
         )
         parts: list[Line] = [((what_words(diagnosis), role), (f" {since}", "text"))]
-        subject = subject_of(snapshot, view)
-        shown = "" if subject is None else subject.route.name
         if len(diagnosis.routes) > 1:
             names = [neutralise(name, _NAME_LIMIT) for name in diagnosis.routes]
-            parts.append(((f"with {who_words(_others(names, shown))}", "title"),))
+            parts.append(((f"with {who_words(_others(names, subject.route.name))}", "title"),))
         if one.idle_since_ns is not None:
             at = time_of_day(one.idle_since_ns, snapshot.wall_anchor_ns, self._zone)
             parts.append(((f"not probed since {at}", "slow"),))
         if good:
             parts.append(good)
         lines = _wrapped_head(glyph, role, parts, width)
-        told = evidence_parts(diagnosis)
-        lines += wrapped("for", _plain(told, "text"), width, before=_BEFORE)
+        told = _speaking(diagnosis, subject)
+        lines += wrapped("for", told, width, before=_BEFORE)
         if diagnosis.advice is not None:
-            do = _advice(diagnosis.advice, snapshot, view)
+            do = _advice(diagnosis, snapshot, subject, keys)
             lines += wrapped("do", _plain(do, "accent"), width, before=_BEFORE)
         said = neutralise(one.said, _WORDS_LIMIT)
         lines += wrapped("says", _plain([said], "text"), width, before=_BEFORE)
@@ -205,16 +226,21 @@ def _good_part(subject: Subject) -> Line:
     asked, bad = now.finished + hanging, now.finished - now.good
     line: Line = ((f"GOOD {share(now.good / asked)} %", "title"),)
     if not bad and not hanging:
-        return (*line, (f" of {count(asked)} probes", "dim"))
+        return (*line, (f" of {counted(asked, 'probe', short=True)}", "dim"))
     failed = min(now.failed, bad)
     why = [
-        f"{count(hanging)} hang" + ("s" if hanging == 1 else "") if hanging else "",
+        counted(hanging, "hangs", "hang", short=True) if hanging else "",
         f"{count(failed)} failed" if failed else "",
     ]
     if bad > failed:
         why.append(f"{count(bad - failed)} beyond a goal{_goal_words(subject.route)}")
-    told = ", ".join(part for part in why if part)
-    return (*line, (f": of {count(asked)} probes {told}", "text"))
+    reasons = [part for part in why if part]
+    if len(reasons) == 1:
+        many, _, how = reasons[0].partition(" ")
+        of = f"{many} of {counted(asked, 'probe', short=True)}"
+        return (*line, (f": {of} {how}", "text"))
+    told = ", ".join(reasons)
+    return (*line, (f": of {counted(asked, 'probe', short=True)} {told}", "text"))
 
 
 def _goal_words(route: RouteView) -> str:
@@ -234,12 +260,55 @@ def _other_routes(snapshot: Snapshot, hit: Sequence[str]) -> tuple[int, list[str
     return well, [f"{neutralise(row.name, _NAME_LIMIT)} {row.state}" for row in hurt]
 
 
-def _advice(advice: Advice, snapshot: Snapshot, view: ViewState) -> list[str]:
-    """Return what to do; of a route to go to, how it fares."""
+def _speaking(diagnosis: Diagnosis, subject: Subject) -> list[Line]:
+    """Return what speaks for it as it was named, and beside it what that has become by now."""
+    parts: list[Line] = []
+    for evidence, words in zip(diagnosis.evidence, evidence_parts(diagnosis), strict=True):
+        # Of several routes it is told of the one that shows it best, whichever that is.
+        by_now = _by_now(evidence, subject) if len(diagnosis.routes) == 1 else ""
+        parts.append(((words, "text"), *(((f", {by_now}", "title"),) if by_now else ())))
+    return parts
+
+
+def _by_now(evidence: Evidence, subject: Subject) -> str:
+    """Return what a figure of the evidence is by now; empty where the page does not know it."""
+    now = subject.now
+    pick = _BY_NOW.get(evidence.figure)
+    figure = pick(now) if now is not None and pick is not None else None
+    if isinstance(figure, FeltFigure):
+        if figure.value is None or not figure.enough:
+            return ""
+        return by_now_words(evidence, figure.value, figure.n, is_least=figure.is_least)
+    return "" if figure is None or now is None else by_now_words(evidence, figure, now.finished)
+
+
+def _advice(
+    diagnosis: Diagnosis, snapshot: Snapshot, subject: Subject, keys: Sequence[Hotkey]
+) -> list[str]:
+    """Return what to do; of a route to go to, how it fares; of fewer at once, how that was."""
+    advice = diagnosis.advice
+    if advice is None:
+        return []
     row = next((row for row in snapshot.routes if advice.route and row.name == advice.route), None)
+    took = ""
+    if advice.knob == "concurrency":
+        load = next((one for one in subject.page.loads if one.open == advice.value), None)
+        took = "" if load is None else _load_words(load, diagnosis, subject.route)
     fares = "" if row is None else _how_it_fares(row)
-    words = advice_words(advice, fares, advice_keys(view.keys))
+    words = advice_words(advice, fares, took, advice_keys(keys))
     return [neutralise(words, _WORDS_LIMIT)]
+
+
+def _load_words(load: OpenLoad, diagnosis: Diagnosis, route: RouteView) -> str:
+    """Return how it was with fewer open: by what is wrong, 429s or times."""
+    at = f"with at most {load.open} open"
+    if diagnosis.cause == "rate_limited_concurrency":
+        return f"{at} {count(load.throttled)} of {count(load.n)} probes got a 429"
+    took_s = load.ttft_p50 if route.streamed else load.e2e_p50
+    if took_s is None:
+        return ""
+    what = "the first token" if route.streamed else "the answer"
+    return f"{at} {what} took {three_digits(took_s)} s (n {count(load.n)})"
 
 
 def _how_it_fares(row: RouteView) -> str:
