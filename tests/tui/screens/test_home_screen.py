@@ -95,7 +95,7 @@ async def test_verdicts_stand_under_the_header_as_many_as_there_is_room_for(
 
 
 async def test_verdicts_come_and_go_with_what_is_wrong() -> None:
-    mild = (made.route("mild", "slow"),)
+    mild = (made.route("busy-llama", "slow"),)
     session = FakeSession(board=FakeBoard(made.snapshot(incidents=(), recoveries=(), routes=mild)))
     async with cockpit(session=session) as screen:
         assert not screen.board.query_one("#verdicts", Pane).display
