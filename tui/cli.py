@@ -5,6 +5,7 @@ first import to the last word, and output that nobody takes is a status.
 """
 
 import argparse
+import gc
 import math
 import os
 import sys
@@ -20,6 +21,7 @@ from probes.kit.paths import PathError, path_of
 from probes.kit.words import plainly
 from tui.commands.output import OutputError, UsageError, complain, discard, say
 from tui.draw.glyphs import make_streams_readable
+from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.interrupt import end_on_interrupt, raise_on_interrupt
 
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
@@ -74,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _replace_closed_streams()
     make_streams_readable(os.environ)
     try:
-        status = _run(argv)
+        status = _run(argv, is_program=is_program)
         say([])  # what was written and not yet flushed
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
@@ -91,12 +93,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None, *, is_program: bool) -> int:
     try:
-        arguments = parser().parse_args(argv)
-        if arguments.only is not None and not arguments.headless:
-            raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
-        run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
+        with no_passes_at_the_start():
+            arguments = parser().parse_args(argv)
+            if arguments.only is not None and not arguments.headless:
+                raise UsageError(f"--only goes with --headless; it takes {_known_types()}")
+            run: Callable[[argparse.Namespace], int] = import_module(arguments.module).run
+            if is_program:
+                gc.freeze()  # modules stay until the end: no pass need look through them
         raise_on_interrupt()
         return run(arguments)
     except (ConfigError, UsageError) as error:

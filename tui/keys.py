@@ -5,16 +5,18 @@ and whoever shows a key asks the table that the view carries. `python -m tui.key
 of the settings' page.
 """
 
+import re
 import string
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
+import msgspec
 from textual.binding import Binding, BindingType
 from textual.keys import Keys, _character_to_key, format_key
 
 from probes.config.errors import nearest
+from probes.events.diagnosis_words import ADVICE_KEYS
 
 ScreenName: TypeAlias = Literal["home", "route", "probe"]
 """Screens that are live: all routes, one route, one probe of it."""
@@ -26,8 +28,7 @@ BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(("home", "route", "probe"))
 
 
-@dataclass(frozen=True, slots=True)
-class Hotkey:
+class Hotkey(msgspec.Struct, frozen=True):
     """One thing the user can do, and the keys that do it."""
 
     id: str
@@ -271,6 +272,40 @@ def hotkey(name: str, keys: Sequence[Hotkey] = KEYS) -> Hotkey:
     return next(key for key in keys if key.id == name)
 
 
+_NAMED: Final = re.compile(r"\{(\w+)\}")
+
+
+def first_key(name: str, keys: Sequence[Hotkey] = KEYS) -> str:
+    """Return the first key of an id as people read it; empty where the user took all away."""
+    return hotkey(name, keys).shown.partition(" ")[0]
+
+
+def key_or_label(name: str, keys: Sequence[Hotkey] = KEYS) -> str:
+    """Return what an id is called in a sentence: its first key, or what the palette calls it."""
+    return first_key(name, keys) or hotkey(name, keys).label
+
+
+def with_keys(words: str, keys: Sequence[Hotkey] = KEYS) -> str:
+    """Return our own words with `{id}` replaced by the key that the user has for it."""
+    return _NAMED.sub(lambda found: key_or_label(found[1], keys), words)
+
+
+def hints(keys: Sequence[Hotkey], *each: tuple[str, str]) -> str:
+    """Return what can be done here, as the border of a pane says it: `o slowest first · x all`.
+
+    Args:
+        keys: those that the user has.
+        each: an id, and what its key does here; without a key it is left out.
+    """
+    pairs = ((first_key(name, keys), words) for name, words in each)
+    return " · ".join(f"{key} {words}" for key, words in pairs if key)
+
+
+def advice_keys(keys: Sequence[Hotkey] = KEYS) -> dict[str, str]:
+    """Return the keys that the advice of a diagnosis names, by their ids."""
+    return {name: key_or_label(name, keys) for name in ADVICE_KEYS}
+
+
 def remapped(wanted: Mapping[str, Sequence[str]]) -> tuple[Hotkey, ...]:
     """Return the table with the keys that are `wanted` by id; none takes an id's keys away.
 
@@ -315,7 +350,7 @@ def key_named(word: str) -> str | None:
 
 
 def _with_keys(key: Hotkey, names: Sequence[str]) -> Hotkey:
-    return replace(key, keys=",".join(names), shown=" ".join(map(shown_key, names)))
+    return msgspec.structs.replace(key, keys=",".join(names), shown=" ".join(map(shown_key, names)))
 
 
 def shown_key(name: str) -> str:
@@ -335,7 +370,7 @@ def _with_strip(key: Hotkey, made: Mapping[str, Hotkey]) -> Hotkey:
         return key
     both = (key, made[key.partner]) if key.partner else (key,)
     firsts = (one.shown.partition(" ")[0] for one in both)
-    return replace(key, strip=(" ".join(filter(None, firsts)), key.strip[1]))
+    return msgspec.structs.replace(key, strip=(" ".join(filter(None, firsts)), key.strip[1]))
 
 
 def _shared(

@@ -6,10 +6,11 @@ Rule 2. A topic is a room or a heading in one. Capitals do not count, and the be
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 import probes
 
@@ -26,8 +27,7 @@ _BLOCKS: Final = ("|", "- ", "* ", "```", "#", "<", "!", ">", "1. ", "**Contents
 """How a line begins that is no prose."""
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(msgspec.Struct, frozen=True):
     """A heading of a room's page, and what stands under it."""
 
     room: str

@@ -1,8 +1,9 @@
 """What the cockpit asks of whoever runs the engine: `probes.run.session`, or a test's own."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from probes.board.views import RequestView, Snapshot, WindowName
 from probes.control.commands import Command
@@ -65,6 +66,13 @@ class CockpitSession(Protocol):
         """Hand a command to the engine; never blocks."""
         ...
 
+    def gather(self, for_s: float) -> None:
+        """Let the board learn what came about so many seconds late, much at once; 0: as it comes.
+
+        Nothing is lost, and nothing is dated otherwise.
+        """
+        ...
+
     def retry(self) -> None:
         """Start the engine again after it gave up."""
         ...
@@ -86,8 +94,7 @@ class CockpitSession(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True):
     """What saving would change in the settings file."""
 
     lines: tuple[str, ...] = ()

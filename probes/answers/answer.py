@@ -41,7 +41,7 @@ from probes.answers.framing import (
 )
 from probes.answers.gateway import hidden_retries
 from probes.answers.lenient import amount
-from probes.answers.limits import read_limits
+from probes.answers.limits.reading import read_limits
 from probes.answers.ndjson import LineDecoder
 from probes.answers.outcome import BLOCKED, of_status, says_no_endpoint
 from probes.answers.progress import IDLE, NOTHING, OVER, Progress, in_a_row, joined

@@ -16,6 +16,7 @@ from probes.answers.error_body import ErrorBody
 from probes.answers.finish_reason import family_of, squashed
 from probes.answers.outcome import of_stream_error
 from probes.events import TokenSource, Verdict
+from probes.kit.short_figures import counted
 
 Ending: TypeAlias = Literal[
     "complete",
@@ -103,13 +104,16 @@ def _of_failed(reason: str) -> Verdict:
 def hint_of(transcript: Transcript, verdict: Verdict) -> str:
     """Return what a verdict on an answer without output means; empty where that is plain."""
     if verdict.reason == "cap_exhausted":
-        counted = transcript.usage is not None and bool(transcript.usage.reasoning_tokens)
-        return _CAP_HINT if counted or transcript.reasoned else _CAP_HINT_UNCOUNTED
+        is_counted = transcript.usage is not None and bool(transcript.usage.reasoning_tokens)
+        return _CAP_HINT if is_counted or transcript.reasoned else _CAP_HINT_UNCOUNTED
     if verdict != Verdict("content_error", "empty"):
         return ""
     tokens = transcript.usage.output_tokens if transcript.usage is not None else None
     carried = f" but {', '.join(transcript.carried)}" if transcript.carried else ""
-    return f"{tokens} output tokens are counted, yet nothing came{carried}" if tokens else ""
+    if not tokens:
+        return ""
+    counts = counted(tokens, "output token is", "output tokens are")
+    return f"{counts} counted, yet nothing came{carried}"
 
 
 def tokens_of(transcript: Transcript) -> tuple[Usage, TokenSource]:

@@ -10,7 +10,7 @@ Figures are read only while somebody looks; a knob and a change of the cohort ar
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
@@ -53,6 +53,7 @@ from probes.events import (
     Notice,
     Preview,
     ProbeFinished,
+    RouteInfo,
     Tick,
     Usual,
 )
@@ -195,6 +196,14 @@ class Board:
             happenings=run.happenings.view(),
         )
 
+    def expect(self, routes: Iterable[RouteInfo]) -> None:
+        """Show routes that no engine has introduced yet: with a name, and without any figure.
+
+        The first `hello` begins the run, with the routes that it names.
+        """
+        self._version += 1
+        self._configure(routes)
+
     def request(self, route: str, probe: str) -> RequestView | None:
         """Return one probe that ended, whole; None where it is not kept any more."""
         known = self._routes.get(route)
@@ -204,6 +213,17 @@ class Board:
         """Return the run so far by route, as JSON-able values; see `route_summary`."""
         routes = self._routes.items()
         return {name: route_summary(RouteAt(route, self._durable_ns)) for name, route in routes}
+
+    def _configure(self, routes: Iterable[RouteInfo]) -> None:
+        for info in routes:
+            known = self._routes.get(info.name)
+            if known is not None:
+                known.configure(info)
+            else:
+                self._routes[info.name] = RouteBoard(info, self._run)
+                self._order.add(self._routes[info.name])
+        self._turns = tuple(self._routes.values())
+        self._run.log_bytes_a_route = BYTES_KEPT // max(1, len(self._routes))
 
     # Events of the run.
 
@@ -219,15 +239,7 @@ class Board:
         for route in self._routes.values():
             self._settle(route)
             route.engine_died(event.at_ns)
-        for info in event.routes:
-            known = self._routes.get(info.name)
-            if known is not None:
-                known.configure(info)
-            else:
-                self._routes[info.name] = RouteBoard(info, self._run)
-                self._order.add(self._routes[info.name])
-        self._turns = tuple(self._routes.values())
-        self._run.log_bytes_a_route = BYTES_KEPT // max(1, len(self._routes))
+        self._configure(event.routes)
         self._due_ns, self._step = 0, -1  # the goals that the new engine has hold from here on
         self._run.header.clock = event.clock
         self._wall_anchor_ns = event.wall_ns - event.at_ns
@@ -321,7 +333,7 @@ class Board:
         route.live, route.goal_ratio, route.why = judged.live, judged.goal_ratio, judged.why
         route.observer_busy = judged.observer_busy
         route.onset_ns, route.is_sure = judged.onset_ns, judged.is_sure
-        self._order.note(route, now_hurt_share(at) if route.hurts else None)
+        self._order.note(route, now_hurt_share(at) if route.hurts else None, self._durable_ns)
         for incident in self._run.incidents.of(name):
             if note_worst(incident, route):
                 worst = worst_of(incident.worst.values())

@@ -12,9 +12,10 @@ Rule 4: below n = 1/(1−p) a percentile is the maximum of n, and neither graded
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
+
+import msgspec
 
 from probes.board.route import Charted, RouteBoard
 from probes.board.views import (
@@ -307,8 +308,7 @@ def _shortest_alike(open_index: int) -> Mapping[WindowName, WindowName]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class DetailFigures:
+class DetailFigures(msgspec.Struct, frozen=True):
     """What the percentiles pane and the retries pane show beside the row."""
 
     columns: tuple[WindowColumn, ...]
@@ -316,8 +316,7 @@ class DetailFigures:
     retries: RetryView
 
 
-@dataclass(frozen=True, slots=True)
-class RouteFigures:
+class RouteFigures(msgspec.Struct, frozen=True):
     """What a route shows until its next turn."""
 
     window: WindowName

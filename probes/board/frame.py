@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from probes.answers.limits import tightest
+from probes.answers.limits.state import tightest
 from probes.board.figures import (
     LEAST_PATIENCE_S,
     RouteFigures,

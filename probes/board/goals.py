@@ -10,8 +10,9 @@ Rule 5. What was missed outweighs what is unknown, in a route and in the run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
 
 from probes.board.figures import is_enough
 from probes.board.happenings import HELD_WORDS
@@ -29,8 +30,7 @@ _STATUSES: Final[Mapping[GoalsResult, ExitStatus]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class GoalsVerdict:
+class GoalsVerdict(msgspec.Struct, frozen=True):
     """What was missed of a route's goals, and what is not known of them."""
 
     missed: tuple[str, ...] = ()

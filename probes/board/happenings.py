@@ -41,7 +41,7 @@ from probes.events import (
 from probes.events.diagnosis_words import evidence_parts, recovery_words, what_words
 from probes.events.knob_turns import is_next_step, knob_words, who_turned
 from probes.kit.clock import NS_PER_S
-from probes.kit.short_figures import lasting, three_digits
+from probes.kit.short_figures import counted, lasting, three_digits
 
 HAPPENINGS_KEPT: Final = 500
 """An incident of hours with all that was done about it; more than anybody scrolls through."""
@@ -220,7 +220,7 @@ class HappeningLog:
         was = "busy" if is_ours else state or "ill"
         text = ("our machine " if is_ours else "") + recovery_words("", lasted_s, was)
         if incident.lost:
-            text += f", {incident.lost:,} probe{'s' if incident.lost > 1 else ''} lost"
+            text += f", {counted(incident.lost, 'probe')} lost"
         self._add("recovered", event.at_ns, text, "recovered", state=state, **about)
 
     def _link(self, event: Diagnosis) -> None:

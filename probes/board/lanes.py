@@ -11,6 +11,8 @@ from math import inf
 from operator import attrgetter
 from typing import Final
 
+import msgspec
+
 from probes.board.views import LaneView
 from probes.events import Arrival, Arrivals, AttemptFinished, AttemptStarted, FirstToken, Outcome
 from probes.kit.clock import NS_PER_S
@@ -35,8 +37,7 @@ _SHORTEST_SPEED_NS: Final = CELL_NS
 _STARTED: Final = attrgetter("started_ns")
 
 
-@dataclass(frozen=True, slots=True)
-class SlotTokens:
+class SlotTokens(msgspec.Struct, frozen=True):
     """Output tokens that arrived in a slot of time."""
 
     tokens: int

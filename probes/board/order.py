@@ -1,19 +1,22 @@
 """The order of the rows: most users hurt first, and calm to the eye.
 
-Rule 1. Routes that hurt come first: by the share of their probes that are not good now, then by
-state, then by name. What hangs is not good.
-Rule 2. All others follow by name, whatever they measure: a healthy screen never moves. To these
-belong a route of which it may yet be chance that it is slow, and one that misses a goal, without a
-verdict, to the hurt of a few: a restless route lies now above its goal and now below.
-Rule 3. A share counts in steps, and a step is left only where the share lies well beyond it, or
+Rule 1. Routes that hurt come first: by the share of their probes that are not good now, those of a
+share with a verdict before those without, then by state, then by name. What hangs is not good.
+Rule 2. All others follow by name, whatever they measure: a healthy screen never moves.
+Rule 3. What hurts is what the header counts. A verdict moves its row at once, and so does a missed
+goal that hurts many. What hurts a few without a verdict, or may yet be chance, moves its row once
+it has lasted, and back once it has been well for longer: a restless route lies now above its goal
+and now below.
+Rule 4. A share counts in steps, and a step is left only where the share lies well beyond it, or
 chance would swap two rows that suffer alike.
-Rule 4. For five seconds after the rows have moved they stand, so that an eye can follow them.
+Rule 5. For five seconds after the rows have moved they stand, so that an eye can follow them.
 """
 
 from typing import Final
 
 from probes.board.route import UNANSWERED, RouteBoard
 from probes.board.states import RANK
+from probes.board.views import HURT_STATES
 from probes.kit.clock import NS_PER_S
 
 _STEPS: Final = 5
@@ -23,6 +26,15 @@ _LEAVES_UNTOLD: Final = 1.25
 """The same where there is no verdict: a quarter of the users must be hurt by a missed goal before a
 row moves for it. A route whose times scatter by ×2.5 hurts a tenth of them, now more, now less."""
 _STANDS_NS: Final = 5 * NS_PER_S
+LASTS_NS: Final = 120 * NS_PER_S
+"""So long without a break something must hurt to move its row by that alone. A goal is judged by a
+minute of samples: by what one lot of them says, twice over. The state of a healthy route whose p95
+lies at its goal turns up to a hundred times an hour."""
+HEALS_NS: Final = 600 * NS_PER_S
+"""So long without a break it must have been well to fall back: twice the longest window that judges
+a goal, so that nothing of what hurt is in it any more. In 40 healthy route-hours with goals at 0.8
+to 1.25 of the p95 rows moved 23 times, none twice in an hour, and none where the goal lay a tenth
+above. With one minute for both they moved 276 times."""
 
 
 class RowOrder:
@@ -31,7 +43,11 @@ class RowOrder:
     def __init__(self) -> None:
         self.routes: list[RouteBoard] = []
         self._steps: dict[str, int] = {}
-        """Step of the share of each route that hurts."""
+        """Step of the share of each route that surely hurts."""
+        self._turned_ns: dict[str, tuple[bool, int]] = {}
+        """Of each route that is asked: whether it hurts, and since when without a break."""
+        self._lasting: set[str] = set()
+        """Those of which it has lasted, and that have not been well for long since."""
         self._moved_ns: int | None = None
 
     def add(self, route: RouteBoard) -> None:
@@ -39,10 +55,11 @@ class RowOrder:
         self.routes.append(route)
         self.routes.sort(key=self._place)
 
-    def note(self, route: RouteBoard, hurt_share: float | None) -> None:
+    def note(self, route: RouteBoard, hurt_share: float | None, now_ns: int) -> None:
         """Note how much a route hurts, which was judged anew: the share of its probes that are not
         good; None where none is known."""
         name = route.info.name
+        self._note_lasting(route, now_ns)
         if not route.hurts:
             self._steps.pop(name, None)
             return
@@ -56,6 +73,23 @@ class RowOrder:
             step = round(hurt_share * _STEPS)
         self._steps[name] = step
 
+    def _note_lasting(self, route: RouteBoard, now_ns: int) -> None:
+        """Note for how long a route has hurt without a break, or has been well."""
+        name, hurts = route.info.name, route.state in HURT_STATES
+        if not hurts and route.state != "ok":
+            # What we hold back ourselves is nobody's trouble, and whoever did so knows.
+            self._turned_ns.pop(name, None)
+            self._lasting.discard(name)
+            return
+        did, since_ns = self._turned_ns.get(name, (not hurts, now_ns))
+        if did != hurts:
+            since_ns = now_ns
+            self._turned_ns[name] = (hurts, now_ns)
+        if not hurts and now_ns - since_ns >= HEALS_NS:
+            self._lasting.discard(name)
+        elif hurts and route.onset_ns is None and now_ns - since_ns >= LASTS_NS:
+            self._lasting.add(name)
+
     def update(self, now_ns: int) -> None:
         """Bring the rows in order, unless they have just moved."""
         if self._moved_ns is not None and now_ns - self._moved_ns < _STANDS_NS:
@@ -64,9 +98,10 @@ class RowOrder:
         if wanted != self.routes:
             self.routes, self._moved_ns = wanted, now_ns
 
-    def _place(self, route: RouteBoard) -> tuple[bool, int, int, str]:
-        name = route.info.name
+    def _place(self, route: RouteBoard) -> tuple[bool, int, bool, int, str]:
+        name, is_untold = route.info.name, route.onset_ns is None
         step = self._steps.get(name)
-        if step is None or (step == 0 and route.onset_ns is None):
-            return (True, 0, 0, name)
-        return (False, -step, RANK[route.state], name)
+        if step is None or (step == 0 and is_untold):
+            # Of what has lasted the state may change and the row shall not.
+            return (name not in self._lasting, 0, True, 0, name)
+        return (False, -step, is_untold, RANK[route.state], name)

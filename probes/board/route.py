@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from probes.answers.limits import LimitState
+from probes.answers.limits.state import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
 from probes.board.happenings import HappeningLog
 from probes.board.header import Header

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from probes.answers.limits import share_left
+from probes.answers.limits.state import share_left
 from probes.board.views import ThrottleEntry
 from probes.events import AttemptFinished, AttemptStarted, Limit, ProbeFinished
 from probes.kit.clock import NS_PER_S

@@ -154,7 +154,7 @@ class Scrubber:
         self._longest = max(map(len, forms), default=0)
 
     def __repr__(self) -> str:
-        return f"Scrubber({self._secrets} secrets)"
+        return f"Scrubber(secrets={self._secrets})"
 
     def scrub(self, text: str) -> str:
         """Return `text` without the secrets."""

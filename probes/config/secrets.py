@@ -15,6 +15,7 @@ from probes.config.errors import Problems, dotted
 from probes.config.fields import named_variable
 from probes.config.key_command import run_key_command
 from probes.config.keys import is_header_value, key_complaint
+from probes.kit.short_figures import counted
 
 _AUTHORIZATION: Final = "Authorization"
 _BEARER: Final = "Bearer "
@@ -94,7 +95,7 @@ def _key_of(printed: str) -> str:
     """
     lines = printed.strip().splitlines()
     if len(lines) > 1:
-        raise ValueError(f"gave {len(lines)} lines, expected the key alone")
+        raise ValueError(f"gave {counted(len(lines), 'line')}, expected the key alone")
     key = _checked(printed)
     complaint = key_complaint(key)
     if complaint is not None:

@@ -13,9 +13,10 @@ Rule 4: what is loopback is decided by the address. A name is none; `localhost` 
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 _EXPECTED: Final = "expected a URL such as https://api.example.com/v1"
 # The longer of two ends comes first.
@@ -48,8 +49,7 @@ class UrlError(ValueError):
     """A text is no URL that can be used; it says why, without anything of the URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a URL leads: what stands before its path."""
 
     scheme: str
@@ -65,8 +65,7 @@ class Place:
     fragment: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(msgspec.Struct, frozen=True):
     """An http or https URL, in its one spelling."""
 
     scheme: str

@@ -16,9 +16,10 @@ what was so at its last event, live or replayed.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from probes.config import Route
 from probes.config.fields import Range, fields_of
@@ -27,8 +28,7 @@ KnobName: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
 Move: TypeAlias = Literal["more", "fewer", "double", "halve", "longer", "shorter"]
 
 
-@dataclass(frozen=True, slots=True)
-class KnobRange:
+class KnobRange(msgspec.Struct, frozen=True):
     """What one knob may be set to, both ends included."""
 
     name: KnobName

@@ -1,14 +1,14 @@
 """What the host knows of its engine, frozen for whoever shows it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 HostState: TypeAlias = Literal["starting", "running", "silent", "restarting", "gave_up", "stopped"]
 
 
-@dataclass(frozen=True, slots=True)
-class HostStatus:
+class HostStatus(msgspec.Struct, frozen=True):
     """How the engine is, as its host sees it."""
 
     state: HostState
@@ -46,7 +46,7 @@ def worst_of(statuses: Sequence[HostStatus]) -> HostStatus:
             statuses[number].since_s,
         ),
     )
-    return replace(
+    return msgspec.structs.replace(
         statuses[place],
         restarts=sum(status.restarts for status in statuses),
         noise=sum(status.noise for status in statuses),

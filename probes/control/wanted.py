@@ -10,9 +10,10 @@ what it works by: neither is asked what is wanted.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from probes.config import Route
 from probes.control.commands import Command, EndCoolDown, Pause, SetKnob, WatchText
@@ -25,8 +26,7 @@ _SWITCHED: Final[tuple[KnobKind, ...]] = ("concurrency", "interval", "max_tokens
 """What a user sets of a route, as fields of `WantedRoute`."""
 
 
-@dataclass(frozen=True, slots=True)
-class WantedRoute:
+class WantedRoute(msgspec.Struct, frozen=True):
     """One route as it should be. The first three are its knobs, by their names."""
 
     concurrency: float
@@ -38,8 +38,7 @@ class WantedRoute:
     """Monotonic ns of the engine that reported it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """All routes, and the stream on preview."""
 
     configured: Mapping[str, WantedRoute]
@@ -59,7 +58,7 @@ class Wanted:
             case EndCoolDown(until_s=0):
                 return self._with([command.route], cool_until_ns=None)
             case WatchText():
-                return replace(self, preview=command.route)
+                return msgspec.structs.replace(self, preview=command.route)
             case _:
                 return self
 
@@ -72,10 +71,14 @@ class Wanted:
     def _with(self, routes: list[str], **changes: Any) -> "Wanted":
         """Return the state with some routes changed; a route that is not known is left out."""
         changed = {
-            name: replace(self.routes[name], **changes) for name in routes if name in self.routes
+            name: msgspec.structs.replace(self.routes[name], **changes)
+            for name in routes
+            if name in self.routes
         }
         return (
-            replace(self, routes=MappingProxyType({**self.routes, **changed})) if changed else self
+            msgspec.structs.replace(self, routes=MappingProxyType({**self.routes, **changed}))
+            if changed
+            else self
         )
 
 

@@ -443,6 +443,8 @@ class RouteCauses:
         share = _plain(watch.failed, "provider_errors")
         hang = watch.hanging(around.now_ns)
         row = watch.row
+        if hang is not None and hang.may_be_silence and self._forced != "hang":
+            hang = None  # what waits beside it says more, and soon
         if hang is not None:
             self._hangs(hang, around)
         elif row is not None and row[0].in_a_row is not None and row[1] >= row[0].in_a_row:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from statistics import median
 from typing import Final
 
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.route_watch import RouteWatch
-from probes.diagnosis.series import JudgedSeries, Shares
+from probes.diagnosis.series import JudgedSeries, Shares, short
 from probes.events import Advice, Cause, Evidence
+from probes.events.diagnosis_words import fresh_words
 
 _DOUBT: Final = 0.25
 """Part of the patience with a request after which its route is not sent any users."""
@@ -17,16 +19,17 @@ _PLAIN_ADVICE: Final[dict[Cause, Advice]] = {
     "auth_failure": Advice(act="check_key"),
     "quota_exhausted": Advice(act="check_account"),
     "model_missing": Advice(act="check_model"),
-    "model_changed": Advice(act="check_model"),
+    "model_changed": Advice(act="pin_model"),
     "bad_request": Advice(act="check_request"),
     "network_path": Advice(act="check_network"),
     "dns": Advice(act="check_dns"),
     "tls": Advice(act="check_certificate"),
     "connection_churn": Advice(act="keep_connections"),
-    "cold_start": Advice(act="wait"),
-    "cache_loss": Advice(act="tell_provider"),
+    "cold_start": Advice(act="wait", detail="the next answers find the model loaded"),
+    # Prompts that changed would be a cause of their own, and come before it.
+    "cache_loss": Advice(act="tell_provider", detail="its cache or its balancing changed"),
     "prompt_growth": Advice(act="check_prompt"),
-    "output_growth": Advice(act="check_prompt"),
+    "output_growth": Advice(act="check_answers"),
     "retry_masking": Advice(act="none"),
     "local_observer": Advice(act="check_this_machine"),
 }
@@ -49,7 +52,6 @@ _KINDS: Final[dict[Cause, tuple[str, ...]]] = {
     "tls": ("failed", "tls"),
     "connection_churn": ("cold",),
     "model_changed": ("other_build", "per_token", "wait"),
-    "cold_start": ("wait",),
     "local_observer": ("wait", "per_token"),
 }
 """Which tests of a route speak for a cause; of all others it is what fails."""
@@ -91,7 +93,7 @@ def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCa
         return _slower(ill[0])
     if cause in _MOVE:
         # Whether the server hangs or a connection to it, one more tells.
-        detail = "B sends one on a fresh connection" if cause == "no_answer" else ""
+        detail = fresh_words() if cause == "no_answer" else ""
         return Advice(act="move", route=_well_route(ill, routes), detail=detail)
     return Advice(act="wait")
 
@@ -147,6 +149,9 @@ def _speaking(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidenc
         yield Evidence(figure="loop_lag", now=float(f"{watch.lag_s:.3g}"))
         yield from _moved(watch)
         return
+    if cause == "cold_start":
+        yield from _loaded(watch)
+        return
     kinds = _KINDS.get(cause)
     if kinds is not None and alarm.slot != "fails":
         for kind in kinds:
@@ -168,6 +173,21 @@ def _speaking(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidenc
                 yield evidence
         return
     yield from _failing(cause, watch, alarm)
+
+
+def _loaded(watch: RouteWatch) -> Iterator[Evidence]:
+    """Give what the requests waited that found the model not loaded, against those that did."""
+    waits, wait = watch.load_waits_s, watch.wait_series
+    if waits:
+        usual_s = wait.usual(0.5)
+        yield Evidence(
+            figure=wait.kind.figure,
+            now=short(median(waits)),
+            usual=None if usual_s is None else short(usual_s),
+            n_now=len(waits),
+            n_usual=0 if usual_s is None else wait.level.n_usual,
+            unit=wait.kind.unit,
+        )
 
 
 def _failing(cause: Cause, watch: RouteWatch, alarm: Alarm) -> Iterator[Evidence]:

@@ -21,9 +21,10 @@ import math
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from probes.kit.clock import NS_PER_S
 
@@ -155,8 +156,7 @@ LEAST, MOST = 1e-9, 1e18
 ends at 3e38."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(msgspec.Struct, frozen=True):
     """What a shift amounts to."""
 
     ratio: float

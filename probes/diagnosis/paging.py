@@ -33,7 +33,7 @@ from probes.events import (
     Tick,
 )
 from probes.kit.clock import NS_PER_S, seconds
-from probes.kit.short_figures import lasting
+from probes.kit.short_figures import counted, lasting
 from probes.stats.tokens import seconds_per_token
 
 STANDS_S: Final = 120.0
@@ -293,7 +293,7 @@ def harm_words(page: PagedIncident) -> str:
         return "nothing is answered"
     if harm.reason == "stands":
         return f"it has stood for {lasting(seconds(page.at_ns - page.incident.since_ns))}"
-    of = f"{harm.beyond} of {harm.among} probes of {harm.route}"
+    of = f"{harm.beyond} of {counted(harm.among, 'probe')} of {harm.route}"
     if harm.reason == "probes_fail":
         return f"{of} failed"
     return f"{of} {_LIMITS[harm.goal](harm.limit)}"

@@ -83,6 +83,8 @@ _IDLE_S: Final = 60.0
 """A silence after which servers have put a model away."""
 _LOADED_AGAIN: Final = 4
 """Answers without it that show that the model stays loaded."""
+_LOADS_KEPT: Final = 32
+"""Requests that waited for one loading: more workers than ask a model that is not there."""
 _TOLD_OF: Final = 16
 """Attempts over which it is looked at whether they tell their round trips."""
 PATIENCE_S: Final = 8.0
@@ -116,6 +118,9 @@ class Hang(NamedTuple):
     age_s: float
     writes: bool
     """It has begun to write."""
+    may_be_silence: bool = False
+    """It writes, and what began after it has waited for longer than requests do: soon that tells
+    whether the stream pauses, or nothing comes at all."""
 
 
 class ProbeEnd(NamedTuple):
@@ -197,6 +202,8 @@ class RouteWatch:
         self.loading_since_ns: int | None = None
         """Start of the first request for which the server says that it loaded the model; None where
         it is loaded."""
+        self.load_waits_s: deque[float] = deque(maxlen=_LOADS_KEPT)
+        """What those requests waited since then, in s."""
         self.unloaded_in_a_row = 0
         self.slowest_wait_s = 0.0
         self.slowest_answer_s = 0.0
@@ -469,8 +476,19 @@ class RouteWatch:
                 began_ns = max(oldest[writes], from_ns)
                 age_s = (now_ns - began_ns) / NS_PER_S
                 if age_s > patience * self._patience_s(writes=writes):
-                    return Hang(began_ns, age_s, writes)
+                    return Hang(
+                        began_ns,
+                        age_s,
+                        writes,
+                        may_be_silence=writes and self._is_late(oldest.get(False), now_ns),
+                    )
         return None
+
+    def _is_late(self, began_ns: int | None, now_ns: int) -> bool:
+        """Return whether a request has waited for longer than all but one in fifty do."""
+        usual_s = self.band.wait.usual(0.98)
+        late_s = self.slowest_wait_s if usual_s is None else usual_s
+        return began_ns is not None and now_ns - began_ns > late_s * NS_PER_S
 
     def _patience_s(self, *, writes: bool) -> float:
         """Return how old a request may be before it hangs.
@@ -601,7 +619,10 @@ class RouteWatch:
         Some say so of every request, in milliseconds; some keep no model loaded, which is usual.
         """
         if self._is_long_load(event.server_claims) or self._is_after_idle(event, began_ns):
-            self.loading_since_ns = self.loading_since_ns or began_ns
+            if self.loading_since_ns is None:
+                self.load_waits_s.clear()
+                self.loading_since_ns = began_ns
+            self.load_waits_s.append(_waited_s(event, began_ns))
             self.unloaded_in_a_row = 0
         elif self.loading_since_ns:
             self.unloaded_in_a_row += 1
@@ -678,6 +699,13 @@ class RouteWatch:
             *(*self.band, self.rtt, self.dns, self.tcp, self.tls),
             *(self.output, self.stalled),
         )
+
+
+def _waited_s(event: AttemptFinished, began_ns: int) -> float:
+    """Return what an answer was waited for behind the connection: its first token, or all of it."""
+    stamps = event.stamps_ns
+    sent_ns = began_ns if stamps.sent is None else stamps.sent
+    return max(0, (stamps.first_token or stamps.done or event.at_ns) - sent_ns) / NS_PER_S
 
 
 def _bounded(value: float) -> float:

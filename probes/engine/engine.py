@@ -39,8 +39,8 @@ from probes.control.commands import (
     WatchText,
 )
 from probes.engine.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
+from probes.engine.introduction import route_info
 from probes.engine.outbox import BATCH_S, Outbox
-from probes.engine.report import route_info
 from probes.engine.route import RouteRunner, RouteTools, TransportFactory, default_transport
 from probes.events import (
     SCHEMA_VERSION,
@@ -58,6 +58,7 @@ from probes.events import (
 from probes.kit.clock import NS_PER_S, Clock, SystemClock
 from probes.kit.descriptors import room_for_connections
 from probes.kit.process_identity import boot_id
+from probes.kit.short_figures import counted
 from probes.kit.signals import Signal
 from probes.money.price_list import PriceListError, ask_prices, list_url
 from probes.money.pricing import wants_list
@@ -261,7 +262,8 @@ class Engine:
         if room is not None and workers > room:
             self._notice(
                 route,
-                f"{workers} workers, but this process may have {room} connections at once;"
+                f"{counted(workers, 'worker')}, but this process may have"
+                f" {counted(room, 'connection')} at once;"
                 " raise the limit (ulimit -Hn) or lower the concurrency",
             )
 

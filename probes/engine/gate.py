@@ -13,7 +13,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
-from probes.answers.limits import LimitState
+from probes.answers.limits.state import LimitState
 from probes.control.evidence import CALM_S, asks_for_less
 from probes.engine.retry import cool_down_s
 from probes.events import AttemptFinished, Event, Held, HeldReason, Limit, LimitReading

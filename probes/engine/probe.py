@@ -9,10 +9,12 @@ Rule 4. One that goes beside the pace, as `evidence`, is a probe like any other,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import InitVar, dataclass, field
 from itertools import pairwise
 from random import Random
 from typing import Protocol
+
+import msgspec
 
 from probes.answers.answer import Answer
 from probes.answers.progress import Progress
@@ -21,6 +23,7 @@ from probes.config.scrubbing import Scrubber
 from probes.control.evidence import asks_for_less
 from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
+from probes.engine.introduction import prompt_tokens
 from probes.engine.outbox import OpenStream
 from probes.engine.preview import TextPreview
 from probes.engine.report import (
@@ -28,7 +31,6 @@ from probes.engine.report import (
     attempt_finished,
     charge_for,
     cohort_of,
-    prompt_tokens,
 )
 from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
@@ -44,6 +46,7 @@ from probes.events import (
     TtftKind,
 )
 from probes.kit.clock import Clock
+from probes.kit.short_figures import counted
 from probes.kit.signals import Signal
 from probes.money.price_list import NO_PRICE, PriceListError
 from probes.money.pricing import (
@@ -319,7 +322,7 @@ class Probe:
 
     def _report(self, answer: Answer, recorder: StampRecorder, sent_bytes: int) -> AttemptFinished:
         tools = self._tools
-        asked = replace(self._attempt.asked, sent_bytes=sent_bytes)
+        asked = msgspec.structs.replace(self._attempt.asked, sent_bytes=sent_bytes)
         # By the price as it is now: a provider's list may have told it while the answer came.
         charge = charge_for(asked, answer, recorder, tools.price, tools.price_source)
         plan = None
@@ -349,12 +352,12 @@ class Probe:
         tools = self._tools
         given = tools.prompt_tokens if event.input_tokens is None else event.input_tokens
         output = charge.tokens - given
-        reserved = f"{tools.most_tokens:,} tokens are reserved for the next"
+        reserved = f"{counted(tools.most_tokens, 'token is', 'tokens are')} reserved for the next"
         if event.reason == "cap_ignored":
             text = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
             self._say_once("cap", event, f"{text}, and {reserved}")
         elif output > output_limit(tools.prompt_tokens, tools.max_tokens):
-            text = f"an answer took {output:,} tokens under a cap of {tools.max_tokens}"
+            text = f"an answer took {counted(output, 'token')} under a cap of {tools.max_tokens}"
             self._say_once("cap", event, f"{text}: {reserved}")
         if charge.doubt:
             self._say_once("doubt", event, charge.doubt)

@@ -16,29 +16,24 @@ import msgspec
 
 from probes.answers.answer import Answer
 from probes.answers.response_headers import KEPT_HEADERS, kept_headers, request_ids
-from probes.config import Price, Route
-from probes.config.prompts import estimate_tokens
+from probes.config import Price
 from probes.config.scrubbing import Scrubber
-from probes.config.urls import mask_url
 from probes.engine.stamp_recorder import StampRecorder
 from probes.events import (
     AttemptFinished,
     ClockSource,
     Limit,
     RetryPlan,
-    RouteInfo,
     ServerClaim,
     StampLadder,
 )
-from probes.money.pricing import Asked, Charge, PriceSource, Reported, Seen, charge_of, price_info
+from probes.money.pricing import Asked, Charge, PriceSource, Reported, Seen, charge_of
 from probes.transport import PathReading
 
 BANDS: Final = ((256, "256"), (1_024, "1k"), (4_096, "4k"), (16_384, "16k"), (65_536, "64k"))
 """Upper ends of the bands of input tokens that a cohort names."""
 LONGEST_TEXT: Final = 300_000
 """Characters of an answer in an event: its line must fit the host's, escaped."""
-OVERHEAD_TOKENS: Final = 8
-"""Chat templates wrap each message in a few tokens of their own."""
 FROM_THE_SERVER: Final = (
     *("message", "finish_reason", "request_id", "request_ids", "response_id", "headers"),
     *("served_model", "fingerprint"),
@@ -85,44 +80,10 @@ SHARED: Final = {
 (a cost is what was charged, not what was said)."""
 
 
-def prompt_tokens(route: Route) -> int:
-    """Return the estimated size of a route's input in tokens."""
-    return estimate_tokens((route.system or "") + route.prompt) + OVERHEAD_TOKENS
-
-
 def cohort_of(max_tokens: int, input_tokens: int) -> str:
     """Return the cohort: exact answer cap / upper end of the band of input tokens."""
     band = next((name for limit, name in BANDS if input_tokens <= limit), ">64k")
     return f"{max_tokens}/{band}"
-
-
-def route_info(route: Route) -> RouteInfo:
-    """Return what the board must know of a route."""
-    return RouteInfo(
-        name=route.name,
-        base_url=mask_url(route.base_url),
-        model=route.model,
-        dialect=route.dialect,
-        concurrency=route.concurrency,
-        interval=route.interval,
-        max_tokens=route.max_tokens,
-        prompt_tokens=prompt_tokens(route),
-        stall_after=route.stall_after,
-        goal_ttft_s=route.goals.ttft_s,
-        goal_e2e_s=route.e2e_goal_s,
-        goal_e2e_set=route.goals.e2e_s is not None,
-        goal_success=route.goals.success,
-        goal_cost_usd_per_probe=route.goals.cost_usd_per_probe,
-        price_known=route.price is not None,
-        price=None if route.price is None else price_info(route.price, "price"),
-        retries=route.retries,
-        tags=route.tags,
-        paused=route.paused,
-        streamed=route.stream,
-        goal_tokens_per_s=route.goals.tokens_per_s,
-        evidence=route.evidence,
-        first_token_timeout_s=route.timeouts.first_token,
-    )
 
 
 def charge_for(

@@ -24,6 +24,7 @@ from probes.engine.probe import Probe, ProbeTools, total_cost
 from probes.engine.route import TransportFactory, default_transport
 from probes.events import AttemptFinished, Event, Notice, ProbeFinished
 from probes.kit.clock import Clock, seconds
+from probes.kit.short_figures import counted
 from probes.money.price_list import PriceListError, ask_prices
 from probes.money.pricing import priced_later, wants_list
 from probes.transport import Transport
@@ -67,7 +68,7 @@ def stage_of(
 ) -> str:
     """Return in words how far an attempt has come; `silent_s` are seconds since the last chunk."""
     if silent_s is not None:
-        return f"{chunks} output chunks, the last {silent_s:.1f} s ago"
+        return f"{counted(chunks, 'output chunk')}, the last {silent_s:.1f} s ago"
     first = "first token" if streamed else "whole answer"
     reached = (words for step, words in _STAGES if step in stamps)
     return next(reached, "not begun").format(first=first)

@@ -4,17 +4,17 @@ Rule 1: words are made from the fields of the event alone, so that the screen, a
 event's own `text` say the same of the same incident.
 Rule 2: each part is made by itself: where there is little room, the later ones are left out.
 Rule 3: a share tells of how many, a figure its usual and both n, wherever they are known.
-Rule 4: only keys that the cockpit has are named.
+Rule 4: only keys that the cockpit has are named; on a screen they are those that its user has.
 Rule 5: names, details and a server's words are passed on as they are: hostile. Whoever displays
 them neutralises.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from probes.events.parts import Act, Advice, Cause, Evidence, FigureName, KnobKind
 from probes.events.stream import Diagnosis
-from probes.kit.short_figures import NO_FIGURE, count, lasting
+from probes.kit.short_figures import NO_FIGURE, count, counted, lasting
 
 _MOST_NAMED: Final = 3
 """Routes of one incident that are named; of the rest there is the number."""
@@ -41,7 +41,7 @@ _CAUSES: Final[dict[Cause, _What]] = {
     "stream_truncation": _What("answers stop without their end"),
     "rate_limited_requests": _What("we exceed its request limit"),
     "rate_limited_tokens": _What("we exceed its token limit"),
-    "rate_limited_concurrency": _What("we exceed its limit at once"),
+    "rate_limited_concurrency": _What("we send too many at once"),
     "quota_exhausted": _What("refuses our account", "refuse our account"),
     "auth_failure": _What("refuses our key", "refuse our key"),
     "model_missing": _What("does not have the model", "do not have the model"),
@@ -80,6 +80,8 @@ class _Shown(NamedTuple):
     how: Literal["s", "ms", "rate", "tokens", "count", "share", "of"]
     """`ms` for what is short by nature, `rate` for the inverse of a time per token, `of` for a
     share of n things, `share` for one that has no such n."""
+    one: str = ""
+    """Of `of`: the name where n is one."""
 
 
 _FIGURES: Final[dict[FigureName, _Shown]] = {
@@ -97,17 +99,19 @@ _FIGURES: Final[dict[FigureName, _Shown]] = {
     "input_tokens": _Shown("prompt counted", "tokens"),
     "output_tokens": _Shown("answers of", "tokens"),
     "cached_share": _Shown("of the prompt cached", "share"),
-    "failed_share": _Shown("attempts fail", "of"),
-    "overloaded_share": _Shown("attempts refused as overloaded", "of"),
-    "throttled_share": _Shown("attempts throttled", "of"),
-    "truncated_share": _Shown("answers cut", "of"),
-    "stalled_share": _Shown("answers pause", "of"),
-    "cold_share": _Shown("attempts on new connections", "of"),
-    "retried_share": _Shown("probes rescued by a retry", "of"),
+    "failed_share": _Shown("attempts fail", "of", "attempt fails"),
+    "overloaded_share": _Shown(
+        "attempts refused as overloaded", "of", "attempt refused as overloaded"
+    ),
+    "throttled_share": _Shown("attempts throttled", "of", "attempt throttled"),
+    "truncated_share": _Shown("answers cut", "of", "answer cut"),
+    "stalled_share": _Shown("answers pause", "of", "answer pauses"),
+    "cold_share": _Shown("attempts on new connections", "of", "attempt on a new connection"),
+    "retried_share": _Shown("probes rescued by a retry", "of", "probe rescued by a retry"),
     "in_a_row": _Shown("in a row", "count"),
     "open_age": _Shown("oldest open", "s"),
     "open_requests": _Shown("open", "count"),
-    "other_model_share": _Shown("answers by another model", "of"),
+    "other_model_share": _Shown("answers by another model", "of", "answer by another model"),
     "limit_left": _Shown("left of the limit", "count"),
     "loop_lag": _Shown("our loop late by", "ms"),
     "cpu_share": _Shown("of a core used by us", "share"),
@@ -150,21 +154,36 @@ _ACTS: Final[dict[Act, str]] = {
     "check_dns": "check the name, the resolver, the VPN",
     "check_certificate": "check its certificate, our clock, a proxy in between",
     "check_this_machine": "trust no latency until it clears",
+    "pin_model": "an alias, a fallback or a rollout? pin the version",
     "check_prompt": "template, tokenizer or a gateway adds to the prompt",
+    "check_answers": "a new build, a lost stop word? a lower cap ({) bounds them",
     "keep_connections": "who closes them? a proxy, a balancer, its keep-alive",
     "tell_provider": "tell the provider",
     "wait": "wait",
     "none": "nothing breaks yet",
 }
+ADVICE_KEYS: Final[Mapping[str, str]] = {
+    "fewer": "-",
+    "later": ">",
+    "shorter": "{",
+    "undo": "u",
+    "pause": "p",
+    "burst": "b",
+    "fresh": "B",
+    "end_cool_down": "c",
+    "accept_usual": "U",
+}
+"""The keys that advice names, by their ids in the cockpit's table of keys, as that has them until
+its user gives them others: an event's own `text` is read by people without that table."""
 _KNOBS: Final[dict[KnobKind, str]] = {
     # What is advised eases the load: fewer workers, a longer interval, a shorter answer.
-    "concurrency": "- to {}",
-    "interval": "> to {} s",
-    "max_tokens": "{{ to {}",
-    "paused": "p stops probing",
-    "burst": "b sends a burst of {}",
-    "cool_down": "c ends the cool-down",
-    "usual": "U takes this level for the usual one",
+    "concurrency": "{fewer} to {value}",
+    "interval": "{later} to {value} s",
+    "max_tokens": "{shorter} to {value}",
+    "paused": "{pause} stops probing",
+    "burst": "{burst} sends a burst of {value}",
+    "cool_down": "{end_cool_down} ends the cool-down",
+    "usual": "{accept_usual} takes this level for the usual one",
 }
 
 Parted: TypeAlias = tuple[str, ...]
@@ -204,16 +223,17 @@ def cause_words(
 
 def evidence_words(evidence: Evidence) -> str:
     """Return a figure against its usual: `first token 2.60 s, usual 0.73 (n 103/240)`."""
-    name, how = _FIGURES[evidence.figure]
+    name, how, one = _FIGURES[evidence.figure]
     now, usual = evidence.now, evidence.usual
     if how == "of":
-        return _share_of(name, evidence)
+        return _share_of(name, one, evidence)
     if how == "share":
         return f"{_percent(now)} {name}" + _usual(None if usual is None else _percent(usual))
     if how == "count":
         return f"{_plain(now)} {name}" + _usual(None if usual is None else _plain(usual))
     if how == "tokens":
-        told = f"{name} {count(now)} tokens" + _usual(None if usual is None else count(usual))
+        told = f"{name} {counted(now, 'token', short=True)}"
+        told += _usual(None if usual is None else count(usual))
     elif how == "rate":
         told = f"{_per_s(now)} {name}" + _usual(None if usual is None else _per_s(usual))
     else:
@@ -276,28 +296,38 @@ def others_words(well: int, hurt: Sequence[str]) -> str:
     told = ", ".join(hurt[:_MOST_NAMED]) + (f" +{more}" if more > 0 else "")
     parts = [f"also {told}"] if hurt else []
     if well:
-        parts.append(f"{count(well)} other{'s' if well > 1 else ''} fine")
+        parts.append(f"{counted(well, 'other', short=True)} fine")
     return ", ".join(parts)
 
 
-def advice_words(advice: Advice, fares: str = "", took: str = "") -> str:
+def fresh_words(keys: Mapping[str, str] = ADVICE_KEYS) -> str:
+    """Return what tells a server that hangs from a connection that does."""
+    return f"{keys['fresh']} sends one on a fresh connection"
+
+
+def advice_words(
+    advice: Advice, fares: str = "", took: str = "", keys: Mapping[str, str] = ADVICE_KEYS
+) -> str:
     """Return what to do, with the key that does it where there is one.
 
     Args:
         advice: of the diagnosis.
         fares: how the route does that users may be sent to, where somebody knows.
         took: how it was with the knob where it is to be set, where somebody knows.
+        keys: what the reader has for each of `ADVICE_KEYS`.
     """
     if advice.act == "move" and advice.route:
         told = f"move users to {advice.route}" + (f" ({fares})" if fares else "")
     elif advice.knob is not None and advice.act in ("set_knob", "undo_knob"):
-        told = _KNOBS[advice.knob].format(f"{advice.value or 0.0:g}")
+        told = _KNOBS[advice.knob].format(value=f"{advice.value or 0.0:g}", **keys)
         if advice.act == "undo_knob":
-            told = f"u undoes it (or {told})"
+            told = f"{keys['undo']} undoes it (or {told})"
         told += f"; {took}" if took else ""
     else:
         told = _ACTS[advice.act]
-    return f"{told}; {advice.detail}" if advice.detail else told
+    # The event has the one detail that names a key in the words of the keys that all begin with.
+    detail = fresh_words(keys) if advice.detail == fresh_words() else advice.detail
+    return f"{told}; {detail}" if detail else told
 
 
 def since_words(moment: str, lasted_s: float) -> str:
@@ -370,14 +400,15 @@ def diagnosis_text(diagnosis: Diagnosis, words: str = "") -> str:
     return line if diagnosis.advice is None else f"{line} → {advice_words(diagnosis.advice)}"
 
 
-def _share_of(name: str, evidence: Evidence) -> str:
+def _share_of(several: str, one: str, evidence: Evidence) -> str:
     share, number = min(max(evidence.now, 0.0), 1.0), evidence.n_now
+    asked = counted(number, one, several, short=True)
     if not number:
-        told = f"{_percent(share)} of {name}"
+        told = f"{_percent(share)} of {several}"
     elif number <= _FEW or share == 1:
-        told = f"{count(round(share * number))} of {count(number)} {name}"
+        told = f"{count(round(share * number))} of {asked}"
     else:
-        told = f"{_percent(share)} of {count(number)} {name}"
+        told = f"{_percent(share)} of {asked}"
     usual = evidence.usual
     if not usual and evidence.figure in _FAILURES:
         return told  # that nothing fails is what everybody takes for granted

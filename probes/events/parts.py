@@ -7,7 +7,6 @@ Rule 2: absent means "never happened" or "unknown", never zero.
 Rule 3: a name that is on the wire stays. Recordings of years ago are read with these records.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -26,8 +25,7 @@ Outcome: TypeAlias = Literal[
 """How an attempt ended, and how a probe did: as its last attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """An outcome with its precise reason, as answers are judged."""
 
     outcome: Outcome
@@ -213,7 +211,9 @@ Act: TypeAlias = Literal[
     "check_dns",
     "check_certificate",
     "check_this_machine",
+    "pin_model",  # who answers is not who was asked, or no longer: an alias, a fallback, a rollout
     "check_prompt",  # template, tokenizer or a gateway changed what is sent
+    "check_answers",  # what is asked is as before, and what ends an answer is not
     "keep_connections",  # somebody between us and the server closes them
     "tell_provider",
     "wait",

@@ -7,9 +7,10 @@
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _PID_SPACE: Final = Path("/proc/self/ns/pid")
@@ -17,8 +18,7 @@ _START_FIELD: Final = 19
 """Field 22 of /proc/PID/stat (proc_pid_stat(5)), counted from the one after the name."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunIdentity:
+class RunIdentity(msgspec.Struct, frozen=True):
     """A process of one boot of one machine."""
 
     pid: int

@@ -97,6 +97,19 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
+def counted(number: float, one: str, several: str = "", *, short: bool = False) -> str:
+    """Return a number with the noun that it counts: `1 stall`, `3 stalls`, `1,204 lines`.
+
+    Args:
+        number: how many there are.
+        one: the noun for one of them.
+        several: the noun for any other number, where that is not the former with an `s`.
+        short: the number takes at most four cells: `1.2k lines`.
+    """
+    told = count(number) if short else f"{number:,.0f}"
+    return f"{told} {one if told == '1' else several or f'{one}s'}"
+
+
 def lasting(seconds: float) -> str:
     """Return how long something has lasted: `41s`, `1m50s`, from ten minutes on `12m`, `1h12m`.
 

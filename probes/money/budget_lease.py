@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from probes.config import Budget, Price, Route
 from probes.config.prompts import estimate_tokens
 from probes.control.commands import Allow, Allowance, Burst, Command
@@ -56,8 +58,7 @@ _TOO_MUCH: Final = 2
 change costs a write to the disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Amount:
+class _Amount(msgspec.Struct, frozen=True):
     """Tokens and USD."""
 
     tokens: int = 0

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+import msgspec
+
 from probes.config import Budget, Route
 from probes.config.urls import mask_url
 from probes.kit.paths import runtime_folder, state_folder
@@ -58,8 +60,7 @@ ROUNDING: Final = 1e-9
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """What an engine of a run tells of one route, and wants for it."""
 
     route: str
@@ -78,8 +79,7 @@ class Ask:
     keep_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """An engine's unspent lease of a route, and what all runs used of it in the last hour."""
 
     tokens: int
@@ -88,8 +88,7 @@ class Grant:
     used_usd: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """Leave to spend once, until it is settled."""
 
     run: str
@@ -98,8 +97,7 @@ class Reservation:
     usd: float
 
 
-@dataclass(frozen=True, slots=True)
-class RouteSpending:
+class RouteSpending(msgspec.Struct, frozen=True):
     """A route's last hour; without a name where no run has told it."""
 
     key: str
@@ -113,8 +111,7 @@ class RouteSpending:
     leased_usd: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunSpending:
+class RunSpending(msgspec.Struct, frozen=True):
     """A run's last hour."""
 
     id: str
@@ -131,8 +128,7 @@ class RunSpending:
     leased_usd: float
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """Who has spent what in the last hour, most first."""
 
     routes: tuple[RouteSpending, ...]
@@ -151,8 +147,7 @@ class Report:
         return sum(route.usd for route in self.routes)
 
 
-@dataclass(frozen=True, slots=True)
-class Struck:
+class Struck(msgspec.Struct, frozen=True):
     """What striking a run's record has freed, or would free."""
 
     run: RunSpending

@@ -17,11 +17,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from probes.kit.file_lock import take_lock
+from probes.kit.short_figures import counted
 from probes.kit.words import plainly
 from probes.money.recollection import HOUR_S, Recollection, recollect
 
@@ -93,8 +95,7 @@ class _BrokenError(Exception):
     """What is wrong with the file, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Doubt:
+class _Doubt(msgspec.Struct, frozen=True):
     since: int
     until: int
     why: str
@@ -269,11 +270,9 @@ class LedgerFile:
         finally:
             connection.close()
         if recollected.runs:
-            count = len(recollected.runs)
-            runs = "one recording tells" if count == 1 else f"{count} recordings tell"
-            known = (
-                f"{runs} of {tokens:,} tokens in the last hour; what was not recorded is unknown"
-            )
+            runs = counted(len(recollected.runs), "recording tells", "recordings tell")
+            spent = f"{counted(tokens, 'token')} in the last hour"
+            known = f"{runs} of {spent}; what was not recorded is unknown"
         else:
             known = "no recording tells what was spent in the last hour" if wrong else ""
         return f"{known}; {doubt.why}" if doubt is not None else known

@@ -15,7 +15,6 @@ Rule 5. In USD an attempt is charged its cost; where that is unknown, what it is
         by the price. Whoever keeps a budget takes that figure from the event and works out none.
 """
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Final, Literal, TypeAlias
 
@@ -24,6 +23,7 @@ import msgspec
 from probes.config import Price, Route
 from probes.config.urls import UrlError, read_url
 from probes.events import AttemptFinished, CostSource, PriceInfo
+from probes.kit.short_figures import counted
 
 PriceSource: TypeAlias = Literal["price", "list"]
 """Where a price is from: the settings, or the provider's own list."""
@@ -57,8 +57,7 @@ FORGETS: Final = 8
 """A route forgets this part of what it used beyond an attempt, with each attempt that uses less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What an attempt sent and what it may use."""
 
     reserved_tokens: int
@@ -70,8 +69,7 @@ class Asked:
     """Of the request's body; a token is at least one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(msgspec.Struct, frozen=True):
     """What the server says was used."""
 
     input_tokens: int | None = None
@@ -89,8 +87,7 @@ class Reported:
         return max(self.output_tokens, self.billed_tokens or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What came, whatever the server says of it."""
 
     pieces: int = 0
@@ -130,8 +127,7 @@ class LearnedUse:
             self.tokens = max(charged, self.tokens - ceil(excess / FORGETS))
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """What an attempt is charged, and what it cost."""
 
     tokens: int
@@ -296,9 +292,10 @@ def _too_much(asked: Asked, reported: Reported, seen: Seen) -> str:
     """Return the count that no bytes carry, in words; empty where there is none."""
     given, output = reported.input_tokens or 0, reported.output or 0
     if given > most_input_tokens(asked):
-        return f"{given:,} input tokens, more than {asked.sent_bytes:,} bytes sent can be"
+        return f"{counted(given, 'input token')}, more than {asked.sent_bytes:,} bytes sent can be"
     if output > most_output_tokens(asked, seen):
-        return f"{output:,} output tokens, more than {seen.characters:,} characters can be"
+        characters = counted(seen.characters, "character")
+        return f"{counted(output, 'output token')}, more than {characters} can be"
     return ""
 
 
@@ -306,7 +303,7 @@ def _too_little(reported: Reported, seen: Seen) -> str:
     """Return the output count that is less than half of what surely came, in words."""
     if reported.output is None or seen.tokens < LEAST_SEEN or 2 * reported.output >= seen.tokens:
         return ""
-    return f"{reported.output:,} output tokens where at least {seen.tokens:,} came"
+    return f"{counted(reported.output, 'output token')} where at least {seen.tokens:,} came"
 
 
 def _cost_by(price: Price, reported: Reported) -> float | None:

@@ -25,8 +25,7 @@ _KINDS: Final = ("hello", "tick", "attempt_started", "attempt_finished")
 _PREFIXES: Final = tuple(b'{"type":"%s"' % kind.encode() for kind in _KINDS)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedRoute:
+class RecordedRoute(msgspec.Struct, frozen=True):
     """A route as a hello told of it; its base URL is masked."""
 
     name: str

@@ -11,15 +11,16 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
+import msgspec
 from anyio import to_thread
 
 from probes.config import Budget, Route
 from probes.kit.clock import NS_PER_S, Clock
+from probes.kit.short_figures import counted
 from probes.money.ledger import (
     OVERALL,
     Ask,
@@ -45,8 +46,7 @@ _Result = TypeVar("_Result")
 _Amount = TypeVar("_Amount", int, float)
 
 
-@dataclass(frozen=True, slots=True)
-class _Emergency:
+class _Emergency(msgspec.Struct, frozen=True):
     """While the shared ledger fails: a ledger in memory, and what it may give."""
 
     ledger: Ledger
@@ -279,9 +279,9 @@ class RunLedger:
         self._emergency = await self._begin_emergency(why, lifted=False)
         part = emergency_part(self._budget)
         self._news.append(
-            f"{error}; until it works again all routes may spend {part.tokens_per_hour:,} tokens, a"
-            f" route {part.route_tokens_per_hour:,}: the emergency part of the budget"
-            " (L in the cockpit lifts that)"
+            f"{error}; until it works again all routes may spend"
+            f" {counted(part.tokens_per_hour, 'token')}, a route {part.route_tokens_per_hour:,}:"
+            " the emergency part of the budget (L in the cockpit lifts that)"
         )
 
     async def _begin_emergency(self, why: str, *, lifted: bool) -> _Emergency:
@@ -366,7 +366,7 @@ def _sum(ask: Ask, owed: Ask | None) -> Ask:
     """Return a question that tells of what is owed, too."""
     if owed is None:
         return ask
-    return replace(
+    return msgspec.structs.replace(
         ask,
         spent_tokens=ask.spent_tokens + owed.spent_tokens,
         spent_usd=ask.spent_usd + owed.spent_usd,

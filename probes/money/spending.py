@@ -11,6 +11,7 @@ from typing import Final
 
 from probes.control.commands import Allowance
 from probes.events import BudgetState, Committed, MoneyReport
+from probes.kit.short_figures import counted
 
 OVERALL: Final = ""
 """Names what all routes have used together."""
@@ -69,7 +70,7 @@ class Spending:
         binding = [self._allowances[name] for name in (route, OVERALL) if name in self._allowances]
         words = [
             f"{allowance.route or 'all routes'}: {allowance.used_tokens:,} of"
-            f" {allowance.limit_tokens:,} tokens{_usd_words(allowance)} in the last hour"
+            f" {counted(allowance.limit_tokens, 'token')}{_usd_words(allowance)} in the last hour"
             for allowance in binding
         ]
         return "; ".join([*words, *(allowance.doubt for allowance in binding if allowance.doubt)])

@@ -30,6 +30,7 @@ from probes.control.commands import Command, Configure, Go
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
 from probes.diagnosis import Diagnostician
+from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Notice, durable_lines
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
@@ -88,7 +89,10 @@ class Session:
         self._include_text = include_text
         self._diagnostician = diagnostician or Diagnostician()
         self._thickening = Thickening({route.name for route in config.routes if route.evidence})
+        self._routes = tuple(route_info(route) for route in config.routes)
         self._board = Board()
+        # A screen that is there before its engine shows what is about to be probed.
+        self._board.expect(self._routes)
         self._wanted = WantedState(config.routes)
         self._sinks: list[Sink] = [
             # Whoever comes later and looks at the board sees the batch that it is called with.
@@ -173,6 +177,10 @@ class Session:
     def release(self) -> None:
         """Read on."""
         self._source.release()
+
+    def gather(self, for_s: float) -> None:
+        """Take events about so many seconds after they came, much at once; 0: as they come."""
+        self._source.gather(for_s)
 
     def retry(self) -> None:
         """Start an engine now, after crashes made us give up."""
@@ -313,10 +321,6 @@ class Session:
 
     def _introduce_ourselves(self) -> None:
         """Say hello for engines that never did."""
-        from probes.engine.report import (
-            route_info,  # which brings httpx: no start should pay for it
-        )
-
         hello = Hello(
             at_ns=self._clock.monotonic_ns(),
             wall_ns=self._clock.wall_ns(),
@@ -325,7 +329,7 @@ class Session:
             schema=SCHEMA_VERSION,
             pid=os.getpid(),
             digests=BACKEND,
-            routes=tuple(route_info(route) for route in self._config.routes),
+            routes=self._routes,
         )
         self._deliver([hello])
 

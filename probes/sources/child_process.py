@@ -12,13 +12,11 @@ from typing import Final
 import anyio
 from anyio.abc import ByteReceiveStream, Process, TaskGroup
 
-from probes.sources.supervised import Child
+from probes.sources.supervised import READ_BYTES, Child
 
 PACKAGE_ROOT: Final = Path(__file__).absolute().parents[2]
 """The folder that `probes` is imported from."""
 
-_READ_BYTES: Final = 64 << 10
-"""As much as a pipe of Linux holds."""
 _STDERR_BYTES: Final = 64 << 10
 """Kept of what an engine says beside the stream: the end of it tells why it died."""
 _DRAIN_S: Final = 0.2
@@ -143,6 +141,6 @@ class _ProcessChild:
 
 async def _read_some(stream: ByteReceiveStream) -> bytes:
     try:
-        return await stream.receive(_READ_BYTES)
+        return await stream.receive(READ_BYTES)
     except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
         return b""

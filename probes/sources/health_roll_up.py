@@ -6,7 +6,6 @@ ended. So a request may be told a second late, and none is told that is over.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -19,16 +18,14 @@ _TICKS_NS: Final = 5 * NS_PER_S // 2
 that goes on growing while a process stands still would accuse the server."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
+class _Report(msgspec.Struct, frozen=True):
     """What one living engine last said of itself."""
 
     health: Health
     routes: dict[str, RouteCounts]
 
 
-@dataclass(frozen=True, slots=True)
-class _OpenRequest:
+class _OpenRequest(msgspec.Struct, frozen=True):
     """The oldest of an engine and a route, as its last tick told it."""
 
     started_ns: int

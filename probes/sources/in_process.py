@@ -3,6 +3,7 @@
 It is supervised by the same rules as one in a process of its own: what it raises ends it, not us.
 """
 
+import contextlib
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
@@ -73,11 +74,15 @@ class _TaskChild:
             self._ended.set()
 
     async def read(self) -> bytes:
-        """Return the next batch; empty once the engine has ended."""
+        """Return the batches that wait, or the next one; empty once the engine has ended."""
         try:
-            return await self._batches.receive()
+            batches = [await self._batches.receive()]
         except anyio.EndOfStream:
             return b""
+        with contextlib.suppress(anyio.WouldBlock, anyio.EndOfStream):
+            while True:
+                batches.append(self._batches.receive_nowait())
+        return b"".join(batches)
 
     async def write(self, data: bytes) -> None:
         """Hand over commands; nothing happens once the engine has ended."""

@@ -49,8 +49,7 @@ PATIENCE_NS: Final = NS_PER_S // 5
 """Two batches: an engine that has not told yet what it did so long ago is waited for no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """One event on its way, and its JSON line where it is durable."""
 
     key_ns: int

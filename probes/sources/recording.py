@@ -45,6 +45,9 @@ class RecordingSource:
         """Read on."""
         self._released.set()
 
+    def gather(self, for_s: float) -> None:
+        """Do nothing: a recording is given as fast as it is taken."""
+
     def retry(self) -> None:
         """Do nothing: there is no engine to start."""
 

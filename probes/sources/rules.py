@@ -3,11 +3,12 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+import msgspec
+
 from probes.kit.clock import NS_PER_S, seconds
 
 
-@dataclass(frozen=True, slots=True)
-class HostLimits:
+class HostLimits(msgspec.Struct, frozen=True):
     """The host's patience, in seconds where not said otherwise."""
 
     silent_after_s: float = 10.0

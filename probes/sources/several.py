@@ -152,6 +152,9 @@ class SeveralEngines:
         for engine in self._engines:
             engine.release()
 
+    def gather(self, for_s: float) -> None:
+        """Do nothing: their streams are merged, and none is waited for as long as that."""
+
     def retry(self) -> None:
         """Start those engines now that wait for it or were given up."""
         for engine in self._engines:

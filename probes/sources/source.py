@@ -40,6 +40,11 @@ class Source(Protocol):
         """Go on giving."""
         ...
 
+    def gather(self, for_s: float) -> None:
+        """Give what comes about so many seconds after it came, much at once: nobody looks. With 0,
+        as at first, give it as it comes."""
+        ...
+
     def retry(self) -> None:
         """Start again now, after crashes made it give up."""
         ...

@@ -8,7 +8,6 @@ Rule 3: whatever it writes, memory is bounded: a line that is too long, or no ev
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 import anyio
@@ -33,6 +32,7 @@ from probes.events import (
 )
 from probes.kit.clock import Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
+from probes.kit.signals import Signal
 from probes.sources.rules import HostLimits, RestartPolicy, SilenceMeter
 from probes.sources.source import Receive
 
@@ -41,13 +41,18 @@ ENDED_WELL: Final = ("exit status 0", "ended")
 _LAST_WORDS_CHARACTERS: Final = 2_000
 """As much as a screen shows of a traceback: its end says what went wrong."""
 _NOISE_CHARACTERS: Final = 200
+READ_BYTES: Final = 64 << 10
+"""The most that is read at once: as much as a pipe of Linux holds."""
 
 
 class Child(Protocol):
     """One engine at the other end of two pipes: bytes out, bytes in, an end."""
 
     async def read(self) -> bytes:
-        """Return what the engine wrote since; empty when it will write no more."""
+        """Return what the engine wrote since; empty when it will write no more.
+
+        Where that is `READ_BYTES` or more, there may be more at once.
+        """
         ...
 
     async def write(self, data: bytes) -> None:
@@ -107,7 +112,7 @@ class SupervisedEngine:
         self._scrub = scrub
         self._policy = RestartPolicy(self._limits)
         self._open = OpenWork()
-        self._reading = _ReadGate()
+        self._reading = _ReadGate(self._clock)
         self._life: _EngineLife | None = None
         self._lives = 0
         self._stopping = anyio.Event()
@@ -156,6 +161,12 @@ class SupervisedEngine:
         """Read on."""
         self._reading.open()
 
+    def gather(self, for_s: float) -> None:
+        """Read the pipe every so many seconds only, all that came since: each waking up costs as
+        much as the reading does. Stamps are the engine's, and what it could not write waits there.
+        """
+        self._reading.gather(for_s)
+
     def retry(self) -> None:
         """Start an engine now, after giving up or amid a back-off."""
         self._policy.forget()
@@ -165,6 +176,7 @@ class SupervisedEngine:
         """End the engine in order; `run` returns when it has."""
         self._stopping.set()
         self._reading.open()
+        self._reading.gather(0.0)
         if self._life is not None:
             self._life.stop()
 
@@ -355,6 +367,8 @@ class _EngineLife:
                 return
             self._meter.heard()
             self._hear(list(self._splitter.feed(data)))
+            if len(data) < READ_BYTES:
+                await self._reading.rest()
 
     async def _write(self, child: Child) -> None:
         while True:
@@ -399,12 +413,15 @@ class _EngineLife:
 
 
 class _ReadGate:
-    """Open or closed; who reads waits while it is closed."""
+    """Open or closed; who reads waits while it is closed, and rests after each reading if told."""
 
-    def __init__(self) -> None:
-        """Begin open."""
+    def __init__(self, clock: Clock) -> None:
+        """Begin open, and without rests."""
+        self._clock = clock
         self._opened = anyio.Event()
         self._opened.set()
+        self._rest_s = 0.0
+        self._roused = Signal()
 
     @property
     def is_open(self) -> bool:
@@ -427,6 +444,16 @@ class _ReadGate:
         """
         if not self._opened.is_set():
             await self._opened.wait()
+
+    def gather(self, for_s: float) -> None:
+        """Let who reads rest for so long each time; a rest that has begun ends."""
+        self._rest_s = for_s
+        self._roused.ring()
+
+    async def rest(self) -> None:
+        """Return when the next reading is due."""
+        if self._rest_s:
+            await self._roused.wait(self._clock, self._rest_s)
 
 
 class LineSplitter:
@@ -461,8 +488,7 @@ class LineSplitter:
             self.oversized += 1
 
 
-@dataclass(frozen=True, slots=True)
-class _UnfinishedProbe:
+class _UnfinishedProbe(msgspec.Struct, frozen=True):
     """A probe that has begun, and its attempt where one is open."""
 
     first: AttemptStarted
@@ -492,11 +518,13 @@ class OpenWork:
                 # A probe that dies after it had output was felt by its user to have begun.
                 known = self._probes.get(event.probe)
                 if known is not None and known.open is not None:
-                    self._probes[event.probe] = replace(known, first_token_ns=event.at_ns)
+                    self._probes[event.probe] = msgspec.structs.replace(
+                        known, first_token_ns=event.at_ns
+                    )
             case AttemptFinished():
                 known = self._probes.get(event.probe)
                 if known is not None:
-                    self._probes[event.probe] = replace(known, open=None)
+                    self._probes[event.probe] = msgspec.structs.replace(known, open=None)
             case ProbeFinished():
                 self._probes.pop(event.probe, None)
             case _:

@@ -14,11 +14,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from probes.kit.paths import state_folder
+from probes.kit.short_figures import counted
 from probes.store.recording_files import OpenPart, open_part, retain
 
 HELLO_PREFIX: Final = b'{"type":"hello"'
@@ -40,8 +42,7 @@ def default_folder() -> Path:
     return state_folder() / "recordings"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where parts go: into a folder, with rotation; or all of it into one file, without."""
 
     path: Path
@@ -245,7 +246,7 @@ class Recorder:
         if self._failing:
             self._failing = False
             lost, self._lost_lines = self._lost_lines, 0
-            self._report(f"recording again; {lost} lines were lost")
+            self._report(f"recording again; {counted(lost, 'line was', 'lines were')} lost")
 
 
 def _hello_in(data: bytes) -> bytes:

@@ -25,6 +25,7 @@ import msgspec
 
 from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, decode_event
 from probes.kit.open_regular import open_regular
+from probes.kit.short_figures import counted
 from probes.store.recording_files import RECORDING_NAME, RecordingHead, part_number
 
 LONGEST_LINE: Final = 16 << 20
@@ -103,7 +104,7 @@ def recorded_parts(paths: Sequence[Path], report: Report) -> list[Path]:
             ("not named", [number for number in missing if number in beside]),
         ):
             if numbers:
-                report(f"{parts[0].name}: {_counted(numbers)} left out: {why}")
+                report(f"{parts[0].name}: {_numbered(numbers)} left out: {why}")
     for part in parts:
         try:
             _opened(part).close()
@@ -160,10 +161,10 @@ def _parts_beside(part: Path) -> dict[int, Path]:
     return {part_number(path): path for path in found if RECORDING_NAME.fullmatch(path.name)}
 
 
-def _counted(numbers: Sequence[int]) -> str:
+def _numbered(numbers: Sequence[int]) -> str:
     if len(numbers) == 1:
         return f"part {numbers[0]} is"
-    return f"{len(numbers)} parts, {numbers[0]} to {numbers[-1]}, are"
+    return f"{counted(len(numbers), 'part')}, {numbers[0]} to {numbers[-1]}, are"
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -192,7 +193,8 @@ class _Skipped:
             (reason,) = self.by_reason
             return f"1 line is left out: line {self.first} is {_WORDS[reason]}"
         found = (f"{self.by_reason[reason]} {_WORDS[reason]}" for reason in self.by_reason)
-        lines = f"{self.by_reason.total()} lines are left out, the first is line {self.first}"
+        lines = f"{counted(self.by_reason.total(), 'line')} are left out"
+        lines += f", the first is line {self.first}"
         return f"{lines}: {', '.join(found)}"
 
 

@@ -15,6 +15,7 @@ import httpx
 from probes.kit.clock import Clock
 from probes.transport.arrivals import DatedReads
 from probes.transport.base import BodySink, Steps
+from probes.transport.broken_sockets import broken_sockets
 from probes.transport.http1 import ResponseParser
 from probes.transport.lock import is_local, peer_of
 from probes.transport.path import TcpPath
@@ -59,6 +60,10 @@ class Connection:
         self._held: deque[tuple[bytes, int, bool, Sequence[int]]] = deque()
         self._held_size = 0
         self._reading = False
+        self._broken = False
+        """The kernel has said so; what was received before may still be read."""
+        self._breaks = broken_sockets(self._loop)
+        self._breaks.add(sock.fileno(), self._on_broken)
         self.open = True
         self.head_exact = True
         """Whether the head of the answer was the last thing its read brought."""
@@ -150,6 +155,7 @@ class Connection:
             self.open = False
             self.path.end()  # it is told nothing of a socket that is closed
             self._watch(False)
+            self._breaks.discard(self._socket.fileno())
             self._socket.close()
 
     def _send(self) -> None:
@@ -203,6 +209,8 @@ class Connection:
         self._reading = reading
         if reading:
             self._loop.add_reader(self._socket.fileno(), self._on_readable)
+            if self._broken:
+                self._loop.call_soon(self._on_broken)
         else:
             self._loop.remove_reader(self._socket.fileno())
 
@@ -218,6 +226,14 @@ class Connection:
             self._take(data)
         except Exception as error:  # a sink's too: whoever awaits the body must hear of it
             self._fail(error)
+        if self._broken and self._reading:
+            self._loop.call_soon(self._on_broken)
+
+    def _on_broken(self) -> None:
+        """Read on to the failure, which the loop may tell no more of; as soon as somebody reads."""
+        self._broken = True
+        if self._reading:
+            self._on_readable()
 
     def _take(self, data: bytes) -> None:
         """Take a read: parse it, hand its body on, wake who waits for the head or the end."""

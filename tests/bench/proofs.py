@@ -174,7 +174,9 @@ PROOFS: Final[Mapping[str, Proof]] = {
     "provider_overloaded": _listed(f"{_FAILED} throttled"),
     "provider_queueing": _phase("headers", "first_token"),
     "provider_slow_decode": _slow_writing,
-    "stream_stalls": _either(_against_run("gap_p99_s"), _listed("timeout"), _phase("writing")),
+    "stream_stalls": _either(
+        _against_run("gap_p99_s"), _listed("timeout"), _phase("writing"), _hangs
+    ),
     "stream_truncation": _listed("truncated protocol_error"),
     "rate_limited_requests": _listed("throttled"),
     "rate_limited_tokens": _listed("throttled"),

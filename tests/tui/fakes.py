@@ -83,6 +83,7 @@ class FakeSession:
     commands: list[Command] = field(default_factory=list)
     retried: int = 0
     lifted: int = 0
+    gathered: list[float] = field(default_factory=list)
     recording_path: str = ""
     stopped: anyio.Event = field(default_factory=anyio.Event)
 
@@ -102,6 +103,9 @@ class FakeSession:
 
     def lift(self) -> None:
         self.lifted += 1
+
+    def gather(self, for_s: float) -> None:
+        self.gathered.append(for_s)
 
     def retry(self) -> None:
         self.retried += 1

@@ -1,4 +1,4 @@
-"""Every screen in every theme at four sizes, for the eye: `python tests/tui/snapshots.py [SCENE]`.
+"""Every screen in every theme at five sizes, for the eye: `python tests/tui/snapshots.py [SCENE]`.
 
 Runs are made up and folded in no time, so that the same command draws the same pictures: an SVG of
 each, and where `chromium` is found a sheet (PNG) of each scene and theme with all sizes. They are
@@ -15,20 +15,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
 
 import anyio  # noqa: E402
+import rich.console  # noqa: E402
 from bench.incident_streams import healthy, scenarios  # noqa: E402
 from bench.incident_streams.nature import Nature  # noqa: E402
 from bench.incident_streams.trouble import Effect, Outline, Trouble, Turn  # noqa: E402
+from fakes import FakeStatus  # noqa: E402
+from rich.terminal_theme import TerminalTheme  # noqa: E402
 from streamed import streamed  # noqa: E402
 
 from tui.draw import theme_names  # noqa: E402
 from tui.screens.first_run import FirstRunApp  # noqa: E402
 
-SIZES: Final = ((80, 24), (120, 40), (160, 50), (200, 60))
+SIZES: Final = ((60, 20), (80, 24), (120, 40), (160, 50), (200, 60))
 THEMES: Final = {
     "dark": theme_names.DARK,
     "light": theme_names.LIGHT,
@@ -37,8 +41,34 @@ THEMES: Final = {
     "plain": theme_names.PLAIN,
 }
 """`plain` is what NO_COLOR gets."""
-ON_LIGHT: Final = {"#292929": "#fdfdfd", "#c5c8c6": "#2e2e2e", "#9a9b99": "#767676"}
-"""Ground, text and dim text of a light terminal, for those that an export takes."""
+TERMINALS: Final = {
+    # A theme that keeps the terminal's own ground is seen on the ground that it is made for; the
+    # colours are those of xterm.
+    "ansi-light": TerminalTheme(
+        (255, 255, 255),
+        (0, 0, 0),
+        [
+            (0, 0, 0),
+            (205, 0, 0),
+            (0, 205, 0),
+            (205, 205, 0),
+            (0, 0, 238),
+            (205, 0, 205),
+            (0, 205, 205),
+            (229, 229, 229),
+        ],
+        [
+            (127, 127, 127),
+            (255, 0, 0),
+            (0, 255, 0),
+            (255, 255, 0),
+            (92, 92, 255),
+            (255, 0, 255),
+            (0, 255, 255),
+            (255, 255, 255),
+        ],
+    ),
+}
 SCALE: Final = 0.62
 """Of the sheets: at this scale a terminal of 200 columns is still read on a screen."""
 
@@ -102,6 +132,9 @@ def bad_day() -> Outline:
     )
 
 
+WELL: Final = FakeStatus()
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """One screen at one moment of a run, and the keys that lead there."""
@@ -109,9 +142,45 @@ class Scene:
     outline: Outline
     at_s: float
     keys: tuple[str, ...] = ()
+    status: FakeStatus = WELL
 
 
 BAD_DAY: Final = bad_day()
+NAMES: Final = {
+    "kimi-k2": "月之暗面-kimi-k2-instruct-0905-東京リージョン",
+    "qwen3-235b": "通义千问-qwen3-235b",
+    "mistral-small": "mistral-small-3.2-24b-instruct-2506-eu-west-3",
+    "llama-70b-eu": "라마-70b-eu",
+}
+
+
+def renamed(outline: Outline, names: dict[str, str]) -> Outline:
+    """Return a run whose routes have other names."""
+    return replace(
+        outline,
+        natures=tuple(replace(n, name=names.get(n.name, n.name)) for n in outline.natures),
+        troubles=tuple(
+            replace(t, routes=tuple(names.get(name, name) for name in t.routes))
+            for t in outline.troubles
+        ),
+    )
+
+
+def crowded(outline: Outline, number: int) -> Outline:
+    """Return a run with so many routes, of which those that are more are well."""
+    more = number - len(outline.natures)
+    calm = outline.natures[-1]
+    others = (replace(calm, name=f"well-{place:02d}", workers=1) for place in range(more))
+    return replace(outline, natures=(*outline.natures, *others))
+
+
+GAVE_UP: Final = FakeStatus(
+    state="gave_up",
+    silent_s=42.0,
+    restarts=3,
+    detail="killed by signal 9",
+    last_words="MemoryError",
+)
 SCENES: Final[dict[str, Scene]] = {
     "home-healthy": Scene(healthy.run_of("sigma0.3", 1, 600.0), 420.0),
     "home-incident": Scene(BAD_DAY, 420.0),
@@ -131,6 +200,9 @@ SCENES: Final[dict[str, Scene]] = {
     "manual": Scene(BAD_DAY, 420.0, ("colon", *"manual", "enter")),
     "manual-page": Scene(BAD_DAY, 420.0, ("colon", *"manual states", "enter")),
     "log": Scene(BAD_DAY, 420.0, ("6", "6")),
+    "home-41": Scene(crowded(BAD_DAY, 41), 420.0, ("g", *("j",) * 20)),
+    "home-wide-names": Scene(renamed(BAD_DAY, NAMES), 420.0),
+    "engine-ended": Scene(BAD_DAY, 420.0, status=GAVE_UP),
 }
 Size = tuple[int, int]
 
@@ -140,6 +212,8 @@ async def draw_scene(
 ) -> None:
     """Write the SVGs of one scene."""
     async with streamed(scene.outline, size=(160, 50)) as screen:
+        screen.session.status = scene.status
+        screen.cockpit.strips.status = scene.status
         at_s = 1.0
         while at_s < scene.at_s:  # a row that moves, moves as it would
             at_s = min(at_s + 5.0, scene.at_s)
@@ -176,12 +250,9 @@ def _dress(app: Any, theme: str) -> None:
 
 def _save(app: Any, out: Path, name: str, theme: str, size: Size) -> None:
     path = out / f"{name}.{theme}.{size[0]}x{size[1]}.svg"
-    picture = app.export_screenshot(title=f"{name} · {theme}")
-    if theme == "ansi-light":
-        # The terminal's own colours are this theme's ground, and an export takes it for dark.
-        for dark, light in ON_LIGHT.items():
-            picture = picture.replace(dark, light)
-    path.write_text(picture, encoding="utf-8")
+    ground = TERMINALS.get(theme, rich.console.SVG_EXPORT_THEME)
+    with patch("rich.console.SVG_EXPORT_THEME", ground):
+        path.write_text(app.export_screenshot(title=f"{name} · {theme}"), encoding="utf-8")
 
 
 def sheet(out: Path, name: str, theme: str) -> Path | None:

@@ -18,7 +18,7 @@ from probes.board.views import HeaderView, RouteState
 from probes.config import Display, Route
 from probes.diagnosis import incidents, paging
 from probes.engine.health import SHORT_FOR_NS
-from probes.engine.report import route_info
+from probes.engine.introduction import route_info
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ClockSource, Hello, ProbeFinished, TtftKind
 from probes.kit.clock import NS_PER_S

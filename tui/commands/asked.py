@@ -1,8 +1,9 @@
 """What a probe that failed had asked for, and what may be wrong with its URL: pure functions."""
 
 import re
-from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from probes.config import Route
 from probes.config.urls import mask_url, read_url
@@ -54,6 +55,6 @@ def url_advice(route: Route, url: str) -> str | None:
         if path.endswith(endpoint):
             return f"base_url ends in {endpoint}, which is another endpoint: leave it out"
     if route.dialect in _VERSIONED and not _VERSION.search(path):
-        shown = replace(base, path=f"{path}/v1", query=None)
+        shown = msgspec.structs.replace(base, path=f"{path}/v1", query=None)
         return f"base_url has no /v1, below which most servers answer: try {shown}"
     return None

@@ -28,7 +28,7 @@ from probes.money.ledger_file import BrokenLedgerError, LedgerError
 from tui.commands.output import FAILED, OK, UsageError, complain, say
 from tui.commands.settings import given_settings
 from tui.draw.table import Cell, Column, printed
-from tui.draw.text import NO_FIGURE
+from tui.draw.text import NO_FIGURE, counted
 
 _Record = TypeVar("_Record")
 
@@ -83,10 +83,11 @@ def _say_what_is_apart(arguments: Namespace) -> None:
     finally:
         apart.close()
     if tokens:
+        more = counted(tokens, "token more is", "tokens more are")
         complain(
             [
-                f"{tokens:,} tokens more are counted apart, in {path}, from when the ledger could"
-                " not be used; the next run settles them"
+                f"{more} counted apart, in {path}, from when the ledger could not be used; the next"
+                " run settles them"
             ]
         )
 
@@ -105,7 +106,7 @@ def _tell(report: Report, budget: Budget, arguments: Namespace) -> int:
         part = emergency_part(budget)
         complain(
             [
-                f"the ledger is in doubt: {report.doubt} ({part.tokens_per_hour:,} tokens,"
+                f"the ledger is in doubt: {report.doubt} ({counted(part.tokens_per_hour, 'token')},"
                 f" {part.route_tokens_per_hour:,} a route; --lift ends that)"
             ]
         )
@@ -123,7 +124,7 @@ def _total_line(report: Report, budget: Budget) -> str:
         usd += f" of ${budget.usd_per_hour:.4g}"
     share = _share(report.tokens, budget.tokens_per_hour)
     return (
-        f"last hour, all routes: {report.tokens:,} of {budget.tokens_per_hour:,} tokens"
+        f"last hour, all routes: {report.tokens:,} of {counted(budget.tokens_per_hour, 'token')}"
         f" ({share}), {usd}"
     )
 
@@ -220,16 +221,16 @@ def _strike(ledger: Ledger, arguments: Namespace) -> int:
         say([_json({**freed, "keeps_lease": struck.keeps_lease})])
         return OK
     kept = "; it lives, and keeps what it has leased" if struck.keeps_lease else ""
-    say([f"struck {neutralise(struck.run.id, _NAME)}: {struck.tokens:,} tokens are free{kept}"])
+    tokens = counted(struck.tokens, "token is", "tokens are")
+    say([f"struck {neutralise(struck.run.id, _NAME)}: {tokens} free{kept}"])
     return OK
 
 
 def _freed(struck: Struck) -> str:
     run = struck.run
     what = f" ({neutralise(run.command, _NAME)}, {_who(run)})" if run.pid else ""
-    return (
-        f"{struck.tokens:,} tokens and ${struck.usd:.4g} of run {neutralise(run.id, _NAME)}{what}"
-    )
+    tokens = counted(struck.tokens, "token")
+    return f"{tokens} and ${struck.usd:.4g} of run {neutralise(run.id, _NAME)}{what}"
 
 
 def _lift(ledger: Ledger, arguments: Namespace) -> int:

@@ -31,7 +31,7 @@ from probes.events.diagnosis_words import (
 )
 from probes.kit.paths import NOWHERE
 from probes.kit.sanitise import neutralise
-from probes.kit.short_figures import date_and_time, lasting
+from probes.kit.short_figures import counted, date_and_time, lasting
 from probes.run.incidents import IncidentRecord
 from probes.run.report import (
     IncidentReport,
@@ -166,8 +166,8 @@ def _head(report: IncidentReport) -> str:
     parts = (
         f"{name}: {span}",
         f"{lasting(report.lasted_s)}{slept}",
-        _counted(len(report.routes), "route"),
-        f"{_counted(report.probes, 'probe')}{f', {failed}' if report.probes else ''}",
+        counted(len(report.routes), "route"),
+        f"{counted(report.probes, 'probe')}{f', {failed}' if report.probes else ''}",
     )
     return " · ".join(parts)
 
@@ -175,7 +175,7 @@ def _head(report: IncidentReport) -> str:
 def _calm(report: IncidentReport) -> str:
     if not report.probes:
         return "Nothing was measured, so nothing can be said."
-    watched = f"{_counted(len(report.routes), 'route')}, {_counted(report.probes, 'probe')}"
+    watched = f"{counted(len(report.routes), 'route')}, {counted(report.probes, 'probe')}"
     scattered = ""
     if report.failed:
         scattered = f" ({report.failed:,} failed, too few or too far apart to be one)"
@@ -187,7 +187,7 @@ def _page_lines(report: IncidentReport, times: _Times, width: int) -> Iterator[s
     if not number:
         yield "I would not have paged you."
         return
-    often = "once" if number == 1 else f"{number} times"
+    often = "once" if number == 1 else counted(number, "time")
     yield f"I would have paged you {often}:"
     for page in report.pages:
         word = page.page.incident
@@ -231,7 +231,7 @@ def _users(incident: RecordedIncident) -> str:
     if not incident.probes:
         return "no probe finished while it stood"
     failed = f"{incident.failed:,}" if incident.failed else "none"
-    return f"{failed} of {_counted(incident.probes, 'probe')} failed while it stood"
+    return f"{failed} of {counted(incident.probes, 'probe')} failed while it stood"
 
 
 def _ending(record: IncidentRecord, report: IncidentReport, times: _Times) -> str:
@@ -287,10 +287,6 @@ def _who(word: Diagnosis, routes: Sequence[str]) -> str:
     named = [neutralise(name, 40) for name in routes[:_ROUTES_NAMED]]
     more = len(routes) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _wrapped(text: str, width: int, first: str = "") -> list[str]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from probes.config import Config, Route
-from probes.engine.report import prompt_tokens
+from probes.engine.introduction import prompt_tokens
 from probes.engine.single import ProbeRecord
+from probes.kit.short_figures import counted
 from probes.money.ledger import (
     Ledger,
     Reservation,
@@ -123,7 +124,7 @@ class ProbeReservations:
         complain(
             [
                 f"{error}; until it can, probes like this one may spend"
-                f" {self._budget.tokens_per_hour:,} tokens an hour,"
+                f" {counted(self._budget.tokens_per_hour, 'token')} an hour,"
                 f" {self._budget.route_tokens_per_hour:,} a route: the emergency part of the budget"
             ]
         )

@@ -20,7 +20,7 @@ from tui.draw.probe_figures import (
     ttft_s,
 )
 from tui.draw.server_lines import gateway_line, id_lines, model_line, server_lines
-from tui.draw.text import line_text
+from tui.draw.text import counted, line_text
 from tui.draw.waterfall import waterfall_lines
 
 _SERVER_WORDS: Final = 300
@@ -77,7 +77,7 @@ def _felt(attempts: tuple[AttemptFinished, ...], probe: ProbeFinished) -> list[s
     if per_token:
         texts.append(f"{1 / per_token:.3g} tokens/s")
     if len(attempts) > 1:
-        texts.append(f"{len(attempts)} attempts")
+        texts.append(counted(len(attempts), "attempt"))
     return texts
 
 

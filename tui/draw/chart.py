@@ -7,11 +7,12 @@ whatever its data happens to be.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from math import ceil, isfinite
 from operator import itemgetter
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from probes.board.views import ChartPoint
 from probes.kit.clock import NS_PER_S
@@ -57,8 +58,7 @@ Sample: TypeAlias = float | Literal["failed", "throttled", "stalled", "rescued",
 at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(msgspec.Struct, frozen=True):
     """One line of a braille chart, two values a cell, oldest first."""
 
     values: tuple[float | None, ...]
@@ -69,8 +69,7 @@ class Series:
     """An area from the base instead of a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Buckets:
+class Buckets(msgspec.Struct, frozen=True):
     """A timeline cut into columns of equal time."""
 
     bucket_ns: int

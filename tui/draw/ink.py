@@ -5,9 +5,9 @@ times a second cannot afford that. A `Brush` writes the changed cells of rows by
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -15,13 +15,12 @@ from textual.color import Color
 from textual.filter import LineFilter
 from textual.strip import Strip
 
-from tui.draw.text import Line, Role, cells
+from tui.draw.text import Line, Role, Span, cells, parted
 
 _RESET = "\x1b[0m"
 
 
-@dataclass(frozen=True, slots=True)
-class Pen:
+class Pen(msgspec.Struct, frozen=True):
     """The sequences of one style."""
 
     whole: str
@@ -30,9 +29,27 @@ class Pen:
     """Sets it from a style of the same `base`; empty where it has no colour of its own."""
     base: str
     """All of it but the foreground colour."""
+    trims: bool = False
+    """It would show on blanks: those around a text are not drawn with it."""
 
 
 Pens: TypeAlias = Mapping[Role, Pen]
+
+
+def trims(role: Role, style: Style) -> bool:
+    """Tell whether a role marks figures so that the blanks which pad them must stay bare.
+
+    Without colours what hurts is underlined or reversed: a column's padding would read as a bar.
+    An alert is a block on purpose, in colours too.
+    """
+    return role != "alert" and bool(style.underline or style.reverse)
+
+
+def trimmed(span: Span) -> tuple[Span, ...]:
+    """Return a span with the blanks around its text as spans of their own, which bear no mark."""
+    before, core, after = parted(span[0])
+    parts: tuple[Span, ...] = ((before, "text"), (core, span[1]), (after, "text"))
+    return tuple(part for part in parts if part[0])
 
 
 def pens_for(
@@ -58,7 +75,10 @@ def pens_for(
         colour = codes(Style(color=shown.color)) if shown.color is not None else ""
         whole = codes(shown)
         pens[role] = Pen(
-            f"\x1b[0;{whole}m" if whole else _RESET, f"\x1b[{colour}m" if colour else "", base
+            f"\x1b[0;{whole}m" if whole else _RESET,
+            f"\x1b[{colour}m" if colour else "",
+            base,
+            trims(role, style),
         )
     return pens
 
@@ -85,8 +105,9 @@ class Brush:
                     self._parts.append(f"\x1b[{y + 1};{x + column + 1}H")
                 elif at < column:
                     self._parts.append(f"\x1b[{column - at}C")
-                self._take(pens[role])
-                self._parts.append(text)
+                for part, part_role in trimmed(span) if pens[role].trims else (span,):
+                    self._take(pens[part_role])
+                    self._parts.append(part)
                 at = column + width
             column += width
 

@@ -13,7 +13,7 @@ from probes.stats.tokens import (
     seconds_per_token,
     tokens_per_chunk,
 )
-from tui.draw.text import age
+from tui.draw.text import age, counted
 
 _LEAST_OFF: Final = 0.05
 """Tokens a chunk that differ less from one are not worth a word."""
@@ -118,7 +118,7 @@ def cost_text(attempt: AttemptFinished) -> str:
     if attempt.charged_usd is not None and attempt.charged_usd != attempt.cost_usd:
         texts.append(f"{_dollars(attempt.charged_usd)} charged to the budget")
     if attempt.charged_tokens:
-        texts.append(f"{attempt.charged_tokens:,} tokens charged")
+        texts.append(f"{counted(attempt.charged_tokens, 'token')} charged")
     return " · ".join(texts)
 
 

@@ -7,6 +7,7 @@ from probes.answers.gateway import tries_reported
 from probes.events import AttemptFinished, ServerClaim, ServerInterval
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
+from probes.kit.short_figures import counted
 from tui.draw.probe_figures import duration
 
 _LONGEST: Final = 80
@@ -98,11 +99,11 @@ def gateway_line(attempt: AttemptFinished) -> str:
     if not attempt.hidden_retries:
         return ""
     reported = [f"{name} {number}" for name, number in tries_reported(attempt.headers)]
-    counted = sum(number for _, number in tries_reported(attempt.headers))
-    if attempt.hidden_retries > counted:
-        reported.append(f"the answer itself {attempt.hidden_retries - counted}")
-    tries = "try" if attempt.hidden_retries == 1 else "tries"
-    words = f"{attempt.hidden_retries} further {tries} that we did not see ({', '.join(reported)})"
+    told = sum(number for _, number in tries_reported(attempt.headers))
+    if attempt.hidden_retries > told:
+        reported.append(f"the answer itself {attempt.hidden_retries - told}")
+    tries = counted(attempt.hidden_retries, "further try", "further tries")
+    words = f"{tries} that we did not see ({', '.join(reported)})"
     by = next((attempt.headers[name] for name in _SERVED_BY if attempt.headers.get(name)), "")
     return f"{words}, answered by {neutralise(by, _LONGEST)}" if by else words
 

@@ -15,6 +15,7 @@ from rich.cells import cell_len, set_cell_size
 from probes.kit.short_figures import NO_FIGURE as NO_FIGURE
 from probes.kit.short_figures import age as age
 from probes.kit.short_figures import count as count
+from probes.kit.short_figures import counted as counted
 from probes.kit.short_figures import lasting as lasting
 from probes.kit.short_figures import three_digits as three_digits
 from probes.kit.short_figures import time_of_day as time_of_day
@@ -94,6 +95,15 @@ def pad(line: Line, width: int) -> Line:
         line = clip(line, width)
         missing = width - line_width(line)
     return (*line, (" " * missing, "text")) if missing > 0 else line
+
+
+def parted(text: str) -> tuple[str, str, str]:
+    """Return the blanks before a text, the text, and the blanks after it."""
+    core = text.strip(" ")
+    if not core:
+        return text, "", ""
+    begin = text.index(core)
+    return text[:begin], core, text[begin + len(core) :]
 
 
 def join(parts: Iterable[Line]) -> Line:

@@ -17,7 +17,7 @@ from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 from tui.draw.glyphs import EIGHTHS, LEFT_EIGHTHS
 from tui.draw.probe_figures import SHORTEST_SHOWN_NS, duration
-from tui.draw.text import Line, Role, Span
+from tui.draw.text import Line, Role, Span, counted
 
 NARROWEST: Final = 10
 """Cells in which a bar still says something."""
@@ -176,7 +176,7 @@ def _attempt_title(attempt: AttemptFinished) -> Line:
     title: list[Span] = [(" ".join(words), outcome_role(attempt.outcome)), ("".join(how), "dim")]
     if attempt.stalls:
         longest = duration(seconds(attempt.longest_gap_ns))
-        title.append((f" · {attempt.stalls} stalls, longest {longest}", "stall"))
+        title.append((f" · {counted(attempt.stalls, 'stall')}, longest {longest}", "stall"))
     return tuple(title)
 
 

@@ -4,9 +4,10 @@ A cell is a slot of time whose edges are whole multiples of its length, so lanes
 Its height is the number of output chunks per 100 ms, on the fixed scale of the legend.
 """
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Final
+
+import msgspec
 
 from probes.board.views import LaneView, RouteDetail, Snapshot
 from probes.events import Outcome
@@ -15,7 +16,18 @@ from probes.kit.sanitise import neutralise
 from tui.draw.chart import FAILED, THROTTLED, join_cells
 from tui.draw.glyphs import EIGHTHS
 from tui.draw.table import Cell, Column, fit
-from tui.draw.text import NO_FIGURE, Line, Role, Span, age, clip, count, line_width
+from tui.draw.text import (
+    MARK,
+    NO_FIGURE,
+    Line,
+    Role,
+    Span,
+    age,
+    cells,
+    clip,
+    count,
+    line_width,
+)
 from tui.panes.pane import Want
 from tui.panes.routes import selected_route
 from tui.panes.view import ViewState
@@ -43,6 +55,7 @@ _FEW_LANES: Final = 8
 _MANY_LANES: Final = 24
 """Lanes that the pane wants where workers are few, and where they are many: more than these no eye
 follows."""
+_ID_WIDTH: Final = 8
 _CUT: Final = "╱"
 _PREVIEW_LIMIT: Final = 4000
 """Characters of a stream's text: more than a screen of 300×100 shows in its share of lines."""
@@ -82,8 +95,7 @@ _END_GLYPHS: Final[dict[Outcome, Span]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(msgspec.Struct, frozen=True):
     """The time a lane's cells stand for."""
 
     cells: int
@@ -101,8 +113,7 @@ class Axis:
         return at_ns // self.slot_ns - self.last + self.cells - 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(msgspec.Struct, frozen=True):
     """A lane at a moment."""
 
     lane: LaneView
@@ -113,8 +124,10 @@ class _Shown:
         return "text" if self.lane.ended_ns is None else "faint"
 
     def name(self) -> Cell:
-        attempt = f".{self.lane.attempt}" if self.lane.attempt else ""
-        return Cell(_name(self.lane.probe) + attempt, "dim" if self.role == "text" else self.role)
+        name = _name(self.lane.probe) + (f".{self.lane.attempt}" if self.lane.attempt else "")
+        if cells(name) > _ID_WIDTH:  # its end tells one lane from another
+            name = MARK + name[1 - _ID_WIDTH :]
+        return Cell(name, "dim" if self.role == "text" else self.role)
 
     def age(self) -> Cell:
         ended_ns = self.now_ns if self.lane.ended_ns is None else self.lane.ended_ns
@@ -132,7 +145,7 @@ class _Shown:
 
 
 _COLUMNS: Final[tuple[Column[_Shown], ...]] = (
-    Column("id", 8, _Shown.name, flush_left=True),
+    Column("id", _ID_WIDTH, _Shown.name, flush_left=True),
     Column("age", 6, _Shown.age),
     Column("tok", 6, _Shown.tokens),
     Column("tok/s", 6, _Shown.speed, marked=True),
@@ -242,7 +255,8 @@ def lane_note(lane: LaneView) -> Span:
     what = neutralise(str(lane.status) if refused else lane.reason or str(lane.outcome), 40)
     if lane.retry_wait_s is not None:
         what = f"{what} retry {age(lane.retry_wait_s)} ({lane.retry_number}/{lane.retries})"
-    return what, "throttled" if lane.outcome == "throttled" else "missed"
+    # Its glyph is as loud as what hurts may be: words of ten lanes would outshout the verdict.
+    return what, "text"
 
 
 def _lane_width(width: int) -> int:
@@ -254,7 +268,7 @@ def _lane_width(width: int) -> int:
 def _frame(axis: Axis, width: int, height: int) -> list[Line]:
     """Return the heads, which go above the lanes, and the axis and legend, which go below."""
     with_figures = width >= _LEAST_WITH_FIGURES
-    ends = f"{-axis.span_s:.3g}s "
+    ends = f"−{axis.span_s:.3g}s "
     rule = "─" * max(0, axis.cells - len(ends) - 4)
     indent = " " * _FIGURES_WIDTH if with_figures else ""
     lines = [

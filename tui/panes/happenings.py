@@ -8,7 +8,7 @@ Rule 3. What goes on is bright, what is over is dim.
 Rule 4. The first line that is shown is the one that Enter goes to the route of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
@@ -35,6 +35,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.keys import hints
 from tui.panes.pane import Want
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES, selected_route
 from tui.panes.view import LogFilter, ViewState
@@ -83,6 +84,8 @@ _JUDGED: Final[dict[Judged, tuple[str, Role]]] = {
     "unclear": ("not to be told apart", "dim"),
     "waiting": ("waits for more", "dim"),
 }
+_SURE: Final[Mapping[Judged, Role]] = {"better": "good", "worse": "slow"}
+"""Of figures: the judgement alone is as loud as what hurts now, for what a turn did stays here."""
 _TOO_FEW: Final = "too few to compare"
 _OTHER_COHORT: Final = "times of another cap not compared"
 
@@ -143,6 +146,17 @@ def happenings_title(snapshot: Snapshot, view: ViewState) -> str:
     return f"what happened · {chosen} · newest first"
 
 
+def happenings_subtitle(snapshot: Snapshot, view: ViewState) -> str:
+    """Return what can be done with it; it is a line's route that opens only while it is read."""
+    if not snapshot.happenings:
+        return ""
+    less = {"all": "only its own", "route": "only incidents", "incidents": "all"}[view.log_filter]
+    each = [("log_filter", less)]
+    if happenings_cursor(snapshot, view, 1) is not None:
+        each.append(("open", "its route"))
+    return hints(view.keys, *each)
+
+
 def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
     """Return lines for all that happened; one before anything has."""
     number = -(-len(snapshot.happenings) // _STEP) * _STEP
@@ -153,7 +167,7 @@ def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG0
 def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
     """Return the newest of what happened."""
     if not snapshot.happenings:
-        return (_NOTHING,)
+        return (("nothing yet", "dim"),)
     newest = snapshot.happenings[0]
     glyph = _look(newest)
     words = f" {_who(newest.routes, snapshot, _ROUTE)} {neutralise(newest.text, _WORDS)}"
@@ -239,9 +253,8 @@ def _figure(one: KnobComparison) -> EffectPart:
             text = f"TTFT p95 {_short(one.before)}→{_short(one.after)} s"
         case "tokens_per_s":
             text = f"tok/s {_short(one.before)}→{_short(one.after)}"
-    is_sure = one.judged in ("better", "worse")
-    role = _JUDGED[one.judged][1] if is_sure else "dim"
-    return EffectPart(text, role, 1 if is_sure else 3)
+    role = _SURE.get(one.judged, "dim")
+    return EffectPart(text, role, 1 if one.judged in _SURE else 3)
 
 
 def _short(value: float | None) -> str:

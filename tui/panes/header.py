@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, get_args
 
+import msgspec
+
 from probes.board.views import HeaderView, RouteState, Snapshot
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.sanitise import neutralise
-from tui.draw.text import Line, Role, Span, age, clip, count, join, line_width, usd
+from tui.draw.text import Line, Role, Span, age, clip, count, counted, join, line_width, usd
+from tui.keys import KEYS, Hotkey, with_keys
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
 from tui.panes.view import ViewState
@@ -33,7 +36,7 @@ _RESTING: Final = frozenset[RouteState](("paused", "starting"))
 _ENGINE_BANNERS: Final[dict[HostState, tuple[str, str]]] = {
     "silent": ("ENGINE SILENT", "what you see is old"),
     "restarting": ("ENGINE DEAD", ""),
-    "gave_up": ("ENGINE DEAD", "R starts it again"),
+    "gave_up": ("ENGINE DEAD", "{retry} starts it again"),
 }
 _LAMPS: Final[dict[HostState, Span]] = {
     "starting": ("○ STARTING", "dim"),
@@ -58,7 +61,7 @@ class Strips:
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width."""
-        line = clip(banner_line(snapshot, self.status) or (), width)
+        line = clip(banner_line(snapshot, self.status, view.keys) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
     def of_screen(
@@ -73,8 +76,7 @@ class Strips:
         return _strip(figures, snapshot.header, self.cockpit, width)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """A piece of the strip; the highest priority goes first where there is no room."""
 
     line: Line
@@ -137,13 +139,15 @@ def _fitting(
     return [part for part in figures if part in parts], [part for part in badge if part in parts]
 
 
-def banner_line(snapshot: Snapshot, status: HostStatus) -> Line | None:
+def banner_line(
+    snapshot: Snapshot, status: HostStatus, keys: Sequence[Hotkey] = KEYS
+) -> Line | None:
     """Return what must not be overlooked, on red; None where there is nothing of the kind."""
     engine = _ENGINE_BANNERS.get(status.state)
     if engine is not None:
-        text = _engine_text(engine, status)
+        text = _engine_text((engine[0], with_keys(engine[1], keys)), status)
     else:
-        text = _money_text(snapshot) or _held_text(snapshot) or _restarted_text(status)
+        text = _money_text(snapshot, keys) or _held_text(snapshot, keys) or _restarted_text(status)
     return ((f" {text} ", "alert"),) if text else None
 
 
@@ -173,16 +177,17 @@ def _last_words(status: HostStatus) -> str:
     return f"last words: {words}" if words else ""
 
 
-def _money_text(snapshot: Snapshot) -> str:
+def _money_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
     """Return that nobody knows what was spent, and what is held back meanwhile."""
     doubt = neutralise(snapshot.header.budget_doubt, _WORDS_LIMIT)
     if not doubt:
         return ""
-    parts = ("BUDGET UNKNOWN · emergency part only · L counts on", _held_text(snapshot), doubt)
+    told = with_keys("BUDGET UNKNOWN · emergency part only · {lift} counts on", keys)
+    parts = (told, _held_text(snapshot, keys), doubt)
     return " · ".join(part for part in parts if part)
 
 
-def _held_text(snapshot: Snapshot) -> str:
+def _held_text(snapshot: Snapshot, keys: Sequence[Hotkey]) -> str:
     """Return which routes are held back by us, and why, as far as a view knows."""
     routes = snapshot.routes
     held = [route for route in routes if route.state == "held"]
@@ -192,7 +197,7 @@ def _held_text(snapshot: Snapshot) -> str:
         reasons = frozenset(reason for route in held for reason in route.held)
         return f"HELD {names}{more} · {_held_why(reasons, snapshot.header)}"
     if routes and all(route.state == "paused" for route in routes):
-        return "ALL ROUTES PAUSED · P goes on"
+        return with_keys("ALL ROUTES PAUSED · {panic} goes on", keys)
     return ""
 
 
@@ -211,7 +216,7 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     masked: Line = ((" masked", "accent"),) if view.private else ()
     if view.freeze is not None:
         stood = age(view.freeze.for_s).replace(".0s", "s")
-        since = f"‖ FROZEN {stood} · {count(view.freeze.versions)} events since"
+        since = f"‖ FROZEN {stood} · {counted(view.freeze.versions, 'event', short=True)} since"
         return (start, (since, "alert"), clock, *masked)
     text, role = _LAMPS[status.state]
     worst = worst_state(snapshot)
@@ -258,14 +263,15 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
     bar: Line = ((" │", "border"),)
     window = window_words(snapshot.window).removeprefix("now = ")
     tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
+    probes = _unit(header.finished, "probe", "probes")
     return [
         _Part(_routes(snapshot), 0.9),
         _Part((*bar, (f" {window}", "dim")), 4.2),
-        _Part(_figure(count(header.finished), 4, "probes", "title"), 4),
-        _Part(_trouble("failed", header.failed, "missed"), 2),
-        _Part(_trouble("429s", header.throttled, "throttled"), 1),
-        _Part(_trouble("retries", header.retries, "slow"), 3),
-        _Part((*bar, *_money(header)), 6.4),
+        _Part(_figure(count(header.finished), 4, probes, "title"), 4),
+        _Part(_trouble(header.failed, "failed", "failed", "missed"), 2),
+        _Part(_trouble(header.throttled, "429", "429s", "throttled"), 1),
+        _Part(_trouble(header.retries, "retry", "retries", "slow"), 3),
+        *([_Part((*bar, *money), 6.4)] if (money := _money(header)) else []),
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
@@ -274,7 +280,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
 def _routes(snapshot: Snapshot) -> Line:
     """Return how many routes there are, and how many of them hurt."""
     header, worst = snapshot.header, worst_state(snapshot)
-    routes = f"  {count(header.routes)} route" + ("s" if header.routes != 1 else "")
+    routes = f"  {counted(header.routes, 'route', short=True)}"
     if worst is None:
         return ((f"{routes}", "dim"),)
     resting = sum(route.state in _RESTING for route in snapshot.routes)
@@ -292,7 +298,13 @@ def _figure(text: str, width: int, unit: str, role: Role) -> Line:
     return ((f"  {text:>{width}}", role), (f" {unit}", "dim"))
 
 
-def _trouble(name: str, number: int, role: Role) -> Line:
+def _unit(number: int, one: str, several: str) -> str:
+    """Return what is counted, as wide for one of them as for many: the strip must not jump."""
+    return f"{one if number == 1 else several:{len(several)}}"
+
+
+def _trouble(number: int, one: str, several: str, role: Role) -> Line:
+    name = _unit(number, one, several)
     if number <= 0:
         return ((f"  {0:>4} {name}", "faint"),)
     text = count(number)
@@ -301,7 +313,10 @@ def _trouble(name: str, number: int, role: Role) -> Line:
 
 
 def _money(header: HeaderView) -> Line:
-    spent: Line = ((f" ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
+    """Return what probing costs, where a price is known, and how near the budget is."""
+    spent: Line = ()
+    if header.usd_per_hour is not None:
+        spent = ((f" ${usd(header.usd_per_hour)}", "title"), ("/h", "dim"))
     if header.budget_share is None:
         return spent
     role: Role = "missed" if header.budget_share >= _BUDGET_NEAR else "dim"

@@ -9,6 +9,7 @@ from tui.panes.happenings import (
     happenings_count,
     happenings_cursor,
     happenings_lines,
+    happenings_subtitle,
     happenings_title,
     happenings_wants,
 )
@@ -87,6 +88,7 @@ def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
             6,
             happenings_lines,
             happenings_title,
+            happenings_subtitle,
             cursor=happenings_cursor,
             count=happenings_count,
             brief=happenings_brief,

@@ -4,8 +4,9 @@ Calm readings are dim. What makes a figure on the screen wrong is red, with what
 plain words; what makes it less than it could be is marked, and says so too.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from probes.board.views import HeaderView
 from tui.draw.text import Line, Span, count
@@ -26,8 +27,7 @@ INEXACT_BLURS: Final = 0.25
 either end, may rest on one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cockpit:
+class Cockpit(msgspec.Struct, frozen=True):
     """How the screen's own process is."""
 
     cpu_share: float = 0.0
@@ -39,8 +39,7 @@ class Cockpit:
 CALM: Final = Cockpit()
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(msgspec.Struct, frozen=True):
     """One reading of the observer's health."""
 
     line: Line

@@ -6,9 +6,9 @@ would repaint every cell for each change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import msgspec
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
@@ -19,11 +19,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from probes.board.views import EMPTY_SNAPSHOT, Snapshot
-from tui.draw.ink import Brush, Pens, pens_for
+from tui.draw.ink import Brush, Pens, pens_for, trimmed, trims
 from tui.draw.text import Line, Role, cells, clip, left, pad
 from tui.draw.theme import role_styles
 from tui.panes.view import DEFAULT_VIEW, PaneName, ViewState
 
+DO: Final = "→ "
+"""Begins what to do."""
 _SUPERSCRIPTS: Final = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 DrawLines: TypeAlias = Callable[[Snapshot, ViewState, int, int], Sequence[Line]]
@@ -31,8 +33,7 @@ DrawLines: TypeAlias = Callable[[Snapshot, ViewState, int, int], Sequence[Line]]
 Title: TypeAlias = Callable[[Snapshot, ViewState], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(msgspec.Struct, frozen=True):
     """What a pane would do with lines, borders left out."""
 
     least: int = 2
@@ -59,8 +60,7 @@ def _wants_all(_: Snapshot, __: ViewState) -> Want:
     return Want()
 
 
-@dataclass(frozen=True, slots=True)
-class PaneSpec:
+class PaneSpec(msgspec.Struct, frozen=True):
     """All that is particular to one pane."""
 
     name: PaneName
@@ -89,7 +89,12 @@ def paint(line: Line, styles: dict[Role, Style], width: int, *, ground: Style) -
     Neighbours of one style become one segment, which saves bytes on the way to the terminal. Text
     is never read as markup.
     """
-    segments = (Segment(text, ground + styles[role]) for text, role in pad(line, width) if text)
+    spans = (
+        part
+        for span in pad(line, width)
+        for part in (trimmed(span) if trims(span[1], styles[span[1]]) else (span,))
+    )
+    segments = (Segment(text, ground + styles[role]) for text, role in spans if text)
     return Strip(Segment.simplify(segments), width)
 
 
@@ -287,7 +292,10 @@ class Pane(Widget, can_focus=True):
             self.border_title = Content.assemble(*parts)
         if subtitle != self._shown_subtitle:
             self._shown_subtitle = subtitle
-            self.border_subtitle = Content(subtitle)
+            # What to do is what is looked for, and a narrow verdict has no room for it.
+            first, joint, rest = subtitle.partition(" · ")
+            lit = "$accent" if first.startswith(DO) else ""
+            self.border_subtitle = Content.assemble((first, lit), joint + rest)
 
 
 def _changed_rows(before: Sequence[Line], after: Sequence[Line]) -> set[int]:

@@ -7,9 +7,9 @@ of the probes that were not good.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from probes.board.views import (
@@ -59,8 +59,7 @@ DrawChart: TypeAlias = Callable[[PercentileTable, int, int], tuple[Line, ...]]
 """Draws the charts of a table in a width and a height."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True):
     """One row: `needed` orders what is kept when there are too few lines, 0 first."""
 
     group: str

@@ -39,6 +39,7 @@ from tui.draw.text import (
     cells,
     clip,
     count,
+    counted,
     fold,
     pad,
     right,
@@ -137,7 +138,7 @@ def _head(
     last = attempts[-1] if attempts else None
     outcome = probe.outcome.replace("_", " ")
     reason = f" ({neutralise(probe.reason, _NAME)})" if probe.reason else ""
-    tries = f" after {len(attempts)} attempts" if len(attempts) > 1 else ""
+    tries = f" after {counted(len(attempts), 'attempt')}" if len(attempts) > 1 else ""
     line: list[Span] = [(f"{outcome}{reason}{tries}", outcome_role(probe.outcome))]
     named = (("TTFT", ttft_s(probe)), ("TTFA", ttfa_s(probe)), ("E2E", e2e_s(probe)))
     figures = [
@@ -194,7 +195,7 @@ def _phases(request: RequestView, usual: Sequence[PhaseRow], width: int) -> Iter
     by_phase = dict(zip(PHASES, took, strict=True))
     yield ()
     heads = "".join(right(head, _FIGURE) for head in ("it took", "usual", "×"))
-    probes = f"  median of {count(known[0].n_usual)} while well"
+    probes = f"  median of {counted(known[0].n_usual, 'probe', short=True)} while well"
     yield from fold(((f"{'phase':{LABEL}} {heads}", "head"), (probes, "faint")), width, 2)
     for row in known:
         if not by_phase[row.phase] and not row.usual_s:
@@ -284,7 +285,7 @@ def _wire_entries(attempt: AttemptFinished) -> Iterator[tuple[str, str, Role]]:
     yield "exactness", _exactness(attempt), "dim"
     if attempt.text_chars:
         digest = neutralise(attempt.text_sha256, _NAME)
-        yield "text", f"{attempt.text_chars:,} characters, sha256 {digest}", "dim"
+        yield "text", f"{counted(attempt.text_chars, 'character')}, sha256 {digest}", "dim"
     ids = set(attempt.request_ids.values())
     for name, value in attempt.headers.items():
         if value not in ids:
@@ -323,7 +324,8 @@ def _exactness(attempt: AttemptFinished) -> str:
     by = "the kernel" if attempt.clock == "kernel" else "us when we woke"
     parts = [f"stamps by {by}"]
     if attempt.inexact_chunks:
-        parts.append(f"{attempt.inexact_chunks} of {attempt.chunks} chunks are upper bounds")
+        bounds = "is an upper bound" if attempt.inexact_chunks == 1 else "are upper bounds"
+        parts.append(f"{attempt.inexact_chunks} of {counted(attempt.chunks, 'chunk')} {bounds}")
     if attempt.inexact:
         parts.append(f"so are {', '.join(name.replace('_', ' ') for name in attempt.inexact)}")
     if attempt.flagged:
@@ -437,7 +439,7 @@ def _gap_words(
     attempt: AttemptFinished, gaps: Sequence[_Gap], named: Sequence[_Gap], usual_ns: float
 ) -> str:
     started = attempt.stamps_ns.started or attempt.at_ns
-    parts = [f"{len(gaps) + 1} chunks, {duration(usual_ns / 1e9)} apart (median)"]
+    parts = [f"{counted(len(gaps) + 1, 'chunk')}, {duration(usual_ns / 1e9)} apart (median)"]
     for place, gap in enumerate(named):
         times = f", × {gap.lasted_ns / usual_ns:.3g}" if usual_ns else ""
         text = (
@@ -446,7 +448,7 @@ def _gap_words(
         )
         parts.append(f"longest {text}" if not place else text)
     if attempt.stalls > len(named):
-        parts.append(f"{attempt.stalls} stalls in all")
+        parts.append(f"{counted(attempt.stalls, 'stall')} in all")
     return " · ".join(parts)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from probes.board.views import RetryRow, RetryView, RouteView, Snapshot, WindowName
 from probes.kit.sanitise import neutralise
 from tui.draw.table import Cell, Column, Table, fit
-from tui.draw.text import Line, age, clip, count, three_digits
+from tui.draw.text import Line, age, clip, count, counted, three_digits
 from tui.panes.pane import Want
 from tui.panes.routes import selected_route, spaced
 from tui.panes.view import ViewState
@@ -94,23 +94,24 @@ def retries_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
     rows = retries.rows if len(retries.rows) <= room else retries.rows[: max(0, room - 1)]
     lines = [table.head_line(), *(table.line(row) for row in rows)]
     if len(rows) < len(retries.rows) and room > 0:
-        lines.append(((f"… {len(retries.rows) - len(rows)} more reasons", "faint"),))
+        lines.append(((f"… {counted(len(retries.rows) - len(rows), 'more reason')}", "faint"),))
     lines = [*lines[: height - 1], _totals(retries)]
     return tuple(clip(line, width) for line in lines)
 
 
 def retries_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001 - a pane's own
-    """Return lines for some reasons; one where no route retries."""
-    return Want(_LEAST_LINES, _MOST_LINES, quiet=not _retrying(snapshot))
+    """Return lines for some reasons, or the routes that retry; one where none does."""
+    number = len(_retrying(snapshot))
+    return Want(_LEAST_LINES, min(_LEAST_LINES + number, _MOST_LINES), quiet=not number)
 
 
 def retries_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
     """Return how many retries there were, and of how many routes."""
     routes = _retrying(snapshot)
     if not routes:
-        return (("nothing was retried", "dim"),)
+        return (("none", "dim"),)
     rate = sum(route.retries_per_min for route in routes)
-    where = "1 route" if len(routes) == 1 else f"{len(routes)} routes"
+    where = counted(len(routes), "route")
     return ((f"{count(rate)}/min", "slow"), (f" on {where}", "dim"))
 
 
@@ -153,7 +154,7 @@ def _of_all(routes: Sequence[RouteView], width: int, height: int) -> tuple[Line,
     shown = routes if len(routes) < height else routes[: height - 2]
     lines = [table.head_line(), *map(table.line, shown)]
     if len(shown) < len(routes):
-        lines.append(((f"… {len(routes) - len(shown)} more routes", "faint"),))
+        lines.append(((f"… {counted(len(routes) - len(shown), 'more route')}", "faint"),))
     return tuple(clip(line, width) for line in lines[:height])
 
 
@@ -175,10 +176,12 @@ def _behind(view: RetryView) -> str:
 
 def _totals(view: RetryView) -> Line:
     """Return the pane in one sentence: attempts a probe, and what they were good for."""
-    amplification = f"×{three_digits(view.amplification)}"
+    start: Line = ((f"×{three_digits(view.amplification)}", "title"), (" attempts a probe", "dim"))
+    if len(view.rows) == 1 and not view.hidden:
+        return start  # the row above has the rest
     return (
-        (amplification, "title"),
-        (" attempts a probe · ", "dim"),
+        *start,
+        (" · ", "dim"),
         (f"{count(view.recovered)} recovered", "text"),
         (" · ", "dim"),
         (f"{count(view.exhausted)} exhausted", "missed" if view.exhausted else "text"),

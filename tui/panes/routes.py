@@ -6,11 +6,15 @@ Rule 3. The cursor is on the worst route until the user moves it; then it stays 
 row under it is what the other panes show, so they ask here which one it is.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Final, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from probes.board.views import (
     WINDOWS,
@@ -35,6 +39,7 @@ from tui.draw.text import (
     age,
     cells,
     count,
+    counted,
     lasting,
     left,
     pad,
@@ -43,6 +48,7 @@ from tui.draw.text import (
     three_digits,
     usd,
 )
+from tui.keys import advice_keys, first_key, hints, key_or_label
 from tui.panes.view import ViewState
 
 SortValue: TypeAlias = float | str | None
@@ -577,7 +583,9 @@ def routes_table(
     # As wide as the sum of all targets needs, which is in the foot.
     digits = len(str(sum(row.target for row in rows)))
     columns = [
-        replace(column, width=max(column.width, 2 * digits + 1)) if column.key == "conc" else column
+        dataclasses.replace(column, width=max(column.width, 2 * digits + 1))
+        if column.key == "conc"
+        else column
         for column in COLUMNS
     ]
     table: Table[RouteView] = fit([first, *columns, _STRIP], width, gap=1)
@@ -590,8 +598,8 @@ def routes_table(
         ("model", min(model, _MOST_MODEL)),
         ("strip", _MOST_STRIP),
     )
-    names = replace(table.columns[0], cell=partial(name, room=table.width("name")))
-    return replace(table, columns=(names, *table.columns[1:]))
+    names = dataclasses.replace(table.columns[0], cell=partial(name, room=table.width("name")))
+    return dataclasses.replace(table, columns=(names, *table.columns[1:]))
 
 
 def shortened(name: str, width: int) -> str:
@@ -630,8 +638,7 @@ class Trends:
         return line
 
 
-@dataclass(frozen=True, slots=True)
-class TableRows:
+class TableRows(msgspec.Struct, frozen=True):
     """Which rows stand in a table of some height."""
 
     rows: tuple[RouteView, ...]
@@ -761,15 +768,17 @@ def _head(table: Table[RouteView], snapshot: Snapshot, view: ViewState) -> Line:
         f"{span} by {cell_s}s, {scale}",
         f"{span} {scale}",
     )
-    text = next((text for text in texts if len(text) <= strip_width), span)
+    text = next((text for text in texts if len(text) < strip_width), span)
     return (*heads, (" " + left(text, strip_width), "head"))
 
 
 def _nothing(snapshot: Snapshot, view: ViewState) -> list[Line]:
     if snapshot.routes and view.filter:
-        return [((f"  no route matches {neutralise(view.filter, 40)} · Esc shows all", "dim"),)]
+        told = f"  no route matches {neutralise(view.filter, 40)}"
+        return [((f"{told} · {key_or_label('back', view.keys)} shows all", "dim"),)]
     if snapshot.routes:
-        return [((f"  none of {len(snapshot.routes)} routes hurts · x shows all", "dim"),)]
+        told = f"  none of {counted(len(snapshot.routes), 'route')} hurts"
+        return [((f"{told} · {key_or_label('only_hurt', view.keys)} shows all", "dim"),)]
     return [(("  waiting for the engine", "dim"),)]
 
 
@@ -814,7 +823,9 @@ def routes_title(snapshot: Snapshot, view: ViewState) -> str:
         parts.append(f"filter {neutralise(view.filter, 30)}: {among}")
     if view.only_hurt:
         hidden = len(snapshot.routes) - shown
-        parts.append(f"only what hurts, {hidden} hidden (x)" if not view.filter else "x: hurt only")
+        key = first_key("only_hurt", view.keys)
+        told = f"only what hurts, {hidden} hidden" + (f" ({key})" if key else "")
+        parts.append(told if not view.filter else "only what hurts")
     parts.append(window_words(view.window))
     parts.append("× = times its usual")
     return " · ".join(parts)
@@ -862,17 +873,20 @@ def routes_subtitle(snapshot: Snapshot, view: ViewState) -> str:
     if view.selected is None:
         cursor = "cursor follows the worst until you move it"
     else:
-        cursor = "g follows the worst"
-    parts = (_advice(route, snapshot), cursor, *_about(route), _worse(route, snapshot), note)
+        cursor = hints(view.keys, ("first", "follows the worst"))
+    # Of the server's words as much as there is room for; the hint that all know goes before them.
+    advice, (why, *about) = _advice(route, snapshot, view), _about(route)
+    parts = (advice, why, cursor, *about, _worse(route, snapshot), note)
     return " · ".join(part for part in parts if part)
 
 
-def _advice(route: RouteView, snapshot: Snapshot) -> str:
+def _advice(route: RouteView, snapshot: Snapshot, view: ViewState) -> str:
     """Return what to do for a route, by the worst of its incidents that has advice."""
     for incident in snapshot.incidents:
         advice = incident.diagnosis.advice
         if advice is not None and route.name in incident.diagnosis.routes:
-            return f"→ {neutralise(advice_words(advice), _NOTICE_LIMIT)}"
+            words = advice_words(advice, keys=advice_keys(view.keys))
+            return f"→ {neutralise(words, _NOTICE_LIMIT)}"
     return ""
 
 

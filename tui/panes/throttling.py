@@ -1,10 +1,11 @@
 """Pane 4: throttling: what is left of each limit, then the log of 429s of all routes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import tzinfo
 from math import ceil
 from typing import Final
+
+import msgspec
 
 from probes.board.views import LimitsView, Snapshot, ThrottleEntry
 from probes.events import Limit
@@ -21,6 +22,7 @@ from tui.draw.text import (
     age,
     clip,
     count,
+    counted,
     left,
     line_width,
     right,
@@ -58,8 +60,7 @@ _NEWS_NS: Final = 5 * _MINUTE_NS
 """How long after a 429 the pane has lines of its own: as long as a recovery is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Style:
+class _Style(msgspec.Struct, frozen=True):
     """Widths of a limits line: cool-down, label, bar, countdown; 0 leaves a part out."""
 
     cooling: int
@@ -81,8 +82,7 @@ _LEAST_GAUGE: Final = 85
 """Name, cool-down, label, bar, what is left and the countdown of a gauge."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Logged:
+class _Logged(msgspec.Struct, frozen=True):
     """One 429 on the moment's screen."""
 
     entry: ThrottleEntry
@@ -186,7 +186,9 @@ def _log_table(width: int) -> Table[_Logged]:
 def throttling_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - a pane's own
     """Return the pane's name, and how many routes the log is of."""
     throttled = len({entry.route for entry in snapshot.throttles})
-    among = f"{throttled} of {len(snapshot.routes)} routes" if throttled else "all routes"
+    among = (
+        f"{throttled} of {counted(len(snapshot.routes), 'route')}" if throttled else "all routes"
+    )
     return f"throttling · {among}"
 
 
@@ -201,7 +203,7 @@ def throttling_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG0
     """Return how many 429s there were lately, or how long ago the last one was."""
     entries = snapshot.throttles
     if not entries:
-        return (_CALM,)
+        return (("no 429 yet", "dim"),)
     recent = sum(entry.at_ns >= snapshot.now_ns - _MINUTE_NS for entry in entries)
     if recent:
         last = neutralise(entries[0].route, _ROUTE)
@@ -247,7 +249,7 @@ def _limit_lines(snapshot: Snapshot, width: int, room: int) -> list[Line]:
     views = _reported(snapshot)
     views.sort(key=lambda view: view.cool_down_s is None)
     if len(views) > room:
-        more: Line = ((f"… {len(views) - room + 1} more routes with limits", "faint"),)
+        more: Line = ((f"… {counted(len(views) - room + 1, 'more route')} with limits", "faint"),)
         shown = [_limit_line(view, snapshot.now_ns, width) for view in views[: room - 1]]
         return [*shown, clip(more, width)]
     return [_limit_line(view, snapshot.now_ns, width) for view in views]
@@ -288,7 +290,7 @@ def _gauges_of(view: LimitsView, now_ns: int, width: int) -> list[Line]:
 def _gauge_cells(limit: Limit, age_s: float, room: int) -> Line:
     """Return label, a thin bar, what is left, and when it is whole again or how old this is."""
     share = _share_left(limit)
-    label, figures, countdown = _limit_cells(limit, age_s, replace(_GAUGE, bar=0))
+    label, figures, countdown = _limit_cells(limit, age_s, msgspec.structs.replace(_GAUGE, bar=0))
     role: Role = "graph_dim" if figures[1] in ("dim", "graph") else figures[1]
     filled = 0 if share is None else ceil(min(1.0, max(0.0, share)) * _GAUGE.bar)
     line: Line = (

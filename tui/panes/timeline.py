@@ -1,9 +1,10 @@
 """TTFT and E2E over the last minutes: p95 a line, p50 an area, the goal, what the user did."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple
+
+import msgspec
 
 from probes.board.views import ChartPoint, Marker, MarkerKind, PercentileTable
 from probes.kit.clock import NS_PER_S
@@ -62,8 +63,7 @@ _TIMES: Final = {
 """By minutes of the span, where each label of the time axis stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
+class _Subject(msgspec.Struct, frozen=True):
     """What one chart shows."""
 
     name: str

@@ -8,7 +8,7 @@ which the foot of the table has too, the second figure, and the first. A cut end
 Rule 3. The words are those of `probes.events.diagnosis_words`, which a report has too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
@@ -30,7 +30,7 @@ from tui.draw.text import (
     Role,
     cells,
     clip,
-    count,
+    counted,
     lasting,
     left,
     line_width,
@@ -38,6 +38,7 @@ from tui.draw.text import (
     share,
     time_of_day,
 )
+from tui.keys import advice_keys, first_key
 from tui.panes.routes import OURS, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import ViewState
 
@@ -96,8 +97,12 @@ def well_words(snapshot: Snapshot) -> str:
     if header.well_since_ns is None or snapshot.incidents:
         return ""
     lasted_s = max(0.0, (snapshot.now_ns - header.well_since_ns) / NS_PER_S)
-    who = f"all {count(header.routes)} routes" if header.routes > 1 else "the route is"
-    told = f"{who} well for {lasting(lasted_s)} · {count(header.finished)} probes"
+    who = "the route is"
+    if header.routes == 2:
+        who = "both routes"
+    elif header.routes > 2:
+        who = f"all {counted(header.routes, 'route', short=True)}"
+    told = f"{who} well for {lasting(lasted_s)} · {counted(header.finished, 'probe', short=True)}"
     if header.good_share is not None:
         told += f", {share(header.good_share)} % good"
     return told
@@ -120,10 +125,11 @@ def verdicts_lines(
         zone: time zone of the wall time; None is the machine's own.
     """
     open_ones = snapshot.incidents[:height]
-    verdicts = [_of_incident(one, snapshot, zone) for one in open_ones]
+    keys = advice_keys(view.keys)
+    verdicts = [_of_incident(one, snapshot, keys, zone) for one in open_ones]
     over = snapshot.recoveries[: max(0, height - len(verdicts))]
     verdicts += [_of_recovery(one, snapshot, zone) for one in over]
-    more = len(snapshot.incidents) - len(open_ones)
+    more, past = len(snapshot.incidents) - len(open_ones), len(snapshot.recoveries) - len(over)
     if width >= _ALIGNED_FROM:
         widest = max((cells(one.who) for one in verdicts), default=0)
         verdicts = [
@@ -133,9 +139,10 @@ def verdicts_lines(
             for one in verdicts
         ]
     lines = [verdict_line(verdict, width) for verdict in verdicts]
-    if more > 0 and lines:
-        keys = next((key.shown for key in view.keys if key.id == "trouble"), "")
-        note = f" +{more} {keys}" if keys else f" +{more} more"
+    # No key goes to what is over: the log has it. What goes on is counted before it.
+    told = (first_key("trouble", view.keys) if more else "") or "more"
+    if lines and (more or (past and not open_ones)):
+        note = f" +{more or past} {told} "
         shorter = verdict_line(verdicts[-1], max(0, width - len(note)))
         lines[-1] = clip((*pad(shorter, max(0, width - len(note))), (note, "title")), width)
     well = well_words(snapshot)
@@ -214,7 +221,9 @@ def _head(verdict: VerdictLine, since: str, width: int) -> Line:
     return clip(line, width)
 
 
-def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None) -> VerdictLine:
+def _of_incident(
+    incident: IncidentView, snapshot: Snapshot, keys: Mapping[str, str], zone: tzinfo | None
+) -> VerdictLine:
     diagnosis, is_ours = incident.diagnosis, incident.diagnosis.cause == "local_observer"
     moment = time_of_day(diagnosis.since_ns, snapshot.wall_anchor_ns, zone)
     lasted_s = (snapshot.now_ns - diagnosis.since_ns) / NS_PER_S
@@ -239,7 +248,7 @@ def _of_incident(incident: IncidentView, snapshot: Snapshot, zone: tzinfo | None
             as_usual_words(diagnosis.against[:number])
             for number in range(len(diagnosis.against), 0, -1)
         ),
-        advice="" if advice is None else neutralise(advice_words(advice), _WORDS_LIMIT),
+        advice="" if advice is None else neutralise(advice_words(advice, keys=keys), _WORDS_LIMIT),
         faint=is_faint,
     )
 

@@ -1,8 +1,9 @@
 """What the user chose to look at. The board screen owns it; panes only read it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from probes.board.views import FeltColumn, WindowName
 from tui.keys import KEYS, Hotkey
@@ -34,8 +35,7 @@ LogFilter: TypeAlias = Literal["all", "route", "incidents"]
 """What the log shows: everything, the selected route, or only incidents and knobs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(msgspec.Struct, frozen=True):
     """The screen stands still while collection goes on."""
 
     for_s: float
@@ -44,8 +44,7 @@ class Freeze:
     """Changes of the board it has not shown since."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageView:
+class PageView(msgspec.Struct, frozen=True):
     """How the page of a route is looked at."""
 
     probe: str = ""
@@ -67,8 +66,7 @@ class PageView:
     """The figures are shown as what they are against T0."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewState:
+class ViewState(msgspec.Struct, frozen=True):
     """Selection, order, filter, window and scroll: nothing of it changes what is measured."""
 
     selected: str | None = None
@@ -96,8 +94,8 @@ class ViewState:
     """The keys that the user has: whoever shows one takes it from here."""
     lit: str = ""
     """Id of the key whose entry in the footer the mouse is on; empty for none."""
-    page: "PageView" = field(default_factory=lambda: PageView())
-    offsets: Mapping[PaneName, int] = field(default_factory=dict)
+    page: "PageView" = msgspec.field(default_factory=lambda: PageView())
+    offsets: Mapping[PaneName, int] = msgspec.field(default_factory=dict)
     """Pane → lines scrolled down."""
 
     @property

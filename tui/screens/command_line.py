@@ -7,8 +7,9 @@ Rule 3. The beginning of a word is enough where it means one thing.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from probes.board.views import WINDOWS
 from probes.control.knobs import KNOBS, KnobName
@@ -44,20 +45,18 @@ class CommandError(ValueError):
     """What was typed cannot be done; the text says why, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What there is to name."""
 
-    routes: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What a route is called on the screen → its name."""
     themes: Sequence[str] = ()
-    sorts: Mapping[str, str] = field(default_factory=dict)
+    sorts: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What a user calls a column → its key."""
     help_pages: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(msgspec.Struct, frozen=True):
     """A word that can be typed."""
 
     name: VerbName
@@ -69,8 +68,7 @@ class Verb:
     knob: KnobName | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TypedCommand:
+class TypedCommand(msgspec.Struct, frozen=True):
     """A command that can be done."""
 
     verb: VerbName

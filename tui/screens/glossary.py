@@ -8,19 +8,19 @@ is the key of that id, whichever the user has.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
+
+import msgspec
 
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
-from tui.keys import KEYS, Hotkey
+from tui.keys import KEYS, Hotkey, first_key
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import PaneName
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """A word or glyph as it stands on the screen, and what it means."""
 
     shown: str
@@ -30,16 +30,14 @@ class Term:
     """Role of the meaning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """Terms that belong together."""
 
     title: str
     terms: tuple[Term, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StateHelp:
+class StateHelp(msgspec.Struct, frozen=True):
     """What a route's state means, and what somebody on call does about it.
 
     The same words stand in the room's README. `{id}` is the key of that id, whichever the user has
@@ -300,7 +298,7 @@ PANE_COLUMNS: Final[dict[PaneName, tuple[Term, ...]]] = {
         Term("×", "`now` as so many times `usual`, where it has left that; `≥` at least so many"),
         Term(
             "more, at least, at most",
-            "what `now` is against `T0`, and between what that surely lies",
+            "what `now` is against `T0`, and where that surely lies",
         ),
         Term("gap", "time between two chunks"),
         Term("cold %", "of the attempts, those on a connection that was made for them"),
@@ -338,7 +336,7 @@ HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 def state_words(state: RouteState, keys: Sequence[Hotkey] = KEYS) -> StateHelp:
     """Return what a state means and what to do, with the keys that the user has."""
     help_ = STATES[state]
-    named = {key.id: f"`{key.shown.partition(' ')[0]}`" if key.shown else key.label for key in keys}
+    named = {key.id: f"`{first_key(key.id, keys)}`" if key.shown else key.label for key in keys}
     return StateHelp(*(words.format_map(named) for words in (help_.meaning, help_.look, help_.do)))
 
 

@@ -7,9 +7,9 @@ what is turned is what is looked at.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.geometry import Size

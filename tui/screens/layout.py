@@ -5,12 +5,14 @@ half of what is left.
 Rule 2. A pane with nothing to say is one line, and so is one for which there is no room; the room
 goes to those that speak.
 Rule 3. The pane that the user is in is always open.
-Rule 4. Where there is more room than anybody wants, lanes and charts take it.
+Rule 4. Where there is more room than anybody wants, lanes and charts take it; where there is so
+much that neither wants half of the lines, they stand one below the other, as wide as the screen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from tui.panes.pane import Want
 
@@ -32,6 +34,10 @@ _LEAST_FOR_VERDICTS: Final = (8, 20, 32)
 must keep most of the room."""
 _LEAST_FOLDED: Final = 24
 """Cells in which a pane that is one line still says something."""
+_LIVE: Final = (2, 3)
+"""Lanes, and the percentiles with their charts: side by side where lines are scarce."""
+_MOST_APART: Final[Mapping[int, int]] = {2: 100, 3: 18}
+"""Lines that they need where they are as wide as the screen: the charts stand beside the table."""
 _NEED: Final = (2, 6, 3, 4, 5)
 """Lower panes by who is opened first: the lanes, and the log of what happened. Throttling and
 retries have a figure each in the table, and in their folded lines."""
@@ -45,8 +51,7 @@ _WEIGHTS: Final[Mapping[int, int]] = {2: 5, 3: 5, 4: 3, 5: 3, 6: 4}
 """How the lines that nobody needs are shared, until a pane has all that it wants."""
 
 
-@dataclass(frozen=True, slots=True)
-class PanePlace:
+class PanePlace(msgspec.Struct, frozen=True):
     """Where a pane stands, borders included."""
 
     number: int
@@ -58,8 +63,7 @@ class PanePlace:
     """It is one line, without borders."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
+class Arrangement(msgspec.Struct, frozen=True):
     """What is shown; header, banner, filter and footer take a line each."""
 
     header: bool
@@ -134,9 +138,17 @@ def arrange(
     if left < 1:
         folded = []
     left -= bool(folded)
-    _share(heights, {group: frame + max(wants[n].most for n in group) for group in opened}, left)
+    most = {group: frame + max(wants[n].most for n in group) for group in opened}
+    if _LIVE in most:
+        apart = {(n,): frame + min(wants[n].most, _MOST_APART[n]) for n in _LIVE}
+        rest = sum(most[group] for group in opened if group != _LIVE)
+        if sum(apart.values()) + rest <= left + sum(heights.values()):
+            left += heights.pop(_LIVE) - 2 * (frame + 1)
+            heights |= dict.fromkeys(apart, frame + 1)
+            most = {group: size for group, size in most.items() if group != _LIVE} | apart
+    _share(heights, most, left)
     y = top + table
-    for group in sorted(opened):
+    for group in sorted(heights):
         at = width * _LEFT_OF_20 // 20 if len(group) > 1 else width
         places.append(PanePlace(group[0], 0, y, at, heights[group]))
         if len(group) > 1:
@@ -150,7 +162,7 @@ def _grouped(speaking: Sequence[int], columns: int) -> list[tuple[int, ...]]:
     """Return the panes that share lines, most needed first; the log has lines of its own."""
     if columns == 1:
         return [(number,) for number in speaking]
-    pairs = (tuple(n for n in pair if n in speaking) for pair in ((2, 3), (6,), (4, 5)))
+    pairs = (tuple(n for n in pair if n in speaking) for pair in (_LIVE, (6,), (4, 5)))
     return [pair for pair in pairs if pair]
 
 
@@ -163,7 +175,8 @@ def _share(
         heights[group] += 1
         left -= 1
     if left > 0 and heights:
-        heights[min(heights)] += left
+        # Charts grow with the room that they have; lanes end with the streams that there are.
+        heights[(3,) if (3,) in heights and (2,) in heights else min(heights)] += left
 
 
 def _folded(numbers: Sequence[int], y: int, width: int) -> list[PanePlace]:

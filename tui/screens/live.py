@@ -8,16 +8,16 @@ Rule 3. A screen that is not in front neither pulls nor draws.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import ClassVar, Final, cast
 
+from msgspec.structs import replace
 from textual.binding import BindingsMap
 from textual.events import Click, MouseMove
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from probes.board.views import RouteView, Snapshot, WindowName
-from probes.control.commands import Command, EndCoolDown, MarkTime, SetKnob, WatchText
+from probes.board.views import RouteView, Snapshot
+from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
 from probes.kit.sanitise import neutralise
@@ -26,29 +26,22 @@ from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
-from tui.panes.routes import SORT_KEYS, next_trouble, next_window, selected_route
+from tui.panes.routes import next_trouble, next_window, selected_route
 from tui.panes.view import PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
-from tui.screens.command_line import (
-    ALL_ROUTES,
-    ONLY,
-    VERBS,
-    WORST_FIRST,
-    CommandError,
-    Known,
-    TypedCommand,
-    completions,
-    hint,
-    read,
-)
-from tui.screens.glossary import HELP_PAGES, HelpPage
+from tui.screens.command_line import completions, hint
+from tui.screens.glossary import HelpPage
 from tui.screens.help import HelpScreen
 from tui.screens.manual import ManualScreen
 from tui.screens.masking import Mask, mask_of, masked_status
 from tui.screens.prompt import PromptLine
+from tui.screens.typed_commands import TypedCommands
 
+_FROZEN_GATHERS_S: Final = 0.5
+"""While nothing of what comes is shown, it is read so much later: half of what a second allows
+until it must be on record."""
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
@@ -222,7 +215,7 @@ class LiveScreen(Screen[None]):
         told = message if mask is None else mask.words(message)
         super().notify(told, title=title, severity=severity, timeout=timeout, markup=markup)
 
-    def _called(self, name: str) -> str:
+    def called(self, name: str) -> str:
         """Return a route's name as it may be shown."""
         mask = self.mask()
         return neutralise(name, _NAME_LIMIT) if mask is None else mask.route(name)
@@ -322,10 +315,11 @@ class LiveScreen(Screen[None]):
 
     async def action_command(self) -> None:
         """Ask for a command."""
-        known = self._known()
+        commands = TypedCommands(self)
+        known = commands.known()
         await self.ask(
             ":",
-            self._command,
+            commands.take,
             hint=lambda text: hint(text, known),
             complete=lambda text: completions(text, known),
             history=self.cockpit.typed,
@@ -362,95 +356,17 @@ class LiveScreen(Screen[None]):
             f"write this to {file}? y n", take, hint=lambda _: "\n".join(lines), letters="yn"
         )
 
-    def _known(self) -> Known:
-        sorts = {WORST_FIRST: "", **{each.replace("_", "-"): each for each in SORT_KEYS if each}}
-        return Known(
-            routes={self._called(route.name): route.name for route in self.latest.routes},
-            themes=tuple(sorted(self.app.available_themes)),
-            sorts=sorts,
-            help_pages=HELP_PAGES,
-        )
-
-    def _command(self, text: str) -> str | None:
-        """Do what a line asks for; return what is wrong with it."""
-        if not text.strip():
-            return None
-        try:
-            asked = read(text, self._known())
-        except CommandError as error:
-            return str(error)
-        self.cockpit.typed.append(text.strip())
-        return self.obey(asked)
-
-    def obey(self, asked: TypedCommand) -> str | None:
-        """Do what was asked for; return why it cannot be done."""
-        text = asked.text
-        match asked.verb:
-            case "conc" | "interval" | "cap":
-                return self._set_knob(asked)
-            case "window":
-                return self._take_window(cast(WindowName, text))
-            case "filter" | "only" | "sort":
-                self._look_at(asked)
-            case "pause":
-                if text == ALL_ROUTES:
-                    self.action_panic()
-                elif name := text or self._selected():
-                    self.send(knobs.paused(self.cockpit.session.wanted, name))
-            case "route":
-                self.go_to(text)
-            case "theme":
-                self.app.theme = text
-            case "mark":
-                self._mark(text)
-            case _:
-                with_text = f"{asked.verb}({text!r})"
-                actions = {"q": "app.quit", "help": with_text, "manual": with_text}
-                self.call_later(self.run_action, actions.get(asked.verb, asked.verb))
-        return None
-
-    def _look_at(self, asked: TypedCommand) -> None:
-        """Show other routes, or in another order."""
-        view, text = self.view, asked.text
-        match asked.verb:
-            case "filter":
-                self.look(replace(view, filter=text.lower()))
-            case "only":
-                self.look(replace(view, only_hurt=text == ONLY[0]))
-            case _:
-                self.look(replace(view, sort=text, reversed=False))
-
-    def _selected(self) -> str:
-        route = self.route()
-        return route.name if route is not None else ""
-
-    def _set_knob(self, asked: TypedCommand) -> str | None:
-        """Set a knob of the selected route to a value."""
-        name = self._selected()
-        knob = next(verb.knob for verb in VERBS if verb.name == asked.verb)
-        if not name or knob is None:
-            return "no route is selected"
-        now: float = getattr(self.cockpit.session.wanted.routes[name], knob)
-        if now == asked.value:
-            return f"{self._called(name)}: {knob} is {now:g} already"
-        self.send(SetKnob(route=name, knob=knob, value=asked.value))
-        return None
-
     def go_to(self, name: str) -> None:
         """Select a route, and open its page where the screen shows all of them."""
         self.look(replace(self.view, selected=name, filter="", offsets={}))
 
-    def _frozen_words(self) -> str:
+    def frozen_words(self) -> str:
+        """Return that the screen is frozen, and which key lets it go on."""
         key = hotkey("freeze", self.view.keys)
         return f"The screen is frozen: {key.shown or key.label} lets it go on."
 
-    def _take_window(self, window: WindowName) -> str | None:
-        if self.view.frozen:
-            return self._frozen_words()
-        self.look(replace(self.view, window=window))
-        return None
-
-    def _mark(self, text: str) -> str | None:
+    def mark(self, text: str) -> str | None:
+        """Put a mark on the timeline; nothing can be wrong with it."""
         self.send(MarkTime(text=text.strip() or "mark"))
         return None
 
@@ -469,7 +385,7 @@ class LiveScreen(Screen[None]):
                 cast(HelpPage, page or "here"),
                 keys=self.view.keys,
                 pane=here,
-                route=self._called(route.name) if route is not None else "",
+                route=self.called(route.name) if route is not None else "",
                 state=route.state if route is not None else None,
             )
         )
@@ -528,7 +444,7 @@ class LiveScreen(Screen[None]):
     def action_window(self) -> None:
         """Take the next window of time; a frozen screen has only its own."""
         if self.view.frozen:
-            self.notify(self._frozen_words())
+            self.notify(self.frozen_words())
         else:
             self.look(next_window(self.view))
 
@@ -540,6 +456,7 @@ class LiveScreen(Screen[None]):
         else:
             frames.freeze(self.view)
         self.view = replace(self.view, freeze=frames.frozen())
+        self.cockpit.session.gather(_FROZEN_GATHERS_S if self.view.frozen else 0.0)
         self._keep_time()
         self.pull()
 
@@ -608,7 +525,7 @@ class LiveScreen(Screen[None]):
     async def action_mark(self) -> None:
         """Ask for the text of a mark on the timeline."""
         words = "a text for the mark: Enter puts it, with none it is called mark; Esc leaves"
-        await self.ask("mark ", self._mark, hint=lambda _: words)
+        await self.ask("mark ", self.mark, hint=lambda _: words)
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""

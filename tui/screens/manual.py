@@ -16,7 +16,7 @@ from textual.events import Click
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from tui.draw.text import Line, cells, clip, left
+from tui.draw.text import Line, cells, clip, counted, left
 from tui.manual import Topic, topics
 from tui.screens.page import Page
 
@@ -124,7 +124,10 @@ class ManualScreen(ModalScreen[None]):
         topic, number = self.topic, len(self._text.some)
         room = max(1, min(self.app.size.width, 104) - 6)
         if topic is None:
-            title, keys = f"manual · {number} topics", "j k Enter open  / search  Esc close"
+            title, keys = (
+                f"manual · {counted(number, 'topic')}",
+                "j k Enter open  / search  Esc close",
+            )
         else:
             title = f"manual · {topic.name} · {self._text.at + 1} of {number}"
             keys = "← → topic  j k scroll  / search  Esc topics"

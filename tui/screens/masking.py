@@ -9,7 +9,6 @@ which nobody chose. In words of our own, names are replaced where they stand.
 Rule 4. What does not change stays the same object: panes know by that what they have drawn.
 """
 
-import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -121,12 +120,12 @@ class Mask:
 
     def view(self, shown: Snapshot, view: ViewState) -> ViewState:
         """Return a view of the masked frame that has the rows and the cursor of the true one."""
-        return dataclasses.replace(
+        return replace(
             view,
             selected=None if view.selected is None else self.route(view.selected),
             filter=MASKED if view.filter else "",
             rows=self.routes(row.name for row in visible_routes(shown, view)),
-            page=dataclasses.replace(view.page, t0_route=self.route(view.page.t0_route)),
+            page=replace(view.page, t0_route=self.route(view.page.t0_route)),
         )
 
     def _row(self, row: RouteView) -> RouteView:
@@ -253,7 +252,7 @@ def masked_status(status: HostStatus) -> HostStatus:
     """Return how the engine is without its words: a traceback names hosts and files."""
     if not status.last_words and not status.detail:
         return status
-    return dataclasses.replace(status, last_words="", detail="")
+    return replace(status, last_words="", detail="")
 
 
 @lru_cache(maxsize=4)

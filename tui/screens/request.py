@@ -5,15 +5,15 @@ even when the board keeps it no longer.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 
 from probes.board.views import PhaseRow, RequestView, RouteView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, fold
-from tui.keys import bindings
+from tui.keys import bindings, hints
 from tui.panes.footer import footer_pane
 from tui.panes.header import banner_line
 from tui.panes.page.probes import listed_probes, probe_name
@@ -142,7 +142,8 @@ class RequestScreen(LiveScreen):
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
         has_id = self._request is not None and request_id(self._request)[0]
-        return "y copies the request id · Esc back" if has_id else "Esc back"
+        copy = (("copy_id", "copies the request id"),) if has_id else ()
+        return hints(view.keys, *copy, ("leave", "back"))
 
     # Keys.
 

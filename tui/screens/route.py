@@ -1,14 +1,14 @@
 """The page of one route: what proves the verdict, and the last probes one by one."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.containers import Container
 
 from probes.kit.clock import NS_PER_S
-from tui.keys import bindings, hotkey
+from tui.keys import bindings, hotkey, with_keys
 from tui.panes.header import banner_line
 from tui.panes.page.heat import is_of_gaps
 from tui.panes.page.panes import page_panes
@@ -217,6 +217,10 @@ class RouteScreen(LiveScreen):
         page = self.view.page
         subject = subject_of(self.latest, self.view)
         if page.t0 is None or subject is None or page.t0_route != subject.route.name:
-            self.notify("No T0 of this route yet: T takes the figures of now.")
+            self.notify(
+                with_keys(
+                    "No T0 of this route yet: {take_t0} takes the figures of now.", self.view.keys
+                )
+            )
             return
         self.look(replace(self.view, page=replace(page, against_t0=not page.against_t0)))

@@ -4,12 +4,14 @@ Known before Textual is imported, for its import is the first thing that no pass
 """
 
 import gc
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from rich.style import Style
     from textual._styles_cache import StylesCache
     from textual.color import Color
 
@@ -18,7 +20,15 @@ _THRESHOLDS: Final = (200_000, 50, 50)
 _READING_THRESHOLD: Final = 50_000
 """Allocations between two passes while a recording is read."""
 _FULL_PASS_EVERY: Final = 60
-"""Passes: what is old is looked through once a minute."""
+"""Passes: what is old is looked through once a minute at least."""
+_LEAST_GROWN: Final = 30_000
+"""Blocks of memory, some 2 MB: when so many more are in use than after the last full pass, the next
+is due. What a closed screen leaves lives on in the memory's gaps otherwise, and a pass that frees a
+minute of it holds up the frames for a quarter of a second."""
+_LEAST_GROWN_SHARE: Final = 10
+"""The same as a part of all that are in use: with many routes a full pass has far to go."""
+_FULL_PASS_APART: Final = 5
+"""Passes between two full ones at least, whatever grows."""
 
 
 @contextmanager
@@ -81,6 +91,35 @@ def hold_no_widgets() -> None:
     StylesCache.get_inner_outer = get_inner_outer  # type: ignore[method-assign, assignment]
 
 
+def hold_no_strips() -> None:
+    """Keep Textual's strips from holding on to themselves.
+
+    A strip remembers what it was cropped to and cut into, and where that is all of it, it remembers
+    itself: a circle, with seven more caches in it, which only a full pass frees. A screen at work
+    makes 2,000 of them a minute.
+    """
+    from textual.strip import Strip
+
+    crop_extend, divide = Strip.crop_extend, Strip.divide
+    if crop_extend.__module__ == __name__:
+        return  # it has been done before
+
+    def cropped(strip: Strip, start: int, end: int, style: "Style | None") -> Strip:
+        if start <= 0 and end == strip.cell_length:
+            return strip
+        return crop_extend(strip, start, end, style)
+
+    def divided(strip: Strip, cuts: Iterable[int]) -> Sequence[Strip]:
+        cuts = [*cuts]
+        length = strip.cell_length
+        if [cut for cut in cuts if cut <= length] == [length]:
+            return [strip]
+        return divide(strip, cuts)
+
+    Strip.crop_extend = cropped  # type: ignore[method-assign, assignment]
+    Strip.divide = divided  # type: ignore[method-assign, assignment]
+
+
 class Collector:
     """Owns the process's collector while the screen runs.
 
@@ -90,20 +129,37 @@ class Collector:
 
     def __init__(self) -> None:
         self._before: tuple[int, int, int] | None = None
-        self._passes = 0
+        self._passes = self._full_pass = 0
+        self._kept_blocks = 0
+        """In use after the last full pass."""
 
     def start(self) -> None:
         """Take over: freeze what is alive and keep the collector from running by itself."""
         hold_no_widgets()
+        hold_no_strips()
         self._before = gc.get_threshold()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_THRESHOLDS)
+        self._kept_blocks = sys.getallocatedblocks()
 
     def sweep(self) -> None:
-        """Run one bounded pass; call it about once a second, between frames."""
+        """Run one bounded pass; call it about once a second, between frames.
+
+        What is old is passed over where that is due.
+        """
         self._passes += 1
-        gc.collect(2 if self._passes % _FULL_PASS_EVERY == 0 else 1)
+        since = self._passes - self._full_pass
+        if since < _FULL_PASS_EVERY and (since < _FULL_PASS_APART or not self._has_grown()):
+            gc.collect(1)
+            return
+        gc.collect(2)
+        self._full_pass = self._passes
+        self._kept_blocks = sys.getallocatedblocks()
+
+    def _has_grown(self) -> bool:
+        kept = self._kept_blocks
+        return sys.getallocatedblocks() - kept > max(_LEAST_GROWN, kept // _LEAST_GROWN_SHARE)
 
     def stop(self) -> None:
         """Give the collector back as it was."""

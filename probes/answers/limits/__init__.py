@@ -1,11 +1,5 @@
-"""What servers say of their rate limits, in headers and bodies, and what is known of them now."""
+"""What servers say of their rate limits, in headers and bodies, and what is known of them now.
 
-from probes.answers.limits.reading import read_limits
-from probes.answers.limits.state import LimitState, share_left, tightest
-
-__all__ = [
-    "LimitState",
-    "read_limits",
-    "share_left",
-    "tightest",
-]
+Two faces: `reading` finds limits in an answer, `state` keeps them. They are imported by name, for
+who keeps limits in the cockpit must not wait for all the patterns by which an engine reads them.
+"""

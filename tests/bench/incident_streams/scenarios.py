@@ -16,6 +16,8 @@ from .trouble import NOTHING, Effect, Failure, Outline, Trouble, Turn
 
 GROSS_S: Final = 30.0
 HANG_S: Final = 20.0
+LONG_HANG_S: Final = 40.0
+"""Of a model whose first token takes seconds: ten times those are waited for."""
 X3_S: Final = 40.0
 X2_S: Final = 110.0
 FIFTH_S: Final = 60.0
@@ -275,6 +277,18 @@ _CACHED: Final = {"cached_share": 0.8, "input_tokens": 2000}
 _LONG: Final = {"max_tokens": 256, "tokens": 24.0, "token_s": 0.01}
 _FRESH: Final = {"keep_alive_s": 0.0, "wait_s": 0.2, "rtt_s": 0.05}
 
+_LONG: Final = {
+    "tokens": 300.0,
+    "max_tokens": 512,
+    "token_s": 0.015,
+    "wait_s": 1.6,
+    "interval": 10.0,
+    "workers": 8,
+    "goal_ttft_s": 5.0,
+}
+"""Answers that take several seconds to begin, and as long to write: at any moment some of them are
+in their middle, and some are yet to be asked for."""
+
 CASES: Final = (
     # Nothing comes, or nothing but failures.
     _one("no_answer.hang", "no_answer", Effect(hangs=True), limit_s=HANG_S, lasts_s=100.0),
@@ -293,6 +307,35 @@ CASES: Final = (
         limit_s=60.0,
         since_s=15.0,
         nature={"retries": 0, "first_token_timeout_s": 5.0},
+    ),
+    _one(
+        "no_answer.freeze",
+        "no_answer",
+        Effect(hangs=True, freezes=True),
+        limit_s=LONG_HANG_S,
+        lasts_s=100.0,
+        nature=_LONG,
+    ),
+    Case(
+        name="outage.frozen_first",
+        acts=(
+            Act(
+                causes=("no_answer",),
+                effect=Effect(hangs=True, freezes=True),
+                limit_s=LONG_HANG_S,
+                lasts_s=45.0,
+                clear_s=90.0,
+            ),
+            # One fault, whose onset is that of the silence.
+            Act(
+                causes=("outage",),
+                effect=failing(1.0, REFUSED),
+                starts_s=45.0,
+                lasts_s=60.0,
+                since_s=60.0,
+            ),
+        ),
+        nature=_LONG,
     ),
     _one("outage.refused", "outage", failing(1.0, REFUSED)),
     _one("outage.503", "outage", failing(1.0, UNAVAILABLE)),
@@ -331,6 +374,15 @@ CASES: Final = (
     _one("stream_stalls.20", "stream_stalls", Effect(stall=0.2), limit_s=FIFTH_S, since_s=15.0),
     _one(
         "stream_stalls.timeout", "stream_stalls", Effect(stall_out=0.5), limit_s=60.0, clear_s=90.0
+    ),
+    _one("stream_stalls.all", "stream_stalls", Effect(stall_out=1.0), limit_s=60.0, clear_s=90.0),
+    _one(
+        "stream_stalls.all_long",
+        "stream_stalls",
+        Effect(stall_out=1.0),
+        limit_s=60.0,
+        clear_s=90.0,
+        nature=_LONG,
     ),
     _one("stream_truncation.50", "stream_truncation", Effect(truncate=0.5)),
     _one(

@@ -122,6 +122,7 @@ class _Route:
         self.ramps: list[Trouble] = []
         self.effect = NOTHING
         self.hangs: list[tuple[int, int]] = []
+        self.freezes: list[tuple[int, int]] = []
         self.paused = False
         self.held_until_ns = 0
         self.told_limits_ns = 0
@@ -233,6 +234,8 @@ class Stream:
             if trouble.effect.hangs:
                 for name in trouble.routes:
                     self._routes[name].hangs.append((on_ns, off_ns))
+                    if trouble.effect.freezes:
+                        self._routes[name].freezes.append((on_ns, off_ns))
 
     def _change(self, _now_ns: int, trouble: Trouble, on: bool) -> tuple[Event, ...]:
         for name in trouble.routes:
@@ -759,6 +762,8 @@ class Stream:
         if cut is not None:
             gaps = gaps[: int(chance.random() * len(gaps))]
             reads = len(gaps) + 1
+        if self._freeze(route, first, gaps):
+            cut, reads = STALLED, len(gaps) + 1
         offsets = tuple(accumulate(gaps, initial=first - now_ns))
         last = now_ns + offsets[-1]
         draft.first = first
@@ -818,6 +823,22 @@ class Stream:
             **told,
         )
         self._open(draft, event)
+
+    @staticmethod
+    def _freeze(route: _Route, first: int, gaps: list[int]) -> bool:
+        """Let a server that hangs stop in the middle of an answer; return whether that is its end:
+        then the gaps are those before it."""
+        for on_ns, off_ns in route.freezes:
+            at_ns = first
+            for place, gap in enumerate(gaps):
+                if at_ns < on_ns <= at_ns + gap:
+                    gaps[place] += off_ns - on_ns
+                    if gaps[place] > route.nature.stall_timeout_s * NS_PER_S:
+                        del gaps[place:]
+                        return True
+                    break
+                at_ns += gap
+        return False
 
     def _hold_back(self, draft: "_Draft", last: int) -> None:
         """Let an answer come whole, at its end."""

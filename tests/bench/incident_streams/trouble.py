@@ -48,6 +48,8 @@ class Effect:
     """Retries never fail."""
     hangs: bool = False
     """Requests are taken and nothing comes; those that wait when it ends are answered then."""
+    freezes: bool = False
+    """What hangs stops writing, too: streams go on when it ends, if our clock lets them."""
     hang_share: float = 0.0
     """So many never get an answer, whenever it ends."""
     hangs_late: bool = False

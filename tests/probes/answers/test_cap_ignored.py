@@ -13,8 +13,8 @@ from wire import SSE, Play, Wire, chunked, serve
 from probes.config import Dialect, DialectChoice, Price, Route, Timeouts
 from probes.config.scrubbing import Scrubber
 from probes.engine.health import GapWatch
+from probes.engine.introduction import prompt_tokens
 from probes.engine.probe import Probe, ProbeTools
-from probes.engine.report import prompt_tokens
 from probes.engine.route import TransportFactory
 from probes.events import AttemptFinished, Event, Notice
 from probes.kit.clock import SystemClock

@@ -16,7 +16,7 @@ from probes.answers.dialects.base import Adaptation
 from probes.board import Board
 from probes.board.views import RouteView
 from probes.config import Dialect, Route, Timeouts
-from probes.engine.report import route_info as info_of
+from probes.engine.introduction import route_info as info_of
 from probes.engine.route import TransportFactory
 from probes.engine.single import ProbeRecord
 from probes.kit.clock import SystemClock

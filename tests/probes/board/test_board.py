@@ -49,6 +49,19 @@ def board_of(*events: Event, routes: tuple[Any, ...] = ()) -> Board:
     return board
 
 
+def test_routes_are_shown_before_their_engine_has_introduced_them() -> None:
+    board = Board()
+    empty = board.version
+    board.expect((route_info("alpha", concurrency=3), route_info("bravo")))
+    assert board.version > empty
+    alpha, bravo = board.snapshot(detail_routes=("alpha",)).routes
+    assert (alpha.name, alpha.target, alpha.state) == ("alpha", 3, "starting")
+    assert (bravo.name, bravo.ttft_p50) == ("bravo", Figure())
+    # The engine that comes has the last word of what there is.
+    board.fold(hello(route_info("carol")))
+    assert board.routes == ("carol",)
+
+
 def mixed_minute() -> list[Event]:
     """Five probes by 60 s: three ok (one after a 429), one timed out, one cancelled by us."""
     retried = ProbeScript("e1-3", 30.0, ttft_s=2.5, e2e_s=5.0, cost_usd=0.002)

@@ -1,6 +1,7 @@
 """Rows stand by how many users they hurt, and a healthy screen never moves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 import pytest
 from bench.incident_streams import healthy
@@ -9,6 +10,8 @@ from board_streams import ProbeScript, diagnosis, hello, route_info, tick
 from changed import replace
 
 from probes.board import Board
+from probes.board.order import HEALS_NS, LASTS_NS
+from probes.board.views import HeaderView
 from probes.diagnosis import Diagnostician
 from probes.events import Event, Held, Knob
 from probes.kit.clock import NS_PER_S
@@ -18,6 +21,14 @@ RESTLESS = ("sigma0.3", "sigma0.6", "gusts", "stray", "many_workers", "of_any_le
 """Within their goals, however they scatter."""
 
 
+LASTS_S, HEALS_S = (round(time_ns / NS_PER_S) for time_ns in (LASTS_NS, HEALS_NS))
+
+
+def falls_on(number: int, share: float) -> bool:
+    """Tell whether one of so large a share, evenly spread, falls on a number."""
+    return int((number + 1) * share) > int(number * share)
+
+
 class Run:
     """Routes that are probed once a second, and their board."""
 
@@ -25,16 +36,24 @@ class Run:
         self.board = Board()
         self.names = names or NAMES
         self.now_s = 0
-        self.board.fold(hello(*(route_info(name) for name in self.names)))
+        self.board.fold(hello(*(route_info(name, goal_ttft_s=0.8) for name in self.names)))
 
-    def seconds(self, count: int, **bad: float) -> None:
-        """Let so many seconds pass, in which the probes of some routes fail in so large a share."""
+    def seconds(self, count: int, *, slow: Mapping[str, float] | None = None, **bad: float) -> None:
+        """Let so many seconds pass, in which the probes of some routes fail in so large a share, or
+        are too slow for their goal."""
         for _ in range(count):
             events: list[Event] = []
             for name in self.names:
-                share, number = bad.get(name, 0.0), self.now_s
-                fails = int((number + 1) * share) > int(number * share)
-                script = ProbeScript(f"{name}-{number}", float(number), route=name, e2e_s=0.5)
+                number = self.now_s
+                fails = falls_on(number, bad.get(name, 0.0))
+                is_slow = falls_on(number, (slow or {}).get(name, 0.0))
+                script = ProbeScript(
+                    f"{name}-{number}",
+                    float(number),
+                    route=name,
+                    ttft_s=0.9 if is_slow else 0.4,
+                    e2e_s=0.95 if is_slow else 0.5,
+                )
                 outcome = "server_error" if fails else "ok"
                 events += replace(script, outcome=outcome).events()
             self.fold(*sorted(events, key=lambda event: event.at_ns))
@@ -60,6 +79,11 @@ class Run:
                     size=0.3,
                 )
             )
+
+    @property
+    def header(self) -> HeaderView:
+        """The strip over the rows."""
+        return self.board.snapshot("1m").header
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -165,6 +189,65 @@ def test_what_we_hold_back_ourselves_stays_in_its_place() -> None:
     assert [row.state for row in run.board.snapshot("1m").routes[:2]] == ["held", "paused"]
 
 
+def test_what_misses_its_goal_without_a_verdict_moves_up_once_it_has_lasted() -> None:
+    run = Run()
+    run.seconds(60, slow={"delta": 0.1})
+    assert (run.header.hurt, run.order) == (1, NAMES)
+    run.seconds(LASTS_S, slow={"delta": 0.1})
+    assert (run.header.hurt, run.order) == (1, ("delta", "alpha", "bravo", "carol"))
+
+
+def test_it_stays_above_what_is_fine_until_it_has_been_well_for_longer() -> None:
+    run = Run()
+    run.seconds(60 + LASTS_S, slow={"delta": 0.1})
+    run.seconds(150)
+    assert run.header.hurt == 0
+    run.seconds(HEALS_S - 150)
+    assert run.order[0] == "delta"
+    run.seconds(150)
+    assert run.order == NAMES
+
+
+def test_what_hurts_now_and_then_for_a_while_moves_no_row() -> None:
+    run = Run()
+    run.seconds(20)
+    seen = set()
+    for _ in range(4):
+        run.seconds(70, slow={"delta": 0.1})
+        seen.add((run.header.hurt, run.order))
+        run.seconds(90)
+        seen.add((run.header.hurt, run.order))
+    assert seen == {(1, NAMES), (0, NAMES)}
+
+
+def test_what_has_lasted_stands_below_those_with_a_verdict() -> None:
+    run = Run()
+    run.seconds(60 + LASTS_S, slow={"alpha": 0.1})
+    run.fails("delta")
+    run.seconds(6, slow={"alpha": 0.1})
+    assert run.order == ("delta", "alpha", "bravo", "carol")
+
+
+def test_what_may_be_chance_moves_its_row_once_it_has_lasted() -> None:
+    run = Run()
+    run.seconds(20)
+    run.fails("delta", state="perhaps")
+    run.seconds(LASTS_S - 5)
+    assert (run.header.hurt, run.order) == (1, NAMES)
+    run.seconds(10)
+    assert run.order[0] == "delta"
+
+
+def test_what_has_lasted_and_is_paused_stands_by_its_name() -> None:
+    run = Run()
+    run.seconds(60 + LASTS_S, slow={"delta": 0.1})
+    assert run.order[0] == "delta"
+    at_ns = run.board.snapshot("1m").now_ns
+    run.fold(Knob(at_ns=at_ns, route="delta", knob="paused", before=0, after=1))
+    run.seconds(6)
+    assert run.order == NAMES
+
+
 def orders(events: Iterable[Event]) -> set[tuple[str, ...]]:
     """Return every order that the rows of a run are seen in, second by second."""
     board, diagnostician, seen, due_ns = Board(), Diagnostician(), set(), 0
@@ -176,6 +259,23 @@ def orders(events: Iterable[Event]) -> set[tuple[str, ...]]:
             due_ns = event.at_ns + NS_PER_S
             seen.add(tuple(row.name for row in board.snapshot("1m").routes))
     return seen
+
+
+def test_rows_whose_goal_lies_at_their_p95_turn_often_and_move_once_at_most() -> None:
+    outline = healthy.run_of("sigma0.3", 1, 900.0)
+    at_goal = tuple(replace(nature, goal_ttft_s=0.479) for nature in outline.natures)
+    board, hurt, moves, rows, due_ns = Board(), [], 0, ("alpha", "beta"), 0
+    for event in Stream(replace(outline, natures=at_goal), 1).events():
+        board.fold(event)
+        if event.at_ns >= due_ns:
+            due_ns = event.at_ns + NS_PER_S
+            snapshot = board.snapshot("1m")
+            hurt.append(snapshot.header.hurt)
+            now = tuple(row.name for row in snapshot.routes)
+            moves, rows = moves + (now != rows), now
+    turns = sum(before != after for before, after in pairwise(hurt))
+    assert turns > 10
+    assert moves <= 1
 
 
 @pytest.mark.parametrize("kind", RESTLESS)

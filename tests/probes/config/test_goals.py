@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from probes.board import Board
 from probes.config import Goals, Route
 from probes.config.goals import e2e_goal_s
-from probes.engine.report import route_info
+from probes.engine.introduction import route_info
 from probes.events import Hello, Knob
 
 

@@ -265,6 +265,31 @@ def test_a_hang_is_told_by_what_it_hangs_in() -> None:
     assert writing.causes == ["stream_stalls"]
 
 
+def writing_and_waiting(apart_s: int) -> Yard:
+    """Return a route that takes 2 s to its first token, and stops: in the middle of one answer, and
+    before the next, which was asked for some seconds later."""
+    yard = well(wait_s=2.0)
+    yard.seconds(10, {"alpha": None})
+    yard.fold(*life(attempt(yard.now_s, probe="x", wait_s=0.5))[:2])
+    yard.seconds(apart_s, {"alpha": None}, phase="streaming")
+    yard.open()
+    return yard
+
+
+def test_a_stream_that_stops_before_one_that_is_never_begun_is_no_pause() -> None:
+    yard = writing_and_waiting(apart_s=5)
+    yard.seconds(35, {"alpha": None}, phase="streaming")
+    assert [one.cause for one in yard.told if one.state == "named"] == ["no_answer"]
+
+
+def test_a_stream_that_stops_beside_one_that_begins_is_a_pause() -> None:
+    yard = writing_and_waiting(apart_s=5)
+    yard.seconds(1, {"alpha": None}, phase="streaming")
+    yard.fold(*life(attempt(yard.now_s - 1.0, probe=f"e1-{yard._probes}", wait_s=0.9))[1:2])
+    yard.seconds(35, {"alpha": None}, phase="streaming")
+    assert yard.causes == ["stream_stalls"]
+
+
 # ------------------------------------------------------------------ 429s
 
 

@@ -8,6 +8,7 @@ import pytest
 from probes.answers.answer import Answer
 from probes.config import Goals, Route, Timeouts
 from probes.config.scrubbing import MASK, Scrubber
+from probes.engine.introduction import route_info
 from probes.engine.report import (
     LONGEST_TEXT,
     SHARED,
@@ -15,7 +16,6 @@ from probes.engine.report import (
     attempt_finished,
     charge_for,
     cohort_of,
-    route_info,
 )
 from probes.engine.stamp_recorder import StampRecorder
 from probes.events import AttemptFinished, Limit, ServerClaim, decode_event, encode_event

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.diagnosis.evidence import advice_for
 from probes.events import (
     Act,
     Advice,
@@ -255,3 +256,40 @@ def test_an_advice_says_how_it_was_with_the_knob_where_it_is_to_be_set() -> None
     undo = Advice(act="undo_knob", knob="concurrency", value=3.0)
     assert advice_words(undo, took="at 3 it took 0.9 s").endswith("(or - to 3); at 3 it took 0.9 s")
     assert advice_words(Advice(act="wait"), took="at 3 it took 0.9 s") == "wait"
+
+
+# ------------------------------------------------------------------ what is advised, cause by cause
+
+ADVISED = {
+    "auth_failure": "check the key: was it rotated?",
+    "quota_exhausted": "top up; waiting does not help",
+    "model_missing": "check the model's name: renamed or retired?",
+    "model_changed": "an alias, a fallback or a rollout? pin the version",
+    "bad_request": "llmtop once says what it refuses",
+    "network_path": "the host or the way to it: status page, VPN, proxy",
+    "dns": "check the name, the resolver, the VPN",
+    "tls": "check its certificate, our clock, a proxy in between",
+    "connection_churn": "who closes them? a proxy, a balancer, its keep-alive",
+    "cold_start": "wait; the next answers find the model loaded",
+    "cache_loss": "tell the provider; its cache or its balancing changed",
+    "prompt_growth": "template, tokenizer or a gateway adds to the prompt",
+    "output_growth": "a new build, a lost stop word? a lower cap ({) bounds them",
+    "retry_masking": "nothing breaks yet",
+    "local_observer": "trust no latency until it clears",
+    "no_answer": "send users elsewhere; B sends one on a fresh connection",
+    "unknown": "send users elsewhere",
+}
+"""What stands behind the name of each cause; what ends all of these alike is left out."""
+
+
+@pytest.mark.parametrize("cause", get_args(Cause))
+def test_what_is_advised_fits_its_cause(cause: Cause) -> None:
+    told = advice_words(advice_for(cause, (), ()))
+    eased = cause.startswith("rate_limited") or cause == "own_load"
+    # Without a route there is no knob to ease it with.
+    assert told == ADVISED.get(cause, "wait" if eased else ADVISED["unknown"])
+
+
+def test_of_prompts_only_what_is_wrong_with_prompts_speaks() -> None:
+    speaking = {cause for cause in get_args(Cause) if "prompt" in ADVISED.get(cause, "")}
+    assert speaking == {"prompt_growth"}

@@ -9,7 +9,7 @@ from pages import Page, fields_of, first_cells, quoted
 
 from probes.board import Board
 from probes.config import Route
-from probes.engine.report import route_info
+from probes.engine.introduction import route_info
 from probes.events import (
     DURABLE_TYPES,
     Act,

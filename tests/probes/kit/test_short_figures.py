@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.kit.short_figures import age, count, lasting, three_digits, time_of_day
+from probes.kit.short_figures import age, count, counted, lasting, three_digits, time_of_day
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,22 @@ def test_a_stamp_becomes_the_time_of_day() -> None:
     noon_ns = 1_795_867_200 * 10**9
     assert time_of_day(5 * 10**9, noon_ns, UTC) == "12:00:05"
     assert time_of_day(10**30, 0, UTC) == "–"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(0, "0 stalls"), (1, "1 stall"), (2, "2 stalls"), (1_204, "1,204 stalls")],
+)
+def test_a_noun_agrees_with_its_number(number: int, words: str) -> None:
+    assert counted(number, "stall") == words
+
+
+def test_a_short_number_keeps_to_four_cells_and_decides_by_what_is_shown() -> None:
+    assert counted(60_400, "probe", short=True) == "60k probes"
+    assert counted(1.2, "token", short=True) == "1 token"
+    assert counted(1.6, "token", short=True) == "2 tokens"
+
+
+def test_what_has_a_plural_of_its_own_says_so() -> None:
+    assert counted(1, "further try", "further tries") == "1 further try"
+    assert counted(3, "line was", "lines were") == "3 lines were"

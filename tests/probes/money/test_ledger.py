@@ -4,10 +4,10 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from changed import replace
 
 from probes.config import Budget, Route
 from probes.kit.process_identity import RunIdentity, current_identity

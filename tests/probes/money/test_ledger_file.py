@@ -188,7 +188,7 @@ def test_what_was_recorded_stands_in_the_new_one_and_there_is_no_doubt(path: Pat
     assert spend(ledger, 0, "b") == 12_000  # under its own key, though its URL is masked there
     assert ledger.doubt == ""
     (news,) = ledger.take_news()
-    assert "one recording tells of 88,000 tokens" in news
+    assert "1 recording tells of 88,000 tokens" in news
     (recorded,) = (run for run in ledger.report().runs if run.command == "recorded")
     assert (recorded.pid, recorded.tokens, recorded.alive) == (77, 88_000, False)
 
@@ -213,7 +213,7 @@ def test_a_ledger_that_was_deleted_is_told_again_and_so_it_is_by_recordings(path
     other = Ledger(path)
     assert other.used() == (400, 0.0)
     (news,) = other.take_news()
-    assert "was not there; one recording tells of 400 tokens" in news
+    assert "was not there; 1 recording tells of 400 tokens" in news
     spend(ledger, 0)
     assert other.used() == (7_400, 0.0)
     assert spend(other, 0, "b") == 0  # what the first has leased is leased again

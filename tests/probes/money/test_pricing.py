@@ -1,9 +1,9 @@
 """What an attempt is charged and what it costs."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from changed import replace
 
 from probes.answers.dialects.usage import billed_output, read_cost, read_usage
 from probes.config import Price

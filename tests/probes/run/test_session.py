@@ -426,6 +426,15 @@ def _lives(events: list[Event]) -> set[str]:
     return {e.probe.partition("-")[0] for e in events if isinstance(e, AttemptStarted)}
 
 
+def test_its_routes_are_on_the_board_before_any_engine_speaks(ledger: Ledger) -> None:
+    heard: list[Event] = []
+    session = Session(Config(routes=(ROUTE,)), {}, recorder=None, ledger=ledger)
+    session.subscribe(lambda events, _: heard.extend(events))
+    (row,) = session.board.snapshot().routes
+    assert (row.name, row.target, row.state) == (ROUTE.name, ROUTE.concurrency, "starting")
+    assert heard == []  # the stream tells nothing that an engine has not said
+
+
 def test_the_hello_is_the_first_of_a_stream_whatever_comes_with_it(ledger: Ledger) -> None:
     """Of several engines one may die before another, in the same batch, introduces itself."""
     session = Session(

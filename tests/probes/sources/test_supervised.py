@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
+from clocks import ManualClock
+from msgspec.structs import replace
 
 from probes.control.commands import Command, Configure, Go, MarkTime, SetKnob, Stop
 from probes.events import (
@@ -36,7 +38,7 @@ from probes.sources.child_process import (
 )
 from probes.sources.in_process import launch_task
 from probes.sources.rules import HostLimits
-from probes.sources.supervised import SupervisedEngine
+from probes.sources.supervised import READ_BYTES, SupervisedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -303,6 +305,79 @@ async def test_an_engine_in_the_same_loop_is_hosted_by_the_same_rules() -> None:
         assert "ValueError: a defect" in host.status.last_words
         host.stop()
     assert host.status.state == "stopped"
+
+
+@asynccontextmanager
+async def gathering(clock: ManualClock) -> AsyncIterator[tuple[SupervisedEngine, Heard]]:
+    """Run a host that reads every half a second what an echoing engine says."""
+    heard = Heard()
+    launch = partial(launch_task, run_engine=echoing_engine, clock=clock)
+    limits = replace(PATIENT, line_bytes=2 * READ_BYTES)
+    host = SupervisedEngine(prepare, heard.receive, launch=launch, limits=limits, clock=clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(host.run)
+        await clock.advance(0.1)
+        host.gather(0.5)
+        host.send(MarkTime(text="first"))
+        await clock.advance(0.1)
+        try:
+            yield host, heard
+        finally:
+            host.stop()
+            await clock.advance(2.0)
+
+
+async def test_a_gathering_host_takes_all_at_once_half_a_second_later() -> None:
+    clock = ManualClock()
+    async with gathering(clock) as (host, heard):
+        batches: list[list[str]] = [heard.marks]
+        for text in "abc":
+            host.send(MarkTime(text=text))
+            await clock.advance(0.1)
+            batches.append(heard.marks)
+        await clock.advance(0.2)
+        assert batches == [["first"]] * 4
+        assert heard.marks == ["first", "a", "b", "c"]
+        assert [event.text for event in map(decode_event, heard.lines.splitlines()[1:])] == [
+            "first",
+            "a",
+            "b",
+            "c",
+        ], "they are written down in their order"
+
+
+async def test_a_gathering_host_gives_what_waits_as_soon_as_it_gathers_no_longer() -> None:
+    clock = ManualClock()
+    async with gathering(clock) as (host, heard):
+        host.send(MarkTime(text="a"))
+        await clock.advance(0.1)
+        assert heard.marks == ["first"]
+        host.gather(0.0)
+        await clock.advance(0)
+        assert heard.marks == ["first", "a"]
+        host.send(MarkTime(text="b"))
+        await clock.advance(0)
+        assert heard.marks == ["first", "a", "b"]
+
+
+async def test_a_gathering_host_reads_on_at_once_where_more_may_wait() -> None:
+    clock = ManualClock()
+    async with gathering(clock) as (host, heard):
+        long = "x" * READ_BYTES
+        await clock.advance(0.5)
+        host.send(MarkTime(text=long))
+        await clock.advance(0)
+        host.send(MarkTime(text="next"))
+        await clock.advance(0)
+        assert heard.marks == ["first", long, "next"], "a full pipe is not left to wait"
+
+
+async def test_a_gathering_host_ends_at_once() -> None:
+    clock = ManualClock()
+    async with gathering(clock) as (host, _):
+        host.stop()
+        await clock.advance(0)
+        assert host.status.state == "stopped"
 
 
 def test_the_engine_is_looked_for_where_this_package_lies() -> None:

@@ -251,7 +251,7 @@ def test_the_first_part_stands_for_all_and_their_greeting_is_given_once(tmp_path
     events, given, (remark,) = read_parts(first)
     assert events == [hello(), mark(1), mark(2), mark(9_999), mark(10_000)]
     assert given == lines(*events)
-    assert remark == f"{first.name}: 9996 parts, 3 to 9998, are left out: deleted"
+    assert remark == f"{first.name}: 9,996 parts, 3 to 9998, are left out: deleted"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from probes.config import Budget, Config, Price, Route
-from probes.engine.report import prompt_tokens
+from probes.engine.introduction import prompt_tokens
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
 from probes.money.ledger import Ledger, route_key

@@ -119,7 +119,7 @@ def test_a_row_comes_when_its_probe_ends_and_ctrl_c_tells_of_the_others(
     rows = dict(line.split(maxsplit=1) for line in rest.splitlines())
     assert rows["hangs"].startswith("open          waited ")
     assert rows["hangs"].endswith(" s, connected, no first token")
-    assert " s, 1 output chunks, the last " in rows["slow"]
+    assert " s, 1 output chunk, the last " in rows["slow"]
     asked = f"{server.url}/404/chat/completions?key=***"
     assert f"llmtop: lost: asked POST {asked}\n" in errors
     assert f"base_url has no /v1, below which most servers answer: try {server.url}/404/v1" in (

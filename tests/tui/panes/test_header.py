@@ -98,6 +98,14 @@ def test_figures_do_not_move_as_they_grow() -> None:
     assert header(finished=4, failed=0).index("retries") == header().index("retries")
 
 
+def test_one_of_a_kind_is_said_so_and_takes_the_same_room() -> None:
+    one = header(finished=1, throttled=1, retries=1)
+    assert "   1 probe " in one
+    assert "     1 429 " in one
+    assert "     1 retry " in one
+    assert one.index("│ $") == header().index("│ $")
+
+
 def test_freeze_is_said_with_what_was_missed() -> None:
     text = header(view=ViewState(freeze=Freeze(12.0, 340)))
     assert "FROZEN 12s · 340 events since" in text

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from probes.board.views import IncidentView, OpenLoad, RouteView, Snapshot
 from probes.events import Advice, Evidence
 from probes.kit.clock import NS_PER_S
+from probes.kit.short_figures import counted
 from tui.draw.text import Line, line_text, line_width
 from tui.panes.page.verdict import RouteVerdict
 from tui.panes.routes import STATE_GLYPHS
@@ -260,7 +261,7 @@ def test_what_has_no_room_is_counted() -> None:
     for height in range(1, len(whole)):
         lines = lines_of(made_page.snapshot(), 80, height)
         assert len(lines) == height
-        assert line_text(lines[-1]).endswith(f" +{len(whole) - height} lines")
+        assert line_text(lines[-1]).endswith(f" +{counted(len(whole) - height, 'line')}")
     assert lines_of(made_page.snapshot(), 80, len(whole)) == whole
 
 

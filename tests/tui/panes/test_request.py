@@ -139,7 +139,7 @@ def test_each_phase_stands_against_its_usual_and_what_took_longer_stands_out() -
     texts = [line_text(line) for line in lines]
     start = next(place for place, text in enumerate(texts) if text.startswith("phase"))
     assert texts[start : start + 5] == [
-        "phase            it took     usual         ×  median of 240 while well",
+        "phase            it took     usual         ×  median of 240 probes while well",
         "connect           0.4 ms    0.4 ms      1.00",
         "headers           2.38 s    510 ms      4.67▲",
         "1st token         220 ms    220 ms      1.00",

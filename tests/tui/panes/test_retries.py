@@ -65,7 +65,7 @@ def test_where_no_route_retries_the_pane_is_one_line():
     assert line_text(retries_brief(of_all(0.0, 4.0, 22.0), DEFAULT_VIEW)) == "26/min on 2 routes"
     calm = of_all(0.0, 0.0)
     assert retries_wants(calm, DEFAULT_VIEW).quiet
-    assert line_text(retries_brief(calm, DEFAULT_VIEW)) == "nothing was retried"
+    assert line_text(retries_brief(calm, DEFAULT_VIEW)) == "none"
 
 
 def test_tries_behind_the_gateway_stand_with_our_own():

@@ -1,6 +1,5 @@
 """The verdicts under the header: who, what, since, why, what to do; in that order they stay."""
 
-import dataclasses
 from datetime import UTC
 from typing import Any
 
@@ -143,19 +142,28 @@ def test_a_servers_words_stand_alone_where_there_is_no_figure() -> None:
 def test_at_most_as_many_as_there_are_lines_and_the_rest_is_counted() -> None:
     lines = [line_text(line) for line in lines_of(*made.incidents(), width=120)]
     assert len(lines) == 3
-    assert lines[2].endswith(" +2 n")
+    assert lines[2].endswith(" +2 n ")
     assert "+" not in "".join(lines[:2])
     (one,) = lines_of(*made.incidents(), width=120, height=1)
-    assert line_text(one).endswith(" +4 n")
+    assert line_text(one).endswith(" +4 n ")
     assert line_width(one) == 120
     keys = tuple(replace_key(key) for key in KEYS)
     shown = made.snapshot(recoveries=())
     (other,) = verdicts_lines(shown, ViewState(keys=keys), 120, 1, UTC)
-    assert line_text(other).endswith(" +4 F5")
+    assert line_text(other).endswith(" +4 F5 ")
+
+
+def test_recoveries_that_are_not_shown_are_counted_though_no_key_goes_to_them() -> None:
+    shown = made.snapshot(incidents=(), recoveries=(made.recovery(),) * 5)
+    lines = [line_text(line) for line in verdicts_lines(shown, ViewState(), 120, 3, UTC)]
+    assert lines[2].endswith(" +2 more ")
+    assert "+" not in "".join(lines[:2])
+    whole = verdicts_lines(shown, ViewState(), 120, 5, UTC)
+    assert "more" not in "".join(map(line_text, whole))
 
 
 def replace_key(key: Hotkey) -> Hotkey:
-    return dataclasses.replace(key, shown="F5") if key.id == "trouble" else key
+    return replace(key, shown="F5") if key.id == "trouble" else key
 
 
 def well(since_s: float = 720.0, **changes: Any) -> Snapshot:
@@ -251,8 +259,7 @@ def test_the_glyph_is_that_of_the_state_it_makes(state: RouteState) -> None:
 def test_on_wide_terminals_what_is_wrong_begins_in_one_column() -> None:
     wide = [line_text(line) for line in lines_of(*made.incidents()[:3], width=160)]
     starts = {
-        text.index(words)
-        for text, words in zip(wide, ("provider", "we exceed", "slow"), strict=True)
+        text.index(words) for text, words in zip(wide, ("provider", "we send", "slow"), strict=True)
     }
     assert starts == {14}
 

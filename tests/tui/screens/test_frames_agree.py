@@ -3,7 +3,6 @@
 The frames are read as text, from the terminal's lines alone; see `frame_reader`.
 """
 
-import dataclasses
 import re
 from collections.abc import Collection
 from random import Random
@@ -15,6 +14,7 @@ from bench.calm import lines_of
 from bench.incident_streams import healthy, scenarios
 from bench.incident_streams.trouble import Outline
 from frame_reader import Frame, contradictions, read
+from msgspec.structs import replace
 from snapshots import bad_day
 from staged import state_of
 from streamed import Streamed, streamed
@@ -138,7 +138,7 @@ async def test_the_usual_of_a_verdict_is_that_of_the_figures() -> None:
         for at_s in range(5, 400, 5):
             await screen.until(float(at_s))
         cockpit = state_of(screen.app)
-        cockpit.view = dataclasses.replace(cockpit.view, selected="qwen3-235b")
+        cockpit.view = replace(cockpit.view, selected="qwen3-235b")
         await screen.press("enter")
         for at_s in (401.0, 430.0, 460.0):
             await screen.until(at_s)

@@ -823,6 +823,16 @@ async def test_a_frozen_screen_wakes_seldom_and_still_answers_keys_at_once() -> 
         assert not it.board._frozen_beats._active.is_set()
 
 
+async def test_while_the_screen_is_frozen_what_comes_is_read_much_at_once() -> None:
+    async with on_paper() as (it, _):
+        gathered = it.board.cockpit.session.gathered
+        await it.press("space")
+        assert len(gathered) == 1
+        assert 0.0 < gathered[0] <= 0.5, "what is to be recorded is on its way within a second"
+        await it.press("space")
+        assert gathered[1:] == [0.0]
+
+
 async def test_a_slow_terminal_is_said_in_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_paper() as (it, paper):
         board = await beating(it, paper)

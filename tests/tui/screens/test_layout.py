@@ -84,13 +84,23 @@ def test_a_pane_that_speaks_alone_has_the_whole_width() -> None:
     assert (place.x, place.width) == (0, 160)
 
 
-def test_no_pane_is_higher_than_it_wants_but_the_lanes() -> None:
+def test_no_pane_is_higher_than_it_wants_but_the_charts() -> None:
     wants = {2: Want(3, 10), 3: Want(6, 12), 4: Want(3, 4), 5: Want(3, 6), 6: Want(2, 9)}
     arrangement = at(160, 100, wants=wants)
     heights = {p.number: p.height for p in arrangement.places}
     assert heights[4] == heights[5] == 8
     assert heights[6] == 11
-    assert heights[2] == heights[3] == 98 - 11 - 8 - 11
+    assert heights[2] == 12
+    assert heights[3] == 98 - 11 - 8 - 11 - 12
+
+
+def test_lanes_and_charts_are_as_wide_as_the_screen_where_neither_wants_half_of_the_lines() -> None:
+    wants = {2: Want(3, 10), 3: Want(6, 12), 4: QUIET, 5: QUIET, 6: QUIET}
+    # Header and footer, the table with its frame, a line of folded panes, and both as they want.
+    enough = 2 + 11 + 1 + 12 + 14
+    apart, together = at(160, enough, wants=wants), at(160, enough - 1, wants=wants)
+    assert [(p.width, p.height) for p in apart.places[1:3]] == [(160, 12), (160, 14)]
+    assert [(p.width, p.height) for p in together.places[1:3]] == [(88, 25), (72, 25)]
     low = at(160, 40, wants=wants)
     assert all(p.height <= wants[p.number].most + 2 for p in low.places if p.number > 4)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace as changed
 
 import made
 import made_page
@@ -73,7 +72,7 @@ async def page(
         await pilot.pause()
         home = app.screen
         assert isinstance(home, HomeScreen)
-        home.look(changed(home.view, selected=made_page.NAME))
+        home.look(replace(home.view, selected=made_page.NAME))
         await pilot.press("enter")
         await pilot.pause()
         yield Page(app, session, pilot, clock)
@@ -305,7 +304,7 @@ async def test_the_page_stays_on_its_route_while_others_become_worse() -> None:
         await pilot.pause()
         home = app.screen
         assert isinstance(home, HomeScreen)
-        home.look(changed(home.view, selected=None))
+        home.look(replace(home.view, selected=None))
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, RouteScreen)

@@ -1,8 +1,16 @@
 """The collector is taken over and given back."""
 
 import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tui.terminal.collector import Collector, no_passes_at_the_start
+import pytest
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from tui.terminal.collector import Collector, hold_no_strips, no_passes_at_the_start
 
 
 def test_it_runs_only_when_told_and_is_given_back() -> None:
@@ -29,19 +37,107 @@ def test_stopping_twice_or_before_the_start_changes_nothing() -> None:
     assert gc.get_threshold() == before
 
 
-def test_every_sixtieth_sweep_is_a_full_one() -> None:
-    passes = []
-    gc.callbacks.append(
-        lambda phase, info: passes.append(info["generation"]) if phase == "start" else None
-    )
-    collector = Collector()
+@contextmanager
+def noted_passes() -> Iterator[list[int]]:
+    """Give the generations that are passed over meanwhile."""
+    passes: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            passes.append(info["generation"])
+
+    gc.callbacks.append(note)
     try:
-        for _ in range(60):
-            collector.sweep()
+        yield passes
     finally:
-        gc.callbacks.pop()
-    assert passes.count(2) == 1
-    assert passes.count(1) == 59
+        gc.callbacks.remove(note)
+
+
+@pytest.fixture
+def blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have the interpreter say that so many blocks are in use: the last of the list."""
+    in_use = [500_000]
+    monkeypatch.setattr(sys, "getallocatedblocks", lambda: in_use[-1])
+    return in_use
+
+
+def test_a_full_pass_comes_once_a_minute_where_nothing_grows(blocks: list[int]) -> None:
+    collector = Collector()
+    collector.start()
+    try:
+        with noted_passes() as passes:
+            for _ in range(180):
+                collector.sweep()
+    finally:
+        collector.stop()
+    assert [number for number, one in enumerate(passes, 1) if one == 2] == [60, 120, 180]
+    assert set(passes) == {1, 2}
+
+
+def test_a_full_pass_comes_soon_after_much_has_grown_and_not_more_often_than_that(
+    blocks: list[int],
+) -> None:
+    collector = Collector()
+    collector.start()
+    try:
+        with noted_passes() as passes:
+            for number in range(1, 31):
+                if number == 10:
+                    blocks.append(560_000)
+                if number >= 20:
+                    blocks.append(blocks[-1] + 60_000)
+                collector.sweep()
+    finally:
+        collector.stop()
+    assert [number for number, one in enumerate(passes, 1) if one == 2] == [10, 20, 25, 30]
+
+
+def test_with_many_routes_more_must_grow(blocks: list[int]) -> None:
+    blocks.append(5_000_000)
+    collector = Collector()
+    collector.start()
+    try:
+        with noted_passes() as passes:
+            blocks.append(5_400_000)
+            for _ in range(10):
+                collector.sweep()
+            assert passes.count(2) == 0
+            blocks.append(5_600_000)
+            collector.sweep()
+            assert passes.count(2) == 1
+    finally:
+        collector.stop()
+
+
+def test_strips_hold_no_circles_and_are_cropped_and_cut_as_before() -> None:
+    hold_no_strips()
+    hold_no_strips()
+    strip = Strip([Segment("abc"), Segment("def", Style(bold=True))])
+    assert strip.crop_extend(0, 6, None) is strip
+    assert strip.crop_extend(-1, 6, None) is strip
+    assert list(strip.divide([6])) == [strip]
+    assert list(strip.divide(iter([6, 9]))) == [strip]
+    assert strip.crop_extend(1, 5, None).text == "bcde"
+    assert strip.crop_extend(0, 8, None).text == "abcdef  "
+    assert strip.crop_extend(2, 6, None).text == "cdef"
+    assert [part.text for part in strip.divide(iter([2, 6]))] == ["ab", "cdef"]
+    assert list(strip.divide([])) == []
+    gone: list[bool] = []
+
+    class Watched(Strip):
+        def __del__(self) -> None:
+            gone.append(True)
+
+    gc.disable()
+    try:
+        watched = Watched([Segment("abc")])
+        watched.crop_extend(0, 3, None)
+        watched.divide([3])
+        watched.crop_extend(0, 5, None)
+        del watched
+        assert gone == [True], "no pass is needed to free it"
+    finally:
+        gc.enable()
 
 
 def test_a_start_is_not_interrupted_by_passes_and_leaves_them_as_they_were() -> None:

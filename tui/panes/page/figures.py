@@ -34,11 +34,13 @@ from tui.draw.text import (
     cells,
     clip,
     count,
+    counted,
     share,
     three_digits,
     time_of_day,
     usd,
 )
+from tui.keys import first_key, hints
 from tui.panes.happenings import effect_parts
 from tui.panes.page.axis import t0_is_of
 from tui.panes.page.subject import Subject, of_subject, subject_of
@@ -136,7 +138,8 @@ class Figures:
         if room <= 0:
             return head[:height]
         first = min(view.offset("figures"), len(body) - room)
-        told = f"lines {first + 1}–{first + room} of {len(body)} · PgDn"
+        key = first_key("scroll_down", view.keys)
+        told = f"lines {first + 1}–{first + room} of {len(body)}" + (f" · {key}" if key else "")
         foot: Line = ((told, "faint"),)
         return [*head, *body[first : first + room], clip(foot, width)]
 
@@ -365,7 +368,8 @@ def _open(route: RouteView) -> list[Line]:
         role: Role = "missed" if route.overdue else "dim"
         parts.append(((f"oldest {age(route.oldest_open_s)}{mark}{phase}", role),))
     if route.skipped:
-        parts.append(((f"{count(route.skipped)} sends skipped: no slot was free", "dim"),))
+        skipped = counted(route.skipped, "send", short=True)
+        parts.append(((f"{skipped} skipped: no slot was free", "dim"),))
     return parts
 
 
@@ -421,5 +425,6 @@ def figures_subtitle(snapshot: Snapshot, view: ViewState) -> str:
     """Return how to compare with a moment that the user chooses."""
     subject = subject_of(snapshot, view)
     if subject is None or not t0_is_of(view, subject):
-        return "T takes now as T0"
-    return "0 all columns" if view.page.against_t0 else "0 now against T0"
+        return hints(view.keys, ("take_t0", "takes now as T0"))
+    words = "all columns" if view.page.against_t0 else "now against T0"
+    return hints(view.keys, ("against_t0", words))

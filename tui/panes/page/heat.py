@@ -21,6 +21,7 @@ from probes.board.views import (
 )
 from tui.draw.chart import SLICE_NS, join_cells, role_of
 from tui.draw.text import Line, Role, Span, clip, count, line_width, right
+from tui.keys import first_key, with_keys
 from tui.panes.page.axis import (
     PageMark,
     Redraw,
@@ -69,7 +70,7 @@ class HeatMaps:
     ) -> Sequence[Line]:
         """Return the map of TTFT, or of the gaps between chunks."""
         if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
-            return (clip((("no room for a map: z", "dim"),), width),)
+            return (clip(((with_keys("no room for a map: {maximise}", view.keys), "dim"),), width),)
         slices = (
             subject.page.gap_heat if is_of_gaps(view, subject.route) else subject.page.ttft_heat
         )
@@ -229,11 +230,12 @@ def _legend(steps: Sequence[int], width: int) -> Line:
 def heat_title(snapshot: Snapshot, view: ViewState) -> str:
     """Return what the map is of."""
     subject = subject_of(snapshot, view)
+    key = first_key("gaps", view.keys)
     if subject is not None and is_of_gaps(view, subject.route):
-        return "gaps between chunks · log scale · TTFT: h"
+        return "gaps between chunks · log scale" + (f" · TTFT: {key}" if key else "")
     if subject is not None and not subject.route.streamed:
         return "not streamed: no TTFT"
-    return "TTFT, all probes · log scale · gaps: h"
+    return "TTFT, all probes · log scale" + (f" · gaps: {key}" if key else "")
 
 
 def heat_subtitle(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - a pane's own

@@ -17,6 +17,7 @@ from tui.draw.text import (
     Span,
     clip,
     count,
+    counted,
     line_width,
     right,
     side_by_side,
@@ -277,7 +278,7 @@ def _cut(lines: list[Line], height: int) -> list[Line]:
     if len(lines) <= height:
         return lines
     hidden = len(lines) - height + 1
-    return [*lines[: height - 1], ((f"+{hidden} lines", "faint"),)]
+    return [*lines[: height - 1], ((f"+{counted(hidden, 'line')}", "faint"),)]
 
 
 def phases_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - a pane's own

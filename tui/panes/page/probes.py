@@ -7,11 +7,14 @@ is much longer than the others ends in a mark: it shall not squeeze them into a 
 Rule 3. What is open stands above what ended: a request that hangs is no row of those that ended.
 """
 
+import dataclasses
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import tzinfo
 from math import ceil
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from probes.board.views import LaneView, ProbeView, Snapshot
 from probes.events import Outcome
@@ -34,6 +37,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.keys import hints, with_keys
 from tui.panes.page.axis import scale_top
 from tui.panes.page.subject import (
     Subject,
@@ -483,11 +487,11 @@ def _table(width: int, *, by: bool) -> Table[ListRow]:
     """Return the columns that leave the strip its share of the width, as far as that goes; with
     who answered, where that has changed, before what is less needed."""
     columns = [
-        replace(column, priority=2) if column.key == "by" else column
+        dataclasses.replace(column, priority=2) if column.key == "by" else column
         for column in _COLUMNS
         if by or column.key != "by"
     ]
-    wished = replace(
+    wished = dataclasses.replace(
         _STRIP, room=min(max(_WISHED_STRIP, int(width * _STRIP_SHARE)), max(0, width - 10))
     )
     return fit([*columns, wished], width, gap=1)
@@ -542,7 +546,12 @@ def _foot(listed: Listed, subject: Subject, seen: Set[str], width: int) -> Line:
 
 def _nothing(subject: Subject, view: ViewState) -> Line:
     if view.page.only_failed and subject.page.probes:
-        return (("all of the last probes were good · x shows them", "dim"),)
+        return (
+            (
+                with_keys("all of the last probes were good · {only_failed} shows them", view.keys),
+                "dim",
+            ),
+        )
     return (("no probe has ended yet", "dim"),)
 
 
@@ -566,6 +575,7 @@ def probes_title(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001 - 
 
 def probes_subtitle(snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG001
     """Return the keys that change that."""
-    order = "o newest first" if view.page.slowest else "o slowest first"
-    which = "x all" if view.page.only_failed else "x only those not good"
-    return f"{order} · {which} · ⏎ one probe"
+    order = "newest first" if view.page.slowest else "slowest first"
+    which = "all" if view.page.only_failed else "only those not good"
+    each = (("slowest", order), ("only_failed", which), ("open_probe", "one probe"))
+    return hints(view.keys, *each)

@@ -44,6 +44,7 @@ from tui.draw.text import (
     age,
     clip,
     count,
+    counted,
     lasting,
     line_width,
     pad,
@@ -51,6 +52,7 @@ from tui.draw.text import (
     three_digits,
     time_of_day,
 )
+from tui.keys import Hotkey, advice_keys, with_keys
 from tui.panes.observer import LAG_HURTS_S
 from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
@@ -92,7 +94,7 @@ class RouteVerdict:
         lines = self.whole(snapshot, view, width)
         if len(lines) <= height or height <= 0:
             return lines[: max(0, height)]
-        note = f" +{len(lines) - height} lines"
+        note = f" +{counted(len(lines) - height, 'line')}"
         last = pad(clip(lines[height - 1], max(0, width - len(note))), max(0, width - len(note)))
         return [*lines[: height - 1], clip((*last, (note, "title")), width)]
 
@@ -105,16 +107,22 @@ class RouteVerdict:
         incidents = incidents_of(snapshot, subject.route.name)
         for number, incident in enumerate(incidents):
             good = _good_part(subject) if not number else ()
-            lines += self._incident(incident, good, snapshot, subject, width)
+            lines += self._incident(incident, good, snapshot, subject, view.keys, width)
         over = recoveries_of(snapshot, subject.route.name)
         for one in over:
             lines += _wrapped_head(*self._recovery(one, snapshot), width)
         if not incidents:
-            lines = [*_without_incident(subject, snapshot, self._zone, width), *lines]
+            lines = [*_without_incident(subject, snapshot, view, self._zone, width), *lines]
         return [*lines, *self._knob(snapshot, subject, width)]
 
     def _incident(
-        self, one: IncidentView, good: Line, snapshot: Snapshot, subject: Subject, width: int
+        self,
+        one: IncidentView,
+        good: Line,
+        snapshot: Snapshot,
+        subject: Subject,
+        keys: Sequence[Hotkey],
+        width: int,
     ) -> list[Line]:
         diagnosis, is_ours = one.diagnosis, one.diagnosis.cause == "local_observer"
         is_faint = diagnosis.state == "perhaps"
@@ -138,7 +146,7 @@ class RouteVerdict:
         told = _speaking(diagnosis, subject)
         lines += wrapped("for", told, width, before=_BEFORE)
         if diagnosis.advice is not None:
-            do = _advice(diagnosis, snapshot, subject)
+            do = _advice(diagnosis, snapshot, subject, keys)
             lines += wrapped("do", _plain(do, "accent"), width, before=_BEFORE)
         said = neutralise(one.said, _WORDS_LIMIT)
         lines += wrapped("says", _plain([said], "text"), width, before=_BEFORE)
@@ -218,10 +226,10 @@ def _good_part(subject: Subject) -> Line:
     asked, bad = now.finished + hanging, now.finished - now.good
     line: Line = ((f"GOOD {share(now.good / asked)} %", "title"),)
     if not bad and not hanging:
-        return (*line, (f" of {count(asked)} probes", "dim"))
+        return (*line, (f" of {counted(asked, 'probe', short=True)}", "dim"))
     failed = min(now.failed, bad)
     why = [
-        f"{count(hanging)} hang" + ("s" if hanging == 1 else "") if hanging else "",
+        counted(hanging, "hangs", "hang", short=True) if hanging else "",
         f"{count(failed)} failed" if failed else "",
     ]
     if bad > failed:
@@ -229,8 +237,10 @@ def _good_part(subject: Subject) -> Line:
     reasons = [part for part in why if part]
     if len(reasons) == 1:
         many, _, how = reasons[0].partition(" ")
-        return (*line, (f": {many} of {count(asked)} probes {how}", "text"))
-    return (*line, (f": of {count(asked)} probes {', '.join(reasons)}", "text"))
+        of = f"{many} of {counted(asked, 'probe', short=True)}"
+        return (*line, (f": {of} {how}", "text"))
+    told = ", ".join(reasons)
+    return (*line, (f": of {counted(asked, 'probe', short=True)} {told}", "text"))
 
 
 def _goal_words(route: RouteView) -> str:
@@ -272,7 +282,9 @@ def _by_now(evidence: Evidence, subject: Subject) -> str:
     return "" if figure is None or now is None else by_now_words(evidence, figure, now.finished)
 
 
-def _advice(diagnosis: Diagnosis, snapshot: Snapshot, subject: Subject) -> list[str]:
+def _advice(
+    diagnosis: Diagnosis, snapshot: Snapshot, subject: Subject, keys: Sequence[Hotkey]
+) -> list[str]:
     """Return what to do; of a route to go to, how it fares; of fewer at once, how that was."""
     advice = diagnosis.advice
     if advice is None:
@@ -282,7 +294,8 @@ def _advice(diagnosis: Diagnosis, snapshot: Snapshot, subject: Subject) -> list[
     if advice.knob == "concurrency":
         load = next((one for one in subject.page.loads if one.open == advice.value), None)
         took = "" if load is None else _load_words(load, diagnosis, subject.route)
-    words = advice_words(advice, "" if row is None else _how_it_fares(row), took)
+    fares = "" if row is None else _how_it_fares(row)
+    words = advice_words(advice, fares, took, advice_keys(keys))
     return [neutralise(words, _WORDS_LIMIT)]
 
 
@@ -309,7 +322,7 @@ def _how_it_fares(row: RouteView) -> str:
 
 
 def _without_incident(
-    subject: Subject, snapshot: Snapshot, zone: tzinfo | None, width: int
+    subject: Subject, snapshot: Snapshot, view: ViewState, zone: tzinfo | None, width: int
 ) -> list[Line]:
     """Return how a route is of which nothing wrong is known."""
     route = subject.route
@@ -334,7 +347,7 @@ def _without_incident(
     if route.held:
         parts.append(((f"held: {', '.join(route.held)}", "text"),))
     if route.state == "paused":
-        parts.append((("p lets it go on", "accent"),))
+        parts.append(((with_keys("{pause} lets it go on", view.keys), "accent"),))
     if good := _good_part(subject):
         parts.append(good)
     if route.state not in CALM and route.state != "held":

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_headers import PROVIDERS, Told
 
-from probes.answers.limits import read_limits
+from probes.answers.limits.reading import read_limits
 from probes.answers.retry_after import retry_after_in_body_s
 
 WALL_NS = 1_795_430_000 * 10**9  # 2026-11-23T10:33:20Z

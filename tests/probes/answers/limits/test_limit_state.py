@@ -3,7 +3,7 @@
 import pytest
 from clocks import NS
 
-from probes.answers.limits import LimitState, share_left, tightest
+from probes.answers.limits.state import LimitState, share_left, tightest
 from probes.events import AttemptFinished, Limit, StampLadder
 from probes.events.limit_periods import as_of, is_in_force
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.answers.limits import read_limits
+from probes.answers.limits.reading import read_limits
 
 WALL_NS = 1_795_430_000 * 10**9
 PREFIX = "anthropic-ratelimit-unified-"
