@@ -268,7 +268,7 @@ def sheet(out: Path, name: str, theme: str) -> Path | None:
     )
     page = out / f"{name}.{theme}.html"
     page.write_text(f"<body style='margin:0;background:#777'>{images}</body>", encoding="utf-8")
-    height = sum(24.4 * int(one.stem.rpartition("x")[2]) + 60 for one in pictures)
+    height = sum(24.4 * int(one.stem.rpartition("x")[2]) + 110 for one in pictures)
     target = out / f"{name}.{theme}.png"
     subprocess.run(
         [

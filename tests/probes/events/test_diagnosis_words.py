@@ -273,7 +273,7 @@ ADVISED = {
     "cold_start": "wait; the next answers find the model loaded",
     "cache_loss": "tell the provider; its cache or its balancing changed",
     "prompt_growth": "template, tokenizer or a gateway adds to the prompt",
-    "output_growth": "a new build, a lost stop word? a lower cap ({) bounds them",
+    "output_growth": "a new build, a lost stop word? a lower answer cap bounds them",
     "retry_masking": "nothing breaks yet",
     "local_observer": "trust no latency until it clears",
     "no_answer": "send users elsewhere; B sends one on a fresh connection",
