@@ -322,7 +322,7 @@ def advice_words(
         told = _KNOBS[advice.knob].format(value=f"{advice.value or 0.0:g}", **keys)
         if advice.act == "undo_knob":
             told = f"{keys['undo']} undoes it (or {told})"
-        told += f": {took}" if took else ""
+        told += f"; {took}" if took else ""
     else:
         told = _ACTS[advice.act]
     # The event has the one detail that names a key in the words of the keys that all begin with.

@@ -39,7 +39,8 @@ class Digest:
     def __init__(self) -> None:
         self.n = 0
         self.maximum = -math.inf
-        self._samples: list[float] = []
+        self._samples: list[float] | array[float] = []
+        """An array once it is compacted: a fifth of the memory of as many centroids."""
         self._packed: array[float] = array("d")
         """Centroids one after the other: a quarter of the memory of as many tuples."""
         self._sketch: Sketch | None = None
@@ -71,8 +72,12 @@ class Digest:
         """
         many = self.centroids()
         if not self._is_compact:
-            self._packed = array("d", chain.from_iterable(merged(many, CENTROIDS)))
-            self._samples, self._sketch, self._is_compact = [], None, True
+            kept = merged(many, CENTROIDS)
+            if len(kept) == self.n:  # all differ, and each is known
+                self._samples, self._packed = array("d", [one[0] for one in kept]), array("d")
+            else:
+                self._samples, self._packed = [], array("d", chain.from_iterable(kept))
+            self._sketch, self._is_compact = None, True
         return len(many)
 
     def centroids(self) -> list[Centroid]:

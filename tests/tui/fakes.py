@@ -6,6 +6,7 @@ from functools import reduce
 
 import anyio
 import made
+import msgspec
 from changed import replace
 
 from probes.board.views import RequestView, Snapshot
@@ -17,8 +18,7 @@ from probes.kit.clock import NS_PER_S
 from probes.stats.windows import WindowName
 
 
-@dataclass(frozen=True)
-class FakeStatus:
+class FakeStatus(msgspec.Struct, frozen=True):
     """How an engine is that does not exist."""
 
     state: HostState = "running"
@@ -79,7 +79,7 @@ class FakeSession:
     """Keeps what it is told."""
 
     board: FakeBoard = field(default_factory=FakeBoard)
-    status: FakeStatus = FakeStatus()
+    status: FakeStatus = field(default_factory=FakeStatus)
     commands: list[Command] = field(default_factory=list)
     retried: int = 0
     lifted: int = 0

@@ -252,9 +252,9 @@ def test_what_is_at_least_so_much_by_now_says_so_though_it_reads_the_same() -> N
 
 def test_an_advice_says_how_it_was_with_the_knob_where_it_is_to_be_set() -> None:
     advice = Advice(act="set_knob", knob="concurrency", value=3.0)
-    assert advice_words(advice, took="at 3 it took 0.9 s") == "- to 3: at 3 it took 0.9 s"
+    assert advice_words(advice, took="at 3 it took 0.9 s") == "- to 3; at 3 it took 0.9 s"
     undo = Advice(act="undo_knob", knob="concurrency", value=3.0)
-    assert advice_words(undo, took="at 3 it took 0.9 s").endswith("(or - to 3): at 3 it took 0.9 s")
+    assert advice_words(undo, took="at 3 it took 0.9 s").endswith("(or - to 3); at 3 it took 0.9 s")
     assert advice_words(Advice(act="wait"), took="at 3 it took 0.9 s") == "wait"
 
 
