@@ -9,7 +9,20 @@ from pages import ROOT
 
 NO_NOUNS = frozenset(
     (
-        *("as", "belongs", "does", "has", "hurts", "is", "its", "lets", "ms", "ours", "sends"),
+        *(
+            "as",
+            "belongs",
+            "does",
+            "has",
+            "hurts",
+            "is",
+            "its",
+            "lets",
+            "ms",
+            "ours",
+            "sends",
+            "shows",
+        ),
         *("this", "undoes", "was"),
     )
 )

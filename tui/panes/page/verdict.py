@@ -303,7 +303,7 @@ def _load_words(load: OpenLoad, diagnosis: Diagnosis, route: RouteView) -> str:
     """Return how it was with fewer open: by what is wrong, 429s or times."""
     at = f"with at most {load.open} open"
     if diagnosis.cause == "rate_limited_concurrency":
-        return f"{at} {count(load.throttled)} of {count(load.n)} probes got a 429"
+        return f"{at} {count(load.throttled)} of {counted(load.n, 'probe')} got a 429"
     took_s = load.ttft_p50 if route.streamed else load.e2e_p50
     if took_s is None:
         return ""
