@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from probes.config.saving import SettingsFile
 
 _SWEEP_EVERY_S: Final = 1.0
-_SETTLE_AFTER_S: Final = 0.05
-"""After the first frame: until then the thread that writes it has the interpreter to itself."""
+_WRITTEN_BY_S: Final = 0.01
+"""A frame is usually on its terminal by then."""
 _TITLE_EVERY_S: Final = 1.0
 """A title that changes more often is not read."""
 
@@ -87,12 +87,18 @@ class LlmtopApp(TerminalApp[None]):
         cockpit.settle(theme=self.theme, window=settings.window)
         self.push_screen(HomeScreen(cockpit))
         self.set_interval(_TITLE_EVERY_S, partial(self._show_title, cockpit))
-        self.call_after_refresh(self.set_timer, _SETTLE_AFTER_S, self._settle_in)
+        self.call_after_refresh(self._settle_in)
         self.set_interval(_SWEEP_EVERY_S, self._collector.sweep)
 
     def _settle_in(self) -> None:
         """Load what the first frame did not need and the first key may, and take over the
-        collector: it never looks at what was there before."""
+        collector: it never looks at what was there before.
+
+        Not while the first frame is on its way: the thread that writes it would wait for us.
+        """
+        if self._terminal is not None and self._terminal.busy:
+            self.set_timer(_WRITTEN_BY_S, self._settle_in)
+            return
         import_module("tui.screens.route")
         self._collector.start()
 

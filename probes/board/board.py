@@ -7,6 +7,8 @@ Rule 3: each type of event has one method, which says all that it changes: those
 Rule 4: a route's state and figures are read together, once a second of that time, when its turn
 comes: the second is divided among the routes, so that no event and no frame pays for all of them.
 Figures are read only while somebody looks; a knob and a change of the cohort are a turn too.
+Rule 5: output of open streams is seen on their lanes and in the header's speed alone: while nobody
+looks it is put off, in its order, until somebody does.
 """
 
 from collections import deque
@@ -68,6 +70,9 @@ _SEALED_A_ROUTE: Final = 64
 _LOOKED_AT_NS: Final = NS_PER_S
 """So long after a snapshot its routes are still being looked at; a slower screen pays at its frames
 for what a faster one has had read at the routes' turns."""
+_UNSEEN_KEPT: Final = 1024
+"""Slots of output that are put off at most, of all routes: about 1 MB, and of eight busy routes ten
+seconds, by which most streams have ended and their lanes are made of what they say themselves."""
 
 _route_of: Final = attrgetter("route")
 
@@ -102,6 +107,8 @@ class Board:
         self._paged: frozenset[str] = frozenset()
         self._owed: dict[str, ref[OwedPage]] = {}
         """Pages that frames have promised, by route."""
+        self._unseen: deque[Arrivals] = deque()
+        """Output that came since somebody looked."""
         self._looked_ns: int | None = None
         """When the last snapshot was taken; None before the first."""
 
@@ -132,6 +139,11 @@ class Board:
             self._version += self._run.header.batched(event)
             return
         self._version += 1
+        if isinstance(event, Arrivals) and not self._is_looked_at:
+            self._unseen.append(event)
+            if len(self._unseen) >= _UNSEEN_KEPT:
+                self._catch_up(_UNSEEN_KEPT // 2)
+            return
         is_durable = kind is not Arrivals and kind is not Preview
         if is_durable and at_ns > self._durable_ns:
             self._durable_ns = at_ns
@@ -166,6 +178,7 @@ class Board:
         for a last frame.
         """
         now_ns, run = self._now_ns, self._run
+        self._catch_up(len(self._unseen))
         self._looked_ns, self._window = now_ns, window
         self._paged = frozenset(name for name in pages if name in self._routes)
         self._detailed = self._paged.union(name for name in detail_routes if name in self._routes)
@@ -241,6 +254,7 @@ class Board:
             self._run.happenings.greeted(event.at_ns, event.engine)
         self._hello = event
         self._run.held.clear()
+        self._catch_up(len(self._unseen))  # what is open now is ended below
         for route in self._routes.values():
             self._settle(route)
             route.engine_died(event.at_ns)
@@ -312,6 +326,18 @@ class Board:
 
     # Turns.
 
+    @property
+    def _is_looked_at(self) -> bool:
+        return self._looked_ns is not None and self._now_ns - self._looked_ns < _LOOKED_AT_NS
+
+    def _catch_up(self, count: int) -> None:
+        """Draw the oldest output that was put off."""
+        for _ in range(count):
+            event = self._unseen.popleft()
+            route = self._routes.get(event.route)
+            if route is not None:
+                route.arrivals(event)
+
     def _take_turns(self) -> None:
         """Read the routes whose turn has come; once a second begin to seal slices."""
         if not self._turns:
@@ -347,7 +373,7 @@ class Board:
             route.look_at_knob(self._durable_ns)
         if route.state != before:
             self._order.update(self._durable_ns)
-        if self._looked_ns is not None and self._now_ns - self._looked_ns < _LOOKED_AT_NS:
+        if self._is_looked_at:
             self._figures[name] = self._read(at)
         else:
             self._figures.pop(name, None)

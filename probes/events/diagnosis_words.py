@@ -156,7 +156,7 @@ _ACTS: Final[dict[Act, str]] = {
     "check_this_machine": "trust no latency until it clears",
     "pin_model": "an alias, a fallback or a rollout? pin the version",
     "check_prompt": "template, tokenizer or a gateway adds to the prompt",
-    "check_answers": "a new build, a lost stop word? a lower cap ({) bounds them",
+    "check_answers": "a new build, a lost stop word? a lower answer cap bounds them",
     "keep_connections": "who closes them? a proxy, a balancer, its keep-alive",
     "tell_provider": "tell the provider",
     "wait": "wait",
@@ -322,7 +322,7 @@ def advice_words(
         told = _KNOBS[advice.knob].format(value=f"{advice.value or 0.0:g}", **keys)
         if advice.act == "undo_knob":
             told = f"{keys['undo']} undoes it (or {told})"
-        told += f": {took}" if took else ""
+        told += f"; {took}" if took else ""
     else:
         told = _ACTS[advice.act]
     # The event has the one detail that names a key in the words of the keys that all begin with.

@@ -32,7 +32,6 @@ from probes.events import (
 )
 from probes.kit.clock import Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
-from probes.kit.signals import Signal
 from probes.sources.rules import HostLimits, RestartPolicy, SilenceMeter
 from probes.sources.source import Receive
 
@@ -421,7 +420,7 @@ class _ReadGate:
         self._opened = anyio.Event()
         self._opened.set()
         self._rest_s = 0.0
-        self._roused = Signal()
+        self._resting: anyio.CancelScope | None = None
 
     @property
     def is_open(self) -> bool:
@@ -448,12 +447,15 @@ class _ReadGate:
     def gather(self, for_s: float) -> None:
         """Let who reads rest for so long each time; a rest that has begun ends."""
         self._rest_s = for_s
-        self._roused.ring()
+        if self._resting is not None:
+            self._resting.cancel()
 
     async def rest(self) -> None:
         """Return when the next reading is due."""
         if self._rest_s:
-            await self._roused.wait(self._clock, self._rest_s)
+            with anyio.CancelScope() as self._resting:  # no task: this comes twice a second
+                await self._clock.sleep(self._rest_s)
+            self._resting = None
 
 
 class LineSplitter:

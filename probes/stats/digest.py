@@ -41,7 +41,8 @@ class Digest:
     def __init__(self) -> None:
         self.n = 0
         self.maximum = -math.inf
-        self._samples: list[float] = []
+        self._samples: list[float] | FrozenArray[float] = []
+        """Frozen once it is compacted: a fifth of the memory of as many centroids."""
         self._packed: array[float] = _NOTHING
         """Centroids one after the other: a quarter of the memory of as many tuples. Frozen where
         nothing but them is held."""
@@ -53,7 +54,8 @@ class Digest:
         self.n += 1
         if value > self.maximum:
             self.maximum = value
-        self._is_compact = False
+        if self._is_compact:
+            self._open()
         self._samples.append(value)
         if len(self._samples) >= BUFFER:
             self._spill()
@@ -62,7 +64,8 @@ class Digest:
         """Take all samples of `other`, as the centroids it has."""
         self.n += other.n
         self.maximum = max(self.maximum, other.maximum)
-        self._is_compact = False
+        if self._is_compact:
+            self._open()
         self._packed = array("d", chain(self._packed, chain.from_iterable(other.centroids())))
         if len(self._packed) >= BUFFER * _COLUMNS:
             self._spill()
@@ -74,8 +77,13 @@ class Digest:
         """
         many = self.centroids()
         if not self._is_compact:
-            self._packed = FrozenArray("d", chain.from_iterable(merged(many, CENTROIDS)))
-            self._samples, self._sketch, self._is_compact = [], None, True
+            kept = merged(many, CENTROIDS)
+            if len(kept) == self.n:  # all differ, and each is known
+                self._samples, self._packed = FrozenArray("d", [one[0] for one in kept]), _NOTHING
+            else:
+                self._samples = []
+                self._packed = FrozenArray("d", chain.from_iterable(kept))
+            self._sketch, self._is_compact = None, True
         return len(many)
 
     def centroids(self) -> list[Centroid]:
@@ -97,6 +105,10 @@ class Digest:
             return [*means, *self._samples]
         counts = map(int, weights)  # of equal samples, which compacting has joined
         return [*chain.from_iterable(map(repeat, means, counts)), *self._samples]
+
+    def _open(self) -> None:
+        """Make ready for more: what is frozen may be somebody else's too."""
+        self._samples, self._is_compact = list(self._samples), False
 
     def _spill(self) -> None:
         if self._sketch is None:

@@ -41,6 +41,9 @@ def rows_of(table: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]
     return found
 
 
+_WELL = re.compile(r"\s*(\S )?((all \d+|both) routes|the route) (is )?well")
+
+
 def restless(
     rows: Sequence[tuple[str, str]], verdicts: Sequence[str], order: Sequence[str]
 ) -> Iterator[str]:
@@ -52,7 +55,7 @@ def restless(
         yield f"rows moved: {' '.join(name for name, _ in rows)}"
     yield from (f"a lamp: {line.strip()}" for _, line in rows if set(line[:6]) & set(LOUD))
     for line in verdicts:
-        if line.strip() and not re.match(r"\s*(\S )?(all \d+ routes|the route) (is )?well", line):
+        if line.strip() and not _WELL.match(line):
             yield f"a verdict: {line.strip()}"
 
 

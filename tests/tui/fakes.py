@@ -6,6 +6,7 @@ from functools import reduce
 
 import anyio
 import made
+import msgspec
 from changed import replace
 
 from probes.board.views import RequestView, Snapshot
@@ -18,8 +19,7 @@ from probes.stats.windows import WindowName
 from tui.session import TimelineSource
 
 
-@dataclass(frozen=True)
-class FakeStatus:
+class FakeStatus(msgspec.Struct, frozen=True):
     """How an engine is that does not exist."""
 
     state: HostState = "running"
@@ -80,7 +80,7 @@ class FakeSession:
     """Keeps what it is told."""
 
     board: FakeBoard = field(default_factory=FakeBoard)
-    status: FakeStatus = FakeStatus()
+    status: FakeStatus = field(default_factory=FakeStatus)
     commands: list[Command] = field(default_factory=list)
     retried: int = 0
     lifted: int = 0

@@ -189,6 +189,8 @@ SCENES: Final[dict[str, Scene]] = {
     "home-masked": Scene(BAD_DAY, 420.0, ("M",)),
     "route-outage": Scene(BAD_DAY, 420.0, ("g", "enter")),
     "route-queueing": Scene(BAD_DAY, 420.0, ("g", "j", "enter")),
+    "route-t0": Scene(BAD_DAY, 420.0, ("g", "j", "enter", "T", "0")),
+    "route-throttled": Scene(BAD_DAY, 420.0, ("n", "n", "n", "enter")),
     "route-gaps": Scene(BAD_DAY, 420.0, ("g", "j", "j", "enter", "tab")),
     "probe": Scene(BAD_DAY, 420.0, ("g", "j", "enter", "enter")),
     "probe-failed": Scene(BAD_DAY, 420.0, ("g", "enter", "enter")),
@@ -266,7 +268,7 @@ def sheet(out: Path, name: str, theme: str) -> Path | None:
     )
     page = out / f"{name}.{theme}.html"
     page.write_text(f"<body style='margin:0;background:#777'>{images}</body>", encoding="utf-8")
-    height = sum(24.4 * int(one.stem.rpartition("x")[2]) + 60 for one in pictures)
+    height = sum(24.4 * int(one.stem.rpartition("x")[2]) + 110 for one in pictures)
     target = out / f"{name}.{theme}.png"
     subprocess.run(
         [

@@ -52,7 +52,7 @@ LATE = (
     ),
     # What a key brings, most of it in the second after the first frame.
     *("tui.screens.route", "tui.screens.request", "tui.screens.first_run", "tui.draw.markdown"),
-    *("probes.config.saving", "tomlkit", "statistics"),
+    *("probes.config.saving", "tomlkit"),
     # Of Textual's and Rich's, what no screen of ours shows.
     *("markdown_it", "pygments", "rich.markdown", "rich.syntax", "textual.widgets._markdown"),
     *("textual.widgets._data_table", "textual.widgets._rich_log", "textual.widgets._text_area"),

@@ -89,7 +89,7 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
     assert terminal.row_of(re.compile(r"^ [✖⊘▲▼△] ")) == -1
 
     # An incident: who, what, since when, and what to do; the cursor goes there.
-    terminal.wait_for(re.compile(r"^ ⊘ bravo .*limit.* since \d\d:\d\d:\d\d"))
+    terminal.wait_for(re.compile(r"^ ⊘ bravo .*(?:limit|too many).* since \d\d:\d\d:\d\d"))
     terminal.wait_for(row("bravo", "throttled"))
     terminal.wait_for("token arrival · bravo")
     terminal.wait_for(lambda shown: 0 < shown.row_of(row("bravo", r"\w+")) < shown.row_of(ALPHA_OK))
@@ -101,7 +101,7 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
     terminal.press("enter")
     terminal.wait_for("routes ▸ bravo")
     terminal.wait_for("where the time went")
-    terminal.wait_for(re.compile(r"limit.* since \d\d:\d\d:\d\d"))
+    terminal.wait_for(re.compile(r"(?:limit|too many).* since \d\d:\d\d:\d\d"))
     terminal.press("4", "x")
     terminal.wait_for(re.compile(r"#\d+ +429 *⊘"))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from tui.draw.text import Line, Role, Span, cells, left, right
+from tui.draw.text import Line, Role, Span, cells, left, parted, right
 
 Row = TypeVar("Row")
 
@@ -90,12 +90,19 @@ class Table(Generic[Row]):
                 spare -= more
         return replace(self, widths=tuple(widths), spare=spare)
 
-    def head_line(self, lit: str = "") -> Line:
-        """Return the heads; that of the column `lit` stands out."""
-        return self._line(
+    def head_line(self, lit: str = "", sign: str = "") -> Line:
+        """Return the heads; that of the column `lit` stands out, and has a sign beside it.
+
+        The sign of one cell takes the place of a blank: no column moves for it.
+        """
+        line = self._line(
             Cell(head, "accent" if lit and column.key == lit else "head")
             for column, head in zip(self.columns, self.heads, strict=True)
             if column.cell
+        )
+        return tuple(
+            (_signed(text, sign), role) if sign and role == "accent" else (text, role)
+            for text, role in line
         )
 
     def line(self, row: Row, instead: Mapping[str, Cell] | None = None) -> Line:
@@ -143,6 +150,14 @@ class Table(Generic[Row]):
             line += text if column.flush_left else right(text, width)
             end = begin + width
         return line.rstrip()
+
+
+def _signed(text: str, sign: str) -> str:
+    """Return a head with a sign for the blank behind it, or else for the one before it."""
+    before, core, after = parted(text)
+    if after:
+        return before + core + sign + after[1:]
+    return before[:-1] + sign + core if before else text
 
 
 def fit(columns: Sequence[Column[Row]], width: int, *, gap: int = 0) -> Table[Row]:

@@ -167,7 +167,7 @@ def happenings_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG0
 def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG001 - a pane's own
     """Return the newest of what happened."""
     if not snapshot.happenings:
-        return (("nothing yet", "dim"),)
+        return (("nothing", "dim"),)
     newest = snapshot.happenings[0]
     glyph = _look(newest)
     words = f" {_who(newest.routes, snapshot, _ROUTE)} {neutralise(newest.text, _WORDS)}"

@@ -132,6 +132,8 @@ class Pane(Widget, can_focus=True):
         self.can_focus = spec.number > 0
         self.folded = False
         """It is one line, with its name before what it says."""
+        self.note = ""
+        """What the screen says at the right of the upper border, where the pane counts no rows."""
         self._snapshot: Snapshot = EMPTY_SNAPSHOT
         self._view: ViewState = DEFAULT_VIEW
         self._drawn: tuple[Line, ...] = ()
@@ -274,7 +276,7 @@ class Pane(Widget, can_focus=True):
         title = self.spec.title(self._snapshot, self._view)
         subtitle = self.spec.subtitle(self._snapshot, self._view)
         width, height = self.size
-        count = self.spec.count(self._snapshot, self._view, height)
+        count = self.spec.count(self._snapshot, self._view, height) or self.note
         number = _SUPERSCRIPTS[self.spec.number] if self.spec.number else ""
         upper = (title, count, width, self.has_focus)
         if upper != self._shown_upper:

@@ -169,10 +169,11 @@ def percentiles_brief(snapshot: Snapshot, view: ViewState) -> Line:
     if route is None:
         return ()
     return (
-        ("TTFT p95 ", "dim"),
+        ("TTFT ", "dim"),
         (three_digits(route.ttft_p95.value), "text"),
         ("  E2E ", "dim"),
         (three_digits(route.e2e_p95.value), "text"),
+        ("  p95, s", "dim"),
     )
 
 

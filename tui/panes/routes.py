@@ -752,7 +752,10 @@ def strip_cell_s(width: int) -> int:
 
 
 def _head(table: Table[RouteView], snapshot: Snapshot, view: ViewState) -> Line:
-    heads: Line = ((" " * _MARKER_WIDTH, "head"), *table.head_line(view.sort))
+    heads: Line = (
+        (" " * _MARKER_WIDTH, "head"),
+        *table.head_line(view.sort, "↑" if view.reversed else "↓"),
+    )
     strip_width = table.width("strip")
     if not strip_width:
         return heads

@@ -207,7 +207,7 @@ def throttling_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG0
     recent = sum(entry.at_ns >= snapshot.now_ns - _MINUTE_NS for entry in entries)
     if recent:
         last = neutralise(entries[0].route, _ROUTE)
-        return ((f"{recent} 429s in the last 1 m", "throttled"), (f" · last {last}", "dim"))
+        return ((f"{recent} 429s/min", "throttled"), (f" · last {last}", "dim"))
     return ((f"last 429 {_coarse(seconds(snapshot.now_ns - entries[0].at_ns))} ago", "dim"),)
 
 

@@ -5,14 +5,16 @@ that are not shown, which `n` goes to. When all is well one calm line says since
 Rule 2. Who, what and since never go. First goes what is as usual and what is beyond the second
 figure, and the server's own words are cut to their beginning; then, from the right, the advice,
 which the foot of the table has too, the second figure, and the first. A cut ends in a mark.
-Rule 3. The words are those of `probes.events.diagnosis_words`, which a report has too.
+Rule 3. A route that hurts badly has a line even where no incident is known of it, such as one that
+was ill before anybody could tell what is usual: what the table shouts is never missing here.
+Rule 4. The words are those of `probes.events.diagnosis_words`, which a report has too.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
-from probes.board.views import IncidentView, RecoveryView, RouteState, Snapshot
+from probes.board.views import IncidentView, RecoveryView, RouteState, RouteView, Snapshot
 from probes.events.diagnosis_words import (
     advice_words,
     as_usual_words,
@@ -47,6 +49,11 @@ MOST_VERDICTS: Final = 3
 RECOVERED: Final = "✓"
 WELL: Final = "·"
 
+_BAD: Final = frozenset[RouteState](
+    ("down", "hanging", "failing", "throttled", "stalling", "sluggish")
+)
+"""What nobody may overlook; a milder state comes and goes with a few samples."""
+NO_CAUSE: Final = "no cause is known yet"
 _NAME_LIMIT: Final = 24
 """Characters of a route's name, as in the table."""
 _WORDS_LIMIT: Final = 160
@@ -87,7 +94,8 @@ class VerdictLine(NamedTuple):
 
 def verdict_count(snapshot: Snapshot) -> int:
     """Return how many lines there are to be shown, where there is room."""
-    told = len(snapshot.incidents) + len(snapshot.recoveries) + (well_words(snapshot) != "")
+    open_ones = len(snapshot.incidents) + len(_untold(snapshot))
+    told = open_ones + len(snapshot.recoveries) + (well_words(snapshot) != "")
     return min(MOST_VERDICTS, told)
 
 
@@ -127,9 +135,12 @@ def verdicts_lines(
     open_ones = snapshot.incidents[:height]
     keys = advice_keys(view.keys)
     verdicts = [_of_incident(one, snapshot, keys, zone) for one in open_ones]
+    untold = _untold(snapshot)
+    verdicts += [_of_route(one, snapshot, zone) for one in untold][: height - len(verdicts)]
+    more = len(snapshot.incidents) + len(untold) - len(verdicts)
     over = snapshot.recoveries[: max(0, height - len(verdicts))]
     verdicts += [_of_recovery(one, snapshot, zone) for one in over]
-    more, past = len(snapshot.incidents) - len(open_ones), len(snapshot.recoveries) - len(over)
+    past = len(snapshot.recoveries) - len(over)
     if width >= _ALIGNED_FROM:
         widest = max((cells(one.who) for one in verdicts), default=0)
         verdicts = [
@@ -141,7 +152,7 @@ def verdicts_lines(
     lines = [verdict_line(verdict, width) for verdict in verdicts]
     # No key goes to what is over: the log has it. What goes on is counted before it.
     told = (first_key("trouble", view.keys) if more else "") or "more"
-    if lines and (more or (past and not open_ones)):
+    if lines and (more or (past and over)):
         note = f" +{more or past} {told} "
         shorter = verdict_line(verdicts[-1], max(0, width - len(note)))
         lines[-1] = clip((*pad(shorter, max(0, width - len(note))), (note, "title")), width)
@@ -253,6 +264,33 @@ def _of_incident(
     )
 
 
+def _untold(snapshot: Snapshot) -> list[RouteView]:
+    """Return the routes that hurt badly and of which no incident is known, worst first."""
+    known = [one.diagnosis for one in snapshot.incidents]
+    if any(one.cause == "local_observer" for one in known):
+        return []  # all of them are slower, and none of them for itself
+    named = {name for one in known for name in one.routes}
+    return [row for row in snapshot.routes if row.state in _BAD and row.name not in named]
+
+
+def _of_route(row: RouteView, snapshot: Snapshot, zone: tzinfo | None) -> VerdictLine:
+    glyph, role = _look_of(row.state)
+    since = brief = ""
+    if row.since_ns is not None and row.since_s is not None:
+        moment = time_of_day(row.since_ns, snapshot.wall_anchor_ns, zone)
+        since, brief = since_words(moment, row.since_s), f"since {moment}"
+    return VerdictLine(
+        glyph=glyph,
+        role=role,
+        who=_who((row.name,)),
+        what=row.state,
+        since=since,
+        brief=brief,
+        evidence=tuple(filter(None, (neutralise(row.why, _WORDS_LIMIT), NO_CAUSE))),
+        said=neutralise(row.said, _WORDS_LIMIT),
+    )
+
+
 def _of_recovery(recovery: RecoveryView, snapshot: Snapshot, zone: tzinfo | None) -> VerdictLine:
     diagnosis = recovery.diagnosis
     moment = time_of_day(diagnosis.at_ns, snapshot.wall_anchor_ns, zone)
@@ -278,9 +316,10 @@ def _look_of(state: RouteState) -> tuple[str, Role]:
 
 def verdict_route(snapshot: Snapshot, height: int, line: int) -> str | None:
     """Return the first route of the verdict in a line; None where it is of none that there is."""
-    told = [one.diagnosis for one in snapshot.incidents[:height]]
-    told += [one.diagnosis for one in snapshot.recoveries]
+    told = [one.diagnosis.routes for one in snapshot.incidents[:height]]
+    told += [(row.name,) for row in _untold(snapshot)][: height - len(told)]
+    told += [one.diagnosis.routes for one in snapshot.recoveries]
     if not 0 <= line < len(told):
         return None
     there = {route.name for route in snapshot.routes}
-    return next((name for name in told[line].routes if name in there), None)
+    return next((name for name in told[line] if name in there), None)

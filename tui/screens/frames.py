@@ -1,6 +1,7 @@
 """Snapshots for the screen, live or held still."""
 
 from collections.abc import Collection
+from typing import Final
 
 from probes.board.views import EMPTY_SNAPSHOT, Snapshot
 from probes.kit.clock import Clock, seconds
@@ -8,6 +9,11 @@ from tui.panes.routes import selected_route
 from tui.panes.view import Freeze, ViewState
 from tui.screens.travel import Travel
 from tui.session import BoardSource
+
+_SECONDS_TOLD: Final = 10
+"""So long each second is told that a frozen screen has stood."""
+_THEN_EVERY_S: Final = 5
+"""From then on it is told in steps: nobody times it, and each step draws a frame."""
 
 
 class Frames:
@@ -57,11 +63,13 @@ class Frames:
     def frozen(self) -> Freeze | None:
         """Return how long the screen has stood still and what it has not shown since.
 
-        It is a new one once a second.
+        It is a new one once a second, and after ten every five.
         """
         if self._held is None:
             return None
         stood = int(seconds(self._clock.monotonic_ns() - self._held_ns))
+        if stood > _SECONDS_TOLD:
+            stood -= stood % _THEN_EVERY_S
         if self._freeze is None or stood != self._freeze.for_s:
             missed = self._live_board.version - self._held.version
             self._freeze = Freeze(for_s=stood, versions=missed)

@@ -1,5 +1,6 @@
 """The page of one route: what proves the verdict, and the last probes one by one."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -7,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from probes.kit.clock import NS_PER_S
-from tui.keys import bindings, with_keys
+from tui.keys import bindings, hotkey, with_keys
 from tui.panes.header import banner_line
 from tui.panes.page.heat import is_of_gaps
 from tui.panes.page.panes import page_panes
@@ -66,7 +67,15 @@ class RouteScreen(LiveScreen):
         if arrangement != self._arrangement:
             self._arrangement = arrangement
             self._apply(arrangement)
+        self._count_hidden((*arrangement.above, *arrangement.below))
         return arrangement
+
+    def _count_hidden(self, shown: Sequence[int]) -> None:
+        """Let the last pane say how many have no room, and the key that goes to them."""
+        hidden = len(PAGE_PANES) - len(shown) if self.view.maximised is None else 0
+        told = f"+{hidden} pane{'s' if hidden > 1 else ''} · {hotkey('ring', self.view.keys).shown}"
+        for number in shown:
+            self.pane(number).note = told if hidden and number == shown[-1] else ""
 
     def _verdict_lines(self) -> int:
         """Return how many lines the verdict takes: of one route and width never fewer than it had,

@@ -4,8 +4,9 @@ Rule 1. A command with a key of its own does what the key does, through the scre
 Rule 2. What cannot be done is answered by one line, and the line stays as it was typed.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
+
+from msgspec.structs import replace
 
 from probes.board.views import WindowName
 from probes.control.commands import SetKnob

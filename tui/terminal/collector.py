@@ -28,7 +28,8 @@ minute of it holds up the frames for a quarter of a second."""
 _LEAST_GROWN_SHARE: Final = 10
 """The same as a part of all that are in use: with many routes a full pass has far to go."""
 _FULL_PASS_APART: Final = 5
-"""Passes between two full ones at least, whatever grows."""
+"""Passes between two full ones at least, whatever grows, and between two looks at that: a look goes
+through all pools of memory."""
 
 
 @contextmanager
@@ -150,7 +151,7 @@ class Collector:
         """
         self._passes += 1
         since = self._passes - self._full_pass
-        if since < _FULL_PASS_EVERY and (since < _FULL_PASS_APART or not self._has_grown()):
+        if since < _FULL_PASS_EVERY and (since % _FULL_PASS_APART or not self._has_grown()):
             gc.collect(1)
             return
         gc.collect(2)

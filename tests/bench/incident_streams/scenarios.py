@@ -277,7 +277,7 @@ _CACHED: Final = {"cached_share": 0.8, "input_tokens": 2000}
 _LONG: Final = {"max_tokens": 256, "tokens": 24.0, "token_s": 0.01}
 _FRESH: Final = {"keep_alive_s": 0.0, "wait_s": 0.2, "rtt_s": 0.05}
 
-_LONG: Final = {
+_SLOW_AND_LONG: Final = {
     "tokens": 300.0,
     "max_tokens": 512,
     "token_s": 0.015,
@@ -314,7 +314,7 @@ CASES: Final = (
         Effect(hangs=True, freezes=True),
         limit_s=LONG_HANG_S,
         lasts_s=100.0,
-        nature=_LONG,
+        nature=_SLOW_AND_LONG,
     ),
     Case(
         name="outage.frozen_first",
@@ -335,7 +335,7 @@ CASES: Final = (
                 since_s=60.0,
             ),
         ),
-        nature=_LONG,
+        nature=_SLOW_AND_LONG,
     ),
     _one("outage.refused", "outage", failing(1.0, REFUSED)),
     _one("outage.503", "outage", failing(1.0, UNAVAILABLE)),
@@ -382,7 +382,7 @@ CASES: Final = (
         Effect(stall_out=1.0),
         limit_s=60.0,
         clear_s=90.0,
-        nature=_LONG,
+        nature=_SLOW_AND_LONG,
     ),
     _one("stream_truncation.50", "stream_truncation", Effect(truncate=0.5)),
     _one(

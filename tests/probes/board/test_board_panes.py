@@ -275,3 +275,36 @@ def test_the_retry_table_is_that_of_the_window() -> None:
     board = folded(*retry_story(), tick(400.0))
     assert board.snapshot("5m", ("alpha",)).details["alpha"].retries == RetryView()
     assert board.snapshot("15m", ("alpha",)).details["alpha"].retries.recovered == 1
+
+
+def test_output_that_nobody_looked_at_is_on_the_lanes_as_soon_as_somebody_does() -> None:
+    """A stream of minutes and short ones beside it: one board is looked at all the time."""
+    long = ProbeScript("e1-1", 1.0, ttft_s=0.5)
+    events = [long.started(), long.first_token()]
+    for slot in range(1500):
+        begun_s, name = 2.0 + slot / 10, f"e1-{slot + 2}"
+        short = ProbeScript(name, begun_s, ttft_s=0.02, e2e_s=0.09)
+        output = Arrival("e1-1", 0, 2, 20, at(begun_s + 0.05))
+        both = (output, Arrival(name, 0, 1, 4, at(begun_s + 0.03)))
+        events += [short.started(), arrivals(begun_s, *both), short.attempt_finished()]
+    events.append(tick(152.0))
+    watched, unwatched = folded(), folded()
+    for number, event in enumerate(events):
+        watched.fold(event)
+        unwatched.fold(event)
+        if number % 3 == 0:
+            watched.snapshot(detail_routes=("alpha",))
+        assert len(unwatched._unseen) <= 1024, "what is put off is bounded"
+    assert lanes(unwatched) == lanes(watched)
+    assert lanes(unwatched)[0].chunks == 3000
+    assert not unwatched._unseen
+
+
+def test_an_engine_that_died_unseen_leaves_all_its_output_on_the_lane() -> None:
+    probe = ProbeScript("e1-1", 1.0, ttft_s=0.5)
+    board = folded(
+        probe.started(), probe.first_token(), arrivals(1.5, Arrival("e1-1", 0, 2, 20, at(1.55)))
+    )
+    board.fold(hello(at_s=2.0, engine="e2"))
+    [lane] = lanes(board)
+    assert (lane.outcome, lane.chunks, lane.cells) == ("cancelled", 2, ((at(1.5), 2),))

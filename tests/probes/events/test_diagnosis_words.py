@@ -252,9 +252,9 @@ def test_what_is_at_least_so_much_by_now_says_so_though_it_reads_the_same() -> N
 
 def test_an_advice_says_how_it_was_with_the_knob_where_it_is_to_be_set() -> None:
     advice = Advice(act="set_knob", knob="concurrency", value=3.0)
-    assert advice_words(advice, took="at 3 it took 0.9 s") == "- to 3: at 3 it took 0.9 s"
+    assert advice_words(advice, took="at 3 it took 0.9 s") == "- to 3; at 3 it took 0.9 s"
     undo = Advice(act="undo_knob", knob="concurrency", value=3.0)
-    assert advice_words(undo, took="at 3 it took 0.9 s").endswith("(or - to 3): at 3 it took 0.9 s")
+    assert advice_words(undo, took="at 3 it took 0.9 s").endswith("(or - to 3); at 3 it took 0.9 s")
     assert advice_words(Advice(act="wait"), took="at 3 it took 0.9 s") == "wait"
 
 
@@ -273,7 +273,7 @@ ADVISED = {
     "cold_start": "wait; the next answers find the model loaded",
     "cache_loss": "tell the provider; its cache or its balancing changed",
     "prompt_growth": "template, tokenizer or a gateway adds to the prompt",
-    "output_growth": "a new build, a lost stop word? a lower cap ({) bounds them",
+    "output_growth": "a new build, a lost stop word? a lower answer cap bounds them",
     "retry_masking": "nothing breaks yet",
     "local_observer": "trust no latency until it clears",
     "no_answer": "send users elsewhere; B sends one on a fresh connection",

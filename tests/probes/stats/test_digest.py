@@ -2,6 +2,7 @@
 
 import math
 import random
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -126,6 +127,23 @@ def test_few_samples_are_read_exactly() -> None:
 def test_without_samples_there_is_no_quantile() -> None:
     assert quantiles([Digest()], (0.5, 0.99)) == (None, None)
     assert quantiles([], (0.5,)) == (None,)
+
+
+def test_few_different_samples_cost_little_once_they_are_compacted() -> None:
+    chance = random.Random(5)
+    values = [chance.random() for _ in range(CENTROIDS)]
+    digest = Digest()
+    for value in values:
+        digest.add(value)
+    before = sorted(digest.centroids())
+    digest.compact()
+    kept = sys.getsizeof(digest._samples) + sys.getsizeof(digest._packed)
+    assert kept < 16 * CENTROIDS, "five numbers each would be 40"
+    assert digest.centroids() == before
+    assert list(digest.samples() or ()) == sorted(values)
+    wider = Digest()
+    wider.absorb(digest)
+    assert sorted(wider.centroids()) == before
 
 
 def test_samples_after_compacting_are_counted_too() -> None:

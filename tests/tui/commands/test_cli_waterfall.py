@@ -330,3 +330,10 @@ def test_the_path_and_the_model_that_answered_stand_below_the_bars() -> None:
     fields = json.loads(json_line(ProbeRecord(probe(), (told,)), include_text=False))["attempts"][0]
     assert {name: fields[name] for name in PATH} == PATH
     assert (fields["served_model"], fields["fingerprint"]) == ("m-2024", "fp_1")
+
+
+@pytest.mark.parametrize(("stalls", "words"), [(1, "1 stall, longest"), (2, "2 stalls, longest")])
+def test_pauses_of_an_answer_are_counted_in_words_that_agree(stalls: int, words: str) -> None:
+    paused = answered(stalls=stalls, longest_gap_ns=1500 * MS)
+    lines = waterfall(ROUTE, (paused,), RECORD.probe, 120)
+    assert any(f" · {words} 1.5" in line for line in lines)

@@ -11,9 +11,9 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import NoColor
 
-from tui.draw.ink import Brush, pens_for
+from tui.draw.ink import Brush, pens_for, trimmed, trims
 from tui.draw.text import ROLES, Line, pad
-from tui.draw.theme import ANSI, DARK, role_styles
+from tui.draw.theme import ANSI, ANSI_LIGHT, DARK, LIGHT, PLAIN, role_styles
 
 CONSOLE = Console(file=StringIO(), force_terminal=True, color_system="truecolor")
 GROUND = Style.parse("#c8c8c8 on #0b0d0f")
@@ -99,3 +99,16 @@ def test_sixteen_colours_stay_sixteen() -> None:
     brush = Brush()
     brush.row(0, 0, None, (("a", "missed"), ("b", "text")), pens)
     assert brush.take() == "\x1b[1;1H\x1b[0;1;91ma\x1b[0;39mb\x1b[0m"
+
+
+def test_the_blanks_around_a_marked_figure_are_bare_and_an_alert_is_a_block() -> None:
+    for theme in (PLAIN, ANSI_LIGHT):
+        styles = role_styles(theme)
+        assert trims("missed", styles["missed"])
+        assert not trims("alert", styles["alert"])
+        assert not trims("title", styles["title"])
+    assert trimmed(("   0.0 ", "missed")) == (("   ", "text"), ("0.0", "missed"), (" ", "text"))
+    assert trimmed(("a b", "missed")) == (("a b", "missed"),)
+    assert trimmed(("  ", "missed")) == (("  ", "text"),)
+    for dressed in (DARK, LIGHT):
+        assert not any(trims(role, style) for role, style in role_styles(dressed).items())

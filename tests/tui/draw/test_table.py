@@ -114,3 +114,14 @@ def test_a_long_printed_text_takes_from_the_blanks_of_the_next_and_the_rest_stan
 def test_every_line_of_a_table_has_one_width(text: str, width: int, gap: int) -> None:
     table = fit(COLUMNS, width, gap=gap).grown(("name", 20))
     assert line_width(table.line(text)) == line_width(table.head_line()) <= width
+
+
+def test_the_sign_of_a_lit_head_takes_the_place_of_a_blank() -> None:
+    table = fit(COLUMNS, 40, gap=2)
+    bare = line_text(table.head_line())
+    for column in COLUMNS:
+        signed = line_text(table.head_line(column.key, "↓"))
+        assert len(signed) == len(bare)
+        assert signed.replace("↓", " ") == bare
+        assert "↓" in signed
+    assert line_text(table.head_line("", "↓")) == bare

@@ -223,7 +223,7 @@ def test_the_line_of_a_row_is_found_where_it_is_scrolled_to():
 def test_in_one_line_it_tells_the_newest():
     brief = line_text(happenings_brief(shown(*HAPPENINGS), DEFAULT_VIEW))
     assert brief == "⚙ busy-llama you: cap 256→64"
-    assert line_text(happenings_brief(shown(), DEFAULT_VIEW)) == "nothing yet"
+    assert line_text(happenings_brief(shown(), DEFAULT_VIEW)) == "nothing"
 
 
 def test_the_line_that_enter_leads_from_is_marked_while_somebody_reads_the_log():

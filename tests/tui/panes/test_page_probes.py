@@ -252,3 +252,23 @@ def test_a_strip_has_as_many_cells_as_its_scale(
     drawn = strip_cells(probe, Scale(width, top_s))
     assert len(drawn) == width
     assert all(line_width((cell,)) == 1 for cell in drawn)
+
+
+def test_the_legend_explains_what_is_in_sight() -> None:
+    calm = told(frame(tuple(made_page.probe(at) for at in range(9, 0, -1))), width=100)
+    assert calm[-1].endswith("▶ first token  ▁█ chunks  ┤ end")
+    failed = made_page.failed(10, "timeout", "timeout", None, 1.0, lasted_s=60.0)
+    rare = told(frame((failed, *(made_page.probe(at) for at in range(9, 0, -1)))), width=100)
+    assert "◷ timeout" in rare[-1]
+    assert "… goes on" in rare[-1]
+
+
+def test_where_the_legend_has_no_room_the_least_needed_goes_first() -> None:
+    narrow = told(frame(made_page.probes()), width=70)[-1]
+    assert "▶ first token" in narrow
+    assert "chunks" not in narrow
+
+
+def test_a_name_of_another_engine_is_whole() -> None:
+    lines = told(frame((made_page.probe(9, probe="2-12345"),)), width=120)
+    assert "#2-12345 " in lines[1]

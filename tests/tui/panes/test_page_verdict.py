@@ -102,11 +102,11 @@ def advised(cause: str, load: OpenLoad, *, streamed: bool = True) -> str:
 def test_what_it_took_with_fewer_open_is_told_where_that_is_known() -> None:
     load = OpenLoad(open=3, n=40, ttft_p50=0.9, e2e_p50=2.2, throttled=0)
     assert advised("own_load", load).endswith(
-        "- to 3: with at most 3 open the first token took 0.900 s (n 40)"
+        "- to 3; with at most 3 open the first token took 0.900 s (n 40)"
     )
     assert advised("own_load", load, streamed=False).endswith("the answer took 2.20 s (n 40)")
     assert advised("rate_limited_concurrency", load).endswith(
-        "- to 3: with at most 3 open 0 of 40 probes got a 429"
+        "- to 3; with at most 3 open 0 of 40 probes got a 429"
     )
     other = replace(load, open=2)
     assert advised("own_load", other).endswith("- to 3")

@@ -27,7 +27,7 @@ WHOLE = (
 
 
 def lines_of(*incidents: IncidentView, width: int = 200, height: int = 3) -> list[Line]:
-    shown = made.snapshot(incidents=incidents, recoveries=())
+    shown = made.snapshot(incidents=incidents, recoveries=(), routes=())
     return verdicts_lines(shown, ViewState(), width, height, UTC)
 
 
@@ -148,13 +148,39 @@ def test_at_most_as_many_as_there_are_lines_and_the_rest_is_counted() -> None:
     assert line_text(one).endswith(" +4 n ")
     assert line_width(one) == 120
     keys = tuple(replace_key(key) for key in KEYS)
-    shown = made.snapshot(recoveries=())
+    shown = made.snapshot(recoveries=(), routes=())
     (other,) = verdicts_lines(shown, ViewState(keys=keys), 120, 1, UTC)
     assert line_text(other).endswith(" +4 F5 ")
 
 
+def test_a_route_that_hurts_badly_has_a_line_though_no_incident_is_known_of_it() -> None:
+    rows = (
+        made.route("always", "sluggish", 2.8, why="TTFT p95 2.8× goal", since_s=920.0),
+        made.route("queue-eu", "sluggish", 2.6),
+        made.route("mild", "slow"),
+    )
+    shown = made.snapshot(routes=rows, incidents=made.incidents()[2:3], recoveries=())
+    lines = [line_text(line) for line in verdicts_lines(shown, ViewState(), 120, 3, UTC)]
+    assert lines[0].startswith(" ▲ queue-eu slow to the first token")
+    assert lines[1].startswith(" ▲ always   sluggish")
+    assert lines[1].endswith(" · TTFT p95 2.8× goal; no cause is known yet")
+    assert verdict_count(shown) == 2
+    assert verdict_route(shown, 3, 1) == "always"
+    (one,) = verdicts_lines(shown, ViewState(), 120, 1, UTC)
+    assert line_text(one).endswith(" +1 n ")
+
+
+def test_where_our_machine_is_at_fault_no_route_is_blamed() -> None:
+    rows = (made.route("slowed", "sluggish", 2.8),)
+    ours = of({"cause": "local_observer", "routes": ("slowed",)})
+    others = of({"cause": "local_observer", "routes": ()})
+    for incident in (ours, others):
+        shown = made.snapshot(routes=rows, incidents=(incident,), recoveries=())
+        assert verdict_count(shown) == 1
+
+
 def test_recoveries_that_are_not_shown_are_counted_though_no_key_goes_to_them() -> None:
-    shown = made.snapshot(incidents=(), recoveries=(made.recovery(),) * 5)
+    shown = made.snapshot(incidents=(), recoveries=(made.recovery(),) * 5, routes=())
     lines = [line_text(line) for line in verdicts_lines(shown, ViewState(), 120, 3, UTC)]
     assert lines[2].endswith(" +2 more ")
     assert "+" not in "".join(lines[:2])
@@ -169,7 +195,7 @@ def replace_key(key: Hotkey) -> Hotkey:
 def well(since_s: float = 720.0, **changes: Any) -> Snapshot:
     since_ns = made.NOW_NS - int(since_s * NS_PER_S)
     known = {"well_since_ns": since_ns, "good_share": 0.998, **changes}
-    return made.snapshot(incidents=(), recoveries=(), header=made.header(**known))
+    return made.snapshot(incidents=(), recoveries=(), routes=(), header=made.header(**known))
 
 
 def told_of(shown: Snapshot, width: int = 100) -> list[str]:
@@ -192,7 +218,7 @@ def test_what_has_recovered_stands_above_the_calm_line() -> None:
 
 
 def test_while_one_route_is_not_well_nobody_says_so() -> None:
-    ill = made.snapshot(incidents=(), recoveries=())
+    ill = made.snapshot(incidents=(), recoveries=(), routes=(made.route("mild", "slow"),))
     assert told_of(ill) == []
     assert verdict_count(ill) == 0
     suspected = replace(well(), incidents=(SLOW,))
@@ -210,13 +236,15 @@ def test_a_line_leads_to_its_route() -> None:
     ("open_ones", "over", "count"), [(0, 1, 1), (1, 1, 2), (3, 1, 3), (9, 9, 3)]
 )
 def test_three_lines_at_most_are_asked_for(open_ones: int, over: int, count: int) -> None:
-    shown = made.snapshot(incidents=(SLOW,) * open_ones, recoveries=(made.recovery(),) * over)
+    shown = made.snapshot(
+        incidents=(SLOW,) * open_ones, recoveries=(made.recovery(),) * over, routes=()
+    )
     assert verdict_count(shown) == count
     assert len(verdicts_lines(shown, ViewState(), 80, 3, UTC)) == count
 
 
 def test_what_has_recovered_stands_last_and_is_calm() -> None:
-    shown = made.snapshot(incidents=(SLOW,))
+    shown = made.snapshot(incidents=(SLOW,), routes=())
     _, line = verdicts_lines(shown, ViewState(), 100, 3, UTC)
     assert line_text(line) == " ✓ deepseek-eu recovered 22:24:26, was down 55s"
     assert {role for text, role in line if text.strip()} == {"good", "dim"}
@@ -235,7 +263,7 @@ def test_our_own_trouble_blames_no_route() -> None:
     assert text_of(ours) == told
     over = replace(ours.diagnosis, state="cleared", at_ns=made.NOW_NS)
     recovery = made.recovery(diagnosis=over, was=None)
-    shown = made.snapshot(incidents=(), recoveries=(recovery,))
+    shown = made.snapshot(incidents=(), recoveries=(recovery,), routes=())
     (line,) = verdicts_lines(shown, ViewState(), 100, 3, UTC)
     assert line_text(line) == " ✓ our machine recovered 22:26:01, was busy 20s"
 

@@ -48,10 +48,24 @@ def test_freezing_counts_what_is_missed() -> None:
     frames.take(view)
     frames.freeze(view)
     board.whole = replace(board.whole, version=341)
-    clock.now_ns += 12_400_000_000
+    clock.now_ns += 9_400_000_000
     freeze = frames.frozen()
     assert freeze is not None
-    assert (freeze.for_s, freeze.versions) == (12, 340)
+    assert (freeze.for_s, freeze.versions) == (9, 340)
     frames.thaw()
     assert frames.frozen() is None
     assert frames.take(view).version == 341
+
+
+def test_how_long_it_has_stood_is_told_by_seconds_first_and_then_every_five() -> None:
+    clock = FakeClock()
+    frames = Frames(FakeBoard(), clock)
+    frames.freeze(ViewState())
+    told = []
+    for _ in range(50):
+        clock.now_ns += 500_000_000
+        freeze = frames.frozen()
+        assert freeze is not None
+        if not told or told[-1] is not freeze:
+            told.append(freeze)
+    assert [freeze.for_s for freeze in told] == [*range(11), 15, 20, 25]

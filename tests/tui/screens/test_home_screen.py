@@ -91,20 +91,21 @@ async def test_verdicts_stand_under_the_header_as_many_as_there_is_room_for(
         assert verdicts.region == Region(0, 1, size[0], lines)
         told = screen.text("#verdicts").splitlines()
         assert told[0].startswith(" ✖ eastus-gpt ")
-        assert told[-1].endswith(f" +{5 - lines} n")
+        assert told[-1].rstrip().endswith(f" +{5 - lines} n")
 
 
 async def test_verdicts_come_and_go_with_what_is_wrong() -> None:
-    session = FakeSession(board=FakeBoard(made.snapshot(incidents=(), recoveries=())))
+    mild = (made.route("busy-llama", "slow"),)
+    session = FakeSession(board=FakeBoard(made.snapshot(incidents=(), recoveries=(), routes=mild)))
     async with cockpit(session=session) as screen:
         assert not screen.board.query_one("#verdicts", Pane).display
         assert screen.board.query_one("#routes", Pane).region.y == 1
-        session.board.whole = made.snapshot(incidents=made.incidents()[:1], version=2)
+        session.board.whole = made.snapshot(incidents=made.incidents()[:1], version=2, routes=mild)
         screen.board.pull()
         await screen.pilot.pause()
         assert screen.board.query_one("#verdicts", Pane).region == Region(0, 1, 160, 2)
         assert "✓ deepseek-eu recovered" in screen.text("#verdicts")
-        session.board.whole = made.snapshot(incidents=(), recoveries=(), version=3)
+        session.board.whole = made.snapshot(incidents=(), recoveries=(), version=3, routes=mild)
         screen.board.pull()
         await screen.pilot.pause()
         assert screen.board.query_one("#routes", Pane).region.y == 1
@@ -309,8 +310,8 @@ async def test_panes_with_nothing_to_say_are_one_line_with_their_names() -> None
     async with cockpit(session=FakeSession(board=FakeBoard(calm()))) as it:
         throttling = it.board.query_one("#throttling", Pane)
         assert throttling.region == Region(0, 48, 53, 1)
-        assert it.text("#throttling").rstrip() == " ⁴throttling  no 429 since start"
-        assert it.text("#retries").strip() == "⁵retries  nothing was retried"
+        assert it.text("#throttling").rstrip() == " ⁴throttling  no 429 yet"
+        assert it.text("#retries").strip() == "⁵retries  none"
         await it.press("4")
         assert not throttling.folded
         assert throttling.size.height > 1

@@ -169,6 +169,18 @@ async def test_the_slowest_first_and_only_those_that_were_not_good() -> None:
         assert "of 200 (2,209 ended)" in it.text("#probes")
 
 
+async def test_panes_that_have_no_room_are_counted_and_reached() -> None:
+    async with page(size=(80, 24)) as it:
+        assert "+3 panes · Tab" in str(it.screen.query_one("#phases", Pane).border_title)
+        await it.press("tab")
+        assert "+3 panes · Tab" in str(it.screen.query_one("#heat", Pane).border_title)
+        await it.press("z")
+        assert "pane" not in str(it.screen.query_one("#heat", Pane).border_title)
+    async with page(size=(160, 50)) as it:
+        titles = [str(pane.border_title) for pane in it.screen.query(Pane)]
+        assert not [title for title in titles if "panes" in title]
+
+
 async def test_the_map_is_of_ttft_or_of_gaps() -> None:
     async with page() as it:
         assert "TTFT" in str(it.screen.query_one("#heat", Pane).border_title)
@@ -190,7 +202,8 @@ async def test_t0_is_kept_and_compared_with() -> None:
         await it.show(replace(made_page.snapshot(columns=later), version=2))
         assert it.text("#figures").splitlines()[0].split()[:3] == ["seconds", "now", "T0"]
         await it.press("0")
-        assert "+2.60" in it.text("#figures").splitlines()[1]
+        assert "too few to say" in it.text("#figures").splitlines()[0]
+        assert "+2.60" in it.text("#figures").splitlines()[2]
         assert "T0" in it.text("#phases")
         await it.press("0")
         assert "usual" in it.text("#figures").splitlines()[0]

@@ -92,19 +92,19 @@ class _Explained(NamedTuple):
 
 _LEGEND: Final = (
     _Explained("▶", "good", "first token"),
-    _Explained("▁█", "graph", "chunks", "".join(EIGHTHS)),
-    _Explained("⋯", "stall", "stall"),
     _Explained("↻", "slow", "waits to retry"),
+    _Explained("⋯", "stall", "stall"),
     _Explained(THROTTLED, "throttled", "429"),
     _Explained(FAILED, "missed", "failed"),
     _Explained("╱", "missed", "cut"),
     _Explained("◷", "missed", "timeout"),
+    _Explained("▁█", "graph", "chunks", "".join(EIGHTHS)),
     _Explained("○", "dim", "by us"),
     _Explained(MARK, "title", "goes on"),
     _Explained("┤", "dim", "end"),
 )
 """What a strip's glyphs mean. Only those in sight are explained: then there is room for the rare
-ones where they matter."""
+ones where they matter. What has none goes from the end."""
 
 
 class ListRow(NamedTuple):
@@ -438,7 +438,7 @@ _COLUMNS: Final[tuple[Column[ListRow], ...]] = (
 )
 """Before the strip; TTFT, E2E and GAP are in seconds."""
 _STRIP: Final[Column[ListRow]] = Column("", _LEAST_STRIP, None, 0, key="strip")
-_WISHED_STRIP: Final = 30
+_WISHED_STRIP: Final = 28
 _STRIP_SHARE: Final = 0.36
 """Of the width: then figures of less need make room."""
 

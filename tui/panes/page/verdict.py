@@ -58,7 +58,7 @@ from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
 from tui.panes.page.wrapping import wrapped
 from tui.panes.routes import CALM, OURS, STATE_GLYPHS, STATE_ROLES
-from tui.panes.verdicts import RECOVERED
+from tui.panes.verdicts import NO_CAUSE, RECOVERED
 from tui.panes.view import ViewState
 
 _NAME_LIMIT: Final = 60
@@ -303,7 +303,7 @@ def _load_words(load: OpenLoad, diagnosis: Diagnosis, route: RouteView) -> str:
     """Return how it was with fewer open: by what is wrong, 429s or times."""
     at = f"with at most {load.open} open"
     if diagnosis.cause == "rate_limited_concurrency":
-        return f"{at} {count(load.throttled)} of {count(load.n)} probes got a 429"
+        return f"{at} {count(load.throttled)} of {counted(load.n, 'probe', short=True)} got a 429"
     took_s = load.ttft_p50 if route.streamed else load.e2e_p50
     if took_s is None:
         return ""
@@ -352,7 +352,7 @@ def _without_incident(
         parts.append(good)
     if route.state not in CALM and route.state != "held":
         parts += _goals_met(subject) if not route.why else []
-        parts.append((("no cause is known yet", "dim"),))
+        parts.append(((NO_CAUSE, "dim"),))
     lines = _wrapped_head(glyph, role, parts, width)
     said = neutralise(route.said, _WORDS_LIMIT)
     return [*lines, *wrapped("says", _plain([said], "text"), width, before=_BEFORE)]
