@@ -209,7 +209,7 @@ class Board:
             details=FrameDetails(
                 {detail.route: detail for detail in details if detail is not None}, owed
             ),
-            incidents=incident_views(run.incidents, self._routes, now_ns),
+            incidents=incident_views(run.incidents, self._routes, self._order.routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
             happenings=run.happenings.view(),
         )
