@@ -1,11 +1,11 @@
 """What the cockpit asks of whoever runs the engine: `probes.run.session`, or a test's own."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
 
-from probes.board.views import RequestView, Snapshot, WindowName
+from probes.board.views import Happening, RequestView, Snapshot, WindowName
 from probes.control.commands import Command
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
@@ -75,8 +75,9 @@ class PastBoard(Protocol):
         """Be where the run was at a stamp; takes up to a second."""
         ...
 
-    def prepare(self) -> None:
-        """Make the next steps back short; takes up to a second."""
+    def prepare(self) -> Iterator[None]:
+        """Make the next steps back short, a piece of a tenth of a second at a time; between two
+        pieces it may go elsewhere, and then the rest is not for it."""
         ...
 
 
@@ -91,6 +92,11 @@ class TimelineSource(Protocol):
     @property
     def failure(self) -> type[Exception]:
         """What a past board raises where what is recorded cannot be read."""
+        ...
+
+    @property
+    def happenings(self) -> Sequence[Happening]:
+        """What has happened in all that is known of the run, newest first."""
         ...
 
     def past(self) -> PastBoard:

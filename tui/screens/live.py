@@ -158,6 +158,8 @@ class LiveScreen(Screen[None]):
         if not self.is_current:
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
+        if cockpit.travel.beat():
+            self._go()
         busy = terminal is not None and terminal.busy
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
@@ -450,38 +452,93 @@ class LiveScreen(Screen[None]):
             self.look(next_window(self.view))
 
     def action_freeze(self) -> None:
-        """Hold the screen still, or let it go on."""
-        frames = self.cockpit.frames
+        """Hold the screen still, or let it go on; in the past, play or stand still."""
+        frames, travel = self.cockpit.frames, self.cockpit.travel
+        if not travel.is_live:
+            travel.play(not travel.is_playing)
+            self.look(self.view)
+            return
         if self.view.frozen:
-            frames.thaw()
+            self._thaw()
         else:
             frames.freeze(self.view)
-        self.view = replace(self.view, freeze=frames.frozen())
-        self.cockpit.session.gather(_FROZEN_GATHERS_S if self.view.frozen else 0.0)
-        self._keep_time()
+            self.cockpit.session.gather(_FROZEN_GATHERS_S)
+            self.view = replace(self.view, freeze=frames.frozen())
+            self._keep_time()
         self.pull()
+
+    def _thaw(self) -> None:
+        """Let a frozen screen go on."""
+        self.cockpit.frames.thaw()
+        self.cockpit.session.gather(0.0)
+        self.view = replace(self.view, freeze=None)
+        self._keep_time()
 
     # Where in time.
 
     def action_travel(self, by_s: float) -> None:
-        """Go back or forth by some seconds."""
+        """Go back or forth by some seconds, from what is shown."""
+        if self._can_travel():
+            held_ns = self.latest.now_ns if self.view.frozen else None
+            self._go_where(self.cockpit.travel.step(round(by_s * NS_PER_S), held_ns))
+
+    def action_event(self, step: int) -> None:
+        """Go to the next thing that happened, or to the one before."""
+        if not self._can_travel():
+            return
+        frozen_ns = self.latest.now_ns if self.view.frozen else None
+        stop = self.cockpit.travel.stop(step, frozen_ns)
+        if stop is None:
+            self.notify(f"Nothing is known to have happened {'after' if step > 0 else 'before'}.")
+        else:
+            self._go_where(self.cockpit.travel.want(stop.at_ns))
+
+    def action_speed(self, faster: bool) -> None:
+        """Play the past faster, or more slowly."""
         travel = self.cockpit.travel
-        if not travel.can_go_back:
-            self.notify("Nothing is recorded that one could go back to.", severity="warning")
-        elif travel.step(round(by_s * NS_PER_S)):
-            self.run_worker(travel.go(self._arrived), group="travel")
+        if travel.is_live:
+            self.notify("It is the past that can be played.")
+            return
+        travel.turn_speed(faster)
+        self.look(self.view)
 
     def action_follow(self) -> None:
         """Show the present again."""
-        self.cockpit.frames.thaw()
-        self.cockpit.travel.follow()
-        self.look(replace(self.view, freeze=None))
+        if self.view.frozen:
+            self._thaw()
+        self._go_where(self.cockpit.travel.follow())
+
+    def _can_travel(self) -> bool:
+        """Return whether there is a past; say so where there is none."""
+        known = self.cockpit.travel.can_go_back
+        if not known:
+            self.notify("Nothing is recorded that one could go back to.", severity="warning")
+        return known
+
+    def _go_where(self, is_asked: bool) -> None:
+        """Show that another place is wanted, and go there where somebody is asked to."""
+        if self.view.frozen:
+            self._thaw()
+        if is_asked:
+            self._go()
+        self._moment = ()
+        self.look(self.view)
+
+    def _go(self) -> None:
+        # The app's, not the screen's: one that is closed would end its own in the middle of a way.
+        self.app.run_worker(self.cockpit.travel.go(self._arrived), group="travel")
 
     def _arrived(self) -> None:
-        """Show the place that was reached, or why it was not."""
-        travel = self.cockpit.travel
-        if travel.problem:
-            self.notify(travel.problem, severity="error")
+        """Show the place that was reached, or why it was not, whichever screen is in front."""
+        problem = self.cockpit.travel.problem
+        for screen in self.app.screen_stack:
+            if isinstance(screen, LiveScreen) and screen.is_current:
+                if problem:
+                    screen.notify(problem, severity="error")
+                screen.arrived()
+
+    def arrived(self) -> None:
+        """Show the place that was reached."""
         self._moment = ()
         self.pull()
 
