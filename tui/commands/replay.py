@@ -58,7 +58,10 @@ def _show(arguments: Namespace) -> int:
     from tui.commands.start import run_app
 
     session.remark(problems)
-    return run_app(session, config)
+    status = run_app(session, config)
+    # On the screen they stood for some seconds.
+    complain([*session.remarks, *([session.failure] if session.failure else [])])
+    return status
 
 
 def _settings(environ: Mapping[str, str]) -> tuple[Config, Iterable[str]]:

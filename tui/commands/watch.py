@@ -101,9 +101,7 @@ def need_face(arguments: Namespace, command: str, *, bounded: str = " --duration
     if arguments.headless:
         return
     if not has_terminal():
-        raise UsageError(
-            f"no terminal for the screen; without one: {command} --headless{bounded}"
-        )
+        raise UsageError(f"no terminal for the screen; without one: {command} --headless{bounded}")
     if why := no_screen_because(os.environ):
         raise UsageError(
             f"{why}; without one: {command} --headless{bounded}, or llmtop once; "
