@@ -104,6 +104,35 @@ class TimelineSource(Protocol):
         ...
 
 
+class Replayed(Protocol):
+    """A recording that is shown in the place of a run, and how far it has been read."""
+
+    @property
+    def name(self) -> str:
+        """Its first file's."""
+        ...
+
+    @property
+    def read_share(self) -> float:
+        """How much of it has been read, 0 to 1."""
+        ...
+
+    @property
+    def end_ns(self) -> int:
+        """Stamp of its end: what lies between that and the span's is not read yet."""
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What is missing of it, a line each, in the order in which that was found."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why the rest cannot be read; empty where it can."""
+        ...
+
+
 class CockpitSession(Protocol):
     """A running engine, its board, and the way to command it."""
 
@@ -115,6 +144,11 @@ class CockpitSession(Protocol):
     @property
     def timeline(self) -> TimelineSource | None:
         """What of the run can be gone back to; None where nothing is recorded."""
+        ...
+
+    @property
+    def replayed(self) -> Replayed | None:
+        """The recording that is shown; None of a run."""
         ...
 
     @property

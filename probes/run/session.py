@@ -161,6 +161,11 @@ class Session:
         return self._timeline
 
     @property
+    def replayed(self) -> None:
+        """It is no recording."""
+        return None
+
+    @property
     def recording_path(self) -> str:
         """The file being recorded to; empty where nothing is, or was."""
         recorder = self._recorder

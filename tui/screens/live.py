@@ -46,6 +46,9 @@ until it must be on record."""
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
+_REMARK_S: Final = 20.0
+"""What is missing of a recording stands so long: it is also told when the screen is gone."""
+REPLAYED: Final = "A recording: nothing can be turned."
 SCROLL_STEP: Final = 5
 _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
@@ -164,7 +167,8 @@ class LiveScreen(Screen[None]):
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
-        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status))
+        self._tell_remarks()
+        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status), cockpit.replay())
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
@@ -183,6 +187,7 @@ class LiveScreen(Screen[None]):
         status = cockpit.session.status
         mask = self.mask()
         cockpit.strips.status = status if mask is None else masked_status(status)
+        cockpit.strips.replay = cockpit.replay()
         arranged = self.arrange_panes()
         cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None)
@@ -192,7 +197,7 @@ class LiveScreen(Screen[None]):
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, *_shown_of(status)),
+                (self.view.freeze, cockpit.strips.replay, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
@@ -249,9 +254,24 @@ class LiveScreen(Screen[None]):
         """Return the route that knobs turn."""
         return selected_route(self.latest, self.view)
 
+    def _is_over(self) -> bool:
+        """Return whether what is shown has happened, all of it; say that nothing changes it."""
+        replayed = self.cockpit.session.replayed is not None
+        if replayed:
+            self.notify(REPLAYED, severity="warning")
+        return replayed
+
+    def _tell_remarks(self) -> None:
+        """Say what is found to be missing of a recording, once."""
+        replayed, told = self.cockpit.session.replayed, self.cockpit.remarks_told
+        if replayed is not None and len(replayed.remarks) > told:
+            for remark in replayed.remarks[told:]:
+                self.notify(neutralise(remark, _LINE_LIMIT), severity="warning", timeout=_REMARK_S)
+            self.cockpit.remarks_told = len(replayed.remarks)
+
     def send(self, command: Command | None) -> None:
         """Hand a command to the engine; what it does is shown as soon as it does it."""
-        if command is not None:
+        if command is not None and not self._is_over():
             self.cockpit.turn(command)
             if self._canvas is not None:
                 self._canvas.hurry()
@@ -330,6 +350,8 @@ class LiveScreen(Screen[None]):
 
     async def action_write(self) -> None:
         """Show what saving would change in the settings file, and ask whether it shall."""
+        if self._is_over():
+            return
         display = {"theme": self.app.theme, "window": self.view.window}
         proposal = self.cockpit.proposal(**display)
         if proposal.refusal or not proposal.lines:
@@ -564,6 +586,8 @@ class LiveScreen(Screen[None]):
 
     def action_undo(self) -> None:
         """Turn the last knob back."""
+        if self._is_over():
+            return
         turned = self.cockpit.undo()
         if turned is None:
             self.notify("No knob was turned that could be turned back.")
@@ -589,7 +613,7 @@ class LiveScreen(Screen[None]):
 
     def action_accept_usual(self) -> None:
         """Take the route's present level for its usual one, where a new one is open."""
-        if route := self.route():
+        if not self._is_over() and (route := self.route()):
             command = knobs.accepted(self.latest.incidents, route.name)
             self.send(command)
             if command is None:
@@ -606,12 +630,14 @@ class LiveScreen(Screen[None]):
 
     async def action_mark(self) -> None:
         """Ask for the text of a mark on the timeline."""
+        if self._is_over():
+            return
         words = "a text for the mark: Enter puts it, with none it is called mark; Esc leaves"
         await self.ask("mark ", self.mark, hint=lambda _: words)
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        if self.latest.header.budget_doubt:
+        if self.latest.header.budget_doubt and not self._is_over():
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:
