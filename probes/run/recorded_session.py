@@ -20,7 +20,7 @@ from probes.control.wanted import Wanted, WantedRoute
 from probes.diagnosis import Diagnostician
 from probes.events import Event, Hello
 from probes.run.timeline import Locate, Timeline
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Judge, with_verdicts
 from probes.store.recording_files import Place
 from probes.store.recording_reader import RecordingError, Report, read_pieces, recorded_parts
 
@@ -47,7 +47,7 @@ class RecordedSession:
         self._end: Place | None = None
         self._board = Board()
         self._timeline = Timeline(self._board, self, judges_anew=True)
-        self._diagnostician = diagnostician or Diagnostician()
+        self._judge = Judge(diagnostician or Diagnostician())
         self._wanted = Wanted(MappingProxyType({}), MappingProxyType({}))
         self._state: HostState = "starting"
         self._failure: RecordingError | None = None
@@ -140,7 +140,7 @@ class RecordedSession:
                 return
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
-        events, lines = with_verdicts(self._diagnostician, events, lines)
+        events, lines = with_verdicts(self._judge, events, lines)
         for event in events:
             self._board.fold(event)
             if isinstance(event, Hello):
