@@ -79,6 +79,11 @@ class RecordedSession:
         return self._timeline
 
     @property
+    def comparisons(self) -> None:
+        """Nothing can be asked of what has happened."""
+        return None
+
+    @property
     def read_share(self) -> float:
         """How much of the recording has been read, 0 to 1."""
         return 1.0 if self._state == "stopped" else min(1.0, self._read / max(1, self._bytes))
