@@ -131,6 +131,11 @@ class RecordedSession:
         return self._timeline
 
     @property
+    def comparisons(self) -> None:
+        """Nothing can be asked of what has happened."""
+        return
+
+    @property
     def wanted(self) -> Wanted:
         """The routes as they began. No knob turns."""
         return self._wanted

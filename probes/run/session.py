@@ -166,6 +166,11 @@ class Session:
         return None
 
     @property
+    def comparisons(self) -> None:
+        """What compares its routes; nothing yet does."""
+        return None
+
+    @property
     def recording_path(self) -> str:
         """The file being recorded to; empty where nothing is, or was."""
         recorder = self._recorder
