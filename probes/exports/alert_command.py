@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.config.key_command import MOST_GIVEN, tell_command
+from probes.config.key_command import tell_command
 from probes.events import Alert, Event, Hello, Tick
 from probes.exports.json_lines import ascii_json
 
@@ -108,9 +108,7 @@ class AlertCommand:
             fields = _scrubbed(alert_fields(alert, self._anchor_ns), self._scrub)
             given = ascii_json(msgspec.json.encode(fields)) + b"\n"
             try:
-                self._tell(
-                    self._argv, given[:MOST_GIVEN], seconds=self._seconds, environ=self._environ
-                )
+                self._tell(self._argv, given, seconds=self._seconds, environ=self._environ)
             except ValueError as error:
                 self._fail(str(error))
             else:

@@ -146,7 +146,7 @@ def test_the_longest_alert_there_can_be_is_told_whole() -> None:
         since_ns=0,
         harm=Harm("burns"),
         burn=burn,
-        text="x" * 2000,
+        text="x" * 600,
     )
     fields = alert_fields(alert, 0)
     assert (len(fields["routes"]), fields["routes_count"]) == (50, 1000)
