@@ -72,7 +72,8 @@ class Strips:
         Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
         """
         lamp = _Part(_lamp(snapshot, view, self.status), 0)
-        figures = [lamp, *(_Part(line, priority) for line, priority in parts)]
+        called = _called(snapshot, view)
+        figures = [lamp, *called, *(_Part(line, priority) for line, priority in parts)]
         return _strip(figures, snapshot.header, self.cockpit, width)
 
 
@@ -100,7 +101,8 @@ def header_line(
     trusted is said at any width that holds it.
     """
     header = snapshot.header
-    figures = [_Part(_lamp(snapshot, view, status), 0), *_figures(snapshot)]
+    called = _called(snapshot, view)
+    figures = [_Part(_lamp(snapshot, view, status), 0), *called, *_figures(snapshot)]
     return _strip(figures, header, cockpit, width)
 
 
@@ -223,6 +225,17 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     if status.state == "running" and worst is not None:
         return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock, *masked)
     return (start, (text, role), clock, *masked)
+
+
+def _called(snapshot: Snapshot, view: ViewState) -> list[_Part]:
+    """Return how many alerts nobody has acknowledged; in nothing else it is told at any width."""
+    number = sum(
+        one.over is None and one.alert.id not in view.acknowledged for one in snapshot.alerts
+    )
+    if not number:
+        return []
+    words = counted(number, "alert", short=True)
+    return [_Part(((" ", "text"), (f"⚑ {words}", "missed")), 0.1)]
 
 
 def _elapsed(seconds: float) -> str:
