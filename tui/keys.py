@@ -126,6 +126,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("log_filter", "f", "f", "log filter", "Show in what happened the selected "
         "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
         where=HOME),
+    Hotkey("alerts", "a", "a", "alerts", "List what somebody had to know: what fires, what is "
+        "over, who has seen it.", "look", "alerts", 18, where=EVERYWHERE),
+    Hotkey("acknowledge", "A", "A", "acknowledge", "Acknowledge the newest alert; again: mute its "
+        "routes for an hour.", "look", "acknowledge", where=EVERYWHERE),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on. In "
         "the past: play on from there, or stand still.", "look", "freeze", 10, where=EVERYWHERE),
     Hotkey("back_10", "left", "←", f"{STEP_S} s back", f"Go back {STEP_S} s in the run.", "look",

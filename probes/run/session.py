@@ -32,6 +32,7 @@ from probes.control.wanted import Wanted
 from probes.diagnosis import Diagnostician
 from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Notice, durable_lines
+from probes.exports.alert_command import AlertCommand, without_secrets
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -126,6 +127,9 @@ class Session:
         self._limits = limits
         secrets = secret_values(self._headers) | proxy_secrets(config.routes, os.environ)
         self._scrub = Scrubber(secrets).scrub
+        self._on_alert = self._alert_command(secrets)
+        if self._on_alert is not None:
+            self._sinks.append(self._on_alert.receive)
         self._funded: list[FundedEngine] = []
         self._source: Source
         if engines == 1:
@@ -235,7 +239,22 @@ class Session:
             with anyio.CancelScope(shield=True):
                 await self._finish()
 
+    def _alert_command(self, secrets: frozenset[str]) -> AlertCommand | None:
+        """Return what is run for each alert, where the settings name a command."""
+        alerts = self._config.alerts
+        if not alerts.on_alert:
+            return None
+        return AlertCommand(
+            alerts.on_alert,
+            seconds=alerts.timeout_s,
+            environ=without_secrets(os.environ, secrets),
+            scrub=self._scrub,
+            report=self._problems.put,
+        )
+
     async def _finish(self) -> None:
+        if self._on_alert is not None:
+            await to_thread.run_sync(self._on_alert.close)
         if not self._greeted:
             self._introduce_ourselves()
         try:

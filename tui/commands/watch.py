@@ -70,7 +70,9 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
 
         asked = PassOrFail(on_goals=arguments.fail_on_goals, on_incident=arguments.fail_on_incident)
         session.subscribe(asked.receive)
-        status = run_app(session, config, duration_s=arguments.duration)
+        status = run_app(
+            session, config, duration_s=arguments.duration, subscribe=session.subscribe
+        )
         return status or asked.status(session.board.summary(), complain)
 
     from probes.run.headless import run_headless  # a screen has no need of it

@@ -93,6 +93,7 @@ class Strips:
         """
         figures = [
             *self._lamp(snapshot, view),
+            *_called(snapshot, view),
             *(_Part(line, priority) for line, priority in parts),
         ]
         return _strip(figures, snapshot.header, self.cockpit, width)
@@ -134,7 +135,8 @@ def header_line(
     trusted is said at any width that holds it.
     """
     header = snapshot.header
-    figures = [_Part(_lamp(snapshot, view, status), 0), *_figures(snapshot)]
+    called = _called(snapshot, view)
+    figures = [_Part(_lamp(snapshot, view, status), 0), *called, *_figures(snapshot)]
     return _strip(figures, header, cockpit, width)
 
 
@@ -295,6 +297,17 @@ def _replay_lamp(
     elif replay.read_percent < 100:
         parts.append(_Part(((f" · read {replay.read_percent} %", "dim"),), 0.8))
     return parts
+
+
+def _called(snapshot: Snapshot, view: ViewState) -> list[_Part]:
+    """Return how many alerts nobody has acknowledged; in nothing else it is told at any width."""
+    number = sum(
+        one.over is None and one.alert.id not in view.acknowledged for one in snapshot.alerts
+    )
+    if not number:
+        return []
+    words = counted(number, "alert", short=True)
+    return [_Part(((" ", "text"), (f"⚑ {words}", "missed")), 0.1)]
 
 
 def _elapsed(seconds: float) -> str:

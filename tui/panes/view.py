@@ -110,6 +110,8 @@ class ViewState(msgspec.Struct, frozen=True):
     None where filter and order make it."""
     preview: bool = False
     """The token arrival pane shows the text as it comes."""
+    acknowledged: frozenset[str] = frozenset()
+    """Ids of the alerts that somebody has seen: they are loud no more."""
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
     freeze: Freeze | None = None

@@ -20,9 +20,12 @@ from probes.board.views import RouteView, Snapshot
 from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
+from probes.events import Alert
+from probes.events.diagnosis_words import who_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.keys import Hotkey, ScreenName, bindings, hotkey
+from probes.kit.short_figures import time_of_day
+from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label
 from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
@@ -30,6 +33,7 @@ from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
 from tui.panes.view import PaneName, ViewState
 from tui.screens import knobs
+from tui.screens.alert_list import AlertList
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
 from tui.screens.command_line import completions, hint
@@ -495,6 +499,79 @@ class LiveScreen(Screen[None]):
         self.cockpit.session.gather(0.0)
         self.view = replace(self.view, freeze=None)
         self._keep_time()
+
+    # Alerts.
+
+    def action_alerts(self) -> None:
+        """List the alerts."""
+
+        def listed() -> Snapshot:
+            mask = self.mask()
+            return self.latest if mask is None else mask.snapshot(self.latest)
+
+        def acknowledge(found: str) -> Alert | None:
+            alert = self._alert(found)
+            if alert is not None:
+                self._acknowledge(alert)
+            return alert
+
+        self.app.push_screen(
+            AlertList(listed, self.cockpit.desk, acknowledge, self._mute), self._go_to_alert
+        )
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge the newest alert that fires; again: mute its routes for an hour."""
+        desk = self.cockpit.desk
+        alert = desk.newest(self.latest.alerts)
+        if alert is not None:
+            self._acknowledge(alert)
+            key = key_or_label("acknowledge", self.view.keys)
+            names = who_words([self.called(name) for name in alert.routes]) or "it"
+            text = neutralise(alert.text, _LINE_LIMIT)
+            self.notify(f"Acknowledged; {key} again mutes {names} for an hour. {text}")
+        elif (muted := desk.mute_last()) is not None:
+            self._tell_mute(muted)
+        else:
+            self.notify("No alert is left to acknowledge.")
+
+    def _acknowledge(self, alert: Alert) -> None:
+        desk = self.cockpit.desk
+        if alert.id not in desk.acknowledged:
+            self.send(MarkTime(text=f"acknowledged: {alert.text}"))
+        desk.take(alert)
+        self.look(replace(self.view, acknowledged=desk.acknowledged))
+
+    def _mute(self, found: str) -> None:
+        alert, desk = self._alert(found), self.cockpit.desk
+        if alert is None:
+            return
+        if desk.muted_until_ns(alert) is not None:
+            desk.unmute(alert)
+            return
+        self._acknowledge(alert)
+        desk.mute(alert)
+        self._tell_mute(alert)
+
+    def _tell_mute(self, alert: Alert) -> None:
+        until_ns = self.cockpit.desk.muted_until_ns(alert)
+        if until_ns is not None:
+            names = who_words([self.called(name) for name in alert.routes])
+            self.notify(f"{names}: muted until {time_of_day(until_ns, 0)[:5]}.")
+
+    def _alert(self, found: str) -> Alert | None:
+        return next((one.alert for one in self.latest.alerts if one.alert.id == found), None)
+
+    def _go_to_alert(self, found: str | None) -> None:
+        """Go to the page of the route that showed it, at the moment when it began."""
+        alert = None if found is None else self._alert(found)
+        if alert is None:
+            return
+        travel = self.cockpit.travel
+        if travel.can_go_back and travel.want(alert.since_ns):
+            self.run_worker(travel.go(self._arrived), group="travel")
+        name = alert.harm.route or next(iter(alert.routes), "")
+        if name:
+            self.go_to(name)
 
     # Where in time.
 
