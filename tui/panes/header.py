@@ -12,11 +12,12 @@ from typing import Final, get_args
 import msgspec
 
 from probes.board.views import HeaderView, RouteState, Snapshot
+from probes.comparing.views import ComparisonView
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, Role, Span, age, clip, count, counted, join, line_width, usd
-from tui.keys import KEYS, Hotkey, with_keys
+from tui.keys import KEYS, Hotkey, key_or_label, with_keys
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
 from tui.panes.view import ViewState
@@ -54,10 +55,12 @@ class Strips:
 
     status: HostStatus = field(default_factory=lambda: HostStatus("starting"))
     cockpit: Cockpit = CALM
+    comparison: ComparisonView | None = None
+    """One that asks, or of which nobody has seen the end; None beside its page, which says more."""
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the strip: LIVE or FROZEN, rates, cost, and the observer's own health."""
-        return [header_line(snapshot, view, self.status, width, self.cockpit)]
+        return [header_line(snapshot, view, self.status, width, self.cockpit, self.comparison)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width."""
@@ -73,6 +76,7 @@ class Strips:
         """
         lamp = _Part(_lamp(snapshot, view, self.status), 0)
         figures = [lamp, *(_Part(line, priority) for line, priority in parts)]
+        figures += _comparison(self.comparison, view)
         return _strip(figures, snapshot.header, self.cockpit, width)
 
 
@@ -87,12 +91,20 @@ class _Part(msgspec.Struct, frozen=True):
         return line_width(self.line)
 
 
+_COMPARES: Final = 0.85
+"""Priority of what a comparison says: it spends money, and no other line tells it; verdicts tell
+who hurts where there is no room to count them."""
 _EXPLAINED_BEFORE: Final = 2.5
 """Figures of a higher priority make room for the words of a remark; those below never do."""
 
 
 def header_line(
-    snapshot: Snapshot, view: ViewState, status: HostStatus, width: int, cockpit: Cockpit = CALM
+    snapshot: Snapshot,
+    view: ViewState,
+    status: HostStatus,
+    width: int,
+    cockpit: Cockpit = CALM,
+    comparison: ComparisonView | None = None,
 ) -> Line:
     """Return the strip: lamp, what is going on, and at the right how far it can be trusted.
 
@@ -100,7 +112,8 @@ def header_line(
     trusted is said at any width that holds it.
     """
     header = snapshot.header
-    figures = [_Part(_lamp(snapshot, view, status), 0), *_figures(snapshot)]
+    figures = [_Part(_lamp(snapshot, view, status), 0)]
+    figures += [*_comparison(comparison, view), *_figures(snapshot)]
     return _strip(figures, header, cockpit, width)
 
 
@@ -275,6 +288,17 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
+
+
+def _comparison(shown: ComparisonView | None, view: ViewState) -> list[_Part]:
+    """Return that a comparison asks, and how far it is; or that it is over, and what shows it."""
+    if shown is None:
+        return []
+    if shown.is_over:
+        words = f"comparison over: {key_or_label('compare', view.keys)}"
+        return [_Part(((f"  {words}", "title"),), _COMPARES)]
+    told = f"comparing {shown.pairs}/{shown.cost.pairs}"
+    return [_Part(((f"  {told}", "accent"),), _COMPARES)]
 
 
 def _routes(snapshot: Snapshot) -> Line:

@@ -14,6 +14,7 @@ from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ViewState
+from tui.screens.comparisons import Comparisons
 from tui.screens.frames import Frames
 from tui.screens.travel import Travel
 from tui.session import CockpitSession, Proposal, Propose
@@ -59,6 +60,7 @@ class CockpitState:
         self.travel = Travel(session.timeline)
         self.frames = Frames(session.board, clock, self.travel)
         self.strips = Strips()
+        self.comparisons = Comparisons(session)
         self._propose = propose
         self._settled: dict[str, str] = {}
         """What of [display] is as it was at the start, or as it was saved since."""

@@ -22,13 +22,13 @@ from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.keys import Hotkey, ScreenName, bindings, hotkey
+from tui.keys import Hotkey, ScreenName, bindings, hotkey, with_keys
 from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
-from tui.panes.view import PaneName, ViewState
+from tui.panes.view import ARM_LETTERS, PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
@@ -162,7 +162,8 @@ class LiveScreen(Screen[None]):
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
-        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status))
+        compared = cockpit.comparisons.view
+        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status), compared)
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
@@ -181,6 +182,7 @@ class LiveScreen(Screen[None]):
         status = cockpit.session.status
         mask = self.mask()
         cockpit.strips.status = status if mask is None else masked_status(status)
+        cockpit.strips.comparison = cockpit.comparisons.untold()
         arranged = self.arrange_panes()
         cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None)
@@ -190,7 +192,7 @@ class LiveScreen(Screen[None]):
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, *_shown_of(status)),
+                (self.view.freeze, *_shown_of(status), cockpit.strips.comparison),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
@@ -484,6 +486,31 @@ class LiveScreen(Screen[None]):
             self.notify(travel.problem, severity="error")
         self._moment = ()
         self.pull()
+
+    # Comparing.
+
+    def action_tag(self, name: str = "") -> None:
+        """Tag a route for a comparison, the selected one without a name; or take its tag away."""
+        route, tagged = self.route(), self.view.tagged
+        name = name or (route.name if route is not None else "")
+        if name in tagged:
+            tagged = tuple(one for one in tagged if one != name)
+        elif name and len(tagged) < len(ARM_LETTERS):
+            tagged = (*tagged, name)
+        elif name:
+            words = f"{len(tagged)} are tagged, and more are not compared at once: {{tag}} on one "
+            self.notify(with_keys(words + "of them takes its tag away.", self.view.keys))
+        self.look(replace(self.view, tagged=tagged))
+
+    def action_untag(self) -> None:
+        """Take all tags away."""
+        self.look(replace(self.view, tagged=()))
+
+    async def action_compare(self, change: str = "") -> None:
+        """Show the comparison that runs, or ask for a new one; of the route with a `change`."""
+        from tui.screens import comparing  # which the first frame need not wait for
+
+        await comparing.compare(self, change)
 
     def action_private(self) -> None:
         """Mask the names of routes, models and hosts, and a server's words; or show them again."""
