@@ -74,11 +74,12 @@ class LlmtopApp(TerminalApp[None]):
         self._clock = clock or SystemClock()
         self._desk = desk or AlertDesk(self._clock)
         self._collector = Collector()
+        self._cockpit: CockpitState | None = None
 
     def on_mount(self) -> None:
         """Show the board and take over the collector."""
         settings = self._display_settings
-        cockpit = CockpitState(
+        cockpit = self._cockpit = CockpitState(
             self.session,
             self._clock,
             refresh_hz=settings.refresh_hz,
@@ -105,6 +106,7 @@ class LlmtopApp(TerminalApp[None]):
             self.set_timer(_WRITTEN_BY_S, self._settle_in)
             return
         import_module("tui.screens.route")
+        import_module("tui.screens.comparing")
         self._collector.start()
 
     def _show_title(self, cockpit: CockpitState) -> None:
@@ -136,9 +138,11 @@ class LlmtopApp(TerminalApp[None]):
             return Proposal(refusal=str(error))
         return Proposal(tuple(change.words for change in changes), "", str(file.path), write)
 
-    def on_unmount(self) -> None:
-        """Give the collector back."""
+    async def on_unmount(self) -> None:
+        """Give the collector back, and let what is compared end."""
         self._collector.stop()
+        if self._cockpit is not None:
+            await self._cockpit.comparisons.close()
 
     def on_key(self, event: Key) -> None:
         """Give the line to type on what was typed before it was there.

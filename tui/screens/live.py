@@ -25,13 +25,13 @@ from probes.events.diagnosis_words import who_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import time_of_day
-from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label
+from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
-from tui.panes.view import PaneName, ViewState
+from tui.panes.view import ARM_LETTERS, PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.alert_list import AlertList
 from tui.screens.canvas import Canvas
@@ -172,7 +172,8 @@ class LiveScreen(Screen[None]):
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
         self._tell_remarks()
-        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status), cockpit.replay())
+        shown = _shown_of(cockpit.session.status), cockpit.replay(), cockpit.comparisons.view
+        moment = (cockpit.frames.moment(), shown)
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
@@ -190,10 +191,12 @@ class LiveScreen(Screen[None]):
         self._watch_text()
         status = cockpit.session.status
         mask = self.mask()
-        cockpit.strips.status = status if mask is None else masked_status(status)
-        cockpit.strips.replay = cockpit.replay()
+        strips = cockpit.strips
+        strips.status = status if mask is None else masked_status(status)
+        strips.replay = cockpit.replay()
+        strips.comparison = cockpit.comparisons.untold()
         arranged = self.arrange_panes()
-        cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
+        strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None)
         look = (standing, self.view.frozen, self.size, arranged)
         if self._canvas is not None:
@@ -201,7 +204,7 @@ class LiveScreen(Screen[None]):
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, cockpit.strips.replay, *_shown_of(status)),
+                (self.view.freeze, strips.replay, strips.comparison, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
@@ -640,6 +643,31 @@ class LiveScreen(Screen[None]):
         """Show the place that was reached."""
         self._moment = ()
         self.pull()
+
+    # Comparing.
+
+    def action_tag(self, name: str = "") -> None:
+        """Tag a route for a comparison, the selected one without a name; or take its tag away."""
+        route, tagged = self.route(), self.view.tagged
+        name = name or (route.name if route is not None else "")
+        if name in tagged:
+            tagged = tuple(one for one in tagged if one != name)
+        elif name and len(tagged) < len(ARM_LETTERS):
+            tagged = (*tagged, name)
+        elif name:
+            words = f"{len(tagged)} are tagged, and more are not compared at once: {{tag}} on one "
+            self.notify(with_keys(words + "of them takes its tag away.", self.view.keys))
+        self.look(replace(self.view, tagged=tagged))
+
+    def action_untag(self) -> None:
+        """Take all tags away."""
+        self.look(replace(self.view, tagged=()))
+
+    async def action_compare(self, change: str = "") -> None:
+        """Show the comparison that runs, or ask for a new one; of the route with a `change`."""
+        from tui.screens import comparing  # which the first frame need not wait for
+
+        await comparing.compare(self, change)
 
     def action_private(self) -> None:
         """Mask the names of routes, models and hosts, and a server's words; or show them again."""
