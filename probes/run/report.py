@@ -7,7 +7,7 @@ Rule 3: no board is folded: nothing here needs a percentile, and an hour is read
 """
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -101,11 +101,13 @@ def read_report(
     """
     missing: list[str] = []
     parts = recorded_parts(paths, missing.append)
-    reading = _Reading(diagnostician or Diagnostician())
+    judge = diagnostician or Diagnostician()
+    reading = ReportReading(judge)
     done = 0
     for events, lines in read_recording(parts, missing.append):
         done += len(lines)
-        reading.receive(events, lines)
+        events, _ = with_verdicts(judge, events, lines)
+        reading.fold(events)
         progress(done)
     return reading.report(tuple(part.name for part in parts), missing)
 
@@ -118,10 +120,11 @@ class _Ends:
         self.failed_ns = array("q")
 
 
-class _Reading:
+class ReportReading:
     """What is known of a recording up to an event of it."""
 
     def __init__(self, diagnostician: Diagnostician) -> None:
+        """Begin; `diagnostician` is who judges the events before they are folded."""
         self._diagnostician = diagnostician
         self._log = RunIncidents()
         self._pager = Pager()
@@ -140,8 +143,8 @@ class _Reading:
         self._reticent_ticks = 0
         self._tells_open = False
 
-    def receive(self, events: list[Event], lines: bytes) -> None:
-        events, _ = with_verdicts(self._diagnostician, events, lines)
+    def fold(self, events: Iterable[Event]) -> None:
+        """Take some events with their verdicts, in the order of the stream."""
         for event in events:
             if self._first_ns is None:
                 self._first_ns = self._last_ns = event.at_ns
