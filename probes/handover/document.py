@@ -296,9 +296,10 @@ def _evidence(facts: Facts) -> Iterator[Block]:
                     (
                         "worth a page",
                         [
-                            f"{utc_time(facts.wall_ns(page.at_ns))}: {harm_words(page)}"
-                            for page in facts.pages
-                            if page.incident.id == word.id
+                            f"{utc_time(facts.wall_ns(one.at_ns))}: "
+                            + harm_words(one.harm, seconds(one.at_ns - one.since_ns))
+                            for one in facts.alerts
+                            if one.incident == word.id
                         ]
                         or ["no: nobody would have been woken"],
                     ),

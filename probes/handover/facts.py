@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 from probes.board.views import Happening, RouteState, RouteView, Snapshot
 from probes.config.goals import cap_of, e2e_goal_s
-from probes.diagnosis.paging import PagedIncident, Pager
 from probes.events import (
+    Alert,
     AttemptFinished,
     Diagnosis,
     Event,
@@ -147,7 +147,8 @@ class Facts:
     """The one that is handed over."""
     others: tuple[IncidentRecord, ...]
     """Those that stood in the same stretch."""
-    pages: tuple[PagedIncident, ...]
+    alerts: tuple[Alert, ...]
+    """Those that began in the stretch: somebody was told, or would have been."""
     routes: tuple[RouteFacts, ...]
     """Those that were hit first, then in the order of the settings."""
     probes: tuple[ProbeStory, ...]
@@ -236,8 +237,8 @@ class _Reading:
         self._hello: Hello | None = None
         self._anchor_ns = 0
         self._infos: dict[str, RouteInfo] = {}
-        self._log, self._pager = RunIncidents(), Pager()
-        self._pages: list[PagedIncident] = []
+        self._log = RunIncidents()
+        self._alerts: dict[str, Alert] = {}
         self._attempts: list[AttemptFinished] = []
         self._of_probe: dict[tuple[str, str], list[AttemptFinished]] = defaultdict(list)
         self._probes: list[ProbeStory] = []
@@ -247,7 +248,6 @@ class _Reading:
 
     def take(self, event: Event) -> None:
         self._log.fold(event)
-        self._pages.extend(self._pager.fold(event))
         match event:
             case Hello():
                 self._hello = event
@@ -256,6 +256,8 @@ class _Reading:
             case Tick():
                 self._anchor_ns = event.wall_ns - event.at_ns
                 self._healths.append((event.at_ns, event.health))
+            case Alert():
+                self._alerts.setdefault(event.id, event)
             case Gap():
                 self._gaps.append(event)
             case AttemptFinished() if len(self._attempts) >= _MOST_ATTEMPTS:
@@ -338,7 +340,7 @@ class _Reading:
             anchor_ns=self._anchor_ns,
             incident=told,
             others=tuple(one for one in records.values() if one.named_ns is not None),
-            pages=tuple(self._pages),
+            alerts=tuple(one for one in self._alerts.values() if one.state == "firing"),
             routes=tuple(sorted(routes, key=lambda route: not route.is_hit)),
             probes=tuple(self._probes),
             attempts=tuple(self._attempts),

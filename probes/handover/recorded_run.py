@@ -12,7 +12,7 @@ from probes.board import Board
 from probes.diagnosis import Diagnostician
 from probes.run.report import IncidentReport, Progress, ReportReading
 from probes.run.timeline import Locate, Timeline
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Judge, with_verdicts
 from probes.store.recording_files import Place
 from probes.store.recording_reader import read_pieces, recorded_parts
 
@@ -44,8 +44,9 @@ def read_run(paths: Sequence[Path], *, progress: Progress = lambda _bytes: None)
     """
     missing: list[str] = []
     parts = recorded_parts(paths, missing.append)
-    judge, board, recorded = Diagnostician(), Board(), _Recorded(parts)
-    timeline, reading = Timeline(board, recorded, judges_anew=True), ReportReading(judge)
+    diagnostician, board, recorded = Diagnostician(), Board(), _Recorded(parts)
+    judge, reading = Judge(diagnostician), ReportReading(diagnostician)
+    timeline = Timeline(board, recorded, judges_anew=True)
     done = 0
     for piece in read_pieces(parts, missing.append):
         recorded.end = piece.end

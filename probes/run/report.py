@@ -14,11 +14,10 @@ from typing import Final, NamedTuple
 
 from probes.diagnosis import Diagnostician
 from probes.diagnosis.level import GUARD, LEARNED
-from probes.diagnosis.paging import PagedIncident, Pager
-from probes.events import AttemptFinished, Event, Gap, Hello, ProbeFinished, Tick
+from probes.events import Alert, AttemptFinished, Event, Gap, Hello, ProbeFinished, Tick
 from probes.kit.clock import kept_ns, seconds
 from probes.run.incidents import IncidentRecord, RunIncidents
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Judge, with_verdicts
 from probes.store.recording_reader import read_recording, recorded_parts
 
 USUAL_FROM: Final = LEARNED + GUARD
@@ -35,7 +34,10 @@ class RecordedPage(NamedTuple):
 
     wall_ns: int | None
     """When, in Unix ns; None where the recording tells no wall time."""
-    page: PagedIncident
+    alert: Alert
+    """That it began to fire."""
+    over: Alert | None = None
+    """That it was over; None where it was not, at the end."""
 
 
 class RouteCount(NamedTuple):
@@ -101,8 +103,8 @@ def read_report(
     """
     missing: list[str] = []
     parts = recorded_parts(paths, missing.append)
-    judge = diagnostician or Diagnostician()
-    reading = ReportReading(judge)
+    diagnostician = diagnostician or Diagnostician()
+    judge, reading = Judge(diagnostician), ReportReading(diagnostician)
     done = 0
     for events, lines in read_recording(parts, missing.append):
         done += len(lines)
@@ -127,8 +129,7 @@ class ReportReading:
         """Begin; `diagnostician` is who judges the events before they are folded."""
         self._diagnostician = diagnostician
         self._log = RunIncidents()
-        self._pager = Pager()
-        self._pages: list[RecordedPage] = []
+        self._pages: dict[str, RecordedPage] = {}
         self._hello: Hello | None = None
         self._first_ns: int | None = None
         self._last_ns = 0
@@ -144,16 +145,13 @@ class ReportReading:
         self._tells_open = False
 
     def fold(self, events: Iterable[Event]) -> None:
-        """Take some events with their verdicts, in the order of the stream."""
+        """Take some events with all that is derived of them, in the order of the stream."""
         for event in events:
             if self._first_ns is None:
                 self._first_ns = self._last_ns = event.at_ns
             self._last_ns = max(self._last_ns, event.at_ns)
             self._count(event)
             self._log.fold(event)
-            for page in self._pager.fold(event):
-                wall_ns = None if self._anchor_ns is None else page.at_ns + self._anchor_ns
-                self._pages.append(RecordedPage(wall_ns, page))
 
     def _count(self, event: Event) -> None:
         match event:
@@ -173,6 +171,11 @@ class ReportReading:
                 self._greet(event)
             case Gap():
                 self._slept_ns += max(0, event.at_ns - event.started_ns)
+            case Alert(state="firing"):
+                wall_ns = None if self._anchor_ns is None else event.at_ns + self._anchor_ns
+                self._pages[event.id] = RecordedPage(wall_ns, event)
+            case Alert() if event.id in self._pages:
+                self._pages[event.id] = self._pages[event.id]._replace(over=event)
             case _:
                 pass
 
@@ -215,7 +218,7 @@ class ReportReading:
             slept_s=seconds(self._slept_ns),
             routes=routes,
             incidents=tuple(map(self._with_its_probes, self._log.records)),
-            pages=tuple(self._pages),
+            pages=tuple(self._pages.values()),
             missing=(*missing, *self._missing(routes)),
         )
 

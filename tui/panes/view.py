@@ -66,6 +66,29 @@ class PageView(msgspec.Struct, frozen=True):
     """The figures are shown as what they are against T0."""
 
 
+class ReplayView(msgspec.Struct, frozen=True):
+    """Where in a recording one stands that is shown in the place of a run."""
+
+    at_ns: int
+    begin_ns: int
+    end_ns: int
+    """Its own, read or not."""
+    speed: float
+    """Seconds of the run that pass in one while it is played."""
+    is_playing: bool
+    read_percent: int
+    """How much of it has been read."""
+    awaited_ns: int | None = None
+    """The moment that is waited for, as it has not been read yet."""
+    failure: str = ""
+    """Why the rest cannot be read; empty where it can."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes after what is shown."""
+        return self.at_ns >= self.end_ns and self.read_percent >= 100
+
+
 class ViewState(msgspec.Struct, frozen=True):
     """Selection, order, filter, window and scroll: nothing of it changes what is measured."""
 
