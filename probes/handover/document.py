@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from probes import __version__
+from probes.config.urls import mask_url
 from probes.diagnosis.paging import harm_words
 from probes.events import AttemptFinished, Limit
 from probes.events.diagnosis_words import cause_words, what_words
@@ -36,6 +37,7 @@ from probes.handover.words import (
     done_words,
     effect_words,
     for_words,
+    found_words,
     goals_in_words,
     head_words,
     lasted_words,
@@ -146,8 +148,8 @@ def document(facts: Facts) -> Document:
     ]
     return Document(
         title=_text(head_words(facts)),
-        tone="hurts" if is_open else "calm" if record is None else "over",
-        verdict="not over" if is_open else "no incident" if record is None else "over",
+        tone="hurts" if is_open else "over" if record or facts.others else "calm",
+        verdict="not over" if is_open else "a part of a run" if record is None else "over",
         summary=summary_text(facts),
         head=_head(facts),
         sections=tuple(one for one in sections if one.blocks),
@@ -173,6 +175,7 @@ def _head(facts: Facts) -> Pairs:
     rows = [("Who hurts", listed_routes([route.info.name for route in facts.hit]))]
     if record is None:
         rows = [("Routes", listed_routes([route.info.name for route in facts.routes]))]
+        rows.append(("Incidents", found_words(facts)))
     rows.append(("Since", since_words(facts)))
     rows.append(("How long", lasted_words(facts)))
     if record is not None:
@@ -478,7 +481,7 @@ def _routes(facts: Facts) -> Iterator[Block]:
     rows = []
     for route in facts.routes:
         info = route.info
-        cells = (info.name, info.model, info.base_url, info.dialect)
+        cells = (info.name, info.model, mask_url(info.base_url), info.dialect)
         pace = f"{info.concurrency} at once, every {info.interval:g} s, cap {info.max_tokens}"
         rows.append((*(_text(cell, _NAME) for cell in cells), pace, goals_in_words(route)))
     yield Grid(("route", "model", "host", "API", "asked", "goals"), tuple(rows), figures=9)

@@ -150,7 +150,7 @@ class Facts:
     alerts: tuple[Alert, ...]
     """Those that began in the stretch: somebody was told, or would have been."""
     routes: tuple[RouteFacts, ...]
-    """Those that were hit first, then in the order of the settings."""
+    """Those that were hit first; of either the worst first."""
     probes: tuple[ProbeStory, ...]
     """All that ended in the stretch, in the order of their ends."""
     attempts: tuple[AttemptFinished, ...]
@@ -341,7 +341,7 @@ class _Reading:
             incident=told,
             others=tuple(one for one in records.values() if one.named_ns is not None),
             alerts=tuple(one for one in self._alerts.values() if one.state == "firing"),
-            routes=tuple(sorted(routes, key=lambda route: not route.is_hit)),
+            routes=tuple(sorted(routes, key=_worst_first)),
             probes=tuple(self._probes),
             attempts=tuple(self._attempts),
             left_out=self._left_out,
@@ -371,6 +371,12 @@ class _Reading:
             short_of=tuple(sorted({str(one.short_of) for one in healths if one.short_of})),
             silent_s=seconds(max(between, default=0)),
         )
+
+
+def _worst_first(route: RouteFacts) -> tuple[bool, float]:
+    """Return what puts a route in its order: hit ones first, then by the share that was good."""
+    during = route.during
+    return not route.is_hit, during.good / during.finished if during.finished else 1.0
 
 
 def _touches(record: IncidentRecord, stretch: Stretch) -> bool:

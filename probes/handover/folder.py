@@ -30,6 +30,7 @@ from probes.kit.paths import state_folder
 from probes.kit.short_figures import local_moment
 from probes.run.incidents import IncidentRecord
 from probes.run.timeline import Timeline
+from probes.store.recording_reader import RecordingError
 
 _NAMES_LIMIT: Final = 40
 _MOST_OF_A_NAME: Final = 1_000
@@ -83,7 +84,10 @@ def hand_over(
     facts = gather(timeline, stretch, incident=incident, known=known, missing=tuple(missing))
     progress("writing the pages")
     pages = document(facts)
-    recording = recording_of(timeline, stretch)
+    try:
+        recording = recording_of(timeline, stretch)
+    except OSError as error:  # a part was deleted meanwhile
+        raise RecordingError(f"{error.filename}: {error.strerror or error}") from error
     files: dict[str, Iterable[bytes]] = {
         "report.html": [html_page(pages).encode()],
         "report.md": [markdown_page(pages).encode()],

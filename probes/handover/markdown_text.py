@@ -19,16 +19,23 @@ from probes.handover.document import (
     Picture,
 )
 
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$:^=-])")
-_LINKED: Final = re.compile(r"(?i)(?<=\bwww)\.")
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~&$^])|:(?=//)|(?<=[wW]{3})\.")
+"""What is markup anywhere, and what makes an address of a word."""
+_AT_THE_START: Final = re.compile(r"^([-+=]|\d+[.)])")
+"""What makes a list or a heading of a line; times of day and minus signs stay readable."""
 
 
 def markdown(text: str) -> str:
     """Return a text as Markdown that shows it as it is."""
-    escaped = _SPECIAL.sub(r"\\\1", text)
-    # A backslash keeps neither a mention nor a bare address from being found afterwards.
-    escaped = _LINKED.sub(r"\\.", escaped).replace("@", "﹫")
-    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)
+    escaped = _SPECIAL.sub(r"\\\g<0>", text)
+    # A backslash keeps no mention from being found afterwards.
+    escaped = escaped.replace("@", "﹫")
+    return _AT_THE_START.sub(_backslashed, escaped)
+
+
+def _backslashed(found: re.Match[str]) -> str:
+    """Return the beginning of a line with a backslash before its last character."""
+    return f"{found[0][:-1]}\\{found[0][-1]}"
 
 
 def markdown_page(document: Document) -> str:

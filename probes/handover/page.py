@@ -102,7 +102,7 @@ def html_page(document: Document) -> str:
     """Return the page."""
     digest = b64encode(sha256(_STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    mark = {"hurts": "✖", "over": "✓", "calm": "·"}[document.tone]
+    mark = {"hurts": "✖", "over": "◂", "calm": "✓"}[document.tone]
     lines = [
         "<!doctype html>",
         '<html lang="en">',

@@ -119,7 +119,10 @@ def head_words(facts: Facts) -> str:
     """Return who and what, as a title."""
     record = facts.incident
     if record is None:
-        return f"{counted(len(facts.routes), 'route')}, no incident handed over"
+        long = lasting(seconds(facts.stretch.end_ns - facts.stretch.begin_ns))
+        hurt = sum(route.during.good < route.during.finished for route in facts.routes)
+        told = f"{hurt} not all good" if hurt else "all good"
+        return f"{counted(len(facts.routes), 'route')} for {long}: {told}"
     who = "all routes" if record.word.cause == "local_observer" else listed_routes(record.routes)
     return f"{who}: {what_words(record.word)}"
 
@@ -229,6 +232,19 @@ def knobs(facts: Facts) -> tuple[Happening, ...]:
     )
 
 
+def found_words(facts: Facts) -> str:
+    """Return which incidents stood in a stretch that is of none of them."""
+    if not facts.others:
+        return "No incident was named in it."
+    told = [
+        f"{listed_routes(one.routes)} {what_words(one.word)} since "
+        f"{utc_time(facts.wall_ns(one.since_ns))}"
+        for one in facts.others
+    ]
+    more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
+    return f"In it: {'; '.join(told[:5])}{more}."
+
+
 def done_words(facts: Facts) -> str:
     """Return what was done about it and whether that helped."""
     turned = knobs(facts)
@@ -297,11 +313,10 @@ def summary_words(facts: Facts) -> str:
     if record is None:
         span = f"{utc_moment(facts.wall_ns(begin))} to {utc_time(facts.wall_ns(end))}"
         bad = [route for route in facts.routes if route.during.finished > route.during.good]
-        told = f"No incident is handed over: {counted(len(facts.routes), 'route')}, {span}. "
-        told += f"Probes: {lost_words(facts)}."
+        told = f"{counted(len(facts.routes), 'route')}, {span}. Probes: {lost_words(facts)}."
         if bad:
             told += f" Not all good: {listed_routes([route.info.name for route in bad])}."
-        return told
+        return f"{told} {found_words(facts)}"
     parts = [
         f"{head_words(facts)}.",
         f"Since {since_words(facts)}; {lasted_words(facts)}.",
