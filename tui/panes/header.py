@@ -16,10 +16,11 @@ from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, Role, Span, age, clip, count, counted, join, line_width, usd
-from tui.keys import KEYS, Hotkey, with_keys
+from tui.keys import KEYS, Hotkey, first_key, with_keys
+from tui.panes.axis import moment_words
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
-from tui.panes.view import ViewState
+from tui.panes.view import PastView, ViewState
 
 _WORDS_LIMIT: Final = 160
 """Characters of an engine's last words: a line of a wide terminal."""
@@ -54,14 +55,16 @@ class Strips:
 
     status: HostStatus = field(default_factory=lambda: HostStatus("starting"))
     cockpit: Cockpit = CALM
+    present: Snapshot | None = None
+    """How it is now, while something else is shown; None where that is the same."""
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the strip: LIVE or FROZEN, rates, cost, and the observer's own health."""
         return [header_line(snapshot, view, self.status, width, self.cockpit)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
-        """Return the banner, red over the whole width."""
-        line = clip(banner_line(snapshot, self.status, view.keys) or (), width)
+        """Return the banner, red over the whole width: of now, whatever is shown."""
+        line = clip(banner_line(self.present or snapshot, self.status, view.keys) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
     def of_screen(
@@ -71,8 +74,8 @@ class Strips:
 
         Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
         """
-        lamp = _Part(_lamp(snapshot, view, self.status), 0)
-        figures = [lamp, *(_Part(line, priority) for line, priority in parts)]
+        lamp = _where(snapshot, view, self.status)
+        figures = [*lamp, *(_Part(line, priority) for line, priority in parts)]
         return _strip(figures, snapshot.header, self.cockpit, width)
 
 
@@ -100,7 +103,7 @@ def header_line(
     trusted is said at any width that holds it.
     """
     header = snapshot.header
-    figures = [_Part(_lamp(snapshot, view, status), 0), *_figures(snapshot)]
+    figures = [*_where(snapshot, view, status), *_figures(snapshot)]
     return _strip(figures, header, cockpit, width)
 
 
@@ -223,6 +226,39 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     if status.state == "running" and worst is not None:
         return (start, (text[:1], _loud(worst)), (text[1:], "title"), clock, *masked)
     return (start, (text, role), clock, *masked)
+
+
+def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Part]:
+    """Return the lamp; where what is shown is not now, that moment, and what goes on meanwhile."""
+    past = view.past
+    if past is None:
+        return [_Part(_lamp(snapshot, view, status), 0)]
+    at = moment_words(past.at_ns, past, snapshot.wall_anchor_ns)
+    ago = f", {age(past.ago_s).replace('.0s', 's')} ago" if past.has_present else ""
+    glyph = f"▶ {speed_words(past.speed)}" if past.is_playing else "◀"
+    masked: Line = ((" masked", "accent"),) if view.private else ()
+    parts = [_Part(((" llmtop ", "title"), (f" {glyph} {at}{ago} ", "past"), *masked), 0)]
+    if past.going_to_ns is not None:
+        there = moment_words(past.going_to_ns, past, snapshot.wall_anchor_ns)
+        parts.append(_Part(((f" → {there} …", "accent"),), 0.05))
+    if past.has_present:
+        parts.append(_Part(_meanwhile(past), 0.1))
+        if key := first_key("live", view.keys):
+            parts.append(_Part(((f"  {key}", "accent"), (" now", "dim")), 0.2))
+    return parts
+
+
+def _meanwhile(past: PastView) -> Line:
+    """Return how it is now, while another moment is shown."""
+    if past.worst_now is None:
+        return (("  live: none hurt", "dim"),)
+    glyph = STATE_GLYPHS[past.worst_now]
+    return (("  live: ", "dim"), (f"{glyph} {count(past.hurt_now)} hurt", _loud(past.worst_now)))
+
+
+def speed_words(speed: float) -> str:
+    """Return how fast the past is played: `10×`, `max`."""
+    return "max" if speed == math.inf else f"{speed:g}×"
 
 
 def _elapsed(seconds: float) -> str:
