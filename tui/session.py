@@ -6,6 +6,8 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from probes.board.views import Happening, RequestView, Snapshot, WindowName
+from probes.comparing.arms import ArmChange
+from probes.comparing.views import ComparisonView
 from probes.control.commands import Command
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
@@ -104,6 +106,70 @@ class TimelineSource(Protocol):
         ...
 
 
+class Replayed(Protocol):
+    """A recording that is shown in the place of a run, and how far it has been read."""
+
+    @property
+    def name(self) -> str:
+        """Its first file's."""
+        ...
+
+    @property
+    def read_share(self) -> float:
+        """How much of it has been read, 0 to 1."""
+        ...
+
+    @property
+    def end_ns(self) -> int:
+        """Stamp of its end: what lies between that and the span's is not read yet."""
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What is missing of it, a line each, in the order in which that was found."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why the rest cannot be read; empty where it can."""
+        ...
+
+
+class RunningComparison(Protocol):
+    """A controlled comparison beside the run, with an engine of its own."""
+
+    @property
+    def view(self) -> ComparisonView:
+        """How it stands, with what it may cost before it begins; a new frozen object after each
+        change."""
+        ...
+
+    async def run(self) -> None:
+        """Ask until it knows, its budget ends, or `stop`; then everything of it is gone."""
+        ...
+
+    def stop(self) -> None:
+        """End `run` soon, with what is known; may be called twice."""
+        ...
+
+
+class ComparisonSource(Protocol):
+    """Makes comparisons of a run's routes."""
+
+    def propose(self, routes: Sequence[str], change: ArmChange | None = None) -> RunningComparison:
+        """Return a comparison that is not begun: its view says what it may cost.
+
+        Args:
+            routes: two to four names, the first is what the others are compared with; one name
+                with a `change`.
+            change: the one thing that differs between two arms of one route.
+
+        Raises:
+            ArmError: they cannot be compared so; the text is for a person.
+        """
+        ...
+
+
 class CockpitSession(Protocol):
     """A running engine, its board, and the way to command it."""
 
@@ -115,6 +181,16 @@ class CockpitSession(Protocol):
     @property
     def timeline(self) -> TimelineSource | None:
         """What of the run can be gone back to; None where nothing is recorded."""
+        ...
+
+    @property
+    def replayed(self) -> Replayed | None:
+        """The recording that is shown; None of a run."""
+        ...
+
+    @property
+    def comparisons(self) -> ComparisonSource | None:
+        """What compares its routes; None where nothing can be asked, as in a recording."""
         ...
 
     @property

@@ -61,6 +61,8 @@ def run_app(session: CockpitSession, config: Config, *, duration_s: float | None
             return lambda: LlmtopApp(session, config, on_leaving=leaving.ask)
 
         status = anyio.run(run_cockpit, session, load, duration_s, leaving)
+        if session.replayed is not None:
+            return status  # all of it is on record
         last = session.board.snapshot(window="run", anew=True)
         _say_last(summary_text(last, session.recording_path).splitlines())
     return status

@@ -92,8 +92,8 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
         raise OutputError(f"standard output: {error.strerror or error}") from None
 
 
-def need_face(arguments: Namespace, command: str) -> None:
-    """Make sure that `command` can show itself.
+def need_face(arguments: Namespace, command: str, *, bounded: str = " --duration 60") -> None:
+    """Make sure that `command` can show itself; `bounded` is what ends it where it is headless.
 
     Raises:
         UsageError: there is no terminal, and --headless is missing.
@@ -101,12 +101,10 @@ def need_face(arguments: Namespace, command: str) -> None:
     if arguments.headless:
         return
     if not has_terminal():
-        raise UsageError(
-            f"no terminal for the screen; without one: {command} --headless --duration 60"
-        )
+        raise UsageError(f"no terminal for the screen; without one: {command} --headless{bounded}")
     if why := no_screen_because(os.environ):
         raise UsageError(
-            f"{why}; without one: {command} --headless --duration 60, or llmtop once; "
+            f"{why}; without one: {command} --headless{bounded}, or llmtop once; "
             "a terminal that can do more is named like TERM=xterm-256color"
         )
 

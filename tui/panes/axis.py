@@ -113,6 +113,10 @@ def _bar(past: PastView, width: int) -> Line:
     gone: Span = ("━", "graph")
     to_come: Span = ("─", "border")
     row = [gone] * here + [to_come] * (width - here)
+    if past.read_ns is not None:
+        unread: Span = ("┄", "faint")
+        first = max(here, column(past.read_ns))
+        row[first:] = [unread] * (width - first)
     # The quietest first, over which the others are drawn.
     stops = sorted(past.stops, key=_loudness, reverse=True)
     for stop in stops:

@@ -7,6 +7,7 @@ colour of the worst of them.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Final, get_args
 
 import msgspec
@@ -14,13 +15,27 @@ import msgspec
 from probes.board.views import HeaderView, RouteState, Snapshot
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
+from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.draw.text import Line, Role, Span, age, clip, count, counted, join, line_width, usd
+from probes.kit.short_figures import lasting
+from tui.draw.text import (
+    Line,
+    Role,
+    Span,
+    age,
+    clip,
+    count,
+    counted,
+    join,
+    line_width,
+    time_of_day,
+    usd,
+)
 from tui.keys import KEYS, Hotkey, first_key, with_keys
 from tui.panes.axis import moment_words
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
-from tui.panes.view import PastView, ViewState
+from tui.panes.view import PastView, ReplayView, ViewState
 
 _WORDS_LIMIT: Final = 160
 """Characters of an engine's last words: a line of a wide terminal."""
@@ -57,14 +72,19 @@ class Strips:
     cockpit: Cockpit = CALM
     present: Snapshot | None = None
     """How it is now, while something else is shown; None where that is the same."""
+    replay: ReplayView | None = None
+    """None where it is a run that is shown."""
+    zone: tzinfo | None = None
+    """That of the times shown; None is this machine's."""
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the strip: LIVE or FROZEN, rates, cost, and the observer's own health."""
-        return [header_line(snapshot, view, self.status, width, self.cockpit)]
+        lamp = self._lamp(snapshot, view)
+        return [_strip([*lamp, *_figures(snapshot)], snapshot.header, self.cockpit, width)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width: of now, whatever is shown."""
-        line = clip(banner_line(self.present or snapshot, self.status, view.keys) or (), width)
+        line = clip(self.banner_text(self.present or snapshot, view.keys) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
     def of_screen(
@@ -74,9 +94,23 @@ class Strips:
 
         Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
         """
-        lamp = _where(snapshot, view, self.status)
-        figures = [*lamp, *(_Part(line, priority) for line, priority in parts)]
+        figures = [
+            *self._lamp(snapshot, view),
+            *(_Part(line, priority) for line, priority in parts),
+        ]
         return _strip(figures, snapshot.header, self.cockpit, width)
+
+    def banner_text(self, snapshot: Snapshot, keys: Sequence[Hotkey]) -> Line | None:
+        """Return what stands on the banner; None where nothing does."""
+        if self.replay is None:
+            return banner_line(snapshot, self.status, keys)
+        failure = neutralise(self.replay.failure, _WORDS_LIMIT)
+        return ((f" THE REST CANNOT BE READ · {failure} ", "alert"),) if failure else None
+
+    def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
+        if self.replay is None:
+            return _where(snapshot, view, self.status)
+        return _replay_lamp(self.replay, snapshot, view, self.zone)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -259,6 +293,44 @@ def _meanwhile(past: PastView) -> Line:
 def speed_words(speed: float) -> str:
     """Return how fast the past is played: `10×`, `max`."""
     return "max" if speed == math.inf else f"{speed:g}×"
+
+
+def _replay_lamp(
+    replay: ReplayView, snapshot: Snapshot, view: ViewState, zone: tzinfo | None
+) -> list[_Part]:
+    """Return where in a recording one stands, and how fast that moves."""
+
+    def clock(at_ns: int) -> str:
+        return time_of_day(at_ns, snapshot.wall_anchor_ns, zone)
+
+    masked: Line = ((" masked", "accent"),) if view.private else ()
+    if not snapshot.routes:
+        return [_Part(((" llmtop ", "title"), ("▶ REPLAY", "dim"), *masked), 0)]
+    speed = speed_words(replay.speed)
+    glyph, word = ("■", "END") if replay.is_over else ("▶" if replay.is_playing else "‖", speed)
+    worst = worst_state(snapshot)
+    light: Role = "good" if worst is None else _loud(worst)
+    where: Line = (
+        (" llmtop ", "title"),
+        (glyph, light),
+        (" REPLAY ", "title"),
+        (word, "title" if replay.is_playing or replay.is_over else "alert"),
+        (f" {clock(replay.at_ns)}", "title"),
+        *masked,
+    )
+    if not (replay.is_playing or replay.is_over):
+        where = (*where[:3], ("PAUSED", "alert"), (f" {speed}", "dim"), *where[4:])
+    passed, whole = (
+        lasting(max(0, upto_ns - replay.begin_ns) / NS_PER_S)
+        for upto_ns in (replay.at_ns, replay.end_ns)
+    )
+    parts = [_Part(where, 0), _Part(((f" · {passed} of {whole}", "dim"),), 0.5)]
+    if replay.awaited_ns is not None:
+        waits = f" → {clock(replay.awaited_ns)}, read {replay.read_percent} %"
+        parts.append(_Part(((waits, "accent"),), 0.1))
+    elif replay.read_percent < 100:
+        parts.append(_Part(((f" · read {replay.read_percent} %", "dim"),), 0.8))
+    return parts
 
 
 def _elapsed(seconds: float) -> str:

@@ -52,7 +52,9 @@ class PastView(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int
     begin_ns: int
     end_ns: int
-    """Between these one can go. The end is the present, or how far a recording has been read."""
+    """The whole run; the end is the present, or that of the recording."""
+    read_ns: int | None = None
+    """How far a recording has been read; None where all of it has."""
     is_cut: bool = False
     """The run began earlier, and that part of the recording was deleted."""
     has_present: bool = True
@@ -95,6 +97,29 @@ class PageView(msgspec.Struct, frozen=True):
     """When it was set, stamp of the engine."""
     against_t0: bool = False
     """The figures are shown as what they are against T0."""
+
+
+class ReplayView(msgspec.Struct, frozen=True):
+    """Where in a recording one stands that is shown in the place of a run."""
+
+    at_ns: int
+    begin_ns: int
+    end_ns: int
+    """Its own, read or not."""
+    speed: float
+    """Seconds of the run that pass in one while it is played."""
+    is_playing: bool
+    read_percent: int
+    """How much of it has been read."""
+    awaited_ns: int | None = None
+    """The moment that is waited for, as it has not been read yet."""
+    failure: str = ""
+    """Why the rest cannot be read; empty where it can."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes after what is shown."""
+        return self.at_ns >= self.end_ns and self.read_percent >= 100
 
 
 class ViewState(msgspec.Struct, frozen=True):

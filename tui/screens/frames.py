@@ -75,13 +75,15 @@ class Frames:
             return None
         present = self.present()
         has_present = travel.has_present
-        end_ns = place.end_ns
+        end_ns = max(travel.end_ns, place.end_ns)
+        is_read = end_ns == place.end_ns
         if has_present:
-            end_ns -= (place.end_ns - place.at_ns) % NS_PER_S
+            end_ns -= (end_ns - place.at_ns) % NS_PER_S
         past = PastView(
             at_ns=place.at_ns,
             begin_ns=place.begin_ns,
             end_ns=end_ns,
+            read_ns=None if is_read else place.end_ns,
             is_cut=place.is_cut,
             has_present=has_present,
             going_to_ns=place.wanted_ns if place.is_far else None,

@@ -27,7 +27,6 @@ from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label
 from tui.manual import find
 from tui.panes.axis import moment_words
 from tui.panes.footer import key_at
-from tui.panes.header import banner_line
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
@@ -50,6 +49,9 @@ _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
 NOTHING_RECORDED: Final = "Nothing is recorded that one could go back to."
+_REMARK_S: Final = 20.0
+"""What is missing of a recording stands so long: it is also told when the screen is gone."""
+REPLAYED: Final = "A recording: nothing can be turned."
 SCROLL_STEP: Final = 5
 _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
@@ -168,7 +170,8 @@ class LiveScreen(Screen[None]):
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
-        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status))
+        self._tell_remarks()
+        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status), cockpit.replay())
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
@@ -192,6 +195,7 @@ class LiveScreen(Screen[None]):
             present = mask.snapshot(present)
         cockpit.strips.present = present
         cockpit.strips.status = status if mask is None else masked_status(status)
+        cockpit.strips.replay = cockpit.replay()
         arranged = self.arrange_panes()
         cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None, past=None)
@@ -203,7 +207,7 @@ class LiveScreen(Screen[None]):
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, past, *_shown_of(status)),
+                (self.view.freeze, past, cockpit.strips.replay, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
@@ -212,7 +216,8 @@ class LiveScreen(Screen[None]):
     def has_banner(self) -> bool:
         """Return whether there is something that must not be overlooked now, whatever is shown."""
         strips = self.cockpit.strips
-        return banner_line(strips.present or self.latest, strips.status) is not None
+        shown = strips.present or self.latest
+        return strips.banner_text(shown, self.view.keys) is not None
 
     def mask(self) -> Mask | None:
         """Return what stands for the names of what is shown; None where they are shown."""
@@ -265,31 +270,53 @@ class LiveScreen(Screen[None]):
         """Return the route that knobs turn."""
         return selected_route(self.latest, self.view)
 
+    def _is_over(self) -> bool:
+        """Return whether what is shown has happened, all of it; say that nothing changes it."""
+        replayed = self.cockpit.session.replayed is not None
+        if replayed:
+            self.notify(REPLAYED, severity="warning")
+        return replayed
+
+    def _tell_remarks(self) -> None:
+        """Say what is found to be missing of a recording, once."""
+        replayed, told = self.cockpit.session.replayed, self.cockpit.remarks_told
+        if replayed is not None and len(replayed.remarks) > told:
+            for remark in replayed.remarks[told:]:
+                self.notify(neutralise(remark, _LINE_LIMIT), severity="warning", timeout=_REMARK_S)
+            self.cockpit.remarks_told = len(replayed.remarks)
+
     def refusal(self) -> str:
         """Return why no knob turns; empty where they do.
 
         Knobs act on the present, and whoever turns one does it by the figures that he sees.
         """
         past = self.view.past
+        if self.cockpit.session.replayed is not None:
+            return REPLAYED
         if past is None:
             return ""
-        if not past.has_present:
-            return "This is a recording: nothing of it can be turned."
         back = key_or_label("live", self.view.keys)
         return f"This is {age(past.ago_s)} ago, and a knob would turn now. Back to now: {back}."
+
+    def _is_refused(self) -> bool:
+        """Return whether no knob turns; say why."""
+        refusal = self.refusal()
+        if refusal:
+            self.notify(refusal, severity="warning")
+        return bool(refusal)
 
     def send(self, command: Command | None) -> None:
         """Hand a command to the engine; what it does is shown as soon as it does it.
 
-        In the past only brakes and marks are, and what the brakes do is said.
+        In the past only brakes and marks are, and what they do is said.
         """
-        if command is not None and self.view.past is not None:
-            refusal = self.refusal()
-            if not self.view.past.has_present or not isinstance(command, Pause | MarkTime):
-                self.notify(refusal, severity="warning")
-                return
-            self.notify(f"Now, not {age(self.view.past.ago_s)} ago: {self._brake_words(command)}.")
-        if command is not None:
+        if command is None or self._is_over():
+            return
+        past = self.view.past
+        acts = past is None or isinstance(command, Pause | MarkTime)
+        if past is not None and isinstance(command, Pause | MarkTime):
+            self.notify(f"Now, not {age(past.ago_s)} ago: {self._brake_words(command)}.")
+        if acts or not self._is_refused():
             self.cockpit.turn(command)
             if self._canvas is not None:
                 self._canvas.hurry()
@@ -375,6 +402,8 @@ class LiveScreen(Screen[None]):
 
     async def action_write(self) -> None:
         """Show what saving would change in the settings file, and ask whether it shall."""
+        if self._is_over():
+            return
         display = {"theme": self.app.theme, "window": self.view.window}
         proposal = self.cockpit.proposal(**display)
         if proposal.refusal or not proposal.lines:
@@ -627,8 +656,7 @@ class LiveScreen(Screen[None]):
 
     def action_undo(self) -> None:
         """Turn the last knob back."""
-        if refusal := self.refusal():
-            self.notify(refusal, severity="warning")
+        if self._is_refused():
             return
         turned = self.cockpit.undo()
         if turned is None:
@@ -655,10 +683,7 @@ class LiveScreen(Screen[None]):
 
     def action_accept_usual(self) -> None:
         """Take the route's present level for its usual one, where a new one is open."""
-        route = self.route()
-        if route and (refusal := self.refusal()):
-            self.notify(refusal, severity="warning")
-        elif route:
+        if not self._is_refused() and (route := self.route()):
             command = knobs.accepted(self.latest.incidents, route.name)
             self.send(command)
             if command is None:
@@ -675,12 +700,15 @@ class LiveScreen(Screen[None]):
 
     async def action_mark(self) -> None:
         """Ask for the text of a mark on the timeline."""
+        if self._is_over():
+            return
         words = "a text for the mark: Enter puts it, with none it is called mark; Esc leaves"
         await self.ask("mark ", self.mark, hint=lambda _: words)
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        if self.cockpit.frames.present().header.budget_doubt:
+        doubt = self.cockpit.frames.present().header.budget_doubt
+        if doubt and not self._is_over():
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:

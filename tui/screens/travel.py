@@ -22,7 +22,7 @@ from anyio import to_thread
 
 from probes.board.views import Happening, HappeningKind
 from probes.kit.clock import NS_PER_S, Clock
-from tui.session import BoardSource, PastBoard, Span, TimelineSource
+from tui.session import BoardSource, PastBoard, Replayed, Span, TimelineSource
 
 SPEEDS: Final = (1.0, 10.0, 60.0, math.inf)
 """Seconds of the run that pass in one; the last is as fast as it can be read."""
@@ -67,15 +67,24 @@ class Travel:
     """
 
     def __init__(
-        self, timeline: TimelineSource | None, clock: Clock, *, has_present: bool = True
+        self,
+        timeline: TimelineSource | None,
+        clock: Clock,
+        *,
+        has_present: bool = True,
+        replayed: Replayed | None = None,
     ) -> None:
-        """Begin live; a recording, which has no present, begins with its first moment.
+        """Begin live; a recording, which has no present, begins with its first moment: it is
+        `replayed`, where it is still being read.
 
         `timeline` is None where nothing is recorded.
         """
         self._timeline = timeline
         self._clock = clock
-        self.has_present = has_present or timeline is None
+        self.has_present = (has_present and replayed is None) or timeline is None
+        self._replayed = replayed
+        self.awaited_ns: int | None = None
+        """Where one goes as soon as the recording has been read so far."""
         self._past: PastBoard | None = None
         self._board: BoardSource | None = None
         self._at_ns = 0
@@ -132,6 +141,8 @@ class Travel:
     @property
     def _goal_ns(self) -> int:
         """Where one is going, or stands."""
+        if self.awaited_ns is not None:
+            return self.awaited_ns
         if self._wanted_ns is not None:
             return self._wanted_ns
         return self._at_ns if self._way_ns is None else self._way_ns
@@ -140,6 +151,12 @@ class Travel:
     def span(self) -> Span | None:
         """What there is of the run; None where nothing is recorded."""
         return None if self._timeline is None else self._timeline.span
+
+    @property
+    def end_ns(self) -> int:
+        """The end of the run: the present, or that of a recording, read or not."""
+        read_ns = 0 if self._timeline is None else self._timeline.span.end_ns
+        return read_ns if self._replayed is None else max(read_ns, self._replayed.end_ns)
 
     @property
     def here_ns(self) -> int:
@@ -151,11 +168,16 @@ class Travel:
     def want(self, at_ns: int) -> bool:
         """Ask for a place; return whether `go` is to be called.
 
-        What lies behind the end of a run that goes on is its present.
+        What lies behind the end of a run that goes on is its present; what of a recording has not
+        been read yet is waited for.
         """
         if self._timeline is None:
             return False
-        span = self._timeline.span
+        span, replayed = self._timeline.span, self._replayed
+        self.awaited_ns = None
+        if replayed is not None and at_ns > span.end_ns and replayed.read_share < 1:
+            self.awaited_ns = min(at_ns, max(replayed.end_ns, span.end_ns))
+            return False
         if self.has_present and at_ns >= span.end_ns:
             return self.follow()
         if self._is_live:
@@ -233,6 +255,9 @@ class Travel:
         span = timeline.span
         if self._board is None:
             return span.end_ns > 0 and self._wanted_ns is None and self.want(span.begin_ns)
+        if self.awaited_ns is not None:
+            is_read = self._replayed is None or self._replayed.read_share >= 1
+            return (is_read or self.awaited_ns <= span.end_ns) and self.want(self.awaited_ns)
         if not self.is_playing or self._wanted_ns is not None:
             return False
         now_ns = self._clock.monotonic_ns()
@@ -243,7 +268,7 @@ class Travel:
             return False
         reach_ns = self._reach_ns
         by_ns = reach_ns if self.speed == math.inf else min(round(passed_ns * self.speed), reach_ns)
-        return by_ns > 0 and self.want(self._at_ns + by_ns)
+        return by_ns > 0 and self.want(min(self._at_ns + by_ns, span.end_ns))
 
     def _learn_reach(self, covered_ns: int, took_ns: int) -> None:
         """Know how far one gets while it is played, from one way forward."""
