@@ -14,7 +14,10 @@ from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ReplayView, ViewState
+from tui.screens.alert_desk import AlertDesk
+from tui.screens.comparisons import Comparisons
 from tui.screens.frames import Frames
+from tui.screens.masking import mask_of
 from tui.screens.travel import Travel
 from tui.session import CockpitSession, Proposal, Propose
 from tui.terminal.driver import Terminal
@@ -48,6 +51,7 @@ class CockpitState:
         terminal: Terminal | None = None,
         keys: Sequence[Hotkey] = KEYS,
         propose: Propose | None = None,
+        desk: AlertDesk | None = None,
     ) -> None:
         self.view = ViewState(window=window, keys=tuple(keys))
         self.session = session
@@ -61,6 +65,8 @@ class CockpitState:
         self.travel.play(session.replayed is not None)
         self.frames = Frames(session.board, clock, self.travel)
         self.strips = Strips()
+        self.desk = desk or AlertDesk(clock)
+        self.comparisons = Comparisons(session)
         self._propose = propose
         self._settled: dict[str, str] = {}
         """What of [display] is as it was at the start, or as it was saved since."""
@@ -85,6 +91,12 @@ class CockpitState:
             awaited_ns=self.travel.awaited_ns,
             failure=replayed.failure,
         )
+
+    def worded(self, text: str) -> str:
+        """Return words of ours as they may leave the screen: while names are masked, without."""
+        if not self.view.private:
+            return text
+        return mask_of(self.session.wanted.routes, self.frames.latest).words(text)
 
     def settle(self, **display: str) -> None:
         """Take what is looked at for what the settings say: only what is another is ever saved.
