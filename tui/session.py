@@ -6,6 +6,8 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from probes.board.views import Happening, RequestView, Snapshot, WindowName
+from probes.comparing.arms import ArmChange
+from probes.comparing.views import ComparisonView
 from probes.control.commands import Command
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
@@ -133,6 +135,41 @@ class Replayed(Protocol):
         ...
 
 
+class RunningComparison(Protocol):
+    """A controlled comparison beside the run, with an engine of its own."""
+
+    @property
+    def view(self) -> ComparisonView:
+        """How it stands, with what it may cost before it begins; a new frozen object after each
+        change."""
+        ...
+
+    async def run(self) -> None:
+        """Ask until it knows, its budget ends, or `stop`; then everything of it is gone."""
+        ...
+
+    def stop(self) -> None:
+        """End `run` soon, with what is known; may be called twice."""
+        ...
+
+
+class ComparisonSource(Protocol):
+    """Makes comparisons of a run's routes."""
+
+    def propose(self, routes: Sequence[str], change: ArmChange | None = None) -> RunningComparison:
+        """Return a comparison that is not begun: its view says what it may cost.
+
+        Args:
+            routes: two to four names, the first is what the others are compared with; one name
+                with a `change`.
+            change: the one thing that differs between two arms of one route.
+
+        Raises:
+            ArmError: they cannot be compared so; the text is for a person.
+        """
+        ...
+
+
 class CockpitSession(Protocol):
     """A running engine, its board, and the way to command it."""
 
@@ -149,6 +186,11 @@ class CockpitSession(Protocol):
     @property
     def replayed(self) -> Replayed | None:
         """The recording that is shown; None of a run."""
+        ...
+
+    @property
+    def comparisons(self) -> ComparisonSource | None:
+        """What compares its routes; None where nothing can be asked, as in a recording."""
         ...
 
     @property

@@ -38,6 +38,7 @@ from probes.board.states import judge, note_worst, worst_of
 from probes.board.summary import route_summary
 from probes.board.views import Happening, RequestView, Snapshot
 from probes.events import (
+    Alert,
     Arrivals,
     AttemptFinished,
     AttemptStarted,
@@ -214,8 +215,9 @@ class Board:
             details=FrameDetails(
                 {detail.route: detail for detail in details if detail is not None}, owed
             ),
-            incidents=incident_views(run.incidents, self._routes, now_ns),
+            incidents=incident_views(run.incidents, self._routes, self._order.routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
+            alerts=run.alerts.view(),
             happenings=self.happenings,
         )
 
@@ -317,6 +319,11 @@ class Board:
         )
         said, state = said_of(incident, hit), worst_of(incident.worst.values())
         self._run.happenings.diagnosed(event, incident, state, said)
+
+    def _alerted(self, event: Alert) -> None:
+        # The onset of an incident, and that it is over, are lines of their own.
+        if self._run.alerts.alerted(event) and event.kind == "burn":
+            self._run.happenings.burnt(event)
 
     def _noticed(self, event: Notice) -> None:
         if event.price is not None and event.route in self._routes:
@@ -454,6 +461,7 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Gap: Board._slept,
     Mark: Board._marked,
     Diagnosis: Board._diagnosed,
+    Alert: Board._alerted,
     Notice: Board._noticed,
     Fault: Board._failed,
 }

@@ -24,7 +24,7 @@ from probes.control.wanted import Wanted, WantedRoute
 from probes.diagnosis import Diagnostician
 from probes.events import Hello
 from probes.run.timeline import Locate, Timeline
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Judge, with_verdicts
 from probes.store.recording_files import Place
 from probes.store.recording_reader import (
     Piece,
@@ -59,7 +59,7 @@ class RecordedSession:
         self._end: Place | None = None
         self._board = Board()
         self._timeline = Timeline(self._board, self, judges_anew=True)
-        self._diagnostician = diagnostician or Diagnostician()
+        self._judge = Judge(diagnostician or Diagnostician())
         self._wanted = Wanted(MappingProxyType({}), MappingProxyType({}))
         self._state: HostState = "starting"
         self._failure = ""
@@ -131,6 +131,11 @@ class RecordedSession:
         return self._timeline
 
     @property
+    def comparisons(self) -> None:
+        """Nothing can be asked of what has happened."""
+        return
+
+    @property
     def wanted(self) -> Wanted:
         """The routes as they began. No knob turns."""
         return self._wanted
@@ -193,7 +198,7 @@ class RecordedSession:
 
     def _take(self, piece: Piece) -> None:
         self._end = piece.end
-        events, lines = with_verdicts(self._diagnostician, piece.events, piece.lines)
+        events, lines = with_verdicts(self._judge, piece.events, piece.lines)
         for event in events:
             self._board.fold(event)
             if isinstance(event, Hello):

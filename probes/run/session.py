@@ -42,7 +42,7 @@ from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
 from probes.run.timeline import Timeline, in_a_thread
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Judge, with_verdicts
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
@@ -88,7 +88,7 @@ class Session:
         self._recorder = recorder
         self._clock = clock or SystemClock()
         self._include_text = include_text
-        self._diagnostician = diagnostician or Diagnostician()
+        self._judge = Judge(diagnostician or Diagnostician())
         self._thickening = Thickening({route.name for route in config.routes if route.evidence})
         self._routes = tuple(route_info(route) for route in config.routes)
         self._board = Board()
@@ -165,6 +165,11 @@ class Session:
     @property
     def replayed(self) -> None:
         """It is no recording."""
+        return None
+
+    @property
+    def comparisons(self) -> None:
+        """What compares its routes; nothing yet does."""
         return None
 
     @property
@@ -297,7 +302,7 @@ class Session:
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
         # Only now: what waited for the hello is judged in its place behind it, as it is recorded.
-        events, lines = with_verdicts(self._diagnostician, events, lines)
+        events, lines = with_verdicts(self._judge, events, lines)
         for sink in self._sinks:
             sink(events, lines)
         self._greet(events)
@@ -306,11 +311,11 @@ class Session:
     def _seek_evidence(self) -> None:
         """Ask the engines for more probes where they would tell more."""
         wanted = self._wanted.now.routes
-        suspects = self._diagnostician.suspects
+        suspects = self._judge.diagnostician.suspects
         # What hangs is among them: of nothing, with each batch, it need not be asked.
         hanging = {
             name
-            for name in (self._diagnostician.hanging if suspects else ())
+            for name in (self._judge.diagnostician.hanging if suspects else ())
             if name in wanted and wanted[name].concurrency == 1
         }
         now_ns = self._clock.monotonic_ns()

@@ -255,7 +255,8 @@ NAMES_A_KEY: Final = re.compile(
     + "|".join(
         re.escape(shown)
         for shown in sorted(
-            {part for key in KEYS for part in key.shown.split(" ")} - {"", *":123456"}
+            # Those are in any sentence too.
+            {part for key in KEYS for part in key.shown.split(" ")} - {"", *":123456,.()[]"}
         )
     )
     + r") [a-z]{2,}"

@@ -326,10 +326,25 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "request": (_LANES,),
 }
 
-GLOSSARY: Final = (_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _OBSERVER)
+_TIME: Final = Section(
+    "the axis of the run, while what is shown is not now",
+    (
+        Term("◆", "where one stands; the header has the time", "past"),
+        Term("◇", "where one is on a long way to", "past"),
+        Term("├ ┊", "the first moment that can be shown; retention deleted the rest", "stall"),
+        Term("═", "an incident, from its onset to its end", "missed"),
+        Term("✓", "it was over", "good"),
+        Term("⚙ ▾", "a knob was turned; somebody put a mark", "accent"),
+        Term("◌", "we ourselves did not run, or another engine took over", "stall"),
+        Term("3/12", "of twelve things that happened the third is the last before here"),
+        Term("live: ▲ 2 hurt", "how it is now; collection goes on whatever is looked at"),
+    ),
+)
+
+GLOSSARY: Final = (_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _OBSERVER, _TIME)
 """All but the states."""
 
-HelpPage: TypeAlias = Literal["here", "keys", "states", "figures", "marks", "observer"]
+HelpPage: TypeAlias = Literal["here", "keys", "states", "figures", "marks", "observer", "time"]
 HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 
 
@@ -365,6 +380,7 @@ _GROUPS: Final = {
     "look": "look",
     "move": "move",
     "program": "program",
+    "time": "where in time",
 }
 
 
@@ -396,7 +412,9 @@ def sections_of(
             columns = (own,) if own.terms else ()
             return (*of_state, *columns, *_OF_PANES.get(pane, ()))
         case "keys":
-            return keys_sections(keys)
+            return keys_sections([key for key in keys if key.group != "time"])
+        case "time":
+            return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
         case "states":
             return (states_section(keys),)
         case "figures":

@@ -17,13 +17,15 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from probes.board.views import RouteView, Snapshot
-from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
+from probes.control.commands import Command, EndCoolDown, MarkTime, Pause, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.keys import Hotkey, ScreenName, bindings, hotkey
+from probes.kit.short_figures import age
+from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label
 from tui.manual import find
+from tui.panes.axis import moment_words
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
@@ -32,7 +34,7 @@ from tui.panes.view import PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
-from tui.screens.command_line import completions, hint
+from tui.screens.command_line import CommandError, completions, hint, read_moment
 from tui.screens.glossary import HelpPage
 from tui.screens.help import HelpScreen
 from tui.screens.manual import ManualScreen
@@ -46,6 +48,7 @@ until it must be on record."""
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
+NOTHING_RECORDED: Final = "Nothing is recorded that one could go back to."
 _REMARK_S: Final = 20.0
 """What is missing of a recording stands so long: it is also told when the screen is gone."""
 REPLAYED: Final = "A recording: nothing can be turned."
@@ -182,26 +185,39 @@ class LiveScreen(Screen[None]):
             return
         cockpit = self.cockpit
         snapshot = cockpit.frames.take(self.view, self.pages())
-        self.view = replace(self.view, freeze=cockpit.frames.frozen())
+        past = cockpit.frames.past()
+        self.view = replace(self.view, freeze=cockpit.frames.frozen(), past=past)
         self._watch_text()
         status = cockpit.session.status
         mask = self.mask()
+        present = cockpit.frames.present() if past is not None else None
+        if present is not None and mask is not None:
+            present = mask.snapshot(present)
+        cockpit.strips.present = present
         cockpit.strips.status = status if mask is None else masked_status(status)
         cockpit.strips.replay = cockpit.replay()
         arranged = self.arrange_panes()
         cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
-        standing = replace(self.view, freeze=None)
-        look = (standing, self.view.frozen, self.size, arranged)
+        standing = replace(self.view, freeze=None, past=None)
+        # A place that was reached is drawn whole at once; what is played, as what is live.
+        place = None if past is None or past.is_playing else (past.at_ns, past.begin_ns)
+        look = (standing, self.view.frozen, place, self.size, arranged)
         if self._canvas is not None:
             self._canvas.show(
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, cockpit.strips.replay, *_shown_of(status)),
+                (self.view.freeze, past, cockpit.strips.replay, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
             )
+
+    def has_banner(self) -> bool:
+        """Return whether there is something that must not be overlooked now, whatever is shown."""
+        strips = self.cockpit.strips
+        shown = strips.present or self.latest
+        return strips.banner_text(shown, self.view.keys) is not None
 
     def mask(self) -> Mask | None:
         """Return what stands for the names of what is shown; None where they are shown."""
@@ -269,12 +285,48 @@ class LiveScreen(Screen[None]):
                 self.notify(neutralise(remark, _LINE_LIMIT), severity="warning", timeout=_REMARK_S)
             self.cockpit.remarks_told = len(replayed.remarks)
 
+    def refusal(self) -> str:
+        """Return why no knob turns; empty where they do.
+
+        Knobs act on the present, and whoever turns one does it by the figures that he sees.
+        """
+        past = self.view.past
+        if self.cockpit.session.replayed is not None:
+            return REPLAYED
+        if past is None:
+            return ""
+        back = key_or_label("live", self.view.keys)
+        return f"This is {age(past.ago_s)} ago, and a knob would turn now. Back to now: {back}."
+
+    def _is_refused(self) -> bool:
+        """Return whether no knob turns; say why."""
+        refusal = self.refusal()
+        if refusal:
+            self.notify(refusal, severity="warning")
+        return bool(refusal)
+
     def send(self, command: Command | None) -> None:
-        """Hand a command to the engine; what it does is shown as soon as it does it."""
-        if command is not None and not self._is_over():
+        """Hand a command to the engine; what it does is shown as soon as it does it.
+
+        In the past only brakes and marks are, and what they do is said.
+        """
+        if command is None or self._is_over():
+            return
+        past = self.view.past
+        acts = past is None or isinstance(command, Pause | MarkTime)
+        if past is not None and isinstance(command, Pause | MarkTime):
+            self.notify(f"Now, not {age(past.ago_s)} ago: {self._brake_words(command)}.")
+        if acts or not self._is_refused():
             self.cockpit.turn(command)
             if self._canvas is not None:
                 self._canvas.hurry()
+
+    def _brake_words(self, command: Pause | MarkTime) -> str:
+        """Return what a command that acts in the past does, and to what."""
+        if isinstance(command, MarkTime):
+            return "a mark is put"
+        does = "paused" if command.paused else "probed again"
+        return f"{self.called(command.route) if command.route else 'all routes'} {does}"
 
     def on_descendant_focus(self) -> None:
         """Remember which pane the user is in: where there is room for few it is one of them."""
@@ -391,8 +443,12 @@ class LiveScreen(Screen[None]):
         return f"The screen is frozen: {key.shown or key.label} lets it go on."
 
     def mark(self, text: str) -> str | None:
-        """Put a mark on the timeline; nothing can be wrong with it."""
-        self.send(MarkTime(text=text.strip() or "mark"))
+        """Put a mark on the timeline; nothing can be wrong with it. It stands at the present: one
+        that is made in the past begins with the moment that it is about."""
+        text, past = text.strip() or "mark", self.view.past
+        if past is not None:
+            text = f"{moment_words(past.at_ns, past, self.latest.wall_anchor_ns)}: {text}"
+        self.send(MarkTime(text=text))
         return None
 
     # Keys that do the same on every screen.
@@ -530,11 +586,25 @@ class LiveScreen(Screen[None]):
             self._thaw()
         self._go_where(self.cockpit.travel.follow())
 
+    def seek(self, text: str) -> str | None:
+        """Go to a moment that was typed; return what is wrong with it."""
+        travel = self.cockpit.travel
+        span = travel.span
+        if span is None:
+            return NOTHING_RECORDED
+        here_ns = self.latest.now_ns if self.view.frozen else travel.here_ns
+        try:
+            at_ns = read_moment(text, span, here_ns, self.latest.wall_anchor_ns)
+        except CommandError as error:
+            return str(error)
+        self._go_where(travel.want(at_ns))
+        return None
+
     def _can_travel(self) -> bool:
         """Return whether there is a past; say so where there is none."""
         known = self.cockpit.travel.can_go_back
         if not known:
-            self.notify("Nothing is recorded that one could go back to.", severity="warning")
+            self.notify(NOTHING_RECORDED, severity="warning")
         return known
 
     def _go_where(self, is_asked: bool) -> None:
@@ -586,7 +656,7 @@ class LiveScreen(Screen[None]):
 
     def action_undo(self) -> None:
         """Turn the last knob back."""
-        if self._is_over():
+        if self._is_refused():
             return
         turned = self.cockpit.undo()
         if turned is None:
@@ -613,7 +683,7 @@ class LiveScreen(Screen[None]):
 
     def action_accept_usual(self) -> None:
         """Take the route's present level for its usual one, where a new one is open."""
-        if not self._is_over() and (route := self.route()):
+        if not self._is_refused() and (route := self.route()):
             command = knobs.accepted(self.latest.incidents, route.name)
             self.send(command)
             if command is None:
@@ -637,7 +707,8 @@ class LiveScreen(Screen[None]):
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        if self.latest.header.budget_doubt and not self._is_over():
+        doubt = self.cockpit.frames.present().header.budget_doubt
+        if doubt and not self._is_over():
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:

@@ -76,8 +76,8 @@ class TypedCommands:
                 screen.go_to(text)
             case "theme":
                 screen.app.theme = text
-            case "mark":
-                screen.mark(text)
+            case "mark" | "seek":
+                return screen.mark(text) if asked.verb == "mark" else screen.seek(text)
             case _:
                 with_text = f"{asked.verb}({text!r})"
                 actions = {"q": "app.quit", "help": with_text, "manual": with_text}
@@ -91,6 +91,8 @@ class TypedCommands:
     def _set_knob(self, asked: TypedCommand) -> str | None:
         """Set a knob of the selected route to a value."""
         screen, name = self._screen, self._selected()
+        if refusal := screen.refusal():
+            return refusal
         knob = next(verb.knob for verb in VERBS if verb.name == asked.verb)
         if not name or knob is None:
             return "no route is selected"
