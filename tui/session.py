@@ -1,11 +1,13 @@
 """What the cockpit asks of whoever runs the engine: `probes.run.session`, or a test's own."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
 
-from probes.board.views import RequestView, Snapshot, WindowName
+from probes.board.views import Happening, RequestView, Snapshot, WindowName
+from probes.comparing.arms import ArmChange
+from probes.comparing.views import ComparisonView
 from probes.control.commands import Command
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
@@ -75,8 +77,9 @@ class PastBoard(Protocol):
         """Be where the run was at a stamp; takes up to a second."""
         ...
 
-    def prepare(self) -> None:
-        """Make the next steps back short; takes up to a second."""
+    def prepare(self) -> Iterator[None]:
+        """Make the next steps back short, a piece of a tenth of a second at a time; between two
+        pieces it may go elsewhere, and then the rest is not for it."""
         ...
 
 
@@ -93,8 +96,77 @@ class TimelineSource(Protocol):
         """What a past board raises where what is recorded cannot be read."""
         ...
 
+    @property
+    def happenings(self) -> Sequence[Happening]:
+        """What has happened in all that is known of the run, newest first."""
+        ...
+
     def past(self) -> PastBoard:
         """Return a board that goes through the run on its own."""
+        ...
+
+
+class Replayed(Protocol):
+    """A recording that is shown in the place of a run, and how far it has been read."""
+
+    @property
+    def name(self) -> str:
+        """Its first file's."""
+        ...
+
+    @property
+    def read_share(self) -> float:
+        """How much of it has been read, 0 to 1."""
+        ...
+
+    @property
+    def end_ns(self) -> int:
+        """Stamp of its end: what lies between that and the span's is not read yet."""
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What is missing of it, a line each, in the order in which that was found."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why the rest cannot be read; empty where it can."""
+        ...
+
+
+class RunningComparison(Protocol):
+    """A controlled comparison beside the run, with an engine of its own."""
+
+    @property
+    def view(self) -> ComparisonView:
+        """How it stands, with what it may cost before it begins; a new frozen object after each
+        change."""
+        ...
+
+    async def run(self) -> None:
+        """Ask until it knows, its budget ends, or `stop`; then everything of it is gone."""
+        ...
+
+    def stop(self) -> None:
+        """End `run` soon, with what is known; may be called twice."""
+        ...
+
+
+class ComparisonSource(Protocol):
+    """Makes comparisons of a run's routes."""
+
+    def propose(self, routes: Sequence[str], change: ArmChange | None = None) -> RunningComparison:
+        """Return a comparison that is not begun: its view says what it may cost.
+
+        Args:
+            routes: two to four names, the first is what the others are compared with; one name
+                with a `change`.
+            change: the one thing that differs between two arms of one route.
+
+        Raises:
+            ArmError: they cannot be compared so; the text is for a person.
+        """
         ...
 
 
@@ -109,6 +181,16 @@ class CockpitSession(Protocol):
     @property
     def timeline(self) -> TimelineSource | None:
         """What of the run can be gone back to; None where nothing is recorded."""
+        ...
+
+    @property
+    def replayed(self) -> Replayed | None:
+        """The recording that is shown; None of a run."""
+        ...
+
+    @property
+    def comparisons(self) -> ComparisonSource | None:
+        """What compares its routes; None where nothing can be asked, as in a recording."""
         ...
 
     @property
@@ -168,6 +250,31 @@ class Proposal(msgspec.Struct, frozen=True):
     file: str = ""
     write: Callable[[], str] = str
     """Writes it; returns why that failed, empty where it is written."""
+
+
+class HandedOver(msgspec.Struct, frozen=True):
+    """What came of handing over what is shown."""
+
+    summary: str = ""
+    """What happened, in a paragraph."""
+    folder: str = ""
+    """Where it was written; empty where it was not to be."""
+    failure: str = ""
+    """Why there is neither; empty where there is."""
+
+
+class HandOver(Protocol):
+    """Tells what is shown to whoever is not there; takes some seconds, in any thread."""
+
+    def __call__(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+        """Tell the incident of a route, or of the last quarter of an hour where it has none.
+
+        Args:
+            snapshot: what is shown: its moment is the last that is told.
+            route: the one that is selected; empty for none.
+            writes: a folder is written; else there is the summary alone.
+        """
+        ...
 
 
 Propose: TypeAlias = Callable[[Mapping[str, Mapping[str, float]], Mapping[str, str]], Proposal]

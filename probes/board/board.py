@@ -36,7 +36,7 @@ from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
 from probes.board.states import judge, note_worst, worst_of
 from probes.board.summary import route_summary
-from probes.board.views import RequestView, Snapshot
+from probes.board.views import Happening, RequestView, Snapshot
 from probes.events import (
     Alert,
     Arrivals,
@@ -122,6 +122,11 @@ class Board:
     def version(self) -> int:
         """Grows with every change: two snapshots of one version differ by time only."""
         return self._version
+
+    @property
+    def happenings(self) -> tuple[Happening, ...]:
+        """What happened, newest first: the same object until something happens."""
+        return self._run.happenings.view()
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -210,10 +215,10 @@ class Board:
             details=FrameDetails(
                 {detail.route: detail for detail in details if detail is not None}, owed
             ),
-            incidents=incident_views(run.incidents, self._routes, now_ns),
+            incidents=incident_views(run.incidents, self._routes, self._order.routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
             alerts=run.alerts.view(),
-            happenings=run.happenings.view(),
+            happenings=self.happenings,
         )
 
     def expect(self, routes: Iterable[RouteInfo]) -> None:

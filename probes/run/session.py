@@ -10,10 +10,10 @@ Rule 4: after a batch the engines are asked for more probes of what is suspected
 
 import os
 import queue
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import msgspec
@@ -52,6 +52,10 @@ from probes.sources.supervised import Launch
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
 
+if TYPE_CHECKING:
+    # A comparison has a session of its own; this one only hands it to a screen.
+    from probes.run.comparison_run import Comparisons
+
 _HELLO_PATIENCE_S: Final = 60.0
 """An engine that says nothing for half of it is killed; without any, a duration must end too."""
 
@@ -77,14 +81,17 @@ class Session:
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
         diagnostician: Diagnostician | None = None,
+        compare: "Callable[[], Comparisons] | None" = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
 
         `headers` are those of each route with its secrets filled in; `apart` is the ledger that
         takes what the shared one does not at the end; `diagnostician` judges the run in the place
-        of a new one of ours.
+        of a new one of ours; `compare` makes what compares its routes for a screen.
         """
         self._config = config
+        self._compare = compare
+        self._comparisons: Comparisons | None = None
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
         self._clock = clock or SystemClock()
@@ -163,6 +170,18 @@ class Session:
     def timeline(self) -> Timeline | None:
         """What of the run can be gone back to; None where nothing is recorded."""
         return self._timeline
+
+    @property
+    def replayed(self) -> None:
+        """It is no recording."""
+        return None
+
+    @property
+    def comparisons(self) -> "Comparisons | None":
+        """What compares its routes beside it, made when it is first asked for."""
+        if self._comparisons is None and self._compare is not None:
+            self._comparisons = self._compare()
+        return self._comparisons
 
     @property
     def recording_path(self) -> str:

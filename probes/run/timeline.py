@@ -20,11 +20,12 @@ from typing import Final, NamedTuple, Protocol, TypeAlias, get_args
 
 from probes.board import Board
 from probes.board.checkpoint import Checkpoint
-from probes.events import DURABLE_TYPES, Derived, Event
+from probes.board.views import Happening
+from probes.events import DURABLE_TYPES, Derived, Event, Hello, decode_event
 from probes.kit.clock import NS_PER_S
 from probes.store.recording import HELLO_PREFIX
 from probes.store.recording_files import Place
-from probes.store.recording_reader import Piece, RecordingError, read_on
+from probes.store.recording_reader import Piece, RecordingError, read_on, read_pieces
 
 EVENTS_APART: Final = 8_000
 """Durable events from one checkpoint to the next: a third of a second of folding."""
@@ -112,6 +113,8 @@ class Timeline:
         """By the number of the event that decided, where they are not read."""
         self._begin_ns: int | None = None
         self._end_ns = 0
+        self.happenings: Sequence[Happening] = ()
+        """What has happened in all that was folded, newest first; any thread may read it."""
         self._next_number = 0
         self._next_ns = 0
 
@@ -129,6 +132,7 @@ class Timeline:
                 continue
             self._number += 1
             self._end_ns = max(self._end_ns, event.at_ns)
+        self.happenings = self._board.happenings
         if HELLO_PREFIX in lines:
             self._hello = _last_hello(lines)
         if self._hello and self._number >= self._next_number and self._end_ns >= self._next_ns:
@@ -142,6 +146,14 @@ class Timeline:
         return TimeSpan(
             begin_ns, self._end_ns, bool(moments) and moments[0] is not self._moments[0]
         )
+
+    @property
+    def recorded_span(self) -> TimeSpan:
+        """What of the run can be read by now: it may begin before the first moment to be shown."""
+        span = self.span
+        if span.is_cut or self._begin_ns is None:
+            return span
+        return TimeSpan(self._begin_ns, span.end_ns, is_cut=False)
 
     @property
     def checkpoints(self) -> int:
@@ -172,6 +184,46 @@ class Timeline:
         """Yield what is recorded after a place by now. Raises RecordingError."""
         parts = list(self._recorded.parts)
         return read_on(parts if place.part in parts else [place.part], place)
+
+    @property
+    def parts(self) -> Sequence[Path]:
+        """The files of the recording so far, in order."""
+        return self._recorded.parts
+
+    def between(self, begin_ns: int, end_ns: int) -> Iterator[Event]:
+        """Yield the durable events of a stretch in their order, verdicts as they were decided.
+
+        The last `hello` before it comes first: without it no route is known.
+
+        Raises:
+            RecordingError: what is recorded cannot be read.
+        """
+        moment = self.before(begin_ns)
+        place = None if moment is None else moment.locate()
+        if moment is None or place is None:
+            raise RecordingError("nothing is recorded that one could go back to")
+        if begin_ns < moment.at_ns and not self.span.is_cut:
+            number, done, pieces = 0, 0, read_pieces(self.parts, str)
+        else:
+            yield decode_event(place.hello)
+            number, done, pieces = moment.number, moment.done, self.read_on(place)
+        for piece in pieces:
+            for event in piece.events[done:]:
+                if event.at_ns > end_ns:
+                    return
+                kind = type(event)
+                is_wanted = event.at_ns >= begin_ns or kind is Hello
+                if kind in _DERIVED:
+                    if is_wanted and not self.judges_anew:
+                        yield event
+                    continue
+                if kind not in _DURABLE:
+                    continue
+                number += 1
+                if is_wanted:
+                    yield event
+                    yield from self.verdicts(number)
+            done = 0
 
     def verdicts(self, number: int) -> Sequence[Event]:
         """Return what was derived from the event of a number, where that is judged anew."""
@@ -249,15 +301,17 @@ class Past:
             reading = self._reading = _Reading(self._timeline, moment)
         reading.fold_until(at_ns)
 
-    def prepare(self) -> None:
-        """Take checkpoints before the present place, so that the next steps back are short.
+    def prepare(self) -> Iterator[None]:
+        """Take checkpoints before the present place, so that the next steps back are short: one
+        each time that it is asked for the next.
 
         Raises:
             RecordingError: what is recorded cannot be read.
         """
         reading: _Reading | None = None
+        here_ns = self.at_ns
         for steps in range(_PREPARED_MOST // 2, 0, -1):
-            at_ns = self.at_ns - steps * STEP_NS
+            at_ns = here_ns - steps * STEP_NS
             nearest = self._nearest(at_ns)
             if at_ns - nearest.at_ns < STEP_NS:
                 continue
@@ -265,12 +319,13 @@ class Past:
                 reading = _Reading(self._timeline, nearest)
             reading.fold_until(at_ns)
             insort(self._prepared, reading.moment(), key=_AT_NS)
-        while len(self._prepared) > _PREPARED_MOST:
-            # What is farthest from here is needed last.
-            ends = (0, -1)
-            del self._prepared[
-                max(ends, key=lambda end: abs(self._prepared[end].at_ns - self.at_ns))
-            ]
+            while len(self._prepared) > _PREPARED_MOST:
+                # What is farthest from here is needed last.
+                ends = (0, -1)
+                del self._prepared[
+                    max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))
+                ]
+            yield
 
     def _nearest(self, at_ns: int) -> _Moment:
         """Return the last checkpoint before a stamp. Raises RecordingError."""

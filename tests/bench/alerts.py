@@ -148,7 +148,7 @@ def told(job: tuple[str, int]) -> Told:
     if len(fired) > len(faults):
         wrong.append(f"{len(fired)} alerts of {len(faults)} faults")
     wrong += [f"{one.id} never over" for one in fired if not over[one.id]]
-    wrong += [f"{one} over {times} times" for one, times in over.items() if times > 1]
+    wrong += [f"{alert} over {times} times" for alert, times in over.items() if times > 1]
     return Told(name, seed, len(faults), len(fired), len(over), wrong)
 
 

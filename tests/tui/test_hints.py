@@ -255,8 +255,9 @@ NAMES_A_KEY: Final = re.compile(
     + "|".join(
         re.escape(shown)
         for shown in sorted(
+            # Those are in any sentence too, and these are words of English.
             {part for key in KEYS for part in key.shown.split(" ")}
-            - {"", "a", "A", *":123456"}  # these are words of English, too
+            - {"", "a", "A", *":123456,.()[]"}
         )
     )
     + r") [a-z]{2,}"

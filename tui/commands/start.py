@@ -76,6 +76,8 @@ def run_app(
             return lambda: LlmtopApp(session, config, on_leaving=leaving.ask, desk=desk)
 
         status = anyio.run(run_cockpit, session, load, duration_s, leaving)
+        if session.replayed is not None:
+            return status  # all of it is on record
         last = session.board.snapshot(window="run", anew=True)
         _say_last(summary_text(last, session.recording_path).splitlines())
     return status

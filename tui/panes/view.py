@@ -28,8 +28,15 @@ PaneName: TypeAlias = Literal[
     "probes",
     # of the page of a probe
     "request",
+    # of the page of a comparison
+    "comparison",
 ]
 
+
+ARM_LETTERS: Final = "ABCD"
+"""What tagged routes are called, in the order in which they were tagged: as the arms of the
+comparison that will be made of them. More than four lines of intervals nobody compares by eye, and
+each arm more makes every other one rarer for the same money."""
 
 LogFilter: TypeAlias = Literal["all", "route", "incidents"]
 """What the log shows: everything, the selected route, or only incidents and knobs."""
@@ -66,6 +73,29 @@ class PageView(msgspec.Struct, frozen=True):
     """The figures are shown as what they are against T0."""
 
 
+class ReplayView(msgspec.Struct, frozen=True):
+    """Where in a recording one stands that is shown in the place of a run."""
+
+    at_ns: int
+    begin_ns: int
+    end_ns: int
+    """Its own, read or not."""
+    speed: float
+    """Seconds of the run that pass in one while it is played."""
+    is_playing: bool
+    read_percent: int
+    """How much of it has been read."""
+    awaited_ns: int | None = None
+    """The moment that is waited for, as it has not been read yet."""
+    failure: str = ""
+    """Why the rest cannot be read; empty where it can."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes after what is shown."""
+        return self.at_ns >= self.end_ns and self.read_percent >= 100
+
+
 class ViewState(msgspec.Struct, frozen=True):
     """Selection, order, filter, window and scroll: nothing of it changes what is measured."""
 
@@ -82,6 +112,8 @@ class ViewState(msgspec.Struct, frozen=True):
     private: bool = False
     """Names of routes, models and hosts, and a server's words, are masked: somebody looks on."""
     log_filter: LogFilter = "all"
+    tagged: tuple[str, ...] = ()
+    """Routes that are to be compared, the first one is what the others are compared with."""
     rows: tuple[str, ...] | None = None
     """The rows of the table in their order, where that was made of other names than those shown;
     None where filter and order make it."""
@@ -104,6 +136,10 @@ class ViewState(msgspec.Struct, frozen=True):
     def frozen(self) -> bool:
         """Whether the screen stands still."""
         return self.freeze is not None
+
+    def tag(self, route: str) -> str:
+        """Return the letter of a tagged route; a blank of one that is not."""
+        return ARM_LETTERS[self.tagged.index(route)] if route in self.tagged else " "
 
     def offset(self, pane: PaneName) -> int:
         """Return how many lines a pane is scrolled down."""

@@ -22,7 +22,6 @@ from probes.control.commands import Command
 from probes.kit.clock import NS_PER_S
 from tui.keys import bindings
 from tui.panes.happenings import happening_at, next_filter, route_of
-from tui.panes.header import banner_line
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane, Want
 from tui.panes.routes import (
@@ -102,7 +101,7 @@ class HomeScreen(LiveScreen):
             width,
             height,
             routes=len(latest.routes),
-            banner=banner_line(latest, self.cockpit.strips.status) is not None,
+            banner=self.cockpit.strips.banner_text(latest, self.view.keys) is not None,
             verdicts=verdict_count(latest),
             current=self.current,
             maximised=self.view.maximised,
@@ -274,7 +273,7 @@ class HomeScreen(LiveScreen):
         self.look(moved_to_last(self.latest, self.view) if last else following(self.view))
 
     def action_back(self) -> None:
-        """Undo the nearest of: filter, maximised pane, preview, a cursor of the user's."""
+        """Undo the nearest of: filter, maximised pane, preview, tags, a cursor of the user's."""
         view = self.view
         if self.query_one("#filter").display or view.filter:
             self.query_one("#filter", Input).value = ""
@@ -283,6 +282,8 @@ class HomeScreen(LiveScreen):
             self.look(replace(view, maximised=None))
         elif view.preview:
             self.action_preview()
+        elif view.tagged:
+            self.action_untag()
         elif view.selected is not None:
             self.look(following(view))
 

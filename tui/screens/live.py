@@ -25,13 +25,13 @@ from probes.events.diagnosis_words import who_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import time_of_day
-from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label
+from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
-from tui.panes.view import PaneName, ViewState
+from tui.panes.view import ARM_LETTERS, PaneName, ViewState
 from tui.screens import knobs
 from tui.screens.alert_list import AlertList
 from tui.screens.canvas import Canvas
@@ -50,7 +50,12 @@ until it must be on record."""
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
+_REMARK_S: Final = 20.0
+"""What is missing of a recording stands so long: it is also told when the screen is gone."""
+REPLAYED: Final = "A recording: nothing can be turned."
 SCROLL_STEP: Final = 5
+_PATH_SHOWN_S: Final = 20.0
+"""Long enough to write a path down."""
 _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
@@ -162,11 +167,15 @@ class LiveScreen(Screen[None]):
         if not self.is_current:
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
+        if cockpit.travel.beat():
+            self._go()
         busy = terminal is not None and terminal.busy
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
-        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status))
+        self._tell_remarks()
+        shown = _shown_of(cockpit.session.status), cockpit.replay(), cockpit.comparisons.view
+        moment = (cockpit.frames.moment(), shown)
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
@@ -184,9 +193,12 @@ class LiveScreen(Screen[None]):
         self._watch_text()
         status = cockpit.session.status
         mask = self.mask()
-        cockpit.strips.status = status if mask is None else masked_status(status)
+        strips = cockpit.strips
+        strips.status = status if mask is None else masked_status(status)
+        strips.replay = cockpit.replay()
+        strips.comparison = cockpit.comparisons.untold()
         arranged = self.arrange_panes()
-        cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
+        strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None)
         look = (standing, self.view.frozen, self.size, arranged)
         if self._canvas is not None:
@@ -194,7 +206,7 @@ class LiveScreen(Screen[None]):
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, *_shown_of(status)),
+                (self.view.freeze, strips.replay, strips.comparison, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
@@ -251,9 +263,24 @@ class LiveScreen(Screen[None]):
         """Return the route that knobs turn."""
         return selected_route(self.latest, self.view)
 
+    def _is_over(self) -> bool:
+        """Return whether what is shown has happened, all of it; say that nothing changes it."""
+        replayed = self.cockpit.session.replayed is not None
+        if replayed:
+            self.notify(REPLAYED, severity="warning")
+        return replayed
+
+    def _tell_remarks(self) -> None:
+        """Say what is found to be missing of a recording, once."""
+        replayed, told = self.cockpit.session.replayed, self.cockpit.remarks_told
+        if replayed is not None and len(replayed.remarks) > told:
+            for remark in replayed.remarks[told:]:
+                self.notify(neutralise(remark, _LINE_LIMIT), severity="warning", timeout=_REMARK_S)
+            self.cockpit.remarks_told = len(replayed.remarks)
+
     def send(self, command: Command | None) -> None:
         """Hand a command to the engine; what it does is shown as soon as it does it."""
-        if command is not None:
+        if command is not None and not self._is_over():
             self.cockpit.turn(command)
             if self._canvas is not None:
                 self._canvas.hurry()
@@ -332,6 +359,8 @@ class LiveScreen(Screen[None]):
 
     async def action_write(self) -> None:
         """Show what saving would change in the settings file, and ask whether it shall."""
+        if self._is_over():
+            return
         display = {"theme": self.app.theme, "window": self.view.window}
         proposal = self.cockpit.proposal(**display)
         if proposal.refusal or not proposal.lines:
@@ -454,16 +483,27 @@ class LiveScreen(Screen[None]):
             self.look(next_window(self.view))
 
     def action_freeze(self) -> None:
-        """Hold the screen still, or let it go on."""
-        frames = self.cockpit.frames
+        """Hold the screen still, or let it go on; in the past, play or stand still."""
+        frames, travel = self.cockpit.frames, self.cockpit.travel
+        if not travel.is_live:
+            travel.play(not travel.is_playing)
+            self.look(self.view)
+            return
         if self.view.frozen:
-            frames.thaw()
+            self._thaw()
         else:
             frames.freeze(self.view)
-        self.view = replace(self.view, freeze=frames.frozen())
-        self.cockpit.session.gather(_FROZEN_GATHERS_S if self.view.frozen else 0.0)
-        self._keep_time()
+            self.cockpit.session.gather(_FROZEN_GATHERS_S)
+            self.view = replace(self.view, freeze=frames.frozen())
+            self._keep_time()
         self.pull()
+
+    def _thaw(self) -> None:
+        """Let a frozen screen go on."""
+        self.cockpit.frames.thaw()
+        self.cockpit.session.gather(0.0)
+        self.view = replace(self.view, freeze=None)
+        self._keep_time()
 
     # Alerts.
 
@@ -541,26 +581,129 @@ class LiveScreen(Screen[None]):
     # Where in time.
 
     def action_travel(self, by_s: float) -> None:
-        """Go back or forth by some seconds."""
+        """Go back or forth by some seconds, from what is shown."""
+        if self._can_travel():
+            held_ns = self.latest.now_ns if self.view.frozen else None
+            self._go_where(self.cockpit.travel.step(round(by_s * NS_PER_S), held_ns))
+
+    def action_event(self, step: int) -> None:
+        """Go to the next thing that happened, or to the one before."""
+        if not self._can_travel():
+            return
+        frozen_ns = self.latest.now_ns if self.view.frozen else None
+        stop = self.cockpit.travel.stop(step, frozen_ns)
+        if stop is None:
+            self.notify(f"Nothing is known to have happened {'after' if step > 0 else 'before'}.")
+        else:
+            self._go_where(self.cockpit.travel.want(stop.at_ns))
+
+    def action_speed(self, faster: bool) -> None:
+        """Play the past faster, or more slowly."""
         travel = self.cockpit.travel
-        if not travel.can_go_back:
-            self.notify("Nothing is recorded that one could go back to.", severity="warning")
-        elif travel.step(round(by_s * NS_PER_S)):
-            self.run_worker(travel.go(self._arrived), group="travel")
+        if travel.is_live:
+            self.notify("It is the past that can be played.")
+            return
+        travel.turn_speed(faster)
+        self.look(self.view)
 
     def action_follow(self) -> None:
         """Show the present again."""
-        self.cockpit.frames.thaw()
-        self.cockpit.travel.follow()
-        self.look(replace(self.view, freeze=None))
+        if self.view.frozen:
+            self._thaw()
+        self._go_where(self.cockpit.travel.follow())
+
+    def _can_travel(self) -> bool:
+        """Return whether there is a past; say so where there is none."""
+        known = self.cockpit.travel.can_go_back
+        if not known:
+            self.notify("Nothing is recorded that one could go back to.", severity="warning")
+        return known
+
+    def _go_where(self, is_asked: bool) -> None:
+        """Show that another place is wanted, and go there where somebody is asked to."""
+        if self.view.frozen:
+            self._thaw()
+        if is_asked:
+            self._go()
+        self._moment = ()
+        self.look(self.view)
+
+    def _go(self) -> None:
+        # The app's, not the screen's: one that is closed would end its own in the middle of a way.
+        self.app.run_worker(self.cockpit.travel.go(self._arrived), group="travel")
 
     def _arrived(self) -> None:
-        """Show the place that was reached, or why it was not."""
-        travel = self.cockpit.travel
-        if travel.problem:
-            self.notify(travel.problem, severity="error")
+        """Show the place that was reached, or why it was not, whichever screen is in front."""
+        problem = self.cockpit.travel.problem
+        for screen in self.app.screen_stack:
+            if isinstance(screen, LiveScreen) and screen.is_current:
+                if problem:
+                    screen.notify(problem, severity="error")
+                screen.arrived()
+
+    def arrived(self) -> None:
+        """Show the place that was reached."""
         self._moment = ()
         self.pull()
+
+    # Comparing.
+
+    def action_tag(self, name: str = "") -> None:
+        """Tag a route for a comparison, the selected one without a name; or take its tag away."""
+        route, tagged = self.route(), self.view.tagged
+        name = name or (route.name if route is not None else "")
+        if name in tagged:
+            tagged = tuple(one for one in tagged if one != name)
+        elif name and len(tagged) < len(ARM_LETTERS):
+            tagged = (*tagged, name)
+        elif name:
+            words = f"{len(tagged)} are tagged, and more are not compared at once: {{tag}} on one "
+            self.notify(with_keys(words + "of them takes its tag away.", self.view.keys))
+        self.look(replace(self.view, tagged=tagged))
+
+    def action_untag(self) -> None:
+        """Take all tags away."""
+        self.look(replace(self.view, tagged=()))
+
+    async def action_compare(self, change: str = "") -> None:
+        """Show the comparison that runs, or ask for a new one; of the route with a `change`."""
+        from tui.screens import comparing  # which the first frame need not wait for
+
+        await comparing.compare(self, change)
+
+    # What is told to whoever is not there.
+
+    def action_bundle(self) -> None:
+        """Write a folder that tells the incident of the route to whoever was not there."""
+        self._hand_over(writes=True)
+
+    def action_copy(self) -> None:
+        """Copy in a paragraph what happened."""
+        self._hand_over(writes=False)
+
+    def _hand_over(self, *, writes: bool) -> None:
+        if self.cockpit.is_handing_over:
+            self.notify("A hand-over is being made already.")
+            return
+        route = self.route()
+        if writes:
+            whose = f" of {self.called(route.name)}" if route is not None else ""
+            self.notify(f"Writing a bundle{whose}: reading the recording …")
+        name = route.name if route is not None else ""
+        self.run_worker(self._tell(self.latest, name, writes=writes), group="hand-over")
+
+    async def _tell(self, snapshot: Snapshot, name: str, *, writes: bool) -> None:
+        told = await self.cockpit.hand_over(snapshot, name, writes=writes)
+        if told.failure:
+            self.notify(neutralise(told.failure, _LINE_LIMIT), severity="error")
+        elif writes:
+            folder = neutralise(told.folder, _LINE_LIMIT)
+            self.notify(f"Bundle written: {folder}", timeout=_PATH_SHOWN_S)
+        else:
+            self.app.copy_to_clipboard(told.summary)
+            # Nobody answers OSC 52, so nobody knows whether this terminal obeyed.
+            shown = neutralise(told.summary, _LINE_LIMIT) if self.mask() is None else "The summary"
+            self.notify(f"{shown} copied, where the terminal takes OSC 52.")
 
     def action_private(self) -> None:
         """Mask the names of routes, models and hosts, and a server's words; or show them again."""
@@ -584,6 +727,8 @@ class LiveScreen(Screen[None]):
 
     def action_undo(self) -> None:
         """Turn the last knob back."""
+        if self._is_over():
+            return
         turned = self.cockpit.undo()
         if turned is None:
             self.notify("No knob was turned that could be turned back.")
@@ -609,7 +754,7 @@ class LiveScreen(Screen[None]):
 
     def action_accept_usual(self) -> None:
         """Take the route's present level for its usual one, where a new one is open."""
-        if route := self.route():
+        if not self._is_over() and (route := self.route()):
             command = knobs.accepted(self.latest.incidents, route.name)
             self.send(command)
             if command is None:
@@ -626,12 +771,14 @@ class LiveScreen(Screen[None]):
 
     async def action_mark(self) -> None:
         """Ask for the text of a mark on the timeline."""
+        if self._is_over():
+            return
         words = "a text for the mark: Enter puts it, with none it is called mark; Esc leaves"
         await self.ask("mark ", self.mark, hint=lambda _: words)
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        if self.latest.header.budget_doubt:
+        if self.latest.header.budget_doubt and not self._is_over():
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:
