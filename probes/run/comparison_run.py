@@ -28,7 +28,6 @@ from probes.comparing.arms import (
     ArmError,
     arms_of_change,
     arms_of_routes,
-    changed_words,
 )
 from probes.comparing.comparison import Comparison
 from probes.comparing.plan import MARGIN, MOST_PAIRS, ComparisonPlan
@@ -339,7 +338,7 @@ class Comparisons:
             raise ArmError(f"a change is made to one route, not to {len(routes)}")
         plan = ComparisonPlan(
             arms=arms,
-            changed=changed_words(change),
+            change=change,
             most_pairs=most_pairs,
             most_tokens=most_tokens,
             most_usd=most_usd,
