@@ -210,10 +210,10 @@ class ComparisonRun:
             usd += _most_usd(arm.route, most)
         if plan.most_tokens is not None and comparison.spent_tokens + tokens > plan.most_tokens:
             raise _EndedError(
-                "budget", f"its budget of {counted(plan.most_tokens, 'token')} is spent"
+                "budget", f"Its budget of {counted(plan.most_tokens, 'token')} is spent"
             )
         if plan.most_usd is not None and comparison.spent_usd + usd > plan.most_usd:
-            raise _EndedError("budget", f"its budget of ${plan.most_usd:.3g} is spent")
+            raise _EndedError("budget", f"Its budget of ${plan.most_usd:.3g} is spent")
 
     def _raise_if_over(self) -> None:
         """End where nothing more can come, or somebody wants no more."""
@@ -223,7 +223,7 @@ class ComparisonRun:
             raise _EndedError("failed", self._died)
         now_ns = self._clock.monotonic_ns()
         if any(now_ns - since_ns > _DRY_S * NS_PER_S for since_ns in self._dry_since_ns.values()):
-            raise _EndedError("budget", f"the hour's budget is spent: {self._dry_words}")
+            raise _EndedError("budget", f"The budget of the hour is spent: {self._dry_words}")
 
     def _receive(self, events: list[Event], _lines: bytes) -> None:
         for event in events:
