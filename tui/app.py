@@ -19,6 +19,7 @@ from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
 from tui.keys import keys_of, remapped
 from tui.panes.header import terminal_title
+from tui.screens.alert_desk import AlertDesk
 from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
@@ -62,6 +63,7 @@ class LlmtopApp(TerminalApp[None]):
         clock: Clock | None = None,
         *,
         on_leaving: Callable[[], None] | None = None,
+        desk: AlertDesk | None = None,
     ) -> None:
         super().__init__(on_leaving, config.display.theme)
         self.session = session
@@ -70,6 +72,7 @@ class LlmtopApp(TerminalApp[None]):
         self._config = config
         self._file: SettingsFile | None = None
         self._clock = clock or SystemClock()
+        self._desk = desk or AlertDesk(self._clock)
         self._collector = Collector()
         self._cockpit: CockpitState | None = None
 
@@ -84,7 +87,9 @@ class LlmtopApp(TerminalApp[None]):
             terminal=self._terminal,
             keys=self._keys,
             propose=self._propose,
+            desk=self._desk,
         )
+        self._desk.attach(self._terminal, cockpit.worded)
         cockpit.settle(theme=self.theme, window=settings.window)
         self.push_screen(HomeScreen(cockpit))
         self.set_interval(_TITLE_EVERY_S, partial(self._show_title, cockpit))

@@ -57,6 +57,7 @@ class Hotkey(msgspec.Struct, frozen=True):
 
 STEP_S: Final = 10
 """One step in the run, back or forth: as a player of films has it."""
+SMALL_STEP_S: Final = 1
 
 KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("help", "question_mark", "?", "help", "Show all keys and what the words mean.",
@@ -126,15 +127,32 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("log_filter", "f", "f", "log filter", "Show in what happened the selected "
         "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
         where=HOME),
-    Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on.",
-        "look", "freeze", 10, where=EVERYWHERE),
+    Hotkey("alerts", "a", "a", "alerts", "List what somebody had to know: what fires, what is "
+        "over, who has seen it.", "look", "alerts", 18, where=EVERYWHERE),
+    Hotkey("acknowledge", "A", "A", "acknowledge", "Acknowledge the newest alert; again: mute its "
+        "routes for an hour.", "look", "acknowledge", where=EVERYWHERE),
+    Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on. In "
+        "the past: play on from there, or stand still.", "look", "freeze", 10, where=EVERYWHERE),
     Hotkey("back_10", "left", "←", f"{STEP_S} s back", f"Go back {STEP_S} s in the run.", "look",
-        f"travel(-{STEP_S})", 15, where=EVERYWHERE),
+        f"travel(-{STEP_S})", 15, ("← →", "in time"), "on_10", where=EVERYWHERE),
     Hotkey("on_10", "right", "→", f"{STEP_S} s on", f"Go on by {STEP_S} s in the run.", "look",
-        f"travel({STEP_S})",
+        f"travel({STEP_S})", where=EVERYWHERE),
+    Hotkey("back_1", "comma", ",", f"{SMALL_STEP_S} s back", f"Go back {SMALL_STEP_S} s in the "
+        "run.", "look", f"travel(-{SMALL_STEP_S})", 20, (", .", f"{SMALL_STEP_S} s"), "on_1",
         where=EVERYWHERE),
-    Hotkey("live", "F,end", "F", "live", "Show the present again.", "look", "follow", 16,
-        where=EVERYWHERE),
+    Hotkey("on_1", "full_stop", ".", f"{SMALL_STEP_S} s on", f"Go on by {SMALL_STEP_S} s in the "
+        "run.", "look", f"travel({SMALL_STEP_S})", where=EVERYWHERE),
+    Hotkey("event_before", "left_square_bracket,alt+left", "[", "event before", "Go to the last "
+        "thing that happened before: an onset, a recovery, a turn of a knob, a mark.", "look",
+        "event(-1)", 18, ("[ ]", "event"), "event_after", where=EVERYWHERE),
+    Hotkey("event_after", "right_square_bracket,alt+right", "]", "event after", "Go to the next "
+        "thing that happened.", "look", "event(1)", where=EVERYWHERE),
+    Hotkey("slower", "left_parenthesis", "(", "play slower", "Play the past more slowly.", "look",
+        "speed(False)", 19, ("( )", "speed"), "faster", where=EVERYWHERE),
+    Hotkey("faster", "right_parenthesis", ")", "play faster", "Play the past faster: 1×, 10×, 60×, "
+        "as fast as it can be read.", "look", "speed(True)", where=EVERYWHERE),
+    Hotkey("live", "F,end", "F", "live", "Show the present again; of a recording its end.", "look",
+        "follow", 16, where=EVERYWHERE),
     Hotkey("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
         "look", "preview", 14, where=HOME),
     Hotkey("gaps", "h", "h", "gaps", "Show the map of gaps between chunks; again: of TTFT.",

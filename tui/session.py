@@ -1,11 +1,11 @@
 """What the cockpit asks of whoever runs the engine: `probes.run.session`, or a test's own."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
 
-from probes.board.views import RequestView, Snapshot, WindowName
+from probes.board.views import Happening, RequestView, Snapshot, WindowName
 from probes.comparing.arms import ArmChange
 from probes.comparing.views import ComparisonView
 from probes.control.commands import Command
@@ -77,8 +77,9 @@ class PastBoard(Protocol):
         """Be where the run was at a stamp; takes up to a second."""
         ...
 
-    def prepare(self) -> None:
-        """Make the next steps back short; takes up to a second."""
+    def prepare(self) -> Iterator[None]:
+        """Make the next steps back short, a piece of a tenth of a second at a time; between two
+        pieces it may go elsewhere, and then the rest is not for it."""
         ...
 
 
@@ -95,8 +96,42 @@ class TimelineSource(Protocol):
         """What a past board raises where what is recorded cannot be read."""
         ...
 
+    @property
+    def happenings(self) -> Sequence[Happening]:
+        """What has happened in all that is known of the run, newest first."""
+        ...
+
     def past(self) -> PastBoard:
         """Return a board that goes through the run on its own."""
+        ...
+
+
+class Replayed(Protocol):
+    """A recording that is shown in the place of a run, and how far it has been read."""
+
+    @property
+    def name(self) -> str:
+        """Its first file's."""
+        ...
+
+    @property
+    def read_share(self) -> float:
+        """How much of it has been read, 0 to 1."""
+        ...
+
+    @property
+    def end_ns(self) -> int:
+        """Stamp of its end: what lies between that and the span's is not read yet."""
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What is missing of it, a line each, in the order in which that was found."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why the rest cannot be read; empty where it can."""
         ...
 
 
@@ -146,6 +181,11 @@ class CockpitSession(Protocol):
     @property
     def timeline(self) -> TimelineSource | None:
         """What of the run can be gone back to; None where nothing is recorded."""
+        ...
+
+    @property
+    def replayed(self) -> Replayed | None:
+        """The recording that is shown; None of a run."""
         ...
 
     @property

@@ -36,8 +36,9 @@ from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
 from probes.board.states import judge, note_worst, worst_of
 from probes.board.summary import route_summary
-from probes.board.views import RequestView, Snapshot
+from probes.board.views import Happening, RequestView, Snapshot
 from probes.events import (
+    Alert,
     Arrivals,
     AttemptFinished,
     AttemptStarted,
@@ -121,6 +122,11 @@ class Board:
     def version(self) -> int:
         """Grows with every change: two snapshots of one version differ by time only."""
         return self._version
+
+    @property
+    def happenings(self) -> tuple[Happening, ...]:
+        """What happened, newest first: the same object until something happens."""
+        return self._run.happenings.view()
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -209,9 +215,10 @@ class Board:
             details=FrameDetails(
                 {detail.route: detail for detail in details if detail is not None}, owed
             ),
-            incidents=incident_views(run.incidents, self._routes, now_ns),
+            incidents=incident_views(run.incidents, self._routes, self._order.routes, now_ns),
             recoveries=recovery_views(run.incidents, now_ns),
-            happenings=run.happenings.view(),
+            alerts=run.alerts.view(),
+            happenings=self.happenings,
         )
 
     def expect(self, routes: Iterable[RouteInfo]) -> None:
@@ -312,6 +319,11 @@ class Board:
         )
         said, state = said_of(incident, hit), worst_of(incident.worst.values())
         self._run.happenings.diagnosed(event, incident, state, said)
+
+    def _alerted(self, event: Alert) -> None:
+        # The onset of an incident, and that it is over, are lines of their own.
+        if self._run.alerts.alerted(event) and event.kind == "burn":
+            self._run.happenings.burnt(event)
 
     def _noticed(self, event: Notice) -> None:
         if event.price is not None and event.route in self._routes:
@@ -449,6 +461,7 @@ _OF_THE_RUN: Final[Mapping[type[Event], Callable[[Board, Any], None]]] = {
     Gap: Board._slept,
     Mark: Board._marked,
     Diagnosis: Board._diagnosed,
+    Alert: Board._alerted,
     Notice: Board._noticed,
     Fault: Board._failed,
 }

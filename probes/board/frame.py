@@ -195,12 +195,23 @@ def route_detail(route: RouteBoard, figures: RouteFigures, now_ns: int) -> Route
 
 
 def incident_views(
-    incidents: IncidentLog, routes: Mapping[str, RouteBoard], now_ns: int
+    incidents: IncidentLog,
+    routes: Mapping[str, RouteBoard],
+    rows: Sequence[RouteBoard],
+    now_ns: int,
 ) -> tuple[IncidentView, ...]:
-    """Return what is open, worst first: by what it makes of its routes, how sure it is, how many it
-    hits, and how old it is."""
+    """Return what is open, in the order of the rows that it hits, as they stand: most users hurt
+    first. What is not sure comes last; what hits the same row goes by what it makes of it."""
     views = [_incident_view(incident, routes, now_ns) for incident in incidents]
-    views.sort(key=_urgency)
+    places = {route.info.name: number for number, route in enumerate(rows)}
+
+    def place(view: IncidentView) -> tuple[bool, bool, int]:
+        hit = [places[name] for name in view.diagnosis.routes if name in places]
+        # Ours, which no route is to blame for, is told beside what it may explain.
+        is_ours, is_faint = view.state is None, view.diagnosis.state == "perhaps"
+        return is_ours, is_faint, min(hit, default=len(places))
+
+    views.sort(key=lambda view: (place(view), _urgency(view)))
     return tuple(views)
 
 
@@ -243,9 +254,8 @@ def _of_now(event: Diagnosis, hit: Iterable[RouteBoard], now_ns: int) -> Diagnos
 
 def _urgency(view: IncidentView) -> tuple[Any, ...]:
     event = view.diagnosis
-    # Ours, which no route is to blame for, comes last: it is told beside what it may explain.
     rank = len(STATE_ORDER) if view.state is None else STATE_ORDER.index(view.state)
-    return rank, event.state == "perhaps", -len(event.routes), event.since_ns, event.id
+    return rank, -len(event.routes), event.since_ns, event.id
 
 
 def recovery_views(incidents: IncidentLog, now_ns: int) -> tuple[RecoveryView, ...]:

@@ -28,6 +28,7 @@ from probes.board.views import (
     RouteState,
 )
 from probes.events import (
+    Alert,
     AttemptFinished,
     Diagnosis,
     Fault,
@@ -287,6 +288,12 @@ class HappeningLog:
     def noticed(self, event: Notice) -> None:
         """Take something to be read once."""
         self._join("notice", event.at_ns, event.text, event.route)
+
+    def burnt(self, event: Alert) -> None:
+        """Take a goal that is missed without an incident, or is missed no more."""
+        name = event.harm.route
+        # The line has the route in a column of its own.
+        self._join("notice", event.at_ns, event.text.removeprefix(f"{name}: "), name)
 
     def failed(self, event: Fault) -> None:
         """Take a defect of ours in one route."""

@@ -14,6 +14,7 @@ import msgspec
 
 from probes.answers.limits.state import LimitState
 from probes.board.accounts import Accounts, ProbeAccount
+from probes.board.alert_log import AlertLog
 from probes.board.happenings import HappeningLog
 from probes.board.header import Header
 from probes.board.incident_log import FailureStamps, IncidentLog, KnownIncident
@@ -98,6 +99,7 @@ class RunState:
         self.header = Header()
         self.throttles = ThrottleLog()
         self.incidents = IncidentLog()
+        self.alerts = AlertLog()
         self.happenings = HappeningLog()
         self.gaps: deque[Gap] = deque(maxlen=_GAPS_KEPT)
         self.held: set[HeldReason] = set()

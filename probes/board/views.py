@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import msgspec
 
 from probes.events import (
+    Alert,
     AttemptFinished,
     ClockSource,
     Diagnosis,
@@ -224,6 +225,15 @@ class IncidentView(msgspec.Struct, frozen=True):
     idle_since_ns: int | None = None
     """Since when none of its routes is probed, paused or held, so that nobody knows whether it goes
     on; None while one is."""
+
+
+class AlertView(msgspec.Struct, frozen=True):
+    """Something that somebody must know, as it was told once."""
+
+    alert: Alert
+    """That it began to fire."""
+    over: Alert | None = None
+    """That it was over; None while it fires."""
 
 
 class RecoveryView(msgspec.Struct, frozen=True):
@@ -718,6 +728,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """What is open, worst first."""
     recoveries: tuple[RecoveryView, ...] = ()
     """What was cleared in the last five minutes, newest first."""
+    alerts: tuple[AlertView, ...] = ()
+    """All of the run, newest first, at most 200."""
     happenings: tuple[Happening, ...] = ()
     """What happened, newest first, at most 500."""
 

@@ -46,6 +46,19 @@ class Goals(Settings, frozen=True, kw_only=True):
     """USD that a good probe may cost, and that probes may cost on average."""
 
 
+P95_SHARE: Final = 0.95
+"""The goals of TTFT and E2E are of a p95: so many of the answers that are ok must be within."""
+
+
+def goodput_goal(success: float) -> float:
+    """Return the share of probes that must be good, where so many must be ok.
+
+    >>> goodput_goal(1.0)
+    0.95
+    """
+    return success * P95_SHARE
+
+
 def cap_of(cohort: str) -> int | None:
     """Return the answer cap that a cohort such as `64/256` is named after; None where it has none.
 

@@ -16,14 +16,16 @@ Rule 5: memory is bounded, whatever comes.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-from probes.config.goals import cap_of, e2e_goal_s
+from probes.config.goals import P95_SHARE, cap_of, e2e_goal_s
 from probes.events import (
     AttemptFinished,
     Cause,
     Diagnosis,
     Event,
+    Harm,
+    HarmGoal,
     Held,
     HeldReason,
     Hello,
@@ -40,7 +42,7 @@ STANDS_S: Final = 120.0
 """Nobody gets up for what is over by the time the screen is on."""
 _FEWEST_BEYOND: Final = 3
 """Probes beyond a goal on its p95: two mishaps are none of an incident's doing."""
-_SHARE_BEYOND: Final = 0.05
+_SHARE_BEYOND: Final = 1 - P95_SHARE
 """A p95 above its goal says that more than this share is."""
 _FEWEST_FAILED: Final = 2
 """Even where nothing may fail: one is a mishap, and the incident may be of something else."""
@@ -62,24 +64,6 @@ _MERELY_SLOWER: Final[frozenset[Cause]] = frozenset(
     }
 )
 
-PageReason: TypeAlias = Literal["nothing_answered", "probes_fail", "goal_missed", "stands"]
-PagedGoal: TypeAlias = Literal["", "success", "ttft", "e2e", "tokens_per_s", "cost"]
-
-
-class Harm(NamedTuple):
-    """What users of a route had of an incident when somebody was paged for it."""
-
-    reason: PageReason
-    route: str = ""
-    """The one that showed it; empty where none did."""
-    goal: PagedGoal = ""
-    limit: float = 0.0
-    """The goal, in its own unit: a share, seconds, tokens per second or USD."""
-    beyond: int = 0
-    """Probes or answers that failed or were beyond the goal, since the onset."""
-    among: int = 0
-    """Of so many."""
-
 
 class PagedIncident(NamedTuple):
     """Somebody is to be woken, now."""
@@ -91,15 +75,50 @@ class PagedIncident(NamedTuple):
 
 
 @dataclass(slots=True, frozen=True)
-class _Probe:
-    """What a probe that ended, or an attempt's writing, has to do with the goals."""
+class JudgedProbe:
+    """What a probe that ended has to do with the goals of its route."""
 
     at_ns: int
     failed: bool = False
     ttft_s: float | None = None
+    """None where it is not to be judged by, as with the others."""
     e2e_s: float | None = None
     e2e_goal_s: float | None = None
     cost_usd: float | None = None
+
+    def is_good(self, info: RouteInfo) -> bool:
+        """Return whether it is ok and within every goal that judges a single probe."""
+        dearest = info.goal_cost_usd_per_probe
+        return not (
+            self.failed
+            or (dearest is not None and (self.cost_usd or 0.0) > dearest)
+            or (self.ttft_s is not None and self.ttft_s > info.goal_ttft_s)
+            or (
+                self.e2e_s is not None
+                and self.e2e_goal_s is not None
+                and self.e2e_s > self.e2e_goal_s
+            )
+        )
+
+
+def judged_probe(event: ProbeFinished, info: RouteInfo) -> JudgedProbe | None:
+    """Return a probe as the goals see it; None for one that we cancelled."""
+    if event.outcome == "cancelled":
+        return None
+    is_timed = event.outcome == "ok" and not event.flagged
+    return JudgedProbe(
+        at_ns=event.at_ns,
+        failed=event.outcome != "ok",
+        ttft_s=_lasted_s(event.started_ns, event.first_token_ns) if is_timed else None,
+        e2e_s=_lasted_s(event.started_ns, event.done_ns) if is_timed else None,
+        e2e_goal_s=e2e_goal_s(
+            info.goal_e2e_s,
+            cap_of(event.cohort) or info.max_tokens,
+            is_own=info.goal_e2e_set,
+            configured_cap=info.max_tokens,
+        ),
+        cost_usd=event.cost_usd,
+    )
 
 
 class _Route:
@@ -107,7 +126,7 @@ class _Route:
 
     def __init__(self, info: RouteInfo) -> None:
         self.info = info
-        self._probes: deque[_Probe] = deque(maxlen=_PROBES_KEPT)
+        self._probes: deque[JudgedProbe] = deque(maxlen=_PROBES_KEPT)
         self._speeds: deque[tuple[int, float]] = deque(maxlen=_PROBES_KEPT)
         """End of an attempt, and its tokens per second."""
 
@@ -119,19 +138,9 @@ class _Route:
             self._speeds.append((event.at_ns, 1 / per_token_s))
 
     def probe_finished(self, event: ProbeFinished) -> None:
-        if event.outcome == "cancelled":
-            return
-        is_timed = event.outcome == "ok" and not event.flagged
-        self._probes.append(
-            _Probe(
-                at_ns=event.at_ns,
-                failed=event.outcome != "ok",
-                ttft_s=_lasted_s(event.started_ns, event.first_token_ns) if is_timed else None,
-                e2e_s=_lasted_s(event.started_ns, event.done_ns) if is_timed else None,
-                e2e_goal_s=self._e2e_goal_s(event.cohort),
-                cost_usd=event.cost_usd,
-            )
-        )
+        probe = judged_probe(event, self.info)
+        if probe is not None:
+            self._probes.append(probe)
 
     def harms(self, since_ns: int) -> Iterator[Harm]:
         """Give what users have of it since an onset, the worst first."""
@@ -176,15 +185,6 @@ class _Route:
         written = sum(at_ns >= since_ns for at_ns, _ in self._speeds)
         return max(told, written) >= _FEWEST_BEYOND
 
-    def _e2e_goal_s(self, cohort: str) -> float | None:
-        info = self.info
-        return e2e_goal_s(
-            info.goal_e2e_s,
-            cap_of(cohort) or info.max_tokens,
-            is_own=info.goal_e2e_set,
-            configured_cap=info.max_tokens,
-        )
-
 
 class Pager:
     """Says of a stream, verdicts included, when somebody would have been woken."""
@@ -220,6 +220,13 @@ class Pager:
                 pass
         return ()
 
+    def page_for(self, incident: str) -> None:
+        """Know that somebody is told of an incident, for whatever reason: never of it again."""
+        self._watched.pop(incident, None)
+        self._paged[incident] = None
+        if len(self._paged) > _INCIDENTS_KEPT:
+            del self._paged[next(iter(self._paged))]
+
     def _hold(self, route: str, reason: HeldReason, *, is_held: bool) -> None:
         if not route or route in self._routes:
             (self._held.add if is_held else self._held.discard)((route, reason))
@@ -250,10 +257,7 @@ class Pager:
     def _pages(self, at_ns: int, incidents: Iterable[Diagnosis]) -> tuple[PagedIncident, ...]:
         found = [(one, harm) for one in incidents if (harm := self._harm(one, at_ns)) is not None]
         for incident, _ in found:
-            self._watched.pop(incident.id, None)
-            self._paged[incident.id] = None
-            if len(self._paged) > _INCIDENTS_KEPT:
-                del self._paged[next(iter(self._paged))]
+            self.page_for(incident.id)
         return tuple(PagedIncident(at_ns, incident, harm) for incident, harm in found)
 
     def _harm(self, incident: Diagnosis, at_ns: int) -> Harm | None:
@@ -275,7 +279,7 @@ class Pager:
         return None if cause in _MERELY_SLOWER and is_judged else Harm("stands")
 
 
-_LIMITS: Final[dict[PagedGoal, Callable[[float], str]]] = {
+_LIMITS: Final[dict[HarmGoal, Callable[[float], str]]] = {
     "ttft": lambda limit: f"waited more than {limit:g} s for the first token",
     "e2e": lambda limit: f"took more than {limit:g} s",
     "tokens_per_s": lambda limit: f"wrote fewer than {limit:g} tokens/s",
@@ -283,18 +287,20 @@ _LIMITS: Final[dict[PagedGoal, Callable[[float], str]]] = {
 }
 
 
-def harm_words(page: PagedIncident) -> str:
-    """Return why somebody was paged: `21 of 25 probes of alpha took more than 3 s`.
+def harm_words(harm: Harm, stood_s: float = 0.0) -> str:
+    """Return why somebody is told: `21 of 25 probes of alpha took more than 3 s`.
 
-    Names of routes are passed on as they are: whoever displays them neutralises.
+    `stood_s` is for how long it has stood by then. Names of routes are passed on as they are:
+    whoever displays them neutralises.
     """
-    harm = page.harm
     if harm.reason == "nothing_answered":
         return "nothing is answered"
     if harm.reason == "stands":
-        return f"it has stood for {lasting(seconds(page.at_ns - page.incident.since_ns))}"
-    of = f"{harm.beyond} of {counted(harm.among, 'probe')} of {harm.route}"
-    if harm.reason == "probes_fail":
+        return f"it has stood for {lasting(stood_s)}"
+    of = f"{harm.beyond:,} of {counted(harm.among, 'probe')} of {harm.route}"
+    if harm.goal == "goodput":
+        return f"{of} were not good"
+    if harm.goal == "success":
         return f"{of} failed"
     return f"{of} {_LIMITS[harm.goal](harm.limit)}"
 

@@ -446,6 +446,58 @@ class Advice(Record, frozen=True, kw_only=True):
     """For a person."""
 
 
+HarmReason: TypeAlias = Literal[
+    "nothing_answered",  # requests are taken and nothing comes back, or nothing succeeds
+    "probes_fail",
+    "goal_missed",
+    "stands",  # it hurts nobody that is known, and does not go away
+    "burns",  # more is missed of a goal than the goal leaves room for, for long
+]
+"""Why somebody is told."""
+
+HarmGoal: TypeAlias = Literal["", "success", "goodput", "ttft", "e2e", "tokens_per_s", "cost"]
+"""Which goal it is about; `goodput` is the share of probes that are good by all goals."""
+
+AlertState: TypeAlias = Literal["firing", "over"]
+
+AlertKind: TypeAlias = Literal[
+    "incident",
+    "burn",  # a goal is missed, and no incident says why
+]
+
+
+class Harm(Record, frozen=True):
+    """What users of a route had of what somebody is told of."""
+
+    reason: HarmReason
+    route: str = ""
+    """The one that showed it; empty where none did."""
+    goal: HarmGoal = ""
+    limit: float = 0.0
+    """The goal, in its own unit: a share, seconds, tokens per second or USD."""
+    beyond: int = 0
+    """Probes or answers that failed or were beyond the goal; of an incident since its onset."""
+    among: int = 0
+    """Of so many."""
+
+
+class Burn(Record, frozen=True, kw_only=True):
+    """How fast a goal's error budget is used up: 1 uses up just what the goal allows."""
+
+    long_s: float
+    """Length of the long window; `long_rate` is over it, what is older than the run taken as
+    well."""
+    short_s: float
+    long_rate: float
+    short_rate: float
+    threshold: float
+    """What both had to reach."""
+    budget: float
+    """Share of the probes that the goal allows to miss it."""
+    n: int = 0
+    """Probes in the long window."""
+
+
 class Arrival(msgspec.Struct, frozen=True, array_like=True):
     """Output that arrived on one open attempt in one 100 ms slot."""
 

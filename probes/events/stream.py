@@ -17,13 +17,17 @@ import msgspec
 
 from probes.events.parts import (
     Advice,
+    AlertKind,
+    AlertState,
     Arrival,
     BudgetState,
+    Burn,
     Cause,
     ClockSource,
     CostSource,
     DiagnosisState,
     Evidence,
+    Harm,
     Health,
     HeldReason,
     KnobKind,
@@ -357,6 +361,37 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     """The whole in one line; may hold a server's words: hostile."""
 
 
+class Alert(Record, frozen=True, kw_only=True, tag_field="type", tag="alert"):
+    """Somebody is to be told, once; and once more, with the same id, that it is over.
+
+    Derived, as a diagnosis is: a replay leaves out those of the recording and makes its own.
+    """
+
+    at_ns: int
+    """Stamp of the event that decided."""
+    id: str
+    """Of the alert."""
+    state: AlertState
+    kind: AlertKind
+    routes: tuple[str, ...]
+    """Those that are hit by then, sorted."""
+    since_ns: int
+    """Onset of the incident; of a burn, when its long window began."""
+    harm: Harm
+    """What users had of it when it began to fire."""
+    incident: str = ""
+    """Id of the incident; empty where there is none."""
+    cause: Cause | None = None
+    """What it was taken for by then; None where there is no incident."""
+    burn: Burn | None = None
+    """Where it is for a goal's budget."""
+    ended_ns: int | None = None
+    """When it was over, as far as is known: an alert waits for what comes and goes. None while it
+    fires, and where nobody knows."""
+    text: str = ""
+    """The whole in one line; names are as they are: hostile."""
+
+
 class Usual(Record, frozen=True, kw_only=True, tag_field="type", tag="usual"):
     """What the figures of a route are while it is well, as the verdicts compare with it.
 
@@ -438,6 +473,7 @@ Event: TypeAlias = (
     | Notice
     | Diagnosis
     | Usual
+    | Alert
     | Tick
     | Batch
     | Arrivals
@@ -459,10 +495,11 @@ DURABLE_TYPES: Final = (
     Notice,
     Diagnosis,
     Usual,
+    Alert,
     Tick,
 )
 
-Derived: TypeAlias = Diagnosis | Usual
+Derived: TypeAlias = Diagnosis | Usual | Alert
 """What is made of the events before it: dropped where it comes with a recording, and made anew."""
 
 LINE_TYPES: Final = (*(str(kind.__struct_config__.tag) for kind in DURABLE_TYPES), "summary")

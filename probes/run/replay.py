@@ -16,7 +16,7 @@ from probes.exports.json_lines import JsonLines
 from probes.run.pass_or_fail import PassOrFail
 from probes.run.printing import Printing
 from probes.run.sinks import Sink, board_sink
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Judge, with_verdicts
 from probes.sources.recording import RecordingSource
 from probes.stats.sketch import BACKEND
 from probes.store.recording_reader import RecordingError, Report, recorded_parts
@@ -45,7 +45,7 @@ async def run_replay(
     """
     parts = recorded_parts(paths, report)
     asked = PassOrFail(on_goals=False, on_incident=fail_on_incident)
-    judge = diagnostician or Diagnostician()
+    judge = Judge(diagnostician or Diagnostician())
     return await _Replay(parts, JsonLines(out, only), report, judge, asked).run()
 
 
@@ -57,11 +57,11 @@ class _Replay:
         parts: Sequence[Path],
         output: JsonLines,
         report: Report,
-        diagnostician: Diagnostician,
+        judge: Judge,
         asked: PassOrFail,
     ) -> None:
         self._name = parts[0].name
-        self._diagnostician = diagnostician
+        self._judge = judge
         self._board = Board()
         self._source = RecordingSource(parts, self._receive, report)
         self._output = output
@@ -104,7 +104,7 @@ class _Replay:
             self._report(remark)
 
     def _receive(self, events: list[Event], lines: bytes) -> None:
-        events, lines = with_verdicts(self._diagnostician, events, lines)
+        events, lines = with_verdicts(self._judge, events, lines)
         for sink in self._sinks:
             sink(events, lines)
         if self._greeted:

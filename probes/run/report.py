@@ -14,11 +14,10 @@ from typing import Final, NamedTuple
 
 from probes.diagnosis import Diagnostician
 from probes.diagnosis.level import GUARD, LEARNED
-from probes.diagnosis.paging import PagedIncident, Pager
-from probes.events import AttemptFinished, Event, Gap, Hello, ProbeFinished, Tick
+from probes.events import Alert, AttemptFinished, Event, Gap, Hello, ProbeFinished, Tick
 from probes.kit.clock import kept_ns, seconds
 from probes.run.incidents import IncidentRecord, RunIncidents
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Judge, with_verdicts
 from probes.store.recording_reader import read_recording, recorded_parts
 
 USUAL_FROM: Final = LEARNED + GUARD
@@ -35,7 +34,10 @@ class RecordedPage(NamedTuple):
 
     wall_ns: int | None
     """When, in Unix ns; None where the recording tells no wall time."""
-    page: PagedIncident
+    alert: Alert
+    """That it began to fire."""
+    over: Alert | None = None
+    """That it was over; None where it was not, at the end."""
 
 
 class RouteCount(NamedTuple):
@@ -122,10 +124,9 @@ class _Reading:
     """What is known of a recording up to an event of it."""
 
     def __init__(self, diagnostician: Diagnostician) -> None:
-        self._diagnostician = diagnostician
+        self._judge = Judge(diagnostician)
         self._log = RunIncidents()
-        self._pager = Pager()
-        self._pages: list[RecordedPage] = []
+        self._pages: dict[str, RecordedPage] = {}
         self._hello: Hello | None = None
         self._first_ns: int | None = None
         self._last_ns = 0
@@ -141,16 +142,13 @@ class _Reading:
         self._tells_open = False
 
     def receive(self, events: list[Event], lines: bytes) -> None:
-        events, _ = with_verdicts(self._diagnostician, events, lines)
+        events, _ = with_verdicts(self._judge, events, lines)
         for event in events:
             if self._first_ns is None:
                 self._first_ns = self._last_ns = event.at_ns
             self._last_ns = max(self._last_ns, event.at_ns)
             self._count(event)
             self._log.fold(event)
-            for page in self._pager.fold(event):
-                wall_ns = None if self._anchor_ns is None else page.at_ns + self._anchor_ns
-                self._pages.append(RecordedPage(wall_ns, page))
 
     def _count(self, event: Event) -> None:
         match event:
@@ -170,6 +168,11 @@ class _Reading:
                 self._greet(event)
             case Gap():
                 self._slept_ns += max(0, event.at_ns - event.started_ns)
+            case Alert(state="firing"):
+                wall_ns = None if self._anchor_ns is None else event.at_ns + self._anchor_ns
+                self._pages[event.id] = RecordedPage(wall_ns, event)
+            case Alert() if event.id in self._pages:
+                self._pages[event.id] = self._pages[event.id]._replace(over=event)
             case _:
                 pass
 
@@ -212,7 +215,7 @@ class _Reading:
             slept_s=seconds(self._slept_ns),
             routes=routes,
             incidents=tuple(map(self._with_its_probes, self._log.records)),
-            pages=tuple(self._pages),
+            pages=tuple(self._pages.values()),
             missing=(*missing, *self._missing(routes)),
         )
 
@@ -239,7 +242,7 @@ class _Reading:
                 f"fewer than {USUAL_FROM} probes went well of {_listed(few)}: what is usual there "
                 "is not known, so that only failures and hangs were judged"
             )
-        if restless := self._diagnostician.restless:
+        if restless := self._judge.diagnostician.restless:
             least = min(restless.values())
             yield (
                 f"the first token of {_listed(sorted(restless))} is too restless to judge: less "

@@ -10,10 +10,10 @@ Rule 4: after a batch the engines are asked for more probes of what is suspected
 
 import os
 import queue
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import msgspec
@@ -32,6 +32,7 @@ from probes.control.wanted import Wanted
 from probes.diagnosis import Diagnostician
 from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Notice, durable_lines
+from probes.exports.alert_command import AlertCommand, without_secrets
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -42,7 +43,7 @@ from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
 from probes.run.timeline import Timeline
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Judge, with_verdicts
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
 from probes.sources.several import SeveralEngines
@@ -50,6 +51,10 @@ from probes.sources.source import Brief, Receive, Source
 from probes.sources.supervised import Launch
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
+
+if TYPE_CHECKING:
+    # A comparison has a session of its own; this one only hands it to a screen.
+    from probes.run.comparison_run import Comparisons
 
 _HELLO_PATIENCE_S: Final = 60.0
 """An engine that says nothing for half of it is killed; without any, a duration must end too."""
@@ -76,19 +81,22 @@ class Session:
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
         diagnostician: Diagnostician | None = None,
+        compare: "Callable[[], Comparisons] | None" = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
 
         `headers` are those of each route with its secrets filled in; `apart` is the ledger that
         takes what the shared one does not at the end; `diagnostician` judges the run in the place
-        of a new one of ours.
+        of a new one of ours; `compare` makes what compares its routes for a screen.
         """
         self._config = config
+        self._compare = compare
+        self._comparisons: Comparisons | None = None
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
         self._clock = clock or SystemClock()
         self._include_text = include_text
-        self._diagnostician = diagnostician or Diagnostician()
+        self._judge = Judge(diagnostician or Diagnostician())
         self._thickening = Thickening({route.name for route in config.routes if route.evidence})
         self._routes = tuple(route_info(route) for route in config.routes)
         self._board = Board()
@@ -126,6 +134,9 @@ class Session:
         self._limits = limits
         secrets = secret_values(self._headers) | proxy_secrets(config.routes, os.environ)
         self._scrub = Scrubber(secrets).scrub
+        self._on_alert = self._alert_command(secrets)
+        if self._on_alert is not None:
+            self._sinks.append(self._on_alert.receive)
         self._funded: list[FundedEngine] = []
         self._source: Source
         if engines == 1:
@@ -161,9 +172,16 @@ class Session:
         return self._timeline
 
     @property
-    def comparisons(self) -> None:
-        """What compares its routes; nothing yet does."""
+    def replayed(self) -> None:
+        """It is no recording."""
         return None
+
+    @property
+    def comparisons(self) -> "Comparisons | None":
+        """What compares its routes beside it, made when it is first asked for."""
+        if self._comparisons is None and self._compare is not None:
+            self._comparisons = self._compare()
+        return self._comparisons
 
     @property
     def recording_path(self) -> str:
@@ -230,7 +248,22 @@ class Session:
             with anyio.CancelScope(shield=True):
                 await self._finish()
 
+    def _alert_command(self, secrets: frozenset[str]) -> AlertCommand | None:
+        """Return what is run for each alert, where the settings name a command."""
+        alerts = self._config.alerts
+        if not alerts.on_alert:
+            return None
+        return AlertCommand(
+            alerts.on_alert,
+            seconds=alerts.timeout_s,
+            environ=without_secrets(os.environ, secrets),
+            scrub=self._scrub,
+            report=self._problems.put,
+        )
+
     async def _finish(self) -> None:
+        if self._on_alert is not None:
+            await to_thread.run_sync(self._on_alert.close)
         if not self._greeted:
             self._introduce_ourselves()
         try:
@@ -295,7 +328,7 @@ class Session:
         self._event_ns = max([self._event_ns, *(event.at_ns for event in events)])
         self._heard_ns = self._clock.monotonic_ns()
         # Only now: what waited for the hello is judged in its place behind it, as it is recorded.
-        events, lines = with_verdicts(self._diagnostician, events, lines)
+        events, lines = with_verdicts(self._judge, events, lines)
         for sink in self._sinks:
             sink(events, lines)
         self._greet(events)
@@ -304,11 +337,11 @@ class Session:
     def _seek_evidence(self) -> None:
         """Ask the engines for more probes where they would tell more."""
         wanted = self._wanted.now.routes
-        suspects = self._diagnostician.suspects
+        suspects = self._judge.diagnostician.suspects
         # What hangs is among them: of nothing, with each batch, it need not be asked.
         hanging = {
             name
-            for name in (self._diagnostician.hanging if suspects else ())
+            for name in (self._judge.diagnostician.hanging if suspects else ())
             if name in wanted and wanted[name].concurrency == 1
         }
         now_ns = self._clock.monotonic_ns()

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias, get_args
 
 from probes.board import Board
 from probes.board.checkpoint import Checkpoint
+from probes.board.views import Happening
 from probes.events import DURABLE_TYPES, Derived, Event
 from probes.kit.clock import NS_PER_S
 from probes.store.recording import HELLO_PREFIX
@@ -112,6 +113,8 @@ class Timeline:
         """By the number of the event that decided, where they are not read."""
         self._begin_ns: int | None = None
         self._end_ns = 0
+        self.happenings: Sequence[Happening] = ()
+        """What has happened in all that was folded, newest first; any thread may read it."""
         self._next_number = 0
         self._next_ns = 0
 
@@ -129,6 +132,7 @@ class Timeline:
                 continue
             self._number += 1
             self._end_ns = max(self._end_ns, event.at_ns)
+        self.happenings = self._board.happenings
         if HELLO_PREFIX in lines:
             self._hello = _last_hello(lines)
         if self._hello and self._number >= self._next_number and self._end_ns >= self._next_ns:
@@ -249,15 +253,17 @@ class Past:
             reading = self._reading = _Reading(self._timeline, moment)
         reading.fold_until(at_ns)
 
-    def prepare(self) -> None:
-        """Take checkpoints before the present place, so that the next steps back are short.
+    def prepare(self) -> Iterator[None]:
+        """Take checkpoints before the present place, so that the next steps back are short: one
+        each time that it is asked for the next.
 
         Raises:
             RecordingError: what is recorded cannot be read.
         """
         reading: _Reading | None = None
+        here_ns = self.at_ns
         for steps in range(_PREPARED_MOST // 2, 0, -1):
-            at_ns = self.at_ns - steps * STEP_NS
+            at_ns = here_ns - steps * STEP_NS
             nearest = self._nearest(at_ns)
             if at_ns - nearest.at_ns < STEP_NS:
                 continue
@@ -265,12 +271,13 @@ class Past:
                 reading = _Reading(self._timeline, nearest)
             reading.fold_until(at_ns)
             insort(self._prepared, reading.moment(), key=_AT_NS)
-        while len(self._prepared) > _PREPARED_MOST:
-            # What is farthest from here is needed last.
-            ends = (0, -1)
-            del self._prepared[
-                max(ends, key=lambda end: abs(self._prepared[end].at_ns - self.at_ns))
-            ]
+            while len(self._prepared) > _PREPARED_MOST:
+                # What is farthest from here is needed last.
+                ends = (0, -1)
+                del self._prepared[
+                    max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))
+                ]
+            yield
 
     def _nearest(self, at_ns: int) -> _Moment:
         """Return the last checkpoint before a stamp. Raises RecordingError."""

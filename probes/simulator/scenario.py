@@ -203,6 +203,9 @@ class TrueCause(_Table, frozen=True, kw_only=True):
     """The cause, as a `diagnosis` names it."""
     within_s: Positive = 30.0
     """How soon after its onset it is to be named, in seconds."""
+    shows_after_s: NotNegative = 0.0
+    """How long nobody can see it yet, in seconds: a limit that is a little too small bites once its
+    bucket is empty. Its onset is then."""
     also: tuple[Cause, ...] = ()
     """Causes that are no mistake beside it, or before it is named: what it looks like at first, and
     what follows from it."""
@@ -345,7 +348,8 @@ class HostedModel(_Table, frozen=True, kw_only=True):
         return tuple(sorted(ended, key=lambda one: one.start_s))
 
     def _incident(self, true: TrueCause, start_s: float, end_s: float | None) -> TrueIncident:
-        return TrueIncident(self.route_name, true.cause, start_s, end_s, true.within_s, true.also)
+        onset_s = start_s + true.shows_after_s
+        return TrueIncident(self.route_name, true.cause, onset_s, end_s, true.within_s, true.also)
 
 
 class Scenario(_Table, frozen=True, kw_only=True):

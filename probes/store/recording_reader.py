@@ -32,6 +32,8 @@ LONGEST_LINE: Final = 16 << 20
 """Bytes. An attempt with all of its texts and 100,000 chunks has a twentieth of it."""
 _BATCH_BYTES: Final = 64 << 10
 """Of lines that are given at once: some 10 ms of folding, so that a signal is heard meanwhile."""
+_TAIL_BYTES: Final = 1 << 20
+"""Of a file, in which its last event is looked for: more than the lines of a second."""
 _EVENT_PREFIX: Final = b'{"type":"'
 _SUMMARY_PREFIX: Final = b'{"type":"summary"'
 _PIECE: Final = 1 << 16
@@ -135,9 +137,12 @@ def read_recording(parts: Sequence[Path], report: Report) -> Iterator[tuple[list
     return ((piece.events, piece.lines) for piece in read_pieces(parts, report))
 
 
-def read_pieces(parts: Sequence[Path], report: Report) -> Iterator[Piece]:
-    """Yield what `read_recording` yields, each time with where it ends. Raises RecordingError."""
-    reading = _Reading()
+def read_pieces(
+    parts: Sequence[Path], report: Report, *, batch_bytes: int = _BATCH_BYTES
+) -> Iterator[Piece]:
+    """Yield what `read_recording` yields, each time with where it ends; a piece has so many bytes
+    and the line that passes them. Raises RecordingError."""
+    reading = _Reading(batch_bytes=batch_bytes)
     remarks: list[str] = []
     for part in parts:
         skipped = reading.skipped = _Skipped()
@@ -177,6 +182,24 @@ def read_on(parts: Sequence[Path], place: Place) -> Iterator[Piece]:
                 yield from reading.pieces(part, file, is_growing=True)
         except OSError as error:
             raise RecordingError(f"{part}: {error.strerror or error}") from error
+
+
+def last_stamp_ns(parts: Sequence[Path]) -> int | None:
+    """Return the stamp of the last durable event of files, without reading what is before it; None
+    where the last megabyte has none, or cannot be read."""
+    try:
+        with _opened(parts[-1]) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            tail = file.read(_TAIL_BYTES)
+    except OSError:
+        return None
+    for line in reversed(tail.splitlines()):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            event = decode_event(line)
+            if type(event) in _DURABLE:
+                return event.at_ns
+    return None
 
 
 def _is_beyond(line: bytes) -> bool:
@@ -236,8 +259,9 @@ class _Skipped:
 class _Reading:
     """What is known between one line and the next, and between one file and the next."""
 
-    def __init__(self, hello: bytes = b"") -> None:
+    def __init__(self, hello: bytes = b"", *, batch_bytes: int = _BATCH_BYTES) -> None:
         """Begin where that `hello` was the last line of its kind."""
+        self._batch_bytes = batch_bytes
         self.events = 0
         """Events given so far."""
         self.is_empty = True
@@ -260,7 +284,7 @@ class _Reading:
                 # The last line of a file may lack its end, and nothing else.
                 lines.append(line if line.endswith(b"\n") else line + b"\n")
             size += len(line)
-            if size > _BATCH_BYTES:
+            if size > self._batch_bytes:
                 yield Piece(events, b"".join(lines), Place(part, self._offset, self._hello))
                 events, lines, size = [], [], 0
         if events:

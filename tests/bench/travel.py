@@ -130,7 +130,7 @@ def main() -> None:
                     at_ns = span.end_ns - NS_PER_S
                 step = partial(aside.submit, look, past, at_ns)
                 steps.append(wall_ms(lambda: step().result()))  # noqa: B023 - called at once
-                aside.submit(past.prepare)
+                aside.submit(list, past.prepare())
                 time.sleep(asked.pause)
         write(told("a step back of 10 s", steps))
         chance, jumps = random.Random(1), []

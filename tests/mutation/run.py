@@ -142,6 +142,7 @@ ROOMS: Final = {
             "tests/probes/board/test_felt.py",
             "tests/probes/board/test_knob_effects.py",
             "tests/probes/board/test_page.py",
+            "tests/probes/board/test_open_load.py",
             "tests/probes/board/test_probe_log.py",
             "tests/probes/board/test_order.py",
             "tests/tui/commands/test_summary.py",

@@ -1,22 +1,24 @@
 """A session without an engine, and a clock that stands still."""
 
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any, NamedTuple
 
 import anyio
 import made
 import msgspec
 from changed import replace
 
-from probes.board.views import RequestView, Snapshot
+from probes.board.views import Happening, RequestView, Snapshot
 from probes.config import Config, Display
 from probes.control.commands import Command
 from probes.control.status import HostState
 from probes.control.wanted import Wanted, WantedRoute
 from probes.kit.clock import NS_PER_S
 from probes.stats.windows import WindowName
-from tui.session import ComparisonSource, TimelineSource
+from tui.session import ComparisonSource, Replayed, TimelineSource
 
 
 class FakeStatus(msgspec.Struct, frozen=True):
@@ -75,6 +77,84 @@ class FakeBoard:
         return self.requests.get((route, probe))
 
 
+class FakeSpan(NamedTuple):
+    """What there is of a made-up run."""
+
+    begin_ns: int
+    end_ns: int
+    is_cut: bool = False
+
+
+class UnreadableError(Exception):
+    """What is recorded cannot be read."""
+
+
+class MovedBoard(FakeBoard):
+    """A board that fails a test where somebody reads it while it is being moved."""
+
+    is_moved = False
+
+    def snapshot(self, **asked: Any) -> Snapshot:
+        assert not self.is_moved, "a board is read while it is moved"
+        return super().snapshot(**asked)
+
+    def request(self, route: str, probe: str) -> RequestView | None:
+        assert not self.is_moved, "a board is read while it is moved"
+        return super().request(route, probe)
+
+
+class FakePast:
+    """A board of the past whose ways are as long as a test wants them."""
+
+    def __init__(self, timeline: "FakeTimeline") -> None:
+        self._timeline = timeline
+        self.board = MovedBoard(timeline.whole)
+        self.at_ns = 0
+
+    def go(self, at_ns: int) -> None:
+        timeline = self._timeline
+        timeline.ways.append(at_ns)
+        self.board.is_moved = True
+        timeline.open_road.wait(20)
+        if timeline.trouble:
+            raise UnreadableError(timeline.trouble)
+        self.at_ns = at_ns
+        self.board.whole = timeline.shown(at_ns)
+        self.board.is_moved = False
+
+    def prepare(self) -> Iterator[None]:
+        for _ in range(self._timeline.prepares):
+            self._timeline.prepared += 1
+            yield
+
+
+class FakeTimeline:
+    """A run of an hour that ends at the present of the made boards."""
+
+    failure = UnreadableError
+
+    def __init__(self, whole: Snapshot | None = None) -> None:
+        self.whole = whole or made.snapshot()
+        self.span = FakeSpan(made.NOW_NS - 3600 * NS_PER_S, made.NOW_NS)
+        self.happenings: tuple[Happening, ...] = ()
+        self.open_road = threading.Event()
+        """Ways end where this is set."""
+        self.open_road.set()
+        self.trouble = ""
+        """Why nothing can be read."""
+        self.prepares = 0
+        self.prepared = 0
+        self.ways: list[int] = []
+        """Where somebody was sent."""
+
+    def shown(self, at_ns: int) -> Snapshot:
+        """Return what a board shows at a moment."""
+        return replace(self.whole, now_ns=at_ns, version=at_ns // NS_PER_S)
+
+    def past(self) -> FakePast:
+        return FakePast(self)
+
+
 @dataclass
 class FakeSession:
     """Keeps what it is told."""
@@ -87,6 +167,7 @@ class FakeSession:
     gathered: list[float] = field(default_factory=list)
     recording_path: str = ""
     timeline: TimelineSource | None = None
+    replayed: Replayed | None = None
     comparisons: ComparisonSource | None = None
     stopped: anyio.Event = field(default_factory=anyio.Event)
 

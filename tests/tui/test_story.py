@@ -103,7 +103,7 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
     terminal.wait_for("where the time went")
     terminal.wait_for(re.compile(r"(?:limit|too many).* since \d\d:\d\d:\d\d"))
     terminal.press("4", "x")
-    terminal.wait_for(re.compile(r"#\d+ +429 *⊘"))
+    terminal.wait_for(re.compile(r"#\d+ +⊘ *429"))
 
     # The page of one of them: each attempt, in whose words, and the id to ask about.
     terminal.press("enter")

@@ -1,26 +1,38 @@
-"""`llmtop replay`: a recording, as the run that wrote it printed it."""
+"""`llmtop replay`: a recording on the screen, or as the run that wrote it printed it."""
 
+import os
 import sys
 from argparse import Namespace
+from collections.abc import Iterable, Mapping
 
 import anyio
 
+from probes.config import Config
+from probes.config.errors import ConfigError
+from probes.config.file import load_config, locate_config
+from probes.run.recorded_session import RecordedSession
 from probes.run.replay import run_replay
 from probes.store.recording_reader import RecordingError
 from tui.commands.output import OutputError, UsageError, complain
+from tui.commands.settings import check_display
+from tui.commands.watch import need_face
 from tui.terminal.collector import passes_seldom
 
 
 def run(arguments: Namespace) -> int:
-    """Print a recording's events and the summary of its run; return the exit status.
+    """Show a recording, or print its events and the summary of its run; return the exit status.
 
     Raises:
-        UsageError: there is no recording at a path, or --headless is missing.
+        UsageError: there is no recording at a path, or no terminal.
         OutputError: the events cannot be written.
     """
-    if not arguments.headless:
-        raise UsageError("replay: the screen cannot show a recording yet; add --headless")
+    try:
+        return _print(arguments) if arguments.headless else _show(arguments)
+    except RecordingError as error:
+        raise UsageError(str(error)) from None
 
+
+def _print(arguments: Namespace) -> int:
     async def replay() -> int:
         return await run_replay(
             arguments.paths,
@@ -33,7 +45,39 @@ def run(arguments: Namespace) -> int:
     try:
         with passes_seldom():
             return anyio.run(replay)
-    except RecordingError as error:
-        raise UsageError(str(error)) from None
     except OSError as error:
         raise OutputError(f"standard output: {error.strerror or error}") from None
+
+
+def _show(arguments: Namespace) -> int:
+    if arguments.fail_on_incident:
+        raise UsageError("replay: --fail-on-incident goes with --headless")
+    need_face(arguments, "llmtop replay PATH", bounded="")
+    session = RecordedSession(arguments.paths)
+    config, problems = _settings(os.environ)
+    from tui.commands.start import run_app
+
+    session.remark(problems)
+    status = run_app(session, config)
+    # On the screen they stood for some seconds.
+    complain([*session.remarks, *([session.failure] if session.failure else [])])
+    return status
+
+
+def _settings(environ: Mapping[str, str]) -> tuple[Config, Iterable[str]]:
+    """Return the display and the keys that the user has, and what is wrong with them.
+
+    A recording is looked at when something is wrong: a mistake in a file that it has no need of
+    must not stand in the way.
+    """
+    plain = Config(routes=())
+    try:
+        path = locate_config(None, environ)
+        if path is None:
+            return plain, ()
+        found = load_config(path, environ)
+        config = Config(routes=(), display=found.display, keys=found.keys)
+        check_display(config)
+    except ConfigError as error:
+        return plain, [f"settings left aside: {problem}" for problem in error.problems[:1]]
+    return config, ()

@@ -190,9 +190,7 @@ def _page_lines(report: IncidentReport, times: _Times, width: int) -> Iterator[s
     often = "once" if number == 1 else counted(number, "time")
     yield f"I would have paged you {often}:"
     for page in report.pages:
-        word = page.page.incident
-        what = f"{_who(word, word.routes)}: {what_words(word)}"
-        told = f"{what} · {neutralise(harm_words(page.page))}"
+        told = neutralise(page.alert.text)
         yield from _wrapped(told, width, f"  {times.of(page.wall_ns)}  ")
 
 
@@ -274,11 +272,16 @@ def _evidence(one: Evidence) -> str:
 
 
 def _pages_of(record: IncidentRecord, report: IncidentReport) -> list[RecordedPage]:
-    return [page for page in report.pages if page.page.incident.id == record.word.id]
+    return [page for page in report.pages if page.alert.incident == record.word.id]
 
 
 def _paged(page: RecordedPage, times: _Times) -> str:
-    return f"{times.of(page.wall_ns)}: {harm_words(page.page)}"
+    return f"{times.of(page.wall_ns)}: {_harm(page)}"
+
+
+def _harm(page: RecordedPage) -> str:
+    alert = page.alert
+    return harm_words(alert.harm, (alert.at_ns - alert.since_ns) / 1e9)
 
 
 def _who(word: Diagnosis, routes: Sequence[str]) -> str:
@@ -319,13 +322,16 @@ def report_fields(report: IncidentReport) -> dict[str, Any]:
         "incidents": [_incident_fields(incident, report) for incident in report.incidents],
         "pages": [
             {
-                "id": page.page.incident.id,
+                "id": page.alert.incident,
+                "kind": page.alert.kind,
                 "at": _utc(page.wall_ns),
-                "at_ns": page.page.at_ns,
-                "cause": page.page.incident.cause,
-                "routes": list(page.page.incident.routes),
-                **page.page.harm._asdict(),
-                "text": harm_words(page.page),
+                "at_ns": page.alert.at_ns,
+                "cause": page.alert.cause,
+                "routes": list(page.alert.routes),
+                **_fields(page.alert.harm),
+                "burn": None if page.alert.burn is None else _fields(page.alert.burn),
+                "text": _harm(page),
+                "over_ns": None if page.over is None else page.over.at_ns,
             }
             for page in report.pages
         ],

@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -18,6 +19,9 @@ from probes.run.session import Session
 from probes.store.recording import Recorder, default_folder
 from tui.commands.output import OutputError, UsageError, complain
 from tui.terminal.capabilities import no_screen_because
+
+if TYPE_CHECKING:
+    from probes.run.comparison_run import Comparisons
 
 
 def watch(
@@ -43,15 +47,24 @@ def watch(
     if arguments.window is not None:
         display = msgspec.structs.replace(config.display, window=arguments.window)
         config = msgspec.structs.replace(config, display=display)
+    headers = resolve_headers(config, os.environ)
+
+    def compare() -> "Comparisons":
+        from probes.run.comparison_run import Comparisons  # no start should pay for it
+
+        in_process = arguments.in_process
+        return Comparisons(config, headers, ledger=ledger, apart=apart, in_process=in_process)
+
     session = Session(
         config,
-        resolve_headers(config, os.environ),
+        headers,
         recorder=_recorder(config, arguments),
         ledger=ledger,
         apart=apart,
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
+        compare=compare,
     )
     if accompany is not None:
         accompany(session)
@@ -70,7 +83,9 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
 
         asked = PassOrFail(on_goals=arguments.fail_on_goals, on_incident=arguments.fail_on_incident)
         session.subscribe(asked.receive)
-        status = run_app(session, config, duration_s=arguments.duration)
+        status = run_app(
+            session, config, duration_s=arguments.duration, subscribe=session.subscribe
+        )
         return status or asked.status(session.board.summary(), complain)
 
     from probes.run.headless import run_headless  # a screen has no need of it
@@ -92,8 +107,8 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
         raise OutputError(f"standard output: {error.strerror or error}") from None
 
 
-def need_face(arguments: Namespace, command: str) -> None:
-    """Make sure that `command` can show itself.
+def need_face(arguments: Namespace, command: str, *, bounded: str = " --duration 60") -> None:
+    """Make sure that `command` can show itself; `bounded` is what ends it where it is headless.
 
     Raises:
         UsageError: there is no terminal, and --headless is missing.
@@ -101,12 +116,10 @@ def need_face(arguments: Namespace, command: str) -> None:
     if arguments.headless:
         return
     if not has_terminal():
-        raise UsageError(
-            f"no terminal for the screen; without one: {command} --headless --duration 60"
-        )
+        raise UsageError(f"no terminal for the screen; without one: {command} --headless{bounded}")
     if why := no_screen_because(os.environ):
         raise UsageError(
-            f"{why}; without one: {command} --headless --duration 60, or llmtop once; "
+            f"{why}; without one: {command} --headless{bounded}, or llmtop once; "
             "a terminal that can do more is named like TERM=xterm-256color"
         )
 

@@ -73,6 +73,29 @@ class PageView(msgspec.Struct, frozen=True):
     """The figures are shown as what they are against T0."""
 
 
+class ReplayView(msgspec.Struct, frozen=True):
+    """Where in a recording one stands that is shown in the place of a run."""
+
+    at_ns: int
+    begin_ns: int
+    end_ns: int
+    """Its own, read or not."""
+    speed: float
+    """Seconds of the run that pass in one while it is played."""
+    is_playing: bool
+    read_percent: int
+    """How much of it has been read."""
+    awaited_ns: int | None = None
+    """The moment that is waited for, as it has not been read yet."""
+    failure: str = ""
+    """Why the rest cannot be read; empty where it can."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes after what is shown."""
+        return self.at_ns >= self.end_ns and self.read_percent >= 100
+
+
 class ViewState(msgspec.Struct, frozen=True):
     """Selection, order, filter, window and scroll: nothing of it changes what is measured."""
 
@@ -96,6 +119,8 @@ class ViewState(msgspec.Struct, frozen=True):
     None where filter and order make it."""
     preview: bool = False
     """The token arrival pane shows the text as it comes."""
+    acknowledged: frozenset[str] = frozenset()
+    """Ids of the alerts that somebody has seen: they are loud no more."""
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
     freeze: Freeze | None = None

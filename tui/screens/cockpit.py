@@ -13,9 +13,11 @@ from probes.events.knob_turns import is_next_step, knob_words
 from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
-from tui.panes.view import ViewState
+from tui.panes.view import ReplayView, ViewState
+from tui.screens.alert_desk import AlertDesk
 from tui.screens.comparisons import Comparisons
 from tui.screens.frames import Frames
+from tui.screens.masking import mask_of
 from tui.screens.travel import Travel
 from tui.session import CockpitSession, Proposal, Propose
 from tui.terminal.driver import Terminal
@@ -49,7 +51,10 @@ class CockpitState:
         terminal: Terminal | None = None,
         keys: Sequence[Hotkey] = KEYS,
         propose: Propose | None = None,
+        has_present: bool = True,
+        desk: AlertDesk | None = None,
     ) -> None:
+        """Look at a session; one of a recording, which is over, has no present."""
         self.view = ViewState(window=window, keys=tuple(keys))
         self.session = session
         self.clock = clock
@@ -57,16 +62,45 @@ class CockpitState:
         self.interval_s = 1 / refresh_hz
         self.pace = Pace(refresh_hz, clock.monotonic_ns())
         self.cpu = CpuMeter(clock)
-        self.travel = Travel(session.timeline)
+        self.travel = Travel(
+            session.timeline, clock, has_present=has_present, replayed=session.replayed
+        )
+        # Whoever opens a recording sees it go on, as the run did.
+        self.travel.play(session.replayed is not None)
         self.frames = Frames(session.board, clock, self.travel)
         self.strips = Strips()
         self.comparisons = Comparisons(session)
+        self.desk = desk or AlertDesk(clock)
         self._propose = propose
         self._settled: dict[str, str] = {}
         """What of [display] is as it was at the start, or as it was saved since."""
         self.typed: deque[str] = deque(maxlen=_TYPED_MOST)
         """Commands that were typed, the last one last."""
         self._turned: list[Turned] = []
+        self.remarks_told = 0
+        """Of what is missing of a recording."""
+
+    def replay(self) -> ReplayView | None:
+        """Return where in a recording one stands; None of a run."""
+        replayed, place = self.session.replayed, self.travel.place()
+        if replayed is None or place is None:
+            return None
+        return ReplayView(
+            at_ns=place.at_ns,
+            begin_ns=place.begin_ns,
+            end_ns=max(replayed.end_ns, place.end_ns),
+            speed=place.speed,
+            is_playing=place.is_playing,
+            read_percent=int(100 * replayed.read_share),
+            awaited_ns=self.travel.awaited_ns,
+            failure=replayed.failure,
+        )
+
+    def worded(self, text: str) -> str:
+        """Return words of ours as they may leave the screen: while names are masked, without."""
+        if not self.view.private:
+            return text
+        return mask_of(self.session.wanted.routes, self.frames.latest).words(text)
 
     def settle(self, **display: str) -> None:
         """Take what is looked at for what the settings say: only what is another is ever saved.

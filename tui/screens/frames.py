@@ -22,7 +22,7 @@ class Frames:
     def __init__(self, board: BoardSource, clock: Clock, travel: Travel | None = None) -> None:
         """Take them of the live board, or of the one that `travel` has arrived with."""
         self._live_board = board
-        self._travel = travel or Travel(None)
+        self._travel = travel or Travel(None, clock)
         self._clock = clock
         self._latest: Snapshot = EMPTY_SNAPSHOT
         self._held: Snapshot | None = None
@@ -78,7 +78,7 @@ class Frames:
     def moment(self) -> object:
         """Return what stays equal for as long as a pull would show what the last one showed."""
         if not self._travel.is_live:
-            return self.frozen() or self._travel.place(), self._travel.board is None
+            return self.frozen() or self._travel.place()
         return self.frozen() or self._live_board.version
 
     def moving(self) -> bool:

@@ -22,7 +22,6 @@ from probes.control.commands import Command
 from probes.kit.clock import NS_PER_S
 from tui.keys import bindings
 from tui.panes.happenings import happening_at, next_filter, route_of
-from tui.panes.header import banner_line
 from tui.panes.home import home_panes
 from tui.panes.pane import Pane, Want
 from tui.panes.routes import (
@@ -102,7 +101,7 @@ class HomeScreen(LiveScreen):
             width,
             height,
             routes=len(latest.routes),
-            banner=banner_line(latest, self.cockpit.strips.status) is not None,
+            banner=self.cockpit.strips.banner_text(latest, self.view.keys) is not None,
             verdicts=verdict_count(latest),
             current=self.current,
             maximised=self.view.maximised,

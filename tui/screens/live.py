@@ -20,9 +20,12 @@ from probes.board.views import RouteView, Snapshot
 from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
+from probes.events import Alert
+from probes.events.diagnosis_words import who_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from tui.keys import Hotkey, ScreenName, bindings, hotkey, with_keys
+from probes.kit.short_figures import time_of_day
+from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
@@ -30,6 +33,7 @@ from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
 from tui.panes.view import ARM_LETTERS, PaneName, ViewState
 from tui.screens import knobs
+from tui.screens.alert_list import AlertList
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
 from tui.screens.command_line import completions, hint
@@ -46,6 +50,9 @@ until it must be on record."""
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
+_REMARK_S: Final = 20.0
+"""What is missing of a recording stands so long: it is also told when the screen is gone."""
+REPLAYED: Final = "A recording: nothing can be turned."
 SCROLL_STEP: Final = 5
 _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
@@ -158,12 +165,15 @@ class LiveScreen(Screen[None]):
         if not self.is_current:
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
+        if cockpit.travel.beat():
+            self._go()
         busy = terminal is not None and terminal.busy
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
-        compared = cockpit.comparisons.view
-        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status), compared)
+        self._tell_remarks()
+        beside = (cockpit.replay(), cockpit.comparisons.view)
+        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status), *beside)
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
@@ -183,7 +193,9 @@ class LiveScreen(Screen[None]):
         mask = self.mask()
         cockpit.strips.status = status if mask is None else masked_status(status)
         cockpit.strips.comparison = cockpit.comparisons.untold()
+        cockpit.strips.replay = cockpit.replay()
         arranged = self.arrange_panes()
+        beside = (cockpit.strips.replay, cockpit.strips.comparison)
         cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None)
         look = (standing, self.view.frozen, self.size, arranged)
@@ -192,7 +204,7 @@ class LiveScreen(Screen[None]):
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, *_shown_of(status), cockpit.strips.comparison),
+                (self.view.freeze, *beside, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
@@ -249,9 +261,24 @@ class LiveScreen(Screen[None]):
         """Return the route that knobs turn."""
         return selected_route(self.latest, self.view)
 
+    def _is_over(self) -> bool:
+        """Return whether what is shown has happened, all of it; say that nothing changes it."""
+        replayed = self.cockpit.session.replayed is not None
+        if replayed:
+            self.notify(REPLAYED, severity="warning")
+        return replayed
+
+    def _tell_remarks(self) -> None:
+        """Say what is found to be missing of a recording, once."""
+        replayed, told = self.cockpit.session.replayed, self.cockpit.remarks_told
+        if replayed is not None and len(replayed.remarks) > told:
+            for remark in replayed.remarks[told:]:
+                self.notify(neutralise(remark, _LINE_LIMIT), severity="warning", timeout=_REMARK_S)
+            self.cockpit.remarks_told = len(replayed.remarks)
+
     def send(self, command: Command | None) -> None:
         """Hand a command to the engine; what it does is shown as soon as it does it."""
-        if command is not None:
+        if command is not None and not self._is_over():
             self.cockpit.turn(command)
             if self._canvas is not None:
                 self._canvas.hurry()
@@ -330,6 +357,8 @@ class LiveScreen(Screen[None]):
 
     async def action_write(self) -> None:
         """Show what saving would change in the settings file, and ask whether it shall."""
+        if self._is_over():
+            return
         display = {"theme": self.app.theme, "window": self.view.window}
         proposal = self.cockpit.proposal(**display)
         if proposal.refusal or not proposal.lines:
@@ -452,38 +481,166 @@ class LiveScreen(Screen[None]):
             self.look(next_window(self.view))
 
     def action_freeze(self) -> None:
-        """Hold the screen still, or let it go on."""
-        frames = self.cockpit.frames
+        """Hold the screen still, or let it go on; in the past, play or stand still."""
+        frames, travel = self.cockpit.frames, self.cockpit.travel
+        if not travel.is_live:
+            travel.play(not travel.is_playing)
+            self.look(self.view)
+            return
         if self.view.frozen:
-            frames.thaw()
+            self._thaw()
         else:
             frames.freeze(self.view)
-        self.view = replace(self.view, freeze=frames.frozen())
-        self.cockpit.session.gather(_FROZEN_GATHERS_S if self.view.frozen else 0.0)
-        self._keep_time()
+            self.cockpit.session.gather(_FROZEN_GATHERS_S)
+            self.view = replace(self.view, freeze=frames.frozen())
+            self._keep_time()
         self.pull()
+
+    def _thaw(self) -> None:
+        """Let a frozen screen go on."""
+        self.cockpit.frames.thaw()
+        self.cockpit.session.gather(0.0)
+        self.view = replace(self.view, freeze=None)
+        self._keep_time()
+
+    # Alerts.
+
+    def action_alerts(self) -> None:
+        """List the alerts."""
+
+        def listed() -> Snapshot:
+            mask = self.mask()
+            return self.latest if mask is None else mask.snapshot(self.latest)
+
+        def acknowledge(found: str) -> Alert | None:
+            alert = self._alert(found)
+            if alert is not None:
+                self._acknowledge(alert)
+            return alert
+
+        self.app.push_screen(
+            AlertList(listed, self.cockpit.desk, acknowledge, self._mute), self._go_to_alert
+        )
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge the newest alert that fires; again: mute its routes for an hour."""
+        desk = self.cockpit.desk
+        alert = desk.newest(self.latest.alerts)
+        if alert is not None:
+            self._acknowledge(alert)
+            key = key_or_label("acknowledge", self.view.keys)
+            names = who_words([self.called(name) for name in alert.routes]) or "it"
+            text = neutralise(alert.text, _LINE_LIMIT)
+            self.notify(f"Acknowledged; {key} again mutes {names} for an hour. {text}")
+        elif (muted := desk.mute_last()) is not None:
+            self._tell_mute(muted)
+        else:
+            self.notify("No alert is left to acknowledge.")
+
+    def _acknowledge(self, alert: Alert) -> None:
+        desk = self.cockpit.desk
+        if alert.id not in desk.acknowledged:
+            self.send(MarkTime(text=f"acknowledged: {alert.text}"))
+        desk.take(alert)
+        self.look(replace(self.view, acknowledged=desk.acknowledged))
+
+    def _mute(self, found: str) -> None:
+        alert, desk = self._alert(found), self.cockpit.desk
+        if alert is None:
+            return
+        if desk.muted_until_ns(alert) is not None:
+            desk.unmute(alert)
+            return
+        self._acknowledge(alert)
+        desk.mute(alert)
+        self._tell_mute(alert)
+
+    def _tell_mute(self, alert: Alert) -> None:
+        until_ns = self.cockpit.desk.muted_until_ns(alert)
+        if until_ns is not None:
+            names = who_words([self.called(name) for name in alert.routes])
+            self.notify(f"{names}: muted until {time_of_day(until_ns, 0)[:5]}.")
+
+    def _alert(self, found: str) -> Alert | None:
+        return next((one.alert for one in self.latest.alerts if one.alert.id == found), None)
+
+    def _go_to_alert(self, found: str | None) -> None:
+        """Go to the page of the route that showed it, at the moment when it began."""
+        alert = None if found is None else self._alert(found)
+        if alert is None:
+            return
+        travel = self.cockpit.travel
+        if travel.can_go_back and travel.want(alert.since_ns):
+            self.run_worker(travel.go(self._arrived), group="travel")
+        name = alert.harm.route or next(iter(alert.routes), "")
+        if name:
+            self.go_to(name)
 
     # Where in time.
 
     def action_travel(self, by_s: float) -> None:
-        """Go back or forth by some seconds."""
+        """Go back or forth by some seconds, from what is shown."""
+        if self._can_travel():
+            held_ns = self.latest.now_ns if self.view.frozen else None
+            self._go_where(self.cockpit.travel.step(round(by_s * NS_PER_S), held_ns))
+
+    def action_event(self, step: int) -> None:
+        """Go to the next thing that happened, or to the one before."""
+        if not self._can_travel():
+            return
+        frozen_ns = self.latest.now_ns if self.view.frozen else None
+        stop = self.cockpit.travel.stop(step, frozen_ns)
+        if stop is None:
+            self.notify(f"Nothing is known to have happened {'after' if step > 0 else 'before'}.")
+        else:
+            self._go_where(self.cockpit.travel.want(stop.at_ns))
+
+    def action_speed(self, faster: bool) -> None:
+        """Play the past faster, or more slowly."""
         travel = self.cockpit.travel
-        if not travel.can_go_back:
-            self.notify("Nothing is recorded that one could go back to.", severity="warning")
-        elif travel.step(round(by_s * NS_PER_S)):
-            self.run_worker(travel.go(self._arrived), group="travel")
+        if travel.is_live:
+            self.notify("It is the past that can be played.")
+            return
+        travel.turn_speed(faster)
+        self.look(self.view)
 
     def action_follow(self) -> None:
         """Show the present again."""
-        self.cockpit.frames.thaw()
-        self.cockpit.travel.follow()
-        self.look(replace(self.view, freeze=None))
+        if self.view.frozen:
+            self._thaw()
+        self._go_where(self.cockpit.travel.follow())
+
+    def _can_travel(self) -> bool:
+        """Return whether there is a past; say so where there is none."""
+        known = self.cockpit.travel.can_go_back
+        if not known:
+            self.notify("Nothing is recorded that one could go back to.", severity="warning")
+        return known
+
+    def _go_where(self, is_asked: bool) -> None:
+        """Show that another place is wanted, and go there where somebody is asked to."""
+        if self.view.frozen:
+            self._thaw()
+        if is_asked:
+            self._go()
+        self._moment = ()
+        self.look(self.view)
+
+    def _go(self) -> None:
+        # The app's, not the screen's: one that is closed would end its own in the middle of a way.
+        self.app.run_worker(self.cockpit.travel.go(self._arrived), group="travel")
 
     def _arrived(self) -> None:
-        """Show the place that was reached, or why it was not."""
-        travel = self.cockpit.travel
-        if travel.problem:
-            self.notify(travel.problem, severity="error")
+        """Show the place that was reached, or why it was not, whichever screen is in front."""
+        problem = self.cockpit.travel.problem
+        for screen in self.app.screen_stack:
+            if isinstance(screen, LiveScreen) and screen.is_current:
+                if problem:
+                    screen.notify(problem, severity="error")
+                screen.arrived()
+
+    def arrived(self) -> None:
+        """Show the place that was reached."""
         self._moment = ()
         self.pull()
 
@@ -534,6 +691,8 @@ class LiveScreen(Screen[None]):
 
     def action_undo(self) -> None:
         """Turn the last knob back."""
+        if self._is_over():
+            return
         turned = self.cockpit.undo()
         if turned is None:
             self.notify("No knob was turned that could be turned back.")
@@ -559,7 +718,7 @@ class LiveScreen(Screen[None]):
 
     def action_accept_usual(self) -> None:
         """Take the route's present level for its usual one, where a new one is open."""
-        if route := self.route():
+        if not self._is_over() and (route := self.route()):
             command = knobs.accepted(self.latest.incidents, route.name)
             self.send(command)
             if command is None:
@@ -576,12 +735,14 @@ class LiveScreen(Screen[None]):
 
     async def action_mark(self) -> None:
         """Ask for the text of a mark on the timeline."""
+        if self._is_over():
+            return
         words = "a text for the mark: Enter puts it, with none it is called mark; Esc leaves"
         await self.ask("mark ", self.mark, hint=lambda _: words)
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        if self.latest.header.budget_doubt:
+        if self.latest.header.budget_doubt and not self._is_over():
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, TypeVar, overload
 from msgspec.structs import replace
 
 from probes.board.views import (
+    AlertView,
     Happening,
     HappeningKind,
     IncidentView,
@@ -31,7 +32,7 @@ from probes.board.views import (
 )
 from probes.comparing.views import ComparisonView
 from probes.control.status import HostStatus
-from probes.events import AttemptFinished, Diagnosis, Limit
+from probes.events import Alert, AttemptFinished, Diagnosis, Limit
 from tui.panes.routes import visible_routes
 from tui.panes.view import ViewState
 
@@ -109,6 +110,7 @@ class Mask:
             recoveries=tuple(
                 [replace(one, diagnosis=self._diagnosis(one.diagnosis)) for one in shown.recoveries]
             ),
+            alerts=tuple([self._alert(one) for one in shown.alerts]),
             happenings=tuple([self._happening(one) for one in shown.happenings]),
         )
 
@@ -211,6 +213,16 @@ class Mask:
             advice=advice,
             text="",
         )
+
+    def _alert(self, shown: AlertView) -> AlertView:
+        return replace(
+            shown,
+            alert=self._alert_event(shown.alert),
+            over=None if shown.over is None else self._alert_event(shown.over),
+        )
+
+    def _alert_event(self, alert: Alert) -> Alert:
+        return replace(alert, routes=self.routes(alert.routes), text=self.words(alert.text))
 
     def _happening(self, happening: Happening) -> Happening:
         others = happening.kind in _OTHERS_WORDS

@@ -114,6 +114,19 @@ def test_the_route_that_hurts_most_of_its_users_is_first() -> None:
     }
 
 
+def test_verdicts_are_told_in_the_order_of_the_rows() -> None:
+    run = Run()
+    run.seconds(20)
+    run.seconds(20, bravo=0.2, delta=1.0, carol=0.6)
+    run.fails("bravo", "carol", "delta", since_s=20)
+    # What may yet be chance comes after what is named, whatever its row is.
+    run.fails("alpha", since_s=20, state="perhaps")
+    run.seconds(10, bravo=0.2, delta=1.0, carol=0.6)
+    assert run.order == ("delta", "carol", "bravo", "alpha")
+    told = [view.diagnosis.id for view in run.board.snapshot("1m").incidents]
+    assert told == ["delta", "carol", "bravo", "alpha"]
+
+
 def test_of_those_that_hurt_alike_the_worse_state_is_first_then_the_name() -> None:
     run = Run()
     run.seconds(20)

@@ -13,12 +13,11 @@ from probes.diagnosis.paging import (
     _NOTHING_ANSWERED,
     _PROBES_KEPT,
     STANDS_S,
-    Harm,
     PagedIncident,
     Pager,
     harm_words,
 )
-from probes.events import Cause, Diagnosis, Event, Held, Knob, RouteInfo
+from probes.events import Cause, Diagnosis, Event, Harm, Held, Knob, RouteInfo
 
 ONSET_S = 100.0
 NAMED_S = 125.0
@@ -54,6 +53,10 @@ def probes(
     return events
 
 
+def words_of(page: PagedIncident) -> str:
+    return harm_words(page.harm, (page.at_ns - page.incident.since_ns) / 1e9)
+
+
 def ticks(first_s: int, last_s: int) -> list[Event]:
     return [tick(float(second)) for second in range(first_s, last_s + 1)]
 
@@ -79,7 +82,7 @@ def test_a_goal_that_is_missed_wakes_somebody_when_it_is_named() -> None:
     assert page.incident == word()
     # Probes of the onset and after it: those before it were of another time.
     assert page.harm == Harm("goal_missed", "alpha", "ttft", 1.0, 24, 24)
-    assert harm_words(page) == ("24 of 24 probes of alpha waited more than 1 s for the first token")
+    assert words_of(page) == ("24 of 24 probes of alpha waited more than 1 s for the first token")
 
 
 def test_twice_as_slow_within_the_goals_is_no_alert_however_long_it_stands() -> None:
@@ -116,7 +119,7 @@ def test_probes_that_fail_wake_somebody() -> None:
     failing = probes(6, 110, outcome="server_error", reason="http_500", ttft_s=None)
     (page,) = pages(probes(25), failing, word(cause="provider_errors"), LONG)
     assert page.harm == Harm("probes_fail", "alpha", "success", 0.99, 6, 31)
-    assert harm_words(page) == "6 of 31 probes of alpha failed"
+    assert words_of(page) == "6 of 31 probes of alpha failed"
 
 
 def test_one_failure_in_a_slow_hour_is_none_of_the_incident() -> None:
@@ -140,7 +143,7 @@ def test_a_share_of_failures_that_is_allowed_wakes_nobody() -> None:
 def test_a_hang_wakes_somebody_although_no_probe_has_failed_yet(cause: Cause) -> None:
     (page,) = pages(word(112, cause=cause))
     assert page.harm == Harm("nothing_answered", "alpha")
-    assert harm_words(page) == "nothing is answered"
+    assert words_of(page) == "nothing is answered"
 
 
 @pytest.mark.parametrize("cause", sorted(set(get_args(Cause)) - _NOTHING_ANSWERED - _MERELY_SLOWER))
@@ -148,7 +151,7 @@ def test_what_stands_for_two_minutes_wakes_somebody(cause: Cause) -> None:
     (page,) = pages(probes(300), word(cause=cause), LONG)
     assert page.at_ns == at(ONSET_S + STANDS_S)
     assert page.harm == Harm("stands")
-    assert harm_words(page) == "it has stood for 2m00s"
+    assert words_of(page) == "it has stood for 2m00s"
 
 
 @pytest.mark.parametrize("cause", sorted(_MERELY_SLOWER))
@@ -176,7 +179,7 @@ def test_nothing_that_is_measured_while_our_machine_is_busy_is_a_missed_goal() -
 def test_an_e2e_goal_is_that_of_the_probe_s_own_cap() -> None:
     (page,) = pages(probes(10, e2e_s=3.5), word(), ticks(100, 140))
     assert page.harm == Harm("goal_missed", "alpha", "e2e", 3.0, 10, 10)
-    assert harm_words(page).endswith(" took more than 3 s")
+    assert words_of(page).endswith(" took more than 3 s")
     # A knob took the cap to 400: the goal grew with it.
     assert pages(probes(10, e2e_s=3.5, cohort="400/256"), word(), ticks(100, 140)) == []
 
@@ -187,7 +190,7 @@ def test_a_goal_on_speed_is_one_on_the_median() -> None:
     slow = probes(10, e2e_s=1.4)
     (page,) = pages(slow, word(cause="provider_slow_decode"), ticks(100, 140), routes=(fast,))
     assert page.harm == Harm("goal_missed", "alpha", "tokens_per_s", 20.0, 10, 10)
-    assert harm_words(page).endswith(" wrote fewer than 20 tokens/s")
+    assert words_of(page).endswith(" wrote fewer than 20 tokens/s")
     mixed = [*probes(6, 106), *probes(6, e2e_s=1.4)]
     assert pages(mixed, word(cause="provider_slow_decode"), ticks(100, 140), routes=(fast,)) == []
 
@@ -197,7 +200,7 @@ def test_a_goal_on_cost_is_one_on_the_mean() -> None:
     grown = word(cause="prompt_growth")
     (page,) = pages(probes(10, cost_usd=0.02), grown, ticks(100, 140), routes=(dear,))
     assert page.harm == Harm("goal_missed", "alpha", "cost", 0.01, 10, 10)
-    assert harm_words(page).endswith(" cost more than $0.01")
+    assert words_of(page).endswith(" cost more than $0.01")
     assert pages(probes(10, cost_usd=0.01), grown, ticks(100, 140), routes=(dear,)) == []
 
 

@@ -86,7 +86,7 @@ def test_an_incident_comes_with_the_probes_of_its_routes_while_it_stood(tmp_path
     assert incident.record.named_ns == at(120)
     (page,) = report.pages
     assert page.wall_ns == at(120) + 7
-    assert page.page.harm.reason == "probes_fail"
+    assert page.alert.harm.reason == "probes_fail"
     open_still = told(path, word(120))
     assert [(one.probes, one.failed) for one in open_still.incidents] == [(100, 10)]
 

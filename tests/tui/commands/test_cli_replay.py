@@ -143,9 +143,50 @@ def test_what_is_no_file_is_one_line_and_status_2(
         assert line.endswith("Permission denied")
 
 
-def test_the_screen_cannot_show_a_recording_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    words = "replay: the screen cannot show a recording yet; add --headless"
+def test_without_a_terminal_it_says_what_goes_without_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "no terminal for the screen; without one: llmtop replay PATH --headless"
     assert complaint(capsys, "replay", "run.jsonl") == words
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be a terminal, as far as is asked before the screen."""
+    monkeypatch.setattr("tui.commands.watch.has_terminal", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file or directory"),
+        (b"", "is empty: no recording of llmtop"),
+        (b"[routes.a]\nmodel = 1\n", "no line of it is an event: no recording of llmtop"),
+        (SUMMARY, "no line of it is an event: no recording of llmtop"),
+        (MARK, "has no hello with a route: nothing can be shown"),
+        (HELLO, "has no hello with a route: nothing can be shown"),
+        (
+            HELLO.replace(b'"schema":1', b'"schema":2'),
+            "is of schema 2, written by llmtop 0; this version reads schema 1: a newer version "
+            "reads it",
+        ),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_before_there_is_a_screen(
+    content: bytes | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    assert complaint(capsys, "replay", str(path)) == f"{path}: {words}"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_screen_ends_with_no_status_of_an_incident(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "replay: --fail-on-incident goes with --headless"
+    assert complaint(capsys, "replay", "run.jsonl", "--fail-on-incident") == words
 
 
 def test_a_replay_needs_a_path(capsys: pytest.CaptureFixture[str]) -> None:
