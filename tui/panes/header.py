@@ -70,17 +70,21 @@ class Strips:
 
     status: HostStatus = field(default_factory=lambda: HostStatus("starting"))
     cockpit: Cockpit = CALM
-    comparison: ComparisonView | None = None
-    """One that asks, or of which nobody has seen the end; None beside its page, which says more."""
     replay: ReplayView | None = None
     """None where it is a run that is shown."""
     zone: tzinfo | None = None
     """That of the times shown; None is this machine's."""
+    comparison: ComparisonView | None = None
+    """One that asks, or of which nobody has seen the end; None beside its page, which says more."""
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
-        """Return the strip: LIVE or FROZEN, rates, cost, and the observer's own health."""
-        lamp = self._lamp(snapshot, view)
-        figures = [*lamp, *_comparison(self.comparison, view), *_figures(snapshot)]
+        """Return the strip: where in time one stands, what is going on, and at the right how far it
+        can be trusted.
+
+        Where there is no room figures go by priority, then the words of remarks. What cannot be
+        trusted is said at any width that holds it.
+        """
+        figures = [*self._lead(snapshot, view), *_figures(snapshot)]
         return [_strip(figures, snapshot.header, self.cockpit, width)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
@@ -96,10 +100,8 @@ class Strips:
         Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
         """
         figures = [
-            *self._lamp(snapshot, view),
-            *_called(snapshot, view),
+            *self._lead(snapshot, view),
             *(_Part(line, priority) for line, priority in parts),
-            *_comparison(self.comparison, view),
         ]
         return _strip(figures, snapshot.header, self.cockpit, width)
 
@@ -109,6 +111,11 @@ class Strips:
             return banner_line(snapshot, self.status, keys)
         failure = neutralise(self.replay.failure, _WORDS_LIMIT)
         return ((f" THE REST CANNOT BE READ · {failure} ", "alert"),) if failure else None
+
+    def _lead(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
+        """Return what every strip begins with."""
+        lamp = self._lamp(snapshot, view)
+        return [*lamp, *_called(snapshot, view), *_comparison(self.comparison, view)]
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
@@ -132,24 +139,6 @@ _COMPARES: Final = 0.85
 who hurts where there is no room to count them."""
 _EXPLAINED_BEFORE: Final = 2.5
 """Figures of a higher priority make room for the words of a remark; those below never do."""
-
-
-def header_line(
-    snapshot: Snapshot,
-    view: ViewState,
-    status: HostStatus,
-    width: int,
-    cockpit: Cockpit = CALM,
-) -> Line:
-    """Return the strip: lamp, what is going on, and at the right how far it can be trusted.
-
-    Where there is no room figures go by priority, then the words of remarks. What cannot be
-    trusted is said at any width that holds it.
-    """
-    header = snapshot.header
-    called = _called(snapshot, view)
-    figures = [_Part(_lamp(snapshot, view, status), 0), *called, *_figures(snapshot)]
-    return _strip(figures, header, cockpit, width)
 
 
 def _strip(figures: list[_Part], header: HeaderView, cockpit: Cockpit, width: int) -> Line:
