@@ -21,6 +21,7 @@ from tui.keys import (
 )
 from tui.panes.footer import footer_lines, key_at
 from tui.panes.view import Freeze, ViewState
+from tui.screens.comparison import ComparisonScreen
 from tui.screens.home import HomeScreen
 from tui.screens.request import RequestScreen
 from tui.screens.route import RouteScreen
@@ -45,7 +46,7 @@ def test_every_key_tells_what_it_does() -> None:
 
 
 def test_every_action_exists() -> None:
-    for screen in (HomeScreen, RouteScreen, RequestScreen):
+    for screen in (HomeScreen, RouteScreen, RequestScreen, ComparisonScreen):
         for key in keys_of(screen.NAME):
             name = key.action.partition("(")[0]
             assert name.startswith("app.") or hasattr(screen, f"action_{name}")

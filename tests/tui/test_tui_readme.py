@@ -48,7 +48,7 @@ from tui.draw.chart import SPANS_NS
 from tui.draw.text import line_text
 from tui.draw.theme_names import OWN_THEMES
 from tui.draw.waterfall import STEPS
-from tui.keys import KEYS, STEP_S, Hotkey
+from tui.keys import KEYS, SMALL_STEP_S, STEP_S, Hotkey
 from tui.panes import routes
 from tui.panes.happenings import _JUDGED, _TOO_FEW
 from tui.panes.header import Strips
@@ -109,7 +109,7 @@ NUMBERS = {
         f"sure at {per_cent(SURE_OVER_ALL)}, over all figures",
         f"there are not {LOOKS[0]} samples on both sides yet",
     ),
-    "Keys": (f"back and forth in the run by {STEP_S} s",),
+    "Keys": (f"back and forth in the run by {STEP_S} s", f"by {SMALL_STEP_S} s"),
     "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
     "Is the observer well?": (
         f"above {LAG_HURTS_S * 1000:g} ms",

@@ -16,7 +16,10 @@ from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ReplayView, ViewState
+from tui.screens.alert_desk import AlertDesk
+from tui.screens.comparisons import Comparisons
 from tui.screens.frames import Frames
+from tui.screens.masking import mask_of
 from tui.screens.travel import Travel
 from tui.session import CockpitSession, HandedOver, HandOver, Proposal, Propose
 from tui.terminal.driver import Terminal
@@ -52,6 +55,7 @@ class CockpitState:
         propose: Propose | None = None,
         hand_over: HandOver | None = None,
         has_present: bool = True,
+        desk: AlertDesk | None = None,
     ) -> None:
         """Look at a session; one of a recording, which is over, has no present."""
         self.view = ViewState(window=window, keys=tuple(keys))
@@ -68,6 +72,8 @@ class CockpitState:
         self.travel.play(session.replayed is not None)
         self.frames = Frames(session.board, clock, self.travel)
         self.strips = Strips()
+        self.desk = desk or AlertDesk(clock)
+        self.comparisons = Comparisons(session)
         self._propose = propose
         self._hand_over = hand_over
         self.is_handing_over = False
@@ -95,6 +101,12 @@ class CockpitState:
             awaited_ns=self.travel.awaited_ns,
             failure=replayed.failure,
         )
+
+    def worded(self, text: str) -> str:
+        """Return words of ours as they may leave the screen: while names are masked, without."""
+        if not self.view.private:
+            return text
+        return mask_of(self.session.wanted.routes, self.frames.latest).words(text)
 
     def settle(self, **display: str) -> None:
         """Take what is looked at for what the settings say: only what is another is ever saved.

@@ -21,7 +21,7 @@ from probes.engine.route import JITTER
 from probes.kit.open_regular import PIPE_SECONDS
 from tui.commands.init import _LISTS_S, PROVIDERS
 from tui.draw.theme_names import OWN_THEMES
-from tui.keys import STEP_S, key_named, page_table, remapped
+from tui.keys import SMALL_STEP_S, STEP_S, key_named, page_table, remapped
 from tui.terminal import pace
 
 PAGE = Page("probes/config/README.md")
@@ -48,6 +48,8 @@ NUMBERS = {
     "Keys of the cockpit": (
         f"Go back {STEP_S} s in the run",
         f"Go on by {STEP_S} s in the run",
+        f"Go back {SMALL_STEP_S} s in the run",
+        f"Go on by {SMALL_STEP_S} s in the run",
     ),
     "Keys and other people": (
         f"in any part of {PIECE} characters or more",
