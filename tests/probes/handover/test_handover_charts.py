@@ -1,6 +1,7 @@
 """Charts of a hand-over: what is in the picture, and that it stays in its frame."""
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -90,7 +91,7 @@ def test_the_axis_of_time_has_a_few_words_that_do_not_touch(lasts_s: int) -> Non
     words = [one for one in elements(picture, "tick") if ":" in (one.text or "")]
     places = sorted(float(one.get("x", 0)) for one in words)
     assert len(words) <= 8
-    assert all(after - before > 40 for before, after in zip(places, places[1:], strict=False))
+    assert all(after - before > 40 for before, after in pairwise(places))
 
 
 def test_every_picture_of_a_run_lies_in_its_frame(facts: Facts) -> None:
