@@ -167,21 +167,28 @@ class LiveScreen(Screen[None]):
         if not self.is_current:
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
-        if cockpit.travel.beat():
-            self._go()
         busy = terminal is not None and terminal.busy
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
+        # Where the past is played, one goes on only where a frame is due: a place is drawn when it is
+        # reached.
+        if cockpit.travel.beat():
+            self._go()
         self._tell_remarks()
-        shown = _shown_of(cockpit.session.status), cockpit.replay(), cockpit.comparisons.view
-        moment = (cockpit.frames.moment(), shown)
+        moment = self._shown_moment()
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
             self.pull()
             if self.view.frozen:
                 self._beats.pause()
+
+    def _shown_moment(self) -> tuple[object, ...]:
+        """Return what stays equal for as long as a pull would show what the last one showed."""
+        cockpit = self.cockpit
+        told = cockpit.replay(), cockpit.comparisons.view
+        return cockpit.frames.moment(), _shown_of(cockpit.session.status), *told
 
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
@@ -710,7 +717,7 @@ class LiveScreen(Screen[None]):
 
     def arrived(self) -> None:
         """Show the place that was reached."""
-        self._moment = ()
+        self._moment = self._shown_moment()
         self.pull()
 
     # Comparing.
