@@ -171,8 +171,7 @@ class LiveScreen(Screen[None]):
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
-        # Where the past is played, one goes on only where a frame is due: a place is drawn when it is
-        # reached.
+        # Where the past is played, one goes on only where a frame is due: it is drawn on arrival.
         if cockpit.travel.beat():
             self._go()
         self._tell_remarks()
