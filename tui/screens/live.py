@@ -209,9 +209,18 @@ class LiveScreen(Screen[None]):
         arranged = self.arrange_panes()
         strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None, past=None)
-        # A place that was reached is drawn whole at once; what is played, as what is live.
-        place = None if past is None or past.is_playing else (past.at_ns, past.begin_ns)
-        look = (standing, self.view.frozen, place, self.size, arranged)
+        # A place that was reached is drawn whole at once: played fast, tables that stand for half a
+        # second would be of another minute than the header. At the speed of life they are as live.
+        as_live = past is None or (past.is_playing and past.speed <= 1)
+        place = None if past is None or as_live else past.at_ns
+        look = (
+            standing,
+            self.view.frozen,
+            past is not None and past.is_playing,
+            place,
+            self.size,
+            arranged,
+        )
         if self._canvas is not None:
             self._canvas.show(
                 snapshot if mask is None else mask.snapshot(snapshot),
@@ -219,7 +228,7 @@ class LiveScreen(Screen[None]):
                 look,
                 (self.view.freeze, past, strips.replay, strips.comparison, *_shown_of(status)),
                 self.app.cursor_position,
-                moving=cockpit.frames.moving(),
+                moving=cockpit.frames.moving() or (past is not None and past.is_playing),
                 on_top=self.app.screen is self,
             )
 

@@ -373,6 +373,24 @@ async def test_space_plays_the_past_and_lets_it_stand() -> None:
         assert not it.cockpit.travel.is_playing
 
 
+@pytest.mark.parametrize(("faster", "whole"), [(0, False), (1, True)])
+async def test_what_is_played_fast_is_of_one_moment(faster: int, whole: bool) -> None:
+    """Tables stand for half a second, in which ten times as much of the run has passed."""
+    async with travelling() as it:
+        clock = it.cockpit.clock
+        assert isinstance(clock, FakeClock)
+        await it.press("left_square_bracket")
+        await it.start(*["right_parenthesis"] * faster, "space")
+        rows = it.timeline.whole.routes
+        it.timeline.whole = replace(
+            it.timeline.whole, routes=(replace(rows[0], state="paused"), *rows[1:])
+        )
+        clock.now_ns += NS_PER_S // 10
+        it.screen._beat()
+        await it.press()
+        assert ("paused" in it.text("routes")) == whole
+
+
 async def test_live_there_is_nothing_to_play() -> None:
     async with travelling() as it:
         await it.start("right_parenthesis")
