@@ -15,6 +15,7 @@ from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Input
 
+from probes.board.views import Snapshot
 from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
 from tui.keys import keys_of, remapped
@@ -24,7 +25,7 @@ from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
 from tui.screens.prompt import TypedLine
-from tui.session import CockpitSession, Proposal
+from tui.session import CockpitSession, HandedOver, Proposal
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
 
@@ -88,6 +89,7 @@ class LlmtopApp(TerminalApp[None]):
             keys=self._keys,
             propose=self._propose,
             desk=self._desk,
+            hand_over=self._hand_over,
         )
         self._desk.attach(self._terminal, cockpit.worded)
         cockpit.settle(theme=self.theme, window=settings.window)
@@ -137,6 +139,14 @@ class LlmtopApp(TerminalApp[None]):
         except SaveError as error:
             return Proposal(refusal=str(error))
         return Proposal(tuple(change.words for change in changes), "", str(file.path), write)
+
+    def _hand_over(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+        """Hand over what is shown, from the recording of the run."""
+        # Nobody else has a need of it, and the first frame is not to wait for it.
+        from probes.handover.from_snapshot import hand_over_snapshot
+
+        told = hand_over_snapshot(self.session.timeline, snapshot, route, writes=writes)
+        return HandedOver(told.summary, told.folder, told.failure)
 
     async def on_unmount(self) -> None:
         """Give the collector back, and let what is compared end."""

@@ -230,6 +230,11 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "neighbour(1)", 5, ("J K", "next, previous"), "newer", where=PROBE),
     Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",
         "move", "neighbour(-1)", where=PROBE),
+    Hotkey("bundle", "e", "e", "bundle", "Write a folder for whoever was not there: the incident "
+        "of the route, or the last 15 minutes, as pages, tables and a recording.", "look", "bundle",
+        22, where=EVERYWHERE),
+    Hotkey("copy", "y", "y", "copy", "Copy in a paragraph what happened, for a chat or a ticket; "
+        "terminals that know OSC 52 take it.", "look", "copy", 23),
     Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
         "up; terminals that know OSC 52 take it.", "look", "copy", 6, where=PROBE),
 )  # fmt: skip

@@ -56,6 +56,8 @@ _REMARK_S: Final = 20.0
 """What is missing of a recording stands so long: it is also told when the screen is gone."""
 REPLAYED: Final = "A recording: nothing can be turned."
 SCROLL_STEP: Final = 5
+_PATH_SHOWN_S: Final = 20.0
+"""Long enough to write a path down."""
 _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
@@ -752,6 +754,40 @@ class LiveScreen(Screen[None]):
         from tui.screens import comparing  # which the first frame need not wait for
 
         await comparing.compare(self, change)
+
+    # What is told to whoever is not there.
+
+    def action_bundle(self) -> None:
+        """Write a folder that tells the incident of the route to whoever was not there."""
+        self._hand_over(writes=True)
+
+    def action_copy(self) -> None:
+        """Copy in a paragraph what happened."""
+        self._hand_over(writes=False)
+
+    def _hand_over(self, *, writes: bool) -> None:
+        if self.cockpit.is_handing_over:
+            self.notify("A hand-over is being made already.")
+            return
+        route = self.route()
+        if writes:
+            whose = f" of {self.called(route.name)}" if route is not None else ""
+            self.notify(f"Writing a bundle{whose}: reading the recording …")
+        name = route.name if route is not None else ""
+        self.run_worker(self._tell(self.latest, name, writes=writes), group="hand-over")
+
+    async def _tell(self, snapshot: Snapshot, name: str, *, writes: bool) -> None:
+        told = await self.cockpit.hand_over(snapshot, name, writes=writes)
+        if told.failure:
+            self.notify(neutralise(told.failure, _LINE_LIMIT), severity="error")
+        elif writes:
+            folder = neutralise(told.folder, _LINE_LIMIT)
+            self.notify(f"Bundle written: {folder}", timeout=_PATH_SHOWN_S)
+        else:
+            self.app.copy_to_clipboard(told.summary)
+            # Nobody answers OSC 52, so nobody knows whether this terminal obeyed.
+            shown = neutralise(told.summary, _LINE_LIMIT) if self.mask() is None else "The summary"
+            self.notify(f"{shown} copied, where the terminal takes OSC 52.")
 
     def action_private(self) -> None:
         """Mask the names of routes, models and hosts, and a server's words; or show them again."""

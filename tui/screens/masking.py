@@ -226,7 +226,14 @@ class Mask:
         )
 
     def _alert_event(self, alert: Alert) -> Alert:
-        return replace(alert, routes=self.routes(alert.routes), text=self.words(alert.text))
+        harm = alert.harm
+        return replace(
+            alert,
+            routes=self.routes(alert.routes),
+            harm=replace(harm, route=self.route(harm.route)),
+            incident=self.words(alert.incident),
+            text=self.words(alert.text),
+        )
 
     def _happening(self, happening: Happening) -> Happening:
         others = happening.kind in _OTHERS_WORDS
