@@ -136,6 +136,9 @@ def parser() -> argparse.ArgumentParser:
     _add_init(commands.add_parser("init", help="write a commented routes.toml"))
     _add_check(commands.add_parser("check", help="validate, then send one probe a route"))
     _add_once(commands.add_parser("once", help="send one probe and show its waterfall"))
+    _add_compare(
+        commands.add_parser("compare", help="probe routes in turns until one knows which is faster")
+    )
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
@@ -247,6 +250,38 @@ def _add_once(command: argparse.ArgumentParser) -> None:
     command.add_argument("--include-text", action="store_true", help="the answer's text too")
 
 
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.compare", change=None, yes=False, json=False)
+    command.set_defaults(pairs=None, margin=None, budget_tokens=None, budget_usd=None)
+    command.description = (
+        "Probe two to four routes in turns, in random order, or one route with one thing changed, "
+        "until it is known which is faster. Says what it may cost before it begins."
+    )
+    command.add_argument(
+        "routes", nargs="+", metavar="ROUTE", help="the first is what the others are compared with"
+    )
+    _add_config(command)
+    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    command.add_argument(
+        "--change",
+        metavar="WHAT",
+        help="of one route: fresh, stream, prompt=TOKENS or base-url=URL",
+    )
+    command.add_argument("--pairs", type=_pairs, metavar="N", help="at most; default: 300")
+    command.add_argument(
+        "--margin",
+        type=_margin,
+        metavar="PERCENT",
+        help="smaller differences are of no use; default: 5",
+    )
+    command.add_argument(
+        "--budget-tokens", type=_tokens, metavar="N", help="end before it spends more"
+    )
+    command.add_argument("--budget-usd", type=_usd, metavar="USD", help="the same in USD")
+    command.add_argument("--yes", action="store_true", help="begin without asking")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
 def _add_replay(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.replay")
     command.description = (
@@ -260,6 +295,7 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
 
 def _add_report(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.report", json=False)
+    command.set_defaults(out=None, incident=None, begins_at=None, ends_at=None)
     command.description = (
         "Tell what was wrong in a recorded run: each incident with its cause, since when, the "
         "evidence and what to do, and whether somebody would have been paged. Without a PATH it is "
@@ -267,6 +303,22 @@ def _add_report(command: argparse.ArgumentParser) -> None:
     )
     _add_paths(command, least="*")
     command.add_argument("--json", action="store_true", help="one JSON object")
+    command.add_argument(
+        "--out",
+        type=_path,
+        metavar="DIR",
+        help="write a folder there for whoever was not there: pages, charts, tables, recording",
+    )
+    command.add_argument(
+        "--incident", type=_whole, metavar="N", help="of --out: the incident of that number"
+    )
+    for option, words in (("--from", "begins"), ("--to", "ends")):
+        command.add_argument(
+            option,
+            dest=f"{words}_at",
+            metavar="TIME",
+            help=f"of --out: where it {words}, such as 14:03 or 2026-11-30T14:03:00Z",
+        )
 
 
 def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+") -> None:
@@ -311,6 +363,22 @@ def _read(
     if value is None or not holds(value):
         raise argparse.ArgumentTypeError(f"got {text}, expected {expected}")
     return value
+
+
+def _pairs(text: str) -> int:
+    return _read(text, int, "a number of pairs from 1 to 10,000", lambda n: 1 <= n <= 10_000)
+
+
+def _tokens(text: str) -> int:
+    return _read(text, int, "a whole number of tokens above 0", lambda n: n > 0)
+
+
+def _usd(text: str) -> float:
+    return _read(text, float, "a number of USD above 0", lambda usd: 0 < usd < math.inf)
+
+
+def _margin(text: str) -> float:
+    return _read(text, float, "a number of per cent above 0, at most 100", lambda n: 0 < n <= 100)
 
 
 def _path(text: str) -> Path:

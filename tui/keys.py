@@ -18,14 +18,15 @@ from textual.keys import Keys, _character_to_key, format_key
 from probes.config.errors import nearest
 from probes.events.diagnosis_words import ADVICE_KEYS
 
-ScreenName: TypeAlias = Literal["home", "route", "probe"]
-"""Screens that are live: all routes, one route, one probe of it."""
+ScreenName: TypeAlias = Literal["home", "route", "probe", "comparison"]
+"""Screens that are live: all routes, one route, one probe of it, routes compared."""
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
 PROBE: Final[frozenset[ScreenName]] = frozenset(("probe",))
+COMPARISON: Final[frozenset[ScreenName]] = frozenset(("comparison",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
-EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(("home", "route", "probe"))
+EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
 
 
 ACT_IN_THE_PAST: Final = frozenset(("pause", "panic", "mark"))
@@ -113,8 +114,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "ring(-1)"),
     Hotkey("maximise", "z", "z", "maximise",
         "Give the pane the whole screen, or its place back.", "move", "maximise"),
-    Hotkey("back", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview.",
-        "move", "back", where=HOME),
+    Hotkey("back", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview, "
+        "tags.", "move", "back", where=HOME),
     Hotkey("leave", "escape", "Esc", "back", "Leave the whole screen, the page.", "move", "back", 5,
         where=EVERYWHERE - HOME),
     Hotkey("scroll_down", "pagedown", "PgDn", "scroll down", "Scroll the pane down.",
@@ -131,6 +132,10 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("log_filter", "f", "f", "log filter", "Show in what happened the selected "
         "route alone, then only incidents and knobs, then everything.", "look", "log_filter",
         where=HOME),
+    Hotkey("alerts", "a", "a", "alerts", "List what somebody had to know: what fires, what is "
+        "over, who has seen it.", "look", "alerts", 18, where=EVERYWHERE),
+    Hotkey("acknowledge", "A", "A", "acknowledge", "Acknowledge the newest alert; again: mute its "
+        "routes for an hour.", "look", "acknowledge", where=EVERYWHERE),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on. In "
         "the past: play on from there, or stand still.", "look", "freeze", 10, where=EVERYWHERE),
     Hotkey("back_10", "left", "←", f"{STEP_S} s back", f"Go back {STEP_S} s in the run.", "time",
@@ -167,6 +172,16 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "look", "against_t0", 12, where=ROUTE),
     Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
         "say; again: show them.", "look", "private", 19, where=EVERYWHERE),
+    Hotkey("tag", "t", "t", "tag", "Tag the route to compare it; again: take the tag away.",
+        "look", "tag", 17, ("t C", "tag, compare"), "compare"),
+    Hotkey("compare", "C", "C", "compare", "Compare tagged routes, or one with one thing changed.",
+        "look", "compare", where=EVERYWHERE - COMPARISON),
+    Hotkey("compare_again", "C", "C", "another", "Compare something else, when this one is over.",
+        "look", "compare", 8, where=COMPARISON),
+    Hotkey("copy_comparison", "y", "y", "copy", "Copy the page as text; terminals that know OSC 52 "
+        "take it.", "look", "copy_comparison", 6, where=COMPARISON),
+    Hotkey("stop_comparing", "x,s", "x s", "stop", "Send no more; what is known by then stands.",
+        "knobs", "stop_comparing", 5, ("x", "stop"), where=COMPARISON),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
         "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc"), "fewer"),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",
@@ -204,17 +219,22 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
     Hotkey("line_down", "j,down", "j ↓", "line down", "Scroll the page by a line.",
-        "move", "scroll(1)", where=PROBE),
+        "move", "scroll(1)", where=PROBE | COMPARISON),
     Hotkey("line_up", "k,up", "k ↑", "line up", "Scroll the page back by a line.",
-        "move", "scroll(-1)", where=PROBE),
+        "move", "scroll(-1)", where=PROBE | COMPARISON),
     Hotkey("page_top", "g,home", "g", "top", "Go to the top of the page.",
-        "move", "edge(False)", where=PROBE),
+        "move", "edge(False)", where=PROBE | COMPARISON),
     Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
-        "move", "edge(True)", where=PROBE),
+        "move", "edge(True)", where=PROBE | COMPARISON),
     Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
         "move", "neighbour(1)", 5, ("J K", "next, previous"), "newer", where=PROBE),
     Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",
         "move", "neighbour(-1)", where=PROBE),
+    Hotkey("bundle", "e", "e", "bundle", "Write a folder for whoever was not there: the incident "
+        "of the route, or the last 15 minutes, as pages, tables and a recording.", "look", "bundle",
+        22, where=EVERYWHERE),
+    Hotkey("copy", "y", "y", "copy", "Copy in a paragraph what happened, for a chat or a ticket; "
+        "terminals that know OSC 52 take it.", "look", "copy", 23),
     Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
         "up; terminals that know OSC 52 take it.", "look", "copy", 6, where=PROBE),
 )  # fmt: skip

@@ -102,6 +102,10 @@ class ComparisonView(msgspec.Struct, frozen=True):
     most_tokens: int | None = None
     """Its own budget; None where only that of all runs holds it."""
     most_usd: float | None = None
+    alpha: float = 0.01
+    """How probable it is at most that anything of all that is claimed is wrong."""
+    margin: float = 0.05
+    """`same` is a difference below this share; of a share, in points of it."""
     waits: str = ""
     """What it waits for, where that is no answer: such as a server that asked for time."""
     asking: str = ""

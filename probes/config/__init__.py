@@ -11,6 +11,7 @@ the command that prints one; `scrubbing`: keys taken out of what a server sends.
 
 from probes.config.goals import Goals
 from probes.config.settings import (
+    Alerting,
     Budget,
     Config,
     Dialect,
@@ -25,6 +26,7 @@ from probes.config.settings import (
 )
 
 __all__ = [
+    "Alerting",
     "Budget",
     "Config",
     "Dialect",

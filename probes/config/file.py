@@ -1,8 +1,8 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
 Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts, .tls
-and .price, [budget], [recording], [display], [keys]. What a key takes stands on its field in
-`probes.config.settings`. The values of secrets never appear in an error; names of variables and
+and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its field
+in `probes.config.settings`. The values of secrets never appear in an error; names of variables and
 headers do.
 """
 
@@ -21,6 +21,7 @@ from probes.config.fields import fields_of, needed, note_missing, read_table
 from probes.config.prompts import generated_prompt
 from probes.config.settings import (
     LONGEST_PROMPT_MB,
+    Alerting,
     Budget,
     Config,
     Display,
@@ -40,7 +41,12 @@ _MAXIMUM_BYTES: Final = 1_000_000
 """Thousands of routes; a prompt of that size has a file of its own."""
 _MAXIMUM_NAME: Final = 64
 """Characters of a route's name, which stands in every event and row."""
-_OTHER_TABLES: Final = {"budget": Budget, "recording": Recording, "display": Display}
+_OTHER_TABLES: Final = {
+    "budget": Budget,
+    "recording": Recording,
+    "alerts": Alerting,
+    "display": Display,
+}
 _TABLES: Final = ("defaults", "routes", *_OTHER_TABLES, "keys")
 _MERGED_TABLES: Final = ("goals", "timeouts", "tls")
 """A price is not merged: half of it from elsewhere would be the price of nothing."""

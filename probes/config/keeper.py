@@ -1,7 +1,8 @@
 """Runs one command for its parent, and sees to it that nothing of it outlives the parent.
 
 A program of its own, started by `probes.config.key_command` as `python -I -S keeper.py STATUS
-PROGRAM ARGV…` in a session of its own; it imports nothing of ours.
+INPUT PROGRAM ARGV…` in a session of its own; it imports nothing of ours. INPUT is the descriptor
+of what the command reads, -1 for nothing.
 
 Descriptor 0 is the life-line: a pipe of which the parent holds the other end and never writes to.
 However the parent ends, by a signal that it handles or by SIGKILL, the kernel closes that end, and
@@ -32,7 +33,8 @@ signal; two are enough for whatever does not flee on purpose."""
 
 def main() -> None:
     """Run the command; never returns but by `os._exit`."""
-    status, program, argv = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    status, given = int(sys.argv[1]), int(sys.argv[2])
+    program, argv = sys.argv[3], sys.argv[4:]
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write)
@@ -46,8 +48,10 @@ def main() -> None:
     command = os.fork()
     if not command:
         os.close(failure)
-        _become(program, argv, status, failure_end)
+        _become(program, argv, status, given, failure_end)
     os.close(failure_end)
+    if given >= 0:
+        os.close(given)
     os.close(1)  # the command's; our copy would hold it open
     failed = os.read(failure, 16)
     if failed:
@@ -64,8 +68,8 @@ def main() -> None:
             os._exit(0)
 
 
-def _become(program: str, argv: list[str], status: int, failure: int) -> None:
-    """Be the command: no stdin, no stderr, and an end with the keeper's."""
+def _become(program: str, argv: list[str], status: int, given: int, failure: int) -> None:
+    """Be the command: no stdin but what is given, no stderr, and an end with the keeper's."""
     keeper = os.getppid()
     signal.set_wakeup_fd(-1)
     for restored in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
@@ -74,9 +78,11 @@ def _become(program: str, argv: list[str], status: int, failure: int) -> None:
     if os.getppid() != keeper:  # it went before its death could be heard of
         os._exit(1)
     null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
+    os.dup2(null if given < 0 else given, 0)
     os.dup2(null, 2)
     os.close(status)
+    if given >= 0:
+        os.close(given)
     try:
         os.execv(program, argv)  # noqa: S606 - without a shell, on purpose
     except OSError as error:

@@ -1,4 +1,6 @@
-"""A command that prints a key: run without a shell, bounded, and ended with us, however we end.
+"""A command of the user's: run without a shell, bounded, and ended with us, however we end.
+
+It prints a key (`run_key_command`), or is told something (`tell_command`).
 
 Rule 1: the end is the process's, not its pipe's: what it printed until then is read, and an agent
 that it leaves behind is waited for by nobody. Rule 2: after `COMMAND_SECONDS`, after too much
@@ -13,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,8 @@ COMMAND_SECONDS: Final = 10.0
 """Enough for a program that asks a server, and short for one that asks a person unseen."""
 COMMAND_BYTES: Final = 4096
 """A key has some dozens; the signed tokens that clouds give out have one or two thousand."""
+MOST_GIVEN: Final = 32 << 10
+"""Half of what a pipe holds on Linux, and as much as one on macOS grows to."""
 _KEEPER: Final = Path(__file__).with_name("keeper.py")
 _LEAVING_S: Final = 5.0
 """What the keeper has to kill everything; it takes milliseconds."""
@@ -39,17 +43,66 @@ def run_key_command(argv: Sequence[str], *, seconds: float = COMMAND_SECONDS) ->
     _judge(program, argv)
     if sys.platform == "win32":
         return _run_unkept(argv, seconds)
+    return _run_kept(program, argv, seconds)
+
+
+def tell_command(
+    argv: Sequence[str], given: bytes, *, seconds: float, environ: Mapping[str, str]
+) -> None:
+    """Run a command that reads `given` from its standard input; what it prints is dropped.
+
+    Args:
+        argv: no shell sees it.
+        given: at most `MOST_GIVEN` bytes, which a pipe takes at once: nobody waits for whom reads
+            nothing of it.
+        seconds: after so long it is killed, with all that it started.
+        environ: all of its environment.
+
+    Raises:
+        ValueError: it could not be started, took too long or failed. The text holds no argument.
+    """
+    program = shutil.which(argv[0], path=environ.get("PATH")) or argv[0]
+    _judge(program, argv)
+    if len(given) > MOST_GIVEN:
+        raise ValueError(f"is not told more than {MOST_GIVEN:,} bytes")
+    if sys.platform == "win32":
+        _run_unkept(argv, seconds, given, environ)
+    else:
+        _run_kept(program, argv, seconds, given, environ)
+
+
+def _run_kept(
+    program: str,
+    argv: Sequence[str],
+    seconds: float,
+    given: bytes | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> str:
+    """Run a command by its keeper; return what it prints, unless something is given to it."""
     life_line, ours = os.pipe()
     output, output_end = os.pipe()
     status, status_end = os.pipe()
     theirs = [life_line, output_end, status_end]
+    input_end = -1
+    stdout = output_end
+    if given is not None:
+        input_end, giving = os.pipe()
+        os.write(giving, given)
+        os.close(giving)
+        # It may print as much as it likes.
+        stdout = os.open(os.devnull, os.O_WRONLY)
+        theirs += [input_end, stdout]
     try:
         keeper = subprocess.Popen(  # noqa: S603 - our interpreter and file; argv is the user's own
-            [sys.executable, "-I", "-S", str(_KEEPER), str(status_end), program, *argv],
+            [
+                *(sys.executable, "-I", "-S", str(_KEEPER)),
+                *(str(status_end), str(input_end), program, *argv),
+            ],
             stdin=life_line,
-            stdout=output_end,
+            stdout=stdout,
             stderr=subprocess.DEVNULL,
-            pass_fds=(status_end,),
+            pass_fds=(status_end,) if input_end < 0 else (status_end, input_end),
+            env=None if environ is None else dict(environ),
             start_new_session=True,
         )
     except OSError as error:
@@ -156,12 +209,18 @@ def _not_started(error: OSError) -> str:
     return f"cannot be started: {error.strerror or type(error).__name__}"
 
 
-def _run_unkept(argv: Sequence[str], seconds: float) -> str:
+def _run_unkept(
+    argv: Sequence[str],
+    seconds: float,
+    given: bytes = b"",
+    environ: Mapping[str, str] | None = None,
+) -> str:
     """Run a command where there are no sessions to keep it in: Windows."""
     try:
         ended = subprocess.run(  # noqa: S603 - an argv list of the user's own, without a shell
             list(argv),
-            stdin=subprocess.DEVNULL,
+            input=given,
+            env=None if environ is None else dict(environ),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=seconds,

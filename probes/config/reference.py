@@ -15,12 +15,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from probes.config.fields import Field, Settings, fields_of
-from probes.config.settings import Budget, Display, PromptSource, Recording, Route
+from probes.config.settings import Alerting, Budget, Display, PromptSource, Recording, Route
 
 TABLES: Final[Mapping[str, Sequence[type[Settings]]]] = {
     "routes.NAME": (Route, PromptSource),
     "budget": (Budget,),
     "recording": (Recording,),
+    "alerts": (Alerting,),
     "display": (Display,),
 }
 """The tables of the file, and the records that have their keys."""

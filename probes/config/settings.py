@@ -67,6 +67,9 @@ _COMMAND: Final = Shape(
     lambda argv: bool(argv and argv[0]) and not any("\0" in word for word in argv),
     show=False,
 )
+_ON_ALERT: Final = Shape(
+    'a command as a list, such as ["notify-send", "llmtop"]', _COMMAND.holds, show=False
+)
 _VARIABLE: Final = Shape("the name of an environment variable", _is_name, show=False)
 _HOST: Final = Shape("a host name or an address, without a port", is_host_name)
 _UsdPerMillion: TypeAlias = Annotated[float, Range("USD per million tokens", 0)]
@@ -238,6 +241,20 @@ class Recording(Settings, frozen=True, kw_only=True):
     """Record answers' texts."""
 
 
+class Alerting(Settings, frozen=True, kw_only=True):
+    """Who is told of an alert, and how."""
+
+    bell: bool = True
+    """Ring the terminal's bell."""
+    notify: bool = True
+    """Have the terminal show a notification: OSC 9 and OSC 777, where it knows them."""
+    on_alert: Annotated[tuple[str, ...] | None, _ON_ALERT] = None
+    """Run for each alert, and once more when it is over, with the alert as JSON on its standard
+    input; no shell."""
+    timeout_s: Annotated[float, Range("a number of seconds", 1, 60)] = 10.0
+    """After so long `on_alert` is killed, with all that it started."""
+
+
 class Display(Settings, frozen=True, kw_only=True):
     """How the screen behaves."""
 
@@ -258,6 +275,7 @@ class Config(Settings, frozen=True, kw_only=True):
     routes: tuple[Route, ...]
     budget: Budget = Budget()
     recording: Recording = Recording()
+    alerts: Alerting = Alerting()
     display: Display = Display()
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What the cockpit does → the keys that do it, where they are not its own; whoever has a screen

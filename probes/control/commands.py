@@ -114,6 +114,13 @@ class Burst(_EngineCommand, frozen=True, kw_only=True, tag="burst"):
         msgspec.structs.force_setattr(self, "count", min(max(self.count, 1), MAX_BURST))
 
 
+class ProbeNow(_EngineCommand, frozen=True, kw_only=True, tag="probe_now"):
+    """Send one probe of a route now, beside its pace, on a connection that is kept for these
+    probes alone; one at a time: another that is asked for waits for it. It is no knob."""
+
+    route: str
+
+
 class EndCoolDown(_EngineCommand, frozen=True, kw_only=True, tag="end_cool_down"):
     """Probe the route at once although its server asked us to wait; or restore a cool-down."""
 
@@ -170,6 +177,7 @@ Command: TypeAlias = (
     | SetKnob
     | Pause
     | Burst
+    | ProbeNow
     | EndCoolDown
     | Thicken
     | AcceptUsual

@@ -2,37 +2,80 @@
 
 Rule 1: an incident alerts when somebody would be paged for it (`paging.py`), and once, by its id:
 whatever cause it turns out to have, whichever routes it spreads to.
-Rule 2: a goal that is missed without an incident alerts by its burn rate (`burn.py`), one alert a
-route. While a named incident stands on the route it is that one which alerts, and where it has
-alerted already nothing is said; nor is what it did counted afterwards.
-Rule 3: each alert is told to be over, once: an incident's when that is cleared or has settled.
-Rule 4: an engine with another clock ends them all: what stood by the old one is not followed.
-Rule 5: memory is bounded, whatever comes.
+Rule 2: what hits only routes of which an alert fires already belongs to that one, unless it is
+worse: who knows that a route is slow need not be told that it is slow in another way, and must be
+told when it answers nothing.
+Rule 3: a goal that is missed without an incident alerts by its burn rate (`burn.py`), one alert a
+route. While a named incident stands on the route it is that one which alerts, and where one fires
+nothing more is said; nor is what it did counted afterwards.
+Rule 4: an alert is over, once, when its incidents have been cleared, or have settled, for
+`QUIET_S`: what comes and goes is one alert. That of a budget is over by its burn rate.
+Rule 5: an engine with another clock ends them all: what stood by the old one is not followed.
+Rule 6: memory is bounded, whatever comes.
 """
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
 from probes.diagnosis.burn import Burning, BurnRates
-from probes.diagnosis.paging import PagedIncident, Pager, harm_words
-from probes.events import Alert, Burn, Diagnosis, Event, Harm, Hello
+from probes.diagnosis.paging import Pager, harm_words
+from probes.events import (
+    Alert,
+    AlertKind,
+    Burn,
+    Diagnosis,
+    Event,
+    Harm,
+    HarmReason,
+    Hello,
+    ProbeFinished,
+    Tick,
+)
 from probes.events.diagnosis_words import what_words, who_words
-from probes.kit.clock import seconds
+from probes.kit.clock import NS_PER_S, seconds
 from probes.kit.short_figures import lasting
 
+QUIET_S: Final = 60.0
+"""A fault that comes and goes is away for half a minute; who reads that all is over must not be
+called again a moment later."""
+_QUIET_NS: Final = round(QUIET_S * NS_PER_S)
 _KEPT: Final = 1_000
 """More than any run has at once: an end that never comes must not be kept for."""
+_SEVERITY: Final[dict[HarmReason, int]] = {
+    "stands": 0,
+    "goal_missed": 1,
+    "burns": 1,
+    "probes_fail": 2,
+    "nothing_answered": 3,
+}
 _GOAL_WORDS: Final = {
     "success": "misses its success goal",
     "goodput": "misses its goals",
 }
 
 
-class _Burns(NamedTuple):
+@dataclass(slots=True)
+class _Standing:
+    """An alert that fires."""
+
     alert: Alert
-    burning: Burning
+    routes: set[str]
+    """All that it has hit."""
+    incidents: set[str] = field(default_factory=set)
+    """Ids of those of its that are not over."""
+    last: Diagnosis | None = None
+    """What was told of one of them last."""
+    ended_ns: int | None = None
+    """When the last of them was over; None while one is not."""
+    burning: Burning | None = None
+
+    @property
+    def severity(self) -> int:
+        harm = self.alert.harm
+        return 2 if harm.goal == "success" else _SEVERITY[harm.reason]
 
 
 class Alerts:
@@ -46,128 +89,161 @@ class Alerts:
         self._count = 0
         self._named: dict[str, Diagnosis] = {}
         """Incidents that stand, by id."""
-        self._firing: dict[str, Alert] = {}
-        """By the id of their incident."""
-        self._burns: dict[str, _Burns] = {}
-        """By route."""
+        self._standing: list[_Standing] = []
+        """Oldest first."""
 
     def fold(self, event: Event) -> tuple[Alert, ...]:
         """Take one event; return the alerts that it decides, mostly none."""
         told: list[Alert] = []
         if isinstance(event, Hello):
             told += self._greet(event)
-        is_time = self._rates.fold(event)
+        is_time = isinstance(event, (ProbeFinished, Tick, Hello)) and self._rates.fold(event)
         pages = self._pager.fold(event)
         if isinstance(event, Diagnosis):
             self._hear(event)
         for page in pages:
-            told.append(self._page(page))
-        if isinstance(event, Diagnosis) and event.state in ("cleared", "settled"):
-            told += self._end(event)
+            told += self._fire(page.at_ns, page.incident, page.harm, None)
+        if isinstance(event, Tick) and self._standing:
+            told += self._end(event.at_ns)
         if is_time:
             told += self._look(event.at_ns)
         return tuple(told)
 
     def _greet(self, hello: Hello) -> Iterator[Alert]:
         clock = (hello.boot_id, hello.clock_name)
-        if self._clock != clock:
-            firing = [*self._firing.values(), *(one.alert for one in self._burns.values())]
-            self._named.clear()
-            self._firing.clear()
-            self._burns.clear()
-            for alert in firing:
-                # Stamps of the clock before it compare with none of this one.
-                text = (
-                    f"{who_words(alert.routes)}: not followed any more: the engine's clock is new"
-                )
-                yield msgspec.structs.replace(
-                    alert, at_ns=hello.at_ns, since_ns=hello.at_ns, state="over", text=text
-                )
-            self._clock, self._engine = clock, hello.engine
+        if self._clock == clock:
+            return
+        standing, self._standing = self._standing, []
+        self._named.clear()
+        self._clock, self._engine = clock, hello.engine
+        for one in standing:
+            # Stamps of the clock before it compare with none of this one.
+            yield msgspec.structs.replace(
+                one.alert,
+                at_ns=hello.at_ns,
+                since_ns=hello.at_ns,
+                state="over",
+                text=f"{who_words(one.alert.routes)}: not followed any more: the clock is another",
+            )
 
     def _hear(self, word: Diagnosis) -> None:
         self._named.pop(word.id, None)
         if word.state == "named" and len(self._named) < _KEPT:
             self._named[word.id] = word
+        for one in self._standing:
+            if word.id not in one.incidents:
+                continue
+            one.last = word
+            one.routes.update(word.routes)
+            if word.state in ("cleared", "settled"):
+                one.incidents.discard(word.id)
+                for name in one.routes:
+                    self._rates.strike(name, word.since_ns)
+                if not one.incidents:
+                    one.ended_ns = word.at_ns
 
-    def _page(self, page: PagedIncident) -> Alert:
-        return self._fire(page.at_ns, page.incident, page.harm, None)
-
-    def _fire(self, at_ns: int, word: Diagnosis, harm: Harm, burn: Burn | None) -> Alert:
+    def _fire(self, at_ns: int, word: Diagnosis, harm: Harm, burn: Burn | None) -> Iterator[Alert]:
+        severity = _SEVERITY[harm.reason]
+        for one in self._standing:
+            if one.routes.issuperset(word.routes) and severity <= one.severity:
+                one.incidents.add(word.id)
+                one.last, one.ended_ns = word, None
+                return
         stood_s = seconds(at_ns - word.since_ns)
-        alert = Alert(
-            at_ns=at_ns,
-            id=self._new_id(),
-            state="firing",
-            kind="incident",
-            routes=word.routes,
-            since_ns=word.since_ns,
-            incident=word.id,
-            cause=word.cause,
-            harm=harm,
-            burn=burn,
-            text=f"{_who(word)}: {what_words(word)} · {harm_words(harm, stood_s)}",
+        alert = self._alert(
+            at_ns,
+            "incident",
+            word.routes,
+            word.since_ns,
+            harm,
+            burn,
+            f"{_who(word)}: {what_words(word)} · {harm_words(harm, stood_s)}",
         )
-        self._firing[word.id] = alert
-        if len(self._firing) > _KEPT:
-            del self._firing[next(iter(self._firing))]
-        return alert
+        alert = msgspec.structs.replace(alert, incident=word.id, cause=word.cause)
+        self._stand(_Standing(alert, set(word.routes), {word.id}, word))
+        yield alert
 
-    def _end(self, word: Diagnosis) -> Iterator[Alert]:
-        alert = self._firing.pop(word.id, None)
-        if alert is None:
-            return
-        for name in {*alert.routes, *word.routes}:
-            self._rates.strike(name, word.since_ns)
-        lasted = lasting(seconds(word.at_ns - word.since_ns))
-        end = f"over after {lasted}" if word.state == "cleared" else f"the usual after {lasted}"
-        yield msgspec.structs.replace(
-            alert,
-            at_ns=word.at_ns,
-            state="over",
-            routes=word.routes,
-            since_ns=word.since_ns,
-            cause=word.cause,
-            text=f"{_who(word)}: {end}: {what_words(word)}",
-        )
+    def _end(self, at_ns: int) -> Iterator[Alert]:
+        """Tell what has been over for long enough."""
+        for one in tuple(self._standing):
+            ended_ns, word = one.ended_ns, one.last
+            if one.burning or ended_ns is None or word is None or at_ns - ended_ns < _QUIET_NS:
+                continue
+            self._standing.remove(one)
+            since_ns = min(one.alert.since_ns, word.since_ns)
+            lasted = lasting(seconds(ended_ns - since_ns))
+            end = f"over after {lasted}" if word.state == "cleared" else f"the usual after {lasted}"
+            yield msgspec.structs.replace(
+                one.alert,
+                at_ns=at_ns,
+                state="over",
+                routes=tuple(sorted(one.routes)),
+                since_ns=since_ns,
+                ended_ns=ended_ns,
+                text=f"{_who(word)}: {end}: {what_words(word)}",
+            )
 
     def _look(self, at_ns: int) -> Iterator[Alert]:
         """Look at all budgets."""
-        for name, (alert, burning) in tuple(self._burns.items()):
-            if self._rates.has_eased(burning):
-                del self._burns[name]
-                self._rates.strike(name, 0)
-                lasted = lasting(seconds(at_ns - alert.at_ns))
-                text = f"{name}: {_GOAL_WORDS[burning.harm.goal]} no more, after {lasted}"
-                yield msgspec.structs.replace(alert, at_ns=at_ns, state="over", text=text)
+        for one in tuple(self._standing):
+            burning = one.burning
+            if burning is None or one.incidents or not self._rates.has_eased(burning):
+                continue
+            self._standing.remove(one)
+            name = burning.harm.route
+            self._rates.strike(name, 0)
+            lasted = lasting(seconds(at_ns - one.alert.at_ns))
+            yield msgspec.structs.replace(
+                one.alert,
+                at_ns=at_ns,
+                state="over",
+                ended_ns=at_ns,
+                text=f"{name}: {_GOAL_WORDS[burning.harm.goal]} no more, after {lasted}",
+            )
+        told = {name for one in self._standing for name in one.routes}
         for name in self._rates.routes:
-            found = None if name in self._burns else self._rates.burning(name)
+            found = None if name in told else self._rates.burning(name)
             if found is None:
                 continue
-            words = [word for word in self._named.values() if name in word.routes]
-            if any(word.id in self._firing for word in words):
+            word = next((word for word in self._named.values() if name in word.routes), None)
+            if word is not None:
+                self._pager.page_for(word.id)
+                yield from self._fire(at_ns, word, found.harm, found.burn)
                 continue
-            if words:
-                self._pager.page_for(words[0].id)
-                yield self._fire(at_ns, words[0], found.harm, found.burn)
-                continue
-            alert = Alert(
-                at_ns=at_ns,
-                id=self._new_id(),
-                state="firing",
-                kind="burn",
-                routes=(name,),
-                since_ns=found.since_ns,
-                harm=found.harm,
-                burn=found.burn,
-                text=_burn_text(name, found),
+            text = _burn_text(name, found)
+            alert = self._alert(
+                at_ns, "burn", (name,), found.since_ns, found.harm, found.burn, text
             )
-            self._burns[name] = _Burns(alert, found)
+            self._stand(_Standing(alert, {name}, burning=found))
             yield alert
 
-    def _new_id(self) -> str:
+    def _alert(
+        self,
+        at_ns: int,
+        kind: AlertKind,
+        routes: tuple[str, ...],
+        since_ns: int,
+        harm: Harm,
+        burn: Burn | None,
+        text: str,
+    ) -> Alert:
         self._count += 1
-        return f"{self._engine}-a{self._count}"
+        return Alert(
+            at_ns=at_ns,
+            id=f"{self._engine}-a{self._count}",
+            state="firing",
+            kind=kind,
+            routes=routes,
+            since_ns=since_ns,
+            harm=harm,
+            burn=burn,
+            text=text,
+        )
+
+    def _stand(self, one: _Standing) -> None:
+        self._standing.append(one)
+        if len(self._standing) > _KEPT:
+            del self._standing[0]
 
 
 def _who(word: Diagnosis) -> str:

@@ -33,6 +33,7 @@ from probes.control.commands import (
     Go,
     MarkTime,
     Pause,
+    ProbeNow,
     SetKnob,
     Stop,
     Thicken,
@@ -181,7 +182,15 @@ class Engine:
             case WatchText():
                 for name, runner in self._routes.items():
                     runner.watch_text(name == command.route)
-            case SetKnob() | Pause() | Burst() | EndCoolDown() | Thicken() | AcceptUsual():
+            case (
+                SetKnob()
+                | Pause()
+                | Burst()
+                | ProbeNow()
+                | EndCoolDown()
+                | Thicken()
+                | AcceptUsual()
+            ):
                 if command.route in self._routes:
                     self._obey_route(command, self._routes[command.route])
                 else:
@@ -191,7 +200,7 @@ class Engine:
 
     def _obey_route(
         self,
-        command: SetKnob | Pause | Burst | EndCoolDown | Thicken | AcceptUsual,
+        command: SetKnob | Pause | Burst | ProbeNow | EndCoolDown | Thicken | AcceptUsual,
         runner: RouteRunner,
     ) -> None:
         match command:
@@ -203,6 +212,8 @@ class Engine:
                 runner.pause(command.paused, cancel=command.cancel, who=command.who)
             case Burst():
                 runner.burst(command.count, command.who)
+            case ProbeNow():
+                runner.probe_now()
             case Thicken():
                 runner.thicken(command.for_s, fresh=command.fresh)
             case AcceptUsual():

@@ -6,7 +6,9 @@ Rule 2. A worker's next probe is due at max(its end, its start + the interval, 1
 Rule 3. Knobs act at once and cancel nothing in flight.
 Rule 4. While something is suspected, probes go beside the pace (`thicken`): workers that rest lend
         themselves to them. The pace goes on as it was: a worker's next start stays where it is.
-Rule 5. A defect of ours in one probe is told and survived; no other route notices.
+Rule 5. A probe that is asked for goes on a connection that no worker has and that is kept for the
+        next one, so that who compares routes by such probes can compare kept connections, too.
+Rule 6. A defect of ours in one probe is told and survived; no other route notices.
 """
 
 import os
@@ -124,6 +126,9 @@ class RouteRunner:
         """Whether somebody looks when the next of them is due."""
         self._connecting_anew = False
         """Whether one on a connection of its own is under way."""
+        self._asking = anyio.Lock()
+        self._asked_transport: Transport | None = None
+        """Kept from one probe that was asked for to the next."""
         self._sockets: set[Transport] = set()
         self._closed_reads = 0
         """Of transports that are closed."""
@@ -187,6 +192,7 @@ class RouteRunner:
             while not self.gate.stopping:
                 await self.gate.changed.wait(self._tools.clock)
                 self._hire()
+        await self._let_go(self._asked_transport)
 
     def stop(self) -> None:
         """Admit nothing more and cancel what is in flight, which is reported as `cancelled`."""
@@ -236,6 +242,11 @@ class RouteRunner:
         self._say("burst", 0, number, who)
         for _ in range(number):
             self._group.start_soon(self._run_once)
+
+    def probe_now(self) -> None:
+        """Send one probe now, beside the pace, on the connection that is kept for such probes."""
+        if self._group is not None and not self.gate.stopping:
+            self._group.start_soon(self._run_asked)
 
     def thicken(self, for_s: float, *, fresh: bool) -> None:
         """Let one probe a second start in all, for some seconds from now; 0 ends that.
@@ -435,6 +446,18 @@ class RouteRunner:
             worker.short_s = 0.0
         if self.interval > 0:
             self.skipped += max(0, round((end_ns - start_ns) / (self.interval * NS_PER_S)) - 1)
+
+    async def _run_asked(self) -> None:
+        """One probe, after those that were asked for before it."""
+        async with self._asking:
+            if self.gate.stopping:
+                return
+            try:
+                self._asked_transport = self._asked_transport or self._new_transport()
+                scheduled_ns = self._tools.clock.monotonic_ns()
+                await self._probe(self._asked_transport, scheduled_ns, evidence=False)
+            except Exception as error:
+                self.fault(error)
 
     async def _run_anew(self) -> None:
         """One probe beside the pace, on a connection of its own."""

@@ -385,6 +385,9 @@ class Alert(Record, frozen=True, kw_only=True, tag_field="type", tag="alert"):
     """What it was taken for by then; None where there is no incident."""
     burn: Burn | None = None
     """Where it is for a goal's budget."""
+    ended_ns: int | None = None
+    """When it was over, as far as is known: an alert waits for what comes and goes. None while it
+    fires, and where nobody knows."""
     text: str = ""
     """The whole in one line; names are as they are: hostile."""
 

@@ -21,7 +21,7 @@ import msgspec
 
 from probes.config import Budget, Price, Route
 from probes.config.prompts import estimate_tokens
-from probes.control.commands import Allow, Allowance, Burst, Command
+from probes.control.commands import Allow, Allowance, Burst, Command, ProbeNow
 from probes.control.wanted import WantedRoute, wanted_of
 from probes.events import (
     AttemptFinished,
@@ -51,6 +51,8 @@ RATE_S: Final = 0.5
 """Over about so long a route's rate is taken: a route that begins is known within a second."""
 MAX_BURST_AHEAD: Final = 100
 """Probes of a burst that are leased for at once: a thousand would tie up a budget for minutes."""
+ASKED_AHEAD: Final = 2
+"""Single probes that are leased for beforehand where they are asked for."""
 _SHARE_OF_LIMIT: Final = 10
 """A run's leases take at most this part of a route's limit, so that one run starves no other."""
 _TOO_MUCH: Final = 2
@@ -109,6 +111,8 @@ class _RouteLease:
     """Tokens of attempts that are open."""
     burst: int = 0
     """Probes asked for beside the pace and not begun yet."""
+    asked_for: bool = False
+    """Single probes are asked for, and more of them will be."""
     paced: int = 0
     """Tokens spent since the rate was last looked at."""
     rate: float = 0.0
@@ -210,6 +214,9 @@ class _RouteLease:
             self.paced = 0
         workers = round(self.wanted.concurrency)
         soon = min(self.burst, MAX_BURST_AHEAD)
+        if self.asked_for:
+            # Whoever asks for one asks for the next when it has ended: that should not wait.
+            soon = max(soon, ASKED_AHEAD)
         if workers:
             interval = max(AHEAD_S, self.wanted.interval)
             soon += math.ceil(workers * AHEAD_S / interval) + 1
@@ -325,8 +332,10 @@ class BudgetLease:
 
     def expect(self, command: Command) -> None:
         """Note what the engine is told to do: what it will need follows from it."""
-        if isinstance(command, Burst) and command.route in self._routes:
-            self._routes[command.route].burst += command.count
+        if isinstance(command, Burst | ProbeNow) and command.route in self._routes:
+            route = self._routes[command.route]
+            route.burst += command.count if isinstance(command, Burst) else 1
+            route.asked_for = route.asked_for or isinstance(command, ProbeNow)
         self._wanted = self._wanted.after_command(command)
         for name, route in self._routes.items():
             route.wanted = self._wanted.routes[name]

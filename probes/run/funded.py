@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 
-from probes.control.commands import Burst, Command, SetKnob
+from probes.control.commands import Burst, Command, ProbeNow, SetKnob
 from probes.events import Event, Held
 from probes.kit.clock import Clock
 from probes.kit.signals import Signal
@@ -62,7 +62,7 @@ class FundedEngine(SupervisedEngine):
     def send(self, command: Command) -> None:
         """Pass a command on, and lease for it."""
         self._lease.expect(command)
-        if isinstance(command, (Burst, SetKnob)):
+        if isinstance(command, (Burst, ProbeNow, SetKnob)):
             self.top_up()
         super().send(command)
 

@@ -10,10 +10,10 @@ Rule 4: after a batch the engines are asked for more probes of what is suspected
 
 import os
 import queue
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import msgspec
@@ -32,6 +32,7 @@ from probes.control.wanted import Wanted
 from probes.diagnosis import Diagnostician
 from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Notice, durable_lines
+from probes.exports.alert_command import AlertCommand, without_secrets
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -50,6 +51,10 @@ from probes.sources.source import Brief, Receive, Source
 from probes.sources.supervised import Launch
 from probes.stats.sketch import BACKEND
 from probes.store.recording import Recorder
+
+if TYPE_CHECKING:
+    # A comparison has a session of its own; this one only hands it to a screen.
+    from probes.run.comparison_run import Comparisons
 
 _HELLO_PATIENCE_S: Final = 60.0
 """An engine that says nothing for half of it is killed; without any, a duration must end too."""
@@ -76,14 +81,17 @@ class Session:
         limits: HostLimits | None = None,
         launch: Launch = launch_process,
         diagnostician: Diagnostician | None = None,
+        compare: "Callable[[], Comparisons] | None" = None,
     ) -> None:
         """Prepare a run of `engines` engines, each in a process of its own unless `in_process`.
 
         `headers` are those of each route with its secrets filled in; `apart` is the ledger that
         takes what the shared one does not at the end; `diagnostician` judges the run in the place
-        of a new one of ours.
+        of a new one of ours; `compare` makes what compares its routes for a screen.
         """
         self._config = config
+        self._compare = compare
+        self._comparisons: Comparisons | None = None
         self._headers = {route: dict(values) for route, values in headers.items()}
         self._recorder = recorder
         self._clock = clock or SystemClock()
@@ -128,6 +136,9 @@ class Session:
         self._limits = limits
         secrets = secret_values(self._headers) | proxy_secrets(config.routes, os.environ)
         self._scrub = Scrubber(secrets).scrub
+        self._on_alert = self._alert_command(secrets)
+        if self._on_alert is not None:
+            self._sinks.append(self._on_alert.receive)
         self._funded: list[FundedEngine] = []
         self._source: Source
         if engines == 1:
@@ -168,9 +179,11 @@ class Session:
         return None
 
     @property
-    def comparisons(self) -> None:
-        """What compares its routes; nothing yet does."""
-        return None
+    def comparisons(self) -> "Comparisons | None":
+        """What compares its routes beside it, made when it is first asked for."""
+        if self._comparisons is None and self._compare is not None:
+            self._comparisons = self._compare()
+        return self._comparisons
 
     @property
     def recording_path(self) -> str:
@@ -237,7 +250,22 @@ class Session:
             with anyio.CancelScope(shield=True):
                 await self._finish()
 
+    def _alert_command(self, secrets: frozenset[str]) -> AlertCommand | None:
+        """Return what is run for each alert, where the settings name a command."""
+        alerts = self._config.alerts
+        if not alerts.on_alert:
+            return None
+        return AlertCommand(
+            alerts.on_alert,
+            seconds=alerts.timeout_s,
+            environ=without_secrets(os.environ, secrets),
+            scrub=self._scrub,
+            report=self._problems.put,
+        )
+
     async def _finish(self) -> None:
+        if self._on_alert is not None:
+            await to_thread.run_sync(self._on_alert.close)
         if not self._greeted:
             self._introduce_ourselves()
         try:

@@ -25,11 +25,18 @@ from probes.board import Board
 from probes.board.board import OpenAttempt
 from probes.board.checkpoint import Checkpoint
 from probes.board.views import Happening
-from probes.events import DURABLE_TYPES, AttemptFinished, Derived, Event
+from probes.events import (
+    DURABLE_TYPES,
+    AttemptFinished,
+    Derived,
+    Event,
+    Hello,
+    decode_event,
+)
 from probes.kit.clock import NS_PER_S
 from probes.store.recording import HELLO_PREFIX
 from probes.store.recording_files import Place
-from probes.store.recording_reader import Piece, RecordingError, read_on
+from probes.store.recording_reader import Piece, RecordingError, read_on, read_pieces
 
 EVENTS_APART: Final = 4_000
 """Durable events from one checkpoint to the next: a sixth of a second of folding."""
@@ -177,6 +184,14 @@ class Timeline:
         )
 
     @property
+    def recorded_span(self) -> TimeSpan:
+        """What of the run can be read by now: it may begin before the first moment to be shown."""
+        span = self.span
+        if span.is_cut or self._begin_ns is None:
+            return span
+        return TimeSpan(self._begin_ns, span.end_ns, is_cut=False)
+
+    @property
     def checkpoints(self) -> int:
         """How many there are."""
         return len(self._moments)
@@ -205,6 +220,46 @@ class Timeline:
         """Yield what is recorded after a place by now. Raises RecordingError."""
         parts = list(self._recorded.parts)
         return read_on(parts if place.part in parts else [place.part], place)
+
+    @property
+    def parts(self) -> Sequence[Path]:
+        """The files of the recording so far, in order."""
+        return self._recorded.parts
+
+    def between(self, begin_ns: int, end_ns: int) -> Iterator[Event]:
+        """Yield the durable events of a stretch in their order, verdicts as they were decided.
+
+        The last `hello` before it comes first: without it no route is known.
+
+        Raises:
+            RecordingError: what is recorded cannot be read.
+        """
+        moment = self.before(begin_ns)
+        place = None if moment is None else moment.locate()
+        if moment is None or place is None:
+            raise RecordingError("nothing is recorded that one could go back to")
+        if begin_ns < moment.at_ns and not self.span.is_cut:
+            number, done, pieces = 0, 0, read_pieces(self.parts, str)
+        else:
+            yield decode_event(place.hello)
+            number, done, pieces = moment.number, moment.done, self.read_on(place)
+        for piece in pieces:
+            for event in piece.events[done:]:
+                if event.at_ns > end_ns:
+                    return
+                kind = type(event)
+                is_wanted = event.at_ns >= begin_ns or kind is Hello
+                if kind in _DERIVED:
+                    if is_wanted and not self.judges_anew:
+                        yield event
+                    continue
+                if kind not in _DURABLE:
+                    continue
+                number += 1
+                if is_wanted:
+                    yield event
+                    yield from self.verdicts(number)
+            done = 0
 
     def verdicts(self, number: int) -> Sequence[Event]:
         """Return what was derived from the event of a number, where that is judged anew."""

@@ -22,6 +22,7 @@ from probes.control.commands import (
     EndCoolDown,
     MarkTime,
     Pause,
+    ProbeNow,
     SetKnob,
     Thicken,
     WatchText,
@@ -122,13 +123,8 @@ class SeveralEngines:
             case SetKnob(knob="concurrency") if known:
                 self._tell(self._turned(command, now_ns))
                 self._resize(command)
-            case Burst() if known:
-                # A burst is of now: an engine that is being started would send its part late.
-                parts = self._division.split(command.count, sorted(self._stream.living))
-                if parts:  # else nobody sends it
-                    self._tell([_knob(command, "burst", 0.0, float(command.count), now_ns)])
-                for engine, number in parts.items():
-                    self._engines[engine].send(msgspec.structs.replace(command, count=number))
+            case Burst() | ProbeNow() if known:
+                self._send_beside(command, now_ns)
             case Thicken() if known:
                 self._thicken(command, now_ns)
             case AcceptUsual() if known:
@@ -141,6 +137,20 @@ class SeveralEngines:
                 self._tell(self._turned(command, now_ns))
                 for source in self._engines:
                     source.send(command)
+
+    def _send_beside(self, command: Burst | ProbeNow, now_ns: int) -> None:
+        """Share what goes beside the pace out. It is of now: an engine that is being started would
+        send its part late."""
+        living = sorted(self._stream.living)
+        if isinstance(command, ProbeNow):
+            for engine in self._division.split(1, living):
+                self._engines[engine].send(command)
+            return
+        parts = self._division.split(command.count, living)
+        if parts:  # else nobody sends it
+            self._tell([_knob(command, "burst", 0.0, float(command.count), now_ns)])
+        for engine, number in parts.items():
+            self._engines[engine].send(msgspec.structs.replace(command, count=number))
 
     def hold(self) -> None:
         """Stop reading the engines' pipes."""

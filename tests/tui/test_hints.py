@@ -255,13 +255,16 @@ NAMES_A_KEY: Final = re.compile(
     + "|".join(
         re.escape(shown)
         for shown in sorted(
-            # Those are in any sentence too.
-            {part for key in KEYS for part in key.shown.split(" ")} - {"", *":123456,.()[]"}
+            # Those are in any sentence too, and these are words of English.
+            {part for key in KEYS for part in key.shown.split(" ")}
+            - {"", "a", "A", *":123456,.()[]"}
         )
     )
     + r") [a-z]{2,}"
 )
-DIALOGUES: Final = frozenset(("first_run.py", "sort_menu.py", "help.py", "manual.py", "prompt.py"))
+DIALOGUES: Final = frozenset(
+    ("first_run.py", "sort_menu.py", "help.py", "manual.py", "prompt.py", "alert_list.py")
+)
 """Pages over the live screens: what they are moved by is their own, and is not remapped."""
 NO_KEYS: Final = frozenset(
     ("? y n", "a text for the mark: Enter puts it, with none it is called mark; Esc leaves")

@@ -22,6 +22,7 @@ from tui.keys import (
 )
 from tui.panes.footer import footer_lines, key_at
 from tui.panes.view import Freeze, PastView, ViewState
+from tui.screens.comparison import ComparisonScreen
 from tui.screens.home import HomeScreen
 from tui.screens.request import RequestScreen
 from tui.screens.route import RouteScreen
@@ -46,7 +47,7 @@ def test_every_key_tells_what_it_does() -> None:
 
 
 def test_every_action_exists() -> None:
-    for screen in (HomeScreen, RouteScreen, RequestScreen):
+    for screen in (HomeScreen, RouteScreen, RequestScreen, ComparisonScreen):
         for key in keys_of(screen.NAME):
             name = key.action.partition("(")[0]
             assert name.startswith("app.") or hasattr(screen, f"action_{name}")

@@ -4,19 +4,24 @@ Importing Textual takes longer than anything else at the start. It is done in a 
 engine's process starts and sends its first requests.
 """
 
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeAlias
 
 import anyio
 from anyio import to_thread
 
-from probes.config import Config
+from probes.config import Alerting, Config
+from probes.events import Event
+from probes.kit.clock import SystemClock
 from tui.commands.output import OutputError, discard, say
 from tui.commands.settings import check_display
 from tui.commands.summary import summary_text
+from tui.screens.alert_desk import AlertDesk
 from tui.session import CockpitSession
+from tui.terminal.capabilities import is_in_tmux, notifies_by
 from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.leaving import Leaving, terminal_state
 
@@ -42,10 +47,17 @@ Load: TypeAlias = Callable[[], Callable[[], Screen]]
 """Imports what a screen needs, in a thread; what it returns makes the screen, in the loop."""
 
 
-def run_app(session: CockpitSession, config: Config, *, duration_s: float | None = None) -> int:
+def run_app(
+    session: CockpitSession,
+    config: Config,
+    *,
+    duration_s: float | None = None,
+    subscribe: Callable[[Callable[[list[Event], bytes], None]], object] | None = None,
+) -> int:
     """Run the cockpit on a terminal until the user leaves, or for `duration_s` seconds of probing.
 
-    Prints a summary of the run after the screen is gone; returns the exit status.
+    Prints a summary of the run after the screen is gone; returns the exit status. `subscribe` lets
+    somebody take the events as they happen: without it no alert calls anybody.
 
     Raises:
         ConfigError: there is no theme or key such as the settings ask for.
@@ -54,11 +66,14 @@ def run_app(session: CockpitSession, config: Config, *, duration_s: float | None
     check_display(config)
 
     with no_passes_at_the_start(), Leaving(terminal_state()) as leaving:
+        desk = alert_desk(config.alerts, os.environ)
+        if subscribe is not None:
+            subscribe(desk.receive)
 
         def load() -> Callable[[], Screen]:
             from tui.app import LlmtopApp
 
-            return lambda: LlmtopApp(session, config, on_leaving=leaving.ask)
+            return lambda: LlmtopApp(session, config, on_leaving=leaving.ask, desk=desk)
 
         status = anyio.run(run_cockpit, session, load, duration_s, leaving)
         if session.replayed is not None:
@@ -66,6 +81,16 @@ def run_app(session: CockpitSession, config: Config, *, duration_s: float | None
         last = session.board.snapshot(window="run", anew=True)
         _say_last(summary_text(last, session.recording_path).splitlines())
     return status
+
+
+def alert_desk(alerts: Alerting, environ: Mapping[str, str]) -> AlertDesk:
+    """Return what calls as the settings want it and the terminal can."""
+    return AlertDesk(
+        SystemClock(),
+        bell=alerts.bell,
+        notifies_by=notifies_by(environ) if alerts.notify else "",
+        in_tmux=is_in_tmux(environ),
+    )
 
 
 def _say_last(lines: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -18,6 +19,9 @@ from probes.run.session import Session
 from probes.store.recording import Recorder, default_folder
 from tui.commands.output import OutputError, UsageError, complain
 from tui.terminal.capabilities import no_screen_because
+
+if TYPE_CHECKING:
+    from probes.run.comparison_run import Comparisons
 
 
 def watch(
@@ -43,15 +47,24 @@ def watch(
     if arguments.window is not None:
         display = msgspec.structs.replace(config.display, window=arguments.window)
         config = msgspec.structs.replace(config, display=display)
+    headers = resolve_headers(config, os.environ)
+
+    def compare() -> "Comparisons":
+        from probes.run.comparison_run import Comparisons  # no start should pay for it
+
+        in_process = arguments.in_process
+        return Comparisons(config, headers, ledger=ledger, apart=apart, in_process=in_process)
+
     session = Session(
         config,
-        resolve_headers(config, os.environ),
+        headers,
         recorder=_recorder(config, arguments),
         ledger=ledger,
         apart=apart,
         in_process=arguments.in_process,
         engines=arguments.engines,
         include_text=config.recording.text,
+        compare=compare,
     )
     if accompany is not None:
         accompany(session)
@@ -70,7 +83,9 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
 
         asked = PassOrFail(on_goals=arguments.fail_on_goals, on_incident=arguments.fail_on_incident)
         session.subscribe(asked.receive)
-        status = run_app(session, config, duration_s=arguments.duration)
+        status = run_app(
+            session, config, duration_s=arguments.duration, subscribe=session.subscribe
+        )
         return status or asked.status(session.board.summary(), complain)
 
     from probes.run.headless import run_headless  # a screen has no need of it

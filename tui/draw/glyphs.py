@@ -37,6 +37,9 @@ STAND_INS: Final[dict[str, str]] = {
     "✓": "+",
     "●": "*",
     "◉": "@",
+    # an alert that nobody, or somebody, has seen
+    "⚑": "A",
+    "⚐": "a",
     # a knob was turned
     "⚙": "*",
     # lanes: a failure, one cut off, a time-out, the first token, a stall, the end

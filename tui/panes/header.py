@@ -13,6 +13,7 @@ from typing import Final, get_args
 import msgspec
 
 from probes.board.views import HeaderView, RouteState, Snapshot
+from probes.comparing.views import ComparisonView
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.clock import NS_PER_S
@@ -31,7 +32,7 @@ from tui.draw.text import (
     time_of_day,
     usd,
 )
-from tui.keys import KEYS, Hotkey, first_key, with_keys
+from tui.keys import KEYS, Hotkey, first_key, key_or_label, with_keys
 from tui.panes.axis import moment_words
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
@@ -76,11 +77,18 @@ class Strips:
     """None where it is a run that is shown."""
     zone: tzinfo | None = None
     """That of the times shown; None is this machine's."""
+    comparison: ComparisonView | None = None
+    """One that asks, or of which nobody has seen the end; None beside its page, which says more."""
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
-        """Return the strip: LIVE or FROZEN, rates, cost, and the observer's own health."""
-        lamp = self._lamp(snapshot, view)
-        return [_strip([*lamp, *_figures(snapshot)], snapshot.header, self.cockpit, width)]
+        """Return the strip: where in time one stands, what is going on, and at the right how far it
+        can be trusted.
+
+        Where there is no room figures go by priority, then the words of remarks. What cannot be
+        trusted is said at any width that holds it.
+        """
+        figures = [*self._lead(snapshot, view), *_figures(snapshot)]
+        return [_strip(figures, snapshot.header, self.cockpit, width)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the banner, red over the whole width: of now, whatever is shown."""
@@ -95,7 +103,7 @@ class Strips:
         Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
         """
         figures = [
-            *self._lamp(snapshot, view),
+            *self._lead(snapshot, view),
             *(_Part(line, priority) for line, priority in parts),
         ]
         return _strip(figures, snapshot.header, self.cockpit, width)
@@ -106,6 +114,11 @@ class Strips:
             return banner_line(snapshot, self.status, keys)
         failure = neutralise(self.replay.failure, _WORDS_LIMIT)
         return ((f" THE REST CANNOT BE READ · {failure} ", "alert"),) if failure else None
+
+    def _lead(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
+        """Return what every strip begins with."""
+        lamp = self._lamp(snapshot, view)
+        return [*lamp, *_called(snapshot, view), *_comparison(self.comparison, view)]
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
@@ -124,21 +137,11 @@ class _Part(msgspec.Struct, frozen=True):
         return line_width(self.line)
 
 
+_COMPARES: Final = 0.85
+"""Priority of what a comparison says: it spends money, and no other line tells it; verdicts tell
+who hurts where there is no room to count them."""
 _EXPLAINED_BEFORE: Final = 2.5
 """Figures of a higher priority make room for the words of a remark; those below never do."""
-
-
-def header_line(
-    snapshot: Snapshot, view: ViewState, status: HostStatus, width: int, cockpit: Cockpit = CALM
-) -> Line:
-    """Return the strip: lamp, what is going on, and at the right how far it can be trusted.
-
-    Where there is no room figures go by priority, then the words of remarks. What cannot be
-    trusted is said at any width that holds it.
-    """
-    header = snapshot.header
-    figures = [*_where(snapshot, view, status), *_figures(snapshot)]
-    return _strip(figures, header, cockpit, width)
 
 
 def _strip(figures: list[_Part], header: HeaderView, cockpit: Cockpit, width: int) -> Line:
@@ -333,6 +336,17 @@ def _replay_lamp(
     return parts
 
 
+def _called(snapshot: Snapshot, view: ViewState) -> list[_Part]:
+    """Return how many alerts nobody has acknowledged; in nothing else it is told at any width."""
+    number = sum(
+        one.over is None and one.alert.id not in view.acknowledged for one in snapshot.alerts
+    )
+    if not number:
+        return []
+    words = counted(number, "alert", short=True)
+    return [_Part(((" ", "text"), (f"⚑ {words}", "missed")), 0.1)]
+
+
 def _elapsed(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
@@ -383,6 +397,17 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
+
+
+def _comparison(shown: ComparisonView | None, view: ViewState) -> list[_Part]:
+    """Return that a comparison asks, and how far it is; or that it is over, and what shows it."""
+    if shown is None:
+        return []
+    if shown.is_over:
+        words = f"comparison over: {key_or_label('compare', view.keys)}"
+        return [_Part(((f"  {words}", "title"),), _COMPARES)]
+    told = f"comparing {shown.pairs}/{shown.cost.pairs}"
+    return [_Part(((f"  {told}", "accent"),), _COMPARES)]
 
 
 def _routes(snapshot: Snapshot) -> Line:

@@ -30,8 +30,15 @@ PaneName: TypeAlias = Literal[
     "probes",
     # of the page of a probe
     "request",
+    # of the page of a comparison
+    "comparison",
 ]
 
+
+ARM_LETTERS: Final = "ABCD"
+"""What tagged routes are called, in the order in which they were tagged: as the arms of the
+comparison that will be made of them. More than four lines of intervals nobody compares by eye, and
+each arm more makes every other one rarer for the same money."""
 
 LogFilter: TypeAlias = Literal["all", "route", "incidents"]
 """What the log shows: everything, the selected route, or only incidents and knobs."""
@@ -138,11 +145,15 @@ class ViewState(msgspec.Struct, frozen=True):
     private: bool = False
     """Names of routes, models and hosts, and a server's words, are masked: somebody looks on."""
     log_filter: LogFilter = "all"
+    tagged: tuple[str, ...] = ()
+    """Routes that are to be compared, the first one is what the others are compared with."""
     rows: tuple[str, ...] | None = None
     """The rows of the table in their order, where that was made of other names than those shown;
     None where filter and order make it."""
     preview: bool = False
     """The token arrival pane shows the text as it comes."""
+    acknowledged: frozenset[str] = frozenset()
+    """Ids of the alerts that somebody has seen: they are loud no more."""
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
     freeze: Freeze | None = None
@@ -160,6 +171,10 @@ class ViewState(msgspec.Struct, frozen=True):
     def frozen(self) -> bool:
         """Whether the screen stands still."""
         return self.freeze is not None
+
+    def tag(self, route: str) -> str:
+        """Return the letter of a tagged route; a blank of one that is not."""
+        return ARM_LETTERS[self.tagged.index(route)] if route in self.tagged else " "
 
     def offset(self, pane: PaneName) -> int:
         """Return how many lines a pane is scrolled down."""

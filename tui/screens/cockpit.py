@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
+from anyio import to_thread
 
-from probes.board.views import WindowName
+from probes.board.views import Snapshot, WindowName
 from probes.control.commands import Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
 from probes.events import Knob
@@ -14,9 +16,12 @@ from probes.kit.clock import Clock
 from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ReplayView, ViewState
+from tui.screens.alert_desk import AlertDesk
+from tui.screens.comparisons import Comparisons
 from tui.screens.frames import Frames
+from tui.screens.masking import mask_of
 from tui.screens.travel import Travel
-from tui.session import CockpitSession, Proposal, Propose
+from tui.session import CockpitSession, HandedOver, HandOver, Proposal, Propose
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
@@ -48,6 +53,8 @@ class CockpitState:
         terminal: Terminal | None = None,
         keys: Sequence[Hotkey] = KEYS,
         propose: Propose | None = None,
+        hand_over: HandOver | None = None,
+        desk: AlertDesk | None = None,
     ) -> None:
         self.view = ViewState(window=window, keys=tuple(keys))
         self.session = session
@@ -61,7 +68,12 @@ class CockpitState:
         self.travel.play(session.replayed is not None)
         self.frames = Frames(session.board, clock, self.travel)
         self.strips = Strips()
+        self.desk = desk or AlertDesk(clock)
+        self.comparisons = Comparisons(session)
         self._propose = propose
+        self._hand_over = hand_over
+        self.is_handing_over = False
+        """A hand-over is being made: one at a time."""
         self._settled: dict[str, str] = {}
         """What of [display] is as it was at the start, or as it was saved since."""
         self.typed: deque[str] = deque(maxlen=_TYPED_MOST)
@@ -86,6 +98,12 @@ class CockpitState:
             failure=replayed.failure,
         )
 
+    def worded(self, text: str) -> str:
+        """Return words of ours as they may leave the screen: while names are masked, without."""
+        if not self.view.private:
+            return text
+        return mask_of(self.session.wanted.routes, self.frames.latest).words(text)
+
     def settle(self, **display: str) -> None:
         """Take what is looked at for what the settings say: only what is another is ever saved.
 
@@ -104,6 +122,17 @@ class CockpitState:
         }
         turned = {key: word for key, word in display.items() if word != self._settled.get(key)}
         return self._propose(routes, turned)
+
+    async def hand_over(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+        """Tell what is shown to whoever is not there, while probing goes on."""
+        if self._hand_over is None:
+            return HandedOver(failure="Nothing is recorded that could be handed over.")
+        self.is_handing_over = True
+        try:
+            told = partial(self._hand_over, snapshot, route, writes=writes)
+            return await to_thread.run_sync(told, abandon_on_cancel=False)
+        finally:
+            self.is_handing_over = False
 
     def turn(self, command: Command) -> None:
         """Hand a command to the engine, and remember what takes it back where something can."""

@@ -25,6 +25,9 @@ VerbName: TypeAlias = Literal[
     "interval",
     "cap",
     "undo",
+    "tag",
+    "untag",
+    "compare",
     "pause",
     "route",
     "filter",
@@ -95,6 +98,19 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb("cap", "N", "tokens that an answer may have", knob="max_tokens"),
     Verb("undo", "", "turn the last knob back"),
     Verb(
+        "tag",
+        "[ROUTE]",
+        "tag a route for a comparison, or take its tag away",
+        lambda known: tuple(known.routes),
+    ),
+    Verb("untag", "", "take all tags away"),
+    Verb(
+        "compare",
+        "[CHANGE]",
+        "compare what is tagged, or the route with itself after fresh, stream, prompt=N or "
+        "base-url=URL",
+    ),
+    Verb(
         "pause",
         "[ROUTE]",
         "pause a route, or let it go on; all of them by the name all",
@@ -146,7 +162,7 @@ def read(text: str, known: Known) -> TypedCommand:
         value = _one_of(verb, value, words)
     if verb.name == "sort":
         value = known.sorts[value]
-    elif verb.name in ("route", "pause"):
+    elif verb.name in ("route", "pause", "tag"):
         value = known.routes.get(value, value)
     return TypedCommand(verb.name, value)
 

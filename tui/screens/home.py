@@ -275,7 +275,7 @@ class HomeScreen(LiveScreen):
         self.look(moved_to_last(self.latest, self.view) if last else following(self.view))
 
     def action_back(self) -> None:
-        """Undo the nearest of: filter, maximised pane, preview, a cursor of the user's."""
+        """Undo the nearest of: filter, maximised pane, preview, tags, a cursor of the user's."""
         view = self.view
         if self.query_one("#filter").display or view.filter:
             self.query_one("#filter", Input).value = ""
@@ -284,6 +284,8 @@ class HomeScreen(LiveScreen):
             self.look(replace(view, maximised=None))
         elif view.preview:
             self.action_preview()
+        elif view.tagged:
+            self.action_untag()
         elif view.selected is not None:
             self.look(following(view))
 

@@ -20,18 +20,21 @@ from probes.board.views import RouteView, Snapshot
 from probes.control.commands import Command, EndCoolDown, MarkTime, Pause, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
+from probes.events import Alert
+from probes.events.diagnosis_words import who_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from probes.kit.short_figures import age
-from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label
+from probes.kit.short_figures import age, time_of_day
+from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
 from tui.panes.axis import moment_words
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
-from tui.panes.view import PaneName, ViewState
+from tui.panes.view import ARM_LETTERS, PaneName, ViewState
 from tui.screens import knobs
+from tui.screens.alert_list import AlertList
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
 from tui.screens.command_line import CommandError, completions, hint, read_moment
@@ -53,6 +56,8 @@ _REMARK_S: Final = 20.0
 """What is missing of a recording stands so long: it is also told when the screen is gone."""
 REPLAYED: Final = "A recording: nothing can be turned."
 SCROLL_STEP: Final = 5
+_PATH_SHOWN_S: Final = 20.0
+"""Long enough to write a path down."""
 _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
@@ -171,7 +176,8 @@ class LiveScreen(Screen[None]):
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
         self._tell_remarks()
-        moment = (cockpit.frames.moment(), _shown_of(cockpit.session.status), cockpit.replay())
+        shown = _shown_of(cockpit.session.status), cockpit.replay(), cockpit.comparisons.view
+        moment = (cockpit.frames.moment(), shown)
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
@@ -190,14 +196,14 @@ class LiveScreen(Screen[None]):
         self._watch_text()
         status = cockpit.session.status
         mask = self.mask()
+        strips = cockpit.strips
         present = cockpit.frames.present() if past is not None else None
-        if present is not None and mask is not None:
-            present = mask.snapshot(present)
-        cockpit.strips.present = present
-        cockpit.strips.status = status if mask is None else masked_status(status)
-        cockpit.strips.replay = cockpit.replay()
+        strips.present = present if present is None or mask is None else mask.snapshot(present)
+        strips.status = status if mask is None else masked_status(status)
+        strips.replay = cockpit.replay()
+        strips.comparison = cockpit.comparisons.untold()
         arranged = self.arrange_panes()
-        cockpit.strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
+        strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None, past=None)
         # A place that was reached is drawn whole at once; what is played, as what is live.
         place = None if past is None or past.is_playing else (past.at_ns, past.begin_ns)
@@ -207,7 +213,7 @@ class LiveScreen(Screen[None]):
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, past, cockpit.strips.replay, *_shown_of(status)),
+                (self.view.freeze, past, strips.replay, strips.comparison, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
@@ -552,6 +558,81 @@ class LiveScreen(Screen[None]):
         self.view = replace(self.view, freeze=None)
         self._keep_time()
 
+    # Alerts.
+
+    def action_alerts(self) -> None:
+        """List the alerts: those of now, whatever is shown."""
+
+        def listed() -> Snapshot:
+            mask = self.mask()
+            now = self.cockpit.frames.present()
+            return now if mask is None else mask.snapshot(now)
+
+        def acknowledge(found: str) -> Alert | None:
+            alert = self._alert(found)
+            if alert is not None:
+                self._acknowledge(alert)
+            return alert
+
+        self.app.push_screen(
+            AlertList(listed, self.cockpit.desk, acknowledge, self._mute), self._go_to_alert
+        )
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge the newest alert that fires; again: mute its routes for an hour."""
+        desk = self.cockpit.desk
+        alert = desk.newest(self.cockpit.frames.present().alerts)
+        if alert is not None:
+            self._acknowledge(alert)
+            key = key_or_label("acknowledge", self.view.keys)
+            names = who_words([self.called(name) for name in alert.routes]) or "it"
+            text = neutralise(alert.text, _LINE_LIMIT)
+            self.notify(f"Acknowledged; {key} again mutes {names} for an hour. {text}")
+        elif (muted := desk.mute_last()) is not None:
+            self._tell_mute(muted)
+        else:
+            self.notify("No alert is left to acknowledge.")
+
+    def _acknowledge(self, alert: Alert) -> None:
+        desk = self.cockpit.desk
+        if alert.id not in desk.acknowledged:
+            self.send(MarkTime(text=f"acknowledged: {alert.text}"))
+        desk.take(alert)
+        self.look(replace(self.view, acknowledged=desk.acknowledged))
+
+    def _mute(self, found: str) -> None:
+        alert, desk = self._alert(found), self.cockpit.desk
+        if alert is None:
+            return
+        if desk.muted_until_ns(alert) is not None:
+            desk.unmute(alert)
+            return
+        self._acknowledge(alert)
+        desk.mute(alert)
+        self._tell_mute(alert)
+
+    def _tell_mute(self, alert: Alert) -> None:
+        until_ns = self.cockpit.desk.muted_until_ns(alert)
+        if until_ns is not None:
+            names = who_words([self.called(name) for name in alert.routes])
+            self.notify(f"{names}: muted until {time_of_day(until_ns, 0)[:5]}.")
+
+    def _alert(self, found: str) -> Alert | None:
+        alerts = self.cockpit.frames.present().alerts
+        return next((one.alert for one in alerts if one.alert.id == found), None)
+
+    def _go_to_alert(self, found: str | None) -> None:
+        """Go to the page of the route that showed it, at the moment when it began."""
+        alert = None if found is None else self._alert(found)
+        if alert is None:
+            return
+        travel = self.cockpit.travel
+        if travel.can_go_back:
+            self._go_where(travel.want(alert.since_ns))
+        name = alert.harm.route or next(iter(alert.routes), "")
+        if name:
+            self.go_to(name)
+
     # Where in time.
 
     def action_travel(self, by_s: float) -> None:
@@ -633,6 +714,65 @@ class LiveScreen(Screen[None]):
         """Show the place that was reached."""
         self._moment = ()
         self.pull()
+
+    # Comparing.
+
+    def action_tag(self, name: str = "") -> None:
+        """Tag a route for a comparison, the selected one without a name; or take its tag away."""
+        route, tagged = self.route(), self.view.tagged
+        name = name or (route.name if route is not None else "")
+        if name in tagged:
+            tagged = tuple(one for one in tagged if one != name)
+        elif name and len(tagged) < len(ARM_LETTERS):
+            tagged = (*tagged, name)
+        elif name:
+            words = f"{len(tagged)} are tagged, and more are not compared at once: {{tag}} on one "
+            self.notify(with_keys(words + "of them takes its tag away.", self.view.keys))
+        self.look(replace(self.view, tagged=tagged))
+
+    def action_untag(self) -> None:
+        """Take all tags away."""
+        self.look(replace(self.view, tagged=()))
+
+    async def action_compare(self, change: str = "") -> None:
+        """Show the comparison that runs, or ask for a new one; of the route with a `change`."""
+        from tui.screens import comparing  # which the first frame need not wait for
+
+        await comparing.compare(self, change)
+
+    # What is told to whoever is not there.
+
+    def action_bundle(self) -> None:
+        """Write a folder that tells the incident of the route to whoever was not there."""
+        self._hand_over(writes=True)
+
+    def action_copy(self) -> None:
+        """Copy in a paragraph what happened."""
+        self._hand_over(writes=False)
+
+    def _hand_over(self, *, writes: bool) -> None:
+        if self.cockpit.is_handing_over:
+            self.notify("A hand-over is being made already.")
+            return
+        route = self.route()
+        if writes:
+            whose = f" of {self.called(route.name)}" if route is not None else ""
+            self.notify(f"Writing a bundle{whose}: reading the recording …")
+        name = route.name if route is not None else ""
+        self.run_worker(self._tell(self.latest, name, writes=writes), group="hand-over")
+
+    async def _tell(self, snapshot: Snapshot, name: str, *, writes: bool) -> None:
+        told = await self.cockpit.hand_over(snapshot, name, writes=writes)
+        if told.failure:
+            self.notify(neutralise(told.failure, _LINE_LIMIT), severity="error")
+        elif writes:
+            folder = neutralise(told.folder, _LINE_LIMIT)
+            self.notify(f"Bundle written: {folder}", timeout=_PATH_SHOWN_S)
+        else:
+            self.app.copy_to_clipboard(told.summary)
+            # Nobody answers OSC 52, so nobody knows whether this terminal obeyed.
+            shown = neutralise(told.summary, _LINE_LIMIT) if self.mask() is None else "The summary"
+            self.notify(f"{shown} copied, where the terminal takes OSC 52.")
 
     def action_private(self) -> None:
         """Mask the names of routes, models and hosts, and a server's words; or show them again."""

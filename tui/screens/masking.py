@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, TypeVar, overload
 from msgspec.structs import replace
 
 from probes.board.views import (
+    AlertView,
     Happening,
     HappeningKind,
     IncidentView,
@@ -29,8 +30,9 @@ from probes.board.views import (
     Snapshot,
     ThrottleEntry,
 )
+from probes.comparing.views import ComparisonView
 from probes.control.status import HostStatus
-from probes.events import AttemptFinished, Diagnosis, Limit
+from probes.events import Alert, AttemptFinished, Diagnosis, Limit
 from tui.panes.routes import visible_routes
 from tui.panes.view import PastView, ViewState
 
@@ -46,6 +48,8 @@ _FINISH_REASONS: Final = frozenset(
 )
 """Those of the public APIs; any other is a server's own word."""
 _STATUS: Final = re.compile(r"\b[1-5]\d\d\b")
+_CHANGE: Final = re.compile(r"fresh|kept|whole|streamed|prompt of [\d,]+")
+"""What an arm is called beside its route by our own words; any other is a host or a path."""
 _QUOTED: Final = re.compile(r"\"(.*\"|.*)|“(.*”|.*)", re.DOTALL)
 """From the first quotation mark to the last: what is quoted may hold some of its own."""
 
@@ -106,6 +110,7 @@ class Mask:
             recoveries=tuple(
                 [replace(one, diagnosis=self._diagnosis(one.diagnosis)) for one in shown.recoveries]
             ),
+            alerts=tuple([self._alert(one) for one in shown.alerts]),
             happenings=tuple([self._happening(one) for one in shown.happenings]),
         )
 
@@ -118,12 +123,39 @@ class Mask:
             attempts=tuple([self._attempt(attempt) for attempt in request.attempts]),
         )
 
+    def comparison(self, shown: ComparisonView) -> ComparisonView:
+        """Return a comparison without names; what was changed of a route is said by our words."""
+        names = {arm.name: self._arm(arm.name) for arm in shown.arms}
+        sentence = shown.sentence
+        # The longest first: the name of a changed route begins with the route's own.
+        for name in sorted(names, key=len, reverse=True):
+            sentence = sentence.replace(name, names[name])
+        return replace(
+            shown,
+            arms=tuple([replace(arm, name=names[arm.name]) for arm in shown.arms]),
+            cost=replace(
+                shown.cost, unpriced=tuple([self._arm(name) for name in shown.cost.unpriced])
+            ),
+            sentence=self.words(sentence),
+            waits=self.words(shown.waits),
+            asking=names.get(shown.asking, ""),
+        )
+
+    def _arm(self, name: str) -> str:
+        """Return what stands for an arm: a route, or one with what was changed in brackets."""
+        route, bracket, change = name.rpartition(" (")
+        if name in self._routes or not bracket:
+            return self.route(name)
+        told = change.removesuffix(")")
+        return f"{self.route(route)} ({told if _CHANGE.fullmatch(told) else MASKED})"
+
     def view(self, shown: Snapshot, view: ViewState) -> ViewState:
         """Return a view of the masked frame that has the rows and the cursor of the true one."""
         return replace(
             view,
             selected=None if view.selected is None else self.route(view.selected),
             filter=MASKED if view.filter else "",
+            tagged=self.routes(view.tagged),
             rows=self.routes(row.name for row in visible_routes(shown, view)),
             page=replace(view.page, t0_route=self.route(view.page.t0_route)),
             past=None if view.past is None else self._past(view.past),
@@ -184,6 +216,23 @@ class Mask:
             routes=self.routes(diagnosis.routes),
             advice=advice,
             text="",
+        )
+
+    def _alert(self, shown: AlertView) -> AlertView:
+        return replace(
+            shown,
+            alert=self._alert_event(shown.alert),
+            over=None if shown.over is None else self._alert_event(shown.over),
+        )
+
+    def _alert_event(self, alert: Alert) -> Alert:
+        harm = alert.harm
+        return replace(
+            alert,
+            routes=self.routes(alert.routes),
+            harm=replace(harm, route=self.route(harm.route)),
+            incident=self.words(alert.incident),
+            text=self.words(alert.text),
         )
 
     def _happening(self, happening: Happening) -> Happening:

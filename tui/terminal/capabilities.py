@@ -9,6 +9,12 @@
 | `TERM` ends in `-direct` or is a terminal known to have them | 16.7 million |
 | `TERM` has `256color` | 256 |
 | any other `TERM` | 16 |
+
+| asked | a notification by |
+|---|---|
+| `TERM` names foot or rxvt, or `VTE_VERSION` or `WEZTERM_PANE` is set | OSC 777 |
+| `TERM` is `linux`, or it is GNU screen's | nothing |
+| any other `TERM` | OSC 9 |
 """
 
 from collections.abc import Mapping
@@ -17,6 +23,7 @@ from typing import Final, Literal, TypeAlias
 from tui.draw.theme_names import ANSI, ANSI_LIGHT, DARK, PLAIN
 
 Colours: TypeAlias = Literal["none", "16", "256", "truecolor"]
+NotifiesBy: TypeAlias = Literal["", "osc9", "osc777"]
 
 _NO_SCREEN: Final = ("", "dumb", "unknown", "network", "dialup")
 """They move no cursor: an editor's shell window, a log, a terminal nobody named."""
@@ -57,6 +64,22 @@ def colours(environ: Mapping[str, str]) -> Colours:
     if (claimed and "STY" not in environ) or term.endswith("-direct") or term in _MANY_COLOURS:
         return "truecolor"
     return "256" if "256color" in term else "16"
+
+
+def notifies_by(environ: Mapping[str, str]) -> NotifiesBy:
+    """Return how the terminal is asked for a notification; empty where it would print that."""
+    term = environ.get("TERM", "").strip().lower()
+    if term in (*_NO_SCREEN, "linux") or "STY" in environ:
+        return ""
+    # Within tmux these are those of the terminal that it was started in.
+    if term.startswith(("foot", "rxvt")) or {"VTE_VERSION", "WEZTERM_PANE"} & environ.keys():
+        return "osc777"
+    return "osc9"
+
+
+def is_in_tmux(environ: Mapping[str, str]) -> bool:
+    """Return whether tmux stands between us and the terminal."""
+    return bool(environ.get("TMUX"))
 
 
 def theme_for(wanted: str, environ: Mapping[str, str]) -> str:

@@ -78,6 +78,7 @@ def thinking(chance: Random) -> Outline:
             workers=8,
             interval=8.0,
             goal_ttft_s=20.0,
+            goal_e2e_s=None,
             first_token_timeout_s=300.0,
         ),
         length_s=RUN_S,
@@ -100,7 +101,15 @@ def idle(chance: Random) -> Outline:
 
 def of_any_length(chance: Random) -> Outline:
     return Outline(
-        natures=_routes(2, tokens=60.0, tokens_sigma=0.8, max_tokens=512, interval=8.0, workers=4),
+        natures=_routes(
+            2,
+            tokens=60.0,
+            tokens_sigma=0.8,
+            max_tokens=512,
+            goal_e2e_s=None,
+            interval=8.0,
+            workers=4,
+        ),
         length_s=RUN_S,
     )
 

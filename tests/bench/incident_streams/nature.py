@@ -23,6 +23,8 @@ class Nature:
     input_tokens: int = 24
     retries: int = 2
     goal_ttft_s: float = 1.0
+    goal_e2e_s: float | None = 3.0
+    """None where answers may be longer than 200 tokens: a route has no goal of its own then."""
     evidence: bool = True
     first_token_timeout_s: float = 60.0
     stall_timeout_s: float = 30.0
@@ -108,7 +110,7 @@ class Nature:
             prompt_tokens=self.input_tokens,
             stall_after=1.0,
             goal_ttft_s=self.goal_ttft_s,
-            goal_e2e_s=3.0,
+            goal_e2e_s=self.goal_e2e_s,
             retries=self.retries,
             tags=self.tags,
             streamed=self.is_streamed,
