@@ -480,12 +480,7 @@ def sections_of(
     """Return one page of the help; the first one is of a pane, and of a route in some state."""
     match page:
         case "here":
-            own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
-            of_state = (states_section(keys, state),) if state is not None else ()
-            columns = (own,) if own.terms else ()
-            if pane in _PAGE_OF:
-                columns = (*columns, _keys_of(_PAGE_OF[pane], "keys of this page", keys))
-            return (*of_state, *columns, *_OF_PANES.get(pane, ()))
+            return _of_here(keys, pane, state)
         case "keys":
             return keys_sections([key for key in keys if key.group != "time"])
         case "time":
@@ -503,6 +498,17 @@ def sections_of(
             return (_COMPARISON, _keys_of(COMPARISON, "keys of its page", keys))
         case "observer":
             return (_OBSERVER,)
+
+
+def _of_here(
+    keys: Sequence[Hotkey], pane: PaneName, state: RouteState | None
+) -> tuple[Section, ...]:
+    own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
+    of_state = (states_section(keys, state),) if state is not None else ()
+    columns = (own,) if own.terms else ()
+    if pane in _PAGE_OF:
+        columns = (*columns, _keys_of(_PAGE_OF[pane], "keys of this page", keys))
+    return (*of_state, *columns, *_OF_PANES.get(pane, ()))
 
 
 def states_table() -> str:
