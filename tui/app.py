@@ -15,6 +15,7 @@ from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Input
 
+from probes.board.views import Snapshot
 from probes.config import Config
 from probes.kit.clock import Clock, SystemClock
 from tui.keys import keys_of, remapped
@@ -24,7 +25,7 @@ from tui.screens.cockpit import CockpitState
 from tui.screens.home import HomeScreen
 from tui.screens.live import LiveScreen
 from tui.screens.prompt import TypedLine
-from tui.session import CockpitSession, Proposal
+from tui.session import CockpitSession, HandedOver, Proposal
 from tui.terminal.collector import Collector
 from tui.terminal.terminal_app import TerminalApp
 
@@ -74,11 +75,12 @@ class LlmtopApp(TerminalApp[None]):
         self._clock = clock or SystemClock()
         self._desk = desk or AlertDesk(self._clock)
         self._collector = Collector()
+        self._cockpit: CockpitState | None = None
 
     def on_mount(self) -> None:
         """Show the board and take over the collector."""
         settings = self._display_settings
-        cockpit = CockpitState(
+        cockpit = self._cockpit = CockpitState(
             self.session,
             self._clock,
             refresh_hz=settings.refresh_hz,
@@ -87,6 +89,7 @@ class LlmtopApp(TerminalApp[None]):
             keys=self._keys,
             propose=self._propose,
             desk=self._desk,
+            hand_over=self._hand_over,
         )
         self._desk.attach(self._terminal, cockpit.worded)
         cockpit.settle(theme=self.theme, window=settings.window)
@@ -105,6 +108,7 @@ class LlmtopApp(TerminalApp[None]):
             self.set_timer(_WRITTEN_BY_S, self._settle_in)
             return
         import_module("tui.screens.route")
+        import_module("tui.screens.comparing")
         self._collector.start()
 
     def _show_title(self, cockpit: CockpitState) -> None:
@@ -136,9 +140,19 @@ class LlmtopApp(TerminalApp[None]):
             return Proposal(refusal=str(error))
         return Proposal(tuple(change.words for change in changes), "", str(file.path), write)
 
-    def on_unmount(self) -> None:
-        """Give the collector back."""
+    def _hand_over(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+        """Hand over what is shown, from the recording of the run."""
+        # Nobody else has a need of it, and the first frame is not to wait for it.
+        from probes.handover.from_snapshot import hand_over_snapshot
+
+        told = hand_over_snapshot(self.session.timeline, snapshot, route, writes=writes)
+        return HandedOver(told.summary, told.folder, told.failure)
+
+    async def on_unmount(self) -> None:
+        """Give the collector back, and let what is compared end."""
         self._collector.stop()
+        if self._cockpit is not None:
+            await self._cockpit.comparisons.close()
 
     def on_key(self, event: Key) -> None:
         """Give the line to type on what was typed before it was there.

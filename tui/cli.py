@@ -295,6 +295,7 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
 
 def _add_report(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.report", json=False)
+    command.set_defaults(out=None, incident=None, begins_at=None, ends_at=None)
     command.description = (
         "Tell what was wrong in a recorded run: each incident with its cause, since when, the "
         "evidence and what to do, and whether somebody would have been paged. Without a PATH it is "
@@ -302,6 +303,22 @@ def _add_report(command: argparse.ArgumentParser) -> None:
     )
     _add_paths(command, least="*")
     command.add_argument("--json", action="store_true", help="one JSON object")
+    command.add_argument(
+        "--out",
+        type=_path,
+        metavar="DIR",
+        help="write a folder there for whoever was not there: pages, charts, tables, recording",
+    )
+    command.add_argument(
+        "--incident", type=_whole, metavar="N", help="of --out: the incident of that number"
+    )
+    for option, words in (("--from", "begins"), ("--to", "ends")):
+        command.add_argument(
+            option,
+            dest=f"{words}_at",
+            metavar="TIME",
+            help=f"of --out: where it {words}, such as 14:03 or 2026-11-30T14:03:00Z",
+        )
 
 
 def _add_paths(command: argparse.ArgumentParser, least: Literal["*", "+"] = "+") -> None:

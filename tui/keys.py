@@ -18,14 +18,20 @@ from textual.keys import Keys, _character_to_key, format_key
 from probes.config.errors import nearest
 from probes.events.diagnosis_words import ADVICE_KEYS
 
-ScreenName: TypeAlias = Literal["home", "route", "probe"]
-"""Screens that are live: all routes, one route, one probe of it."""
+ScreenName: TypeAlias = Literal["home", "route", "probe", "comparison"]
+"""Screens that are live: all routes, one route, one probe of it, routes compared."""
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
 PROBE: Final[frozenset[ScreenName]] = frozenset(("probe",))
+COMPARISON: Final[frozenset[ScreenName]] = frozenset(("comparison",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
-EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(("home", "route", "probe"))
+EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
+
+
+ACT_IN_THE_PAST: Final = frozenset(("pause", "panic", "mark"))
+"""Knobs that act although what is shown is not now. A brake must work whatever one looks at, and a
+mark says what it is about; the others are turned by figures, and those are old."""
 
 
 class Hotkey(msgspec.Struct, frozen=True):
@@ -108,8 +114,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "ring(-1)"),
     Hotkey("maximise", "z", "z", "maximise",
         "Give the pane the whole screen, or its place back.", "move", "maximise"),
-    Hotkey("back", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview.",
-        "move", "back", where=HOME),
+    Hotkey("back", "escape", "Esc", "back", "Leave the filter, the whole screen, the preview, "
+        "tags.", "move", "back", where=HOME),
     Hotkey("leave", "escape", "Esc", "back", "Leave the whole screen, the page.", "move", "back", 5,
         where=EVERYWHERE - HOME),
     Hotkey("scroll_down", "pagedown", "PgDn", "scroll down", "Scroll the pane down.",
@@ -132,25 +138,25 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "routes for an hour.", "look", "acknowledge", where=EVERYWHERE),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on. In "
         "the past: play on from there, or stand still.", "look", "freeze", 10, where=EVERYWHERE),
-    Hotkey("back_10", "left", "←", f"{STEP_S} s back", f"Go back {STEP_S} s in the run.", "look",
+    Hotkey("back_10", "left", "←", f"{STEP_S} s back", f"Go back {STEP_S} s in the run.", "time",
         f"travel(-{STEP_S})", 15, ("← →", "in time"), "on_10", where=EVERYWHERE),
-    Hotkey("on_10", "right", "→", f"{STEP_S} s on", f"Go on by {STEP_S} s in the run.", "look",
+    Hotkey("on_10", "right", "→", f"{STEP_S} s on", f"Go on by {STEP_S} s in the run.", "time",
         f"travel({STEP_S})", where=EVERYWHERE),
     Hotkey("back_1", "comma", ",", f"{SMALL_STEP_S} s back", f"Go back {SMALL_STEP_S} s in the "
-        "run.", "look", f"travel(-{SMALL_STEP_S})", 20, (", .", f"{SMALL_STEP_S} s"), "on_1",
+        "run.", "time", f"travel(-{SMALL_STEP_S})", 20, (", .", f"{SMALL_STEP_S} s"), "on_1",
         where=EVERYWHERE),
     Hotkey("on_1", "full_stop", ".", f"{SMALL_STEP_S} s on", f"Go on by {SMALL_STEP_S} s in the "
-        "run.", "look", f"travel({SMALL_STEP_S})", where=EVERYWHERE),
+        "run.", "time", f"travel({SMALL_STEP_S})", where=EVERYWHERE),
     Hotkey("event_before", "left_square_bracket,alt+left", "[", "event before", "Go to the last "
-        "thing that happened before: an onset, a recovery, a turn of a knob, a mark.", "look",
+        "thing that happened before: an onset, a recovery, a turn of a knob, a mark.", "time",
         "event(-1)", 18, ("[ ]", "event"), "event_after", where=EVERYWHERE),
     Hotkey("event_after", "right_square_bracket,alt+right", "]", "event after", "Go to the next "
-        "thing that happened.", "look", "event(1)", where=EVERYWHERE),
-    Hotkey("slower", "left_parenthesis", "(", "play slower", "Play the past more slowly.", "look",
+        "thing that happened.", "time", "event(1)", where=EVERYWHERE),
+    Hotkey("slower", "left_parenthesis", "(", "play slower", "Play the past more slowly.", "time",
         "speed(False)", 19, ("( )", "speed"), "faster", where=EVERYWHERE),
     Hotkey("faster", "right_parenthesis", ")", "play faster", "Play the past faster: 1×, 10×, 60×, "
-        "as fast as it can be read.", "look", "speed(True)", where=EVERYWHERE),
-    Hotkey("live", "F,end", "F", "live", "Show the present again; of a recording its end.", "look",
+        "as fast as it can be read.", "time", "speed(True)", where=EVERYWHERE),
+    Hotkey("live", "F,end", "F", "live", "Show the present again; of a recording its end.", "time",
         "follow", 16, where=EVERYWHERE),
     Hotkey("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
         "look", "preview", 14, where=HOME),
@@ -166,6 +172,16 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "look", "against_t0", 12, where=ROUTE),
     Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
         "say; again: show them.", "look", "private", 19, where=EVERYWHERE),
+    Hotkey("tag", "t", "t", "tag", "Tag the route to compare it; again: take the tag away.",
+        "look", "tag", 17, ("t C", "tag, compare"), "compare"),
+    Hotkey("compare", "C", "C", "compare", "Compare tagged routes, or one with one thing changed.",
+        "look", "compare", where=EVERYWHERE - COMPARISON),
+    Hotkey("compare_again", "C", "C", "another", "Compare something else, when this one is over.",
+        "look", "compare", 8, where=COMPARISON),
+    Hotkey("copy_comparison", "y", "y", "copy", "Copy the page as text; terminals that know OSC 52 "
+        "take it.", "look", "copy_comparison", 6, where=COMPARISON),
+    Hotkey("stop_comparing", "x,s", "x s", "stop", "Send no more; what is known by then stands.",
+        "knobs", "stop_comparing", 5, ("x", "stop"), where=COMPARISON),
     Hotkey("more", "plus,equals_sign", "+", "concurrency up", "One more probe at once on the "
         "route.", "knobs", "concurrency('more')", 8, ("+ -", "conc"), "fewer"),
     Hotkey("fewer", "minus", "-", "concurrency down", "One probe fewer at once on the route.",
@@ -196,28 +212,33 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "pause", 3, where=EVERYWHERE),
     Hotkey("panic", "P", "P", "pause all", "Pause all routes and cancel what is in flight; again: "
         "go on.", "knobs", "panic", 4, where=EVERYWHERE),
-    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours.",
-        "knobs", "mark", 16),
+    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours; in the "
+        "past it names the moment.", "knobs", "mark", 16),
     Hotkey("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
         "the spending ledger fails or was lost.", "program", "lift"),
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
     Hotkey("line_down", "j,down", "j ↓", "line down", "Scroll the page by a line.",
-        "move", "scroll(1)", where=PROBE),
+        "move", "scroll(1)", where=PROBE | COMPARISON),
     Hotkey("line_up", "k,up", "k ↑", "line up", "Scroll the page back by a line.",
-        "move", "scroll(-1)", where=PROBE),
+        "move", "scroll(-1)", where=PROBE | COMPARISON),
     Hotkey("page_top", "g,home", "g", "top", "Go to the top of the page.",
-        "move", "edge(False)", where=PROBE),
+        "move", "edge(False)", where=PROBE | COMPARISON),
     Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
-        "move", "edge(True)", where=PROBE),
+        "move", "edge(True)", where=PROBE | COMPARISON),
     Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
         "move", "neighbour(1)", 5, ("J K", "next, previous"), "newer", where=PROBE),
     Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",
         "move", "neighbour(-1)", where=PROBE),
+    Hotkey("bundle", "e", "e", "bundle", "Write a folder for whoever was not there: the incident "
+        "of the route, or the last 15 minutes, as pages, tables and a recording.", "look", "bundle",
+        22, where=EVERYWHERE),
+    Hotkey("copy", "y", "y", "copy", "Copy in a paragraph what happened, for a chat or a ticket; "
+        "terminals that know OSC 52 take it.", "look", "copy", 23),
     Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
         "up; terminals that know OSC 52 take it.", "look", "copy", 6, where=PROBE),
 )  # fmt: skip
-"""Groups: `program`, `move`, `look`, `knobs`."""
+"""Groups: `program`, `move`, `look`, `time`, `knobs`."""
 
 
 ALWAYS_SHOWN: Final = 4

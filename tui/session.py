@@ -252,5 +252,30 @@ class Proposal(msgspec.Struct, frozen=True):
     """Writes it; returns why that failed, empty where it is written."""
 
 
+class HandedOver(msgspec.Struct, frozen=True):
+    """What came of handing over what is shown."""
+
+    summary: str = ""
+    """What happened, in a paragraph."""
+    folder: str = ""
+    """Where it was written; empty where it was not to be."""
+    failure: str = ""
+    """Why there is neither; empty where there is."""
+
+
+class HandOver(Protocol):
+    """Tells what is shown to whoever is not there; takes some seconds, in any thread."""
+
+    def __call__(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+        """Tell the incident of a route, or of the last quarter of an hour where it has none.
+
+        Args:
+            snapshot: what is shown: its moment is the last that is told.
+            route: the one that is selected; empty for none.
+            writes: a folder is written; else there is the summary alone.
+        """
+        ...
+
+
 Propose: TypeAlias = Callable[[Mapping[str, Mapping[str, float]], Mapping[str, str]], Proposal]
 """Takes the keys of routes by their names, and those of [display]."""

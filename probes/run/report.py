@@ -7,7 +7,7 @@ Rule 3: no board is folded: nothing here needs a percentile, and an hour is read
 """
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -103,11 +103,13 @@ def read_report(
     """
     missing: list[str] = []
     parts = recorded_parts(paths, missing.append)
-    reading = _Reading(diagnostician or Diagnostician())
+    diagnostician = diagnostician or Diagnostician()
+    judge, reading = Judge(diagnostician), ReportReading(diagnostician)
     done = 0
     for events, lines in read_recording(parts, missing.append):
         done += len(lines)
-        reading.receive(events, lines)
+        events, _ = with_verdicts(judge, events, lines)
+        reading.fold(events)
         progress(done)
     return reading.report(tuple(part.name for part in parts), missing)
 
@@ -120,11 +122,12 @@ class _Ends:
         self.failed_ns = array("q")
 
 
-class _Reading:
+class ReportReading:
     """What is known of a recording up to an event of it."""
 
     def __init__(self, diagnostician: Diagnostician) -> None:
-        self._judge = Judge(diagnostician)
+        """Begin; `diagnostician` is who judges the events before they are folded."""
+        self._diagnostician = diagnostician
         self._log = RunIncidents()
         self._pages: dict[str, RecordedPage] = {}
         self._hello: Hello | None = None
@@ -141,8 +144,8 @@ class _Reading:
         self._reticent_ticks = 0
         self._tells_open = False
 
-    def receive(self, events: list[Event], lines: bytes) -> None:
-        events, _ = with_verdicts(self._judge, events, lines)
+    def fold(self, events: Iterable[Event]) -> None:
+        """Take some events with all that is derived of them, in the order of the stream."""
         for event in events:
             if self._first_ns is None:
                 self._first_ns = self._last_ns = event.at_ns
@@ -242,7 +245,7 @@ class _Reading:
                 f"fewer than {USUAL_FROM} probes went well of {_listed(few)}: what is usual there "
                 "is not known, so that only failures and hangs were judged"
             )
-        if restless := self._judge.diagnostician.restless:
+        if restless := self._diagnostician.restless:
             least = min(restless.values())
             yield (
                 f"the first token of {_listed(sorted(restless))} is too restless to judge: less "

@@ -32,7 +32,7 @@ from tui.commands.check import Row, table
 from tui.commands.summary import summary_text
 from tui.draw.text import line_text
 from tui.panes.arrival import arrival_lines, lane_note
-from tui.panes.header import header_line
+from tui.panes.header import Strips
 from tui.panes.observer import Cockpit
 from tui.panes.percentiles import percentiles_lines
 from tui.panes.retries import retries_lines
@@ -498,9 +498,8 @@ def test_each_figure_of_the_header_is_its_own() -> None:
         reads_per_s=119.0,
         clock="kernel",
     )
-    line = header_line(
-        made.snapshot(header=header), ViewState(), FakeStatus(), 250, Cockpit(cpu_share=0.21)
-    )
+    strips = Strips(FakeStatus(), Cockpit(cpu_share=0.21))  # type: ignore[arg-type]
+    (line,) = strips.header(made.snapshot(header=header), ViewState(), 250, 1)
     assert line_text(line).split() == [
         *("llmtop", "●", "LIVE", "1:02:03", "104", "routes:", "✖", "100", "hurt,", "3", "ok,"),
         *("1", "idle", "│", "last", "5", "m", "131", "probes", "132", "failed"),

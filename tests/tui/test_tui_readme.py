@@ -7,7 +7,19 @@ from typing import get_args
 
 import pytest
 from drawn import DRAWINGS
-from pages import SHARES, Page, each_of, fields_of, first_cells, minute, number, per_cent, quoted
+from pages import (
+    MB,
+    SHARES,
+    Page,
+    each_of,
+    fields_of,
+    first_cells,
+    hour,
+    minute,
+    number,
+    per_cent,
+    quoted,
+)
 
 from probes.board import Board, figures, header, states
 from probes.board.figures import SLUGGISH_SHARE, is_enough
@@ -21,6 +33,8 @@ from probes.engine.health import SHORT_FOR_NS
 from probes.engine.introduction import route_info
 from probes.engine.single import ProbeRecord
 from probes.events import AttemptFinished, ClockSource, Hello, ProbeFinished, TtftKind
+from probes.handover import window
+from probes.handover.recording_of_window import WHOLE_BYTES
 from probes.kit.clock import NS_PER_S
 from probes.kit.exit_status import ExitStatus
 from probes.run.report import USUAL_FROM
@@ -37,7 +51,7 @@ from tui.draw.waterfall import STEPS
 from tui.keys import KEYS, SMALL_STEP_S, STEP_S, Hotkey
 from tui.panes import routes
 from tui.panes.happenings import _JUDGED, _TOO_FEW
-from tui.panes.header import Strips
+from tui.panes.header import Strips, speed_words
 from tui.panes.home import home_panes
 from tui.panes.observer import (
     CPU_FULL,
@@ -53,6 +67,7 @@ from tui.panes.verdicts import MOST_VERDICTS
 from tui.screens.command_line import page_table
 from tui.screens.glossary import COLUMN_MEANINGS, GLOSSARY, PANE_COLUMNS, states_table
 from tui.screens.layout import _TWO_COLUMNS
+from tui.screens.travel import SPEEDS
 from tui.terminal import pace
 
 PAGE = Page("tui/README.md")
@@ -96,6 +111,10 @@ NUMBERS = {
         f"there are not {LOOKS[0]} samples on both sides yet",
     ),
     "Keys": (f"back and forth in the run by {STEP_S} s", f"by {SMALL_STEP_S} s"),
+    "Going back": (
+        f"as it was {STEP_S} s earlier, `,` {SMALL_STEP_S} s;",
+        f"({', '.join(map(speed_words, SPEEDS[:-1]))}, or as fast",
+    ),
     "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
     "Is the observer well?": (
         f"above {LAG_HURTS_S * 1000:g} ms",
@@ -118,6 +137,13 @@ NUMBERS = {
         f"{per_cent(paging._SHARE_BEYOND)}",
         f"before it has stood for {paging.STANDS_S:g} s",
         f"those with fewer than {USUAL_FROM} that went well",
+    ),
+    "Handing over": (
+        f"from {window.BEFORE_NS / NS_PER_S / 60:g} minutes before its onset to "
+        f"{window.AFTER_NS / NS_PER_S / 60:g} after its end",
+        f"longer than {hour(window.WHOLE_NS / NS_PER_S)} the last "
+        f"{window.UNASKED_NS / NS_PER_S / 60:g} minutes",
+        f"up to {WHOLE_BYTES / MB:g} MB",
     ),
     "`--fail-on-goals`": (f"p95 is judged from {P95} samples on",),
 }

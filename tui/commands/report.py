@@ -14,24 +14,33 @@ import textwrap
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from probes.diagnosis.paging import harm_words
-from probes.events import Advice, Diagnosis, Evidence, KnobKind
+from probes.events import Diagnosis
 from probes.events.diagnosis_words import (
-    advice_words,
     cause_words,
     counts_failures,
-    evidence_words,
     what_words,
 )
+from probes.handover.folder import HandoverError, hand_over
+from probes.handover.recorded_run import RecordedRun, read_run
+from probes.handover.window import (
+    WHOLE_NS,
+    Stretch,
+    stretch_of_incident,
+    stretch_without_incident,
+)
+from probes.handover.words import advice_in_words, evidence_in_words
+from probes.kit.clock import NS_PER_S
 from probes.kit.paths import NOWHERE
 from probes.kit.sanitise import neutralise
-from probes.kit.short_figures import counted, date_and_time, lasting
+from probes.kit.short_figures import counted, date_and_time, lasting, local_moment
 from probes.run.incidents import IncidentRecord
 from probes.run.report import (
     IncidentReport,
@@ -52,11 +61,6 @@ _NARROWEST: Final = 40
 _INDENT: Final = "    "
 _LABEL: Final = 9
 _ROUTES_NAMED: Final = 12
-_KNOBS: Final[dict[KnobKind, str]] = {
-    "concurrency": "the concurrency {}to {:g}",
-    "interval": "the interval {}to {:g} s",
-    "max_tokens": "the answer cap {}to {:g} tokens",
-}
 _QUIET_S: Final = 2.0
 """Whoever waits so long wants to know for what."""
 _REDRAW_S: Final = 0.2
@@ -65,10 +69,18 @@ _REDRAW_S: Final = 0.2
 def run(arguments: Namespace) -> int:
     """Print the incidents of a recording, in words or as one JSON object; return the exit status.
 
+    With --out it writes a hand-over.
+
     Raises:
         UsageError: there is no recording at a path, or without one none at all.
         OutputError: it cannot be written.
     """
+    if arguments.out is not None:
+        return _write_handover(arguments)
+    for option in ("incident", "begins_at", "ends_at"):
+        if getattr(arguments, option) is not None:
+            name = {"begins_at": "from", "ends_at": "to"}.get(option, option)
+            raise UsageError(f"--{name} is of --out DIR: it says which part is written there")
     line = OverwrittenLine()
     try:
         paths = arguments.paths or _newest()
@@ -87,6 +99,94 @@ def run(arguments: Namespace) -> int:
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
     say(report_lines(report, max(columns, _NARROWEST)))
     return OK
+
+
+def _write_handover(arguments: Namespace) -> int:
+    """Write a hand-over of the recording; print where it is, and the paragraph at its head."""
+    if arguments.json:
+        raise UsageError("--json and --out exclude each other")
+    line = OverwrittenLine()
+    try:
+        paths = arguments.paths or _newest()
+        with passes_seldom():
+            recorded = read_run(paths, progress=_progress(paths, line))
+            stretch, incident = _asked_stretch(arguments, recorded)
+            written = hand_over(
+                recorded.timeline,
+                stretch,
+                arguments.out,
+                incident=incident,
+                known=[one.record for one in recorded.report.incidents],
+                missing=recorded.report.missing,
+            )
+    except (RecordingError, HandoverError) as error:
+        raise UsageError(str(error)) from None
+    finally:
+        line.draw("")
+    complain(recorded.report.missing)
+    say([neutralise(str(written.folder)), "", written.summary])
+    return OK
+
+
+def _asked_stretch(arguments: Namespace, recorded: RecordedRun) -> tuple[Stretch, str]:
+    """Return the part of the recording that is wanted, and the incident of it.
+
+    Without a word it is the incident of which most probes failed; without one the whole recording,
+    or the last of it where that is long.
+
+    Raises:
+        UsageError: there is no such incident, or no such time.
+    """
+    report, span = recorded.report, recorded.timeline.recorded_span
+    named = [one for one in report.incidents if one.record.named_ns is not None]
+    number, times = arguments.incident, (arguments.begins_at, arguments.ends_at)
+    if number is not None and any(times):
+        raise UsageError("--incident and --from, --to exclude each other")
+    if number is not None:
+        if not 1 <= number <= len(named):
+            found = f"1 to {len(named)}" if named else "none: no incident was named"
+            raise UsageError(f"--incident: got {number}, expected {found}")
+        record = named[number - 1].record
+        return stretch_of_incident(record, span), record.word.id
+    if any(times):
+        begin_ns, end_ns = (
+            None if text is None else _asked_ns(option, text, report, span.end_ns)
+            for option, text in zip(("--from", "--to"), times, strict=True)
+        )
+        begin_ns = span.begin_ns if begin_ns is None else begin_ns
+        stretch = stretch_without_incident(span, begin_ns, end_ns)
+        if stretch.begin_ns >= stretch.end_ns:
+            begins = date_and_time(report.began_ns)
+            raise UsageError(
+                f"--from, --to: nothing is recorded there, expected a part of {begins} to "
+                f"{date_and_time(report.ended_ns)}"
+            )
+        return stretch, ""
+    if named:
+        worst = max(named, key=lambda one: (one.failed, one.probes))
+        return stretch_of_incident(worst.record, span), worst.record.word.id
+    is_short = span.end_ns - span.begin_ns <= WHOLE_NS
+    return stretch_without_incident(span, span.begin_ns if is_short else None), ""
+
+
+def _asked_ns(option: str, text: str, report: IncidentReport, end_ns: int) -> int:
+    """Return the stamp of a moment that a user names. Raises UsageError."""
+    began, ended_ns = local_moment(report.began_ns or 0), report.ended_ns
+    if began is None or report.began_ns is None or ended_ns is None:
+        raise UsageError(f"{option}: the recording tells no wall time")
+    try:
+        if "T" in text or " " in text:
+            moment = datetime.fromisoformat(text)
+        else:
+            clock = time_of_day.fromisoformat(text)
+            moment = datetime.combine(began.date(), clock)
+            if moment < began.replace(tzinfo=None, microsecond=0):
+                moment += timedelta(days=1)  # it ran past midnight
+        wall_ns = round(moment.timestamp() * NS_PER_S)
+    except (ValueError, OverflowError, OSError):
+        expected = "a time such as 14:03, 14:03:20 or 2026-11-30T14:03:00Z"
+        raise UsageError(f"{option}: got {neutralise(text, 40)}, expected {expected}") from None
+    return end_ns - (ended_ns - wall_ns)
 
 
 def _newest() -> list[Path]:
@@ -206,9 +306,9 @@ def _incident_lines(
     for label, parts in (
         ("earlier", _earlier_causes(record, times)),
         ("users", [_users(incident)]),
-        ("for", [_evidence(one) for one in word.evidence]),
-        ("against", [_evidence(one) for one in word.against]),
-        ("do", [] if word.advice is None else [_advice(word.advice)]),
+        ("for", [evidence_in_words(one) for one in word.evidence]),
+        ("against", [evidence_in_words(one) for one in word.against]),
+        ("do", [] if word.advice is None else [advice_in_words(word.advice)]),
         ("in short", [word.text] if word.text else []),
         ("paged", [_paged(page, times) for page in _pages_of(record, report)]),
     ):
@@ -252,23 +352,6 @@ def _size(word: Diagnosis) -> str:
     if counts_failures(word.evidence) and word.size <= 1:
         return f"; {word.size * 100:.0f} % fail"
     return f"; ×{word.size:.2g} the usual"
-
-
-def _advice(advice: Advice) -> str:
-    """Return what to do. Who reads a report has no key under the finger: a knob is named."""
-    knob = _KNOBS.get(advice.knob) if advice.knob is not None else None
-    if knob is None or advice.act not in ("set_knob", "undo_knob"):
-        return advice_words(advice)
-    back = "back " if advice.act == "undo_knob" else ""
-    told = f"set {knob.format(back, advice.value or 0.0)}"
-    return f"{told}; {advice.detail}" if advice.detail else told
-
-
-def _evidence(one: Evidence) -> str:
-    told = evidence_words(one)
-    if one.low is None or one.high is None:
-        return told
-    return f"{told}, ×{one.low:.2g} to ×{one.high:.2g}"
 
 
 def _pages_of(record: IncidentRecord, report: IncidentReport) -> list[RecordedPage]:
@@ -365,7 +448,7 @@ def _incident_fields(incident: RecordedIncident, report: IncidentReport) -> dict
         "size": word.size,
         "evidence": [_fields(one) for one in word.evidence],
         "against": [_fields(one) for one in word.against],
-        "advice": None if advice is None else {**_fields(advice), "words": _advice(advice)},
+        "advice": None if advice is None else {**_fields(advice), "words": advice_in_words(advice)},
         "text": word.text,
         "paged": len(_pages_of(record, report)),
     }

@@ -13,6 +13,7 @@ from typing import Final, get_args
 import msgspec
 
 from probes.board.views import HeaderView, RouteState, Snapshot
+from probes.comparing.views import ComparisonView
 from probes.control.status import HostState, HostStatus
 from probes.events import HeldReason
 from probes.kit.clock import NS_PER_S
@@ -31,10 +32,11 @@ from tui.draw.text import (
     time_of_day,
     usd,
 )
-from tui.keys import KEYS, Hotkey, with_keys
+from tui.keys import KEYS, Hotkey, first_key, key_or_label, with_keys
+from tui.panes.axis import moment_words
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
-from tui.panes.view import ReplayView, ViewState
+from tui.panes.view import PastView, ReplayView, ViewState
 
 _WORDS_LIMIT: Final = 160
 """Characters of an engine's last words: a line of a wide terminal."""
@@ -69,19 +71,28 @@ class Strips:
 
     status: HostStatus = field(default_factory=lambda: HostStatus("starting"))
     cockpit: Cockpit = CALM
+    present: Snapshot | None = None
+    """How it is now, while something else is shown; None where that is the same."""
     replay: ReplayView | None = None
     """None where it is a run that is shown."""
     zone: tzinfo | None = None
     """That of the times shown; None is this machine's."""
+    comparison: ComparisonView | None = None
+    """One that asks, or of which nobody has seen the end; None beside its page, which says more."""
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
-        """Return the strip: LIVE or FROZEN, rates, cost, and the observer's own health."""
-        lamp = self._lamp(snapshot, view)
-        return [_strip([*lamp, *_figures(snapshot)], snapshot.header, self.cockpit, width)]
+        """Return the strip: where in time one stands, what is going on, and at the right how far it
+        can be trusted.
+
+        Where there is no room figures go by priority, then the words of remarks. What cannot be
+        trusted is said at any width that holds it.
+        """
+        figures = [*self._lead(snapshot, view), *_figures(snapshot)]
+        return [_strip(figures, snapshot.header, self.cockpit, width)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
-        """Return the banner, red over the whole width."""
-        line = clip(self.banner_text(snapshot, view.keys) or (), width)
+        """Return the banner, red over the whole width: of now, whatever is shown."""
+        line = clip(self.banner_text(self.present or snapshot, view.keys) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
     def of_screen(
@@ -92,8 +103,7 @@ class Strips:
         Each of `parts` has a priority: where there is no room the highest goes first, 0 never does.
         """
         figures = [
-            *self._lamp(snapshot, view),
-            *_called(snapshot, view),
+            *self._lead(snapshot, view),
             *(_Part(line, priority) for line, priority in parts),
         ]
         return _strip(figures, snapshot.header, self.cockpit, width)
@@ -105,9 +115,14 @@ class Strips:
         failure = neutralise(self.replay.failure, _WORDS_LIMIT)
         return ((f" THE REST CANNOT BE READ · {failure} ", "alert"),) if failure else None
 
+    def _lead(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
+        """Return what every strip begins with."""
+        lamp = self._lamp(snapshot, view)
+        return [*lamp, *_called(snapshot, view), *_comparison(self.comparison, view)]
+
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
-            return [_Part(_lamp(snapshot, view, self.status), 0)]
+            return _where(snapshot, view, self.status)
         return _replay_lamp(self.replay, snapshot, view, self.zone)
 
 
@@ -122,22 +137,11 @@ class _Part(msgspec.Struct, frozen=True):
         return line_width(self.line)
 
 
+_COMPARES: Final = 0.85
+"""Priority of what a comparison says: it spends money, and no other line tells it; verdicts tell
+who hurts where there is no room to count them."""
 _EXPLAINED_BEFORE: Final = 2.5
 """Figures of a higher priority make room for the words of a remark; those below never do."""
-
-
-def header_line(
-    snapshot: Snapshot, view: ViewState, status: HostStatus, width: int, cockpit: Cockpit = CALM
-) -> Line:
-    """Return the strip: lamp, what is going on, and at the right how far it can be trusted.
-
-    Where there is no room figures go by priority, then the words of remarks. What cannot be
-    trusted is said at any width that holds it.
-    """
-    header = snapshot.header
-    called = _called(snapshot, view)
-    figures = [_Part(_lamp(snapshot, view, status), 0), *called, *_figures(snapshot)]
-    return _strip(figures, header, cockpit, width)
 
 
 def _strip(figures: list[_Part], header: HeaderView, cockpit: Cockpit, width: int) -> Line:
@@ -261,6 +265,39 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     return (start, (text, role), clock, *masked)
 
 
+def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Part]:
+    """Return the lamp; where what is shown is not now, that moment, and what goes on meanwhile."""
+    past = view.past
+    if past is None:
+        return [_Part(_lamp(snapshot, view, status), 0)]
+    at = moment_words(past.at_ns, past, snapshot.wall_anchor_ns)
+    ago = f", {age(past.ago_s).replace('.0s', 's')} ago" if past.has_present else ""
+    glyph = f"▶ {speed_words(past.speed)}" if past.is_playing else "◀"
+    masked: Line = ((" masked", "accent"),) if view.private else ()
+    parts = [_Part(((" llmtop ", "title"), (f" {glyph} {at}{ago} ", "past"), *masked), 0)]
+    if past.going_to_ns is not None:
+        there = moment_words(past.going_to_ns, past, snapshot.wall_anchor_ns)
+        parts.append(_Part(((f" → {there} …", "accent"),), 0.05))
+    if past.has_present:
+        parts.append(_Part(_meanwhile(past), 0.1))
+        if key := first_key("live", view.keys):
+            parts.append(_Part(((f"  {key}", "accent"), (" now", "dim")), 0.2))
+    return parts
+
+
+def _meanwhile(past: PastView) -> Line:
+    """Return how it is now, while another moment is shown."""
+    if past.worst_now is None:
+        return (("  live: none hurt", "dim"),)
+    glyph = STATE_GLYPHS[past.worst_now]
+    return (("  live: ", "dim"), (f"{glyph} {count(past.hurt_now)} hurt", _loud(past.worst_now)))
+
+
+def speed_words(speed: float) -> str:
+    """Return how fast the past is played: `10×`, `max`."""
+    return "max" if speed == math.inf else f"{speed:g}×"
+
+
 def _replay_lamp(
     replay: ReplayView, snapshot: Snapshot, view: ViewState, zone: tzinfo | None
 ) -> list[_Part]:
@@ -272,7 +309,7 @@ def _replay_lamp(
     masked: Line = ((" masked", "accent"),) if view.private else ()
     if not snapshot.routes:
         return [_Part(((" llmtop ", "title"), ("▶ REPLAY", "dim"), *masked), 0)]
-    speed = "max" if replay.speed == math.inf else f"{replay.speed:g}×"
+    speed = speed_words(replay.speed)
     glyph, word = ("■", "END") if replay.is_over else ("▶" if replay.is_playing else "‖", speed)
     worst = worst_state(snapshot)
     light: Role = "good" if worst is None else _loud(worst)
@@ -360,6 +397,17 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
         _Part(_figure(count(header.in_flight), 3, "open", "dim"), 8),
         _Part(_figure(tokens, 5, "tok/s", "dim"), 9),
     ]
+
+
+def _comparison(shown: ComparisonView | None, view: ViewState) -> list[_Part]:
+    """Return that a comparison asks, and how far it is; or that it is over, and what shows it."""
+    if shown is None:
+        return []
+    if shown.is_over:
+        words = f"comparison over: {key_or_label('compare', view.keys)}"
+        return [_Part(((f"  {words}", "title"),), _COMPARES)]
+    told = f"comparing {shown.pairs}/{shown.cost.pairs}"
+    return [_Part(((f"  {told}", "accent"),), _COMPARES)]
 
 
 def _routes(snapshot: Snapshot) -> Line:

@@ -118,6 +118,7 @@ _STALLS_SHOW: Final = 0.05
 _NOTICEABLE_AMPLIFICATION: Final = 1.005
 """From here on the two decimals of the factor are no longer 1.00."""
 _MARKER_WIDTH: Final = 3  # the cursor, the state's glyph, a blank or our own trouble
+_TAG_WIDTH: Final = 1  # a letter, only while routes are tagged
 _LEAST_NAME: Final = 10  # "all routes"
 _USUAL_NAME: Final = 13
 """What a name takes at least, where it is so long: the columns of a narrow terminal leave no more.
@@ -703,7 +704,8 @@ def routes_lines(
     shown = table_rows(snapshot, view, height)
     current = selected_route(snapshot, view)
     # The bar takes a cell for as long as it has something to tell.
-    table = routes_table(snapshot.routes, width - _MARKER_WIDTH - bool(shown.hidden), current)
+    markers = _marker_width(view)
+    table = routes_table(snapshot.routes, width - markers - bool(shown.hidden), current)
     strip_width = table.width("strip")
     cell_s = strip_cell_s(strip_width)
     head = _head(table, snapshot, view)
@@ -719,6 +721,7 @@ def routes_lines(
         is_current = current is not None and row.name == current.name
         marker: Line = (
             ("▸" if is_current else " ", "accent"),
+            *(((view.tag(row.name), "title"),) if view.tagged else ()),
             (STATE_GLYPHS[row.state], STATE_ROLES[row.state]),
             (OURS if row.observer_busy else " ", "dim"),
         )
@@ -731,8 +734,13 @@ def routes_lines(
     if shown.totalled and snapshot.totals is not None:
         blank: list[Line] = [()] * max(0, min(1, height - len(lines) - 1))
         foot = table.line(snapshot.totals, {**_FOOT, "name": Cell("all routes", "head")})
-        lines += [*blank, ((" " * _MARKER_WIDTH, "text"), *foot)]
+        lines += [*blank, ((" " * markers, "text"), *foot)]
     return lines
+
+
+def _marker_width(view: ViewState) -> int:
+    """Return the cells before a name."""
+    return _MARKER_WIDTH + (_TAG_WIDTH if view.tagged else 0)
 
 
 def _barred(lines: Sequence[Line], shown: TableRows, width: int) -> list[Line]:
@@ -753,7 +761,7 @@ def strip_cell_s(width: int) -> int:
 
 def _head(table: Table[RouteView], snapshot: Snapshot, view: ViewState) -> Line:
     heads: Line = (
-        (" " * _MARKER_WIDTH, "head"),
+        (" " * _marker_width(view), "head"),
         *table.head_line(view.sort, "↑" if view.reversed else "↓"),
     )
     strip_width = table.width("strip")
@@ -805,8 +813,8 @@ def sort_key_at(
 ) -> str | None:
     """Return the sort key of the head that stands over a cell; None where none does."""
     hidden = table_rows(snapshot, view, height).hidden
-    table = routes_table(snapshot.routes, width - _MARKER_WIDTH - bool(hidden))
-    end = _MARKER_WIDTH
+    end = _marker_width(view)
+    table = routes_table(snapshot.routes, width - end - bool(hidden))
     for column, column_width, gap in zip(table.columns, table.widths, table.gaps, strict=True):
         end += len(gap) + column_width + column.marked
         if cell < end:
@@ -829,6 +837,9 @@ def routes_title(snapshot: Snapshot, view: ViewState) -> str:
         key = first_key("only_hurt", view.keys)
         told = f"only what hurts, {hidden} hidden" + (f" ({key})" if key else "")
         parts.append(told if not view.filter else "only what hurts")
+    if view.tagged:
+        compare = hints(view.keys, ("compare", "compares")) if len(view.tagged) > 1 else ""
+        parts.insert(1, f"{len(view.tagged)} tagged" + (f", {compare}" if compare else ""))
     parts.append(window_words(view.window))
     parts.append("× = times its usual")
     return " · ".join(parts)

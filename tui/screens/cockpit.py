@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
+from anyio import to_thread
 
-from probes.board.views import WindowName
+from probes.board.views import Snapshot, WindowName
 from probes.control.commands import Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
 from probes.events import Knob
@@ -15,10 +17,11 @@ from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ReplayView, ViewState
 from tui.screens.alert_desk import AlertDesk
+from tui.screens.comparisons import Comparisons
 from tui.screens.frames import Frames
 from tui.screens.masking import mask_of
 from tui.screens.travel import Travel
-from tui.session import CockpitSession, Proposal, Propose
+from tui.session import CockpitSession, HandedOver, HandOver, Proposal, Propose
 from tui.terminal.driver import Terminal
 from tui.terminal.pace import CpuMeter, Pace
 
@@ -50,10 +53,9 @@ class CockpitState:
         terminal: Terminal | None = None,
         keys: Sequence[Hotkey] = KEYS,
         propose: Propose | None = None,
-        has_present: bool = True,
+        hand_over: HandOver | None = None,
         desk: AlertDesk | None = None,
     ) -> None:
-        """Look at a session; one of a recording, which is over, has no present."""
         self.view = ViewState(window=window, keys=tuple(keys))
         self.session = session
         self.clock = clock
@@ -61,15 +63,17 @@ class CockpitState:
         self.interval_s = 1 / refresh_hz
         self.pace = Pace(refresh_hz, clock.monotonic_ns())
         self.cpu = CpuMeter(clock)
-        self.travel = Travel(
-            session.timeline, clock, has_present=has_present, replayed=session.replayed
-        )
+        self.travel = Travel(session.timeline, clock, replayed=session.replayed)
         # Whoever opens a recording sees it go on, as the run did.
         self.travel.play(session.replayed is not None)
         self.frames = Frames(session.board, clock, self.travel)
         self.strips = Strips()
         self.desk = desk or AlertDesk(clock)
+        self.comparisons = Comparisons(session)
         self._propose = propose
+        self._hand_over = hand_over
+        self.is_handing_over = False
+        """A hand-over is being made: one at a time."""
         self._settled: dict[str, str] = {}
         """What of [display] is as it was at the start, or as it was saved since."""
         self.typed: deque[str] = deque(maxlen=_TYPED_MOST)
@@ -118,6 +122,17 @@ class CockpitState:
         }
         turned = {key: word for key, word in display.items() if word != self._settled.get(key)}
         return self._propose(routes, turned)
+
+    async def hand_over(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+        """Tell what is shown to whoever is not there, while probing goes on."""
+        if self._hand_over is None:
+            return HandedOver(failure="Nothing is recorded that could be handed over.")
+        self.is_handing_over = True
+        try:
+            told = partial(self._hand_over, snapshot, route, writes=writes)
+            return await to_thread.run_sync(told, abandon_on_cancel=False)
+        finally:
+            self.is_handing_over = False
 
     def turn(self, command: Command) -> None:
         """Hand a command to the engine, and remember what takes it back where something can."""

@@ -7,7 +7,7 @@ is the key of that id, whichever the user has.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -15,9 +15,10 @@ import msgspec
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
-from tui.keys import KEYS, Hotkey, first_key
+from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, Hotkey, ScreenName, first_key
+from tui.panes.comparison import STATE_WORDS
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
-from tui.panes.view import PaneName
+from tui.panes.view import ARM_LETTERS, PaneName
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -232,6 +233,37 @@ _PAGE: Final = Section(
         Term(MARK, "A strip goes on beyond the scale.", "title"),
     ),
 )  # fmt: skip
+_COMPARISON: Final = Section(
+    "comparison",
+    (
+        Term(
+            f"{ARM_LETTERS[0]} {ARM_LETTERS[1]} …",
+            "The arms, in the order in which they were tagged; the others stand against the first.",
+        ),
+        Term("pair", "One probe of each arm, sent by turns in a random order.", "title"),
+        Term(
+            "×1.35",
+            "The figure of an arm as so many times the first one's, the middle of the pairs.",
+        ),
+        Term(
+            "points",
+            "Of a share: the difference, in per cent of all pairs; below 0 the arm has fewer.",
+        ),
+        Term(
+            "├━●━┤",
+            "Where the true one lies, however often one looks; the longer it asks the narrower.",
+            "text",
+        ),
+        Term("← →", "The interval goes on beyond the scale, or is open yet.", "text"),
+        Term("│", "×1, or no difference: an interval that crosses it leaves open which is better."),
+        Term("▸", "The figure that ends the comparison once it is known.", "accent"),
+        Term("the same", "All of the interval is so near to it that nobody would feel more."),
+        Term("n", "Pairs that a figure rests on."),
+        Term("settled", "What was to be known of the arm is known: it is asked no more.", "dim"),
+        Term(STATE_WORDS["decided"], "It knows, and has stopped by itself.", "good"),
+        Term(STATE_WORDS["budget"], "Its pairs, tokens or USD ran out before it knew.", "slow"),
+    ),
+)
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
@@ -324,12 +356,39 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "figures": (_FIGURES, _MARKS, _PAGE),
     "probes": (_LANES, _PAGE),
     "request": (_LANES,),
+    "comparison": (_COMPARISON,),
 }
 
-GLOSSARY: Final = (_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _OBSERVER)
+_TIME: Final = Section(
+    "the axis of the run, while what is shown is not now",
+    (
+        Term("◆", "where one stands; the header has the time", "past"),
+        Term("◇", "where one is on a long way to", "past"),
+        Term("├ ┊", "the first moment that can be shown; retention deleted the rest", "stall"),
+        Term("═", "an incident, from its onset to its end", "missed"),
+        Term("✓", "it was over", "good"),
+        Term("⚙ ▾", "a knob was turned; somebody put a mark", "accent"),
+        Term("◌", "we ourselves did not run, or another engine took over", "stall"),
+        Term("3/12", "of twelve things that happened the third is the last before here"),
+        Term("live: ▲ 2 hurt", "how it is now; collection goes on whatever is looked at"),
+    ),
+)
+
+_PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
+    **dict.fromkeys(("phases", "heat", "figures", "probes"), ROUTE),
+    "request": PROBE,
+    "comparison": COMPARISON,
+}
+"""The screens whose panes those are that have no place on the home screen."""
+
+GLOSSARY: Final = (
+    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER, _TIME),
+)
 """All but the states."""
 
-HelpPage: TypeAlias = Literal["here", "keys", "states", "figures", "marks", "observer"]
+HelpPage: TypeAlias = Literal[
+    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "time"
+]
 HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 
 
@@ -365,20 +424,50 @@ _GROUPS: Final = {
     "look": "look",
     "move": "move",
     "program": "program",
+    "time": "where in time",
 }
 
 
 def keys_sections(keys: Sequence[Hotkey]) -> tuple[Section, ...]:
-    """Return the keys in their groups; what has none is in the palette and behind `:`."""
+    """Return the keys in their groups; what has none is in the palette and behind `:`.
+
+    Those that the home screen does not have stand with their pages.
+    """
+    keys = [key for key in keys if key.where >= HOME]
     groups = dict.fromkeys([*_GROUPS, *(key.group for key in keys)])
     return tuple(
         Section(
             _GROUPS.get(group, group),
-            tuple(Term(key.shown or "–", key.tooltip, "accent", "text") for key in members),
+            tuple(_key_terms(members)),
         )
         for group in groups
         if (members := [key for key in keys if key.group == group])
     )
+
+
+def _key_terms(keys: Sequence[Hotkey]) -> Iterator[Term]:
+    """Give a term a key; those that go to a pane are one, for they do the same."""
+    panes = [key for key in keys if key.id.startswith("pane_")]
+    for key in keys:
+        if key not in panes[1:]:
+            yield _panes_term(panes) if key in panes else _key_term(key)
+
+
+def _panes_term(panes: Sequence[Hotkey]) -> Term:
+    shown = [key.shown for key in panes if key.shown]
+    in_turn = [str(digit) for digit in range(1, len(panes) + 1)]
+    told = f"{shown[0]} … {shown[-1]}" if shown == in_turn else " ".join(shown) or "–"
+    return Term(told, "Go to a pane; again: the whole screen.", "accent", "text")
+
+
+def _key_term(key: Hotkey) -> Term:
+    return Term(key.shown or "–", key.tooltip, "accent", "text")
+
+
+def _keys_of(screen: frozenset[ScreenName], title: str, keys: Sequence[Hotkey]) -> Section:
+    """Return the keys of a page that the home screen does not have."""
+    its = [key for key in keys if screen <= key.where and not key.where >= HOME]
+    return Section(title, tuple(map(_key_term, its)))
 
 
 def sections_of(
@@ -391,20 +480,35 @@ def sections_of(
     """Return one page of the help; the first one is of a pane, and of a route in some state."""
     match page:
         case "here":
-            own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
-            of_state = (states_section(keys, state),) if state is not None else ()
-            columns = (own,) if own.terms else ()
-            return (*of_state, *columns, *_OF_PANES.get(pane, ()))
+            return _of_here(keys, pane, state)
         case "keys":
-            return keys_sections(keys)
+            return keys_sections([key for key in keys if key.group != "time"])
+        case "time":
+            return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
         case "states":
             return (states_section(keys),)
         case "figures":
             return (_FIGURES, _COLUMNS)
         case "marks":
             return (_MARKS, _LANES, _CHARTS)
+        case "pages":
+            of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
+            return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
+        case "compare":
+            return (_COMPARISON, _keys_of(COMPARISON, "keys of its page", keys))
         case "observer":
             return (_OBSERVER,)
+
+
+def _of_here(
+    keys: Sequence[Hotkey], pane: PaneName, state: RouteState | None
+) -> tuple[Section, ...]:
+    own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
+    of_state = (states_section(keys, state),) if state is not None else ()
+    columns = (own,) if own.terms else ()
+    if pane in _PAGE_OF:
+        columns = (*columns, _keys_of(_PAGE_OF[pane], "keys of this page", keys))
+    return (*of_state, *columns, *_OF_PANES.get(pane, ()))
 
 
 def states_table() -> str:

@@ -101,7 +101,8 @@ class HomeScreen(LiveScreen):
             width,
             height,
             routes=len(latest.routes),
-            banner=self.cockpit.strips.banner_text(latest, self.view.keys) is not None,
+            axis=self.view.past is not None,
+            banner=self.has_banner(),
             verdicts=verdict_count(latest),
             current=self.current,
             maximised=self.view.maximised,
@@ -138,6 +139,7 @@ class HomeScreen(LiveScreen):
         y = 0
         strips: tuple[tuple[PaneName, int], ...] = (
             ("header", arrangement.header),
+            ("axis", arrangement.axis),
             ("banner", arrangement.banner),
             ("verdicts", arrangement.verdicts),
         )
@@ -273,7 +275,7 @@ class HomeScreen(LiveScreen):
         self.look(moved_to_last(self.latest, self.view) if last else following(self.view))
 
     def action_back(self) -> None:
-        """Undo the nearest of: filter, maximised pane, preview, a cursor of the user's."""
+        """Undo the nearest of: filter, maximised pane, preview, tags, a cursor of the user's."""
         view = self.view
         if self.query_one("#filter").display or view.filter:
             self.query_one("#filter", Input).value = ""
@@ -282,6 +284,8 @@ class HomeScreen(LiveScreen):
             self.look(replace(view, maximised=None))
         elif view.preview:
             self.action_preview()
+        elif view.tagged:
+            self.action_untag()
         elif view.selected is not None:
             self.look(following(view))
 

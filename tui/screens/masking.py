@@ -30,10 +30,11 @@ from probes.board.views import (
     Snapshot,
     ThrottleEntry,
 )
+from probes.comparing.views import ComparisonView
 from probes.control.status import HostStatus
 from probes.events import Alert, AttemptFinished, Diagnosis, Limit
 from tui.panes.routes import visible_routes
-from tui.panes.view import ViewState
+from tui.panes.view import PastView, ViewState
 
 MODEL: Final = "model"
 URL: Final = "https://host"
@@ -47,6 +48,8 @@ _FINISH_REASONS: Final = frozenset(
 )
 """Those of the public APIs; any other is a server's own word."""
 _STATUS: Final = re.compile(r"\b[1-5]\d\d\b")
+_CHANGE: Final = re.compile(r"fresh|kept|whole|streamed|prompt of [\d,]+")
+"""What an arm is called beside its route by our own words; any other is a host or a path."""
 _QUOTED: Final = re.compile(r"\"(.*\"|.*)|“(.*”|.*)", re.DOTALL)
 """From the first quotation mark to the last: what is quoted may hold some of its own."""
 
@@ -120,15 +123,46 @@ class Mask:
             attempts=tuple([self._attempt(attempt) for attempt in request.attempts]),
         )
 
+    def comparison(self, shown: ComparisonView) -> ComparisonView:
+        """Return a comparison without names; what was changed of a route is said by our words."""
+        names = {arm.name: self._arm(arm.name) for arm in shown.arms}
+        sentence = shown.sentence
+        # The longest first: the name of a changed route begins with the route's own.
+        for name in sorted(names, key=len, reverse=True):
+            sentence = sentence.replace(name, names[name])
+        return replace(
+            shown,
+            arms=tuple([replace(arm, name=names[arm.name]) for arm in shown.arms]),
+            cost=replace(
+                shown.cost, unpriced=tuple([self._arm(name) for name in shown.cost.unpriced])
+            ),
+            sentence=self.words(sentence),
+            waits=self.words(shown.waits),
+            asking=names.get(shown.asking, ""),
+        )
+
+    def _arm(self, name: str) -> str:
+        """Return what stands for an arm: a route, or one with what was changed in brackets."""
+        route, bracket, change = name.rpartition(" (")
+        if name in self._routes or not bracket:
+            return self.route(name)
+        told = change.removesuffix(")")
+        return f"{self.route(route)} ({told if _CHANGE.fullmatch(told) else MASKED})"
+
     def view(self, shown: Snapshot, view: ViewState) -> ViewState:
         """Return a view of the masked frame that has the rows and the cursor of the true one."""
         return replace(
             view,
             selected=None if view.selected is None else self.route(view.selected),
             filter=MASKED if view.filter else "",
+            tagged=self.routes(view.tagged),
             rows=self.routes(row.name for row in visible_routes(shown, view)),
             page=replace(view.page, t0_route=self.route(view.page.t0_route)),
+            past=None if view.past is None else self._past(view.past),
         )
+
+    def _past(self, past: PastView) -> PastView:
+        return replace(past, stops=tuple([self._happening(one) for one in past.stops]))
 
     def _row(self, row: RouteView) -> RouteView:
         return replace(
@@ -192,7 +226,14 @@ class Mask:
         )
 
     def _alert_event(self, alert: Alert) -> Alert:
-        return replace(alert, routes=self.routes(alert.routes), text=self.words(alert.text))
+        harm = alert.harm
+        return replace(
+            alert,
+            routes=self.routes(alert.routes),
+            harm=replace(harm, route=self.route(harm.route)),
+            incident=self.words(alert.incident),
+            text=self.words(alert.text),
+        )
 
     def _happening(self, happening: Happening) -> Happening:
         others = happening.kind in _OTHERS_WORDS

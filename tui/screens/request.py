@@ -14,23 +14,24 @@ from probes.board.views import PhaseRow, RequestView, RouteView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, fold
 from tui.keys import bindings, hints
+from tui.panes.axis import axis_pane
 from tui.panes.footer import footer_pane
-from tui.panes.header import banner_line
 from tui.panes.page.probes import listed_probes, probe_name
 from tui.panes.pane import PaneSpec
 from tui.panes.request import NO_LONGER_KEPT, request_id, request_lines
 from tui.panes.view import ViewState
 from tui.screens.cockpit import CockpitState
-from tui.screens.live import LiveScreen
-from tui.screens.page_layout import LEAST_FRAMED_HEIGHT, LEAST_FRAMED_WIDTH
+from tui.screens.layout import LEAST_FOR_AXIS
+from tui.screens.paged import PagedScreen
 
 _NAME: Final = 32
 
 
-class RequestScreen(LiveScreen):
+class RequestScreen(PagedScreen):
     """One probe, whole."""
 
     NAME = "probe"
+    PAGE = "request"
     BINDINGS = bindings(NAME)
     AUTO_FOCUS = "#request"
 
@@ -40,6 +41,7 @@ class RequestScreen(LiveScreen):
             cockpit,
             (
                 PaneSpec("crumbs", 0, self._crumbs, moves=True),
+                axis_pane(),
                 PaneSpec("banner", 0, strips.banner, moves=True),
                 PaneSpec("request", 1, self._lines, self._title, self._subtitle),
                 footer_pane("probe"),
@@ -48,9 +50,9 @@ class RequestScreen(LiveScreen):
         self._route = route
         self._probe = probe
         self._request: RequestView | None = None
+        self._is_owed = False
+        """It was asked for while another moment was on its way."""
         self._drawn: tuple[object, ...] = ()
-        self._all: Sequence[Line] = ()
-        """The page, as it was last drawn for a width."""
         self._take(probe)
 
     def compose(self) -> ComposeResult:
@@ -59,12 +61,11 @@ class RequestScreen(LiveScreen):
 
     def arrange_panes(self) -> object:
         """Show what has room; another probe is another page."""
-        banner, (columns, rows) = self.panes["banner"], self.size
-        banner.display = banner_line(self.latest, self.cockpit.strips.status) is not None
-        framed = columns >= LEAST_FRAMED_WIDTH and rows >= LEAST_FRAMED_HEIGHT
-        self.set_class(not framed, "-bare")
-        self.panes["footer"].display = framed
-        return self._probe, framed, banner.display
+        banner = self.panes["banner"]
+        banner.display = self.has_banner()
+        axis = self.panes["axis"]
+        axis.display = self.view.past is not None and self.size.height >= LEAST_FOR_AXIS
+        return self._probe, self.frame_page(), banner.display, axis.display
 
     def pages(self) -> tuple[str, ...]:
         """Return the route of the probe: its page has the other probes, and what is usual."""
@@ -73,10 +74,23 @@ class RequestScreen(LiveScreen):
     def _take(self, probe: str) -> None:
         """Show another probe, from its first line."""
         self._probe = probe
-        self._request = self.cockpit.session.board.request(self._route, probe)
+        self._look_up()
         self._drawn = ()
         page = replace(self.view.page, probe=probe)
         self.view = replace(self.view, page=page, offsets={**self.view.offsets, "request": 0})
+
+    def _look_up(self) -> None:
+        """Take the probe from what is shown; later, where that is on its way."""
+        frames = self.cockpit.frames
+        self._is_owed = frames.is_on_its_way
+        self._request = frames.request(self._route, self._probe)
+        self._drawn = ()
+
+    def arrived(self) -> None:
+        """Take the probe that was asked for on the way."""
+        if self._is_owed:
+            self._look_up()
+        super().arrived()
 
     # What is drawn.
 
@@ -92,7 +106,7 @@ class RequestScreen(LiveScreen):
     def _lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
         """Return the lines of the page that the view is scrolled to."""
         self._draw(snapshot, width)
-        return list(self._all[self._first(view, height) :][:height])
+        return self.shown_part(view, height)
 
     def _draw(self, snapshot: Snapshot, width: int) -> None:
         """Make the page for a width, where that is another one."""
@@ -105,10 +119,10 @@ class RequestScreen(LiveScreen):
             return
         self._drawn = drawn
         if self._request is None:
-            self._all = fold(((NO_LONGER_KEPT, "title"),), width)
+            self.page = fold(((NO_LONGER_KEPT, "title"),), width)
         else:
             shown = self._request if mask is None else mask.request(self._request)
-            self._all = request_lines(shown, width, anchor_ns, model, usual)
+            self.page = request_lines(shown, width, anchor_ns, model, usual)
 
     def _shown_route(self) -> str:
         """Return what the route is called on this screen."""
@@ -126,19 +140,9 @@ class RequestScreen(LiveScreen):
             return ()
         return detail.page.phase_rows if self._request.probe.cohort == route.cohort else ()
 
-    def _first(self, view: ViewState, height: int) -> int:
-        """Return the first line that is shown: the page's end is as far as it goes."""
-        return max(0, min(view.offset("request"), len(self._all) - height))
-
     def _title(self, snapshot: Snapshot, view: ViewState) -> str:
-        pane = self.pane(1)
-        self._draw(snapshot, pane.size.width)
-        title = f"probe {neutralise(self._probe, _NAME)}"
-        height, lines = pane.size.height, len(self._all)
-        if lines > height:
-            first = self._first(view, height)
-            title += f" · lines {first + 1}–{first + height} of {lines}"
-        return title
+        self._draw(snapshot, self.pane(1).size.width)
+        return f"probe {neutralise(self._probe, _NAME)}{self.part_words(view)}"
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
         has_id = self._request is not None and request_id(self._request)[0]
@@ -150,21 +154,6 @@ class RequestScreen(LiveScreen):
     def action_back(self) -> None:
         """Go back to the route."""
         self.app.pop_screen()
-
-    def action_scroll(self, lines: int) -> None:
-        """Scroll by lines."""
-        height = self.pane(1).size.height
-        last = max(0, len(self._all) - height)
-        offset = min(max(0, self._first(self.view, height) + lines), last)
-        self.look(replace(self.view, offsets={**self.view.offsets, "request": offset}))
-
-    def action_scroll_pane(self, direction: int) -> None:
-        """Scroll by a screenful, but for a line that both have."""
-        self.action_scroll(direction * max(1, self.pane(1).size.height - 1))
-
-    def action_edge(self, last: bool) -> None:
-        """Go to the first or the last line."""
-        self.action_scroll(len(self._all) if last else -len(self._all))
 
     def action_neighbour(self, step: int) -> None:
         """Show the next probe of the route page's list, or the one before."""

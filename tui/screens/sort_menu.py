@@ -1,19 +1,15 @@
 """The menu of columns to sort by: each with what it means, the present one marked."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import Final
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.events import Click, Key
-from textual.screen import ModalScreen
+from textual.events import Key
 
 from tui.draw.flow import marked
 from tui.draw.text import Line, cells, clip, join, left
 from tui.panes.routes import COLUMNS, SORT_KEYS
 from tui.screens.glossary import COLUMN_MEANINGS
-from tui.screens.page import Page
+from tui.screens.list_menu import ListMenu, ListPage
 
 _OTHERS: Final = {
     "": ("hurt", "most users hurt first, as the table is by itself"),
@@ -50,78 +46,31 @@ def menu_lines(width: int, present: str, at: int) -> list[Line]:
     return lines
 
 
-class SortPage(Page):
+class SortPage(ListPage):
     """The menu's text."""
 
     def __init__(self, present: str) -> None:
-        super().__init__()
+        super().__init__(len(SORT_KEYS), SORT_KEYS.index(present))
         self.present = present
-        self.at = SORT_KEYS.index(present)
 
     def draw(self, width: int) -> Sequence[Line]:
         """Return the menu."""
         return menu_lines(width, self.present, self.at)
 
 
-class SortMenu(ModalScreen[str | None]):
+class SortMenu(ListMenu[str]):
     """Asks by which column to sort; None is as it was."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", show=False),
-        Binding("j,down", "move(1)", show=False, priority=True),
-        Binding("k,up", "move(-1)", show=False, priority=True),
-        Binding("home", "edge(0)", show=False, priority=True),
-        Binding("end", "edge(-1)", show=False, priority=True),
-        Binding("enter,space", "take", show=False),
-    ]
-    AUTO_FOCUS = "VerticalScroll"
-    DEFAULT_CSS = """
-    SortMenu { align: center middle; background: $background 60%; }
-    SortMenu VerticalScroll {
-        width: 100%; max-width: 100; height: auto; max-height: 100%;
-        background: $background; border: round $border;
-        border-title-color: $foreground; border-title-style: bold;
-        border-subtitle-color: $foreground 50%; border-subtitle-align: right;
-        padding: 0 1; scrollbar-size-vertical: 1;
-    }
-    """
-
     def __init__(self, present: str) -> None:
-        super().__init__()
-        self._list = SortPage(present)
+        super().__init__(
+            SortPage(present),
+            f"sort by one of {len(SORT_KEYS)}",
+            "j k Enter, or the first letter · Esc",
+        )
 
-    def compose(self) -> ComposeResult:
-        """Return the menu in a box that scrolls."""
-        box = VerticalScroll(self._list)
-        box.border_title = f"sort by one of {len(SORT_KEYS)}"
-        box.border_subtitle = "j k Enter, or the first letter · Esc"
-        yield box
-
-    def on_mount(self) -> None:
-        """Show the present one."""
-        self.call_after_refresh(self._show)
-
-    def _show(self) -> None:
-        self._list.redraw()
-        box = self.query_one(VerticalScroll)
-        top, height = box.scroll_y, box.scrollable_content_region.height
-        at = self._list.at
-        if not top <= at < top + height:
-            box.scroll_to(y=at if at < top else at - height + 1, animate=False)
-
-    def action_move(self, by: int) -> None:
-        """Move the cursor."""
-        self._list.at = min(max(0, self._list.at + by), len(SORT_KEYS) - 1)
-        self._show()
-
-    def action_edge(self, to: int) -> None:
-        """Move the cursor to the first or the last."""
-        self._list.at = to % len(SORT_KEYS)
-        self._show()
-
-    def action_take(self) -> None:
-        """Sort by what the cursor is on."""
-        self.dismiss(SORT_KEYS[self._list.at])
+    def chosen(self, at: int) -> str:
+        """Return the key of an order."""
+        return SORT_KEYS[at]
 
     def on_key(self, event: Key) -> None:
         """Take the order whose head begins with a letter; of several go to the next one."""
@@ -131,17 +80,6 @@ class SortMenu(ModalScreen[str | None]):
         if not rows or letter.isspace():
             return
         event.stop()
-        self._list.at = next((row for row in rows if row > self._list.at), rows[0])
+        self.go_to(next((row for row in rows if row > self.lines.at), rows[0]))
         if len(rows) == 1:
             self.action_take()
-        else:
-            self._show()
-
-    def on_click(self, event: Click) -> None:
-        """Take what was clicked; beside the menu, leave."""
-        region = self._list.region
-        if region.contains(event.screen_x, event.screen_y):
-            self._list.at = min(event.screen_y - region.y, len(SORT_KEYS) - 1)
-            self.action_take()
-        else:
-            self.dismiss()

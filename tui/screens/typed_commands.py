@@ -4,7 +4,7 @@ Rule 1. A command with a key of its own does what the key does, through the scre
 Rule 2. What cannot be done is answered by one line, and the line stays as it was typed.
 """
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from msgspec.structs import replace
 
@@ -27,6 +27,9 @@ from tui.screens.glossary import HELP_PAGES
 
 if TYPE_CHECKING:
     from tui.screens.live import LiveScreen
+
+_WITH_TEXT: Final = ("help", "manual", "tag", "compare")
+"""Commands whose action takes what was typed after them."""
 
 
 class TypedCommands:
@@ -76,11 +79,11 @@ class TypedCommands:
                 screen.go_to(text)
             case "theme":
                 screen.app.theme = text
-            case "mark":
-                screen.mark(text)
+            case "mark" | "seek":
+                return screen.mark(text) if asked.verb == "mark" else screen.seek(text)
             case _:
                 with_text = f"{asked.verb}({text!r})"
-                actions = {"q": "app.quit", "help": with_text, "manual": with_text}
+                actions = dict.fromkeys(_WITH_TEXT, with_text) | {"q": "app.quit"}
                 screen.call_later(screen.run_action, actions.get(asked.verb, asked.verb))
         return None
 
@@ -91,6 +94,8 @@ class TypedCommands:
     def _set_knob(self, asked: TypedCommand) -> str | None:
         """Set a knob of the selected route to a value."""
         screen, name = self._screen, self._selected()
+        if refusal := screen.refusal():
+            return refusal
         knob = next(verb.knob for verb in VERBS if verb.name == asked.verb)
         if not name or knob is None:
             return "no route is selected"

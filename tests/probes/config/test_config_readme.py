@@ -21,7 +21,7 @@ from probes.engine.route import JITTER
 from probes.kit.open_regular import PIPE_SECONDS
 from tui.commands.init import _LISTS_S, PROVIDERS
 from tui.draw.theme_names import OWN_THEMES
-from tui.keys import STEP_S, key_named, page_table, remapped
+from tui.keys import SMALL_STEP_S, STEP_S, key_named, page_table, remapped
 from tui.terminal import pace
 
 PAGE = Page("probes/config/README.md")
@@ -46,8 +46,8 @@ NUMBERS = {
         f"a slow terminal gets fewer, down to {pace._SLOWEST_HZ:g}",
     ),
     "Keys of the cockpit": (
-        f"Go back {STEP_S} s in the run",
-        f"Go on by {STEP_S} s in the run",
+        *(f"Go back {step_s} s in the run" for step_s in (STEP_S, SMALL_STEP_S)),
+        *(f"Go on by {step_s} s in the run" for step_s in (STEP_S, SMALL_STEP_S)),
     ),
     "Keys and other people": (
         f"in any part of {PIECE} characters or more",

@@ -7,24 +7,28 @@ from fakes import FakeStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.board.views import EMPTY_SNAPSHOT, RouteState, RouteView, WindowName
+from probes.board.views import EMPTY_SNAPSHOT, RouteState, RouteView, Snapshot, WindowName
 from probes.control.status import HostState
 from probes.events import HeldReason
-from tui.draw.text import line_text, line_width
-from tui.panes.header import banner_line, header_line, terminal_title
+from tui.draw.text import Line, line_text, line_width
+from tui.panes.header import Strips, banner_line, terminal_title
 from tui.panes.view import Freeze, ViewState
 
 RUNNING = FakeStatus()
 
 
+def strip_of(snapshot: Snapshot, view: ViewState, width: int) -> Line:
+    return Strips(RUNNING).header(snapshot, view, width, 1)[0]  # type: ignore[arg-type]
+
+
 def header(width: int = 160, view: ViewState | None = None, **changes: object) -> str:
     snapshot = made.snapshot(header=made.header(**changes))
-    return line_text(header_line(snapshot, view or ViewState(), RUNNING, width))
+    return line_text(strip_of(snapshot, view or ViewState(), width))
 
 
 @given(st.integers(min_value=0, max_value=320))
 def test_the_strip_fits_any_width(width: int) -> None:
-    assert line_width(header_line(made.snapshot(), ViewState(), RUNNING, width)) <= width
+    assert line_width(strip_of(made.snapshot(), ViewState(), width)) <= width
 
 
 def test_the_home_screen_shows_every_figure() -> None:
@@ -54,7 +58,7 @@ def test_a_wide_terminal_has_what_goes_on_too() -> None:
 
 def test_the_light_has_the_colour_of_the_worst_route() -> None:
     def light(*rows: RouteView) -> str:
-        line = header_line(made.snapshot(routes=rows), ViewState(), RUNNING, 120)
+        line = strip_of(made.snapshot(routes=rows), ViewState(), 120)
         return next(role for text, role in line if text.startswith("●"))
 
     assert light(made.route("a"), made.route("b", "starting")) == "good"
@@ -79,7 +83,7 @@ def test_the_light_has_the_colour_of_the_worst_route() -> None:
 )
 def test_it_says_how_many_routes_hurt(rows: tuple[RouteView, ...], hurt: int, told: str) -> None:
     shown = made.snapshot(routes=rows, header=made.header(routes=len(rows), hurt=hurt))
-    assert f"  {told}" in line_text(header_line(shown, ViewState(), RUNNING, 160))
+    assert f"  {told}" in line_text(strip_of(shown, ViewState(), 160))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,7 @@ def test_it_says_how_many_routes_hurt(rows: tuple[RouteView, ...], hurt: int, to
 )
 def test_its_counts_are_of_the_window_of_the_table(window: WindowName, told: str) -> None:
     shown = made.snapshot(window=window)
-    assert f" │ {told}   605 probes" in line_text(header_line(shown, ViewState(), RUNNING, 160))
+    assert f" │ {told}   605 probes" in line_text(strip_of(shown, ViewState(), 160))
 
 
 def test_an_hour_has_hours() -> None:

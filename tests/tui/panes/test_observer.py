@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.draw.text import Line, line_text, line_width
-from tui.panes.header import header_line
+from tui.panes.header import Strips
 from tui.panes.observer import CALM, Cockpit, observer_remarks
 from tui.panes.view import ViewState
 
@@ -16,7 +16,8 @@ WRONG = {"loop_lag_p99_s": 0.048, "clock": "user"}
 
 def strip(width: int = 200, cockpit: Cockpit = CALM, **changes: object) -> Line:
     snapshot = made.snapshot(header=made.header(**changes))
-    return header_line(snapshot, ViewState(), FakeStatus(), width, cockpit)
+    strips = Strips(FakeStatus(), cockpit)  # type: ignore[arg-type]
+    return strips.header(snapshot, ViewState(), width, 1)[0]
 
 
 def told(cockpit: Cockpit = CALM, **changes: object) -> dict[str, str]:

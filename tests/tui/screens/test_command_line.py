@@ -91,8 +91,8 @@ def test_bounds_are_those_of_the_knobs() -> None:
 
 def test_words_and_names_are_completed() -> None:
     assert completions("th", KNOWN) == ("theme ",)
-    assert completions("c", KNOWN) == ("conc ", "cap ")
-    assert completions("u", KNOWN) == ("undo",)
+    assert completions("c", KNOWN) == ("conc ", "cap ", "compare ")
+    assert completions("u", KNOWN) == ("undo", "untag")
     assert completions("route al", KNOWN) == ("route alpha", "route alpine")
     assert completions("route A", KNOWN) == ("route alpha", "route alpine")
     assert completions("window ", KNOWN)[0] == "window 1m"
@@ -108,7 +108,7 @@ def test_whatever_is_completed_is_read() -> None:
 
 def test_the_hint_says_what_can_follow() -> None:
     assert hint("", KNOWN).split() == [verb.name for verb in VERBS]
-    assert hint("c", KNOWN) == "conc  cap"
+    assert hint("c", KNOWN) == "conc  cap  compare"
     assert hint("conc ", KNOWN).endswith("a whole number from 1 to 1,000")
     assert hint("route al", KNOWN).endswith("alpha  alpine")
     assert hint("xyz", KNOWN).startswith("got xyz, expected one of ")

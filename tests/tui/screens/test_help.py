@@ -12,7 +12,7 @@ from textual.widgets import Input
 from probes.board.views import RouteState
 from tui.draw.text import line_text, line_width
 from tui.draw.theme import THEMES
-from tui.keys import KEYS, remapped
+from tui.keys import HOME, KEYS, remapped
 from tui.panes.routes import COLUMNS, STATE_GLYPHS
 from tui.screens.glossary import (
     HELP_PAGES,
@@ -56,9 +56,18 @@ def plain(text: str) -> str:
 
 
 def test_every_key_is_there_with_what_it_does():
-    text = words("keys")
+    text, of_pages = words("keys") + words("time"), words("pages") + words("compare")
     for key in KEYS:
-        assert f"{key.shown or '–'} {key.tooltip}" in text
+        if not key.id.startswith("pane_"):
+            there = text if key.where >= HOME else of_pages
+            assert f"{key.shown or '–'} {key.tooltip}" in there
+    assert "1 … 6 Go to a pane; again: the whole screen." in text
+
+
+def test_the_keys_that_go_to_panes_are_told_as_the_user_has_them():
+    keys = remapped({"pane_2": ("f2",), "pane_5": ()})
+    text = "\n".join(line_text(line) for line in help_lines(keys_sections(keys), 60))
+    assert "1 F2 3 4 6" in text
 
 
 def test_a_key_of_an_unknown_group_is_shown_too():
@@ -183,10 +192,10 @@ async def test_pages_are_turned():
         assert isinstance(screen, HelpScreen)
         assert screen.page == "here"
         seen = []
-        for key in ("right", "right", "left", "6", "right", "left", "3"):
+        for key in ("right", "right", "left", "8", "right", "left", "3"):
             await pilot.press(key)
             seen.append(screen.page)
-        assert seen == ["keys", "states", "keys", "observer", "here", "observer", "states"]
+        assert seen == ["keys", "states", "keys", "compare", "time", "compare", "states"]
         assert "states" in str(screen.query_one(VerticalScroll).border_title)
 
 
@@ -219,11 +228,11 @@ async def test_it_stays_on_the_screen(size: tuple[int, int]):
         assert box.region.bottom <= size[1]
 
 
-@pytest.mark.parametrize("width", [20, 60, 66, 70, 80])
+@pytest.mark.parametrize("width", [20, 60, 66, 81, 82, 90])
 async def test_pages_that_have_no_room_in_the_border_leave_a_mark(width: int):
     app = Host()
     async with app.run_test(size=(width, 20)) as pilot:
         await pilot.pause()
         title = Content.from_markup(str(app.screen.query_one(VerticalScroll).border_title)).plain
-        assert title.endswith("6 observer" if width >= 66 else " …")
+        assert title.endswith("9 time" if width >= 90 else " …")
         assert len(title) <= width - 4

@@ -95,7 +95,7 @@ async def test_the_page_begins_with_what_it_came_to_and_says_how_much_there_is(
         assert "probe 1-1690" in page.title
         crumbs = page.screen.query_one("#crumbs", Pane).render_line(0).text
         assert f"{ROUTE} ▸ probe #1690" in crumbs
-        height, every = page.pane.size.height, len(page.screen._all)
+        height, every = page.pane.size.height, len(page.screen.page)
         assert height == size[1] - 4
         place = f" · lines 1–{height} of {every}"
         assert page.title.endswith(place) is (every > height)
@@ -104,7 +104,7 @@ async def test_the_page_begins_with_what_it_came_to_and_says_how_much_there_is(
 
 async def test_keys_scroll_to_the_end_and_no_further() -> None:
     async with shown() as page:
-        height, every = page.pane.size.height, len(page.screen._all)
+        height, every = page.pane.size.height, len(page.screen.page)
         await page.press("j", "down")
         assert page.title.endswith(f"lines 3–{2 + height} of {every}")
         await page.press("k", "up", "up")
@@ -123,8 +123,8 @@ async def test_another_width_is_another_page_and_keeps_within_it() -> None:
         await page.press("G")
         await page.pilot.resize_terminal(160, 50)
         await page.pilot.pause()
-        assert page.title.endswith(f"lines {len(page.screen._all) - 45}–{len(page.screen._all)}"
-                                   f" of {len(page.screen._all)}")  # fmt: skip
+        assert page.title.endswith(f"lines {len(page.screen.page) - 45}–{len(page.screen.page)}"
+                                   f" of {len(page.screen.page)}")  # fmt: skip
 
 
 async def test_the_next_probe_is_the_older_one_and_begins_at_its_top() -> None:

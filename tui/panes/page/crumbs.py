@@ -29,11 +29,11 @@ def _crumbs_lines(
     height: int,  # noqa: ARG001 - as every pane is drawn
 ) -> list[Line]:
     subject = subject_of(snapshot, view)
-    parts = _parts(subject.route) if subject is not None else []
+    parts = _parts(subject.route, view) if subject is not None else []
     return [strips.of_screen(snapshot, view, width, parts)]
 
 
-def _parts(route: RouteView) -> list[tuple[Line, float]]:
+def _parts(route: RouteView, view: ViewState) -> list[tuple[Line, float]]:
     """Return what is said of a route; where there is no room the highest number goes first."""
     name = neutralise(route.name, _NAME_LIMIT)
     model, host = neutralise(route.model, _MODEL_LIMIT), neutralise(_host(route), _HOST_LIMIT)
@@ -41,6 +41,7 @@ def _parts(route: RouteView) -> list[tuple[Line, float]]:
     told: list[tuple[Line, float]] = [
         ((("   routes ▸", "dim"),), 0.5),
         (((f" {name}  ", "title"),), 0),
+        (((f"tagged {view.tag(route.name)} ", "accent"),) if route.name in view.tagged else (), 1),
         (((f" {model} ·", "dim"),) if model else (), 6),
         (((f" {host} ·", "dim"),) if host else (), 5),
         (((f" {route.dialect} ·", "dim"),) if route.dialect else (), 6.2),

@@ -1,0 +1,60 @@
+"""A whole recording read once for a hand-over: its incidents, and any moment of it.
+
+Rule 1: the events are judged as a replay judges them, so that an incident has the number that the
+report of the same recording gives it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from probes.board import Board
+from probes.diagnosis import Diagnostician
+from probes.run.report import IncidentReport, Progress, ReportReading
+from probes.run.timeline import Locate, Timeline
+from probes.run.verdicts import Judge, with_verdicts
+from probes.store.recording_files import Place
+from probes.store.recording_reader import read_pieces, recorded_parts
+
+
+class RecordedRun(NamedTuple):
+    """A recording that was read."""
+
+    timeline: Timeline
+    report: IncidentReport
+
+
+class _Recorded:
+    """What a timeline asks of a recording that is being read."""
+
+    def __init__(self, parts: Sequence[Path]) -> None:
+        self.parts = parts
+        self.end: Place | None = None
+
+    def here(self, _hello: bytes, /) -> Locate:
+        place = self.end
+        return lambda: place
+
+
+def read_run(paths: Sequence[Path], *, progress: Progress = lambda _bytes: None) -> RecordedRun:
+    """Read a recording; what is missing of it stands in the report.
+
+    Raises:
+        RecordingError: it cannot be read.
+    """
+    missing: list[str] = []
+    parts = recorded_parts(paths, missing.append)
+    diagnostician, board, recorded = Diagnostician(), Board(), _Recorded(parts)
+    judge, reading = Judge(diagnostician), ReportReading(diagnostician)
+    timeline = Timeline(board, recorded, judges_anew=True)
+    done = 0
+    for piece in read_pieces(parts, missing.append):
+        recorded.end = piece.end
+        events, lines = with_verdicts(judge, piece.events, piece.lines)
+        for event in events:
+            board.fold(event)
+        timeline.receive(events, lines)
+        reading.fold(events)
+        done += len(piece.lines)
+        progress(done)
+    return RecordedRun(timeline, reading.report(tuple(part.name for part in parts), missing))
