@@ -62,7 +62,7 @@ STAND_INS: Final[dict[str, str]] = {
     "┊": ":",
     "▕": "|",
     "▐": "|",
-    **dict.fromkeys("╭╮╯╰┌┐└┘├┬┴┼", "+"),
+    **dict.fromkeys("╭╮╯╰┌┐└┘├┬┴┼┿", "+"),
     # words and figures
     "–": "-",
     "—": "-",
