@@ -99,6 +99,8 @@ _MOST_AXIS: Final = 121
 _BAR: Final = 20
 _LEAST_POINTS: Final = 0.0005
 """A difference of shares that rounds to none has no sign."""
+_WHOLE_POINTS: Final = 0.0995
+"""From ten points on nobody asks for a tenth of one."""
 _LEAST_TRAIL_LINES: Final = 5
 """Lines that tell how an interval narrowed, where a page has to be scrolled for them."""
 _LEAST_TRAIL: Final = 2
@@ -210,7 +212,9 @@ def estimate_words(figure: ComparisonFigure, value: float | None) -> str:
     """Return a ratio as `×1.35`, a difference of shares in points as `+2.4`."""
     if figure not in SHARES or value is None:
         return ratio_words(value)
-    return f"{value * 100:+.1f}" if abs(value) >= _LEAST_POINTS else "0.0"
+    if abs(value) < _LEAST_POINTS:
+        return "0.0"
+    return f"{value * 100:+.1f}" if abs(value) < _WHOLE_POINTS else f"{value * 100:+.0f}"
 
 
 def range_words(figure: ComparedFigure) -> str:
@@ -255,16 +259,20 @@ def comparison_lines(
     points = columns.axis_for((one for one in figures if one.figure in SHARES), is_ratio=False)
     for letter, arm in others:
         lines += [(), *_differences(shown, letter, arm, columns, ratios, points)]
-    sure = (
-        f"all that is claimed together is wrong in {shown.alpha * 100:.3g} % of comparisons at most"
-    )
-    foot = fold(((f"{sure}, however often one looks", "faint"),), inner)
+    # At the end the sentence says it.
+    foot = [] if shown.is_over else fold(((_sure_words(shown.alpha), "faint"),), inner)
     left_lines = (height - len(lines) - len(foot) - 1) // max(1, len(others)) - 2
     for letter, arm in others:
         if trail := _trail(letter, arm, columns, ratios, max(_LEAST_TRAIL_LINES, left_lines)):
             lines += [(), *trail]
-    lines += [(), *foot]
+    if foot:
+        lines += [(), *foot]
     return [clip(((" ", "text"), *line) if line else line, width) for line in lines]
+
+
+def _sure_words(alpha: float) -> str:
+    share_wrong = f"{alpha * 100:.3g} % of comparisons at most"
+    return f"all that is claimed together is wrong in {share_wrong}, however often one looks"
 
 
 def _answer(shown: ComparisonView, width: int) -> Iterator[Line]:

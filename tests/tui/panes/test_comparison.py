@@ -135,6 +135,7 @@ def test_the_interval_is_told_in_figures(low: float | None, high: float | None, 
 
 def test_shares_are_told_in_points() -> None:
     assert range_words(ComparedFigure("good", 40, 0.0, -0.09, 0.0001)) == "-9.0 to 0.0"
+    assert range_words(ComparedFigure("good", 40, 0.0, -0.999, 1.0)) == "-100 to +100"
 
 
 @pytest.mark.parametrize(
@@ -255,6 +256,12 @@ def test_how_it_narrowed_is_told_newest_first_in_the_room_there_is() -> None:
         assert len({len(line.rstrip()) for line in lines}) == 1
         widths = [line.count("━") for line in lines]
         assert widths == sorted(widths)
+
+
+def test_how_sure_it_is_stands_there_until_the_sentence_says_it() -> None:
+    words = "wrong in 1 % of comparisons at most, however often one looks"
+    assert words in text(comparison_lines(made_comparison.view(), 160))
+    assert words not in text(comparison_lines(made_comparison.view(state="decided"), 160))
 
 
 def test_before_anything_ended_it_has_no_figures_and_no_trail() -> None:
