@@ -124,6 +124,7 @@ class ComparisonScreen(PagedScreen):
         comparisons = self.cockpit.comparisons
         if comparisons.is_running:
             comparisons.stop()
+            comparisons.was_seen = True  # whoever stops it need not be called to its end
         else:
             self.notify("It is over: nothing is sent any more.")
 
