@@ -214,12 +214,10 @@ def effect_words(happening: Happening) -> str:
     effect = happening.effect
     if effect is None:
         return ""
-    figures = [
-        _compared(one)
-        for one in effect.comparisons
-        if one.before is not None and one.after is not None
-    ]
-    return "; ".join([_JUDGED[effect.judged], *figures])
+    known = [one for one in effect.comparisons if one.before is not None and one.after is not None]
+    # Where something is sure, what is not would only hide it.
+    sure = [one for one in known if one.judged in ("better", "worse")]
+    return "; ".join([_JUDGED[effect.judged], *map(_compared, sure or known)])
 
 
 def knobs(facts: Facts) -> tuple[Happening, ...]:

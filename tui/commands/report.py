@@ -51,7 +51,7 @@ from probes.run.report import (
 )
 from probes.store.recording import default_folder
 from probes.store.recording_reader import RecordingError, newest_recording
-from tui.commands.output import OK, OutputError, UsageError, complain, say
+from tui.commands.output import OK, UsageError, complain, say
 from tui.commands.waiting import OverwrittenLine
 from tui.terminal.collector import passes_seldom
 
@@ -119,10 +119,8 @@ def _write_handover(arguments: Namespace) -> int:
                 known=[one.record for one in recorded.report.incidents],
                 missing=recorded.report.missing,
             )
-    except RecordingError as error:
+    except (RecordingError, HandoverError) as error:
         raise UsageError(str(error)) from None
-    except HandoverError as error:
-        raise OutputError(str(error)) from None
     finally:
         line.draw("")
     complain(recorded.report.missing)

@@ -359,6 +359,21 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "comparison": (_COMPARISON,),
 }
 
+_TIME: Final = Section(
+    "the axis of the run, while what is shown is not now",
+    (
+        Term("◆", "where one stands; the header has the time", "past"),
+        Term("◇", "where one is on a long way to", "past"),
+        Term("├ ┊", "the first moment that can be shown; retention deleted the rest", "stall"),
+        Term("═", "an incident, from its onset to its end", "missed"),
+        Term("✓", "it was over", "good"),
+        Term("⚙ ▾", "a knob was turned; somebody put a mark", "accent"),
+        Term("◌", "we ourselves did not run, or another engine took over", "stall"),
+        Term("3/12", "of twelve things that happened the third is the last before here"),
+        Term("live: ▲ 2 hurt", "how it is now; collection goes on whatever is looked at"),
+    ),
+)
+
 _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     **dict.fromkeys(("phases", "heat", "figures", "probes"), ROUTE),
     "request": PROBE,
@@ -366,11 +381,13 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
 }
 """The screens whose panes those are that have no place on the home screen."""
 
-GLOSSARY: Final = (_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER)
+GLOSSARY: Final = (
+    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER, _TIME),
+)
 """All but the states."""
 
 HelpPage: TypeAlias = Literal[
-    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare"
+    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "time"
 ]
 HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 
@@ -407,6 +424,7 @@ _GROUPS: Final = {
     "look": "look",
     "move": "move",
     "program": "program",
+    "time": "where in time",
 }
 
 
@@ -462,14 +480,11 @@ def sections_of(
     """Return one page of the help; the first one is of a pane, and of a route in some state."""
     match page:
         case "here":
-            own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
-            of_state = (states_section(keys, state),) if state is not None else ()
-            columns = (own,) if own.terms else ()
-            if pane in _PAGE_OF:
-                columns = (*columns, _keys_of(_PAGE_OF[pane], "keys of this page", keys))
-            return (*of_state, *columns, *_OF_PANES.get(pane, ()))
+            return _of_here(keys, pane, state)
         case "keys":
-            return keys_sections(keys)
+            return keys_sections([key for key in keys if key.group != "time"])
+        case "time":
+            return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
         case "states":
             return (states_section(keys),)
         case "figures":
@@ -483,6 +498,17 @@ def sections_of(
             return (_COMPARISON, _keys_of(COMPARISON, "keys of its page", keys))
         case "observer":
             return (_OBSERVER,)
+
+
+def _of_here(
+    keys: Sequence[Hotkey], pane: PaneName, state: RouteState | None
+) -> tuple[Section, ...]:
+    own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
+    of_state = (states_section(keys, state),) if state is not None else ()
+    columns = (own,) if own.terms else ()
+    if pane in _PAGE_OF:
+        columns = (*columns, _keys_of(_PAGE_OF[pane], "keys of this page", keys))
+    return (*of_state, *columns, *_OF_PANES.get(pane, ()))
 
 
 def states_table() -> str:
