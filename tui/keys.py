@@ -29,6 +29,11 @@ BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
 
 
+ACT_IN_THE_PAST: Final = frozenset(("pause", "panic", "mark"))
+"""Knobs that act although what is shown is not now. A brake must work whatever one looks at, and a
+mark says what it is about; the others are turned by figures, and those are old."""
+
+
 class Hotkey(msgspec.Struct, frozen=True):
     """One thing the user can do, and the keys that do it."""
 
@@ -133,25 +138,25 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "routes for an hour.", "look", "acknowledge", where=EVERYWHERE),
     Hotkey("freeze", "space", "space", "freeze", "Hold the screen still; collection goes on. In "
         "the past: play on from there, or stand still.", "look", "freeze", 10, where=EVERYWHERE),
-    Hotkey("back_10", "left", "←", f"{STEP_S} s back", f"Go back {STEP_S} s in the run.", "look",
+    Hotkey("back_10", "left", "←", f"{STEP_S} s back", f"Go back {STEP_S} s in the run.", "time",
         f"travel(-{STEP_S})", 15, ("← →", "in time"), "on_10", where=EVERYWHERE),
-    Hotkey("on_10", "right", "→", f"{STEP_S} s on", f"Go on by {STEP_S} s in the run.", "look",
+    Hotkey("on_10", "right", "→", f"{STEP_S} s on", f"Go on by {STEP_S} s in the run.", "time",
         f"travel({STEP_S})", where=EVERYWHERE),
     Hotkey("back_1", "comma", ",", f"{SMALL_STEP_S} s back", f"Go back {SMALL_STEP_S} s in the "
-        "run.", "look", f"travel(-{SMALL_STEP_S})", 20, (", .", f"{SMALL_STEP_S} s"), "on_1",
+        "run.", "time", f"travel(-{SMALL_STEP_S})", 20, (", .", f"{SMALL_STEP_S} s"), "on_1",
         where=EVERYWHERE),
     Hotkey("on_1", "full_stop", ".", f"{SMALL_STEP_S} s on", f"Go on by {SMALL_STEP_S} s in the "
-        "run.", "look", f"travel({SMALL_STEP_S})", where=EVERYWHERE),
+        "run.", "time", f"travel({SMALL_STEP_S})", where=EVERYWHERE),
     Hotkey("event_before", "left_square_bracket,alt+left", "[", "event before", "Go to the last "
-        "thing that happened before: an onset, a recovery, a turn of a knob, a mark.", "look",
+        "thing that happened before: an onset, a recovery, a turn of a knob, a mark.", "time",
         "event(-1)", 18, ("[ ]", "event"), "event_after", where=EVERYWHERE),
     Hotkey("event_after", "right_square_bracket,alt+right", "]", "event after", "Go to the next "
-        "thing that happened.", "look", "event(1)", where=EVERYWHERE),
-    Hotkey("slower", "left_parenthesis", "(", "play slower", "Play the past more slowly.", "look",
+        "thing that happened.", "time", "event(1)", where=EVERYWHERE),
+    Hotkey("slower", "left_parenthesis", "(", "play slower", "Play the past more slowly.", "time",
         "speed(False)", 19, ("( )", "speed"), "faster", where=EVERYWHERE),
     Hotkey("faster", "right_parenthesis", ")", "play faster", "Play the past faster: 1×, 10×, 60×, "
-        "as fast as it can be read.", "look", "speed(True)", where=EVERYWHERE),
-    Hotkey("live", "F,end", "F", "live", "Show the present again; of a recording its end.", "look",
+        "as fast as it can be read.", "time", "speed(True)", where=EVERYWHERE),
+    Hotkey("live", "F,end", "F", "live", "Show the present again; of a recording its end.", "time",
         "follow", 16, where=EVERYWHERE),
     Hotkey("preview", "v", "v", "text", "Show the text of the oldest open stream as it comes.",
         "look", "preview", 14, where=HOME),
@@ -207,8 +212,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "pause", 3, where=EVERYWHERE),
     Hotkey("panic", "P", "P", "pause all", "Pause all routes and cancel what is in flight; again: "
         "go on.", "knobs", "panic", 4, where=EVERYWHERE),
-    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours.",
-        "knobs", "mark", 16),
+    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours; in the "
+        "past it names the moment.", "knobs", "mark", 16),
     Hotkey("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
         "the spending ledger fails or was lost.", "program", "lift"),
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
@@ -233,7 +238,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("copy_id", "y", "y", "copy the id", "Copy the id that the provider can look "
         "up; terminals that know OSC 52 take it.", "look", "copy", 6, where=PROBE),
 )  # fmt: skip
-"""Groups: `program`, `move`, `look`, `knobs`."""
+"""Groups: `program`, `move`, `look`, `time`, `knobs`."""
 
 
 ALWAYS_SHOWN: Final = 4

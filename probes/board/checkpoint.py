@@ -2,58 +2,97 @@
 
 Rule 1: nothing is left out: a board that is made of a checkpoint and folds the events after it has
 every figure that the first one has, to the last digit.
-Rule 2: what has closed is shared: the numbers of a closed slice are one object in the board, in all
-of its checkpoints and in all boards made of those. `FrozenArray` is what makes that safe.
+Rule 2: what has closed is shared: a closed slice, a compacted digest's numbers, and probes that
+ended, are one object in the board, in all of its checkpoints and in all boards made of those.
+`Slices`, `FrozenArray` and `KeptTogether` are what makes that safe.
 Rule 3: a checkpoint never leaves the process. It is a pickle, and whoever loads one that another
 has written runs what that one wants.
 """
 
 import io
 import pickle
+import sys
 import zlib
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from probes.board.board import Board
+from probes.board.probe_log import KeptTogether
 from probes.kit.frozen_array import FrozenArray
+from probes.kit.shared import Shared
 
 _LEVEL: Final = 1
 """Of compression: a higher one costs three times the time and saves a tenth."""
 
 
+_InCommon: TypeAlias = "FrozenArray[float] | Shared | KeptTogether"
+
+
 class Checkpoint:
     """One moment of a board."""
 
-    __slots__ = ("_is_compressed", "_packed", "_shared")
+    __slots__ = ("_packed", "_shared")
 
     def __init__(self, board: Board) -> None:
-        """Take the board's state; costs some milliseconds a route."""
+        """Take the board's state; costs a millisecond a route."""
         packed = io.BytesIO()
         pickler = _SharingPickler(packed)
         pickler.dump(board)
-        self._packed = packed.getvalue()
+        self._packed = (packed.getvalue(), False)
+        """The pickle, and whether it is compressed: in one, as another thread may be reading."""
         self._shared = tuple(pickler.shared)
-        self._is_compressed = False
 
     def compress(self) -> None:
         """Make it a quarter as large, for what is not soon needed. May run in another thread."""
-        if not self._is_compressed:
-            self._packed, self._is_compressed = zlib.compress(self._packed, _LEVEL), True
+        for one in self._shared:
+            if type(one) is KeptTogether:
+                one.compress()
+        packed, is_compressed = self._packed
+        if not is_compressed:
+            self._packed = (zlib.compress(packed, _LEVEL), True)
 
-    @property
-    def size(self) -> int:
-        """Bytes of it that nothing else holds."""
-        return len(self._packed) + 8 * len(self._shared)
-
-    @property
-    def shared(self) -> tuple[FrozenArray[float], ...]:
-        """What it has in common with its board and with other checkpoints of it."""
-        return self._shared
+    def size_beside(self, before: "Checkpoint | None") -> int:
+        """Return the bytes of it that nothing holds but it and later ones; `before` is the one
+        before it."""
+        known = () if before is None else before._shared
+        known_ids, own_ids = set(map(id, known)), set(map(id, self._shared))
+        # A block of slices that is not full yet is made anew each time, of the same ones.
+        superseded = {
+            id(item)
+            for one in known
+            if type(one) is Shared and id(one) not in own_ids
+            for item in one
+        }
+        size = len(self._packed[0]) + 8 * len(self._shared)
+        for one in self._shared:
+            if id(one) in known_ids:
+                continue
+            if isinstance(one, FrozenArray):
+                size += sys.getsizeof(one)
+            elif isinstance(one, KeptTogether):
+                size += one.size
+            else:
+                size += sys.getsizeof(one)
+                size += sum(_weight(item) for item in one if id(item) not in superseded)
+        return size
 
     def board(self) -> Board:
         """Return a new board of that moment."""
-        packed = zlib.decompress(self._packed) if self._is_compressed else self._packed
+        packed, is_compressed = self._packed
+        if is_compressed:
+            packed = zlib.decompress(packed)
         return cast(Board, _SharingUnpickler(io.BytesIO(packed), self._shared).load())
+
+
+def _weight(item: object) -> int:
+    """Return about how many bytes a closed slice takes."""
+    if isinstance(item, (int, bytes)):
+        return sys.getsizeof(item)
+    slots = getattr(type(item), "__slots__", ())
+    values = [getattr(item, name) for name in slots]
+    return sys.getsizeof(item) + sum(
+        sys.getsizeof(value) for value in values if not isinstance(value, (int, float, type(None)))
+    )
 
 
 def _of_shared() -> None:
@@ -61,22 +100,22 @@ def _of_shared() -> None:
 
 
 class _SharingPickler(pickle.Pickler):
-    """Puts a number in the place of each frozen array."""
+    """Puts a number in the place of all that is shared."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self.shared: list[FrozenArray[float]] = []
-        self.dispatch_table = {FrozenArray: self._share}
+        self.shared: list[_InCommon] = []
+        self.dispatch_table = dict.fromkeys((FrozenArray, Shared, KeptTogether), self._share)
 
-    def _share(self, numbers: FrozenArray[float]) -> tuple[Callable[..., object], tuple[int]]:
-        self.shared.append(numbers)
+    def _share(self, one: _InCommon) -> tuple[Callable[..., object], tuple[int]]:
+        self.shared.append(one)
         return _of_shared, (len(self.shared) - 1,)
 
 
 class _SharingUnpickler(pickle.Unpickler):
     """Puts what is shared in the place of its number."""
 
-    def __init__(self, file: io.BytesIO, shared: tuple[FrozenArray[float], ...]) -> None:
+    def __init__(self, file: io.BytesIO, shared: tuple[_InCommon, ...]) -> None:
         super().__init__(file)
         self._shared = shared
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice, pairwise
-from typing import Final, TypeAlias, overload
+from typing import Any, Final, TypeAlias, overload
 
 import msgspec
 
@@ -21,6 +21,7 @@ from probes.board.lanes import CELL_NS, CELLS_KEPT
 from probes.board.views import ProbeView, RequestView
 from probes.events import AttemptFinished, ProbeFinished, StampLadder
 from probes.kit.clock import NS_PER_S
+from probes.kit.shared import Shared
 from probes.stats.tokens import seconds_per_token
 
 PROBES_KEPT: Final = 200
@@ -49,12 +50,48 @@ _unpack_block: Final = msgspec.msgpack.Decoder(tuple[_Parts, ...]).decode
 class _Block:
     """Some probes, compressed together."""
 
-    __slots__ = ("left", "packed")
+    __slots__ = ("left", "shared")
 
     def __init__(self, probes: Sequence[_Parts]) -> None:
-        self.packed = zlib.compress(_pack(probes), 1)  # a higher level costs twice and saves 5 %
+        # A higher level costs twice and saves 5 %.
+        self.shared = Shared((zlib.compress(_pack(probes), 1),))
         self.left = len(probes)
         """How many of them are still kept."""
+
+    @property
+    def packed(self) -> bytes:
+        """All of them."""
+        packed: bytes = self.shared[0]
+        return packed
+
+
+class KeptTogether:
+    """Probes that a log and its copies have in common."""
+
+    __slots__ = ("_packed", "_parts", "begin", "probes")
+
+    def __init__(self, begin: int, probes: "Sequence[KeptProbe]") -> None:
+        """Take some that follow each other, the first of which is that of a number."""
+        self.begin = begin
+        self.probes = tuple([(probe.name, probe.size, probe.is_good) for probe in probes])
+        self._parts = tuple([probe.parts for probe in probes])
+        self._packed = b""
+
+    def compress(self) -> None:
+        """Make them a quarter as large. May be called in any thread."""
+        if parts := self._parts:
+            self._packed = zlib.compress(_pack(parts), 1)
+            self._parts = ()  # last: who reads meanwhile finds one or the other
+
+    def parts(self, place: int) -> _Parts:
+        """Return what is packed of one of them."""
+        parts = self._parts or _opened(self._packed)
+        return parts[place]
+
+    @property
+    def size(self) -> int:
+        """Bytes that they take."""
+        return len(self._packed) + sum(len(part) for parts in self._parts for part in parts)
 
 
 @lru_cache(maxsize=2)
@@ -66,7 +103,7 @@ def _opened(packed: bytes) -> tuple[_Parts, ...]:
 class KeptProbe:
     """One probe that ended, however it did."""
 
-    __slots__ = ("_block", "_parts", "_place", "_view", "is_good", "name", "size")
+    __slots__ = ("_block", "_parts", "_place", "_together", "_view", "is_good", "name", "size")
 
     def __init__(self, name: str, parts: _Parts, size: int, is_good: bool) -> None:
         self.name = name
@@ -76,13 +113,17 @@ class KeptProbe:
         self._parts = parts
         self._block: _Block | None = None
         """What holds its parts, if anything else does."""
+        self._together: KeptTogether | None = None
+        """What holds them where it is a copy."""
         self._place = 0
         self._view: ProbeView | None = None
 
     @property
     def parts(self) -> _Parts:
         """What is packed of it."""
-        return self._parts if self._block is None else _opened(self._block.packed)[self._place]
+        if self._block is not None:
+            return _opened(self._block.packed)[self._place]
+        return self._parts if self._together is None else self._together.parts(self._place)
 
     @property
     def is_compressed(self) -> bool:
@@ -106,7 +147,16 @@ class KeptProbe:
 
     def move_to(self, block: _Block, place: int) -> None:
         """Let a block hold it."""
-        self._parts, self._block, self._place, self.size = (), block, place, _BESIDE
+        self._parts, self._together = (), None
+        self._block, self._place, self.size = block, place, _BESIDE
+
+    @classmethod
+    def copy_of(cls, together: KeptTogether, place: int) -> "KeptProbe":
+        """Return a copy of one that a log has in common with others."""
+        name, size, is_good = together.probes[place]
+        made = cls(name, (), size, is_good)
+        made._together, made._place = together, place
+        return made
 
     def leave(self) -> int:
         """Return how many bytes it frees that it is given up."""
@@ -119,7 +169,16 @@ class KeptProbe:
 class ProbeLog:
     """The last probes of one route that ended."""
 
-    __slots__ = ("_compressed", "_has_views", "_kept", "_size", "_unended", "ended")
+    __slots__ = (
+        "_compressed",
+        "_has_views",
+        "_kept",
+        "_shared",
+        "_size",
+        "_taken",
+        "_unended",
+        "ended",
+    )
 
     def __init__(self) -> None:
         self._kept: deque[KeptProbe] = deque()
@@ -131,8 +190,46 @@ class ProbeLog:
         self._size = 0
         """Bytes of all of them."""
         self._has_views = False
+        self._taken = 0
+        """How many probes it has taken in all: the number of the next one."""
+        self._shared: dict[int, KeptTogether] = {}
+        """What copies have in common with it, by the number of the first that might be in it."""
         self.ended = 0
         """How many ends there have been in all."""
+
+    def __getstate__(self) -> tuple[object, ...]:
+        """Return what a copy is made of, which has nearly all probes in common with it."""
+        kept, shared = list(self._kept), self._shared
+        first = self._taken - len(kept) + self._compressed
+        """Number of the first that is not compressed."""
+        for number in [number for number in shared if number + _BLOCK <= first]:
+            del shared[number]
+        end = self._taken // _BLOCK * _BLOCK
+        together = []
+        for number in range(first // _BLOCK * _BLOCK, end, _BLOCK):
+            found = shared.get(number)
+            if found is None:
+                begin = max(number, first)
+                at = len(kept) - self._taken
+                found = shared[number] = KeptTogether(
+                    begin, kept[begin + at : number + _BLOCK + at]
+                )
+            together.append(found)
+        last = kept[len(kept) - min(self._taken - end, self._taken - first) :]
+        counts = (self._compressed, self._size, self._taken, self.ended, first)
+        return (*counts, self._unended, kept[: self._compressed], together, last)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Be a copy."""
+        self._compressed, self._size, self._taken, self.ended, first, *rest = state
+        self._unended, compressed, together, last = rest
+        self._has_views = False
+        self._shared = {one.begin // _BLOCK * _BLOCK: one for one in together}
+        kept = self._kept = deque(compressed)
+        for one in together:
+            skipped = max(0, first - one.begin)
+            kept.extend([KeptProbe.copy_of(one, n) for n in range(skipped, len(one.probes))])
+        kept.extend(last)
 
     def attempt_ended(self, event: AttemptFinished, bytes_kept: int) -> None:
         """Keep an attempt until its probe ends, in at most so many bytes for all of the route's."""
@@ -171,6 +268,7 @@ class ProbeLog:
         size = (before or _BESIDE) + len(packed)
         self._size += size - before
         kept = self._kept
+        self._taken += 1
         kept.append(KeptProbe(event.probe, (packed, *attempts), size, is_good))
         if len(kept) > PROBES_KEPT:
             self._give_up_oldest()

@@ -235,6 +235,10 @@ class _Times:
         if not self.pairs:
             return ComparedFigure(self.figure, 0, decides=decides)
         estimate, (low, high) = self._sequence.estimate, self._sequence.interval
+        # What was excluded once stays so, also where later pairs would let it in again.
+        if self._same.most_against >= self._needed and estimate is not None:
+            low = max(low or 0.0, 0.0) if estimate > 0 else low
+            high = min(high or 0.0, 0.0) if estimate < 0 else high
         return ComparedFigure(
             self.figure,
             self.pairs,

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from probes.comparing.arms import Arm
+from probes.comparing.arms import Arm, ArmChange, changed_words
 from probes.comparing.views import ComparisonFigure
 
 MOST_PAIRS: Final = 300
@@ -22,14 +22,19 @@ class ComparisonPlan(msgspec.Struct, frozen=True):
 
     arms: tuple[Arm, ...]
     """Two to four; the first is what the others are compared with."""
-    changed: str
-    """In words, what differs between them."""
+    change: ArmChange | None = None
+    """The one thing that differs between two arms of one route; None where they are routes."""
     most_pairs: int = MOST_PAIRS
     """Where it does not know by then, it says so."""
     most_tokens: int | None = None
     most_usd: float | None = None
     alpha: float = ALPHA
     margin: float = MARGIN
+
+    @property
+    def changed(self) -> str:
+        """In words, what differs between the arms."""
+        return changed_words(self.change)
 
     @property
     def deciding(self) -> ComparisonFigure:

@@ -28,7 +28,6 @@ from probes.comparing.arms import (
     ArmError,
     arms_of_change,
     arms_of_routes,
-    changed_words,
 )
 from probes.comparing.comparison import Comparison
 from probes.comparing.plan import MARGIN, MOST_PAIRS, ComparisonPlan
@@ -211,10 +210,10 @@ class ComparisonRun:
             usd += _most_usd(arm.route, most)
         if plan.most_tokens is not None and comparison.spent_tokens + tokens > plan.most_tokens:
             raise _EndedError(
-                "budget", f"its budget of {counted(plan.most_tokens, 'token')} is spent"
+                "budget", f"Its budget of {counted(plan.most_tokens, 'token')} is spent"
             )
         if plan.most_usd is not None and comparison.spent_usd + usd > plan.most_usd:
-            raise _EndedError("budget", f"its budget of ${plan.most_usd:.3g} is spent")
+            raise _EndedError("budget", f"Its budget of ${plan.most_usd:.3g} is spent")
 
     def _raise_if_over(self) -> None:
         """End where nothing more can come, or somebody wants no more."""
@@ -224,7 +223,7 @@ class ComparisonRun:
             raise _EndedError("failed", self._died)
         now_ns = self._clock.monotonic_ns()
         if any(now_ns - since_ns > _DRY_S * NS_PER_S for since_ns in self._dry_since_ns.values()):
-            raise _EndedError("budget", f"the hour's budget is spent: {self._dry_words}")
+            raise _EndedError("budget", f"The budget of the hour is spent: {self._dry_words}")
 
     def _receive(self, events: list[Event], _lines: bytes) -> None:
         for event in events:
@@ -339,7 +338,7 @@ class Comparisons:
             raise ArmError(f"a change is made to one route, not to {len(routes)}")
         plan = ComparisonPlan(
             arms=arms,
-            changed=changed_words(change),
+            change=change,
             most_pairs=most_pairs,
             most_tokens=most_tokens,
             most_usd=most_usd,

@@ -42,7 +42,7 @@ from probes.money.run_ledger import RunLedger
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
-from probes.run.timeline import Timeline
+from probes.run.timeline import Timeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
@@ -103,7 +103,9 @@ class Session:
         # A screen that is there before its engine shows what is about to be probed.
         self._board.expect(self._routes)
         self._wanted = WantedState(config.routes)
-        self._timeline = None if recorder is None else Timeline(self._board, recorder)
+        self._timeline = (
+            None if recorder is None else Timeline(self._board, recorder, aside=in_a_thread)
+        )
         self._sinks: list[Sink] = [
             # Whoever comes later and looks at the board sees the batch that it is called with.
             board_sink(self._board),

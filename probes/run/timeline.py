@@ -11,6 +11,7 @@ from any one thread at a time.
 Rule 5: where retention has deleted parts, the past begins after them.
 """
 
+import threading
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,22 +28,37 @@ from probes.store.recording import HELLO_PREFIX
 from probes.store.recording_files import Place
 from probes.store.recording_reader import Piece, RecordingError, read_on, read_pieces
 
-EVENTS_APART: Final = 8_000
-"""Durable events from one checkpoint to the next: a third of a second of folding."""
+EVENTS_APART: Final = 4_000
+"""Durable events from one checkpoint to the next: a sixth of a second of folding."""
 LEAST_APART_NS: Final = 30 * NS_PER_S
-"""Taking one stops the screen for the twentieth part of a second."""
+"""Taking one stops the screen for the hundredth part of a second."""
 BYTES_KEPT: Final = 56 << 20
 """Of all checkpoints of a run: an hour of 8 routes with 50 streams."""
 STEP_NS: Final = 10 * NS_PER_S
 """One step back; so far apart are the checkpoints prepared before the place that is shown."""
+_PREPARED_NS: Final = 100 * NS_PER_S
+"""So far back, and up to the checkpoint before that, the next steps are prepared."""
 _PREPARED_MOST: Final = 26
-"""Prepared checkpoints: of two stretches between others."""
+"""Prepared checkpoints: those of the way here stay for the way forth."""
 
 _DURABLE: Final = frozenset(DURABLE_TYPES)
 _DERIVED: Final = frozenset(get_args(Derived))
 
 Locate: TypeAlias = Callable[[], Place | None]
 """Return where a moment stands in the recording; None while it is not written, or was lost."""
+
+
+Aside: TypeAlias = Callable[[Callable[[], object]], object]
+
+
+def at_once(work: Callable[[], object]) -> None:
+    """Do it here."""
+    work()
+
+
+def in_a_thread(work: Callable[[], object]) -> None:
+    """Do it in a thread of its own, which nobody waits for."""
+    threading.Thread(target=work, name="llmtop-aside", daemon=True).start()
 
 
 class Recorded(Protocol):
@@ -80,8 +96,8 @@ class _Moment:
     """Of the durable events before it that were not derived."""
     checkpoint: Checkpoint
     locate: Locate
-    bytes_kept: int
-    """That would be free without it."""
+    bytes_kept: int = 0
+    """That would be free without it; 0 of the newest."""
     done: int = 0
     """Events behind its place that are in it already."""
 
@@ -99,16 +115,19 @@ class Timeline:
         *,
         judges_anew: bool = False,
         bytes_kept: int = BYTES_KEPT,
+        aside: Aside = at_once,
     ) -> None:
         """Begin with an empty board; `judges_anew` where the verdicts of the batches are not those
-        of the recording."""
+        of the recording. `aside` does what need not be done before the next batch."""
         self._board = board
         self._recorded = recorded
         self.judges_anew = judges_anew
+        self._aside = aside
         self._most_bytes = bytes_kept
         self._hello = b""
         self._number = 0
-        self._moments: list[_Moment] = []
+        self._moments: tuple[_Moment, ...] = ()
+        """Another one after each change: whoever goes through it does so in another thread."""
         self._verdicts: dict[int, list[Event]] = {}
         """By the number of the event that decided, where they are not read."""
         self._begin_ns: int | None = None
@@ -229,24 +248,26 @@ class Timeline:
         """Return what was derived from the event of a number, where that is judged anew."""
         return self._verdicts.get(number, ())
 
-    def _readable(self) -> list[_Moment]:
+    def _readable(self) -> tuple[_Moment, ...]:
         """Return the checkpoints after which nothing was deleted."""
-        first = 0
-        for at, moment in enumerate(self._moments):
+        first, moments = 0, self._moments
+        for at, moment in enumerate(moments):
             place = moment.locate()
             if place is None or place.part.exists():
                 break
             first = at + 1
-        return self._moments[first:]
+        return moments[first:]
 
     def _take(self) -> None:
+        moments = self._moments
+        if moments:
+            # Not before: by now it is compressed.
+            before = moments[-2].checkpoint if len(moments) > 1 else None
+            moments[-1].bytes_kept = moments[-1].checkpoint.size_beside(before)
         checkpoint = Checkpoint(self._board)
-        checkpoint.compress()
-        before = set(map(id, self._moments[-1].checkpoint.shared)) if self._moments else set()
-        fresh = [numbers for numbers in checkpoint.shared if id(numbers) not in before]
-        kept = checkpoint.size + sum(len(numbers) * numbers.itemsize for numbers in fresh)
+        self._aside(checkpoint.compress)
         locate = self._recorded.here(self._hello)
-        self._moments.append(_Moment(self._end_ns, self._number, checkpoint, locate, kept))
+        self._moments = (*moments, _Moment(self._end_ns, self._number, checkpoint, locate))
         self._next_number = self._number + EVENTS_APART
         self._next_ns = self._end_ns + LEAST_APART_NS
         while self.bytes_kept > self._most_bytes and len(self._moments) > 3:
@@ -259,15 +280,10 @@ class Timeline:
             at: moments[at + 1].number - moments[at - 1].number for at in range(1, len(moments) - 1)
         }
         least = min(holes, key=lambda at: (holes[at], at))
-        gone, after = moments.pop(least), moments[least]
-        # What the next one shares with it alone stays.
-        owned = set(map(id, moments[least - 1].checkpoint.shared))
-        still = {id(numbers) for numbers in after.checkpoint.shared}
-        after.bytes_kept += sum(
-            len(numbers) * numbers.itemsize
-            for numbers in gone.checkpoint.shared
-            if id(numbers) in still and id(numbers) not in owned
-        )
+        # What it shares with the next one alone stays.
+        before, after = moments[least - 1].checkpoint, moments[least + 1]
+        after.bytes_kept = after.checkpoint.size_beside(before)
+        self._moments = (*moments[:least], *moments[least + 1 :])
 
 
 class Past:
@@ -308,24 +324,29 @@ class Past:
         Raises:
             RecordingError: what is recorded cannot be read.
         """
-        reading: _Reading | None = None
-        here_ns = self.at_ns
-        for steps in range(_PREPARED_MOST // 2, 0, -1):
-            at_ns = here_ns - steps * STEP_NS
-            nearest = self._nearest(at_ns)
-            if at_ns - nearest.at_ns < STEP_NS:
-                continue
-            if reading is None or nearest.number > reading.number:
-                reading = _Reading(self._timeline, nearest)
-            reading.fold_until(at_ns)
-            insort(self._prepared, reading.moment(), key=_AT_NS)
-            while len(self._prepared) > _PREPARED_MOST:
-                # What is farthest from here is needed last.
-                ends = (0, -1)
-                del self._prepared[
-                    max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))
-                ]
-            yield
+        here_ns = end_ns = self.at_ns
+        # From one checkpoint of the run to the next all are taken on one way, the nearest first.
+        while here_ns - end_ns < _PREPARED_NS and (begin := self._timeline.before(end_ns - 1)):
+            steps = range((here_ns - begin.at_ns) // STEP_NS, (here_ns - end_ns) // STEP_NS, -1)
+            reading: _Reading | None = None
+            for at_ns in [here_ns - number * STEP_NS for number in steps]:
+                nearest = self._nearest(at_ns)
+                if at_ns - nearest.at_ns < STEP_NS:
+                    continue
+                if reading is None or nearest.number > reading.number:
+                    reading = _Reading(self._timeline, nearest)
+                reading.fold_until(at_ns)
+                insort(self._prepared, reading.moment(), key=_AT_NS)
+                while len(self._prepared) > _PREPARED_MOST:
+                    # What is farthest from here is needed last.
+                    ends = (0, -1)
+                    del self._prepared[
+                        max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))
+                    ]
+                yield
+            if begin.at_ns >= end_ns:
+                break  # the first there is
+            end_ns = begin.at_ns
 
     def _nearest(self, at_ns: int) -> _Moment:
         """Return the last checkpoint before a stamp. Raises RecordingError."""
@@ -373,7 +394,7 @@ class _Reading:
         checkpoint = Checkpoint(self.board)
         checkpoint.compress()
         place = self._place
-        return _Moment(self.at_ns, self.number, checkpoint, lambda: place, 0, self._done)
+        return _Moment(self.at_ns, self.number, checkpoint, lambda: place, done=self._done)
 
     def _next_piece(self) -> Piece | None:
         if self._place is None:

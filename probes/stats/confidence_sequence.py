@@ -24,7 +24,7 @@ A. Ramdas, J. McAuliffe, J. Sekhon, Time-Uniform, Nonparametric, Nonasymptotic C
 Annals of Statistics 49 (2021): intervals of them, and the beta-binomial mixture.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from math import cosh, exp, inf, lgamma, log
 from typing import Final, NamedTuple
@@ -73,8 +73,9 @@ class Centre:
     def _take(self, value: float) -> None:
         off = value - self.centre
         size = abs(off)
-        # Of equal ones the lowest rank: a tie bets less, never more.
-        rank = (bisect_left(self._sizes, size) + 1) / (len(self._sizes) + 2)
+        # Among equal ones in the middle of them. Any rank would do that does not know the sign.
+        below, upto = bisect_left(self._sizes, size), bisect_right(self._sizes, size)
+        rank = ((below + upto) / 2 + 1) / (len(self._sizes) + 2)
         insort(self._sizes, size)
         self.lean += rank if off > 0 else -rank if off < 0 else 0.0
         products, logs = self._products, self._logs

@@ -72,7 +72,8 @@ class SliceLadders:
             except OverflowError:  # in a recording that was edited
                 del self._raw[len(self._raw) // _STEPS * _STEPS :]
                 return
-            if len(self._raw) >= _KEPT * _STEPS:
+            # Both together: how many are left must not depend on when somebody looked.
+            if len(self._raw) // _STEPS + len(self._spans[0]) >= _KEPT:
                 self.spans()
         self.n += 1
 
@@ -129,6 +130,12 @@ class LadderSlices(Slices[SliceLadders]):
 
     def __init__(self) -> None:
         super().__init__(_SLICES, SliceLadders)
+
+    def __getstate__(self) -> tuple[object, ...]:
+        """Return what a copy is made of; what came late for a slice is made small before."""
+        for index in self._own:
+            self._by_index[index].compact()
+        return super().__getstate__()
 
     def at(self, index: int) -> SliceLadders:
         """Return the slice to write to, and make the one before it small when a new one opens."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from probes.kit.shared import slots_of
 from probes.stats.digest import Digest
 from probes.stats.ladders import LadderSlices
 from probes.stats.quantiles import Distribution, Quantiles
@@ -48,6 +49,11 @@ class SampleWindows(Windows[Digest]):
         """Window → slice that was open when it was last read."""
         self._ahead: dict[WindowName, int] = {}
         """Window → slice that was open when it was last put together ahead."""
+
+    def __getstate__(self) -> object:
+        """Return what a copy is made of: what was written, and nothing of what was read."""
+        unread: dict[str, object] = {"_prepared": {}, "_closed": {}, "_read_in": {}, "_ahead": {}}
+        return None, {**slots_of(self), **unread}
 
     def add(self, offset_ns: int, value: float) -> None:
         """Take a sample into the slice of its own stamp."""

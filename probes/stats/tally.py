@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from probes.events import AttemptFinished, ProbeFinished
+from probes.kit.shared import slots_of
 from probes.stats.windows import (
     SLICES_A_MINUTE,
     WindowName,
@@ -224,6 +225,10 @@ class TallyWindows(Windows[Tally]):
     def __init__(self) -> None:
         super().__init__(Tally)
         self._closed: dict[WindowName, tuple[tuple[int, int, int], Tally]] = {}
+
+    def __getstate__(self) -> object:
+        """Return what a copy is made of: what was written, and nothing of what was read."""
+        return None, {**slots_of(self), "_closed": {}}
 
     def total(self, window: WindowName, now_ns: int) -> Tally:
         """Return a new tally: the sum over `window` at offset `now_ns`."""

@@ -7,12 +7,16 @@ Rule 4: a second after a slice has closed it is sealed: taken into its minute; a
 taken into the run. So an hour is read from minutes, the run from whole minutes and a few slices,
 and neither costs anything at the time of writing.
 Rule 5: what comes later than that second goes to the slice, its minute and the run at once.
+Rule 6: copies of what is kept by time share what has closed. Where something comes late for a slice
+that was shared, whoever writes goes on with a copy of his own.
 """
 
+import pickle
 from collections.abc import Callable
-from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar, get_args
 
 from probes.kit.clock import NS_PER_S
+from probes.kit.shared import Shared
 
 SLICE_NS: Final = 10 * NS_PER_S
 SLICES_A_MINUTE: Final = 6
@@ -23,6 +27,8 @@ _SLICES_KEPT: Final = 90
 _MINUTES_KEPT: Final = 60
 _MOST_UNSEALED: Final = 30
 """Slices that may wait to be sealed. More wait only where time has jumped, as after a suspend."""
+_BLOCK: Final = 10
+"""Closed slices that are shared as one: a copy of a route has a thousand of them."""
 WindowName: TypeAlias = Literal["1m", "5m", "15m", "1h", "run"]
 WINDOWS: Final[tuple[WindowName, ...]] = get_args(WindowName)
 """From the shortest to the longest."""
@@ -73,13 +79,31 @@ def elapsed_s(window: WindowName, now_ns: int) -> float:
 
 
 class Slices(Generic[A]):
-    """The newest slices of one width; older ones are dropped as time goes on."""
+    """The newest slices of one width; older ones are dropped as time goes on.
 
-    __slots__ = ("_by_index", "_kept", "_make", "_newest", "amended", "sealed", "unsealed")
+    Whatever is written, is written to what `at` returns, before it is called for another slice.
+    """
 
-    def __init__(self, kept: int, make: Callable[[], A]) -> None:
+    __slots__ = (
+        "_blocks",
+        "_by_index",
+        "_is_sealed",
+        "_kept",
+        "_make",
+        "_newest",
+        "_own",
+        "_shared_below",
+        "amended",
+        "sealed",
+        "unsealed",
+    )
+
+    def __init__(self, kept: int, make: Callable[[], A], *, is_sealed: bool = False) -> None:
+        """Begin with none; `is_sealed` where a slice has closed when it is sealed, and not as soon
+        as the next one is begun."""
         self._kept = kept
         self._make = make
+        self._is_sealed = is_sealed
         self._by_index: dict[int, A] = {}
         self._newest = 0
         self.sealed = 0
@@ -88,6 +112,53 @@ class Slices(Generic[A]):
         """Slices with something in them that have not been."""
         self.amended: set[int] = set()
         """Sealed slices that something came for, too late: they are compacted once more."""
+        self._shared_below = 0
+        """Slices below it may be somebody else's too, but those in `_own`."""
+        self._own: set[int] = set()
+        self._blocks: dict[int, Shared] = {}
+        """What was shared and holds still, by the number of the block."""
+
+    def __getstate__(self) -> tuple[object, ...]:
+        """Return what a copy is made of, which shares all that has closed from now on."""
+        bound = self.sealed if self._is_sealed else self._newest
+        by_index = self._by_index
+        first = min(by_index, default=0)
+        full, blocks = bound // _BLOCK, self._blocks
+        for number in [number for number in blocks if (number + 1) * _BLOCK <= first]:
+            del blocks[number]
+        shared = []
+        for number in range(first // _BLOCK, full):
+            block = blocks.get(number)
+            if block is None:
+                block = blocks[number] = self._block(number * _BLOCK, (number + 1) * _BLOCK)
+            shared.append(block)
+        shared.append(self._block(max(first, full * _BLOCK), bound))
+        self._shared_below = bound
+        self._own.clear()
+        still_open = {index: item for index, item in by_index.items() if index >= bound}
+        counts = (self._kept, self._make, self._is_sealed, self._newest, self.sealed, first, bound)
+        return (*counts, self.unsealed, self.amended, shared, still_open)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Be a copy."""
+        self._kept, self._make, self._is_sealed, self._newest, self.sealed, first, *rest = state
+        self._shared_below, self.unsealed, self.amended, shared, still_open = rest
+        by_index: dict[int, A] = {}
+        for block in shared:
+            by_index.update(zip(block[::2], block[1::2], strict=True))
+        if shared and shared[0] and shared[0][0] < first:
+            for stale in [index for index in shared[0][::2] if index < first]:
+                del by_index[stale]
+        by_index.update(still_open)
+        self._by_index = by_index
+        self._own = set()
+        full = self._shared_below // _BLOCK
+        self._blocks = dict(zip(range(first // _BLOCK, full), shared, strict=False))
+
+    def _block(self, begin: int, end: int) -> Shared:
+        """Return the slices from `begin` to before `end`, each after its index."""
+        found = self._by_index
+        return Shared([each for i in range(begin, end) if i in found for each in (i, found[i])])
 
     @property
     def oldest(self) -> int:
@@ -98,15 +169,27 @@ class Slices(Generic[A]):
         """Return the slice to write to; one that is too old to be kept is forgotten at once."""
         found = self._by_index.get(index)
         if found is not None:
-            return found
+            return found if index >= self._shared_below else self._owned(index, found)
         made = self._make()
         self._newest = max(self._newest, index)
         if index >= self.oldest:
             self._by_index[index] = made
+            if index < self._shared_below:
+                self._own.add(index)
+                self._blocks.pop(index // _BLOCK, None)
         if len(self._by_index) > self._kept + 1:
             for stale in [known for known in self._by_index if known < self.oldest]:
                 del self._by_index[stale]
         return made
+
+    def _owned(self, index: int, found: A) -> A:
+        """Return a closed slice such as may be written to."""
+        if index not in self._own:
+            copy: A = pickle.loads(pickle.dumps(found, pickle.HIGHEST_PROTOCOL))  # noqa: S301 - our own
+            self._own.add(index)
+            self._blocks.pop(index // _BLOCK, None)
+            found = self._by_index[index] = copy
+        return found
 
     def get(self, index: int) -> A | None:
         """Return a slice if anything was written to it."""
@@ -124,7 +207,7 @@ class Slices(Generic[A]):
         compact what came late. Return the size of what was done."""
         index = min(self.unsealed, default=end)
         if index >= end:
-            late = [item for item in map(self.get, sorted(self.amended)) if item is not None]
+            late = [self.at(known) for known in sorted(self.amended) if known in self._by_index]
             self.amended.clear()
             return sum([item.compact() for item in late])
         self.unsealed.discard(index)
@@ -144,8 +227,8 @@ class Windows(Generic[A]):
     __slots__ = ("_has_late", "_last", "_last_index", "_open", "minutes", "run", "slices")
 
     def __init__(self, make: Callable[[], A]) -> None:
-        self.slices: Slices[A] = Slices(_SLICES_KEPT, make)
-        self.minutes: Slices[A] = Slices(_MINUTES_KEPT, make)
+        self.slices: Slices[A] = Slices(_SLICES_KEPT, make, is_sealed=True)
+        self.minutes: Slices[A] = Slices(_MINUTES_KEPT, make, is_sealed=True)
         self.run = make()
         """Everything up to the last sealed minute, and what came too late for its own."""
         self._has_late = False

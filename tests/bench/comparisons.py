@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
-from probes.comparing.arms import arms_of_routes, changed_words
+from probes.comparing.arms import arms_of_routes
 from probes.comparing.comparison import Comparison
 from probes.comparing.plan import ALPHA, MOST_PAIRS, ComparisonPlan
 from probes.comparing.results import ArmResult
@@ -106,7 +106,7 @@ def plan(pairs: int) -> ComparisonPlan:
     routes = [
         Route(name=name, base_url="http://127.0.0.1/v1", model="m") for name in ("one", "two")
     ]
-    return ComparisonPlan(arms_of_routes(routes), changed_words(None), most_pairs=pairs)
+    return ComparisonPlan(arms_of_routes(routes), most_pairs=pairs)
 
 
 def compared(nature: Nature, ratio: float, pairs: int, seed: str) -> Outcome:

@@ -3,6 +3,7 @@
 from typing import get_args
 
 import pytest
+from changed import replace
 from textual.binding import Binding, BindingsMap
 
 from probes.board.views import EMPTY_SNAPSHOT
@@ -20,7 +21,7 @@ from tui.keys import (
     remapped,
 )
 from tui.panes.footer import footer_lines, key_at
-from tui.panes.view import Freeze, ViewState
+from tui.panes.view import Freeze, PastView, ViewState
 from tui.screens.comparison import ComparisonScreen
 from tui.screens.home import HomeScreen
 from tui.screens.request import RequestScreen
@@ -66,7 +67,20 @@ def test_the_footer_shows_whole_entries_only() -> None:
         text = line_text(footer_line(ViewState(), width))
         assert len(text) <= width
         assert everything.startswith(text)
-    assert len(footer_keys("home")) == everything.count("  ") + 1
+    of_the_past = {"live", "slower", "back_1", "event_before"}
+    entries = [key for key in footer_keys("home") if key.id not in of_the_past]
+    assert len(entries) == everything.count("  ") + 1
+
+
+def test_in_the_past_the_footer_begins_with_the_ways_back_and_offers_no_knob() -> None:
+    past = PastView(at_ns=0, begin_ns=0, end_ns=1)
+    told = line_text(footer_line(ViewState(past=past), 400))
+    begin = " ? help  q quit  p pause  P pause all  space play  ← → in time  F live  [ ] event "
+    assert told.startswith(begin)
+    assert "conc" not in told
+    assert "undo" not in told
+    playing = replace(past, is_playing=True)
+    assert "space pause" in line_text(footer_line(ViewState(past=playing), 400))
 
 
 @pytest.mark.parametrize("screen", get_args(ScreenName))

@@ -5,61 +5,17 @@ one only takes longer, up to a patience that is far beyond what it needs.
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from terminal_reader import TerminalReader, terminal_environment
-
-SCENARIO = """
-title = "Three requests at a time where two are allowed, soon after the start"
-
-[serving]
-gateway_s = 0.15
-answer_tokens = 24
-decode_tokens_per_s = 60
-
-# It is the second by name: the cursor has somewhere to go.
-[[models]]
-name = "alpha"
-incident = "healthy"
-route = { concurrency = 1, interval = 0.5 }
-
-[[models]]
-name = "bravo"
-incident = "healthy"
-route = { concurrency = 3, interval = 0.5 }
-
-[[models.phases]]
-start_s = 0
-name = "well"
-
-[[models.phases]]
-start_s = 12
-name = "limited"
-limits = { concurrency = 2, retry_after_s = 0.2 }
-"""
-SIZE = (120, 40)
-
-
-def row(name: str, state: str) -> re.Pattern[str]:
-    """Return what finds a route in the table in a state."""
-    return re.compile(rf"[^\w]{name} +{state} ")
-
-
-ALPHA_OK = row("alpha", "ok")
+from story import ALPHA_OK, VERDICT, demo, row
+from terminal_reader import TerminalReader
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[TerminalReader]:
-    scenario = tmp_path / "limited.toml"
-    scenario.write_text(SCENARIO, encoding="utf-8")
-    environ = terminal_environment(
-        XDG_STATE_HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path), HOME=str(tmp_path)
-    )
-    command = [sys.executable, "-m", "tui.cli", "demo", "--scenario", str(scenario), "--no-record"]
-    with TerminalReader(command, SIZE, environ) as reader:
+    with demo(tmp_path, "--no-record") as reader:
         yield reader
 
 
@@ -89,7 +45,7 @@ def test_from_the_start_over_an_incident_its_proof_and_a_knob_to_the_quit(
     assert terminal.row_of(re.compile(r"^ [✖⊘▲▼△] ")) == -1
 
     # An incident: who, what, since when, and what to do; the cursor goes there.
-    terminal.wait_for(re.compile(r"^ ⊘ bravo .*(?:limit|too many).* since \d\d:\d\d:\d\d"))
+    terminal.wait_for(VERDICT)
     terminal.wait_for(row("bravo", "throttled"))
     terminal.wait_for("token arrival · bravo")
     terminal.wait_for(lambda shown: 0 < shown.row_of(row("bravo", r"\w+")) < shown.row_of(ALPHA_OK))

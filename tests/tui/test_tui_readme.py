@@ -51,7 +51,7 @@ from tui.draw.waterfall import STEPS
 from tui.keys import KEYS, SMALL_STEP_S, STEP_S, Hotkey
 from tui.panes import routes
 from tui.panes.happenings import _JUDGED, _TOO_FEW
-from tui.panes.header import Strips
+from tui.panes.header import Strips, speed_words
 from tui.panes.home import home_panes
 from tui.panes.observer import (
     CPU_FULL,
@@ -67,6 +67,7 @@ from tui.panes.verdicts import MOST_VERDICTS
 from tui.screens.command_line import page_table
 from tui.screens.glossary import COLUMN_MEANINGS, GLOSSARY, PANE_COLUMNS, states_table
 from tui.screens.layout import _TWO_COLUMNS
+from tui.screens.travel import SPEEDS
 from tui.terminal import pace
 
 PAGE = Page("tui/README.md")
@@ -110,6 +111,10 @@ NUMBERS = {
         f"there are not {LOOKS[0]} samples on both sides yet",
     ),
     "Keys": (f"back and forth in the run by {STEP_S} s", f"by {SMALL_STEP_S} s"),
+    "Going back": (
+        f"as it was {STEP_S} s earlier, `,` {SMALL_STEP_S} s;",
+        f"({', '.join(map(speed_words, SPEEDS[:-1]))}, or as fast",
+    ),
     "Marks": (f"above its goal; above {SLUGGISH_SHARE:g} × its goal",),
     "Is the observer well?": (
         f"above {LAG_HURTS_S * 1000:g} ms",

@@ -24,7 +24,7 @@ from probes.comparing.views import (
     ComparisonState,
     ComparisonView,
 )
-from probes.comparing.words import interval_words, ratio_words, verdict_words
+from probes.comparing.words import estimate_words, interval_words, ratio_words, verdict_words
 from probes.config.secrets import resolve_headers
 from probes.kit.exit_status import ExitStatus
 from probes.kit.sanitise import neutralise
@@ -229,7 +229,7 @@ _ARMS: Final[tuple[Column[ArmView], ...]] = (
 _AGAINST: Final[tuple[Column[_Against], ...]] = (
     Column("AGAINST", 0, lambda row: Cell(_shown(row.arm.name)), flush_left=True),
     Column("FIGURE", 0, lambda row: Cell(_FIGURES[row.told.figure]), flush_left=True),
-    Column("MIDDLE", 0, lambda row: Cell(_middle(row.told))),
+    Column("MIDDLE", 0, lambda row: Cell(estimate_words(row.told))),
     Column("INTERVAL", 0, lambda row: Cell(interval_words(row.told)), flush_left=True),
     Column("PAIRS", 0, lambda row: Cell(f"{row.told.pairs:,}")),
     Column("VERDICT", 0, lambda row: Cell(_verdict(row)), flush_left=True),
@@ -256,14 +256,8 @@ def _speed(value: float | None) -> str:
     return NO_FIGURE if value is None else f"{value:.1f}"
 
 
-def _middle(told: ComparedFigure) -> str:
-    if told.figure in ("good", "throttled"):
-        return NO_FIGURE if told.estimate is None else f"{told.estimate * 100:+.0f}"
-    return ratio_words(told.estimate)
-
-
 def _verdict(row: _Against) -> str:
-    return verdict_words(row.told.figure, row.told.verdict, row.margin)
+    return verdict_words(row.told, row.margin, is_over=True)
 
 
 def comparison_fields(view: ComparisonView) -> dict[str, Any]:

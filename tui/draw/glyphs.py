@@ -54,6 +54,11 @@ STAND_INS: Final[dict[str, str]] = {
     **dict(zip(LEFT_EIGHTHS, "|--==###", strict=True)),
     # shades, and the phases of a probe
     **dict(zip("░▒▓▚", ".:%/", strict=True)),
+    # the axis of a run: here, there, an incident; and that it is not now
+    "◆": "@",
+    "◇": "o",
+    "═": "#",
+    "◀": "<",
     # lines and frames
     **dict.fromkeys("─━┄╌╴╶▔▀", "-"),
     "━": "=",

@@ -35,6 +35,7 @@ Role: TypeAlias = Literal[
     "alert",
     "good",
     "cursor",
+    "past",
     "throttled",
     "stall",
     "reasoning",
@@ -43,7 +44,8 @@ Role: TypeAlias = Literal[
     "goal",
     "border",
 ]
-"""What a piece of text is for. `head` is a column's head, `alert` is bright on red."""
+"""What a piece of text is for. `head` is a column's head, `alert` is bright on red, `past`
+stands out as calmly as can be."""
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 

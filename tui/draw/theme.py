@@ -142,6 +142,7 @@ _DARK_ROLES: Final[dict[Role, str]] = {
     "alert": "bold #ffffff on #a3161f",
     "good": "#6fae6f",
     "cursor": "bold on #1a2733",
+    "past": "bold #0b0d0f on #5fafd7",
     "throttled": "#d78fd7",
     "stall": "#e5a050",
     "reasoning": "italic #7c8fb0",
@@ -166,6 +167,7 @@ _LIGHT_ROLES: Final[dict[Role, str]] = {
     "alert": "bold #ffffff on #b3121d",
     "good": "#2f6f2f",
     "cursor": "bold on #d9e6ef",
+    "past": "bold #ffffff on #005f87",
     "throttled": "#8a2f8a",
     "stall": "#8f5300",
     "reasoning": "italic #4a5f8a",
@@ -190,6 +192,7 @@ _ANSI_ROLES: Final[dict[Role, str]] = {
     "alert": "bold bright_white on red",
     "good": "green",
     "cursor": "bold",
+    "past": "bold black on cyan",
     "throttled": "bright_magenta",
     "stall": "bright_yellow",
     "reasoning": "italic bright_cyan",
@@ -203,6 +206,7 @@ _ANSI_LIGHT_ROLES: Final[dict[Role, str]] = {
     # On white, the usual palettes leave nothing of yellow, green and cyan, and little of magenta.
     **_ANSI_ROLES,
     "accent": "blue",
+    "past": "bold bright_white on blue",
     "slow": "blue",
     "sluggish": "bold red",
     "missed": "bold underline red",
@@ -223,6 +227,7 @@ _PLAIN_ROLES: Final[dict[Role, str]] = {
     "throttled": "bold",
     "stall": "bold",
     "cursor": "underline",
+    "past": "underline",
     "reasoning": "italic",
 }
 

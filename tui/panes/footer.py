@@ -7,13 +7,16 @@ Rule 2. An entry is whole or not there. What the mouse finds in a cell is what i
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from probes.board.views import Snapshot
 from tui.draw.text import Line, Span, cells
-from tui.keys import ALWAYS_SHOWN, Hotkey, ScreenName, footer_keys, hotkey
+from tui.keys import ACT_IN_THE_PAST, ALWAYS_SHOWN, Hotkey, ScreenName, footer_keys, hotkey
 from tui.panes.pane import PaneSpec
 from tui.panes.view import ViewState
+
+_OF_THE_PAST: Final = frozenset(("live", "slower", "back_1", "event_before"))
+"""What there is to do where one has gone back: before that the entry of one step is enough."""
 
 
 class FooterPart(NamedTuple):
@@ -51,6 +54,8 @@ def _span(part: FooterPart, view: ViewState) -> Span:
 def footer_parts(view: ViewState, width: int, screen: ScreenName) -> Sequence[FooterPart]:
     """Return what stands in the footer, from the left."""
     keys = [key for key in footer_keys(screen, view.keys) if _applies(key, view)]
+    if view.past is not None:
+        keys.sort(key=_by_need_in_the_past)
     needed = [key for key in keys if key.footer <= ALWAYS_SHOWN]
     if _width(part for key in needed for part in _entry(key, view)) > width:
         # Each key has a blank before it, so that two are not read as one.
@@ -75,13 +80,25 @@ def key_at(view: ViewState, width: int, screen: ScreenName, x: int) -> Hotkey | 
 
 
 def _applies(key: Hotkey, view: ViewState) -> bool:
-    """Tell whether a key does anything now: without a T0 there is nothing to compare with."""
+    """Tell whether a key does anything now: without a T0 there is nothing to compare with, and in
+    the past no knob turns."""
+    if key.id in _OF_THE_PAST:
+        return view.past is not None
+    if view.past is not None and key.group == "knobs":
+        return key.id in ACT_IN_THE_PAST
     return key.id != "against_t0" or view.page.t0 is not None
+
+
+def _by_need_in_the_past(key: Hotkey) -> bool:
+    """Return what is less for what must be there, and for what goes through time."""
+    return key.footer > ALWAYS_SHOWN and key.group != "time" and key.id != "freeze"
 
 
 def _entry(key: Hotkey, view: ViewState) -> tuple[FooterPart, ...]:
     shown, label = key.strip or (key.shown, key.label)
-    if key.id == "freeze" and view.frozen:
+    if key.id == "freeze" and view.past is not None:
+        label = "pause" if view.past.is_playing else "play"
+    elif key.id == "freeze" and view.frozen:
         label = "go on"
     first, _, second = shown.partition(" ")
     if not key.partner or not second:

@@ -169,8 +169,8 @@ def happenings_brief(snapshot: Snapshot, view: ViewState) -> Line:  # noqa: ARG0
     if not snapshot.happenings:
         return (("nothing", "dim"),)
     newest = snapshot.happenings[0]
-    glyph = _look(newest)
-    words = f" {_who(newest.routes, snapshot, _ROUTE)} {neutralise(newest.text, _WORDS)}"
+    glyph = happening_look(newest)
+    words = f" {whose(newest.routes, snapshot, _ROUTE)} {neutralise(newest.text, _WORDS)}"
     return (glyph, (words, "dim"))
 
 
@@ -279,7 +279,7 @@ def _first(number: int, view: ViewState) -> int:
 
 
 def _line(one: Happening, snapshot: Snapshot, width: int, zone: tzinfo | None) -> Line:
-    glyph, glyph_role = _look(one)
+    glyph, glyph_role = happening_look(one)
     is_open = one.kind in ("onset", "cause") and one.until_ns is None
     role: Role = "text" if is_open or one.kind in _BRIGHT else "dim"
     at = time_of_day(one.at_ns, snapshot.wall_anchor_ns, zone)
@@ -288,7 +288,7 @@ def _line(one: Happening, snapshot: Snapshot, width: int, zone: tzinfo | None) -
         room = _WIDE_ROUTE if width >= _WIDE_FROM else _ROUTE
         head = (
             *head,
-            (left(_who(one.routes, snapshot, room), room) + "  ", "title" if is_open else role),
+            (left(whose(one.routes, snapshot, room), room) + "  ", "title" if is_open else role),
         )
     words = neutralise(one.text, _WORDS)
     if one.count > max(1, len(one.routes)) and one.kind != "throttled":  # those count themselves
@@ -303,14 +303,15 @@ def _line(one: Happening, snapshot: Snapshot, width: int, zone: tzinfo | None) -
     return clip((*head, (f"{words}  {_ARROW}{MARK}", role)), width)
 
 
-def _look(one: Happening) -> tuple[str, Role]:
+def happening_look(one: Happening) -> tuple[str, Role]:
+    """Return the glyph of what happened, and how loud it is."""
     if one.kind not in ("onset", "cause") or one.state is None:
         return _GLYPHS[one.kind]
     role = STATE_ROLES[one.state]
     return STATE_GLYPHS[one.state], "missed" if role == "alert" else role
 
 
-def _who(routes: Sequence[str], snapshot: Snapshot, room: int) -> str:
+def whose(routes: Sequence[str], snapshot: Snapshot, room: int) -> str:
     """Return whose it is: `alpha`, `alpha +5`, `all routes`."""
     if not routes or 1 < len(snapshot.routes) <= len(routes):
         return _ALL

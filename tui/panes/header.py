@@ -32,10 +32,11 @@ from tui.draw.text import (
     time_of_day,
     usd,
 )
-from tui.keys import KEYS, Hotkey, key_or_label, with_keys
+from tui.keys import KEYS, Hotkey, first_key, key_or_label, with_keys
+from tui.panes.axis import moment_words
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
-from tui.panes.view import ReplayView, ViewState
+from tui.panes.view import PastView, ReplayView, ViewState
 
 _WORDS_LIMIT: Final = 160
 """Characters of an engine's last words: a line of a wide terminal."""
@@ -70,6 +71,8 @@ class Strips:
 
     status: HostStatus = field(default_factory=lambda: HostStatus("starting"))
     cockpit: Cockpit = CALM
+    present: Snapshot | None = None
+    """How it is now, while something else is shown; None where that is the same."""
     replay: ReplayView | None = None
     """None where it is a run that is shown."""
     zone: tzinfo | None = None
@@ -88,8 +91,8 @@ class Strips:
         return [_strip(figures, snapshot.header, self.cockpit, width)]
 
     def banner(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
-        """Return the banner, red over the whole width."""
-        line = clip(self.banner_text(snapshot, view.keys) or (), width)
+        """Return the banner, red over the whole width: of now, whatever is shown."""
+        line = clip(self.banner_text(self.present or snapshot, view.keys) or (), width)
         return [(*line, (" " * max(0, width - line_width(line)), "alert"))]
 
     def of_screen(
@@ -119,7 +122,7 @@ class Strips:
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
-            return [_Part(_lamp(snapshot, view, self.status), 0)]
+            return _where(snapshot, view, self.status)
         return _replay_lamp(self.replay, snapshot, view, self.zone)
 
 
@@ -262,6 +265,39 @@ def _lamp(snapshot: Snapshot, view: ViewState, status: HostStatus) -> Line:
     return (start, (text, role), clock, *masked)
 
 
+def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Part]:
+    """Return the lamp; where what is shown is not now, that moment, and what goes on meanwhile."""
+    past = view.past
+    if past is None:
+        return [_Part(_lamp(snapshot, view, status), 0)]
+    at = moment_words(past.at_ns, past, snapshot.wall_anchor_ns)
+    ago = f", {age(past.ago_s).replace('.0s', 's')} ago" if past.has_present else ""
+    glyph = f"▶ {speed_words(past.speed)}" if past.is_playing else "◀"
+    masked: Line = ((" masked", "accent"),) if view.private else ()
+    parts = [_Part(((" llmtop ", "title"), (f" {glyph} {at}{ago} ", "past"), *masked), 0)]
+    if past.going_to_ns is not None:
+        there = moment_words(past.going_to_ns, past, snapshot.wall_anchor_ns)
+        parts.append(_Part(((f" → {there} …", "accent"),), 0.05))
+    if past.has_present:
+        parts.append(_Part(_meanwhile(past), 0.1))
+        if key := first_key("live", view.keys):
+            parts.append(_Part(((f"  {key}", "accent"), (" now", "dim")), 0.2))
+    return parts
+
+
+def _meanwhile(past: PastView) -> Line:
+    """Return how it is now, while another moment is shown."""
+    if past.worst_now is None:
+        return (("  live: none hurt", "dim"),)
+    glyph = STATE_GLYPHS[past.worst_now]
+    return (("  live: ", "dim"), (f"{glyph} {count(past.hurt_now)} hurt", _loud(past.worst_now)))
+
+
+def speed_words(speed: float) -> str:
+    """Return how fast the past is played: `10×`, `max`."""
+    return "max" if speed == math.inf else f"{speed:g}×"
+
+
 def _replay_lamp(
     replay: ReplayView, snapshot: Snapshot, view: ViewState, zone: tzinfo | None
 ) -> list[_Part]:
@@ -273,7 +309,7 @@ def _replay_lamp(
     masked: Line = ((" masked", "accent"),) if view.private else ()
     if not snapshot.routes:
         return [_Part(((" llmtop ", "title"), ("▶ REPLAY", "dim"), *masked), 0)]
-    speed = "max" if replay.speed == math.inf else f"{replay.speed:g}×"
+    speed = speed_words(replay.speed)
     glyph, word = ("■", "END") if replay.is_over else ("▶" if replay.is_playing else "‖", speed)
     worst = worst_state(snapshot)
     light: Role = "good" if worst is None else _loud(worst)

@@ -3,6 +3,7 @@
 from functools import partial
 
 from tui.panes.arrival import arrival_brief, arrival_lines, arrival_title, arrival_wants
+from tui.panes.axis import axis_pane
 from tui.panes.footer import footer_pane
 from tui.panes.happenings import (
     happenings_brief,
@@ -44,6 +45,7 @@ def home_panes(strips: Strips) -> tuple[PaneSpec, ...]:
     """Return the panes from the top of the screen down; header and banner are drawn by `strips`."""
     return (
         PaneSpec("header", 0, strips.header, moves=True),
+        axis_pane(),
         PaneSpec("banner", 0, strips.banner, moves=True),
         PaneSpec("verdicts", 0, verdicts_lines),
         PaneSpec(

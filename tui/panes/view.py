@@ -5,11 +5,13 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from probes.board.views import FeltColumn, WindowName
+from probes.board.views import FeltColumn, Happening, RouteState, WindowName
+from probes.kit.clock import NS_PER_S
 from tui.keys import KEYS, Hotkey
 
 PaneName: TypeAlias = Literal[
     "header",
+    "axis",
     "banner",
     "verdicts",
     "routes",
@@ -49,6 +51,37 @@ class Freeze(msgspec.Struct, frozen=True):
     """How long it has stood."""
     versions: int
     """Changes of the board it has not shown since."""
+
+
+class PastView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown is not now. Stamps are ns of the run."""
+
+    at_ns: int
+    begin_ns: int
+    end_ns: int
+    """The whole run; the end is the present, or that of the recording."""
+    read_ns: int | None = None
+    """How far a recording has been read; None where all of it has."""
+    is_cut: bool = False
+    """The run began earlier, and that part of the recording was deleted."""
+    has_present: bool = True
+    """The run goes on; False of a recording."""
+    going_to_ns: int | None = None
+    """Where one is on a long way to."""
+    speed: float = 1.0
+    """Seconds of the run that pass in one while it is played."""
+    is_playing: bool = False
+    hurt_now: int = 0
+    """Routes that hurt in the present."""
+    worst_now: RouteState | None = None
+    """The worst state of these."""
+    stops: tuple[Happening, ...] = ()
+    """What has happened that one can go to, as it is known now, oldest first."""
+
+    @property
+    def ago_s(self) -> int:
+        """How long before the end that was, in whole seconds."""
+        return (self.end_ns - self.at_ns) // NS_PER_S
 
 
 class PageView(msgspec.Struct, frozen=True):
@@ -124,6 +157,8 @@ class ViewState(msgspec.Struct, frozen=True):
     maximised: int | None = None
     """Number of the pane that has the whole screen."""
     freeze: Freeze | None = None
+    past: PastView | None = None
+    """Where in the past the screen stands; None where it shows the present."""
     keys: tuple[Hotkey, ...] = KEYS
     """The keys that the user has: whoever shows one takes it from here."""
     lit: str = ""

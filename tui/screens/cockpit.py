@@ -54,10 +54,8 @@ class CockpitState:
         keys: Sequence[Hotkey] = KEYS,
         propose: Propose | None = None,
         hand_over: HandOver | None = None,
-        has_present: bool = True,
         desk: AlertDesk | None = None,
     ) -> None:
-        """Look at a session; one of a recording, which is over, has no present."""
         self.view = ViewState(window=window, keys=tuple(keys))
         self.session = session
         self.clock = clock
@@ -65,9 +63,7 @@ class CockpitState:
         self.interval_s = 1 / refresh_hz
         self.pace = Pace(refresh_hz, clock.monotonic_ns())
         self.cpu = CpuMeter(clock)
-        self.travel = Travel(
-            session.timeline, clock, has_present=has_present, replayed=session.replayed
-        )
+        self.travel = Travel(session.timeline, clock, replayed=session.replayed)
         # Whoever opens a recording sees it go on, as the run did.
         self.travel.play(session.replayed is not None)
         self.frames = Frames(session.board, clock, self.travel)

@@ -5,14 +5,20 @@ Rule 2. A word or a value that cannot be is answered by one line: what was got, 
 Rule 3. The beginning of a word is enough where it means one thing.
 """
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from probes.board.views import WINDOWS
 from probes.control.knobs import KNOBS, KnobName
+from probes.kit.clock import NS_PER_S
+from probes.kit.durations import duration_s, number
+from probes.kit.short_figures import local_moment
+from tui.session import Span
 
 VerbName: TypeAlias = Literal[
     "conc",
@@ -30,6 +36,7 @@ VerbName: TypeAlias = Literal[
     "window",
     "theme",
     "mark",
+    "seek",
     "write",
     "manual",
     "help",
@@ -38,10 +45,16 @@ VerbName: TypeAlias = Literal[
 
 ONLY: Final = ("hurt", "all")
 """What `:only` takes."""
+_ENDS: Final = ("start", "now")
+"""What `:seek` takes beside times: the ends of the run."""
 ALL_ROUTES: Final = "all"
 """What `:pause` takes beside a route's name."""
 WORST_FIRST: Final = "hurt"
 """What `:sort` takes for the order that a table has by itself."""
+
+
+_MOST_SEEK_S: Final = 366 * 86_400.0
+"""No run is longer; what is typed may be."""
 
 
 class CommandError(ValueError):
@@ -110,6 +123,12 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb("window", "W", "window of the figures", lambda _: WINDOWS),
     Verb("theme", "NAME", "colours", lambda known: known.themes),
     Verb("mark", "[TEXT]", "put a mark on the timeline"),
+    Verb(
+        "seek",
+        "WHEN",
+        "go to 14:03 or 14:03:20, or -5m and +30s from here; start, now",
+        lambda _: _ENDS,
+    ),
     Verb("write", "", "save knobs, theme and window to the settings file, after asking"),
     Verb("manual", "[TOPIC]", "what states, figures and settings mean, at length"),
     Verb("help", "[PAGE]", "keys and what the words mean", lambda known: known.help_pages),
@@ -139,7 +158,7 @@ def read(text: str, known: Known) -> TypedCommand:
     if verb.knob is not None:
         return TypedCommand(verb.name, value=_number(verb, verb.knob, value))
     words = verb.words(known)
-    if words and value:
+    if words and value and verb.name != "seek":
         value = _one_of(verb, value, words)
     if verb.name == "sort":
         value = known.sorts[value]
@@ -181,6 +200,62 @@ def hint(text: str, known: Known) -> str:
     if verb.knob is not None:
         more = _expected(verb, known)
     return f"{usage}: {verb.meaning}" + (f"   {more}" if more else "")
+
+
+_TIME: Final = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?")
+
+
+def read_moment(
+    text: str, span: Span, here_ns: int, anchor_ns: int, zone: tzinfo | None = None
+) -> int:
+    """Return the stamp of a moment that was typed, as `:seek` takes it.
+
+    A time of day is the last of its kind that is not after the end: a run may take days.
+
+    Args:
+        text: what was typed.
+        span: what there is of the run.
+        here_ns: from where steps count.
+        anchor_ns: what makes Unix time of a stamp.
+        zone: time zone of times; None is the machine's own.
+
+    Raises:
+        CommandError: it is no moment, or none of this run.
+    """
+    text = text.strip().lower()
+    if text in _ENDS:
+        return span.begin_ns if text == _ENDS[0] else span.end_ns
+    if text[:1] in ("-", "+"):
+        given = text[1:].strip()
+        plain = number(given)
+        step_s = duration_s(given) if plain is None else plain
+        if step_s is not None and step_s < _MOST_SEEK_S:
+            return here_ns + round(step_s * NS_PER_S) * (-1 if text[0] == "-" else 1)
+    end = local_moment(span.end_ns + anchor_ns, zone)
+    begin = local_moment(span.begin_ns + anchor_ns, zone)
+    if begin is None or end is None:
+        raise CommandError(f"seek: got {text}, and the clock of this run is in no calendar")
+    found = _TIME.fullmatch(text)
+    try:
+        hours, minutes, seconds = (
+            [int(part or 0) for part in found.groups()] if found else (0, 0, 0)
+        )
+        time_of_day = time(hours, minutes, seconds)
+    except ValueError:  # such as 25:00
+        time_of_day = None
+    if found and time_of_day is not None:
+        moment = datetime.combine(end.date(), time_of_day, zone)
+        if moment.timestamp() > end.timestamp():
+            moment -= timedelta(days=1)
+        # A minute that the run began in is its beginning.
+        lasts_s = 0 if found[3] else 59
+        if moment.timestamp() + lasts_s >= begin.timestamp():
+            return int(moment.timestamp()) * NS_PER_S - anchor_ns
+    days = "%d %b %H:%M:%S" if begin.date() != end.date() else "%H:%M:%S"
+    raise CommandError(
+        f"seek: got {text}, expected a time from {begin.strftime(days)} to {end.strftime(days)}, "
+        "such as 14:03, or a step such as -5m"
+    )
 
 
 def _verb(word: str) -> Verb:

@@ -16,7 +16,6 @@ from tui.draw.text import Line, line_text
 from tui.keys import bindings, hints
 from tui.panes.comparison import comparison_lines
 from tui.panes.footer import footer_pane
-from tui.panes.header import banner_line
 from tui.panes.pane import PaneSpec
 from tui.panes.view import ARM_LETTERS, ViewState
 from tui.screens.cockpit import CockpitState
@@ -55,7 +54,7 @@ class ComparisonScreen(PagedScreen):
     def arrange_panes(self) -> object:
         """Show what has room; a comparison that went on is another page."""
         banner = self.panes["banner"]
-        banner.display = banner_line(self.latest, self.cockpit.strips.status) is not None
+        banner.display = self.has_banner()
         comparisons = self.cockpit.comparisons
         if not comparisons.is_running:
             comparisons.was_seen = True

@@ -3,10 +3,13 @@
 from collections.abc import Collection
 from typing import Final
 
-from probes.board.views import EMPTY_SNAPSHOT, Snapshot
-from probes.kit.clock import Clock, seconds
+from msgspec.structs import replace
+
+from probes.board.views import EMPTY_SNAPSHOT, RequestView, Snapshot
+from probes.kit.clock import NS_PER_S, Clock, seconds
+from tui.panes.header import worst_state
 from tui.panes.routes import selected_route
-from tui.panes.view import Freeze, ViewState
+from tui.panes.view import Freeze, PastView, ViewState
 from tui.screens.travel import Travel
 from tui.session import BoardSource
 
@@ -28,6 +31,10 @@ class Frames:
         self._held: Snapshot | None = None
         self._held_ns = 0
         self._freeze: Freeze | None = None
+        self._present: Snapshot = EMPTY_SNAPSHOT
+        self._present_ns: int | None = None
+        """When that was taken, by our clock."""
+        self._past: PastView | None = None
 
     @property
     def latest(self) -> Snapshot:
@@ -41,8 +48,65 @@ class Frames:
             return self._held
         board = self._board
         if board is not None:
-            self._latest = _taken(board, self._latest, view, pages)
+            taken = _taken(board, self._latest, view, pages)
+            self._latest = taken if self._travel.is_live else _read(taken, pages)
         return self._latest
+
+    def present(self) -> Snapshot:
+        """Return how it is now, wherever the screen stands: in the past up to a second old, and
+        without details. A recording has no other present than what is shown of it."""
+        if self._travel.is_live or not self._travel.has_present:
+            return self.latest
+        now_ns = self._clock.monotonic_ns()
+        if self._present_ns is None or now_ns - self._present_ns >= NS_PER_S:
+            self._present = self._live_board.snapshot(window=self._latest.window)
+            self._present_ns = now_ns
+        return self._present
+
+    def past(self) -> PastView | None:
+        """Return where in the past the screen stands; None live.
+
+        It is a new one where that is another place, and once a second: the present goes on.
+        """
+        travel = self._travel
+        place = travel.place()
+        if place is None:
+            self._past = self._present_ns = None
+            return None
+        present = self.present()
+        has_present = travel.has_present
+        end_ns = max(travel.end_ns, place.end_ns)
+        is_read = end_ns == place.end_ns
+        if has_present:
+            end_ns -= (end_ns - place.at_ns) % NS_PER_S
+        past = PastView(
+            at_ns=place.at_ns,
+            begin_ns=place.begin_ns,
+            end_ns=end_ns,
+            read_ns=None if is_read else place.end_ns,
+            is_cut=place.is_cut,
+            has_present=has_present,
+            going_to_ns=place.wanted_ns if place.is_far else None,
+            speed=place.speed,
+            is_playing=place.is_playing,
+            hurt_now=present.header.hurt if has_present else 0,
+            worst_now=worst_state(present) if has_present else None,
+            stops=tuple(travel.stops()),
+        )
+        if past != self._past:
+            self._past = past
+        return self._past
+
+    def request(self, route: str, probe: str) -> RequestView | None:
+        """Return one probe that ended by the moment that is shown; None where it is not kept, and
+        while that moment is on its way."""
+        board = self._board
+        return None if board is None else board.request(route, probe)
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether another moment is about to be shown, so that no probe can be looked up."""
+        return self._board is None
 
     @property
     def _board(self) -> BoardSource | None:
@@ -78,7 +142,7 @@ class Frames:
     def moment(self) -> object:
         """Return what stays equal for as long as a pull would show what the last one showed."""
         if not self._travel.is_live:
-            return self.frozen() or self._travel.place()
+            return self.past()
         return self.frozen() or self._live_board.version
 
     def moving(self) -> bool:
@@ -106,3 +170,18 @@ def _taken(
     if route is None or route.name in snapshot.details:
         return snapshot
     return board.snapshot(window=view.window, detail_routes=(route.name,), pages=pages)
+
+
+def _read(snapshot: Snapshot, pages: Collection[str]) -> Snapshot:
+    """Return a frame of which nothing is left to be read of its board.
+
+    A page is read when it is looked at, and its probes one by one: of the board of the past that
+    may be while a thread moves it.
+    """
+    details = dict(snapshot.details)
+    for name in pages:
+        detail = details.get(name)
+        if detail is not None and detail.page is not None:
+            page = replace(detail.page, probes=tuple(detail.page.probes))
+            details[name] = replace(detail, page=page)
+    return replace(snapshot, details=details)

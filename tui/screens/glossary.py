@@ -15,7 +15,7 @@ import msgspec
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
-from tui.keys import COMPARISON, KEYS, Hotkey, first_key
+from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, Hotkey, ScreenName, first_key
 from tui.panes.comparison import STATE_WORDS
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import ARM_LETTERS, PaneName
@@ -359,11 +359,35 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "comparison": (_COMPARISON,),
 }
 
-GLOSSARY: Final = (_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER)
+_TIME: Final = Section(
+    "the axis of the run, while what is shown is not now",
+    (
+        Term("◆", "where one stands; the header has the time", "past"),
+        Term("◇", "where one is on a long way to", "past"),
+        Term("├ ┊", "the first moment that can be shown; retention deleted the rest", "stall"),
+        Term("═", "an incident, from its onset to its end", "missed"),
+        Term("✓", "it was over", "good"),
+        Term("⚙ ▾", "a knob was turned; somebody put a mark", "accent"),
+        Term("◌", "we ourselves did not run, or another engine took over", "stall"),
+        Term("3/12", "of twelve things that happened the third is the last before here"),
+        Term("live: ▲ 2 hurt", "how it is now; collection goes on whatever is looked at"),
+    ),
+)
+
+_PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
+    **dict.fromkeys(("phases", "heat", "figures", "probes"), ROUTE),
+    "request": PROBE,
+    "comparison": COMPARISON,
+}
+"""The screens whose panes those are that have no place on the home screen."""
+
+GLOSSARY: Final = (
+    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER, _TIME),
+)
 """All but the states."""
 
 HelpPage: TypeAlias = Literal[
-    "here", "keys", "states", "figures", "marks", "observer", "comparison"
+    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "time"
 ]
 HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 
@@ -400,15 +424,16 @@ _GROUPS: Final = {
     "look": "look",
     "move": "move",
     "program": "program",
+    "time": "where in time",
 }
 
 
 def keys_sections(keys: Sequence[Hotkey]) -> tuple[Section, ...]:
     """Return the keys in their groups; what has none is in the palette and behind `:`.
 
-    Those of a comparison's page alone stand on the page about comparisons.
+    Those that the home screen does not have stand with their pages.
     """
-    keys = [key for key in keys if key.where != COMPARISON]
+    keys = [key for key in keys if key.where >= HOME]
     groups = dict.fromkeys([*_GROUPS, *(key.group for key in keys)])
     return tuple(
         Section(
@@ -439,9 +464,10 @@ def _key_term(key: Hotkey) -> Term:
     return Term(key.shown or "–", key.tooltip, "accent", "text")
 
 
-def _comparison_keys(keys: Sequence[Hotkey]) -> Section:
-    its = [_key_term(key) for key in keys if key.where == COMPARISON]
-    return Section("keys of its page", tuple(its))
+def _keys_of(screen: frozenset[ScreenName], title: str, keys: Sequence[Hotkey]) -> Section:
+    """Return the keys of a page that the home screen does not have."""
+    its = [key for key in keys if screen <= key.where and not key.where >= HOME]
+    return Section(title, tuple(map(_key_term, its)))
 
 
 def sections_of(
@@ -454,24 +480,35 @@ def sections_of(
     """Return one page of the help; the first one is of a pane, and of a route in some state."""
     match page:
         case "here":
-            own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
-            of_state = (states_section(keys, state),) if state is not None else ()
-            columns = (own,) if own.terms else ()
-            if pane == "comparison":
-                columns = (_comparison_keys(keys),)
-            return (*of_state, *columns, *_OF_PANES.get(pane, ()))
+            return _of_here(keys, pane, state)
         case "keys":
-            return keys_sections(keys)
+            return keys_sections([key for key in keys if key.group != "time"])
+        case "time":
+            return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
         case "states":
             return (states_section(keys),)
         case "figures":
             return (_FIGURES, _COLUMNS)
         case "marks":
             return (_MARKS, _LANES, _CHARTS)
-        case "comparison":
-            return (_COMPARISON, _comparison_keys(keys))
+        case "pages":
+            of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
+            return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
+        case "compare":
+            return (_COMPARISON, _keys_of(COMPARISON, "keys of its page", keys))
         case "observer":
             return (_OBSERVER,)
+
+
+def _of_here(
+    keys: Sequence[Hotkey], pane: PaneName, state: RouteState | None
+) -> tuple[Section, ...]:
+    own = Section(f"columns of {pane}", PANE_COLUMNS.get(pane, ()))
+    of_state = (states_section(keys, state),) if state is not None else ()
+    columns = (own,) if own.terms else ()
+    if pane in _PAGE_OF:
+        columns = (*columns, _keys_of(_PAGE_OF[pane], "keys of this page", keys))
+    return (*of_state, *columns, *_OF_PANES.get(pane, ()))
 
 
 def states_table() -> str:

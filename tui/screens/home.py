@@ -101,7 +101,8 @@ class HomeScreen(LiveScreen):
             width,
             height,
             routes=len(latest.routes),
-            banner=self.cockpit.strips.banner_text(latest, self.view.keys) is not None,
+            axis=self.view.past is not None,
+            banner=self.has_banner(),
             verdicts=verdict_count(latest),
             current=self.current,
             maximised=self.view.maximised,
@@ -138,6 +139,7 @@ class HomeScreen(LiveScreen):
         y = 0
         strips: tuple[tuple[PaneName, int], ...] = (
             ("header", arrangement.header),
+            ("axis", arrangement.axis),
             ("banner", arrangement.banner),
             ("verdicts", arrangement.verdicts),
         )

@@ -1,7 +1,7 @@
 """What stands where on the home screen: a pure function of its size and of what panes have to say.
 
-Rule 1. Header, verdicts and footer take a line each; the table takes what its rows need, at most
-half of what is left.
+Rule 1. Header, time axis, verdicts and footer take a line each; the table takes what its rows need,
+at most half of what is left.
 Rule 2. A pane with nothing to say is one line, and so is one for which there is no room; the room
 goes to those that speak.
 Rule 3. The pane that the user is in is always open.
@@ -29,6 +29,8 @@ _TABLE_FRAME: Final = 5  # borders, heads, a blank line, totals
 _LEAST_FRAMED_HEIGHT: Final = 8  # below it the borders would take a third of the lines
 _LEAST_FRAMED_WIDTH: Final = 30
 _LEAST_HEADED_HEIGHT: Final = 3
+LEAST_FOR_AXIS: Final = 8
+"""Height from which there is a line for where in time one stands; the header says it at any."""
 _LEAST_FOR_VERDICTS: Final = (8, 20, 32)
 """Height from which there is a first, a second and a third verdict: the table that they are about
 must keep most of the room."""
@@ -64,9 +66,11 @@ class PanePlace(msgspec.Struct, frozen=True):
 
 
 class Arrangement(msgspec.Struct, frozen=True):
-    """What is shown; header, banner, filter and footer take a line each."""
+    """What is shown; header, axis, banner, filter and footer take a line each."""
 
     header: bool
+    axis: bool
+    """The line of where in time one stands."""
     banner: bool
     footer: bool
     verdicts: int
@@ -92,6 +96,7 @@ def arrange(
     maximised: int | None,
     wants: Mapping[int, Want],
     filtering: bool = False,
+    axis: bool = False,
 ) -> Arrangement:
     """Return what fits on a terminal of `width` × `height`.
 
@@ -105,16 +110,18 @@ def arrange(
         maximised: the pane that has the whole screen.
         wants: what each lower pane would do with its lines.
         filtering: the line of the filter stands above the footer.
+        axis: what is shown is not now.
     """
     framed = height >= _LEAST_FRAMED_HEIGHT and width >= _LEAST_FRAMED_WIDTH
     header = height >= _LEAST_HEADED_HEIGHT
     verdicts = min(verdicts, sum(height >= least for least in _LEAST_FOR_VERDICTS))
-    top = header + banner + verdicts
+    axis = axis and height >= LEAST_FOR_AXIS
+    top = header + axis + banner + verdicts
     room = max(1, height - top - framed - filtering)
     alone = maximised if maximised is not None else current if room < _LEAST_FOR_TWO else None
     if alone is not None:
         whole = PanePlace(alone, 0, top, width, room)
-        return Arrangement(header, banner, framed, verdicts, framed, (whole,))
+        return Arrangement(header, axis, banner, framed, verdicts, framed, (whole,))
     table = min(max(routes, 1) + _TABLE_FRAME, room - max(_LEAST_LOWER, room // 2))
     places = [PanePlace(1, 0, top, width, table)]
     frame = 2 * framed
@@ -155,7 +162,7 @@ def arrange(
             places.append(PanePlace(group[1], at, y, width - at, heights[group]))
         y += heights[group]
     places += _folded(folded, y, width)
-    return Arrangement(header, banner, framed, verdicts, framed, tuple(places))
+    return Arrangement(header, axis, banner, framed, verdicts, framed, tuple(places))
 
 
 def _grouped(speaking: Sequence[int], columns: int) -> list[tuple[int, ...]]:

@@ -17,16 +17,17 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from probes.board.views import RouteView, Snapshot
-from probes.control.commands import Command, EndCoolDown, MarkTime, WatchText
+from probes.control.commands import Command, EndCoolDown, MarkTime, Pause, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
 from probes.events import Alert
 from probes.events.diagnosis_words import who_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from probes.kit.short_figures import time_of_day
+from probes.kit.short_figures import age, time_of_day
 from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
+from tui.panes.axis import moment_words
 from tui.panes.footer import key_at
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
@@ -36,7 +37,7 @@ from tui.screens import knobs
 from tui.screens.alert_list import AlertList
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
-from tui.screens.command_line import completions, hint
+from tui.screens.command_line import CommandError, completions, hint, read_moment
 from tui.screens.glossary import HelpPage
 from tui.screens.help import HelpScreen
 from tui.screens.manual import ManualScreen
@@ -50,6 +51,7 @@ until it must be on record."""
 _FROZEN_BEAT_S: Final = 0.5
 """A frozen screen only tells how many seconds it has stood: waking up more often for that would be
 half of what it costs."""
+NOTHING_RECORDED: Final = "Nothing is recorded that one could go back to."
 _REMARK_S: Final = 20.0
 """What is missing of a recording stands so long: it is also told when the screen is gone."""
 REPLAYED: Final = "A recording: nothing can be turned."
@@ -189,28 +191,39 @@ class LiveScreen(Screen[None]):
             return
         cockpit = self.cockpit
         snapshot = cockpit.frames.take(self.view, self.pages())
-        self.view = replace(self.view, freeze=cockpit.frames.frozen())
+        past = cockpit.frames.past()
+        self.view = replace(self.view, freeze=cockpit.frames.frozen(), past=past)
         self._watch_text()
         status = cockpit.session.status
         mask = self.mask()
         strips = cockpit.strips
+        present = cockpit.frames.present() if past is not None else None
+        strips.present = present if present is None or mask is None else mask.snapshot(present)
         strips.status = status if mask is None else masked_status(status)
         strips.replay = cockpit.replay()
         strips.comparison = cockpit.comparisons.untold()
         arranged = self.arrange_panes()
         strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
-        standing = replace(self.view, freeze=None)
-        look = (standing, self.view.frozen, self.size, arranged)
+        standing = replace(self.view, freeze=None, past=None)
+        # A place that was reached is drawn whole at once; what is played, as what is live.
+        place = None if past is None or past.is_playing else (past.at_ns, past.begin_ns)
+        look = (standing, self.view.frozen, place, self.size, arranged)
         if self._canvas is not None:
             self._canvas.show(
                 snapshot if mask is None else mask.snapshot(snapshot),
                 self.view if mask is None else mask.view(snapshot, self.view),
                 look,
-                (self.view.freeze, strips.replay, strips.comparison, *_shown_of(status)),
+                (self.view.freeze, past, strips.replay, strips.comparison, *_shown_of(status)),
                 self.app.cursor_position,
                 moving=cockpit.frames.moving(),
                 on_top=self.app.screen is self,
             )
+
+    def has_banner(self) -> bool:
+        """Return whether there is something that must not be overlooked now, whatever is shown."""
+        strips = self.cockpit.strips
+        shown = strips.present or self.latest
+        return strips.banner_text(shown, self.view.keys) is not None
 
     def mask(self) -> Mask | None:
         """Return what stands for the names of what is shown; None where they are shown."""
@@ -278,12 +291,48 @@ class LiveScreen(Screen[None]):
                 self.notify(neutralise(remark, _LINE_LIMIT), severity="warning", timeout=_REMARK_S)
             self.cockpit.remarks_told = len(replayed.remarks)
 
+    def refusal(self) -> str:
+        """Return why no knob turns; empty where they do.
+
+        Knobs act on the present, and whoever turns one does it by the figures that he sees.
+        """
+        past = self.view.past
+        if self.cockpit.session.replayed is not None:
+            return REPLAYED
+        if past is None:
+            return ""
+        back = key_or_label("live", self.view.keys)
+        return f"This is {age(past.ago_s)} ago, and a knob would turn now. Back to now: {back}."
+
+    def _is_refused(self) -> bool:
+        """Return whether no knob turns; say why."""
+        refusal = self.refusal()
+        if refusal:
+            self.notify(refusal, severity="warning")
+        return bool(refusal)
+
     def send(self, command: Command | None) -> None:
-        """Hand a command to the engine; what it does is shown as soon as it does it."""
-        if command is not None and not self._is_over():
+        """Hand a command to the engine; what it does is shown as soon as it does it.
+
+        In the past only brakes and marks are, and what they do is said.
+        """
+        if command is None or self._is_over():
+            return
+        past = self.view.past
+        acts = past is None or isinstance(command, Pause | MarkTime)
+        if past is not None and isinstance(command, Pause | MarkTime):
+            self.notify(f"Now, not {age(past.ago_s)} ago: {self._brake_words(command)}.")
+        if acts or not self._is_refused():
             self.cockpit.turn(command)
             if self._canvas is not None:
                 self._canvas.hurry()
+
+    def _brake_words(self, command: Pause | MarkTime) -> str:
+        """Return what a command that acts in the past does, and to what."""
+        if isinstance(command, MarkTime):
+            return "a mark is put"
+        does = "paused" if command.paused else "probed again"
+        return f"{self.called(command.route) if command.route else 'all routes'} {does}"
 
     def on_descendant_focus(self) -> None:
         """Remember which pane the user is in: where there is room for few it is one of them."""
@@ -400,8 +449,12 @@ class LiveScreen(Screen[None]):
         return f"The screen is frozen: {key.shown or key.label} lets it go on."
 
     def mark(self, text: str) -> str | None:
-        """Put a mark on the timeline; nothing can be wrong with it."""
-        self.send(MarkTime(text=text.strip() or "mark"))
+        """Put a mark on the timeline; nothing can be wrong with it. It stands at the present: one
+        that is made in the past begins with the moment that it is about."""
+        text, past = text.strip() or "mark", self.view.past
+        if past is not None:
+            text = f"{moment_words(past.at_ns, past, self.latest.wall_anchor_ns)}: {text}"
+        self.send(MarkTime(text=text))
         return None
 
     # Keys that do the same on every screen.
@@ -508,11 +561,12 @@ class LiveScreen(Screen[None]):
     # Alerts.
 
     def action_alerts(self) -> None:
-        """List the alerts."""
+        """List the alerts: those of now, whatever is shown."""
 
         def listed() -> Snapshot:
             mask = self.mask()
-            return self.latest if mask is None else mask.snapshot(self.latest)
+            now = self.cockpit.frames.present()
+            return now if mask is None else mask.snapshot(now)
 
         def acknowledge(found: str) -> Alert | None:
             alert = self._alert(found)
@@ -527,7 +581,7 @@ class LiveScreen(Screen[None]):
     def action_acknowledge(self) -> None:
         """Acknowledge the newest alert that fires; again: mute its routes for an hour."""
         desk = self.cockpit.desk
-        alert = desk.newest(self.latest.alerts)
+        alert = desk.newest(self.cockpit.frames.present().alerts)
         if alert is not None:
             self._acknowledge(alert)
             key = key_or_label("acknowledge", self.view.keys)
@@ -564,7 +618,8 @@ class LiveScreen(Screen[None]):
             self.notify(f"{names}: muted until {time_of_day(until_ns, 0)[:5]}.")
 
     def _alert(self, found: str) -> Alert | None:
-        return next((one.alert for one in self.latest.alerts if one.alert.id == found), None)
+        alerts = self.cockpit.frames.present().alerts
+        return next((one.alert for one in alerts if one.alert.id == found), None)
 
     def _go_to_alert(self, found: str | None) -> None:
         """Go to the page of the route that showed it, at the moment when it began."""
@@ -572,8 +627,8 @@ class LiveScreen(Screen[None]):
         if alert is None:
             return
         travel = self.cockpit.travel
-        if travel.can_go_back and travel.want(alert.since_ns):
-            self.run_worker(travel.go(self._arrived), group="travel")
+        if travel.can_go_back:
+            self._go_where(travel.want(alert.since_ns))
         name = alert.harm.route or next(iter(alert.routes), "")
         if name:
             self.go_to(name)
@@ -612,11 +667,25 @@ class LiveScreen(Screen[None]):
             self._thaw()
         self._go_where(self.cockpit.travel.follow())
 
+    def seek(self, text: str) -> str | None:
+        """Go to a moment that was typed; return what is wrong with it."""
+        travel = self.cockpit.travel
+        span = travel.span
+        if span is None:
+            return NOTHING_RECORDED
+        here_ns = self.latest.now_ns if self.view.frozen else travel.here_ns
+        try:
+            at_ns = read_moment(text, span, here_ns, self.latest.wall_anchor_ns)
+        except CommandError as error:
+            return str(error)
+        self._go_where(travel.want(at_ns))
+        return None
+
     def _can_travel(self) -> bool:
         """Return whether there is a past; say so where there is none."""
         known = self.cockpit.travel.can_go_back
         if not known:
-            self.notify("Nothing is recorded that one could go back to.", severity="warning")
+            self.notify(NOTHING_RECORDED, severity="warning")
         return known
 
     def _go_where(self, is_asked: bool) -> None:
@@ -727,7 +796,7 @@ class LiveScreen(Screen[None]):
 
     def action_undo(self) -> None:
         """Turn the last knob back."""
-        if self._is_over():
+        if self._is_refused():
             return
         turned = self.cockpit.undo()
         if turned is None:
@@ -754,7 +823,7 @@ class LiveScreen(Screen[None]):
 
     def action_accept_usual(self) -> None:
         """Take the route's present level for its usual one, where a new one is open."""
-        if not self._is_over() and (route := self.route()):
+        if not self._is_refused() and (route := self.route()):
             command = knobs.accepted(self.latest.incidents, route.name)
             self.send(command)
             if command is None:
@@ -778,7 +847,8 @@ class LiveScreen(Screen[None]):
 
     def action_lift(self) -> None:
         """Let the budgets count from what is known, where only the emergency part is left."""
-        if self.latest.header.budget_doubt and not self._is_over():
+        doubt = self.cockpit.frames.present().header.budget_doubt
+        if doubt and not self._is_over():
             self.cockpit.session.lift()
 
     def action_retry(self) -> None:

@@ -34,7 +34,7 @@ from probes.comparing.views import ComparisonView
 from probes.control.status import HostStatus
 from probes.events import Alert, AttemptFinished, Diagnosis, Limit
 from tui.panes.routes import visible_routes
-from tui.panes.view import ViewState
+from tui.panes.view import PastView, ViewState
 
 MODEL: Final = "model"
 URL: Final = "https://host"
@@ -158,7 +158,11 @@ class Mask:
             tagged=self.routes(view.tagged),
             rows=self.routes(row.name for row in visible_routes(shown, view)),
             page=replace(view.page, t0_route=self.route(view.page.t0_route)),
+            past=None if view.past is None else self._past(view.past),
         )
+
+    def _past(self, past: PastView) -> PastView:
+        return replace(past, stops=tuple([self._happening(one) for one in past.stops]))
 
     def _row(self, row: RouteView) -> RouteView:
         return replace(
@@ -222,7 +226,14 @@ class Mask:
         )
 
     def _alert_event(self, alert: Alert) -> Alert:
-        return replace(alert, routes=self.routes(alert.routes), text=self.words(alert.text))
+        harm = alert.harm
+        return replace(
+            alert,
+            routes=self.routes(alert.routes),
+            harm=replace(harm, route=self.route(harm.route)),
+            incident=self.words(alert.incident),
+            text=self.words(alert.text),
+        )
 
     def _happening(self, happening: Happening) -> Happening:
         others = happening.kind in _OTHERS_WORDS

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from tui.screens.layout import LEAST_FOR_AXIS
+
 PAGE_PANES: Final = (1, 2, 3, 4)
 
 _TWO_COLUMNS: Final = 116
@@ -24,9 +26,10 @@ _VERDICT_SHARE: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class PageArrangement:
-    """What is shown of a page; crumbs, banner and footer take a line each."""
+    """What is shown of a page; crumbs, time axis, banner and footer take a line each."""
 
     header: bool
+    axis: bool
     footer: bool
     verdict: int
     """Lines it takes."""
@@ -49,27 +52,29 @@ def arrange_page(
     verdict: int,
     current: int,
     maximised: int | None,
+    axis: bool = False,
 ) -> PageArrangement:
     """Return what fits on a terminal of `width` × `height`.
 
     `current` is the pane the user is in: it is always shown. A maximised pane is alone. `verdict`
-    is how many lines of it there are to tell.
+    is how many lines of it there are to tell; `axis` tells that what is shown is not now.
     """
     framed = height >= LEAST_FRAMED_HEIGHT and width >= LEAST_FRAMED_WIDTH
     header = height >= _LEAST_HEADED_HEIGHT
-    lines = max(1, height - header - framed - banner)
+    axis = axis and height >= LEAST_FOR_AXIS
+    lines = max(1, height - header - axis - framed - banner)
     verdict = min(verdict, height // _VERDICT_SHARE) if height >= LEAST_FRAMED_HEIGHT else 0
     room = max(1, lines - verdict)
     columns = 2 if width >= _TWO_COLUMNS else 1
     if maximised is not None or room < _LEAST_PANE * 2:
         alone = maximised if maximised is not None else current
-        return PageArrangement(header, framed, verdict, framed, (alone,), (), room, None, 1)
+        return PageArrangement(header, axis, framed, verdict, framed, (alone,), (), room, None, 1)
     if columns == 1:
         shown = _chosen(room // _LEAST_PANE, current)
-        return PageArrangement(header, framed, verdict, framed, shown, (), room, None, 1)
+        return PageArrangement(header, axis, framed, verdict, framed, shown, (), room, None, 1)
     above = min(max(_LEAST_PANE, room * 2 // 5), _MOST_ABOVE)
     figures = min(_FIGURES_WIDTH, int(width * _FIGURES_SHARE))
-    return PageArrangement(header, framed, verdict, framed, (1, 2), (3, 4), above, figures, 2)
+    return PageArrangement(header, axis, framed, verdict, framed, (1, 2), (3, 4), above, figures, 2)
 
 
 def _chosen(room: int, current: int) -> tuple[int, ...]:

@@ -14,13 +14,14 @@ from probes.board.views import PhaseRow, RequestView, RouteView, Snapshot
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, fold
 from tui.keys import bindings, hints
+from tui.panes.axis import axis_pane
 from tui.panes.footer import footer_pane
-from tui.panes.header import banner_line
 from tui.panes.page.probes import listed_probes, probe_name
 from tui.panes.pane import PaneSpec
 from tui.panes.request import NO_LONGER_KEPT, request_id, request_lines
 from tui.panes.view import ViewState
 from tui.screens.cockpit import CockpitState
+from tui.screens.layout import LEAST_FOR_AXIS
 from tui.screens.paged import PagedScreen
 
 _NAME: Final = 32
@@ -40,6 +41,7 @@ class RequestScreen(PagedScreen):
             cockpit,
             (
                 PaneSpec("crumbs", 0, self._crumbs, moves=True),
+                axis_pane(),
                 PaneSpec("banner", 0, strips.banner, moves=True),
                 PaneSpec("request", 1, self._lines, self._title, self._subtitle),
                 footer_pane("probe"),
@@ -48,6 +50,8 @@ class RequestScreen(PagedScreen):
         self._route = route
         self._probe = probe
         self._request: RequestView | None = None
+        self._is_owed = False
+        """It was asked for while another moment was on its way."""
         self._drawn: tuple[object, ...] = ()
         self._take(probe)
 
@@ -58,8 +62,10 @@ class RequestScreen(PagedScreen):
     def arrange_panes(self) -> object:
         """Show what has room; another probe is another page."""
         banner = self.panes["banner"]
-        banner.display = banner_line(self.latest, self.cockpit.strips.status) is not None
-        return self._probe, self.frame_page(), banner.display
+        banner.display = self.has_banner()
+        axis = self.panes["axis"]
+        axis.display = self.view.past is not None and self.size.height >= LEAST_FOR_AXIS
+        return self._probe, self.frame_page(), banner.display, axis.display
 
     def pages(self) -> tuple[str, ...]:
         """Return the route of the probe: its page has the other probes, and what is usual."""
@@ -68,10 +74,23 @@ class RequestScreen(PagedScreen):
     def _take(self, probe: str) -> None:
         """Show another probe, from its first line."""
         self._probe = probe
-        self._request = self.cockpit.session.board.request(self._route, probe)
+        self._look_up()
         self._drawn = ()
         page = replace(self.view.page, probe=probe)
         self.view = replace(self.view, page=page, offsets={**self.view.offsets, "request": 0})
+
+    def _look_up(self) -> None:
+        """Take the probe from what is shown; later, where that is on its way."""
+        frames = self.cockpit.frames
+        self._is_owed = frames.is_on_its_way
+        self._request = frames.request(self._route, self._probe)
+        self._drawn = ()
+
+    def arrived(self) -> None:
+        """Take the probe that was asked for on the way."""
+        if self._is_owed:
+            self._look_up()
+        super().arrived()
 
     # What is drawn.
 

@@ -9,7 +9,6 @@ from textual.containers import Container
 
 from probes.kit.clock import NS_PER_S
 from tui.keys import bindings, hotkey, with_keys
-from tui.panes.header import banner_line
 from tui.panes.page.heat import is_of_gaps
 from tui.panes.page.panes import page_panes
 from tui.panes.page.probes import moved_probe, selected_probe
@@ -45,7 +44,7 @@ class RouteScreen(LiveScreen):
     def compose(self) -> ComposeResult:
         """Return the strips and panes; `arrange_panes` says which of them are displayed."""
         panes = self.panes
-        yield from (panes["crumbs"], panes["banner"], panes["verdict"])
+        yield from (panes["crumbs"], panes["axis"], panes["banner"], panes["verdict"])
         with Container(id="above"):
             yield from (self.pane(number) for number in PAGE_PANES[:2])
         with Container(id="below"):
@@ -55,7 +54,7 @@ class RouteScreen(LiveScreen):
     def arrange_panes(self) -> PageArrangement:
         """Show the panes that have room."""
         banner = self.panes["banner"]
-        banner.display = banner_line(self.latest, self.cockpit.strips.status) is not None
+        banner.display = self.has_banner()
         arrangement = arrange_page(
             self.size.width,
             self.size.height,
@@ -63,6 +62,7 @@ class RouteScreen(LiveScreen):
             verdict=self._verdict_lines(),
             current=self.current,
             maximised=self.view.maximised,
+            axis=self.view.past is not None,
         )
         if arrangement != self._arrangement:
             self._arrangement = arrangement
@@ -94,6 +94,7 @@ class RouteScreen(LiveScreen):
     def _apply(self, arrangement: PageArrangement) -> None:
         self.set_class(not arrangement.framed, "-bare")
         self.panes["crumbs"].display = arrangement.header
+        self.panes["axis"].display = arrangement.axis
         self.panes["footer"].display = arrangement.footer
         verdict = self.panes["verdict"]
         verdict.display = arrangement.verdict > 0

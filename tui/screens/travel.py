@@ -22,7 +22,7 @@ from anyio import to_thread
 
 from probes.board.views import Happening, HappeningKind
 from probes.kit.clock import NS_PER_S, Clock
-from tui.session import BoardSource, PastBoard, Replayed, TimelineSource
+from tui.session import BoardSource, PastBoard, Replayed, Span, TimelineSource
 
 SPEEDS: Final = (1.0, 10.0, 60.0, math.inf)
 """Seconds of the run that pass in one; the last is as fast as it can be read."""
@@ -148,7 +148,18 @@ class Travel:
         return self._at_ns if self._way_ns is None else self._way_ns
 
     @property
-    def _here_ns(self) -> int:
+    def span(self) -> Span | None:
+        """What there is of the run; None where nothing is recorded."""
+        return None if self._timeline is None else self._timeline.span
+
+    @property
+    def end_ns(self) -> int:
+        """The end of the run: the present, or that of a recording, read or not."""
+        read_ns = 0 if self._timeline is None else self._timeline.span.end_ns
+        return read_ns if self._replayed is None else max(read_ns, self._replayed.end_ns)
+
+    @property
+    def here_ns(self) -> int:
         """Where a step begins: live at the present, else where one is going."""
         if self._is_live and self._timeline is not None:
             return self._timeline.span.end_ns
@@ -183,7 +194,7 @@ class Travel:
         whether `go` is to be called."""
         if from_ns is None and self._is_live and by_ns >= 0:
             return False
-        return self.want((self._here_ns if from_ns is None else from_ns) + by_ns)
+        return self.want((self.here_ns if from_ns is None else from_ns) + by_ns)
 
     def stops(self) -> Sequence[Happening]:
         """Return what happened that one goes to, oldest first, as far as it can be shown."""
@@ -204,7 +215,7 @@ class Travel:
         """
         stops = self.stops()
         if from_ns is None:
-            from_ns = self._here_ns
+            from_ns = self.here_ns
         if step < 0:
             place = bisect_left(stops, from_ns, key=_AT_NS) - 1
         else:

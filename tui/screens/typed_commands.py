@@ -79,8 +79,8 @@ class TypedCommands:
                 screen.go_to(text)
             case "theme":
                 screen.app.theme = text
-            case "mark":
-                screen.mark(text)
+            case "mark" | "seek":
+                return screen.mark(text) if asked.verb == "mark" else screen.seek(text)
             case _:
                 with_text = f"{asked.verb}({text!r})"
                 actions = dict.fromkeys(_WITH_TEXT, with_text) | {"q": "app.quit"}
@@ -94,6 +94,8 @@ class TypedCommands:
     def _set_knob(self, asked: TypedCommand) -> str | None:
         """Set a knob of the selected route to a value."""
         screen, name = self._screen, self._selected()
+        if refusal := screen.refusal():
+            return refusal
         knob = next(verb.knob for verb in VERBS if verb.name == asked.verb)
         if not name or knob is None:
             return "no route is selected"

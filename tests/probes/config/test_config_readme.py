@@ -46,10 +46,8 @@ NUMBERS = {
         f"a slow terminal gets fewer, down to {pace._SLOWEST_HZ:g}",
     ),
     "Keys of the cockpit": (
-        f"Go back {STEP_S} s in the run",
-        f"Go on by {STEP_S} s in the run",
-        f"Go back {SMALL_STEP_S} s in the run",
-        f"Go on by {SMALL_STEP_S} s in the run",
+        *(f"Go back {step_s} s in the run" for step_s in (STEP_S, SMALL_STEP_S)),
+        *(f"Go on by {step_s} s in the run" for step_s in (STEP_S, SMALL_STEP_S)),
     ),
     "Keys and other people": (
         f"in any part of {PIECE} characters or more",

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import made
 import made_comparison
 import pytest
 from changed import replace
@@ -155,7 +156,8 @@ async def test_a_yes_begins_it_and_shows_its_page() -> None:
         await it.pilot.pause()
         assert "×1.22 to ×1.49" in shown(it)
         assert made_comparison.SENTENCE[:60] in shown(it)
-        assert marks(it) == ["comparison begun: eastus-gpt against busy-llama"] or marks(it)
+        first, second = source.proposed[0][0]
+        assert marks(it) == [f"comparison begun: {first} against {second}"]
 
 
 async def test_what_cannot_be_compared_is_told() -> None:
@@ -235,8 +237,6 @@ async def test_a_change_can_be_typed() -> None:
 
 
 def test_routes_of_the_same_model_come_first() -> None:
-    import made
-
     rows = (
         replace(made.route("a"), model="m"),
         replace(made.route("b"), model="other"),
@@ -250,8 +250,6 @@ def test_routes_of_the_same_model_come_first() -> None:
 
 
 def test_a_route_of_long_prompts_is_compared_with_a_short_one() -> None:
-    import made
-
     row = replace(made.route("a"), input_tokens=3_000.0)
     (found,) = [
         one.change
@@ -263,8 +261,6 @@ def test_a_route_of_long_prompts_is_compared_with_a_short_one() -> None:
 
 @pytest.mark.parametrize("width", [20, 60, 96])
 def test_the_menu_is_no_wider_than_its_place(width: int) -> None:
-    import made
-
     rows = tuple(made.route(f"route-of-a-very-long-name-{at}漢字") for at in range(12))
     choices = choices_for((), rows[0], rows, None)
     lines = menu_lines(choices, width, 2)

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from probes.board.views import RouteState
 from tui.draw.text import line_text, line_width
 from tui.draw.theme import THEMES
-from tui.keys import COMPARISON, KEYS, remapped
+from tui.keys import HOME, KEYS, remapped
 from tui.panes.routes import COLUMNS, STATE_GLYPHS
 from tui.screens.glossary import (
     HELP_PAGES,
@@ -56,10 +56,10 @@ def plain(text: str) -> str:
 
 
 def test_every_key_is_there_with_what_it_does():
-    text, of_comparison = words("keys"), words("comparison")
+    text, of_pages = words("keys") + words("time"), words("pages") + words("compare")
     for key in KEYS:
         if not key.id.startswith("pane_"):
-            there = of_comparison if key.where == COMPARISON else text
+            there = text if key.where >= HOME else of_pages
             assert f"{key.shown or '–'} {key.tooltip}" in there
     assert "1 … 6 Go to a pane; again: the whole screen." in text
 
@@ -192,10 +192,10 @@ async def test_pages_are_turned():
         assert isinstance(screen, HelpScreen)
         assert screen.page == "here"
         seen = []
-        for key in ("right", "right", "left", "7", "right", "left", "3"):
+        for key in ("right", "right", "left", "8", "right", "left", "3"):
             await pilot.press(key)
             seen.append(screen.page)
-        assert seen == ["keys", "states", "keys", "comparison", "here", "comparison", "states"]
+        assert seen == ["keys", "states", "keys", "compare", "time", "compare", "states"]
         assert "states" in str(screen.query_one(VerticalScroll).border_title)
 
 
@@ -228,11 +228,11 @@ async def test_it_stays_on_the_screen(size: tuple[int, int]):
         assert box.region.bottom <= size[1]
 
 
-@pytest.mark.parametrize("width", [20, 60, 66, 78, 80, 90])
+@pytest.mark.parametrize("width", [20, 60, 66, 81, 82, 90])
 async def test_pages_that_have_no_room_in_the_border_leave_a_mark(width: int):
     app = Host()
     async with app.run_test(size=(width, 20)) as pilot:
         await pilot.pause()
         title = Content.from_markup(str(app.screen.query_one(VerticalScroll).border_title)).plain
-        assert title.endswith("7 comparison" if width >= 78 else " …")
+        assert title.endswith("9 time" if width >= 90 else " …")
         assert len(title) <= width - 4

@@ -121,7 +121,7 @@ def test_panes_that_are_not_there_take_no_room() -> None:
 
 def test_a_maximised_pane_is_alone() -> None:
     assert at(160, 50, maximised=4) == Arrangement(
-        True, False, True, 0, True, (PanePlace(4, 0, 1, 160, 48),)
+        True, False, False, True, 0, True, (PanePlace(4, 0, 1, 160, 48),)
     )
     assert at(160, 50, maximised=1, banner=True).places == (PanePlace(1, 0, 2, 160, 47),)
     assert at(160, 50, maximised=1, verdicts=3).places == (PanePlace(1, 0, 4, 160, 45),)

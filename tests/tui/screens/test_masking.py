@@ -39,9 +39,10 @@ OURS = {
     *("AttemptFinished.inexact", "AttemptFinished.headers"),
     # Our own ids of probes, which name nothing.
     *("LaneView.probe", "ThrottleEntry.probe", "ProbeView.probe", "RouteDetail.preview_probe"),
-    *("ProbeFinished.probe", "AttemptFinished.probe"),
+    *("ProbeFinished.probe", "AttemptFinished.probe", "Alert.id"),
     # Words of ours in which names are replaced: see below.
     *("RouteView.why", "Marker.text", "Happening.text", "Happening.incident", "Diagnosis.id"),
+    *("Alert.text", "Alert.incident"),
 }
 """Texts that are shown although somebody looks on. What is new here is a decision."""
 

@@ -1,5 +1,6 @@
 """The panes of a route's page, all in one table: key, title and what draws them."""
 
+from tui.panes.axis import axis_pane
 from tui.panes.footer import footer_pane
 from tui.panes.header import Strips
 from tui.panes.page.crumbs import crumbs_pane
@@ -15,6 +16,7 @@ def page_panes(strips: Strips) -> tuple[PaneSpec, ...]:
     """Return the panes from the top of the page down; `strips` knows how the engine is."""
     return (
         PaneSpec("crumbs", 0, crumbs_pane(strips), moves=True),
+        axis_pane(),
         PaneSpec("banner", 0, strips.banner, moves=True),
         PaneSpec("verdict", 0, RouteVerdict().lines),
         PaneSpec("phases", 1, Phases().lines, phases_title, phases_subtitle),
