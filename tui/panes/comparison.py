@@ -232,7 +232,7 @@ def meaning(figure: ComparedFigure, margin: float) -> str:
     if figure.verdict == "same":
         unit = "points" if figure.figure in SHARES else "%"
         return f"within {margin * 100:.3g} {unit}"
-    told = verdict_words(figure.figure, figure.verdict, margin)
+    told = verdict_words(figure, margin)
     # What is good or throttled stands at the begin of the row.
     return told.removeprefix("good ").removeprefix("throttled ")
 
