@@ -89,9 +89,11 @@ def _applies(key: Hotkey, view: ViewState) -> bool:
     return key.id != "against_t0" or view.page.t0 is not None
 
 
-def _by_need_in_the_past(key: Hotkey) -> bool:
-    """Return what is less for what must be there, and for what goes through time."""
-    return key.footer > ALWAYS_SHOWN and key.group != "time" and key.id != "freeze"
+def _by_need_in_the_past(key: Hotkey) -> tuple[bool, bool, bool]:
+    """Return what is less for what must be there, for the way back, and for what goes through
+    time."""
+    time = key.group == "time" or key.id == "freeze"
+    return key.footer > ALWAYS_SHOWN, key.id != "live", not time
 
 
 def _entry(key: Hotkey, view: ViewState) -> tuple[FooterPart, ...]:

@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 
 import anyio
 import made
+import made_page
 import made_request
 import pytest
 from changed import replace
-from fakes import FakeClock, FakePast, FakeSession, FakeTimeline, config
+from fakes import FakeBoard, FakeClock, FakePast, FakeSession, FakeTimeline, config
 from made_happenings import happening
 from textual.pilot import Pilot
 
+from probes.board.views import Snapshot
 from probes.control.commands import Command, MarkTime, Pause, SetKnob
 from probes.kit.clock import NS_PER_S
 from tui.app import LlmtopApp
@@ -95,9 +97,9 @@ async def until(true: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def travelling(
-    size: tuple[int, int] = (160, 50), *, recorded: bool = True
+    size: tuple[int, int] = (160, 50), *, recorded: bool = True, whole: Snapshot | None = None
 ) -> AsyncIterator[Traveller]:
-    timeline = FakeTimeline()
+    timeline = FakeTimeline(whole)
     calm = tuple(replace(row, state="ok") for row in timeline.whole.routes)
     timeline.whole = replace(timeline.whole, routes=calm)
     timeline.happenings = (
@@ -105,7 +107,8 @@ async def travelling(
         happening(600, "onset", "is down: 503", "eastus-gpt", state="down"),
         happening(1800, "mark", "deployed"),
     )
-    session = FakeSession(timeline=timeline if recorded else None)
+    board = FakeBoard() if whole is None else FakeBoard(whole)
+    session = FakeSession(board=board, timeline=timeline if recorded else None)
     app = LlmtopApp(session, config(), FakeClock())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
@@ -370,6 +373,24 @@ async def test_space_plays_the_past_and_lets_it_stand() -> None:
         assert not it.cockpit.travel.is_playing
 
 
+@pytest.mark.parametrize(("faster", "whole"), [(0, False), (1, True)])
+async def test_what_is_played_fast_is_of_one_moment(faster: int, whole: bool) -> None:
+    """Tables stand for half a second, in which ten times as much of the run has passed."""
+    async with travelling() as it:
+        clock = it.cockpit.clock
+        assert isinstance(clock, FakeClock)
+        await it.press("left_square_bracket")
+        await it.start(*["right_parenthesis"] * faster, "space")
+        rows = it.timeline.whole.routes
+        it.timeline.whole = replace(
+            it.timeline.whole, routes=(replace(rows[0], state="paused"), *rows[1:])
+        )
+        clock.now_ns += NS_PER_S // 10
+        it.screen._beat()
+        await it.press()
+        assert ("paused" in it.text("routes")) == whole
+
+
 async def test_live_there_is_nothing_to_play() -> None:
     async with travelling() as it:
         await it.start("right_parenthesis")
@@ -448,3 +469,31 @@ async def test_a_probe_that_is_asked_for_on_the_way_is_looked_up_there() -> None
         it.timeline.open_road.set()
         await it.press()
         assert page._request is made_request.RETRIED
+
+
+async def test_now_is_compared_with_a_t0_of_the_past() -> None:
+    async with travelling(whole=made_page.snapshot()) as it:
+        it.screen.look(replace(it.screen.view, selected=made_page.VIEW.selected))
+        await it.press("enter", "left", "T")
+        page = it.screen.view.page
+        assert page.t0_ns == made.NOW_NS - 10 * NS_PER_S
+        await it.press("F", "0")
+        assert it.screen.view.page.against_t0
+        assert "T0" in it.text("figures")
+        assert ", 10s ago" not in it.text("crumbs")
+
+
+async def test_of_a_page_in_the_past_nothing_is_left_to_be_read() -> None:
+    """Its probes are made when they are looked at; by then a thread may move their board."""
+    whole, name = made_page.snapshot(), made_page.VIEW.selected or ""
+    detail = whole.details[name]
+    assert detail.page is not None
+    lazy = replace(detail, page=replace(detail.page, probes=list(detail.page.probes)))
+    whole = replace(whole, details={**whole.details, name: lazy})
+    async with travelling(whole=whole) as it:
+        it.screen.look(replace(it.screen.view, selected=name))
+        await it.press("enter", "left")
+        page = it.screen.latest.details[name].page
+        assert page is not None
+        assert type(page.probes) is tuple
+        assert len(page.probes) == len(detail.page.probes)
