@@ -24,7 +24,7 @@ from probes.board import Board
 from probes.config import Config, Route
 from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
-from probes.config.secrets import secret_values
+from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
 from probes.control.commands import Command, Configure, Go
 from probes.control.status import HostStatus
@@ -135,7 +135,11 @@ class Session:
         self._heard_ns = self._clock.monotonic_ns()
         self._launch = self._launch_in_this_loop() if in_process else launch
         self._limits = limits
-        secrets = secret_values(self._headers) | proxy_secrets(config.routes, os.environ)
+        secrets = (
+            secret_values(self._headers)
+            | query_secrets(config.routes)
+            | proxy_secrets(config.routes, os.environ)
+        )
         self._scrub = Scrubber(secrets).scrub
         self._on_alert = self._alert_command(secrets)
         if self._on_alert is not None:
