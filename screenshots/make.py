@@ -1,6 +1,7 @@
 """Make the pictures of this folder from the real app: `python screenshots/make.py` (ten minutes).
 
-With names of stories (`demo`, `slow`, `queueing`, `hang`, `first-run`) only theirs are made.
+With names of stories (`demo`, `slow`, `queueing`, `hang`, `compare`, `first-run`) only theirs are
+made.
 
 The engine probes the embedded provider in real time; keys are pressed as a user would, and verdicts
 are waited for, never made up. Only the terminal is Textual's headless one, whose screen is exported
@@ -15,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from probes.comparing.views import ComparisonView
 from probes.config import Budget, Config
 from probes.events import Cause
 from probes.money.ledger import Ledger
+from probes.run.comparison_run import Comparisons
 from probes.run.session import Session
 from probes.simulator.library import demo_routes
 from tui.app import LlmtopApp
 from tui.commands.provider import embedded_provider
 from tui.screens.first_run import FirstRunApp
+from tui.screens.live import LiveScreen
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -93,6 +97,25 @@ async def hang(pilot: "Pilot[None]", app: LlmtopApp) -> None:
     save(app, "hang_page")
 
 
+async def compare(pilot: "Pilot[None]", app: LlmtopApp) -> None:
+    """Compare two routes of one provider until it is known which is faster."""
+    await select(pilot, app, "llama-70b-eu")
+    await pilot.press("t")
+    await select(pilot, app, "deepseek-v3")
+    await pilot.press("t", "C", "y")
+    with anyio.fail_after(PATIENCE_S):
+        while (shown := compared(app)) is None or not shown.is_over:
+            await pilot.pause(0.5)
+    await pilot.pause(1)
+    save(app, "compare")
+
+
+def compared(app: LlmtopApp) -> ComparisonView | None:
+    """Return the comparison that the cockpit shows."""
+    (cockpit,) = {one.cockpit for one in app.screen_stack if isinstance(one, LiveScreen)}
+    return cockpit.comparisons.view
+
+
 async def incident(pilot: "Pilot[None]", app: LlmtopApp) -> None:
     """Wait until a route writes slowly, and for long enough that its charts show it."""
     await select(pilot, app, "llama-70b-eu")
@@ -126,7 +149,9 @@ async def watch(scenario: str, tell: Callable[["Pilot[None]", LlmtopApp], Awaita
     with embedded_provider(scenario, seed=1) as provider:
         routes = demo_routes(provider.base_url, scenario)
         config = Config(routes=routes, budget=PLENTY)
-        session = Session(config, {}, recorder=None, ledger=Ledger(None))
+        ledger = Ledger(None)
+        comparisons = Comparisons(config, {}, ledger=ledger)
+        session = Session(config, {}, recorder=None, ledger=ledger, compare=lambda: comparisons)
         async with anyio.create_task_group() as group:
             group.start_soon(session.run)
             app = LlmtopApp(session, config)
@@ -153,6 +178,7 @@ STORIES: dict[str, Callable[[], Awaitable[None]]] = {
     "slow": lambda: watch(str(FOLDER / "incident.toml"), incident),
     "queueing": lambda: watch("provider-queueing", queueing),
     "hang": lambda: watch("no-answer", hang),
+    "compare": lambda: watch("demo", compare),
 }
 
 

@@ -15,12 +15,15 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent), str(HERE)]
 
 import made  # noqa: E402
+import made_comparison  # noqa: E402
 import made_happenings  # noqa: E402
 import made_page  # noqa: E402
 from fakes import FakeStatus  # noqa: E402
 
 from probes.board.views import Snapshot  # noqa: E402
+from probes.comparing.views import ComparisonView  # noqa: E402
 from tui.draw.text import Line, line_text  # noqa: E402
+from tui.panes.comparison import comparison_lines  # noqa: E402
 from tui.panes.happenings import happenings_lines  # noqa: E402
 from tui.panes.header import Strips  # noqa: E402
 from tui.panes.home import home_panes  # noqa: E402
@@ -77,26 +80,34 @@ def _of_page(name: str) -> Draw:
     return lambda shown, width, height: draw(shown, made_page.VIEW, width, height)
 
 
+def _comparison(shown: ComparisonView) -> Draw:
+    """Return what draws the page of a comparison, which no snapshot has: its first lines."""
+    return lambda _, width, height: comparison_lines(shown, width, height)[:height]
+
+
 OF_PAGE: Final = ("crumbs", "verdict", "phases", "heat", "figures", "probes")
 PANES: Final[dict[str, Draw]] = {
     name: _of(name) for name in ("header", "routes", "arrival", "percentiles", "retries")
 } | {"throttling": _throttling, "verdicts": _verdicts, "happenings": _happenings}
 PANES.update({name: _of_page(name) for name in OF_PAGE})
+PANES["comparison"] = _comparison(made_comparison.view("eastus-gpt", "busy-llama", "漢字-eu"))
 
 
 def drawing(pane: str) -> str:
     """Return what the file of a pane holds."""
-    draw = PANES[pane]
+    draw = calmly = PANES[pane]
     busy = made.snapshot(happenings=made_happenings.HAPPENINGS)
     calm = made.snapshot(throttles=(), totals=None, incidents=())
     if pane in OF_PAGE:
         busy, calm = made_page.snapshot(), made_page.calm()
+    if pane == "comparison":
+        calmly = _comparison(made_comparison.begun("eastus-gpt", "busy-llama"))
     parts = []
     for width, height in SHOWN:
         lines = [line_text(line).rstrip() for line in draw(busy, width, height)]
         parts.append("\n".join([f"{width} x {height}", *lines, ""]))
-    for name, shown in (("busy", busy), ("calm", calm)):
-        digests = [f"{w}x{h} {_digest(draw(shown, w, h))}" for w, h in _sizes()]
+    for name, drawn, shown in (("busy", draw, busy), ("calm", calmly, calm)):
+        digests = [f"{w}x{h} {_digest(drawn(shown, w, h))}" for w, h in _sizes()]
         rows = [digests[at : at + 5] for at in range(0, len(digests), 5)]
         parts.append("\n".join([name, *("  ".join(row) for row in rows), ""]))
     return "\n".join(parts)

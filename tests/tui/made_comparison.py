@@ -99,13 +99,15 @@ class FakeComparison:
     breaks: Exception | None = None
     stops: bool = True
     """It ends when it is stopped, as it should."""
+    shows: ComparisonView | None = None
+    """How it stands as soon as it runs; else as it did before."""
     runs: int = 0
     stopped: int = 0
     ended: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self) -> None:
         self.runs += 1
-        self.view = replace(self.view, state="running")
+        self.view = self.shows or replace(self.view, state="running")
         await self.ended.wait()
         if self.breaks is not None:
             raise self.breaks
@@ -126,6 +128,8 @@ class FakeComparisons:
     """Makes comparisons of any routes, or refuses them."""
 
     refusal: str = ""
+    far: bool = False
+    """Those it makes have gone far as soon as they run."""
     proposed: list[tuple[tuple[str, ...], ArmChange | None]] = field(default_factory=list)
     made: list[FakeComparison] = field(default_factory=list)
 
@@ -134,5 +138,6 @@ class FakeComparisons:
             raise ArmError(self.refusal)
         self.proposed.append((tuple(routes), change))
         names = (*routes, f"{routes[0]} (fresh)") if change is not None else tuple(routes)
-        self.made.append(FakeComparison(begun(*names)))
+        far = view(*names) if self.far else None
+        self.made.append(FakeComparison(begun(*names), shows=far))
         return self.made[-1]

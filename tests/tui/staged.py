@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import made
 from changed import replace
 from fakes import FakeBoard, FakeClock, FakeSession, config
+from made_comparison import FakeComparisons
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.strip import Strip
@@ -401,7 +402,8 @@ async def stage(
     shown: Snapshot, size: tuple[int, int] = (160, 50), *, board: FakeBoard | None = None
 ) -> AsyncIterator[Stage]:
     """Run the app on a snapshot."""
-    session = FakeSession(board=board or StagedBoard(shown))
+    comparisons = FakeComparisons(far=True)
+    session = FakeSession(board=board or StagedBoard(shown), comparisons=comparisons)
     app = LlmtopApp(session, config(), FakeClock())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()

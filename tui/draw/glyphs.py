@@ -67,7 +67,7 @@ STAND_INS: Final[dict[str, str]] = {
     "┊": ":",
     "▕": "|",
     "▐": "|",
-    **dict.fromkeys("╭╮╯╰┌┐└┘├┬┴┼", "+"),
+    **dict.fromkeys("╭╮╯╰┌┐└┘├┬┴┼┿", "+"),
     # words and figures
     "–": "-",
     "—": "-",

@@ -22,6 +22,7 @@ from probes.comparing.views import (
     ComparisonView,
     TrailPoint,
 )
+from probes.comparing.words import ratio_words, verdict_words
 from probes.kit.sanitise import neutralise
 from tui.draw.table import Cell, Column, Table, fit
 from tui.draw.text import (
@@ -71,14 +72,6 @@ _STATE_ROLES: Final[dict[ComparisonState, Role]] = {
     "stopped": "dim",
     "failed": "missed",
 }
-_LESS: Final[dict[ComparisonFigure, tuple[str, str]]] = {
-    "ttft": ("faster", "slower"),
-    "e2e": ("faster", "slower"),
-    "tokens_per_s": ("slower", "faster"),
-    "good": ("fewer good", "more good"),
-    "throttled": ("fewer 429s", "more 429s"),
-}
-"""What a figure below, above that of the first arm means."""
 _VERDICT_ROLES: Final[dict[ComparisonVerdict, Role]] = {
     "unknown": "dim",
     "better": "good",
@@ -96,22 +89,29 @@ _LABEL: Final = 6  # "GOOD%", and a mark before the one that decides
 _ESTIMATE: Final = 7  # "×1.35", "+12.3"
 _RANGE: Final = 15  # "×0.85 to ×1.23"
 _PAIRS: Final = 6  # "n 1.2k"
-_MEANS: Final = 11  # "fewer good", "not known"
+_MEANS: Final = 15  # "within 5 points"
 _LEAST_AXIS: Final = 15
 """Below this an interval says nothing that its figures do not."""
+_AXIS_FIRST: Final = 31
+"""Cells that an axis has before its intervals are told in figures too: the picture shows them, and
+the sentence has the one that decides."""
 _MOST_AXIS: Final = 121
 _BAR: Final = 20
 _LEAST_POINTS: Final = 0.0005
 """A difference of shares that rounds to none has no sign."""
-_MOST_TIMES: Final = 1_000
-_TRAIL_LINES: Final = 8
+_WHOLE_POINTS: Final = 0.0995
+"""From ten points on nobody asks for a tenth of one."""
+_LEAST_TRAIL_LINES: Final = 5
+"""Lines that tell how an interval narrowed, where a page has to be scrolled for them."""
 _LEAST_TRAIL: Final = 2
-_TRAIL_STEP: Final = 1.6
-"""Times the pairs of the next line: a step that an eye sees, as an interval narrows with their
-square root."""
+_NEARLY: Final = 1.0001
+"""A step that is met but for the last digit of a float."""
 
 _TICKS: Final = (-1, -0.5, 0, 0.5, 1)
 _MIDDLE: Final = "│"
+_CROSSED: Final = "┿"
+"""The middle where an interval crosses it."""
+_HALF_CELL: Final = 0.5
 _ESTIMATE_MARK: Final = "●"
 _BEYOND: Final = ("←", "→")
 """An interval that goes on beyond the scale."""
@@ -158,25 +158,24 @@ def axis_of(figures: Iterable[ComparedFigure], width: int, *, is_ratio: bool) ->
 
 
 def interval_line(figure: ComparedFigure | TrailPoint, axis: Axis, role: Role) -> Line:
-    """Return an interval on its axis: `├━━━●━━┤`, with the middle of the axis as `│`."""
-    marks: list[Span] = [(" ", "text")] * axis.width
-    middle = axis.width // 2
+    """Return an interval on its axis: `├━━━●━━┤`, with the middle of the axis as `│`.
+
+    Where an end is open yet it goes on beyond the scale; where both are, it is drawn as a guess.
+    """
     low, high, estimate = figure.low, figure.high, figure.estimate
-    last = axis.width - 1
-    if low is not None and high is not None:
-        begin, end = axis.place(low), axis.place(high)
-        first = min(max(0, round(begin)), last)
-        final = min(max(0, round(end)), last)
-        for cell in range(first, final + 1):
-            marks[cell] = ("━", role)
-        marks[first] = (_BEYOND[0] if begin < -0.5 else "├", role)
-        marks[final] = (_BEYOND[1] if end > last + 0.5 else "┤", role)
-    elif estimate is not None:
-        # Open at both ends: nothing is said by then but where the middle of the pairs lies.
-        marks = [("╌", "faint")] * axis.width
-        marks[0], marks[last] = (_BEYOND[0], "faint"), (_BEYOND[1], "faint")
-    if marks[middle][0] in " ╌━":
-        marks[middle] = (_MIDDLE, "head")
+    marks: list[Span] = [(" ", "text")] * axis.width
+    middle, last = axis.width // 2, axis.width - 1
+    if low is not None or high is not None or estimate is not None:
+        begin = -1.0 if low is None else axis.place(low)
+        end = last + 1.0 if high is None else axis.place(high)
+        first, final = (min(max(0, round(place)), last) for place in (begin, end))
+        drawn, its_role = ("━", role) if low is not None or high is not None else ("╌", "faint")
+        marks[first : final + 1] = [(drawn, its_role)] * (final - first + 1)
+        marks[first] = (_BEYOND[0] if begin < -_HALF_CELL else "├", its_role)
+        marks[final] = (_BEYOND[1] if end > last + _HALF_CELL else "┤", its_role)
+    crosses = marks[middle][0] == "━"
+    if crosses or marks[middle][0] in " ╌":
+        marks[middle] = (_CROSSED, role) if crosses else (_MIDDLE, "head")
     if estimate is not None:
         at = min(max(0, round(axis.place(estimate))), last)
         marks[at] = (_ESTIMATE_MARK, role)
@@ -211,46 +210,44 @@ def _tick(value: float, is_ratio: bool) -> str:
 
 def estimate_words(figure: ComparisonFigure, value: float | None) -> str:
     """Return a ratio as `×1.35`, a difference of shares in points as `+2.4`."""
-    if value is None:
-        return NO_FIGURE
-    if figure in SHARES:
-        return f"{value * 100:+.1f}" if abs(value) >= _LEAST_POINTS else "0.0"
-    if value >= _MOST_TIMES:
-        return f"×{_MOST_TIMES - 1}+"
-    # A ratio has no unit: two decimals are per cent, which is what people talk in.
-    return f"×{value:.2f}" if value < 10 else f"×{value:.0f}"
+    if figure not in SHARES or value is None:
+        return ratio_words(value)
+    if abs(value) < _LEAST_POINTS:
+        return "0.0"
+    return f"{value * 100:+.1f}" if abs(value) < _WHOLE_POINTS else f"{value * 100:+.0f}"
 
 
 def range_words(figure: ComparedFigure) -> str:
     """Return the interval in figures; that it is open where it is."""
-    if figure.low is None or figure.high is None:
-        return "open yet"
     low, high = (estimate_words(figure.figure, end) for end in (figure.low, figure.high))
-    return f"{low} to {high}"
+    if figure.low is None and figure.high is None:
+        return "open yet"
+    if figure.low is None:
+        return f"at most {high}"
+    return f"at least {low}" if figure.high is None else f"{low} to {high}"
 
 
-def meaning(figure: ComparedFigure) -> str:
-    """Return in words what is known of an arm by a figure: `slower`, `the same`, `not known`."""
-    less, more = _LESS[figure.figure]
-    match figure.verdict:
-        case "same":
-            return "the same"
-        case "unknown":
-            return "not known"
-        case "better":
-            return less if less in ("faster", "fewer 429s") else more
-        case "worse":
-            return more if more in ("slower", "more 429s") else less
+def meaning(figure: ComparedFigure, margin: float) -> str:
+    """Return in words what is known of an arm by a figure: `slower`, `less often`, `within 5 %`."""
+    if figure.verdict == "same":
+        unit = "points" if figure.figure in SHARES else "%"
+        return f"within {margin * 100:.3g} {unit}"
+    told = verdict_words(figure, margin)
+    # What is good or throttled stands at the begin of the row.
+    return told.removeprefix("good ").removeprefix("throttled ")
 
 
 # The whole page.
 
 
-def comparison_lines(shown: ComparisonView, width: int, *, is_live: bool = True) -> list[Line]:
+def comparison_lines(
+    shown: ComparisonView, width: int, height: int = 0, *, is_live: bool = True
+) -> list[Line]:
     """Return the page in lines of at most `width` cells; whoever shows it scrolls.
 
-    Names and the sentence are made harmless here. Where the screen stands in the past, it is not
-    `is_live`, and the page says that it is.
+    Names and the sentence are made harmless here. How the intervals narrowed takes what is left of
+    `height`, a few lines at least. Where the screen stands in the past, it is not `is_live`, and
+    the page says that the comparison does not.
     """
     inner = max(1, width - 2)
     lines = [*_answer(shown, inner), (), *_progress(shown, inner, is_live=is_live)]
@@ -262,10 +259,20 @@ def comparison_lines(shown: ComparisonView, width: int, *, is_live: bool = True)
     points = columns.axis_for((one for one in figures if one.figure in SHARES), is_ratio=False)
     for letter, arm in others:
         lines += [(), *_differences(shown, letter, arm, columns, ratios, points)]
+    # At the end the sentence says it.
+    foot = [] if shown.is_over else fold(((_sure_words(shown.alpha), "faint"),), inner)
+    left_lines = (height - len(lines) - len(foot) - 1) // max(1, len(others)) - 2
     for letter, arm in others:
-        if trail := _trail(letter, arm, columns, ratios):
+        if trail := _trail(letter, arm, columns, ratios, max(_LEAST_TRAIL_LINES, left_lines)):
             lines += [(), *trail]
-    return [((" ", "text"), *line) if line and width > 1 else line for line in lines]
+    if foot:
+        lines += [(), *foot]
+    return [clip(((" ", "text"), *line) if line else line, width) for line in lines]
+
+
+def _sure_words(alpha: float) -> str:
+    share_wrong = f"{alpha * 100:.3g} % of comparisons at most"
+    return f"all that is claimed together is wrong in {share_wrong}, however often one looks"
 
 
 def _answer(shown: ComparisonView, width: int) -> Iterator[Line]:
@@ -387,7 +394,7 @@ class _Columns:
         self.width = width
         self.before = 1 + _LABEL + _ESTIMATE + 2
         after = _PAIRS + _MEANS + 4
-        self.ranged = width >= self.before + _LEAST_AXIS + _RANGE + 2 + after
+        self.ranged = width >= self.before + _AXIS_FIRST + _RANGE + 2 + after
         room = width - self.before - after - (_RANGE + 2 if self.ranged else 0)
         self.axis = min(_MOST_AXIS, room if room >= _LEAST_AXIS else 0)
 
@@ -399,7 +406,7 @@ class _Columns:
         """Return the labels of an axis where it stands."""
         return (*pad(((f" {unit}", "head"),), self.before), *axis_line(axis))
 
-    def line(self, figure: ComparedFigure, axis: Axis | None) -> Line:
+    def line(self, figure: ComparedFigure, axis: Axis | None, margin: float) -> Line:
         """Return a figure: its name, the difference, its interval, its pairs, what it means."""
         role = _VERDICT_ROLES[figure.verdict]
         spelled = estimate_words(figure.figure, figure.estimate)
@@ -410,7 +417,7 @@ class _Columns:
         )
         middle = interval_line(figure, axis, role) if axis is not None else ()
         ranged: Line = ((f"  {left(range_words(figure), _RANGE)}", "text"),) if self.ranged else ()
-        end: Line = ((f"  {_pairs(figure.pairs)}", "dim"), (f"  {meaning(figure)}", role))
+        end: Line = ((f"  {_pairs(figure.pairs)}", "dim"), (f"  {meaning(figure, margin)}", role))
         return clip((*start, *middle, *ranged, *end), self.width)
 
     def trail_line(self, point: TrailPoint, axis: Axis) -> Line:
@@ -441,23 +448,26 @@ def _differences(
         if figures and axis is not None:
             yield columns.heads(unit, axis)
         for figure in figures:
-            yield columns.line(figure, axis)
+            yield columns.line(figure, axis, shown.margin)
 
 
-def _trail(letter: str, arm: ArmView, columns: _Columns, axis: Axis | None) -> list[Line]:
-    """Return how the interval of the figure that decides narrowed, the newest first."""
+def _trail(
+    letter: str, arm: ArmView, columns: _Columns, axis: Axis | None, most: int
+) -> list[Line]:
+    """Return how the interval of the figure that decides narrowed, the newest first, in at most so
+    many lines."""
     decides = next((one for one in arm.figures if one.decides), None)
-    if decides is None or axis is None or decides.figure in SHARES:
+    known = [one for one in arm.trail if one.low is not None or one.high is not None]
+    if decides is None or axis is None or decides.figure in SHARES or len(known) < _LEAST_TRAIL:
         return []
-    chosen: list[TrailPoint] = []
-    for point in reversed(arm.trail):
-        known = point.low is not None and point.high is not None
-        if known and (not chosen or point.pairs * _TRAIL_STEP <= chosen[-1].pairs):
+    # From one to the next so many times the pairs: an interval narrows with their square root.
+    step = (known[-1].pairs / max(1, known[0].pairs)) ** (1 / max(1, most - 1))
+    chosen = [known[-1]]
+    for point in reversed(known[:-1]):
+        if point.pairs * step <= chosen[-1].pairs * _NEARLY:
             chosen.append(point)
-    if len(chosen) < _LEAST_TRAIL:
-        return []
     head = f"how {FIGURE_NAMES[decides.figure]} of {letter} narrowed, newest first"
-    lines = [columns.trail_line(point, axis) for point in chosen[:_TRAIL_LINES]]
+    lines = [columns.trail_line(point, axis) for point in chosen[:most]]
     return [clip(((head, "accent"),), columns.width), *lines]
 
 

@@ -143,7 +143,7 @@ def _proposal(view: ComparisonView, *, is_live: bool) -> list[str]:
         f"{letter} {neutralise(arm.name, _NAME_LIMIT)}"
         for letter, arm in zip(ARM_LETTERS, view.arms, strict=False)
     ]
-    lines = [f"compare {' against '.join(arms)}: {view.changed} differs"]
+    lines = [f"compare {' against '.join(arms)}"]
     lines.append(
         f"{view.cost.probes:,} probes beside the run, by turns in a random order; it stops as soon "
         "as it knows"

@@ -59,7 +59,7 @@ class ComparisonScreen(PagedScreen):
         if not comparisons.is_running:
             comparisons.was_seen = True
         self.cockpit.strips.comparison = None  # the page says more
-        return self._shown(), self.frame_page(), banner.display
+        return self._shown(), comparisons.is_running, self.frame_page(), banner.display
 
     def _shown(self) -> ComparisonView | None:
         """Return the comparison as it may be shown."""
@@ -81,23 +81,23 @@ class ComparisonScreen(PagedScreen):
 
     def _lines(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the lines of the page that the view is scrolled to."""
-        self._draw(width)
+        self._draw(width, height)
         return self.shown_part(view, height)
 
-    def _draw(self, width: int) -> None:
-        """Make the page for a width, where that or the comparison is another one."""
+    def _draw(self, width: int, height: int) -> None:
+        """Make the page for a size, where that or the comparison is another one."""
         shown, is_live = self._shown(), self.cockpit.travel.is_live
-        drawn = (shown, width, is_live)
+        drawn = (shown, width, height, is_live)
         if drawn == self._drawn:
             return
         self._drawn = drawn
         if shown is None:
             self.page = ((("Nothing is compared yet.", "dim"),),)
         else:
-            self.page = comparison_lines(shown, width, is_live=is_live)
+            self.page = comparison_lines(shown, width, height, is_live=is_live)
 
     def _title(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
-        self._draw(self.pane(1).size.width)
+        self._draw(*self.pane(1).size)
         shown = self._shown()
         differs = f" · {shown.changed} differs" if shown is not None else ""
         return f"comparison{differs}{self.part_words(view)}"
@@ -123,6 +123,7 @@ class ComparisonScreen(PagedScreen):
         comparisons = self.cockpit.comparisons
         if comparisons.is_running:
             comparisons.stop()
+            comparisons.was_seen = True  # whoever stops it need not be called to its end
         else:
             self.notify("It is over: nothing is sent any more.")
 

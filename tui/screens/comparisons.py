@@ -87,7 +87,7 @@ class Comparisons:
         if not comparison.view.is_over:
             self._broke = self._broke or "It broke off without a word."
         if (shown := self.view) is not None:
-            self._mark(f"comparison {shown.state}: {shown.sentence}")
+            self._mark(f"comparison over: {shown.sentence}")
 
     def _mark(self, text: str) -> None:
         self._session.command(MarkTime(text=text))

@@ -321,7 +321,7 @@ async def test_it_can_be_stopped_and_stands_as_it_was(key: str) -> None:
         it.app.screen.pull()
         assert comparison.stopped == 1
         assert "‖ stopped" in shown(it)
-        assert marks(it)[-1].startswith("comparison stopped: So far busy-llama takes ×1.35")
+        assert marks(it)[-1].startswith("comparison over: So far busy-llama takes ×1.35")
         await it.press(key)
         assert "It is over" in toasts(it)
 
@@ -378,7 +378,7 @@ async def test_one_that_breaks_is_told_and_the_cockpit_goes_on() -> None:
         it.app.screen.pull()
         assert "✖ failed" in shown(it)
         assert "It broke off: OSError: no more processes" in shown(it)
-        assert marks(it)[-1] == "comparison failed: It broke off: OSError: no more processes"
+        assert marks(it)[-1] == "comparison over: It broke off: OSError: no more processes"
 
 
 async def test_it_ends_with_the_cockpit() -> None:

@@ -52,6 +52,12 @@ WAYS: Final[dict[str, tuple[str, ...]]] = {
     "back": ("escape", "escape"),
     "the help": ("question_mark",),
     "at its end": ("escape",),
+    "a tag": ("t",),
+    "what can be compared": ("C",),
+    "what that may cost": ("1",),
+    "a comparison": ("y",),
+    "its end": ("G",),
+    "the tag taken away": ("x", "escape", "escape"),
 }
 """What is looked at, one after the other, and the keys that go there."""
 
