@@ -114,7 +114,7 @@ class LlmtopApp(TerminalApp[None]):
     def _show_title(self, cockpit: CockpitState) -> None:
         """Have the terminal's title tell the worst, for whoever looks at another window."""
         if self._terminal is not None:
-            shown = terminal_title(cockpit.frames.latest, self.session.status)
+            shown = terminal_title(cockpit.frames.present(), self.session.status)
             self._terminal.title(shown)
 
     def _propose(

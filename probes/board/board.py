@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from weakref import ref
 
 from probes.board.figures import RouteAt, RouteFigures, now_hurt_share, route_figures
@@ -76,6 +76,9 @@ _UNSEEN_KEPT: Final = 1024
 seconds, by which most streams have ended and their lanes are made of what they say themselves."""
 
 _route_of: Final = attrgetter("route")
+
+OpenAttempt: TypeAlias = tuple[str, str, int]
+"""Route, probe, and number of the attempt."""
 
 
 class Board:
@@ -228,6 +231,23 @@ class Board:
         """
         self._version += 1
         self._configure(routes)
+
+    def open_attempts(self) -> set[OpenAttempt]:
+        """Return all attempts that are open."""
+        return {
+            (name, *attempt)
+            for name, route in self._routes.items()
+            for attempt in route.lanes.open_attempts()
+        }
+
+    def foresee(self, ends: Iterable[AttemptFinished]) -> None:
+        """Draw on the lanes of open attempts what of them had come by now, from how they will end:
+        a recording has that, and nothing that came before. No figure changes."""
+        self._catch_up(len(self._unseen))
+        for event in ends:
+            route = self._routes.get(event.route)
+            if route is not None:
+                route.lanes.foresee(event, self._now_ns)
 
     def request(self, route: str, probe: str) -> RequestView | None:
         """Return one probe that ended, whole; None where it is not kept any more."""

@@ -3,9 +3,13 @@
 Rule 1: while a stream is open its lane grows by what arrived in each 100 ms slot. Chunks are not
 tokens: where the server does not count as it streams, tokens are an estimate from characters.
 Rule 2: when it has ended, the lane is rebuilt from the attempt's own exact account.
+Rule 3: a recording has no slots. Whoever reads it knows how an attempt will end that is open, and
+draws so much of that account as had come: on the lane alone, of which no figure is made.
 """
 
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
 from operator import attrgetter
@@ -135,6 +139,21 @@ class Lane:
         self.stalls = ()
         self.undrawn = event.chunk_offsets_ns
 
+    def foresee(self, event: AttemptFinished, now_ns: int, longest_ns: int) -> None:
+        """Draw what had come by `now_ns`, as the attempt's own account has it, which is still to
+        come. Of what nobody counts as it comes, as many characters have come as chunks."""
+        began_ns = event.stamps_ns.started or self.started_ns
+        arrivals = [began_ns + offset for offset in event.chunk_offsets_ns]
+        come = arrivals[: bisect_right(arrivals, now_ns)]
+        self.cells.clear()
+        for at_ns in come:
+            self.draw(at_ns, 1)
+        self.stalls = tuple(stalls_between(come, longest_ns)[-CELLS_KEPT:])
+        self.last_token_ns = come[-1] if come else None
+        self.chunks = len(come)
+        self.characters = event.characters * len(come) // max(1, len(arrivals))
+        self.tokens = self.counted_since = None
+
     def view(
         self,
         route: str,
@@ -262,6 +281,16 @@ class Lanes:
         lane.finish(event, per_token_s)
         self._ended.append(lane)
         return True
+
+    def open_attempts(self) -> Iterable[tuple[str, int]]:
+        """Return the probes and numbers of the attempts that are open."""
+        return self._open.keys()
+
+    def foresee(self, event: AttemptFinished, now_ns: int) -> None:
+        """Draw on an open lane what had come by `now_ns` of an attempt whose end is known."""
+        lane = self._open.get((event.probe, event.attempt))
+        if lane is not None:
+            lane.foresee(event, now_ns, self.longest_gap_ns)
 
     def engine_died(self, at_ns: int) -> None:
         """Close every open lane as cancelled: how it ended may never be reported."""

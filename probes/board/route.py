@@ -49,7 +49,7 @@ from probes.stats.log_buckets import DurationWindows, LogBuckets
 from probes.stats.samples import CohortSamples, Metric
 from probes.stats.tally import Tally, TallyWindows
 from probes.stats.tokens import seconds_per_token
-from probes.stats.windows import SLICE_NS, Slices, slice_index
+from probes.stats.windows import SLICE_NS, SmallSlices, slice_index
 
 _MARKERS_KEPT: Final = 50
 """More labels than a chart has room for."""
@@ -130,7 +130,7 @@ class RouteBoard:
         """Of all cohorts, as are round trips and TTFT of the heat map."""
         self.rtt = DurationWindows()
         """Of the connection's own packets, by the kernel."""
-        self.ttft_heat = Slices(_HEAT_SLICES, LogBuckets)
+        self.ttft_heat = SmallSlices(_HEAT_SLICES, LogBuckets)
         self.usual_phases: tuple[tuple[object, ...], tuple[float, ...]] = ((), ())
         """Medians of where the time went while it was well, with what they were made of."""
         self.probe_log = ProbeLog()

@@ -5,10 +5,11 @@ becomes an event.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
+from urllib.parse import unquote_plus
 
 from probes.config import Config, Route
 from probes.config.errors import Problems, dotted
@@ -30,6 +31,9 @@ _PUBLIC_HEADERS: Final = frozenset(
     }
 )
 """Request headers known to carry no credential. Lower case."""
+
+_PUBLIC_QUERY: Final = frozenset(("api-version", "api_version", "alt", "beta", "version"))
+"""Names in a URL's query known to carry no credential. Lower case."""
 
 KeyCommand: TypeAlias = Callable[[Sequence[str]], str]
 """Runs an argv list and returns what it printed; raises ValueError with a reason to show."""
@@ -129,3 +133,21 @@ def secret_values(headers: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
         for name, value in of_route.items()
         if name.lower() not in _PUBLIC_HEADERS
     )
+
+
+def query_secrets(routes: Iterable[Route]) -> frozenset[str]:
+    """Return what must never be seen of the queries of the routes' URLs: a server may say them
+    back.
+
+    Every value counts, but those of names known to be public.
+    """
+    found: set[str] = set()
+    for route in routes:
+        query = route.base_url.partition("#")[0].partition("?")[2]
+        for pair in query.split("&"):
+            name, equals, value = pair.partition("=")
+            if not equals:
+                name, value = "", pair  # a bare word may itself be a token
+            if name.lower() not in _PUBLIC_QUERY:
+                found |= {value, unquote_plus(value)}
+    return frozenset(filter(None, found))

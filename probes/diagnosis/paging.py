@@ -3,7 +3,8 @@
 Rule 1: a verdict is not an alert. Nobody is paged for what is only `perhaps`, for what is over or
 settled, nor twice for one incident.
 Rule 2: a named incident is paged as soon as its routes, since its onset, fail probes or miss a
-goal. That is looked at with each tick, and when it is named.
+goal; where less than half of the probes are beyond it, it must have stood for a minute: two gusts
+in a row are over by then. That is looked at with each tick, and when it is named.
 Rule 3: a named one that does neither is paged when it has stood for two minutes, but for one that
 merely makes a route slower while the goals that judge that are met: that is a line on the screen,
 and users have what they were promised. An incident does not stand while none of its routes is
@@ -40,6 +41,8 @@ from probes.stats.tokens import seconds_per_token
 
 STANDS_S: Final = 120.0
 """Nobody gets up for what is over by the time the screen is on."""
+LATE_S: Final = 60.0
+"""Two gusts may be named for half a minute, and some answers are late in them."""
 _FEWEST_BEYOND: Final = 3
 """Probes beyond a goal on its p95: two mishaps are none of an incident's doing."""
 _SHARE_BEYOND: Final = 1 - P95_SHARE
@@ -267,7 +270,9 @@ class Pager:
         if cause in _NOTHING_ANSWERED:
             return Harm("nothing_answered", incident.routes[0] if incident.routes else "")
         if cause != "local_observer":
-            harm = next((harm for route in routes for harm in route.harms(since_ns)), None)
+            stands = seconds(at_ns - since_ns) >= LATE_S
+            found = (harm for route in routes for harm in route.harms(since_ns))
+            harm = next((one for one in found if stands or _is_plain(one)), None)
             if harm is not None:
                 return harm
         if seconds(at_ns - since_ns) < STANDS_S:
@@ -303,6 +308,11 @@ def harm_words(harm: Harm, stood_s: float = 0.0) -> str:
     if harm.goal == "success":
         return f"{of} failed"
     return f"{of} {_LIMITS[harm.goal](harm.limit)}"
+
+
+def _is_plain(harm: Harm) -> bool:
+    """Return whether nobody need wait for more of it to know that it is none of chance."""
+    return harm.reason != "goal_missed" or 2 * harm.beyond >= harm.among
 
 
 def _misses_p95(beyond: int, among: int) -> bool:

@@ -22,7 +22,7 @@ from probes import __version__
 from probes.config import Price
 from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
-from probes.config.secrets import secret_values
+from probes.config.secrets import query_secrets, secret_values
 from probes.control.commands import (
     AcceptUsual,
     Allow,
@@ -105,7 +105,9 @@ class Engine:
             outbox=self._outbox,
             spending=self._spending,
             scrub=Scrubber(
-                secret_values(configure.headers) | proxy_secrets(configure.routes, os.environ)
+                secret_values(configure.headers)
+                | query_secrets(configure.routes)
+                | proxy_secrets(configure.routes, os.environ)
             ),
             numbers=count(1),
             include_text=configure.include_text,

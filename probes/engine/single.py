@@ -17,7 +17,7 @@ import msgspec
 from probes.config import Route
 from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
-from probes.config.secrets import secret_values
+from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
 from probes.engine.health import GapWatch, LoopWatch
 from probes.engine.probe import Probe, ProbeTools, total_cost
@@ -99,7 +99,9 @@ class SingleProbe:
             random=random,
             gaps=GapWatch(clock.monotonic_ns()),
             scrub=Scrubber(
-                secret_values({route.name: headers}) | proxy_secrets([route], os.environ)
+                secret_values({route.name: headers})
+                | query_secrets([route])
+                | proxy_secrets([route], os.environ)
             ),
             emit=self._events.append,
             gate=_OpenGate(),

@@ -13,10 +13,12 @@ Rule 5: every word in a picture is escaped here.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, log10
+from itertools import pairwise
+from math import ceil, floor, inf, log10
 from typing import Final, NamedTuple
 
 from probes.board.views import HURT_STATES, RouteState
+from probes.events import AttemptFinished
 from probes.handover.facts import ChartSlice, ProbeStory, RouteFacts
 from probes.handover.window import Stretch
 from probes.handover.words import utc_time
@@ -163,67 +165,93 @@ def states_chart(title: str, routes: Sequence[RouteFacts], axis: TimeAxis) -> st
     return _svg(title, "", parts, height, ())
 
 
-def arrivals_chart(title: str, story: ProbeStory, longest_s: float) -> str:
-    """Return one probe as a waterfall: connecting, waiting, writing with its chunks, pauses, the
-    waits between attempts, and how each attempt ended."""
-    begin_ns, plot = story.probe.started_ns, 0
+def arrivals_chart(
+    title: str, story: ProbeStory, longest_s: float, stall_after_s: float = inf
+) -> str:
+    """Return one probe as a waterfall: connecting, waiting, writing with its chunks, pauses longer
+    than `stall_after_s`, the waits between attempts, and how each attempt ended."""
+    begin_ns = story.probe.started_ns
     room = WIDTH - _LEFT - _RIGHT
     longest_s = _nice_top(max(longest_s, 0.001))
 
-    def x(stamp_ns: int) -> float:
+    def place(stamp_ns: int) -> float:
         return _LEFT + min(1.0, max(0.0, seconds(stamp_ns - begin_ns) / longest_s)) * room
 
     parts: list[str] = []
-    before_ns: int | None = None
-    for attempt in story.attempts[:_MOST_ROWS]:
-        y = _TOP + plot
-        plot += 18
-        stamps = attempt.stamps_ns
-        started_ns = stamps.started or begin_ns
-        ended_ns = attempt.at_ns
-        if before_ns is not None:
-            parts.append(
-                f'<path class="waits" d="M{x(before_ns):.1f} {y + 7}H{x(started_ns):.1f}"/>'
-            )
-        sent_ns = stamps.sent or ended_ns
-        first_ns = stamps.first_token or ended_ns
-        for look, from_ns, until_ns in (
-            ("connects", started_ns, min(sent_ns, ended_ns)),
-            ("waits-head", sent_ns, stamps.headers or first_ns),
-            ("waits-first", stamps.headers or first_ns, first_ns),
-            ("writes", first_ns, ended_ns),
-        ):
-            left, right = x(from_ns), x(until_ns)
-            if right - left > 0.05:
-                parts.append(
-                    f'<rect class="{look}" x="{left:.1f}" y="{y + 2}" '
-                    f'width="{max(0.6, right - left):.1f}" height="10"/>'
-                )
-        chunks = "".join(
-            f"M{at:.1f} {y + 2}v10"
-            for at in _apart(x(started_ns + offset) for offset in attempt.chunk_offsets_ns)
-        )
-        if chunks:
-            parts.append(f'<path class="chunks" d="{chunks}"/>')
-        parts.append(_ending(attempt.outcome, x(ended_ns), y))
-        parts.append(
-            f'<text class="tick" x="{_LEFT - 4}" y="{y + 10}" text-anchor="end">'
-            f"{attempt.attempt + 1}</text>"
-        )
-        before_ns = ended_ns
-    plot += 4
-    for tick_s in _ticks_s(longest_s):
-        at = _LEFT + tick_s / longest_s * room
-        parts.append(f'<path class="rule" d="M{at:.1f} {_TOP}V{_TOP + plot}"/>')
+    shown = story.attempts[:_MOST_ROWS]
+    plot = _ROW * len(shown) + 4
+    step_s = _nice_step(longest_s / 4)
+    for number in range(floor(longest_s / step_s * 1.001) + 1):
+        at = _LEFT + number * step_s / longest_s * room
         anchor = "middle" if at < WIDTH - 24 else "end"
+        parts.append(f'<path class="rule" d="M{at:.1f} {_TOP}V{_TOP + plot}"/>')
         parts.append(
             f'<text class="tick" x="{at:.1f}" y="{_TOP + plot + 13}" '
-            f'text-anchor="{anchor}">{tick_s:g} s</text>'
+            f'text-anchor="{anchor}">{number * step_s:g} s</text>'
         )
+    for row, attempt in enumerate(shown):
+        y = _TOP + _ROW * row
+        if row:
+            line = f"M{place(shown[row - 1].at_ns):.1f} {y + 7}H{place(_started_ns(attempt)):.1f}"
+            parts.append(f'<path class="waits" d="{line}"/>')
+        parts += _attempt_row(attempt, place, y, stall_after_s)
     return _svg(title, "", parts, plot, ())
 
 
+_ROW: Final = 18
 _MOST_ROWS: Final = 8
+
+
+def _started_ns(attempt: AttemptFinished) -> int:
+    return attempt.at_ns if attempt.stamps_ns.started is None else attempt.stamps_ns.started
+
+
+def _attempt_row(
+    attempt: AttemptFinished, place: Callable[[int], float], y: int, stall_after_s: float
+) -> Iterator[str]:
+    """Give one attempt: what it did when, its chunks and pauses, and how it ended."""
+    stamps, started_ns, ended_ns = attempt.stamps_ns, _started_ns(attempt), attempt.at_ns
+    sent_ns = stamps.sent or ended_ns
+    first_ns = stamps.first_token or ended_ns
+    headers_ns = stamps.headers or first_ns
+    for look, from_ns, until_ns in (
+        ("connects", started_ns, sent_ns),
+        ("waits-head", sent_ns, headers_ns),
+        ("waits-first", headers_ns, first_ns),
+        ("writes", first_ns, ended_ns),
+    ):
+        left, right = place(from_ns), place(until_ns)
+        if right - left > 0.05:
+            yield _block(look, left, right, y)
+    for before_ns, after_ns in pairwise(attempt.chunk_offsets_ns):
+        gap_s = seconds(after_ns - before_ns)
+        if gap_s <= stall_after_s:
+            continue
+        left, right = place(started_ns + before_ns), place(started_ns + after_ns)
+        yield _block("pauses", left, right, y)
+        if right - left > _WORD_ROOM:
+            yield (
+                f'<text class="pause-word" x="{(left + right) / 2:.1f}" y="{y + 10.5}" '
+                f'text-anchor="middle">pause {three_digits(gap_s)} s</text>'
+            )
+    places = (place(started_ns + offset_ns) for offset_ns in attempt.chunk_offsets_ns)
+    if chunks := "".join(f"M{at:.1f} {y + 2}v10" for at in _apart(places)):
+        yield f'<path class="chunks" d="{chunks}"/>'
+    yield _ending(attempt.outcome, place(ended_ns), y)
+    yield (
+        f'<text class="tick" x="{_LEFT - 4}" y="{y + 10}" text-anchor="end">'
+        f"{attempt.attempt + 1}</text>"
+    )
+
+
+_WORD_ROOM: Final = 60
+
+
+def _block(look: str, left: float, right: float, y: int) -> str:
+    return (
+        f'<rect class="{look}" x="{left:.1f}" y="{y + 2}" '
+        f'width="{max(0.6, right - left):.1f}" height="10"/>'
+    )
 
 
 def _ending(outcome: str, x: float, y: int) -> str:
@@ -241,14 +269,6 @@ def _apart(places: Iterator[float]) -> Iterator[float]:
         if place - last >= 0.8:
             last = place
             yield place
-
-
-def _ticks_s(longest_s: float) -> Iterator[float]:
-    step = _nice_step(longest_s / 4)
-    number = 0
-    while number * step <= longest_s * 1.001:
-        yield number * step
-        number += 1
 
 
 # What charts have in common.

@@ -7,6 +7,7 @@ Rule 3: whatever a server or a user wrote is neutralised and bounded here, once 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from probes import __version__
@@ -397,25 +398,29 @@ def _worst(facts: Facts) -> Iterator[Block]:
         yield Paragraph("Every probe of this time was good.")
         return
     yield Paragraph(
-        "Of each way to end the longest. Light: connecting and sending; hatched: waiting for the "
-        "response; grey: on to the first token; full: writing, a line for each chunk; dashes "
-        "between attempts: waiting to retry; ✕ failed, ⊘ 429."
+        "Of each way to end the longest, an attempt a line. Palest grey: connecting and "
+        "sending; grey: waiting for the response, darker on to the first token; blue: writing, "
+        "a line for each chunk; framed: a pause; dots: waiting to retry; ✕ failed, ⊘ 429."
     )
     longest_s = max(story.lasted_s for story in worst)
+    stall_after = {route.info.name: route.info.stall_after for route in facts.routes}
     for story in worst:
         probe = story.probe
         how = probe.outcome + (f" ({probe.reason})" if probe.reason else "")
         how = "ok, beyond a goal" if probe.outcome == "ok" else how
         title = f"{utc_time(facts.wall_ns(probe.started_ns))} {probe.route} {probe.probe}: {how}"
         told = [f"{title}, {three_digits(story.lasted_s)} s, {counted(probe.attempts, 'attempt')}"]
-        said = next((one.message for one in reversed(story.attempts) if one.message), "")
-        status = next((one.status for one in reversed(story.attempts) if one.status), None)
-        if status is not None or said:
-            quoted = f" “{_text(said, 200)}”" if said else ""
-            told.append(f"{status or 'said'}{quoted}")
+        if story.attempts:
+            last = story.attempts[-1]
+            spoke = next((one for one in reversed(story.attempts) if one.message), last)
+            quoted = f"“{_text(spoke.message, 200)}”" if spoke.message else ""
+            told.append(" ".join(filter(None, (str(spoke.status or ""), quoted))))
         if ids := ids_of(story.attempts):
             told.append("ids " + ", ".join(ids[:4]))
-        yield Picture(arrivals_chart(_text(title, 200), story, longest_s), _text(" · ".join(told)))
+        picture = arrivals_chart(
+            _text(title, 200), story, longest_s, stall_after.get(probe.route, inf)
+        )
+        yield Picture(picture, _text(" · ".join(filter(None, told))))
 
 
 def ids_of(attempts: Sequence[AttemptFinished]) -> list[str]:

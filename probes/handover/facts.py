@@ -8,6 +8,7 @@ Rule 3: a probe is good here exactly where it is good on the board: ended ok, wi
 Rule 4: what is kept is bounded, and what was left out is counted.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,10 @@ _MOST_STATES: Final = 120
 """Moments at which the states of all routes are looked at."""
 _MOST_ATTEMPTS: Final = 200_000
 """Of all routes: an hour of 50 streams. A table of more is opened by nobody."""
+_LETS_GO_EACH: Final = 200
+"""Events: some milliseconds of work."""
+_LETS_GO_S: Final = 0.0001
+"""Whoever draws comes first: what waits for the interpreter has it then."""
 WORST_SHOWN: Final = 8
 IDS_LISTED: Final = 200
 """Request ids of each kind: a provider looks up a few of them."""
@@ -208,8 +213,10 @@ def gather(
         RecordingError: what is recorded cannot be read.
     """
     reading = _Reading(stretch)
-    for event in timeline.between(stretch.begin_ns, stretch.end_ns):
+    for number, event in enumerate(timeline.between(stretch.begin_ns, stretch.end_ns)):
         reading.take(event)
+        if number % _LETS_GO_EACH == 0:
+            time.sleep(_LETS_GO_S)
     past = timeline.past()
     states = _states(past, stretch)
     past.go(stretch.end_ns)
@@ -223,6 +230,7 @@ def _states(past: Past, stretch: Stretch) -> dict[str, list[tuple[int, RouteStat
     seen: dict[str, list[tuple[int, RouteState]]] = defaultdict(list)
     for at_ns in range(stretch.begin_ns, stretch.end_ns + 1, step_ns):
         past.go(at_ns)
+        time.sleep(_LETS_GO_S)
         for row in past.board.snapshot(window="1m", anew=True).routes:
             if not seen[row.name] or seen[row.name][-1][1] != row.state:
                 seen[row.name].append((at_ns, row.state))

@@ -2,7 +2,7 @@
 
 Rule 1: every text is escaped: it stands there as it is and becomes neither markup nor a link,
 whoever wrote it. `@` and `www.` are links to many readers even without markup.
-Rule 2: charts stay on the HTML page; their captions stand here where they tell something.
+Rule 2: charts stay on the HTML page; of the worst probes, what their captions tell stands here.
 """
 
 import re
@@ -21,7 +21,7 @@ from probes.handover.document import (
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~&$^])|:(?=//)|(?<=[wW]{3})\.")
 """What is markup anywhere, and what makes an address of a word."""
-_AT_THE_START: Final = re.compile(r"^([-+=]|\d+[.)])")
+_AT_THE_START: Final = re.compile(r"^([-+=]+|\d+[.)])(?=\s|$)")
 """What makes a list or a heading of a line; times of day and minus signs stay readable."""
 
 
@@ -43,7 +43,10 @@ def markdown_page(document: Document) -> str:
     lines = [f"# {markdown(document.title)}", "", markdown(document.summary), ""]
     lines += [*_block(document.head), ""]
     for section in document.sections:
-        blocks = [line for block in section.blocks for line in (*_block(block), "")]
+        told = [block for block in section.blocks if section.id != "charts"]
+        if not told:
+            continue
+        blocks = [line for block in told for line in (*_block(block), "")]
         lines += [f"## {markdown(section.title)}", "", *blocks]
     return "\n".join([*lines, markdown(document.foot), ""])
 

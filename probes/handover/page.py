@@ -55,7 +55,7 @@ margin:.6rem 0}
 table{border-collapse:collapse;width:100%;font-size:.86rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .6rem;text-align:left;vertical-align:top;overflow-wrap:normal}
 td{border-top:1px solid var(--rule)}th{color:var(--dim);font-weight:600;white-space:nowrap}
-td:nth-child(-n+3){white-space:nowrap}
+td:nth-child(-n+3){white-space:nowrap}td:not(.n):nth-child(n+4){min-width:8rem}
 td:last-child{white-space:normal;overflow-wrap:anywhere;min-width:9rem}
 .n{text-align:right;white-space:nowrap}td.n:last-child{min-width:0}
 tr.lead td{border-top-width:2px;font-weight:600}
@@ -82,6 +82,8 @@ svg{display:block;width:100%;height:auto;font:11px system-ui,sans-serif;fill:var
 .in-band{fill:var(--card);font-size:9.5px;font-weight:600}
 .connects{fill:var(--conn)}.waits-head{fill:var(--wait);opacity:.6}.waits-first{fill:var(--wait)}
 .writes{fill:var(--p50);opacity:.35}.chunks{stroke:var(--p50);stroke-width:.7}
+.pauses{fill:var(--card);stroke:var(--p95);stroke-width:1;stroke-dasharray:3 2}
+.pause-word{fill:var(--p95);font-size:9px}
 .waits{stroke:var(--dim);stroke-dasharray:2 2}.ends{stroke:var(--ink);stroke-width:1.4}
 .fails{fill:var(--hurt);font-size:12px;font-weight:700}
 footer{margin-top:2.5rem;padding-top:.8rem;border-top:1px solid var(--rule);color:var(--dim);
@@ -92,7 +94,7 @@ dl{grid-template-columns:minmax(0,1fr);gap:0}dt{margin-top:.55rem}h1{font-size:1
 --warn:#850;--well:#063;--p50:#024a9c;--p95:#8a3c00;--band:#0001;--goal:#4b2a91;--wait:#999;
 --conn:#ccc}body{max-width:none;padding:0;font-size:10.5pt}header{border-width:1px 1px 1px 5px}
 .scroll{overflow:visible}table{font-size:8pt}th,td{padding:.15rem .3rem}
-td:last-child{min-width:0}td:nth-child(n){white-space:normal;overflow-wrap:anywhere}
+td:last-child{min-width:0}td:nth-child(n){min-width:0;white-space:normal;overflow-wrap:anywhere}
 h2{break-after:avoid}tr,figure,header{break-inside:avoid}
 details>summary{display:none}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """

@@ -168,7 +168,7 @@ def lost_words(facts: Facts) -> str:
     lost = f"{failed:,}" if failed else "none"
     told = f"{lost} of {counted(finished, 'probe')} failed"
     if late:
-        told += f", {late:,} more ended beyond a goal"
+        told += f", {late:,} {'more ' if failed else ''}ended beyond a goal"
     return told + hung
 
 

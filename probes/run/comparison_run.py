@@ -36,7 +36,7 @@ from probes.comparing.views import ComparisonCost, ComparisonState, ComparisonVi
 from probes.config import Config, Route
 from probes.control.commands import ProbeNow
 from probes.engine.introduction import prompt_tokens
-from probes.events import AttemptFinished, Event, Held, ProbeFinished
+from probes.events import AttemptFinished, Event, Held, Hello, ProbeFinished
 from probes.kit.clock import NS_PER_S, Clock, SystemClock, seconds
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age, counted
@@ -110,7 +110,7 @@ class ComparisonRun:
         self._cool_until_ns: dict[str, int] = {}
         self._dry_since_ns: dict[str, int] = {}
         self._dry_words = ""
-        self._died = ""
+        self._greeted = self._died = False
         self._stopping = False
         self._began_ns = 0
 
@@ -141,8 +141,11 @@ class ComparisonRun:
         await self._look()
 
     async def _compare(self) -> None:
-        with anyio.move_on_after(_HELLO_PATIENCE_S):
-            await self._session.outlast(0)
+        while not self._greeted:
+            self._raise_if_over()
+            if self._seconds > _HELLO_PATIENCE_S:
+                raise _EndedError("failed", "its engine says nothing")
+            await self._bell.wait(self._clock, _LOOK_S)
         comparison = self._comparison
         await self._block(warms_up=True)
         while not comparison.is_known:
@@ -219,8 +222,9 @@ class ComparisonRun:
         """End where nothing more can come, or somebody wants no more."""
         if self._stopping:
             raise _EndedError("stopped")
-        if self._died:
-            raise _EndedError("failed", self._died)
+        # Before its hello nothing but the status tells of a death; later one may miss that it was.
+        if self._died or self._session.status.state in ("restarting", "gave_up"):
+            raise _EndedError("failed", "its engine died")
         now_ns = self._clock.monotonic_ns()
         if any(now_ns - since_ns > _DRY_S * NS_PER_S for since_ns in self._dry_since_ns.values()):
             raise _EndedError("budget", f"The budget of the hour is spent: {self._dry_words}")
@@ -238,8 +242,9 @@ class ComparisonRun:
                     self._bell.ring()
                 case Held():
                     self._held(event)
-        if self._session.status.state == "gave_up":
-            self._died = self._died or "its engine died again and again"
+                case Hello():
+                    self._greeted = True
+                    self._bell.ring()
 
     def _held(self, event: Held) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -249,14 +254,13 @@ class ComparisonRun:
                 self._cool_until_ns[event.route] = now_ns + until_ns - event.at_ns
             case Held(reason="cool_down"):
                 self._cool_until_ns.pop(event.route, None)
+            case Held(reason="restarting"):
+                self._died = True
             case Held(reason="budget", released=True):
                 self._dry_since_ns.pop(event.route, None)
             case Held(reason="budget"):
                 self._dry_since_ns.setdefault(event.route, now_ns)
                 self._dry_words = neutralise(event.detail, 200)
-            case Held(reason="restarting", released=False):
-                self._died = self._died or "its engine died"
-                self._bell.ring()
 
     def _say(self, *, asking: str = "", waits: str = "") -> None:
         """Show what is done now."""

@@ -24,7 +24,7 @@ from probes.board import Board
 from probes.config import Config, Route
 from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
-from probes.config.secrets import secret_values
+from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
 from probes.control.commands import Command, Configure, Go
 from probes.control.status import HostStatus
@@ -32,7 +32,6 @@ from probes.control.wanted import Wanted
 from probes.diagnosis import Diagnostician
 from probes.engine.introduction import route_info
 from probes.events import SCHEMA_VERSION, Event, Hello, Notice, durable_lines
-from probes.exports.alert_command import AlertCommand, without_secrets
 from probes.kit.clock import Clock, SystemClock
 from probes.kit.descriptors import raise_descriptor_limit
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
@@ -54,6 +53,8 @@ from probes.store.recording import Recorder
 
 if TYPE_CHECKING:
     # A comparison has a session of its own; this one only hands it to a screen.
+    # Few have a command for alerts.
+    from probes.exports.alert_command import AlertCommand
     from probes.run.comparison_run import Comparisons
 
 _HELLO_PATIENCE_S: Final = 60.0
@@ -134,7 +135,11 @@ class Session:
         self._heard_ns = self._clock.monotonic_ns()
         self._launch = self._launch_in_this_loop() if in_process else launch
         self._limits = limits
-        secrets = secret_values(self._headers) | proxy_secrets(config.routes, os.environ)
+        secrets = (
+            secret_values(self._headers)
+            | query_secrets(config.routes)
+            | proxy_secrets(config.routes, os.environ)
+        )
         self._scrub = Scrubber(secrets).scrub
         self._on_alert = self._alert_command(secrets)
         if self._on_alert is not None:
@@ -250,11 +255,13 @@ class Session:
             with anyio.CancelScope(shield=True):
                 await self._finish()
 
-    def _alert_command(self, secrets: frozenset[str]) -> AlertCommand | None:
+    def _alert_command(self, secrets: frozenset[str]) -> "AlertCommand | None":
         """Return what is run for each alert, where the settings name a command."""
         alerts = self._config.alerts
         if not alerts.on_alert:
             return None
+        from probes.exports.alert_command import AlertCommand, without_secrets  # few have a need
+
         return AlertCommand(
             alerts.on_alert,
             seconds=alerts.timeout_s,

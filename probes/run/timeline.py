@@ -8,7 +8,9 @@ Rule 3: what decides stays what was decided. In a run its verdicts are read as t
 of a recording that is judged anew, what this version says is kept beside it and put in its place.
 Rule 4: collecting goes on whatever somebody looks at. Going back is done on a board of its own,
 from any one thread at a time.
-Rule 5: where retention has deleted parts, the past begins after them.
+Rule 5: what is not recorded as it comes, the output of open streams, is drawn from how they ended,
+where that is recorded soon after: see `_Ahead`.
+Rule 6: where retention has deleted parts, the past begins after them.
 """
 
 import threading
@@ -20,9 +22,17 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeAlias, get_args
 
 from probes.board import Board
+from probes.board.board import OpenAttempt
 from probes.board.checkpoint import Checkpoint
 from probes.board.views import Happening
-from probes.events import DURABLE_TYPES, Derived, Event, Hello, decode_event
+from probes.events import (
+    DURABLE_TYPES,
+    AttemptFinished,
+    Derived,
+    Event,
+    Hello,
+    decode_event,
+)
 from probes.kit.clock import NS_PER_S
 from probes.store.recording import HELLO_PREFIX
 from probes.store.recording_files import Place
@@ -40,6 +50,13 @@ _PREPARED_NS: Final = 100 * NS_PER_S
 """So far back, and up to the checkpoint before that, the next steps are prepared."""
 _PREPARED_MOST: Final = 26
 """Prepared checkpoints: those of the way here stay for the way forth."""
+
+_AHEAD_NS: Final = 30 * NS_PER_S
+_AHEAD_BYTES: Final = 2 << 20
+"""So far is looked ahead, in time and in what is read at once, for the ends of open attempts: what
+hangs for longer has mostly brought nothing."""
+_ENDS_KEPT: Final = 2_000
+"""Ends that were read and may have been passed."""
 
 _DURABLE: Final = frozenset(DURABLE_TYPES)
 _DERIVED: Final = frozenset(get_args(Derived))
@@ -292,6 +309,8 @@ class Past:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._reading: _Reading | None = None
+        self._ahead: _Ahead | None = None
+        """What lies before it."""
         self._prepared: list[_Moment] = []
         """Oldest first."""
 
@@ -315,7 +334,24 @@ class Past:
         reading = self._reading
         if reading is None or at_ns < reading.at_ns or moment.number > reading.number:
             reading = self._reading = _Reading(self._timeline, moment)
+            self._ahead = None
         reading.fold_until(at_ns)
+        self._look_ahead(reading)
+
+    def _look_ahead(self, reading: "_Reading") -> None:
+        """Draw the lanes of what is open here."""
+        still_open = reading.board.open_attempts()
+        if not still_open:
+            return
+        ahead = self._ahead or reading.ahead()
+        if ahead is None:
+            return
+        self._ahead = ahead
+        try:
+            ends = ahead.ends(still_open, reading.at_ns)
+        except RecordingError:
+            return  # a way that leads there says so; here it would be about what nobody asked for
+        reading.board.foresee(ends)
 
     def prepare(self) -> Iterator[None]:
         """Take checkpoints before the present place, so that the next steps back are short: one
@@ -359,6 +395,43 @@ class Past:
         return moment
 
 
+class _Ahead:
+    """How attempts ended that are open where somebody stands."""
+
+    def __init__(self, timeline: Timeline, place: Place) -> None:
+        self._timeline = timeline
+        self._place = place
+        """Where the next piece begins."""
+        self._pieces: Iterator[Piece] | None = None
+        self._ends: dict[OpenAttempt, AttemptFinished] = {}
+        self._upto_ns = 0
+
+    def ends(self, still_open: set[OpenAttempt], at_ns: int) -> list[AttemptFinished]:
+        """Return the ends of these attempts that are recorded soon after a stamp, and read on from
+        where the last call did. Raises RecordingError."""
+        known = self._ends
+        missing, read = still_open - known.keys(), 0
+        while missing and self._upto_ns < at_ns + _AHEAD_NS and read < _AHEAD_BYTES:
+            if self._pieces is None:
+                self._pieces = self._timeline.read_on(self._place)
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._pieces = None  # more may have been written when somebody asks again
+                break
+            for event in piece.events:
+                if type(event) is AttemptFinished:
+                    key = (event.route, event.probe, event.attempt)
+                    known.setdefault(key, event)
+                    missing.discard(key)
+            self._upto_ns = max(self._upto_ns, piece.events[-1].at_ns)
+            self._place = piece.end
+            read += len(piece.lines)
+        found = [known[key] for key in still_open if key in known]
+        if len(known) > _ENDS_KEPT:
+            self._ends = {key: event for key, event in known.items() if event.at_ns > at_ns}
+        return found
+
+
 class _Reading:
     """A board made of a checkpoint, and what it folds next."""
 
@@ -388,6 +461,10 @@ class _Reading:
                 self._done += 1
                 self._fold(event)
             self._piece, self._place, self._done = None, piece.end, 0
+
+    def ahead(self) -> _Ahead | None:
+        """Return what lies before it; None where nothing does yet."""
+        return None if self._place is None else _Ahead(self._timeline, self._place)
 
     def moment(self) -> _Moment:
         """Return a checkpoint of where it stands."""

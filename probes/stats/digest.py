@@ -43,9 +43,9 @@ class Digest:
         self.maximum = -math.inf
         self._samples: list[float] | FrozenArray[float] = []
         """Frozen once it is compacted: a fifth of the memory of as many centroids."""
-        self._packed: FrozenArray[float] = _NOTHING
-        """Centroids one after the other: a quarter of the memory of as many tuples. Frozen, so that
-        copies share them."""
+        self._packed: array[float] = _NOTHING
+        """Centroids one after the other: a quarter of the memory of as many tuples. Frozen where
+        nothing but them is held."""
         self._sketch: Sketch | None = None
         self._is_compact = True
 
@@ -66,8 +66,7 @@ class Digest:
         self.maximum = max(self.maximum, other.maximum)
         if self._is_compact:
             self._open()
-        many = chain(self._packed, chain.from_iterable(other.centroids()))
-        self._packed = FrozenArray("d", many)
+        self._packed = array("d", chain(self._packed, chain.from_iterable(other.centroids())))
         if len(self._packed) >= BUFFER * _COLUMNS:
             self._spill()
 

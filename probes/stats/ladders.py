@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from probes.events import StampLadder
 from probes.kit.frozen_array import FrozenArray
-from probes.stats.windows import Slices
+from probes.stats.windows import SmallSlices
 
 _STEPS: Final = 6
 """Stamps of a probe in ns: its start; of its last attempt start, request sent, headers, first
@@ -123,22 +123,10 @@ def medians_of(parts: Iterable[Spans]) -> tuple[int, ...]:
     return tuple([sorted(column)[middle] for column in columns])
 
 
-class LadderSlices(Slices[SliceLadders]):
+class LadderSlices(SmallSlices[SliceLadders]):
     """Probes of the last 15 minutes."""
 
     __slots__ = ()
 
     def __init__(self) -> None:
         super().__init__(_SLICES, SliceLadders)
-
-    def __getstate__(self) -> tuple[object, ...]:
-        """Return what a copy is made of; what came late for a slice is made small before."""
-        for index in self._own:
-            self._by_index[index].compact()
-        return super().__getstate__()
-
-    def at(self, index: int) -> SliceLadders:
-        """Return the slice to write to, and make the one before it small when a new one opens."""
-        if index > self._newest and (before := self.get(self._newest)) is not None:
-            before.compact()
-        return super().at(index)

@@ -221,6 +221,24 @@ class Slices(Generic[A]):
         return len(self._by_index)
 
 
+class SmallSlices(Slices[A]):
+    """Slices that are made small as soon as the next one is begun: for what is the same then."""
+
+    __slots__ = ()
+
+    def __getstate__(self) -> tuple[object, ...]:
+        """Return what a copy is made of; what came late for a slice is made small before."""
+        for index in self._own:
+            self._by_index[index].compact()
+        return super().__getstate__()
+
+    def at(self, index: int) -> A:
+        """Return the slice to write to, and make the one before it small when a new one opens."""
+        if index > self._newest and (before := self.get(self._newest)) is not None:
+            before.compact()
+        return super().at(index)
+
+
 class Windows(Generic[A]):
     """One kind of thing kept by 10 s, by minute and for the run."""
 

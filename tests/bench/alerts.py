@@ -19,26 +19,20 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import Pool
 from pathlib import Path
-from random import Random
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from detector import poisson_interval  # noqa: E402
 from incident_streams import healthy, scenarios  # noqa: E402
-from incident_streams.stream import START_NS, Stream  # noqa: E402
-from incident_streams.trouble import Outline  # noqa: E402
+from incident_streams.alerting import alerts_of, run_of  # noqa: E402
+from incident_streams.stream import START_NS  # noqa: E402
 
-from probes.diagnosis import Diagnostician  # noqa: E402
-from probes.events import Alert, Diagnosis  # noqa: E402
+from probes.events import Alert, Derived, Diagnosis  # noqa: E402
 from probes.kit.clock import NS_PER_S  # noqa: E402
-from probes.run.verdicts import Judge  # noqa: E402
-
-STAYS_S = 240.0
-"""Twice what an incident that hurts nobody must stand for."""
 
 
 def say(text: str) -> None:
@@ -47,20 +41,12 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def alerts_of(outline: Outline, seed: int, *, verbose: bool = False) -> list[Alert]:
-    """Return all alerts of a run; what is suspected is probed more often, as an engine would."""
-    stream, judge = Stream(outline, seed), Judge(Diagnostician())
-    found: list[Alert] = []
-    for event in stream.events():
-        for told in judge.fold(event):
-            if isinstance(told, Alert):
-                found.append(told)
-            if verbose and isinstance(told, (Alert, Diagnosis)):
-                at_s = (told.at_ns - START_NS) / NS_PER_S
-                kind = type(told).__name__.lower()
-                say(f"{at_s:8.1f} {kind:9} {told.state:8} {told.id:6} {told.text}")
-        stream.suspects = judge.diagnostician.suspects
-    return found
+def show(told: Derived) -> None:
+    """Print a verdict or an alert."""
+    if isinstance(told, (Alert, Diagnosis)):
+        at_s = (told.at_ns - START_NS) / NS_PER_S
+        kind = type(told).__name__.lower()
+        say(f"{at_s:8.1f} {kind:9} {told.state:8} {told.id:6} {told.text}")
 
 
 # ---------------------------------------------------------------------- a well fleet
@@ -124,16 +110,6 @@ class Told:
     over: int
     wrong: list[str]
     """What is to be held against it, in words."""
-
-
-def run_of(name: str, seed: int) -> Outline:
-    """Return the run of a scenario in which the fault stays long enough for anybody to get up."""
-    case, setting = scenarios.named()[name]
-    acts = tuple(
-        replace(act, lasts_s=max(act.lasts_s, STAYS_S)) if not act.flap_s else act
-        for act in case.acts
-    )
-    return scenarios.outline(replace(case, acts=acts), setting, Random(f"{name} {seed}"))
 
 
 def told(job: tuple[str, int]) -> Told:
@@ -203,7 +179,7 @@ def main() -> None:
         for name in names:
             seed = asked.seed or 1
             say(f"{name} {seed}")
-            alerts_of(run_of(name, seed), seed, verbose=True)
+            alerts_of(run_of(name, seed), seed, show)
         return
     seeds = [asked.seed] if asked.seed is not None else list(range(1, asked.seeds + 1))
     incidents(names, seeds, asked.jobs)

@@ -6,6 +6,7 @@ takes a factor longer (A/B).
 
     --runs N       of each row (default: 200)
     --pairs N      after which a run ends though it does not know (default: the program's own)
+    --nature TEXT  only natures with this in their name
     --same         rows of A/A alone
     --rivals       also: intervals of signs alone, of sums of ranks, of sums of the values
     --assert       end with status 1 where a bound does not hold: `MOST_FALSE`, `DECIDED`
@@ -129,9 +130,11 @@ def quantile(values: Sequence[int], share: float) -> int:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def rows(runs: int, pairs: int, *, same: bool) -> Iterator[tuple[str, float, float, str]]:
+def rows(
+    runs: int, pairs: int, nature_named: str, *, same: bool
+) -> Iterator[tuple[str, float, float, str]]:
     """Yield nature, ratio, share that claims a difference, and the row in words."""
-    for nature in NATURES:
+    for nature in (one for one in NATURES if nature_named in one.name):
         for ratio in (1.0,) if same else (1.0, 1.3, 2.0):
             ended = [
                 compared(nature, ratio, pairs, f"{nature.name} {ratio} {number}")
@@ -243,13 +246,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--pairs", type=int, default=MOST_PAIRS)
+    parser.add_argument("--nature", default="")
     parser.add_argument("--same", action="store_true")
     parser.add_argument("--rivals", action="store_true")
     parser.add_argument("--assert", action="store_true", dest="asserts")
     asked = parser.parse_args(arguments)
     false: list[float] = []
     failed = []
-    for name, ratio, share, words in rows(asked.runs, asked.pairs, same=asked.same):
+    for name, ratio, share, words in rows(asked.runs, asked.pairs, asked.nature, same=asked.same):
         write(words)
         if ratio == 1.0:
             false.append(share)

@@ -149,6 +149,19 @@ ROOMS: Final = {
             "tests/tui/test_own_numbers.py",
         ),
     ),
+    "comparing": Room(
+        (
+            "probes/stats/confidence_sequence.py",
+            "probes/comparing/comparison.py",
+            "probes/comparing/arms.py",
+            "probes/comparing/results.py",
+            "probes/comparing/words.py",
+        ),
+        (
+            "tests/probes/stats/test_confidence_sequence.py",
+            "tests/probes/comparing/test_*.py",
+        ),
+    ),
     "diagnosis": Room(
         (
             "probes/diagnosis/failure_kinds.py",

@@ -156,6 +156,17 @@ class FakeTimeline:
 
 
 @dataclass
+class FakeReplayed:
+    """A recording, read as far as a test says."""
+
+    name: str = "run.jsonl"
+    read_share: float = 1.0
+    end_ns: int = made.NOW_NS
+    remarks: tuple[str, ...] = ()
+    failure: str = ""
+
+
+@dataclass
 class FakeSession:
     """Keeps what it is told."""
 

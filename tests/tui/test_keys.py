@@ -75,7 +75,7 @@ def test_the_footer_shows_whole_entries_only() -> None:
 def test_in_the_past_the_footer_begins_with_the_ways_back_and_offers_no_knob() -> None:
     past = PastView(at_ns=0, begin_ns=0, end_ns=1)
     told = line_text(footer_line(ViewState(past=past), 400))
-    begin = " ? help  q quit  p pause  P pause all  space play  ← → in time  F live  [ ] event "
+    begin = " ? help  q quit  p pause  P pause all  F live  space play  ← → in time  [ ] event "
     assert told.startswith(begin)
     assert "conc" not in told
     assert "undo" not in told

@@ -6,7 +6,9 @@ Rule 3: Ctrl-C ends it with what is known by then; the status says that it was e
 """
 
 import os
+import shutil
 import sys
+import textwrap
 from argparse import Namespace
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -41,6 +43,8 @@ from tui.draw.table import Cell, Column, printed
 from tui.draw.text import NO_FIGURE
 
 _REDRAW_S: Final = 0.2
+_WIDEST: Final = 120
+_NARROWEST: Final = 40
 _LONGEST_NAME: Final = 40
 _KINDS: Final[tuple[ChangeKind, ...]] = ("fresh", "stream", "prompt", "base-url")
 _WITH_VALUE: Final = ("prompt", "base-url")
@@ -245,7 +249,15 @@ def result_lines(view: ComparisonView) -> list[str]:
         rows = [_Against(arm, told, view.margin) for arm in view.arms[1:] for told in arm.figures]
         against = printed(_AGAINST, rows)
         lines += [against.head_text(), *map(against.text, rows), ""]
-    return [*lines, view.sentence]
+    return [*lines, *_wrapped(view.sentence)]
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return a text in lines that a terminal has room for; in one where there is none."""
+    if not sys.stdout.isatty():
+        return [text]
+    columns = min(_WIDEST, max(_NARROWEST, shutil.get_terminal_size().columns))
+    return textwrap.wrap(text, columns, break_long_words=False, break_on_hyphens=False)
 
 
 def _time(value_s: float | None) -> str:

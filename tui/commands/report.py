@@ -180,8 +180,14 @@ def _asked_ns(option: str, text: str, report: IncidentReport, end_ns: int) -> in
         else:
             clock = time_of_day.fromisoformat(text)
             moment = datetime.combine(began.date(), clock)
-            if moment < began.replace(tzinfo=None, microsecond=0):
-                moment += timedelta(days=1)  # it ran past midnight
+            next_day = moment + timedelta(days=1)
+            ended = local_moment(ended_ns)
+            if (
+                moment < began.replace(tzinfo=None)
+                and ended
+                and next_day <= ended.replace(tzinfo=None)
+            ):
+                moment = next_day  # it ran past midnight
         wall_ns = round(moment.timestamp() * NS_PER_S)
     except (ValueError, OverflowError, OSError):
         expected = "a time such as 14:03, 14:03:20 or 2026-11-30T14:03:00Z"

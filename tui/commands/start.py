@@ -6,22 +6,20 @@ engine's process starts and sends its first requests.
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeAlias
 
 import anyio
 from anyio import to_thread
 
-from probes.config import Alerting, Config
+from probes.config import Config
 from probes.events import Event
 from probes.kit.clock import SystemClock
 from tui.commands.output import OutputError, discard, say
 from tui.commands.settings import check_display
 from tui.commands.summary import summary_text
-from tui.screens.alert_desk import AlertDesk
 from tui.session import CockpitSession
-from tui.terminal.capabilities import is_in_tmux, notifies_by
 from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.leaving import Leaving, terminal_state
 
@@ -66,14 +64,25 @@ def run_app(
     check_display(config)
 
     with no_passes_at_the_start(), Leaving(terminal_state()) as leaving:
-        desk = alert_desk(config.alerts, os.environ)
-        if subscribe is not None:
-            subscribe(desk.receive)
 
         def load() -> Callable[[], Screen]:
             from tui.app import LlmtopApp
+            from tui.screens.alert_desk import AlertDesk
+            from tui.terminal.capabilities import is_in_tmux, notifies_by
 
-            return lambda: LlmtopApp(session, config, on_leaving=leaving.ask, desk=desk)
+            def make() -> Screen:
+                alerts = config.alerts
+                desk = AlertDesk(
+                    SystemClock(),
+                    bell=alerts.bell,
+                    notifies_by=notifies_by(os.environ) if alerts.notify else "",
+                    in_tmux=is_in_tmux(os.environ),
+                )
+                if subscribe is not None:
+                    subscribe(desk.receive)
+                return LlmtopApp(session, config, on_leaving=leaving.ask, desk=desk)
+
+            return make
 
         status = anyio.run(run_cockpit, session, load, duration_s, leaving)
         if session.replayed is not None:
@@ -81,16 +90,6 @@ def run_app(
         last = session.board.snapshot(window="run", anew=True)
         _say_last(summary_text(last, session.recording_path).splitlines())
     return status
-
-
-def alert_desk(alerts: Alerting, environ: Mapping[str, str]) -> AlertDesk:
-    """Return what calls as the settings want it and the terminal can."""
-    return AlertDesk(
-        SystemClock(),
-        bell=alerts.bell,
-        notifies_by=notifies_by(environ) if alerts.notify else "",
-        in_tmux=is_in_tmux(environ),
-    )
 
 
 def _say_last(lines: Iterable[str]) -> None:

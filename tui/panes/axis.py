@@ -83,7 +83,7 @@ def _ends(past: PastView, anchor_ns: int, width: int, zone: tzinfo | None) -> tu
     end = "now" if past.has_present else moment_words(past.end_ns, past, anchor_ns, zone)
     share = f" {_share(past)}%"
     edge: Span = ("┊", "stall") if past.is_cut else ("├", "border")
-    cut = ["retention cut the rest ", "cut "] if past.is_cut else [""]
+    cut = ["retention cut the rest ", "cut before "] if past.is_cut else [""]
     tries: list[tuple[Line, Line]] = [
         (((f" {why}", "stall"), (f"{begin} ", "dim"), edge), (("┤", "border"), (tail, "dim")))
         for why, tail in [(cut[0], f" {end}{share}"), (cut[-1], f" {end}{share}"), ("", f" {end}")]

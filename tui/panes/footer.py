@@ -81,17 +81,19 @@ def key_at(view: ViewState, width: int, screen: ScreenName, x: int) -> Hotkey | 
 
 def _applies(key: Hotkey, view: ViewState) -> bool:
     """Tell whether a key does anything now: without a T0 there is nothing to compare with, and in
-    the past no knob turns."""
+    the past no knob turns, nor does anything brake a recording."""
     if key.id in _OF_THE_PAST:
         return view.past is not None
     if view.past is not None and key.group == "knobs":
-        return key.id in ACT_IN_THE_PAST
+        return view.past.has_present and key.id in ACT_IN_THE_PAST
     return key.id != "against_t0" or view.page.t0 is not None
 
 
-def _by_need_in_the_past(key: Hotkey) -> bool:
-    """Return what is less for what must be there, and for what goes through time."""
-    return key.footer > ALWAYS_SHOWN and key.group != "time" and key.id != "freeze"
+def _by_need_in_the_past(key: Hotkey) -> tuple[bool, bool, bool]:
+    """Return what is less for what must be there, for the way back, and for what goes through
+    time."""
+    time = key.group == "time" or key.id == "freeze"
+    return key.footer > ALWAYS_SHOWN, key.id != "live", not time
 
 
 def _entry(key: Hotkey, view: ViewState) -> tuple[FooterPart, ...]:

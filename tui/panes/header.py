@@ -117,8 +117,8 @@ class Strips:
 
     def _lead(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         """Return what every strip begins with."""
-        lamp = self._lamp(snapshot, view)
-        return [*lamp, *_called(snapshot, view), *_comparison(self.comparison, view)]
+        called = _called(self.present or snapshot, view)
+        return [*self._lamp(snapshot, view), *called, *_comparison(self.comparison, view)]
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:

@@ -13,6 +13,7 @@ from typing import Final
 from probes.board.views import AlertView
 from probes.events import Alert, Event
 from probes.kit.clock import NS_PER_S, Clock
+from probes.kit.short_figures import counted
 from tui.terminal.capabilities import NotifiesBy
 from tui.terminal.driver import Terminal
 from tui.terminal.notifications import BELL, notification
@@ -61,7 +62,7 @@ class AlertDesk:
             return
         texts = [alert.text for alert in alerts]
         if len(texts) > _AT_ONCE:
-            texts = [f"{len(texts)} alerts: {texts[0]}"]
+            texts = [f"{counted(len(texts), 'alert')}: {texts[0]}"]
         told = "".join(
             notification(self._worded(text), self._by, in_tmux=self._in_tmux) for text in texts
         )

@@ -169,21 +169,27 @@ class LiveScreen(Screen[None]):
         if not self.is_current:
             return
         cockpit, terminal = self.cockpit, self.cockpit.terminal
-        if cockpit.travel.beat():
-            self._go()
         busy = terminal is not None and terminal.busy
         slowest_s = terminal.slowest_s() if terminal is not None else 0.0
         if not cockpit.pace.due(cockpit.clock.monotonic_ns(), busy=busy, slowest_s=slowest_s):
             return
+        # Where the past is played, one goes on only where a frame is due: it is drawn on arrival.
+        if cockpit.travel.beat():
+            self._go()
         self._tell_remarks()
-        shown = _shown_of(cockpit.session.status), cockpit.replay(), cockpit.comparisons.view
-        moment = (cockpit.frames.moment(), shown)
+        moment = self._shown_moment()
         owed = self._canvas is not None and self._canvas.owes_tables()
         if moment != self._moment or owed or cockpit.frames.moving():
             self._moment = moment
             self.pull()
             if self.view.frozen:
                 self._beats.pause()
+
+    def _shown_moment(self) -> tuple[object, ...]:
+        """Return what stays equal for as long as a pull would show what the last one showed."""
+        cockpit = self.cockpit
+        told = cockpit.replay(), cockpit.comparisons.view
+        return cockpit.frames.moment(), _shown_of(cockpit.session.status), *told
 
     def pull(self) -> None:
         """Take a snapshot and repaint what changed; nothing where neither board nor view did."""
@@ -205,9 +211,18 @@ class LiveScreen(Screen[None]):
         arranged = self.arrange_panes()
         strips.cockpit = Cockpit(cockpit.cpu.share(), cockpit.pace.slowed_hz)
         standing = replace(self.view, freeze=None, past=None)
-        # A place that was reached is drawn whole at once; what is played, as what is live.
-        place = None if past is None or past.is_playing else (past.at_ns, past.begin_ns)
-        look = (standing, self.view.frozen, place, self.size, arranged)
+        # A place that was reached is drawn whole at once: played fast, tables that stand for half a
+        # second would be of another minute than the header. At the speed of life they are as live.
+        as_live = past is None or (past.is_playing and past.speed <= 1)
+        place = None if past is None or as_live else past.at_ns
+        look = (
+            standing,
+            self.view.frozen,
+            past is not None and past.is_playing,
+            place,
+            self.size,
+            arranged,
+        )
         if self._canvas is not None:
             self._canvas.show(
                 snapshot if mask is None else mask.snapshot(snapshot),
@@ -215,7 +230,7 @@ class LiveScreen(Screen[None]):
                 look,
                 (self.view.freeze, past, strips.replay, strips.comparison, *_shown_of(status)),
                 self.app.cursor_position,
-                moving=cockpit.frames.moving(),
+                moving=cockpit.frames.moving() or (past is not None and past.is_playing),
                 on_top=self.app.screen is self,
             )
 
@@ -712,7 +727,7 @@ class LiveScreen(Screen[None]):
 
     def arrived(self) -> None:
         """Show the place that was reached."""
-        self._moment = ()
+        self._moment = self._shown_moment()
         self.pull()
 
     # Comparing.

@@ -33,6 +33,8 @@ EXAMPLES = (
     "`×1.24` is 24 % more",
     "with σ 0.1 about a hundred pairs",
     "1,400 A/A runs 0.4 %",
+    "it is 0.75 %",
+    "with failures 0.4 %",
 )
 """Quantities that limit nothing, or were measured once."""
 

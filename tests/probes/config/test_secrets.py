@@ -15,7 +15,7 @@ from probes.config import Config, Route
 from probes.config.errors import ConfigError
 from probes.config.key_command import run_key_command
 from probes.config.scrubbing import Scrubber
-from probes.config.secrets import resolve_headers, secret_values
+from probes.config.secrets import query_secrets, resolve_headers, secret_values
 from probes.config.urls import mask_url
 
 KEY = "sk-live/abc+DEF=0123456789"
@@ -211,3 +211,18 @@ def test_the_beginning_of_a_secret_is_held_back(text: str, held: int) -> None:
 )
 def test_all_of_a_header_is_secret_but_its_scheme(value: str, secret: str) -> None:
     assert secret_values({"a": {"X-Gate": value}}) == {secret}
+
+
+@pytest.mark.parametrize(
+    ("query", "secrets"),
+    [
+        ("", set()),
+        ("?key=AIzaSy-gate-pass", {"AIzaSy-gate-pass"}),
+        ("?api-version=2024-10-21&Code=a%2Fb%3D", {"a%2Fb%3D", "a/b="}),
+        ("?bare-token-1", {"bare-token-1"}),
+        ("?key=#fragment", set()),
+    ],
+)
+def test_values_of_a_query_are_secret_but_for_public_names(query: str, secrets: set[str]) -> None:
+    route = Route(name="r", base_url=f"https://h/v1{query}", model="m")
+    assert query_secrets([route]) == secrets

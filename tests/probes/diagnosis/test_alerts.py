@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from bench.alerts import alerts_of, run_of
+from bench.incident_streams.alerting import alerts_of, run_of
 from board_streams import at, hello, route_info, tick
 from test_burn import HOUR_S, one_in
 from test_burn import probes as paced

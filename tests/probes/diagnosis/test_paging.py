@@ -12,6 +12,7 @@ from probes.diagnosis.paging import (
     _MERELY_SLOWER,
     _NOTHING_ANSWERED,
     _PROBES_KEPT,
+    LATE_S,
     STANDS_S,
     PagedIncident,
     Pager,
@@ -113,6 +114,19 @@ def test_a_twentieth_is_within_a_p95_and_more_is_not() -> None:
     for well, woken in ((57, False), (56, True)):
         given = [*probes(well), *probes(3, 101.5, ttft_s=1.5, e2e_s=2.0)]
         assert bool(pages(given, named, ticks(165, 175))) == woken
+
+
+def test_a_goal_that_few_probes_miss_wakes_somebody_when_it_has_stood_for_a_minute() -> None:
+    well, late = probes(300), probes(6, 101, every_s=4, ttft_s=1.5, e2e_s=2.0)
+    assert pages(well[:80], late, word(), ticks(100, 300), word(150, "cleared")) == []
+    later = probes(20, 130, every_s=4, ttft_s=1.5, e2e_s=2.0)
+    (page,) = pages(well, late, later, word(), LONG)
+    assert page.at_ns == at(ONSET_S + LATE_S)
+    assert 2 * page.harm.beyond < page.harm.among
+    # What fails is no matter of chance.
+    failing = probes(3, 110, outcome="server_error", ttft_s=None)
+    (page,) = pages(well, failing, word(cause="provider_errors"), LONG)
+    assert page.at_ns == at(NAMED_S)
 
 
 def test_probes_that_fail_wake_somebody() -> None:

@@ -20,6 +20,7 @@ from probes.control.commands import (
     Go,
     MarkTime,
     Pause,
+    ProbeNow,
     SetKnob,
     Stop,
     Thicken,
@@ -226,6 +227,17 @@ async def test_a_level_that_is_accepted_is_told_and_changes_nothing() -> None:
             1.0,
             "ann",
         )
+
+
+async def test_one_probe_is_sent_where_it_is_asked_for() -> None:
+    engine = Engine()
+    async with engine.running():
+        engine.tell(configure(route("a", concurrency=0), route("b", concurrency=0)), Go())
+        engine.tell(ProbeNow(route="b"), ProbeNow(route="nobody"))
+        await engine.clock.advance(3)
+        assert [event.route for event in engine.of(ProbeFinished)] == ["b"]
+        assert engine.of(Knob) == []
+        assert [event.text for event in engine.of(Notice)] == ["no such route"]
 
 
 async def test_a_route_is_thickened_by_a_command_and_no_other_with_it() -> None:

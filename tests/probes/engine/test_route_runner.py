@@ -149,6 +149,69 @@ async def test_a_burst_waits_as_any_probe_does_where_the_route_is_paused() -> No
         assert len(yard.finished()) == 2
 
 
+async def test_probes_that_are_asked_for_go_one_by_one_on_one_connection_of_their_own() -> None:
+    yard = Yard(chat("a", wait_s=2), interval=3_600.0)
+    async with yard.running():
+        await yard.advance(5)
+        for _ in range(3):
+            yard.runner.probe_now()
+        await yard.advance(1)
+        assert (yard.network.open, yard.network.transports) == (1, 2)
+        await yard.advance(7)
+        assert len(yard.finished()) == 4
+        assert (yard.network.transports, yard.runner.open_sockets) == (2, 2)
+    assert yard.runner.open_sockets == 0
+    assert yard.knobs() == []
+
+
+async def test_a_route_without_a_worker_sends_what_it_is_asked_for_and_nothing_else() -> None:
+    yard = Yard(concurrency=0, evidence=False)
+    async with yard.running():
+        await yard.advance(20)
+        assert yard.network.requests == []
+        yard.runner.probe_now()
+        await yard.advance(2)
+        assert [event.outcome for event in yard.finished()] == ["ok"]
+        await yard.advance(20)
+        assert len(yard.network.requests) == 1
+
+
+async def test_a_probe_that_is_asked_for_waits_where_the_server_asked_for_time() -> None:
+    yard = Yard(refusal(429, retry_after="5"), chat("a"), concurrency=0, retries=0)
+    async with yard.running():
+        yard.runner.probe_now()
+        await yard.advance(1)
+        yard.runner.probe_now()
+        await yard.advance(3)
+        assert [event.outcome for event in yard.finished()] == ["throttled"]
+        await yard.advance(3)
+        assert [event.outcome for event in yard.finished()] == ["throttled", "ok"]
+
+
+async def test_a_defect_of_ours_in_a_probe_that_is_asked_for_is_told_and_the_next_one_goes() -> (
+    None
+):
+    yard = Yard(Script(error=RuntimeError("ours")), chat("a"), concurrency=0)
+    async with yard.running():
+        yard.runner.probe_now()
+        yard.runner.probe_now()
+        await yard.advance(3)
+        assert [event.error for event in yard.events if isinstance(event, Fault)] == [
+            "RuntimeError: ours"
+        ]
+        assert [event.outcome for event in yard.finished()] == ["cancelled", "ok"]
+
+
+async def test_stopping_ends_what_was_asked_for_too() -> None:
+    yard = Yard(chat("a", wait_s=60), concurrency=0)
+    async with yard.running():
+        yard.runner.probe_now()
+        yard.runner.probe_now()
+        await yard.advance(1)
+    yard.runner.probe_now()
+    assert [event.outcome for event in yard.finished()] == ["cancelled"]
+
+
 async def test_stopping_reports_what_was_open_as_cancelled() -> None:
     yard = Yard(chat("a", wait_s=60))
     async with yard.running():

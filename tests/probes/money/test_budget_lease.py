@@ -11,7 +11,7 @@ from changed import replace
 from clocks import ManualClock
 
 from probes.config import Budget, Price, Route
-from probes.control.commands import Allow, Allowance, Burst
+from probes.control.commands import Allow, Allowance, Burst, ProbeNow
 from probes.events import AttemptFinished, AttemptStarted, Event, Hello, RouteInfo, StampLadder
 from probes.money.budget_lease import BudgetLease, unenforceable_budgets
 from probes.money.ledger import Ask, Grant, Ledger, route_key
@@ -256,6 +256,16 @@ async def test_a_burst_is_leased_for_ahead() -> None:
     money.lease.expect(Burst(route="r", count=60))
     assert of_route(await money.topped_up()).tokens == 62 * PROBE
     assert of_route(await money.topped_up(anew=True)).tokens == 2 * PROBE  # it was not told of it
+
+
+async def test_a_probe_that_is_asked_for_is_leased_for_and_the_next_one_too() -> None:
+    money = Money(Ledger(None), replace(ROUTE, concurrency=0))
+    assert of_route(await money.topped_up()).tokens == 0
+    money.lease.expect(ProbeNow(route="r"))
+    assert of_route(await money.topped_up()).tokens == 2 * PROBE
+    money.fold(started(), finished(PROBE))
+    assert of_route(await money.topped_up()).tokens == PROBE + 2 * PROBE
+    money.lease.expect(ProbeNow(route="nobody"))  # the engine says that there is none
 
 
 async def test_dollars_are_allowed_at_the_dearest_price_of_a_token() -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -25,6 +26,9 @@ from probes.events import AttemptFinished, Event, Hello
 from probes.money.ledger import Ledger
 from probes.run import comparison_run
 from probes.run.comparison_run import ComparisonRun, Comparisons
+from probes.sources.child_process import launch_process
+
+FAKE = str(Path(__file__).parents[1] / "fake_engine.py")
 
 pytestmark = pytest.mark.anyio
 
@@ -267,6 +271,23 @@ async def test_it_ends_with_its_engine_and_tells_what_is_known(make: Make) -> No
     assert run.view.state == "failed"
     assert "its engine died" in run.view.sentence
     assert run.view.pairs >= 2
+
+
+@pytest.mark.parametrize("mode", ["crash", "mute_crash"])
+async def test_an_engine_that_never_speaks_ends_it(ledger: Ledger, mode: str) -> None:
+    launch = partial(launch_process, argv=[sys.executable, "-P", FAKE, mode])
+    routes = tuple(Route(name=name, base_url="http://127.0.0.1:9/v1", model="m") for name in "ab")
+    run = Comparisons(Config(routes=routes), {}, ledger=ledger, launch=launch).propose(["a", "b"])
+    view = await ended(run, 20)
+    assert (view.state, view.sentence) == ("failed", "It cannot be compared: its engine died.")
+
+
+async def test_it_can_be_stopped_before_its_engine_speaks(ledger: Ledger) -> None:
+    launch = partial(launch_process, argv=[sys.executable, "-P", FAKE, "silent"])
+    routes = tuple(Route(name=name, base_url="http://127.0.0.1:9/v1", model="m") for name in "ab")
+    run = Comparisons(Config(routes=routes), {}, ledger=ledger, launch=launch).propose(["a", "b"])
+    run.stop()
+    assert (await ended(run, 20)).sentence == "Stopped after 0 pairs. Nothing is known."
 
 
 async def test_what_it_spends_stands_in_the_ledger_as_a_run_of_its_own(

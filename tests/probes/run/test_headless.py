@@ -17,7 +17,7 @@ import pytest
 from changed import replace
 from judges import ListedDiagnostician
 
-from probes.config import Config, Route
+from probes.config import Alerting, Config, Route
 from probes.diagnosis import Diagnostician
 from probes.events import Diagnosis
 from probes.money.ledger import Ledger
@@ -311,3 +311,31 @@ async def test_an_output_that_takes_no_more_ends_it_with_the_reason(ledger: Ledg
     descriptor = os.open("/dev/full", os.O_WRONLY)
     with os.fdopen(descriptor, "wb", 0) as full, pytest.raises(OSError, match="No space left"):
         await run_headless(session("good", ledger), duration_s=20, out=full, fail_on_goals=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs processes of POSIX")
+async def test_the_user_s_command_is_told_each_alert(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "sk-a-key-of-a-route")
+    told, environ = tmp_path / "told", tmp_path / "environ"
+    route = Route(name="r", base_url="http://127.0.0.1:9", model="m")
+    alerts = Alerting(on_alert=("sh", "-c", f"cat >> {told}; env >> {environ}"))
+    watched = Session(
+        Config(routes=(route,), alerts=alerts),
+        {"r": {"authorization": "Bearer sk-a-key-of-a-route"}},
+        recorder=None,
+        ledger=ledger,
+        limits=QUICK,
+        launch=partial(launch_process, argv=[sys.executable, "-P", FAKE, "good"]),
+        diagnostician=ListedDiagnostician(replace(VERDICT, cause="outage")),
+    )
+    out = io.BytesIO()
+    await run_headless(watched, duration_s=0.3, out=out, fail_on_goals=False, only={"alert"})
+    (line,) = parsed(out.getvalue())
+    (given,) = parsed(told.read_bytes())
+    assert line.items() <= given.items()
+    assert (given["state"], given["incident"], given["routes"]) == ("firing", "1.1", ["r"])
+    assert given["at"].endswith("Z")
+    assert "SOME_KEY" not in environ.read_text()
+    assert "PATH=" in environ.read_text()

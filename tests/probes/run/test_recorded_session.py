@@ -17,10 +17,14 @@ from probes.board.views import Snapshot
 from probes.control.commands import Pause
 from probes.diagnosis import Diagnostician
 from probes.events import (
+    Arrival,
+    Arrivals,
+    AttemptFinished,
     Event,
     Gap,
     Hello,
     Mark,
+    Tick,
     durable_lines,
 )
 from probes.kit.clock import NS_PER_S
@@ -29,6 +33,7 @@ from probes.run.sinks import board_sink, recorder_sink
 from probes.run.verdicts import Judge, with_verdicts
 from probes.store.recording import Recorder
 
+SLOT_NS = NS_PER_S // 10
 PART_BYTES = 1_000_000
 """So that a run of minutes has several parts."""
 OUTLINE = Outline(
@@ -65,9 +70,16 @@ def life(seed: int, engine: str, from_ns: int = 0) -> list[Event]:
 
 
 def shown(board: Board) -> tuple[Snapshot, dict[str, object], dict[str, object]]:
+    """Return all that a screen may show but the lanes of open streams, which have their own test:
+    here the run told nothing of what came bit by bit."""
     names = board.routes
     frame = board.snapshot(window="1m", detail_routes=names, pages=names, anew=True)
-    return frame, dict(frame.details), board.summary()
+    details: dict[str, object] = {}
+    for name in names:
+        detail = frame.details[name]
+        ended = tuple(lane for lane in detail.lanes if lane.ended_ns is not None)
+        details[name] = replace(detail, lanes=ended)
+    return replace(frame, details={}), details, board.summary()
 
 
 class Live:
@@ -252,3 +264,81 @@ def test_commands_change_nothing(live: Live) -> None:
     session.lift()
     session.gather(1.0)
     assert session.wanted == before
+
+
+def with_arrivals(events: list[Event]) -> list[Event]:
+    """Return a run with what an engine tells of open streams, a slot of 100 ms at a time."""
+    slots: dict[int, dict[str, list[Arrival]]] = {}
+    for event in events:
+        if isinstance(event, AttemptFinished) and event.chunk_offsets_ns:
+            began_ns, told, come = event.stamps_ns.started or event.at_ns, 0, 0
+            by_slot: dict[int, list[int]] = {}
+            for offset_ns in event.chunk_offsets_ns:
+                stamp_ns = began_ns + offset_ns
+                by_slot.setdefault(stamp_ns // SLOT_NS, []).append(stamp_ns)
+            for slot, stamps in by_slot.items():
+                come += len(stamps)
+                characters = event.characters * come // len(event.chunk_offsets_ns) - told
+                told += characters
+                one = Arrival(
+                    probe=event.probe,
+                    attempt=event.attempt,
+                    chunks=len(stamps),
+                    characters=characters,
+                    last_ns=stamps[-1],
+                )
+                slots.setdefault(slot, {}).setdefault(event.route, []).append(one)
+    told_events: list[Event] = []
+    waiting = sorted(slots)
+    for event in events:
+        while waiting and (waiting[0] + 1) * SLOT_NS <= event.at_ns:
+            slot = waiting.pop(0)
+            told_events += [
+                Arrivals(at_ns=slot * SLOT_NS, route=route, arrivals=tuple(found))
+                for route, found in slots[slot].items()
+            ]
+        told_events.append(event)
+    return told_events
+
+
+def test_lanes_of_open_streams_are_drawn_from_how_they_ended(tmp_path: Path) -> None:
+    events = with_arrivals([one for one in life(4, "1") if one.at_ns < life_ns(60.0)])
+    recorder = Recorder.to_folder(tmp_path, max_mb=64, max_days=7, flush_s=0.0)
+    recorder.start(pytest.fail)
+    board, seen, drawn = Board(), [], 0
+    fold, record = board_sink(board), recorder_sink(recorder)
+    for number, event in enumerate(events):
+        fold([event], lines := durable_lines([event]))
+        record([event], lines)
+        if isinstance(event, Tick) and events[number + 1].at_ns > event.at_ns:
+            assert not event.at_ns % SLOT_NS
+            frame = board.snapshot(detail_routes=board.routes, anew=True)
+            seen.append((event.at_ns, {r: frame.details[r].lanes for r in board.routes}))
+            drawn += sum(
+                bool(lane.cells)
+                for r in board.routes
+                for lane in seen[-1][1][r]
+                if not lane.ended_ns
+            )
+    recorder.close()
+    assert len(seen) > 40
+    assert drawn > 20
+    session = opened(sorted(tmp_path.iterdir()))
+    past = session.timeline.past()
+    for at_ns, live_lanes in [*seen, *reversed(seen)]:
+        past.go(at_ns)
+        before = past.board.summary()
+        frame = past.board.snapshot(detail_routes=past.board.routes, anew=True)
+        assert {r: frame.details[r].lanes for r in past.board.routes} == live_lanes
+        assert past.board.summary() == before
+    whole = seen[-1][0]
+    past.go(whole)
+    assert past.board.summary() == board_until(events, whole).summary()
+
+
+def board_until(events: list[Event], at_ns: int) -> Board:
+    board = Board()
+    for event in events:
+        if event.at_ns <= at_ns and not isinstance(event, Arrivals):
+            board.fold(event)
+    return board

@@ -7,6 +7,7 @@ from operator import or_
 import msgspec
 import pytest
 from bench.incident_streams import healthy
+from bench.incident_streams.alerting import run_of
 from bench.incident_streams.stream import Stream
 from board_streams import ProbeScript, arrivals, at, batch, hello, tick
 from changed import replace
@@ -17,16 +18,18 @@ from judges import FickleDiagnostician
 from probes.diagnosis import Diagnostician
 from probes.events import (
     DURABLE_TYPES,
+    Alert,
     Diagnosis,
     Event,
     Knob,
     Mark,
+    Tick,
     Usual,
     decode_event,
     durable_lines,
     encode_event,
 )
-from probes.run.verdicts import with_verdicts
+from probes.run.verdicts import Fold, Judge, with_verdicts
 
 STALE = Diagnosis(
     at_ns=at(1), id="old.1", state="named", cause="outage", routes=("alpha",), since_ns=at(0)
@@ -44,7 +47,7 @@ def stream() -> list[Event]:
 
 
 def told(
-    judge: Diagnostician, batches: list[list[Event]], lines: list[bytes] | None = None
+    judge: Fold, batches: list[list[Event]], lines: list[bytes] | None = None
 ) -> tuple[list[Event], bytes]:
     """Return a stream with its verdicts, and its lines, given batch by batch."""
     events, written = list[Event](), b""
@@ -132,6 +135,23 @@ def test_what_is_usual_is_told_again_by_a_replay_in_the_same_places() -> None:
     recorded = [decode_event(line) for line in lines.splitlines()]
     batches = [recorded[at : at + 97] for at in range(0, len(recorded), 97)]
     again, again_lines = told(Diagnostician(), batches)
+    assert again_lines == lines
+    assert again == recorded
+
+
+def test_alerts_stand_behind_what_they_come_of_and_a_replay_has_the_same() -> None:
+    outline = run_of("outage.503", 2)
+    events = list(Stream(outline, 2).events())
+    live, lines = told(Judge(Diagnostician()), [events])
+    alerts = [place for place, event in enumerate(live) if isinstance(event, Alert)]
+    assert [event.state for event in live if isinstance(event, Alert)] == ["firing", "over"]
+    named = live[alerts[0] - 1]
+    assert isinstance(named, Diagnosis)
+    assert named.state == "named"
+    assert isinstance(live[alerts[1] - 1], Tick)
+    recorded = [decode_event(line) for line in lines.splitlines()]
+    batches = [recorded[at : at + 97] for at in range(0, len(recorded), 97)]
+    again, again_lines = told(Judge(Diagnostician()), batches)
     assert again_lines == lines
     assert again == recorded
 

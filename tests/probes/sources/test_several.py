@@ -19,6 +19,7 @@ from probes.control.commands import (
     EndCoolDown,
     MarkTime,
     Pause,
+    ProbeNow,
     SetKnob,
     Thicken,
     WatchText,
@@ -117,6 +118,17 @@ async def test_a_burst_before_any_engine_lives_is_not_told() -> None:
     group.send(Burst(route="a", count=5))
     async with group.running():
         await group.clock.advance(1)
+        assert group.of(Knob) == []
+
+
+async def test_one_probe_that_is_asked_for_is_sent_by_one_engine() -> None:
+    group = Group(route(concurrency=2, interval=100.0))
+    async with group.running():
+        await group.clock.advance(60)
+        before = len(group.of(ProbeFinished))
+        group.send(ProbeNow(route="a"))
+        await group.clock.advance(3)
+        assert len(group.of(ProbeFinished)) == before + 1
         assert group.of(Knob) == []
 
 

@@ -42,7 +42,9 @@ def test_goals_decide_on_the_status_of_a_screen_that_ended_in_order(
 ) -> None:
     asked: list[float | None] = []
 
-    def run_app(_session: object, _config: object, *, duration_s: float | None) -> int:
+    def run_app(
+        _session: object, _config: object, *, duration_s: float | None, **_more: object
+    ) -> int:
         asked.append(duration_s)
         return of_the_screen
 
@@ -98,7 +100,9 @@ def test_an_incident_that_was_named_decides_on_the_status_of_a_screen(
 ) -> None:
     verdict = Diagnosis(at_ns=1, id="1.1", state="named", cause="dns", routes=("a",), since_ns=0)
 
-    def run_app(session: Session, _config: object, *, duration_s: float | None) -> int:
+    def run_app(
+        session: Session, _config: object, *, duration_s: float | None, **_more: object
+    ) -> int:
         session._receive(
             [Hello(at_ns=1, wall_ns=1, engine="1", version="0", routes=(), schema=1)], b""
         )

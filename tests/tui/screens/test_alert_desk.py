@@ -4,11 +4,23 @@ import pytest
 from board_streams import at
 from changed import replace
 from clocks import ManualClock
-from test_alert_log import BURN, OVER
 
 from probes.board.views import AlertView
+from probes.events import Alert, Harm
 from tui.screens.alert_desk import MUTED_S, AlertDesk
 from tui.terminal.notifications import BELL
+
+BURN = Alert(
+    at_ns=at(30),
+    id="e1-a1",
+    state="firing",
+    kind="burn",
+    routes=("alpha",),
+    since_ns=at(10),
+    harm=Harm("burns", "alpha", "success", 0.99, 5, 20),
+    text="alpha: misses its success goal",
+)
+OVER = replace(BURN, at_ns=at(60), state="over", text="alpha: misses its success goal no more")
 
 
 class Written:

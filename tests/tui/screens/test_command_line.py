@@ -1,8 +1,12 @@
 """What can be typed after `:`, how it is read and how it is completed."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from fakes import FakeSpan
 
 from probes.control.knobs import KNOBS
+from probes.kit.clock import NS_PER_S
 from tui.screens.command_line import (
     VERBS,
     CommandError,
@@ -11,6 +15,7 @@ from tui.screens.command_line import (
     completions,
     hint,
     read,
+    read_moment,
 )
 
 KNOWN = Known(
@@ -112,3 +117,73 @@ def test_the_hint_says_what_can_follow() -> None:
     assert hint("conc ", KNOWN).endswith("a whole number from 1 to 1,000")
     assert hint("route al", KNOWN).endswith("alpha  alpine")
     assert hint("xyz", KNOWN).startswith("got xyz, expected one of ")
+
+
+# Moments.
+
+_ANCHOR_NS = 1_795_000_000 * NS_PER_S
+_NOON = datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC)
+
+
+def at(*, days: int = 0, hours: int = 0, minutes: int = 0, seconds: int = 0) -> int:
+    """Return the stamp of a moment after noon."""
+    after = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return int((_NOON + after).timestamp()) * NS_PER_S - _ANCHOR_NS
+
+
+def moment(text: str, span: FakeSpan | None = None, here_ns: int | None = None) -> int:
+    """Return what is read in a run from 12:00:30 to 14:30:00."""
+    span = span or FakeSpan(at(seconds=30), at(hours=2, minutes=30))
+    return read_moment(text, span, span.end_ns if here_ns is None else here_ns, _ANCHOR_NS, UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "stamp"),
+    [
+        ("14:03", at(hours=2, minutes=3)),
+        ("14:03:20", at(hours=2, minutes=3, seconds=20)),
+        (" 14:03 ", at(hours=2, minutes=3)),
+        ("-5m", at(hours=2, minutes=25)),
+        ("- 1h 30m", at(hours=1)),
+        ("+30s", at(hours=2, minutes=30, seconds=30)),
+        ("-90", at(hours=2, minutes=28, seconds=30)),
+        ("start", at(seconds=30)),
+        ("NOW", at(hours=2, minutes=30)),
+        ("12:00", at()),  # the minute in which it began
+    ],
+)
+def test_a_moment_is_a_time_of_day_or_a_step(text: str, stamp: int) -> None:
+    assert moment(text) == stamp
+
+
+def test_a_step_begins_where_one_stands() -> None:
+    assert moment("-5m", here_ns=at(hours=1)) == at(minutes=55)
+
+
+def test_a_time_of_day_is_the_last_of_its_kind_in_the_run() -> None:
+    span = FakeSpan(at(days=-2), at(hours=2))
+    assert moment("13:00", span) == at(hours=1)
+    assert moment("20:00", span) == at(days=-1, hours=8)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["lunch", "25:00", "14:60", "14:3", "11:59", "15:00", "-", "-x", "5m", "-1e9w", "-9" * 90],
+)
+def test_what_is_no_moment_of_the_run_is_told_with_those_that_are(text: str) -> None:
+    with pytest.raises(CommandError) as told:
+        moment(text)
+    assert str(told.value).startswith(
+        f"seek: got {text}, expected a time from 12:00:30 to 14:30:00"
+    )
+    assert "\n" not in str(told.value)
+
+
+def test_a_run_of_days_is_told_with_its_days() -> None:
+    with pytest.raises(CommandError, match="from 28 Nov 12:00:00 to 30 Nov 14:00:00"):
+        moment("lunch", FakeSpan(at(days=-2), at(hours=2)))
+
+
+def test_a_clock_that_is_in_no_calendar_is_told() -> None:
+    with pytest.raises(CommandError, match="no calendar"):
+        moment("14:03", FakeSpan(0, 10**30))
