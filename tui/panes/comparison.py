@@ -22,7 +22,7 @@ from probes.comparing.views import (
     ComparisonView,
     TrailPoint,
 )
-from probes.comparing.words import ratio_words, verdict_words
+from probes.comparing.words import estimate_words, interval_words, verdict_words
 from probes.kit.sanitise import neutralise
 from tui.draw.table import Cell, Column, Table, fit
 from tui.draw.text import (
@@ -87,7 +87,7 @@ _POINT_TOPS: Final = (0.05, 0.2, 0.5, 1.0)
 """The same of differences of shares."""
 _LABEL: Final = 6  # "GOOD%", and a mark before the one that decides
 _ESTIMATE: Final = 7  # "×1.35", "+12.3"
-_RANGE: Final = 15  # "×0.85 to ×1.23"
+_RANGE: Final = 19  # "×0.853 to ×1.004", "-100 to +100 points"
 _PAIRS: Final = 6  # "n 1.2k"
 _MEANS: Final = 15  # "within 5 points"
 _LEAST_AXIS: Final = 15
@@ -97,10 +97,6 @@ _AXIS_FIRST: Final = 31
 the sentence has the one that decides."""
 _MOST_AXIS: Final = 121
 _BAR: Final = 20
-_LEAST_POINTS: Final = 0.0005
-"""A difference of shares that rounds to none has no sign."""
-_WHOLE_POINTS: Final = 0.0995
-"""From ten points on nobody asks for a tenth of one."""
 _LEAST_TRAIL_LINES: Final = 5
 """Lines that tell how an interval narrowed, where a page has to be scrolled for them."""
 _LEAST_TRAIL: Final = 2
@@ -208,31 +204,12 @@ def _tick(value: float, is_ratio: bool) -> str:
     return "0" if not points else f"{points:+.3g}"
 
 
-def estimate_words(figure: ComparisonFigure, value: float | None) -> str:
-    """Return a ratio as `×1.35`, a difference of shares in points as `+2.4`."""
-    if figure not in SHARES or value is None:
-        return ratio_words(value)
-    if abs(value) < _LEAST_POINTS:
-        return "0.0"
-    return f"{value * 100:+.1f}" if abs(value) < _WHOLE_POINTS else f"{value * 100:+.0f}"
-
-
-def range_words(figure: ComparedFigure) -> str:
-    """Return the interval in figures; that it is open where it is."""
-    low, high = (estimate_words(figure.figure, end) for end in (figure.low, figure.high))
-    if figure.low is None and figure.high is None:
-        return "open yet"
-    if figure.low is None:
-        return f"at most {high}"
-    return f"at least {low}" if figure.high is None else f"{low} to {high}"
-
-
-def meaning(figure: ComparedFigure, margin: float) -> str:
+def meaning(figure: ComparedFigure, shown: ComparisonView) -> str:
     """Return in words what is known of an arm by a figure: `slower`, `less often`, `within 5 %`."""
     if figure.verdict == "same":
         unit = "points" if figure.figure in SHARES else "%"
-        return f"within {margin * 100:.3g} {unit}"
-    told = verdict_words(figure, margin)
+        return f"within {shown.margin * 100:.3g} {unit}"
+    told = verdict_words(figure, shown.margin, is_over=shown.is_over)
     # What is good or throttled stands at the begin of the row.
     return told.removeprefix("good ").removeprefix("throttled ")
 
@@ -406,18 +383,20 @@ class _Columns:
         """Return the labels of an axis where it stands."""
         return (*pad(((f" {unit}", "head"),), self.before), *axis_line(axis))
 
-    def line(self, figure: ComparedFigure, axis: Axis | None, margin: float) -> Line:
+    def line(self, figure: ComparedFigure, axis: Axis | None, shown: ComparisonView) -> Line:
         """Return a figure: its name, the difference, its interval, its pairs, what it means."""
         role = _VERDICT_ROLES[figure.verdict]
-        spelled = estimate_words(figure.figure, figure.estimate)
+        spelled = estimate_words(figure)
         start: Line = (
             ("▸" if figure.decides else " ", "accent"),
             (left(FIGURE_NAMES[figure.figure], _LABEL), "text"),
             (right(spelled, _ESTIMATE) + "  ", role),
         )
         middle = interval_line(figure, axis, role) if axis is not None else ()
-        ranged: Line = ((f"  {left(range_words(figure), _RANGE)}", "text"),) if self.ranged else ()
-        end: Line = ((f"  {_pairs(figure.pairs)}", "dim"), (f"  {meaning(figure, margin)}", role))
+        ranged: Line = (
+            ((f"  {left(interval_words(figure), _RANGE)}", "text"),) if self.ranged else ()
+        )
+        end: Line = ((f"  {_pairs(figure.pairs)}", "dim"), (f"  {meaning(figure, shown)}", role))
         return clip((*start, *middle, *ranged, *end), self.width)
 
     def trail_line(self, point: TrailPoint, axis: Axis) -> Line:
@@ -448,7 +427,7 @@ def _differences(
         if figures and axis is not None:
             yield columns.heads(unit, axis)
         for figure in figures:
-            yield columns.line(figure, axis, shown.margin)
+            yield columns.line(figure, axis, shown)
 
 
 def _trail(

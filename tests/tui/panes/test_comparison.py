@@ -21,7 +21,6 @@ from tui.panes.comparison import (
     comparison_lines,
     interval_line,
     meaning,
-    range_words,
 )
 
 RATIO = Axis(41, 2.0, is_ratio=True)
@@ -121,24 +120,6 @@ def test_one_that_is_open_at_an_end_is_drawn_to_the_edge() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [
-        (1.1, 1.5, "×1.10 to ×1.50"),
-        (None, 1.5, "at most ×1.50"),
-        (1.1, None, "at least ×1.10"),
-        (None, None, "open yet"),
-    ],
-)
-def test_the_interval_is_told_in_figures(low: float | None, high: float | None, words: str) -> None:
-    assert range_words(ttft(low, high)) == words
-
-
-def test_shares_are_told_in_points() -> None:
-    assert range_words(ComparedFigure("good", 40, 0.0, -0.09, 0.0001)) == "-9.0 to 0.0"
-    assert range_words(ComparedFigure("good", 40, 0.0, -0.999, 1.0)) == "-100 to +100"
-
-
-@pytest.mark.parametrize(
     ("name", "verdict", "words"),
     [
         ("ttft", "worse", "slower"),
@@ -152,7 +133,7 @@ def test_shares_are_told_in_points() -> None:
 )
 def test_what_it_means_is_told_in_words(name: str, verdict: ComparisonVerdict, words: str) -> None:
     figure = ComparedFigure(name, 40, verdict=verdict)  # type: ignore[arg-type]
-    assert meaning(figure, 0.05) == words
+    assert meaning(figure, made_comparison.view()) == words
 
 
 # The page.
@@ -180,7 +161,7 @@ def test_nothing_is_cut_without_a_mark_from_60_columns_on() -> None:
                     ("▸" + FIGURE_NAMES[one.figure], " " + FIGURE_NAMES[one.figure])
                 )
             ]
-            assert line.rstrip().endswith(meaning(one, shown.margin))
+            assert line.rstrip().endswith(meaning(one, shown))
             assert f"n {one.pairs}" in line
 
 
@@ -210,6 +191,12 @@ def test_a_price_that_is_not_known_and_a_wait_are_told() -> None:
     assert "no price known of busy-llama" in told
     assert "waits: a server that asked for 12 s" in told
     assert "$0.007 of" not in told
+
+
+def test_what_is_not_known_at_the_end_never_will_be() -> None:
+    told = text(comparison_lines(made_comparison.view(state="budget"), 160))
+    assert "not known yet" not in told
+    assert "not known" in told
 
 
 def test_in_the_past_it_says_that_it_compares_now() -> None:

@@ -7,7 +7,7 @@ import made
 import made_comparison
 import pytest
 from changed import replace
-from fakes import FakeSession
+from fakes import FakeSession, FakeTimeline
 from made_comparison import FakeComparison, FakeComparisons
 from test_home_screen import Cockpit, cockpit
 
@@ -412,6 +412,24 @@ async def test_the_page_can_be_copied() -> None:
         assert made_comparison.SENTENCE[:50] in it.app.clipboard
         assert "×1.22 to ×1.49" in it.app.clipboard
         assert all(len(line) <= 100 for line in it.app.clipboard.splitlines())
+
+
+async def test_back_in_time_it_compares_now_and_says_so() -> None:
+    source = FakeComparisons()
+    session = FakeSession(comparisons=source, timeline=FakeTimeline())
+    async with cockpit((160, 50), session) as it:
+        await it.press("left")
+        await it.app.workers.wait_for_complete()
+        assert not it.board.cockpit.travel.is_live
+        await it.press("g", "t", "j", "t", "C")
+        assert "it compares now, not at the moment of the past" in question(it)
+        await it.press("y")
+        await it.pilot.pause()
+        assert "it compares now, not in the past that is shown" in shown(it)
+        source.made[0].go_on(made_comparison.view())
+        it.app.screen._beat()
+        await it.pilot.pause()
+        assert "×1.22 to ×1.49" in shown(it), "it goes on though the past stands still"
 
 
 async def test_names_are_masked() -> None:
