@@ -253,7 +253,7 @@ def done_words(facts: Facts) -> str:
     """Return what was done about it and whether that helped."""
     turned = knobs(facts)
     if not turned:
-        return "nothing: no knob was turned"
+        return "no knob was turned"
     told = []
     for one in turned[-3:]:
         at = utc_time(facts.wall_ns(one.at_ns))
