@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 import anyio
 import made
 import pytest
-from fakes import FakeClock, FakeReplayed, FakeSession, FakeTimeline, config
+from fakes import FakeClock, FakeReplayed, FakeSession, FakeTimeline
 from textual.pilot import Pilot
 
+from probes.config import Config, Display
 from probes.kit.clock import NS_PER_S
 from tui.app import LlmtopApp
 from tui.panes.pane import Pane
@@ -46,7 +47,7 @@ class Viewer:
     def travel(self) -> Travel:
         return self.screen.cockpit.travel
 
-    async def beat(self, after_s: float = 0.0) -> None:
+    async def beat(self, after_s: float = 0.2) -> None:
         """Let time pass, and what comes of it."""
         clock = self.screen.cockpit.clock
         assert isinstance(clock, FakeClock)
@@ -78,7 +79,7 @@ async def viewing(replayed: FakeReplayed, read_s: float = 3600.0) -> AsyncIterat
     timeline = FakeTimeline()
     timeline.span = timeline.span._replace(end_ns=BEGIN_NS + round(read_s * NS_PER_S))
     session = FakeSession(timeline=timeline, replayed=replayed)
-    app = LlmtopApp(session, config(), FakeClock())
+    app = LlmtopApp(session, Config(routes=(), display=Display(refresh_hz=10.0)), FakeClock())
     async with app.run_test(size=(160, 50)) as pilot:
         viewer = Viewer(pilot, replayed, timeline)
         await viewer.beat()
@@ -97,10 +98,10 @@ async def test_it_plays_from_its_beginning() -> None:
         assert viewer.at_s == pytest.approx(1.0)
         assert " ‖ REPLAY PAUSED 1× " in viewer.text("header")
         await viewer.pilot.press("right_parenthesis", "space")
-        await viewer.beat(0.1)
-        assert viewer.at_s == pytest.approx(2.0)
+        await viewer.beat(0.2)
+        assert viewer.at_s == pytest.approx(3.0)
         assert " ▶ REPLAY 10× " in viewer.text("header")
-        assert " · 2s of 1h00m" in viewer.text("header")
+        assert " · 3s of 1h00m" in viewer.text("header")
 
 
 async def test_at_the_end_it_stands_still_and_says_so() -> None:
