@@ -88,9 +88,19 @@ def curves_chart(
     """Return lines over time; `goal` is a line of its own, `most` the fixed end of the scale."""
     known = [value for curve in curves for value in curve.values if value is not None]
     top = most if most is not None else _nice_top(max([*known, goal or 0.0], default=1.0))
-    scale = _scale(top)
     middle_ns = _middle_ns(slices)
-    parts = [*_frame(axis, _PLOT), *_rules(top, scale)]
+    least = min((value for value in known if value > 0), default=top)
+    if most is None and top > _LINEAR_UPTO * least:
+        # One that took a minute would press all that is usual onto the axis.
+        unit += ", log scale"
+        low = 10.0 ** floor(log10(least))
+        scale = _log_scale(low, top)
+        decades = range(round(log10(low)), floor(log10(top)) + 1)
+        places = [10.0**decade for decade in decades]
+    else:
+        scale = _scale(top)
+        places = _steps(top)
+    parts = [*_frame(axis, _PLOT), *_rules(places, scale)]
     if goal is not None and goal <= top:
         y = scale(goal)
         below = y < _TOP + 12
@@ -121,7 +131,7 @@ def bars_chart(
     top = _nice_top(max(totals, default=1.0), whole=True)
     scale = _scale(top)
     width = max(0.8, (WIDTH - _LEFT - _RIGHT) / max(1, len(slices)) * 0.84)
-    parts = [*_frame(axis, _PLOT), *_rules(top, scale)]
+    parts = [*_frame(axis, _PLOT), *_rules(_steps(top), scale)]
     below = [0.0] * len(slices)
     middle_ns = _middle_ns(slices)
     for stack in stacks:
@@ -329,18 +339,21 @@ def _frame(axis: TimeAxis, plot: int) -> Iterator[str]:
         yield f'<text class="mark-word" x="{x + 3:.1f}" y="{_TOP + 8}">{mark.number}</text>'
 
 
-def _rules(top: float, scale: Callable[[float], float]) -> Iterator[str]:
+def _steps(top: float) -> list[float]:
+    """Return the places of a scale from zero that have a rule."""
     step = _nice_step(top / 2)
-    number = 0
-    while number * step <= top * 1.001:
-        y = scale(number * step)
+    return [number * step for number in range(floor(top / step * 1.001) + 1)]
+
+
+def _rules(places: Sequence[float], scale: Callable[[float], float]) -> Iterator[str]:
+    for number, place in enumerate(places):
+        y = scale(place)
         if number:
             yield f'<path class="rule" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>'
         yield (
             f'<text class="tick" x="{_LEFT - 4}" y="{y + 3.5:.1f}" text-anchor="end">'
-            f"{number * step:g}</text>"
+            f"{place:g}</text>"
         )
-        number += 1
 
 
 def _nothing(words: str) -> str:
@@ -352,6 +365,15 @@ def _nothing(words: str) -> str:
 
 def _scale(top: float) -> Callable[[float], float]:
     return lambda value: _TOP + _PLOT - value / top * (_PLOT - 4)
+
+
+_LINEAR_UPTO: Final = 50
+"""Times the least that is shown."""
+
+
+def _log_scale(low: float, top: float) -> Callable[[float], float]:
+    span = log10(top / low)
+    return lambda value: _TOP + _PLOT - log10(max(value, low) / low) / span * (_PLOT - 4)
 
 
 def _nice_step(value: float) -> float:

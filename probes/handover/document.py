@@ -182,7 +182,7 @@ def _head(facts: Facts) -> Pairs:
     if record is not None:
         rows.append(("Whose side", blame_words(record)))
         if said := said_words(facts):
-            rows.append(("Its own words", said))
+            rows.append(("How it failed", said))
         if record.word.advice is not None:
             rows.append(("What to do", advice_in_words(record.word.advice)))
     rows.append(("What was done", done_words(facts)))

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Final
 
+from msgspec.structs import replace
+
 from probes.board.views import Happening, KnobComparison, KnobFigure
 from probes.events import Advice, Cause, Diagnosis, Evidence, KnobKind
 from probes.events.diagnosis_words import (
     advice_words,
     evidence_words,
+    fresh_words,
     what_words,
 )
 from probes.handover.facts import Facts, RouteFacts
@@ -98,7 +101,10 @@ def listed_routes(routes: Sequence[str]) -> str:
 
 
 def advice_in_words(advice: Advice) -> str:
-    """Return what to do. Who reads a report has no key under the finger: a knob is named."""
+    """Return what to do. Who reads a report has no key under the finger: a knob is named, and what
+    a key alone does is left out."""
+    if advice.detail == fresh_words():
+        advice = replace(advice, detail="")
     knob = _KNOBS.get(advice.knob) if advice.knob is not None else None
     if knob is None or advice.act not in ("set_knob", "undo_knob"):
         return advice_words(advice)
@@ -173,7 +179,7 @@ def lost_words(facts: Facts) -> str:
 
 
 def said_words(facts: Facts) -> str:
-    """Return what servers said most often of what failed: `503 “overloaded”, 41 of 50 attempts`."""
+    """Return how attempts failed most often: `503 “overloaded”, 41 of 50 failed attempts`."""
     names = {route.info.name for route in facts.hit}
     failed = [
         one
@@ -184,9 +190,9 @@ def said_words(facts: Facts) -> str:
     ]
     if not failed:
         return ""
-    said = Counter((one.status, one.message or one.reason) for one in failed)
-    (status, message), number = said.most_common(1)[0]
-    words = (str(status) if status else "", f"“{message[:200]}”" if message else "")
+    said = Counter((one.status, one.message, one.reason or one.outcome) for one in failed)
+    (status, message, reason), number = said.most_common(1)[0]
+    words = (str(status) if status else "", f"“{message[:200]}”" if message else reason)
     told = " ".join(filter(None, words))
     return f"{told}, {number:,} of {counted(len(failed), 'failed attempt')}" if told else ""
 
@@ -247,7 +253,7 @@ def done_words(facts: Facts) -> str:
     """Return what was done about it and whether that helped."""
     turned = knobs(facts)
     if not turned:
-        return "nothing: no knob was turned"
+        return "no knob was turned"
     told = []
     for one in turned[-3:]:
         at = utc_time(facts.wall_ns(one.at_ns))

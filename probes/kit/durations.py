@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import mktime_tz, parsedate_tz
 from typing import Final
 
 from probes.kit.clock import NS_PER_S
@@ -108,6 +107,9 @@ def http_date_s(text: str) -> float | None:
 
     As the official clients do, a day beyond its month's end is counted into the next.
     """
+    # A dozen modules, which a screen that reads a duration somebody typed has no need of.
+    from email.utils import mktime_tz, parsedate_tz
+
     try:
         parts = parsedate_tz(text[:_LONGEST])
         return None if parts is None else float(mktime_tz(parts))

@@ -128,17 +128,21 @@ class ComparisonRun:
     async def run(self) -> None:
         """Ask until it knows, its budget ends, or `stop`; then its engine is gone."""
         self._began_ns = self._clock.monotonic_ns()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._session.run)
-            try:
-                self._comparison.end("running")
-                await self._look()
-                await self._compare()
-            except _EndedError as ended:
-                self._comparison.end(ended.state, ended.why)
-            finally:
-                self._session.stop()
-        await self._look()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._session.run)
+                try:
+                    self._comparison.end("running")
+                    await self._look()
+                    await self._compare()
+                except _EndedError as ended:
+                    self._comparison.end(ended.state, ended.why)
+                finally:
+                    self._session.stop()
+        finally:
+            if self._comparison.state == "running":  # cancelled, or cut off by a defect
+                self._comparison.end("stopped")
+            self._view = self._comparison.view(seconds=self._seconds)
 
     async def _compare(self) -> None:
         while not self._greeted:

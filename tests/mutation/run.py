@@ -207,6 +207,10 @@ ROOMS: Final = {
             "tests/tui/commands/test_cli_budget.py",
         ),
     ),
+    "handover": Room(
+        ("probes/handover/*.py",),
+        ("tests/probes/handover/test_*.py", "tests/tui/commands/test_cli_handover.py"),
+    ),
     "replay": Room(
         (
             "probes/store/*.py",

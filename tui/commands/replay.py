@@ -54,7 +54,7 @@ def _show(arguments: Namespace) -> int:
         raise UsageError("replay: --fail-on-incident goes with --headless")
     need_face(arguments, "llmtop replay PATH", bounded="")
     session = RecordedSession(arguments.paths)
-    config, problems = _settings(os.environ)
+    config, problems = display_settings(os.environ)
     from tui.commands.start import run_app
 
     session.remark(problems)
@@ -64,7 +64,7 @@ def _show(arguments: Namespace) -> int:
     return status
 
 
-def _settings(environ: Mapping[str, str]) -> tuple[Config, Iterable[str]]:
+def display_settings(environ: Mapping[str, str]) -> tuple[Config, Iterable[str]]:
     """Return the display and the keys that the user has, and what is wrong with them.
 
     A recording is looked at when something is wrong: a mistake in a file that it has no need of
@@ -76,8 +76,7 @@ def _settings(environ: Mapping[str, str]) -> tuple[Config, Iterable[str]]:
         if path is None:
             return plain, ()
         found = load_config(path, environ)
-        config = Config(routes=(), display=found.display, keys=found.keys)
-        check_display(config)
+        check_display(found)
     except ConfigError as error:
         return plain, [f"settings left aside: {problem}" for problem in error.problems[:1]]
-    return config, ()
+    return Config(routes=(), display=found.display, keys=found.keys), ()

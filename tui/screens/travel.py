@@ -149,8 +149,11 @@ class Travel:
 
     @property
     def span(self) -> Span | None:
-        """What there is of the run; None where nothing is recorded."""
-        return None if self._timeline is None else self._timeline.span
+        """What there is of the run, read or not; None where nothing is recorded."""
+        if self._timeline is None:
+            return None
+        span, here_ns = self._timeline.span, self.here_ns
+        return Place(here_ns, here_ns, span.begin_ns, self.end_ns, span.is_cut)
 
     @property
     def end_ns(self) -> int:

@@ -8,7 +8,7 @@ from comparing.made import FAILED, THROTTLED, answer, comparison_of, feed, plan_
 from probes.comparing.arms import ArmChange, ChangeKind
 from probes.comparing.comparison import Comparison
 from probes.comparing.views import ComparedFigure, ComparisonState
-from probes.comparing.words import interval_words, ratio_words, verdict_words
+from probes.comparing.words import estimate_words, interval_words, ratio_words, verdict_words
 
 SURE = "Of such comparisons 1 % at most claim what is not so."
 TURNS = (
@@ -139,6 +139,13 @@ def test_an_interval_in_words() -> None:
     assert interval_words(ComparedFigure("ttft", 9, 1.2, None, 1.48)) == "at most ×1.48"
     assert interval_words(ComparedFigure("ttft", 9, 1.2, 1.1)) == "at least ×1.10"
     assert interval_words(ComparedFigure("good", 9, -0.1, -0.35, 0.02)) == "-35 to +2 points"
+
+
+def test_a_middle_in_words() -> None:
+    assert estimate_words(ComparedFigure("ttft", 0)) == "–"
+    assert estimate_words(ComparedFigure("ttft", 9, 1.24)) == "×1.24"
+    assert estimate_words(ComparedFigure("good", 0)) == "–"
+    assert estimate_words(ComparedFigure("good", 9, -0.111)) == "-11"
 
 
 def test_a_verdict_in_words() -> None:

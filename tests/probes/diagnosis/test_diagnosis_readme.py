@@ -1,10 +1,12 @@
 """The page of the diagnosis names every cause, every series and the constants of both."""
 
-from typing import get_args
+from typing import Any, get_args
 
 from pages import ROOT, WORDS, Page, each_of, first_cells, per_cent
 
+from probes.config.goals import P95_SHARE
 from probes.diagnosis import failure_kinds, series
+from probes.diagnosis.burn import LEAST_LONG, LEAST_SHORT, PAIRS
 from probes.diagnosis.causes import SURELY_WELL
 from probes.diagnosis.failure_kinds import FailureKind
 from probes.diagnosis.incidents import SETTLES_NS
@@ -27,6 +29,11 @@ def failures_that_name() -> int:
     return number
 
 
+def _of_month(pair: Any) -> float:
+    """Return the share of a month's budget that a pair's long window uses up."""
+    return round(pair.factor * pair.long_s / (30 * 86_400), 4)
+
+
 NUMBERS = {
     "Higher than usual": (
         f"has stood for {'an hour' if SETTLES_NS == 3600 * NS_PER_S else '?'} within the goals",
@@ -43,6 +50,17 @@ NUMBERS = {
     "Nothing comes": (
         f"older than {TENS[TIMES_USUAL]} times what all but one in fifty of them took",
         f"than {PATIENCE_S:g} s ({UNTOLD_PATIENCE_S:g} s where the ticks do not tell its phase)",
+    ),
+    "Alerts": (
+        f"`goodput`: of the probes that must be ok, {per_cent(P95_SHARE)} must be good",
+        "A goal of 99 % leaves a budget of 1 %, and a burn rate of 1 uses up just that.",
+        *(
+            f"{pair.factor:g} | {per_cent(share)} of "
+            for pair, share in zip(PAIRS, (_of_month(pair) for pair in PAIRS), strict=True)
+        ),
+        *(f"{pair.long_s // 3600} h and {pair.short_s // 60} min" for pair in PAIRS),
+        f"fewer than {LEAST_SHORT} in the short window or {LEAST_LONG} in the long one",
+        "of 30 days in an hour",
     ),
     "Causes": ("retries save 99 % of the probes",),
 }

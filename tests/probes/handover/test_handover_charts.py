@@ -117,3 +117,18 @@ def test_a_scale_ends_little_above_what_is_in_it(value: float) -> None:
     assert value <= top
     assert value < 1e-5 or top <= value * 1.4
     assert WIDTH == 400
+
+
+def test_what_took_a_minute_does_not_press_the_usual_onto_the_axis() -> None:
+    values = [0.3, 0.4, 60.0, 0.3]
+    picture = curves_chart("t", "s", slices(values), (Curve("p50", "p50", values),), AXIS, goal=1.0)
+    assert "s, log scale" in picture
+    (line,) = elements(picture, "p50")
+    heights = [float(place) for place in re.findall(r"[ML]-?[\d.]+ (-?[\d.]+)", line.get("d", ""))]
+    bottom = max(heights)
+    assert bottom - min(heights) > 50
+    (goal,) = elements(picture, "goal")
+    assert min(heights) < float(goal.get("d", "").split()[1].split("H")[0]) < bottom
+    assert "log scale" not in curves_chart(
+        "t", "s", slices([0.3, 2.0]), (Curve("p50", "p50", [0.3, 2.0]),), AXIS
+    )

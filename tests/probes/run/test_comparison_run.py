@@ -260,6 +260,16 @@ async def test_it_can_be_stopped_and_tells_what_is_known(make: Make) -> None:
     assert run.view.sentence.startswith(f"Stopped after {run.view.pairs} pairs. It is not known")
 
 
+async def test_it_is_over_where_it_is_cancelled_too(make: Make) -> None:
+    run = make().propose(["quick", "again"])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run.run)
+        await until(lambda: run.view.pairs >= 1)
+        tasks.cancel_scope.cancel()
+    assert run.view.state == "stopped"
+    assert run.view.pairs >= 1
+
+
 async def test_it_ends_with_its_engine_and_tells_what_is_known(make: Make) -> None:
     run = make().propose(["quick", "again"])
     events = events_of(run)

@@ -183,6 +183,15 @@ def test_how_many_unlike_pairs_it_takes() -> None:
     assert shares_of([(False, True)] * 11).differs
 
 
+def test_pairs_that_are_all_alike_leave_room_to_either_side_and_ever_less() -> None:
+    (low, high), (later, later_high) = (shares_of([(True, True)] * n).interval for n in (20, 200))
+    assert low is not None
+    assert later is not None
+    assert low == pytest.approx(-(high or 0.0))
+    assert -0.5 < low < later < 0
+    assert later_high == pytest.approx(-later)
+
+
 def test_the_interval_of_a_difference_holds_it_and_closes() -> None:
     random = Random(5)
     pairs = [(random.random() < 0.9, random.random() < 0.6) for _ in range(2000)]

@@ -99,3 +99,15 @@ def test_medians_of_several_slices_are_of_all_their_probes() -> None:
     parts[0].absorb(parts[1])
     assert parts[0].medians() == (0, 0, 0, 0, 10)
     assert parts[0].n == 4
+
+
+@given(st.integers(1, 700), st.integers(0, 700))
+def test_what_is_kept_does_not_depend_on_when_somebody_looked(many: int, looked: int) -> None:
+    seen, unseen = SliceLadders(), SliceLadders()
+    for number in range(many):
+        for ladders in (seen, unseen):
+            add(ladders, (number, number, number + 1, number + 2, number + 3, number + 4))
+        if number == looked:
+            seen.medians()
+    assert seen.spans() == unseen.spans()
+    assert (seen.n, seen.medians()) == (unseen.n, unseen.medians())

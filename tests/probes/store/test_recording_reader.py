@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from probes.events import Arrivals, Event, Hello, Mark, encode_event
 from probes.store.recording_reader import (
     RecordingError,
+    last_stamp_ns,
     newest_recording,
     read_recording,
     recorded_parts,
@@ -347,3 +348,26 @@ def test_without_any_run_there_is_no_newest_recording(tmp_path: Path) -> None:
             newest_recording(folder)
     with pytest.raises(RecordingError, match="Not a directory"):
         newest_recording(tmp_path / "notes.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("content", "stamp"),
+    [
+        (b"", None),
+        (b"\0" * 3_000_000, None),
+        (encode_event(Mark(at_ns=7, text="a")) + encode_event(Mark(at_ns=9, text="b")), 9),
+        (encode_event(Mark(at_ns=7, text="a")) + b'{"type":"mark","at_ns":9,"te', 7),
+        (encode_event(Mark(at_ns=7, text="a")) + b'{"type":"summary","routes":{}}\n', 7),
+    ],
+    ids=["empty", "no event", "whole", "torn", "printed"],
+)
+def test_the_last_stamp_is_known_without_reading_what_is_before(
+    content: bytes, stamp: int | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(content)
+    assert last_stamp_ns([path]) == stamp
+
+
+def test_a_file_that_is_gone_has_no_last_stamp(tmp_path: Path) -> None:
+    assert last_stamp_ns([tmp_path / "gone.jsonl"]) is None

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from probes.config import Display
 from probes.events import Hello, Mark, encode_event
 from tui.cli import main, parser
 from tui.commands.output import UsageError
+from tui.commands.replay import display_settings
 
 ROOT = Path(__file__).parents[3]
 HELLO = encode_event(Hello(at_ns=1, wall_ns=2, engine="1", version="0", routes=(), schema=1))
@@ -181,6 +183,31 @@ def test_what_cannot_be_shown_is_one_line_before_there_is_a_screen(
     if content is not None:
         path.write_bytes(content)
     assert complaint(capsys, "replay", str(path)) == f"{path}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "theme", "problems"),
+    [
+        (None, Display().theme, 0),
+        ('[display]\ntheme = "nord"\n', "nord", 0),
+        ('[display]\ntheme = "nosuch"\n', Display().theme, 1),
+        ("[display\n", Display().theme, 1),
+    ],
+)
+def test_a_mistake_in_the_settings_does_not_stand_in_the_way(
+    settings: str | None, theme: str, problems: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "routes.toml"
+    route = '[routes.a]\nbase_url = "http://127.0.0.1:9"\nmodel = "m"\ninsecure = true\n'
+    if settings is not None:
+        path.write_text(settings + route)
+    environ = {} if settings is None else {"LLMTOP_CONFIG": str(path)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("platformdirs.user_config_dir", lambda *_, **__: str(tmp_path / "none"))
+        config, found = display_settings(environ)
+    told = list(found)
+    assert (config.display.theme, config.routes, len(told)) == (theme, (), problems)
+    assert all(one.startswith("settings left aside: routes.toml") for one in told)
 
 
 @pytest.mark.usefixtures("terminal")

@@ -129,6 +129,12 @@ async def test_what_is_not_read_yet_is_waited_for() -> None:
         assert " → " not in viewer.text("header")
 
 
+async def test_a_moment_that_is_not_read_yet_can_be_typed() -> None:
+    async with viewing(FakeReplayed(read_share=0.34), read_s=3000.0) as viewer:
+        assert viewer.screen.seek("+3300s") is None
+        assert viewer.travel.awaited_ns == BEGIN_NS + 3300 * NS_PER_S
+
+
 async def test_another_key_ends_the_waiting() -> None:
     async with viewing(FakeReplayed(read_share=0.34), read_s=3000.0) as viewer:
         viewer.screen._go_where(viewer.travel.want(BEGIN_NS + 3300 * NS_PER_S))
