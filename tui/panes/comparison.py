@@ -274,7 +274,9 @@ def _progress(shown: ComparisonView, width: int, *, is_live: bool) -> Iterator[L
         filled = round(min(1.0, spent) * _BAR)
         parts[2] = (*parts[2], (" ", "text"), ("━" * filled, "accent"))
         parts[2] = (*parts[2], ("─" * (_BAR - filled), "faint"))
-    parts.append(((f"{count(shown.spent_tokens)} of {count(most_tokens)} tokens", "text"),))
+    parts.append(
+        ((f"{count(shown.spent_tokens)} of {counted(most_tokens, 'token', short=True)}", "text"),)
+    )
     if most_usd is not None:
         parts.append(((f"${usd(shown.spent_usd)} of ${usd(most_usd)}", "text"),))
         left_usd = most_usd - shown.spent_usd

@@ -13,7 +13,7 @@ from probes.board.views import RouteView
 from probes.comparing.arms import ArmChange
 from probes.comparing.views import ComparisonView
 from probes.kit.sanitise import neutralise
-from tui.draw.text import Line, cells, clip, left
+from tui.draw.text import Line, cells, clip, counted, left
 from tui.panes.comparison import STATE_WORDS
 from tui.screens.list_menu import ListMenu, ListPage
 
@@ -98,7 +98,7 @@ def _changes(route: RouteView) -> list[Choice]:
         ),
         (
             "short against long prompt",
-            f"as it is against {tokens:,} tokens: what reading the prompt costs",
+            f"as it is against {counted(tokens, 'token')}: what reading the prompt costs",
             ArmChange("prompt", str(tokens)),
         ),
     )

@@ -13,7 +13,7 @@ from probes.board.views import RouteView
 from probes.comparing.arms import ArmChange, ArmError, ChangeKind
 from probes.comparing.views import ComparisonCost, ComparisonView
 from probes.kit.sanitise import neutralise
-from tui.draw.text import count, usd
+from tui.draw.text import counted, usd
 from tui.keys import key_or_label
 from tui.panes.view import ARM_LETTERS
 from tui.screens.compare_menu import Choice, CompareMenu, choices_for
@@ -134,7 +134,9 @@ async def ask_about(
 def cost_words(cost: ComparisonCost) -> str:
     """Return what it may use at most: `up to 400 pairs, 51k tokens, $0.03`."""
     money = f", ${usd(cost.usd)}" if cost.usd is not None else ""
-    return f"up to {cost.pairs:,} pairs, {count(cost.tokens)} tokens{money}"
+    return (
+        f"up to {counted(cost.pairs, 'pair')}, {counted(cost.tokens, 'token', short=True)}{money}"
+    )
 
 
 def _proposal(view: ComparisonView, *, is_live: bool) -> list[str]:
@@ -145,8 +147,8 @@ def _proposal(view: ComparisonView, *, is_live: bool) -> list[str]:
     ]
     lines = [f"compare {' against '.join(arms)}"]
     lines.append(
-        f"{view.cost.probes:,} probes beside the run, by turns in a random order; it stops as soon "
-        "as it knows"
+        f"{counted(view.cost.probes, 'probe')} beside the run, by turns in a random order; it stops"
+        " as soon as it knows"
     )
     if view.cost.unpriced:
         names = ", ".join(neutralise(name, _NAME_LIMIT) for name in view.cost.unpriced)

@@ -99,7 +99,7 @@ class ComparisonScreen(PagedScreen):
     def _title(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
         self._draw(*self.pane(1).size)
         shown = self._shown()
-        differs = f" · {shown.changed} differs" if shown is not None else ""
+        differs = f" · what differs: {shown.changed}" if shown is not None else ""
         return f"comparison{differs}{self.part_words(view)}"
 
     def _subtitle(self, snapshot: Snapshot, view: ViewState) -> str:  # noqa: ARG002
