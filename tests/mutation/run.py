@@ -139,6 +139,8 @@ ROOMS: Final = {
             "tests/probes/config/test_goals.py",
             "tests/probes/events/test_knob_turns.py",
             "tests/probes/board/test_board*.py",
+            "tests/probes/board/test_alert_log.py",
+            "tests/probes/board/test_checkpoint.py",
             "tests/probes/board/test_felt.py",
             "tests/probes/board/test_knob_effects.py",
             "tests/probes/board/test_page.py",

@@ -22,6 +22,7 @@ from probes.engine.outbox import BATCH_S
 from probes.engine.report import BANDS
 from probes.events.knob_turns import ONE_TURN_NS
 from probes.kit.clock import NS_PER_S
+from probes.run import timeline
 from probes.sources.merged_stream import PATIENCE_NS
 from probes.stats import ladders
 from probes.stats.comparison import LOOKS, SURE, SURE_OVER_ALL
@@ -107,12 +108,14 @@ NUMBERS = {
     ),
     "What is kept, and where": (
         f"rotated at {PART_BYTES // MB} MB",
+        f"that stands within the next {timeline._AHEAD_NS / NS_PER_S:g} s of the recording",
         "at most its last second",
         f"at most {_LONGEST_WORDS} characters stand in its message",
     ),
 }
 EXAMPLES = (
     "cut to 500 characters",  # another test holds it
+    "`read 34 %`",
     *("0.4 % of rank tests", "it would be 4.4 %", "wrong in 2 % of turns"),  # measured
     *("healthy routes 1 % were judged", "and 11 % with a level that wanders by 15 %"),
 )

@@ -4,7 +4,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from comparing.made import (
+from comparing.compared import (
     FAILED,
     THROTTLED,
     answer,

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from comparing.made import route
+from comparing.compared import route
 
 from probes.comparing.results import result_of
 from probes.config.goals import Goals

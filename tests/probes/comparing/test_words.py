@@ -3,7 +3,15 @@
 from random import Random
 
 import pytest
-from comparing.made import FAILED, THROTTLED, answer, comparison_of, feed, plan_of, plan_of_change
+from comparing.compared import (
+    FAILED,
+    THROTTLED,
+    answer,
+    comparison_of,
+    feed,
+    plan_of,
+    plan_of_change,
+)
 
 from probes.comparing.arms import ArmChange, ChangeKind
 from probes.comparing.comparison import Comparison
