@@ -46,8 +46,8 @@ BYTES_KEPT: Final = 56 << 20
 """Of all checkpoints of a run: an hour of 8 routes with 50 streams."""
 STEP_NS: Final = 10 * NS_PER_S
 """One step back; so far apart are the checkpoints prepared before the place that is shown."""
-_PREPARED_NS: Final = 100 * NS_PER_S
-"""So far back, and up to the checkpoint before that, the next steps are prepared."""
+_PREPARED_NS: Final = 200 * NS_PER_S
+"""So far back the next steps are prepared."""
 _PREPARED_MOST: Final = 26
 """Prepared checkpoints: those of the way here stay for the way forth."""
 
@@ -313,6 +313,8 @@ class Past:
         """What lies before it."""
         self._prepared: list[_Moment] = []
         """Oldest first."""
+        self._behind: _Reading | None = None
+        """What they were taken of, where the last one was."""
 
     @property
     def at_ns(self) -> int:
@@ -354,35 +356,43 @@ class Past:
         reading.board.foresee(ends)
 
     def prepare(self) -> Iterator[None]:
-        """Take checkpoints before the present place, so that the next steps back are short: one
-        each time that it is asked for the next.
+        """Take checkpoints before the present place, so that the next steps back are short: one, or
+        a piece of the way to it, each time that it is asked for the next.
 
         Raises:
             RecordingError: what is recorded cannot be read.
         """
         here_ns = end_ns = self.at_ns
+        farthest_ns = here_ns - _PREPARED_NS
         # From one checkpoint of the run to the next all are taken on one way, the nearest first.
-        while here_ns - end_ns < _PREPARED_NS and (begin := self._timeline.before(end_ns - 1)):
-            steps = range((here_ns - begin.at_ns) // STEP_NS, (here_ns - end_ns) // STEP_NS, -1)
-            reading: _Reading | None = None
+        while end_ns > farthest_ns and (begin := self._timeline.before(end_ns - 1)):
+            first_ns = max(begin.at_ns, farthest_ns)
+            steps = range((here_ns - first_ns) // STEP_NS, (here_ns - end_ns) // STEP_NS, -1)
             for at_ns in [here_ns - number * STEP_NS for number in steps]:
-                nearest = self._nearest(at_ns)
-                if at_ns - nearest.at_ns < STEP_NS:
-                    continue
-                if reading is None or nearest.number > reading.number:
-                    reading = _Reading(self._timeline, nearest)
-                reading.fold_until(at_ns)
-                insort(self._prepared, reading.moment(), key=_AT_NS)
-                while len(self._prepared) > _PREPARED_MOST:
-                    # What is farthest from here is needed last.
-                    ends = (0, -1)
-                    del self._prepared[
-                        max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))
-                    ]
-                yield
+                if at_ns - self._nearest(at_ns).at_ns >= STEP_NS:
+                    yield from self._prepare_at(at_ns, here_ns)
             if begin.at_ns >= end_ns:
                 break  # the first there is
             end_ns = begin.at_ns
+
+    def _prepare_at(self, at_ns: int, here_ns: int) -> Iterator[None]:
+        """Take one checkpoint, on the way that the one before was taken on where that leads there:
+        who was interrupted goes on where he was."""
+        nearest, reading = self._nearest(at_ns), self._behind
+        if reading is None or reading.number < nearest.number or reading.at_ns > at_ns:
+            reading = self._behind = _Reading(self._timeline, nearest)
+        upto_ns = reading.at_ns
+        while upto_ns < at_ns:
+            upto_ns = min(at_ns, upto_ns + STEP_NS)
+            reading.fold_until(upto_ns)
+            if upto_ns < at_ns:
+                yield
+        insort(self._prepared, reading.moment(), key=_AT_NS)
+        while len(self._prepared) > _PREPARED_MOST:
+            # What is farthest from here is needed last.
+            ends = (0, -1)
+            del self._prepared[max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))]
+        yield
 
     def _nearest(self, at_ns: int) -> _Moment:
         """Return the last checkpoint before a stamp. Raises RecordingError."""

@@ -16,7 +16,7 @@ from probes.board.views import Snapshot
 from probes.diagnosis import Diagnostician
 from probes.events import Event, durable_lines
 from probes.run.sinks import board_sink, recorder_sink
-from probes.run.timeline import Timeline
+from probes.run.timeline import STEP_NS, Timeline
 from probes.run.verdicts import with_verdicts
 from probes.store.recording import Recorder
 
@@ -102,3 +102,26 @@ def test_past_board_is_that_of_the_moment(run: Run) -> None:
         past.go(at_ns)
         assert shown(past.board) == shown(run.board_at(at_ns))
         assert past.board.summary() == run.board_at(at_ns).summary()
+
+
+def test_steps_back_that_were_prepared_show_what_was(run: Run) -> None:
+    past, at_ns = run.timeline.past(), run.timeline.span.end_ns - 10 * STEP_NS
+    past.go(at_ns)
+    assert sum(1 for _ in past.prepare()) > 10
+    for _ in range(3):
+        at_ns -= STEP_NS
+        past.go(at_ns)
+        assert shown(past.board) == shown(run.board_at(at_ns))
+
+
+def test_preparing_goes_on_where_a_key_has_interrupted_it(run: Run) -> None:
+    at_ns = run.timeline.span.end_ns - 10 * STEP_NS
+    past = run.timeline.past()
+    past.go(at_ns)
+    at_once = sum(1 for _ in past.prepare())
+    past = run.timeline.past()
+    past.go(at_ns)
+    pieces = 0
+    while next(past.prepare(), "done") != "done":
+        pieces += 1
+    assert pieces <= 2 * at_once
