@@ -20,11 +20,9 @@ from probes.board.views import RouteView, Snapshot
 from probes.control.commands import Command, EndCoolDown, MarkTime, Pause, WatchText
 from probes.control.knobs import KnobName, Move
 from probes.control.status import HostStatus
-from probes.events import Alert
-from probes.events.diagnosis_words import who_words
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
-from probes.kit.short_figures import age, time_of_day
+from probes.kit.short_figures import age
 from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
 from tui.panes.axis import moment_words
@@ -33,8 +31,7 @@ from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
 from tui.panes.view import ARM_LETTERS, PaneName, ViewState
-from tui.screens import knobs
-from tui.screens.alert_list import AlertList
+from tui.screens import alerting, handing_over, knobs
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
 from tui.screens.command_line import CommandError, completions, hint, read_moment
@@ -56,8 +53,6 @@ _REMARK_S: Final = 20.0
 """What is missing of a recording stands so long: it is also told when the screen is gone."""
 REPLAYED: Final = "A recording: nothing can be turned."
 SCROLL_STEP: Final = 5
-_PATH_SHOWN_S: Final = 20.0
-"""Long enough to write a path down."""
 _LINE_LIMIT: Final = 200
 """Characters of a line about the settings file."""
 _NAME_LIMIT: Final = 40
@@ -573,80 +568,13 @@ class LiveScreen(Screen[None]):
         self.view = replace(self.view, freeze=None)
         self._keep_time()
 
-    # Alerts.
-
     def action_alerts(self) -> None:
         """List the alerts: those of now, whatever is shown."""
-
-        def listed() -> Snapshot:
-            mask = self.mask()
-            now = self.cockpit.frames.present()
-            return now if mask is None else mask.snapshot(now)
-
-        def acknowledge(found: str) -> Alert | None:
-            alert = self._alert(found)
-            if alert is not None:
-                self._acknowledge(alert)
-            return alert
-
-        self.app.push_screen(
-            AlertList(listed, self.cockpit.desk, acknowledge, self._mute), self._go_to_alert
-        )
+        alerting.list_alerts(self)
 
     def action_acknowledge(self) -> None:
         """Acknowledge the newest alert that fires; again: mute its routes for an hour."""
-        desk = self.cockpit.desk
-        alert = desk.newest(self.cockpit.frames.present().alerts)
-        if alert is not None:
-            self._acknowledge(alert)
-            key = key_or_label("acknowledge", self.view.keys)
-            names = who_words([self.called(name) for name in alert.routes]) or "it"
-            text = neutralise(alert.text, _LINE_LIMIT)
-            self.notify(f"Acknowledged; {key} again mutes {names} for an hour. {text}")
-        elif (muted := desk.mute_last()) is not None:
-            self._tell_mute(muted)
-        else:
-            self.notify("No alert is left to acknowledge.")
-
-    def _acknowledge(self, alert: Alert) -> None:
-        desk = self.cockpit.desk
-        if alert.id not in desk.acknowledged:
-            self.send(MarkTime(text=f"acknowledged: {alert.text}"))
-        desk.take(alert)
-        self.look(replace(self.view, acknowledged=desk.acknowledged))
-
-    def _mute(self, found: str) -> None:
-        alert, desk = self._alert(found), self.cockpit.desk
-        if alert is None:
-            return
-        if desk.muted_until_ns(alert) is not None:
-            desk.unmute(alert)
-            return
-        self._acknowledge(alert)
-        desk.mute(alert)
-        self._tell_mute(alert)
-
-    def _tell_mute(self, alert: Alert) -> None:
-        until_ns = self.cockpit.desk.muted_until_ns(alert)
-        if until_ns is not None:
-            names = who_words([self.called(name) for name in alert.routes])
-            self.notify(f"{names}: muted until {time_of_day(until_ns, 0)[:5]}.")
-
-    def _alert(self, found: str) -> Alert | None:
-        alerts = self.cockpit.frames.present().alerts
-        return next((one.alert for one in alerts if one.alert.id == found), None)
-
-    def _go_to_alert(self, found: str | None) -> None:
-        """Go to the page of the route that showed it, at the moment when it began."""
-        alert = None if found is None else self._alert(found)
-        if alert is None:
-            return
-        travel = self.cockpit.travel
-        if travel.can_go_back:
-            self._go_where(travel.want(alert.since_ns))
-        name = alert.harm.route or next(iter(alert.routes), "")
-        if name:
-            self.go_to(name)
+        alerting.acknowledge_newest(self)
 
     # Where in time.
 
@@ -654,7 +582,7 @@ class LiveScreen(Screen[None]):
         """Go back or forth by some seconds, from what is shown."""
         if self._can_travel():
             held_ns = self.latest.now_ns if self.view.frozen else None
-            self._go_where(self.cockpit.travel.step(round(by_s * NS_PER_S), held_ns))
+            self.go_where(self.cockpit.travel.step(round(by_s * NS_PER_S), held_ns))
 
     def action_event(self, step: int) -> None:
         """Go to the next thing that happened, or to the one before."""
@@ -665,7 +593,7 @@ class LiveScreen(Screen[None]):
         if stop is None:
             self.notify(f"Nothing is known to have happened {'after' if step > 0 else 'before'}.")
         else:
-            self._go_where(self.cockpit.travel.want(stop.at_ns))
+            self.go_where(self.cockpit.travel.want(stop.at_ns))
 
     def action_speed(self, faster: bool) -> None:
         """Play the past faster, or more slowly."""
@@ -680,7 +608,7 @@ class LiveScreen(Screen[None]):
         """Show the present again."""
         if self.view.frozen:
             self._thaw()
-        self._go_where(self.cockpit.travel.follow())
+        self.go_where(self.cockpit.travel.follow())
 
     def seek(self, text: str) -> str | None:
         """Go to a moment that was typed; return what is wrong with it."""
@@ -693,7 +621,7 @@ class LiveScreen(Screen[None]):
             at_ns = read_moment(text, span, here_ns, self.latest.wall_anchor_ns)
         except CommandError as error:
             return str(error)
-        self._go_where(travel.want(at_ns))
+        self.go_where(travel.want(at_ns))
         return None
 
     def _can_travel(self) -> bool:
@@ -703,7 +631,7 @@ class LiveScreen(Screen[None]):
             self.notify(NOTHING_RECORDED, severity="warning")
         return known
 
-    def _go_where(self, is_asked: bool) -> None:
+    def go_where(self, is_asked: bool) -> None:
         """Show that another place is wanted, and go there where somebody is asked to."""
         if self.view.frozen:
             self._thaw()
@@ -755,39 +683,13 @@ class LiveScreen(Screen[None]):
 
         await comparing.compare(self, change)
 
-    # What is told to whoever is not there.
-
     def action_bundle(self) -> None:
         """Write a folder that tells the incident of the route to whoever was not there."""
-        self._hand_over(writes=True)
+        handing_over.hand_over(self, writes=True)
 
     def action_copy(self) -> None:
         """Copy in a paragraph what happened."""
-        self._hand_over(writes=False)
-
-    def _hand_over(self, *, writes: bool) -> None:
-        if self.cockpit.is_handing_over:
-            self.notify("A hand-over is being made already.")
-            return
-        route = self.route()
-        if writes:
-            whose = f" of {self.called(route.name)}" if route is not None else ""
-            self.notify(f"Writing a bundle{whose}: reading the recording …")
-        name = route.name if route is not None else ""
-        self.run_worker(self._tell(self.latest, name, writes=writes), group="hand-over")
-
-    async def _tell(self, snapshot: Snapshot, name: str, *, writes: bool) -> None:
-        told = await self.cockpit.hand_over(snapshot, name, writes=writes)
-        if told.failure:
-            self.notify(neutralise(told.failure, _LINE_LIMIT), severity="error")
-        elif writes:
-            folder = neutralise(told.folder, _LINE_LIMIT)
-            self.notify(f"Bundle written: {folder}", timeout=_PATH_SHOWN_S)
-        else:
-            self.app.copy_to_clipboard(told.summary)
-            # Nobody answers OSC 52, so nobody knows whether this terminal obeyed.
-            shown = neutralise(told.summary, _LINE_LIMIT) if self.mask() is None else "The summary"
-            self.notify(f"{shown} copied, where the terminal takes OSC 52.")
+        handing_over.hand_over(self, writes=False)
 
     def action_private(self) -> None:
         """Mask the names of routes, models and hosts, and a server's words; or show them again."""

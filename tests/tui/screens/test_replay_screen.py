@@ -119,7 +119,7 @@ async def test_at_the_end_it_stands_still_and_says_so() -> None:
 async def test_what_is_not_read_yet_is_waited_for() -> None:
     async with viewing(FakeReplayed(read_share=0.34), read_s=3000.0) as viewer:
         assert "read 34 %" in viewer.text("header")
-        viewer.screen._go_where(viewer.travel.want(BEGIN_NS + 3300 * NS_PER_S))
+        viewer.screen.go_where(viewer.travel.want(BEGIN_NS + 3300 * NS_PER_S))
         await viewer.beat(1.0)
         assert viewer.at_s == 0.0  # it stands where it stood
         assert " → " in viewer.text("header")
@@ -138,7 +138,7 @@ async def test_a_moment_that_is_not_read_yet_can_be_typed() -> None:
 
 async def test_another_key_ends_the_waiting() -> None:
     async with viewing(FakeReplayed(read_share=0.34), read_s=3000.0) as viewer:
-        viewer.screen._go_where(viewer.travel.want(BEGIN_NS + 3300 * NS_PER_S))
+        viewer.screen.go_where(viewer.travel.want(BEGIN_NS + 3300 * NS_PER_S))
         await viewer.pilot.press("F")
         await viewer.beat()
         assert viewer.at_s == 3000.0
@@ -148,7 +148,7 @@ async def test_another_key_ends_the_waiting() -> None:
 async def test_what_is_waited_for_and_never_comes_ends_at_the_end() -> None:
     replayed = FakeReplayed(read_share=0.34)
     async with viewing(replayed, read_s=3000.0) as viewer:
-        viewer.screen._go_where(viewer.travel.want(BEGIN_NS + 3300 * NS_PER_S))
+        viewer.screen.go_where(viewer.travel.want(BEGIN_NS + 3300 * NS_PER_S))
         replayed.read_share, replayed.end_ns = 1.0, BEGIN_NS + 3000 * NS_PER_S
         replayed.failure = "run.0002.jsonl: \x1b[2JPermission denied"
         await viewer.beat()
