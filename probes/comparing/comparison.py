@@ -46,7 +46,7 @@ _HOPELESS: Final = 0.5
 """Where fewer than this share of the pairs have times, the share of good ones may settle an arm."""
 
 
-class Comparison:
+class PairedComparison:
     """One comparison by now."""
 
     def __init__(self, plan: ComparisonPlan, cost: ComparisonCost) -> None:

@@ -47,7 +47,7 @@ class ChartMark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TimeAxis:
+class ChartAxis:
     """What all charts of a page have in common."""
 
     stretch: Stretch
@@ -80,7 +80,7 @@ def curves_chart(
     unit: str,
     slices: Sequence[ChartSlice],
     curves: Sequence[Curve],
-    axis: TimeAxis,
+    axis: ChartAxis,
     *,
     goal: float | None = None,
     most: float | None = None,
@@ -124,7 +124,7 @@ def bars_chart(
     unit: str,
     slices: Sequence[ChartSlice],
     stacks: Sequence[Curve],
-    axis: TimeAxis,
+    axis: ChartAxis,
 ) -> str:
     """Return counts over time, what belongs together stacked."""
     totals = [sum(each) for each in zip(*(_zeros(one.values) for one in stacks), strict=True)]
@@ -150,7 +150,7 @@ def bars_chart(
     return _svg(title, unit, parts, _PLOT, keys if len(keys) > 1 else ())
 
 
-def states_chart(title: str, routes: Sequence[RouteFacts], axis: TimeAxis) -> str:
+def states_chart(title: str, routes: Sequence[RouteFacts], axis: ChartAxis) -> str:
     """Return a band for each route: what hurts is high and carries its word, what is well is a
     thin line."""
     row = 30
@@ -304,7 +304,7 @@ def _svg(
     )
 
 
-def _frame(axis: TimeAxis, plot: int) -> Iterator[str]:
+def _frame(axis: ChartAxis, plot: int) -> Iterator[str]:
     """Give the band of the incident, the axis of time and its marks."""
     bottom = _TOP + plot
     if axis.band is not None:

@@ -16,9 +16,9 @@ from probes.diagnosis.paging import harm_words
 from probes.events import AttemptFinished, Limit
 from probes.events.diagnosis_words import cause_words, what_words
 from probes.handover.charts import (
+    ChartAxis,
     ChartMark,
     Curve,
-    TimeAxis,
     arrivals_chart,
     bars_chart,
     curves_chart,
@@ -26,8 +26,8 @@ from probes.handover.charts import (
 )
 from probes.handover.facts import (
     Facts,
+    FiguresOfRoute,
     RouteFacts,
-    RouteFigures,
     good_probes,
     worst_probes,
 )
@@ -191,7 +191,7 @@ def _head(facts: Facts) -> Pairs:
     return Pairs(tuple((name, _text(text, 2 * _TEXT)) for name, text in rows))
 
 
-def _axis(facts: Facts) -> TimeAxis:
+def _axis(facts: Facts) -> ChartAxis:
     record, stretch = facts.incident, facts.stretch
     band = None
     if record is not None:
@@ -199,7 +199,7 @@ def _axis(facts: Facts) -> TimeAxis:
     marks = (one for one in facts.happenings if one.kind in ("knob", "mark"))
     numbered = tuple(ChartMark(one.at_ns, number) for number, one in enumerate(marks, 1))
     is_open = record is not None and record.end is None
-    return TimeAxis(stretch, facts.anchor_ns, band, is_open, numbered[:20])
+    return ChartAxis(stretch, facts.anchor_ns, band, is_open, numbered[:20])
 
 
 def _charts(facts: Facts) -> Iterator[Block]:
@@ -370,7 +370,7 @@ def _figures(facts: Facts) -> Iterator[Block]:
     )
 
 
-def _figure_cells(one: RouteFigures) -> tuple[str, ...]:
+def _figure_cells(one: FiguresOfRoute) -> tuple[str, ...]:
     good = NO_FIGURE if not one.finished else f"{one.good / one.finished * 100:.1f}"
     return (
         *(f"{one.finished:,}", good, f"{one.failed:,}"),

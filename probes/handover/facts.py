@@ -33,7 +33,7 @@ from probes.events import (
 from probes.handover.window import Stretch
 from probes.kit.clock import NS_PER_S, seconds
 from probes.run.incidents import IncidentRecord, RunIncidents
-from probes.run.timeline import Past, Timeline
+from probes.run.timeline import Past, RunTimeline
 from probes.stats.tokens import seconds_per_token
 
 SLICE_NS: Final = 10 * NS_PER_S
@@ -87,7 +87,7 @@ class ChartSlice(NamedTuple):
     """Median over streams."""
 
 
-class RouteFigures(NamedTuple):
+class FiguresOfRoute(NamedTuple):
     """What came of one route's probes that ended in a part of the stretch."""
 
     finished: int = 0
@@ -113,11 +113,11 @@ class RouteFacts:
     states: tuple[tuple[int, RouteState], ...]
     """Each with the stamp from which it was seen."""
     slices: tuple[ChartSlice, ...]
-    before: RouteFigures
+    before: FiguresOfRoute
     """Before the onset; of a stretch without incident, nothing."""
-    during: RouteFigures
+    during: FiguresOfRoute
     """While the incident stood; without one, in the whole stretch."""
-    after: RouteFigures
+    after: FiguresOfRoute
     row: RouteView | None
     """As the screen showed it at the end of the stretch: its usual, its goals."""
 
@@ -193,7 +193,7 @@ class Facts:
 
 
 def gather(
-    timeline: Timeline,
+    timeline: RunTimeline,
     stretch: Stretch,
     *,
     incident: str = "",
@@ -458,7 +458,7 @@ def _slices(
 
 def _figures(
     probes: list[ProbeStory], attempts: list[AttemptFinished], begin_ns: int, end_ns: int
-) -> RouteFigures:
+) -> FiguresOfRoute:
     ended = [
         story
         for story in probes
@@ -473,7 +473,7 @@ def _figures(
         if story.probe.done_ns is not None
     ]
     per_token = [seconds_per_token(one) for one in tried if not one.flagged]
-    return RouteFigures(
+    return FiguresOfRoute(
         finished=len(ended),
         failed=sum(story.probe.outcome != "ok" for story in ended),
         good=sum(story.is_good for story in ended),

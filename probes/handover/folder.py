@@ -29,7 +29,7 @@ from probes.handover.window import Stretch
 from probes.kit.paths import state_folder
 from probes.kit.short_figures import local_moment
 from probes.run.incidents import IncidentRecord
-from probes.run.timeline import Timeline
+from probes.run.timeline import RunTimeline
 from probes.store.recording_reader import RecordingError
 
 _NAMES_LIMIT: Final = 40
@@ -56,7 +56,7 @@ def bundles_folder() -> Path:
 
 
 def hand_over(
-    timeline: Timeline,
+    timeline: RunTimeline,
     stretch: Stretch,
     parent: Path,
     *,
@@ -108,7 +108,7 @@ def hand_over(
 
 
 def summary_of(
-    timeline: Timeline,
+    timeline: RunTimeline,
     stretch: Stretch,
     *,
     incident: str = "",

@@ -11,7 +11,7 @@ from probes.events import Diagnosis
 from probes.handover.folder import HandoverError, bundles_folder, hand_over, summary_of
 from probes.handover.window import AFTER_NS, BEFORE_NS, Stretch, stretch_without_incident
 from probes.kit.paths import NOWHERE
-from probes.run.timeline import Timeline, TimeSpan
+from probes.run.timeline import RunTimeline, TimeSpan
 from probes.store.recording_reader import RecordingError
 
 
@@ -35,7 +35,7 @@ def hand_over_snapshot(
         route: the one that is selected; empty for none.
         writes: a folder is written among the bundles; else there is the summary alone.
     """
-    if not isinstance(timeline, Timeline):
+    if not isinstance(timeline, RunTimeline):
         return ToldHandover(failure="Nothing is recorded that could be handed over.")
     span = timeline.recorded_span
     shown_ns = min(span.end_ns, snapshot.now_ns)

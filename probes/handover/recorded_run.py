@@ -11,16 +11,16 @@ from typing import NamedTuple
 from probes.board import Board
 from probes.diagnosis import Diagnostician
 from probes.run.report import IncidentReport, Progress, ReportReading
-from probes.run.timeline import Locate, Timeline
+from probes.run.timeline import Locate, RunTimeline
 from probes.run.verdicts import Judge, with_verdicts
-from probes.store.recording_files import Place
+from probes.store.recording_files import RecordedPlace
 from probes.store.recording_reader import read_pieces, recorded_parts
 
 
-class RecordedRun(NamedTuple):
+class ReadRun(NamedTuple):
     """A recording that was read."""
 
-    timeline: Timeline
+    timeline: RunTimeline
     report: IncidentReport
 
 
@@ -29,14 +29,14 @@ class _Recorded:
 
     def __init__(self, parts: Sequence[Path]) -> None:
         self.parts = parts
-        self.end: Place | None = None
+        self.end: RecordedPlace | None = None
 
     def here(self, _hello: bytes, /) -> Locate:
         place = self.end
         return lambda: place
 
 
-def read_run(paths: Sequence[Path], *, progress: Progress = lambda _bytes: None) -> RecordedRun:
+def read_run(paths: Sequence[Path], *, progress: Progress = lambda _bytes: None) -> ReadRun:
     """Read a recording; what is missing of it stands in the report.
 
     Raises:
@@ -46,7 +46,7 @@ def read_run(paths: Sequence[Path], *, progress: Progress = lambda _bytes: None)
     parts = recorded_parts(paths, missing.append)
     diagnostician, board, recorded = Diagnostician(), Board(), _Recorded(parts)
     judge, reading = Judge(diagnostician), ReportReading(diagnostician)
-    timeline = Timeline(board, recorded, judges_anew=True)
+    timeline = RunTimeline(board, recorded, judges_anew=True)
     done = 0
     for piece in read_pieces(parts, missing.append):
         recorded.end = piece.end
@@ -57,4 +57,4 @@ def read_run(paths: Sequence[Path], *, progress: Progress = lambda _bytes: None)
         reading.fold(events)
         done += len(piece.lines)
         progress(done)
-    return RecordedRun(timeline, reading.report(tuple(part.name for part in parts), missing))
+    return ReadRun(timeline, reading.report(tuple(part.name for part in parts), missing))

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from probes.config.urls import mask_url
 from probes.events import AttemptFinished, Event, Hello, decode_event, encode_event
 from probes.handover.window import Stretch
-from probes.run.timeline import Timeline
+from probes.run.timeline import RunTimeline
 from probes.store.recording import HELLO_PREFIX
 from probes.store.recording_reader import Piece, RecordingError, read_on, read_pieces
 
@@ -36,7 +36,7 @@ class WindowRecording(NamedTuple):
     """It begins where the run, or what is left of it, begins."""
 
 
-def recording_of(timeline: Timeline, stretch: Stretch) -> WindowRecording:
+def recording_of(timeline: RunTimeline, stretch: Stretch) -> WindowRecording:
     """Return the recording up to the end of a stretch.
 
     Raises:

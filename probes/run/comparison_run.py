@@ -29,7 +29,7 @@ from probes.comparing.arms import (
     arms_of_change,
     arms_of_routes,
 )
-from probes.comparing.comparison import Comparison
+from probes.comparing.comparison import PairedComparison
 from probes.comparing.plan import MARGIN, MOST_PAIRS, ComparisonPlan
 from probes.comparing.results import ArmResult, result_of
 from probes.comparing.views import ComparisonCost, ComparisonState, ComparisonView
@@ -99,7 +99,7 @@ class ComparisonRun:
             in_process=in_process,
         )
         self._session.subscribe(self._receive)
-        self._comparison = Comparison(plan, cost_of(plan))
+        self._comparison = PairedComparison(plan, cost_of(plan))
         self._view = self._comparison.view()
         self._learned = {arm.name: LearnedUse() for arm in plan.arms}
         self._bell = Signal()

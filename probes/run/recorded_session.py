@@ -23,9 +23,9 @@ from probes.control.status import HostState, HostStatus
 from probes.control.wanted import Wanted, WantedRoute
 from probes.diagnosis import Diagnostician
 from probes.events import Hello
-from probes.run.timeline import Locate, Timeline
+from probes.run.timeline import Locate, RunTimeline
 from probes.run.verdicts import Judge, with_verdicts
-from probes.store.recording_files import Place
+from probes.store.recording_files import RecordedPlace
 from probes.store.recording_reader import (
     Piece,
     RecordingError,
@@ -56,9 +56,9 @@ class RecordedSession:
         self._parts = recorded_parts(paths, self._remarks.append)
         self._bytes = sum(part.stat().st_size for part in self._parts)
         self._read = 0
-        self._end: Place | None = None
+        self._end: RecordedPlace | None = None
         self._board = Board()
-        self._timeline = Timeline(self._board, self, judges_anew=True)
+        self._timeline = RunTimeline(self._board, self, judges_anew=True)
         self._judge = Judge(diagnostician or Diagnostician())
         self._wanted = Wanted(MappingProxyType({}), MappingProxyType({}))
         self._state: HostState = "starting"
@@ -126,7 +126,7 @@ class RecordedSession:
         return self._board
 
     @property
-    def timeline(self) -> Timeline:
+    def timeline(self) -> RunTimeline:
         """What can be gone to by now."""
         return self._timeline
 

@@ -41,7 +41,7 @@ from probes.money.run_ledger import RunLedger
 from probes.run.funded import FundedEngine
 from probes.run.sinks import Sink, WantedState, board_sink, recorder_sink
 from probes.run.thickening import Thickening
-from probes.run.timeline import Timeline, in_a_thread
+from probes.run.timeline import RunTimeline, in_a_thread
 from probes.run.verdicts import Judge, with_verdicts
 from probes.sources.child_process import launch_process
 from probes.sources.rules import HostLimits
@@ -105,7 +105,7 @@ class Session:
         self._board.expect(self._routes)
         self._wanted = WantedState(config.routes)
         self._timeline = (
-            None if recorder is None else Timeline(self._board, recorder, aside=in_a_thread)
+            None if recorder is None else RunTimeline(self._board, recorder, aside=in_a_thread)
         )
         self._sinks: list[Sink] = [
             # Whoever comes later and looks at the board sees the batch that it is called with.
@@ -174,7 +174,7 @@ class Session:
         return self._source.status
 
     @property
-    def timeline(self) -> Timeline | None:
+    def timeline(self) -> RunTimeline | None:
         """What of the run can be gone back to; None where nothing is recorded."""
         return self._timeline
 

@@ -35,7 +35,7 @@ from probes.events import (
 )
 from probes.kit.clock import NS_PER_S
 from probes.store.recording import HELLO_PREFIX
-from probes.store.recording_files import Place
+from probes.store.recording_files import RecordedPlace
 from probes.store.recording_reader import Piece, RecordingError, read_on, read_pieces
 
 EVENTS_APART: Final = 4_000
@@ -61,7 +61,7 @@ _ENDS_KEPT: Final = 2_000
 _DURABLE: Final = frozenset(DURABLE_TYPES)
 _DERIVED: Final = frozenset(get_args(Derived))
 
-Locate: TypeAlias = Callable[[], Place | None]
+Locate: TypeAlias = Callable[[], RecordedPlace | None]
 """Return where a moment stands in the recording; None while it is not written, or was lost."""
 
 
@@ -122,7 +122,7 @@ class _Moment:
 _AT_NS: Final = attrgetter("at_ns")
 
 
-class Timeline:
+class RunTimeline:
     """Takes a run's batches after its board and its recorder have; see the rules."""
 
     def __init__(
@@ -216,7 +216,7 @@ class Timeline:
         place = bisect_right(moments, at_ns, key=_AT_NS)
         return moments[max(0, place - 1)] if moments else None
 
-    def read_on(self, place: Place) -> Iterator[Piece]:
+    def read_on(self, place: RecordedPlace) -> Iterator[Piece]:
         """Yield what is recorded after a place by now. Raises RecordingError."""
         parts = list(self._recorded.parts)
         return read_on(parts if place.part in parts else [place.part], place)
@@ -306,7 +306,7 @@ class Timeline:
 class Past:
     """A board that stands somewhere in the past of a run. Any one thread may use it at a time."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: RunTimeline) -> None:
         self._timeline = timeline
         self._reading: _Reading | None = None
         self._ahead: _Ahead | None = None
@@ -408,7 +408,7 @@ class Past:
 class _Ahead:
     """How attempts ended that are open where somebody stands."""
 
-    def __init__(self, timeline: Timeline, place: Place) -> None:
+    def __init__(self, timeline: RunTimeline, place: RecordedPlace) -> None:
         self._timeline = timeline
         self._place = place
         """Where the next piece begins."""
@@ -445,7 +445,7 @@ class _Ahead:
 class _Reading:
     """A board made of a checkpoint, and what it folds next."""
 
-    def __init__(self, timeline: Timeline, moment: _Moment) -> None:
+    def __init__(self, timeline: RunTimeline, moment: _Moment) -> None:
         """Raises RecordingError where nothing is recorded after the checkpoint yet."""
         place = moment.locate()
         self.board = moment.checkpoint.board()

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from probes.control.commands import Command
 from probes.control.status import HostState, HostStatus
 from probes.sources.source import Receive
-from probes.store.recording_files import Place
+from probes.store.recording_files import RecordedPlace
 from probes.store.recording_reader import Report, read_pieces
 
 
@@ -28,14 +28,14 @@ class RecordingSource:
         self._stopping = False
         self._released = anyio.Event()
         self._released.set()
-        self._end: Place | None = None
+        self._end: RecordedPlace | None = None
 
     @property
     def parts(self) -> Sequence[Path]:
         """The files, in order."""
         return self._parts
 
-    def here(self, _hello: bytes) -> Callable[[], Place | None]:
+    def here(self, _hello: bytes) -> Callable[[], RecordedPlace | None]:
         """Return what tells the place behind all that was given by now; it knows its `hello`."""
         place = self._end
         return lambda: place

@@ -25,7 +25,7 @@ import msgspec
 
 from probes.kit.paths import state_folder
 from probes.kit.short_figures import counted
-from probes.store.recording_files import OpenPart, Place, open_part, retain
+from probes.store.recording_files import OpenPart, RecordedPlace, open_part, retain
 
 HELLO_PREFIX: Final = b'{"type":"hello"'
 """Whoever encodes an event writes its type first."""
@@ -172,11 +172,11 @@ class Recorder:
         """The files that were written, in order; retention may have deleted the first of them."""
         return tuple(dict.fromkeys(stretch.part for stretch in self._stretches))
 
-    def here(self, hello: bytes) -> Callable[[], Place | None]:
+    def here(self, hello: bytes) -> Callable[[], RecordedPlace | None]:
         """Return what tells where the lines stand that follow those given by now; see `place`."""
         return partial(self.place, self.given, hello)
 
-    def place(self, given: int, hello: bytes) -> Place | None:
+    def place(self, given: int, hello: bytes) -> RecordedPlace | None:
         """Return where the lines stand that followed so many bytes of those given, `hello` being
         the last of its kind before them; None where they are not written yet, or were lost."""
         stretches = self._stretches
@@ -184,7 +184,7 @@ class Recorder:
         if at < 0 or given > stretches[at].end:
             return None
         begin, _, part, offset = stretches[at]
-        return Place(part, offset + given - begin, hello)
+        return RecordedPlace(part, offset + given - begin, hello)
 
     def close(self) -> None:
         """Write what waits, bring it to the disk, end the thread; waits 5 s at most."""

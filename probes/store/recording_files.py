@@ -26,7 +26,7 @@ _READ_BYTES: Final = 1 << 16
 _NS_PER_DAY: Final = 86_400 * 1_000_000_000
 
 
-class Place(NamedTuple):
+class RecordedPlace(NamedTuple):
     """A place between two lines of a recording."""
 
     part: Path

@@ -26,7 +26,7 @@ import msgspec
 from probes.events import DURABLE_TYPES, SCHEMA_VERSION, Event, Hello, decode_event
 from probes.kit.open_regular import open_regular
 from probes.kit.short_figures import counted
-from probes.store.recording_files import RECORDING_NAME, Place, RecordingHead, part_number
+from probes.store.recording_files import RECORDING_NAME, RecordedPlace, RecordingHead, part_number
 
 LONGEST_LINE: Final = 16 << 20
 """Bytes. An attempt with all of its texts and 100,000 chunks has a twentieth of it."""
@@ -68,7 +68,7 @@ class Piece(NamedTuple):
     events: list[Event]
     lines: bytes
     """Those of the durable ones."""
-    end: Place
+    end: RecordedPlace
     """Where the next piece begins."""
 
 
@@ -164,7 +164,7 @@ def read_pieces(
         raise RecordingError(f"{parts[0]}: {why}: no recording of llmtop")
 
 
-def read_on(parts: Sequence[Path], place: Place) -> Iterator[Piece]:
+def read_on(parts: Sequence[Path], place: RecordedPlace) -> Iterator[Piece]:
     """Yield what follows a place that was reached before, up to what is written by now.
 
     A last line without its end is still being written, and is left for the next time. What is
@@ -285,10 +285,10 @@ class _Reading:
                 lines.append(line if line.endswith(b"\n") else line + b"\n")
             size += len(line)
             if size > self._batch_bytes:
-                yield Piece(events, b"".join(lines), Place(part, self._offset, self._hello))
+                yield Piece(events, b"".join(lines), RecordedPlace(part, self._offset, self._hello))
                 events, lines, size = [], [], 0
         if events:
-            yield Piece(events, b"".join(lines), Place(part, self._offset, self._hello))
+            yield Piece(events, b"".join(lines), RecordedPlace(part, self._offset, self._hello))
 
     def _events(self, lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[Event, bytes]]:
         for number, line in lines:

@@ -21,7 +21,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from probes.comparing.arms import arms_of_routes
-from probes.comparing.comparison import Comparison
+from probes.comparing.comparison import PairedComparison
 from probes.comparing.plan import ALPHA, MOST_PAIRS, ComparisonPlan
 from probes.comparing.results import ArmResult
 from probes.comparing.views import ComparisonCost, ComparisonVerdict
@@ -113,7 +113,7 @@ def plan(pairs: int) -> ComparisonPlan:
 def compared(nature: Nature, ratio: float, pairs: int, seed: str) -> Outcome:
     """Run one comparison to its end, as a run does."""
     random = Random(seed)
-    comparison = Comparison(plan(pairs), ComparisonCost(pairs, 2 * pairs + 2, 0, None))
+    comparison = PairedComparison(plan(pairs), ComparisonCost(pairs, 2 * pairs + 2, 0, None))
     blocks = results(nature, ratio, random)
     while not comparison.is_known and comparison.pairs < pairs:
         # The order in which they are asked: where nothing differs but the order, nothing does.

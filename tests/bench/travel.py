@@ -36,7 +36,7 @@ from probes.events import (  # noqa: E402
 )
 from probes.kit.clock import NS_PER_S  # noqa: E402
 from probes.run.sinks import board_sink, recorder_sink  # noqa: E402
-from probes.run.timeline import Past, Timeline, in_a_thread  # noqa: E402
+from probes.run.timeline import Past, RunTimeline, in_a_thread  # noqa: E402
 from probes.store.recording import Recorder  # noqa: E402
 
 
@@ -104,7 +104,7 @@ def main() -> None:
     write = sys.stdout.write
     with tempfile.TemporaryDirectory() as folder:
         board, recorder = Board(), Recorder.to_folder(Path(folder), max_mb=4096, max_days=7)
-        timeline = Timeline(board, recorder, aside=in_a_thread)
+        timeline = RunTimeline(board, recorder, aside=in_a_thread)
         recorder.start(write)
         fold, record = board_sink(board), recorder_sink(recorder)
         taking: list[tuple[float, float]] = []

@@ -9,7 +9,7 @@ from bench.incident_streams.stream import Stream
 
 from probes.events import Event, durable_lines
 from probes.handover.facts import Facts, gather
-from probes.handover.recorded_run import RecordedRun, read_run
+from probes.handover.recorded_run import ReadRun, read_run
 from probes.handover.window import stretch_of_incident
 
 OUTAGE = "outage.503"
@@ -31,7 +31,7 @@ def recorded(
     return path
 
 
-def facts_of(run: RecordedRun) -> Facts:
+def facts_of(run: ReadRun) -> Facts:
     """Return what there is to tell of the first incident that was named."""
     record = next(one.record for one in run.report.incidents if one.record.named_ns is not None)
     return gather(

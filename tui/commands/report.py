@@ -29,7 +29,7 @@ from probes.events.diagnosis_words import (
     what_words,
 )
 from probes.handover.folder import HandoverError, hand_over
-from probes.handover.recorded_run import RecordedRun, read_run
+from probes.handover.recorded_run import ReadRun, read_run
 from probes.handover.window import (
     WHOLE_NS,
     Stretch,
@@ -128,7 +128,7 @@ def _write_handover(arguments: Namespace) -> int:
     return OK
 
 
-def _asked_stretch(arguments: Namespace, recorded: RecordedRun) -> tuple[Stretch, str]:
+def _asked_stretch(arguments: Namespace, recorded: ReadRun) -> tuple[Stretch, str]:
     """Return the part of the recording that is wanted, and the incident of it.
 
     Without a word it is the incident of which most probes failed; without one the whole recording,

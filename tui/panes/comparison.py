@@ -113,7 +113,7 @@ _BEYOND: Final = ("←", "→")
 """An interval that goes on beyond the scale."""
 
 
-class Axis(msgspec.Struct, frozen=True):
+class RatioAxis(msgspec.Struct, frozen=True):
     """Where values stand in some cells: of one shape for all that are read under each other."""
 
     width: int
@@ -135,7 +135,7 @@ class Axis(msgspec.Struct, frozen=True):
         return [self.top**step if self.is_ratio else self.top * step for step in _TICKS]
 
 
-def axis_of(figures: Iterable[ComparedFigure], width: int, *, is_ratio: bool) -> Axis:
+def axis_of(figures: Iterable[ComparedFigure], width: int, *, is_ratio: bool) -> RatioAxis:
     """Return the narrowest axis that holds the intervals, in so many cells or one fewer."""
     ends = [
         end
@@ -150,10 +150,10 @@ def axis_of(figures: Iterable[ComparedFigure], width: int, *, is_ratio: bool) ->
         sizes = [abs(end) for end in ends]
     widest = max(sizes, default=tops[0])
     top = next((top for top in tops if widest <= top), tops[-1])
-    return Axis(width - 1 + width % 2, top, is_ratio)
+    return RatioAxis(width - 1 + width % 2, top, is_ratio)
 
 
-def interval_line(figure: ComparedFigure | TrailPoint, axis: Axis, role: Role) -> Line:
+def interval_line(figure: ComparedFigure | TrailPoint, axis: RatioAxis, role: Role) -> Line:
     """Return an interval on its axis: `├━━━●━━┤`, with the middle of the axis as `│`.
 
     Where an end is open yet it goes on beyond the scale; where both are, it is drawn as a guess.
@@ -178,7 +178,7 @@ def interval_line(figure: ComparedFigure | TrailPoint, axis: Axis, role: Role) -
     return _merged(marks)
 
 
-def axis_line(axis: Axis) -> Line:
+def axis_line(axis: RatioAxis) -> Line:
     """Return the labels of an axis over its cells: `×0.5   ×0.71   ×1   ×1.41   ×2`."""
     text = [" "] * axis.width
     taken = -1
@@ -377,15 +377,15 @@ class _Columns:
         room = width - self.before - after - (_RANGE + 2 if self.ranged else 0)
         self.axis = min(_MOST_AXIS, room if room >= _LEAST_AXIS else 0)
 
-    def axis_for(self, figures: Iterable[ComparedFigure], *, is_ratio: bool) -> Axis | None:
+    def axis_for(self, figures: Iterable[ComparedFigure], *, is_ratio: bool) -> RatioAxis | None:
         """Return the axis on which figures of one kind stand; None where it has no room."""
         return axis_of(figures, self.axis, is_ratio=is_ratio) if self.axis else None
 
-    def heads(self, unit: str, axis: Axis) -> Line:
+    def heads(self, unit: str, axis: RatioAxis) -> Line:
         """Return the labels of an axis where it stands."""
         return (*pad(((f" {unit}", "head"),), self.before), *axis_line(axis))
 
-    def line(self, figure: ComparedFigure, axis: Axis | None, shown: ComparisonView) -> Line:
+    def line(self, figure: ComparedFigure, axis: RatioAxis | None, shown: ComparisonView) -> Line:
         """Return a figure: its name, the difference, its interval, its pairs, what it means."""
         role = _VERDICT_ROLES[figure.verdict]
         spelled = estimate_words(figure)
@@ -401,7 +401,7 @@ class _Columns:
         end: Line = ((f"  {_pairs(figure.pairs)}", "dim"), (f"  {meaning(figure, shown)}", role))
         return clip((*start, *middle, *ranged, *end), self.width)
 
-    def trail_line(self, point: TrailPoint, axis: Axis) -> Line:
+    def trail_line(self, point: TrailPoint, axis: RatioAxis) -> Line:
         """Return an interval as it was at fewer pairs, where it now stands."""
         blank = " " * (_RANGE + 2 if self.ranged else 0)
         end = f"  {blank}{_pairs(point.pairs)}"
@@ -417,8 +417,8 @@ def _differences(
     letter: str,
     arm: ArmView,
     columns: _Columns,
-    ratios: Axis | None,
-    points: Axis | None,
+    ratios: RatioAxis | None,
+    points: RatioAxis | None,
 ) -> Iterator[Line]:
     """Give what is known of an arm against the first, a line a figure, ratios before shares."""
     first = _name(shown.arms[0].name)
@@ -433,7 +433,7 @@ def _differences(
 
 
 def _trail(
-    letter: str, arm: ArmView, columns: _Columns, axis: Axis | None, most: int
+    letter: str, arm: ArmView, columns: _Columns, axis: RatioAxis | None, most: int
 ) -> list[Line]:
     """Return how the interval of the figure that decides narrowed, the newest first, in at most so
     many lines."""

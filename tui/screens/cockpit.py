@@ -17,7 +17,7 @@ from tui.keys import KEYS, Hotkey
 from tui.panes.header import Strips
 from tui.panes.view import ReplayView, ViewState
 from tui.screens.alert_desk import AlertDesk
-from tui.screens.comparisons import Comparisons
+from tui.screens.comparisons import ComparisonDesk
 from tui.screens.frames import Frames
 from tui.screens.masking import mask_of
 from tui.screens.travel import Travel
@@ -69,7 +69,7 @@ class CockpitState:
         self.frames = Frames(session.board, clock, self.travel)
         self.strips = Strips()
         self.desk = desk or AlertDesk(clock)
-        self.comparisons = Comparisons(session)
+        self.comparisons = ComparisonDesk(session)
         self._propose = propose
         self._hand_over = hand_over
         self.is_handing_over = False

@@ -28,7 +28,7 @@ _LEAST_HEADS: Final = 30
 _DIGITS: Final = 9
 
 
-class Choice(msgspec.Struct, frozen=True):
+class CompareChoice(msgspec.Struct, frozen=True):
     """One thing to compare."""
 
     head: str
@@ -47,7 +47,7 @@ def choices_for(
     route: RouteView | None,
     others: Sequence[RouteView],
     last: ComparisonView | None,
-) -> tuple[Choice, ...]:
+) -> tuple[CompareChoice, ...]:
     """Return what can be compared, what is likeliest first.
 
     Args:
@@ -56,20 +56,22 @@ def choices_for(
         others: all routes; those of the same model are most alike, and come first.
         last: the comparison that ended last.
     """
-    found: list[Choice] = []
+    found: list[CompareChoice] = []
     if len(tagged) > 1:
-        found.append(Choice(" against ".join(tagged), "the routes that are tagged", tuple(tagged)))
+        found.append(
+            CompareChoice(" against ".join(tagged), "the routes that are tagged", tuple(tagged))
+        )
     if route is not None:
         found.extend(_changes(route))
     if last is not None:
         names = " against ".join(arm.name for arm in last.arms)
         words = f"{STATE_WORDS[last.state]}: {names}"
-        found.append(Choice("the last comparison", words))
+        found.append(CompareChoice("the last comparison", words))
     if route is not None:
         rest = [other for other in others if other.name != route.name]
         rest.sort(key=lambda other: (other.model != route.model, other.name))
         found.extend(
-            Choice(
+            CompareChoice(
                 f"against {other.name}",
                 "the same model at another base URL"
                 if other.model == route.model
@@ -81,7 +83,7 @@ def choices_for(
     return tuple(found)
 
 
-def _changes(route: RouteView) -> list[Choice]:
+def _changes(route: RouteView) -> list[CompareChoice]:
     """Return the one things of a route that can be changed."""
     is_long = (route.input_tokens or 0) >= _LONG_FROM
     tokens = SHORT_PROMPT if is_long else LONG_PROMPT
@@ -102,10 +104,10 @@ def _changes(route: RouteView) -> list[Choice]:
             ArmChange("prompt", str(tokens)),
         ),
     )
-    return [Choice(head, meaning, (route.name,), change) for head, meaning, change in told]
+    return [CompareChoice(head, meaning, (route.name,), change) for head, meaning, change in told]
 
 
-def menu_lines(choices: Sequence[Choice], width: int, at: int) -> list[Line]:
+def menu_lines(choices: Sequence[CompareChoice], width: int, at: int) -> list[Line]:
     """Return a line for each choice; `at` is the cursor's, the first have a digit that takes them.
 
     Names in `choices` are as they may be shown.
@@ -128,7 +130,7 @@ def menu_lines(choices: Sequence[Choice], width: int, at: int) -> list[Line]:
 class ChoicesPage(ListPage):
     """The menu's text."""
 
-    def __init__(self, choices: Sequence[Choice]) -> None:
+    def __init__(self, choices: Sequence[CompareChoice]) -> None:
         super().__init__(len(choices))
         self.choices = choices
 
@@ -140,7 +142,7 @@ class ChoicesPage(ListPage):
 class CompareMenu(ListMenu[int]):
     """Asks what to compare; gives the place of the choice."""
 
-    def __init__(self, route: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, route: str, choices: Sequence[CompareChoice]) -> None:
         """Prepare to ask about a route; all names are as they may be shown."""
         super().__init__(
             ChoicesPage(choices),

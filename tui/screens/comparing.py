@@ -16,7 +16,7 @@ from probes.kit.sanitise import neutralise
 from tui.draw.text import counted, usd
 from tui.keys import key_or_label
 from tui.panes.view import ARM_LETTERS
-from tui.screens.compare_menu import Choice, CompareMenu, choices_for
+from tui.screens.compare_menu import CompareChoice, CompareMenu, choices_for
 from tui.screens.comparison import ComparisonScreen
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _route(screen: "LiveScreen") -> RouteView | None:
     return screen.route()
 
 
-def _as_shown(screen: "LiveScreen", choice: Choice) -> Choice:
+def _as_shown(screen: "LiveScreen", choice: CompareChoice) -> CompareChoice:
     mask = screen.mask()
     if mask is None:
         return choice

@@ -22,7 +22,7 @@ _ENDS_WITHIN_S: Final = 2.0
 second."""
 
 
-class Comparisons:
+class ComparisonDesk:
     """The comparison of one cockpit. What is asked and counted is its session's to do."""
 
     def __init__(self, session: CockpitSession) -> None:

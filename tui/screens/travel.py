@@ -40,7 +40,7 @@ _STOPS: Final[frozenset[HappeningKind]] = frozenset(
 _AT_NS: Final = attrgetter("at_ns")
 
 
-class Place(msgspec.Struct, frozen=True):
+class PlaceInTime(msgspec.Struct, frozen=True):
     """A moment of the run that is shown, in ns of its stream."""
 
     at_ns: int
@@ -121,13 +121,13 @@ class Travel:
         """The board of the past that is shown; None while it is being moved, and live."""
         return None if self._is_live or self._way_ns is not None else self._board
 
-    def place(self) -> Place | None:
+    def place(self) -> PlaceInTime | None:
         """Return where one stands; None live, and of a recording of which nothing is shown yet."""
         if self._is_live or self._timeline is None:
             return None
         span = self._timeline.span
         far = self._way_ns is not None and self._clock.monotonic_ns() - self._since_ns > _LONG_NS
-        return Place(
+        return PlaceInTime(
             self._at_ns,
             self._goal_ns,
             span.begin_ns,
@@ -153,7 +153,7 @@ class Travel:
         if self._timeline is None:
             return None
         span, here_ns = self._timeline.span, self.here_ns
-        return Place(here_ns, here_ns, span.begin_ns, self.end_ns, span.is_cut)
+        return PlaceInTime(here_ns, here_ns, span.begin_ns, self.end_ns, span.is_cut)
 
     @property
     def end_ns(self) -> int:

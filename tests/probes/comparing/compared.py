@@ -4,7 +4,7 @@ import math
 from random import Random
 
 from probes.comparing.arms import ArmChange, arms_of_change, arms_of_routes
-from probes.comparing.comparison import Comparison
+from probes.comparing.comparison import PairedComparison
 from probes.comparing.plan import ComparisonPlan
 from probes.comparing.results import ArmResult
 from probes.comparing.views import ComparisonCost
@@ -27,8 +27,8 @@ def plan_of_change(change: ArmChange) -> ComparisonPlan:
     return ComparisonPlan(arms_of_change(route("alpha"), change), change)
 
 
-def comparison_of(plan: ComparisonPlan) -> Comparison:
-    made = Comparison(plan, COST)
+def comparison_of(plan: ComparisonPlan) -> PairedComparison:
+    made = PairedComparison(plan, COST)
     made.end("running")
     return made
 
@@ -37,7 +37,7 @@ def answer(ttft_s: float, speed: float = 50.0) -> ArmResult:
     return ArmResult(ttft_s=ttft_s, e2e_s=ttft_s + 1.0, tokens_per_s=speed)
 
 
-def feed(comparison: Comparison, pairs: int, *, seed: int = 1, **ratios: float) -> None:
+def feed(comparison: PairedComparison, pairs: int, *, seed: int = 1, **ratios: float) -> None:
     """Give it blocks of lognormal times, σ 0.3, until it knows; each arm takes its ratio of them.
 
     Speeds are alike, and nothing fails.

@@ -14,7 +14,7 @@ from comparing.compared import (
 )
 
 from probes.comparing.arms import ArmChange, ChangeKind
-from probes.comparing.comparison import Comparison
+from probes.comparing.comparison import PairedComparison
 from probes.comparing.views import ComparedFigure, ComparisonState
 from probes.comparing.words import estimate_words, interval_words, ratio_words, verdict_words
 
@@ -24,7 +24,7 @@ TURNS = (
 )
 
 
-def said(comparison: Comparison, state: ComparisonState, why: str = "") -> str:
+def said(comparison: PairedComparison, state: ComparisonState, why: str = "") -> str:
     comparison.end(state, why)
     return comparison.view().sentence
 

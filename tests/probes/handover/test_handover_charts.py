@@ -11,9 +11,9 @@ from probes.board.views import HURT_STATES, RouteState
 from probes.handover.charts import (
     _LOOKS,
     WIDTH,
+    ChartAxis,
     ChartMark,
     Curve,
-    TimeAxis,
     _nice_top,
     arrivals_chart,
     bars_chart,
@@ -25,7 +25,7 @@ from probes.handover.window import Stretch
 from probes.kit.clock import NS_PER_S
 
 STRETCH = Stretch(0, 600 * NS_PER_S)
-AXIS = TimeAxis(STRETCH, 1_790_000_000 * NS_PER_S, band=(200 * NS_PER_S, 300 * NS_PER_S))
+AXIS = ChartAxis(STRETCH, 1_790_000_000 * NS_PER_S, band=(200 * NS_PER_S, 300 * NS_PER_S))
 
 
 def slices(values: list[float | None]) -> list[ChartSlice]:
@@ -68,13 +68,13 @@ def test_where_nothing_was_measured_there_is_a_hole() -> None:
 
 
 def test_the_incident_is_a_band_with_its_onset_and_end_and_marks_have_numbers() -> None:
-    axis = TimeAxis(STRETCH, AXIS.anchor_ns, AXIS.band, marks=(ChartMark(100 * NS_PER_S, 1),))
+    axis = ChartAxis(STRETCH, AXIS.anchor_ns, AXIS.band, marks=(ChartMark(100 * NS_PER_S, 1),))
     picture = bars_chart("t", "", slices([1.0]), (Curve("429s", "bar-429", [3.0]),), axis)
     (band,), (onset,), (end,) = (elements(picture, look) for look in ("band", "onset", "end"))
     assert f"M{float(band.get('x', 0)):.1f} " in onset.get("d", "")
     assert onset.get("d") != end.get("d")
     assert [one.text for one in elements(picture, "mark-word")] == ["1"]
-    still = TimeAxis(STRETCH, AXIS.anchor_ns, AXIS.band, is_open=True)
+    still = ChartAxis(STRETCH, AXIS.anchor_ns, AXIS.band, is_open=True)
     assert elements(bars_chart("t", "", slices([1.0]), (), still), "end") == []
 
 
@@ -86,7 +86,7 @@ def test_no_bar_is_said() -> None:
 
 @pytest.mark.parametrize("lasts_s", [0, 1, 9, 61, 600, 3600, 86_400, 604_800])
 def test_the_axis_of_time_has_a_few_words_that_do_not_touch(lasts_s: int) -> None:
-    axis = TimeAxis(Stretch(0, lasts_s * NS_PER_S), AXIS.anchor_ns)
+    axis = ChartAxis(Stretch(0, lasts_s * NS_PER_S), AXIS.anchor_ns)
     picture = curves_chart("t", "", slices([1.0]), (Curve("a", "p50", [1.0]),), axis)
     words = [one for one in elements(picture, "tick") if ":" in (one.text or "")]
     places = sorted(float(one.get("x", 0)) for one in words)
@@ -95,7 +95,7 @@ def test_the_axis_of_time_has_a_few_words_that_do_not_touch(lasts_s: int) -> Non
 
 
 def test_every_picture_of_a_run_lies_in_its_frame(facts: Facts) -> None:
-    axis = TimeAxis(facts.stretch, facts.anchor_ns, (facts.since_ns, facts.end_ns))
+    axis = ChartAxis(facts.stretch, facts.anchor_ns, (facts.since_ns, facts.end_ns))
     assert_within(states_chart("states", facts.routes, axis))
     for story in worst_probes(facts):
         assert_within(arrivals_chart("probe", story, story.lasted_s))
@@ -104,7 +104,7 @@ def test_every_picture_of_a_run_lies_in_its_frame(facts: Facts) -> None:
 def test_every_state_has_a_look_and_what_hurts_is_high(facts: Facts) -> None:
     looks: dict[RouteState, str] = {state: look for look, all_ in _LOOKS.items() for state in all_}
     assert set(looks) == {*HURT_STATES, "ok"}
-    axis = TimeAxis(facts.stretch, facts.anchor_ns)
+    axis = ChartAxis(facts.stretch, facts.anchor_ns)
     picture = states_chart("states", facts.routes[:1], axis)
     heights = {look: elements(picture, look)[0].get("height") for look in ("s-dead", "s-ok")}
     assert heights == {"s-dead": "12", "s-ok": "3"}

@@ -8,7 +8,7 @@ from handed import LIMITED, facts_of, recorded
 from probes.board.views import ChartPoint
 from probes.events import Diagnosis, Hello, Usual
 from probes.handover.facts import Facts, gather, good_probes, quantile, worst_probes
-from probes.handover.recorded_run import RecordedRun, read_run
+from probes.handover.recorded_run import ReadRun, read_run
 from probes.handover.window import (
     AFTER_NS,
     BEFORE_NS,
@@ -23,12 +23,12 @@ from probes.run.timeline import TimeSpan
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
+def run(tmp_path_factory: pytest.TempPathFactory) -> ReadRun:
     return read_run([recorded(tmp_path_factory.mktemp("run") / "run.jsonl")])
 
 
 @pytest.fixture(scope="module")
-def facts(run: RecordedRun) -> Facts:
+def facts(run: ReadRun) -> Facts:
     return facts_of(run)
 
 
@@ -58,7 +58,7 @@ def test_a_stretch_is_of_the_incident_and_of_what_is_recorded() -> None:
     assert stretch_without_incident(span, 7, 5) == (7, 7)
 
 
-def test_counts_are_those_of_the_board_slice_by_slice(run: RecordedRun) -> None:
+def test_counts_are_those_of_the_board_slice_by_slice(run: ReadRun) -> None:
     """Whole slices of the board, so that what both count is the same."""
     past = run.timeline.past()
     past.go(run.timeline.span.end_ns)
@@ -107,7 +107,7 @@ def test_what_was_hit_is_told_first(tmp_path: Path) -> None:
 
 
 def test_a_stretch_is_read_with_its_hello_first_and_its_verdicts_in_place(
-    run: RecordedRun,
+    run: ReadRun,
 ) -> None:
     span = run.timeline.recorded_span
     whole = list(run.timeline.between(span.begin_ns, span.end_ns))

@@ -13,7 +13,7 @@ from strict_html import StrictPage
 from probes.events import AttemptFinished, Hello, Notice, ProbeFinished
 from probes.handover import recording_of_window
 from probes.handover.folder import HandoverError, WrittenHandover, hand_over
-from probes.handover.recorded_run import RecordedRun, read_run
+from probes.handover.recorded_run import ReadRun, read_run
 from probes.handover.tables import COLUMNS
 from probes.handover.window import Stretch, stretch_of_incident
 from probes.run.report import read_report
@@ -26,11 +26,11 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
+def run(tmp_path_factory: pytest.TempPathFactory) -> ReadRun:
     return read_run([recorded(tmp_path_factory.mktemp("run") / "run.jsonl")])
 
 
-def written(run: RecordedRun, parent: Path) -> WrittenHandover:
+def written(run: ReadRun, parent: Path) -> WrittenHandover:
     record = next(one.record for one in run.report.incidents if one.record.named_ns is not None)
     stretch = stretch_of_incident(record, run.timeline.recorded_span)
     known = [one.record for one in run.report.incidents]
@@ -38,7 +38,7 @@ def written(run: RecordedRun, parent: Path) -> WrittenHandover:
 
 
 @pytest.fixture(scope="module")
-def folder(run: RecordedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(run: ReadRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(run, tmp_path_factory.mktemp("bundles")).folder
 
 
@@ -51,7 +51,7 @@ def test_the_folder_has_a_telling_name_and_all_files_and_is_private(folder: Path
 
 
 def test_a_name_that_is_taken_gets_a_number_and_nothing_is_overwritten(
-    run: RecordedRun, tmp_path: Path
+    run: ReadRun, tmp_path: Path
 ) -> None:
     first = written(run, tmp_path).folder
     (first / "report.md").write_text("mine by now")
@@ -63,7 +63,7 @@ def test_a_name_that_is_taken_gets_a_number_and_nothing_is_overwritten(
 
 
 def test_what_cannot_be_written_is_one_error_and_leaves_nothing(
-    run: RecordedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: ReadRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(HandoverError, match=r"file: the hand-over cannot be written: "):
@@ -78,7 +78,7 @@ def test_what_cannot_be_written_is_one_error_and_leaves_nothing(
     assert list((tmp_path / "full").iterdir()) == []
 
 
-def test_pages_and_paragraph_tell_what_happened(run: RecordedRun, folder: Path) -> None:
+def test_pages_and_paragraph_tell_what_happened(run: ReadRun, folder: Path) -> None:
     facts = facts_of(run)
     assert facts.incident is not None
     (alpha, *others) = facts.routes
@@ -100,7 +100,7 @@ def test_pages_and_paragraph_tell_what_happened(run: RecordedRun, folder: Path) 
     assert sum(route.during.failed for route in others) == 0
 
 
-def test_attempts_are_read_back_as_they_were(run: RecordedRun, folder: Path) -> None:
+def test_attempts_are_read_back_as_they_were(run: ReadRun, folder: Path) -> None:
     facts = facts_of(run)
     raw = (folder / "attempts.csv").read_bytes().decode()
     assert raw.count("\r\n") == raw.count("\n") == len(facts.attempts) + 1
@@ -118,9 +118,7 @@ def test_attempts_are_read_back_as_they_were(run: RecordedRun, folder: Path) -> 
     assert all(column.meaning in described for column in COLUMNS)
 
 
-def test_the_recording_replays_by_itself_to_the_same_verdict(
-    run: RecordedRun, folder: Path
-) -> None:
+def test_the_recording_replays_by_itself_to_the_same_verdict(run: ReadRun, folder: Path) -> None:
     before, after = run.report, read_report([folder / "recording.jsonl"])
     assert [one for one in after.missing if "left out" in one] == []
     told = [
@@ -203,7 +201,7 @@ def test_a_limit_of_our_own_doing_lies_on_our_side(tmp_path: Path) -> None:
     assert "On whose side: ours: we ask more at once than its limit allows" in told.summary
 
 
-def test_what_is_missing_of_the_recording_is_said(run: RecordedRun, tmp_path: Path) -> None:
+def test_what_is_missing_of_the_recording_is_said(run: ReadRun, tmp_path: Path) -> None:
     span = run.timeline.recorded_span
     stretch = Stretch(span.begin_ns, span.begin_ns + 30 * 10**9)
     lost = "1 line is left out: line 7 is unreadable"

@@ -16,7 +16,7 @@ from probes.board.views import Snapshot
 from probes.diagnosis import Diagnostician
 from probes.events import Event, durable_lines
 from probes.run.sinks import board_sink, recorder_sink
-from probes.run.timeline import STEP_NS, Timeline
+from probes.run.timeline import STEP_NS, RunTimeline
 from probes.run.verdicts import with_verdicts
 from probes.store.recording import Recorder
 
@@ -45,7 +45,7 @@ class Run:
     def __init__(self, folder: Path, **options: float) -> None:
         self.board, self.events = Board(), []
         self.recorder = Recorder.to_folder(folder, max_mb=64, max_days=7)
-        self.timeline = Timeline(self.board, self.recorder, judges_anew=False)
+        self.timeline = RunTimeline(self.board, self.recorder, judges_anew=False)
         self.recorder.start(pytest.fail)
         fold, record = board_sink(self.board), recorder_sink(self.recorder)
         judge = Diagnostician()

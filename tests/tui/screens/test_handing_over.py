@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from probes.board.views import Snapshot
 from probes.handover.from_snapshot import hand_over_snapshot
 from probes.handover.recorded_run import read_run
-from probes.run.timeline import Timeline
+from probes.run.timeline import RunTimeline
 from tui.app import LlmtopApp
 from tui.session import HandedOver
 
@@ -140,11 +140,11 @@ async def test_while_somebody_looks_on_no_name_is_said(monkeypatch: pytest.Monke
 
 
 @pytest.fixture(scope="module")
-def timeline(tmp_path_factory: pytest.TempPathFactory) -> Timeline:
+def timeline(tmp_path_factory: pytest.TempPathFactory) -> RunTimeline:
     return read_run([recorded(tmp_path_factory.mktemp("run") / "run.jsonl")]).timeline
 
 
-def shown_at(timeline: Timeline, seconds: float) -> Snapshot:
+def shown_at(timeline: RunTimeline, seconds: float) -> Snapshot:
     """Return what is shown so many seconds after the run began."""
     past = timeline.past()
     past.go(timeline.recorded_span.begin_ns + round(seconds * 1e9))
@@ -152,7 +152,7 @@ def shown_at(timeline: Timeline, seconds: float) -> Snapshot:
 
 
 def test_an_open_incident_is_handed_over_up_to_what_is_shown(
-    timeline: Timeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    timeline: RunTimeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("probes.handover.from_snapshot.bundles_folder", lambda: tmp_path / "b")
     told = hand_over_snapshot(timeline, shown_at(timeline, 350), "alpha", writes=True)
@@ -162,19 +162,19 @@ def test_an_open_incident_is_handed_over_up_to_what_is_shown(
     assert Path(told.folder).parent == tmp_path / "b"
 
 
-def test_one_that_is_over_is_handed_over_with_its_end(timeline: Timeline) -> None:
+def test_one_that_is_over_is_handed_over_with_its_end(timeline: RunTimeline) -> None:
     told = hand_over_snapshot(timeline, shown_at(timeline, 500), "alpha", writes=False)
     assert "until 14:20:06: over" in told.summary
     assert told.folder == ""
 
 
-def test_of_a_route_that_was_well_it_is_the_time_that_is_shown(timeline: Timeline) -> None:
+def test_of_a_route_that_was_well_it_is_the_time_that_is_shown(timeline: RunTimeline) -> None:
     told = hand_over_snapshot(timeline, shown_at(timeline, 200), "beta", writes=False)
     assert told.summary.startswith("3 routes, 2026-09-21 14:13:20 UTC to 14:16:40. Probes: ")
 
 
 def test_what_cannot_be_had_is_said_and_not_raised(
-    timeline: Timeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    timeline: RunTimeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = shown_at(timeline, 350)
     told = hand_over_snapshot(None, snapshot, "alpha", writes=True)

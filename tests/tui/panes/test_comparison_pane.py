@@ -15,7 +15,7 @@ from tui.draw.glyphs import stand_in
 from tui.draw.text import Line, line_text, line_width
 from tui.panes.comparison import (
     FIGURE_NAMES,
-    Axis,
+    RatioAxis,
     axis_line,
     axis_of,
     comparison_lines,
@@ -23,8 +23,8 @@ from tui.panes.comparison import (
     meaning,
 )
 
-RATIO = Axis(41, 2.0, is_ratio=True)
-POINTS = Axis(41, 0.2, is_ratio=False)
+RATIO = RatioAxis(41, 2.0, is_ratio=True)
+POINTS = RatioAxis(41, 0.2, is_ratio=False)
 
 
 def text(lines: list[Line]) -> str:
@@ -62,7 +62,7 @@ def test_an_axis_has_a_middle_whatever_its_room() -> None:
 @pytest.mark.parametrize("width", range(15, 123, 2))
 @pytest.mark.parametrize("top", [1.25, 2.0, 4.0, 16.0, 100.0])
 def test_its_labels_stand_apart_and_within(width: int, top: float) -> None:
-    words = line_text(axis_line(Axis(width, top, is_ratio=True)))
+    words = line_text(axis_line(RatioAxis(width, top, is_ratio=True)))
     assert len(words) == width
     labels = words.split()
     assert "×1" in labels
@@ -79,7 +79,7 @@ def test_labels_of_points_have_their_sign() -> None:
 # An interval.
 
 
-def drawn(figure: ComparedFigure | TrailPoint, axis: Axis = RATIO) -> str:
+def drawn(figure: ComparedFigure | TrailPoint, axis: RatioAxis = RATIO) -> str:
     line = interval_line(figure, axis, "text")
     assert line_width(line) == axis.width
     return line_text(line)

@@ -15,7 +15,7 @@ from comparing.compared import (
 )
 
 from probes.comparing.arms import ArmChange
-from probes.comparing.comparison import Comparison
+from probes.comparing.comparison import PairedComparison
 from probes.comparing.plan import ComparisonPlan
 from probes.comparing.results import ArmResult
 from probes.comparing.views import ArmView, ComparedFigure, ComparisonFigure
@@ -25,11 +25,11 @@ def told(arm: ArmView, figure: ComparisonFigure) -> ComparedFigure:
     return next(one for one in arm.figures if one.figure == figure)
 
 
-def two() -> Comparison:
+def two() -> PairedComparison:
     return comparison_of(plan_of("alpha", "bravo"))
 
 
-def take(comparison: Comparison, first: ArmResult, second: ArmResult, times: int = 1) -> None:
+def take(comparison: PairedComparison, first: ArmResult, second: ArmResult, times: int = 1) -> None:
     for _ in range(times):
         comparison.take({"alpha": first, "bravo": second})
 
