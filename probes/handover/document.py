@@ -247,14 +247,14 @@ def _charts(facts: Facts) -> Iterator[Block]:
             ),
             f"{title}, ended ok within every goal, of those that ended in each {per}",
         )
-        title = f"{name}: 429s and retries"
+        title = f"{name}: attempts refused for their rate, and retries"
         yield Picture(
             bars_chart(
                 title,
                 f"a {per}",
                 slices,
                 (
-                    Curve("429s", "bar-429", [float(one.throttled) for one in slices]),
+                    Curve("refused", "bar-429", [float(one.throttled) for one in slices]),
                     Curve("retries", "bar-retry", [float(one.retries) for one in slices]),
                 ),
                 axis,
@@ -465,12 +465,14 @@ def _limits(facts: Facts) -> Iterator[Block]:
     inside = [one for one in throttles if facts.stretch.begin_ns <= one.at_ns]
     if inside:
         asked = [one.asked_s for one in inside if one.asked_s is not None]
-        told = f"{counted(len(inside), '429')} in this time"
+        told = f"Refused for the rate in this time: {counted(len(inside), 'attempt')}"
         told += f", asked to wait up to {three_digits(max(asked))} s" if asked else ""
         said = next((one.message for one in inside if one.message), "")
         yield Paragraph(_text(told + (f"; last said: “{said}”" if said else "") + "."))
     if not rows and not inside:
-        yield Paragraph("None of the routes that were hit stated a limit, and there was no 429.")
+        yield Paragraph(
+            "None of the routes that were hit stated a limit, and nothing was refused for its rate."
+        )
 
 
 def _limit_cells(one: Limit) -> tuple[str, ...]:
