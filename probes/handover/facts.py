@@ -48,6 +48,8 @@ _LETS_GO_EACH: Final = 200
 _LETS_GO_S: Final = 0.0001
 """Whoever draws comes first: what waits for the interpreter has it then."""
 WORST_SHOWN: Final = 8
+SLOW_SHOWN: Final = 4
+"""Of those that are merely slower than usual: they are all alike."""
 IDS_LISTED: Final = 200
 """Request ids of each kind: a provider looks up a few of them."""
 
@@ -66,6 +68,12 @@ class ProbeStory(NamedTuple):
         return None if first_ns is None else seconds(first_ns - self.probe.started_ns)
 
     @property
+    def e2e_s(self) -> float | None:
+        """From its start to the end of its answer; None where none came to an end."""
+        done_ns = self.probe.done_ns
+        return None if done_ns is None else seconds(done_ns - self.probe.started_ns)
+
+    @property
     def lasted_s(self) -> float:
         """From its start to its end, however it ended."""
         return seconds(self.probe.at_ns - self.probe.started_ns)
@@ -77,6 +85,8 @@ class ChartSlice(NamedTuple):
     start_ns: int
     ttft_p50: float | None
     ttft_p95: float | None
+    e2e_p50: float | None
+    e2e_p95: float | None
     finished: int
     good: int
     failed: int
@@ -412,6 +422,7 @@ def _slice_ns(stretch: Stretch) -> int:
 @dataclass(slots=True)
 class _Sums:
     ttfts: list[float] = field(default_factory=list)
+    e2es: list[float] = field(default_factory=list)
     speeds: list[float] = field(default_factory=list)
     finished: int = 0
     good: int = 0
@@ -432,8 +443,12 @@ def _slices(
         into.finished += 1
         into.good += story.is_good
         into.failed += story.probe.outcome != "ok"
-        if story.ttft_s is not None and not story.probe.flagged:
+        if story.probe.flagged:
+            continue
+        if story.ttft_s is not None:
             into.ttfts.append(story.ttft_s)
+        if story.e2e_s is not None:
+            into.e2es.append(story.e2e_s)
     for attempt in attempts:
         into = sums[(attempt.at_ns - stretch.begin_ns) // slice_ns]
         into.throttled += attempt.outcome == "throttled"
@@ -445,6 +460,8 @@ def _slices(
             start_ns=stretch.begin_ns + index * slice_ns,
             ttft_p50=quantile(one.ttfts, 0.5),
             ttft_p95=quantile(one.ttfts, 0.95),
+            e2e_p50=quantile(one.e2es, 0.5),
+            e2e_p95=quantile(one.e2es, 0.95),
             finished=one.finished,
             good=one.good,
             failed=one.failed,
@@ -467,11 +484,7 @@ def _figures(
     tried = [one for one in attempts if begin_ns <= one.at_ns <= end_ns]
     timed = [story for story in ended if not story.probe.flagged]
     ttfts = [story.ttft_s for story in timed if story.ttft_s is not None]
-    e2es = [
-        seconds(story.probe.done_ns - story.probe.started_ns)
-        for story in timed
-        if story.probe.done_ns is not None
-    ]
+    e2es = [story.e2e_s for story in timed if story.e2e_s is not None]
     per_token = [seconds_per_token(one) for one in tried if not one.flagged]
     return FiguresOfRoute(
         finished=len(ended),
@@ -499,21 +512,15 @@ def worst_probes(facts: Facts) -> tuple[ProbeStory, ...]:
     """Return the worst probes of what is handed over, each of another kind as far as that goes.
 
     A hundred alike tell what one tells: of each way to end the longest, then the longest of all.
+    Where an incident made probes worse and none of them bad, they are the longest of those in it.
     """
-    names = {route.info.name for route in facts.hit}
-    bad = [
-        story
-        for story in facts.probes
-        if story.probe.route in names
-        and not story.is_good
-        and story.probe.outcome != "cancelled"
-        and facts.since_ns <= story.probe.started_ns <= facts.end_ns
-    ] or [
-        story
-        for story in facts.probes
-        if story.probe.route in names and not story.is_good and story.probe.outcome != "cancelled"
-    ]
-    bad.sort(key=lambda story: story.lasted_s, reverse=True)
+    bad = sorted(
+        bad_of_incident(facts) or bad_probes(facts),
+        key=lambda story: story.lasted_s,
+        reverse=True,
+    )
+    if all(story.is_good for story in bad):
+        return tuple(bad[:SLOW_SHOWN])
     first: dict[tuple[str, str, str], ProbeStory] = {}
     for story in bad:
         first.setdefault((story.probe.route, story.probe.outcome, story.probe.reason), story)
@@ -521,9 +528,59 @@ def worst_probes(facts: Facts) -> tuple[ProbeStory, ...]:
     return tuple([*first.values(), *rest][:WORST_SHOWN])
 
 
+def bad_of_incident(facts: Facts) -> list[ProbeStory]:
+    """Return the probes of the routes that were hit that began while it stood and came to no good,
+    however late."""
+    names = {route.info.name for route in facts.hit}
+    return [
+        story
+        for story in facts.probes
+        if story.probe.route in names
+        and not story.is_good
+        and story.probe.outcome != "cancelled"
+        and facts.since_ns <= story.probe.started_ns <= facts.end_ns
+    ]
+
+
+def bad_probes(facts: Facts) -> tuple[ProbeStory, ...]:
+    """Return every probe of the routes that were hit that failed or was late; where there is none,
+    those of the incident, which are worse than usual all the same."""
+    names = {route.info.name for route in facts.hit}
+    bad = (
+        story
+        for story in facts.probes
+        if story.probe.route in names and not story.is_good and story.probe.outcome != "cancelled"
+    )
+    return tuple(bad) or tuple(_in_incident(facts))
+
+
 def good_probes(facts: Facts) -> tuple[ProbeStory, ...]:
     """Return good probes of the routes that were hit, the nearest to the onset first: what a
-    provider compares with."""
+    provider compares with.
+
+    Those of the incident come last: within the goals, they may be worse than usual all the same.
+    """
     names = {route.info.name for route in facts.hit}
     good = [story for story in facts.probes if story.is_good and story.probe.route in names]
-    return tuple(sorted(good, key=lambda story: abs(story.probe.at_ns - facts.since_ns)))
+    of_incident = {id(story) for story in _in_incident(facts)}
+    return tuple(
+        sorted(
+            good,
+            key=lambda story: (id(story) in of_incident, abs(story.probe.at_ns - facts.since_ns)),
+        )
+    )
+
+
+def _in_incident(facts: Facts) -> list[ProbeStory]:
+    """Return the probes of the routes that were hit that were under way while it stood."""
+    if facts.incident is None:
+        return []
+    names = {route.info.name for route in facts.hit}
+    return [
+        story
+        for story in facts.probes
+        if story.probe.route in names
+        and story.probe.outcome != "cancelled"
+        and story.probe.at_ns >= facts.since_ns
+        and story.probe.started_ns <= facts.end_ns
+    ]

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from probes.events import AttemptFinished
 from probes.handover.document import ids_of
-from probes.handover.facts import IDS_LISTED, Facts, ProbeStory, good_probes
+from probes.handover.facts import IDS_LISTED, Facts, ProbeStory, bad_probes, good_probes
 from probes.handover.words import head_words, utc_moment
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
@@ -116,19 +116,17 @@ def _moment(at_ns: int, anchor_ns: int) -> str:
 
 def request_ids(facts: Facts) -> str:
     """Return the ids of bad and of good requests, for whoever can look them up."""
-    names = {route.info.name for route in facts.hit}
-    bad = [
-        story
-        for story in facts.probes
-        if story.probe.route in names and not story.is_good and story.probe.outcome != "cancelled"
-    ]
+    bad = bad_probes(facts)
+    kind = "BAD: failed, or slower than the goal"
+    if all(story.is_good for story in bad):
+        kind = "BAD: within every goal, but slower than usual: those of the incident"
     good = sorted(good_probes(facts)[:IDS_LISTED], key=lambda story: story.probe.at_ns)
     lines = [
         f"Requests of {neutralise(head_words(facts), 400)}",
         f"from {utc_moment(facts.wall_ns(facts.stretch.begin_ns))}"
         f" to {utc_moment(facts.wall_ns(facts.stretch.end_ns))}",
         "",
-        f"BAD: failed, or slower than the goal ({len(bad):,} in all, {IDS_LISTED} listed at most)",
+        f"{kind} ({len(bad):,} in all, {IDS_LISTED} listed at most)",
         *_id_lines(bad[:IDS_LISTED], facts),
         "",
         "GOOD: of the same routes, to compare with",

@@ -89,7 +89,7 @@ def test_pages_and_paragraph_tell_what_happened(run: ReadRun, folder: Path) -> N
         "alpha: provider is down",
         "Since 2026-09-21 14:18:22 UTC, named",
         "1m44s, until 14:20:06: over",
-        "the provider's side: it answers, and only with errors",
+        "the provider's: every request ends in an error",
         f"{failed} of {finished} probes failed",
         "no knob was turned",
     ):
