@@ -182,7 +182,7 @@ def felt_words(facts: Facts) -> str:
     Empty where the medians of all that was hit are as usual, or no usual is known.
     """
     told = []
-    for route in facts.hit[:_FELT_ROUTES]:
+    for route in facts.hit:
         if facts.incident is None or route.row is None:
             continue
         during, usual = route.during, route.row.usual
@@ -197,11 +197,9 @@ def felt_words(facts: Facts) -> str:
         ]
         if parts:
             who = f"{route.info.name}: " if len(facts.hit) > 1 else ""
-            told.append(who + "; ".join(parts))
-    return f"{' · '.join(told)} (medians)" if told else ""
-
-
-_FELT_ROUTES: Final = 3
+            told.append(f"{who}{'; '.join(parts)} (medians)")
+    more = f"; {counted(len(told) - 1, 'more route')} below" if len(told) > 1 else ""
+    return told[0] + more if told else ""
 
 
 def lost_words(facts: Facts) -> str:
