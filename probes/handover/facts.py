@@ -9,12 +9,14 @@ Rule 4: what is kept is bounded, and what was left out is counted.
 """
 
 import time
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
-from typing import Final, NamedTuple
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
 
 from probes.board.views import Happening, RouteState, RouteView, Snapshot
 from probes.config.goals import cap_of, e2e_goal_s
@@ -33,25 +35,28 @@ from probes.events import (
 from probes.handover.window import Stretch
 from probes.kit.clock import NS_PER_S, seconds
 from probes.run.incidents import IncidentRecord, RunIncidents
-from probes.run.timeline import Past, RunTimeline
+from probes.run.timeline import RunTimeline
 from probes.stats.tokens import seconds_per_token
 
 SLICE_NS: Final = 10 * NS_PER_S
 _MOST_SLICES: Final = 360
 """Of one chart: an hour by 10 s; what is longer has longer slices."""
-_MOST_STATES: Final = 120
-"""Moments at which the states of all routes are looked at."""
 _MOST_ATTEMPTS: Final = 200_000
 """Of all routes: an hour of 50 streams. A table of more is opened by nobody."""
-_LETS_GO_EACH: Final = 200
-"""Events: some milliseconds of work."""
-_LETS_GO_S: Final = 0.0001
+LETS_GO_EACH: Final = 200
+"""Events, or lines of a table: some milliseconds of work."""
+LETS_GO_S: Final = 0.0001
 """Whoever draws comes first: what waits for the interpreter has it then."""
 WORST_SHOWN: Final = 8
 SLOW_SHOWN: Final = 4
 """Of those that are merely slower than usual: they are all alike."""
 IDS_LISTED: Final = 200
 """Request ids of each kind: a provider looks up a few of them."""
+READING: Final = "reading the recording"
+
+HandoverProgress: TypeAlias = Callable[[str, float | None], object]
+"""Takes what is being done, in words, and how much of that is done, from 0 to 1; None where that is
+not known."""
 
 
 class ProbeStory(NamedTuple):
@@ -209,6 +214,7 @@ def gather(
     incident: str = "",
     known: Iterable[IncidentRecord] = (),
     missing: Sequence[str] = (),
+    progress: HandoverProgress = lambda _words, _share: None,
 ) -> Facts:
     """Read a stretch of a run and return what it tells.
 
@@ -218,33 +224,33 @@ def gather(
         incident: id of the one that is handed over; empty for none.
         known: incidents of the run that may have begun before the stretch.
         missing: what is known to be absent from the recording.
+        progress: takes what is being done and how far it is, in this thread.
 
     Raises:
         RecordingError: what is recorded cannot be read.
     """
     reading = _Reading(stretch)
+    lasts_ns = max(1, stretch.end_ns - stretch.begin_ns)
     for number, event in enumerate(timeline.between(stretch.begin_ns, stretch.end_ns)):
         reading.take(event)
-        if number % _LETS_GO_EACH == 0:
-            time.sleep(_LETS_GO_S)
+        if number % LETS_GO_EACH == 0:
+            progress(READING, min(1.0, max(0, event.at_ns - stretch.begin_ns) / lasts_ns))
+            time.sleep(LETS_GO_S)
     past = timeline.past()
-    states = _states(past, stretch)
     past.go(stretch.end_ns)
     snapshot = past.board.snapshot(window="run", anew=True)
+    states = {
+        name: _within(past.board.states_of(name), stretch.begin_ns) for name in past.board.routes
+    }
     return reading.facts(snapshot, states, incident, known, missing)
 
 
-def _states(past: Past, stretch: Stretch) -> dict[str, list[tuple[int, RouteState]]]:
-    """Return the states of each route as the screen showed them, where they changed."""
-    step_ns = max(SLICE_NS // 2, (stretch.end_ns - stretch.begin_ns) // _MOST_STATES)
-    seen: dict[str, list[tuple[int, RouteState]]] = defaultdict(list)
-    for at_ns in range(stretch.begin_ns, stretch.end_ns + 1, step_ns):
-        past.go(at_ns)
-        time.sleep(_LETS_GO_S)
-        for row in past.board.snapshot(window="1m", anew=True).routes:
-            if not seen[row.name] or seen[row.name][-1][1] != row.state:
-                seen[row.name].append((at_ns, row.state))
-    return seen
+def _within(
+    states: Sequence[tuple[int, RouteState]], begin_ns: int
+) -> tuple[tuple[int, RouteState], ...]:
+    """Return the states from a stamp on; the first is the one that held there."""
+    place = max(0, bisect_right(states, begin_ns, key=itemgetter(0)) - 1)
+    return tuple((max(at_ns, begin_ns), state) for at_ns, state in states[place:])
 
 
 class _Reading:
@@ -314,7 +320,7 @@ class _Reading:
     def facts(
         self,
         snapshot: Snapshot,
-        states: dict[str, list[tuple[int, RouteState]]],
+        states: Mapping[str, tuple[tuple[int, RouteState], ...]],
         incident: str,
         known: Iterable[IncidentRecord],
         missing: Sequence[str],
@@ -341,7 +347,7 @@ class _Reading:
             RouteFacts(
                 info=info,
                 is_hit=name in hit,
-                states=tuple(states.get(name, ())),
+                states=states.get(name, ()),
                 slices=_slices(stretch, slice_ns, by_route[name], tried[name]),
                 before=_figures(by_route[name], tried[name], stretch.begin_ns, since_ns - 1),
                 during=_figures(by_route[name], tried[name], since_ns, end_ns),

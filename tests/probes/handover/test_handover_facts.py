@@ -180,3 +180,32 @@ def test_what_began_in_the_incident_and_ended_after_it_is_bad_of_it(run: ReadRun
     late = last._replace(probe=structs.replace(last.probe, at_ns=facts.end_ns + NS_PER_S))
     probes = tuple(late if one is last else one for one in facts.probes)
     assert late in bad_of_incident(replace(facts, probes=probes))
+
+
+def test_states_are_those_that_the_screen_showed(run: ReadRun) -> None:
+    facts = facts_of(run)
+    alpha = facts.routes[0]
+    assert {"ok", "down"} <= {state for _, state in alpha.states}
+    assert alpha.states[0][0] == facts.stretch.begin_ns
+    past = run.timeline.past()
+    for at_ns in range(facts.stretch.begin_ns, facts.stretch.end_ns, 7 * NS_PER_S):
+        past.go(at_ns)
+        shown = {row.name: row.state for row in past.board.snapshot(window="1m", anew=True).routes}
+        for route in facts.routes:
+            told = [state for from_ns, state in route.states if from_ns <= at_ns][-1]
+            assert told == shown[route.info.name]
+
+
+def test_how_far_it_is_grows_to_the_end(run: ReadRun) -> None:
+    told: list[tuple[str, float | None]] = []
+    span = run.timeline.recorded_span
+    gather(run.timeline, span_stretch(span), progress=lambda *one: told.append(one))
+    shares = [share for _, share in told if share is not None]
+    assert {words for words, _ in told} == {"reading the recording"}
+    assert shares == sorted(shares)
+    assert shares[0] < 0.05
+    assert 0.9 < shares[-1] <= 1.0
+
+
+def span_stretch(span: TimeSpan) -> Stretch:
+    return Stretch(span.begin_ns, span.end_ns)
