@@ -25,8 +25,8 @@ from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age
 from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
-from tui.panes.axis import moment_words
 from tui.panes.footer import key_at
+from tui.panes.moment import moment_words
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
