@@ -14,7 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
+from operator import attrgetter
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from probes.board.views import Happening, RouteState, RouteView, Snapshot
 from probes.config.goals import cap_of, e2e_goal_s
@@ -50,6 +53,7 @@ _LETS_GO_S: Final = 0.0001
 WORST_SHOWN: Final = 8
 IDS_LISTED: Final = 200
 """Request ids of each kind: a provider looks up a few of them."""
+_AT_NS: Final = attrgetter("at_ns")
 
 
 class ProbeStory(NamedTuple):
@@ -221,6 +225,10 @@ def gather(
     states = _states(past, stretch)
     past.go(stretch.end_ns)
     snapshot = past.board.snapshot(window="run", anew=True)
+    # What somebody noted about it afterwards is told too.
+    later = [one for one in timeline.happenings if one.is_put_after(stretch.end_ns)]
+    happenings = sorted((*later, *snapshot.happenings), key=_AT_NS, reverse=True)
+    snapshot = replace(snapshot, happenings=tuple(happenings))
     return reading.facts(snapshot, states, incident, known, missing)
 
 
