@@ -166,9 +166,9 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "newest.", "look", "slowest", 20, where=ROUTE),
     Hotkey("only_failed", "x", "x", "only not good", "List only probes that were not good; again: "
         "all.", "look", "only_failed", 21, where=ROUTE),
-    Hotkey("take_t0", "T", "T", "set T0", "Keep the figures of now as T0.", "look", "take_t0", 11,
+    Hotkey("take_t0", "T", "T", "set T0", "Keep the figures shown as T0.", "look", "take_t0", 11,
         where=ROUTE),
-    Hotkey("against_t0", "0", "0", "against T0", "Show now against T0; again: all columns.",
+    Hotkey("against_t0", "0", "0", "against T0", "Show the figures against T0; again: all columns.",
         "look", "against_t0", 12, where=ROUTE),
     Hotkey("private", "M", "M", "mask", "Mask names of routes, models and hosts, and what servers "
         "say; again: show them.", "look", "private", 19, where=EVERYWHERE),

@@ -5,7 +5,7 @@ is made again where more is known of it, and moves where its beginning does.
 Rule 2: what comes in crowds is one line with a count: 429s of one route and burst, and whatever has
 the same words at about the same time.
 Rule 3: it is a fold of durable events alone, so a replay tells the same.
-Rule 4: the newest 500 lines are kept, whatever comes.
+Rule 4: the newest 500 lines are kept, whatever comes: of two the one that was told last.
 Rule 5: names and a server's words are passed on as they are: hostile.
 """
 
@@ -92,6 +92,7 @@ class _Line:
 
 
 _ORDER: Final = attrgetter("at_ns", "number")
+_NUMBER: Final = attrgetter("number")
 
 
 @dataclass(slots=True)
@@ -282,8 +283,16 @@ class HappeningLog:
             self._change(line, effect=effect)
 
     def marked(self, event: Mark) -> None:
-        """Take a note of the user's."""
-        self._add("mark", event.at_ns, event.text)
+        """Take a note of the user's: it stands at the moment that it is about. One that was put
+        afterwards says so, for whoever reads it may take it for what was known then."""
+        about_ns = event.at_ns if event.about_ns is None else event.about_ns
+        if about_ns >= event.at_ns:
+            self._add("mark", event.at_ns, event.text)
+            return
+        later = lasting((event.at_ns - about_ns) / NS_PER_S)
+        text = f"{event.text} · put {later} later"
+        more = {"put_ns": event.at_ns, "note": event.text}
+        self._add("mark", about_ns, text, event.text, **more)
 
     def noticed(self, event: Notice) -> None:
         """Take something to be read once."""
@@ -381,7 +390,8 @@ class HappeningLog:
         line = _Line(at_ns, self._number, shown, brief)
         insort(self._lines, line, key=_ORDER)
         if len(self._lines) > HAPPENINGS_KEPT:
-            self._drop(self._lines[0])
+            # Not what happened first: a mark may be about a moment before all others.
+            self._drop(min(self._lines, key=_NUMBER))
         self._changed()
         return line
 

@@ -312,6 +312,15 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the incident it is part of."""
     effect: KnobEffect | None = None
     """Of a knob."""
+    put_ns: int | None = None
+    """Of a mark that is about a moment that was over, when it was put."""
+    note: str = ""
+    """Its text, of which `text` says more."""
+
+    def is_put_after(self, at_ns: int) -> bool:
+        """Whether it is a mark about a moment up to a stamp that was put after that: a board of
+        the stamp does not know it."""
+        return self.put_ns is not None and self.at_ns <= at_ns < self.put_ns
 
 
 class LaneView(msgspec.Struct, frozen=True):

@@ -164,6 +164,8 @@ class MarkTime(_EngineCommand, frozen=True, kw_only=True, tag="mark"):
     """Put a note on the timeline."""
 
     text: str
+    about_ns: int | None = None
+    """Stamp of the moment that it is about; None where that is now."""
 
 
 class Stop(_EngineCommand, frozen=True, kw_only=True, tag="stop"):

@@ -177,7 +177,7 @@ class Engine:
                 self._ring_all()
             case MarkTime():
                 now_ns = self._clock.monotonic_ns()
-                self._outbox.emit(Mark(at_ns=now_ns, text=command.text))
+                self._outbox.emit(Mark(at_ns=now_ns, text=command.text, about_ns=command.about_ns))
             case Pause(route=""):
                 for runner in self._routes.values():
                     runner.pause(command.paused, cancel=command.cancel, who=command.who)

@@ -244,7 +244,9 @@ def evidence_words(evidence: Evidence) -> str:
     return told + _samples(evidence)
 
 
-def by_now_words(evidence: Evidence, now: float, n: int, *, is_least: bool = False) -> str:
+def by_now_words(
+    evidence: Evidence, now: float, n: int, *, is_least: bool = False, moment: str = "now"
+) -> str:
     """Return what a figure has become since it was named: `by now 3.40 s (n 88)`.
 
     Empty where that reads as it did when it was named.
@@ -254,13 +256,14 @@ def by_now_words(evidence: Evidence, now: float, n: int, *, is_least: bool = Fal
         now: the figure by now, in the unit of the evidence.
         n: samples of it; 0 where they are not counted.
         is_least: it is at least so much.
+        moment: what the moment is called that it is told at.
     """
     how = _FIGURES[evidence.figure].how
     told = _value_words(how, now, evidence)
     if told == _value_words(how, evidence.now, evidence) and not is_least:
         return ""
     samples = f" (n {count(n)})" if n else ""
-    return f"by now {'≥' if is_least else ''}{told}{samples}"
+    return f"by {moment} {'≥' if is_least else ''}{told}{samples}"
 
 
 def _value_words(how: str, value: float, evidence: Evidence) -> str:

@@ -310,7 +310,10 @@ class Mark(Record, frozen=True, kw_only=True, tag_field="type", tag="mark"):
     """A note of the user's on the timeline."""
 
     at_ns: int
+    """When it was put."""
     text: str
+    about_ns: int | None = None
+    """The moment that it is about, where that was over by then; None where it was that moment."""
 
 
 class Fault(Record, frozen=True, kw_only=True, tag_field="type", tag="fault"):

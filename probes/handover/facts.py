@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple, TypeAlias
+
+from msgspec.structs import replace
 
 from probes.board.views import Happening, RouteState, RouteView, Snapshot
 from probes.config.goals import cap_of, e2e_goal_s
@@ -52,6 +54,7 @@ SLOW_SHOWN: Final = 4
 """Of those that are merely slower than usual: they are all alike."""
 IDS_LISTED: Final = 200
 """Request ids of each kind: a provider looks up a few of them."""
+_AT_NS: Final = attrgetter("at_ns")
 READING: Final = "reading the recording"
 
 HandoverProgress: TypeAlias = Callable[[str, float | None], object]
@@ -239,6 +242,10 @@ def gather(
     past = timeline.past()
     past.go(stretch.end_ns)
     snapshot = past.board.snapshot(window="run", anew=True)
+    # What somebody noted about it afterwards is told too.
+    later = [one for one in timeline.happenings if one.is_put_after(stretch.end_ns)]
+    happenings = sorted((*later, *snapshot.happenings), key=_AT_NS, reverse=True)
+    snapshot = replace(snapshot, happenings=tuple(happenings))
     states = {
         name: _within(past.board.states_of(name), stretch.begin_ns) for name in past.board.routes
     }

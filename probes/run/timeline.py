@@ -42,13 +42,15 @@ EVENTS_APART: Final = 4_000
 """Durable events from one checkpoint to the next: a sixth of a second of folding."""
 LEAST_APART_NS: Final = 30 * NS_PER_S
 """Taking one stops the screen for the hundredth part of a second."""
-BYTES_KEPT: Final = 56 << 20
-"""Of all checkpoints of a run: an hour of 8 routes with 50 streams."""
+BYTES_KEPT: Final = 40 << 20
+"""Of all checkpoints of a run: an hour of 8 routes with 50 streams has one each 150 s."""
 STEP_NS: Final = 10 * NS_PER_S
 """One step back; so far apart are the checkpoints prepared before the place that is shown."""
-_PREPARED_NS: Final = 200 * NS_PER_S
+_PREPARED_NS: Final = 150 * NS_PER_S
 """So far back the next steps are prepared."""
-_PREPARED_MOST: Final = 26
+_AT_ONCE_NS: Final = 3 * NS_PER_S
+"""Folded in one piece meanwhile: a key waits for as long as that takes."""
+_PREPARED_MOST: Final = 18
 """Prepared checkpoints: those of the way here stay for the way forth."""
 
 _AHEAD_NS: Final = 30 * NS_PER_S
@@ -383,7 +385,7 @@ class Past:
             reading = self._behind = _Reading(self._timeline, nearest)
         upto_ns = reading.at_ns
         while upto_ns < at_ns:
-            upto_ns = min(at_ns, upto_ns + STEP_NS)
+            upto_ns = min(at_ns, upto_ns + _AT_ONCE_NS)
             reading.fold_until(upto_ns)
             if upto_ns < at_ns:
                 yield

@@ -130,7 +130,7 @@ class SeveralEngines:
             case AcceptUsual() if known:
                 self._tell([_knob(command, "usual", 0.0, 1.0, now_ns)])
             case MarkTime():
-                self._tell([Mark(at_ns=now_ns, text=command.text)])
+                self._tell([Mark(at_ns=now_ns, text=command.text, about_ns=command.about_ns)])
             case _:
                 if isinstance(command, WatchText):
                     self._stream.watch()

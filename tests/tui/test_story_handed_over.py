@@ -31,16 +31,17 @@ def test_back_in_time_a_mark_a_comparison_a_bundle_and_the_replay_of_it(tmp_path
         terminal.wait_for(row("bravo", "ok"))
         terminal.wait_for(lambda shown: shown.row_of(VERDICT) < 0)
         terminal.press("+")
-        terminal.wait_for(re.compile(r"(?i)now"))  # a knob turns nothing that is over
-        terminal.press("F")
-        terminal.wait_for("● LIVE")
-        terminal.wait_for(VERDICT)
+        terminal.wait_for("a knob would turn now")  # and turns nothing that is over
 
-        # A word for those who come later.
+        # A word for those who come later: it stands where one does.
         terminal.press("m")
         terminal.wait_for("mark ")
         terminal.press(MARK, "enter")
-        terminal.wait_for(re.compile(rf"\d\d:\d\d:\d\d .*{MARK}"))
+        terminal.wait_for("A mark is put at")
+        terminal.wait_for(re.compile(rf"\d\d:\d\d:\d\d ▾ .* {MARK} · put \S+ later"))
+        terminal.press("F")
+        terminal.wait_for("● LIVE")
+        terminal.wait_for(VERDICT)
 
         # Them or us? The cost is told first, and nothing is asked before it is agreed to.
         # The key for a knob has left the cursor where it was: it is given back to the worst.
@@ -77,7 +78,7 @@ def test_back_in_time_a_mark_a_comparison_a_bundle_and_the_replay_of_it(tmp_path
         terminal.wait_for(VERDICT)
         terminal.wait_for(row("bravo", "throttled"))
         terminal.press("6", "6")
-        terminal.wait_for(re.compile(rf"\d\d:\d\d:\d\d .*{MARK}"))
+        terminal.wait_for(re.compile(rf"\d\d:\d\d:\d\d .*{MARK} · put \S+ later"))
         terminal.press("q")
         assert terminal.ended() == 0
         assert terminal.is_given_back()

@@ -21,8 +21,17 @@ from tui.draw.text import Line, Role, Span
 
 SLICE_NS: Final = 10 * NS_PER_S
 """Length of the slices a `ChartPoint` stands for."""
-SPANS_NS: Final = tuple(minutes * 60 * NS_PER_S for minutes in (2, 5, 15))
+_TIMES: Final = {
+    2: ((0.0, "−2m"), (1 / 2, "−1m")),
+    5: ((0.0, "−5m"), (2 / 5, "−3m"), (4 / 5, "−1m")),
+    15: ((0.0, "−15m"), (1 / 3, "−10m"), (2 / 3, "−5m")),
+}
+"""By minutes of the span, where each label of a time axis stands."""
+SPANS_NS: Final = tuple(minutes * 60 * NS_PER_S for minutes in _TIMES)
 """What timelines and trends reach back: a young run is not drawn into a corner."""
+
+_MANY_TIMES_FROM: Final = 30
+"""Columns from which a time axis has more labels than that of its beginning."""
 
 NO_SAMPLE: Final = "·"
 FAILED: Final = "✕"
@@ -134,6 +143,26 @@ def span_of(points: Sequence[ChartPoint]) -> int:
         return SPANS_NS[0]
     reach_ns = points[-1].start_ns + SLICE_NS - points[0].start_ns
     return next((span_ns for span_ns in SPANS_NS if reach_ns <= span_ns), SPANS_NS[-1])
+
+
+def times_text(span_ns: int, columns: int, ends: Sequence[str]) -> str:
+    """Return what the columns of a chart mean in time, in as many cells: as many labels as do not
+    touch, and last the moment that they end at.
+
+    Args:
+        span_ns: one of `SPANS_NS`, which the columns stand for.
+        columns: of the chart.
+        ends: what that moment may be called, the longest first: a label less is worth its time.
+    """
+    labels = _TIMES[span_ns // (60 * NS_PER_S)][: None if columns >= _MANY_TIMES_FROM else 1]
+    first = len(labels[0][1]) + 1
+    end = next((name for name in ends if first + len(name) <= columns), ends[-1])
+    text = ""
+    for place, label in labels:
+        longer = text.ljust(round(place * columns)) + label
+        if len(longer) + 1 + len(end) <= columns:
+            text = longer
+    return (text.ljust(columns - len(end)) + end)[-columns:]
 
 
 def strip_cells(

@@ -1,9 +1,12 @@
-"""Pane 2: token arrival of the selected route: a lane a stream on a time axis that ends at now.
+"""Pane 2: token arrival of the selected route: a lane a stream on a time axis that ends at what is
+shown.
 
 A cell is a slot of time whose edges are whole multiples of its length, so lanes scroll by cells.
 Its height is the number of output chunks per 100 ms, on the fixed scale of the legend.
 """
 
+from collections.abc import Sequence
+from datetime import tzinfo
 from math import ceil
 from typing import Final
 
@@ -28,6 +31,7 @@ from tui.draw.text import (
     count,
     line_width,
 )
+from tui.panes.moment import end_names
 from tui.panes.pane import Want
 from tui.panes.routes import selected_route
 from tui.panes.view import ViewState
@@ -41,7 +45,7 @@ where it is slow, and is then seen whole."""
 _SLOTS: Final = (1, 2, 5, 10, 20, 50)
 """Slots a cell may stand for: round figures, so that the axis has some too."""
 _NOTE_WIDTH: Final = 14
-"""Kept free after now; a lane that ended earlier leaves more room for its words."""
+"""Kept free after the end of the axis; a lane that ended earlier leaves more room for its words."""
 _LEAST_NOTE: Final = 6
 """Cells below which words are left out rather than cut to nothing."""
 _LEAST_LANE: Final = 10
@@ -105,7 +109,7 @@ class Axis(msgspec.Struct, frozen=True):
 
     @property
     def span_s(self) -> float:
-        """Seconds from the left edge to now."""
+        """Seconds from the left edge to its end."""
         return self.cells * self.slot_ns / NS_PER_S
 
     def column(self, at_ns: int) -> int:
@@ -189,7 +193,9 @@ def arrival_brief(snapshot: Snapshot, view: ViewState) -> Line:
     )
 
 
-def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:
+def arrival_lines(
+    snapshot: Snapshot, view: ViewState, width: int, height: int, zone: tzinfo | None = None
+) -> list[Line]:
     """Return heads, lanes, the axis, and the preview where it is on."""
     route = selected_route(snapshot, view)
     detail = snapshot.details.get(route.name) if route is not None else None
@@ -199,7 +205,8 @@ def arrival_lines(snapshot: Snapshot, view: ViewState, width: int, height: int) 
     if view.preview and height >= 3:
         preview = _preview(detail, width, min(height // 2, _MOST_PREVIEW))
     axis = axis_for(snapshot.now_ns, max(1, _lane_width(width)))
-    frame = [] if height < _LEAST_FRAMED else _frame(axis, width, height)
+    ends = end_names(snapshot, view, zone)
+    frame = [] if height < _LEAST_FRAMED else _frame(axis, ends, width, height)
     room = height - len(preview) - len(frame)
     lanes = [
         lane for lane in detail.lanes if lane.ended_ns is None or axis.column(lane.ended_ns) >= 0
@@ -265,15 +272,17 @@ def _lane_width(width: int) -> int:
     return width - _FIGURES_WIDTH - (_NOTE_WIDTH + 1 if width >= _LEAST_WITH_NOTE else 0)
 
 
-def _frame(axis: Axis, width: int, height: int) -> list[Line]:
+def _frame(axis: Axis, ends: Sequence[str], width: int, height: int) -> list[Line]:
     """Return the heads, which go above the lanes, and the axis and legend, which go below."""
     with_figures = width >= _LEAST_WITH_FIGURES
-    ends = f"−{axis.span_s:.3g}s "
-    rule = "─" * max(0, axis.cells - len(ends) - 4)
+    begin = f"−{axis.span_s:.3g}s "
+    room = axis.cells - len(begin) - 1
+    end = next((name for name in ends if len(name) <= room), ends[-1])
+    rule = "─" * max(0, room - len(end))
     indent = " " * _FIGURES_WIDTH if with_figures else ""
     lines = [
         _FIGURES.head_line() if with_figures else (),
-        ((f"{indent}{ends}{rule} now", "faint"),),
+        ((f"{indent}{begin}{rule} {end}", "faint"),),
     ]
     if height >= _LEAST_WITH_LEGEND:
         legends = (_LEGEND[:end] for end in range(len(_LEGEND), 0, -2))  # glyphs with their words

@@ -16,10 +16,10 @@ from typing import Final, get_args
 
 from probes.board.views import Happening, HappeningKind, RouteState, Snapshot
 from probes.kit.sanitise import neutralise
-from probes.kit.short_figures import local_moment
 from tui.draw.chart import join_cells
-from tui.draw.text import NO_FIGURE, Line, Span, cells, clip, line_width, pad
+from tui.draw.text import Line, Span, cells, clip, line_width, pad
 from tui.panes.happenings import happening_look, whose
+from tui.panes.moment import NOW, moment_words
 from tui.panes.pane import PaneSpec
 from tui.panes.view import PastView, ViewState
 
@@ -68,19 +68,10 @@ def axis_lines(
     return [clip((*left_end, *_bar(past, max(1, bar)), *right_end, *words), width)]
 
 
-def moment_words(at_ns: int, past: PastView, anchor_ns: int, zone: tzinfo | None = None) -> str:
-    """Return the wall time of a moment, with its day where that is not the day of the end."""
-    moment = local_moment(at_ns + anchor_ns, zone)
-    end = local_moment(past.end_ns + anchor_ns, zone)
-    if moment is None or end is None:
-        return NO_FIGURE
-    return moment.strftime("%H:%M:%S" if moment.date() == end.date() else "%d %b %H:%M:%S")
-
-
 def _ends(past: PastView, anchor_ns: int, width: int, zone: tzinfo | None) -> tuple[Line, Line]:
     """Return what stands at both ends of the axis, as many words as leave it room."""
     begin = moment_words(past.begin_ns, past, anchor_ns, zone)
-    end = "now" if past.has_present else moment_words(past.end_ns, past, anchor_ns, zone)
+    end = NOW if past.has_present else moment_words(past.end_ns, past, anchor_ns, zone)
     share = f" {_share(past)}%"
     edge: Span = ("┊", "stall") if past.is_cut else ("├", "border")
     cut = ["retention cut the rest ", "cut before "] if past.is_cut else [""]

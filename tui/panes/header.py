@@ -33,7 +33,7 @@ from tui.draw.text import (
     usd,
 )
 from tui.keys import KEYS, Hotkey, first_key, key_or_label, with_keys
-from tui.panes.axis import moment_words
+from tui.panes.moment import NOW, moment_words
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
 from tui.panes.view import PastView, ReplayView, ViewState
@@ -281,7 +281,7 @@ def _where(snapshot: Snapshot, view: ViewState, status: HostStatus) -> list[_Par
     if past.has_present:
         parts.append(_Part(_meanwhile(past), 0.1))
         if key := first_key("live", view.keys):
-            parts.append(_Part(((f"  {key}", "accent"), (" now", "dim")), 0.2))
+            parts.append(_Part(((f"  {key}", "accent"), (f" {NOW}", "dim")), 0.2))
     return parts
 
 
@@ -383,7 +383,7 @@ def _loud(state: RouteState) -> Role:
 def _figures(snapshot: Snapshot) -> list[_Part]:
     header = snapshot.header
     bar: Line = ((" │", "border"),)
-    window = window_words(snapshot.window).removeprefix("now = ")
+    window = window_words(snapshot.window, "")
     tokens = ("~" if header.tokens_estimated else "") + count(header.tokens_per_s)
     probes = _unit(header.finished, "probe", "probes")
     return [

@@ -1,12 +1,14 @@
 """Pane 3: percentiles of the selected route: now, usual and windows side by side, and charts.
 
-Columns are windows of time, the shortest of them is now, and beside it stands what is usual; rows
-are percentiles: where there is too little room for either, those that matter most are kept longest.
+Columns are windows of time, the shortest of them is called now, and beside it stands what is usual;
+rows are percentiles: where there is too little room for either, those that matter most are kept
+longest.
 Charts have marks where a knob was turned and where what is wrong began, and beneath them the share
 of the probes that were not good.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from typing import Final, TypeAlias
 
 import msgspec
@@ -34,6 +36,7 @@ from tui.draw.text import (
     side_by_side,
     three_digits,
 )
+from tui.panes.moment import end_names, now_word
 from tui.panes.pane import Want
 from tui.panes.routes import figure_cell, selected_route
 from tui.panes.timeline import MIN_HEIGHT, MIN_WIDTH, timeline_lines
@@ -48,15 +51,15 @@ _KEPT: Final[tuple[WindowName, ...]] = ("1m", "5m", "1h", "run")
 _TALL_CHART: Final = 10
 """Height from which one below it is as good to read."""
 _FRAME_LINES: Final = 2  # the heads, and the line below the rows
-NOW: Final = "now"
 USUAL: Final = "usual"
 _LEAST_LINES: Final = 6
 _MOST_LINES: Final = 26
 _GAP: Final = 2
 """Between the table and the chart beside it."""
 
-DrawChart: TypeAlias = Callable[[PercentileTable, int, int], tuple[Line, ...]]
-"""Draws the charts of a table in a width and a height."""
+DrawChart: TypeAlias = Callable[[PercentileTable, int, int, Sequence[str]], tuple[Line, ...]]
+"""Draws the charts of a table in a width and a height, with what the moment that they end at may be
+called."""
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -113,14 +116,16 @@ class Charts:
 
     def __init__(self) -> None:
         self._charted: PercentileTable | None = None
-        self._size = (0, 0)
+        self._look: tuple[int, int, Sequence[str]] = (0, 0, ())
         self._lines: tuple[Line, ...] = ()
 
-    def __call__(self, table: PercentileTable, width: int, height: int) -> tuple[Line, ...]:
-        drawn = self._charted
-        if drawn is None or self._size != (width, height) or not _same_points(drawn, table):
-            self._charted, self._size = table, (width, height)
-            self._lines = timeline_lines(table, width, height)
+    def __call__(
+        self, table: PercentileTable, width: int, height: int, ends: Sequence[str]
+    ) -> tuple[Line, ...]:
+        drawn, look = self._charted, (width, height, ends)
+        if drawn is None or self._look != look or not _same_points(drawn, table):
+            self._charted, self._look = table, look
+            self._lines = timeline_lines(table, width, height, ends)
         return self._lines
 
 
@@ -130,6 +135,7 @@ def percentiles_lines(
     width: int,
     height: int,
     draw_chart: DrawChart = timeline_lines,
+    zone: tzinfo | None = None,
 ) -> tuple[Line, ...]:
     """Return the table of the selected route, and its chart beside it, below it or left out."""
     if width <= 0 or height <= 0:
@@ -138,7 +144,7 @@ def percentiles_lines(
     detail = snapshot.details.get(route.name) if route else None
     if route is None or detail is None:
         return (clip((("no route selected", "dim"),), width),)
-    table = detail.percentiles
+    table, now, ends = detail.percentiles, now_word(view), end_names(snapshot, view, zone)
     rows = _rows(route, snapshot.window)
     full = _LABEL_WIDTH + 1 + (_FIGURE_WIDTH + 1) * (len(table.columns) + 1)
     is_narrow = width < full + _GAP + _WIDE_CHART
@@ -152,10 +158,14 @@ def percentiles_lines(
     beside = width >= full + _GAP + MIN_WIDTH and height >= MIN_HEIGHT
     if beside and not below:
         at = full + _GAP
-        figures = _table_lines(table, rows, snapshot.window, full, height, scaled=route.goal_scaled)
-        return tuple(side_by_side(figures, draw_chart(table, width - at, height), at))
-    figures = _table_lines(table, rows, snapshot.window, width, height, scaled=route.goal_scaled)
-    return (*figures, *draw_chart(table, width, height - len(figures)))
+        figures = _table_lines(
+            table, rows, snapshot.window, now, full, height, scaled=route.goal_scaled
+        )
+        return tuple(side_by_side(figures, draw_chart(table, width - at, height, ends), at))
+    figures = _table_lines(
+        table, rows, snapshot.window, now, width, height, scaled=route.goal_scaled
+    )
+    return (*figures, *draw_chart(table, width, height - len(figures), ends))
 
 
 def percentiles_wants(snapshot: Snapshot, view: ViewState) -> Want:  # noqa: ARG001
@@ -197,6 +207,7 @@ def _table_lines(
     table: PercentileTable,
     rows: Sequence[_Row],
     window: WindowName,
+    now: str,
     width: int,
     height: int,
     *,
@@ -205,7 +216,7 @@ def _table_lines(
     def column(place: int, of: WindowColumn) -> Column[_Row]:
         # The window that the home screen is on is the last to go, before it what is usual.
         priority = 0 if of.window == window else place
-        head = NOW if of.window == WINDOWS[0] else of.window
+        head = now if of.window == WINDOWS[0] else of.window
         cell = lambda row: row.cell(of)  # noqa: E731 - one for each window
         return Column(head, _FIGURE_WIDTH, cell, priority, key=of.window, marked=True)
 

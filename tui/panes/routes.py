@@ -49,6 +49,7 @@ from tui.draw.text import (
     usd,
 )
 from tui.keys import advice_keys, first_key, hints, key_or_label
+from tui.panes.moment import now_word
 from tui.panes.view import ViewState
 
 SortValue: TypeAlias = float | str | None
@@ -840,15 +841,16 @@ def routes_title(snapshot: Snapshot, view: ViewState) -> str:
     if view.tagged:
         compare = hints(view.keys, ("compare", "compares")) if len(view.tagged) > 1 else ""
         parts.insert(1, f"{len(view.tagged)} tagged" + (f", {compare}" if compare else ""))
-    parts.append(window_words(view.window))
+    parts.append(window_words(view.window, now_word(view)))
     parts.append("× = times its usual")
     return " · ".join(parts)
 
 
-def window_words(window: WindowName) -> str:
-    """Return what the figures of the table are of; the shortest window is what is called now."""
-    if window == WINDOWS[0]:
-        return f"now = last {spaced(window)}"
+def window_words(window: WindowName, now: str) -> str:
+    """Return what the figures of the table are of; the shortest window is what is called `now`, or
+    by another word for the moment that is shown; without one it is called by its length alone."""
+    if now and window == WINDOWS[0]:
+        return f"{now} = last {spaced(window)}"
     return f"last {spaced(window)}" if window != "run" else "since start"
 
 

@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from probes.board.views import ChartPoint, Marker, MarkerKind, PercentileTable
-from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
 from tui.draw.chart import (
     FAILED,
@@ -21,9 +20,11 @@ from tui.draw.chart import (
     rebucket,
     row_of,
     span_of,
+    times_text,
 )
 from tui.draw.glyphs import EIGHTHS
 from tui.draw.text import Line, Role, Span, cells, left, line_width, right, three_digits
+from tui.panes.moment import NOW
 from tui.panes.routes import hurt_role
 
 MIN_HEIGHT: Final = 6
@@ -55,12 +56,6 @@ _MARK_ROLES: Final[dict[MarkerKind, Role]] = {
 """The most needed first: whose words stand where there is room for those of one."""
 _UNDER_GOAL: Final[tuple[Span, ...]] = ((" ", "graph"), ("⣿", "graph_dim"))
 """Blank, or inside the area: where the goal's line is drawn over."""
-_TIMES: Final = {
-    2: ((0.0, "−2m"), (1 / 2, "−1m")),
-    5: ((0.0, "−5m"), (2 / 5, "−3m"), (4 / 5, "−1m")),
-    15: ((0.0, "−15m"), (1 / 3, "−10m"), (2 / 3, "−5m")),
-}
-"""By minutes of the span, where each label of the time axis stands."""
 
 
 class _Subject(msgspec.Struct, frozen=True):
@@ -71,28 +66,37 @@ class _Subject(msgspec.Struct, frozen=True):
     goal: float | None
     markers: Sequence[Marker]
     span_ns: int
+    ends: Sequence[str]
+    """What the moment that it ends at may be called, the longest first."""
     in_words: bool = True
     """The marks' words stand above it, not only their lines in it."""
 
 
-def timeline_lines(table: PercentileTable, width: int, height: int) -> tuple[Line, ...]:
+def timeline_lines(
+    table: PercentileTable, width: int, height: int, ends: Sequence[str] = (NOW,)
+) -> tuple[Line, ...]:
     """Return the charts in exactly `height` lines: TTFT, and beneath it E2E where there is room.
 
     Of what is not streamed there is E2E alone. Empty where there is too little room to read any.
+    `ends` is what the moment that they end at may be called, the longest first.
     """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ()
     if not table.streamed:
         points, span_ns = table.e2e_timeline, span_of(table.e2e_timeline)
         return _chart(
-            _Subject("E2E s", points, table.goal_e2e_s, table.markers, span_ns), width, height
+            _Subject("E2E s", points, table.goal_e2e_s, table.markers, span_ns, ends),
+            width,
+            height,
         )
     span_ns = span_of(table.timeline)
     goal_e2e_s = table.goal_e2e_s
-    ttft = _Subject("TTFT s", table.timeline, table.goal_ttft_s, table.markers, span_ns)
+    ttft = _Subject("TTFT s", table.timeline, table.goal_ttft_s, table.markers, span_ns, ends)
     if height < _BOTH_FROM:
         return _chart(ttft, width, height)
-    e2e = _Subject("E2E s", table.e2e_timeline, goal_e2e_s, table.markers, span_ns, in_words=False)
+    e2e = _Subject(
+        "E2E s", table.e2e_timeline, goal_e2e_s, table.markers, span_ns, ends, in_words=False
+    )
     lower = height // 2
     return (*_chart(ttft, width, height - lower), *_chart(e2e, width, lower))
 
@@ -114,7 +118,8 @@ def _chart(subject: _Subject, width: int, height: int) -> tuple[Line, ...]:
     labels = _labels(rows, top, subject.goal)
     body = [(*labels[row], *join_cells(cells)) for row, cells in enumerate(plot)]
     bad = (_bad_row(buckets),) if with_bad else ()
-    return (*head, *body, _axis(buckets), *bad, _times(columns, subject.span_ns))
+    times: Line = ((" " * _GUTTER + times_text(subject.span_ns, columns, subject.ends), "head"),)
+    return (*head, *body, _axis(buckets), *bad, times)
 
 
 def _all_values(buckets: Buckets) -> list[float | None]:
@@ -202,16 +207,6 @@ def _bad_cell(pair: Sequence[ChartPoint | None]) -> Span:
     return EIGHTHS[min(int(share * len(EIGHTHS)), len(EIGHTHS) - 1)], (
         "sluggish" if role == "missed" else role
     )
-
-
-def _times(columns: int, span_ns: int) -> Line:
-    """Return what the columns mean in time, as many labels as do not touch."""
-    now = "now"
-    text = ""
-    labels = _TIMES[span_ns // (60 * NS_PER_S)]
-    for place, label in labels if columns >= 30 else labels[:1]:
-        text = text.ljust(round(place * columns)) + label
-    return ((" " * _GUTTER + text.ljust(columns - len(now)) + now, "head"),)
 
 
 class _Mark(NamedTuple):

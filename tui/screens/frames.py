@@ -1,11 +1,19 @@
 """Snapshots for the screen, live or held still."""
 
 from collections.abc import Collection
-from typing import Final
+from operator import attrgetter
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
-from probes.board.views import EMPTY_SNAPSHOT, RequestView, Snapshot
+from probes.board.views import (
+    EMPTY_SNAPSHOT,
+    Happening,
+    Marker,
+    PercentileTable,
+    RequestView,
+    Snapshot,
+)
 from probes.kit.clock import NS_PER_S, Clock, seconds
 from tui.panes.header import worst_state
 from tui.panes.routes import selected_route
@@ -17,6 +25,9 @@ _SECONDS_TOLD: Final = 10
 """So long each second is told that a frozen screen has stood."""
 _THEN_EVERY_S: Final = 5
 """From then on it is told in steps: nobody times it, and each step draws a frame."""
+
+_AT_NS: Final = attrgetter("at_ns")
+_Markers: TypeAlias = tuple[Marker, ...]
 
 
 class Frames:
@@ -35,6 +46,8 @@ class Frames:
         self._present_ns: int | None = None
         """When that was taken, by our clock."""
         self._past: PastView | None = None
+        self._more_markers: dict[str, tuple[_Markers, tuple[Happening, ...], _Markers]] = {}
+        """Route → the marks of its charts, what was put later, and both."""
 
     @property
     def latest(self) -> Snapshot:
@@ -49,8 +62,35 @@ class Frames:
         board = self._board
         if board is not None:
             taken = _taken(board, self._latest, view, pages)
-            self._latest = taken if self._travel.is_live else _read(taken, pages)
+            self._latest = taken if self._travel.is_live else self._noted(_read(taken, pages))
         return self._latest
+
+    def _noted(self, snapshot: Snapshot) -> Snapshot:
+        """Return a frame of the past with the marks that were put later about a moment up to it:
+        what somebody noted is where he noted it, also for whoever looks at that moment again."""
+        place = self._travel.place()
+        at_ns = snapshot.now_ns if place is None else place.at_ns
+        later = tuple(one for one in self._travel.stops() if one.is_put_after(at_ns))
+        if not later:
+            return snapshot
+        happenings = sorted((*later[::-1], *snapshot.happenings), key=_AT_NS, reverse=True)
+        details = {
+            name: replace(detail, percentiles=self._marked(name, detail.percentiles, later))
+            for name, detail in snapshot.details.items()
+        }
+        return replace(snapshot, happenings=tuple(happenings), details=details)
+
+    def _marked(
+        self, route: str, table: PercentileTable, later: tuple[Happening, ...]
+    ) -> PercentileTable:
+        """Return a table with marks more: the same ones until there are others, so that no chart is
+        drawn again for nothing."""
+        markers, known, marked = self._more_markers.get(route, ((), (), ()))
+        if markers is not table.markers or known != later:
+            more = (Marker(one.at_ns, one.note, "mark") for one in later)
+            marked = tuple(sorted((*table.markers, *more), key=_AT_NS))
+            self._more_markers[route] = (table.markers, later, marked)
+        return replace(table, markers=marked)
 
     def present(self) -> Snapshot:
         """Return how it is now, wherever the screen stands: in the past up to a second old, and

@@ -17,6 +17,7 @@ from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROT
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
 from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, Hotkey, ScreenName, first_key
 from tui.panes.comparison import STATE_WORDS
+from tui.panes.moment import THEN
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import ARM_LETTERS, PaneName
 
@@ -370,6 +371,11 @@ _TIME: Final = Section(
         Term("⚙ ▾", "a knob was turned; somebody put a mark", "accent"),
         Term("◌", "we ourselves did not run, or another engine took over", "stall"),
         Term("3/12", "of twelve things that happened the third is the last before here"),
+        Term(
+            THEN,
+            "what is `now` of the present: the last minute before the moment that is shown; charts "
+            "and lanes end at its time",
+        ),
         Term("live: ▲ 2 hurt", "how it is now; collection goes on whatever is looked at"),
     ),
 )

@@ -25,12 +25,12 @@ from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import age
 from tui.keys import Hotkey, ScreenName, bindings, hotkey, key_or_label, with_keys
 from tui.manual import find
-from tui.panes.axis import moment_words
 from tui.panes.footer import key_at
+from tui.panes.moment import moment_words
 from tui.panes.observer import Cockpit
 from tui.panes.pane import Pane, PaneSpec
 from tui.panes.routes import next_trouble, next_window, selected_route
-from tui.panes.view import ARM_LETTERS, PaneName, ViewState
+from tui.panes.view import ARM_LETTERS, PaneName, PastView, ViewState
 from tui.screens import alerting, handing_over, knobs
 from tui.screens.canvas import Canvas
 from tui.screens.cockpit import CockpitState
@@ -331,18 +331,23 @@ class LiveScreen(Screen[None]):
         past = self.view.past
         acts = past is None or isinstance(command, Pause | MarkTime)
         if past is not None and isinstance(command, Pause | MarkTime):
-            self.notify(f"Now, not {age(past.ago_s)} ago: {self._brake_words(command)}.")
+            self.notify(self._acting_words(command, past))
         if acts or not self._is_refused():
             self.cockpit.turn(command)
             if self._canvas is not None:
                 self._canvas.hurry()
 
-    def _brake_words(self, command: Pause | MarkTime) -> str:
-        """Return what a command that acts in the past does, and to what."""
+    def _acting_words(self, command: Pause | MarkTime, past: PastView) -> str:
+        """Return what a command does that acts while the past is shown: when, and to what."""
         if isinstance(command, MarkTime):
-            return "a mark is put"
-        does = "paused" if command.paused else "probed again"
-        return f"{self.called(command.route) if command.route else 'all routes'} {does}"
+            if command.about_ns is not None:
+                at = moment_words(command.about_ns, past, self.latest.wall_anchor_ns)
+                return f"A mark is put at {at}."
+            does = "a mark is put"
+        else:
+            who = self.called(command.route) if command.route else "all routes"
+            does = f"{who} {'paused' if command.paused else 'probed again'}"
+        return f"Now, not {age(past.ago_s)} ago: {does}."
 
     def on_descendant_focus(self) -> None:
         """Remember which pane the user is in: where there is room for few it is one of them."""
@@ -459,12 +464,10 @@ class LiveScreen(Screen[None]):
         return f"The screen is frozen: {key.shown or key.label} lets it go on."
 
     def mark(self, text: str) -> str | None:
-        """Put a mark on the timeline; nothing can be wrong with it. It stands at the present: one
-        that is made in the past begins with the moment that it is about."""
-        text, past = text.strip() or "mark", self.view.past
-        if past is not None:
-            text = f"{moment_words(past.at_ns, past, self.latest.wall_anchor_ns)}: {text}"
-        self.send(MarkTime(text=text))
+        """Put a mark on the timeline, at the moment that is shown; nothing can be wrong with it."""
+        past = self.view.past
+        about_ns = None if past is None else past.at_ns
+        self.send(MarkTime(text=text.strip() or "mark", about_ns=about_ns))
         return None
 
     # Keys that do the same on every screen.

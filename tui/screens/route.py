@@ -199,7 +199,7 @@ class RouteScreen(LiveScreen):
         self.look(replace(self.view, page=page))
 
     def action_take_t0(self) -> None:
-        """Keep the figures of now, for others to be compared with."""
+        """Keep the figures that are shown, for others to be compared with."""
         subject = subject_of(self.latest, self.view)
         now = subject.now if subject is not None else None
         if subject is None or now is None:
@@ -214,13 +214,13 @@ class RouteScreen(LiveScreen):
         self.look(replace(self.view, page=page))
 
     def action_against_t0(self) -> None:
-        """Show now against T0, or all columns again."""
+        """Show the figures against T0, or all columns again."""
         page = self.view.page
         subject = subject_of(self.latest, self.view)
         if page.t0 is None or subject is None or page.t0_route != subject.route.name:
             self.notify(
                 with_keys(
-                    "No T0 of this route yet: {take_t0} takes the figures of now.", self.view.keys
+                    "No T0 of this route yet: {take_t0} takes the figures shown.", self.view.keys
                 )
             )
             return

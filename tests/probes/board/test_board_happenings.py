@@ -235,6 +235,39 @@ def test_all_routes_paused_with_one_key_are_one_line() -> None:
 def test_a_mark_has_its_text() -> None:
     [line] = log(Mark(at_ns=at(4.0), text="deploy"))
     assert (line.kind, line.text, line.at_ns) == ("mark", "deploy", at(4.0))
+    assert (line.put_ns, line.note) == (None, "")
+
+
+def test_a_mark_stands_at_the_moment_that_it_is_about_and_says_that_it_was_put_later() -> None:
+    board = board_of(
+        turn(5.0, 3, 6),
+        Mark(at_ns=at(90.0), text="deploy", about_ns=at(3.0)),
+        tick(91.0),
+    )
+    newest, line = board.snapshot().happenings
+    assert newest.kind == "knob"
+    assert (line.at_ns, line.put_ns) == (at(3.0), at(90.0))
+    assert (line.text, line.note) == ("deploy · put 1m27s later", "deploy")
+    assert markers(board)[0] == Marker(at(3.0), "deploy", "mark")
+    assert [line.is_put_after(at(s)) for s in (2.0, 3.0, 89.9, 90.0)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("about_s", [90.0, 1e6])
+def test_a_mark_is_never_about_what_has_not_happened_yet(about_s: float) -> None:
+    [line] = log(Mark(at_ns=at(90.0), text="deploy", about_ns=at(about_s)))
+    assert (line.at_ns, line.text, line.put_ns) == (at(90.0), "deploy", None)
+
+
+def test_a_full_log_keeps_a_mark_about_what_was_before_all_of_it() -> None:
+    notices = [
+        Notice(at_ns=at(100.0 + n), route="", text=f"notice {n}")
+        for n in range(HAPPENINGS_KEPT + 20)
+    ]
+    mark = Mark(at_ns=at(9_999.0), text="deploy", about_ns=at(1.0))
+    told = log(*notices, mark, Notice(at_ns=at(10_000.0), route="", text="another"))
+    assert len(told) == HAPPENINGS_KEPT
+    assert told[-1].note == "deploy"
+    assert told[0].text == "another"
 
 
 # Ourselves.
@@ -358,6 +391,7 @@ def anything(source: random.Random, number: int) -> Event:
             lambda: turn(at_s, number, number + 1, route),
             lambda: turn(at_s, 0, 1, route, knob="paused"),
             lambda: Mark(at_ns=at(at_s), text=f"mark {number}"),
+            lambda: Mark(at_ns=at(at_s), text="before", about_ns=at(at_s * source.random())),
             lambda: Notice(at_ns=at(at_s), route=route, text=f"notice {number}"),
             lambda: Gap(at_ns=at(at_s), started_ns=at(at_s - source.random() * 50)),
             lambda: held(at_s, source.random() < 0.5, route=route),

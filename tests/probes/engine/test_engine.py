@@ -206,12 +206,16 @@ async def test_knobs_pauses_marks_and_bursts_are_events() -> None:
         engine.tell(
             SetKnob(route="a", knob="concurrency", value=3),
             MarkTime(text="now"),
+            MarkTime(text="then", about_ns=5),
             Burst(route="a", count=2),
             Pause(paused=True),
         )
         await engine.clock.advance(1)
         assert [event.knob for event in engine.of(Knob)] == ["concurrency", "burst", "paused"]
-        assert engine.of(Mark)[0].text == "now"
+        now, then = engine.of(Mark)
+        assert (now.text, now.about_ns) == ("now", None)
+        assert (then.text, then.about_ns) == ("then", 5)
+        assert then.at_ns == now.at_ns, "it stands in the stream where it was put"
 
 
 async def test_a_level_that_is_accepted_is_told_and_changes_nothing() -> None:

@@ -248,6 +248,7 @@ def test_what_a_figure_is_by_now_is_told_in_the_unit_it_was_named_in(
 def test_what_is_at_least_so_much_by_now_says_so_though_it_reads_the_same() -> None:
     named = Evidence(figure="ttft", now=2.6, usual=0.73)
     assert by_now_words(named, 2.6, 9, is_least=True) == "by now ≥2.60 s (n 9)"
+    assert by_now_words(named, 2.6, 9, is_least=True, moment="then").startswith("by then ≥2.60 s")
 
 
 def test_an_advice_says_how_it_was_with_the_knob_where_it_is_to_be_set() -> None:

@@ -14,7 +14,11 @@ from changed import replace
 from probes.board import Board
 from probes.board.views import Snapshot
 from probes.diagnosis import Diagnostician
-from probes.events import Event, durable_lines
+from probes.events import Event, Mark, durable_lines
+from probes.handover.facts import gather
+from probes.handover.recorded_run import read_run
+from probes.handover.window import Stretch
+from probes.kit.clock import NS_PER_S
 from probes.run.sinks import board_sink, recorder_sink
 from probes.run.timeline import STEP_NS, RunTimeline
 from probes.run.verdicts import with_verdicts
@@ -42,14 +46,14 @@ OUTLINE = Outline(
 class Run:
     """A run that was recorded, with every event as the board folded it."""
 
-    def __init__(self, folder: Path, **options: float) -> None:
+    def __init__(self, folder: Path, *more: Event) -> None:
         self.board, self.events = Board(), []
         self.recorder = Recorder.to_folder(folder, max_mb=64, max_days=7)
         self.timeline = RunTimeline(self.board, self.recorder, judges_anew=False)
         self.recorder.start(pytest.fail)
         fold, record = board_sink(self.board), recorder_sink(self.recorder)
         judge = Diagnostician()
-        for batch in batches():
+        for batch in batches(*more):
             events, lines = with_verdicts(judge, batch, durable_lines(batch))
             self.events += events
             fold(events, lines)
@@ -67,10 +71,11 @@ class Run:
         return board
 
 
-def batches() -> Iterator[list[Event]]:
-    """Yield the events as they would come, some at a time."""
+def batches(*more: Event) -> Iterator[list[Event]]:
+    """Yield the events as they would come, some at a time; `more` among them."""
     waiting: list[Event] = []
-    for event in Stream(OUTLINE, seed=3).events():
+    events = (*Stream(OUTLINE, seed=3).events(), *more)
+    for event in sorted(events, key=lambda event: event.at_ns) if more else events:
         waiting.append(event)
         if len(waiting) == 7:
             yield waiting
@@ -102,6 +107,26 @@ def test_past_board_is_that_of_the_moment(run: Run) -> None:
         past.go(at_ns)
         assert shown(past.board) == shown(run.board_at(at_ns))
         assert past.board.summary() == run.board_at(at_ns).summary()
+
+
+def test_a_mark_about_the_past_is_known_from_when_it_was_put_and_alike_in_a_replay(
+    tmp_path: Path,
+) -> None:
+    first_ns = next(batches())[0].at_ns
+    about_ns, put_ns = first_ns + 500 * NS_PER_S, first_ns + 900 * NS_PER_S
+    run = Run(tmp_path, Mark(at_ns=put_ns, text="deploy", about_ns=about_ns))
+    past = run.timeline.past()
+    for at_ns, known in ((put_ns - 1, []), (put_ns, [about_ns])):
+        past.go(at_ns)
+        marks = [one.at_ns for one in past.board.happenings if one.kind == "mark"]
+        assert marks == known
+        assert shown(past.board) == shown(run.board_at(at_ns))
+    again = read_run(run.recorder.parts).timeline
+    assert again.happenings == run.timeline.happenings
+    stretch = Stretch(about_ns - 60 * NS_PER_S, about_ns + 60 * NS_PER_S)
+    for timeline in (run.timeline, again):
+        marks = [one.text for one in gather(timeline, stretch).happenings if one.kind == "mark"]
+        assert marks == ["deploy · put 6m40s later"], "though that was after the stretch"
 
 
 def test_steps_back_that_were_prepared_show_what_was(run: Run) -> None:

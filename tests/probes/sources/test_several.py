@@ -137,8 +137,10 @@ async def test_a_mark_appears_once() -> None:
     async with group.running():
         await group.clock.advance(1)
         group.send(MarkTime(text="here"))
+        group.send(MarkTime(text="there", about_ns=7))
         await group.clock.advance(0.5)
-    assert [event.text for event in group.of(Mark)] == ["here"]
+    told = [(event.text, event.about_ns) for event in group.of(Mark)]
+    assert told == [("here", None), ("there", 7)]
 
 
 async def test_a_mistake_is_told_once() -> None:

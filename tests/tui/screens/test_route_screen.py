@@ -193,7 +193,7 @@ async def test_the_map_is_of_ttft_or_of_gaps() -> None:
 async def test_t0_is_kept_and_compared_with() -> None:
     async with page() as it:
         await it.press("0")
-        assert it.told() == ["No T0 of this route yet: T takes the figures of now."]
+        assert it.told() == ["No T0 of this route yet: T takes the figures shown."]
         await it.press("T")
         later = tuple(
             made_page.column("now", 5.2, 9.9) if one.name == "now" else one

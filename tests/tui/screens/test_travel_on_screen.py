@@ -14,7 +14,7 @@ from fakes import FakeBoard, FakeClock, FakePast, FakeSession, FakeTimeline, con
 from made_happenings import happening
 from textual.pilot import Pilot
 
-from probes.board.views import Snapshot
+from probes.board.views import Happening, Marker, Snapshot
 from probes.control.commands import Command, MarkTime, Pause, SetKnob
 from probes.kit.clock import NS_PER_S
 from tui.app import LlmtopApp
@@ -306,12 +306,48 @@ async def test_brakes_work_and_say_that_they_act_on_now() -> None:
         assert isinstance(it.commands[-1], Pause)
 
 
-async def test_a_mark_says_which_moment_it_is_about() -> None:
+async def test_a_mark_is_about_the_moment_that_is_shown() -> None:
     async with travelling() as it:
+        await it.start("m", *"live", "enter")
         await it.press("left")
         at = it.text("header").partition("◀ ")[2][:8]
         await it.start("m", *"deploy", "enter")
-        assert it.commands == [MarkTime(text=f"{at}: deploy")]
+        about_ns = made.NOW_NS - 10 * NS_PER_S
+        assert it.commands == [MarkTime(text="live"), MarkTime(text="deploy", about_ns=about_ns)]
+        assert it.notes == [f"A mark is put at {at}."]
+
+
+async def test_a_mark_that_was_put_later_stands_where_it_was_put_and_after_it() -> None:
+    """The board of the past does not know it: it was not put yet."""
+    async with travelling() as it:
+        about_ns = made.NOW_NS - 20 * NS_PER_S
+        put = Happening(
+            at_ns=about_ns,
+            kind="mark",
+            text="deploy · put 20s later",
+            put_ns=made.NOW_NS,
+            note="deploy",
+        )
+        it.timeline.happenings = (put, *it.timeline.happenings)
+        await it.press("left_square_bracket")
+        assert it.ago_s == 20
+        assert "deploy · put 20s later" in it.text("axis")
+        for _ in range(2):
+            latest = it.screen.latest
+            assert put in latest.happenings
+            (detail,) = latest.details.values()
+            marks = detail.percentiles.markers
+            assert Marker(about_ns, "deploy", "mark") in marks
+            assert list(marks) == sorted(marks, key=lambda one: one.at_ns)
+            await it.press("right")
+        assert it.screen.latest.details, "and it is the same marks, so that no chart is drawn again"
+        before = it.screen.latest
+        it.screen.pull()
+        for name, detail in it.screen.latest.details.items():
+            assert detail.percentiles.markers is before.details[name].percentiles.markers
+        await it.press("left", "left", "left")
+        assert put not in it.screen.latest.happenings
+        assert put in it.cockpit.frames.past().stops  # type: ignore[union-attr]
 
 
 async def test_what_was_turned_before_can_be_undone_after() -> None:

@@ -1,7 +1,8 @@
-"""The time axis of a page's charts: columns of equal time that end at now, and the marks on it.
+"""The time axis of a page's charts: columns of equal time that end at the moment that is shown, and
+the marks on it.
 
-Rule 1. A chart ends at now, not at its newest sample: where nothing comes back, that is what it
-shows.
+Rule 1. A chart ends at that moment, not at its newest sample: where nothing comes back, that is
+what it shows.
 Rule 2. Edges of columns are whole multiples of a column's length, so that charts scroll by whole
 columns. A slice that lies in two columns belongs to each by the time it shares with it.
 Rule 3. Marks are the same on all charts of a page, and stand on the axis itself.
@@ -23,8 +24,10 @@ from tui.draw.chart import (
     THROTTLED,
     join_cells,
     nice_top,
+    times_text,
 )
 from tui.draw.text import Line, Role, Span, cells, time_of_day
+from tui.panes.moment import NOW
 from tui.panes.page.subject import Subject, incidents_of
 from tui.panes.routes import STATE_ROLES
 from tui.panes.view import ViewState
@@ -39,12 +42,6 @@ DOWN: Final = "┊"
 """What a mark looks like in a chart, where nothing else stands."""
 
 _LONGEST_MARK: Final = 24
-_TIMES: Final = {
-    2: ((0.0, "−2m"), (1 / 2, "−1m")),
-    5: ((0.0, "−5m"), (2 / 5, "−3m"), (4 / 5, "−1m")),
-    15: ((0.0, "−15m"), (1 / 3, "−10m"), (2 / 3, "−5m")),
-}
-"""By minutes of the span, where each label stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +203,11 @@ def base_line(
 
 
 def axis_lines(
-    axis: TimeAxis, marks: Iterable[PageMark], gutter: int, base: Sequence[Span] = ()
+    axis: TimeAxis,
+    marks: Iterable[PageMark],
+    gutter: int,
+    base: Sequence[Span] = (),
+    ends: Sequence[str] = (NOW,),
 ) -> tuple[Line, Line]:
     """Return the base line with its marks, and what the columns mean in time.
 
@@ -215,6 +216,7 @@ def axis_lines(
         marks: what stands on it, oldest first.
         gutter: cells before the first column, the rule of the scale among them.
         base: what the base line says where no mark stands; empty is a plain rule.
+        ends: what the moment that it ends at may be called, the longest first.
     """
     line = list(base) or [(RULE, "border")] * axis.columns
     placed = [(column, one) for one in marks if (column := axis.column_of(one.at_ns)) is not None]
@@ -245,15 +247,4 @@ def axis_lines(
         line[column] = (mark.glyph, mark.role)
         free = max(column + 1, begin + size)
     rule: Line = ((" " * (gutter - 1) + "└", "border"), *join_cells(line))
-    return rule, _times(axis, gutter)
-
-
-def _times(axis: TimeAxis, gutter: int) -> Line:
-    now, columns = "now", axis.columns
-    labels = _TIMES[axis.span_ns // (60 * NS_PER_S)]
-    text = ""
-    for place, label in labels if columns >= 30 else labels[:1]:
-        text = text.ljust(round(place * columns)) + label
-    if columns < len(text) + len(now) + 1:
-        text = ""
-    return ((" " * gutter + (text.ljust(columns - len(now)) + now)[-columns:], "head"),)
+    return rule, ((" " * gutter + times_text(axis.span_ns, axis.columns, ends), "head"),)

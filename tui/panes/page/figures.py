@@ -42,6 +42,7 @@ from tui.draw.text import (
 )
 from tui.keys import first_key, hints
 from tui.panes.happenings import effect_parts
+from tui.panes.moment import now_word
 from tui.panes.page.axis import t0_is_of
 from tui.panes.page.subject import Subject, of_subject, subject_of
 from tui.panes.page.wrapping import wrapped
@@ -128,7 +129,8 @@ class Figures:
     ) -> Sequence[Line]:
         """Return as many lines as fit, from the one that is scrolled to."""
         head, body = _table(subject, snapshot, view, width)
-        body += [clip(line, width) for line in _below(subject, snapshot, width, self._zone)]
+        moment = now_word(view)
+        body += [clip(line, width) for line in _below(subject, snapshot, moment, width, self._zone)]
         if height < len(head) + _LEAST_BODY:
             head = head[-1:]
         room = height - len(head)
@@ -153,15 +155,15 @@ def _table(
     first: Column[_Row] = Column(
         "seconds", _LABEL, lambda row: Cell(row.label, "head"), marked=True
     )
-    lit = snapshot.window
+    lit, moment = snapshot.window, now_word(view)
     said: list[Line] = []
     if t0 is not None and view.page.against_t0 and subject.now is not None:
-        columns = _against(subject.now, t0)
+        columns = _against(subject.now, t0, moment)
         said = wrapped("", [_difference(subject, subject.now, t0)], width, indent=0)
     else:
         if t0 is not None:
             shown.insert(1, msgspec.structs.replace(t0, name=_T0))
-        columns = [_column(place, one, lit) for place, one in enumerate(shown)]
+        columns = [_column(place, one, lit, moment) for place, one in enumerate(shown)]
         usual = next((one for one in shown if one.name == "usual"), None)
         if subject.now is not None and usual is not None:
             columns.insert(shown.index(usual) + 1, _times_usual(subject.now, usual))
@@ -176,12 +178,13 @@ def _table(
     return head, [clip(table.line(row), width) for row in rows]
 
 
-def _column(place: int, of: FeltColumn, lit: str) -> Column[_Row]:
-    """Return a column; `now` and the window that the home screen is on are the last to go."""
+def _column(place: int, of: FeltColumn, lit: str, moment: str) -> Column[_Row]:
+    """Return a column; `now`, which is headed by what the moment that is shown is called, and the
+    window that the home screen is on are the last to go."""
     name = of.name
     priority = 0 if name == "now" else 1 if name in ("usual", lit, _T0) else place + 1
     return Column(
-        name,
+        moment if name == "now" else name,
         _FIGURE,
         lambda row: _cell(row, of, loud=name == "now"),
         priority,
@@ -217,7 +220,7 @@ def _is_enough(row: _Row, of: FeltColumn) -> bool:
     return not isinstance(value, FeltFigure) or value.enough
 
 
-def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
+def _against(now: FeltColumn, t0: FeltColumn, moment: str) -> list[Column[_Row]]:
     """Return the columns of now against T0: both, how much more it is, how sure that is, and how
     many times."""
 
@@ -251,8 +254,8 @@ def _against(now: FeltColumn, t0: FeltColumn) -> list[Column[_Row]]:
         return cell
 
     return [
-        _column(0, now, ""),
-        _column(1, msgspec.structs.replace(t0, name=_T0), ""),
+        _column(0, now, "", moment),
+        _column(1, msgspec.structs.replace(t0, name=_T0), "", moment),
         Column("more", _FIGURE + 1, more, 2, marked=True),
         Column("times", _FIGURE, times, 4),
         Column("at least", _FIGURE, end(0), 3, gap=1),
@@ -338,7 +341,9 @@ def felt_cell(figure: FeltFigure) -> Cell:
     return Cell(text, role, _GRADE_MARKS.get(figure.grade, " "))
 
 
-def _below(subject: Subject, snapshot: Snapshot, width: int, zone: tzinfo | None) -> list[Line]:
+def _below(
+    subject: Subject, snapshot: Snapshot, moment: str, width: int, zone: tzinfo | None
+) -> list[Line]:
     """Return what is open, the goals, the limits, what knobs did, and the cohorts."""
     route = subject.route
     lines: list[Line] = [(), *wrapped("open", _open(route), width), *_goals(route, width)]
@@ -356,7 +361,7 @@ def _below(subject: Subject, snapshot: Snapshot, width: int, zone: tzinfo | None
         head: Line = ((f"{at} ", "dim"), (neutralise(one.text, 60), "text"))
         lines += wrapped("knobs" if not number else "", [head, *told_of(one.effect)], width)
     if len(subject.page.cohorts) > 1:
-        lines += [(), *_cohorts(subject.page.cohorts, width)]
+        lines += [(), *_cohorts(subject.page.cohorts, moment, width)]
     return lines
 
 
@@ -390,7 +395,7 @@ def told_of(effect: KnobEffect | None) -> list[Line]:
     return [((part.text, part.role),) for part in effect_parts(effect)]
 
 
-def _cohorts(cohorts: Sequence[CohortView], width: int) -> list[Line]:
+def _cohorts(cohorts: Sequence[CohortView], moment: str, width: int) -> list[Line]:
     """Return the cohorts of the run: they never mix."""
     widest = min(max(cells(neutralise(one.name, _NAMED)) for one in cohorts), _NAMED)
 
@@ -403,7 +408,7 @@ def _cohorts(cohorts: Sequence[CohortView], width: int) -> list[Line]:
 
     columns: list[Column[CohortView]] = [
         Column("cohort", max(widest, 6), name, flush_left=True),
-        Column("", 3, lambda one: Cell("now" if one.is_current else "", "accent"), 5),
+        Column("", len(moment), lambda one: Cell(moment if one.is_current else "", "accent"), 5),
         Column("p50", 5, figure(lambda one: one.ttft[0]), 2, group="TTFT", marked=True),
         Column("p95", 5, figure(lambda one: one.ttft[1]), 1, group="TTFT", marked=True),
         Column("p50", 5, figure(lambda one: one.e2e[0]), 4, group="E2E", marked=True),
@@ -418,13 +423,13 @@ def figures_title(snapshot: Snapshot, view: ViewState) -> str:
     subject = subject_of(snapshot, view)
     if subject is None or not t0_is_of(view, subject):
         return "figures"
-    return "figures · now against T0" if view.page.against_t0 else "figures"
+    return f"figures · {now_word(view)} against T0" if view.page.against_t0 else "figures"
 
 
 def figures_subtitle(snapshot: Snapshot, view: ViewState) -> str:
     """Return how to compare with a moment that the user chooses."""
     subject = subject_of(snapshot, view)
     if subject is None or not t0_is_of(view, subject):
-        return hints(view.keys, ("take_t0", "takes now as T0"))
-    words = "all columns" if view.page.against_t0 else "now against T0"
+        return hints(view.keys, ("take_t0", f"takes {now_word(view)} as T0"))
+    words = "all columns" if view.page.against_t0 else f"{now_word(view)} against T0"
     return hints(view.keys, ("against_t0", words))

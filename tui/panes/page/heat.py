@@ -22,6 +22,7 @@ from probes.board.views import (
 from tui.draw.chart import SLICE_NS, join_cells, role_of
 from tui.draw.text import Line, Role, Span, clip, count, line_width, right
 from tui.keys import first_key, with_keys
+from tui.panes.moment import NOW, end_names
 from tui.panes.page.axis import (
     PageMark,
     Redraw,
@@ -78,9 +79,10 @@ class HeatMaps:
         axis = axis_until(snapshot.now_ns, [one.start_ns for one in slices], width - _GUTTER)
         marks = marks_of(snapshot, view, subject, self._zone)
         points = subject.detail.percentiles.timeline if subject.detail is not None else ()
+        ends = end_names(snapshot, view, self._zone)
         what = is_of_gaps(view, subject.route), subject.route.name
-        if self._redraw.due(snapshot.now_ns, slices, axis, marks, height, goal_s, what):
-            self._lines = heat_lines(slices, axis, marks, height, goal_s, points)
+        if self._redraw.due(snapshot.now_ns, slices, axis, marks, height, goal_s, what, ends):
+            self._lines = heat_lines(slices, axis, marks, height, goal_s, points, ends)
         return self._lines
 
 
@@ -100,6 +102,7 @@ def heat_lines(
     height: int,
     goal_s: float | None,
     points: Sequence[ChartPoint] = (),
+    ends: Sequence[str] = (NOW,),
 ) -> tuple[Line, ...]:
     """Return the map with scale, axis, times and legend, in exactly `height` lines."""
     rows = height - _FRAME
@@ -135,7 +138,7 @@ def heat_lines(
         for at, cells in enumerate(plot)
     ]
     width = axis.columns + _GUTTER
-    return (*body, *axis_lines(axis, marks, _GUTTER, base), _legend(steps, width))
+    return (*body, *axis_lines(axis, marks, _GUTTER, base, ends), _legend(steps, width))
 
 
 def _range(slices: Sequence[HeatSlice], rows: int, goal_s: float | None) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from tui.draw.text import (
     side_by_side,
     three_digits,
 )
+from tui.panes.moment import NOW, THEN, end_names, now_word
 from tui.panes.page.axis import (
     PageMark,
     Redraw,
@@ -93,27 +94,30 @@ def _times(told: _Told) -> Cell:
     return Cell(f"×{ratio:.1f}" if ratio < 99.5 else "×99+", told.role)
 
 
-_COLUMNS: Final[tuple[Column[_Told], ...]] = (
-    Column(
-        "",
-        1,
-        lambda told: Cell(*told.look[:2]) if told.look is not None else Cell(""),
-        flush_left=True,
-    ),
-    Column("seconds", _NAME, lambda told: Cell(told.name, "head"), flush_left=True),
-    Column(
-        "now",
-        5,
-        lambda told: Cell(three_digits(told.now_s), told.role, told.mark),
-        key="now",
-        marked=True,
-    ),
-    Column("usual", 5, lambda told: Cell(three_digits(told.usual_s), "dim"), key="usual"),
-    Column("×", 5, _times, 1),
-)
-_TABLE: Final = fit(_COLUMNS, 60, gap=1)
-_TABLE_WIDTH: Final = line_width(_TABLE.head_line())
-_TABLE_NARROW: Final = fit(_COLUMNS[:-1], 60, gap=1)
+def _columns(now: str) -> tuple[Column[_Told], ...]:
+    return (
+        Column(
+            "",
+            1,
+            lambda told: Cell(*told.look[:2]) if told.look is not None else Cell(""),
+            flush_left=True,
+        ),
+        Column("seconds", _NAME, lambda told: Cell(told.name, "head"), flush_left=True),
+        Column(
+            now,
+            5,
+            lambda told: Cell(three_digits(told.now_s), told.role, told.mark),
+            key="now",
+            marked=True,
+        ),
+        Column("usual", 5, lambda told: Cell(three_digits(told.usual_s), "dim"), key="usual"),
+        Column("×", 5, _times, 1),
+    )
+
+
+_TABLES: Final = {now: fit(_columns(now), 60, gap=1) for now in (NOW, THEN)}
+_TABLE_WIDTH: Final = line_width(_TABLES[NOW].head_line())
+_NARROW_TABLES: Final = {now: fit(_columns(now)[:-1], 60, gap=1) for now in (NOW, THEN)}
 
 
 class Phases:
@@ -129,7 +133,7 @@ class Phases:
         self, subject: Subject, snapshot: Snapshot, view: ViewState, width: int, height: int
     ) -> Sequence[Line]:
         """Return the stack and the table: side by side, one below the other, or the table alone."""
-        table, table_width = _table_lines(subject, width)
+        table, table_width = _table_lines(subject, width, now_word(view))
         if width >= _TABLE_WIDTH + _GAP + _LEAST_CHART and height >= _LEAST_PLOT + _FRAME:
             at = width - table_width
             chart = self._chart(snapshot, view, subject, at - _GAP, height)
@@ -147,10 +151,11 @@ class Phases:
         axis = axis_until(snapshot.now_ns, [one.start_ns for one in slices], width - _GUTTER)
         marks = marks_of(snapshot, view, subject, self._zone)
         points = subject.detail.percentiles.timeline if subject.detail is not None else ()
-        if self._redraw.due(snapshot.now_ns, slices, axis, marks, height, subject.route.name):
+        ends = end_names(snapshot, view, self._zone)
+        if self._redraw.due(snapshot.now_ns, slices, axis, marks, height, subject.route.name, ends):
             usual = {row.phase: row.usual_s for row in subject.page.phase_rows}
             usual_s = tuple(usual.get(phase) for phase in PHASES)
-            self._lines = stack_lines(slices, axis, marks, height, usual_s, points)
+            self._lines = stack_lines(slices, axis, marks, height, usual_s, points, ends)
         return self._lines
 
 
@@ -161,6 +166,7 @@ def stack_lines(
     height: int,
     usual_s: Sequence[float | None] = (),
     points: Sequence[ChartPoint] = (),
+    ends: Sequence[str] = (NOW,),
 ) -> tuple[Line, ...]:
     """Return the phases stacked over time, with scale and axis, in exactly `height` lines.
 
@@ -179,7 +185,7 @@ def stack_lines(
         write_in(plot[rows // 2], "no probe has ended yet")
     base = base_line(axis, points, [bool(stack) for stack in stacks])
     body = [(*_scale(row, rows, top), *join_cells(cells)) for row, cells in enumerate(plot)]
-    return (*body, *axis_lines(axis, marks, _GUTTER, base))
+    return (*body, *axis_lines(axis, marks, _GUTTER, base, ends))
 
 
 def _stacks(slices: Sequence[PhaseSlice], axis: TimeAxis) -> list[tuple[float, ...]]:
@@ -236,8 +242,9 @@ def _scale(row: int, rows: int, top: float) -> Line:
     return ((right(text, _LABEL), "head"), ("┤", "border"))
 
 
-def _table_lines(subject: Subject, width: int) -> tuple[list[Line], int]:
-    table: Table[_Told] = _TABLE if width >= _TABLE_WIDTH else _TABLE_NARROW
+def _table_lines(subject: Subject, width: int, moment: str) -> tuple[list[Line], int]:
+    tables = _TABLES if width >= _TABLE_WIDTH else _NARROW_TABLES
+    table: Table[_Told] = tables[moment]
     rows = {row.phase: row for row in subject.page.phase_rows}
     usual = sum(row.usual_s or 0.0 for row in rows.values())
     told = [_told(phase, rows.get(phase), usual) for phase in reversed(PHASES)]

@@ -53,6 +53,7 @@ from tui.draw.text import (
     time_of_day,
 )
 from tui.keys import Hotkey, advice_keys, with_keys
+from tui.panes.moment import now_word
 from tui.panes.observer import LAG_HURTS_S
 from tui.panes.page.figures import told_of
 from tui.panes.page.subject import Subject, incidents_of, recoveries_of, subject_of
@@ -107,7 +108,7 @@ class RouteVerdict:
         incidents = incidents_of(snapshot, subject.route.name)
         for number, incident in enumerate(incidents):
             good = _good_part(subject) if not number else ()
-            lines += self._incident(incident, good, snapshot, subject, view.keys, width)
+            lines += self._incident(incident, good, snapshot, subject, view, width)
         over = recoveries_of(snapshot, subject.route.name)
         for one in over:
             lines += _wrapped_head(*self._recovery(one, snapshot), width)
@@ -121,7 +122,7 @@ class RouteVerdict:
         good: Line,
         snapshot: Snapshot,
         subject: Subject,
-        keys: Sequence[Hotkey],
+        view: ViewState,
         width: int,
     ) -> list[Line]:
         diagnosis, is_ours = one.diagnosis, one.diagnosis.cause == "local_observer"
@@ -143,10 +144,10 @@ class RouteVerdict:
         if good:
             parts.append(good)
         lines = _wrapped_head(glyph, role, parts, width)
-        told = _speaking(diagnosis, subject)
+        told = _speaking(diagnosis, subject, now_word(view))
         lines += wrapped("for", told, width, before=_BEFORE)
         if diagnosis.advice is not None:
-            do = _advice(diagnosis, snapshot, subject, keys)
+            do = _advice(diagnosis, snapshot, subject, view.keys)
             lines += wrapped("do", _plain(do, "accent"), width, before=_BEFORE)
         said = neutralise(one.said, _WORDS_LIMIT)
         lines += wrapped("says", _plain([said], "text"), width, before=_BEFORE)
@@ -260,26 +261,32 @@ def _other_routes(snapshot: Snapshot, hit: Sequence[str]) -> tuple[int, list[str
     return well, [f"{neutralise(row.name, _NAME_LIMIT)} {row.state}" for row in hurt]
 
 
-def _speaking(diagnosis: Diagnosis, subject: Subject) -> list[Line]:
-    """Return what speaks for it as it was named, and beside it what that has become by now."""
+def _speaking(diagnosis: Diagnosis, subject: Subject, moment: str) -> list[Line]:
+    """Return what speaks for it as it was named, and beside it what that has become by
+    the moment that is shown."""
     parts: list[Line] = []
     for evidence, words in zip(diagnosis.evidence, evidence_parts(diagnosis), strict=True):
         # Of several routes it is told of the one that shows it best, whichever that is.
-        by_now = _by_now(evidence, subject) if len(diagnosis.routes) == 1 else ""
+        by_now = _by_now(evidence, subject, moment) if len(diagnosis.routes) == 1 else ""
         parts.append(((words, "text"), *(((f", {by_now}", "title"),) if by_now else ())))
     return parts
 
 
-def _by_now(evidence: Evidence, subject: Subject) -> str:
-    """Return what a figure of the evidence is by now; empty where the page does not know it."""
+def _by_now(evidence: Evidence, subject: Subject, moment: str) -> str:
+    """Return what a figure of the evidence is by the moment that is shown; empty where the page
+    does not know it."""
     now = subject.now
     pick = _BY_NOW.get(evidence.figure)
     figure = pick(now) if now is not None and pick is not None else None
     if isinstance(figure, FeltFigure):
         if figure.value is None or not figure.enough:
             return ""
-        return by_now_words(evidence, figure.value, figure.n, is_least=figure.is_least)
-    return "" if figure is None or now is None else by_now_words(evidence, figure, now.finished)
+        return by_now_words(
+            evidence, figure.value, figure.n, is_least=figure.is_least, moment=moment
+        )
+    if figure is None or now is None:
+        return ""
+    return by_now_words(evidence, figure, now.finished, moment=moment)
 
 
 def _advice(
