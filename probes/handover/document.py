@@ -315,7 +315,8 @@ def _charts(facts: Facts) -> Iterator[Block]:
         told = ", ".join(never_refused)
         yield Paragraph(f"{told}: nothing was refused for its rate and nothing retried.")
     if (more := len(facts.hit) - _CHARTED) > 0:
-        yield Paragraph(f"{counted(more, 'more route')} hit: figures below, and in attempts.csv.")
+        hit = " hit" if facts.incident is not None else ""
+        yield Paragraph(f"{counted(more, 'more route')}{hit}: figures below, and in attempts.csv.")
 
 
 def _evidence(facts: Facts) -> Iterator[Block]:
