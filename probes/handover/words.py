@@ -258,7 +258,7 @@ def said_words(facts: Facts) -> str:
     (status, message, reason), number = said.most_common(1)[0]
     coded = f"{_REASONS[reason]} ({reason})" if reason in _REASONS else reason
     words = (str(status) if status else "", f"“{message[:200]}”" if message else coded)
-    told = " ".join(filter(None, words))
+    told = (" " if message else ": ").join(filter(None, words))
     return f"{told}, {number:,} of {counted(len(failed), 'failed attempt')}" if told else ""
 
 

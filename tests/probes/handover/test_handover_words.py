@@ -83,6 +83,13 @@ def test_a_failure_without_a_word_of_the_servers_is_told_in_ours(facts: Facts) -
     assert said_words(replace(facts, attempts=attempts)).startswith(
         "no first token in time (timeout.first_token), "
     )
+    cut = tuple(
+        structs.replace(one, reason="no_finish", status=200) if one.outcome == "timeout" else one
+        for one in attempts
+    )
+    assert said_words(replace(facts, attempts=cut)).startswith(
+        "200: the stream ended without its end mark (no_finish), "
+    )
 
 
 def test_where_no_probe_finished_nothing_is_called_good(facts: Facts) -> None:
