@@ -190,13 +190,14 @@ def main() -> None:
                 steps.append(timed_ms(lambda: step().result()))  # noqa: B023 - called at once
                 prepare_until(aside, past, time.monotonic() + asked.pause)
         write(told("a step back of 10 s", steps))
+        gone_back_mb = rss_mb()
         chance, jumps = random.Random(1), []
         for _ in range(40):
             jump = partial(look, timeline.past(), chance.randrange(span.begin_ns, span.end_ns))
             jumps.append(timed_ms(jump))
         write(told("a jump to anywhere", jumps))
         at_end.set()
-        write(f"\n{rss_mb():.0f} MB resident\n")
+        write(f"\n{gone_back_mb:.0f} MB resident after the steps, {rss_mb():.0f} after the jumps\n")
 
 
 if __name__ == "__main__":

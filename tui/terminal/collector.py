@@ -167,11 +167,12 @@ class Collector:
         """
         self._passes += 1
         since = self._passes - self._full_pass
+        if self._passes % _FULL_PASS_APART == 0:
+            _malloc_trim()(0)
         if since < _FULL_PASS_EVERY and (since % _FULL_PASS_APART or not self._has_grown()):
             gc.collect(1)
             return
         gc.collect(2)
-        _malloc_trim()(0)
         self._full_pass = self._passes
         self._kept_blocks = sys.getallocatedblocks()
 
