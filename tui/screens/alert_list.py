@@ -14,6 +14,7 @@ from probes.events import Alert
 from probes.kit.clock import seconds
 from probes.kit.sanitise import neutralise
 from tui.draw.text import Line, Role, Span, clip, lasting, time_of_day
+from tui.panes.header import FIRES
 from tui.screens.alert_desk import AlertDesk
 from tui.screens.page import Page
 
@@ -24,9 +25,8 @@ _ENTRY: Final = 2
 """Lines of an alert: how it stands, and what it says."""
 NOBODY: Final = "Nothing in this run was for anybody to know at once."
 
-_FIRES: Final[Span] = ("⚑", "missed")
-_SEEN: Final[Span] = ("⚐", "slow")
-_OVER: Final[Span] = ("✓", "good")
+SEEN: Final[Span] = ("⚐", "slow")
+OVER: Final[Span] = ("✓", "good")
 
 
 def alert_lines(snapshot: Snapshot, desk: AlertDesk, width: int, at: int) -> list[Line]:
@@ -40,7 +40,7 @@ def alert_lines(snapshot: Snapshot, desk: AlertDesk, width: int, at: int) -> lis
     for number, view in enumerate(snapshot.alerts):
         alert, over, is_here = view.alert, view.over, number == at
         seen = alert.id in desk.acknowledged
-        glyph = _OVER if over is not None else _SEEN if seen else _FIRES
+        glyph = OVER if over is not None else SEEN if seen else FIRES
         word = "over" if over is not None else "firing"
         since_ns = (over or alert).since_ns
         ended_ns = snapshot.now_ns if over is None else over.ended_ns or over.at_ns
