@@ -140,12 +140,21 @@ class LlmtopApp(TerminalApp[None]):
             return Proposal(refusal=str(error))
         return Proposal(tuple(change.words for change in changes), "", str(file.path), write)
 
-    def _hand_over(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+    def _hand_over(
+        self,
+        snapshot: Snapshot,
+        route: str,
+        *,
+        writes: bool,
+        progress: Callable[[str, float | None], object],
+    ) -> HandedOver:
         """Hand over what is shown, from the recording of the run."""
         # Nobody else has a need of it, and the first frame is not to wait for it.
         from probes.handover.from_snapshot import hand_over_snapshot
 
-        told = hand_over_snapshot(self.session.timeline, snapshot, route, writes=writes)
+        told = hand_over_snapshot(
+            self.session.timeline, snapshot, route, writes=writes, progress=progress
+        )
         return HandedOver(told.summary, told.folder, told.failure)
 
     async def on_unmount(self) -> None:

@@ -266,13 +266,22 @@ class HandedOver(msgspec.Struct, frozen=True):
 class HandOver(Protocol):
     """Tells what is shown to whoever is not there; takes some seconds, in any thread."""
 
-    def __call__(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+    def __call__(
+        self,
+        snapshot: Snapshot,
+        route: str,
+        *,
+        writes: bool,
+        progress: Callable[[str, float | None], object],
+    ) -> HandedOver:
         """Tell the incident of a route, or of the last quarter of an hour where it has none.
 
         Args:
             snapshot: what is shown: its moment is the last that is told.
             route: the one that is selected; empty for none.
             writes: a folder is written; else there is the summary alone.
+            progress: takes what is being done, in words, and how much of that is done, from 0 to 1
+                where that is known; in the same thread.
         """
         ...
 

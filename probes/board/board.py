@@ -36,7 +36,7 @@ from probes.board.probe_log import BYTES_KEPT
 from probes.board.route import RouteBoard, RunState
 from probes.board.states import judge, note_worst, worst_of
 from probes.board.summary import route_summary
-from probes.board.views import Happening, RequestView, Snapshot
+from probes.board.views import Happening, RequestView, RouteState, Snapshot
 from probes.events import (
     Alert,
     Arrivals,
@@ -254,6 +254,12 @@ class Board:
         known = self._routes.get(route)
         return None if known is None else known.probe_log.request(route, probe)
 
+    def states_of(self, route: str) -> tuple[tuple[int, RouteState], ...]:
+        """Return the states that a route was shown in, each with the stamp from which it was,
+        oldest first; of very many the newest."""
+        known = self._routes.get(route)
+        return () if known is None else known.states
+
     def summary(self) -> dict[str, Any]:
         """Return the run so far by route, as JSON-able values; see `route_summary`."""
         routes = self._routes.items()
@@ -404,6 +410,7 @@ class Board:
         if route.knob_effects.is_watching:
             route.look_at_knob(self._durable_ns)
         if route.state != before:
+            route.note_state(self._durable_ns)
             self._order.update(self._durable_ns)
         if self._is_looked_at:
             self._figures[name] = self._read(at)

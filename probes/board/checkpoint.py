@@ -26,6 +26,9 @@ _LEVEL: Final = 1
 
 
 _InCommon: TypeAlias = "FrozenArray[float] | Shared | KeptTogether"
+_Packed: TypeAlias = list[bytes]
+"""A pickle in the pieces that it was written in: one buffer of megabytes, made and given up each
+time, leaves the memory full of holes of that size."""
 
 
 class Checkpoint:
@@ -35,10 +38,10 @@ class Checkpoint:
 
     def __init__(self, board: Board) -> None:
         """Take the board's state; costs a millisecond a route."""
-        packed = io.BytesIO()
-        pickler = _SharingPickler(packed)
+        pieces = _Pieces()
+        pickler = _SharingPickler(pieces)
         pickler.dump(board)
-        self._packed = (packed.getvalue(), False)
+        self._packed: tuple[_Packed, bool] = (pieces.written, False)
         """The pickle, and whether it is compressed: in one, as another thread may be reading."""
         self._shared = tuple(pickler.shared)
 
@@ -49,7 +52,9 @@ class Checkpoint:
                 one.compress()
         packed, is_compressed = self._packed
         if not is_compressed:
-            self._packed = (zlib.compress(packed, _LEVEL), True)
+            compressor = zlib.compressobj(_LEVEL)
+            pieces = [compressor.compress(piece) for piece in packed]
+            self._packed = ([*filter(None, pieces), compressor.flush()], True)
 
     def size_beside(self, before: "Checkpoint | None") -> int:
         """Return the bytes of it that nothing holds but it and later ones; `before` is the one
@@ -63,36 +68,75 @@ class Checkpoint:
             if type(one) is Shared and id(one) not in own_ids
             for item in one
         }
-        size = len(self._packed[0]) + 8 * len(self._shared)
+        size = sum(map(len, self._packed[0])) + 8 * len(self._shared)
+        weighed: set[int] = set()
+        """Arrays: one that a digest has absorbed is mostly some closed slice's."""
+        arrays = []
         for one in self._shared:
             if id(one) in known_ids:
                 continue
             if isinstance(one, FrozenArray):
-                size += sys.getsizeof(one)
+                arrays.append(one)
             elif isinstance(one, KeptTogether):
                 size += one.size
             else:
                 size += sys.getsizeof(one)
-                size += sum(_weight(item) for item in one if id(item) not in superseded)
-        return size
+                size += sum(_weight(item, weighed) for item in one if id(item) not in superseded)
+        return size + sum(sys.getsizeof(one) for one in arrays if id(one) not in weighed)
 
     def board(self) -> Board:
         """Return a new board of that moment."""
-        packed, is_compressed = self._packed
-        if is_compressed:
-            packed = zlib.decompress(packed)
-        return cast(Board, _SharingUnpickler(io.BytesIO(packed), self._shared).load())
+        source = _Opened(*self._packed)
+        return cast(Board, _SharingUnpickler(source, self._shared).load())
 
 
-def _weight(item: object) -> int:
-    """Return about how many bytes a closed slice takes."""
+class _Pieces:
+    """Where a pickler writes."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, piece: "bytes | memoryview") -> int:
+        """Keep a piece."""
+        self.written.append(bytes(piece))
+        return len(piece)
+
+
+class _Opened:
+    """Where an unpickler reads what is in pieces."""
+
+    def __init__(self, pieces: _Packed, is_compressed: bool) -> None:
+        opened = zlib.decompressobj().decompress if is_compressed else bytes
+        self._pieces = map(opened, pieces)
+        self._piece = io.BytesIO()
+
+    def read(self, size: int) -> bytes:
+        """Return the next so many bytes, or what there is."""
+        read = self._piece.read(size)
+        while len(read) < size and (piece := next(self._pieces, None)) is not None:
+            self._piece = io.BytesIO(piece)
+            read += self._piece.read(size - len(read))
+        return read
+
+    def readline(self) -> bytes:
+        """Return what there is up to the end of a line; a pickle of today has no lines."""
+        raise pickle.UnpicklingError("a checkpoint has no lines")
+
+
+def _weight(item: object, weighed: set[int]) -> int:
+    """Return about how many bytes a closed slice takes; add the arrays that this holds."""
     if isinstance(item, (int, bytes)):
         return sys.getsizeof(item)
-    slots = getattr(type(item), "__slots__", ())
-    values = [getattr(item, name) for name in slots]
-    return sys.getsizeof(item) + sum(
-        sys.getsizeof(value) for value in values if not isinstance(value, (int, float, type(None)))
-    )
+    size = sys.getsizeof(item)
+    for name in getattr(type(item), "__slots__", ()):
+        value = getattr(item, name)
+        if value is None or isinstance(value, (int, float)):
+            continue
+        size += sys.getsizeof(value)
+        if isinstance(value, tuple):
+            size += sum(map(sys.getsizeof, value))
+            weighed.update(map(id, value))
+    return size
 
 
 def _of_shared() -> None:
@@ -102,7 +146,7 @@ def _of_shared() -> None:
 class _SharingPickler(pickle.Pickler):
     """Puts a number in the place of all that is shared."""
 
-    def __init__(self, file: io.BytesIO) -> None:
+    def __init__(self, file: _Pieces) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self.shared: list[_InCommon] = []
         self.dispatch_table = dict.fromkeys((FrozenArray, Shared, KeptTogether), self._share)
@@ -115,7 +159,7 @@ class _SharingPickler(pickle.Pickler):
 class _SharingUnpickler(pickle.Unpickler):
     """Puts what is shared in the place of its number."""
 
-    def __init__(self, file: io.BytesIO, shared: tuple[_InCommon, ...]) -> None:
+    def __init__(self, file: _Opened, shared: tuple[_InCommon, ...]) -> None:
         super().__init__(file)
         self._shared = shared
 

@@ -61,6 +61,8 @@ _HEAT_SLICES: Final = 90
 """A heat map shows 15 minutes."""
 _ILL_KEPT: Final = 64
 """Incidents of one route: more than 15 minutes see of one that is worth a usual."""
+_STATES_KEPT: Final = 256
+"""Changes of state: more than a quarter of an hour of one route has that anybody would look at."""
 _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
 
@@ -153,6 +155,8 @@ class RouteBoard:
         """Its state and figures are to be read at once, whenever its turn is."""
         self.shown = self.health = self.graded = Standing("starting", run.origin_ns)
         """Its state; what it is by itself, our pauses left aside; what its goals alone say."""
+        self.states: tuple[tuple[int, RouteState], ...] = ((run.origin_ns, "starting"),)
+        """Those that it was shown in, each with the stamp from which it was; the newest last."""
         self.live: RouteState = "ok"
         """What its goals say now, of what was measured amid an incident too."""
         self.goal_ratio = 0.0
@@ -221,6 +225,10 @@ class RouteBoard:
             marked = tuple(both[-_MARKERS_KEPT:])
             self._marked = (happened, newest, marked)
         return marked
+
+    def note_state(self, at_ns: int) -> None:
+        """Remember that it is shown in another state from a stamp on."""
+        self.states = (*self.states[1 - _STATES_KEPT :], (at_ns, self.state))
 
     # What holds now, of the settings and the engine's own words.
 

@@ -3,8 +3,8 @@
 Rule 1: a verdict is not an alert. Nobody is paged for what is only `perhaps`, for what is over or
 settled, nor twice for one incident.
 Rule 2: a named incident is paged as soon as its routes, since its onset, fail probes or miss a
-goal; where less than half of the probes are beyond it, it must have stood for a minute: two gusts
-in a row are over by then. That is looked at with each tick, and when it is named.
+goal; where less than half of the probes are beyond it, it must have stayed named for a minute: what
+is named by chance is cleared by then. That is looked at with each tick, and when it is named.
 Rule 3: a named one that does neither is paged when it has stood for two minutes, but for one that
 merely makes a route slower while the goals that judge that are met: that is a line on the screen,
 and users have what they were promised. An incident does not stand while none of its routes is
@@ -42,7 +42,8 @@ from probes.stats.tokens import seconds_per_token
 STANDS_S: Final = 120.0
 """Nobody gets up for what is over by the time the screen is on."""
 LATE_S: Final = 60.0
-"""Two gusts may be named for half a minute, and some answers are late in them."""
+"""Of many well routes, one is named by chance once in weeks, for less than a minute; where answers
+scatter widely, some of them are late at any time."""
 _FEWEST_BEYOND: Final = 3
 """Probes beyond a goal on its p95: two mishaps are none of an incident's doing."""
 _SHARE_BEYOND: Final = 1 - P95_SHARE
@@ -197,8 +198,8 @@ class Pager:
         self._clock: tuple[str, str] | None = None
         self._held: set[tuple[str, HeldReason]] = set()
         """Routes that are not probed, and why; all of them where the name is empty."""
-        self._watched: dict[str, Diagnosis] = {}
-        """Named incidents that nobody was paged for yet, by id."""
+        self._watched: dict[str, tuple[Diagnosis, int]] = {}
+        """Named incidents that nobody was paged for yet, by id, and when each was named first."""
         self._paged: dict[str, None] = {}
         """Ids, oldest first."""
 
@@ -235,12 +236,12 @@ class Pager:
             (self._held.add if is_held else self._held.discard)((route, reason))
 
     def _hear(self, word: Diagnosis) -> tuple[PagedIncident, ...]:
-        self._watched.pop(word.id, None)
+        _, named_ns = self._watched.pop(word.id, (word, word.at_ns))
         if word.state != "named" or word.id in self._paged:
             return ()
         if len(self._watched) < _INCIDENTS_KEPT:
-            self._watched[word.id] = word
-        return self._pages(word.at_ns, [word])
+            self._watched[word.id] = (word, named_ns)
+        return self._pages(word.at_ns, [(word, named_ns)])
 
     def _greet(self, hello: Hello) -> None:
         """Take the goals; forget what went by another clock, for its stamps compare with none."""
@@ -257,22 +258,28 @@ class Pager:
             else:
                 known.info = info
 
-    def _pages(self, at_ns: int, incidents: Iterable[Diagnosis]) -> tuple[PagedIncident, ...]:
-        found = [(one, harm) for one in incidents if (harm := self._harm(one, at_ns)) is not None]
+    def _pages(
+        self, at_ns: int, incidents: Iterable[tuple[Diagnosis, int]]
+    ) -> tuple[PagedIncident, ...]:
+        found = [
+            (one, harm)
+            for one, named_ns in incidents
+            if (harm := self._harm(one, named_ns, at_ns)) is not None
+        ]
         for incident, _ in found:
             self.page_for(incident.id)
         return tuple(PagedIncident(at_ns, incident, harm) for incident, harm in found)
 
-    def _harm(self, incident: Diagnosis, at_ns: int) -> Harm | None:
+    def _harm(self, incident: Diagnosis, named_ns: int, at_ns: int) -> Harm | None:
         """Return why somebody is to be paged for a named incident; None where nobody is."""
         cause, since_ns = incident.cause, incident.since_ns
         routes = [self._routes[name] for name in incident.routes if name in self._routes]
         if cause in _NOTHING_ANSWERED:
             return Harm("nothing_answered", incident.routes[0] if incident.routes else "")
         if cause != "local_observer":
-            stands = seconds(at_ns - since_ns) >= LATE_S
+            is_sure = seconds(at_ns - named_ns) >= LATE_S
             found = (harm for route in routes for harm in route.harms(since_ns))
-            harm = next((one for one in found if stands or _is_plain(one)), None)
+            harm = next((one for one in found if is_sure or _is_plain(one)), None)
             if harm is not None:
                 return harm
         if seconds(at_ns - since_ns) < STANDS_S:

@@ -101,13 +101,14 @@ def curves_chart(
         scale = _scale(top)
         places = _steps(top)
     parts = [*_frame(axis, _PLOT), *_rules(places, scale)]
+    goal_word = ""
     if goal is not None and goal <= top:
         y = scale(goal)
         below = y < _TOP + 12
         parts.append(f'<path class="goal" d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}"/>')
-        parts.append(
+        goal_word = (
             f'<text class="goal-word" x="{WIDTH - _RIGHT}" y="{y + (10 if below else -3):.1f}" '
-            f'text-anchor="end">goal {three_digits(goal)}</text>'
+            f'text-anchor="end">goal {goal:g}</text>'
         )
     for curve in curves:
         points = [
@@ -115,6 +116,7 @@ def curves_chart(
             for one, value in zip(slices, curve.values, strict=True)
         ]
         parts.append(f'<path class="line {curve.look}" d="{_path(points)}"/>')
+    parts.append(goal_word)  # after the lines, which would strike it through
     keys = [(curve.name, curve.look) for curve in curves]
     return _svg(title, unit, parts, _PLOT, keys if len(keys) > 1 else ())
 

@@ -37,6 +37,7 @@ from probes.handover.words import (
     blame_words,
     done_words,
     effect_words,
+    felt_words,
     for_words,
     found_words,
     goals_in_words,
@@ -58,6 +59,8 @@ from probes.kit.short_figures import NO_FIGURE, count, counted, lasting, three_d
 _TEXT: Final = 600
 """Characters of any one text of a page: the message of an attempt has 500 at most."""
 _NAME: Final = 80
+_LOW: Final = 4
+"""Routes whose states are no higher than another chart."""
 _CHARTED: Final = 3
 """Routes with charts of their own; the others stand in the tables."""
 _HAPPENINGS: Final = 120
@@ -104,6 +107,8 @@ class Picture(NamedTuple):
 
     svg: str
     caption: str
+    is_tall: bool = False
+    """It has the height of several others."""
 
 
 Block: TypeAlias = Paragraph | Bullets | Pairs | Grid | Picture
@@ -138,7 +143,7 @@ def document(facts: Facts) -> Document:
         _section("charts", "What it looked like", _charts(facts)),
         _section("evidence", "Evidence", _evidence(facts)),
         _section("timeline", "What happened", _timeline(facts)),
-        _section("figures", "Each route, in the incident and before", _figures(facts)),
+        _section("figures", "Each route: in the incident, before and after", _figures(facts)),
         _section("probes", "The worst probes", _worst(facts)),
         _section("good", "Good probes to compare with", _good(facts)),
         _section("limits", "Limits the servers stated", _limits(facts)),
@@ -181,10 +186,13 @@ def _head(facts: Facts) -> Pairs:
     rows.append(("How long", lasted_words(facts)))
     if record is not None:
         rows.append(("Whose side", blame_words(record)))
+        if felt := felt_words(facts):
+            rows.append(("What it felt like", felt))
         if said := said_words(facts):
             rows.append(("How it failed", said))
         if record.word.advice is not None:
-            rows.append(("What to do", advice_in_words(record.word.advice)))
+            asked = "What to do" if record.end is None else "What was advised"
+            rows.append((asked, advice_in_words(record.word.advice)))
     rows.append(("What was done", done_words(facts)))
     rows.append(("Probes lost", lost_words(facts)))
     rows.append(("Figures trusted", trust_words(facts)))
@@ -207,14 +215,24 @@ def _charts(facts: Facts) -> Iterator[Block]:
     words = ["Times are UTC."]
     if axis.band is not None:
         words.append("The shaded band is the incident, from its onset to its end.")
+    if any(not one.finished for route in facts.hit[:_CHARTED] for one in route.slices):
+        words.append("Where a line is broken no probe ended.")
     if axis.marks:
         words.append("▾ with a number is a knob or a mark; it is told under What happened.")
     yield Paragraph(" ".join(words))
     shown = facts.routes[: max(12, len(facts.hit))][:24]
     more = len(facts.routes) - len(shown)
-    title = "States of the routes: what hurts is high and named, what is well is a thin line"
-    yield Picture(states_chart(title, shown, axis), title + (f" ({more} more)" if more else ""))
+    title = (
+        "States of the routes, as the screen showed them: "
+        "what hurts is high and named, what is well is a thin line"
+    )
+    yield Picture(
+        states_chart(title, shown, axis),
+        title + (f" ({more} more)" if more else ""),
+        is_tall=len(shown) > _LOW,
+    )
     per = lasting(seconds(facts.slice_ns))
+    never_refused: list[str] = []
     for route in facts.hit[:_CHARTED]:
         name, slices = _text(route.info.name, _NAME), route.slices
         if route.info.streamed:
@@ -233,6 +251,21 @@ def _charts(facts: Facts) -> Iterator[Block]:
                 ),
                 f"{title}, p50 and p95 of each {per}, felt by the user",
             )
+        title = f"{name}: time to the whole answer"
+        yield Picture(
+            curves_chart(
+                title,
+                "s",
+                slices,
+                (
+                    Curve("p95", "p95", [one.e2e_p95 for one in slices]),
+                    Curve("p50", "p50", [one.e2e_p50 for one in slices]),
+                ),
+                axis,
+                goal=route.info.goal_e2e_s,
+            ),
+            f"{title}, p50 and p95 of each {per}, felt by the user",
+        )
         title = f"{name}: good probes"
         good = [one.good / one.finished * 100 if one.finished else None for one in slices]
         yield Picture(
@@ -247,6 +280,21 @@ def _charts(facts: Facts) -> Iterator[Block]:
             ),
             f"{title}, ended ok within every goal, of those that ended in each {per}",
         )
+        title = f"{name}: writing speed"
+        yield Picture(
+            curves_chart(
+                title,
+                "tokens/s",
+                slices,
+                (Curve("tokens/s", "speed", [one.tokens_per_s for one in slices]),),
+                axis,
+                goal=route.info.goal_tokens_per_s,
+            ),
+            f"{title}, median of the streams that ended in each {per}, from exact counts",
+        )
+        if not any(one.throttled or one.retries for one in slices):
+            never_refused.append(name)
+            continue
         title = f"{name}: attempts refused for their rate, and retries"
         yield Picture(
             bars_chart(
@@ -261,18 +309,9 @@ def _charts(facts: Facts) -> Iterator[Block]:
             ),
             f"{title} in each {per}",
         )
-        title = f"{name}: writing speed"
-        yield Picture(
-            curves_chart(
-                title,
-                "tokens/s",
-                slices,
-                (Curve("tokens/s", "speed", [one.tokens_per_s for one in slices]),),
-                axis,
-                goal=route.info.goal_tokens_per_s,
-            ),
-            f"{title}, median of the streams that ended in each {per}, from exact counts",
-        )
+    if never_refused:
+        told = ", ".join(never_refused)
+        yield Paragraph(f"{told}: nothing was refused for its rate and nothing retried.")
     if (more := len(facts.hit) - _CHARTED) > 0:
         yield Paragraph(f"{counted(more, 'more route')} hit: figures below, and in attempts.csv.")
 
@@ -296,7 +335,6 @@ def _evidence(facts: Facts) -> Iterator[Block]:
                             for at_ns, cause in record.causes[:-1]
                         ],
                     ),
-                    ("in short", [word.text] if word.text else []),
                     (
                         "worth a page",
                         [
@@ -322,10 +360,11 @@ def _evidence(facts: Facts) -> Iterator[Block]:
 
 
 def _timeline(facts: Facts) -> Iterator[Block]:
-    if not facts.happenings:
-        yield Paragraph("Nothing is in the log of this time.")
-        return
-    rows, number = [], 0
+    records = [one for one in (facts.incident, *facts.others) if one is not None]
+    # The log names whom an incident hits by its last word: of several routes the last to recover.
+    hit = {record.word.id: record.routes for record in records}
+    told: list[tuple[int, tuple[str, str, str]]] = []
+    number = 0
     for one in facts.happenings:
         mark = ""
         if one.kind in ("knob", "mark"):
@@ -335,17 +374,29 @@ def _timeline(facts: Facts) -> Iterator[Block]:
         text = one.text + (f" — {effect}" if effect else "")
         if one.count > 1:
             text += f" (×{one.count})"
-        at = utc_time(facts.wall_ns(one.at_ns))
-        rows.append((at, mark + one.kind, _text(", ".join(one.routes), _NAME), _text(text)))
-    left = len(rows) - _HAPPENINGS
+        routes = hit.get(one.incident, one.routes)
+        told.append((one.at_ns, (mark + one.kind, _listed(routes), _text(text))))
+    for alert in facts.alerts:
+        words = harm_words(alert.harm, seconds(alert.at_ns - alert.since_ns))
+        told.append((alert.at_ns, ("alert", _listed(alert.routes), _text(words))))
+    if not told:
+        yield Paragraph("Nothing is in the log of this time.")
+        return
+    told.sort(key=lambda row: row[0])
+    left = len(told) - _HAPPENINGS
     if left > 0:
         yield Paragraph(f"The last {_HAPPENINGS}; {left} earlier are in the recording.")
-    yield Grid(("UTC", "what", "route", ""), tuple(rows[-_HAPPENINGS:]), figures=9)
+    rows = tuple((utc_time(facts.wall_ns(at_ns)), *row) for at_ns, row in told[-_HAPPENINGS:])
+    yield Grid(("UTC", "what", "route", ""), rows, figures=9)
+
+
+def _listed(routes: Sequence[str]) -> str:
+    return _text(listed_routes(routes), _NAME) if routes else ""
 
 
 _COLUMNS: Final = (
     *("route", "when", "probes", "good %", "failed", "TTFT p50", "p95", "E2E p50", "p95"),
-    *("tok/s", "429s", "retries"),
+    *("tok/s", "refused", "retries"),
 )
 
 
@@ -365,8 +416,8 @@ def _figures(facts: Facts) -> Iterator[Block]:
             rows.append(("", "usual", *usual))
     yield Grid(_COLUMNS, tuple(rows), figures=2)
     yield Paragraph(
-        "Seconds; of the probes that ended in that time. Usual is what the verdicts compared with: "
-        "medians while the route was well."
+        "Seconds; of the probes that ended in that time; refused for the rate and retries are of "
+        "attempts. Usual is what the verdicts compared with: medians while the route was well."
     )
 
 
@@ -397,17 +448,21 @@ def _worst(facts: Facts) -> Iterator[Block]:
     if not worst:
         yield Paragraph("Every probe of this time was good.")
         return
+    which = "Of each way to end the longest, an attempt a line."
+    if all(story.is_good for story in worst):
+        which = "No probe failed or missed a goal: the longest that it made slower, one a line."
     yield Paragraph(
-        "Of each way to end the longest, an attempt a line. Palest grey: connecting and "
+        f"{which} Palest grey: connecting and "
         "sending; grey: waiting for the response, darker on to the first token; blue: writing, "
-        "a line for each chunk; framed: a pause; dots: waiting to retry; ✕ failed, ⊘ 429."
+        "a line for each chunk; framed: a pause; dots: waiting to retry; ✕ failed, ⊘ refused for "
+        "the rate."
     )
     longest_s = max(story.lasted_s for story in worst)
     stall_after = {route.info.name: route.info.stall_after for route in facts.routes}
     for story in worst:
         probe = story.probe
         how = probe.outcome + (f" ({probe.reason})" if probe.reason else "")
-        how = "ok, beyond a goal" if probe.outcome == "ok" else how
+        how = "ok, beyond a goal" if probe.outcome == "ok" and not story.is_good else how
         title = f"{utc_time(facts.wall_ns(probe.started_ns))} {probe.route} {probe.probe}: {how}"
         told = [f"{title}, {three_digits(story.lasted_s)} s, {counted(probe.attempts, 'attempt')}"]
         if story.attempts:
@@ -545,7 +600,7 @@ _WORDS: Final = (
     ("E2E", "from the start of the first attempt to the end of the answer"),
     ("p50, p95", "half, and 95 % of the probes took no longer"),
     ("tok/s", "median over streams of how fast tokens were written after the first"),
-    ("429", "an attempt that the server refused for its rate"),
+    ("refused", "attempts that the server refused for their rate; a bill is not one"),
     ("onset", "when the figures changed, however late that was known"),
     ("named", "when the verdict was sure enough to be told"),
     ("usual", "what a route did while it was well"),

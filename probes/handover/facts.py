@@ -9,13 +9,14 @@ Rule 4: what is kept is bounded, and what was left out is counted.
 """
 
 import time
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
-from operator import attrgetter
-from typing import Final, NamedTuple
+from operator import attrgetter, itemgetter
+from typing import Final, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -36,24 +37,29 @@ from probes.events import (
 from probes.handover.window import Stretch
 from probes.kit.clock import NS_PER_S, seconds
 from probes.run.incidents import IncidentRecord, RunIncidents
-from probes.run.timeline import Past, RunTimeline
+from probes.run.timeline import RunTimeline
 from probes.stats.tokens import seconds_per_token
 
 SLICE_NS: Final = 10 * NS_PER_S
 _MOST_SLICES: Final = 360
 """Of one chart: an hour by 10 s; what is longer has longer slices."""
-_MOST_STATES: Final = 120
-"""Moments at which the states of all routes are looked at."""
 _MOST_ATTEMPTS: Final = 200_000
 """Of all routes: an hour of 50 streams. A table of more is opened by nobody."""
-_LETS_GO_EACH: Final = 200
-"""Events: some milliseconds of work."""
-_LETS_GO_S: Final = 0.0001
+LETS_GO_EACH: Final = 200
+"""Events, or lines of a table: some milliseconds of work."""
+LETS_GO_S: Final = 0.0001
 """Whoever draws comes first: what waits for the interpreter has it then."""
 WORST_SHOWN: Final = 8
+SLOW_SHOWN: Final = 4
+"""Of those that are merely slower than usual: they are all alike."""
 IDS_LISTED: Final = 200
 """Request ids of each kind: a provider looks up a few of them."""
 _AT_NS: Final = attrgetter("at_ns")
+READING: Final = "reading the recording"
+
+HandoverProgress: TypeAlias = Callable[[str, float | None], object]
+"""Takes what is being done, in words, and how much of that is done, from 0 to 1; None where that is
+not known."""
 
 
 class ProbeStory(NamedTuple):
@@ -70,6 +76,12 @@ class ProbeStory(NamedTuple):
         return None if first_ns is None else seconds(first_ns - self.probe.started_ns)
 
     @property
+    def e2e_s(self) -> float | None:
+        """From its start to the end of its answer; None where none came to an end."""
+        done_ns = self.probe.done_ns
+        return None if done_ns is None else seconds(done_ns - self.probe.started_ns)
+
+    @property
     def lasted_s(self) -> float:
         """From its start to its end, however it ended."""
         return seconds(self.probe.at_ns - self.probe.started_ns)
@@ -81,6 +93,8 @@ class ChartSlice(NamedTuple):
     start_ns: int
     ttft_p50: float | None
     ttft_p95: float | None
+    e2e_p50: float | None
+    e2e_p95: float | None
     finished: int
     good: int
     failed: int
@@ -203,6 +217,7 @@ def gather(
     incident: str = "",
     known: Iterable[IncidentRecord] = (),
     missing: Sequence[str] = (),
+    progress: HandoverProgress = lambda _words, _share: None,
 ) -> Facts:
     """Read a stretch of a run and return what it tells.
 
@@ -212,37 +227,37 @@ def gather(
         incident: id of the one that is handed over; empty for none.
         known: incidents of the run that may have begun before the stretch.
         missing: what is known to be absent from the recording.
+        progress: takes what is being done and how far it is, in this thread.
 
     Raises:
         RecordingError: what is recorded cannot be read.
     """
     reading = _Reading(stretch)
+    lasts_ns = max(1, stretch.end_ns - stretch.begin_ns)
     for number, event in enumerate(timeline.between(stretch.begin_ns, stretch.end_ns)):
         reading.take(event)
-        if number % _LETS_GO_EACH == 0:
-            time.sleep(_LETS_GO_S)
+        if number % LETS_GO_EACH == 0:
+            progress(READING, min(1.0, max(0, event.at_ns - stretch.begin_ns) / lasts_ns))
+            time.sleep(LETS_GO_S)
     past = timeline.past()
-    states = _states(past, stretch)
     past.go(stretch.end_ns)
     snapshot = past.board.snapshot(window="run", anew=True)
     # What somebody noted about it afterwards is told too.
     later = [one for one in timeline.happenings if one.is_put_after(stretch.end_ns)]
     happenings = sorted((*later, *snapshot.happenings), key=_AT_NS, reverse=True)
     snapshot = replace(snapshot, happenings=tuple(happenings))
+    states = {
+        name: _within(past.board.states_of(name), stretch.begin_ns) for name in past.board.routes
+    }
     return reading.facts(snapshot, states, incident, known, missing)
 
 
-def _states(past: Past, stretch: Stretch) -> dict[str, list[tuple[int, RouteState]]]:
-    """Return the states of each route as the screen showed them, where they changed."""
-    step_ns = max(SLICE_NS // 2, (stretch.end_ns - stretch.begin_ns) // _MOST_STATES)
-    seen: dict[str, list[tuple[int, RouteState]]] = defaultdict(list)
-    for at_ns in range(stretch.begin_ns, stretch.end_ns + 1, step_ns):
-        past.go(at_ns)
-        time.sleep(_LETS_GO_S)
-        for row in past.board.snapshot(window="1m", anew=True).routes:
-            if not seen[row.name] or seen[row.name][-1][1] != row.state:
-                seen[row.name].append((at_ns, row.state))
-    return seen
+def _within(
+    states: Sequence[tuple[int, RouteState]], begin_ns: int
+) -> tuple[tuple[int, RouteState], ...]:
+    """Return the states from a stamp on; the first is the one that held there."""
+    place = max(0, bisect_right(states, begin_ns, key=itemgetter(0)) - 1)
+    return tuple((max(at_ns, begin_ns), state) for at_ns, state in states[place:])
 
 
 class _Reading:
@@ -312,7 +327,7 @@ class _Reading:
     def facts(
         self,
         snapshot: Snapshot,
-        states: dict[str, list[tuple[int, RouteState]]],
+        states: Mapping[str, tuple[tuple[int, RouteState], ...]],
         incident: str,
         known: Iterable[IncidentRecord],
         missing: Sequence[str],
@@ -339,7 +354,7 @@ class _Reading:
             RouteFacts(
                 info=info,
                 is_hit=name in hit,
-                states=tuple(states.get(name, ())),
+                states=states.get(name, ()),
                 slices=_slices(stretch, slice_ns, by_route[name], tried[name]),
                 before=_figures(by_route[name], tried[name], stretch.begin_ns, since_ns - 1),
                 during=_figures(by_route[name], tried[name], since_ns, end_ns),
@@ -420,6 +435,7 @@ def _slice_ns(stretch: Stretch) -> int:
 @dataclass(slots=True)
 class _Sums:
     ttfts: list[float] = field(default_factory=list)
+    e2es: list[float] = field(default_factory=list)
     speeds: list[float] = field(default_factory=list)
     finished: int = 0
     good: int = 0
@@ -440,8 +456,12 @@ def _slices(
         into.finished += 1
         into.good += story.is_good
         into.failed += story.probe.outcome != "ok"
-        if story.ttft_s is not None and not story.probe.flagged:
+        if story.probe.flagged:
+            continue
+        if story.ttft_s is not None:
             into.ttfts.append(story.ttft_s)
+        if story.e2e_s is not None:
+            into.e2es.append(story.e2e_s)
     for attempt in attempts:
         into = sums[(attempt.at_ns - stretch.begin_ns) // slice_ns]
         into.throttled += attempt.outcome == "throttled"
@@ -453,6 +473,8 @@ def _slices(
             start_ns=stretch.begin_ns + index * slice_ns,
             ttft_p50=quantile(one.ttfts, 0.5),
             ttft_p95=quantile(one.ttfts, 0.95),
+            e2e_p50=quantile(one.e2es, 0.5),
+            e2e_p95=quantile(one.e2es, 0.95),
             finished=one.finished,
             good=one.good,
             failed=one.failed,
@@ -475,11 +497,7 @@ def _figures(
     tried = [one for one in attempts if begin_ns <= one.at_ns <= end_ns]
     timed = [story for story in ended if not story.probe.flagged]
     ttfts = [story.ttft_s for story in timed if story.ttft_s is not None]
-    e2es = [
-        seconds(story.probe.done_ns - story.probe.started_ns)
-        for story in timed
-        if story.probe.done_ns is not None
-    ]
+    e2es = [story.e2e_s for story in timed if story.e2e_s is not None]
     per_token = [seconds_per_token(one) for one in tried if not one.flagged]
     return FiguresOfRoute(
         finished=len(ended),
@@ -507,21 +525,15 @@ def worst_probes(facts: Facts) -> tuple[ProbeStory, ...]:
     """Return the worst probes of what is handed over, each of another kind as far as that goes.
 
     A hundred alike tell what one tells: of each way to end the longest, then the longest of all.
+    Where an incident made probes worse and none of them bad, they are the longest of those in it.
     """
-    names = {route.info.name for route in facts.hit}
-    bad = [
-        story
-        for story in facts.probes
-        if story.probe.route in names
-        and not story.is_good
-        and story.probe.outcome != "cancelled"
-        and facts.since_ns <= story.probe.started_ns <= facts.end_ns
-    ] or [
-        story
-        for story in facts.probes
-        if story.probe.route in names and not story.is_good and story.probe.outcome != "cancelled"
-    ]
-    bad.sort(key=lambda story: story.lasted_s, reverse=True)
+    bad = sorted(
+        bad_of_incident(facts) or bad_probes(facts),
+        key=lambda story: story.lasted_s,
+        reverse=True,
+    )
+    if all(story.is_good for story in bad):
+        return tuple(bad[:SLOW_SHOWN])
     first: dict[tuple[str, str, str], ProbeStory] = {}
     for story in bad:
         first.setdefault((story.probe.route, story.probe.outcome, story.probe.reason), story)
@@ -529,9 +541,59 @@ def worst_probes(facts: Facts) -> tuple[ProbeStory, ...]:
     return tuple([*first.values(), *rest][:WORST_SHOWN])
 
 
+def bad_of_incident(facts: Facts) -> list[ProbeStory]:
+    """Return the probes of the routes that were hit that began while it stood and came to no good,
+    however late."""
+    names = {route.info.name for route in facts.hit}
+    return [
+        story
+        for story in facts.probes
+        if story.probe.route in names
+        and not story.is_good
+        and story.probe.outcome != "cancelled"
+        and facts.since_ns <= story.probe.started_ns <= facts.end_ns
+    ]
+
+
+def bad_probes(facts: Facts) -> tuple[ProbeStory, ...]:
+    """Return every probe of the routes that were hit that failed or was late; where there is none,
+    those of the incident, which are worse than usual all the same."""
+    names = {route.info.name for route in facts.hit}
+    bad = (
+        story
+        for story in facts.probes
+        if story.probe.route in names and not story.is_good and story.probe.outcome != "cancelled"
+    )
+    return tuple(bad) or tuple(_in_incident(facts))
+
+
 def good_probes(facts: Facts) -> tuple[ProbeStory, ...]:
     """Return good probes of the routes that were hit, the nearest to the onset first: what a
-    provider compares with."""
+    provider compares with.
+
+    Those of the incident come last: within the goals, they may be worse than usual all the same.
+    """
     names = {route.info.name for route in facts.hit}
     good = [story for story in facts.probes if story.is_good and story.probe.route in names]
-    return tuple(sorted(good, key=lambda story: abs(story.probe.at_ns - facts.since_ns)))
+    of_incident = {id(story) for story in _in_incident(facts)}
+    return tuple(
+        sorted(
+            good,
+            key=lambda story: (id(story) in of_incident, abs(story.probe.at_ns - facts.since_ns)),
+        )
+    )
+
+
+def _in_incident(facts: Facts) -> list[ProbeStory]:
+    """Return the probes of the routes that were hit that were under way while it stood."""
+    if facts.incident is None:
+        return []
+    names = {route.info.name for route in facts.hit}
+    return [
+        story
+        for story in facts.probes
+        if story.probe.route in names
+        and story.probe.outcome != "cancelled"
+        and story.probe.at_ns >= facts.since_ns
+        and story.probe.started_ns <= facts.end_ns
+    ]

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from probes import __version__
 from probes.handover.document import Document, document, summary_text
-from probes.handover.facts import Facts, gather
+from probes.handover.facts import Facts, HandoverProgress, gather
 from probes.handover.markdown_text import markdown_page
 from probes.handover.page import html_page
 from probes.handover.recording_of_window import WindowRecording, recording_of
@@ -35,6 +35,8 @@ from probes.store.recording_reader import RecordingError
 _NAMES_LIMIT: Final = 40
 _MOST_OF_A_NAME: Final = 1_000
 """Hand-overs of one minute and one incident: nobody makes more, and a loop must end."""
+_WRITING: Final = "writing {}"
+"""Of the progress: what, in words."""
 _NO_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -63,7 +65,7 @@ def hand_over(
     incident: str = "",
     known: Iterable[IncidentRecord] = (),
     missing: Iterable[str] = (),
-    progress: Callable[[str], object] = lambda _words: None,
+    progress: HandoverProgress = lambda _words, _share: None,
 ) -> WrittenHandover:
     """Write a stretch of a run into a new folder in `parent`.
 
@@ -74,24 +76,34 @@ def hand_over(
         incident: id of the one that is handed over; empty for none.
         known: incidents of the run that may have begun before the stretch.
         missing: what is known to be absent from the recording.
-        progress: takes what is being done, in words; from the thread that this runs in.
+        progress: takes what is being done and how far it is, in the thread that this runs in.
 
     Raises:
         HandoverError: it cannot be written.
         RecordingError: what is recorded cannot be read.
     """
-    progress("reading the recording")
-    facts = gather(timeline, stretch, incident=incident, known=known, missing=tuple(missing))
-    progress("writing the pages")
+    facts = gather(
+        timeline,
+        stretch,
+        incident=incident,
+        known=known,
+        missing=tuple(missing),
+        progress=progress,
+    )
+    progress("writing the pages", None)
     pages = document(facts)
     try:
         recording = recording_of(timeline, stretch)
     except OSError as error:  # a part was deleted meanwhile
         raise RecordingError(f"{error.filename}: {error.strerror or error}") from error
+
+    def table_made(share: float) -> None:
+        progress(_WRITING.format("attempts.csv"), share)
+
     files: dict[str, Iterable[bytes]] = {
         "report.html": [html_page(pages).encode()],
         "report.md": [markdown_page(pages).encode()],
-        "attempts.csv": [attempts_csv(facts).encode()],
+        "attempts.csv": (piece.encode() for piece in attempts_csv(facts, table_made)),
         "request-ids.txt": [request_ids(facts).encode()],
         "routes.redacted.toml": [redacted_settings(facts).encode()],
         "README.txt": [_readme(pages, recording).encode()],
@@ -113,10 +125,12 @@ def summary_of(
     *,
     incident: str = "",
     known: Iterable[IncidentRecord] = (),
+    progress: HandoverProgress = lambda _words, _share: None,
 ) -> str:
     """Return the paragraph at the head of a hand-over, without writing one. Raises
     RecordingError."""
-    return summary_text(gather(timeline, stretch, incident=incident, known=known))
+    facts = gather(timeline, stretch, incident=incident, known=known, progress=progress)
+    return summary_text(facts)
 
 
 def folder_name(facts: Facts) -> str:
@@ -139,14 +153,14 @@ def _write(
     parent: Path,
     name: str,
     files: dict[str, Iterable[bytes]],
-    progress: Callable[[str], object],
+    progress: HandoverProgress,
 ) -> Path:
     """Write files into a new folder. Raises OSError."""
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{name}-", suffix=".unfinished", dir=parent))
     try:
         for file, pieces in files.items():
-            progress(f"writing {file}")
+            progress(_WRITING.format(file), None)
             path = unfinished / file
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as out:

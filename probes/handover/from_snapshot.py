@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from probes.board.views import Snapshot
 from probes.events import Diagnosis
+from probes.handover.facts import HandoverProgress
 from probes.handover.folder import HandoverError, bundles_folder, hand_over, summary_of
 from probes.handover.window import AFTER_NS, BEFORE_NS, Stretch, stretch_without_incident
 from probes.kit.paths import NOWHERE
@@ -25,7 +26,12 @@ class ToldHandover(NamedTuple):
 
 
 def hand_over_snapshot(
-    timeline: object, snapshot: Snapshot, route: str, *, writes: bool
+    timeline: object,
+    snapshot: Snapshot,
+    route: str,
+    *,
+    writes: bool,
+    progress: HandoverProgress = lambda _words, _share: None,
 ) -> ToldHandover:
     """Hand over the incident of a route, or the last quarter of an hour where it has none.
 
@@ -34,6 +40,7 @@ def hand_over_snapshot(
         snapshot: what is shown.
         route: the one that is selected; empty for none.
         writes: a folder is written among the bundles; else there is the summary alone.
+        progress: takes what is being done and how far it is, in the thread that this runs in.
     """
     if not isinstance(timeline, RunTimeline):
         return ToldHandover(failure="Nothing is recorded that could be handed over.")
@@ -46,7 +53,8 @@ def hand_over_snapshot(
     missing = ["the run began earlier: that part of its recording was deleted"]
     try:
         if not writes:
-            return ToldHandover(summary_of(timeline, stretch, incident=incident))
+            told = summary_of(timeline, stretch, incident=incident, progress=progress)
+            return ToldHandover(told)
         parent = bundles_folder()
         if parent.is_relative_to(NOWHERE):
             return ToldHandover(failure="Without a home folder there is no place for a bundle.")
@@ -56,6 +64,7 @@ def hand_over_snapshot(
             parent,
             incident=incident,
             missing=missing if span.is_cut else (),
+            progress=progress,
         )
     except (HandoverError, RecordingError) as error:
         return ToldHandover(failure=str(error))

@@ -64,7 +64,7 @@ def _block(block: Block) -> Iterator[str]:
             rule = ("---:" if index >= figures else "---" for index in range(len(head)))
             yield f"| {' | '.join(rule)} |"
             yield from map(_row, rows)
-        case Picture(_, caption):
+        case Picture(caption=caption):
             yield f"- {markdown(caption)}"
 
 

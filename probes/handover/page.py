@@ -63,7 +63,7 @@ tr.lead td{border-top-width:2px;font-weight:600}
 figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:6px;
 padding:.6rem .5rem .4rem;break-inside:avoid}
 figcaption{color:var(--dim);font-size:.84rem;line-height:1.35;padding:.15rem .3rem .2rem}
-figure.first{grid-column:1/-1}figure.first svg{max-width:42rem;margin:0 auto}
+@media(min-width:58rem){figure.tall{grid-row:span 4}}
 svg{display:block;width:100%;height:auto;font:11px system-ui,sans-serif;fill:var(--ink)}
 .tick{fill:var(--dim);font-size:10px}.name{font-size:11px;font-weight:600}
 .axis{stroke:var(--dim);stroke-width:.8;fill:none}.rule{stroke:var(--rule);stroke-width:.7}
@@ -72,7 +72,7 @@ svg{display:block;width:100%;height:auto;font:11px system-ui,sans-serif;fill:var
 .mark{stroke:var(--goal);stroke-width:.8;stroke-dasharray:1 2}.mark-head{fill:var(--goal)}
 .mark-word{fill:var(--goal);font-size:9px}
 .goal{stroke:var(--goal);stroke-width:1;stroke-dasharray:5 3}
-.goal-word{fill:var(--goal);font-size:9px}
+.goal-word{fill:var(--goal);font-size:9px;paint-order:stroke;stroke:var(--card);stroke-width:3px}
 .line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke:var(--p50)}.key{stroke-width:2.2}
 .p95{stroke:var(--p95);stroke-dasharray:4 1.6}.good{stroke:var(--well)}
 .bar{stroke:none}.bar-429{fill:var(--hurt);stroke:var(--hurt)}
@@ -139,7 +139,7 @@ def html_page(document: Document) -> str:
 def _section(section: DocumentSection) -> Iterator[str]:
     yield f'<section id="{section.id}" aria-labelledby="{section.id}-title">'
     yield f'<h2 id="{section.id}-title">{escape(section.title)}</h2>'
-    in_charts, number = False, 0
+    in_charts = False
     for block in section.blocks:
         is_chart = isinstance(block, Picture)
         if is_chart and not in_charts:
@@ -147,16 +147,13 @@ def _section(section: DocumentSection) -> Iterator[str]:
         if not is_chart and in_charts:
             yield "</div>"
         in_charts = is_chart
-        # The first picture of the first section is about all routes, and as wide as the page.
-        is_wide = is_chart and not number and section.id == "charts"
-        number += is_chart
-        yield _block(block, is_wide=is_wide)
+        yield _block(block)
     if in_charts:
         yield "</div>"
     yield "</section>"
 
 
-def _block(block: Block, *, is_wide: bool = False) -> str:
+def _block(block: Block) -> str:
     match block:
         case Paragraph(text):
             return f'<p class="note">{escape(text)}</p>'
@@ -166,8 +163,8 @@ def _block(block: Block, *, is_wide: bool = False) -> str:
             return f"<dl>{''.join(_pair(name, text) for name, text in _merged(rows))}</dl>"
         case Grid():
             return _table(block)
-        case Picture(svg, caption):
-            look = ' class="first"' if is_wide else ""
+        case Picture(svg, caption, is_tall):
+            look = ' class="tall"' if is_tall else ""
             return f"<figure{look}><figcaption>{escape(caption)}</figcaption>{svg}</figure>"
 
 

@@ -8,13 +8,22 @@ Rule 3: texts of servers are neutralised and bounded.
 
 import csv
 import io
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from probes.events import AttemptFinished
 from probes.handover.document import ids_of
-from probes.handover.facts import IDS_LISTED, Facts, ProbeStory, good_probes
+from probes.handover.facts import (
+    IDS_LISTED,
+    LETS_GO_EACH,
+    LETS_GO_S,
+    Facts,
+    ProbeStory,
+    bad_probes,
+    good_probes,
+)
 from probes.handover.words import head_words, utc_moment
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
@@ -89,19 +98,30 @@ COLUMNS: Final = (
 )
 
 
-def attempts_csv(facts: Facts) -> str:
-    """Return every attempt of the stretch as a table."""
+def attempts_csv(
+    facts: Facts, progress: Callable[[float], object] = lambda _share: None
+) -> Iterator[str]:
+    """Give every attempt of the stretch as a table, some lines at a time; `progress` takes how much
+    of it is made, from 0 to 1."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([column.name for column in COLUMNS])
-    for attempt in facts.attempts:
+    for number, attempt in enumerate(facts.attempts, 1):
         writer.writerow([_cell(column.cell(attempt, facts.anchor_ns)) for column in COLUMNS])
-    return out.getvalue()
+        if number % LETS_GO_EACH == 0:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+            progress(number / len(facts.attempts))
+            time.sleep(LETS_GO_S)
+    yield out.getvalue()
 
 
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, (int, float)) and value >= 0:
+        return str(value)  # half of the cells; a minus would begin a formula
     text = neutralise(str(value), _TEXT)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
@@ -116,19 +136,17 @@ def _moment(at_ns: int, anchor_ns: int) -> str:
 
 def request_ids(facts: Facts) -> str:
     """Return the ids of bad and of good requests, for whoever can look them up."""
-    names = {route.info.name for route in facts.hit}
-    bad = [
-        story
-        for story in facts.probes
-        if story.probe.route in names and not story.is_good and story.probe.outcome != "cancelled"
-    ]
+    bad = bad_probes(facts)
+    kind = "BAD: failed, or slower than the goal"
+    if all(story.is_good for story in bad):
+        kind = "BAD: within every goal, but slower than usual: those of the incident"
     good = sorted(good_probes(facts)[:IDS_LISTED], key=lambda story: story.probe.at_ns)
     lines = [
         f"Requests of {neutralise(head_words(facts), 400)}",
         f"from {utc_moment(facts.wall_ns(facts.stretch.begin_ns))}"
         f" to {utc_moment(facts.wall_ns(facts.stretch.end_ns))}",
         "",
-        f"BAD: failed, or slower than the goal ({len(bad):,} in all, {IDS_LISTED} listed at most)",
+        f"{kind} ({len(bad):,} in all, {IDS_LISTED} listed at most)",
         *_id_lines(bad[:IDS_LISTED], facts),
         "",
         "GOOD: of the same routes, to compare with",

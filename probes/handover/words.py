@@ -20,7 +20,7 @@ from probes.events.diagnosis_words import (
     fresh_words,
     what_words,
 )
-from probes.handover.facts import Facts, RouteFacts
+from probes.handover.facts import Facts, RouteFacts, bad_of_incident
 from probes.kit.clock import seconds
 from probes.kit.short_figures import NO_FIGURE, counted, lasting, local_moment, three_digits
 from probes.run.incidents import IncidentRecord
@@ -30,31 +30,31 @@ _HAIR_NS: Final = 5_000_000
 """Wall and monotonic clock drift: what is so little before a second is that second."""
 
 BLAME: Final[dict[Cause, str]] = {
-    "no_answer": "the provider's side: it takes requests and answers nothing",
-    "outage": "the provider's side: it answers, and only with errors",
-    "provider_errors": "the provider's side: it answers with errors of its own",
-    "provider_overloaded": "the provider's side: it says itself that it has too much to do",
-    "provider_queueing": "the provider's side: the wait grew behind the connection",
-    "provider_slow_decode": "the provider's side: it writes more slowly",
-    "stream_stalls": "the provider's side, or a proxy before it: streams pause once they run",
-    "stream_truncation": "the provider's side, or a proxy before it: streams end too early",
+    "no_answer": "the provider's: it takes requests and answers nothing",
+    "outage": "the provider's: every request ends in an error",
+    "provider_errors": "the provider's: it answers with errors of its own",
+    "provider_overloaded": "the provider's: it says itself that it has too much to do",
+    "provider_queueing": "the provider's: the wait grew behind the connection",
+    "provider_slow_decode": "the provider's: it writes more slowly",
+    "stream_stalls": "the provider's, or a proxy before it: streams pause once they run",
+    "stream_truncation": "the provider's, or a proxy before it: streams end too early",
     "rate_limited_requests": "ours: we send more requests than its limit allows",
     "rate_limited_tokens": "ours: we use more tokens than its limit allows",
     "rate_limited_concurrency": "ours: we ask more at once than its limit allows",
     "quota_exhausted": "our account: it has nothing left",
     "auth_failure": "our key: it is refused",
     "model_missing": "our settings or the provider's catalogue: the model is not there",
-    "model_changed": "the provider's side: another model or build answers",
+    "model_changed": "the provider's: another model or build answers",
     "bad_request": "ours: what we ask is refused",
     "network_path": "the way between us and the provider",
     "dns": "the name service: ours, or the provider's",
     "tls": "certificates or a proxy in between",
     "connection_churn": "whoever closes connections: the provider, a balancer or a proxy",
-    "cold_start": "the provider's side: the model was being loaded",
-    "cache_loss": "the provider's side: its prompt cache stopped serving",
+    "cold_start": "the provider's: the model was being loaded",
+    "cache_loss": "the provider's: its prompt cache stopped serving",
     "prompt_growth": "a template, tokenizer or gateway: the same prompt is counted longer",
     "output_growth": "the model: the same prompt brings longer answers",
-    "retry_masking": "the provider's side: it fails now and then, and retries hide it",
+    "retry_masking": "the provider's: it fails now and then, and retries hide it",
     "own_load": "ours: it slowed down under what we ask of it",
     "local_observer": "our own machine: it was too busy to measure well",
     "unknown": "not known: the figures do not tell",
@@ -67,11 +67,26 @@ _KNOBS: Final[dict[KnobKind, str]] = {
     "max_tokens": "the answer cap {}to {:g} tokens",
 }
 _COMPARED: Final[dict[KnobFigure, str]] = {
-    "throttled_share": "429s",
+    "throttled_share": "refused",
     "ttft_p95": "TTFT p95",
     "tokens_per_s": "tokens/s",
     "good_share": "good probes",
 }
+_REASONS: Final[dict[str, str]] = {
+    "timeout.connect": "no connection in time",
+    "timeout.first_token": "no first token in time",
+    "timeout.stall": "the stream paused for too long",
+    "timeout.total": "the answer was not over in time",
+    "no_finish": "the stream ended without its end mark",
+    "cut": "the body ended too early",
+    "empty": "an answer with nothing in it",
+    "cap_exhausted": "reasoning used up the answer cap",
+    "refusal": "the model refused to answer",
+    "content_filter": "a filter stopped the answer",
+}
+"""What a server says nothing about: who was not there does not know our codes."""
+_FELT_FROM: Final = 1.5
+"""Times the usual, or its inverse: less nobody feels."""
 _JUDGED: Final = {
     "better": "that made it better",
     "worse": "that made it worse",
@@ -128,6 +143,8 @@ def head_words(facts: Facts) -> str:
         long = lasting(seconds(facts.stretch.end_ns - facts.stretch.begin_ns))
         hurt = sum(route.during.good < route.during.finished for route in facts.routes)
         told = f"{hurt} not all good" if hurt else "all good"
+        if not any(route.during.finished for route in facts.routes):
+            told = "no probe finished"
         return f"{counted(len(facts.routes), 'route')} for {long}: {told}"
     who = "all routes" if record.word.cause == "local_observer" else listed_routes(record.routes)
     return f"{who}: {what_words(record.word)}"
@@ -159,8 +176,34 @@ def lasted_words(facts: Facts) -> str:
     return f"{long}, until {at}: over"
 
 
+def felt_words(facts: Facts) -> str:
+    """Return what users felt of it, at the median: what took longer, each against its usual.
+
+    Empty where the medians of all that was hit are as usual, or no usual is known.
+    """
+    told = []
+    for route in facts.hit:
+        if facts.incident is None or route.row is None:
+            continue
+        during, usual = route.during, route.row.usual
+        parts = [
+            f"{name} {three_digits(now)}{unit}, usual {three_digits(was)}"
+            for name, unit, now, was in (
+                ("first token", " s", during.ttft_p50, usual.ttft_p50),
+                ("whole answer", " s", during.e2e_p50, usual.e2e_p50),
+                ("writing", " tok/s", during.tokens_per_s, usual.tokens_per_s),
+            )
+            if now and was and not 1 / _FELT_FROM < now / was < _FELT_FROM
+        ]
+        if parts:
+            who = f"{route.info.name}: " if len(facts.hit) > 1 else ""
+            told.append(f"{who}{'; '.join(parts)} (medians)")
+    more = f"; {counted(len(told) - 1, 'more route')} below" if len(told) > 1 else ""
+    return told[0] + more if told else ""
+
+
 def lost_words(facts: Facts) -> str:
-    """Return how many probes were lost, and how many merely late."""
+    """Return how many probes were lost, how many merely late, and how late the last of them."""
     hit = facts.hit
     finished = sum(route.during.finished for route in hit)
     failed = sum(route.during.failed for route in hit)
@@ -169,13 +212,25 @@ def lost_words(facts: Facts) -> str:
     is_over = facts.incident is not None and facts.incident.end is not None
     hung = f"; {open_now} more still open, longer than anybody waits" if open_now else ""
     hung = "" if is_over else hung
+    # What hangs ends after the incident, which is over as soon as it moves again.
+    bad = bad_of_incident(facts)
+    after = sum(story.probe.at_ns > facts.end_ns for story in bad) if is_over else 0
+    later = f"; {after:,} more, begun in it, failed or came late after it" if after else ""
+    slowest_s = max((one.lasted_s for one in bad if one.probe.outcome == "ok"), default=0.0)
+    slowest = f"; the slowest took {_took(slowest_s)}" if slowest_s else ""
     if not finished:
-        return f"no probe finished in it{hung}"
+        return f"no probe finished in it{later}{slowest}{hung}"
+    if not failed and not late:
+        return f"none of {counted(finished, 'probe')} failed or missed a goal{later}{slowest}{hung}"
     lost = f"{failed:,}" if failed else "none"
     told = f"{lost} of {counted(finished, 'probe')} failed"
     if late:
         told += f", {late:,} {'more ' if failed else ''}ended beyond a goal"
-    return told + hung
+    return told + later + slowest + hung
+
+
+def _took(span_s: float) -> str:
+    return lasting(span_s) if span_s >= 60 else f"{three_digits(span_s)} s"
 
 
 def said_words(facts: Facts) -> str:
@@ -192,7 +247,8 @@ def said_words(facts: Facts) -> str:
         return ""
     said = Counter((one.status, one.message, one.reason or one.outcome) for one in failed)
     (status, message, reason), number = said.most_common(1)[0]
-    words = (str(status) if status else "", f"“{message[:200]}”" if message else reason)
+    coded = f"{_REASONS[reason]} ({reason})" if reason in _REASONS else reason
+    words = (str(status) if status else "", f"“{message[:200]}”" if message else coded)
     told = " ".join(filter(None, words))
     return f"{told}, {number:,} of {counted(len(failed), 'failed attempt')}" if told else ""
 
@@ -326,6 +382,7 @@ def summary_words(facts: Facts) -> str:
         f"Since {since_words(facts)}; {lasted_words(facts)}.",
         f"On whose side: {blame_words(record)}.",
         f"Probes: {lost_words(facts)}.",
+        *([f"Felt: {felt}."] if (felt := felt_words(facts)) else []),
         f"Done: {done_words(facts)}.",
     ]
     advice = record.word.advice

@@ -42,13 +42,17 @@ EVENTS_APART: Final = 4_000
 """Durable events from one checkpoint to the next: a sixth of a second of folding."""
 LEAST_APART_NS: Final = 30 * NS_PER_S
 """Taking one stops the screen for the hundredth part of a second."""
-BYTES_KEPT: Final = 56 << 20
-"""Of all checkpoints of a run: an hour of 8 routes with 50 streams."""
+BYTES_KEPT: Final = 40 << 20
+"""Of all checkpoints of a run: an hour of 8 routes with 50 streams has one each 150 s."""
 STEP_NS: Final = 10 * NS_PER_S
 """One step back; so far apart are the checkpoints prepared before the place that is shown."""
-_PREPARED_NS: Final = 200 * NS_PER_S
-"""So far back the next steps are prepared."""
-_PREPARED_MOST: Final = 26
+_PREPARED_NS: Final = 240 * NS_PER_S
+_NEEDED_NS: Final = 120 * NS_PER_S
+"""So far back the next steps are prepared, as soon as those of the second are not: the way there
+begins at a checkpoint of the run, and takes as long for one step as for all on it."""
+_AT_ONCE_NS: Final = 3 * NS_PER_S
+"""Folded in one piece meanwhile: a key waits for as long as that takes."""
+_PREPARED_MOST: Final = 28
 """Prepared checkpoints: those of the way here stay for the way forth."""
 
 _AHEAD_NS: Final = 30 * NS_PER_S
@@ -363,13 +367,15 @@ class Past:
             RecordingError: what is recorded cannot be read.
         """
         here_ns = end_ns = self.at_ns
+        if not any(map(self._is_far, range(here_ns - STEP_NS, here_ns - _NEEDED_NS, -STEP_NS))):
+            return
         farthest_ns = here_ns - _PREPARED_NS
         # From one checkpoint of the run to the next all are taken on one way, the nearest first.
         while end_ns > farthest_ns and (begin := self._timeline.before(end_ns - 1)):
             first_ns = max(begin.at_ns, farthest_ns)
             steps = range((here_ns - first_ns) // STEP_NS, (here_ns - end_ns) // STEP_NS, -1)
             for at_ns in [here_ns - number * STEP_NS for number in steps]:
-                if at_ns - self._nearest(at_ns).at_ns >= STEP_NS:
+                if self._is_far(at_ns):
                     yield from self._prepare_at(at_ns, here_ns)
             if begin.at_ns >= end_ns:
                 break  # the first there is
@@ -383,7 +389,7 @@ class Past:
             reading = self._behind = _Reading(self._timeline, nearest)
         upto_ns = reading.at_ns
         while upto_ns < at_ns:
-            upto_ns = min(at_ns, upto_ns + STEP_NS)
+            upto_ns = min(at_ns, upto_ns + _AT_ONCE_NS)
             reading.fold_until(upto_ns)
             if upto_ns < at_ns:
                 yield
@@ -393,6 +399,10 @@ class Past:
             ends = (0, -1)
             del self._prepared[max(ends, key=lambda end: abs(self._prepared[end].at_ns - here_ns))]
         yield
+
+    def _is_far(self, at_ns: int) -> bool:
+        """Whether the way to a stamp is longer than a step."""
+        return at_ns - self._nearest(at_ns).at_ns >= STEP_NS
 
     def _nearest(self, at_ns: int) -> _Moment:
         """Return the last checkpoint before a stamp. Raises RecordingError."""

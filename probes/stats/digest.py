@@ -7,15 +7,20 @@ The packages' own reading lacks that: of 0.2 (900 times) and 0.5 (90 times) `tdi
 median of 0.23.
 Rule 3: a window is read as the union of its slices' centroids. Digests are never merged for it: a
 merge costs 17 ms with `tdigest`, and each one blurs.
+Rule 4: what nobody changes any more is held in arrays that copies share, and a sketch between two
+of its meals is held so, too: a run's digests are most of what a copy of a board has for itself.
 """
 
 import math
+import pickle
+import zlib
 from array import array
 from collections.abc import Sequence
 from itertools import chain, repeat
 from typing import Final
 
 from probes.kit.frozen_array import FrozenArray
+from probes.kit.shared import Shared, slots_of
 from probes.stats.centroids import Centroid, merged, point
 from probes.stats.sketch import Sketch, new_sketch
 
@@ -26,7 +31,6 @@ BUFFER: Final = 512
 a few, and most slices never come to so many."""
 _COLUMNS: Final = 5
 """Numbers in a centroid."""
-_NOTHING: Final[FrozenArray[float]] = FrozenArray("d")
 
 
 class Digest:
@@ -36,17 +40,19 @@ class Digest:
     caller's decision; reading changes nothing.
     """
 
-    __slots__ = ("_is_compact", "_packed", "_samples", "_sketch", "maximum", "n")
+    __slots__ = ("_is_compact", "_packed", "_samples", "_shared_sketch", "_sketch", "maximum", "n")
 
     def __init__(self) -> None:
         self.n = 0
         self.maximum = -math.inf
         self._samples: list[float] | FrozenArray[float] = []
         """Frozen once it is compacted: a fifth of the memory of as many centroids."""
-        self._packed: array[float] = _NOTHING
-        """Centroids one after the other: a quarter of the memory of as many tuples. Frozen where
-        nothing but them is held."""
+        self._packed: tuple[FrozenArray[float], ...] = ()
+        """Centroids one after the other: a quarter of the memory of as many tuples. Of what is
+        compacted one array; what absorbs others has theirs."""
         self._sketch: Sketch | None = None
+        self._shared_sketch: Shared | None = None
+        """The sketch in bytes, as copies have it; where only that is known, it is read on need."""
         self._is_compact = True
 
     def add(self, value: float) -> None:
@@ -66,9 +72,16 @@ class Digest:
         self.maximum = max(self.maximum, other.maximum)
         if self._is_compact:
             self._open()
-        self._packed = array("d", chain(self._packed, chain.from_iterable(other.centroids())))
-        if len(self._packed) >= BUFFER * _COLUMNS:
+        self._packed += other._frozen()
+        if sum(map(len, self._packed)) >= BUFFER * _COLUMNS:
             self._spill()
+
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        """Return what a copy is made of; see rule 4."""
+        if self._sketch is not None and self._shared_sketch is None:
+            packed = pickle.dumps(self._sketch, pickle.HIGHEST_PROTOCOL)
+            self._shared_sketch = Shared((zlib.compress(packed, 1),))
+        return None, {**slots_of(self), "_sketch": None}
 
     def compact(self) -> int:
         """Merge everything to at most `CENTROIDS` centroids; n and the maximum stay exact.
@@ -79,27 +92,29 @@ class Digest:
         if not self._is_compact:
             kept = merged(many, CENTROIDS)
             if len(kept) == self.n:  # all differ, and each is known
-                self._samples, self._packed = FrozenArray("d", [one[0] for one in kept]), _NOTHING
+                self._samples, self._packed = FrozenArray("d", [one[0] for one in kept]), ()
             else:
                 self._samples = []
-                self._packed = FrozenArray("d", chain.from_iterable(kept))
-            self._sketch, self._is_compact = None, True
+                self._packed = (FrozenArray("d", chain.from_iterable(kept)),)
+            self._sketch, self._shared_sketch, self._is_compact = None, None, True
         return len(many)
 
     def centroids(self) -> list[Centroid]:
         """Return all centroids, in no particular order."""
-        found = _unpacked(self._packed)
-        if self._sketch is not None:
-            found.extend(self._sketch.centroids())
+        found = [centroid for packed in self._packed for centroid in _unpacked(packed)]
+        sketch = self._opened_sketch()
+        if sketch is not None:
+            found.extend(sketch.centroids())
         found.extend(map(point, self._samples))
         return found
 
     def samples(self) -> Sequence[float] | None:
         """Return all samples while each is known, in no particular order; else None."""
-        if not self._packed and self._sketch is None:
+        if not self._packed and self._sketch is None and self._shared_sketch is None:
             return self._samples
-        means, weights = self._packed[::_COLUMNS], self._packed[1::_COLUMNS]
-        if sum(weights) + len(self._samples) != self.n or max(self._packed[4::_COLUMNS]) > 1:
+        packed = array("d", chain.from_iterable(self._packed))
+        means, weights = packed[::_COLUMNS], packed[1::_COLUMNS]
+        if sum(weights) + len(self._samples) != self.n or max(packed[4::_COLUMNS]) > 1:
             return None
         if len(means) + len(self._samples) == self.n:
             return [*means, *self._samples]
@@ -110,13 +125,25 @@ class Digest:
         """Make ready for more: what is frozen may be somebody else's too."""
         self._samples, self._is_compact = list(self._samples), False
 
+    def _frozen(self) -> tuple[FrozenArray[float], ...]:
+        """Return all centroids in arrays, where possible those that it holds itself."""
+        if self._is_compact and self._packed:
+            return self._packed
+        return (FrozenArray("d", chain.from_iterable(self.centroids())),)
+
+    def _opened_sketch(self) -> Sketch | None:
+        if self._sketch is None and self._shared_sketch is not None:
+            packed: bytes = self._shared_sketch[0]
+            self._sketch = pickle.loads(zlib.decompress(packed))  # noqa: S301 - our own
+        return self._sketch
+
     def _spill(self) -> None:
-        if self._sketch is None:
-            self._sketch = new_sketch()
-        self._sketch.absorb(chain(_unpacked(self._packed), map(point, self._samples)))
-        self._samples, self._packed = [], _NOTHING
+        sketch = self._opened_sketch() or new_sketch()
+        sketch.absorb(chain(*map(_unpacked, self._packed), map(point, self._samples)))
+        self._sketch, self._shared_sketch = sketch, None
+        self._samples, self._packed = [], ()
 
 
-def _unpacked(packed: "array[float]") -> list[Centroid]:
+def _unpacked(packed: "FrozenArray[float]") -> list[Centroid]:
     columns = [iter(packed)] * _COLUMNS
     return list(zip(*columns, strict=True))

@@ -6,14 +6,17 @@ taking checkpoints costs is of the thread that folds. Then somebody goes back: 2
 with the pause between two that a person makes (`--pause`, 0.2 s; checkpoints are prepared
 meanwhile, in a thread, as the cockpit does), and 40 jumps to anywhere. Times are on the wall, from
 the key to the snapshot that a screen needs, and of the processor, in ms; baseline is one snapshot
-of the live board.
+of the live board. Garbage is collected as the cockpit does it, each second. What it takes of memory
+is said beside what the same run takes without it, in a process of its own.
 """
 
 import argparse
 import gc
 import random
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -38,6 +41,10 @@ from probes.kit.clock import NS_PER_S  # noqa: E402
 from probes.run.sinks import board_sink, recorder_sink  # noqa: E402
 from probes.run.timeline import Past, RunTimeline, in_a_thread  # noqa: E402
 from probes.store.recording import Recorder  # noqa: E402
+from tui.terminal.collector import Collector  # noqa: E402
+
+_SWEEP_EVERY = 10
+"""Batches of 100 ms."""
 
 
 def rss_mb() -> float:
@@ -93,6 +100,25 @@ def prepare_until(aside: ThreadPoolExecutor, past: Past, due: float) -> None:
     time.sleep(max(0.0, due - time.monotonic()))
 
 
+def resident_without(minutes: float, rate: float, routes: int) -> None:
+    """Print the resident memory of a process that has the same run without a way back."""
+    board, collector = Board(), Collector()
+    collector.start()
+    fold = board_sink(board)
+    for number, events in enumerate(batches(minutes, rate, routes)):
+        fold(events, durable_lines(events))
+        if number % _SWEEP_EVERY == 0:
+            collector.sweep()
+    gc.collect()
+    sys.stdout.write(f"{rss_mb():.0f}")
+
+
+def sweep_each_second(collector: Collector, until: threading.Event) -> None:
+    """Collect as the screen does, whatever somebody waits for."""
+    while not until.wait(1.0):
+        collector.sweep()
+
+
 def main() -> None:
     """Print the tables."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -100,8 +126,18 @@ def main() -> None:
     options.add_argument("--rate", type=float, default=3.0)
     options.add_argument("--pause", type=float, default=0.2)
     options.add_argument("--routes", type=int, default=8)
+    options.add_argument("--without", action="store_true", help=argparse.SUPPRESS)
     asked = options.parse_args()
+    if asked.without:
+        resident_without(asked.minutes, asked.rate, asked.routes)
+        return
+    run_of = [f"--{name}={getattr(asked, name)}" for name in ("minutes", "rate", "routes")]
+    without = subprocess.run(
+        [sys.executable, __file__, "--without", *run_of], capture_output=True, check=True, text=True
+    )
     write = sys.stdout.write
+    collector, at_end = Collector(), threading.Event()
+    collector.start()
     with tempfile.TemporaryDirectory() as folder:
         board, recorder = Board(), Recorder.to_folder(Path(folder), max_mb=4096, max_days=7)
         timeline = RunTimeline(board, recorder, aside=in_a_thread)
@@ -109,7 +145,9 @@ def main() -> None:
         fold, record = board_sink(board), recorder_sink(recorder)
         taking: list[tuple[float, float]] = []
         spent = 0.0
-        for events in batches(asked.minutes, asked.rate, asked.routes):
+        for number, events in enumerate(batches(asked.minutes, asked.rate, asked.routes)):
+            if number % _SWEEP_EVERY == 0:
+                collector.sweep()
             lines = durable_lines(events)
             began = time.thread_time()
             fold(events, lines)
@@ -127,7 +165,7 @@ def main() -> None:
         write(f"{asked.minutes:g} minutes, {size:.0f} MB recorded, folded in {spent:.1f} s CPU; ")
         write(f"{timeline.checkpoints} checkpoints of {timeline.bytes_kept / 1e6:.1f} MB, ")
         write(
-            f"{rss_mb():.0f} MB resident\n\n"
+            f"{rss_mb():.0f} MB resident, {without.stdout} without a way back\n\n"
             "| | n | median ms | p95 | most | CPU ms | p95 | most |\n"
             "|---|---|---|---|---|---|---|---|\n"
         )
@@ -142,6 +180,7 @@ def main() -> None:
         past, span = timeline.past(), timeline.span
         look(past, span.end_ns - NS_PER_S)
         steps, at_ns = [], past.at_ns
+        threading.Thread(target=sweep_each_second, args=(collector, at_end), daemon=True).start()
         with ThreadPoolExecutor(1) as aside:
             for _ in range(200):
                 at_ns -= 10 * NS_PER_S
@@ -151,12 +190,14 @@ def main() -> None:
                 steps.append(timed_ms(lambda: step().result()))  # noqa: B023 - called at once
                 prepare_until(aside, past, time.monotonic() + asked.pause)
         write(told("a step back of 10 s", steps))
+        gone_back_mb = rss_mb()
         chance, jumps = random.Random(1), []
         for _ in range(40):
             jump = partial(look, timeline.past(), chance.randrange(span.begin_ns, span.end_ns))
             jumps.append(timed_ms(jump))
         write(told("a jump to anywhere", jumps))
-        write(f"\n{rss_mb():.0f} MB resident\n")
+        at_end.set()
+        write(f"\n{gone_back_mb:.0f} MB resident after the steps, {rss_mb():.0f} after the jumps\n")
 
 
 if __name__ == "__main__":

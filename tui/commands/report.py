@@ -13,11 +13,11 @@ import sys
 import textwrap
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,7 @@ from probes.events.diagnosis_words import (
     counts_failures,
     what_words,
 )
+from probes.handover.facts import HandoverProgress
 from probes.handover.folder import HandoverError, hand_over
 from probes.handover.recorded_run import ReadRun, read_run
 from probes.handover.window import (
@@ -65,6 +66,9 @@ _QUIET_S: Final = 2.0
 """Whoever waits so long wants to know for what."""
 _REDRAW_S: Final = 0.2
 
+_Tell: TypeAlias = Callable[[str, str], None]
+"""Takes what is being done, and how far that is."""
+
 
 def run(arguments: Namespace) -> int:
     """Print the incidents of a recording, in words or as one JSON object; return the exit status.
@@ -85,7 +89,7 @@ def run(arguments: Namespace) -> int:
     try:
         paths = arguments.paths or _newest()
         with passes_seldom():
-            report = read_report(paths, progress=_progress(paths, line))
+            report = read_report(paths, progress=_progress(paths, _told_on(line)))
     except RecordingError as error:
         raise UsageError(str(error)) from None
     finally:
@@ -106,10 +110,11 @@ def _write_handover(arguments: Namespace) -> int:
     if arguments.json:
         raise UsageError("--json and --out exclude each other")
     line = OverwrittenLine()
+    tell = _told_on(line)
     try:
         paths = arguments.paths or _newest()
         with passes_seldom():
-            recorded = read_run(paths, progress=_progress(paths, line))
+            recorded = read_run(paths, progress=_progress(paths, tell))
             stretch, incident = _asked_stretch(arguments, recorded)
             written = hand_over(
                 recorded.timeline,
@@ -118,6 +123,7 @@ def _write_handover(arguments: Namespace) -> int:
                 incident=incident,
                 known=[one.record for one in recorded.report.incidents],
                 missing=recorded.report.missing,
+                progress=_handover_progress(tell),
             )
     except (RecordingError, HandoverError) as error:
         raise UsageError(str(error)) from None
@@ -210,18 +216,29 @@ def _newest() -> list[Path]:
     return parts
 
 
-def _progress(paths: Sequence[Path], line: OverwrittenLine) -> Progress:
-    """Return what tells a terminal how far it has come, where that takes long."""
-    if not sys.stderr.isatty():
-        return lambda _bytes: None
-    begun = drawn = time.monotonic()
+def _progress(paths: Sequence[Path], tell: _Tell) -> Progress:
+    reading = f"reading {neutralise(paths[0].name, 40)}"
+    return lambda done: tell(reading, f": {done / 1e6:.0f} MB")
 
-    def tell(done: int) -> None:
-        nonlocal drawn
+
+def _handover_progress(tell: _Tell) -> HandoverProgress:
+    return lambda words, share: tell(words, "" if share is None else f", {int(share * 100)} %")
+
+
+def _told_on(line: OverwrittenLine) -> _Tell:
+    """Return what draws what is being done, and how far that is, on a terminal alone: not before
+    somebody wonders, and not more often than he can read."""
+    if not sys.stderr.isatty():
+        return lambda _what, _far: None
+    begun = drawn = time.monotonic()
+    shown = ""
+
+    def tell(what: str, far: str) -> None:
+        nonlocal drawn, shown
         now = time.monotonic()
-        if now - begun >= _QUIET_S and now - drawn >= _REDRAW_S:
-            drawn = now
-            line.draw(f"reading {neutralise(paths[0].name, 40)}: {done / 1e6:.0f} MB")
+        if now - begun >= _QUIET_S and (what != shown or now - drawn >= _REDRAW_S):
+            drawn, shown = now, what
+            line.draw(f"{what}{far}")
 
     return tell
 

@@ -1,7 +1,7 @@
 """What all live screens of a cockpit share: what is looked at, what was turned, and the pace."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -123,13 +123,23 @@ class CockpitState:
         turned = {key: word for key, word in display.items() if word != self._settled.get(key)}
         return self._propose(routes, turned)
 
-    async def hand_over(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
-        """Tell what is shown to whoever is not there, while probing goes on."""
+    async def hand_over(
+        self,
+        snapshot: Snapshot,
+        route: str,
+        *,
+        writes: bool,
+        progress: Callable[[str, float | None], object],
+    ) -> HandedOver:
+        """Tell what is shown to whoever is not there, while probing goes on; see `HandOver`.
+
+        `progress` is called in another thread.
+        """
         if self._hand_over is None:
             return HandedOver(failure="Nothing is recorded that could be handed over.")
         self.is_handing_over = True
         try:
-            told = partial(self._hand_over, snapshot, route, writes=writes)
+            told = partial(self._hand_over, snapshot, route, writes=writes, progress=progress)
             return await to_thread.run_sync(told, abandon_on_cancel=False)
         finally:
             self.is_handing_over = False

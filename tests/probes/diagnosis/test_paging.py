@@ -92,10 +92,10 @@ def test_twice_as_slow_within_the_goals_is_no_alert_however_long_it_stands() -> 
 
 def test_a_goal_that_is_missed_later_wakes_somebody_then() -> None:
     (page,) = pages(
-        probes(60, ttft_s=0.8), probes(40, 160, ttft_s=1.2, e2e_s=1.5), word(), ticks(100, 250)
+        probes(60, ttft_s=0.8), probes(40, 190, ttft_s=1.2, e2e_s=1.5), word(), ticks(100, 250)
     )
-    # 3 of some 64: the third ends at 163.5 s, and a twentieth of all since the onset is reached.
-    assert page.at_ns == at(165)
+    # 3 of some 64: the third ends at 193.5 s, and a twentieth of all since the onset is reached.
+    assert page.at_ns == at(195)
     assert page.harm.beyond == 4
 
 
@@ -113,15 +113,15 @@ def test_a_twentieth_is_within_a_p95_and_more_is_not() -> None:
     named = word(170)
     for well, woken in ((57, False), (56, True)):
         given = [*probes(well), *probes(3, 101.5, ttft_s=1.5, e2e_s=2.0)]
-        assert bool(pages(given, named, ticks(165, 175))) == woken
+        assert bool(pages(given, named, ticks(165, 235))) == woken
 
 
-def test_a_goal_that_few_probes_miss_wakes_somebody_when_it_has_stood_for_a_minute() -> None:
-    well, late = probes(300), probes(6, 101, every_s=4, ttft_s=1.5, e2e_s=2.0)
-    assert pages(well[:80], late, word(), ticks(100, 300), word(150, "cleared")) == []
-    later = probes(20, 130, every_s=4, ttft_s=1.5, e2e_s=2.0)
-    (page,) = pages(well, late, later, word(), LONG)
-    assert page.at_ns == at(ONSET_S + LATE_S)
+def test_a_goal_that_few_probes_miss_wakes_somebody_when_it_stays_named_for_a_minute() -> None:
+    well, late = probes(300), probes(30, 101, every_s=4, ttft_s=1.5, e2e_s=2.0)
+    assert pages(well, late, word(), LONG, word(NAMED_S + LATE_S - 1, "cleared")) == []
+    again = word(150, since_ns=at(ONSET_S + 1)), word(160, cause="network_path")
+    (page,) = pages(well, late, word(), *again, LONG)
+    assert page.at_ns == at(NAMED_S + LATE_S), "whatever more is known of it meanwhile"
     assert 2 * page.harm.beyond < page.harm.among
     # What fails is no matter of chance.
     failing = probes(3, 110, outcome="server_error", ttft_s=None)

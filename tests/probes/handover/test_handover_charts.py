@@ -30,7 +30,7 @@ AXIS = ChartAxis(STRETCH, 1_790_000_000 * NS_PER_S, band=(200 * NS_PER_S, 300 * 
 
 def slices(values: list[float | None]) -> list[ChartSlice]:
     return [
-        ChartSlice(at * 10 * NS_PER_S, value, value, 1, 1, 0, 0, 0, None)
+        ChartSlice(at * 10 * NS_PER_S, value, value, value, value, 1, 1, 0, 0, 0, None)
         for at, value in enumerate(values)
     ]
 
@@ -69,7 +69,7 @@ def test_where_nothing_was_measured_there_is_a_hole() -> None:
 
 def test_the_incident_is_a_band_with_its_onset_and_end_and_marks_have_numbers() -> None:
     axis = ChartAxis(STRETCH, AXIS.anchor_ns, AXIS.band, marks=(ChartMark(100 * NS_PER_S, 1),))
-    picture = bars_chart("t", "", slices([1.0]), (Curve("429s", "bar-429", [3.0]),), axis)
+    picture = bars_chart("t", "", slices([1.0]), (Curve("refused", "bar-429", [3.0]),), axis)
     (band,), (onset,), (end,) = (elements(picture, look) for look in ("band", "onset", "end"))
     assert f"M{float(band.get('x', 0)):.1f} " in onset.get("d", "")
     assert onset.get("d") != end.get("d")
@@ -80,7 +80,7 @@ def test_the_incident_is_a_band_with_its_onset_and_end_and_marks_have_numbers() 
 
 def test_no_bar_is_said() -> None:
     zeros = slices([1.0, 1.0])
-    picture = bars_chart("t", "", zeros, (Curve("429s", "bar-429", [0.0, 0.0]),), AXIS)
+    picture = bars_chart("t", "", zeros, (Curve("refused", "bar-429", [0.0, 0.0]),), AXIS)
     assert "none in this time" in picture
 
 

@@ -1,13 +1,24 @@
 """What a hand-over counts: exact, of its own stretch, and good where the board says so."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from handed import LIMITED, facts_of, recorded
+from msgspec import structs
 
 from probes.board.views import ChartPoint
 from probes.events import Diagnosis, Hello, Usual
-from probes.handover.facts import Facts, gather, good_probes, quantile, worst_probes
+from probes.handover.facts import (
+    SLOW_SHOWN,
+    Facts,
+    bad_of_incident,
+    bad_probes,
+    gather,
+    good_probes,
+    quantile,
+    worst_probes,
+)
 from probes.handover.recorded_run import ReadRun, read_run
 from probes.handover.window import (
     AFTER_NS,
@@ -131,3 +142,70 @@ def test_a_quantile_is_the_smallest_value_whose_rank_reaches_it(
 ) -> None:
     assert quantile(values, 0.5) == p50
     assert quantile(values, 0.95) == p95
+
+
+def slower(run: ReadRun) -> Facts:
+    """Return the facts of a run in which nothing failed: the same incident, its probes all good."""
+    facts = facts_of(run)
+    probes = tuple(one._replace(is_good=True) for one in facts.probes)
+    return replace(facts, probes=probes)
+
+
+def test_where_none_was_bad_the_longest_of_the_incident_are_the_worst(run: ReadRun) -> None:
+    facts = slower(run)
+    worst = worst_probes(facts)
+    assert len(worst) == SLOW_SHOWN
+    for one in worst:
+        assert one.probe.route == "alpha"
+        assert one.probe.started_ns <= facts.end_ns
+        assert one.probe.at_ns >= facts.since_ns
+    inside = [one for one in bad_probes(facts) if one not in worst]
+    assert min(one.lasted_s for one in worst) >= max(one.lasted_s for one in inside)
+    assert worst_probes(replace(facts, incident=None)) == (), "a stretch without one has none"
+
+
+def test_good_probes_of_the_incident_come_after_those_of_well_times(run: ReadRun) -> None:
+    facts = slower(run)
+    stood = [
+        facts.since_ns <= one.probe.at_ns and one.probe.started_ns <= facts.end_ns
+        for one in good_probes(facts)
+    ]
+    assert any(stood)
+    assert stood == sorted(stood)
+
+
+def test_what_began_in_the_incident_and_ended_after_it_is_bad_of_it(run: ReadRun) -> None:
+    facts = facts_of(run)
+    last = bad_of_incident(facts)[-1]
+    late = last._replace(probe=structs.replace(last.probe, at_ns=facts.end_ns + NS_PER_S))
+    probes = tuple(late if one is last else one for one in facts.probes)
+    assert late in bad_of_incident(replace(facts, probes=probes))
+
+
+def test_states_are_those_that_the_screen_showed(run: ReadRun) -> None:
+    facts = facts_of(run)
+    alpha = facts.routes[0]
+    assert {"ok", "down"} <= {state for _, state in alpha.states}
+    assert alpha.states[0][0] == facts.stretch.begin_ns
+    past = run.timeline.past()
+    for at_ns in range(facts.stretch.begin_ns, facts.stretch.end_ns, 7 * NS_PER_S):
+        past.go(at_ns)
+        shown = {row.name: row.state for row in past.board.snapshot(window="1m", anew=True).routes}
+        for route in facts.routes:
+            told = [state for from_ns, state in route.states if from_ns <= at_ns][-1]
+            assert told == shown[route.info.name]
+
+
+def test_how_far_it_is_grows_to_the_end(run: ReadRun) -> None:
+    told: list[tuple[str, float | None]] = []
+    span = run.timeline.recorded_span
+    gather(run.timeline, span_stretch(span), progress=lambda *one: told.append(one))
+    shares = [share for _, share in told if share is not None]
+    assert {words for words, _ in told} == {"reading the recording"}
+    assert shares == sorted(shares)
+    assert shares[0] < 0.05
+    assert 0.9 < shares[-1] <= 1.0
+
+
+def span_stretch(span: TimeSpan) -> Stretch:
+    return Stretch(span.begin_ns, span.end_ns)

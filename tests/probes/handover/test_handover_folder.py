@@ -89,7 +89,7 @@ def test_pages_and_paragraph_tell_what_happened(run: ReadRun, folder: Path) -> N
         "alpha: provider is down",
         "Since 2026-09-21 14:18:22 UTC, named",
         "1m44s, until 14:20:06: over",
-        "the provider's side: it answers, and only with errors",
+        "the provider's: every request ends in an error",
         f"{failed} of {finished} probes failed",
         "no knob was turned",
     ):
@@ -222,3 +222,19 @@ def test_nothing_but_a_notice_is_no_reason_to_fail(tmp_path: Path) -> None:
     stretch = Stretch(10**15 - 60 * 10**9, 10**15)
     folder = hand_over(run.timeline, stretch, tmp_path / "out").folder
     assert "no probe finished in it" in (folder / "report.md").read_text()
+
+
+def test_each_file_is_told_as_it_is_written_and_how_much_of_the_table(
+    run: ReadRun, tmp_path: Path
+) -> None:
+    told: list[tuple[str, float | None]] = []
+    span = run.timeline.recorded_span
+    stretch = Stretch(span.begin_ns, span.end_ns)
+    hand_over(run.timeline, stretch, tmp_path, progress=lambda *one: told.append(one))
+    words = list(dict.fromkeys(words for words, _ in told))
+    assert words[:2] == ["reading the recording", "writing the pages"]
+    assert {f"writing {name}" for name in FILES} == set(words[2:])
+    shares = [share for one, share in told if one == "writing attempts.csv" and share is not None]
+    assert shares == sorted(shares)
+    assert shares
+    assert shares[-1] <= 1.0

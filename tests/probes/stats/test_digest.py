@@ -1,11 +1,13 @@
 """Percentiles are held to the exact ones of the same samples, by rank."""
 
 import math
+import pickle
 import random
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -137,7 +139,7 @@ def test_few_different_samples_cost_little_once_they_are_compacted() -> None:
         digest.add(value)
     before = sorted(digest.centroids())
     digest.compact()
-    kept = sys.getsizeof(digest._samples) + sys.getsizeof(digest._packed)
+    kept = sum(map(sys.getsizeof, (digest._samples, digest._packed, *digest._packed)))
     assert kept < 16 * CENTROIDS, "five numbers each would be 40"
     assert digest.centroids() == before
     assert list(digest.samples() or ()) == sorted(values)
@@ -237,3 +239,35 @@ def test_a_digest_absorbs_another_with_all_its_weight() -> None:
     assert quantiles([whole], (0.5, 0.95)) == pytest.approx(
         quantiles(digests, (0.5, 0.95)), rel=0.05
     )
+
+
+def test_a_copy_has_what_is_frozen_in_common_and_goes_on_to_the_same_digits() -> None:
+    chance = random.Random(7)
+    run = Digest()
+
+    def minutes(count: int) -> Iterator[Digest]:
+        for _ in range(count):
+            minute = Digest()
+            for _ in range(200):
+                minute.add(chance.lognormvariate(0, 1))
+            minute.compact()
+            yield minute
+
+    def state_of(digest: Digest) -> dict[str, Any]:
+        return digest.__getstate__()[1]
+
+    for minute in minutes(20):
+        run.absorb(minute)
+    first = state_of(run)
+    last = next(minutes(1))
+    run.absorb(last)
+    second = state_of(run)
+    assert first["_shared_sketch"] is second["_shared_sketch"] is not None
+    assert second["_packed"][:-1] == first["_packed"], "the arrays of before"
+    assert second["_packed"][-1] is last._packed[0], "and the minute's own"
+    copy: Digest = pickle.loads(pickle.dumps(run))  # noqa: S301 - our own
+    for minute in minutes(10):
+        run.absorb(minute)
+        copy.absorb(minute)
+        assert copy.centroids() == run.centroids()
+    assert state_of(run)["_shared_sketch"] is not first["_shared_sketch"], "it has eaten since"

@@ -1,7 +1,7 @@
 """`e` and `y`: what is shown, told to whoever is not there, while probing goes on."""
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,12 +26,21 @@ class Teller:
     def __init__(self, told: HandedOver) -> None:
         self.told = told
         self.asked: list[tuple[str, bool]] = []
+        self.progress: Callable[[str, float | None], object] = lambda _words, _share: None
         self.go = threading.Event()
         self.go.set()
 
-    def __call__(self, snapshot: Snapshot, route: str, *, writes: bool) -> HandedOver:
+    def __call__(
+        self,
+        snapshot: Snapshot,
+        route: str,
+        *,
+        writes: bool,
+        progress: Callable[[str, float | None], object],
+    ) -> HandedOver:
         assert snapshot.routes
         self.asked.append((route, writes))
+        self.progress = progress
         self.go.wait(10)
         return self.told
 
@@ -43,7 +52,7 @@ async def cockpit(
     app = LlmtopApp(FakeSession(), config(), FakeClock())
     if teller is not None:
         monkeypatch.setattr(app, "_hand_over", teller)
-    async with app.run_test(size=(160, 50)) as pilot:
+    async with app.run_test(size=(160, 50), notifications=True) as pilot:
         await pilot.pause()
         yield app, pilot
 
@@ -66,9 +75,53 @@ async def test_e_writes_a_bundle_of_the_selected_route_and_says_where(
         await pilot.press("e")
         await finished(app, pilot)
         assert teller.asked == [(route, True)]
-        first, last = notes(app)
-        assert first == f"Writing a bundle of {route}: reading the recording …"
-        assert last == "Bundle written: /state/bundles/llmtop-x"
+        assert notes(app) == ["Bundle written: /state/bundles/llmtop-x"]
+
+
+async def test_while_it_is_made_one_note_says_what_is_done_and_how_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teller = Teller(HandedOver("told", "/somewhere"))
+    teller.go.clear()
+    async with cockpit(teller, monkeypatch) as (app, pilot):
+        route = app.screen.route().name  # type: ignore[attr-defined]
+        await pilot.press("e")
+        await pilot.pause()
+        begun = f"Writing a bundle of {route}: "
+        assert notes(app) == [f"{begun}reading the recording …"]
+        for words, share, told in (
+            ("reading the recording", 0.409, "reading the recording, 40 % …"),
+            ("writing attempts.csv", None, "writing attempts.csv …"),
+        ):
+            teller.progress(words, share)
+            await pilot.pause(0.7)  # it is said twice a second
+            assert notes(app) == [begun + told]
+            (toast,) = app.screen.query("Toast")
+            assert str(toast.render()) == begun + told
+        teller.go.set()
+        await finished(app, pilot)
+        assert notes(app) == ["Bundle written: /somewhere"]
+        (toast,) = app.screen.query("Toast")
+        assert str(toast.render()) == "Bundle written: /somewhere"
+
+
+async def test_a_summary_that_takes_long_says_how_far_it_is_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    teller = Teller(HandedOver("told"))
+    teller.go.clear()
+    async with cockpit(teller, monkeypatch) as (app, pilot):
+        await pilot.press("y")
+        await pilot.pause()
+        assert notes(app) == [], "mostly it is there at once"
+        teller.progress("reading the recording", 0.25)
+        await pilot.pause(0.7)
+        (note,) = notes(app)
+        assert note.startswith("Summing up of ")
+        assert note.endswith(": reading the recording, 25 % …")
+        teller.go.set()
+        await finished(app, pilot)
+        assert notes(app) == ["told copied, where the terminal takes OSC 52."]
 
 
 async def test_y_copies_the_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:

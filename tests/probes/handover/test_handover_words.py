@@ -1,0 +1,129 @@
+"""What a hand-over says of an incident, in words."""
+
+from dataclasses import replace
+
+import pytest
+from handed import facts_of, recorded
+from msgspec import structs
+
+from probes.events import AttemptFinished
+from probes.handover.document import Grid, Pairs, document
+from probes.handover.facts import Facts, FiguresOfRoute, RouteFacts
+from probes.handover.recorded_run import read_run
+from probes.handover.words import BLAME, felt_words, head_words, lost_words, said_words
+from probes.kit.clock import NS_PER_S
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    return facts_of(read_run([recorded(tmp_path_factory.mktemp("run") / "run.jsonl")]))
+
+
+def with_figures(facts: Facts, figures: FiguresOfRoute) -> Facts:
+    """Return the facts with other figures of what was hit while the incident stood."""
+    hit: RouteFacts = replace(facts.routes[0], during=figures)
+    return replace(facts, routes=(hit, *facts.routes[1:]))
+
+
+def all_good(facts: Facts) -> Facts:
+    probes = tuple(one._replace(is_good=True) for one in facts.probes)
+    return replace(facts, probes=probes)
+
+
+def test_what_was_felt_is_told_against_the_usual_where_it_is_another(facts: Facts) -> None:
+    row = facts.routes[0].row
+    assert row is not None
+    usual = row.usual
+    assert usual.ttft_p50
+    assert usual.e2e_p50
+    slow = FiguresOfRoute(finished=30, good=30, ttft_p50=usual.ttft_p50, e2e_p50=usual.e2e_p50 * 4)
+    told = felt_words(with_figures(facts, slow))
+    assert told.startswith("whole answer ")
+    assert told.endswith(" (medians)")
+    assert "first token" not in told
+    as_usual = slow._replace(e2e_p50=usual.e2e_p50)
+    assert felt_words(with_figures(facts, as_usual)) == ""
+
+
+def test_that_nothing_was_lost_is_said(facts: Facts) -> None:
+    figures = FiguresOfRoute(finished=37, good=37)
+    told = lost_words(with_figures(all_good(facts), figures))
+    assert told == "none of 37 probes failed or missed a goal"
+
+
+def test_what_hung_beyond_the_end_is_told_with_how_long_it_took(facts: Facts) -> None:
+    facts = all_good(facts)
+    within = next(one for one in facts.probes if one.probe.started_ns >= facts.since_ns)
+    probe = structs.replace(
+        within.probe,
+        route="alpha",
+        outcome="ok",
+        started_ns=facts.since_ns + NS_PER_S,
+        at_ns=facts.since_ns + 122 * NS_PER_S,
+    )
+    hung = within._replace(probe=probe, is_good=False)
+    facts = replace(facts, probes=(*facts.probes, hung))
+    told = lost_words(with_figures(facts, FiguresOfRoute(finished=5, good=4)))
+    assert told == (
+        "none of 5 probes failed, 1 ended beyond a goal; "
+        "1 more, begun in it, failed or came late after it; the slowest took 2m01s"
+    )
+
+
+def test_a_failure_without_a_word_of_the_servers_is_told_in_ours(facts: Facts) -> None:
+    def silent(one: AttemptFinished) -> AttemptFinished:
+        if one.outcome == "ok":
+            return one
+        return structs.replace(
+            one, outcome="timeout", reason="timeout.first_token", message="", status=None
+        )
+
+    attempts = tuple(map(silent, facts.attempts))
+    assert said_words(replace(facts, attempts=attempts)).startswith(
+        "no first token in time (timeout.first_token), "
+    )
+
+
+def test_where_no_probe_finished_nothing_is_called_good(facts: Facts) -> None:
+    routes = tuple(replace(route, during=FiguresOfRoute()) for route in facts.routes)
+    assert head_words(replace(facts, incident=None, routes=routes)).endswith(": no probe finished")
+
+
+def test_what_was_refused_for_the_rate_is_called_so_and_no_head_says_429(facts: Facts) -> None:
+    sections = {section.id: section for section in document(facts).sections}
+    (grid, _) = sections["figures"].blocks
+    assert isinstance(grid, Grid)
+    assert "refused" in grid.head
+    assert not any("429" in cell for cell in grid.head)
+
+
+def test_advice_is_told_as_past_once_it_is_over(facts: Facts) -> None:
+    assert facts.incident is not None
+    head = dict(document(facts).head.rows)
+    assert "What was advised" in head
+    assert "What to do" not in head
+    still = replace(facts, incident=replace(facts.incident, end=None))
+    assert "What to do" in dict(document(still).head.rows)
+
+
+def test_no_key_stands_where_nobody_has_one_under_the_finger(facts: Facts) -> None:
+    sections = {section.id: section for section in document(facts).sections}
+    (pairs, *_) = sections["evidence"].blocks
+    assert isinstance(pairs, Pairs)
+    assert not any("→" in text for _, text in pairs.rows)
+
+
+def test_what_happened_has_the_alert_in_its_place_and_all_that_were_hit(facts: Facts) -> None:
+    assert facts.incident is not None
+    record = replace(facts.incident, routes=("alpha", "beta"))
+    sections = {s.id: s for s in document(replace(facts, incident=record)).sections}
+    (grid,) = sections["timeline"].blocks
+    assert isinstance(grid, Grid)
+    assert [row[1] for row in grid.rows][:3] == ["onset", "alert", "recovered"]
+    assert [row[0] for row in grid.rows] == sorted(row[0] for row in grid.rows)
+    assert grid.rows[0][2] == "alpha, beta"
+
+
+def test_a_side_reads_as_an_answer_to_whose() -> None:
+    for side in BLAME.values():
+        assert "side" not in side
