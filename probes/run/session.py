@@ -26,6 +26,7 @@ from probes.config.proxy_choice import proxy_secrets
 from probes.config.scrubbing import Scrubber
 from probes.config.secrets import query_secrets, secret_values
 from probes.config.tls import unverified
+from probes.control.attention import Attention
 from probes.control.commands import Command, Configure, Go
 from probes.control.status import HostStatus
 from probes.control.wanted import Wanted
@@ -141,6 +142,8 @@ class Session:
             | proxy_secrets(config.routes, os.environ)
         )
         self._scrub = Scrubber(secrets).scrub
+        self.attention = Attention(self._clock)
+        """What somebody does about its alerts."""
         self._on_alert = self._alert_command(secrets)
         if self._on_alert is not None:
             self._sinks.append(self._on_alert.receive)
@@ -268,6 +271,7 @@ class Session:
             environ=without_secrets(os.environ, secrets),
             scrub=self._scrub,
             report=self._problems.put,
+            attention=self.attention,
         )
 
     async def _finish(self) -> None:

@@ -84,7 +84,11 @@ def _face(session: Session, config: Config, arguments: Namespace) -> int:
         asked = PassOrFail(on_goals=arguments.fail_on_goals, on_incident=arguments.fail_on_incident)
         session.subscribe(asked.receive)
         status = run_app(
-            session, config, duration_s=arguments.duration, subscribe=session.subscribe
+            session,
+            config,
+            duration_s=arguments.duration,
+            subscribe=session.subscribe,
+            attention=session.attention,
         )
         return status or asked.status(session.board.summary(), complain)
 

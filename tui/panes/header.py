@@ -47,6 +47,9 @@ _BUDGET_NEAR: Final = 0.8
 _MOST_NAMED: Final = 3
 """Routes that are named in the banner; of the rest it has the number."""
 
+FIRES: Final[Span] = ("⚑", "missed")
+"""An alert that nobody has acknowledged."""
+
 _RESTING: Final = frozenset[RouteState](("paused", "starting"))
 """Neither well nor hurt: nobody asks them, or they have not answered yet."""
 
@@ -344,7 +347,7 @@ def _called(snapshot: Snapshot, view: ViewState) -> list[_Part]:
     if not number:
         return []
     words = counted(number, "alert", short=True)
-    return [_Part(((" ", "text"), (f"⚑ {words}", "missed")), 0.1)]
+    return [_Part(((" ", "text"), (f"{FIRES[0]} {words}", FIRES[1])), 0.1)]
 
 
 def _elapsed(seconds: float) -> str:

@@ -17,9 +17,11 @@ from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROT
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
 from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, Hotkey, ScreenName, first_key
 from tui.panes.comparison import STATE_WORDS
+from tui.panes.header import FIRES
 from tui.panes.moment import THEN
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import ARM_LETTERS, PaneName
+from tui.screens.alert_list import OVER, SEEN
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -265,6 +267,19 @@ _COMPARISON: Final = Section(
         Term(STATE_WORDS["budget"], "Its pairs, tokens or USD ran out before it knew.", "slow"),
     ),
 )
+_ALERTS: Final = Section(
+    "alerts, in the header and their list",
+    (
+        Term(FIRES[0], "Fires, and nobody has acknowledged it; the header counts these.", FIRES[1]),
+        Term(SEEN[0], "Fires, and is acknowledged: the header is calm.", SEEN[1]),
+        Term(OVER[0], "Over.", OVER[1]),
+        Term(
+            "muted",
+            "Its routes call nobody for an hour: no bell, notification or `on_alert`. What still "
+            "fires then calls then, where nobody has acknowledged it.",
+        ),
+    ),
+)
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
@@ -388,7 +403,7 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
 """The screens whose panes those are that have no place on the home screen."""
 
 GLOSSARY: Final = (
-    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER, _TIME),
+    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _ALERTS, _PAGE, _COMPARISON, _OBSERVER, _TIME),
 )
 """All but the states."""
 
@@ -496,7 +511,7 @@ def sections_of(
         case "figures":
             return (_FIGURES, _COLUMNS)
         case "marks":
-            return (_MARKS, _LANES, _CHARTS)
+            return (_MARKS, _LANES, _CHARTS, _ALERTS)
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
