@@ -88,7 +88,7 @@ def mean(values: Sequence[float], together: int) -> Estimate | None:
     middle = fmean(values)
     batches = _batches(len(values), together)
     if batches < _LEAST_BATCHES:
-        return Estimate(middle, -inf, inf)
+        return Estimate(middle)
     means = [fmean(values[begin:end]) for begin, end in _cuts(len(values), batches)]
     reach = _reach(means)
     return Estimate(middle, middle - reach, middle + reach)

@@ -30,6 +30,10 @@ MOST_WARM: Final = 0.5
 """Of a step's time: where an answer takes longer than that, it is measured as it is."""
 TIGHT_RATE: Final = 0.05
 """Half the interval of throughput, as a share of it: half of what an edge is closed in on."""
+TIGHT_GROWING: Final = 0.1
+"""The same while loads double: what comes next is twice as much."""
+CLEAR: Final = 0.5
+"""Of a goal: while loads double, a p95 that is shorter than that is no question."""
 TIGHT_LATENCY: Final = 0.15
 """The same of the mean TTFT, where no goal decides."""
 _LOOK_AGAIN: Final = 1.5
@@ -197,15 +201,17 @@ class SweepStep:
         """Tell whether more of the same would tell nothing more: throughput is known, and how each
         goal of a latency stands, or the mean where there is none."""
         figures = self._figures(sorted(self._measured(), key=lambda one: one.ended_s))
-        requests = figures["requests_per_s"]
-        if requests is None or requests.half_width > TIGHT_RATE:
+        grows, requests = self.purpose == "grow", figures["requests_per_s"]
+        if requests is None or requests.half_width > (TIGHT_GROWING if grows else TIGHT_RATE):
             return False
         judged = [goal for goal in self._plan.goals if goal.name in ("ttft_p95", "e2e_p95")]
-        if judged:
-            states = [goal.state(figures[_FIELDS[goal.name]]) for goal in judged]
-            return all(state in ("met", "missed") for state in states)
+        for goal in judged:
+            figure = figures[_FIELDS[goal.name]]
+            is_clear = grows and figure is not None and figure.value <= CLEAR * goal.value
+            if not is_clear and goal.state(figure) not in ("met", "missed"):
+                return False
         ttft = figures["ttft_mean"]
-        return ttft is None or ttft.half_width <= TIGHT_LATENCY
+        return bool(judged) or ttft is None or ttft.half_width <= TIGHT_LATENCY
 
     def _in_flight(self, open_since_s: Sequence[float], begin_s: float) -> float:
         """Return how many were in flight on average while it measured."""

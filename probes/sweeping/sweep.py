@@ -203,6 +203,7 @@ class Sweep:
         return SweepView(
             route=plan.route.name,
             by=plan.by,
+            first=plan.first,
             most=plan.most,
             goals=plan.goals,
             state=self.state,

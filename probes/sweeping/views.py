@@ -162,7 +162,10 @@ class SweepView(msgspec.Struct, frozen=True):
 
     route: str
     by: SweepBy
+    first: float
+    """The smallest load that is asked for."""
     most: float
+    """The largest."""
     goals: tuple[SweepGoal, ...]
     state: SweepState
     cost: SweepCost
