@@ -72,6 +72,12 @@ class Serving(_Table, frozen=True, kw_only=True):
     """Sequences served together; the others wait in the queue."""
     background: Count = 0
     """Sequences of other customers: they hold slots of the batch and slow its steps."""
+    replicas: AtLeastOne = 1
+    """Most that an autoscaler runs, of `max_batch` each; it begins with one."""
+    scale_up_s: NotNegative = 60.0
+    """How long all replicas must have been full until one more serves."""
+    scale_down_s: NotNegative = 120.0
+    """How long one replica fewer must have been enough until one goes."""
     cold_start_s: NotNegative = 0.0
     """Time the first request waits for the model to be loaded."""
     cold_after_s: NotNegative = 0.0
