@@ -31,7 +31,7 @@ EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
 
 ACT_IN_THE_PAST: Final = frozenset(("pause", "panic", "mark"))
 """Knobs that act although what is shown is not now. A brake must work whatever one looks at, and a
-mark says what it is about; the others are turned by figures, and those are old."""
+mark stands at what it is about; the others are turned by figures, and those are old."""
 
 
 class Hotkey(msgspec.Struct, frozen=True):
@@ -212,8 +212,8 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "pause", 3, where=EVERYWHERE),
     Hotkey("panic", "P", "P", "pause all", "Pause all routes and cancel what is in flight; again: "
         "go on.", "knobs", "panic", 4, where=EVERYWHERE),
-    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours; in the "
-        "past it names the moment.", "knobs", "mark", 16),
+    Hotkey("mark", "m", "m", "mark", "Put a mark on the timeline, with a text of yours: at the "
+        "moment that is shown.", "knobs", "mark", 16),
     Hotkey("lift", "L", "L", "lift emergency", "Let the budgets count from what is known, while "
         "the spending ledger fails or was lost.", "program", "lift"),
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",

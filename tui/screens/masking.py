@@ -241,6 +241,7 @@ class Mask:
             happening,
             routes=self.routes(happening.routes),
             text=MASKED if others else self.words(happening.text),
+            note=MASKED if happening.note else "",
             incident=self.words(happening.incident),
         )
 
