@@ -12,13 +12,14 @@ with what is known by then.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 import msgspec
 
 from probes.config import Config, Route
-from probes.control.commands import Pause, SetKnob
+from probes.control.commands import Command, Pause, SetKnob
+from probes.control.status import HostStatus
 from probes.engine.introduction import prompt_tokens
 from probes.events import (
     AttemptFinished,
@@ -36,6 +37,7 @@ from probes.kit.signals import Signal
 from probes.money.ledger import Ledger
 from probes.money.pricing import LearnedUse, reserved_usd, usd_charged
 from probes.run.session import Session
+from probes.run.sinks import Sink
 from probes.sources.child_process import launch_process
 from probes.sources.supervised import Launch
 from probes.sweeping.goals import read_goals
@@ -76,6 +78,31 @@ class _EndedError(Exception):
         self.why = why
 
 
+class AskedSession(Protocol):
+    """What a sweep needs of a session."""
+
+    @property
+    def status(self) -> HostStatus:
+        """How its engine is."""
+        ...
+
+    def subscribe(self, sink: Sink) -> None:
+        """Call back with every batch of events."""
+        ...
+
+    def command(self, command: Command) -> None:
+        """Hand a command to its engine."""
+        ...
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        ...
+
+
 class SweepRun:
     """Runs one sweep once."""
 
@@ -90,13 +117,14 @@ class SweepRun:
         clock: Clock | None = None,
         launch: Launch = launch_process,
         in_process: bool = False,
+        session: AskedSession | None = None,
     ) -> None:
         """Prepare it, by the budgets of `config`; `headers` are those of its routes, secrets filled
-        in."""
+        in. A `session` of the caller's own takes the place of an engine."""
         self._plan = plan
         self._clock = clock or SystemClock()
         self._route = plan.route.name
-        self._session = Session(
+        self._session: AskedSession = session or Session(
             msgspec.structs.replace(config, routes=(plan.route,)),
             {self._route: headers.get(self._route, {})},
             recorder=None,
@@ -297,7 +325,13 @@ class SweepRun:
         if attempt is None or event.outcome == "cancelled":
             return
         is_open = self._plan.by == "rate"
-        made = probe_of(attempt, event, usd=usd_charged(attempt), is_open=is_open)
+        made = probe_of(
+            attempt,
+            event,
+            cap=self._plan.route.max_tokens,
+            usd=usd_charged(attempt),
+            is_open=is_open,
+        )
         self._ever_ok = self._ever_ok or made.ok
         self._in_vain += not self._ever_ok
         if made.failure:

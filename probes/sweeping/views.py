@@ -66,7 +66,7 @@ class SweepPoint(msgspec.Struct, frozen=True):
     throttled: int = 0
     """429s."""
     hung: int = 0
-    """Still open at its end, and for longer than any that ended took."""
+    """Still open at its end, and for twice as long as any that ended took."""
     skipped: int = 0
     """Starts that were due and could not be made; of an open pace."""
     warm_up: int = 0
