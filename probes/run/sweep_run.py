@@ -12,13 +12,14 @@ with what is known by then.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, get_args
 
 import anyio
 import msgspec
 
 from probes.config import Config, Route
 from probes.control.commands import Command, Pause, SetKnob
+from probes.control.knobs import KNOBS
 from probes.control.status import HostStatus
 from probes.engine.introduction import prompt_tokens
 from probes.events import (
@@ -40,7 +41,7 @@ from probes.run.session import Session
 from probes.run.sinks import Sink
 from probes.sources.child_process import launch_process
 from probes.sources.supervised import Launch
-from probes.sweeping.goals import read_goals
+from probes.sweeping.goals import GoalError, read_goals
 from probes.sweeping.plan import MOST_CONCURRENCY, SweepBy, SweepPlan
 from probes.sweeping.results import probe_of
 from probes.sweeping.step import SweepStep
@@ -48,6 +49,8 @@ from probes.sweeping.sweep import Sweep
 from probes.sweeping.views import SweepCost, SweepState, SweepView
 from probes.sweeping.words import load_words
 
+MOST_LOAD: Final = KNOBS["concurrency"].most
+"""Requests at once, or a second."""
 LONGEST_WAIT_S: Final = 300.0
 """Whoever is asked to wait for longer sweeps another hour than it began in."""
 CALM_S: Final = 1.0
@@ -425,6 +428,8 @@ class Sweeps:
             SweepError: there is no such route.
             GoalError: a goal is none.
         """
+        if most is not None and not 0 < most <= MOST_LOAD:
+            raise SweepError(f"max: expected a number above 0, at most {MOST_LOAD:,.0f}")
         found = next((one for one in self._config.routes if one.name == route), None)
         if found is None:
             raise SweepError(f"no route is named {neutralise(route, 60)}")
@@ -445,6 +450,49 @@ class Sweeps:
             in_process=self._in_process,
             launch=self._launch,
         )
+
+    def propose_typed(self, route: str, words: str) -> SweepRun:
+        """Return a sweep as words ask for it: `by=rate max=64 ttft_p95=1.0`.
+
+        Raises:
+            GoalError: it cannot be swept so; the text is for a person.
+        """
+        try:
+            return self.propose(route, **typed(words))
+        except SweepError as error:
+            raise GoalError(str(error)) from None
+
+
+def typed(words: str) -> dict[str, Any]:
+    """Return what words such as `by=rate max=64 ttft_p95=1.0` ask for, for `Sweeps.propose`.
+
+    Raises:
+        GoalError: one of them is none.
+    """
+    asked: dict[str, Any] = {}
+    goals = []
+    for word in words.split():
+        name, _, value = word.partition("=")
+        if name == "by" and value in get_args(SweepBy):
+            asked["by"] = value
+        elif name == "by":
+            raise GoalError(f"by: got {neutralise(value, 40)}, expected concurrency or rate")
+        elif name == "max":
+            asked["most"] = _most_of(value)
+        else:
+            goals.append(word)
+    return {**asked, "goals": goals}
+
+
+def _most_of(text: str) -> float:
+    try:
+        most = float(text)
+    except ValueError:
+        most = 0.0
+    if not 0 < most <= MOST_LOAD:
+        got = neutralise(text, 40) or "nothing"
+        raise GoalError(f"max: got {got}, expected a number above 0, at most {MOST_LOAD:,.0f}")
+    return most
 
 
 def plan_of(route: Route, by: SweepBy, most: float | None) -> SweepPlan:
