@@ -283,9 +283,7 @@ class VirtualSession:
             if until_ns > self._cool_until_ns:
                 self._cool_until_ns, self._back = until_ns, 0
                 self._tell(
-                    Held(
-                        at_ns=now_ns, reason="cool_down", route=self.route.name, until_ns=until_ns
-                    )
+                    Held(at_ns=now_ns, reason="cool_down", route=self.route.name, until_ns=until_ns)
                 )
         return msgspec.structs.replace(
             attempt,

@@ -184,7 +184,7 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("stop_comparing", "x,s", "x s", "stop", "Send no more; what is known by then stands.",
         "knobs", "stop_comparing", 5, ("x", "stop"), where=COMPARISON),
     Hotkey("sweep", "K", "K", "sweep", "Ask the route for more and more, to find its knee: what it "
-        "carries within its goals.", "look", "sweep", 22),
+        "carries within its goals.", "look", "sweep", 13),
     Hotkey("sweep_again", "K", "K", "again", "Sweep the route once more, when this one is over.",
         "look", "sweep", 8, where=SWEEP),
     Hotkey("copy_sweep", "y", "y", "copy", "Copy the page as text; terminals that know OSC 52 take "

@@ -21,7 +21,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from probes.sweeping.estimates import Estimate, mean, quantile, rate, share, slope
-from probes.sweeping.plan import LEAST_MEASURED, SweepPlan
+from probes.sweeping.plan import LEAST_COMPARED, LEAST_MEASURED, PATIENCE, SweepPlan
 from probes.sweeping.results import SweepProbe
 from probes.sweeping.views import JudgedGoal, StepEnd, StepPurpose, SweepPoint
 
@@ -109,13 +109,18 @@ class SweepStep:
         n = self.n
         if n >= self._plan.most_measured(self.load) or started >= self._most_started:
             self._end = "probes"
-        elif self._now_s - self._warm_s >= self._plan.step_s:
+        elif self._now_s - self._warm_s >= self._patience_s(n):
             self._end = "time"
         elif n >= self._look_at:
             while self._look_at <= n:
                 self._look_at *= _LOOK_AGAIN
             if self._is_tight():
                 self._end = "tight"
+
+    def _patience_s(self, n: int) -> float:
+        """Return how long it may measure: the first load is what others are judged by."""
+        is_short = self.load == self._plan.first and n < LEAST_COMPARED
+        return self._plan.step_s * (PATIENCE if is_short else 1.0)
 
     @property
     def _most_started(self) -> int:
@@ -139,7 +144,6 @@ class SweepStep:
         begin_s = self._now_s if self._warm_s is None else self._warm_s
         warm_up = self._probes[: len(self._probes) - len(ended)]
         failures = Counter(one.failure for one in ended if one.failure)
-        usd = sum(one.usd for one in ended)
         point = SweepPoint(
             load=self.load,
             purpose=self.purpose,
@@ -157,7 +161,7 @@ class SweepStep:
             ttft_slope=self._slope([(one.started_s, one.ttft_s or one.e2e_s) for one in good]),
             in_flight_slope=self._slope(self._flights(own_s, begin_s)),
             success=share(len(good), n),
-            usd_per_good=usd / len(good) if good and self._plan.route.price else None,
+            usd_per_good=self._usd_per_good(ended),
             reserved=fmean(one.reserved_tokens for one in good) if good else 0.0,
             tokens=sum(one.tokens for one in self._probes),
             usd=sum(one.usd for one in self._probes),
@@ -224,6 +228,14 @@ class SweepStep:
         spans = [(one.started_s, one.ended_s) for one in self._probes]
         spans += [(since_s, self._now_s) for since_s in open_since_s]
         return sum(max(0.0, end - max(start, begin_s)) for start, end in spans) / lasted_s
+
+    def _usd_per_good(self, ended: Sequence[SweepProbe]) -> Estimate | None:
+        good = sum(one.ok for one in ended)
+        spent = mean([one.usd for one in ended], 1)  # what one costs is no matter of the others
+        if self._plan.route.price is None or not good or spent is None:
+            return None
+        each = len(ended) / good
+        return Estimate(spent.value * each, spent.low * each, spent.high * each)
 
     def _flights(self, open_since_s: Sequence[float], begin_s: float) -> list[tuple[float, float]]:
         """Return how many were in flight whenever one began."""

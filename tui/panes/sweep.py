@@ -15,7 +15,7 @@ from probes.kit.sanitise import neutralise
 from probes.sweeping.estimates import Estimate
 from probes.sweeping.picture import look_of, picture_of
 from probes.sweeping.views import StepEnd, SweepPoint, SweepState, SweepView
-from probes.sweeping.words import goal_words, load_number, load_words
+from probes.sweeping.words import goal_words, load_number
 from tui.draw.load_chart import LEAST_HEIGHT, load_chart, sign_of
 from tui.draw.table import Cell, Column, Table, fit
 from tui.draw.text import (
@@ -103,7 +103,8 @@ def _progress(shown: SweepView, width: int, *, is_live: bool) -> Iterator[Line]:
         if shown.load is not None and shown.step_share > 0:
             filled = round(shown.step_share * _BAR)
             doing = (*doing, (" " + "━" * filled, "accent"), ("─" * (_BAR - filled), "faint"))
-            doing = (*doing, (f" n {count(shown.step_n)}", "dim"))
+            if shown.running is not None:
+                doing = (*doing, (f" n {count(shown.running.n)}", "dim"))
         parts.append(doing)
     if shown.left_s is not None and not shown.is_over:
         parts.append(((f"at most {age(shown.left_s)} left", "text"),))
@@ -153,7 +154,8 @@ def _chart(shown: SweepView, width: int, room: int) -> list[Line]:
 
 
 def _steps(shown: SweepView, width: int) -> Iterator[Line]:
-    if not shown.points:
+    points = [*shown.points, *([shown.running] if shown.running is not None else [])]
+    if not points:
         return
     by = shown.by
     columns: list[Column[SweepPoint]] = [
@@ -172,14 +174,20 @@ def _steps(shown: SweepView, width: int) -> Iterator[Line]:
         Column("SKIPPED", 7, lambda one: _trouble(one.skipped, "slow"), 10),
         Column("OPEN", 5, lambda one: Cell(three_digits(one.in_flight), "dim"), 12),
         Column("took", 5, lambda one: Cell(age(one.seconds), "dim"), 13),
-        Column("", 22, lambda one: Cell(_why(one), "dim"), 11, flush_left=True),
+        Column(
+            "",
+            22,
+            lambda one: Cell("by now" if one is shown.running else _why(one), "dim"),
+            11,
+            flush_left=True,
+        ),
     ]
     table: Table[SweepPoint] = fit(columns, width, gap=2)
     yield table.head_line()
-    for point in shown.points:
-        yield table.line(point)
-    if shown.load is not None and not shown.is_over:
-        yield ((f"  {load_words(shown.load, by)} is measured", "dim"),)
+    for point in points:
+        row = table.line(point)
+        # What is not over yet is no point of the chart, and may become another one.
+        yield row if point is not shown.running else tuple((text, "dim") for text, _ in row)
 
 
 def _trouble(number: int, role: Role) -> Cell:
