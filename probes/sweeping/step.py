@@ -20,7 +20,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from probes.sweeping.estimates import Estimate, mean, quantile, rate, share, slope
+from probes.sweeping.estimates import Estimate, mean, quantile, rate, ratio, share, slope
 from probes.sweeping.plan import LEAST_COMPARED, LEAST_MEASURED, PATIENCE, SweepPlan
 from probes.sweeping.results import SweepProbe
 from probes.sweeping.views import JudgedGoal, StepEnd, StepPurpose, SweepPoint
@@ -161,7 +161,7 @@ class SweepStep:
             ttft_slope=self._slope([(one.started_s, one.ttft_s or one.e2e_s) for one in good]),
             in_flight_slope=self._slope(self._flights(own_s, begin_s)),
             success=share(len(good), n),
-            usd_per_good=self._usd_per_good(ended),
+            usd_per_ktok=self._usd_per_ktok(ended),
             reserved=fmean(one.reserved_tokens for one in good) if good else 0.0,
             tokens=sum(one.tokens for one in self._probes),
             usd=sum(one.usd for one in self._probes),
@@ -229,13 +229,10 @@ class SweepStep:
         spans += [(since_s, self._now_s) for since_s in open_since_s]
         return sum(max(0.0, end - max(start, begin_s)) for start, end in spans) / lasted_s
 
-    def _usd_per_good(self, ended: Sequence[SweepProbe]) -> Estimate | None:
-        good = sum(one.ok for one in ended)
-        spent = mean([one.usd for one in ended], 1)  # what one costs is no matter of the others
-        if self._plan.route.price is None or not good or spent is None:
+    def _usd_per_ktok(self, ended: Sequence[SweepProbe]) -> Estimate | None:
+        if self._plan.route.price is None:
             return None
-        each = len(ended) / good
-        return Estimate(spent.value * each, spent.low * each, spent.high * each)
+        return ratio([1_000 * one.usd for one in ended], [one.output_tokens for one in ended])
 
     def _flights(self, open_since_s: Sequence[float], begin_s: float) -> list[tuple[float, float]]:
         """Return how many were in flight whenever one began."""

@@ -37,6 +37,8 @@ from probes.sweeping.views import (
 )
 from probes.sweeping.words import Findings, sentence
 
+CHEAPER: Final = 0.02
+"""Of what tokens cost: less is how long answers happened to be."""
 CHANGED: Final = 1.3
 """By so many times a median must have moved at the first load: what is less moves no edge by more
 than it is known to."""
@@ -269,12 +271,14 @@ def _best(
 
 
 def _per_usd(own: Iterable[SweepPoint]) -> float | None:
-    """Return the largest load at which an answer costs least; None where none is surely cheaper
-    than another one."""
-    costs = {one.load: one.usd_per_good for one in own if one.usd_per_good is not None}
+    """Return the largest load at which tokens cost least; None where they surely cost more at
+    none."""
+    costs = {one.load: one.usd_per_ktok for one in own if one.usd_per_ktok is not None}
     if not costs:
         return None
     cheapest = min(costs.values(), key=lambda cost: cost.value)
-    if max(cost.low for cost in costs.values()) <= cheapest.high:
+    dearest = max(costs.values(), key=lambda cost: cost.low)
+    if dearest.low <= max(cheapest.high, cheapest.value * (1 + CHEAPER)):
         return None
-    return max(load for load, cost in costs.items() if cost.low <= cheapest.value)
+    cheap = cheapest.value * (1 + CHEAPER)
+    return max(load for load, cost in costs.items() if cost.value <= cheap)
