@@ -329,6 +329,8 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         if any(key in own for key in group):
             for key in group:
                 merged.pop(key, None)
+    if own.get("pace") == "interval":
+        merged.pop("rate", None)  # that of [defaults] is for the routes whose pace is open
     for key, value in own.items():
         merged[key] = {**defaults.get(key, {}), **value} if key in _MERGED_TABLES else value
     return merged

@@ -242,6 +242,8 @@ class RouteWatch:
         self.is_paused = info.paused
         self.concurrency = int(_bounded(info.concurrency))
         self.interval_s = _bounded(info.interval)
+        self.rate = _bounded(info.rate) if info.pace != "interval" else 0.0
+        """Probes a second of an open pace; 0 where it is closed."""
         self._stall_ns = longest_gap_ns(_bounded(info.stall_after))
 
     def engine_died(self) -> None:
@@ -339,11 +341,8 @@ class RouteWatch:
                     self._asked_for_more(event)
                     self._owed = min(self._owed + int(after - before), _OPEN_KEPT)
                 self.concurrency = int(after)
-            case "interval":
-                if after < before:
-                    self._asked_for_more(event)
-                self.interval_s = after
-                self._owed = max(self._owed, self.concurrency)
+            case "interval" | "rate":
+                self._turn_pace(event, before, after)
             case "max_tokens":
                 self.output = JudgedSeries(OUTPUT, LevelShift.heir(self.output.level))
                 self._gather()
@@ -357,6 +356,15 @@ class RouteWatch:
                 self.is_accepted = True
             case _:
                 pass
+
+    def _turn_pace(self, event: Knob, before: float, after: float) -> None:
+        if event.knob == "rate":
+            self.rate = after
+        else:
+            self.interval_s = after
+        if (after > before) if event.knob == "rate" else (after < before):
+            self._asked_for_more(event)
+        self._owed = max(self._owed, self.concurrency)
 
     def _asked_for_more(self, event: Knob) -> None:
         """Note a knob that was turned up, with what it stood at before the first of several steps:
@@ -432,7 +440,7 @@ class RouteWatch:
     @property
     def pace_s(self) -> float:
         """Seconds from one probe of the route to the next, as wanted."""
-        return self.interval_s / max(1, self.concurrency)
+        return 1 / self.rate if self.rate else self.interval_s / max(1, self.concurrency)
 
     @property
     def open_requests(self) -> int:

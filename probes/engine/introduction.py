@@ -47,4 +47,6 @@ def route_info(route: Route) -> RouteInfo:
         goal_tokens_per_s=route.goals.tokens_per_s,
         evidence=route.evidence,
         first_token_timeout_s=route.timeouts.first_token,
+        pace=route.pace,
+        rate=route.rate or 0.0,
     )

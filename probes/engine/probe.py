@@ -66,11 +66,17 @@ class Admission(Protocol):
     """Decides when an attempt may go, and hears what it cost and what it met."""
 
     async def admit(
-        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+        self,
+        tokens: Callable[[], int],
+        cancelled: Callable[[], bool],
+        *,
+        evidence: bool = False,
+        gives_way: bool = False,
     ) -> bool:
         """Wait until an attempt of at most `tokens()` may start, which is then reserved.
 
-        One of a probe beside the pace, as `evidence`, does not wait. Returns False, with nothing
+        One of a probe beside the pace, as `evidence`, does not wait, and one that `gives_way` waits
+        for nothing that anybody would call a hold. Returns False, with nothing
         reserved, when none may any more or `cancelled()` is true; nothing is awaited between the
         reservation and the return.
         """
@@ -167,7 +173,10 @@ class Probe:
         *,
         scheduled_ns: int,
         evidence: bool = False,
+        gives_way: bool = False,
     ) -> None:
+        """`gives_way`: where something holds the route before its first attempt, it does not
+        begin."""
         self.identity = identity
         self.open_since_ns: int | None = None
         self.url = ""
@@ -179,6 +188,7 @@ class Probe:
         self._transport = transport
         self._scheduled_ns = scheduled_ns
         self._evidence = evidence
+        self._gives_way = gives_way
         self._stream: OpenStream | None = None
         self._cancelled = False
         self._why_cancelled = "user"
@@ -206,7 +216,10 @@ class Probe:
         """Do the request; return its last event, or None where it was never admitted."""
         tools, evidence = self._tools, self._evidence
         while await tools.gate.admit(
-            lambda: tools.most_tokens, lambda: self._cancelled, evidence=evidence
+            lambda: tools.most_tokens,
+            lambda: self._cancelled,
+            evidence=evidence,
+            gives_way=self._gives_way and not self._finished,
         ):
             event = await self._run_attempt()
             if self._cancelled:

@@ -17,7 +17,7 @@ from probes.control.evidence import CALM_S, LONGEST_EVIDENCE_S
 from probes.control.knobs import KNOBS
 from probes.discovery.loopback import HOSTS, PORTS
 from probes.discovery.loopback_network import _TIMEOUT_S
-from probes.engine.route import JITTER
+from probes.engine.pacing import JITTER
 from probes.kit.open_regular import PIPE_SECONDS
 from tui.commands.init import _LISTS_S, PROVIDERS
 from tui.draw.theme_names import OWN_THEMES
