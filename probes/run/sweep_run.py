@@ -12,13 +12,15 @@ with what is known by then.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol, get_args
 
 import anyio
 import msgspec
 
 from probes.config import Config, Route
-from probes.control.commands import Pause, SetKnob
+from probes.control.commands import Command, Pause, SetKnob
+from probes.control.knobs import KNOBS
+from probes.control.status import HostStatus
 from probes.engine.introduction import prompt_tokens
 from probes.events import (
     AttemptFinished,
@@ -36,9 +38,10 @@ from probes.kit.signals import Signal
 from probes.money.ledger import Ledger
 from probes.money.pricing import LearnedUse, reserved_usd, usd_charged
 from probes.run.session import Session
+from probes.run.sinks import Sink
 from probes.sources.child_process import launch_process
 from probes.sources.supervised import Launch
-from probes.sweeping.goals import read_goals
+from probes.sweeping.goals import GoalError, read_goals
 from probes.sweeping.plan import MOST_CONCURRENCY, SweepBy, SweepPlan
 from probes.sweeping.results import probe_of
 from probes.sweeping.step import SweepStep
@@ -46,6 +49,8 @@ from probes.sweeping.sweep import Sweep
 from probes.sweeping.views import SweepCost, SweepState, SweepView
 from probes.sweeping.words import load_words
 
+MOST_LOAD: Final = KNOBS["concurrency"].most
+"""Requests at once, or a second."""
 LONGEST_WAIT_S: Final = 300.0
 """Whoever is asked to wait for longer sweeps another hour than it began in."""
 CALM_S: Final = 1.0
@@ -76,6 +81,31 @@ class _EndedError(Exception):
         self.why = why
 
 
+class AskedSession(Protocol):
+    """What a sweep needs of a session."""
+
+    @property
+    def status(self) -> HostStatus:
+        """How its engine is."""
+        ...
+
+    def subscribe(self, sink: Sink) -> None:
+        """Call back with every batch of events."""
+        ...
+
+    def command(self, command: Command) -> None:
+        """Hand a command to its engine."""
+        ...
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        ...
+
+
 class SweepRun:
     """Runs one sweep once."""
 
@@ -90,13 +120,14 @@ class SweepRun:
         clock: Clock | None = None,
         launch: Launch = launch_process,
         in_process: bool = False,
+        session: AskedSession | None = None,
     ) -> None:
         """Prepare it, by the budgets of `config`; `headers` are those of its routes, secrets filled
-        in."""
+        in. A `session` of the caller's own takes the place of an engine."""
         self._plan = plan
         self._clock = clock or SystemClock()
         self._route = plan.route.name
-        self._session = Session(
+        self._session: AskedSession = session or Session(
             msgspec.structs.replace(config, routes=(plan.route,)),
             {self._route: headers.get(self._route, {})},
             recorder=None,
@@ -297,7 +328,13 @@ class SweepRun:
         if attempt is None or event.outcome == "cancelled":
             return
         is_open = self._plan.by == "rate"
-        made = probe_of(attempt, event, usd=usd_charged(attempt), is_open=is_open)
+        made = probe_of(
+            attempt,
+            event,
+            cap=self._plan.route.max_tokens,
+            usd=usd_charged(attempt),
+            is_open=is_open,
+        )
         self._ever_ok = self._ever_ok or made.ok
         self._in_vain += not self._ever_ok
         if made.failure:
@@ -391,6 +428,8 @@ class Sweeps:
             SweepError: there is no such route.
             GoalError: a goal is none.
         """
+        if most is not None and not 0 < most <= MOST_LOAD:
+            raise SweepError(f"max: expected a number above 0, at most {MOST_LOAD:,.0f}")
         found = next((one for one in self._config.routes if one.name == route), None)
         if found is None:
             raise SweepError(f"no route is named {neutralise(route, 60)}")
@@ -411,6 +450,49 @@ class Sweeps:
             in_process=self._in_process,
             launch=self._launch,
         )
+
+    def propose_typed(self, route: str, words: str) -> SweepRun:
+        """Return a sweep as words ask for it: `by=rate max=64 ttft_p95=1.0`.
+
+        Raises:
+            GoalError: it cannot be swept so; the text is for a person.
+        """
+        try:
+            return self.propose(route, **typed(words))
+        except SweepError as error:
+            raise GoalError(str(error)) from None
+
+
+def typed(words: str) -> dict[str, Any]:
+    """Return what words such as `by=rate max=64 ttft_p95=1.0` ask for, for `Sweeps.propose`.
+
+    Raises:
+        GoalError: one of them is none.
+    """
+    asked: dict[str, Any] = {}
+    goals = []
+    for word in words.split():
+        name, _, value = word.partition("=")
+        if name == "by" and value in get_args(SweepBy):
+            asked["by"] = value
+        elif name == "by":
+            raise GoalError(f"by: got {neutralise(value, 40)}, expected concurrency or rate")
+        elif name == "max":
+            asked["most"] = _most_of(value)
+        else:
+            goals.append(word)
+    return {**asked, "goals": goals}
+
+
+def _most_of(text: str) -> float:
+    try:
+        most = float(text)
+    except ValueError:
+        most = 0.0
+    if not 0 < most <= MOST_LOAD:
+        got = neutralise(text, 40) or "nothing"
+        raise GoalError(f"max: got {got}, expected a number above 0, at most {MOST_LOAD:,.0f}")
+    return most
 
 
 def plan_of(route: Route, by: SweepBy, most: float | None) -> SweepPlan:

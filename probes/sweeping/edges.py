@@ -68,9 +68,9 @@ def queued(before: SweepPoint, point: SweepPoint) -> Estimate | None:
     return Estimate(value, value - reach, value + reach)
 
 
-def is_saturated(before: SweepPoint | None, point: SweepPoint, plan: SweepPlan) -> bool:
-    """Tell whether more load is mostly a longer queue; `before` is the largest smaller one at which
-    it is not."""
+def is_saturated(sound: Sequence[SweepPoint], point: SweepPoint, plan: SweepPlan) -> bool:
+    """Tell whether more load is mostly a longer queue than at any of some smaller loads at which it
+    is not."""
     served = point.requests_per_s
     if served is None:
         return False
@@ -78,13 +78,14 @@ def is_saturated(before: SweepPoint | None, point: SweepPoint, plan: SweepPlan) 
         rises = (point.in_flight_slope, point.ttft_slope)
         both = all(one is not None and one.low > 0 for one in rises)
         return both and served.value < SERVED * point.load
-    if before is None or before.requests_per_s is None:
+    return any(_only_queues(before, point) for before in sound)
+
+
+def _only_queues(before: SweepPoint, point: SweepPoint) -> bool:
+    usual, served, waits = before.requests_per_s, point.requests_per_s, queued(before, point)
+    if usual is None or served is None or waits is None or not waits.low > QUEUED:
         return False
-    waits = queued(before, point)
-    if waits is None or not waits.low > QUEUED:
-        return False
-    could = before.requests_per_s.value * (1 + QUEUED * (point.load / before.load - 1))
-    return served.low < could
+    return served.low < usual.value * (1 + QUEUED * (point.load / before.load - 1))
 
 
 def edges_of(points: Sequence[SweepPoint], plan: SweepPlan) -> tuple[SweepEdge, ...]:
@@ -92,17 +93,18 @@ def edges_of(points: Sequence[SweepPoint], plan: SweepPlan) -> tuple[SweepEdge, 
     by_load = {one.load: one for one in points if one.purpose != "check"}
     ordered = [by_load[load] for load in sorted(by_load)]
     found: list[SweepEdge] = []
-    sound: SweepPoint | None = None
+    sound: list[SweepPoint] = []
     saturated: dict[float, bool] = {}
     for point in ordered:
         saturated[point.load] = is_saturated(sound, point, plan)
         if not saturated[point.load] and not is_refused(point) and not is_failing(point):
-            sound = point
+            sound.append(point)
     marks: dict[EdgeKind, list[bool]] = {
-        "goal": [one.missed for one in ordered],
         "refused": [is_refused(one) for one in ordered],
         "failing": [is_failing(one) for one in ordered],
         "saturated": [saturated[one.load] for one in ordered],
+        # Last: of edges that begin at one load, what is a limit is closed in on before a wish.
+        "goal": [one.missed for one in ordered],
     }
     for kind, bad in marks.items():
         if True not in bad:
@@ -128,16 +130,16 @@ def knee_of(points: Sequence[SweepPoint], plan: SweepPlan) -> float | None:
         return None
     if edge.holds is None:
         return None
-    before = _at(points, edge.holds)
-    guesses = []
-    for point in points:
-        if point.purpose == "check" or point.load < edge.begins:
-            continue
-        guess = _knee_by(before, point, plan)
-        if guess is not None:
-            guesses.append(guess)
+    # The load right below the edge may queue a little, too little to be sure of: it is no measure
+    # of what the first token takes where nobody waits.
+    calm = [one.load for one in points if one.load * CLOSE <= edge.begins]
+    before = _at(points, max(calm, default=edge.holds))
+    beyond = [one for one in points if one.purpose != "check" and one.load >= edge.begins]
+    guesses = [guess for one in beyond if (guess := _knee_by(before, one, plan)) is not None]
+    # All queues tell of the same knee: the longest do so most exactly, and outvote the edge, whose
+    # shortest queue may be too short to be sure of.
     middle = median(guesses) if guesses else edge.holds
-    return plan.rounded(min(max(middle, edge.holds), edge.begins))
+    return plan.rounded(min(max(middle, edge.holds / CLOSE), edge.begins))
 
 
 def _knee_by(before: SweepPoint, point: SweepPoint, plan: SweepPlan) -> float | None:

@@ -14,16 +14,16 @@ from probes.sweeping.estimates import Estimate
 from probes.sweeping.views import SweepPoint, SweepView
 
 SCHEMA: Final = 1
-_NOT_KEPT: Final = ("doing", "waits", "load", "step_n", "step_share", "left_s")
+_NOT_KEPT: Final = ("doing", "waits", "load", "running", "step_share", "left_s")
 _ESTIMATES: Final = (
     *("ttft_p50", "ttft_p95", "ttft_mean", "e2e_p50", "e2e_p95", "success"),
-    *("requests_per_s", "tokens_per_s", "stream_tokens_per_s"),
+    *("requests_per_s", "tokens_per_s", "stream_tokens_per_s", "usd_per_good"),
 )
 _PLAIN: Final = (
     *("load", "purpose", "end", "seconds", "n", "ok", "failed", "throttled", "hung", "skipped"),
     *("warm_up", "warm_up_failed", "in_flight"),
 )
-_COUNTED: Final = ("usd_per_good", "tokens", "usd", "refused_for", "failure")
+_COUNTED: Final = ("tokens", "usd", "refused_for", "failure")
 
 
 class NoSweepError(Exception):

@@ -33,6 +33,10 @@ STEP_S: Final = 30.0
 """Seconds that a step may take, its warm-up not counted."""
 LEAST_MEASURED: Final = 30
 """Probes below which a step has not seen enough, however alike they are."""
+LEAST_COMPARED: Final = 8
+"""Answers of the first load, then and again, below which nobody can tell whether they differ."""
+PATIENCE: Final = 3.0
+"""Times its own that a step of the first load may take until it has those."""
 FEWEST_OF_STEP: Final = 100
 """Probes that a step measures at most where little is in flight: from 90 on the slowest of them is
 surely above the p95, at 98 %."""

@@ -42,17 +42,26 @@ class SweepProbe(msgspec.Struct, frozen=True):
 
 
 def probe_of(
-    attempt: AttemptFinished, probe: ProbeFinished, *, usd: float, is_open: bool
+    attempt: AttemptFinished, probe: ProbeFinished, *, cap: int, usd: float, is_open: bool
 ) -> SweepProbe:
-    """Return what a probe of one attempt came to, for which `usd` was charged; where the pace
-    `is_open`, its latencies are those since it was due."""
+    """Return what a probe of one attempt came to.
+
+    Args:
+        attempt: its only one.
+        probe: as its user felt it.
+        cap: of its answer, in tokens.
+        usd: that was charged for it.
+        is_open: the pace is an open loop: latencies are those since it was due.
+    """
     begun_ns = probe.scheduled_ns if is_open else probe.started_ns
     made = SweepProbe(
         started_s=seconds(probe.started_ns),
         ended_s=seconds(probe.at_ns),
         output_tokens=(attempt.output_tokens or 0) if probe.outcome == "ok" else 0,
         tokens=attempt.charged_tokens,
-        reserved_tokens=attempt.reserved_tokens,
+        reserved_tokens=(
+            attempt.reserved_tokens if attempt.input_tokens is None else attempt.input_tokens + cap
+        ),
         usd=usd,
         limits=attempt.limits,
     )

@@ -3,8 +3,8 @@
 Rule 1: its warm-up is thrown away: as many probes as are in flight, and a second at least. What
 began before the load was reached saw another one.
 Rule 2: it measures what ends in a stretch of time. Answers that begin and end in it alone would be
-the short ones. What hangs is in it too: a probe still open at the end for longer than any that
-ended took counts as a latency of at least that.
+the short ones. What hangs is in it too: a probe still open at the end for twice as long as any
+that ended took counts as a failure, and as a latency of at least that.
 Rule 3: it ends when its intervals are tight enough, when its time is over, or when its probes are
 used up, whichever comes first; it is told which. It looks at half as many again each time, so that
 it does not look until chance shows it what it wants to see.
@@ -21,7 +21,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from probes.sweeping.estimates import Estimate, mean, quantile, rate, share, slope
-from probes.sweeping.plan import LEAST_MEASURED, SweepPlan
+from probes.sweeping.plan import LEAST_COMPARED, LEAST_MEASURED, PATIENCE, SweepPlan
 from probes.sweeping.results import SweepProbe
 from probes.sweeping.views import JudgedGoal, StepEnd, StepPurpose, SweepPoint
 
@@ -36,6 +36,8 @@ CLEAR: Final = 0.5
 """Of a goal: while loads double, a p95 that is shorter than that is no question."""
 TIGHT_LATENCY: Final = 0.15
 """The same of the mean TTFT, where no goal decides."""
+HUNG: Final = 2.0
+"""Times what the longest that ended took: what is open for longer is no slow answer."""
 _LOOK_AGAIN: Final = 1.5
 _LEAST_REFUSED: Final = 2
 """One refusal may be somebody else's on the same key, or a place that is not free yet."""
@@ -107,13 +109,18 @@ class SweepStep:
         n = self.n
         if n >= self._plan.most_measured(self.load) or started >= self._most_started:
             self._end = "probes"
-        elif self._now_s - self._warm_s >= self._plan.step_s:
+        elif self._now_s - self._warm_s >= self._patience_s(n):
             self._end = "time"
         elif n >= self._look_at:
             while self._look_at <= n:
                 self._look_at *= _LOOK_AGAIN
             if self._is_tight():
                 self._end = "tight"
+
+    def _patience_s(self, n: int) -> float:
+        """Return how long it may measure: the first load is what others are judged by."""
+        is_short = self.load == self._plan.first and n < LEAST_COMPARED
+        return self._plan.step_s * (PATIENCE if is_short else 1.0)
 
     @property
     def _most_started(self) -> int:
@@ -129,14 +136,14 @@ class SweepStep:
         good = [one for one in ended if one.ok]
         longest_s = max((one.ended_s - one.started_s for one in ended), default=0.0)
         own_s = [s for s in open_since_s if self._began_s is not None and s >= self._began_s]
-        hung = [self._now_s - s for s in own_s if self._now_s - s > longest_s and longest_s > 0]
+        ages_s = [self._now_s - since_s for since_s in own_s]
+        hung = [age_s for age_s in ages_s if 0 < HUNG * longest_s < age_s]
         refused = [one for one in ended if one.throttled]
         n = len(ended) + len(hung)
         figures = self._figures(ended, hung)
         begin_s = self._now_s if self._warm_s is None else self._warm_s
         warm_up = self._probes[: len(self._probes) - len(ended)]
         failures = Counter(one.failure for one in ended if one.failure)
-        usd = sum(one.usd for one in ended)
         point = SweepPoint(
             load=self.load,
             purpose=self.purpose,
@@ -154,15 +161,15 @@ class SweepStep:
             ttft_slope=self._slope([(one.started_s, one.ttft_s or one.e2e_s) for one in good]),
             in_flight_slope=self._slope(self._flights(own_s, begin_s)),
             success=share(len(good), n),
-            usd_per_good=usd / len(good) if good and self._plan.route.price else None,
-            reserved=fmean(one.reserved_tokens for one in ended) if ended else 0.0,
+            usd_per_good=self._usd_per_good(ended),
+            reserved=fmean(one.reserved_tokens for one in good) if good else 0.0,
             tokens=sum(one.tokens for one in self._probes),
             usd=sum(one.usd for one in self._probes),
             failure=failures.most_common(1)[0][0] if failures else "",
             samples=tuple(one.ttft_s for one in good if one.ttft_s is not None),
             e2e_samples=tuple(one.e2e_s for one in good if one.e2e_s is not None),
         )
-        point = replace(point, **figures, **self._refusals())
+        point = replace(point, **figures, **self._refusals(own_s))
         judged = tuple(
             JudgedGoal(goal, goal.state(getattr(point, _FIELDS[goal.name])))
             for goal in self._plan.goals
@@ -222,6 +229,14 @@ class SweepStep:
         spans += [(since_s, self._now_s) for since_s in open_since_s]
         return sum(max(0.0, end - max(start, begin_s)) for start, end in spans) / lasted_s
 
+    def _usd_per_good(self, ended: Sequence[SweepProbe]) -> Estimate | None:
+        good = sum(one.ok for one in ended)
+        spent = mean([one.usd for one in ended], 1)  # what one costs is no matter of the others
+        if self._plan.route.price is None or not good or spent is None:
+            return None
+        each = len(ended) / good
+        return Estimate(spent.value * each, spent.low * each, spent.high * each)
+
     def _flights(self, open_since_s: Sequence[float], begin_s: float) -> list[tuple[float, float]]:
         """Return how many were in flight whenever one began."""
         starts = sorted([one.started_s for one in self._probes] + list(open_since_s))
@@ -236,32 +251,32 @@ class SweepStep:
         known = sorted((at, value) for at, value in values if value is not None)
         return slope([at for at, _ in known], [value for _, value in known])
 
-    def _refusals(self) -> dict[str, Estimate | float | str | None]:
+    def _refusals(self, open_since_s: Sequence[float]) -> dict[str, Estimate | float | str]:
         """Return what the 429s of the whole step tell, its warm-up's too: at what they came, and
         what was let in between them."""
         refused = sorted((one for one in self._probes if one.throttled), key=_start)
         if len(refused) < _LEAST_REFUSED:
             return {}
         named = Counter(one.refused_for for one in refused if one.refused_for)
-        taken = sorted((one for one in self._probes if not one.throttled), key=_start)
-        at = [
-            float(sum(one.started_s <= no.started_s < one.ended_s for one in taken))
-            for no in refused
-        ]
+        # What is still open was let in, too.
+        taken = [(one.started_s, one.ended_s) for one in self._probes if not one.throttled]
+        taken += [(since_s, inf) for since_s in open_since_s]
+        at = sorted(
+            float(sum(start <= no.started_s < end for start, end in taken)) for no in refused
+        )
         # Halves of them lie between the quartiles: a limit of what is at once is met at itself.
-        at.sort()
         found = Estimate(median(at), at[len(at) // 4], at[-1 - len(at) // 4])
-        first_s, last_s = refused[0].started_s, refused[-1].started_s
-        let_in = [one for one in taken if first_s < one.started_s <= last_s]
-        told: dict[str, Estimate | float | str | None] = {
+        told: dict[str, Estimate | float | str] = {
             "refused_for": named.most_common(1)[0][0] if named else "",
             "refused_at": found,
         }
-        if let_in and last_s > first_s:
-            minutes = (last_s - first_s) / 60
-            tokens = sum(one.reserved_tokens for one in let_in)
-            told["let_in_tokens"] = tokens / minutes
-            told["let_in_requests"] = len(let_in) / minutes
+        first_s, last_s = refused[0].started_s, refused[-1].started_s
+        let_in = sum(first_s < start <= last_s for start, _ in taken)
+        sizes = [one.reserved_tokens for one in self._probes if not one.throttled]
+        if let_in and sizes and last_s > first_s:
+            per_minute = 60 * let_in / (last_s - first_s)
+            told["let_in_requests"] = per_minute
+            told["let_in_tokens"] = per_minute * fmean(sizes)
         return told
 
 

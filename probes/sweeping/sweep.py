@@ -10,7 +10,7 @@ allows, and then a tenth more.
 """
 
 from collections.abc import Iterable, Iterator
-from math import sqrt
+from math import ceil, inf, sqrt
 from statistics import median
 from typing import Final
 
@@ -20,11 +20,12 @@ from probes.stats.comparison import mann_whitney
 from probes.sweeping.edges import (
     edges_of,
     is_failing,
+    is_refused,
     knee_of,
     limit_of,
     load_of_limit,
 )
-from probes.sweeping.plan import CLOSE, GROWTH, MOST_CHECKS, MOST_CLOSING, SweepPlan
+from probes.sweeping.plan import CLOSE, GROWTH, LEAST_COMPARED, MOST_CHECKS, MOST_CLOSING, SweepPlan
 from probes.sweeping.step import SweepStep
 from probes.sweeping.views import (
     SweepCost,
@@ -39,10 +40,6 @@ from probes.sweeping.words import Findings, sentence
 CHANGED: Final = 1.3
 """By so many times a median must have moved at the first load: what is less moves no edge by more
 than it is known to."""
-_LEAST_COMPARED: Final = 8
-"""Of each side: fewer cannot be sure at `SURE_P`, whatever they are."""
-CHEAPER: Final = 0.02
-"""Of the cost of an answer: less is the length of answers."""
 
 
 class Sweep:
@@ -161,11 +158,15 @@ class Sweep:
         first = next(one for one in self.points if one.load == check.load)
         if is_failing(check) and not is_failing(first):
             return f"{check.failed + check.hung} of {check.n} failed there: {check.failure}"
+        if check.ok < LEAST_COMPARED <= first.ok:
+            return (
+                f"only {check.ok} came back there in {check.seconds:.0f} s, and {first.ok} before"
+            )
         for name, before, after in (
             ("to the first token", first.samples, check.samples),
             ("to the end", first.e2e_samples, check.e2e_samples),
         ):
-            if min(len(before), len(after)) < _LEAST_COMPARED:
+            if min(len(before), len(after)) < LEAST_COMPARED:
                 continue
             was, found = median(before), median(after)
             factor = max(found / was, was / found) if was > 0 and found > 0 else 1.0
@@ -189,14 +190,15 @@ class Sweep:
         own = [one for one in points if one.purpose != "check"]
         edges = () if self._changed else edges_of(own, plan)
         limit = self.limit
+        limit_load = None if limit is None else load_of_limit(limit, own, plan)
         findings = Findings(
             plan=plan,
             points=tuple(own),
             edges=edges,
             knee=None if self._changed else knee_of(own, plan),
             limit=limit,
-            limit_load=None if limit is None else load_of_limit(limit, own, plan),
-            best=None if self._changed else _best(own, edges),
+            limit_load=limit_load,
+            best=None if self._changed else _best(own, edges, limit_load),
             per_usd=None if self._changed else _per_usd(own),
         )
         step = self.step
@@ -216,7 +218,7 @@ class Sweep:
             best=None if findings.best is None else findings.best.load,
             per_usd=findings.per_usd,
             load=None if step is None else step.load,
-            step_n=0 if step is None else step.n,
+            running=step.point() if step is not None and step.n else None,
             step_share=0.0 if step is None else step.share_done,
             most_tokens=plan.most_tokens,
             most_usd=plan.most_usd,
@@ -247,20 +249,32 @@ def _above(load: float) -> float:
     return float(max(round(load * CLOSE), round(load) + 1))
 
 
-def _best(own: list[SweepPoint], edges: Iterable[SweepEdge]) -> SweepPoint | None:
-    """Return the point of the largest load up to which goals are kept."""
+def _best(
+    own: list[SweepPoint], edges: Iterable[SweepEdge], limit_load: float | None
+) -> SweepPoint | None:
+    """Return the point of the largest load up to which goals are kept, and no limit is passed: what
+    is left in a bucket carries more for a while, and not for longer."""
     missed = min((edge.begins for edge in edges if edge.kind == "goal"), default=None)
-    kept = [one for one in own if one.ok and one.within and (missed is None or one.load < missed)]
+    held = ceil(limit_load) if limit_load is not None else inf
+    kept = [
+        one
+        for one in own
+        if one.ok
+        and one.within
+        and not is_refused(one)
+        and one.load <= held
+        and (missed is None or one.load < missed)
+    ]
     return max(kept, key=lambda one: one.load, default=None)
 
 
 def _per_usd(own: Iterable[SweepPoint]) -> float | None:
-    """Return the largest load at which an answer costs least; None where none is cheaper."""
-    costs = {one.load: one.usd_per_good for one in own if one.usd_per_good}
-    known = {load: cost for load, cost in costs.items() if cost is not None}
-    if not known:
+    """Return the largest load at which an answer costs least; None where none is surely cheaper
+    than another one."""
+    costs = {one.load: one.usd_per_good for one in own if one.usd_per_good is not None}
+    if not costs:
         return None
-    least, most = min(known.values()), max(known.values())
-    if most <= least * (1 + CHEAPER):
+    cheapest = min(costs.values(), key=lambda cost: cost.value)
+    if max(cost.low for cost in costs.values()) <= cheapest.high:
         return None
-    return max(load for load, cost in known.items() if cost <= least * (1 + CHEAPER))
+    return max(load for load, cost in costs.items() if cost.low <= cheapest.value)

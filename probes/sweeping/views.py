@@ -66,7 +66,7 @@ class SweepPoint(msgspec.Struct, frozen=True):
     throttled: int = 0
     """429s."""
     hung: int = 0
-    """Still open at its end, and for longer than any that ended took."""
+    """Still open at its end, and for twice as long as any that ended took."""
     skipped: int = 0
     """Starts that were due and could not be made; of an open pace."""
     warm_up: int = 0
@@ -93,7 +93,7 @@ class SweepPoint(msgspec.Struct, frozen=True):
     """Output tokens of all of them together."""
     stream_tokens_per_s: Estimate | None = None
     """Of one stream, in the median."""
-    usd_per_good: float | None = None
+    usd_per_good: Estimate | None = None
     """USD that was charged for each probe that was ok; None where no price is known."""
     tokens: int = 0
     """Charged, its warm-up included."""
@@ -187,8 +187,8 @@ class SweepView(msgspec.Struct, frozen=True):
     """In words, what is done now."""
     waits: str = ""
     """What it waits for, where that is no answer."""
-    step_n: int = 0
-    """Probes of the step that runs."""
+    running: SweepPoint | None = None
+    """The step that runs, as it is by now; None before it measures."""
     step_share: float = 0.0
     """How much of its time is over."""
     spent_probes: int = 0

@@ -87,7 +87,7 @@ def _agrees(limit: SweepLimit) -> bool:
 
 
 def _rounded(value: float) -> str:
-    return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{float(f'{value:.3g}'):,.3g}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def sentence(found: Findings, state: SweepState, why: str = "") -> str:
@@ -166,6 +166,9 @@ def _missed_words(point: SweepPoint) -> str:
         return ""
     goal = judged[0]
     figure = figure_of(point, goal.name)
+    if figure is not None and figure.value == inf:
+        unserved = (point.n - point.ok) / max(1, point.n)
+        return f"{unserved * 100:.0f} % get no answer"
     value = "unknown" if figure is None else goal_figure(goal.name, figure.value)
     return f"{GOAL_NAMES[goal.name]} {value}"
 
@@ -193,7 +196,7 @@ def _carried(point: SweepPoint) -> str:
     if point.tokens_per_s is not None:
         parts.append(f"{three_digits(point.tokens_per_s.value)} tok/s")
     if point.requests_per_s is not None:
-        parts.append(f"{three_digits(point.requests_per_s.value * 60)} requests/min")
+        parts.append(f"{_rounded(point.requests_per_s.value * 60)} requests/min")
     return ", ".join(parts)
 
 

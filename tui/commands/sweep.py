@@ -205,8 +205,8 @@ def progress_words(view: SweepView) -> str:
     filled = round(done * _BAR)
     parts = ["━" * filled + "─" * (_BAR - filled) + f" at most {age(left_s)} left"]
     parts.append(view.waits or view.doing)
-    if view.step_n:
-        parts.append(f"n {view.step_n}")
+    if view.running is not None:
+        parts.append(f"n {view.running.n}")
     if view.points:
         last = view.points[-1]
         latency = last.ttft_p95 or last.e2e_p95

@@ -33,6 +33,11 @@ _DOTS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """By dot column, from the top down."""
 
 
+def sign_of(look: Look) -> Span:
+    """Return the sign of a point, with its role."""
+    return _SIGNS[look]
+
+
 class _Canvas:
     """Cells that dots and words are put into; the origin is at the top."""
 
