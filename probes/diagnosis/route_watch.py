@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from probes.config.goals import band_of
 from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
 from probes.diagnosis.felt import Felt, FeltTimes
 from probes.diagnosis.level import LevelShift
@@ -669,7 +670,7 @@ class RouteWatch:
             for band in self.bands.values():
                 band.felt.e2e = FeltTimes()  # of answers of another length
         self.cohort = cohort
-        self._take_band(cohort.rpartition("/")[2])
+        self._take_band(band_of(cohort))
 
     def _take_band(self, name: str) -> None:
         band = self.bands.get(name)
