@@ -18,6 +18,7 @@ from random import Random
 from typing import Any, Final, Literal, TypeAlias
 
 from probes.config.fields import Settings
+from probes.kit.short_figures import counted
 
 CHARACTERS_PER_TOKEN: Final = 4
 """Rule of thumb for English text; OpenAI's help pages give the same figure."""
@@ -166,7 +167,8 @@ def fresh_prompt(random: Random, *, size: int, answer_tokens: int) -> str:
         answer_tokens: the answer cap, which the answer is to fill.
     """
     words = max(10, round(answer_tokens * _WORDS_A_TOKEN))
-    asked = f".\n\nWrite a story of {words} words with these words, in one go and to its end."
+    length = counted(words, "word")
+    asked = f".\n\nWrite a story of {length} with these words, in one go and to its end."
     size = max(_LEAST_WORDS * BYTES_PER_WORD, size - len(asked))
     # A phrase more than it takes on average, and some: what is too much is cut off.
     count = size // (BYTES_PER_WORD * _PHRASE_WORDS) * 9 // 8 + 4

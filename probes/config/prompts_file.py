@@ -12,7 +12,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
@@ -24,6 +24,7 @@ from probes.config.prompts import Message, Prompt, Role, Tool, ToolCall
 from probes.config.text import EncodingError, decode_text
 from probes.kit.open_regular import TooLargeError
 from probes.kit.paths import PathError, path_of
+from probes.kit.short_figures import counted
 from probes.kit.trust import UntrustedError, read_trusted
 
 LARGEST_FILE_MB: Final = 4
@@ -31,7 +32,8 @@ LARGEST_IMAGE_MB: Final = 4
 LARGEST_IN_ALL_MB: Final = 16
 """Of a file with its pictures: all of it goes to the engine once, and stays in memory."""
 MOST_LINES: Final = 200
-"""Shapes; each has figures of its own, and beyond a few nobody reads them."""
+MOST_SHAPES: Final = 16
+"""Each has figures of its own for an hour, and beyond a few nobody reads them."""
 _MOST_MESSAGES: Final = 1_000
 _MOST_TOOLS: Final = 128
 _MOST_IMAGES: Final = 20
@@ -62,7 +64,7 @@ class PromptLine(Settings, frozen=True, kw_only=True):
     """As Chat Completions has them: `role` and `content`, which is a text or a list of parts
     (`text`, `image_url`); `tool_calls`, `tool_call_id`."""
     name: Annotated[str | None, _NAME] = None
-    """What its figures stand under; without one, `line-3`."""
+    """Shape that its figures stand under; lines of one name are one shape. Without it, `line-3`."""
     weight: Annotated[float, Range("a number", 0, 1_000, exclusive=True)] = 1.0
     """How often it comes: with weights of 3 and 1, three times of four."""
     max_tokens: Annotated[int | None, Range("a whole number", 1, 1_000_000)] = None
@@ -107,21 +109,30 @@ def read_prompts(file: Path) -> tuple[Prompt, ...]:
         if prompt is not None:
             prompts.append(prompt)
             size += sum(len(url) for one in prompt.messages for url in one.images) + len(line)
+    problems += [f"{file}: {words}" for words in _together(prompts, size)]
     if not prompts and not problems:
         problems = [f"{file}: is empty, expected at least one line with messages"]
-    if len(prompts) > MOST_LINES:
-        problems.append(f"{file}: has {len(prompts):,} lines, expected at most {MOST_LINES}")
-    if size > LARGEST_IN_ALL_MB * 1_000_000:
-        problems.append(f"{file}: is with its pictures larger than {LARGEST_IN_ALL_MB} MB")
-    lines: dict[str, int] = {}
-    for prompt in prompts:
-        first = lines.setdefault(prompt.name, prompt.line)
-        if first != prompt.line:
-            words = f"name: {shown(prompt.name)} has line {first}, expected another"
-            problems.append(f"{file}: line {prompt.line}: {words}")
     if problems:
         raise PromptsFileError(problems)
     return tuple(prompts)
+
+
+def _together(prompts: Sequence[Prompt], size: int) -> Iterator[str]:
+    """Give what is wrong with lines that are each good by itself."""
+    if len(prompts) > MOST_LINES:
+        yield f"has {counted(len(prompts), 'line')}, expected at most {MOST_LINES}"
+    if size > LARGEST_IN_ALL_MB * 1_000_000:
+        yield f"is with its pictures larger than {LARGEST_IN_ALL_MB} MB"
+    shapes: dict[str, Prompt] = {}
+    for prompt in prompts:
+        first = shapes.setdefault(prompt.name, prompt)
+        if first.max_tokens != prompt.max_tokens:
+            cap = "none" if first.max_tokens is None else f"{first.max_tokens:,}"
+            words = f"expected that of line {first.line}, which has the same name: {cap}"
+            yield f"line {prompt.line}: max_tokens: {words}"
+    if len(shapes) > MOST_SHAPES and len(prompts) <= MOST_LINES:
+        named = counted(len(shapes), "shape")
+        yield f"has {named}, expected at most {MOST_SHAPES}: lines may share a name"
 
 
 def _text_of(file: Path) -> str:
@@ -184,7 +195,7 @@ class _LineReader:
             last = messages[-1]
             messages[-1] = msgspec.structs.replace(last, images=(*last.images, *images))
         if self._images > _MOST_IMAGES:
-            words = f"has {self._images} pictures, expected at most {_MOST_IMAGES}"
+            words = f"has {counted(self._images, 'picture')}, expected at most {_MOST_IMAGES}"
             self._noted.add((), words)
         return Prompt(
             name=values.get("name") or f"line-{self._number}",

@@ -216,10 +216,21 @@ class Route(Settings, frozen=True, kw_only=True):
         return configured_e2e_goal_s(self.goals.e2e_s, self.max_tokens)
 
     @property
+    def shapes(self) -> dict[str, int]:
+        """The shapes of its prompts, each with the estimated tokens of its largest; the one that
+        comes most first."""
+        sizes: dict[str, int] = {}
+        weights: dict[str, float] = {}
+        for prompt in self.prompts:
+            sizes[prompt.name] = max(sizes.get(prompt.name, 0), prompt.tokens)
+            weights[prompt.name] = weights.get(prompt.name, 0.0) + prompt.weight
+        return {name: sizes[name] for name in sorted(sizes, key=lambda name: -weights[name])}
+
+    @property
     def input_tokens(self) -> int:
         """The estimated size of a probe's input in tokens; of several prompts, of the largest."""
         if self.prompts:
-            return max(prompt.tokens for prompt in self.prompts)
+            return max(self.shapes.values())
         return estimate_tokens((self.system or "") + self.prompt) + OVERHEAD_TOKENS
 
 

@@ -108,6 +108,8 @@ class ProbeTools:
     request_builder: RequestBuilder = field(init=False)
     policy: RetryPolicy = field(init=False)
     rotation: PromptRotation = field(init=False)
+    shapes: Mapping[str, int] = field(init=False)
+    """The tokens of the largest prompt of each shape: a shape is one cohort."""
     fresh_prompts: FreshPrompts = field(init=False)
     learned: LearnedUse = field(default_factory=LearnedUse)
     noticed: set[str] = field(default_factory=set)
@@ -121,6 +123,7 @@ class ProbeTools:
         self.request_builder = RequestBuilder(self.route, headers)
         self.policy = RetryPolicy(self.route.retries, self.random)
         self.rotation = PromptRotation(self.route.prompts)
+        self.shapes = self.route.shapes
         self.fresh_prompts = FreshPrompts(self.random)
         self.prompt_tokens = self.prompt_tokens or self.route.input_tokens
         self.max_tokens = self.max_tokens or self.route.max_tokens
@@ -280,7 +283,7 @@ class Probe:
         asked = self._asked = tools.request_builder.way
         prompt, max_tokens, size = self._prompt, tools.max_tokens, tools.prompt_tokens
         if prompt is not None:
-            max_tokens, size = prompt.cap(max_tokens), prompt.tokens
+            max_tokens, size = prompt.cap(max_tokens), tools.shapes[prompt.name]
         self._attempt = AttemptIdentity(
             route=route.name,
             probe=self.identity,

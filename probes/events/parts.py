@@ -339,6 +339,13 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     """It may be probed more often while something is suspected."""
     first_token_timeout_s: float = 60.0
     """What an attempt waits for its first output before it is given up."""
+    shapes: tuple[str, ...] = ()
+    """Names of what it asks in turn, the one that comes most first; empty where it has none."""
+
+    @property
+    def is_mix(self) -> bool:
+        """Whether it asks several shapes in turn, each a cohort of its own."""
+        return len(self.shapes) > 1
 
 
 class Limit(Record, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from probes.config import Route
 from probes.config.errors import ConfigError
 from probes.config.file import parse_config
-from probes.config.prompts_file import MOST_LINES, PromptsFileError, read_prompts
+from probes.config.prompts_file import MOST_LINES, MOST_SHAPES, PromptsFileError, read_prompts
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 ASKED = [{"role": "user", "content": "Where is my parcel?"}]
@@ -101,9 +101,20 @@ def test_a_mistake_is_told(file: Path, text: str, problem: str) -> None:
 
 
 def test_all_mistakes_are_told_at_once(file: Path) -> None:
-    told = problems_of(file, line(weight=-1), line(), "{", line(name="x"), line(name="x"))
+    same = line(name="x"), line(name="x", max_tokens=9)
+    told = problems_of(file, line(weight=-1), line(), "{", *same)
     assert [one.partition(":")[0] for one in told] == ["line 1", "line 3", "line 5"]
-    assert told[-1] == 'line 5: name: "x" has line 4, expected another'
+    assert told[-1].endswith("expected that of line 4, which has the same name: none")
+
+
+def test_lines_of_one_name_are_one_shape_as_large_as_its_largest(file: Path) -> None:
+    long = [{"role": "user", "content": "x" * 4_000}]
+    file.write_text(
+        f"{line(name='a')}\n{line(name='b', weight=3)}\n{line(name='a', messages=long)}"
+    )
+    shapes = route_of(file).shapes
+    assert [*shapes] == ["b", "a"]
+    assert shapes["b"] < 50 < 1_000 < shapes["a"]
 
 
 def test_no_message_is_shown(file: Path) -> None:
@@ -116,6 +127,8 @@ def test_an_empty_file_and_too_many_lines_are_refused(file: Path) -> None:
     assert problems_of(file, "") == ["is empty, expected at least one line with messages"]
     (told,) = problems_of(file, *[line()] * (MOST_LINES + 1))
     assert told == "has 201 lines, expected at most 200"
+    (told,) = problems_of(file, *[line()] * (MOST_SHAPES + 1))
+    assert told == "has 17 shapes, expected at most 16: lines may share a name"
 
 
 @given(
