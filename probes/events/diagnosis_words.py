@@ -372,6 +372,8 @@ def what_words(diagnosis: Diagnosis) -> str:
         several=len(diagnosis.routes) > 1,
         failing=counts_failures(diagnosis.evidence),
     )
+    if diagnosis.shape:
+        words = f"{words}, asked {diagnosis.shape}"
     return f"perhaps {words}" if diagnosis.state == "perhaps" else words
 
 

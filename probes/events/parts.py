@@ -365,6 +365,13 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     """How its probes begin; with any other than `interval` the `interval` counts for nothing."""
     rate: float = 0.0
     """Probes a second of an open pace; 0 where it is closed."""
+    shapes: tuple[str, ...] = ()
+    """Names of what it asks in turn, the one that comes most first; empty where it has none."""
+
+    @property
+    def is_mix(self) -> bool:
+        """Whether it asks several shapes in turn, each a cohort of its own."""
+        return len(self.shapes) > 1
 
 
 class Limit(Record, frozen=True, kw_only=True):
