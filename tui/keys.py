@@ -199,10 +199,11 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "knobs", "concurrency('double')"),
     Hotkey("halve", "underscore", "_", "concurrency ÷2", "Half as many probes at once.",
         "knobs", "concurrency('halve')"),
-    Hotkey("sooner", "less_than_sign", "<", "interval shorter", "Send more often: a shorter "
-        "interval.", "knobs", "interval(False)", 9, ("< >", "pace"), "later"),
-    Hotkey("later", "greater_than_sign", ">", "interval longer", "Send less often: a longer "
-        "interval.", "knobs", "interval(True)"),
+    Hotkey("sooner", "less_than_sign", "<", "more often", "Send more often: a shorter "
+        "interval, or where the pace is open a higher rate.", "knobs", "interval(False)", 9,
+        ("< >", "pace"), "later"),
+    Hotkey("later", "greater_than_sign", ">", "less often", "Send less often: a longer "
+        "interval, or where the pace is open a lower rate.", "knobs", "interval(True)"),
     Hotkey("shorter", "left_curly_bracket,alt+down", "{", "answers shorter", "Halve the answer "
         "cap; a new cohort begins.", "knobs", "cap(False)"),
     Hotkey("longer", "right_curly_bracket,alt+up", "}", "answers longer", "Double the answer cap; "

@@ -15,6 +15,7 @@ from probes.config.urls import mask_url
 from probes.diagnosis.paging import harm_words
 from probes.events import AttemptFinished, Limit
 from probes.events.diagnosis_words import cause_words, what_words
+from probes.events.knob_turns import pace_words
 from probes.handover.charts import (
     ChartAxis,
     ChartMark,
@@ -549,7 +550,8 @@ def _routes(facts: Facts) -> Iterator[Block]:
     for route in facts.routes:
         info = route.info
         cells = (info.name, info.model, mask_url(info.base_url), info.dialect)
-        pace = f"{info.concurrency} at once, every {info.interval:g} s, cap {info.max_tokens}"
+        every = pace_words(info.pace, info.interval, info.rate)
+        pace = f"{info.concurrency} at once, {every}, cap {info.max_tokens}"
         rows.append((*(_text(cell, _NAME) for cell in cells), pace, goals_in_words(route)))
     yield Grid(("route", "model", "host", "API", "asked", "goals"), tuple(rows), figures=9)
 

@@ -64,6 +64,7 @@ BLAME: Final[dict[Cause, str]] = {
 _KNOBS: Final[dict[KnobKind, str]] = {
     "concurrency": "the concurrency {}to {:g}",
     "interval": "the interval {}to {:g} s",
+    "rate": "the rate {}to {:g} probes a second",
     "max_tokens": "the answer cap {}to {:g} tokens",
 }
 _COMPARED: Final[dict[KnobFigure, str]] = {

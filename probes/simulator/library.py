@@ -292,6 +292,8 @@ def _route(base_url: str, model: HostedModel) -> Route:
         max_tokens=sketch.max_tokens,
         concurrency=sketch.concurrency,
         interval=sketch.interval,
+        pace=sketch.pace,
+        rate=sketch.rate,
         price=None if model.reports_cost else model.price,
         tags=sketch.tags,
         **asked,

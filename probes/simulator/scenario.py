@@ -34,7 +34,7 @@ RefusalKind: TypeAlias = Literal[
     "overloaded", "quota", "auth", "permission", "model_missing", "bad_request"
 ]
 
-TurnedKnob: TypeAlias = Literal["concurrency", "interval", "max_tokens"]
+TurnedKnob: TypeAlias = Literal["concurrency", "interval", "rate", "max_tokens"]
 """Knobs that a scenario may turn: those of `probes.control`, a room of the same floor."""
 
 DEFAULT_PROMPT: Final = "Write one short sentence about the sea."
@@ -296,6 +296,10 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     """Workers: probes at the same time."""
     interval: NotNegative = 1.0
     """Seconds from one start to the next, per worker."""
+    pace: Literal["interval", "constant", "poisson"] = "interval"
+    """How probes begin: `constant` and `poisson` go by `rate`."""
+    rate: Positive | None = None
+    """Probes a second of an open pace, which needs it."""
     max_tokens: AtLeastOne = 64
     """Answer cap."""
     prompt: str = DEFAULT_PROMPT
@@ -310,6 +314,11 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     """To the first output; without it as long as on any route."""
     tags: tuple[str, ...] = ()
     """For the filter."""
+
+    def __post_init__(self) -> None:
+        """Refuse an open pace without a rate, and a rate without one."""
+        if (self.pace != "interval") != (self.rate is not None):
+            raise ValueError('expected a rate where the pace is "constant" or "poisson", else none')
 
 
 class KnobTurn(_Table, frozen=True, kw_only=True):

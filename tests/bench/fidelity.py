@@ -40,7 +40,7 @@ from measure.table import figures, markdown  # noqa: E402
 from truth import Pace  # noqa: E402
 
 CLIENTS: tuple[Client, ...] = (BASELINES[0], Headless(), Screen(), *BASELINES[1:], *TOOLS)
-ONLY_IF_ASKED = {"floor on uvloop"}
+ONLY_IF_ASKED = {"bare loop", "floor on uvloop"}
 SECONDS = ((1, 12.0), (10, 8.0), (50, 5.0), (10_000, 4.0))
 """(most streams, seconds of the measured span): few streams take longer for as many chunks."""
 
@@ -116,9 +116,10 @@ def main() -> None:
     ) as server:
         rows = [figures(measured) for measured in _rounds(options, server, where)]
     priority = "SCHED_FIFO" if server.realtime else "no real-time priority"
+    language = "C" if server.in_c else "Python"
     conditions = (
-        f"{machine}; truth server: {priority}; {where}; {pace.tokens} tokens a stream at "
-        f"{pace.tokens_per_s:g}/s; {options.rounds} rounds"
+        f"{machine}; truth server in {language}: {priority}; {where}; {pace.tokens} tokens a "
+        f"stream at {pace.tokens_per_s:g}/s; {options.rounds} rounds"
     )
     sys.stdout.write(f"{conditions}\n\n{markdown(rows)}")
     if options.json:

@@ -37,6 +37,7 @@ from tui.draw.text import (
 from tui.keys import KEYS, Hotkey, first_key, key_or_label, with_keys
 from tui.panes.moment import NOW, moment_words
 from tui.panes.observer import CALM, Cockpit, Remark, observer_remarks
+from tui.panes.pace import BEHIND, is_behind, lamp_words
 from tui.panes.routes import STATE_GLYPHS, STATE_ROLES, hurts, window_words
 from tui.panes.view import PastView, ReplayView, ViewState
 
@@ -401,6 +402,7 @@ def _figures(snapshot: Snapshot) -> list[_Part]:
     probes = _unit(header.finished, "probe", "probes")
     return [
         _Part(_routes(snapshot), 0.9),
+        *_behind(snapshot),
         _Part((*bar, (f" {window}", "dim")), 4.2),
         _Part(_figure(count(header.finished), 4, probes, "title"), 4),
         _Part(_trouble(header.failed, "failed", "failed", "missed"), 2),
@@ -450,6 +452,19 @@ def _routes(snapshot: Snapshot) -> Line:
         (f"{STATE_GLYPHS[worst]} {count(header.hurt)} hurt", _loud(worst)),
         (", " + ", ".join(rest) if rest else "", "dim"),
     )
+
+
+def _behind(snapshot: Snapshot) -> list[_Part]:
+    """Return that an open pace is not kept: a loop that only looks open must not go unseen."""
+    behind = [route for route in snapshot.routes if is_behind(route)]
+    if not behind:
+        return []
+    words = f"{count(len(behind))} cannot keep the rate"
+    if len(behind) == 1 and len(snapshot.routes) == 1:
+        words = lamp_words(behind[0])
+    elif len(behind) == 1:
+        words = f"1 {lamp_words(behind[0])}"
+    return [_Part((("  ", "dim"), (f"{BEHIND} {words}", "slow")), 1.2)]
 
 
 def _figure(text: str, width: int, unit: str, role: Role) -> Line:

@@ -119,7 +119,7 @@ class CockpitState:
         if self._propose is None:
             return Proposal(refusal="there is no settings file")
         routes = {
-            name: {knob: getattr(route, knob) for knob in KNOBS}
+            name: {knob: value for knob in KNOBS if (value := getattr(route, knob)) is not None}
             for name, route in self.session.wanted.routes.items()
         }
         turned = {key: word for key, word in display.items() if word != self._settled.get(key)}

@@ -19,6 +19,7 @@ from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, SWEEP, Hotkey, Screen
 from tui.panes.comparison import STATE_WORDS
 from tui.panes.header import FIRES
 from tui.panes.moment import THEN
+from tui.panes.pace import BEHIND
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.sweep import STATE_WORDS as SWEEP_STATES
 from tui.panes.view import ARM_LETTERS, PaneName
@@ -133,6 +134,8 @@ COLUMN_MEANINGS: Final[dict[str, str]] = {
     "ttft_p50": "median TTFT, graded by its goal as the percentiles below",
     "ttft_p95": "p95; `whole` where the route is not streamed",
     "ttft_p99": "p99",
+    "sched_p95": "where a pace is open: TTFT p95 (E2E where answers come whole) from when the "
+    "probe was due, its wait for a place included",
     "ttft_times": "p95 against the usual one, from ×1.2 on: blank where it is as usual, `learn` "
     "where too little is known. `△`, and from ×2 on `▲`; dim where the state is `ok`",
     "e2e_p50": "median E2E",
@@ -147,7 +150,7 @@ COLUMN_MEANINGS: Final[dict[str, str]] = {
     "retry": "attempts a probe",
     "tokens": "tokens of an attempt, the mean",
     "conc": "attempts in flight / the most at once; `⇡` while it is probed more often because"
-    " something is suspected",
+    " something is suspected; `«` where its rate cannot be kept",
     "open": "age of the oldest open request; `!` when it has been open for longer than three "
     "times the p95 (its goal where too few are known) and 8 s: for whole answers once"
     " it writes, for first tokens before",
@@ -166,6 +169,7 @@ _FIGURES: Final = Section(
             "Time to first token: all that a user waits, connecting and failed attempts included.",
         ),
         Term("E2E", "From the start to the last byte of the answer."),
+        Term("sched", "Of an open pace: from when the probe was due, its wait included."),
         Term("p50 p95", "Half, 95 of 100 probes were at least this fast."),
         Term("n", "Samples behind a percentile."),
         Term("now", "The last minute, or since the onset where that is shorter."),
@@ -191,6 +195,7 @@ _MARKS: Final = Section(
         ),
         Term(NO_FIGURE, "No sample.", "faint"),
         Term(MORE_PROBES, "Probed more often: something is suspected.", "dim"),
+        Term(BEHIND, "The rate of an open pace cannot be kept: fewer probes begin.", "slow"),
         Term(NOT_STREAMED, "The route is not streamed: its answers have no TTFT.", "faint"),
     ),
 )

@@ -713,8 +713,12 @@ class LiveScreen(Screen[None]):
         self._turn("concurrency", direction)
 
     def action_interval(self, longer: bool) -> None:
-        """Change the interval."""
-        self._turn("interval", "longer" if longer else "shorter")
+        """Change the interval, or the rate of an open pace, which is the longer the less often."""
+        route = self.route()
+        if route is None or not self.cockpit.session.wanted.routes[route.name].is_open:
+            self._turn("interval", "longer" if longer else "shorter")
+        else:
+            self._turn("rate", "shorter" if longer else "longer")
 
     def action_cap(self, longer: bool) -> None:
         """Change the answer cap."""
