@@ -21,7 +21,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from probes.sweeping.estimates import Estimate, mean, quantile, rate, ratio, share, slope
-from probes.sweeping.plan import LEAST_COMPARED, LEAST_MEASURED, PATIENCE, SweepPlan
+from probes.sweeping.plan import FEWEST_OF_STEP, LEAST_COMPARED, LEAST_MEASURED, PATIENCE, SweepPlan
 from probes.sweeping.results import SweepProbe
 from probes.sweeping.views import JudgedGoal, StepEnd, StepPurpose, SweepPoint
 
@@ -52,7 +52,7 @@ class SweepStep:
         self.purpose: StepPurpose = purpose
         self.skipped = 0
         self._plan = plan
-        self._together = plan.in_flight(load)
+        self._places = plan.in_flight(load)
         self._began_s: float | None = None
         self._warm_s: float | None = None
         self._now_s = 0.0
@@ -123,8 +123,17 @@ class SweepStep:
         return self._plan.step_s * (PATIENCE if is_short else 1.0)
 
     @property
+    def _together(self) -> int:
+        """How many are in flight at once: of an open pace as many as begin while one is served."""
+        if self._plan.by == "concurrency":
+            return self._places
+        lasted_s = [one.ended_s - one.started_s for one in self._probes]
+        longest = round(self.load * fmean(lasted_s)) if lasted_s else 1
+        return min(self._places, max(1, longest))
+
+    @property
     def _most_started(self) -> int:
-        return self._plan.most_probes(self.load) - self._together
+        return self._plan.most_probes(self.load) - self._places
 
     def stop(self) -> None:
         """End it as it is."""
@@ -209,8 +218,12 @@ class SweepStep:
         goal of a latency stands, or the mean where there is none."""
         figures = self._figures(sorted(self._measured(), key=lambda one: one.ended_s))
         grows, requests = self.purpose == "grow", figures["requests_per_s"]
-        if requests is None or requests.half_width > (TIGHT_GROWING if grows else TIGHT_RATE):
+        if self._plan.by == "rate" and self.n < FEWEST_OF_STEP:
             return False
+        if self._plan.by == "concurrency":  # else it is known, and chance alone makes it vary
+            within = TIGHT_GROWING if grows else TIGHT_RATE
+            if requests is None or requests.half_width > within:
+                return False
         judged = [goal for goal in self._plan.goals if goal.name in ("ttft_p95", "e2e_p95")]
         for goal in judged:
             figure = figures[_FIELDS[goal.name]]

@@ -9,7 +9,7 @@ Rule 3: a limit that the server tells is not run into from far above: the load i
 allows, and then a tenth more.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, inf, sqrt
 from statistics import median
 from typing import Final
@@ -100,7 +100,7 @@ class Sweep:
             return SweepStep(plan, plan.first, "grow")
         checks = len(self.points) - len(own)
         edges = edges_of(own, plan)
-        if not edges and own[-1].load < plan.most:
+        if own[-1].load < plan.most and (not edges or self._may_be_chance(edges, own[-1])):
             return SweepStep(plan, self._grown(own[-1].load), "grow")
         if len(own) == 1:
             return None
@@ -115,6 +115,13 @@ class Sweep:
         if closing and checks < MOST_CHECKS:
             return SweepStep(plan, plan.first, "check")
         return None
+
+    def _may_be_chance(self, edges: Sequence[SweepEdge], last: SweepPoint) -> bool:
+        """Tell whether all there is is a queue that one step by rate has seen: queues come and go,
+        and twice as much shows whether it stays."""
+        if self.plan.by != "rate" or last.purpose != "grow":
+            return False
+        return [(edge.kind, edge.begins) for edge in edges] == [("saturated", last.load)]
 
     def _grown(self, load: float) -> float:
         """Return the next load of the growth: a limit that is told is met on the way."""
