@@ -146,14 +146,20 @@ def measured(pace: PaceKind, rate: float, seconds: float) -> Lateness:
     return lateness("llmtop", pace, rate, late_ns, off)
 
 
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Measure all, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each run; default: 30")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     arguments = parser.parse_args()
-    print("| starts of | pace | a second | n | late p50, ms | p99 | most | gaps off by, p99 |")
-    print("|---|---|---|---|---|---|---|---|")
+    say("| starts of | pace | a second | n | late p50, ms | p99 | most | gaps off by, p99 |")
+    say("|---|---|---|---|---|---|---|---|")
     found: list[Lateness] = []
     for pace in PACES:
         for rate in RATES:
@@ -162,7 +168,7 @@ def main() -> None:
                 asyncio.run(bare(pace, rate, arguments.seconds)),
             ):
                 found.append(one)
-                print(one.row(), flush=True)
+                say(one.row())
     if arguments.json is not None:
         arguments.json.write_text(json.dumps([asdict(one) for one in found], indent=1))
 
