@@ -47,4 +47,5 @@ def route_info(route: Route) -> RouteInfo:
         goal_tokens_per_s=route.goals.tokens_per_s,
         evidence=route.evidence,
         first_token_timeout_s=route.timeouts.first_token,
+        expects=route.expect.words,
     )

@@ -3,6 +3,7 @@
 from probes.events.parts import (
     LOCAL,
     NEW_LEVELS,
+    WRONG_ANSWER,
     Act,
     Advice,
     AlertKind,
@@ -78,6 +79,7 @@ __all__ = [
     "LOCAL",
     "NEW_LEVELS",
     "SCHEMA_VERSION",
+    "WRONG_ANSWER",
     "Act",
     "Advice",
     "Alert",

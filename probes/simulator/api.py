@@ -138,7 +138,8 @@ class Api:
                 await anyio.sleep_forever()
             await model.enqueue(admitted)
             reply = self._reply(exchange, request, model.hosted, phase.conditions, admitted)
-            prose = Prose(self._random)
+            says = "" if admitted.fate.is_wrong else phase.conditions.serving.says
+            prose = Prose(self._random, says)
             answer = _stream if request.stream else _whole
             await answer(exchange, reply, prose, admitted)
         except SequenceCutError as cut:

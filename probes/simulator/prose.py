@@ -25,8 +25,9 @@ def count_tokens(prompt: bytes) -> int:
 class Prose:
     """An endless text, one token at a time; every token has at least one visible character."""
 
-    def __init__(self, random: Random) -> None:
-        """Begin a sentence somewhere in the words."""
+    def __init__(self, random: Random, says: str = "") -> None:
+        """Begin with the words `says`, then a sentence somewhere in the words."""
+        self._says = says.split()[::-1]
         self._random = random
         self._position = random.randrange(len(_WORDS))
         self._left = random.randint(*_SENTENCE)
@@ -38,6 +39,10 @@ class Prose:
         return "".join(self._token() for _ in range(count))
 
     def _token(self) -> str:
+        if self._says:
+            text = ("" if self._first else " ") + self._says.pop()
+            self._first = False
+            return text
         word = _WORDS[self._position % len(_WORDS)]
         self._position += 1
         self._left -= 1

@@ -84,6 +84,8 @@ class Serving(_Table, frozen=True, kw_only=True):
     """Sigma of the log-normal factor on gateway times, waits in the queue and steps."""
     context_tokens: AtLeastOne = 32_768
     """Prompt and answer cap together; what does not fit is a 400."""
+    says: str = ""
+    """What every answer begins with, a word a token; then it goes on as any other."""
     fingerprint: str = ""
     """`system_fingerprint` of the answers; empty sends none."""
     reports_times: bool = False
@@ -148,6 +150,8 @@ class Faults(_Table, frozen=True, kw_only=True):
     """Requests that find nothing in the prefix cache, as with several replicas behind one name."""
     close_share: Share = 0.0
     """Answers after which the connection is closed, and which say so."""
+    wrong_share: Share = 0.0
+    """Answers that do not begin with what `says` has, and are well in all else."""
     swap_share: Share = 0.0
     """Answers of another model or build than usual."""
     swap_model: str = ""
@@ -169,6 +173,11 @@ class Conditions(_Table, frozen=True, kw_only=True):
     serving: Serving = Serving()
     limits: Limits = Limits()
     faults: Faults = Faults()
+
+    def __post_init__(self) -> None:
+        """Refuse a fault that nobody could see."""
+        if self.faults.wrong_share and not self.serving.says:
+            raise ValueError("faults.wrong_share needs serving.says")
 
 
 class Overrides(_Table, frozen=True, kw_only=True):
@@ -298,6 +307,8 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     """A prompt of so many tokens is generated instead."""
     system: str | None = None
     """System message."""
+    contains: str = ""
+    """A text that its answers must have in them; empty expects nothing."""
     retries: Count | None = None
     """Per probe at most; without it as many as on any route."""
     first_token_timeout_s: Positive | None = None
