@@ -84,8 +84,6 @@ class Serving(_Table, frozen=True, kw_only=True):
     """Sigma of the log-normal factor on gateway times, waits in the queue and steps."""
     context_tokens: AtLeastOne = 32_768
     """Prompt and answer cap together; what does not fit is a 400."""
-    says: str = ""
-    """What every answer begins with, a word a token; then it goes on as any other."""
     fingerprint: str = ""
     """`system_fingerprint` of the answers; empty sends none."""
     reports_times: bool = False
@@ -151,7 +149,8 @@ class Faults(_Table, frozen=True, kw_only=True):
     close_share: Share = 0.0
     """Answers after which the connection is closed, and which say so."""
     wrong_share: Share = 0.0
-    """Answers that do not begin with what `says` has, and are well in all else."""
+    """Answers that leave out the word which their prompt asks for, and are well in all else; asked
+    to `Answer with the one word: harbour` a model begins with that."""
     swap_share: Share = 0.0
     """Answers of another model or build than usual."""
     swap_model: str = ""
@@ -173,11 +172,6 @@ class Conditions(_Table, frozen=True, kw_only=True):
     serving: Serving = Serving()
     limits: Limits = Limits()
     faults: Faults = Faults()
-
-    def __post_init__(self) -> None:
-        """Refuse a fault that nobody could see."""
-        if self.faults.wrong_share and not self.serving.says:
-            raise ValueError("faults.wrong_share needs serving.says")
 
 
 class Overrides(_Table, frozen=True, kw_only=True):
