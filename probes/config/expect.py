@@ -206,8 +206,10 @@ def _schema_of(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file}: {error.strerror or error}") from None
     except (UntrustedError, EncodingError) as error:
         raise ValueError(f"{file}: {error}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
         raise ValueError(f"{file}: is no JSON: {error}") from None
+    except RecursionError:
+        schema = None
     if not isinstance(schema, dict) or not is_json(schema):
         raise ValueError(f"{file}: expected a table nested at most {_DEEPEST_SCHEMA} deep")
     return schema
