@@ -26,6 +26,7 @@ from probes.board.throttles import ThrottleLog
 from probes.board.views import HURT_STATES, ChartPoint, KnobEffect, Marker, RouteState
 from probes.config.goals import band_of, cap_of, e2e_goal_s, is_e2e_goal_scaled
 from probes.events import (
+    WRONG_ANSWER,
     Arrivals,
     AttemptFinished,
     AttemptStarted,
@@ -44,7 +45,7 @@ from probes.events import (
     SkipReason,
     Usual,
 )
-from probes.events.diagnosis_words import server_words
+from probes.events.diagnosis_words import server_words, wrong_words
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import gaps_between, longest_gap_ns
 from probes.stats.log_buckets import DurationWindows, LogBuckets
@@ -69,7 +70,7 @@ _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
-Refusal: TypeAlias = Literal["throttled", "failed"]
+Refusal: TypeAlias = Literal["throttled", "failed", "wrong"]
 """How an attempt ended that was not ok: of each the server's last words are kept."""
 
 
@@ -186,6 +187,8 @@ class RouteBoard:
         """When the server last said why it refuses, and its words: hostile."""
         self.pace: PaceWatch | None = None
         """None where the pace is closed."""
+        self._wrong: deque[str] = deque(maxlen=2)
+        """What was expected of the newest wrong answers and what came, newest first: hostile."""
         self._counts = RouteCounts(route=info.name, in_flight=0, target=info.concurrency)
         self._counted_ns = 0
         self._skipped_before = 0
@@ -535,12 +538,16 @@ class RouteBoard:
             self.knob_effects.add(
                 "throttled_share", event.cohort, began_ns or event.at_ns, is_throttled
             )
-        if event.outcome == "ok":
+        is_wrong = event.reason == WRONG_ANSWER.reason
+        if event.outcome == "ok" or is_wrong:  # served, be it of no use
             # The first success after an onset may end a state, and does so at once.
             if self.health.state in UNANSWERED and self.ok_began_ns < self.health.since_ns:
                 self.is_due = True
             self.ok_began_ns = max(self.ok_began_ns, event.stamps_ns.started or event.at_ns)
             self.refused_in_a_row = 0
+            if is_wrong:
+                self._wrong.appendleft(event.message)
+                self._said["wrong"] = (event.at_ns, wrong_words(self._wrong))
             return
         if event.outcome == "throttled":
             self.run.throttles.throttled(event)

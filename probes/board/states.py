@@ -48,6 +48,7 @@ _Makes: TypeAlias = Literal[
     "hanging",
     "refused",  # down where nothing succeeds, else failing
     "failing",  # down where all fail and nothing succeeds
+    "wrong",  # failing: it serves, and what it serves is no use
     "throttled",
     "stalling",
     "latency",  # sluggish or slow, by the goals
@@ -71,6 +72,7 @@ _MAKES: Final[Mapping[Cause, _Makes]] = {
     "provider_errors": "failing",
     "provider_overloaded": "failing",
     "stream_truncation": "failing",
+    "wrong_answers": "wrong",
     # Ours to ease, and what gets through is well.
     "rate_limited_requests": "throttled",
     "rate_limited_tokens": "throttled",
@@ -161,6 +163,8 @@ def refusal_of(cause: Cause) -> Refusal | None:
     match _MAKES[cause]:
         case "throttled":
             return "throttled"
+        case "wrong":
+            return "wrong"
         case "refused" | "failing" | "masked":
             return "failed"
         case _:
@@ -193,6 +197,8 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
             # The size is that of the moment it was told at: it may have become worse since.
             since_ns = incident.since_ns if event.size >= 1.0 else -1
             state = "down" if _nothing_succeeds(route, since_ns) else makes
+        case "wrong":
+            state = "failing"
         case "latency":
             state = late if late != "ok" else "slow"
         case "masked" | "changed":

@@ -1,9 +1,9 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
-Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts, .tls
-and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its field
-in `probes.config.settings`. The values of secrets never appear in an error; names of variables and
-headers do.
+Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .expect, .timeouts,
+.tls and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its
+field in `probes.config.settings`. The values of secrets never appear in an error; names of
+variables and headers do.
 """
 
 import re
@@ -17,6 +17,7 @@ import msgspec
 
 from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
+from probes.config.expect import settle_expect
 from probes.config.fields import fields_of, needed, note_missing, read_table
 from probes.config.prompts import generated_prompt
 from probes.config.prompts_file import PromptsFileError, read_prompts
@@ -51,7 +52,8 @@ _OTHER_TABLES: Final = {
 }
 _TABLES: Final = ("defaults", "routes", *_OTHER_TABLES, "keys")
 _MERGED_TABLES: Final = ("goals", "timeouts", "tls")
-"""A price is not merged: half of it from elsewhere would be the price of nothing."""
+"""A price is not merged: half of it from elsewhere would be the price of nothing. Nor is what is
+expected: another prompt is answered otherwise."""
 
 
 def default_config_path() -> Path:
@@ -327,6 +329,8 @@ def _read_route_keys(
                 problems.add((*path, "prompts_file"), line)
         except PathError as error:
             problems.add((*path, "prompts_file"), str(error))
+    if "expect" in values:
+        values["expect"] = settle_expect(values["expect"], folder, (*path, "expect"), problems)
     for key in TLS_FILES:
         anchor(values.get("tls", {}), key, folder, (*path, "tls", key), problems)
     anchor(values, "unix_socket", folder, (*path, "unix_socket"), problems)
