@@ -351,8 +351,15 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         merged.pop("system", None)  # theirs is a prompt of its own
     for key, value in own.items():
         merged[key] = {**defaults.get(key, {}), **value} if key in _MERGED_TABLES else value
-    if "workload" not in merged:
-        return merged
+    if "workload" in merged:
+        _fill_in_workload(merged, defaults, own)
+    return merged
+
+
+def _fill_in_workload(
+    merged: dict[str, Any], defaults: Mapping[str, Any], own: Mapping[str, Any]
+) -> None:
+    """Give a route what its workload asks for."""
     workload = WORKLOADS[merged["workload"]]
     # A cap that [defaults] has for all routes is none of a workload that a route asks for.
     if "max_tokens" not in own and ("workload" in own or "max_tokens" not in defaults):
@@ -361,7 +368,6 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         merged["prompts"] = (workload.prompt,)
     if workload.is_fresh:
         merged.pop("cache", None)
-    return merged
 
 
 def _read_prompt(file: Path) -> str:

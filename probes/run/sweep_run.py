@@ -21,7 +21,6 @@ from probes.config import Config, Route
 from probes.control.commands import Command, Pause, SetKnob
 from probes.control.knobs import KNOBS
 from probes.control.status import HostStatus
-from probes.engine.introduction import prompt_tokens
 from probes.events import (
     AttemptFinished,
     AttemptStarted,
@@ -517,8 +516,8 @@ def cost_of(plan: SweepPlan) -> SweepCost:
 
 def most_tokens(route: Route) -> int:
     """Return what one probe may use at most: its prompt and its answer cap."""
-    return prompt_tokens(route) + route.max_tokens
+    return route.input_tokens + route.max_tokens
 
 
 def _most_usd(route: Route, tokens: int) -> float:
-    return reserved_usd(route.price, prompt_tokens(route), tokens)
+    return reserved_usd(route.price, route.input_tokens, tokens)
