@@ -33,6 +33,7 @@ from probes.answers.ending_verdict import (
     tokens_of,
 )
 from probes.answers.error_body import LONGEST_MESSAGE, ErrorBody, html_error, with_amazon_type
+from probes.answers.flow import Flow, learned
 from probes.answers.framing import (
     BYTES_AT_ONCE,
     EventReader,
@@ -60,6 +61,9 @@ MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
 """Of one JSON value, which is held whole until its end."""
 MAX_ERROR_BYTES: Final = 64 * 1024
 """Of an error or a page: what is said of it stands in its first lines."""
+_EVENTS_A_LESSON: Final = 16
+"""Learning what an event looks like costs as much as decoding three: so many events must have come
+for each lesson, so that a stream whose events all differ does not pay for it."""
 _OF_THE_NETWORK: Final = ("reset", "protocol")
 """Reasons of an answer that broke off, which what the network said explains."""
 _COST_HEADER: Final = "x-litellm-response-cost"
@@ -163,6 +167,7 @@ class AnswerReader:
         self._streamed = streamed
         self._live = False
         """It is a stream whose output is told as it comes: the usual read."""
+        self._lessons = 0
         self._form: BodyForm | None = None
         self._body = bytearray()
         self._json_end = JsonEnd()
@@ -211,6 +216,42 @@ class AnswerReader:
         encoding = "encoding" if self._inflater is not None and self._inflater.failed else ""
         self._broken = self._broken or self._stream.broken or encoding
         return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
+
+    def more(self, data: bytes) -> int:
+        """Take a read that only adds words to those of the one before; return their characters.
+
+        0 of any other, which was not taken and is to be fed. What it would say of this one is known
+        then: one event and nothing after it, with output of the same kind as the last.
+        """
+        flow = self._interpreter.flow
+        if flow is None or not self._decoder.fresh or self._broken or self._inflater is not None:
+            return 0
+        size = self._size + len(data)
+        if len(data) > BYTES_AT_ONCE or size > MAX_STREAM_BYTES:
+            return 0
+        template = flow.template
+        words = template.words(data) if template is not None else ""
+        if not words:
+            words = self._decoded(flow, data)
+            if not words:
+                return 0
+        flow.pieces.append(words)
+        self._events += 1
+        self._size = size
+        return len(words)
+
+    def _decoded(self, flow: Flow, data: bytes) -> str:
+        """Return the words that a read adds to a flow; learn it where it was not known."""
+        words = self._words(flow, data)
+        if words and self._lessons * _EVENTS_A_LESSON <= self._events:
+            self._lessons += 1
+            flow.template = learned(data, words, lambda other: self._words(flow, other))
+        return words
+
+    def _words(self, flow: Flow, data: bytes) -> str:
+        payload = self._decoder.plain(data)
+        found = None if payload is None else self._interpreter.words(payload)
+        return found[1] if found is not None and found[0] == flow.is_reasoning else ""
 
     def _feed_apart(self, data: bytes, trailed: bool, ends: Sequence[int]) -> Progress:
         """Take parts that were sent one by one, though they came together: nothing held them."""
