@@ -6,6 +6,7 @@ from typing import Final
 from probes.board.views import PaceView, RouteView
 from probes.events import SkipReason
 from probes.events.knob_turns import pace_words
+from probes.kit.short_figures import counted
 from tui.draw.text import count, three_digits
 
 BEHIND: Final = "«"
@@ -53,7 +54,9 @@ def cause_words(route: RouteView) -> str:
         return ""
     if pace.why != "late":
         return SKIPPED_FOR[pace.why]
-    return "the place is taken" if route.target == 1 else f"all {route.target} places are taken"
+    if route.target == 1:
+        return "the place is taken"
+    return f"all {counted(route.target, 'place')} are taken"
 
 
 def waiting_words(pace: PaceView) -> str:
