@@ -121,6 +121,7 @@ def _pace_view(route: RouteBoard, figures: RouteFigures) -> PaceView | None:
         begun_per_s=None if kept is None else kept.begun_per_s,
         is_late=kept is not None and kept.is_late and not route.paused,
         why="late" if kept is None else kept.why,
+        late_since_ns=None if kept is None else kept.since_ns,
         waiting=route.due_waiting,
         skipped_for=tuple(route.skipped_for.most_common()),
     )

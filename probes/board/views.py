@@ -98,6 +98,8 @@ class PaceView(msgspec.Struct, frozen=True, kw_only=True):
     """The rate cannot be kept: fewer begin than are due, by more than chance."""
     why: SkipReason = "late"
     """Why most of the others do not; `late`: no place is free."""
+    late_since_ns: int | None = None
+    """Since when it cannot be kept."""
     waiting: int = 0
     """Due, and waiting for a place."""
     skipped_for: tuple[tuple[SkipReason, int], ...] = ()

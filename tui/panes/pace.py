@@ -1,6 +1,6 @@
 """How often a route is probed, and whether an open pace is kept, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from probes.board.views import PaceView, RouteView
@@ -8,6 +8,7 @@ from probes.events import SkipReason
 from probes.events.knob_turns import pace_words
 from probes.kit.short_figures import counted
 from tui.draw.text import count, three_digits
+from tui.keys import Hotkey, hints
 
 BEHIND: Final = "«"
 """Beside the concurrency of a route that cannot keep its rate."""
@@ -57,6 +58,27 @@ def cause_words(route: RouteView) -> str:
     if route.target == 1:
         return "the place is taken"
     return f"all {counted(route.target, 'place')} are taken"
+
+
+def remedy_words(route: RouteView, keys: Sequence[Hotkey]) -> str:
+    """Return what to do about it, by the keys that the reader has."""
+    pace = route.pace
+    if pace is None or pace.why in ("budget", "reader_stalled", "gap", "local", "fault"):
+        return ""
+    more = [("more", "more at once")] if pace.why == "late" else []
+    return hints(keys, *more, ("later", "a lower rate"))
+
+
+def late_words(route: RouteView) -> tuple[str, ...]:
+    """Return what speaks for it: what holds probes back, what waits, what users feel of it."""
+    pace = route.pace
+    if pace is None or not pace.is_late:
+        return ()
+    figure = (pace.scheduled_ttft if route.streamed else pace.scheduled_e2e)[1]
+    name = "scheduled TTFT" if route.streamed else "scheduled E2E"
+    felt = "" if figure.value is None else f"{name} p95 {three_digits(figure.value)} s"
+    told = (cause_words(route), felt, waiting_words(pace), skipped_words(pace))
+    return tuple(part for part in told if part)
 
 
 def waiting_words(pace: PaceView) -> str:
