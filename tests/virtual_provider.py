@@ -109,7 +109,7 @@ class VirtualSession:
                     schema=SCHEMA_VERSION,
                 )
             )
-            if self.route.concurrency > 1 and getattr(self.route, "is_open", False):
+            if self.route.is_open:
                 self._group.start_soon(self._pace)
             while True:
                 await self.clock.sleep(1.0)
@@ -137,7 +137,7 @@ class VirtualSession:
             sink([event], b"")
 
     def _hire(self) -> None:
-        if self._group is None or getattr(self.route, "is_open", False):
+        if self._group is None or self.route.is_open:
             return
         while self._workers < self.target:
             self._group.start_soon(self._work, self._workers)

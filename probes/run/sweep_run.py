@@ -28,6 +28,7 @@ from probes.events import (
     Held,
     Hello,
     ProbeFinished,
+    RouteCounts,
     Tick,
 )
 from probes.kit.clock import NS_PER_S, Clock, SystemClock, seconds
@@ -41,7 +42,7 @@ from probes.run.sinks import Sink
 from probes.sources.child_process import launch_process
 from probes.sources.supervised import Launch
 from probes.sweeping.goals import GoalError, read_goals
-from probes.sweeping.plan import MOST_CONCURRENCY, SweepBy, SweepPlan
+from probes.sweeping.plan import MOST_CONCURRENCY, MOST_RATE, SweepBy, SweepPlan
 from probes.sweeping.results import probe_of
 from probes.sweeping.step import SweepStep
 from probes.sweeping.sweep import Sweep
@@ -314,7 +315,7 @@ class SweepRun:
                     self._now_s = seconds(event.at_ns)
                     self._bell.ring()
                 case Tick():
-                    self._skipped = sum(one.skipped for one in event.routes)
+                    self._skipped = sum(map(_skipped, event.routes))
                     self._now_s = max(self._now_s, seconds(event.at_ns))
                     if step is not None:
                         step.look(self._now_s, self._started)
@@ -498,11 +499,21 @@ def plan_of(route: Route, by: SweepBy, most: float | None) -> SweepPlan:
     """Return the plan of a sweep, whose route is asked in no other way than the sweep does: never
     again after a failure, and nothing beside that."""
     alone = msgspec.structs.replace(
-        route, concurrency=1, interval=0.0, retries=0, evidence=False, paused=True
+        route,
+        concurrency=1,
+        interval=0.0,
+        pace="interval",
+        rate=None,
+        retries=0,
+        evidence=False,
+        paused=True,
     )
     if by == "concurrency":
         return SweepPlan(alone, (), by, float(most or MOST_CONCURRENCY))
-    raise SweepError("sweeps by rate need an open loop, which this version has not")
+    plan = SweepPlan(alone, (), by, most or MOST_RATE)
+    places = min(round(KNOBS["concurrency"].most), plan.in_flight(plan.most))
+    alone = msgspec.structs.replace(alone, pace="poisson", rate=plan.first, concurrency=places)
+    return msgspec.structs.replace(plan, route=alone)
 
 
 def cost_of(plan: SweepPlan) -> SweepCost:
@@ -517,6 +528,11 @@ def cost_of(plan: SweepPlan) -> SweepCost:
 def most_tokens(route: Route) -> int:
     """Return what one probe may use at most: its prompt and its answer cap."""
     return route.input_tokens + route.max_tokens
+
+
+def _skipped(counts: RouteCounts) -> int:
+    """Return the starts that were due and not made; between two steps none is due."""
+    return counts.skipped - counts.skipped_for.get("paused", 0)
 
 
 def _most_usd(route: Route, tokens: int) -> float:

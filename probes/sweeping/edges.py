@@ -25,7 +25,7 @@ from typing import Final
 
 from probes.events import Limit
 from probes.sweeping.estimates import Estimate, share
-from probes.sweeping.plan import CLOSE, SweepPlan
+from probes.sweeping.plan import CLOSE, FEWEST_OF_STEP, SweepPlan
 from probes.sweeping.views import EdgeKind, LimitKind, SweepEdge, SweepLimit, SweepPoint
 
 FAILING: Final = 0.05
@@ -37,6 +37,9 @@ QUEUED: Final = 0.5
 """Share of further requests from which most of them only wait."""
 SERVED: Final = 0.98
 """Of what is asked for in a second: where less comes back, the rest piles up."""
+PILED: Final = 0.05
+"""And this share of it at least stays in flight each second: half of what an edge is known to."""
+SERVED_BEFORE: Final = 0.95
 _STEADY: Final = 0.15
 """Half the spread of what was in flight at refusals, as a share of it, up to which they are for
 requests at once: a bucket is empty at any number."""
@@ -75,9 +78,10 @@ def is_saturated(sound: Sequence[SweepPoint], point: SweepPoint, plan: SweepPlan
     if served is None:
         return False
     if plan.by == "rate":
-        rises = (point.in_flight_slope, point.ttft_slope)
-        both = all(one is not None and one.low > 0 for one in rises)
-        return both and served.value < SERVED * point.load
+        grows, waits = point.in_flight_slope, point.ttft_slope
+        if grows is None or waits is None or grows.low <= 0 or waits.low <= 0:
+            return False
+        return grows.value > PILED * point.load and served.value < SERVED * point.load
     return any(_only_queues(before, point) for before in sound)
 
 
@@ -94,9 +98,11 @@ def edges_of(points: Sequence[SweepPoint], plan: SweepPlan) -> tuple[SweepEdge, 
     ordered = [by_load[load] for load in sorted(by_load)]
     found: list[SweepEdge] = []
     sound: list[SweepPoint] = []
+    # Whatever came back in a second somewhere is carried: at a smaller rate a queue was chance.
+    served = SERVED_BEFORE * _most_served(ordered) if plan.by == "rate" else 0.0
     saturated: dict[float, bool] = {}
     for point in ordered:
-        saturated[point.load] = is_saturated(sound, point, plan)
+        saturated[point.load] = point.load >= served and is_saturated(sound, point, plan)
         if not saturated[point.load] and not is_refused(point) and not is_failing(point):
             sound.append(point)
     marks: dict[EdgeKind, list[bool]] = {
@@ -114,6 +120,12 @@ def edges_of(points: Sequence[SweepPoint], plan: SweepPlan) -> tuple[SweepEdge, 
         holds = ordered[first - 1].load if first else None
         found.append(SweepEdge(kind, holds, begins, _is_closed(holds, begins, plan)))
     return tuple(sorted(found, key=lambda edge: edge.begins))
+
+
+def _most_served(points: Iterable[SweepPoint]) -> float:
+    """Return the most that came back in a second over a whole step; of few it is chance."""
+    told = [one.ok / one.seconds for one in points if one.ok >= FEWEST_OF_STEP and one.seconds > 0]
+    return max(told, default=0.0)
 
 
 def _is_closed(holds: float | None, begins: float, plan: SweepPlan) -> bool:
@@ -135,16 +147,19 @@ def knee_of(points: Sequence[SweepPoint], plan: SweepPlan) -> float | None:
     calm = [one.load for one in points if one.load * CLOSE <= edge.begins]
     before = _at(points, max(calm, default=edge.holds))
     beyond = [one for one in points if one.purpose != "check" and one.load >= edge.begins]
-    guesses = [guess for one in beyond if (guess := _knee_by(before, one, plan)) is not None]
+    if plan.by == "rate":
+        # Each counts as long as it lasted: over a few seconds what comes back is chance.
+        lasted_s = sum(one.seconds for one in beyond)
+        served = sum(one.ok for one in beyond) / lasted_s if lasted_s > 0 else edge.holds
+        return plan.rounded(min(served, edge.begins))
+    guesses = [guess for one in beyond if (guess := _knee_by(before, one)) is not None]
     # All queues tell of the same knee: the longest do so most exactly, and outvote the edge, whose
     # shortest queue may be too short to be sure of.
     middle = median(guesses) if guesses else edge.holds
     return plan.rounded(min(max(middle, edge.holds / CLOSE), edge.begins))
 
 
-def _knee_by(before: SweepPoint, point: SweepPoint, plan: SweepPlan) -> float | None:
-    if plan.by == "rate":
-        return None if point.requests_per_s is None else point.requests_per_s.value
+def _knee_by(before: SweepPoint, point: SweepPoint) -> float | None:
     waits = queued(before, point)
     return None if waits is None else point.load - waits.value * (point.load - before.load)
 

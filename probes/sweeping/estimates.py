@@ -94,6 +94,23 @@ def mean(values: Sequence[float], together: int) -> Estimate | None:
     return Estimate(middle, middle - reach, middle + reach)
 
 
+def ratio(tops: Sequence[float], bottoms: Sequence[float]) -> Estimate | None:
+    """Return a sum over another one, of pairs that are independent of each other; None where the
+    lower one is 0. Its interval is by what each pair is off that ratio.
+
+    Source: W. G. Cochran, Sampling Techniques (1977), §2.11.
+    """
+    whole = sum(bottoms)
+    if whole <= 0:
+        return None
+    value = sum(tops) / whole
+    if len(tops) < LEAST_SLOPED:
+        return Estimate(value)
+    off = [top - value * bottom for top, bottom in zip(tops, bottoms, strict=True)]
+    reach = _Z * stdev(off) * sqrt(len(off)) / whole
+    return Estimate(value, max(0.0, value - reach), value + reach)
+
+
 def rate(ends_s: Sequence[float], amounts: Sequence[float], together: int) -> Estimate | None:
     """Return how much came a second, between the first end and the last.
 

@@ -17,7 +17,7 @@ SCHEMA: Final = 1
 _NOT_KEPT: Final = ("doing", "waits", "load", "running", "step_share", "left_s")
 _ESTIMATES: Final = (
     *("ttft_p50", "ttft_p95", "ttft_mean", "e2e_p50", "e2e_p95", "success"),
-    *("requests_per_s", "tokens_per_s", "stream_tokens_per_s", "usd_per_good"),
+    *("requests_per_s", "tokens_per_s", "stream_tokens_per_s", "usd_per_ktok"),
 )
 _PLAIN: Final = (
     *("load", "purpose", "end", "seconds", "n", "ok", "failed", "throttled", "hung", "skipped"),

@@ -91,8 +91,10 @@ class SweepPlan(msgspec.Struct, frozen=True):
 
     def most_measured(self, load: float) -> int:
         """Return after how many probes a step of this load ends though it does not know enough."""
-        together = round(load) if self.by == "concurrency" else 0
-        return max(FEWEST_OF_STEP, ROUNDS_OF_STEP * together)
+        if self.by == "concurrency":
+            return max(FEWEST_OF_STEP, ROUNDS_OF_STEP * round(load))
+        # Chance makes starts come sooner or later: what is asked for is known by all of the time.
+        return max(FEWEST_OF_STEP, round(self.step_s * load))
 
     def most_probes(self, load: float) -> int:
         """Return how many a step of this load sends at most: to warm up, measured, and in flight at

@@ -20,8 +20,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from probes.sweeping.estimates import Estimate, mean, quantile, rate, share, slope
-from probes.sweeping.plan import LEAST_COMPARED, LEAST_MEASURED, PATIENCE, SweepPlan
+from probes.sweeping.estimates import Estimate, mean, quantile, rate, ratio, share, slope
+from probes.sweeping.plan import FEWEST_OF_STEP, LEAST_COMPARED, LEAST_MEASURED, PATIENCE, SweepPlan
 from probes.sweeping.results import SweepProbe
 from probes.sweeping.views import JudgedGoal, StepEnd, StepPurpose, SweepPoint
 
@@ -52,7 +52,7 @@ class SweepStep:
         self.purpose: StepPurpose = purpose
         self.skipped = 0
         self._plan = plan
-        self._together = plan.in_flight(load)
+        self._places = plan.in_flight(load)
         self._began_s: float | None = None
         self._warm_s: float | None = None
         self._now_s = 0.0
@@ -123,8 +123,17 @@ class SweepStep:
         return self._plan.step_s * (PATIENCE if is_short else 1.0)
 
     @property
+    def _together(self) -> int:
+        """How many are in flight at once: of an open pace as many as begin while one is served."""
+        if self._plan.by == "concurrency":
+            return self._places
+        lasted_s = [one.ended_s - one.started_s for one in self._probes]
+        longest = round(self.load * fmean(lasted_s)) if lasted_s else 1
+        return min(self._places, max(1, longest))
+
+    @property
     def _most_started(self) -> int:
-        return self._plan.most_probes(self.load) - self._together
+        return self._plan.most_probes(self.load) - self._places
 
     def stop(self) -> None:
         """End it as it is."""
@@ -161,7 +170,7 @@ class SweepStep:
             ttft_slope=self._slope([(one.started_s, one.ttft_s or one.e2e_s) for one in good]),
             in_flight_slope=self._slope(self._flights(own_s, begin_s)),
             success=share(len(good), n),
-            usd_per_good=self._usd_per_good(ended),
+            usd_per_ktok=self._usd_per_ktok(ended),
             reserved=fmean(one.reserved_tokens for one in good) if good else 0.0,
             tokens=sum(one.tokens for one in self._probes),
             usd=sum(one.usd for one in self._probes),
@@ -209,8 +218,12 @@ class SweepStep:
         goal of a latency stands, or the mean where there is none."""
         figures = self._figures(sorted(self._measured(), key=lambda one: one.ended_s))
         grows, requests = self.purpose == "grow", figures["requests_per_s"]
-        if requests is None or requests.half_width > (TIGHT_GROWING if grows else TIGHT_RATE):
+        if self._plan.by == "rate" and self.n < FEWEST_OF_STEP:
             return False
+        if self._plan.by == "concurrency":  # else it is known, and chance alone makes it vary
+            within = TIGHT_GROWING if grows else TIGHT_RATE
+            if requests is None or requests.half_width > within:
+                return False
         judged = [goal for goal in self._plan.goals if goal.name in ("ttft_p95", "e2e_p95")]
         for goal in judged:
             figure = figures[_FIELDS[goal.name]]
@@ -229,13 +242,10 @@ class SweepStep:
         spans += [(since_s, self._now_s) for since_s in open_since_s]
         return sum(max(0.0, end - max(start, begin_s)) for start, end in spans) / lasted_s
 
-    def _usd_per_good(self, ended: Sequence[SweepProbe]) -> Estimate | None:
-        good = sum(one.ok for one in ended)
-        spent = mean([one.usd for one in ended], 1)  # what one costs is no matter of the others
-        if self._plan.route.price is None or not good or spent is None:
+    def _usd_per_ktok(self, ended: Sequence[SweepProbe]) -> Estimate | None:
+        if self._plan.route.price is None:
             return None
-        each = len(ended) / good
-        return Estimate(spent.value * each, spent.low * each, spent.high * each)
+        return ratio([1_000 * one.usd for one in ended], [one.output_tokens for one in ended])
 
     def _flights(self, open_since_s: Sequence[float], begin_s: float) -> list[tuple[float, float]]:
         """Return how many were in flight whenever one began."""

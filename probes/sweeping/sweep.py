@@ -9,7 +9,7 @@ Rule 3: a limit that the server tells is not run into from far above: the load i
 allows, and then a tenth more.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, inf, sqrt
 from statistics import median
 from typing import Final
@@ -37,6 +37,8 @@ from probes.sweeping.views import (
 )
 from probes.sweeping.words import Findings, sentence
 
+CHEAPER: Final = 0.02
+"""Of what tokens cost: less is how long answers happened to be."""
 CHANGED: Final = 1.3
 """By so many times a median must have moved at the first load: what is less moves no edge by more
 than it is known to."""
@@ -98,7 +100,7 @@ class Sweep:
             return SweepStep(plan, plan.first, "grow")
         checks = len(self.points) - len(own)
         edges = edges_of(own, plan)
-        if not edges and own[-1].load < plan.most:
+        if own[-1].load < plan.most and (not edges or self._may_be_chance(edges, own[-1])):
             return SweepStep(plan, self._grown(own[-1].load), "grow")
         if len(own) == 1:
             return None
@@ -113,6 +115,13 @@ class Sweep:
         if closing and checks < MOST_CHECKS:
             return SweepStep(plan, plan.first, "check")
         return None
+
+    def _may_be_chance(self, edges: Sequence[SweepEdge], last: SweepPoint) -> bool:
+        """Tell whether all there is is a queue that one step by rate has seen: queues come and go,
+        and twice as much shows whether it stays."""
+        if self.plan.by != "rate" or last.purpose != "grow":
+            return False
+        return [(edge.kind, edge.begins) for edge in edges] == [("saturated", last.load)]
 
     def _grown(self, load: float) -> float:
         """Return the next load of the growth: a limit that is told is met on the way."""
@@ -269,12 +278,14 @@ def _best(
 
 
 def _per_usd(own: Iterable[SweepPoint]) -> float | None:
-    """Return the largest load at which an answer costs least; None where none is surely cheaper
-    than another one."""
-    costs = {one.load: one.usd_per_good for one in own if one.usd_per_good is not None}
+    """Return the largest load at which tokens cost least; None where they surely cost more at
+    none."""
+    costs = {one.load: one.usd_per_ktok for one in own if one.usd_per_ktok is not None}
     if not costs:
         return None
     cheapest = min(costs.values(), key=lambda cost: cost.value)
-    if max(cost.low for cost in costs.values()) <= cheapest.high:
+    dearest = max(costs.values(), key=lambda cost: cost.low)
+    if dearest.low <= max(cheapest.high, cheapest.value * (1 + CHEAPER)):
         return None
-    return max(load for load, cost in costs.items() if cost.low <= cheapest.value)
+    cheap = cheapest.value * (1 + CHEAPER)
+    return max(load for load, cost in costs.items() if cost.value <= cheap)

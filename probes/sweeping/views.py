@@ -93,8 +93,9 @@ class SweepPoint(msgspec.Struct, frozen=True):
     """Output tokens of all of them together."""
     stream_tokens_per_s: Estimate | None = None
     """Of one stream, in the median."""
-    usd_per_good: Estimate | None = None
-    """USD that was charged for each probe that was ok; None where no price is known."""
+    usd_per_ktok: Estimate | None = None
+    """USD that all its probes cost for each 1,000 output tokens of those that were ok; None where
+    no price is known."""
     tokens: int = 0
     """Charged, its warm-up included."""
     usd: float = 0.0
@@ -180,7 +181,7 @@ class SweepView(msgspec.Struct, frozen=True):
     best: float | None = None
     """The largest load that was tried at which the goals are kept."""
     per_usd: float | None = None
-    """The load at which an answer costs least; None where none is cheaper than the others."""
+    """The largest load at which tokens cost least; None where they surely cost more at none."""
     load: float | None = None
     """What is asked for now."""
     doing: str = ""

@@ -78,7 +78,7 @@ def limit_words(limit: SweepLimit) -> str:
         case _:
             if value == inf:
                 return "of which limit nobody says"
-            words = f"about {_rounded(value)} requests a minute are let in"
+            words = f"about {counted(float(f'{value:.3g}'), 'request')} a minute let in"
     return words + (", as the server says" if told is not None else "")
 
 

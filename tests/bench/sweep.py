@@ -1,8 +1,8 @@
 """Whether a sweep finds what a provider carries, and claims nothing of one that changes.
 
 Sweeps as they run, with their own engine and provider in virtual time: the simulator's models of
-known capacity, under noise. `python tests/bench/sweep.py` prints a row for each run and one for each
-provider.
+known capacity, under noise. `python tests/bench/sweep.py` prints a row for each run and one for
+each provider.
 
     --runs N       of each provider (default: 10)
     --only TEXT    only providers with this in their name
@@ -206,7 +206,7 @@ def told(found: Estimate | None) -> str:
     return "–" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-async def real(provider: Provider) -> SweepView:
+def really_swept(provider: Provider) -> SweepView:
     """Run one sweep with an engine of its own against a provider on loopback."""
     scenario = provider.scenario
     command = [sys.executable, "-P", "-m", "probes.simulator", "--scenario", scenario]
@@ -221,7 +221,7 @@ async def real(provider: Provider) -> SweepView:
         try:
             sweeps = Sweeps(Config(routes=(route,)), {}, ledger=ledger)
             sweep = sweeps.propose(route.name, goals=provider.goals)
-            await sweep.run()
+            anyio.run(sweep.run)
         finally:
             ledger.close()
             served.stdin.close()
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in range(1, runs + 1):
             began_s = time.monotonic()
             if asked.real:
-                view = anyio.run(real, provider)
+                view = really_swept(provider)
                 within += view.spent_probes <= view.cost.probes
             else:
                 view, session = swept(provider, seed, by=asked.by)
