@@ -21,7 +21,7 @@ from probes.board.incident_log import KnownIncident
 from probes.board.route import UNANSWERED, Refusal, RouteBoard, Standing
 from probes.board.views import RouteState
 from probes.config.goals import shape_of
-from probes.events import Cause, Evidence, HeldReason
+from probes.events import Cause, Diagnosis, Evidence, HeldReason
 from probes.events.diagnosis_words import counts_failures, what_words
 from probes.stats.samples import Metric
 from probes.stats.tally import Tally
@@ -180,12 +180,7 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
         live: what its goals say now.
     """
     event = incident.event
-    makes = _MAKES[event.cause]
-    fails = makes == "latency" and counts_failures(event.evidence)
-    if fails and event.cause == "network_path":
-        makes = "refused"
-    elif fails and event.cause == "unknown":
-        makes = "failing"
+    makes = _makes(event)
     if makes == "nothing":
         return None
     late: RouteState = live if live in ("slow", "sluggish") else _by_evidence(event.evidence, route)
@@ -208,6 +203,19 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
     if event.state == "perhaps" and RANK[state] < RANK[_WORST_PERHAPS]:
         return _WORST_PERHAPS
     return state
+
+
+def _makes(event: Diagnosis) -> _Makes:
+    """Return what a diagnosis makes of its routes, by its cause and by what its evidence counts."""
+    makes = _MAKES[event.cause]
+    if not counts_failures(event.evidence):
+        return makes
+    if event.cause == "network_path":
+        return "refused"
+    if event.cause == "unknown":
+        return "failing"
+    # Another model answers, say, and it answers wrongly.
+    return "wrong" if makes == "changed" else makes
 
 
 def _nothing_succeeds(route: RouteBoard, from_ns: int) -> bool:

@@ -73,7 +73,10 @@ _GROWN: Final[dict[Cause, str]] = {
 }
 
 _FAILURES: Final[frozenset[FigureName]] = frozenset(
-    ("failed_share", "overloaded_share", "throttled_share", "truncated_share", "in_a_row")
+    (
+        *("failed_share", "overloaded_share", "throttled_share", "truncated_share"),
+        *("wrong_share", "in_a_row"),
+    )
 )
 
 
