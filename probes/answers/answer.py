@@ -167,6 +167,8 @@ class AnswerReader:
         self._streamed = streamed
         self._live = False
         """It is a stream whose output is told as it comes: the usual read."""
+        self._flow: Flow | None = None
+        """What the next read may go on with: all that was fed is told, and words flow."""
         self._lessons = 0
         self._form: BodyForm | None = None
         self._body = bytearray()
@@ -198,6 +200,7 @@ class AnswerReader:
         `trailed` says that more than body came with it, after it; `cuts` are the places in it where
         the server began to send apart from what was before.
         """
+        self._flow = None
         if self._broken:
             return OVER
         if cuts and self._first_kind == "none":
@@ -215,7 +218,11 @@ class AnswerReader:
             return OVER
         encoding = "encoding" if self._inflater is not None and self._inflater.failed else ""
         self._broken = self._broken or self._stream.broken or encoding
-        return msgspec.structs.replace(progress, terminal=True) if self._broken else progress
+        if self._broken:
+            return msgspec.structs.replace(progress, terminal=True)
+        if self._decoder.fresh and self._inflater is None:
+            self._flow = self._interpreter.flow
+        return progress
 
     def more(self, data: bytes) -> int:
         """Take a read that only adds words to those of the one before; return their characters.
@@ -223,11 +230,8 @@ class AnswerReader:
         0 of any other, which was not taken and is to be fed. What it would say of this one is known
         then: one event and nothing after it, with output of the same kind as the last.
         """
-        flow = self._interpreter.flow
-        if flow is None or not self._decoder.fresh or self._broken or self._inflater is not None:
-            return 0
-        size = self._size + len(data)
-        if len(data) > BYTES_AT_ONCE or size > MAX_STREAM_BYTES:
+        flow, size = self._flow, self._size + len(data)
+        if flow is None or len(data) > BYTES_AT_ONCE or size > MAX_STREAM_BYTES:
             return 0
         template = flow.template
         words = template.words(data) if template is not None else ""
@@ -315,12 +319,37 @@ class AnswerReader:
     def _read_events(self, data: bytes, trailed: bool) -> Progress:
         payload = self._decoder.plain(data) if len(data) <= BYTES_AT_ONCE else None
         if payload is None:
-            return self._read_together(self._stream.events(data), trailed)
+            return self._several(data, trailed) or self._read_together(
+                self._stream.events(data), trailed
+            )
         progress = self._interpreter.usual(payload)
         if progress is None:
             return self._read_together(self._stream.event_of(payload), trailed)
         self._events += 1
         return _not_newest(progress) if trailed else progress
+
+    def _several(self, data: bytes, trailed: bool) -> Progress | None:
+        """Return what several events like the last brought: what a busy engine reads."""
+        flow = self._interpreter.flow
+        template = flow.template if flow is not None and self._decoder.fresh else None
+        if flow is None or template is None or len(data) > BYTES_AT_ONCE:
+            return None
+        found = template.several(data)
+        if len(found) < 2:
+            return None
+        flow.pieces += found
+        self._events += len(found)
+        words = "".join(found)
+        return Progress(
+            kind="reasoning" if flow.is_reasoning else "content",
+            answer=not flow.is_reasoning,
+            characters=len(words),
+            text="" if flow.is_reasoning else words,
+            reasoning=words if flow.is_reasoning else "",
+            alone=False,
+            first_is_newest=False,
+            last_is_newest=not trailed,
+        )
 
     def _read_together(self, events: Iterable[ServerSentEvent], trailed: bool) -> Progress:
         """Return what one read's events brought together."""

@@ -10,7 +10,8 @@ Rule 2  What is compared is whole. All bytes before the words and after them are
         the words are text that ends no string and needs no undoing: UTF-8, without quotes,
         backslashes and control characters. JSON that begins alike, ends alike and has such a
         string in the same place says the same; anything else is decoded.
-Rule 3  An event that is not usual ends the flow: what it changed may change what words mean.
+Rule 3  Several such events in one read are the words of each with the same bytes between them.
+Rule 4  An event that is not usual ends the flow: what it changed may change what words mean.
 """
 
 from collections.abc import Callable
@@ -22,11 +23,12 @@ _QUOTE: Final = b'"'
 class Template:
     """A read that brought one usual event, without its words."""
 
-    __slots__ = ("_after", "_before", "_from", "_to")
+    __slots__ = ("_after", "_before", "_between", "_from", "_to")
 
     def __init__(self, before: bytes, after: bytes) -> None:
         self._before = before
         self._after = after
+        self._between = after + before
         self._from, self._to = len(before), -len(after)
 
     def words(self, data: bytes) -> str:
@@ -39,6 +41,18 @@ class Template:
             return ""
         # Printable says more than JSON asks (no no-break space): what it refuses is decoded.
         return words if words.isprintable() and '"' not in words and "\\" not in words else ""
+
+    def several(self, data: bytes) -> list[str]:
+        """Return the words of each event of a read that is several such, else nothing."""
+        if not (data.startswith(self._before) and data.endswith(self._after)):
+            return []
+        try:
+            found = [raw.decode() for raw in data[self._from : self._to].split(self._between)]
+        except UnicodeDecodeError:
+            return []
+        together = "".join(found)
+        plain = together.isprintable() and '"' not in together and "\\" not in together
+        return found if plain and all(found) else []
 
 
 def learned(data: bytes, words: str, read: Callable[[bytes], str]) -> Template | None:

@@ -159,7 +159,7 @@ class Attempt:
         if (
             at_ns <= self._watchdog.fresh_until_ns  # type: ignore[union-attr]  # set in run
             and recorder.characters <= self._most_characters
-            and not (trailed or cuts or self._listener.hears_output)
+            and not (trailed or self._listener.hears_output)
         ):
             characters = self._reader.more(data)  # type: ignore[union-attr]  # as in _take
             if characters:

@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-pin", action="store_true", help="let server and clients share all cores")
     add("--nice", type=int, default=0, metavar="N", help="of the clients, -20 to 19 (default: 0)")
     add("--no-realtime", action="store_true", help="give the server no real-time priority")
+    add("--tree", action="append", default=[], metavar="NAME=PATH", help="another llmtop too")
     add("--json", type=Path, metavar="FILE")
     return parser
 
@@ -87,6 +88,9 @@ def _say(text: str) -> None:
 def _wanted(options: argparse.Namespace) -> list[Client]:
     """Return the clients that can be run, and say of the others why not."""
     wanted = [client for client in CLIENTS if client.name in options.clients]
+    for tree in options.tree:
+        name, _, path = tree.partition("=")
+        wanted.append(Headless(name, Path(path).absolute()))
     for client in wanted:
         if reason := client.missing():
             _say(f"{client.name}: left out, {reason}")
