@@ -30,7 +30,10 @@ from tui.panes.verdicts import verdicts_lines
 from tui.panes.view import ViewState
 from tui.screens.glossary import states_section
 
-_NEW: Final = "ąćęłńśźżĄĆĘŁŃŚŹŻáéíóúýàèìòùâêîôûäëïöüÿãõñçÁÉÍÓÚÀÈÌÒÙÂÊÎÔÛÄËÏÖÜÃÕÑÇøåæØÅÆðþÐÞčďěňřšťůžČĎĚŇŘŠŤŮŽĺľŕĹĽŔĐđ"
+_NEW: Final = (
+    "ąćęłńśźżĄĆĘŁŃŚŹŻáéíóúýàèìòùâêîôûäëïöüÿãõñçÁÉÍÓÚÀÈÌÒ"
+    "ÙÂÊÎÔÛÄËÏÖÜÃÕÑÇøåæØÅÆðþÐÞčďěňřšťůžČĎĚŇŘŠŤŮŽĺľŕĹĽŔĐđ"
+)
 """Keys that nobody has by himself, and that no word of ours begins with."""
 OTHERS: Final = remapped({key.id: [_NEW[place]] for place, key in enumerate(KEYS)})
 NONE: Final = remapped({key.id: [] for key in KEYS if key.id != "quit"})
