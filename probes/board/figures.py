@@ -142,7 +142,7 @@ class RouteAt:
         self.offset_ns = now_ns - route.run.origin_ns
         self._shortest = _shortest_alike(slice_index(self.offset_ns))
         self._tallies: dict[WindowName, Tally] = {}
-        self._percentiles: dict[tuple[Metric, WindowName], Percentiles] = {}
+        self._percentiles: dict[tuple[Metric, WindowName, str], Percentiles] = {}
         self._now_tally: Tally | None = None
         self._now_percentiles: dict[Metric, Percentiles] = {}
 
@@ -163,24 +163,25 @@ class RouteAt:
         return first_slice(window, slice_index(self.offset_ns)) < self._first_after(from_ns)
 
     def percentiles(
-        self, metric: Metric, window: WindowName, from_ns: int | None = None
+        self, metric: Metric, window: WindowName, from_ns: int | None = None, cohort: str = ""
     ) -> Percentiles:
-        """Return the percentiles of a metric of the present cohort over a window, graded by the
-        goal that holds at the present answer cap.
+        """Return the percentiles of a metric over a window, of the present cohort or of another,
+        graded by the goal that holds at its answer cap.
 
         With `from_ns` only of slices that began after that stamp.
         """
-        samples = self.route.cohorts.get(self.route.cohort)
+        cohort = cohort or self.route.cohort
+        samples = self.route.cohorts.get(cohort)
         if from_ns is not None and self.reaches_behind(window, from_ns):
             first = self._first_after(from_ns)
             read = _EMPTY if samples is None else samples.of(metric).since(first, self.offset_ns)
-            return Percentiles(read, self.route.goal_s(metric))
+            return Percentiles(read, self.route.goal_s(metric, cohort))
         window = self._shortest[window]
-        found = self._percentiles.get((metric, window))
+        found = self._percentiles.get((metric, window, cohort))
         if found is None:
             read = _EMPTY if samples is None else samples.of(metric).read(window, self.offset_ns)
-            found = Percentiles(read, self.route.goal_s(metric))
-            self._percentiles[metric, window] = found
+            found = Percentiles(read, self.route.goal_s(metric, cohort))
+            self._percentiles[metric, window, cohort] = found
         return found
 
     def first_now(self) -> int:

@@ -293,7 +293,10 @@ def _said(route: RouteBoard, state: Standing) -> str:
         return ""  # as nearly always
     if state.state == "throttled":
         return route.said_since("throttled", state.since_ns)
-    return route.said_since("failed", state.since_ns) if state.state in REFUSING else ""
+    if state.state not in REFUSING:
+        return ""
+    said = route.said_since("failed", state.since_ns)
+    return said or route.said_since("wrong", state.since_ns)
 
 
 def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:

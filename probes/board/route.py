@@ -24,8 +24,9 @@ from probes.board.pace import PaceWatch
 from probes.board.probe_log import BYTES_KEPT, ProbeLog
 from probes.board.throttles import ThrottleLog
 from probes.board.views import HURT_STATES, ChartPoint, KnobEffect, Marker, RouteState
-from probes.config.goals import cap_of, e2e_goal_s, is_e2e_goal_scaled
+from probes.config.goals import band_of, cap_of, e2e_goal_s, is_e2e_goal_scaled
 from probes.events import (
+    WRONG_ANSWER,
     Arrivals,
     AttemptFinished,
     AttemptStarted,
@@ -44,7 +45,7 @@ from probes.events import (
     SkipReason,
     Usual,
 )
-from probes.events.diagnosis_words import server_words
+from probes.events.diagnosis_words import server_words, wrong_words
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import gaps_between, longest_gap_ns
 from probes.stats.log_buckets import DurationWindows, LogBuckets
@@ -69,7 +70,7 @@ _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
-Refusal: TypeAlias = Literal["throttled", "failed"]
+Refusal: TypeAlias = Literal["throttled", "failed", "wrong"]
 """How an attempt ended that was not ok: of each the server's last words are kept."""
 
 
@@ -129,7 +130,8 @@ class RouteBoard:
         self.cohorts: dict[str, CohortSamples] = {}
         """Least recently used first."""
         self.cohort = ""
-        """The one that new attempts belong to."""
+        """The one that new attempts belong to; of a mix of shapes the one shown, by the last
+        `usual`: a judge tells that of the shape that is ill, else of the one that comes most."""
         self.chunk_gaps = DurationWindows()
         """Of all cohorts, as are round trips and TTFT of the heat map."""
         self.rtt = DurationWindows()
@@ -185,6 +187,8 @@ class RouteBoard:
         """When the server last said why it refuses, and its words: hostile."""
         self.pace: PaceWatch | None = None
         """None where the pace is closed."""
+        self._wrong: deque[str] = deque(maxlen=2)
+        """What was expected of the newest wrong answers and what came, newest first: hostile."""
         self._counts = RouteCounts(route=info.name, in_flight=0, target=info.concurrency)
         self._counted_ns = 0
         self._skipped_before = 0
@@ -337,14 +341,19 @@ class RouteBoard:
         if event.evidence:
             self.evidence_ns = event.at_ns
         self.lanes.started(event)
-        if event.cohort and event.cohort != self.cohort:
-            self._change_cohort(event)
-        if event.cohort:
+        # Of a mix the other shapes come and go beside the one that is shown.
+        is_shown = not (self.info.is_mix and self.cohort) or (
+            band_of(event.cohort) == band_of(self.cohort)
+        )
+        if event.cohort and event.cohort != self.cohort and is_shown:
+            self._change_cohort(event.cohort, event.at_ns)
+        if event.cohort and is_shown:
             self._tell_effect(self.knob_effects.began(event.cohort, event.at_ns))
-        if len(self.cohorts) != 1 or self.cohort not in self.cohorts:
-            samples = self._samples(self.cohort)
-            del self.cohorts[self.cohort]
-            self.cohorts[self.cohort] = samples
+        newest = self.cohort if is_shown else event.cohort
+        if len(self.cohorts) != 1 or newest not in self.cohorts:
+            samples = self._samples(newest)
+            del self.cohorts[newest]
+            self.cohorts[newest] = samples
         probe = self._attempt_began(event, event.at_ns, event.at_ns)
         if self.pace is not None and not event.evidence:
             probe.scheduled_ns = event.scheduled_ns
@@ -505,8 +514,10 @@ class RouteBoard:
         self.is_due = True  # a pause is seen at once: the same key ends it
 
     def known_usual(self, event: Usual) -> None:
-        """Note what its figures are while it is well."""
+        """Note what its figures are while it is well; of a mix that shape is shown from now on."""
         self.usual = event
+        if self.info.is_mix and event.cohort != self.cohort and event.cohort in self.cohorts:
+            self._change_cohort(event.cohort, event.at_ns)
 
     def recovered(self, incident: KnownIncident, at_ns: int) -> None:
         """Note that an incident is over."""
@@ -527,12 +538,16 @@ class RouteBoard:
             self.knob_effects.add(
                 "throttled_share", event.cohort, began_ns or event.at_ns, is_throttled
             )
-        if event.outcome == "ok":
+        is_wrong = event.reason == WRONG_ANSWER.reason
+        if event.outcome == "ok" or is_wrong:  # served, be it of no use
             # The first success after an onset may end a state, and does so at once.
             if self.health.state in UNANSWERED and self.ok_began_ns < self.health.since_ns:
                 self.is_due = True
             self.ok_began_ns = max(self.ok_began_ns, event.stamps_ns.started or event.at_ns)
             self.refused_in_a_row = 0
+            if is_wrong:
+                self._wrong.appendleft(event.message)
+                self._said["wrong"] = (event.at_ns, wrong_words(self._wrong))
             return
         if event.outcome == "throttled":
             self.run.throttles.throttled(event)
@@ -544,11 +559,11 @@ class RouteBoard:
         refusal: Refusal = "throttled" if event.outcome == "throttled" else "failed"
         self._said[refusal] = (event.at_ns, words)
 
-    def _change_cohort(self, event: AttemptStarted) -> None:
+    def _change_cohort(self, cohort: str, at_ns: int) -> None:
         if self.cohort:
-            text = f"cohort {self.cohort}→{event.cohort}"
-            self._cohort_marks.append(Marker(event.at_ns, text, "cohort"))
-        self.cohort = event.cohort
+            text = f"cohort {self.cohort}→{cohort}"
+            self._cohort_marks.append(Marker(at_ns, text, "cohort"))
+        self.cohort = cohort
         for points in self.chart_points.values():
             points.clear()
         self.is_due = True  # the percentiles of one cohort never stand under another's name
@@ -575,7 +590,7 @@ class RouteBoard:
         cohort = cohort or self.cohort
         samples = self.cohorts.get(cohort)
         if samples is None:
-            if len(self.cohorts) >= _COHORTS_KEPT:
+            if len(self.cohorts) >= _COHORTS_KEPT + len(self.info.shapes):
                 del self.cohorts[next(iter(self.cohorts))]
             samples = self.cohorts[cohort] = CohortSamples()
         return samples

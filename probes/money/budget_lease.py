@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from probes.config import Budget, Price, Route
-from probes.config.prompts import estimate_tokens
+from probes.config.prompts import OVERHEAD_TOKENS
 from probes.control.commands import Allow, Allowance, Burst, Command, ProbeNow
 from probes.control.wanted import WantedRoute, wanted_of
 from probes.events import (
@@ -316,7 +316,8 @@ class BudgetLease:
             route.name: _RouteLease(
                 key=route_key(route),
                 wanted=self._wanted.routes[route.name],
-                prompt_tokens=estimate_tokens((route.system or "") + route.prompt),
+                # What a template adds the engine's hello tells.
+                prompt_tokens=route.input_tokens - OVERHEAD_TOKENS,
                 price=route.price,
             )
             for route in routes

@@ -136,6 +136,11 @@ class RecordedSession:
         return
 
     @property
+    def sweeps(self) -> None:
+        """The same."""
+        return
+
+    @property
     def wanted(self) -> Wanted:
         """The routes as they began. No knob turns."""
         return self._wanted

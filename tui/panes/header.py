@@ -19,6 +19,8 @@ from probes.events import HeldReason
 from probes.kit.clock import NS_PER_S
 from probes.kit.sanitise import neutralise
 from probes.kit.short_figures import lasting
+from probes.sweeping.views import SweepView
+from probes.sweeping.words import load_number
 from tui.draw.text import (
     Line,
     Role,
@@ -47,6 +49,9 @@ _BUDGET_NEAR: Final = 0.8
 """Share of the hour's budget from which it stands out: at an even pace twelve minutes are left."""
 _MOST_NAMED: Final = 3
 """Routes that are named in the banner; of the rest it has the number."""
+
+FIRES: Final[Span] = ("⚑", "missed")
+"""An alert that nobody has acknowledged."""
 
 _RESTING: Final = frozenset[RouteState](("paused", "starting"))
 """Neither well nor hurt: nobody asks them, or they have not answered yet."""
@@ -80,6 +85,9 @@ class Strips:
     """That of the times shown; None is this machine's."""
     comparison: ComparisonView | None = None
     """One that asks, or of which nobody has seen the end; None beside its page, which says more."""
+
+    sweep: SweepView | None = None
+    """The same of a sweep."""
 
     def header(self, snapshot: Snapshot, view: ViewState, width: int, height: int) -> list[Line]:  # noqa: ARG002
         """Return the strip: where in time one stands, what is going on, and at the right how far it
@@ -119,7 +127,12 @@ class Strips:
     def _lead(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         """Return what every strip begins with."""
         called = _called(self.present or snapshot, view)
-        return [*self._lamp(snapshot, view), *called, *_comparison(self.comparison, view)]
+        return [
+            *self._lamp(snapshot, view),
+            *called,
+            *_comparison(self.comparison, view),
+            *_sweep(self.sweep, view),
+        ]
 
     def _lamp(self, snapshot: Snapshot, view: ViewState) -> "list[_Part]":
         if self.replay is None:
@@ -345,7 +358,7 @@ def _called(snapshot: Snapshot, view: ViewState) -> list[_Part]:
     if not number:
         return []
     words = counted(number, "alert", short=True)
-    return [_Part(((" ", "text"), (f"⚑ {words}", "missed")), 0.1)]
+    return [_Part(((" ", "text"), (f"{FIRES[0]} {words}", FIRES[1])), 0.1)]
 
 
 def _elapsed(seconds: float) -> str:
@@ -410,6 +423,18 @@ def _comparison(shown: ComparisonView | None, view: ViewState) -> list[_Part]:
         return [_Part(((f"  {words}", "title"),), _COMPARES)]
     told = f"comparing {shown.pairs}/{shown.cost.pairs}"
     return [_Part(((f"  {told}", "accent"),), _COMPARES)]
+
+
+def _sweep(shown: SweepView | None, view: ViewState) -> list[_Part]:
+    """Return that a sweep asks, and for what; or that it is over, and what shows it."""
+    if shown is None:
+        return []
+    if shown.is_over:
+        words = f"sweep over: {key_or_label('sweep', view.keys)}"
+        return [_Part(((f"  {words}", "title"),), _COMPARES)]
+    # Its load is in every figure beside it, so that it is told how much that is.
+    at = "" if shown.load is None else f" at {load_number(shown.load, shown.by)}"
+    return [_Part(((f"  sweeping{at}", "accent"),), _COMPARES)]
 
 
 def _routes(snapshot: Snapshot) -> Line:

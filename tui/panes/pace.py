@@ -5,6 +5,7 @@ from typing import Final
 
 from probes.board.views import PaceView, RouteView
 from probes.events.pace_words import SKIP_WORDS, pace_words
+from probes.kit.short_figures import counted
 from tui.draw.text import count, three_digits
 from tui.keys import Hotkey, hints
 
@@ -43,7 +44,9 @@ def cause_words(route: RouteView) -> str:
         return ""
     if pace.why != "late":
         return SKIP_WORDS[pace.why]
-    return "the place is taken" if route.target == 1 else f"all {route.target} places are taken"
+    if route.target == 1:
+        return "the place is taken"
+    return f"all {counted(route.target, 'place')} are taken"
 
 
 def remedy_words(route: RouteView, keys: Sequence[Hotkey]) -> str:

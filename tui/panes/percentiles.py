@@ -234,9 +234,13 @@ def percentiles_title(snapshot: Snapshot, view: ViewState) -> str:
 
 
 def cohort_words(cohort: str) -> str:
-    """Return a cohort in words: `cap 64, in ≤256`."""
+    """Return a cohort in words: `cap 64, in ≤256`, or `aa-1k, cap 1000, in ≤1k`."""
     cap, _, band = cohort.partition("/")
-    return f"cap {cap}, in {band if band.startswith('>') else f'≤{band}'}" if band else cohort
+    band, _, shape = band.partition("/")
+    if not band:
+        return cohort
+    words = f"cap {cap}, in {band if band.startswith('>') else f'≤{band}'}"
+    return f"{shape}, {words}" if shape else words
 
 
 def _table_lines(

@@ -29,6 +29,7 @@ VerbName: TypeAlias = Literal[
     "tag",
     "untag",
     "compare",
+    "sweep",
     "pause",
     "route",
     "filter",
@@ -111,6 +112,12 @@ VERBS: Final[tuple[Verb, ...]] = (
         "[CHANGE]",
         "compare what is tagged, or the route with itself after fresh, stream, prompt=N or "
         "base-url=URL",
+    ),
+    Verb(
+        "sweep",
+        "[WORDS]",
+        "ask the route for more until it carries no more; by=rate, max=N or goals such as "
+        "ttft_p95=1.0",
     ),
     Verb(
         "pause",

@@ -15,12 +15,15 @@ import msgspec
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
-from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, Hotkey, ScreenName, first_key
+from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, SWEEP, Hotkey, ScreenName, first_key
 from tui.panes.comparison import STATE_WORDS
+from tui.panes.header import FIRES
 from tui.panes.moment import THEN
 from tui.panes.pace import BEHIND
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
+from tui.panes.sweep import STATE_WORDS as SWEEP_STATES
 from tui.panes.view import ARM_LETTERS, PaneName
+from tui.screens.alert_list import OVER, SEEN
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -270,6 +273,42 @@ _COMPARISON: Final = Section(
         Term(STATE_WORDS["budget"], "Its pairs, tokens or USD ran out before it knew.", "slow"),
     ),
 )
+_SWEEP: Final = Section(
+    "sweep",
+    (
+        Term("AT", "The load: requests at once, or begun each second.", "title"),
+        Term("●", "All goals are kept, as far as one knows.", "good"),
+        Term("○", "A goal is missed, or looks so.", "sluggish"),
+        Term("⊘", "429s came that belong to the load.", "throttled"),
+        Term("✕", "Surely more than a twentieth fail otherwise.", "missed"),
+        Term("surely", "Between which two the p95 lies, in 49 of 50 such steps."),
+        Term("±%", "How far throughput may be from its figure."),
+        Term("never", "So many fail that the p95 is of those that get no answer.", "missed"),
+        Term("knee", "The load beyond which more requests only wait for each other.", "accent"),
+        Term("tight", "The step ended because more of the same would tell nothing more.", "dim"),
+        Term(
+            "time over", "It ended because its 30 s were; the intervals say what is known.", "dim"
+        ),
+        Term(
+            "checked again", "The first load once more: is the provider still what it was?", "dim"
+        ),
+        Term(SWEEP_STATES["ill"], "It is not: no knee and no limit is claimed.", "missed"),
+        Term(SWEEP_STATES["budget"], "Another step might have spent more than was told.", "slow"),
+    ),
+)
+_ALERTS: Final = Section(
+    "alerts, in the header and their list",
+    (
+        Term(FIRES[0], "Fires, and nobody has acknowledged it; the header counts these.", FIRES[1]),
+        Term(SEEN[0], "Fires, and is acknowledged: the header is calm.", SEEN[1]),
+        Term(OVER[0], "Over.", OVER[1]),
+        Term(
+            "muted",
+            "Its routes call nobody for an hour: no bell, notification or `on_alert`. What still "
+            "fires then calls then, where nobody has acknowledged it.",
+        ),
+    ),
+)
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
@@ -363,6 +402,7 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "probes": (_LANES, _PAGE),
     "request": (_LANES,),
     "comparison": (_COMPARISON,),
+    "sweep": (_SWEEP,),
 }
 
 _TIME: Final = Section(
@@ -389,16 +429,29 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     **dict.fromkeys(("phases", "heat", "figures", "probes"), ROUTE),
     "request": PROBE,
     "comparison": COMPARISON,
+    "sweep": SWEEP,
 }
 """The screens whose panes those are that have no place on the home screen."""
 
 GLOSSARY: Final = (
-    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER, _TIME),
+    *(
+        _FIGURES,
+        _COLUMNS,
+        _MARKS,
+        _LANES,
+        _CHARTS,
+        _ALERTS,
+        _PAGE,
+        _COMPARISON,
+        _SWEEP,
+        _OBSERVER,
+        _TIME,
+    ),
 )
 """All but the states."""
 
 HelpPage: TypeAlias = Literal[
-    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "time"
+    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "sweep", "time"
 ]
 HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 
@@ -501,12 +554,13 @@ def sections_of(
         case "figures":
             return (_FIGURES, _COLUMNS)
         case "marks":
-            return (_MARKS, _LANES, _CHARTS)
+            return (_MARKS, _LANES, _CHARTS, _ALERTS)
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
-        case "compare":
-            return (_COMPARISON, _keys_of(COMPARISON, "keys of its page", keys))
+        case "compare" | "sweep":
+            told, screen = (_COMPARISON, COMPARISON) if page == "compare" else (_SWEEP, SWEEP)
+            return (told, _keys_of(screen, "keys of its page", keys))
         case "observer":
             return (_OBSERVER,)
 

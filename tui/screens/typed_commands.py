@@ -28,7 +28,7 @@ from tui.screens.glossary import HELP_PAGES
 if TYPE_CHECKING:
     from tui.screens.live import LiveScreen
 
-_WITH_TEXT: Final = ("help", "manual", "tag", "compare")
+_WITH_TEXT: Final = ("help", "manual", "tag", "compare", "sweep")
 """Commands whose action takes what was typed after them."""
 
 
