@@ -15,7 +15,17 @@ import msgspec
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
-from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, Hotkey, ScreenName, first_key
+from tui.keys import (
+    COMPARISON,
+    HOME,
+    KEYS,
+    LEADERBOARD,
+    PROBE,
+    ROUTE,
+    Hotkey,
+    ScreenName,
+    first_key,
+)
 from tui.panes.comparison import STATE_WORDS
 from tui.panes.moment import THEN
 from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
@@ -265,6 +275,18 @@ _COMPARISON: Final = Section(
         Term(STATE_WORDS["budget"], "Its pairs, tokens or USD ran out before it knew.", "slow"),
     ),
 )
+_LEADERBOARD: Final = Section(
+    "leaderboard",
+    (
+        Term("TTFT tok/s", "Medians of the last probes of a route and what it was asked; "
+             "tok/s from the first output on."),
+        Term("E2E500", "TTFT + 500 / tok/s of each probe: what an answer of 500 tokens takes."),
+        Term("*", "Reasoning was streamed: it begins with the first token of the answer."),
+        Term("x to y", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
+        Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
+        Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
+    ),
+)  # fmt: skip
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
@@ -358,6 +380,7 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "probes": (_LANES, _PAGE),
     "request": (_LANES,),
     "comparison": (_COMPARISON,),
+    "leaderboard": (_LEADERBOARD,),
 }
 
 _TIME: Final = Section(
@@ -384,11 +407,13 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     **dict.fromkeys(("phases", "heat", "figures", "probes"), ROUTE),
     "request": PROBE,
     "comparison": COMPARISON,
+    "leaderboard": LEADERBOARD,
 }
 """The screens whose panes those are that have no place on the home screen."""
 
 GLOSSARY: Final = (
-    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _OBSERVER, _TIME),
+    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _PAGE, _COMPARISON, _LEADERBOARD),
+    *(_OBSERVER, _TIME),
 )
 """All but the states."""
 
@@ -501,7 +526,10 @@ def sections_of(
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
         case "compare":
-            return (_COMPARISON, _keys_of(COMPARISON, "keys of its page", keys))
+            return (
+                *(_COMPARISON, _keys_of(COMPARISON, "keys of its page", keys)),
+                *(_LEADERBOARD, _keys_of(LEADERBOARD, "keys of the leaderboard", keys)),
+            )
         case "observer":
             return (_OBSERVER,)
 
