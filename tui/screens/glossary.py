@@ -7,7 +7,7 @@ is the key of that id, whichever the user has.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -548,6 +548,13 @@ def _keys_of(screen: frozenset[ScreenName], title: str, keys: Sequence[Hotkey]) 
     return Section(title, tuple(map(_key_term, its)))
 
 
+_WORDS_ALONE: Final[Mapping[str, tuple[Section, ...]]] = {
+    "figures": (_FIGURES, _COLUMNS),
+    "marks": (_MARKS, _LANES, _CHARTS, _ALERTS),
+    "observer": (_OBSERVER,),
+}
+
+
 def sections_of(
     page: HelpPage,
     keys: Sequence[Hotkey] = KEYS,
@@ -565,10 +572,8 @@ def sections_of(
             return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
         case "states":
             return (states_section(keys),)
-        case "figures":
-            return (_FIGURES, _COLUMNS)
-        case "marks":
-            return (_MARKS, _LANES, _CHARTS, _ALERTS)
+        case "figures" | "marks" | "observer":
+            return _WORDS_ALONE[page]
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
@@ -578,8 +583,6 @@ def sections_of(
             return (_COMPARISON, of_comparison, _LEADERBOARD, of_board)
         case "sweep":
             return (_SWEEP, _keys_of(SWEEP, "keys of its page", keys))
-        case "observer":
-            return (_OBSERVER,)
 
 
 def _of_here(
