@@ -20,6 +20,7 @@ from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
 from probes.config.expect import settle_expect
 from probes.config.fields import fields_of, needed, note_missing, read_table
 from probes.config.prompts import generated_prompt
+from probes.config.prompts_file import PromptsFileError, read_prompts
 from probes.config.settings import (
     LONGEST_PROMPT_MB,
     Alerting,
@@ -32,6 +33,7 @@ from probes.config.settings import (
 )
 from probes.config.text import EncodingError, decode_text
 from probes.config.tls import TLS_FILES, anchor, check_authorities, check_tls
+from probes.config.workloads import WORKLOADS
 from probes.kit.open_regular import NotRegularError, TooLargeError
 from probes.kit.paths import PathError, config_folder, path_of
 from probes.kit.trust import UntrustedError, read_trusted
@@ -277,7 +279,7 @@ def _read_routes(
         if not merged.keys() >= {*needed(keys)}:
             continue
         for key, value in merged.items():
-            if keys[key].is_table:
+            if key in keys and keys[key].is_table:
                 merged[key] = keys[key].kind(**value)
         routes.append(Route(name=name, **merged))
         check_route(routes[-1], path, problems)
@@ -317,6 +319,16 @@ def _read_route_keys(
             values["prompt"] = _read_prompt(path_of(file, folder))
         except ValueError as error:
             problems.add((*path, "prompt_file"), str(error))
+    file = values.pop("prompts_file", None)
+    if file is not None:
+        values["prompts"] = ()
+        try:
+            values["prompts"] = read_prompts(path_of(file, folder))
+        except PromptsFileError as error:
+            for line in error.problems:
+                problems.add((*path, "prompts_file"), line)
+        except PathError as error:
+            problems.add((*path, "prompts_file"), str(error))
     if "expect" in values:
         values["expect"] = settle_expect(values["expect"], folder, (*path, "expect"), problems)
     for key in TLS_FILES:
@@ -333,9 +345,29 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         if any(key in own for key in group):
             for key in group:
                 merged.pop(key, None)
+    if own.get("pace") == "interval":
+        merged.pop("rate", None)  # that of [defaults] is for the routes whose pace is open
+    if "workload" in own or "prompts" in own:
+        merged.pop("system", None)  # theirs is a prompt of its own
     for key, value in own.items():
         merged[key] = {**defaults.get(key, {}), **value} if key in _MERGED_TABLES else value
+    if "workload" in merged:
+        _fill_in_workload(merged, defaults, own)
     return merged
+
+
+def _fill_in_workload(
+    merged: dict[str, Any], defaults: Mapping[str, Any], own: Mapping[str, Any]
+) -> None:
+    """Give a route what its workload asks for."""
+    workload = WORKLOADS[merged["workload"]]
+    # A cap that [defaults] has for all routes is none of a workload that a route asks for.
+    if "max_tokens" not in own and ("workload" in own or "max_tokens" not in defaults):
+        merged["max_tokens"] = workload.max_tokens
+    if workload.prompt is not None:
+        merged["prompts"] = (workload.prompt,)
+    if workload.is_fresh:
+        merged.pop("cache", None)
 
 
 def _read_prompt(file: Path) -> str:

@@ -108,20 +108,19 @@ def _lighter(watch: RouteWatch, cause: Cause) -> Advice:
     raised = watch.raised
     if raised is not None and raised.knob == "concurrency" and raised.before < watch.concurrency:
         return Advice(act="undo_knob", knob="concurrency", value=raised.before)
-    is_faster = raised is not None and raised.knob == "interval"
-    if (
-        raised is not None
-        and is_faster
-        and cause == "own_load"
-        and raised.before > watch.interval_s
-    ):
-        return Advice(act="undo_knob", knob="interval", value=raised.before)
+    if raised is not None and cause == "own_load":
+        if raised.knob == "interval" and raised.before > watch.interval_s:
+            return Advice(act="undo_knob", knob="interval", value=raised.before)
+        if raised.knob == "rate" and raised.before < watch.rate:
+            return Advice(act="undo_knob", knob="rate", value=raised.before)
     if watch.concurrency > 1:
         return Advice(act="set_knob", knob="concurrency", value=watch.concurrency - 1)
     return _slower(watch)
 
 
 def _slower(watch: RouteWatch) -> Advice:
+    if watch.rate:
+        return Advice(act="set_knob", knob="rate", value=float(f"{watch.rate / 2:.2g}"))
     return Advice(act="set_knob", knob="interval", value=max(1.0, watch.interval_s * 2))
 
 

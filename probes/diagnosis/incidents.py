@@ -19,7 +19,8 @@ import msgspec
 from probes.diagnosis.causes import Alarm, RouteCauses
 from probes.diagnosis.evidence import advice_for, evidence_of, size_of
 from probes.diagnosis.route_watch import RouteWatch
-from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState
+from probes.diagnosis.series import OF_A_SHAPE
+from probes.events import NEW_LEVELS, Cause, Diagnosis, DiagnosisState, Evidence
 from probes.events.diagnosis_words import diagnosis_text, server_words
 from probes.kit.clock import NS_PER_S
 
@@ -263,6 +264,7 @@ class Incidents:
             evidence=evidence,
             against=against,
             advice=advice_for(incident.cause, [watch for watch, _ in ill], routes),
+            shape=_shape_of(evidence, [watch for watch, _ in ill]),
         )
         said = ""
         if words is not None:
@@ -271,6 +273,14 @@ class Incidents:
         told = diagnosis_text(event, said)
         incident.last = msgspec.structs.replace(event, text=told)
         return incident.last
+
+
+def _shape_of(evidence: Sequence[Evidence], watches: Sequence[RouteWatch]) -> str:
+    """Return the shape that an incident is about: that of the only route, of whose own series the
+    first figure is; empty for all."""
+    if len(watches) != 1 or not evidence or evidence[0].figure not in OF_A_SHAPE:
+        return ""
+    return watches[0].shape
 
 
 def _scopes(watches: Sequence[RouteWatch]) -> Iterable[Callable[[RouteWatch], bool]]:

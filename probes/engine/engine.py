@@ -39,6 +39,7 @@ from probes.control.commands import (
     Thicken,
     WatchText,
 )
+from probes.control.knobs import KnobName
 from probes.engine.answer_checks import AnswerChecks
 from probes.engine.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
 from probes.engine.introduction import route_info
@@ -118,7 +119,12 @@ class Engine:
             checker=self._checks,
         )
         self._routes = {
-            route.name: RouteRunner(route, configure.headers.get(route.name, {}), tools)
+            route.name: RouteRunner(
+                route,
+                configure.headers.get(route.name, {}),
+                tools,
+                configure.pace_parts.get(route.name),
+            )
             for route in configure.routes
         }
         self._headers = configure.headers
@@ -212,10 +218,8 @@ class Engine:
         runner: RouteRunner,
     ) -> None:
         match command:
-            case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
-                runner.set_knob(knob, command.value, command.who)
-                if knob == "concurrency":
-                    self._warn_of_descriptors(command.route)
+            case SetKnob(knob="concurrency" | "interval" | "rate" | "max_tokens" as knob):
+                self._set_knob(command, knob, runner)
             case Pause():
                 runner.pause(command.paused, cancel=command.cancel, who=command.who)
             case Burst():
@@ -232,6 +236,17 @@ class Engine:
                 runner.gate.cool_down(command.until_s, self._clock.monotonic_ns())
             case _:
                 self._notice(command.route, f"no knob is called {command.knob}")
+
+    def _set_knob(self, command: SetKnob, knob: KnobName, runner: RouteRunner) -> None:
+        is_open = runner.route.is_open
+        if knob == "rate" and not is_open:
+            self._notice(command.route, "its pace has no rate: it goes by the interval")
+        elif knob == "interval" and is_open:
+            self._notice(command.route, "its pace has no interval: it goes by the rate")
+        else:
+            runner.set_knob(knob, command.value, command.who, command.pace_part)
+        if knob == "concurrency":
+            self._warn_of_descriptors(command.route)
 
     def _notice(self, route: str, text: str) -> None:
         self._outbox.emit(Notice(at_ns=self._clock.monotonic_ns(), route=route, text=text))

@@ -29,9 +29,9 @@ from probes.control.evidence import asks_for_less
 from probes.engine.answer_checks import AnswerChecker
 from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
-from probes.engine.introduction import prompt_tokens
 from probes.engine.outbox import OpenStream
 from probes.engine.preview import TextPreview
+from probes.engine.prompts import FreshPrompts, PromptRotation
 from probes.engine.report import (
     AttemptIdentity,
     attempt_finished,
@@ -73,11 +73,17 @@ class Admission(Protocol):
     """Decides when an attempt may go, and hears what it cost and what it met."""
 
     async def admit(
-        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+        self,
+        tokens: Callable[[], int],
+        cancelled: Callable[[], bool],
+        *,
+        evidence: bool = False,
+        gives_way: bool = False,
     ) -> bool:
         """Wait until an attempt of at most `tokens()` may start, which is then reserved.
 
-        One of a probe beside the pace, as `evidence`, does not wait. Returns False, with nothing
+        One of a probe beside the pace, as `evidence`, does not wait, and one that `gives_way` waits
+        for nothing that anybody would call a hold. Returns False, with nothing
         reserved, when none may any more or `cancelled()` is true; nothing is awaited between the
         reservation and the return.
         """
@@ -108,7 +114,7 @@ class ProbeTools:
     checker: AnswerChecker | None = None
     """Looks at answers of which something is expected; None for nobody."""
     prompt_tokens: int = 0
-    """Of the input; 0 to estimate it."""
+    """Of the input, the largest of several; 0 to estimate it."""
     max_tokens: int = 0
     """The answer cap now, a knob; 0 to begin with the route's."""
     price: Price | None = None
@@ -116,6 +122,10 @@ class ProbeTools:
     price_source: PriceSource = "price"
     request_builder: RequestBuilder = field(init=False)
     policy: RetryPolicy = field(init=False)
+    rotation: PromptRotation = field(init=False)
+    shapes: Mapping[str, int] = field(init=False)
+    """The tokens of the largest prompt of each shape: a shape is one cohort."""
+    fresh_prompts: FreshPrompts = field(init=False)
     learned: LearnedUse = field(default_factory=LearnedUse)
     noticed: set[str] = field(default_factory=set)
     """What was said once of the route."""
@@ -127,14 +137,12 @@ class ProbeTools:
         """Fill in what the route says."""
         self.request_builder = RequestBuilder(self.route, headers)
         self.policy = RetryPolicy(self.route.retries, self.random)
-        self.prompt_tokens = self.prompt_tokens or prompt_tokens(self.route)
+        self.rotation = PromptRotation(self.route.prompts)
+        self.shapes = self.route.shapes
+        self.fresh_prompts = FreshPrompts(self.random)
+        self.prompt_tokens = self.prompt_tokens or self.route.input_tokens
         self.max_tokens = self.max_tokens or self.route.max_tokens
         self.price = self.price or self.route.price
-
-    @property
-    def cohort(self) -> str:
-        """Of the attempts that are asked now."""
-        return cohort_of(self.max_tokens, self.prompt_tokens)
 
     def learn_price(self, listed: Mapping[str, Price | None] | PriceListError) -> None:
         """Take the price that the provider's own list tells, or say why it tells none.
@@ -157,7 +165,8 @@ class ProbeTools:
 
     @property
     def most_tokens(self) -> int:
-        """What an attempt is expected to use at most under the cap as it is now."""
+        """What an attempt is expected to use at most under the cap as it is now; the same for all
+        shapes of a route, so that engine and host reserve alike without a word of each other."""
         return max(self.prompt_tokens + self.max_tokens, self.learned.tokens)
 
     def most_usd(self, tokens: int) -> float:
@@ -176,7 +185,10 @@ class Probe:
         *,
         scheduled_ns: int,
         evidence: bool = False,
+        gives_way: bool = False,
     ) -> None:
+        """`gives_way`: where something holds the route before its first attempt, it does not
+        begin."""
         self.identity = identity
         self.open_since_ns: int | None = None
         self.url = ""
@@ -190,6 +202,7 @@ class Probe:
         self._transport = transport
         self._scheduled_ns = scheduled_ns
         self._evidence = evidence
+        self._gives_way = gives_way
         self._stream: OpenStream | None = None
         self._cancelled = False
         self._why_cancelled = "user"
@@ -197,6 +210,8 @@ class Probe:
         self._attempt: AttemptIdentity
         """The newest that was admitted."""
         self._asked = tools.request_builder.way
+        self._prompt = tools.rotation.next()
+        """What it asks; None for what the route asks always."""
         self._number = 0
         self._retries = 0
         self._finished: list[AttemptFinished] = []
@@ -217,7 +232,10 @@ class Probe:
         """Do the request; return its last event, or None where it was never admitted."""
         tools, evidence = self._tools, self._evidence
         while await tools.gate.admit(
-            lambda: tools.most_tokens, lambda: self._cancelled, evidence=evidence
+            lambda: tools.most_tokens,
+            lambda: self._cancelled,
+            evidence=evidence,
+            gives_way=self._gives_way and not self._finished,
         ):
             event = await self._run_attempt()
             if self._cancelled:
@@ -287,18 +305,21 @@ class Probe:
         tools = self._tools
         route = tools.route
         asked = self._asked = tools.request_builder.way
+        prompt, max_tokens, size = self._prompt, tools.max_tokens, tools.prompt_tokens
+        if prompt is not None:
+            max_tokens, size = prompt.cap(max_tokens), tools.shapes[prompt.name]
         self._attempt = AttemptIdentity(
             route=route.name,
             probe=self.identity,
             attempt=self._number,
-            cohort=tools.cohort,
+            cohort=cohort_of(max_tokens, size, "" if prompt is None else prompt.name),
             dialect=asked.name,
             scheduled_ns=self._scheduled_ns,
             admitted_ns=tools.clock.monotonic_ns(),
             asked=Asked(
                 reserved_tokens=tools.most_tokens,
-                prompt_tokens=tools.prompt_tokens,
-                max_tokens=tools.max_tokens,
+                prompt_tokens=size,
+                max_tokens=max_tokens,
             ),
             evidence=self._evidence,
         )
@@ -312,13 +333,20 @@ class Probe:
             listener=self,
             keep_text=tools.include_text or self.expect.is_set,
             streamed=route.stream,
-            most_tokens=output_limit(tools.prompt_tokens, tools.max_tokens),
+            most_tokens=output_limit(size, max_tokens),
         )
         nonce = f"{tools.random.getrandbits(64):016x}" if route.cache == "bust" else None
+        is_fresh = prompt is not None and prompt.fresh_tokens > 0
         try:
-            request = tools.request_builder.request(asked, max_tokens=tools.max_tokens, nonce=nonce)
+            if prompt is not None and is_fresh:  # a retry's too: the first may be in a cache
+                prompt = tools.fresh_prompts.make(prompt, max_tokens=max_tokens)
+            request = tools.request_builder.request(
+                asked, max_tokens=max_tokens, nonce=nonce, prompt=prompt
+            )
             self.url = request.url
             answer = await self._checked(await attempt.run(request))
+            if prompt is not None and is_fresh:
+                tools.fresh_prompts.learn(prompt, answer.input_tokens)
         except BaseException:
             self._abandon()
             raise
@@ -395,14 +423,15 @@ class Probe:
     def _remark(self, event: AttemptFinished, charge: Charge) -> None:
         """Say once of the route what its server was not believed, and that it ignores its cap."""
         tools = self._tools
-        given = tools.prompt_tokens if event.input_tokens is None else event.input_tokens
+        asked = self._attempt.asked
+        given = asked.prompt_tokens if event.input_tokens is None else event.input_tokens
         output = charge.tokens - given
         reserved = f"{counted(tools.most_tokens, 'token is', 'tokens are')} reserved for the next"
         if event.reason == "cap_ignored":
-            text = f"the server ignores the answer cap of {tools.max_tokens}: its streams are cut"
+            text = f"the server ignores the answer cap of {asked.max_tokens}: its streams are cut"
             self._say_once("cap", event.at_ns, f"{text}, and {reserved}")
-        elif output > output_limit(tools.prompt_tokens, tools.max_tokens):
-            text = f"an answer took {counted(output, 'token')} under a cap of {tools.max_tokens}"
+        elif output > output_limit(asked.prompt_tokens, asked.max_tokens):
+            text = f"an answer took {counted(output, 'token')} under a cap of {asked.max_tokens}"
             self._say_once("cap", event.at_ns, f"{text}: {reserved}")
         if charge.doubt:
             self._say_once("doubt", event.at_ns, charge.doubt)

@@ -186,9 +186,10 @@ ADVICE_KEYS: Final[Mapping[str, str]] = {
 """The keys that advice names, by their ids in the cockpit's table of keys, as that has them until
 its user gives them others: an event's own `text` is read by people without that table."""
 _KNOBS: Final[dict[KnobKind, str]] = {
-    # What is advised eases the load: fewer workers, a longer interval, a shorter answer.
+    # What is advised eases the load: fewer workers, a slower pace, a shorter answer.
     "concurrency": "{fewer} to {value}",
     "interval": "{later} to {value} s",
+    "rate": "{later} to {value}/s",
     "max_tokens": "{shorter} to {value}",
     "paused": "{pause} stops probing",
     "burst": "{burst} sends a burst of {value}",
@@ -402,6 +403,8 @@ def what_words(diagnosis: Diagnosis) -> str:
         several=len(diagnosis.routes) > 1,
         failing=counts_failures(diagnosis.evidence),
     )
+    if diagnosis.shape:
+        words = f"{words}, asked {diagnosis.shape}"
     return f"perhaps {words}" if diagnosis.state == "perhaps" else words
 
 

@@ -363,6 +363,8 @@ class Diagnosis(Record, frozen=True, kw_only=True, tag_field="type", tag="diagno
     against: tuple[Evidence, ...] = ()
     """What is as usual, and so speaks against other causes."""
     advice: Advice | None = None
+    shape: str = ""
+    """Of the prompts that a route asks in turn, the one that it is about; empty for all."""
     text: str = ""
     """The whole in one line; may hold a server's words: hostile."""
 

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 from probes.kit.linear_patterns import LinearPattern, PatternError
+from probes.kit.short_figures import counted
 
 MOST_BYTES: Final = 100_000
 """Of a schema as JSON: those that people write by hand have a hundredth of that."""
@@ -227,7 +228,8 @@ def _unique_items(validator: Any, wanted: Any, value: Any, _schema: Any) -> Iter
     if wanted and validator.is_type(value, "array"):
         seen = {_comparable(one) for one in value}
         if len(seen) < len(value):
-            yield _error(f"{len(value) - len(seen)} of {len(value)} items stand in it twice")
+            twice = f"{len(value) - len(seen)} of {counted(len(value), 'item')}"
+            yield _error(f"{twice} stand in it twice")
 
 
 def _comparable(value: Any) -> Any:

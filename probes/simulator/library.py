@@ -293,6 +293,8 @@ def _route(base_url: str, model: HostedModel) -> Route:
         expect=Expect(contains=sketch.contains or ()),
         concurrency=sketch.concurrency,
         interval=sketch.interval,
+        pace=sketch.pace,
+        rate=sketch.rate,
         price=None if model.reports_cost else model.price,
         tags=sketch.tags,
         **asked,

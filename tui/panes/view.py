@@ -32,6 +32,8 @@ PaneName: TypeAlias = Literal[
     "request",
     # of the page of a comparison
     "comparison",
+    # of the page of a sweep
+    "sweep",
 ]
 
 
