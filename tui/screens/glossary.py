@@ -82,7 +82,7 @@ STATES: Final[dict[RouteState, StateHelp]] = {
         "send users elsewhere",
     ),
     "failing": StateHelp(
-        "a share fails, more than ever by chance",
+        "a share fails, or is answered wrongly: more than ever by chance",
         "the outcomes in the lanes, the reasons in the retries pane",
         "timeouts and 5xx that grow with the concurrency: {fewer}; else send users elsewhere",
     ),
