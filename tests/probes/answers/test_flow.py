@@ -149,12 +149,13 @@ ENDS = (
     b'{"model":"m","message":{"content":""},"done":true,"eval_count":3}\n',
 )
 HOSTILE = (
-    b'"', b"\\", b'\\"', b"\\n", b"\\u0041", b"\\ud800", b"\n", b"\r", b"\t", b"\0", b"\x7f", b"\xff",
-    b"\xc3", b"\xa9", b"\xed\xa0\x80", b"\xc0\xaf", b"\xe2\x80\xa8", b"\xc2\xa0", "é".encode(),
-    "漢".encode(), "😀".encode(), b"}", b"]", b"{" * 9, b"\n\n", b"data: ", b'","content":"', b'"},"',
-    b'"}}]}\n\n', b'","finish_reason":"stop', b'","\\u0063ontent":"x', b'"}}]}\n\ndata: [DONE]\n\n',
-    b'","usage":{"completion_tokens":9},"x":"', b"\xef\xbb\xbf", b'","delta":{"content":"y"},"z":"',
-)  # fmt: skip
+    *(b'"', b"\\", b'\\"', b"\\n", b"\\u0041", b"\\ud800", b"\n", b"\r", b"\t", b"\0", b"\x7f"),
+    *(b"\xff", b"\xc3", b"\xa9", b"\xed\xa0\x80", b"\xc0\xaf", b"\xe2\x80\xa8", b"\xc2\xa0"),
+    *("é".encode(), "漢".encode(), "😀".encode(), b"}", b"]", b"{" * 9, b"\n\n", b"data: "),
+    *(b'","content":"', b'"},"', b'"}}]}\n\n', b'","finish_reason":"stop', b"\xef\xbb\xbf"),
+    *(b'","\\u0063ontent":"x', b'"}}]}\n\ndata: [DONE]\n\n', b'","delta":{"content":"y"},"z":"'),
+    b'","usage":{"completion_tokens":9},"x":"',
+)
 
 words = st.one_of(
     st.text(st.characters(codec="utf-8"), max_size=6).map(lambda text: text.encode()),
