@@ -121,6 +121,7 @@ def _pace_view(route: RouteBoard, figures: RouteFigures) -> PaceView | None:
         begun_per_s=None if kept is None else kept.begun_per_s,
         is_late=kept is not None and kept.is_late and not route.paused,
         why="late" if kept is None else kept.why,
+        late_since_ns=None if kept is None else kept.since_ns,
         waiting=route.due_waiting,
         skipped_for=tuple(route.skipped_for.most_common()),
     )
@@ -292,7 +293,10 @@ def _said(route: RouteBoard, state: Standing) -> str:
         return ""  # as nearly always
     if state.state == "throttled":
         return route.said_since("throttled", state.since_ns)
-    return route.said_since("failed", state.since_ns) if state.state in REFUSING else ""
+    if state.state not in REFUSING:
+        return ""
+    said = route.said_since("failed", state.since_ns)
+    return said or route.said_since("wrong", state.since_ns)
 
 
 def limits_view(route: RouteBoard, now_ns: int) -> LimitsView | None:

@@ -22,10 +22,12 @@ from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.pace import PaceWatch
 from probes.board.probe_log import BYTES_KEPT, ProbeLog
+from probes.board.standings import Standings
 from probes.board.throttles import ThrottleLog
 from probes.board.views import HURT_STATES, ChartPoint, KnobEffect, Marker, RouteState
 from probes.config.goals import band_of, cap_of, e2e_goal_s, is_e2e_goal_scaled
 from probes.events import (
+    WRONG_ANSWER,
     Arrivals,
     AttemptFinished,
     AttemptStarted,
@@ -44,7 +46,7 @@ from probes.events import (
     SkipReason,
     Usual,
 )
-from probes.events.diagnosis_words import server_words
+from probes.events.diagnosis_words import server_words, wrong_words
 from probes.kit.clock import NS_PER_S
 from probes.stats.chunk_gaps import gaps_between, longest_gap_ns
 from probes.stats.log_buckets import DurationWindows, LogBuckets
@@ -69,7 +71,7 @@ _GAPS_KEPT: Final = 16
 """More than come while a probe is open, unless a machine sleeps over and over."""
 
 Charted: TypeAlias = Literal["ttft", "e2e"]
-Refusal: TypeAlias = Literal["throttled", "failed"]
+Refusal: TypeAlias = Literal["throttled", "failed", "wrong"]
 """How an attempt ended that was not ok: of each the server's last words are kept."""
 
 
@@ -144,6 +146,7 @@ class RouteBoard:
         self._marked: _Marked = ((), None, ())
         """What its marks were made of, and they."""
         self.knob_effects = KnobEffects()
+        self.standings = Standings()
         self.failures = FailureStamps()
         self.limits = LimitState()
         self.cool_down: Held | None = None
@@ -186,6 +189,8 @@ class RouteBoard:
         """When the server last said why it refuses, and its words: hostile."""
         self.pace: PaceWatch | None = None
         """None where the pace is closed."""
+        self._wrong: deque[str] = deque(maxlen=2)
+        """What was expected of the newest wrong answers and what came, newest first: hostile."""
         self._counts = RouteCounts(route=info.name, in_flight=0, target=info.concurrency)
         self._counted_ns = 0
         self._skipped_before = 0
@@ -209,6 +214,7 @@ class RouteBoard:
         """Forget what only the former engine could have finished; its figures stay."""
         self.lanes.engine_died(at_ns)
         self.accounts.engine_died()
+        self.standings.engine_died()
         self._tell_effect(self.knob_effects.broken_off(at_ns))
         self._skipped_before = self.skipped
         self._skipped_for_before = self.skipped_for
@@ -414,6 +420,7 @@ class RouteBoard:
         offset_ns = self._slice_offset(event.at_ns)
         for tally in self.tallies.at(offset_ns):
             tally.count_attempt(event, guessed_tokens)
+        self.standings.attempt_ended(event, per_token_s)
         if not event.flagged:
             self._timed(event, offset_ns, per_token_s)
 
@@ -433,6 +440,7 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         retried_for = self.accounts.probe_ended(event.probe, event.outcome)
         is_measured = not event.flagged and self.run.engine_ran(event.started_ns, event.at_ns)
+        self.standings.probe_ended(event, is_measured=is_measured)
         is_good = event.outcome == "ok" and self._is_good(event, is_measured)
         offset_ns = self._slice_offset(event.at_ns)
         for tally in self.tallies.at(offset_ns):
@@ -535,12 +543,16 @@ class RouteBoard:
             self.knob_effects.add(
                 "throttled_share", event.cohort, began_ns or event.at_ns, is_throttled
             )
-        if event.outcome == "ok":
+        is_wrong = event.reason == WRONG_ANSWER.reason
+        if event.outcome == "ok" or is_wrong:  # served, be it of no use
             # The first success after an onset may end a state, and does so at once.
             if self.health.state in UNANSWERED and self.ok_began_ns < self.health.since_ns:
                 self.is_due = True
             self.ok_began_ns = max(self.ok_began_ns, event.stamps_ns.started or event.at_ns)
             self.refused_in_a_row = 0
+            if is_wrong:
+                self._wrong.appendleft(event.message)
+                self._said["wrong"] = (event.at_ns, wrong_words(self._wrong))
             return
         if event.outcome == "throttled":
             self.run.throttles.throttled(event)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import field
 
+from probes.config.expect import Expect
 from probes.config.fields import Field, Range, Settings, Shape, Unset, fields_of
 from probes.config.goals import DAY_S, Goals, Seconds, Usd, configured_e2e_goal_s
 from probes.config.prompts import OVERHEAD_TOKENS, Prompt, estimate_tokens
@@ -205,6 +206,7 @@ class Route(Settings, frozen=True, kw_only=True):
     """Probe more often while something is suspected: up to once a second, at most 20 s at a time,
     within concurrency and budget; never within 60 s of a 429, an overload or a spent quota."""
     goals: Goals = Goals()
+    expect: Expect = Expect()
     price: Price | None = None
     price_list: Annotated[bool | None, Unset("unless on loopback")] = None
     """Look a missing price up in the provider's own list."""

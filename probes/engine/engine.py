@@ -40,6 +40,7 @@ from probes.control.commands import (
     WatchText,
 )
 from probes.control.knobs import KnobName
+from probes.engine.answer_checks import AnswerChecks
 from probes.engine.health import Cost, CostMeter, GapWatch, LoopWatch, Shortages, Work
 from probes.engine.introduction import route_info
 from probes.engine.outbox import BATCH_S, Outbox
@@ -98,6 +99,7 @@ class Engine:
         gaps = GapWatch(now_ns)
         self._watch = LoopWatch(clock, gaps, self._on_gap)
         self._shortages = Shortages()
+        self._checks = AnswerChecks(clock)
         tools = RouteTools(
             engine=configure.engine,
             clock=clock,
@@ -114,6 +116,7 @@ class Engine:
             include_text=configure.include_text,
             transport=transport,
             shortages=self._shortages,
+            checker=self._checks,
         )
         self._routes = {
             route.name: RouteRunner(
@@ -157,7 +160,10 @@ class Engine:
             background.start_soon(self._watch.run)
             async with anyio.create_task_group() as reporting:
                 reporting.start_soon(self._report)
-                await self._serve(commands)
+                try:
+                    await self._serve(commands)
+                finally:
+                    await self._checks.aclose()
                 self._ended = True
                 self._ending.ring()
                 reporting.cancel_scope.deadline = anyio.current_time() + GRACE_S

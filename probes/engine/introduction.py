@@ -39,4 +39,5 @@ def route_info(route: Route) -> RouteInfo:
         pace=route.pace,
         rate=route.rate or 0.0,
         shapes=tuple(route.shapes),
+        expects=route.expect.words,
     )

@@ -30,6 +30,7 @@ from probes.config.scrubbing import Scrubber
 from probes.control.commands import PacePart
 from probes.control.evidence import EVIDENCE_EVERY_S
 from probes.control.knobs import KnobName
+from probes.engine.answer_checks import AnswerChecker
 from probes.engine.gate import Gate
 from probes.engine.health import GapWatch, Shortages, Work
 from probes.engine.outbox import Outbox
@@ -44,6 +45,7 @@ from probes.engine.preview import TextPreview
 from probes.engine.probe import Probe, ProbeTools
 from probes.events import (
     LOCAL,
+    WRONG_ANSWER,
     ClockSource,
     Fault,
     Knob,
@@ -100,6 +102,8 @@ class RouteTools:
     include_text: bool = False
     transport: TransportFactory = default_transport
     shortages: Shortages = field(default_factory=Shortages)
+    checker: AnswerChecker | None = None
+    """Looks at answers of which something is expected; None for nobody."""
 
 
 @dataclass(slots=True, eq=False)
@@ -190,6 +194,7 @@ class RouteRunner:
             include_text=tools.include_text,
             follow=tools.outbox.follow,
             preview=self._preview,
+            checker=tools.checker,
         )
 
     @property
@@ -575,7 +580,10 @@ class RouteRunner:
             start_ns = self._tools.clock.monotonic_ns()
             finished = await self._probe(transport, scheduled_ns, evidence=evidence)
         end_ns = self._tools.clock.monotonic_ns()
-        failed = finished is not None and finished.outcome not in ("ok", "cancelled")
+        # A wrong answer is a whole one: it came at the server's pace, and hammers nobody.
+        failed = finished is not None and not (
+            finished.outcome in ("ok", "cancelled") or finished.reason == WRONG_ANSWER.reason
+        )
         if evidence:
             # The pace goes on as it was, late where this probe took so long; an interval that was
             # turned meanwhile moves it as it moves one that waits.

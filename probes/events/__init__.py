@@ -3,6 +3,7 @@
 from probes.events.parts import (
     LOCAL,
     NEW_LEVELS,
+    WRONG_ANSWER,
     Act,
     Advice,
     AlertKind,
@@ -80,6 +81,7 @@ __all__ = [
     "LOCAL",
     "NEW_LEVELS",
     "SCHEMA_VERSION",
+    "WRONG_ANSWER",
     "Act",
     "Advice",
     "Alert",

@@ -35,6 +35,10 @@ class Verdict(msgspec.Struct, frozen=True):
     """The same request may end otherwise a little later."""
 
 
+WRONG_ANSWER: Final = Verdict("content_error", "wrong_answer")
+"""A whole answer, well-formed, that is not what was expected of it: served well, and no use."""
+
+
 TokenSource: TypeAlias = Literal[
     "usage",  # of the whole answer, at its end
     "x_groq.usage",  # the same in a field of Groq's own
@@ -154,6 +158,7 @@ Cause: TypeAlias = Literal[
     "auth_failure",  # the key is refused
     "model_missing",
     "model_changed",  # answers come from another model or build than before
+    "wrong_answers",  # they are whole, and not what is expected of them
     "bad_request",  # it refuses what we ask
     "network_path",  # the way there and back
     "dns",
@@ -212,6 +217,7 @@ FigureName: TypeAlias = Literal[
     "open_age",  # of the oldest open request
     "open_requests",
     "other_model_share",  # answers by another model or build than the usual
+    "wrong_share",  # answers that are not what is expected of them, of those that were told
     "limit_left",  # of the limit that binds
     "loop_lag",
     "cpu_share",
@@ -367,6 +373,8 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     """Probes a second of an open pace; 0 where it is closed."""
     shapes: tuple[str, ...] = ()
     """Names of what it asks in turn, the one that comes most first; empty where it has none."""
+    expects: str = ""
+    """What an answer must be, in a few words; empty where nothing is expected."""
 
     @property
     def is_mix(self) -> bool:

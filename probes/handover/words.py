@@ -45,6 +45,7 @@ BLAME: Final[dict[Cause, str]] = {
     "auth_failure": "our key: it is refused",
     "model_missing": "our settings or the provider's catalogue: the model is not there",
     "model_changed": "the provider's: another model or build answers",
+    "wrong_answers": "the model's, or ours: whole answers, and not what is expected of them",
     "bad_request": "ours: what we ask is refused",
     "network_path": "the way between us and the provider",
     "dns": "the name service: ours, or the provider's",
@@ -84,6 +85,7 @@ _REASONS: Final[dict[str, str]] = {
     "cap_exhausted": "reasoning used up the answer cap",
     "refusal": "the model refused to answer",
     "content_filter": "a filter stopped the answer",
+    "wrong_answer": "the answer was whole, and not what was expected",
 }
 """What a server says nothing about: who was not there does not know our codes."""
 _FELT_FROM: Final = 1.5

@@ -273,7 +273,9 @@ class SweepRun:
         each = max(most_tokens(plan.route), self._learned.tokens)
         tokens, usd = probes * each, probes * _most_usd(plan.route, each)
         if self._sent + probes > cost.probes:
-            raise _EndedError("budget", f"All that it was to send is sent, {self._sent:,} probes")
+            raise _EndedError(
+                "budget", f"All that it was to send is sent: {counted(self._sent, 'probe')}"
+            )
         if plan.most_tokens is not None and self._tokens + tokens > plan.most_tokens:
             held = counted(plan.most_tokens, "token")
             raise _EndedError("budget", f"Its budget of {held} has no room for another step")

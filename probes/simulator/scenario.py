@@ -154,6 +154,9 @@ class Faults(_Table, frozen=True, kw_only=True):
     """Requests that find nothing in the prefix cache, as with several replicas behind one name."""
     close_share: Share = 0.0
     """Answers after which the connection is closed, and which say so."""
+    wrong_share: Share = 0.0
+    """Answers that leave out the word which their prompt asks for, and are well in all else; asked
+    to `Answer with the one word: harbour` a model begins with that."""
     swap_share: Share = 0.0
     """Answers of another model or build than usual."""
     swap_model: str = ""
@@ -308,6 +311,8 @@ class RouteSketch(_Table, frozen=True, kw_only=True):
     """A prompt of so many tokens is generated instead."""
     system: str | None = None
     """System message."""
+    contains: str = ""
+    """A text that its answers must have in them; empty expects nothing."""
     retries: Count | None = None
     """Per probe at most; without it as many as on any route."""
     first_token_timeout_s: Positive | None = None

@@ -11,6 +11,7 @@ from pages import MB, ROOT, Page, each_of, number, per_cent, quoted
 
 from probes.answers.body import _LONGEST_WORDS
 from probes.answers.lenient import _MOST_TOKENS
+from probes.answers.right_answer import PIECE as WRONG_PIECE
 from probes.board import header, order, pace
 from probes.board.figures import GREAT_SHARE, SLUGGISH_SHARE, is_enough
 from probes.board.knob_effects import _PATIENCE_NS, AFTER_NS, BEFORE_MOST, BEFORE_NS
@@ -118,6 +119,7 @@ NUMBERS = {
         f"that stands within the next {timeline._AHEAD_NS / NS_PER_S:g} s of the recording",
         "at most its last second",
         f"at most {_LONGEST_WORDS} characters stand in its message",
+        f"its beginning and its end, {WRONG_PIECE} characters each",
     ),
 }
 EXAMPLES = (

@@ -1,25 +1,16 @@
 """How often a route is probed, and whether an open pace is kept, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final
 
 from probes.board.views import PaceView, RouteView
-from probes.events import SkipReason
-from probes.events.knob_turns import pace_words
+from probes.events.pace_words import SKIP_WORDS, pace_words
+from probes.kit.short_figures import counted
 from tui.draw.text import count, three_digits
+from tui.keys import Hotkey, hints
 
 BEHIND: Final = "«"
 """Beside the concurrency of a route that cannot keep its rate."""
-SKIPPED_FOR: Final[Mapping[SkipReason, str]] = {
-    "late": "waited too long for a place",
-    "paused": "paused",
-    "cool_down": "cooling down",
-    "budget": "no budget",
-    "reader_stalled": "nobody read our events",
-    "gap": "we did not run",
-    "local": "our machine lacked something",
-    "fault": "a defect of ours",
-}
 
 
 def pace_of(route: RouteView) -> str:
@@ -52,8 +43,31 @@ def cause_words(route: RouteView) -> str:
     if pace is None or not pace.is_late:
         return ""
     if pace.why != "late":
-        return SKIPPED_FOR[pace.why]
-    return "the place is taken" if route.target == 1 else f"all {route.target} places are taken"
+        return SKIP_WORDS[pace.why]
+    if route.target == 1:
+        return "the place is taken"
+    return f"all {counted(route.target, 'place')} are taken"
+
+
+def remedy_words(route: RouteView, keys: Sequence[Hotkey]) -> str:
+    """Return what to do about it, by the keys that the reader has."""
+    pace = route.pace
+    if pace is None or pace.why in ("budget", "reader_stalled", "gap", "local", "fault"):
+        return ""
+    more = [("more", "more at once")] if pace.why == "late" else []
+    return hints(keys, *more, ("later", "a lower rate"))
+
+
+def late_words(route: RouteView) -> tuple[str, ...]:
+    """Return what speaks for it: what holds probes back, what waits, what users feel of it."""
+    pace = route.pace
+    if pace is None or not pace.is_late:
+        return ()
+    figure = (pace.scheduled_ttft if route.streamed else pace.scheduled_e2e)[1]
+    name = "scheduled TTFT" if route.streamed else "scheduled E2E"
+    felt = "" if figure.value is None else f"{name} p95 {three_digits(figure.value)} s"
+    told = (cause_words(route), felt, waiting_words(pace), skipped_words(pace))
+    return tuple(part for part in told if part)
 
 
 def waiting_words(pace: PaceView) -> str:
@@ -63,5 +77,5 @@ def waiting_words(pace: PaceView) -> str:
 
 def skipped_words(pace: PaceView) -> str:
     """Return what was skipped and why, most first; nothing where nothing was."""
-    told = [f"{count(number)} {SKIPPED_FOR[reason]}" for reason, number in pace.skipped_for]
+    told = [f"{count(number)} {SKIP_WORDS[reason]}" for reason, number in pace.skipped_for]
     return f"skipped: {', '.join(told)}" if told else ""

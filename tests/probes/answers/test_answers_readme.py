@@ -13,6 +13,7 @@ from probes.answers.dialects.search import AGAIN_AFTER_NS
 from probes.answers.error_body import _QUOTED_LEVELS
 from probes.answers.framing import DEFAULT_LIMIT
 from probes.answers.retry_after import LONGEST_WAIT_S
+from probes.answers.right_answer import MOST_CHECKED
 from probes.config import Dialect, Route
 from probes.engine import gate, pacing, retry
 from probes.events import Outcome, ServerInterval, Verdict
@@ -40,6 +41,7 @@ NUMBERS = {
         f"`timeout.server` | the server's own ({outcome._HTTP_TIMEOUT})",
     ),
     "How an answer is judged": (
+        f"of more than {MOST_CHECKED:,} characters, is wrong only",
         f"the first {_LONGEST_WORDS} characters are its message",
         f"{number(_QUOTED_LEVELS)} levels deep",
     ),

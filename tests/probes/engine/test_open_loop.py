@@ -2,16 +2,21 @@
 
 import errno
 import itertools
+from collections import deque
 
+import msgspec
 import pytest
 from clocks import NS
 from goodness_of_fit import exponential, kolmogorov_smirnov
 from route_yard import Yard
 from scripted import Script, chat, refusal
 
+from probes.board import Board
+from probes.board.views import Snapshot
 from probes.config.settings import Timeouts
 from probes.control.commands import Allowance
-from probes.events import AttemptStarted, Fault, Held, ProbeFinished
+from probes.engine.introduction import route_info
+from probes.events import AttemptStarted, Fault, Health, Held, Hello, ProbeFinished, Tick
 from probes.transport import Transport
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +90,45 @@ async def test_coordinated_omission_is_seen_in_the_scheduled_latency_alone() -> 
     assert counts.due == 241
     assert counts.due_waiting == pytest.approx(40 * (6 - 4), abs=3)
     assert counts.skipped == 0
+    (row,) = folded(yard).routes
+    assert row.pace is not None
+    assert row.ttft_p95.value == pytest.approx(0.5, rel=0.02)
+    # Those that have begun waited from nothing to 13 s: who looks at TTFT alone sees half a second.
+    assert row.pace.scheduled_ttft[0].value == pytest.approx(0.5 + 40 / 6, rel=0.05)
+    assert row.pace.scheduled_ttft[1].value == pytest.approx(0.5 + 40 / 3 * 0.95, rel=0.05)
+    assert row.pace.scheduled_e2e[1].value == pytest.approx(0.5 + 40 / 3 * 0.95, rel=0.05)
+    assert row.pace.is_late
+    assert row.pace.begun_per_s == pytest.approx(4.0, rel=0.02)
+
+
+def folded(yard: Yard) -> Snapshot:
+    """Return what a board makes of it, with a tick a second as an engine tells them."""
+    route, counts = yard.runner.route, yard.runner.counts()
+    board = Board()
+    board.fold(
+        Hello(
+            at_ns=yard.began_ns,
+            wall_ns=0,
+            engine="1",
+            version="0",
+            routes=(route_info(route),),
+            schema=1,
+        )
+    )
+    events = [event for event in yard.events if event.at_ns <= yard.began_ns + 40 * NS]
+    begun = deque(one.at_ns for one in events if isinstance(one, AttemptStarted))
+    seen = 0
+    for second in range(41):
+        upto_ns = yard.began_ns + second * NS
+        while events and events[0].at_ns <= upto_ns:
+            board.fold(events.pop(0))
+        while begun and begun[0] <= upto_ns:
+            begun.popleft()
+            seen += 1
+        due = second * 6 + 1
+        told = msgspec.structs.replace(counts, due=due, due_waiting=due - seen)
+        board.fold(Tick(at_ns=upto_ns, wall_ns=0, health=Health(), routes=(told,)))
+    return board.snapshot(window="run")
 
 
 async def test_a_queue_that_only_grows_is_bounded_and_what_it_lost_is_counted() -> None:
