@@ -320,6 +320,7 @@ class SweepRun:
                     self._skipped = sum(map(_skipped, event.routes))
                     self._now_s = max(self._now_s, seconds(event.at_ns))
                     if step is not None:
+                        step.lag_s = max(step.lag_s, seconds(event.health.loop_lag_p99_ns))
                         step.look(self._now_s, self._started)
                     self._bell.ring()
 

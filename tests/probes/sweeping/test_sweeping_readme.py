@@ -22,6 +22,7 @@ from probes.sweeping.plan import (
 )
 from probes.sweeping.sweep import CHANGED, SURE_P
 from probes.sweeping.views import EdgeKind, SweepPoint
+from probes.sweeping.words import LATE_S
 
 PAGE = Page("probes/sweeping/README.md")
 
@@ -43,6 +44,7 @@ NUMBERS = {
         f"an interval of {per_cent(SURE)}",
         f"moved by {per_cent(CHANGED - 1)} or more",
         f"p < {SURE_P}",
+        f"woke more than {LATE_S * 1000:g} ms late",
     ),
     "How it is known": (f"less than {per_cent(edges.SERVED)} of what is asked for comes back",),
 }
