@@ -191,11 +191,10 @@ class Route(Settings, frozen=True, kw_only=True):
     interval: Annotated[float, Range("a number of seconds", 0, DAY_S)] = 5.0
     """Seconds from one start to the next, per worker, ± 10 %; 0 is back to back."""
     pace: Pace = "interval"
-    """`interval`: a worker waits for its probe's end (closed loop). `constant` and `poisson`:
-    probes begin at their `rate`, whatever the others do, up to `concurrency` at once (open
-    loop)."""
+    """`interval` is a closed loop: a worker's next probe waits for its last. `constant` and
+    `poisson` are open: by `rate`, up to `concurrency` at once."""
     rate: Annotated[float | None, Range("a number of probes a second", 0.001, 1_000)] = None
-    """Probes a second of an open pace, which needs it; in equal steps, or with exponential gaps."""
+    """Probes a second of an open pace, which needs it."""
     timeouts: Timeouts = Timeouts()
     stall_after: Seconds = 1.0
     """Seconds without output that are marked as a stall."""
