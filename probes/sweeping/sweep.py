@@ -203,6 +203,7 @@ class Sweep:
         findings = Findings(
             plan=plan,
             points=tuple(own),
+            lag_s=max((one.lag_s for one in points), default=0.0),
             edges=edges,
             knee=None if self._changed else knee_of(own, plan),
             limit=limit,

@@ -113,6 +113,8 @@ class SweepPoint(msgspec.Struct, frozen=True):
     """Tokens of a prompt and its answer cap."""
     failure: str = ""
     """How most failed that did."""
+    lag_s: float = 0.0
+    """How late our own engine woke meanwhile, the worst p99 of a second."""
     samples: tuple[float, ...] = ()
     """TTFT of those that were ok, in the order of their ends."""
     e2e_samples: tuple[float, ...] = ()

@@ -228,7 +228,7 @@ _POINTS: Final[tuple[Column[SweepPoint], ...]] = (
     Column("E2E95", 0, lambda one: Cell(_time(one.e2e_p95))),
     Column("tok/s", 0, lambda one: Cell(_figure(one.tokens_per_s))),
     Column("REQ/min", 0, lambda one: Cell(_figure(one.requests_per_s, 60))),
-    Column("±%", 0, lambda one: Cell(_width(one.requests_per_s))),
+    Column("OFF%", 0, lambda one: Cell(_width(one.requests_per_s))),
     Column("ENDED", 0, lambda one: Cell(_ended(one)), flush_left=True),
     Column("GOALS", 0, lambda one: Cell(_goals(one)), flush_left=True),
 )

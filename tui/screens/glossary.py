@@ -293,16 +293,14 @@ _SWEEP: Final = Section(
         Term("⊘", "429s came that belong to the load.", "throttled"),
         Term("✕", "Surely more than a twentieth fail otherwise.", "missed"),
         Term("surely", "Between which two the p95 lies, in 49 of 50 such steps."),
-        Term("±%", "How far throughput may be from its figure."),
+        Term("off%", "How far throughput may be off its figure."),
         Term("never", "So many fail that the p95 is of those that get no answer.", "missed"),
         Term("knee", "The load beyond which more requests only wait for each other.", "accent"),
         Term("tight", "The step ended because more of the same would tell nothing more.", "dim"),
         Term(
             "time over", "It ended because its 30 s were; the intervals say what is known.", "dim"
         ),
-        Term(
-            "checked again", "The first load once more: is the provider still what it was?", "dim"
-        ),
+        Term("checked", "The first load once more: is the provider still what it was?", "dim"),
         Term(SWEEP_STATES["ill"], "It is not: no knee and no limit is claimed.", "missed"),
         Term(SWEEP_STATES["budget"], "Another step might have spent more than was told.", "slow"),
     ),
