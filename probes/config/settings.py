@@ -22,6 +22,8 @@ Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ol
 DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
 
+AUTO: Final = "auto"
+"""In the place of a concurrency: it finds itself."""
 LONGEST_PROMPT_MB: Final = 4
 """A million tokens of four characters: no more than `prompt_tokens` can ask for."""
 _API_VERSION: Final = Shape(
@@ -119,7 +121,7 @@ class Price(Settings, frozen=True, kw_only=True):
 class Route(Settings, frozen=True, kw_only=True):
     """One thing to probe, with all defaults filled in."""
 
-    name: str  # what stands in [routes.NAME]: the only field that is no key
+    name: str  # what stands in [routes.NAME]: no key, as `adaptive` is none
     base_url: Annotated[str, _BASE_URL]
     """Up to and without the dialect's path."""
     model: Annotated[str, Shape("the model's name", _is_name)]
@@ -174,8 +176,15 @@ class Route(Settings, frozen=True, kw_only=True):
     """Offer HTTP/2, over http:// speak it unasked; needs `pip install 'llmtop-tui[http2]'`."""
     unix_socket: Annotated[str | None, Shape("the path of a Unix socket", _is_name)] = None
     """Socket to connect to; `base_url` still says `Host` and path."""
-    concurrency: Annotated[int, Range(_WHOLE, 1, 1_000)] = 1
-    """Workers: probes at the same time."""
+    # In a record it is a number, and `adaptive` says whether it finds itself.
+    concurrency: Annotated[int, Range(_WHOLE, 1, 1_000, word=AUTO)] = 1
+    """Workers: probes at the same time; `"auto"`: as many as the server and the goals bear."""
+    concurrency_min: Annotated[int, Range(_WHOLE, 1, 1_000)] = 1
+    """Where a concurrency that finds itself begins; it never goes below."""
+    # More than most servers at hand bear; whoever has a larger one says so, and pays for it.
+    concurrency_max: Annotated[int, Range(_WHOLE, 1, 1_000)] = 32
+    """What it never goes above."""
+    adaptive: bool = False  # what "auto" becomes: it is no key
     interval: Annotated[float, Range("a number of seconds", 0, DAY_S)] = 5.0
     """Seconds from one start to the next, per worker, ± 10 %; 0 is back to back."""
     timeouts: Timeouts = Timeouts()
@@ -199,6 +208,11 @@ class Route(Settings, frozen=True, kw_only=True):
     not sent."""
     paused: bool = False
     """Start paused."""
+
+    @property
+    def asked_concurrency(self) -> int | str:
+        """The concurrency as the file has it."""
+        return AUTO if self.adaptive else self.concurrency
 
     @property
     def e2e_goal_s(self) -> float | None:
@@ -289,5 +303,5 @@ class Config(Settings, frozen=True, kw_only=True):
 def route_keys() -> Mapping[str, Field]:
     """Return the keys of a route's table by name."""
     keys = {**fields_of(Route), **fields_of(PromptSource)}
-    del keys["name"]
+    del keys["name"], keys["adaptive"]
     return keys

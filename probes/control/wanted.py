@@ -16,14 +16,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from probes.config import Route
-from probes.control.commands import Command, EndCoolDown, Pause, SetKnob, WatchText
+from probes.control.commands import Adapt, Command, EndCoolDown, Pause, SetKnob, WatchText
 from probes.control.knobs import KNOBS
 from probes.events import Event, Held, KnobKind
+from probes.events.knob_turns import BY_ITSELF
 from probes.kit.clock import seconds
 
 _WHO: Final = "restart"
 _SWITCHED: Final[tuple[KnobKind, ...]] = ("concurrency", "interval", "max_tokens", "paused")
-"""What a user sets of a route, as fields of `WantedRoute`."""
+"""What a user sets of a route, as fields of `WantedRoute`; `adaptive` is the run's alone."""
 
 
 class WantedRoute(msgspec.Struct, frozen=True):
@@ -36,6 +37,8 @@ class WantedRoute(msgspec.Struct, frozen=True):
     paused: bool
     cool_until_ns: int | None = None
     """Monotonic ns of the engine that reported it."""
+    adaptive: bool = False
+    """The concurrency finds itself."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -50,8 +53,16 @@ class Wanted(msgspec.Struct, frozen=True):
     def after_command(self, command: Command) -> "Wanted":
         """Return the state that a command asks for."""
         match command:
+            case SetKnob(knob="concurrency") if command.who != BY_ITSELF:
+                # Whoever sets it knows better, or wants to.
+                return self._with([command.route], concurrency=command.value, adaptive=False)
             case SetKnob() if command.knob in KNOBS:
                 return self._with([command.route], **{command.knob: command.value})
+            case Adapt(concurrency=None):
+                return self._with([command.route], adaptive=command.on)
+            case Adapt():
+                changes = {"concurrency": command.concurrency, "adaptive": command.on}
+                return self._with([command.route], **changes)
             case Pause():
                 routes = [command.route] if command.route else [*self.routes]
                 return self._with(routes, paused=command.paused)
@@ -87,7 +98,11 @@ def wanted_of(routes: tuple[Route, ...]) -> Wanted:
     configured = MappingProxyType(
         {
             route.name: WantedRoute(
-                float(route.concurrency), route.interval, float(route.max_tokens), route.paused
+                float(route.concurrency),
+                route.interval,
+                float(route.max_tokens),
+                route.paused,
+                adaptive=route.adaptive,
             )
             for route in routes
         }

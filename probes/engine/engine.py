@@ -207,7 +207,7 @@ class Engine:
     ) -> None:
         match command:
             case SetKnob(knob="concurrency" | "interval" | "max_tokens" as knob):
-                runner.set_knob(knob, command.value, command.who)
+                runner.set_knob(knob, command.value, command.who, command.reason)
                 if knob == "concurrency":
                     self._warn_of_descriptors(command.route)
             case Pause():

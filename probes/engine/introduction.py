@@ -47,4 +47,7 @@ def route_info(route: Route) -> RouteInfo:
         goal_tokens_per_s=route.goals.tokens_per_s,
         evidence=route.evidence,
         first_token_timeout_s=route.timeouts.first_token,
+        adaptive=route.adaptive,
+        concurrency_min=route.concurrency_min,
+        concurrency_max=route.concurrency_max,
     )

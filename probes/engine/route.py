@@ -206,7 +206,7 @@ class RouteRunner:
             probe.cancel()
         self.gate.changed.ring()
 
-    def set_knob(self, knob: KnobName, value: float, who: str) -> None:
+    def set_knob(self, knob: KnobName, value: float, who: str, reason: str = "") -> None:
         """Change a knob; raising wakes waiters, lowering absorbs releases.
 
         The command has kept the value within the knob's range. As one of several engines this may
@@ -221,7 +221,7 @@ class RouteRunner:
         else:
             self.probe_tools.max_tokens = round(value)
         if value != before:
-            self._say(knob, before, value, who)
+            self._say(knob, before, value, who, reason)
         self.gate.changed.ring()
 
     def pause(self, paused: bool, *, cancel: bool, who: str) -> None:
@@ -308,11 +308,17 @@ class RouteRunner:
             counts, oldest_open_ns=now_ns - oldest_ns, oldest_phase=oldest.recorder.open_phase
         )
 
-    def _say(self, knob: KnobKind, before: float, after: float, who: str) -> None:
-        now_ns = self._tools.clock.monotonic_ns()
-        name = self.route.name
+    def _say(self, knob: KnobKind, before: float, after: float, who: str, reason: str = "") -> None:
         self._tools.outbox.emit(
-            Knob(at_ns=now_ns, route=name, knob=knob, before=before, after=after, who=who)
+            Knob(
+                at_ns=self._tools.clock.monotonic_ns(),
+                route=self.route.name,
+                knob=knob,
+                before=before,
+                after=after,
+                who=who,
+                reason=reason,
+            )
         )
 
     def _hire(self) -> None:

@@ -98,6 +98,7 @@ KnobKind: TypeAlias = Literal[
     "burst",  # probes sent at once, beside the pace
     "cool_down",  # seconds that are left of one; 0 lifts it
     "usual",  # 1: the present level is the usual one from now on
+    "auto",  # 1: the concurrency finds itself, from what is heard of the server; 0: no longer
 ]
 
 
@@ -339,6 +340,11 @@ class RouteInfo(Record, frozen=True, kw_only=True):
     """It may be probed more often while something is suspected."""
     first_token_timeout_s: float = 60.0
     """What an attempt waits for its first output before it is given up."""
+    adaptive: bool = False
+    """The concurrency finds itself; `concurrency` is where it begins."""
+    concurrency_min: int = 1
+    """Where a concurrency that finds itself goes at least, and at most."""
+    concurrency_max: int = 32
 
 
 class Limit(Record, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
 from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, Hotkey, ScreenName, first_key
 from tui.panes.comparison import STATE_WORDS
 from tui.panes.moment import THEN
-from tui.panes.routes import COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
+from tui.panes.routes import ADAPTIVE, COLUMNS, FEW_SAMPLES, MORE_PROBES, STATE_GLYPHS, STATE_ROLES
 from tui.panes.view import ARM_LETTERS, PaneName
 
 
@@ -187,6 +187,7 @@ _MARKS: Final = Section(
             "dim",
         ),
         Term(NO_FIGURE, "No sample.", "faint"),
+        Term(ADAPTIVE, "The concurrency finds itself: {adapt}.", "dim"),
         Term(MORE_PROBES, "Probed more often: something is suspected.", "dim"),
         Term(NOT_STREAMED, "The route is not streamed: its answers have no TTFT.", "faint"),
     ),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 from msgspec.structs import replace
 
 from probes.board.views import WindowName
-from probes.control.commands import SetKnob
+from probes.control.commands import Adapt, SetKnob
+from probes.events.knob_turns import BY_ITSELF
 from tui.panes.routes import SORT_KEYS
 from tui.panes.view import ViewState
 from tui.screens import knobs
@@ -99,8 +100,14 @@ class TypedCommands:
         knob = next(verb.knob for verb in VERBS if verb.name == asked.verb)
         if not name or knob is None:
             return "no route is selected"
+        if asked.text == BY_ITSELF:
+            if screen.cockpit.session.wanted.routes[name].adaptive:
+                return f"{screen.called(name)}: {knob} finds itself already"
+            screen.send(Adapt(route=name, on=True))
+            return None
         now: float = getattr(screen.cockpit.session.wanted.routes[name], knob)
-        if now == asked.value:
+        is_adaptive = screen.cockpit.session.wanted.routes[name].adaptive
+        if now == asked.value and not (knob == "concurrency" and is_adaptive):
             return f"{screen.called(name)}: {knob} is {now:g} already"
         screen.send(SetKnob(route=name, knob=knob, value=asked.value))
         return None
