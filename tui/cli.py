@@ -144,6 +144,7 @@ def parser() -> argparse.ArgumentParser:
     _add_leaderboard(
         commands.add_parser("leaderboard", help="rank routes: TTFT, output speed, E2E, price")
     )
+    _add_sweep(commands.add_parser("sweep", help="ask a route for more until it carries no more"))
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
@@ -319,6 +320,48 @@ def _add_leaderboard(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object")
 
 
+def _add_sweep(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.sweep", by="concurrency", max=None, goal=None)
+    command.set_defaults(step=None, budget_tokens=None, budget_usd=None, yes=False)
+    command.set_defaults(json=False, csv=False, svg=None, compare=None)
+    command.description = (
+        "Ask one route for more and more, until a goal is missed, 429s come, it only queues, or "
+        "the budget ends: how much does it carry, and where is the knee? Says what it may cost "
+        "before it begins."
+    )
+    command.add_argument("route", metavar="ROUTE", help="a route of the settings")
+    _add_settings(command)
+    command.add_argument(
+        "--by",
+        choices=("concurrency", "rate"),
+        help="requests at once, or begun each second whatever the others do; default: concurrency",
+    )
+    command.add_argument(
+        "--max", type=_load, metavar="N", help="ask for no more; default: 32, or 8/s"
+    )
+    command.add_argument(
+        "--goal",
+        nargs="+",
+        metavar="GOAL",
+        help="ttft_p95=S e2e_p95=S success=SHARE tokens_per_s=N; default: the route's",
+    )
+    command.add_argument(
+        "--step", type=_seconds, metavar=_SECONDS, help="measure each load so long; default: 30"
+    )
+    command.add_argument(
+        "--budget-tokens", type=_tokens, metavar="N", help="end before it spends more"
+    )
+    command.add_argument("--budget-usd", type=_usd, metavar="USD", help="the same in USD")
+    command.add_argument("--yes", action="store_true", help="begin without asking")
+    shape = command.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="one JSON object")
+    shape.add_argument("--csv", action="store_true", help="a row for each step")
+    command.add_argument("--svg", type=_path, metavar="FILE", help="write the chart there, too")
+    command.add_argument(
+        "--compare", type=_path, metavar="FILE", help="draw a former sweep, its JSON, beside it"
+    )
+
+
 def _add_replay(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.replay")
     command.description = (
@@ -416,6 +459,10 @@ def _probes(text: str) -> int:
 
 def _usd(text: str) -> float:
     return _read(text, float, "a number of USD above 0", lambda usd: 0 < usd < math.inf)
+
+
+def _load(text: str) -> float:
+    return _read(text, float, "a number above 0, at most 1,000", lambda load: 0 < load <= 1_000)
 
 
 def _margin(text: str) -> float:

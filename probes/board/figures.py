@@ -41,6 +41,8 @@ LEAST_PATIENCE_S: Final = 8.0
 _PATIENCE_P95S: Final = 3.0
 """So many times the p95: a request in thousands takes longer where nothing is wrong."""
 NOW: Final = WINDOWS[0]
+SCHEDULED: Final[tuple[Metric, Metric]] = ("scheduled_ttft", "scheduled_e2e")
+"""What an open pace has beside TTFT and E2E."""
 _CLOSED_CHARTED: Final = 90
 """Slices of a chart beside the open one: 15 minutes."""
 
@@ -329,6 +331,8 @@ class RouteFigures(msgspec.Struct, frozen=True):
     """p50, p95, p99."""
     e2e: tuple[Figure, ...]
     """p50, p95."""
+    scheduled: tuple[tuple[Figure, ...], tuple[Figure, ...]] | None
+    """TTFT and E2E from when an open pace wanted them, p50, p95, p99; None of a closed one."""
     speed: float | None
     """Median tokens a second of a stream."""
     patience_s: Patience
@@ -355,12 +359,18 @@ def route_figures(
         cohort=at.route.cohort,
         ttft=at.shown_percentiles("ttft", window).at(0.5, 0.95, 0.99),
         e2e=at.shown_percentiles("e2e", window).at(0.5, 0.95),
+        scheduled=None if at.route.pace is None else _scheduled(at, window),
         speed=at.shown_percentiles("speed", window).value(0.5),
         patience_s=patience_s(at),
         trend=at.chart("ttft"),
         detail=detail,
         page=page,
     )
+
+
+def _scheduled(at: RouteAt, window: WindowName) -> tuple[tuple[Figure, ...], tuple[Figure, ...]]:
+    ttft, e2e = (at.shown_percentiles(metric, window) for metric in SCHEDULED)
+    return ttft.at(0.5, 0.95, 0.99), e2e.at(0.5, 0.95, 0.99)
 
 
 def patience_s(at: RouteAt) -> Patience:
@@ -401,6 +411,10 @@ def _patience_s(at: RouteAt, metric: Metric) -> float | None:
 
 def _column(at: RouteAt, window: WindowName) -> WindowColumn:
     tally = at.shown_tally(window)
+    scheduled = [
+        None if at.route.pace is None else _column_figures(at.shown_percentiles(metric, window))
+        for metric in SCHEDULED
+    ]
     return WindowColumn(
         window=window,
         ttft=_column_figures(at.shown_percentiles("ttft", window)),
@@ -408,6 +422,8 @@ def _column(at: RouteAt, window: WindowName) -> WindowColumn:
         failures=tally.failures,
         finished=tally.finished,
         failure_share=share(tally.failures, tally.finished),
+        scheduled_ttft=scheduled[0],
+        scheduled_e2e=scheduled[1],
     )
 
 

@@ -39,6 +39,7 @@ _PATIENCE_NS: Final = 30 * NS_PER_S
 _COMPARED: Final[dict[KnobKind, tuple[KnobFigure, ...]]] = {
     "concurrency": ("throttled_share", "ttft_p95", "tokens_per_s", "good_share"),
     "interval": ("throttled_share", "ttft_p95", "tokens_per_s", "good_share"),
+    "rate": ("throttled_share", "ttft_p95", "tokens_per_s", "good_share"),
     "max_tokens": ("throttled_share", "good_share"),
 }
 """By the knobs that have an effect line. A pause, a burst and an ended cool-down have none, and end

@@ -21,7 +21,7 @@ from probes.board.incident_log import KnownIncident
 from probes.board.route import UNANSWERED, Refusal, RouteBoard, Standing
 from probes.board.views import RouteState
 from probes.config.goals import shape_of
-from probes.events import Cause, Evidence, HeldReason
+from probes.events import Cause, Diagnosis, Evidence, HeldReason
 from probes.events.diagnosis_words import counts_failures, what_words
 from probes.stats.samples import Metric
 from probes.stats.tally import Tally
@@ -48,6 +48,7 @@ _Makes: TypeAlias = Literal[
     "hanging",
     "refused",  # down where nothing succeeds, else failing
     "failing",  # down where all fail and nothing succeeds
+    "wrong",  # failing: it serves, and what it serves is no use
     "throttled",
     "stalling",
     "latency",  # sluggish or slow, by the goals
@@ -71,6 +72,7 @@ _MAKES: Final[Mapping[Cause, _Makes]] = {
     "provider_errors": "failing",
     "provider_overloaded": "failing",
     "stream_truncation": "failing",
+    "wrong_answers": "wrong",
     # Ours to ease, and what gets through is well.
     "rate_limited_requests": "throttled",
     "rate_limited_tokens": "throttled",
@@ -161,6 +163,8 @@ def refusal_of(cause: Cause) -> Refusal | None:
     match _MAKES[cause]:
         case "throttled":
             return "throttled"
+        case "wrong":
+            return "wrong"
         case "refused" | "failing" | "masked":
             return "failed"
         case _:
@@ -176,12 +180,7 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
         live: what its goals say now.
     """
     event = incident.event
-    makes = _MAKES[event.cause]
-    fails = makes == "latency" and counts_failures(event.evidence)
-    if fails and event.cause == "network_path":
-        makes = "refused"
-    elif fails and event.cause == "unknown":
-        makes = "failing"
+    makes = _makes(event)
     if makes == "nothing":
         return None
     late: RouteState = live if live in ("slow", "sluggish") else _by_evidence(event.evidence, route)
@@ -193,6 +192,8 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
             # The size is that of the moment it was told at: it may have become worse since.
             since_ns = incident.since_ns if event.size >= 1.0 else -1
             state = "down" if _nothing_succeeds(route, since_ns) else makes
+        case "wrong":
+            state = "failing"
         case "latency":
             state = late if late != "ok" else "slow"
         case "masked" | "changed":
@@ -202,6 +203,19 @@ def state_made(incident: KnownIncident, route: RouteBoard, live: RouteState) -> 
     if event.state == "perhaps" and RANK[state] < RANK[_WORST_PERHAPS]:
         return _WORST_PERHAPS
     return state
+
+
+def _makes(event: Diagnosis) -> _Makes:
+    """Return what a diagnosis makes of its routes, by its cause and by what its evidence counts."""
+    makes = _MAKES[event.cause]
+    if not counts_failures(event.evidence):
+        return makes
+    if event.cause == "network_path":
+        return "refused"
+    if event.cause == "unknown":
+        return "failing"
+    # Another model answers, say, and it answers wrongly.
+    return "wrong" if makes == "changed" else makes
 
 
 def _nothing_succeeds(route: RouteBoard, from_ns: int) -> bool:

@@ -19,9 +19,11 @@ from probes.events import (
     Limit,
     OpenPhase,
     Outcome,
+    PaceKind,
     PriceInfo,
     ProbeFinished,
     Shortage,
+    SkipReason,
 )
 from probes.stats.chunk_gaps import Stall
 from probes.stats.log_buckets import HEAT_FLOOR_S as HEAT_FLOOR_S
@@ -81,6 +83,29 @@ class UsualView(msgspec.Struct, frozen=True):
     """Samples it knows."""
 
 
+class PaceView(msgspec.Struct, frozen=True, kw_only=True):
+    """The open pace of a route; scheduled figures count from when it wanted a probe."""
+
+    kind: PaceKind
+    rate: float
+    """Probes a second that are wanted."""
+    scheduled_ttft: tuple[Figure, Figure, Figure] = (Figure(), Figure(), Figure())
+    """p50, p95, p99, as of E2E."""
+    scheduled_e2e: tuple[Figure, Figure, Figure] = (Figure(), Figure(), Figure())
+    begun_per_s: float | None = None
+    """Probes that began, a second; None while too few were due to say."""
+    is_late: bool = False
+    """The rate cannot be kept: fewer begin than are due, by more than chance."""
+    why: SkipReason = "late"
+    """Why most of the others do not; `late`: no place is free."""
+    late_since_ns: int | None = None
+    """Since when it cannot be kept."""
+    waiting: int = 0
+    """Due, and waiting for a place."""
+    skipped_for: tuple[tuple[SkipReason, int], ...] = ()
+    """In the run, most first."""
+
+
 class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the routes table; figures over `Snapshot.window`, cohort `cohort`.
 
@@ -109,6 +134,8 @@ class RouteView(msgspec.Struct, frozen=True, kw_only=True):
     """Workers that are wanted."""
     interval: float = 0.0
     """Seconds from one start to the next, per worker."""
+    pace: PaceView | None = None
+    """None where the pace is closed, and goes by the interval."""
     max_tokens: int = 0
     """The answer cap as it is set now; `cohort` begins with that of what was measured."""
     cohort: str = ""
@@ -367,6 +394,9 @@ class WindowColumn(msgspec.Struct, frozen=True):
     failures: int
     finished: int
     failure_share: float | None
+    scheduled_ttft: tuple[Figure, Figure, Figure, Figure, Figure] | None = None
+    """From when an open pace wanted it; None where the pace is closed, as of the next."""
+    scheduled_e2e: tuple[Figure, Figure, Figure, Figure, Figure] | None = None
 
 
 MarkerKind: TypeAlias = Literal["knob", "cohort", "onset", "recovered", "mark"]
@@ -531,6 +561,9 @@ class FeltColumn(msgspec.Struct, frozen=True):
     ttft: tuple[FeltFigure, FeltFigure, FeltFigure]
     """p50, p95, p99."""
     e2e: tuple[FeltFigure, FeltFigure, FeltFigure]
+    scheduled_ttft: tuple[FeltFigure, FeltFigure, FeltFigure] | None = None
+    """From when an open pace wanted it; None where the pace is closed, as of the next."""
+    scheduled_e2e: tuple[FeltFigure, FeltFigure, FeltFigure] | None = None
     tokens_per_s: float | None = None
     gap_p99_s: float | None = None
     """Time between two chunks."""

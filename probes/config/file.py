@@ -1,9 +1,9 @@
 """routes.toml → `Config`: found, read strictly, defaults merged, every mistake told at once.
 
-Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .timeouts, .tls
-and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its field
-in `probes.config.settings`. The values of secrets never appear in an error; names of variables and
-headers do.
+Tables: [defaults] (any key of a route), [routes.NAME] with [routes.NAME.goals], .expect, .timeouts,
+.tls and .price, [budget], [recording], [alerts], [display], [keys]. What a key takes stands on its
+field in `probes.config.settings`. The values of secrets never appear in an error; names of
+variables and headers do.
 """
 
 import re
@@ -17,6 +17,7 @@ import msgspec
 
 from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
+from probes.config.expect import settle_expect
 from probes.config.fields import fields_of, needed, note_missing, read_table
 from probes.config.prompts import generated_prompt
 from probes.config.prompts_file import PromptsFileError, read_prompts
@@ -51,7 +52,8 @@ _OTHER_TABLES: Final = {
 }
 _TABLES: Final = ("defaults", "routes", *_OTHER_TABLES, "keys")
 _MERGED_TABLES: Final = ("goals", "timeouts", "tls")
-"""A price is not merged: half of it from elsewhere would be the price of nothing."""
+"""A price is not merged: half of it from elsewhere would be the price of nothing. Nor is what is
+expected: another prompt is answered otherwise."""
 
 
 def default_config_path() -> Path:
@@ -327,6 +329,8 @@ def _read_route_keys(
                 problems.add((*path, "prompts_file"), line)
         except PathError as error:
             problems.add((*path, "prompts_file"), str(error))
+    if "expect" in values:
+        values["expect"] = settle_expect(values["expect"], folder, (*path, "expect"), problems)
     for key in TLS_FILES:
         anchor(values.get("tls", {}), key, folder, (*path, "tls", key), problems)
     anchor(values, "unix_socket", folder, (*path, "unix_socket"), problems)
@@ -341,12 +345,21 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         if any(key in own for key in group):
             for key in group:
                 merged.pop(key, None)
+    if own.get("pace") == "interval":
+        merged.pop("rate", None)  # that of [defaults] is for the routes whose pace is open
     if "workload" in own or "prompts" in own:
         merged.pop("system", None)  # theirs is a prompt of its own
     for key, value in own.items():
         merged[key] = {**defaults.get(key, {}), **value} if key in _MERGED_TABLES else value
-    if "workload" not in merged:
-        return merged
+    if "workload" in merged:
+        _fill_in_workload(merged, defaults, own)
+    return merged
+
+
+def _fill_in_workload(
+    merged: dict[str, Any], defaults: Mapping[str, Any], own: Mapping[str, Any]
+) -> None:
+    """Give a route what its workload asks for."""
     workload = WORKLOADS[merged["workload"]]
     # A cap that [defaults] has for all routes is none of a workload that a route asks for.
     if "max_tokens" not in own and ("workload" in own or "max_tokens" not in defaults):
@@ -355,7 +368,6 @@ def _merge(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
         merged["prompts"] = (workload.prompt,)
     if workload.is_fresh:
         merged.pop("cache", None)
-    return merged
 
 
 def _read_prompt(file: Path) -> str:

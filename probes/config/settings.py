@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import field
 
+from probes.config.expect import Expect
 from probes.config.fields import Field, Range, Settings, Shape, Unset, fields_of
 from probes.config.goals import DAY_S, Goals, Seconds, Usd, configured_e2e_goal_s
 from probes.config.prompts import OVERHEAD_TOKENS, Prompt, estimate_tokens
@@ -23,6 +24,7 @@ from probes.config.workloads import WorkloadName
 Dialect: TypeAlias = Literal["chat", "completions", "responses", "messages", "ollama", "azure"]
 DialectChoice: TypeAlias = Dialect | Literal["auto"]
 KeyHeader: TypeAlias = Literal["authorization", "x-api-key", "api-key"]
+Pace: TypeAlias = Literal["interval", "constant", "poisson"]
 
 LONGEST_PROMPT_MB: Final = 4
 """A million tokens of four characters: no more than `prompt_tokens` can ask for."""
@@ -188,6 +190,12 @@ class Route(Settings, frozen=True, kw_only=True):
     """Workers: probes at the same time."""
     interval: Annotated[float, Range("a number of seconds", 0, DAY_S)] = 5.0
     """Seconds from one start to the next, per worker, ± 10 %; 0 is back to back."""
+    pace: Pace = "interval"
+    """`interval`: a worker waits for its probe's end (closed loop). `constant` and `poisson`:
+    probes begin at their `rate`, whatever the others do, up to `concurrency` at once (open
+    loop)."""
+    rate: Annotated[float | None, Range("a number of probes a second", 0.001, 1_000)] = None
+    """Probes a second of an open pace, which needs it; in equal steps, or with exponential gaps."""
     timeouts: Timeouts = Timeouts()
     stall_after: Seconds = 1.0
     """Seconds without output that are marked as a stall."""
@@ -198,6 +206,7 @@ class Route(Settings, frozen=True, kw_only=True):
     """Probe more often while something is suspected: up to once a second, at most 20 s at a time,
     within concurrency and budget; never within 60 s of a 429, an overload or a spent quota."""
     goals: Goals = Goals()
+    expect: Expect = Expect()
     price: Price | None = None
     price_list: Annotated[bool | None, Unset("unless on loopback")] = None
     """Look a missing price up in the provider's own list."""
@@ -209,6 +218,12 @@ class Route(Settings, frozen=True, kw_only=True):
     not sent."""
     paused: bool = False
     """Start paused."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its pace is an open loop: a probe begins when it is due, whatever the others
+        do."""
+        return self.pace != "interval"
 
     @property
     def e2e_goal_s(self) -> float | None:

@@ -250,7 +250,9 @@ class Incidents:
             return incident.last
         ill = [(route.watch, alarm) for route, alarm in incident.hit()]
         evidence, against = evidence_of(incident.cause, ill)
-        words = next((alarm for _, alarm in ill if alarm.detail and alarm.slot == "fails"), None)
+        words = next(
+            (alarm for _, alarm in ill if alarm.detail and alarm.slot in ("fails", "answers")), None
+        )
         event = Diagnosis(
             at_ns=now_ns,
             id=incident.id,
@@ -264,9 +266,11 @@ class Incidents:
             advice=advice_for(incident.cause, [watch for watch, _ in ill], routes),
             shape=_shape_of(evidence, [watch for watch, _ in ill]),
         )
-        told = diagnosis_text(
-            event, "" if words is None else server_words(words.status, words.detail)
-        )
+        said = ""
+        if words is not None:
+            is_said = words.slot == "fails"
+            said = server_words(words.status, words.detail) if is_said else words.detail
+        told = diagnosis_text(event, said)
         incident.last = msgspec.structs.replace(event, text=told)
         return incident.last
 

@@ -24,7 +24,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from probes.config.goals import band_of, shape_of
-from probes.diagnosis.failure_kinds import FailureKind, failure_of, rate_limit_of, speaks_of_route
+from probes.diagnosis.failure_kinds import (
+    FailureKind,
+    failure_of,
+    is_whole,
+    rate_limit_of,
+    speaks_of_route,
+)
 from probes.diagnosis.felt import Felt, FeltTimes
 from probes.diagnosis.level import LevelShift
 from probes.diagnosis.series import (
@@ -66,6 +72,10 @@ _ENDS_KEPT: Final = 160
 """Ends of attempts that a cause is told from: half a minute at five a second."""
 _WORDS_KEPT: Final = 120
 """Characters of a server's words; fewer than those are shown."""
+_EXAMPLES_KEPT: Final = 2
+"""Wrong answers of which it is kept what came."""
+_EXAMPLE_KEPT: Final = 300
+"""Characters of that: what was expected, and two short pieces."""
 _OPEN_KEPT: Final = 4096
 """Open requests of a route; more are not looked at one by one."""
 _BANDS_KEPT: Final = 2
@@ -191,6 +201,9 @@ class RouteWatch:
         self.cold = Shares("cold_share", learned=_LEARNED_S)
         self.uncached = Shares("cached_share", learned=_LEARNED_S)
         self.other_build = Shares("other_model_share")
+        self.wrong = Shares("wrong_share")
+        self.wrong_answers: deque[tuple[int, str]] = deque(maxlen=_EXAMPLES_KEPT)
+        """When the newest wrong answers began, and what was expected and came: hostile."""
         self.resent = Shares("retransmits", least=0.02, bad=0.15, learned=_LEARNED_S)
         self.reordered = Shares("reordered", least=0.03, bad=0.2, learned=_LEARNED_S)
         self._gather()
@@ -249,6 +262,8 @@ class RouteWatch:
         self.is_paused = info.paused
         self.concurrency = int(_bounded(info.concurrency))
         self.interval_s = _bounded(info.interval)
+        self.rate = _bounded(info.rate) if info.pace != "interval" else 0.0
+        """Probes a second of an open pace; 0 where it is closed."""
         self._stall_ns = longest_gap_ns(_bounded(info.stall_after))
 
     def engine_died(self) -> None:
@@ -319,6 +334,10 @@ class RouteWatch:
             self.throttled_in_a_row = 0
             if self.last_ok_began_ns is None or began_ns > self.last_ok_began_ns:
                 self.last_ok_began_ns = began_ns
+        if event.right is not None:
+            self.wrong.add(event.at_ns, not event.right, began_ns, evidence=event.evidence)
+            if not event.right:
+                self.wrong_answers.appendleft((began_ns, event.message[:_EXAMPLE_KEPT]))
         band = self.band if request is None else request.band
         self._measure(event, began_ns, band, is_sampled=request is not None and request.is_sampled)
 
@@ -327,7 +346,7 @@ class RouteWatch:
         if event.outcome == "cancelled" or event.flagged:
             return
         began_ns = min(event.started_ns, event.at_ns)
-        self.probes.append(ProbeEnd(began_ns, event.outcome != "ok", event.attempts))
+        self.probes.append(ProbeEnd(began_ns, not is_whole(event), event.attempts))
         if (
             event.outcome != "ok"
             or event.attempts > 1
@@ -355,11 +374,8 @@ class RouteWatch:
                     self._asked_for_more(event)
                     self._owed = min(self._owed + int(after - before), _OPEN_KEPT)
                 self.concurrency = int(after)
-            case "interval":
-                if after < before:
-                    self._asked_for_more(event)
-                self.interval_s = after
-                self._owed = max(self._owed, self.concurrency)
+            case "interval" | "rate":
+                self._turn_pace(event, before, after)
             case "max_tokens":
                 for band in self.bands.values():
                     band.output = JudgedSeries(OUTPUT, LevelShift.heir(band.output.level))
@@ -373,6 +389,15 @@ class RouteWatch:
                 self.is_accepted = True
             case _:
                 pass
+
+    def _turn_pace(self, event: Knob, before: float, after: float) -> None:
+        if event.knob == "rate":
+            self.rate = after
+        else:
+            self.interval_s = after
+        if (after > before) if event.knob == "rate" else (after < before):
+            self._asked_for_more(event)
+        self._owed = max(self._owed, self.concurrency)
 
     def _asked_for_more(self, event: Knob) -> None:
         """Note a knob that was turned up, with what it stood at before the first of several steps:
@@ -410,7 +435,7 @@ class RouteWatch:
                 series.level.settle()
             band.felt.ttft.settle()
             band.felt.e2e.settle()
-        # Of failures, 429s and pauses no share is ever usual.
+        # Of failures, 429s, pauses and wrong answers no share is ever usual.
         for share in (self.cold, self.uncached, self.resent, self.reordered):
             share.test.settle()
         self._known_builds.clear()
@@ -482,7 +507,7 @@ class RouteWatch:
     @property
     def pace_s(self) -> float:
         """Seconds from one probe of the route to the next, as wanted."""
-        return self.interval_s / max(1, self.concurrency)
+        return 1 / self.rate if self.rate else self.interval_s / max(1, self.concurrency)
 
     @property
     def open_requests(self) -> int:
@@ -575,12 +600,12 @@ class RouteWatch:
             if not is_sampled:
                 band.wait.add(waited_s, began_ns, evidence=evidence)
             self._measure_writing(event, began_ns, band)
-        elif event.outcome == "ok" and stamps.done is not None:
+        elif is_whole(event) and stamps.done is not None:
             sent_ns = began_ns if stamps.sent is None else stamps.sent
             whole_s = max(0, stamps.done - sent_ns) / NS_PER_S
             self.slowest_wait_s = max(self.slowest_wait_s, whole_s)
             band.whole.add(whole_s, began_ns, evidence=evidence)
-        if event.outcome == "ok":
+        if is_whole(event):
             self._measure_answer(event, began_ns, band)
         self._ended_ns = event.at_ns
 
@@ -785,7 +810,7 @@ class RouteWatch:
         self.tests: tuple[JudgedSeries | Shares, ...] = (
             *(self.failed, self.throttled, *self.band, *self._of_the_route),
             *(self.input, self.output),
-            *(self.stalled, self.cold, self.uncached, self.other_build),
+            *(self.stalled, self.cold, self.uncached, self.other_build, self.wrong),
             *(self.resent, self.reordered),
         )
         self._felt_by = (*self._of_the_route, self.stalled)

@@ -36,5 +36,8 @@ def route_info(route: Route) -> RouteInfo:
         goal_tokens_per_s=route.goals.tokens_per_s,
         evidence=route.evidence,
         first_token_timeout_s=route.timeouts.first_token,
+        pace=route.pace,
+        rate=route.rate or 0.0,
         shapes=tuple(route.shapes),
+        expects=route.expect.words,
     )

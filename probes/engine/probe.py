@@ -4,7 +4,9 @@ Rule 1. What the user felt is counted from the first attempt's start, failed att
         included.
 Rule 2. Every attempt that was admitted is settled once, whatever ends it, a defect of ours too.
 Rule 3. What one probe learns of the server, or of what its answers cost, all of the route know.
-Rule 4. One that goes beside the pace, as `evidence`, is a probe like any other, with its retries,
+Rule 4. A whole answer is held against what is expected of it before it is told; a wrong one is
+        never asked for again.
+Rule 5. One that goes beside the pace, as `evidence`, is a probe like any other, with its retries,
         but that it never waits at the gate and never asks again a server that asked for less.
 """
 
@@ -17,10 +19,14 @@ from typing import Protocol
 import msgspec
 
 from probes.answers.answer import Answer
+from probes.answers.error_body import LONGEST_MESSAGE
+from probes.answers.finish_reason import family_of
 from probes.answers.progress import Progress
+from probes.answers.right_answer import MOST_CHECKED
 from probes.config import Price, Route
 from probes.config.scrubbing import Scrubber
 from probes.control.evidence import asks_for_less
+from probes.engine.answer_checks import AnswerChecker
 from probes.engine.attempt import Attempt
 from probes.engine.health import GapWatch
 from probes.engine.outbox import OpenStream
@@ -36,6 +42,7 @@ from probes.engine.request_builder import RequestBuilder
 from probes.engine.retry import RetryPolicy
 from probes.engine.stamp_recorder import StampRecorder
 from probes.events import (
+    WRONG_ANSWER,
     AttemptFinished,
     AttemptStarted,
     Event,
@@ -66,11 +73,17 @@ class Admission(Protocol):
     """Decides when an attempt may go, and hears what it cost and what it met."""
 
     async def admit(
-        self, tokens: Callable[[], int], cancelled: Callable[[], bool], *, evidence: bool = False
+        self,
+        tokens: Callable[[], int],
+        cancelled: Callable[[], bool],
+        *,
+        evidence: bool = False,
+        gives_way: bool = False,
     ) -> bool:
         """Wait until an attempt of at most `tokens()` may start, which is then reserved.
 
-        One of a probe beside the pace, as `evidence`, does not wait. Returns False, with nothing
+        One of a probe beside the pace, as `evidence`, does not wait, and one that `gives_way` waits
+        for nothing that anybody would call a hold. Returns False, with nothing
         reserved, when none may any more or `cancelled()` is true; nothing is awaited between the
         reservation and the return.
         """
@@ -98,6 +111,8 @@ class ProbeTools:
     follow: Callable[[str, str, int, StampRecorder], OpenStream] | None = None
     """Where the output of open attempts is told, by route, probe and attempt; None for nowhere."""
     preview: TextPreview | None = None
+    checker: AnswerChecker | None = None
+    """Looks at answers of which something is expected; None for nobody."""
     prompt_tokens: int = 0
     """Of the input, the largest of several; 0 to estimate it."""
     max_tokens: int = 0
@@ -170,7 +185,10 @@ class Probe:
         *,
         scheduled_ns: int,
         evidence: bool = False,
+        gives_way: bool = False,
     ) -> None:
+        """`gives_way`: where something holds the route before its first attempt, it does not
+        begin."""
         self.identity = identity
         self.open_since_ns: int | None = None
         self.url = ""
@@ -182,6 +200,7 @@ class Probe:
         self._transport = transport
         self._scheduled_ns = scheduled_ns
         self._evidence = evidence
+        self._gives_way = gives_way
         self._stream: OpenStream | None = None
         self._cancelled = False
         self._why_cancelled = "user"
@@ -191,6 +210,10 @@ class Probe:
         self._asked = tools.request_builder.way
         self._prompt = tools.rotation.next()
         """What it asks; None for what the route asks always."""
+        self.expect = tools.route.expect
+        """What its answer must be."""
+        if self._prompt is not None and self._prompt.expect.is_set:
+            self.expect = self._prompt.expect
         self._number = 0
         self._retries = 0
         self._finished: list[AttemptFinished] = []
@@ -211,7 +234,10 @@ class Probe:
         """Do the request; return its last event, or None where it was never admitted."""
         tools, evidence = self._tools, self._evidence
         while await tools.gate.admit(
-            lambda: tools.most_tokens, lambda: self._cancelled, evidence=evidence
+            lambda: tools.most_tokens,
+            lambda: self._cancelled,
+            evidence=evidence,
+            gives_way=self._gives_way and not self._finished,
         ):
             event = await self._run_attempt()
             if self._cancelled:
@@ -307,7 +333,7 @@ class Probe:
             timeouts=route.timeouts,
             stall_after=route.stall_after,
             listener=self,
-            keep_text=tools.include_text,
+            keep_text=tools.include_text or self.expect.is_set,
             streamed=route.stream,
             most_tokens=output_limit(size, max_tokens),
         )
@@ -320,7 +346,7 @@ class Probe:
                 asked, max_tokens=max_tokens, nonce=nonce, prompt=prompt
             )
             self.url = request.url
-            answer = await attempt.run(request)
+            answer = await self._checked(await attempt.run(request))
             if prompt is not None and is_fresh:
                 tools.fresh_prompts.learn(prompt, answer.input_tokens)
         except BaseException:
@@ -334,6 +360,40 @@ class Probe:
                 self._stream.closed = True
                 self._stream = None
         return self._report(answer, attempt.recorder, len(request.body))
+
+    async def _checked(self, answer: Answer) -> Answer:
+        """Return an answer with what is to be said of it once it was held against what is expected.
+
+        One that is not ok for another reason stays what it is. Calls are how some models answer in
+        JSON: where there is no text, the first one's arguments are what is looked at.
+        """
+        tools, expect = self._tools, self.expect
+        if answer.outcome != "ok" or not expect.is_set or tools.checker is None:
+            return answer
+        text = answer.text or next((given for _, given in answer.tool_calls), "")
+        is_cut = family_of(answer.finish_reason) == "length"
+        reply = await tools.checker.check(expect, text, is_cut=is_cut)
+        now_ns = tools.clock.monotonic_ns()
+        if reply.finding == "right":
+            return msgspec.structs.replace(answer, right=True)
+        if reply.finding == "wrong":
+            return msgspec.structs.replace(
+                answer,
+                outcome=WRONG_ANSWER.outcome,
+                reason=WRONG_ANSWER.reason,
+                message=reply.words[:LONGEST_MESSAGE],
+                right=False,
+            )
+        if reply.finding is None:
+            words = tools.scrub.scrub(reply.words)
+            self._say_once("unchecked", now_ns, f"an answer was not checked: {words}")
+        elif is_cut:
+            text = f"the cap of {counted(tools.max_tokens, 'token')} ends answers before what is"
+            self._say_once("cut", now_ns, f"{text} expected of them has come: raise max_tokens")
+        else:
+            text = f"of an answer the first {MOST_CHECKED:,} characters are checked"
+            self._say_once("long", now_ns, f"{text}, and what is expected is not in them")
+        return answer
 
     def _report(self, answer: Answer, recorder: StampRecorder, sent_bytes: int) -> AttemptFinished:
         tools = self._tools
@@ -371,17 +431,18 @@ class Probe:
         reserved = f"{counted(tools.most_tokens, 'token is', 'tokens are')} reserved for the next"
         if event.reason == "cap_ignored":
             text = f"the server ignores the answer cap of {asked.max_tokens}: its streams are cut"
-            self._say_once("cap", event, f"{text}, and {reserved}")
+            self._say_once("cap", event.at_ns, f"{text}, and {reserved}")
         elif output > output_limit(asked.prompt_tokens, asked.max_tokens):
             text = f"an answer took {counted(output, 'token')} under a cap of {asked.max_tokens}"
-            self._say_once("cap", event, f"{text}: {reserved}")
+            self._say_once("cap", event.at_ns, f"{text}: {reserved}")
         if charge.doubt:
-            self._say_once("doubt", event, charge.doubt)
+            self._say_once("doubt", event.at_ns, charge.doubt)
 
-    def _say_once(self, what: str, event: AttemptFinished, text: str) -> None:
-        if what not in self._tools.noticed:
-            self._tools.noticed.add(what)
-            self._tools.emit(Notice(at_ns=event.at_ns, route=event.route, text=text))
+    def _say_once(self, what: str, at_ns: int, text: str) -> None:
+        tools = self._tools
+        if what not in tools.noticed:
+            tools.noticed.add(what)
+            tools.emit(Notice(at_ns=at_ns, route=tools.route.name, text=text))
 
     def _abandon(self) -> None:
         """Close the books on an attempt that a defect of ours, or our own end, cut off.

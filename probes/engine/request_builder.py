@@ -18,7 +18,7 @@ from probes.answers.request_headers import request_headers
 from probes.config import Dialect as DialectName
 from probes.config import Route
 from probes.config.prompts import Prompt
-from probes.events import AttemptFinished
+from probes.events import WRONG_ANSWER, AttemptFinished
 from probes.transport import Request
 
 
@@ -84,7 +84,7 @@ class RequestBuilder:
             if found is not None:
                 return found
         if asked.name != self.way.name:  # another probe has found the dialect meanwhile
-            return Lesson(again=event.outcome != "ok")
+            return Lesson(again=event.outcome != "ok" and event.reason != WRONG_ANSWER.reason)
         return self._adapt(event, asked)
 
     def _hear(self, search: DialectSearch, event: AttemptFinished, asked: Way) -> Lesson | None:

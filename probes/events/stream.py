@@ -202,6 +202,9 @@ class AttemptFinished(Record, frozen=True, kw_only=True, tag_field="type", tag="
     """Characters of the answer itself, without its reasoning."""
     text_sha256: str = ""
     """Hex, of the same in UTF-8; empty without text."""
+    right: bool | None = None
+    """Whether a whole answer was what is expected of it; None where nothing is, or that could not
+    be told."""
     text: str | None = None
     """Only where asked for."""
     reasoning_text: str | None = None

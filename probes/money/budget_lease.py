@@ -218,8 +218,8 @@ class _RouteLease:
             # Whoever asks for one asks for the next when it has ended: that should not wait.
             soon = max(soon, ASKED_AHEAD)
         if workers:
-            interval = max(AHEAD_S, self.wanted.interval)
-            soon += math.ceil(workers * AHEAD_S / interval) + 1
+            # Of each worker one: what is back to back, or due faster, begins when that has ended.
+            soon += math.ceil(min(workers, self.wanted.per_s * AHEAD_S)) + 1
         ahead = math.ceil(AHEAD_S * self.rate) if soon else 0
         return max(soon * self.probe, min(ahead, most))
 

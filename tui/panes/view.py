@@ -35,6 +35,8 @@ PaneName: TypeAlias = Literal[
     "comparison",
     # of the leaderboard
     "leaderboard",
+    # of the page of a sweep
+    "sweep",
 ]
 
 

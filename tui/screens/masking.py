@@ -33,6 +33,7 @@ from probes.board.views import (
 from probes.comparing.views import ComparisonView
 from probes.control.status import HostStatus
 from probes.events import Alert, AttemptFinished, Diagnosis, Limit
+from probes.sweeping.views import SweepView
 from tui.panes.routes import visible_routes
 from tui.panes.view import PastView, ViewState
 
@@ -142,6 +143,17 @@ class Mask:
             asking=names.get(shown.asking, ""),
         )
 
+    def sweep(self, shown: SweepView) -> SweepView:
+        """Return a sweep without its route's name and a server's words."""
+        return replace(
+            shown,
+            route=self.route(shown.route),
+            sentence=self.words(shown.sentence.replace(shown.route, self.route(shown.route))),
+            waits=self.words(shown.waits),
+            doing=self.words(shown.doing),
+            points=tuple([replace(one, failure="") for one in shown.points]),
+        )
+
     def _arm(self, name: str) -> str:
         """Return what stands for an arm: a route, or one with what was changed in brackets."""
         route, bracket, change = name.rpartition(" (")
@@ -242,6 +254,7 @@ class Mask:
             happening,
             routes=self.routes(happening.routes),
             text=MASKED if others else self.words(happening.text),
+            note=MASKED if happening.note else "",
             incident=self.words(happening.incident),
         )
 

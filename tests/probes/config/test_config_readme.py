@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from pages import KB, Page, each_of, number, per_cent, quoted
 
+from probes.answers.check_server import LONGEST_CHECK_S, MOST_MEMORY
+from probes.board.standings import ANSWER_TOKENS
+from probes.config.expect import LONGEST_TEXT
 from probes.config.file import parse_config
 from probes.config.goals import E2E_GOAL_CAP
 from probes.config.key_command import COMMAND_BYTES, COMMAND_SECONDS
@@ -25,7 +28,8 @@ from probes.control.evidence import CALM_S, LONGEST_EVIDENCE_S
 from probes.control.knobs import KNOBS
 from probes.discovery.loopback import HOSTS, PORTS
 from probes.discovery.loopback_network import _TIMEOUT_S
-from probes.engine.route import JITTER
+from probes.engine.pacing import JITTER
+from probes.kit.json_schemas import MOST_BYTES
 from probes.kit.open_regular import PIPE_SECONDS
 from tui.commands.init import _LISTS_S, PROVIDERS
 from tui.draw.theme_names import OWN_THEMES
@@ -49,6 +53,14 @@ NUMBERS = {
         f"at most {LONGEST_PROMPT_MB} MB",
         f"at most {LONGEST_EVIDENCE_S:g} s at a time",
         f"never within {CALM_S:g} s of a 429",
+        f"of at most {MOST_BYTES:,} bytes",
+        *(
+            f"at most {LONGEST_TEXT:,} characters | {meaning}"
+            for meaning in ("A", "The same", "The whole")
+        ),
+    ),
+    "What is expected of an answer": (
+        f"with {MOST_MEMORY // 2**30} GB and {LONGEST_CHECK_S} s for each at most",
     ),
     "Workloads": (),
     "Prompts of your own": (
@@ -59,6 +71,7 @@ NUMBERS = {
         f"a slow terminal gets fewer, down to {pace._SLOWEST_HZ:g}",
     ),
     "Keys of the cockpit": (
+        f"E2E for {ANSWER_TOKENS} tokens",
         *(f"Go back {step_s} s in the run" for step_s in (STEP_S, SMALL_STEP_S)),
         *(f"Go on by {step_s} s in the run" for step_s in (STEP_S, SMALL_STEP_S)),
     ),
