@@ -97,7 +97,7 @@ def advice_for(cause: Cause, ill: Sequence[RouteWatch], routes: Sequence[RouteCa
         # Whether the server hangs or a connection to it, one more tells.
         detail = fresh_words() if cause == "no_answer" else ""
         if cause == "wrong_answers":
-            detail = "llmtop once --include-text shows a whole one"
+            detail = "llmtop once --include-text shows one"
         return Advice(act="move", route=_well_route(ill, routes), detail=detail)
     return Advice(act="wait")
 

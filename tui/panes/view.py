@@ -33,10 +33,10 @@ PaneName: TypeAlias = Literal[
     "request",
     # of the page of a comparison
     "comparison",
-    # of the leaderboard
-    "leaderboard",
     # of the page of a sweep
     "sweep",
+    # of the leaderboard
+    "leaderboard",
 ]
 
 

@@ -7,7 +7,7 @@ is the key of that id, whichever the user has.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -82,7 +82,7 @@ STATES: Final[dict[RouteState, StateHelp]] = {
         "send users elsewhere",
     ),
     "failing": StateHelp(
-        "a share fails, more than ever by chance",
+        "a share fails, or is answered wrongly: more than ever by chance",
         "the outcomes in the lanes, the reasons in the retries pane",
         "timeouts and 5xx that grow with the concurrency: {fewer}; else send users elsewhere",
     ),
@@ -284,18 +284,6 @@ _COMPARISON: Final = Section(
         Term(STATE_WORDS["budget"], "Its pairs, tokens or USD ran out before it knew.", "slow"),
     ),
 )
-_LEADERBOARD: Final = Section(
-    "leaderboard",
-    (
-        Term("TTFT tok/s", "Medians of the last probes of a route and what it was asked; "
-             "tok/s from the first output on."),
-        Term("E2E500", "TTFT + 500 / tok/s of each probe: what an answer of 500 tokens takes."),
-        Term("*", "Reasoning was streamed: it begins with the first token of the answer."),
-        Term("x to y", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
-        Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
-        Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
-    ),
-)  # fmt: skip
 _SWEEP: Final = Section(
     "sweep",
     (
@@ -332,6 +320,18 @@ _ALERTS: Final = Section(
         ),
     ),
 )
+_LEADERBOARD: Final = Section(
+    "leaderboard",
+    (
+        Term("TTFT tok/s", "Medians of the last probes of a route and what it was asked; "
+             "tok/s from the first output on."),
+        Term("E2E500", "TTFT + 500 / tok/s of each probe: what an answer of 500 tokens takes."),
+        Term("*", "Reasoning was streamed: it begins with the first token of the answer."),
+        Term("x to y", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
+        Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
+        Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
+    ),
+)  # fmt: skip
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
@@ -425,8 +425,8 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "probes": (_LANES, _PAGE),
     "request": (_LANES,),
     "comparison": (_COMPARISON,),
-    "leaderboard": (_LEADERBOARD,),
     "sweep": (_SWEEP,),
+    "leaderboard": (_LEADERBOARD,),
 }
 
 _TIME: Final = Section(
@@ -453,40 +453,19 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     **dict.fromkeys(("phases", "heat", "figures", "probes"), ROUTE),
     "request": PROBE,
     "comparison": COMPARISON,
-    "leaderboard": LEADERBOARD,
     "sweep": SWEEP,
+    "leaderboard": LEADERBOARD,
 }
 """The screens whose panes those are that have no place on the home screen."""
 
 GLOSSARY: Final = (
-    *(
-        _FIGURES,
-        _COLUMNS,
-        _MARKS,
-        _LANES,
-        _CHARTS,
-        _ALERTS,
-        _PAGE,
-        _COMPARISON,
-        _SWEEP,
-        _LEADERBOARD,
-        _OBSERVER,
-        _TIME,
-    ),
+    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _ALERTS, _PAGE, _COMPARISON),
+    *(_SWEEP, _LEADERBOARD, _OBSERVER, _TIME),
 )
 """All but the states."""
 
 HelpPage: TypeAlias = Literal[
-    "here",
-    "keys",
-    "states",
-    "figures",
-    "marks",
-    "observer",
-    "pages",
-    "compare",
-    "sweep",
-    "time",
+    "here", "keys", "states", "figures", "marks", "observer", "pages", "compare", "sweep", "time"
 ]
 HELP_PAGES: Final[tuple[HelpPage, ...]] = get_args(HelpPage)
 
@@ -569,6 +548,13 @@ def _keys_of(screen: frozenset[ScreenName], title: str, keys: Sequence[Hotkey]) 
     return Section(title, tuple(map(_key_term, its)))
 
 
+_WORDS_ALONE: Final[Mapping[str, tuple[Section, ...]]] = {
+    "figures": (_FIGURES, _COLUMNS),
+    "marks": (_MARKS, _LANES, _CHARTS, _ALERTS),
+    "observer": (_OBSERVER,),
+}
+
+
 def sections_of(
     page: HelpPage,
     keys: Sequence[Hotkey] = KEYS,
@@ -586,22 +572,17 @@ def sections_of(
             return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
         case "states":
             return (states_section(keys),)
-        case "figures":
-            return (_FIGURES, _COLUMNS)
-        case "marks":
-            return (_MARKS, _LANES, _CHARTS, _ALERTS)
+        case "figures" | "marks" | "observer":
+            return _WORDS_ALONE[page]
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
-        case "compare" | "sweep":
-            told, screen = (_COMPARISON, COMPARISON) if page == "compare" else (_SWEEP, SWEEP)
-            ranked = (_LEADERBOARD, _keys_of(LEADERBOARD, "keys of the leaderboard", keys))
-            return (
-                *(told, _keys_of(screen, "keys of its page", keys)),
-                *(ranked if page == "compare" else ()),
-            )
-        case "observer":
-            return (_OBSERVER,)
+        case "compare":
+            of_comparison = _keys_of(COMPARISON, "keys of its page", keys)
+            of_board = _keys_of(LEADERBOARD, "keys of the leaderboard", keys)
+            return (_COMPARISON, of_comparison, _LEADERBOARD, of_board)
+        case "sweep":
+            return (_SWEEP, _keys_of(SWEEP, "keys of its page", keys))
 
 
 def _of_here(

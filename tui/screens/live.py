@@ -690,17 +690,17 @@ class LiveScreen(Screen[None]):
 
         await comparing.compare(self, change)
 
-    def action_leaderboard(self) -> None:
-        """Rank the routes that were asked alike."""
-        from tui.screens.leaderboard import LeaderboardScreen  # the first frame need not wait for
-
-        self.app.push_screen(LeaderboardScreen(self.cockpit))
-
     async def action_sweep(self, words: str = "") -> None:
         """Show the sweep that runs, or ask for a new one of the route; `words` say how."""
         from tui.screens import sweeping  # which the first frame need not wait for
 
         await sweeping.sweep(self, words)
+
+    def action_leaderboard(self) -> None:
+        """Rank the routes that were asked alike."""
+        from tui.screens.leaderboard import LeaderboardScreen  # the first frame need not wait for
+
+        self.app.push_screen(LeaderboardScreen(self.cockpit))
 
     def action_bundle(self) -> None:
         """Write a folder that tells the incident of the route to whoever was not there."""

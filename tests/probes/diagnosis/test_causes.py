@@ -375,7 +375,7 @@ def test_wrong_answers_are_told_with_two_of_them() -> None:
     assert told.evidence[0].figure == "wrong_share"
     assert (told.evidence[0].now, told.size) == (1.0, 1.0)
     assert 'answers wrong: expected "harbour" in it; came "sea 5", "sea 4"' in told.text
-    assert told.text.endswith("; llmtop once --include-text shows a whole one")
+    assert told.text.endswith("; llmtop once --include-text shows one")
 
 
 def test_a_wrong_answer_is_no_failure_of_its_server() -> None:
