@@ -17,6 +17,7 @@ from itertools import cycle
 from random import Random
 from typing import Any, Final, Literal, TypeAlias
 
+from probes.config.expect import Expect
 from probes.config.fields import Settings
 from probes.kit.short_figures import counted
 
@@ -105,6 +106,8 @@ class Prompt(Settings, frozen=True, kw_only=True):
     """Its own answer cap, at most the route's; None for the route's."""
     fresh_tokens: int = 0
     """A text of about so many tokens is made anew each time; 0 where the messages are sent."""
+    expect: Expect = Expect()
+    """What its answers must be; where nothing is said, what the route expects."""
     line: int = 0
     """Of its prompts file, from 1; 0 where it is of none."""
 

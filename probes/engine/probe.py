@@ -193,8 +193,6 @@ class Probe:
         self.open_since_ns: int | None = None
         self.url = ""
         """What was asked last, whole; a secret may stand in its query."""
-        self.expect = tools.route.expect
-        """What its answer must be."""
         self.hears_output = tools.preview is not None and tools.preview.on
         self.in_flight: Attempt | None = None
         """The attempt that is under way; None before the first, between two, and at the end."""
@@ -212,6 +210,10 @@ class Probe:
         self._asked = tools.request_builder.way
         self._prompt = tools.rotation.next()
         """What it asks; None for what the route asks always."""
+        self.expect = tools.route.expect
+        """What its answer must be."""
+        if self._prompt is not None and self._prompt.expect.is_set:
+            self.expect = self._prompt.expect
         self._number = 0
         self._retries = 0
         self._finished: list[AttemptFinished] = []
