@@ -24,6 +24,8 @@ from tui.draw.glyphs import make_streams_readable
 from tui.terminal.collector import no_passes_at_the_start
 from tui.terminal.interrupt import end_on_interrupt, raise_on_interrupt
 
+WORKLOADS: Final = ("short", "chat", "long", "aa-100", "aa-1k", "aa-10k")
+LEADER_ORDERS: Final = ("e2e", "ttft", "speed", "price", "name")
 _WINDOWS: Final = ("1m", "5m", "15m", "1h", "run")
 _MOST_ENGINES: Final = 32
 _SECONDS: Final = "S"
@@ -140,6 +142,9 @@ def parser() -> argparse.ArgumentParser:
         commands.add_parser("compare", help="probe routes in turns until one knows which is faster")
     )
     _add_sweep(commands.add_parser("sweep", help="ask a route for more until it carries no more"))
+    _add_leaderboard(
+        commands.add_parser("leaderboard", help="rank routes: TTFT, output speed, E2E, price")
+    )
     _add_replay(commands.add_parser("replay", help="print a recording as its run printed it"))
     _add_report(commands.add_parser("report", help="tell the incidents of a recording in words"))
     _add_budget(commands.add_parser("budget", help="tell who spent what in the last hour"))
@@ -325,6 +330,38 @@ def _add_sweep(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_leaderboard(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(module="tui.commands.leaderboard", json=False, yes=False)
+    command.set_defaults(base_url=None, model=None, api_key_env=None)
+    command.set_defaults(workload=None, probes=None, sort="e2e", paths=[], routes=[])
+    command.description = (
+        "Rank routes that were asked alike in the figures of public leaderboards: TTFT, output "
+        "speed, E2E for 500 tokens, blended price. Reads the run that is on, or a recording; else "
+        "it sends some probes to each route, and says what that may cost before it begins."
+    )
+    command.add_argument("routes", nargs="*", metavar="ROUTE", help="those alone; default: all")
+    _add_config(command)
+    command.add_argument(
+        "--workload",
+        choices=WORKLOADS,
+        help="what all are asked; default: what each route has, or aa-1k where none has one",
+    )
+    command.add_argument(
+        "--probes", type=_probes, metavar="N", help="of each route, beside the first; default: 6"
+    )
+    command.add_argument(
+        "--from",
+        dest="paths",
+        nargs="+",
+        type=_path,
+        metavar="PATH",
+        help="read a recording instead, and send nothing",
+    )
+    command.add_argument("--sort", choices=LEADER_ORDERS, help="default: e2e")
+    command.add_argument("--yes", action="store_true", help="begin without asking")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
 def _add_replay(command: argparse.ArgumentParser) -> None:
     command.set_defaults(module="tui.commands.replay")
     command.description = (
@@ -414,6 +451,10 @@ def _pairs(text: str) -> int:
 
 def _tokens(text: str) -> int:
     return _read(text, int, "a whole number of tokens above 0", lambda n: n > 0)
+
+
+def _probes(text: str) -> int:
+    return _read(text, int, "a number of probes from 1 to 200", lambda n: 1 <= n <= 200)
 
 
 def _usd(text: str) -> float:

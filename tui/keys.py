@@ -18,15 +18,19 @@ from textual.keys import Keys, _character_to_key, format_key
 from probes.config.errors import nearest
 from probes.events.diagnosis_words import ADVICE_KEYS
 
-ScreenName: TypeAlias = Literal["home", "route", "probe", "comparison", "sweep"]
-"""Screens that are live: all routes, one route, one probe of it, routes compared, one swept."""
+ScreenName: TypeAlias = Literal["home", "route", "probe", "comparison", "sweep", "leaderboard"]
+"""Screens that are live: all routes, one route, one probe of it, routes compared, one swept, routes
+ranked."""
 
 HOME: Final[frozenset[ScreenName]] = frozenset(("home",))
 ROUTE: Final[frozenset[ScreenName]] = frozenset(("route",))
 PROBE: Final[frozenset[ScreenName]] = frozenset(("probe",))
 COMPARISON: Final[frozenset[ScreenName]] = frozenset(("comparison",))
 SWEEP: Final[frozenset[ScreenName]] = frozenset(("sweep",))
+LEADERBOARD: Final[frozenset[ScreenName]] = frozenset(("leaderboard",))
 BOTH: Final[frozenset[ScreenName]] = HOME | ROUTE
+SCROLLED: Final[frozenset[ScreenName]] = PROBE | COMPARISON | SWEEP | LEADERBOARD
+"""Pages of lines."""
 EVERYWHERE: Final[frozenset[ScreenName]] = frozenset(get_args(ScreenName))
 
 
@@ -125,6 +129,12 @@ KEYS: Final[tuple[Hotkey, ...]] = (
         "move", "scroll_pane(-1)", where=EVERYWHERE),
     Hotkey("sort", "s", "s", "sort", "Sort by the next column; after the last: most users hurt "
         "first.", "look", "sort", 12, where=HOME),
+    Hotkey("leaderboard", "O", "O", "leaderboard", "Rank the routes that were asked alike: TTFT, "
+        "output speed, E2E for 500 tokens, price.", "look", "leaderboard", 24),
+    Hotkey("leader_sort", "s", "s", "sort", "Sort by the next figure.", "look", "leader_sort", 6,
+        where=LEADERBOARD),
+    Hotkey("leader_reverse", "r", "r", "reverse", "Turn the order round.", "look",
+        "leader_reverse", 7, where=LEADERBOARD),
     Hotkey("sort_menu", "S", "S", "sort menu", "Choose the column to sort by; what each means.",
         "look", "sort_menu", where=HOME),
     Hotkey("reverse", "r", "r", "reverse", "Turn the order round.", "look", "reverse", where=HOME),
@@ -229,13 +239,13 @@ KEYS: Final[tuple[Hotkey, ...]] = (
     Hotkey("retry", "R", "R", "retry engine", "Start the engine again after it gave up.",
         "program", "retry"),
     Hotkey("line_down", "j,down", "j ↓", "line down", "Scroll the page by a line.",
-        "move", "scroll(1)", where=PROBE | COMPARISON | SWEEP),
+        "move", "scroll(1)", where=SCROLLED),
     Hotkey("line_up", "k,up", "k ↑", "line up", "Scroll the page back by a line.",
-        "move", "scroll(-1)", where=PROBE | COMPARISON | SWEEP),
+        "move", "scroll(-1)", where=SCROLLED),
     Hotkey("page_top", "g,home", "g", "top", "Go to the top of the page.",
-        "move", "edge(False)", where=PROBE | COMPARISON | SWEEP),
+        "move", "edge(False)", where=SCROLLED),
     Hotkey("page_end", "G", "G", "end", "Go to the end of the page.",
-        "move", "edge(True)", where=PROBE | COMPARISON | SWEEP),
+        "move", "edge(True)", where=SCROLLED),
     Hotkey("older", "J", "J", "next probe", "Show the next probe of the list: an older one.",
         "move", "neighbour(1)", 5, ("J K", "next, previous"), "newer", where=PROBE),
     Hotkey("newer", "K", "K", "previous probe", "Show the probe before it in the list.",

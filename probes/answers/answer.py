@@ -163,6 +163,8 @@ class AnswerReader:
         self._decoder: StreamDecoder = (
             LineDecoder() if self._framing == "lines" else Decoder(usual_event=dialect.usual_event)
         )
+        self._gap = b"\n" if self._framing == "lines" else b"\n\n"
+        """What ends an event of the usual spelling."""
         self._stream = EventReader(self._decoder)
         self._streamed = streamed
         self._live = False
@@ -331,10 +333,11 @@ class AnswerReader:
     def _several(self, data: bytes, trailed: bool) -> Progress | None:
         """Return what several events like the last brought: what a busy engine reads."""
         flow = self._interpreter.flow
-        template = flow.template if flow is not None and self._decoder.fresh else None
-        if flow is None or template is None or len(data) > BYTES_AT_ONCE:
+        if flow is None or not self._decoder.fresh or len(data) > BYTES_AT_ONCE:
             return None
-        found = template.several(data)
+        if flow.template is None:  # the first of them may be learned
+            self._decoded(flow, b"".join(data.partition(self._gap)[:2]))
+        found = flow.template.several(data) if flow.template is not None else []
         if len(found) < 2:
             return None
         flow.pieces += found

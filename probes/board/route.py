@@ -22,6 +22,7 @@ from probes.board.knob_effects import KnobEffects
 from probes.board.lanes import Lanes, SlotTokens
 from probes.board.pace import PaceWatch
 from probes.board.probe_log import BYTES_KEPT, ProbeLog
+from probes.board.standings import Standings
 from probes.board.throttles import ThrottleLog
 from probes.board.views import HURT_STATES, ChartPoint, KnobEffect, Marker, RouteState
 from probes.config.goals import band_of, cap_of, e2e_goal_s, is_e2e_goal_scaled
@@ -145,6 +146,7 @@ class RouteBoard:
         self._marked: _Marked = ((), None, ())
         """What its marks were made of, and they."""
         self.knob_effects = KnobEffects()
+        self.standings = Standings()
         self.failures = FailureStamps()
         self.limits = LimitState()
         self.cool_down: Held | None = None
@@ -212,6 +214,7 @@ class RouteBoard:
         """Forget what only the former engine could have finished; its figures stay."""
         self.lanes.engine_died(at_ns)
         self.accounts.engine_died()
+        self.standings.engine_died()
         self._tell_effect(self.knob_effects.broken_off(at_ns))
         self._skipped_before = self.skipped
         self._skipped_for_before = self.skipped_for
@@ -417,6 +420,7 @@ class RouteBoard:
         offset_ns = self._slice_offset(event.at_ns)
         for tally in self.tallies.at(offset_ns):
             tally.count_attempt(event, guessed_tokens)
+        self.standings.attempt_ended(event, per_token_s)
         if not event.flagged:
             self._timed(event, offset_ns, per_token_s)
 
@@ -436,6 +440,7 @@ class RouteBoard:
         self.last_event_ns = event.at_ns
         retried_for = self.accounts.probe_ended(event.probe, event.outcome)
         is_measured = not event.flagged and self.run.engine_ran(event.started_ns, event.at_ns)
+        self.standings.probe_ended(event, is_measured=is_measured)
         is_good = event.outcome == "ok" and self._is_good(event, is_measured)
         offset_ns = self._slice_offset(event.at_ns)
         for tally in self.tallies.at(offset_ns):

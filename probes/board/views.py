@@ -748,6 +748,51 @@ class HeaderView(msgspec.Struct, frozen=True):
     """Newest last; hostile text is possible."""
 
 
+class LeaderFigure(msgspec.Struct, frozen=True):
+    """A median and how sure it is."""
+
+    value: float | None = None
+    low: float | None = None
+    """The true median lies from here to `high` with 95 %; None where there are too few to tell."""
+    high: float | None = None
+    n: int = 0
+    """Samples it is of."""
+
+
+class LeaderView(msgspec.Struct, frozen=True, kw_only=True):
+    """One route and what it was asked, in the figures of public leaderboards."""
+
+    route: str
+    cohort: str
+    ttft_s: LeaderFigure = LeaderFigure()
+    tokens_per_s: LeaderFigure = LeaderFigure()
+    """Output tokens a second, after the first ones came."""
+    e2e_s: LeaderFigure = LeaderFigure()
+    """Of an answer of 500 tokens; with reasoning that was streamed before them, where there was."""
+    price: float | None = None
+    """USD per million tokens, three of input to one of output; None where no price is known."""
+    probes: int = 0
+    """Ended, but for those that we cancelled."""
+    failed: int = 0
+    reasoned: bool = False
+    """Reasoning was streamed before an answer."""
+    input_tokens: int | None = None
+    """Median of what the server counted, as are the next two."""
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    newest_ns: int = 0
+    """When the newest of its probes ended."""
+
+
+class LeaderGroup(msgspec.Struct, frozen=True):
+    """Routes that were asked alike."""
+
+    cohort: str
+    shape: str
+    """Name of what was asked; empty where each route asked what it asks always."""
+    rows: tuple[LeaderView, ...]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """One frame's worth of state. Equal `version` means nothing changed but the time."""
 
@@ -774,6 +819,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """All of the run, newest first, at most 200."""
     happenings: tuple[Happening, ...] = ()
     """What happened, newest first, at most 500."""
+    standings: tuple[LeaderView, ...] = ()
+    """Each route by what it was asked, in no order."""
 
 
 EMPTY_SNAPSHOT = Snapshot(

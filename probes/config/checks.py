@@ -125,15 +125,19 @@ def check_route(route: Route, path: KeyPath, problems: Problems) -> None:
             (*path, "base_url"),
             "would send a key over plain http to another machine; use https or insecure = true",
         )
+    if route.unix_socket is not None and not unproxied:
+        problems.add((*path, "proxy"), "stands beside unix_socket, expected one of them")
+    _check_prompts(route, path, problems)
+
+
+def check_pace(route: Route, path: KeyPath, problems: Problems) -> None:
+    """Note a rate without its pace, and a pace without its rate."""
     if route.is_open and route.rate is None:
         problems.add((*path, "rate"), f'is missing, expected with pace = "{route.pace}"')
     if route.rate is not None and not route.is_open:
         problems.add(
             (*path, "rate"), 'stands beside pace = "interval", expected "constant" or "poisson"'
         )
-    if route.unix_socket is not None and not unproxied:
-        problems.add((*path, "proxy"), "stands beside unix_socket, expected one of them")
-    _check_prompts(route, path, problems)
 
 
 def _check_workload(values: Mapping[str, Any], path: KeyPath, problems: Problems) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from probes.config.checks import EXCLUSIVE_KEYS, check_route, check_table
+from probes.config.checks import EXCLUSIVE_KEYS, check_pace, check_route, check_table
 from probes.config.errors import ConfigError, KeyPath, Problems, dotted, shown
 from probes.config.expect import settle_expect
 from probes.config.fields import fields_of, needed, note_missing, read_table
@@ -209,6 +209,7 @@ def override_route(route: Route, values: Mapping[str, Any]) -> Route:
         own["timeouts"] = msgspec.structs.replace(route.timeouts, **own["timeouts"])
     changed = msgspec.structs.replace(route, **own)
     check_route(changed, (), problems)
+    check_pace(changed, (), problems)
     problems.raise_if_any()
     return changed
 
@@ -269,8 +270,10 @@ def _read_routes(
         if not name.strip() or not name.isprintable() or len(name) > _MAXIMUM_NAME:
             problems.add(path, f"is no name, expected 1 to {_MAXIMUM_NAME} printable characters")
         own = _read_route_keys(table, folder, path, environ, problems)
+        values: dict[str, Any] = {}
         if isinstance(table, dict) and isinstance(raw_defaults, dict):
-            note_missing({**raw_defaults, **table}, keys, path, problems)
+            values = {**raw_defaults, **table}
+            note_missing(values, keys, path, problems)
         merged = _merge(defaults, own)
         # A complaint of a file stands where that is named, in the route or in [defaults].
         tls, own_tls = merged.get("tls", {}), own.get("tls", {})
@@ -283,6 +286,9 @@ def _read_routes(
                 merged[key] = keys[key].kind(**value)
         routes.append(Route(name=name, **merged))
         check_route(routes[-1], path, problems)
+        # What is wrong itself was complained of, and says nothing of the other.
+        if not any(key in values and key not in merged for key in ("pace", "rate")):
+            check_pace(routes[-1], path, problems)
     return tuple(routes)
 
 

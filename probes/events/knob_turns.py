@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from probes.events.parts import KnobKind, PaceKind
+from probes.events.parts import KnobKind
 from probes.events.stream import Knob
 from probes.kit.clock import NS_PER_S
 
@@ -41,13 +41,6 @@ def knob_words(knob: KnobKind, before: float, after: float) -> str:
             return f"cools for {after:.3g} s" if after > 0 else "cool-down ended"
         case "usual":
             return "usual accepted"
-
-
-def pace_words(pace: PaceKind, interval: float, rate: float) -> str:
-    """Return how often a route is probed: `every 5 s`, `back to back`, `poisson 2/s`."""
-    if pace != "interval":
-        return f"{pace} {rate:g}/s"
-    return f"every {interval:g} s" if interval else "back to back"
 
 
 def who_turned(who: str) -> str:

@@ -15,7 +15,7 @@ from probes.config.urls import mask_url
 from probes.diagnosis.paging import harm_words
 from probes.events import AttemptFinished, Limit
 from probes.events.diagnosis_words import cause_words, what_words
-from probes.events.knob_turns import pace_words
+from probes.events.pace_words import SKIP_WORDS, pace_words
 from probes.handover.charts import (
     ChartAxis,
     ChartMark,
@@ -403,6 +403,9 @@ _COLUMNS: Final = (
 )
 
 
+_SCHEDULED: Final = ("scheduled TTFT p50", "p95", "scheduled E2E p50", "p95")
+
+
 def _figures(facts: Facts) -> Iterator[Block]:
     is_told = facts.incident is not None
     rows: list[tuple[str, ...]] = []
@@ -422,6 +425,37 @@ def _figures(facts: Facts) -> Iterator[Block]:
         "Seconds; of the probes that ended in that time; refused for the rate and retries are of "
         "attempts. Usual is what the verdicts compared with: medians while the route was well."
     )
+    yield from _open_paces(facts)
+
+
+def _open_paces(facts: Facts) -> Iterator[Block]:
+    """Return what users waited from when they came, of the routes whose pace is open."""
+    rows: list[tuple[str, ...]] = []
+    for route in facts.routes:
+        if route.info.pace == "interval":
+            continue
+        name = _text(route.info.name, 40)
+        for when, part in (("in it", route.during), ("before", route.before)):
+            if not part.finished:
+                continue
+            told = when if facts.incident is not None else "all"
+            figures = (*part.scheduled_ttft, *part.scheduled_e2e)
+            rows.append((name, told, *(three_digits(one) for one in figures)))
+            name = ""
+    if not rows:
+        return
+    yield Grid(("route", "when", *_SCHEDULED), tuple(rows), figures=2)
+    yield Paragraph(
+        "An open pace sends a probe when it is due, whatever the others do. Scheduled figures count"
+        " from then: where no place was free, the wait for one is in them and in no other figure."
+    )
+    for route in facts.routes:
+        pace = None if route.row is None else route.row.pace
+        if pace is not None and pace.skipped_for:
+            skipped = ", ".join(
+                f"{count(number)} {SKIP_WORDS[why]}" for why, number in pace.skipped_for
+            )
+            yield Paragraph(f"{_text(route.info.name, 40)} skipped in the run: {skipped}.")
 
 
 def _figure_cells(one: FiguresOfRoute) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ Buzen, The Operational Analysis of Queueing Network Models, ACM Computing Survey
 Rule 3: of requests a second a queue shows in one point: requests in flight and TTFT both surely
 rise while it is measured, and less comes back than is asked for.
 Rule 4: where a queue is known, so is the knee: what is in flight without those that wait; or what
-comes back a second. The edge that is closed in on bounds it on both sides.
+comes back a second. Its edge lies between the loads next to that.
 Rule 5: a 429 for requests at once comes at that many. One for requests or tokens a minute comes
 when a bucket is empty, and how much is let in between two of them is how fast it fills: that is the
 limit, whatever was in the bucket before.
@@ -94,24 +94,17 @@ def _only_queues(before: SweepPoint, point: SweepPoint) -> bool:
 
 def edges_of(points: Sequence[SweepPoint], plan: SweepPlan) -> tuple[SweepEdge, ...]:
     """Return the edges that points show, the nearest first; of one load its last point counts."""
-    by_load = {one.load: one for one in points if one.purpose != "check"}
-    ordered = [by_load[load] for load in sorted(by_load)]
-    found: list[SweepEdge] = []
-    sound: list[SweepPoint] = []
-    # Whatever came back in a second somewhere is carried: at a smaller rate a queue was chance.
-    served = SERVED_BEFORE * _most_served(ordered) if plan.by == "rate" else 0.0
-    saturated: dict[float, bool] = {}
-    for point in ordered:
-        saturated[point.load] = point.load >= served and is_saturated(sound, point, plan)
-        if not saturated[point.load] and not is_refused(point) and not is_failing(point):
-            sound.append(point)
+    ordered = _by_load(points)
     marks: dict[EdgeKind, list[bool]] = {
         "refused": [is_refused(one) for one in ordered],
         "failing": [is_failing(one) for one in ordered],
-        "saturated": [saturated[one.load] for one in ordered],
-        # Last: of edges that begin at one load, what is a limit is closed in on before a wish.
-        "goal": [one.missed for one in ordered],
     }
+    knee = knee_of(points, plan)
+    if knee is not None:
+        marks["saturated"] = [one.load > knee for one in ordered]
+    # Last: of edges that begin at one load, what is a limit is closed in on before a wish.
+    marks["goal"] = [one.missed for one in ordered]
+    found: list[SweepEdge] = []
     for kind, bad in marks.items():
         if True not in bad:
             continue
@@ -122,46 +115,67 @@ def edges_of(points: Sequence[SweepPoint], plan: SweepPlan) -> tuple[SweepEdge, 
     return tuple(sorted(found, key=lambda edge: edge.begins))
 
 
-def _most_served(points: Iterable[SweepPoint]) -> float:
-    """Return the most that came back in a second over a whole step; of few it is chance."""
-    told = [one.ok / one.seconds for one in points if one.ok >= FEWEST_OF_STEP and one.seconds > 0]
-    return max(told, default=0.0)
+def _by_load(points: Iterable[SweepPoint]) -> list[SweepPoint]:
+    by_load = {one.load: one for one in points if one.purpose != "check"}
+    return [by_load[load] for load in sorted(by_load)]
+
+
+def knee_of(points: Sequence[SweepPoint], plan: SweepPlan) -> float | None:
+    """Return the load beyond which more only queues; None where no point surely shows a queue."""
+    ordered = _by_load(points)
+    # Whatever came back in a second somewhere is carried: at a smaller rate a queue was chance.
+    served = SERVED_BEFORE * _most_served(ordered) if plan.by == "rate" else 0.0
+    sound: list[SweepPoint] = []
+    beyond: list[SweepPoint] = []
+    for point in ordered:
+        if beyond or (point.load >= served and is_saturated(sound, point, plan)):
+            beyond.append(point)
+        elif not is_refused(point) and not is_failing(point):
+            sound.append(point)
+    if not beyond:
+        return None
+    if plan.by == "rate":
+        # Each counts as long as it lasted: over a few seconds what comes back is chance.
+        lasted_s = sum(one.seconds for one in beyond)
+        carried = sum(one.ok for one in beyond) / lasted_s if lasted_s > 0 else beyond[0].load
+        return plan.rounded(min(carried, beyond[0].load))
+    return plan.rounded(min(_knee_by(sound, beyond), beyond[0].load))
+
+
+def _knee_by(sound: Sequence[SweepPoint], beyond: Sequence[SweepPoint]) -> float:
+    """Return what is in flight without those that wait, by all longer queues together: the longest
+    tell it most exactly.
+
+    What the first token takes where nobody waits is told by the largest load that is clearly below
+    the knee that it gives. One that queues itself gives itself, and one far below may not know how
+    prompts that are read side by side slow each other.
+    """
+    middle = sound[-1].load
+    for before in reversed(sound):
+        guesses = [
+            point.load - waits.value * (point.load - before.load)
+            for point in beyond
+            if (waits := queued(before, point)) is not None
+        ]
+        if not guesses:
+            continue
+        middle = max(before.load, median(guesses))
+        if middle >= before.load * CLOSE:
+            break
+    return middle
 
 
 def _is_closed(holds: float | None, begins: float, plan: SweepPlan) -> bool:
     if holds is None:
         return True
-    next_load = plan.rounded(holds * CLOSE) if plan.by == "rate" else max(holds + 1, 0)
+    next_load = plan.rounded(holds * CLOSE) if plan.by == "rate" else holds + 1
     return begins <= max(holds * CLOSE * (1 + 1e-9), next_load)
 
 
-def knee_of(points: Sequence[SweepPoint], plan: SweepPlan) -> float | None:
-    """Return the load beyond which more only queues; None where no point shows a queue."""
-    edge = next((one for one in edges_of(points, plan) if one.kind == "saturated"), None)
-    if edge is None:
-        return None
-    if edge.holds is None:
-        return None
-    # The load right below the edge may queue a little, too little to be sure of: it is no measure
-    # of what the first token takes where nobody waits.
-    calm = [one.load for one in points if one.load * CLOSE <= edge.begins]
-    before = _at(points, max(calm, default=edge.holds))
-    beyond = [one for one in points if one.purpose != "check" and one.load >= edge.begins]
-    if plan.by == "rate":
-        # Each counts as long as it lasted: over a few seconds what comes back is chance.
-        lasted_s = sum(one.seconds for one in beyond)
-        served = sum(one.ok for one in beyond) / lasted_s if lasted_s > 0 else edge.holds
-        return plan.rounded(min(served, edge.begins))
-    guesses = [guess for one in beyond if (guess := _knee_by(before, one)) is not None]
-    # All queues tell of the same knee: the longest do so most exactly, and outvote the edge, whose
-    # shortest queue may be too short to be sure of.
-    middle = median(guesses) if guesses else edge.holds
-    return plan.rounded(min(max(middle, edge.holds / CLOSE), edge.begins))
-
-
-def _knee_by(before: SweepPoint, point: SweepPoint) -> float | None:
-    waits = queued(before, point)
-    return None if waits is None else point.load - waits.value * (point.load - before.load)
+def _most_served(points: Iterable[SweepPoint]) -> float:
+    """Return the most that came back in a second over a whole step; of few it is chance."""
+    told = [one.ok / one.seconds for one in points if one.ok >= FEWEST_OF_STEP and one.seconds > 0]
+    return max(told, default=0.0)
 
 
 def limit_of(points: Sequence[SweepPoint], told: Iterable[Limit]) -> SweepLimit | None:
@@ -228,7 +242,3 @@ def load_of_limit(limit: SweepLimit, points: Sequence[SweepPoint], plan: SweepPl
 def agrees(limit: SweepLimit) -> bool:
     """Tell whether the server says what was measured."""
     return limit.told is not None and abs(limit.told - limit.value) <= _AGREES * limit.told
-
-
-def _at(points: Sequence[SweepPoint], load: float) -> SweepPoint:
-    return next(one for one in reversed(points) if one.load == load and one.purpose != "check")

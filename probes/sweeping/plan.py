@@ -31,8 +31,9 @@ MOST_CHECKS: Final = 2
 """Of the first load once more: when the growth ends, and at the end of all."""
 STEP_S: Final = 30.0
 """Seconds that a step may take, its warm-up not counted."""
-LEAST_MEASURED: Final = 30
-"""Probes below which a step has not seen enough, however alike they are."""
+LEAST_MEASURED: Final = 40
+"""Probes below which a step has not seen enough, however alike they are. Half as many again, twice,
+are the 90 that a p95 needs for an upper end."""
 LEAST_COMPARED: Final = 8
 """Answers of the first load, then and again, below which nobody can tell whether they differ."""
 PATIENCE: Final = 3.0

@@ -144,7 +144,7 @@ class Sweep:
         wanted: list[float] = []
         if edge.kind == "saturated":
             knee = knee_of(own, plan)
-            wanted = [] if knee is None else [knee, max(holds, knee) * CLOSE]
+            wanted = [] if knee is None else [knee, knee * CLOSE]
         elif edge.kind == "refused":
             limit = limit_of(own, self._told.values())
             load = None if limit is None else load_of_limit(limit, own, plan)

@@ -226,7 +226,7 @@ class Connection:
                 data, ended = self._tls.decrypt(data)
                 self._answer_tls(self._tls)
             parser, sink = self._parser, self._sink
-            if sink is not None and parser is not None and not (ended or self._held):
+            if sink is not None and parser is not None and not ended:
                 body = parser.plain(data)
                 if body is not None:
                     sink(body, arrivals.at_ns, False, ())

@@ -188,7 +188,11 @@ class FakeSession:
         """As the routes of the board stand, and as it was commanded since."""
         routes = {
             row.name: WantedRoute(
-                row.target, row.interval, row.max_tokens, paused=row.state == "paused"
+                row.target,
+                row.interval,
+                row.max_tokens,
+                paused=row.state == "paused",
+                rate=None if row.pace is None else row.pace.rate,
             )
             for row in self.board.whole.routes
         }

@@ -1,27 +1,16 @@
 """How often a route is probed, and whether an open pace is kept, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from probes.board.views import PaceView, RouteView
-from probes.events import SkipReason
-from probes.events.knob_turns import pace_words
+from probes.events.pace_words import SKIP_WORDS, pace_words
 from probes.kit.short_figures import counted
 from tui.draw.text import count, three_digits
 from tui.keys import Hotkey, hints
 
 BEHIND: Final = "«"
 """Beside the concurrency of a route that cannot keep its rate."""
-SKIPPED_FOR: Final[Mapping[SkipReason, str]] = {
-    "late": "waited too long for a place",
-    "paused": "paused",
-    "cool_down": "cooling down",
-    "budget": "no budget",
-    "reader_stalled": "nobody read our events",
-    "gap": "we did not run",
-    "local": "our machine lacked something",
-    "fault": "a defect of ours",
-}
 
 
 def pace_of(route: RouteView) -> str:
@@ -54,7 +43,7 @@ def cause_words(route: RouteView) -> str:
     if pace is None or not pace.is_late:
         return ""
     if pace.why != "late":
-        return SKIPPED_FOR[pace.why]
+        return SKIP_WORDS[pace.why]
     if route.target == 1:
         return "the place is taken"
     return f"all {counted(route.target, 'place')} are taken"
@@ -88,5 +77,5 @@ def waiting_words(pace: PaceView) -> str:
 
 def skipped_words(pace: PaceView) -> str:
     """Return what was skipped and why, most first; nothing where nothing was."""
-    told = [f"{count(number)} {SKIPPED_FOR[reason]}" for reason, number in pace.skipped_for]
+    told = [f"{count(number)} {SKIP_WORDS[reason]}" for reason, number in pace.skipped_for]
     return f"skipped: {', '.join(told)}" if told else ""

@@ -7,7 +7,7 @@ is the key of that id, whichever the user has.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -15,7 +15,18 @@ import msgspec
 from probes.board.views import RouteState
 from tui.draw.chart import FAILED, NO_SAMPLE, OFF_SCALE, RESCUED, STALLED, THROTTLED
 from tui.draw.text import MARK, NO_FIGURE, NOT_STREAMED, Role
-from tui.keys import COMPARISON, HOME, KEYS, PROBE, ROUTE, SWEEP, Hotkey, ScreenName, first_key
+from tui.keys import (
+    COMPARISON,
+    HOME,
+    KEYS,
+    LEADERBOARD,
+    PROBE,
+    ROUTE,
+    SWEEP,
+    Hotkey,
+    ScreenName,
+    first_key,
+)
 from tui.panes.comparison import STATE_WORDS
 from tui.panes.header import FIRES
 from tui.panes.moment import THEN
@@ -309,6 +320,18 @@ _ALERTS: Final = Section(
         ),
     ),
 )
+_LEADERBOARD: Final = Section(
+    "leaderboard",
+    (
+        Term("TTFT tok/s", "Medians of the last probes of a route and what it was asked; "
+             "tok/s from the first output on."),
+        Term("E2E500", "TTFT + 500 / tok/s of each probe: what an answer of 500 tokens takes."),
+        Term("*", "Reasoning was streamed: it begins with the first token of the answer."),
+        Term("x to y", "Where the true median lies, with 95 %; `too few` to tell it.", "dim"),
+        Term("$/M", "USD a million tokens, three of input to one of output; – where unknown."),
+        Term("IN OUT", "Tokens of a prompt and an answer, as the server counted them.", "dim"),
+    ),
+)  # fmt: skip
 _OBSERVER: Final = Section(
     "observer, at the right of the header",
     (
@@ -403,6 +426,7 @@ _OF_PANES: Final[dict[PaneName, tuple[Section, ...]]] = {
     "request": (_LANES,),
     "comparison": (_COMPARISON,),
     "sweep": (_SWEEP,),
+    "leaderboard": (_LEADERBOARD,),
 }
 
 _TIME: Final = Section(
@@ -430,23 +454,13 @@ _PAGE_OF: Final[dict[PaneName, frozenset[ScreenName]]] = {
     "request": PROBE,
     "comparison": COMPARISON,
     "sweep": SWEEP,
+    "leaderboard": LEADERBOARD,
 }
 """The screens whose panes those are that have no place on the home screen."""
 
 GLOSSARY: Final = (
-    *(
-        _FIGURES,
-        _COLUMNS,
-        _MARKS,
-        _LANES,
-        _CHARTS,
-        _ALERTS,
-        _PAGE,
-        _COMPARISON,
-        _SWEEP,
-        _OBSERVER,
-        _TIME,
-    ),
+    *(_FIGURES, _COLUMNS, _MARKS, _LANES, _CHARTS, _ALERTS, _PAGE, _COMPARISON),
+    *(_SWEEP, _LEADERBOARD, _OBSERVER, _TIME),
 )
 """All but the states."""
 
@@ -534,6 +548,13 @@ def _keys_of(screen: frozenset[ScreenName], title: str, keys: Sequence[Hotkey]) 
     return Section(title, tuple(map(_key_term, its)))
 
 
+_WORDS_ALONE: Final[Mapping[str, tuple[Section, ...]]] = {
+    "figures": (_FIGURES, _COLUMNS),
+    "marks": (_MARKS, _LANES, _CHARTS, _ALERTS),
+    "observer": (_OBSERVER,),
+}
+
+
 def sections_of(
     page: HelpPage,
     keys: Sequence[Hotkey] = KEYS,
@@ -551,18 +572,17 @@ def sections_of(
             return (*keys_sections([key for key in keys if key.group == "time"]), _TIME)
         case "states":
             return (states_section(keys),)
-        case "figures":
-            return (_FIGURES, _COLUMNS)
-        case "marks":
-            return (_MARKS, _LANES, _CHARTS, _ALERTS)
+        case "figures" | "marks" | "observer":
+            return _WORDS_ALONE[page]
         case "pages":
             of_route = _keys_of(ROUTE, "keys of the page of a route", keys)
             return (_PAGE, of_route, _keys_of(PROBE, "keys of the page of a probe", keys))
-        case "compare" | "sweep":
-            told, screen = (_COMPARISON, COMPARISON) if page == "compare" else (_SWEEP, SWEEP)
-            return (told, _keys_of(screen, "keys of its page", keys))
-        case "observer":
-            return (_OBSERVER,)
+        case "compare":
+            of_comparison = _keys_of(COMPARISON, "keys of its page", keys)
+            of_board = _keys_of(LEADERBOARD, "keys of the leaderboard", keys)
+            return (_COMPARISON, of_comparison, _LEADERBOARD, of_board)
+        case "sweep":
+            return (_SWEEP, _keys_of(SWEEP, "keys of its page", keys))
 
 
 def _of_here(

@@ -696,6 +696,12 @@ class LiveScreen(Screen[None]):
 
         await sweeping.sweep(self, words)
 
+    def action_leaderboard(self) -> None:
+        """Rank the routes that were asked alike."""
+        from tui.screens.leaderboard import LeaderboardScreen  # the first frame need not wait for
+
+        self.app.push_screen(LeaderboardScreen(self.cockpit))
+
     def action_bundle(self) -> None:
         """Write a folder that tells the incident of the route to whoever was not there."""
         handing_over.hand_over(self, writes=True)

@@ -113,6 +113,7 @@ class Mask:
             ),
             alerts=tuple([self._alert(one) for one in shown.alerts]),
             happenings=tuple([self._happening(one) for one in shown.happenings]),
+            standings=tuple([replace(one, route=self.route(one.route)) for one in shown.standings]),
         )
 
     def request(self, request: RequestView) -> RequestView:
