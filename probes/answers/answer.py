@@ -130,6 +130,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[Limit, ...] = ()
     retry_after_s: float | None = None
     """What the server asked us to wait; may be more than we will."""
+    right: bool | None = None
+    """Whether it is what was expected; None where nothing was, or it could not be told."""
 
 
 class AnswerReader:

@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Mapping
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, replace
+from math import ceil
 from random import Random
 from typing import Final, Literal, NoReturn
 
 import anyio
 
 from probes.kit.clock import NS_PER_S, Clock, seconds
+from probes.simulator.autoscaler import Autoscaler
 from probes.simulator.limits import LimitGate, OverLimit, retry_headers
 from probes.simulator.prefix_cache import PrefixCache
 from probes.simulator.scenario import (
@@ -126,6 +128,7 @@ def draw_fate(random: Random, conditions: Conditions, cap: int) -> Fate:
         misses=_happens(random, faults.miss_share),
         closes=_happens(random, faults.close_share),
         swapped=_happens(random, faults.swap_share),
+        is_wrong=_happens(random, faults.wrong_share),
     )
 
 
@@ -148,6 +151,7 @@ class ServingModel:
         self._started_ns = clock.monotonic_ns()
         self._gate = LimitGate(self._started_ns)
         self._cache = PrefixCache()
+        self._autoscaler = Autoscaler()
         self._admitted: set[Sequence] = set()
         self._waiting: deque[Sequence] = deque()
         self._batch: list[Sequence] = []
@@ -243,6 +247,7 @@ class ServingModel:
         """Serve for ever; cancel to stop."""
         while True:
             if not self._waiting and not self._batch:
+                self._replicas(self.phase().conditions.serving)
                 self._work = anyio.Event()
                 await self._work.wait()
                 await self._load()
@@ -269,22 +274,28 @@ class ServingModel:
             self._cut_all()
             return
         serving = conditions.serving
-        self._fill_batch(serving)
+        replicas = self._replicas(serving)
+        self._fill_batch(serving, replicas)
         started_ns = self._clock.monotonic_ns()
         # A timer on a busy machine is late at every step: what one loses the next makes good, so
         # that answers are as fast as the scenario says. Not more, or it would come in bursts.
         begun_ns = max(self._due_ns, started_ns - _MADE_GOOD_NS)
         decoding = [s for s in self._batch if not s.prefill_left and s.resume_ns <= started_ns]
-        prefilled, work = self._prefill(serving)
-        batch = len(decoding) + serving.background
+        prefilled, work = self._prefill(serving, replicas)
+        # Replicas step side by side, each with its share of the sequences and of the prompts.
+        batch, work = ceil((len(decoding) + serving.background) / replicas), work / replicas
         duration_s = _spread(self._random, step_seconds(serving, batch, work), serving.jitter)
         self._due_ns = begun_ns + round(duration_s * NS_PER_S)
         await self._clock.sleep(seconds(self._due_ns - self._clock.monotonic_ns()))
         self._deliver(decoding, prefilled, serving)
         self._keep_warm(serving)
 
-    def _fill_batch(self, serving: Serving) -> None:
-        slots = max(1, serving.max_batch - serving.background)
+    def _replicas(self, serving: Serving) -> int:
+        in_hand = len(self._waiting) + len(self._batch) + serving.background
+        return self._autoscaler.replicas(in_hand, serving, self._clock.monotonic_ns())
+
+    def _fill_batch(self, serving: Serving, replicas: int) -> None:
+        slots = max(1, serving.max_batch * replicas - serving.background)
         while self._waiting and len(self._batch) < slots:
             sequence = self._waiting.popleft()
             sequence.taken_ns = self._clock.monotonic_ns()
@@ -295,9 +306,10 @@ class ServingModel:
             sequence.prefill_left = computed + sequence.cached_tokens * serving.cached_token_cost
             self._batch.append(sequence)
 
-    def _prefill(self, serving: Serving) -> tuple[list[Sequence], float]:
+    def _prefill(self, serving: Serving, replicas: int) -> tuple[list[Sequence], float]:
         """Spend one step's prefill on the batch, oldest first; return who is through, and cost."""
-        budget, finished = float(serving.prefill_chunk), []
+        chunk = float(serving.prefill_chunk * replicas)
+        budget, finished = chunk, []
         for sequence in self._batch:
             if not sequence.prefill_left or budget <= 0.0:
                 continue
@@ -306,7 +318,7 @@ class ServingModel:
             sequence.prefill_left -= spent
             if not sequence.prefill_left:
                 finished.append(sequence)
-        return finished, serving.prefill_chunk - budget
+        return finished, chunk - budget
 
     def _deliver(
         self, decoding: SequenceOf[Sequence], prefilled: SequenceOf[Sequence], serving: Serving

@@ -39,8 +39,16 @@ from measure.provider import Provider, provider  # noqa: E402
 from measure.table import figures, markdown  # noqa: E402
 from truth import Pace  # noqa: E402
 
-CLIENTS: tuple[Client, ...] = (BASELINES[0], Headless(), Screen(), *BASELINES[1:], *TOOLS)
-ONLY_IF_ASKED = {"bare loop", "floor on uvloop"}
+CHECKING = Headless(
+    "llmtop checking", defaults=(r"expect = { pattern = '^(\w+[ .]*)+$', lacks = 'sorry' }",)
+)
+"""The same that holds every answer against a pattern which other engines never come back from."""
+CLIENTS: tuple[Client, ...] = (
+    *(BASELINES[0], Headless(), CHECKING, Screen()),
+    *BASELINES[1:],
+    *TOOLS,
+)
+ONLY_IF_ASKED = {"bare loop", "floor on uvloop", CHECKING.name}
 SECONDS = ((1, 12.0), (10, 8.0), (50, 5.0), (10_000, 4.0))
 """(most streams, seconds of the measured span): few streams take longer for as many chunks."""
 

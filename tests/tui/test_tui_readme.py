@@ -230,6 +230,12 @@ def test_every_mark_of_the_help_is_told(title: str) -> None:
     assert shown - told - {"dim"} == set()
 
 
+def test_the_marks_of_alerts_are_those_of_the_help() -> None:
+    told = [name for row in PAGE.rows("Alerts") for name in quoted(row[0])]
+    (part,) = [part for part in GLOSSARY if part.title.startswith("alerts")]
+    assert told == [term.shown for term in part.terms if len(term.shown) == 1]
+
+
 @pytest.mark.parametrize("clock", ["kernel", "user"])
 def test_every_reading_of_the_observer_and_its_words_are_explained(clock: ClockSource) -> None:
     text = PAGE.section("Is the observer well?")

@@ -101,9 +101,15 @@ _HEAD: Final = """\
 # Any key of a route may stand in [defaults]; what is commented out is the built-in value.
 
 [defaults]
-{defaults}
+{defaults}{canary}
 [budget]                   # of all runs on this machine, in any hour; at the limit probing pauses
 {budget}"""
+_CANARY: Final = """\
+# A canary: a question of which the answer is known. A wrong answer counts as a failed probe, and
+# `llmtop check` says whether it was right.
+#   prompt = "Answer with the one word: harbour"
+#   expect = { contains = "harbour", ignore_case = true }
+"""
 _DEFAULTS_SHOWN: Final = (
     *("concurrency", "interval", "max_tokens", "prompt", "cache", "connection", "stall_after"),
     *("retries", "timeouts", "goals"),
@@ -207,7 +213,9 @@ def config_text(
 ) -> str:
     """Return a commented routes.toml that `load_config` accepts; `prices` are by provider."""
     head = _HEAD.format(
-        defaults=_commented(Route, _DEFAULTS_SHOWN), budget=_commented(Budget, _BUDGET_SHOWN)
+        defaults=_commented(Route, _DEFAULTS_SHOWN),
+        canary=_CANARY,
+        budget=_commented(Budget, _BUDGET_SHOWN),
     )
     found = found_providers(environ)
     local = [server for server in servers if server.model is not None]

@@ -1,0 +1,146 @@
+"""Answers are held against what is expected of them in a process beside the engine.
+
+Rule 1. No check runs on the loop that dates what it reads, nor in a thread of its process, which
+        would hold the interpreter against it: the loop waits for a reply as it waits for a server.
+Rule 2. The process is started by the first answer that is to be checked; who expects nothing has
+        none. It is given no secret, not even those of the environment.
+Rule 3. One answer is looked at at a time, and what waits is bounded in number and in time. What
+        could not be looked at is told to be so, and is neither right nor wrong.
+Rule 4. A process that does not reply in time is killed, with the answer that keeps it busy; the
+        next answer starts another, but one that dies again and again is not started for a while.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import anyio
+import msgspec
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from probes.answers.check_server import LONGEST_CHECK_S, CheckReply, CheckRequest
+from probes.answers.right_answer import MOST_CHECKED
+from probes.config import Expect
+from probes.kit.clock import NS_PER_S, Clock
+from probes.sources.child_process import engine_environment
+
+MOST_WAITING: Final = 256
+"""Answers that wait for their look; more come only where a check takes longer than an answer."""
+_START_S: Final = 10
+"""What the process has to start, its packages with it, on a busy machine."""
+_REST_NS: Final = 5 * NS_PER_S
+"""After a process has died, none is started for so long."""
+_LONGEST_REPLY: Final = 64 * 1024
+_NO_SECRETS: Final = frozenset(
+    (
+        *("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "LC_CTYPE"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"),
+    )
+)
+"""What of the environment a Python needs to start."""
+_UNSURE: Final = CheckReply(None, "it could not be looked at")
+
+
+class AnswerChecker(Protocol):
+    """Holds answers against what is expected of them."""
+
+    async def check(self, expect: Expect, text: str, *, is_cut: bool) -> CheckReply:
+        """Return what came of the look at an answer; `is_cut` where its cap ended it."""
+        ...
+
+
+class AnswerChecks:
+    """The process that looks at answers, started when it is needed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turn = anyio.Lock()
+        self._waiting = 0
+        self._process: Process | None = None
+        self._replies: BufferedByteReceiveStream | None = None
+        self._numbers: dict[int, int] = {}
+        """Numbers of what the process was told to expect, by the identity of the record."""
+        self._kept: list[Expect] = []
+        """Those records, by their numbers: an identity holds as long as they live."""
+        self._rests_until_ns = 0
+
+    async def check(self, expect: Expect, text: str, *, is_cut: bool) -> CheckReply:
+        """Return what came of the look at an answer."""
+        if self._waiting >= MOST_WAITING:
+            return CheckReply(None, "too many answers wait for their look")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._look(expect, text[: MOST_CHECKED + 1], is_cut=is_cut)
+        finally:
+            self._waiting -= 1
+
+    async def aclose(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        self._replies = None
+        self._numbers.clear()
+        self._kept.clear()
+        if process is not None:
+            with anyio.CancelScope(shield=True):
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+                await process.aclose()
+
+    async def _look(self, expect: Expect, text: str, *, is_cut: bool) -> CheckReply:
+        """Ask the process about one answer; whatever goes wrong with that, it is gone then."""
+        now_ns, is_started = self._clock.monotonic_ns(), self._process is not None
+        if not is_started and now_ns < self._rests_until_ns:
+            return _UNSURE
+        reply = None
+        try:
+            with anyio.move_on_after(LONGEST_CHECK_S if is_started else _START_S):
+                reply = await self._ask(expect, text, is_cut=is_cut)
+        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            reply = CheckReply(None, f"the process that looks at answers: {error or 'ended'}")
+        except (anyio.IncompleteRead, anyio.DelimiterNotFound, msgspec.DecodeError):
+            reply = CheckReply(None, "the process that looks at answers ended")
+        except BaseException:  # our own end: what it would reply belongs to nobody
+            await self.aclose()
+            raise
+        else:
+            if reply is not None:
+                return reply
+            reply = CheckReply(None, f"the look at it took longer than {LONGEST_CHECK_S} s")
+        await self.aclose()
+        self._rests_until_ns = self._clock.monotonic_ns() + _REST_NS
+        return reply
+
+    async def _ask(self, expect: Expect, text: str, *, is_cut: bool) -> CheckReply:
+        if self._process is None:
+            self._process = await anyio.open_process(
+                [sys.executable, "-P", "-m", "probes.answers.check_server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=engine_environment(_without_secrets(os.environ)),
+                start_new_session=True,  # Ctrl-C in the terminal is for us, who end it
+            )
+            assert self._process.stdout is not None  # noqa: S101 - a pipe, as was asked for
+            self._replies = BufferedByteReceiveStream(self._process.stdout)
+        number = self._numbers.get(id(expect))
+        told = None
+        if number is None:
+            number, told = len(self._kept), expect
+            self._kept.append(expect)
+            self._numbers[id(expect)] = number
+        request = CheckRequest(number, text, is_cut, told)
+        stdin, replies = self._process.stdin, self._replies
+        assert stdin is not None  # noqa: S101 - a pipe, as was asked for
+        assert replies is not None  # noqa: S101 - beside the process
+        await stdin.send(msgspec.json.encode(request) + b"\n")
+        line = await replies.receive_until(b"\n", _LONGEST_REPLY)
+        return msgspec.json.decode(line, type=CheckReply)
+
+
+def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.upper() in _NO_SECRETS}
